@@ -19,7 +19,9 @@ class Options(BaseModel):
 class IngestOptions(Options):
     """Which files are taken in."""
 
-    sources: list[str] = Field([], title="Sources", description="Folders, files, or http(s) addresses; empty takes what lies under inbox/ of the store")
+    sources: list[str] = Field(
+        [], title="Sources", description="Folders, files, or http(s) addresses; empty takes what lies under inbox/ of the store"
+    )
     max_video_mib: int = Field(4096, ge=1, le=1_048_576, title="Largest video, MiB", description="A larger file or download is set aside")
     max_video_minutes: int = Field(240, ge=1, le=10_080, title="Longest video, minutes", description="A longer video is set aside")
 
@@ -29,8 +31,12 @@ class SegmentOptions(Options):
 
     clip_seconds: float = Field(8, ge=1, le=60, title="Clip length, seconds")
     fps: int = Field(30, ge=5, le=60, title="Frames per second", description="Constant rate of every clip")
-    short_side: int = Field(256, ge=128, le=1080, title="Short side, pixels", description="Larger videos are scaled down to it; smaller ones keep their size")
-    min_clip_seconds: float = Field(2, ge=0.3, le=60, title="Shortest rest, seconds", description="A shorter rest at a video's end is dropped and recorded")
+    short_side: int = Field(
+        256, ge=128, le=1080, title="Short side, pixels", description="Larger videos are scaled down to it; smaller ones keep their size"
+    )
+    min_clip_seconds: float = Field(
+        2, ge=0.3, le=60, title="Shortest rest, seconds", description="A shorter rest at a video's end is dropped and recorded"
+    )
     crf: int = Field(20, ge=0, le=40, title="x264 quality (CRF)", description="Lower is better and larger")
     gop_frames: int = Field(15, ge=1, le=300, title="Group of pictures, frames", description="Short groups make sampling seeks cheap")
 
@@ -38,13 +44,17 @@ class SegmentOptions(Options):
 class LabelOptions(Options):
     """How labels find their clips."""
 
-    min_overlap: float = Field(0.25, ge=0, le=1, title="Least overlap", description="Share of a clip that an interval must cover to label it")
+    min_overlap: float = Field(
+        0.25, ge=0, le=1, title="Least overlap", description="Share of a clip that an interval must cover to label it"
+    )
 
 
 class SplitOptions(Options):
     """How source videos are dealt to train, val and test. A video that has a split keeps it for ever."""
 
-    val_share: float = Field(23 / 102, gt=0, lt=1, title="Share for validation", description="Of labelled clips; the original experiment's is 23 of 102")
+    val_share: float = Field(
+        23 / 102, gt=0, lt=1, title="Share for validation", description="Of labelled clips; the original experiment's is 23 of 102"
+    )
     test_share: float = Field(0, ge=0, lt=1, title="Share for test", description="0 makes no test set")
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed of the split")
 
@@ -67,23 +77,57 @@ class Weights(StrEnum):
 class TrainOptions(Options):
     """The network and how it is fine-tuned. The defaults are the original experiment's, with partial batch-norm and early stopping."""
 
-    backbone: str = Field("auto", pattern=MODEL_NAME_PATTERN, title="Backbone", description="auto takes resnet50, or tf_efficientnet_lite0 where no weights can be downloaded; or bninception, or any timm or torchvision model by name")
-    weights: Weights = Field(Weights.AUTO, title="Start from", description="EPIC-KITCHENS-55 checkpoint, ImageNet backbone under new heads, or nothing; auto takes the first that can be had")
-    checkpoint: str | None = Field(None, title="Checkpoint", description="File, s3:// or http(s) address of the EPIC checkpoint; empty looks under pretrained/ of the store, then at its public address")
+    backbone: str = Field(
+        "auto",
+        pattern=MODEL_NAME_PATTERN,
+        title="Backbone",
+        description="auto takes resnet50, or tf_efficientnet_lite0 where no weights can be downloaded; or bninception, or any timm or torchvision model by name",
+    )
+    weights: Weights = Field(
+        Weights.AUTO,
+        title="Start from",
+        description="EPIC-KITCHENS-55 checkpoint, ImageNet backbone under new heads, or nothing; auto takes the first that can be had",
+    )
+    checkpoint: str | None = Field(
+        None,
+        title="Checkpoint",
+        description="File, s3:// or http(s) address of the EPIC checkpoint; empty looks under pretrained/ of the store, then at its public address",
+    )
     num_segments: int = Field(8, ge=1, le=32, title="Segments", description="Snippets a clip, one frame each")
     epochs: int = Field(60, ge=1, le=1000, title="Epochs at most")
     learning_rate: float = Field(1e-5, gt=0, le=1, title="Learning rate", description="Of Adam")
     batch_size: int = Field(1, ge=1, le=256, title="Batch size, clips")
-    trainable: Literal["all", "heads"] = Field("all", title="Trained part", description="The whole network, or the heads on a frozen backbone")
-    batch_norm: Literal["partial", "frozen", "train"] = Field("partial", title="Batch-norm statistics", description="partial: only the first layer's are updated; frozen: none; train: all")
+    trainable: Literal["all", "heads"] = Field(
+        "all", title="Trained part", description="The whole network, or the heads on a frozen backbone"
+    )
+    batch_norm: Literal["partial", "frozen", "train"] = Field(
+        "partial", title="Batch-norm statistics", description="partial: only the first layer's are updated; frozen: none; train: all"
+    )
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field("32-true", title="Precision", description="16-mixed needs a GPU")
     validate_every: int = Field(1, ge=1, le=100, title="Validate every n epochs")
-    patience: int = Field(0, ge=0, le=1000, title="Early stopping, validations", description="Stop after so many validations without a lower loss; 0 never stops early")
-    frame_step: int = Field(1, ge=1, le=30, title="Cache every n-th frame", description="1 draws training frames from all; larger needs less disk")
+    patience: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        title="Early stopping, validations",
+        description="Stop after so many validations without a lower loss; 0 never stops early",
+    )
+    frame_step: int = Field(
+        1, ge=1, le=30, title="Cache every n-th frame", description="1 draws training frames from all; larger needs less disk"
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed of the training")
 
 
-ORIGINAL = TrainOptions(backbone="resnet50", weights=Weights.EPIC, epochs=60, learning_rate=1e-5, batch_size=1, trainable="all", batch_norm="train", validate_every=2)
+ORIGINAL = TrainOptions(
+    backbone="resnet50",
+    weights=Weights.EPIC,
+    epochs=60,
+    learning_rate=1e-5,
+    batch_size=1,
+    trainable="all",
+    batch_norm="train",
+    validate_every=2,
+)
 """The original experiment: Adam 1e-5, batch 1, the whole network, 60 epochs, validated every second one."""
 
 PRESETS: dict[str, TrainOptions] = {"original": ORIGINAL}
@@ -93,4 +137,6 @@ class EvaluateOptions(Options):
     """How a network is tested."""
 
     crops: Literal[1, 10] = Field(10, title="Crops", description="10 at TSN's offsets, or the centre alone for a quick check")
-    bootstrap_resamples: int = Field(2000, ge=100, le=100_000, title="Bootstrap resamples", description="Of source videos, for 95 % intervals")
+    bootstrap_resamples: int = Field(
+        2000, ge=100, le=100_000, title="Bootstrap resamples", description="Of source videos, for 95 % intervals"
+    )
