@@ -1,0 +1,18 @@
+"""What every test may use: the shared real videos and reference data, where they are."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of real videos and reference logits; absent on a user's machine, demanded under CI."""
+    if SHARED.is_dir():
+        return SHARED
+    if os.environ.get("CI"):
+        pytest.fail(f"{SHARED} is absent, and CI demands it")
+    pytest.skip(f"real videos and reference logits are not at {SHARED}")
