@@ -1,5 +1,8 @@
 """What a person can choose for each step. The command line and Airflow's trigger forms are both made from these models."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -140,3 +143,13 @@ class EvaluateOptions(Options):
     bootstrap_resamples: int = Field(
         2000, ge=100, le=100_000, title="Bootstrap resamples", description="Of source videos, for 95 % intervals"
     )
+
+
+def content_key(values: Mapping[str, object]) -> str:
+    """16 hex digits that stand for `values`, whatever their order: the name of what was made with them."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def recipe_of(options: SegmentOptions) -> str:
+    """The folder name of clips cut with `options`."""
+    return content_key(options.model_dump(mode="json"))

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.options import EvaluateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
 
 SplitName = Literal["train", "val", "test"]
+ModelRole = Literal["baseline", "fine-tuned", "champion"]
 Target = Literal["verb", "noun", "action"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 TARGETS: tuple[Target, ...] = ("verb", "noun", "action")
@@ -273,11 +274,10 @@ class WeightsResult(Record):
 
 
 class Evaluation(Record):
-    """One network to be scored on one split. Without `checkpoint_uri` it is the network as it starts."""
+    """One network to be scored on one split, as the arguments of one mapped task."""
 
-    model: Literal["baseline", "fine-tuned", "champion"]
+    model: ModelRole
     split: SplitName
-    checkpoint_uri: str | None
     out: str
 
 
@@ -368,7 +368,7 @@ class Latency(Record):
 class EvaluateResult(Record):
     """One network's scores on one split."""
 
-    model: Literal["baseline", "fine-tuned", "champion"]
+    model: ModelRole
     split: SplitName
     num_clips: int
     num_sources: int
