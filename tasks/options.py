@@ -4,10 +4,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+O = TypeVar("O", bound=BaseModel)
 MODEL_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 STORE_URI_PATTERN = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=/-]*)?$"
 StoreUri = Annotated[str, Field(pattern=STORE_URI_PATTERN)]
@@ -16,7 +17,11 @@ StoreUri = Annotated[str, Field(pattern=STORE_URI_PATTERN)]
 class Options(BaseModel):
     """A closed, immutable set of choices."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_enum_values=False)
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def picked(self, model: type[O]) -> O:
+        """The part of these choices that `model` knows."""
+        return model.model_validate({name: getattr(self, name) for name in model.model_fields})
 
 
 class IngestOptions(Options):

@@ -1,0 +1,91 @@
+"""The command line: `python -m tasks STEP --…`, one sub-command a step.
+
+The last line on stdout is the step's result as JSON; logs go to stderr; the exit code tells a runner whether a retry can help (tasks/errors.py).
+"""
+
+import argparse
+import logging
+import sys
+import types
+import typing
+from importlib import import_module
+from typing import Literal
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from tasks.errors import BadConfiguration, RetakeError
+from tasks.settings import StoreSettings, load
+from tasks.steps import STEPS
+from tasks.storage import Store, to_json
+
+log = logging.getLogger("retake")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one step and return its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for chatty in ("httpx", "urllib3", "matplotlib", "botocore", "alembic", "mlflow.store"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        step, values = _parse(arguments)
+        result = _run(step, values)
+    except RetakeError as error:
+        log.error("%s: %s", type(error).__name__, error)
+        return error.exit_code
+    sys.stdout.write(to_json(result).decode())
+    return 0
+
+
+def _run(step: str, values: dict[str, object]) -> BaseModel:
+    module = import_module(f"tasks.steps.{step}")
+    try:
+        arguments = module.Arguments.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(f"--{'-'.join(map(str, e['loc'])).replace('_', '-')}: {e['msg']}" for e in error.errors())
+        raise BadConfiguration(f"{step}: {problems}") from None
+    result: BaseModel = module.run(arguments, Store.from_settings(load(StoreSettings)))
+    return result
+
+
+def _parse(argv: list[str]) -> tuple[str, dict[str, object]]:
+    parser = argparse.ArgumentParser(prog="python -m tasks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=STEPS, metavar="STEP", help="; ".join(f"{name}: {summary}" for name, summary in STEPS.items()))
+    step = parser.parse_args(argv[:1]).step
+    model: type[BaseModel] = import_module(f"tasks.steps.{step}").Arguments
+    options = argparse.ArgumentParser(prog=f"python -m tasks {step}", description=STEPS[step], argument_default=argparse.SUPPRESS)
+    for name, field in model.model_fields.items():
+        _add(options, name, field)
+    return step, vars(options.parse_args(argv[1:]))
+
+
+def _add(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
+    flag = f"--{name.replace('_', '-')}"
+    text = ". ".join(filter(None, (field.title, field.description))).replace("%", "%%")
+    if not field.is_required():
+        text += f" (default: {field.default})"
+    kind, of = _kind(field.annotation)
+    if kind == "bool":
+        parser.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, help=text)
+    elif kind == "list":
+        parser.add_argument(flag, dest=name, action="append", help=text)
+    else:
+        parser.add_argument(flag, dest=name, type=of, required=field.is_required(), help=text, metavar=name.upper())
+
+
+def _kind(annotation: object) -> tuple[Literal["bool", "list", "scalar"], type]:
+    """How a field is spelled on a command line; numbers are told from text so that a Literal of numbers matches."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        annotation = next(a for a in typing.get_args(annotation) if a is not type(None))
+    if annotation is bool:
+        return "bool", bool
+    if typing.get_origin(annotation) in (list, tuple):
+        return "list", str
+    if typing.get_origin(annotation) is Literal and isinstance(typing.get_args(annotation)[0], int):
+        return "scalar", int
+    return "scalar", str
+
+
+if __name__ == "__main__":
+    sys.exit(main())

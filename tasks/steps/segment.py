@@ -1,0 +1,98 @@
+"""Cuts a batch of videos into clips; a video that was cut before is left alone."""
+
+import tempfile
+from pathlib import Path
+
+from tasks.errors import BadVideo
+from tasks.options import SegmentOptions, StoreUri, recipe_of
+from tasks.results import Batch, ClipRecord, ClipsFile, SegmentResult, SetAside, VideoRecord
+from tasks.settings import MachineSettings, load
+from tasks.steps._step import StepArguments, finish, log
+from tasks.storage import Store
+from tasks.video.cut import cut
+from tasks.video.ffmpeg import find_ffmpeg
+
+SECONDS_PER_VIDEO_SECOND = 10
+"""ffmpeg may take ten times as long as the video lasts, and two minutes at least."""
+
+
+class Arguments(StepArguments, SegmentOptions):
+    """One batch and the recipe to cut it by."""
+
+    batch: StoreUri
+
+
+def run(arguments: Arguments, store: Store) -> SegmentResult:
+    """Cut every video of the batch. A video that cannot be cut is recorded with its reason; the rest goes on."""
+    videos = store.read(arguments.batch, Batch).videos
+    files, names = [], []
+    for number, video in enumerate(videos, 1):
+        record = store.read(f"{arguments.store}/videos/{video}/probe.json", VideoRecord)
+        clips = _clips(arguments, store, record)
+        log.info("%d of %d: %s: %s", number, len(videos), record.names[0], clips.set_aside or f"{len(clips.clips)} clips")
+        files.append(clips)
+        names.append(record.names[0])
+    result = SegmentResult(
+        num_videos=len(files),
+        num_clips=sum(len(f.clips) for f in files),
+        dropped_seconds=round(sum(f.dropped_seconds for f in files), 3),
+        warnings=tuple(SetAside(name=n, reason=w) for n, f in zip(names, files, strict=True) for w in f.warnings),
+        set_aside=tuple(SetAside(name=n, reason=f.set_aside) for n, f in zip(names, files, strict=True) if f.set_aside),
+    )
+    return finish(store, arguments.out, result)
+
+
+def _clips(arguments: Arguments, store: Store, record: VideoRecord) -> ClipsFile:
+    options = arguments.picked(SegmentOptions)
+    recipe = recipe_of(options)
+    folder_uri = f"{arguments.store}/clips/{record.video}/{recipe}"
+    if store.exists(f"{folder_uri}/clips.json"):
+        return store.read(f"{folder_uri}/clips.json", ClipsFile)
+    with tempfile.TemporaryDirectory(prefix="retake-segment-") as name:
+        folder = Path(name)
+        source = folder / Path(record.uri).name
+        store.read_file(record.uri, source)
+        try:
+            found = cut(
+                source,
+                folder,
+                options,
+                ffmpeg=find_ffmpeg(load(MachineSettings).ffmpeg),
+                time_limit_seconds=max(120, SECONDS_PER_VIDEO_SECOND * record.duration_seconds),
+            )
+        except BadVideo as error:
+            clips = ClipsFile(
+                video=record.video, recipe=recipe, options=options, clips=(), dropped_seconds=0, warnings=(), set_aside=str(error)
+            )
+        else:
+            records = []
+            for clip in found.clips:
+                uri = f"{folder_uri}/{clip.index:04d}.mp4"
+                store.write_file(uri, clip.path)
+                records.append(
+                    ClipRecord(
+                        uid=f"{record.video[:12]}_{clip.index:04d}",
+                        video=record.video,
+                        index=clip.index,
+                        uri=uri,
+                        sha256=clip.sha256,
+                        size_bytes=clip.size_bytes,
+                        start_seconds=clip.start_seconds,
+                        stop_seconds=clip.stop_seconds,
+                        num_frames=clip.num_frames,
+                        width=clip.width,
+                        height=clip.height,
+                        has_audio=clip.has_audio,
+                    )
+                )
+            clips = ClipsFile(
+                video=record.video,
+                recipe=recipe,
+                options=options,
+                clips=tuple(records),
+                dropped_seconds=found.dropped_seconds,
+                warnings=found.warnings,
+                set_aside=None,
+            )
+    store.write(f"{folder_uri}/clips.json", clips)
+    return clips

@@ -1,0 +1,35 @@
+"""Sums up an ingest for people, and for the asset event that starts the next DAG."""
+
+from tasks.options import SegmentOptions, StoreUri, recipe_of
+from tasks.results import IngestResult, SegmentResult, SummaryResult
+from tasks.steps._inputs import inputs_digest
+from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.storage import Store
+
+
+class Arguments(StepArguments, SegmentOptions):
+    """The ingest, and the recipe that its videos were cut by."""
+
+    ingest: StoreUri
+
+
+def run(arguments: Arguments, store: Store) -> SummaryResult:
+    """Count what came in and name everything that was set aside."""
+    ingest = store.read(result_uri(arguments.ingest), IngestResult)
+    segments = [store.read(result_uri(batch.out), SegmentResult) for batch in ingest.batches]
+    recipe = recipe_of(arguments.picked(SegmentOptions))
+    result = SummaryResult(
+        num_files=ingest.num_files,
+        num_videos=ingest.num_videos,
+        num_clips=sum(s.num_clips for s in segments),
+        set_aside=(*ingest.set_aside, *(bad for s in segments for bad in s.set_aside)),
+        warnings=tuple(warning for s in segments for warning in s.warnings),
+        recipe=recipe,
+        inputs_digest=inputs_digest(store, arguments.store, recipe),
+    )
+    log.info("%d files, %d videos, %d clips", result.num_files, result.num_videos, result.num_clips)
+    for bad in result.set_aside:
+        log.warning("set aside: %s: %s", bad.name, bad.reason)
+    for warning in result.warnings:
+        log.warning("%s: %s", warning.name, warning.reason)
+    return finish(store, arguments.out, result)

@@ -1,0 +1,229 @@
+"""The object store: objects by s3:// address, over any S3 server. The only importer of `minio`."""
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+import urllib3
+from minio import Minio
+from minio.error import InvalidResponseError, S3Error, ServerError
+from pydantic import BaseModel, ValidationError
+
+from tasks.errors import BadConfiguration, BadInput, MissingObject, Unavailable
+from tasks.settings import StoreSettings
+
+if TYPE_CHECKING:
+    from typing import Self
+
+M = TypeVar("M", bound=BaseModel)
+
+CONTENT_TYPES = {
+    ".csv": "text/csv; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+    ".md": "text/markdown; charset=utf-8",
+    ".mp4": "video/mp4",
+    ".parquet": "application/vnd.apache.parquet",
+    ".png": "image/png",
+}
+_MISSING = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchObject"})
+_REFUSED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object as a listing shows it."""
+
+    uri: str
+    etag: str
+    size_bytes: int
+    modified: str
+
+    @property
+    def name(self) -> str:
+        """The last part of the address."""
+        return self.uri.rsplit("/", 1)[-1]
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """`s3://bucket/key` as bucket and key; the key may be empty.
+
+    Raises:
+        BadConfiguration: it is no such address.
+    """
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise BadConfiguration(f"{uri!r} is not an address in the object store; write s3://bucket/key")
+    return bucket, key
+
+
+def to_json(record: BaseModel) -> bytes:
+    """The one spelling of a record: sorted keys, so that equal records are equal bytes."""
+    return json.dumps(record.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+class Store:
+    """Reads and writes whole objects; an object appears complete or not at all.
+
+    Every method raises `Unavailable` when the server does not answer and `BadConfiguration` when it refuses the keys.
+    """
+
+    def __init__(self, client: Minio, endpoint: str) -> None:
+        self._client = client
+        self._endpoint = endpoint
+
+    @classmethod
+    def from_settings(cls, settings: StoreSettings) -> "Self":
+        """Connect lazily; a few quick retries bridge a server that is just restarting."""
+        http = urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=5, read=300),
+            maxsize=16,
+            retries=urllib3.Retry(total=4, backoff_factor=0.5, status_forcelist=[500, 502, 503, 504]),
+        )
+        client = Minio(
+            endpoint=settings.endpoint,
+            access_key=settings.access_key.get_secret_value(),
+            secret_key=settings.secret_key.get_secret_value(),
+            secure=settings.secure,
+            region=settings.region,
+            http_client=http,
+        )
+        return cls(client, settings.endpoint)
+
+    def ensure_bucket(self, uri: str) -> None:
+        """Make the bucket of `uri` unless it exists."""
+        bucket, _ = split_uri(uri)
+        try:
+            if not self._client.bucket_exists(bucket_name=bucket):
+                self._client.make_bucket(bucket_name=bucket)
+        except S3Error as error:
+            if error.code != "BucketAlreadyOwnedByYou":
+                self._fail(error, uri)
+        except (urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
+            self._fail(error, uri)
+
+    def exists(self, uri: str) -> bool:
+        """Whether there is such an object."""
+        return self.stat(uri) is not None
+
+    def stat(self, uri: str) -> StoredObject | None:
+        """The object as a listing would show it, or None."""
+        bucket, key = split_uri(uri)
+        try:
+            found = self._client.stat_object(bucket_name=bucket, object_name=key)
+        except S3Error as error:
+            if error.code in _MISSING:
+                return None
+            self._fail(error, uri)
+        except (urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
+            self._fail(error, uri)
+        return StoredObject(uri, (found.etag or "").strip('"'), found.size or 0, str(found.last_modified))
+
+    def list(self, prefix_uri: str) -> Iterator[StoredObject]:
+        """Every object whose address begins with `prefix_uri`, in order of key; nothing where there is no bucket."""
+        bucket, prefix = split_uri(prefix_uri)
+        try:
+            for found in self._client.list_objects(bucket_name=bucket, prefix=prefix, recursive=True):
+                if not found.is_dir:
+                    uri = f"s3://{bucket}/{found.object_name}"
+                    yield StoredObject(uri, (found.etag or "").strip('"'), found.size or 0, str(found.last_modified))
+        except S3Error as error:
+            if error.code != "NoSuchBucket":
+                self._fail(error, prefix_uri)
+        except (urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
+            self._fail(error, prefix_uri)
+
+    def read_bytes(self, uri: str) -> bytes:
+        """The whole object.
+
+        Raises:
+            MissingObject: there is none.
+        """
+        bucket, key = split_uri(uri)
+        try:
+            response = self._client.get_object(bucket_name=bucket, object_name=key)
+            try:
+                data: bytes = response.read()
+            finally:
+                response.close()
+                response.release_conn()
+        except (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
+            self._fail(error, uri)
+        return data
+
+    def write_bytes(self, uri: str, data: bytes) -> None:
+        """Write the whole object, typed by its suffix."""
+        bucket, key = split_uri(uri)
+        try:
+            self._client.put_object(
+                bucket_name=bucket, object_name=key, data=io.BytesIO(data), length=len(data), content_type=_content_type(key)
+            )
+        except (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
+            self._fail(error, uri)
+
+    def read_file(self, uri: str, path: Path) -> None:
+        """Download to `path`; the file appears complete or not at all.
+
+        Raises:
+            MissingObject: there is no such object.
+        """
+        bucket, key = split_uri(uri)
+        try:
+            self._client.fget_object(bucket_name=bucket, object_name=key, file_path=str(path))
+        except (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
+            self._fail(error, uri)
+
+    def write_file(self, uri: str, path: Path) -> None:
+        """Upload a file, in parts where it is large."""
+        bucket, key = split_uri(uri)
+        try:
+            self._client.fput_object(bucket_name=bucket, object_name=key, file_path=str(path), content_type=_content_type(key))
+        except (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
+            self._fail(error, uri)
+
+    def read(self, uri: str, model: type[M]) -> M:
+        """The record at `uri`.
+
+        Raises:
+            MissingObject: there is none.
+            BadInput: it does not fit the model, so another version wrote it.
+        """
+        try:
+            return model.model_validate_json(self.read_bytes(uri))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise BadInput(
+                f"{uri} is not a {model.__name__} ({where}: {first['msg']}); another version of Retake wrote it: delete it and run again"
+            ) from None
+
+    def write(self, uri: str, record: BaseModel) -> None:
+        """Write a record as JSON."""
+        self.write_bytes(uri, to_json(record))
+
+    def _fail(self, error: Exception, uri: str) -> NoReturn:
+        if isinstance(error, S3Error):
+            if error.code in _MISSING:
+                raise MissingObject(f"{uri} is not in the object store; the step that writes it has not finished") from None
+            if error.code in _REFUSED:
+                raise BadConfiguration(
+                    f"the object store at {self._endpoint} refuses the keys for {uri} ({error.code}); "
+                    "check RETAKE_STORE_ACCESS_KEY and RETAKE_STORE_SECRET_KEY"
+                ) from None
+        raise Unavailable(
+            f"the object store at {self._endpoint} does not answer for {uri} ({_reason(error)}); "
+            "start it (`make run` does) or check RETAKE_STORE_ENDPOINT"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    cause = getattr(error, "reason", None) or error
+    return f"{type(cause).__name__}: {cause}".replace("\n", " ")[:200]
+
+
+def _content_type(key: str) -> str:
+    return CONTENT_TYPES.get(Path(key).suffix, "application/octet-stream")
