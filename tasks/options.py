@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-O = TypeVar("O", bound=BaseModel)
+AnyOptions = TypeVar("AnyOptions", bound=BaseModel)
 MODEL_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 STORE_URI_PATTERN = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=/-]*)?$"
 StoreUri = Annotated[str, Field(pattern=STORE_URI_PATTERN)]
@@ -19,7 +19,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    def picked(self, model: type[O]) -> O:
+    def picked(self, model: type[AnyOptions]) -> AnyOptions:
         """The part of these choices that `model` knows."""
         return model.model_validate({name: getattr(self, name) for name in model.model_fields})
 

@@ -50,8 +50,9 @@ def run(arguments: Arguments, store: Store) -> IngestResult:
     """
     store.ensure_bucket(arguments.store)
     offers = list(_offers(arguments, store))
-    annotations = _annotations(arguments, store, [o for o in offers if _is_annotation(o.name)])
-    offers = [o for o in offers if not _is_annotation(o.name)]
+    tables = [offer for offer in offers if _is_annotation(offer.name)]
+    offers = [offer for offer in offers if not _is_annotation(offer.name)]
+    annotations = _keep_annotations(arguments, store, tables)
     known = _known(arguments, store)
     taker = _Taker(arguments, store, load(MachineSettings).allow_private_addresses)
     with ThreadPoolExecutor(NUM_THREADS) as pool:
@@ -63,11 +64,11 @@ def run(arguments: Arguments, store: Store) -> IngestResult:
     log.info("%d files: %d videos, %d set aside, %d annotation files", len(offers), len(names), len(set_aside), len(annotations))
     if not names and not arguments.sources and not annotations:
         raise NothingToDo(f"the inbox is empty: put videos under {arguments.store}/inbox/, or name sources in the form")
-    if not names and arguments.sources:
+    if not names and arguments.sources and not tables:
         raise BadInput(f"no usable video in {', '.join(arguments.sources)}: {_first_reasons(set_aside)}")
     if not arguments.sources:
         _stop_if_unchanged(arguments, store, list(names))
-    store.write(f"{arguments.out}inventory.json", Inventory(files=tuple(f.model_copy(update={"etag": f.etag}) for f in seen)))
+    store.write(f"{arguments.out}inventory.json", Inventory(files=tuple(seen)))
     result = IngestResult(
         num_videos=len(names),
         num_files=len(offers),
@@ -110,7 +111,7 @@ def _known(arguments: Arguments, store: Store) -> dict[tuple[str, str], SeenFile
     return {(file.name, file.etag): file for file in inventory.files if file.etag}
 
 
-def _annotations(arguments: Arguments, store: Store, offers: list[Offer]) -> list[str]:
+def _keep_annotations(arguments: Arguments, store: Store, offers: list[Offer]) -> list[str]:
     """Keep annotation files from elsewhere under `annotations/`, named by their content so that none is ever rewritten."""
     kept = {found.name for found in store.list(f"{arguments.store}/annotations/")}
     for offer in offers:

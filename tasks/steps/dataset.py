@@ -1,0 +1,55 @@
+"""Writes the dataset under its digest: CSV files, histograms, and the manifest last."""
+
+from tasks.dataset.histograms import draw_histograms
+from tasks.dataset.manifest import build_manifest, dataset_digest, split_csv
+from tasks.dataset.split import assign_splits, read_split_csv
+from tasks.options import SplitOptions, StoreUri
+from tasks.results import SPLITS, DatasetResult, LabelResult, LabelsFile, Manifest
+from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.steps.split import split_uri
+from tasks.storage import Store
+
+
+class Arguments(StepArguments, SplitOptions):
+    """The labels whose clips make the dataset, and the options they were split by."""
+
+    labels: StoreUri
+
+
+def run(arguments: Arguments, store: Store) -> DatasetResult:
+    """Write the dataset unless one with the same content exists; either way it becomes the latest."""
+    labels = store.read(store.read(result_uri(arguments.labels), LabelResult).labels_uri, LabelsFile)
+    labelled = [clip for clip in labels.clips if clip.action]
+    options = arguments.picked(SplitOptions)
+    assignment = assign_splits(labelled, read_split_csv(store.read_bytes(split_uri(arguments.store))), options)
+    manifest = build_manifest(labels, assignment, options)
+    digest = dataset_digest(manifest)
+    folder = f"{arguments.store}/datasets/{digest}/"
+    if store.exists(f"{folder}manifest.json"):
+        log.info("the dataset is there already: %s", folder)
+    else:
+        for split in SPLITS:
+            store.write_bytes(f"{folder}{split}.csv", split_csv(manifest, split))
+        for name, picture in draw_histograms(manifest).items():
+            store.write_bytes(f"{folder}figures/{name}.png", picture)
+        store.write(f"{folder}manifest.json", manifest)
+    result = _result(manifest, digest, folder, num_unlabelled=len(labels.clips) - len(labelled))
+    log.info("dataset %s: %s", digest, ", ".join(f"{n} clips in {split}" for split, n in result.num_clips.items()))
+    return finish(store, arguments.out, result)
+
+
+def _result(manifest: Manifest, digest: str, folder: str, num_unlabelled: int) -> DatasetResult:
+    clips = manifest.clips
+    return DatasetResult(
+        digest=digest,
+        dataset_uri=folder,
+        num_clips={split: sum(c.split == split for c in clips) for split in SPLITS},
+        num_sources={split: len({c.source for c in clips if c.split == split}) for split in SPLITS},
+        num_classes={
+            "verb": len({c.verb for c in clips}),
+            "noun": len({c.noun for c in clips}),
+            "action": len({c.action for c in clips}),
+        },
+        num_unlabelled=num_unlabelled,
+        warnings=manifest.warnings,
+    )

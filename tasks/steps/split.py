@@ -1,0 +1,50 @@
+"""Deals source videos to train, val and test; a source that has a split keeps it for ever."""
+
+from collections import Counter
+
+from tasks.dataset.split import assign_splits, read_split_csv, write_split_csv
+from tasks.options import SplitOptions, StoreUri
+from tasks.results import SPLITS, LabelResult, LabelsFile, SplitResult
+from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.storage import Store
+
+
+class Arguments(StepArguments, SplitOptions):
+    """The labels, and the wished shares."""
+
+    labels: StoreUri
+
+
+def split_uri(store_uri: str) -> str:
+    """The one file that remembers every assignment."""
+    return f"{store_uri}/datasets/split.csv"
+
+
+def run(arguments: Arguments, store: Store) -> SplitResult:
+    """Assign the sources that have no split yet.
+
+    Raises:
+        BadDataset: the labels cannot make a train and a val set.
+    """
+    labels = store.read(store.read(result_uri(arguments.labels), LabelResult).labels_uri, LabelsFile)
+    labelled = [clip for clip in labels.clips if clip.action]
+    uri = split_uri(arguments.store)
+    kept = read_split_csv(store.read_bytes(uri)) if store.exists(uri) else {}
+    assignment = assign_splits(labelled, kept, arguments.picked(SplitOptions))
+    merged = {**kept, **assignment.split_by_source}
+    if merged != kept:
+        store.write_bytes(uri, write_split_csv(merged))
+    excluded = {bad.name for bad in assignment.excluded}
+    num_clips = Counter(merged[clip.source] for clip in labelled if clip.clip.uid not in excluded)
+    num_sources = Counter(merged[source] for source in {clip.source for clip in labelled})
+    for warning in assignment.warnings:
+        log.warning(warning)
+    for split in SPLITS:
+        log.info("%s: %d clips of %d sources", split, num_clips[split], num_sources[split])
+    result = SplitResult(
+        split_uri=uri,
+        num_clips={split: num_clips[split] for split in SPLITS},
+        num_sources={split: num_sources[split] for split in SPLITS},
+        warnings=assignment.warnings,
+    )
+    return finish(store, arguments.out, result)

@@ -1,0 +1,262 @@
+"""MLflow: one run a training, found again by its run key, and the registered model. The only importer of `mlflow`."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from tasks.errors import BadConfiguration, Unavailable
+from tasks.settings import MlflowSettings
+
+# MLflow's own seven retries take minutes; the runner retries whole steps. Read when mlflow is imported.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.entities import DatasetInput, InputTag, RunStatus
+from mlflow.exceptions import MlflowException, RestException
+from mlflow.models.signature import infer_signature
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from mlflow.entities.model_registry import ModelVersion
+    from pytorch_lightning.loggers import MLFlowLogger
+    from torch import nn
+
+RUN_KEY_TAG = "retake.run_key"
+CHECKPOINT_TAG = "retake.checkpoint_uri"
+CHALLENGER = "challenger"
+CHAMPION = "champion"
+NUM_PINGS = 3
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """A version of the registered model, and the checkpoint that it was made from."""
+
+    version: int
+    run_id: str
+    checkpoint_uri: str
+
+
+class Tracker:
+    """Everything that steps say to MLflow.
+
+    Every method raises `Unavailable` when the server does not answer.
+    """
+
+    def __init__(self, settings: MlflowSettings) -> None:
+        self._settings = settings
+        _ping(settings.uri)
+        mlflow.set_tracking_uri(settings.uri)
+        mlflow.set_registry_uri(settings.uri)
+        self._client = mlflow.MlflowClient()
+
+    @classmethod
+    def from_settings(cls, settings: MlflowSettings) -> "Self":
+        """Connect, and make sure that the server answers before any work is done."""
+        return cls(settings)
+
+    def ensure_run(self, experiment: str, run_key: str, tags: Mapping[str, str]) -> str:
+        """The id of the one run with this key, made where there is none; an earlier try's run goes on."""
+        with _answering():
+            found = self._client.get_experiment_by_name(experiment)
+            experiment_id = found.experiment_id if found else self._client.create_experiment(experiment)
+            runs = self._client.search_runs([experiment_id], filter_string=f"tags.`{RUN_KEY_TAG}` = '{run_key}'", max_results=1)
+            if runs:
+                run_id: str = runs[0].info.run_id
+                for key, value in tags.items():
+                    self._client.set_tag(run_id, key, value)
+            else:
+                run = self._client.create_run(experiment_id, tags={**tags, RUN_KEY_TAG: run_key}, run_name=run_key)
+                run_id = run.info.run_id
+        return run_id
+
+    @contextmanager
+    def running(self, run_id: str) -> Iterator[None]:
+        """Show the run as running inside the block, and as failed when the block fails."""
+        self._set_status(run_id, "RUNNING")
+        try:
+            yield
+        except BaseException:
+            self._set_status(run_id, "FAILED")
+            raise
+
+    def finish(self, run_id: str) -> None:
+        """Show the run as finished."""
+        self._set_status(run_id, "FINISHED")
+
+    def run_url(self, run_id: str) -> str:
+        """The run's page in a person's browser."""
+        with _answering():
+            experiment_id = self._client.get_run(run_id).info.experiment_id
+        return f"{self.public_uri}/#/experiments/{experiment_id}/runs/{run_id}"
+
+    @property
+    def public_uri(self) -> str:
+        """The server's address in a person's browser."""
+        return (self._settings.public_uri or self._settings.uri).rstrip("/")
+
+    def log_params(self, run_id: str, params: Mapping[str, object]) -> None:
+        """Log parameters; the same ones again are no error."""
+        with _answering():
+            self._client.log_batch(run_id, params=[mlflow.entities.Param(key, str(value)) for key, value in params.items()])
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
+        """Log numbers that have no step."""
+        now_ms = int(time.time() * 1000)
+        with _answering():
+            self._client.log_batch(run_id, metrics=[mlflow.entities.Metric(k, v, now_ms, 0) for k, v in metrics.items()])
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a run; `mlflow.note.content` is what its page shows as the description."""
+        with _answering():
+            for key, value in tags.items():
+                self._client.set_tag(run_id, key, value)
+
+    def log_artifacts(self, run_id: str, folder: Path, artifact_path: str | None = None) -> None:
+        """Upload a folder's files into the run."""
+        with _answering():
+            self._client.log_artifacts(run_id, str(folder), artifact_path)
+
+    def log_dataset(self, run_id: str, frame: pd.DataFrame, *, name: str, source: str, digest: str, context: str) -> None:
+        """Log one split as an input of the run."""
+        with _answering():
+            dataset = from_pandas(frame, source=source, name=name, digest=digest)
+            entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])
+            self._client.log_inputs(run_id, datasets=[entity])
+
+    def lightning_logger(self, run_id: str) -> "MLFlowLogger":
+        """A Lightning logger that writes into the run."""
+        from pytorch_lightning.loggers import MLFlowLogger
+
+        return MLFlowLogger(tracking_uri=self._settings.uri, run_id=run_id)
+
+    def champion(self) -> RegisteredVersion | None:
+        """The version that the alias `champion` points at."""
+        try:
+            found = self._client.get_model_version_by_alias(self._settings.model_name, CHAMPION)
+        except RestException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise _unavailable(error) from error
+        except MlflowException as error:
+            raise _unavailable(error) from error
+        return RegisteredVersion(int(found.version), found.run_id or "", found.tags.get(CHECKPOINT_TAG, ""))
+
+    def register(
+        self,
+        run_id: str,
+        run_key: str,
+        module: "nn.Module",
+        example: np.ndarray[Any, np.dtype[Any]],
+        outputs: Mapping[str, np.ndarray[Any, np.dtype[Any]]],
+        *,
+        metadata: dict[str, Any],
+        tags: Mapping[str, str],
+        description: str,
+        requirements: list[str],
+    ) -> int:
+        """Register the module that the run trained; the version that an earlier try registered is found again.
+
+        Args:
+            module: on the CPU and in eval mode.
+            example: one input batch of two or more; it becomes the input example and the signature.
+            outputs: what the module answers to it, by name.
+        """
+        name = self._settings.model_name
+        with _answering():
+            earlier = self._version_of(run_key)
+            if earlier is not None:
+                return earlier
+            if not self._client.search_registered_models(filter_string=f"name = '{name}'", max_results=1):
+                self._client.create_registered_model(name)
+            with mlflow.start_run(run_id=run_id):
+                logged = mlflow.pytorch.log_model(
+                    module,
+                    name="model",
+                    signature=infer_signature(example, dict(outputs)),
+                    input_example=example,
+                    pip_requirements=requirements,
+                    metadata=metadata,
+                    tags={RUN_KEY_TAG: run_key},
+                )
+            made = self._client.create_model_version(
+                name,
+                source=logged.model_uri,
+                run_id=run_id,
+                model_id=logged.model_id,
+                tags={**tags, RUN_KEY_TAG: run_key},
+                description=description,
+            )
+        return int(made.version)
+
+    def set_alias(self, alias: str, version: int) -> None:
+        """Point an alias of the registered model at a version."""
+        with _answering():
+            self._client.set_registered_model_alias(self._settings.model_name, alias, str(version))
+
+    def aliases(self, version: int) -> tuple[str, ...]:
+        """The aliases that point at a version."""
+        with _answering():
+            return tuple(sorted(self._client.get_model_version(self._settings.model_name, str(version)).aliases))
+
+    @property
+    def model_name(self) -> str:
+        """The registered model's name."""
+        return self._settings.model_name
+
+    def _version_of(self, run_key: str) -> int | None:
+        found: list[ModelVersion] = self._client.search_model_versions(
+            f"name = '{self._settings.model_name}' and tags.`{RUN_KEY_TAG}` = '{run_key}'", max_results=1
+        )
+        return int(found[0].version) if found else None
+
+    def _set_status(self, run_id: str, status: str) -> None:
+        with _answering():
+            if status == "RUNNING":
+                self._client.update_run(run_id, status=status)
+            else:
+                self._client.set_terminated(run_id, RunStatus.to_string(RunStatus.from_string(status)))
+
+
+def _ping(uri: str) -> None:
+    for number in range(1, NUM_PINGS + 1):
+        try:
+            answer = httpx.get(f"{uri.rstrip('/')}/health", timeout=10, trust_env=False)
+        except httpx.TransportError as error:
+            if number == NUM_PINGS:
+                raise Unavailable(
+                    f"MLflow at {uri} does not answer ({type(error).__name__}); start it (`make run` does) or check RETAKE_MLFLOW_URI"
+                ) from error
+            time.sleep(number)
+            continue
+        if answer.status_code == 403:
+            raise BadConfiguration(f"MLflow at {uri} refuses this host name; add it to the server's --allowed-hosts")
+        if answer.is_success:
+            return
+    raise Unavailable(f"MLflow at {uri} is not healthy")
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as error:
+        if isinstance(error, RestException) and error.error_code not in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"):
+            raise
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    return Unavailable(f"MLflow does not answer: {str(error).splitlines()[0][:200]}; check RETAKE_MLFLOW_URI")
