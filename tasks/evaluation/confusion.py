@@ -1,0 +1,63 @@
+"""Which class is taken for which, as a matrix that stays small enough to read.
+
+Legend: r true classes, c predicted classes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.evaluation.answers import Answers
+
+MAX_CLASSES = 30
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often each true class was given each name.
+
+    Attributes:
+        rows: (r,) names of the true classes, the commonest first.
+        columns: (c,) the same names in the same order, then those of classes that are only predicted.
+        counts: (r, c) clips.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    counts: NDArray[np.int64]
+
+    @property
+    def support(self) -> NDArray[np.int64]:
+        """(r,) clips of each row."""
+        total: NDArray[np.int64] = self.counts.sum(axis=1)
+        return total
+
+
+def confusion_of(answers: Answers, max_classes: int = MAX_CLASSES) -> Confusion:
+    """Count true against predicted classes; only classes that are true for some clip have a row.
+
+    Beyond `max_classes` the commonest are kept, by support and then by how often they were predicted; the rest are added up as `other (n)`,
+    n of them, in a last row and a last column. Right answers among those are counted there too.
+    """
+    true_ids, support = np.unique(answers.true, return_counts=True)
+    by_support = sorted(zip(true_ids.tolist(), (-support).tolist(), strict=True), key=lambda pair: (pair[1], answers.names[pair[0]]))
+    rows = [class_id for class_id, _ in by_support]
+    other_ids, predicted = np.unique(answers.predicted[~np.isin(answers.predicted, true_ids)], return_counts=True)
+    by_predicted = sorted(zip(other_ids.tolist(), (-predicted).tolist(), strict=True), key=lambda pair: (pair[1], answers.names[pair[0]]))
+    columns = rows + [class_id for class_id, _ in by_predicted]
+    row_of, column_of = _positions(rows, max_classes), _positions(columns, max_classes)
+    counts = np.zeros((max(row_of.values()) + 1, max(column_of.values()) + 1), np.int64)
+    for true, named in zip(answers.true.tolist(), answers.predicted.tolist(), strict=True):
+        counts[row_of[true], column_of[named]] += 1
+    return Confusion(_shown(rows, answers, max_classes), _shown(columns, answers, max_classes), counts)
+
+
+def _positions(ids: list[int], max_classes: int) -> dict[int, int]:
+    return {class_id: min(i, max_classes) for i, class_id in enumerate(ids)}
+
+
+def _shown(ids: list[int], answers: Answers, max_classes: int) -> tuple[str, ...]:
+    names = tuple(answers.names[class_id] for class_id in ids[:max_classes])
+    rest = len(ids) - max_classes
+    return (*names, f"other ({rest})") if rest > 0 else names

@@ -1,0 +1,103 @@
+"""Scores of one network on one split, for verbs, nouns and actions."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.metrics import precision_recall_fscore_support
+
+from tasks.evaluation.answers import Answers, answers_of
+from tasks.evaluation.latency import summarise_latency
+from tasks.evaluation.scoring import ScoredClips, Timings
+from tasks.evaluation.uncertainty import top1_interval
+from tasks.options import EvaluateOptions
+from tasks.results import ClassMetrics, EvaluateResult, Evaluation, TargetMetrics, Vocabulary
+
+
+def measure(answers: Answers, sources: Sequence[str], *, num_resamples: int = 2000) -> TargetMetrics:
+    """Score one target.
+
+    Precision and recall are scikit-learn's with `zero_division=0`. The weighted averages, which the original experiment called "average class",
+    weigh each class by its support; weighted recall is therefore top-1. The macro averages, and `num_classes`, run over the classes that are
+    true for at least one clip: a class that is only predicted has no recall, and its precision is 0. `classes` lists those as well, after the
+    others. The majority class is the commonest of this split's own labels (the first by name where several are), as if one knew them.
+
+    Args:
+        answers: true and predicted classes of n clips, n at least 1.
+        sources: (n,) the source video of each clip.
+        num_resamples: bootstrap draws for the interval of top-1.
+    """
+    ids = np.union1d(answers.true, answers.predicted)
+    precision, recall, _, support = precision_recall_fscore_support(
+        answers.true, answers.predicted, labels=ids, average=None, zero_division=0
+    )
+    num_predicted = np.bincount(np.searchsorted(ids, answers.predicted), minlength=len(ids))
+    classes = sorted(
+        (
+            ClassMetrics(
+                name=answers.names[int(ids[i])],
+                support=int(support[i]),
+                num_predicted=int(num_predicted[i]),
+                precision=float(precision[i]),
+                recall=float(recall[i]),
+            )
+            for i in range(len(ids))
+        ),
+        key=lambda c: (-c.support, -c.num_predicted, c.name),
+    )
+    majority = min(classes, key=lambda c: (-c.support, c.name))
+    is_true = support > 0
+    num_clips = len(answers.true)
+    return TargetMetrics(
+        num_clips=num_clips,
+        num_classes=int(is_true.sum()),
+        top1=float(answers.right.mean()),
+        top1_interval=top1_interval(answers.right, sources, num_resamples=num_resamples),
+        top5=float((answers.ranked == answers.true[:, None]).any(axis=1).mean()),
+        precision_weighted=float(np.average(precision, weights=support)),
+        recall_weighted=float(np.average(recall, weights=support)),
+        precision_macro=float(precision[is_true].mean()),
+        recall_macro=float(recall[is_true].mean()),
+        majority_class=majority.name,
+        majority_top1=majority.support / num_clips,
+        classes=tuple(classes),
+    )
+
+
+def summarise(
+    evaluation: Evaluation,
+    options: EvaluateOptions,
+    clips: ScoredClips,
+    timings: Timings,
+    vocabulary: Vocabulary,
+    *,
+    num_segments: int,
+    predictions_uri: str,
+) -> EvaluateResult:
+    """All figures of one network on one split.
+
+    Args:
+        evaluation: which network and split this is.
+        options: crops that were averaged, and bootstrap draws.
+        clips: what `score_clips` gave, with `timings`.
+        timings: seconds of each clip.
+        vocabulary: names of the classes.
+        num_segments: frames that the network sees of one clip.
+        predictions_uri: where the predictions lie in the store.
+    """
+    answers = answers_of(clips, vocabulary)
+    verb, noun, action = (
+        measure(answers[target], clips.sources, num_resamples=options.bootstrap_resamples) for target in ("verb", "noun", "action")
+    )
+    return EvaluateResult(
+        model=evaluation.model,
+        split=evaluation.split,
+        num_clips=len(clips.uids),
+        num_sources=len(set(clips.sources)),
+        crops=options.crops,
+        loss=float(clips.losses.mean()),
+        verb=verb,
+        noun=noun,
+        action=action,
+        latency=summarise_latency(timings, num_frames=num_segments),
+        predictions_uri=predictions_uri,
+    )

@@ -1,0 +1,117 @@
+"""Runs a network over the clips of a split, one clip at a time, and measures how long each takes.
+
+Legend: n clips, t segments, h and w pixels, 125 verbs, 352 nouns.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+from tasks.errors import BadCheckpoint, BadDataset
+from tasks.results import DatasetClip
+
+Frames = NDArray[np.uint8]
+Logits = NDArray[np.float32]
+Load = Callable[[DatasetClip], Frames]
+Score = Callable[[Frames], tuple[Logits, Logits]]
+
+SECONDS_BETWEEN_REPORTS = 20
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ScoredClips:
+    """What one network answered on the clips of one split, in the order they were given.
+
+    Attributes:
+        uids, sources: (n,) the clips and the source videos they come from.
+        verb_classes, noun_classes: (n,) true class ids, positions in the logits.
+        verb_logits: (n, 125) before softmax, averaged over segments and crops.
+        noun_logits: (n, 352) likewise.
+    """
+
+    uids: tuple[str, ...]
+    sources: tuple[str, ...]
+    verb_classes: NDArray[np.int64]
+    noun_classes: NDArray[np.int64]
+    verb_logits: Logits
+    noun_logits: Logits
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """(n,) cross-entropy of the verb plus cross-entropy of the noun, in nats: the loss of training."""
+        return _cross_entropy(self.verb_logits, self.verb_classes) + _cross_entropy(self.noun_logits, self.noun_classes)
+
+
+@dataclass(frozen=True)
+class Timings:
+    """(n,) seconds that each clip took to load and to score, warm-up left out. Apart from the scores, which do not vary from run to run."""
+
+    loading_seconds: NDArray[np.float64]
+    inference_seconds: NDArray[np.float64]
+
+
+def score_clips(
+    clips: Sequence[DatasetClip],
+    load: Load,
+    score: Score,
+    *,
+    num_warmup: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[ScoredClips, Timings]:
+    """Score every clip, logging progress every tenth of the way and every 20 s. Memory holds one clip's frames at a time.
+
+    Args:
+        clips: the clips of one split.
+        load: gives a clip's frames, (t, h, w, 3) RGB.
+        score: gives verb logits (125,) and noun logits (352,) of a clip's frames, on the CPU, so that a GPU has finished when it returns.
+        num_warmup: calls on the first clip, at least one, that are not measured: the first compiles, allocates and fills caches.
+        clock: seconds that only go up.
+
+    Raises:
+        BadDataset: there are no clips.
+        BadCheckpoint: a logit is not a finite number.
+    """
+    if not clips:
+        raise BadDataset("no clips to score: the split is empty; add labelled videos or give the split a larger share")
+    for _ in range(num_warmup):
+        verb, noun = score(load(clips[0]))
+    verb_logits = np.empty((len(clips), verb.size), np.float32)
+    noun_logits = np.empty((len(clips), noun.size), np.float32)
+    loading_seconds, inference_seconds = np.empty(len(clips)), np.empty(len(clips))
+
+    started = last_report = clock()
+    for i, clip in enumerate(clips):
+        before = clock()
+        frames = load(clip)
+        loaded = clock()
+        verb_logits[i], noun_logits[i] = score(frames)
+        scored = clock()
+        loading_seconds[i], inference_seconds[i] = loaded - before, scored - loaded
+        if not (np.isfinite(verb_logits[i]).all() and np.isfinite(noun_logits[i]).all()):
+            raise BadCheckpoint(
+                f"clip {clip.uid}: the network's logits are not finite; train again with a lower learning rate or 32-bit precision"
+            )
+        done = i + 1
+        if done * 10 // len(clips) > i * 10 // len(clips) or scored - last_report >= SECONDS_BETWEEN_REPORTS:
+            last_report = scored
+            log.info("%d/%d clips scored, %.0f s left", done, len(clips), (scored - started) / done * (len(clips) - done))
+    return ScoredClips(
+        uids=tuple(clip.uid for clip in clips),
+        sources=tuple(clip.source for clip in clips),
+        verb_classes=np.array([clip.verb_class for clip in clips], np.int64),
+        noun_classes=np.array([clip.noun_class for clip in clips], np.int64),
+        verb_logits=verb_logits,
+        noun_logits=noun_logits,
+    ), Timings(loading_seconds, inference_seconds)
+
+
+def _cross_entropy(logits: Logits, classes: NDArray[np.int64]) -> NDArray[np.float64]:
+    log_probabilities: NDArray[np.float64] = log_softmax(logits.astype(np.float64), axis=1)
+    return -log_probabilities[np.arange(len(classes)), classes]
