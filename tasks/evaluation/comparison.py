@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tasks.evaluation.decision import contenders, decide
+from tasks.evaluation.decision import contenders, count, decide, percent
 from tasks.results import TARGETS, EvaluateResult, SplitName, Target, TargetMetrics
 
 MODELS = ("baseline", "champion", "fine-tuned")
@@ -16,7 +16,7 @@ COLUMNS = (
     "recall, macro",
 )
 LEGEND = (
-    "Intervals resample source videos, not clips; one video alone gives [0, 100]. "
+    "Intervals resample source videos, not clips, and are widened where there are few of them; one video alone gives [0, 100]. "
     'Weighted averages weigh each class by its clips (the original experiment\'s "average class", so recall equals top-1); '
     "macro averages treat the classes that occur alike. "
     "The majority class is this split's own commonest. An action is right when verb and noun are right."
@@ -36,9 +36,9 @@ def headline(results: Sequence[EvaluateResult]) -> str:
     if ours.action.top1 <= majority:
         beside = "but no better" if verdict == "better than" else "and no better"
     return (
-        f"The fine-tuned network names {ours.action.top1:.1%} of the actions right on {_sample(ours)}: "
-        f"{verdict} the {theirs.model} ({theirs.action.top1:.1%}), {beside} than always guessing "
-        f"'{ours.action.majority_class}' ({majority:.1%})."
+        f"The fine-tuned network names {percent(ours.action.top1)} of the actions right on {_sample(ours)} ({ours.split}): "
+        f"{verdict} the {theirs.model} ({percent(theirs.action.top1)}), {beside} than always guessing "
+        f"'{ours.action.majority_class}' ({percent(majority)})."
     )
 
 
@@ -81,7 +81,7 @@ def text(results: Sequence[EvaluateResult], baseline: str) -> str:
             f"  {'top-1 %':<15}" + "".join(f"{target + 's':<21}" for target in TARGETS) + f"{'loss':>6}{'FPS':>8}",
         ]
         for result in split_results:
-            scores = "".join(f"{_top1(getattr(result, target), ''):<21}" for target in TARGETS)
+            scores = "".join(f"{_top1(getattr(result, target), width=5):<21}" for target in TARGETS)
             lines.append(f"  {result.model:<15}{scores}{result.loss:>6.2f}{result.latency.fps:>8.2f}")
         guesses = "".join(f"{_majority_text(getattr(first, target)):<21}" for target in TARGETS)
         lines += [f"  {'majority class':<15}{guesses}".rstrip(), ""]
@@ -123,7 +123,7 @@ def _table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> 
 
 def _scores(metrics: TargetMetrics) -> list[str]:
     averages = (metrics.top5, metrics.precision_weighted, metrics.recall_weighted, metrics.precision_macro, metrics.recall_macro)
-    return [_top1(metrics, " %"), *(f"{value:.1%}".replace("%", " %") for value in averages)]
+    return [_top1(metrics, " %"), *(percent(value) for value in averages)]
 
 
 def _majority_scores(metrics: TargetMetrics) -> list[str]:
@@ -131,29 +131,25 @@ def _majority_scores(metrics: TargetMetrics) -> list[str]:
     share = metrics.majority_top1
     top5 = sum(sorted((c.support for c in metrics.classes), reverse=True)[:5]) / metrics.num_clips
     values = (share, top5, share * share, share, share / metrics.num_classes, 1 / metrics.num_classes)
-    return [f"{value:.1%}".replace("%", " %") for value in values]
+    return [percent(value) for value in values]
 
 
-def _top1(metrics: TargetMetrics, unit: str) -> str:
+def _top1(metrics: TargetMetrics, unit: str = "", width: int = 0) -> str:
     low, high = metrics.top1_interval
-    return f"{100 * metrics.top1:.1f}{unit} [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{100 * metrics.top1:{width}.1f}{unit} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def _majority_text(metrics: TargetMetrics) -> str:
     name = metrics.majority_class
-    return f"{100 * metrics.majority_top1:.1f} {name if len(name) <= 14 else name[:13] + '…'}"
+    return f"{100 * metrics.majority_top1:5.1f} {name if len(name) <= 13 else name[:12] + '…'}"
 
 
 def _sample(result: EvaluateResult) -> str:
-    return f"{_count(result.num_clips, f'{result.split} clip')} of {_count(result.num_sources, 'source video')}"
+    return f"{count(result.num_clips, 'clip')} of {count(result.num_sources, 'source video')}"
 
 
 def _crops(result: EvaluateResult) -> str:
     return "centre crop" if result.crops == 1 else f"{result.crops} crops"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _escape(name: str) -> str:

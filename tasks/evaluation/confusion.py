@@ -37,8 +37,8 @@ class Confusion:
 def confusion_of(answers: Answers, max_classes: int = MAX_CLASSES) -> Confusion:
     """Count true against predicted classes; only classes that are true for some clip have a row.
 
-    Beyond `max_classes` the commonest are kept, by support and then by how often they were predicted; the rest are added up as `other (n)`,
-    n of them, in a last row and a last column. Right answers among those are counted there too.
+    Beyond `max_classes` the commonest are kept, by support and then by how often they were predicted; the rest, n of them, are added up
+    as `n others` in a last row and a last column. Right answers among those are counted there too.
     """
     true_ids, support = np.unique(answers.true, return_counts=True)
     by_support = sorted(zip(true_ids.tolist(), (-support).tolist(), strict=True), key=lambda pair: (pair[1], answers.names[pair[0]]))
@@ -60,4 +60,4 @@ def _positions(ids: list[int], max_classes: int) -> dict[int, int]:
 def _shown(ids: list[int], answers: Answers, max_classes: int) -> tuple[str, ...]:
     names = tuple(answers.names[class_id] for class_id in ids[:max_classes])
     rest = len(ids) - max_classes
-    return (*names, f"other ({rest})") if rest > 0 else names
+    return (*names, f"{rest} others") if rest > 0 else names

@@ -61,12 +61,20 @@ def decide(challenger: EvaluateResult, opponent: EvaluateResult) -> Decision:
     outcome = "is higher than" if promote else "equals" if ours == theirs else "is lower than"
     kept = "" if promote else "; the champion stays" if opponent.model == "champion" else "; no champion is named"
     reason = (
-        f"action top-1 of the fine-tuned network, {ours:.1%}, {outcome} the {opponent.model}'s, {theirs:.1%}, "
-        f"on {challenger.num_clips} {challenger.split} clips of {challenger.num_sources} source video{'s' if challenger.num_sources > 1 else ''}{kept}"
+        f"action top-1 of the fine-tuned network, {percent(ours)}, {outcome} the {opponent.model}'s, {percent(theirs)}, "
+        f"on {count(challenger.num_clips, f'{challenger.split} clip')} of {count(challenger.num_sources, 'source video')}{kept}"
     )
     majority = challenger.action.majority_top1
     if ours <= majority:
-        reason += (
-            f". Warning: always guessing '{challenger.action.majority_class}' scores {majority:.1%}, so the network is no better than that"
-        )
+        reason += f". Warning: always guessing '{challenger.action.majority_class}' scores {percent(majority)}, so the network is no better than that"
     return Decision(challenger.split, opponent.model, theirs, ours, promote, reason)
+
+
+def percent(share: float) -> str:
+    """A share as people read it: `34.8 %`."""
+    return f"{100 * share:.1f} %"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 clip`, `2 clips`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

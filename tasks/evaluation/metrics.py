@@ -9,8 +9,7 @@ from tasks.evaluation.answers import Answers, answers_of
 from tasks.evaluation.latency import summarise_latency
 from tasks.evaluation.scoring import ScoredClips, Timings
 from tasks.evaluation.uncertainty import top1_interval
-from tasks.options import EvaluateOptions
-from tasks.results import ClassMetrics, EvaluateResult, Evaluation, TargetMetrics, Vocabulary
+from tasks.results import ClassMetrics, EvaluateResult, ModelRole, SplitName, TargetMetrics, Vocabulary
 
 
 def measure(answers: Answers, sources: Sequence[str], *, num_resamples: int = 2000) -> TargetMetrics:
@@ -64,36 +63,38 @@ def measure(answers: Answers, sources: Sequence[str], *, num_resamples: int = 20
 
 
 def summarise(
-    evaluation: Evaluation,
-    options: EvaluateOptions,
     clips: ScoredClips,
     timings: Timings,
     vocabulary: Vocabulary,
     *,
+    model: ModelRole,
+    split: SplitName,
+    crops: int,
     num_segments: int,
+    num_resamples: int,
     predictions_uri: str,
 ) -> EvaluateResult:
     """All figures of one network on one split.
 
     Args:
-        evaluation: which network and split this is.
-        options: crops that were averaged, and bootstrap draws.
         clips: what `score_clips` gave, with `timings`.
         timings: seconds of each clip.
         vocabulary: names of the classes.
+        model: which network answered.
+        split: whose clips these are.
+        crops: views of each frame that were averaged.
         num_segments: frames that the network sees of one clip.
+        num_resamples: bootstrap draws.
         predictions_uri: where the predictions lie in the store.
     """
     answers = answers_of(clips, vocabulary)
-    verb, noun, action = (
-        measure(answers[target], clips.sources, num_resamples=options.bootstrap_resamples) for target in ("verb", "noun", "action")
-    )
+    verb, noun, action = (measure(answers[target], clips.sources, num_resamples=num_resamples) for target in ("verb", "noun", "action"))
     return EvaluateResult(
-        model=evaluation.model,
-        split=evaluation.split,
+        model=model,
+        split=split,
         num_clips=len(clips.uids),
         num_sources=len(set(clips.sources)),
-        crops=options.crops,
+        crops=crops,
         loss=float(clips.losses.mean()),
         verb=verb,
         noun=noun,

@@ -45,14 +45,14 @@ def _panel(axes: Axes, results: Sequence[EvaluateResult]) -> None:
             low, high = m.top1_interval
             middle = x + width * 0.47
             axes.plot([middle, middle], [low, high], color=INK, linewidth=1.2, marker="_", markersize=7)
-            axes.annotate(f"{100 * m.top1:.0f}", (x, m.top1), (2, 2), textcoords="offset points", fontsize=8)
+            axes.annotate(f"{100 * m.top1:.0f}", (middle, high), (0, 3), textcoords="offset points", ha="center", fontsize=8)
     majority = [getattr(results[0], target) for target in TARGETS]
     for g, m in enumerate(majority):
         ends = (g - GROUP_WIDTH / 2 - 0.06, g + GROUP_WIDTH / 2 + 0.06)
         axes.plot(ends, (m.majority_top1, m.majority_top1), color=INK, linewidth=1.4, linestyle="--", label="majority class")
     axes.set_xticks(range(len(TARGETS)), [f"{t}s\n({short(m.majority_class)})" for t, m in zip(TARGETS, majority, strict=True)])
     axes.set_title(f"{results[0].split}: {results[0].num_clips} clips, {results[0].num_sources} sources")
-    axes.set_ylim(0, 1.05)
+    axes.set_ylim(0, 1.08)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(axis="y")
     axes.tick_params(axis="x", length=0)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from tasks.evaluation.figures.canvas import BLUE, GREEN, INK, ORANGE, VERMILION, new_figure, png, styled
+from tasks.evaluation.figures.canvas import BLUE, INK, ORANGE, PURPLE, SKY, VERMILION, new_figure, png, styled
 from tasks.results import Epoch
 
-ACCURACIES = (("val_verb_top1", "verbs", GREEN, "^"), ("val_noun_top1", "nouns", ORANGE, "s"), ("val_action_top1", "actions", BLUE, "o"))
+ACCURACIES = (("val_verb_top1", "verbs", SKY, "^"), ("val_noun_top1", "nouns", PURPLE, "D"), ("val_action_top1", "actions", INK, "v"))
 
 
 def training_figure(epochs: Sequence[Epoch], best_epoch: int, title: str) -> bytes:
@@ -22,12 +22,12 @@ def training_figure(epochs: Sequence[Epoch], best_epoch: int, title: str) -> byt
     with styled():
         figure = new_figure(8, 5.6)
         loss_axes, accuracy_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-        size = 4 if len(epochs) <= 40 else 0
-        _line(loss_axes, [(e.epoch, e.train_loss) for e in epochs], "training", ORANGE, "s", size)
+        step = 1 + len(epochs) // 20
+        _line(loss_axes, [(e.epoch, e.train_loss) for e in epochs], "training", ORANGE, "s", step)
         validated = [(e.epoch, e.val_loss) for e in epochs]
-        _line(loss_axes, validated, "validation", BLUE, "o", size)
+        _line(loss_axes, validated, "validation", BLUE, "o", step)
         for field, label, colour, marker in ACCURACIES:
-            _line(accuracy_axes, [(e.epoch, getattr(e, field)) for e in epochs], label, colour, marker, size)
+            _line(accuracy_axes, [(e.epoch, getattr(e, field)) for e in epochs], label, colour, marker, step)
         best_loss = dict(validated).get(best_epoch)
         for axes in (loss_axes, accuracy_axes):
             axes.axvline(best_epoch, color=VERMILION, linewidth=1, linestyle=":", zorder=1)
@@ -49,7 +49,7 @@ def training_figure(epochs: Sequence[Epoch], best_epoch: int, title: str) -> byt
             )
         loss_axes.set_title(title)
         loss_axes.set_ylabel("loss, nats")
-        loss_axes.set_ylim(bottom=0)
+        loss_axes.set_ylim(0, 1.12 * max(loss for e in epochs for loss in (e.train_loss, e.val_loss) if loss is not None))
         accuracy_axes.set_ylabel("validation top-1\n(centre crop)")
         accuracy_axes.set_ylim(-0.03, 1.03)
         accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1))
@@ -58,6 +58,8 @@ def training_figure(epochs: Sequence[Epoch], best_epoch: int, title: str) -> byt
         return png(figure)
 
 
-def _line(axes: Axes, points: Sequence[tuple[int, float | None]], label: str, colour: str, marker: str, size: int) -> None:
+def _line(axes: Axes, points: Sequence[tuple[int, float | None]], label: str, colour: str, marker: str, step: int) -> None:
     known = [(epoch, value) for epoch, value in points if value is not None]
-    axes.plot([e for e, _ in known], [v for _, v in known], label=label, color=colour, marker=marker, markersize=size, linewidth=1.6)
+    axes.plot(
+        [e for e, _ in known], [v for _, v in known], label=label, color=colour, marker=marker, markersize=5, markevery=step, linewidth=1.6
+    )

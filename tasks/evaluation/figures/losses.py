@@ -9,7 +9,7 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.evaluation.answers import answers_of
+from tasks.evaluation.answers import Answers, answers_of
 from tasks.evaluation.figures.canvas import BLUE, GREY, INK, ORANGE, SKY, VERMILION, new_figure, png, short, styled
 from tasks.evaluation.scoring import ScoredClips
 from tasks.results import Vocabulary
@@ -28,7 +28,8 @@ KINDS = {
 def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> bytes:
     """Draw every clip's loss in the row of its true action, the hardest action first, as PNG bytes; the worst clips are numbered and named.
 
-    Beyond 30 actions the rest share a last row. A grey line marks the loss of a network that gives all classes the same probability.
+    Beyond 30 actions the rest share a last row. A dashed line marks the loss of a network that gives all
+    classes the same probability, where it is near.
 
     Args:
         clips: scored clips, at least one.
@@ -63,17 +64,8 @@ def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> 
         for row, (_, members) in enumerate(rows):
             median = np.median(losses[[name in members for name in names]])
             axes.plot([median, median], [row - 0.36, row + 0.36], color=INK, linewidth=1.4)
-        axes.axvline(chance, color=GREY, linewidth=1, linestyle="--", zorder=0)
-        axes.annotate(
-            "all classes alike",
-            (chance, 1),
-            (0, 2),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-            color="#666666",
-        )
+        if chance < 1.5 * losses.max():
+            axes.axvline(chance, color=GREY, linewidth=1, linestyle="--", zorder=0)
         for number, i in enumerate(worst, start=1):
             axes.annotate(str(number), (losses[i], y[i]), (5, 2), textcoords="offset points", fontsize=7)
         axes.set_yticks(range(len(rows)), [label for label, _ in rows])
@@ -81,14 +73,12 @@ def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> 
         axes.set_xlim(left=0)
         axes.grid(axis="both")
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("loss, nats (cross-entropy of verb + noun; bar: median)")
+        axes.set_xlabel(f"loss, nats: cross-entropy of verb + noun (bar: median; all classes alike, dashed: {chance:.2f})")
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
         figure.legend(
             *axes.get_legend_handles_labels(), loc="outside upper right", ncols=4, fontsize=8, handletextpad=0.2, columnspacing=1.2
         )
-        figure.supxlabel(
-            _worst_list(clips, names, answers["action"].predicted.tolist(), action.names, worst), x=0.01, ha="left", fontsize=8
-        )
+        figure.supxlabel(_worst_list(clips, action, worst), x=0.01, ha="left", fontsize=8)
         return png(figure)
 
 
@@ -117,9 +107,10 @@ def _spread(names: list[str]) -> NDArray[np.float64]:
     return spread
 
 
-def _worst_list(clips: ScoredClips, names: list[str], predicted: list[int], name_of: dict[int, str], worst: list[int]) -> str:
-    lines = [
-        f"{number}  {clips.uids[i]}  {short(names[i])} taken for {short(name_of[predicted[i]])}, {clips.losses[i]:.2f}"
-        for number, i in enumerate(worst, start=1)
-    ]
-    return "\n".join(["highest losses", *lines])
+def _worst_list(clips: ScoredClips, action: Answers, worst: list[int]) -> str:
+    lines = ["highest losses"]
+    for number, i in enumerate(worst, start=1):
+        true, predicted = (short(action.names[int(ids[i])]) for ids in (action.true, action.predicted))
+        answer = f"{true}, right" if action.right[i] else f"{true} taken for {predicted}"
+        lines.append(f"{number}  {clips.uids[i]}  {answer}, {clips.losses[i]:.2f}")
+    return "\n".join(lines)

@@ -25,9 +25,9 @@ def confusion_figure(confusion: Confusion, title: str) -> bytes:
     with styled():
         figure = new_figure(max(5.0, 2.6 + cell * num_columns), max(2.6, 1.9 + cell * num_rows))
         axes = figure.add_subplot()
-        image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal")
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal")
         axes.set_title(title, pad=10)
-        axes.set_xlabel("predicted")
+        axes.set_xlabel("predicted (percent of the row; outlined: right)")
         axes.set_ylabel("true (clips)")
         axes.set_xticks(range(num_columns), [short(name) for name in confusion.columns], rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(num_rows), [f"{short(n)} ({s})" for n, s in zip(confusion.rows, confusion.support.tolist(), strict=True)])
@@ -40,15 +40,12 @@ def confusion_figure(confusion: Confusion, title: str) -> bytes:
         for i in range(num_rows):
             if confusion.rows[i] == confusion.columns[i]:
                 axes.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=VERMILION, linewidth=1.2))
-        bar = figure.colorbar(image, ax=axes, shrink=min(1.0, 2.2 / (cell * num_rows)), aspect=14, pad=0.02)
-        bar.set_ticks([0, 0.5, 1], labels=["0 %", "50 %", "100 %"])
-        bar.outline.set_visible(False)
         return png(figure)
 
 
 def _write_cells(axes: Axes, confusion: Confusion, shares: np.ndarray, cell: float) -> None:
     size = 9 if cell > TWO_LINES_INCHES + 0.1 else 7
     for i, j in np.argwhere(confusion.counts > 0).tolist():
-        percent = f"{100 * shares[i, j]:.0f}"
+        percent = f"{100 * shares[i, j]:.0f}" if shares[i, j] >= 0.005 else "<1"
         label = f"{confusion.counts[i, j]}\n{percent} %" if cell > TWO_LINES_INCHES else percent
         axes.text(j, i, label, ha="center", va="center", fontsize=size, color="white" if shares[i, j] > 0.55 else "black")
