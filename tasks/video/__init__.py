@@ -1,0 +1,1 @@
+"""The only room that runs ffmpeg or decodes: probe, cut, frames."""

@@ -1,0 +1,224 @@
+"""Cuts a video into clips of equal length and constant rate, in one pass of ffmpeg."""
+
+import hashlib
+import math
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+import av
+import ffmpeg as arguments_of
+
+from tasks.errors import BadVideo
+from tasks.options import SegmentOptions
+from tasks.video.ffmpeg import Log, run_ffmpeg
+from tasks.video.probe import VideoProbe, probe
+from tasks.video.source import FORMATS, MAX_PIXELS, PROTOCOLS, url
+
+NUM_ENCODER_THREADS = 2
+"""Fixed, since x264's output depends on it. The decoder has one: its output on damaged data depends on more."""
+
+MAX_OVERRUN_SECONDS = 60
+"""A video may last so much longer than its header says; a bogus timestamp must not make hours of still frames."""
+
+MIN_LOSS_SECONDS = 0.5
+
+PRESET = "veryfast"
+
+SAMPLE_RATE = 48_000
+
+AAC_DELAY_SAMPLES = 1024
+
+TONE_MAPPING = (
+    ("zscale", {"transfer": "linear", "npl": 203}),
+    ("format", {"pix_fmts": "gbrpf32le"}),
+    ("tonemap", {"tonemap": "mobius"}),
+    ("zscale", {"primaries": "bt709", "transfer": "bt709", "matrix": "170m", "range": "limited"}),
+)
+"""From PQ or HLG to SDR; reference white is 203 cd/m2 (ITU-R BT.2408)."""
+
+SCALER = "bicubic+accurate_rnd+full_chroma_int+bitexact"
+
+
+@dataclass(frozen=True)
+class CutClip:
+    """One clip on disk, and the part of the video that it shows."""
+
+    path: Path
+    index: int
+    start_seconds: float
+    stop_seconds: float
+    num_frames: int
+    has_audio: bool
+    size_bytes: int
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class CutResult:
+    """The clips of one video in order, the length of the rest that was dropped, and what a person should know."""
+
+    clips: tuple[CutClip, ...]
+    dropped_seconds: float
+    warnings: tuple[str, ...]
+
+
+def cut(path: Path, folder: Path, options: SegmentOptions, *, ffmpeg: Path, time_limit_seconds: float) -> CutResult:
+    """Cut `path` into clips in a new folder under `folder`.
+
+    Every clip but the last has exactly `clip_seconds * fps` frames. The pictures are upright, 8-bit 4:2:0, BT.601 limited range, without
+    B-frames, so that a clip starts at zero and every player shows it. The same file, options and ffmpeg give the same bytes.
+
+    Raises:
+        BadVideo: it cannot be opened, nothing of it decodes, it is shorter than `min_clip_seconds`, or it takes longer than the limit.
+        Unavailable: the disk is full.
+    """
+    source = probe(path, max_seconds=math.inf)
+    clips_folder = Path(tempfile.mkdtemp(prefix="clips-", dir=folder))
+    warnings, log = _convert(path, clips_folder, options, source, ffmpeg, time_limit_seconds)
+    files = sorted(clips_folder.iterdir(), key=lambda file: int(file.stem))
+    clips = [_examine(file, index, options) for index, file in enumerate(files)]
+    if not clips:
+        raise BadVideo(f"{path.name}: nothing of it decodes")
+    for clip in clips[:-1]:
+        if clip.num_frames != frames_a_clip(options):
+            raise BadVideo(f"{path.name}: clip {clip.index} came out with {clip.num_frames} frames instead of {frames_a_clip(options)}")
+    total_seconds = clips[-1].stop_seconds
+    warnings += _losses(path.name, source, log, total_seconds)
+    dropped_seconds = 0.0
+    if not is_kept(clips[-1].num_frames, options):
+        rest = clips.pop()
+        rest.path.unlink()
+        dropped_seconds = rest.num_frames / options.fps
+    if not clips:
+        raise BadVideo(f"{path.name}: {total_seconds:.2f} s long, shorter than the {options.min_clip_seconds:g} s that a clip needs")
+    return CutResult(tuple(clips), dropped_seconds, tuple(warnings))
+
+
+def frames_a_clip(options: SegmentOptions) -> int:
+    """Give the number of frames of a full clip."""
+    return round(options.clip_seconds * options.fps)
+
+
+def is_kept(num_frames: int, options: SegmentOptions) -> bool:
+    """Tell whether a clip of `num_frames` is full, or a rest that is long enough."""
+    return num_frames >= min(frames_a_clip(options), round(options.min_clip_seconds * options.fps, 6))
+
+
+def clip_size(width: int, height: int, short_side: int) -> tuple[int, int]:
+    """Give the even width and height of a clip: the short side scaled down to `short_side`, never up."""
+    scale = min(1.0, short_side / min(width, height))
+    return int(width * scale / 2 + 1e-6) * 2, int(height * scale / 2 + 1e-6) * 2
+
+
+def cut_arguments(path: Path, source: VideoProbe, options: SegmentOptions, audio_index: int | None) -> list[str]:
+    """Build ffmpeg's argument list; the clips come out as 0000.mp4, 0001.mp4, … in its working folder."""
+    file = arguments_of.input(url(path), protocol_whitelist=PROTOCOLS, format_whitelist=",".join(FORMATS), max_pixels=MAX_PIXELS, threads=1)
+    width, height = clip_size(source.width, source.height, options.short_side)
+    matrix = {} if source.is_hdr else {"out_color_matrix": "bt601", "out_range": "tv"}
+    video = file[str(source.video_index)].filter("fps", fps=options.fps, start_time=0)
+    video = video.filter("scale", width, height, flags=SCALER, **matrix)
+    for name, settings in TONE_MAPPING if source.is_hdr else ():
+        video = video.filter(name, **settings)
+    streams = [video.filter("format", pix_fmts="yuv420p").filter("setsar", 1)]
+    sound: dict[str, str | int | None] = {}
+    if audio_index is not None:
+        # Silence fills gaps and a late start. The encoder puts its delay before the first sample; without leaving room for it, the muxer
+        # would shift the picture. Endless padding with `shortest` makes the sound end with the picture.
+        audio = file[str(audio_index)].filter("aresample", SAMPLE_RATE).filter("aresample", first_pts=AAC_DELAY_SAMPLES, **{"async": 1})
+        streams.append(audio.filter("apad"))
+        sound = {"c:a": "aac", "b:a": "128k", "ac": 2, "ar": SAMPLE_RATE, "flags:a": "+bitexact", "shortest": None}
+    num_frames = frames_a_clip(options)
+    output = arguments_of.output(
+        *streams,
+        "%04d.mp4",
+        **sound,
+        **{"c:v": "libx264", "threads:v": NUM_ENCODER_THREADS, "flags:v": "+bitexact"},
+        preset=PRESET,
+        crf=options.crf,
+        bf=0,
+        g=options.gop_frames,
+        keyint_min=options.gop_frames,
+        sc_threshold=0,
+        force_key_frames=f"expr:eq(mod(n,{num_frames}),0)",
+        colorspace="smpte170m",
+        color_range="tv",
+        map_metadata=-1,
+        map_chapters=-1,
+        fflags="+bitexact",
+        t=source.duration_seconds + MAX_OVERRUN_SECONDS,
+        max_error_rate=1,
+        f="segment",
+        segment_time=num_frames / options.fps,
+        segment_time_delta=1 / (2 * options.fps),
+        reset_timestamps=1,
+        segment_format="mp4",
+        segment_format_options="movflags=+faststart",
+    )
+    return list(arguments_of.get_args(output))
+
+
+def _convert(
+    path: Path, folder: Path, options: SegmentOptions, source: VideoProbe, ffmpeg: Path, time_limit_seconds: float
+) -> tuple[list[str], Log]:
+    """Run ffmpeg, and once more without the sound if it fails with it."""
+    stop = monotonic() + time_limit_seconds
+
+    def convert(audio_index: int | None) -> Log:
+        arguments = cut_arguments(path, source, options, audio_index)
+        return run_ffmpeg(arguments, ffmpeg=ffmpeg, folder=folder, time_limit_seconds=stop - monotonic(), name=path.name)
+
+    try:
+        log = convert(source.audio_index)
+    except BadVideo:
+        if source.audio_index is None or monotonic() >= stop:
+            raise
+        for clip in folder.iterdir():
+            clip.unlink()
+        return [f"{path.name}: its sound does not decode and is left out"], convert(None)
+    num_silent = log.num_decode_errors.get(source.audio_index, 0) if source.audio_index is not None else 0
+    return [f"{path.name}: {num_silent} packets of its sound do not decode and are silent"] if num_silent else [], log
+
+
+def _examine(file: Path, index: int, options: SegmentOptions) -> CutClip:
+    with av.open(str(file)) as container:
+        video = container.streams.video[0]
+        num_packets = Counter(packet.stream_index for packet in container.demux() if packet.size)
+        num_frames, width, height = num_packets[video.index], video.width, video.height
+        has_audio = any(num_packets[audio.index] for audio in container.streams.audio)
+    start_frame = index * frames_a_clip(options)
+    with file.open("rb") as data:
+        sha256 = hashlib.file_digest(data, "sha256").hexdigest()
+    return CutClip(
+        path=file,
+        index=index,
+        start_seconds=start_frame / options.fps,
+        stop_seconds=(start_frame + num_frames) / options.fps,
+        num_frames=num_frames,
+        has_audio=has_audio,
+        size_bytes=file.stat().st_size,
+        sha256=sha256,
+        width=width,
+        height=height,
+    )
+
+
+def _losses(name: str, source: VideoProbe, log: Log, total_seconds: float) -> list[str]:
+    promised_seconds = source.duration_seconds
+    num_bad = log.num_decode_errors.get(source.video_index, 0) + log.num_corrupt_frames
+    losses = []
+    if num_bad:
+        num_packets = log.num_packets.get(source.video_index, num_bad)
+        bad_seconds = promised_seconds * min(1, num_bad / num_packets)
+        losses.append(
+            f"{name}: {num_bad} of {num_packets} frames are damaged: about {bad_seconds:.1f} of {promised_seconds:.1f} s are frozen or blurred"
+        )
+    if promised_seconds - total_seconds > MIN_LOSS_SECONDS:
+        losses.append(f"{name}: {promised_seconds - total_seconds:.1f} of the promised {promised_seconds:.1f} s are lost at its end")
+    if total_seconds - promised_seconds > MAX_OVERRUN_SECONDS - 1:
+        losses.append(f"{name}: goes on for long after the {promised_seconds:.1f} s that it promises; the rest is left out")
+    return losses

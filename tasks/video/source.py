@@ -1,0 +1,73 @@
+"""Opens a video file that people gave, under white lists and limits, and says in plain words why one cannot be opened."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import av.error
+from av.container import InputContainer
+
+from tasks.errors import BadVideo
+
+FORMATS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "mxf")
+"""Demuxers that read one file and nothing else; playlists and scripts (hls, dash, concat, …) are not among them."""
+
+AUDIO_FORMATS = ("mp3", "flac", "wav", "aac")
+"""Opened only to say that a sound file is no video; ffmpeg never gets one."""
+
+FORMAT_NAMES = "mp4, mov, mkv, webm, avi, ts, mpg, flv, wmv, ogv or mxf"
+
+MAX_PIXELS = 8192 * 4352
+"""Of one frame: 8K."""
+
+MIN_SIDE_PIXELS = 32
+
+PROTOCOLS = "file"
+
+
+def url(path: Path) -> str:
+    """Name a file such that neither a leading dash nor a colon in it means anything to ffmpeg."""
+    return f"file:{path.absolute()}"
+
+
+def open_video(path: Path) -> InputContainer:
+    """Open `path` for demuxing and decoding.
+
+    Raises:
+        BadVideo: it is empty, cut off, or in no format that is taken.
+        FileNotFoundError: there is no such file.
+    """
+    if path.stat().st_size == 0:
+        raise BadVideo(f"{path.name}: the file is empty")
+    try:
+        return av.open(
+            url(path),
+            container_options={"protocol_whitelist": PROTOCOLS, "format_whitelist": ",".join(FORMATS + AUDIO_FORMATS)},
+            options={"max_pixels": str(MAX_PIXELS)},
+            metadata_errors="replace",
+        )
+    except av.error.FFmpegError as error:
+        raise BadVideo(f"{path.name}: {_why_closed(path)}") from error
+
+
+def _why_closed(path: Path) -> str:
+    boxes = list(_mp4_boxes(path))
+    if boxes[:1] == [b"ftyp"] and b"moov" not in boxes:
+        return "no index (moov): the recording or the copy was cut off; repair it or record it again"
+    return f"damaged, or not a video in a format that is taken ({FORMAT_NAMES})"
+
+
+def _mp4_boxes(path: Path) -> Iterator[bytes]:
+    """Yield the types of the top-level boxes of an ISO base media file (ISO/IEC 14496-12, 4.2)."""
+    size_bytes, start = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while start + 8 <= size_bytes:
+            file.seek(start)
+            header = file.read(16)
+            box_bytes = int.from_bytes(header[:4], "big")
+            if box_bytes == 1:
+                box_bytes = int.from_bytes(header[8:16], "big")
+            yield header[4:8]
+            if box_bytes < 8:
+                return
+            start += box_bytes
