@@ -1,0 +1,178 @@
+"""Plays the actions of one video in a painted kitchen through a shaky, noisy camera, and encodes the film.
+
+Frames are (HEIGHT, WIDTH, 3), 8-bit RGB.
+"""
+
+import contextlib
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tasks.errors import BadConfiguration
+from tasks.local.samples_hands import Hands, hands
+from tasks.local.samples_motion import VERBS, Action, Moment, Pose
+from tasks.local.samples_scene import WORLD_HEIGHT, WORLD_WIDTH, Kitchen, kitchen
+from tasks.local.samples_sprites import Sprite, turned
+from tasks.local.samples_things import NOUNS
+
+WIDTH, HEIGHT, FPS = 320, 240, 15
+CAMERA_REST = (WORLD_WIDTH / 2, 176.0)
+CAMERA_SECONDS = 0.35
+NUM_NOISES = 6
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A labelled stretch of a video."""
+
+    start_seconds: float
+    stop_seconds: float
+    verb: str
+    noun: str
+
+
+@dataclass(frozen=True)
+class Film:
+    """One video to make; the same film gives the same bytes with the same ffmpeg."""
+
+    name: str
+    seed: tuple[int, int]
+    seconds: float
+    intervals: tuple[Interval, ...]
+    audio: bool
+
+
+def _camera_for(verb: str, scene: Kitchen, rng: np.random.Generator) -> tuple[float, float]:
+    """Where the camera looks during an action: near the place of it, never exactly."""
+    place = {"put": scene.put_on, "take": scene.take_from, "move": scene.move_on}[verb]
+    down = {"put": -18, "take": 38, "move": -18}[verb]
+    return place.x + rng.uniform(-16, 16), place.y + down + rng.uniform(-10, 10)
+
+
+def _actions(film: Film, scene: Kitchen, rng: np.random.Generator) -> list[Action]:
+    actions = []
+    for interval in film.intervals:
+        thing = turned(NOUNS[interval.noun](rng), rng.uniform(-24, 24), rng.uniform(0.92, 1.08))
+        camera, play = _camera_for(interval.verb, scene, rng), VERBS[interval.verb](rng, scene, thing)
+        actions.append(Action(interval.start_seconds, interval.stop_seconds, thing, camera, play))
+    return actions
+
+
+def _sprites(action: Action, person: Hands) -> dict[Pose, Sprite]:
+    """The hands of an action, turned as it needs them."""
+    used = {hand.pose: hand.degrees for phase in np.linspace(0, 1, 50) for hand in action.play(float(phase)).hands}
+    return {pose: turned(getattr(person, pose), degrees) for pose, degrees in used.items()}
+
+
+def _paint(view: Image.Image, left: int, top: int, scene: Kitchen, moment: Moment, thing: Sprite, reach: dict[Pose, Sprite]) -> None:
+    """Paint all that moves over a cut-out of the world whose corner is (left, top)."""
+    if moment.drawer:
+        scene.paste_drawer(view, left, top, moment.drawer)
+    thing.paste(view, moment.thing[0] - left, moment.thing[1] - top, lift=moment.lift, opacity=moment.opacity)
+    for hand in moment.hands:
+        reach[hand.pose].paste(view, hand.x - left, hand.y - top, lift=moment.lift + 4)
+
+
+def _cameras(film: Film, actions: list[Action], num_frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Corner and size of what the camera sees (frames, 4): follows the actions with a lag, shakes a little, breathes a little."""
+    times = np.arange(num_frames) / FPS
+    wanted = np.tile(np.array(CAMERA_REST), (num_frames, 1))
+    for action in actions:
+        wanted[(times >= action.start_seconds - 0.4) & (times < action.stop_seconds)] = action.camera
+    centre, speed = wanted[0].copy(), 1 - np.exp(-1 / (FPS * CAMERA_SECONDS))
+    phases, rates = rng.uniform(0, 6.3, (3, 2)), rng.uniform(0.6, 5.5, (3, 2))
+    zoom = rng.uniform(0.94, 1.06)
+    boxes = np.empty((num_frames, 4))
+    for n, time in enumerate(times):
+        centre += (wanted[n] - centre) * speed
+        shake = (1.3 * np.sin(phases + rates * time)).sum(axis=0) + rng.normal(0, 0.25, 2)
+        size = np.array([WIDTH, HEIGHT]) * zoom * (1 + 0.012 * np.sin(0.7 * time + phases[0, 0]))
+        limit = np.array([WORLD_WIDTH, WORLD_HEIGHT]) - size
+        boxes[n] = (*np.clip(centre + shake - size / 2, 0, limit), *size)
+    return boxes
+
+
+def _exposures(film: Film, num_frames: int, rng: np.random.Generator) -> list[list[int]]:
+    """A table of 3 x 256 levels for each frame: light that drifts and is switched once, white balance, exposure."""
+    times = np.arange(num_frames) / FPS
+    gain = rng.uniform(0.86, 1.1) + 0.05 * np.sin(rng.uniform(0.2, 0.9) * times + rng.uniform(0, 6.3))
+    switched = times > rng.uniform(0.2, 0.8) * film.seconds
+    gain *= np.where(switched, rng.uniform(0.82, 1.18), 1)
+    tint = np.array([1, 1, 1]) + rng.uniform(-0.07, 0.07) * np.array([1, 0, -1])
+    drift = 0.02 * np.sin(0.3 * times[:, None] + rng.uniform(0, 6.3, 3))
+    levels = np.arange(256)[None, None, :] / 255
+    gamma = rng.uniform(0.88, 1.12)
+    table = 255 * np.clip(levels**gamma * (gain[:, None] * (tint + drift))[..., None], 0, 1)
+    return [frame.ravel().tolist() for frame in table.astype(np.uint8)]
+
+
+def frames(film: Film) -> Iterator[NDArray[np.uint8]]:
+    """Every frame of the film, in order; deterministic by the film's seed."""
+    rng = np.random.default_rng(film.seed)
+    scene, person = kitchen(rng), hands(rng)
+    actions = _actions(film, scene, rng)
+    num_frames = round(film.seconds * FPS)
+    boxes, exposures = _cameras(film, actions, num_frames, rng), _exposures(film, num_frames, rng)
+    strength = rng.uniform(2.5, 5)
+    noises = (strength * rng.standard_normal((NUM_NOISES, HEIGHT + 16, WIDTH + 16, 3), dtype=np.float32)).astype(np.int16)
+    shifts = rng.integers(0, 16, (num_frames, 2))
+    playing, reach = -1, dict[Pose, Sprite]()
+    for n in range(num_frames):
+        time, (x, y, width, height) = n / FPS, boxes[n]
+        left, top = int(x), int(y)
+        view = scene.world.crop((left, top, min(left + int(width) + 2, WORLD_WIDTH), min(top + int(height) + 2, WORLD_HEIGHT)))
+        for i, action in enumerate(actions):
+            if action.start_seconds <= time < action.stop_seconds:
+                if i != playing:
+                    playing, reach = i, _sprites(action, person)
+                phase = (time - action.start_seconds) / (action.stop_seconds - action.start_seconds)
+                _paint(view, left, top, scene, action.play(phase), action.thing, reach)
+        box = (x - left, y - top, min(x - left + width, view.width), min(y - top + height, view.height))
+        picture = view.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR, box=box).point(exposures[n])
+        dy, dx = shifts[n]
+        yield np.clip(np.asarray(picture) + noises[n % NUM_NOISES, dy : dy + HEIGHT, dx : dx + WIDTH], 0, 255).astype(np.uint8)
+
+
+def _arguments(film: Film, ffmpeg: Path | str, path: Path) -> list[str]:
+    """ffmpeg's argument list: raw frames from standard input, made-up kitchen noise, and nothing that differs from run to run."""
+    noise = f"anoisesrc=color=brown:amplitude=0.03:sample_rate=16000:seed={film.seed[0] * 1000 + film.seed[1]}:duration={film.seconds}"
+    return [
+        *(str(ffmpeg), "-nostdin", "-loglevel", "error", "-y"),
+        *f"-f rawvideo -pix_fmt rgb24 -s {WIDTH}x{HEIGHT} -r {FPS} -i pipe:0".split(),
+        *(f"-f lavfi -i {noise}".split() if film.audio else ()),
+        *["-c:v", "libx264", "-preset", "veryfast", "-crf", "24", "-threads", "1", "-pix_fmt", "yuv420p"],
+        *(["-c:a", "aac", "-b:a", "24k"] if film.audio else ()),
+        *["-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", "-movflags", "+faststart"],
+        str(path),
+    ]
+
+
+def make_film(film: Film, ffmpeg: Path | str, folder: Path) -> str:
+    """Render and encode one film as `folder/<name>`; returns the name.
+
+    Raises:
+        BadConfiguration: ffmpeg cannot be started, or ends with an error.
+    """
+    with tempfile.TemporaryFile() as log:
+        try:
+            process = subprocess.Popen(  # noqa: S603 - a list without a shell; the binary is the caller's setting
+                _arguments(film, ffmpeg, folder / film.name), stdin=subprocess.PIPE, stdout=log, stderr=log
+            )
+        except OSError as error:
+            raise BadConfiguration(f"{ffmpeg}: cannot be started ({error.strerror}); set RETAKE_FFMPEG to an ffmpeg with libx264") from None
+        # A pipe that breaks means that ffmpeg gave up; its exit status and its log tell why.
+        with process, contextlib.suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as pipe:
+            for frame in frames(film):
+                pipe.write(frame.tobytes())
+        if process.returncode:
+            log.seek(0)
+            reason = log.read().decode(errors="replace").strip().replace("\n", "; ")[-300:]
+            raise BadConfiguration(f"{ffmpeg}: ended with {process.returncode} ({reason}); set RETAKE_FFMPEG to an ffmpeg with libx264")
+    return film.name
