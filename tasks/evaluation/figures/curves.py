@@ -22,12 +22,11 @@ def training_figure(epochs: Sequence[Epoch], best_epoch: int, title: str) -> byt
     with styled():
         figure = new_figure(8, 5.6)
         loss_axes, accuracy_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-        step = 1 + len(epochs) // 20
-        _line(loss_axes, [(e.epoch, e.train_loss) for e in epochs], "training", ORANGE, "s", step)
+        _line(loss_axes, [(e.epoch, e.train_loss) for e in epochs], "training", ORANGE, "s")
         validated = [(e.epoch, e.val_loss) for e in epochs]
-        _line(loss_axes, validated, "validation", BLUE, "o", step)
+        _line(loss_axes, validated, "validation", BLUE, "o")
         for field, label, colour, marker in ACCURACIES:
-            _line(accuracy_axes, [(e.epoch, getattr(e, field)) for e in epochs], label, colour, marker, step)
+            _line(accuracy_axes, [(e.epoch, getattr(e, field)) for e in epochs], label, colour, marker)
         best_loss = dict(validated).get(best_epoch)
         for axes in (loss_axes, accuracy_axes):
             axes.axvline(best_epoch, color=VERMILION, linewidth=1, linestyle=":", zorder=1)
@@ -58,8 +57,15 @@ def training_figure(epochs: Sequence[Epoch], best_epoch: int, title: str) -> byt
         return png(figure)
 
 
-def _line(axes: Axes, points: Sequence[tuple[int, float | None]], label: str, colour: str, marker: str, step: int) -> None:
+def _line(axes: Axes, points: Sequence[tuple[int, float | None]], label: str, colour: str, marker: str) -> None:
     known = [(epoch, value) for epoch, value in points if value is not None]
     axes.plot(
-        [e for e, _ in known], [v for _, v in known], label=label, color=colour, marker=marker, markersize=5, markevery=step, linewidth=1.6
+        [e for e, _ in known],
+        [v for _, v in known],
+        label=label,
+        color=colour,
+        marker=marker,
+        markersize=5,
+        markevery=1 + len(known) // 20,
+        linewidth=1.6,
     )

@@ -64,7 +64,8 @@ def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> 
         for row, (_, members) in enumerate(rows):
             median = np.median(losses[[name in members for name in names]])
             axes.plot([median, median], [row - 0.36, row + 0.36], color=INK, linewidth=1.4)
-        if chance < 1.5 * losses.max():
+        chance_is_near = chance < 1.5 * losses.max()
+        if chance_is_near:
             axes.axvline(chance, color=GREY, linewidth=1, linestyle="--", zorder=0)
         for number, i in enumerate(worst, start=1):
             axes.annotate(str(number), (losses[i], y[i]), (5, 2), textcoords="offset points", fontsize=7)
@@ -73,7 +74,9 @@ def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> 
         axes.set_xlim(left=0)
         axes.grid(axis="both")
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel(f"loss, nats: cross-entropy of verb + noun (bar: median; all classes alike, dashed: {chance:.2f})")
+        axes.set_xlabel(
+            f"loss, nats: cross-entropy of verb + noun (bar: median; all classes alike{', dashed' if chance_is_near else ''}: {chance:.2f})"
+        )
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
         figure.legend(
             *axes.get_legend_handles_labels(), loc="outside upper right", ncols=4, fontsize=8, handletextpad=0.2, columnspacing=1.2

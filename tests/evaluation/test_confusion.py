@@ -1,0 +1,42 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.evaluation.answers import Answers
+from tasks.evaluation.confusion import confusion_of
+
+
+def answers(true, predicted):
+    ids = np.union1d(true, predicted).tolist()
+    return Answers("verb", np.array(true), np.array(predicted)[:, None], {i: f"n{i}" for i in ids})
+
+
+def test_the_commonest_class_comes_first_and_what_is_only_predicted_last():
+    confusion = confusion_of(answers([1, 0, 1, 1], [1, 7, 0, 7]))
+    assert confusion.rows == ("n1", "n0")
+    assert confusion.columns == ("n1", "n0", "n7")
+    assert confusion.counts.tolist() == [[1, 1, 1], [0, 0, 1]]
+    assert confusion.support.tolist() == [3, 1]
+
+
+def test_rare_classes_share_a_last_row_and_column():
+    confusion = confusion_of(answers([0, 0, 1, 1, 2, 3], [0, 8, 1, 2, 3, 3]), max_classes=2)
+    assert confusion.rows == ("n0", "n1", "2 others")
+    assert confusion.columns == ("n0", "n1", "3 others")
+    assert confusion.counts.tolist() == [[1, 0, 1], [0, 1, 1], [0, 0, 2]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(pairs=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 12)), min_size=1), max_classes=st.integers(1, 15))
+def test_every_clip_is_counted_once_and_no_row_is_empty(pairs, max_classes):
+    confusion = confusion_of(answers([t for t, _ in pairs], [p for _, p in pairs]), max_classes)
+    assert confusion.counts.shape == (len(confusion.rows), len(confusion.columns))
+    assert confusion.counts.sum() == len(pairs)
+    assert (confusion.support > 0).all()
+    assert len(confusion.columns) <= max_classes + 1
+
+
+def test_the_original_confusions_of_verbs(original):
+    confusion = confusion_of(original("tuned", "verb"))
+    assert confusion.rows == confusion.columns == ("move", "put", "take")
+    assert confusion.counts.tolist() == [[1, 5, 3], [0, 8, 0], [1, 4, 1]]

@@ -1,0 +1,97 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, precision_score, recall_score, top_k_accuracy_score
+
+from tasks.evaluation.answers import Answers, answers_of
+from tasks.evaluation.metrics import measure
+
+# The golden table: top-1, weighted precision, weighted recall, majority class.
+ORIGINAL_FIGURES = [
+    ("baseline", "verb", 0.1304348, 0.0559006, 0.1304348, 0.3913043),
+    ("baseline", "noun", 0, 0, 0, 0.6521739),
+    ("baseline", "action", 0, 0, 0, 0.3478261),
+    ("tuned", "verb", 0.4347826, 0.4245524, 0.4347826, 0.3913043),
+    ("tuned", "noun", 0.4782609, 0.4986065, 0.4782609, 0.6521739),
+    ("tuned", "action", 0.3043478, 0.1872910, 0.3043478, 0.3478261),
+]
+
+
+@pytest.mark.parametrize(("network", "target", "top1", "precision", "recall", "majority"), ORIGINAL_FIGURES)
+def test_the_original_experiments_answers_give_back_its_figures(original, network, target, top1, precision, recall, majority):
+    metrics = measure(original(network, target), [str(i) for i in range(23)])
+    figures = (metrics.top1, metrics.precision_weighted, metrics.recall_weighted, metrics.majority_top1)
+    assert figures == pytest.approx((top1, precision, recall, majority), abs=5e-8)
+    assert metrics.num_clips == 23
+
+
+def test_the_shared_answers_are_those_in_the_tests(shared, request):
+    ours = request.path.parent / "original_val_predictions.csv"
+    assert ours.read_bytes() == (shared / "golden" / ours.name).read_bytes()
+
+
+@settings(max_examples=30, deadline=None)
+@given(pairs=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 9)), min_size=1, max_size=60))
+def test_averages_are_scikit_learns(pairs):
+    true, predicted = np.array([t for t, _ in pairs]), np.array([p for _, p in pairs])
+    metrics = measure(answers(true, predicted), ["a"] * len(pairs), num_resamples=100)
+    weighted = {"average": "weighted", "zero_division": 0}
+    macro = {"average": "macro", "zero_division": 0, "labels": np.unique(true)}
+    assert metrics.top1 == pytest.approx(accuracy_score(true, predicted))
+    assert metrics.precision_weighted == pytest.approx(precision_score(true, predicted, **weighted))
+    assert metrics.recall_weighted == pytest.approx(metrics.top1)
+    assert metrics.precision_macro == pytest.approx(precision_score(true, predicted, **macro))
+    assert metrics.recall_macro == pytest.approx(recall_score(true, predicted, **macro))
+    assert sum(c.support for c in metrics.classes) == sum(c.num_predicted for c in metrics.classes) == len(pairs)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_the_order_of_clips_changes_nothing(make_clips, vocabulary, seed):
+    clips = make_clips(15, seed=seed)
+    order = np.random.default_rng(seed).permutation(15)
+    shuffled = replace(
+        clips,
+        uids=tuple(clips.uids[i] for i in order),
+        sources=tuple(clips.sources[i] for i in order),
+        **{f: getattr(clips, f)[order] for f in ("verb_classes", "noun_classes", "verb_logits", "noun_logits")},
+    )
+    for target in ("verb", "noun", "action"):
+        before, after = (measure(answers_of(c, vocabulary)[target], c.sources, num_resamples=100) for c in (clips, shuffled))
+        assert before == after
+
+
+def test_top5_is_scikit_learns(make_clips, vocabulary):
+    clips = make_clips(200, skill=1.5)
+    top5 = measure(answers_of(clips, vocabulary)["noun"], clips.sources, num_resamples=100).top5
+    assert top5 == top_k_accuracy_score(clips.noun_classes, clips.noun_logits, k=5, labels=np.arange(352))
+    assert 0.1 < top5 < 0.9
+
+
+def test_macro_averages_and_the_number_of_classes_leave_out_what_is_only_predicted():
+    metrics = measure(answers([0, 0, 1, 1], [0, 5, 1, 1]), list("abcd"))
+    assert metrics.num_classes == 2
+    assert metrics.precision_macro == 1
+    assert metrics.recall_macro == 0.75
+    assert [(c.name, c.support, c.num_predicted) for c in metrics.classes] == [("n1", 2, 2), ("n0", 2, 1), ("n5", 0, 1)]
+
+
+def test_the_majority_class_is_the_first_by_name_of_the_commonest():
+    metrics = measure(answers([3, 2, 1, 3, 2], [2, 2, 2, 2, 2]), list("abcde"))
+    assert (metrics.majority_class, metrics.majority_top1) == ("n2", 0.4)
+
+
+def test_a_summary_says_what_was_scored(make_result):
+    result = make_result(num_clips=30, num_sources=4)
+    assert (result.model, result.split, result.num_clips, result.num_sources) == ("fine-tuned", "val", 30, 4)
+    assert result.latency.fps == pytest.approx(8 / (0.018 + 1.850))
+    assert result.verb.top1 >= result.action.top1 <= result.noun.top1
+    assert type(result).model_validate_json(result.model_dump_json()) == result
+
+
+def answers(true, predicted):
+    ids = np.union1d(true, predicted).tolist()
+    return Answers("verb", np.array(true), np.array(predicted)[:, None], {i: f"n{i}" for i in ids})

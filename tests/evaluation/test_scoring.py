@@ -1,0 +1,141 @@
+import logging
+
+import numpy as np
+import pytest
+
+from tasks.errors import BadCheckpoint, BadDataset
+from tasks.evaluation.latency import summarise_latency
+from tasks.evaluation.scoring import Timings, score_clips
+from tasks.results import DatasetClip
+
+
+def clip(i, verb_class=1, noun_class=26):
+    return DatasetClip(
+        uid=f"{i:012x}-0000",
+        split="val",
+        source=f"video-{i % 3}",
+        names=("a.mp4",),
+        video="0" * 64,
+        uri="s3://retake/clips/a.mp4",
+        sha256="0" * 64,
+        start_seconds=0,
+        stop_seconds=8,
+        num_frames=240,
+        verb="put",
+        noun="meat",
+        verb_class=verb_class,
+        noun_class=noun_class,
+        origin="folder",
+    )
+
+
+def load(clip):
+    return np.full((8, 4, 4, 3), int(clip.uid[:12], 16), np.uint8)
+
+
+def score(frames):
+    """Logits that tell which clip they are of."""
+    return np.full(125, frames[0, 0, 0, 0], np.float32), np.arange(352, dtype=np.float32)
+
+
+class Clock:
+    """Seconds that go on only when told to."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_each_clip_keeps_its_own_answer_labels_and_source():
+    scored, _ = score_clips([clip(i, verb_class=i, noun_class=2 * i) for i in range(7)], load, score)
+    assert scored.uids[6] == "000000000006-0000"
+    assert scored.sources == tuple(f"video-{i % 3}" for i in range(7))
+    assert scored.verb_logits.dtype == np.float32
+    assert scored.verb_logits[:, 0].tolist() == list(range(7))
+    assert scored.noun_logits.shape == (7, 352)
+    assert (scored.verb_classes.tolist(), scored.noun_classes.tolist()) == (list(range(7)), list(range(0, 14, 2)))
+
+
+def test_loss_is_cross_entropy_of_verb_plus_noun(make_clips):
+    clips = make_clips(5)
+    naive = [
+        -np.log(np.exp(logits.astype(float))[c] / np.exp(logits.astype(float)).sum())
+        for all_logits, classes in ((clips.verb_logits, clips.verb_classes), (clips.noun_logits, clips.noun_classes))
+        for logits, c in zip(all_logits, classes, strict=True)
+    ]
+    np.testing.assert_allclose(clips.losses, np.add(naive[:5], naive[5:]))
+
+
+def test_loss_survives_huge_logits():
+    scored, _ = score_clips([clip(0, noun_class=0)], load, lambda f: (np.zeros(125, np.float32), np.eye(352, dtype=np.float32)[1] * 1e4))
+    np.testing.assert_allclose(scored.losses, [np.log(125) + 1e4])
+
+
+def test_the_first_call_is_not_in_the_latency():
+    clock, calls = Clock(), []
+
+    def slow_load(c):
+        clock.now += 0.018
+        return load(c)
+
+    def slow_score(frames):
+        clock.now += 100 if not calls else 1.850
+        calls.append(1)
+        return score(frames)
+
+    _, timings = score_clips([clip(i) for i in range(4)], slow_load, slow_score, clock=clock)
+    assert len(calls) == 5
+    np.testing.assert_allclose(timings.loading_seconds, 0.018)
+    np.testing.assert_allclose(timings.inference_seconds, 1.850)
+
+
+def test_fps_is_the_original_experiments():
+    latency = summarise_latency(Timings(np.full(23, 0.018), np.full(23, 1.850)), num_frames=8)
+    assert round(latency.fps, 2) == 4.28
+    assert latency.num_clips == 23
+
+
+def test_latency_takes_medians_and_90th_percentiles():
+    latency = summarise_latency(Timings(np.arange(1.0, 12.0), np.arange(11.0, 0.0, -1) * 10), num_frames=8)
+    assert (latency.loading_median_seconds, latency.loading_p90_seconds) == (6, 10)
+    assert (latency.inference_median_seconds, latency.inference_p90_seconds) == (60, 100)
+
+
+def test_progress_is_logged_every_tenth_with_the_time_left(caplog):
+    clock = Clock()
+
+    def second_long_load(c):
+        clock.now += 1
+        return load(c)
+
+    with caplog.at_level(logging.INFO):
+        score_clips([clip(i) for i in range(100)], second_long_load, score, clock=clock)
+    assert len(caplog.messages) == 10
+    assert caplog.messages[0] == "10/100 clips scored, 90 s left"
+    assert caplog.messages[-1] == "100/100 clips scored, 0 s left"
+
+
+def test_slow_progress_is_logged_every_20_seconds(caplog):
+    clock = Clock()
+
+    def slow_load(c):
+        clock.now += 11
+        return load(c)
+
+    with caplog.at_level(logging.INFO):
+        score_clips([clip(i) for i in range(200)], slow_load, score, clock=clock)
+    assert caplog.messages[0] == "2/200 clips scored, 2178 s left"
+    assert len(caplog.messages) >= 100
+
+
+def test_an_empty_split_is_refused():
+    with pytest.raises(BadDataset, match="no clips to score"):
+        score_clips([], load, score)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_logits_that_are_not_finite_are_refused_with_the_clip(broken):
+    with pytest.raises(BadCheckpoint, match="000000000000-0000"):
+        score_clips([clip(0)], load, lambda frames: (np.zeros(125, np.float32), np.full(352, broken, np.float32)))
