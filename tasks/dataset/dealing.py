@@ -1,0 +1,191 @@
+"""The search behind the split: whole sources are dealt so that shares and actions come out as wished, and train has every action.
+
+Iterative stratification after Sechidis, Tsoumakas and Vlahavas (2011), rarest action first, then single moves and swaps that bring it
+nearer to the wish.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from itertools import product
+
+from tasks.results import SPLITS, SplitName
+
+SHARE_WEIGHT = 10.0
+"""A split's size counts so much more than its mix of actions."""
+MAX_SWAPPED = 200
+"""Swaps are tried pair by pair up to so many sources; beyond, single moves come near enough."""
+MAX_PASSES = 20
+
+
+def deal(
+    counts: Mapping[str, Mapping[str, int]], kept: Mapping[str, SplitName], shares: Mapping[SplitName, float], seed: int
+) -> dict[str, SplitName]:
+    """Deal every source of `counts` (source to action to number of clips) that is not in `kept`.
+
+    Every action that a new source shows is in train afterwards, with one exception: where val would stay empty, the new source
+    that loses the fewest clips by it goes there. Val, and test where it has a share, may stay empty where nothing can go there.
+    """
+    order = sorted((s for s in counts if s not in kept), key=lambda s: hashlib.sha256(f"{seed}:{s}".encode()).digest())
+    table = _Table(counts, {source: kept[source] for source in counts if source in kept}, order, shares)
+    for source in _cover(table):
+        table.put(source, "train")
+    num_sources = Counter(action for source in order for action in counts[source])
+    rest = [source for source in order if source not in table.split]
+    for source in sorted(rest, key=lambda s: (min(num_sources[action] for action in counts[s]), -table.size(s))):
+        table.put(source, min(table.wished, key=lambda split: table.cost_of_adding(source, split)))
+    for split in table.wished:
+        if table.num_sources[split] == 0:
+            _fill(table, split)
+    _improve(table)
+    if table.num_sources["val"] == 0:
+        _hold_out(table)
+    return table.split
+
+
+class _Table:
+    """Who lies where, and what it would cost to change that."""
+
+    def __init__(
+        self,
+        counts: Mapping[str, Mapping[str, int]],
+        kept: Mapping[str, SplitName],
+        new: list[str],
+        shares: Mapping[SplitName, float],
+    ) -> None:
+        self.new = new
+        self.split: dict[str, SplitName] = {}
+        self.wished = [split for split in SPLITS if shares[split] > 0]
+        self._shares = shares
+        teachable = {action for source in counts if kept.get(source, "train") == "train" for action in counts[source]}
+        self.counts = {s: {a: n for a, n in own.items() if a in teachable} for s, own in counts.items()}
+        self._num_of_action = Counter[str]()
+        for own in self.counts.values():
+            self._num_of_action.update(own)
+        self._num_clips = max(1, self._num_of_action.total())
+        self.num_sources: Counter[SplitName] = Counter()
+        self.num_train_sources: Counter[str] = Counter()
+        self._clips: Counter[SplitName] = Counter()
+        self._clips_of_action: defaultdict[SplitName, Counter[str]] = defaultdict(Counter)
+        for source, split in kept.items():
+            self.put(source, split)
+
+    def size(self, source: str) -> int:
+        return sum(self.counts[source].values())
+
+    def put(self, source: str, split: SplitName) -> None:
+        if source in self.split:
+            self._count(source, self.split[source], -1)
+        self._count(source, split, 1)
+        self.split[source] = split
+
+    def _count(self, source: str, split: SplitName, sign: int) -> None:
+        own = self.counts[source]
+        self.num_sources[split] += sign if own else 0
+        self._clips[split] += sign * self.size(source)
+        for action, number in own.items():
+            self._clips_of_action[split][action] += sign * number
+            self.num_train_sources[action] += sign if split == "train" else 0
+
+    def cost_of_adding(self, source: str, split: SplitName, sign: int = 1) -> float:
+        """Growth of the squared distance to the wish, for the split's size and for each of the source's actions."""
+        share, size = self._shares[split], self.size(source)
+        off = self._clips[split] - share * self._num_clips
+        cost = SHARE_WEIGHT * size * (size + 2 * sign * off) / self._num_clips
+        for action, number in self.counts[source].items():
+            total = self._num_of_action[action]
+            cost += number * (number + 2 * sign * (self._clips_of_action[split][action] - share * total)) / total
+        return cost
+
+    def cost_of_moving(self, source: str, split: SplitName) -> float:
+        return self.cost_of_adding(source, self.split[source], -1) + self.cost_of_adding(source, split)
+
+    def may_leave(self, source: str) -> bool:
+        """Train keeps every action, and no split is emptied."""
+        split = self.split[source]
+        if split == "train":
+            return all(self.num_train_sources[action] > 1 for action in self.counts[source])
+        return self.num_sources[split] > 1
+
+
+def _cover(table: _Table) -> list[str]:
+    """Few new sources that together show every action that no kept source of train shows."""
+    sources_of = defaultdict(list)
+    for source in table.new:
+        for action in table.counts[source]:
+            if table.num_train_sources[action] == 0:
+                sources_of[action].append(source)
+    uncovered = set(sources_of)
+    chosen: list[str] = []
+    for action in sorted(sources_of, key=lambda a: (len(sources_of[a]), a)):
+        if action in uncovered:
+            best = max(sources_of[action], key=lambda s: len(uncovered & table.counts[s].keys()))
+            uncovered -= table.counts[best].keys()
+            chosen.append(best)
+    times = Counter(action for source in chosen for action in table.counts[source] if action in sources_of)
+    for source in reversed(chosen.copy()):
+        own = [action for action in table.counts[source] if action in sources_of]
+        if all(times[action] > 1 for action in own):
+            chosen.remove(source)
+            times.subtract(own)
+    return chosen
+
+
+def _fill(table: _Table, split: SplitName) -> None:
+    """Give an empty split the one source that fits best, if any may go; val may take the only one of test."""
+    able = [
+        source
+        for source in table.new
+        if table.split[source] != split and (table.may_leave(source) or (split == "val" and table.split[source] == "test"))
+    ]
+    if able:
+        table.put(min(able, key=lambda source: table.cost_of_moving(source, split)), split)
+
+
+def _improve(table: _Table) -> None:
+    for _ in range(MAX_PASSES):
+        moved = [_try_move(table, source, split) for source, split in product(table.new, table.wished)]
+        swapped = [_try_swap(table, a, b) for a, b in _pairs(table)]
+        if not any(moved) and not any(swapped):
+            return
+
+
+def _pairs(table: _Table) -> Iterator[tuple[str, str]]:
+    if len(table.new) <= MAX_SWAPPED:
+        yield from product(table.new, table.new)
+
+
+def _try_move(table: _Table, source: str, split: SplitName) -> bool:
+    if table.split[source] == split or not table.may_leave(source) or table.cost_of_moving(source, split) >= -1e-9:
+        return False
+    table.put(source, split)
+    return True
+
+
+def _try_swap(table: _Table, source: str, other: str) -> bool:
+    """Swap a source of train with one of another split, or of val with one of test."""
+    here, there = table.split[source], table.split[other]
+    if SPLITS.index(here) >= SPLITS.index(there):
+        return False
+    cost = table.cost_of_moving(source, there)
+    table.put(source, there)
+    cost += table.cost_of_moving(other, here)
+    table.put(other, here)
+    if cost < -1e-9 and all(table.num_train_sources[action] for action in table.counts[source]):
+        return True
+    table.put(source, here)
+    table.put(other, there)
+    return False
+
+
+def _hold_out(table: _Table) -> None:
+    """The last resort for val: the source whose going costs train the fewest clips, if train still has two actions to tell apart."""
+
+    def lost(source: str) -> list[str]:
+        return [action for action in table.counts[source] if table.num_train_sources[action] == 1]
+
+    taught = sum(1 for number in table.num_train_sources.values() if number)
+    able = [s for s in table.new if len(lost(s)) < len(table.counts[s]) and taught - len(lost(s)) > 1]
+    if able:
+        fewest = min(able, key=lambda s: (sum(table.counts[s][a] for a in lost(s)), table.cost_of_moving(s, "val")))
+        table.put(fewest, "val")

@@ -1,0 +1,89 @@
+"""Which clips the lines of one annotation file label."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tasks.dataset.intervals import winning_row, without_overlaps
+from tasks.dataset.places import Places
+from tasks.dataset.rows import ClipRow, IntervalRow, LabelRow
+from tasks.dataset.wording import quoted
+from tasks.results import ClipRecord
+
+
+@dataclass
+class FileLabels:
+    """One file's answer: the line that labels each clip, the line that names each video's source, and the lines refused."""
+
+    row_by_uid: dict[str, LabelRow] = field(default_factory=dict)
+    source_by_video: dict[str, ClipRow] = field(default_factory=dict)
+    refused: list[tuple[int, str]] = field(default_factory=list)
+
+
+def labels_of_file(rows: Sequence[LabelRow], places: Places, min_overlap: float) -> FileLabels:
+    """Match a file's lines to clips; a line about a clip goes before a line about its whole video."""
+    labels = FileLabels()
+    by_video: defaultdict[str, list[ClipRow]] = defaultdict(list)
+    by_clip: defaultdict[ClipRecord, list[ClipRow]] = defaultdict(list)
+    intervals: defaultdict[str, list[IntervalRow]] = defaultdict(list)
+    for row in rows:
+        try:
+            if isinstance(row, IntervalRow):
+                intervals[places.video(row.video)].append(row)
+            elif isinstance(row, ClipRow):
+                if clip := places.clip(row.uid):
+                    by_clip[clip].append(row)
+                else:
+                    by_video[places.video(row.uid)].append(row)
+        except ValueError as error:
+            labels.refused.append((row.line, str(error)))
+    for video, about_video in by_video.items():
+        if agreed := _agreed(about_video, labels):
+            labels.row_by_uid.update((clip.uid, agreed) for clip in places.clips(video))
+            _note_source(agreed, video, labels)
+    for clip, about_clip in by_clip.items():
+        if agreed := _agreed(about_clip, labels):
+            labels.row_by_uid[clip.uid] = agreed
+            _note_source(agreed, clip.video, labels)
+    for video, of_video in intervals.items():
+        _label_by_intervals(of_video, video, places, min_overlap, labels)
+    return labels
+
+
+def _agreed(rows: list[ClipRow], labels: FileLabels) -> ClipRow | None:
+    """The one line to use of those about the same clip or video; none where they contradict one another."""
+    first = rows[0]
+    if len({(row.verb, row.noun) for row in rows}) == 1:
+        labels.refused += [
+            (row.line, f"{quoted(row.uid)} is labelled on line {first.line} already, with the same label") for row in rows[1:]
+        ]
+        return first
+    for row in rows:
+        other = next(other for other in rows if (other.verb, other.noun) != (row.verb, row.noun))
+        reason = f"{quoted(row.uid)} is {row.verb} {row.noun} here and {other.verb} {other.noun} on line {other.line}; neither is used"
+        labels.refused.append((row.line, reason))
+    return None
+
+
+def _note_source(row: ClipRow, video: str, labels: FileLabels) -> None:
+    if row.source is None:
+        return
+    first = labels.source_by_video.setdefault(video, row)
+    if first.source != row.source:
+        reason = f"source {quoted(row.source)} is not used: line {first.line} puts the same video into {quoted(str(first.source))}"
+        labels.refused.append((row.line, reason))
+
+
+def _label_by_intervals(rows: list[IntervalRow], video: str, places: Places, min_overlap: float, labels: FileLabels) -> None:
+    clips = places.clips(video)
+    kept, refused = without_overlaps(rows)
+    labels.refused += refused
+    end_seconds = max(clip.stop_seconds for clip in clips)
+    labels.refused += [
+        (row.line, f"begins at {row.start_seconds:g} s, but the last clip of the video ends at {end_seconds:g} s")
+        for row in kept
+        if row.start_seconds >= end_seconds
+    ]
+    for clip in clips:
+        if row := winning_row(clip, kept, min_overlap):
+            labels.row_by_uid[clip.uid] = row

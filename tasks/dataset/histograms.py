@@ -1,0 +1,79 @@
+"""Pictures of how many clips each class has in each split."""
+
+import io
+from collections.abc import Mapping
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
+
+from tasks.dataset.statistics import class_counts
+from tasks.dataset.wording import count
+from tasks.results import SPLITS, TARGETS, Manifest, SplitName, Target
+
+# Okabe and Ito (2008): told apart with any kind of colour blindness.
+COLOURS: dict[SplitName, str] = {"train": "#0072B2", "val": "#E69F00", "test": "#009E73"}
+TITLES: dict[Target, str] = {"verb": "Verbs", "noun": "Nouns", "action": "Actions"}
+MAX_CLASSES = 60
+MAX_LABEL_LENGTH = 32
+ROW_INCHES = 0.24
+PANEL_INCHES = 3.1
+
+
+def histograms(manifest: Manifest) -> dict[Target, bytes]:
+    """A PNG each of verbs, nouns and actions: a panel a split, a bar a class, the commonest on top. Equal manifests give equal bytes."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        return {target: _picture(target, class_counts(manifest, target)) for target in TARGETS}
+
+
+def _picture(target: Target, counts: Mapping[str, Mapping[SplitName, int]]) -> bytes:
+    shown = list(counts)[:MAX_CLASSES]
+    splits = [split for split in SPLITS if split != "test" or any(own["test"] for own in counts.values())]
+    longest = max((min(len(name), MAX_LABEL_LENGTH) for name in shown), default=0)
+    size = (PANEL_INCHES * len(splits) + 0.4 + 0.075 * longest, 1.6 + ROW_INCHES * max(len(shown), 3))
+    figure = Figure(figsize=size, dpi=110, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08, wspace=0.04))
+    FigureCanvasAgg(figure)
+    figure.suptitle(_title(target, counts, len(shown)), fontsize=12, fontweight="bold")
+    panels: list[Axes] = list(figure.subplots(1, len(splits), sharey=True, squeeze=False)[0])
+    num_clips = {split: sum(own[split] for own in counts.values()) for split in splits}
+    largest_share = max((own[split] / max(num_clips[split], 1) for own in counts.values() for split in splits), default=1)
+    for panel, split in zip(panels, splits, strict=True):
+        _draw(panel, split, counts, shown, num_clips[split])
+        # One scale of shares for all panels: the same mix of classes has the same shape in each.
+        panel.set_xlim(0, max(num_clips[split], 1) * largest_share * 1.18)
+    panels[0].set_yticks(range(len(shown)), labels=[_short(name) for name in shown], parse_math=False)
+    panels[0].set_ylim(len(shown) - 0.4, -0.6)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", metadata={"Software": None})
+    return picture.getvalue()
+
+
+def _draw(panel: Axes, split: SplitName, counts: Mapping[str, Mapping[SplitName, int]], shown: list[str], num_clips: int) -> None:
+    numbers = [counts[name][split] for name in shown]
+    bars = panel.barh(range(len(shown)), numbers, height=0.72, color=COLOURS[split])
+    for label, number in zip(panel.bar_label(bars, padding=3, fontsize=8), numbers, strict=True):
+        label.set_color("black" if number else "#999999")
+    num_present = sum(1 for own in counts.values() if own[split])
+    panel.set_title(f"{split}: {count(num_clips, 'clip')}, {num_present} of {len(counts)} classes", fontsize=10)
+    panel.set_xlabel("clips (each split to its own scale)", fontsize=9)
+    panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    panel.tick_params(axis="x", labelsize=8)
+    panel.tick_params(axis="y", labelsize=9, length=0)
+    panel.grid(axis="x", color="#dddddd", linewidth=0.6)
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right"]].set_visible(False)
+
+
+def _title(target: Target, counts: Mapping[str, Mapping[SplitName, int]], num_shown: int) -> str:
+    if num_shown == len(counts):
+        return TITLES[target]
+    rest = sum(sum(own.values()) for name, own in list(counts.items())[num_shown:])
+    return f"{TITLES[target]}: the {num_shown} commonest (the other {len(counts) - num_shown} have {count(rest, 'clip')} in all)"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= MAX_LABEL_LENGTH else f"{name[: MAX_LABEL_LENGTH - 1]}…"

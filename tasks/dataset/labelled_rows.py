@@ -1,0 +1,90 @@
+"""Every annotation file, read, with the names in its labels turned into classes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.dataset.rows import AnnotationFile, LabelRow, NounClassRow, Row, VerbClassRow, read_annotations
+from tasks.dataset.vocabulary import NOUNS, VERBS, ClassNames
+from tasks.errors import BadLabels
+from tasks.results import Problem
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """A file's labels; their `verb`, `noun`, `verb_class` and `noun_class` are those of known classes."""
+
+    name: str
+    rows: tuple[LabelRow, ...]
+
+
+@dataclass(frozen=True)
+class ReadFiles:
+    """All files in order of upload, the classes that they know, and what was refused."""
+
+    files: tuple[LabelFile, ...]
+    verbs: ClassNames
+    nouns: ClassNames
+    problems: tuple[Problem, ...]
+
+
+def read_files(files: Sequence[AnnotationFile]) -> ReadFiles:
+    """Read all files before any name is looked up, so that an id in one file serves every other.
+
+    Ids come from the shipped names, then from EPIC's lists, then from the labels' own columns in order of upload;
+    a line that contradicts what came before it is refused.
+    """
+    verbs, nouns = ClassNames("verb", VERBS), ClassNames("noun", NOUNS)
+    problems: list[Problem] = []
+    rows: list[tuple[str, Row]] = []
+    for file in files:
+        try:
+            read = read_annotations(file)
+        except BadLabels as error:
+            problems.append(Problem(file=file.name, line=None, reason=str(error)))
+            continue
+        rows += [(file.name, row) for row in read.rows]
+        problems += [Problem(file=file.name, line=line, reason=reason) for line, reason in read.refused]
+    lists = [(file, row) for file, row in rows if not isinstance(row, LabelRow)]
+    labels = [(file, row) for file, row in rows if isinstance(row, LabelRow)]
+    for name, row in lists:
+        try:
+            _learn_class(row, f"{name} line {row.line}", verbs, nouns)
+        except ValueError as error:
+            problems.append(Problem(file=name, line=row.line, reason=str(error)))
+    consistent = []
+    for name, label in labels:
+        try:
+            _learn_label(label, f"{name} line {label.line}", verbs, nouns)
+            consistent.append((name, label))
+        except ValueError as error:
+            problems.append(Problem(file=name, line=label.line, reason=str(error)))
+    named: dict[str, list[LabelRow]] = {}
+    for name, label in consistent:
+        try:
+            named.setdefault(name, []).append(_with_classes(label, verbs, nouns))
+        except ValueError as error:
+            problems.append(Problem(file=name, line=label.line, reason=str(error)))
+    return ReadFiles(tuple(LabelFile(name, tuple(own)) for name, own in named.items()), verbs, nouns, tuple(problems))
+
+
+def _learn_class(row: Row, where: str, verbs: ClassNames, nouns: ClassNames) -> None:
+    if isinstance(row, VerbClassRow):
+        verbs.define(row.class_key, row.verb_id, where)
+        for synonym in row.verbs:
+            verbs.add_synonym(synonym, row.verb_id)
+    elif isinstance(row, NounClassRow):
+        nouns.define(row.class_key, row.noun_id, where)
+        for synonym in row.nouns:
+            nouns.add_synonym(synonym, row.noun_id)
+
+
+def _learn_label(row: LabelRow, where: str, verbs: ClassNames, nouns: ClassNames) -> None:
+    if row.verb_class is not None:
+        verbs.learn(row.verb, row.verb_class, where)
+    if row.noun_class is not None:
+        nouns.learn(row.noun, row.noun_class, where)
+
+
+def _with_classes(row: LabelRow, verbs: ClassNames, nouns: ClassNames) -> LabelRow:
+    verb, noun = verbs.find(row.verb, row.verb_class), nouns.find(row.noun, row.noun_class)
+    return row.model_copy(update={"verb": verb.name, "verb_class": verb.id, "noun": noun.name, "noun_class": noun.id})

@@ -1,0 +1,55 @@
+"""A dataset as files: the manifest that a training reads, and one CSV a split in the original experiment's header."""
+
+import csv
+import io
+from collections.abc import Iterable
+
+from tasks.dataset.split import SplitAssignment
+from tasks.options import SplitOptions, content_key
+from tasks.results import ClassRef, DatasetClip, LabelledClip, LabelsFile, Manifest, SplitName, Vocabulary
+
+CSV_COLUMNS = ("uid", "verb", "noun", "action", "verb_class", "noun_class")
+
+
+def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: SplitOptions) -> Manifest:
+    """Every labelled clip that is not excluded, in its split, sorted by uid."""
+    excluded = {bad.name for bad in assignment.excluded}
+    chosen = [clip for clip in labels.clips if clip.action and clip.clip.uid not in excluded]
+    clips = sorted((_dataset_clip(clip, assignment.split_by_source[clip.source]) for clip in chosen), key=lambda clip: clip.uid)
+    return Manifest(
+        recipe=labels.recipe,
+        segment=labels.segment,
+        label=labels.options,
+        split=options,
+        vocabulary=Vocabulary(
+            verbs=_used(labels.vocabulary.verbs, {clip.verb_class for clip in clips}),
+            nouns=_used(labels.vocabulary.nouns, {clip.noun_class for clip in clips}),
+        ),
+        clips=tuple(clips),
+        excluded=assignment.excluded,
+        warnings=assignment.warnings,
+    )
+
+
+def dataset_digest(manifest: Manifest) -> str:
+    """16 hex digits that stand for all of the manifest, and so for the clips' content as well."""
+    return content_key(manifest.model_dump(mode="json"))
+
+
+def split_csv(manifest: Manifest, split: SplitName) -> bytes:
+    """`train.csv`, `val.csv` or `test.csv`: header `uid,verb,noun,action,verb_class,noun_class`, a line a clip."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    writer.writerows([getattr(clip, column) for column in CSV_COLUMNS] for clip in manifest.clips if clip.split == split)
+    return text.getvalue().encode()
+
+
+def _dataset_clip(labelled: LabelledClip, split: SplitName) -> DatasetClip:
+    clip = labelled.clip.model_dump(include={"uid", "video", "uri", "sha256", "start_seconds", "stop_seconds", "num_frames"})
+    label = labelled.model_dump(include={"names", "source", "verb", "noun", "verb_class", "noun_class", "origin"})
+    return DatasetClip(**clip, **label, split=split)
+
+
+def _used(classes: Iterable[ClassRef], ids: set[int]) -> tuple[ClassRef, ...]:
+    return tuple(ref for ref in classes if ref.id in ids)

@@ -1,0 +1,181 @@
+"""What a line of an annotation file may say: one pydantic model a layout, and the reading of a whole file."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from tasks.dataset.tables import read_table
+from tasks.dataset.vocabulary import NUM_NOUNS, NUM_VERBS, normal_name
+from tasks.dataset.wording import quoted
+from tasks.errors import BadLabels
+
+MAX_SECONDS = 10 * 24 * 3600
+TIME = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,2}):)?([0-9]{1,7}(?:[.,][0-9]{0,9})?)")
+# A source becomes a cell of split.csv, which people open in Excel: nothing there may be a formula.
+SOURCE = re.compile(r"[^\W_][^\x00-\x1f\x7f\"]*")
+
+
+@dataclass(frozen=True)
+class AnnotationFile:
+    """An annotation file as a person uploaded it."""
+
+    name: str
+    content: bytes
+
+
+def _class_name(text: str) -> str:
+    name = normal_name(text)
+    if not re.fullmatch(r"[^\W_][\w:'&.+-]{0,63}", name):
+        raise ValueError("is not a name of at most 64 letters and digits")
+    return name
+
+
+def _seconds(text: str) -> float:
+    found = TIME.fullmatch(text)
+    if not found:
+        raise ValueError("is negative" if text.startswith("-") else "is not a time; write seconds, mm:ss or hh:mm:ss")
+    hours, minutes, seconds = found[1], found[2], float(found[3].replace(",", "."))
+    if minutes is not None and (seconds >= 60 or (hours is not None and int(minutes) >= 60)):
+        raise ValueError("is not a time: minutes and seconds end at 59")
+    return seconds + 60 * int(minutes or 0) + 3600 * int(hours or 0)
+
+
+def _source(text: str) -> str | None:
+    if text and not SOURCE.fullmatch(text):
+        raise ValueError("is not a source name; begin with a letter or a digit")
+    return text or None
+
+
+def _none_if_empty(text: str) -> str | None:
+    return text or None
+
+
+ClassName = Annotated[str, AfterValidator(_class_name)]
+VerbClass = Annotated[Annotated[int, Field(ge=0, lt=NUM_VERBS)] | None, BeforeValidator(_none_if_empty)]
+NounClass = Annotated[Annotated[int, Field(ge=0, lt=NUM_NOUNS)] | None, BeforeValidator(_none_if_empty)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(le=MAX_SECONDS)]
+Place = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class Row(BaseModel):
+    """A line of a file. Columns that no model knows are the person's own."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    line: int
+
+
+class LabelRow(Row):
+    """A line that names a verb and a noun, and their class ids where it has them."""
+
+    verb: ClassName
+    noun: ClassName
+    action: Annotated[str, Field(max_length=200)] = ""
+    verb_class: VerbClass = None
+    noun_class: NounClass = None
+
+    @model_validator(mode="after")
+    def _action_is_verb_and_noun(self) -> "LabelRow":
+        if self.action and normal_name(self.action) != f"{self.verb}-{self.noun}":
+            raise ValueError(f"action {quoted(self.action)} contradicts verb {quoted(self.verb)} and noun {quoted(self.noun)}")
+        return self
+
+
+class ClipRow(LabelRow):
+    """`uid,verb,noun,action,verb_class,noun_class`: a label of a clip, or of all clips of a video."""
+
+    uid: Place
+    source: Annotated[str | None, Field(max_length=200), BeforeValidator(_source)] = None
+
+
+class IntervalRow(LabelRow):
+    """`video,start_seconds,stop_seconds,verb,noun`: a label of a part of a video."""
+
+    video: Place
+    start_seconds: Seconds
+    stop_seconds: Seconds
+
+    @model_validator(mode="after")
+    def _stops_after_its_start(self) -> "IntervalRow":
+        if self.stop_seconds <= self.start_seconds:
+            raise ValueError(f"stop_seconds {self.stop_seconds:g} is not after start_seconds {self.start_seconds:g}")
+        return self
+
+
+def _members(text: str) -> tuple[str, ...]:
+    return tuple(single or double for single, double in re.findall(r"'([^']*)'|\"([^\"]*)\"", text[:20_000]))
+
+
+Members = Annotated[tuple[ClassName, ...], BeforeValidator(_members)]
+
+
+class VerbClassRow(Row):
+    """`verb_id,class_key,verbs`: a line of EPIC-KITCHENS-55's own list of verb classes."""
+
+    verb_id: Annotated[int, Field(ge=0, lt=NUM_VERBS)]
+    class_key: ClassName
+    verbs: Members = ()
+
+
+class NounClassRow(Row):
+    """`noun_id,class_key,nouns`: a line of EPIC-KITCHENS-55's own list of noun classes."""
+
+    noun_id: Annotated[int, Field(ge=0, lt=NUM_NOUNS)]
+    class_key: ClassName
+    nouns: Members = ()
+
+
+MODELS: dict[str, type[Row]] = {"intervals": IntervalRow, "clips": ClipRow, "verb classes": VerbClassRow, "noun classes": NounClassRow}
+LAYOUTS = {
+    "intervals": frozenset({"video", "start_seconds", "stop_seconds", "verb", "noun"}),
+    "clips": frozenset({"uid", "verb", "noun"}),
+    "verb classes": frozenset({"verb_id", "class_key"}),
+    "noun classes": frozenset({"noun_id", "class_key"}),
+}
+EPIC_100 = {"classes of EPIC-KITCHENS-100": frozenset({"id", "key", "instances"})}
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """A file whose lines were validated. `refused` holds line numbers and reasons."""
+
+    name: str
+    rows: tuple[Row, ...]
+    refused: tuple[tuple[int, str], ...]
+
+
+def read_annotations(file: AnnotationFile) -> ReadFile:
+    """Validate every line of a file by the model of its header.
+
+    Raises:
+        BadLabels: the file as a whole cannot be read; the message is a predicate, without the file's name.
+    """
+    table = read_table(file.content, LAYOUTS | EPIC_100)
+    if table.layout in EPIC_100:
+        raise BadLabels("lists the classes of EPIC-KITCHENS-100, which numbers them otherwise; take the lists of EPIC-KITCHENS-55")
+    if not table.lines and not table.refused:
+        raise BadLabels("has a header and no lines below it")
+    rows: list[Row] = []
+    refused = list(table.refused)
+    for line, cells in table.lines:
+        try:
+            rows.append(MODELS[table.layout].model_validate({**cells, "line": line}))
+        except ValidationError as error:
+            refused.append((line, _reason(error)))
+    return ReadFile(file.name, tuple(rows), tuple(sorted(refused)))
+
+
+def _reason(error: ValidationError) -> str:
+    parts = []
+    for detail in error.errors(include_url=False):
+        message = str(detail.get("ctx", {}).get("error", detail["msg"]))
+        column = ".".join(map(str, detail["loc"]))
+        if not column:
+            parts.append(message)
+        elif detail["input"] == "":
+            parts.append(f"{column} is empty")
+        else:
+            parts.append(f"{column} {quoted(str(detail['input']))}: {message}")
+    return "; ".join(parts)

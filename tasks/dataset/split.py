@@ -1,0 +1,153 @@
+"""Which source goes to train, val and test: a source never moves, is never divided, and train has every class of the others."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from tasks.dataset.dealing import deal
+from tasks.dataset.wording import count, quoted
+from tasks.errors import BadDataset
+from tasks.options import SplitOptions
+from tasks.results import SPLITS, LabelledClip, Record, SetAside, SplitName
+
+ENOUGH_OFF = 0.25
+"""A split that misses its wished number of clips by more than this share of it, and by more than a clip, is warned of."""
+MAX_LISTED = 5
+
+
+class SplitAssignment(Record):
+    """The split of every source with labelled clips, the labelled clips (by uid) that stay out, and what could not be had.
+
+    A second call that keeps this assignment gives the same one again.
+    """
+
+    split_by_source: dict[str, SplitName]
+    excluded: tuple[SetAside, ...]
+    warnings: tuple[str, ...]
+
+
+def assign_splits(clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], options: SplitOptions) -> SplitAssignment:
+    """Deal the sources of labelled clips to splits; those in `kept` stay where they are.
+
+    Every verb, noun and action of val and test is in train. Shares are of labelled clips, and met as nearly as whole sources allow.
+
+    Raises:
+        BadDataset: nothing is labelled, there is one action only, or train or val would be empty; the message says what to add.
+    """
+    labelled = sorted((clip for clip in clips if clip.action), key=lambda clip: clip.clip.uid)
+    _stop_if_nothing_to_learn(labelled, len(clips))
+    fixed = _fixed(labelled, kept)
+    strays = {
+        clip.clip.uid for clip in labelled if clip.source in fixed and kept.get(clip.clip.video, fixed[clip.source]) != fixed[clip.source]
+    }
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for clip in labelled:
+        if clip.clip.uid not in strays:
+            counts[clip.source][str(clip.action)] += 1
+    shares: dict[SplitName, float] = {
+        "train": 1 - options.val_share - options.test_share,
+        "val": options.val_share,
+        "test": options.test_share,
+    }
+    splits = fixed | deal(counts, fixed, shares, options.seed)
+    taught = {action for source, own in counts.items() if splits[source] == "train" for action in own}
+    excluded = tuple(
+        SetAside(name=clip.clip.uid, reason=reason)
+        for clip in labelled
+        if (reason := _reason_to_exclude(clip, splits[clip.source], clip.clip.uid in strays, taught))
+    )
+    out = {bad.name for bad in excluded}
+    used = [clip for clip in labelled if clip.clip.uid not in out]
+    _stop_if_untrainable(used, splits, len({clip.source for clip in labelled}))
+    return SplitAssignment(
+        split_by_source=dict(sorted(splits.items())),
+        excluded=excluded,
+        warnings=(*_share_warnings(used, splits, shares), *_exclusion_warnings(labelled, out, taught)),
+    )
+
+
+def _stop_if_nothing_to_learn(labelled: Sequence[LabelledClip], num_clips: int) -> None:
+    if not labelled:
+        raise BadDataset(
+            f"none of the {count(num_clips, 'clip')} has a label of verb and noun: name folders as in 'put meat', "
+            "or add a CSV with uid,verb,noun or video,start_seconds,stop_seconds,verb,noun"
+        )
+    actions = {clip.action for clip in labelled}
+    if len(actions) == 1:
+        raise BadDataset(
+            f"all {count(len(labelled), 'labelled clip')} show {quoted(str(labelled[0].action))}, and one action teaches nothing: label a second"
+        )
+
+
+def _fixed(labelled: Iterable[LabelledClip], kept: Mapping[str, SplitName]) -> dict[str, SplitName]:
+    """The split of every source that has one; a source new by name takes that of the videos that it gathers."""
+    found: dict[str, SplitName] = {}
+    for clip in labelled:
+        for key in (clip.source, clip.clip.video):
+            if key in kept:
+                found[clip.source] = min(found.get(clip.source, kept[key]), kept[key], key=SPLITS.index)
+    return {source: kept.get(source, split) for source, split in found.items()}
+
+
+def _reason_to_exclude(clip: LabelledClip, split: SplitName, is_stray: bool, taught: set[str]) -> str | None:
+    if is_stray:
+        return (
+            f"its video was dealt before the source {quoted(clip.source)}, which is in {split}, took it in, and no clip changes its split"
+        )
+    if split != "train" and clip.action not in taught:
+        return f"it is in {split}, and no clip of train shows {quoted(str(clip.action))}"
+    return None
+
+
+def _stop_if_untrainable(used: Sequence[LabelledClip], splits: Mapping[str, SplitName], num_sources: int) -> None:
+    actions = {clip.action for clip in used if splits[clip.source] == "train"}
+    if len(actions) < 2:
+        raise BadDataset(
+            f"train has {count(len(actions), 'action')} because split.csv keeps the other sources in val or test: "
+            "add at least 1 source video that shows another labelled action"
+        )
+    if not any(splits[clip.source] == "val" for clip in used):
+        why = (
+            "all labelled clips come from one source video" if num_sources == 1 else f"each of the {num_sources} sources is needed in train"
+        )
+        raise BadDataset(
+            f"nothing can go to val, on which the best checkpoint is chosen: {why}. "
+            f"Add at least 1 more source video that shows {' or '.join(sorted(map(quoted, map(str, actions)))[:MAX_LISTED])}"
+        )
+
+
+def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName], shares: Mapping[SplitName, float]) -> list[str]:
+    """Told from the outcome alone, so that a rerun that keeps it tells the same."""
+    clips_of_source = Counter(clip.source for clip in used)
+    got = Counter(splits[clip.source] for clip in used)
+    sources_of_action: defaultdict[str, set[str]] = defaultdict(set)
+    for clip in used:
+        if splits[clip.source] == "train":
+            sources_of_action[str(clip.action)].add(clip.source)
+    bound = {next(iter(sources)) for sources in sources_of_action.values() if len(sources) == 1}
+    sizes = sorted(clips_of_source.values())
+    warnings = []
+    for split in ("val", "test"):
+        wished = shares[split] * len(used)
+        off = abs(got[split] - wished)
+        if (wished and got[split] == 0) or off > max(1, ENOUGH_OFF * wished):
+            warnings.append(
+                f"{split} has {got[split]} of {len(used)} clips ({got[split] / len(used):.0%}) where {shares[split]:.0%} was wished, because "
+                f"a source is never divided or moved (the {len(sizes)} have {sizes[0]} to {sizes[-1]} clips each), and "
+                f"{len(bound)} must be in train as the only ones there of an action"
+            )
+    return warnings
+
+
+def _exclusion_warnings(labelled: Sequence[LabelledClip], out: set[str], taught: set[str]) -> list[str]:
+    untaught = Counter(str(clip.action) for clip in labelled if clip.clip.uid in out and clip.action not in taught)
+    num_strays = len(out) - untaught.total()
+    warnings = []
+    if untaught:
+        listed = ", ".join(f"{action} ({number})" for action, number in sorted(untaught.items())[:MAX_LISTED])
+        more = f" and {len(untaught) - MAX_LISTED} more" if len(untaught) > MAX_LISTED else ""
+        warnings.append(
+            f"{count(untaught.total(), 'clip')} of val or test stay out, because train has none of their actions: {listed}{more}"
+        )
+    if num_strays:
+        warnings.append(f"{count(num_strays, 'clip')} stay out, because a source column now joins them with a source of another split")
+    return warnings

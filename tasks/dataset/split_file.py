@@ -1,0 +1,50 @@
+"""`datasets/split.csv`: which source has which split, kept for ever."""
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import TypeGuard
+
+from tasks.dataset.tables import read_table
+from tasks.dataset.wording import quoted
+from tasks.errors import BadDataset, BadLabels
+from tasks.results import SPLITS, SplitName
+
+COLUMNS = ("source", "split")
+
+
+def read_split_csv(content: bytes) -> dict[str, SplitName]:
+    """The split of each source, in the order of the file.
+
+    Raises:
+        BadDataset: the file is damaged; the message names the line. Nothing is guessed, for a guess could let a test clip into train.
+    """
+    try:
+        table = read_table(content, {"splits": frozenset(COLUMNS)})
+    except BadLabels as error:
+        raise BadDataset(f"split.csv {error}; restore it from the store's backup or an older dataset") from None
+    for line, reason in table.refused:
+        raise BadDataset(f"split.csv line {line} {reason}; mend that line")
+    splits: dict[str, SplitName] = {}
+    for line, cells in table.lines:
+        source, split = cells["source"], cells["split"]
+        if not source or not _is_split(split):
+            raise BadDataset(f"split.csv line {line}: {quoted(source)} has the split {quoted(split)}; write one of {', '.join(SPLITS)}")
+        if source in splits:
+            raise BadDataset(f"split.csv line {line} names {quoted(source)} a second time; leave one line")
+        splits[source] = split
+    return splits
+
+
+def _is_split(text: str) -> TypeGuard[SplitName]:
+    return text in SPLITS
+
+
+def write_split_csv(kept: Mapping[str, SplitName], assigned: Mapping[str, SplitName]) -> bytes:
+    """The lines of `kept` in their order, then the new sources of `assigned`, sorted."""
+    new = sorted(assigned.keys() - kept.keys())
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([*kept.items(), *((source, assigned[source]) for source in new)])
+    return text.getvalue().encode()

@@ -1,0 +1,107 @@
+"""Bytes of a table, as people and Excel write them, to lines of named cells."""
+
+import codecs
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from tasks.dataset.wording import quoted
+from tasks.errors import BadLabels
+
+MAX_COLUMNS = 100
+DELIMITERS = (",", ";", "\t")
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+EXCEL_SEPARATOR_LINE = re.compile(r'^"?sep=.?"?$', re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose header was recognised. `refused` holds line numbers and reasons."""
+
+    layout: str
+    lines: tuple[tuple[int, dict[str, str]], ...]
+    refused: tuple[tuple[int, str], ...]
+
+
+def decode(content: bytes) -> str:
+    """Text of UTF-8 or UTF-16 (known by its byte order mark), else of Windows (cp1252).
+
+    Raises:
+        BadLabels: it is a workbook, or no such text.
+    """
+    if content.startswith(WORKBOOKS):
+        raise BadLabels("is an Excel workbook; save it as 'CSV UTF-8'")
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    for encoding in ("utf-16",) if is_utf16 else ("utf-8-sig", "cp1252"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise BadLabels("is neither UTF-8, UTF-16 nor Windows (cp1252) text; save it as 'CSV UTF-8'")
+
+
+def read_table(content: bytes, layouts: Mapping[str, frozenset[str]]) -> Table:
+    """Read a table by the first of `layouts` (name to columns that must be there) that fits its header.
+
+    Order, case and spaces of the header are free, and so is the delimiter. Every physical line stands alone,
+    so that a quote left open costs one line and not the rest of the file.
+
+    Raises:
+        BadLabels: not text, empty, or no layout fits.
+    """
+    lines = _filled_lines(decode(content))
+    number, header = next(lines, (0, ""))
+    if EXCEL_SEPARATOR_LINE.match(header.strip()):
+        number, header = next(lines, (0, ""))
+    if not number:
+        raise BadLabels("is empty")
+    layout, delimiter, columns = _recognise(header, layouts)
+    good: list[tuple[int, dict[str, str]]] = []
+    refused: list[tuple[int, str]] = []
+    for number, line in lines:
+        try:
+            cells = _cells(line, delimiter)
+            if any(cells):
+                good.append((number, _named(cells, columns)))
+        except (csv.Error, ValueError) as error:
+            refused.append((number, str(error)))
+    return Table(layout, tuple(good), tuple(refused))
+
+
+def _filled_lines(text: str) -> Iterator[tuple[int, str]]:
+    return ((number, line) for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1) if line.strip())
+
+
+def _recognise(header: str, layouts: Mapping[str, frozenset[str]]) -> tuple[str, str, list[str]]:
+    for delimiter in DELIMITERS:
+        try:
+            columns = [re.sub(r"[\s-]+", "_", cell.casefold()) for cell in _cells(header, delimiter)]
+        except (csv.Error, ValueError):
+            continue
+        if len(columns) > MAX_COLUMNS:
+            raise BadLabels(f"has {len(columns)} columns; at most {MAX_COLUMNS} are read")
+        for layout, demanded in layouts.items():
+            if demanded <= set(columns):
+                twice = [column for column, times in Counter(columns).items() if column and times > 1]
+                if twice:
+                    raise BadLabels(f"names the column {quoted(twice[0])} twice")
+                return layout, delimiter, columns
+    known = "; or ".join(",".join(sorted(columns)) for columns in layouts.values())
+    raise BadLabels(f"begins with {quoted(header)}, which is no known header; columns that must be there: {known}")
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    if CONTROL_CHARACTERS.search(line):
+        raise ValueError("holds control characters")
+    if line.count('"') % 2:
+        raise ValueError("a quote is left open")
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]
+
+
+def _named(cells: list[str], columns: list[str]) -> dict[str, str]:
+    if any(cells[len(columns) :]):
+        raise ValueError(f"has {len(cells)} cells where the header has {len(columns)}; a name with a delimiter needs quotes")
+    return dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=False))
