@@ -1,0 +1,1 @@
+"""The embedded default behind `make run`: object store, MLflow and Airflow as local processes, and sample videos."""

@@ -1,0 +1,103 @@
+"""The local servers and the whole job on them: `python -m tasks.local run`, which `make run` calls."""
+
+import argparse
+import logging
+import shlex
+import sys
+from pathlib import Path
+
+from tasks.errors import BadConfiguration, RetakeError
+from tasks.local import supervise
+from tasks.local.home import Credentials, Home
+from tasks.local.run import ingest_folder, ready_airflow, run
+from tasks.local.servers import step_environment
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    arguments = _parser().parse_args(argv)
+    home = Home.find()
+    try:
+        code: int = arguments.command(home, arguments)
+    except RetakeError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; the servers and a run that has begun go on. `make stop` ends them, `make run` takes up again\n")
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tasks.local", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("run", help="do the whole job, on sample videos or on a folder of yours, and leave the servers up")
+    command.add_argument("--videos", type=Path, help="folder of videos with labels; without it, sample videos are made")
+    _add_settings(command)
+    command.set_defaults(command=lambda home, a: run(home, a.videos, a.set))
+
+    command = commands.add_parser("ingest-folder", help="take one folder into the store; what follows is left to Airflow")
+    command.add_argument("videos", type=Path)
+    _add_settings(command)
+    command.set_defaults(command=lambda home, a: ingest_folder(home, a.videos, a.set))
+
+    for name, function, text in (
+        ("start", _start, "start the servers, or those that do not run"),
+        ("stop", _stop, "end the servers"),
+        ("status", _status, "say which servers run; exit code 1 if one does not"),
+        ("env", _env, "print what `python -m tasks STEP` needs in its environment; secrets are among it"),
+    ):
+        commands.add_parser(name, help=text).set_defaults(command=function)
+    return parser
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="an option of any step, as in epochs=3; may be repeated"
+    )
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _start(home: Home, _: argparse.Namespace) -> int:
+    with home.lock():
+        ready_airflow(home, supervise.up(home, _say))
+    return 0
+
+
+def _stop(home: Home, _: argparse.Namespace) -> int:
+    if not home.root.exists():
+        _say("nothing runs")
+        return 0
+    with home.lock():
+        supervise.down(home, _say)
+    return 0
+
+
+def _status(home: Home, _: argparse.Namespace) -> int:
+    states = supervise.running(home)
+    for state in states:
+        word = "well" if state.is_healthy else "runs, but is not well" if state.is_running else "does not run"
+        _say(f"{state.server.title}: {word}" + (f" at {state.server.address}" if state.is_running else ""))
+    return 0 if all(state.is_healthy for state in states) else 1
+
+
+def _env(home: Home, _: argparse.Namespace) -> int:
+    states = supervise.running(home)
+    if stopped := [state.server.title for state in states if not state.is_running]:
+        raise BadConfiguration(f"not running: {', '.join(stopped)}; start them first: `make run`, or `python -m tasks.local start`")
+    ports = {state.server.name: state.server.ports for state in states}
+    variables = step_environment(home, Credentials.load(home), ports)
+    sys.stderr.write('# These hold secrets: do not paste them anywhere. Use: eval "$(python -m tasks.local env)"\n')
+    for name, value in (variables | {"MLFLOW_TRACKING_URI": variables["RETAKE_MLFLOW_URI"]}).items():
+        _say(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""Airflow's REST API (v2), as far as `make run` needs it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+
+from tasks.errors import BadConfiguration, Unavailable
+from tasks.local.airflow_settings import USER
+
+_PAGE = 100
+
+
+class _Seen(BaseModel):
+    """A part of a reply; Airflow sends more than is read."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class RunRef(_Seen):
+    """One run of one DAG."""
+
+    dag_id: str
+    run_id: str
+
+
+class Task(_Seen):
+    """One task instance; `state` is None before Airflow looked at it, and `map_index` is -1 where it is not mapped."""
+
+    task_id: str
+    map_index: int
+    rendered_map_index: str | None
+    state: str | None
+    try_number: int
+    start_date: datetime | None
+    end_date: datetime | None
+    duration: float | None
+
+    @property
+    def step(self) -> str:
+        """The task's name without its groups."""
+        return self.task_id.rsplit(".", 1)[-1]
+
+
+class AirflowApi:
+    """A client that logs in when it must. Every method raises `Unavailable` when Airflow does not answer."""
+
+    def __init__(self, address: str, password: str) -> None:
+        self._password = password
+        self._client = httpx.Client(base_url=address, timeout=30, trust_env=False)
+
+    def is_healthy(self) -> bool:
+        """Whether the API, the database, the scheduler and the DAG processor are all well."""
+        try:
+            reply = self._client.get("/api/v2/monitor/health", timeout=5)
+            parts = reply.json() if reply.is_success else {}
+        except (httpx.HTTPError, ValueError):
+            return False
+        return all(parts.get(part, {}).get("status") == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
+
+    def ensure_pool(self, name: str, slots: int, description: str) -> None:
+        """Make the pool unless it exists; a person's change to its slots stays."""
+        pool = {"name": name, "slots": slots, "description": description, "include_deferred": False}
+        self._call("POST", "/pools", json=pool, accept=(201, 409))
+
+    def dag_ids(self) -> set[str]:
+        """The DAGs that were read from the folder."""
+        return {dag["dag_id"] for dag in self._get("/dags", limit=_PAGE)["dags"]}
+
+    def import_errors(self) -> dict[str, str]:
+        """Each DAG file that cannot be read, and the last line of why."""
+        errors = self._get("/importErrors", limit=_PAGE)["import_errors"]
+        return {e["filename"]: e["stack_trace"].strip().splitlines()[-1] for e in errors}
+
+    def unpause(self, dag_id: str) -> None:
+        """Let the DAG run."""
+        self._call("PATCH", f"/dags/{quote(dag_id)}", json={"is_paused": False})
+
+    def trigger(self, dag_id: str, conf: Mapping[str, object]) -> RunRef:
+        """Start a run.
+
+        Raises:
+            BadConfiguration: Airflow refuses the parameters.
+        """
+        reply = self._call("POST", f"/dags/{quote(dag_id)}/dagRuns", json={"logical_date": None, "conf": dict(conf)})
+        return RunRef(dag_id=dag_id, run_id=reply.json()["dag_run_id"])
+
+    def run_state(self, run: RunRef) -> str:
+        """queued, running, success or failed."""
+        state: str = self._get(_path(run))["state"]
+        return state
+
+    def tasks(self, run: RunRef) -> list[Task]:
+        """Every task instance of the run, each mapped one by itself."""
+        found: list[Task] = []
+        while True:
+            page = self._get(f"{_path(run)}/taskInstances", limit=_PAGE, offset=len(found))
+            found += [Task.model_validate(t) for t in page["task_instances"]]
+            if not page["task_instances"] or len(found) >= page["total_entries"]:
+                return found
+
+    def num_asset_events(self, run: RunRef) -> int:
+        """How many assets the run has updated."""
+        return len(self._asset_events(run))
+
+    def runs_caused_by(self, run: RunRef) -> list[RunRef]:
+        """The runs of other DAGs that the run's assets have started so far."""
+        created = [r for event in self._asset_events(run) for r in event["created_dagruns"]]
+        return [RunRef.model_validate(r) for r in created]
+
+    def log_lines(self, run: RunRef, task: Task) -> list[str]:
+        """What the task's last try has written so far, without Airflow's own heading."""
+        path = f"{_path(run)}/taskInstances/{quote(task.task_id)}/logs/{max(task.try_number, 1)}"
+        reply = self._call("GET", path, params={"map_index": task.map_index, "full_content": True}, accept=(200, 404))
+        if reply.status_code == 404:
+            return []
+        lines, in_heading = [], False
+        for entry in reply.json()["content"]:
+            text = entry if isinstance(entry, str) else str(entry.get("event", ""))
+            if text.startswith("::group::"):
+                in_heading = True
+            elif text.startswith("::endgroup::"):
+                in_heading = False
+            elif not in_heading and text.strip():
+                lines.append(text.rstrip())
+        return lines
+
+    def result(self, run: RunRef, task: Task) -> dict[str, Any] | None:
+        """The result of the task's step; None where the task was skipped."""
+        for key in ("result", "return_value"):  # the first where the return value is a list to expand over
+            path = f"{_path(run)}/taskInstances/{quote(task.task_id)}/xcomEntries/{key}"
+            reply = self._call("GET", path, params={"map_index": task.map_index, "stringify": False}, accept=(200, 404))
+            if reply.status_code == 200:
+                value: dict[str, Any] = reply.json()["value"]
+                return value
+        return None
+
+    def task_page(self, run: RunRef, task: Task) -> str:
+        """The address of the task in Airflow's UI."""
+        mapped = f"/mapped/{task.map_index}" if task.map_index >= 0 else ""
+        return f"{str(self._client.base_url).rstrip('/')}/dags/{quote(run.dag_id)}/runs/{quote(run.run_id)}/tasks/{quote(task.task_id)}{mapped}"
+
+    def _asset_events(self, run: RunRef) -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = self._get("/assets/events", source_dag_id=run.dag_id, source_run_id=run.run_id, limit=_PAGE)[
+            "asset_events"
+        ]
+        return events
+
+    def _get(self, path: str, **params: str | int) -> dict[str, Any]:
+        reply: dict[str, Any] = self._call("GET", path, params=params).json()
+        return reply
+
+    def _call(self, method: str, path: str, accept: tuple[int, ...] = (200, 201), **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own keywords
+        try:
+            if "Authorization" not in self._client.headers:
+                self._login()
+            reply = self._client.request(method, f"/api/v2{path}", **request)
+            if reply.status_code == 401:  # the token has expired
+                self._login()
+                reply = self._client.request(method, f"/api/v2{path}", **request)
+        except httpx.HTTPError as error:
+            raise Unavailable(
+                f"Airflow at {self._client.base_url} does not answer ({type(error).__name__}: {error}); `make run` starts it again"
+            ) from error
+        if reply.status_code in accept:
+            return reply
+        problem = f"Airflow answers {method} {path} with {reply.status_code}: {reply.text[:500]}"
+        raise Unavailable(problem) if reply.status_code >= 500 else BadConfiguration(problem)
+
+    def _login(self) -> None:
+        self._client.headers.pop("Authorization", None)
+        reply = self._client.post("/auth/token", json={"username": USER, "password": self._password})
+        if reply.status_code == 401:
+            raise BadConfiguration(f"Airflow at {self._client.base_url} refuses the generated password; `make stop`, then `make run`")
+        reply.raise_for_status()
+        self._client.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
+
+
+def _path(run: RunRef) -> str:
+    return f"/dags/{quote(run.dag_id)}/dagRuns/{quote(run.run_id, safe='')}"

@@ -1,0 +1,117 @@
+"""What a run of the chain is told: which DAG takes which options, and `key=value` from a command line checked against their models."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tasks.errors import BadConfiguration, BadInput
+from tasks.options import EvaluateOptions, IngestOptions, LabelOptions, Options, SegmentOptions, SplitOptions, TrainOptions
+
+SAMPLE_OPTIONS: dict[str, object] = {
+    "backbone": "tf_efficientnet_lite0",
+    "weights": "imagenet",
+    "epochs": 8,
+    "learning_rate": 5e-4,
+    "batch_size": 4,
+    "frame_step": 3,
+}
+"""How the sample videos are trained on: the same everywhere, whatever the network allows, and quick on two cores."""
+
+
+class RetrainOptions(Options):
+    """The choices of the `retrain` form that no step takes."""
+
+    preset: Literal["none", "original"] = "none"
+    force: bool = False
+
+
+_FOLLOWING = (RetrainOptions, TrainOptions, EvaluateOptions)
+_DATASET = (LabelOptions, SplitOptions)
+CHAIN: dict[str, tuple[tuple[type[Options], ...], tuple[type[Options], ...]]] = {
+    "ingest_videos": ((IngestOptions, SegmentOptions), (*_DATASET, *_FOLLOWING)),
+    "build_dataset": ((SegmentOptions, *_DATASET), _FOLLOWING),
+    "retrain": (_FOLLOWING, ()),
+}
+"""The DAGs in order, each with the options of its own form and those that it hands on as `then`."""
+
+_MODELS = (IngestOptions, SegmentOptions, *_DATASET, *_FOLLOWING)
+_NOT_CHOSEN = frozenset({"sources"})  # VIDEOS=dir says it
+
+
+class Choices(BaseModel):
+    """What one run of the chain is told."""
+
+    model_config = ConfigDict(frozen=True)
+
+    store: str
+    sources: list[str] = Field(description="Folders on this machine")
+    options: dict[str, object] = Field(description="Of all three DAGs, flat; the others have their defaults")
+
+    def conf(self, dag_id: str) -> dict[str, object]:
+        """The parameters of a run of `dag_id`."""
+        own, then = CHAIN[dag_id]
+        sources: dict[str, object] = {"sources": self.sources} if IngestOptions in own else {}
+        following = {"then": _picked(then, self.options)} if then else {}
+        return {"store": self.store, **sources, **_picked(own, self.options), **following}
+
+
+def parse(pairs: Sequence[str]) -> dict[str, object]:
+    """Options from `key=value` texts, each checked by the model that has it.
+
+    Raises:
+        BadConfiguration: a text is no pair, an option is unknown, or a value is outside its limits; the message names it.
+    """
+    given: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise BadConfiguration(f"--set {pair}: write key=value")
+        given[key.strip().replace("-", "_")] = _value(text.strip())
+    known = sorted({name for model in _MODELS for name in model.model_fields} - _NOT_CHOSEN)
+    if unknown := sorted(given.keys() - set(known)):
+        raise BadConfiguration(f"--set: unknown options {', '.join(unknown)}; known are {', '.join(known)}")
+    checked: dict[str, object] = {}
+    for model in _MODELS:
+        if mine := _picked((model,), given):
+            validated = _validated(model, mine)
+            checked |= {name: validated[name] for name in mine}
+    return checked
+
+
+def check_folder(videos: Path) -> Path:
+    """The folder of videos, absolute.
+
+    Raises:
+        BadInput: it is no folder or has no file.
+    """
+    folder = videos.expanduser().resolve()
+    if not folder.is_dir():
+        raise BadInput(f"{videos} is not a folder; VIDEOS=dir takes a folder of videos, with sub-folders named by label or a CSV of labels")
+    if not any(path.is_file() for path in folder.rglob("*")):
+        raise BadInput(f"{folder} has no file; put videos there, in sub-folders named by label or beside a CSV of labels")
+    return folder
+
+
+def _picked(models: Sequence[type[Options]], options: Mapping[str, object]) -> dict[str, object]:
+    names = {name for model in models for name in model.model_fields}
+    return {name: value for name, value in options.items() if name in names}
+
+
+def _validated(model: type[Options], given: Mapping[str, object]) -> dict[str, object]:
+    try:
+        return model.model_validate(given).model_dump(mode="json")
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or ', '.join(given)}: {e['msg']}" for e in error.errors())
+        raise BadConfiguration(f"--set {problems}") from None
+
+
+def _value(text: str) -> object:
+    """Numbers, true, false and null as JSON has them; everything else is text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return text if isinstance(value, (dict, list)) else value

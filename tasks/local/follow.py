@@ -1,0 +1,182 @@
+"""Follows the chain of runs from DAG to DAG through Airflow's API, and starts by hand what had no reason to start by itself."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
+
+from tasks import errors
+from tasks.errors import BadConfiguration, RetakeError, Unavailable
+from tasks.local.airflow_api import AirflowApi, RunRef, Task
+from tasks.local.choices import CHAIN, Choices
+from tasks.local.progress import Row, Screen
+
+T = TypeVar("T")
+
+POLL_SECONDS = 1.0
+_UNANSWERED_SECONDS = 60
+_SUCCESSOR_SECONDS = 120
+_TAIL_LINES = 20
+EXIT_CODES = {kind.__name__: kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, RetakeError)}
+
+
+@dataclass(frozen=True)
+class FollowedRun:
+    """One run of the chain with its tasks as last seen."""
+
+    ref: RunRef
+    tasks: tuple[Task, ...]
+
+    def first(self, step: str) -> Task | None:
+        """The task of that step."""
+        return next((task for task in self.tasks if task.step == step), None)
+
+
+class StepFailed(RetakeError):
+    """A step failed; `code` is what the command ends with."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def wait_for_dags(api: AirflowApi, seconds: float = 60) -> None:
+    """Wait until Airflow has read every DAG of the chain, and let them run.
+
+    Raises:
+        BadConfiguration: a DAG file cannot be read.
+        Unavailable: they do not appear in time.
+    """
+    deadline = time.monotonic() + seconds
+    while missing := CHAIN.keys() - api.dag_ids():
+        if problems := api.import_errors():
+            raise BadConfiguration("Airflow cannot read " + "; ".join(f"{file}: {why}" for file, why in problems.items()))
+        if time.monotonic() > deadline:
+            raise Unavailable(f"Airflow has not read {', '.join(sorted(missing))} within {seconds:.0f} s; see `dag-processor` in its log")
+        time.sleep(0.2)
+    for dag_id in CHAIN:
+        api.unpause(dag_id)
+
+
+def follow_chain(api: AirflowApi, choices: Choices, screen: Screen) -> list[FollowedRun]:
+    """Start the first DAG and follow the chain to the end of the last one.
+
+    Raises:
+        StepFailed: a step failed; the message has its error and the end of its log.
+        Unavailable: Airflow does not answer any more.
+    """
+    done: list[FollowedRun] = []
+    dag_ids = list(CHAIN)
+    ref = api.trigger(dag_ids[0], choices.conf(dag_ids[0]))
+    for dag_id, successor in zip(dag_ids, [*dag_ids[1:], None], strict=True):
+        done.append(follow_run(api, ref, screen, done))
+        if successor is None:
+            break
+        if api.num_asset_events(ref):
+            ref = _await_successor(api, ref, successor)
+        else:
+            # What was done before may have been cut short later, or is wanted with other options now.
+            screen.say(f"{dag_id}: nothing new; {successor} is started by hand")
+            ref = api.trigger(successor, choices.conf(successor))
+    return done
+
+
+def follow_run(api: AirflowApi, ref: RunRef, screen: Screen, before: list[FollowedRun]) -> FollowedRun:
+    """Show one run until it ends.
+
+    Raises:
+        StepFailed: it failed.
+        Unavailable: Airflow has not answered for a minute.
+    """
+    earlier = [row for run in before for row in _rows(run)]
+    announced: set[tuple[str, int, int]] = set()
+    while True:
+        state = _patiently(lambda: api.run_state(ref))
+        run = FollowedRun(ref, tuple(_in_order(_patiently(lambda: api.tasks(ref)))))
+        running = [task for task in run.tasks if task.state == "running"]
+        lines = _patiently(partial(api.log_lines, ref, running[-1])) if running else []
+        screen.show([*earlier, *_rows(run)], lines[-1] if lines else "")
+        for task in run.tasks:
+            key = (task.task_id, task.map_index, task.try_number)
+            if task.state == "up_for_retry" and key not in announced:
+                announced.add(key)
+                screen.say(f"{task.step} is tried again soon, since it failed: {_last_word(api, ref, task)}")
+        if state == "failed":
+            raise _failure(api, run)
+        if state == "success":
+            return run
+        time.sleep(POLL_SECONDS)
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """Ask again for a while: Airflow's API may be busy for some seconds."""
+    deadline = time.monotonic() + _UNANSWERED_SECONDS
+    while True:
+        try:
+            return ask()
+        except Unavailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_SECONDS)
+
+
+def _await_successor(api: AirflowApi, ref: RunRef, dag_id: str) -> RunRef:
+    deadline = time.monotonic() + _SUCCESSOR_SECONDS
+    while time.monotonic() < deadline:
+        found = [run for run in _patiently(lambda: api.runs_caused_by(ref)) if run.dag_id == dag_id]
+        if found:
+            return found[0]
+        time.sleep(POLL_SECONDS / 2)
+    raise Unavailable(f"{ref.dag_id} ended well, but Airflow's scheduler has not started {dag_id} within {_SUCCESSOR_SECONDS} s")
+
+
+def _in_order(tasks: list[Task]) -> list[Task]:
+    """Tasks as they were started, those to come last; mapped ones stay together."""
+    never = datetime.max.replace(tzinfo=UTC)
+    starts: dict[str, datetime] = {}
+    for task in tasks:
+        starts[task.task_id] = min(starts.get(task.task_id, never), task.start_date or never)
+    return sorted(tasks, key=lambda task: (starts[task.task_id], task.task_id, task.map_index))
+
+
+def _rows(run: FollowedRun) -> list[Row]:
+    return [
+        Row(
+            dag_id=run.ref.dag_id,
+            step=task.step,
+            label=(task.rendered_map_index or str(task.map_index)) if task.map_index >= 0 else "",
+            state=task.state or "waiting",
+            seconds=_seconds(task),
+        )
+        for task in run.tasks
+    ]
+
+
+def _seconds(task: Task) -> float | None:
+    if task.start_date is None:
+        return None
+    return ((task.end_date or datetime.now(UTC)) - task.start_date).total_seconds()
+
+
+def _last_word(api: AirflowApi, ref: RunRef, task: Task) -> str:
+    """The error line that the step ended with, else the last line of its log."""
+    lines = api.log_lines(ref, task) or ["no log"]
+    return next((line for line in reversed(lines) if line.split(":")[0] in EXIT_CODES), lines[-1])
+
+
+def _failure(api: AirflowApi, run: FollowedRun) -> StepFailed:
+    failed = [task for task in run.tasks if task.state == "failed"]
+    if not failed:
+        return StepFailed(f"{run.ref.dag_id} failed; see its run {run.ref.run_id} in Airflow", 1)
+    task = failed[0]
+    lines = api.log_lines(run.ref, task)
+    error = _last_word(api, run.ref, task)
+    others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    name = f"{run.ref.dag_id}, step {task.step}{others}"
+    text = "\n".join(["", *(f"  | {line}" for line in lines[-_TAIL_LINES:])])
+    return StepFailed(
+        f"{name}: {error}{text}\n  The whole log: {api.task_page(run.ref, task)}",
+        EXIT_CODES.get(error.split(":")[0], 1),
+    )

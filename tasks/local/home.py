@@ -1,0 +1,116 @@
+"""The one folder that everything local lives in, its credentials and its lock."""
+
+import base64
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tasks.errors import BadConfiguration
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Home:
+    """`.retake/` at the repository's root, or what RETAKE_HOME names."""
+
+    root: Path
+
+    @classmethod
+    def find(cls) -> "Home":
+        """The home of this checkout; nothing is created."""
+        return cls(Path(os.environ.get("RETAKE_HOME") or REPOSITORY / ".retake").resolve())
+
+    def make(self) -> None:
+        """Create the folder, closed to other users, who could read the videos and the databases otherwise."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.root.chmod(0o700)
+
+    def folder(self, name: str) -> Path:
+        """A sub-folder, created where absent."""
+        path = self.root / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    @property
+    def credentials_file(self) -> Path:
+        """Where the generated keys and passwords are."""
+        return self.root / "credentials.json"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep every other command that starts or stops servers out; the kernel frees the lock whatever ends this process.
+
+        Raises:
+            BadConfiguration: another command holds it.
+        """
+        self.make()
+        with (self.root / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise BadConfiguration(
+                    f"another `make run` or `make stop` is at work in {self.root} (process {file.read().strip() or 'unknown'}); "
+                    "wait for it, or end it with Ctrl-C in its terminal"
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+
+def _token() -> str:
+    return secrets.token_urlsafe(24)
+
+
+class Credentials(BaseModel):
+    """Keys and passwords of the local servers, generated once."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    store_access_key: str = Field(default_factory=lambda: secrets.token_hex(10))
+    store_secret_key: str = Field(default_factory=_token)
+    airflow_password: str = Field(default_factory=lambda: secrets.token_urlsafe(12))
+    airflow_jwt_secret: str = Field(default_factory=lambda: secrets.token_urlsafe(64))
+    airflow_secret_key: str = Field(default_factory=_token)
+    airflow_fernet_key: str = Field(default_factory=lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+
+    @classmethod
+    def load(cls, home: Home) -> "Credentials":
+        """The credentials of `home`.
+
+        Raises:
+            BadConfiguration: there are none yet, or the file is damaged.
+        """
+        try:
+            return cls.model_validate_json(home.credentials_file.read_bytes())
+        except FileNotFoundError:
+            raise BadConfiguration(f"{home.credentials_file} does not exist; start the servers first: `make run`") from None
+        except ValidationError as error:
+            raise BadConfiguration(
+                f"{home.credentials_file} is damaged ({error.errors()[0]['msg']}); `make stop`, delete {home.root}, `make run`"
+            ) from None
+
+    @classmethod
+    def load_or_create(cls, home: Home) -> "Credentials":
+        """The credentials of `home`, generated at the first call."""
+        if not home.credentials_file.exists():
+            home.make()
+            write_private(home.credentials_file, cls().model_dump_json(indent=1))
+        return cls.load(home)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only this user can read; it appears complete or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    partial.replace(path)

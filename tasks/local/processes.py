@@ -1,0 +1,135 @@
+"""Processes that outlive the command which started them, told from all others by pid and time of creation."""
+
+import os
+import signal
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import psutil
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tasks.local.home import Home, write_private
+
+MARK = "RETAKE_SERVER"
+"""A variable in the environment of every server and so of all that it starts, whatever session or parent those end up with."""
+
+
+class Record(BaseModel):
+    """One started server, as its file in `.retake/servers/` keeps it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    pid: int
+    create_time: float
+    fingerprint: str
+    ports: dict[str, int]
+
+
+def record_file(home: Home, name: str) -> Path:
+    """Where the record of server `name` is."""
+    return home.root / "servers" / f"{name}.json"
+
+
+def read_record(home: Home, name: str) -> Record | None:
+    """What was last started as `name`; a file that another version wrote counts as none."""
+    try:
+        return Record.model_validate_json(record_file(home, name).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def is_running(record: Record) -> bool:
+    """Whether the very process of `record` runs; a process that got its pid later does not count."""
+    try:
+        process = psutil.Process(record.pid)
+        return abs(process.create_time() - record.create_time) < 0.01 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def launch(home: Home, name: str, argv: list[str], env: Mapping[str, str], ports: dict[str, int], fingerprint: str) -> Record:
+    """Start a server in a session of its own, its output going to `.retake/logs/<name>.log`, and record it."""
+    # posix_spawn, since a Popen object would want to wait for its child.
+    output_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    pid = os.posix_spawn(
+        argv[0],
+        argv,
+        {**env, MARK: _mark(home, name), "SPT_NOENV": "1"},  # SPT_NOENV: setproctitle leaves the environment readable
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log_file(home, name)), output_flags, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+    # A child that died at once is a zombie and can still be asked.
+    created = psutil.Process(pid).create_time()
+    record = Record(name=name, pid=pid, create_time=created, fingerprint=fingerprint, ports=ports)
+    home.folder("servers")
+    write_private(record_file(home, name), record.model_dump_json(indent=1))
+    return record
+
+
+def log_file(home: Home, name: str) -> Path:
+    """The log of server `name`."""
+    return home.folder("logs") / f"{name}.log"
+
+
+def rotate_log(home: Home, name: str) -> None:
+    """Keep the log of the last start beside the new one."""
+    log = log_file(home, name)
+    if log.exists():
+        log.replace(log.with_suffix(".log.1"))
+
+
+def tail(path: Path, num_lines: int = 15) -> str:
+    """The last lines of a log."""
+    if not path.exists():
+        return ""
+    return "\n".join(path.read_text(errors="replace").splitlines()[-num_lines:])
+
+
+def stop(home: Home, name: str, leader_signal: signal.Signals, grace_seconds: float) -> bool:
+    """End server `name` and all that it started: its leader gets `leader_signal`, and what remains after the grace SIGKILL.
+
+    Returns whether anything ran.
+    """
+    record = read_record(home, name)
+    members = _members(home, name)
+    if record is not None and is_running(record):
+        leader = psutil.Process(record.pid)
+        members |= {leader, *leader.children(recursive=True)}
+        _signal([leader], leader_signal)
+    else:
+        _signal(members, signal.SIGTERM)
+    _, stubborn = psutil.wait_procs(members, timeout=grace_seconds)
+    remaining = {*stubborn, *_members(home, name)}  # and what was born during the grace
+    _signal(remaining, signal.SIGKILL)
+    psutil.wait_procs(remaining, timeout=5)
+    record_file(home, name).unlink(missing_ok=True)
+    return bool(members)
+
+
+def _mark(home: Home, name: str) -> str:
+    return f"{name}@{home.root}"
+
+
+def _members(home: Home, name: str) -> set[psutil.Process]:
+    """Every process of this user that carries the mark of server `name`."""
+    found = set()
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get(MARK) == _mark(home, name):
+                found.add(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+            continue
+    return found
+
+
+def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        try:
+            process.send_signal(number)  # psutil checks the time of creation first
+        except psutil.NoSuchProcess:
+            continue

@@ -1,0 +1,116 @@
+"""`make run`: servers up, videos found or made, the chain of DAGs run and shown, and its result."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tasks.local import airflow_settings, supervise
+from tasks.local.airflow_api import AirflowApi
+from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_folder, parse
+from tasks.local.follow import FollowedRun, StepFailed, follow_chain, follow_run, wait_for_dags
+from tasks.local.home import Credentials, Home
+from tasks.local.progress import Screen, clock, screen_for
+from tasks.local.report import report
+from tasks.local.samples import make_samples
+from tasks.local.servers import Server, store_settings
+from tasks.settings import MachineSettings, load
+from tasks.storage import Store
+from tasks.video.ffmpeg import find_ffmpeg
+
+SAMPLE_STORE = "s3://retake-sample"
+OWN_STORE = "s3://retake"
+SAMPLE_SEED = 0
+
+
+def run(home: Home, videos: Path | None, settings: Sequence[str]) -> int:
+    """Do everything and return the exit code.
+
+    Raises:
+        RetakeError: a server does not start, an option is wrong, or the folder has no videos.
+    """
+    begun = time.monotonic()
+    chosen = parse(settings)
+    folder = check_folder(videos) if videos else home.root / "samples"
+    screen = screen_for(sys.stdout)
+    with home.lock():
+        Credentials.load_or_create(home)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            # Drawing the samples and starting the servers take half a minute each and leave each other room.
+            samples = None if videos else pool.submit(_make_samples, folder, screen)
+            servers = supervise.up(home, screen.say)
+            api = ready_airflow(home, servers)
+            if samples:
+                samples.result()
+        choices = Choices(
+            store=OWN_STORE if videos else SAMPLE_STORE,
+            sources=[str(folder)],
+            options=chosen if videos else SAMPLE_OPTIONS | chosen,
+        )
+        screen.say(f"running the DAGs on {folder}; their store is {choices.store}")
+        try:
+            followed = follow_chain(api, choices, screen)
+        except StepFailed as failure:
+            screen.close()
+            screen.say(f"FAILED: {failure}")
+            _say_where(home, servers, screen)
+            return failure.code
+        finally:
+            screen.close()
+    _say_result(home, servers, api, followed, screen)
+    screen.say(f"done in {clock(time.monotonic() - begun)}; the servers stay up until `make stop`")
+    return 0
+
+
+def ingest_folder(home: Home, videos: Path, settings: Sequence[str]) -> int:
+    """Start the servers, take one folder in, and leave what follows to Airflow."""
+    choices = Choices(store=OWN_STORE, sources=[str(check_folder(videos))], options=parse(settings))
+    screen = screen_for(sys.stdout)
+    with home.lock():
+        servers = supervise.up(home, screen.say)
+        api = ready_airflow(home, servers)
+        try:
+            follow_run(api, api.trigger("ingest_videos", choices.conf("ingest_videos")), screen, [])
+        except StepFailed as failure:
+            screen.close()
+            screen.say(f"FAILED: {failure}")
+            return failure.code
+        finally:
+            screen.close()
+    screen.say("taken in; where anything was new, build_dataset and retrain follow in Airflow")
+    _say_where(home, servers, screen)
+    return 0
+
+
+def ready_airflow(home: Home, servers: Sequence[Server]) -> AirflowApi:
+    """A client of the local Airflow, once that has its pool and has read the DAGs."""
+    airflow = next(server for server in servers if server.name == "airflow")
+    api = AirflowApi(airflow.address, Credentials.load(home).airflow_password)
+    api.ensure_pool("gpu", 1, "One slot for each GPU, or one where there is none")
+    wait_for_dags(api)
+    return api
+
+
+def _make_samples(folder: Path, screen: Screen) -> None:
+    make_samples(
+        folder,
+        seed=SAMPLE_SEED,
+        ffmpeg=find_ffmpeg(load(MachineSettings).ffmpeg),
+        on_progress=lambda done, total: screen.say(f"sample videos: {done} of {total}"),
+    )
+
+
+def _say_result(home: Home, servers: Sequence[Server], api: AirflowApi, followed: Sequence[FollowedRun], screen: Screen) -> None:
+    store = Store.from_settings(store_settings(Credentials.load(home), {server.name: server.ports for server in servers}))
+    for line in report(api, store, followed):
+        screen.say(line)
+    _say_where(home, servers, screen)
+
+
+def _say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:
+    address = {server.name: server.address for server in servers}
+    secret = f"password {Credentials.load(home).airflow_password}" if os.isatty(sys.stdout.fileno()) else "the password is"
+    screen.say(f"Airflow  {address['airflow']}  user {airflow_settings.USER}, {secret} (in {airflow_settings.passwords_file(home)})")
+    screen.say(f"MLflow   {address['mlflow']}  no password: it listens on this machine alone")

@@ -1,0 +1,236 @@
+"""The three local servers: how each is started, where it listens, and how it says that it is well."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tasks.errors import BadConfiguration, RetakeError
+from tasks.local import airflow_settings
+from tasks.local.airflow_api import AirflowApi
+from tasks.local.home import REPOSITORY, Credentials, Home
+from tasks.local.ports import LOOPBACK
+from tasks.settings import StoreSettings
+from tasks.storage import Store
+
+MLFLOW_BUCKET = "s3://retake-mlflow"
+WANTED_PORTS: dict[str, dict[str, int]] = {
+    "store": {
+        "store": 9000,
+        "store_s3_grpc": 19000,
+        "store_master": 9333,
+        "store_master_grpc": 19333,
+        "store_volume": 9340,
+        "store_volume_public": 9341,
+        "store_volume_grpc": 19340,
+        "store_filer": 8888,
+        "store_filer_public": 8889,
+        "store_filer_grpc": 18888,
+        "store_admin": 23646,
+        "store_admin_grpc": 33646,
+    },
+    "mlflow": {"mlflow": 5000},
+    "airflow": {"airflow": 8080, "airflow_worker_logs": 8793, "airflow_trigger_logs": 8794},
+}
+"""The ports of each server; the first is the one that a person knows."""
+
+TITLES = {"store": "object store", "mlflow": "MLflow", "airflow": "Airflow"}
+STOPS = {"store": (signal.SIGTERM, 10.0), "mlflow": (signal.SIGTERM, 10.0), "airflow": (signal.SIGINT, 20.0)}
+"""The signal that each server's leader ends on, and the seconds that it has for that."""
+
+# A person's shell may configure another Airflow, MLflow or S3; their machine settings for steps (RETAKE_DEVICE …) are kept.
+_NOT_INHERITED = ("AIRFLOW_", "AIRFLOW__", "AWS_", "MLFLOW_")
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server as it is to run."""
+
+    name: str
+    argv: list[str]
+    env: dict[str, str]
+    ports: dict[str, int]
+    is_healthy: Callable[[], bool]
+    start_seconds: float
+    fresh_files: tuple[Path, ...] = ()
+    """What a first start that was cut short may leave half-made, to be removed before the next try."""
+
+    @property
+    def title(self) -> str:
+        """Its name for a person."""
+        return TITLES[self.name]
+
+    @property
+    def address(self) -> str:
+        """Its http address."""
+        return f"http://{LOOPBACK}:{self.ports[self.name]}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the server must be started anew to be as it is to run."""
+        return hashlib.sha256(json.dumps([self.argv, self.env], sort_keys=True).encode()).hexdigest()
+
+    def full_env(self) -> dict[str, str]:
+        """The environment for the process: the person's own, less what is meant for other servers."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_INHERITED)}
+        no_proxy = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), LOOPBACK, "localhost")))
+        scripts = sysconfig.get_path("scripts")
+        return inherited | {"NO_PROXY": no_proxy, "no_proxy": no_proxy, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"} | self.env
+
+
+def all_servers(home: Home, credentials: Credentials, ports: dict[str, dict[str, int]]) -> list[Server]:
+    """The servers on `ports` (by server, then by name), in the order in which they need one another."""
+    settings = step_environment(home, credentials, ports)
+    return [
+        _object_store(home, credentials, ports["store"]),
+        _mlflow(home, credentials, ports),
+        _airflow(home, credentials, ports["airflow"], settings),
+    ]
+
+
+def store_settings(credentials: Credentials, ports: dict[str, dict[str, int]]) -> StoreSettings:
+    """How to reach the local object store."""
+    return StoreSettings.model_validate(
+        {
+            "endpoint": f"{LOOPBACK}:{ports['store']['store']}",
+            "access_key": credentials.store_access_key,
+            "secret_key": credentials.store_secret_key,
+        }
+    )
+
+
+def step_environment(home: Home, credentials: Credentials, ports: dict[str, dict[str, int]]) -> dict[str, str]:
+    """What a step needs to reach the local servers, secrets included."""
+    mlflow = f"http://{LOOPBACK}:{ports['mlflow']['mlflow']}"
+    return {
+        "RETAKE_STORE_ENDPOINT": f"{LOOPBACK}:{ports['store']['store']}",
+        "RETAKE_STORE_ACCESS_KEY": credentials.store_access_key,
+        "RETAKE_STORE_SECRET_KEY": credentials.store_secret_key,
+        "RETAKE_MLFLOW_URI": mlflow,
+        "RETAKE_MLFLOW_PUBLIC_URI": mlflow,
+        "RETAKE_CACHE_DIR": str(home.root / "cache"),
+        "RETAKE_CODE_VERSION": code_version(),
+        "RETAKE_PYTHON": sys.executable,
+    }
+
+
+def code_version() -> str:
+    """The git revision of this checkout, `-dirty` where files differ from it; `unknown` outside of git."""
+    try:
+        git = ["git", "-C", str(REPOSITORY)]
+        revision = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=20)  # noqa: S603 - fixed arguments
+        changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True, timeout=20)  # noqa: S603 - fixed arguments
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return revision.stdout.strip() + ("-dirty" if changes.stdout.strip() else "")
+
+
+def _program(name: str) -> str:
+    path = Path(sysconfig.get_path("scripts")) / name
+    if not path.exists():
+        raise BadConfiguration(f"{path} is absent; `make run` installs it, or: {sys.executable} -m pip install -e '.[airflow,train,local]'")
+    return str(path)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _object_store(home: Home, credentials: Credentials, ports: dict[str, int]) -> Server:
+    flags: dict[str, object] = {
+        "dir": home.folder("store"),
+        "ip": LOOPBACK,
+        "ip.bind": LOOPBACK,
+        "s3.port": ports["store"],
+        "s3.port.grpc": ports["store_s3_grpc"],
+        "master.port": ports["store_master"],
+        "master.port.grpc": ports["store_master_grpc"],
+        "volume.port": ports["store_volume"],
+        "volume.port.public": ports["store_volume_public"],
+        "volume.port.grpc": ports["store_volume_grpc"],
+        "filer.port": ports["store_filer"],
+        "filer.port.public": ports["store_filer_public"],
+        "filer.port.grpc": ports["store_filer_grpc"],
+        "admin.port": ports["store_admin"],
+        "admin.port.grpc": ports["store_admin_grpc"],
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "webdav": "false",
+        "admin.ui": "false",
+        "s3.allowDeleteBucketNotEmpty": "false",
+        "master.telemetry": "false",
+    }
+
+    def is_healthy() -> bool:
+        if not _answers(f"http://{LOOPBACK}:{ports['store']}/healthz"):
+            return False
+        try:
+            Store.from_settings(store_settings(credentials, {"store": ports})).ensure_bucket(MLFLOW_BUCKET)
+        except RetakeError:
+            return False
+        return True
+
+    return Server(
+        name="store",
+        argv=[_program("weed"), "mini", *(f"-{flag}={value}" for flag, value in flags.items())],
+        env={"AWS_ACCESS_KEY_ID": credentials.store_access_key, "AWS_SECRET_ACCESS_KEY": credentials.store_secret_key},
+        ports=ports,
+        is_healthy=is_healthy,
+        start_seconds=60,
+    )
+
+
+def _mlflow(home: Home, credentials: Credentials, ports: dict[str, dict[str, int]]) -> Server:
+    own = ports["mlflow"]
+    port = own["mlflow"]
+    database = home.folder("mlflow") / "mlflow.db"
+    flags = {
+        "backend-store-uri": f"sqlite:///{database}",
+        "artifacts-destination": f"{MLFLOW_BUCKET}/artifacts",
+        "host": LOOPBACK,
+        "port": port,
+        "workers": 1,
+        "allowed-hosts": f"{LOOPBACK}:{port},localhost:{port}",
+    }
+    return Server(
+        name="mlflow",
+        argv=[_program("mlflow"), "server", *(f"--{flag}={value}" for flag, value in flags.items())],
+        env={
+            "AWS_ACCESS_KEY_ID": credentials.store_access_key,
+            "AWS_SECRET_ACCESS_KEY": credentials.store_secret_key,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "MLFLOW_S3_ENDPOINT_URL": f"http://{LOOPBACK}:{ports['store']['store']}",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "PYTHONUNBUFFERED": "1",
+        },
+        ports=own,
+        is_healthy=lambda: _answers(f"http://{LOOPBACK}:{port}/health"),
+        start_seconds=120,
+        fresh_files=(database,),
+    )
+
+
+def _airflow(home: Home, credentials: Credentials, ports: dict[str, int], settings: dict[str, str]) -> Server:
+    airflow_settings.write_files(home, credentials)
+    return Server(
+        name="airflow",
+        argv=[_program("airflow"), "standalone"],
+        env=airflow_settings.environment(home, credentials, ports) | settings,
+        ports=ports,
+        is_healthy=AirflowApi(f"http://{LOOPBACK}:{ports['airflow']}", credentials.airflow_password).is_healthy,
+        start_seconds=180,
+        fresh_files=(home.root / "airflow" / "airflow.db",),
+    )

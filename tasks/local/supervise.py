@@ -1,0 +1,142 @@
+"""Bringing the local servers up, keeping what is well, and taking them down."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.errors import Unavailable
+from tasks.local import processes
+from tasks.local.home import Credentials, Home
+from tasks.local.ports import choose, is_free
+from tasks.local.processes import Record
+from tasks.local.servers import STOPS, TITLES, WANTED_PORTS, Server, all_servers
+
+Announce = Callable[[str], None]
+_POLL_SECONDS = 0.1
+_REUSE_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class State:
+    """What `status` says of one server."""
+
+    server: Server
+    is_running: bool
+    is_healthy: bool
+
+
+def up(home: Home, announce: Announce) -> list[Server]:
+    """Start what does not run or runs otherwise than it should, all at once, and wait until everything is well. Hold the lock.
+
+    Raises:
+        Unavailable: a server ended or was not well in time; the message has the end of its log.
+        BadConfiguration: no port is free, or a program is not installed.
+    """
+    credentials = Credentials.load_or_create(home)
+    records = {name: processes.read_record(home, name) for name in WANTED_PORTS}
+    ports = _ports(records)
+    servers = all_servers(home, credentials, ports)
+    started: dict[str, Record] = {}
+    for server in servers:
+        record = records[server.name]
+        if record is not None and _is_usable(server, record):
+            announce(f"{server.title}: runs already at {server.address}")
+            continue
+        if record is not None and processes.is_running(record):
+            why = "it is not well" if record.fingerprint == server.fingerprint else "its settings or the code's version changed"
+            announce(f"{server.title}: ending the one that runs, since {why}")
+        processes.stop(home, server.name, *STOPS[server.name])
+        wanted = WANTED_PORTS[server.name][server.name] + _offset()
+        taken = "" if server.ports[server.name] == wanted else f" (port {wanted} is taken)"
+        announce(f"{server.title}: starting at {server.address}{taken}")
+        started[server.name] = _start(home, server)
+    _wait(home, [s for s in servers if s.name in started], started, announce)
+    return servers
+
+
+def down(home: Home, announce: Announce) -> None:
+    """End every server of this home and all that they started, Airflow first. Hold the lock."""
+    for name, how in reversed(STOPS.items()):
+        ended = processes.stop(home, name, *how)
+        announce(f"{TITLES[name]}: {'ended' if ended else 'did not run'}")
+
+
+def running(home: Home) -> list[State]:
+    """How each server is, without touching any."""
+    credentials = Credentials.load(home)
+    records = {name: processes.read_record(home, name) for name in WANTED_PORTS}
+    states = []
+    for server in all_servers(home, credentials, _ports(records)):
+        record = records[server.name]
+        alive = record is not None and processes.is_running(record)
+        states.append(State(server, alive, alive and server.is_healthy()))
+    return states
+
+
+def _offset() -> int:
+    return int(os.environ.get("RETAKE_PORT_OFFSET", "0"))
+
+
+def _ports(records: dict[str, Record | None]) -> dict[str, dict[str, int]]:
+    """The ports of what runs; what was used last where it is free still; else the wanted or the next free ones."""
+    ports: dict[str, dict[str, int]] = {}
+    for name, record in records.items():
+        if record is None or record.ports.keys() != WANTED_PORTS[name].keys():
+            continue
+        if processes.is_running(record) or all(map(is_free, record.ports.values())):
+            ports[name] = record.ports
+    avoid = {port for own in ports.values() for port in own.values()}
+    for name, wanted in WANTED_PORTS.items():
+        if name not in ports:
+            ports[name] = choose({key: port + _offset() for key, port in wanted.items()}, avoid)
+            avoid |= set(ports[name].values())
+    return ports
+
+
+def _is_usable(server: Server, record: Record) -> bool:
+    """Whether the running server is as it should be, waiting a little for one that was started a moment ago."""
+    if not processes.is_running(record) or record.fingerprint != server.fingerprint:
+        return False
+    patience = max(_REUSE_SECONDS, record.create_time + server.start_seconds - time.time())
+    deadline = time.monotonic() + patience
+    while processes.is_running(record) and time.monotonic() < deadline:
+        if server.is_healthy():
+            return True
+        time.sleep(_POLL_SECONDS)
+    return False
+
+
+def _start(home: Home, server: Server) -> Record:
+    if not _was_well(home, server).exists():
+        for path in server.fresh_files:
+            path.unlink(missing_ok=True)
+    processes.rotate_log(home, server.name)
+    return processes.launch(home, server.name, server.argv, server.full_env(), server.ports, server.fingerprint)
+
+
+def _wait(home: Home, servers: list[Server], records: dict[str, Record], announce: Announce) -> None:
+    begun = time.monotonic()
+    waiting = list(servers)
+    while waiting:
+        for server in list(waiting):
+            seconds = time.monotonic() - begun
+            if server.is_healthy():
+                _was_well(home, server).touch()
+                announce(f"{server.title}: ready after {seconds:.0f} s")
+                waiting.remove(server)
+            elif not processes.is_running(records[server.name]):
+                raise Unavailable(_complaint(home, server, "ended at its start"))
+            elif seconds > server.start_seconds:
+                raise Unavailable(_complaint(home, server, f"was not ready within {server.start_seconds:.0f} s"))
+        time.sleep(_POLL_SECONDS)
+
+
+def _was_well(home: Home, server: Server) -> Path:
+    return home.folder("servers") / f"{server.name}.was-well"
+
+
+def _complaint(home: Home, server: Server, what: str) -> str:
+    log = processes.log_file(home, server.name)
+    return f"{server.title} {what}; the end of {log}:\n{processes.tail(log)}"
