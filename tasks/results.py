@@ -263,12 +263,12 @@ class DatasetResult(Record):
 
 
 class WeightsResult(Record):
-    """The weights that a network starts from. `is_chance` tells that its heads know nothing before training."""
+    """The network that training starts from, as a checkpoint in the store. `is_chance` tells that its heads know nothing before training."""
 
     backbone: str
     weights: Weights
-    uri: str | None
-    sha256: str | None
+    uri: str
+    sha256: str
     description: str
     is_chance: bool
 
@@ -286,6 +286,7 @@ class Champion(Record):
 
     version: int
     checkpoint_uri: str
+    checkpoint_sha256: str
 
 
 class PlanResult(Record):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from tasks.errors import BadConfiguration, Unavailable
+from tasks.results import Epoch
 from tasks.settings import MlflowSettings
 
 # MLflow's own seven retries take minutes; the runner retries whole steps. Read when mlflow is imported.
@@ -30,11 +31,10 @@ if TYPE_CHECKING:
     from typing import Self
 
     from mlflow.entities.model_registry import ModelVersion
-    from pytorch_lightning.loggers import MLFlowLogger
-    from torch import nn
 
 RUN_KEY_TAG = "retake.run_key"
 CHECKPOINT_TAG = "retake.checkpoint_uri"
+CHECKPOINT_HASH_TAG = "retake.checkpoint_sha256"
 CHALLENGER = "challenger"
 CHAMPION = "champion"
 NUM_PINGS = 3
@@ -47,6 +47,7 @@ class RegisteredVersion:
     version: int
     run_id: str
     checkpoint_uri: str
+    checkpoint_sha256: str
 
 
 class Tracker:
@@ -136,11 +137,14 @@ class Tracker:
             entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])
             self._client.log_inputs(run_id, datasets=[entity])
 
-    def lightning_logger(self, run_id: str) -> "MLFlowLogger":
-        """A Lightning logger that writes into the run."""
-        from pytorch_lightning.loggers import MLFlowLogger
-
-        return MLFlowLogger(tracking_uri=self._settings.uri, run_id=run_id)
+    def log_epoch(self, run_id: str, epoch: Epoch) -> None:
+        """Log one epoch's losses and accuracies, with the epoch as the step."""
+        now_ms = int(time.time() * 1000)
+        values = epoch.model_dump(exclude={"epoch"}, exclude_none=True)
+        with _answering():
+            self._client.log_batch(
+                run_id, metrics=[mlflow.entities.Metric(name, value, now_ms, epoch.epoch) for name, value in values.items()]
+            )
 
     def champion(self) -> RegisteredVersion | None:
         """The version that the alias `champion` points at."""
@@ -152,13 +156,13 @@ class Tracker:
             raise _unavailable(error) from error
         except MlflowException as error:
             raise _unavailable(error) from error
-        return RegisteredVersion(int(found.version), found.run_id or "", found.tags.get(CHECKPOINT_TAG, ""))
+        return RegisteredVersion(int(found.version), found.run_id or "", found.tags[CHECKPOINT_TAG], found.tags[CHECKPOINT_HASH_TAG])
 
     def register(
         self,
         run_id: str,
         run_key: str,
-        module: "nn.Module",
+        module: object,
         example: np.ndarray[Any, np.dtype[Any]],
         outputs: Mapping[str, np.ndarray[Any, np.dtype[Any]]],
         *,
@@ -170,7 +174,7 @@ class Tracker:
         """Register the module that the run trained; the version that an earlier try registered is found again.
 
         Args:
-            module: on the CPU and in eval mode.
+            module: a torch module on the CPU and in eval mode.
             example: one input batch of two or more; it becomes the input example and the signature.
             outputs: what the module answers to it, by name.
         """

@@ -1,0 +1,110 @@
+"""Decides what is trained and tested, and against which champion; stops where the same was done before."""
+
+from tasks.errors import MissingObject, NothingToDo
+from tasks.options import EvaluateOptions, StoreUri, TrainOptions, content_key
+from tasks.results import (
+    SPLITS,
+    Champion,
+    DatasetResult,
+    Evaluation,
+    Manifest,
+    ModelRole,
+    PlanResult,
+    RegisterResult,
+    SplitName,
+    WeightsResult,
+)
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.storage import Store
+from tasks.tracking import Tracker
+
+
+class Arguments(StepArguments, TrainOptions, EvaluateOptions):
+    """What a person chose. Without `dataset` the latest is taken; `force_token` makes the run one of its own."""
+
+    dataset: StoreUri | None = None
+    weights_result: StoreUri
+    force_token: str | None = None
+
+
+def run(arguments: Arguments, store: Store) -> PlanResult:
+    """Fix the run key and everything that the later steps need.
+
+    Raises:
+        MissingObject: there is no such dataset.
+        NothingToDo: this dataset and these options were trained before.
+    """
+    dataset_uri, digest = _dataset(arguments, store)
+    manifest = store.read(f"{dataset_uri}manifest.json", Manifest)
+    weights = store.read(result_uri(arguments.weights_result), WeightsResult)
+    train = arguments.picked(TrainOptions).model_copy(update={"backbone": weights.backbone, "weights": weights.weights, "checkpoint": None})
+    evaluate = arguments.picked(EvaluateOptions)
+    code_version = load(MachineSettings).code_version
+    run_key = content_key(
+        {
+            "dataset": digest,
+            "train": train.model_dump(mode="json"),
+            "evaluate": evaluate.model_dump(mode="json"),
+            "weights": weights.sha256,
+            "code": code_version,
+            "force": arguments.force_token,
+        }
+    )
+    run_uri = f"{arguments.store}/runs/{run_key}/"
+    registered = result_uri(f"{run_uri}register/")
+    if store.exists(registered):
+        earlier = store.read(registered, RegisterResult)
+        raise NothingToDo(
+            f"dataset {digest} was trained with these options before: {earlier.model_name} version {earlier.version}, "
+            f"{earlier.mlflow_run_url}. Tick `force` to train again"
+        )
+    champion = _champion()
+    splits = [split for split in SPLITS if any(clip.split == split for clip in manifest.clips)]
+    plan = PlanResult(
+        run_key=run_key,
+        run_uri=run_uri,
+        dataset_uri=dataset_uri,
+        dataset_digest=digest,
+        train=train,
+        evaluate=evaluate,
+        weights=weights,
+        champion=champion,
+        evaluations=tuple(_evaluations(run_uri, splits, champion)),
+    )
+    log.info("run %s: %s from %s on dataset %s", run_key, weights.backbone, weights.description, digest)
+    return finish(store, arguments.out, plan)
+
+
+def decisive_split(splits: list[SplitName]) -> SplitName:
+    """The split that decides on promotion: test where it exists."""
+    return "test" if "test" in splits else "val"
+
+
+def _dataset(arguments: Arguments, store: Store) -> tuple[str, str]:
+    if arguments.dataset:
+        folder = arguments.dataset.rstrip("/") + "/"
+        return folder, folder.rstrip("/").rsplit("/", 1)[-1]
+    try:
+        latest = store.read(f"{arguments.store}/datasets/result.json", DatasetResult)
+    except MissingObject:
+        raise MissingObject(f"there is no dataset in {arguments.store} yet; run ingest_videos and build_dataset first") from None
+    return latest.dataset_uri, latest.digest
+
+
+def _champion() -> Champion | None:
+    found = Tracker.from_settings(load(MlflowSettings)).champion()
+    if found is None:
+        return None
+    return Champion(version=found.version, checkpoint_uri=found.checkpoint_uri, checkpoint_sha256=found.checkpoint_sha256)
+
+
+def _evaluations(run_uri: str, splits: list[SplitName], champion: Champion | None) -> list[Evaluation]:
+    pairs: list[tuple[ModelRole, SplitName, str]] = [
+        (model, split, model)
+        for model in ("baseline", "fine-tuned")
+        for split in splits  # type: ignore[misc]
+    ]
+    if champion:
+        pairs.append(("champion", decisive_split(splits), f"champion-{champion.version}"))
+    return [Evaluation(model=model, split=split, out=f"{run_uri}evaluate/{name}/{split}/") for model, split, name in pairs]

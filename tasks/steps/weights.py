@@ -1,0 +1,117 @@
+"""Fetches and verifies the weights to start from, and stores the network that they make: it is the baseline, too."""
+
+import tempfile
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from tasks.download import download, is_url
+from tasks.errors import BadCheckpoint, BadConfiguration, RetakeError, Unavailable
+from tasks.model.checkpoints import save, verify_sha256
+from tasks.model.pretrained import build, published
+from tasks.model.spec import NetworkSpec
+from tasks.options import TrainOptions, Weights
+from tasks.results import Vocabulary, WeightsResult
+from tasks.settings import MachineSettings, load
+from tasks.steps._networks import class_names, file_sha256
+from tasks.steps._step import StepArguments, finish, log
+from tasks.storage import Store
+
+AUTO = "auto"
+DEFAULT_BACKBONE = "resnet50"
+OFFLINE_BACKBONE = "tf_efficientnet_lite0"
+MAX_CHECKPOINT_BYTES = 2 << 30
+
+Candidate = tuple[str, Weights]
+
+
+class Arguments(StepArguments, TrainOptions):
+    """Backbone, weights, checkpoint, segments and seed are what counts here."""
+
+
+def run(arguments: Arguments, store: Store) -> WeightsResult:
+    """Take the first of the possible starts that can be had, and say why others could not.
+
+    Raises:
+        BadCheckpoint: a file is there, but is not what its name says.
+        BadConfiguration: no such backbone, or weights that nobody published for it.
+        Unavailable: nothing could be had; the message says what to put where.
+    """
+    store.ensure_bucket(arguments.store)
+    failure: RetakeError | None = None
+    for candidate in candidates(arguments.picked(TrainOptions)):
+        try:
+            return _start_from(candidate, arguments, store)
+        except (Unavailable, BadConfiguration) as error:
+            log.warning("%s from %s weights cannot be had: %s", *candidate, error)
+            failure = error
+    raise failure or BadConfiguration(f"EPIC-KITCHENS-55 published no weights for backbone {arguments.backbone}")
+
+
+def candidates(options: TrainOptions) -> list[Candidate]:
+    """The starts that `options` allow, best first."""
+    backbones = [DEFAULT_BACKBONE] if options.backbone == AUTO else [options.backbone]
+    wanted = [Weights.EPIC, Weights.IMAGENET] if options.weights is Weights.AUTO else [options.weights]
+    found = [(backbone, weights) for backbone in backbones for weights in wanted]
+    if options.backbone == AUTO and Weights.IMAGENET in wanted:
+        found.append((OFFLINE_BACKBONE, Weights.IMAGENET))
+    if options.weights is Weights.AUTO:
+        found = [c for c in found if c[1] is not Weights.EPIC or published(_spec(c[0], options)) or options.checkpoint]
+    return found
+
+
+def _spec(backbone: str, options: TrainOptions) -> NetworkSpec:
+    return NetworkSpec(backbone=backbone, num_segments=options.num_segments)
+
+
+def _start_from(candidate: Candidate, arguments: Arguments, store: Store) -> WeightsResult:
+    backbone, weights = candidate
+    spec = _spec(backbone, arguments)
+    with tempfile.TemporaryDirectory(prefix="retake-weights-") as name:
+        folder = Path(name)
+        epic_file = _epic_file(spec, arguments, store, folder) if weights is Weights.EPIC else None
+        start = build(spec, weights, epic_file=epic_file, seed=arguments.seed)
+        path = folder / "start.ckpt"
+        save(path, start.network, class_names(Vocabulary(verbs=(), nouns=())))
+        sha256 = file_sha256(path)
+        uri = f"{arguments.store}/pretrained/networks/{sha256}.ckpt"
+        if not store.exists(uri):
+            store.write_file(uri, path)
+    log.info("starting from %s: %s", spec, start.description)
+    result = WeightsResult(
+        backbone=backbone, weights=weights, uri=uri, sha256=sha256, description=start.description, is_chance=start.is_chance
+    )
+    return finish(store, arguments.out, result)
+
+
+def _epic_file(spec: NetworkSpec, arguments: Arguments, store: Store, folder: Path) -> Path:
+    """The published file on this disk: where the person says, else in the store, else from its public address, then kept in the store."""
+    if arguments.checkpoint:
+        return _fetch(arguments.checkpoint, store, folder)
+    file = published(spec)
+    if file is None:
+        raise BadConfiguration(f"EPIC-KITCHENS-55 published no weights for {spec}; choose weights imagenet, or backbone {DEFAULT_BACKBONE}")
+    kept = f"{arguments.store}/pretrained/{file.name}"
+    if store.exists(kept):
+        return _fetch(kept, store, folder)
+    try:
+        path = _fetch(file.url, store, folder)
+    except Unavailable as error:
+        raise Unavailable(f"{error}; or put {file.name} under pretrained/ of the store") from error
+    verify_sha256(path)
+    store.write_file(kept, path)
+    return path
+
+
+def _fetch(source: str, store: Store, folder: Path) -> Path:
+    if source.startswith("s3://"):
+        path = folder / PurePosixPath(source).name
+        store.read_file(source, path)
+    elif is_url(source):
+        path = folder / PurePosixPath(unquote(urlsplit(source).path)).name
+        log.info("downloading %s", source)
+        download(source, path, max_bytes=MAX_CHECKPOINT_BYTES, allow_private=load(MachineSettings).allow_private_addresses)
+    else:
+        path = Path(source).expanduser()
+        if not path.is_file():
+            raise BadCheckpoint(f"{source}: no such file on the machine that runs this step; give a file, s3:// or http(s) address")
+    return path
