@@ -147,7 +147,7 @@ def _arguments(film: Film, ffmpeg: Path | str, path: Path) -> list[str]:
         *(str(ffmpeg), "-nostdin", "-loglevel", "error", "-y"),
         *f"-f rawvideo -pix_fmt rgb24 -s {WIDTH}x{HEIGHT} -r {FPS} -i pipe:0".split(),
         *(f"-f lavfi -i {noise}".split() if film.audio else ()),
-        *["-c:v", "libx264", "-preset", "veryfast", "-crf", "24", "-threads", "1", "-pix_fmt", "yuv420p"],
+        *["-c:v", "libx264", "-preset", "superfast", "-crf", "27", "-threads", "1", "-pix_fmt", "yuv420p"],
         *(["-c:a", "aac", "-b:a", "24k"] if film.audio else ()),
         *["-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", "-movflags", "+faststart"],
         str(path),

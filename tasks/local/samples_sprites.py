@@ -81,7 +81,7 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], sigma: float 
     spectrum = np.fft.rfft2(rng.standard_normal(shape, dtype=np.float32))
     down = np.exp(-2 * (np.pi * sigma_y * np.fft.fftfreq(shape[0])) ** 2)
     across = np.exp(-2 * (np.pi * sigma_x * np.fft.rfftfreq(shape[1])) ** 2)
-    noise = np.fft.irfft2(spectrum * down[:, None] * across[None, :], s=shape)
+    noise = np.fft.irfft2(spectrum * np.outer(down, across).astype(np.float32), s=shape)
     noise -= noise.mean()
     return np.asarray(noise / (noise.std() + 1e-6), dtype=np.float32)
 

@@ -1,0 +1,195 @@
+import csv
+import hashlib
+import itertools
+import shutil
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.errors import BadConfiguration
+from tasks.local.samples import ACTIONS, make_samples, plan
+from tasks.local.samples_film import Film, Interval, frames
+
+FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
+TINY = {"seed": 5, "num_videos": 1, "video_seconds": 8, "ffmpeg": FFMPEG}
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "samples"
+    make_samples(folder, seed=5, num_videos=3, video_seconds=20, ffmpeg=FFMPEG)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny") / "samples"
+    make_samples(folder, **TINY)
+    return folder
+
+
+@pytest.fixture
+def tiny(made_once: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(made_once, tmp_path / "samples")
+
+
+def test_folder_holds_videos_and_labels_and_nothing_half_made_lies_beside_it(samples: Path):
+    assert sorted(p.name for p in samples.glob("[!.]*")) == ["intervals.csv", "kitchen_01.mp4", "kitchen_02.mp4", "kitchen_03.mp4"]
+    assert [p.name for p in samples.parent.iterdir()] == ["samples"]
+
+
+def test_videos_are_small_h264_with_a_quiet_track(samples: Path):
+    for path in samples.glob("*.mp4"):
+        with av.open(str(path)) as container:
+            video, audio = container.streams.video[0], container.streams.audio[0]
+            assert (video.codec_context.name, video.width, video.height, video.pix_fmt) == ("h264", 320, 240, "yuv420p")
+            assert video.average_rate == Fraction(15)
+            assert audio.codec_context.name == "aac"
+            sound = np.concatenate([frame.to_ndarray().ravel() for frame in container.decode(audio)])
+            assert 0 < np.abs(sound).max() < 0.2
+        with av.open(str(path)) as container:
+            assert sum(1 for _ in container.decode(video=0)) == 300
+
+
+def test_the_track_can_be_left_out(tmp_path: Path):
+    make_samples(tmp_path / "silent", **TINY, audio=False)
+    with av.open(str(tmp_path / "silent" / "kitchen_01.mp4")) as container:
+        assert not container.streams.audio
+
+
+def test_label_table_names_each_full_clip_and_leaves_some_idle(samples: Path):
+    with (samples / "intervals.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["video", "start_seconds", "stop_seconds", "verb", "noun"]
+    for path in samples.glob("*.mp4"):
+        spans = [(float(r["start_seconds"]), float(r["stop_seconds"])) for r in rows if r["video"] == path.name]
+        assert len(spans) == 2
+        assert 0 < spans[0][0] < spans[0][1] < spans[1][0] < spans[1][1] < 16
+        for n, (start, stop) in enumerate(spans):
+            assert min(stop, 8 * n + 8) - max(start, 8 * n) > 6
+
+
+def test_the_default_is_five_clips_of_each_of_twelve_actions():
+    films = plan(seed=0, num_videos=12, video_seconds=40)
+    shown = [[(i.verb, i.noun) for i in film.intervals] for film in films]
+    assert all(len(set(actions)) == 5 for actions in shown)
+    assert Counter(action for actions in shown for action in actions) == dict.fromkeys(ACTIONS, 5)
+
+
+@given(seed=st.integers(0, 2**31 - 1), num_videos=st.integers(2, 14), num_slots=st.integers(1, 12))
+def test_actions_are_spread_evenly_and_each_is_in_two_videos(seed: int, num_videos: int, num_slots: int):
+    films = plan(seed=seed, num_videos=num_videos, video_seconds=num_slots * 8)
+    shown = [[(i.verb, i.noun) for i in film.intervals] for film in films]
+    assert all(len(set(actions)) == num_slots for actions in shown)
+    counts = Counter(action for actions in shown for action in actions)
+    assert min(counts.values()) >= 2
+    assert max(counts.values()) - min(counts.values()) <= 1
+    for film in films:
+        borders = [t for i in film.intervals for t in (i.start_seconds, i.stop_seconds)]
+        assert borders == sorted(borders)
+        assert all(i.stop_seconds - i.start_seconds > 5 for i in film.intervals)
+
+
+def test_same_seed_gives_the_same_bytes_and_another_seed_does_not(tiny: Path, tmp_path: Path):
+    make_samples(tmp_path / "again", **TINY, num_processes=1)
+    assert hashes(tmp_path / "again") == hashes(tiny)
+    make_samples(tmp_path / "other", **{**TINY, "seed": 6})
+    assert not set(hashes(tmp_path / "other").values()) & set(hashes(tiny).values())
+
+
+def test_samples_that_are_there_are_kept(tiny: Path):
+    before = {path.name: path.stat().st_mtime_ns for path in tiny.iterdir()}
+    progress: list[tuple[int, int]] = []
+    make_samples(tiny, **{**TINY, "ffmpeg": "/nonexistent/ffmpeg"}, on_progress=lambda *done: progress.append(done))
+    assert {path.name: path.stat().st_mtime_ns for path in tiny.iterdir()} == before
+    assert progress == [(1, 1)]
+
+
+def test_a_harmed_video_is_made_again(tiny: Path):
+    before = hashes(tiny)
+    (tiny / "kitchen_01.mp4").write_bytes((tiny / "kitchen_01.mp4").read_bytes()[:100])
+    make_samples(tiny, **TINY)
+    assert hashes(tiny) == before
+
+
+def test_a_folder_without_its_list_of_files_is_not_touched(tiny: Path):
+    (tiny / ".samples.json").write_text("{")
+    before = hashes(tiny)
+    with pytest.raises(BadConfiguration, match="is not a sample"):
+        make_samples(tiny, **TINY)
+    assert hashes(tiny) == before
+
+
+def test_another_seed_replaces_samples(tiny: Path):
+    before = hashes(tiny)
+    make_samples(tiny, **{**TINY, "seed": 6})
+    assert hashes(tiny).keys() == before.keys()
+    assert not set(hashes(tiny).values()) & set(before.values())
+
+
+def test_a_persons_file_is_never_deleted(tiny: Path):
+    (tiny / "holiday.mp4").write_bytes(b"mine")
+    make_samples(tiny, **TINY)
+    with pytest.raises(BadConfiguration, match=r"holiday\.mp4"):
+        make_samples(tiny, **{**TINY, "seed": 6})
+    assert (tiny / "holiday.mp4").read_bytes() == b"mine"
+
+
+def test_what_a_killed_run_left_is_cleared(tmp_path: Path):
+    left = tmp_path / ".samples.partial" / "new"
+    left.mkdir(parents=True)
+    (left / "kitchen_99.mp4").write_bytes(b"half")
+    make_samples(tmp_path / "samples", **TINY)
+    assert [path.name for path in tmp_path.iterdir()] == ["samples"]
+    assert not (tmp_path / "samples" / "kitchen_99.mp4").exists()
+
+
+@pytest.mark.parametrize("ffmpeg", ["/nonexistent/ffmpeg", "/bin/false"])
+def test_an_ffmpeg_that_does_not_work_is_named_and_leaves_nothing(tmp_path: Path, ffmpeg: str):
+    with pytest.raises(BadConfiguration, match=f"^{ffmpeg}: .*RETAKE_FFMPEG"):
+        make_samples(tmp_path / "samples", **{**TINY, "ffmpeg": ffmpeg})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("num_videos", "video_seconds"), [(0, 40), (1, 7.9)])
+def test_too_little_to_show_is_refused(num_videos: int, video_seconds: float):
+    with pytest.raises(BadConfiguration, match="at least 1"):
+        plan(seed=0, num_videos=num_videos, video_seconds=video_seconds)
+
+
+def test_progress_counts_every_video(tmp_path: Path):
+    progress: list[tuple[int, int]] = []
+    make_samples(tmp_path / "samples", **{**TINY, "num_videos": 2}, on_progress=lambda *done: progress.append(done))
+    assert progress == [(1, 2), (2, 2)]
+
+
+def one_action(verb: str, noun: str) -> np.ndarray:
+    film = Film("a.mp4", (3, 1), 8, (Interval(0.2, 7.8, verb, noun),), audio=False)
+    return np.stack(list(frames(film)))
+
+
+def test_every_frame_is_noisy_and_verbs_differ_without_their_order():
+    shown = {verb: one_action(verb, "meat") for verb in ("put", "take", "move")}
+    for film in shown.values():
+        assert film.shape == (120, 240, 320, 3)
+        assert all(np.any(one != two) for one, two in itertools.pairwise(film))
+    averages = {verb: film.mean(axis=0) for verb, film in shown.items()}
+    for one, two in (("put", "take"), ("put", "move"), ("take", "move")):
+        assert np.abs(averages[one] - averages[two]).mean() > 10
+
+
+def test_the_noun_is_seen_in_the_middle_of_most_frames():
+    meat, sauce = one_action("move", "meat"), one_action("move", "sauce")
+    differs = np.abs(meat.astype(int) - sauce)[:, 40:200, 60:260].mean(axis=(1, 2, 3))
+    assert np.mean(differs > 6) > 0.7
