@@ -28,7 +28,7 @@ class FolderLabel:
 
 
 def folder_label(names: Sequence[str], verbs: ClassNames, nouns: ClassNames) -> FolderLabel | None:
-    """The one label that the folders of a video's `names` give it; None where no name has a folder.
+    """The one label that the folders of a video's `names` give it; None where they were not meant as one.
 
     A whole label goes before a verb alone, and either before a folder that says nothing.
 
@@ -49,7 +49,8 @@ def _of_one_name(name: str, verbs: ClassNames, nouns: ClassNames) -> FolderLabel
     folders = PurePosixPath(name.replace("\\", "/")).parts[:-1]
     readings = [reading for folder in _candidates(folders) for reading in _readings(folder, verbs, nouns)]
     best = next((reading for reading in readings if reading.is_whole), None) or next(iter(readings), None)
-    if best or not folders:
+    # A folder with digits is a date or a number; one without was perhaps meant as a label.
+    if best or not folders or re.search(r"\d", folders[-1]):
         return best
     reason = "is no label: it begins with no known verb; name it as in 'put meat', or label its videos in a CSV"
     return FolderLabel(folders[-1], None, None, reason)

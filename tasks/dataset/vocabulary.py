@@ -43,7 +43,7 @@ class ClassNames:
         """
         known_id, known_name = self._id_by_name.get(name), self._name_by_id.get(class_id)
         if known_id is not None and known_id != class_id:
-            raise ValueError(f"{self.target}_class {class_id} is not {quoted(name)}'s, which is {known_id}{self._said(name)}")
+            raise ValueError(f"{self.target}_class of {quoted(name)} is {known_id}{self._said(name)}, not {class_id}")
         if known_name is not None and known_name != name:
             raise ValueError(
                 f"{self.target}_class {class_id} is {quoted(known_name)}{self._said(known_name)}, not {quoted(name)}; "

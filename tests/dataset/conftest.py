@@ -1,0 +1,63 @@
+"""Builders of clips and labels, for the dataset room's tests."""
+
+import hashlib
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+
+from tasks.dataset.labels import Labelling, label_clips
+from tasks.dataset.rows import AnnotationFile
+from tasks.options import LabelOptions
+from tasks.results import ClipRecord, LabelledClip
+
+
+def _clip(name: str, index: int = 0) -> ClipRecord:
+    video = hashlib.sha256(name.encode()).hexdigest()
+    return ClipRecord(
+        uid=f"{video[:12]}_{index:04d}",
+        video=video,
+        index=index,
+        uri=f"s3://retake/clips/{video}/recipe/{index:04d}.mp4",
+        sha256=hashlib.sha256(f"{video}{index}".encode()).hexdigest(),
+        size_bytes=1000,
+        start_seconds=index * 8,
+        stop_seconds=index * 8 + 8,
+        num_frames=240,
+        width=320,
+        height=180,
+        has_audio=True,
+    )
+
+
+def _labelled(source: str, action: str | None, index: int = 0) -> LabelledClip:
+    verb, noun = action.split() if action else (None, None)
+    return LabelledClip(
+        clip=_clip(source, index),
+        names=(f"{source}.mp4",),
+        source=source,
+        verb=verb,
+        noun=noun,
+        verb_class=1 if verb else None,
+        noun_class=1 if noun else None,
+        origin="labels.csv:2" if verb else None,
+    )
+
+
+@pytest.fixture(scope="session")
+def make() -> SimpleNamespace:
+    """`make.clip(video_name, index)`: 8 s each; `make.labelled(source, action, index)`: a clip of a video named as its source."""
+    return SimpleNamespace(clip=_clip, labelled=_labelled)
+
+
+@pytest.fixture(scope="session")
+def label() -> Callable[..., Labelling]:
+    """Labels videos (name, or names separated by `|`, to number of 8 s clips) by files (name to content)."""
+
+    def run(videos: dict[str, int], files: dict[str, str | bytes] | None = None, min_overlap: float = 0.25) -> Labelling:
+        clips = [_clip(name, index) for name, num_clips in videos.items() for index in range(num_clips)]
+        names = {_clip(name).video: tuple(name.split("|")) for name in videos}
+        given = [AnnotationFile(name, text if isinstance(text, bytes) else text.encode()) for name, text in (files or {}).items()]
+        return label_clips(clips, names, given, LabelOptions(min_overlap=min_overlap))
+
+    return run
