@@ -16,46 +16,45 @@ def measure(answers: Answers, sources: Sequence[str], *, num_resamples: int = 20
     """Score one target.
 
     Precision and recall are scikit-learn's with `zero_division=0`. The weighted averages, which the original experiment called "average class",
-    weigh each class by its support; weighted recall is therefore top-1. The macro averages, and `num_classes`, run over the classes that are
-    true for at least one clip: a class that is only predicted has no recall, and its precision is 0. `classes` lists those as well, after the
-    others. The majority class is the commonest of this split's own labels (the first by name where several are), as if one knew them.
+    weigh each class by its support; weighted recall is therefore top-1. The macro averages, `num_classes` and `classes` (commonest first) cover
+    the classes that are true for at least one clip: one that is only predicted has no recall, and a network that guesses names thousands.
+    The majority class is the commonest of this split's own labels (the first by name where several are), as if one knew them.
 
     Args:
         answers: true and predicted classes of n clips, n at least 1.
         sources: (n,) the source video of each clip.
         num_resamples: bootstrap draws for the interval of top-1.
     """
-    ids = np.union1d(answers.true, answers.predicted)
+    ids = np.unique(answers.true)
     precision, recall, _, support = precision_recall_fscore_support(
         answers.true, answers.predicted, labels=ids, average=None, zero_division=0
     )
-    num_predicted = np.bincount(np.searchsorted(ids, answers.predicted), minlength=len(ids))
+    num_predicted = [int((answers.predicted == class_id).sum()) for class_id in ids]
     classes = sorted(
         (
             ClassMetrics(
                 name=answers.names[int(ids[i])],
                 support=int(support[i]),
-                num_predicted=int(num_predicted[i]),
+                num_predicted=num_predicted[i],
                 precision=float(precision[i]),
                 recall=float(recall[i]),
             )
             for i in range(len(ids))
         ),
-        key=lambda c: (-c.support, -c.num_predicted, c.name),
+        key=lambda c: (-c.support, c.name),
     )
-    majority = min(classes, key=lambda c: (-c.support, c.name))
-    is_true = support > 0
+    majority = classes[0]
     num_clips = len(answers.true)
     return TargetMetrics(
         num_clips=num_clips,
-        num_classes=int(is_true.sum()),
+        num_classes=len(classes),
         top1=float(answers.right.mean()),
         top1_interval=top1_interval(answers.right, sources, num_resamples=num_resamples),
         top5=float((answers.ranked == answers.true[:, None]).any(axis=1).mean()),
         precision_weighted=float(np.average(precision, weights=support)),
         recall_weighted=float(np.average(recall, weights=support)),
-        precision_macro=float(precision[is_true].mean()),
-        recall_macro=float(recall[is_true].mean()),
+        precision_macro=float(precision.mean()),
+        recall_macro=float(recall.mean()),
         majority_class=majority.name,
         majority_top1=majority.support / num_clips,
         classes=tuple(classes),

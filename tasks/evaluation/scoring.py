@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ class ScoredClips:
     verb_logits: Logits
     noun_logits: Logits
 
-    @property
+    @cached_property
     def losses(self) -> NDArray[np.float64]:
         """(n,) cross-entropy of the verb plus cross-entropy of the noun, in nats: the loss of training."""
         return _cross_entropy(self.verb_logits, self.verb_classes) + _cross_entropy(self.noun_logits, self.noun_classes)
