@@ -24,7 +24,7 @@ NUM_LINES_KEPT = 20
 KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH")
 """All that ffmpeg sees of the environment; the store's keys are not for a process that parses hostile files."""
 
-STATISTICS = re.compile(r"Input stream #0:(\d+) \(\w+\): (\d+) packets read .*?(\d+) frames decoded;(?: (\d+) decode errors;)?")
+STATISTICS = re.compile(r"Input stream #0:(\d+) \(\w+\): (\d+) packets read .*?(\d+) frames decoded(?:; (\d+) decode errors)?")
 
 REASONS = (
     (re.compile(r"Invalid data found|Error splitting|moov atom not found|partial file", re.I), "its data is damaged"),
@@ -101,7 +101,7 @@ def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_lim
             timer.cancel()
             _kill(process)
     if expired.is_set():
-        raise BadVideo(f"{name}: cutting took longer than {time_limit_seconds:.0f} s and was ended")
+        raise BadVideo(f"{name}: cutting took longer than {time_limit_seconds:g} s and was ended")
     if status != 0:
         if any("No space left on device" in line for line in log.errors):
             raise Unavailable(f"{name}: the disk under {folder} is full; make room and run this step again")

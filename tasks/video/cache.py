@@ -1,0 +1,150 @@
+"""Keeps decoded frames as memory-mapped arrays, one file a clip, so that no clip is decoded twice and memory does not grow.
+
+Shapes: t frames, h and w pixels, 3 channels RGB, uint8.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from tasks.errors import BadConfiguration, BadVideo, Unavailable
+from tasks.video.frames import iter_frames, scaled_size
+
+WORK_PREFIX = "work-"
+
+ABANDONED_SECONDS = 24 * 3600
+"""A working folder that was not touched for so long belongs to a process that was killed."""
+
+HEADER_BYTES = 128
+
+Fetch = Callable[[str, Path], None]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class CacheItem:
+    """Which frames of which clip. `key` is what `fetch` knows the clip by; `width` and `height` are the clip's; `indices` never fall."""
+
+    key: str
+    sha256: str
+    width: int
+    height: int
+    indices: tuple[int, ...]
+
+
+def cache_frames(
+    items: Sequence[CacheItem], root: Path, *, short_side: int, fetch: Fetch, num_processes: int, progress: Progress
+) -> list[Path]:
+    """Give for each item the path of an array (t, h, w, 3), to be opened with `numpy.load(path, mmap_mode="r")`; decode what is missing.
+
+    `fetch(key, path)` writes the clip to `path`; it is called from several threads of this process, while other processes decode.
+    `num_processes` of 0 takes every core that this process may use. `progress(num_done, num_items)` is called from this thread.
+
+    Raises:
+        BadConfiguration: the disk under `root` is too small.
+        BadVideo: a clip does not decode or is not what its item says.
+        Unavailable: a decoding process was killed, or the disk filled up; a retry goes on where this ended.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(root)
+    paths = [entry_path(item, root, short_side) for item in items]
+    missing = {path: item for path, item in zip(paths, items, strict=True) if not _is_whole(path, entry_shape(item, short_side))}
+    num_done = len(items) - len(missing)
+    progress(num_done, len(items))
+    if not missing:
+        return paths
+    _check_space(root, sum(HEADER_BYTES + int(np.prod(entry_shape(item, short_side))) for item in missing.values()))
+    num_processes = num_processes or len(os.sched_getaffinity(0))
+    with (
+        tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=root) as work,
+        ProcessPoolExecutor(num_processes, mp_context=get_context("spawn")) as decoders,
+        # Twice as many threads as decoders: while one half waits for its decoder, the other fetches. It bounds the clips on disk, too.
+        ThreadPoolExecutor(2 * num_processes) as fetchers,
+    ):
+        jobs = [
+            fetchers.submit(_make_entry, item, path, Path(work), short_side=short_side, fetch=fetch, decoders=decoders)
+            for path, item in missing.items()
+        ]
+        try:
+            for num_made, job in enumerate(as_completed(jobs), 1):
+                job.result()
+                progress(num_done + num_made, len(items))
+        except BrokenProcessPool as error:
+            raise Unavailable(
+                f"{root}: a decoding process was killed, probably for lack of memory; lower RETAKE_NUM_PROCESSES and retry"
+            ) from error
+        finally:
+            fetchers.shutdown(cancel_futures=True)
+    return paths
+
+
+def entry_path(item: CacheItem, root: Path, short_side: int) -> Path:
+    """Name an entry for what is in it: the clip's content, the frames and their size."""
+    frames = hashlib.sha256(json.dumps(item.indices).encode()).hexdigest()[:16]
+    return root / f"{item.sha256}-{short_side}-{frames}.npy"
+
+
+def entry_shape(item: CacheItem, short_side: int) -> tuple[int, int, int, int]:
+    """Give the shape (t, h, w, 3) of an entry."""
+    width, height = scaled_size(item.width, item.height, short_side)
+    return len(item.indices), height, width, 3
+
+
+def _make_entry(item: CacheItem, path: Path, work: Path, *, short_side: int, fetch: Fetch, decoders: Executor) -> None:
+    clip, array = work / f"{path.stem}.mp4", work / path.name
+    try:
+        fetch(item.key, clip)
+        decoders.submit(_write_array, clip, array, item.indices, short_side, entry_shape(item, short_side)).result()
+        array.replace(path)
+    except BadVideo as error:
+        raise BadVideo(f"{item.key}: {error}") from error
+    finally:
+        clip.unlink(missing_ok=True)
+        array.unlink(missing_ok=True)
+
+
+def _write_array(clip: Path, array: Path, indices: Iterable[int], short_side: int, shape: tuple[int, ...]) -> None:
+    """Write frame by frame: a clip need not fit into memory, and a full disk is an error instead of a SIGBUS, as under a memory map."""
+    try:
+        with array.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            for frame in iter_frames(clip, list(indices), short_side=short_side):
+                if frame.shape != shape[1:]:
+                    raise BadVideo(f"its frames are {frame.shape[1]}x{frame.shape[0]} pixels instead of {shape[2]}x{shape[1]}")
+                file.write(np.ascontiguousarray(frame).data)
+    except OSError as error:
+        raise Unavailable(f"{array.parent}: {error.strerror}; make room and retry") from error
+
+
+def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
+    try:
+        array = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return False
+    return bool(array.shape == shape and array.dtype == np.uint8)
+
+
+def _check_space(root: Path, need_bytes: int) -> None:
+    free_bytes = shutil.disk_usage(root).free
+    if need_bytes > free_bytes:
+        raise BadConfiguration(
+            f"{root}: decoded frames need {need_bytes / 2**30:.1f} GiB and {free_bytes / 2**30:.1f} GiB are free; "
+            "make room, point RETAKE_CACHE_DIR to a larger disk, or raise frame_step"
+        )
+
+
+def _remove_abandoned(root: Path) -> None:
+    for folder in root.glob(f"{WORK_PREFIX}*"):
+        if time.time() - folder.stat().st_mtime > ABANDONED_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,89 @@
+"""Picks single frames out of a clip, exactly, and scales them.
+
+Shapes: t frames, h and w pixels, 3 channels RGB, uint8.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+from PIL import Image
+
+from tasks.errors import BadVideo
+from tasks.video.source import open_video
+
+
+def read_frames(path: Path, indices: Sequence[int], *, short_side: int | None) -> NDArray[np.uint8]:
+    """Decode the frames with these numbers, in the order asked for; a number may come twice.
+
+    Returns:
+        (t, h, w, 3) RGB. The shorter of h and w is `short_side`, up or down, by bilinear interpolation as in TSN's protocol; with None
+        the size stays.
+
+    Raises:
+        BadVideo: the clip does not decode, or has fewer frames.
+    """
+    if not indices:
+        raise ValueError("no frames asked for")
+    numbers = sorted(set(indices))
+    frames = np.stack(list(iter_frames(path, numbers, short_side=short_side)))
+    return frames if numbers == list(indices) else frames[np.searchsorted(numbers, indices)]
+
+
+def iter_frames(path: Path, numbers: Sequence[int], *, short_side: int | None) -> Iterator[NDArray[np.uint8]]:
+    """Decode one frame (h, w, 3) after the other, as `read_frames` does, for numbers that never fall.
+
+    Raises:
+        BadVideo: the clip does not decode, or has fewer frames.
+    """
+    with open_video(path) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        try:
+            for frame in _picked(path, container, stream, numbers):
+                picture = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+                yield picture if short_side is None else _scaled(picture, short_side)
+        except av.error.FFmpegError as error:
+            raise BadVideo(f"{path.name}: does not decode ({error.strerror})") from error
+
+
+def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
+    """Give the size with this short side, the long one rounded down as torchvision's Resize does."""
+    if width <= height:
+        return short_side, int(short_side * height / width)
+    return int(short_side * width / height), short_side
+
+
+def _scaled(picture: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
+    height, width, _ = picture.shape
+    size = scaled_size(width, height, short_side)
+    return picture if size == (width, height) else np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
+
+
+def _picked(path: Path, container: InputContainer, stream: VideoStream, numbers: Sequence[int]) -> Iterator[VideoFrame]:
+    """Decode on, or from a later key frame where there is one on the way to the next number."""
+    packets = sorted((p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None)
+    keys = [number for number, (_, is_key) in enumerate(packets) if is_key]
+    if not keys or not 0 <= numbers[0] <= numbers[-1] < len(packets):
+        raise BadVideo(f"{path.name}: frames {numbers[0]} to {numbers[-1]} asked for, and it has {len(packets)}")
+    container.seek(packets[0][0], stream=stream)
+    decoded, position = container.decode(stream), -1
+    frame: VideoFrame | None = None
+    for number in numbers:
+        key = keys[max(0, bisect_right(keys, number) - 1)]
+        if position + 1 < key:
+            container.seek(packets[key][0], stream=stream)
+            decoded = container.decode(stream)
+        if number > position:
+            pts = packets[number][0]
+            frame = next((frame for frame in decoded if frame.pts == pts), None)
+        if frame is None:
+            raise BadVideo(f"{path.name}: frame {number} does not decode")
+        position = number
+        yield frame

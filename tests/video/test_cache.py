@@ -1,0 +1,113 @@
+import os
+import shutil
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.errors import BadConfiguration, BadVideo
+from tasks.options import SegmentOptions
+from tasks.video import cache
+from tasks.video.cache import CacheItem, Progress, cache_frames
+from tasks.video.cut import CutClip, cut
+from tasks.video.frames import read_frames
+
+EVERY_FIFTH = tuple(range(0, 240, 5))
+MIDDLES = (15, 45, 75, 105, 135, 165, 195, 225)
+
+
+@pytest.fixture(scope="module")
+def clips(counted: Path, ffmpeg: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[CutClip, ...]:
+    return cut(counted, tmp_path_factory.mktemp("clips"), SegmentOptions(), ffmpeg=ffmpeg, time_limit_seconds=60).clips
+
+
+class Store:
+    """Clips by key, and who asked for them."""
+
+    def __init__(self, clips: tuple[CutClip, ...]) -> None:
+        self.paths = {f"clips/{clip.index}": clip.path for clip in clips}
+        self.fetched: list[str] = []
+        self.lock = threading.Lock()
+
+    def fetch(self, key: str, path: Path) -> None:
+        with self.lock:
+            self.fetched.append(key)
+        shutil.copyfile(self.paths[key], path)
+
+
+@pytest.fixture
+def store(clips: tuple[CutClip, ...]) -> Store:
+    return Store(clips)
+
+
+def item(clip: CutClip, indices: tuple[int, ...]) -> CacheItem:
+    return CacheItem(f"clips/{clip.index}", clip.sha256, clip.width, clip.height, indices)
+
+
+def ignore(num_done: int, num_items: int) -> None:
+    pass
+
+
+def fill(items: list[CacheItem], root: Path, store: Store, progress: Progress = ignore) -> list[Path]:
+    return cache_frames(items, root, short_side=80, fetch=store.fetch, num_processes=2, progress=progress)
+
+
+def test_entries_hold_the_frames_and_are_made_once(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+    items = [item(clips[0], EVERY_FIFTH), item(clips[1], MIDDLES), item(clips[0], MIDDLES), item(clips[1], (0, 0, 1, 1, 2))]
+    steps: list[tuple[int, int]] = []
+    paths = fill(items, tmp_path / "cache", store, lambda *step: steps.append(step))
+    for entry, path in zip(items, paths, strict=True):
+        frames = np.load(path, mmap_mode="r")
+        np.testing.assert_array_equal(frames, read_frames(store.paths[entry.key], entry.indices, short_side=80))
+    assert steps == [(n, 4) for n in range(5)]
+    assert sorted((tmp_path / "cache").iterdir()) == sorted(paths), "downloads and working folders are gone"
+    assert sorted(store.fetched) == ["clips/0", "clips/0", "clips/1", "clips/1"]
+
+    assert fill(items, tmp_path / "cache", store) == paths
+    assert len(store.fetched) == 4
+
+
+def test_damaged_entries_are_made_again(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+    items = [item(clips[0], (number, 100)) for number in range(5)]
+    paths = fill(items, tmp_path, store)
+    good = [path.read_bytes() for path in paths]
+    paths[0].write_bytes(b"")
+    paths[1].write_bytes(bytes(4096))
+    paths[2].write_bytes(good[2][:-1])
+    np.save(paths[3], np.zeros((2, 80, 120, 3), np.float32))
+    assert fill(items, tmp_path, store) == paths
+    assert [path.read_bytes() for path in paths] == good
+    assert len(store.fetched) == 5 + 4
+
+
+def test_a_bad_clip_is_named_and_leaves_no_entry(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+    store.paths["clips/0"] = Path(__file__)
+    with pytest.raises(BadVideo, match=r"clips/0: .*not a video"):
+        fill([item(clips[0], MIDDLES), item(clips[1], MIDDLES)], tmp_path, store)
+    assert not list(tmp_path.glob(f"{clips[0].sha256}*"))
+    assert not list(tmp_path.glob("work-*"))
+
+
+def test_a_clip_of_another_size_is_refused(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+    with pytest.raises(BadVideo, match="frames are 120x80 pixels instead of 160x80"):
+        fill([replace(item(clips[0], MIDDLES), width=128)], tmp_path, store)
+
+
+def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(
+    clips: tuple[CutClip, ...], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 100 * 1024))
+    with pytest.raises(BadConfiguration, match=r"need 0\.0 GiB and 0\.0 GiB are free; .*frame_step"):
+        fill([item(clips[0], MIDDLES)], tmp_path, store)
+    assert not store.fetched
+
+
+def test_what_a_killed_process_left_is_removed_after_a_day(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+    for name, age_seconds in (("work-old", 2 * 86400), ("work-new", 60)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (time.time() - age_seconds,) * 2)
+    fill([], tmp_path, store)
+    assert list(tmp_path.iterdir()) == [tmp_path / "work-new"]

@@ -1,0 +1,88 @@
+import time
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+
+from tasks.errors import BadConfiguration, BadVideo, Unavailable
+from tasks.video.ffmpeg import find_ffmpeg, read_log, reason, run_ffmpeg
+
+
+def script(path: Path, text: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def run(program: Path, seconds: float = 60):
+    return run_ffmpeg([], ffmpeg=program, folder=program.parent, time_limit_seconds=seconds, name="party.mp4")
+
+
+def test_takes_the_configured_binary_then_the_systems_then_the_carried_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    mine = script(tmp_path / "mine", "exit 0")
+    assert find_ffmpeg(mine) == mine
+    systems = script(tmp_path / "ffmpeg", "exit 0")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_ffmpeg(None) == systems
+    systems.unlink()
+    assert find_ffmpeg(None) == Path(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def test_a_configured_binary_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(BadConfiguration, match=r"RETAKE_FFMPEG names .*nowhere"):
+        find_ffmpeg(tmp_path / "nowhere")
+
+
+def test_the_time_limit_ends_children_too(tmp_path: Path):
+    start = time.monotonic()
+    # The child keeps the log open: the run would not return before its end if only the parent were killed.
+    with pytest.raises(BadVideo, match=r"party\.mp4: cutting took longer than 0.5 s"):
+        run(script(tmp_path / "slow", "sleep 60 & sleep 60"), seconds=0.5)
+    assert time.monotonic() - start < 30
+
+
+def test_secrets_of_the_environment_do_not_reach_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RETAKE_STORE_SECRET_KEY", "hush")
+    run(script(tmp_path / "spy", "env > seen"))
+    assert "hush" not in (tmp_path / "seen").read_text()
+
+
+def test_a_full_disk_is_not_the_videos_fault(tmp_path: Path):
+    with pytest.raises(Unavailable, match="disk"):
+        run(script(tmp_path / "full", "echo '[mp4 @ 0x1] [error] write: No space left on device' >&2; exit 1"))
+
+
+def test_a_crash_is_named(tmp_path: Path):
+    with pytest.raises(BadVideo, match=r"party\.mp4: ffmpeg was ended by SIGSEGV"):
+        run(script(tmp_path / "crash", "kill -SEGV $$"))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("Error submitting packet to decoder: Invalid data found when processing input", "damaged"),
+        ("Decoder not found", "no decoder"),
+        ("Error while filtering: Cannot allocate memory", "memory"),
+        ("something new", r"cannot convert it \(ffmpeg: something new\)"),
+    ],
+)
+def test_reasons_are_in_plain_words(line: str, words: str):
+    with pytest.raises(BadVideo, match=words):
+        raise BadVideo(reason(1, [line]))
+
+
+def test_the_log_is_condensed():
+    noise = ["[verbose] x\n"] * 1000 + [f"[h264 @ 0x1] [error] mmco {n}\n" for n in range(1000)]
+    log = read_log(
+        [
+            *noise,
+            "[vist#0:0/h264 @ 0x1] [dec:h264 @ 0x2] [warning] corrupt decoded frame\n",
+            "[in#0/mov @ 0x5] [verbose]   Input stream #0:0 (video): 50 packets read (45842 bytes); 49 frames decoded; 1 decode errors; \n",
+            "[verbose]   Input stream #0:1 (audio): 431 packets read (180140 bytes); 430 frames decoded; 7 decode errors (495375 samples); \n",
+        ]
+    )
+    assert len(log.errors) <= 20
+    assert log.errors[-1] == "mmco 999"
+    assert log.num_corrupt_frames == 1
+    assert log.num_packets == {0: 50, 1: 431}
+    assert log.num_decode_errors == {0: 1, 1: 7}

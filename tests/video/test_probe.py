@@ -1,0 +1,102 @@
+import math
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.errors import BadVideo
+from tasks.video.probe import displayed_size, probe
+
+
+def look(path: Path):
+    return probe(path, max_seconds=math.inf)
+
+
+def test_tells_what_a_video_holds(counted: Path):
+    found = look(counted)
+    assert (found.codec, found.pixel_format, found.width, found.height, found.rotation_degrees) == ("h264", "yuv420p", 96, 64, 0)
+    assert found.fps == pytest.approx(30, rel=0.01)
+    assert found.duration_seconds == pytest.approx(20.5, abs=0.1)
+    assert found.has_audio
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "rotation_degrees"),
+    [
+        ("video_0.mov", (568, 320), 0),
+        ("video_90.mov", (320, 568), 90),
+        ("video_180.mov", (568, 320), 180),
+        ("video_270.mov", (320, 568), 270),
+        ("rotated90_remux.mp4", (256, 427), 270),  # and its pixels are 64:51
+    ],
+)
+def test_size_is_that_of_the_upright_picture(shared: Path, name: str, size: tuple[int, int], rotation_degrees: int):
+    found = look(shared / "videos" / "odd" / name)
+    assert ((found.width, found.height), found.rotation_degrees) == (size, rotation_degrees)
+
+
+def test_measures_what_the_header_does_not_tell(shared: Path):
+    assert look(shared / "videos/odd/no_duration.webm").duration_seconds == pytest.approx(4.94, abs=0.05)
+
+
+def test_takes_the_larger_of_two_videos_and_its_sound(shared: Path):
+    found = look(shared / "videos/long/nasa_13013.mp4")
+    assert (found.width, found.height, found.video_index, found.audio_index) == (480, 270, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("truncated_no_moov.mp4", r"no index \(moov\)"),
+        ("garbage.mp4", "damaged, or not a video"),
+        ("zero_byte.mp4", "the file is empty"),
+        ("audio_only.m4a", "no video stream, only audio"),
+        ("with-attached-pic.mp3", "a cover picture is not a video"),
+        ("bitmap.mp4", "1x1 pixels are too few"),
+        ("-video-with-dash-.mp4", "1x1 pixels are too few"),
+    ],
+)
+def test_a_reason_that_a_person_understands(shared: Path, name: str, words: str):
+    with pytest.raises(BadVideo, match=words) as raised:
+        look(shared / "videos" / "odd" / name)
+    assert str(raised.value).startswith(f"{name}: ")
+
+
+def test_names_that_look_like_options_or_protocols(counted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("-i.mp4", "concat:a|b.mp4", "100%d.mp4", "http:x.mp4"):
+        Path(name).symlink_to(counted)
+        assert look(Path(name)).width == 96
+
+
+def test_longer_than_allowed(counted: Path):
+    with pytest.raises(BadVideo, match=r"0\.3 minutes long, and 0\.2 are allowed"):
+        probe(counted, max_seconds=12)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ffconcat version 1.0\nfile inner.mp4\n",  # would open but for the white list
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n",
+    ],
+    ids=["concat", "hls", "hls over http", "sdp"],
+)
+def test_a_playlist_is_no_video(counted: Path, tmp_path: Path, text: str):
+    (tmp_path / "inner.mp4").symlink_to(counted)
+    path = tmp_path / "movie.mp4"
+    path.write_text(text)
+    with pytest.raises(BadVideo, match="not a video in a format that is taken"):
+        look(path)
+
+
+@given(
+    st.integers(32, 8192), st.integers(32, 8192), st.sampled_from([None, Fraction(1), Fraction(64, 51)]), st.sampled_from([0, 90, 180, 270])
+)
+def test_four_quarter_turns_give_the_picture_back(width: int, height: int, aspect: Fraction | None, degrees: int):
+    upright = displayed_size(width, height, aspect, 0)
+    assert displayed_size(width, height, aspect, degrees) == (upright[::-1] if degrees in (90, 270) else upright)
