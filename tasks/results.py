@@ -225,6 +225,8 @@ class DatasetClip(Record):
     start_seconds: float
     stop_seconds: float
     num_frames: int
+    width: int
+    height: int
     verb: str
     noun: str
     verb_class: int
@@ -325,7 +327,8 @@ class TrainResult(Record):
     stopped_early: bool
     seconds: float
     mlflow_run_id: str
-    environment: dict[str, str]
+    mlflow_run_url: str
+    hardware: dict[str, str | int]
 
 
 class ClassMetrics(Record):
@@ -392,6 +395,7 @@ class CompareResult(Record):
     challenger_top1: float
     promote: bool
     reason: str
+    mlflow_run_url: str
 
 
 class RegisterResult(Record):

@@ -1,5 +1,6 @@
 """MLflow: one run a training, found again by its run key, and the registered model. The only importer of `mlflow`."""
 
+import io
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from tasks.errors import BadConfiguration, Unavailable
-from tasks.results import Epoch
+from tasks.results import Epoch, SplitName
 from tasks.settings import MlflowSettings
 
 # MLflow's own seven retries take minutes; the runner retries whole steps. Read when mlflow is imported.
@@ -38,6 +39,7 @@ CHECKPOINT_HASH_TAG = "retake.checkpoint_sha256"
 CHALLENGER = "challenger"
 CHAMPION = "champion"
 NUM_PINGS = 3
+CONTEXTS: dict[SplitName, str] = {"train": "training", "val": "validation", "test": "testing"}
 
 
 @dataclass(frozen=True)
@@ -130,11 +132,11 @@ class Tracker:
         with _answering():
             self._client.log_artifacts(run_id, str(folder), artifact_path)
 
-    def log_dataset(self, run_id: str, frame: pd.DataFrame, *, name: str, source: str, digest: str, context: str) -> None:
-        """Log one split as an input of the run."""
+    def log_dataset(self, run_id: str, table: bytes, *, split: SplitName, source: str, digest: str) -> None:
+        """Log one split, a CSV file, as an input of the run."""
         with _answering():
-            dataset = from_pandas(frame, source=source, name=name, digest=digest)
-            entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])
+            dataset = from_pandas(pd.read_csv(io.BytesIO(table)), source=source, name=split, digest=digest)
+            entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", CONTEXTS[split])])
             self._client.log_inputs(run_id, datasets=[entity])
 
     def log_epoch(self, run_id: str, epoch: Epoch) -> None:

@@ -46,9 +46,9 @@ def split_csv(manifest: Manifest, split: SplitName) -> bytes:
 
 
 def _dataset_clip(labelled: LabelledClip, split: SplitName) -> DatasetClip:
-    clip = labelled.clip.model_dump(include={"uid", "video", "uri", "sha256", "start_seconds", "stop_seconds", "num_frames"})
-    label = labelled.model_dump(include={"names", "source", "verb", "noun", "verb_class", "noun_class", "origin"})
-    return DatasetClip(**clip, **label, split=split)
+    fields = DatasetClip.model_fields.keys()
+    known = labelled.clip.model_dump(include=fields) | labelled.model_dump(include=fields)
+    return DatasetClip(**known, split=split)
 
 
 def _used(classes: Iterable[ClassRef], ids: set[int]) -> tuple[ClassRef, ...]:

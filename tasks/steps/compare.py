@@ -53,6 +53,7 @@ def run(arguments: Arguments, store: Store) -> CompareResult:
         challenger_top1=decision.challenger_top1,
         promote=decision.promote,
         reason=decision.reason,
+        mlflow_run_url=tracker.run_url(run_id),
     )
     return finish(store, arguments.out, result)
 

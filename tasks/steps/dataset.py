@@ -1,8 +1,9 @@
 """Writes the dataset under its digest: CSV files, histograms, and the manifest last."""
 
-from tasks.dataset.histograms import draw_histograms
+from tasks.dataset.histograms import histograms
 from tasks.dataset.manifest import build_manifest, dataset_digest, split_csv
-from tasks.dataset.split import assign_splits, read_split_csv
+from tasks.dataset.split import assign_splits
+from tasks.dataset.split_file import read_split_csv
 from tasks.options import SplitOptions, StoreUri
 from tasks.results import SPLITS, DatasetResult, LabelResult, LabelsFile, Manifest
 from tasks.steps._step import StepArguments, finish, log, result_uri
@@ -19,9 +20,8 @@ class Arguments(StepArguments, SplitOptions):
 def run(arguments: Arguments, store: Store) -> DatasetResult:
     """Write the dataset unless one with the same content exists; either way it becomes the latest."""
     labels = store.read(store.read(result_uri(arguments.labels), LabelResult).labels_uri, LabelsFile)
-    labelled = [clip for clip in labels.clips if clip.action]
     options = arguments.picked(SplitOptions)
-    assignment = assign_splits(labelled, read_split_csv(store.read_bytes(split_uri(arguments.store))), options)
+    assignment = assign_splits(labels.clips, read_split_csv(store.read_bytes(split_uri(arguments.store))), options)
     manifest = build_manifest(labels, assignment, options)
     digest = dataset_digest(manifest)
     folder = f"{arguments.store}/datasets/{digest}/"
@@ -30,10 +30,10 @@ def run(arguments: Arguments, store: Store) -> DatasetResult:
     else:
         for split in SPLITS:
             store.write_bytes(f"{folder}{split}.csv", split_csv(manifest, split))
-        for name, picture in draw_histograms(manifest).items():
-            store.write_bytes(f"{folder}figures/{name}.png", picture)
+        for name, picture in histograms(manifest).items():
+            store.write_bytes(f"{folder}figures/{name}s.png", picture)
         store.write(f"{folder}manifest.json", manifest)
-    result = _result(manifest, digest, folder, num_unlabelled=len(labels.clips) - len(labelled))
+    result = _result(manifest, digest, folder, num_unlabelled=sum(clip.action is None for clip in labels.clips))
     log.info("dataset %s: %s", digest, ", ".join(f"{n} clips in {split}" for split, n in result.num_clips.items()))
     return finish(store, arguments.out, result)
 

@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.errors import BadConfiguration
 from tasks.evaluation.answers import answers_of
@@ -13,7 +14,9 @@ from tasks.evaluation.figures.matrices import confusion_figure
 from tasks.evaluation.metrics import summarise
 from tasks.evaluation.predictions import to_parquet
 from tasks.evaluation.scoring import ScoredClips, score_clips
-from tasks.model.engine import pick_device, prepare, score
+from tasks.model.consensus import Logits
+from tasks.model.engine import prepare, score
+from tasks.model.hardware import choose_device
 from tasks.options import StoreUri
 from tasks.results import TARGETS, EvaluateResult, Manifest, ModelRole, PlanResult, SplitName, TrainResult, Vocabulary
 from tasks.settings import MachineSettings, MlflowSettings, load
@@ -44,7 +47,7 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
         folder = Path(name)
         saved = fetch_network(store, *_checkpoint(arguments.model, plan, store), folder)
         frames = cache_test_frames(store, clips, saved.network.spec.num_segments)
-        network = prepare(saved.network, pick_device(load(MachineSettings).device))
+        network = prepare(saved.network, choose_device(load(MachineSettings).device))
         scored, timings = score_clips(
             clips,
             load=lambda clip: np.load(frames[clip.uid]),
@@ -92,8 +95,8 @@ def _checkpoint(model: ModelRole, plan: PlanResult, store: Store) -> tuple[str, 
     return plan.champion.checkpoint_uri, plan.champion.checkpoint_sha256
 
 
-def _numpy(logits: object) -> tuple[np.ndarray, np.ndarray]:
-    raise NotImplementedError
+def _numpy(logits: Logits) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return logits.verb.numpy(), logits.noun.numpy()
 
 
 def _pictures(scored: ScoredClips, vocabulary: Vocabulary, arguments: Arguments) -> dict[str, bytes]:

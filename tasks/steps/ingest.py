@@ -17,7 +17,7 @@ from tasks.options import IngestOptions, SegmentOptions, recipe_of
 from tasks.results import Batch, BatchRef, IngestResult, Inventory, LabelResult, SeenFile, SetAside, VideoRecord
 from tasks.settings import MachineSettings, load
 from tasks.steps._inputs import inputs_digest, labels_out
-from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.steps._step import StepArguments, finish, log, plain_reason, result_uri
 from tasks.storage import Store
 from tasks.video.probe import probe
 
@@ -148,7 +148,8 @@ class _Taker:
         except (BadInput, Unavailable) as error:
             if offer.source.startswith("s3://") and isinstance(error, Unavailable):
                 raise
-            return SeenFile(name=offer.name, etag=offer.etag, size_bytes=offer.size_bytes, video=None, reason=str(error))
+            reason = plain_reason(error, offer.name)
+            return SeenFile(name=offer.name, etag=offer.etag, size_bytes=offer.size_bytes, video=None, reason=reason)
         return SeenFile(name=offer.name, etag=offer.etag, size_bytes=size_bytes, video=video, reason=None)
 
     def _fetch(self, offer: Offer, folder: Path) -> Path:

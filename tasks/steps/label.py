@@ -2,7 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tasks.dataset.labels import AnnotationFile, label_clips
+from tasks.dataset.labels import label_clips
+from tasks.dataset.rows import AnnotationFile
 from tasks.errors import BadInput
 from tasks.options import LabelOptions, SegmentOptions, recipe_of
 from tasks.results import ClipsFile, LabelledClip, LabelResult, LabelsFile, VideoRecord

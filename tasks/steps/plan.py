@@ -100,11 +100,7 @@ def _champion() -> Champion | None:
 
 
 def _evaluations(run_uri: str, splits: list[SplitName], champion: Champion | None) -> list[Evaluation]:
-    pairs: list[tuple[ModelRole, SplitName, str]] = [
-        (model, split, model)
-        for model in ("baseline", "fine-tuned")
-        for split in splits  # type: ignore[misc]
-    ]
+    pairs: list[tuple[ModelRole, SplitName, str]] = [(model, split, model) for model in ("baseline", "fine-tuned") for split in splits]
     if champion:
         pairs.append(("champion", decisive_split(splits), f"champion-{champion.version}"))
     return [Evaluation(model=model, split=split, out=f"{run_uri}evaluate/{name}/{split}/") for model, split, name in pairs]

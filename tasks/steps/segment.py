@@ -7,7 +7,7 @@ from tasks.errors import BadVideo
 from tasks.options import SegmentOptions, StoreUri, recipe_of
 from tasks.results import Batch, ClipRecord, ClipsFile, SegmentResult, SetAside, VideoRecord
 from tasks.settings import MachineSettings, load
-from tasks.steps._step import StepArguments, finish, log
+from tasks.steps._step import StepArguments, finish, log, plain_reason
 from tasks.storage import Store
 from tasks.video.cut import cut
 from tasks.video.ffmpeg import find_ffmpeg
@@ -62,7 +62,7 @@ def _clips(arguments: Arguments, store: Store, record: VideoRecord) -> ClipsFile
             )
         except BadVideo as error:
             clips = ClipsFile(
-                video=record.video, recipe=recipe, options=options, clips=(), dropped_seconds=0, warnings=(), set_aside=str(error)
+                video=record.video, recipe=recipe, options=options, clips=(), dropped_seconds=0, warnings=(), set_aside=plain_reason(error)
             )
         else:
             records = []
@@ -91,7 +91,7 @@ def _clips(arguments: Arguments, store: Store, record: VideoRecord) -> ClipsFile
                 options=options,
                 clips=tuple(records),
                 dropped_seconds=found.dropped_seconds,
-                warnings=found.warnings,
+                warnings=tuple(plain_reason(warning) for warning in found.warnings),
                 set_aside=None,
             )
     store.write(f"{folder_uri}/clips.json", clips)

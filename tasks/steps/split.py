@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from tasks.dataset.split import assign_splits, read_split_csv, write_split_csv
+from tasks.dataset.split import assign_splits
+from tasks.dataset.split_file import read_split_csv, write_split_csv
 from tasks.options import SplitOptions, StoreUri
 from tasks.results import SPLITS, LabelResult, LabelsFile, SplitResult
 from tasks.steps._step import StepArguments, finish, log, result_uri
@@ -27,16 +28,16 @@ def run(arguments: Arguments, store: Store) -> SplitResult:
         BadDataset: the labels cannot make a train and a val set.
     """
     labels = store.read(store.read(result_uri(arguments.labels), LabelResult).labels_uri, LabelsFile)
-    labelled = [clip for clip in labels.clips if clip.action]
     uri = split_uri(arguments.store)
     kept = read_split_csv(store.read_bytes(uri)) if store.exists(uri) else {}
-    assignment = assign_splits(labelled, kept, arguments.picked(SplitOptions))
-    merged = {**kept, **assignment.split_by_source}
-    if merged != kept:
-        store.write_bytes(uri, write_split_csv(merged))
+    assignment = assign_splits(labels.clips, kept, arguments.picked(SplitOptions))
+    splits = assignment.split_by_source
+    if not splits.keys() <= kept.keys():
+        store.write_bytes(uri, write_split_csv(kept, splits))
     excluded = {bad.name for bad in assignment.excluded}
-    num_clips = Counter(merged[clip.source] for clip in labelled if clip.clip.uid not in excluded)
-    num_sources = Counter(merged[source] for source in {clip.source for clip in labelled})
+    used = [clip for clip in labels.clips if clip.action and clip.clip.uid not in excluded]
+    num_clips = Counter(splits[clip.source] for clip in used)
+    num_sources = Counter(splits[source] for source in {clip.source for clip in used})
     for warning in assignment.warnings:
         log.warning(warning)
     for split in SPLITS:

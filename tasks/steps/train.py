@@ -1,0 +1,136 @@
+"""Fine-tunes the planned network; a run that was cut off goes on from its last epoch, in the same MLflow run."""
+
+import csv
+import io
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from tasks.evaluation.figures.curves import training_figure
+from tasks.model.data import LabelledClip
+from tasks.model.epochs import BEST, LAST, EpochFiles, EpochRecord
+from tasks.model.hardware import Hardware
+from tasks.model.training import TrainJob, fit
+from tasks.options import StoreUri
+from tasks.results import SPLITS, DatasetClip, Epoch, Manifest, PlanResult, TrainResult
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.steps._networks import cache_test_frames, cache_train_frames, class_names, fetch_network, file_sha256
+from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps._tracked import tracked_run
+from tasks.storage import Store
+from tasks.tracking import Tracker
+
+
+class Arguments(StepArguments):
+    """The plan to follow."""
+
+    plan: StoreUri
+
+
+def run(arguments: Arguments, store: Store) -> TrainResult:
+    """Train, and leave the best checkpoint, the loss curves and the history in the store and in MLflow."""
+    if earlier := finished(store, arguments.out, TrainResult):
+        return earlier
+    plan = store.read(result_uri(arguments.plan), PlanResult)
+    manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-train-") as name:
+        folder = Path(name)
+        _log_inputs(tracker, run_id, plan, manifest, store)
+        start = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
+        clips = {split: [clip for clip in manifest.clips if clip.split == split] for split in SPLITS}
+        job = TrainJob(
+            network=start.network,
+            classes=class_names(manifest.vocabulary),
+            train=_labelled(clips["train"], cache_train_frames(store, clips["train"], plan.train.frame_step)),
+            val=_labelled(clips["val"], cache_test_frames(store, clips["val"], plan.train.num_segments)),
+            options=plan.train,
+            folder=folder,
+            device=load(MachineSettings).device,
+        )
+        _fetch_earlier_epochs(store, arguments.out, folder)
+
+        def keep(files: EpochFiles) -> None:
+            if files.best_is_new and files.best:
+                store.write_file(f"{arguments.out}{BEST}", files.best)
+            store.write_file(f"{arguments.out}{LAST}", files.last)
+            tracker.log_epoch(run_id, _epoch(files.record))
+
+        outcome = fit(job, on_epoch=keep)
+        epochs = tuple(_epoch(record) for record in outcome.history)
+        hardware = _flat(outcome.hardware)
+        evidence = folder / "evidence"
+        evidence.mkdir()
+        (evidence / "training.png").write_bytes(training_figure(epochs, outcome.best_epoch, f"Training of {plan.run_key}"))
+        (evidence / "epochs.csv").write_text(_table(epochs), encoding="utf-8")
+        for file in sorted(evidence.iterdir()):
+            store.write_file(f"{arguments.out}{file.name}", file)
+        tracker.log_artifacts(run_id, evidence, "train")
+        tracker.log_artifacts(run_id, folder / "tensorboard", "tensorboard")
+        tracker.set_tags(run_id, {f"retake.{key}": str(value) for key, value in hardware.items()})
+        store.write_file(f"{arguments.out}{BEST}", outcome.best)
+        result = TrainResult(
+            checkpoint_uri=f"{arguments.out}{BEST}",
+            checkpoint_sha256=file_sha256(outcome.best),
+            best_epoch=outcome.best_epoch,
+            best_val_loss=outcome.best_val_loss,
+            epochs=epochs,
+            stopped_early=outcome.stopped_early,
+            seconds=round(sum(record.seconds for record in outcome.history), 3),
+            mlflow_run_id=run_id,
+            mlflow_run_url=tracker.run_url(run_id),
+            hardware=hardware,
+        )
+    return finish(store, arguments.out, result)
+
+
+def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manifest, store: Store) -> None:
+    weights = {f"weights.{key}": value for key, value in plan.weights.model_dump(include={"sha256", "is_chance"}).items()}
+    tracker.log_params(run_id, {**plan.train.model_dump(mode="json", exclude={"checkpoint"}), **weights, "dataset": plan.dataset_digest})
+    for split in SPLITS:
+        if any(clip.split == split for clip in manifest.clips):
+            uri = f"{plan.dataset_uri}{split}.csv"
+            tracker.log_dataset(run_id, store.read_bytes(uri), split=split, source=uri, digest=plan.dataset_digest)
+    with tempfile.TemporaryDirectory(prefix="retake-dataset-") as name:
+        for found in store.list(f"{plan.dataset_uri}figures/"):
+            store.read_file(found.uri, Path(name) / found.name)
+        tracker.log_artifacts(run_id, Path(name), "dataset")
+
+
+def _labelled(clips: list[DatasetClip], frames: dict[str, Path]) -> list[LabelledClip]:
+    return [LabelledClip(frames[clip.uid], clip.verb_class, clip.noun_class) for clip in clips]
+
+
+def _fetch_earlier_epochs(store: Store, out: str, folder: Path) -> None:
+    if not store.exists(f"{out}{LAST}"):
+        return
+    for name in (BEST, LAST):
+        if store.exists(f"{out}{name}"):
+            store.read_file(f"{out}{name}", folder / name)
+    log.info("an earlier try left its last epoch; going on from there")
+
+
+def _epoch(record: EpochRecord) -> Epoch:
+    val = record.val
+    return Epoch(
+        epoch=record.epoch,
+        train_loss=record.train.loss,
+        val_loss=val.loss if val else None,
+        val_verb_top1=val.verb_top1 if val else None,
+        val_noun_top1=val.noun_top1 if val else None,
+        val_action_top1=val.action_top1 if val else None,
+    )
+
+
+def _flat(hardware: Hardware) -> dict[str, str | int]:
+    values = asdict(hardware)
+    versions: dict[str, str] = values.pop("versions")
+    return {**values, **{f"version.{library}": version for library, version in versions.items()}}
+
+
+def _table(epochs: tuple[Epoch, ...]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(Epoch.model_fields), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(epoch.model_dump() for epoch in epochs)
+    return text.getvalue()
