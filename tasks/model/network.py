@@ -1,0 +1,56 @@
+"""One network: a backbone on each snippet, an optional temporal shift inside it, a consensus over the segments, two heads."""
+
+# b: batch, t: segments, c: channels, h, w: pixels (224), f: features
+
+import hashlib
+
+import torch
+from torch import Tensor, nn
+
+from tasks.model import backbones
+from tasks.model.consensus import Logits, make_head
+from tasks.model.shift import insert_temporal_shift
+from tasks.model.spec import NetworkSpec, snippet
+
+
+class Network(nn.Module):
+    """(b, t, c, 224, 224), normalised for the backbone -> Logits, verb (b, 125) and noun (b, 352).
+
+    A network is a pure function of its spec and its seed, whatever the state of torch's own generator.
+
+    Raises:
+        BadConfiguration: the spec names a backbone, modality or combination that does not exist.
+    """
+
+    def __init__(self, spec: NetworkSpec, seed: int = 0) -> None:
+        super().__init__()
+        row = backbones.find(spec.backbone)
+        self.spec = spec
+        self.input_format = row.input
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.backbone = row.construct(snippet(spec.modality).num_channels)
+            self.head = make_head(row.num_features, spec)
+        if spec.temporal_shift:
+            insert_temporal_shift(self.backbone, spec.num_segments)
+
+    def forward(self, snippets: Tensor) -> Logits:
+        """(b, t, c, h, w) -> Logits (b, v), (b, n)."""
+        features = self.backbone(snippets.flatten(0, 1))
+        logits: Logits = self.head(features.reshape(*snippets.shape[:2], -1))
+        return logits
+
+
+def to_channels_last(network: Network) -> Network:
+    """Lay the weights out as convolutions run quickest, on a CPU and on a GPU; changes `network` and gives it back."""
+    # torch documents `memory_format` and leaves it out of the types of `Module.to`.
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def weights_sha256(network: Network) -> str:
+    """Hash of every parameter and buffer in order: the provenance of a set of weights, whatever file it came from."""
+    digest = hashlib.sha256()
+    for key, tensor in network.state_dict().items():
+        digest.update(key.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

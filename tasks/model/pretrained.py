@@ -1,0 +1,126 @@
+"""Where a network's first weights come from, and what is said of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.errors import BadConfiguration, Unavailable
+from tasks.model import backbones
+from tasks.model.checkpoints import EPIC_BACKBONES, load_epic
+from tasks.model.network import Network
+from tasks.model.spec import Modality, NetworkSpec
+from tasks.options import Weights
+
+EPIC_ADDRESS = "https://data.bris.ac.uk/datasets/2tw6gdvmfj3f12papdy24flvmo/"
+EPIC_SEGMENTS = 8
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A checkpoint that EPIC-KITCHENS-55 published; `sha256_prefix` is also the end of its name."""
+
+    name: str
+    sha256_prefix: str
+
+    @property
+    def url(self) -> str:
+        """Its public address."""
+        return EPIC_ADDRESS + self.name
+
+
+def _published(family: str, backbone: str, modality: str, sha256_prefix: str) -> PublishedFile:
+    name = f"{family}_arch={EPIC_BACKBONES[backbone]}_modality={modality}_segments={EPIC_SEGMENTS}-{sha256_prefix}.pth.tar"
+    return PublishedFile(name, sha256_prefix)
+
+
+PUBLISHED: dict[tuple[str, str, Modality], PublishedFile] = {
+    (family, backbone, modality): _published(family, backbone, "RGB" if modality is Modality.RGB else "Flow", sha256_prefix)
+    for family, backbone, modality, sha256_prefix in (
+        ("TSN", "resnet50", Modality.RGB, "3ecf904f"),
+        ("TSN", "resnet50", Modality.FLOW, "4317bc4a"),
+        ("TSN", "bninception", Modality.RGB, "efb96e64"),
+        ("TSN", "bninception", Modality.FLOW, "4c720ee3"),
+        ("TRN", "resnet50", Modality.RGB, "c8176b38"),
+        ("TRN", "resnet50", Modality.FLOW, "c0a2821c"),
+        ("TRN", "bninception", Modality.RGB, "a770bfbd"),
+        ("TRN", "bninception", Modality.FLOW, "4f84b178"),
+        ("MTRN", "resnet50", Modality.RGB, "46337796"),
+        ("MTRN", "resnet50", Modality.FLOW, "6667f285"),
+        ("MTRN", "bninception", Modality.RGB, "8933f99e"),
+        ("MTRN", "bninception", Modality.FLOW, "c0cea7e1"),
+        ("TSM", "resnet50", Modality.RGB, "cfc93918"),
+        ("TSM", "resnet50", Modality.FLOW, "e09c2d3a"),
+    )
+}
+
+
+def published(spec: NetworkSpec) -> PublishedFile | None:
+    """The published checkpoint of this very network, if there is one."""
+    if spec.num_segments != EPIC_SEGMENTS:
+        return None
+    return PUBLISHED.get((spec.family, spec.backbone, spec.modality))
+
+
+@dataclass(frozen=True)
+class Start:
+    """A network before fine-tuning, which is also the baseline that the fine-tuned one is measured against."""
+
+    network: Network
+    description: str
+    is_chance: bool
+
+
+def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None, seed: int = 0) -> Start:
+    """Build a network with the weights that were asked for.
+
+    Args:
+        spec: the network.
+        weights: EPIC reads `epic_file`; IMAGENET goes to the backbone's own source, which may need the network
+            (`tf_efficientnet_lite0` never does); NONE leaves everything seeded. AUTO is EPIC where `epic_file` is given, else IMAGENET.
+        epic_file: the published file on this disk.
+        seed: of whatever no weights are loaded for.
+
+    Raises:
+        BadCheckpoint: `epic_file` is not what its name says, or holds another network.
+        BadConfiguration: the spec names something that does not exist, or EPIC weights were asked for without a file.
+        Unavailable: ImageNet weights cannot be downloaded; the message says what to put where.
+    """
+    if weights is Weights.AUTO:
+        weights = Weights.EPIC if epic_file else Weights.IMAGENET
+    if weights is Weights.EPIC:
+        if epic_file is None:
+            raise BadConfiguration(_no_epic_file(spec))
+        return Start(load_epic(epic_file, spec, seed), f"EPIC-KITCHENS-55 weights as published ({epic_file.name})", is_chance=False)
+    network = Network(spec, seed)
+    if weights is Weights.NONE:
+        return Start(network, "Untrained, seeded network: this baseline is chance", is_chance=True)
+    source = _load_imagenet(network)
+    return Start(network, f"ImageNet backbone ({source}) under untrained, seeded heads: this baseline is chance", is_chance=True)
+
+
+def _load_imagenet(network: Network) -> str:
+    row = backbones.find(network.spec.backbone)
+    try:
+        theirs = row.imagenet()
+        # Temporal shift puts the convolution that it wraps one name deeper.
+        network.backbone.load_state_dict({key: theirs[key.replace(".conv1.net.", ".conv1.")] for key in network.backbone.state_dict()})
+    except OSError as error:
+        raise Unavailable(
+            f"ImageNet weights of {row.name} cannot be downloaded from {row.imagenet_source} ({_first_line(error)}); "
+            f"put the file into {row.imagenet_cache}, or choose backbone tf_efficientnet_lite0, which needs no network"
+        ) from error
+    except (KeyError, RuntimeError) as error:
+        raise BadConfiguration(
+            f"ImageNet weights of {row.name} from {row.imagenet_source} do not fit it ({_first_line(error)}); choose another backbone"
+        ) from error
+    return row.imagenet_source
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _no_epic_file(spec: NetworkSpec) -> str:
+    file = published(spec)
+    if file is None:
+        return f"EPIC-KITCHENS-55 published no weights for {spec}; choose weights imagenet, or backbone resnet50"
+    return f"the EPIC-KITCHENS-55 weights of {spec} are not here; put {file.name} from {EPIC_ADDRESS} under pretrained/ of the store"
