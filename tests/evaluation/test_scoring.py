@@ -21,6 +21,8 @@ def clip(i, verb_class=1, noun_class=26):
         start_seconds=0,
         stop_seconds=8,
         num_frames=240,
+        width=456,
+        height=256,
         verb="put",
         noun="meat",
         verb_class=verb_class,
