@@ -57,6 +57,7 @@ def _draw(panel: Axes, split: SplitName, counts: Mapping[str, Mapping[SplitName,
     bars = panel.barh(range(len(shown)), numbers, height=0.72, color=COLOURS[split])
     for label, number in zip(panel.bar_label(bars, padding=3, fontsize=8), numbers, strict=True):
         label.set_color("black" if number else "#999999")
+        label.set_in_layout(False)
     num_present = sum(1 for own in counts.values() if own[split])
     panel.set_title(f"{split}: {count(num_clips, 'clip')}, {num_present} of {len(counts)} classes", fontsize=10)
     panel.set_xlabel("clips (each split to its own scale)", fontsize=9)

@@ -46,7 +46,7 @@ def split_csv(manifest: Manifest, split: SplitName) -> bytes:
 
 
 def _dataset_clip(labelled: LabelledClip, split: SplitName) -> DatasetClip:
-    fields = DatasetClip.model_fields.keys()
+    fields = set(DatasetClip.model_fields)
     known = labelled.clip.model_dump(include=fields) | labelled.model_dump(include=fields)
     return DatasetClip(**known, split=split)
 

@@ -1,0 +1,56 @@
+import io
+
+import pytest
+from PIL import Image
+
+from tasks.dataset.histograms import histograms
+from tasks.options import LabelOptions, SegmentOptions, SplitOptions
+from tasks.results import DatasetClip, Manifest, Vocabulary
+
+
+@pytest.fixture
+def manifest(make):
+    def build(num_nouns: int, splits: tuple[str, ...]) -> Manifest:
+        clips = []
+        for number in range(num_nouns * 3):
+            clip = make.clip(str(number)).model_dump(
+                include={"uid", "video", "uri", "sha256", "start_seconds", "stop_seconds", "num_frames"}
+            )
+            noun = number % num_nouns
+            label = {
+                "verb": "put",
+                "noun": f"thing:{noun}$",
+                "verb_class": 1,
+                "noun_class": noun,
+                "origin": "a.csv:2",
+                "names": (),
+                "source": "s",
+            }
+            clips.append(DatasetClip(**clip, **label, split=splits[number % len(splits)]))
+        return Manifest(
+            recipe="r",
+            segment=SegmentOptions(),
+            label=LabelOptions(),
+            split=SplitOptions(),
+            vocabulary=Vocabulary(verbs=(), nouns=()),
+            clips=tuple(clips),
+            excluded=(),
+            warnings=(),
+        )
+
+    return build
+
+
+def test_three_pictures_with_the_same_bytes_each_time(manifest):
+    pictures = histograms(manifest(4, ("train", "val")))
+    assert list(pictures) == ["verb", "noun", "action"]
+    assert pictures == histograms(manifest(4, ("train", "val")))
+    assert all("Software" not in Image.open(io.BytesIO(data)).info for data in pictures.values())
+
+
+def test_more_classes_make_it_taller_up_to_a_limit_and_test_makes_it_wider(manifest):
+    few, many, more = (Image.open(io.BytesIO(histograms(manifest(n, ("train", "val")))["noun"])).size for n in (4, 40, 100))
+    wide = Image.open(io.BytesIO(histograms(manifest(40, ("train", "val", "test")))["noun"])).size
+    assert few[1] < many[1] < more[1] < 2500
+    assert wide[0] > many[0]
+    assert wide[1] == many[1]
