@@ -1,0 +1,185 @@
+"""Trigger forms made from the option models, and the options that one run works with, wherever it was started from."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+from airflow.sdk import Context, Param
+from airflow.sdk.exceptions import AirflowFailException
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+
+from tasks.options import PRESETS, Options, SegmentOptions, StoreUri, content_key, recipe_of
+from tasks.settings import RunnerSettings
+
+M = TypeVar("M", bound=BaseModel)
+log = logging.getLogger(__name__)
+
+
+class StoreOptions(Options):
+    """Where a run reads and writes."""
+
+    store: Annotated[StoreUri, AfterValidator(lambda uri: uri.rstrip("/"))] = Field(
+        default_factory=lambda: RunnerSettings().store_uri,
+        title="Store",
+        description="The bucket, or a prefix in it, that holds everything, as in s3://retake",
+        validate_default=True,
+    )
+
+
+class ThenOptions(Options):
+    """What the runs that this one starts through its asset are told."""
+
+    then: Annotated[dict[str, Any] | None, AfterValidator(lambda then: then or None)] = Field(
+        None,
+        title="Options for the runs that follow",
+        description='One flat object of their options, as in {"val_share": 0.2, "epochs": 6}; empty leaves them their defaults',
+    )
+
+
+class RetrainOptions(Options):
+    """What is trained on, and whether it is trained again."""
+
+    preset: Literal["none", "original"] = Field(
+        "none",
+        title="Preset",
+        description="original is the original experiment (Adam 1e-5, batch 1, whole network, 60 epochs); it replaces every choice under Train",
+    )
+    dataset: StoreUri | None = Field(
+        None, title="Dataset", description="s3:// address of a dataset's folder; empty takes the latest dataset of the store"
+    )
+    force: bool = Field(False, title="Train again", description="Train even where this dataset and these options were trained before")
+
+
+class Handover(BaseModel):
+    """The extra of an asset event; other keys, such as those of an event made by hand in Airflow, are left alone."""
+
+    store: str | None = None
+    params: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Form:
+    """The options of one DAG, `shared` those of them that the runs which follow must share, and `then` the options that only those runs have."""
+
+    options: tuple[type[Options], ...]
+    shared: tuple[type[Options], ...] = ()
+    then: tuple[type[Options], ...] = ()
+
+    def params(self) -> dict[str, Param]:
+        """One Param a field. Those of the store and of the first model are in sight at once, the others in a section that is named like their step."""
+        in_sight = (StoreOptions, self.options[0])
+        return {
+            name: param
+            for model in self.models()
+            for name, param in _params(model, None if model in in_sight else model.__name__.removesuffix("Options"))
+        }
+
+    def models(self) -> tuple[type[Options], ...]:
+        """Every model that has a section in the form, in order."""
+        return (StoreOptions, *self.options, *([ThenOptions] if self.then else []))
+
+    def handover(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The extra of the asset event that a run with these resolved `values` ends with."""
+        shared = {name: values[name] for name in _names(self.shared)}
+        return Handover(store=values["store"], params={**shared, **(values["then"] or {} if self.then else {})}).model_dump()
+
+
+def resolve(context: Context, form: Form) -> dict[str, Any]:
+    """The options of the run that `context` belongs to, plus `force_token` where the form has `force`.
+
+    A run by hand has its form's values, a scheduled one the defaults, and one that was started by assets the defaults overlaid with
+    what the latest event says of options that this DAG knows.
+
+    Raises:
+        AirflowFailException: an option is unknown or outside its limits; the message names each.
+    """
+    given = dict(context["params"])
+    known = _names(form.models())
+    if event := _latest_event(context):
+        given |= {name: value for name, value in event.params.items() if name in known}
+        if event.store is not None:
+            given["store"] = event.store
+        if form.then:
+            given["then"] = {name: value for name, value in event.params.items() if name in _names(form.then)}
+    _refuse_unknown(given, known)
+    values: dict[str, Any] = {}
+    for model in form.models():
+        values |= _validated(model, given)
+    if form.then and values["then"]:
+        _refuse_unknown(values["then"], _names(form.then), "then.")
+        for model in form.then:
+            _validated(model, values["then"], "then.")
+    if RetrainOptions in form.options:
+        preset = values.pop("preset")
+        if preset != "none":
+            values |= PRESETS[preset].model_dump(mode="json")
+        values["force_token"] = context["run_id"] if values.pop("force") else None
+    return values
+
+
+def places(values: Mapping[str, Any]) -> dict[str, str]:
+    """What `{store}`, `{key}` and `{recipe}` stand for in an address: the last where clips are cut or used."""
+    cut = {name: values[name] for name in SegmentOptions.model_fields if name in values}
+    recipe = {"recipe": recipe_of(SegmentOptions.model_validate(cut))} if cut else {}
+    return {"store": values["store"], "key": content_key(values), **recipe}
+
+
+def _params(model: type[Options], section: str | None) -> Iterable[tuple[str, Param]]:
+    schema = model.model_json_schema()
+    defaults = model().model_dump(mode="json")
+    placed: dict[str, Any] = {"section": section} if section else {}
+    for name, field in schema["properties"].items():
+        field = _flat(field, schema.get("$defs", {}))
+        help_text = ". ".join(filter(None, (field.pop("description", None), _limits(field))))
+        yield name, Param(defaults[name], description=help_text or None, **placed, **field)
+
+
+def _flat(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """A field's JSON schema without references and unions, which Airflow's form does not follow."""
+    parts = [definitions[part["$ref"].rsplit("/", 1)[-1]] if "$ref" in part else part for part in field.get("anyOf", [field])]
+    flat = {key: value for part in parts for key, value in part.items() if key not in ("title", "description", "type", "default")}
+    types = [part["type"] for part in parts]
+    flat["type"] = types[0] if len(types) == 1 else sorted(types)
+    return flat | {key: field[key] for key in ("title", "description") if key in field}
+
+
+def _limits(field: Mapping[str, Any]) -> str | None:
+    """The limits of a number in words."""
+    words = {"exclusiveMinimum": "above", "minimum": "at least", "exclusiveMaximum": "below", "maximum": "at most"}
+    if "minimum" in field and "maximum" in field:
+        return f"Allowed: {field['minimum']} to {field['maximum']}"
+    limits = ", ".join(f"{word} {field[key]}" for key, word in words.items() if key in field)
+    return f"Allowed: {limits}" if limits else None
+
+
+def _latest_event(context: Context) -> Handover | None:
+    events = [event for group in context["triggering_asset_events"].values() for event in group]
+    if not events:
+        return None
+    handovers = [_checked(Handover, event.extra, "asset event: ") for event in sorted(events, key=lambda event: event.timestamp)]
+    if passed_over := sorted({handover.store or "no store" for handover in handovers} - {handovers[-1].store or "no store"}):
+        log.warning("several events started this run, which serves the latest; trigger it by hand for %s", ", ".join(passed_over))
+    return handovers[-1]
+
+
+def _validated(model: type[Options], given: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    known = {name: given[name] for name in model.model_fields if name in given}
+    return _checked(model, known, prefix).model_dump(mode="json")
+
+
+def _checked(model: type[M], given: Mapping[str, Any], prefix: str) -> M:
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        problems = "; ".join(f"{prefix}{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']}" for e in error.errors())
+        raise AirflowFailException(problems) from None
+
+
+def _refuse_unknown(given: Mapping[str, Any], known: tuple[str, ...], prefix: str = "") -> None:
+    if unknown := sorted(set(given).difference(known)):
+        raise AirflowFailException(f"unknown options: {', '.join(prefix + name for name in unknown)}; known are {', '.join(sorted(known))}")
+
+
+def _names(models: Iterable[type[Options]]) -> tuple[str, ...]:
+    return tuple(name for model in models for name in model.model_fields)

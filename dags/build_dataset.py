@@ -1,0 +1,69 @@
+"""# Dataset
+
+Gathers the labels of all clips, deals their source videos to train, val and test, and writes the dataset with its histograms.
+It runs whenever `ingest_videos` brought something new, and by hand with a form. When the dataset is new, `retrain` follows by itself.
+
+**Owner**: whoever runs this Retake.
+
+**When it fails**
+- *Orange, to be retried*: the store or MLflow did not answer. Nothing to do; it tries again.
+- *Red, in `label`*: an annotation file cannot be read; the log names file, line and reason. Upload a corrected file and clear the task.
+- *Red, in `split` or `dataset`*: the labelled clips do not make a dataset, say because no label was found. The log says what is missing.
+
+A label that was refused or overruled does not fail a run; the log of `label` names it.
+
+It may be run again at any time, from the start or from any task. A source video never changes its split.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG
+
+from dags._assets import CLIPS, DATASET
+from dags._params import Form, RetrainOptions
+from dags._runner import TASK_DEFAULTS, StepOperator
+from tasks.options import EvaluateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions
+
+FORM = Form(
+    options=(SplitOptions, LabelOptions, SegmentOptions),
+    then=(RetrainOptions, TrainOptions, EvaluateOptions),
+)
+
+with DAG(
+    dag_id=Path(__file__).stem,
+    doc_md=__doc__,
+    schedule=[CLIPS],
+    max_active_runs=1,
+    params=FORM.params(),
+    default_args=TASK_DEFAULTS,
+    tags=["retake", "data"],
+) as dag:
+    label = StepOperator(
+        task_id="label",
+        step="label",
+        form=FORM,
+        options=(SegmentOptions, LabelOptions),
+        out="{store}/labels/{recipe}/",
+        execution_timeout=timedelta(hours=1),
+    )
+    split = StepOperator(
+        task_id="split",
+        step="split",
+        form=FORM,
+        options=(SplitOptions,),
+        arguments={"labels": "{store}/labels/{recipe}/"},
+        out="{store}/labels/{recipe}/split/",
+        execution_timeout=timedelta(minutes=30),
+    )
+    dataset = StepOperator(
+        task_id="dataset",
+        step="dataset",
+        form=FORM,
+        options=(SplitOptions,),
+        arguments={"labels": "{store}/labels/{recipe}/"},
+        out="{store}/datasets/",
+        outlets=[DATASET],
+        execution_timeout=timedelta(hours=1),
+    )
+    label >> split >> dataset

@@ -1,0 +1,105 @@
+"""# Retrain
+
+Fine-tunes the network on the latest dataset, scores it beside the baseline and the model in use, and registers it in MLflow.
+It becomes `champion` only if it is better on clips that it never saw. It runs every week and on every new dataset, one run at a time,
+and by hand with a form. The button *MLflow run* on `train`, `compare` and `register` leads to the evidence.
+
+**Owner**: whoever runs this Retake.
+
+**When it fails**
+- *Pink, skipped*: this dataset was trained with these options before; the log of `plan` names that run. *Train again* in the form trains anyway.
+- *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training goes on from its last epoch, in the same MLflow run.
+- *Red, in `prepare`*: no dataset, or weights that are missing or not what they should be. The log says what to put where, or what to choose.
+- *Red, in `train` or `evaluate`*: the log's last lines say why. Out of memory: a smaller batch size, or fewer segments.
+- *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, which has one slot for each GPU (one where there is none).
+
+It may be run again at any time, from the start or from any task: what is done already is not done twice.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TaskGroup
+
+from dags._assets import DATASET, MODEL
+from dags._params import Form, RetrainOptions
+from dags._runner import TASK_DEFAULTS, StepOperator
+from tasks.options import EvaluateOptions, TrainOptions
+
+FORM = Form(options=(RetrainOptions, TrainOptions, EvaluateOptions))
+PLAN = "{store}/plans/{key}/"
+RUN = "{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['run_uri'] }}"
+
+with DAG(
+    dag_id=Path(__file__).stem,
+    doc_md=__doc__,
+    schedule=AssetOrTimeSchedule(
+        # Mondays at 02:00. False would still start a tick of the last hours at once when the DAG is first switched on.
+        timetable=CronTriggerTimetable("0 2 * * 1", timezone="UTC", run_immediately=timedelta(0)),
+        assets=[DATASET],
+    ),
+    max_active_runs=1,
+    params=FORM.params(),
+    default_args=TASK_DEFAULTS,
+    tags=["retake", "model"],
+) as dag:
+    with TaskGroup("prepare", tooltip="The weights to start from, and what is trained and tested"):
+        weights = StepOperator(
+            task_id="weights",
+            step="weights",
+            form=FORM,
+            options=(TrainOptions,),
+            out="{store}/pretrained/choices/{key}/",
+            execution_timeout=timedelta(hours=2),
+        )
+        plan = StepOperator(
+            task_id="plan",
+            step="plan",
+            form=FORM,
+            options=(TrainOptions, EvaluateOptions),
+            passes=("dataset", "force_token"),
+            arguments={"weights_result": "{store}/pretrained/choices/{key}/"},
+            out=PLAN,
+            returns="evaluations",
+            execution_timeout=timedelta(minutes=30),
+        )
+        weights >> plan
+    train = StepOperator(
+        task_id="train",
+        step="train",
+        form=FORM,
+        arguments={"plan": PLAN},
+        out=f"{RUN}train/",
+        pool="gpu",
+        execution_timeout=timedelta(days=3),
+    )
+    evaluate = StepOperator.partial(
+        task_id="evaluate",
+        step="evaluate",
+        form=FORM,
+        arguments={"plan": PLAN, "model": "{{ task.mapped.model }}", "split": "{{ task.mapped.split }}"},
+        out="{{ task.mapped.out }}",
+        map_index_template="{{ task.mapped.model }} on {{ task.mapped.split }}",
+        pool="gpu",
+        execution_timeout=timedelta(hours=12),
+    ).expand(mapped=plan.output)
+    with TaskGroup("publish", tooltip="The comparison, and MLflow's registry"):
+        compare = StepOperator(
+            task_id="compare",
+            step="compare",
+            form=FORM,
+            arguments={"plan": PLAN},
+            out=f"{RUN}compare/",
+            execution_timeout=timedelta(minutes=30),
+        )
+        register = StepOperator(
+            task_id="register",
+            step="register",
+            form=FORM,
+            arguments={"plan": PLAN},
+            out=f"{RUN}register/",
+            outlets=[MODEL],
+            execution_timeout=timedelta(hours=1),
+        )
+        compare >> register
+    plan >> train >> evaluate >> compare
