@@ -3,7 +3,8 @@
 import io
 import os
 import time
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from tasks.settings import MlflowSettings
 # MLflow's own seven retries take minutes; the runner retries whole steps. Read when mlflow is imported.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 import mlflow
@@ -26,7 +28,8 @@ import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import DatasetInput, InputTag, RunStatus
 from mlflow.exceptions import MlflowException, RestException
-from mlflow.models.signature import infer_signature
+from mlflow.models.signature import ModelSignature
+from mlflow.types import Schema, TensorSpec
 
 if TYPE_CHECKING:
     from typing import Self
@@ -50,6 +53,19 @@ class RegisteredVersion:
     run_id: str
     checkpoint_uri: str
     checkpoint_sha256: str
+
+
+@dataclass(frozen=True)
+class VersionCard:
+    """What is said of a registered version: for people, and for the re-scoring of a champion."""
+
+    description: str
+    checkpoint_uri: str
+    checkpoint_sha256: str
+    output_names: tuple[str, ...]
+    requirements: tuple[str, ...]
+    metadata: dict[str, Any]
+    tags: dict[str, str]
 
 
 class Tracker:
@@ -134,7 +150,9 @@ class Tracker:
 
     def log_dataset(self, run_id: str, table: bytes, *, split: SplitName, source: str, digest: str) -> None:
         """Log one split, a CSV file, as an input of the run."""
-        with _answering():
+        with _answering(), warnings.catch_warnings():
+            # Class ids are never missing, so MLflow's advice to make them floats does not hold.
+            warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column")
             dataset = from_pandas(pd.read_csv(io.BytesIO(table)), source=source, name=split, digest=digest)
             entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", CONTEXTS[split])])
             self._client.log_inputs(run_id, datasets=[entity])
@@ -160,25 +178,15 @@ class Tracker:
             raise _unavailable(error) from error
         return RegisteredVersion(int(found.version), found.run_id or "", found.tags[CHECKPOINT_TAG], found.tags[CHECKPOINT_HASH_TAG])
 
-    def register(
-        self,
-        run_id: str,
-        run_key: str,
-        module: object,
-        example: np.ndarray[Any, np.dtype[Any]],
-        outputs: Mapping[str, np.ndarray[Any, np.dtype[Any]]],
-        *,
-        metadata: dict[str, Any],
-        tags: Mapping[str, str],
-        description: str,
-        requirements: list[str],
-    ) -> int:
+    def register(self, run_id: str, run_key: str, module: object, example: np.ndarray[Any, np.dtype[np.uint8]], card: VersionCard) -> int:
         """Register the module that the run trained; the version that an earlier try registered is found again.
 
         Args:
-            module: a torch module on the CPU and in eval mode.
+            run_id: the run that trained it.
+            run_key: what the version is found by.
+            module: a torch module on the CPU and in eval mode, which answers with a tuple of tensors.
             example: one input batch of two or more; it becomes the input example and the signature.
-            outputs: what the module answers to it, by name.
+            card: what is said of the version.
         """
         name = self._settings.model_name
         with _answering():
@@ -191,19 +199,23 @@ class Tracker:
                 logged = mlflow.pytorch.log_model(
                     module,
                     name="model",
-                    signature=infer_signature(example, dict(outputs)),
+                    signature=_signature(example, card.output_names),
                     input_example=example,
-                    pip_requirements=requirements,
-                    metadata=metadata,
-                    tags={RUN_KEY_TAG: run_key},
+                    pip_requirements=list(card.requirements),
+                    metadata=card.metadata,
                 )
             made = self._client.create_model_version(
                 name,
                 source=logged.model_uri,
                 run_id=run_id,
                 model_id=logged.model_id,
-                tags={**tags, RUN_KEY_TAG: run_key},
-                description=description,
+                tags={
+                    **card.tags,
+                    RUN_KEY_TAG: run_key,
+                    CHECKPOINT_TAG: card.checkpoint_uri,
+                    CHECKPOINT_HASH_TAG: card.checkpoint_sha256,
+                },
+                description=card.description,
             )
         return int(made.version)
 
@@ -234,6 +246,12 @@ class Tracker:
                 self._client.update_run(run_id, status=status)
             else:
                 self._client.set_terminated(run_id, RunStatus.to_string(RunStatus.from_string(status)))
+
+
+def _signature(example: np.ndarray[Any, np.dtype[np.uint8]], output_names: Sequence[str]) -> ModelSignature:
+    """Frames (clips, segments, height, width, 3) in; one (clips, classes) tensor of logits a name out."""
+    frames = TensorSpec(np.dtype(np.uint8), (-1, example.shape[1], -1, -1, example.shape[4]), "frames")
+    return ModelSignature(Schema([frames]), Schema([TensorSpec(np.dtype(np.float32), (-1, -1), name) for name in output_names]))
 
 
 def _ping(uri: str) -> None:
