@@ -122,12 +122,6 @@ def _cover(table: _Table) -> list[str]:
             best = max(sources_of[action], key=lambda s: len(uncovered & table.counts[s].keys()))
             uncovered -= table.counts[best].keys()
             chosen.append(best)
-    times = Counter(action for source in chosen for action in table.counts[source] if action in sources_of)
-    for source in reversed(chosen.copy()):
-        own = [action for action in table.counts[source] if action in sources_of]
-        if all(times[action] > 1 for action in own):
-            chosen.remove(source)
-            times.subtract(own)
     return chosen
 
 

@@ -13,9 +13,7 @@ def manifest(make):
     def build(num_nouns: int, splits: tuple[str, ...]) -> Manifest:
         clips = []
         for number in range(num_nouns * 3):
-            clip = make.clip(str(number)).model_dump(
-                include={"uid", "video", "uri", "sha256", "start_seconds", "stop_seconds", "num_frames"}
-            )
+            clip = make.clip(str(number)).model_dump(include=set(DatasetClip.model_fields))
             noun = number % num_nouns
             label = {
                 "verb": "put",

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.results import Problem
@@ -109,6 +109,13 @@ def test_lines_about_one_video_that_contradict_are_both_refused_and_a_repeat_onc
     assert told.keys() == {2, 3, 5}
     assert "take meat on line 3; neither is used" in told[2]
     assert "line 4 already" in told[5]
+
+
+def test_lines_about_one_clip_that_contradict_leave_the_label_of_its_video(label, make):
+    uid = make.clip("a.mp4", 1).uid
+    result = label({"a.mp4": 2}, {"x.csv": f"{ANNOTATIONS}{uid},take,bag,,,\n{uid},open,pan,,,\na,{PUT_MEAT}\n"})
+    assert actions(result) == ["put meat", "put meat"]
+    assert reasons(result.problems).keys() == {2, 3}
 
 
 def test_a_later_file_wins_and_the_change_is_told_once(label):
@@ -239,6 +246,7 @@ cells = st.one_of(
 lines = st.lists(st.lists(cells, max_size=8).map(",".join), max_size=8).map("\n".join)
 
 
+@settings(deadline=None)
 @given(st.sampled_from([ANNOTATIONS, INTERVALS, "verb_id,class_key,verbs\n", "noun_id;class_key;nouns\n", ""]), lines)
 def test_hostile_text_never_raises_and_never_labels_with_the_unnameable(label, header, body):
     result = label({"a.mp4": 2}, {"x.csv": (header + body).encode("utf-8", "surrogatepass")})
