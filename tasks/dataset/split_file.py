@@ -20,7 +20,7 @@ def read_split_csv(content: bytes) -> dict[str, SplitName]:
         BadDataset: the file is damaged; the message names the line. Nothing is guessed, for a guess could let a test clip into train.
     """
     try:
-        table = read_table(content, {"splits": frozenset(COLUMNS)})
+        table = read_table(content, {"splits": COLUMNS})
     except BadLabels as error:
         raise BadDataset(f"split.csv {error}; restore it from the store's backup or an older dataset") from None
     for line, reason in table.refused:

@@ -43,7 +43,7 @@ def decode(content: bytes) -> str:
     raise BadLabels("is neither UTF-8, UTF-16 nor Windows (cp1252) text; save it as 'CSV UTF-8'")
 
 
-def read_table(content: bytes, layouts: Mapping[str, frozenset[str]]) -> Table:
+def read_table(content: bytes, layouts: Mapping[str, tuple[str, ...]]) -> Table:
     """Read a table by the first of `layouts` (name to columns that must be there) that fits its header.
 
     Order, case and spaces of the header are free, and so is the delimiter. Every physical line stands alone,
@@ -75,7 +75,7 @@ def _filled_lines(text: str) -> Iterator[tuple[int, str]]:
     return ((number, line) for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1) if line.strip())
 
 
-def _recognise(header: str, layouts: Mapping[str, frozenset[str]]) -> tuple[str, str, list[str]]:
+def _recognise(header: str, layouts: Mapping[str, tuple[str, ...]]) -> tuple[str, str, list[str]]:
     for delimiter in DELIMITERS:
         try:
             columns = [re.sub(r"[\s-]+", "_", cell.casefold()) for cell in _cells(header, delimiter)]
@@ -84,12 +84,12 @@ def _recognise(header: str, layouts: Mapping[str, frozenset[str]]) -> tuple[str,
         if len(columns) > MAX_COLUMNS:
             raise BadLabels(f"has {len(columns)} columns; at most {MAX_COLUMNS} are read")
         for layout, demanded in layouts.items():
-            if demanded <= set(columns):
+            if set(demanded) <= set(columns):
                 twice = [column for column, times in Counter(columns).items() if column and times > 1]
                 if twice:
                     raise BadLabels(f"names the column {quoted(twice[0])} twice")
                 return layout, delimiter, columns
-    known = "; or ".join(",".join(sorted(columns)) for columns in layouts.values())
+    known = "; or ".join(",".join(columns) for columns in layouts.values())
     raise BadLabels(f"begins with {quoted(header)}, which is no known header; columns that must be there: {known}")
 
 

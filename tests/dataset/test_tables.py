@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tasks.dataset.tables import read_table
 from tasks.errors import BadLabels
 
-LAYOUTS = {"clips": frozenset({"uid", "verb", "noun"})}
+LAYOUTS = {"clips": ("uid", "verb", "noun")}
 PLAIN = "uid,verb,noun\na.mp4,put,meat\n"
 
 
