@@ -84,8 +84,8 @@ def cut(path: Path, folder: Path, options: SegmentOptions, *, ffmpeg: Path, time
     clips = [_examine(file, index, options) for index, file in enumerate(files)]
     if not clips:
         raise BadVideo(f"{path.name}: nothing of it decodes")
-    for clip in clips[:-1]:
-        if clip.num_frames != frames_a_clip(options):
+    for clip in clips:
+        if clip.num_frames > frames_a_clip(options) or (clip.num_frames < frames_a_clip(options) and clip is not clips[-1]):
             raise BadVideo(f"{path.name}: clip {clip.index} came out with {clip.num_frames} frames instead of {frames_a_clip(options)}")
     total_seconds = clips[-1].stop_seconds
     warnings += _losses(path.name, source, log, total_seconds)
@@ -120,11 +120,13 @@ def cut_arguments(path: Path, source: VideoProbe, options: SegmentOptions, audio
     file = arguments_of.input(url(path), protocol_whitelist=PROTOCOLS, format_whitelist=",".join(FORMATS), max_pixels=MAX_PIXELS, threads=1)
     width, height = clip_size(source.width, source.height, options.short_side)
     matrix = {} if source.is_hdr else {"out_color_matrix": "bt601", "out_range": "tv"}
-    video = file[str(source.video_index)].filter("fps", fps=options.fps, start_time=0)
-    video = video.filter("scale", width, height, flags=SCALER, **matrix)
+    video = file[str(source.video_index)].filter("scale", width, height, flags=SCALER, **matrix)
     for name, settings in TONE_MAPPING if source.is_hdr else ():
         video = video.filter(name, **settings)
-    streams = [video.filter("format", pix_fmts="yuv420p").filter("setsar", 1)]
+    video = video.filter("format", pix_fmts="yuv420p").filter("setparams", range="tv", colorspace="smpte170m").filter("setsar", 1)
+    # The rate comes last, and tags are a filter and no option of the output: a gap in time is filled with references to one picture, and
+    # a conversion behind it would make each of them a picture in memory.
+    streams = [video.filter("fps", fps=options.fps, start_time=0)]
     sound: dict[str, str | int | None] = {}
     if audio_index is not None:
         # Silence fills gaps and a late start. The encoder puts its delay before the first sample; without leaving room for it, the muxer
@@ -145,8 +147,6 @@ def cut_arguments(path: Path, source: VideoProbe, options: SegmentOptions, audio
         keyint_min=options.gop_frames,
         sc_threshold=0,
         force_key_frames=f"expr:eq(mod(n,{num_frames}),0)",
-        colorspace="smpte170m",
-        color_range="tv",
         map_metadata=-1,
         map_chapters=-1,
         fflags="+bitexact",

@@ -143,7 +143,7 @@ def _first_frame(path: Path, container: InputContainer, stream: VideoStream, *, 
         if frame is not None and not measure:
             break
     if frame is None:
-        raise BadVideo(f"{path.name}: its picture does not decode")
+        raise BadVideo(f"{path.name}: its picture does not decode, or is larger than 8192x4352 pixels")
     return frame, packets
 
 
