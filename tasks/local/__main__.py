@@ -65,9 +65,8 @@ def _say(line: str) -> None:
 
 
 def _start(home: Home, _: argparse.Namespace) -> int:
-    with home.lock():
-        ready_airflow(home, supervise.up(home, _say))
-    return 0
+    with home.lock(), ready_airflow(home, supervise.up(home, _say)):
+        return 0
 
 
 def _stop(home: Home, _: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import httpx
@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.local.airflow_settings import USER
+
+if TYPE_CHECKING:
+    from typing import Self
 
 _PAGE = 100
 
@@ -45,21 +48,28 @@ class Task(_Seen):
         return self.task_id.rsplit(".", 1)[-1]
 
 
+def is_healthy(address: str) -> bool:
+    """Whether Airflow's API, database, scheduler and DAG processor are all well."""
+    try:
+        reply = httpx.get(f"{address}/api/v2/monitor/health", timeout=5, trust_env=False)
+        parts = reply.json() if reply.is_success else {}
+    except (httpx.HTTPError, ValueError):
+        return False
+    return all(parts.get(part, {}).get("status") == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
+
+
 class AirflowApi:
     """A client that logs in when it must. Every method raises `Unavailable` when Airflow does not answer."""
 
-    def __init__(self, address: str, password: str) -> None:
+    def __init__(self, address: str, password: str, transport: httpx.BaseTransport | None = None) -> None:
         self._password = password
-        self._client = httpx.Client(base_url=address, timeout=30, trust_env=False)
+        self._client = httpx.Client(base_url=address, timeout=30, trust_env=False, transport=transport)
 
-    def is_healthy(self) -> bool:
-        """Whether the API, the database, the scheduler and the DAG processor are all well."""
-        try:
-            reply = self._client.get("/api/v2/monitor/health", timeout=5)
-            parts = reply.json() if reply.is_success else {}
-        except (httpx.HTTPError, ValueError):
-            return False
-        return all(parts.get(part, {}).get("status") == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
 
     def ensure_pool(self, name: str, slots: int, description: str) -> None:
         """Make the pool unless it exists; a person's change to its slots stays."""

@@ -7,6 +7,7 @@ from tasks.local.home import REPOSITORY, Credentials, Home, write_private
 from tasks.local.ports import LOOPBACK
 
 USER = "admin"
+DAGS = REPOSITORY / "dags"
 
 _LOCAL_SETTINGS = f'''"""Written by `make run`. Airflow's two log servers listen on every interface and have no setting for it: keep them on loopback."""
 
@@ -45,7 +46,7 @@ def environment(home: Home, credentials: Credentials, ports: dict[str, int]) -> 
     address = f"http://{LOOPBACK}:{ports['airflow']}"
     sections: dict[str, dict[str, object]] = {
         "CORE": {
-            "DAGS_FOLDER": REPOSITORY / "dags",
+            "DAGS_FOLDER": DAGS,
             "LOAD_EXAMPLES": False,
             "DAGS_ARE_PAUSED_AT_CREATION": False,
             "EXECUTOR": "LocalExecutor",
@@ -60,7 +61,7 @@ def environment(home: Home, credentials: Credentials, ports: dict[str, int]) -> 
         "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}"},
         # An idle second between two looks makes a chain of short steps twice as long.
         "SCHEDULER": {"SCHEDULER_IDLE_SLEEP_TIME": 0.1, "JOB_HEARTBEAT_SEC": 2},
-        "DAG_PROCESSOR": {"PARSING_PROCESSES": 1, "REFRESH_INTERVAL": 30, "MIN_FILE_PROCESS_INTERVAL": 30},
+        "DAG_PROCESSOR": {"PARSING_PROCESSES": 1, "REFRESH_INTERVAL": 30, "MIN_FILE_PROCESS_INTERVAL": 60, "PRINT_STATS_INTERVAL": 3600},
         "LOGGING": {
             "WORKER_LOG_SERVER_PORT": ports["airflow_worker_logs"],
             "TRIGGER_LOG_SERVER_PORT": ports["airflow_trigger_logs"],

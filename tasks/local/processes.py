@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -43,9 +44,9 @@ def is_running(record: Record) -> bool:
     """Whether the very process of `record` runs; a process that got its pid later does not count."""
     try:
         process = psutil.Process(record.pid)
-        return abs(process.create_time() - record.create_time) < 0.01 and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+    return abs(process.create_time() - record.create_time) < 0.01 and _is_alive(process)
 
 
 def launch(home: Home, name: str, argv: list[str], env: Mapping[str, str], ports: dict[str, int], fingerprint: str) -> Record:
@@ -96,26 +97,25 @@ def stop(home: Home, name: str, leader_signal: signal.Signals, grace_seconds: fl
     Returns whether anything ran.
     """
     record = read_record(home, name)
-    members = _members(home, name)
+    found = members(home, name)
     if record is not None and is_running(record):
         leader = psutil.Process(record.pid)
-        members |= {leader, *leader.children(recursive=True)}
+        found |= {leader, *leader.children(recursive=True)}
         _signal([leader], leader_signal)
     else:
-        _signal(members, signal.SIGTERM)
-    _, stubborn = psutil.wait_procs(members, timeout=grace_seconds)
-    remaining = {*stubborn, *_members(home, name)}  # and what was born during the grace
+        _signal(found, signal.SIGTERM)
+    remaining = _wait(found, grace_seconds) | members(home, name)  # with what was born during the grace
     _signal(remaining, signal.SIGKILL)
-    psutil.wait_procs(remaining, timeout=5)
+    _wait(remaining, 5)
     record_file(home, name).unlink(missing_ok=True)
-    return bool(members)
+    return bool(found)
 
 
 def _mark(home: Home, name: str) -> str:
     return f"{name}@{home.root}"
 
 
-def _members(home: Home, name: str) -> set[psutil.Process]:
+def members(home: Home, name: str) -> set[psutil.Process]:
     """Every process of this user that carries the mark of server `name`."""
     found = set()
     for process in psutil.process_iter():
@@ -133,3 +133,19 @@ def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None
             process.send_signal(number)  # psutil checks the time of creation first
         except psutil.NoSuchProcess:
             continue
+
+
+def _wait(processes: Iterable[psutil.Process], seconds: float) -> set[psutil.Process]:
+    """Wait for the end of `processes`; returns those that go on."""
+    deadline = time.monotonic() + seconds
+    while (alive := {process for process in processes if _is_alive(process)}) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return alive
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Whether it runs; one that ended and that nobody has waited for, as in a container without an init, does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

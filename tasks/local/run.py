@@ -1,16 +1,16 @@
 """`make run`: servers up, videos found or made, the chain of DAGs run and shown, and its result."""
 
-import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.local import airflow_settings, supervise
 from tasks.local.airflow_api import AirflowApi
 from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_folder, parse
-from tasks.local.follow import FollowedRun, StepFailed, follow_chain, follow_run, wait_for_dags
+from tasks.local.follow import StepFailed, follow_chain, follow_run, wait_for_dags
 from tasks.local.home import Credentials, Home
 from tasks.local.progress import Screen, clock, screen_for
 from tasks.local.report import report
@@ -34,34 +34,25 @@ def run(home: Home, videos: Path | None, settings: Sequence[str]) -> int:
     begun = time.monotonic()
     chosen = parse(settings)
     folder = check_folder(videos) if videos else home.root / "samples"
+    choices = Choices(
+        store=OWN_STORE if videos else SAMPLE_STORE,
+        sources=[str(folder)],
+        options=chosen if videos else SAMPLE_OPTIONS | chosen,
+    )
     screen = screen_for(sys.stdout)
     with home.lock():
-        Credentials.load_or_create(home)
         with ThreadPoolExecutor(max_workers=1) as pool:
             # Drawing the samples and starting the servers take half a minute each and leave each other room.
             samples = None if videos else pool.submit(_make_samples, folder, screen)
             servers = supervise.up(home, screen.say)
-            api = ready_airflow(home, servers)
             if samples:
                 samples.result()
-        choices = Choices(
-            store=OWN_STORE if videos else SAMPLE_STORE,
-            sources=[str(folder)],
-            options=chosen if videos else SAMPLE_OPTIONS | chosen,
-        )
-        screen.say(f"running the DAGs on {folder}; their store is {choices.store}")
-        try:
-            followed = follow_chain(api, choices, screen)
-        except StepFailed as failure:
-            screen.close()
-            screen.say(f"FAILED: {failure}")
-            _say_where(home, servers, screen)
-            return failure.code
-        finally:
-            screen.close()
-    _say_result(home, servers, api, followed, screen)
-    screen.say(f"done in {clock(time.monotonic() - begun)}; the servers stay up until `make stop`")
-    return 0
+        with ready_airflow(home, servers) as api:
+            screen.say(f"running the DAGs on {folder}; their store is {choices.store}")
+            code = _shown(screen, lambda: _chain(home, servers, api, choices, screen))
+    say_where(home, servers, screen)
+    screen.say(f"{'FAILED' if code else 'done'} after {clock(time.monotonic() - begun)}; the servers stay up until `make stop`")
+    return code
 
 
 def ingest_folder(home: Home, videos: Path, settings: Sequence[str]) -> int:
@@ -70,27 +61,51 @@ def ingest_folder(home: Home, videos: Path, settings: Sequence[str]) -> int:
     screen = screen_for(sys.stdout)
     with home.lock():
         servers = supervise.up(home, screen.say)
-        api = ready_airflow(home, servers)
-        try:
-            follow_run(api, api.trigger("ingest_videos", choices.conf("ingest_videos")), screen, [])
-        except StepFailed as failure:
-            screen.close()
-            screen.say(f"FAILED: {failure}")
-            return failure.code
-        finally:
-            screen.close()
-    screen.say("taken in; where anything was new, build_dataset and retrain follow in Airflow")
-    _say_where(home, servers, screen)
-    return 0
+        with ready_airflow(home, servers) as api:
+            code = _shown(screen, lambda: follow_run(api, api.trigger("ingest_videos", choices.conf("ingest_videos")), screen, []))
+    if code == 0:
+        screen.say("taken in; where anything was new, build_dataset and retrain follow in Airflow")
+    say_where(home, servers, screen)
+    return code
 
 
-def ready_airflow(home: Home, servers: Sequence[Server]) -> AirflowApi:
+@contextmanager
+def ready_airflow(home: Home, servers: Sequence[Server]) -> Iterator[AirflowApi]:
     """A client of the local Airflow, once that has its pool and has read the DAGs."""
     airflow = next(server for server in servers if server.name == "airflow")
-    api = AirflowApi(airflow.address, Credentials.load(home).airflow_password)
-    api.ensure_pool("gpu", 1, "One slot for each GPU, or one where there is none")
-    wait_for_dags(api)
-    return api
+    with AirflowApi(airflow.address, Credentials.load(home).airflow_password) as api:
+        api.ensure_pool("gpu", 1, "One slot for each GPU, or one where there is none")
+        wait_for_dags(api)
+        yield api
+
+
+def say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:
+    """Tell where the two UIs are and how to get in; the password itself on a terminal alone, for output may end in a file."""
+    address = {server.name: server.address for server in servers}
+    password = f"password {Credentials.load(home).airflow_password}, " if sys.stdout.isatty() else "password "
+    screen.say(f"Airflow  {address['airflow']}  user {airflow_settings.USER}, {password}in {airflow_settings.passwords_file(home)}")
+    screen.say(f"MLflow   {address['mlflow']}  no password: it listens on this machine alone")
+
+
+def _chain(home: Home, servers: Sequence[Server], api: AirflowApi, choices: Choices, screen: Screen) -> None:
+    followed = follow_chain(api, choices, screen)
+    screen.close()
+    store = Store.from_settings(store_settings(Credentials.load(home), {server.name: server.ports for server in servers}))
+    for line in report(api, store, followed):
+        screen.say(line)
+
+
+def _shown(screen: Screen, work: Callable[[], object]) -> int:
+    """Do `work` and show its end; returns the exit code."""
+    try:
+        work()
+    except StepFailed as failure:
+        screen.close()
+        screen.say(str(failure))
+        return failure.code
+    finally:
+        screen.close()
+    return 0
 
 
 def _make_samples(folder: Path, screen: Screen) -> None:
@@ -100,17 +115,3 @@ def _make_samples(folder: Path, screen: Screen) -> None:
         ffmpeg=find_ffmpeg(load(MachineSettings).ffmpeg),
         on_progress=lambda done, total: screen.say(f"sample videos: {done} of {total}"),
     )
-
-
-def _say_result(home: Home, servers: Sequence[Server], api: AirflowApi, followed: Sequence[FollowedRun], screen: Screen) -> None:
-    store = Store.from_settings(store_settings(Credentials.load(home), {server.name: server.ports for server in servers}))
-    for line in report(api, store, followed):
-        screen.say(line)
-    _say_where(home, servers, screen)
-
-
-def _say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:
-    address = {server.name: server.address for server in servers}
-    secret = f"password {Credentials.load(home).airflow_password}" if os.isatty(sys.stdout.fileno()) else "the password is"
-    screen.say(f"Airflow  {address['airflow']}  user {airflow_settings.USER}, {secret} (in {airflow_settings.passwords_file(home)})")
-    screen.say(f"MLflow   {address['mlflow']}  no password: it listens on this machine alone")

@@ -15,7 +15,7 @@ import httpx
 
 from tasks.errors import BadConfiguration, RetakeError
 from tasks.local import airflow_settings
-from tasks.local.airflow_api import AirflowApi
+from tasks.local.airflow_api import is_healthy as airflow_is_healthy
 from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.ports import LOOPBACK
 from tasks.settings import StoreSettings
@@ -60,8 +60,8 @@ class Server:
     ports: dict[str, int]
     is_healthy: Callable[[], bool]
     start_seconds: float
-    fresh_files: tuple[Path, ...] = ()
-    """What a first start that was cut short may leave half-made, to be removed before the next try."""
+    database: Path | None = None
+    """What a first start that was cut short may leave half-made; it is removed before the next try."""
 
     @property
     def title(self) -> str:
@@ -219,7 +219,7 @@ def _mlflow(home: Home, credentials: Credentials, ports: dict[str, dict[str, int
         ports=own,
         is_healthy=lambda: _answers(f"http://{LOOPBACK}:{port}/health"),
         start_seconds=120,
-        fresh_files=(database,),
+        database=database,
     )
 
 
@@ -230,7 +230,7 @@ def _airflow(home: Home, credentials: Credentials, ports: dict[str, int], settin
         argv=[_program("airflow"), "standalone"],
         env=airflow_settings.environment(home, credentials, ports) | settings,
         ports=ports,
-        is_healthy=AirflowApi(f"http://{LOOPBACK}:{ports['airflow']}", credentials.airflow_password).is_healthy,
+        is_healthy=lambda: airflow_is_healthy(f"http://{LOOPBACK}:{ports['airflow']}"),
         start_seconds=180,
-        fresh_files=(home.root / "airflow" / "airflow.db",),
+        database=home.root / "airflow" / "airflow.db",
     )

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +37,10 @@ def up(home: Home, announce: Announce) -> list[Server]:
     """
     credentials = Credentials.load_or_create(home)
     records = {name: processes.read_record(home, name) for name in WANTED_PORTS}
-    ports = _ports(records)
-    servers = all_servers(home, credentials, ports)
+    for name, record in records.items():
+        if record is None or not processes.is_running(record):
+            processes.stop(home, name, *STOPS[name])  # children that outlived their server hold its ports
+    servers = all_servers(home, credentials, _ports(records, patience_seconds=2))
     started: dict[str, Record] = {}
     for server in servers:
         record = records[server.name]
@@ -58,9 +61,14 @@ def up(home: Home, announce: Announce) -> list[Server]:
 
 def down(home: Home, announce: Announce) -> None:
     """End every server of this home and all that they started, Airflow first. Hold the lock."""
-    for name, how in reversed(STOPS.items()):
-        ended = processes.stop(home, name, *how)
+
+    def end(name: str) -> None:
+        ended = processes.stop(home, name, *STOPS[name])
         announce(f"{TITLES[name]}: {'ended' if ended else 'did not run'}")
+
+    end("airflow")  # so that no step sees the others vanish
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(end, ("mlflow", "store")))
 
 
 def running(home: Home) -> list[State]:
@@ -79,13 +87,16 @@ def _offset() -> int:
     return int(os.environ.get("RETAKE_PORT_OFFSET", "0"))
 
 
-def _ports(records: dict[str, Record | None]) -> dict[str, dict[str, int]]:
-    """The ports of what runs; what was used last where it is free still; else the wanted or the next free ones."""
+def _ports(records: dict[str, Record | None], patience_seconds: float = 0) -> dict[str, dict[str, int]]:
+    """The ports of what runs; what was used last where that is free, if need be in a moment; else the wanted or the next free ones."""
     ports: dict[str, dict[str, int]] = {}
     for name, record in records.items():
         if record is None or record.ports.keys() != WANTED_PORTS[name].keys():
             continue
-        if processes.is_running(record) or all(map(is_free, record.ports.values())):
+        deadline = time.monotonic() + patience_seconds
+        while not (usable := processes.is_running(record) or all(map(is_free, record.ports.values()))) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        if usable:
             ports[name] = record.ports
     avoid = {port for own in ports.values() for port in own.values()}
     for name, wanted in WANTED_PORTS.items():
@@ -109,9 +120,9 @@ def _is_usable(server: Server, record: Record) -> bool:
 
 
 def _start(home: Home, server: Server) -> Record:
-    if not _was_well(home, server).exists():
-        for path in server.fresh_files:
-            path.unlink(missing_ok=True)
+    if server.database and not _was_well(home, server).exists():
+        for path in server.database.parent.glob(f"{server.database.name}*"):  # with SQLite's -wal and -shm
+            path.unlink()
     processes.rotate_log(home, server.name)
     return processes.launch(home, server.name, server.argv, server.full_env(), server.ports, server.fingerprint)
 

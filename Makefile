@@ -1,0 +1,81 @@
+# `make` alone says what there is. Needs GNU make, git and Python 3.11 to 3.13; everything else goes into .venv.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The first of these that is fit; or say yourself: make run PYTHON=python3.12
+FIT := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do $$p -c '$(FIT)' 2>/dev/null && echo $$p && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+FOR_RUN := $(VENV)/.for-run
+FOR_TEST := $(VENV)/.for-test
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
+COMPILE := $(BIN)/uv pip compile pyproject.toml --all-extras --quiet --no-header --no-annotate
+
+# VIDEOS goes through the environment, so that no character in a folder's name means anything to the shell.
+export VIDEOS
+
+.PHONY: help run stop status test lint constraints constraints-check clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
+
+run: $(FOR_RUN) ## Everything: servers, sample videos (or VIDEOS=dir), training, result. SET="epochs=3 seed=1" changes options
+	@$(BIN)/python -m tasks.local run $${VIDEOS:+--videos "$$VIDEOS"} $(foreach pair,$(SET),--set '$(pair)')
+
+stop: ## End the servers that `make run` left up
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tasks.local stop; else echo "nothing runs: there is no $(VENV)"; fi
+
+status: $(FOR_RUN) ## Which servers run, and where
+	@$(BIN)/python -m tasks.local status
+
+test: $(FOR_TEST) ## All tests; ARGS="tests/local -x" chooses
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(FOR_TEST) ## Style, types and the import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+define CONSTRAINTS_HEAD
+# One set of versions that fits Python 3.11 to 3.13, and the one that is tested. Made by `make constraints`, checked by `make constraints-check`.
+# torch, torchvision, triton and the CUDA libraries are left out on purpose: pyproject.toml gives their range, and which build of them is
+# right (CPU, or which CUDA) is the machine's matter.
+endef
+export CONSTRAINTS_HEAD
+
+constraints: $(FOR_TEST) ## Choose all versions anew, within pyproject.toml
+	{ printf '%s\n' "$$CONSTRAINTS_HEAD"; $(COMPILE) --universal --python-version 3.11 \
+	  | grep -vE '^((torch|torchvision|triton)==|(nvidia|cuda)-)'; } > $(VENV)/constraints.new
+	mv $(VENV)/constraints.new constraints.txt
+
+constraints-check: $(FOR_TEST) ## Whether constraints.txt resolves for each Python
+	@! grep -n '://' constraints.txt
+	@for version in 3.11 3.12 3.13; do \
+	  $(COMPILE) --python-version $$version --python-platform x86_64-manylinux_2_28 -c constraints.txt > /dev/null || exit 1; \
+	  echo "constraints.txt resolves for Python $$version"; \
+	done
+
+clean: stop ## End the servers and remove .venv and the caches; .retake with its models and passwords stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ]; then \
+	  echo "Retake needs Python 3.11 to 3.13 with its venv module, and none was found. Install one (Debian: python3-venv), or name it: make run PYTHON=/path/to/python" >&2; exit 1; fi
+	@$(PYTHON) -c '$(FIT)' 2>/dev/null || { \
+	  echo "$(PYTHON) is no Python 3.11 to 3.13 with its venv module ($$($(PYTHON) --version 2>&1)). Install python3-venv, or name another: make run PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(FOR_RUN): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV); some minutes the first time"
+	@$(INSTALL) -e '.[airflow,train,local]'
+	@touch $@
+
+$(FOR_TEST): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV), with what the tests need; some minutes the first time"
+	@$(INSTALL) -e '.[airflow,train,local,dev]'
+	@touch $@ $(FOR_RUN)

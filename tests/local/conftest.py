@@ -1,0 +1,20 @@
+"""A home of its own for each test, with ports away from those of a real `make run`, and nothing left running."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tasks.local import supervise
+from tasks.local.home import Home
+
+PORT_OFFSET = 700
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Iterator[Home]:
+    monkeypatch.setenv("RETAKE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("RETAKE_PORT_OFFSET", str(PORT_OFFSET))
+    found = Home.find()
+    found.make()
+    yield found
+    supervise.down(found, lambda _: None)

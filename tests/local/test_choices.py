@@ -1,0 +1,78 @@
+import pytest
+
+from tasks.errors import BadConfiguration, BadInput
+from tasks.local.choices import CHAIN, SAMPLE_OPTIONS, Choices, check_folder, parse
+from tasks.options import EvaluateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions
+
+
+def test_the_sample_options_are_within_their_limits():
+    assert parse([f"{key}={value}" for key, value in SAMPLE_OPTIONS.items()]) == SAMPLE_OPTIONS
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("epochs=3", {"epochs": 3}),
+        ("learning-rate=5e-4", {"learning_rate": 5e-4}),
+        ("crops=1", {"crops": 1}),
+        ("backbone=resnet50", {"backbone": "resnet50"}),
+        ("checkpoint=null", {"checkpoint": None}),
+        ("force=true", {"force": True}),
+        ("weights=none", {"weights": "none"}),
+        ("preset=original", {"preset": "original"}),
+    ],
+)
+def test_a_pair_becomes_a_typed_option(text, expected):
+    assert parse([text]) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("epochs", "key=value"),
+        ("epoch=3", "unknown options epoch; known are .*epochs"),
+        ("epochs=0", "epochs: .*greater than or equal to 1"),
+        ("epochs=many", "epochs: .*valid integer"),
+        ("val_share=1.5", "val_share"),
+        ("sources=/tmp", "unknown options sources"),
+    ],
+)
+def test_a_wrong_pair_is_named(text, complaint):
+    with pytest.raises(BadConfiguration, match=complaint):
+        parse([text])
+
+
+def test_options_that_contradict_each_other_are_refused():
+    with pytest.raises(BadConfiguration, match="leave nothing to train on"):
+        parse(["val_share=0.6", "test_share=0.5"])
+
+
+def test_each_option_reaches_the_form_that_has_it_and_every_later_run():
+    options = {"clip_seconds": 4.0, "min_overlap": 0.5, "val_share": 0.3, "seed": 7, "epochs": 2, "crops": 1, "force": True}
+    choices = Choices(store="s3://retake", sources=["/videos"], options=options)
+    ingest, dataset, retrain = map(choices.conf, CHAIN)
+    following = {"seed": 7, "epochs": 2, "crops": 1, "force": True}
+    shares = {"min_overlap": 0.5, "val_share": 0.3}
+    assert ingest == {"store": "s3://retake", "sources": ["/videos"], "clip_seconds": 4.0, "then": {**shares, **following}}
+    assert dataset == {"store": "s3://retake", "clip_seconds": 4.0, **shares, "seed": 7, "then": following}
+    assert retrain == {"store": "s3://retake", **following}
+
+
+def test_every_option_of_every_step_can_be_chosen():
+    models = (SegmentOptions, LabelOptions, SplitOptions, TrainOptions, EvaluateOptions)
+    chosen = {name for own, then in CHAIN.values() for model in (*own, *then) for name in model.model_fields}
+    assert {name for model in models for name in model.model_fields} <= chosen
+
+
+def test_a_folder_of_videos_is_made_absolute(tmp_path, monkeypatch):
+    (tmp_path / "videos" / "put").mkdir(parents=True)
+    (tmp_path / "videos" / "put" / "a.mp4").touch()
+    monkeypatch.chdir(tmp_path)
+    assert check_folder(tmp_path.__class__("videos")) == tmp_path / "videos"
+
+
+def test_a_folder_that_is_absent_or_empty_is_refused(tmp_path):
+    with pytest.raises(BadInput, match="is not a folder"):
+        check_folder(tmp_path / "absent")
+    with pytest.raises(BadInput, match="has no file"):
+        check_folder(tmp_path)

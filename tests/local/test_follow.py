@@ -1,0 +1,171 @@
+"""The chain against a scripted Airflow: what is asked, what is shown, how it ends."""
+
+import io
+import json
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from tasks.errors import BadConfiguration, Unavailable
+from tasks.local import follow
+from tasks.local.airflow_api import AirflowApi
+from tasks.local.choices import CHAIN, Choices
+from tasks.local.progress import PlainScreen
+
+CHOICES = Choices(store="s3://retake", sources=["/videos"], options={"epochs": 2})
+NOW = datetime(2026, 1, 1, tzinfo=UTC).isoformat()
+
+
+def task(task_id, state, **changes):
+    times = {"start_date": NOW, "end_date": NOW} if state else {"start_date": None, "end_date": None}
+    base = {"task_id": task_id, "state": state, "map_index": -1, "rendered_map_index": None, "try_number": 1, "duration": 0.0}
+    return {**base, **times, **changes}
+
+
+class FakeAirflow:
+    """Runs end at the second look at them. `silent` DAGs update no asset; `failing` ones fail with the given log."""
+
+    def __init__(self):
+        self.silent = set()
+        self.failing = {}
+        self.triggered = []
+        self.looks = {}
+        self.logins = 0
+        self.token = "first"  # noqa: S105 - of nothing
+        self.import_errors = []
+        self.unpaused = set()
+        self.outage = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if path == "/auth/token":
+            self.logins += 1
+            return httpx.Response(201, json={"access_token": self.token})
+        if request.headers["Authorization"] != f"Bearer {self.token}":
+            return httpx.Response(401)
+        if self.outage:
+            self.outage -= 1
+            raise httpx.ConnectError("refused")
+        parts = path.removeprefix("/api/v2/").split("/")
+        match request.method, parts:
+            case "GET", ["dags"]:
+                return self.reply(dags=[] if self.import_errors else [{"dag_id": dag_id} for dag_id in CHAIN])
+            case "GET", ["importErrors"]:
+                return self.reply(import_errors=self.import_errors)
+            case "PATCH", ["dags", dag_id]:
+                self.unpaused.add(dag_id)
+                return self.reply()
+            case "POST", ["dags", dag_id, "dagRuns"]:
+                self.triggered.append((dag_id, json.loads(request.content)["conf"]))
+                return self.reply(dag_run_id=f"manual {dag_id}")
+            case "GET", ["dags", dag_id, "dagRuns", run_id]:
+                self.looks[run_id] = self.looks.get(run_id, 0) + 1
+                ended = "failed" if dag_id in self.failing else "success"
+                return self.reply(state="running" if self.looks[run_id] < 2 else ended)
+            case "GET", ["dags", dag_id, "dagRuns", run_id, "taskInstances"]:
+                if self.looks[run_id] < 2:
+                    return self.reply(task_instances=[task("a.work", "running"), task("after", None)], total_entries=2)
+                ended = "failed" if dag_id in self.failing else "success"
+                return self.reply(task_instances=[task("a.work", ended)], total_entries=1)
+            case "GET", ["dags", dag_id, "dagRuns", _, "taskInstances", _, "logs", _]:
+                events = self.failing.get(dag_id, ["round 1"])
+                heading = ["::group::Log message source details", "/a/file", "::endgroup::"]
+                return self.reply(content=[{"event": text} for text in [*heading, *events]])
+            case "GET", ["assets", "events"]:
+                dag_id, run_id = request.url.params["source_dag_id"], request.url.params["source_run_id"]
+                successors = dict(zip(CHAIN, [*list(CHAIN)[1:], None], strict=True))
+                created = [{"dag_id": successors[dag_id], "run_id": f"after {run_id}"}]
+                return self.reply(asset_events=[] if dag_id in self.silent else [{"created_dagruns": created}])
+        raise AssertionError(f"unexpected {request.method} {path}")
+
+    def reply(self, **content):
+        return httpx.Response(200, json=content)
+
+
+@pytest.fixture
+def airflow(monkeypatch):
+    monkeypatch.setattr(follow, "POLL_SECONDS", 0)
+    return FakeAirflow()
+
+
+@pytest.fixture
+def api(airflow):
+    with AirflowApi("http://airflow", "secret", transport=httpx.MockTransport(airflow)) as client:
+        yield client
+
+
+@pytest.fixture
+def output():
+    return io.StringIO()
+
+
+def run(api, output):
+    return follow.follow_chain(api, CHOICES, PlainScreen(output))
+
+
+def test_the_chain_is_followed_through_its_assets(api, airflow, output):
+    followed = run(api, output)
+    assert [run.ref.run_id for run in followed] == [
+        "manual ingest_videos",
+        "after manual ingest_videos",
+        "after after manual ingest_videos",
+    ]
+    assert airflow.triggered == [("ingest_videos", {"store": "s3://retake", "sources": ["/videos"], "then": {"epochs": 2}})]
+    for text in ("ingest_videos  work: running", "round 1", "retrain  work: success"):
+        assert text in output.getvalue()
+    assert "Log message source details" not in output.getvalue()
+
+
+def test_what_had_nothing_new_does_not_end_the_chain(api, airflow, output):
+    airflow.silent = {"ingest_videos", "build_dataset"}
+    assert [run.ref.dag_id for run in run(api, output)] == list(CHAIN)
+    assert [dag_id for dag_id, _ in airflow.triggered] == list(CHAIN)
+    assert airflow.triggered[-1] == ("retrain", {"store": "s3://retake", "epochs": 2})
+
+
+@pytest.mark.parametrize(
+    ("log", "code", "message"),
+    [
+        (["BadLabels: labels.csv, line 3: no such verb", "Task failed with exception"], 65, "labels.csv, line 3"),
+        (["Unavailable: MLflow does not answer"], 75, "MLflow does not answer"),
+        (["Traceback", "KeyError: 'x'"], 1, "KeyError"),
+    ],
+)
+def test_a_failed_step_ends_the_chain_with_its_error_and_its_exit_code(api, airflow, output, log, code, message):
+    airflow.failing = {"build_dataset": log}
+    with pytest.raises(follow.StepFailed, match=f"(?s)build_dataset, step work: .*{message}.*http://airflow/dags/build_dataset") as failure:
+        run(api, output)
+    assert failure.value.code == code
+
+
+def test_an_expired_token_is_renewed(api, airflow, output):
+    api.dag_ids()
+    airflow.token = "second"  # noqa: S105 - of nothing
+    run(api, output)
+    assert airflow.logins == 2
+
+
+def test_a_busy_airflow_is_asked_again(api, airflow, output):
+    api.dag_ids()
+    ref = api.trigger("retrain", {})
+    airflow.outage = 3
+    assert follow.follow_run(api, ref, PlainScreen(output), []).ref == ref
+
+
+def test_an_airflow_that_is_gone_is_named(api, airflow):
+    api.dag_ids()
+    airflow.outage = 1
+    with pytest.raises(Unavailable, match="http://airflow does not answer"):
+        api.dag_ids()
+
+
+def test_every_dag_of_the_chain_is_let_run(api, airflow):
+    follow.wait_for_dags(api)
+    assert airflow.unpaused == set(CHAIN)
+
+
+def test_a_dag_file_that_cannot_be_read_is_named(api, airflow):
+    airflow.import_errors = [{"filename": "retrain.py", "stack_trace": "Traceback\nImportError: no torch"}]
+    with pytest.raises(BadConfiguration, match=r"retrain\.py: ImportError: no torch"):
+        follow.wait_for_dags(api)

@@ -1,0 +1,59 @@
+import io
+
+from rich.console import Console
+
+from tasks.local.progress import LiveScreen, PlainScreen, Row, clock, folded, screen_for
+
+
+def row(state, seconds=None, label="", step="train"):
+    return Row("retrain", step, label, state, seconds)
+
+
+def lines(stream):
+    return [line.split("  ", 1)[1] for line in stream.getvalue().splitlines()]
+
+
+def test_plain_lines_tell_each_change_once():
+    stream = io.StringIO()
+    screen = screen_for(stream)
+    assert isinstance(screen, PlainScreen)
+    screen.show([row("waiting")], "")
+    screen.show([row("running", 0.1)], "epoch 1/8")
+    screen.show([row("running", 1.1)], "epoch 1/8")
+    screen.show([row("success", 2.04)], "")
+    assert lines(stream) == ["retrain  train: running", "    epoch 1/8", "retrain  train: success (2.0 s)"]
+
+
+def test_plain_lines_tell_mapped_steps_apart():
+    stream = io.StringIO()
+    PlainScreen(stream).show([row("running", 0, "baseline on val"), row("success", 3, "baseline on train")], "")
+    assert lines(stream) == ["retrain  train [baseline on val]: running", "retrain  train [baseline on train]: success (3.0 s)"]
+
+
+def test_a_terminal_shows_the_steps_as_they_stand():
+    stream = io.StringIO()
+    screen = screen_for(stream)
+    screen = LiveScreen(Console(file=stream, force_terminal=True, width=100))
+    screen.show([row("running", 1.5)], "epoch [1/8]")
+    screen.say("a line [that] stays")
+    screen.close()
+    screen.close()
+    for text in ("train", "running", "1.5", "epoch [1/8]", "a line [that] stays"):
+        assert text in stream.getvalue()
+
+
+def test_many_mapped_steps_are_one_row_that_counts():
+    rows = [row("success", 2.0, str(n), "segment") for n in range(10)] + [
+        row("running", 1.0, "10", "segment"),
+        row("waiting", step="label"),
+    ]
+    assert folded(rows) == [Row("retrain", "segment", "11 batches", "running (10 success, 1 running)", 21.0), row("waiting", step="label")]
+
+
+def test_few_mapped_steps_are_shown_one_by_one():
+    rows = [row("success", 2.0, str(n)) for n in range(6)]
+    assert folded(rows) == rows
+
+
+def test_the_clock_counts_minutes_and_seconds():
+    assert [clock(5.9), clock(65), clock(3600)] == ["0:05", "1:05", "60:00"]

@@ -1,0 +1,164 @@
+"""The three real servers: started once, looked at, hurt, healed, and ended."""
+
+import io
+import os
+import signal
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tasks.errors import Unavailable
+from tasks.local import airflow_settings, follow, processes, servers, supervise
+from tasks.local.choices import CHAIN, Choices
+from tasks.local.home import Credentials, Home
+from tasks.local.progress import PlainScreen
+from tasks.local.run import ready_airflow
+from tasks.storage import Store
+
+pytestmark = pytest.mark.integration
+
+PORT_OFFSET = 800
+CHAIN_OF_DAGS = """
+import logging
+from airflow.sdk import DAG, Asset, Param, task
+
+def chain(dag_id, schedule, outlet):
+    with DAG(dag_id=dag_id, schedule=schedule, params={"store": Param(None, type=["null", "string"])}):
+        @task(outlets=[outlet])
+        def work(params=None):
+            logging.getLogger("work").info("the store is %s", params["store"])
+            return {"store": params["store"]}
+        work()
+
+clips, dataset, model = Asset(name="retake_clips"), Asset(name="retake_dataset"), Asset(name="retake_model")
+chain("ingest_videos", "@hourly", clips)
+chain("build_dataset", [clips], dataset)
+chain("retrain", [dataset], model)
+"""
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    """A home with everything up, on a small chain of DAGs; and what was announced."""
+    folder = tmp_path_factory.mktemp("servers")
+    dags = folder / "dags"
+    dags.mkdir()
+    (dags / "chain.py").write_text(CHAIN_OF_DAGS)
+    home = Home(folder / "home")
+    announced: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RETAKE_PORT_OFFSET", str(PORT_OFFSET))
+        patch.setattr(airflow_settings, "DAGS", dags)
+        patch.setattr(servers, "code_version", lambda: "tested")  # a commit in the middle would restart Airflow
+        try:
+            supervise.up(home, announced.append)
+            yield home, announced
+        finally:
+            supervise.down(home, announced.append)
+
+
+@pytest.fixture
+def home(local) -> Home:
+    return local[0]
+
+
+def up(home: Home) -> tuple[dict[str, servers.Server], list[str]]:
+    announced: list[str] = []
+    return {server.name: server for server in supervise.up(home, announced.append)}, announced
+
+
+def store_of(home: Home, running: dict[str, servers.Server]) -> Store:
+    ports = {name: server.ports for name, server in running.items()}
+    return Store.from_settings(servers.store_settings(Credentials.load(home), ports))
+
+
+def pids(home: Home) -> dict[str, int]:
+    return {name: processes.read_record(home, name).pid for name in servers.WANTED_PORTS}
+
+
+def test_a_second_start_reuses_what_is_well(home):
+    before = pids(home)
+    _, announced = up(home)
+    assert pids(home) == before
+    assert all("runs already" in line for line in announced)
+
+
+def test_every_server_listens_on_this_machine_alone(home):
+    members = [p for name in servers.WANTED_PORTS for p in processes.members(home, name)]
+    listening = [c.laddr for p in members for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    assert {address.ip for address in listening} == {"127.0.0.1"}
+    expected = {port for name in servers.WANTED_PORTS for port in processes.read_record(home, name).ports.values()}
+    assert {address.port for address in listening} == expected
+
+
+def test_mlflow_keeps_artifacts_in_the_store(home):
+    running, _ = up(home)
+    artifact = "api/2.0/mlflow-artifacts/artifacts/0/note.txt"
+    reply = httpx.put(f"{running['mlflow'].address}/{artifact}", content=b"kept", trust_env=False)
+    assert reply.status_code == 200
+    assert store_of(home, running).read_bytes("s3://retake-mlflow/artifacts/0/note.txt") == b"kept"
+
+
+def test_mlflow_refuses_another_host_name(home):
+    running, _ = up(home)
+    reply = httpx.get(f"{running['mlflow'].address}/api/2.0/mlflow/experiments/get?experiment_id=0", headers={"Host": "evil.example"})
+    assert reply.status_code == 403
+
+
+def test_the_chain_runs_through_the_real_scheduler(home):
+    running, _ = up(home)
+    output = io.StringIO()
+    choices = Choices(store="s3://retake-test", sources=["/videos"], options={})
+    with ready_airflow(home, list(running.values())) as api:
+        first, *later = follow.follow_chain(api, choices, PlainScreen(output))
+        work = first.first("work")
+        assert [run.ref.dag_id for run in (first, *later)] == list(CHAIN)
+        assert "ingest_videos  work: success" in output.getvalue()
+        assert api.result(first.ref, work) == {"store": "s3://retake-test"}
+        assert "the store is s3://retake-test" in api.log_lines(first.ref, work)
+
+
+def test_a_killed_store_is_started_again_with_its_data(home):
+    running, _ = up(home)
+    store_of(home, running).write_bytes("s3://retake-mlflow/kept", b"still here")
+    before = pids(home)
+    os.kill(before["store"], signal.SIGKILL)
+    running, announced = up(home)
+    assert {name for name, pid in pids(home).items() if pid != before[name]} == {"store"}
+    assert store_of(home, running).read_bytes("s3://retake-mlflow/kept") == b"still here"
+    assert any(line.startswith("object store: ready") for line in announced)
+
+
+def test_a_server_that_cannot_start_shows_the_end_of_its_log(home, tmp_path, monkeypatch):
+    broken = Home(tmp_path / "broken")
+    monkeypatch.setenv("RETAKE_PORT_OFFSET", str(PORT_OFFSET + 40))
+    monkeypatch.setattr(servers, "_program", lambda name: "/bin/false" if name == "mlflow" else "/bin/cat")
+    try:
+        with pytest.raises(Unavailable, match=r"MLflow ended at its start.*mlflow\.log|object store ended at its start.*store\.log"):
+            supervise.up(broken, lambda _: None)
+    finally:
+        supervise.down(broken, lambda _: None)
+
+
+def test_the_state_of_each_server_is_told(home):
+    assert {(s.server.name, s.is_running, s.is_healthy) for s in supervise.running(home)} == {
+        ("store", True, True),
+        ("mlflow", True, True),
+        ("airflow", True, True),
+    }
+
+
+def test_no_secret_is_in_a_file_that_others_can_read(home):
+    secrets = [value.encode() for value in Credentials.load(home).model_dump().values()]
+    assert not home.root.stat().st_mode & 0o077
+    texts = [path for path in home.root.rglob("*") if path.is_file() and path.suffix in {".json", ".log", ".py", ".cfg"}]
+    leaking = [p for p in texts if p.stat().st_mode & 0o077 and any(s in Path(p).read_bytes() for s in secrets)]
+    assert leaking == []
+
+
+def test_stop_ends_everything(home):  # the last of this file, for it ends what the others use
+    supervise.down(home, lambda _: None)
+    assert [p for name in servers.WANTED_PORTS for p in processes.members(home, name)] == []
+    assert not any(state.is_running for state in supervise.running(home))
