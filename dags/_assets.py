@@ -1,4 +1,7 @@
-"""What one DAG makes and the next one waits for. An event of each carries the store and the options for the runs that follow (`_params.Handover`)."""
+"""What one DAG makes and the next one waits for.
+
+An event of each carries the store and the options for the runs that follow, see `_params.Handover`.
+"""
 
 from airflow.sdk import Asset
 

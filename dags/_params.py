@@ -43,7 +43,7 @@ class RetrainOptions(Options):
     preset: Literal["none", "original"] = Field(
         "none",
         title="Preset",
-        description="original is the original experiment (Adam 1e-5, batch 1, whole network, 60 epochs); it replaces every choice under Train",
+        description="original: the original experiment (Adam 1e-5, batch 1, whole network, 60 epochs) in place of all that is under Train",
     )
     dataset: StoreUri | None = Field(
         None, title="Dataset", description="s3:// address of a dataset's folder; empty takes the latest dataset of the store"
@@ -60,14 +60,20 @@ class Handover(BaseModel):
 
 @dataclass(frozen=True)
 class Form:
-    """The options of one DAG, `shared` those of them that the runs which follow must share, and `then` the options that only those runs have."""
+    """The options of one DAG.
+
+    `shared` are those of them that the runs which follow must share, `then` the options that only those runs have.
+    """
 
     options: tuple[type[Options], ...]
     shared: tuple[type[Options], ...] = ()
     then: tuple[type[Options], ...] = ()
 
     def params(self) -> dict[str, Param]:
-        """One Param a field. Those of the store and of the first model are in sight at once, the others in a section that is named like their step."""
+        """One Param a field.
+
+        Those of the store and of the first model are in sight at once, the others in a section that is named like their step.
+        """
         in_sight = (StoreOptions, self.options[0])
         return {
             name: param

@@ -44,7 +44,10 @@ TERM_GRACE_SECONDS = 3.0
 """Less than the 5 s after which Airflow kills the process that `on_kill` runs in."""
 
 WATCHDOG = 'exec 3<&0; (trap "" TERM; read -r _; kill -KILL 0) <&3 >/dev/null 2>&1 3<&- & exec "$@" </dev/null 3<&-'
-"""A shell that becomes the step, and leaves a child that reads the runner's pipe: where that ends, even by SIGKILL, the whole group is killed."""
+"""A shell that becomes the step and leaves a child behind, which waits for the end of a pipe that this process alone holds.
+
+So the whole group is killed when this process goes, even by SIGKILL, and no process is left when the step has ended.
+"""
 
 
 class MlflowRunLink(BaseOperatorLink):

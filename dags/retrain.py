@@ -7,11 +7,11 @@ and by hand with a form. The button *MLflow run* on `train`, `compare` and `regi
 **Owner**: whoever runs this Retake.
 
 **When it fails**
-- *Pink, skipped*: this dataset was trained with these options before; the log of `plan` names that run. *Train again* in the form trains anyway.
-- *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training goes on from its last epoch, in the same MLflow run.
-- *Red, in `prepare`*: no dataset, or weights that are missing or not what they should be. The log says what to put where, or what to choose.
+- *Pink, skipped*: this dataset was trained with these options before; the log of `plan` says so. *Train again* in the form trains anyway.
+- *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training goes on from its last epoch.
+- *Red, in `prepare`*: no dataset, or weights that are missing or not what they should be. The log says what to put where.
 - *Red, in `train` or `evaluate`*: the log's last lines say why. Out of memory: a smaller batch size, or fewer segments.
-- *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, which has one slot for each GPU (one where there is none).
+- *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, one a GPU. Is there such a pool?
 
 It may be run again at any time, from the start or from any task: what is done already is not done twice.
 """

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import os
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,20 @@ from tasks.model.spec import NetworkSpec
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth(\.tar)?$")
 EPIC_BACKBONES = {"resnet50": "resnet50", "bninception": "BNInception"}
 EPIC_MODALITIES = {"rgb": "RGB", "flow": "Flow"}
+
+UNREADABLE = (
+    UnpicklingError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AssertionError,
+    struct.error,
+)
+"""What torch.load raises for damaged files, as trials with thousands of them gave it."""
 
 
 class ClassNames(BaseModel):
@@ -95,7 +110,9 @@ def save(path: Path, network: Network, classes: ClassNames) -> None:
         "format": "retake-1",
         "spec": network.spec.model_dump(mode="json"),
         "classes": classes.model_dump(mode="json"),
-        "state_dict": {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()},
+        "state_dict": {
+            key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in network.state_dict().items()
+        },
     }
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
@@ -130,15 +147,19 @@ def _read(path: Path) -> dict[Any, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise BadCheckpoint(f"{path}: no such file") from None
-    except UnpicklingError as error:
+    except UNREADABLE as error:
         blocked = re.search(r"(?:GLOBAL|class|global) ([\w.]+)", str(error))
-        what = f" ({blocked[1]})" if blocked else ""
-        raise BadCheckpoint(f"{path}: it holds code or objects, not weights alone{what}; take the file as published") from None
-    except (EOFError, OSError, RuntimeError, ValueError, KeyError) as error:
-        raise BadCheckpoint(f"{path}: cannot be read as a checkpoint ({str(error).splitlines()[0][:120]}); download it again") from None
+        if isinstance(error, UnpicklingError) and blocked:
+            raise BadCheckpoint(f"{path}: it holds code or objects ({blocked[1]}), not weights alone; take the file as published") from None
+        raise BadCheckpoint(f"{path}: cannot be read as a checkpoint ({first_line(error)[:120]}); download it again") from None
     if not isinstance(content, dict):
         raise BadCheckpoint(f"{path}: it holds a {type(content).__name__}, not a checkpoint")
     return content
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a library says, short enough for one of ours."""
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _our_key(key: str) -> str:

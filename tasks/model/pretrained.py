@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.model import backbones
-from tasks.model.checkpoints import EPIC_BACKBONES, load_epic
+from tasks.model.checkpoints import EPIC_BACKBONES, first_line, load_epic
 from tasks.model.network import Network
 from tasks.model.spec import Modality, NetworkSpec
 from tasks.options import Weights
@@ -105,18 +105,14 @@ def _load_imagenet(network: Network) -> str:
         network.backbone.load_state_dict({key: theirs[key.replace(".conv1.net.", ".conv1.")] for key in network.backbone.state_dict()})
     except OSError as error:
         raise Unavailable(
-            f"ImageNet weights of {row.name} cannot be downloaded from {row.imagenet_source} ({_first_line(error)}); "
+            f"ImageNet weights of {row.name} cannot be downloaded from {row.imagenet_source} ({first_line(error)}); "
             f"put the file into {row.imagenet_cache}, or choose backbone tf_efficientnet_lite0, which needs no network"
         ) from error
     except (KeyError, RuntimeError) as error:
         raise BadConfiguration(
-            f"ImageNet weights of {row.name} from {row.imagenet_source} do not fit it ({_first_line(error)}); choose another backbone"
+            f"ImageNet weights of {row.name} from {row.imagenet_source} do not fit it ({first_line(error)}); choose another backbone"
         ) from error
     return row.imagenet_source
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _no_epic_file(spec: NetworkSpec) -> str:

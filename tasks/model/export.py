@@ -1,0 +1,37 @@
+"""The network as other people load it: normalisation and centre crop inside, plain tensors out, no code of ours needed."""
+
+# b: clips, t: segments, h, w: pixels, v: verbs, n: nouns
+
+import torch
+from torch import Tensor, nn
+
+from tasks.model.backbones import CROP_PIXELS
+from tasks.model.crops import Normalise
+from tasks.model.network import Network
+
+
+class ExportedNetwork(nn.Module):
+    """uint8 RGB frames (b, t, h, w, 3) at short side 256 -> (verb logits (b, v), noun logits (b, n)), of the centre crop.
+
+    `torch.export` takes it with any b, h and w. A tuple, because a named tuple would need our code to load.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+        self.normalise = Normalise(network.input_format)
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """(b, t, h, w, 3) -> (b, v), (b, n)."""
+        y, x = (frames.shape[2] - CROP_PIXELS) // 2, (frames.shape[3] - CROP_PIXELS) // 2
+        crops = frames.narrow(2, y, CROP_PIXELS).narrow(3, x, CROP_PIXELS).permute(0, 1, 4, 2, 3)
+        logits = self.network(self.normalise(crops))
+        return logits.verb, logits.noun
+
+
+def export_module(network: Network) -> tuple[ExportedNetwork, Tensor]:
+    """The module to log, on the CPU in evaluation mode, and an input example of two clips that leaves b, h and w free."""
+    module = ExportedNetwork(network).cpu().eval()
+    generator = torch.Generator().manual_seed(0)
+    example = torch.randint(0, 256, (2, network.spec.num_segments, 256, 340, 3), dtype=torch.uint8, generator=generator)
+    return module, example

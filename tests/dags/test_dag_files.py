@@ -1,0 +1,142 @@
+import ast
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from dags import build_dataset, ingest_videos, retrain
+from dags._assets import CLIPS, DATASET, MODEL
+from tasks.steps import STEPS
+
+FOLDER = Path(retrain.__file__).parent
+FILES = sorted(FOLDER.glob("[!_]*.py"))
+DAGS = {module.dag.dag_id: module.dag for module in (ingest_videos, build_dataset, retrain)}
+TASKS = [task for dag in DAGS.values() for task in dag.tasks]
+
+WITHOUT_THE_HEAVY = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "pandas", "mlflow", "minio", "av", "numpy", "pytorch_lightning", "sklearn"}:
+            raise ImportError(f"a DAG file must not need {name}")
+sys.meta_path.insert(0, Blocker())
+from dags import build_dataset, ingest_videos, retrain
+"""
+
+SERIALIZE = """
+import json
+from airflow.serialization.serialized_objects import DagSerialization
+from dags import build_dataset, ingest_videos, retrain
+print(json.dumps([DagSerialization.to_dict(module.dag) for module in (ingest_videos, build_dataset, retrain)], sort_keys=True))
+"""
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_every_file_is_a_dag_named_like_it():
+    assert {path.stem for path in FILES} == set(DAGS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_dag_file_is_wiring_only(path):
+    foreign = {name for name in imports(path) if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert foreign <= {"airflow.sdk", "tasks.options", "tasks.settings", "dags._assets", "dags._params", "dags._runner"}
+    assert not [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, (ast.If, ast.For, ast.FunctionDef))]
+    assert len(path.read_text().splitlines()) <= 150
+
+
+def test_the_folder_imports_without_anything_heavy():
+    subprocess.run([sys.executable, "-c", WITHOUT_THE_HEAVY], check=True)  # noqa: S603 - the constant above
+
+
+def test_a_dag_is_the_same_at_every_parse_so_that_no_version_is_made_without_a_change():
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", SERIALIZE], env=os.environ | {"PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, check=True
+        ).stdout  # noqa: S603 - the constant above
+        for seed in "12"
+    )
+    assert json.loads(first) == json.loads(second)
+
+
+@pytest.mark.parametrize("dag", DAGS.values(), ids=DAGS)
+def test_a_dag_tells_the_person_on_call_what_to_do(dag):
+    for wanted in ("Owner", "When it fails", "may be run again at any time"):
+        assert wanted in dag.doc_md
+    assert "retake" in dag.tags
+    assert dag.max_active_runs == 1
+    assert not dag.catchup
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.task_id)
+def test_every_task_has_a_time_limit_retries_and_a_step(task):
+    arguments = task.partial_kwargs if task.is_mapped else vars(task)
+    assert timedelta(minutes=1) < task.execution_timeout <= timedelta(days=7)
+    assert task.retries >= 1
+    assert arguments["step"] in STEPS
+    assert arguments["form"] is {"ingest_videos": ingest_videos, "build_dataset": build_dataset, "retrain": retrain}[task.dag.dag_id].FORM
+    assert arguments["out"].endswith("/") or arguments["out"] == "{{ task.mapped.out }}"
+
+
+def test_every_step_is_in_a_dag():
+    assert {(task.partial_kwargs if task.is_mapped else vars(task))["step"] for task in TASKS} == set(STEPS)
+
+
+def test_what_a_step_takes_is_what_its_arguments_name():
+    from importlib import import_module
+
+    for task in TASKS:
+        given = task.partial_kwargs if task.is_mapped else vars(task)
+        module = import_module(f"tasks.steps.{given['step']}")
+        options = {name for model in given.get("options", ()) for name in model.model_fields}
+        named = {"store", "out", *options, *given.get("passes", ()), *(given.get("arguments") or {})}
+        assert named == set(module.Arguments.model_fields), task.task_id
+
+
+def test_only_training_and_testing_wait_for_the_gpu():
+    assert {task.task_id for task in TASKS if task.pool == "gpu"} == {"train", "evaluate"}
+
+
+def test_each_dag_waits_for_what_the_one_before_makes():
+    def made(dag):
+        return [asset for task in dag.tasks for asset in (task.partial_kwargs.get("outlets", []) if task.is_mapped else task.outlets)]
+
+    assert made(ingest_videos.dag) == [CLIPS]
+    assert made(build_dataset.dag) == [DATASET]
+    assert made(retrain.dag) == [MODEL]
+    assert build_dataset.dag.timetable.asset_condition.objects == (CLIPS,)
+    assert retrain.dag.timetable.asset_condition.objects == (DATASET,)
+    assert retrain.dag.timetable.timetable.expression == "0 2 * * 1"
+    assert ingest_videos.dag.timetable.expression == "0 * * * *"
+
+
+def test_steps_follow_one_another():
+    order = {task.task_id: sorted(task.upstream_task_ids) for task in TASKS}
+    assert order == {
+        "ingest": [],
+        "segment": ["ingest"],
+        "summarise": ["ingest", "segment"],
+        "label": [],
+        "split": ["label"],
+        "dataset": ["split"],
+        "prepare.weights": [],
+        "prepare.plan": ["prepare.weights"],
+        "train": ["prepare.plan"],
+        "evaluate": ["prepare.plan", "train"],
+        "publish.compare": ["evaluate"],
+        "publish.register": ["publish.compare"],
+    }
+
+
+def test_two_batches_at_once_are_cut():
+    assert ingest_videos.dag.get_task("segment").max_active_tis_per_dagrun == 2

@@ -1,0 +1,206 @@
+import pytest
+from airflow.sdk import Param
+from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
+from pydantic import ValidationError
+
+from dags import build_dataset, ingest_videos, retrain
+from dags._params import Form, RetrainOptions, StoreOptions, places, resolve
+from tasks.options import (
+    ORIGINAL,
+    PRESETS,
+    EvaluateOptions,
+    IngestOptions,
+    LabelOptions,
+    SegmentOptions,
+    SplitOptions,
+    TrainOptions,
+    Weights,
+    recipe_of,
+)
+
+DAGS = (ingest_videos, build_dataset, retrain)
+MODELS = dict.fromkeys(model for dag in DAGS for model in dag.FORM.models())
+FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
+NUMBERS = [(model, name) for model, name in FIELDS if model.model_fields[name].annotation in (int, float)]
+LIMITS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+
+
+def defaults(form):
+    return {name: param.value for name, param in form.params().items()}
+
+
+def param_of(model, name):
+    return Form((model,)).params()[name]
+
+
+def form_takes(param, value):
+    try:
+        Param(**param.schema).resolve(value)
+    except ParamValidationError:
+        return False
+    return True
+
+
+def model_takes(model, name, value):
+    try:
+        model.model_validate({name: value})
+    except ValidationError as error:
+        return all(e["loc"] != (name,) for e in error.errors())
+    return True
+
+
+@pytest.mark.parametrize("dag", DAGS)
+def test_a_form_has_each_field_of_its_option_models_and_no_other(dag):
+    wanted = [name for model in dag.FORM.models() for name in model.model_fields]
+    assert list(dag.FORM.params()) == wanted
+    assert len(set(wanted)) == len(wanted), "two models of one form share a name"
+
+
+@pytest.mark.parametrize(("model", "name"), FIELDS)
+def test_a_field_shows_its_title_help_default_and_limits(model, name):
+    param = param_of(model, name)
+    field = model.model_fields[name]
+    assert param.schema["title"] == field.title
+    assert (field.description or "") in (param.description or "")
+    assert param.value == model().model_dump(mode="json")[name]
+    assert not {"$ref", "anyOf", "allOf"} & param.schema.keys(), "Airflow's form does not follow references and unions"
+    for limit in LIMITS:
+        if limit in param.schema:
+            assert str(param.schema[limit]) in param.description
+
+
+@pytest.mark.parametrize(("model", "name"), NUMBERS)
+def test_the_form_takes_a_number_if_and_only_if_the_model_does(model, name):
+    step = 1 if model.model_fields[name].annotation is int else 1e-9
+    param = param_of(model, name)
+    limits = [param.schema[key] for key in LIMITS if key in param.schema]
+    assert len(limits) == 2
+    for value in [limit + side for limit in limits for side in (-step, 0, step)]:
+        assert form_takes(param, value) == model_takes(model, name, value), value
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "choices"),
+    [
+        (TrainOptions, "weights", [w.value for w in Weights]),
+        (TrainOptions, "trainable", ["all", "heads"]),
+        (EvaluateOptions, "crops", [1, 10]),
+        (RetrainOptions, "preset", ["none", *PRESETS]),
+    ],
+)
+def test_choices_are_the_models(model, name, choices):
+    assert param_of(model, name).schema["enum"] == choices
+
+
+def test_what_may_be_empty_is_null_and_lists_hold_strings():
+    assert param_of(TrainOptions, "checkpoint").schema["type"] == ["null", "string"]
+    assert param_of(RetrainOptions, "dataset").schema["type"] == ["null", "string"]
+    assert param_of(IngestOptions, "sources").schema["items"] == {"type": "string"}
+
+
+def test_the_store_is_the_settings(monkeypatch):
+    monkeypatch.setenv("RETAKE_STORE_URI", "s3://elsewhere/here")
+    assert param_of(StoreOptions, "store").value == "s3://elsewhere/here"
+
+
+@pytest.mark.parametrize("dag", DAGS)
+def test_every_default_of_a_form_is_taken(dag, context):
+    values = resolve(context(defaults(dag.FORM)), dag.FORM)
+    assert values["store"] == "s3://retake"
+
+
+def test_a_run_by_hand_has_its_form(context):
+    form = ingest_videos.FORM
+    values = resolve(context(defaults(form) | {"fps": 25, "sources": ["/a"], "store": "s3://mine/"}), form)
+    assert (values["fps"], values["sources"], values["store"]) == (25, ["/a"], "s3://mine")
+
+
+def test_a_run_by_assets_overlays_what_it_knows_and_passes_on_the_rest(context):
+    form = build_dataset.FORM
+    extra = {"store": "s3://sample", "params": {"fps": 15, "val_share": 0.4, "epochs": 6, "sources": ["/a"]}}
+    values = resolve(context(defaults(form), extra), form)
+    assert (values["store"], values["fps"], values["val_share"], values["then"]) == ("s3://sample", 15, 0.4, {"epochs": 6})
+    assert form.handover(values) == {"store": "s3://sample", "params": {"epochs": 6}}
+
+
+def test_what_an_ingest_is_told_reaches_the_training(context):
+    asked = {"fps": 15, "store": "s3://sample", "then": {"val_share": 0.4, "epochs": 6, "preset": "none"}}
+    first = resolve(context(defaults(ingest_videos.FORM) | asked), ingest_videos.FORM)
+    second = resolve(context(defaults(build_dataset.FORM), ingest_videos.FORM.handover(first)), build_dataset.FORM)
+    third = resolve(context(defaults(retrain.FORM), build_dataset.FORM.handover(second)), retrain.FORM)
+    assert (second["fps"], second["val_share"], second["seed"]) == (15, 0.4, 0)
+    assert (third["store"], third["epochs"]) == ("s3://sample", 6)
+    assert places(first)["recipe"] == places(second)["recipe"]
+
+
+def test_a_split_seed_is_not_the_trainings(context):
+    values = resolve(context(defaults(build_dataset.FORM) | {"seed": 5}), build_dataset.FORM)
+    assert "seed" not in build_dataset.FORM.handover(values)["params"]
+
+
+def test_the_latest_of_several_events_counts_and_the_others_are_named(context, caplog):
+    values = resolve(context(defaults(retrain.FORM), {"store": "s3://old"}, {"store": "s3://new"}), retrain.FORM)
+    assert values["store"] == "s3://new"
+    assert "s3://old" in caplog.text
+
+
+def test_an_event_made_by_hand_in_airflow_leaves_the_defaults(context):
+    values = resolve(context(defaults(retrain.FORM), {"from_rest_api": True}), retrain.FORM)
+    assert values["store"] == "s3://retake"
+
+
+@pytest.mark.parametrize(
+    ("dag", "params", "named"),
+    [
+        (retrain, {"epochs": 0}, "epochs"),
+        (retrain, {"epoch": 3}, "unknown options: epoch"),
+        (retrain, {"dataset": "/etc/passwd"}, "dataset"),
+        (retrain, {"store": "s3://Not A Bucket"}, "store"),
+        (build_dataset, {"val_share": 0.6, "test_share": 0.6}, "nothing to train on"),
+        (ingest_videos, {"then": {"epochs": 0}}, "then.epochs"),
+        (ingest_videos, {"then": {"epoch": 6}}, "then.epoch"),
+        (ingest_videos, {"then": {"fps": 6}}, "then.fps"),
+    ],
+)
+def test_a_wrong_option_fails_without_a_retry_and_is_named(dag, params, named, context):
+    with pytest.raises(AirflowFailException, match=named):
+        resolve(context(defaults(dag.FORM) | params), dag.FORM)
+
+
+def test_a_malformed_event_fails_without_a_retry(context):
+    with pytest.raises(AirflowFailException, match="asset event: params"):
+        resolve(context(defaults(retrain.FORM), {"params": 3}), retrain.FORM)
+
+
+def test_the_preset_takes_the_place_of_all_training_options(context):
+    values = resolve(context(defaults(retrain.FORM) | {"preset": "original", "epochs": 3, "crops": 1}), retrain.FORM)
+    assert TrainOptions.model_validate({name: values[name] for name in TrainOptions.model_fields}) == ORIGINAL
+    assert values["crops"] == 1
+    by_hand = defaults(retrain.FORM) | ORIGINAL.model_dump(mode="json") | {"crops": 1}
+    assert places(values)["key"] == places(resolve(context(by_hand), retrain.FORM))["key"]
+
+
+def test_training_again_has_a_key_of_its_own_for_each_run(context):
+    def key(force, run_id):
+        return places(resolve(context(defaults(retrain.FORM) | {"force": force}, run_id=run_id), retrain.FORM))["key"]
+
+    assert key(False, "a") == key(False, "b")
+    assert len({key(False, "a"), key(True, "a"), key(True, "b")}) == 3
+
+
+def test_a_key_does_not_depend_on_how_a_number_is_written(context):
+    form = ingest_videos.FORM
+    keys = {places(resolve(context(defaults(form) | {"clip_seconds": n, "then": t}), form))["key"] for n, t in ((8, None), (8.0, {}))}
+    assert len(keys) == 1
+
+
+def test_the_recipe_is_the_cutting_options(context):
+    values = resolve(context(defaults(build_dataset.FORM) | {"fps": 15}), build_dataset.FORM)
+    assert places(values)["recipe"] == recipe_of(SegmentOptions(fps=15))
+    assert "recipe" not in places(resolve(context(defaults(retrain.FORM)), retrain.FORM))
+
+
+def test_forms_of_later_runs_cover_what_those_runs_take():
+    assert set(build_dataset.FORM.options) <= {*ingest_videos.FORM.shared, *ingest_videos.FORM.then}
+    assert set(retrain.FORM.options) == set(build_dataset.FORM.then)
+    assert {LabelOptions, SplitOptions, *build_dataset.FORM.then} == set(ingest_videos.FORM.then)

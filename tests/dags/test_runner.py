@@ -1,0 +1,265 @@
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from airflow.sdk import Asset
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from dags._params import Form
+from dags._runner import RUNNERS, MlflowRunLink, StepOperator, step_environment
+from tasks.errors import RetakeError
+from tasks.options import IngestOptions, SegmentOptions, TrainOptions
+
+FORM = Form(options=(IngestOptions, SegmentOptions), shared=(SegmentOptions,), then=(TrainOptions,))
+PARAMS = {name: param.value for name, param in FORM.params().items()}
+
+
+def step(**arguments):
+    return StepOperator(**({"task_id": "a_task", "step": "ingest", "form": FORM, "out": "{store}/ingests/{key}/"} | arguments))
+
+
+def is_running(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def all_end(pids, within_seconds=10):
+    deadline = time.monotonic() + within_seconds
+    while time.monotonic() < deadline:
+        if not any(map(is_running, pids)):
+            return True
+        threading.Event().wait(0.02)
+    return False
+
+
+class Log:
+    """Keeps what the operator logs, and does something `when` a line comes."""
+
+    def __init__(self):
+        self.lines = []
+        self.when = {}
+
+    def info(self, template, *values):
+        self.lines.append(template % values)
+        self.when.get(self.lines[-1], lambda: None)()
+
+    warning = info
+
+
+@pytest.fixture
+def log(monkeypatch):
+    log = Log()
+    monkeypatch.setattr(StepOperator, "log", log)
+    return log
+
+
+@pytest.fixture
+def lingering(play, tmp_path):
+    """A step that never ends and does not mind SIGTERM, nor does its child; returns what waits for it and gives their pids."""
+    fifo = tmp_path / "pids"
+    os.mkfifo(fifo)
+    play(f"""
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen(["sleep", "600"])
+with open({str(fifo)!r}, "w") as fifo:
+    fifo.write(json.dumps([os.getpid(), child.pid]))
+child.wait()
+""")
+    return lambda: json.loads(fifo.read_text())
+
+
+def test_a_step_gets_its_arguments_and_its_result_is_returned(play, context):
+    play("print('chatter')\nprint(json.dumps({'argv': sys.argv[1:]}))")
+    operator = step(options=(IngestOptions,), arguments={"other_thing": "{store}/x/"}, out="{store}/clips/{recipe}/")
+    argv = operator.execute(context(PARAMS | {"sources": ["/a b", "--c"], "store": "s3://mine"}))["argv"]
+    assert argv[:4] == ["-m", "tasks", "ingest", "--store=s3://mine"]
+    assert argv[4:6] == ["--sources=/a b", "--sources=--c"]
+    assert "--max-video-mib=4096" in argv
+    assert "--other-thing=s3://mine/x/" in argv
+    assert argv[-1].startswith("--out=s3://mine/clips/")
+    assert not any("{" in flag for flag in argv)
+
+
+def test_what_is_none_is_left_out_and_booleans_are_flags(play, context):
+    from dags.retrain import FORM as RETRAIN
+
+    play("print(json.dumps({'argv': sys.argv[1:]}))")
+    params = {name: param.value for name, param in RETRAIN.params().items()}
+    operator = step(form=RETRAIN, step="plan", passes=("dataset", "force_token"), out="{store}/plans/{key}/")
+    argv = operator.execute(context(params))["argv"]
+    assert not [flag for flag in argv if flag.startswith(("--dataset", "--force"))]
+    argv = operator.execute(context(params | {"force": True, "dataset": "s3://mine/datasets/x/"}, run_id="run 1"))["argv"]
+    assert {"--dataset=s3://mine/datasets/x/", "--force-token=run 1"} <= set(argv)
+
+
+def test_every_line_reaches_the_log_as_it_is_even_without_a_line_end(play, context, log):
+    play("sys.stderr.write('| a | 50 %s |\\n\\n| b | {x} |\\nlast'); sys.stderr.buffer.write(b'\\xff'); print('{}')")
+    step().execute(context(PARAMS))
+    assert log.lines[-4:] == ["| a | 50 %s |", "", "| b | {x} |", "last\ufffd"]
+
+
+def test_lines_come_while_the_step_runs(play, context, tmp_path, log):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    play(f"print('epoch 1', file=sys.stderr, flush=True); print(json.dumps({{'read': open({str(gate)!r}).read()}}))")
+    log.when["epoch 1"] = lambda: gate.write_text("go on")
+    assert step().execute(context(PARAMS)) == {"read": "go on"}
+
+
+@pytest.mark.parametrize("error", [*RetakeError.__subclasses__(), None])
+def test_an_exit_code_says_whether_a_retry_helps(error, play, context):
+    wanted = {65: AirflowFailException, 78: AirflowFailException, 75: AirflowException, 99: AirflowSkipException, 1: AirflowException}
+    code = error.exit_code if error else 1
+    play(f"print('working', file=sys.stderr); print('film.mp4: why', file=sys.stderr); sys.exit({code})")
+    with pytest.raises(AirflowException, match=r"film\.mp4: why") as raised:
+        step().execute(context(PARAMS))
+    assert type(raised.value) is wanted[code]
+
+
+def test_a_step_that_is_killed_is_tried_again(play, context):
+    play("os.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(AirflowException, match="ingest ended with signal SIGKILL") as raised:
+        step().execute(context(PARAMS))
+    assert type(raised.value) is AirflowException
+
+
+@pytest.mark.parametrize("body", ["", "print('no json')", "print('[1]')"])
+def test_a_step_without_a_result_has_not_ended_well(body, play, context):
+    play(body)
+    with pytest.raises(AirflowException, match="no result"):
+        step().execute(context(PARAMS))
+
+
+def test_wrong_options_and_settings_fail_before_anything_runs(play, context, monkeypatch):
+    play("raise SystemExit('ran')")
+    with pytest.raises(AirflowFailException, match="fps"):
+        step().execute(context(PARAMS | {"fps": 0}))
+    monkeypatch.setenv("RETAKE_RUNNER", "carrier-pigeon")
+    with pytest.raises(AirflowFailException, match="RETAKE_RUNNER"):
+        step().execute(context(PARAMS))
+
+
+def test_a_step_gets_no_secret_of_airflow(context):
+    secret = {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "x",
+        "AIRFLOW__API_AUTH__JWT_SECRET": "x",
+        "AIRFLOW__CORE__FERNET_KEY": "x",
+        "PGPASSWORD": "x",
+    }
+    needed = {"PATH": "/bin", "RETAKE_STORE_SECRET_KEY": "k", "MLFLOW_TRACKING_PASSWORD": "p", "AWS_REGION": "r", "https_proxy": "http://p"}
+    environment = step_environment(secret | needed, context(PARAMS))
+    assert environment == needed | {
+        "RETAKE_AIRFLOW_URL": "http://airflow.test:8080/dags/some_dag/runs/manual__2026-11-25T10%3A00%3A00%2B00%3A00"
+    }
+
+
+def test_the_environment_of_the_runner_does_not_reach_the_step(play, context, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "secret")
+    play("print(json.dumps({'names': sorted(os.environ), 'cwd': os.getcwd(), 'stdin': sys.stdin.read()}))")
+    result = step().execute(context(PARAMS))
+    assert "RETAKE_AIRFLOW_URL" in result["names"]
+    assert not [name for name in result["names"] if name.startswith("AIRFLOW")]
+    assert (Path(result["cwd"]) / "tasks").is_dir()
+    assert result["stdin"] == ""
+
+
+def test_a_list_that_tasks_are_mapped_over_is_returned_and_the_result_kept_beside_it(play, context):
+    play("print(json.dumps({'batches': [{'uri': 'u'}], 'num_videos': 1}))")
+    task = context(PARAMS)
+    assert step(returns="batches").execute(task) == [{"uri": "u"}]
+    assert task["ti"].pushed == {"result": {"batches": [{"uri": "u"}], "num_videos": 1}}
+
+
+def test_an_asset_event_carries_store_and_options(play, context):
+    play("print('{}')")
+    asset = Asset(name="made")
+    task = context(PARAMS | {"store": "s3://mine", "fps": 25, "then": {"epochs": 6}})
+    step(outlets=[asset]).execute(task)
+    extra = task["outlet_events"][asset].extra
+    assert (extra["store"], extra["params"]["fps"], extra["params"]["epochs"]) == ("s3://mine", 25, 6)
+    assert "sources" not in extra["params"]
+
+
+def test_the_link_leads_to_the_mlflow_run_that_the_result_names(play, context):
+    operator = step()
+    assert MlflowRunLink().get_link(operator, ti_key=None) == ""
+    play("print(json.dumps({'mlflow_run_url': 'http://mlflow/run'}))")
+    operator.execute(context(PARAMS))
+    assert MlflowRunLink().get_link(operator, ti_key=None) == "http://mlflow/run"
+
+
+def test_on_kill_ends_the_step_and_its_children(lingering, context, monkeypatch):
+    monkeypatch.setattr("dags._runner.TERM_GRACE_SECONDS", 0.2)
+    operator = step()
+    raised = []
+
+    def run():
+        try:
+            operator.execute(context(PARAMS))
+        except AirflowException as error:
+            raised.append(str(error))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    pids = lingering()
+    assert all(map(is_running, pids))
+    operator.on_kill()
+    thread.join(10)
+    assert all_end(pids)
+    assert "SIGKILL" in raised[0]
+    operator.on_kill()
+
+
+def test_on_kill_before_the_step_has_started_is_no_error():
+    step().on_kill()
+
+
+def test_a_child_that_the_step_leaves_behind_ends_with_it(play, context):
+    play("child = subprocess.Popen(['sleep', '600']); print(json.dumps({'child': child.pid}))")
+    assert all_end([step().execute(context(PARAMS))["child"]])
+
+
+SUPERVISED = """
+import json, os, sys
+from datetime import datetime
+from types import SimpleNamespace
+from dags._params import Form
+from dags._runner import StepOperator
+from tasks.options import IngestOptions
+form = Form((IngestOptions,))
+operator = StepOperator(task_id="a_task", step="ingest", form=form, out="{store}/x/")
+context = {"params": {n: p.value for n, p in form.params().items()}, "run_id": "r", "triggering_asset_events": {},
+           "dag_run": SimpleNamespace(dag_id="d", run_id="r")}
+task = os.fork()
+if task == 0:
+    operator.execute(context)
+    os._exit(0)
+print(task, flush=True)
+os.waitpid(task, 0)
+"""
+
+
+@pytest.mark.parametrize("killed", ["task", "supervisor"])
+def test_no_step_outlives_an_airflow_process_that_is_killed(killed, lingering):
+    command = [sys.executable, "-c", SUPERVISED]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as supervisor:  # noqa: S603 - the constant above
+        task = int(supervisor.stdout.readline())
+        pids = lingering()
+        assert all(map(is_running, [task, *pids]))
+        psutil.Process({"task": task, "supervisor": supervisor.pid}[killed]).kill()
+        assert all_end([task, *pids])
+        supervisor.kill()
+
+
+def test_there_is_a_runner_for_each_choice():
+    from tasks.settings import RunnerSettings
+
+    assert set(RUNNERS) == set(RunnerSettings.model_fields["runner"].annotation.__args__)

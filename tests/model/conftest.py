@@ -1,0 +1,104 @@
+"""Golden inputs, and networks and clips small enough to train in a second."""
+
+import hashlib
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from tasks.model.checkpoints import ClassNames
+from tasks.model.data import LabelledClip
+from tasks.model.network import Network
+from tasks.model.spec import NetworkSpec
+
+TINY = NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=5, num_nouns=4)
+
+
+@pytest.fixture(scope="session")
+def tiny_spec() -> NetworkSpec:
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def tiny_classes() -> ClassNames:
+    return ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
+
+
+@pytest.fixture
+def tiny_network(tiny_spec: NetworkSpec) -> Network:
+    return Network(tiny_spec, seed=1)
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledClip]:
+    """Six clips of noise, 20 frames each."""
+    folder = tmp_path_factory.mktemp("frames")
+    rng = np.random.default_rng(0)
+    made = []
+    for i in range(6):
+        path = folder / f"{i}.npy"
+        np.save(path, rng.integers(0, 256, (20, 256, 300, 3), dtype=np.uint8))
+        made.append(LabelledClip(path, verb=i % 3, noun=i % 2))
+    return made
+
+
+@pytest.fixture
+def hashed(tmp_path: Path) -> Callable[[object, str], Path]:
+    """Save a checkpoint under a name that ends in its own hash, as PyTorch's hub and EPIC do."""
+
+    def write(content: object, stem: str = "TSN") -> Path:
+        path = tmp_path / "content"
+        # EPIC's files are older than torch's zip format.
+        torch.save(content, path, _use_new_zipfile_serialization=False)
+        return path.rename(tmp_path / f"{stem}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pth.tar")
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def golden_frames() -> Callable[[int, int, int], NDArray[np.uint8]]:
+    """The reference's eight frames of a clip at short side 256: (seed, height, width) -> uint8 (8, h, w, 3)."""
+
+    def make(seed: int, height: int, width: int) -> NDArray[np.uint8]:
+        rng = np.random.default_rng(seed)
+        scale = 256 / min(height, width)
+        size = (int(width * scale), int(height * scale))
+        frames = []
+        for _ in range(8):
+            small = Image.fromarray(rng.integers(0, 256, (9, 16, 3), dtype=np.uint8))
+            frames.append(np.asarray(small.resize((width, height), Image.Resampling.BICUBIC).resize(size, Image.Resampling.BILINEAR)))
+        return np.stack(frames)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def golden_state() -> Callable[[Network], dict[str, torch.Tensor]]:
+    """A state dict under EPIC's names, every value following from the name, as the reference logits were computed with."""
+
+    def value(key: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        rng = np.random.default_rng(zlib.crc32(key.encode()))
+        leaf = key.rsplit(".", 1)[-1]
+        if leaf == "num_batches_tracked":
+            return np.zeros(shape)
+        if leaf == "running_var":
+            return rng.uniform(0.5, 1.5, shape)
+        if leaf in ("running_mean", "bias"):
+            return rng.normal(0, 0.1, shape)
+        if len(shape) == 1:
+            return rng.uniform(0.5, 1.0, shape)
+        return rng.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape)
+
+    def make(network: Network) -> dict[str, torch.Tensor]:
+        state = {}
+        for ours, tensor in network.state_dict().items():
+            theirs = f"base_model.{ours.removeprefix('backbone.')}" if ours.startswith("backbone.") else ours.removeprefix("head.")
+            state[theirs] = torch.from_numpy(np.asarray(value(theirs, tuple(tensor.shape)))).to(tensor.dtype)
+        return state
+
+    return make

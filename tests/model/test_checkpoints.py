@@ -1,0 +1,115 @@
+import argparse
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasks.errors import BadCheckpoint
+from tasks.model.checkpoints import ClassNames, load, load_epic, save
+from tasks.model.network import Network, weights_sha256
+
+
+@pytest.fixture
+def epic_content(tiny_network, golden_state):
+    return {
+        "model_type": "tsn",
+        "epoch": 80,
+        "segment_count": 2,
+        "modality": "RGB",
+        "arch": "test_resnet",
+        "consensus_type": "avg",
+        "state_dict": golden_state(tiny_network),
+        "args": argparse.Namespace(lr=0.01),
+    }
+
+
+class Evil:
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+def test_an_epic_file_fills_every_parameter(epic_content, hashed, tiny_spec):
+    network = load_epic(hashed(epic_content), tiny_spec)
+    assert torch.equal(network.head.fc_verb.weight, epic_content["state_dict"]["fc_verb.weight"])
+    assert weights_sha256(network) == weights_sha256(load_epic(hashed(epic_content), tiny_spec, seed=9))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"arch": "BNInception"}, "holds TSN BNInception RGB with 2 segments where TSN test_resnet RGB with 2 segments was asked"),
+        ({"model_type": "trn"}, "holds TRN"),
+        ({"segment_count": 8}, "with 8 segments where .* with 2 segments"),
+        ({"modality": "Flow"}, "test_resnet Flow with"),
+    ],
+)
+def test_another_network_is_named_beside_the_one_that_was_asked(epic_content, hashed, tiny_spec, change, told):
+    with pytest.raises(BadCheckpoint, match=told) as caught:
+        load_epic(hashed(epic_content | change), tiny_spec)
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_shapes_missing_and_foreign_keys_are_named(epic_content, hashed, tiny_spec):
+    state = epic_content["state_dict"]
+    width = state["fc_verb.weight"].shape[1]
+    for changed, told in (
+        (state | {"fc_verb.weight": torch.zeros(97, width)}, rf"head\.fc_verb\.weight is 97 x {width} where .* needs 5 x {width}"),
+        ({key: value for key, value in state.items() if key != "fc_noun.bias"}, r"head\.fc_noun\.bias is missing"),
+        (state | {"new_fc.weight": torch.zeros(1)}, r"head\.new_fc\.weight has no place"),
+    ):
+        with pytest.raises(BadCheckpoint, match=told):
+            load_epic(hashed(epic_content | {"state_dict": changed}), tiny_spec)
+
+
+def test_code_in_a_checkpoint_is_refused_and_never_runs(epic_content, hashed, tiny_spec, tmp_path: Path):
+    trace = tmp_path / "ran"
+    with pytest.raises(BadCheckpoint, match=r"holds code or objects \(posix.system\)"):
+        load_epic(hashed(epic_content | {"args": Evil(f"touch {trace}")}), tiny_spec)
+    with pytest.raises(BadCheckpoint, match="holds code or objects"):
+        load_epic(hashed(epic_content | {"args": argparse.Namespace(lr=Evil(f"touch {trace}"))}), tiny_spec)
+    assert not trace.exists()
+
+
+def test_our_own_checkpoints_may_not_even_hold_a_namespace(hashed):
+    with pytest.raises(BadCheckpoint, match="holds code or objects"):
+        load(hashed({"args": argparse.Namespace()}))
+
+
+def test_a_file_that_is_not_what_its_name_says_is_refused(epic_content, hashed, tiny_spec, tmp_path: Path):
+    path = hashed(epic_content)
+    with pytest.raises(BadCheckpoint, match="its name says 00000000"):
+        load_epic(path.rename(tmp_path / "TSN-00000000.pth.tar"), tiny_spec)
+    with pytest.raises(BadCheckpoint, match="does not end in a hash"):
+        load_epic(tmp_path / "my.pth.tar", tiny_spec)
+    with pytest.raises(BadCheckpoint, match="no such file"):
+        load_epic(tmp_path / "TSN-3ecf904f.pth.tar", tiny_spec)
+
+
+def test_ours_comes_back_as_it_went_and_gives_the_same_bytes_twice(tmp_path: Path, tiny_spec, tiny_network, tiny_classes):
+    save(tmp_path / "one.pt", tiny_network.to(memory_format=torch.channels_last), tiny_classes)
+    save(tmp_path / "two.pt", Network(tiny_spec, seed=1), tiny_classes)
+    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()
+    saved = load(tmp_path / "one.pt")
+    assert saved.network.spec == tiny_spec
+    assert saved.classes == tiny_classes
+    assert weights_sha256(saved.network) == weights_sha256(tiny_network)
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("keep", [0, 10, 5000])
+def test_damaged_files_are_named(tmp_path: Path, tiny_network, tiny_classes: ClassNames, keep):
+    path = tmp_path / "best.pt"
+    save(path, tiny_network, tiny_classes)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(BadCheckpoint, match=r"best\.pt: cannot be read as a checkpoint") as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_somebody_elses_checkpoint_is_not_ours(hashed):
+    with pytest.raises(BadCheckpoint, match="not a checkpoint of Retake; it holds epoch, state_dict"):
+        load(hashed({"epoch": 1, "state_dict": {}}))

@@ -1,0 +1,35 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from torch.export import Dim
+
+from tasks.model.engine import prepare, score
+from tasks.model.export import export_module
+
+READ_WITHOUT_OUR_CODE = """
+import sys, torch
+program, frames, answers = sys.argv[1:]
+verb, noun = torch.export.load(program).module()(torch.load(frames))
+assert not any(name.split(".")[0] == "tasks" for name in sys.modules)
+torch.save([verb.detach(), noun.detach()], answers)
+"""
+
+
+def test_an_exported_network_answers_alike_without_our_code_for_any_batch_and_size(tmp_path: Path, tiny_network):
+    module, example = export_module(tiny_network)
+    # As MLflow's pt2 format exports it.
+    program = torch.export.export(module, (example,), dynamic_shapes=[{0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}])
+    torch.export.save(program, tmp_path / "model.pt2")
+    frames = torch.randint(0, 256, (3, 2, 260, 456, 3), dtype=torch.uint8)
+    torch.save(frames, tmp_path / "frames.pt")
+    subprocess.run(  # noqa: S603 - our own interpreter on our own script
+        [sys.executable, "-I", "-c", READ_WITHOUT_OUR_CODE, tmp_path / "model.pt2", tmp_path / "frames.pt", tmp_path / "answers.pt"],
+        check=True,
+    )
+    verb, noun = torch.load(tmp_path / "answers.pt")
+    for i, clip in enumerate(frames):
+        logits = score(prepare(tiny_network), clip.numpy(), num_crops=1)
+        torch.testing.assert_close(verb[i], logits.verb, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(noun[i], logits.noun, atol=1e-5, rtol=1e-4)

@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from tasks.model.consensus import Logits
+from tasks.model.data import Sample
+from tasks.model.module import ActionModule, Top1
+from tasks.model.network import Network
+
+
+def statistics_that_move(network: Network, **choice) -> list[str]:
+    module = ActionModule(network, learning_rate=1e-3, **choice)
+    module.eval()
+    module.train()
+    before = {name: tensor.clone() for name, tensor in network.named_buffers()}
+    with torch.no_grad():
+        network(torch.randn(2, 2, 3, 64, 64))
+    return [name for name, tensor in network.named_buffers() if name.endswith("running_mean") and not torch.equal(tensor, before[name])]
+
+
+def test_batch_norm_policies_say_whose_statistics_move(tiny_spec):
+    every = statistics_that_move(Network(tiny_spec), trainable="all", batch_norm="train")
+    assert len(every) > 2
+    assert statistics_that_move(Network(tiny_spec), trainable="all", batch_norm="partial") == every[:1]
+    assert statistics_that_move(Network(tiny_spec), trainable="all", batch_norm="frozen") == []
+    assert statistics_that_move(Network(tiny_spec), trainable="heads", batch_norm="train") == []
+
+
+@pytest.mark.parametrize("trainable", ["all", "heads"])
+def test_a_step_changes_what_is_trained_and_nothing_else(tiny_network, trainable):
+    module = ActionModule(tiny_network, learning_rate=1e-3, trainable=trainable, batch_norm="frozen").train()
+    optimizer = module.configure_optimizers()
+    before = {name: tensor.clone() for name, tensor in tiny_network.named_parameters()}
+    logits = tiny_network(torch.randn(2, 2, 3, 64, 64))
+    (logits.verb.square().sum() + logits.noun.square().sum()).backward()
+    optimizer.step()
+    moved = {name.split(".")[0] for name, tensor in tiny_network.named_parameters() if not torch.equal(tensor, before[name])}
+    assert moved == ({"backbone", "head"} if trainable == "all" else {"head"})
+
+
+def test_an_action_is_right_when_verb_and_noun_are(tiny_network):
+    top1 = Top1(tiny_network)
+    verb, noun = torch.eye(5)[[0, 1, 2, 3]], torch.eye(4)[[0, 1, 2, 3]]
+    batch = Sample(torch.empty(4), torch.tensor([0, 1, 2, 0]), torch.tensor([0, 1, 0, 0]))
+    top1.update(Logits(verb, noun), batch)
+    assert [m.compute().item() for m in (top1.verb, top1.noun, top1.action)] == [0.75, 0.5, 0.5]

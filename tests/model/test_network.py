@@ -1,0 +1,65 @@
+import pytest
+import torch
+
+from tasks.errors import BadConfiguration
+from tasks.model.network import Network, weights_sha256
+from tasks.model.spec import NetworkSpec
+
+
+def test_a_network_follows_from_spec_and_seed_alone(tiny_spec):
+    torch.manual_seed(5)
+    first, drawn = Network(tiny_spec, seed=3), torch.rand(1)
+    torch.manual_seed(5)
+    assert torch.equal(drawn, torch.rand(1)), "building a network must draw nothing from torch's generator"
+    torch.manual_seed(6)
+    assert weights_sha256(first) == weights_sha256(Network(tiny_spec, seed=3))
+    assert weights_sha256(first) != weights_sha256(Network(tiny_spec, seed=4))
+
+
+def test_logits_are_the_mean_over_segments_of_each_segments_logits(tiny_network):
+    snippets = torch.randn(3, 2, 3, 224, 224)
+    network = tiny_network.eval()
+    with torch.inference_mode():
+        together = network(snippets)
+        one, two = network(snippets[:, :1]), network(snippets[:, 1:])
+    torch.testing.assert_close(together.verb, (one.verb + two.verb) / 2)
+    torch.testing.assert_close(together.noun, (one.noun + two.noun) / 2)
+    assert together.verb.shape == (3, 5)
+    assert together.noun.shape == (3, 4)
+
+
+@pytest.mark.parametrize(("choice", "sees_order"), [({}, False), ({"consensus": "relation"}, True), ({"temporal_shift": True}, True)])
+def test_tsn_cannot_see_the_order_of_segments_and_trn_and_tsm_can(choice, sees_order):
+    network = Network(NetworkSpec(backbone="resnet18", num_segments=4, **choice)).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.ones_(module.weight)  # timm starts each residual branch at nothing
+    snippets = torch.randn(1, 4, 3, 64, 64)
+    with torch.inference_mode():
+        forth, back = network(snippets).verb, network(snippets.flip(1)).verb
+    # Untrained heads answer with small numbers: what counts is the difference beside their spread.
+    assert ((forth - back).abs().max() > 1e-3 * forth.std()).item() is sees_order
+
+
+@pytest.mark.parametrize(
+    ("choice", "named"),
+    [
+        ({"backbone": "resnet55"}, "did you mean resnet50"),
+        ({"backbone": "qqqqqq"}, "choose resnet50, bninception, tf_efficientnet_lite0"),
+        ({"backbone": "resnet50", "modality": "flow"}, "modality flow is not offered"),
+        ({"backbone": "resnet50", "consensus": "multiscale-relation"}, "consensus multiscale-relation is not offered"),
+        ({"backbone": "tf_efficientnet_lite0", "temporal_shift": True}, "residual blocks of a ResNet"),
+        ({"backbone": "vit_tiny_patch16_384"}, "does not take 224x224"),
+        ({"backbone": "squeezenet1_1"}, "squeezenet1_1"),
+    ],
+)
+def test_what_does_not_exist_is_named_with_a_way_out(choice, named):
+    with pytest.raises(BadConfiguration, match=named):
+        Network(NetworkSpec(**choice))
+
+
+@pytest.mark.parametrize("name", ["swin_t", "mobilenet_v3_small", "test_efficientnet"])
+def test_timm_and_torchvision_models_serve_by_name(name):
+    network = Network(NetworkSpec(backbone=name, num_segments=1)).eval()
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 1, 3, 224, 224)).verb.shape == (1, 125)

@@ -1,0 +1,151 @@
+import logging
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasks.errors import BadConfiguration
+from tasks.model.checkpoints import ClassNames, load
+from tasks.model.data import LabelledClip
+from tasks.model.epochs import EpochFiles
+from tasks.model.network import Network, weights_sha256
+from tasks.model.spec import NetworkSpec
+from tasks.model.training import TrainJob, TrainOutcome, fit
+from tasks.options import TrainOptions
+
+OPTIONS = TrainOptions(backbone="test_resnet", epochs=3, learning_rate=1e-3, batch_size=2, num_segments=2)
+
+
+def job(folder: Path, clips: list[LabelledClip], **choice) -> TrainJob:
+    spec = NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=5, num_nouns=4)
+    classes = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
+    return TrainJob(Network(spec, seed=1), classes, clips[:4], clips[4:], OPTIONS.model_copy(update=choice), folder, device="cpu")
+
+
+class Stop(Exception):
+    """What ends a training between two epochs."""
+
+
+def stop_after(epoch: int):
+    def hook(files: EpochFiles) -> None:
+        if files.record.epoch == epoch:
+            raise Stop
+
+    return hook
+
+
+def scores(outcome: TrainOutcome) -> list:
+    return [replace(record, seconds=0) for record in outcome.history]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(clips, tmp_path_factory) -> TrainOutcome:
+    return fit(job(tmp_path_factory.mktemp("undisturbed"), clips))
+
+
+def same_files(one: Path, two: Path) -> None:
+    assert (one / "best.pt").read_bytes() == (two / "best.pt").read_bytes()
+    ours, theirs = (torch.load(folder / "last.ckpt", weights_only=True) for folder in (one, two))
+    assert all(torch.equal(ours["state_dict"][key], theirs["state_dict"][key]) for key in theirs["state_dict"])
+
+
+def test_training_learns_and_leaves_the_best_and_the_last(undisturbed):
+    first, *_, last = undisturbed.history
+    assert last.train.loss < first.train.loss
+    assert undisturbed.best_val_loss == min(record.val.loss for record in undisturbed.history)
+    saved = load(undisturbed.best)
+    assert saved.classes.nouns == tuple("wxyz")
+    assert weights_sha256(saved.network) != weights_sha256(Network(saved.network.spec, seed=1))
+    assert undisturbed.hardware.versions["torch"] == torch.__version__
+    assert list((undisturbed.best.parent / "tensorboard").glob("events*"))
+
+
+DIE_IN_THE_SECOND_EPOCH = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, str(Path(sys.argv[1]).parent))
+from test_training import fit, job
+from tasks.model.data import LabelledClip
+
+class Deadly(list):
+    num_reads = 0
+    def __getitem__(self, key):
+        clip = super().__getitem__(key)
+        if isinstance(key, int):
+            Deadly.num_reads += 1
+            if Deadly.num_reads == 7:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return clip
+
+clips = [LabelledClip(Path(path), i % 3, i % 2) for i, path in enumerate(sys.argv[3:])]
+import dataclasses
+whole = job(Path(sys.argv[2]), clips)
+fit(dataclasses.replace(whole, train=Deadly(whole.train)))
+"""
+
+
+def test_killed_in_an_epoch_and_begun_again_is_as_if_undisturbed(undisturbed, clips, tmp_path: Path):
+    paths = [str(clip.frames) for clip in clips]
+    killed = subprocess.run(  # noqa: S603 - our own interpreter on our own script
+        [sys.executable, "-c", DIE_IN_THE_SECOND_EPOCH, __file__, str(tmp_path / "there"), *paths],
+        env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
+        check=False,
+    )
+    assert killed.returncode == -9
+    (tmp_path / "there").rename(tmp_path / "here")
+    resumed = fit(job(tmp_path / "here", clips))
+    assert scores(resumed) == scores(undisturbed)
+    same_files(resumed.best.parent, undisturbed.best.parent)
+
+
+def test_a_finished_training_begun_again_trains_no_more(clips, tmp_path: Path):
+    first = fit(job(tmp_path, clips, epochs=1))
+    again = fit(job(tmp_path, clips, epochs=1))
+    assert again.history == first.history
+
+
+def test_early_stopping_holds_where_it_stopped_even_if_killed_there(clips, tmp_path: Path):
+    choice = {"patience": 1, "epochs": 10, "learning_rate": 0.3}
+    outcome = fit(job(tmp_path / "one", clips, **choice))
+    assert outcome.stopped_early
+    assert outcome.best_epoch == len(outcome.history) - 2
+    with pytest.raises(Stop):
+        fit(job(tmp_path / "two", clips, **choice), on_epoch=stop_after(len(outcome.history) - 1))
+    assert scores(fit(job(tmp_path / "two", clips, **choice))) == scores(outcome)
+
+
+def test_the_hook_sees_both_files_and_each_epoch_is_one_line(clips, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    seen = []
+    with caplog.at_level(logging.INFO, logger="tasks.model"):
+        fit(job(tmp_path, clips, epochs=2, validate_every=2, trainable="heads"), on_epoch=seen.append)
+    assert [(files.last.exists(), files.best is not None, files.best_is_new) for files in seen] == [
+        (True, False, False),
+        (True, True, True),
+    ]
+    assert seen[0].record.val is None
+    assert [record.getMessage()[:10] for record in caplog.records] == ["epoch 1/2;", "epoch 2/2;"]
+    assert "top-1 verb" in caplog.text
+    assert "left" in caplog.text
+
+
+def test_bfloat16_trains_on_a_cpu_and_float16_is_refused(clips, tmp_path: Path):
+    assert fit(job(tmp_path / "bf16", clips, epochs=1, precision="bf16-mixed")).best_val_loss > 0
+    with pytest.raises(BadConfiguration, match="16-mixed needs a GPU"):
+        fit(job(tmp_path / "fp16", clips, precision="16-mixed"))
+
+
+def test_what_cannot_end_well_is_refused_or_named(clips, tmp_path: Path):
+    with pytest.raises(BadConfiguration, match="validate_every 4 is more than 3 epochs"):
+        fit(job(tmp_path, clips, validate_every=4))
+    with pytest.raises(BadConfiguration, match="never a number"):
+        fit(job(tmp_path, clips, epochs=1, learning_rate=1e30))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_named(clips, tmp_path: Path):
+    with pytest.raises(BadConfiguration, match="finds no GPU"):
+        fit(replace(job(tmp_path, clips), device="cuda"))
