@@ -114,12 +114,25 @@ class AirflowApi:
 
     def num_asset_events(self, run: RunRef) -> int:
         """How many assets the run has updated."""
-        return len(self._asset_events(run))
+        total: int = self._get("/assets/events", source_dag_id=run.dag_id, source_run_id=run.run_id, limit=0)["total_entries"]
+        return total
 
-    def runs_caused_by(self, run: RunRef) -> list[RunRef]:
-        """The runs of other DAGs that the run's assets have started so far."""
-        created = [r for event in self._asset_events(run) for r in event["created_dagruns"]]
-        return [RunRef.model_validate(r) for r in created]
+    def runs_caused_by(self, run: RunRef) -> list[RunRef] | None:
+        """The runs of other DAGs that the run's assets have started so far; None while one of them is queued.
+
+        Airflow 3.3 answers 500 then, for its reply cannot hold a run that has not begun.
+        """
+        query: dict[str, str | int] = {"source_dag_id": run.dag_id, "source_run_id": run.run_id, "limit": _PAGE}
+        reply = self._call("GET", "/assets/events", params=query, accept=(200, 500))
+        if reply.status_code == 500:
+            return None
+        return [RunRef.model_validate(created) for event in reply.json()["asset_events"] for created in event["created_dagruns"]]
+
+    def active_runs(self, dag_id: str) -> list[RunRef]:
+        """The runs of the DAG that have not ended, the earliest first."""
+        query: dict[str, str | int | list[str]] = {"state": ["queued", "running"], "order_by": "run_after", "limit": _PAGE}
+        found = self._call("GET", f"/dags/{quote(dag_id)}/dagRuns", params=query).json()["dag_runs"]
+        return [RunRef(dag_id=dag_id, run_id=run["dag_run_id"]) for run in found]
 
     def log_lines(self, run: RunRef, task: Task) -> list[str]:
         """What the task's last try has written so far, without Airflow's own heading."""
@@ -152,12 +165,6 @@ class AirflowApi:
         """The address of the task in Airflow's UI."""
         mapped = f"/mapped/{task.map_index}" if task.map_index >= 0 else ""
         return f"{str(self._client.base_url).rstrip('/')}/dags/{quote(run.dag_id)}/runs/{quote(run.run_id)}/tasks/{quote(task.task_id)}{mapped}"
-
-    def _asset_events(self, run: RunRef) -> list[dict[str, Any]]:
-        events: list[dict[str, Any]] = self._get("/assets/events", source_dag_id=run.dag_id, source_run_id=run.run_id, limit=_PAGE)[
-            "asset_events"
-        ]
-        return events
 
     def _get(self, path: str, **params: str | int) -> dict[str, Any]:
         reply: dict[str, Any] = self._call("GET", path, params=params).json()

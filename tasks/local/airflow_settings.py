@@ -60,7 +60,13 @@ def environment(home: Home, credentials: Credentials, ports: dict[str, int]) -> 
         "API_AUTH": {"JWT_SECRET": credentials.airflow_jwt_secret},
         "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}"},
         # An idle second between two looks makes a chain of short steps twice as long.
-        "SCHEDULER": {"SCHEDULER_IDLE_SLEEP_TIME": 0.1, "JOB_HEARTBEAT_SEC": 2},
+        # Tasks of a scheduler that was killed are taken up again after a minute, not after five.
+        "SCHEDULER": {
+            "SCHEDULER_IDLE_SLEEP_TIME": 0.1,
+            "JOB_HEARTBEAT_SEC": 2,
+            "ORPHANED_TASKS_CHECK_INTERVAL": 30,
+            "TASK_INSTANCE_HEARTBEAT_TIMEOUT": 120,
+        },
         "DAG_PROCESSOR": {"PARSING_PROCESSES": 1, "REFRESH_INTERVAL": 30, "MIN_FILE_PROCESS_INTERVAL": 60, "PRINT_STATS_INTERVAL": 3600},
         "LOGGING": {
             "WORKER_LOG_SERVER_PORT": ports["airflow_worker_logs"],

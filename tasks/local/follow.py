@@ -1,7 +1,7 @@
 """Follows the chain of runs from DAG to DAG through Airflow's API, and starts by hand what had no reason to start by itself."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -68,28 +68,50 @@ def follow_chain(api: AirflowApi, choices: Choices, screen: Screen) -> list[Foll
         Unavailable: Airflow does not answer any more.
     """
     done: list[FollowedRun] = []
-    dag_ids = list(CHAIN)
-    ref = api.trigger(dag_ids[0], choices.conf(dag_ids[0]))
-    for dag_id, successor in zip(dag_ids, [*dag_ids[1:], None], strict=True):
+    for dag_id in CHAIN:
+        ref = _next_run(api, choices, screen, done, dag_id)
         done.append(follow_run(api, ref, screen, done))
-        if successor is None:
-            break
-        if api.num_asset_events(ref):
-            ref = _await_successor(api, ref, successor)
-        else:
-            # What was done before may have been cut short later, or is wanted with other options now.
-            screen.say(f"{dag_id}: nothing new; {successor} is started by hand")
-            ref = api.trigger(successor, choices.conf(successor))
     return done
 
 
-def follow_run(api: AirflowApi, ref: RunRef, screen: Screen, before: list[FollowedRun]) -> FollowedRun:
+def follow_run(api: AirflowApi, ref: RunRef, screen: Screen, before: Sequence[FollowedRun]) -> FollowedRun:
     """Show one run until it ends.
 
     Raises:
         StepFailed: it failed.
         Unavailable: Airflow has not answered for a minute.
     """
+    run, state = _shown_to_its_end(api, ref, screen, before)
+    if state == "failed":
+        raise _failure(api, run)
+    return run
+
+
+def _next_run(api: AirflowApi, choices: Choices, screen: Screen, done: Sequence[FollowedRun], dag_id: str) -> RunRef:
+    """The run of `dag_id` that belongs to this chain: one that the last run's assets start, or else one by hand. Earlier runs end first."""
+    num_updated = _patiently(partial(api.num_asset_events, done[-1].ref)) if done else 0
+    cause = done[-1].ref if num_updated else None
+    if done and cause is None:
+        # What was done before may have been cut short later, or is wanted with other options now.
+        screen.say(f"{done[-1].ref.dag_id}: nothing new; {dag_id} is started by hand")
+    deadline = time.monotonic() + _SUCCESSOR_SECONDS
+    while time.monotonic() < deadline:
+        caused = _patiently(partial(api.runs_caused_by, cause)) if cause else []
+        if mine := next((run for run in caused or [] if run.dag_id == dag_id), None):
+            return mine
+        earlier = _patiently(lambda: api.active_runs(dag_id)) if caused is not None else []
+        if earlier:
+            screen.say(f"{dag_id} is at work on an earlier run, {earlier[0].run_id}; this one comes after it")
+            _shown_to_its_end(api, earlier[0], screen, done)
+        elif cause is None:
+            return api.trigger(dag_id, choices.conf(dag_id))
+        if earlier or caused is None:
+            deadline = time.monotonic() + _SUCCESSOR_SECONDS
+        time.sleep(POLL_SECONDS / 2)
+    raise Unavailable(f"Airflow's scheduler has not started {dag_id} within {_SUCCESSOR_SECONDS} s")
+
+
+def _shown_to_its_end(api: AirflowApi, ref: RunRef, screen: Screen, before: Sequence[FollowedRun]) -> tuple[FollowedRun, str]:
     earlier = [row for run in before for row in _rows(run)]
     announced: set[tuple[str, int, int]] = set()
     while True:
@@ -97,17 +119,20 @@ def follow_run(api: AirflowApi, ref: RunRef, screen: Screen, before: list[Follow
         run = FollowedRun(ref, tuple(_in_order(_patiently(lambda: api.tasks(ref)))))
         running = [task for task in run.tasks if task.state == "running"]
         lines = _patiently(partial(api.log_lines, ref, running[-1])) if running else []
-        screen.show([*earlier, *_rows(run)], lines[-1] if lines else "")
+        screen.show([*earlier, *_rows(run)], _progress_line(lines))
         for task in run.tasks:
             key = (task.task_id, task.map_index, task.try_number)
             if task.state == "up_for_retry" and key not in announced:
                 announced.add(key)
                 screen.say(f"{task.step} is tried again soon, since it failed: {_last_word(api, ref, task)}")
-        if state == "failed":
-            raise _failure(api, run)
-        if state == "success":
-            return run
+        if state in ("success", "failed"):
+            return run, state
         time.sleep(POLL_SECONDS)
+
+
+def _progress_line(lines: Sequence[str]) -> str:
+    """The last line that the step itself wrote; the runner's first one repeats the command."""
+    return lines[-1] if lines and not lines[-1].startswith("python -m tasks ") else ""
 
 
 def _patiently(ask: Callable[[], T]) -> T:
@@ -120,16 +145,6 @@ def _patiently(ask: Callable[[], T]) -> T:
             if time.monotonic() > deadline:
                 raise
             time.sleep(POLL_SECONDS)
-
-
-def _await_successor(api: AirflowApi, ref: RunRef, dag_id: str) -> RunRef:
-    deadline = time.monotonic() + _SUCCESSOR_SECONDS
-    while time.monotonic() < deadline:
-        found = [run for run in _patiently(lambda: api.runs_caused_by(ref)) if run.dag_id == dag_id]
-        if found:
-            return found[0]
-        time.sleep(POLL_SECONDS / 2)
-    raise Unavailable(f"{ref.dag_id} ended well, but Airflow's scheduler has not started {dag_id} within {_SUCCESSOR_SECONDS} s")
 
 
 def _in_order(tasks: list[Task]) -> list[Task]:
@@ -146,12 +161,20 @@ def _rows(run: FollowedRun) -> list[Row]:
         Row(
             dag_id=run.ref.dag_id,
             step=task.step,
+            index=task.map_index,
             label=(task.rendered_map_index or str(task.map_index)) if task.map_index >= 0 else "",
-            state=task.state or "waiting",
+            state=_state(task),
             seconds=_seconds(task),
         )
         for task in run.tasks
     ]
+
+
+def _state(task: Task) -> str:
+    """Airflow's word, but that a mapped task which has no name yet is still starting."""
+    if task.state == "running" and task.map_index >= 0 and task.rendered_map_index is None:
+        return "starting"
+    return task.state or "waiting"
 
 
 def _seconds(task: Task) -> float | None:

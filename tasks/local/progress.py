@@ -14,6 +14,7 @@ from rich.text import Text
 
 _MAPPED_ROWS = 8
 """So many rows of one mapped task; more are shown as one."""
+_QUIET = frozenset({"waiting", "scheduled", "queued", "starting"})
 _STYLES = {
     "success": "green",
     "failed": "bold red",
@@ -26,10 +27,11 @@ _STYLES = {
 
 @dataclass(frozen=True)
 class Row:
-    """One step as it stands. `label` tells mapped ones apart; `seconds` is None before it began."""
+    """One step as it stands. `index` and `label` tell mapped ones apart; `seconds` is None before it began."""
 
     dag_id: str
     step: str
+    index: int
     label: str
     state: str
     seconds: float | None
@@ -65,7 +67,7 @@ class PlainScreen:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._begun = time.monotonic()
-        self._states: dict[tuple[str, str], str] = {}
+        self._states: dict[tuple[str, str, int], str] = {}
         self._running_line = ""
 
     def say(self, text: str) -> None:
@@ -76,8 +78,8 @@ class PlainScreen:
     def show(self, rows: Sequence[Row], running_line: str) -> None:
         """Print what changed since the last call."""
         for row in rows:
-            key = (row.dag_id, row.name)
-            if row.state != self._states.get(key) and row.state not in ("waiting", "scheduled", "queued"):
+            key = (row.dag_id, row.step, row.index)
+            if row.state != self._states.get(key) and row.state not in _QUIET:
                 took = f" ({row.seconds:.1f} s)" if row.seconds is not None and row.state != "running" else ""
                 self.say(f"{row.dag_id}  {row.name}: {row.state}{took}")
             self._states[key] = row.state
@@ -138,7 +140,7 @@ def folded(rows: Sequence[Row]) -> list[Row]:
         states = Counter(row.state for row in mine)
         first = next((s for s in ("failed", "running", "waiting") if s in states), mine[-1].state)
         counts = ", ".join(f"{n} {state}" for state, n in states.most_common())
-        shown.append(Row(dag_id, step, f"{size} batches", f"{first} ({counts})", sum(row.seconds or 0 for row in mine)))
+        shown.append(Row(dag_id, step, -1, f"{size} times", f"{first} ({counts})", sum(row.seconds or 0 for row in mine)))
     return shown
 
 

@@ -36,6 +36,9 @@ class FakeAirflow:
         self.import_errors = []
         self.unpaused = set()
         self.outage = 0
+        self.event_looks = 0
+        self.at_work = None
+        self.num_queued_looks = 0
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
@@ -76,16 +79,38 @@ class FakeAirflow:
                 dag_id, run_id = request.url.params["source_dag_id"], request.url.params["source_run_id"]
                 successors = dict(zip(CHAIN, [*list(CHAIN)[1:], None], strict=True))
                 created = [{"dag_id": successors[dag_id], "run_id": f"after {run_id}"}]
-                return self.reply(asset_events=[] if dag_id in self.silent else [{"created_dagruns": created}])
+                if created[0]["dag_id"] == "retrain" and self.at_work and self.looks.get(self.at_work, 0) < 2:
+                    created = []
+                events = [] if dag_id in self.silent else [{"created_dagruns": created}]
+                if request.url.params["limit"] == "0":
+                    return self.reply(asset_events=[], total_entries=len(events))
+                self.event_looks += 1
+                return httpx.Response(500) if self.event_looks <= self.num_queued_looks else self.reply(asset_events=events)
+            case "GET", ["dags", dag_id, "dagRuns"]:
+                busy = dag_id == "retrain" and self.at_work and self.looks.get(self.at_work, 0) < 2
+                return self.reply(dag_runs=[{"dag_run_id": self.at_work}] if busy else [])
         raise AssertionError(f"unexpected {request.method} {path}")
 
     def reply(self, **content):
         return httpx.Response(200, json=content)
 
 
+class Clock:
+    """Time that passes by sleeping alone."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
 @pytest.fixture
 def airflow(monkeypatch):
-    monkeypatch.setattr(follow, "POLL_SECONDS", 0)
+    monkeypatch.setattr(follow, "time", Clock())
     return FakeAirflow()
 
 
@@ -115,6 +140,26 @@ def test_the_chain_is_followed_through_its_assets(api, airflow, output):
     for text in ("ingest_videos  work: running", "round 1", "retrain  work: success"):
         assert text in output.getvalue()
     assert "Log message source details" not in output.getvalue()
+
+
+def test_a_successor_that_is_queued_is_waited_for(api, airflow, output):
+    airflow.num_queued_looks = 300
+    assert len(run(api, output)) == len(CHAIN)
+
+
+def test_a_successor_that_never_comes_is_named(api, airflow, output, monkeypatch):
+    monkeypatch.setattr(AirflowApi, "runs_caused_by", lambda *_: [])
+    with pytest.raises(Unavailable, match="has not started build_dataset"):
+        run(api, output)
+
+
+@pytest.mark.parametrize("silent", [set(), {"build_dataset"}])
+def test_a_run_that_is_at_work_already_ends_first(api, airflow, output, silent):
+    airflow.silent = silent
+    airflow.at_work = "earlier retrain"
+    followed = run(api, output)
+    assert "retrain is at work on an earlier run, earlier retrain" in output.getvalue()
+    assert followed[-1].ref.run_id in ("manual retrain", "after after manual ingest_videos")
 
 
 def test_what_had_nothing_new_does_not_end_the_chain(api, airflow, output):

@@ -5,8 +5,8 @@ from rich.console import Console
 from tasks.local.progress import LiveScreen, PlainScreen, Row, clock, folded, screen_for
 
 
-def row(state, seconds=None, label="", step="train"):
-    return Row("retrain", step, label, state, seconds)
+def row(state, seconds=None, label="", step="train", index=-1):
+    return Row("retrain", step, index, label, state, seconds)
 
 
 def lines(stream):
@@ -26,7 +26,7 @@ def test_plain_lines_tell_each_change_once():
 
 def test_plain_lines_tell_mapped_steps_apart():
     stream = io.StringIO()
-    PlainScreen(stream).show([row("running", 0, "baseline on val"), row("success", 3, "baseline on train")], "")
+    PlainScreen(stream).show([row("running", 0, "baseline on val", index=0), row("success", 3, "baseline on train", index=1)], "")
     assert lines(stream) == ["retrain  train [baseline on val]: running", "retrain  train [baseline on train]: success (3.0 s)"]
 
 
@@ -47,7 +47,10 @@ def test_many_mapped_steps_are_one_row_that_counts():
         row("running", 1.0, "10", "segment"),
         row("waiting", step="label"),
     ]
-    assert folded(rows) == [Row("retrain", "segment", "11 batches", "running (10 success, 1 running)", 21.0), row("waiting", step="label")]
+    assert folded(rows) == [
+        Row("retrain", "segment", -1, "11 times", "running (10 success, 1 running)", 21.0),
+        row("waiting", step="label"),
+    ]
 
 
 def test_few_mapped_steps_are_shown_one_by_one():
