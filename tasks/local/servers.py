@@ -43,8 +43,8 @@ WANTED_PORTS: dict[str, dict[str, int]] = {
 """The ports of each server; the first is the one that a person knows."""
 
 TITLES = {"store": "object store", "mlflow": "MLflow", "airflow": "Airflow"}
-STOPS = {"store": (signal.SIGTERM, 10.0), "mlflow": (signal.SIGTERM, 10.0), "airflow": (signal.SIGINT, 20.0)}
-"""The signal that each server's leader ends on, and the seconds that it has for that."""
+STOPS = {"store": (signal.SIGTERM, 10.0), "mlflow": (signal.SIGTERM, 10.0), "airflow": (signal.SIGINT, 10.0)}
+"""The signal that each server's leader ends on, and the seconds that it has for that. Airflow would wait for the steps that run, however long."""
 
 # A person's shell may configure another Airflow, MLflow or S3; their machine settings for steps (RETAKE_DEVICE …) are kept.
 _NOT_INHERITED = ("AIRFLOW_", "AIRFLOW__", "AWS_", "MLFLOW_")

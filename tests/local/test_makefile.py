@@ -1,0 +1,62 @@
+"""The first thing a stranger types: what `make` says before there is an environment."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Runs make in a folder that has the Makefile and what it depends on, but no environment."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(REPOSITORY / name, tmp_path)
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}  # `make test` may run this
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["make", *arguments], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=60)  # noqa: S603, S607 - make
+
+    return run
+
+
+def test_make_alone_lists_the_commands(make):
+    listed = make().stdout
+    assert {"make run", "make stop", "make test", "make lint"} <= set(re.findall(r"make [a-z]+", listed))
+
+
+def test_a_python_that_is_unfit_is_named(make):
+    result = make("run", "PYTHON=/bin/false")
+    assert result.returncode
+    assert "/bin/false is no Python 3.11 to 3.13" in result.stderr
+
+
+def test_no_python_at_all_says_what_to_install(make):
+    result = make("run", "PYTHON=")
+    assert result.returncode
+    assert "Retake needs Python 3.11 to 3.13" in result.stderr
+
+
+def test_stop_before_anything_ran_is_no_error(make):
+    assert make("stop").returncode == 0
+
+
+def test_a_folder_with_any_name_reaches_the_command_whole(make, tmp_path):
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\nprintf "[%s]" "$@"\n')
+    python.chmod(0o755)
+    result = make("run", "VIDEOS=my videos; $$(touch harm) '\"", "SET=epochs=3 seed=1")
+    assert result.stdout.endswith("[-m][tasks.local][run][--videos][my videos; $(touch harm) '\"][--set][epochs=3][--set][seed=1]")
+    assert not (tmp_path / "harm").exists()
+
+
+def test_constraints_leave_torch_and_addresses_out():
+    text = (REPOSITORY / "constraints.txt").read_text()
+    assert "://" not in text
+    assert not re.search(r"^(torch|torchvision|triton)==|^(nvidia|cuda)-", text, re.MULTILINE)
+    assert re.search(r"^apache-airflow==", text, re.MULTILINE)

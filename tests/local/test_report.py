@@ -1,0 +1,96 @@
+"""What the end of a run says, from results as the steps write them."""
+
+import pytest
+
+from tasks.errors import MissingObject
+from tasks.local.airflow_api import RunRef, Task
+from tasks.local.follow import FollowedRun
+from tasks.local.report import report
+from tasks.results import CompareResult, RegisterResult, SetAside, SummaryResult
+
+RUN_URI = "s3://retake/runs/0123456789abcdef/"
+SUMMARY = SummaryResult(
+    num_files=3,
+    num_videos=2,
+    num_clips=9,
+    set_aside=(SetAside(name="notes.mp4", reason="no video stream"),),
+    warnings=(),
+    recipe="r",
+    inputs_digest="d",
+)
+COMPARED = CompareResult(
+    split="val",
+    table_uri=f"{RUN_URI}compare/comparison.md",
+    opponent="baseline",
+    opponent_top1=0.1,
+    challenger_top1=0.6,
+    promote=True,
+    reason="0.60 beats 0.10",
+)
+REGISTERED = RegisterResult(model_name="retake-tsn", version=3, aliases=("champion",), mlflow_run_id="r", mlflow_run_url="http://mlflow/r")
+
+
+class Api:
+    """Gives each step's result; a step that has none was skipped."""
+
+    def __init__(self, results, plan_log=()):
+        self.results = results
+        self.plan_log = list(plan_log)
+
+    def result(self, _, task):
+        found = self.results.get(task.step)
+        return found and found.model_dump(mode="json")
+
+    def log_lines(self, *_):
+        return self.plan_log
+
+
+class Store:
+    """Objects by address: records, or text."""
+
+    def __init__(self, objects):
+        self.objects = objects
+
+    def read(self, uri, _):
+        if uri not in self.objects:
+            raise MissingObject(f"{uri} is not in the object store")
+        return self.objects[uri]
+
+    def read_bytes(self, uri):
+        return self.objects[uri].encode()
+
+
+def run(dag_id, **states):
+    base = {"map_index": -1, "rendered_map_index": None, "try_number": 1, "start_date": None, "end_date": None, "duration": None}
+    return FollowedRun(
+        RunRef(dag_id=dag_id, run_id="r"), tuple(Task(task_id=f"group.{step}", state=state, **base) for step, state in states.items())
+    )
+
+
+INGESTED = run("ingest_videos", ingest="success", summarise="success")
+TRAINED = run("retrain", plan="success", compare="success", register="success")
+SKIPPED = run("retrain", plan="skipped", compare="skipped", register="skipped")
+TABLE = {f"{RUN_URI}compare/comparison.txt": "| verb | 0.60 |"}
+
+
+def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
+    api = Api({"summarise": SUMMARY, "compare": COMPARED, "register": REGISTERED})
+    text = "\n".join(report(api, Store(TABLE), [INGESTED, TRAINED]))
+    for part in (
+        "2 videos in 3 files gave 9 clips",
+        "notes.mp4: no video stream",
+        "| verb | 0.60 |",
+        "promote: 0.60 beats 0.10",
+        "version 3",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_training_that_was_done_before_shows_its_table_where_it_is_kept(kept):
+    objects = {**TABLE, f"{RUN_URI}compare/result.json": COMPARED, f"{RUN_URI}register/result.json": REGISTERED} if kept else {}
+    api = Api({}, ["python -m tasks plan", f"NothingToDo: trained before: {RUN_URI}", "Task skipped"])
+    text = "\n".join(report(api, Store(objects), [INGESTED, SKIPPED]))
+    assert f"nothing was trained: trained before: {RUN_URI}" in text
+    assert ("| verb | 0.60 |" in text) == kept
+    assert ("not in the store any more" in text) != kept
