@@ -1,11 +1,11 @@
-"""Finds ffmpeg and runs it under a time limit, alone in its process group, and turns its log into a reason for a person."""
+"""Finds ffmpeg and runs it under limits, alone in its process group, and turns its log into a reason for a person."""
 
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
+import sys
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ import imageio_ffmpeg
 from tasks.errors import BadConfiguration, BadVideo, Unavailable
 
 MAX_ALLOC_BYTES = 1 << 29
-MAX_MEMORY_BYTES = 1 << 33
-MAX_FILE_BYTES = 1 << 32
 NUM_LINES_KEPT = 20
+
+GUARD = Path(__file__).with_name("guard.py")
 
 KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH")
 """All that ffmpeg sees of the environment; the store's keys are not for a process that parses hostile files."""
@@ -75,7 +75,7 @@ def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_lim
     options = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+verbose", "-max_alloc", str(MAX_ALLOC_BYTES))
     expired = Event()
     with subprocess.Popen(  # noqa: S603 - a list, no shell; the binary is the configured one
-        [str(ffmpeg), *options, *arguments],
+        [sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), str(ffmpeg), *options, *arguments],
         cwd=folder,
         env={key: os.environ[key] for key in KEPT_ENVIRONMENT if key in os.environ},
         stdin=subprocess.DEVNULL,
@@ -93,7 +93,6 @@ def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_lim
         timer = Timer(time_limit_seconds, expire)
         timer.start()
         try:
-            _limit(process.pid)
             assert process.stderr is not None  # noqa: S101 - PIPE was asked for
             log = read_log(process.stderr)
             status = process.wait()
@@ -138,12 +137,3 @@ def reason(status: int, errors: Sequence[str]) -> str:
 def _kill(process: "subprocess.Popen[str]") -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def _limit(pid: int) -> None:
-    for kind, most in (
-        (resource.RLIMIT_AS, MAX_MEMORY_BYTES),
-        (resource.RLIMIT_FSIZE, MAX_FILE_BYTES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.prlimit(pid, kind, (most, most))

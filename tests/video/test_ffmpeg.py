@@ -1,3 +1,7 @@
+import os
+import select
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -39,6 +43,22 @@ def test_the_time_limit_ends_children_too(tmp_path: Path):
     with pytest.raises(BadVideo, match=r"party\.mp4: cutting took longer than 0.5 s"):
         run(script(tmp_path / "slow", "sleep 60 & sleep 60"), seconds=0.5)
     assert time.monotonic() - start < 30
+
+
+def test_it_dies_with_the_step_that_runs_it(tmp_path: Path):
+    os.mkfifo(tmp_path / "pid")
+    program = script(tmp_path / "slow", f"echo $$ > {tmp_path / 'pid'}; exec sleep 60")
+    code = (
+        "import sys; from pathlib import Path; from tasks.video.ffmpeg import run_ffmpeg; program = Path(sys.argv[1]); "
+        "run_ffmpeg([], ffmpeg=program, folder=program.parent, time_limit_seconds=60, name='party.mp4')"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(program)]) as step:  # noqa: S603 - this interpreter
+        watched = os.pidfd_open(int((tmp_path / "pid").read_text()))
+        step.kill()
+    try:
+        assert select.select([watched], [], [], 30)[0], "still runs"
+    finally:
+        os.close(watched)
 
 
 def test_secrets_of_the_environment_do_not_reach_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,33 @@
+"""Becomes another program, under limits, that dies with the process that started it. Run as a file: guard.py PARENT_PID PROGRAM ARGUMENT…
+
+The program leads a process group of its own, so nothing else would end it when a runner kills the step by SIGKILL.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+
+MAX_MEMORY_BYTES = 1 << 33
+MAX_FILE_BYTES = 1 << 32
+
+PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h; it outlives exec."""
+
+
+def main() -> None:
+    """Set the limits and turn into the program."""
+    parent_pid, program, *arguments = sys.argv[1:]
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(parent_pid):
+        sys.exit("the process that started this has ended")
+    for kind, most in ((resource.RLIMIT_AS, MAX_MEMORY_BYTES), (resource.RLIMIT_FSIZE, MAX_FILE_BYTES), (resource.RLIMIT_CORE, 0)):
+        hard = resource.getrlimit(kind)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (most, most))
+    os.execv(program, [program, *arguments])  # noqa: S606 - no shell is what is wanted
+
+
+if __name__ == "__main__":
+    main()
