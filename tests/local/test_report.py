@@ -26,6 +26,7 @@ COMPARED = CompareResult(
     challenger_top1=0.6,
     promote=True,
     reason="0.60 beats 0.10",
+    mlflow_run_url="http://mlflow/r",
 )
 REGISTERED = RegisterResult(model_name="retake-tsn", version=3, aliases=("champion",), mlflow_run_id="r", mlflow_run_url="http://mlflow/r")
 
