@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import stat
 import sys
@@ -30,10 +31,9 @@ def wait_for(condition):
 def server(home):
     """A server that ignores SIGTERM and has a child in a session of its own: the record, and the child's pid."""
     record = processes.launch(home, "store", [sys.executable, "-c", STUBBORN], dict(os.environ), {"store": 1}, "print")
-    line = wait_for(
-        lambda: next((text for text in processes.tail(processes.log_file(home, "store")).splitlines() if "child" in text), None)
-    )
-    yield record, int(line.split()[1])
+    log = processes.log_file(home, "store")
+    child = wait_for(lambda: re.search(r"^child (\d+)\n", log.read_text()))
+    yield record, int(child[1])
     processes.stop(home, "store", signal.SIGTERM, grace_seconds=0.1)
 
 
