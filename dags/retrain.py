@@ -2,12 +2,12 @@
 
 Fine-tunes the network on the latest dataset, scores it beside the baseline and the model in use, and registers it in MLflow.
 It becomes `champion` only if it is better on clips that it never saw. It runs every week and on every new dataset, one run at a time,
-and by hand with a form. The button *MLflow run* on `train`, `compare` and `register` leads to the evidence.
+and by hand with a form. The button *MLflow run* under *Details* of `train`, `compare` and `register` leads to the evidence.
 
 **Owner**: whoever runs this Retake.
 
 **When it fails**
-- *Pink, skipped*: this dataset was trained with these options before; the log of `plan` says so. *Train again* in the form trains anyway.
+- *Pink, skipped*: trained before on this dataset with these options; the log of `plan` links to that run. The form's *Train again* trains anyway.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training goes on from its last epoch.
 - *Red, in `prepare`*: no dataset, or weights that are missing or not what they should be. The log says what to put where.
 - *Red, in `train` or `evaluate`*: the log's last lines say why. Out of memory: a smaller batch size, or fewer segments.

@@ -240,6 +240,7 @@ context = {"params": {n: p.value for n, p in form.params().items()}, "run_id": "
            "dag_run": SimpleNamespace(dag_id="d", run_id="r")}
 task = os.fork()
 if task == 0:
+    os.dup2(2, 1)  # the log would run into the line that the test reads
     operator.execute(context)
     os._exit(0)
 print(task, flush=True)
@@ -250,7 +251,8 @@ os.waitpid(task, 0)
 @pytest.mark.parametrize("killed", ["task", "supervisor"])
 def test_no_step_outlives_an_airflow_process_that_is_killed(killed, lingering):
     command = [sys.executable, "-c", SUPERVISED]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as supervisor:  # noqa: S603 - the constant above
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, **pipes, text=True) as supervisor:  # noqa: S603 - the constant above
         task = int(supervisor.stdout.readline())
         pids = lingering()
         assert all(map(is_running, [task, *pids]))
