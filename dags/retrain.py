@@ -7,7 +7,7 @@ and by hand with a form. The button *MLflow run* under *Details* of `train`, `co
 **Owner**: whoever runs this Retake.
 
 **When it fails**
-- *Pink, skipped*: trained before with this dataset and these options; `plan`'s log links to that run. The form's *Train again* trains anyway.
+- *Pink, skipped*: trained before on this dataset with these options; `plan`'s log links to that run. *Train again* in the form overrides.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training goes on from its last epoch.
 - *Red, in `prepare`*: no dataset, or weights that are missing or not what they should be. The log says what to put where.
 - *Red, in `train` or `evaluate`*: the log's last lines say why. Out of memory: a smaller batch size, or fewer segments.
