@@ -2,7 +2,7 @@
 
 import hashlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,15 @@ from tasks.model.spec import NetworkSpec
 TINY = NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=5, num_nouns=4)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """torch's threads spin while they wait: where other processes want the cores too, two take several times as long as one."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
+
+
 @pytest.fixture(scope="session")
 def tiny_spec() -> NetworkSpec:
     return TINY
@@ -32,6 +41,15 @@ def tiny_classes() -> ClassNames:
 @pytest.fixture
 def tiny_network(tiny_spec: NetworkSpec) -> Network:
     return Network(tiny_spec, seed=1)
+
+
+@pytest.fixture
+def outspoken_network(tiny_network: Network) -> Network:
+    """The tiny network with logits of the size that a trained one has, which tell its answers apart."""
+    with torch.no_grad():
+        for head in (tiny_network.head.fc_verb, tiny_network.head.fc_noun):
+            head.weight.mul_(1000)
+    return tiny_network
 
 
 @pytest.fixture(scope="session")

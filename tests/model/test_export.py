@@ -17,8 +17,8 @@ torch.save([verb.detach(), noun.detach()], answers)
 """
 
 
-def test_an_exported_network_answers_alike_without_our_code_for_any_batch_and_size(tmp_path: Path, tiny_network):
-    module, example = export_module(tiny_network)
+def test_an_exported_network_answers_alike_without_our_code_for_any_batch_and_size(tmp_path: Path, outspoken_network):
+    module, example = export_module(outspoken_network)
     # As MLflow's pt2 format exports it.
     program = torch.export.export(module, (example,), dynamic_shapes=[{0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}])
     torch.export.save(program, tmp_path / "model.pt2")
@@ -30,6 +30,6 @@ def test_an_exported_network_answers_alike_without_our_code_for_any_batch_and_si
     )
     verb, noun = torch.load(tmp_path / "answers.pt")
     for i, clip in enumerate(frames):
-        logits = score(prepare(tiny_network), clip.numpy(), num_crops=1)
+        logits = score(prepare(outspoken_network), clip.numpy(), num_crops=1)
         torch.testing.assert_close(verb[i], logits.verb, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(noun[i], logits.noun, atol=1e-5, rtol=1e-4)

@@ -16,9 +16,9 @@ def test_a_network_follows_from_spec_and_seed_alone(tiny_spec):
     assert weights_sha256(first) != weights_sha256(Network(tiny_spec, seed=4))
 
 
-def test_logits_are_the_mean_over_segments_of_each_segments_logits(tiny_network):
+def test_logits_are_the_mean_over_segments_of_each_segments_logits(outspoken_network):
     snippets = torch.randn(3, 2, 3, 224, 224)
-    network = tiny_network.eval()
+    network = outspoken_network.eval()
     with torch.inference_mode():
         together = network(snippets)
         one, two = network(snippets[:, :1]), network(snippets[:, 1:])
