@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +28,8 @@ class State:
     is_healthy: bool
 
 
-def up(home: Home, announce: Announce) -> list[Server]:
-    """Start what does not run or runs otherwise than it should, all at once, and wait until everything is well. Hold the lock.
+def up(home: Home, announce: Announce, names: Collection[str] = tuple(WANTED_PORTS)) -> list[Server]:
+    """Start what of `names` does not run or runs otherwise than it should, all at once, and wait until it is well. Hold the lock.
 
     Raises:
         Unavailable: a server ended or was not well in time; the message has the end of its log.

@@ -252,7 +252,7 @@ os.waitpid(task, 0)
 def test_no_step_outlives_an_airflow_process_that_is_killed(killed, lingering):
     command = [sys.executable, "-c", SUPERVISED]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, **pipes, text=True) as supervisor:  # noqa: S603 - the constant above
+    with subprocess.Popen(command, **pipes, text=True) as supervisor:
         task = int(supervisor.stdout.readline())
         pids = lingering()
         assert all(map(is_running, [task, *pids]))

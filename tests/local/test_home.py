@@ -51,7 +51,7 @@ def test_a_second_command_is_refused_while_one_is_at_work(home):
 
 def test_a_killed_command_leaves_no_lock(home):
     command = [sys.executable, "-c", HOLD, str(home.root)]
-    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - this interpreter
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with holder:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(BadConfiguration, match=f"process {holder.pid}"), home.lock():

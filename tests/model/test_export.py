@@ -24,7 +24,7 @@ def test_an_exported_network_answers_alike_without_our_code_for_any_batch_and_si
     torch.export.save(program, tmp_path / "model.pt2")
     frames = torch.randint(0, 256, (3, 2, 260, 456, 3), dtype=torch.uint8)
     torch.save(frames, tmp_path / "frames.pt")
-    subprocess.run(  # noqa: S603 - our own interpreter on our own script
+    subprocess.run(
         [sys.executable, "-I", "-c", READ_WITHOUT_OUR_CODE, tmp_path / "model.pt2", tmp_path / "frames.pt", tmp_path / "answers.pt"],
         check=True,
     )

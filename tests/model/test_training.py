@@ -90,7 +90,7 @@ fit(dataclasses.replace(whole, train=Deadly(whole.train)))
 
 def test_killed_in_an_epoch_and_begun_again_is_as_if_undisturbed(undisturbed, clips, tmp_path: Path):
     paths = [str(clip.frames) for clip in clips]
-    killed = subprocess.run(  # noqa: S603 - our own interpreter on our own script
+    killed = subprocess.run(
         [sys.executable, "-c", DIE_IN_THE_SECOND_EPOCH, __file__, str(tmp_path / "there"), *paths],
         env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
         check=False,

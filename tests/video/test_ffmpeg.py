@@ -52,7 +52,7 @@ def test_it_dies_with_the_step_that_runs_it(tmp_path: Path):
         "import sys; from pathlib import Path; from tasks.video.ffmpeg import run_ffmpeg; program = Path(sys.argv[1]); "
         "run_ffmpeg([], ffmpeg=program, folder=program.parent, time_limit_seconds=60, name='party.mp4')"
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(program)]) as step:  # noqa: S603 - this interpreter
+    with subprocess.Popen([sys.executable, "-c", code, str(program)]) as step:
         watched = os.pidfd_open(int((tmp_path / "pid").read_text()))
         step.kill()
     try:
