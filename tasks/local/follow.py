@@ -171,8 +171,8 @@ def _rows(run: FollowedRun) -> list[Row]:
 
 
 def _state(task: Task) -> str:
-    """Airflow's word, but that a mapped task which has no name yet is still starting."""
-    if task.state == "running" and task.map_index >= 0 and task.rendered_map_index is None:
+    """Airflow's word, but that a mapped task is still starting as long as its name is its number."""
+    if task.state == "running" and task.map_index >= 0 and task.rendered_map_index in (None, str(task.map_index)):
         return "starting"
     return task.state or "waiting"
 
