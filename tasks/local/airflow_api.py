@@ -1,5 +1,6 @@
 """Airflow's REST API (v2), as far as `make run` needs it."""
 
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,9 @@ def is_healthy(address: str) -> bool:
     except (httpx.HTTPError, ValueError):
         return False
     return all(parts.get(part, {}).get("status") == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
+
+
+_RETRY_PAUSES_SECONDS = (0.5, 1, 2, 4)
 
 
 class AirflowApi:
@@ -177,6 +181,11 @@ class AirflowApi:
             reply = self._client.request(method, f"/api/v2{path}", **request)
             if reply.status_code == 401:  # the token has expired
                 self._login()
+                reply = self._client.request(method, f"/api/v2{path}", **request)
+            for pause_seconds in _RETRY_PAUSES_SECONDS if method != "POST" else ():
+                if reply.status_code < 500 or reply.status_code in accept:
+                    break
+                time.sleep(pause_seconds)  # SQLite is locked for a moment while the DAG processor writes
                 reply = self._client.request(method, f"/api/v2{path}", **request)
         except httpx.HTTPError as error:
             raise Unavailable(

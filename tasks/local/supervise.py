@@ -40,7 +40,7 @@ def up(home: Home, announce: Announce, names: Collection[str] = tuple(WANTED_POR
     for name, record in records.items():
         if record is None or not processes.is_running(record):
             processes.stop(home, name, *STOPS[name])  # children that outlived their server hold its ports
-    servers = all_servers(home, credentials, _ports(records, patience_seconds=2))
+    servers = [s for s in all_servers(home, credentials, _ports(records, patience_seconds=2)) if s.name in names]
     started: dict[str, Record] = {}
     for server in servers:
         record = records[server.name]
