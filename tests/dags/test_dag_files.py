@@ -61,10 +61,7 @@ def test_the_folder_imports_without_anything_heavy():
 
 def test_a_dag_is_the_same_at_every_parse_so_that_no_version_is_made_without_a_change():
     command = [sys.executable, "-c", SERIALIZE]
-    first, second = (
-        subprocess.check_output(command, env=os.environ | {"PYTHONHASHSEED": seed})
-        for seed in "12"
-    )
+    first, second = (subprocess.check_output(command, env=os.environ | {"PYTHONHASHSEED": seed}) for seed in "12")
     assert json.loads(first) == json.loads(second)
 
 
