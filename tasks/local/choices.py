@@ -13,8 +13,9 @@ from tasks.options import EvaluateOptions, IngestOptions, LabelOptions, Options,
 SAMPLE_OPTIONS: dict[str, object] = {
     "backbone": "tf_efficientnet_lite0",
     "weights": "imagenet",
-    "epochs": 8,
-    "learning_rate": 5e-4,
+    "trainable": "heads",
+    "epochs": 4,
+    "learning_rate": 5e-3,
     "batch_size": 4,
     "frame_step": 3,
 }
