@@ -178,14 +178,21 @@ class Tracker:
             raise _unavailable(error) from error
         return RegisteredVersion(int(found.version), found.run_id or "", found.tags[CHECKPOINT_TAG], found.tags[CHECKPOINT_HASH_TAG])
 
-    def register(self, run_id: str, run_key: str, module: object, example: np.ndarray[Any, np.dtype[np.uint8]], card: VersionCard) -> int:
+    def register(
+        self,
+        run_id: str,
+        run_key: str,
+        module: object,
+        example: Any,  # noqa: ANN401 - a torch tensor; torch stays out of this file
+        card: VersionCard,
+    ) -> int:
         """Register the module that the run trained; the version that an earlier try registered is found again.
 
         Args:
             run_id: the run that trained it.
             run_key: what the version is found by.
             module: a torch module on the CPU and in eval mode, which answers with a tuple of tensors.
-            example: one input batch of two or more; it becomes the input example and the signature.
+            example: one input batch of two or more, a tensor, for as an array it becomes 125 MB of JSON; it becomes the input example and the signature.
             card: what is said of the version.
         """
         name = self._settings.model_name
@@ -199,7 +206,7 @@ class Tracker:
                 logged = mlflow.pytorch.log_model(
                     module,
                     name="model",
-                    signature=_signature(example, card.output_names),
+                    signature=_signature(example.shape, card.output_names),
                     input_example=example,
                     pip_requirements=list(card.requirements),
                     metadata=card.metadata,
@@ -248,9 +255,9 @@ class Tracker:
                 self._client.set_terminated(run_id, RunStatus.to_string(RunStatus.from_string(status)))
 
 
-def _signature(example: np.ndarray[Any, np.dtype[np.uint8]], output_names: Sequence[str]) -> ModelSignature:
+def _signature(shape: Sequence[int], output_names: Sequence[str]) -> ModelSignature:
     """Frames (clips, segments, height, width, 3) in; one (clips, classes) tensor of logits a name out."""
-    frames = TensorSpec(np.dtype(np.uint8), (-1, example.shape[1], -1, -1, example.shape[4]), "frames")
+    frames = TensorSpec(np.dtype(np.uint8), (-1, shape[1], -1, -1, shape[4]), "frames")
     return ModelSignature(Schema([frames]), Schema([TensorSpec(np.dtype(np.float32), (-1, -1), name) for name in output_names]))
 
 

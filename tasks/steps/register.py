@@ -34,7 +34,7 @@ def run(arguments: Arguments, store: Store) -> RegisterResult:
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-register-") as folder:
         network = fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, Path(folder)).network
         module, example = export_module(network)
-        number = tracker.register(run_id, plan.run_key, module, example.numpy(), _card(plan, manifest, trained, compared, network))
+        number = tracker.register(run_id, plan.run_key, module, example, _card(plan, manifest, trained, compared, network))
         tracker.set_alias(CHALLENGER, number)
         if _wins(compared, plan, tracker):
             tracker.set_alias(CHAMPION, number)
