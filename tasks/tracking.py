@@ -167,7 +167,11 @@ class Tracker:
             )
 
     def champion(self) -> RegisteredVersion | None:
-        """The version that the alias `champion` points at."""
+        """The version that the alias `champion` points at, or None.
+
+        Raises:
+            BadConfiguration: it was registered by hand, without the checkpoint that it can be scored again by.
+        """
         try:
             found = self._client.get_model_version_by_alias(self._settings.model_name, CHAMPION)
         except RestException as error:
@@ -176,6 +180,11 @@ class Tracker:
             raise _unavailable(error) from error
         except MlflowException as error:
             raise _unavailable(error) from error
+        if not {CHECKPOINT_TAG, CHECKPOINT_HASH_TAG} <= found.tags.keys():
+            raise BadConfiguration(
+                f"{self.model_name} version {found.version} is champion, but Retake did not register it and cannot score it again; "
+                f"take the alias {CHAMPION} off it, or set its tags {CHECKPOINT_TAG} and {CHECKPOINT_HASH_TAG}"
+            )
         return RegisteredVersion(int(found.version), found.run_id or "", found.tags[CHECKPOINT_TAG], found.tags[CHECKPOINT_HASH_TAG])
 
     def register(

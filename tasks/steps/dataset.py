@@ -4,6 +4,7 @@ from tasks.dataset.histograms import histograms
 from tasks.dataset.manifest import build_manifest, dataset_digest, split_csv
 from tasks.dataset.split import assign_splits
 from tasks.dataset.split_file import read_split_csv
+from tasks.dataset.statistics import num_classes, num_clips, num_sources
 from tasks.options import SplitOptions, StoreUri
 from tasks.results import SPLITS, DatasetResult, LabelResult, LabelsFile, Manifest
 from tasks.steps._step import StepArguments, finish, log, result_uri
@@ -39,17 +40,12 @@ def run(arguments: Arguments, store: Store) -> DatasetResult:
 
 
 def _result(manifest: Manifest, digest: str, folder: str, num_unlabelled: int) -> DatasetResult:
-    clips = manifest.clips
     return DatasetResult(
         digest=digest,
         dataset_uri=folder,
-        num_clips={split: sum(c.split == split for c in clips) for split in SPLITS},
-        num_sources={split: len({c.source for c in clips if c.split == split}) for split in SPLITS},
-        num_classes={
-            "verb": len({c.verb for c in clips}),
-            "noun": len({c.noun for c in clips}),
-            "action": len({c.action for c in clips}),
-        },
+        num_clips=num_clips(manifest),
+        num_sources=num_sources(manifest),
+        num_classes=num_classes(manifest),
         num_unlabelled=num_unlabelled,
         warnings=manifest.warnings,
     )

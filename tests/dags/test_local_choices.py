@@ -1,0 +1,21 @@
+"""`make run` hands each DAG the options that its form has, and no others."""
+
+import pytest
+
+from dags import build_dataset, ingest_videos, retrain
+from dags._params import StoreOptions
+from tasks.local.choices import CHAIN
+
+# What `make run` says by itself, or leaves to the latest dataset.
+NOT_CHOSEN = {*StoreOptions.model_fields, "dataset", "then"}
+
+
+def fields(models):
+    return {name for model in models for name in model.model_fields}
+
+
+@pytest.mark.parametrize("module", [ingest_videos, build_dataset, retrain], ids=lambda module: module.dag.dag_id)
+def test_the_driver_knows_the_options_of_each_form(module):
+    own, then = CHAIN[module.dag.dag_id]
+    assert fields(own) == fields(module.FORM.models()) - NOT_CHOSEN
+    assert fields(then) == fields(module.FORM.then) - NOT_CHOSEN
