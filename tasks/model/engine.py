@@ -6,13 +6,19 @@ import torch
 from torch import Tensor
 
 from tasks.errors import BadInput
+from tasks.model.backbones import CROP_PIXELS
 from tasks.model.consensus import Logits
 from tasks.model.crops import Frames, Normalise, NumCrops, cut_crops
+from tasks.model.folding import fold_batch_norms
 from tasks.model.network import Network, to_channels_last
+from tasks.model.spec import snippet
 
 
 def prepare(network: Network, device: torch.device | str = "cpu") -> Network:
-    """Put a network where and how it scores quickest: evaluation mode, channels last. Changes `network` and gives it back."""
+    """Put a network where and how it scores quickest: evaluation mode, batch-norm folded, channels last. Changes `network` and gives it back."""
+    num_channels = snippet(network.spec.modality).num_channels
+    noise = torch.rand(network.spec.num_segments, num_channels, CROP_PIXELS, CROP_PIXELS, generator=torch.Generator().manual_seed(0))
+    network.backbone = fold_batch_norms(network.backbone, noise)
     return to_channels_last(network.eval().to(device))
 
 
