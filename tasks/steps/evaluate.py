@@ -17,6 +17,7 @@ from tasks.evaluation.scoring import ScoredClips, score_clips
 from tasks.model.consensus import Logits
 from tasks.model.engine import prepare, score
 from tasks.model.hardware import choose_device
+from tasks.model.memory import keep_freed_memory
 from tasks.options import StoreUri
 from tasks.results import TARGETS, EvaluateResult, Manifest, ModelRole, PlanResult, SplitName, TrainResult, Vocabulary
 from tasks.settings import MachineSettings, MlflowSettings, load
@@ -39,6 +40,7 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
     """Score the network, and log everything under `<model>/<split>` of the plan's MLflow run."""
     if earlier := finished(store, arguments.out, EvaluateResult):
         return earlier
+    keep_freed_memory()
     plan = store.read(result_uri(arguments.plan), PlanResult)
     manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)
     tracker = Tracker.from_settings(load(MlflowSettings))
