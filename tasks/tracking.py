@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from tasks.errors import BadConfiguration, Unavailable
-from tasks.results import Epoch, SplitName
+from tasks.results.record import SplitName
+from tasks.results.training import Epoch
 from tasks.settings import MlflowSettings
 
 # MLflow's own seven retries take minutes; the runner retries whole steps. Read when mlflow is imported.

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import product
 
-from tasks.results import SPLITS, SplitName
+from tasks.results.record import SPLITS, SplitName
 
 SHARE_WEIGHT = 10.0
 """A split's size counts so much more than its mix of actions."""

@@ -8,7 +8,7 @@ from tasks.dataset.intervals import winning_row, without_overlaps
 from tasks.dataset.places import Places
 from tasks.dataset.rows import ClipRow, IntervalRow, LabelRow
 from tasks.dataset.wording import quoted
-from tasks.results import ClipRecord
+from tasks.results.video import ClipRecord
 
 
 @dataclass

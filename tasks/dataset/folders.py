@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from tasks.dataset.vocabulary import ClassNames, normal_name
 from tasks.dataset.wording import quoted
-from tasks.results import ClassRef
+from tasks.results.dataset import ClassRef
 
 MAX_VERB_WORDS = 4
 

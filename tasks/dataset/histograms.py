@@ -12,7 +12,8 @@ from matplotlib.ticker import MaxNLocator
 
 from tasks.dataset.statistics import class_counts
 from tasks.dataset.wording import count
-from tasks.results import SPLITS, TARGETS, Manifest, SplitName, Target
+from tasks.results.dataset import Manifest
+from tasks.results.record import SPLITS, TARGETS, SplitName, Target
 
 # Okabe and Ito (2008): told apart with any kind of colour blindness.
 COLOURS: dict[SplitName, str] = {"train": "#0072B2", "val": "#E69F00", "test": "#009E73"}

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from tasks.dataset.rows import IntervalRow
-from tasks.results import ClipRecord
+from tasks.results.video import ClipRecord
 
 ROUNDING_SECONDS = 1e-6
 

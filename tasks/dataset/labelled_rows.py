@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tasks.dataset.rows import AnnotationFile, LabelRow, NounClassRow, Row, VerbClassRow, read_annotations
 from tasks.dataset.vocabulary import NOUNS, VERBS, ClassNames
 from tasks.errors import BadLabels
-from tasks.results import Problem
+from tasks.results.dataset import Problem
 
 
 @dataclass(frozen=True)

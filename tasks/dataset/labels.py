@@ -12,7 +12,8 @@ from tasks.dataset.rows import AnnotationFile, LabelRow
 from tasks.dataset.vocabulary import ClassNames
 from tasks.dataset.wording import count, quoted
 from tasks.options import LabelOptions
-from tasks.results import ClassRef, ClipRecord, LabelledClip, Problem, Vocabulary
+from tasks.results.dataset import ClassRef, LabelledClip, Problem, Vocabulary
+from tasks.results.video import ClipRecord
 
 MAX_PROBLEMS_A_FILE = 1000
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from tasks.dataset.split import SplitAssignment
 from tasks.options import SplitOptions, content_key
-from tasks.results import ClassRef, DatasetClip, LabelledClip, LabelsFile, Manifest, SplitName, Vocabulary
+from tasks.results.dataset import ClassRef, DatasetClip, LabelledClip, LabelsFile, Manifest, Vocabulary
+from tasks.results.record import SplitName
 
 CSV_COLUMNS = ("uid", "verb", "noun", "action", "verb_class", "noun_class")
 

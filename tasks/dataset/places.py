@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from tasks.dataset.wording import near, quoted
-from tasks.results import ClipRecord
+from tasks.results.video import ClipRecord
 
 EXTENSION = re.compile(r"(?<=[^/])\.[^./]+$")
 MAX_NEAR_MATCHES = 20

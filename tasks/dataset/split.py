@@ -7,7 +7,8 @@ from tasks.dataset.dealing import deal
 from tasks.dataset.wording import count, quoted
 from tasks.errors import BadDataset
 from tasks.options import SplitOptions
-from tasks.results import SPLITS, LabelledClip, Record, SetAside, SplitName
+from tasks.results.dataset import LabelledClip
+from tasks.results.record import SPLITS, Record, SetAside, SplitName
 
 ENOUGH_OFF = 0.25
 """A split that misses its wished number of clips by more than this share of it, and by more than a clip, is warned of."""

@@ -8,7 +8,7 @@ from typing import TypeGuard
 from tasks.dataset.tables import read_table
 from tasks.dataset.wording import quoted
 from tasks.errors import BadDataset, BadLabels
-from tasks.results import SPLITS, SplitName
+from tasks.results.record import SPLITS, SplitName
 
 COLUMNS = ("source", "split")
 

@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from tasks.results import SPLITS, TARGETS, Manifest, SplitName, Target
+from tasks.results.dataset import Manifest
+from tasks.results.record import SPLITS, TARGETS, SplitName, Target
 
 
 def num_clips(manifest: Manifest) -> dict[SplitName, int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from tasks.dataset.wording import near, quoted
-from tasks.results import ClassRef
+from tasks.results.dataset import ClassRef
 
 NUM_VERBS = 125
 NUM_NOUNS = 352

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.evaluation.scoring import Logits, ScoredClips
-from tasks.results import ClassRef, Target, Vocabulary
+from tasks.results.dataset import ClassRef, Vocabulary
+from tasks.results.record import Target
 
 NUM_RANKS = 5
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from tasks.evaluation.decision import contenders, count, decide, percent
-from tasks.results import TARGETS, EvaluateResult, SplitName, Target, TargetMetrics
+from tasks.results.evaluation import EvaluateResult, TargetMetrics
+from tasks.results.record import TARGETS, SplitName, Target
 
 MODELS = ("baseline", "champion", "fine-tuned")
 SPLIT_ORDER: tuple[SplitName, ...] = ("test", "val", "train")

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.errors import BadInput
-from tasks.results import EvaluateResult, SplitName
+from tasks.results.evaluation import EvaluateResult
+from tasks.results.record import SplitName
 
 DECIDING_SPLITS: tuple[SplitName, ...] = ("test", "val")
 

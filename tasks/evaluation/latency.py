@@ -3,7 +3,7 @@
 import numpy as np
 
 from tasks.evaluation.scoring import Timings
-from tasks.results import Latency
+from tasks.results.evaluation import Latency
 
 
 def summarise_latency(timings: Timings, num_frames: int) -> Latency:

@@ -9,7 +9,9 @@ from tasks.evaluation.answers import Answers, answers_of
 from tasks.evaluation.latency import summarise_latency
 from tasks.evaluation.scoring import ScoredClips, Timings
 from tasks.evaluation.uncertainty import top1_interval
-from tasks.results import ClassMetrics, EvaluateResult, ModelRole, SplitName, TargetMetrics, Vocabulary
+from tasks.results.dataset import Vocabulary
+from tasks.results.evaluation import ClassMetrics, EvaluateResult, TargetMetrics
+from tasks.results.record import ModelRole, SplitName
 
 
 def measure(answers: Answers, sources: Sequence[str], *, num_resamples: int = 2000) -> TargetMetrics:

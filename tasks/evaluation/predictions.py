@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tasks.errors import BadInput
 from tasks.evaluation.answers import Answers, answers_of
 from tasks.evaluation.scoring import Logits, ScoredClips
-from tasks.results import Vocabulary
+from tasks.results.dataset import Vocabulary
 
 SCHEMA = pa.schema(
     [

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from tasks.errors import BadCheckpoint, BadDataset
-from tasks.results import DatasetClip
+from tasks.results.dataset import DatasetClip
 
 Frames = NDArray[np.uint8]
 Logits = NDArray[np.float32]

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from tasks.errors import MissingObject
 from tasks.local.airflow_api import AirflowApi
 from tasks.local.follow import FollowedRun
-from tasks.results import CompareResult, IngestResult, RegisterResult, SetAside, SummaryResult
+from tasks.results.evaluation import CompareResult, RegisterResult
+from tasks.results.record import SetAside
+from tasks.results.video import IngestResult, SummaryResult
 from tasks.storage import Store
 
 _RUN_URI = re.compile(r"s3://\S+/runs/[0-9a-f]{16}/")

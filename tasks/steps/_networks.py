@@ -7,7 +7,7 @@ from pathlib import Path
 from tasks.errors import BadCheckpoint
 from tasks.model.checkpoints import ClassNames, Saved, load
 from tasks.model.sampling import middle_frames
-from tasks.results import DatasetClip, Vocabulary
+from tasks.results.dataset import DatasetClip, Vocabulary
 from tasks.settings import MachineSettings
 from tasks.settings import load as load_settings
 from tasks.steps._step import log

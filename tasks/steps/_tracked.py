@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tasks.results import PlanResult
+from tasks.results.training import PlanResult
 from tasks.settings import MachineSettings, load
 from tasks.storage import split_uri
 from tasks.tracking import Tracker

@@ -7,7 +7,9 @@ from tasks.evaluation.comparison import headline, markdown, text
 from tasks.evaluation.decision import contenders, decide
 from tasks.evaluation.figures.bars import comparison_figure
 from tasks.options import StoreUri
-from tasks.results import TARGETS, CompareResult, EvaluateResult, PlanResult
+from tasks.results.evaluation import CompareResult, EvaluateResult
+from tasks.results.record import TARGETS
+from tasks.results.training import PlanResult
 from tasks.settings import MlflowSettings, load
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run

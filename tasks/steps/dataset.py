@@ -6,7 +6,8 @@ from tasks.dataset.split import assign_splits
 from tasks.dataset.split_file import read_split_csv
 from tasks.dataset.statistics import num_classes, num_clips, num_sources
 from tasks.options import SplitOptions, StoreUri
-from tasks.results import SPLITS, DatasetResult, LabelResult, LabelsFile, Manifest
+from tasks.results.dataset import DatasetResult, LabelResult, LabelsFile, Manifest
+from tasks.results.record import SPLITS
 from tasks.steps._step import StepArguments, finish, log, result_uri
 from tasks.steps.split import split_uri
 from tasks.storage import Store

@@ -19,7 +19,10 @@ from tasks.model.engine import prepare, score
 from tasks.model.hardware import choose_device
 from tasks.model.memory import keep_freed_memory
 from tasks.options import StoreUri
-from tasks.results import TARGETS, EvaluateResult, Manifest, ModelRole, PlanResult, SplitName, TrainResult, Vocabulary
+from tasks.results.dataset import Manifest, Vocabulary
+from tasks.results.evaluation import EvaluateResult
+from tasks.results.record import TARGETS, ModelRole, SplitName
+from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._networks import cache_test_frames, fetch_network
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri

@@ -14,7 +14,9 @@ from urllib.parse import unquote, urlsplit
 from tasks.download import download, is_url
 from tasks.errors import BadInput, MissingObject, NothingToDo, Unavailable
 from tasks.options import IngestOptions, SegmentOptions, recipe_of
-from tasks.results import Batch, BatchRef, IngestResult, Inventory, LabelResult, SeenFile, SetAside, VideoRecord
+from tasks.results.dataset import LabelResult
+from tasks.results.record import SetAside
+from tasks.results.video import Batch, BatchRef, IngestResult, Inventory, SeenFile, VideoRecord
 from tasks.settings import MachineSettings, load
 from tasks.steps._inputs import inputs_digest, labels_out
 from tasks.steps._step import StepArguments, finish, log, plain_reason, result_uri

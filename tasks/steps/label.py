@@ -6,7 +6,8 @@ from tasks.dataset.labels import label_clips
 from tasks.dataset.rows import AnnotationFile
 from tasks.errors import BadInput
 from tasks.options import LabelOptions, SegmentOptions, recipe_of
-from tasks.results import ClipsFile, LabelledClip, LabelResult, LabelsFile, VideoRecord
+from tasks.results.dataset import LabelledClip, LabelResult, LabelsFile
+from tasks.results.video import ClipsFile, VideoRecord
 from tasks.steps._inputs import annotation_objects, inputs_digest, probe_objects
 from tasks.steps._step import StepArguments, finish, log
 from tasks.storage import Store, StoredObject

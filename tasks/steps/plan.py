@@ -2,18 +2,10 @@
 
 from tasks.errors import MissingObject, NothingToDo
 from tasks.options import EvaluateOptions, StoreUri, TrainOptions, content_key
-from tasks.results import (
-    SPLITS,
-    Champion,
-    DatasetResult,
-    Evaluation,
-    Manifest,
-    ModelRole,
-    PlanResult,
-    RegisterResult,
-    SplitName,
-    WeightsResult,
-)
+from tasks.results.dataset import DatasetResult, Manifest
+from tasks.results.evaluation import RegisterResult
+from tasks.results.record import SPLITS, ModelRole, SplitName
+from tasks.results.training import Champion, Evaluation, PlanResult, WeightsResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._step import StepArguments, finish, log, result_uri
 from tasks.storage import Store

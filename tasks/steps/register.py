@@ -7,7 +7,9 @@ from pathlib import Path
 from tasks.model.export import export_module
 from tasks.model.network import Network
 from tasks.options import StoreUri
-from tasks.results import CompareResult, Manifest, PlanResult, RegisterResult, TrainResult
+from tasks.results.dataset import Manifest
+from tasks.results.evaluation import CompareResult, RegisterResult
+from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._networks import SHORT_SIDE, fetch_network
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri

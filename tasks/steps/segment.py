@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tasks.errors import BadVideo
 from tasks.options import SegmentOptions, StoreUri, recipe_of
-from tasks.results import Batch, ClipRecord, ClipsFile, SegmentResult, SetAside, VideoRecord
+from tasks.results.record import SetAside
+from tasks.results.video import Batch, ClipRecord, ClipsFile, SegmentResult, VideoRecord
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import StepArguments, finish, log, plain_reason
 from tasks.storage import Store

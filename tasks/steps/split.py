@@ -5,7 +5,8 @@ from collections import Counter
 from tasks.dataset.split import assign_splits
 from tasks.dataset.split_file import read_split_csv, write_split_csv
 from tasks.options import SplitOptions, StoreUri
-from tasks.results import SPLITS, LabelResult, LabelsFile, SplitResult
+from tasks.results.dataset import LabelResult, LabelsFile, SplitResult
+from tasks.results.record import SPLITS
 from tasks.steps._step import StepArguments, finish, log, result_uri
 from tasks.storage import Store
 

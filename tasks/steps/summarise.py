@@ -1,7 +1,7 @@
 """Sums up an ingest for people, and for the asset event that starts the next DAG."""
 
 from tasks.options import SegmentOptions, StoreUri, recipe_of
-from tasks.results import IngestResult, SegmentResult, SummaryResult
+from tasks.results.video import IngestResult, SegmentResult, SummaryResult
 from tasks.steps._inputs import inputs_digest
 from tasks.steps._step import StepArguments, finish, log, result_uri
 from tasks.storage import Store

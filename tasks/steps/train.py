@@ -13,7 +13,9 @@ from tasks.model.hardware import Hardware
 from tasks.model.memory import keep_freed_memory
 from tasks.model.training import TrainJob, fit
 from tasks.options import StoreUri
-from tasks.results import SPLITS, DatasetClip, Epoch, Manifest, PlanResult, TrainResult
+from tasks.results.dataset import DatasetClip, Manifest
+from tasks.results.record import SPLITS
+from tasks.results.training import Epoch, PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._networks import cache_test_frames, cache_train_frames, class_names, fetch_network, file_sha256
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri

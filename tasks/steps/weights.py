@@ -10,7 +10,8 @@ from tasks.model.checkpoints import save, verify_sha256
 from tasks.model.pretrained import build, published
 from tasks.model.spec import NetworkSpec
 from tasks.options import TrainOptions, Weights
-from tasks.results import Vocabulary, WeightsResult
+from tasks.results.dataset import Vocabulary
+from tasks.results.training import WeightsResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._networks import class_names, file_sha256
 from tasks.steps._step import StepArguments, finish, log

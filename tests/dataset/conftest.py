@@ -9,7 +9,8 @@ import pytest
 from tasks.dataset.labels import Labelling, label_clips
 from tasks.dataset.rows import AnnotationFile
 from tasks.options import LabelOptions
-from tasks.results import ClipRecord, LabelledClip
+from tasks.results.dataset import LabelledClip
+from tasks.results.video import ClipRecord
 
 
 def _clip(name: str, index: int = 0) -> ClipRecord:

@@ -5,7 +5,7 @@ from PIL import Image
 
 from tasks.dataset.histograms import histograms
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions
-from tasks.results import DatasetClip, Manifest, Vocabulary
+from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
 
 
 @pytest.fixture

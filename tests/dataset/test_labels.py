@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.results import Problem
+from tasks.results.dataset import Problem
 
 ANNOTATIONS = "uid,verb,noun,action,verb_class,noun_class\n"
 INTERVALS = "video,start_seconds,stop_seconds,verb,noun\n"

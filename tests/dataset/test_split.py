@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tasks.dataset.split import SplitAssignment, assign_splits
 from tasks.errors import BadDataset
 from tasks.options import SplitOptions
-from tasks.results import LabelledClip, SplitName
+from tasks.results.dataset import LabelledClip
+from tasks.results.record import SplitName
 
 ACTIONS = ["put meat", "put bag", "take meat", "take pan", "move pot", "open bag"]
 DEFAULT = SplitOptions()

@@ -9,7 +9,7 @@ import pytest
 from tasks.evaluation.answers import Answers
 from tasks.evaluation.metrics import summarise
 from tasks.evaluation.scoring import ScoredClips, Timings
-from tasks.results import ClassRef, Vocabulary
+from tasks.results.dataset import ClassRef, Vocabulary
 
 NUM_VERBS, NUM_NOUNS = 125, 352
 

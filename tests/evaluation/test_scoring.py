@@ -6,7 +6,7 @@ import pytest
 from tasks.errors import BadCheckpoint, BadDataset
 from tasks.evaluation.latency import summarise_latency
 from tasks.evaluation.scoring import Timings, score_clips
-from tasks.results import DatasetClip
+from tasks.results.dataset import DatasetClip
 
 
 def clip(i, verb_class=1, noun_class=26):

@@ -6,7 +6,9 @@ from tasks.errors import MissingObject
 from tasks.local.airflow_api import RunRef, Task
 from tasks.local.follow import FollowedRun
 from tasks.local.report import report
-from tasks.results import CompareResult, RegisterResult, SetAside, SummaryResult
+from tasks.results.evaluation import CompareResult, RegisterResult
+from tasks.results.record import SetAside
+from tasks.results.video import SummaryResult
 
 RUN_URI = "s3://retake/runs/0123456789abcdef/"
 SUMMARY = SummaryResult(

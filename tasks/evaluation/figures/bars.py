@@ -7,7 +7,8 @@ from matplotlib.ticker import PercentFormatter
 
 from tasks.evaluation.comparison import MODELS, by_split
 from tasks.evaluation.figures.canvas import BLUE, GREY, INK, ORANGE, new_figure, png, short, styled
-from tasks.results import TARGETS, EvaluateResult
+from tasks.results.evaluation import EvaluateResult
+from tasks.results.record import TARGETS
 
 COLOURS = {"baseline": GREY, "champion": ORANGE, "fine-tuned": BLUE}
 GROUP_WIDTH = 0.76

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tasks.evaluation.figures.canvas import BLUE, INK, ORANGE, PURPLE, SKY, VERMILION, new_figure, png, styled
-from tasks.results import Epoch
+from tasks.results.training import Epoch
 
 ACCURACIES = (("val_verb_top1", "verbs", SKY, "^"), ("val_noun_top1", "nouns", PURPLE, "D"), ("val_action_top1", "actions", INK, "v"))
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tasks.evaluation.answers import Answers, answers_of
 from tasks.evaluation.figures.canvas import BLUE, GREY, INK, ORANGE, SKY, VERMILION, new_figure, png, short, styled
 from tasks.evaluation.scoring import ScoredClips
-from tasks.results import Vocabulary
+from tasks.results.dataset import Vocabulary
 
 MAX_ROWS = 30
 NUM_WORST = 8

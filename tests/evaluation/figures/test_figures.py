@@ -11,7 +11,8 @@ from tasks.evaluation.figures.bars import comparison_figure
 from tasks.evaluation.figures.curves import training_figure
 from tasks.evaluation.figures.losses import clip_loss_figure
 from tasks.evaluation.figures.matrices import confusion_figure
-from tasks.results import ClassRef, Epoch, Vocabulary
+from tasks.results.dataset import ClassRef, Vocabulary
+from tasks.results.training import Epoch
 
 HOSTILE = Vocabulary(verbs=(ClassRef(id=0, name=r"$\frac{"),), nouns=(ClassRef(id=0, name="x" * 300),))
 

@@ -1,0 +1,131 @@
+"""What label, split and dataset write."""
+
+from tasks.options import LabelOptions, SegmentOptions, SplitOptions
+from tasks.results.record import Record, SetAside, SplitName, Target
+from tasks.results.video import ClipRecord
+
+
+class Problem(Record):
+    """A line of an annotation file that was refused, or a label that was overruled."""
+
+    file: str
+    line: int | None
+    reason: str
+
+
+class ClassRef(Record):
+    """A class id of EPIC-KITCHENS-55 and its name."""
+
+    id: int
+    name: str
+
+
+class Vocabulary(Record):
+    """The classes that the labels name; ids are positions in the heads' logits (125 verbs, 352 nouns)."""
+
+    verbs: tuple[ClassRef, ...]
+    nouns: tuple[ClassRef, ...]
+
+
+class LabelledClip(Record):
+    """A clip with what is known about it. `source` groups clips that must share a split."""
+
+    clip: ClipRecord
+    names: tuple[str, ...]
+    source: str
+    verb: str | None
+    noun: str | None
+    verb_class: int | None
+    noun_class: int | None
+    origin: str | None
+
+    @property
+    def action(self) -> str | None:
+        """Verb and noun as one name, as in `put meat`."""
+        return None if self.verb is None or self.noun is None else f"{self.verb} {self.noun}"
+
+
+class LabelsFile(Record):
+    """`labels/<recipe>/labels.json`: every clip of one recipe, labelled or not."""
+
+    recipe: str
+    segment: SegmentOptions
+    options: LabelOptions
+    vocabulary: Vocabulary
+    clips: tuple[LabelledClip, ...]
+    problems: tuple[Problem, ...]
+    changes: tuple[Problem, ...]
+
+
+class LabelResult(Record):
+    """How many clips have labels; the problems in full lie in the labels file."""
+
+    labels_uri: str
+    inputs_digest: str
+    num_clips: int
+    num_labelled: int
+    num_problems: int
+    num_changes: int
+    first_problems: tuple[Problem, ...]
+    first_changes: tuple[Problem, ...]
+
+
+class SplitResult(Record):
+    """How many labelled clips and sources each split has."""
+
+    split_uri: str
+    num_clips: dict[SplitName, int]
+    num_sources: dict[SplitName, int]
+    warnings: tuple[str, ...]
+
+
+class DatasetClip(Record):
+    """One labelled clip in its split."""
+
+    uid: str
+    split: SplitName
+    source: str
+    names: tuple[str, ...]
+    video: str
+    uri: str
+    sha256: str
+    start_seconds: float
+    stop_seconds: float
+    num_frames: int
+    width: int
+    height: int
+    verb: str
+    noun: str
+    verb_class: int
+    noun_class: int
+    origin: str
+
+    @property
+    def action(self) -> str:
+        """Verb and noun as one name."""
+        return f"{self.verb} {self.noun}"
+
+
+class Manifest(Record):
+    """`datasets/<digest>/manifest.json`, written last: all that a training needs to know of its data."""
+
+    recipe: str
+    segment: SegmentOptions
+    label: LabelOptions
+    split: SplitOptions
+    vocabulary: Vocabulary
+    clips: tuple[DatasetClip, ...]
+    excluded: tuple[SetAside, ...]
+    warnings: tuple[str, ...]
+
+
+class DatasetResult(Record):
+    """`datasets/result.json`: the latest dataset."""
+
+    digest: str
+    dataset_uri: str
+    num_clips: dict[SplitName, int]
+    num_sources: dict[SplitName, int]
+    num_classes: dict[Target, int]
+    num_unlabelled: int
+    warnings: tuple[str, ...]

@@ -1,0 +1,24 @@
+"""What all results have in common."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+SplitName = Literal["train", "val", "test"]
+ModelRole = Literal["baseline", "fine-tuned", "champion"]
+Target = Literal["verb", "noun", "action"]
+SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
+TARGETS: tuple[Target, ...] = ("verb", "noun", "action")
+
+
+class Record(BaseModel):
+    """A closed, immutable record."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SetAside(Record):
+    """A file that could not be used, and why, in words for the person who brought it."""
+
+    name: str
+    reason: str
