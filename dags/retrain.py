@@ -7,9 +7,10 @@ and by hand with a form. The button *MLflow run* under *Details* of `train`, `co
 **Owner**: whoever runs this Retake.
 
 **When it fails**
-- *Pink, skipped*: trained before on this dataset with these options; `plan`'s log links to that run. *Train again* in the form overrides.
+- *Pink, skipped*: there is no dataset yet, or it was trained before with these options; `plan`'s log says which and links to that run.
+  *Train again* in the form overrides.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training goes on from its last epoch.
-- *Red, in `prepare`*: no dataset, or weights that are missing or not what they should be. The log says what to put where.
+- *Red, in `prepare`*: weights that are missing or not what they should be. The log says what to put where.
 - *Red, in `train` or `evaluate`*: the log's last lines say why. Out of memory: a smaller batch size, or fewer segments.
 - *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, one a GPU. Is there such a pool?
 
@@ -24,9 +25,9 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TaskGrou
 from dags._assets import DATASET, MODEL
 from dags._params import Form, RetrainOptions
 from dags._runner import TASK_DEFAULTS, StepOperator
-from tasks.options import EvaluateOptions, TrainOptions
+from tasks.options import EvaluateOptions, RegisterOptions, TrainOptions
 
-FORM = Form(options=(RetrainOptions, TrainOptions, EvaluateOptions))
+FORM = Form(options=(RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions))
 PLAN = "{store}/plans/{key}/"
 RUN = "{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['run_uri'] }}"
 
@@ -56,7 +57,7 @@ with DAG(
             task_id="plan",
             step="plan",
             form=FORM,
-            options=(TrainOptions, EvaluateOptions),
+            options=(TrainOptions, EvaluateOptions, RegisterOptions),
             passes=("dataset", "force_token"),
             arguments={"weights_result": "{store}/pretrained/choices/{key}/"},
             out=PLAN,

@@ -48,6 +48,6 @@ class BadConfiguration(RetakeError):
 
 
 class NothingToDo(RetakeError):
-    """The work was done before; the runner marks the task as skipped and shows the message."""
+    """The work was done before, or there is nothing yet to do it on; the runner marks the task as skipped and shows the message."""
 
     exit_code = 99

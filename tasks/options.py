@@ -64,7 +64,7 @@ class SplitOptions(Options):
         23 / 102, gt=0, lt=1, title="Share for validation", description="Of labelled clips; the original experiment's is 23 of 102"
     )
     test_share: float = Field(0, ge=0, lt=1, title="Share for test", description="0 makes no test set")
-    seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed of the split")
+    split_seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed of the split")
 
     @model_validator(mode="after")
     def _leave_something_to_train(self) -> "SplitOptions":
@@ -147,6 +147,17 @@ class EvaluateOptions(Options):
     crops: Literal[1, 10] = Field(10, title="Crops", description="10 at TSN's offsets, or the centre alone for a quick check")
     bootstrap_resamples: int = Field(
         2000, ge=100, le=100_000, title="Bootstrap resamples", description="Of source videos, for 95 % intervals"
+    )
+
+
+class RegisterOptions(Options):
+    """Where the fine-tuned network is registered."""
+
+    model_name: str = Field(
+        "retake-tsn",
+        pattern=MODEL_NAME_PATTERN,
+        title="Registered model",
+        description="Name in MLflow's registry; the networks that are registered under one name compete to be its champion",
     )
 
 

@@ -30,7 +30,6 @@ class MlflowSettings(BaseSettings):
 
     uri: str = Field(description="http address of the MLflow server as this process sees it")
     public_uri: str | None = Field(None, description="the address in a person's browser, where it differs")
-    model_name: str = Field("retake-tsn", description="name of the registered model")
 
 
 class MachineSettings(BaseSettings):

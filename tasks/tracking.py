@@ -167,14 +167,14 @@ class Tracker:
                 run_id, metrics=[mlflow.entities.Metric(name, value, now_ms, epoch.epoch) for name, value in values.items()]
             )
 
-    def champion(self) -> RegisteredVersion | None:
-        """The version that the alias `champion` points at, or None.
+    def champion(self, model_name: str) -> RegisteredVersion | None:
+        """The version of a registered model that the alias `champion` points at, or None.
 
         Raises:
             BadConfiguration: it was registered by hand, without the checkpoint that it can be scored again by.
         """
         try:
-            found = self._client.get_model_version_by_alias(self._settings.model_name, CHAMPION)
+            found = self._client.get_model_version_by_alias(model_name, CHAMPION)
         except RestException as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
@@ -183,13 +183,14 @@ class Tracker:
             raise _unavailable(error) from error
         if not {CHECKPOINT_TAG, CHECKPOINT_HASH_TAG} <= found.tags.keys():
             raise BadConfiguration(
-                f"{self.model_name} version {found.version} is champion, but Retake did not register it and cannot score it again; "
+                f"{model_name} version {found.version} is champion, but Retake did not register it and cannot score it again; "
                 f"take the alias {CHAMPION} off it, or set its tags {CHECKPOINT_TAG} and {CHECKPOINT_HASH_TAG}"
             )
         return RegisteredVersion(int(found.version), found.run_id or "", found.tags[CHECKPOINT_TAG], found.tags[CHECKPOINT_HASH_TAG])
 
     def register(
         self,
+        model_name: str,
         run_id: str,
         run_key: str,
         module: object,
@@ -199,19 +200,19 @@ class Tracker:
         """Register the module that the run trained; the version that an earlier try registered is found again.
 
         Args:
+            model_name: what it is registered as.
             run_id: the run that trained it.
             run_key: what the version is found by.
             module: a torch module on the CPU and in eval mode, which answers with a tuple of tensors.
             example: one input batch of two or more, a tensor, for as an array it becomes 125 MB of JSON; it becomes the input example and the signature.
             card: what is said of the version.
         """
-        name = self._settings.model_name
         with _answering():
-            earlier = self._version_of(run_key)
+            earlier = self._version_of(model_name, run_key)
             if earlier is not None:
                 return earlier
-            if not self._client.search_registered_models(filter_string=f"name = '{name}'", max_results=1):
-                self._client.create_registered_model(name)
+            if not self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1):
+                self._client.create_registered_model(model_name)
             with mlflow.start_run(run_id=run_id):
                 logged = mlflow.pytorch.log_model(
                     module,
@@ -222,7 +223,7 @@ class Tracker:
                     metadata=card.metadata,
                 )
             made = self._client.create_model_version(
-                name,
+                model_name,
                 source=logged.model_uri,
                 run_id=run_id,
                 model_id=logged.model_id,
@@ -236,24 +237,19 @@ class Tracker:
             )
         return int(made.version)
 
-    def set_alias(self, alias: str, version: int) -> None:
+    def set_alias(self, model_name: str, alias: str, version: int) -> None:
         """Point an alias of the registered model at a version."""
         with _answering():
-            self._client.set_registered_model_alias(self._settings.model_name, alias, str(version))
+            self._client.set_registered_model_alias(model_name, alias, str(version))
 
-    def aliases(self, version: int) -> tuple[str, ...]:
+    def aliases(self, model_name: str, version: int) -> tuple[str, ...]:
         """The aliases that point at a version."""
         with _answering():
-            return tuple(sorted(self._client.get_model_version(self._settings.model_name, str(version)).aliases))
+            return tuple(sorted(self._client.get_model_version(model_name, str(version)).aliases))
 
-    @property
-    def model_name(self) -> str:
-        """The registered model's name."""
-        return self._settings.model_name
-
-    def _version_of(self, run_key: str) -> int | None:
+    def _version_of(self, model_name: str, run_key: str) -> int | None:
         found: list[ModelVersion] = self._client.search_model_versions(
-            f"name = '{self._settings.model_name}' and tags.`{RUN_KEY_TAG}` = '{run_key}'", max_results=1
+            f"name = '{model_name}' and tags.`{RUN_KEY_TAG}` = '{run_key}'", max_results=1
         )
         return int(found[0].version) if found else None
 

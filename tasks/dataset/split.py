@@ -49,7 +49,7 @@ def assign_splits(clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], 
         "val": options.val_share,
         "test": options.test_share,
     }
-    splits = fixed | deal(counts, fixed, shares, options.seed)
+    splits = fixed | deal(counts, fixed, shares, options.split_seed)
     taught = {action for source, own in counts.items() if splits[source] == "train" for action in own}
     excluded = tuple(
         SetAside(name=clip.clip.uid, reason=reason)

@@ -8,9 +8,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.errors import BadConfiguration, BadInput
-from tasks.options import EvaluateOptions, IngestOptions, LabelOptions, Options, SegmentOptions, SplitOptions, TrainOptions
+from tasks.options import EvaluateOptions, IngestOptions, LabelOptions, Options, RegisterOptions, SegmentOptions, SplitOptions, TrainOptions
 
 SAMPLE_OPTIONS: dict[str, object] = {
+    "model_name": "retake-tsn-sample",
     "backbone": "tf_efficientnet_lite0",
     "weights": "imagenet",
     "trainable": "heads",
@@ -19,7 +20,10 @@ SAMPLE_OPTIONS: dict[str, object] = {
     "batch_size": 4,
     "frame_step": 3,
 }
-"""How the sample videos are trained on: the same everywhere, whatever the network allows, and quick on two cores."""
+"""How the sample videos are trained on: the same everywhere, whatever the network allows, and quick on two cores.
+
+Their model has a name of its own, so that it never competes with one for real kitchens.
+"""
 
 
 class RetrainOptions(Options):
@@ -29,7 +33,7 @@ class RetrainOptions(Options):
     force: bool = False
 
 
-_FOLLOWING = (RetrainOptions, TrainOptions, EvaluateOptions)
+_FOLLOWING = (RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions)
 _DATASET = (LabelOptions, SplitOptions)
 CHAIN: dict[str, tuple[tuple[type[Options], ...], tuple[type[Options], ...]]] = {
     "ingest_videos": ((IngestOptions, SegmentOptions), (*_DATASET, *_FOLLOWING)),

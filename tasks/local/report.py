@@ -67,7 +67,8 @@ def _compared(store: Store, result: CompareResult) -> Iterator[str]:
 
 
 def _registered(result: RegisterResult) -> str:
-    return f"model {result.model_name} version {result.version}, aliases {', '.join(result.aliases) or 'none'}: {result.mlflow_run_url}"
+    aliases = ", ".join(result.aliases) or "none"
+    return f"model models:/{result.model_name}/{result.version}, aliases {aliases}: {result.mlflow_run_url}"
 
 
 def _listed(title: str, items: Sequence[SetAside]) -> Iterator[str]:

@@ -40,6 +40,7 @@ class PlanResult(Record):
     dataset_digest: str
     train: TrainOptions
     evaluate: EvaluateOptions
+    model_name: str
     weights: WeightsResult
     champion: Champion | None
     evaluations: tuple[Evaluation, ...]

@@ -1,7 +1,7 @@
 """Decides what is trained and tested, and against which champion; stops where the same was done before."""
 
 from tasks.errors import MissingObject, NothingToDo
-from tasks.options import EvaluateOptions, StoreUri, TrainOptions, content_key
+from tasks.options import EvaluateOptions, RegisterOptions, StoreUri, TrainOptions, content_key
 from tasks.results.dataset import DatasetResult, Manifest
 from tasks.results.evaluation import RegisterResult
 from tasks.results.record import SPLITS, ModelRole, SplitName
@@ -12,7 +12,7 @@ from tasks.storage import Store
 from tasks.tracking import Tracker
 
 
-class Arguments(StepArguments, TrainOptions, EvaluateOptions):
+class Arguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions):
     """What a person chose. Without `dataset` the latest is taken; `force_token` makes the run one of its own."""
 
     dataset: StoreUri | None = None
@@ -25,7 +25,7 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
 
     Raises:
         MissingObject: there is no such dataset.
-        NothingToDo: this dataset and these options were trained before.
+        NothingToDo: this dataset and these options were trained before, or there is no dataset yet.
     """
     dataset_uri, digest = _dataset(arguments, store)
     manifest = store.read(f"{dataset_uri}manifest.json", Manifest)
@@ -38,6 +38,7 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
             "dataset": digest,
             "train": train.model_dump(mode="json"),
             "evaluate": evaluate.model_dump(mode="json"),
+            "model_name": arguments.model_name,
             "weights": weights.sha256,
             "code": code_version,
             "force": arguments.force_token,
@@ -51,7 +52,7 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
             f"dataset {digest} was trained with these options before: {earlier.model_name} version {earlier.version}, "
             f"{earlier.mlflow_run_url} ({run_uri}). Tick `force` to train again"
         )
-    champion = _champion()
+    champion = _champion(arguments.model_name)
     splits = [split for split in SPLITS if any(clip.split == split for clip in manifest.clips)]
     plan = PlanResult(
         run_key=run_key,
@@ -60,6 +61,7 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
         dataset_digest=digest,
         train=train,
         evaluate=evaluate,
+        model_name=arguments.model_name,
         weights=weights,
         champion=champion,
         evaluations=tuple(_evaluations(run_uri, splits, champion)),
@@ -80,12 +82,12 @@ def _dataset(arguments: Arguments, store: Store) -> tuple[str, str]:
     try:
         latest = store.read(f"{arguments.store}/datasets/result.json", DatasetResult)
     except MissingObject:
-        raise MissingObject(f"there is no dataset in {arguments.store} yet; run ingest_videos and build_dataset first") from None
+        raise NothingToDo(f"there is no dataset in {arguments.store} yet; run ingest_videos and build_dataset first") from None
     return latest.dataset_uri, latest.digest
 
 
-def _champion() -> Champion | None:
-    found = Tracker.from_settings(load(MlflowSettings)).champion()
+def _champion(model_name: str) -> Champion | None:
+    found = Tracker.from_settings(load(MlflowSettings)).champion(model_name)
     if found is None:
         return None
     return Champion(version=found.version, checkpoint_uri=found.checkpoint_uri, checkpoint_sha256=found.checkpoint_sha256)

@@ -36,13 +36,14 @@ def run(arguments: Arguments, store: Store) -> RegisterResult:
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-register-") as folder:
         network = fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, Path(folder)).network
         module, example = export_module(network)
-        number = tracker.register(run_id, plan.run_key, module, example, _card(plan, manifest, trained, compared, network))
-        tracker.set_alias(CHALLENGER, number)
+        name = plan.model_name
+        number = tracker.register(name, run_id, plan.run_key, module, example, _card(plan, manifest, trained, compared, network))
+        tracker.set_alias(name, CHALLENGER, number)
         if _wins(compared, plan, tracker):
-            tracker.set_alias(CHAMPION, number)
-        aliases = tracker.aliases(number)
+            tracker.set_alias(name, CHAMPION, number)
+        aliases = tracker.aliases(name, number)
         result = RegisterResult(
-            model_name=tracker.model_name,
+            model_name=name,
             version=number,
             aliases=aliases,
             mlflow_run_id=run_id,
@@ -55,7 +56,7 @@ def run(arguments: Arguments, store: Store) -> RegisterResult:
 
 def _wins(compared: CompareResult, plan: PlanResult, tracker: Tracker) -> bool:
     """The comparison holds only against the champion that it was made with."""
-    now = tracker.champion()
+    now = tracker.champion(plan.model_name)
     planned = plan.champion.version if plan.champion else None
     if compared.promote and (now.version if now else None) != planned:
         log.warning("the champion changed from %s to %s meanwhile; retrain to compare with it", planned, now)

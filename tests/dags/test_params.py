@@ -128,14 +128,15 @@ def test_what_an_ingest_is_told_reaches_the_training(context):
     first = resolve(context(defaults(ingest_videos.FORM) | asked), ingest_videos.FORM)
     second = resolve(context(defaults(build_dataset.FORM), ingest_videos.FORM.handover(first)), build_dataset.FORM)
     third = resolve(context(defaults(retrain.FORM), build_dataset.FORM.handover(second)), retrain.FORM)
-    assert (second["fps"], second["val_share"], second["seed"]) == (15, 0.4, 0)
+    assert (second["fps"], second["val_share"], second["split_seed"]) == (15, 0.4, 0)
     assert (third["store"], third["epochs"]) == ("s3://sample", 6)
     assert places(first)["recipe"] == places(second)["recipe"]
 
 
-def test_a_split_seed_is_not_the_trainings(context):
-    values = resolve(context(defaults(build_dataset.FORM) | {"seed": 5}), build_dataset.FORM)
-    assert "seed" not in build_dataset.FORM.handover(values)["params"]
+def test_no_option_of_one_step_has_the_name_of_another_steps():
+    models = {model for dag in DAGS for model in (*dag.FORM.models(), *dag.FORM.then)}
+    names = [name for model in models for name in model.model_fields]
+    assert len(names) == len(set(names))
 
 
 def test_the_latest_of_several_events_counts_and_the_others_are_named(context, caplog):

@@ -22,7 +22,7 @@ sources = st.dictionaries(
     min_size=1,
 )
 wishes = st.builds(
-    SplitOptions, val_share=st.sampled_from([0.05, 0.225, 0.4]), test_share=st.sampled_from([0, 0.2]), seed=st.integers(0, 3)
+    SplitOptions, val_share=st.sampled_from([0.05, 0.225, 0.4]), test_share=st.sampled_from([0, 0.2]), split_seed=st.integers(0, 3)
 )
 
 
@@ -132,7 +132,7 @@ def test_single_clip_sources_meet_the_share_to_the_clip(clips_of):
 
 def test_the_seed_changes_the_draw(clips_of):
     clips = clips_of({f"{number}": [ACTIONS[number % 3]] for number in range(60)})
-    drawn = {tuple(assign_splits(clips, {}, SplitOptions(seed=seed)).split_by_source.items()) for seed in range(3)}
+    drawn = {tuple(assign_splits(clips, {}, SplitOptions(split_seed=seed)).split_by_source.items()) for seed in range(3)}
     assert len(drawn) == 3
 
 

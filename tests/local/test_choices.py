@@ -48,13 +48,13 @@ def test_options_that_contradict_each_other_are_refused():
 
 
 def test_each_option_reaches_the_form_that_has_it_and_every_later_run():
-    options = {"clip_seconds": 4.0, "min_overlap": 0.5, "val_share": 0.3, "seed": 7, "epochs": 2, "crops": 1, "force": True}
+    options = {"clip_seconds": 4.0, "min_overlap": 0.5, "val_share": 0.3, "split_seed": 7, "epochs": 2, "crops": 1, "force": True}
     choices = Choices(store="s3://retake", sources=["/videos"], options=options)
     ingest, dataset, retrain = map(choices.conf, CHAIN)
-    following = {"seed": 7, "epochs": 2, "crops": 1, "force": True}
-    shares = {"min_overlap": 0.5, "val_share": 0.3}
+    following = {"epochs": 2, "crops": 1, "force": True}
+    shares = {"min_overlap": 0.5, "val_share": 0.3, "split_seed": 7}
     assert ingest == {"store": "s3://retake", "sources": ["/videos"], "clip_seconds": 4.0, "then": {**shares, **following}}
-    assert dataset == {"store": "s3://retake", "clip_seconds": 4.0, **shares, "seed": 7, "then": following}
+    assert dataset == {"store": "s3://retake", "clip_seconds": 4.0, **shares, "then": following}
     assert retrain == {"store": "s3://retake", **following}
 
 

@@ -84,7 +84,7 @@ def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
         "notes.mp4: no video stream",
         "| verb | 0.60 |",
         "promote: 0.60 beats 0.10",
-        "version 3",
+        "models:/retake-tsn/3",
     ):
         assert part in text
 
