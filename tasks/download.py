@@ -72,10 +72,14 @@ def _pinned_request(client: httpx.Client, url: str, allow_private: bool) -> http
     except OSError as error:
         raise Unavailable(f"the name {parts.hostname} cannot be resolved ({error.strerror})") from error
     address = str(found[0][4][0])
-    if not allow_private and not all(ipaddress.ip_address(info[4][0]).is_global for info in found):
+    if not allow_private and not all(_is_public(str(info[4][0])) for info in found):
         raise BadInput(f"{url}: {parts.hostname} is a private address; set RETAKE_ALLOW_PRIVATE_ADDRESSES=true to allow it")
     pinned = httpx.URL(url).copy_with(host=address)
     return client.build_request("GET", pinned, headers={"host": parts.netloc.rsplit("@")[-1]}, extensions={"sni_hostname": parts.hostname})
+
+
+def _is_public(address: str) -> bool:
+    return ipaddress.ip_address(address).is_global
 
 
 def _check(response: httpx.Response, url: str, max_bytes: int) -> None:
@@ -98,4 +102,4 @@ def _write(response: httpx.Response, path: Path, url: str, max_bytes: int) -> No
 
 
 def _too_large(url: str, max_bytes: int) -> BadInput:
-    return BadInput(f"{url}: larger than {max_bytes / 2**20:.0f} MiB; raise max_video_mib to take it")
+    return BadInput(f"{url}: larger than the limit of {max_bytes / 2**20:g} MiB")

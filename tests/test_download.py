@@ -1,0 +1,150 @@
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tasks import download as module
+from tasks.download import download, is_url
+from tasks.errors import BadInput, Unavailable
+
+CONTENT = bytes(range(256)) * 64
+NUM_BYTES = len(CONTENT)
+PRIVATE, PUBLIC = "127.0.0.1", "127.0.0.2"
+"""The second only plays that, since no public address can be reached from everywhere."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers by path; `server.hosts` keeps the Host header of each request."""
+
+    def do_GET(self):
+        self.server.hosts.append(self.headers["host"])
+        port = self.server.server_port
+        action, _, rest = self.path.strip("/").partition("/")
+        if action == "to":
+            self.answer(302, location={"private": f"http://{PRIVATE}:{port}/file", "file": "file:///etc/passwd", "loop": "/to/loop"}[rest])
+        elif action == "status":
+            self.answer(int(rest))
+        elif action == "unannounced":
+            self.answer(200, CONTENT, announced=False)
+        elif action == "cut":
+            self.answer(200, CONTENT[:100], **{"content-length": str(len(CONTENT))})
+        else:
+            self.answer(200, CONTENT)
+
+    def answer(self, status, content=b"", announced=True, **headers):
+        self.send_response(status)
+        if announced:
+            headers.setdefault("content-length", str(len(content)))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server():
+    """The same at both addresses, on one port."""
+    with ThreadingHTTPServer((PUBLIC, 0), Handler) as public, ThreadingHTTPServer((PRIVATE, public.server_port), Handler) as private:
+        public.hosts = private.hosts = []
+        threads = [threading.Thread(target=made.serve_forever) for made in (public, private)]
+        for thread in threads:
+            thread.start()
+        yield public
+        for made in (public, private):
+            made.shutdown()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.fixture
+def address(server, monkeypatch):
+    """The server under an address that counts as public."""
+    server.hosts.clear()
+    monkeypatch.setattr(module, "_is_public", lambda address: address == PUBLIC)
+    monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+    return f"http://{PUBLIC}:{server.server_port}"
+
+
+@pytest.fixture
+def fetch(tmp_path):
+    def call(url, max_bytes=NUM_BYTES, allow_private=False):
+        path = tmp_path / "file"
+        try:
+            download(url, path, max_bytes=max_bytes, allow_private=allow_private)
+        except Exception:
+            assert not path.exists()
+            raise
+        return path.read_bytes()
+
+    return call
+
+
+def test_a_file_arrives_whole(address, fetch):
+    assert fetch(f"{address}/file") == CONTENT
+    assert fetch(f"{address}/unannounced") == CONTENT
+
+
+@pytest.mark.parametrize("path", ["file", "unannounced"])
+def test_one_byte_too_many_is_refused(address, fetch, path):
+    with pytest.raises(BadInput, match=f"/{path}: larger than the limit"):
+        fetch(f"{address}/{path}", max_bytes=NUM_BYTES - 1)
+
+
+@pytest.mark.parametrize("url", ["ftp://example.org/a.mp4", "file:///etc/passwd", "http:///a.mp4", "concat://a|b"])
+def test_other_schemes_are_refused(fetch, url):
+    assert is_url(url)
+    with pytest.raises(BadInput, match="only http and https"):
+        fetch(url, allow_private=True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]"])
+def test_private_addresses_are_refused(fetch, host):
+    with pytest.raises(BadInput, match="private address; set RETAKE_ALLOW_PRIVATE_ADDRESSES=true"):
+        fetch(f"http://{host}:9/a.mp4")
+
+
+@pytest.mark.parametrize(("target", "complaint"), [("private", "private address"), ("file", "only http and https")])
+def test_a_redirect_is_checked_like_the_first_address(address, server, fetch, target, complaint):
+    with pytest.raises(BadInput, match=complaint):
+        fetch(f"{address}/to/{target}")
+    assert len(server.hosts) == 1
+
+
+def test_a_redirect_to_a_private_address_is_followed_where_that_is_allowed(address, fetch):
+    assert fetch(f"{address}/to/private", allow_private=True) == CONTENT
+
+
+def test_redirects_end(address, fetch):
+    with pytest.raises(BadInput, match="more than 5 redirects"):
+        fetch(f"{address}/to/loop")
+
+
+def test_a_name_cannot_point_elsewhere_between_the_check_and_the_download(address, server, fetch, monkeypatch):
+    port = server.server_port
+    answers = iter([PUBLIC, PRIVATE])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))])
+    connect = socket.create_connection
+    reached = []
+    monkeypatch.setattr(
+        socket, "create_connection", lambda target, *a, **k: reached.append(target[0]) or connect((PUBLIC, target[1]), *a, **k)
+    )
+    assert fetch(f"http://films.example:{port}/file") == CONTENT
+    assert (reached, server.hosts) == ([PUBLIC], [f"films.example:{port}"])
+
+
+def test_a_refusal_is_final_and_a_server_in_trouble_is_asked_again(address, server, fetch):
+    with pytest.raises(BadInput, match="404 Not Found"):
+        fetch(f"{address}/status/404")
+    assert len(server.hosts) == 1
+    with pytest.raises(Unavailable, match="503"):
+        fetch(f"{address}/status/503")
+    assert len(server.hosts) == 1 + 3
+
+
+def test_a_download_that_is_cut_off_leaves_nothing(address, fetch):
+    with pytest.raises(Unavailable, match="cannot be downloaded"):
+        fetch(f"{address}/cut")
