@@ -15,10 +15,21 @@ from tasks.local import supervise
 from tasks.local.home import Credentials, Home
 from tasks.local.servers import store_settings
 from tasks.storage import Store
+from tests.integration.whole_job import Kitchen
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PORT_OFFSET = 1000
+KITCHEN_PORT_OFFSET = 1100
 STEP_SECONDS = 240
+OWN_OPTIONS = (
+    "backbone=tf_efficientnet_lite0",
+    "weights=imagenet",
+    "trainable=heads",
+    "epochs=2",
+    "learning_rate=0.005",
+    "frame_step=5",
+    "crops=1",
+)
 
 
 @dataclass(frozen=True)
@@ -63,3 +74,27 @@ def workshop(tmp_path_factory) -> Iterator[Workshop]:
             yield Workshop(Store.from_settings(settings), environment)
         finally:
             supervise.down(home, lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def kitchen(tmp_path_factory) -> Iterator[Kitchen]:
+    """A home in which whole jobs are done."""
+    home = Home(tmp_path_factory.mktemp("kitchen") / "home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RETAKE_PORT_OFFSET", str(KITCHEN_PORT_OFFSET))
+        try:
+            yield Kitchen(home)
+        finally:
+            supervise.down(home, lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def sample_run(kitchen) -> str:
+    """What `make run` prints, but that it scores the centre crop alone."""
+    return kitchen.make_run("crops=1")
+
+
+@pytest.fixture(scope="session")
+def own_run(kitchen, sample_run, shared) -> str:
+    """What `make run VIDEOS=kitchen` prints in the same home."""
+    return kitchen.make_run(*OWN_OPTIONS, videos=shared / "videos" / "kitchen")

@@ -1,0 +1,83 @@
+"""`make run` from end to end: sample videos, then a person's own, under Airflow's scheduler and with every step real."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tasks.local.home import REPOSITORY
+from tasks.results.evaluation import CompareResult, EvaluateResult, RegisterResult
+from tasks.results.training import PlanResult
+from tests.integration.conftest import OWN_OPTIONS
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
+
+DAGS = ("ingest_videos", "build_dataset", "retrain")
+STEPS = ("ingest", "segment", "summarise", "label", "split", "dataset", "weights", "plan", "train", "evaluate", "compare", "register")
+
+
+def test_the_run_shows_every_step_and_ends_with_the_table_and_where_to_look(kitchen, sample_run):
+    for step in STEPS:
+        assert re.search(rf"^\d+:\d\d  \w+  {step}( \[.+\])?: success", sample_run, re.MULTILINE), step
+    assert "60 clips" in sample_run
+    assert re.search(r"fine-tuned +\d", sample_run)
+    assert all(kitchen.addresses[name] in sample_run for name in ("airflow", "mlflow"))
+    assert kitchen.airflow_password not in sample_run
+    assert "\x1b" not in sample_run
+
+
+def test_assets_start_the_second_and_the_third_dag(kitchen, sample_run):
+    kinds = {dag_id: [run["run_type"] for run in kitchen.runs(dag_id) if run["state"] == "success"] for dag_id in DAGS}
+    assert "manual" in kinds["ingest_videos"]
+    assert kinds["build_dataset"] == kinds["retrain"] == ["asset_triggered"]
+
+
+def test_the_sample_videos_are_learnt_beyond_chance_and_guessing(kitchen, sample_run):
+    plan = PlanResult.model_validate(kitchen.latest_result("retrain", "plan"))
+    assert plan.weights.is_chance
+    assert "this baseline is chance" in sample_run
+    scores = {
+        result.model: result
+        for evaluation in plan.evaluations
+        if evaluation.split == "val"
+        for result in [kitchen.store.read(f"{evaluation.out}result.json", EvaluateResult)]
+    }
+    ours, baseline = scores["fine-tuned"], scores["baseline"]
+    for target in ("verb", "noun", "action"):
+        mine = getattr(ours, target)
+        assert mine.top1 > getattr(baseline, target).top1
+        assert mine.top1 > mine.majority_top1
+    assert ours.action.top1_interval[0] > ours.action.majority_top1
+
+
+def test_the_readmes_lines_load_the_champion_without_our_code(kitchen, sample_run, tmp_path):
+    registered = RegisterResult.model_validate(kitchen.latest_result("retrain", "register"))
+    assert set(registered.aliases) == {"champion", "challenger"}
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (lines,) = (block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "models:/" in block)
+    script = (
+        "import torch\nframes = torch.zeros(3, 8, 256, 300, 3, dtype=torch.uint8)\n"
+        + lines.replace("retake-tsn@", f"{registered.model_name}@")
+        + "print(tuple(verb_logits.shape), tuple(noun_logits.shape))\n"
+    )
+    environment = {"MLFLOW_TRACKING_URI": kitchen.addresses["mlflow"]}
+    done = subprocess.run([sys.executable, "-I", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+    assert done.stdout.strip().endswith("(3, 125) (3, 352)"), done.stderr
+
+
+def test_a_persons_own_videos_go_through_the_same_servers(kitchen, own_run):
+    assert own_run.count("runs already at") == 3
+    registered = RegisterResult.model_validate(kitchen.latest_result("retrain", "register"))
+    assert (registered.model_name, registered.version) == ("retake-tsn", 1)
+    compared = CompareResult.model_validate(kitchen.latest_result("retrain", "compare"))
+    assert compared.opponent == "baseline"
+    assert ("champion" in registered.aliases) == compared.promote
+
+
+def test_the_same_again_trains_nothing_and_leaves_the_store_as_it_is(kitchen, own_run, shared):
+    before = kitchen.listing("s3://retake")
+    again = kitchen.make_run(*OWN_OPTIONS, videos=shared / "videos" / "kitchen")
+    assert kitchen.listing("s3://retake") == before
+    assert "nothing was trained" in again
+    assert re.search(r"fine-tuned +\d", again)

@@ -1,0 +1,73 @@
+"""`make run` as a person has it: a home of its own, and what a finished run leaves."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.local import supervise
+from tasks.local.airflow_api import AirflowApi, RunRef
+from tasks.local.home import REPOSITORY, Credentials, Home
+from tasks.local.servers import store_settings
+from tasks.storage import Store
+
+RUN_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Kitchen:
+    """A home and its servers, once a run has started them."""
+
+    home: Home
+
+    def make_run(self, *settings: str, videos: Path | None = None) -> str:
+        """What a run prints that must end well; plain lines, for it is no terminal."""
+        folder = ["--videos", str(videos)] if videos else []
+        pairs = [argument for setting in settings for argument in ("--set", setting)]
+        command = [sys.executable, "-m", "tasks.local", "run", *folder, *pairs]
+        environment = {**os.environ, "RETAKE_HOME": str(self.home.root)}
+        done = subprocess.run(
+            command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=RUN_SECONDS
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Of each server."""
+        return {state.server.name: state.server.address for state in supervise.running(self.home)}
+
+    @property
+    def airflow_password(self) -> str:
+        """Of the user admin."""
+        return Credentials.load(self.home).airflow_password
+
+    def airflow(self) -> AirflowApi:
+        """A client of its Airflow."""
+        return AirflowApi(self.addresses["airflow"], self.airflow_password)
+
+    def runs(self, dag_id: str) -> list[dict[str, str]]:
+        """Airflow's runs of a DAG, the latest first."""
+        with self.airflow() as api:
+            found: list[dict[str, str]] = api._get(f"/dags/{dag_id}/dagRuns", order_by="-run_after")["dag_runs"]
+        return found
+
+    def latest_result(self, dag_id: str, step: str) -> dict[str, object]:
+        """What a step of the DAG's latest run gave."""
+        run = RunRef(dag_id=dag_id, run_id=self.runs(dag_id)[0]["dag_run_id"])
+        with self.airflow() as api:
+            task = next(task for task in api.tasks(run) if task.step == step)
+            found = api.result(run, task)
+        assert found is not None
+        return found
+
+    @property
+    def store(self) -> Store:
+        """Its object store."""
+        ports = {state.server.name: state.server.ports for state in supervise.running(self.home)}
+        return Store.from_settings(store_settings(Credentials.load(self.home), ports))
+
+    def listing(self, store_uri: str) -> list[tuple[str, str]]:
+        """Every object's address and hash."""
+        return [(found.uri, found.etag) for found in self.store.list(store_uri)]
