@@ -1,0 +1,122 @@
+"""What people look at after a run, in a real Chromium: Airflow's grid, its form and its logs, and the evidence in MLflow."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+pytestmark = [pytest.mark.integration, pytest.mark.browser, pytest.mark.timeout(900)]
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="module")
+def page(kitchen, sample_run) -> Iterator[Page]:
+    """A page of a browser that is logged in to Airflow."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        reason = "no Chromium is installed (Debian: chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(f"{reason}, and CI demands it")
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(kitchen.addresses["airflow"])
+        page.locator("input[name=username]").fill("admin")
+        page.locator("input[name=password]").fill(kitchen.airflow_password)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("link", name="Dags").first.wait_for()
+        yield page
+        browser.close()
+
+
+@pytest.fixture
+def airflow(kitchen, page):
+    """Goes to a page of Airflow."""
+    return lambda path: page.goto(kitchen.addresses["airflow"] + path)
+
+
+def run_path(kitchen, dag_id):
+    return f"/dags/{dag_id}/runs/{kitchen.runs(dag_id)[0]['dag_run_id']}"
+
+
+def test_the_list_has_the_three_dags_without_import_errors(page, airflow):
+    airflow("/dags")
+    for dag_id in ("ingest_videos", "build_dataset", "retrain"):
+        expect(page.get_by_role("link", name=dag_id, exact=True)).to_be_visible()
+    expect(page.get_by_text("Import Error")).to_have_count(0)
+
+
+def test_the_grid_has_every_step_of_the_run(page, airflow, kitchen):
+    path = run_path(kitchen, "retrain")
+    airflow(path)
+    for group in ("prepare", "publish"):
+        page.locator(f"a[href='/dags/retrain/tasks/group/{group}']").get_by_label("Toggle group").click()
+    for task in ("prepare.weights", "prepare.plan", "train", "publish.compare", "publish.register"):
+        expect(page.locator(f"a[href='{path}/tasks/{task}']").first).to_be_visible()
+    expect(page.locator(f"a[href='{path}/tasks/evaluate/mapped']").first).to_be_visible()
+
+
+def test_mapped_tasks_are_named_by_what_they_do(page, airflow, kitchen):
+    airflow(f"{run_path(kitchen, 'retrain')}/tasks/evaluate/mapped")
+    for name in ("baseline on train", "baseline on val", "fine-tuned on train", "fine-tuned on val"):
+        expect(page.get_by_text(name).first).to_be_visible()
+
+
+def test_a_run_is_started_from_the_form_and_its_note_is_read_in_the_log(page, airflow, kitchen):
+    airflow("/dags/ingest_videos")
+    page.get_by_role("button", name="Trigger").first.click()
+    form = page.get_by_role("dialog")
+    for title in ("Sources", "Largest video, MiB", "Store"):
+        expect(form.get_by_text(title).first).to_be_visible()
+    expect(form.get_by_text("Allowed: 1 to 1048576")).to_be_visible()
+    num_before = len(kitchen.runs("ingest_videos"))
+    form.get_by_role("button", name="Trigger").click()
+    expect(form).to_be_hidden()
+    page.wait_for_function(
+        "async ([url, n]) => { const r = await (await fetch(url)).json(); return r.dag_runs.filter(d => d.state == 'success').length > n }",
+        arg=["/api/v2/dags/ingest_videos/dagRuns", num_before],
+    )
+    airflow(f"{run_path(kitchen, 'ingest_videos')}/tasks/ingest")
+    expect(page.get_by_text(re.compile("the inbox is empty: put videos under s3://retake/inbox/")).first).to_be_visible()
+
+
+def test_the_forms_limits_hold(page, airflow):
+    airflow("/dags/retrain")
+    page.get_by_role("button", name="Trigger").first.click()
+    form = page.get_by_role("dialog")
+    form.get_by_text("Train", exact=True).click()
+    epochs = form.locator("input[name='element_epochs']")
+    epochs.fill("0")
+    epochs.blur()
+    expect(epochs).to_have_value("1")
+    expect(form.get_by_text("Allowed: 1 to 1000").first).to_be_visible()
+
+
+def test_airflow_leads_to_mlflow_and_back(page, airflow, kitchen):
+    path = run_path(kitchen, "retrain")
+    airflow(f"{path}/tasks/train/details")
+    there = page.get_by_role("link", name="MLflow run").get_attribute("href")
+    assert there.startswith(kitchen.addresses["mlflow"])
+    page.goto(there)
+    expect(page.get_by_text(re.compile(r"The fine-tuned network names .* % of the actions right")).first).to_be_visible()
+    back = page.get_by_text(re.compile(r"http://127\.0\.0\.1:\d+/dags/retrain/runs/")).first
+    expect(back).to_be_visible()
+
+
+def test_mlflow_shows_metrics_pictures_and_the_model(page, kitchen, sample_run):
+    page.goto(re.search(r"http://\S+/#/experiments/\d+/runs/[0-9a-f]{32}", sample_run).group())
+    page.get_by_role("tab", name="Artifacts").or_(page.get_by_role("link", name="Artifacts")).first.click()
+    page.get_by_text("comparison.png").first.click()
+    picture = page.locator("img[src^='blob:'], img[src^='data:']").first
+    expect(picture).to_be_visible()
+    assert picture.evaluate("img => img.naturalWidth") > 400
+    page.goto(f"{kitchen.addresses['mlflow']}/#/models/retake-tsn-sample")
+    expect(page.get_by_text(re.compile("champion")).first).to_be_visible()
