@@ -16,7 +16,7 @@ class StoreSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_STORE_")
 
-    endpoint: str = Field(description="host:port of the S3 server")
+    endpoint: str = Field(pattern=r"^[^/\s]+$", description="host:port of the S3 server, without http://")
     access_key: SecretStr
     secret_key: SecretStr
     secure: bool = Field(False, description="speak TLS to the S3 server")

@@ -159,13 +159,14 @@ class Tracker:
             self._client.log_inputs(run_id, datasets=[entity])
 
     def log_epoch(self, run_id: str, epoch: Epoch) -> None:
-        """Log one epoch's losses and accuracies, with the epoch as the step."""
+        """Log one epoch's losses and accuracies, with the epoch as the step; one that an earlier try logged stays as it is."""
         now_ms = int(time.time() * 1000)
         values = epoch.model_dump(exclude={"epoch"}, exclude_none=True)
         with _answering():
-            self._client.log_batch(
-                run_id, metrics=[mlflow.entities.Metric(name, value, now_ms, epoch.epoch) for name, value in values.items()]
-            )
+            if epoch.epoch not in {logged.step for logged in self._client.get_metric_history(run_id, "train_loss")}:
+                self._client.log_batch(
+                    run_id, metrics=[mlflow.entities.Metric(name, value, now_ms, epoch.epoch) for name, value in values.items()]
+                )
 
     def champion(self, model_name: str) -> RegisteredVersion | None:
         """The version of a registered model that the alias `champion` points at, or None.

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.video.ffmpeg import find_ffmpeg
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -16,3 +18,8 @@ def shared() -> Path:
     if os.environ.get("CI"):
         pytest.fail(f"{SHARED} is absent, and CI demands it")
     pytest.skip(f"real videos and reference logits are not at {SHARED}")
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> Path:
+    return find_ffmpeg(None)

@@ -57,8 +57,9 @@ def run(arguments: Arguments, store: Store) -> TrainResult:
         def keep(files: EpochFiles) -> None:
             if files.best_is_new and files.best:
                 store.write_file(f"{arguments.out}{BEST}", files.best)
-            store.write_file(f"{arguments.out}{LAST}", files.last)
             tracker.log_epoch(run_id, _epoch(files.record))
+            # The commit mark of the epoch: a try that ends before it does the epoch again.
+            store.write_file(f"{arguments.out}{LAST}", files.last)
 
         outcome = fit(job, on_epoch=keep)
         epochs = tuple(_epoch(record) for record in outcome.history)

@@ -1,62 +1,31 @@
-"""The real store and MLflow, and steps as a runner starts them: `python -m tasks STEP` in a process of its own."""
+"""Real servers: a store and MLflow for single steps, and whole homes for whole jobs."""
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tasks.local import supervise
 from tasks.local.home import Credentials, Home
+from tasks.local.samples import make_samples
 from tasks.local.servers import store_settings
 from tasks.storage import Store
-from tests.integration.whole_job import Kitchen
+from tasks.video.ffmpeg import find_ffmpeg
+from tests.integration.whole_job import OWN_OPTIONS, Kitchen
+from tests.integration.workshop import Workshop
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-PORT_OFFSET = 1000
+WORKSHOP_PORT_OFFSET = 1000
 KITCHEN_PORT_OFFSET = 1100
-STEP_SECONDS = 240
-OWN_OPTIONS = (
-    "backbone=tf_efficientnet_lite0",
-    "weights=imagenet",
-    "trainable=heads",
-    "epochs=2",
-    "learning_rate=0.005",
-    "frame_step=5",
-    "crops=1",
-)
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """Servers, and a way to run steps against them."""
-
-    store: Store
-    environment: dict[str, str]
-
-    def attempt(self, step: str, **flags: Any) -> subprocess.CompletedProcess[str]:
-        """Run a step; a value of None is left out."""
-        argv = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items() if value is not None]
-        command = [sys.executable, "-m", "tasks", step, *argv]
-        return subprocess.run(command, cwd=REPOSITORY, env=self.environment, capture_output=True, text=True, timeout=STEP_SECONDS)
-
-    def run(self, step: str, **flags: Any) -> dict[str, Any]:
-        """Run a step that must succeed and give its result."""
-        done = self.attempt(step, **flags)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.strip().splitlines()[-1])
+CHAIN_STORE = "s3://retake-steps"
 
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory) -> Iterator[Workshop]:
     home = Home(tmp_path_factory.mktemp("integration") / "home")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RETAKE_PORT_OFFSET", str(PORT_OFFSET))
+        patch.setenv("RETAKE_PORT_OFFSET", str(WORKSHOP_PORT_OFFSET))
         try:
             servers = {server.name: server for server in supervise.up(home, lambda _: None, ("store", "mlflow"))}
             ports = {name: server.ports for name, server in servers.items()}
@@ -68,12 +37,33 @@ def workshop(tmp_path_factory) -> Iterator[Workshop]:
                 "RETAKE_STORE_ACCESS_KEY": credentials.store_access_key,
                 "RETAKE_STORE_SECRET_KEY": credentials.store_secret_key,
                 "RETAKE_MLFLOW_URI": servers["mlflow"].address,
+                "MLFLOW_TRACKING_URI": servers["mlflow"].address,
                 "RETAKE_CACHE_DIR": str(home.root / "cache"),
                 "RETAKE_CODE_VERSION": "test",
             }
             yield Workshop(Store.from_settings(settings), environment)
         finally:
             supervise.down(home, lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def chain(workshop, tmp_path_factory) -> dict[str, Any]:
+    """Three films through every step, and what the steps gave that people look at."""
+    folder = tmp_path_factory.mktemp("films") / "films"
+    make_samples(folder, seed=0, num_videos=3, video_seconds=16, ffmpeg=find_ffmpeg(None))
+    summary = workshop.ingest(CHAIN_STORE, folder)
+    workshop.build(CHAIN_STORE)
+    planned = workshop.plan(CHAIN_STORE)
+    assert planned.returncode == 0, planned.stderr
+    plan = json.loads(planned.stdout.splitlines()[-1])
+    run = plan["run_uri"]
+    flags = {"store": CHAIN_STORE, "plan": f"{CHAIN_STORE}/plans/test/"}
+    trained = workshop.run("train", **flags, out=f"{run}train/")
+    for evaluation in plan["evaluations"]:
+        workshop.run("evaluate", **flags, **evaluation)
+    compared = workshop.run("compare", **flags, out=f"{run}compare/")
+    registered = workshop.run("register", **flags, out=f"{run}register/")
+    return {"folder": folder, "summary": summary, "plan": plan, "train": trained, "compare": compared, "register": registered}
 
 
 @pytest.fixture(scope="session")

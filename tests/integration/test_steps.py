@@ -1,69 +1,30 @@
-"""The whole chain of steps on small sample videos: what it leaves, what a second run changes, and what is refused."""
+"""The whole chain of steps on small sample videos: what it leaves, what a second run changes, and what a kill does."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
-from tasks.local.samples import make_samples
-from tasks.options import SegmentOptions, recipe_of
-from tasks.video.ffmpeg import find_ffmpeg
+from tasks.local.home import REPOSITORY
+from tests.integration.conftest import CHAIN_STORE as STORE
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-STORE = "s3://retake-steps"
-RECIPE = recipe_of(SegmentOptions())
-LABELS = f"{STORE}/labels/{RECIPE}/"
-TRAINING = {"backbone": "tf_efficientnet_lite0", "epochs": 1, "batch_size": 2, "learning_rate": 0.0005, "frame_step": 30, "crops": 1}
-
-
-def ingest(workshop, store, folder):
-    done = workshop.run("ingest", store=store, sources=folder, out=f"{store}/ingests/test/")
-    for batch in done["batches"]:
-        workshop.run("segment", store=store, batch=batch["uri"], out=batch["out"])
-    return workshop.run("summarise", store=store, ingest=f"{store}/ingests/test/", out=f"{store}/ingests/test/summary/")
-
-
-def build_and_plan(workshop):
-    workshop.run("label", store=STORE, out=LABELS)
-    workshop.run("split", store=STORE, labels=LABELS, out=f"{LABELS}split/")
-    workshop.run("dataset", store=STORE, labels=LABELS, out=f"{STORE}/datasets/")
-    weights = f"{STORE}/pretrained/choices/test/"
-    training = {name: value for name, value in TRAINING.items() if name != "crops"}
-    workshop.run("weights", store=STORE, out=weights, **training)
-    return workshop.attempt("plan", store=STORE, weights_result=weights, out=f"{STORE}/plans/test/", **TRAINING)
-
-
-@pytest.fixture(scope="module")
-def chain(workshop, tmp_path_factory):
-    """Three films through every step; the results of the steps that people look at."""
-    folder = tmp_path_factory.mktemp("films") / "films"
-    make_samples(folder, seed=0, num_videos=3, video_seconds=16, ffmpeg=find_ffmpeg(None))
-    summary = ingest(workshop, STORE, folder)
-    planned = build_and_plan(workshop)
-    assert planned.returncode == 0, planned.stderr
-    plan = workshop.store.read_bytes(f"{STORE}/plans/test/result.json")
-    decided = json.loads(plan)
-    run = decided["run_uri"]
-    flags = {"store": STORE, "plan": f"{STORE}/plans/test/"}
-    trained = workshop.run("train", **flags, out=f"{run}train/")
-    for evaluation in decided["evaluations"]:
-        workshop.run("evaluate", **flags, **evaluation)
-    compared = workshop.run("compare", **flags, out=f"{run}compare/")
-    registered = workshop.run("register", **flags, out=f"{run}register/")
-    return {
-        "folder": folder,
-        "summary": summary,
-        "plan": decided,
-        "train": trained,
-        "compare": compared,
-        "register": registered,
-    }
+PATIENCE_SECONDS = 120
+EPOCHS_OF_A_RUN = """
+import json, mlflow, sys
+client = mlflow.MlflowClient()
+metrics = sorted({m for m in client.get_run(sys.argv[1]).data.metrics if not m.startswith("system")})
+print(json.dumps({m: [(h.step, h.value) for h in client.get_metric_history(sys.argv[1], m)] for m in metrics}))
+"""
 
 
 def listing(workshop):
-    return [(found.uri, found.etag) for found in workshop.store.list(STORE) if "/mlflow/" not in found.uri]
+    return [(found.uri, found.etag) for found in workshop.store.list(STORE)]
 
 
 def test_the_chain_registers_a_challenger(chain):
@@ -74,26 +35,14 @@ def test_the_chain_registers_a_challenger(chain):
 
 def test_a_second_run_leaves_the_store_as_it_is(workshop, chain):
     before = listing(workshop)
-    ingest(workshop, STORE, chain["folder"])
-    assert build_and_plan(workshop).returncode == 99
+    workshop.ingest(STORE, chain["folder"])
+    workshop.build(STORE)
+    assert workshop.plan(STORE).returncode == 99
     assert listing(workshop) == before
 
 
-def test_the_registered_model_answers_without_our_code(workshop, chain, tmp_path):
-    script = (
-        "import mlflow, torch\n"
-        "model = mlflow.pytorch.load_model('models:/retake-tsn@challenger')\n"
-        "verb_logits, noun_logits = model(torch.zeros(3, 8, 256, 300, 3, dtype=torch.uint8))\n"
-        "print(tuple(verb_logits.shape), tuple(noun_logits.shape))\n"
-    )
-    environment = {**workshop.environment, "MLFLOW_TRACKING_URI": workshop.environment["RETAKE_MLFLOW_URI"]}
-    done = subprocess.run([sys.executable, "-I", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
-    assert done.stdout.strip().endswith("(3, 125) (3, 352)"), done.stderr
-
-
 def test_odd_files_cost_themselves(workshop, shared):
-    store = "s3://retake-odd"
-    summary = ingest(workshop, store, shared / "videos" / "odd")
+    summary = workshop.ingest("s3://retake-odd", shared / "videos" / "odd")
     reasons = {bad["name"]: bad["reason"] for bad in summary["set_aside"]}
     assert reasons["zero_byte.mp4"] == "the file is empty"
     assert "no video stream" in reasons["audio_only.m4a"]
@@ -102,26 +51,40 @@ def test_odd_files_cost_themselves(workshop, shared):
     assert summary["num_clips"] > 0
 
 
-@pytest.mark.parametrize(
-    ("step", "flags", "code", "word"),
-    [
-        ("ingest", {"sources": "/no/such/folder"}, 65, "does not exist"),
-        ("label", {}, 65, "no clips"),
-        ("weights", {"backbone": "resnet5000", "weights": "imagenet"}, 78, "resnet5000"),
-        ("weights", {"epochs": 0}, 78, "--epochs"),
-        ("plan", {"weights_result": "s3://retake-nothing/x/"}, 99, "no dataset"),
-    ],
-)
-def test_what_cannot_work_is_one_line_with_its_exit_code(workshop, step, flags, code, word):
-    done = workshop.attempt(step, store="s3://retake-nothing", out="s3://retake-nothing/x/", **flags)
-    assert done.returncode == code
-    assert word in done.stderr.strip().splitlines()[-1]
+@pytest.fixture(scope="module")
+def long_training(workshop, chain):
+    """Plans a training of three epochs with a run key of its own; its plan."""
+
+    def make(name):
+        planned = workshop.plan(STORE, name, force_token=name, epochs=3, trainable="heads")
+        assert planned.returncode == 0, planned.stderr
+        return json.loads(planned.stdout.splitlines()[-1])
+
+    return make
 
 
-@pytest.mark.parametrize(("variable", "address"), [("RETAKE_STORE_ENDPOINT", "127.0.0.1:9"), ("RETAKE_MLFLOW_URI", "http://127.0.0.1:9")])
-def test_a_server_that_is_down_is_temporary(workshop, chain, variable, address):
-    down = type(workshop)(workshop.store, {**workshop.environment, variable: address})
-    done = down.attempt("train", store=STORE, plan=f"{STORE}/plans/test/", out=f"{STORE}/runs/never/train/")
-    assert done.returncode == 75
-    assert "does not answer" in done.stderr.strip().splitlines()[-1]
-    assert not list(workshop.store.list(f"{STORE}/runs/never/"))
+def test_a_training_that_is_killed_goes_on_as_if_nothing_had_happened(workshop, long_training):
+    plan = long_training("undisturbed")
+    undisturbed = workshop.run("train", store=STORE, plan=f"{STORE}/plans/undisturbed/", out=f"{plan['run_uri']}train/")
+
+    plan = long_training("killed")
+    flags = {"store": STORE, "plan": f"{STORE}/plans/killed/", "out": f"{plan['run_uri']}train/"}
+    with subprocess.Popen(workshop.command("train", **flags), cwd=REPOSITORY, env=workshop.environment, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not workshop.store.exists(f"{flags['out']}last.ckpt"):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+        os.kill(process.pid, signal.SIGKILL)
+    assert not workshop.store.exists(f"{flags['out']}result.json")
+    again = workshop.attempt("train", **flags)
+    assert "going on from there" in again.stderr
+    resumed = json.loads(again.stdout.splitlines()[-1])
+
+    assert resumed["checkpoint_sha256"] == undisturbed["checkpoint_sha256"]
+    assert resumed["epochs"] == undisturbed["epochs"]
+    histories = []
+    for run_id in (undisturbed["mlflow_run_id"], resumed["mlflow_run_id"]):
+        script = [sys.executable, "-c", EPOCHS_OF_A_RUN, run_id]
+        histories.append(json.loads(subprocess.check_output(script, env=workshop.environment, text=True, timeout=60)))
+    assert histories[0] == histories[1]
+    assert [step for step, _ in histories[1]["val_loss"]] == [0, 1, 2]

@@ -13,6 +13,15 @@ from tasks.local.servers import store_settings
 from tasks.storage import Store
 
 RUN_SECONDS = 900
+OWN_OPTIONS = (
+    "backbone=tf_efficientnet_lite0",
+    "weights=imagenet",
+    "trainable=heads",
+    "epochs=2",
+    "learning_rate=0.005",
+    "frame_step=5",
+    "crops=1",
+)
 
 
 @dataclass(frozen=True)

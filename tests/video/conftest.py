@@ -6,14 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.video.ffmpeg import find_ffmpeg
-
 MakeVideo = Callable[..., Path]
-
-
-@pytest.fixture(scope="session")
-def ffmpeg() -> Path:
-    return find_ffmpeg(None)
 
 
 @pytest.fixture(scope="session")

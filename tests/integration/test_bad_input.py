@@ -1,0 +1,191 @@
+"""What cannot work: one line that says what to do, the exit code that tells whether a retry helps, and nothing half-written."""
+
+import argparse
+import hashlib
+import json
+import subprocess
+import time
+
+import pytest
+import torch
+
+from tasks.__main__ import main
+from tasks.local.home import REPOSITORY
+from tasks.steps import STEPS
+from tests.integration.conftest import CHAIN_STORE
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+NOWHERE = "s3://retake-nowhere"
+PLAN = {"plan": f"{CHAIN_STORE}/plans/test/"}
+WEIGHTS = {"weights_result": f"{CHAIN_STORE}/pretrained/choices/test/"}
+REQUIRED = {
+    "ingest": {"sources": str(REPOSITORY / "README.md")},
+    "segment": {"batch": f"{CHAIN_STORE}/ingests/test/batches/0000.json"},
+    "summarise": {"ingest": f"{CHAIN_STORE}/ingests/test/"},
+    "label": {},
+    "split": {"labels": f"{CHAIN_STORE}/labels/x/"},
+    "dataset": {"labels": f"{CHAIN_STORE}/labels/x/"},
+    "weights": {"backbone": "tf_efficientnet_lite0", "weights": "imagenet"},
+    "plan": WEIGHTS,
+    "train": PLAN,
+    "evaluate": {**PLAN, "model": "baseline", "split": "val"},
+    "compare": PLAN,
+    "register": PLAN,
+}
+
+
+@pytest.fixture
+def attempt(workshop, monkeypatch, caplog):
+    """Run a step in this process, with other settings where they are given; its exit code and its last line."""
+
+    def call(step, settings=None, **flags):
+        for name, value in {**workshop.environment, **(settings or {})}.items():
+            monkeypatch.setenv(name, value)
+        caplog.clear()
+        code = main([step, *(f"--{name.replace('_', '-')}={value}" for name, value in flags.items())])
+        return code, caplog.messages[-1] if caplog.messages else ""
+
+    return call
+
+
+@pytest.fixture
+def unchanged(workshop):
+    """Holds that a store is after the test as it was before."""
+    uris = (NOWHERE, CHAIN_STORE)
+    before = [list(workshop.store.list(uri)) for uri in uris]
+    yield
+    assert [list(workshop.store.list(uri)) for uri in uris] == before
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory, ffmpeg):
+    """Makes a folder of labelled videos of two seconds: name -> a video of its own."""
+
+    def make(*names):
+        folder = tmp_path_factory.mktemp("videos")
+        for number, name in enumerate(names):
+            path = folder / name
+            path.parent.mkdir(exist_ok=True)
+            source = ["-f", "lavfi", "-i", f"testsrc=s=320x240:r=30:d=2,hue=h={10 * number}"]
+            subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", *source, "-pix_fmt", "yuv420p", path], check=True)
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("step", "flags", "code", "told"),
+    [
+        ("ingest", {"sources": "/no/such/folder"}, 65, "/no/such/folder does not exist"),
+        ("ingest", {"sources": str(REPOSITORY / "dags")}, 65, "no usable video"),
+        ("ingest", {}, 99, f"put videos under {NOWHERE}/inbox/"),
+        ("label", {}, 65, "run ingest_videos"),
+        ("weights", {"backbone": "resnet5000", "weights": "imagenet"}, 78, "'resnet5000' is not known; did you mean"),
+        ("weights", {"epochs": 0}, 78, "--epochs"),
+        ("split", {"labels": f"{NOWHERE}/x/", "val_share": 1.5}, 78, "--val-share"),
+        ("split", {"labels": f"{NOWHERE}/x/", "val_share": 0.7, "test_share": 0.4}, 78, "leave nothing to train on"),
+        ("plan", {"weights_result": f"{NOWHERE}/x/"}, 99, "run ingest_videos and build_dataset first"),
+        ("train", {"plan": f"{NOWHERE}/plans/x/"}, 65, f"{NOWHERE}/plans/x/result.json"),
+    ],
+)
+def test_what_cannot_work_is_one_line_with_its_exit_code(attempt, unchanged, step, flags, code, told):
+    found, line = attempt(step, store=NOWHERE, out=f"{NOWHERE}/x/", **flags)
+    assert found == code
+    assert told in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("a.mp4", "b.mp4"), "none of the 2 clips has a label of verb and noun: name folders as in 'put meat'"),
+        (("put meat/a.mp4", "put meat/b.mp4"), "one action teaches nothing: label a second"),
+        (("put meat/a.mp4", "take bag/b.mp4"), "nothing can go to val"),
+    ],
+    ids=["no labels", "a single class", "val larger than the data"],
+)
+def test_labels_that_make_no_dataset(workshop, videos, request, names, told):
+    store = f"s3://retake-{request.node.callspec.id.replace(' ', '-')}"
+    workshop.ingest(store, videos(*names))
+    done = workshop.split(store, val_share=0.5)
+    line = done.stderr.strip().splitlines()[-1]
+    assert (done.returncode, told in line) == (65, True), line
+    assert not list(workshop.store.list(f"{store}/datasets/"))
+
+
+def test_a_class_with_one_clip_is_taught_and_not_tested(workshop, videos):
+    store = "s3://retake-one-clip"
+    workshop.ingest(store, videos("put meat/a.mp4", "put meat/b.mp4", "put meat/c.mp4", "take bag/d.mp4"))
+    dataset = workshop.build(store)
+    manifest = json.loads(workshop.store.read_bytes(f"{dataset['dataset_uri']}manifest.json"))
+    assert {clip["split"] for clip in manifest["clips"] if clip["noun"] == "bag"} == {"train"}
+
+
+def test_a_val_share_that_cannot_be_had_is_told_with_the_numbers(workshop, videos):
+    store = "s3://retake-large-val"
+    workshop.ingest(store, videos("put meat/a.mp4", "put meat/b.mp4", "take bag/c.mp4", "take bag/d.mp4"))
+    done = workshop.split(store, val_share=0.99)
+    assert done.returncode == 0
+    assert "val has 2 of 4 clips (50%) where 99% was wished" in done.stderr
+
+
+class Harm:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("kind", ["code", "shape", "hash", "absent"])
+def test_a_checkpoint_that_is_not_what_it_should_be(attempt, unchanged, tmp_path, kind):
+    content = {"model_type": "tsn", "arch": "resnet50", "modality": "RGB", "segment_count": 8, "args": argparse.Namespace()}
+    content["state_dict"] = {"base_model.conv1.weight": torch.zeros(3, 3)}
+    if kind == "code":
+        content["args"] = Harm(tmp_path / "harm")
+    path = tmp_path / "made"
+    torch.save(content, path)
+    digest = "00000000" if kind == "hash" else hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    checkpoint = path.rename(tmp_path / f"TSN-{digest}.pth.tar")
+    if kind == "absent":
+        checkpoint.unlink()
+    code, line = attempt("weights", store=NOWHERE, out=f"{NOWHERE}/x/", backbone="resnet50", weights="epic", checkpoint=checkpoint)
+    told = {"code": "it holds code", "shape": "conv1.weight is 3 x 3 where", "hash": "its name says 00000000", "absent": "no such file"}
+    assert (code, told[kind] in line, checkpoint.name in line) == (65, True, True), line
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.fixture
+def no_pauses(monkeypatch):
+    """Between the tries to reach a server that will not come up."""
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_store_that_is_down_is_temporary(attempt, unchanged, chain, no_pauses, step):
+    down = {"RETAKE_STORE_ENDPOINT": "127.0.0.1:9"}
+    code, line = attempt(step, down, store=CHAIN_STORE, out=f"{CHAIN_STORE}/never/", **REQUIRED[step])
+    assert (code, "does not answer" in line) == (75, True), line
+
+
+@pytest.mark.parametrize("step", ["plan", "train", "evaluate", "compare", "register"])
+def test_an_mlflow_that_is_down_is_temporary(attempt, unchanged, chain, no_pauses, step):
+    down = {"RETAKE_MLFLOW_URI": "http://127.0.0.1:9"}
+    options = {"backbone": "resnet18"} if step == "plan" else {}
+    code, line = attempt(step, down, store=CHAIN_STORE, out=f"{CHAIN_STORE}/never/", **REQUIRED[step], **options)
+    assert (code, "MLflow at http://127.0.0.1:9 does not answer" in line) == (75, True), line
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "told"),
+    [
+        ({"RETAKE_STORE_SECRET_KEY": "wrong"}, 78, "RETAKE_STORE"),
+        ({"RETAKE_STORE_ENDPOINT": "http://localhost:9000"}, 78, "RETAKE_STORE_ENDPOINT"),
+    ],
+)
+def test_wrong_settings_are_named(attempt, unchanged, settings, code, told):
+    found, line = attempt("label", settings, store=NOWHERE, out=f"{NOWHERE}/x/")
+    assert (found, told in line) == (code, True), line

@@ -1,0 +1,66 @@
+"""A real store and MLflow, and steps as a runner starts them: `python -m tasks STEP` in a process of its own."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.local.home import REPOSITORY
+from tasks.options import SegmentOptions, recipe_of
+from tasks.storage import Store
+
+STEP_SECONDS = 240
+RECIPE = recipe_of(SegmentOptions())
+TRAINING = {"backbone": "tf_efficientnet_lite0", "epochs": 1, "batch_size": 2, "learning_rate": 0.0005, "frame_step": 30, "crops": 1}
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Servers, and a way to run steps against them."""
+
+    store: Store
+    environment: dict[str, str]
+
+    def command(self, step: str, **flags: Any) -> list[str]:
+        """The command line of a step; a value of None is left out."""
+        argv = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items() if value is not None]
+        return [sys.executable, "-m", "tasks", step, *argv]
+
+    def attempt(self, step: str, **flags: Any) -> subprocess.CompletedProcess[str]:
+        """Run a step, whatever comes of it."""
+        command = self.command(step, **flags)
+        return subprocess.run(command, cwd=REPOSITORY, env=self.environment, capture_output=True, text=True, timeout=STEP_SECONDS)
+
+    def run(self, step: str, **flags: Any) -> dict[str, Any]:
+        """Run a step that must succeed and give its result."""
+        done = self.attempt(step, **flags)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    def ingest(self, store: str, sources: Path | str) -> dict[str, Any]:
+        """Take in and cut what is at `sources`; the summary."""
+        done = self.run("ingest", store=store, sources=sources, out=f"{store}/ingests/test/")
+        for batch in done["batches"]:
+            self.run("segment", store=store, batch=batch["uri"], out=batch["out"])
+        return self.run("summarise", store=store, ingest=f"{store}/ingests/test/", out=f"{store}/ingests/test/summary/")
+
+    def split(self, store: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Label what was cut, and try to split it."""
+        labels = f"{store}/labels/{RECIPE}/"
+        self.run("label", store=store, out=labels)
+        return self.attempt("split", store=store, labels=labels, out=f"{labels}split/", **options)
+
+    def build(self, store: str) -> dict[str, Any]:
+        """Everything from cut clips to a dataset."""
+        split = self.split(store)
+        assert split.returncode == 0, split.stderr
+        return self.run("dataset", store=store, labels=f"{store}/labels/{RECIPE}/", out=f"{store}/datasets/")
+
+    def plan(self, store: str, name: str = "test", force_token: str | None = None, **changes: Any) -> subprocess.CompletedProcess[str]:
+        """Fetch the weights, and try to plan a training; its result lies under `plans/<name>/`."""
+        options = TRAINING | changes
+        weights = f"{store}/pretrained/choices/{name}/"
+        self.run("weights", store=store, out=weights, **{key: value for key, value in options.items() if key != "crops"})
+        return self.attempt("plan", store=store, weights_result=weights, out=f"{store}/plans/{name}/", force_token=force_token, **options)
