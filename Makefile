@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FOR_RUN := $(VENV)/.for-run
 FOR_TEST := $(VENV)/.for-test
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt
 COMPILE := $(BIN)/uv pip compile pyproject.toml --all-extras --quiet --no-header --no-annotate
 
 # VIDEOS goes through the environment, so that no character in a folder's name means anything to the shell.
@@ -32,8 +32,8 @@ stop: ## End the servers that `make run` left up
 status: $(FOR_RUN) ## Which servers run, and where
 	@$(BIN)/python -m tasks.local status
 
-test: $(FOR_TEST) ## All tests; ARGS="tests/local -x" chooses
-	$(BIN)/python -m pytest $(ARGS)
+test: $(FOR_TEST) ## All tests, and their coverage; ARGS="tests/local -x" chooses
+	$(BIN)/python -m pytest --cov $(ARGS)
 
 lint: $(FOR_TEST) ## Style, types and the import rules
 	$(BIN)/ruff check
@@ -61,7 +61,7 @@ constraints-check: $(FOR_TEST) ## Whether constraints.txt resolves for each Pyth
 	done
 
 clean: stop ## End the servers and remove .venv and the caches; .retake with its models and passwords stays
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	@if [ -z "$(PYTHON)" ]; then \

@@ -64,7 +64,7 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
         model_name=arguments.model_name,
         weights=weights,
         champion=champion,
-        evaluations=tuple(_evaluations(run_uri, splits, champion)),
+        evaluations=tuple(evaluations(run_uri, splits, champion)),
     )
     log.info("run %s: %s from %s on dataset %s", run_key, weights.backbone, weights.description, digest)
     return finish(store, arguments.out, plan)
@@ -93,7 +93,8 @@ def _champion(model_name: str) -> Champion | None:
     return Champion(version=found.version, checkpoint_uri=found.checkpoint_uri, checkpoint_sha256=found.checkpoint_sha256)
 
 
-def _evaluations(run_uri: str, splits: list[SplitName], champion: Champion | None) -> list[Evaluation]:
+def evaluations(run_uri: str, splits: list[SplitName], champion: Champion | None) -> list[Evaluation]:
+    """What is scored: baseline and fine-tuned on every split, and a champion where promotion is decided."""
     pairs: list[tuple[ModelRole, SplitName, str]] = [(model, split, model) for model in ("baseline", "fine-tuned") for split in splits]
     if champion:
         pairs.append(("champion", decisive_split(splits), f"champion-{champion.version}"))

@@ -1,20 +1,25 @@
 """Real servers: a store and MLflow for single steps, and whole homes for whole jobs."""
 
-import json
 import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tasks.local import supervise
-from tasks.local.home import Credentials, Home
+from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.samples import make_samples
 from tasks.local.servers import store_settings
+from tasks.results.training import PlanResult
 from tasks.storage import Store
 from tasks.video.ffmpeg import find_ffmpeg
 from tests.integration.whole_job import OWN_OPTIONS, Kitchen
-from tests.integration.workshop import Workshop
+from tests.integration.workshop import TRAINING, Workshop
 
 WORKSHOP_PORT_OFFSET = 1000
 KITCHEN_PORT_OFFSET = 1100
@@ -40,30 +45,50 @@ def workshop(tmp_path_factory) -> Iterator[Workshop]:
                 "MLFLOW_TRACKING_URI": servers["mlflow"].address,
                 "RETAKE_CACHE_DIR": str(home.root / "cache"),
                 "RETAKE_CODE_VERSION": "test",
+                "RETAKE_PYTHON": str(_traced_python(home.root)),
+                "AIRFLOW_HOME": str(home.root / "airflow"),
+                "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+                "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
             }
+            migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
+            subprocess.run(migrate, env=environment, capture_output=True, check=True, timeout=200)
             yield Workshop(Store.from_settings(settings), environment)
         finally:
             supervise.down(home, lambda _: None)
 
 
+@dataclass(frozen=True)
+class Chain:
+    """Three films through the three DAGs: what the DAGs were told, how their tasks ended, and where their results lie."""
+
+    confs: dict[str, dict[str, Any]]
+    states: dict[str, dict[str, str]]
+    ingest: str
+    weights: str
+    plan: str
+    run: str
+
+
 @pytest.fixture(scope="session")
-def chain(workshop, tmp_path_factory) -> dict[str, Any]:
-    """Three films through every step, and what the steps gave that people look at."""
+def chain(workshop, tmp_path_factory) -> Chain:
     folder = tmp_path_factory.mktemp("films") / "films"
     make_samples(folder, seed=0, num_videos=3, video_seconds=16, ffmpeg=find_ffmpeg(None))
-    summary = workshop.ingest(CHAIN_STORE, folder)
-    workshop.build(CHAIN_STORE)
-    planned = workshop.plan(CHAIN_STORE)
-    assert planned.returncode == 0, planned.stderr
-    plan = json.loads(planned.stdout.splitlines()[-1])
-    run = plan["run_uri"]
-    flags = {"store": CHAIN_STORE, "plan": f"{CHAIN_STORE}/plans/test/"}
-    trained = workshop.run("train", **flags, out=f"{run}train/")
-    for evaluation in plan["evaluations"]:
-        workshop.run("evaluate", **flags, **evaluation)
-    compared = workshop.run("compare", **flags, out=f"{run}compare/")
-    registered = workshop.run("register", **flags, out=f"{run}register/")
-    return {"folder": folder, "summary": summary, "plan": plan, "train": trained, "compare": compared, "register": registered}
+    confs = {
+        "ingest_videos": {"store": CHAIN_STORE, "sources": [str(folder)]},
+        "build_dataset": {"store": CHAIN_STORE},
+        "retrain": {"store": CHAIN_STORE, **TRAINING},
+    }
+    states = workshop.dag_test(confs)
+    folders = {
+        kind: next(found.uri.removesuffix("result.json") for found in workshop.store.list(f"{CHAIN_STORE}/{kind}/") if is_result(found.uri))
+        for kind, is_result in {
+            "ingests": lambda uri: uri.count("/") == 5 and uri.endswith("/result.json"),
+            "pretrained/choices": lambda uri: uri.endswith("/result.json"),
+            "plans": lambda uri: uri.endswith("/result.json"),
+        }.items()
+    }
+    run = workshop.store.read(f"{folders['plans']}result.json", PlanResult).run_uri
+    return Chain(confs, states, folders["ingests"], folders["pretrained/choices"], folders["plans"], run)
 
 
 @pytest.fixture(scope="session")
@@ -88,3 +113,12 @@ def sample_run(kitchen) -> str:
 def own_run(kitchen, sample_run, shared) -> str:
     """What `make run VIDEOS=kitchen` prints in the same home."""
     return kitchen.make_run(*OWN_OPTIONS, videos=shared / "videos" / "kitchen")
+
+
+def _traced_python(folder: Path) -> Path:
+    """This interpreter, with the variables by which coverage finds the steps: the runner gives them no others than their own."""
+    path = folder / "python"
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in os.environ.items() if name.startswith("COVERAGE_")]
+    path.write_text("\n".join(["#!/bin/sh", *exports, f'exec {shlex.quote(sys.executable)} "$@"']) + "\n")
+    path.chmod(0o755)
+    return path

@@ -10,29 +10,39 @@ import pytest
 import torch
 
 from tasks.__main__ import main
+from tasks.errors import Unavailable
 from tasks.local.home import REPOSITORY
 from tasks.steps import STEPS
+from tasks.storage import Store
 from tests.integration.conftest import CHAIN_STORE
+from tests.integration.workshop import RECIPE
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 NOWHERE = "s3://retake-nowhere"
-PLAN = {"plan": f"{CHAIN_STORE}/plans/test/"}
-WEIGHTS = {"weights_result": f"{CHAIN_STORE}/pretrained/choices/test/"}
-REQUIRED = {
-    "ingest": {"sources": str(REPOSITORY / "README.md")},
-    "segment": {"batch": f"{CHAIN_STORE}/ingests/test/batches/0000.json"},
-    "summarise": {"ingest": f"{CHAIN_STORE}/ingests/test/"},
-    "label": {},
-    "split": {"labels": f"{CHAIN_STORE}/labels/x/"},
-    "dataset": {"labels": f"{CHAIN_STORE}/labels/x/"},
-    "weights": {"backbone": "tf_efficientnet_lite0", "weights": "imagenet"},
-    "plan": WEIGHTS,
-    "train": PLAN,
-    "evaluate": {**PLAN, "model": "baseline", "split": "val"},
-    "compare": PLAN,
-    "register": PLAN,
+FOLLOWERS_OF_A_PLAN: dict[str, dict[str, str]] = {
+    "train": {},
+    "evaluate": {"model": "baseline", "split": "val"},
+    "compare": {},
+    "register": {},
 }
+
+
+@pytest.fixture
+def required(chain):
+    """The flags without which a step does not begin."""
+    labels = {"labels": f"{CHAIN_STORE}/labels/{RECIPE}/"}
+    return {
+        "ingest": {"sources": str(REPOSITORY / "README.md")},
+        "segment": {"batch": f"{chain.ingest}batches/0000.json"},
+        "summarise": {"ingest": chain.ingest},
+        "label": {},
+        "split": labels,
+        "dataset": labels,
+        "weights": {"backbone": "tf_efficientnet_lite0", "weights": "imagenet"},
+        "plan": {"weights_result": chain.weights},
+        **{step: {"plan": chain.plan, **flags} for step, flags in FOLLOWERS_OF_A_PLAN.items()},
+    }
 
 
 @pytest.fixture
@@ -165,17 +175,17 @@ def no_pauses(monkeypatch):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_store_that_is_down_is_temporary(attempt, unchanged, chain, no_pauses, step):
+def test_a_store_that_is_down_is_temporary(attempt, unchanged, required, no_pauses, step):
     down = {"RETAKE_STORE_ENDPOINT": "127.0.0.1:9"}
-    code, line = attempt(step, down, store=CHAIN_STORE, out=f"{CHAIN_STORE}/never/", **REQUIRED[step])
+    code, line = attempt(step, down, store=CHAIN_STORE, out=f"{CHAIN_STORE}/never/", **required[step])
     assert (code, "does not answer" in line) == (75, True), line
 
 
-@pytest.mark.parametrize("step", ["plan", "train", "evaluate", "compare", "register"])
-def test_an_mlflow_that_is_down_is_temporary(attempt, unchanged, chain, no_pauses, step):
+@pytest.mark.parametrize("step", ["plan", *FOLLOWERS_OF_A_PLAN])
+def test_an_mlflow_that_is_down_is_temporary(attempt, unchanged, required, no_pauses, step):
     down = {"RETAKE_MLFLOW_URI": "http://127.0.0.1:9"}
     options = {"backbone": "resnet18"} if step == "plan" else {}
-    code, line = attempt(step, down, store=CHAIN_STORE, out=f"{CHAIN_STORE}/never/", **REQUIRED[step], **options)
+    code, line = attempt(step, down, store=CHAIN_STORE, out=f"{CHAIN_STORE}/never/", **required[step], **options)
     assert (code, "MLflow at http://127.0.0.1:9 does not answer" in line) == (75, True), line
 
 
@@ -189,3 +199,33 @@ def test_an_mlflow_that_is_down_is_temporary(attempt, unchanged, chain, no_pause
 def test_wrong_settings_are_named(attempt, unchanged, settings, code, told):
     found, line = attempt("label", settings, store=NOWHERE, out=f"{NOWHERE}/x/")
     assert (found, told in line) == (code, True), line
+
+
+def test_a_dataset_that_is_cut_off_at_any_write_is_never_read(workshop, videos, attempt, monkeypatch):
+    store = "s3://retake-cut-off"
+    workshop.ingest(store, videos("put meat/a.mp4", "put meat/b.mp4", "take bag/c.mp4", "take bag/d.mp4"))
+    assert workshop.split(store).returncode == 0
+    write = Store.write_bytes
+    written = []
+
+    def write_until(limit):
+        def cut_off(self, uri, data):
+            if len(written) == limit:
+                raise Unavailable("cut off")
+            written.append(uri)
+            write(self, uri, data)
+
+        return cut_off
+
+    code, limit = 75, 0
+    while code == 75:
+        written.clear()
+        monkeypatch.setattr(Store, "write_bytes", write_until(limit))
+        code, _ = attempt("dataset", store=store, labels=f"{store}/labels/{RECIPE}/", out=f"{store}/datasets/")
+        found = {o.name for o in workshop.store.list(f"{store}/datasets/")}
+        if "manifest.json" in found:
+            assert {"train.csv", "val.csv", "test.csv", "verbs.png", "nouns.png", "actions.png"} <= found
+        assert ("result.json" in found) == (code == 0)
+        limit += 1
+    assert code == 0
+    assert limit > 8

@@ -1,4 +1,4 @@
-"""The whole chain of steps on small sample videos: what it leaves, what a second run changes, and what a kill does."""
+"""The three DAGs by `dag.test()` with every step real: what they leave, what a second run changes, and what a kill does."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tasks.local.home import REPOSITORY
+from tasks.results.evaluation import CompareResult, RegisterResult
 from tests.integration.conftest import CHAIN_STORE as STORE
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -27,18 +28,28 @@ def listing(workshop):
     return [(found.uri, found.etag) for found in workshop.store.list(STORE)]
 
 
-def test_the_chain_registers_a_challenger(chain):
-    assert chain["summary"]["num_clips"] == 6
-    assert "challenger" in chain["register"]["aliases"]
-    assert ("champion" in chain["register"]["aliases"]) == chain["compare"]["promote"]
+@pytest.mark.parametrize(
+    ("dag_id", "num_tasks"),
+    [("ingest_videos", 1 + 3 + 1), ("build_dataset", 3), ("retrain", 2 + 1 + 4 + 2)],
+)
+def test_every_task_of_a_dag_succeeds(chain, dag_id, num_tasks):
+    assert set(chain.states[dag_id].values()) == {"success"}
+    assert len(chain.states[dag_id]) == 1 + num_tasks
 
 
-def test_a_second_run_leaves_the_store_as_it_is(workshop, chain):
+def test_the_network_is_registered_as_the_comparison_says(workshop, chain):
+    compared = workshop.store.read(f"{chain.run}compare/result.json", CompareResult)
+    registered = workshop.store.read(f"{chain.run}register/result.json", RegisterResult)
+    assert "challenger" in registered.aliases
+    assert ("champion" in registered.aliases) == compared.promote
+
+
+def test_a_second_run_leaves_the_store_as_it_is_and_trains_nothing(workshop, chain):
     before = listing(workshop)
-    workshop.ingest(STORE, chain["folder"])
-    workshop.build(STORE)
-    assert workshop.plan(STORE).returncode == 99
+    states = workshop.dag_test(chain.confs)
     assert listing(workshop) == before
+    assert {states[dag_id]["run"] for dag_id in states} == {"success"}
+    assert states["retrain"]["prepare.plan[-1]"] == states["retrain"]["train[-1]"] == "skipped"
 
 
 def test_odd_files_cost_themselves(workshop, shared):
