@@ -19,7 +19,7 @@ from airflow.sdk import BaseOperator, BaseOperatorLink, Context, conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from dags._params import Form, places, resolve
-from tasks.errors import BadConfiguration, BadInput, NothingToDo, Unavailable
+from tasks.errors import BadConfiguration, BadInput, NothingToDo, RetakeError, Unavailable
 from tasks.options import Options
 from tasks.settings import RunnerSettings, load
 
@@ -195,6 +195,7 @@ def raise_outcome(step: str, code: int, last_line: str) -> Never:
     """
     outcomes: dict[int, tuple[type[AirflowException], str]] = {
         BadInput.exit_code: (AirflowFailException, ""),
+        RetakeError.exit_code: (AirflowFailException, f"{step} has a bug: "),
         BadConfiguration.exit_code: (AirflowFailException, ""),
         NothingToDo.exit_code: (AirflowSkipException, ""),
         Unavailable.exit_code: (AirflowException, ""),

@@ -28,8 +28,8 @@ from dags._runner import TASK_DEFAULTS, StepOperator
 from tasks.options import EvaluateOptions, RegisterOptions, TrainOptions
 
 FORM = Form(options=(RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions))
-PLAN = "{store}/plans/{key}/"
 RUN = "{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['run_uri'] }}"
+PLAN = f"{RUN}plan/"
 
 with DAG(
     dag_id=Path(__file__).stem,
@@ -60,7 +60,7 @@ with DAG(
             options=(TrainOptions, EvaluateOptions, RegisterOptions),
             passes=("dataset", "force_token"),
             arguments={"weights_result": "{store}/pretrained/choices/{key}/"},
-            out=PLAN,
+            out="{store}/plans/{key}/",
             returns="evaluations",
             execution_timeout=timedelta(minutes=30),
         )

@@ -3,6 +3,7 @@
 import ipaddress
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -27,7 +28,7 @@ def download(url: str, path: Path, *, max_bytes: int, allow_private: bool) -> No
     Every hop of a redirect is resolved, checked, and fetched from the very address that was checked.
 
     Raises:
-        BadInput: no http(s) address, a private one, a refusal (4xx), or more than `max_bytes`.
+        BadInput: no http(s) address, a malformed or private one, a refusal (4xx), content that does not decode, or more than `max_bytes`.
         Unavailable: the server does not answer after three tries.
     """
     for try_number in range(1, NUM_TRIES + 1):
@@ -46,12 +47,12 @@ def download(url: str, path: Path, *, max_bytes: int, allow_private: bool) -> No
 
 
 def _download_once(url: str, path: Path, max_bytes: int, allow_private: bool) -> None:
-    with httpx.Client(timeout=TIMEOUT, trust_env=False, follow_redirects=False) as client:
+    hooks = {"response": [_check_location]}
+    with httpx.Client(timeout=TIMEOUT, trust_env=False, follow_redirects=False, event_hooks=hooks) as client:
         for _ in range(MAX_REDIRECTS + 1):
-            request = _pinned_request(client, url, allow_private)
-            response = client.send(request, stream=True)
+            response = _send(client, url, allow_private)
             try:
-                if response.is_redirect:
+                if response.has_redirect_location:
                     url = urljoin(url, response.headers["location"])
                     continue
                 _check(response, url, max_bytes)
@@ -60,6 +61,26 @@ def _download_once(url: str, path: Path, max_bytes: int, allow_private: bool) ->
             finally:
                 response.close()
     raise BadInput(f"{url}: more than {MAX_REDIRECTS} redirects")
+
+
+def _send(client: httpx.Client, url: str, allow_private: bool) -> httpx.Response:
+    try:
+        return client.send(_pinned_request(client, url, allow_private), stream=True)
+    except (ValueError, httpx.InvalidURL) as error:
+        # The UnicodeError of a host name tells of codecs, which helps nobody.
+        reason = "its host name is malformed" if isinstance(error, UnicodeError) else error
+        raise BadInput(f"{url!r} is not an address that can be downloaded ({reason}); correct it") from error
+
+
+def _check_location(response: httpx.Response) -> None:
+    """Runs before httpx looks at the location, whose complaint would pass for a server in trouble."""
+    if response.has_redirect_location:
+        location = response.headers["location"]
+        try:
+            urlsplit(location)
+            httpx.URL(location)
+        except (ValueError, httpx.InvalidURL) as error:
+            raise ValueError(f"the server redirects to {location!r}: {error}") from error
 
 
 def _pinned_request(client: httpx.Client, url: str, allow_private: bool) -> httpx.Request:
@@ -74,8 +95,9 @@ def _pinned_request(client: httpx.Client, url: str, allow_private: bool) -> http
     address = str(found[0][4][0])
     if not allow_private and not all(_is_public(str(info[4][0])) for info in found):
         raise BadInput(f"{url}: {parts.hostname} is a private address; set RETAKE_ALLOW_PRIVATE_ADDRESSES=true to allow it")
-    pinned = httpx.URL(url).copy_with(host=address)
-    return client.build_request("GET", pinned, headers={"host": parts.netloc.rsplit("@")[-1]}, extensions={"sni_hostname": parts.hostname})
+    asked = httpx.URL(url)
+    headers, extensions = {"host": asked.netloc.decode()}, {"sni_hostname": asked.raw_host.decode()}
+    return client.build_request("GET", asked.copy_with(host=address), headers=headers, extensions=extensions)
 
 
 def _is_public(address: str) -> bool:
@@ -85,6 +107,8 @@ def _is_public(address: str) -> bool:
 def _check(response: httpx.Response, url: str, max_bytes: int) -> None:
     if response.status_code >= 500 or response.status_code == 429:
         raise Unavailable(f"the server answers {response.status_code}")
+    if response.is_redirect:
+        raise BadInput(f"{url}: the server answers {response.status_code} {response.reason_phrase} without an address to go on to")
     if response.status_code != 200:
         raise BadInput(f"{url}: the server answers {response.status_code} {response.reason_phrase}")
     if int(response.headers.get("content-length", 0)) > max_bytes:
@@ -94,11 +118,19 @@ def _check(response: httpx.Response, url: str, max_bytes: int) -> None:
 def _write(response: httpx.Response, path: Path, url: str, max_bytes: int) -> None:
     size_bytes = 0
     with path.open("wb") as file:
-        for chunk in response.iter_bytes(CHUNK_BYTES):
+        for chunk in _chunks(response, url):
             size_bytes += len(chunk)
             if size_bytes > max_bytes:
                 raise _too_large(url, max_bytes)
             file.write(chunk)
+
+
+def _chunks(response: httpx.Response, url: str) -> Iterator[bytes]:
+    try:
+        yield from response.iter_bytes(CHUNK_BYTES)
+    except httpx.DecodingError as error:
+        encoding = response.headers.get("content-encoding")
+        raise BadInput(f"{url}: what the server sends is not {encoding}, though it says so ({error})") from error
 
 
 def _too_large(url: str, max_bytes: int) -> BadInput:

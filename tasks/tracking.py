@@ -5,7 +5,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +26,9 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 import mlflow
 import numpy as np
 import pandas as pd
+import requests
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import DatasetInput, InputTag, RunStatus
+from mlflow.entities import DatasetInput, InputTag, LoggedModelStatus, RunStatus
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.models.signature import ModelSignature
 from mlflow.types import Schema, TensorSpec
@@ -35,6 +36,7 @@ from mlflow.types import Schema, TensorSpec
 if TYPE_CHECKING:
     from typing import Self
 
+    from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
 
 RUN_KEY_TAG = "retake.run_key"
@@ -109,7 +111,9 @@ class Tracker:
         try:
             yield
         except BaseException:
-            self._set_status(run_id, "FAILED")
+            # The error that ended the block says more than a server that cannot note it.
+            with suppress(Unavailable):
+                self._set_status(run_id, "FAILED")
             raise
 
     def finish(self, run_id: str) -> None:
@@ -133,10 +137,12 @@ class Tracker:
             self._client.log_batch(run_id, params=[mlflow.entities.Param(key, str(value)) for key, value in params.items()])
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
-        """Log numbers that have no step."""
+        """Log numbers that have no step; those that an earlier try logged alike stay as they are."""
         now_ms = int(time.time() * 1000)
         with _answering():
-            self._client.log_batch(run_id, metrics=[mlflow.entities.Metric(k, v, now_ms, 0) for k, v in metrics.items()])
+            logged = self._client.get_run(run_id).data.metrics
+            new = {name: value for name, value in metrics.items() if logged.get(name) != value}
+            self._client.log_batch(run_id, metrics=[mlflow.entities.Metric(k, v, now_ms, 0) for k, v in new.items()])
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a run; `mlflow.note.content` is what its page shows as the description."""
@@ -214,15 +220,20 @@ class Tracker:
                 return earlier
             if not self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1):
                 self._client.create_registered_model(model_name)
-            with mlflow.start_run(run_id=run_id):
-                logged = mlflow.pytorch.log_model(
-                    module,
-                    name="model",
-                    signature=_signature(example.shape, card.output_names),
-                    input_example=example,
-                    pip_requirements=list(card.requirements),
-                    metadata=card.metadata,
-                )
+            logged = self._logged_model(run_id)
+            if logged is None:
+                with mlflow.start_run(run_id=run_id):
+                    mlflow.pytorch.log_model(
+                        module,
+                        name="model",
+                        signature=_signature(example.shape, card.output_names),
+                        input_example=example,
+                        pip_requirements=list(card.requirements),
+                        metadata=card.metadata,
+                    )
+                logged = self._logged_model(run_id)
+            if logged is None:
+                raise Unavailable(f"MLflow does not have the model that was logged to run {run_id}; try again")
             made = self._client.create_model_version(
                 model_name,
                 source=logged.model_uri,
@@ -253,6 +264,12 @@ class Tracker:
             f"name = '{model_name}' and tags.`{RUN_KEY_TAG}` = '{run_key}'", max_results=1
         )
         return int(found[0].version) if found else None
+
+    def _logged_model(self, run_id: str) -> "LoggedModel | None":
+        """The model that the run has logged as a whole: by this try, or by one that was cut off before it was registered."""
+        experiment_id = self._client.get_run(run_id).info.experiment_id
+        found = self._client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
+        return next((model for model in found if model.status == LoggedModelStatus.READY), None)
 
     def _set_status(self, run_id: str, status: str) -> None:
         with _answering():
@@ -293,6 +310,8 @@ def _answering() -> Iterator[None]:
     except MlflowException as error:
         if isinstance(error, RestException) and error.error_code not in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"):
             raise
+        raise _unavailable(error) from error
+    except requests.RequestException as error:  # from the upload of artifacts, which MLflow does not wrap
         raise _unavailable(error) from error
 
 

@@ -22,9 +22,19 @@ class Handler(BaseHTTPRequestHandler):
         port = self.server.server_port
         action, _, rest = self.path.strip("/").partition("/")
         if action == "to":
-            self.answer(302, location={"private": f"http://{PRIVATE}:{port}/file", "file": "file:///etc/passwd", "loop": "/to/loop"}[rest])
+            self.answer(
+                302,
+                location={
+                    "malformed": "http://[::1/a",
+                    "private": f"http://{PRIVATE}:{port}/file",
+                    "file": "file:///etc/passwd",
+                    "loop": "/to/loop",
+                }[rest],
+            )
         elif action == "status":
             self.answer(int(rest))
+        elif action == "gzip":
+            self.answer(200, CONTENT, **{"content-encoding": "gzip"})
         elif action == "unannounced":
             self.answer(200, CONTENT, announced=False)
         elif action == "cut":
@@ -101,6 +111,24 @@ def test_other_schemes_are_refused(fetch, url):
         fetch(url, allow_private=True)
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://127.0.0.1:99999/a.mp4", "Port out of range"),
+        ("http://127.0.0.1:x/a.mp4", "Port could not be cast"),
+        ("http://[::1/a.mp4", "Invalid IPv6 URL"),
+        ("http://a..b/a.mp4", "host name is malformed"),
+        (f"http://{'a' * 64}.example/a.mp4", "host name is malformed"),
+        ("http://127.0.0.1:9/\0.mp4", "non-printable"),
+    ],
+)
+def test_a_malformed_address_is_named_in_one_line(fetch, url, told):
+    with pytest.raises(BadInput, match=told) as caught:
+        fetch(url, allow_private=True)
+    assert repr(url) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]"])
 def test_private_addresses_are_refused(fetch, host):
     with pytest.raises(BadInput, match="private address; set RETAKE_ALLOW_PRIVATE_ADDRESSES=true"):
@@ -116,6 +144,23 @@ def test_a_redirect_is_checked_like_the_first_address(address, server, fetch, ta
 
 def test_a_redirect_to_a_private_address_is_followed_where_that_is_allowed(address, fetch):
     assert fetch(f"{address}/to/private", allow_private=True) == CONTENT
+
+
+@pytest.mark.parametrize("status", [300, 302, 304, 308])
+def test_a_redirect_to_nowhere_is_refused(address, fetch, status):
+    with pytest.raises(BadInput, match=f"/status/{status}: the server answers {status} .* without an address"):
+        fetch(f"{address}/status/{status}")
+
+
+def test_a_redirect_to_a_malformed_address_is_refused(address, fetch):
+    with pytest.raises(BadInput, match=r"/to/malformed' is not .*the server redirects to 'http://\[::1/a'"):
+        fetch(f"{address}/to/malformed")
+
+
+def test_content_that_is_not_encoded_as_announced_is_refused(address, server, fetch):
+    with pytest.raises(BadInput, match="/gzip: what the server sends is not gzip"):
+        fetch(f"{address}/gzip")
+    assert len(server.hosts) == 1
 
 
 def test_redirects_end(address, fetch):
@@ -134,6 +179,13 @@ def test_a_name_cannot_point_elsewhere_between_the_check_and_the_download(addres
     )
     assert fetch(f"http://films.example:{port}/file") == CONTENT
     assert (reached, server.hosts) == ([PUBLIC], [f"films.example:{port}"])
+
+
+def test_a_name_with_letters_of_any_language_is_asked_for_as_dns_spells_it(address, server, fetch, monkeypatch):
+    port = server.server_port
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (PUBLIC, port))])
+    assert fetch(f"http://küche.example:{port}/file") == CONTENT
+    assert server.hosts == [f"xn--kche-0ra.example:{port}"]
 
 
 def test_a_refusal_is_final_and_a_server_in_trouble_is_asked_again(address, server, fetch):

@@ -41,7 +41,7 @@ def folder_label(names: Sequence[str], verbs: ClassNames, nouns: ClassNames) -> 
     rivals: list[FolderLabel] = list(whole.values()) if len(whole) > 1 else list(with_verb.values())
     if len(rivals) > 1:
         said = ", ".join(sorted(quoted(label.folder) for label in rivals))
-        raise ValueError(f"the same video lies in folders of different labels: {said}; keep one, or label it in a CSV")
+        raise ValueError(f"the same video lies in folders of different labels: {said}; label it in a CSV, which goes before folders")
     return next(iter([*whole.values(), *with_verb.values(), *found]), None)
 
 

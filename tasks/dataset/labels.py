@@ -64,7 +64,7 @@ def label_clips(
     read = read_files(files)
     problems, changes = list(read.problems), list[Problem]()
     places = Places(clips, names)
-    folders = _folder_labels(names, read.verbs, read.nouns, problems)
+    folders, torn = _folder_labels(names, read.verbs, read.nouns)
     labels = {clip.uid: label for clip in clips if (label := _of_folder(folders.get(clip.video)))}
     sources: dict[str, _Source] = {}
     for file in read.files:
@@ -77,7 +77,9 @@ def label_clips(
                 reason = f"source {quoted(old.name)} ({old.origin}) -> {quoted(new.name)} of {quoted(row.uid)}"
                 changes.append(Problem(file=file.name, line=row.line, reason=reason))
             sources[video] = new
-    problems += _folder_problems(folders, clips, labels)
+    needy = {clip.video for clip in clips if clip.uid not in labels or labels[clip.uid].noun is None}
+    problems += _folder_problems(folders, needy)
+    problems += [Problem(file=min(names[video]), line=None, reason=reason) for video, reason in torn.items() if video in needy]
     return Labelling(
         clips=tuple(_labelled(clip, names[clip.video], labels.get(clip.uid), sources.get(clip.video)) for clip in clips),
         vocabulary=_vocabulary(labels.values()),
@@ -87,16 +89,17 @@ def label_clips(
 
 
 def _folder_labels(
-    names: Mapping[str, tuple[str, ...]], verbs: ClassNames, nouns: ClassNames, problems: list[Problem]
-) -> dict[str, FolderLabel]:
-    found = {}
+    names: Mapping[str, tuple[str, ...]], verbs: ClassNames, nouns: ClassNames
+) -> tuple[dict[str, FolderLabel], dict[str, str]]:
+    """What the folders say of each video, and why they say nothing of some."""
+    found, torn = {}, {}
     for video, own in names.items():
         try:
             if label := folder_label(own, verbs, nouns):
                 found[video] = label
         except ValueError as error:
-            problems.append(Problem(file=min(own), line=None, reason=str(error)))
-    return found
+            torn[video] = str(error)
+    return found, torn
 
 
 def _of_folder(folder: FolderLabel | None) -> _Label | None:
@@ -123,9 +126,8 @@ def _overrule(labels: dict[str, _Label], new_labels: Mapping[str, _Label]) -> li
     ]
 
 
-def _folder_problems(folders: Mapping[str, FolderLabel], clips: Sequence[ClipRecord], labels: Mapping[str, _Label]) -> list[Problem]:
-    """One problem a folder whose videos have clips that no other source labels in full."""
-    needy = {clip.video for clip in clips if clip.uid not in labels or labels[clip.uid].noun is None}
+def _folder_problems(folders: Mapping[str, FolderLabel], needy: set[str]) -> list[Problem]:
+    """One problem a folder whose videos are `needy`: they have clips that nothing labels in full."""
     videos: defaultdict[tuple[str, str], int] = defaultdict(int)
     for video in needy & folders.keys():
         if reason := folders[video].reason:

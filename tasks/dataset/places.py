@@ -10,6 +10,7 @@ from tasks.dataset.wording import near, quoted
 from tasks.results.video import ClipRecord
 
 EXTENSION = re.compile(r"(?<=[^/])\.[^./]+$")
+UID = re.compile(r"([0-9a-f]{12})_[0-9]+(-[0-9]+)?")
 MAX_NEAR_MATCHES = 20
 """Resemblance to thousands of names is slow to judge; this many refused lines get it."""
 
@@ -26,6 +27,7 @@ class Places:
         for clip in sorted(clips, key=lambda clip: clip.start_seconds):
             self._clips_by_video[clip.video].append(clip)
         self._names = names
+        self._video_by_start = {video[:12]: video for video in names}
         self._file_names = sorted({PurePosixPath(name).name for own in names.values() for name in own})
         self._num_near_left = MAX_NEAR_MATCHES
         self._tiers: list[defaultdict[str, set[str]]] = [defaultdict(set) for _ in range(5)]
@@ -61,6 +63,11 @@ class Places:
                 raise ValueError(f"{quoted(name)} fits {len(found)} videos: {_some(paths)}; write the path that sets them apart")
             if found:
                 return next(iter(found))
+        if (uid := UID.fullmatch(name)) and (own := self._video_by_start.get(uid[1])):
+            raise ValueError(
+                f"{quoted(name)} is no clip of {quoted(min(self._names[own]))} as it is cut now; "
+                "label that time by video,start_seconds,stop_seconds,verb,noun"
+            )
         raise ValueError(f"{quoted(name)} fits no video that was taken in{self._near(name)}")
 
     def _near(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Which source goes to train, val and test: a source never moves, is never divided, and train has every class of the others."""
+"""Which source goes to train, val and test: no video ever moves, no source is divided, and train has every class of the others."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,19 +16,26 @@ MAX_LISTED = 5
 
 
 class SplitAssignment(Record):
-    """The split of every source with labelled clips, the labelled clips (by uid) that stay out, and what could not be had.
+    """The split of every source and every video with labelled clips, the labelled clips (by uid) that stay out, and what could not be had.
 
-    A second call that keeps this assignment gives the same one again.
+    A video's split can differ from its source's; then its clips stay out. A second call that keeps `remembered` gives the same again.
     """
 
     split_by_source: dict[str, SplitName]
+    split_by_video: dict[str, SplitName]
     excluded: tuple[SetAside, ...]
     warnings: tuple[str, ...]
 
+    @property
+    def remembered(self) -> dict[str, SplitName]:
+        """What must be kept for ever, by source and by video: people rename sources, and a video's hash stays."""
+        return self.split_by_source | self.split_by_video
+
 
 def assign_splits(clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], options: SplitOptions) -> SplitAssignment:
-    """Deal the sources of labelled clips to splits; those in `kept` stay where they are.
+    """Deal the sources of labelled clips to splits. `kept` has the split of sources and of videos, by name and by hash.
 
+    A video in `kept` never moves, whatever its source is called now; a source takes the split of its videos, else its own.
     Every verb, noun and action of val and test is in train. Shares are of labelled clips, and met as nearly as whole sources allow.
 
     Raises:
@@ -37,9 +44,7 @@ def assign_splits(clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], 
     labelled = sorted((clip for clip in clips if clip.action), key=lambda clip: clip.clip.uid)
     _stop_if_nothing_to_learn(labelled, len(clips))
     fixed = _fixed(labelled, kept)
-    strays = {
-        clip.clip.uid for clip in labelled if clip.source in fixed and kept.get(clip.clip.video, fixed[clip.source]) != fixed[clip.source]
-    }
+    strays = {clip.clip.uid for clip in labelled if kept.get(clip.clip.video, fixed.get(clip.source)) != fixed.get(clip.source)}
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for clip in labelled:
         if clip.clip.uid not in strays:
@@ -50,17 +55,19 @@ def assign_splits(clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], 
         "test": options.test_share,
     }
     splits = fixed | deal(counts, fixed, shares, options.split_seed)
+    split_by_video = {clip.clip.video: kept.get(clip.clip.video, splits[clip.source]) for clip in labelled}
     taught = {action for source, own in counts.items() if splits[source] == "train" for action in own}
     excluded = tuple(
         SetAside(name=clip.clip.uid, reason=reason)
         for clip in labelled
-        if (reason := _reason_to_exclude(clip, splits[clip.source], clip.clip.uid in strays, taught))
+        if (reason := _reason_to_exclude(clip, splits[clip.source], split_by_video[clip.clip.video], taught))
     )
     out = {bad.name for bad in excluded}
     used = [clip for clip in labelled if clip.clip.uid not in out]
     _stop_if_untrainable(used, splits, len({clip.source for clip in labelled}))
     return SplitAssignment(
         split_by_source=dict(sorted(splits.items())),
+        split_by_video=dict(sorted(split_by_video.items())),
         excluded=excluded,
         warnings=(*_share_warnings(used, splits, shares), *_exclusion_warnings(labelled, out, taught)),
     )
@@ -80,19 +87,28 @@ def _stop_if_nothing_to_learn(labelled: Sequence[LabelledClip], num_clips: int) 
 
 
 def _fixed(labelled: Iterable[LabelledClip], kept: Mapping[str, SplitName]) -> dict[str, SplitName]:
-    """The split of every source that has one; a source new by name takes that of the videos that it gathers."""
-    found: dict[str, SplitName] = {}
+    """The split of every source that has one: that of its videos; where they differ, its own if it is one of theirs."""
+    of_videos: defaultdict[str, dict[str, SplitName | None]] = defaultdict(dict)
     for clip in labelled:
-        for key in (clip.source, clip.clip.video):
-            if key in kept:
-                found[clip.source] = min(found.get(clip.source, kept[key]), kept[key], key=SPLITS.index)
-    return {source: kept.get(source, split) for source, split in found.items()}
+        of_videos[clip.source][clip.clip.video] = kept.get(clip.clip.video)
+    all_videos = {video for videos in of_videos.values() for video in videos}
+    fixed = {}
+    for source, videos in of_videos.items():
+        found = {split for split in videos.values() if split}
+        # A person may name a source by the hash of a video that is elsewhere; that row is the video's.
+        own = None if source in all_videos else kept.get(source)
+        if own and (own in found or not found):
+            fixed[source] = own
+        elif found:
+            fixed[source] = min(found, key=SPLITS.index)
+    return fixed
 
 
-def _reason_to_exclude(clip: LabelledClip, split: SplitName, is_stray: bool, taught: set[str]) -> str | None:
-    if is_stray:
+def _reason_to_exclude(clip: LabelledClip, split: SplitName, split_of_video: SplitName, taught: set[str]) -> str | None:
+    if split_of_video != split:
         return (
-            f"its video was dealt before the source {quoted(clip.source)}, which is in {split}, took it in, and no clip changes its split"
+            f"its video is in {split_of_video}, its source {quoted(clip.source)} is in {split}, and no clip changes its split: "
+            "give the video another source"
         )
     if split != "train" and clip.action not in taught:
         return f"it is in {split}, and no clip of train shows {quoted(str(clip.action))}"
@@ -150,5 +166,5 @@ def _exclusion_warnings(labelled: Sequence[LabelledClip], out: set[str], taught:
             f"{count(untaught.total(), 'clip')} of val or test stay out, because train has none of their actions: {listed}{more}"
         )
     if num_strays:
-        warnings.append(f"{count(num_strays, 'clip')} stay out, because a source column now joins them with a source of another split")
+        warnings.append(f"{count(num_strays, 'clip')} stay out, because a source column now joins them with videos of another split")
     return warnings

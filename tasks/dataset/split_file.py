@@ -1,4 +1,4 @@
-"""`datasets/split.csv`: which source has which split, kept for ever."""
+"""`datasets/split.csv`: which source and which video has which split, kept for ever."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ COLUMNS = ("source", "split")
 
 
 def read_split_csv(content: bytes) -> dict[str, SplitName]:
-    """The split of each source, in the order of the file.
+    """The split of each source (by name) and each video (by hash), in the order of the file.
 
     Raises:
         BadDataset: the file is damaged; the message names the line. Nothing is guessed, for a guess could let a test clip into train.
@@ -41,7 +41,7 @@ def _is_split(text: str) -> TypeGuard[SplitName]:
 
 
 def write_split_csv(kept: Mapping[str, SplitName], assigned: Mapping[str, SplitName]) -> bytes:
-    """The lines of `kept` in their order, then the new sources of `assigned`, sorted."""
+    """The lines of `kept` in their order, then the new ones of `assigned`, sorted."""
     new = sorted(assigned.keys() - kept.keys())
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")

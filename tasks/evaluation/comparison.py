@@ -103,7 +103,7 @@ def _target_table(results: Sequence[EvaluateResult], target: Target) -> str:
 
 
 def _speed_table(results: Sequence[EvaluateResult]) -> str:
-    header = ("Loss and speed", "loss", "loading, median s", "loading, p90 s", "inference, median s", "inference, p90 s", "FPS")
+    header = ("Loss and speed", "loss", "cached frames, median s", "cached frames, p90 s", "inference, median s", "inference, p90 s", "FPS")
     rows: list[tuple[str, list[str]]] = []
     for result in results:
         latency = result.latency

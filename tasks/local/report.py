@@ -12,7 +12,6 @@ from tasks.results.video import IngestResult, SummaryResult
 from tasks.storage import Store
 
 _RUN_URI = re.compile(r"s3://\S+/runs/[0-9a-f]{16}/")
-_SHOWN = 20
 
 
 def report(api: AirflowApi, store: Store, followed: Sequence[FollowedRun]) -> Iterator[str]:
@@ -26,11 +25,12 @@ def _ingest_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
     if summary is not None:
         found = SummaryResult.model_validate(summary)
         yield f"{found.num_videos} videos in {found.num_files} files gave {found.num_clips} clips"
-        yield from _listed("set aside", found.set_aside)
-        yield from _listed("warnings", found.warnings)
+        yield from _listed("set aside", found.num_set_aside, found.first_set_aside, "summarise")
+        yield from _listed("warnings", found.num_warnings, found.first_warnings, "summarise")
     elif (ingest := _result(api, run, "ingest")) is not None:
         yield "no new video"
-        yield from _listed("set aside", IngestResult.model_validate(ingest).set_aside)
+        taken = IngestResult.model_validate(ingest)
+        yield from _listed("set aside", taken.num_set_aside, taken.first_set_aside, "ingest")
 
 
 def _retrain_lines(api: AirflowApi, store: Store, run: FollowedRun) -> Iterator[str]:
@@ -71,13 +71,13 @@ def _registered(result: RegisterResult) -> str:
     return f"model models:/{result.model_name}/{result.version}, aliases {aliases}: {result.mlflow_run_url}"
 
 
-def _listed(title: str, items: Sequence[SetAside]) -> Iterator[str]:
-    if items:
-        yield f"{title}: {len(items)}"
-    for item in items[:_SHOWN]:
+def _listed(title: str, number: int, first: Sequence[SetAside], step: str) -> Iterator[str]:
+    if number:
+        yield f"{title}: {number}"
+    for item in first:
         yield f"  {item.name}: {item.reason}"
-    if len(items) > _SHOWN:
-        yield f"  and {len(items) - _SHOWN} more; the log of `summarise` has all"
+    if number > len(first):
+        yield f"  and {number - len(first)} more; the log of `{step}` has all"
 
 
 def _result(api: AirflowApi, run: FollowedRun, step: str) -> dict[str, object] | None:

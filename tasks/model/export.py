@@ -23,10 +23,15 @@ class ExportedNetwork(nn.Module):
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """(b, t, h, w, 3) -> (b, v), (b, n)."""
-        y, x = (frames.shape[2] - CROP_PIXELS) // 2, (frames.shape[3] - CROP_PIXELS) // 2
+        y, x = _half(frames.shape[2] - CROP_PIXELS), _half(frames.shape[3] - CROP_PIXELS)
         crops = frames.narrow(2, y, CROP_PIXELS).narrow(3, x, CROP_PIXELS).permute(0, 1, 4, 2, 3)
         logits = self.network(self.normalise(crops))
         return logits.verb, logits.noun
+
+
+def _half(pixels: int) -> int:
+    """`round(pixels / 2)` as `crops.centre_offset` has it, to even, in whole numbers, for `torch.export` traces no other."""
+    return (pixels + pixels % 4 // 3) // 2
 
 
 def export_module(network: Network) -> tuple[ExportedNetwork, Tensor]:

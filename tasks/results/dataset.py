@@ -73,7 +73,7 @@ class LabelResult(Record):
 class SplitResult(Record):
     """How many labelled clips and sources each split has."""
 
-    split_uri: str
+    split_file_uri: str
     num_clips: dict[SplitName, int]
     num_sources: dict[SplitName, int]
     warnings: tuple[str, ...]

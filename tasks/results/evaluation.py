@@ -33,7 +33,7 @@ class TargetMetrics(Record):
 
 
 class Latency(Record):
-    """Seconds a clip after warm-up, and the original's FPS: frames of a clip's segments over the two medians."""
+    """Seconds a clip after warm-up, loading from the cache of decoded frames, and the original's FPS: frames of a clip's segments over the two medians."""
 
     num_clips: int
     loading_median_seconds: float
@@ -60,11 +60,12 @@ class EvaluateResult(Record):
 
 
 class CompareResult(Record):
-    """The fine-tuned network beside what it must beat, and the decision."""
+    """The fine-tuned network beside what it must beat, and the decision, which holds against this champion, or none, alone."""
 
     split: SplitName
     table_uri: str
     opponent: Literal["baseline", "champion"]
+    champion_version: int | None
     opponent_top1: float
     challenger_top1: float
     promote: bool

@@ -3,6 +3,9 @@
 from tasks.options import SegmentOptions
 from tasks.results.record import Record, SetAside
 
+NUM_FIRST = 20
+"""A result names no more files than this one by one."""
+
 
 class VideoRecord(Record):
     """`videos/<sha256>/probe.json`: one video, known by its content, under every name it came by."""
@@ -37,7 +40,7 @@ class Batch(Record):
 
 
 class SeenFile(Record):
-    """A file of the inbox as it was when its content was last hashed."""
+    """A file as it was when an ingest last looked at it; an annotation file that could be used has neither `video` nor `reason`."""
 
     name: str
     etag: str
@@ -51,19 +54,25 @@ class Inventory(Record):
 
     files: tuple[SeenFile, ...]
 
+    @property
+    def set_aside(self) -> tuple[SetAside, ...]:
+        """The files that could not be used."""
+        return tuple(SetAside(name=file.name, reason=file.reason) for file in self.files if file.reason)
+
 
 class IngestResult(Record):
-    """What an ingest took in, and the batches that are to be cut."""
+    """What an ingest took in, and the batches that are to be cut; the inventory has every file that was set aside."""
 
     num_videos: int
     num_files: int
-    set_aside: tuple[SetAside, ...]
-    annotations: tuple[str, ...]
+    num_annotations: int
+    num_set_aside: int
+    first_set_aside: tuple[SetAside, ...]
     batches: tuple[BatchRef, ...]
 
 
 class ClipRecord(Record):
-    """One clip in the store. `uid` is the video's first 12 hex digits and the clip's index."""
+    """One clip in the store. `uid` is the video's first 12 hex digits and the clip's interval in milliseconds: another cutting gives others."""
 
     uid: str
     video: str
@@ -101,13 +110,23 @@ class SegmentResult(Record):
     set_aside: tuple[SetAside, ...]
 
 
+class SetAsideFile(Record):
+    """`ingests/<key>/summary/set_aside.json`: everything that an ingest and its cutting could not use, or not wholly."""
+
+    set_aside: tuple[SetAside, ...]
+    warnings: tuple[SetAside, ...]
+
+
 class SummaryResult(Record):
-    """One ingest in numbers: what a person sees first, and what the clips' asset event carries."""
+    """One ingest in numbers: what a person sees first, and what the clips' asset event carries. The lists in full lie in the named file."""
 
     num_files: int
     num_videos: int
     num_clips: int
-    set_aside: tuple[SetAside, ...]
-    warnings: tuple[SetAside, ...]
+    num_set_aside: int
+    num_warnings: int
+    first_set_aside: tuple[SetAside, ...]
+    first_warnings: tuple[SetAside, ...]
+    set_aside_uri: str
     recipe: str
     inputs_digest: str

@@ -25,10 +25,12 @@ class Arguments(StepArguments):
 
 def run(arguments: Arguments, store: Store) -> CompareResult:
     """Write the tables to the store and to MLflow, and say whether the fine-tuned network wins."""
-    if earlier := finished(store, arguments.out, CompareResult):
+    plan = store.read(result_uri(arguments.plan), PlanResult)
+    champion_version = plan.champion.version if plan.champion else None
+    earlier = finished(store, arguments.out, CompareResult)
+    if earlier and earlier.champion_version == champion_version:
         log.info("%s", store.read_bytes(f"{arguments.out}comparison.txt").decode())
         return earlier
-    plan = store.read(result_uri(arguments.plan), PlanResult)
     tracker = Tracker.from_settings(load(MlflowSettings))
     results = [store.read(result_uri(evaluation.out), EvaluateResult) for evaluation in plan.evaluations]
     baseline = plan.weights.description
@@ -51,6 +53,7 @@ def run(arguments: Arguments, store: Store) -> CompareResult:
         split=decision.split,
         table_uri=f"{arguments.out}comparison.md",
         opponent=decision.opponent,
+        champion_version=champion_version,
         opponent_top1=decision.opponent_top1,
         challenger_top1=decision.challenger_top1,
         promote=decision.promote,

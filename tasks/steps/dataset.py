@@ -5,11 +5,12 @@ from tasks.dataset.manifest import build_manifest, dataset_digest, split_csv
 from tasks.dataset.split import assign_splits
 from tasks.dataset.split_file import read_split_csv
 from tasks.dataset.statistics import num_classes, num_clips, num_sources
+from tasks.errors import BadDataset
 from tasks.options import SplitOptions, StoreUri
 from tasks.results.dataset import DatasetResult, LabelResult, LabelsFile, Manifest
 from tasks.results.record import SPLITS
 from tasks.steps._step import StepArguments, finish, log, result_uri
-from tasks.steps.split import split_uri
+from tasks.steps.split import split_file_uri
 from tasks.storage import Store
 
 
@@ -20,10 +21,19 @@ class Arguments(StepArguments, SplitOptions):
 
 
 def run(arguments: Arguments, store: Store) -> DatasetResult:
-    """Write the dataset unless one with the same content exists; either way it becomes the latest."""
+    """Write the dataset unless one with the same content exists; either way it becomes the latest.
+
+    Raises:
+        BadDataset: the labels cannot make a train and a val set, or `split` has not dealt them.
+    """
     labels = store.read(store.read(result_uri(arguments.labels), LabelResult).labels_uri, LabelsFile)
     options = arguments.picked(SplitOptions)
-    assignment = assign_splits(labels.clips, read_split_csv(store.read_bytes(split_uri(arguments.store))), options)
+    kept = read_split_csv(store.read_bytes(split_file_uri(arguments.store)))
+    assignment = assign_splits(labels.clips, kept, options)
+    if not assignment.remembered.keys() <= kept.keys():
+        raise BadDataset(
+            f"{split_file_uri(arguments.store)} has no split for some sources of {arguments.labels}: run the step split on these labels first"
+        )
     manifest = build_manifest(labels, assignment, options)
     digest = dataset_digest(manifest)
     folder = f"{arguments.store}/datasets/{digest}/"

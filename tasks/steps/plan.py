@@ -67,6 +67,8 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
         evaluations=tuple(evaluations(run_uri, splits, champion)),
     )
     log.info("run %s: %s from %s on dataset %s", run_key, weights.backbone, weights.description, digest)
+    # Where the later steps read it: a plan for another dataset, made with the same form, must not change this run's.
+    finish(store, f"{run_uri}plan/", plan)
     return finish(store, arguments.out, plan)
 
 

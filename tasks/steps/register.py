@@ -56,10 +56,14 @@ def run(arguments: Arguments, store: Store) -> RegisterResult:
 
 def _wins(compared: CompareResult, plan: PlanResult, tracker: Tracker) -> bool:
     """The comparison holds only against the champion that it was made with."""
-    now = tracker.champion(plan.model_name)
-    planned = plan.champion.version if plan.champion else None
-    if compared.promote and (now.version if now else None) != planned:
-        log.warning("the champion changed from %s to %s meanwhile; retrain to compare with it", planned, now)
+    champion = tracker.champion(plan.model_name)
+    now = champion.version if champion else None
+    if compared.promote and now != compared.champion_version:
+        log.warning(
+            "not promoted: it was compared with %s, but now %s; run `retrain` again to compare with it",
+            f"champion version {compared.champion_version}" if compared.champion_version else "no champion",
+            f"version {now} is champion" if now else "there is no champion",
+        )
         return False
     return compared.promote
 

@@ -43,6 +43,11 @@ def run(arguments: Arguments, store: Store) -> SegmentResult:
     return finish(store, arguments.out, result)
 
 
+def clip_uid(video: str, start_seconds: float, stop_seconds: float) -> str:
+    """What labels call a clip: its video's first 12 hex digits and its interval in ms, so that a clip of another cutting has another uid."""
+    return f"{video[:12]}_{round(start_seconds * 1000):09d}-{round(stop_seconds * 1000):09d}"
+
+
 def _clips(arguments: Arguments, store: Store, record: VideoRecord) -> ClipsFile:
     options = arguments.picked(SegmentOptions)
     recipe = recipe_of(options)
@@ -72,7 +77,7 @@ def _clips(arguments: Arguments, store: Store, record: VideoRecord) -> ClipsFile
                 store.write_file(uri, clip.path)
                 records.append(
                     ClipRecord(
-                        uid=f"{record.video[:12]}_{clip.index:04d}",
+                        uid=clip_uid(record.video, clip.start_seconds, clip.stop_seconds),
                         video=record.video,
                         index=clip.index,
                         uri=uri,

@@ -1,4 +1,4 @@
-"""Deals source videos to train, val and test; a source that has a split keeps it for ever."""
+"""Deals source videos to train, val and test; a video that has a split keeps it for ever."""
 
 from collections import Counter
 
@@ -17,24 +17,24 @@ class Arguments(StepArguments, SplitOptions):
     labels: StoreUri
 
 
-def split_uri(store_uri: str) -> str:
+def split_file_uri(store_uri: str) -> str:
     """The one file that remembers every assignment."""
     return f"{store_uri}/datasets/split.csv"
 
 
 def run(arguments: Arguments, store: Store) -> SplitResult:
-    """Assign the sources that have no split yet.
+    """Assign the sources that have no split yet, and remember the split of every source and video.
 
     Raises:
         BadDataset: the labels cannot make a train and a val set.
     """
     labels = store.read(store.read(result_uri(arguments.labels), LabelResult).labels_uri, LabelsFile)
-    uri = split_uri(arguments.store)
+    uri = split_file_uri(arguments.store)
     kept = read_split_csv(store.read_bytes(uri)) if store.exists(uri) else {}
     assignment = assign_splits(labels.clips, kept, arguments.picked(SplitOptions))
     splits = assignment.split_by_source
-    if not splits.keys() <= kept.keys():
-        store.write_bytes(uri, write_split_csv(kept, splits))
+    if not assignment.remembered.keys() <= kept.keys():
+        store.write_bytes(uri, write_split_csv(kept, assignment.remembered))
     excluded = {bad.name for bad in assignment.excluded}
     used = [clip for clip in labels.clips if clip.action and clip.clip.uid not in excluded]
     num_clips = Counter(splits[clip.source] for clip in used)
@@ -44,7 +44,7 @@ def run(arguments: Arguments, store: Store) -> SplitResult:
     for split in SPLITS:
         log.info("%s: %d clips of %d sources", split, num_clips[split], num_sources[split])
     result = SplitResult(
-        split_uri=uri,
+        split_file_uri=uri,
         num_clips={split: num_clips[split] for split in SPLITS},
         num_sources={split: num_sources[split] for split in SPLITS},
         warnings=assignment.warnings,

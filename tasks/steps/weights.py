@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from tasks.download import download, is_url
-from tasks.errors import BadCheckpoint, BadConfiguration, RetakeError, Unavailable
+from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, RetakeError, Unavailable
 from tasks.model.checkpoints import save, verify_sha256
 from tasks.model.pretrained import build, published
 from tasks.model.spec import NetworkSpec
@@ -55,8 +55,10 @@ def candidates(options: TrainOptions) -> list[Candidate]:
     found = [(backbone, weights) for backbone in backbones for weights in wanted]
     if options.backbone == AUTO and Weights.IMAGENET in wanted:
         found.append((OFFLINE_BACKBONE, Weights.IMAGENET))
+    if options.checkpoint and options.weights is Weights.AUTO:
+        return [c for c in found if c[1] is Weights.EPIC]
     if options.weights is Weights.AUTO:
-        found = [c for c in found if c[1] is not Weights.EPIC or published(_spec(c[0], options)) or options.checkpoint]
+        found = [c for c in found if c[1] is not Weights.EPIC or published(_spec(c[0], options))]
     return found
 
 
@@ -96,9 +98,10 @@ def _epic_file(spec: NetworkSpec, arguments: Arguments, store: Store, folder: Pa
         return _fetch(kept, store, folder)
     try:
         path = _fetch(file.url, store, folder)
-    except Unavailable as error:
+        verify_sha256(path)
+    except (BadInput, Unavailable) as error:
+        # Whatever stands between this machine and the public address, a proxy's own page among it, is not the person's mistake.
         raise Unavailable(f"{error}; or put {file.name} under pretrained/ of the store") from error
-    verify_sha256(path)
     store.write_file(kept, path)
     return path
 

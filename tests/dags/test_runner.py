@@ -116,7 +116,7 @@ def test_lines_come_while_the_step_runs(play, context, tmp_path, log):
 
 @pytest.mark.parametrize("error", [*RetakeError.__subclasses__(), None])
 def test_an_exit_code_says_whether_a_retry_helps(error, play, context):
-    wanted = {65: AirflowFailException, 78: AirflowFailException, 75: AirflowException, 99: AirflowSkipException, 1: AirflowException}
+    wanted = {65: AirflowFailException, 78: AirflowFailException, 1: AirflowFailException, 75: AirflowException, 99: AirflowSkipException}
     code = error.exit_code if error else 1
     play(f"print('working', file=sys.stderr); print('film.mp4: why', file=sys.stderr); sys.exit({code})")
     with pytest.raises(AirflowException, match=r"film\.mp4: why") as raised:

@@ -11,12 +11,13 @@ from tasks.dataset.rows import AnnotationFile
 from tasks.options import LabelOptions
 from tasks.results.dataset import LabelledClip
 from tasks.results.video import ClipRecord
+from tasks.steps.segment import clip_uid
 
 
 def _clip(name: str, index: int = 0) -> ClipRecord:
     video = hashlib.sha256(name.encode()).hexdigest()
     return ClipRecord(
-        uid=f"{video[:12]}_{index:04d}",
+        uid=clip_uid(video, index * 8, index * 8 + 8),
         video=video,
         index=index,
         uri=f"s3://retake/clips/{video}/recipe/{index:04d}.mp4",

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.results.dataset import Problem
+from tasks.steps.segment import clip_uid
 
 ANNOTATIONS = "uid,verb,noun,action,verb_class,noun_class\n"
 INTERVALS = "video,start_seconds,stop_seconds,verb,noun\n"
@@ -31,6 +32,23 @@ def test_a_video_is_known_by_path_or_name_with_or_without_extension(label, uid):
 def test_a_line_for_a_clip_goes_before_one_for_its_video(label, make):
     rows = f"{make.clip('a.mp4', 1).uid},take,bag,,,\n{make.clip('a.mp4').video},{PUT_MEAT}\n"
     assert actions(label({"a.mp4": 3}, {"a.csv": ANNOTATIONS + rows})) == ["put meat", "take bag", "put meat"]
+
+
+@pytest.mark.parametrize("interval", ["000012000-000016000", "000008000-000012000", "0001"])
+def test_a_uid_of_another_cutting_labels_nothing(label, make, interval):
+    uid = f"{make.clip('a.mp4').uid.split('_')[0]}_{interval}"
+    result = label({"a.mp4": 3}, {"a.csv": f"{ANNOTATIONS}{uid},{PUT_MEAT}\n"})
+    assert actions(result) == [None] * 3
+    assert "is no clip of 'a.mp4' as it is cut now; label that time by video,start_seconds" in reasons(result.problems)[2]
+    stranger = label({"b.mp4": 1}, {"a.csv": f"{ANNOTATIONS}{uid},{PUT_MEAT}\n"})
+    assert "fits no video" in reasons(stranger.problems)[2]
+
+
+def test_uids_tell_the_interval_and_sort_by_time():
+    uids = [clip_uid("0123456789abcdef", start, stop) for start, stop in ((0, 8), (8, 29 / 3), (36_000, 36_000.5), (604_800, 604_802))]
+    assert uids[1] == "0123456789ab_000008000-000009667"
+    assert sorted(uids) == uids
+    assert len({len(uid) for uid in uids}) == 1
 
 
 def test_missing_optional_columns(label):
@@ -153,7 +171,10 @@ def test_folder_problems_are_told_once_a_folder(label):
 def test_one_video_in_folders_of_two_labels_has_none(label):
     result = label({"put meat/a.mp4|take bag/a.mp4": 1})
     assert actions(result) == [None]
-    assert "'put meat', 'take bag'" in result.problems[0].reason
+    assert "'put meat', 'take bag'; label it in a CSV" in result.problems[0].reason
+    mended = label({"put meat/a.mp4|take bag/a.mp4": 1}, {"a.csv": f"{ANNOTATIONS}a,{PUT_MEAT}\n"})
+    assert actions(mended) == ["put meat"]
+    assert mended.problems == ()
 
 
 def test_intervals_label_clips_by_overlap(label):

@@ -81,10 +81,10 @@ def test_added_data_moves_nothing_and_a_rerun_is_the_same(clips_of, first, secon
         before = assign_splits(old, {}, options)
     except BadDataset:
         return
-    assert assign_splits(old, before.split_by_source, options) == before
+    assert assign_splits(old, before.remembered, options) == before
     grown = clips_of(second | first)
-    after = assign_splits(grown, before.split_by_source, options)
-    check(grown, before.split_by_source, after)
+    after = assign_splits(grown, before.remembered, options)
+    check(grown, before.remembered, after)
     back = {bad.name for bad in before.excluded} - {bad.name for bad in after.excluded}
     assert {bad.name for bad in after.excluded} & {clip.clip.uid for clip in old} <= {bad.name for bad in before.excluded}
     assert all(after.split_by_source[clip.source] != "train" for clip in old if clip.clip.uid in back)
@@ -231,7 +231,7 @@ def test_a_source_column_added_later_moves_no_clip(clips_of):
     assert torn.split_by_source["kitchen"] == "train"
     assert {bad.name for bad in torn.excluded} == {clip.clip.uid for clip in clips if clip.source == "b"}
     assert any("2 clips stay out" in warning for warning in torn.warnings)
-    assert assign_splits(joined, kept | torn.split_by_source, DEFAULT) == torn
+    assert assign_splits(joined, kept | torn.remembered, DEFAULT) == torn
 
 
 def test_ten_thousand_sources_take_seconds(clips_of):

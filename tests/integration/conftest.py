@@ -4,13 +4,14 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tasks.__main__ import main
 from tasks.local import supervise
 from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.samples import make_samples
@@ -55,6 +56,20 @@ def workshop(tmp_path_factory) -> Iterator[Workshop]:
             yield Workshop(Store.from_settings(settings), environment)
         finally:
             supervise.down(home, lambda _: None)
+
+
+@pytest.fixture
+def attempt(workshop, monkeypatch, caplog) -> Callable[..., tuple[int, str]]:
+    """Run a step in this process, with other settings where they are given; its exit code and its last line."""
+
+    def call(step: str, settings: dict[str, str] | None = None, **flags: Any) -> tuple[int, str]:
+        for name, value in {**workshop.environment, **(settings or {})}.items():
+            monkeypatch.setenv(name, value)
+        caplog.clear()
+        code = main([step, *(f"--{name.replace('_', '-')}={value}" for name, value in flags.items())])
+        return code, caplog.messages[-1] if caplog.messages else ""
+
+    return call
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import time
 import pytest
 import torch
 
-from tasks.__main__ import main
 from tasks.errors import Unavailable
 from tasks.local.home import REPOSITORY
 from tasks.steps import STEPS
@@ -43,20 +42,6 @@ def required(chain):
         "plan": {"weights_result": chain.weights},
         **{step: {"plan": chain.plan, **flags} for step, flags in FOLLOWERS_OF_A_PLAN.items()},
     }
-
-
-@pytest.fixture
-def attempt(workshop, monkeypatch, caplog):
-    """Run a step in this process, with other settings where they are given; its exit code and its last line."""
-
-    def call(step, settings=None, **flags):
-        for name, value in {**workshop.environment, **(settings or {})}.items():
-            monkeypatch.setenv(name, value)
-        caplog.clear()
-        code = main([step, *(f"--{name.replace('_', '-')}={value}" for name, value in flags.items())])
-        return code, caplog.messages[-1] if caplog.messages else ""
-
-    return call
 
 
 @pytest.fixture

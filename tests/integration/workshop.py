@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.local.home import REPOSITORY
-from tasks.options import SegmentOptions, recipe_of
+from tasks.options import SegmentOptions, TrainOptions, recipe_of
 from tasks.storage import Store
 
 STEP_SECONDS = 240
@@ -81,5 +81,5 @@ class Workshop:
         """Fetch the weights, and try to plan a training; its result lies under `plans/<name>/`."""
         options = TRAINING | changes
         weights = f"{store}/pretrained/choices/{name}/"
-        self.run("weights", store=store, out=weights, **{key: value for key, value in options.items() if key != "crops"})
+        self.run("weights", store=store, out=weights, **{key: value for key, value in options.items() if key in TrainOptions.model_fields})
         return self.attempt("plan", store=store, weights_result=weights, out=f"{store}/plans/{name}/", force_token=force_token, **options)

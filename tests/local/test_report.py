@@ -8,15 +8,18 @@ from tasks.local.follow import FollowedRun
 from tasks.local.report import report
 from tasks.results.evaluation import CompareResult, RegisterResult
 from tasks.results.record import SetAside
-from tasks.results.video import SummaryResult
+from tasks.results.video import NUM_FIRST, IngestResult, SummaryResult
 
 RUN_URI = "s3://retake/runs/0123456789abcdef/"
 SUMMARY = SummaryResult(
     num_files=3,
     num_videos=2,
     num_clips=9,
-    set_aside=(SetAside(name="notes.mp4", reason="no video stream"),),
-    warnings=(),
+    num_set_aside=1,
+    num_warnings=0,
+    first_set_aside=(SetAside(name="notes.mp4", reason="no video stream"),),
+    first_warnings=(),
+    set_aside_uri="s3://retake/ingests/x/summary/set_aside.json",
     recipe="r",
     inputs_digest="d",
 )
@@ -24,6 +27,7 @@ COMPARED = CompareResult(
     split="val",
     table_uri=f"{RUN_URI}compare/comparison.md",
     opponent="baseline",
+    champion_version=None,
     opponent_top1=0.1,
     challenger_top1=0.6,
     promote=True,
@@ -87,6 +91,18 @@ def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
         "models:/retake-tsn/3",
     ):
         assert part in text
+
+
+def test_of_many_files_the_first_are_named_and_the_rest_counted():
+    many = tuple(SetAside(name=f"{number:02}.mp4", reason="no video stream") for number in range(NUM_FIRST))
+    found = {"num_set_aside": NUM_FIRST + 5, "first_set_aside": many}
+    summary = SUMMARY.model_copy(update=found)
+    lines = list(report(Api({"summarise": summary}), Store({}), [INGESTED]))
+    assert lines[1:3] == [f"set aside: {NUM_FIRST + 5}", "  00.mp4: no video stream"]
+    assert lines[-1] == "  and 5 more; the log of `summarise` has all"
+    ingest = IngestResult(num_videos=0, num_files=25, num_annotations=0, batches=(), **found)
+    lines = list(report(Api({"ingest": ingest}), Store({}), [INGESTED]))
+    assert (len(lines), lines[-1]) == (1 + 1 + NUM_FIRST + 1, "  and 5 more; the log of `ingest` has all")
 
 
 @pytest.mark.parametrize("kept", [True, False])

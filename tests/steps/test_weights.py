@@ -16,12 +16,9 @@ EPIC, IMAGENET, NONE = Weights.EPIC, Weights.IMAGENET, Weights.NONE
         ({"backbone": "bninception"}, [("bninception", EPIC), ("bninception", IMAGENET)]),
         ({"backbone": "convnext_tiny"}, [("convnext_tiny", IMAGENET)]),
         ({"num_segments": 4}, [("resnet50", IMAGENET), ("tf_efficientnet_lite0", IMAGENET)]),
-        (
-            {"num_segments": 4, "checkpoint": "/own.pth.tar"},
-            [("resnet50", EPIC), ("resnet50", IMAGENET), ("tf_efficientnet_lite0", IMAGENET)],
-        ),
+        ({"num_segments": 4, "checkpoint": "/own.pth.tar"}, [("resnet50", EPIC)]),
         ({"backbone": "resnet50", "weights": NONE}, [("resnet50", NONE)]),
     ],
 )
-def test_starts_come_best_first_and_only_what_is_published(options, expected):
+def test_starts_come_best_first_and_a_checkpoint_that_is_named_has_no_rival(options, expected):
     assert candidates(TrainOptions(**options)) == expected

@@ -1,0 +1,222 @@
+"""Takes single files: where they come from, how they are fetched, and what becomes of one that cannot be used."""
+
+import errno
+import hashlib
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from threading import Lock
+from urllib.parse import unquote, urlsplit
+
+from tasks.download import download, is_url
+from tasks.errors import BadInput, Unavailable
+from tasks.options import IngestOptions
+from tasks.results.video import SeenFile, VideoRecord
+from tasks.steps._step import StepArguments, log, plain_reason
+from tasks.storage import Store
+from tasks.video.probe import probe
+
+MAX_ANNOTATION_BYTES = 64 << 20
+SUFFIXES = {"matroska": ".mkv", "webm": ".webm", "mov": ".mp4", "avi": ".avi", "mpegts": ".ts", "flv": ".flv"}
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class TakingArguments(StepArguments, IngestOptions):
+    """Where files are taken from, and where to."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A file on offer. `etag` is known for files of the inbox, whose content need not be hashed twice."""
+
+    name: str
+    source: str
+    etag: str
+    size_bytes: int
+
+    @property
+    def is_annotation(self) -> bool:
+        """Whether it holds labels rather than a video."""
+        return self.name.lower().endswith(".csv")
+
+
+def inventory_uri(out: str) -> str:
+    """Where an ingest that writes under `out` leaves the list of all files that it looked at."""
+    return f"{out.rstrip('/')}/inventory.json"
+
+
+def offers(arguments: TakingArguments, store: Store) -> Iterator[Offer]:
+    """Every file of the inbox, or of the sources where there are any. A malformed address is an offer too, so that it costs itself alone.
+
+    Raises:
+        BadInput: a file or folder that does not exist.
+    """
+    if not arguments.sources:
+        prefix = f"{arguments.store}/inbox/"
+        for found in store.list(prefix):
+            yield Offer(found.uri.removeprefix(prefix), found.uri, found.etag, found.size_bytes)
+    for source in arguments.sources:
+        if is_url(source):
+            yield Offer(_name_in(source), source, "", 0)
+        else:
+            yield from _local_offers(source)
+
+
+def _name_in(url: str) -> str:
+    try:
+        return PurePosixPath(unquote(urlsplit(url).path)).name or url
+    except ValueError:
+        return url
+
+
+def _local_offers(source: str) -> Iterator[Offer]:
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise BadInput(f"{source} does not exist on the machine that runs this step")
+    root = path if path.is_dir() else path.parent
+    for file in sorted(filter(_may_be_file, path.rglob("*"))) if path.is_dir() else [path]:
+        relative = file.relative_to(root)
+        if not any(part.startswith(".") for part in relative.parts):
+            name = os.fsencode(relative.as_posix()).decode(errors="replace")
+            yield Offer(name, str(file), "", _size_bytes(file))
+
+
+def _may_be_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return True  # Taking it in tells what is wrong.
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+class Taker:
+    """Takes single files in, from several threads: a lock per content keeps two names of one video from racing."""
+
+    def __init__(self, arguments: TakingArguments, store: Store, allow_private: bool) -> None:
+        self._arguments = arguments
+        self._store = store
+        self._allow_private = allow_private
+        self._locks: defaultdict[str, Lock] = defaultdict(Lock)
+
+    def take_video(self, offer: Offer) -> SeenFile:
+        """Take a video in; one that cannot be used is set aside with its reason.
+
+        Raises:
+            Unavailable: the store does not answer, or this machine's disk is full.
+        """
+        mib = self._arguments.max_video_mib
+        return self._take(offer, mib << 20, f"larger than {mib} MiB; raise max_video_mib to take it", self._keep_video)
+
+    def take_annotation(self, offer: Offer, keep: Callable[[bytes], None]) -> SeenFile:
+        """Give `keep` the content of an annotation file; one that cannot be read is set aside with its reason.
+
+        Raises:
+            Unavailable: the store does not answer, or this machine's disk is full.
+        """
+
+        def read(_: Offer, path: Path) -> None:
+            keep(path.read_bytes())
+
+        too_large = f"an annotation file of more than {MAX_ANNOTATION_BYTES >> 20} MiB; split it into several"
+        return self._take(offer, MAX_ANNOTATION_BYTES, too_large, read)
+
+    def _take(self, offer: Offer, max_bytes: int, too_large: str, use: Callable[[Offer, Path], str | None]) -> SeenFile:
+        try:
+            if offer.size_bytes > max_bytes:
+                raise BadInput(too_large)
+            with self._fetched(offer, max_bytes) as path:
+                size_bytes = path.stat().st_size
+                if size_bytes > max_bytes:
+                    raise BadInput(too_large)
+                video = use(offer, path)
+        except (BadInput, OSError) as error:
+            reason = _reason_to_set_aside(offer, error)
+            return SeenFile(name=offer.name, etag=offer.etag, size_bytes=offer.size_bytes, video=None, reason=reason)
+        return SeenFile(name=offer.name, etag=offer.etag, size_bytes=size_bytes, video=video, reason=None)
+
+    @contextmanager
+    def _fetched(self, offer: Offer, max_bytes: int) -> Iterator[Path]:
+        if not is_url(offer.source):
+            yield Path(offer.source)
+            return
+        with tempfile.TemporaryDirectory(prefix="retake-ingest-") as folder:
+            path = Path(folder) / "source"
+            if offer.source.startswith("s3://"):
+                self._read_object(offer.source, path)
+            else:
+                self._download(offer.source, path, max_bytes)
+            yield path
+
+    def _download(self, url: str, path: Path, max_bytes: int) -> None:
+        try:
+            download(url, path, max_bytes=max_bytes, allow_private=self._allow_private)
+        except Unavailable as error:
+            raise BadInput(str(error)) from error  # It was asked three times, and the other files do not depend on that server.
+
+    def _read_object(self, uri: str, path: Path) -> None:
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        if not (bucket and key):
+            raise BadInput(f"{uri!r} names no object; write s3://bucket/key")
+        try:
+            self._store.read_file(uri, path)
+        except ValueError as error:
+            raise BadInput(f"{uri!r} is not an address in the object store ({error})") from error
+
+    def _keep_video(self, offer: Offer, path: Path) -> str:
+        with path.open("rb") as file:
+            video = hashlib.file_digest(file, "sha256").hexdigest()
+        with self._locks[video]:
+            self._record(offer.name, video, path)
+        return video
+
+    def _record(self, name: str, video: str, path: Path) -> None:
+        folder = f"{self._arguments.store}/videos/{video}"
+        uri = f"{folder}/probe.json"
+        if self._store.exists(uri):
+            record = self._store.read(uri, VideoRecord)
+            names = tuple(sorted({*record.names, name}))
+            if names != record.names:
+                self._store.write(uri, record.model_copy(update={"names": names}))
+            return
+        found = probe(path, max_seconds=self._arguments.max_video_minutes * 60)
+        source = f"{folder}/source{SUFFIXES.get(found.container.split(',')[0], '.video')}"
+        self._store.write_file(source, path)
+        record = VideoRecord(
+            video=video,
+            uri=source,
+            size_bytes=path.stat().st_size,
+            names=(name,),
+            container=found.container,
+            codec=found.codec,
+            pixel_format=found.pixel_format,
+            width=found.width,
+            height=found.height,
+            rotation_degrees=found.rotation_degrees,
+            fps=found.fps,
+            duration_seconds=found.duration_seconds,
+            has_audio=found.has_audio,
+        )
+        self._store.write(uri, record)
+        log.info("new video: %s (%.1f s, %dx%d)", name, found.duration_seconds, found.width, found.height)
+
+
+def _reason_to_set_aside(offer: Offer, error: BadInput | OSError) -> str:
+    """Why this file alone is not taken; raises what would befall every other file just as well."""
+    if isinstance(error, BadInput):
+        return plain_reason(error, offer.name if is_url(offer.source) else offer.source)
+    reason = error.strerror or str(error)
+    if error.errno in _DISK_FULL or is_url(offer.source):
+        raise Unavailable(
+            f"{offer.name}: cannot be kept in this machine's temporary folder ({reason}); make room there, or set TMPDIR"
+        ) from error
+    return f"the file cannot be read ({reason})"

@@ -1,0 +1,121 @@
+"""What a single file can do to an ingest, and which annotation files are written again."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import BadConfiguration, Unavailable
+from tasks.steps._annotations import to_write
+from tasks.steps._taking import MAX_ANNOTATION_BYTES, Offer, Taker, TakingArguments, offers
+from tasks.storage import to_json
+
+MALFORMED = [
+    "http://[::1/a.mp4",
+    "http://127.0.0.1:99999/a.mp4",
+    "http://a..b/a.mp4",
+    "http://[::1/labels.csv",
+    "s3:///a.mp4",
+    "s3://a",
+]
+
+
+class FullDisk:
+    """A store whose objects find no room on this machine."""
+
+    def read_file(self, *_):
+        with Path("/dev/full").open("wb") as file:
+            file.write(b"a")
+
+
+class NoStore:
+    """A store that is down for what is written."""
+
+    def exists(self, uri):
+        raise Unavailable("the object store does not answer")
+
+
+@pytest.fixture
+def taker():
+    def make(store=None, **options):
+        return Taker(TakingArguments(store="s3://retake", out="s3://retake/x/", **options), store, allow_private=True)
+
+    return make
+
+
+@pytest.mark.parametrize("url", MALFORMED)
+def test_a_malformed_address_is_an_offer_that_costs_itself(taker, url):
+    (offer,) = offers(TakingArguments(store="s3://retake", out="s3://retake/x/", sources=[url]), None)
+    seen = taker().take_video(offer) if not offer.is_annotation else taker().take_annotation(offer, pytest.fail)
+    assert url in seen.reason
+    assert "\n" not in seen.reason
+
+
+def test_a_file_that_vanished_or_does_not_read_costs_itself(taker, tmp_path):
+    gone, broken = Offer("a.mp4", str(tmp_path / "a.mp4"), "", 9), Offer("b.mp4", "/proc/self/mem", "", 9)
+    assert taker().take_video(gone).reason == "the file cannot be read (No such file or directory)"
+    assert taker().take_video(broken).reason == "the file cannot be read (Input/output error)"
+    assert "cannot be read" in taker().take_annotation(gone, pytest.fail).reason
+
+
+def test_a_full_disk_is_temporary(taker):
+    with pytest.raises(Unavailable, match=r"a\.mp4: .*No space left on device.*set TMPDIR"):
+        taker(FullDisk()).take_video(Offer("a.mp4", "s3://retake/inbox/a.mp4", "e", 9))
+
+
+def test_a_store_that_is_down_is_no_reason_to_set_a_local_file_aside(taker, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"video")
+    with pytest.raises(Unavailable):
+        taker(NoStore()).take_video(Offer("a.mp4", str(tmp_path / "a.mp4"), "", 5))
+
+
+def test_an_object_that_is_too_large_is_not_downloaded(taker):
+    seen = taker(max_video_mib=1).take_video(Offer("a.mp4", "s3://retake/inbox/a.mp4", "e", (1 << 20) + 1))
+    assert seen.reason == "larger than 1 MiB; raise max_video_mib to take it"
+    seen = taker().take_annotation(Offer("a.csv", "s3://retake/inbox/a.csv", "e", MAX_ANNOTATION_BYTES + 1), pytest.fail)
+    assert "more than 64 MiB" in seen.reason
+
+
+def test_refused_keys_are_no_reason_to_set_a_file_aside(taker):
+    class Refusing:
+        def read_file(self, *_):
+            raise BadConfiguration("refuses the keys")
+
+    with pytest.raises(BadConfiguration):
+        taker(Refusing()).take_video(Offer("a.mp4", "s3://retake/inbox/a.mp4", "e", 9))
+
+
+def test_a_name_that_is_not_utf8_is_spelled_so_that_it_can_be_written(taker, tmp_path):
+    class Empty:
+        def exists(self, uri):
+            return False
+
+    Path(f"{tmp_path}/caf\udce9.mp4").write_bytes(b"no video")
+    (offer,) = offers(TakingArguments(store="s3://retake", out="s3://retake/x/", sources=[str(tmp_path)]), None)
+    seen = taker(Empty()).take_video(offer)
+    assert seen.name == "caf\N{REPLACEMENT CHARACTER}.mp4"
+    assert seen.reason.startswith("damaged")
+    assert to_json(seen)
+
+
+A, B, C, OTHER = "l-0000000a.csv", "l-0000000b.csv", "l-0000000c.csv", "m-0000000a.csv"
+
+
+@pytest.mark.parametrize(
+    ("kept", "wanted", "written"),
+    [
+        ([], [A], [A]),
+        ([A], [A], []),
+        ([A], [B], [B]),
+        ([A, B], [A], [A]),
+        ([A, OTHER], [A], []),
+        ([A, "l.csv"], [A], []),
+        ([A, B], [A, B], []),
+        ([C, A, B], [A, B], []),
+        ([A, B], [A, B, C], [C]),
+        ([A, B], [B, A], [A]),
+        ([A, B, C], [A, B], [A, B]),
+        ([A, B], [OTHER, A], [OTHER, A]),
+    ],
+)
+def test_the_wanted_files_become_the_latest_of_their_stem(kept, wanted, written):
+    assert to_write(kept, wanted) == written
