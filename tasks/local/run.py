@@ -16,6 +16,7 @@ from tasks.local.progress import Screen, clock, screen_for
 from tasks.local.report import report
 from tasks.local.samples import make_samples
 from tasks.local.servers import Server, store_settings
+from tasks.model.gpus import num_gpus
 from tasks.settings import MachineSettings, load
 from tasks.storage import Store
 from tasks.video.ffmpeg import find_ffmpeg
@@ -74,7 +75,7 @@ def ready_airflow(home: Home, servers: Sequence[Server]) -> Iterator[AirflowApi]
     """A client of the local Airflow, once that has its pool and has read the DAGs."""
     airflow = next(server for server in servers if server.name == "airflow")
     with AirflowApi(airflow.address, Credentials.load(home).airflow_password) as api:
-        api.ensure_pool("gpu", 1, "One slot for each GPU, or one where there is none")
+        api.ensure_pool("gpu", max(1, num_gpus()), "One slot for each GPU, or one where there is none")
         wait_for_dags(api)
         yield api
 

@@ -16,6 +16,7 @@ from tasks.evaluation.predictions import to_parquet
 from tasks.evaluation.scoring import ScoredClips, score_clips
 from tasks.model.consensus import Logits
 from tasks.model.engine import prepare, score
+from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.hardware import choose_device
 from tasks.model.memory import keep_freed_memory
 from tasks.options import StoreUri
@@ -43,6 +44,7 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
     """Score the network, and log everything under `<model>/<split>` of the plan's MLflow run."""
     if earlier := finished(store, arguments.out, EvaluateResult):
         return earlier
+    keep_to_one_gpu()
     keep_freed_memory()
     plan = store.read(result_uri(arguments.plan), PlanResult)
     manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)

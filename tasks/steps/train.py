@@ -9,6 +9,7 @@ from pathlib import Path
 from tasks.evaluation.figures.curves import training_figure
 from tasks.model.data import LabelledClip
 from tasks.model.epochs import BEST, LAST, EpochFiles, EpochRecord
+from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.hardware import Hardware
 from tasks.model.memory import keep_freed_memory
 from tasks.model.training import TrainJob, fit
@@ -34,6 +35,7 @@ def run(arguments: Arguments, store: Store) -> TrainResult:
     """Train, and leave the best checkpoint, the loss curves and the history in the store and in MLflow."""
     if earlier := finished(store, arguments.out, TrainResult):
         return earlier
+    keep_to_one_gpu()
     keep_freed_memory()
     plan = store.read(result_uri(arguments.plan), PlanResult)
     manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)
