@@ -95,7 +95,11 @@ class EpochKeeper(Callback):
         ]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Hold a run that had stopped early, and was killed before it could say so, where it stopped."""
+        """Give a run that goes on the curves of its earlier epochs, and hold one that had stopped early where it stopped."""
+        for record in self.history:
+            curves = _curves("train", record.train) | (_curves("val", record.val) if record.val else {}) | {"epoch": float(record.epoch)}
+            for logger in trainer.loggers:
+                logger.log_metrics(curves, (record.epoch + 1) * int(trainer.num_training_batches) - 1)
         if self.early_stopping and self.early_stopping.stopped_epoch:
             trainer.should_stop = True
 
@@ -133,6 +137,10 @@ class EpochKeeper(Callback):
 
 def _scores(metrics: dict[str, float], stage: str) -> Scores:
     return Scores(**{name: metrics[f"{stage}/{name}"] for name in Scores.__dataclass_fields__})
+
+
+def _curves(stage: str, scores: Scores) -> dict[str, float]:
+    return {f"{stage}/{name}": value for name, value in asdict(scores).items()}
 
 
 def _in_words(scores: Scores) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tasks.errors import BadConfiguration
 from tasks.model.checkpoints import ClassNames, load
@@ -53,6 +54,12 @@ def same_files(one: Path, two: Path) -> None:
     assert all(torch.equal(ours["state_dict"][key], theirs["state_dict"][key]) for key in theirs["state_dict"])
 
 
+def curves(folder: Path) -> dict[str, dict[int, float]]:
+    """What TensorBoard shows: by tag, the value of each step."""
+    events = EventAccumulator(str(folder / "tensorboard")).Reload()
+    return {tag: {event.step: event.value for event in events.Scalars(tag)} for tag in events.Tags()["scalars"]}
+
+
 def test_training_learns_and_leaves_the_best_and_the_last(undisturbed):
     first, *_, last = undisturbed.history
     assert last.train.loss < first.train.loss
@@ -96,10 +103,13 @@ def test_killed_in_an_epoch_and_begun_again_is_as_if_undisturbed(undisturbed, cl
         check=False,
     )
     assert killed.returncode == -9
-    (tmp_path / "there").rename(tmp_path / "here")
+    (tmp_path / "here").mkdir()
+    for name in ("best.pt", "last.ckpt"):
+        (tmp_path / "there" / name).rename(tmp_path / "here" / name)
     resumed = fit(job(tmp_path / "here", clips))
     assert scores(resumed) == scores(undisturbed)
     same_files(resumed.best.parent, undisturbed.best.parent)
+    assert curves(resumed.best.parent) == curves(undisturbed.best.parent)
 
 
 def test_a_finished_training_begun_again_trains_no_more(clips, tmp_path: Path):
