@@ -30,8 +30,8 @@ class ReadFiles:
 def read_files(files: Sequence[AnnotationFile]) -> ReadFiles:
     """Read all files before any name is looked up, so that an id in one file serves every other.
 
-    Ids come from the shipped names, then from EPIC's lists, then from the labels' own columns in order of upload;
-    a line that contradicts what came before it is refused.
+    Ids come from the shipped names, then from EPIC's lists, then from the labels' own columns, of the latest file first, so that an id
+    can be corrected; a line that contradicts what came before it is refused.
     """
     verbs, nouns = ClassNames("verb", VERBS), ClassNames("noun", NOUNS)
     problems: list[Problem] = []
@@ -45,26 +45,31 @@ def read_files(files: Sequence[AnnotationFile]) -> ReadFiles:
         rows += [(file.name, row) for row in read.rows]
         problems += [Problem(file=file.name, line=line, reason=reason) for line, reason in read.refused]
     lists = [(file, row) for file, row in rows if not isinstance(row, LabelRow)]
-    labels = [(file, row) for file, row in rows if isinstance(row, LabelRow)]
+    labels: dict[str, list[LabelRow]] = {}
+    for name, row in rows:
+        if isinstance(row, LabelRow):
+            labels.setdefault(name, []).append(row)
     for name, row in lists:
         try:
             _learn_class(row, f"{name} line {row.line}", verbs, nouns)
         except ValueError as error:
             problems.append(Problem(file=name, line=row.line, reason=str(error)))
-    consistent = []
-    for name, label in labels:
-        try:
-            _learn_label(label, f"{name} line {label.line}", verbs, nouns)
-            consistent.append((name, label))
-        except ValueError as error:
-            problems.append(Problem(file=name, line=label.line, reason=str(error)))
-    named: dict[str, list[LabelRow]] = {}
-    for name, label in consistent:
-        try:
-            named.setdefault(name, []).append(_with_classes(label, verbs, nouns))
-        except ValueError as error:
-            problems.append(Problem(file=name, line=label.line, reason=str(error)))
-    return ReadFiles(tuple(LabelFile(name, tuple(own)) for name, own in named.items()), verbs, nouns, tuple(problems))
+    consistent: dict[str, list[LabelRow]] = {name: [] for name in labels}
+    for name in reversed(labels):
+        for label in labels[name]:
+            try:
+                _learn_label(label, f"{name} line {label.line}", verbs, nouns)
+                consistent[name].append(label)
+            except ValueError as error:
+                problems.append(Problem(file=name, line=label.line, reason=str(error)))
+    named: dict[str, list[LabelRow]] = {name: [] for name in labels}
+    for name, own in consistent.items():
+        for label in own:
+            try:
+                named[name].append(_with_classes(label, verbs, nouns))
+            except ValueError as error:
+                problems.append(Problem(file=name, line=label.line, reason=str(error)))
+    return ReadFiles(tuple(LabelFile(name, tuple(rows)) for name, rows in named.items() if rows), verbs, nouns, tuple(problems))
 
 
 def _learn_class(row: Row, where: str, verbs: ClassNames, nouns: ClassNames) -> None:

@@ -85,6 +85,15 @@ def test_ids_of_one_file_serve_another_and_contradictions_are_refused(label):
     assert "unknown noun 'flour'" in told[5]
 
 
+def test_a_later_file_corrects_an_id(label):
+    files = {"a.csv": f"{ANNOTATIONS}a,put,tray,,,64\nb,put,tray,,,\n", "b.csv": f"{ANNOTATIONS}a,put,tray,,,63\n"}
+    result = label(dict.fromkeys(["a.mp4", "b.mp4"], 1), files)
+    assert [(clip.noun, clip.noun_class) for clip in result.clips] == [("tray", 63), ("tray", 63)]
+    (told,) = result.problems
+    assert (told.file, told.line) == ("a.csv", 2)
+    assert "is 63 (b.csv line 2), not 64" in told.reason
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
