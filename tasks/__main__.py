@@ -10,7 +10,7 @@ import sys
 import types
 import typing
 from importlib import import_module
-from typing import Literal
+from typing import Literal, NoReturn
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -60,12 +60,19 @@ def _module(step: str) -> types.ModuleType:
         gc.enable()
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends a wrong command line with the exit code that every runner knows, not with argparse's own."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadConfiguration(f"{message}; see {self.prog} --help")
+
+
 def _parse(argv: list[str]) -> tuple[str, dict[str, object]]:
-    parser = argparse.ArgumentParser(prog="python -m tasks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _Parser(prog="python -m tasks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=STEPS, metavar="STEP", help="; ".join(f"{name}: {summary}" for name, summary in STEPS.items()))
     step = parser.parse_args(argv[:1]).step
     model: type[BaseModel] = _module(step).Arguments
-    options = argparse.ArgumentParser(prog=f"python -m tasks {step}", description=STEPS[step], argument_default=argparse.SUPPRESS)
+    options = _Parser(prog=f"python -m tasks {step}", description=STEPS[step], argument_default=argparse.SUPPRESS)
     for name, field in model.model_fields.items():
         _add(options, name, field)
     return step, vars(options.parse_args(argv[1:]))

@@ -1,6 +1,7 @@
 """Decides what is trained and tested, and against which champion; stops where the same was done before."""
 
 from tasks.errors import MissingObject, NothingToDo
+from tasks.evaluation.decision import DECIDING_SPLITS
 from tasks.options import EvaluateOptions, RegisterOptions, StoreUri, TrainOptions, content_key
 from tasks.results.dataset import DatasetResult, Manifest
 from tasks.results.evaluation import RegisterResult
@@ -74,7 +75,7 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
 
 def decisive_split(splits: list[SplitName]) -> SplitName:
     """The split that decides on promotion: test where it exists."""
-    return "test" if "test" in splits else "val"
+    return next(split for split in DECIDING_SPLITS if split in splits)
 
 
 def _dataset(arguments: Arguments, store: Store) -> tuple[str, str]:

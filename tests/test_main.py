@@ -1,0 +1,42 @@
+"""The command line without a server: what it offers, and how it refuses."""
+
+from importlib import import_module
+
+import pytest
+
+from tasks.__main__ import main
+from tasks.steps import STEPS
+
+
+def test_the_help_names_every_step(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(step in shown for step in STEPS)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_steps_help_names_every_argument(step, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([step, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(f"--{name.replace('_', '-')}" in shown for name in import_module(f"tasks.steps.{step}").Arguments.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        ([], "STEP"),
+        (["trane"], "invalid choice: 'trane'"),
+        (["label", "--store=s3://retake"], "--out"),
+        (["label", "--store=s3://retake", "--out=s3://retake/x/", "--bogus=1"], "--bogus"),
+        (["evaluate", "--store=s3://retake", "--out=s3://retake/x/", "--plan=s3://retake/p/", "--model=best", "--split=val"], "--model"),
+        (["label", "--store=/tmp", "--out=s3://retake/x/"], "--store"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_a_wrong_configuration(argv, told, caplog):
+    assert main(argv) == 78
+    assert told in caplog.messages[-1]
+    assert "\n" not in caplog.messages[-1]
