@@ -85,7 +85,7 @@ def test_a_run_is_started_from_the_form_and_its_note_is_read_in_the_log(page, ai
         arg=["/api/v2/dags/ingest_videos/dagRuns", num_before],
     )
     airflow(f"{run_path(kitchen, 'ingest_videos')}/tasks/ingest")
-    expect(page.get_by_text(re.compile("the inbox is empty: put videos under s3://retake/inbox/")).first).to_be_visible()
+    expect(page.get_by_text(re.compile("the inbox is empty; put videos under s3://retake/inbox/")).first).to_be_visible()
 
 
 def test_the_forms_limits_hold(page, airflow):
