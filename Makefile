@@ -33,7 +33,7 @@ status: $(FOR_RUN) ## Which servers run, and where
 	@$(BIN)/python -m tasks.local status
 
 test: $(FOR_TEST) ## All tests, and their coverage; ARGS="tests/local -x" chooses
-	$(BIN)/python -m pytest --cov $(ARGS)
+	$(BIN)/python -m pytest $(ARGS) --cov
 
 lint: $(FOR_TEST) ## Style, types and the import rules
 	$(BIN)/ruff check

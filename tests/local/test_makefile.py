@@ -45,14 +45,23 @@ def test_stop_before_anything_ran_is_no_error(make):
     assert make("stop").returncode == 0
 
 
-def test_a_folder_with_any_name_reaches_the_command_whole(make, tmp_path):
+@pytest.fixture
+def told(tmp_path):
+    """Puts a Python into the environment that prints what it is told."""
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\nprintf "[%s]" "$@"\n')
     python.chmod(0o755)
+
+
+def test_a_folder_with_any_name_reaches_the_command_whole(make, told, tmp_path):
     result = make("run", "VIDEOS=my videos; $$(touch harm) '\"", "SET=epochs=3 seed=1")
     assert result.stdout.endswith("[-m][tasks.local][run][--videos][my videos; $(touch harm) '\"][--set][epochs=3][--set][seed=1]")
     assert not (tmp_path / "harm").exists()
+
+
+def test_chosen_tests_are_the_ones_that_run(make, told):
+    assert "[-m][pytest][tests/local][-x][--cov]" in make("test", "ARGS=tests/local -x").stdout
 
 
 def test_constraints_leave_torch_and_addresses_out():
