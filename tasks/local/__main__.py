@@ -92,7 +92,8 @@ def _env(home: Home, _: argparse.Namespace) -> int:
         raise BadConfiguration(f"not running: {', '.join(stopped)}; start them first: `make run`, or `python -m tasks.local start`")
     ports = {state.server.name: state.server.ports for state in states}
     variables = step_environment(home, Credentials.load(home), ports)
-    sys.stderr.write('# These hold secrets: do not paste them anywhere. Use: eval "$(python -m tasks.local env)"\n')
+    if sys.stdout.isatty():
+        sys.stderr.write('# These hold secrets: do not paste them anywhere. Use: eval "$(.venv/bin/python -m tasks.local env)"\n')
     for name, value in (variables | {"MLFLOW_TRACKING_URI": variables["RETAKE_MLFLOW_URI"]}).items():
         _say(f"export {name}={shlex.quote(value)}")
     return 0

@@ -54,7 +54,9 @@ def _retrain_lines(api: AirflowApi, store: Store, run: FollowedRun) -> Iterator[
 
 def _earlier(store: Store, run_uri: str) -> Iterator[str]:
     try:
-        yield from _compared(store, store.read(f"{run_uri}compare/result.json", CompareResult))
+        compared = store.read(f"{run_uri}compare/result.json", CompareResult)
+        yield "the result of that earlier run:"
+        yield from _compared(store, compared)
         yield _registered(store.read(f"{run_uri}register/result.json", RegisterResult))
     except MissingObject:
         yield f"its tables are not in the store any more ({run_uri})"

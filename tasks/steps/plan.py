@@ -51,7 +51,7 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
         earlier = store.read(registered, RegisterResult)
         raise NothingToDo(
             f"dataset {digest} was trained with these options before: {earlier.model_name} version {earlier.version}, "
-            f"{earlier.mlflow_run_url} ({run_uri}). Tick `force` to train again"
+            f"{earlier.mlflow_run_url} ({run_uri}). To train again, tick Train again in the form, or say force=true"
         )
     champion = _champion(arguments.model_name)
     splits = [split for split in SPLITS if any(clip.split == split for clip in manifest.clips)]
