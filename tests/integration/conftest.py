@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,35 +28,42 @@ KITCHEN_PORT_OFFSET = 1100
 CHAIN_STORE = "s3://retake-steps"
 
 
-@pytest.fixture(scope="session")
-def workshop(tmp_path_factory) -> Iterator[Workshop]:
-    home = Home(tmp_path_factory.mktemp("integration") / "home")
+@contextmanager
+def own_home(folder: Path, port_offset: int) -> Iterator[Home]:
+    """A home with ports of its own, whose servers end with the block."""
+    home = Home(folder / "home")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RETAKE_PORT_OFFSET", str(WORKSHOP_PORT_OFFSET))
+        patch.setenv("RETAKE_PORT_OFFSET", str(port_offset))
         try:
-            servers = {server.name: server for server in supervise.up(home, lambda _: None, ("store", "mlflow"))}
-            ports = {name: server.ports for name, server in servers.items()}
-            credentials = Credentials.load(home)
-            settings = store_settings(credentials, ports)
-            environment = {
-                **os.environ,
-                "RETAKE_STORE_ENDPOINT": settings.endpoint,
-                "RETAKE_STORE_ACCESS_KEY": credentials.store_access_key,
-                "RETAKE_STORE_SECRET_KEY": credentials.store_secret_key,
-                "RETAKE_MLFLOW_URI": servers["mlflow"].address,
-                "MLFLOW_TRACKING_URI": servers["mlflow"].address,
-                "RETAKE_CACHE_DIR": str(home.root / "cache"),
-                "RETAKE_CODE_VERSION": "test",
-                "RETAKE_PYTHON": str(_traced_python(home.root)),
-                "AIRFLOW_HOME": str(home.root / "airflow"),
-                "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-                "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
-            }
-            migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
-            subprocess.run(migrate, env=environment, capture_output=True, check=True, timeout=200)
-            yield Workshop(Store.from_settings(settings), environment)
+            yield home
         finally:
             supervise.down(home, lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory) -> Iterator[Workshop]:
+    with own_home(tmp_path_factory.mktemp("integration"), WORKSHOP_PORT_OFFSET) as home:
+        servers = {server.name: server for server in supervise.up(home, lambda _: None, ("store", "mlflow"))}
+        ports = {name: server.ports for name, server in servers.items()}
+        credentials = Credentials.load(home)
+        settings = store_settings(credentials, ports)
+        environment = {
+            **os.environ,
+            "RETAKE_STORE_ENDPOINT": settings.endpoint,
+            "RETAKE_STORE_ACCESS_KEY": credentials.store_access_key,
+            "RETAKE_STORE_SECRET_KEY": credentials.store_secret_key,
+            "RETAKE_MLFLOW_URI": servers["mlflow"].address,
+            "MLFLOW_TRACKING_URI": servers["mlflow"].address,
+            "RETAKE_CACHE_DIR": str(home.root / "cache"),
+            "RETAKE_CODE_VERSION": "test",
+            "RETAKE_PYTHON": str(_traced_python(home.root)),
+            "AIRFLOW_HOME": str(home.root / "airflow"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
+        }
+        migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
+        subprocess.run(migrate, env=environment, capture_output=True, check=True, timeout=200)
+        yield Workshop(Store.from_settings(settings), environment)
 
 
 @pytest.fixture
@@ -94,28 +102,22 @@ def chain(workshop, tmp_path_factory) -> Chain:
         "retrain": {"store": CHAIN_STORE, **TRAINING},
     }
     states = workshop.dag_test(confs)
-    folders = {
-        kind: next(found.uri.removesuffix("result.json") for found in workshop.store.list(f"{CHAIN_STORE}/{kind}/") if is_result(found.uri))
-        for kind, is_result in {
-            "ingests": lambda uri: uri.count("/") == 5 and uri.endswith("/result.json"),
-            "pretrained/choices": lambda uri: uri.endswith("/result.json"),
-            "plans": lambda uri: uri.endswith("/result.json"),
-        }.items()
-    }
-    run = workshop.store.read(f"{folders['plans']}result.json", PlanResult).run_uri
-    return Chain(confs, states, folders["ingests"], folders["pretrained/choices"], folders["plans"], run)
+    ingest, weights, plan = (first_result(workshop.store, f"{CHAIN_STORE}/{kind}/") for kind in ("ingests", "pretrained/choices", "plans"))
+    run = workshop.store.read(f"{plan}result.json", PlanResult).run_uri
+    return Chain(confs, states, ingest, weights, plan, run)
+
+
+def first_result(store: Store, folder: str) -> str:
+    """The address, less `result.json`, of the only step that wrote right under `folder`."""
+    results = [found.uri for found in store.list(folder) if found.uri.removeprefix(folder).count("/") == 1]
+    return next(uri.removesuffix("result.json") for uri in results if uri.endswith("/result.json"))
 
 
 @pytest.fixture(scope="session")
 def kitchen(tmp_path_factory) -> Iterator[Kitchen]:
     """A home in which whole jobs are done."""
-    home = Home(tmp_path_factory.mktemp("kitchen") / "home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RETAKE_PORT_OFFSET", str(KITCHEN_PORT_OFFSET))
-        try:
-            yield Kitchen(home)
-        finally:
-            supervise.down(home, lambda _: None)
+    with own_home(tmp_path_factory.mktemp("kitchen"), KITCHEN_PORT_OFFSET) as home:
+        yield Kitchen(home)
 
 
 @pytest.fixture(scope="session")
