@@ -72,10 +72,10 @@ $(BIN)/python:
 
 $(FOR_RUN): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV); some minutes the first time"
-	@$(INSTALL) -e '.[airflow,train,local]'
+	@$(INSTALL) -e '.[airflow,steps,train,local]'
 	@touch $@
 
 $(FOR_TEST): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV), with what the tests need; some minutes the first time"
-	@$(INSTALL) -e '.[airflow,train,local,dev]'
+	@$(INSTALL) -e '.[airflow,steps,train,local,dev]'
 	@touch $@ $(FOR_RUN)
