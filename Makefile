@@ -18,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --all-extras --quiet --no-header
 # VIDEOS goes through the environment, so that no character in a folder's name means anything to the shell.
 export VIDEOS
 
-.PHONY: help run stop status test lint constraints constraints-check clean
+.PHONY: help run stop status up down test test-containers lint constraints constraints-check clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
@@ -31,6 +31,12 @@ stop: ## End the servers that `make run` left up
 
 status: $(FOR_RUN) ## Which servers run, and where
 	@$(BIN)/python -m tasks.local status
+
+up: ## The stack in containers: secrets, images, start, wait until healthy, addresses
+	@python3 docker/stack.py up
+
+down: ## End the stack and its steps; the volumes with everything in them stay
+	@python3 docker/stack.py down
 
 test: $(FOR_TEST) ## All tests, and their coverage; ARGS="tests/local -x" chooses
 	$(BIN)/python -m pytest $(ARGS) --cov

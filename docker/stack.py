@@ -1,0 +1,127 @@
+"""`make up` and `make down`: secrets, images, containers, and where everything is. Needs Docker's compose plugin and Python alone."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import write_env
+
+ROOT = Path(__file__).resolve().parents[1]
+WAIT_SECONDS = 600
+NUM_LOG_LINES = 20
+BUILT_FROM = ("tasks", "dags", "docker", "pyproject.toml", "constraints.txt")
+
+
+def up() -> int:
+    """Write what is missing of .env, build, start, wait until all is well, and say where it is."""
+    if problem := _missing():
+        return _fail(problem)
+    if code := write_env.main():
+        return code
+    for command in (["build"], ["up", "--detach", "--wait", f"--wait-timeout={WAIT_SECONDS}", "--remove-orphans"]):
+        if _compose(command):
+            _show_unwell()
+            return _fail("the stack is not up; what is unwell stands above. `make up` goes on from here, `make down` ends it")
+    _say_where(write_env.read(ROOT / ".env"))
+    return 0
+
+
+def down() -> int:
+    """End the steps that run, then everything else; volumes stay."""
+    if problem := _missing():
+        return _fail(problem)
+    # The scheduler first: it would start the next step.
+    _compose(["stop", "--timeout=10", "airflow-scheduler"])
+    network = f"{_configuration()['networks']['steps']['name']}"
+    steps = _output(["docker", "ps", "--all", "--quiet", "--filter=label=retake.command", f"--filter=network={network}"]).split()
+    if steps:
+        subprocess.run(["docker", "rm", "--force", "--volumes", *steps], check=True, stdout=subprocess.DEVNULL)  # noqa: S603, S607 - fixed program
+        sys.stdout.write(f"ended {len(steps)} step{'s' if len(steps) > 1 else ''}; the next `make up` does them again\n")
+    return _compose(["down", "--remove-orphans"])
+
+
+def _compose(arguments: Sequence[str]) -> int:
+    return subprocess.run(["docker", "compose", *arguments], cwd=ROOT, env=_environment(), check=False).returncode  # noqa: S603, S607 - fixed program
+
+
+def _configuration() -> dict[str, dict[str, dict[str, str]]]:
+    found: dict[str, dict[str, dict[str, str]]] = json.loads(_output(["docker", "compose", "config", "--format=json"]))
+    return found
+
+
+def _output(command: Sequence[str]) -> str:
+    return subprocess.run(command, cwd=ROOT, env=_environment(), check=True, capture_output=True, text=True).stdout  # noqa: S603 - fixed programs
+
+
+def _environment() -> dict[str, str]:
+    """This environment, with the git revision that the images and their runs name."""
+    revision = os.environ.get("RETAKE_REVISION") or _revision()
+    return {**os.environ, "RETAKE_REVISION": revision}
+
+
+def _revision() -> str:
+    git = ["git", "-C", str(ROOT)]
+    try:
+        head = _git([*git, "rev-parse", "HEAD"]).strip()
+        changed = _git([*git, "status", "--porcelain", "--", *BUILT_FROM]).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{head}-dirty" if changed else head
+
+
+def _git(command: Sequence[str]) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - fixed program
+
+
+def _missing() -> str | None:
+    """What this machine lacks, and the remedy."""
+    for command, remedy in (
+        (["docker", "compose", "version"], "install Docker Engine with its compose plugin; `make run` needs neither"),
+        (["docker", "info"], "start Docker Engine, or join the group that may use it"),
+    ):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed programs
+        except OSError:
+            return f"{command[0]} is not installed: {remedy}"
+        if done.returncode:
+            return f"`{' '.join(command)}` fails ({done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'no reason given'}): {remedy}"
+    return None
+
+
+def _show_unwell() -> None:
+    """The end of the log of every container that has failed or is not healthy."""
+    listed = _output(["docker", "compose", "ps", "--all", "--format=json"]).splitlines()
+    for container in map(json.loads, listed):
+        exited_badly = container["State"] == "exited" and container["ExitCode"] != 0
+        if exited_badly or container["Health"] not in ("", "healthy"):
+            sys.stderr.write(f"== {container['Service']}: {container['Status']}\n")
+            sys.stderr.flush()
+            _compose(["logs", f"--tail={NUM_LOG_LINES}", "--no-log-prefix", container["Service"]])
+
+
+def _say_where(variables: dict[str, str]) -> None:
+    def address(name: str, port: int) -> str:
+        return f"http://localhost:{os.environ.get(name) or variables.get(name) or port}"
+
+    sys.stdout.write(
+        f"Airflow       {address('RETAKE_AIRFLOW_PORT', 8080)}  user admin, password RETAKE_AIRFLOW_PASSWORD in .env\n"
+        f"MLflow        {address('RETAKE_MLFLOW_PORT', 5000)}  user admin, password RETAKE_MLFLOW_PASSWORD in .env\n"
+    )
+    if "minio" in variables["COMPOSE_PROFILES"]:
+        sys.stdout.write(f"object store  {address('RETAKE_STORE_PORT', 9000)}  keys RETAKE_STORE_STEPS_ACCESS_KEY and …_SECRET_KEY in .env\n")
+    sys.stdout.write(
+        f"Steps see the folder {variables['RETAKE_VIDEOS']} as /videos: put videos there and name /videos in the form of ingest_videos,\n"
+        "or take any folder in: .venv/bin/python -m tasks.local ingest-folder DIR\n"
+    )
+
+
+def _fail(problem: str) -> int:
+    sys.stderr.write(f"{problem}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit({"up": up, "down": down}[sys.argv[1]]())

@@ -1,0 +1,148 @@
+"""Makes the stack's buckets, and for each a user that reaches this bucket alone. Safe to repeat.
+
+Without root keys it makes nothing: the buckets and keys of another store are its own matter, and are tried out here.
+"""
+
+import logging
+import sys
+from dataclasses import dataclass
+
+import urllib3
+from minio import Minio
+from minio.credentials import StaticProvider
+from minio.error import MinioAdminException, S3Error
+from minio.minioadmin import MinioAdmin
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.errors import BadConfiguration, RetakeError, Unavailable
+from tasks.settings import load
+
+log = logging.getLogger("retake")
+
+
+class SetUpSettings(BaseSettings):
+    """The store, its root keys, and the three buckets with their keys."""
+
+    model_config = SettingsConfigDict(env_prefix="RETAKE_")
+
+    store_endpoint: str
+    store_secure: bool
+    store_region: str
+    store_root_user: SecretStr
+    store_root_password: SecretStr
+    bucket: str
+    mlflow_bucket: str
+    logs_bucket: str
+    store_steps_access_key: SecretStr
+    store_steps_secret_key: SecretStr
+    store_mlflow_access_key: SecretStr
+    store_mlflow_secret_key: SecretStr
+    store_logs_access_key: SecretStr
+    store_logs_secret_key: SecretStr
+
+
+@dataclass(frozen=True)
+class BucketUser:
+    """A bucket and the one user that reaches it."""
+
+    bucket: str
+    access_key: str
+    secret_key: str
+
+
+def policy(bucket: str) -> dict[str, object]:
+    """What a user may do: everything with the objects of one bucket, nothing elsewhere."""
+    on_bucket = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
+    on_objects = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": on_bucket, "Resource": [f"arn:aws:s3:::{bucket}"]},
+            {"Effect": "Allow", "Action": on_objects, "Resource": [f"arn:aws:s3:::{bucket}/*"]},
+        ],
+    }
+
+
+def main() -> int:
+    """Set up, try each key out, and return the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        _set_up(load(SetUpSettings))
+    except RetakeError as error:
+        log.error("%s: %s", type(error).__name__, error)
+        return error.exit_code
+    return 0
+
+
+def _set_up(settings: SetUpSettings) -> None:
+    users = [
+        BucketUser(bucket, access_key.get_secret_value(), secret_key.get_secret_value())
+        for bucket, access_key, secret_key in (
+            (settings.bucket, settings.store_steps_access_key, settings.store_steps_secret_key),
+            (settings.mlflow_bucket, settings.store_mlflow_access_key, settings.store_mlflow_secret_key),
+            (settings.logs_bucket, settings.store_logs_access_key, settings.store_logs_secret_key),
+        )
+    ]
+    root_user, root_password = settings.store_root_user.get_secret_value(), settings.store_root_password.get_secret_value()
+    try:
+        if root_user:
+            _make(settings, root_user, root_password, users)
+        for user in users:
+            _try_out(settings, user, others={other.bucket for other in users} - {user.bucket})
+    except S3Error as error:
+        raise BadConfiguration(f"the store at {settings.store_endpoint} refuses {error.bucket_name}: {error.code}, {error.message}") from None
+    except MinioAdminException as error:
+        raise BadConfiguration(
+            f"the store at {settings.store_endpoint} cannot make users ({error}); "
+            "leave RETAKE_STORE_ROOT_USER empty and put keys of its own into .env: docs/containers.md, Another store"
+        ) from None
+    except urllib3.exceptions.HTTPError as error:
+        raise Unavailable(f"the store at {settings.store_endpoint} does not answer ({type(error).__name__})") from None
+
+
+def _make(settings: SetUpSettings, root_user: str, root_password: str, users: list[BucketUser]) -> None:
+    root = _client(settings, root_user, root_password)
+    admin = MinioAdmin(
+        endpoint=settings.store_endpoint,
+        credentials=StaticProvider(root_user, root_password),
+        region=settings.store_region,
+        secure=settings.store_secure,
+    )
+    for user in users:
+        if not root.bucket_exists(bucket_name=user.bucket):
+            root.make_bucket(bucket_name=user.bucket)
+        admin.user_add(user.access_key, user.secret_key)
+        admin.policy_add(f"only-{user.bucket}", policy=policy(user.bucket))
+        admin.policy_set(f"only-{user.bucket}", user=user.access_key)
+        log.info("bucket %s has a user of its own", user.bucket)
+
+
+def _try_out(settings: SetUpSettings, user: BucketUser, others: set[str]) -> None:
+    client = _client(settings, user.access_key, user.secret_key)
+    if not client.bucket_exists(bucket_name=user.bucket):
+        raise BadConfiguration(f"the store at {settings.store_endpoint} has no bucket {user.bucket}; make it, or name another in .env")
+    if reached := sorted(other for other in others if _reaches(client, other)):
+        log.warning("the user of bucket %s also reaches %s: this store does not keep users to one bucket", user.bucket, ", ".join(reached))
+
+
+def _reaches(client: Minio, bucket: str) -> bool:
+    try:
+        return client.bucket_exists(bucket_name=bucket)
+    except S3Error:
+        return False
+
+
+def _client(settings: SetUpSettings, access_key: str, secret_key: str) -> Minio:
+    return Minio(
+        endpoint=settings.store_endpoint,
+        access_key=access_key,
+        secret_key=secret_key,
+        secure=settings.store_secure,
+        region=settings.store_region,
+        http_client=urllib3.PoolManager(timeout=urllib3.Timeout(connect=5, read=30), retries=urllib3.Retry(total=6, backoff_factor=0.5)),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""Writes .env with random secrets the first time, adds what a newer version needs, and refuses placeholders. Needs Python alone."""
+
+import base64
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SOCKET = Path("/var/run/docker.sock")
+MIN_SECRET_LENGTH = 16
+PLACEHOLDERS = ("change", "example", "password", "placeholder", "secret")
+HEAD = """\
+# Secrets and settings of the stack, written once and never overwritten. Keep it out of git and of backups that others can read.
+# A database keeps the password that it was made with: to change one, change it there too. README and docs/containers.md tell of the rest.
+"""
+
+
+def _word() -> str:
+    return secrets.token_hex(10)
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def _long() -> str:
+    return secrets.token_urlsafe(48)
+
+
+def _fernet_key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+SECRETS: dict[str, Callable[[], str]] = {
+    "RETAKE_AIRFLOW_PASSWORD": _password,
+    "RETAKE_AIRFLOW_FERNET_KEY": _fernet_key,
+    "RETAKE_AIRFLOW_JWT_SECRET": _long,
+    "RETAKE_AIRFLOW_SECRET_KEY": _long,
+    "RETAKE_AIRFLOW_DB_PASSWORD": _password,
+    "RETAKE_MLFLOW_PASSWORD": _password,
+    "RETAKE_MLFLOW_STEPS_PASSWORD": _password,
+    "RETAKE_MLFLOW_SECRET_KEY": _long,
+    "RETAKE_MLFLOW_DB_PASSWORD": _password,
+    "RETAKE_POSTGRES_PASSWORD": _password,
+    "RETAKE_REDIS_PASSWORD": _password,
+    "RETAKE_STORE_ROOT_USER": _word,
+    "RETAKE_STORE_ROOT_PASSWORD": _password,
+    "RETAKE_STORE_STEPS_ACCESS_KEY": _word,
+    "RETAKE_STORE_STEPS_SECRET_KEY": _password,
+    "RETAKE_STORE_MLFLOW_ACCESS_KEY": _word,
+    "RETAKE_STORE_MLFLOW_SECRET_KEY": _password,
+    "RETAKE_STORE_LOGS_ACCESS_KEY": _word,
+    "RETAKE_STORE_LOGS_SECRET_KEY": _password,
+}
+
+SETTINGS: dict[str, Callable[[], str]] = {
+    # The group that may use the engine's socket: the proxy belongs to it, so that it need not be root.
+    "RETAKE_DOCKER_GID": lambda: str(SOCKET.stat().st_gid if SOCKET.exists() else 0),
+    # The folder of videos that steps see as /videos.
+    "RETAKE_VIDEOS": lambda: str(ROOT / "videos"),
+    # Empty where another object store is used.
+    "COMPOSE_PROFILES": lambda: "minio",
+}
+
+FREE_WHERE_EXTERNAL = frozenset({"RETAKE_STORE_ROOT_USER", "RETAKE_STORE_ROOT_PASSWORD"})
+"""May be empty where COMPOSE_PROFILES has no minio: the keys of another store are its own matter."""
+
+
+def read(path: Path) -> dict[str, str]:
+    """The variables of an .env file, as far as this program writes them: one NAME=value a line."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
+    return {name.strip(): value.strip().strip("'\"") for name, value in pairs}
+
+
+def complete(path: Path) -> list[str]:
+    """Add what `path` lacks, and return the names; what is there stays as it is."""
+    present = read(path)
+    missing = {name: make() for name, make in {**SECRETS, **SETTINGS}.items() if name not in present}
+    if missing:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8") as file:
+            text = path.read_text(encoding="utf-8")
+            file.write(HEAD if not text else "" if text.endswith("\n") else "\n")
+            file.writelines(f"{name}={value}\n" for name, value in missing.items())
+    return list(missing)
+
+
+def problems(variables: dict[str, str]) -> list[str]:
+    """What is wrong with the secrets: each line names one and says what to do."""
+    found = []
+    external = "minio" not in variables["COMPOSE_PROFILES"]
+    for name in SECRETS:
+        value = variables[name]
+        if not value and external and name in FREE_WHERE_EXTERNAL:
+            continue
+        if len(value) < MIN_SECRET_LENGTH or any(word in value.lower() for word in PLACEHOLDERS):
+            found.append(f"{name} is no secret: {'it is empty' if not value else 'too short, or a placeholder'}. Delete the line to get a random one")
+        elif any(letter in value for letter in "$'\"\\ #"):
+            found.append(f"{name} has a character that Compose reads as more than itself. Delete the line to get a random one")
+    return found
+
+
+def main() -> int:
+    """Write or complete .env beside docker-compose.yml, make the folder of videos, and return the exit code."""
+    path = ROOT / ".env"
+    existed = path.exists()
+    added = complete(path)
+    if added:
+        sys.stdout.write(f"added to {path}: {', '.join(added)}\n" if existed else f"wrote {path} with random secrets\n")
+    variables = read(path)
+    if found := problems(variables):
+        sys.stderr.writelines(f"{path}: {line}\n" for line in found)
+        return 78
+    Path(variables["RETAKE_VIDEOS"]).mkdir(parents=True, exist_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
