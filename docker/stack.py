@@ -111,7 +111,9 @@ def _say_where(variables: dict[str, str]) -> None:
         f"MLflow        {address('RETAKE_MLFLOW_PORT', 5000)}  user admin, password RETAKE_MLFLOW_PASSWORD in .env\n"
     )
     if "minio" in variables["COMPOSE_PROFILES"]:
-        sys.stdout.write(f"object store  {address('RETAKE_STORE_PORT', 9000)}  keys RETAKE_STORE_STEPS_ACCESS_KEY and …_SECRET_KEY in .env\n")
+        sys.stdout.write(
+            f"object store  {address('RETAKE_STORE_PORT', 9000)}  keys RETAKE_STORE_STEPS_ACCESS_KEY and …_SECRET_KEY in .env\n"
+        )
     sys.stdout.write(
         f"Steps see the folder {variables['RETAKE_VIDEOS']} as /videos: put videos there and name /videos in the form of ingest_videos,\n"
         "or take any folder in: .venv/bin/python -m tasks.local ingest-folder DIR\n"

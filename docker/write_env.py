@@ -96,7 +96,9 @@ def problems(variables: dict[str, str]) -> list[str]:
         if not value and external and name in FREE_WHERE_EXTERNAL:
             continue
         if len(value) < MIN_SECRET_LENGTH or any(word in value.lower() for word in PLACEHOLDERS):
-            found.append(f"{name} is no secret: {'it is empty' if not value else 'too short, or a placeholder'}. Delete the line to get a random one")
+            found.append(
+                f"{name} is no secret: {'it is empty' if not value else 'too short, or a placeholder'}. Delete the line to get a random one"
+            )
         elif any(letter in value for letter in "$'\"\\ #"):
             found.append(f"{name} has a character that Compose reads as more than itself. Delete the line to get a random one")
     return found

@@ -30,7 +30,7 @@ def main() -> None:
     flags = {**FLAGS, "allowed-hosts": os.environ["MLFLOW_ALLOWED_HOSTS"], "artifacts-destination": os.environ["MLFLOW_ARTIFACTS"]}
     command = ["mlflow", "server", *(f"--{name}={value}" for name, value in flags.items())]
     sys.stdout.flush()
-    os.execvpe(command[0], command, os.environ | settings)  # noqa: S606, S607 - the image's own program
+    os.execvpe(command[0], command, os.environ | settings)  # noqa: S606 - the image's own program
 
 
 if __name__ == "__main__":

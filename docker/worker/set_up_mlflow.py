@@ -15,7 +15,9 @@ def main() -> int:
         users = "/api/2.0/mlflow/users"
         found = mlflow.get(f"{users}/get", params={"username": STEPS_USER})
         if found.status_code == 401:
-            sys.stderr.write("MLflow refuses RETAKE_MLFLOW_PASSWORD for admin; it keeps the password of its first start: docs/containers.md, Passwords\n")
+            sys.stderr.write(
+                "MLflow refuses RETAKE_MLFLOW_PASSWORD for admin; it keeps the password of its first start: docs/containers.md, Passwords\n"
+            )
             return 78
         known = {"username": STEPS_USER, "password": password}
         done = mlflow.patch(f"{users}/update-password", json=known) if found.is_success else mlflow.post(f"{users}/create", json=known)

@@ -91,7 +91,9 @@ def _set_up(settings: SetUpSettings) -> None:
         for user in users:
             _try_out(settings, user, others={other.bucket for other in users} - {user.bucket})
     except S3Error as error:
-        raise BadConfiguration(f"the store at {settings.store_endpoint} refuses {error.bucket_name}: {error.code}, {error.message}") from None
+        raise BadConfiguration(
+            f"the store at {settings.store_endpoint} refuses {error.bucket_name}: {error.code}, {error.message}"
+        ) from None
     except MinioAdminException as error:
         raise BadConfiguration(
             f"the store at {settings.store_endpoint} cannot make users ({error}); "
