@@ -180,14 +180,16 @@ class Tracker:
         Raises:
             BadConfiguration: it was registered by hand, without the checkpoint that it can be scored again by.
         """
-        try:
-            found = self._client.get_model_version_by_alias(model_name, CHAMPION)
-        except RestException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        with _answering():
+            # A server with passwords answers for a model that does not exist as for one that this user may not see.
+            if not self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1):
                 return None
-            raise _unavailable(error) from error
-        except MlflowException as error:
-            raise _unavailable(error) from error
+            try:
+                found = self._client.get_model_version_by_alias(model_name, CHAMPION)
+            except RestException as error:
+                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None
+                raise
         if not {CHECKPOINT_TAG, CHECKPOINT_HASH_TAG} <= found.tags.keys():
             raise BadConfiguration(
                 f"{model_name} version {found.version} is champion, but Retake did not register it and cannot score it again; "
@@ -308,6 +310,10 @@ def _answering() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
+        if error.error_code in ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"):
+            raise BadConfiguration(
+                f"MLflow refuses this: {_first_line(error)}; check MLFLOW_TRACKING_USERNAME, its permissions, and MLFLOW_TRACKING_PASSWORD"
+            ) from None
         if isinstance(error, RestException) and error.error_code not in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"):
             raise
         raise _unavailable(error) from error
@@ -316,4 +322,8 @@ def _answering() -> Iterator[None]:
 
 
 def _unavailable(error: Exception) -> Unavailable:
-    return Unavailable(f"MLflow does not answer: {str(error).splitlines()[0][:200]}; check RETAKE_MLFLOW_URI")
+    return Unavailable(f"MLflow does not answer: {_first_line(error)}; check RETAKE_MLFLOW_URI")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:200]

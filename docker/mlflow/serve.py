@@ -11,6 +11,7 @@ default_permission = READ
 database_uri = {database}_auth
 admin_username = admin
 admin_password = {admin_password}
+auth_cache_ttl_seconds = 60
 authorization_function = mlflow.server.auth:authenticate_request_basic_auth
 """
 FLAGS = {

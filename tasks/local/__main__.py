@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tasks.errors import BadConfiguration, RetakeError
-from tasks.local import supervise
+from tasks.local import stack, supervise
 from tasks.local.home import Credentials, Home
 from tasks.local.run import ingest_folder, ready_airflow, run
 from tasks.local.servers import step_environment
@@ -40,8 +40,14 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("ingest-folder", help="take one folder into the store; what follows is left to Airflow")
     command.add_argument("videos", type=Path)
+    command.add_argument(
+        "--into",
+        choices=("auto", "local", "stack"),
+        default="auto",
+        help="auto: the stack of `make up` where it is up, else the local servers",
+    )
     _add_settings(command)
-    command.set_defaults(command=lambda home, a: ingest_folder(home, a.videos, a.set))
+    command.set_defaults(command=_ingest_folder)
 
     for name, function, text in (
         ("start", _start, "start the servers, or those that do not run"),
@@ -57,6 +63,15 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="an option of any step, as in epochs=3; may be repeated"
     )
+
+
+def _ingest_folder(home: Home, arguments: argparse.Namespace) -> int:
+    found = stack.find() if arguments.into != "local" else None
+    if found is None and arguments.into == "stack":
+        raise BadConfiguration("the stack in containers is not up; `make up` starts it")
+    if found is None:
+        return ingest_folder(home, arguments.videos, arguments.set)
+    return stack.ingest_folder(found, arguments.videos, arguments.set)
 
 
 def _say(line: str) -> None:

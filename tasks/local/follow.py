@@ -87,6 +87,19 @@ def follow_run(api: AirflowApi, ref: RunRef, screen: Screen, before: Sequence[Fo
     return run
 
 
+def shown(screen: Screen, work: Callable[[], object]) -> int:
+    """Do `work` and show its end; returns the exit code."""
+    try:
+        work()
+    except StepFailed as failure:
+        screen.close()
+        screen.say(str(failure))
+        return failure.code
+    finally:
+        screen.close()
+    return 0
+
+
 def _next_run(api: AirflowApi, choices: Choices, screen: Screen, done: Sequence[FollowedRun], dag_id: str) -> RunRef:
     """The run of `dag_id` that belongs to this chain: one that the last run's assets start, or else one by hand. Earlier runs end first."""
     num_updated = _patiently(partial(api.num_asset_events, done[-1].ref)) if done else 0

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from tasks.local import airflow_settings, supervise
 from tasks.local.airflow_api import AirflowApi
 from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_folder, parse
-from tasks.local.follow import StepFailed, follow_chain, follow_run, wait_for_dags
+from tasks.local.follow import follow_chain, follow_run, shown, wait_for_dags
 from tasks.local.home import Credentials, Home
 from tasks.local.progress import Screen, clock, screen_for
 from tasks.local.report import report
@@ -50,7 +50,7 @@ def run(home: Home, videos: Path | None, settings: Sequence[str]) -> int:
                 samples.result()
         with ready_airflow(home, servers) as api:
             screen.say(f"running the DAGs on {folder}; their store is {choices.store}")
-            code = _shown(screen, lambda: _chain(home, servers, api, choices, screen))
+            code = shown(screen, lambda: _chain(home, servers, api, choices, screen))
     say_where(home, servers, screen)
     screen.say(f"{'FAILED' if code else 'done'} after {clock(time.monotonic() - begun)}; the servers stay up until `make stop`")
     return code
@@ -63,7 +63,7 @@ def ingest_folder(home: Home, videos: Path, settings: Sequence[str]) -> int:
     with home.lock():
         servers = supervise.up(home, screen.say)
         with ready_airflow(home, servers) as api:
-            code = _shown(screen, lambda: follow_run(api, api.trigger("ingest_videos", choices.conf("ingest_videos")), screen, []))
+            code = shown(screen, lambda: follow_run(api, api.trigger("ingest_videos", choices.conf("ingest_videos")), screen, []))
     if code == 0:
         screen.say("taken in; where anything was new, build_dataset and retrain follow in Airflow")
     say_where(home, servers, screen)
@@ -94,19 +94,6 @@ def _chain(home: Home, servers: Sequence[Server], api: AirflowApi, choices: Choi
     store = Store.from_settings(store_settings(Credentials.load(home), {server.name: server.ports for server in servers}))
     for line in report(api, store, followed):
         screen.say(line)
-
-
-def _shown(screen: Screen, work: Callable[[], object]) -> int:
-    """Do `work` and show its end; returns the exit code."""
-    try:
-        work()
-    except StepFailed as failure:
-        screen.close()
-        screen.say(str(failure))
-        return failure.code
-    finally:
-        screen.close()
-    return 0
 
 
 def _make_samples(folder: Path, screen: Screen) -> None:

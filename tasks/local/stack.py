@@ -1,0 +1,105 @@
+"""The stack in containers, as a person on its machine reaches it: its Airflow, and the inbox of its store for a folder of this machine."""
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.local.airflow_api import AirflowApi, is_healthy
+from tasks.local.choices import Choices, check_folder, parse
+from tasks.local.follow import follow_run, shown, wait_for_dags
+from tasks.local.home import REPOSITORY
+from tasks.local.progress import Screen, screen_for
+from tasks.settings import StoreSettings, load
+from tasks.storage import Store
+
+ENV_FILE = REPOSITORY / ".env"
+
+
+class StackSettings(BaseSettings):
+    """What `.env` says of the stack; the environment wins over the file, as it does in Compose."""
+
+    model_config = SettingsConfigDict(env_prefix="RETAKE_", env_file=ENV_FILE, extra="ignore")
+
+    airflow_port: int = 8080
+    airflow_password: SecretStr
+    mlflow_port: int = 5000
+    bucket: str = "retake"
+    store_port: int = 9000
+    store_endpoint: str | None = Field(None, description="of a store outside the stack; else the stack's own, at its published port")
+    store_secure: bool = False
+    store_region: str = "us-east-1"
+    store_steps_access_key: SecretStr
+    store_steps_secret_key: SecretStr
+
+    @property
+    def airflow_address(self) -> str:
+        """Where its Airflow listens on this machine."""
+        return f"http://127.0.0.1:{self.airflow_port}"
+
+    def store(self) -> Store:
+        """The store with the keys that steps have."""
+        return Store.from_settings(
+            StoreSettings(
+                endpoint=self.store_endpoint or f"127.0.0.1:{self.store_port}",
+                access_key=self.store_steps_access_key,
+                secret_key=self.store_steps_secret_key,
+                secure=self.store_secure,
+                region=self.store_region,
+            )
+        )
+
+
+def find() -> StackSettings | None:
+    """The stack, where its `.env` was written and its Airflow is well."""
+    if not ENV_FILE.exists():
+        return None
+    settings = load(StackSettings)
+    return settings if is_healthy(settings.airflow_address) else None
+
+
+def ingest_folder(stack: StackSettings, videos: Path, pairs: Sequence[str]) -> int:
+    """Put one folder into the store's inbox, take the inbox in, and leave what follows to Airflow.
+
+    Raises:
+        RetakeError: an option is wrong, the folder has no file, or the store or Airflow does not answer.
+    """
+    options = parse(pairs)
+    folder = check_folder(videos)
+    store_uri = f"s3://{stack.bucket}"
+    screen = screen_for(sys.stdout)
+    num_uploaded, num_files = upload(stack.store(), folder, f"{store_uri}/inbox/{folder.name}/", screen)
+    screen.say(f"{num_files} files in {store_uri}/inbox/{folder.name}/, of which {num_uploaded} are new")
+    with AirflowApi(stack.airflow_address, stack.airflow_password.get_secret_value()) as api:
+        wait_for_dags(api)
+        run = api.trigger("ingest_videos", Choices(store=store_uri, sources=[], options=options).conf("ingest_videos"))
+        code = shown(screen, lambda: follow_run(api, run, screen, []))
+    if code == 0:
+        screen.say("taken in; where anything was new, build_dataset and retrain follow in Airflow")
+    screen.say(f"Airflow  http://localhost:{stack.airflow_port}  user admin, password RETAKE_AIRFLOW_PASSWORD in {ENV_FILE}")
+    screen.say(f"MLflow   http://localhost:{stack.mlflow_port}  user admin, password RETAKE_MLFLOW_PASSWORD in {ENV_FILE}")
+    return code
+
+
+def upload(store: Store, folder: Path, prefix_uri: str, screen: Screen) -> tuple[int, int]:
+    """Put every file under `folder` below `prefix_uri`, under its path; what lies there already is left. Returns how many were put, and of how many."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    present = {found.uri: found.etag for found in store.list(prefix_uri)}
+    num_uploaded = 0
+    for number, path in enumerate(files, 1):
+        uri = f"{prefix_uri}{path.relative_to(folder).as_posix()}"
+        if present.get(uri) != _md5(path):
+            store.write_file(uri, path)
+            num_uploaded += 1
+            screen.say(f"uploaded {number} of {len(files)}: {path.relative_to(folder)}")
+    return num_uploaded, len(files)
+
+
+def _md5(path: Path) -> str:
+    """What a store calls an object that came in one part; a larger one is put again, which changes nothing."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
