@@ -18,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --all-extras --quiet --no-header
 # VIDEOS goes through the environment, so that no character in a folder's name means anything to the shell.
 export VIDEOS
 
-.PHONY: help run stop status up down test test-containers lint constraints constraints-check clean
+.PHONY: help run stop status secrets up down test test-containers lint constraints constraints-check clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
@@ -32,6 +32,9 @@ stop: ## End the servers that `make run` left up
 status: $(FOR_RUN) ## Which servers run, and where
 	@$(BIN)/python -m tasks.local status
 
+secrets: ## Write .env with random secrets, or what a newer version lacks there; `make up` does so first
+	@python3 docker/write_env.py
+
 up: ## The stack in containers: secrets, images, start, wait until healthy, addresses
 	@python3 docker/stack.py up
 
@@ -41,10 +44,14 @@ down: ## End the stack and its steps; the volumes with everything in them stay
 test: $(FOR_TEST) ## All tests, and their coverage; ARGS="tests/local -x" chooses
 	$(BIN)/python -m pytest $(ARGS) --cov
 
+test-containers: $(FOR_TEST) ## The tests of the stack in containers; needs a Docker Engine
+	RETAKE_TEST_CONTAINERS=1 $(BIN)/python -m pytest -m containers $(ARGS)
+
 lint: $(FOR_TEST) ## Style, types and the import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy docker/*.py docker/*/*.py
 	$(BIN)/lint-imports --no-logo
 
 define CONSTRAINTS_HEAD

@@ -52,7 +52,7 @@ with DAG(
         step="split",
         form=FORM,
         options=(SplitOptions,),
-        arguments={"labels": "{store}/labels/{recipe}/"},
+        inputs={"labels": "{store}/labels/{recipe}/"},
         out="{store}/labels/{recipe}/split/",
         execution_timeout=timedelta(minutes=30),
     )
@@ -61,7 +61,7 @@ with DAG(
         step="dataset",
         form=FORM,
         options=(SplitOptions,),
-        arguments={"labels": "{store}/labels/{recipe}/"},
+        inputs={"labels": "{store}/labels/{recipe}/"},
         out="{store}/datasets/",
         outlets=[DATASET],
         execution_timeout=timedelta(hours=1),

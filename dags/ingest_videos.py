@@ -55,7 +55,7 @@ with DAG(
         step="segment",
         form=FORM,
         options=(SegmentOptions,),
-        arguments={"batch": "{{ task.mapped.uri }}"},
+        inputs={"batch": "{{ task.mapped.uri }}"},
         out="{{ task.mapped.out }}",
         map_index_template="{{ task.mapped.name | truncate(100) }}",
         max_active_tis_per_dagrun=2,
@@ -66,7 +66,7 @@ with DAG(
         step="summarise",
         form=FORM,
         options=(SegmentOptions,),
-        arguments={"ingest": "{store}/ingests/{key}/"},
+        inputs={"ingest": "{store}/ingests/{key}/"},
         out="{store}/ingests/{key}/summary/",
         outlets=[CLIPS],
         # New annotations alone make no batch, so that `segment` is skipped; a skipped ingest skips this too.

@@ -1,14 +1,25 @@
 """An Airflow home of its own, and steps played by small scripts under the real runner."""
 
+import json
 import os
 import sys
 import tempfile
+import threading
+import time
+import uuid
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+from tasks.local import supervise
+from tasks.local.home import Credentials, Home
+from tasks.local.servers import store_settings
+from tasks.storage import Store
+
+PORT_OFFSET = 1300
 
 # Airflow reads these when it is first imported, which is before any fixture runs.
 _home = tempfile.TemporaryDirectory(prefix="retake-airflow-")
@@ -21,6 +32,108 @@ def pytest_unconfigure():
     _home.cleanup()
 
 
+class Log:
+    """Keeps what an operator logs, and does something `when` a line comes."""
+
+    def __init__(self):
+        self.lines = []
+        self.when = {}
+
+    def info(self, template, *values):
+        self.lines.append(template % values)
+        self.when.get(self.lines[-1], lambda: None)()
+
+    warning = info
+
+
+def comes_true(condition, within_seconds=10):
+    """Whether `condition` holds before the time is over."""
+    deadline = time.monotonic() + within_seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        threading.Event().wait(0.02)
+    return False
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory):
+    """A real store, and how to reach it."""
+    home = Home(tmp_path_factory.mktemp("home") / "home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RETAKE_PORT_OFFSET", str(PORT_OFFSET))
+        (server,) = supervise.up(home, lambda _: None, ("store",))
+        settings = store_settings(Credentials.load(home), {"store": server.ports})
+        store = Store.from_settings(settings)
+        store.ensure_bucket("s3://retake")
+        yield store, settings
+        supervise.down(home, lambda _: None)
+
+
+@pytest.fixture
+def reachable(store, monkeypatch):
+    """A store that steps and runners reach."""
+    objects, settings = store
+    monkeypatch.setenv("RETAKE_STORE_ENDPOINT", settings.endpoint)
+    monkeypatch.setenv("RETAKE_STORE_ACCESS_KEY", settings.access_key.get_secret_value())
+    monkeypatch.setenv("RETAKE_STORE_SECRET_KEY", settings.secret_key.get_secret_value())
+    return objects
+
+
+@pytest.fixture(scope="session")
+def client():
+    """A client of the Docker Engine, which has the image of the tests."""
+    from tests.dags import engine  # it imports Airflow
+
+    client = engine.connect()
+    engine.build(client)
+    yield client
+    client.images.remove(engine.IMAGE)
+    client.close()
+
+
+@pytest.fixture
+def bench(client, reachable, monkeypatch):
+    """An engine and a store, and a run of the test's own."""
+    from tests.dags import engine
+
+    bench = engine.Bench(client, reachable, uuid.uuid4().hex)
+    settings = {
+        "RETAKE_DOCKER_HOST": "unix:///var/run/docker.sock",
+        "RETAKE_DOCKER_WORKER_IMAGE": engine.IMAGE,
+        "RETAKE_DOCKER_TRAINER_IMAGE": engine.IMAGE,
+        "RETAKE_DOCKER_NETWORK": "bridge",
+        "RETAKE_DOCKER_CACHE_VOLUME": f"retake-test-{bench.run_id}",
+        "RETAKE_DOCKER_VIDEOS_VOLUME": f"retake-test-{bench.run_id}",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    bench.store.write_bytes(f"s3://retake/{bench.run_id}/result.json", json.dumps(engine.RESULT).encode())
+    yield bench
+    for container in bench.containers:
+        container.remove(force=True, v=True)
+    for volume in bench.client.volumes.list(filters={"name": f"retake-test-{bench.run_id}"}):
+        volume.remove()
+
+
+@pytest.fixture
+def execute(bench, context):
+    """Runs a step that does what it is told, in Python."""
+    from tests.dags import engine
+
+    def run(play, **arguments):
+        return bench.operator(play, **arguments).execute(context(engine.PARAMS, run_id=bench.run_id))
+
+    return run
+
+
+@pytest.fixture
+def log(monkeypatch):
+    log = Log()
+    monkeypatch.setattr("dags._step.StepOperator.log", log)
+    return log
+
+
 @pytest.fixture
 def context():
     """Makes the part of a task's context that the DAGs use."""
@@ -29,13 +142,17 @@ def context():
         start = datetime(2026, 11, 25, tzinfo=UTC)
         happened = [SimpleNamespace(extra=extra, timestamp=start + timedelta(minutes=n)) for n, extra in enumerate(events)]
         pushed = {}
+
+        def push(key, value):
+            pushed[key] = value
+
         return {
             "params": params,
             "run_id": run_id,
             "triggering_asset_events": {"asset": happened} if events else {},
             "outlet_events": defaultdict(SimpleNamespace),
             "dag_run": SimpleNamespace(dag_id="some_dag", run_id=run_id),
-            "ti": SimpleNamespace(xcom_push=pushed.__setitem__, pushed=pushed),
+            "ti": SimpleNamespace(xcom_push=push, pushed=pushed, map_index=-1, try_number=1),
         }
 
     return make

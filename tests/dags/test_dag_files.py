@@ -17,14 +17,17 @@ FILES = sorted(FOLDER.glob("[!_]*.py"))
 DAGS = {module.dag.dag_id: module.dag for module in (ingest_videos, build_dataset, retrain)}
 TASKS = [task for dag in DAGS.values() for task in dag.tasks]
 
-WITHOUT_THE_HEAVY = """
+OPERATORS = {"docker": "airflow.providers.docker.operators.docker", "kubernetes": "airflow.providers.cncf.kubernetes.operators.pod"}
+HEAVY = {"torch", "pandas", "mlflow", "minio", "av", "numpy", "pytorch_lightning", "sklearn"}
+WITHOUT_THE_HEAVY = f"""
 import sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "pandas", "mlflow", "minio", "av", "numpy", "pytorch_lightning", "sklearn"}:
-            raise ImportError(f"a DAG file must not need {name}")
+        if name.partition(".")[0] in {HEAVY!r}:
+            raise ImportError("a DAG file must not need " + name)
 sys.meta_path.insert(0, Blocker())
 from dags import build_dataset, ingest_videos, retrain
+print(*(name for name, module in {OPERATORS!r}.items() if module in sys.modules))
 """
 
 SERIALIZE = """
@@ -55,8 +58,11 @@ def test_a_dag_file_is_wiring_only(path):
     assert len(path.read_text().splitlines()) <= 150
 
 
-def test_the_folder_imports_without_anything_heavy():
-    subprocess.run([sys.executable, "-c", WITHOUT_THE_HEAVY], check=True)
+@pytest.mark.parametrize("runner", ["local", *OPERATORS])
+def test_the_folder_imports_without_anything_heavy_and_only_the_provider_of_its_runner(runner):
+    environment = os.environ | {"RETAKE_RUNNER": runner}
+    imported = subprocess.check_output([sys.executable, "-c", WITHOUT_THE_HEAVY], env=environment, text=True).split()
+    assert imported == [name for name in OPERATORS if name == runner]
 
 
 def test_a_dag_is_the_same_at_every_parse_so_that_no_version_is_made_without_a_change():
@@ -95,12 +101,21 @@ def test_what_a_step_takes_is_what_its_arguments_name():
         given = task.partial_kwargs if task.is_mapped else vars(task)
         module = import_module(f"tasks.steps.{given['step']}")
         options = {name for model in given.get("options", ()) for name in model.model_fields}
-        named = {"store", "out", *options, *given.get("passes", ()), *(given.get("arguments") or {})}
+        named = {"store", "out", *options, *given.get("passes", ()), *(given.get("inputs") or {})}
         assert named == set(module.Arguments.model_fields), task.task_id
 
 
 def test_only_training_and_testing_wait_for_the_gpu():
     assert {task.task_id for task in TASKS if task.pool == "gpu"} == {"train", "evaluate"}
+
+
+def test_what_needs_torch_has_the_image_with_torch():
+    given = {task.task_id: task.partial_kwargs if task.is_mapped else vars(task) for task in TASKS}
+    trainers = {"prepare.weights", "train", "evaluate", "publish.register"}
+    assert {name for name, fields in given.items() if "trainer" in (fields.get("image"), fields.get("image_kind"))} == trainers
+    assert {name for name, fields in given.items() if fields.get("gpu")} == {"train", "evaluate"}
+    assert {task.task_id for task in TASKS if task.queue == "gpu"} == {"train", "evaluate"}
+    assert {task.queue for task in TASKS} == {"cpu", "gpu"}
 
 
 def test_each_dag_waits_for_what_the_one_before_makes():

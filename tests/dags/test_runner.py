@@ -3,18 +3,23 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import psutil
 import pytest
-from airflow.sdk import Asset
+from airflow.sdk import DAG, Asset
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.serialization.serialized_objects import DagSerialization
 
+from dags._environment import process_environment
+from dags._local import LocalStepOperator as StepOperator
 from dags._params import Form
-from dags._runner import RUNNERS, MlflowRunLink, StepOperator, step_environment
+from dags._runner import RUNNERS, operator_of
+from dags._step import MlflowRunLink
 from tasks.errors import RetakeError
 from tasks.options import IngestOptions, SegmentOptions, TrainOptions
+from tasks.settings import RunnerSettings
+from tests.dags.conftest import comes_true
 
 FORM = Form(options=(IngestOptions, SegmentOptions), shared=(SegmentOptions,), then=(TrainOptions,))
 PARAMS = {name: param.value for name, param in FORM.params().items()}
@@ -31,34 +36,8 @@ def is_running(pid):
         return False
 
 
-def all_end(pids, within_seconds=10):
-    deadline = time.monotonic() + within_seconds
-    while time.monotonic() < deadline:
-        if not any(map(is_running, pids)):
-            return True
-        threading.Event().wait(0.02)
-    return False
-
-
-class Log:
-    """Keeps what the operator logs, and does something `when` a line comes."""
-
-    def __init__(self):
-        self.lines = []
-        self.when = {}
-
-    def info(self, template, *values):
-        self.lines.append(template % values)
-        self.when.get(self.lines[-1], lambda: None)()
-
-    warning = info
-
-
-@pytest.fixture
-def log(monkeypatch):
-    log = Log()
-    monkeypatch.setattr(StepOperator, "log", log)
-    return log
+def all_end(pids):
+    return comes_true(lambda: not any(map(is_running, pids)))
 
 
 @pytest.fixture
@@ -78,7 +57,7 @@ child.wait()
 
 def test_a_step_gets_its_arguments_and_its_result_is_returned(play, context):
     play("print('chatter')\nprint(json.dumps({'argv': sys.argv[1:]}))")
-    operator = step(options=(IngestOptions,), arguments={"other_thing": "{store}/x/"}, out="{store}/clips/{recipe}/")
+    operator = step(options=(IngestOptions,), inputs={"other_thing": "{store}/x/"}, out="{store}/clips/{recipe}/")
     argv = operator.execute(context(PARAMS | {"sources": ["/a b", "--c"], "store": "s3://mine"}))["argv"]
     assert argv[:4] == ["-m", "tasks", "ingest", "--store=s3://mine"]
     assert argv[4:6] == ["--sources=/a b", "--sources=--c"]
@@ -155,7 +134,7 @@ def test_a_step_gets_no_secret_of_airflow(context):
         "PGPASSWORD": "x",
     }
     needed = {"PATH": "/bin", "RETAKE_STORE_SECRET_KEY": "k", "MLFLOW_TRACKING_PASSWORD": "p", "AWS_REGION": "r", "https_proxy": "http://p"}
-    environment = step_environment(secret | needed, context(PARAMS))
+    environment = process_environment(secret | needed, context(PARAMS))
     assert environment == needed | {
         "RETAKE_AIRFLOW_URL": "http://airflow.test:8080/dags/some_dag/runs/manual__2026-11-25T10%3A00%3A00%2B00%3A00"
     }
@@ -197,7 +176,7 @@ def test_the_link_leads_to_the_mlflow_run_that_the_result_names(play, context):
 
 
 def test_on_kill_ends_the_step_and_its_children(lingering, context, monkeypatch):
-    monkeypatch.setattr("dags._runner.TERM_GRACE_SECONDS", 0.2)
+    monkeypatch.setattr("dags._local.TERM_GRACE_SECONDS", 0.2)
     operator = step()
     raised = []
 
@@ -232,7 +211,7 @@ import json, os, sys
 from datetime import datetime
 from types import SimpleNamespace
 from dags._params import Form
-from dags._runner import StepOperator
+from dags._local import LocalStepOperator as StepOperator
 from tasks.options import IngestOptions
 form = Form((IngestOptions,))
 operator = StepOperator(task_id="a_task", step="ingest", form=form, out="{store}/x/")
@@ -262,6 +241,28 @@ def test_no_step_outlives_an_airflow_process_that_is_killed(killed, lingering):
 
 
 def test_there_is_a_runner_for_each_choice():
-    from tasks.settings import RunnerSettings
-
     assert set(RUNNERS) == set(RunnerSettings.model_fields["runner"].annotation.__args__)
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_a_step_is_mapped_over_a_list_in_every_runner(runner):
+    operator = operator_of(runner)
+    fixed = {"step": "evaluate", "form": FORM, "image": "trainer", "gpu": True, "inputs": {"model": "{{ task.mapped.model }}"}}
+    with DAG("a_dag") as dag:
+        over = operator(task_id="over", step="plan", form=FORM, out="{store}/plans/{key}/", returns="evaluations")
+        mapped = operator.partial(task_id="mapped", out="{{ task.mapped.out }}", **fixed).expand(mapped=over.output)
+    assert (over.queue, mapped.queue) == ("cpu", "gpu")
+    assert over.task_id in mapped.upstream_task_ids
+    task = mapped.unmap({"mapped": {"model": "baseline", "out": "s3://retake/x/"}})
+    task.render_template_fields({"task": task})
+    assert (task.inputs, task.out) == ({"model": "baseline"}, "s3://retake/x/")
+    assert (task.image_kind, task.gpu, task.queue, task.step) == ("trainer", True, "gpu", "evaluate")
+    shown = DagSerialization.to_dict(dag)["dag"]["tasks"]
+    assert {tuple(one["__var"].get("template_fields", ())) for one in shown} == {("inputs", "out")}
+
+
+def test_a_queue_of_ones_own_is_kept():
+    assert step(queue="night").queue == "night"
+    with DAG("a_dag"):
+        mapped = StepOperator.partial(task_id="t", step="s", form=FORM, out="o", queue="night").expand(mapped=[{}])
+    assert mapped.queue == "night"

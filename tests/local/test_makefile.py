@@ -19,7 +19,7 @@ def make(tmp_path):
     clean = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}  # `make test` may run this
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["make", *arguments], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=60)  # noqa: S607 - make
+        return subprocess.run(["make", *arguments], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=60)
 
     return run
 

@@ -1,0 +1,74 @@
+"""What a step's container is: its command, its limits and what it may touch, as the Docker Engine's interface spells it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from docker.utils import parse_bytes  # type: ignore[import-not-found]  # it publishes no types
+
+from dags._environment import CACHE_DIR, SCRATCH_DIR, VIDEOS_DIR
+from dags._step import ImageKind
+from tasks.settings import DockerSettings
+
+TMP_OPTIONS = "rw,nosuid,nodev,noexec,mode=1777,size=256m"
+ALL_GPUS = [{"Driver": "", "Count": -1, "DeviceIDs": [], "Capabilities": [["gpu"]], "Options": {}}]
+
+
+def container_name(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+    """The name that every try of one task of one run shares, so that the engine itself refuses a second container."""
+    return f"retake-step-{_digest([dag_id, run_id, task_id, map_index])}"
+
+
+def container_config(
+    kind: ImageKind,
+    command: list[str],
+    environment: Mapping[str, str],
+    labels: Mapping[str, str],
+    settings: DockerSettings,
+    *,
+    gpus: bool,
+) -> dict[str, Any]:
+    """The body of a request to create the container of `command`.
+
+    It runs as a user without a name, without capabilities, on a root that cannot be written to. `/tmp` is small and in memory; `/scratch`
+    is a volume that goes with the container.
+    """
+    image, memory, cpus = {
+        "worker": (settings.worker_image, settings.worker_memory, settings.worker_cpus),
+        "trainer": (settings.trainer_image, settings.trainer_memory, settings.trainer_cpus),
+    }[kind]
+    mounts: list[dict[str, Any]] = [
+        {"Type": "volume", "Target": SCRATCH_DIR},
+        {"Type": "volume", "Target": CACHE_DIR, "Source": settings.cache_volume},
+    ]
+    if settings.videos_volume:
+        mounts.append(
+            {"Type": "volume", "Target": VIDEOS_DIR, "Source": settings.videos_volume, "ReadOnly": True, "VolumeOptions": {"NoCopy": True}}
+        )
+    return {
+        "Image": image,
+        "Cmd": command,
+        "Env": [f"{name}={value}" for name, value in sorted(environment.items())],
+        "User": settings.user,
+        "Labels": {**labels, "retake.command": _digest([image, *command])},
+        "HostConfig": {
+            "NetworkMode": settings.network,
+            "Init": True,
+            "ReadonlyRootfs": True,
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges"],
+            "PidsLimit": settings.pids_limit,
+            "Memory": parse_bytes(memory),
+            "MemorySwap": parse_bytes(memory),
+            "NanoCpus": round(cpus * 1e9),
+            "ShmSize": parse_bytes(settings.shm_size),
+            "Tmpfs": {"/tmp": TMP_OPTIONS},  # noqa: S108 - the container's own
+            "Mounts": mounts,
+            **({"DeviceRequests": ALL_GPUS} if gpus else {}),
+        },
+    }
+
+
+def _digest(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

@@ -1,0 +1,212 @@
+"""The runner `docker`: a step is a container of a Docker Engine."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from airflow.providers.docker.hooks.docker import DockerHook
+from airflow.providers.docker.operators.docker import DockerOperator
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from docker.errors import APIError, ImageNotFound, NotFound  # type: ignore[import-not-found]  # it publishes no types
+from requests import RequestException
+from urllib3.exceptions import HTTPError
+
+from dags._container import container_config, container_name
+from dags._container_log import ContainerLog
+from dags._environment import container_environment
+from dags._step import StepOperator, out_of, raise_out_of_memory, raise_outcome, settings_of
+from dags._stored import stored_result
+from tasks.settings import DockerSettings, RunnerSettings
+
+STOP_GRACE_SECONDS = 2
+"""With the requests around it, less than the 5 s after which Airflow kills the process that `on_kill` runs in."""
+
+POLL_SECONDS = 2.0
+RECONNECT_SECONDS = 3.0
+RECONNECT_TRIES = 20
+"""An engine or a proxy that is restarted is back within a minute; beyond that, the next try of the task finds the container."""
+
+SIGKILL_CODE = 137
+NO_NVIDIA = (
+    "the Docker Engine has no runtime `nvidia`: install NVIDIA's driver and the NVIDIA Container Toolkit on its machine, then run "
+    "`nvidia-ctk runtime configure --runtime=docker` and restart the engine"
+)
+
+
+class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  # their results differ in type
+    """Runs one step in a container whose name is made of the task and its run.
+
+    The name is a lock: a second try of the same task can never start a second container. It adopts the one that a killed worker left
+    behind, where that runs or has finished the same command, and removes it otherwise. Of the provider's operator it takes the
+    connection alone: that would pull images, attach to the container, and know neither limits nor locks.
+    """
+
+    template_fields = StepOperator.template_fields
+    template_ext = StepOperator.template_ext
+    provider_arguments: ClassVar[dict[str, Any]] = {"image": "", "mount_tmp_dir": False}
+    _name = ""
+
+    def run_step(self, flags: list[str], context: Context) -> dict[str, Any]:
+        """See `StepOperator`. The result is what the step left in the store."""
+        settings = settings_of(DockerSettings)
+        self.docker_url = settings.host
+        try:
+            self.cli.ping()
+        except AirflowException as error:
+            raise AirflowException(f"the Docker Engine at {settings.host} does not answer: {error}") from None
+        with self._answering():
+            name = self._running_container(flags, context, settings)
+            log = ContainerLog(self.cli, name, lambda line: self.log.info("%s", line))
+            state = self._end_of(name, log)
+            self._remove(self.cli, name)
+        code = state["ExitCode"]
+        if code == SIGKILL_CODE and state["OOMKilled"]:
+            raise_out_of_memory(self.step, f"RETAKE_DOCKER_{self.image_kind.upper()}_MEMORY")
+        if code:
+            raise_outcome(self.step, code, log.last_line or state["Error"])
+        return stored_result(self.step, out_of(flags))
+
+    def on_kill(self) -> None:
+        """Stop the container, with a connection of its own: this interrupts the one that reads its log."""
+        if self._name:
+            with contextlib.suppress(AirflowException, RequestException):
+                client = DockerHook(docker_conn_id=None, base_url=self.docker_url, timeout=STOP_GRACE_SECONDS).api_client
+                with contextlib.suppress(NotFound):
+                    client.stop(self._name, timeout=STOP_GRACE_SECONDS)
+                self._remove(client, self._name)
+
+    def _running_container(self, flags: list[str], context: Context, settings: DockerSettings) -> str:
+        """The name of the container that runs this command, or has done so: an earlier try's, else one that is started here."""
+        run, task = context["dag_run"], context["ti"]
+        map_index = -1 if task.map_index is None else task.map_index
+        config = container_config(
+            self.image_kind,
+            ["python", "-m", "tasks", self.step, *flags],
+            container_environment(os.environ, context),
+            {
+                "retake.dag": run.dag_id,
+                "retake.run": run.run_id,
+                "retake.task": self.task_id,
+                "retake.map_index": str(map_index),
+                "retake.try": str(task.try_number),
+            },
+            settings,
+            gpus=self.gpu and self._has_gpus(),
+        )
+        self._name = name = container_name(run.dag_id, run.run_id, self.task_id, map_index)
+        if self._adopts(name, config):
+            return name
+        try:
+            self.cli.create_container_from_config(config, name)
+        except ImageNotFound:
+            raise AirflowFailException(
+                f"the image {config['Image']} is not on the Docker Engine at {settings.host}, and Retake pulls none: "
+                "`docker compose build` makes it, and `make up` does so first"
+            ) from None
+        except APIError as error:
+            if error.status_code != 409:
+                raise
+            self.log.warning("another try has just made the container %s; following it", name)
+        try:
+            self.cli.start(name)
+        except APIError:
+            self._remove(self.cli, name)
+            raise
+        self.log.info("started the container %s of %s", name, config["Image"])
+        return name
+
+    def _adopts(self, name: str, config: dict[str, Any]) -> bool:
+        """Whether an earlier try's container does this work; one that does not is removed."""
+        try:
+            found = self.cli.inspect_container(name)
+        except NotFound:
+            return False
+        state = found["State"]
+        same = found["Config"]["Labels"].get("retake.command") == config["Labels"]["retake.command"]
+        if same and state["Running"]:
+            self.log.info("the container %s of an earlier try still runs this step; following it from its start", name)
+            return True
+        if same and state["Status"] == "exited" and state["ExitCode"] == 0:
+            self.log.info("the container %s of an earlier try has finished this step; taking its result", name)
+            return True
+        self.log.info("removing the container %s that an earlier try left behind, %s", name, state["Status"])
+        if state["Running"]:
+            self.cli.stop(name, timeout=STOP_GRACE_SECONDS)
+        self.cli.remove_container(name, v=True, force=True)
+        return False
+
+    def _end_of(self, name: str, log: ContainerLog) -> dict[str, Any]:
+        """The state of the container when it has ended; until then its log is handed on, whatever the connection does meanwhile."""
+        failures = 0
+        told = ""
+        while True:
+            try:
+                log.follow()
+            except NotFound:
+                raise
+            except APIError as error:
+                if told != (told := _reason(error)):
+                    self.log.warning("no log of the container %s: %s", name, told)
+            except (RequestException, HTTPError):
+                pass  # silence, or a connection that broke: what follows tells
+            try:
+                with contextlib.suppress(RequestException):
+                    self.cli.wait(name, timeout=POLL_SECONDS)
+                state: dict[str, Any] = self.cli.inspect_container(name)["State"]
+            except NotFound:
+                raise
+            except RequestException as error:
+                failures += 1
+                if failures == RECONNECT_TRIES:
+                    raise
+                self.log.warning("the Docker Engine at %s does not answer (%s); asking again", self.docker_url, _reason(error))
+                time.sleep(RECONNECT_SECONDS)
+                continue
+            if not state["Running"]:
+                with contextlib.suppress(RequestException, HTTPError):
+                    log.follow()  # what came while nothing was read
+                return state
+            failures = 0
+
+    def _has_gpus(self) -> bool:
+        """Whether the container gets GPUs.
+
+        Raises:
+            AirflowFailException: they are required, and there are none.
+        """
+        wanted = settings_of(RunnerSettings).gpu
+        if wanted == "off":
+            return False
+        if "nvidia" in self.cli.info()["Runtimes"]:
+            return True
+        if wanted == "required":
+            raise AirflowFailException(f"RETAKE_GPU is `required`, but {NO_NVIDIA}")
+        self.log.warning("%s runs on the CPU, for %s; RETAKE_GPU=off silences this", self.step, NO_NVIDIA)
+        return False
+
+    def _remove(self, client: Any, name: str) -> None:  # noqa: ANN401 - docker publishes no types
+        """Remove the container and its scratch volume; what cannot be removed now is removed or taken by the next try."""
+        try:
+            client.remove_container(name, v=True, force=True)
+        except NotFound:
+            pass
+        except RequestException as error:
+            self.log.warning("the container %s is left behind: %s", name, _reason(error))
+
+    @contextlib.contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Tells Airflow in one line of an engine that refuses or does not answer."""
+        try:
+            yield
+        except APIError as error:
+            kind = AirflowFailException if error.status_code in (400, 403) else AirflowException
+            raise kind(f"the Docker Engine at {self.docker_url} refuses: {_reason(error)}") from None
+        except RequestException as error:
+            raise AirflowException(f"the Docker Engine at {self.docker_url} does not answer: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "explanation", None) or error).replace("\n", " ")[:300]

@@ -1,0 +1,193 @@
+"""What every runner shares: the arguments of a step, its command line, and what its exit code means to Airflow."""
+
+import signal
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Never, TypeVar
+
+from airflow.sdk import BaseOperator, BaseOperatorLink, Context
+from airflow.sdk.definitions.mappedoperator import OperatorPartial
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from pydantic_settings import BaseSettings
+
+from dags._params import Form, places, resolve
+from tasks.errors import BadConfiguration, BadInput, NothingToDo, RetakeError, Unavailable
+from tasks.options import Options
+from tasks.settings import load
+
+S = TypeVar("S", bound=BaseSettings)
+ImageKind = Literal["worker", "trainer"]
+Returned = dict[str, Any] | list[dict[str, str]]
+
+
+class MlflowRunLink(BaseOperatorLink):
+    """The button from a task to its MLflow run."""
+
+    name = "MLflow run"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: object) -> str:
+        """The address that the step's result named; Airflow calls this where the task ran and keeps it as an XCom."""
+        return operator.mlflow_run_url if isinstance(operator, StepOperator) else ""
+
+
+class StepOperator(BaseOperator):
+    """One step of `python -m tasks`; a subclass says where it runs.
+
+    Args:
+        step: sub-command of `python -m tasks`.
+        form: the DAG's options, see `_params.Form`.
+        options: the option models that the step takes.
+        passes: names of resolved values that the step takes besides, such as `dataset`.
+        inputs: further flags; templated, and `{store}`, `{key}` and `{recipe}` are filled in, as in `out`.
+        out: address that the step writes to, with a slash at the end.
+        mapped: one element of the list that the task is expanded over; templates reach it as `task.mapped`.
+        returns: name of the result's list that later tasks are expanded over. It is the task's return value, for Airflow expands over
+            nothing else, and the whole result lies beside it as XCom `result`.
+        image: which image the step needs, where it runs in a container.
+        gpu: whether it uses a GPU where there is one. Such a task waits in the queue `gpu`, others in `cpu`, unless `queue` says otherwise.
+    """
+
+    template_fields = ("inputs", "out")
+    operator_extra_links = (MlflowRunLink(),)
+    ui_color = "#e8f0fe"
+    provider_arguments: ClassVar[dict[str, Any]] = {}
+    """What a runner tells the provider's operator that it is made of."""
+
+    def __init__(
+        self,
+        *,
+        step: str,
+        form: Form,
+        out: str,
+        options: tuple[type[Options], ...] = (),
+        passes: tuple[str, ...] = (),
+        inputs: dict[str, str] | None = None,
+        mapped: dict[str, str] | None = None,
+        returns: str | None = None,
+        image: ImageKind = "worker",
+        gpu: bool = False,
+        **kwargs: Any,  # noqa: ANN401 - Airflow's own arguments
+    ) -> None:
+        super().__init__(**{"queue": _queue(gpu), **self.provider_arguments, **kwargs})
+        self.step = step
+        self.form = form
+        self.out = out
+        self.options = options
+        self.passes = passes
+        self.inputs = inputs
+        self.mapped = mapped
+        self.returns = returns
+        self.image_kind = image
+        self.gpu = gpu
+        self.mlflow_run_url = ""
+
+    @classmethod
+    def partial(cls, *, gpu: bool = False, **kwargs: Any) -> OperatorPartial:  # noqa: ANN401 - as above
+        """As Airflow's; the scheduler reads the queue of a mapped task here, before there is an operator."""
+        return super().partial(gpu=gpu, **{"queue": _queue(gpu), **kwargs})
+
+    def execute(self, context: Context) -> Returned:
+        """Run the step, its stderr into the task's log, and return its result, or the list of it that `returns` names.
+
+        Raises:
+            AirflowFailException: bad input or wrong configuration, which a retry does not mend.
+            AirflowSkipException: there was nothing to do.
+            AirflowException: everything else.
+        """
+        values = resolve(context, self.form)
+        flags = command_flags(self, values)
+        self.log.info("python -m tasks %s", " ".join((self.step, *flags)))
+        return self.conclude(self.run_step(flags, context), values, context)
+
+    @abstractmethod
+    def run_step(self, flags: list[str], context: Context) -> dict[str, Any]:
+        """Run the step to its end and give its result; raises as `execute` does."""
+
+    def conclude(self, result: dict[str, Any], values: Mapping[str, Any], context: Context) -> Returned:
+        """Hand `result` to Airflow: the link, the asset events and the XComs."""
+        self.mlflow_run_url = result.get("mlflow_run_url", "")
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = self.form.handover(values)
+        if self.returns is None:
+            return result
+        context["ti"].xcom_push("result", result)
+        listed: list[dict[str, str]] = result[self.returns]
+        return listed
+
+
+def command_flags(step: StepOperator, values: Mapping[str, Any]) -> list[str]:
+    """The flags of `step` for a run with these resolved `values`; what is None is left out."""
+    names = (*(name for model in step.options for name in model.model_fields), *step.passes)
+    where = places(values)
+    addresses = {name: _filled(text, where) for name, text in {**(step.inputs or {}), "out": step.out}.items()}
+    flags = {"store": values["store"], **{name: values[name] for name in names}, **addresses}
+    return [flag for name, value in flags.items() for flag in _spelled(name, value)]
+
+
+def out_of(flags: list[str]) -> str:
+    """The address that a step with these `flags` writes to."""
+    return next(flag for flag in reversed(flags) if flag.startswith("--out=")).removeprefix("--out=")
+
+
+def settings_of(model: type[S]) -> S:
+    """Settings from the environment.
+
+    Raises:
+        AirflowFailException: a variable is missing or malformed; the message names each.
+    """
+    try:
+        return load(model)
+    except BadConfiguration as error:
+        raise AirflowFailException(str(error)) from None
+
+
+def raise_outcome(step: str, code: int, last_line: str) -> Never:
+    """Raise what tells Airflow whether a retry can mend a step that ended with `code`, with its last line on stderr as the message.
+
+    Raises:
+        AirflowFailException: no retry.
+        AirflowSkipException: nothing to do.
+        AirflowException: a retry, where the task has one left.
+    """
+    outcomes: dict[int, tuple[type[AirflowException], str]] = {
+        BadInput.exit_code: (AirflowFailException, ""),
+        RetakeError.exit_code: (AirflowFailException, f"{step} has a bug: "),
+        BadConfiguration.exit_code: (AirflowFailException, ""),
+        NothingToDo.exit_code: (AirflowSkipException, ""),
+        Unavailable.exit_code: (AirflowException, ""),
+    }
+    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    exception, prefix = outcomes.get(code, (AirflowException, f"{step} ended with {how}: "))
+    raise exception(prefix + (last_line or "no word on stderr"))
+
+
+def raise_out_of_memory(step: str, variable: str) -> Never:
+    """Raise what a step is told whose container was killed at the memory limit that `variable` sets.
+
+    Raises:
+        AirflowException: a retry, for what else runs on the machine may have ended by then.
+    """
+    raise AirflowException(
+        f"{step} reached the memory limit of its container; raise {variable}, or ask for less at a time, say a smaller batch size"
+    )
+
+
+def _queue(gpu: bool) -> str:
+    return "gpu" if gpu else "cpu"
+
+
+def _filled(text: str, where: Mapping[str, str]) -> str:
+    """Not str.format, which would read attributes of what it is given."""
+    for name, value in where.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+def _spelled(name: str, value: object) -> list[str]:
+    """One option as flags; `--name=value`, so that a value that starts with a dash stays a value."""
+    flag = name.replace("_", "-")
+    if value is None:
+        return []
+    if isinstance(value, bool):
+        return [f"--{flag}" if value else f"--no-{flag}"]
+    return [f"--{flag}={item}" for item in (value if isinstance(value, list) else [value])]

@@ -1,0 +1,32 @@
+"""Reads what a step left in the object store: the way back from a container, whose output is never unpickled nor parsed from a log."""
+
+import json
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from tasks.errors import BadConfiguration, MissingObject, Unavailable
+from tasks.settings import StoreSettings, load
+
+
+def stored_result(step: str, out: str) -> dict[str, Any]:
+    """The result that `step`, which ended well, wrote under `out`.
+
+    Raises:
+        AirflowFailException: the store refuses the keys, or the environment does not say where it is.
+        AirflowException: the store does not answer, or there is no result.
+    """
+    from tasks.storage import Store  # here alone, so that no parse of a DAG file pays for the S3 client
+
+    uri = f"{out.rstrip('/')}/result.json"
+    try:
+        result = json.loads(Store.from_settings(load(StoreSettings)).read_bytes(uri))
+    except BadConfiguration as error:
+        raise AirflowFailException(str(error)) from None
+    except Unavailable as error:
+        raise AirflowException(str(error)) from None
+    except (MissingObject, ValueError):
+        result = None
+    if not isinstance(result, dict):
+        raise AirflowException(f"{step} ended well, but left no result at {uri}")
+    return result

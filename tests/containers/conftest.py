@@ -1,0 +1,44 @@
+"""One stack for all tests of this folder, built and started once."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.containers.job import Job, KilledScheduler, kill_the_scheduler_in_training, small_samples
+from tests.containers.stack import Stack, own_stack
+
+
+@pytest.fixture(scope="session")
+def cold_stack(tmp_path_factory) -> Iterator[Stack]:
+    """A stack that is not up yet."""
+    with own_stack(tmp_path_factory.mktemp("stack") / "retake") as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def first_up(cold_stack) -> str:
+    """What `make up` prints from nothing to healthy."""
+    done = cold_stack.make("up")
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def stack(cold_stack, first_up) -> Stack:
+    """The stack, up and well."""
+    return cold_stack
+
+
+@pytest.fixture(scope="session")
+def chain(stack) -> Job:
+    """The whole chain on small sample videos, which a person with a password has started through Airflow's REST API."""
+    small_samples(stack.folder / "videos" / "small")
+    job = Job(stack)
+    job.ingest("/videos/small", seed=0)
+    return job
+
+
+@pytest.fixture(scope="session")
+def killed(chain) -> KilledScheduler:
+    """A run whose scheduler was killed while it trained."""
+    return kill_the_scheduler_in_training(chain)

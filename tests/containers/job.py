@@ -1,0 +1,186 @@
+"""Runs of the three DAGs on the stack, and how a test waits for what they do."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from tasks.errors import Unavailable
+from tasks.local.airflow_api import AirflowApi, RunRef, Task
+from tasks.local.choices import Choices
+from tasks.local.samples import make_samples
+from tasks.video.ffmpeg import find_ffmpeg
+from tests.containers.stack import Stack
+
+T = TypeVar("T")
+STORE = "s3://retake"
+QUICK: dict[str, object] = {
+    "backbone": "tf_efficientnet_lite0",
+    "weights": "imagenet",
+    "trainable": "heads",
+    "num_segments": 2,
+    "epochs": 3,
+    "learning_rate": 0.005,
+    "batch_size": 4,
+    "frame_step": 5,
+    "crops": 1,
+    "bootstrap_resamples": 100,
+    "model_name": "kitchen",
+}
+"""The smallest job in which every step has something to do."""
+
+RUN_SECONDS = 900
+POLL_SECONDS = 0.5
+
+
+def small_samples(folder: Path) -> None:
+    """Six films of two actions each."""
+    make_samples(folder, seed=0, num_videos=6, video_seconds=16, ffmpeg=find_ffmpeg(None), audio=False)
+    folder.chmod(0o755)
+
+
+def wait_for(ask: Callable[[], T | None], what: str, seconds: float = 120) -> T:
+    """What `ask` answers, once it is neither None nor False nor empty."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if answer := ask():
+            return answer
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+        time.sleep(POLL_SECONDS)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a person does in Airflow, and looks up afterwards."""
+
+    stack: Stack
+
+    def ingest(self, source: str, **options: object) -> list[RunRef]:
+        """Take `source` in, and wait for the end of what follows by itself. The three runs."""
+        chosen = {**QUICK, **options}
+        with self.stack.airflow() as api:
+            runs = [api.trigger("ingest_videos", Choices(store=STORE, sources=[source], options=chosen).conf("ingest_videos"))]
+            for dag_id in ("build_dataset", "retrain"):
+                self.ends(api, runs[-1])
+                runs.append(self._caused(api, runs[-1], dag_id))
+            self.ends(api, runs[-1])
+        return runs
+
+    def start_retrain(self, **options: object) -> RunRef:
+        """A run of `retrain` on the dataset that is there."""
+        with self.stack.airflow() as api:
+            return api.trigger("retrain", Choices(store=STORE, sources=[], options={**QUICK, **options}).conf("retrain"))
+
+    def ends(self, api: AirflowApi, run: RunRef, seconds: float = RUN_SECONDS) -> None:
+        """Wait for the end of a run, which must be a good one."""
+        state = wait_for(lambda: (s := self._state(api, run)) in ("success", "failed") and s, f"the end of {run.dag_id}", seconds)
+        assert state == "success", self.story(api, run)
+
+    def story(self, api: AirflowApi, run: RunRef) -> str:
+        """Every task of a run with the end of its log."""
+        lines = []
+        for task in api.tasks(run):
+            lines.append(f"{task.task_id} [{task.map_index}] {task.state}, try {task.try_number}")
+            if task.state not in ("success", None):
+                lines += [f"    {line}" for line in api.log_lines(run, task)[-15:]]
+        return "\n".join(lines)
+
+    def task(self, api: AirflowApi, run: RunRef, step: str) -> Task:
+        """The first task of a step."""
+        return next(task for task in api.tasks(run) if task.step == step)
+
+    def wait_for_step(self, run: RunRef, step: str, line: str) -> str:
+        """Wait until the container of a step runs and has written `line`. Its name."""
+
+        def written() -> str | None:
+            for container in self.step_containers(run, step):
+                if line in container.logs().decode():
+                    return str(container.name)
+            return None
+
+        return wait_for(written, f"{line!r} in the log of {step}", 300)
+
+    def step_containers(self, run: RunRef, step: str) -> list[Any]:
+        """The containers of a step, whether they run or not."""
+        engine = self.stack.engine
+        found = engine.containers.list(all=True, filters={"label": f"retake.run={run.run_id}"}, ignore_removed=True)
+        return [container for container in found if container.labels["retake.task"].rsplit(".", 1)[-1] == step]
+
+    def result(self, run: RunRef, step: str) -> dict[str, Any]:
+        """What a step gave."""
+        with self.stack.airflow() as api:
+            found = api.result(run, self.task(api, run, step))
+        assert found is not None
+        return found
+
+    def instances(self, run: RunRef) -> list[dict[str, Any]]:
+        """Airflow's task instances, with all that it knows of them."""
+        with self.stack.airflow() as api:
+            found: list[dict[str, Any]] = api._get(f"/dags/{run.dag_id}/dagRuns/{quote(run.run_id, safe='')}/taskInstances")[
+                "task_instances"
+            ]
+        return found
+
+    def latest(self, dag_id: str) -> RunRef:
+        """The latest run of a DAG that ended well."""
+        with self.stack.airflow() as api:
+            runs = api._get(f"/dags/{dag_id}/dagRuns", order_by="-run_after", state="success", limit=1)["dag_runs"]
+        return RunRef(dag_id=dag_id, run_id=runs[0]["dag_run_id"])
+
+    def run_objects(self, run: RunRef) -> list[str]:
+        """The names of all objects that a retraining left, below its own folder."""
+        root = f"{self.result(run, 'plan')['run_uri']}"
+        return [found.uri.removeprefix(root) for found in self.stack.store().list(root)]
+
+    def _caused(self, api: AirflowApi, run: RunRef, dag_id: str) -> RunRef:
+        def found() -> RunRef | None:
+            return next((caused for caused in api.runs_caused_by(run) or [] if caused.dag_id == dag_id), None)
+
+        return wait_for(found, f"{dag_id} after {run.dag_id}")
+
+    def _state(self, api: AirflowApi, run: RunRef) -> str | None:
+        """None while the api-server does not answer, say because a test has stopped what it needs."""
+        try:
+            return api.run_state(run)
+        except Unavailable:
+            return None
+
+
+@contextmanager
+def recorded(stack: Stack, step: str) -> Iterator[list[tuple[str, str]]]:
+    """What becomes of the containers of a step meanwhile: (name, create, start, die or destroy), in order."""
+    since = datetime.now(UTC)
+    events: list[tuple[str, str]] = []
+    yield events
+    for event in stack.engine.events(since=since, until=datetime.now(UTC), decode=True, filters={"type": "container"}):
+        attributes = event["Actor"]["Attributes"]
+        if attributes.get("retake.task", "").rsplit(".", 1)[-1] == step:
+            events.append((attributes["name"], event["Action"]))
+
+
+@dataclass(frozen=True)
+class KilledScheduler:
+    """What was seen of a run in whose training the scheduler was killed."""
+
+    run: RunRef
+    container: str
+    inspected: dict[str, Any]
+    events: list[tuple[str, str]]
+
+
+def kill_the_scheduler_in_training(job: Job) -> KilledScheduler:
+    """Start a run, SIGKILL the scheduler after the first epoch, start it again, and wait for the run's good end."""
+    run = job.start_retrain(seed=1, epochs=8)
+    with recorded(job.stack, "train") as events, job.stack.airflow() as api:
+        name = job.wait_for_step(run, "train", "epoch 1/")
+        scheduler = job.stack.containers["airflow-scheduler"]
+        scheduler.kill("SIGKILL")
+        inspected = job.stack.engine.api.inspect_container(name)
+        assert inspected["State"]["Running"]
+        scheduler.start()
+        job.ends(api, run)
+    return KilledScheduler(run, name, inspected, events)

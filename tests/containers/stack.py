@@ -1,0 +1,156 @@
+"""A stack of its own in containers, from a clone of this checkout, as `make up` gives it to a person."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import docker
+
+from tasks.local.airflow_api import AirflowApi
+from tasks.local.home import REPOSITORY
+from tasks.settings import StoreSettings
+from tasks.storage import Store
+
+PROJECT = "retake-test"
+PORTS = {"RETAKE_AIRFLOW_PORT": 18080, "RETAKE_MLFLOW_PORT": 15000, "RETAKE_STORE_PORT": 19000, "RETAKE_REDIS_PORT": 16379}
+UP_SECONDS = 1200
+STACK_SECONDS = 1500
+"""What one test may take: whichever comes first waits until the stack is built and up."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The stack, and how a test reaches what is in it."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What keeps this stack apart from one that a person runs on the same machine."""
+        ports = {name: str(port) for name, port in PORTS.items()}
+        return {**os.environ, "COMPOSE_PROJECT_NAME": PROJECT, "RETAKE_IMAGE_TAG": "test", **ports}
+
+    def make(self, target: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """`make TARGET` as a person types it, whatever its end."""
+        return subprocess.run(
+            ["make", target],
+            cwd=self.folder,
+            env={**self.environment, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=UP_SECONDS,
+        )
+
+    def compose(self, *arguments: str) -> str:
+        """`docker compose …`, which must end well; what it prints."""
+        done = subprocess.run(
+            ["docker", "compose", *arguments], cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What its .env says."""
+        lines = (self.folder / ".env").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+    @cached_property
+    def engine(self) -> docker.DockerClient:
+        """The Docker Engine, past every proxy."""
+        return docker.from_env()
+
+    @property
+    def containers(self) -> dict[str, docker.models.containers.Container]:
+        """Its containers by service, those that have ended among them."""
+        found = self.engine.containers.list(all=True, filters={"label": f"com.docker.compose.project={PROJECT}"})
+        return {container.labels["com.docker.compose.service"]: container for container in found}
+
+    @property
+    def airflow_url(self) -> str:
+        """Where a person finds Airflow."""
+        return f"http://localhost:{PORTS['RETAKE_AIRFLOW_PORT']}"
+
+    @property
+    def mlflow_url(self) -> str:
+        """Where a person finds MLflow."""
+        return f"http://localhost:{PORTS['RETAKE_MLFLOW_PORT']}"
+
+    def airflow(self, password: str | None = None) -> AirflowApi:
+        """A client that logs in as a person does."""
+        return AirflowApi(self.airflow_url, password or self.variables["RETAKE_AIRFLOW_PASSWORD"])
+
+    def store(self, user: str = "STEPS") -> Store:
+        """The object store with the keys of one user."""
+        return Store.from_settings(
+            StoreSettings.model_validate(
+                {
+                    "endpoint": f"localhost:{PORTS['RETAKE_STORE_PORT']}",
+                    "access_key": self.variables[f"RETAKE_STORE_{user}_ACCESS_KEY"],
+                    "secret_key": self.variables[f"RETAKE_STORE_{user}_SECRET_KEY"],
+                }
+            )
+        )
+
+    def run_in(self, service: str, script: str, given: object = None) -> object:
+        """What a Python script prints as JSON that runs inside of a service's container and reads `given` from stdin."""
+        done = subprocess.run(
+            ["docker", "compose", "exec", "--no-TTY", service, "python", "-c", script],
+            cwd=self.folder,
+            env=self.environment,
+            input=json.dumps(given),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@contextmanager
+def own_stack(folder: Path) -> Iterator[Stack]:
+    """A stack in `folder`, not yet up; afterwards nothing of it is left."""
+    _clone(folder)
+    stack = Stack(folder)
+    _remove(stack)
+    try:
+        yield stack
+    finally:
+        _remove(stack)
+
+
+def _remove(stack: Stack) -> None:
+    if (stack.folder / ".env").exists():
+        stack.make("down")
+    engine = stack.engine
+    labelled: Mapping[str, str] = {"label": f"com.docker.compose.project={PROJECT}"}
+    for container in engine.containers.list(all=True, filters=labelled):
+        container.remove(force=True, v=True)
+    for network in engine.networks.list(filters=labelled):
+        network.remove()
+    for volume in engine.volumes.list(filters=labelled):
+        volume.remove()
+
+
+def _clone(folder: Path) -> None:
+    """The checkout as git sees it, with what is not committed yet."""
+    _git(["clone", "--quiet", "--no-hardlinks", str(REPOSITORY), str(folder)])
+    for name in _git(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]).split("\0"):
+        source, target = REPOSITORY / name, folder / name
+        if name and source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+    for name in _git(["ls-files", "--deleted", "-z"]).split("\0"):
+        if name:
+            (folder / name).unlink(missing_ok=True)
+
+
+def _git(arguments: Sequence[str]) -> str:
+    return subprocess.run(["git", *arguments], cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout

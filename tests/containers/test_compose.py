@@ -1,0 +1,39 @@
+"""The compose files, as Docker reads them."""
+
+import json
+import re
+
+import pytest
+
+from tests.containers.stack import STACK_SECONDS
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(STACK_SECONDS)]
+
+FILES = {
+    "the stack": ["docker-compose.yml"],
+    "several machines": ["docker-compose.yml", "docker/compose.celery.yml"],
+    "development": ["docker-compose.yml", "docker/compose.dev.yml"],
+}
+PINNED = re.compile(r"^[a-z0-9./-]+:(?!latest$)[A-Za-z0-9._-]+$")
+
+
+@pytest.mark.parametrize("files", FILES.values(), ids=FILES.keys())
+def test_the_files_are_valid_and_every_image_has_a_pinned_tag(cold_stack, files):
+    cold_stack.make("secrets")
+    services = json.loads(cold_stack.compose(*(f"--file={file}" for file in files), "config", "--format=json"))["services"]
+    assert {name: service["image"] for name, service in services.items() if not PINNED.match(service["image"])} == {}
+
+
+def test_a_missing_secret_stops_the_start_with_a_message(cold_stack):
+    cold_stack.make("secrets")
+    env = cold_stack.folder / ".env"
+    whole = env.read_text()
+    env.write_text(re.sub(r"^RETAKE_AIRFLOW_JWT_SECRET=.*$", "RETAKE_AIRFLOW_JWT_SECRET=", whole, flags=re.MULTILINE))
+    try:
+        with pytest.raises(AssertionError, match="RETAKE_AIRFLOW_JWT_SECRET"):
+            cold_stack.compose("config")
+        done = cold_stack.make("up")
+        assert done.returncode != 0
+        assert "RETAKE_AIRFLOW_JWT_SECRET is no secret: it is empty" in done.stdout
+    finally:
+        env.write_text(whole)

@@ -1,0 +1,73 @@
+"""What is killed or restarted in the middle of a run costs time, and nothing else."""
+
+import httpx
+import pytest
+
+from tests.containers.job import recorded, wait_for
+from tests.containers.stack import STACK_SECONDS
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(STACK_SECONDS)]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(chain) -> list[str]:
+    """The objects that a run leaves to which nothing happened."""
+    return _objects(chain, chain.latest("retrain"))
+
+
+def test_a_scheduler_that_is_killed_while_a_step_trains_finds_its_container_again(killed):
+    assert {name for name, _ in killed.events} == {killed.container}
+    assert [action for _, action in killed.events if action in ("create", "start")] == ["create", "start"]
+
+
+def test_its_run_ends_as_one_to_which_nothing_happened(killed, chain, stack, undisturbed):
+    assert _objects(chain, killed.run) == undisturbed
+    assert _in_mlflow(stack, chain.result(killed.run, "plan")["run_key"]) == {"runs": 1, "versions": 1}
+
+
+def test_a_store_and_an_mlflow_that_are_restarted_cost_a_retry(chain, stack, undisturbed):
+    run = chain.start_retrain(seed=2)
+    with recorded(stack, "train") as trainings, recorded(stack, "evaluate") as evaluations, stack.airflow() as api:
+        chain.wait_for_step(run, "train", "frames cached")
+        _restart(stack, "minio")
+        chain.wait_for_step(run, "evaluate", "clips scored")
+        _restart(stack, "mlflow")
+        chain.ends(api, run)
+    for events in (trainings, evaluations):
+        _assert_no_two_at_once(events)
+    assert _objects(chain, run) == undisturbed
+    assert _in_mlflow(stack, chain.result(run, "plan")["run_key"]) == {"runs": 1, "versions": 1}
+
+
+def _objects(job, run) -> list[str]:
+    """Without those of a champion, which the first run has not."""
+    return [name for name in job.run_objects(run) if not name.startswith("evaluate/champion/")]
+
+
+def _restart(stack, service: str) -> None:
+    container = stack.containers[service]
+    container.kill("SIGKILL")
+    wait_for(lambda: stack.containers[service].status == "exited", f"the end of {service}")
+    container.start()
+
+
+def _assert_no_two_at_once(events: list[tuple[str, str]]) -> None:
+    running: set[str] = set()
+    for name, action in events:
+        if action == "start":
+            assert not running
+            running.add(name)
+        elif action == "die":
+            running.discard(name)
+
+
+def _in_mlflow(stack, run_key: str) -> dict[str, int]:
+    """How many runs and how many versions of a model MLflow has of a run key."""
+    named = f"tags.`retake.run_key` = '{run_key}'"
+    auth = ("admin", stack.variables["RETAKE_MLFLOW_PASSWORD"])
+    with httpx.Client(base_url=f"{stack.mlflow_url}/api/2.0/mlflow", auth=auth) as client:
+        experiments = client.get("/experiments/search", params={"max_results": 100}).raise_for_status().json()["experiments"]
+        ids = [experiment["experiment_id"] for experiment in experiments]
+        runs = client.post("/runs/search", json={"experiment_ids": ids, "filter": named}).raise_for_status().json()
+        versions = client.get("/model-versions/search", params={"filter": named}).raise_for_status().json()
+    return {"runs": len(runs["runs"]), "versions": len(versions["model_versions"])}

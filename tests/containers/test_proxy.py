@@ -1,0 +1,184 @@
+"""What the proxy lets Airflow ask of the Docker Engine; asked from inside the scheduler, as one who took it over would."""
+
+import copy
+import json
+
+import pytest
+
+NAME = "retake-step-0123456789abcdef"
+CREATE = f"/v1.45/containers/create?name={NAME}"
+ASK = """
+import http.client, json, sys
+from tests.containers.stack import STACK_SECONDS
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(STACK_SECONDS)]
+answers = []
+for method, path, body, headers in json.load(sys.stdin):
+    connection = http.client.HTTPConnection("docker-proxy", 2375, timeout=20)
+    connection.request(method, path, body.encode("latin-1") if body is not None else None, {"Content-Type": "application/json", **headers})
+    reply = connection.getresponse()
+    answers.append([reply.status, reply.read().decode(errors="replace")[:300]])
+print(json.dumps(answers))
+"""
+BODY = {
+    "Image": "retake/worker:test",
+    "Cmd": ["true"],
+    "User": "10001:10001",
+    "HostConfig": {
+        "NetworkMode": "retake-test_steps",
+        "ReadonlyRootfs": True,
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges"],
+        "Mounts": [{"Type": "volume", "Target": "/scratch"}],
+    },
+}
+
+
+def ask(stack, *requests: tuple[str, str, str | None]) -> list[tuple[int, str]]:
+    answers = stack.run_in("airflow-scheduler", ASK, [[method, path, body, {}] for method, path, body in requests])
+    return [(status, text) for status, text in answers]
+
+
+@pytest.fixture(scope="module")
+def scheduler(stack):
+    """The stack, and afterwards no container of these tests."""
+    yield stack
+    for container in stack.engine.containers.list(all=True, filters={"name": "retake-step-0123456789abcdef"}):
+        container.remove(force=True, v=True)
+
+
+def test_a_steps_container_is_made_and_removed(scheduler):
+    answers = ask(
+        scheduler,
+        ("POST", CREATE, json.dumps(BODY)),
+        ("GET", f"/v1.45/containers/{NAME}/json", None),
+        ("DELETE", f"/containers/{NAME}?v=1", None),
+    )
+    assert [status for status, _ in answers] == [201, 200, 204], answers
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", f"/containers/{NAME}/exec"),
+        ("POST", "/exec/abc/start"),
+        ("GET", "/containers/json?all=1"),
+        ("GET", "/containers/retake-test-postgres-1/json"),
+        ("GET", "/containers/0123456789ab/json"),
+        ("POST", "/containers/retake-test-postgres-1/stop"),
+        ("DELETE", "/containers/retake-test-postgres-1"),
+        ("GET", f"/containers/{NAME}/archive?path=/"),
+        ("PUT", f"/containers/{NAME}/archive?path=/"),
+        ("POST", f"/containers/{NAME}/update"),
+        ("POST", f"/containers/{NAME}/rename?name=x"),
+        ("GET", f"/containers/{NAME}/../retake-test-postgres-1/json"),
+        ("GET", f"/containers/{NAME}%2f..%2fretake-test-postgres-1/json"),
+        ("GET", "/volumes"),
+        ("POST", "/volumes/create"),
+        ("POST", "/volumes/prune"),
+        ("POST", "/swarm/init"),
+        ("GET", "/secrets"),
+        ("GET", "/services"),
+        ("POST", "/networks/create"),
+        ("POST", "/networks/retake-test_engine/connect"),
+        ("POST", "/build"),
+        ("POST", "/images/create?fromImage=evil"),
+        ("DELETE", "/images/retake/worker:test"),
+        ("POST", "/images/load"),
+        ("POST", "/plugins/pull"),
+        ("POST", "/session"),
+        ("GET", "/events"),
+        ("POST", "/containers/create"),
+        ("POST", "/containers/create?name=evil"),
+        ("POST", f"/containers/create?n%61me=evil&name={NAME}"),
+        ("POST", f"/containers/create?name={NAME}&name=evil"),
+        ("POST", f"//containers/create?name={NAME}"),
+    ],
+)
+def test_what_airflow_does_not_need_is_refused(scheduler, method, path):
+    ((status, text),) = ask(scheduler, (method, path, json.dumps(BODY) if method == "POST" else None))
+    assert status == 403, text
+
+
+def _with(change: str, value: object) -> str:
+    body = copy.deepcopy(BODY)
+    *path, last = change.split(".")
+    place = body
+    for key in path:
+        place = place.setdefault(key, {})
+    place[last] = value
+    return json.dumps(body)
+
+
+def _text(old: str, new: str) -> str:
+    whole = json.dumps(BODY)
+    assert old in whole
+    return whole.replace(old, new, 1)
+
+
+HOST = '"HostConfig": {'
+BIND = {"Type": "bind", "Source": "/", "Target": "/host"}
+REFUSED = {
+    "privileged": _with("HostConfig.Privileged", True),
+    "privileged in another case": _text(HOST, HOST + '"privileged": true, '),
+    "privileged, after a newline": _text(HOST, HOST + '"Privileged"\n:\n true, '),
+    "privileged, a letter escaped": _text(HOST, HOST + '"Pr\\u0069vileged": true, '),
+    "privileged in a second HostConfig": _text('"Cmd"', '"hostconfig": {"Privileged": true}, "Cmd"'),
+    "a second HostConfig of the same spelling": json.dumps(BODY)[:-1] + ', "HostConfig": {"PidMode": "host"}}',
+    "a HostConfig with a long s": json.dumps(BODY)[:-1] + ', "Ho\\u017ftConfig": {"PidMode": ""}}',
+    "a HostConfig with a long s as it is": json.dumps(BODY)[:-1] + ', "Ho\u00c5\u00bftConfig": {"PidMode": ""}}',
+    "binds": _with("HostConfig.Binds", ["/:/host"]),
+    "binds in another case": _text(HOST, HOST + '"binds": ["/:/host"], '),
+    "a bind mount": _with("HostConfig.Mounts", [BIND]),
+    "a bind mount after a volume": _with("HostConfig.Mounts", [{"Type": "volume", "Target": "/scratch"}, BIND]),
+    "a bind mount over several lines": _text('"Mounts": [', '"Mounts": [\n{"Type":\n"bind", "Source":\n"/", "Target": "/host"},\n'),
+    "a volume with a host folder behind it": _with(
+        "HostConfig.Mounts",
+        [
+            {
+                "Type": "volume",
+                "Target": "/host",
+                "VolumeOptions": {"DriverConfig": {"Name": "local", "Options": {"o": "bind", "device": "/"}}},
+            }
+        ],
+    ),
+    "the volume of the database": _with("HostConfig.Mounts", [{"Type": "volume", "Source": "retake-test_postgres", "Target": "/db"}]),
+    "the volumes of another container": _with("HostConfig.VolumesFrom", ["retake-test-postgres-1"]),
+    "the host's processes": _with("HostConfig.PidMode", "host"),
+    "another container's processes": _with("HostConfig.PidMode", "container:retake-test-postgres-1"),
+    "the host's network": _with("HostConfig.NetworkMode", "host"),
+    "another container's network": _with("HostConfig.NetworkMode", "container:retake-test-postgres-1"),
+    "the engine's network": _with("HostConfig.NetworkMode", "retake-test_engine"),
+    "a second network": _with("NetworkingConfig", {"EndpointsConfig": {"retake-test_engine": {}}}),
+    "the host's memory segments": _with("HostConfig.IpcMode", "host"),
+    "the host's name": _with("HostConfig.UTSMode", "host"),
+    "the host's users": _with("HostConfig.UsernsMode", "host"),
+    "the host's control groups": _with("HostConfig.CgroupnsMode", "host"),
+    "a capability": _with("HostConfig.CapAdd", ["SYS_ADMIN"]),
+    "some capabilities kept": _with("HostConfig.CapDrop", ["CHOWN"]),
+    "a device": _with("HostConfig.Devices", [{"PathOnHost": "/dev/sda", "PathInContainer": "/dev/sda", "CgroupPermissions": "rwm"}]),
+    "all of /proc": _with("HostConfig.MaskedPaths", []),
+    "no confinement": _with("HostConfig.SecurityOpt", ["no-new-privileges", "seccomp=unconfined"]),
+    "another runtime": _with("HostConfig.Runtime", "other"),
+    "a group of the host": _with("HostConfig.GroupAdd", ["0"]),
+    "a published port": _with("HostConfig.PortBindings", {"80/tcp": [{"HostPort": "80"}]}),
+    "a writable root": _with("HostConfig.ReadonlyRootfs", False),
+    "root": _with("User", "0:0"),
+    "no user": _with("User", ""),
+    "an image that is not ours": _with("Image", "postgres:17"),
+    "another tag of ours": _with("Image", "retake/worker:other"),
+    "two images": json.dumps(BODY)[:-1] + ', "image": "postgres:17"}',
+    "a request too large to look into": _with("Labels", {"filler": "x" * 200_000}),
+    "no JSON": "Image=retake/worker:test",
+}
+
+
+def test_a_container_that_could_reach_beyond_itself_is_refused(scheduler):
+    answers = ask(scheduler, *(("POST", CREATE, body) for body in REFUSED.values()))
+    assert {what: answer for what, answer in zip(REFUSED, answers, strict=True) if answer[0] != 403} == {}
+    assert scheduler.engine.containers.list(all=True, filters={"name": NAME}) == []
+
+
+def test_a_refusal_says_why(scheduler):
+    ((_, text),) = ask(scheduler, ("POST", CREATE, REFUSED["an image that is not ours"]))
+    assert "the image is none of ours" in text

@@ -1,0 +1,86 @@
+"""A Docker Engine, and an image whose `python -m tasks` does what a test scripts."""
+
+import io
+import tarfile
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import docker
+
+from dags._container import container_name
+from dags._docker import DockerStepOperator
+from dags._params import Form
+from tasks.options import IngestOptions
+from tasks.storage import Store
+
+BASE = "python:3.11-slim-trixie"
+IMAGE = "retake-test-runner:1"
+FORM = Form(options=(IngestOptions,))
+PARAMS = {name: param.value for name, param in FORM.params().items()}
+RESULT = {"num_videos": 1}
+SAY = "print({!r}, file=sys.stderr, flush=True)".format
+"""A step's words."""
+
+BLOCKED = f"signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1]); {SAY('waiting')}; signal.sigwait([signal.SIGUSR1])"
+"""A step that says `waiting` and goes on at SIGUSR1."""
+
+DOCKERFILE = f"""
+FROM {BASE}
+RUN install -d -o 10001 -g 10001 /scratch /var/cache/retake
+WORKDIR /opt/retake
+ENV PYTHONUNBUFFERED=1
+COPY tasks/__main__.py tasks/__main__.py
+"""
+MAIN = """
+import json, os, signal, sys
+play = next(flag for flag in sys.argv[1:] if flag.startswith("--play="))
+exec(play.removeprefix("--play="))
+"""
+
+
+def connect():
+    """A client of the engine at its usual socket."""
+    return docker.DockerClient(base_url="unix:///var/run/docker.sock", timeout=30)
+
+
+def build(client):
+    """Make the image, and give its name."""
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as archive:
+        for name, text in {"Dockerfile": DOCKERFILE, "tasks/__main__.py": MAIN}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    context.seek(0)
+    client.images.build(fileobj=context, custom_context=True, tag=IMAGE, rm=True, forcerm=True)
+    return IMAGE
+
+
+@dataclass
+class Bench:
+    """What one test's tries share: a run of its own, whose containers are gone at its end."""
+
+    client: Any
+    store: Store
+    run_id: str
+
+    @property
+    def name(self):
+        return container_name("some_dag", self.run_id, "a_task", -1)
+
+    @property
+    def containers(self):
+        return self.client.containers.list(all=True, filters={"label": f"retake.run={self.run_id}"})
+
+    def num_made(self):
+        now = time.time()
+        wanted = {"event": "create", "type": "container", "label": f"retake.run={self.run_id}"}
+        return len(list(self.client.events(since=int(now) - 120, until=now, filters=wanted, decode=True)))
+
+    def operator(self, play, **arguments):
+        return DockerStepOperator(**step(play, self.run_id), **arguments)
+
+
+def step(play, run_id):
+    return {"task_id": "a_task", "step": "ingest", "form": FORM, "out": f"s3://retake/{run_id}/", "inputs": {"play": play}}
