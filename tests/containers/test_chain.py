@@ -8,10 +8,10 @@ from minio import Minio
 
 from tests.containers.stack import PORTS
 
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(STACK_SECONDS)]
+
 USE_THE_CHAMPION = """
 import mlflow, torch
-
-pytestmark = [pytest.mark.containers, pytest.mark.timeout(STACK_SECONDS)]
 model = mlflow.pytorch.load_model("models:/kitchen@champion")
 verb_logits, noun_logits = model(torch.zeros(2, 2, 256, 340, 3, dtype=torch.uint8))
 print(tuple(verb_logits.shape), tuple(noun_logits.shape))

@@ -5,13 +5,14 @@ import json
 
 import pytest
 
+from tests.containers.stack import STACK_SECONDS
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(STACK_SECONDS)]
+
 NAME = "retake-step-0123456789abcdef"
 CREATE = f"/v1.45/containers/create?name={NAME}"
 ASK = """
 import http.client, json, sys
-from tests.containers.stack import STACK_SECONDS
-
-pytestmark = [pytest.mark.containers, pytest.mark.timeout(STACK_SECONDS)]
 answers = []
 for method, path, body, headers in json.load(sys.stdin):
     connection = http.client.HTTPConnection("docker-proxy", 2375, timeout=20)
