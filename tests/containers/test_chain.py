@@ -4,9 +4,10 @@ import subprocess
 import sys
 
 import httpx
+import pytest
 from minio import Minio
 
-from tests.containers.stack import PORTS
+from tests.containers.stack import PORTS, STACK_SECONDS
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(STACK_SECONDS)]
 
