@@ -25,7 +25,7 @@ def up() -> int:
         if _compose(command):
             _show_unwell()
             return _fail("the stack is not up; what is unwell stands above. `make up` goes on from here, `make down` ends it")
-    _say_where(write_env.read(ROOT / ".env"))
+    _say_where(_variables())
     return 0
 
 
@@ -57,9 +57,15 @@ def _output(command: Sequence[str]) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """This environment, with the git revision that the images and their runs name."""
+    """This environment, with the git revision that the images and their runs name, and no object store where another is used."""
     revision = os.environ.get("RETAKE_REVISION") or _revision()
-    return {**os.environ, "RETAKE_REVISION": revision}
+    profiles = {"COMPOSE_PROFILES": ""} if write_env.has_other_store(_variables()) else {}
+    return {**os.environ, **profiles, "RETAKE_REVISION": revision}
+
+
+def _variables() -> dict[str, str]:
+    """What Compose sees: the environment wins over .env."""
+    return {**write_env.read(ROOT / ".env"), **os.environ}
 
 
 def _revision() -> str:
@@ -104,13 +110,13 @@ def _show_unwell() -> None:
 
 def _say_where(variables: dict[str, str]) -> None:
     def address(name: str, port: int) -> str:
-        return f"http://localhost:{os.environ.get(name) or variables.get(name) or port}"
+        return f"http://localhost:{variables.get(name) or port}"
 
     sys.stdout.write(
         f"Airflow       {address('RETAKE_AIRFLOW_PORT', 8080)}  user admin, password RETAKE_AIRFLOW_PASSWORD in .env\n"
         f"MLflow        {address('RETAKE_MLFLOW_PORT', 5000)}  user admin, password RETAKE_MLFLOW_PASSWORD in .env\n"
     )
-    if "minio" in variables["COMPOSE_PROFILES"]:
+    if not write_env.has_other_store(variables):
         sys.stdout.write(
             f"object store  {address('RETAKE_STORE_PORT', 9000)}  keys RETAKE_STORE_STEPS_ACCESS_KEY and …_SECRET_KEY in .env\n"
         )

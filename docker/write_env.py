@@ -4,11 +4,12 @@ import base64
 import os
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SOCKET = Path("/var/run/docker.sock")
+OWN_STORE = "minio:9000"
 MIN_SECRET_LENGTH = 16
 PLACEHOLDERS = ("change", "example", "password", "placeholder", "secret")
 HEAD = """\
@@ -60,12 +61,12 @@ SETTINGS: dict[str, Callable[[], str]] = {
     "RETAKE_DOCKER_GID": lambda: str(SOCKET.stat().st_gid if SOCKET.exists() else 0),
     # The folder of videos that steps see as /videos.
     "RETAKE_VIDEOS": lambda: str(ROOT / "videos"),
-    # Empty where another object store is used.
+    # Without it, plain `docker compose` starts no object store; `make up` sees by RETAKE_STORE_ENDPOINT whether one is to start.
     "COMPOSE_PROFILES": lambda: "minio",
 }
 
 FREE_WHERE_EXTERNAL = frozenset({"RETAKE_STORE_ROOT_USER", "RETAKE_STORE_ROOT_PASSWORD"})
-"""May be empty where COMPOSE_PROFILES has no minio: the keys of another store are its own matter."""
+"""May be empty where the store is another's, who makes its users."""
 
 
 def read(path: Path) -> dict[str, str]:
@@ -87,10 +88,15 @@ def complete(path: Path) -> list[str]:
     return list(missing)
 
 
+def has_other_store(variables: Mapping[str, str]) -> bool:
+    """Whether the object store is not the one that the stack brings."""
+    return variables.get("RETAKE_STORE_ENDPOINT", "") not in ("", OWN_STORE)
+
+
 def problems(variables: dict[str, str]) -> list[str]:
     """What is wrong with the secrets: each line names one and says what to do."""
     found = []
-    external = "minio" not in variables["COMPOSE_PROFILES"]
+    external = has_other_store(variables)
     for name in SECRETS:
         value = variables[name]
         if not value and external and name in FREE_WHERE_EXTERNAL:

@@ -90,14 +90,10 @@ def _set_up(settings: SetUpSettings) -> None:
             _make(settings, root_user, root_password, users)
         for user in users:
             _try_out(settings, user, others={other.bucket for other in users} - {user.bucket})
-    except S3Error as error:
+    except (S3Error, MinioAdminException) as error:
         raise BadConfiguration(
-            f"the store at {settings.store_endpoint} refuses {error.bucket_name}: {error.code}, {error.message}"
-        ) from None
-    except MinioAdminException as error:
-        raise BadConfiguration(
-            f"the store at {settings.store_endpoint} cannot make users ({error}); "
-            "leave RETAKE_STORE_ROOT_USER empty and put keys of its own into .env: docs/containers.md, Another store"
+            f"the store at {settings.store_endpoint} does not do as it is asked ({str(error)[:300]}); where it is not the stack's own, "
+            "leave RETAKE_STORE_ROOT_USER empty, make buckets and users there, and put their keys into .env: docs/containers.md, Another store"
         ) from None
     except urllib3.exceptions.HTTPError as error:
         raise Unavailable(f"the store at {settings.store_endpoint} does not answer ({type(error).__name__})") from None
