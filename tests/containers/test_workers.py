@@ -1,0 +1,44 @@
+"""Several machines, played by two Celery workers on this one. Last of this folder by its name: the stack is another afterwards."""
+
+import pytest
+
+from tests.containers.stack import STACK_SECONDS
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(STACK_SECONDS)]
+
+FILES = "docker-compose.yml:docker/compose.celery.yml"
+
+
+@pytest.fixture(scope="module")
+def workers(chain, stack) -> dict[str, str]:
+    """The services by the host name under which Airflow knows them, once the stack is up with workers."""
+    done = stack.make("up", COMPOSE_FILE=FILES)
+    assert done.returncode == 0, done.stdout
+    return {container.id[:12]: service for service, container in stack.containers.items()}
+
+
+def test_training_is_taken_by_the_worker_of_the_gpu_queue_and_the_rest_by_the_other(workers, chain, stack):
+    run = chain.start_retrain(seed=3)
+    with stack.airflow() as api:
+        chain.ends(api, run)
+    taken = {task["task_id"].rsplit(".", 1)[-1]: (task["queue"], workers[task["hostname"]]) for task in chain.instances(run)}
+    on_gpu, on_cpu = ("gpu", "airflow-worker-gpu"), ("cpu", "airflow-worker-cpu")
+    assert taken == {
+        "weights": on_cpu,
+        "plan": on_cpu,
+        "train": on_gpu,
+        "evaluate": on_gpu,
+        "compare": on_cpu,
+        "register": on_cpu,
+    }
+
+
+def test_a_worker_knows_no_password_of_a_database(workers, stack):
+    for service in ("airflow-worker-cpu", "airflow-worker-gpu"):
+        environment = str(stack.containers[service].attrs["Config"]["Env"])
+        assert stack.variables["RETAKE_AIRFLOW_DB_PASSWORD"] not in environment
+
+
+def test_redis_wants_its_password(workers, stack):
+    code, printed = stack.containers["redis"].exec_run(["env", "-u", "REDISCLI_AUTH", "redis-cli", "ping"])
+    assert (code, b"NOAUTH" in printed) == (0, True)
