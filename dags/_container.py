@@ -7,7 +7,7 @@ from typing import Any
 
 from docker.utils import parse_bytes  # type: ignore[import-not-found]  # it publishes no types
 
-from dags._environment import CACHE_DIR, SCRATCH_DIR, VIDEOS_DIR
+from dags._environment import CACHE_DIR, SCRATCH_DIR, SOURCE_DIR, VIDEOS_DIR
 from dags._step import ImageKind
 from tasks.settings import DockerSettings
 
@@ -42,10 +42,10 @@ def container_config(
         {"Type": "volume", "Target": SCRATCH_DIR},
         {"Type": "volume", "Target": CACHE_DIR, "Source": settings.cache_volume},
     ]
-    if settings.videos_volume:
-        mounts.append(
-            {"Type": "volume", "Target": VIDEOS_DIR, "Source": settings.videos_volume, "ReadOnly": True, "VolumeOptions": {"NoCopy": True}}
-        )
+    # NoCopy: what stands behind these is a person's folder, which the engine would give another owner.
+    for volume, target in ((settings.videos_volume, VIDEOS_DIR), (settings.source_volume, SOURCE_DIR)):
+        if volume:
+            mounts.append({"Type": "volume", "Target": target, "Source": volume, "ReadOnly": True, "VolumeOptions": {"NoCopy": True}})
     return {
         "Image": image,
         "Cmd": command,

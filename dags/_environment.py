@@ -33,6 +33,7 @@ CONTAINER_NAMES = (
 CACHE_DIR = "/var/cache/retake"
 SCRATCH_DIR = "/scratch"
 VIDEOS_DIR = "/videos"
+SOURCE_DIR = "/opt/retake/tasks"
 
 
 def process_environment(environment: Mapping[str, str], context: Context) -> dict[str, str]:

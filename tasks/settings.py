@@ -73,6 +73,7 @@ class DockerSettings(BaseSettings):
     network: str = Field(description="network from which the object store and MLflow can be reached")
     cache_volume: str = Field("retake-cache", description="volume for decoded frames and downloaded weights; may be deleted at any time")
     videos_volume: str | None = Field(None, description="volume of videos, which steps read at /videos")
+    source_volume: str | None = Field(None, description="volume that stands in for the images' own tasks/, for work on the code")
     worker_memory: str = Field("4g", pattern=DOCKER_SIZE, description="memory limit of a worker container, as in 512m or 4g")
     trainer_memory: str = Field("12g", pattern=DOCKER_SIZE, description="memory limit of a trainer container, as in 12g")
     worker_cpus: float = Field(0, ge=0, description="cores that a worker container may use; 0: all")

@@ -17,6 +17,9 @@ from tasks.model.crops import Frames, augmented, cut_crops
 from tasks.model.sampling import middle_frames, random_frames
 from tasks.model.spec import NetworkSpec
 
+NO_LABEL = -100
+"""The class id of a clip that stands in a batch a second time, only to fill it."""
+
 
 @dataclass(frozen=True)
 class LabelledClip:
@@ -28,11 +31,27 @@ class LabelledClip:
 
 
 class Sample(NamedTuple):
-    """One clip, or a batch of them: images uint8 (b, t, 3, 224, 224), verb and noun (b,)."""
+    """One clip, or a batch of them: images uint8 (b, t, 3, 224, 224), verb and noun (b,), both NO_LABEL where the clip does not count."""
 
     images: Tensor
     verb: Tensor
     noun: Tensor
+
+
+class ClipKey(NamedTuple):
+    """What an item is asked for by; without `counts` it comes without its labels."""
+
+    epoch: int
+    clip: int
+    counts: bool = True
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of every batch is this process's: place `rank`, from 0, among `num_processes`."""
+
+    rank: int = 0
+    num_processes: int = 1
 
 
 def read_frames(path: Path, num_segments: int, rng: np.random.Generator | None = None) -> Frames:
@@ -60,7 +79,7 @@ def read_frames(path: Path, num_segments: int, rng: np.random.Generator | None =
 
 
 class ClipDataset(Dataset[Sample]):
-    """Items are asked for by (epoch, clip); without `augment_seed` every epoch gives middle frames and centre crops.
+    """Items are asked for by ClipKey; without `augment_seed` every epoch gives middle frames and centre crops.
 
     Raises:
         BadDataset: there is no clip, or a class id has no place in the network.
@@ -79,23 +98,28 @@ class ClipDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitem__(self, key: tuple[int, int]) -> Sample:
-        epoch, index = key
+    def __getitem__(self, key: ClipKey) -> Sample:
+        epoch, index, counts = key
         clip = self.clips[index]
         if self.augment_seed is None:
             images = cut_crops(read_frames(clip.frames, self.num_segments), 1)[0]
         else:
             rng = np.random.default_rng([self.augment_seed, epoch, index])
             images = augmented(read_frames(clip.frames, self.num_segments, rng), seed=int(rng.integers(2**62)))
-        return Sample(images, torch.tensor(clip.verb), torch.tensor(clip.noun))
+        return Sample(images, torch.tensor(clip.verb if counts else NO_LABEL), torch.tensor(clip.noun if counts else NO_LABEL))
 
 
-class EpochSampler(Sampler[tuple[int, int]]):
-    """Keys (epoch, clip); Lightning tells the epoch, also after a resume. The order is a function of (seed, epoch); no seed, no shuffling."""
+class EpochSampler(Sampler[ClipKey]):
+    """One process's keys of an epoch; Lightning tells the epoch, also after a resume.
 
-    def __init__(self, num_clips: int, seed: int | None = None) -> None:
+    The order is a function of (seed, epoch); no seed, no shuffling. Processes take turns, so that their batches together are those of one
+    process that takes larger ones. The last clip fills a short last round, without counting: every process does equally many steps.
+    """
+
+    def __init__(self, num_clips: int, seed: int | None = None, share: Share = Share()) -> None:
         self.num_clips = num_clips
         self.seed = seed
+        self.share = share
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -103,23 +127,35 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.num_clips
+        return -(-self.num_clips // self.share.num_processes)
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:
+    def __iter__(self) -> Iterator[ClipKey]:
         order = (
             np.arange(self.num_clips) if self.seed is None else np.random.default_rng([self.seed, self.epoch]).permutation(self.num_clips)
         )
-        return iter([(self.epoch, int(index)) for index in order])
+        keys = [ClipKey(self.epoch, int(index)) for index in order]
+        keys += [keys[-1]._replace(counts=False)] * (-len(keys) % self.share.num_processes)
+        return iter(keys[self.share.rank :: self.share.num_processes])
 
 
 def make_loader(
-    clips: Sequence[LabelledClip], spec: NetworkSpec, *, batch_size: int, seed: int | None, num_workers: int, pin_memory: bool
+    clips: Sequence[LabelledClip],
+    spec: NetworkSpec,
+    *,
+    batch_size: int,
+    seed: int | None,
+    num_workers: int,
+    pin_memory: bool,
+    share: Share = Share(),
 ) -> DataLoader[Sample]:
-    """Batches of `clips`: shuffled and augmented under `seed`, or, without one, in order, by middle frames and centre crops."""
+    """Batches of `clips`: shuffled and augmented under `seed`, or, without one, in order, by middle frames and centre crops.
+
+    `batch_size` counts the clips of this process's share alone.
+    """
     return DataLoader(
         ClipDataset(clips, spec, seed),
         batch_size=batch_size,
-        sampler=EpochSampler(len(clips), seed),
+        sampler=EpochSampler(len(clips), seed, share),
         num_workers=num_workers,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,

@@ -45,7 +45,7 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class EpochFiles:
-    """What lies on the disk after an epoch; a run goes on from these two files alone, in any folder and on any machine."""
+    """What lies on the disk after an epoch; a run goes on from these two files alone, in any folder, machine and number of processes."""
 
     record: EpochRecord
     last: Path
@@ -57,6 +57,7 @@ class EpochKeeper(Callback):
     """Keeps the history, the checkpoint of the lowest validation loss and the last one.
 
     Lightning's ModelCheckpoint forgets its best score when a run goes on in another folder, and cannot call the step once both files are there.
+    Every process keeps the same history; the first alone writes files, speaks and calls the step.
     """
 
     def __init__(
@@ -104,8 +105,8 @@ class EpochKeeper(Callback):
             trainer.should_stop = True
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Seed torch by the epoch, so that a run that goes on draws what an undisturbed one draws."""
-        torch.manual_seed(int(np.random.SeedSequence([self.seed, trainer.current_epoch]).generate_state(1)[0]))
+        """Seed torch by epoch and process, so that a run that goes on draws what an undisturbed one draws."""
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, trainer.current_epoch, trainer.global_rank]).generate_state(1)[0]))
         self.started_at_seconds = monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -118,12 +119,15 @@ class EpochKeeper(Callback):
         )
         self.history.append(record)
         best_is_new = self.best is record
-        if best_is_new:
+        if best_is_new and trainer.is_global_zero:
             save(self.folder / BEST, self.network, self.classes)
         trainer.save_checkpoint(self.folder / LAST)
-        log.info("%s", self._line(record, trainer.max_epochs or 0, best_is_new))
-        if self.on_epoch:
-            self.on_epoch(EpochFiles(record, self.folder / LAST, self.folder / BEST if self.best else None, best_is_new))
+        if trainer.is_global_zero:
+            log.info("%s", self._line(record, trainer.max_epochs or 0, best_is_new))
+            if self.on_epoch:
+                self.on_epoch(EpochFiles(record, self.folder / LAST, self.folder / BEST if self.best else None, best_is_new))
+        # Nobody is done before the first process is: what another may end with afterwards must not end the first.
+        trainer.strategy.barrier()
 
     def _line(self, record: EpochRecord, num_epochs: int, best_is_new: bool) -> str:
         recent = [r.seconds for r in self.history[-5:]]

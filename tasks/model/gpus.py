@@ -2,9 +2,10 @@
 
 import fcntl
 import os
-import tempfile
 from pathlib import Path
 from typing import IO
+
+from tasks.settings import MachineSettings, load
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -18,15 +19,22 @@ def num_gpus(driver: Path = DRIVER) -> int:
     return len(list(driver.iterdir())) if driver.is_dir() else 0
 
 
-def keep_to_one_gpu(driver: Path = DRIVER, locks: Path | None = None) -> None:
+def keep_to_one_gpu(driver: Path = DRIVER) -> None:
     """Make the first GPU that no other step holds the only one that CUDA shows to this process. Call it before the first use of CUDA.
 
-    Nothing changes where there are fewer than two, where somebody chose already, or where all are held.
+    Nothing changes where there are fewer than two, where somebody chose already, or where all are held. Locks lie in the cache, which steps
+    share even where each has a container of its own.
+
+    Raises:
+        BadConfiguration: the environment's machine settings are malformed.
     """
     if num_gpus(driver) < 2 or VISIBLE in os.environ:
         return
-    for number in range(num_gpus(driver)):
-        file = ((locks or Path(tempfile.gettempdir())) / f"retake-gpu-{number}.lock").open("a")
+    locks = load(MachineSettings).cache_dir.expanduser() / "gpus"
+    locks.mkdir(parents=True, exist_ok=True)
+    # In a container that sees some of a machine's GPUs, CUDA counts those alone; the bus address is the same for all.
+    for number, gpu in enumerate(sorted(driver.iterdir())):
+        file = (locks / f"{gpu.name}.lock").open("a")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

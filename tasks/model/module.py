@@ -10,31 +10,44 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
 
 from tasks.model.consensus import Logits
 from tasks.model.crops import Normalise
-from tasks.model.data import Sample
+from tasks.model.data import NO_LABEL, Sample
+from tasks.model.epochs import Scores
 from tasks.model.network import Network
 
 BatchNormPolicy = Literal["partial", "frozen", "train"]
 Trainable = Literal["all", "heads"]
 
 
-class Top1(nn.Module):
-    """Shares of clips whose verb, noun, and both are right."""
+class Means(nn.Module):
+    """The means of `Scores` over the clips of one pass, those of all processes together, each clip once."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.verb = MulticlassAccuracy(network.spec.num_verbs, average="micro", validate_args=False)
-        self.noun = MulticlassAccuracy(network.spec.num_nouns, average="micro", validate_args=False)
-        self.action = MeanMetric()
+        # Lightning wants each under a name of its own; "disable": a loss that is not a number must show.
+        self.loss = MeanMetric(nan_strategy="disable")
+        self.verb_loss = MeanMetric(nan_strategy="disable")
+        self.noun_loss = MeanMetric(nan_strategy="disable")
+        self.verb_top1 = MeanMetric(nan_strategy="disable")
+        self.noun_top1 = MeanMetric(nan_strategy="disable")
+        self.action_top1 = MeanMetric(nan_strategy="disable")
 
-    def update(self, logits: Logits, batch: Sample) -> None:
-        """Count one batch."""
-        self.verb.update(logits.verb, batch.verb)
-        self.noun.update(logits.noun, batch.noun)
-        self.action.update((logits.verb.argmax(1) == batch.verb) & (logits.noun.argmax(1) == batch.noun))
+    def count(self, logits: Logits, batch: Sample) -> Tensor:
+        """Count one batch; gives the loss of each clip (b,), 0 where it does not count."""
+        verb_loss = functional.cross_entropy(logits.verb, batch.verb, reduction="none", ignore_index=NO_LABEL)
+        noun_loss = functional.cross_entropy(logits.noun, batch.noun, reduction="none", ignore_index=NO_LABEL)
+        loss = verb_loss + noun_loss
+        verb_right, noun_right = logits.verb.argmax(1) == batch.verb, logits.noun.argmax(1) == batch.noun
+        counts = batch.verb != NO_LABEL
+        self.loss.update(loss.detach()[counts])
+        self.verb_loss.update(verb_loss.detach()[counts])
+        self.noun_loss.update(noun_loss.detach()[counts])
+        self.verb_top1.update(verb_right[counts])
+        self.noun_top1.update(noun_right[counts])
+        self.action_top1.update((verb_right & noun_right)[counts])
+        return loss
 
 
 class ActionModule(pl.LightningModule):
@@ -51,8 +64,8 @@ class ActionModule(pl.LightningModule):
         self.learning_rate = learning_rate
         self.still = modules_at_rest(network, trainable, batch_norm)
         network.backbone.requires_grad_(trainable == "all")
-        self.train_metrics = Top1(network)
-        self.val_metrics = Top1(network)
+        self.train_means = Means()
+        self.val_means = Means()
 
     def train(self, mode: bool = True) -> "ActionModule":
         """Switch to training, but for the modules that rest."""
@@ -62,37 +75,25 @@ class ActionModule(pl.LightningModule):
         return self
 
     def training_step(self, batch: Sample, batch_index: int) -> Tensor:
-        """The loss of one batch."""
-        return self._step(batch, "train", self.train_metrics)
+        """The mean loss of one batch, which all processes share: the mean of what each gives here."""
+        losses = self._step(batch, "train", self.train_means)
+        num_clips = (batch.verb != NO_LABEL).sum()
+        if self.trainer.world_size > 1:
+            torch.distributed.all_reduce(num_clips)
+        return losses.sum() * self.trainer.world_size / num_clips
 
     def validation_step(self, batch: Sample, batch_index: int) -> None:
         """Count one batch."""
-        self._step(batch, "val", self.val_metrics)
+        self._step(batch, "val", self.val_means)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam, as the original experiment has it."""
         return torch.optim.Adam((p for p in self.parameters() if p.requires_grad), lr=self.learning_rate)
 
-    def _step(self, batch: Sample, stage: str, top1: "Top1") -> Tensor:
-        logits = self.network(self.normalise(batch.images))
-        verb_loss = functional.cross_entropy(logits.verb, batch.verb)
-        noun_loss = functional.cross_entropy(logits.noun, batch.noun)
-        loss = verb_loss + noun_loss
-        top1.update(logits, batch)
-        self.log_dict(
-            {
-                f"{stage}/loss": loss,
-                f"{stage}/verb_loss": verb_loss,
-                f"{stage}/noun_loss": noun_loss,
-                f"{stage}/verb_top1": top1.verb,
-                f"{stage}/noun_top1": top1.noun,
-                f"{stage}/action_top1": top1.action,
-            },
-            on_step=False,
-            on_epoch=True,
-            batch_size=len(batch.verb),
-        )
-        return loss
+    def _step(self, batch: Sample, stage: str, means: Means) -> Tensor:
+        losses = means.count(self.network(self.normalise(batch.images)), batch)
+        self.log_dict({f"{stage}/{name}": getattr(means, name) for name in Scores.__dataclass_fields__}, on_step=False, on_epoch=True)
+        return losses
 
 
 def modules_at_rest(network: Network, trainable: Trainable, batch_norm: BatchNormPolicy) -> list[nn.Module]:

@@ -5,6 +5,7 @@
 import hashlib
 
 import torch
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
 
 from tasks.model import backbones
@@ -45,6 +46,13 @@ def to_channels_last(network: Network) -> Network:
     """Lay the weights out as convolutions run quickest, on a CPU and on a GPU; changes `network` and gives it back."""
     # torch documents `memory_format` and leaves it out of the types of `Module.to`.
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def synchronise_norms(network: Network) -> Network:
+    """Let batch-norm that trains count the batches of all processes, which GPUs alone can; changes `network` and gives it back."""
+    # Not torch's own, which loses the activation that timm's layers carry.
+    network.backbone = convert_sync_batchnorm(network.backbone)  # type: ignore[no-untyped-call]
+    return network
 
 
 def weights_sha256(network: Network) -> str:

@@ -11,17 +11,19 @@ from typing import Literal
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from tasks.errors import BadConfiguration
 from tasks.model.checkpoints import ClassNames
-from tasks.model.data import LabelledClip, Sample, make_loader
+from tasks.model.data import LabelledClip, Sample, Share, make_loader
 from tasks.model.epochs import BEST, LAST, EpochFiles, EpochKeeper, EpochRecord
 from tasks.model.hardware import Hardware, choose_device, describe
 from tasks.model.module import ActionModule
-from tasks.model.network import Network, to_channels_last
+from tasks.model.network import Network, synchronise_norms, to_channels_last
+from tasks.model.processes import EndInOrder, end_with_starter, failing_together, global_rank, require_places
 from tasks.options import TrainOptions
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,11 @@ class TrainJob:
 
     `folder` keeps best.pt, last.ckpt and tensorboard/. Where it holds a last.ckpt, training goes on from there, and best.pt must lie beside it.
     `network` is changed by the training. `num_workers` None reads in this process on a CPU, and in up to 8 others beside a GPU.
+
+    `devices` processes train together on each of `num_nodes` machines (`processes` says how they are started), each on a GPU of its own or
+    all on the CPU. The options' batch size is that of all together, so the figures are those of one process up to rounding and to what a
+    backbone draws; on CPUs batch-norm that trains sees one process's part of a batch alone, and they are further apart. Each process has a
+    folder of its own, and only the first one's is written to. Where one finds a last.ckpt, all must find the same.
     """
 
     network: Network
@@ -46,11 +53,18 @@ class TrainJob:
     folder: Path
     device: Literal["auto", "cpu", "cuda"] = "auto"
     num_workers: int | None = None
+    devices: int = 1
+    num_nodes: int = 1
+
+    @property
+    def num_processes(self) -> int:
+        """How many processes train together."""
+        return self.devices * self.num_nodes
 
 
 @dataclass(frozen=True)
 class TrainOutcome:
-    """What a training left: `best` is read with `checkpoints.load`; the history also covers what earlier calls did."""
+    """What a training left: `best`, which the first process has, is read with `checkpoints.load`; the history also covers earlier calls."""
 
     best: Path
     best_epoch: int
@@ -61,23 +75,28 @@ class TrainOutcome:
 
 
 def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[EpochFiles], None] | None = None) -> TrainOutcome:
-    """Train until the options' end, or go on until there.
+    """Train until the options' end, or go on until there. With several processes, each calls this.
 
     Args:
         job: what to train, on what, where.
         loggers: Lightning loggers beside TensorBoard's, which get every figure of every epoch.
-        on_epoch: called after each epoch, once both files are on the disk; an exception from it ends the training.
+        on_epoch: called after each epoch in the first process, once both files are on the disk; an exception from it ends the training.
 
     Raises:
         BadConfiguration: options that this machine or these data cannot follow, or a loss that is never a number.
         BadDataset: nothing to train or validate on, or frames that cannot be read.
+        Unavailable: SIGTERM told this process to end.
+        RetakeError: another process failed, and its exit code chose the class. Where this one cannot notice, since it waits for all to
+            begin or for a GPU, Lightning kills it within five seconds of the failure.
     """
     options = job.options
     device = choose_device(job.device)
-    _require_possible(options, device)
+    _require_possible(job, device)
+    if job.num_processes > 1:
+        end_with_starter()
     job.folder.mkdir(parents=True, exist_ok=True)
     module = ActionModule(
-        to_channels_last(job.network),
+        to_channels_last(synchronise_norms(job.network) if device == "cuda" and job.num_processes > 1 else job.network),
         learning_rate=options.learning_rate,
         trainable=options.trainable,
         batch_norm=options.batch_norm,
@@ -91,13 +110,16 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
         log.info("going on from %s", last)
     with warnings.catch_warnings():
         _quieten_lightning()
-        trainer = _make_trainer(options, device, job.folder, loggers, [keeper, early_stopping] if early_stopping else [keeper])
-        try:
-            trainer.fit(module, train_loader, val_loader, ckpt_path=last if last.exists() else None, weights_only=True)
-        except torch.OutOfMemoryError:
-            raise BadConfiguration(
-                f"the GPU's memory does not hold batches of {options.batch_size} clips; lower batch_size, or choose precision bf16-mixed"
-            ) from None
+        callbacks = [EndInOrder(), keeper, *([early_stopping] if early_stopping else [])]
+        trainer = _make_trainer(job, device, loggers, callbacks)
+        with failing_together(trainer):
+            try:
+                trainer.fit(module, train_loader, val_loader, ckpt_path=last if last.exists() else None, weights_only=True)
+            except torch.OutOfMemoryError:
+                raise BadConfiguration(
+                    f"the GPU's memory does not hold batches of {options.batch_size} clips; "
+                    "lower batch_size, or choose precision bf16-mixed"
+                ) from None
     best = keeper.best
     if best is None or best.val is None:
         raise BadConfiguration(f"the validation loss was never a number at learning rate {options.learning_rate}; lower it")
@@ -111,41 +133,56 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
     )
 
 
-def _require_possible(options: TrainOptions, device: Literal["cpu", "cuda"]) -> None:
+def _require_possible(job: TrainJob, device: Literal["cpu", "cuda"]) -> None:
+    options = job.options
     if options.precision == "16-mixed" and device == "cpu":
         raise BadConfiguration("precision 16-mixed needs a GPU and there is none; choose 32-true or bf16-mixed")
     if options.validate_every > options.epochs:
         raise BadConfiguration(f"validate_every {options.validate_every} is more than {options.epochs} epochs: no checkpoint would be kept")
+    if options.batch_size % job.num_processes:
+        raise BadConfiguration(
+            f"batch_size {options.batch_size} cannot be shared by {job.num_processes} processes; "
+            f"set it to a multiple of {job.num_processes}, or lower RETAKE_DEVICES or RETAKE_NUM_NODES"
+        )
+    if device == "cuda" and job.devices > torch.cuda.device_count():
+        raise BadConfiguration(
+            f"RETAKE_DEVICES is {job.devices} and torch sees {torch.cuda.device_count()} GPU(s); lower it, or show this process more"
+        )
+    require_places(job.devices, job.num_nodes)
 
 
 def _loaders(job: TrainJob, device: Literal["cpu", "cuda"]) -> tuple[DataLoader[Sample], DataLoader[Sample]]:
-    default = 0 if device == "cpu" else min(MAX_WORKERS, len(os.sched_getaffinity(0)))
+    default = 0 if device == "cpu" else min(MAX_WORKERS, max(1, len(os.sched_getaffinity(0)) // job.devices))
     shared = partial(
         make_loader,
         spec=job.network.spec,
-        batch_size=job.options.batch_size,
+        batch_size=job.options.batch_size // job.num_processes,
         num_workers=default if job.num_workers is None else job.num_workers,
         pin_memory=device == "cuda",
+        share=Share(global_rank(job.devices), job.num_processes),
     )
     return shared(job.train, seed=job.options.seed), shared(job.val, seed=None)
 
 
-def _make_trainer(
-    options: TrainOptions, device: Literal["cpu", "cuda"], folder: Path, loggers: Sequence[Logger], callbacks: list[Callback]
-) -> pl.Trainer:
+def _make_trainer(job: TrainJob, device: Literal["cpu", "cuda"], loggers: Sequence[Logger], callbacks: list[Callback]) -> pl.Trainer:
+    options = job.options
     return pl.Trainer(
         accelerator=device,
-        devices=1,
+        devices=job.devices,
+        num_nodes=job.num_nodes,
+        strategy="ddp" if job.num_processes > 1 else "auto",
+        plugins=[LightningEnvironment()] if job.num_processes > 1 else None,
+        use_distributed_sampler=False,  # ours shares the clips out
         precision=options.precision,
         max_epochs=options.epochs,
         check_val_every_n_epoch=options.validate_every,
         num_sanity_val_steps=0,
         # Some of cuDNN's kernels differ from run to run; a CPU's do not.
         deterministic="warn" if device == "cuda" else False,
-        logger=[TensorBoardLogger(folder, name=TENSORBOARD, version=""), *loggers],
+        logger=[TensorBoardLogger(job.folder, name=TENSORBOARD, version=""), *loggers],
         log_every_n_steps=1,
         callbacks=callbacks,
-        default_root_dir=folder,
+        default_root_dir=job.folder,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -155,7 +192,8 @@ def _make_trainer(
 def _quieten_lightning() -> None:
     """Leave Lightning its warnings, less those that are not for people here."""
     # What devices it found, which libraries it would like: the step says what matters.
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     # It advises on the number of workers, which `num_workers` decides.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     # Modules that rest in evaluation mode do so on purpose: partial batch-norm, or a frozen backbone.

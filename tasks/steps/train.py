@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,7 @@ from tasks.model.epochs import BEST, LAST, EpochFiles, EpochRecord
 from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.hardware import Hardware
 from tasks.model.memory import keep_freed_memory
+from tasks.model.processes import is_first_process
 from tasks.model.training import TrainJob, fit
 from tasks.options import StoreUri
 from tasks.results.dataset import DatasetClip, Manifest
@@ -24,6 +26,8 @@ from tasks.steps._tracked import tracked_run
 from tasks.storage import Store
 from tasks.tracking import Tracker
 
+FOLDER_PREFIX = "retake-train-"
+
 
 class Arguments(StepArguments):
     """The plan to follow."""
@@ -32,29 +36,23 @@ class Arguments(StepArguments):
 
 
 def run(arguments: Arguments, store: Store) -> TrainResult:
-    """Train, and leave the best checkpoint, the loss curves and the history in the store and in MLflow."""
+    """Train, and leave the best checkpoint, the loss curves and the history in the store and in MLflow.
+
+    RETAKE_DEVICES processes train together on each of RETAKE_NUM_NODES machines; `tasks.model.processes` says how the others are started.
+    They end here, with exit code 0: the first process alone has a result, writes to the store and speaks to MLflow.
+    """
+    if not is_first_process():
+        _take_part(arguments, store)
+        raise SystemExit
     if earlier := finished(store, arguments.out, TrainResult):
         return earlier
-    keep_to_one_gpu()
-    keep_freed_memory()
-    plan = store.read(result_uri(arguments.plan), PlanResult)
-    manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)
+    _settle()
+    plan, manifest = _inputs(arguments, store)
     tracker = Tracker.from_settings(load(MlflowSettings))
-    with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-train-") as name:
+    with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as name:
         folder = Path(name)
         _log_inputs(tracker, run_id, plan, manifest, store)
-        start = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
-        clips = {split: [clip for clip in manifest.clips if clip.split == split] for split in SPLITS}
-        job = TrainJob(
-            network=start.network,
-            classes=class_names(manifest.vocabulary),
-            train=_labelled(clips["train"], cache_train_frames(store, clips["train"], plan.train.frame_step)),
-            val=_labelled(clips["val"], cache_test_frames(store, clips["val"], plan.train.num_segments)),
-            options=plan.train,
-            folder=folder,
-            device=load(MachineSettings).device,
-        )
-        _fetch_earlier_epochs(store, arguments.out, folder)
+        job = _job(arguments, plan, manifest, store, folder)
 
         def keep(files: EpochFiles) -> None:
             if files.best_is_new and files.best:
@@ -65,7 +63,7 @@ def run(arguments: Arguments, store: Store) -> TrainResult:
 
         outcome = fit(job, on_epoch=keep)
         epochs = tuple(_epoch(record) for record in outcome.history)
-        hardware = _flat(outcome.hardware)
+        hardware = {**_flat(outcome.hardware), "num_processes": job.num_processes}
         evidence = folder / "evidence"
         evidence.mkdir()
         (evidence / "training.png").write_bytes(training_figure(epochs, outcome.best_epoch, f"Training of {plan.run_key}"))
@@ -89,6 +87,47 @@ def run(arguments: Arguments, store: Store) -> TrainResult:
             hardware=hardware,
         )
     return finish(store, arguments.out, result)
+
+
+def _take_part(arguments: Arguments, store: Store) -> None:
+    """Train what the first process trains, in silence."""
+    logging.getLogger().setLevel(logging.WARNING)
+    if finished(store, arguments.out, TrainResult):
+        return
+    _settle()
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as name:
+        fit(_job(arguments, *_inputs(arguments, store), store, Path(name)))
+
+
+def _settle() -> None:
+    if load(MachineSettings).devices == 1:
+        keep_to_one_gpu()
+    keep_freed_memory()
+
+
+def _inputs(arguments: Arguments, store: Store) -> tuple[PlanResult, Manifest]:
+    plan = store.read(result_uri(arguments.plan), PlanResult)
+    return plan, store.read(f"{plan.dataset_uri}manifest.json", Manifest)
+
+
+def _job(arguments: Arguments, plan: PlanResult, manifest: Manifest, store: Store, folder: Path) -> TrainJob:
+    """What to train, everything that it needs being on this machine, and the last epoch of an earlier try in `folder`."""
+    machine = load(MachineSettings)
+    start = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
+    clips = {split: [clip for clip in manifest.clips if clip.split == split] for split in SPLITS}
+    job = TrainJob(
+        network=start.network,
+        classes=class_names(manifest.vocabulary),
+        train=_labelled(clips["train"], cache_train_frames(store, clips["train"], plan.train.frame_step)),
+        val=_labelled(clips["val"], cache_test_frames(store, clips["val"], plan.train.num_segments)),
+        options=plan.train,
+        folder=folder,
+        device=machine.device,
+        devices=machine.devices,
+        num_nodes=machine.num_nodes,
+    )
+    _fetch_earlier_epochs(store, arguments.out, folder)
+    return job
 
 
 def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manifest, store: Store) -> None:

@@ -18,7 +18,7 @@ from tasks.settings import StoreSettings
 from tasks.storage import Store
 
 PROJECT = "retake-test"
-PORTS = {"RETAKE_AIRFLOW_PORT": 18080, "RETAKE_MLFLOW_PORT": 15000, "RETAKE_STORE_PORT": 19000, "RETAKE_REDIS_PORT": 16379}
+PORTS = {"RETAKE_AIRFLOW_PORT": 28080, "RETAKE_MLFLOW_PORT": 25000, "RETAKE_STORE_PORT": 29000, "RETAKE_REDIS_PORT": 26379}
 UP_SECONDS = 1200
 STACK_SECONDS = 1500
 """What one test may take: whichever comes first waits until the stack is built and up."""

@@ -61,14 +61,20 @@ def test_no_step_leaves_its_container_behind(chain, stack):
     assert stack.engine.containers.list(all=True, filters={"label": "retake.command", "network": "retake-test_steps"}) == []
 
 
-def test_a_folder_of_this_machine_is_taken_in_by_the_command(chain, stack):
-    """The same films again: they are uploaded, and nothing in the store is new."""
-    command = [sys.executable, "-m", "tasks.local", "ingest-folder", str(stack.folder / "videos" / "small")]
-    done = subprocess.run(command, cwd=stack.folder, env=stack.environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "7 files in s3://retake/inbox/small/, of which 7 are new" in done.stdout
-    again = subprocess.run(command, cwd=stack.folder, env=stack.environment, capture_output=True, text=True, timeout=300)
-    assert "of which 0 are new" in again.stdout
+def test_a_folder_of_this_machine_is_taken_in_by_the_command(chain, stack, tmp_path):
+    """With nothing that can be used, so that no training follows; one file twice, of which the second costs nothing."""
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    (folder / "beach.mp4").write_text("no film")
+    command = [sys.executable, "-m", "tasks.local", "ingest-folder", str(folder)]
+    for num_new in (1, 0):
+        done = subprocess.run(command, cwd=stack.folder, env=stack.environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"1 files in s3://retake/inbox/holiday/, of which {num_new} are new" in done.stdout
+    (inventory,) = (
+        found for found in stack.store().list("s3://retake/ingests/") if b"holiday/beach.mp4" in stack.store().read_bytes(found.uri)
+    )
+    assert inventory.name == "inventory.json"
 
 
 def _run(stack, run_id: str) -> dict[str, dict[str, list[dict[str, str]]]]:

@@ -88,6 +88,8 @@ def test_no_file_of_the_repository_holds_a_secret():
 def values_named_in_compose():
     """What stands in the compose files for each variable that names a secret."""
     text = "\n".join(path.read_text() for path in (REPOSITORY / "docker-compose.yml", *(REPOSITORY / "docker").glob("compose.*.yml")))
-    found = re.findall(r"^\s*\w*(?:PASSWORD|SECRET_KEY|ACCESS_KEY|JWT_SECRET|FERNET_KEY|ACCESS_KEY_ID)\w*: (?:&\S+ )?(.*)$", text, re.MULTILINE)
+    found = re.findall(
+        r"^\s*\w*(?:PASSWORD|SECRET_KEY|ACCESS_KEY|JWT_SECRET|FERNET_KEY|ACCESS_KEY_ID)\w*: (?:&\S+ )?(.*)$", text, re.MULTILINE
+    )
     assert len(found) > 20
     return [value for value in found if not value.startswith("*")]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from mlflow import MlflowClient
@@ -16,6 +17,7 @@ from tasks.local.home import REPOSITORY
 from tasks.results.evaluation import CompareResult, RegisterResult
 from tasks.results.training import PlanResult
 from tests.integration.conftest import CHAIN_STORE as STORE
+from tests.integration.workshop import TRAINING
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -107,6 +109,21 @@ def test_a_training_that_is_killed_goes_on_as_if_nothing_had_happened(workshop, 
         histories.append(json.loads(subprocess.check_output(script, env=workshop.environment, text=True, timeout=60)))
     assert histories[0] == histories[1]
     assert [step for step, _ in histories[1]["val_loss"]] == [0, 1, 2]
+
+
+def test_two_processes_train_as_one_does_and_the_first_alone_has_a_result(workshop, chain, undisturbed):
+    options = TRAINING | {"epochs": 3, "trainable": "heads", "force_token": "together"}
+    plan = workshop.run("plan", store=STORE, weights_result=chain.weights, out=f"{STORE}/plans/together/", **options)
+    together = replace(workshop, environment=workshop.environment | {"RETAKE_DEVICES": "2"})
+    done = together.attempt("train", store=STORE, plan=f"{plan['run_uri']}plan/", out=f"{plan['run_uri']}train/")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    result = json.loads(line)
+    assert result["hardware"]["num_processes"] == 2
+    assert [epoch["epoch"] for epoch in result["epochs"]] == [0, 1, 2]
+    for name in ("train_loss", "val_loss"):
+        assert [epoch[name] for epoch in result["epochs"]] == pytest.approx([epoch[name] for epoch in undisturbed[1]["epochs"]], rel=1e-4)
+    assert done.stderr.count("epoch 3/3") == 1
 
 
 def test_a_champion_is_beaten_on_the_same_clips_or_stays(workshop, attempt, undisturbed, killed, monkeypatch):

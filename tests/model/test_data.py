@@ -5,21 +5,22 @@ import pytest
 import torch
 
 from tasks.errors import BadDataset, MissingObject
-from tasks.model.data import ClipDataset, EpochSampler, LabelledClip, make_loader
+from tasks.model.data import NO_LABEL, ClipDataset, ClipKey, EpochSampler, LabelledClip, Share, make_loader
 
 
 def test_a_training_item_follows_from_seed_epoch_and_clip(clips, tiny_spec):
     one, two = (ClipDataset(clips, tiny_spec, augment_seed=1) for _ in range(2))
-    two[0, 0]  # whatever was drawn before
-    assert torch.equal(one[3, 2].images, two[3, 2].images)
-    others = [one[4, 2], one[3, 1], ClipDataset(clips, tiny_spec, augment_seed=2)[3, 2]]
-    assert not any(torch.equal(one[3, 2].images, other.images) for other in others)
+    two[ClipKey(0, 0)]  # whatever was drawn before
+    key = ClipKey(epoch=3, clip=2)
+    assert torch.equal(one[key].images, two[key].images)
+    others = [one[ClipKey(4, 2)], one[ClipKey(3, 1)], ClipDataset(clips, tiny_spec, augment_seed=2)[key]]
+    assert not any(torch.equal(one[key].images, other.images) for other in others)
 
 
 def test_validation_takes_middle_frames_and_the_centre_whatever_the_epoch(clips, tiny_spec):
     dataset = ClipDataset(clips, tiny_spec)
-    images = dataset[0, 1].images
-    assert torch.equal(images, dataset[9, 1].images)
+    images = dataset[ClipKey(0, 1)].images
+    assert torch.equal(images, dataset[ClipKey(9, 1)].images)
     middle = np.load(clips[1].frames)[[5, 15], 16:240, 38:262]
     assert torch.equal(images, torch.from_numpy(middle).permute(0, 3, 1, 2))
 
@@ -34,15 +35,34 @@ def test_worker_processes_give_the_same_batches(clips, tiny_spec):
 
 
 def test_each_epoch_shows_every_clip_once_in_an_order_of_its_own():
-    def order(seed: int | None, epoch: int) -> list[tuple[int, int]]:
+    def order(seed: int | None, epoch: int) -> list[ClipKey]:
         sampler = EpochSampler(50, seed)
         sampler.set_epoch(epoch)
         return list(sampler)
 
-    assert sorted(order(1, 4)) == [(4, i) for i in range(50)]
+    assert sorted(order(1, 4)) == [ClipKey(4, i) for i in range(50)]
     assert order(1, 4) == order(1, 4)
-    assert [i for _, i in order(1, 4)] != [i for _, i in order(1, 5)]
-    assert order(None, 4) == [(4, i) for i in range(50)]
+    assert [key.clip for key in order(1, 4)] != [key.clip for key in order(1, 5)]
+    assert order(None, 4) == [ClipKey(4, i) for i in range(50)]
+
+
+@pytest.mark.parametrize("seed", [1, None])
+@pytest.mark.parametrize("num_clips", [1, 7, 8])
+def test_processes_together_take_the_batches_of_one_in_equally_many_steps(seed, num_clips):
+    alone = list(EpochSampler(num_clips, seed))
+    shares = [EpochSampler(num_clips, seed, Share(rank, 4)) for rank in range(4)]
+    keys = [list(share) for share in shares]
+    assert {len(own) for own in keys} == {len(shares[0])}
+    for step in range(len(shares[0])):
+        together = {key for own in keys for key in own[step : step + 1] if key.counts}
+        assert together == set(alone[step * 4 : step * 4 + 4])
+
+
+def test_a_clip_that_fills_a_batch_comes_without_its_labels(clips, tiny_spec):
+    dataset = ClipDataset(clips, tiny_spec, augment_seed=1)
+    sample, copy = dataset[ClipKey(3, 2)], dataset[ClipKey(3, 2, counts=False)]
+    assert torch.equal(sample.images, copy.images)
+    assert (int(sample.verb), int(copy.verb), int(copy.noun)) == (2, NO_LABEL, NO_LABEL)
 
 
 def test_no_clips_and_foreign_class_ids_are_refused(clips, tiny_spec):
@@ -60,9 +80,9 @@ def test_frames_that_cannot_be_read_name_their_file(tmp_path: Path, tiny_spec, c
     else:
         path.write_bytes(content)
     with pytest.raises(BadDataset, match=r"frames\.npy"):
-        ClipDataset([LabelledClip(path, 0, 0)], tiny_spec)[0, 0]
+        ClipDataset([LabelledClip(path, 0, 0)], tiny_spec)[ClipKey(0, 0)]
 
 
 def test_missing_frames_name_their_file(tmp_path: Path, tiny_spec):
     with pytest.raises(MissingObject, match=r"gone\.npy"):
-        ClipDataset([LabelledClip(tmp_path / "gone.npy", 0, 0)], tiny_spec)[0, 0]
+        ClipDataset([LabelledClip(tmp_path / "gone.npy", 0, 0)], tiny_spec)[ClipKey(0, 0)]

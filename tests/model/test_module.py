@@ -1,9 +1,10 @@
 import pytest
 import torch
+from torch.nn import functional
 
 from tasks.model.consensus import Logits
-from tasks.model.data import Sample
-from tasks.model.module import ActionModule, Top1
+from tasks.model.data import NO_LABEL, Sample
+from tasks.model.module import ActionModule, Means
 from tasks.model.network import Network
 
 
@@ -37,9 +38,20 @@ def test_a_step_changes_what_is_trained_and_nothing_else(tiny_network, trainable
     assert moved == ({"backbone", "head"} if trainable == "all" else {"head"})
 
 
-def test_an_action_is_right_when_verb_and_noun_are(tiny_network):
-    top1 = Top1(tiny_network)
-    verb, noun = torch.eye(5)[[0, 1, 2, 3]], torch.eye(4)[[0, 1, 2, 3]]
-    batch = Sample(torch.empty(4), torch.tensor([0, 1, 2, 0]), torch.tensor([0, 1, 0, 0]))
-    top1.update(Logits(verb, noun), batch)
-    assert [m.compute().item() for m in (top1.verb, top1.noun, top1.action)] == [0.75, 0.5, 0.5]
+def test_means_are_of_the_clips_that_count_and_an_action_is_right_when_verb_and_noun_are():
+    means = Means()
+    verb, noun = torch.eye(5)[[0, 1, 2, 3, 0]], torch.eye(4)[[0, 1, 2, 3, 0]]
+    batch = Sample(torch.empty(5), torch.tensor([0, 1, 2, 0, NO_LABEL]), torch.tensor([0, 1, 0, 0, NO_LABEL]))
+    losses = means.count(Logits(verb, noun), batch)
+    assert [m.compute().item() for m in (means.verb_top1, means.noun_top1, means.action_top1)] == [0.75, 0.5, 0.5]
+    verb_loss, noun_loss = functional.cross_entropy(verb[:4], batch.verb[:4]), functional.cross_entropy(noun[:4], batch.noun[:4])
+    torch.testing.assert_close(means.verb_loss.compute(), verb_loss)
+    torch.testing.assert_close(means.noun_loss.compute(), noun_loss)
+    torch.testing.assert_close(means.loss.compute(), verb_loss + noun_loss)
+    torch.testing.assert_close(losses.sum() / 4, verb_loss + noun_loss)
+
+
+def test_a_loss_that_is_not_a_number_shows():
+    means = Means()
+    means.count(Logits(torch.full((1, 5), torch.nan), torch.eye(4)[[0]]), Sample(torch.empty(1), torch.tensor([0]), torch.tensor([0])))
+    assert means.loss.compute().isnan()

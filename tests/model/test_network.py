@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tasks.errors import BadConfiguration
-from tasks.model.network import Network, weights_sha256
+from tasks.model.network import Network, synchronise_norms, weights_sha256
 from tasks.model.spec import NetworkSpec
 
 
@@ -39,6 +39,18 @@ def test_tsn_cannot_see_the_order_of_segments_and_trn_and_tsm_can(choice, sees_o
         forth, back = network(snippets).verb, network(snippets.flip(1)).verb
     # Untrained heads answer with small numbers: what counts is the difference beside their spread.
     assert ((forth - back).abs().max() > 1e-3 * forth.std()).item() is sees_order
+
+
+@pytest.mark.parametrize("name", ["test_efficientnet", "resnet18"])
+def test_synchronised_norms_are_the_same_function_with_the_same_weights(name):
+    network = Network(NetworkSpec(backbone=name, num_segments=1)).eval()
+    snippets, weights = torch.randn(2, 1, 3, 64, 64), weights_sha256(network)
+    with torch.inference_mode():
+        before, after = network(snippets).verb, synchronise_norms(network)(snippets).verb
+    assert torch.equal(before, after)
+    assert weights_sha256(network) == weights
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+    assert all(isinstance(norm, torch.nn.SyncBatchNorm) for norm in norms)
 
 
 @pytest.mark.parametrize(

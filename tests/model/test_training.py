@@ -1,5 +1,6 @@
 import logging
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,7 +10,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tasks.errors import BadConfiguration
+from tasks.errors import BadConfiguration, Unavailable
 from tasks.model.checkpoints import ClassNames, load
 from tasks.model.data import LabelledClip
 from tasks.model.epochs import EpochFiles
@@ -19,6 +20,8 @@ from tasks.model.training import TrainJob, TrainOutcome, fit
 from tasks.options import TrainOptions
 
 OPTIONS = TrainOptions(backbone="test_resnet", epochs=3, learning_rate=1e-3, batch_size=2, num_segments=2)
+EXACT = {"batch_norm": "frozen"}
+"""What makes a batch's loss the same in whatever parts it is computed."""
 
 
 def job(folder: Path, clips: list[LabelledClip], **choice) -> TrainJob:
@@ -110,6 +113,12 @@ def test_killed_in_an_epoch_and_begun_again_is_as_if_undisturbed(undisturbed, cl
     assert scores(resumed) == scores(undisturbed)
     same_files(resumed.best.parent, undisturbed.best.parent)
     assert curves(resumed.best.parent) == curves(undisturbed.best.parent)
+
+
+def test_sigterm_ends_a_training_as_what_a_retry_mends(clips, tmp_path: Path):
+    with pytest.raises(Unavailable, match="SIGTERM"):
+        fit(job(tmp_path, clips), on_epoch=lambda _: signal.raise_signal(signal.SIGTERM))
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_a_finished_training_begun_again_trains_no_more(clips, tmp_path: Path):

@@ -1,0 +1,97 @@
+"""Trainings in two real processes, which Lightning starts as it does under `python -m tasks`."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from tasks.errors import BadConfiguration
+from tasks.model.data import LabelledClip
+from tasks.model.processes import require_places
+from tasks.model.training import TrainJob, fit
+from tests.model.test_training import EXACT, job
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def start(case: str, folder: Path, clips: list[LabelledClip]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.model.train_together", case, str(folder), *(str(clip.frames) for clip in clips)],
+        cwd=REPOSITORY,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if case == "fail" else None,
+        text=True,
+    )
+
+
+def alone(folder: Path, clips: list[LabelledClip], epochs: int) -> TrainJob:
+    return replace(job(folder, clips, **EXACT, epochs=epochs), train=clips[:3], val=clips[3:])
+
+
+def figures(history: list[dict]) -> list[float]:
+    return [value for record in history for scores in (record["train"], record["val"]) for value in scores.values()]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(clips, tmp_path_factory) -> list[dict]:
+    outcome = fit(alone(tmp_path_factory.mktemp("alone"), clips, epochs=4))
+    return [asdict(record) for record in outcome.history]
+
+
+def test_two_processes_train_as_one_does_go_on_for_one_another_and_die_together(undisturbed, clips, tmp_path: Path):
+    fit(alone(tmp_path / "begun", clips, epochs=1))
+    for rank in "01":
+        shutil.copytree(tmp_path / "begun", tmp_path / rank / "resumed")
+    with start("train", tmp_path, clips) as process:
+        assert process.stdout.readline() == "going\n"
+        others = psutil.Process(process.pid).children()
+        process.kill()
+    assert len(others) == 1
+    assert not psutil.wait_procs(others, timeout=30)[1]
+
+    def told(rank: int, name: str) -> tuple[bool, list[dict]]:
+        stopped_early, *history = json.loads((tmp_path / str(rank) / f"{name}.json").read_text())
+        return stopped_early, history
+
+    for name in ("fresh", "resumed"):
+        assert figures(told(0, name)[1]) == pytest.approx(figures(undisturbed[:3]), rel=1e-5)
+    assert told(0, "early")[0]
+    for name in ("fresh", "resumed", "early"):
+        assert told(1, name) == told(0, name)
+    assert not list((tmp_path / "1" / "fresh").iterdir())
+    gone_on = fit(alone(tmp_path / "0" / "fresh", clips, epochs=4))
+    assert figures([asdict(record) for record in gone_on.history]) == pytest.approx(figures(undisturbed), rel=1e-5)
+
+
+def test_what_ends_one_process_ends_the_other_with_its_exit_code(clips, tmp_path: Path):
+    with start("fail", tmp_path, clips) as process:
+        _, said = process.communicate()
+    assert process.returncode == 65
+    assert "gone.npy: the clip's frames are not there" in said
+    assert said.splitlines()[-1].startswith("another process of this training ended with 65")
+
+
+def test_what_several_processes_cannot_share_is_refused(clips, tmp_path: Path, monkeypatch):
+    with pytest.raises(BadConfiguration, match="batch_size 2 cannot be shared by 4 processes; set it to a multiple of 4"):
+        fit(replace(job(tmp_path, clips), devices=2, num_nodes=2))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(BadConfiguration, match="RETAKE_DEVICES is 2 and torch sees 1 GPU"):
+        fit(replace(job(tmp_path, clips), device="cuda", devices=2))
+
+
+def test_a_process_without_a_place_is_refused(monkeypatch):
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    with pytest.raises(BadConfiguration, match="each machine also needs MASTER_ADDR, NODE_RANK"):
+        require_places(devices=1, num_nodes=2)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(BadConfiguration, match="process 3 of 2"):
+        require_places(devices=2, num_nodes=1)

@@ -1,0 +1,45 @@
+"""Trains in two processes: `python -m tests.model.train_together CASE FOLDER FRAMES…`, where each process has FOLDER/0 or FOLDER/1."""
+
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from tasks.errors import RetakeError
+from tasks.model.data import LabelledClip
+from tasks.model.epochs import EpochFiles
+from tasks.model.processes import global_rank, is_first_process
+from tasks.model.training import TrainJob, fit
+from tests.model.test_training import EXACT, job
+
+
+def say_so(_: EpochFiles) -> None:
+    sys.stdout.write("going\n")
+    sys.stdout.flush()
+
+
+def train(case: str, folder: Path, clips: list[LabelledClip]) -> None:
+    here = folder / str(global_rank(2))
+
+    def shared(name: str, **choice) -> TrainJob:
+        """Three clips to train and three to validate, so that every last batch is one clip short."""
+        whole = job(here / name, clips, **EXACT, **choice)
+        return replace(whole, train=clips[:3], val=clips[3:], devices=2)
+
+    if case == "fail":
+        # What the first process never reads.
+        gone = [replace(clip, frames=folder / "gone.npy") for clip in clips[:3]]
+        fit(shared("fail") if is_first_process() else replace(shared("fail"), train=gone))
+    for name, choice in {"fresh": {}, "resumed": {}, "early": {"patience": 1, "epochs": 10, "learning_rate": 0.3}}.items():
+        outcome = fit(shared(name, **choice))
+        (here / f"{name}.json").write_text(json.dumps([outcome.stopped_early, *({**asdict(r), "seconds": 0} for r in outcome.history)]))
+    fit(shared("endless", epochs=1000), on_epoch=say_so)
+
+
+if __name__ == "__main__":
+    frames = [LabelledClip(Path(path), i % 3, i % 2) for i, path in enumerate(sys.argv[3:])]
+    try:
+        train(sys.argv[1], Path(sys.argv[2]), frames)
+    except RetakeError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
