@@ -1,10 +1,12 @@
 """Runs of the three DAGs on the stack, and how a test waits for what they do."""
 
+import json
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -151,15 +153,25 @@ class Job:
 
 
 @contextmanager
-def recorded(stack: Stack, step: str) -> Iterator[list[tuple[str, str]]]:
-    """What becomes of the containers of a step meanwhile: (name, create, start, die or destroy), in order."""
-    since = datetime.now(UTC)
+def recorded(step: str) -> Iterator[list[tuple[str, str]]]:
+    """What becomes of the containers of a step meanwhile, in order, once the block has ended: their names, and create, start, die or destroy.
+
+    It listens all the time, for the engine remembers the last 256 events alone, and each health check is three.
+    """
     events: list[tuple[str, str]] = []
-    yield events
-    for event in stack.engine.events(since=since, until=datetime.now(UTC), decode=True, filters={"type": "container"}):
-        attributes = event["Actor"]["Attributes"]
-        if attributes.get("retake.task", "").rsplit(".", 1)[-1] == step:
-            events.append((attributes["name"], event["Action"]))
+    command = ["docker", "events", "--filter=type=container", "--filter=label=retake.task", "--format=json"]
+    with tempfile.TemporaryFile("w+") as heard:
+        listening = subprocess.Popen(command, stdout=heard)
+        try:
+            yield events
+        finally:
+            listening.terminate()
+            listening.wait()
+        heard.seek(0)
+        for event in map(json.loads, heard):
+            attributes = event["Actor"]["Attributes"]
+            if attributes["retake.task"].rsplit(".", 1)[-1] == step:
+                events.append((attributes["name"], event["Action"]))
 
 
 @dataclass(frozen=True)
@@ -175,7 +187,7 @@ class KilledScheduler:
 def kill_the_scheduler_in_training(job: Job) -> KilledScheduler:
     """Start a run, SIGKILL the scheduler after the first epoch, start it again, and wait for the run's good end."""
     run = job.start_retrain(seed=1, epochs=8)
-    with recorded(job.stack, "train") as events, job.stack.airflow() as api:
+    with recorded("train") as events, job.stack.airflow() as api:
         name = job.wait_for_step(run, "train", "epoch 1/")
         scheduler = job.stack.containers["airflow-scheduler"]
         scheduler.kill("SIGKILL")

@@ -87,14 +87,14 @@ class Stack:
         """A client that logs in as a person does."""
         return AirflowApi(self.airflow_url, password or self.variables["RETAKE_AIRFLOW_PASSWORD"])
 
-    def store(self, user: str = "STEPS") -> Store:
+    def store(self, user: str = "STEPS", secret_key: str | None = None) -> Store:
         """The object store with the keys of one user."""
         return Store.from_settings(
             StoreSettings.model_validate(
                 {
                     "endpoint": f"localhost:{PORTS['RETAKE_STORE_PORT']}",
                     "access_key": self.variables[f"RETAKE_STORE_{user}_ACCESS_KEY"],
-                    "secret_key": self.variables[f"RETAKE_STORE_{user}_SECRET_KEY"],
+                    "secret_key": secret_key or self.variables[f"RETAKE_STORE_{user}_SECRET_KEY"],
                 }
             )
         )

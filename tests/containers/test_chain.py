@@ -7,6 +7,7 @@ import httpx
 import pytest
 from minio import Minio
 
+from tests.containers.job import QUICK
 from tests.containers.stack import PORTS, STACK_SECONDS
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(STACK_SECONDS)]
@@ -62,19 +63,19 @@ def test_no_step_leaves_its_container_behind(chain, stack):
 
 
 def test_a_folder_of_this_machine_is_taken_in_by_the_command(chain, stack, tmp_path):
-    """With nothing that can be used, so that no training follows; one file twice, of which the second costs nothing."""
+    """With nothing in it that can be used, so that the chain behind it finds nothing new; again, which costs no upload."""
     folder = tmp_path / "holiday"
     folder.mkdir()
     (folder / "beach.mp4").write_text("no film")
-    command = [sys.executable, "-m", "tasks.local", "ingest-folder", str(folder)]
+    options = [f"--set={name}={value}" for name, value in QUICK.items()]
+    command = [sys.executable, "-m", "tasks.local", "ingest-folder", str(folder), *options]
     for num_new in (1, 0):
         done = subprocess.run(command, cwd=stack.folder, env=stack.environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"1 files in s3://retake/inbox/holiday/, of which {num_new} are new" in done.stdout
-    (inventory,) = (
-        found for found in stack.store().list("s3://retake/ingests/") if b"holiday/beach.mp4" in stack.store().read_bytes(found.uri)
-    )
-    assert inventory.name == "inventory.json"
+    store = stack.store()
+    inventories = [store.read_bytes(found.uri) for found in store.list("s3://retake/ingests/") if found.name == "inventory.json"]
+    assert any(b"holiday/beach.mp4" in inventory for inventory in inventories)
 
 
 def _run(stack, run_id: str) -> dict[str, dict[str, list[dict[str, str]]]]:

@@ -27,13 +27,14 @@ def test_its_run_ends_as_one_to_which_nothing_happened(killed, chain, stack, und
 
 def test_a_store_and_an_mlflow_that_are_restarted_cost_a_retry(chain, stack, undisturbed):
     run = chain.start_retrain(seed=2)
-    with recorded(stack, "train") as trainings, recorded(stack, "evaluate") as evaluations, stack.airflow() as api:
+    with recorded("train") as trainings, recorded("evaluate") as evaluations, stack.airflow() as api:
         chain.wait_for_step(run, "train", "frames cached")
         _restart(stack, "minio")
         chain.wait_for_step(run, "evaluate", "clips scored")
         _restart(stack, "mlflow")
         chain.ends(api, run)
     for events in (trainings, evaluations):
+        assert events
         _assert_no_two_at_once(events)
     assert _objects(chain, run) == undisturbed
     assert _in_mlflow(stack, chain.result(run, "plan")["run_key"]) == {"runs": 1, "versions": 1}

@@ -117,6 +117,8 @@ def test_wrong_passwords_are_refused(stack):
     for auth in (None, ("admin", "wrong"), ("steps", stack.variables["RETAKE_MLFLOW_PASSWORD"])):
         assert httpx.get(f"{stack.mlflow_url}/api/2.0/mlflow/experiments/get?experiment_id=0", auth=auth).status_code == 401
     assert httpx.get(f"{stack.airflow_url}/api/v2/dags").status_code == 401
+    with pytest.raises(BadConfiguration, match="refuses the keys"):
+        list(stack.store("STEPS", secret_key="wrong" * 5).list("s3://retake/"))
 
 
 def test_the_users_of_the_store_reach_their_own_bucket_alone(stack):
