@@ -122,7 +122,7 @@ def _say_where(variables: dict[str, str]) -> None:
         )
     sys.stdout.write(
         f"Steps see the folder {variables['RETAKE_VIDEOS']} as /videos: put videos there and name /videos in the form of ingest_videos,\n"
-        "or take any folder in: .venv/bin/python -m tasks.local ingest-folder DIR\n"
+        "or take any folder in: make ingest VIDEOS=DIR\n"
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tasks.errors import BadConfiguration
 from tasks.local.airflow_api import AirflowApi, is_healthy
 from tasks.local.choices import Choices, check_folder, parse
 from tasks.local.follow import follow_run, shown, wait_for_dags
@@ -41,6 +42,10 @@ class StackSettings(BaseSettings):
         """Where its Airflow listens on this machine."""
         return f"http://127.0.0.1:{self.airflow_port}"
 
+    def airflow(self) -> AirflowApi:
+        """A client of its Airflow."""
+        return AirflowApi(self.airflow_address, self.airflow_password.get_secret_value())
+
     def store(self) -> Store:
         """The store with the keys that steps have."""
         return Store.from_settings(
@@ -55,11 +60,18 @@ class StackSettings(BaseSettings):
 
 
 def find() -> StackSettings | None:
-    """The stack, where its `.env` was written and its Airflow is well."""
+    """The stack, where its `.env` was written and an Airflow answers that takes its password; that of `make run` may have the same port."""
     if not ENV_FILE.exists():
         return None
     settings = load(StackSettings)
-    return settings if is_healthy(settings.airflow_address) else None
+    if not is_healthy(settings.airflow_address):
+        return None
+    with settings.airflow() as api:
+        try:
+            api.dag_ids()
+        except BadConfiguration:
+            return None
+    return settings
 
 
 def ingest_folder(stack: StackSettings, videos: Path, pairs: Sequence[str]) -> int:
@@ -74,7 +86,7 @@ def ingest_folder(stack: StackSettings, videos: Path, pairs: Sequence[str]) -> i
     screen = screen_for(sys.stdout)
     num_uploaded, num_files = upload(stack.store(), folder, f"{store_uri}/inbox/{folder.name}/", screen)
     screen.say(f"{num_files} files in {store_uri}/inbox/{folder.name}/, of which {num_uploaded} are new")
-    with AirflowApi(stack.airflow_address, stack.airflow_password.get_secret_value()) as api:
+    with stack.airflow() as api:
         wait_for_dags(api)
         run = api.trigger("ingest_videos", Choices(store=store_uri, sources=[], options=options).conf("ingest_videos"))
         code = shown(screen, lambda: follow_run(api, run, screen, []))

@@ -68,7 +68,7 @@ def test_a_folder_of_this_machine_is_taken_in_by_the_command(chain, stack, tmp_p
     folder.mkdir()
     (folder / "beach.mp4").write_text("no film")
     options = [f"--set={name}={value}" for name, value in QUICK.items()]
-    command = [sys.executable, "-m", "tasks.local", "ingest-folder", str(folder), *options]
+    command = [sys.executable, "-m", "tasks.local", "ingest-folder", str(folder), "--into=stack", *options]
     for num_new in (1, 0):
         done = subprocess.run(command, cwd=stack.folder, env=stack.environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
