@@ -18,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --all-extras --quiet --no-header
 # VIDEOS goes through the environment, so that no character in a folder's name means anything to the shell.
 export VIDEOS
 
-.PHONY: help run stop status secrets up ingest down test test-containers lint constraints constraints-check clean
+.PHONY: help run stop status secrets build up ingest down test test-containers lint constraints constraints-check clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
@@ -37,6 +37,9 @@ secrets: ## Write .env with random secrets, or what a newer version lacks there;
 
 up: ## The stack in containers: secrets, images, start, wait until healthy, addresses
 	@python3 docker/stack.py up
+
+build: ## The images of the stack alone, which name the revision they are made from
+	@python3 docker/stack.py build
 
 ingest: $(FOR_RUN) ## Take VIDEOS=dir into the stack, or into the local servers where it is not up; SET as above
 	@[ -n "$$VIDEOS" ] || { echo "make ingest VIDEOS=dir: name the folder" >&2; exit 1; }

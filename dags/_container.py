@@ -11,13 +11,19 @@ from dags._environment import CACHE_DIR, SCRATCH_DIR, SOURCE_DIR, VIDEOS_DIR
 from dags._step import ImageKind
 from tasks.settings import DockerSettings
 
+USER = "10001:10001"
+"""That of the images, and the one that the proxy before the engine lets through."""
+
 TMP_OPTIONS = "rw,nosuid,nodev,noexec,mode=1777,size=256m"
 ALL_GPUS = [{"Driver": "", "Count": -1, "DeviceIDs": [], "Capabilities": [["gpu"]], "Options": {}}]
 
 
-def container_name(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
-    """The name that every try of one task of one run shares, so that the engine itself refuses a second container."""
-    return f"retake-step-{_digest([dag_id, run_id, task_id, map_index])}"
+def container_name(network: str, dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+    """The name that every try of one task of one run shares, so that the engine itself refuses a second container.
+
+    The network tells stacks on one engine apart, whose scheduled runs are called alike.
+    """
+    return f"retake-step-{_digest([network, dag_id, run_id, task_id, map_index])}"
 
 
 def container_config(
@@ -50,7 +56,7 @@ def container_config(
         "Image": image,
         "Cmd": command,
         "Env": [f"{name}={value}" for name, value in sorted(environment.items())],
-        "User": settings.user,
+        "User": USER,
         "Labels": {**labels, "retake.command": _digest([image, *command])},
         "HostConfig": {
             "NetworkMode": settings.network,

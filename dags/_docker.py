@@ -29,7 +29,6 @@ RECONNECT_SECONDS = 3.0
 RECONNECT_TRIES = 20
 """An engine or a proxy that is restarted is back within a minute; beyond that, the next try of the task finds the container."""
 
-SIGKILL_CODE = 137
 NO_NVIDIA = (
     "the Docker Engine has no runtime `nvidia`: install NVIDIA's driver and the NVIDIA Container Toolkit on its machine, then run "
     "`nvidia-ctk runtime configure --runtime=docker` and restart the engine"
@@ -63,7 +62,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
             state = self._end_of(name, log)
             self._remove(self.cli, name)
         code = state["ExitCode"]
-        if code == SIGKILL_CODE and state["OOMKilled"]:
+        if code and state["OOMKilled"]:
             raise_out_of_memory(self.step, f"RETAKE_DOCKER_{self.image_kind.upper()}_MEMORY")
         if code:
             raise_outcome(self.step, code, log.last_line or state["Error"])
@@ -84,7 +83,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
         map_index = -1 if task.map_index is None else task.map_index
         config = container_config(
             self.image_kind,
-            ["python", "-m", "tasks", self.step, *flags],
+            [*self._limit(), "python", "-m", "tasks", self.step, *flags],
             container_environment(os.environ, context),
             {
                 "retake.dag": run.dag_id,
@@ -96,7 +95,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
             settings,
             gpus=self.gpu and self._has_gpus(),
         )
-        self._name = name = container_name(run.dag_id, run.run_id, self.task_id, map_index)
+        self._name = name = container_name(settings.network, run.dag_id, run.run_id, self.task_id, map_index)
         if self._adopts(name, config):
             return name
         try:
@@ -104,7 +103,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
         except ImageNotFound:
             raise AirflowFailException(
                 f"the image {config['Image']} is not on the Docker Engine at {settings.host}, and Retake pulls none: "
-                "`docker compose build` makes it, and `make up` does so first"
+                "`make build` makes it, and `make up` does so first"
             ) from None
         except APIError as error:
             if error.status_code != 409:
@@ -117,6 +116,10 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
             raise
         self.log.info("started the container %s of %s", name, config["Image"])
         return name
+
+    def _limit(self) -> list[str]:
+        """What ends the step at its time limit even where Airflow has gone and does not come back."""
+        return ["timeout", f"{self.execution_timeout.total_seconds():.0f}"] if self.execution_timeout else []
 
     def _adopts(self, name: str, config: dict[str, Any]) -> bool:
         """Whether an earlier try's container does this work; one that does not is removed."""

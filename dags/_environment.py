@@ -23,7 +23,6 @@ CONTAINER_NAMES = (
     | {
         "RETAKE_DEVICE",
         "RETAKE_DEVICES",
-        "RETAKE_NUM_NODES",
         "RETAKE_NUM_PROCESSES",
         "RETAKE_ALLOW_PRIVATE_ADDRESSES",
     }

@@ -1,4 +1,4 @@
-"""`make up` and `make down`: secrets, images, containers, and where everything is. Needs Docker's compose plugin and Python alone."""
+"""`make up`, `make down` and `make build`: secrets, images, containers, and where all is. Needs Docker's compose plugin and Python alone."""
 
 import json
 import os
@@ -15,16 +15,24 @@ NUM_LOG_LINES = 20
 BUILT_FROM = ("tasks", "dags", "docker", "pyproject.toml", "constraints.txt")
 
 
-def up() -> int:
-    """Write what is missing of .env, build, start, wait until all is well, and say where it is."""
+def build() -> int:
+    """Write what is missing of .env, and build the images."""
     if problem := _missing():
         return _fail(problem)
     if code := write_env.main():
         return code
-    for command in (["build"], ["up", "--detach", "--wait", f"--wait-timeout={WAIT_SECONDS}", "--remove-orphans"]):
-        if _compose(command):
-            _show_unwell()
-            return _fail("the stack is not up; what is unwell stands above. `make up` goes on from here, `make down` ends it")
+    # A checkout under a strict umask: what is mounted is read by another user.
+    (ROOT / "docker" / "postgres" / "databases.sql").chmod(0o644)
+    return _compose(["build"])
+
+
+def up() -> int:
+    """Build, start, wait until all is well, and say where it is."""
+    if code := build():
+        return code
+    if _compose(["up", "--detach", "--wait", f"--wait-timeout={WAIT_SECONDS}", "--remove-orphans"]):
+        _show_unwell()
+        return _fail("the stack is not up; what is unwell stands above. `make up` goes on from here, `make down` ends it")
     _say_where(_variables())
     return 0
 
@@ -33,9 +41,12 @@ def down() -> int:
     """End the steps that run, then everything else; volumes stay."""
     if problem := _missing():
         return _fail(problem)
-    # The scheduler first: it would start the next step.
-    _compose(["stop", "--timeout=10", "airflow-scheduler"])
-    network = f"{_configuration()['networks']['steps']['name']}"
+    if not (ROOT / ".env").exists():
+        return _fail("there is no .env, so nothing was started from here")
+    # Whatever could start the next step goes first.
+    services = _output(["docker", "compose", "config", "--services"]).split()
+    _compose(["stop", "--timeout=10", *(service for service in services if service.startswith("airflow-"))])
+    network = _configuration()["networks"]["steps"]["name"]
     steps = _output(["docker", "ps", "--all", "--quiet", "--filter=label=retake.command", f"--filter=network={network}"]).split()
     if steps:
         subprocess.run(["docker", "rm", "--force", "--volumes", *steps], check=True, stdout=subprocess.DEVNULL)  # noqa: S603, S607 - fixed program
@@ -57,10 +68,10 @@ def _output(command: Sequence[str]) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """This environment, with the git revision that the images and their runs name, and no object store where another is used."""
+    """This environment, with what Compose is told: the git revision that images and runs name, and no object store where another is used."""
     revision = os.environ.get("RETAKE_REVISION") or _revision()
     profiles = {"COMPOSE_PROFILES": ""} if write_env.has_other_store(_variables()) else {}
-    return {**os.environ, **profiles, "RETAKE_REVISION": revision}
+    return {**os.environ, **profiles, "RETAKE_REVISION": revision, "PWD": str(ROOT)}
 
 
 def _variables() -> dict[str, str]:
@@ -109,8 +120,11 @@ def _show_unwell() -> None:
 
 
 def _say_where(variables: dict[str, str]) -> None:
+    host = {"": "localhost", "0.0.0.0": "localhost", "127.0.0.1": "localhost"}  # noqa: S104 - what a person may have set
+    bound = variables.get("RETAKE_BIND", "")
+
     def address(name: str, port: int) -> str:
-        return f"http://localhost:{variables.get(name) or port}"
+        return f"http://{host.get(bound, bound)}:{variables.get(name) or port}"
 
     sys.stdout.write(
         f"Airflow       {address('RETAKE_AIRFLOW_PORT', 8080)}  user admin, password RETAKE_AIRFLOW_PASSWORD in .env\n"
@@ -132,4 +146,4 @@ def _fail(problem: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit({"up": up, "down": down}[sys.argv[1]]())
+    sys.exit({"build": build, "up": up, "down": down}[sys.argv[1]]())

@@ -2,15 +2,19 @@
 
 import base64
 import os
+import re
 import secrets
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SOCKET = Path("/var/run/docker.sock")
+SOCKET = Path(os.environ.get("RETAKE_DOCKER_SOCKET", "/var/run/docker.sock"))
 OWN_STORE = "minio:9000"
 MIN_SECRET_LENGTH = 16
+# What needs no quotes in .env, in an address, or in MLflow's INI file; a store's keys stand in none of the latter two.
+LETTERS = re.compile(r"[A-Za-z0-9_.~=-]+")
+STORE_LETTERS = re.compile(r"[A-Za-z0-9_.~=/+-]+")
 PLACEHOLDERS = ("change", "example", "password", "placeholder", "secret")
 HEAD = """\
 # Secrets and settings of the stack, written once and never overwritten. Keep it out of git and of backups that others can read.
@@ -65,9 +69,6 @@ SETTINGS: dict[str, Callable[[], str]] = {
     "COMPOSE_PROFILES": lambda: "minio",
 }
 
-FREE_WHERE_EXTERNAL = frozenset({"RETAKE_STORE_ROOT_USER", "RETAKE_STORE_ROOT_PASSWORD"})
-"""May be empty where the store is another's, who makes its users."""
-
 
 def read(path: Path) -> dict[str, str]:
     """The variables of an .env file, as far as this program writes them: one NAME=value a line."""
@@ -82,6 +83,7 @@ def complete(path: Path) -> list[str]:
     missing = {name: make() for name, make in {**SECRETS, **SETTINGS}.items() if name not in present}
     if missing:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o600)
             text = path.read_text(encoding="utf-8")
             file.write(HEAD if not text else "" if text.endswith("\n") else "\n")
             file.writelines(f"{name}={value}\n" for name, value in missing.items())
@@ -93,20 +95,19 @@ def has_other_store(variables: Mapping[str, str]) -> bool:
     return variables.get("RETAKE_STORE_ENDPOINT", "") not in ("", OWN_STORE)
 
 
-def problems(variables: dict[str, str]) -> list[str]:
-    """What is wrong with the secrets: each line names one and says what to do."""
+def problems(variables: Mapping[str, str]) -> list[str]:
+    """What is wrong with the secrets and with what depends on them: each line names one and says what to do."""
     found = []
-    external = has_other_store(variables)
     for name in SECRETS:
         value = variables[name]
-        if not value and external and name in FREE_WHERE_EXTERNAL:
-            continue
+        letters = STORE_LETTERS if name.startswith("RETAKE_STORE_") else LETTERS
         if len(value) < MIN_SECRET_LENGTH or any(word in value.lower() for word in PLACEHOLDERS):
-            found.append(
-                f"{name} is no secret: {'it is empty' if not value else 'too short, or a placeholder'}. Delete the line to get a random one"
-            )
-        elif any(letter in value for letter in "$'\"\\ #"):
-            found.append(f"{name} has a character that Compose reads as more than itself. Delete the line to get a random one")
+            what = "it is empty" if not value else "too short, or a placeholder"
+            found.append(f"{name} is no secret: {what}. Delete the line to get a random one")
+        elif not letters.fullmatch(value):
+            found.append(f"{name} has a character that means something in an address or a file. Delete the line to get a random one")
+    if variables.get("RETAKE_STORE_SECURE", "") not in ("", "true"):
+        found.append("RETAKE_STORE_SECURE is neither true nor empty. Delete the line where the store speaks no TLS")
     return found
 
 
@@ -117,7 +118,8 @@ def main() -> int:
     added = complete(path)
     if added:
         sys.stdout.write(f"added to {path}: {', '.join(added)}\n" if existed else f"wrote {path} with random secrets\n")
-    variables = read(path)
+    # As in Compose, the environment wins.
+    variables = {**read(path), **os.environ}
     if found := problems(variables):
         sys.stderr.writelines(f"{path}: {line}\n" for line in found)
         return 78

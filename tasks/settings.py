@@ -56,7 +56,7 @@ class RunnerSettings(BaseSettings):
 
     runner: Literal["local", "docker", "kubernetes"] = Field("local", description="what a step runs as: a process, a container or a pod")
     gpu: Literal["auto", "required", "off"] = Field(
-        "auto", description="whether the containers and pods of training and testing get the GPUs; auto: where the Docker Engine has any"
+        "auto", description="whether training and testing get GPUs; auto: a container where the Docker Engine has any, a pod always"
     )
     python: Path | None = Field(None, description="interpreter that runs a step as a process; else the one that runs Airflow")
     store_uri: str = Field("s3://retake", description="the bucket, or a prefix in it, that holds everything")
@@ -80,7 +80,6 @@ class DockerSettings(BaseSettings):
     trainer_cpus: float = Field(0, ge=0, description="cores that a trainer container may use; 0: all")
     pids_limit: int = Field(512, ge=1, description="processes and threads that one container may have")
     shm_size: str = Field("1g", pattern=DOCKER_SIZE, description="shared memory of a container, through which torch's loaders pass frames")
-    user: str = Field("10001:10001", pattern=r"^[1-9]\d*:[1-9]\d*$", description="numeric user and group that a step runs as, never root's")
 
 
 class Toleration(BaseModel):

@@ -1,6 +1,6 @@
-"""Makes the stack's buckets, and for each a user that reaches this bucket alone. Safe to repeat.
+"""Makes the buckets of the stack's own store, and for each a user that reaches this bucket alone. Safe to repeat.
 
-Without root keys it makes nothing: the buckets and keys of another store are its own matter, and are tried out here.
+The buckets and users of another store are its own matter; they are tried out here.
 """
 
 import logging
@@ -19,6 +19,7 @@ from tasks.errors import BadConfiguration, RetakeError, Unavailable
 from tasks.settings import load
 
 log = logging.getLogger("retake")
+OWN_STORE = "minio:9000"
 
 
 class SetUpSettings(BaseSettings):
@@ -84,22 +85,22 @@ def _set_up(settings: SetUpSettings) -> None:
             (settings.logs_bucket, settings.store_logs_access_key, settings.store_logs_secret_key),
         )
     ]
-    root_user, root_password = settings.store_root_user.get_secret_value(), settings.store_root_password.get_secret_value()
     try:
-        if root_user:
-            _make(settings, root_user, root_password, users)
+        if settings.store_endpoint == OWN_STORE:
+            _make(settings, users)
         for user in users:
             _try_out(settings, user, others={other.bucket for other in users} - {user.bucket})
     except (S3Error, MinioAdminException) as error:
         raise BadConfiguration(
             f"the store at {settings.store_endpoint} does not do as it is asked ({str(error)[:300]}); where it is not the stack's own, "
-            "leave RETAKE_STORE_ROOT_USER empty, make buckets and users there, and put their keys into .env: docs/containers.md, Another store"
+            "make buckets and users there, and put their keys into .env: docs/containers.md, Another store"
         ) from None
     except urllib3.exceptions.HTTPError as error:
         raise Unavailable(f"the store at {settings.store_endpoint} does not answer ({type(error).__name__})") from None
 
 
-def _make(settings: SetUpSettings, root_user: str, root_password: str, users: list[BucketUser]) -> None:
+def _make(settings: SetUpSettings, users: list[BucketUser]) -> None:
+    root_user, root_password = settings.store_root_user.get_secret_value(), settings.store_root_password.get_secret_value()
     root = _client(settings, root_user, root_password)
     admin = MinioAdmin(
         endpoint=settings.store_endpoint,

@@ -70,6 +70,8 @@ def _ingest_folder(home: Home, arguments: argparse.Namespace) -> int:
     if found is None and arguments.into == "stack":
         raise BadConfiguration("the stack in containers is not up; `make up` starts it")
     if found is None:
+        if stack.ENV_FILE.exists() and arguments.into == "auto":
+            _say(f"the stack of {stack.ENV_FILE} is not up; the local servers take the folder")
         return ingest_folder(home, arguments.videos, arguments.set)
     return stack.ingest_folder(found, arguments.videos, arguments.set)
 

@@ -26,6 +26,7 @@ class StackSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_", env_file=ENV_FILE, extra="ignore")
 
+    bind: str = Field("127.0.0.1", description="address that the ports are published on")
     airflow_port: int = 8080
     airflow_password: SecretStr
     mlflow_port: int = 5000
@@ -38,9 +39,14 @@ class StackSettings(BaseSettings):
     store_steps_secret_key: SecretStr
 
     @property
+    def host(self) -> str:
+        """Where its ports are reached on this machine."""
+        return "127.0.0.1" if self.bind in ("", "0.0.0.0") else self.bind  # noqa: S104 - compared, not listened on
+
+    @property
     def airflow_address(self) -> str:
-        """Where its Airflow listens on this machine."""
-        return f"http://127.0.0.1:{self.airflow_port}"
+        """Where its Airflow listens."""
+        return f"http://{self.host}:{self.airflow_port}"
 
     def airflow(self) -> AirflowApi:
         """A client of its Airflow."""
@@ -50,7 +56,7 @@ class StackSettings(BaseSettings):
         """The store with the keys that steps have."""
         return Store.from_settings(
             StoreSettings(
-                endpoint=self.store_endpoint or f"127.0.0.1:{self.store_port}",
+                endpoint=self.store_endpoint or f"{self.host}:{self.store_port}",
                 access_key=self.store_steps_access_key,
                 secret_key=self.store_steps_secret_key,
                 secure=self.store_secure,
@@ -92,8 +98,8 @@ def ingest_folder(stack: StackSettings, videos: Path, pairs: Sequence[str]) -> i
         code = shown(screen, lambda: follow_run(api, run, screen, []))
     if code == 0:
         screen.say("taken in; where anything was new, build_dataset and retrain follow in Airflow")
-    screen.say(f"Airflow  http://localhost:{stack.airflow_port}  user admin, password RETAKE_AIRFLOW_PASSWORD in {ENV_FILE}")
-    screen.say(f"MLflow   http://localhost:{stack.mlflow_port}  user admin, password RETAKE_MLFLOW_PASSWORD in {ENV_FILE}")
+    screen.say(f"Airflow  {stack.airflow_address}  user admin, password RETAKE_AIRFLOW_PASSWORD in {ENV_FILE}")
+    screen.say(f"MLflow   http://{stack.host}:{stack.mlflow_port}  user admin, password RETAKE_MLFLOW_PASSWORD in {ENV_FILE}")
     return code
 
 

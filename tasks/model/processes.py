@@ -38,6 +38,16 @@ def global_rank(devices: int) -> int:
     return environment.node_rank() * devices + environment.local_rank()
 
 
+def shareable_devices(devices: int, num_nodes: int, batch_size: int) -> int:
+    """The most processes on this machine, `devices` at most, that share `batch_size` clips evenly.
+
+    On several machines it is `devices`, for none of them may decide for the others.
+    """
+    if num_nodes > 1:
+        return devices
+    return max(number for number in range(1, devices + 1) if batch_size % number == 0)
+
+
 def require_places(devices: int, num_nodes: int) -> None:
     """Make sure that the environment gives this process a place among `devices` on each of `num_nodes` machines.
 

@@ -13,7 +13,7 @@ from tasks.model.epochs import BEST, LAST, EpochFiles, EpochRecord
 from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.hardware import Hardware
 from tasks.model.memory import keep_freed_memory
-from tasks.model.processes import is_first_process
+from tasks.model.processes import is_first_process, shareable_devices
 from tasks.model.training import TrainJob, fit
 from tasks.options import StoreUri
 from tasks.results.dataset import DatasetClip, Manifest
@@ -46,13 +46,13 @@ def run(arguments: Arguments, store: Store) -> TrainResult:
         raise SystemExit
     if earlier := finished(store, arguments.out, TrainResult):
         return earlier
-    _settle()
     plan, manifest = _inputs(arguments, store)
+    devices = _settle(plan)
     tracker = Tracker.from_settings(load(MlflowSettings))
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as name:
         folder = Path(name)
         _log_inputs(tracker, run_id, plan, manifest, store)
-        job = _job(arguments, plan, manifest, store, folder)
+        job = _job(arguments, plan, manifest, store, folder, devices)
 
         def keep(files: EpochFiles) -> None:
             if files.best_is_new and files.best:
@@ -94,15 +94,27 @@ def _take_part(arguments: Arguments, store: Store) -> None:
     logging.getLogger().setLevel(logging.WARNING)
     if finished(store, arguments.out, TrainResult):
         return
-    _settle()
+    plan, manifest = _inputs(arguments, store)
+    devices = _settle(plan)
     with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as name:
-        fit(_job(arguments, *_inputs(arguments, store), store, Path(name)))
+        fit(_job(arguments, plan, manifest, store, Path(name), devices))
 
 
-def _settle() -> None:
-    if load(MachineSettings).devices == 1:
+def _settle(plan: PlanResult) -> int:
+    """How many processes train on this machine; one alone keeps to one GPU."""
+    machine = load(MachineSettings)
+    devices = shareable_devices(machine.devices, machine.num_nodes, plan.train.batch_size)
+    if devices < machine.devices:
+        log.warning(
+            "a batch of %d cannot be shared by %d processes, so %d trains; choose a batch size that is a multiple of RETAKE_DEVICES",
+            plan.train.batch_size,
+            machine.devices,
+            devices,
+        )
+    if devices == 1:
         keep_to_one_gpu()
     keep_freed_memory()
+    return devices
 
 
 def _inputs(arguments: Arguments, store: Store) -> tuple[PlanResult, Manifest]:
@@ -110,7 +122,7 @@ def _inputs(arguments: Arguments, store: Store) -> tuple[PlanResult, Manifest]:
     return plan, store.read(f"{plan.dataset_uri}manifest.json", Manifest)
 
 
-def _job(arguments: Arguments, plan: PlanResult, manifest: Manifest, store: Store, folder: Path) -> TrainJob:
+def _job(arguments: Arguments, plan: PlanResult, manifest: Manifest, store: Store, folder: Path, devices: int) -> TrainJob:
     """What to train, everything that it needs being on this machine, and the last epoch of an earlier try in `folder`."""
     machine = load(MachineSettings)
     start = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
@@ -123,7 +135,7 @@ def _job(arguments: Arguments, plan: PlanResult, manifest: Manifest, store: Stor
         options=plan.train,
         folder=folder,
         device=machine.device,
-        devices=machine.devices,
+        devices=devices,
         num_nodes=machine.num_nodes,
     )
     _fetch_earlier_epochs(store, arguments.out, folder)

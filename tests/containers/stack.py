@@ -48,10 +48,15 @@ class Stack:
             timeout=UP_SECONDS,
         )
 
-    def compose(self, *arguments: str) -> str:
+    def compose(self, *arguments: str, **variables: str) -> str:
         """`docker compose …`, which must end well; what it prints."""
         done = subprocess.run(
-            ["docker", "compose", *arguments], cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300
+            ["docker", "compose", *arguments],
+            cwd=self.folder,
+            env={**self.environment, **variables},
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

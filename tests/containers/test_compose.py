@@ -6,6 +6,7 @@ import re
 import pytest
 
 from tests.containers.stack import STACK_SECONDS
+from tests.docker.test_images import PINNED
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(STACK_SECONDS)]
 
@@ -14,7 +15,6 @@ FILES = {
     "several machines": ["docker-compose.yml", "docker/compose.celery.yml"],
     "development": ["docker-compose.yml", "docker/compose.dev.yml"],
 }
-PINNED = re.compile(r"^[a-z0-9./-]+:(?!latest$)[A-Za-z0-9._-]+$")
 
 
 @pytest.mark.parametrize("files", FILES.values(), ids=FILES.keys())
@@ -37,3 +37,16 @@ def test_a_missing_secret_stops_the_start_with_a_message(cold_stack):
         assert "RETAKE_AIRFLOW_JWT_SECRET is no secret: it is empty" in done.stdout
     finally:
         env.write_text(whole)
+
+
+def test_another_store_needs_one_variable_and_starts_none_here(cold_stack):
+    cold_stack.make("secrets")
+    services = json.loads(
+        cold_stack.compose(
+            "config", "--format=json", RETAKE_STORE_ENDPOINT="s3.example:443", COMPOSE_PROFILES="", RETAKE_STORE_SECURE="true"
+        )
+    )["services"]
+    assert not {"minio", "store-volume"} & services.keys()
+    assert services["mlflow"]["environment"]["MLFLOW_S3_ENDPOINT_URL"] == "https://s3.example:443"
+    assert services["airflow-scheduler"]["environment"]["RETAKE_STORE_ENDPOINT"] == "s3.example:443"
+    assert '"https://s3.example:443"' in services["airflow-api"]["environment"]["AIRFLOW_CONN_RETAKE_LOGS"]

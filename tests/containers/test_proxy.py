@@ -16,7 +16,9 @@ import http.client, json, sys
 answers = []
 for method, path, body, headers in json.load(sys.stdin):
     connection = http.client.HTTPConnection("docker-proxy", 2375, timeout=20)
-    connection.request(method, path, body.encode("latin-1") if body is not None else None, {"Content-Type": "application/json", **headers})
+    data = body.encode("latin-1") if body is not None else None
+    # An iterator is sent in chunks.
+    connection.request(method, path, iter([data]) if "Transfer-Encoding" in headers else data, {"Content-Type": "application/json", **headers})
     reply = connection.getresponse()
     answers.append([reply.status, reply.read().decode(errors="replace")[:300]])
 print(json.dumps(answers))
@@ -28,6 +30,8 @@ BODY = {
     "HostConfig": {
         "NetworkMode": "retake-test_steps",
         "ReadonlyRootfs": True,
+        "Memory": 1 << 28,
+        "PidsLimit": 64,
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges"],
         "Mounts": [{"Type": "volume", "Target": "/scratch"}],
@@ -35,8 +39,8 @@ BODY = {
 }
 
 
-def ask(stack, *requests: tuple[str, str, str | None]) -> list[tuple[int, str]]:
-    answers = stack.run_in("airflow-scheduler", ASK, [[method, path, body, {}] for method, path, body in requests])
+def ask(stack, *requests: tuple[str, str, str | None], **headers: str) -> list[tuple[int, str]]:
+    answers = stack.run_in("airflow-scheduler", ASK, [[method, path, body, headers] for method, path, body in requests])
     return [(status, text) for status, text in answers]
 
 
@@ -74,6 +78,11 @@ def test_a_steps_container_is_made_and_removed(scheduler):
         ("POST", f"/containers/{NAME}/rename?name=x"),
         ("GET", f"/containers/{NAME}/../retake-test-postgres-1/json"),
         ("GET", f"/containers/{NAME}%2f..%2fretake-test-postgres-1/json"),
+        ("POST", f"/containers/{NAME}/kill"),
+        ("POST", f"/v1.24/containers/{NAME}/start"),
+        ("POST", f"/containers/{NAME}/start?checkpoint=x"),
+        ("GET", "/images/retake/worker:test/json"),
+        ("GET", "/images/a/../../containers/retake-test-postgres-1/json"),
         ("GET", "/volumes"),
         ("POST", "/volumes/create"),
         ("POST", "/volumes/prune"),
@@ -94,11 +103,26 @@ def test_a_steps_container_is_made_and_removed(scheduler):
         ("POST", f"/containers/create?n%61me=evil&name={NAME}"),
         ("POST", f"/containers/create?name={NAME}&name=evil"),
         ("POST", f"//containers/create?name={NAME}"),
+        ("POST", f"/v1.24/containers/create?name={NAME}"),
     ],
 )
 def test_what_airflow_does_not_need_is_refused(scheduler, method, path):
-    ((status, text),) = ask(scheduler, (method, path, json.dumps(BODY) if method == "POST" else None))
+    body = json.dumps(BODY) if "/create" in path else None
+    ((status, text),) = ask(scheduler, (method, path, body))
     assert status == 403, text
+
+
+@pytest.mark.parametrize("path", [f"/v1.23/containers/{NAME}/start", f"/containers/{NAME}/start", f"/containers/{NAME}/wait"])
+@pytest.mark.parametrize("headers", [{}, {"Transfer-Encoding": "chunked"}], ids=["whole", "chunked"])
+def test_only_a_create_request_has_a_body(scheduler, path, headers):
+    """An engine before 25 starts a container with what stands in the body."""
+    ((status, text),) = ask(scheduler, ("POST", path, json.dumps({"Privileged": True, "Binds": ["/:/host"]})), **headers)
+    assert status == 403, text
+
+
+def test_a_create_request_in_chunks_is_refused(scheduler):
+    ((status, text),) = ask(scheduler, ("POST", CREATE, json.dumps(BODY)), **{"Transfer-Encoding": "chunked"})
+    assert (status, "Content-Length" in text) == (403, True)
 
 
 def _with(change: str, value: object) -> str:
@@ -163,6 +187,16 @@ REFUSED = {
     "another runtime": _with("HostConfig.Runtime", "other"),
     "a group of the host": _with("HostConfig.GroupAdd", ["0"]),
     "a published port": _with("HostConfig.PortBindings", {"80/tcp": [{"HostPort": "80"}]}),
+    "every port published": _with("HostConfig.PublishAllPorts", True),
+    "a device of a driver": _with("HostConfig.DeviceRequests", [{"Driver": "cdi", "DeviceIDs": ["vendor.com/device=all"]}]),
+    "annotations for the runtime": _with("HostConfig.Annotations", {"cdi.k8s.io/x": "y"}),
+    "a container that comes back": _with("HostConfig.RestartPolicy", {"Name": "always"}),
+    "a container that is never killed": _with("HostConfig.OomKillDisable", True),
+    "no limit of memory": _with("HostConfig.Memory", 0),
+    "a limit of memory that is taken back": _text('"CapDrop"', '"memory": 0, "CapDrop"'),
+    "no limit of processes": _with("HostConfig.PidsLimit", -1),
+    "what stands behind a NUL": _text('"Cmd"', '"x": "\x00", "hostconfig": {"Privileged": true}, "Cmd"'),
+    "a NUL in a value": _with("Image", "retake/worker:test\x00evil"),
     "a writable root": _with("HostConfig.ReadonlyRootfs", False),
     "root": _with("User", "0:0"),
     "no user": _with("User", ""),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.containers.hardening import assert_hardened, assert_not_root
 from tests.containers.stack import STACK_SECONDS
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(STACK_SECONDS)]
@@ -37,6 +38,12 @@ def test_a_worker_knows_no_password_of_a_database(workers, stack):
     for service in ("airflow-worker-cpu", "airflow-worker-gpu"):
         environment = str(stack.containers[service].attrs["Config"]["Env"])
         assert stack.variables["RETAKE_AIRFLOW_DB_PASSWORD"] not in environment
+
+
+def test_what_several_machines_need_besides_is_hardened_too(workers, stack):
+    for service in ("airflow-worker-cpu", "airflow-worker-gpu", "redis"):
+        assert_hardened(service, stack.containers[service].attrs)
+    assert_not_root(stack)
 
 
 def test_redis_wants_its_password(workers, stack):

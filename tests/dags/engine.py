@@ -67,7 +67,7 @@ class Bench:
 
     @property
     def name(self):
-        return container_name("some_dag", self.run_id, "a_task", -1)
+        return container_name("bridge", "some_dag", self.run_id, "a_task", -1)
 
     @property
     def containers(self):

@@ -124,7 +124,7 @@ def test_a_memory_limit_that_is_reached_is_named(bench, execute, monkeypatch):
 
 def test_an_image_that_is_absent_is_named(bench, execute, monkeypatch):
     monkeypatch.setenv("RETAKE_DOCKER_TRAINER_IMAGE", "retake/absent:1")
-    with pytest.raises(AirflowFailException, match=r"retake/absent:1 is not on the Docker Engine.*docker compose build"):
+    with pytest.raises(AirflowFailException, match=r"retake/absent:1 is not on the Docker Engine.*make build"):
         execute("", image="trainer")
 
 

@@ -5,7 +5,7 @@ import tomllib
 
 from tasks.local.home import REPOSITORY
 
-PINNED = re.compile(r"^[a-z0-9./-]+:(?!latest$)[A-Za-z0-9._-]+$")
+PINNED = re.compile(r"^[a-z0-9./-]+(:(?!latest$)[A-Za-z0-9._-]+|@sha256:[0-9a-f]{64})$")
 
 
 def test_every_image_is_made_from_a_pinned_tag_or_from_a_stage():

@@ -70,26 +70,37 @@ def test_a_placeholder_stops_the_start_and_is_named(value, write_env, tmp_path):
     assert said.count("\n") == 1
 
 
-def test_the_root_keys_may_be_empty_where_the_store_is_anothers(write_env, tmp_path):
-    write_env()
+def test_a_file_that_others_can_read_is_closed_before_secrets_come(write_env, tmp_path):
     env = tmp_path / ".env"
-    emptied = re.sub(r"^(RETAKE_STORE_ROOT_\w+)=.*$", r"\1=", env.read_text(), flags=re.MULTILINE)
-    env.write_text(emptied)
-    assert write_env()[0] == 78
-    env.write_text(emptied + "RETAKE_STORE_ENDPOINT=s3.eu-central-1.amazonaws.com\n")
-    assert write_env() == (0, "")
+    env.write_text("RETAKE_AIRFLOW_PORT=9999\n")
+    env.chmod(0o644)
+    write_env()
+    assert stat.S_IMODE(env.stat().st_mode) == 0o600
+
+
+def test_the_environment_wins_as_it_does_in_compose(write_env, monkeypatch):
+    monkeypatch.setenv("RETAKE_MLFLOW_PASSWORD", "changeme")
+    code, said = write_env()
+    assert (code, "RETAKE_MLFLOW_PASSWORD" in said) == (78, True)
+
+
+@pytest.mark.parametrize(("value", "code"), [("true", 0), ("", 0), ("false", 78), ("1", 78)])
+def test_tls_is_asked_for_by_one_word(value, code, write_env, tmp_path):
+    (tmp_path / ".env").write_text(f"RETAKE_STORE_SECURE={value}\n")
+    assert write_env()[0] == code
+
+
+def test_keys_of_aws_are_keys(write_env, tmp_path):
+    (tmp_path / ".env").write_text(
+        "RETAKE_STORE_STEPS_ACCESS_KEY=AKIAIOSFODNN7QWERTYU\nRETAKE_STORE_STEPS_SECRET_KEY=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\n"
+    )
+    assert write_env()[0] == 0
 
 
 def test_no_file_of_the_repository_holds_a_secret():
-    names = values_named_in_compose()
-    assert not [line for line in names if not line.startswith("${")]
-
-
-def values_named_in_compose():
-    """What stands in the compose files for each variable that names a secret."""
-    text = "\n".join(path.read_text() for path in (REPOSITORY / "docker-compose.yml", *(REPOSITORY / "docker").glob("compose.*.yml")))
-    found = re.findall(
-        r"^\s*\w*(?:PASSWORD|SECRET_KEY|ACCESS_KEY|JWT_SECRET|FERNET_KEY|ACCESS_KEY_ID)\w*: (?:&\S+ )?(.*)$", text, re.MULTILINE
-    )
+    files = (REPOSITORY / "docker-compose.yml", *(REPOSITORY / "docker").glob("compose.*.yml"))
+    text = "\n".join(path.read_text() for path in files)
+    found = re.findall(r"\$\{(RETAKE_\w*(?:PASSWORD|KEY|SECRET|ROOT_USER))([^}]*)\}", text)
     assert len(found) > 20
-    return [value for value in found if not value.startswith("*")]
+    assert {name: default for name, default in found if default and not default.startswith(":?")} == {}
+    assert re.findall(r"^\s*\w*(?:PASSWORD|SECRET_KEY|ACCESS_KEY|JWT_SECRET|FERNET_KEY)\w*: (?!.*\$\{|\*).*$", text, re.MULTILINE) == []

@@ -14,7 +14,7 @@ import torch
 
 from tasks.errors import BadConfiguration
 from tasks.model.data import LabelledClip
-from tasks.model.processes import require_places
+from tasks.model.processes import require_places, shareable_devices
 from tasks.model.training import TrainJob, fit
 from tests.model.test_training import EXACT, job
 
@@ -86,6 +86,13 @@ def test_what_several_processes_cannot_share_is_refused(clips, tmp_path: Path, m
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(BadConfiguration, match="RETAKE_DEVICES is 2 and torch sees 1 GPU"):
         fit(replace(job(tmp_path, clips), device="cuda", devices=2))
+
+
+@pytest.mark.parametrize(
+    ("devices", "num_nodes", "batch_size", "usable"), [(2, 1, 1, 1), (2, 1, 4, 2), (4, 1, 6, 3), (1, 1, 5, 1), (2, 3, 1, 2)]
+)
+def test_as_many_processes_train_as_share_a_batch_evenly(devices, num_nodes, batch_size, usable):
+    assert shareable_devices(devices, num_nodes, batch_size) == usable
 
 
 def test_a_process_without_a_place_is_refused(monkeypatch):
