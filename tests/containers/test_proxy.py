@@ -17,8 +17,9 @@ answers = []
 for method, path, body, headers in json.load(sys.stdin):
     connection = http.client.HTTPConnection("docker-proxy", 2375, timeout=20)
     data = body.encode("latin-1") if body is not None else None
-    # An iterator is sent in chunks.
-    connection.request(method, path, iter([data]) if "Transfer-Encoding" in headers else data, {"Content-Type": "application/json", **headers})
+    chunked = "Transfer-Encoding" in headers
+    sent = {"Content-Type": "application/json", **headers}
+    connection.request(method, path, iter([data]) if chunked else data, sent, encode_chunked=chunked)
     reply = connection.getresponse()
     answers.append([reply.status, reply.read().decode(errors="replace")[:300]])
 print(json.dumps(answers))
