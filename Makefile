@@ -41,8 +41,9 @@ up: ## The stack in containers: secrets, images, start, wait until healthy, addr
 build: ## The images of the stack alone, which name the revision they are made from
 	@python3 docker/stack.py build
 
-ingest: $(FOR_RUN) ## Take VIDEOS=dir into the stack, or into the local servers where it is not up; SET as above
+ingest: ## Take VIDEOS=dir into the stack, or into the local servers where it is not up; SET as above
 	@[ -n "$$VIDEOS" ] || { echo "make ingest VIDEOS=dir: name the folder" >&2; exit 1; }
+	@$(MAKE) --no-print-directory $(FOR_RUN)
 	@$(BIN)/python -m tasks.local ingest-folder "$$VIDEOS" $(foreach pair,$(SET),--set '$(pair)')
 
 down: ## End the stack and its steps; the volumes with everything in them stay

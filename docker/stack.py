@@ -17,7 +17,7 @@ BUILT_FROM = ("tasks", "dags", "docker", "pyproject.toml", "constraints.txt")
 
 def build() -> int:
     """Write what is missing of .env, and build the images."""
-    if problem := _missing():
+    if problem := _missing() or _left_by_another():
         return _fail(problem)
     if code := write_env.main():
         return code
@@ -32,7 +32,10 @@ def up() -> int:
         return code
     if _compose(["up", "--detach", "--wait", f"--wait-timeout={WAIT_SECONDS}", "--remove-orphans"]):
         _show_unwell()
-        return _fail("the stack is not up; what is unwell stands above. `make up` goes on from here, `make down` ends it")
+        return _fail(
+            "the stack is not up; what is unwell stands above. Where a port is in use, choose another in .env: RETAKE_AIRFLOW_PORT, "
+            "RETAKE_MLFLOW_PORT, RETAKE_STORE_PORT. `make up` goes on from here, `make down` ends it"
+        )
     _say_where(_variables())
     return 0
 
@@ -108,15 +111,35 @@ def _missing() -> str | None:
     return None
 
 
+def _left_by_another() -> str | None:
+    """What a checkout without .env finds of an earlier one: volumes, whose passwords it does not have."""
+    project = os.environ.get("COMPOSE_PROJECT_NAME", "retake")
+    volume = f"{project}_postgres"
+    found = subprocess.run(["docker", "volume", "inspect", volume], capture_output=True, check=False)  # noqa: S603, S607 - fixed program
+    if (ROOT / ".env").exists() or found.returncode:
+        return None
+    return (
+        f"there is no .env here, but the volume {volume} of an earlier stack: copy the .env of its checkout here, or run a second stack "
+        "beside it with COMPOSE_PROJECT_NAME and RETAKE_IMAGE_TAG of its own, or remove its volumes with all that they hold "
+        f"(`docker volume ls --filter name={project}_`)"
+    )
+
+
 def _show_unwell() -> None:
-    """The end of the log of every container that has failed or is not healthy."""
-    listed = _output(["docker", "compose", "ps", "--all", "--format=json"]).splitlines()
-    for container in map(json.loads, listed):
-        exited_badly = container["State"] == "exited" and container["ExitCode"] != 0
-        if exited_badly or container["Health"] not in ("", "healthy"):
-            sys.stderr.write(f"== {container['Service']}: {container['Status']}\n")
-            sys.stderr.flush()
-            _compose(["logs", f"--tail={NUM_LOG_LINES}", "--no-log-prefix", container["Service"]])
+    """Every container that is not as it should be, with the end of its log where it has failed."""
+    listed = list(map(json.loads, _output(["docker", "compose", "ps", "--all", "--format=json"]).splitlines()))
+    failed = [
+        c
+        for c in listed
+        if c["Health"] == "unhealthy" or (c["State"] == "exited" and c["ExitCode"]) or c["State"] in ("restarting", "dead")
+    ]
+    for container in failed:
+        sys.stderr.write(f"== {container['Service']}: {container['Status']}\n")
+        sys.stderr.flush()
+        _compose(["logs", f"--tail={NUM_LOG_LINES}", "--no-log-prefix", container["Service"]])
+    waiting = [c["Service"] for c in listed if c not in failed and (c["State"] == "created" or c["Health"] == "starting")]
+    if waiting:
+        sys.stderr.write(f"== not well yet, or waiting for another: {', '.join(waiting)}\n")
 
 
 def _say_where(variables: dict[str, str]) -> None:

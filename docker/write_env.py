@@ -15,6 +15,7 @@ MIN_SECRET_LENGTH = 16
 # What needs no quotes in .env, in an address, or in MLflow's INI file; a store's keys stand in none of the latter two.
 LETTERS = re.compile(r"[A-Za-z0-9_.~=-]+")
 STORE_LETTERS = re.compile(r"[A-Za-z0-9_.~=/+-]+")
+REMEDY = "Delete the line to get a random one; after the first start, put back what the server was made with"
 PLACEHOLDERS = ("change", "example", "password", "placeholder", "secret")
 HEAD = """\
 # Secrets and settings of the stack, written once and never overwritten. Keep it out of git and of backups that others can read.
@@ -103,9 +104,9 @@ def problems(variables: Mapping[str, str]) -> list[str]:
         letters = STORE_LETTERS if name.startswith("RETAKE_STORE_") else LETTERS
         if len(value) < MIN_SECRET_LENGTH or any(word in value.lower() for word in PLACEHOLDERS):
             what = "it is empty" if not value else "too short, or a placeholder"
-            found.append(f"{name} is no secret: {what}. Delete the line to get a random one")
+            found.append(f"{name} is no secret: {what}. {REMEDY}")
         elif not letters.fullmatch(value):
-            found.append(f"{name} has a character that means something in an address or a file. Delete the line to get a random one")
+            found.append(f"{name} has a character that means something in an address or a file. {REMEDY}")
     if variables.get("RETAKE_STORE_SECURE", "") not in ("", "true"):
         found.append("RETAKE_STORE_SECURE is neither true nor empty. Delete the line where the store speaks no TLS")
     return found

@@ -43,3 +43,15 @@ def test_the_images_name_the_revision_that_they_were_made_from(stack):
     }
     assert len(set(revisions.values())) == 1
     assert len(revisions["trainer"].removesuffix("-dirty")) == 40
+
+
+def test_a_checkout_without_its_secrets_leaves_what_is_there_alone(stack):
+    env = stack.folder / ".env"
+    away = env.rename(env.with_name("away"))
+    try:
+        done = stack.make("up")
+        assert done.returncode != 0
+        assert "volume retake-test_postgres of an earlier stack" in done.stdout
+        assert not env.exists()
+    finally:
+        away.rename(env)
