@@ -19,12 +19,14 @@ from tasks.settings import StoreSettings, load
 from tasks.storage import Store
 
 ENV_FILE = REPOSITORY / ".env"
+OWN_STORE = "minio:9000"
+"""What containers call the stack's own store; on this machine it is at its published port."""
 
 
 class StackSettings(BaseSettings):
     """What `.env` says of the stack; the environment wins over the file, as it does in Compose."""
 
-    model_config = SettingsConfigDict(env_prefix="RETAKE_", env_file=ENV_FILE, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="RETAKE_", env_file=ENV_FILE, env_ignore_empty=True, extra="ignore")
 
     bind: str = Field("127.0.0.1", description="address that the ports are published on")
     airflow_port: int = 8080
@@ -32,7 +34,7 @@ class StackSettings(BaseSettings):
     mlflow_port: int = 5000
     bucket: str = "retake"
     store_port: int = 9000
-    store_endpoint: str | None = Field(None, description="of a store outside the stack; else the stack's own, at its published port")
+    store_endpoint: str = OWN_STORE
     store_secure: bool = False
     store_region: str = "us-east-1"
     store_steps_access_key: SecretStr
@@ -48,6 +50,11 @@ class StackSettings(BaseSettings):
         """Where its Airflow listens."""
         return f"http://{self.host}:{self.airflow_port}"
 
+    @property
+    def store_address(self) -> str:
+        """host:port of its store."""
+        return f"{self.host}:{self.store_port}" if self.store_endpoint == OWN_STORE else self.store_endpoint
+
     def airflow(self) -> AirflowApi:
         """A client of its Airflow."""
         return AirflowApi(self.airflow_address, self.airflow_password.get_secret_value())
@@ -56,7 +63,7 @@ class StackSettings(BaseSettings):
         """The store with the keys that steps have."""
         return Store.from_settings(
             StoreSettings(
-                endpoint=self.store_endpoint or f"{self.host}:{self.store_port}",
+                endpoint=self.store_address,
                 access_key=self.store_steps_access_key,
                 secret_key=self.store_steps_secret_key,
                 secure=self.store_secure,
