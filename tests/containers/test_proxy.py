@@ -196,7 +196,7 @@ REFUSED = {
     "no limit of memory": _with("HostConfig.Memory", 0),
     "a limit of memory that is taken back": _text('"CapDrop"', '"memory": 0, "CapDrop"'),
     "no limit of processes": _with("HostConfig.PidsLimit", -1),
-    "what stands behind a NUL": _text('"Cmd"', '"x": "\x00", "hostconfig": {"Privileged": true}, "Cmd"'),
+    "what stands behind a NUL": json.dumps(BODY)[:-1] + ', "x": "\x00", "HostConfiG": {"Privileged": true}}',
     "a NUL in a value": _with("Image", "retake/worker:test\x00evil"),
     "a writable root": _with("HostConfig.ReadonlyRootfs", False),
     "root": _with("User", "0:0"),
