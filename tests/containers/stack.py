@@ -140,7 +140,8 @@ def _remove(stack: Stack) -> None:
         container.remove(force=True, v=True)
     for network in engine.networks.list(filters=labelled):
         network.remove()
-    for volume in engine.volumes.list(filters=labelled):
+    # By name: a volume that a container brought into being has no label of the project.
+    for volume in engine.volumes.list(filters={"name": f"{PROJECT}_"}):
         volume.remove()
 
 
