@@ -120,6 +120,13 @@ class TrainOptions(Options):
         title="Early stopping, validations",
         description="Stop after so many validations without a lower loss; 0 never stops early",
     )
+    feature_variants: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        title="Views a clip, heads only",
+        description="Where the heads alone are trained, the frozen backbone sees each training clip in so many random views, once a dataset; epochs take turns with them",
+    )
     frame_step: int = Field(
         1, ge=1, le=30, title="Cache every n-th frame", description="1 draws training frames from all; larger needs less disk"
     )
@@ -147,6 +154,43 @@ class EvaluateOptions(Options):
     crops: Literal[1, 10] = Field(10, title="Crops", description="10 at TSN's offsets, or the centre alone for a quick check")
     bootstrap_resamples: int = Field(
         2000, ge=100, le=100_000, title="Bootstrap resamples", description="Of source videos, for 95 % intervals"
+    )
+    engine: Literal["auto", "pytorch", "openvino", "openvino-int8", "cuda"] = Field(
+        "auto",
+        title="Scoring engine",
+        description="auto: CUDA on a GPU, OpenVINO on a CPU; openvino-int8 is calibrated on training clips. Each is first checked against PyTorch in float32, which takes over where it differs",
+    )
+
+
+class GateOptions(Options):
+    """When the fine-tuned network may take the champion's place. The champion is scored again on the same clips; a tie keeps it."""
+
+    promotion: Literal["auto", "approve", "never"] = Field(
+        "auto",
+        title="Promotion",
+        description="auto: at once when every rule passes; approve: a person is asked then, in Airflow; never: register only",
+    )
+    min_gate_clips: int = Field(
+        10, ge=1, le=1_000_000, title="Least clips", description="Of the split that decides: test, or val without it"
+    )
+    min_gate_sources: int = Field(3, ge=1, le=1_000_000, title="Least source videos", description="That those clips come from")
+    gain_rule: Literal["interval", "margin"] = Field(
+        "interval",
+        title="Gain must",
+        description="interval: the 95 % interval of the difference of action top-1 must lie above zero; margin: the difference must exceed the least gain",
+    )
+    min_gain_points: float = Field(
+        1.0, ge=0, le=100, title="Least gain, percentage points", description="Of action top-1, where the gain rule is margin"
+    )
+    max_class_loss_points: float = Field(
+        20.0,
+        ge=0,
+        le=100,
+        title="Largest loss of a class, percentage points",
+        description="Of recall, for a verb or noun with enough clips",
+    )
+    min_class_clips: int = Field(
+        10, ge=1, le=1_000_000, title="Enough clips of a class", description="Classes with fewer are shown, and decide nothing"
     )
 
 

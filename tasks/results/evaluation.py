@@ -1,8 +1,12 @@
-"""What evaluate, compare and register write."""
+"""What evaluate, compare, report, register and decide write."""
 
 from typing import Literal
 
-from tasks.results.record import ModelRole, Record, SplitName
+from tasks.options import GateOptions
+from tasks.results.record import ModelRole, Record, SplitName, Target
+
+EngineName = Literal["pytorch", "openvino", "cuda"]
+EnginePrecision = Literal["float32", "bfloat16", "float16", "int8"]
 
 
 class ClassMetrics(Record):
@@ -13,6 +17,7 @@ class ClassMetrics(Record):
     num_predicted: int
     precision: float
     recall: float
+    f1: float
 
 
 class TargetMetrics(Record):
@@ -33,7 +38,10 @@ class TargetMetrics(Record):
 
 
 class Latency(Record):
-    """Seconds a clip after warm-up, loading from the cache of decoded frames, and the original's FPS: frames of a clip's segments over the two medians."""
+    """Seconds a clip after warm-up, loading from the cache of decoded frames, and the original's FPS: frames of a clip's segments over the two medians.
+
+    `clips_per_second` is of the whole scoring, in which loading and inference overlap.
+    """
 
     num_clips: int
     loading_median_seconds: float
@@ -41,6 +49,37 @@ class Latency(Record):
     inference_median_seconds: float
     inference_p90_seconds: float
     fps: float
+    clips_per_second: float
+
+
+class EngineUsed(Record):
+    """What computed the logits, and how it was checked: a few clips of the run beside PyTorch in float32.
+
+    `max_difference` is the largest difference of a logit on these clips, None for PyTorch in float32 itself; `fallback_reason` tells why a
+    quicker engine was not taken.
+    """
+
+    name: EngineName
+    precision: EnginePrecision
+    description: str
+    num_checked_clips: int
+    max_difference: float | None
+    tolerance: float | None
+    fallback_reason: str | None
+
+    @property
+    def label(self) -> str:
+        """Name and precision, as in `openvino bfloat16`: the gate compares networks of one label only."""
+        return f"{self.name} {self.precision}"
+
+
+class ActivationMap(Record):
+    """Where in the frames a network looked for what it named: a PNG, the clip's test frames under the Grad-CAM of one head's best guess."""
+
+    uid: str
+    target: Literal["verb", "noun"]
+    class_name: str
+    uri: str
 
 
 class EvaluateResult(Record):
@@ -56,11 +95,47 @@ class EvaluateResult(Record):
     noun: TargetMetrics
     action: TargetMetrics
     latency: Latency
+    engine: EngineUsed
+    peak_memory_bytes: int
+    hardware: dict[str, str | int]
     predictions_uri: str
+    activations: tuple[ActivationMap, ...]
+
+
+class PairedDifference(Record):
+    """Top-1 of the fine-tuned network less that of `opponent` on the same clips of one target.
+
+    `interval` is 95 %, from resampling source videos; `mcnemar_p` is the exact two-sided test on the clips that one alone names right.
+    `num_clips_needed` estimates how many clips of as many source videos each a difference of this size takes to exclude zero; None where the
+    interval excludes zero already, or where there is no difference.
+    """
+
+    target: Target
+    opponent: Literal["baseline", "champion"]
+    num_clips: int
+    num_sources: int
+    difference: float
+    interval: tuple[float, float]
+    num_gained: int
+    num_lost: int
+    mcnemar_p: float
+    num_clips_needed: int | None
+
+
+class RuleOutcome(Record):
+    """One promotion rule, what it found, and whether it lets the fine-tuned network pass. `detail` has the numbers, in words."""
+
+    rule: Literal["engine", "num_clips", "num_sources", "gain", "classes"]
+    title: str
+    passed: bool
+    detail: str
 
 
 class CompareResult(Record):
-    """The fine-tuned network beside what it must beat, and the decision, which holds against this champion, or none, alone."""
+    """The fine-tuned network beside what it must beat, and what the gate says, which holds against this champion, or none, alone.
+
+    `passed` tells whether every rule let it pass; whether that promotes it depends on `gate.promotion`.
+    """
 
     split: SplitName
     table_uri: str
@@ -68,16 +143,77 @@ class CompareResult(Record):
     champion_version: int | None
     opponent_top1: float
     challenger_top1: float
-    promote: bool
+    differences: tuple[PairedDifference, ...]
+    gate: GateOptions
+    rules: tuple[RuleOutcome, ...]
+    passed: bool
+    verdict: str
     reason: str
+    mlflow_run_url: str
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Whether a person is asked before the champion changes."""
+        return self.passed and self.gate.promotion == "approve"
+
+
+class ReportResult(Record):
+    """The report of one comparison: the page, the numbers, the model card, and what a person who approves is shown."""
+
+    report_uri: str
+    metrics_uri: str
+    card_uri: str
+    report_url: str
+    awaits_approval: bool
+    subject: str
+    question: str
     mlflow_run_url: str
 
 
 class RegisterResult(Record):
-    """The registered version and its aliases."""
+    """The registered version, before anything is decided of it."""
 
     model_name: str
     version: int
-    aliases: tuple[str, ...]
     mlflow_run_id: str
     mlflow_run_url: str
+
+
+class DecideResult(Record):
+    """What became of the registered version."""
+
+    model_name: str
+    version: int
+    promoted: bool
+    champion_before: int | None
+    champion: int | None
+    aliases: tuple[str, ...]
+    reason: str
+    decided_by: str
+    mlflow_run_id: str
+    mlflow_run_url: str
+
+
+class DecisionRecord(Record):
+    """One line of `decisions.csv`: what was decided of a version, when, by whom and why."""
+
+    time: str
+    model_name: str
+    version: int
+    event: Literal["promoted", "kept", "rolled back"]
+    champion_before: int | None
+    champion_after: int | None
+    promotion: Literal["auto", "approve", "never", "rollback"]
+    decided_by: str
+    reason: str
+    run_key: str
+    mlflow_run_url: str
+
+
+class RollbackResult(Record):
+    """The version that the alias `champion` was moved to, and from which."""
+
+    model_name: str
+    version: int
+    champion_before: int | None
+    reason: str

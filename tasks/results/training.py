@@ -1,6 +1,6 @@
 """What weights, plan and train write."""
 
-from tasks.options import EvaluateOptions, TrainOptions, Weights
+from tasks.options import EvaluateOptions, GateOptions, TrainOptions, Weights
 from tasks.results.record import ModelRole, Record, SplitName
 
 
@@ -32,7 +32,11 @@ class Champion(Record):
 
 
 class PlanResult(Record):
-    """One training, decided: everything that the later steps need."""
+    """One training, decided: everything that the later steps need.
+
+    What is decided of the trained network lies under `decision_uri`, which the gate and the champion that it competes with name: other rules,
+    or another champion, are another decision on the same training.
+    """
 
     run_key: str
     run_uri: str
@@ -40,6 +44,9 @@ class PlanResult(Record):
     dataset_digest: str
     train: TrainOptions
     evaluate: EvaluateOptions
+    gate: GateOptions
+    decision_uri: str
+    num_champions: int
     model_name: str
     weights: WeightsResult
     champion: Champion | None
