@@ -17,6 +17,9 @@ from tasks.steps._taking import Taker, TakingArguments, inventory_uri, offers
 from tasks.storage import Store
 
 MAX_BATCHES = 64
+VIDEOS_A_BATCH = 8
+"""At least, where there are enough: a mapped task of Airflow costs seconds, and a batch's videos are cut side by side."""
+
 NUM_THREADS = 4
 
 
@@ -63,6 +66,11 @@ def run(arguments: Arguments, store: Store) -> IngestResult:
     )
     store.write(inventory_uri(arguments.out), inventory)
     return finish(store, arguments.out, result)
+
+
+def batch_size(num_videos: int) -> int:
+    """How many videos a mapped task cuts: of 64 batches at most, and of two at least, so that two machines can share any work."""
+    return max(1, math.ceil(num_videos / MAX_BATCHES), min(VIDEOS_A_BATCH, math.ceil(num_videos / 2)))
 
 
 def _earlier_inventory(arguments: Arguments, store: Store) -> Inventory:
@@ -112,7 +120,7 @@ def _reason_if_unchanged(arguments: Arguments, store: Store, videos: Sequence[st
 
 def _write_batches(arguments: Arguments, store: Store, names: Mapping[str, str]) -> tuple[BatchRef, ...]:
     videos = sorted(names, key=lambda video: (names[video], video))
-    size = max(1, math.ceil(len(videos) / MAX_BATCHES))
+    size = batch_size(len(videos))
     recipe = recipe_of(arguments.picked(SegmentOptions))
     batches = []
     for number, start in enumerate(range(0, len(videos), size)):

@@ -1,6 +1,8 @@
 """Cuts a batch of videos into clips; a video that was cut before is left alone."""
 
+import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tasks.errors import BadVideo
@@ -10,11 +12,14 @@ from tasks.results.video import Batch, ClipRecord, ClipsFile, SegmentResult, Vid
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import StepArguments, finish, log, plain_reason
 from tasks.storage import Store
-from tasks.video.cut import cut
+from tasks.video.cut import NUM_ENCODER_THREADS, CutClip, CutResult, cut
 from tasks.video.ffmpeg import find_ffmpeg
 
 SECONDS_PER_VIDEO_SECOND = 10
 """ffmpeg may take ten times as long as the video lasts, and two minutes at least."""
+
+MAX_AT_ONCE = 8
+"""Each ffmpeg takes some 200 MB of the 4 GB that a worker's container has by default."""
 
 
 class Arguments(StepArguments, SegmentOptions):
@@ -24,15 +29,19 @@ class Arguments(StepArguments, SegmentOptions):
 
 
 def run(arguments: Arguments, store: Store) -> SegmentResult:
-    """Cut every video of the batch. A video that cannot be cut is recorded with its reason; the rest goes on."""
+    """Cut every video of the batch, several at a time. A video that cannot be cut is recorded with its reason; the rest goes on."""
     videos = store.read(arguments.batch, Batch).videos
-    files, names = [], []
-    for number, video in enumerate(videos, 1):
+
+    def take(video: str) -> tuple[str, ClipsFile]:
         record = store.read(f"{arguments.store}/videos/{video}/probe.json", VideoRecord)
-        clips = _clips(arguments, store, record)
-        log.info("%d of %d: %s: %s", number, len(videos), record.names[0], clips.set_aside or f"{len(clips.clips)} clips")
-        files.append(clips)
-        names.append(record.names[0])
+        return record.names[0], _clips(arguments, store, record)
+
+    files, names = [], []
+    with ThreadPoolExecutor(num_at_once(load(MachineSettings).num_processes or len(os.sched_getaffinity(0)))) as pool:
+        for number, (name, clips) in enumerate(pool.map(take, videos), 1):
+            log.info("%d of %d: %s: %s", number, len(videos), name, clips.set_aside or f"{len(clips.clips)} clips")
+            files.append(clips)
+            names.append(name)
     result = SegmentResult(
         num_videos=len(files),
         num_clips=sum(len(f.clips) for f in files),
@@ -41,6 +50,11 @@ def run(arguments: Arguments, store: Store) -> SegmentResult:
         set_aside=tuple(SetAside(name=n, reason=f.set_aside) for n, f in zip(names, files, strict=True) if f.set_aside),
     )
     return finish(store, arguments.out, result)
+
+
+def num_at_once(num_cores: int) -> int:
+    """How many videos are cut side by side: one more than have all their encoder's threads busy, since each also reads, examines and uploads."""
+    return min(MAX_AT_ONCE, num_cores // NUM_ENCODER_THREADS + 1)
 
 
 def clip_uid(video: str, start_seconds: float, stop_seconds: float) -> str:
@@ -58,6 +72,7 @@ def _clips(arguments: Arguments, store: Store, record: VideoRecord) -> ClipsFile
         folder = Path(name)
         source = folder / Path(record.uri).name
         store.read_file(record.uri, source)
+        found, reason = CutResult((), 0, ()), None
         try:
             found = cut(
                 source,
@@ -67,38 +82,34 @@ def _clips(arguments: Arguments, store: Store, record: VideoRecord) -> ClipsFile
                 time_limit_seconds=max(120, SECONDS_PER_VIDEO_SECOND * record.duration_seconds),
             )
         except BadVideo as error:
-            clips = ClipsFile(
-                video=record.video, recipe=recipe, options=options, clips=(), dropped_seconds=0, warnings=(), set_aside=plain_reason(error)
-            )
-        else:
-            records = []
-            for clip in found.clips:
-                uri = f"{folder_uri}/{clip.index:04d}.mp4"
-                store.write_file(uri, clip.path)
-                records.append(
-                    ClipRecord(
-                        uid=clip_uid(record.video, clip.start_seconds, clip.stop_seconds),
-                        video=record.video,
-                        index=clip.index,
-                        uri=uri,
-                        sha256=clip.sha256,
-                        size_bytes=clip.size_bytes,
-                        start_seconds=clip.start_seconds,
-                        stop_seconds=clip.stop_seconds,
-                        num_frames=clip.num_frames,
-                        width=clip.width,
-                        height=clip.height,
-                        has_audio=clip.has_audio,
-                    )
-                )
-            clips = ClipsFile(
-                video=record.video,
-                recipe=recipe,
-                options=options,
-                clips=tuple(records),
-                dropped_seconds=found.dropped_seconds,
-                warnings=tuple(plain_reason(warning) for warning in found.warnings),
-                set_aside=None,
-            )
+            reason = plain_reason(error)
+        clips = ClipsFile(
+            video=record.video,
+            recipe=recipe,
+            options=options,
+            clips=tuple(_keep(clip, folder_uri, record.video, store) for clip in found.clips),
+            dropped_seconds=found.dropped_seconds,
+            warnings=tuple(plain_reason(warning) for warning in found.warnings),
+            set_aside=reason,
+        )
     store.write(f"{folder_uri}/clips.json", clips)
     return clips
+
+
+def _keep(clip: CutClip, folder_uri: str, video: str, store: Store) -> ClipRecord:
+    uri = f"{folder_uri}/{clip.index:04d}.mp4"
+    store.write_file(uri, clip.path)
+    return ClipRecord(
+        uid=clip_uid(video, clip.start_seconds, clip.stop_seconds),
+        video=video,
+        index=clip.index,
+        uri=uri,
+        sha256=clip.sha256,
+        size_bytes=clip.size_bytes,
+        start_seconds=clip.start_seconds,
+        stop_seconds=clip.stop_seconds,
+        num_frames=clip.num_frames,
+        width=clip.width,
+        height=clip.height,
+        has_audio=clip.has_audio,
+    )

@@ -20,7 +20,8 @@ from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.record import SPLITS
 from tasks.results.training import Epoch, PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.steps._networks import cache_test_frames, cache_train_frames, class_names, fetch_network, file_sha256
+from tasks.steps._frames import cache_test_frames, cache_train_frames
+from tasks.steps._networks import class_names, fetch_network, file_sha256
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
 from tasks.storage import Store

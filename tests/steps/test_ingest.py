@@ -7,6 +7,7 @@ import pytest
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.steps._annotations import to_write
 from tasks.steps._taking import MAX_ANNOTATION_BYTES, Offer, Taker, TakingArguments, offers
+from tasks.steps.ingest import batch_size
 from tasks.storage import to_json
 
 MALFORMED = [
@@ -119,3 +120,10 @@ A, B, C, OTHER = "l-0000000a.csv", "l-0000000b.csv", "l-0000000c.csv", "m-000000
 )
 def test_the_wanted_files_become_the_latest_of_their_stem(kept, wanted, written):
     assert to_write(kept, wanted) == written
+
+
+@pytest.mark.parametrize(
+    ("num_videos", "size"), [(0, 1), (1, 1), (2, 1), (3, 2), (12, 6), (16, 8), (100, 8), (512, 8), (513, 9), (6400, 100)]
+)
+def test_batches_are_few_and_work_for_two_machines_at_least(num_videos, size):
+    assert batch_size(num_videos) == size

@@ -1,0 +1,113 @@
+"""How the videos of a batch share a machine, and what one of them costs the others."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import BadVideo, Unavailable
+from tasks.options import SegmentOptions, recipe_of
+from tasks.results.record import SetAside
+from tasks.results.video import Batch, VideoRecord
+from tasks.steps import segment
+from tasks.steps.segment import Arguments, num_at_once, run
+from tasks.video.cut import CutClip, CutResult
+
+STORE = "s3://retake"
+ARGUMENTS = Arguments(store=STORE, batch=f"{STORE}/batch.json", out=f"{STORE}/out/")
+NAMES = ("a", "b", "c")
+
+
+class Objects:
+    """A store in memory."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, object] = {ARGUMENTS.batch: Batch(videos=NAMES)}
+        for name in NAMES:
+            self.objects[f"{STORE}/videos/{name}/probe.json"] = VideoRecord(
+                video=name,
+                uri=f"{STORE}/videos/{name}/source.mp4",
+                size_bytes=1,
+                names=(f"{name}.mp4",),
+                container="mp4",
+                codec="h264",
+                pixel_format="yuv420p",
+                width=64,
+                height=64,
+                rotation_degrees=0,
+                fps=30,
+                duration_seconds=8,
+                has_audio=False,
+            )
+
+    def exists(self, uri):
+        return uri in self.objects
+
+    def read(self, uri, model):
+        return self.objects[uri]
+
+    def write(self, uri, record):
+        self.objects[uri] = record
+
+    def read_file(self, uri, path):
+        path.write_text(uri.split("/")[-2])
+
+    def write_file(self, uri, path):
+        self.objects[uri] = path.read_bytes()
+
+
+@pytest.fixture
+def one_clip(tmp_path, monkeypatch):
+    """Put `before(name)`, and then a clip that holds the video's name, in the place of ffmpeg."""
+
+    def install(before):
+        def cut(source: Path, folder: Path, *args, **kwargs):
+            name = source.read_text()
+            before(name)
+            path = folder / "0000.mp4"
+            path.write_text(name)
+            clip = CutClip(path, 0, 0, 8, 240, has_audio=False, size_bytes=1, sha256=name, width=64, height=64)
+            return CutResult((clip,), 0, (f"source.mp4: {name} is dark",))
+
+        monkeypatch.setattr(segment, "cut", cut)
+        monkeypatch.setenv("RETAKE_NUM_PROCESSES", "4")
+
+    return install
+
+
+def test_videos_are_cut_side_by_side_and_told_in_their_order(one_clip):
+    together = threading.Barrier(len(NAMES), timeout=30)
+    one_clip(lambda _: together.wait())
+    store = Objects()
+    result = run(ARGUMENTS, store)
+    assert (result.num_videos, result.num_clips) == (3, 3)
+    assert result.warnings == tuple(SetAside(name=f"{name}.mp4", reason=f"{name} is dark") for name in NAMES)
+    for name in NAMES:
+        assert store.objects[f"{STORE}/clips/{name}/{recipe_of(SegmentOptions())}/0000.mp4"] == name.encode()
+
+
+def test_a_video_that_cannot_be_cut_costs_itself_and_a_full_disk_the_batch(one_clip):
+    def refuse_b(name):
+        if name == "b":
+            raise BadVideo("source.mp4: nothing of it decodes")
+
+    one_clip(refuse_b)
+    store = Objects()
+    result = run(ARGUMENTS, store)
+    assert (result.num_videos, result.num_clips) == (3, 2)
+    assert result.set_aside == (SetAside(name="b.mp4", reason="nothing of it decodes"),)
+    assert run(ARGUMENTS, store) == result
+
+    def fill_the_disk(name):
+        raise Unavailable("the disk is full")
+
+    one_clip(fill_the_disk)
+    store = Objects()
+    with pytest.raises(Unavailable):
+        run(ARGUMENTS, store)
+    assert not store.exists(f"{ARGUMENTS.out}result.json")
+
+
+@pytest.mark.parametrize(("num_cores", "at_once"), [(1, 1), (2, 2), (4, 3), (16, 8), (128, 8)])
+def test_as_many_videos_at_once_as_have_every_core_busy(num_cores, at_once):
+    assert num_at_once(num_cores) == at_once
