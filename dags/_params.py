@@ -49,6 +49,9 @@ class RetrainOptions(Options):
         None, title="Dataset", description="s3:// address of a dataset's folder; empty takes the latest dataset of the store"
     )
     force: bool = Field(False, title="Train again", description="Train even where this dataset and these options were trained before")
+    decide_again: bool = Field(
+        False, title="Decide again", description="Compare and decide once more on what these options trained, say after a rejection"
+    )
 
 
 class Handover(BaseModel):
@@ -92,7 +95,7 @@ class Form:
 
 
 def resolve(context: Context, form: Form) -> dict[str, Any]:
-    """The options of the run that `context` belongs to, plus `force_token` where the form has `force`.
+    """The options of the run that `context` belongs to, with `force_token` and `decide_token` in place of `force` and `decide_again`.
 
     A run by hand has its form's values, a scheduled one the defaults, and one that was started by assets the defaults overlaid with
     what the latest event says of options that this DAG knows.
@@ -120,7 +123,8 @@ def resolve(context: Context, form: Form) -> dict[str, Any]:
         preset = values.pop("preset")
         if preset != "none":
             values |= PRESETS[preset].model_dump(mode="json")
-        values["force_token"] = context["run_id"] if values.pop("force") else None
+        for option, token in (("force", "force_token"), ("decide_again", "decide_token")):
+            values[token] = context["run_id"] if values.pop(option) else None
     return values
 
 

@@ -23,11 +23,11 @@ from airflow.sdk import DAG
 from dags._assets import CLIPS, DATASET
 from dags._params import Form, RetrainOptions
 from dags._runner import TASK_DEFAULTS, StepOperator
-from tasks.options import EvaluateOptions, LabelOptions, RegisterOptions, SegmentOptions, SplitOptions, TrainOptions
+from tasks.options import EvaluateOptions, GateOptions, LabelOptions, RegisterOptions, SegmentOptions, SplitOptions, TrainOptions
 
 FORM = Form(
     options=(SplitOptions, LabelOptions, SegmentOptions),
-    then=(RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions),
+    then=(RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions),
 )
 
 with DAG(

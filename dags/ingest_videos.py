@@ -23,12 +23,21 @@ from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
 from dags._assets import CLIPS
 from dags._params import Form, RetrainOptions
 from dags._runner import TASK_DEFAULTS, StepOperator
-from tasks.options import EvaluateOptions, IngestOptions, LabelOptions, RegisterOptions, SegmentOptions, SplitOptions, TrainOptions
+from tasks.options import (
+    EvaluateOptions,
+    GateOptions,
+    IngestOptions,
+    LabelOptions,
+    RegisterOptions,
+    SegmentOptions,
+    SplitOptions,
+    TrainOptions,
+)
 
 FORM = Form(
     options=(IngestOptions, SegmentOptions),
     shared=(SegmentOptions,),
-    then=(LabelOptions, SplitOptions, RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions),
+    then=(LabelOptions, SplitOptions, RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions),
 )
 
 with DAG(

@@ -1,8 +1,12 @@
 """# Retrain
 
 Fine-tunes the network on the latest dataset, scores it beside the baseline and the model in use, and registers it in MLflow.
-It becomes `champion` only if it is better on clips that it never saw. It runs every week and on every new dataset, one run at a time,
-and by hand with a form. The button *MLflow run* under *Details* of `train`, `compare` and `register` leads to the evidence.
+It becomes `champion` only if every promotion rule lets it pass, on clips that it never saw. It runs every week and on every new dataset,
+one run at a time, and by hand with a form. Under *Details* of `report`, the button *Report* leads to the evidence on one page, and
+*MLflow run* there and at the steps around it to the run.
+
+**When it waits for you**: with *Promotion* set to `approve`, `approve` asks whether the new version becomes champion, under *Required actions*.
+Without an answer in time the champion stays.
 
 **Owner**: whoever runs this Retake.
 
@@ -14,6 +18,8 @@ and by hand with a form. The button *MLflow run* under *Details* of `train`, `co
 - *Red, in `train` or `evaluate`*: the log's last lines say why. Out of memory: a smaller batch size, or fewer segments.
 - *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, one a GPU. Is there such a pool?
 
+`python -m tasks rollback --to VERSION --reason "..."` makes an earlier version champion again.
+
 It may be run again at any time, from the start or from any task: what is done already is not done twice.
 """
 
@@ -22,14 +28,16 @@ from pathlib import Path
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TaskGroup
 
+from dags._approval import ApproveOperator
 from dags._assets import DATASET, MODEL
 from dags._params import Form, RetrainOptions
 from dags._runner import TASK_DEFAULTS, StepOperator
-from tasks.options import EvaluateOptions, RegisterOptions, TrainOptions
+from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, TrainOptions
 
-FORM = Form(options=(RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions))
+FORM = Form(options=(RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions))
 RUN = "{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['run_uri'] }}"
-PLAN = f"{RUN}plan/"
+DECISION = "{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['decision_uri'] }}"
+PLAN = f"{DECISION}plan/"
 
 with DAG(
     dag_id=Path(__file__).stem,
@@ -58,8 +66,8 @@ with DAG(
             task_id="plan",
             step="plan",
             form=FORM,
-            options=(TrainOptions, EvaluateOptions, RegisterOptions),
-            passes=("dataset", "force_token"),
+            options=(TrainOptions, EvaluateOptions, RegisterOptions, GateOptions),
+            passes=("dataset", "force_token", "decide_token"),
             inputs={"weights_result": "{store}/pretrained/choices/{key}/"},
             out="{store}/plans/{key}/",
             returns="evaluations",
@@ -89,14 +97,22 @@ with DAG(
         pool="gpu",
         execution_timeout=timedelta(hours=12),
     ).expand(mapped=plan.output)
-    with TaskGroup("publish", tooltip="The comparison, and MLflow's registry"):
+    with TaskGroup("publish", tooltip="The comparison, the report, MLflow's registry, and who becomes champion"):
         compare = StepOperator(
             task_id="compare",
             step="compare",
             form=FORM,
             inputs={"plan": PLAN},
-            out=f"{RUN}compare/",
+            out=f"{DECISION}compare/",
             execution_timeout=timedelta(minutes=30),
+        )
+        report = StepOperator(
+            task_id="report",
+            step="report",
+            form=FORM,
+            inputs={"plan": PLAN},
+            out=f"{DECISION}report/",
+            execution_timeout=timedelta(hours=1),
         )
         register = StepOperator(
             task_id="register",
@@ -105,8 +121,19 @@ with DAG(
             image="trainer",
             inputs={"plan": PLAN},
             out=f"{RUN}register/",
-            outlets=[MODEL],
             execution_timeout=timedelta(hours=1),
         )
-        compare >> register
+        approve = ApproveOperator(task_id="approve", form=FORM, report="publish.report", register="publish.register")
+        decide = StepOperator(
+            task_id="decide",
+            step="decide",
+            form=FORM,
+            inputs={"plan": PLAN, **approve.answers()},
+            out=f"{DECISION}decide/",
+            outlets=[MODEL],
+            trigger_rule="none_failed_min_one_success",  # where nobody has to be asked, `approve` is skipped
+            execution_timeout=timedelta(minutes=30),
+        )
+        compare >> report >> register >> [approve, decide]
+        approve >> decide
     plan >> train >> evaluate >> compare

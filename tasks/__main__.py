@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from tasks.errors import BadConfiguration, RetakeError
 from tasks.settings import StoreSettings, load
-from tasks.steps import STEPS
+from tasks.steps import COMMANDS
 from tasks.storage import Store, to_json
 
 log = logging.getLogger("retake")
@@ -69,10 +69,12 @@ class _Parser(argparse.ArgumentParser):
 
 def _parse(argv: list[str]) -> tuple[str, dict[str, object]]:
     parser = _Parser(prog="python -m tasks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=STEPS, metavar="STEP", help="; ".join(f"{name}: {summary}" for name, summary in STEPS.items()))
+    parser.add_argument(
+        "step", choices=COMMANDS, metavar="STEP", help="; ".join(f"{name}: {summary}" for name, summary in COMMANDS.items())
+    )
     step = parser.parse_args(argv[:1]).step
     model: type[BaseModel] = _module(step).Arguments
-    options = _Parser(prog=f"python -m tasks {step}", description=STEPS[step], argument_default=argparse.SUPPRESS)
+    options = _Parser(prog=f"python -m tasks {step}", description=COMMANDS[step], argument_default=argparse.SUPPRESS)
     for name, field in model.model_fields.items():
         _add(options, name, field)
     return step, vars(options.parse_args(argv[1:]))
@@ -82,7 +84,7 @@ def _add(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
     flag = f"--{name.replace('_', '-')}"
     text = ". ".join(filter(None, (field.title, field.description))).replace("%", "%%")
     if not field.is_required():
-        text += f" (default: {field.default})"
+        text += f" (default: {field.get_default(call_default_factory=True, validated_data={})})"
     kind, of = _kind(field.annotation)
     if kind == "bool":
         parser.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, help=text)

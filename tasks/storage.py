@@ -4,6 +4,8 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
@@ -72,8 +74,9 @@ class Store:
     Every method raises `Unavailable` when the server does not answer and `BadConfiguration` when it refuses the keys.
     """
 
-    def __init__(self, client: Minio, endpoint: str) -> None:
+    def __init__(self, client: Minio, http: urllib3.PoolManager, endpoint: str) -> None:
         self._client = client
+        self._http = http
         self._endpoint = endpoint
 
     @classmethod
@@ -92,7 +95,7 @@ class Store:
             region=settings.region,
             http_client=http,
         )
-        return cls(client, settings.endpoint)
+        return cls(client, http, settings.endpoint)
 
     def ensure_bucket(self, uri: str) -> None:
         """Make the bucket of `uri` unless it exists."""
@@ -164,6 +167,29 @@ class Store:
             )
         except (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
             self._fail(error, uri)
+
+    def create(self, uri: str, data: bytes) -> bool:
+        """Write an object that nobody wrote before; False where there is one. Of several who try at once, one succeeds.
+
+        It asks for what S3 calls a conditional write (`If-None-Match: *`), by a signed address, for the SDK has no such argument.
+
+        Raises:
+            BadConfiguration: the server does not know conditional writes.
+        """
+        bucket, key = split_uri(uri)
+        headers = {"If-None-Match": "*", "Content-Type": _content_type(key)}
+        try:
+            address = self._client.presigned_put_object(bucket_name=bucket, object_name=key, expires=timedelta(minutes=5))
+            # No retries: a write that came through and was not acknowledged would be told apart from another's by what lies there.
+            answer = self._http.request("PUT", address, body=data, headers=headers, retries=False)
+        except (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
+            self._fail(error, uri)
+        if answer.status == HTTPStatus.NOT_IMPLEMENTED:
+            raise BadConfiguration(f"the object store at {self._endpoint} knows no conditional writes (If-None-Match); use one that does")
+        if answer.status not in (HTTPStatus.OK, HTTPStatus.PRECONDITION_FAILED):
+            raise Unavailable(f"the object store at {self._endpoint} answers {answer.status} for {uri}; try again")
+        # A server that passes over the condition keeps the last of several: each sees whether it was its own.
+        return answer.status == HTTPStatus.OK and self.read_bytes(uri) == data
 
     def read_file(self, uri: str, path: Path) -> None:
         """Download to `path`; the file appears complete or not at all.

@@ -8,7 +8,17 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.errors import BadConfiguration, BadInput
-from tasks.options import EvaluateOptions, IngestOptions, LabelOptions, Options, RegisterOptions, SegmentOptions, SplitOptions, TrainOptions
+from tasks.options import (
+    EvaluateOptions,
+    GateOptions,
+    IngestOptions,
+    LabelOptions,
+    Options,
+    RegisterOptions,
+    SegmentOptions,
+    SplitOptions,
+    TrainOptions,
+)
 
 SAMPLE_OPTIONS: dict[str, object] = {
     "model_name": "retake-tsn-sample",
@@ -31,9 +41,10 @@ class RetrainOptions(Options):
 
     preset: Literal["none", "original"] = "none"
     force: bool = False
+    decide_again: bool = False
 
 
-_FOLLOWING = (RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions)
+_FOLLOWING = (RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions)
 _DATASET = (LabelOptions, SplitOptions)
 CHAIN: dict[str, tuple[tuple[type[Options], ...], tuple[type[Options], ...]]] = {
     "ingest_videos": ((IngestOptions, SegmentOptions), (*_DATASET, *_FOLLOWING)),

@@ -165,7 +165,6 @@ class ReportResult(Record):
     card_uri: str
     report_url: str
     awaits_approval: bool
-    subject: str
     question: str
     mlflow_run_url: str
 
@@ -195,7 +194,7 @@ class DecideResult(Record):
 
 
 class DecisionRecord(Record):
-    """One line of `decisions.csv`: what was decided of a version, when, by whom and why."""
+    """One line of `decisions.csv`: what was decided of a version, when (UTC), by whom and why."""
 
     time: str
     model_name: str
@@ -203,11 +202,19 @@ class DecisionRecord(Record):
     event: Literal["promoted", "kept", "rolled back"]
     champion_before: int | None
     champion_after: int | None
-    promotion: Literal["auto", "approve", "never", "rollback"]
+    promotion: Literal["auto", "approve", "never", "by hand"]
     decided_by: str
     reason: str
     run_key: str
     mlflow_run_url: str
+
+
+class ChampionMove(Record):
+    """One move of the alias `champion`, `champions/<model>/<number>.json`: only one run can make the next one, so no two promote at once."""
+
+    number: int
+    decision: DecisionRecord
+    decision_uri: str
 
 
 class RollbackResult(Record):

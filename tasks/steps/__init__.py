@@ -11,7 +11,12 @@ STEPS: dict[str, str] = {
     "plan": "decide what is trained and tested",
     "train": "fine-tune the network",
     "evaluate": "score one network on one split",
-    "compare": "set the fine-tuned network beside what it must beat",
-    "register": "register the model in MLflow",
+    "compare": "set the fine-tuned network beside what it must beat, by the gate's rules",
+    "report": "write the report, its numbers and the model card",
+    "register": "register the model in MLflow as challenger",
+    "decide": "make it champion, or leave the champion as it is",
 }
 """Sub-command, which is also the module's name, and what it does."""
+
+COMMANDS: dict[str, str] = {**STEPS, "rollback": "make an earlier version champion again"}
+"""With what people call alone, at a shell."""

@@ -1,24 +1,29 @@
 """Decides what is trained and tested, and against which champion; stops where the same was done before."""
 
 from tasks.errors import MissingObject, NothingToDo
-from tasks.evaluation.decision import DECIDING_SPLITS
-from tasks.options import EvaluateOptions, RegisterOptions, StoreUri, TrainOptions, content_key
+from tasks.evaluation.gate import DECIDING_SPLITS
+from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions, content_key
 from tasks.results.dataset import DatasetResult, Manifest
-from tasks.results.evaluation import RegisterResult
+from tasks.results.evaluation import DecideResult
 from tasks.results.record import SPLITS, ModelRole, SplitName
 from tasks.results.training import Champion, Evaluation, PlanResult, WeightsResult
 from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.steps._promotion import num_moves
 from tasks.steps._step import StepArguments, finish, log, result_uri
 from tasks.storage import Store
-from tasks.tracking import Tracker
+from tasks.tracking import Registry
 
 
-class Arguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions):
-    """What a person chose. Without `dataset` the latest is taken; `force_token` makes the run one of its own."""
+class Arguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions):
+    """What a person chose. Without `dataset` the latest is taken.
+
+    `force_token` makes the training one of its own, `decide_token` the decision on it.
+    """
 
     dataset: StoreUri | None = None
     weights_result: StoreUri
     force_token: str | None = None
+    decide_token: str | None = None
 
 
 def run(arguments: Arguments, store: Store) -> PlanResult:
@@ -26,7 +31,7 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
 
     Raises:
         MissingObject: there is no such dataset.
-        NothingToDo: this dataset and these options were trained before, or there is no dataset yet.
+        NothingToDo: this dataset and these options were trained, and decided on, before, or there is no dataset yet.
     """
     dataset_uri, digest = _dataset(arguments, store)
     manifest = store.read(f"{dataset_uri}manifest.json", Manifest)
@@ -46,14 +51,13 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
         }
     )
     run_uri = f"{arguments.store}/runs/{run_key}/"
-    registered = result_uri(f"{run_uri}register/")
-    if store.exists(registered):
-        earlier = store.read(registered, RegisterResult)
-        raise NothingToDo(
-            f"dataset {digest} was trained with these options before: {earlier.model_name} version {earlier.version}, "
-            f"{earlier.mlflow_run_url} ({run_uri}). To train again, tick Train again in the form, or say force=true"
-        )
+    gate = arguments.picked(GateOptions)
+    # Before the champion, so that one who is named in between makes this plan's decision void, and not the other way round.
+    num_champions = num_moves(store, arguments.store, arguments.model_name)
     champion = _champion(arguments.model_name)
+    decision = {"gate": gate.model_dump(mode="json"), "champion": champion and champion.version, "again": arguments.decide_token}
+    decision_uri = f"{run_uri}decisions/{content_key(decision)}/"
+    _stop_if_decided(store, run_uri, decision_uri, champion if arguments.decide_token is None else None)
     splits = [split for split in SPLITS if any(clip.split == split for clip in manifest.clips)]
     plan = PlanResult(
         run_key=run_key,
@@ -62,6 +66,9 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
         dataset_digest=digest,
         train=train,
         evaluate=evaluate,
+        gate=gate,
+        decision_uri=decision_uri,
+        num_champions=num_champions,
         model_name=arguments.model_name,
         weights=weights,
         champion=champion,
@@ -69,8 +76,26 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
     )
     log.info("run %s: %s from %s on dataset %s", run_key, weights.backbone, weights.description, digest)
     # Where the later steps read it: a plan for another dataset, made with the same form, must not change this run's.
-    finish(store, f"{run_uri}plan/", plan)
+    finish(store, f"{decision_uri}plan/", plan)
     return finish(store, arguments.out, plan)
+
+
+def _stop_if_decided(store: Store, run_uri: str, decision_uri: str, champion: Champion | None) -> None:
+    """Stop where the network that these options train is the champion, or was decided on by this gate against this champion."""
+    decided = sorted(
+        (found for found in store.list(f"{run_uri}decisions/") if found.uri.endswith("/decide/result.json")),
+        key=lambda found: (found.modified, found.uri),
+    )
+    if not decided:
+        return
+    latest = store.read(decided[-1].uri, DecideResult)
+    asked_before = store.exists(result_uri(f"{decision_uri}decide/"))
+    if asked_before or (champion and champion.version == latest.version):
+        where = decision_uri if asked_before else decided[-1].uri.removesuffix("decide/result.json")
+        raise NothingToDo(
+            f"these options trained this dataset before: {latest.model_name} version {latest.version}, {latest.mlflow_run_url} ({where}). "
+            "In the form, tick Decide again for another decision on it, or Train again"
+        )
 
 
 def decisive_split(splits: list[SplitName]) -> SplitName:
@@ -90,7 +115,7 @@ def _dataset(arguments: Arguments, store: Store) -> tuple[str, str]:
 
 
 def _champion(model_name: str) -> Champion | None:
-    found = Tracker.from_settings(load(MlflowSettings)).champion(model_name)
+    found = Registry.from_settings(load(MlflowSettings)).champion(model_name)
     if found is None:
         return None
     return Champion(version=found.version, checkpoint_uri=found.checkpoint_uri, checkpoint_sha256=found.checkpoint_sha256)

@@ -1,0 +1,71 @@
+"""Asks a person whether the new version becomes champion, with the verdict and the way to the report."""
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
+from airflow.sdk import Context, Param
+from airflow.sdk.exceptions import AirflowSkipException
+
+from dags._params import Form, resolve
+
+COMMENT = "comment"
+
+
+class ApproveOperator(ApprovalOperator):
+    """Airflow's ApprovalOperator, whose subject and text a step wrote, and which leaves it to a later task what an answer means.
+
+    It is skipped where the report says that nobody has to be asked. Without an answer within `approval_hours` the answer is no.
+
+    Args:
+        form: the DAG's options.
+        report: id of the task whose result is a `ReportResult`.
+        register: id of the task whose result is a `RegisterResult`.
+    """
+
+    def __init__(self, *, form: Form, report: str, register: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
+        comment = Param(None, type=["null", "string"], maxLength=500, title="Comment", description="Kept with the decision")
+        question = {
+            "subject": f"Promote {_result(register, 'model_name')} version {_result(register, 'version')}?",
+            "body": _result(report, "question"),
+            "defaults": self.REJECT,
+            "params": {COMMENT: comment},  # in place of the DAG's, which Airflow gives every task
+        }
+        super().__init__(**{"queue": "cpu", **kwargs, **question})
+        self.form = form
+        self.report = report
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
+        """Put the question, and wait.
+
+        Raises:
+            AirflowSkipException: nobody has to be asked.
+        """
+        if not context["ti"].xcom_pull(task_ids=self.report)["awaits_approval"]:
+            raise AirflowSkipException("nobody is asked: the promotion rules or the setting *Promotion* decide alone")
+        self.response_timeout = timedelta(hours=resolve(context, self.form)["approval_hours"])
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
+        """The answer, for `answers`. The parent would skip what comes after a no, which is where it is kept."""
+        given = HITLOperator.execute_complete(self, context, event)
+        by = given["responded_by_user"]
+        answer = "approved" if given["chosen_options"] == [self.APPROVE] else "rejected" if by else "no answer"
+        return {
+            "answer": answer,
+            "answered_by": by["name"] if by else "the time limit",
+            "comment": given["params_input"].get(COMMENT) or "",
+        }
+
+    def answers(self) -> dict[str, str]:
+        """The flags of a step that is told the answer, each a template."""
+        given = f"(ti.xcom_pull(task_ids='{self.task_id}') or {{}})"
+        return {
+            "answer": f"{{{{ {given}.get('answer', 'not asked') }}}}",
+            "answered_by": f"{{{{ {given}.get('answered_by', '') }}}}",
+            "comment": f"{{{{ {given}.get('comment', '') }}}}",
+        }
+
+
+def _result(task_id: str, name: str) -> str:
+    return f"{{{{ ti.xcom_pull(task_ids='{task_id}')['{name}'] }}}}"

@@ -1,0 +1,62 @@
+"""Keeps every decision: one object each, tags on the version, and all of them as `decisions.csv` of the store."""
+
+import csv
+import io
+from datetime import UTC, datetime
+
+from tasks.options import content_key
+from tasks.results.evaluation import DecisionRecord
+from tasks.storage import Store
+from tasks.tracking import Registry
+
+
+def now_utc() -> str:
+    """The time as records have it: UTC, ISO 8601, whole seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def kept_decision(store: Store, store_uri: str, key: str) -> DecisionRecord | None:
+    """What an earlier try decided under this key."""
+    uri = _uri(store_uri, key)
+    return store.read(uri, DecisionRecord) if store.exists(uri) else None
+
+
+def keep_decision(store: Store, store_uri: str, key: str, decision: DecisionRecord, registry: Registry) -> None:
+    """Tag the version, and add the line; the same decision under the same key again changes nothing."""
+    registry.set_tags(
+        decision.model_name,
+        decision.version,
+        {
+            "retake.decision": decision.event,
+            "retake.decision_reason": decision.reason,
+            "retake.decided_by": decision.decided_by,
+            "retake.decided_at": decision.time,
+        },
+    )
+    store.write(_uri(store_uri, key), decision)
+    _write_table(store, store_uri)
+
+
+def _write_table(store: Store, store_uri: str) -> None:
+    """From all objects, and again until none was added meanwhile: of several who write at once, the last has seen every line."""
+    written: list[str] | None = None
+    while (found := sorted(o.uri for o in store.list(_folder(store_uri)))) != written:
+        records = [store.read(uri, DecisionRecord) for uri in found]
+        store.write_bytes(f"{store_uri}/decisions.csv", _table(sorted(records, key=lambda record: (record.time, record.version))))
+        written = found
+
+
+def _table(records: list[DecisionRecord]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(DecisionRecord.model_fields), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(record.model_dump() for record in records)
+    return text.getvalue().encode()
+
+
+def _uri(store_uri: str, key: str) -> str:
+    return f"{_folder(store_uri)}{content_key({'decision': key})}.json"
+
+
+def _folder(store_uri: str) -> str:
+    return f"{store_uri}/decisions/"

@@ -1,0 +1,98 @@
+"""Makes the registered version champion, or leaves the champion as it is, and keeps the decision with its reason."""
+
+from typing import Literal
+
+from tasks.options import StoreUri
+from tasks.results.evaluation import CompareResult, DecideResult, DecisionRecord, RegisterResult
+from tasks.results.training import PlanResult
+from tasks.settings import MlflowSettings, load
+from tasks.steps._decisions import keep_decision, kept_decision, now_utc
+from tasks.steps._promotion import find_move, follow_last_move, make_move
+from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.storage import Store
+from tasks.tracking import Registry
+
+RULES = "the gate's rules"
+
+
+class Arguments(StepArguments):
+    """The plan whose network is decided on, and what a person said where one was asked."""
+
+    plan: StoreUri
+    answer: Literal["approved", "rejected", "no answer", "not asked"] = "not asked"
+    answered_by: str = ""
+    comment: str = ""
+
+
+def run(arguments: Arguments, store: Store) -> DecideResult:
+    """Decide once. Of two runs that were compared with the same champion, one promotes; the other is told to compare again."""
+    if earlier := finished(store, arguments.out, DecideResult):
+        return earlier
+    plan = store.read(result_uri(arguments.plan), PlanResult)
+    compared = store.read(result_uri(f"{plan.decision_uri}compare/"), CompareResult)
+    registered = store.read(result_uri(f"{plan.run_uri}register/"), RegisterResult)
+    registry = Registry.from_settings(load(MlflowSettings))
+    move = find_move(store, arguments.store, plan.model_name, plan.decision_uri)
+    decision = move.decision if move else kept_decision(store, arguments.store, plan.decision_uri)
+    decision = decision or _decide(arguments, plan, compared, registered, store, registry)
+    if decision.event == "promoted":
+        follow_last_move(store, arguments.store, plan.model_name, registry)
+    keep_decision(store, arguments.store, plan.decision_uri, decision, registry)
+    champion = registry.champion(plan.model_name)
+    result = DecideResult(
+        model_name=plan.model_name,
+        version=registered.version,
+        promoted=decision.event == "promoted",
+        champion_before=decision.champion_before,
+        champion=champion.version if champion else None,
+        aliases=registry.aliases(plan.model_name, registered.version),
+        reason=decision.reason,
+        decided_by=decision.decided_by,
+        mlflow_run_id=registered.mlflow_run_id,
+        mlflow_run_url=registered.mlflow_run_url,
+    )
+    log.info(
+        "%s version %d, decided by %s: %s: %s", result.model_name, result.version, decision.decided_by, decision.event, decision.reason
+    )
+    return finish(store, arguments.out, result)
+
+
+def _decide(
+    arguments: Arguments, plan: PlanResult, compared: CompareResult, registered: RegisterResult, store: Store, registry: Registry
+) -> DecisionRecord:
+    champion = registry.champion(plan.model_name)
+    now = champion.version if champion else None
+
+    def record(event: Literal["promoted", "kept"], decided_by: str, reason: str) -> DecisionRecord:
+        return DecisionRecord(
+            time=now_utc(),
+            model_name=plan.model_name,
+            version=registered.version,
+            event=event,
+            champion_before=now,
+            champion_after=registered.version if event == "promoted" else now,
+            promotion=plan.gate.promotion,
+            decided_by=decided_by,
+            reason=reason,
+            run_key=plan.run_key,
+            mlflow_run_url=registered.mlflow_run_url,
+        )
+
+    if not compared.passed:
+        return record("kept", RULES, compared.reason)
+    if plan.gate.promotion == "never":
+        return record("kept", "the setting promotion=never", f"registered only; the rules would let it pass: {compared.reason}")
+    by_person = compared.awaits_approval
+    decided_by = (arguments.answered_by or "a person") if by_person else RULES
+    said = f": {arguments.comment}" if arguments.comment else ""
+    if by_person and arguments.answer != "approved":
+        refusals = {"rejected": "rejected", "no answer": "nobody approved it within the time limit", "not asked": "nobody was asked"}
+        return record("kept", decided_by, f"{refusals[arguments.answer]}{said}; the rules would let it pass: {compared.reason}")
+    reason = f"approved{said}; {compared.reason}" if by_person else compared.reason
+    promoted = record("promoted", decided_by, reason)
+    if now == compared.champion_version and make_move(store, arguments.store, plan.num_champions + 1, promoted, plan.decision_uri):
+        return promoted
+    compared_with = f"champion version {compared.champion_version}" if compared.champion_version else "no champion"
+    newest = f"version {now} is champion" if now else "another champion is being named"
+    log.warning("not promoted: another run was first; run `retrain` again to compare with its champion")
+    return record("kept", RULES, f"it was compared with {compared_with}, but now {newest}; run retrain again to compare with that")

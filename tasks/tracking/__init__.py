@@ -1,0 +1,14 @@
+"""MLflow: runs with their metrics and evidence, and the registry of models. The only room that imports `mlflow`."""
+
+import os
+
+# MLflow's own seven retries take minutes; the runner retries whole steps. Read when mlflow is imported.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+from tasks.tracking.registry import CHALLENGER, CHAMPION, RegisteredVersion, Registry, VersionCard
+from tasks.tracking.runs import Tracker
+
+__all__ = ["CHALLENGER", "CHAMPION", "RegisteredVersion", "Registry", "Tracker", "VersionCard"]

@@ -1,0 +1,209 @@
+"""The registry of models in MLflow: versions, their cards and tags, and the aliases `challenger` and `champion`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+import numpy as np
+from mlflow.entities import LoggedModelStatus
+from mlflow.exceptions import RestException
+from mlflow.models.signature import ModelSignature
+from mlflow.types import Schema, TensorSpec
+
+from tasks.errors import BadConfiguration, BadInput, Unavailable
+from tasks.settings import MlflowSettings
+from tasks.tracking.connection import RUN_KEY_TAG, answering, connect
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from mlflow.entities import LoggedModel
+    from mlflow.entities.model_registry import ModelVersion
+
+CHECKPOINT_TAG = "retake.checkpoint_uri"
+CHECKPOINT_HASH_TAG = "retake.checkpoint_sha256"
+CHALLENGER = "challenger"
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """A version of the registered model, and the checkpoint that it was made from."""
+
+    version: int
+    run_id: str
+    run_key: str
+    checkpoint_uri: str
+    checkpoint_sha256: str
+
+
+@dataclass(frozen=True)
+class VersionCard:
+    """What is said of a registered version: for people, and for the re-scoring of a champion."""
+
+    description: str
+    checkpoint_uri: str
+    checkpoint_sha256: str
+    output_names: tuple[str, ...]
+    requirements: tuple[str, ...]
+    metadata: dict[str, Any]
+    tags: dict[str, str]
+
+
+class Registry:
+    """The registered models of one MLflow server.
+
+    Every method raises `Unavailable` when the server does not answer.
+    """
+
+    def __init__(self, settings: MlflowSettings) -> None:
+        self._client = connect(settings)
+
+    @classmethod
+    def from_settings(cls, settings: MlflowSettings) -> "Self":
+        """Connect, and make sure that the server answers before any work is done."""
+        return cls(settings)
+
+    def champion(self, model_name: str) -> RegisteredVersion | None:
+        """The version of a registered model that the alias `champion` points at, or None.
+
+        Raises:
+            BadConfiguration: it was registered by hand, without the checkpoint that it can be scored again by.
+        """
+        with answering():
+            # A server with passwords answers for a model that does not exist as for one that this user may not see.
+            if not self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1):
+                return None
+            try:
+                found = self._client.get_model_version_by_alias(model_name, CHAMPION)
+            except RestException as error:
+                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None
+                raise
+        if not _can_be_scored(found):
+            raise BadConfiguration(
+                f"{model_name} version {found.version} is champion, but Retake did not register it and cannot score it again; "
+                f"take the alias {CHAMPION} off it, or set its tags {CHECKPOINT_TAG} and {CHECKPOINT_HASH_TAG}"
+            )
+        return _registered(found)
+
+    def version(self, model_name: str, number: int) -> RegisteredVersion:
+        """A version that Retake registered.
+
+        Raises:
+            BadInput: there is none of this number, or somebody else registered it.
+        """
+        with answering():
+            try:
+                found = self._client.get_model_version(model_name, str(number))
+            except RestException as error:
+                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                    raise BadInput(f"{model_name} has no version {number}; MLflow's page of the model lists them") from None
+                raise
+        if not _can_be_scored(found):
+            raise BadInput(f"{model_name} version {number} was not registered by Retake, which could not score it again as champion")
+        return _registered(found)
+
+    def register(
+        self,
+        model_name: str,
+        run_id: str,
+        run_key: str,
+        module: object,
+        example: Any,  # noqa: ANN401 - a torch tensor; torch stays out of this file
+        card: VersionCard,
+    ) -> int:
+        """Register the module that the run trained; the version that an earlier try registered is found again.
+
+        Args:
+            model_name: what it is registered as.
+            run_id: the run that trained it.
+            run_key: what the version is found by.
+            module: a torch module on the CPU and in eval mode, which answers with a tuple of tensors.
+            example: one input batch of two or more, a tensor, for as an array it becomes 125 MB of JSON; it becomes the input example and the signature.
+            card: what is said of the version.
+        """
+        with answering():
+            earlier = self._version_of(model_name, run_key)
+            if earlier is not None:
+                return earlier
+            if not self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1):
+                self._client.create_registered_model(model_name)
+            logged = self._logged_model(run_id)
+            if logged is None:
+                with mlflow.start_run(run_id=run_id):
+                    mlflow.pytorch.log_model(
+                        module,
+                        name="model",
+                        signature=_signature(example.shape, card.output_names),
+                        input_example=example,
+                        pip_requirements=list(card.requirements),
+                        metadata=card.metadata,
+                    )
+                logged = self._logged_model(run_id)
+            if logged is None:
+                raise Unavailable(f"MLflow does not have the model that was logged to run {run_id}; try again")
+            made = self._client.create_model_version(
+                model_name,
+                source=logged.model_uri,
+                run_id=run_id,
+                model_id=logged.model_id,
+                tags={
+                    **card.tags,
+                    RUN_KEY_TAG: run_key,
+                    CHECKPOINT_TAG: card.checkpoint_uri,
+                    CHECKPOINT_HASH_TAG: card.checkpoint_sha256,
+                },
+                description=card.description,
+            )
+        return int(made.version)
+
+    def set_alias(self, model_name: str, alias: str, version: int) -> None:
+        """Point an alias of the registered model at a version."""
+        with answering():
+            self._client.set_registered_model_alias(model_name, alias, str(version))
+
+    def set_tags(self, model_name: str, version: int, tags: Mapping[str, str]) -> None:
+        """Set tags of a version."""
+        with answering():
+            for key, value in tags.items():
+                self._client.set_model_version_tag(model_name, str(version), key, value)
+
+    def aliases(self, model_name: str, version: int) -> tuple[str, ...]:
+        """The aliases that point at a version."""
+        with answering():
+            return tuple(sorted(self._client.get_model_version(model_name, str(version)).aliases))
+
+    def _version_of(self, model_name: str, run_key: str) -> int | None:
+        found: list[ModelVersion] = self._client.search_model_versions(
+            f"name = '{model_name}' and tags.`{RUN_KEY_TAG}` = '{run_key}'", max_results=1
+        )
+        return int(found[0].version) if found else None
+
+    def _logged_model(self, run_id: str) -> "LoggedModel | None":
+        """The model that the run has logged as a whole: by this try, or by one that was cut off before it was registered."""
+        experiment_id = self._client.get_run(run_id).info.experiment_id
+        found = self._client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
+        return next((model for model in found if model.status == LoggedModelStatus.READY), None)
+
+
+def _can_be_scored(version: "ModelVersion") -> bool:
+    return {CHECKPOINT_TAG, CHECKPOINT_HASH_TAG} <= version.tags.keys()
+
+
+def _registered(version: "ModelVersion") -> RegisteredVersion:
+    tags = version.tags
+    return RegisteredVersion(
+        version=int(version.version),
+        run_id=version.run_id or "",
+        run_key=tags.get(RUN_KEY_TAG, ""),
+        checkpoint_uri=tags[CHECKPOINT_TAG],
+        checkpoint_sha256=tags[CHECKPOINT_HASH_TAG],
+    )
+
+
+def _signature(shape: Sequence[int], output_names: Sequence[str]) -> ModelSignature:
+    """Frames (clips, segments, height, width, 3) in; one (clips, classes) tensor of logits a name out."""
+    frames = TensorSpec(np.dtype(np.uint8), (-1, shape[1], -1, -1, shape[4]), "frames")
+    return ModelSignature(Schema([frames]), Schema([TensorSpec(np.dtype(np.float32), (-1, -1), name) for name in output_names]))
