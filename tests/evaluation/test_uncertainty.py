@@ -67,3 +67,14 @@ def test_blocks_change_nothing(monkeypatch):
     whole = top1_interval(right, sources)
     monkeypatch.setattr(uncertainty, "MAX_DRAWS_AT_ONCE", 50)
     assert top1_interval(right, sources) == whole
+
+
+def test_95_of_100_intervals_hold_the_truth_with_three_videos():
+    """Between the lowest and the highest of three videos' own rates lies the truth in three of four samples."""
+    rng = np.random.default_rng(0)
+    held = 0
+    for seed in range(300):
+        right = rng.random((3, 12)) < rng.beta(3, 2, size=(3, 1))
+        low, high = top1_interval(right.ravel(), np.repeat(np.arange(3), 12).astype(str).tolist(), num_resamples=300, seed=seed)
+        held += low <= 0.6 <= high
+    assert held / 300 >= 0.94

@@ -1,0 +1,153 @@
+"""How much better one network is than another on the same clips, and how sure that is.
+
+Legend: n clips, m clips that one network alone names right, q points of a quantile grid.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import betainc, betaincinv
+from scipy.stats import binomtest
+
+from tasks.errors import BadInput
+from tasks.evaluation.answers import Answers, answers_of
+from tasks.evaluation.scoring import ScoredClips
+from tasks.evaluation.uncertainty import TAIL, resampled_interval, sums_by_source
+from tasks.results.dataset import Vocabulary
+from tasks.results.evaluation import PairedDifference
+from tasks.results.record import TARGETS
+
+Opponent = Literal["baseline", "champion"]
+
+NUM_GRID_POINTS = 4000
+
+
+def differences(
+    ours: ScoredClips, opponents: Mapping[Opponent, ScoredClips], vocabulary: Vocabulary, *, num_resamples: int = 2000
+) -> tuple[PairedDifference, ...]:
+    """The fine-tuned network beside every opponent on verbs, nouns and actions.
+
+    Args:
+        ours: what the fine-tuned network answered on the deciding split.
+        opponents: what the others answered on the same clips.
+        vocabulary: names of the classes.
+        num_resamples: bootstrap draws.
+
+    Raises:
+        BadInput: an opponent was scored on other clips, or in another order.
+    """
+    our_answers = answers_of(ours, vocabulary)
+    found = []
+    for opponent, theirs in opponents.items():
+        if (theirs.uids, theirs.sources) != (ours.uids, ours.sources):
+            raise BadInput(f"the fine-tuned network and the {opponent} were not scored on the same clips; run `evaluate` again for both")
+        their_answers = answers_of(theirs, vocabulary)
+        found += [
+            paired_difference(our_answers[target], their_answers[target], ours.sources, opponent=opponent, num_resamples=num_resamples)
+            for target in TARGETS
+        ]
+    return tuple(found)
+
+
+def paired_difference(
+    ours: Answers, theirs: Answers, sources: Sequence[str], *, opponent: Opponent, num_resamples: int = 2000, seed: int = 0
+) -> PairedDifference:
+    """Top-1 of `ours` less that of `theirs` on the same clips, with a 95 % interval and the exact McNemar test.
+
+    The interval resamples source videos (`resampled_interval`), and is never narrower than the exact one of as many independent clips
+    (`exact_difference`), so it holds zero wherever McNemar's test finds nothing. One video says nothing about another: it is then (-1, 1).
+    McNemar's test is the two-sided binomial test of the clips that one network alone names right; it takes clips for independent, so that the
+    interval may hold zero although the test is significant.
+
+    Args:
+        ours, theirs: answers of the two networks to the same n clips in the same order, n at least 1.
+        sources: (n,) the source video of each clip.
+        opponent: which network `theirs` is.
+        num_resamples: bootstrap draws.
+        seed: of the draws. The order of the clips changes nothing.
+
+    Raises:
+        BadInput: the targets or the true classes differ.
+    """
+    if ours.target != theirs.target or not np.array_equal(ours.true, theirs.true) or len(sources) != len(ours.true):
+        raise BadInput(f"the answers of the fine-tuned network and the {opponent} are not of the same clips; run `evaluate` again for both")
+    gains = ours.right.astype(np.int64) - theirs.right.astype(np.int64)
+    num_clips, num_gained, num_lost = len(gains), int((gains > 0).sum()), int((gains < 0).sum())
+    sums, clips_of_source = sums_by_source(gains, sources)
+    low, high = -1.0, 1.0
+    if len(clips_of_source) > 1:
+        resampled = resampled_interval(sums, clips_of_source, num_resamples=num_resamples, seed=seed)
+        exact = exact_difference(num_gained, num_lost, num_clips)
+        low, high = max(low, min(resampled[0], exact[0])), min(high, max(resampled[1], exact[1]))
+    difference = (num_gained - num_lost) / num_clips
+    return PairedDifference(
+        target=ours.target,
+        opponent=opponent,
+        num_clips=num_clips,
+        num_sources=len(clips_of_source),
+        difference=difference,
+        interval=(low, high),
+        num_gained=num_gained,
+        num_lost=num_lost,
+        mcnemar_p=float(binomtest(num_gained, num_gained + num_lost).pvalue) if num_gained + num_lost else 1.0,
+        num_clips_needed=clips_needed(difference, (low, high), num_clips),
+    )
+
+
+def exact_difference(num_gained: int, num_lost: int, num_clips: int) -> tuple[float, float]:
+    """95 % interval of the difference of two paired shares from independent pairs, which excludes zero exactly where McNemar's test does.
+
+    From Fay and Lumbard 2021, Confidence intervals for difference in proportions for matched pairs compatible with exact McNemar or sign
+    tests (Statistics in Medicine 40, 1147): the share of pairs that differ, and the share of gains among these, each have the beta
+    distributions of Clopper and Pearson's limits; their product, taken to the worse side, gives the limits of the difference.
+    """
+    low = _lower_limit(num_gained, num_lost, num_clips)
+    return low, -_lower_limit(num_lost, num_gained, num_clips)
+
+
+def clips_needed(difference: float, interval: tuple[float, float], num_clips: int) -> int | None:
+    """About how many clips an interval takes to exclude zero, if the difference stays and clips come from videos like these.
+
+    An interval shrinks with the square root of the number of clips, as long as each video brings as many: n (reach / difference)^2, where
+    `reach` is how far the interval goes from the difference towards zero. It was widened for clips that resemble each other and for few
+    videos, so the estimate is rather too high than too low. None where it excludes zero already, or where the difference is zero.
+    """
+    low, high = interval
+    if difference == 0 or low > 0 or high < 0:
+        return None
+    reach = difference - low if difference > 0 else high - difference
+    return max(num_clips + 1, math.ceil(num_clips * (reach / difference) ** 2))
+
+
+def _lower_limit(num_gained: int, num_lost: int, num_clips: int) -> float:
+    num_discordant = num_gained + num_lost
+    quantiles = (np.arange(NUM_GRID_POINTS) + 0.5) / NUM_GRID_POINTS
+    gained = betaincinv(num_gained, num_lost + 1, quantiles) if num_gained else np.zeros(NUM_GRID_POINTS)
+    directions = 2 * gained - 1
+    up, down = directions[directions > 0], directions[directions < 0]
+
+    def share_below(limit: float) -> float:
+        """How much of the distribution lies at or below `limit`, less the tail that is wanted."""
+        if limit < 0:
+            below = (1 - _beta_cdf(num_discordant + 1, num_clips - num_discordant, limit / down)).sum()
+        else:
+            below = len(down) + _beta_cdf(num_discordant, num_clips - num_discordant + 1, limit / up).sum()
+        return float(below) / NUM_GRID_POINTS - TAIL
+
+    if share_below(-1.0) >= 0:
+        return -1.0
+    return float(brentq(share_below, -1.0, 1.0, xtol=1e-9))
+
+
+def _beta_cdf(a: int, b: int, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The beta distribution's, whose limits a = 0 and b = 0 are all at 0 and all at 1."""
+    if a == 0:
+        return np.ones_like(x)
+    if b == 0:
+        return (x >= 1).astype(np.float64)
+    cdf: NDArray[np.float64] = betainc(a, b, np.clip(x, 0, 1))
+    return cdf
