@@ -1,0 +1,60 @@
+"""Perceptual hashes of a clip's frames, and how alike two clips look by them.
+
+Legend: n and k clips, t frames, h and w pixels.
+"""
+
+import imagehash
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Fingerprint = NDArray[np.uint64]
+
+NO_TEXTURE = np.uint64(0)
+"""Stands for a frame without texture, whose hash would be noise; no picture hashes to it, since its mean brightness, the lowest
+frequency, lies above the median."""
+
+TEXTURE_SIDE = 32
+MIN_TEXTURE = 4.0
+"""Grey levels of 255, the standard deviation in a thumbnail of 32 x 32: 28 and more in films of a kitchen, below 1 on a wall or a black frame."""
+
+
+def fingerprint(frames: NDArray[np.uint8]) -> Fingerprint:
+    """Hash every frame: 64 bits of its lowest frequencies above their median (pHash, as in the ImageHash package).
+
+    Args:
+        frames: (t, h, w, 3) RGB, best the same moments of every clip, such as the network's test frames.
+
+    Returns:
+        (t,) hashes, `NO_TEXTURE` for a frame of one colour. Encoding, scale and brightness change few of the bits.
+    """
+    return np.array([_hash(Image.fromarray(frame)) for frame in frames], np.uint64)
+
+
+def distances(ours: Fingerprint, theirs: Fingerprint) -> NDArray[np.float32]:
+    """How many bits differ, the mean over the frames that both clips have texture in; infinite where these are fewer than half.
+
+    Args:
+        ours: (n, t) hashes.
+        theirs: (k, t) hashes.
+
+    Returns:
+        (n, k) bits, 0 for the same picture, about 32 for any two.
+    """
+    num_frames = ours.shape[1]
+    bits = np.zeros((len(ours), len(theirs)), np.uint16)
+    num_compared = np.zeros_like(bits)
+    for i in range(num_frames):
+        a, b = ours[:, i, None], theirs[None, :, i]
+        compared = (a != NO_TEXTURE) & (b != NO_TEXTURE)
+        bits += np.where(compared, np.bitwise_count(a ^ b), 0).astype(np.uint16)
+        num_compared += compared
+    means = bits / np.maximum(num_compared, 1).astype(np.float32)
+    return np.where(2 * num_compared >= num_frames, means, np.inf).astype(np.float32)
+
+
+def _hash(picture: Image.Image) -> np.uint64:
+    grey = picture.convert("L")
+    if np.asarray(grey.resize((TEXTURE_SIDE, TEXTURE_SIDE))).std() < MIN_TEXTURE:
+        return NO_TEXTURE
+    return np.uint64(int(str(imagehash.phash(grey)), 16))

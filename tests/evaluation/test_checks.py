@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.errors import BadInput
+from tasks.evaluation import checks
+from tasks.evaluation.checks import MAX_DUPLICATE_BITS, check_data
+from tasks.results.dataset import DatasetClip
+
+NUM_FRAMES = 8
+VERBS, NOUNS = {"take": 0, "put": 1}, {"meat": 26, "sauce": 41}
+
+
+@pytest.fixture
+def other_look():
+    """Fingerprints that are unlike all earlier ones."""
+    rng = np.random.default_rng(0)
+    return lambda: rng.integers(1, 2**63, size=NUM_FRAMES, dtype=np.uint64)
+
+
+def clip(uid, split="train", source=None, action="put meat", sha256=None):
+    verb, noun = action.split()
+    return DatasetClip(
+        uid=uid,
+        split=split,
+        source=source or f"film of {uid}",
+        names=(),
+        video=uid,
+        uri=f"s3://retake/{uid}",
+        sha256=sha256 or uid,
+        start_seconds=0,
+        stop_seconds=8,
+        num_frames=240,
+        width=320,
+        height=180,
+        verb=verb,
+        noun=noun,
+        verb_class=VERBS[verb],
+        noun_class=NOUNS[noun],
+        origin="test",
+    )
+
+
+def checked(*clips, looks):
+    """Check these clips; `looks` gives the fingerprints of some, and the others look like nothing else."""
+    rng = np.random.default_rng(1)
+    return check_data(clips, {c.uid: looks.get(c.uid, rng.integers(1, 2**63, size=NUM_FRAMES, dtype=np.uint64)) for c in clips})
+
+
+def with_flipped(look, num_bits):
+    return look ^ np.uint64(2**num_bits - 1)
+
+
+def test_good_data_is_clean():
+    found = checked(clip("a"), clip("b"), clip("c", "val"), clip("d", "test"), looks={})
+    assert found.is_clean
+
+
+def test_a_source_in_two_splits_is_named():
+    found = checked(clip("a", source="x"), clip("b", "val", source="x"), clip("c", source="y"), clip("d", "test", source="z"), looks={})
+    assert found.shared_sources == ("x",)
+    assert not found.is_clean
+
+
+def test_a_look_alike_in_another_split_is_found_and_one_in_the_same_split_is_none(other_look):
+    look = other_look()
+    looks = {"a": look, "b": with_flipped(look, 2), "c": with_flipped(look, 6), "d": with_flipped(look, 9)}
+    nearest, farther = checked(clip("a"), clip("b"), clip("c", "val"), clip("d", "test"), looks=looks).near_duplicates
+    assert (nearest.uid, nearest.split, nearest.other_uid, nearest.other_split, nearest.distance) == ("d", "test", "c", "val", 3)
+    assert (farther.uid, farther.split, farther.other_uid, farther.other_split, farther.distance) == ("c", "val", "b", "train", 4)
+
+
+@pytest.mark.parametrize(("num_bits", "num_found"), [(int(MAX_DUPLICATE_BITS), 1), (int(MAX_DUPLICATE_BITS) + 1, 0)])
+def test_the_limit_itself_is_near(other_look, num_bits, num_found):
+    look = other_look()
+    found = checked(clip("a"), clip("b", "val"), looks={"a": look, "b": with_flipped(look, num_bits)})
+    assert len(found.near_duplicates) == num_found
+
+
+def test_frames_of_one_colour_are_not_compared(other_look):
+    flat = np.zeros(NUM_FRAMES, np.uint64)
+    assert checked(clip("a"), clip("b", "val"), looks={"a": flat, "b": flat}).is_clean
+    look = other_look()
+    half_flat = np.where(np.arange(NUM_FRAMES) < 4, look, 0)
+    (pair,) = checked(clip("a"), clip("b", "val"), looks={"a": look, "b": half_flat}).near_duplicates
+    assert pair.distance == 0
+
+
+def test_the_same_content_is_found_whatever_its_frames_look_like():
+    flat = np.zeros(NUM_FRAMES, np.uint64)
+    found = checked(clip("a", sha256="x"), clip("b", "val", sha256="x"), looks={"a": flat, "b": flat})
+    assert [(d.uid, d.distance) for d in found.near_duplicates] == [("b", 0)]
+    assert not found.label_conflicts
+
+
+def test_classes_that_train_lacks_are_named_with_their_splits():
+    found = checked(clip("a"), clip("b", "val", action="put sauce"), clip("c", "test", action="take sauce"), looks={})
+    assert found.missing_from_train == (
+        "verb take (test)",
+        "noun sauce (val, test)",
+        "action take sauce (test)",
+        "action put sauce (val)",
+    )
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_look_alikes_with_different_labels_contradict_each_other(other_look, split):
+    look = other_look()
+    clips = clip("a"), clip("b", split, action="take meat"), clip("c", action="take meat")
+    (conflict,) = checked(*clips, looks={"a": look, "b": look}).label_conflicts
+    assert {(conflict.uid, conflict.action), (conflict.other_uid, conflict.other_action)} == {("a", "put meat"), ("b", "take meat")}
+
+
+def test_clips_of_one_film_contradict_each_other_by_content_alone(other_look):
+    look = other_look()
+    first, second = clip("a", source="x"), clip("b", source="x", action="take meat")
+    assert checked(first, second, looks={"a": look, "b": look}).is_clean
+    same = first.model_copy(update={"sha256": "b"})
+    assert len(checked(same, second, looks={}).label_conflicts) == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_blocks_and_the_order_of_clips_change_nothing(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    looks = rng.integers(1, 2**63, size=(3, NUM_FRAMES), dtype=np.uint64)
+    clips = [
+        clip(f"{i:02d}", str(rng.choice(["train", "val", "test"])), f"s{rng.integers(6)}", str(rng.choice(["put meat", "take sauce"])))
+        for i in range(data.draw(st.integers(0, 30)))
+    ]
+    fingerprints = {c.uid: with_flipped(looks[rng.integers(3)], int(rng.integers(12))) for c in clips}
+    whole = check_data(clips, fingerprints)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks, "CLIPS_AT_ONCE", 4)
+        assert check_data(data.draw(st.permutations(clips)), fingerprints) == whole
+    assert len(whole.near_duplicates) <= len(clips) >= len(whole.label_conflicts)
+
+
+def test_a_clip_that_was_not_looked_at_is_refused():
+    with pytest.raises(BadInput, match="clip b has no fingerprint"):
+        check_data([clip("a"), clip("b")], {"a": np.ones(8, np.uint64)})
+    with pytest.raises(BadInput, match="number of frames"):
+        check_data([clip("a"), clip("b")], {"a": np.ones(8, np.uint64), "b": np.ones(3, np.uint64)})
