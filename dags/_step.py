@@ -30,6 +30,16 @@ class MlflowRunLink(BaseOperatorLink):
         return operator.mlflow_run_url if isinstance(operator, StepOperator) else ""
 
 
+class ReportLink(BaseOperatorLink):
+    """The button from a task to the report that it wrote."""
+
+    name = "Report"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: object) -> str:
+        """As above."""
+        return operator.report_url if isinstance(operator, StepOperator) else ""
+
+
 class StepOperator(BaseOperator):
     """One step of `python -m tasks`; a subclass says where it runs.
 
@@ -48,7 +58,7 @@ class StepOperator(BaseOperator):
     """
 
     template_fields = ("inputs", "out")
-    operator_extra_links = (MlflowRunLink(),)
+    operator_extra_links = (MlflowRunLink(), ReportLink())
     ui_color = "#e8f0fe"
     provider_arguments: ClassVar[dict[str, Any]] = {}
     """What a runner tells the provider's operator that it is made of."""
@@ -80,6 +90,7 @@ class StepOperator(BaseOperator):
         self.image_kind = image
         self.gpu = gpu
         self.mlflow_run_url = ""
+        self.report_url = ""
 
     @classmethod
     def partial(cls, *, gpu: bool = False, **kwargs: Any) -> OperatorPartial:  # noqa: ANN401 - as above
@@ -106,6 +117,7 @@ class StepOperator(BaseOperator):
     def conclude(self, result: dict[str, Any], values: Mapping[str, Any], context: Context) -> Returned:
         """Hand `result` to Airflow: the link, the asset events and the XComs."""
         self.mlflow_run_url = result.get("mlflow_run_url", "")
+        self.report_url = result.get("report_url", "")
         for asset in self.outlets:
             context["outlet_events"][asset].extra = self.form.handover(values)
         if self.returns is None:

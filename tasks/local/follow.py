@@ -138,6 +138,9 @@ def _shown_to_its_end(api: AirflowApi, ref: RunRef, screen: Screen, before: Sequ
             if task.state == "up_for_retry" and key not in announced:
                 announced.add(key)
                 screen.say(f"{task.step} is tried again soon, since it failed: {_last_word(api, ref, task)}")
+            elif task.state == "awaiting_input" and key not in announced:
+                announced.add(key)
+                screen.say(f"{task.step} waits for your answer: {api.task_page(ref, task)}/required_actions")
         if state in ("success", "failed"):
             return run, state
         time.sleep(POLL_SECONDS)

@@ -1,17 +1,21 @@
 """What a finished chain of runs has to say: what was set aside, the table, the decision."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tasks.errors import MissingObject
 from tasks.local.airflow_api import AirflowApi
 from tasks.local.follow import FollowedRun
-from tasks.results.evaluation import CompareResult, RegisterResult
+from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
 from tasks.results.record import SetAside
 from tasks.results.video import IngestResult, SummaryResult
 from tasks.storage import Store
 
-_RUN_URI = re.compile(r"s3://\S+/runs/[0-9a-f]{16}/")
+Ending = CompareResult | DecideResult | ReportResult
+
+_DECISION_URI = re.compile(r"s3://\S+/runs/[0-9a-f]{16}/decisions/[0-9a-f]{16}/")
+_ENDINGS: Mapping[str, type[Ending]] = {"compare": CompareResult, "decide": DecideResult, "report": ReportResult}
+"""The steps whose results the end of a run tells, in this order."""
 
 
 def report(api: AirflowApi, store: Store, followed: Sequence[FollowedRun]) -> Iterator[str]:
@@ -41,36 +45,36 @@ def _retrain_lines(api: AirflowApi, store: Store, run: FollowedRun) -> Iterator[
             (line for line in reversed(lines) if line.startswith("NothingToDo")), "this dataset and these options were trained before"
         )
         yield f"nothing was trained: {note.removeprefix('NothingToDo: ')}"
-        if found := _RUN_URI.search(note):
+        if found := _DECISION_URI.search(note):
             yield from _earlier(store, found.group())
         return
-    compared = _result(api, run, "compare")
-    registered = _result(api, run, "register")
-    if compared is not None:
-        yield from _compared(store, CompareResult.model_validate(compared))
-    if registered is not None:
-        yield _registered(RegisterResult.model_validate(registered))
+    for step, model in _ENDINGS.items():
+        if (result := _result(api, run, step)) is not None:
+            yield from _lines(store, model.model_validate(result))
 
 
-def _earlier(store: Store, run_uri: str) -> Iterator[str]:
+def _earlier(store: Store, decision_uri: str) -> Iterator[str]:
     try:
-        compared = store.read(f"{run_uri}compare/result.json", CompareResult)
-        yield "the result of that earlier run:"
-        yield from _compared(store, compared)
-        yield _registered(store.read(f"{run_uri}register/result.json", RegisterResult))
+        results = [store.read(f"{decision_uri}{step}/result.json", model) for step, model in _ENDINGS.items()]
     except MissingObject:
-        yield f"its tables are not in the store any more ({run_uri})"
+        yield f"its tables are not in the store any more ({decision_uri})"
+        return
+    yield "the result of that earlier run:"
+    for result in results:
+        yield from _lines(store, result)
 
 
-def _compared(store: Store, result: CompareResult) -> Iterator[str]:
-    table = result.table_uri.removesuffix(".md") + ".txt"
-    yield "\n\n" + store.read_bytes(table).decode().strip() + "\n"
-    yield f"decision: {'promote' if result.promote else 'do not promote'}: {result.reason}"
-
-
-def _registered(result: RegisterResult) -> str:
-    aliases = ", ".join(result.aliases) or "none"
-    return f"model models:/{result.model_name}/{result.version}, aliases {aliases}: {result.mlflow_run_url}"
+def _lines(store: Store, result: Ending) -> Iterator[str]:
+    match result:
+        case CompareResult():
+            table = result.table_uri.removesuffix(".md") + ".txt"
+            yield "\n\n" + store.read_bytes(table).decode().strip() + "\n"
+        case DecideResult():
+            aliases = ", ".join(result.aliases) or "none"
+            yield f"decision: {'promoted' if result.promoted else 'not promoted'}: {result.reason}"
+            yield f"model models:/{result.model_name}/{result.version}, aliases {aliases}: {result.mlflow_run_url}"
+        case ReportResult():
+            yield f"report: {result.report_url}"
 
 
 def _listed(title: str, number: int, first: Sequence[SetAside], step: str) -> Iterator[str]:

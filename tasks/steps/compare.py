@@ -1,20 +1,27 @@
-"""Sets the fine-tuned network beside what it must beat: the original's three tables, a picture, and the decision."""
+"""Sets the fine-tuned network beside what it must beat: the original's three tables, the paired differences, and what the gate says."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from tasks.evaluation.changes import class_changes
 from tasks.evaluation.comparison import headline, markdown, text
-from tasks.evaluation.decision import contenders, decide
 from tasks.evaluation.figures.bars import comparison_figure
+from tasks.evaluation.gate import contenders, judge
+from tasks.evaluation.paired import Opponent, differences
+from tasks.evaluation.scoring import ScoredClips
 from tasks.options import StoreUri
-from tasks.results.evaluation import CompareResult, EvaluateResult
-from tasks.results.record import TARGETS
+from tasks.results.dataset import Manifest
+from tasks.results.evaluation import CompareResult, PairedDifference
 from tasks.results.training import PlanResult
 from tasks.settings import MlflowSettings, load
+from tasks.steps._predictions import evaluation_results, predictions
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
 from tasks.storage import Store
 from tasks.tracking import Tracker
+
+OPPONENTS: tuple[Opponent, ...] = ("baseline", "champion")
 
 
 class Arguments(StepArguments):
@@ -24,45 +31,57 @@ class Arguments(StepArguments):
 
 
 def run(arguments: Arguments, store: Store) -> CompareResult:
-    """Write the tables to the store and to MLflow, and say whether the fine-tuned network wins."""
-    plan = store.read(result_uri(arguments.plan), PlanResult)
-    champion_version = plan.champion.version if plan.champion else None
-    earlier = finished(store, arguments.out, CompareResult)
-    if earlier and earlier.champion_version == champion_version:
+    """Write the tables to the store and to MLflow, and say whether the gate lets the fine-tuned network pass."""
+    if earlier := finished(store, arguments.out, CompareResult):
         log.info("%s", store.read_bytes(f"{arguments.out}comparison.txt").decode())
         return earlier
+    plan = store.read(result_uri(arguments.plan), PlanResult)
+    manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)
     tracker = Tracker.from_settings(load(MlflowSettings))
-    results = [store.read(result_uri(evaluation.out), EvaluateResult) for evaluation in plan.evaluations]
+    results = evaluation_results(store, plan)
+    ours, theirs = contenders(results)
+    scored = predictions(store, results, ours.split)
+    opponents: dict[Opponent, ScoredClips] = {model: scored[model] for model in OPPONENTS if model in scored}
+    found = differences(scored["fine-tuned"], opponents, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
+    decisive = next(d for d in found if (d.target, d.opponent) == ("action", theirs.model))
+    judgement = judge(ours, theirs, decisive, class_changes(ours, theirs), plan.gate)
     baseline = plan.weights.description
     files = {
-        "comparison.md": markdown(results, baseline).encode(),
-        "comparison.txt": text(results, baseline).encode(),
+        "comparison.md": markdown(results, found, judgement, baseline).encode(),
+        "comparison.txt": text(results, found, judgement, baseline).encode(),
         "comparison.png": comparison_figure(results, f"{plan.run_key}: what the fine-tuning changed"),
     }
-    decision = decide(*contenders(results))
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-compare-") as folder:
         for name, data in files.items():
             store.write_bytes(f"{arguments.out}{name}", data)
             (Path(folder) / name).write_bytes(data)
         tracker.log_artifacts(run_id, Path(folder))
-        tracker.log_metrics(run_id, _gains(results))
-        tracker.set_tags(run_id, {"mlflow.note.content": files["comparison.md"].decode(), "retake.decision": decision.reason})
+        tracker.log_metrics(run_id, _gains(found, ours.split))
+        tracker.set_tags(run_id, {"mlflow.note.content": files["comparison.md"].decode(), "retake.verdict": judgement.reason})
     log.info("%s\n\n%s", headline(results), files["comparison.txt"].decode())
-    log.info("decision: %s: %s", "promote" if decision.promote else "do not promote", decision.reason)
     result = CompareResult(
-        split=decision.split,
+        split=ours.split,
         table_uri=f"{arguments.out}comparison.md",
-        opponent=decision.opponent,
-        champion_version=champion_version,
-        opponent_top1=decision.opponent_top1,
-        challenger_top1=decision.challenger_top1,
-        promote=decision.promote,
-        reason=decision.reason,
+        opponent=decisive.opponent,
+        champion_version=plan.champion.version if plan.champion else None,
+        opponent_top1=theirs.action.top1,
+        challenger_top1=ours.action.top1,
+        differences=found,
+        gate=plan.gate,
+        rules=judgement.rules,
+        passed=judgement.passed,
+        verdict=judgement.verdict,
+        reason=judgement.reason,
         mlflow_run_url=tracker.run_url(run_id),
     )
     return finish(store, arguments.out, result)
 
 
-def _gains(results: list[EvaluateResult]) -> dict[str, float]:
-    ours, theirs = contenders(results)
-    return {f"gain/{ours.split}/{target}_top1": getattr(ours, target).top1 - getattr(theirs, target).top1 for target in TARGETS}
+def _gains(found: Sequence[PairedDifference], split: str) -> dict[str, float]:
+    """`gain/val/action_top1_over_baseline` and the ends of its interval."""
+    named = {f"gain/{split}/{d.target}_top1_over_{d.opponent}": d for d in found}
+    return {
+        f"{name}{suffix}": value
+        for name, d in named.items()
+        for suffix, value in (("", d.difference), ("_low", d.interval[0]), ("_high", d.interval[1]))
+    }

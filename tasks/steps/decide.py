@@ -10,7 +10,7 @@ from tasks.steps._decisions import keep_decision, kept_decision, now_utc
 from tasks.steps._promotion import find_move, follow_last_move, make_move
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.storage import Store
-from tasks.tracking import Registry
+from tasks.tracking import Registry, Tracker
 
 RULES = "the gate's rules"
 
@@ -31,13 +31,16 @@ def run(arguments: Arguments, store: Store) -> DecideResult:
     plan = store.read(result_uri(arguments.plan), PlanResult)
     compared = store.read(result_uri(f"{plan.decision_uri}compare/"), CompareResult)
     registered = store.read(result_uri(f"{plan.run_uri}register/"), RegisterResult)
-    registry = Registry.from_settings(load(MlflowSettings))
+    settings = load(MlflowSettings)
+    tracker, registry = Tracker.from_settings(settings), Registry.from_settings(settings)
     move = find_move(store, arguments.store, plan.model_name, plan.decision_uri)
     decision = move.decision if move else kept_decision(store, arguments.store, plan.decision_uri)
     decision = decision or _decide(arguments, plan, compared, registered, store, registry)
     if decision.event == "promoted":
         follow_last_move(store, arguments.store, plan.model_name, registry)
     keep_decision(store, arguments.store, plan.decision_uri, decision, registry)
+    tracker.set_tags(registered.mlflow_run_id, {"retake.decision": decision.event, "retake.decision_reason": decision.reason})
+    tracker.finish(registered.mlflow_run_id)
     champion = registry.champion(plan.model_name)
     result = DecideResult(
         model_name=plan.model_name,

@@ -1,4 +1,4 @@
-"""Registers the fine-tuned network in MLflow as challenger, and as champion where it won."""
+"""Registers the fine-tuned network in MLflow as challenger, with its model card."""
 
 import tempfile
 from importlib.metadata import version
@@ -8,14 +8,17 @@ from tasks.model.export import export_module
 from tasks.model.network import Network
 from tasks.options import StoreUri
 from tasks.results.dataset import Manifest
-from tasks.results.evaluation import CompareResult, RegisterResult
+from tasks.results.evaluation import RegisterResult, ReportResult
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._networks import SHORT_SIDE, fetch_network
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
 from tasks.storage import Store
-from tasks.tracking import CHALLENGER, CHAMPION, Tracker, VersionCard
+from tasks.tracking import CHALLENGER, Registry, Tracker, VersionCard
+
+MAX_DESCRIPTION = 5000
+"""Characters that MLflow keeps of a version's description; README.md among the run's artifacts is whole."""
 
 
 class Arguments(StepArguments):
@@ -25,54 +28,32 @@ class Arguments(StepArguments):
 
 
 def run(arguments: Arguments, store: Store) -> RegisterResult:
-    """Register the network once, and move the aliases. Without a win the champion stays."""
+    """Register the network once. Whether it becomes champion is `decide`'s matter."""
     if earlier := finished(store, arguments.out, RegisterResult):
         return earlier
     plan = store.read(result_uri(arguments.plan), PlanResult)
     manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)
     trained = store.read(result_uri(f"{plan.run_uri}train/"), TrainResult)
-    compared = store.read(result_uri(f"{plan.run_uri}compare/"), CompareResult)
-    tracker = Tracker.from_settings(load(MlflowSettings))
+    reported = store.read(result_uri(f"{plan.decision_uri}report/"), ReportResult)
+    settings = load(MlflowSettings)
+    tracker, registry = Tracker.from_settings(settings), Registry.from_settings(settings)
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-register-") as folder:
         network = fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, Path(folder)).network
         module, example = export_module(network)
-        name = plan.model_name
-        number = tracker.register(name, run_id, plan.run_key, module, example, _card(plan, manifest, trained, compared, network))
-        tracker.set_alias(name, CHALLENGER, number)
-        if _wins(compared, plan, tracker):
-            tracker.set_alias(name, CHAMPION, number)
-        aliases = tracker.aliases(name, number)
-        result = RegisterResult(
-            model_name=name,
-            version=number,
-            aliases=aliases,
-            mlflow_run_id=run_id,
-            mlflow_run_url=tracker.run_url(run_id),
-        )
+        text = store.read_bytes(reported.card_uri).decode()
+        number = registry.register(plan.model_name, run_id, plan.run_key, module, example, _card(plan, manifest, trained, network, text))
+        registry.set_alias(plan.model_name, CHALLENGER, number)
+        result = RegisterResult(model_name=plan.model_name, version=number, mlflow_run_id=run_id, mlflow_run_url=tracker.run_url(run_id))
     tracker.finish(run_id)
-    log.info("registered %s version %d, aliases %s: %s", result.model_name, number, ", ".join(aliases), result.mlflow_run_url)
+    log.info("registered %s version %d as %s: %s", result.model_name, number, CHALLENGER, result.mlflow_run_url)
     return finish(store, arguments.out, result)
 
 
-def _wins(compared: CompareResult, plan: PlanResult, tracker: Tracker) -> bool:
-    """The comparison holds only against the champion that it was made with."""
-    champion = tracker.champion(plan.model_name)
-    now = champion.version if champion else None
-    if compared.promote and now != compared.champion_version:
-        log.warning(
-            "not promoted: it was compared with %s, but now %s; run `retrain` again to compare with it",
-            f"champion version {compared.champion_version}" if compared.champion_version else "no champion",
-            f"version {now} is champion" if now else "there is no champion",
-        )
-        return False
-    return compared.promote
-
-
-def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, compared: CompareResult, network: Network) -> VersionCard:
+def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, network: Network, text: str) -> VersionCard:
     """What a person who finds the version needs to know of it."""
     spec = network.spec
     return VersionCard(
-        description=compared.reason,
+        description=text[:MAX_DESCRIPTION],
         checkpoint_uri=trained.checkpoint_uri,
         checkpoint_sha256=trained.checkpoint_sha256,
         output_names=("verb_logits", "noun_logits"),
@@ -94,6 +75,5 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, compared: 
             "retake.weights": plan.weights.description,
             "retake.weights_sha256": plan.weights.sha256,
             "retake.git_revision": load(MachineSettings).code_version,
-            "retake.decision": compared.reason,
         },
     )

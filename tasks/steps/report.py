@@ -1,0 +1,172 @@
+"""Writes the report of one comparison: a page that opens anywhere, its numbers as `metrics.json`, and the model card."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tasks.evaluation.answers import answers_of
+from tasks.evaluation.calibration import calibrations
+from tasks.evaluation.changes import class_changes, split_sizes, worst_mistakes
+from tasks.evaluation.checks import check_data
+from tasks.evaluation.confusion import confusion_of
+from tasks.evaluation.fingerprints import fingerprint
+from tasks.evaluation.gate import contenders
+from tasks.evaluation.report.card import model_card
+from tasks.evaluation.report.inputs import ReportInputs
+from tasks.evaluation.report.page import page
+from tasks.evaluation.report.question import approval_question
+from tasks.evaluation.report.sheets import contact_sheet
+from tasks.evaluation.scoring import ScoredClips
+from tasks.options import StoreUri
+from tasks.results.dataset import DatasetClip, Manifest
+from tasks.results.evaluation import ActivationMap, CompareResult, EvaluateResult, ReportResult
+from tasks.results.metrics import Metrics, Mistake, Provenance
+from tasks.results.record import SPLITS, TARGETS, ModelRole, SplitName, Target
+from tasks.results.training import PlanResult, TrainResult
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.steps._decisions import now_utc
+from tasks.steps._frames import cache_test_frames
+from tasks.steps._predictions import evaluation_results, predictions
+from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps._tracked import tracked_run
+from tasks.storage import Store, to_json
+from tasks.tracking import Tracker
+
+MAX_PLAYABLE_BYTES = 16 << 20
+"""Of clips in a page; further ones are named by their address."""
+
+
+class Arguments(StepArguments):
+    """The plan whose comparison is reported."""
+
+    plan: StoreUri
+
+
+def run(arguments: Arguments, store: Store) -> ReportResult:
+    """Write page, numbers and card to the store and into the MLflow run."""
+    if earlier := finished(store, arguments.out, ReportResult):
+        return earlier
+    plan = store.read(result_uri(arguments.plan), PlanResult)
+    manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)
+    compared = store.read(result_uri(f"{plan.decision_uri}compare/"), CompareResult)
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    results = evaluation_results(store, plan)
+    scored = predictions(store, results, compared.split)
+    frames = cache_test_frames(store, manifest.clips, plan.train.num_segments)
+    with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-report-") as folder:
+        url = tracker.run_url(run_id)
+        metrics = _metrics(store, plan, manifest, compared, results, scored, frames, url)
+        inputs = ReportInputs(
+            metrics=metrics,
+            confusions=_confusions(scored, manifest),
+            label_counts={target: _label_counts(manifest.clips, target) for target in TARGETS},
+            sheets={mistake.uid: contact_sheet(np.load(frames[mistake.uid])) for mistake in metrics.mistakes},
+            activations=_activations(store, results, metrics.mistakes),
+            clips=_playable(store, metrics.mistakes),
+        )
+        files = {"report.html": page(inputs).encode(), "metrics.json": to_json(metrics), "README.md": model_card(metrics).encode()}
+        for name, data in files.items():
+            store.write_bytes(f"{arguments.out}{name}", data)
+            (Path(folder) / name).write_bytes(data)
+        tracker.log_artifacts(run_id, Path(folder))
+    result = ReportResult(
+        report_uri=f"{arguments.out}report.html",
+        metrics_uri=f"{arguments.out}metrics.json",
+        card_uri=f"{arguments.out}README.md",
+        report_url=f"{url}/artifacts/report.html",
+        awaits_approval=compared.awaits_approval,
+        question=approval_question(metrics, f"{url}/artifacts/report.html"),
+        mlflow_run_url=url,
+    )
+    log.info("the report: %s", result.report_url)
+    return finish(store, arguments.out, result)
+
+
+def _metrics(
+    store: Store,
+    plan: PlanResult,
+    manifest: Manifest,
+    compared: CompareResult,
+    results: list[EvaluateResult],
+    scored: Mapping[ModelRole, ScoredClips],
+    frames: Mapping[str, Path],
+    url: str,
+) -> Metrics:
+    trained = store.read(result_uri(f"{plan.run_uri}train/"), TrainResult)
+    ours, theirs = contenders(results)
+    log.info("looking for clips that resemble each other among %d", len(manifest.clips))
+    fingerprints = {clip.uid: fingerprint(np.load(frames[clip.uid])) for clip in manifest.clips}
+    return Metrics(
+        created=now_utc(),
+        model_name=plan.model_name,
+        network=f"TSN {plan.weights.backbone}, {plan.train.num_segments} segments",
+        deciding_split=compared.split,
+        baseline=plan.weights.description,
+        baseline_is_chance=plan.weights.is_chance,
+        champion_version=compared.champion_version,
+        verdict=compared.verdict,
+        passed=compared.passed,
+        gate=compared.gate,
+        rules=compared.rules,
+        splits=split_sizes(manifest.clips),
+        results=tuple(results),
+        differences=compared.differences,
+        class_changes=class_changes(ours, theirs),
+        calibration=calibrations(scored, predictions(store, results, "val"), compared.split),
+        mistakes=worst_mistakes(scored["fine-tuned"], scored[theirs.model], manifest.clips, manifest.vocabulary),
+        checks=check_data(manifest.clips, fingerprints),
+        epochs=trained.epochs,
+        best_epoch=trained.best_epoch,
+        provenance=_provenance(plan, trained, url),
+    )
+
+
+def _provenance(plan: PlanResult, trained: TrainResult, url: str) -> Provenance:
+    machine = load(MachineSettings)
+    return Provenance(
+        run_key=plan.run_key,
+        dataset_uri=plan.dataset_uri,
+        dataset_digest=plan.dataset_digest,
+        code_version=machine.code_version,
+        weights=plan.weights.description,
+        weights_sha256=plan.weights.sha256,
+        checkpoint_sha256=trained.checkpoint_sha256,
+        train=plan.train,
+        evaluate=plan.evaluate,
+        trained_on=trained.hardware,
+        training_seconds=trained.seconds,
+        airflow_run=machine.airflow_url or "started by hand",
+        mlflow_run_url=url,
+    )
+
+
+def _confusions(scored: Mapping[ModelRole, ScoredClips], manifest: Manifest):  # noqa: ANN202
+    answers = {model: answers_of(clips, manifest.vocabulary) for model, clips in scored.items()}
+    return {(model, target): confusion_of(found[target]) for model, found in answers.items() for target in TARGETS}
+
+
+def _label_counts(clips: Sequence[DatasetClip], target: Target) -> dict[SplitName, Counter[str]]:
+    return {split: Counter(getattr(clip, target) for clip in clips if clip.split == split) for split in SPLITS}
+
+
+def _activations(store: Store, results: list[EvaluateResult], mistakes: Sequence[Mistake]) -> dict[str, list[tuple[ActivationMap, bytes]]]:
+    shown = {mistake.uid for mistake in mistakes}
+    found: dict[str, list[tuple[ActivationMap, bytes]]] = {}
+    for activation in (activation for result in results for activation in result.activations if activation.uid in shown):
+        found.setdefault(activation.uid, []).append((activation, store.read_bytes(activation.uri)))
+    return found
+
+
+def _playable(store: Store, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
+    """The clips that a page of reasonable size can carry, the worst first."""
+    found: dict[str, bytes] = {}
+    left_bytes = MAX_PLAYABLE_BYTES
+    for mistake in mistakes:
+        stored = store.stat(mistake.clip_uri)
+        if stored and stored.size_bytes <= left_bytes:
+            found[mistake.uid] = store.read_bytes(mistake.clip_uri)
+            left_bytes -= stored.size_bytes
+    return found
