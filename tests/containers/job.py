@@ -32,6 +32,9 @@ QUICK: dict[str, object] = {
     "crops": 1,
     "bootstrap_resamples": 100,
     "model_name": "kitchen",
+    "gain_rule": "margin",
+    "min_gate_clips": 1,
+    "min_gate_sources": 1,
 }
 """The smallest job in which every step has something to do."""
 

@@ -15,7 +15,8 @@ from tasks.steps import STEPS
 FOLDER = Path(retrain.__file__).parent
 FILES = sorted(FOLDER.glob("[!_]*.py"))
 DAGS = {module.dag.dag_id: module.dag for module in (ingest_videos, build_dataset, retrain)}
-TASKS = [task for dag in DAGS.values() for task in dag.tasks]
+TASKS = [task for dag in DAGS.values() for task in dag.tasks if task.task_id != "publish.approve"]
+APPROVE = retrain.dag.get_task("publish.approve")
 
 OPERATORS = {"docker": "airflow.providers.docker.operators.docker", "kubernetes": "airflow.providers.cncf.kubernetes.operators.pod"}
 HEAVY = {"torch", "pandas", "mlflow", "minio", "av", "numpy", "pytorch_lightning", "sklearn"}
@@ -53,7 +54,7 @@ def test_every_file_is_a_dag_named_like_it():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_dag_file_is_wiring_only(path):
     foreign = {name for name in imports(path) if name.partition(".")[0] not in sys.stdlib_module_names}
-    assert foreign <= {"airflow.sdk", "tasks.options", "tasks.settings", "dags._assets", "dags._params", "dags._runner"}
+    assert foreign <= {"airflow.sdk", "tasks.options", "tasks.settings", "dags._approval", "dags._assets", "dags._params", "dags._runner"}
     assert not [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, (ast.If, ast.For, ast.FunctionDef))]
     assert len(path.read_text().splitlines()) <= 150
 
@@ -145,8 +146,16 @@ def test_steps_follow_one_another():
         "train": ["prepare.plan"],
         "evaluate": ["prepare.plan", "train"],
         "publish.compare": ["evaluate"],
-        "publish.register": ["publish.compare"],
+        "publish.report": ["publish.compare"],
+        "publish.register": ["publish.report"],
+        "publish.decide": ["publish.approve", "publish.register"],
     }
+    assert APPROVE.upstream_task_ids == {"publish.register"}
+
+
+def test_a_person_is_asked_with_no_as_the_answer_that_time_gives():
+    assert (APPROVE.options, APPROVE.defaults, list(APPROVE.params)) == (["Approve", "Reject"], ["Reject"], ["comment"])
+    assert APPROVE.queue == "cpu"
 
 
 def test_two_batches_at_once_are_cut():

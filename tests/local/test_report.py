@@ -6,11 +6,12 @@ from tasks.errors import MissingObject
 from tasks.local.airflow_api import RunRef, Task
 from tasks.local.follow import FollowedRun
 from tasks.local.report import report
-from tasks.results.evaluation import CompareResult, RegisterResult
+from tasks.options import GateOptions
+from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
 from tasks.results.record import SetAside
 from tasks.results.video import NUM_FIRST, IngestResult, SummaryResult
 
-RUN_URI = "s3://retake/runs/0123456789abcdef/"
+DECISION_URI = "s3://retake/runs/0123456789abcdef/decisions/fedcba9876543210/"
 SUMMARY = SummaryResult(
     num_files=3,
     num_videos=2,
@@ -25,16 +26,41 @@ SUMMARY = SummaryResult(
 )
 COMPARED = CompareResult(
     split="val",
-    table_uri=f"{RUN_URI}compare/comparison.md",
+    table_uri=f"{DECISION_URI}compare/comparison.md",
     opponent="baseline",
     champion_version=None,
     opponent_top1=0.1,
     challenger_top1=0.6,
-    promote=True,
+    differences=(),
+    gate=GateOptions(),
+    rules=(),
+    passed=True,
+    verdict="better",
     reason="0.60 beats 0.10",
     mlflow_run_url="http://mlflow/r",
 )
-REGISTERED = RegisterResult(model_name="retake-tsn", version=3, aliases=("champion",), mlflow_run_id="r", mlflow_run_url="http://mlflow/r")
+DECIDED = DecideResult(
+    model_name="retake-tsn",
+    version=3,
+    promoted=True,
+    champion_before=None,
+    champion=3,
+    aliases=("challenger", "champion"),
+    reason="0.60 beats 0.10",
+    decided_by="the gate's rules",
+    mlflow_run_id="r",
+    mlflow_run_url="http://mlflow/r",
+)
+REPORTED = ReportResult(
+    report_uri=f"{DECISION_URI}report/report.html",
+    metrics_uri=f"{DECISION_URI}report/metrics.json",
+    card_uri=f"{DECISION_URI}report/README.md",
+    report_url="http://mlflow/r/artifacts/report.html",
+    awaits_approval=False,
+    question="",
+    mlflow_run_url="http://mlflow/r",
+)
+RESULTS = {"compare": COMPARED, "report": REPORTED, "decide": DECIDED}
 
 
 class Api:
@@ -75,20 +101,21 @@ def run(dag_id, **states):
 
 
 INGESTED = run("ingest_videos", ingest="success", summarise="success")
-TRAINED = run("retrain", plan="success", compare="success", register="success")
-SKIPPED = run("retrain", plan="skipped", compare="skipped", register="skipped")
-TABLE = {f"{RUN_URI}compare/comparison.txt": "| verb | 0.60 |"}
+TRAINED = run("retrain", plan="success", compare="success", report="success", decide="success")
+SKIPPED = run("retrain", plan="skipped", compare="skipped", report="skipped", decide="skipped")
+TABLE = {f"{DECISION_URI}compare/comparison.txt": "| verb | 0.60 |"}
 
 
 def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
-    api = Api({"summarise": SUMMARY, "compare": COMPARED, "register": REGISTERED})
+    api = Api({"summarise": SUMMARY, **RESULTS})
     text = "\n".join(report(api, Store(TABLE), [INGESTED, TRAINED]))
     for part in (
         "2 videos in 3 files gave 9 clips",
         "notes.mp4: no video stream",
         "| verb | 0.60 |",
-        "promote: 0.60 beats 0.10",
+        "decision: promoted: 0.60 beats 0.10",
         "models:/retake-tsn/3",
+        "report: http://mlflow/r/artifacts/report.html",
     ):
         assert part in text
 
@@ -107,9 +134,10 @@ def test_of_many_files_the_first_are_named_and_the_rest_counted():
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_training_that_was_done_before_shows_its_table_where_it_is_kept(kept):
-    objects = {**TABLE, f"{RUN_URI}compare/result.json": COMPARED, f"{RUN_URI}register/result.json": REGISTERED} if kept else {}
-    api = Api({}, ["python -m tasks plan", f"NothingToDo: trained before: {RUN_URI}", "Task skipped"])
+    results = {f"{DECISION_URI}{step}/result.json": result for step, result in RESULTS.items()}
+    objects = {**TABLE, **results} if kept else {}
+    api = Api({}, ["python -m tasks plan", f"NothingToDo: trained before: {DECISION_URI}", "Task skipped"])
     text = "\n".join(report(api, Store(objects), [INGESTED, SKIPPED]))
-    assert f"nothing was trained: trained before: {RUN_URI}" in text
+    assert f"nothing was trained: trained before: {DECISION_URI}" in text
     assert ("| verb | 0.60 |" in text) == kept
     assert ("not in the store any more" in text) != kept
