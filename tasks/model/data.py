@@ -1,8 +1,9 @@
-"""Clips for training: frames read from memory-mapped files, every random draw a function of (seed, epoch, clip)."""
+"""Clips for training: frames read from memory-mapped files, every random draw a function of (seed, view, clip)."""
 
-# b: batch, t: segments, h, w: pixels
+# b: batch, t: segments, f: features, h, w: pixels
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +24,10 @@ NO_LABEL = -100
 
 @dataclass(frozen=True)
 class LabelledClip:
-    """A clip's decoded frames, an .npy file of uint8 RGB (num_frames, h, w, 3) at short side 256, and its class ids."""
+    """A clip's decoded frames, an .npy file of uint8 RGB (num_frames, h, w, 3) at short side 256, and its class ids.
+
+    The file is named for its content, as the frame cache does: what is drawn from a clip and what is kept of it go by that name.
+    """
 
     frames: Path
     verb: int
@@ -31,9 +35,12 @@ class LabelledClip:
 
 
 class Sample(NamedTuple):
-    """One clip, or a batch of them: images uint8 (b, t, 3, 224, 224), verb and noun (b,), both NO_LABEL where the clip does not count."""
+    """One clip, or a batch of them: images uint8 (b, t, 3, 224, 224) or features float32 (b, t, f); verb and noun (b,).
 
-    images: Tensor
+    Both are NO_LABEL where the clip does not count.
+    """
+
+    inputs: Tensor
     verb: Tensor
     noun: Tensor
 
@@ -44,6 +51,32 @@ class ClipKey(NamedTuple):
     epoch: int
     clip: int
     counts: bool = True
+
+
+class View(NamedTuple):
+    """One look at a clip: draw number `number` of random frames and augmentation under `seed`; without a seed, middle frames and their centre."""
+
+    frames: Path
+    seed: int | None = None
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """What tells this view of this clip from every other."""
+        return f"{self.frames.stem}-middle" if self.seed is None else f"{self.frames.stem}-{self.seed}-{self.number}"
+
+    def images(self, num_segments: int) -> Tensor:
+        """What the network sees: uint8 (t, 3, 224, 224), a pure function of the name.
+
+        Raises:
+            MissingObject: the frames are not there.
+            BadDataset: their file holds something else.
+        """
+        if self.seed is None:
+            return cut_crops(read_frames(self.frames, num_segments), 1)[0]
+        clip = int.from_bytes(hashlib.sha256(self.frames.stem.encode()).digest()[:8], "big")
+        rng = np.random.default_rng([self.seed, self.number, clip])
+        return augmented(read_frames(self.frames, num_segments, rng), seed=int(rng.integers(2**62)))
 
 
 @dataclass(frozen=True)
@@ -78,35 +111,56 @@ def read_frames(path: Path, num_segments: int, rng: np.random.Generator | None =
     return np.stack([clip[i] for i in indices])
 
 
+Source = Callable[[View], Tensor]
+"""Gives the inputs (t, …) of a network, or of its heads, for one view."""
+
+
 class ClipDataset(Dataset[Sample]):
-    """Items are asked for by ClipKey; without `augment_seed` every epoch gives middle frames and centre crops.
+    """Items are asked for by ClipKey; `seed` None gives every epoch the clips' middle views.
+
+    Args:
+        clips: what is shown.
+        spec: the network that must have a place for their class ids.
+        source: gives the inputs of a view.
+        seed: of the random views.
+        num_views: epochs take turns with so many views of a clip; None gives each epoch views of its own.
 
     Raises:
         BadDataset: there is no clip, or a class id has no place in the network.
     """
 
-    def __init__(self, clips: Sequence[LabelledClip], spec: NetworkSpec, augment_seed: int | None = None) -> None:
+    def __init__(
+        self, clips: Sequence[LabelledClip], spec: NetworkSpec, source: Source, seed: int | None = None, num_views: int | None = None
+    ) -> None:
         if not clips:
             raise BadDataset("there is no labelled clip to train or validate on; label some and build the dataset again")
         for clip in clips:
             if not (0 <= clip.verb < spec.num_verbs and 0 <= clip.noun < spec.num_nouns):
                 raise BadDataset(f"{clip.frames}: verb {clip.verb} and noun {clip.noun} have no place among {spec}")
         self.clips = clips
-        self.num_segments = spec.num_segments
-        self.augment_seed = augment_seed
+        self.source = source
+        self.seed = seed
+        self.num_views = num_views
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitem__(self, key: ClipKey) -> Sample:
-        epoch, index, counts = key
-        clip = self.clips[index]
-        if self.augment_seed is None:
-            images = cut_crops(read_frames(clip.frames, self.num_segments), 1)[0]
-        else:
-            rng = np.random.default_rng([self.augment_seed, epoch, index])
-            images = augmented(read_frames(clip.frames, self.num_segments, rng), seed=int(rng.integers(2**62)))
-        return Sample(images, torch.tensor(clip.verb if counts else NO_LABEL), torch.tensor(clip.noun if counts else NO_LABEL))
+        clip = self.clips[key.clip]
+        inputs = self.source(self.view(clip, key.epoch))
+        return Sample(inputs, torch.tensor(clip.verb if key.counts else NO_LABEL), torch.tensor(clip.noun if key.counts else NO_LABEL))
+
+    def view(self, clip: LabelledClip, epoch: int) -> View:
+        """What `epoch` sees of `clip`."""
+        if self.seed is None:
+            return View(clip.frames)
+        return View(clip.frames, self.seed, epoch % self.num_views if self.num_views else epoch)
+
+    def views(self, num_epochs: int) -> list[View]:
+        """All that so many epochs see, each once."""
+        return list(
+            dict.fromkeys(self.view(clip, epoch) for epoch in range(min(num_epochs, self.num_views or num_epochs)) for clip in self.clips)
+        )
 
 
 class EpochSampler(Sampler[ClipKey]):
@@ -138,24 +192,15 @@ class EpochSampler(Sampler[ClipKey]):
         return iter(keys[self.share.rank :: self.share.num_processes])
 
 
-def make_loader(
-    clips: Sequence[LabelledClip],
-    spec: NetworkSpec,
-    *,
-    batch_size: int,
-    seed: int | None,
-    num_workers: int,
-    pin_memory: bool,
-    share: Share = Share(),
-) -> DataLoader[Sample]:
-    """Batches of `clips`: shuffled and augmented under `seed`, or, without one, in order, by middle frames and centre crops.
+def make_loader(dataset: ClipDataset, *, batch_size: int, num_workers: int, pin_memory: bool, share: Share = Share()) -> DataLoader[Sample]:
+    """Batches of a dataset, in an order of each epoch's own where it has a seed.
 
     `batch_size` counts the clips of this process's share alone.
     """
     return DataLoader(
-        ClipDataset(clips, spec, seed),
+        dataset,
         batch_size=batch_size,
-        sampler=EpochSampler(len(clips), seed, share),
+        sampler=EpochSampler(len(dataset), dataset.seed, share),
         num_workers=num_workers,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,

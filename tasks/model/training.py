@@ -3,7 +3,8 @@
 import logging
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,10 +19,11 @@ from torch.utils.data import DataLoader
 
 from tasks.errors import BadConfiguration
 from tasks.model.checkpoints import ClassNames
-from tasks.model.data import LabelledClip, Sample, Share, make_loader
+from tasks.model.data import ClipDataset, LabelledClip, Sample, Share, View, make_loader
 from tasks.model.epochs import BEST, LAST, EpochFiles, EpochKeeper, EpochRecord
+from tasks.model.features import KeptFeatures, compute_features
 from tasks.model.hardware import Hardware, choose_device, describe
-from tasks.model.module import ActionModule
+from tasks.model.module import ActionModule, HeadModule, Learner
 from tasks.model.network import Network, synchronise_norms, to_channels_last
 from tasks.model.processes import EndInOrder, end_with_starter, failing_together, global_rank, require_places
 from tasks.options import TrainOptions
@@ -39,6 +41,10 @@ class TrainJob:
     `folder` keeps best.pt, last.ckpt and tensorboard/. Where it holds a last.ckpt, training goes on from there, and best.pt must lie beside it.
     `network` is changed by the training. `num_workers` None reads in this process on a CPU, and in up to 8 others beside a GPU.
 
+    Where the heads alone train, epochs take turns with `feature_variants` views of each clip, whose features are kept under `features`, also
+    for other trainings. Without that folder each epoch computes them anew, to the same figures but for rounding. Processes on one machine
+    must name the same one.
+
     `devices` processes train together on each of `num_nodes` machines (`processes` says how they are started), each on a GPU of its own or
     all on the CPU. The options' batch size is that of all together, so the figures are those of one process up to rounding and to what a
     backbone draws; on CPUs batch-norm that trains sees one process's part of a batch alone, and they are further apart. Each process has a
@@ -53,6 +59,7 @@ class TrainJob:
     folder: Path
     device: Literal["auto", "cpu", "cuda"] = "auto"
     num_workers: int | None = None
+    features: Path | None = None
     devices: int = 1
     num_nodes: int = 1
 
@@ -60,6 +67,15 @@ class TrainJob:
     def num_processes(self) -> int:
         """How many processes train together."""
         return self.devices * self.num_nodes
+
+    @property
+    def keeps_features(self) -> bool:
+        """Whether the heads are trained on features that are kept."""
+        return self.options.trainable == "heads" and self.features is not None
+
+
+Parts = tuple[Learner, DataLoader[Sample], DataLoader[Sample]]
+"""What is trained, on what, and validated on what."""
 
 
 @dataclass(frozen=True)
@@ -95,20 +111,14 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
     if job.num_processes > 1:
         end_with_starter()
     job.folder.mkdir(parents=True, exist_ok=True)
-    module = ActionModule(
-        to_channels_last(synchronise_norms(job.network) if device == "cuda" and job.num_processes > 1 else job.network),
-        learning_rate=options.learning_rate,
-        trainable=options.trainable,
-        batch_norm=options.batch_norm,
-    )
+    module, train_loader, val_loader = _keeping_features(job, device) if job.keeps_features else _seeing_images(job, device)
     module.train()
     early_stopping = EarlyStopping("val/loss", patience=options.patience, check_on_train_epoch_end=False) if options.patience else None
     keeper = EpochKeeper(job.folder, job.network, job.classes, options.seed, early_stopping, on_epoch)
-    train_loader, val_loader = _loaders(job, device)
     last = job.folder / LAST
     if last.exists():
         log.info("going on from %s", last)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _one_thread() if job.keeps_features else nullcontext():
         _quieten_lightning()
         callbacks = [EndInOrder(), keeper, *([early_stopping] if early_stopping else [])]
         trainer = _make_trainer(job, device, loggers, callbacks)
@@ -133,6 +143,17 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
     )
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one thread of this process: a step of the heads is so small that several wait for each other longer than they work."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(num_threads)
+
+
 def _require_possible(job: TrainJob, device: Literal["cpu", "cuda"]) -> None:
     options = job.options
     if options.precision == "16-mixed" and device == "cpu":
@@ -151,17 +172,58 @@ def _require_possible(job: TrainJob, device: Literal["cpu", "cuda"]) -> None:
     require_places(job.devices, job.num_nodes)
 
 
-def _loaders(job: TrainJob, device: Literal["cpu", "cuda"]) -> tuple[DataLoader[Sample], DataLoader[Sample]]:
+def _seeing_images(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
+    """The whole network, on images."""
+    network = synchronise_norms(job.network) if device == "cuda" and job.num_processes > 1 else job.network
+    module = ActionModule(
+        to_channels_last(network),
+        learning_rate=job.options.learning_rate,
+        trainable=job.options.trainable,
+        batch_norm=job.options.batch_norm,
+    )
+    train, val = _datasets(job, partial(View.images, num_segments=job.network.spec.num_segments))
+    return module, _loader(job, device, train, _num_workers(job, device)), _loader(job, device, val, _num_workers(job, device))
+
+
+def _keeping_features(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
+    """The heads alone, on features, all of which are kept from here on."""
+    assert job.features is not None  # noqa: S101 - for mypy; this is what the caller asked about
+    kept = KeptFeatures(job.features, job.network, job.options.precision)
+    train, val = _datasets(job, kept.read)
+    rank = global_rank(job.devices)
+    compute_features(
+        job.network,
+        train.views(job.options.epochs) + val.views(1),
+        kept,
+        device=torch.device(device, rank % job.devices) if device == "cuda" else torch.device(device),
+        precision=job.options.precision,
+        num_workers=_num_workers(job, device),
+        place=rank / job.num_processes,
+    )
+    module = HeadModule(job.network.head, learning_rate=job.options.learning_rate)
+    # Reading a feature takes less time than handing it from process to process.
+    return module, _loader(job, device, train, 0), _loader(job, device, val, 0)
+
+
+def _datasets(job: TrainJob, source: Callable[[View], torch.Tensor]) -> tuple[ClipDataset, ClipDataset]:
+    num_views = job.options.feature_variants if job.options.trainable == "heads" else None
+    spec = job.network.spec
+    return ClipDataset(job.train, spec, source, job.options.seed, num_views), ClipDataset(job.val, spec, source)
+
+
+def _num_workers(job: TrainJob, device: Literal["cpu", "cuda"]) -> int:
     default = 0 if device == "cpu" else min(MAX_WORKERS, max(1, len(os.sched_getaffinity(0)) // job.devices))
-    shared = partial(
-        make_loader,
-        spec=job.network.spec,
+    return default if job.num_workers is None else job.num_workers
+
+
+def _loader(job: TrainJob, device: Literal["cpu", "cuda"], dataset: ClipDataset, num_workers: int) -> DataLoader[Sample]:
+    return make_loader(
+        dataset,
         batch_size=job.options.batch_size // job.num_processes,
-        num_workers=default if job.num_workers is None else job.num_workers,
+        num_workers=num_workers,
         pin_memory=device == "cuda",
         share=Share(global_rank(job.devices), job.num_processes),
     )
-    return shared(job.train, seed=job.options.seed), shared(job.val, seed=None)
 
 
 def _make_trainer(job: TrainJob, device: Literal["cpu", "cuda"], loggers: Sequence[Logger], callbacks: list[Callback]) -> pl.Trainer:

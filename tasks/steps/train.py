@@ -136,6 +136,7 @@ def _job(arguments: Arguments, plan: PlanResult, manifest: Manifest, store: Stor
         options=plan.train,
         folder=folder,
         device=machine.device,
+        features=machine.cache_dir.expanduser() / "features",
         devices=devices,
         num_nodes=machine.num_nodes,
     )

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -5,29 +6,47 @@ import pytest
 import torch
 
 from tasks.errors import BadDataset, MissingObject
-from tasks.model.data import NO_LABEL, ClipDataset, ClipKey, EpochSampler, LabelledClip, Share, make_loader
+from tasks.model.data import NO_LABEL, ClipDataset, ClipKey, EpochSampler, LabelledClip, Share, View, make_loader
+from tasks.model.spec import NetworkSpec
+
+
+def dataset(clips: list[LabelledClip], spec: NetworkSpec, **choice) -> ClipDataset:
+    return ClipDataset(clips, spec, partial(View.images, num_segments=spec.num_segments), **choice)
 
 
 def test_a_training_item_follows_from_seed_epoch_and_clip(clips, tiny_spec):
-    one, two = (ClipDataset(clips, tiny_spec, augment_seed=1) for _ in range(2))
+    one, two = (dataset(clips, tiny_spec, seed=1) for _ in range(2))
     two[ClipKey(0, 0)]  # whatever was drawn before
     key = ClipKey(epoch=3, clip=2)
-    assert torch.equal(one[key].images, two[key].images)
-    others = [one[ClipKey(4, 2)], one[ClipKey(3, 1)], ClipDataset(clips, tiny_spec, augment_seed=2)[key]]
-    assert not any(torch.equal(one[key].images, other.images) for other in others)
+    assert torch.equal(one[key].inputs, two[key].inputs)
+    others = [one[ClipKey(4, 2)], one[ClipKey(3, 1)], dataset(clips, tiny_spec, seed=2)[key]]
+    assert not any(torch.equal(one[key].inputs, other.inputs) for other in others)
+
+
+def test_a_clip_is_seen_the_same_way_whatever_others_there_are(clips, tiny_spec):
+    alone = dataset(clips[2:3], tiny_spec, seed=1)
+    assert torch.equal(alone[ClipKey(3, 0)].inputs, dataset(clips, tiny_spec, seed=1)[ClipKey(3, 2)].inputs)
+
+
+def test_epochs_take_turns_with_a_number_of_views(clips, tiny_spec):
+    turns, free = dataset(clips, tiny_spec, seed=1, num_views=3), dataset(clips, tiny_spec, seed=1)
+    assert torch.equal(turns[ClipKey(7, 2)].inputs, free[ClipKey(1, 2)].inputs)
+    assert [len(turns.views(epochs)) for epochs in (1, 2, 3, 60)] == [6, 12, 18, 18]
+    assert dataset(clips, tiny_spec).views(60) == [View(clip.frames) for clip in clips]
+    assert len({view.name for view in turns.views(60)}) == 18
 
 
 def test_validation_takes_middle_frames_and_the_centre_whatever_the_epoch(clips, tiny_spec):
-    dataset = ClipDataset(clips, tiny_spec)
-    images = dataset[ClipKey(0, 1)].images
-    assert torch.equal(images, dataset[ClipKey(9, 1)].images)
+    shown = dataset(clips, tiny_spec)
+    images = shown[ClipKey(0, 1)].inputs
+    assert torch.equal(images, shown[ClipKey(9, 1)].inputs)
     middle = np.load(clips[1].frames)[[5, 15], 16:240, 38:262]
     assert torch.equal(images, torch.from_numpy(middle).permute(0, 3, 1, 2))
 
 
 def test_worker_processes_give_the_same_batches(clips, tiny_spec):
     def batches(num_workers: int) -> list[torch.Tensor]:
-        loader = make_loader(clips, tiny_spec, batch_size=4, seed=3, num_workers=num_workers, pin_memory=False)
+        loader = make_loader(dataset(clips, tiny_spec, seed=3), batch_size=4, num_workers=num_workers, pin_memory=False)
         loader.sampler.set_epoch(2)
         return [tensor for batch in loader for tensor in batch]
 
@@ -59,17 +78,17 @@ def test_processes_together_take_the_batches_of_one_in_equally_many_steps(seed, 
 
 
 def test_a_clip_that_fills_a_batch_comes_without_its_labels(clips, tiny_spec):
-    dataset = ClipDataset(clips, tiny_spec, augment_seed=1)
-    sample, copy = dataset[ClipKey(3, 2)], dataset[ClipKey(3, 2, counts=False)]
-    assert torch.equal(sample.images, copy.images)
+    shown = dataset(clips, tiny_spec, seed=1)
+    sample, copy = shown[ClipKey(3, 2)], shown[ClipKey(3, 2, counts=False)]
+    assert torch.equal(sample.inputs, copy.inputs)
     assert (int(sample.verb), int(copy.verb), int(copy.noun)) == (2, NO_LABEL, NO_LABEL)
 
 
 def test_no_clips_and_foreign_class_ids_are_refused(clips, tiny_spec):
     with pytest.raises(BadDataset, match="no labelled clip"):
-        ClipDataset([], tiny_spec)
+        dataset([], tiny_spec)
     with pytest.raises(BadDataset, match="verb 5 and noun 0"):
-        ClipDataset([LabelledClip(clips[0].frames, 5, 0)], tiny_spec)
+        dataset([LabelledClip(clips[0].frames, 5, 0)], tiny_spec)
 
 
 @pytest.mark.parametrize("content", [b"", b"no array", None])
@@ -80,9 +99,9 @@ def test_frames_that_cannot_be_read_name_their_file(tmp_path: Path, tiny_spec, c
     else:
         path.write_bytes(content)
     with pytest.raises(BadDataset, match=r"frames\.npy"):
-        ClipDataset([LabelledClip(path, 0, 0)], tiny_spec)[ClipKey(0, 0)]
+        dataset([LabelledClip(path, 0, 0)], tiny_spec)[ClipKey(0, 0)]
 
 
 def test_missing_frames_name_their_file(tmp_path: Path, tiny_spec):
     with pytest.raises(MissingObject, match=r"gone\.npy"):
-        ClipDataset([LabelledClip(tmp_path / "gone.npy", 0, 0)], tiny_spec)[ClipKey(0, 0)]
+        dataset([LabelledClip(tmp_path / "gone.npy", 0, 0)], tiny_spec)[ClipKey(0, 0)]

@@ -4,7 +4,8 @@ from torch.nn import functional
 
 from tasks.model.consensus import Logits
 from tasks.model.data import NO_LABEL, Sample
-from tasks.model.module import ActionModule, Means
+from tasks.model.epochs import Scores
+from tasks.model.module import ActionModule, HeadModule, Means
 from tasks.model.network import Network
 
 
@@ -43,15 +44,23 @@ def test_means_are_of_the_clips_that_count_and_an_action_is_right_when_verb_and_
     verb, noun = torch.eye(5)[[0, 1, 2, 3, 0]], torch.eye(4)[[0, 1, 2, 3, 0]]
     batch = Sample(torch.empty(5), torch.tensor([0, 1, 2, 0, NO_LABEL]), torch.tensor([0, 1, 0, 0, NO_LABEL]))
     losses = means.count(Logits(verb, noun), batch)
-    assert [m.compute().item() for m in (means.verb_top1, means.noun_top1, means.action_top1)] == [0.75, 0.5, 0.5]
+    found = Scores(*means.compute())
+    assert [float(top1) for top1 in (found.verb_top1, found.noun_top1, found.action_top1)] == [0.75, 0.5, 0.5]
     verb_loss, noun_loss = functional.cross_entropy(verb[:4], batch.verb[:4]), functional.cross_entropy(noun[:4], batch.noun[:4])
-    torch.testing.assert_close(means.verb_loss.compute(), verb_loss)
-    torch.testing.assert_close(means.noun_loss.compute(), noun_loss)
-    torch.testing.assert_close(means.loss.compute(), verb_loss + noun_loss)
+    torch.testing.assert_close(found.verb_loss.float(), verb_loss)
+    torch.testing.assert_close(found.noun_loss.float(), noun_loss)
+    torch.testing.assert_close(found.loss.float(), verb_loss + noun_loss)
     torch.testing.assert_close(losses.sum() / 4, verb_loss + noun_loss)
 
 
 def test_a_loss_that_is_not_a_number_shows():
     means = Means()
     means.count(Logits(torch.full((1, 5), torch.nan), torch.eye(4)[[0]]), Sample(torch.empty(1), torch.tensor([0]), torch.tensor([0])))
-    assert means.loss.compute().isnan()
+    assert means.compute()[0].isnan()
+
+
+def test_the_heads_alone_are_no_part_of_a_backbone(tiny_network):
+    module = HeadModule(tiny_network.head, learning_rate=1e-3)
+    assert {name.split(".")[0] for name in module.state_dict()} == {"head"}
+    features = torch.randn(2, 2, tiny_network.head.fc_verb.in_features)
+    assert torch.equal(module.answer(features).noun, tiny_network.head(features).noun)

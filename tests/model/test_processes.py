@@ -32,8 +32,8 @@ def start(case: str, folder: Path, clips: list[LabelledClip]) -> subprocess.Pope
     )
 
 
-def alone(folder: Path, clips: list[LabelledClip], epochs: int) -> TrainJob:
-    return replace(job(folder, clips, **EXACT, epochs=epochs), train=clips[:3], val=clips[3:])
+def alone(folder: Path, clips: list[LabelledClip], epochs: int, **choice) -> TrainJob:
+    return replace(job(folder, clips, **EXACT, epochs=epochs, **choice), train=clips[:3], val=clips[3:])
 
 
 def figures(history: list[dict]) -> list[float]:
@@ -61,10 +61,12 @@ def test_two_processes_train_as_one_does_go_on_for_one_another_and_die_together(
         stopped_early, *history = json.loads((tmp_path / str(rank) / f"{name}.json").read_text())
         return stopped_early, history
 
+    through_the_backbone = fit(alone(tmp_path / "through", clips, epochs=3, trainable="heads", feature_variants=2))
+    assert figures(told(0, "kept")[1]) == pytest.approx(figures([asdict(record) for record in through_the_backbone.history]), rel=1e-5)
     for name in ("fresh", "resumed"):
         assert figures(told(0, name)[1]) == pytest.approx(figures(undisturbed[:3]), rel=1e-5)
     assert told(0, "early")[0]
-    for name in ("fresh", "resumed", "early"):
+    for name in ("fresh", "resumed", "early", "kept"):
         assert told(1, name) == told(0, name)
     assert not list((tmp_path / "1" / "fresh").iterdir())
     gone_on = fit(alone(tmp_path / "0" / "fresh", clips, epochs=4))

@@ -9,13 +9,17 @@ from tasks.errors import RetakeError
 from tasks.model.data import LabelledClip
 from tasks.model.epochs import EpochFiles
 from tasks.model.processes import global_rank, is_first_process
-from tasks.model.training import TrainJob, fit
+from tasks.model.training import TrainJob, TrainOutcome, fit
 from tests.model.test_training import EXACT, job
 
 
 def say_so(_: EpochFiles) -> None:
     sys.stdout.write("going\n")
     sys.stdout.flush()
+
+
+def told(outcome: TrainOutcome) -> str:
+    return json.dumps([outcome.stopped_early, *({**asdict(record), "seconds": 0} for record in outcome.history)])
 
 
 def train(case: str, folder: Path, clips: list[LabelledClip]) -> None:
@@ -30,9 +34,10 @@ def train(case: str, folder: Path, clips: list[LabelledClip]) -> None:
         # What the first process never reads.
         gone = [replace(clip, frames=folder / "gone.npy") for clip in clips[:3]]
         fit(shared("fail") if is_first_process() else replace(shared("fail"), train=gone))
+    kept = shared("kept", trainable="heads", feature_variants=2)
+    (here / "kept.json").write_text(told(fit(replace(kept, features=folder / "features"))))
     for name, choice in {"fresh": {}, "resumed": {}, "early": {"patience": 1, "epochs": 10, "learning_rate": 0.3}}.items():
-        outcome = fit(shared(name, **choice))
-        (here / f"{name}.json").write_text(json.dumps([outcome.stopped_early, *({**asdict(r), "seconds": 0} for r in outcome.history)]))
+        (here / f"{name}.json").write_text(told(fit(shared(name, **choice))))
     fit(shared("endless", epochs=1000), on_epoch=say_so)
 
 

@@ -1,0 +1,201 @@
+"""Features of a frozen backbone, computed once a dataset and kept on the disk: a training of the heads reads nothing else.
+
+A feature follows from the backbone's weights, the clip's frames and the view, and is filed under all of these. Learning rate, epochs, batch
+size and everything else about the heads have no part in it, so trainings that differ there share what is kept.
+"""
+
+# b: batch, t: segments, f: features, c: channels, h, w: pixels
+
+import hashlib
+import logging
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from tasks.errors import BadConfiguration, Unavailable
+from tasks.model import backbones
+from tasks.model.crops import Normalise
+from tasks.model.data import View
+from tasks.model.network import Network, to_channels_last
+from tasks.options import content_key
+
+log = logging.getLogger(__name__)
+
+HEADER_BYTES = 128
+PARTIAL = ".partial"
+ABANDONED_SECONDS = 24 * 3600
+"""A file half written so long ago belongs to a process that was killed."""
+SECONDS_BETWEEN_LINES = 10
+PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+"""What the backbone computes in, by the name that `TrainOptions.precision` has for it; float32 where it has none here."""
+
+
+class KeptFeatures:
+    """The features of one backbone under `root`, a file float32 (t, f) a view. Processes may write the same folder at the same time.
+
+    Args:
+        root: folder of all that is kept; it may be deleted at any time.
+        network: whose backbone sees the views, in evaluation mode.
+        precision: as in `TrainOptions`.
+    """
+
+    def __init__(self, root: Path, network: Network, precision: str) -> None:
+        spec = network.spec
+        self.shape = (spec.num_segments, backbones.find(spec.backbone).num_features)
+        named = spec.model_dump(mode="json", include={"backbone", "num_segments", "modality", "temporal_shift"})
+        self.folder = root / content_key({**named, "precision": precision, "weights": _weights_sha256(network.backbone)})
+
+    def path(self, view: View) -> Path:
+        """Where the features of a view are."""
+        return self.folder / f"{view.name}.npy"
+
+    def read(self, view: View) -> Tensor:
+        """float32 (t, f).
+
+        Raises:
+            Unavailable: the file was taken away, or is damaged.
+        """
+        try:
+            return torch.from_numpy(np.load(self.path(view), allow_pickle=False))
+        except (OSError, ValueError, EOFError) as error:
+            raise Unavailable(f"{self.path(view)}: a kept feature is gone or damaged ({error}); retry, and it is computed again") from None
+
+    def has(self, view: View) -> bool:
+        """Whether a view's features are there, in full."""
+        try:
+            return self.path(view).stat().st_size == self._file_bytes
+        except OSError:
+            return False
+
+    def write(self, view: View, features: Tensor) -> None:
+        """Keep float32 (t, f); nobody ever reads half of it.
+
+        Raises:
+            Unavailable: the disk is full.
+        """
+        partial = self.folder / f"{view.name}.{os.getpid()}{PARTIAL}"
+        try:
+            with partial.open("wb") as file:
+                np.save(file, features.numpy(), allow_pickle=False)
+            partial.replace(self.path(view))
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise Unavailable(
+                f"{self.folder}: {error.strerror}; make room, or point RETAKE_CACHE_DIR to a larger disk, and retry"
+            ) from error
+
+    def make_room(self, num_views: int) -> None:
+        """Make the folder, without what killed processes left there.
+
+        Raises:
+            BadConfiguration: the disk is too small for so many views.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for partial in self.folder.glob(f"*{PARTIAL}"):
+            with suppress(FileNotFoundError):
+                if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
+                    partial.unlink()
+        need_bytes, free_bytes = num_views * self._file_bytes, shutil.disk_usage(self.folder).free
+        if need_bytes > free_bytes:
+            raise BadConfiguration(
+                f"{self.folder}: the features of {num_views} views need {need_bytes / 2**30:.1f} GiB and {free_bytes / 2**30:.1f} GiB are "
+                "free; make room, point RETAKE_CACHE_DIR to a larger disk, or lower feature_variants"
+            )
+
+    @property
+    def _file_bytes(self) -> int:
+        return HEADER_BYTES + 4 * self.shape[0] * self.shape[1]
+
+
+def compute_features(
+    network: Network, views: Sequence[View], kept: KeptFeatures, *, device: torch.device, precision: str, num_workers: int, place: float = 0
+) -> None:
+    """Compute what is not kept yet. The backbone is moved to `device` for that, and back to the CPU.
+
+    Every clip goes through the backbone alone, so that its features do not depend on which others are missing.
+
+    Args:
+        network: the one that `kept` was made for.
+        views: whose features must be there afterwards.
+        kept: where they are kept.
+        device: where the backbone runs.
+        precision: as in `TrainOptions`.
+        num_workers: processes that read and augment frames; 0 does it here.
+        place: from 0 to 1, where to begin. Processes that begin at different places share the work, for each skips what is there by then.
+
+    Raises:
+        BadConfiguration: the disk is too small.
+        BadDataset, MissingObject: frames that cannot be read.
+        Unavailable: the disk is full.
+    """
+    missing = [view for view in views if not kept.has(view)]
+    if not missing:
+        return
+    kept.make_room(len(missing))
+    first = int(place * len(missing))
+    missing = missing[first:] + missing[:first]
+    backbone = to_channels_last(network).backbone.eval().to(device)
+    normalise = Normalise(network.input_format).to(device)
+    loader = DataLoader(_Images(missing, network.spec.num_segments, kept), batch_size=None, num_workers=num_workers)
+    progress = _Progress(len(views), len(views) - len(missing))
+    dtype = PRECISIONS.get(precision)
+    with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
+        for index, images in enumerate(loader):
+            if images.numel() and not kept.has(missing[index]):
+                snippets = normalise(images.to(device)).contiguous(memory_format=torch.channels_last)
+                kept.write(missing[index], backbone(snippets).flatten(1).float().cpu())
+            progress.tell(index + 1)
+    backbone.cpu()
+
+
+class _Images(Dataset[Tensor]):
+    """The images uint8 (t, 3, h, w) of views, or none where another process was quicker."""
+
+    def __init__(self, views: Sequence[View], num_segments: int, kept: KeptFeatures) -> None:
+        self.views = views
+        self.num_segments = num_segments
+        self.kept = kept
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    def __getitem__(self, index: int) -> Tensor:
+        view = self.views[index]
+        return torch.empty(0) if self.kept.has(view) else view.images(self.num_segments)
+
+
+class _Progress:
+    """Says every ten seconds, and at the end, how far the features are."""
+
+    def __init__(self, num_views: int, num_there: int) -> None:
+        self.num_views = num_views
+        self.num_there = num_there
+        self.started_at_seconds = self.told_at_seconds = monotonic()
+
+    def tell(self, num_computed: int) -> None:
+        """Maybe say so."""
+        now, num_done = monotonic(), self.num_there + num_computed
+        gone = now - self.started_at_seconds
+        if num_done == self.num_views:
+            log.info("features of %d views, %d of them kept from before, %.0f s", self.num_views, self.num_there, gone)
+        elif now - self.told_at_seconds >= SECONDS_BETWEEN_LINES:
+            left = gone / num_computed * (self.num_views - num_done)
+            log.info("features of %d of %d views, %.0f s left", num_done, self.num_views, left)
+            self.told_at_seconds = now
+
+
+def _weights_sha256(backbone: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in backbone.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

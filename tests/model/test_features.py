@@ -1,0 +1,155 @@
+import logging
+import os
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasks.errors import BadConfiguration, Unavailable
+from tasks.model import features
+from tasks.model.checkpoints import load
+from tasks.model.data import LabelledClip, View
+from tasks.model.features import KeptFeatures, compute_features
+from tasks.model.network import Network
+from tasks.model.spec import NetworkSpec
+from tasks.model.training import TrainJob, TrainOutcome, fit
+from tests.model.test_training import Stop, job, same_files, scores, stop_after
+
+HEADS = {"trainable": "heads", "epochs": 5, "feature_variants": 2}
+
+
+def kept_job(folder: Path, clips: list[LabelledClip], root: Path, **choice) -> TrainJob:
+    return replace(job(folder, clips, **HEADS | choice), features=root)
+
+
+def figures(outcome: TrainOutcome) -> list[float]:
+    return [value for record in outcome.history for means in (record.train, record.val) for value in asdict(means).values()]
+
+
+def compute(network: Network, views: list[View], kept: KeptFeatures, **choice) -> None:
+    compute_features(network, views, kept, device=torch.device("cpu"), precision="32-true", num_workers=0, **choice)
+
+
+@pytest.fixture
+def kept(tmp_path: Path, tiny_network: Network) -> KeptFeatures:
+    return KeptFeatures(tmp_path / "features", tiny_network, "32-true")
+
+
+def passes_of(network: Network) -> list[None]:
+    """Grows by one with each pass through the backbone."""
+    passes: list[None] = []
+    network.backbone.register_forward_hook(lambda *_: passes.append(None))
+    return passes
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_heads_on_kept_features_train_as_they_do_through_the_backbone(clips, tmp_path: Path, precision):
+    through = fit(job(tmp_path / "through", clips, **HEADS, precision=precision))
+    kept = fit(kept_job(tmp_path / "kept", clips, tmp_path / "features", precision=precision))
+    assert figures(kept) == pytest.approx(figures(through), rel=1e-5 if precision == "32-true" else 2e-2)
+    ours, theirs = load(kept.best).network, load(through.best).network
+    for (name, one), other in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
+        torch.testing.assert_close(one, other, msg=name)
+
+
+def test_the_last_checkpoint_goes_on_without_the_backbone(clips, tmp_path: Path):
+    root = tmp_path / "features"
+    undisturbed = fit(kept_job(tmp_path / "whole", clips, root))
+    with pytest.raises(Stop):
+        fit(kept_job(tmp_path / "cut", clips, root), on_epoch=stop_after(1))
+    state = torch.load(tmp_path / "cut" / "last.ckpt", weights_only=True)["state_dict"]
+    assert {name.split(".")[0] for name in state} == {"head"}
+    resumed = fit(kept_job(tmp_path / "cut", clips, root))
+    assert scores(resumed) == scores(undisturbed)
+    same_files(tmp_path / "cut", tmp_path / "whole")
+
+
+def test_a_sweep_computes_nothing_again(clips, tmp_path: Path):
+    def num_passes(name: str, **choice) -> int:
+        planned = kept_job(tmp_path / name, clips, tmp_path / "features", **choice)
+        passes = passes_of(planned.network)
+        fit(planned)
+        return len(passes)
+
+    assert num_passes("first") == 4 * 2 + 2
+    assert num_passes("other", learning_rate=1e-2, epochs=7, batch_size=4) == 0
+    assert num_passes("seed", seed=1) == 4 * 2
+
+
+def test_features_are_filed_under_all_that_they_follow_from(tmp_path: Path, tiny_spec: NetworkSpec):
+    def folder(network: Network, precision: str = "32-true") -> Path:
+        return KeptFeatures(tmp_path, network, precision).folder
+
+    network, other_head = Network(tiny_spec, seed=1), Network(tiny_spec, seed=1)
+    torch.nn.init.zeros_(other_head.head.fc_verb.weight)
+    changed = Network(tiny_spec, seed=1)
+    next(changed.backbone.buffers())[0] += 1
+    assert folder(other_head) == folder(network)
+    others = [
+        folder(changed),
+        folder(Network(tiny_spec, seed=2)),
+        folder(network, "bf16-mixed"),
+        folder(Network(tiny_spec.model_copy(update={"num_segments": 3}), seed=1)),
+    ]
+    assert len({folder(network), *others}) == 5
+
+
+def test_what_is_damaged_is_computed_again_and_the_rest_is_not(clips, tiny_network, kept):
+    passes = passes_of(tiny_network)
+    views = [View(clip.frames) for clip in clips]
+    compute(tiny_network, views, kept)
+    good = [kept.path(view).read_bytes() for view in views]
+    kept.path(views[1]).write_bytes(b"")
+    kept.path(views[2]).write_bytes(good[2][:-1])
+    kept.path(views[3]).unlink()
+    with pytest.raises(Unavailable, match=r"gone or damaged.*retry"):
+        kept.read(views[1])
+    passes.clear()
+    compute(tiny_network, views, kept)
+    assert len(passes) == 3
+    assert [kept.path(view).read_bytes() for view in views] == good
+
+
+def test_processes_begin_apart_and_leave_each_other_what_is_done(clips, tiny_network, kept, monkeypatch):
+    views = [View(clip.frames) for clip in clips]
+    order = []
+    write = KeptFeatures.write
+
+    def watched(self, view, tensor):
+        order.append(views.index(view))
+        write(self, view, tensor)
+        if len(order) == 1:  # another process has done the next one meanwhile
+            write(self, views[4], tensor)
+
+    monkeypatch.setattr(KeptFeatures, "write", watched)
+    compute(tiny_network, views, kept, place=0.5)
+    assert order == [3, 5, 0, 1, 2]
+    assert not list(kept.folder.glob("*.partial"))
+
+
+def test_progress_is_told_with_the_time_left(clips, tiny_network, kept, monkeypatch, caplog: pytest.LogCaptureFixture):
+    monkeypatch.setattr(features, "SECONDS_BETWEEN_LINES", 0)
+    with caplog.at_level(logging.INFO, logger="tasks.model"):
+        compute(tiny_network, [View(clip.frames) for clip in clips[:3]], kept)
+    said = [record.getMessage() for record in caplog.records]
+    assert [line.split(",")[0] for line in said] == ["features of 1 of 3 views", "features of 2 of 3 views", "features of 3 views"]
+    assert said[0].endswith("s left")
+
+
+def test_a_disk_that_is_too_small_is_told_before_anything_is_computed(clips, tiny_network, kept, monkeypatch):
+    passes = passes_of(tiny_network)
+    monkeypatch.setattr(features.shutil, "disk_usage", lambda path: features.shutil._ntuple_diskusage(1, 1, 100))
+    with pytest.raises(BadConfiguration, match=r"RETAKE_CACHE_DIR.*feature_variants"):
+        compute(tiny_network, [View(clips[0].frames)], kept)
+    assert not passes
+
+
+def test_what_a_killed_process_left_is_removed_after_a_day(kept):
+    kept.folder.mkdir(parents=True)
+    for name, age_seconds in (("old.1.partial", 2 * 86400), ("new.2.partial", 60)):
+        (kept.folder / name).touch()
+        os.utime(kept.folder / name, (time.time() - age_seconds,) * 2)
+    kept.make_room(0)
+    assert [path.name for path in kept.folder.iterdir()] == ["new.2.partial"]
