@@ -1,9 +1,11 @@
-"""The original experiment's tables: every network beside the others and beside always guessing the commonest class."""
+"""The original experiment's tables: every network beside the others and beside always guessing the commonest class, and the gate's verdict."""
 
+import textwrap
 from collections.abc import Sequence
 
-from tasks.evaluation.decision import contenders, count, decide, percent
-from tasks.results.evaluation import EvaluateResult, TargetMetrics
+from tasks.evaluation.gate import Judgement, contenders
+from tasks.evaluation.wording import count, p_value, percent, percent_interval, signed
+from tasks.results.evaluation import EvaluateResult, PairedDifference, TargetMetrics
 from tasks.results.record import TARGETS, SplitName, Target
 
 MODELS = ("baseline", "champion", "fine-tuned")
@@ -17,76 +19,74 @@ COLUMNS = (
     "recall, macro",
 )
 LEGEND = (
-    "Intervals resample source videos, not clips, and are widened where there are few of them; one video alone gives [0, 100]. "
+    "Intervals resample source videos, not clips, and are widened where there are few of them; one video alone tells nothing of others. "
+    "Rows with an arrow are differences in percentage points on the same clips, with the exact McNemar test, which takes clips for independent. "
     'Weighted averages weigh each class by its clips (the original experiment\'s "average class", so recall equals top-1); '
     "macro averages treat the classes that occur alike. "
     "The majority class is this split's own commonest. An action is right when verb and noun are right."
 )
+TEXT_WIDTH = 100
+COLUMN_WIDTH = 22
 
 
-def headline(results: Sequence[EvaluateResult]) -> str:
-    """One sentence: who won on the split that decides, by how much, and whether the network beats always guessing the commonest action.
-
-    Raises:
-        BadInput: neither test nor val was scored with both networks.
-    """
-    ours, theirs = contenders(results)
-    verdict = "better than" if ours.action.top1 > theirs.action.top1 else "no better than"
-    majority = ours.action.majority_top1
-    beside = "and better" if verdict == "better than" else "but better"
-    if ours.action.top1 <= majority:
-        beside = "but no better" if verdict == "better than" else "and no better"
-    return (
-        f"The fine-tuned network names {percent(ours.action.top1)} of the actions right on {_sample(ours)} ({ours.split}): "
-        f"{verdict} the {theirs.model} ({percent(theirs.action.top1)}), {beside} than always guessing "
-        f"'{ours.action.majority_class}' ({percent(majority)})."
-    )
+def headline(judgement: Judgement) -> str:
+    """Whether the gate lets the fine-tuned network pass, and the verdict."""
+    return f"{_passed(judgement)}. {judgement.verdict}"
 
 
-def markdown(results: Sequence[EvaluateResult], baseline: str) -> str:
-    """The comparison as a Markdown page: headline, decision, and for each split three tables of scores and one of loss and speed.
+def markdown(results: Sequence[EvaluateResult], differences: Sequence[PairedDifference], judgement: Judgement, baseline: str) -> str:
+    """The comparison as a Markdown page: verdict, rules, and for each split three tables of scores and one of loss and speed.
 
     Args:
         results: the networks' scores on one or several splits.
+        differences: of the fine-tuned network over others on the split that decides, any targets.
+        judgement: what the gate says.
         baseline: what the baseline is, as in `WeightsResult.description`; a sentence without its full stop.
 
     Raises:
         BadInput: neither test nor val was scored with both networks.
     """
-    decision = decide(*contenders(results))
-    parts = [
-        f"**{_escape(headline(results))}**",
-        f"Decision: {'promote' if decision.promote else 'do not promote'}, since {_escape(decision.reason)}.",
-        f"Baseline: {_escape(baseline)}.",
-    ]
+    deciding = contenders(results)[0].split
+    parts = [f"**{_escape(headline(judgement))}**", _rules_table(judgement), f"Baseline: {_escape(baseline)}."]
     for split_results in by_split(results):
         first = split_results[0]
+        found = differences if first.split == deciding else ()
         parts.append(f"## {first.split.capitalize()}: {_sample(first)}, {_crops(first)}")
-        parts += [_target_table(split_results, target) for target in TARGETS]
+        parts += [_target_table(split_results, found, target) for target in TARGETS]
         parts.append(_speed_table(split_results))
     return "\n\n".join((*parts, LEGEND)) + "\n"
 
 
-def text(results: Sequence[EvaluateResult], baseline: str) -> str:
-    """The same in fixed width for logs and terminals: top-1 with its interval, loss and FPS.
+def text(results: Sequence[EvaluateResult], differences: Sequence[PairedDifference], judgement: Judgement, baseline: str) -> str:
+    """The same for logs and terminals, 100 columns wide: verdict, top-1 with its interval, loss and FPS, and the rules.
 
     Args:
         results: the networks' scores on one or several splits.
+        differences: of the fine-tuned network over others on the split that decides, any targets.
+        judgement: what the gate says.
         baseline: what the baseline is.
+
+    Raises:
+        BadInput: neither test nor val was scored with both networks.
     """
-    lines = []
+    deciding = contenders(results)[0].split
+    lines = [*_wrapped(headline(judgement)), ""]
     for split_results in by_split(results):
         first = split_results[0]
         lines += [
             f"{first.split}: {_sample(first)}, {_crops(first)}",
-            f"  {'top-1 %':<15}" + "".join(f"{target + 's':<21}" for target in TARGETS) + f"{'loss':>6}{'FPS':>8}",
+            _text_row("top-1 %", [f"{target}s" for target in TARGETS]) + f"{'loss':>6}{'FPS':>8}",
         ]
         for result in split_results:
-            scores = "".join(f"{_top1(getattr(result, target), width=5):<21}" for target in TARGETS)
-            lines.append(f"  {result.model:<15}{scores}{result.loss:>6.2f}{result.latency.fps:>8.2f}")
-        guesses = "".join(f"{_majority_text(getattr(first, target)):<21}" for target in TARGETS)
-        lines += [f"  {'majority class':<15}{guesses}".rstrip(), ""]
-    return "\n".join((*lines, f"baseline: {baseline}")) + "\n"
+            scores = [_top1(getattr(result, target), width=5) for target in TARGETS]
+            lines.append(_text_row(result.model, scores) + f"{result.loss:>6.2f}{result.latency.fps:>8.2f}")
+        if first.split == deciding:
+            lines += _text_differences(differences)
+        lines += [_text_row("majority class", [_majority_text(getattr(first, target)) for target in TARGETS]).rstrip(), ""]
+    lines += [*_wrapped(f"baseline: {baseline}"), f"gate: {_passed(judgement).lower()}"]
+    for rule in judgement.rules:
+        lines += _wrapped(f"{'pass' if rule.passed else 'FAIL'}  {rule.title}: {rule.detail}", indent="  ")
+    return "\n".join(lines) + "\n"
 
 
 def by_split(results: Sequence[EvaluateResult]) -> list[list[EvaluateResult]]:
@@ -95,9 +95,22 @@ def by_split(results: Sequence[EvaluateResult]) -> list[list[EvaluateResult]]:
     return [sorted(group, key=lambda r: MODELS.index(r.model)) for group in grouped if group]
 
 
-def _target_table(results: Sequence[EvaluateResult], target: Target) -> str:
-    rows: list[tuple[str, list[str]]] = [(result.model, _scores(getattr(result, target))) for result in results]
-    metrics: TargetMetrics = getattr(results[0], target)
+def _passed(judgement: Judgement) -> str:
+    return "Passed" if judgement.passed else "Not passed"
+
+
+def _rules_table(judgement: Judgement) -> str:
+    rows = [(rule.title, ["passed" if rule.passed else "**failed**", _escape(rule.detail)]) for rule in judgement.rules]
+    return _table(("Rule", "outcome", "found"), rows, numeric=False)
+
+
+def _target_table(results: Sequence[EvaluateResult], differences: Sequence[PairedDifference], target: Target) -> str:
+    of_model: dict[str, TargetMetrics] = {result.model: getattr(result, target) for result in results}
+    metrics = next(iter(of_model.values()))
+    rows = [(model, _scores(own)) for model, own in of_model.items()]
+    rows += [
+        (f"{d.opponent} → fine-tuned", _gains(d, of_model["fine-tuned"], of_model[d.opponent])) for d in differences if d.target == target
+    ]
     rows.append((f"majority class: {metrics.majority_class}", _majority_scores(metrics)))
     return _table((f"{target.capitalize()}s, {metrics.num_classes} classes", *COLUMNS), rows)
 
@@ -117,14 +130,24 @@ def _speed_table(results: Sequence[EvaluateResult]) -> str:
     return _table(header, rows)
 
 
-def _table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
-    lines = [header, [":---", *["---:"] * (len(header) - 1)], *((_escape(name), *cells) for name, cells in rows)]
+def _table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], *, numeric: bool = True) -> str:
+    alignments = [":---", *(["---:" if numeric else ":---"] * (len(header) - 1))]
+    lines = [header, alignments, *((_escape(name), *cells) for name, cells in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _scores(metrics: TargetMetrics) -> list[str]:
-    averages = (metrics.top5, metrics.precision_weighted, metrics.recall_weighted, metrics.precision_macro, metrics.recall_macro)
-    return [_top1(metrics, " %"), *(percent(value) for value in averages)]
+    return [_top1(metrics, " %"), *(percent(value) for value in _averages(metrics))]
+
+
+def _gains(difference: PairedDifference, ours: TargetMetrics, theirs: TargetMetrics) -> list[str]:
+    gain = f"{signed(difference.difference)} {percent_interval(difference.interval)}, {p_value(difference.mcnemar_p)}"
+    return [gain, *(signed(after - before) for after, before in zip(_averages(ours), _averages(theirs), strict=True))]
+
+
+def _averages(metrics: TargetMetrics) -> tuple[float, ...]:
+    """The columns after top-1."""
+    return metrics.top5, metrics.precision_weighted, metrics.recall_weighted, metrics.precision_macro, metrics.recall_macro
 
 
 def _majority_scores(metrics: TargetMetrics) -> list[str]:
@@ -136,8 +159,27 @@ def _majority_scores(metrics: TargetMetrics) -> list[str]:
 
 
 def _top1(metrics: TargetMetrics, unit: str = "", width: int = 0) -> str:
-    low, high = metrics.top1_interval
-    return f"{100 * metrics.top1:{width}.1f}{unit} [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{100 * metrics.top1:{width}.1f}{unit} {percent_interval(metrics.top1_interval)}"
+
+
+def _text_row(name: str, cells: Sequence[str]) -> str:
+    return f"  {name:<15}" + "".join(f"{cell:<{COLUMN_WIDTH}}" for cell in cells)
+
+
+def _text_differences(differences: Sequence[PairedDifference]) -> list[str]:
+    """Two rows an opponent: gain with its interval, and the test."""
+    lines = []
+    for opponent in dict.fromkeys(d.opponent for d in differences):
+        of_target = {d.target: d for d in differences if d.opponent == opponent}
+        found = [of_target.get(target) for target in TARGETS]
+        gains = [f"{signed(d.difference):>5} {percent_interval(d.interval)}" if d else "" for d in found]
+        tests = [f"      McNemar {p_value(d.mcnemar_p)}" if d else "" for d in found]
+        lines += [_text_row(f"over {opponent}", gains).rstrip(), _text_row("", tests).rstrip()]
+    return lines
+
+
+def _wrapped(line: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(line, TEXT_WIDTH, initial_indent=indent, subsequent_indent=f"{indent}      " if indent else "")
 
 
 def _majority_text(metrics: TargetMetrics) -> str:

@@ -1,0 +1,148 @@
+"""Whether probabilities mean what they say, and the temperatures that make them.
+
+Legend: n clips, c classes of a head.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from tasks.evaluation.scoring import Logits, ScoredClips
+from tasks.results.metrics import Calibration, ReliabilityBin
+from tasks.results.record import TARGETS, ModelRole, SplitName, Target
+
+NUM_BINS = 10
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
+"""Where val has no mistake, or nothing but mistakes, the best temperature is none or infinite; the search ends at these."""
+
+Temperatures = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""(n,) of the verb head and (n,) of the noun head: one temperature a clip, since val's clips are served from two folds."""
+
+
+def calibrations(
+    scored: Mapping[ModelRole, ScoredClips], val: Mapping[ModelRole, ScoredClips], split: SplitName
+) -> tuple[Calibration, ...]:
+    """`calibrate` for every network.
+
+    Args:
+        scored: by network, what it answered on `split`.
+        val: by network, what it answered on val; a network that is missing here has no temperatures.
+        split: whose clips `scored` are.
+    """
+    return tuple(one for model, clips in scored.items() for one in calibrate(clips, val.get(model), model=model, split=split))
+
+
+def calibrate(clips: ScoredClips, val: ScoredClips | None, *, model: ModelRole, split: SplitName) -> tuple[Calibration, ...]:
+    """Reliability of verbs, nouns and actions on one split, before and after a temperature for each head.
+
+    The probability of an action is that of the verb times that of the noun: the heads know nothing of one another. On val itself the
+    calibrated error comes from two folds of source videos: each is measured with the temperatures of the other. The bins are of the
+    probabilities before calibration.
+
+    Args:
+        clips: what the network answered on `split`, n at least 1.
+        val: what it answered on val, where the temperatures are fitted; None where val was not scored.
+        model: which network answered.
+        split: whose clips these are.
+    """
+    fitted = (fit_temperature(val.verb_logits, val.verb_classes), fit_temperature(val.noun_logits, val.noun_classes)) if val else None
+    served = _cross_fitted(clips) if split == "val" else _everywhere(fitted, len(clips.uids))
+    ones = np.ones(len(clips.uids))
+    raw, right = _confidences(clips, (ones, ones)), _right(clips)
+    calibrated = _confidences(clips, served) if served else None
+    temperature_of: dict[Target, float | None] = {"verb": fitted[0], "noun": fitted[1], "action": None} if fitted else {}
+    return tuple(
+        Calibration(
+            model=model,
+            split=split,
+            target=target,
+            temperature=temperature_of.get(target),
+            ece=expected_error(reliability(raw[target], right[target])),
+            ece_calibrated=expected_error(reliability(calibrated[target], right[target])) if calibrated else None,
+            bins=reliability(raw[target], right[target]),
+        )
+        for target in TARGETS
+    )
+
+
+def fit_temperature(logits: Logits, classes: NDArray[np.int64]) -> float:
+    """The temperature that divides logits so that their cross-entropy is least (Guo et al. 2017, arXiv 1706.04599), within 0.05 and 20.
+
+    Args:
+        logits: (n, c) before softmax.
+        classes: (n,) true class ids.
+    """
+    doubles, rows = logits.astype(np.float64), np.arange(len(classes))
+
+    def loss(log_temperature: float) -> float:
+        return float(-log_softmax(doubles / np.exp(log_temperature), axis=1)[rows, classes].mean())
+
+    # The loss is convex in 1 / temperature, so it has one valley in the logarithm too.
+    bounds = (np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE))
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6}).x))
+
+
+def reliability(confidences: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
+    """Clips by the probability of their best guess, in ten bins of equal width; empty ones are left out.
+
+    Args:
+        confidences: (n,) probability of each clip's best guess.
+        right: (n,) whether it is true.
+    """
+    positions = np.minimum((confidences * NUM_BINS).astype(np.int64), NUM_BINS - 1)
+    return tuple(
+        ReliabilityBin(
+            low=position / NUM_BINS,
+            high=(position + 1) / NUM_BINS,
+            num_clips=int((positions == position).sum()),
+            mean_confidence=float(confidences[positions == position].mean()),
+            accuracy=float(right[positions == position].mean()),
+        )
+        for position in np.unique(positions).tolist()
+    )
+
+
+def expected_error(bins: Sequence[ReliabilityBin]) -> float:
+    """Expected calibration error: how far accuracy and confidence are apart, the mean over clips."""
+    num_clips = sum(b.num_clips for b in bins)
+    return sum(b.num_clips * abs(b.accuracy - b.mean_confidence) for b in bins) / num_clips
+
+
+def _everywhere(fitted: tuple[float, float] | None, num_clips: int) -> Temperatures | None:
+    return (np.full(num_clips, fitted[0]), np.full(num_clips, fitted[1])) if fitted else None
+
+
+def _cross_fitted(clips: ScoredClips) -> Temperatures | None:
+    """Each clip's temperatures from the other half of the source videos; None where there is one video alone."""
+    names, source_of_clip, num_clips = np.unique(np.asarray(clips.sources), return_inverse=True, return_counts=True)
+    if len(names) == 1:
+        return None
+    fold_of_source = np.empty(len(names), np.int64)
+    # The largest first, by turns, so that the folds are of about one size; equals by name.
+    fold_of_source[np.argsort(-num_clips, kind="stable")] = np.arange(len(names)) % 2
+    fold = fold_of_source[source_of_clip]
+    verbs, nouns = np.empty(len(fold)), np.empty(len(fold))
+    for served in (0, 1):
+        here, there = fold == served, fold != served
+        verbs[here] = fit_temperature(clips.verb_logits[there], clips.verb_classes[there])
+        nouns[here] = fit_temperature(clips.noun_logits[there], clips.noun_classes[there])
+    return verbs, nouns
+
+
+def _confidences(clips: ScoredClips, temperatures: Temperatures) -> dict[Target, NDArray[np.float64]]:
+    verb, noun = _best_probability(clips.verb_logits, temperatures[0]), _best_probability(clips.noun_logits, temperatures[1])
+    return {"verb": verb, "noun": noun, "action": verb * noun}
+
+
+def _best_probability(logits: Logits, temperatures: NDArray[np.float64]) -> NDArray[np.float64]:
+    highest: NDArray[np.float64] = np.exp(log_softmax(logits.astype(np.float64) / temperatures[:, None], axis=1).max(axis=1))
+    return highest
+
+
+def _right(clips: ScoredClips) -> dict[Target, NDArray[np.bool_]]:
+    verb = np.equal(clips.verb_logits.argmax(axis=1), clips.verb_classes)
+    noun = np.equal(clips.noun_logits.argmax(axis=1), clips.noun_classes)
+    return {"verb": verb, "noun": noun, "action": verb & noun}

@@ -1,0 +1,105 @@
+"""What the fine-tuning changed: class by class, and the clips that the network still gets most wrong."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tasks.errors import BadInput
+from tasks.evaluation.answers import answers_of
+from tasks.evaluation.scoring import ScoredClips
+from tasks.results.dataset import DatasetClip, Vocabulary
+from tasks.results.evaluation import EvaluateResult, TargetMetrics
+from tasks.results.metrics import ClassChange, Mistake, SplitSize
+from tasks.results.record import SPLITS, TARGETS, Target
+
+NUM_MISTAKES = 8
+
+
+def class_changes(ours: EvaluateResult, theirs: EvaluateResult) -> tuple[ClassChange, ...]:
+    """Every class that some clip has, under both networks: verbs, nouns, then actions, the commonest first.
+
+    Args:
+        ours: the fine-tuned network's scores.
+        theirs: those of the network that it must beat, on the same clips.
+
+    Raises:
+        BadInput: the two were scored on clips of other classes.
+    """
+    return tuple(change for target in TARGETS for change in _changes_of(target, getattr(ours, target), getattr(theirs, target)))
+
+
+def worst_mistakes(
+    ours: ScoredClips, theirs: ScoredClips, clips: Sequence[DatasetClip], vocabulary: Vocabulary, num: int = NUM_MISTAKES
+) -> tuple[Mistake, ...]:
+    """Of the clips whose action the fine-tuned network names wrong, those with the largest loss, the worst first.
+
+    Args:
+        ours: what the fine-tuned network answered.
+        theirs: what the network that it must beat answered on the same clips.
+        clips: the dataset's, these among them.
+        vocabulary: names of the classes.
+        num: how many at most.
+
+    Raises:
+        BadInput: the two were scored on other clips, or one is not of this dataset.
+    """
+    clip_of = {clip.uid: clip for clip in clips}
+    if ours.uids != theirs.uids or not clip_of.keys() >= set(ours.uids):
+        raise BadInput("the networks were not scored on the same clips of this dataset; run `evaluate` again for both")
+    our_answers, their_answers = answers_of(ours, vocabulary), answers_of(theirs, vocabulary)
+    wrong = np.flatnonzero(~our_answers["action"].right).tolist()
+
+    def named(i: int) -> dict[str, str]:
+        return {
+            f"{whose}_{target}": answers[target].names[int(answers[target].predicted[i])]
+            for whose, answers in (("predicted", our_answers), ("opponent", their_answers))
+            for target in ("verb", "noun")
+        }
+
+    return tuple(
+        Mistake(
+            uid=ours.uids[i],
+            clip_uri=clip_of[ours.uids[i]].uri,
+            source=ours.sources[i],
+            true_verb=clip_of[ours.uids[i]].verb,
+            true_noun=clip_of[ours.uids[i]].noun,
+            **named(i),
+            loss=float(ours.losses[i]),
+        )
+        for i in sorted(wrong, key=lambda i: (-ours.losses[i], ours.uids[i]))[:num]
+    )
+
+
+def split_sizes(clips: Sequence[DatasetClip]) -> tuple[SplitSize, ...]:
+    """How much data each split has that has any: train, val, test."""
+    of_split = ((split, [clip for clip in clips if clip.split == split]) for split in SPLITS)
+    return tuple(
+        SplitSize(
+            split=split,
+            num_clips=len(own),
+            num_sources=len({clip.source for clip in own}),
+            num_verbs=len({clip.verb_class for clip in own}),
+            num_nouns=len({clip.noun_class for clip in own}),
+            num_actions=len({(clip.verb_class, clip.noun_class) for clip in own}),
+        )
+        for split, own in of_split
+        if own
+    )
+
+
+def _changes_of(target: Target, ours: TargetMetrics, theirs: TargetMetrics) -> Iterator[ClassChange]:
+    if [(c.name, c.support) for c in ours.classes] != [(c.name, c.support) for c in theirs.classes]:
+        raise BadInput(f"the networks were scored on clips of other {target}s; run `evaluate` again for both on the same dataset")
+    for after, before in zip(ours.classes, theirs.classes, strict=True):
+        yield ClassChange(
+            target=target,
+            name=after.name,
+            support=after.support,
+            recall_before=before.recall,
+            recall_after=after.recall,
+            precision_before=before.precision,
+            precision_after=after.precision,
+            f1_before=before.f1,
+            f1_after=after.f1,
+            is_worse=after.f1 < before.f1,
+        )

@@ -1,0 +1,158 @@
+"""Whether the fine-tuned network may take the place of the one in use: the promotion rules, one by one, and what they add up to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.errors import BadInput
+from tasks.evaluation.verdict import guessing_caveat, verdict_on
+from tasks.evaluation.wording import count, percent, percent_interval, points, quoted, signed
+from tasks.options import GateOptions
+from tasks.results.evaluation import EvaluateResult, PairedDifference, RuleOutcome
+from tasks.results.metrics import ClassChange
+from tasks.results.record import SplitName
+
+DECIDING_SPLITS: tuple[SplitName, ...] = ("test", "val")
+MAX_CLASSES_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the gate says.
+
+    Attributes:
+        rules: engine, num_clips, num_sources, gain, classes, in this order.
+        passed: whether every rule let the network pass.
+        verdict: who is better, by how much, whether guessing does as well, and whether the data is enough to tell: one sentence.
+        reason: the same for tags and tables: which rules failed, or the gain.
+    """
+
+    rules: tuple[RuleOutcome, ...]
+    passed: bool
+    verdict: str
+    reason: str
+
+
+def contenders(results: Sequence[EvaluateResult]) -> tuple[EvaluateResult, EvaluateResult]:
+    """The fine-tuned network and what it must beat: the champion where there is one, else the baseline; on test where it exists, else on val.
+
+    Raises:
+        BadInput: neither split has both.
+    """
+    for split in DECIDING_SPLITS:
+        by_model = {result.model: result for result in results if result.split == split}
+        opponent = by_model.get("champion", by_model.get("baseline"))
+        if opponent is not None and "fine-tuned" in by_model:
+            return by_model["fine-tuned"], opponent
+    raise BadInput("no split of test and val was scored with both the fine-tuned network and its opponent; run `evaluate` for both")
+
+
+def judge(
+    ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, changes: Sequence[ClassChange], gate: GateOptions
+) -> Judgement:
+    """Apply the promotion rules. A tie never passes.
+
+    A network that does no better than always guessing the commonest action may pass, where what it must beat is worse still; verdict and
+    reason then say so.
+
+    Args:
+        ours: the fine-tuned network's scores.
+        theirs: the baseline's or the champion's, on the same clips.
+        difference: of action top-1, between these two.
+        changes: every class under both networks.
+        gate: the rules.
+
+    Raises:
+        BadInput: the two were not scored on the same clips, or the difference is not theirs.
+    """
+    _check(ours, theirs, difference)
+    rules = (
+        _engine(ours, theirs),
+        _enough("num_clips", "Enough clips", ours.num_clips, gate.min_gate_clips, "clip"),
+        _enough("num_sources", "Enough source videos", ours.num_sources, gate.min_gate_sources, "source video"),
+        _gain(difference, gate),
+        _classes(changes, gate),
+    )
+    passed = all(rule.passed for rule in rules)
+    return Judgement(rules, passed, verdict_on(ours, theirs, difference), _reason(rules, ours, theirs, difference))
+
+
+def _check(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> None:
+    if theirs.model == "fine-tuned":
+        raise BadInput(f"{theirs.predictions_uri}: the fine-tuned network is the challenger, not its own opponent")
+    for field in ("split", "num_clips", "num_sources"):
+        if getattr(ours, field) != getattr(theirs, field):
+            raise BadInput(
+                f"the fine-tuned network and the {theirs.model} differ in {field} "
+                f"({getattr(ours, field)}, {getattr(theirs, field)}); evaluate both again on the same dataset"
+            )
+    expected = ("action", theirs.model, ours.num_clips, ours.num_sources)
+    if (difference.target, difference.opponent, difference.num_clips, difference.num_sources) != expected:
+        raise BadInput(f"the paired difference is not that of actions between the fine-tuned network and the {theirs.model}; compare again")
+
+
+def _engine(ours: EvaluateResult, theirs: EvaluateResult) -> RuleOutcome:
+    scored = [f"{result.engine.label}, {count(result.crops, 'crop')}" for result in (ours, theirs)]
+    passed = scored[0] == scored[1]
+    detail = f"both scored by {scored[0]}"
+    if not passed:
+        detail = (
+            f"the fine-tuned network was scored by {scored[0]}, the {theirs.model} by {scored[1]}; run again with one `engine` that both "
+            "can use, such as engine=pytorch, and the same `crops`"
+        )
+    return RuleOutcome(rule="engine", title="Scored alike", passed=passed, detail=detail)
+
+
+def _enough(rule: Literal["num_clips", "num_sources"], title: str, number: int, least: int, noun: str) -> RuleOutcome:
+    return RuleOutcome(rule=rule, title=title, passed=number >= least, detail=f"{count(number, noun)}, at least {least:,} needed")
+
+
+def _gain(difference: PairedDifference, gate: GateOptions) -> RuleOutcome:
+    low, high = difference.interval
+    gained = difference.num_gained - difference.num_lost
+    found = f"action top-1 {signed(difference.difference)} points {percent_interval(difference.interval)}"
+    if gained == 0:
+        passed, outcome = False, "a tie changes nothing"
+    elif gate.gain_rule == "margin":
+        # In whole clips, so that a gain of just the margin does not pass by a rounding error.
+        passed = 100 * gained > gate.min_gain_points * difference.num_clips
+        outcome = f"{'more' if passed else 'not more'} than {gate.min_gain_points:g}"
+    else:
+        passed = low > 0
+        outcome = f"the 95 % interval {'lies above' if passed else 'lies below' if high < 0 else 'holds'} zero"
+    return RuleOutcome(rule="gain", title="Better on actions", passed=passed, detail=f"{found}: {outcome}")
+
+
+def _classes(changes: Sequence[ClassChange], gate: GateOptions) -> RuleOutcome:
+    judged = [c for c in changes if c.target != "action" and c.support >= gate.min_class_clips]
+    # In whole clips, as in `_gain`.
+    lost = {id(c): round((c.recall_before - c.recall_after) * c.support) for c in judged}
+    failed = [c for c in judged if 100 * lost[id(c)] > gate.max_class_loss_points * c.support]
+    of_enough = f"{count(gate.min_class_clips, 'clip')} or more"
+    if failed:
+        worst = sorted(failed, key=lambda c: (c.recall_after - c.recall_before, c.target, c.name))
+        named = [
+            f"{c.target} {quoted(c.name)} loses {points(c.recall_before - c.recall_after)} of recall ({count(c.support, 'clip')})"
+            for c in worst[:MAX_CLASSES_NAMED]
+        ]
+        others = f", and {len(failed) - len(named)} more" if len(failed) > len(named) else ""
+        detail = f"{', '.join(named)}{others}; at most {gate.max_class_loss_points:g} are allowed"
+    elif judged:
+        detail = f"none of {len(judged)} verbs and nouns with {of_enough} loses more than {gate.max_class_loss_points:g} points of recall"
+    else:
+        detail = f"no verb or noun has {of_enough}, so none is judged"
+    return RuleOutcome(rule="classes", title="No class loses much", passed=not failed, detail=detail)
+
+
+def _reason(rules: Sequence[RuleOutcome], ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> str:
+    failed = [rule for rule in rules if not rule.passed]
+    if failed:
+        kept = "the champion stays" if theirs.model == "champion" else "no champion is named"
+        told = f"{'; '.join(f'{rule.title.lower()}: no ({rule.detail})' for rule in failed)}; {kept}"
+    else:
+        told = (
+            f"action top-1 {percent(ours.action.top1)}, {signed(difference.difference)} points {percent_interval(difference.interval)} on the "
+            f"{theirs.model}, on {count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"
+        )
+    caveat = guessing_caveat(ours)
+    return f"{told}. Warning: {caveat}" if caveat else told

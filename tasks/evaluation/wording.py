@@ -1,0 +1,62 @@
+"""Numbers as people read them, the same in every table, sentence and tag. Shares are between 0 and 1."""
+
+import math
+
+MAX_NAME_LENGTH = 60
+
+
+def percent(share: float) -> str:
+    """A share: `34.8 %`."""
+    return f"{100 * share:.1f} %"
+
+
+def percent_interval(interval: tuple[float, float]) -> str:
+    """An interval of shares or of differences, in per cent or points: `[11.0, 52.1]`."""
+    low, high = (_rounded(100 * limit) for limit in interval)
+    return f"[{low:.1f}, {high:.1f}]"
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things: `1 clip`, `2 clips`, `12,000 clips`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def signed(difference: float) -> str:
+    """A difference of shares in percentage points: `+8.3`, `-8.3`, `0.0`."""
+    value = _rounded(100 * difference)
+    return f"{value:+.1f}" if value else "0.0"
+
+
+def points(difference: float) -> str:
+    """The size of a difference of shares: `8.3 points`, `1.0 point`."""
+    size = f"{abs(100 * difference):.1f}"
+    return f"{size} point" if size == "1.0" else f"{size} points"
+
+
+def p_value(p: float) -> str:
+    """`p = 0.016`, `p < 0.001`, `p = 1`."""
+    if p < 0.001:
+        return "p < 0.001"
+    return f"p = {p:.3f}" if p < 0.9995 else "p = 1"
+
+
+def roughly(number: int) -> str:
+    """A number that is an estimate, rounded up to two digits: `about 240`, `about 1,300`."""
+    unit = 10 ** max(0, len(str(number)) - 2)
+    return f"about {math.ceil(number / unit) * unit:,}"
+
+
+def quoted(name: str) -> str:
+    """The name of a class within a sentence: on one line, not overlong, in quotes."""
+    line = " ".join(name.split())
+    return f"'{line if len(line) <= MAX_NAME_LENGTH else line[: MAX_NAME_LENGTH - 1] + '…'}'"
+
+
+def listed(parts: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _rounded(value: float) -> float:
+    # Adding zero turns -0.0 into 0.0.
+    return round(value, 1) + 0.0
