@@ -1,50 +1,30 @@
 """What people look at after a run, in a real Chromium: Airflow's grid, its form and its logs, and the evidence in MLflow."""
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import expect
+
+from tests.integration.browser import Browser, open_browser
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser, pytest.mark.timeout(900)]
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-PATIENCE_MS = 30_000
-expect.set_options(timeout=PATIENCE_MS)
-
 
 @pytest.fixture(scope="module")
-def page(kitchen, sample_run) -> Iterator[Page]:
-    """A page of a browser that is logged in to Airflow."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        reason = "no Chromium is installed (Debian: chromium)"
-        if os.environ.get("CI"):
-            pytest.fail(f"{reason}, and CI demands it")
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.set_default_timeout(PATIENCE_MS)
-        page.goto(kitchen.addresses["airflow"])
-        page.locator("input[name=username]").fill("admin")
-        page.locator("input[name=password]").fill(kitchen.airflow_password)
-        page.get_by_role("button", name="Sign in").click()
-        page.get_by_role("link", name="Dags").first.wait_for()
-        yield page
-        browser.close()
+def browser(kitchen, sample_run) -> Iterator[Browser]:
+    with open_browser(kitchen) as opened:
+        yield opened
 
 
 @pytest.fixture
-def airflow(kitchen, page):
-    """Goes to a page of Airflow."""
-    return lambda path: page.goto(kitchen.addresses["airflow"] + path)
+def page(browser):
+    return browser.page
 
 
-def run_path(kitchen, dag_id):
-    return f"/dags/{dag_id}/runs/{kitchen.runs(dag_id)[0]['dag_run_id']}"
+@pytest.fixture
+def airflow(browser):
+    return browser.airflow
 
 
 def test_the_list_has_the_three_dags_without_import_errors(page, airflow):
@@ -54,26 +34,24 @@ def test_the_list_has_the_three_dags_without_import_errors(page, airflow):
     expect(page.get_by_text("Import Error")).to_have_count(0)
 
 
-def test_the_grid_has_every_step_of_the_run(page, airflow, kitchen):
-    path = run_path(kitchen, "retrain")
+def test_the_grid_has_every_step_of_the_run(browser, page, airflow, kitchen):
+    path = browser.run_path("retrain")
     airflow(path)
     for group in ("prepare", "publish"):
         page.locator(f"a[href='/dags/retrain/tasks/group/{group}']").get_by_label("Toggle group").click()
-    for task in ("prepare.weights", "prepare.plan", "train", "publish.compare", "publish.register"):
+    for task in ("prepare.weights", "prepare.plan", "train", "publish.compare", "publish.report", "publish.register", "publish.decide"):
         expect(page.locator(f"a[href='{path}/tasks/{task}']").first).to_be_visible()
     expect(page.locator(f"a[href='{path}/tasks/evaluate/mapped']").first).to_be_visible()
 
 
-def test_mapped_tasks_are_named_by_what_they_do(page, airflow, kitchen):
-    airflow(f"{run_path(kitchen, 'retrain')}/tasks/evaluate/mapped")
+def test_mapped_tasks_are_named_by_what_they_do(browser, page, airflow, kitchen):
+    airflow(f"{browser.run_path('retrain')}/tasks/evaluate/mapped")
     for name in ("baseline on train", "baseline on val", "fine-tuned on train", "fine-tuned on val"):
         expect(page.get_by_text(name).first).to_be_visible()
 
 
-def test_a_run_is_started_from_the_form_and_its_note_is_read_in_the_log(page, airflow, kitchen):
-    airflow("/dags/ingest_videos")
-    page.get_by_role("button", name="Trigger").first.click()
-    form = page.get_by_role("dialog")
+def test_a_run_is_started_from_the_form_and_its_note_is_read_in_the_log(browser, page, airflow, kitchen):
+    form = browser.trigger_form("ingest_videos")
     for title in ("Sources", "Largest video, MiB", "Store"):
         expect(form.get_by_text(title).first).to_be_visible()
     expect(form.get_by_text("Allowed: 1 to 1048576")).to_be_visible()
@@ -84,14 +62,12 @@ def test_a_run_is_started_from_the_form_and_its_note_is_read_in_the_log(page, ai
         "async ([url, n]) => { const r = await (await fetch(url)).json(); return r.dag_runs.filter(d => d.state == 'success').length > n }",
         arg=["/api/v2/dags/ingest_videos/dagRuns", num_before],
     )
-    airflow(f"{run_path(kitchen, 'ingest_videos')}/tasks/ingest")
+    airflow(f"{browser.run_path('ingest_videos')}/tasks/ingest")
     expect(page.get_by_text(re.compile("the inbox is empty; put videos under s3://retake/inbox/")).first).to_be_visible()
 
 
-def test_the_forms_limits_hold(page, airflow):
-    airflow("/dags/retrain")
-    page.get_by_role("button", name="Trigger").first.click()
-    form = page.get_by_role("dialog")
+def test_the_forms_limits_hold(browser):
+    form = browser.trigger_form("retrain")
     form.get_by_text("Train", exact=True).click()
     epochs = form.locator("input[name='element_epochs']")
     epochs.fill("0")
@@ -100,8 +76,8 @@ def test_the_forms_limits_hold(page, airflow):
     expect(form.get_by_text("Allowed: 1 to 1000").first).to_be_visible()
 
 
-def test_airflow_leads_to_mlflow_and_back(page, airflow, kitchen):
-    path = run_path(kitchen, "retrain")
+def test_airflow_leads_to_mlflow_and_back(browser, page, airflow, kitchen):
+    path = browser.run_path("retrain")
     airflow(f"{path}/tasks/train/details")
     there = page.get_by_role("link", name="MLflow run").get_attribute("href")
     assert there.startswith(kitchen.addresses["mlflow"])

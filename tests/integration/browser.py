@@ -1,0 +1,73 @@
+"""A real Chromium, logged in to Airflow, and what a person does in the two UIs again and again."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect, sync_playwright
+
+from tests.integration.whole_job import Kitchen
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def chromium() -> str:
+    """Where the browser is; without one the test is skipped, but not where CI demands it."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        reason = "no Chromium is installed (Debian: chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(f"{reason}, and CI demands it")
+        pytest.skip(reason)
+    return found
+
+
+@dataclass(frozen=True)
+class Browser:
+    """A page, and the addresses that it goes to."""
+
+    page: Page
+    kitchen: Kitchen
+
+    def airflow(self, path: str) -> None:
+        """Go to a page of Airflow."""
+        self.page.goto(self.kitchen.addresses["airflow"] + path)
+
+    def run_path(self, dag_id: str) -> str:
+        """The path of the DAG's latest run."""
+        return f"/dags/{dag_id}/runs/{self.kitchen.runs(dag_id)[0]['dag_run_id']}"
+
+    def trigger_form(self, dag_id: str) -> Locator:
+        """Open the trigger form of a DAG."""
+        self.airflow(f"/dags/{dag_id}")
+        self.page.get_by_role("button", name="Trigger").first.click()
+        form = self.page.get_by_role("dialog")
+        form.get_by_text("Run Parameters").wait_for()
+        return form
+
+    def keep(self, name: str) -> None:
+        """Save what is seen as `name`.png, where RETAKE_SCREENSHOTS names a folder: the pictures of the README come from here."""
+        if folder := os.environ.get("RETAKE_SCREENSHOTS"):
+            self.page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+@contextmanager
+def open_browser(kitchen: Kitchen) -> Iterator[Browser]:
+    """A browser that is logged in to Airflow."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(kitchen.addresses["airflow"])
+        page.locator("input[name=username]").fill("admin")
+        page.locator("input[name=password]").fill(kitchen.airflow_password)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("link", name="Dags").first.wait_for()
+        yield Browser(page, kitchen)
+        browser.close()

@@ -1,0 +1,147 @@
+"""One person, one browser: from the trigger form to the champion in the registry, without a shell."""
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tasks.local.choices import SAMPLE_OPTIONS
+from tasks.local.home import SAMPLE_STORE
+from tests.integration.browser import PATIENCE_MS, Browser, open_browser
+
+pytestmark = [pytest.mark.integration, pytest.mark.browser, pytest.mark.timeout(900)]
+
+RUN_SECONDS = 600
+MODEL = "by-hand"
+COMMENT = "Looked at the mistakes."
+
+
+@pytest.fixture(scope="module")
+def browser(kitchen, sample_run) -> Iterator[Browser]:
+    with open_browser(kitchen) as opened:
+        yield opened
+
+
+def fill(form: Locator, name: str, value: object) -> None:
+    """Give a field of the trigger form a value, whether it is text, a number or a list of choices."""
+    field = form.locator(f"#element_{name}")
+    if field.evaluate("element => element.tagName") == "DIV" and field.get_by_role("combobox").count():
+        field.get_by_role("combobox").fill(str(value))
+        field.get_by_role("combobox").press("Enter")
+    else:
+        text = form.locator(f"input[name='element_{name}']")
+        text.fill(f"{value}")
+        text.blur()
+
+
+def section(form: Locator, name: str) -> None:
+    form.get_by_role("button", name=name, exact=True).click()
+
+
+@pytest.fixture(scope="module")
+def run_path(browser) -> str:
+    """The path of the run that was started from the form, which first refuses a value."""
+    num_before = len(browser.kitchen.runs("retrain"))
+    form = browser.trigger_form("retrain")
+    fill(form, "store", "my bucket")
+    form.get_by_role("button", name="Trigger").click()
+    expect(browser.page.get_by_text("Failed to Trigger Dag")).to_be_visible()
+    expect(form).to_be_visible()
+    assert len(browser.kitchen.runs("retrain")) == num_before
+
+    fill(form, "store", SAMPLE_STORE)
+    section(form, "Train")
+    for name, value in (SAMPLE_OPTIONS | {"epochs": 2, "seed": 1}).items():
+        if name != "model_name":
+            fill(form, name, value)
+    section(form, "Evaluate")
+    fill(form, "crops", 1)
+    section(form, "Register")
+    fill(form, "model_name", MODEL)
+    section(form, "Gate")
+    fill(form, "promotion", "approve")
+    form.locator("#element_promotion").scroll_into_view_if_needed()
+    browser.keep("form")
+    form.get_by_role("button", name="Trigger").click()
+    expect(form).to_be_hidden()
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while len(browser.kitchen.runs("retrain")) == num_before:
+        assert time.monotonic() < deadline
+    return browser.run_path("retrain")
+
+
+@pytest.fixture(scope="module")
+def approved(browser, run_path) -> str:
+    """The same path, once the person was asked, has approved, and the run has ended."""
+    page = browser.page
+    browser.airflow(f"{run_path}/tasks/publish.approve/required_actions")
+    approve = page.get_by_role("button", name="Approve")
+    expect(approve).to_be_visible(timeout=RUN_SECONDS * 1000)
+    expect(page.get_by_text(f"Promote {MODEL} version 1?").first).to_be_visible()
+    expect(page.get_by_role("link", name="Read the report")).to_be_visible()
+    expect(page.get_by_text("Better on actions: passed").first).to_be_visible()
+    page.locator("#element_comment, [name='element_comment']").first.fill(COMMENT)
+    browser.keep("approve")
+    approve.click()
+    browser.airflow(run_path)
+    expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=RUN_SECONDS * 1000)
+    for group in ("prepare", "publish"):
+        page.locator(f"a[href='/dags/retrain/tasks/group/{group}']").get_by_label("Toggle group").click()
+    expect(page.locator(f"a[href='{run_path}/tasks/publish.decide']").first).to_be_visible()
+    browser.keep("grid")
+    return run_path
+
+
+def test_the_approval_is_kept_with_its_comment(browser, approved):
+    decided = browser.kitchen.latest_result("retrain", "decide")
+    assert (decided["promoted"], decided["decided_by"]) == (True, "admin")
+    assert COMMENT in decided["reason"]
+    table = browser.kitchen.store.read_bytes(f"{SAMPLE_STORE}/decisions.csv").decode()
+    assert COMMENT in table
+
+
+def test_the_link_leads_to_the_mlflow_run_with_its_confusion_matrix(browser, approved):
+    page = browser.page
+    browser.airflow(f"{approved}/tasks/publish.compare/details")
+    page.goto(page.get_by_role("link", name="MLflow run").get_attribute("href"))
+    expect(page.get_by_text(re.compile("The fine-tuned network names .* % of the actions right")).first).to_be_visible()
+    browser.keep("mlflow")
+    page.goto(f"{page.url.split('?')[0]}/artifacts/fine-tuned/val/confusion_actions.png")
+    page.wait_for_function("() => [...document.images].some(image => image.naturalWidth > 400)")
+    browser.keep("confusion")
+
+
+def test_the_link_leads_to_the_report(browser, approved):
+    page = browser.page
+    browser.airflow(f"{approved}/tasks/publish.report/details")
+    page.goto(page.get_by_role("link", name="Report", exact=True).get_attribute("href"))
+    report = page.frame_locator("iframe").first
+    expect(report.get_by_role("heading", level=1)).to_be_visible()
+    expect(report.get_by_text(MODEL).first).to_be_visible()
+    expect(report.get_by_text("majority").first).to_be_visible()
+
+
+def test_the_report_opens_from_a_file_without_any_server(browser, approved, tmp_path):
+    reported = browser.kitchen.latest_result("retrain", "report")
+    path = tmp_path / "report.html"
+    path.write_bytes(browser.kitchen.store.read_bytes(reported["report_uri"]))
+    page = browser.page.context.new_page()
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.set_viewport_size({"width": 1400, "height": 1000})
+    page.goto(path.as_uri())
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert all(url.startswith(("file:", "data:")) for url in requests)
+    Browser(page, browser.kitchen).keep("report")
+    page.close()
+
+
+def test_the_champion_is_found_in_the_registry_with_its_card(browser, approved):
+    page = browser.page
+    page.goto(f"{browser.kitchen.addresses['mlflow']}/#/models/{MODEL}")
+    expect(page.get_by_text(re.compile("champion")).first).to_be_visible()
+    page.goto(f"{browser.kitchen.addresses['mlflow']}/#/models/{MODEL}/versions/1")
+    expect(page.get_by_text("retake.decision_reason").first).to_be_visible()
+    browser.keep("registry")
