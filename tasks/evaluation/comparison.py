@@ -30,8 +30,8 @@ COLUMN_WIDTH = 22
 
 
 def headline(judgement: Judgement) -> str:
-    """Whether the gate lets the fine-tuned network pass, and the verdict."""
-    return f"{_passed(judgement)}. {judgement.verdict}"
+    """The verdict, and whether the gate lets the fine-tuned network pass: in this order, for the gate may pass what guessing beats."""
+    return f"{judgement.verdict} Gate: {_passed(judgement)}."
 
 
 def markdown(results: Sequence[EvaluateResult], differences: Sequence[PairedDifference], judgement: Judgement, baseline: str) -> str:
@@ -83,7 +83,7 @@ def text(results: Sequence[EvaluateResult], differences: Sequence[PairedDifferen
         if first.split == deciding:
             lines += _text_differences(differences)
         lines += [_text_row("majority class", [_majority_text(getattr(first, target)) for target in TARGETS]).rstrip(), ""]
-    lines += [*_wrapped(f"baseline: {baseline}"), f"gate: {_passed(judgement).lower()}"]
+    lines += [*_wrapped(f"baseline: {baseline}"), f"gate: {_passed(judgement)}"]
     for rule in judgement.rules:
         lines += _wrapped(f"{'pass' if rule.passed else 'FAIL'}  {rule.title}: {rule.detail}", indent="  ")
     return "\n".join(lines) + "\n"
@@ -96,7 +96,7 @@ def by_split(results: Sequence[EvaluateResult]) -> list[list[EvaluateResult]]:
 
 
 def _passed(judgement: Judgement) -> str:
-    return "Passed" if judgement.passed else "Not passed"
+    return "passed" if judgement.passed else "not passed"
 
 
 def _rules_table(judgement: Judgement) -> str:
@@ -173,8 +173,8 @@ def _text_differences(differences: Sequence[PairedDifference]) -> list[str]:
         of_target = {d.target: d for d in differences if d.opponent == opponent}
         found = [of_target.get(target) for target in TARGETS]
         gains = [f"{signed(d.difference):>5} {percent_interval(d.interval)}" if d else "" for d in found]
-        tests = [f"      McNemar {p_value(d.mcnemar_p)}" if d else "" for d in found]
-        lines += [_text_row(f"over {opponent}", gains).rstrip(), _text_row("", tests).rstrip()]
+        tests = [f"      {p_value(d.mcnemar_p)}" if d else "" for d in found]
+        lines += [_text_row(f"over {opponent}", gains).rstrip(), _text_row("  McNemar", tests).rstrip()]
     return lines
 
 

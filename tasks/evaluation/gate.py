@@ -138,7 +138,7 @@ def _classes(changes: Sequence[ClassChange], gate: GateOptions) -> RuleOutcome:
         others = f", and {len(failed) - len(named)} more" if len(failed) > len(named) else ""
         detail = f"{', '.join(named)}{others}; at most {gate.max_class_loss_points:g} are allowed"
     elif judged:
-        detail = f"none of {len(judged)} verbs and nouns with {of_enough} loses more than {gate.max_class_loss_points:g} points of recall"
+        detail = f"no verb or noun with {of_enough} ({len(judged)} such) loses more than {gate.max_class_loss_points:g} points of recall"
     else:
         detail = f"no verb or noun has {of_enough}, so none is judged"
     return RuleOutcome(rule="classes", title="No class loses much", passed=not failed, detail=detail)
