@@ -90,6 +90,7 @@ class Chain:
     weights: str
     plan: str
     run: str
+    decision: str
 
 
 @pytest.fixture(scope="session")
@@ -103,8 +104,8 @@ def chain(workshop, tmp_path_factory) -> Chain:
     }
     states = workshop.dag_test(confs)
     ingest, weights, plan = (first_result(workshop.store, f"{CHAIN_STORE}/{kind}/") for kind in ("ingests", "pretrained/choices", "plans"))
-    run = workshop.store.read(f"{plan}result.json", PlanResult).run_uri
-    return Chain(confs, states, ingest, weights, plan, run)
+    planned = workshop.store.read(f"{plan}result.json", PlanResult)
+    return Chain(confs, states, ingest, weights, plan, planned.run_uri, planned.decision_uri)
 
 
 def first_result(store: Store, folder: str) -> str:

@@ -23,7 +23,9 @@ FOLLOWERS_OF_A_PLAN: dict[str, dict[str, str]] = {
     "train": {},
     "evaluate": {"model": "baseline", "split": "val"},
     "compare": {},
+    "report": {},
     "register": {},
+    "decide": {},
 }
 
 

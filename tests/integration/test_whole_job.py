@@ -7,14 +7,29 @@ import sys
 import pytest
 
 from tasks.local.home import REPOSITORY
-from tasks.results.evaluation import CompareResult, EvaluateResult, RegisterResult
+from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResult
 from tasks.results.training import PlanResult
 from tests.integration.whole_job import OWN_OPTIONS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
 DAGS = ("ingest_videos", "build_dataset", "retrain")
-STEPS = ("ingest", "segment", "summarise", "label", "split", "dataset", "weights", "plan", "train", "evaluate", "compare", "register")
+STEPS = (
+    "ingest",
+    "segment",
+    "summarise",
+    "label",
+    "split",
+    "dataset",
+    "weights",
+    "plan",
+    "train",
+    "evaluate",
+    "compare",
+    "report",
+    "register",
+    "decide",
+)
 
 
 def test_the_run_shows_every_step_and_ends_with_the_table_and_where_to_look(kitchen, sample_run):
@@ -52,7 +67,7 @@ def test_the_sample_videos_are_learnt_beyond_chance_and_guessing(kitchen, sample
 
 
 def test_the_readmes_lines_load_the_champion_without_our_code(kitchen, sample_run, tmp_path):
-    registered = RegisterResult.model_validate(kitchen.latest_result("retrain", "register"))
+    registered = DecideResult.model_validate(kitchen.latest_result("retrain", "decide"))
     assert set(registered.aliases) == {"champion", "challenger"}
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     (lines,) = (block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "models:/" in block)
@@ -68,11 +83,11 @@ def test_the_readmes_lines_load_the_champion_without_our_code(kitchen, sample_ru
 
 def test_a_persons_own_videos_go_through_the_same_servers(kitchen, own_run):
     assert own_run.count("runs already at") == 3
-    registered = RegisterResult.model_validate(kitchen.latest_result("retrain", "register"))
-    assert (registered.model_name, registered.version) == ("retake-tsn", 1)
+    decided = DecideResult.model_validate(kitchen.latest_result("retrain", "decide"))
+    assert (decided.model_name, decided.version) == ("retake-tsn", 1)
     compared = CompareResult.model_validate(kitchen.latest_result("retrain", "compare"))
     assert compared.opponent == "baseline"
-    assert ("champion" in registered.aliases) == compared.promote
+    assert ("champion" in decided.aliases) == decided.promoted == compared.passed
 
 
 def test_the_same_again_trains_nothing_and_leaves_the_store_as_it_is(kitchen, own_run, shared):

@@ -24,7 +24,17 @@ for dag_id, conf in json.loads(sys.argv[1]).items():
 print(json.dumps(states))
 """
 RECIPE = recipe_of(SegmentOptions())
-TRAINING = {"backbone": "tf_efficientnet_lite0", "epochs": 1, "batch_size": 2, "learning_rate": 0.0005, "frame_step": 30, "crops": 1}
+TRAINING = {
+    "backbone": "tf_efficientnet_lite0",
+    "epochs": 1,
+    "batch_size": 2,
+    "learning_rate": 0.0005,
+    "frame_step": 30,
+    "crops": 1,
+    "engine": "pytorch",
+}
+EASY_GATE = {"gain_rule": "margin", "min_gain_points": 0, "min_gate_clips": 1, "min_gate_sources": 1}
+"""Lets the better one pass, however small the difference and the data."""
 
 
 @dataclass(frozen=True)
