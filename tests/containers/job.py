@@ -189,7 +189,7 @@ class KilledScheduler:
 
 def kill_the_scheduler_in_training(job: Job) -> KilledScheduler:
     """Start a run, SIGKILL the scheduler after the first epoch, start it again, and wait for the run's good end."""
-    run = job.start_retrain(seed=1, epochs=8)
+    run = job.start_retrain(seed=1, epochs=8, trainable="all")  # epochs that last long enough to be killed in
     with recorded("train") as events, job.stack.airflow() as api:
         name = job.wait_for_step(run, "train", "epoch 1/")
         scheduler = job.stack.containers["airflow-scheduler"]
