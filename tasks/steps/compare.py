@@ -58,7 +58,7 @@ def run(arguments: Arguments, store: Store) -> CompareResult:
         tracker.log_artifacts(run_id, Path(folder))
         tracker.log_metrics(run_id, _gains(found, ours.split))
         tracker.set_tags(run_id, {"mlflow.note.content": files["comparison.md"].decode(), "retake.verdict": judgement.reason})
-    log.info("%s\n\n%s", headline(results), files["comparison.txt"].decode())
+    log.info("%s\n\n%s", headline(judgement), files["comparison.txt"].decode())
     result = CompareResult(
         split=ours.split,
         table_uri=f"{arguments.out}comparison.md",

@@ -11,7 +11,7 @@ from tasks.evaluation.answers import answers_of
 from tasks.evaluation.calibration import calibrations
 from tasks.evaluation.changes import class_changes, split_sizes, worst_mistakes
 from tasks.evaluation.checks import check_data
-from tasks.evaluation.confusion import confusion_of
+from tasks.evaluation.confusion import Confusion, confusion_of
 from tasks.evaluation.fingerprints import fingerprint
 from tasks.evaluation.gate import contenders
 from tasks.evaluation.report.card import model_card
@@ -143,7 +143,7 @@ def _provenance(plan: PlanResult, trained: TrainResult, url: str) -> Provenance:
     )
 
 
-def _confusions(scored: Mapping[ModelRole, ScoredClips], manifest: Manifest):  # noqa: ANN202
+def _confusions(scored: Mapping[ModelRole, ScoredClips], manifest: Manifest) -> dict[tuple[ModelRole, Target], Confusion]:
     answers = {model: answers_of(clips, manifest.vocabulary) for model, clips in scored.items()}
     return {(model, target): confusion_of(found[target]) for model, found in answers.items() for target in TARGETS}
 
