@@ -38,7 +38,10 @@ class MachineSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_")
 
-    cache_dir: Path = Field(Path("~/.cache/retake"), description="decoded frames and downloaded weights; may be deleted at any time")
+    cache_dir: Path = Field(
+        Path("~/.cache/retake"),
+        description="decoded frames, features of frozen backbones and downloaded weights; may be deleted at any time",
+    )
     num_processes: int = Field(0, ge=0, description="processes for decoding; 0 takes every core this process may use")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = Field(1, ge=1, description="processes that train together on this machine, each on a GPU of its own or all on the CPU")
