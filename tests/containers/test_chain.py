@@ -78,6 +78,13 @@ def test_a_folder_of_this_machine_is_taken_in_by_the_command(chain, stack, tmp_p
     assert any(b"holiday/beach.mp4" in inventory for inventory in inventories)
 
 
+def test_a_command_by_hand_reaches_the_registry_and_the_store(chain, stack):
+    decided = chain.result(chain.latest("retrain"), "decide")
+    rollback = ["run", "--rm", "retake", "rollback", f"--to={decided['champion']}", "--reason=tried out", "--model-name=kitchen"]
+    with pytest.raises(AssertionError, match=f"kitchen version {decided['champion']} is champion already"):
+        stack.compose(*rollback)
+
+
 def _run(stack, run_id: str) -> dict[str, dict[str, list[dict[str, str]]]]:
     reply = httpx.get(
         f"{stack.mlflow_url}/api/2.0/mlflow/runs/get",
