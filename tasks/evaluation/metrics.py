@@ -1,6 +1,6 @@
 """Scores of one network on one split, for verbs, nouns and actions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
@@ -10,14 +10,14 @@ from tasks.evaluation.latency import summarise_latency
 from tasks.evaluation.scoring import ScoredClips, Timings
 from tasks.evaluation.uncertainty import top1_interval
 from tasks.results.dataset import Vocabulary
-from tasks.results.evaluation import ClassMetrics, EvaluateResult, TargetMetrics
+from tasks.results.evaluation import ActivationMap, ClassMetrics, EngineUsed, EvaluateResult, TargetMetrics
 from tasks.results.record import ModelRole, SplitName
 
 
 def measure(answers: Answers, sources: Sequence[str], *, num_resamples: int = 2000) -> TargetMetrics:
     """Score one target.
 
-    Precision and recall are scikit-learn's with `zero_division=0`. The weighted averages, which the original experiment called "average class",
+    Precision, recall and F1 are scikit-learn's with `zero_division=0`. The weighted averages, which the original experiment called "average class",
     weigh each class by its support; weighted recall is therefore top-1. The macro averages, `num_classes` and `classes` (commonest first) cover
     the classes that are true for at least one clip: one that is only predicted has no recall, and a network that guesses names thousands.
     The majority class is the commonest of this split's own labels (the first by name where several are), as if one knew them.
@@ -28,7 +28,7 @@ def measure(answers: Answers, sources: Sequence[str], *, num_resamples: int = 20
         num_resamples: bootstrap draws for the interval of top-1.
     """
     ids = np.unique(answers.true)
-    precision, recall, _, support = precision_recall_fscore_support(
+    precision, recall, f1, support = precision_recall_fscore_support(
         answers.true, answers.predicted, labels=ids, average=None, zero_division=0
     )
     num_predicted = [int((answers.predicted == class_id).sum()) for class_id in ids]
@@ -40,6 +40,7 @@ def measure(answers: Answers, sources: Sequence[str], *, num_resamples: int = 20
                 num_predicted=num_predicted[i],
                 precision=float(precision[i]),
                 recall=float(recall[i]),
+                f1=float(f1[i]),
             )
             for i in range(len(ids))
         ),
@@ -74,6 +75,10 @@ def summarise(
     num_segments: int,
     num_resamples: int,
     predictions_uri: str,
+    engine: EngineUsed,
+    peak_memory_bytes: int,
+    hardware: Mapping[str, str | int],
+    activations: Sequence[ActivationMap] = (),
 ) -> EvaluateResult:
     """All figures of one network on one split.
 
@@ -87,6 +92,10 @@ def summarise(
         num_segments: frames that the network sees of one clip.
         num_resamples: bootstrap draws.
         predictions_uri: where the predictions lie in the store.
+        engine: what computed the logits.
+        peak_memory_bytes: that the process has held.
+        hardware: the machine, as flat names and values.
+        activations: where the network looked in its worst mistakes, if that was drawn.
     """
     answers = answers_of(clips, vocabulary)
     verb, noun, action = (measure(answers[target], clips.sources, num_resamples=num_resamples) for target in ("verb", "noun", "action"))
@@ -101,5 +110,9 @@ def summarise(
         noun=noun,
         action=action,
         latency=summarise_latency(timings, num_frames=num_segments),
+        engine=engine,
+        peak_memory_bytes=peak_memory_bytes,
+        hardware=dict(hardware),
         predictions_uri=predictions_uri,
+        activations=tuple(activations),
     )

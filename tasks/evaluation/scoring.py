@@ -1,13 +1,17 @@
-"""Runs a network over the clips of a split, one clip at a time, and measures how long each takes.
+"""Runs a network over the clips of a split, one clip at a time while the next ones load, and measures how long each takes.
 
 Legend: n clips, t segments, h and w pixels, 125 verbs, 352 nouns.
 """
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +22,14 @@ from tasks.results.dataset import DatasetClip
 
 Frames = NDArray[np.uint8]
 Logits = NDArray[np.float32]
+T = TypeVar("T")
 Load = Callable[[DatasetClip], Frames]
 Score = Callable[[Frames], tuple[Logits, Logits]]
 
 SECONDS_BETWEEN_REPORTS = 20
+
+NUM_AHEAD = 4
+"""Clips that wait, loaded, for the one that is scored: what bounds memory, whatever the number of clips."""
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +60,16 @@ class ScoredClips:
 
 @dataclass(frozen=True)
 class Timings:
-    """(n,) seconds that each clip took to load and to score, warm-up left out. Apart from the scores, which do not vary from run to run."""
+    """How long it took, warm-up left out. Apart from the scores, which do not vary from run to run.
+
+    Attributes:
+        loading_seconds, inference_seconds: (n,) of each clip.
+        total_seconds: of all, which is less than their sum: the next clips load while one is scored.
+    """
 
     loading_seconds: NDArray[np.float64]
     inference_seconds: NDArray[np.float64]
+    total_seconds: float
 
 
 def score_clips(
@@ -63,15 +77,17 @@ def score_clips(
     load: Load,
     score: Score,
     *,
+    wait: Callable[[DatasetClip], None] = lambda clip: None,
     num_warmup: int = 1,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[ScoredClips, Timings]:
-    """Score every clip, logging progress every tenth of the way and every 20 s. Memory holds one clip's frames at a time.
+    """Score every clip, logging progress every tenth of the way and every 20 s. Memory holds the frames of `NUM_AHEAD` clips and one more.
 
     Args:
         clips: the clips of one split.
-        load: gives a clip's frames, (t, h, w, 3) RGB.
+        load: gives a clip's frames, (t, h, w, 3) RGB; called in a thread of its own, for one clip after the other.
         score: gives verb logits (125,) and noun logits (352,) of a clip's frames, on the CPU, so that a GPU has finished when it returns.
+        wait: returns when a clip can be loaded; called before `load` in the same thread, and not part of the loading time.
         num_warmup: calls on the first clip, at least one, that are not measured: the first compiles, allocates and fills caches.
         clock: seconds that only go up.
 
@@ -81,28 +97,34 @@ def score_clips(
     """
     if not clips:
         raise BadDataset("no clips to score: the split is empty; add labelled videos or give the split a larger share")
+    wait(clips[0])
+    first = load(clips[0])
     for _ in range(num_warmup):
-        verb, noun = score(load(clips[0]))
+        verb, noun = score(first)
     verb_logits = np.empty((len(clips), verb.size), np.float32)
     noun_logits = np.empty((len(clips), noun.size), np.float32)
     loading_seconds, inference_seconds = np.empty(len(clips)), np.empty(len(clips))
 
-    started = last_report = clock()
-    for i, clip in enumerate(clips):
+    def timed(clip: DatasetClip) -> tuple[Frames, float]:
+        wait(clip)
         before = clock()
-        frames = load(clip)
-        loaded = clock()
-        verb_logits[i], noun_logits[i] = score(frames)
-        scored = clock()
-        loading_seconds[i], inference_seconds[i] = loaded - before, scored - loaded
-        if not (np.isfinite(verb_logits[i]).all() and np.isfinite(noun_logits[i]).all()):
-            raise BadCheckpoint(
-                f"clip {clip.uid}: the network's logits are not finite; train again with a lower learning rate or 32-bit precision"
-            )
-        done = i + 1
-        if done * 10 // len(clips) > i * 10 // len(clips) or scored - last_report >= SECONDS_BETWEEN_REPORTS:
-            last_report = scored
-            log.info("%d/%d clips scored, %.0f s left", done, len(clips), (scored - started) / done * (len(clips) - done))
+        return load(clip), clock() - before
+
+    started = last_report = clock()
+    with closing(_ahead(timed, clips)) as loaded:
+        for i, (frames, seconds) in enumerate(loaded):
+            before = clock()
+            verb_logits[i], noun_logits[i] = score(frames)
+            scored = clock()
+            loading_seconds[i], inference_seconds[i] = seconds, scored - before
+            if not (np.isfinite(verb_logits[i]).all() and np.isfinite(noun_logits[i]).all()):
+                raise BadCheckpoint(
+                    f"clip {clips[i].uid}: the network's logits are not finite; train again with a lower learning rate or 32-bit precision"
+                )
+            done = i + 1
+            if done * 10 // len(clips) > i * 10 // len(clips) or scored - last_report >= SECONDS_BETWEEN_REPORTS:
+                last_report = scored
+                log.info("%d/%d clips scored, %.0f s left", done, len(clips), (scored - started) / done * (len(clips) - done))
     return ScoredClips(
         uids=tuple(clip.uid for clip in clips),
         sources=tuple(clip.source for clip in clips),
@@ -110,7 +132,23 @@ def score_clips(
         noun_classes=np.array([clip.noun_class for clip in clips], np.int64),
         verb_logits=verb_logits,
         noun_logits=noun_logits,
-    ), Timings(loading_seconds, inference_seconds)
+    ), Timings(loading_seconds, inference_seconds, scored - started)
+
+
+def _ahead(load: Callable[[DatasetClip], T], clips: Sequence[DatasetClip]) -> Generator[T]:
+    """What `load` gives for each clip, in their order; a thread is up to `NUM_AHEAD` clips ahead of what was taken."""
+    waiting: deque[Future[T]] = deque()
+    loader = ThreadPoolExecutor(1, thread_name_prefix="loader")
+    try:
+        for clip in clips:
+            waiting.append(loader.submit(load, clip))
+            if len(waiting) > NUM_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        # One who stops early waits for the clip that is being loaded, and for no other.
+        loader.shutdown(cancel_futures=True)
 
 
 def _cross_entropy(logits: Logits, classes: NDArray[np.int64]) -> NDArray[np.float64]:

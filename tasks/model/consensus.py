@@ -3,7 +3,7 @@
 # b: batch, t: segments, f: features, v: verbs, n: nouns
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -21,6 +21,8 @@ class Logits(NamedTuple):
 class SegmentAverage(nn.Module):
     """TSN (Wang et al., arXiv 1608.00859): mean over segments of the logits, which a linear head lets us take over features."""
 
+    is_linear: ClassVar[bool] = True
+
     def __init__(self, num_features: int, spec: NetworkSpec) -> None:
         super().__init__()
         self.fc_verb = _small_linear(num_features, spec.num_verbs)
@@ -34,6 +36,8 @@ class SegmentAverage(nn.Module):
 
 class Relation(nn.Module):
     """TRN (Zhou et al., arXiv 1711.08496) with one relation over all segments in their order."""
+
+    is_linear: ClassVar[bool] = False
 
     def __init__(self, num_features: int, spec: NetworkSpec) -> None:
         super().__init__()
@@ -57,6 +61,7 @@ def _small_linear(num_in: int, num_out: int) -> nn.Linear:
     return linear
 
 
+# Each says by `is_linear` whether the mean of its answers is its answer to the mean.
 HEADS: dict[Consensus, Callable[[int, NetworkSpec], nn.Module]] = {
     Consensus.AVERAGE: SegmentAverage,
     Consensus.RELATION: Relation,

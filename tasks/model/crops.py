@@ -24,8 +24,29 @@ _augment = v2.Compose(
 )
 
 
+def cut_views(frames: Frames, num_crops: NumCrops) -> list[Frames]:
+    """Ten crops at TSN's offsets, each followed by its mirror image, or the centre crop alone, without copying a pixel.
+
+    Args:
+        frames: uint8 RGB (t, h, w, 3), short side 256.
+        num_crops: 10 or 1.
+
+    Returns:
+        k views of `frames`, each uint8 (t, 224, 224, 3).
+
+    Raises:
+        BadInput: a side is shorter than a crop.
+    """
+    _, height, width, _ = frames.shape
+    _require_room(height, width)
+    if num_crops == 1:
+        return [_cut(frames, *centre_offset(width, height))]
+    cuts = [_cut(frames, x, y) for x, y in crop_offsets(width, height)]
+    return [view for cut in cuts for view in (cut, cut[:, :, ::-1])]
+
+
 def cut_crops(frames: Frames, num_crops: NumCrops) -> Tensor:
-    """Ten crops at TSN's offsets, each followed by its mirror image, or the centre crop alone.
+    """The same crops as one tensor.
 
     Args:
         frames: uint8 RGB (t, h, w, 3), short side 256.
@@ -37,13 +58,7 @@ def cut_crops(frames: Frames, num_crops: NumCrops) -> Tensor:
     Raises:
         BadInput: a side is shorter than a crop.
     """
-    _, height, width, _ = frames.shape
-    _require_room(height, width)
-    images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
-    if num_crops == 1:
-        return _cut(images, *centre_offset(width, height))[None]
-    cuts = [_cut(images, x, y) for x, y in crop_offsets(width, height)]
-    return torch.stack([view for cut in cuts for view in (cut, cut.flip(-1))])
+    return torch.from_numpy(np.stack(cut_views(frames, num_crops))).permute(0, 1, 4, 2, 3).contiguous()
 
 
 def crop_offsets(width: int, height: int) -> list[tuple[int, int]]:
@@ -92,8 +107,8 @@ class Normalise(nn.Module):
         return images.float() * self.factor - self.offset
 
 
-def _cut(images: Tensor, x: int, y: int) -> Tensor:
-    return images[..., y : y + CROP_PIXELS, x : x + CROP_PIXELS]
+def _cut(frames: Frames, x: int, y: int) -> Frames:
+    return frames[:, y : y + CROP_PIXELS, x : x + CROP_PIXELS]
 
 
 def _require_room(height: int, width: int) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -26,6 +26,12 @@ class Hardware:
     memory_bytes: int
     python: str
     versions: dict[str, str]
+
+    def flat(self) -> dict[str, str | int]:
+        """Names and values on one level, as results and MLflow's tags have them: a library's version is `version.<library>`."""
+        values = asdict(self)
+        versions: dict[str, str] = values.pop("versions")
+        return {**values, **{f"version.{library}": version for library, version in versions.items()}}
 
 
 def choose_device(wanted: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cuda"]:

@@ -1,4 +1,4 @@
-"""Scores one network on one split by the test protocol: predictions, metrics, pictures, latency."""
+"""Scores one network on one split by the test protocol: predictions, metrics, pictures, latency, where the network looked."""
 
 import tempfile
 from pathlib import Path
@@ -11,25 +11,36 @@ from tasks.evaluation.answers import answers_of
 from tasks.evaluation.confusion import confusion_of
 from tasks.evaluation.figures.losses import clip_loss_figure
 from tasks.evaluation.figures.matrices import confusion_figure
+from tasks.evaluation.latency import peak_memory_bytes
 from tasks.evaluation.metrics import summarise
+from tasks.evaluation.misnamed import worst_misnamed
 from tasks.evaluation.predictions import to_parquet
 from tasks.evaluation.scoring import ScoredClips, score_clips
 from tasks.model.consensus import Logits
-from tasks.model.engine import prepare, score
+from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, make_engine, spread
+from tasks.model.explain import activation_sheet
 from tasks.model.gpus import keep_to_one_gpu
-from tasks.model.hardware import choose_device
+from tasks.model.hardware import choose_device, describe
 from tasks.model.memory import keep_freed_memory
 from tasks.options import StoreUri
-from tasks.results.dataset import Manifest, Vocabulary
-from tasks.results.evaluation import EvaluateResult
+from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
+from tasks.results.evaluation import ActivationMap, EvaluateResult
 from tasks.results.record import TARGETS, ModelRole, SplitName
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.steps._networks import cache_test_frames, fetch_network
+from tasks.steps._ahead import FramesAhead
+from tasks.steps._frames import cache_test_frames
+from tasks.steps._networks import fetch_network
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
+from tasks.steps.plan import decisive_split
 from tasks.storage import Store
 from tasks.tracking import Tracker
+
+NUM_CALIBRATION_CLIPS = 8
+NUM_ACTIVATION_MAPS = 4
+
+Frames = NDArray[np.uint8]
 
 
 class Arguments(StepArguments):
@@ -52,15 +63,18 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
     clips = [clip for clip in manifest.clips if clip.split == arguments.split]
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-evaluate-") as name:
         folder = Path(name)
-        saved = fetch_network(store, *_checkpoint(arguments.model, plan, store), folder)
-        frames = cache_test_frames(store, clips, saved.network.spec.num_segments)
-        network = prepare(saved.network, choose_device(load(MachineSettings).device))
-        scored, timings = score_clips(
-            clips,
-            load=lambda clip: np.load(frames[clip.uid]),
-            score=lambda images: _numpy(score(network, images, plan.evaluate.crops)),
-        )
-        predictions_uri = f"{arguments.out}predictions.parquet"
+        network = fetch_network(store, *_checkpoint(arguments.model, plan, store), folder).network
+        num_segments = network.spec.num_segments
+        engine, used = make_engine(network, plan.evaluate.engine, _job(plan, clips, manifest, store, num_segments))
+        with FramesAhead(store, clips, num_segments) as ahead:
+            scored, timings = score_clips(clips, ahead.load, lambda frames: _numpy(engine.score(frames)), wait=ahead.wait)
+            files = {"predictions.parquet": to_parquet(scored, manifest.vocabulary), **_pictures(scored, manifest.vocabulary, arguments)}
+            maps: list[ActivationMap] = []
+            for worst in worst_misnamed(scored, manifest.vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(arguments, plan) else ():
+                clip = clips[worst.clip]
+                file = f"activations/{clip.uid}-{worst.target}.png"
+                files[file] = activation_sheet(engine.network, ahead.load(clip), worst.target, worst.class_id)
+                maps.append(ActivationMap(uid=clip.uid, target=worst.target, class_name=worst.class_name, uri=f"{arguments.out}{file}"))
         result = summarise(
             scored,
             timings,
@@ -68,15 +82,18 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
             model=arguments.model,
             split=arguments.split,
             crops=plan.evaluate.crops,
-            num_segments=saved.network.spec.num_segments,
+            num_segments=num_segments,
             num_resamples=plan.evaluate.bootstrap_resamples,
-            predictions_uri=predictions_uri,
+            predictions_uri=f"{arguments.out}predictions.parquet",
+            engine=used,
+            peak_memory_bytes=peak_memory_bytes(),
+            hardware=describe("cuda" if next(engine.network.parameters()).is_cuda else "cpu").flat(),
+            activations=maps,
         )
-        files = {"predictions.parquet": to_parquet(scored, manifest.vocabulary), **_pictures(scored, manifest.vocabulary, arguments)}
         evidence = folder / "evidence"
-        evidence.mkdir()
         for file, data in files.items():
             store.write_bytes(f"{arguments.out}{file}", data)
+            (evidence / file).parent.mkdir(parents=True, exist_ok=True)
             (evidence / file).write_bytes(data)
         tracker.log_artifacts(run_id, evidence, f"{arguments.model}/{arguments.split}")
         tracker.log_metrics(run_id, _metrics(result))
@@ -102,6 +119,28 @@ def _checkpoint(model: ModelRole, plan: PlanResult, store: Store) -> tuple[str, 
     return plan.champion.checkpoint_uri, plan.champion.checkpoint_sha256
 
 
+def _job(plan: PlanResult, clips: list[DatasetClip], manifest: Manifest, store: Store, num_segments: int) -> Job:
+    """What the engine is to score, with the few clips that it is checked and, for int8, calibrated on."""
+
+    def frames(some: list[DatasetClip], num_clips: int) -> list[Frames]:
+        few = spread(some, num_clips)
+        paths = cache_test_frames(store, few, num_segments)
+        return [np.load(paths[clip.uid]) for clip in few]
+
+    return Job(
+        device=choose_device(load(MachineSettings).device),
+        num_clips=len(clips),
+        num_crops=plan.evaluate.crops,
+        checked=lambda: frames(clips, NUM_CHECKED_CLIPS),
+        calibration=lambda: frames([clip for clip in manifest.clips if clip.split == "train"], NUM_CALIBRATION_CLIPS),
+    )
+
+
+def _is_explained(arguments: Arguments, plan: PlanResult) -> bool:
+    """Whether this is the evaluation that a person looks at to see where the new network looks."""
+    return arguments.model == "fine-tuned" and arguments.split == decisive_split([evaluation.split for evaluation in plan.evaluations])
+
+
 def _numpy(logits: Logits) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return logits.verb.numpy(), logits.noun.numpy()
 
@@ -117,5 +156,6 @@ def _metrics(result: EvaluateResult) -> dict[str, float]:
     prefix = f"{result.model}/{result.split}"
     named = ("top1", "top5", "precision_weighted", "recall_weighted", "precision_macro", "recall_macro", "majority_top1")
     scores = {f"{prefix}/{target}_{name}": getattr(getattr(result, target), name) for target in TARGETS for name in named}
-    speeds = {f"{prefix}/{name}": getattr(result.latency, name) for name in ("loading_median_seconds", "inference_median_seconds", "fps")}
-    return {**scores, **speeds, f"{prefix}/loss": result.loss}
+    measured = ("loading_median_seconds", "inference_median_seconds", "fps", "clips_per_second")
+    speeds = {f"{prefix}/{name}": getattr(result.latency, name) for name in measured}
+    return {**scores, **speeds, f"{prefix}/loss": result.loss, f"{prefix}/peak_memory_bytes": result.peak_memory_bytes}

@@ -4,14 +4,12 @@ import csv
 import io
 import logging
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 from tasks.evaluation.figures.curves import training_figure
 from tasks.model.data import LabelledClip
 from tasks.model.epochs import BEST, LAST, EpochFiles, EpochRecord
 from tasks.model.gpus import keep_to_one_gpu
-from tasks.model.hardware import Hardware
 from tasks.model.memory import keep_freed_memory
 from tasks.model.processes import is_first_process, shareable_devices
 from tasks.model.training import TrainJob, fit
@@ -64,7 +62,7 @@ def run(arguments: Arguments, store: Store) -> TrainResult:
 
         outcome = fit(job, on_epoch=keep)
         epochs = tuple(_epoch(record) for record in outcome.history)
-        hardware = {**_flat(outcome.hardware), "num_processes": job.num_processes}
+        hardware = {**outcome.hardware.flat(), "num_processes": job.num_processes}
         evidence = folder / "evidence"
         evidence.mkdir()
         (evidence / "training.png").write_bytes(training_figure(epochs, outcome.best_epoch, f"Training of {plan.run_key}"))
@@ -180,12 +178,6 @@ def _epoch(record: EpochRecord) -> Epoch:
         val_noun_top1=val.noun_top1 if val else None,
         val_action_top1=val.action_top1 if val else None,
     )
-
-
-def _flat(hardware: Hardware) -> dict[str, str | int]:
-    values = asdict(hardware)
-    versions: dict[str, str] = values.pop("versions")
-    return {**values, **{f"version.{library}": version for library, version in versions.items()}}
 
 
 def _table(epochs: tuple[Epoch, ...]) -> str:

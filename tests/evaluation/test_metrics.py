@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, precision_score, recall_score, top_k_accuracy_score
+from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score, top_k_accuracy_score
 
 from tasks.evaluation.answers import Answers, answers_of
 from tasks.evaluation.metrics import measure
@@ -45,6 +45,7 @@ def test_averages_are_scikit_learns(pairs):
     assert metrics.recall_weighted == pytest.approx(metrics.top1)
     assert metrics.precision_macro == pytest.approx(precision_score(true, predicted, **macro))
     assert metrics.recall_macro == pytest.approx(recall_score(true, predicted, **macro))
+    assert np.mean([c.f1 for c in metrics.classes]) == pytest.approx(f1_score(true, predicted, **macro))
     assert sum(c.support for c in metrics.classes) == len(pairs)
     assert all(c.num_predicted == (predicted == int(c.name[1:])).sum() for c in metrics.classes)
 
@@ -89,6 +90,8 @@ def test_a_summary_says_what_was_scored(make_result):
     result = make_result(num_clips=30, num_sources=4)
     assert (result.model, result.split, result.num_clips, result.num_sources) == ("fine-tuned", "val", 30, 4)
     assert result.latency.fps == pytest.approx(8 / (0.018 + 1.850))
+    assert result.latency.clips_per_second == pytest.approx(1 / 1.850)
+    assert result.engine.label == "openvino bfloat16"
     assert result.verb.top1 >= result.action.top1 <= result.noun.top1
     assert type(result).model_validate_json(result.model_dump_json()) == result
 

@@ -1,11 +1,13 @@
 import logging
+import threading
+import time
 
 import numpy as np
 import pytest
 
-from tasks.errors import BadCheckpoint, BadDataset
-from tasks.evaluation.latency import summarise_latency
-from tasks.evaluation.scoring import Timings, score_clips
+from tasks.errors import BadCheckpoint, BadDataset, BadVideo
+from tasks.evaluation.latency import peak_memory_bytes, summarise_latency
+from tasks.evaluation.scoring import NUM_AHEAD, Timings, score_clips
 from tasks.results.dataset import DatasetClip
 
 
@@ -40,8 +42,8 @@ def score(frames):
     return np.full(125, frames[0, 0, 0, 0], np.float32), np.arange(352, dtype=np.float32)
 
 
-class Clock:
-    """Seconds that go on only when told to."""
+class Clock(threading.local):
+    """Seconds that go on only when told to, in the thread that tells."""
 
     def __init__(self):
         self.now = 0.0
@@ -91,16 +93,60 @@ def test_the_first_call_is_not_in_the_latency():
     assert len(calls) == 5
     np.testing.assert_allclose(timings.loading_seconds, 0.018)
     np.testing.assert_allclose(timings.inference_seconds, 1.850)
+    assert timings.total_seconds == pytest.approx(4 * 1.850)
+
+
+def test_clips_load_while_one_is_scored_and_never_more_than_a_few_ahead():
+    loaded, ahead = [], []
+
+    def counted_load(c):
+        loaded.append(c.uid)
+        return load(c)
+
+    def slow_score(frames):
+        done = len(ahead)  # the first call is the warm-up, on the first clip, which loads again
+        deadline = time.monotonic() + 10
+        while done and len(loaded) - 1 < min(done + NUM_AHEAD, 20) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        ahead.append(len(loaded) - 1 - done)
+        return score(frames)
+
+    score_clips([clip(i) for i in range(20)], counted_load, slow_score)
+    assert len(ahead) == 21
+    assert max(ahead) <= NUM_AHEAD + 1
+    assert ahead[5] >= NUM_AHEAD
+
+
+def test_waiting_for_a_clip_is_not_loading_it():
+    clock = Clock()
+
+    def wait(c):
+        clock.now += 100
+
+    _, timings = score_clips([clip(i) for i in range(3)], load, score, wait=wait, clock=clock)
+    assert timings.loading_seconds.tolist() == [0, 0, 0]
+
+
+def test_a_clip_that_does_not_load_ends_the_scoring_with_its_own_error():
+    def broken_load(c):
+        if c.uid.startswith("000000000003"):
+            raise BadVideo("clip 3 does not decode")
+        return load(c)
+
+    with pytest.raises(BadVideo, match="clip 3"):
+        score_clips([clip(i) for i in range(9)], broken_load, score)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("loader")]
 
 
 def test_fps_is_the_original_experiments():
-    latency = summarise_latency(Timings(np.full(23, 0.018), np.full(23, 1.850)), num_frames=8)
+    latency = summarise_latency(Timings(np.full(23, 0.018), np.full(23, 1.850), total_seconds=46), num_frames=8)
     assert round(latency.fps, 2) == 4.28
+    assert latency.clips_per_second == 0.5
     assert latency.num_clips == 23
 
 
 def test_latency_takes_medians_and_90th_percentiles():
-    latency = summarise_latency(Timings(np.arange(1.0, 12.0), np.arange(11.0, 0.0, -1) * 10), num_frames=8)
+    latency = summarise_latency(Timings(np.arange(1.0, 12.0), np.arange(11.0, 0.0, -1) * 10, total_seconds=660), num_frames=8)
     assert (latency.loading_median_seconds, latency.loading_p90_seconds) == (6, 10)
     assert (latency.inference_median_seconds, latency.inference_p90_seconds) == (60, 100)
 
@@ -108,12 +154,12 @@ def test_latency_takes_medians_and_90th_percentiles():
 def test_progress_is_logged_every_tenth_with_the_time_left(caplog):
     clock = Clock()
 
-    def second_long_load(c):
+    def second_long_score(frames):
         clock.now += 1
-        return load(c)
+        return score(frames)
 
     with caplog.at_level(logging.INFO):
-        score_clips([clip(i) for i in range(100)], second_long_load, score, clock=clock)
+        score_clips([clip(i) for i in range(100)], load, second_long_score, clock=clock)
     assert len(caplog.messages) == 10
     assert caplog.messages[0] == "10/100 clips scored, 90 s left"
     assert caplog.messages[-1] == "100/100 clips scored, 0 s left"
@@ -122,12 +168,12 @@ def test_progress_is_logged_every_tenth_with_the_time_left(caplog):
 def test_slow_progress_is_logged_every_20_seconds(caplog):
     clock = Clock()
 
-    def slow_load(c):
+    def slow_score(frames):
         clock.now += 11
-        return load(c)
+        return score(frames)
 
     with caplog.at_level(logging.INFO):
-        score_clips([clip(i) for i in range(200)], slow_load, score, clock=clock)
+        score_clips([clip(i) for i in range(200)], load, slow_score, clock=clock)
     assert caplog.messages[0] == "2/200 clips scored, 2178 s left"
     assert len(caplog.messages) >= 100
 
@@ -141,3 +187,10 @@ def test_an_empty_split_is_refused():
 def test_logits_that_are_not_finite_are_refused_with_the_clip(broken):
     with pytest.raises(BadCheckpoint, match="000000000000-0000"):
         score_clips([clip(0)], load, lambda frames: (np.zeros(125, np.float32), np.full(352, broken, np.float32)))
+
+
+def test_peak_memory_is_this_processs_own():
+    before = peak_memory_bytes()
+    held = np.ones(2**27, np.uint8)
+    assert peak_memory_bytes() >= held.nbytes
+    assert 2**20 < before < 2**36

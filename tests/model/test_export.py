@@ -7,7 +7,8 @@ import torch
 from torch.export import Dim
 
 from tasks.model.crops import centre_offset
-from tasks.model.engine import prepare, score
+from tasks.model.engines.engine import prepare
+from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.export import _half, export_module
 
 READ_WITHOUT_OUR_CODE = """
@@ -37,6 +38,6 @@ def test_an_exported_network_answers_alike_without_our_code_for_any_batch_and_si
     )
     verb, noun = torch.load(tmp_path / "answers.pt")
     for i, clip in enumerate(frames):
-        logits = score(prepare(outspoken_network), clip.numpy(), num_crops=1)
+        logits = PytorchEngine(prepare(outspoken_network), 1).score(clip.numpy())
         torch.testing.assert_close(verb[i], logits.verb, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(noun[i], logits.noun, atol=1e-5, rtol=1e-4)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from tasks.model.engine import prepare
+from tasks.model.engines.engine import prepare
 from tasks.model.folding import fold_batch_norms
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec

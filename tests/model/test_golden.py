@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tasks.model.checkpoints import load_epic
-from tasks.model.engine import prepare, score, score_crops
+from tasks.model.engines.engine import prepare
+from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 
@@ -48,14 +49,14 @@ def load_network(golden_state) -> Callable[[str], Network]:
     ],
 )
 def test_centre_crop_gives_the_published_codes_logits(load_network, golden_frames, name, seed, height, width):
-    logits = score(load_network(name), golden_frames(seed, height, width), num_crops=1)
+    logits = PytorchEngine(load_network(name), 1).score(golden_frames(seed, height, width))
     for head in ("verb", "noun"):
         expected = LOGITS[f"{name}_{seed}_{height}x{width}__center_{head}_logits"][0]
         np.testing.assert_allclose(getattr(logits, head).numpy(), expected, rtol=0, atol=1e-3)
 
 
 def test_ten_crops_give_the_published_codes_logits_crop_by_crop(load_network, golden_frames):
-    logits = score_crops(load_network("TSN_resnet50"), golden_frames(3, 480, 360), num_crops=10)
+    logits = PytorchEngine(load_network("TSN_resnet50"), 10).score_crops(golden_frames(3, 480, 360))
     for head in ("verb", "noun"):
         expected = LOGITS[f"TSN_resnet50_3_480x360__{head}_logits"]
         np.testing.assert_allclose(getattr(logits, head).numpy(), expected, rtol=0, atol=1e-3)
@@ -84,7 +85,7 @@ def test_a_published_checkpoint_file_loads_key_by_key(golden_state, hashed, gold
         },
         "TSN_arch=BNInception_modality=RGB_segments=8",
     )
-    logits = score(prepare(load_epic(path, spec)), golden_frames(1, 256, 456), num_crops=1)
+    logits = PytorchEngine(prepare(load_epic(path, spec)), 1).score(golden_frames(1, 256, 456))
     for head in ("verb", "noun"):
         expected = LOGITS[f"TSN_BNInception_1_256x456__center_{head}_logits"][0]
         np.testing.assert_allclose(getattr(logits, head).numpy(), expected, rtol=0, atol=1e-3)

@@ -1,0 +1,141 @@
+"""Which engine scores a split: by the machine, the number of clips and what was asked for, and only after the parity check.
+
+None of this looks at the network's weights before the check, so that all networks of one shape on one split of one machine get the same
+engine; the check alone can send one of them back to PyTorch, which the result then says.
+"""
+
+# t: segments, h, w: pixels
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Literal, TypeVar
+
+from tasks.errors import BadConfiguration
+from tasks.model.crops import Frames, NumCrops
+from tasks.model.engines.cuda import CudaEngine
+from tasks.model.engines.engine import Engine, prepare
+from tasks.model.engines.openvino import OpenvinoEngine
+from tasks.model.engines.parity import Parity, check
+from tasks.model.engines.pytorch import PytorchEngine
+from tasks.model.network import Network
+from tasks.results.evaluation import EngineUsed
+
+T = TypeVar("T")
+Wanted = Literal["auto", "pytorch", "openvino", "openvino-int8", "cuda"]
+Kind = Literal["pytorch", "openvino", "openvino-int8", "cuda"]
+Device = Literal["cpu", "cuda"]
+
+OPENVINO_FROM_CLIPS = 10
+"""From so many clips on, what OpenVINO gains is more than converting, compiling and checking take (ResNet-50, 10 crops, two cores)."""
+
+NUM_CHECKED_CLIPS = 3
+MAX_REASON = 300
+"""Characters of a library's error that a result repeats."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be scored.
+
+    Attributes:
+        device: where networks run on this machine, by its settings.
+        num_clips: of the split.
+        num_crops: 10 or 1.
+        checked: gives a few clips of the split, uint8 RGB (t, h, w, 3), for the parity check; not called for PyTorch.
+        calibration: gives training clips likewise; called for int8 alone.
+    """
+
+    device: Device
+    num_clips: int
+    num_crops: NumCrops
+    checked: Callable[[], Sequence[Frames]]
+    calibration: Callable[[], Sequence[Frames]]
+
+
+def choose(wanted: Wanted, device: Device, num_clips: int) -> Kind:
+    """The engine for this machine and so many clips.
+
+    Raises:
+        BadConfiguration: what was asked for by name cannot be had here.
+    """
+    if wanted == "auto":
+        if device == "cuda":
+            return "cuda"
+        return "openvino" if num_clips >= OPENVINO_FROM_CLIPS and _is_installed("openvino") else "pytorch"
+    if wanted == "cuda" and device != "cuda":
+        raise BadConfiguration(
+            "engine cuda: this step runs on the CPU; set RETAKE_DEVICE=auto on a machine with a GPU, or choose engine auto"
+        )
+    if wanted in ("openvino", "openvino-int8") and not _is_installed("openvino"):
+        raise BadConfiguration(f"engine {wanted}: OpenVINO is not installed; pip install openvino, or choose engine auto")
+    if wanted == "openvino-int8" and not _is_installed("nncf"):
+        raise BadConfiguration("engine openvino-int8: NNCF is not installed; pip install nncf, or choose engine openvino")
+    return wanted
+
+
+def make_engine(network: Network, wanted: Wanted, job: Job) -> tuple[Engine, EngineUsed]:
+    """An engine that has passed the parity check, or PyTorch in float32; changes `network`, which the engine keeps.
+
+    Raises:
+        BadConfiguration: what was asked for by name cannot be had here.
+        BadInput: a checked clip does not fit the network.
+    """
+    kind = choose(wanted, job.device, job.num_clips)
+    runs_on_gpu = job.device == "cuda" and kind in ("cuda", "pytorch")
+    reference = PytorchEngine(prepare(network, "cuda" if runs_on_gpu else "cpu"), job.num_crops)
+    if kind == "pytorch":
+        return _settled(reference, None, None)
+    checked = job.checked()
+    try:
+        engine = _build(kind, reference.network, job)
+        parity = check(engine, reference, checked)
+    # What torch and OpenVINO raise for an operation, a shape or an amount of memory that they cannot do; ours are of other classes.
+    except (RuntimeError, ImportError, TypeError, NotImplementedError) as error:
+        return _settled(
+            reference, None, f"{kind} cannot run this network: {' '.join(str(error).split())[:MAX_REASON] or type(error).__name__}"
+        )
+    if parity.failure:
+        return _settled(reference, None, f"{kind} {engine.precision} did not pass the check beside PyTorch: {parity.failure}")
+    return _settled(engine, parity, None)
+
+
+def spread(items: Sequence[T], num_items: int) -> list[T]:
+    """At most `num_items` of `items`, evenly spread from the first on: the same ones every time."""
+    return [items[i * len(items) // num_items] for i in range(num_items)] if len(items) > num_items else list(items)
+
+
+def _build(kind: Kind, network: Network, job: Job) -> Engine:
+    if kind == "cuda":
+        return CudaEngine(network, job.num_crops, job.num_clips)
+    return OpenvinoEngine(network, job.num_crops, job.calibration() if kind == "openvino-int8" else ())
+
+
+def _settled(engine: Engine, parity: Parity | None, fallback_reason: str | None) -> tuple[Engine, EngineUsed]:
+    used = EngineUsed(
+        name=engine.name,
+        precision=engine.precision,
+        description=engine.description,
+        num_checked_clips=parity.num_clips if parity else 0,
+        max_difference=parity.max_difference if parity else None,
+        tolerance=parity.tolerance if parity else None,
+        fallback_reason=fallback_reason,
+    )
+    if fallback_reason:
+        log.warning("scoring by %s instead: %s", used.label, fallback_reason)
+    log.info("engine: %s (%s)", used.label, used.description)
+    if parity:
+        log.info(
+            "checked on %d clips: a logit differs by %.3g at most, %.3g is allowed",
+            parity.num_clips,
+            parity.max_difference,
+            parity.tolerance,
+        )
+    return engine, used
+
+
+def _is_installed(package: str) -> bool:
+    return find_spec(package) is not None

@@ -1,0 +1,133 @@
+"""OpenVINO on CPUs: the backbone as a static graph on 8-bit images, in bfloat16 where the CPU has it, else float32, or in int8."""
+
+# k: crops, t: segments, h, w: pixels, c: channels, f: features
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.model.crops import Frames, NumCrops, cut_views
+from tasks.model.engines.engine import Engine, example_view
+from tasks.model.engines.quiet import kept_quiet
+from tasks.model.network import Network
+from tasks.results.evaluation import EngineName, EnginePrecision
+
+if TYPE_CHECKING:
+    import openvino  # type: ignore[import-untyped]
+
+NUM_STREAMS = 2
+"""Views at the same time. One view alone leaves cores idle between layers; more only compete for the caches."""
+
+HINTS: dict[EnginePrecision, str] = {"bfloat16": "bf16", "float32": "f32"}
+
+
+class OpenvinoEngine(Engine):
+    """Converts the backbone for one view (t images) and runs the views of a clip in two asynchronous streams.
+
+    Args:
+        network: as `prepare` gives it, on the CPU.
+        num_crops: 10 or 1.
+        calibration: clips, uint8 (t, h, w, 3), from which int8 learns the range of every activation; none keeps to floating point.
+
+    Raises:
+        ImportError: OpenVINO, or for int8 NNCF, is not installed.
+        RuntimeError: OpenVINO cannot convert or compile this backbone; its frontend's errors are all of this class.
+    """
+
+    name: ClassVar[EngineName] = "openvino"
+
+    def __init__(self, network: Network, num_crops: NumCrops, calibration: Sequence[Frames] = ()) -> None:
+        super().__init__(network, num_crops)
+        self._graph = _convert(network)
+        floating = _best_floating_point()
+        self.precision = "int8" if calibration else floating
+        graph = _quantised(self._graph, calibration) if calibration else self._graph
+        self._compiled = _compile(graph, floating, NUM_STREAMS)
+        self._queue = _ov().AsyncInferQueue(self._compiled, NUM_STREAMS)
+        self.description = f"OpenVINO {version('openvino')}, batches of {network.spec.num_segments} images in {NUM_STREAMS} streams" + (
+            f", quantised by NNCF {version('nncf')} on {len(calibration)} training clips, the rest in {floating}" if calibration else ""
+        )
+
+    def features(self, views: Sequence[Frames]) -> Tensor:
+        """Views uint8 (t, 224, 224, 3) -> float32 (k, t, f) on the CPU."""
+        found = np.empty((len(views), *self._compiled.output(0).shape), np.float32)
+
+        def keep(request: Any, k: int) -> None:  # noqa: ANN401 -- OpenVINO publishes no type for it
+            found[k] = request.get_output_tensor().data
+
+        self._queue.set_callback(keep)
+        for k, view in enumerate(views):
+            self._queue.start_async({0: np.ascontiguousarray(view)}, k)
+        self._queue.wait_all()
+        return torch.from_numpy(found)
+
+    def features_in_float32(self, view: Frames) -> Tensor:
+        """The graph before it was quantised or rounded, on one view (t, 224, 224, 3): float32 (t, f)."""
+        compiled = _compile(self._graph, "float32", 1)
+        return torch.from_numpy(np.array(compiled(np.ascontiguousarray(view))[0], np.float32))
+
+
+def _ov() -> Any:  # noqa: ANN401 -- a module
+    with kept_quiet():
+        import openvino  # not on every machine: where it is missing, PyTorch scores
+    return openvino
+
+
+@cache
+def _core() -> openvino.Core:
+    """The one core of this process: with several, OpenVINO crashes in a signal handler when the process ends."""
+    core: openvino.Core = _ov().Core()
+    return core
+
+
+def _best_floating_point() -> EnginePrecision:
+    return "bfloat16" if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "float32"
+
+
+def _convert(network: Network) -> openvino.Model:
+    """The backbone as a graph: uint8 RGB (t, 224, 224, 3) -> float32 (t, f), normalisation included."""
+    ov = _ov()
+    example = example_view(network.spec)
+    with kept_quiet(), torch.no_grad():
+        graph = ov.convert_model(network.backbone, example_input=example, input=list(example.shape))
+    expected = network.input_format
+    steps = ov.preprocess.PrePostProcessor(graph)
+    steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    steps.input().model().set_layout(ov.Layout("NCHW"))
+    images = steps.input().preprocess().convert_element_type(ov.Type.f32)
+    if expected.channel_order == "BGR":
+        images = images.reverse_channels()
+    # (value * scale - mean) / std, as OpenVINO writes it: (value - mean / scale) / (std / scale).
+    images.mean([mean / expected.scale for mean in expected.mean]).scale([std / expected.scale for std in expected.std])
+    built: openvino.Model = steps.build()
+    return built
+
+
+def _quantised(graph: openvino.Model, calibration: Sequence[Frames]) -> openvino.Model:
+    """The graph with convolutions and matrix products in int8; activations' ranges are those of five views of each clip, mirrored by turns."""
+    views = [view for i, clip in enumerate(calibration) for view in cut_views(clip, 10)[i % 2 :: 2]]
+    with kept_quiet():
+        import nncf  # type: ignore[import-untyped]  # with int8 alone: it takes seconds
+
+        logging.getLogger("nncf").setLevel(logging.WARNING)
+        images = nncf.Dataset([np.ascontiguousarray(view) for view in views])
+        quantised: openvino.Model = nncf.quantize(graph, images, subset_size=len(views))
+    return quantised
+
+
+def _compile(graph: openvino.Model, precision: EnginePrecision, num_streams: int) -> openvino.CompiledModel:
+    hints = {
+        "INFERENCE_PRECISION_HINT": HINTS[precision],
+        "NUM_STREAMS": num_streams,
+        "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
+    }
+    return _core().compile_model(graph, "CPU", hints)

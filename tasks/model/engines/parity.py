@@ -1,0 +1,90 @@
+"""Whether an engine answers as PyTorch does in float32, on a few clips of the very run that it is to score.
+
+What is asked of it:
+
+- every logit is within a tolerance of PyTorch's: 0.25 standard deviations of the head's logits in bfloat16 and float16, 0.75 in int8,
+  an absolute 0.001 in float32;
+- the best verb and noun are PyTorch's own. Where PyTorch's logits of the two classes lie closer together than the largest difference
+  found, the other order is no failure: such a tie is decided by rounding on any machine. An untrained network is full of them, so for it
+  this says little, and the tolerance says the rest;
+- where the graph was converted, its features in float32 are PyTorch's within a thousandth of the largest: a wrong graph cannot hide behind
+  a tolerance that is there for rounding.
+
+A few clips show that an engine is sound; they do not show that no other clip of the run is decided otherwise.
+"""
+
+# n: clips, v: classes of a head
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tasks.model.crops import Frames, cut_views
+from tasks.model.engines.engine import Engine
+from tasks.model.engines.openvino import OpenvinoEngine
+from tasks.results.evaluation import EnginePrecision
+
+SHARE_OF_STD: dict[EnginePrecision, float] = {"bfloat16": 0.25, "float16": 0.25, "int8": 0.75}
+ABSOLUTE = 1e-3
+"""Largest difference of a logit in float32."""
+GRAPH = 1e-3
+"""Largest difference of a feature of the converted graph in float32, as a share of the largest feature."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What was found. `max_difference` and `tolerance` are of the head that comes nearest to its limit; `failure` is None where all is well."""
+
+    num_clips: int
+    max_difference: float
+    tolerance: float
+    failure: str | None
+
+
+def check(engine: Engine, reference: Engine, clips: Sequence[Frames]) -> Parity:
+    """Score `clips`, at least one, by both engines.
+
+    Args:
+        engine: the one that wants to be trusted.
+        reference: PyTorch in float32, with the same network.
+        clips: test frames, each uint8 RGB (t, h, w, 3).
+    """
+    answers, expected = [engine.score(clip) for clip in clips], [reference.score(clip) for clip in clips]
+    heads = [
+        compare(head, torch.stack([getattr(a, head) for a in answers]), torch.stack([getattr(e, head) for e in expected]), engine.precision)
+        for head in ("verb", "noun")
+    ]
+    worst = max(heads, key=lambda parity: parity.max_difference / parity.tolerance)
+    failures = [_wrong_graph(engine, reference, clips[0]), *(parity.failure for parity in heads)]
+    failure = next((reason for reason in failures if reason), None)
+    return Parity(len(clips), worst.max_difference, worst.tolerance, failure)
+
+
+def compare(head: str, logits: Tensor, expected: Tensor, precision: EnginePrecision) -> Parity:
+    """One head's logits (n, v) beside those of PyTorch in float32."""
+    difference = float((logits - expected).abs().max())
+    tolerance = max(SHARE_OF_STD[precision] * float(expected.std(dim=1).mean()), ABSOLUTE) if precision in SHARE_OF_STD else ABSOLUTE
+    failure = None
+    if not difference <= tolerance:  # also where one is not a number
+        failure = f"a {head} logit differs by {difference:.3g}, and {tolerance:.3g} is allowed"
+    elif num_flipped := int((_margins_lost(logits, expected) >= difference).logical_and(logits.argmax(1) != expected.argmax(1)).sum()):
+        failure = f"the best {head} of {num_flipped} of {len(logits)} clips is another one"
+    return Parity(len(logits), difference, tolerance, failure)
+
+
+def _margins_lost(logits: Tensor, expected: Tensor) -> Tensor:
+    """(n,) by how much `expected` prefers its own best class to that of `logits`."""
+    return expected.max(dim=1).values - expected.gather(1, logits.argmax(dim=1, keepdim=True)).squeeze(1)
+
+
+def _wrong_graph(engine: Engine, reference: Engine, clip: Frames) -> str | None:
+    if not isinstance(engine, OpenvinoEngine):
+        return None
+    view = cut_views(clip, 1)[0]
+    expected = reference.features([view])[0]
+    difference = float((engine.features_in_float32(view) - expected).abs().max() / expected.abs().max())
+    if difference <= GRAPH:
+        return None
+    return f"in float32 a feature of the converted graph differs by {difference:.2g} of the largest, and {GRAPH:g} is allowed"

@@ -1,0 +1,54 @@
+"""PyTorch in float32: runs everywhere, and is what every other engine is checked against."""
+
+# k: crops, t: segments, n: images, c: channels, h, w: pixels, f: features
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.model.crops import Frames, Normalise, NumCrops
+from tasks.model.engines.engine import Engine
+from tasks.model.network import Network
+from tasks.results.evaluation import EngineName, EnginePrecision
+
+
+class PytorchEngine(Engine):
+    """Runs on the device that the network is on."""
+
+    name: ClassVar[EngineName] = "pytorch"
+    precision: EnginePrecision = "float32"
+
+    def __init__(self, network: Network, num_crops: NumCrops) -> None:
+        super().__init__(network, num_crops)
+        self.device = next(network.parameters()).device
+        self.description = f"PyTorch {torch.__version__} on {self.device.type}, batch-norm folded, channels last"
+        self._normalise = Normalise(network.input_format).to(self.device)
+
+    @torch.inference_mode()
+    def features(self, views: Sequence[Frames]) -> Tensor:
+        """Views uint8 (t, 224, 224, 3) -> float32 (k, t, f) on the CPU."""
+        # A CPU is quickest on one view at a time, whose activations stay near its caches; a GPU on all of them.
+        at_once = 1 if self.device.type == "cpu" else len(views)
+        parts = [self._run_batch(views[i : i + at_once]) for i in range(0, len(views), at_once)]
+        features = torch.cat(parts)
+        return features.view(len(views), -1, *features.shape[1:])
+
+    def _run_batch(self, views: Sequence[Frames]) -> Tensor:
+        # The last dimension of frames is the channels: turned around, they are channels last already.
+        images = torch.from_numpy(np.concatenate(views)).to(self.device).permute(0, 3, 1, 2)
+        return self._run(self._normalise(images)).float().cpu()
+
+    def _run(self, images: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, f) on the same device."""
+        with _without_tf32(self.device):
+            features: Tensor = self.network.backbone(images)
+        return features
+
+
+def _without_tf32(device: torch.device) -> AbstractContextManager[object]:
+    """Convolutions in float32 proper: cuDNN rounds their inputs to 10 bits unless it is told not to."""
+    return torch.backends.cudnn.flags(allow_tf32=False) if device.type == "cuda" else nullcontext()

@@ -1,0 +1,102 @@
+"""Where in its frames a network looked for a class: Grad-CAM (Selvaraju et al., arXiv 1610.02391), drawn over the frames."""
+
+# t: segments, c: channels, h, w: pixels
+
+import io
+from typing import Literal
+
+import numpy as np
+import torch
+from captum.attr import LayerAttribution, LayerGradCam  # type: ignore[import-untyped]
+from matplotlib import colormaps
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from tasks.model.backbones import CROP_PIXELS
+from tasks.model.crops import Frames, Normalise, cut_views
+from tasks.model.network import Network
+
+TILE_PIXELS = 160
+GAP_PIXELS = 4
+OPACITY = 0.5
+
+Heat = NDArray[np.float32]
+
+
+def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "noun"], class_id: int) -> bytes:
+    """The clip's test frames in a row, each under the heat of what speaks for one class of one head.
+
+    Args:
+        network: in evaluation mode, in float32.
+        frames: the clip's test frames, uint8 RGB (t, h, w, 3), short side 256; their centre crops are shown.
+        head: whose class it is.
+        class_id: its place in the head's logits.
+
+    Returns:
+        PNG, t tiles of 160 pixels. The heat is of one scale over all tiles: blue is nothing, red the most.
+    """
+    crops = cut_views(frames, 1)[0]
+    tiles = [_tile(image, heat) for image, heat in zip(crops, grad_cam(network, crops, head, class_id), strict=True)]
+    sheet = Image.new("RGB", (len(tiles) * (TILE_PIXELS + GAP_PIXELS) - GAP_PIXELS, TILE_PIXELS), "white")
+    for i, tile in enumerate(tiles):
+        sheet.paste(tile, (i * (TILE_PIXELS + GAP_PIXELS), 0))
+    png = io.BytesIO()
+    # A palette of 256 colours makes a third of the bytes, and shows the same.
+    sheet.quantize(256, method=Image.Quantize.MEDIANCUT).save(png, "PNG", optimize=True)
+    return png.getvalue()
+
+
+def grad_cam(network: Network, crops: Frames, head: Literal["verb", "noun"], class_id: int) -> Heat:
+    """What of each crop speaks for a class: float32 (t, 224, 224) from 0 to 1, 1 being the most in any of them; all 0 where nothing does.
+
+    Args:
+        network: in evaluation mode, in float32.
+        crops: uint8 RGB (t, 224, 224, 3).
+        head: whose class it is.
+        class_id: its place in the head's logits.
+    """
+    device = next(network.parameters()).device
+    images = torch.from_numpy(np.ascontiguousarray(crops)).to(device).permute(0, 3, 1, 2)
+    snippets = Normalise(network.input_format).to(device)(images)
+
+    def logits(snippets: Tensor) -> Tensor:
+        answer: Tensor = getattr(network(snippets[None]), head)
+        return answer
+
+    with torch.enable_grad():
+        found = LayerGradCam(logits, last_spatial_layer(network.backbone, snippets)).attribute(snippets, class_id, relu_attributions=True)
+    heat = LayerAttribution.interpolate(found, (CROP_PIXELS, CROP_PIXELS), "bilinear").detach()[:, 0].float().cpu()
+    return np.asarray(heat / heat.max().clamp_min(torch.finfo(torch.float32).tiny), np.float32)
+
+
+def last_spatial_layer(backbone: nn.Module, images: Tensor) -> nn.Module:
+    """The module that ends last of those whose output still has a height and a width, alike as the crops' are; found by running it.
+
+    Args:
+        backbone: (t, c, h, w) -> (t, f).
+        images: (t, c, 224, 224).
+
+    Raises:
+        ValueError: there is none.
+    """
+    spatial: list[nn.Module] = []
+
+    def note(module: nn.Module, inputs: object, output: object) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] == output.shape[-2] > 1:
+            spatial.append(module)
+
+    hooks = [module.register_forward_hook(note) for module in backbone.modules()]
+    with torch.inference_mode():
+        backbone(images)
+    for hook in hooks:
+        hook.remove()
+    if not spatial:
+        raise ValueError("no module of this backbone keeps height and width: there is nowhere to look")
+    return spatial[-1]
+
+
+def _tile(image: NDArray[np.uint8], heat: Heat) -> Image.Image:
+    colours = colormaps["turbo"](heat)[..., :3] * 255
+    mixed = image * (1 - OPACITY) + colours * OPACITY
+    return Image.fromarray(mixed.astype(np.uint8)).resize((TILE_PIXELS, TILE_PIXELS), Image.Resampling.LANCZOS)

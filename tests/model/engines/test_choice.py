@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+import torch
+
+from tasks.errors import BadConfiguration
+from tasks.model.engines import choice
+from tasks.model.engines.choice import OPENVINO_FROM_CLIPS, Job, choose, make_engine, spread
+from tasks.model.engines.cuda import CudaEngine
+from tasks.model.engines.engine import prepare
+from tasks.model.engines.openvino import OpenvinoEngine
+
+CLIPS = list(np.random.default_rng(0).integers(0, 256, (3, 2, 256, 300, 3), dtype=np.uint8))
+
+
+@pytest.fixture
+def job():
+    def make(**changes):
+        return Job(
+            **(
+                {"device": "cpu", "num_clips": 100, "num_crops": 10, "checked": lambda: CLIPS[:2], "calibration": lambda: CLIPS[2:]}
+                | changes
+            )
+        )
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("device", "num_clips", "expected"),
+    [
+        ("cuda", 1, "cuda"),
+        ("cuda", 1000, "cuda"),
+        ("cpu", OPENVINO_FROM_CLIPS, "openvino"),
+        ("cpu", OPENVINO_FROM_CLIPS - 1, "pytorch"),
+    ],
+)
+def test_auto_takes_what_is_quickest_on_this_machine_for_so_many_clips(device, num_clips, expected):
+    assert choose("auto", device, num_clips) == expected
+
+
+def test_auto_does_without_a_package_that_is_missing(monkeypatch):
+    monkeypatch.setattr(choice, "find_spec", lambda name: None)
+    assert choose("auto", "cpu", 1000) == "pytorch"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "missing", "remedy"),
+    [
+        ("cuda", "", "RETAKE_DEVICE=auto"),
+        ("openvino", "openvino", "pip install openvino"),
+        ("openvino-int8", "openvino", "pip install openvino"),
+        ("openvino-int8", "nncf", "pip install nncf"),
+    ],
+)
+def test_an_engine_that_was_asked_for_and_cannot_be_had_is_refused_with_the_remedy(monkeypatch, wanted, missing, remedy):
+    monkeypatch.setattr(choice, "find_spec", lambda name: None if name == missing else object())
+    with pytest.raises(BadConfiguration, match=remedy):
+        choose(wanted, "cpu", 1000)
+
+
+def test_the_cuda_engine_wants_a_network_on_a_gpu(tiny_network):
+    with pytest.raises(BadConfiguration, match="not on a GPU"):
+        CudaEngine(prepare(tiny_network), 10, 100)
+
+
+def test_an_engine_that_passes_is_taken_and_the_result_says_how_close_it_was(job, outspoken_network):
+    engine, used = make_engine(outspoken_network, "openvino", job())
+    assert isinstance(engine, OpenvinoEngine)
+    assert used.label in ("openvino bfloat16", "openvino float32")
+    assert used.num_checked_clips == 2
+    assert 0 < used.max_difference <= used.tolerance
+    assert used.fallback_reason is None
+
+
+def test_int8_takes_its_clips_from_the_job(job, outspoken_network):
+    _, used = make_engine(outspoken_network, "openvino-int8", job())
+    assert used.label == "openvino int8"
+
+
+def test_pytorch_needs_no_check(job, tiny_network):
+    _, used = make_engine(tiny_network, "pytorch", job(checked=lambda: pytest.fail("no clip is needed")))
+    assert (used.label, used.num_checked_clips, used.max_difference, used.tolerance) == ("pytorch float32", 0, None, None)
+
+
+def test_an_engine_that_answers_otherwise_gives_way_to_pytorch_with_the_reason(job, outspoken_network, monkeypatch, caplog):
+    features = OpenvinoEngine.features
+    monkeypatch.setattr(OpenvinoEngine, "features", lambda self, views: features(self, views).flip(-1))
+    _, used = make_engine(outspoken_network, "openvino", job())
+    assert used.label == "pytorch float32"
+    assert "did not pass the check" in used.fallback_reason
+    assert [record.levelname for record in caplog.records if "instead" in record.message] == ["WARNING"]
+
+
+def test_a_network_that_cannot_be_converted_is_scored_by_pytorch(job, outspoken_network, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("Couldn't get TorchScript module by tracing.\nCheck the model")
+
+    monkeypatch.setattr("tasks.model.engines.openvino._convert", fail)
+    _, used = make_engine(outspoken_network, "auto", job())
+    assert used.label == "pytorch float32"
+    assert used.fallback_reason == "openvino cannot run this network: Couldn't get TorchScript module by tracing. Check the model"
+
+
+def test_spread_items_are_the_same_ones_every_time():
+    assert spread(range(100), 3) == [0, 33, 66]
+    assert spread([5, 6], 3) == [5, 6]
+
+
+def test_engines_leave_the_network_in_float32_for_whoever_asks_it_next(job, outspoken_network):
+    engine, _ = make_engine(outspoken_network, "openvino", job())
+    assert {parameter.dtype for parameter in engine.network.parameters()} == {torch.float32}

@@ -1,0 +1,69 @@
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+
+from tasks.errors import BadInput
+from tasks.model.consensus import HEADS, Consensus, make_head
+from tasks.model.crops import Normalise, cut_crops
+from tasks.model.engines.engine import prepare
+from tasks.model.engines.pytorch import PytorchEngine
+from tasks.model.network import Network
+from tasks.model.spec import NetworkSpec
+
+FRAMES = np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), dtype=np.uint8)
+NUM_VIEWS, NUM_SEGMENTS, NUM_FEATURES = 10, 8, 2048
+
+
+def test_scores_are_the_networks_own_averaged_over_crops_before_softmax(outspoken_network):
+    plain_network = deepcopy(outspoken_network).eval()
+    engine = PytorchEngine(prepare(outspoken_network), 10)
+    crops = engine.score_crops(FRAMES)
+    with torch.inference_mode():
+        plain = plain_network(Normalise(engine.network.input_format)(cut_crops(FRAMES, 10)))
+    torch.testing.assert_close(crops.verb, plain.verb, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(crops.noun, plain.noun, atol=1e-5, rtol=1e-4)
+
+
+def head_of(consensus):
+    """A head with logits of the size that a trained one has, and the features of a clip's 80 views."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        head = make_head(NUM_FEATURES, NetworkSpec(backbone="resnet50", consensus=consensus))
+        for parameter in head.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+        return head, torch.rand(NUM_VIEWS, NUM_SEGMENTS, NUM_FEATURES)
+
+
+@pytest.mark.parametrize("consensus", HEADS)
+def test_a_head_is_linear_exactly_where_one_answer_to_the_mean_is_the_mean_of_all_answers(consensus):
+    head, features = head_of(consensus)
+    with torch.inference_mode():
+        of_mean, of_views = head(features.mean(0, keepdim=True)), head(features)
+    for one, all_views in zip(of_mean, of_views, strict=True):
+        difference = (one[0] - all_views.mean(0)).abs().max()
+        # Rounding of float32 alone: a millionth of what the logits vary by.
+        assert (difference <= 5e-6 * all_views.std()) == head.is_linear
+
+
+@pytest.mark.parametrize("consensus", [Consensus.AVERAGE, Consensus.RELATION])
+def test_a_score_is_the_mean_over_crops_for_every_kind_of_head(consensus):
+    network = Network(NetworkSpec(backbone="test_resnet", num_segments=2, consensus=consensus), seed=1)
+    with torch.no_grad():
+        for parameter in network.head.parameters():
+            parameter.normal_(std=0.3)
+    engine = PytorchEngine(prepare(network), 10)
+    score, crops = engine.score(FRAMES), engine.score_crops(FRAMES)
+    for logits, of_crops in zip(score, crops, strict=True):
+        torch.testing.assert_close(logits, of_crops.mean(0), atol=1e-5 * of_crops.std().item(), rtol=1e-5)
+
+
+def test_one_crop_is_the_centre(outspoken_network):
+    network = prepare(outspoken_network)
+    torch.testing.assert_close(PytorchEngine(network, 1).score(FRAMES).noun, PytorchEngine(network, 10).score_crops(FRAMES).noun[8])
+
+
+def test_a_clip_of_another_number_of_segments_is_refused(tiny_network):
+    with pytest.raises(BadInput, match="1 test frames where the network takes 2"):
+        PytorchEngine(tiny_network, 10).score(FRAMES[:1])

@@ -1,0 +1,94 @@
+import logging
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from tasks.model.crops import cut_views
+from tasks.model.engines.engine import prepare
+from tasks.model.engines.openvino import OpenvinoEngine
+from tasks.model.engines.pytorch import PytorchEngine
+from tasks.model.network import Network
+from tasks.model.spec import NetworkSpec
+
+FRAMES = np.random.default_rng(0).integers(0, 256, (3, 2, 256, 300, 3), dtype=np.uint8)
+
+WITHOUT_A_WORD = """
+import logging, socket
+import numpy as np
+from tasks.model.engines.openvino import OpenvinoEngine
+from tasks.model.engines.engine import prepare
+from tasks.model.network import Network
+from tasks.model.spec import NetworkSpec
+
+def refuse(*_):
+    raise AssertionError("a connection was opened")
+
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+root = logging.getLogger()
+handler = logging.NullHandler()
+root.addHandler(handler)
+root.setLevel(logging.INFO)
+frames = np.zeros((2, 224, 224, 3), np.uint8)
+OpenvinoEngine(prepare(Network(NetworkSpec(backbone="test_resnet", num_segments=2))), 1, [frames])
+assert (root.level, root.handlers, root.filters) == (logging.INFO, [handler], [])
+assert logging.getLoggerClass() is logging.Logger
+"""
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        NetworkSpec(backbone="tf_efficientnet_lite0", num_segments=2),
+        NetworkSpec(backbone="resnet18", num_segments=2, temporal_shift=True),
+        NetworkSpec(backbone="test_resnet", num_segments=2, consensus="relation"),
+        NetworkSpec(backbone="bninception", num_segments=2),
+    ],
+    ids=lambda spec: f"{spec.family} {spec.backbone}",
+)
+def test_the_graph_sees_in_8_bit_images_what_the_backbone_sees(spec):
+    network = prepare(Network(spec, seed=1))
+    view = cut_views(FRAMES[0], 1)[0]
+    expected = PytorchEngine(network, 1).features([view])[0]
+    difference = (OpenvinoEngine(network, 1).features_in_float32(view) - expected).abs().max()
+    assert difference <= 1e-4 * expected.abs().max()
+
+
+def test_each_view_keeps_its_own_features_whichever_stream_ends_first(outspoken_network):
+    network = prepare(outspoken_network)
+    views = [np.full((2, 224, 224, 3), 25 * k, np.uint8) for k in range(10)]
+    expected, found = PytorchEngine(network, 10).features(views), OpenvinoEngine(network, 10).features(views)
+    assert torch.cdist(found.flatten(1), expected.flatten(1)).argmin(1).tolist() == list(range(10))
+
+
+def test_int8_is_calibrated_on_clips_and_says_so(outspoken_network):
+    network = prepare(outspoken_network)
+    engine = OpenvinoEngine(network, 10, list(FRAMES[1:]))
+    assert engine.precision == "int8"
+    assert "on 2 training clips" in engine.description
+    ours, theirs = engine.score(FRAMES[0]), PytorchEngine(network, 10).score(FRAMES[0])
+    assert (ours.noun - theirs.noun).abs().max() < 0.75 * theirs.noun.std()
+
+
+def test_nothing_is_sent_printed_or_done_to_other_peoples_loggers():
+    done = subprocess.run([sys.executable, "-c", WITHOUT_A_WORD], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+
+
+def test_the_root_logger_is_as_it_was_also_where_converting_fails():
+    network = prepare(Network(NetworkSpec(backbone="test_resnet", num_segments=2)))
+    network.backbone = Unconvertible()
+    level = logging.getLogger().level
+    with pytest.raises(RuntimeError):
+        OpenvinoEngine(network, 1)
+    assert logging.getLogger().level == level
+
+
+class Unconvertible(torch.nn.Module):
+    """Leaves torch for numpy, where tracing cannot follow, and answers with a list."""
+
+    def forward(self, images):
+        return [str(images.shape)]

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import torch
+
+from tasks.model.engines.engine import prepare
+from tasks.model.engines.openvino import OpenvinoEngine
+from tasks.model.engines.parity import check, compare
+from tasks.model.engines.pytorch import PytorchEngine
+
+EXPECTED = torch.linspace(-3, 3, 21).repeat(2, 1)
+
+
+def off_by(share_of_std):
+    """Logits of which one, not the best, differs by so many standard deviations."""
+    logits = EXPECTED.clone()
+    logits[1, 0] += share_of_std * EXPECTED[0].std()
+    return logits
+
+
+@pytest.mark.parametrize(("precision", "share"), [("bfloat16", 0.25), ("float16", 0.25), ("int8", 0.75)])
+def test_the_tolerance_of_rounded_numbers_is_a_share_of_what_logits_vary_by(precision, share):
+    assert compare("verb", off_by(share * 0.99), EXPECTED, precision).failure is None
+    assert "a verb logit differs by" in compare("verb", off_by(share * 1.01), EXPECTED, precision).failure
+
+
+def test_float32_has_an_absolute_tolerance():
+    assert compare("noun", EXPECTED + 0.0009, EXPECTED, "float32").failure is None
+    assert "0.001 is allowed" in compare("noun", EXPECTED + 0.0011, EXPECTED, "float32").failure
+
+
+def test_another_best_class_is_a_failure():
+    logits = EXPECTED.clone()
+    logits[0, 19] += 0.31
+    assert compare("verb", logits, EXPECTED, "bfloat16").failure is None
+    logits = EXPECTED.clone()
+    logits[0, [18, 19, 20]] += torch.tensor([0.2, 0.2, -0.2])
+    assert compare("verb", logits, EXPECTED, "bfloat16").failure == "the best verb of 1 of 2 clips is another one"
+
+
+def test_a_tie_within_the_difference_may_go_either_way():
+    expected = EXPECTED.clone()
+    expected[:, 19] = expected[:, 20] - 0.01
+    logits = expected.clone()
+    logits[0, 19] += 0.02
+    assert compare("verb", logits, expected, "bfloat16").failure is None
+
+
+@pytest.mark.parametrize("broken", [torch.nan, torch.inf])
+def test_logits_that_are_not_finite_never_pass(broken):
+    logits = EXPECTED.clone()
+    logits[0, 3] = broken
+    assert compare("verb", logits, EXPECTED, "bfloat16").failure
+    assert compare("verb", logits, logits, "bfloat16").failure
+
+
+def test_a_wrong_graph_does_not_hide_behind_the_tolerance_of_rounding(outspoken_network, monkeypatch):
+    network = prepare(outspoken_network)
+    engine, clips = OpenvinoEngine(network, 10), np.zeros((1, 2, 256, 300, 3), np.uint8)
+    assert check(engine, PytorchEngine(network, 10), clips).failure is None
+    exact = engine.features_in_float32
+    monkeypatch.setattr(engine, "features_in_float32", lambda view: exact(view) * 1.01)
+    assert "converted graph differs by 0.01 " in check(engine, PytorchEngine(network, 10), clips).failure

@@ -1,0 +1,83 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tasks.model.engines.engine import prepare
+from tasks.model.explain import activation_sheet, grad_cam, last_spatial_layer
+from tasks.model.network import Network
+from tasks.model.spec import NetworkSpec
+
+FRAMES = np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        NetworkSpec(backbone="tf_efficientnet_lite0", num_segments=2),
+        NetworkSpec(backbone="resnet18", num_segments=2, temporal_shift=True),
+        NetworkSpec(backbone="bninception", num_segments=2),
+        NetworkSpec(backbone="resnet18", num_segments=2, consensus="relation"),
+    ],
+    ids=lambda spec: f"{spec.family} {spec.backbone}",
+)
+def test_every_kind_of_network_can_be_looked_into(spec):
+    network = prepare(Network(spec, seed=1))
+    heat = grad_cam(network, FRAMES[:, :224, :224], "noun", 3)
+    assert heat.shape == (2, 224, 224)
+    assert heat.min() >= 0
+    assert heat.max() == pytest.approx(1)
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_heat_lies_where_the_class_is(tiny_spec):
+    """A network that names verb 1 for what is red, and frames of which the second has a red corner."""
+    network = Network(tiny_spec).eval()
+    network.backbone = Redness()
+    network.head = RedHead()
+    frames = np.zeros((2, 256, 256, 3), np.uint8)
+    frames[1, 16:96, 16:96, 0] = 255
+    heat = grad_cam(network, frames[:, 16:240, 16:240], "verb", 1)
+    assert heat[0].max() < 0.01
+    assert heat[1, :64, :64].min() > 0.9
+    assert heat[1, 120:, 120:].max() < 0.01
+
+
+def test_a_sheet_is_a_small_png_of_all_frames_in_a_row(tiny_network):
+    png = activation_sheet(prepare(tiny_network), FRAMES, "verb", 0)
+    picture = Image.open(io.BytesIO(png))
+    assert (picture.format, picture.size) == ("PNG", (2 * 160 + 4, 160))
+    assert len(png) < 100_000
+
+
+def test_a_backbone_that_keeps_no_height_and_width_is_refused():
+    with pytest.raises(ValueError, match="nowhere to look"):
+        last_spatial_layer(torch.nn.Flatten(), torch.zeros(1, 3, 4, 4))
+
+
+class Redness(torch.nn.Module):
+    """Features (n, 2) of a map (n, 2, 14, 14): how red, and how red it is not."""
+
+    def __init__(self):
+        super().__init__()
+        self.pool = torch.nn.AvgPool2d(16)
+
+    def forward(self, images):
+        red = images[:, :1] - images[:, :1].amin()
+        return self.pool(torch.cat([red, -red], 1)).mean((2, 3))
+
+
+class RedHead(torch.nn.Module):
+    """Verb 1 for the first feature; a parameter only to have one."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.eye(2))
+
+    def forward(self, features):
+        from tasks.model.consensus import Logits
+
+        scores = (features @ self.weight).mean(1).flip(-1)
+        return Logits(scores, scores)
