@@ -60,6 +60,14 @@ def test_what_got_worse_is_marked_and_swapping_turns_it(make_result):
     assert not any(c.is_worse for c in class_changes(ours, ours))
 
 
+def test_f1_decides_what_is_worse_not_recall(make_result):
+    theirs = make_result(num_clips=60)
+    first, *others = theirs.verb.classes
+    named_too_often = first.model_copy(update={"recall": first.recall + 0.01, "f1": first.f1 - 0.01})
+    ours = theirs.model_copy(update={"verb": theirs.verb.model_copy(update={"classes": (named_too_often, *others)})})
+    assert [c.name for c in class_changes(ours, theirs) if c.is_worse] == [first.name]
+
+
 def test_classes_of_other_clips_are_refused(make_result):
     with pytest.raises(BadInput, match="run `evaluate` again"):
         class_changes(make_result(num_clips=60), make_result(num_clips=60, classes=2))

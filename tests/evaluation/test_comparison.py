@@ -78,7 +78,9 @@ def test_the_originals_three_tables(comparison):
 def test_the_difference_has_a_row_with_interval_and_test(comparison):
     (difference,) = (d for d in comparison.differences if d.target == "action")
     low, high = (100 * limit for limit in difference.interval)
-    row = tables(page_of(comparison))[3][1]["baseline → fine-tuned"]
+    verb_row, noun_row, row = (rows["baseline → fine-tuned"] for _, rows in tables(page_of(comparison))[1:4])
+    assert (verb_row[0][:6], noun_row[0][:6]) == ("+30.4 ", "+47.8 ")
+    assert "p = 0.065" in verb_row[0]
     assert row == [f"+30.4 [{low:.1f}, {high:.1f}], p = 0.016", "+30.4", "+18.7", "+30.4", row[4], row[5]]
 
 

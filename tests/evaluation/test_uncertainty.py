@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.evaluation import uncertainty
-from tasks.evaluation.uncertainty import top1_interval
+from tasks.evaluation.uncertainty import resampled_interval, top1_interval
 
 CLIPS = st.lists(st.tuples(st.booleans(), st.sampled_from("abcdefgh")), min_size=1, max_size=40)
 
@@ -78,3 +78,11 @@ def test_95_of_100_intervals_hold_the_truth_with_three_videos():
         low, high = top1_interval(right.ravel(), np.repeat(np.arange(3), 12).astype(str).tolist(), num_resamples=300, seed=seed)
         held += low <= 0.6 <= high
     assert held / 300 >= 0.92
+
+
+def test_few_videos_get_students_t():
+    """Three videos of ten clips: mean and standard error by hand, t of two degrees of freedom."""
+    sums, num_clips = np.array([2, 5, 8]), np.array([10, 10, 10])
+    low, high = resampled_interval(sums, num_clips, num_resamples=20_000, seed=0)
+    reach = 4.3027 * np.std([0.2, 0.5, 0.8], ddof=1) / np.sqrt(3)
+    np.testing.assert_allclose((low, high), (0.5 - reach, 0.5 + reach), rtol=0.03)
