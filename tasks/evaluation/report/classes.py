@@ -1,0 +1,89 @@
+"""Class by class: how each did under both networks, and how many clips of it each split has."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tasks.results.metrics import ClassChange
+from tasks.results.record import SPLITS, TARGETS, SplitName, Target
+
+Row = TypeVar("Row")
+NUM_SHOWN = 12
+# A fold of one or two rows would hide less than its own line takes.
+FOLD_FROM = 15
+
+
+@dataclass(frozen=True)
+class ChangeTable:
+    """The classes of one target, commonest first: those in sight, those folded away, and the names of those that got worse."""
+
+    target: Target
+    shown: tuple[ClassChange, ...]
+    folded: tuple[ClassChange, ...]
+    worse: tuple[str, ...]
+    num_better: int
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """One class: clips in each split that the table has, and each as a share of that split's largest class."""
+
+    name: str
+    counts: tuple[int, ...]
+    lengths: tuple[float, ...]
+    is_untaught: bool
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How often each class of one target is labelled in each split."""
+
+    target: Target
+    splits: tuple[SplitName, ...]
+    totals: tuple[int, ...]
+    shown: tuple[LabelRow, ...]
+    folded: tuple[LabelRow, ...]
+
+
+def change_tables(changes: Sequence[ClassChange]) -> tuple[ChangeTable, ...]:
+    """One table a target; targets without classes are left out."""
+    tables = []
+    for target in TARGETS:
+        of_target = sorted((c for c in changes if c.target == target), key=lambda c: (-c.support, c.name))
+        if of_target:
+            shown, folded = _fold(of_target)
+            worse = tuple(c.name for c in of_target if c.is_worse)
+            tables.append(ChangeTable(target, shown, folded, worse, sum(c.f1_after > c.f1_before for c in of_target)))
+    return tuple(tables)
+
+
+def histograms(label_counts: Mapping[Target, Mapping[SplitName, Mapping[str, int]]]) -> tuple[Histogram, ...]:
+    """One histogram a target, the class with most clips first; targets without labels and splits without clips are left out."""
+    found = []
+    for target in TARGETS:
+        of_split = label_counts.get(target, {})
+        splits = tuple(split for split in SPLITS if of_split.get(split))
+        if not splits:
+            continue
+        totals = {split: sum(of_split[split].values()) for split in splits}
+        largest = {split: max(of_split[split].values()) for split in splits}
+        number = {
+            name: tuple(of_split[split].get(name, 0) for split in splits) for name in {name for split in splits for name in of_split[split]}
+        }
+        rows = [
+            LabelRow(
+                name=name,
+                counts=number[name],
+                lengths=tuple(n / (largest[split] or 1) for n, split in zip(number[name], splits, strict=True)),
+                is_untaught="train" in splits and not of_split["train"].get(name, 0),
+            )
+            for name in sorted(number, key=lambda name: (-sum(number[name]), name))
+        ]
+        shown, folded = _fold(rows)
+        found.append(Histogram(target, splits, tuple(totals[split] for split in splits), shown, folded))
+    return tuple(found)
+
+
+def _fold(rows: Sequence[Row]) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    shown = len(rows) if len(rows) < FOLD_FROM else NUM_SHOWN
+    return tuple(rows[:shown]), tuple(rows[shown:])

@@ -1,0 +1,73 @@
+"""Confusion matrices as tables, one network beside the other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.evaluation.confusion import Confusion
+from tasks.evaluation.wording import count
+from tasks.results.record import TARGETS, ModelRole, Target
+
+MAX_SMALL = 12
+# Above these shares of a row the ink of a cell changes, so that its contrast stays above 4.5 in the dark and in the light scheme.
+DARK_SCHEME_SWITCH, LIGHT_SCHEME_SWITCH = 0.61, 0.76
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Clips of one true class that were given one name, as a `text` that fits the cell, and their share of the true class."""
+
+    count: int
+    text: str
+    share: float
+    is_right: bool
+    depth: Literal["pale", "mid", "deep"]
+    title: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One true class."""
+
+    name: str
+    support: int
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One network on one target; counts are printed in the cells where it `is_small`."""
+
+    role: ModelRole
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    is_small: bool
+
+
+def matrix_groups(
+    confusions: Mapping[tuple[ModelRole, Target], Confusion], roles: tuple[ModelRole, ...]
+) -> tuple[tuple[Target, tuple[Matrix, ...]], ...]:
+    """By target, the matrices of `roles` in their order; targets without any are left out."""
+    groups = []
+    for target in TARGETS:
+        found = [(role, confusions[role, target]) for role in roles if (role, target) in confusions]
+        if found:
+            is_small = all(len(confusion.columns) <= MAX_SMALL for _, confusion in found)
+            groups.append((target, tuple(_matrix(role, confusion, is_small) for role, confusion in found)))
+    return tuple(groups)
+
+
+def _matrix(role: ModelRole, confusion: Confusion, is_small: bool) -> Matrix:
+    rows = []
+    for name, support, counts in zip(confusion.rows, confusion.support.tolist(), confusion.counts.tolist(), strict=True):
+        cells = tuple(_cell(name, column, number, support) for column, number in zip(confusion.columns, counts, strict=True))
+        rows.append(Row(name, support, cells))
+    return Matrix(role, confusion.columns, tuple(rows), is_small)
+
+
+def _cell(true: str, predicted: str, number: int, support: int) -> Cell:
+    share = number / support if support else 0.0
+    depth: Literal["pale", "mid", "deep"] = "pale" if share <= DARK_SCHEME_SWITCH else "mid" if share <= LIGHT_SCHEME_SWITCH else "deep"
+    title = f"{true} named {predicted}: {count(number, 'clip')} of {support:,} ({100 * share:.0f} %)" if number else ""
+    text = str(number) if number < 1000 else f"{number // 1000}k"
+    return Cell(number, text, share, true == predicted, depth, title)

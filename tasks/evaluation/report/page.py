@@ -1,0 +1,80 @@
+"""The report as one HTML file that needs nothing but itself: no request, no font, and no script to be read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.evaluation.report.charts import training_charts
+from tasks.evaluation.report.classes import change_tables, histograms
+from tasks.evaluation.report.evidence import mistake_cards, reliability_charts
+from tasks.evaluation.report.inputs import ReportInputs
+from tasks.evaluation.report.matrices import matrix_groups
+from tasks.evaluation.report.scores import ROLES, deciding_results, label_of, opponent_of, target_tables, verdict_of
+from tasks.evaluation.report.templating import frame_script, templates
+from tasks.options import Options
+
+SECTIONS = (
+    ("scores", "Scores"),
+    ("gate", "Gate"),
+    ("classes", "Classes"),
+    ("confusion", "Confusion"),
+    ("training", "Training"),
+    ("labels", "Labels"),
+    ("calibration", "Calibration"),
+    ("mistakes", "Mistakes"),
+    ("checks", "Data checks"),
+    ("speed", "Speed"),
+    ("provenance", "Provenance"),
+    ("reading", "How to read this"),
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One option as the page shows it."""
+
+    title: str
+    value: object
+    description: str
+
+
+def page(inputs: ReportInputs) -> str:
+    """The page as HTML. Whatever names hold is text in it, never markup.
+
+    Raises:
+        ValueError: `metrics.created` is no time.
+    """
+    metrics = inputs.metrics
+    opponent = opponent_of(metrics)
+    results = deciding_results(metrics)
+    script, script_hash = frame_script()
+    return (
+        templates()
+        .get_template("page.html.j2")
+        .render(
+            m=metrics,
+            script=script,
+            script_hash=script_hash,
+            sections=SECTIONS,
+            results=results,
+            challenger=next((r for r in results if r.model == "fine-tuned"), None),
+            deciding_size=next((s for s in metrics.splits if s.split == metrics.deciding_split), None),
+            labels={role: label_of(role, metrics) for role in ROLES},
+            opponent=opponent,
+            verdict=verdict_of(metrics),
+            tables=target_tables(metrics),
+            gate_settings=settings_of(metrics.gate),
+            change_tables=change_tables(metrics.class_changes),
+            matrix_groups=matrix_groups(inputs.confusions, ROLES),
+            training_charts=training_charts(metrics.epochs, metrics.best_epoch),
+            histograms=histograms(inputs.label_counts),
+            reliability_charts=reliability_charts(metrics),
+            mistakes=mistake_cards(inputs),
+            option_groups=(("Training", settings_of(metrics.provenance.train)), ("Evaluation", settings_of(metrics.provenance.evaluate))),
+        )
+    )
+
+
+def settings_of(options: Options) -> Sequence[Setting]:
+    """Options with the titles that the trigger form has."""
+    fields = type(options).model_fields
+    return [Setting(info.title or name, getattr(options, name), info.description or "") for name, info in fields.items()]

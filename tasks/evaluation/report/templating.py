@@ -1,0 +1,46 @@
+"""The templates of this package and the filters that they write numbers with."""
+
+import base64
+import functools
+import hashlib
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from tasks.evaluation import wording
+from tasks.evaluation.report import formats
+
+
+@functools.cache
+def templates() -> Environment:
+    """Templates by name. Pages are escaped; a name that a template does not get is an error."""
+    environment = Environment(
+        loader=PackageLoader("tasks.evaluation.report"),
+        autoescape=select_autoescape(enabled_extensions=("html.j2",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        percent=wording.percent,
+        interval=wording.percent_interval,
+        signed=wording.signed,
+        p_value=wording.p_value,
+        decimal=formats.decimal,
+        seconds=formats.seconds,
+        size=formats.size,
+        utc=formats.utc,
+        setting=formats.setting,
+        counted=formats.counted,
+        md=formats.markdown,
+    )
+    environment.tests["web_address"] = formats.is_web_address
+    return environment
+
+
+@functools.cache
+def frame_script() -> tuple[str, str]:
+    """The page's only script, and its hash for the page's content security policy, under which no other runs."""
+    script = templates().get_template("frame.js").render()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return script, f"sha256-{digest}"

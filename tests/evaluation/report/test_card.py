@@ -1,0 +1,73 @@
+import re
+
+import pytest
+import yaml
+
+from tasks.evaluation.report.card import model_card
+from tasks.evaluation.wording import percent, percent_interval, signed
+
+
+def front_matter(card):
+    _, head, body = re.split(r"^---$", card, maxsplit=2, flags=re.M)
+    return yaml.safe_load(head), body
+
+
+@pytest.mark.parametrize("case", ["usual", "original", "one clip", "many classes", "hostile"])
+def test_the_front_matter_holds_the_scores(make_inputs, case):
+    metrics = make_inputs(case).metrics
+    head, _ = front_matter(model_card(metrics, version_hint="version 4"))
+    tuned = next(r for r in metrics.results if r.model == "fine-tuned")
+    (model,) = head["model-index"]
+    assert model["name"] == metrics.model_name
+    (result,) = model["results"]
+    assert result["dataset"]["split"] == metrics.deciding_split
+    assert {m["name"]: m["value"] for m in result["metrics"]} == {
+        f"{t} top-1": pytest.approx(getattr(tuned, t).top1, abs=1e-6) for t in ("verb", "noun", "action")
+    }
+
+
+@pytest.mark.parametrize("case", ["usual", "original", "one clip", "many classes", "hostile", "bare"])
+def test_a_card_is_short(make_inputs, case):
+    assert len(model_card(make_inputs(case).metrics)) < 5000
+
+
+def test_the_tables_hold_every_score_and_difference(make_inputs):
+    metrics = make_inputs("usual").metrics
+    card = model_card(metrics)
+    for r in metrics.results:
+        for m in (r.verb, r.noun, r.action):
+            assert f"| {percent(m.top1)} | {percent_interval(m.top1_interval)} | {percent(m.top5)} | {percent(m.recall_macro)} |" in card
+    for d in metrics.differences:
+        assert f"| {d.target} | {d.opponent} → fine-tuned | {signed(d.difference)} | {percent_interval(d.interval)}" in card
+
+
+def test_tables_have_no_gaps_and_as_many_cells_as_their_head(make_inputs):
+    for case in ("usual", "original", "hostile"):
+        lines = model_card(make_inputs(case).metrics).splitlines()
+        for i, line in enumerate(lines):
+            if re.fullmatch(r"(\| [-:]+ )+\|", line):
+                width = len(re.findall(r"(?<!\\)\|", line))
+                assert len(re.findall(r"(?<!\\)\|", lines[i - 1])) == width
+                assert lines[i + 1].startswith("|")
+                for row in lines[i + 1 : lines.index("", i)]:
+                    assert len(re.findall(r"(?<!\\)\|", row)) == width
+
+
+def test_names_stay_text(make_inputs):
+    card = model_card(make_inputs("hostile").metrics)
+    assert not re.search(r"(?<!\\)<(?!http)[a-z/!]", card)
+
+
+def test_the_original_experiment_is_warned_of(make_inputs):
+    card = model_card(make_inputs("original").metrics)
+    assert "**No better than always guessing the commonest class:** nouns: 47.8 % is below always guessing 'meat' (65.2 %)" in card
+
+
+def test_a_good_network_is_not_warned_of(make_inputs):
+    assert "No better" not in model_card(make_inputs("usual").metrics)
+
+
+def test_a_version_is_named_where_it_is_known(make_inputs):
+    metrics = make_inputs("usual").metrics
+    assert "# retake-tsn, version 4\n" in model_card(metrics, version_hint="version 4")
+    assert "# retake-tsn\n" in model_card(metrics)

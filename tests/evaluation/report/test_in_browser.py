@@ -1,0 +1,133 @@
+"""The page as people see it: on a desk and on a phone, in the light and in the dark."""
+
+import os
+import shutil
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from tasks.evaluation.report.page import page
+
+pytestmark = pytest.mark.browser
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+DESK, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
+# Contrast of every text with what lies behind it, by WCAG 2.1; backgrounds with a share of transparency are laid over one another.
+CONTRAST = """() => {
+  const rgba = c => { const n = c.match(/[\\d.]+/g).map(Number); return n.length > 3 ? n : [...n, 1]; };
+  const over = (top, below) => [0, 1, 2].map(i => top[i] * top[3] + below[i] * (1 - top[3]));
+  const light = c => { const l = c.map(v => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; });
+    return .2126 * l[0] + .7152 * l[1] + .0722 * l[2]; };
+  const behind = e => { if (!e) return [255, 255, 255]; const s = getComputedStyle(e); let c = over(rgba(s.backgroundColor), behind(e.parentElement));
+    const heat = s.backgroundImage.match(/rgba?\\([^)]*\\)/); return heat && e.tagName === 'TD' ? over(rgba(heat[0]), c) : c; };
+  const poor = new Set();
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const e = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || !e.checkVisibility() || e.closest('video, title, desc')) continue;
+    const s = getComputedStyle(e), ink = rgba(e.closest('svg') ? s.fill : s.color), back = behind(e);
+    const [a, b] = [light(over(ink, back)), light(back)].sort((x, y) => y - x), ratio = (a + .05) / (b + .05);
+    if (ratio < 4.5) poor.add(`${e.tagName}.${e.className.baseVal ?? e.className} ${ratio.toFixed(2)}`);
+  }
+  return [...poor];
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        reason = "no Chromium is installed (Debian: chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(f"{reason}, and CI demands it")
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(browser, make_inputs, tmp_path):
+    """Opens the page of a case from a file; fails on any request but for that file, and on any word in the console."""
+    opened, strays = [], []
+
+    def show(case, viewport, scheme="light"):
+        file = tmp_path / "report.html"
+        file.write_text(page(make_inputs(case)), encoding="utf-8")
+        shown = browser.new_page(viewport=viewport, color_scheme=scheme)
+        opened.append(shown)
+        shown.on("request", lambda r: strays.append(r.url) if not r.url.startswith(("data:", file.as_uri())) else None)
+        shown.on("console", lambda message: strays.append(message.text))
+        shown.on("pageerror", lambda error: strays.append(str(error)))
+        shown.goto(file.as_uri())
+        return shown
+
+    yield show
+    for shown in opened:
+        shown.close()
+    assert strays == []
+
+
+@pytest.mark.parametrize("case", ["usual", "original", "one clip", "hostile", "bare"])
+def test_a_phone_never_scrolls_sideways(show, case):
+    shown = show(case, PHONE)
+    shown.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert shown.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
+def test_wide_tables_scroll_in_their_own_box(show):
+    shown = show("usual", PHONE)
+    assert shown.evaluate("(() => { const b = document.querySelector('#scores .scroll'); return b.scrollWidth > b.clientWidth })()")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("case", ["usual", "original"])
+def test_all_text_has_contrast(show, case, scheme):
+    shown = show(case, DESK, scheme)
+    shown.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert shown.evaluate(CONTRAST) == []
+
+
+def test_the_verdict_and_the_first_scores_are_on_the_first_screen(show):
+    shown = show("original", DESK)
+    for selector in (".verdict", ".alarm", ".gate-line", ".facts", ".scores[data-target=verb]", ".scores[data-target=noun]"):
+        box = shown.locator(selector).bounding_box()
+        assert box["y"] + box["height"] <= DESK["height"]
+
+
+@pytest.mark.parametrize("target", [0, 1, 2])
+def test_matrices_stand_side_by_side_on_a_desk(show, target):
+    figures = show("usual", DESK).locator(".matrices").nth(target).locator("figure")
+    left, right = (figures.nth(i).bounding_box() for i in range(2))
+    assert left["y"] + left["height"] == pytest.approx(right["y"] + right["height"], abs=2)
+    assert left["x"] + left["width"] <= right["x"]
+
+
+def test_the_contents_lead_to_their_sections_in_the_frame_that_mlflow_shows_pages_in(browser, make_inputs):
+    shown = browser.new_page(viewport=DESK)
+    shown.route("http://mlflow.test/", lambda route: route.fulfill(body="<!DOCTYPE html>", content_type="text/html"))
+    shown.goto("http://mlflow.test/")
+    shown.evaluate(
+        """html => {
+          const frame = document.createElement('iframe');
+          frame.sandbox = 'allow-scripts';
+          frame.src = URL.createObjectURL(new Blob([html], {type: 'text/html'}));
+          frame.width = 1200, frame.height = 800;
+          document.body.append(frame);
+        }""",
+        page(make_inputs("original")),
+    )
+    frame = shown.frame_locator("iframe")
+    frame.get_by_role("link", name="Provenance").click()
+    expect(frame.locator("#provenance h2")).to_be_in_viewport()
+    shown.close()
+
+
+def test_the_page_needs_no_script(browser, make_inputs, tmp_path):
+    file = tmp_path / "report.html"
+    file.write_text(page(make_inputs("original")), encoding="utf-8")
+    shown = browser.new_page(viewport=DESK, java_script_enabled=False)
+    shown.goto(file.as_uri())
+    shown.get_by_role("link", name="Provenance").click()
+    expect(shown.locator("#provenance h2")).to_be_in_viewport()
+    shown.close()
