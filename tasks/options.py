@@ -185,6 +185,9 @@ class GateOptions(Options):
     min_gain_points: float = Field(
         1.0, ge=0, le=100, title="Least gain, percentage points", description="Of action top-1, where the gain rule is margin"
     )
+    beat_guessing: bool = Field(
+        True, title="Must beat guessing", description="Action top-1 must be higher than that of always guessing the commonest action"
+    )
     max_class_loss_points: float = Field(
         20.0,
         ge=0,

@@ -21,7 +21,7 @@ class Judgement:
     """What the gate says.
 
     Attributes:
-        rules: engine, num_clips, num_sources, gain, classes, in this order.
+        rules: engine, num_clips, num_sources, gain, guessing where it is wanted, classes, in this order.
         passed: whether every rule let the network pass.
         verdict: who is better, by how much, whether guessing does as well, and whether the data is enough to tell: one sentence.
         reason: the same for tags and tables: which rules failed, or the gain.
@@ -71,6 +71,7 @@ def judge(
         _enough("num_clips", "Enough clips", ours.num_clips, gate.min_gate_clips, "clip"),
         _enough("num_sources", "Enough source videos", ours.num_sources, gate.min_gate_sources, "source video"),
         _gain(difference, gate),
+        *([_guessing(ours)] if gate.beat_guessing else []),
         _classes(changes, gate),
     )
     passed = all(rule.passed for rule in rules)
@@ -121,6 +122,13 @@ def _gain(difference: PairedDifference, gate: GateOptions) -> RuleOutcome:
         passed = low > 0
         outcome = f"the 95 % interval {'lies above' if passed else 'lies below' if high < 0 else 'holds'} zero"
     return RuleOutcome(rule="gain", title="Better on actions", passed=passed, detail=f"{found}: {outcome}")
+
+
+def _guessing(ours: EvaluateResult) -> RuleOutcome:
+    action = ours.action
+    passed = action.top1 > action.majority_top1
+    detail = f"{percent(action.top1)} of the actions right, where always guessing {quoted(action.majority_class)} gives {percent(action.majority_top1)}"
+    return RuleOutcome(rule="guessing", title="Better than guessing", passed=passed, detail=detail)
 
 
 def _classes(changes: Sequence[ClassChange], gate: GateOptions) -> RuleOutcome:

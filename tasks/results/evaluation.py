@@ -125,7 +125,7 @@ class PairedDifference(Record):
 class RuleOutcome(Record):
     """One promotion rule, what it found, and whether it lets the fine-tuned network pass. `detail` has the numbers, in words."""
 
-    rule: Literal["engine", "num_clips", "num_sources", "gain", "classes"]
+    rule: Literal["engine", "num_clips", "num_sources", "gain", "guessing", "classes"]
     title: str
     passed: bool
     detail: str

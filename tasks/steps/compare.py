@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.evaluation.changes import class_changes
-from tasks.evaluation.comparison import headline, markdown, text
+from tasks.evaluation.comparison import markdown, text
 from tasks.evaluation.figures.bars import comparison_figure
 from tasks.evaluation.gate import contenders, judge
 from tasks.evaluation.paired import Opponent, differences
@@ -58,7 +58,7 @@ def run(arguments: Arguments, store: Store) -> CompareResult:
         tracker.log_artifacts(run_id, Path(folder))
         tracker.log_metrics(run_id, _gains(found, ours.split))
         tracker.set_tags(run_id, {"mlflow.note.content": files["comparison.md"].decode(), "retake.verdict": judgement.reason})
-    log.info("%s\n\n%s", headline(judgement), files["comparison.txt"].decode())
+    log.info("%s", files["comparison.txt"].decode())
     result = CompareResult(
         split=ours.split,
         table_uri=f"{arguments.out}comparison.md",

@@ -33,6 +33,7 @@ QUICK: dict[str, object] = {
     "bootstrap_resamples": 100,
     "model_name": "kitchen",
     "gain_rule": "margin",
+    "beat_guessing": False,
     "min_gate_clips": 1,
     "min_gate_sources": 1,
 }

@@ -9,7 +9,7 @@ from tasks.results.evaluation import PairedDifference
 from tasks.results.metrics import ClassChange
 from tasks.results.record import TARGETS
 
-RULES = ["engine", "num_clips", "num_sources", "gain", "classes"]
+RULES = ["engine", "num_clips", "num_sources", "gain", "guessing", "classes"]
 
 
 @pytest.fixture(scope="module")
@@ -177,18 +177,19 @@ def test_the_classes_that_lose_are_named_worst_first(scored):
 
 
 def test_every_failed_rule_is_in_the_reason(scored):
-    ours, theirs = scored(0.3, 0.4, opponent="baseline")
+    ours, theirs = scored(0.3, 0.4, opponent="baseline", majority=0.5)
     gate = GateOptions(min_gate_clips=1000, min_gate_sources=1000)
     judgement = judge(
         ours, theirs.model_copy(update={"crops": 1}), difference(5, 15, interval=(-0.2, 0), opponent="baseline"), [change(1, 0)], gate
     )
     assert failed(judgement) == RULES
     assert all(rule.detail in judgement.reason for rule in judgement.rules)
-    assert judgement.reason.endswith("; no champion is named")
+    assert "; no champion is named. Warning: " in judgement.reason
 
 
-def test_a_winner_that_guessing_matches_is_warned_of(scored):
-    judgement = judge(*scored(0.5, 0.4, majority=0.5), difference(), [], GateOptions())
+def test_a_winner_that_guessing_matches_is_stopped_or_warned_of(scored):
+    assert failed(judge(*scored(0.5, 0.4, majority=0.5), difference(), [], GateOptions())) == ["guessing"]
+    judgement = judge(*scored(0.5, 0.4, majority=0.5), difference(), [], GateOptions(beat_guessing=False))
     assert judgement.passed
     assert judgement.verdict.startswith("No better than guessing: ")
     assert "Warning: no better than always guessing" in judgement.reason
