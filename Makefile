@@ -12,13 +12,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 FOR_RUN := $(VENV)/.for-run
 FOR_TEST := $(VENV)/.for-test
+FOR_BENCH := $(VENV)/.for-bench
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt
 COMPILE := $(BIN)/uv pip compile pyproject.toml --all-extras --quiet --no-header --no-annotate
 
 # VIDEOS goes through the environment, so that no character in a folder's name means anything to the shell.
 export VIDEOS
 
-.PHONY: help run stop status secrets build up ingest down test test-containers lint constraints constraints-check clean
+.PHONY: help run stop status secrets build up ingest down test test-containers bench lint constraints constraints-check clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
@@ -54,6 +55,9 @@ test: $(FOR_TEST) ## All tests, and their coverage; ARGS="tests/local -x" choose
 
 test-containers: $(FOR_TEST) ## The tests of the stack in containers; needs a Docker Engine
 	RETAKE_TEST_CONTAINERS=1 $(BIN)/python -m pytest -m containers $(ARGS)
+
+bench: $(FOR_BENCH) ## Measure speed and memory beside the original's ways and other packages; ARGS="--quick --only item" chooses
+	$(BIN)/python -m tests.bench $(ARGS)
 
 lint: $(FOR_TEST) ## Style, types and the import rules
 	$(BIN)/ruff check
@@ -100,3 +104,8 @@ $(FOR_TEST): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV), with what the tests need; some minutes the first time"
 	@$(INSTALL) -e '.[airflow,steps,train,local,dev]'
 	@touch $@ $(FOR_RUN)
+
+$(FOR_BENCH): $(FOR_TEST)
+	@echo "installing what is measured beside Retake"
+	@$(INSTALL) -e '.[bench]'
+	@touch $@

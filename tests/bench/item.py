@@ -1,0 +1,107 @@
+"""Row `item`: a training item from the frame cache, and from the clip by other ways."""
+
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import ffmpeg as arguments_of
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.model.crops import augmented
+from tasks.model.data import View
+from tasks.model.sampling import random_frames
+from tasks.video.cut import CutClip
+from tasks.video.frames import iter_frames
+from tests.bench.material import FFMPEG, clips
+from tests.bench.measure import Measure, Row, alternate
+
+NUM_SEGMENTS = 8
+Decode = Callable[[CutClip, Sequence[int]], NDArray[np.uint8]]
+
+
+def item(folder: Path, quick: bool) -> list[Row]:
+    """Eight random frames of a clip, augmented."""
+    made = clips(folder, 2 if quick else 27)
+    cached = [_cached(folder, clip) for clip in made]
+
+    def from_the_cache() -> float | None:
+        for path in cached:
+            View(path, 0, 0).images(NUM_SEGMENTS)
+        return None
+
+    def by(decode: Decode) -> Measure:
+        def load() -> None:
+            for number, clip in enumerate(made):
+                rng = np.random.default_rng(number)
+                augmented(decode(clip, random_frames(clip.num_frames, NUM_SEGMENTS, rng)), seed=number)
+
+        return load
+
+    def decoding_alone() -> float | None:
+        for clip in made:
+            _whole(clip)
+        return None
+
+    variants: dict[str, Measure] = {
+        "ffmpeg, decoding alone": decoding_alone,
+        "ffmpeg, whole clip": by(lambda clip, indices: _whole(clip)[list(indices)]),
+        **{name: by(decode) for name, decode in _peers().items()},
+        "frame cache": from_the_cache,
+    }
+    for measure in variants.values():
+        measure()
+    values = {name: [value / len(made) * 1e3 for value in found] for name, found in alternate(variants, 2 if quick else 9).items()}
+    return [
+        Row(
+            "item",
+            "A training item",
+            "ms",
+            values,
+            "ffmpeg, decoding alone",
+            target="frame cache at most 0.05 x",
+            limit="cutting, scaling and mirroring eight frames, which each way has to do",
+            how=f"Mean over {len(made)} clips, all files read once before, so that they come from the kernel's cache. "
+            "`ffmpeg, decoding alone` is the original experiment's way, ffmpeg-python's pipe of raw frames of the whole clip; all others "
+            "take eight random frames and augment them.",
+            notes={} if len(_peers()) == 2 else {"Peers": "those that are not installed are left out; `pip install -e '.[bench]'`"},
+        )
+    ]
+
+
+def _cached(folder: Path, clip: CutClip) -> Path:
+    path = folder / f"{clip.sha256}.npy"
+    np.save(path, np.stack(list(iter_frames(clip.path, range(clip.num_frames), short_side=256))))
+    return path
+
+
+def _whole(clip: CutClip) -> NDArray[np.uint8]:
+    """All frames (t, h, w, 3), as the original experiment had them."""
+    output = arguments_of.input(str(clip.path)).output("pipe:", format="rawvideo", pix_fmt="rgb24", loglevel="error")
+    raw = subprocess.run([str(FFMPEG), *arguments_of.get_args(output)], check=True, stdout=subprocess.PIPE).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, clip.height, clip.width, 3)
+
+
+def _peers() -> dict[str, Decode]:
+    """Packages that decode single frames, where they are installed."""
+    found: dict[str, Decode] = {}
+    try:
+        import decord
+
+        found["decord"] = lambda clip, indices: decord.VideoReader(str(clip.path), num_threads=1).get_batch(list(indices)).asnumpy()
+    except ImportError:
+        pass
+    try:
+        import cv2
+
+        def by_opencv(clip: CutClip, indices: Sequence[int]) -> NDArray[np.uint8]:
+            video, frames = cv2.VideoCapture(str(clip.path)), []
+            for index in indices:
+                video.set(cv2.CAP_PROP_POS_FRAMES, index)
+                frames.append(cv2.cvtColor(video.read()[1], cv2.COLOR_BGR2RGB))
+            return np.stack(frames)
+
+        found["opencv"] = by_opencv
+    except ImportError:
+        pass
+    return found
