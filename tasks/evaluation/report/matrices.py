@@ -8,9 +8,12 @@ from tasks.evaluation.confusion import Confusion
 from tasks.evaluation.wording import count
 from tasks.results.record import TARGETS, ModelRole, Target
 
-MAX_SMALL = 12
+MAX_SMALL, MAX_MEDIUM = 8, 18
 # Above these shares of a row the ink of a cell changes, so that its contrast stays above 4.5 in the dark and in the light scheme.
 DARK_SCHEME_SWITCH, LIGHT_SCHEME_SWITCH = 0.61, 0.76
+
+
+Size = Literal["small", "medium", "large"]
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Matrix:
-    """One network on one target; counts are printed in the cells where it `is_small`."""
+    """One network on one target; the more columns, the smaller its cells, which all networks of a target share."""
 
     role: ModelRole
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
-    is_small: bool
+    size: Size
 
 
 def matrix_groups(
@@ -52,17 +55,18 @@ def matrix_groups(
     for target in TARGETS:
         found = [(role, confusions[role, target]) for role in roles if (role, target) in confusions]
         if found:
-            is_small = all(len(confusion.columns) <= MAX_SMALL for _, confusion in found)
-            groups.append((target, tuple(_matrix(role, confusion, is_small) for role, confusion in found)))
+            num_columns = max(len(confusion.columns) for _, confusion in found)
+            size: Size = "small" if num_columns <= MAX_SMALL else "medium" if num_columns <= MAX_MEDIUM else "large"
+            groups.append((target, tuple(_matrix(role, confusion, size) for role, confusion in found)))
     return tuple(groups)
 
 
-def _matrix(role: ModelRole, confusion: Confusion, is_small: bool) -> Matrix:
+def _matrix(role: ModelRole, confusion: Confusion, size: Size) -> Matrix:
     rows = []
     for name, support, counts in zip(confusion.rows, confusion.support.tolist(), confusion.counts.tolist(), strict=True):
         cells = tuple(_cell(name, column, number, support) for column, number in zip(confusion.columns, counts, strict=True))
         rows.append(Row(name, support, cells))
-    return Matrix(role, confusion.columns, tuple(rows), is_small)
+    return Matrix(role, confusion.columns, tuple(rows), size)
 
 
 def _cell(true: str, predicted: str, number: int, support: int) -> Cell:

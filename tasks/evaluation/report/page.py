@@ -7,6 +7,7 @@ from tasks.evaluation.report.charts import training_charts
 from tasks.evaluation.report.classes import change_tables, histograms
 from tasks.evaluation.report.evidence import mistake_cards, reliability_charts
 from tasks.evaluation.report.inputs import ReportInputs
+from tasks.evaluation.report.machine import machine_rows
 from tasks.evaluation.report.matrices import matrix_groups
 from tasks.evaluation.report.scores import ROLES, deciding_results, label_of, opponent_of, target_tables, verdict_of
 from tasks.evaluation.report.templating import frame_script, templates
@@ -46,6 +47,8 @@ def page(inputs: ReportInputs) -> str:
     metrics = inputs.metrics
     opponent = opponent_of(metrics)
     results = deciding_results(metrics)
+    challenger = next((r for r in results if r.model == "fine-tuned"), None)
+    scored_on = (challenger or results[0]).hardware if results else {}
     script, script_hash = frame_script()
     return (
         templates()
@@ -56,7 +59,7 @@ def page(inputs: ReportInputs) -> str:
             script_hash=script_hash,
             sections=SECTIONS,
             results=results,
-            challenger=next((r for r in results if r.model == "fine-tuned"), None),
+            challenger=challenger,
             deciding_size=next((s for s in metrics.splits if s.split == metrics.deciding_split), None),
             labels={role: label_of(role, metrics) for role in ROLES},
             opponent=opponent,
@@ -69,6 +72,7 @@ def page(inputs: ReportInputs) -> str:
             histograms=histograms(inputs.label_counts),
             reliability_charts=reliability_charts(metrics),
             mistakes=mistake_cards(inputs),
+            machines=(("Scored on", machine_rows(scored_on)), ("Trained on", machine_rows(metrics.provenance.trained_on))),
             option_groups=(("Training", settings_of(metrics.provenance.train)), ("Evaluation", settings_of(metrics.provenance.evaluate))),
         )
     )

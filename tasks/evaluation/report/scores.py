@@ -84,7 +84,10 @@ def target_tables(metrics: Metrics) -> tuple[TargetTable, ...]:
 
 
 def verdict_of(metrics: Metrics) -> Verdict:
-    """The banner. What did not pass is `unknown` where the interval of the action difference includes zero, or the data are too few by the gate."""
+    """The banner. What did not pass is `unknown` where the gate has too little data, or where the interval of the action difference includes zero.
+
+    Of a network that always guessing would beat, enough is known.
+    """
     challenger = next((result for result in deciding_results(metrics) if result.model == "fine-tuned"), None)
     scores = [(target, getattr(challenger, target)) for target in TARGETS] if challenger else []
     warnings = tuple(f"{target}s: {percent(m.top1)} is {majority_warning(m)}" for target, m in scores if m.top1 <= m.majority_top1)
@@ -99,7 +102,8 @@ def verdict_of(metrics: Metrics) -> Verdict:
     action = next((d for d in metrics.differences if d.target == "action" and d.opponent == opponent), None)
     too_few = any(rule.rule in ("num_clips", "num_sources") and not rule.passed for rule in metrics.rules)
     then = "Not promoted: " + ("the champion stays." if opponent == "champion" else "no champion is named.")
-    if too_few or (action is not None and not excludes_zero(action)):
+    guessing_wins = challenger is not None and challenger.action.top1 <= challenger.action.majority_top1
+    if too_few or (action is not None and not excludes_zero(action) and not guessing_wins):
         return Verdict("unknown", "Cannot tell", then, warnings)
     return Verdict("kept", "Does not pass", then, warnings)
 

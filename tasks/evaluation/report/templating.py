@@ -31,6 +31,7 @@ def templates() -> Environment:
         size=formats.size,
         utc=formats.utc,
         setting=formats.setting,
+        thousands="{:,}".format,
         counted=formats.counted,
         md=formats.markdown,
     )

@@ -139,7 +139,7 @@ def test_every_score_is_the_metrics_own(case):
         assert len(rows) == len(networks) + 1 + len(differences)
         for row, d in zip(rows[len(networks) + 1 :], differences, strict=True):
             assert row[:3] == [f"{d.opponent} → fine-tuned", signed(d.difference), percent_interval(d.interval)]
-            assert row[4].startswith(f"McNemar {p_value(d.mcnemar_p)} · {d.num_gained} gained, {d.num_lost} lost")
+            assert row[4].startswith(f"McNemar {p_value(d.mcnemar_p)} · {d.num_gained:,} gained, {d.num_lost:,} lost")
             low, high = d.interval
             assert ("too small to tell" in row[4] or "cannot tell" in row[4] or "no difference" in row[4]) == (low <= 0 <= high)
 
@@ -177,6 +177,14 @@ def test_the_banner_says_what_came_of_it(make_inputs, passed, interval, word):
     html = page(ReportInputs(metrics.model_copy(update={"passed": passed, "differences": differences})))
     banner = re.search(r'<p class="word">(.*?)</p>', html).group(1)
     assert banner.endswith(word)
+
+
+def test_of_a_network_that_guessing_beats_enough_is_known(make_inputs):
+    metrics = make_inputs("original").metrics
+    differences = tuple(d.model_copy(update={"interval": (-0.1, 0.7)}) for d in metrics.differences)
+    html = page(ReportInputs(metrics.model_copy(update={"differences": differences})))
+    assert "Does not pass" in html
+    assert "Cannot tell" not in html
 
 
 def test_too_few_clips_for_the_gate_cannot_tell(make_inputs):
