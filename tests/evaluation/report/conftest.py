@@ -14,7 +14,7 @@ from tasks.results.evaluation import (
     ActivationMap,
 )
 from tests.evaluation.report.named import HOSTILE_NAMES, Named, drawn, hostile, original
-from tests.evaluation.report.numbers import DIRTY, metrics_of
+from tests.evaluation.report.runs import DIRTY, metrics_of
 from tests.evaluation.report.scored import TARGETS
 
 
