@@ -37,6 +37,7 @@ class OpenvinoEngine(Engine):
         network: as `prepare` gives it, on the CPU.
         num_crops: 10 or 1.
         calibration: clips, uint8 (t, h, w, 3), from which int8 learns the range of every activation; none keeps to floating point.
+        floating: bfloat16 or float32; None takes what is quickest on this CPU.
 
     Raises:
         ImportError: OpenVINO, or for int8 NNCF, is not installed.
@@ -45,10 +46,12 @@ class OpenvinoEngine(Engine):
 
     name: ClassVar[EngineName] = "openvino"
 
-    def __init__(self, network: Network, num_crops: NumCrops, calibration: Sequence[Frames] = ()) -> None:
+    def __init__(
+        self, network: Network, num_crops: NumCrops, calibration: Sequence[Frames] = (), floating: EnginePrecision | None = None
+    ) -> None:
         super().__init__(network, num_crops)
         self._graph = _convert(network)
-        floating = _best_floating_point()
+        floating = floating or _best_floating_point()
         self.precision = "int8" if calibration else floating
         graph = _quantised(self._graph, calibration) if calibration else self._graph
         self._compiled = _compile(graph, floating, NUM_STREAMS)

@@ -1,0 +1,218 @@
+import hashlib
+import io
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tasks.model.checkpoints import ClassNames, save
+from tasks.model.engines.choice import OPENVINO_FROM_CLIPS
+from tasks.model.network import Network
+from tasks.model.spec import NetworkSpec
+from tasks.options import EvaluateOptions, GateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
+from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
+from tasks.results.evaluation import EvaluateResult
+from tasks.results.training import PlanResult, TrainResult, WeightsResult
+from tasks.steps import _ahead, evaluate
+from tasks.steps.plan import evaluations
+
+RUN = "s3://retake/runs/0123/"
+SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
+NUM_VAL = OPENVINO_FROM_CLIPS + 2
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """torch's threads spin while they wait, which costs the other processes of a small machine."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
+
+
+class Shelf:
+    """A store in memory."""
+
+    def __init__(self):
+        self.objects = {}
+
+    def exists(self, uri):
+        return uri in self.objects
+
+    def read(self, uri, model):
+        return model.model_validate_json(self.objects[uri])
+
+    def read_file(self, uri, path):
+        Path(path).write_bytes(self.objects[uri])
+
+    def write(self, uri, record):
+        self.objects[uri] = record.model_dump_json().encode()
+
+    def write_bytes(self, uri, data):
+        self.objects[uri] = data
+
+
+class Book:
+    """What was logged to MLflow."""
+
+    def __init__(self):
+        self.artifacts, self.metrics = [], {}
+
+    def log_artifacts(self, run_id, folder, path):
+        self.artifacts += [f"{path}/{file.relative_to(folder)}" for file in sorted(folder.rglob("*")) if file.is_file()]
+
+    def log_metrics(self, run_id, metrics):
+        self.metrics.update(metrics)
+
+
+def clip(number, split):
+    return DatasetClip(
+        uid=f"{number:012x}-0000",
+        split=split,
+        source=f"video-{number % 4}",
+        names=("a.mp4",),
+        video="0" * 64,
+        uri=f"s3://retake/clips/{number}.mp4",
+        sha256=f"{number:064x}",
+        start_seconds=0,
+        stop_seconds=8,
+        num_frames=240,
+        width=300,
+        height=256,
+        verb="put",
+        noun="meat",
+        verb_class=1,
+        noun_class=26,
+        origin="folder",
+    )
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    """A plan, a dataset of noise and two networks."""
+    made = Shelf()
+    save(tmp_path / "c.ckpt", Network(SPEC, seed=1), ClassNames(verbs=tuple(map(str, range(125))), nouns=tuple(map(str, range(352)))))
+    checkpoint = (tmp_path / "c.ckpt").read_bytes()
+    sha256 = hashlib.sha256(checkpoint).hexdigest()
+    made.write_bytes(f"{RUN}c.ckpt", checkpoint)
+    made.write(
+        "s3://retake/datasets/x/manifest.json",
+        Manifest(
+            recipe="r",
+            segment=SegmentOptions(),
+            label=LabelOptions(),
+            split=SplitOptions(),
+            vocabulary=Vocabulary(verbs=(ClassRef(id=1, name="put"),), nouns=(ClassRef(id=26, name="meat"),)),
+            clips=tuple(clip(i, "val" if i < NUM_VAL else "train") for i in range(NUM_VAL + 3)),
+            excluded=(),
+            warnings=(),
+        ),
+    )
+
+    def plan(**options):
+        record = PlanResult(
+            run_key="0123",
+            run_uri=RUN,
+            dataset_uri="s3://retake/datasets/x/",
+            dataset_digest="x",
+            train=TrainOptions(backbone="test_resnet", num_segments=2),
+            evaluate=EvaluateOptions(bootstrap_resamples=100, **options),
+            gate=GateOptions(),
+            decision_uri=f"{RUN}decisions/d/",
+            num_champions=0,
+            model_name="m",
+            weights=WeightsResult(
+                backbone="test_resnet", weights=Weights.NONE, uri=f"{RUN}c.ckpt", sha256=sha256, description="none", is_chance=True
+            ),
+            champion=None,
+            evaluations=tuple(evaluations(RUN, ["train", "val"], None)),
+        )
+        made.write(f"{RUN}plan/result.json", record)
+
+    plan(crops=1)
+    made.plan = plan
+    made.write(
+        f"{RUN}train/result.json",
+        TrainResult(
+            checkpoint_uri=f"{RUN}c.ckpt",
+            checkpoint_sha256=sha256,
+            best_epoch=0,
+            best_val_loss=1,
+            epochs=(),
+            stopped_early=False,
+            seconds=1,
+            mlflow_run_id="r",
+            mlflow_run_url="u",
+            hardware={},
+        ),
+    )
+    return made
+
+
+@pytest.fixture
+def score(shelf, tmp_path, monkeypatch):
+    """Run the step, without MLflow and on noise in place of decoded clips; gives its result and what was logged."""
+    monkeypatch.setenv("RETAKE_DEVICE", "cpu")
+    book = Book()
+
+    def frames(store, clips, num_segments):
+        paths = {}
+        for one in clips:
+            paths[one.uid] = tmp_path / f"{one.uid}.npy"
+            np.save(
+                paths[one.uid], np.random.default_rng(int(one.sha256, 16)).integers(0, 256, (num_segments, 256, 300, 3), dtype=np.uint8)
+            )
+        return paths
+
+    @contextmanager
+    def tracked(tracker, plan):
+        yield "run"
+
+    monkeypatch.setattr(evaluate, "cache_test_frames", frames)
+    monkeypatch.setattr(_ahead, "cache_test_frames", frames)
+    monkeypatch.setattr(evaluate, "tracked_run", tracked)
+    monkeypatch.setattr(evaluate, "load", lambda settings: evaluate.MachineSettings() if settings is evaluate.MachineSettings else None)
+    monkeypatch.setattr(evaluate.Tracker, "from_settings", lambda settings: book)
+
+    def run(model, split):
+        arguments = evaluate.Arguments(
+            store="s3://retake", out=f"{RUN}evaluate/{model}/{split}/", plan=f"{RUN}plan/", model=model, split=split
+        )
+        return evaluate.run(arguments, shelf), book
+
+    return run
+
+
+def test_the_result_says_what_scored_on_which_machine_and_where_the_network_looked(score, shelf):
+    result, book = score("fine-tuned", "val")
+    assert shelf.read(f"{RUN}evaluate/fine-tuned/val/result.json", EvaluateResult) == result
+    assert (result.engine.name, result.engine.num_checked_clips, result.engine.fallback_reason) == ("openvino", 3, None)
+    assert result.peak_memory_bytes > 2**26
+    assert result.hardware["device"] == "cpu"
+    assert "version.torch" in result.hardware
+    assert book.metrics["fine-tuned/val/clips_per_second"] == result.latency.clips_per_second > 0
+    assert book.metrics["fine-tuned/val/peak_memory_bytes"] == result.peak_memory_bytes
+    assert len(result.activations) == 4
+    for seen in result.activations:
+        assert seen.uri == f"{RUN}evaluate/fine-tuned/val/activations/{seen.uid}-{seen.target}.png"
+        assert Image.open(io.BytesIO(shelf.objects[seen.uri])).width == 2 * 160 + 4
+        assert f"fine-tuned/val/activations/{seen.uid}-{seen.target}.png" in book.artifacts
+
+
+def test_int8_is_calibrated_on_training_clips_and_a_baseline_is_not_looked_into(score, shelf):
+    shelf.plan(engine="openvino-int8", crops=1)
+    result, _ = score("baseline", "val")
+    assert result.engine.label == "openvino int8"
+    assert "on 3 training clips" in result.engine.description
+    assert result.activations == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "split", "is_explained"), [("fine-tuned", "val", True), ("baseline", "val", False), ("fine-tuned", "train", False)]
+)
+def test_the_new_network_is_looked_into_where_promotion_is_decided(shelf, model, split, is_explained):
+    arguments = evaluate.Arguments(store="s3://retake", out=f"{RUN}x/", plan=f"{RUN}plan/", model=model, split=split)
+    assert evaluate._is_explained(arguments, shelf.read(f"{RUN}plan/result.json", PlanResult)) == is_explained
