@@ -1,7 +1,8 @@
 """What Lightning trains: a network, or the heads of one on features that are kept, under the sum of both cross-entropies."""
 
-# b: batch, t: segments, f: features, c: channels, h, w: pixels
+# b: batch, t: segments, f: features, v: verbs, n: nouns, h, w: pixels
 
+from abc import ABC, abstractmethod
 from typing import Literal
 
 import pytorch_lightning as pl
@@ -57,7 +58,7 @@ class Means(Metric):
         return loss
 
 
-class Learner(pl.LightningModule):
+class Learner(pl.LightningModule, ABC):
     """Cross-entropy of verbs plus cross-entropy of nouns, Adam on whatever is trainable. A subclass answers."""
 
     def __init__(self, learning_rate: float) -> None:
@@ -66,9 +67,9 @@ class Learner(pl.LightningModule):
         self.train_means = Means()
         self.val_means = Means()
 
+    @abstractmethod
     def answer(self, inputs: Tensor) -> Logits:
         """`Sample.inputs` -> Logits (b, v), (b, n)."""
-        raise NotImplementedError
 
     def training_step(self, batch: Sample, batch_index: int) -> Tensor:
         """The mean loss of one batch, which all processes share: the mean of what each gives here."""
