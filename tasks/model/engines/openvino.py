@@ -41,7 +41,7 @@ class OpenvinoEngine(Engine):
 
     Raises:
         ImportError: OpenVINO, or for int8 NNCF, is not installed.
-        RuntimeError: OpenVINO cannot convert or compile this backbone; its frontend's errors are all of this class.
+        RuntimeError: OpenVINO cannot convert or compile this backbone.
     """
 
     name: ClassVar[EngineName] = "openvino"
@@ -97,11 +97,18 @@ def _best_floating_point() -> EnginePrecision:
 
 
 def _convert(network: Network) -> openvino.Model:
-    """The backbone as a graph: uint8 RGB (t, 224, 224, 3) -> float32 (t, f), normalisation included."""
+    """The backbone as a graph: uint8 RGB (t, 224, 224, 3) -> float32 (t, f), normalisation included.
+
+    Raises:
+        RuntimeError: it has an operation that OpenVINO lacks, or does what cannot be traced.
+    """
     ov = _ov()
     example = example_view(network.spec)
-    with kept_quiet(), torch.no_grad():
-        graph = ov.convert_model(network.backbone, example_input=example, input=list(example.shape))
+    try:
+        with kept_quiet(), torch.no_grad():
+            graph = ov.convert_model(network.backbone, example_input=example, input=list(example.shape))
+    except Exception as error:  # what its frontends raise has no class in common but this
+        raise RuntimeError(f"not converted: {error}") from error
     expected = network.input_format
     steps = ov.preprocess.PrePostProcessor(graph)
     steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))

@@ -51,4 +51,4 @@ class PytorchEngine(Engine):
 
 def _without_tf32(device: torch.device) -> AbstractContextManager[object]:
     """Convolutions in float32 proper: cuDNN rounds their inputs to 10 bits unless it is told not to."""
-    return torch.backends.cudnn.flags(allow_tf32=False) if device.type == "cuda" else nullcontext()
+    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if device.type == "cuda" else nullcontext()

@@ -6,9 +6,9 @@ import torch
 
 from tasks.errors import BadInput
 from tasks.model.consensus import HEADS, Consensus, make_head
-from tasks.model.crops import Normalise, cut_crops
+from tasks.model.crops import Normalise, cut_crops, cut_views
 from tasks.model.engines.engine import prepare
-from tasks.model.engines.pytorch import PytorchEngine
+from tasks.model.engines.pytorch import PytorchEngine, _without_tf32
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 
@@ -67,3 +67,16 @@ def test_one_crop_is_the_centre(outspoken_network):
 def test_a_clip_of_another_number_of_segments_is_refused(tiny_network):
     with pytest.raises(BadInput, match="1 test frames where the network takes 2"):
         PytorchEngine(tiny_network, 10).score(FRAMES[:1])
+
+
+def test_float32_on_a_gpu_is_float32_and_still_cudnns_work():
+    before = (torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32)
+    with _without_tf32(torch.device("cuda")):
+        assert (torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32) == (True, False)
+    assert (torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32) == before
+
+
+def test_all_views_at_once_as_on_a_gpu_are_the_same_as_one_after_the_other():
+    network = Network(NetworkSpec(backbone="resnet18", num_segments=2, temporal_shift=True), seed=1)
+    engine, views = PytorchEngine(prepare(network), 10), cut_views(FRAMES, 10)[:3]
+    torch.testing.assert_close(engine._run_batch(views), engine.features(views).flatten(0, 1), atol=1e-4, rtol=1e-4)
