@@ -19,7 +19,8 @@ from tasks.model.network import Network
 
 TILE_PIXELS = 160
 GAP_PIXELS = 4
-OPACITY = 0.5
+OPACITY = 0.7
+"""Of the heat where it is largest; where there is none, the frame is as it was."""
 
 Heat = NDArray[np.float32]
 
@@ -34,7 +35,7 @@ def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "no
         class_id: its place in the head's logits.
 
     Returns:
-        PNG, t tiles of 160 pixels. The heat is of one scale over all tiles: blue is nothing, red the most.
+        PNG, t tiles of 160 pixels. The heat is of one scale over all tiles: nothing leaves the frame as it is, red is the most.
     """
     crops = cut_views(frames, 1)[0]
     tiles = [_tile(image, heat) for image, heat in zip(crops, grad_cam(network, crops, head, class_id), strict=True)]
@@ -43,7 +44,7 @@ def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "no
         sheet.paste(tile, (i * (TILE_PIXELS + GAP_PIXELS), 0))
     png = io.BytesIO()
     # A palette of 256 colours makes a third of the bytes, and shows the same.
-    sheet.quantize(256, method=Image.Quantize.MEDIANCUT).save(png, "PNG", optimize=True)
+    sheet.quantize(256, method=Image.Quantize.MAXCOVERAGE).save(png, "PNG", optimize=True)
     return png.getvalue()
 
 
@@ -98,5 +99,6 @@ def last_spatial_layer(backbone: nn.Module, images: Tensor) -> nn.Module:
 
 def _tile(image: NDArray[np.uint8], heat: Heat) -> Image.Image:
     colours = colormaps["turbo"](heat)[..., :3] * 255
-    mixed = image * (1 - OPACITY) + colours * OPACITY
+    opacity = OPACITY * heat[..., None]
+    mixed = image * (1 - opacity) + colours * opacity
     return Image.fromarray(mixed.astype(np.uint8)).resize((TILE_PIXELS, TILE_PIXELS), Image.Resampling.LANCZOS)
