@@ -31,6 +31,7 @@ GATED_MODEL = "gated"
 NUM_EPOCHS = 20
 """So many that a training on kept features does not end before it is killed."""
 
+HEADS = {"trainable": "heads", "epochs": NUM_EPOCHS, "learning_rate": 0.005}
 EPOCHS_OF_A_RUN = """
 import json, mlflow, sys
 client = mlflow.MlflowClient()
@@ -97,7 +98,7 @@ def test_odd_files_cost_themselves(workshop, shared):
 
 def planned(workshop, name):
     """The plan of a training that has a run key of its own."""
-    done = workshop.plan(STORE, name, force_token=name, epochs=NUM_EPOCHS, trainable="heads", model_name=GATED_MODEL, **EASY_GATE)
+    done = workshop.plan(STORE, name, force_token=name, model_name=GATED_MODEL, **HEADS, **EASY_GATE)
     assert done.returncode == 0, done.stderr
     return PlanResult.model_validate_json(done.stdout.splitlines()[-1])
 
@@ -138,7 +139,7 @@ def test_a_training_that_is_killed_goes_on_as_if_nothing_had_happened(workshop, 
 
 
 def test_two_processes_train_as_one_does_and_the_first_alone_has_a_result(workshop, chain, undisturbed):
-    options = TRAINING | {"epochs": NUM_EPOCHS, "trainable": "heads", "force_token": "together"}
+    options = TRAINING | HEADS | {"force_token": "together"}
     plan = workshop.run("plan", store=STORE, weights_result=chain.weights, out=f"{STORE}/plans/together/", **options)
     together = replace(workshop, environment=workshop.environment | {"RETAKE_DEVICES": "2"})
     done = together.attempt("train", store=STORE, plan=f"{plan['decision_uri']}plan/", out=f"{plan['run_uri']}train/")
