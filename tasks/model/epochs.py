@@ -11,6 +11,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping
+from torch import Tensor
 
 from tasks.model.checkpoints import ClassNames, save
 from tasks.model.network import Network
@@ -45,7 +46,10 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class EpochFiles:
-    """What lies on the disk after an epoch; a run goes on from these two files alone, in any folder, machine and number of processes."""
+    """What lies on the disk after an epoch; a run goes on from these files alone, in any folder, machine and number of processes.
+
+    `best` is None where no epoch has a validation loss yet, and where the best heads are part of `last` until the training ends.
+    """
 
     record: EpochRecord
     last: Path
@@ -58,6 +62,9 @@ class EpochKeeper(Callback):
 
     Lightning's ModelCheckpoint forgets its best score when a run goes on in another folder, and cannot call the step once both files are there.
     Every process keeps the same history; the first alone writes files, speaks and calls the step.
+
+    With `head_alone` the best heads go into the last checkpoint, and `write_best` makes the network of them at the end: a backbone that never
+    changes is many times as large as they are, and writing it took longer than an epoch.
     """
 
     def __init__(
@@ -68,6 +75,8 @@ class EpochKeeper(Callback):
         seed: int,
         early_stopping: EarlyStopping | None,
         on_epoch: Callable[[EpochFiles], None] | None,
+        *,
+        head_alone: bool = False,
     ) -> None:
         self.folder = folder
         self.network = network
@@ -75,6 +84,8 @@ class EpochKeeper(Callback):
         self.seed = seed
         self.early_stopping = early_stopping
         self.on_epoch = on_epoch
+        self.head_alone = head_alone
+        self.best_head: dict[str, Tensor] = {}
         self.history: list[EpochRecord] = []
         self.started_at_seconds = 0.0
 
@@ -85,11 +96,12 @@ class EpochKeeper(Callback):
         return min(validated, key=lambda record: record.val.loss if record.val else 0, default=None)
 
     def state_dict(self) -> dict[str, Any]:
-        """The history, for a run that goes on."""
-        return {"history": [asdict(record) for record in self.history]}
+        """The history and the best heads, for a run that goes on."""
+        return {"history": [asdict(record) for record in self.history], "best_head": self.best_head}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the history."""
+        """Take them up."""
+        self.best_head = state_dict["best_head"]
         self.history = [
             EpochRecord(r["epoch"], r["seconds"], Scores(**r["train"]), Scores(**r["val"]) if r["val"] else None)
             for r in state_dict["history"]
@@ -119,15 +131,24 @@ class EpochKeeper(Callback):
         )
         self.history.append(record)
         best_is_new = self.best is record
-        if best_is_new and trainer.is_global_zero:
+        if best_is_new and self.head_alone:
+            self.best_head = {name: tensor.detach().cpu().clone() for name, tensor in self.network.head.state_dict().items()}
+        elif best_is_new and trainer.is_global_zero:
             save(self.folder / BEST, self.network, self.classes)
         trainer.save_checkpoint(self.folder / LAST)
         if trainer.is_global_zero:
             log.info("%s", self._line(record, trainer.max_epochs or 0, best_is_new))
             if self.on_epoch:
-                self.on_epoch(EpochFiles(record, self.folder / LAST, self.folder / BEST if self.best else None, best_is_new))
+                best = self.folder / BEST if self.best and not self.head_alone else None
+                self.on_epoch(EpochFiles(record, self.folder / LAST, best, best_is_new))
         # Nobody is done before the first process is: what another may end with afterwards must not end the first.
         trainer.strategy.barrier()
+
+    def write_best(self) -> None:
+        """Write the network of the best heads, which the network then has, where they were kept in the last checkpoint."""
+        if self.best_head:
+            self.network.head.load_state_dict(self.best_head)
+            save(self.folder / BEST, self.network, self.classes)
 
     def _line(self, record: EpochRecord, num_epochs: int, best_is_new: bool) -> str:
         recent = [r.seconds for r in self.history[-5:]]

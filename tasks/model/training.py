@@ -38,7 +38,8 @@ TENSORBOARD = "tensorboard"
 class TrainJob:
     """Everything that one training needs.
 
-    `folder` keeps best.pt, last.ckpt and tensorboard/. Where it holds a last.ckpt, training goes on from there, and best.pt must lie beside it.
+    `folder` keeps best.pt, last.ckpt and tensorboard/. Where it holds a last.ckpt, training goes on from there, and best.pt must lie beside it,
+    unless features are kept: then last.ckpt has the best heads, too, and best.pt is written at the end.
     `network` is changed by the training. `num_workers` None reads in this process on a CPU, and in up to 8 others beside a GPU.
 
     Where the heads alone train, epochs take turns with `feature_variants` views of each clip, whose features are kept under `features`, also
@@ -96,7 +97,7 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
     Args:
         job: what to train, on what, where.
         loggers: Lightning loggers beside TensorBoard's, which get every figure of every epoch.
-        on_epoch: called after each epoch in the first process, once both files are on the disk; an exception from it ends the training.
+        on_epoch: called after each epoch in the first process, once its files are on the disk; an exception from it ends the training.
 
     Raises:
         BadConfiguration: options that this machine or these data cannot follow, or a loss that is never a number.
@@ -114,7 +115,7 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
     module, train_loader, val_loader = _keeping_features(job, device) if job.keeps_features else _seeing_images(job, device)
     module.train()
     early_stopping = EarlyStopping("val/loss", patience=options.patience, check_on_train_epoch_end=False) if options.patience else None
-    keeper = EpochKeeper(job.folder, job.network, job.classes, options.seed, early_stopping, on_epoch)
+    keeper = EpochKeeper(job.folder, job.network, job.classes, options.seed, early_stopping, on_epoch, head_alone=job.keeps_features)
     last = job.folder / LAST
     if last.exists():
         log.info("going on from %s", last)
@@ -133,6 +134,8 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
     best = keeper.best
     if best is None or best.val is None:
         raise BadConfiguration(f"the validation loss was never a number at learning rate {options.learning_rate}; lower it")
+    if trainer.is_global_zero:
+        keeper.write_best()
     return TrainOutcome(
         best=job.folder / BEST,
         best_epoch=best.epoch,

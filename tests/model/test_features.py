@@ -61,9 +61,22 @@ def test_the_last_checkpoint_goes_on_without_the_backbone(clips, tmp_path: Path)
         fit(kept_job(tmp_path / "cut", clips, root), on_epoch=stop_after(1))
     state = torch.load(tmp_path / "cut" / "last.ckpt", weights_only=True)["state_dict"]
     assert {name.split(".")[0] for name in state} == {"head"}
+    assert not (tmp_path / "cut" / "best.pt").exists()
     resumed = fit(kept_job(tmp_path / "cut", clips, root))
     assert scores(resumed) == scores(undisturbed)
     same_files(tmp_path / "cut", tmp_path / "whole")
+    undisturbed.best.unlink()
+    fit(kept_job(tmp_path / "whole", clips, root))
+    same_files(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_the_best_heads_are_those_of_the_best_epoch(clips, tmp_path: Path):
+    choice = {"learning_rate": 0.3, "epochs": 6}
+    outcome = fit(kept_job(tmp_path / "kept", clips, tmp_path / "features", **choice))
+    assert outcome.best_epoch < 5
+    through = fit(job(tmp_path / "through", clips, **HEADS | choice))
+    for one, other in zip(load(outcome.best).network.parameters(), load(through.best).network.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_a_sweep_computes_nothing_again(clips, tmp_path: Path):
