@@ -54,7 +54,7 @@ class OpenvinoEngine(Engine):
         floating = floating or _best_floating_point()
         self.precision = "int8" if calibration else floating
         graph = _quantised(self._graph, calibration) if calibration else self._graph
-        self._compiled = _compile(graph, floating, NUM_STREAMS)
+        self._compiled = compile_graph(graph, floating, NUM_STREAMS)
         self._queue = _ov().AsyncInferQueue(self._compiled, NUM_STREAMS)
         self.description = f"OpenVINO {version('openvino')}, batches of {network.spec.num_segments} images in {NUM_STREAMS} streams" + (
             f", quantised by NNCF {version('nncf')} on {len(calibration)} training clips, the rest in {floating}" if calibration else ""
@@ -75,7 +75,7 @@ class OpenvinoEngine(Engine):
 
     def features_in_float32(self, view: Frames) -> Tensor:
         """The graph before it was quantised or rounded, on one view (t, 224, 224, 3): float32 (t, f)."""
-        compiled = _compile(self._graph, "float32", 1)
+        compiled = compile_graph(self._graph, "float32", 1)
         return torch.from_numpy(np.array(compiled(np.ascontiguousarray(view))[0], np.float32))
 
 
@@ -134,7 +134,8 @@ def _quantised(graph: openvino.Model, calibration: Sequence[Frames]) -> openvino
     return quantised
 
 
-def _compile(graph: openvino.Model, precision: EnginePrecision, num_streams: int) -> openvino.CompiledModel:
+def compile_graph(graph: openvino.Model, precision: EnginePrecision, num_streams: int) -> openvino.CompiledModel:
+    """A graph made ready for this CPU, in float32 or bfloat16, with all the cores that this process may use."""
     hints = {
         "INFERENCE_PRECISION_HINT": HINTS[precision],
         "NUM_STREAMS": num_streams,
