@@ -7,23 +7,20 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOper
 from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowSkipException
 
-from dags._params import Form, resolve
-
 COMMENT = "comment"
 
 
 class ApproveOperator(ApprovalOperator):
     """Airflow's ApprovalOperator, whose subject and text a step wrote, and which leaves it to a later task what an answer means.
 
-    It is skipped where the report says that nobody has to be asked. Without an answer within `approval_hours` the answer is no.
+    It is skipped where the report says that nobody has to be asked. Without an answer within the report's `approval_hours` the answer is no.
 
     Args:
-        form: the DAG's options.
         report: id of the task whose result is a `ReportResult`.
         register: id of the task whose result is a `RegisterResult`.
     """
 
-    def __init__(self, *, form: Form, report: str, register: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
+    def __init__(self, *, report: str, register: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
         comment = Param(None, type=["null", "string"], maxLength=500, title="Comment", description="Kept with the decision")
         question = {
             "subject": f"Promote {_result(register, 'model_name')} version {_result(register, 'version')}?",
@@ -32,7 +29,6 @@ class ApproveOperator(ApprovalOperator):
             "params": {COMMENT: comment},  # in place of the DAG's, which Airflow gives every task
         }
         super().__init__(**{"queue": "cpu", **kwargs, **question})
-        self.form = form
         self.report = report
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
@@ -41,9 +37,10 @@ class ApproveOperator(ApprovalOperator):
         Raises:
             AirflowSkipException: nobody has to be asked.
         """
-        if not context["ti"].xcom_pull(task_ids=self.report)["awaits_approval"]:
+        report = context["ti"].xcom_pull(task_ids=self.report)
+        if not report["awaits_approval"]:
             raise AirflowSkipException("nobody is asked: the promotion rules or the setting *Promotion* decide alone")
-        self.response_timeout = timedelta(hours=resolve(context, self.form)["approval_hours"])
+        self.response_timeout = timedelta(hours=report["approval_hours"])
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:

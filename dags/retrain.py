@@ -123,7 +123,7 @@ with DAG(
             out=f"{RUN}register/",
             execution_timeout=timedelta(hours=1),
         )
-        approve = ApproveOperator(task_id="approve", form=FORM, report="publish.report", register="publish.register")
+        approve = ApproveOperator(task_id="approve", report="publish.report", register="publish.register")
         decide = StepOperator(
             task_id="decide",
             step="decide",

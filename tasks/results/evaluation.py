@@ -165,6 +165,7 @@ class ReportResult(Record):
     card_uri: str
     report_url: str
     awaits_approval: bool
+    approval_hours: int
     question: str
     mlflow_run_url: str
 

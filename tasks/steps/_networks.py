@@ -6,7 +6,6 @@ from pathlib import Path
 from tasks.errors import BadCheckpoint
 from tasks.model.checkpoints import ClassNames, Saved, load
 from tasks.results.dataset import Vocabulary
-from tasks.steps._frames import SHORT_SIDE as SHORT_SIDE
 from tasks.storage import Store
 
 NUM_VERBS = 125

@@ -11,7 +11,8 @@ from tasks.results.dataset import Manifest
 from tasks.results.evaluation import RegisterResult, ReportResult
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.steps._networks import SHORT_SIDE, fetch_network
+from tasks.steps._frames import SHORT_SIDE
+from tasks.steps._networks import fetch_network
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
 from tasks.storage import Store

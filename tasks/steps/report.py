@@ -78,6 +78,7 @@ def run(arguments: Arguments, store: Store) -> ReportResult:
         card_uri=f"{arguments.out}README.md",
         report_url=f"{url}/artifacts/report.html",
         awaits_approval=compared.awaits_approval,
+        approval_hours=compared.gate.approval_hours,
         question=approval_question(metrics, f"{url}/artifacts/report.html"),
         mlflow_run_url=url,
     )

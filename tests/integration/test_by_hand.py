@@ -26,14 +26,10 @@ def browser(kitchen, sample_run) -> Iterator[Browser]:
 
 def fill(form: Locator, name: str, value: object) -> None:
     """Give a field of the trigger form a value, whether it is text, a number or a list of choices."""
-    field = form.locator(f"#element_{name}")
-    if field.evaluate("element => element.tagName") == "DIV" and field.get_by_role("combobox").count():
-        field.get_by_role("combobox").fill(str(value))
-        field.get_by_role("combobox").press("Enter")
-    else:
-        text = form.locator(f"input[name='element_{name}']")
-        text.fill(f"{value}")
-        text.blur()
+    choices = form.locator(f"#element_{name} [role=combobox]")
+    field = choices if choices.count() else form.locator(f"input[name='element_{name}']")
+    field.fill(str(value))
+    field.press("Enter" if choices.count() else "Tab")
 
 
 def section(form: Locator, name: str) -> None:
@@ -47,10 +43,11 @@ def run_path(browser) -> str:
     form = browser.trigger_form("retrain")
     fill(form, "store", "my bucket")
     form.get_by_role("button", name="Trigger").click()
-    expect(browser.page.get_by_text("Failed to Trigger Dag")).to_be_visible()
-    expect(form).to_be_visible()
+    expect(browser.page.get_by_text("Failed to Trigger Dag").first).to_be_visible()
+    expect(form.get_by_text(re.compile("Failed validating 'pattern'.*'my bucket'", re.DOTALL)).first).to_be_visible()
     assert len(browser.kitchen.runs("retrain")) == num_before
 
+    form = browser.trigger_form("retrain")
     fill(form, "store", SAMPLE_STORE)
     section(form, "Train")
     for name, value in (SAMPLE_OPTIONS | {"epochs": 2, "seed": 1}).items():
@@ -78,7 +75,8 @@ def approved(browser, run_path) -> str:
     page = browser.page
     browser.airflow(f"{run_path}/tasks/publish.approve/required_actions")
     approve = page.get_by_role("button", name="Approve")
-    expect(approve).to_be_visible(timeout=RUN_SECONDS * 1000)
+    browser.kitchen.wait_for_step("retrain", "approve", "awaiting_input", RUN_SECONDS)
+    expect(approve).to_be_visible()
     expect(page.get_by_text(f"Promote {MODEL} version 1?").first).to_be_visible()
     expect(page.get_by_role("link", name="Read the report")).to_be_visible()
     expect(page.get_by_text("Better on actions: passed").first).to_be_visible()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tasks.local.servers import store_settings
 from tasks.storage import Store
 
 RUN_SECONDS = 900
+POLL_SECONDS = 0.5
 OWN_OPTIONS = (
     "backbone=tf_efficientnet_lite0",
     "weights=imagenet",
@@ -63,6 +65,16 @@ class Kitchen:
         with self.airflow() as api:
             found: list[dict[str, str]] = api._get(f"/dags/{dag_id}/dagRuns", order_by="-run_after")["dag_runs"]
         return found
+
+    def wait_for_step(self, dag_id: str, step: str, state: str, seconds: float) -> None:
+        """Wait until a step of the DAG's latest run is in `state`; a run that fails before does not come to it."""
+        run = RunRef(dag_id=dag_id, run_id=self.runs(dag_id)[0]["dag_run_id"])
+        deadline = time.monotonic() + seconds
+        with self.airflow() as api:
+            while (found := next(task for task in api.tasks(run) if task.step == step)).state != state:
+                assert api.run_state(run) in ("queued", "running"), [f"{task.task_id} {task.state}" for task in api.tasks(run)]
+                assert time.monotonic() < deadline, f"{step} is {found.state}"
+                time.sleep(POLL_SECONDS)
 
     def latest_result(self, dag_id: str, step: str) -> dict[str, object]:
         """What a step of the DAG's latest run gave."""

@@ -57,6 +57,7 @@ REPORTED = ReportResult(
     card_uri=f"{DECISION_URI}report/README.md",
     report_url="http://mlflow/r/artifacts/report.html",
     awaits_approval=False,
+    approval_hours=72,
     question="",
     mlflow_run_url="http://mlflow/r",
 )
