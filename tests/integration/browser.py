@@ -62,7 +62,7 @@ def open_browser(kitchen: Kitchen) -> Iterator[Browser]:
     """A browser that is logged in to Airflow."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.goto(kitchen.addresses["airflow"])
         page.locator("input[name=username]").fill("admin")
