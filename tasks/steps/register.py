@@ -41,8 +41,8 @@ def run(arguments: Arguments, store: Store) -> RegisterResult:
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-register-") as folder:
         network = fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, Path(folder)).network
         module, example = export_module(network)
-        text = store.read_bytes(reported.card_uri).decode()
-        number = registry.register(plan.model_name, run_id, plan.run_key, module, example, _card(plan, manifest, trained, network, text))
+        card = store.read_bytes(reported.card_uri).decode()
+        number = registry.register(plan.model_name, run_id, plan.run_key, module, example, _card(plan, manifest, trained, network, card))
         registry.set_alias(plan.model_name, CHALLENGER, number)
         result = RegisterResult(model_name=plan.model_name, version=number, mlflow_run_id=run_id, mlflow_run_url=tracker.run_url(run_id))
     tracker.finish(run_id)
@@ -54,7 +54,7 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, network: N
     """What a person who finds the version needs to know of it."""
     spec = network.spec
     return VersionCard(
-        description=text[:MAX_DESCRIPTION],
+        description=_without_front_matter(text)[:MAX_DESCRIPTION],
         checkpoint_uri=trained.checkpoint_uri,
         checkpoint_sha256=trained.checkpoint_sha256,
         output_names=("verb_logits", "noun_logits"),
@@ -78,3 +78,8 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, network: N
             "retake.git_revision": load(MachineSettings).code_version,
         },
     )
+
+
+def _without_front_matter(card: str) -> str:
+    """MLflow would show the lines for machines as text."""
+    return card.removeprefix("---\n").partition("\n---\n")[2].lstrip()

@@ -83,11 +83,11 @@ def approved(browser, run_path) -> str:
     page.locator("#element_comment").fill(COMMENT)
     browser.keep("approve")
     approve.click()
+    browser.kitchen.wait_for_success("retrain", RUN_SECONDS)
     browser.airflow(run_path)
-    expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=RUN_SECONDS * 1000)
-    for group in ("prepare", "publish"):
+    for group, step in (("prepare", "weights"), ("publish", "decide")):
         page.locator(f"a[href='/dags/retrain/tasks/group/{group}']").get_by_label("Toggle group").click()
-    expect(page.locator(f"a[href='{run_path}/tasks/publish.decide']").first).to_be_visible()
+        expect(page.locator(f"a[href='/dags/retrain/tasks/{group}.{step}']").first).to_be_visible()
     browser.keep("grid")
     return run_path
 

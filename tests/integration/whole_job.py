@@ -76,6 +76,14 @@ class Kitchen:
                 assert time.monotonic() < deadline, f"{step} is {found.state}"
                 time.sleep(POLL_SECONDS)
 
+    def wait_for_success(self, dag_id: str, seconds: float) -> None:
+        """Wait for the good end of the DAG's latest run."""
+        deadline = time.monotonic() + seconds
+        while (state := self.runs(dag_id)[0]["state"]) != "success":
+            assert state != "failed"
+            assert time.monotonic() < deadline
+            time.sleep(POLL_SECONDS)
+
     def latest_result(self, dag_id: str, step: str) -> dict[str, object]:
         """What a step of the DAG's latest run gave."""
         run = RunRef(dag_id=dag_id, run_id=self.runs(dag_id)[0]["dag_run_id"])
