@@ -7,13 +7,11 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import chain, cutting, heads, item, memory
+from tests.bench import chain, cutting, heads, item, memory, scoring
 from tests.bench.machine import in_words, machine
 from tests.bench.measure import Row
 from tests.bench.table import markdown, show, write_docs
@@ -21,16 +19,8 @@ from tests.bench.table import markdown, show, write_docs
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 
 
-def scoring(folder: Path, quick: bool) -> list[Row]:
-    """The engines against the public reference's way of testing."""
-    if find_spec("tests.bench.scoring") is None:
-        return []
-    rows: list[Row] = import_module("tests.bench.scoring").scoring(folder, quick)
-    return rows
-
-
 BENCHES: dict[str, Callable[[Path, bool], list[Row]]] = {
-    "scoring": scoring,
+    "scoring": scoring.scoring,
     "epoch": heads.epoch,
     "sweep": heads.sweep,
     "item": item.item,

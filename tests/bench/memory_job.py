@@ -8,6 +8,7 @@ import numpy as np
 from tasks.evaluation.latency import peak_memory_bytes
 from tasks.evaluation.scoring import score_clips
 from tasks.model.data import LabelledClip
+from tasks.model.engines.engine import prepare
 from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.training import TrainJob, fit
 from tasks.options import TrainOptions
@@ -29,7 +30,7 @@ def train(clips: list[LabelledClip], folder: Path, trainable: str) -> None:
 
 def evaluate(clips: list[LabelledClip]) -> None:
     """One centre crop of each clip, by the engine that a CPU has by default, with the frames of the next clips loading meanwhile."""
-    engine = OpenvinoEngine(network(BACKBONE, NUM_SEGMENTS), 1)
+    engine = OpenvinoEngine(prepare(network(BACKBONE, NUM_SEGMENTS)), 1)
 
     def score(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         logits = engine.score(frames)
