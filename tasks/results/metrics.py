@@ -112,11 +112,13 @@ class SplitSize(Record):
 
 
 class Provenance(Record):
-    """Where everything came from: enough to run it again."""
+    """Where everything came from, and when (ISO 8601): enough to run it again."""
 
     run_key: str
     dataset_uri: str
     dataset_digest: str
+    dataset_created: str
+    trained: str
     code_version: str
     weights: str
     weights_sha256: str

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.errors import MissingObject
 from tasks.evaluation.answers import answers_of
 from tasks.evaluation.calibration import calibrations
 from tasks.evaluation.changes import class_changes, split_sizes, worst_mistakes
@@ -121,16 +122,18 @@ def _metrics(
         checks=check_data(manifest.clips, fingerprints),
         epochs=trained.epochs,
         best_epoch=trained.best_epoch,
-        provenance=_provenance(plan, trained, url),
+        provenance=_provenance(store, plan, trained, url),
     )
 
 
-def _provenance(plan: PlanResult, trained: TrainResult, url: str) -> Provenance:
+def _provenance(store: Store, plan: PlanResult, trained: TrainResult, url: str) -> Provenance:
     machine = load(MachineSettings)
     return Provenance(
         run_key=plan.run_key,
         dataset_uri=plan.dataset_uri,
         dataset_digest=plan.dataset_digest,
+        dataset_created=_written(store, f"{plan.dataset_uri}manifest.json"),
+        trained=_written(store, result_uri(f"{plan.run_uri}train/")),
         code_version=machine.code_version,
         weights=plan.weights.description,
         weights_sha256=plan.weights.sha256,
@@ -142,6 +145,13 @@ def _provenance(plan: PlanResult, trained: TrainResult, url: str) -> Provenance:
         airflow_run=machine.airflow_url or "started by hand",
         mlflow_run_url=url,
     )
+
+
+def _written(store: Store, uri: str) -> str:
+    found = store.stat(uri)
+    if found is None:
+        raise MissingObject(f"{uri} is not in the object store; the step that writes it has not finished")
+    return found.modified
 
 
 def _confusions(scored: Mapping[ModelRole, ScoredClips], manifest: Manifest) -> dict[tuple[ModelRole, Target], Confusion]:
