@@ -83,7 +83,7 @@ class ActivationMap(Record):
 
 
 class EvaluateResult(Record):
-    """One network's scores on one split."""
+    """One network's scores on one split. The fine-tuned network's evaluation also leaves a fingerprint of each clip, for the report's checks."""
 
     model: ModelRole
     split: SplitName
@@ -99,6 +99,7 @@ class EvaluateResult(Record):
     peak_memory_bytes: int
     hardware: dict[str, str | int]
     predictions_uri: str
+    fingerprints_uri: str | None
     activations: tuple[ActivationMap, ...]
 
 

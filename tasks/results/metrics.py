@@ -4,7 +4,7 @@ from pydantic import Field
 
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions
 from tasks.results.evaluation import EvaluateResult, PairedDifference, RuleOutcome
-from tasks.results.record import Record, SplitName, Target
+from tasks.results.record import ModelRole, Record, SplitName, Target
 from tasks.results.training import Epoch
 
 SCHEMA_VERSION = 1
@@ -100,6 +100,25 @@ class DataChecks(Record):
         return not (self.shared_sources or self.near_duplicates or self.missing_from_train or self.label_conflicts)
 
 
+class ConfusionCounts(Record):
+    """How often each true class was given each name by one model on the deciding split: `counts[row][column]` clips; beyond 30 classes the rest is added up."""
+
+    model: ModelRole
+    target: Target
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+class LabelCount(Record):
+    """Clips of one class of one target in one split."""
+
+    target: Target
+    split: SplitName
+    name: str
+    num_clips: int
+
+
 class SplitSize(Record):
     """How much data a split has."""
 
@@ -123,6 +142,7 @@ class Provenance(Record):
     weights: str
     weights_sha256: str
     checkpoint_sha256: str
+    split_seed: int
     train: TrainOptions
     evaluate: EvaluateOptions
     trained_on: dict[str, str | int]
@@ -150,6 +170,8 @@ class Metrics(Record):
     results: tuple[EvaluateResult, ...]
     differences: tuple[PairedDifference, ...]
     class_changes: tuple[ClassChange, ...]
+    confusions: tuple[ConfusionCounts, ...]
+    label_counts: tuple[LabelCount, ...]
     calibration: tuple[Calibration, ...]
     mistakes: tuple[Mistake, ...]
     checks: DataChecks
