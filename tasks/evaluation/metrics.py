@@ -78,6 +78,7 @@ def summarise(
     engine: EngineUsed,
     peak_memory_bytes: int,
     hardware: Mapping[str, str | int],
+    fingerprints_uri: str | None = None,
     activations: Sequence[ActivationMap] = (),
 ) -> EvaluateResult:
     """All figures of one network on one split.
@@ -95,6 +96,7 @@ def summarise(
         engine: what computed the logits.
         peak_memory_bytes: that the process has held.
         hardware: the machine, as flat names and values.
+        fingerprints_uri: where the clips' fingerprints lie in the store, if they were written.
         activations: where the network looked in its worst mistakes, if that was drawn.
     """
     answers = answers_of(clips, vocabulary)
@@ -114,5 +116,6 @@ def summarise(
         peak_memory_bytes=peak_memory_bytes,
         hardware=dict(hardware),
         predictions_uri=predictions_uri,
+        fingerprints_uri=fingerprints_uri,
         activations=tuple(activations),
     )

@@ -60,7 +60,7 @@ def make_clips():
 def make_result(make_clips, vocabulary):
     """The scores of one network on clips made by seed."""
 
-    def make(model="fine-tuned", split="val", engine=ENGINE, activations=(), **kwargs):
+    def make(model="fine-tuned", split="val", engine=ENGINE, activations=(), fingerprints_uri=None, **kwargs):
         clips = make_clips(**kwargs)
         timings = Timings(np.full(len(clips.uids), 0.018), np.full(len(clips.uids), 1.850), total_seconds=1.850 * len(clips.uids))
         return summarise(
@@ -76,6 +76,7 @@ def make_result(make_clips, vocabulary):
             engine=engine,
             peak_memory_bytes=2**30,
             hardware={"device": "cpu", "device_name": "EPYC", "num_cores": 2, "version.torch": "2.13.0"},
+            fingerprints_uri=fingerprints_uri,
             activations=activations,
         )
 
