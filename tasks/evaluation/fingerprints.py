@@ -1,12 +1,19 @@
-"""Perceptual hashes of a clip's frames, and how alike two clips look by them.
+"""Perceptual hashes of a clip's frames, how alike two clips look by them, and the file that keeps those of many clips.
 
 Legend: n and k clips, t frames, h and w pixels.
 """
 
+import io
+from collections.abc import Mapping
+
 import imagehash
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
+
+from tasks.errors import BadInput
 
 Fingerprint = NDArray[np.uint64]
 
@@ -17,6 +24,10 @@ frequency, lies above the median."""
 TEXTURE_SIDE = 32
 MIN_TEXTURE = 4.0
 """Grey levels of 255, the standard deviation in a thumbnail of 32 x 32: 28 and more in films of a kitchen, below 1 on a wall or a black frame."""
+
+SCHEMA = pa.schema(
+    [("uid", pa.string()), ("hashes", pa.list_(pa.uint64()))], metadata={"retake": "64-bit pHash of each test frame, 0 for no texture"}
+)
 
 
 def fingerprint(frames: NDArray[np.uint8]) -> Fingerprint:
@@ -51,6 +62,33 @@ def distances(ours: Fingerprint, theirs: Fingerprint) -> NDArray[np.float32]:
         num_compared += compared
     means = bits / np.maximum(num_compared, 1).astype(np.float32)
     return np.where(2 * num_compared >= num_frames, means, np.inf).astype(np.float32)
+
+
+def to_parquet(fingerprints: Mapping[str, Fingerprint]) -> bytes:
+    """The fingerprints of clips by uid as a Parquet file, one row a clip, in the order of the mapping."""
+    columns = {"uid": list(fingerprints), "hashes": [hashes.tolist() for hashes in fingerprints.values()]}
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns, schema=SCHEMA), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def from_parquet(data: bytes, uri: str) -> dict[str, Fingerprint]:
+    """Read back what `to_parquet` wrote.
+
+    Args:
+        data: the file's bytes.
+        uri: where they came from, for messages.
+
+    Raises:
+        BadInput: the bytes are no file of fingerprints.
+    """
+    try:
+        table = pq.read_table(io.BytesIO(data))
+    except (pa.ArrowInvalid, OSError):
+        raise BadInput(f"{uri} is not a Parquet file; run `evaluate` again") from None
+    if not table.schema.equals(SCHEMA):
+        raise BadInput(f"{uri} has other columns than a file of fingerprints; run `evaluate` again")
+    return {uid: np.array(hashes, np.uint64) for uid, hashes in zip(*(table[name].to_pylist() for name in SCHEMA.names), strict=True)}
 
 
 def _hash(picture: Image.Image) -> np.uint64:

@@ -1,6 +1,8 @@
-"""Scores one network on one split by the test protocol: predictions, metrics, pictures, latency, where the network looked."""
+"""Scores one network on one split by the test protocol: predictions, metrics, pictures, latency, fingerprints, where the network looked."""
 
+import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from tasks.evaluation.answers import answers_of
 from tasks.evaluation.confusion import confusion_of
 from tasks.evaluation.figures.losses import clip_loss_figure
 from tasks.evaluation.figures.matrices import confusion_figure
+from tasks.evaluation.fingerprints import Fingerprint, fingerprint
+from tasks.evaluation.fingerprints import to_parquet as fingerprints_to_parquet
 from tasks.evaluation.latency import peak_memory_bytes
 from tasks.evaluation.metrics import summarise
 from tasks.evaluation.misnamed import worst_misnamed
@@ -39,6 +43,7 @@ from tasks.tracking import Tracker
 
 NUM_CALIBRATION_CLIPS = 8
 NUM_ACTIVATION_MAPS = 4
+FINGERPRINTS = "fingerprints.parquet"
 
 Frames = NDArray[np.uint8]
 
@@ -69,6 +74,8 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
         with FramesAhead(store, clips, num_segments) as ahead:
             scored, timings = score_clips(clips, ahead.load, lambda frames: _numpy(engine.score(frames)), wait=ahead.wait)
             files = {"predictions.parquet": to_parquet(scored, manifest.vocabulary), **_pictures(scored, manifest.vocabulary, arguments)}
+            if arguments.model == "fine-tuned":
+                files[FINGERPRINTS] = fingerprints_to_parquet(_fingerprints(clips, ahead))
             maps: list[ActivationMap] = []
             for worst in worst_misnamed(scored, manifest.vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(arguments, plan) else ():
                 clip = clips[worst.clip]
@@ -88,6 +95,7 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
             engine=used,
             peak_memory_bytes=peak_memory_bytes(),
             hardware=describe("cuda" if next(engine.network.parameters()).is_cuda else "cpu").flat(),
+            fingerprints_uri=f"{arguments.out}{FINGERPRINTS}" if FINGERPRINTS in files else None,
             activations=maps,
         )
         evidence = folder / "evidence"
@@ -134,6 +142,13 @@ def _job(plan: PlanResult, clips: list[DatasetClip], manifest: Manifest, store: 
         checked=lambda: frames(clips, NUM_CHECKED_CLIPS),
         calibration=lambda: frames([clip for clip in manifest.clips if clip.split == "train"], NUM_CALIBRATION_CLIPS),
     )
+
+
+def _fingerprints(clips: list[DatasetClip], ahead: FramesAhead) -> dict[str, Fingerprint]:
+    """Of every clip, by uid; a core holds the frames of one clip at a time. After the scoring, whose measured times are so of the network alone."""
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="fingerprints") as pool:
+        hashes = pool.map(lambda clip: fingerprint(ahead.load(clip)), clips)
+        return {clip.uid: found for clip, found in zip(clips, hashes, strict=True)}
 
 
 def _is_explained(arguments: Arguments, plan: PlanResult) -> bool:

@@ -3,11 +3,14 @@ import itertools
 
 import imagehash
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageEnhance
 
+from tasks.errors import BadInput
 from tasks.evaluation.checks import MAX_DUPLICATE_BITS
-from tasks.evaluation.fingerprints import NO_TEXTURE, distances, fingerprint
+from tasks.evaluation.fingerprints import NO_TEXTURE, distances, fingerprint, from_parquet, to_parquet
 from tasks.video.frames import read_frames
 
 
@@ -63,3 +66,24 @@ def test_distances_by_hand():
     ours = np.array([[0b1111, 0b1, 0]], np.uint64)
     theirs = np.array([[0b1111, 0b10, 0b1], [0, 0, 0b1], [0b1, 0b1, 0b1]], np.uint64)
     np.testing.assert_allclose(distances(ours, theirs), [[1.0, np.inf, 1.5]])
+
+
+@pytest.mark.parametrize("fingerprints", [{}, {"b": [2**64 - 1, NO_TEXTURE], "a": [1, 2]}, {"a": [1], "b": [1, 2, 3]}])
+def test_a_file_gives_back_every_bit_in_the_order_it_was_given(fingerprints):
+    found = from_parquet(to_parquet({uid: np.array(hashes, np.uint64) for uid, hashes in fingerprints.items()}), "s3://retake/f.parquet")
+    assert [(uid, hashes.tolist()) for uid, hashes in found.items()] == list(fingerprints.items())
+    assert {hashes.dtype for hashes in found.values()} <= {np.dtype(np.uint64)}
+
+
+def test_what_is_no_file_of_fingerprints_is_refused_with_its_address():
+    other = io.BytesIO()
+    pq.write_table(pa.table({"uid": ["a"], "hashes": ["b"]}), other)
+    whole = to_parquet({"a": np.array([1, 2], np.uint64)})
+    for data, reason in (
+        (other.getvalue(), "other columns"),
+        (b"", "not a Parquet"),
+        (b"PAR1", "not a Parquet"),
+        (whole[:-9], "not a Parquet"),
+    ):
+        with pytest.raises(BadInput, match=rf"^s3://retake/f\.parquet .*{reason}"):
+            from_parquet(data, "s3://retake/f.parquet")

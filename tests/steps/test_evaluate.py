@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tasks.evaluation.fingerprints import fingerprint, from_parquet
 from tasks.model.checkpoints import ClassNames, save
 from tasks.model.engines.choice import OPENVINO_FROM_CLIPS
 from tasks.model.network import Network
@@ -200,6 +201,16 @@ def test_the_result_says_what_scored_on_which_machine_and_where_the_network_look
         assert seen.uri == f"{RUN}evaluate/fine-tuned/val/activations/{seen.uid}-{seen.target}.png"
         assert Image.open(io.BytesIO(shelf.objects[seen.uri])).width == 2 * 160 + 4
         assert f"fine-tuned/val/activations/{seen.uid}-{seen.target}.png" in book.artifacts
+
+
+def test_the_new_network_leaves_a_fingerprint_of_every_clip_of_its_split_and_no_other_network_does(score, shelf, tmp_path):
+    result, _ = score("fine-tuned", "train")
+    assert result.fingerprints_uri == f"{RUN}evaluate/fine-tuned/train/fingerprints.parquet"
+    found = from_parquet(shelf.objects[result.fingerprints_uri], result.fingerprints_uri)
+    assert list(found) == [clip(i, "train").uid for i in range(NUM_VAL, NUM_VAL + 3)]
+    for uid, hashes in found.items():
+        assert hashes.tolist() == fingerprint(np.load(tmp_path / f"{uid}.npy")).tolist()
+    assert score("baseline", "train")[0].fingerprints_uri is None
 
 
 def test_int8_is_calibrated_on_training_clips_and_a_baseline_is_not_looked_into(score, shelf):
