@@ -176,20 +176,32 @@ class Store:
         Raises:
             BadConfiguration: the server does not know conditional writes.
         """
+        if self.exists(uri):
+            return False
         bucket, key = split_uri(uri)
         headers = {"If-None-Match": "*", "Content-Type": _content_type(key)}
         try:
             address = self._client.presigned_put_object(bucket_name=bucket, object_name=key, expires=timedelta(minutes=5))
-            # No retries: a write that came through and was not acknowledged would be told apart from another's by what lies there.
+            # Sent once: a second try would find the first one's object and take it for somebody else's.
             answer = self._http.request("PUT", address, body=data, headers=headers, retries=False)
         except (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
             self._fail(error, uri)
-        if answer.status == HTTPStatus.NOT_IMPLEMENTED:
-            raise BadConfiguration(f"the object store at {self._endpoint} knows no conditional writes (If-None-Match); use one that does")
-        if answer.status not in (HTTPStatus.OK, HTTPStatus.PRECONDITION_FAILED):
-            raise Unavailable(f"the object store at {self._endpoint} answers {answer.status} for {uri}; try again")
-        # A server that passes over the condition keeps the last of several: each sees whether it was its own.
-        return answer.status == HTTPStatus.OK and self.read_bytes(uri) == data
+        match answer.status:
+            case HTTPStatus.OK:
+                # A server that passes over the condition keeps the last of several: each sees whether it was its own.
+                return self.read_bytes(uri) == data
+            case HTTPStatus.PRECONDITION_FAILED | HTTPStatus.CONFLICT:
+                return False
+            case HTTPStatus.NOT_IMPLEMENTED:
+                raise BadConfiguration(
+                    f"the object store at {self._endpoint} knows no conditional writes (If-None-Match); use one that does"
+                )
+            case HTTPStatus.FORBIDDEN:
+                raise BadConfiguration(
+                    f"the object store at {self._endpoint} refuses the keys for {uri}; check RETAKE_STORE_ACCESS_KEY and RETAKE_STORE_SECRET_KEY"
+                )
+            case status:
+                raise Unavailable(f"the object store at {self._endpoint} answers {status} for {uri}; try again")
 
     def read_file(self, uri: str, path: Path) -> None:
         """Download to `path`; the file appears complete or not at all.

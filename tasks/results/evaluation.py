@@ -212,11 +212,14 @@ class DecisionRecord(Record):
 
 
 class ChampionMove(Record):
-    """One move of the alias `champion`, `champions/<model>/<number>.json`: only one run can make the next one, so no two promote at once."""
+    """One move of the alias `champion`, `champions/<model>/<number>.json`: only one run can make the next one, so no two promote at once.
+
+    `key` is what the decision that it follows from is found by.
+    """
 
     number: int
     decision: DecisionRecord
-    decision_uri: str
+    key: str
 
 
 class RollbackResult(Record):

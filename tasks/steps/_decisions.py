@@ -11,8 +11,8 @@ from tasks.tracking import Registry
 
 
 def now_utc() -> str:
-    """The time as records have it: UTC, ISO 8601, whole seconds."""
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    """The time as records have it: UTC, ISO 8601, in milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def kept_decision(store: Store, store_uri: str, key: str) -> DecisionRecord | None:
@@ -50,8 +50,16 @@ def _table(records: list[DecisionRecord]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, fieldnames=list(DecisionRecord.model_fields), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(record.model_dump() for record in records)
+    writer.writerows({name: _cell(value) for name, value in record.model_dump().items()} for record in records)
     return text.getvalue().encode()
+
+
+def _cell(value: object) -> object:
+    """One line, and no formula: people write reasons, and people open the table in a spreadsheet."""
+    if not isinstance(value, str):
+        return value
+    line = " ".join(value.split())
+    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
 
 
 def _uri(store_uri: str, key: str) -> str:

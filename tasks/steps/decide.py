@@ -3,11 +3,12 @@
 from typing import Literal
 
 from tasks.options import StoreUri
-from tasks.results.evaluation import CompareResult, DecideResult, DecisionRecord, RegisterResult
+from tasks.results.evaluation import ChampionMove, CompareResult, DecideResult, DecisionRecord, RegisterResult
 from tasks.results.training import PlanResult
 from tasks.settings import MlflowSettings, load
+from tasks.steps._card import version_description
 from tasks.steps._decisions import keep_decision, kept_decision, now_utc
-from tasks.steps._promotion import find_move, follow_last_move, make_move
+from tasks.steps._promotion import complete_move, make_move, moves
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.storage import Store
 from tasks.tracking import Registry, Tracker
@@ -33,12 +34,16 @@ def run(arguments: Arguments, store: Store) -> DecideResult:
     registered = store.read(result_uri(f"{plan.run_uri}register/"), RegisterResult)
     settings = load(MlflowSettings)
     tracker, registry = Tracker.from_settings(settings), Registry.from_settings(settings)
-    move = find_move(store, arguments.store, plan.model_name, plan.decision_uri)
+    earlier_moves = moves(store, arguments.store, plan.model_name)
+    move = next((move for move in earlier_moves if move.key == plan.decision_uri), None)
     decision = move.decision if move else kept_decision(store, arguments.store, plan.decision_uri)
-    decision = decision or _decide(arguments, plan, compared, registered, store, registry)
-    if decision.event == "promoted":
-        follow_last_move(store, arguments.store, plan.model_name, registry)
-    keep_decision(store, arguments.store, plan.decision_uri, decision, registry)
+    if decision is None:
+        decision, move = _decide(arguments, plan, compared, registered, store, registry)
+    if move:
+        complete_move(store, arguments.store, move, registry)
+    else:
+        keep_decision(store, arguments.store, plan.decision_uri, decision, registry)
+    registry.describe(plan.model_name, registered.version, version_description(store, plan))
     tracker.set_tags(registered.mlflow_run_id, {"retake.decision": decision.event, "retake.decision_reason": decision.reason})
     tracker.finish(registered.mlflow_run_id)
     champion = registry.champion(plan.model_name)
@@ -62,7 +67,8 @@ def run(arguments: Arguments, store: Store) -> DecideResult:
 
 def _decide(
     arguments: Arguments, plan: PlanResult, compared: CompareResult, registered: RegisterResult, store: Store, registry: Registry
-) -> DecisionRecord:
+) -> tuple[DecisionRecord, ChampionMove | None]:
+    """What is decided, and the move of the champion where there is one."""
     champion = registry.champion(plan.model_name)
     now = champion.version if champion else None
 
@@ -82,20 +88,23 @@ def _decide(
         )
 
     if not compared.passed:
-        return record("kept", RULES, compared.reason)
+        return record("kept", RULES, compared.reason), None
     if plan.gate.promotion == "never":
-        return record("kept", "the setting promotion=never", f"registered only; the rules would let it pass: {compared.reason}")
+        return record("kept", "the setting promotion=never", f"registered only; the rules would let it pass: {compared.reason}"), None
     by_person = compared.awaits_approval
     decided_by = (arguments.answered_by or "a person") if by_person else RULES
     said = f": {arguments.comment}" if arguments.comment else ""
     if by_person and arguments.answer != "approved":
         refusals = {"rejected": "rejected", "no answer": "nobody approved it within the time limit", "not asked": "nobody was asked"}
-        return record("kept", decided_by, f"{refusals[arguments.answer]}{said}; the rules would let it pass: {compared.reason}")
+        return record("kept", decided_by, f"{refusals[arguments.answer]}{said}; the rules would let it pass: {compared.reason}"), None
     reason = f"approved{said}; {compared.reason}" if by_person else compared.reason
     promoted = record("promoted", decided_by, reason)
-    if now == compared.champion_version and make_move(store, arguments.store, plan.num_champions + 1, promoted, plan.decision_uri):
-        return promoted
+    if now == compared.champion_version:
+        move = make_move(store, arguments.store, plan.num_champions + 1, promoted, plan.decision_uri)
+        if move:
+            return promoted, move
     compared_with = f"champion version {compared.champion_version}" if compared.champion_version else "no champion"
-    newest = f"version {now} is champion" if now else "another champion is being named"
-    log.warning("not promoted: another run was first; run `retrain` again to compare with its champion")
-    return record("kept", RULES, f"it was compared with {compared_with}, but now {newest}; run retrain again to compare with that")
+    newest = f"version {now} is champion" if now != compared.champion_version and now else "another champion is being named"
+    log.warning("not promoted: another run was first; start `retrain` with Decide again to compare with its champion")
+    why = f"it was compared with {compared_with}, but meanwhile {newest}; start retrain with Decide again to compare with that"
+    return record("kept", RULES, why), None

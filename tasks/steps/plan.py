@@ -1,5 +1,7 @@
 """Decides what is trained and tested, and against which champion; stops where the same was done before."""
 
+from collections.abc import Sequence
+
 from tasks.errors import MissingObject, NothingToDo
 from tasks.evaluation.gate import DECIDING_SPLITS
 from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions, content_key
@@ -8,7 +10,7 @@ from tasks.results.evaluation import DecideResult
 from tasks.results.record import SPLITS, ModelRole, SplitName
 from tasks.results.training import Champion, Evaluation, PlanResult, WeightsResult
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.steps._promotion import num_moves
+from tasks.steps._promotion import complete_last_move, moves
 from tasks.steps._step import StepArguments, finish, log, result_uri
 from tasks.storage import Store
 from tasks.tracking import Registry
@@ -43,7 +45,6 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
         {
             "dataset": digest,
             "train": train.model_dump(mode="json"),
-            "evaluate": evaluate.model_dump(mode="json"),
             "model_name": arguments.model_name,
             "weights": weights.sha256,
             "code": code_version,
@@ -52,13 +53,19 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
     )
     run_uri = f"{arguments.store}/runs/{run_key}/"
     gate = arguments.picked(GateOptions)
+    registry = Registry.from_settings(load(MlflowSettings))
+    registry.claim(arguments.model_name, arguments.store)
+    complete_last_move(store, arguments.store, arguments.model_name, registry)
     # Before the champion, so that one who is named in between makes this plan's decision void, and not the other way round.
-    num_champions = num_moves(store, arguments.store, arguments.model_name)
-    champion = _champion(arguments.model_name)
-    decision = {"gate": gate.model_dump(mode="json"), "champion": champion and champion.version, "again": arguments.decide_token}
+    num_champions = len(moves(store, arguments.store, arguments.model_name))
+    champion = _champion(arguments.model_name, registry)
+    how = {"evaluate": evaluate.model_dump(mode="json"), "gate": gate.model_dump(mode="json")}
+    decision = {**how, "champion": champion and champion.version, "again": arguments.decide_token}
     decision_uri = f"{run_uri}decisions/{content_key(decision)}/"
-    _stop_if_decided(store, run_uri, decision_uri, champion if arguments.decide_token is None else None)
     splits = [split for split in SPLITS if any(clip.split == split for clip in manifest.clips)]
+    planned = evaluations(f"{run_uri}evaluate/{content_key(how['evaluate'])}/", splits, champion)
+    if arguments.decide_token is None:
+        _stop_if_decided(store, run_uri, decision_uri, champion, planned)
     plan = PlanResult(
         run_key=run_key,
         run_uri=run_uri,
@@ -72,7 +79,7 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
         model_name=arguments.model_name,
         weights=weights,
         champion=champion,
-        evaluations=tuple(evaluations(run_uri, splits, champion)),
+        evaluations=tuple(planned),
     )
     log.info("run %s: %s from %s on dataset %s", run_key, weights.backbone, weights.description, digest)
     # Where the later steps read it: a plan for another dataset, made with the same form, must not change this run's.
@@ -80,8 +87,8 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
     return finish(store, arguments.out, plan)
 
 
-def _stop_if_decided(store: Store, run_uri: str, decision_uri: str, champion: Champion | None) -> None:
-    """Stop where the network that these options train is the champion, or was decided on by this gate against this champion."""
+def _stop_if_decided(store: Store, run_uri: str, decision_uri: str, champion: Champion | None, planned: Sequence[Evaluation]) -> None:
+    """Stop where the network that these options train was scored like this and is the champion, or was decided on by this gate against it."""
     decided = sorted(
         (found for found in store.list(f"{run_uri}decisions/") if found.uri.endswith("/decide/result.json")),
         key=lambda found: (found.modified, found.uri),
@@ -90,7 +97,8 @@ def _stop_if_decided(store: Store, run_uri: str, decision_uri: str, champion: Ch
         return
     latest = store.read(decided[-1].uri, DecideResult)
     asked_before = store.exists(result_uri(f"{decision_uri}decide/"))
-    if asked_before or (champion and champion.version == latest.version):
+    is_scored = all(store.exists(result_uri(evaluation.out)) for evaluation in planned if evaluation.model == "fine-tuned")
+    if asked_before or (champion and champion.version == latest.version and is_scored):
         where = decision_uri if asked_before else decided[-1].uri.removesuffix("decide/result.json")
         raise NothingToDo(
             f"these options trained this dataset before: {latest.model_name} version {latest.version}, {latest.mlflow_run_url} ({where}). "
@@ -114,16 +122,16 @@ def _dataset(arguments: Arguments, store: Store) -> tuple[str, str]:
     return latest.dataset_uri, latest.digest
 
 
-def _champion(model_name: str) -> Champion | None:
-    found = Registry.from_settings(load(MlflowSettings)).champion(model_name)
+def _champion(model_name: str, registry: Registry) -> Champion | None:
+    found = registry.champion(model_name)
     if found is None:
         return None
     return Champion(version=found.version, checkpoint_uri=found.checkpoint_uri, checkpoint_sha256=found.checkpoint_sha256)
 
 
-def evaluations(run_uri: str, splits: list[SplitName], champion: Champion | None) -> list[Evaluation]:
+def evaluations(folder_uri: str, splits: list[SplitName], champion: Champion | None) -> list[Evaluation]:
     """What is scored: baseline and fine-tuned on every split, and a champion where promotion is decided."""
     pairs: list[tuple[ModelRole, SplitName, str]] = [(model, split, model) for model in ("baseline", "fine-tuned") for split in splits]
     if champion:
         pairs.append(("champion", decisive_split(splits), f"champion-{champion.version}"))
-    return [Evaluation(model=model, split=split, out=f"{run_uri}evaluate/{name}/{split}/") for model, split, name in pairs]
+    return [Evaluation(model=model, split=split, out=f"{folder_uri}{name}/{split}/") for model, split, name in pairs]

@@ -8,18 +8,16 @@ from tasks.model.export import export_module
 from tasks.model.network import Network
 from tasks.options import StoreUri
 from tasks.results.dataset import Manifest
-from tasks.results.evaluation import RegisterResult, ReportResult
+from tasks.results.evaluation import RegisterResult
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.steps._card import version_description
 from tasks.steps._frames import SHORT_SIDE
 from tasks.steps._networks import fetch_network
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
 from tasks.storage import Store
 from tasks.tracking import CHALLENGER, Registry, Tracker, VersionCard
-
-MAX_DESCRIPTION = 5000
-"""Characters that MLflow keeps of a version's description; README.md among the run's artifacts is whole."""
 
 
 class Arguments(StepArguments):
@@ -35,14 +33,13 @@ def run(arguments: Arguments, store: Store) -> RegisterResult:
     plan = store.read(result_uri(arguments.plan), PlanResult)
     manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)
     trained = store.read(result_uri(f"{plan.run_uri}train/"), TrainResult)
-    reported = store.read(result_uri(f"{plan.decision_uri}report/"), ReportResult)
     settings = load(MlflowSettings)
     tracker, registry = Tracker.from_settings(settings), Registry.from_settings(settings)
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-register-") as folder:
         network = fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, Path(folder)).network
         module, example = export_module(network)
-        card = store.read_bytes(reported.card_uri).decode()
-        number = registry.register(plan.model_name, run_id, plan.run_key, module, example, _card(plan, manifest, trained, network, card))
+        card = _card(plan, manifest, trained, network, version_description(store, plan))
+        number = registry.register(plan.model_name, arguments.store, run_id, plan.run_key, module, example, card)
         registry.set_alias(plan.model_name, CHALLENGER, number)
         result = RegisterResult(model_name=plan.model_name, version=number, mlflow_run_id=run_id, mlflow_run_url=tracker.run_url(run_id))
     tracker.finish(run_id)
@@ -50,11 +47,11 @@ def run(arguments: Arguments, store: Store) -> RegisterResult:
     return finish(store, arguments.out, result)
 
 
-def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, network: Network, text: str) -> VersionCard:
+def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, network: Network, description: str) -> VersionCard:
     """What a person who finds the version needs to know of it."""
     spec = network.spec
     return VersionCard(
-        description=_without_front_matter(text)[:MAX_DESCRIPTION],
+        description=description,
         checkpoint_uri=trained.checkpoint_uri,
         checkpoint_sha256=trained.checkpoint_sha256,
         output_names=("verb_logits", "noun_logits"),
@@ -78,8 +75,3 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, network: N
             "retake.git_revision": load(MachineSettings).code_version,
         },
     )
-
-
-def _without_front_matter(card: str) -> str:
-    """MLflow would show the lines for machines as text."""
-    return card.removeprefix("---\n").partition("\n---\n")[2].lstrip()

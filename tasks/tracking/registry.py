@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
 CHECKPOINT_TAG = "retake.checkpoint_uri"
 CHECKPOINT_HASH_TAG = "retake.checkpoint_sha256"
+STORE_TAG = "retake.store"
 CHALLENGER = "challenger"
 CHAMPION = "champion"
+
+MAX_DESCRIPTION = 5000
+"""Characters that MLflow keeps of a version's description."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,29 @@ class Registry:
         """Connect, and make sure that the server answers before any work is done."""
         return cls(settings)
 
+    def claim(self, model_name: str, store_uri: str) -> None:
+        """Let this store keep the decisions on a model, since it is there that two runs that end together learn of each other.
+
+        Raises:
+            BadConfiguration: another store keeps them.
+        """
+        kept_by = self.kept_by(model_name)
+        if kept_by is None:
+            with answering():
+                if self._exists(model_name):
+                    self._client.set_registered_model_tag(model_name, STORE_TAG, store_uri)
+        elif kept_by != store_uri:
+            raise BadConfiguration(
+                f"the decisions on the registered model {model_name} are kept in {kept_by}, not in {store_uri}; choose another model_name, "
+                f"or change the model's tag {STORE_TAG} in MLflow"
+            )
+
+    def kept_by(self, model_name: str) -> str | None:
+        """The store that keeps the decisions on a model; None where no run has claimed it."""
+        with answering():
+            found = self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1)
+        return found[0].tags.get(STORE_TAG) if found else None
+
     def champion(self, model_name: str) -> RegisteredVersion | None:
         """The version of a registered model that the alias `champion` points at, or None.
 
@@ -72,8 +99,7 @@ class Registry:
             BadConfiguration: it was registered by hand, without the checkpoint that it can be scored again by.
         """
         with answering():
-            # A server with passwords answers for a model that does not exist as for one that this user may not see.
-            if not self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1):
+            if not self._exists(model_name):
                 return None
             try:
                 found = self._client.get_model_version_by_alias(model_name, CHAMPION)
@@ -108,6 +134,7 @@ class Registry:
     def register(
         self,
         model_name: str,
+        store_uri: str,
         run_id: str,
         run_key: str,
         module: object,
@@ -118,6 +145,7 @@ class Registry:
 
         Args:
             model_name: what it is registered as.
+            store_uri: the store that keeps the decisions on this model, for a model that is new.
             run_id: the run that trained it.
             run_key: what the version is found by.
             module: a torch module on the CPU and in eval mode, which answers with a tuple of tensors.
@@ -128,8 +156,7 @@ class Registry:
             earlier = self._version_of(model_name, run_key)
             if earlier is not None:
                 return earlier
-            if not self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1):
-                self._client.create_registered_model(model_name)
+            self._ensure_model(model_name, store_uri)
             logged = self._logged_model(run_id)
             if logged is None:
                 with mlflow.start_run(run_id=run_id):
@@ -155,7 +182,7 @@ class Registry:
                     CHECKPOINT_TAG: card.checkpoint_uri,
                     CHECKPOINT_HASH_TAG: card.checkpoint_sha256,
                 },
-                description=card.description,
+                description=card.description[:MAX_DESCRIPTION],
             )
         return int(made.version)
 
@@ -163,6 +190,11 @@ class Registry:
         """Point an alias of the registered model at a version."""
         with answering():
             self._client.set_registered_model_alias(model_name, alias, str(version))
+
+    def describe(self, model_name: str, version: int, description: str) -> None:
+        """Put another description on a version."""
+        with answering():
+            self._client.update_model_version(model_name, str(version), description[:MAX_DESCRIPTION])
 
     def set_tags(self, model_name: str, version: int, tags: Mapping[str, str]) -> None:
         """Set tags of a version."""
@@ -174,6 +206,19 @@ class Registry:
         """The aliases that point at a version."""
         with answering():
             return tuple(sorted(self._client.get_model_version(model_name, str(version)).aliases))
+
+    def _exists(self, model_name: str) -> bool:
+        """By a search: a server with passwords answers for a model that does not exist as for one that this user may not see."""
+        return bool(self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1))
+
+    def _ensure_model(self, model_name: str, store_uri: str) -> None:
+        if self._exists(model_name):
+            return
+        try:
+            self._client.create_registered_model(model_name, tags={STORE_TAG: store_uri})
+        except RestException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
 
     def _version_of(self, model_name: str, run_key: str) -> int | None:
         found: list[ModelVersion] = self._client.search_model_versions(

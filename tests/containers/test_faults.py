@@ -44,7 +44,7 @@ def test_a_store_and_an_mlflow_that_go_away_cost_a_retry(chain, stack, undisturb
 
 def _objects(job, run) -> list[str]:
     """Without those of a champion, which the first run has not, the maps of mistakes, which differ, and the name of the decision."""
-    names = [name for name in job.run_objects(run) if not name.startswith("evaluate/champion") and "/activations/" not in name]
+    names = [name for name in job.run_objects(run) if "/champion-" not in name and "/activations/" not in name]
     return sorted(re.sub(r"^decisions/[0-9a-f]{16}/", "decisions/", name) for name in names)
 
 

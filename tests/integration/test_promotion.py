@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from mlflow import MlflowClient
 
-from tasks.errors import BadInput, Unavailable
+from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions, Weights
-from tasks.results.evaluation import CompareResult, DecideResult, RegisterResult, RollbackResult
+from tasks.results.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult, RollbackResult
 from tasks.results.training import Champion, PlanResult, WeightsResult
+from tasks.settings import MlflowSettings, load
 from tasks.steps import decide, rollback
-from tasks.steps._promotion import num_moves
+from tasks.steps._promotion import complete_last_move, moves
 from tasks.tracking import Registry
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -34,12 +35,12 @@ def candidate(workshop):
     """Registers a version and leaves what the steps before `decide` would: a plan, a comparison, a registration."""
     model_name = f"model-{uuid.uuid4().hex[:8]}"
     client = MlflowClient()
-    client.create_registered_model(model_name)
+    client.create_registered_model(model_name, tags={"retake.store": STORE})
     experiment = client.create_experiment(model_name)
 
     def make(*, champion=None, passed=True, **gate):
         run = client.create_run(experiment)
-        tags = {"retake.checkpoint_uri": "s3://c", "retake.checkpoint_sha256": "0" * 64, "retake.run_key": run.info.run_id[:16]}
+        tags = {"retake.checkpoint_uri": f"{STORE}/c", "retake.checkpoint_sha256": "0" * 64, "retake.run_key": run.info.run_id[:16]}
         version = int(
             client.create_model_version(model_name, source=f"runs:/{run.info.run_id}/model", run_id=run.info.run_id, tags=tags).version
         )
@@ -53,7 +54,7 @@ def candidate(workshop):
             evaluate=EvaluateOptions(),
             gate=GateOptions(**gate),
             decision_uri=f"{run_uri}decisions/1/",
-            num_champions=num_moves(workshop.store, STORE, model_name),
+            num_champions=len(moves(workshop.store, STORE, model_name)),
             model_name=model_name,
             weights=WeightsResult(backbone="b", weights=Weights.NONE, uri="s3://w", sha256="0", description="none", is_chance=True),
             champion=champion and Champion(version=champion, checkpoint_uri="s3://c", checkpoint_sha256="0"),
@@ -75,6 +76,20 @@ def candidate(workshop):
             mlflow_run_url="http://m/r",
         )
         registered = RegisterResult(model_name=model_name, version=version, mlflow_run_id=run.info.run_id, mlflow_run_url="http://m/r")
+        card_uri = f"{plan.decision_uri}report/README.md"
+        reported = ReportResult(
+            report_uri="s3://r",
+            metrics_uri="s3://m",
+            card_uri=card_uri,
+            report_url="http://m/r",
+            awaits_approval=compared.awaits_approval,
+            approval_hours=1,
+            question="?",
+            mlflow_run_url="http://m/r",
+        )
+        workshop.store.write_bytes(card_uri, f"---\ntags: [video]\n---\n\n# Card of {plan.run_key}\n".encode())
+        workshop.store.write_bytes("s3://retake-promotion/c", b"checkpoint")
+        workshop.store.write(f"{plan.decision_uri}report/result.json", reported)
         workshop.store.write(f"{plan.decision_uri}plan/result.json", plan)
         workshop.store.write(f"{plan.decision_uri}compare/result.json", compared)
         workshop.store.write(f"{run_uri}register/result.json", registered)
@@ -95,6 +110,10 @@ def decided(workshop):
 def champion_of(plan):
     found = MlflowClient().get_registered_model(plan.model_name).aliases
     return int(found["champion"]) if "champion" in found else None
+
+
+def cut_off(*args):
+    raise Unavailable("cut off")
 
 
 def lines(workshop, plan):
@@ -128,6 +147,7 @@ def test_a_version_that_passes_becomes_champion_with_its_reason(workshop, candid
     assert (line["event"], line["champion_before"], line["champion_after"]) == ("promoted", "", "1")
     tags = version_tags(plan, 1)
     assert (tags["retake.decision"], tags["retake.decision_reason"]) == ("promoted", line["reason"])
+    assert MlflowClient().get_model_version(plan.model_name, "1").description == f"# Card of {plan.run_key}\n"
 
 
 @pytest.mark.parametrize(
@@ -151,20 +171,24 @@ def test_a_mode_decides_with_the_rules(workshop, candidate, decided, gate, passe
     assert (line["decided_by"] == "ada") == (passed and answer.get("answered_by") == "ada")
 
 
-def test_two_runs_that_end_together_do_not_both_promote(workshop, candidate, decided):
+def test_two_runs_that_end_together_do_not_both_promote(workshop, candidate, decided, monkeypatch):
     plans = [candidate(), candidate()]
-    start = threading.Barrier(2)
+    both_have_looked = threading.Barrier(2)
+    champion = Registry.champion
 
-    def end(plan):
-        start.wait()
-        return decided(plan)
+    def look(self, model_name):
+        found = champion(self, model_name)
+        if not both_have_looked.broken and found is None:
+            both_have_looked.wait(timeout=60)
+        return found
 
-    with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(end, plans))
+    with monkeypatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(Registry, "champion", look)
+        results = list(pool.map(decided, plans))
     assert sorted(result.promoted for result in results) == [False, True]
     winner, loser = sorted(results, key=lambda result: not result.promoted)
     assert champion_of(plans[0]) == winner.version
-    assert "run retrain again" in loser.reason
+    assert "Decide again" in loser.reason
     assert len(lines(workshop, plans[0])) == 2
 
 
@@ -178,9 +202,6 @@ def test_a_run_that_was_compared_with_an_earlier_champion_does_not_promote(candi
 
 @pytest.mark.parametrize("broken", ["set_alias", "set_tags"])
 def test_a_decision_that_is_cut_off_is_the_same_when_tried_again(workshop, candidate, decided, monkeypatch, broken):
-    def cut_off(*args):
-        raise Unavailable("cut off")
-
     plan = candidate()
     with monkeypatch.context() as patch:
         patch.setattr(Registry, broken, cut_off)
@@ -192,9 +213,6 @@ def test_a_decision_that_is_cut_off_is_the_same_when_tried_again(workshop, candi
 
 
 def test_a_champion_that_was_named_while_another_was_cut_off_stays(workshop, candidate, decided, monkeypatch):
-    def cut_off(*args):
-        raise Unavailable("cut off")
-
     first = candidate()
     with monkeypatch.context() as patch:
         patch.setattr(Registry, "set_alias", cut_off)
@@ -212,7 +230,7 @@ def test_rollback_moves_the_alias_back_with_a_reason(workshop, candidate, decide
     decided(candidate(champion=1))
 
     def back(to, reason="worse in the evening"):
-        return rollback.run(rollback.Arguments(to=to, reason=reason, store=STORE, model_name=first.model_name), workshop.store)
+        return rollback.run(rollback.Arguments(to=to, reason=reason, model_name=first.model_name, by="ada"), workshop.store)
 
     result: RollbackResult = back(1)
     assert (result.version, result.champion_before, champion_of(first)) == (1, 2, 1)
@@ -223,5 +241,46 @@ def test_rollback_moves_the_alias_back_with_a_reason(workshop, candidate, decide
         back(1)
     with pytest.raises(BadInput, match="has no version 9"):
         back(9)
+    assert not decided(candidate(champion=1, passed=False)).promoted
+    with pytest.raises(BadInput, match="never was champion"):
+        back(3)
     assert decided(candidate(champion=1)).promoted
-    assert champion_of(first) == 3
+    assert champion_of(first) == 4
+
+
+@pytest.mark.parametrize("broken", ["set_alias", "set_tags"])
+def test_a_rollback_that_is_cut_off_is_completed_when_tried_again(workshop, candidate, decided, monkeypatch, broken):
+    first = candidate()
+    decided(first)
+    decided(candidate(champion=1))
+    arguments = rollback.Arguments(to=1, reason="=HYPERLINK()\nworse", model_name=first.model_name, by="ada")
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, broken, cut_off)
+        with pytest.raises(Unavailable):
+            rollback.run(arguments, workshop.store)
+    assert rollback.run(arguments, workshop.store).version == 1
+    assert champion_of(first) == 1
+    assert [line["reason"] for line in lines(workshop, first)][2:] == ["'=HYPERLINK() worse"]
+
+
+def test_a_move_of_a_run_that_never_comes_back_is_completed_by_the_next_plan(workshop, candidate, decided, monkeypatch):
+    first = candidate()
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "set_alias", cut_off)
+        with pytest.raises(Unavailable):
+            decided(first)
+    registry = Registry.from_settings(load(MlflowSettings))
+    complete_last_move(workshop.store, STORE, first.model_name, registry)
+    assert champion_of(first) == 1
+    assert len(lines(workshop, first)) == 1
+    MlflowClient().delete_registered_model_alias(first.model_name, "champion")
+    complete_last_move(workshop.store, STORE, first.model_name, registry)
+    assert champion_of(first) is None, "what a person changes in MLflow stays"
+
+
+def test_a_model_belongs_to_one_store(candidate):
+    name = candidate().model_name
+    registry = Registry.from_settings(load(MlflowSettings))
+    registry.claim(name, STORE)
+    with pytest.raises(BadConfiguration, match=f"are kept in {STORE}, not in s3://elsewhere"):
+        registry.claim(name, "s3://elsewhere")
