@@ -1,7 +1,7 @@
 """# Retrain
 
 Fine-tunes the network on the latest dataset, scores it beside the baseline and the model in use, and registers it in MLflow.
-It becomes `champion` only if every promotion rule lets it pass, on clips that it never saw. It runs every week and on every new dataset,
+It becomes `champion` only if every promotion rule lets it pass, on clips that it was not trained on. It runs every week and on every new dataset,
 one run at a time, and by hand with a form. Under *Details* of `report`, the button *Report* leads to the evidence on one page, and
 *MLflow run* there and at the steps around it to the run.
 

@@ -171,7 +171,11 @@ class GateOptions(Options):
         description="auto: at once when every rule passes; approve: a person is asked then, in Airflow; never: register only",
     )
     approval_hours: int = Field(
-        72, ge=1, le=8760, title="Time to approve, hours", description="Without an answer by then the champion stays"
+        72,
+        ge=1,
+        le=8760,
+        title="Time to approve, hours",
+        description="Without an answer by then the champion stays; until then no other retrain starts",
     )
     min_gate_clips: int = Field(
         10, ge=1, le=1_000_000, title="Least clips", description="Of the split that decides: test, or val without it"
