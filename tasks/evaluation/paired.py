@@ -16,14 +16,17 @@ from scipy.stats import binomtest
 from tasks.errors import BadInput
 from tasks.evaluation.answers import Answers, answers_of
 from tasks.evaluation.scoring import ScoredClips
-from tasks.evaluation.uncertainty import TAIL, resampled_interval, sums_by_source
+from tasks.evaluation.uncertainty import BOOTSTRAP_SEED, TAIL, resampled_interval, sums_by_source
 from tasks.results.dataset import Vocabulary
 from tasks.results.evaluation import PairedDifference
 from tasks.results.record import TARGETS
 
 Opponent = Literal["baseline", "champion"]
 
-NUM_GRID_POINTS = 4000
+NUM_GRID_POINTS = 1000
+"""Quantiles on either side of zero, over which the exact interval's distribution is averaged."""
+SMALLEST = 1e-300
+"""Stands for what is on one side of zero and too near to tell; one may be divided by it."""
 
 
 def differences(
@@ -54,7 +57,7 @@ def differences(
 
 
 def paired_difference(
-    ours: Answers, theirs: Answers, sources: Sequence[str], *, opponent: Opponent, num_resamples: int = 2000, seed: int = 0
+    ours: Answers, theirs: Answers, sources: Sequence[str], *, opponent: Opponent, num_resamples: int = 2000, seed: int = BOOTSTRAP_SEED
 ) -> PairedDifference:
     """Top-1 of `ours` less that of `theirs` on the same clips, with a 95 % interval and the exact McNemar test.
 
@@ -125,22 +128,32 @@ def clips_needed(difference: float, interval: tuple[float, float], num_clips: in
 
 def _lower_limit(num_gained: int, num_lost: int, num_clips: int) -> float:
     num_discordant = num_gained + num_lost
-    quantiles = (np.arange(NUM_GRID_POINTS) + 0.5) / NUM_GRID_POINTS
-    gained = betaincinv(num_gained, num_lost + 1, quantiles) if num_gained else np.zeros(NUM_GRID_POINTS)
-    directions = 2 * gained - 1
-    up, down = directions[directions > 0], directions[directions < 0]
+    # Exact: the share of the distribution at or below zero, which is the one-sided p of McNemar's test. The grid decides the rest alone.
+    share_lost = float(_beta_cdf(num_gained, num_lost + 1, np.array([0.5]))[0])
+    midpoints = (np.arange(NUM_GRID_POINTS) + 0.5) / NUM_GRID_POINTS
+    down = np.minimum(_directions(num_gained, num_lost, share_lost * midpoints), -SMALLEST)
+    up = np.maximum(_directions(num_gained, num_lost, share_lost + (1 - share_lost) * midpoints), SMALLEST)
 
     def share_below(limit: float) -> float:
         """How much of the distribution lies at or below `limit`, less the tail that is wanted."""
         if limit < 0:
-            below = (1 - _beta_cdf(num_discordant + 1, num_clips - num_discordant, limit / down)).sum()
+            below = share_lost * (1 - _beta_cdf(num_discordant + 1, num_clips - num_discordant, limit / down)).mean()
         else:
-            below = len(down) + _beta_cdf(num_discordant, num_clips - num_discordant + 1, limit / up).sum()
-        return float(below) / NUM_GRID_POINTS - TAIL
+            below = share_lost + (1 - share_lost) * _beta_cdf(num_discordant, num_clips - num_discordant + 1, limit / up).mean()
+        return float(below) - TAIL
 
+    if share_lost < TAIL:
+        # Above zero however close, which the root's own tolerance must not round away.
+        return max(float(brentq(share_below, 0.0, 1.0, xtol=1e-9)), SMALLEST)
     if share_below(-1.0) >= 0:
         return -1.0
-    return float(brentq(share_below, -1.0, 1.0, xtol=1e-9))
+    return float(brentq(share_below, -1.0, 0.0, xtol=1e-9))
+
+
+def _directions(num_gained: int, num_lost: int, quantiles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(q,) at these quantiles, the share of gains among the pairs that differ less that of losses, from -1 to 1."""
+    gained: NDArray[np.float64] = betaincinv(num_gained, num_lost + 1, quantiles) if num_gained else np.zeros_like(quantiles)
+    return 2 * gained - 1
 
 
 def _beta_cdf(a: int, b: int, x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -105,12 +105,30 @@ def test_clips_needed_by_hand(interval, needed):
     assert clips_needed(-0.25, (-interval[1], -interval[0]), 100) == needed
 
 
-def test_the_exact_interval_excludes_zero_exactly_where_mcnemar_does():
-    for num_discordant in range(21):
-        for gained in range(num_discordant + 1):
-            low, high = exact_difference(gained, num_discordant - gained, 20)
-            p = binomtest(gained, num_discordant).pvalue if num_discordant else 1.0
-            assert (low > 0 or high < 0) == (p <= 0.05), (gained, num_discordant)
+def excludes_zero_as_mcnemar_does(gained, num_discordant, num_clips):
+    low, high = exact_difference(gained, num_discordant - gained, num_clips)
+    p = binomtest(gained, num_discordant).pvalue if num_discordant else 1.0
+    return (low > 0 or high < 0) == (p <= 0.05)
+
+
+@pytest.mark.parametrize("num_clips", [40, 300])
+def test_the_exact_interval_excludes_zero_exactly_where_mcnemar_does(num_clips):
+    wrong = [
+        (gained, num_discordant)
+        for num_discordant in range(41)
+        for gained in range(num_discordant // 2, num_discordant + 1)
+        if not excludes_zero_as_mcnemar_does(gained, num_discordant, num_clips)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("num_discordant", [*range(41, 200, 6), 200, 1000])
+def test_so_it_does_with_more_pairs_where_the_test_is_nearly_undecided(num_discordant):
+    """The outcomes on either side of p = 0.05, which a few thousandths divide."""
+    first = next(gained for gained in range(num_discordant // 2 + 1, num_discordant) if binomtest(gained, num_discordant).pvalue <= 0.05)
+    for gained in (first - 1, first, num_discordant - first, num_discordant - first + 1):
+        for num_clips in (num_discordant, 5 * num_discordant):
+            assert excludes_zero_as_mcnemar_does(gained, num_discordant, num_clips)
 
 
 @pytest.mark.parametrize("shares", [(0.02, 0.02), (0.1, 0.0), (0.3, 0.1), (0.05, 0.4), (0.6, 0.3), (0.97, 0.0)])
