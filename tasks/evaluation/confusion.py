@@ -3,12 +3,17 @@
 Legend: r true classes, c predicted classes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.evaluation.answers import Answers
+from tasks.evaluation.answers import Answers, answers_of
+from tasks.evaluation.scoring import ScoredClips
+from tasks.results.dataset import Vocabulary
+from tasks.results.metrics import ConfusionCounts
+from tasks.results.record import TARGETS, ModelRole
 
 MAX_CLASSES = 30
 
@@ -51,6 +56,20 @@ def confusion_of(answers: Answers, max_classes: int = MAX_CLASSES) -> Confusion:
     for true, named in zip(answers.true.tolist(), answers.predicted.tolist(), strict=True):
         counts[row_of[true], column_of[named]] += 1
     return Confusion(_shown(rows, answers, max_classes), _shown(columns, answers, max_classes), counts)
+
+
+def confusions(scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary) -> tuple[ConfusionCounts, ...]:
+    """The matrices of verbs, nouns and actions of every network, as they stand in `metrics.json`.
+
+    Args:
+        scored: by network, what it answered on the deciding split.
+        vocabulary: names of the classes.
+    """
+    return tuple(
+        ConfusionCounts(model=model, target=target, rows=found.rows, columns=found.columns, counts=tuple(map(tuple, found.counts.tolist())))
+        for model, answers in ((model, answers_of(clips, vocabulary)) for model, clips in scored.items())
+        for target, found in ((target, confusion_of(answers[target])) for target in TARGETS)
+    )
 
 
 def _positions(ids: list[int], max_classes: int) -> dict[int, int]:

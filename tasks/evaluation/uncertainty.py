@@ -12,9 +12,12 @@ from scipy.special import betaincinv, ndtr, stdtrit
 LEVEL = 0.95
 TAIL = (1 - LEVEL) / 2
 MAX_DRAWS_AT_ONCE = 1_000_000
+BOOTSTRAP_SEED = 0
 
 
-def top1_interval(right: NDArray[np.bool_], sources: Sequence[str], *, num_resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
+def top1_interval(
+    right: NDArray[np.bool_], sources: Sequence[str], *, num_resamples: int = 2000, seed: int = BOOTSTRAP_SEED
+) -> tuple[float, float]:
     """95 % interval of the share of right clips, from a bootstrap over source videos.
 
     It is `resampled_interval`, and never narrower than the exact interval of as many independent clips (Clopper and Pearson 1934), which

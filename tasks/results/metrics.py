@@ -101,7 +101,10 @@ class DataChecks(Record):
 
 
 class ConfusionCounts(Record):
-    """How often each true class was given each name by one model on the deciding split: `counts[row][column]` clips; beyond 30 classes the rest is added up."""
+    """How often each true class was given each name by one model on the deciding split: `counts[row][column]` clips.
+
+    Beyond 30 classes the rest is added up in a last row and column.
+    """
 
     model: ModelRole
     target: Target
@@ -131,7 +134,10 @@ class SplitSize(Record):
 
 
 class Provenance(Record):
-    """Where everything came from, and when (ISO 8601): enough to run it again."""
+    """Where everything came from, and when (ISO 8601): enough to run it again.
+
+    A time is whatever text the object store gives, `None` where it keeps none.
+    """
 
     run_key: str
     dataset_uri: str
@@ -143,6 +149,7 @@ class Provenance(Record):
     weights_sha256: str
     checkpoint_sha256: str
     split_seed: int
+    bootstrap_seed: int
     train: TrainOptions
     evaluate: EvaluateOptions
     trained_on: dict[str, str | int]

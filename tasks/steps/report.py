@@ -1,31 +1,32 @@
-"""Writes the report of one comparison: a page that opens anywhere, its numbers as `metrics.json`, and the model card."""
+"""Writes the report of one comparison: a page that opens anywhere, its numbers as `metrics.json` with their schema, and the model card."""
 
+import json
 import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tasks.errors import MissingObject
-from tasks.evaluation.answers import answers_of
 from tasks.evaluation.calibration import calibrations
 from tasks.evaluation.changes import class_changes, split_sizes, worst_mistakes
 from tasks.evaluation.checks import check_data
-from tasks.evaluation.confusion import Confusion, confusion_of
+from tasks.evaluation.confusion import confusions
 from tasks.evaluation.fingerprints import fingerprint
 from tasks.evaluation.gate import contenders
+from tasks.evaluation.labels import label_counts
 from tasks.evaluation.report.card import model_card
 from tasks.evaluation.report.inputs import ReportInputs
 from tasks.evaluation.report.page import page
 from tasks.evaluation.report.question import approval_question
 from tasks.evaluation.report.sheets import contact_sheet
 from tasks.evaluation.scoring import ScoredClips
+from tasks.evaluation.uncertainty import BOOTSTRAP_SEED
 from tasks.options import StoreUri
-from tasks.results.dataset import DatasetClip, Manifest
+from tasks.results.dataset import Manifest
 from tasks.results.evaluation import ActivationMap, CompareResult, EvaluateResult, ReportResult
 from tasks.results.metrics import Metrics, Mistake, Provenance
-from tasks.results.record import SPLITS, TARGETS, ModelRole, SplitName, Target
+from tasks.results.record import ModelRole
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._decisions import now_utc
@@ -47,7 +48,7 @@ class Arguments(StepArguments):
 
 
 def run(arguments: Arguments, store: Store) -> ReportResult:
-    """Write page, numbers and card to the store and into the MLflow run."""
+    """Write page, numbers and card to the store and into the MLflow run: at its root, and under the decision's own name."""
     if earlier := finished(store, arguments.out, ReportResult):
         return earlier
     plan = store.read(result_uri(arguments.plan), PlanResult)
@@ -62,25 +63,32 @@ def run(arguments: Arguments, store: Store) -> ReportResult:
         metrics = _metrics(store, plan, manifest, compared, results, scored, frames, url)
         inputs = ReportInputs(
             metrics=metrics,
-            confusions=_confusions(scored, manifest),
-            label_counts={target: _label_counts(manifest.clips, target) for target in TARGETS},
             sheets={mistake.uid: contact_sheet(np.load(frames[mistake.uid])) for mistake in metrics.mistakes},
             activations=_activations(store, results, metrics.mistakes),
             clips=_playable(store, metrics.mistakes),
         )
-        files = {"report.html": page(inputs).encode(), "metrics.json": to_json(metrics), "README.md": model_card(metrics).encode()}
+        files = {
+            "report.html": page(inputs).encode(),
+            "metrics.json": to_json(metrics),
+            "metrics.schema.json": (json.dumps(Metrics.model_json_schema(), sort_keys=True, indent=1) + "\n").encode(),
+            "README.md": model_card(metrics).encode(),
+        }
         for name, data in files.items():
             store.write_bytes(f"{arguments.out}{name}", data)
             (Path(folder) / name).write_bytes(data)
+        kept = f"decisions/{plan.decision_uri.rstrip('/').rpartition('/')[2]}"
+        # At the root lies the latest decision on this training; links lead to the place that no later decision writes to.
         tracker.log_artifacts(run_id, Path(folder))
+        tracker.log_artifacts(run_id, Path(folder), kept)
+    report_url = f"{url}/artifacts/{kept}/report.html"
     result = ReportResult(
         report_uri=f"{arguments.out}report.html",
         metrics_uri=f"{arguments.out}metrics.json",
         card_uri=f"{arguments.out}README.md",
-        report_url=f"{url}/artifacts/report.html",
+        report_url=report_url,
         awaits_approval=compared.awaits_approval,
         approval_hours=compared.gate.approval_hours,
-        question=approval_question(metrics, f"{url}/artifacts/report.html"),
+        question=approval_question(metrics, report_url),
         mlflow_run_url=url,
     )
     log.info("the report: %s", result.report_url)
@@ -117,16 +125,18 @@ def _metrics(
         results=tuple(results),
         differences=compared.differences,
         class_changes=class_changes(ours, theirs),
+        confusions=confusions(scored, manifest.vocabulary),
+        label_counts=label_counts(manifest.clips),
         calibration=calibrations(scored, predictions(store, results, "val"), compared.split),
         mistakes=worst_mistakes(scored["fine-tuned"], scored[theirs.model], manifest.clips, manifest.vocabulary),
         checks=check_data(manifest.clips, fingerprints),
         epochs=trained.epochs,
         best_epoch=trained.best_epoch,
-        provenance=_provenance(store, plan, trained, url),
+        provenance=_provenance(store, plan, manifest, trained, url),
     )
 
 
-def _provenance(store: Store, plan: PlanResult, trained: TrainResult, url: str) -> Provenance:
+def _provenance(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult, url: str) -> Provenance:
     machine = load(MachineSettings)
     return Provenance(
         run_key=plan.run_key,
@@ -138,6 +148,8 @@ def _provenance(store: Store, plan: PlanResult, trained: TrainResult, url: str) 
         weights=plan.weights.description,
         weights_sha256=plan.weights.sha256,
         checkpoint_sha256=trained.checkpoint_sha256,
+        split_seed=manifest.split.split_seed,
+        bootstrap_seed=BOOTSTRAP_SEED,
         train=plan.train,
         evaluate=plan.evaluate,
         trained_on=trained.hardware,
@@ -152,15 +164,6 @@ def _written(store: Store, uri: str) -> str:
     if found is None:
         raise MissingObject(f"{uri} is not in the object store; the step that writes it has not finished")
     return found.modified
-
-
-def _confusions(scored: Mapping[ModelRole, ScoredClips], manifest: Manifest) -> dict[tuple[ModelRole, Target], Confusion]:
-    answers = {model: answers_of(clips, manifest.vocabulary) for model, clips in scored.items()}
-    return {(model, target): confusion_of(found[target]) for model, found in answers.items() for target in TARGETS}
-
-
-def _label_counts(clips: Sequence[DatasetClip], target: Target) -> dict[SplitName, Counter[str]]:
-    return {split: Counter(getattr(clip, target) for clip in clips if clip.split == split) for split in SPLITS}
 
 
 def _activations(store: Store, results: list[EvaluateResult], mistakes: Sequence[Mistake]) -> dict[str, list[tuple[ActivationMap, bytes]]]:

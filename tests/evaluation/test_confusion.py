@@ -3,7 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.evaluation.answers import Answers
-from tasks.evaluation.confusion import confusion_of
+from tasks.evaluation.confusion import confusion_of, confusions
+from tasks.results.record import TARGETS
 
 
 def answers(true, predicted):
@@ -40,3 +41,11 @@ def test_the_original_confusions_of_verbs(original):
     confusion = confusion_of(original("tuned", "verb"))
     assert confusion.rows == confusion.columns == ("move", "put", "take")
     assert confusion.counts.tolist() == [[1, 5, 3], [0, 8, 0], [1, 4, 1]]
+
+
+def test_the_matrices_of_a_report_hold_every_clip_of_every_network(make_clips, vocabulary):
+    scored = {"baseline": make_clips(seed=1), "fine-tuned": make_clips(seed=2)}
+    found = confusions(scored, vocabulary)
+    assert [(c.model, c.target) for c in found] == [(model, target) for model in scored for target in TARGETS]
+    assert all(sum(map(sum, c.counts)) == 20 for c in found)
+    assert all(len(c.counts) == len(c.rows) and {len(row) for row in c.counts} == {len(c.columns)} for c in found)

@@ -1,10 +1,10 @@
 """Class by class: how each did under both networks, and how many clips of it each split has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tasks.results.metrics import ClassChange
+from tasks.results.metrics import ClassChange, LabelCount
 from tasks.results.record import SPLITS, TARGETS, SplitName, Target
 
 Row = TypeVar("Row")
@@ -57,12 +57,12 @@ def change_tables(changes: Sequence[ClassChange]) -> tuple[ChangeTable, ...]:
     return tuple(tables)
 
 
-def histograms(label_counts: Mapping[Target, Mapping[SplitName, Mapping[str, int]]]) -> tuple[Histogram, ...]:
+def histograms(label_counts: Sequence[LabelCount]) -> tuple[Histogram, ...]:
     """One histogram a target, the class with most clips first; targets without labels and splits without clips are left out."""
     found = []
     for target in TARGETS:
-        of_split = label_counts.get(target, {})
-        splits = tuple(split for split in SPLITS if of_split.get(split))
+        of_split = {split: {c.name: c.num_clips for c in label_counts if (c.target, c.split) == (target, split)} for split in SPLITS}
+        splits = tuple(split for split in SPLITS if of_split[split])
         if not splits:
             continue
         totals = {split: sum(of_split[split].values()) for split in splits}

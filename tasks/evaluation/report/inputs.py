@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tasks.evaluation.confusion import Confusion
 from tasks.results.evaluation import ActivationMap
 from tasks.results.metrics import Metrics
-from tasks.results.record import ModelRole, SplitName, Target
 
 
 @dataclass(frozen=True)
@@ -15,16 +13,12 @@ class ReportInputs:
 
     Attributes:
         metrics: every number.
-        confusions: by network and target, on the deciding split.
-        label_counts: clips by target, split and class name.
         sheets: JPEG contact sheets by clip uid.
         activations: maps with their PNGs by clip uid.
         clips: MP4s of the worst mistakes by clip uid; a clip that is not here is named by its address.
     """
 
     metrics: Metrics
-    confusions: Mapping[tuple[ModelRole, Target], Confusion] = field(default_factory=dict)
-    label_counts: Mapping[Target, Mapping[SplitName, Mapping[str, int]]] = field(default_factory=dict)
     sheets: Mapping[str, bytes] = field(default_factory=dict)
     activations: Mapping[str, Sequence[tuple[ActivationMap, bytes]]] = field(default_factory=dict)
     clips: Mapping[str, bytes] = field(default_factory=dict)

@@ -1,11 +1,11 @@
 """Confusion matrices as tables, one network beside the other."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.evaluation.confusion import Confusion
 from tasks.evaluation.wording import count
+from tasks.results.metrics import ConfusionCounts
 from tasks.results.record import TARGETS, ModelRole, Target
 
 MAX_SMALL, MAX_MEDIUM = 8, 18
@@ -47,26 +47,25 @@ class Matrix:
     size: Size
 
 
-def matrix_groups(
-    confusions: Mapping[tuple[ModelRole, Target], Confusion], roles: tuple[ModelRole, ...]
-) -> tuple[tuple[Target, tuple[Matrix, ...]], ...]:
+def matrix_groups(confusions: Sequence[ConfusionCounts], roles: tuple[ModelRole, ...]) -> tuple[tuple[Target, tuple[Matrix, ...]], ...]:
     """By target, the matrices of `roles` in their order; targets without any are left out."""
     groups = []
     for target in TARGETS:
-        found = [(role, confusions[role, target]) for role in roles if (role, target) in confusions]
+        found = [one for role in roles for one in confusions if (one.model, one.target) == (role, target)]
         if found:
-            num_columns = max(len(confusion.columns) for _, confusion in found)
+            num_columns = max(len(one.columns) for one in found)
             size: Size = "small" if num_columns <= MAX_SMALL else "medium" if num_columns <= MAX_MEDIUM else "large"
-            groups.append((target, tuple(_matrix(role, confusion, size) for role, confusion in found)))
+            groups.append((target, tuple(_matrix(one, size) for one in found)))
     return tuple(groups)
 
 
-def _matrix(role: ModelRole, confusion: Confusion, size: Size) -> Matrix:
+def _matrix(confusion: ConfusionCounts, size: Size) -> Matrix:
     rows = []
-    for name, support, counts in zip(confusion.rows, confusion.support.tolist(), confusion.counts.tolist(), strict=True):
+    for name, counts in zip(confusion.rows, confusion.counts, strict=True):
+        support = sum(counts)
         cells = tuple(_cell(name, column, number, support) for column, number in zip(confusion.columns, counts, strict=True))
         rows.append(Row(name, support, cells))
-    return Matrix(role, confusion.columns, tuple(rows), size)
+    return Matrix(confusion.model, confusion.columns, tuple(rows), size)
 
 
 def _cell(true: str, predicted: str, number: int, support: int) -> Cell:

@@ -1,35 +1,16 @@
 """Realistic runs to make pages and cards of."""
 
 import io
-from collections import Counter
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.evaluation.confusion import Confusion
 from tasks.evaluation.report.inputs import ReportInputs
 from tasks.evaluation.report.sheets import contact_sheet
-from tasks.results.evaluation import (
-    ActivationMap,
-)
+from tasks.results.evaluation import ActivationMap
 from tests.evaluation.report.named import HOSTILE_NAMES, Named, drawn, hostile, original
 from tests.evaluation.report.runs import DIRTY, metrics_of
-from tests.evaluation.report.scored import TARGETS
-
-
-def confusion(true, answers, most=30):
-    support = Counter(true)
-    rows = sorted(support, key=lambda n: (-support[n], n))
-    columns = rows + sorted(set(answers) - set(rows))
-
-    def shown(names):
-        return (*names[:most], f"{len(names) - most} others") if len(names) > most else tuple(names)
-
-    counts = np.zeros((min(len(rows), most + 1), min(len(columns), most + 1)), np.int64)
-    for t, a in zip(true, answers, strict=True):
-        counts[min(rows.index(t), most), min(columns.index(a), most)] += 1
-    return Confusion(shown(rows), shown(columns), counts)
 
 
 def png(width=648, height=182):
@@ -50,14 +31,6 @@ def frames(num_frames=8, height=256, width=456, seed=0):
 
 def inputs_of(named, metrics):
     uids = [m.uid for m in metrics.mistakes]
-    rng = np.random.default_rng(1)
-    label_counts = {
-        t: {
-            "train": {n: c for n, c in Counter(named.of(t)).items() if n not in metrics.checks.missing_from_train and rng.random() < 0.95},
-            metrics.deciding_split: dict(Counter(named.of(t))),
-        }
-        for t in TARGETS
-    }
     maps = (
         (ActivationMap(uid=uids[0], target="noun", class_name=metrics.mistakes[0].predicted_noun, uri="s3://retake/map.png"),)
         if uids
@@ -65,8 +38,6 @@ def inputs_of(named, metrics):
     )
     return ReportInputs(
         metrics=metrics,
-        confusions={(role, t): confusion(named.of(t), named.of(t, role)) for role in named.answers for t in TARGETS},
-        label_counts=label_counts,
         sheets={uid: contact_sheet(frames(seed=i)) for i, uid in enumerate(uids[:-1])},
         activations={found.uid: [(found, png())] for found in maps},
         clips=dict.fromkeys(uids[:2], b"\x00\x00\x00\x18ftypmp42"),
@@ -93,7 +64,18 @@ CASES = {
     "bare": lambda: (
         named := drawn(20),
         metrics_of(
-            named, passed=False, rules=(), splits=(), results=(), differences=(), class_changes=(), calibration=(), mistakes=(), epochs=()
+            named,
+            passed=False,
+            rules=(),
+            splits=(),
+            results=(),
+            differences=(),
+            class_changes=(),
+            confusions=(),
+            label_counts=(),
+            calibration=(),
+            mistakes=(),
+            epochs=(),
         ),
     ),
 }

@@ -17,7 +17,7 @@ from tasks.results.metrics import (
     SplitSize,
 )
 from tasks.results.training import Epoch
-from tests.evaluation.report.scored import MACHINE, TARGETS, class_changes, difference, result
+from tests.evaluation.report.scored import MACHINE, TARGETS, class_changes, confusion, difference, label_counts, result
 
 DIRTY = DataChecks(
     shared_sources=("ZUr3DxYyTqI",),
@@ -98,6 +98,8 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
         "results": results,
         "differences": tuple(difference(named, t, o) for t in TARGETS for o in roles if o != "fine-tuned"),
         "class_changes": class_changes(results, opponent),
+        "confusions": tuple(confusion(named, role, t) for role in roles for t in TARGETS),
+        "label_counts": label_counts(named, split, checks.missing_from_train),
         "calibration": tuple(calibration(r.model, split, t, getattr(r, t).top1, len(named.true)) for r in results for t in TARGETS),
         "mistakes": tuple(
             Mistake(
@@ -127,6 +129,8 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
             weights="EPIC-KITCHENS-55 checkpoint of TSN, ResNet-50, RGB",
             weights_sha256="5e" * 32,
             checkpoint_sha256="a7" * 32,
+            split_seed=7,
+            bootstrap_seed=0,
             train=TrainOptions(),
             evaluate=EvaluateOptions(),
             trained_on={**MACHINE, "device": "cuda", "device_name": "NVIDIA H100", "device_memory_bytes": 85_899_345_920},

@@ -12,9 +12,7 @@ from tasks.results.evaluation import (
     PairedDifference,
     TargetMetrics,
 )
-from tasks.results.metrics import (
-    ClassChange,
-)
+from tasks.results.metrics import ClassChange, ConfusionCounts, LabelCount
 
 TARGETS = ("verb", "noun", "action")
 
@@ -96,6 +94,7 @@ def result(named, role, split):
         peak_memory_bytes=1_934_000_000,
         hardware=MACHINE,
         predictions_uri=f"s3://retake/runs/9f/{role}-{split}.parquet",
+        fingerprints_uri=None,
         activations=(),
     )
 
@@ -139,4 +138,32 @@ def class_changes(results, opponent):
         )
         for t in TARGETS
         for b, a in zip(getattr(before, t).classes, getattr(after, t).classes, strict=True)
+    )
+
+
+def confusion(named, role, target, most=30):
+    true, answers = named.of(target), named.of(target, role)
+    support = Counter(true)
+    rows = sorted(support, key=lambda n: (-support[n], n))
+    columns = rows + sorted(set(answers) - set(rows))
+
+    def shown(names):
+        return (*names[:most], f"{len(names) - most} others") if len(names) > most else tuple(names)
+
+    counts = np.zeros((min(len(rows), most + 1), min(len(columns), most + 1)), np.int64)
+    for t, a in zip(true, answers, strict=True):
+        counts[min(rows.index(t), most), min(columns.index(a), most)] += 1
+    return ConfusionCounts(model=role, target=target, rows=shown(rows), columns=shown(columns), counts=counts.tolist())
+
+
+def label_counts(named, split, untaught):
+    """As many clips in train as on the deciding split, but for classes that train lacks."""
+    rng = np.random.default_rng(1)
+    of_target = {t: Counter(named.of(t)) for t in TARGETS}
+    train = {t: {n: c for n, c in of_target[t].items() if n not in untaught and rng.random() < 0.95} for t in TARGETS}
+    return tuple(
+        LabelCount(target=t, split=where, name=n, num_clips=c)
+        for t in TARGETS
+        for where, counts in (("train", train[t]), (split, of_target[t]))
+        for n, c in counts.items()
     )

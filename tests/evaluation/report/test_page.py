@@ -238,7 +238,7 @@ def test_confusion_counts_are_all_there(make_inputs):
     section = re.search(r'<section id="confusion">.*?</section>', html, re.S).group()
     assert section.count('<table class="matrix') == 6
     printed = [int(n) for n in re.findall(r"<span>(\d+)</span></td>", section)]
-    assert sorted(printed) == sorted(n for c in inputs.confusions.values() for n in c.counts.flatten().tolist() if n)
+    assert sorted(printed) == sorted(n for c in inputs.metrics.confusions for row in c.counts for n in row if n)
 
 
 def test_a_clip_plays_in_the_page_or_is_named_by_its_address(make_inputs):
