@@ -83,7 +83,8 @@ def augmented(frames: Frames, seed: int) -> Tensor:
         uint8 (t, 3, 224, 224).
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        # torch.manual_seed also sees to every kind of device, which takes a quarter of an item's time.
+        torch.default_generator.manual_seed(seed)
         images: Tensor = _augment(torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2))
     return images
 
