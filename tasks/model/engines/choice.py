@@ -93,7 +93,7 @@ def make_engine(network: Network, wanted: Wanted, job: Job) -> tuple[Engine, Eng
     try:
         engine = _build(kind, reference.network, job)
         parity = check(engine, reference, checked)
-    # What torch and OpenVINO raise for an operation, a shape or an amount of memory that they cannot do; ours are of other classes.
+    # What torch, and for OpenVINO and NNCF our engine, raise for an operation, a shape or memory that they cannot do; ours are of other classes.
     except (RuntimeError, ImportError, TypeError, NotImplementedError) as error:
         return _settled(
             reference, None, f"{kind} cannot run this network: {' '.join(str(error).split())[:MAX_REASON] or type(error).__name__}"
@@ -111,7 +111,11 @@ def spread(items: Sequence[T], num_items: int) -> list[T]:
 def _build(kind: Kind, network: Network, job: Job) -> Engine:
     if kind == "cuda":
         return CudaEngine(network, job.num_crops, job.num_clips)
-    return OpenvinoEngine(network, job.num_crops, job.calibration() if kind == "openvino-int8" else ())
+    if kind == "openvino":
+        return OpenvinoEngine(network, job.num_crops)
+    if not (calibration := job.calibration()):
+        raise BadConfiguration("engine openvino-int8: there are no training clips to calibrate it on; choose engine openvino")
+    return OpenvinoEngine(network, job.num_crops, calibration)
 
 
 def _settled(engine: Engine, parity: Parity | None, fallback_reason: str | None) -> tuple[Engine, EngineUsed]:

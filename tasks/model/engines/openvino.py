@@ -41,7 +41,7 @@ class OpenvinoEngine(Engine):
 
     Raises:
         ImportError: OpenVINO, or for int8 NNCF, is not installed.
-        RuntimeError: OpenVINO cannot convert or compile this backbone.
+        RuntimeError: OpenVINO cannot convert or compile this backbone, or NNCF cannot quantise it.
     """
 
     name: ClassVar[EngineName] = "openvino"
@@ -123,14 +123,22 @@ def _convert(network: Network) -> openvino.Model:
 
 
 def _quantised(graph: openvino.Model, calibration: Sequence[Frames]) -> openvino.Model:
-    """The graph with convolutions and matrix products in int8; activations' ranges are those of five views of each clip, mirrored by turns."""
+    """The graph with convolutions and matrix products in int8; activations' ranges are those of five views of each clip, mirrored by turns.
+
+    Raises:
+        ImportError: NNCF is not installed.
+        RuntimeError: NNCF finds nothing in it that it can quantise, or fails otherwise.
+    """
     views = [view for i, clip in enumerate(calibration) for view in cut_views(clip, 10)[i % 2 :: 2]]
     with kept_quiet():
         import nncf  # type: ignore[import-untyped]  # with int8 alone: it takes seconds
 
         logging.getLogger("nncf").setLevel(logging.WARNING)
-        images = nncf.Dataset([np.ascontiguousarray(view) for view in views])
-        quantised: openvino.Model = nncf.quantize(graph, images, subset_size=len(views))
+        try:
+            images = nncf.Dataset([np.ascontiguousarray(view) for view in views])
+            quantised: openvino.Model = nncf.quantize(graph, images, subset_size=len(views))
+        except Exception as error:  # NNCF's own errors have no class in common but this
+            raise RuntimeError(f"not quantised: {error}") from error
     return quantised
 
 

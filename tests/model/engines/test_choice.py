@@ -8,6 +8,10 @@ from tasks.model.engines.choice import OPENVINO_FROM_CLIPS, Job, choose, make_en
 from tasks.model.engines.cuda import CudaEngine
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.openvino import OpenvinoEngine
+from tasks.model.engines.quiet import kept_quiet
+
+with kept_quiet():
+    import nncf
 
 CLIPS = list(np.random.default_rng(0).integers(0, 256, (3, 2, 256, 300, 3), dtype=np.uint8))
 
@@ -75,6 +79,23 @@ def test_an_engine_that_passes_is_taken_and_the_result_says_how_close_it_was(job
 def test_int8_takes_its_clips_from_the_job(job, outspoken_network):
     _, used = make_engine(outspoken_network, "openvino-int8", job())
     assert used.label == "openvino int8"
+
+
+def test_int8_without_training_clips_is_refused_with_the_remedy(job, tiny_network):
+    with pytest.raises(BadConfiguration, match=r"no training clips .* choose engine openvino"):
+        make_engine(tiny_network, "openvino-int8", job(calibration=list))
+
+
+@pytest.mark.parametrize("error", [nncf.ValidationError, nncf.UnsupportedModelError, nncf.InternalError, nncf.UnsupportedDatasetError])
+def test_what_nncf_refuses_is_scored_by_pytorch(job, tiny_network, monkeypatch, error):
+    def refuse(*_, **__):
+        raise error("not this one")
+
+    monkeypatch.setattr(nncf, "quantize", refuse)
+    engine, used = make_engine(tiny_network, "openvino-int8", job())
+    assert used.label == "pytorch float32"
+    assert used.fallback_reason == "openvino-int8 cannot run this network: not quantised: not this one"
+    assert engine.score(CLIPS[0]).verb.shape == (5,)
 
 
 def test_pytorch_needs_no_check(job, tiny_network):
