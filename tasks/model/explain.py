@@ -25,6 +25,10 @@ OPACITY = 0.7
 Heat = NDArray[np.float32]
 
 
+class NothingToSee(Exception):
+    """This network, or this machine, gives no such map; nothing else is wrong with it."""
+
+
 def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "noun"], class_id: int) -> bytes:
     """The clip's test frames in a row, each under the heat of what speaks for one class of one head.
 
@@ -36,6 +40,9 @@ def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "no
 
     Returns:
         PNG, t tiles of 160 pixels. The heat is of one scale over all tiles: nothing leaves the frame as it is, red is the most.
+
+    Raises:
+        NothingToSee: as `grad_cam`.
     """
     crops = cut_views(frames, 1)[0]
     tiles = [_tile(image, heat) for image, heat in zip(crops, grad_cam(network, crops, head, class_id), strict=True)]
@@ -56,6 +63,9 @@ def grad_cam(network: Network, crops: Frames, head: Literal["verb", "noun"], cla
         crops: uint8 RGB (t, 224, 224, 3).
         head: whose class it is.
         class_id: its place in the head's logits.
+
+    Raises:
+        NothingToSee: the backbone keeps no height and width, gives no gradients, or needs more memory for them than there is.
     """
     device = next(network.parameters()).device
     images = torch.from_numpy(np.ascontiguousarray(crops)).to(device).permute(0, 3, 1, 2)
@@ -65,8 +75,13 @@ def grad_cam(network: Network, crops: Frames, head: Literal["verb", "noun"], cla
         answer: Tensor = getattr(network(snippets[None]), head)
         return answer
 
-    with torch.enable_grad():
-        found = LayerGradCam(logits, last_spatial_layer(network.backbone, snippets)).attribute(snippets, class_id, relu_attributions=True)
+    try:
+        with torch.enable_grad():
+            layer = last_spatial_layer(network.backbone, snippets)
+            found = LayerGradCam(logits, layer).attribute(snippets, class_id, relu_attributions=True)
+    # What captum says of a layer that it cannot do, and torch of gradients or memory, has no class in common but these.
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise NothingToSee((str(error) or type(error).__name__).splitlines()[0]) from error
     heat = LayerAttribution.interpolate(found, (CROP_PIXELS, CROP_PIXELS), "bilinear").detach()[:, 0].float().cpu()
     return np.asarray(heat / heat.max().clamp_min(torch.finfo(torch.float32).tiny), np.float32)
 
@@ -79,7 +94,7 @@ def last_spatial_layer(backbone: nn.Module, images: Tensor) -> nn.Module:
         images: (t, c, 224, 224).
 
     Raises:
-        ValueError: there is none.
+        NothingToSee: there is none.
     """
     spatial: list[nn.Module] = []
 
@@ -88,12 +103,14 @@ def last_spatial_layer(backbone: nn.Module, images: Tensor) -> nn.Module:
             spatial.append(module)
 
     hooks = [module.register_forward_hook(note) for module in backbone.modules()]
-    with torch.inference_mode():
-        backbone(images)
-    for hook in hooks:
-        hook.remove()
+    try:
+        with torch.inference_mode():
+            backbone(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
     if not spatial:
-        raise ValueError("no module of this backbone keeps height and width: there is nowhere to look")
+        raise NothingToSee("no module of this backbone keeps height and width: there is nowhere to look")
     return spatial[-1]
 
 

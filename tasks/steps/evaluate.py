@@ -22,7 +22,7 @@ from tasks.evaluation.predictions import to_parquet
 from tasks.evaluation.scoring import ScoredClips, score_clips
 from tasks.model.consensus import Logits
 from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, make_engine, spread
-from tasks.model.explain import activation_sheet
+from tasks.model.explain import NothingToSee, activation_sheet
 from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.hardware import choose_device, describe
 from tasks.model.memory import keep_freed_memory
@@ -80,7 +80,11 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
             for worst in worst_misnamed(scored, manifest.vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(arguments, plan) else ():
                 clip = clips[worst.clip]
                 file = f"activations/{clip.uid}-{worst.target}.png"
-                files[file] = activation_sheet(engine.network, ahead.load(clip), worst.target, worst.class_id)
+                try:
+                    files[file] = activation_sheet(engine.network, ahead.load(clip), worst.target, worst.class_id)
+                except NothingToSee as error:
+                    log.warning("clip %s: no map of where the network looked: %s", clip.uid, error)
+                    continue
                 maps.append(ActivationMap(uid=clip.uid, target=worst.target, class_name=worst.class_name, uri=f"{arguments.out}{file}"))
         result = summarise(
             scored,

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from tasks.model.engines.engine import prepare
-from tasks.model.explain import activation_sheet, grad_cam, last_spatial_layer
+from tasks.model.explain import NothingToSee, activation_sheet, grad_cam
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 
@@ -52,9 +52,39 @@ def test_a_sheet_is_a_small_png_of_all_frames_in_a_row(tiny_network):
     assert len(png) < 100_000
 
 
-def test_a_backbone_that_keeps_no_height_and_width_is_refused():
-    with pytest.raises(ValueError, match="nowhere to look"):
-        last_spatial_layer(torch.nn.Flatten(), torch.zeros(1, 3, 4, 4))
+class Detached(torch.nn.Module):
+    """A backbone whose gradients are lost on the way."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(3, 4, 16, 16)
+
+    def forward(self, images):
+        return self.convolution(images).detach().mean((2, 3)).repeat(1, 24)
+
+
+class Exhausted(torch.nn.Module):
+    """A backbone that finds no memory where gradients are wanted."""
+
+    def forward(self, images):
+        if torch.is_grad_enabled():
+            raise torch.OutOfMemoryError("out of memory")
+        return images
+
+
+@pytest.mark.parametrize(
+    ("backbone", "reason"),
+    [
+        (torch.nn.Flatten(), "nowhere to look"),
+        (Detached(), "grad"),
+        (torch.nn.Sequential(Exhausted(), torch.nn.Flatten()), "out of memory"),
+    ],
+    ids=["no height and width", "no gradients", "no memory"],
+)
+def test_a_network_that_cannot_be_looked_into_raises_one_error(tiny_network, backbone, reason):
+    tiny_network.backbone = backbone
+    with pytest.raises(NothingToSee, match=reason):
+        activation_sheet(tiny_network.eval(), FRAMES, "verb", 0)
 
 
 class Redness(torch.nn.Module):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from tasks.evaluation.fingerprints import fingerprint, from_parquet
 from tasks.model.checkpoints import ClassNames, save
+from tasks.model.consensus import make_head
 from tasks.model.engines.choice import OPENVINO_FROM_CLIPS
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
@@ -221,9 +222,31 @@ def test_int8_is_calibrated_on_training_clips_and_a_baseline_is_not_looked_into(
     assert result.activations == ()
 
 
-@pytest.mark.parametrize(
-    ("model", "split", "is_explained"), [("fine-tuned", "val", True), ("baseline", "val", False), ("fine-tuned", "train", False)]
-)
-def test_the_new_network_is_looked_into_where_promotion_is_decided(shelf, model, split, is_explained):
-    arguments = evaluate.Arguments(store="s3://retake", out=f"{RUN}x/", plan=f"{RUN}plan/", model=model, split=split)
-    assert evaluate._is_explained(arguments, shelf.read(f"{RUN}plan/result.json", PlanResult)) == is_explained
+def test_the_new_network_is_looked_into_only_where_promotion_is_decided(score):
+    assert score("fine-tuned", "train")[0].activations == ()
+
+
+class Flat(torch.nn.Module):
+    """A backbone that looks at colours alone, and nowhere."""
+
+    def forward(self, images):
+        return images.flatten(2).mean(2).repeat(1, 256)
+
+
+def test_a_network_that_cannot_be_looked_into_keeps_its_scores(score, shelf, monkeypatch, caplog):
+    fetch = evaluate.fetch_network
+
+    def fetch_flat(*arguments):
+        fetched = fetch(*arguments)
+        fetched.network.backbone = Flat()
+        fetched.network.head = make_head(3 * 256, SPEC)
+        return fetched
+
+    monkeypatch.setattr(evaluate, "fetch_network", fetch_flat)
+    shelf.plan(engine="pytorch", crops=1)
+    result, book = score("fine-tuned", "val")
+    assert (result.num_clips, result.activations) == (NUM_VAL, ())
+    assert not [file for file in book.artifacts if "activations" in file]
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(said) == 4
+    assert all("no map of where the network looked: no module of this backbone" in line for line in said)
