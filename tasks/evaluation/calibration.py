@@ -85,6 +85,11 @@ def fit_temperature(logits: Logits, classes: NDArray[np.int64]) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6}).x))
 
 
+def at_search_limit(temperature: float) -> bool:
+    """Whether the search for a temperature ended at one of its limits, so that the best one lies beyond."""
+    return temperature < MIN_TEMPERATURE * 1.001 or temperature > MAX_TEMPERATURE / 1.001
+
+
 def reliability(confidences: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
     """Clips by the probability of their best guess, in ten bins of equal width; empty ones are left out.
 

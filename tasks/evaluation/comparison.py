@@ -2,13 +2,15 @@
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import astuple
 
 from tasks.evaluation.gate import Judgement, contenders
-from tasks.evaluation.wording import count, p_value, percent, percent_interval, signed
+from tasks.evaluation.majority import majority_scores
+from tasks.evaluation.wording import count, leaning, markdown_text, p_value, percent, percent_interval, signed
 from tasks.results.evaluation import EvaluateResult, PairedDifference, TargetMetrics
-from tasks.results.record import TARGETS, SplitName, Target
+from tasks.results.record import TARGETS, ModelRole, SplitName, Target
 
-MODELS = ("baseline", "champion", "fine-tuned")
+MODELS: tuple[ModelRole, ...] = ("baseline", "champion", "fine-tuned")
 SPLIT_ORDER: tuple[SplitName, ...] = ("test", "val", "train")
 COLUMNS = (
     "top-1 [95 % interval]",
@@ -30,7 +32,10 @@ COLUMN_WIDTH = 22
 
 
 def headline(judgement: Judgement) -> str:
-    """The verdict, and whether the gate lets the fine-tuned network pass: in this order, for the gate may pass what guessing beats."""
+    """The verdict, and whether the gate lets the fine-tuned network pass.
+
+    The verdict comes first: with `beat_guessing` off the gate may pass a network that is no better than guessing.
+    """
     return f"{judgement.verdict} Gate: {_passed(judgement)}."
 
 
@@ -47,7 +52,9 @@ def markdown(results: Sequence[EvaluateResult], differences: Sequence[PairedDiff
         BadInput: neither test nor val was scored with both networks.
     """
     deciding = contenders(results)[0].split
-    parts = [f"**{_escape(headline(judgement))}**", _rules_table(judgement), f"Baseline: {_escape(baseline)}."]
+    parts = [f"**{markdown_text(headline(judgement))}**", _rules_table(judgement), f"Baseline: {markdown_text(baseline)}."]
+    if caution := leaning(deciding):
+        parts.append(markdown_text(caution))
     for split_results in by_split(results):
         first = split_results[0]
         found = differences if first.split == deciding else ()
@@ -100,7 +107,7 @@ def _passed(judgement: Judgement) -> str:
 
 
 def _rules_table(judgement: Judgement) -> str:
-    rows = [(rule.title, ["passed" if rule.passed else "**failed**", _escape(rule.detail)]) for rule in judgement.rules]
+    rows = [(rule.title, ["passed" if rule.passed else "**failed**", markdown_text(rule.detail)]) for rule in judgement.rules]
     return _table(("Rule", "outcome", "found"), rows, numeric=False)
 
 
@@ -111,7 +118,7 @@ def _target_table(results: Sequence[EvaluateResult], differences: Sequence[Paire
     rows += [
         (f"{d.opponent} → fine-tuned", _gains(d, of_model["fine-tuned"], of_model[d.opponent])) for d in differences if d.target == target
     ]
-    rows.append((f"majority class: {metrics.majority_class}", _majority_scores(metrics)))
+    rows.append((f"majority class: {metrics.majority_class}", [percent(share) for share in astuple(majority_scores(metrics))]))
     return _table((f"{target.capitalize()}s, {metrics.num_classes} classes", *COLUMNS), rows)
 
 
@@ -132,7 +139,7 @@ def _speed_table(results: Sequence[EvaluateResult]) -> str:
 
 def _table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], *, numeric: bool = True) -> str:
     alignments = [":---", *(["---:" if numeric else ":---"] * (len(header) - 1))]
-    lines = [header, alignments, *((_escape(name), *cells) for name, cells in rows)]
+    lines = [header, alignments, *((markdown_text(name), *cells) for name, cells in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -148,14 +155,6 @@ def _gains(difference: PairedDifference, ours: TargetMetrics, theirs: TargetMetr
 def _averages(metrics: TargetMetrics) -> tuple[float, ...]:
     """The columns after top-1."""
     return metrics.top5, metrics.precision_weighted, metrics.recall_weighted, metrics.precision_macro, metrics.recall_macro
-
-
-def _majority_scores(metrics: TargetMetrics) -> list[str]:
-    """What always giving the commonest class first, the second commonest next and so on would score."""
-    share = metrics.majority_top1
-    top5 = sum(sorted((c.support for c in metrics.classes), reverse=True)[:5]) / metrics.num_clips
-    values = (share, top5, share * share, share, share / metrics.num_classes, 1 / metrics.num_classes)
-    return [percent(value) for value in values]
 
 
 def _top1(metrics: TargetMetrics, unit: str = "", width: int = 0) -> str:
@@ -193,7 +192,3 @@ def _sample(result: EvaluateResult) -> str:
 
 def _crops(result: EvaluateResult) -> str:
     return "centre crop" if result.crops == 1 else f"{result.crops} crops"
-
-
-def _escape(name: str) -> str:
-    return " ".join(name.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").split())

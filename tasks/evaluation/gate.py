@@ -52,8 +52,8 @@ def judge(
 ) -> Judgement:
     """Apply the promotion rules. A tie never passes.
 
-    A network that does no better than always guessing the commonest action may pass, where what it must beat is worse still; verdict and
-    reason then say so.
+    A network that does no better than always guessing the commonest action may pass only with `beat_guessing` off, where what it must beat
+    is worse still; verdict and reason then say so.
 
     Args:
         ours: the fine-tuned network's scores.

@@ -1,8 +1,18 @@
-"""Numbers as people read them, the same in every table, sentence and tag. Shares are between 0 and 1."""
+"""Numbers and names as people read them, the same in every table, sentence and tag. Shares are between 0 and 1."""
 
 import math
+import re
+
+from tasks.results.record import SplitName
 
 MAX_NAME_LENGTH = 60
+WORD_JOINER = "\u2060"
+"""Takes no room and breaks no line: what looks like an address is none once it stands within."""
+
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_SPECIALS = re.compile(r"[\\`*_{}\[\]#|~!]")
+_OPENERS = re.compile(r"^(\d*)([-+=.)])")
+_ADDRESSES = re.compile(r":?//|@|(?<=\w)\.(?=[^\W\d])")
 
 
 def percent(share: float) -> str:
@@ -50,6 +60,27 @@ def quoted(name: str) -> str:
     """The name of a class within a sentence: on one line, not overlong, in quotes."""
     line = " ".join(name.split())
     return f"'{line if len(line) <= MAX_NAME_LENGTH else line[: MAX_NAME_LENGTH - 1] + '…'}'"
+
+
+def markdown_text(text: str) -> str:
+    """`text` so that Markdown shows it as it is, on one line: no link, picture, HTML, table cell, emphasis, code, list or heading.
+
+    Addresses get a word joiner within, so that no renderer makes links of them by itself. HTML is written as entities, since some
+    renderers do not know a backslash before it.
+    """
+    line = re.sub("[&<>]", lambda found: _ENTITIES[found[0]], " ".join(text.split()))
+    line = _OPENERS.sub(r"\1\\\2", _SPECIALS.sub(r"\\\g<0>", line))
+    return _ADDRESSES.sub(lambda found: WORD_JOINER + WORD_JOINER.join(found[0]) + WORD_JOINER, line)
+
+
+def leaning(split: SplitName) -> str:
+    """What must be said where val decides, as plain text; empty for a split that chose nothing."""
+    if split != "val":
+        return ""
+    return (
+        "Val decides here, and val also chose which epoch is kept: its figures lean towards the fine-tuned network. "
+        "A test split (test_share) does not have that."
+    )
 
 
 def listed(parts: list[str]) -> str:

@@ -9,6 +9,7 @@ from scipy.special import log_softmax, softmax
 from tasks.evaluation.calibration import (
     MAX_TEMPERATURE,
     MIN_TEMPERATURE,
+    at_search_limit,
     calibrate,
     calibrations,
     expected_error,
@@ -140,3 +141,10 @@ def test_every_clip_is_in_one_bin_within_its_bounds(pairs):
     assert all(b.low - 1e-9 <= b.mean_confidence <= b.high + 1e-9 for b in bins)
     assert sum(b.num_clips * b.accuracy for b in bins) == pytest.approx(right.sum())
     assert 0 <= expected_error(bins) <= 1
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_network_without_mistakes_or_without_hits_ends_at_the_limit_of_the_search(right):
+    logits = np.tile(np.array([[0.5, 0.0]], np.float32), (10, 1))
+    assert at_search_limit(fit_temperature(logits, np.full(10, 0 if right else 1)))
+    assert not at_search_limit(1.37)

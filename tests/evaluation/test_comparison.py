@@ -11,6 +11,7 @@ from tasks.evaluation.metrics import measure
 from tasks.evaluation.paired import paired_difference
 from tasks.options import GateOptions
 from tasks.results.record import TARGETS
+from tests.evaluation.report.rendered import HOSTILE, rendered
 
 BASELINE = "ImageNet backbone under untrained, seeded heads: this baseline is chance"
 SOURCES = [str(i % 3) for i in range(23)]
@@ -157,5 +158,21 @@ def test_text_keeps_its_columns(comparison):
 def test_a_name_cannot_break_the_table(make_result):
     action = make_result().action.model_copy(update={"majority_class": "a | b\n\n# c"})
     page = page_of(compared([make_result(model).model_copy(update={"action": action}) for model in ("baseline", "fine-tuned")]))
-    assert "| majority class: a \\| b # c |" in page
-    assert page.splitlines()[0].startswith("**") and "'a \\| b # c'" in page.splitlines()[0]
+    assert "| majority class: a \\| b \\# c |" in page
+    assert page.splitlines()[0].startswith("**") and "'a \\| b \\# c'" in page.splitlines()[0]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_add_nothing_to_the_page(make_result, name):
+    action = make_result().action.model_copy(update={"majority_class": name})
+    page = page_of(compared([make_result(model).model_copy(update={"action": action}) for model in ("baseline", "fine-tuned")]))
+    tags, links, text = rendered(page)
+    plain = rendered(page_of(compared([make_result("baseline"), make_result("fine-tuned")])))[0]
+    assert (tags, links) == (plain, [])
+    assert f"majority class: {' '.join(name.split())}" in text
+
+
+def test_a_page_that_val_decides_says_what_val_leans_to(make_result):
+    val, test = (compared([make_result(model, split) for model in ("baseline", "fine-tuned")]) for split in ("val", "test"))
+    assert "val also chose which epoch is kept: its figures lean towards the fine-tuned network" in page_of(val)
+    assert "also chose" not in page_of(test)

@@ -1,6 +1,19 @@
 import pytest
 
-from tasks.evaluation.wording import count, listed, p_value, percent, percent_interval, points, quoted, roughly, signed
+from tasks.evaluation.wording import (
+    count,
+    leaning,
+    listed,
+    markdown_text,
+    p_value,
+    percent,
+    percent_interval,
+    points,
+    quoted,
+    roughly,
+    signed,
+)
+from tests.evaluation.report.rendered import HOSTILE, rendered
 
 
 @pytest.mark.parametrize(
@@ -35,3 +48,26 @@ def test_numbers_in_words(written, expected):
 
 def test_a_long_name_is_cut():
     assert len(quoted("x" * 500)) == 62
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_is_more_than_text_in_markdown(name):
+    assert rendered(markdown_text(name)) == (["p"], [], " ".join(name.split()))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_breaks_a_table_a_list_or_bold_type(name):
+    tags, links, text = rendered(f"| a | b |\n| --- | --- |\n| {markdown_text(name)} | end |")
+    assert (tags.count("td"), links) == (2, [])
+    assert text == f"a b {' '.join(name.split())} end"
+    assert rendered(f"- {markdown_text(name)}")[0] == ["ul", "li"]
+    assert rendered(f"x **{markdown_text(f'a {name} b')}**")[0] == ["p", "strong"]
+
+
+def test_plain_words_stay_as_they_are():
+    assert markdown_text("fine-tuned: 34.8 % (8 of 23), p = 0.016 + 1") == "fine-tuned: 34.8 % (8 of 23), p = 0.016 + 1"
+
+
+def test_only_val_leans_towards_the_network_that_it_chose():
+    assert "test_share" in leaning("val")
+    assert leaning("test") == ""

@@ -2,22 +2,15 @@
 
 from tasks.evaluation.report.scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
 from tasks.evaluation.report.templating import templates
+from tasks.evaluation.wording import leaning
 from tasks.results.metrics import Metrics
 from tasks.results.record import TARGETS
 
 MAX_WORSE_NAMED = 10
 
 
-def model_card(metrics: Metrics, *, version_hint: str = "") -> str:
-    """The card as Markdown under YAML, under 5,000 characters but for very long names.
-
-    Args:
-        metrics: the run's numbers.
-        version_hint: what to call this version, as in `version 4`, where it is known yet.
-
-    Raises:
-        ValueError: `metrics.created` is no time.
-    """
+def model_card(metrics: Metrics) -> str:
+    """The card as Markdown under YAML, under 5,000 characters but for very long names."""
     results = deciding_results(metrics)
     challenger = next((result for result in results if result.model == "fine-tuned"), None)
     worse = {target: [c.name for c in metrics.class_changes if c.target == target and c.is_worse] for target in TARGETS}
@@ -26,8 +19,8 @@ def model_card(metrics: Metrics, *, version_hint: str = "") -> str:
         .get_template("card.md.j2")
         .render(
             m=metrics,
-            version_hint=version_hint,
             verdict=verdict_of(metrics),
+            leaning=leaning(metrics.deciding_split),
             tables=target_tables(metrics),
             challenger=challenger,
             scores=[(target, getattr(challenger, target)) for target in TARGETS] if challenger else [],

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from tasks.evaluation.comparison import MODELS
 from tasks.evaluation.report.charts import Chart, reliability_chart
 from tasks.evaluation.report.formats import data_uri
 from tasks.evaluation.report.inputs import ReportInputs
-from tasks.evaluation.report.scores import ROLES, deciding_results
+from tasks.evaluation.report.scores import deciding_results
 from tasks.results.metrics import Metrics, Mistake
 from tasks.results.record import TARGETS
 
@@ -44,7 +45,7 @@ def reliability_charts(metrics: Metrics) -> tuple[Chart, ...]:
     for target in TARGETS:
         lines = [
             (role, c)
-            for role in ROLES
+            for role in MODELS
             for c in metrics.calibration
             if (c.model, c.split, c.target) == (role, metrics.deciding_split, target) and role in scored and c.bins
         ]

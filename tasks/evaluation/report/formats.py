@@ -1,12 +1,11 @@
 """How times, sizes and addresses are written, in pages and in cards."""
 
 import base64
-import re
 from datetime import UTC, datetime
 
 from tasks.evaluation.wording import count
 
-MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~&])")
+UNKNOWN_TIME = "unknown date"
 
 
 def counted(number: int, noun: str) -> str:
@@ -36,12 +35,11 @@ def size(num_bytes: int) -> str:
 
 
 def utc(iso: str) -> str:
-    """ISO 8601 as `2026-11-26 00:25 UTC`. A time without a zone is taken as UTC.
-
-    Raises:
-        ValueError: `iso` is no time.
-    """
-    moment = datetime.fromisoformat(iso)
+    """ISO 8601 as `2026-11-26 00:25 UTC`, and `unknown date` for what is no time. A time without a zone is taken as UTC."""
+    try:
+        moment = datetime.fromisoformat(iso)
+    except ValueError:
+        return UNKNOWN_TIME
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return moment.strftime("%Y-%m-%d %H:%M UTC")
 
@@ -67,6 +65,6 @@ def setting(value: object) -> str:
     return str(value)
 
 
-def markdown(text: str) -> str:
-    """`text` so that Markdown shows it as it is, on one line."""
-    return MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+def code(text: str) -> str:
+    """An address or a key as a code span of Markdown, to be copied as it is; on one line, for use outside tables."""
+    return f"`{' '.join(text.split()).replace('`', chr(39))}`"

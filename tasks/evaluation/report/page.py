@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tasks.evaluation.comparison import MODELS
 from tasks.evaluation.report.charts import training_charts
 from tasks.evaluation.report.classes import change_tables, histograms
 from tasks.evaluation.report.evidence import mistake_cards, reliability_charts
 from tasks.evaluation.report.inputs import ReportInputs
 from tasks.evaluation.report.machine import machine_rows
 from tasks.evaluation.report.matrices import matrix_groups
-from tasks.evaluation.report.scores import ROLES, deciding_results, label_of, opponent_of, target_tables, verdict_of
+from tasks.evaluation.report.scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
 from tasks.evaluation.report.templating import frame_script, templates
+from tasks.evaluation.wording import leaning
 from tasks.options import Options
 
 SECTIONS = (
@@ -39,11 +41,7 @@ class Setting:
 
 
 def page(inputs: ReportInputs) -> str:
-    """The page as HTML. Whatever names hold is text in it, never markup.
-
-    Raises:
-        ValueError: `metrics.created` is no time.
-    """
+    """The page as HTML. Whatever names hold is text in it, never markup."""
     metrics = inputs.metrics
     opponent = opponent_of(metrics)
     results = deciding_results(metrics)
@@ -61,13 +59,14 @@ def page(inputs: ReportInputs) -> str:
             results=results,
             challenger=challenger,
             deciding_size=next((s for s in metrics.splits if s.split == metrics.deciding_split), None),
-            labels={role: label_of(role, metrics) for role in ROLES},
+            labels={role: label_of(role, metrics) for role in MODELS},
             opponent=opponent,
             verdict=verdict_of(metrics),
+            leaning=leaning(metrics.deciding_split),
             tables=target_tables(metrics),
             gate_settings=settings_of(metrics.gate),
             change_tables=change_tables(metrics.class_changes),
-            matrix_groups=matrix_groups(metrics.confusions, ROLES),
+            matrix_groups=matrix_groups(metrics.confusions, MODELS),
             training_charts=training_charts(metrics.epochs, metrics.best_epoch),
             histograms=histograms(metrics.label_counts),
             reliability_charts=reliability_charts(metrics),

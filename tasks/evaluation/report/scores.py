@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tasks.evaluation.comparison import MODELS
+from tasks.evaluation.majority import majority_scores
 from tasks.evaluation.wording import percent, quoted, roughly
 from tasks.results.evaluation import EvaluateResult, PairedDifference, TargetMetrics
 from tasks.results.metrics import Metrics
 from tasks.results.record import TARGETS, ModelRole, Target
-
-ROLES: tuple[ModelRole, ...] = ("baseline", "champion", "fine-tuned")
-NUM_GUESSES = 5
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Verdict:
 def deciding_results(metrics: Metrics) -> tuple[EvaluateResult, ...]:
     """The networks' scores on the deciding split: baseline, champion, fine-tuned, as far as there are."""
     of_role = {result.model: result for result in metrics.results if result.split == metrics.deciding_split}
-    return tuple(of_role[role] for role in ROLES if role in of_role)
+    return tuple(of_role[role] for role in MODELS if role in of_role)
 
 
 def opponent_of(metrics: Metrics) -> ModelRole:
@@ -150,17 +149,17 @@ def _model_row(role: ModelRole, scores: TargetMetrics, metrics: Metrics) -> Scor
 
 
 def _majority_row(scores: TargetMetrics) -> ScoreRow:
-    commonest = sorted((c.support for c in scores.classes), reverse=True)[:NUM_GUESSES]
+    guessed = majority_scores(scores)
     return ScoreRow(
         label=f"always {quoted(scores.majority_class)}",
         is_challenger=False,
         is_majority=True,
-        top1=scores.majority_top1,
+        top1=guessed.top1,
         interval=None,
-        top5=sum(commonest) / scores.num_clips,
-        recall_macro=1 / scores.num_classes,
-        precision_macro=scores.majority_top1 / scores.num_classes,
-        precision_weighted=scores.majority_top1**2,
+        top5=guessed.top5,
+        recall_macro=guessed.recall_macro,
+        precision_macro=guessed.precision_macro,
+        precision_weighted=guessed.precision_weighted,
         warning="",
     )
 

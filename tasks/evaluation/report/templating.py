@@ -7,6 +7,7 @@ import hashlib
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from tasks.evaluation import wording
+from tasks.evaluation.calibration import at_search_limit
 from tasks.evaluation.report import formats
 
 
@@ -33,9 +34,11 @@ def templates() -> Environment:
         setting=formats.setting,
         thousands="{:,}".format,
         counted=formats.counted,
-        md=formats.markdown,
+        md=wording.markdown_text,
+        code=formats.code,
     )
     environment.tests["web_address"] = formats.is_web_address
+    environment.tests["at_search_limit"] = at_search_limit
     return environment
 
 

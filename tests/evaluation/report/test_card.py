@@ -5,6 +5,7 @@ import yaml
 
 from tasks.evaluation.report.card import model_card
 from tasks.evaluation.wording import percent, percent_interval, signed
+from tests.evaluation.report.rendered import HOSTILE, rendered
 
 
 def front_matter(card):
@@ -15,7 +16,7 @@ def front_matter(card):
 @pytest.mark.parametrize("case", ["usual", "original", "one clip", "many classes", "hostile"])
 def test_the_front_matter_holds_the_scores(make_inputs, case):
     metrics = make_inputs(case).metrics
-    head, _ = front_matter(model_card(metrics, version_hint="version 4"))
+    head, _ = front_matter(model_card(metrics))
     tuned = next(r for r in metrics.results if r.model == "fine-tuned")
     (model,) = head["model-index"]
     assert model["name"] == metrics.model_name
@@ -67,7 +68,26 @@ def test_a_good_network_is_not_warned_of(make_inputs):
     assert "No better" not in model_card(make_inputs("usual").metrics)
 
 
-def test_a_version_is_named_where_it_is_known(make_inputs):
+def test_the_card_of_a_run_that_val_decided_says_so(make_inputs):
+    limits = model_card(make_inputs("original").metrics).partition("## Limits")[2].partition("## Gate")[0]
+    assert "- Val decides here, and val also chose which epoch is kept" in limits
+    assert "also chose" not in model_card(make_inputs("usual").metrics)
+
+
+def test_addresses_can_be_copied(make_inputs):
+    card = model_card(make_inputs("usual").metrics)
+    assert "- Dataset: `s3://retake/datasets/2c26b46b68ffc68f/`, digest `2c26b46b68ffc68f`" in card
+    assert "split 7, training 0, bootstrap 0" in card
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_add_nothing_to_a_card(make_inputs, name):
     metrics = make_inputs("usual").metrics
-    assert "# retake-tsn, version 4\n" in model_card(metrics, version_hint="version 4")
-    assert "# retake-tsn\n" in model_card(metrics)
+    changes = tuple(c.model_copy(update={"name": name, "is_worse": True}) for c in metrics.class_changes[:1])
+    rules = tuple(rule.model_copy(update={"detail": name}) for rule in metrics.rules)
+    harmless = {"class_changes": tuple(c.model_copy(update={"name": "put"}) for c in changes)}
+    expected = rendered(front_matter(model_card(metrics.model_copy(update=harmless)))[1])
+    named = {"class_changes": changes, "rules": rules, "verdict": name, "network": name, "baseline": name}
+    tags, links, _ = rendered(front_matter(model_card(metrics.model_copy(update=named)))[1])
+    assert (tags, links) == expected[:2]
+    assert links == [metrics.provenance.mlflow_run_url]

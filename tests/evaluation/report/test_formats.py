@@ -47,5 +47,9 @@ def test_settings_are_words(value, words):
     assert formats.setting(value) == words
 
 
-def test_markdown_shows_names_as_they_are():
-    assert formats.markdown("a|b\n<i> *x*") == r"a\|b \<i\> \*x\*"
+def test_what_is_no_time_is_unknown():
+    assert formats.utc("None") == "unknown date"
+
+
+def test_code_cannot_be_left():
+    assert formats.code("a`b\nc") == "`a'b c`"

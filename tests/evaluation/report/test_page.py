@@ -274,6 +274,32 @@ def test_the_same_inputs_make_the_same_page(make_inputs):
     assert page(make_inputs("usual")) == page(make_inputs("usual"))
 
 
+def test_what_val_leans_to_is_on_the_first_screen(make_inputs):
+    html = page(make_inputs("original"))
+    assert html.index("val also chose which epoch is kept") < html.index('<section id="scores">')
+    assert "also chose" not in page(make_inputs("usual"))
+
+
+def test_seeds_are_named(make_inputs):
+    assert "split 7, training 0, bootstrap 0 (2,000 resamples)" in page(make_inputs("usual"))
+
+
+def test_a_store_that_keeps_no_times_makes_no_odd_page(make_inputs):
+    metrics = make_inputs("usual").metrics
+    provenance = metrics.provenance.model_copy(update={"dataset_created": "None", "trained": "None"})
+    text = Tree(page(ReportInputs(metrics.model_copy(update={"provenance": provenance})))).text
+    assert "dataset of unknown date" in text
+    assert "None" not in text
+
+
+def test_a_temperature_at_the_limit_of_the_search_is_marked(make_inputs):
+    metrics = make_inputs("usual").metrics
+    first, *others = metrics.calibration
+    html = page(ReportInputs(metrics.model_copy(update={"calibration": (first.model_copy(update={"temperature": 19.99998}), *others)})))
+    assert html.count("at the limit of the search") == 1
+    assert "at the limit of the search" not in page(make_inputs("usual"))
+
+
 def test_a_page_without_a_champion_does_not_speak_of_one(make_inputs):
     html = page(make_inputs("original"))
     assert "none yet" in html
