@@ -76,7 +76,7 @@ class Exhausted(torch.nn.Module):
     ("backbone", "reason"),
     [
         (torch.nn.Flatten(), "nowhere to look"),
-        (Detached(), "grad"),
+        (Detached(), "not have been used in the graph"),
         (torch.nn.Sequential(Exhausted(), torch.nn.Flatten()), "out of memory"),
     ],
     ids=["no height and width", "no gradients", "no memory"],
