@@ -1,6 +1,7 @@
 """Features of a frozen backbone, computed once a dataset and kept on the disk: a training of the heads reads nothing else.
 
-A feature follows from the backbone's weights, the clip's frames and the view, and is filed under all of these. Learning rate, epochs, batch
+A feature follows from the backbone's weights and input format, the clip's frames, the view and how views are drawn, and is filed under all of
+these. Learning rate, epochs, batch
 size and everything else about the heads have no part in it, so trainings that differ there share what is kept.
 """
 
@@ -13,6 +14,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 
@@ -29,6 +31,9 @@ from tasks.model.network import Network, to_channels_last
 from tasks.options import content_key
 
 log = logging.getLogger(__name__)
+
+VIEWS_VERSION = 1
+"""Of what a `View` shows: one more whenever its frames, its crop or its augmentation become others, in `data`, `sampling` or `crops`."""
 
 HEADER_BYTES = 128
 PARTIAL = ".partial"
@@ -52,7 +57,8 @@ class KeptFeatures:
         spec = network.spec
         self.shape = (spec.num_segments, backbones.find(spec.backbone).num_features)
         named = spec.model_dump(mode="json", include={"backbone", "num_segments", "modality", "temporal_shift"})
-        self.folder = root / content_key({**named, "precision": precision, "weights": _weights_sha256(network.backbone)})
+        followed = {"precision": precision, "input": asdict(network.input_format), "views": VIEWS_VERSION}
+        self.folder = root / content_key({**named, **followed, "weights": _weights_sha256(network.backbone)})
 
     def path(self, view: View) -> Path:
         """Where the features of a view are."""
@@ -62,12 +68,19 @@ class KeptFeatures:
         """float32 (t, f).
 
         Raises:
-            Unavailable: the file was taken away, or is damaged.
+            Unavailable: the file was taken away, or is damaged; it is then removed, so that a retry computes it again.
         """
+        path = self.path(view)
         try:
-            return torch.from_numpy(np.load(self.path(view), allow_pickle=False))
-        except (OSError, ValueError, EOFError) as error:
-            raise Unavailable(f"{self.path(view)}: a kept feature is gone or damaged ({error}); retry, and it is computed again") from None
+            features = np.load(path, allow_pickle=False)
+            if (features.dtype, features.shape) != (np.float32, self.shape):
+                raise ValueError(f"{features.dtype} {features.shape}")
+        except (ValueError, EOFError) as error:
+            path.unlink(missing_ok=True)
+            raise Unavailable(f"{path}: a kept feature was damaged ({error}); retry, and it is computed again") from None
+        except OSError as error:
+            raise Unavailable(f"{path}: a kept feature is gone ({error}); retry, and it is computed again") from None
+        return torch.from_numpy(features)
 
     def has(self, view: View) -> bool:
         """Whether a view's features are there, in full."""

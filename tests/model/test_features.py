@@ -4,6 +4,7 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,9 @@ from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.model.training import TrainJob, TrainOutcome, fit
 from tests.model.test_training import Stop, job, same_files, scores, stop_after
+
+FIGURES_OF_VIEWS = [[50, 150, 127.5, 127, 222], [0, 120, 104.5, 93.3, 172], [0, 130, 124.5, 138.5, 233], [90, 160, 135, 125.3, 34]]
+"""Of each view: its two frames, where the crop lies in height and width, and the column at its right edge, all in grey levels."""
 
 HEADS = {"trainable": "heads", "epochs": 5, "feature_variants": 2}
 
@@ -91,7 +95,7 @@ def test_a_sweep_computes_nothing_again(clips, tmp_path: Path):
     assert num_passes("seed", seed=1) == 4 * 2
 
 
-def test_features_are_filed_under_all_that_they_follow_from(tmp_path: Path, tiny_spec: NetworkSpec):
+def test_features_are_filed_under_all_that_they_follow_from(tmp_path: Path, tiny_spec: NetworkSpec, monkeypatch):
     def folder(network: Network, precision: str = "32-true") -> Path:
         return KeptFeatures(tmp_path, network, precision).folder
 
@@ -106,7 +110,26 @@ def test_features_are_filed_under_all_that_they_follow_from(tmp_path: Path, tiny
         folder(network, "bf16-mixed"),
         folder(Network(tiny_spec.model_copy(update={"num_segments": 3}), seed=1)),
     ]
-    assert len({folder(network), *others}) == 5
+    for change in ({"channel_order": "BGR"}, {"scale": 1.0}, {"mean": (0.0, 0.0, 0.0)}, {"std": (1.0, 1.0, 1.0)}):
+        otherwise = Network(tiny_spec, seed=1)
+        otherwise.input_format = replace(otherwise.input_format, **change)
+        others.append(folder(otherwise))
+    before = folder(network)
+    monkeypatch.setattr(features, "VIEWS_VERSION", features.VIEWS_VERSION + 1)
+    assert len({before, folder(network), *others}) == 2 + len(others)
+
+
+def test_views_of_this_version_show_what_they_always_did(tmp_path: Path):
+    """Kept features outlive the code: where this fails on purpose, VIEWS_VERSION goes up with the figures."""
+    numbers, rows, columns = np.ogrid[:20, :256, :300]
+    frames = np.stack([array + 0 * (numbers + rows + columns) for array in (10 * numbers, rows, columns * 255 // 299)], 3)
+    np.save(tmp_path / "clip.npy", frames.astype(np.uint8))
+    shown = [View(tmp_path / "clip.npy", *draw).images(2).float() for draw in ((None, 0), (0, 0), (0, 1), (7, 0))]
+    figures = [
+        [*images[:, 0].mean((1, 2)).tolist(), *(images[0, c].mean().item() for c in (1, 2)), images[0, 2, 0, -1].item()] for images in shown
+    ]
+    assert features.VIEWS_VERSION == 1
+    np.testing.assert_allclose(figures, FIGURES_OF_VIEWS, atol=1.5)
 
 
 def test_what_is_damaged_is_computed_again_and_the_rest_is_not(clips, tiny_network, kept):
@@ -117,12 +140,32 @@ def test_what_is_damaged_is_computed_again_and_the_rest_is_not(clips, tiny_netwo
     kept.path(views[1]).write_bytes(b"")
     kept.path(views[2]).write_bytes(good[2][:-1])
     kept.path(views[3]).unlink()
-    with pytest.raises(Unavailable, match=r"gone or damaged.*retry"):
-        kept.read(views[1])
+    for view, reason in ((views[1], "damaged"), (views[3], "gone")):
+        with pytest.raises(Unavailable, match=rf"{reason}.*retry"):
+            kept.read(view)
     passes.clear()
     compute(tiny_network, views, kept)
     assert len(passes) == 3
     assert [kept.path(view).read_bytes() for view in views] == good
+
+
+@pytest.mark.parametrize("damage", ["zeros", "another shape", "another type"])
+def test_a_damaged_file_of_the_right_size_heals_with_the_retry(clips, tiny_network, kept, damage):
+    view = View(clips[0].frames)
+    compute(tiny_network, [view], kept)
+    good = kept.path(view).read_bytes()
+    num_segments, num_features = kept.shape
+    damaged = {
+        "zeros": bytes(len(good)),
+        "another shape": good.replace(f"({num_segments}, {num_features})".encode(), f"({num_features}, {num_segments})".encode()),
+        "another type": good.replace(b"<f4", b"<i4"),
+    }[damage]
+    kept.path(view).write_bytes(damaged)
+    assert len(damaged) == len(good) and damaged != good
+    with pytest.raises(Unavailable, match=r"damaged.*retry"):
+        kept.read(view)
+    compute(tiny_network, [view], kept)
+    assert kept.path(view).read_bytes() == good
 
 
 def test_processes_begin_apart_and_leave_each_other_what_is_done(clips, tiny_network, kept, monkeypatch):
