@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from tasks.errors import BadInput
 from tasks.evaluation.answers import answers_of
+from tasks.evaluation.misnamed import worst_wrong
 from tasks.evaluation.scoring import ScoredClips
 from tasks.results.dataset import DatasetClip, Vocabulary
 from tasks.results.evaluation import EvaluateResult, TargetMetrics
@@ -47,7 +46,6 @@ def worst_mistakes(
     if ours.uids != theirs.uids or not clip_of.keys() >= set(ours.uids):
         raise BadInput("the networks were not scored on the same clips of this dataset; run `evaluate` again for both")
     our_answers, their_answers = answers_of(ours, vocabulary), answers_of(theirs, vocabulary)
-    wrong = np.flatnonzero(~our_answers["action"].right).tolist()
 
     def named(i: int) -> dict[str, str]:
         return {
@@ -66,7 +64,7 @@ def worst_mistakes(
             **named(i),
             loss=float(ours.losses[i]),
         )
-        for i in sorted(wrong, key=lambda i: (-ours.losses[i], ours.uids[i]))[:num]
+        for i in worst_wrong(ours, vocabulary, num)
     )
 
 

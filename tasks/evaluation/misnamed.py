@@ -26,13 +26,17 @@ class Misnamed:
     class_name: str
 
 
+def worst_wrong(clips: ScoredClips, vocabulary: Vocabulary, num_clips: int) -> list[int]:
+    """Places of at most so many of the clips whose action is wrong, the largest loss first; by uid where losses are equal."""
+    wrong = np.flatnonzero(~answers_of(clips, vocabulary)["action"].right).tolist()
+    return sorted(wrong, key=lambda i: (-clips.losses[i], clips.uids[i]))[:num_clips]
+
+
 def worst_misnamed(clips: ScoredClips, vocabulary: Vocabulary, num_clips: int) -> list[Misnamed]:
-    """At most so many of the clips whose action is wrong, the largest loss first; the earlier clip first where losses are equal."""
+    """What the network said of each of `worst_wrong`, in that order."""
     answers = answers_of(clips, vocabulary)
-    order = np.argsort(-clips.losses, kind="stable")
-    wrong = [int(i) for i in order if not answers["action"].right[i]][:num_clips]
     found = []
-    for i in wrong:
+    for i in worst_wrong(clips, vocabulary, num_clips):
         target: Literal["verb", "noun"] = "noun" if answers["verb"].right[i] else "verb"
         class_id = int(answers[target].predicted[i])
         found.append(Misnamed(i, target, class_id, answers[target].names[class_id]))

@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 
-from tasks.evaluation.misnamed import worst_misnamed
+from tasks.evaluation.misnamed import worst_misnamed, worst_wrong
 
 
 def test_the_worst_of_the_wrong_clips_come_first_with_what_was_said_instead(make_clips, vocabulary):
@@ -17,6 +19,14 @@ def test_the_worst_of_the_wrong_clips_come_first_with_what_was_said_instead(make
         assert m.target == ("noun" if verb_right[m.clip] else "verb")
         logits, true = (clips.verb_logits, clips.verb_classes) if m.target == "verb" else (clips.noun_logits, clips.noun_classes)
         assert m.class_id == logits[m.clip].argmax() != true[m.clip]
+
+
+def test_clips_of_equal_loss_come_in_the_order_of_their_uids(make_clips, vocabulary):
+    """As the report shows them, which knows the clips by uid."""
+    clips = make_clips(2, classes=1, skill=-5.0)
+    same = replace(clips, uids=("b", "a"), verb_logits=clips.verb_logits[[0, 0]], noun_logits=clips.noun_logits[[0, 0]])
+    assert worst_wrong(same, vocabulary, 2) == [1, 0]
+    assert [m.clip for m in worst_misnamed(same, vocabulary, 1)] == [1]
 
 
 def test_a_network_that_is_always_right_has_none(make_clips, vocabulary):
