@@ -26,7 +26,7 @@ NAMES = tuple(Scores.__dataclass_fields__)
 class Means(Metric):
     """The means of `Scores` over the clips of one pass, those of all processes together, each clip once.
 
-    One metric of six numbers, for six metrics cost more than a step of the heads. A loss that is not a number shows in its mean.
+    One metric of six numbers: six metrics cost more than a step of the heads. A loss that is not a number shows in its mean.
     """
 
     full_state_update = False

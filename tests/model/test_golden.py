@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tasks.model.checkpoints import load_epic
+from tasks.model.crops import cut_views
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.network import Network
@@ -56,7 +58,10 @@ def test_centre_crop_gives_the_published_codes_logits(load_network, golden_frame
 
 
 def test_ten_crops_give_the_published_codes_logits_crop_by_crop(load_network, golden_frames):
-    logits = PytorchEngine(load_network("TSN_resnet50"), 10).score_crops(golden_frames(3, 480, 360))
+    network = load_network("TSN_resnet50")
+    features = PytorchEngine(network, 10).features(cut_views(golden_frames(3, 480, 360), 10))
+    with torch.inference_mode():
+        logits = network.head(features)
     for head in ("verb", "noun"):
         expected = LOGITS[f"TSN_resnet50_3_480x360__{head}_logits"]
         np.testing.assert_allclose(getattr(logits, head).numpy(), expected, rtol=0, atol=1e-3)

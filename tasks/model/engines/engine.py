@@ -58,21 +58,14 @@ class Engine(ABC):
         Raises:
             BadInput: frames are smaller than a crop, or not as many as the network has segments.
         """
-        features = self._features_of(frames)
+        num_segments = self.network.spec.num_segments
+        if len(frames) != num_segments:
+            raise BadInput(f"the clip has {len(frames)} test frames where the network takes {num_segments}")
+        features = self.features(cut_views(frames, self.num_crops))
         if self.network.head.is_linear:
             features = features.mean(dim=0, keepdim=True)
         verb, noun = self._logits(features)
         return Logits(verb.mean(0), noun.mean(0))
-
-    def score_crops(self, frames: Frames) -> Logits:
-        """The same before crops are averaged: verb (k, v), noun (k, n), in the order of the protocol."""
-        return self._logits(self._features_of(frames))
-
-    def _features_of(self, frames: Frames) -> Tensor:
-        num_segments = self.network.spec.num_segments
-        if len(frames) != num_segments:
-            raise BadInput(f"the clip has {len(frames)} test frames where the network takes {num_segments}")
-        return self.features(cut_views(frames, self.num_crops))
 
     @torch.inference_mode()
     def _logits(self, features: Tensor) -> Logits:

@@ -3,7 +3,6 @@
 # k: crops, t: segments, n: images, c: channels, h, w: pixels, f: features
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar
 
 import numpy as np
@@ -44,11 +43,7 @@ class PytorchEngine(Engine):
 
     def _run(self, images: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, f) on the same device."""
-        with _without_tf32(self.device):
+        # In float32 proper: on a GPU cuDNN rounds the inputs of convolutions to 10 bits unless it is told not to.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             features: Tensor = self.network.backbone(images)
         return features
-
-
-def _without_tf32(device: torch.device) -> AbstractContextManager[object]:
-    """Convolutions in float32 proper: cuDNN rounds their inputs to 10 bits unless it is told not to."""
-    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if device.type == "cuda" else nullcontext()

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from tasks.errors import BadInput
-from tasks.model.consensus import HEADS, Consensus, make_head
+from tasks.model.consensus import HEADS, Consensus, Logits, make_head
 from tasks.model.crops import Normalise, cut_crops, cut_views
 from tasks.model.engines.engine import prepare
-from tasks.model.engines.pytorch import PytorchEngine, _without_tf32
+from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 
@@ -16,14 +16,18 @@ FRAMES = np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), dtype=np.ui
 NUM_VIEWS, NUM_SEGMENTS, NUM_FEATURES = 10, 8, 2048
 
 
-def test_scores_are_the_networks_own_averaged_over_crops_before_softmax(outspoken_network):
-    plain_network = deepcopy(outspoken_network).eval()
-    engine = PytorchEngine(prepare(outspoken_network), 10)
-    crops = engine.score_crops(FRAMES)
+def plain_logits(network, num_crops=10):
+    """What the network answers to each crop by its own `forward`, as torch runs it."""
     with torch.inference_mode():
-        plain = plain_network(Normalise(engine.network.input_format)(cut_crops(FRAMES, 10)))
-    torch.testing.assert_close(crops.verb, plain.verb, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(crops.noun, plain.noun, atol=1e-5, rtol=1e-4)
+        logits: Logits = network.eval()(Normalise(network.input_format)(cut_crops(FRAMES, num_crops)))
+    return logits
+
+
+def test_scores_are_the_networks_own_averaged_over_crops_before_softmax(outspoken_network):
+    plain = plain_logits(deepcopy(outspoken_network))
+    score = PytorchEngine(prepare(outspoken_network), 10).score(FRAMES)
+    torch.testing.assert_close(score.verb, plain.verb.mean(0), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(score.noun, plain.noun.mean(0), atol=1e-5, rtol=1e-4)
 
 
 def head_of(consensus):
@@ -53,15 +57,14 @@ def test_a_score_is_the_mean_over_crops_for_every_kind_of_head(consensus):
     with torch.no_grad():
         for parameter in network.head.parameters():
             parameter.normal_(std=0.3)
-    engine = PytorchEngine(prepare(network), 10)
-    score, crops = engine.score(FRAMES), engine.score_crops(FRAMES)
+    crops, score = plain_logits(network), PytorchEngine(prepare(network), 10).score(FRAMES)
     for logits, of_crops in zip(score, crops, strict=True):
         torch.testing.assert_close(logits, of_crops.mean(0), atol=1e-5 * of_crops.std().item(), rtol=1e-5)
 
 
 def test_one_crop_is_the_centre(outspoken_network):
-    network = prepare(outspoken_network)
-    torch.testing.assert_close(PytorchEngine(network, 1).score(FRAMES).noun, PytorchEngine(network, 10).score_crops(FRAMES).noun[8])
+    crops = plain_logits(deepcopy(outspoken_network))
+    torch.testing.assert_close(PytorchEngine(prepare(outspoken_network), 1).score(FRAMES).noun, crops.noun[8], atol=1e-5, rtol=1e-4)
 
 
 def test_a_clip_of_another_number_of_segments_is_refused(tiny_network):
@@ -69,14 +72,24 @@ def test_a_clip_of_another_number_of_segments_is_refused(tiny_network):
         PytorchEngine(tiny_network, 10).score(FRAMES[:1])
 
 
-def test_float32_on_a_gpu_is_float32_and_still_cudnns_work():
+def test_float32_is_float32_on_a_gpu_too_and_cudnns_work(tiny_network):
+    seen = []
+
+    def note(*_):
+        seen.append((torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32))
+
+    tiny_network.backbone.register_forward_hook(note)
     before = (torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32)
-    with _without_tf32(torch.device("cuda")):
-        assert (torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32) == (True, False)
+    PytorchEngine(tiny_network.eval(), 1).score(FRAMES)
+    assert seen == [(True, False)]
     assert (torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32) == before
 
 
-def test_all_views_at_once_as_on_a_gpu_are_the_same_as_one_after_the_other():
-    network = Network(NetworkSpec(backbone="resnet18", num_segments=2, temporal_shift=True), seed=1)
-    engine, views = PytorchEngine(prepare(network), 10), cut_views(FRAMES, 10)[:3]
-    torch.testing.assert_close(engine._run_batch(views), engine.features(views).flatten(0, 1), atol=1e-4, rtol=1e-4)
+def test_views_one_after_the_other_are_seen_as_all_at_once():
+    """As a GPU sees them, with segments that look at each other."""
+    network = prepare(Network(NetworkSpec(backbone="test_resnet", num_segments=2, temporal_shift=True), seed=1))
+    images = Normalise(network.input_format)(cut_crops(FRAMES, 10)[:3].flatten(0, 1))
+    with torch.inference_mode():
+        at_once = network.backbone(images)
+    found = PytorchEngine(network, 10).features(cut_views(FRAMES, 10)[:3])
+    torch.testing.assert_close(found.flatten(0, 1), at_once, atol=1e-4, rtol=1e-4)
