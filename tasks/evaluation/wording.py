@@ -78,8 +78,8 @@ def leaning(split: SplitName) -> str:
     if split != "val":
         return ""
     return (
-        "Val decides here, and val also chose which epoch is kept: its figures lean towards the fine-tuned network. "
-        "A test split (test_share) does not have that."
+        "Val decides, and also chose which epoch is kept: its figures lean towards the fine-tuned network. "
+        "Those of a test split (test_share) do not."
     )
 
 

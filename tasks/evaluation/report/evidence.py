@@ -50,7 +50,7 @@ def reliability_charts(metrics: Metrics) -> tuple[Chart, ...]:
             if (c.model, c.split, c.target) == (role, metrics.deciding_split, target) and role in scored and c.bins
         ]
         if lines:
-            charts.append(reliability_chart(f"{target}s", lines))
+            charts.append(reliability_chart(target, lines))
     return tuple(charts)
 
 
