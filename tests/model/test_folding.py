@@ -45,10 +45,10 @@ class Block(nn.Module):
     [
         NetworkSpec(backbone="tf_efficientnet_lite0", num_segments=2),
         NetworkSpec(backbone="test_resnet", num_segments=2),
-        NetworkSpec(backbone="resnet18", num_segments=2, temporal_shift=True),
+        NetworkSpec(backbone="test_resnet", num_segments=2, temporal_shift=True),
         NetworkSpec(backbone="bninception", num_segments=2),
     ],
-    ids=lambda spec: spec.backbone,
+    ids=lambda spec: f"{spec.family} {spec.backbone}",
 )
 def test_every_norm_goes_and_the_logits_stay(spec):
     network = Network(spec)

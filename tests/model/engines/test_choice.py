@@ -21,7 +21,7 @@ def job():
     def make(**changes):
         return Job(
             **(
-                {"device": "cpu", "num_clips": 100, "num_crops": 10, "checked": lambda: CLIPS[:2], "calibration": lambda: CLIPS[2:]}
+                {"device": "cpu", "num_clips": 100, "num_crops": 1, "checked": lambda: CLIPS[:2], "calibration": lambda: CLIPS[2:]}
                 | changes
             )
         )
@@ -86,7 +86,7 @@ def test_int8_without_training_clips_is_refused_with_the_remedy(job, tiny_networ
         make_engine(tiny_network, "openvino-int8", job(calibration=list))
 
 
-@pytest.mark.parametrize("error", [nncf.ValidationError, nncf.UnsupportedModelError, nncf.InternalError, nncf.UnsupportedDatasetError])
+@pytest.mark.parametrize("error", [nncf.ValidationError, nncf.UnsupportedModelError])
 def test_what_nncf_refuses_is_scored_by_pytorch(job, tiny_network, monkeypatch, error):
     def refuse(*_, **__):
         raise error("not this one")

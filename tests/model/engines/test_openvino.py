@@ -56,7 +56,7 @@ class Words(torch.nn.Module):
     "spec",
     [
         NetworkSpec(backbone="tf_efficientnet_lite0", num_segments=2),
-        NetworkSpec(backbone="resnet18", num_segments=2, temporal_shift=True),
+        NetworkSpec(backbone="test_resnet", num_segments=2, temporal_shift=True),
         NetworkSpec(backbone="test_resnet", num_segments=2, consensus="relation"),
         NetworkSpec(backbone="bninception", num_segments=2),
     ],
