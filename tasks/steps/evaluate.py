@@ -17,7 +17,7 @@ from tasks.evaluation.fingerprints import Fingerprint, fingerprint
 from tasks.evaluation.fingerprints import to_parquet as fingerprints_to_parquet
 from tasks.evaluation.latency import peak_memory_bytes
 from tasks.evaluation.metrics import summarise
-from tasks.evaluation.misnamed import worst_misnamed
+from tasks.evaluation.misnamed import Misnamed, worst_misnamed
 from tasks.evaluation.predictions import to_parquet
 from tasks.evaluation.scoring import ScoredClips, score_clips
 from tasks.model.consensus import Logits
@@ -26,6 +26,7 @@ from tasks.model.explain import NothingToSee, activation_sheet
 from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.hardware import choose_device, describe
 from tasks.model.memory import keep_freed_memory
+from tasks.model.network import Network
 from tasks.options import StoreUri
 from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.results.evaluation import ActivationMap, EvaluateResult
@@ -77,15 +78,13 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
             if arguments.model == "fine-tuned":
                 files[FINGERPRINTS] = fingerprints_to_parquet(_fingerprints(clips, ahead))
             maps: list[ActivationMap] = []
-            for worst in worst_misnamed(scored, manifest.vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(arguments, plan) else ():
-                clip = clips[worst.clip]
-                file = f"activations/{clip.uid}-{worst.target}.png"
-                try:
-                    files[file] = activation_sheet(engine.network, ahead.load(clip), worst.target, worst.class_id)
-                except NothingToSee as error:
-                    log.warning("clip %s: no map of where the network looked: %s", clip.uid, error)
+            for wrong in worst_misnamed(scored, manifest.vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(arguments, plan) else ():
+                clip = clips[wrong.clip]
+                if (sheet := _activation_sheet(engine.network, clip, wrong, ahead)) is None:
                     continue
-                maps.append(ActivationMap(uid=clip.uid, target=worst.target, class_name=worst.class_name, uri=f"{arguments.out}{file}"))
+                file = f"activations/{clip.uid}-{wrong.target}.png"
+                files[file] = sheet
+                maps.append(ActivationMap(uid=clip.uid, target=wrong.target, class_name=wrong.class_name, uri=f"{arguments.out}{file}"))
         result = summarise(
             scored,
             timings,
@@ -158,6 +157,15 @@ def _fingerprints(clips: list[DatasetClip], ahead: FramesAhead) -> dict[str, Fin
 def _is_explained(arguments: Arguments, plan: PlanResult) -> bool:
     """Whether this is the evaluation that a person looks at to see where the new network looks."""
     return arguments.model == "fine-tuned" and arguments.split == decisive_split([evaluation.split for evaluation in plan.evaluations])
+
+
+def _activation_sheet(network: Network, clip: DatasetClip, wrong: Misnamed, ahead: FramesAhead) -> bytes | None:
+    """Where the network saw what it named wrong, as PNG; None, with a warning, where that cannot be drawn: the scores are worth more."""
+    try:
+        return activation_sheet(network, ahead.load(clip), wrong.target, wrong.class_id)
+    except NothingToSee as error:
+        log.warning("clip %s: no map of where the network looked: %s", clip.uid, error)
+        return None
 
 
 def _numpy(logits: Logits) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
