@@ -9,7 +9,10 @@ from tasks.results.record import SPLITS, TARGETS
 
 
 def label_counts(clips: Sequence[DatasetClip]) -> tuple[LabelCount, ...]:
-    """Clips of every class that a split has, by target and split, the commonest first; a class without clips in a split has no entry there."""
+    """Clips of every class that a split has, by target and split, the commonest first.
+
+    A class without clips in a split has no entry there.
+    """
     return tuple(
         LabelCount(target=target, split=split, name=name, num_clips=number)
         for target in TARGETS

@@ -67,13 +67,7 @@ def run(arguments: Arguments, store: Store) -> ReportResult:
             activations=_activations(store, results, metrics.mistakes),
             clips=_playable(store, metrics.mistakes),
         )
-        files = {
-            "report.html": page(inputs).encode(),
-            "metrics.json": to_json(metrics),
-            "metrics.schema.json": (json.dumps(Metrics.model_json_schema(), sort_keys=True, indent=1) + "\n").encode(),
-            "README.md": model_card(metrics).encode(),
-        }
-        for name, data in files.items():
+        for name, data in _files(inputs).items():
             store.write_bytes(f"{arguments.out}{name}", data)
             (Path(folder) / name).write_bytes(data)
         kept = f"decisions/{plan.decision_uri.rstrip('/').rpartition('/')[2]}"
@@ -93,6 +87,16 @@ def run(arguments: Arguments, store: Store) -> ReportResult:
     )
     log.info("the report: %s", result.report_url)
     return finish(store, arguments.out, result)
+
+
+def _files(inputs: ReportInputs) -> dict[str, bytes]:
+    schema = json.dumps(Metrics.model_json_schema(), sort_keys=True, indent=1)
+    return {
+        "report.html": page(inputs).encode(),
+        "metrics.json": to_json(inputs.metrics),
+        "metrics.schema.json": f"{schema}\n".encode(),
+        "README.md": model_card(inputs.metrics).encode(),
+    }
 
 
 def _metrics(
