@@ -47,6 +47,18 @@ def contenders(results: Sequence[EvaluateResult]) -> tuple[EvaluateResult, Evalu
     raise BadInput("no split of test and val was scored with both the fine-tuned network and its opponent; run `evaluate` for both")
 
 
+def deciding_split(splits: Sequence[SplitName]) -> SplitName:
+    """The one of `splits` that decides on promotion: test where it exists.
+
+    Raises:
+        BadInput: neither test nor val is among them.
+    """
+    for split in DECIDING_SPLITS:
+        if split in splits:
+            return split
+    raise BadInput("the dataset has neither a test nor a val split to decide on; build it again with a val_share")
+
+
 def judge(
     ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, changes: Sequence[ClassChange], gate: GateOptions
 ) -> Judgement:

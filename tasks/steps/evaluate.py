@@ -15,6 +15,7 @@ from tasks.evaluation.figures.losses import clip_loss_figure
 from tasks.evaluation.figures.matrices import confusion_figure
 from tasks.evaluation.fingerprints import Fingerprint, fingerprint
 from tasks.evaluation.fingerprints import to_parquet as fingerprints_to_parquet
+from tasks.evaluation.gate import deciding_split
 from tasks.evaluation.latency import peak_memory_bytes
 from tasks.evaluation.metrics import summarise
 from tasks.evaluation.misnamed import Misnamed, worst_misnamed
@@ -38,7 +39,6 @@ from tasks.steps._frames import cache_test_frames
 from tasks.steps._networks import fetch_network
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
-from tasks.steps.plan import decisive_split
 from tasks.storage import Store
 from tasks.tracking import Tracker
 
@@ -156,7 +156,7 @@ def _fingerprints(clips: list[DatasetClip], ahead: FramesAhead) -> dict[str, Fin
 
 def _is_explained(arguments: Arguments, plan: PlanResult) -> bool:
     """Whether this is the evaluation that a person looks at to see where the new network looks."""
-    return arguments.model == "fine-tuned" and arguments.split == decisive_split([evaluation.split for evaluation in plan.evaluations])
+    return arguments.model == "fine-tuned" and arguments.split == deciding_split([evaluation.split for evaluation in plan.evaluations])
 
 
 def _activation_sheet(network: Network, clip: DatasetClip, wrong: Misnamed, ahead: FramesAhead) -> bytes | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tasks.errors import MissingObject, NothingToDo
-from tasks.evaluation.gate import DECIDING_SPLITS
+from tasks.evaluation.gate import deciding_split
 from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions, content_key
 from tasks.results.dataset import DatasetResult, Manifest
 from tasks.results.evaluation import DecideResult
@@ -106,11 +106,6 @@ def _stop_if_decided(store: Store, run_uri: str, decision_uri: str, champion: Ch
         )
 
 
-def decisive_split(splits: list[SplitName]) -> SplitName:
-    """The split that decides on promotion: test where it exists."""
-    return next(split for split in DECIDING_SPLITS if split in splits)
-
-
 def _dataset(arguments: Arguments, store: Store) -> tuple[str, str]:
     if arguments.dataset:
         folder = arguments.dataset.rstrip("/") + "/"
@@ -133,5 +128,5 @@ def evaluations(folder_uri: str, splits: list[SplitName], champion: Champion | N
     """What is scored: baseline and fine-tuned on every split, and a champion where promotion is decided."""
     pairs: list[tuple[ModelRole, SplitName, str]] = [(model, split, model) for model in ("baseline", "fine-tuned") for split in splits]
     if champion:
-        pairs.append(("champion", decisive_split(splits), f"champion-{champion.version}"))
+        pairs.append(("champion", deciding_split(splits), f"champion-{champion.version}"))
     return [Evaluation(model=model, split=split, out=f"{folder_uri}{name}/{split}/") for model, split, name in pairs]

@@ -12,7 +12,7 @@ from tasks.evaluation.calibration import calibrations
 from tasks.evaluation.changes import class_changes, split_sizes, worst_mistakes
 from tasks.evaluation.checks import check_data
 from tasks.evaluation.confusion import confusions
-from tasks.evaluation.fingerprints import fingerprint
+from tasks.evaluation.fingerprints import Fingerprint, from_parquet
 from tasks.evaluation.gate import contenders
 from tasks.evaluation.labels import label_counts
 from tasks.evaluation.report.card import model_card
@@ -57,13 +57,12 @@ def run(arguments: Arguments, store: Store) -> ReportResult:
     tracker = Tracker.from_settings(load(MlflowSettings))
     results = evaluation_results(store, plan)
     scored = predictions(store, results, compared.split)
-    frames = cache_test_frames(store, manifest.clips, plan.train.num_segments)
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-report-") as folder:
         url = tracker.run_url(run_id)
-        metrics = _metrics(store, plan, manifest, compared, results, scored, frames, url)
+        metrics = _metrics(store, plan, manifest, compared, results, scored, url)
         inputs = ReportInputs(
             metrics=metrics,
-            sheets={mistake.uid: contact_sheet(np.load(frames[mistake.uid])) for mistake in metrics.mistakes},
+            sheets=_sheets(store, plan, manifest, metrics.mistakes),
             activations=_activations(store, results, metrics.mistakes),
             clips=_playable(store, metrics.mistakes),
         )
@@ -106,13 +105,10 @@ def _metrics(
     compared: CompareResult,
     results: list[EvaluateResult],
     scored: Mapping[ModelRole, ScoredClips],
-    frames: Mapping[str, Path],
     url: str,
 ) -> Metrics:
     trained = store.read(result_uri(f"{plan.run_uri}train/"), TrainResult)
     ours, theirs = contenders(results)
-    log.info("looking for clips that resemble each other among %d", len(manifest.clips))
-    fingerprints = {clip.uid: fingerprint(np.load(frames[clip.uid])) for clip in manifest.clips}
     return Metrics(
         created=now_utc(),
         model_name=plan.model_name,
@@ -133,7 +129,7 @@ def _metrics(
         label_counts=label_counts(manifest.clips),
         calibration=calibrations(scored, predictions(store, results, "val"), compared.split),
         mistakes=worst_mistakes(scored["fine-tuned"], scored[theirs.model], manifest.clips, manifest.vocabulary),
-        checks=check_data(manifest.clips, fingerprints),
+        checks=check_data(manifest.clips, _fingerprints(store, results)),
         epochs=trained.epochs,
         best_epoch=trained.best_epoch,
         provenance=_provenance(store, plan, manifest, trained, url),
@@ -168,6 +164,20 @@ def _written(store: Store, uri: str) -> str:
     if found is None:
         raise MissingObject(f"{uri} is not in the object store; the step that writes it has not finished")
     return found.modified
+
+
+def _fingerprints(store: Store, results: list[EvaluateResult]) -> dict[str, Fingerprint]:
+    """Of every clip that the fine-tuned network was scored on, which are those of all splits."""
+    found: dict[str, Fingerprint] = {}
+    for uri in filter(None, (result.fingerprints_uri for result in results)):
+        found |= from_parquet(store.read_bytes(uri), uri)
+    return found
+
+
+def _sheets(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
+    shown = {mistake.uid for mistake in mistakes}
+    frames = cache_test_frames(store, [clip for clip in manifest.clips if clip.uid in shown], plan.train.num_segments)
+    return {uid: contact_sheet(np.load(path)) for uid, path in frames.items()}
 
 
 def _activations(store: Store, results: list[EvaluateResult], mistakes: Sequence[Mistake]) -> dict[str, list[tuple[ActivationMap, bytes]]]:

@@ -1,7 +1,8 @@
 import pytest
 
+from tasks.evaluation.gate import deciding_split
 from tasks.results.training import Champion
-from tasks.steps.plan import decisive_split, evaluations
+from tasks.steps.plan import evaluations
 
 CHAMPION = Champion(version=3, checkpoint_uri="s3://retake/runs/x/train/best.pt", checkpoint_sha256="0" * 64)
 
@@ -10,7 +11,7 @@ CHAMPION = Champion(version=3, checkpoint_uri="s3://retake/runs/x/train/best.pt"
 def test_the_champion_is_scored_again_where_promotion_is_decided(splits, decisive):
     planned = evaluations("s3://retake/runs/y/", splits, CHAMPION)
     assert [(e.model, e.split) for e in planned if e.model == "champion"] == [("champion", decisive)]
-    assert decisive_split(splits) == decisive
+    assert deciding_split(splits) == decisive
 
 
 def test_both_networks_are_scored_on_every_split_under_addresses_of_their_own():

@@ -10,6 +10,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from tasks.evaluation import fingerprints
 from tasks.evaluation.predictions import to_parquet
 from tasks.options import EvaluateOptions, GateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
 from tasks.results.dataset import DatasetClip, Manifest
@@ -144,7 +145,12 @@ def written(make_clips, make_result, vocabulary, tmp_path_factory):
     for one in evaluations:
         uri = f"{one.out}predictions.parquet"
         shelf.write_bytes(uri, to_parquet(scored[one.model], vocabulary))
-        shelf.write(f"{one.out}result.json", make_result(one.model).model_copy(update={"predictions_uri": uri}))
+        seen = f"{one.out}fingerprints.parquet" if one.model == "fine-tuned" else None
+        if seen:
+            shelf.write_bytes(
+                seen, fingerprints.to_parquet({uid: np.full(8, number + 1, np.uint64) for number, uid in enumerate(clips.uids)})
+            )
+        shelf.write(f"{one.out}result.json", make_result(one.model).model_copy(update={"predictions_uri": uri, "fingerprints_uri": seen}))
     trained = TrainResult(
         checkpoint_uri="c",
         checkpoint_sha256="a7",
