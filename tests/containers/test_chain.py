@@ -73,6 +73,7 @@ def test_a_folder_of_this_machine_is_taken_in_by_the_command(chain, stack, tmp_p
         done = subprocess.run(command, cwd=stack.folder, env=stack.environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"1 files in s3://retake/inbox/holiday/, of which {num_new} are new" in done.stdout
+    chain.stop_the_clock()
     store = stack.store()
     inventories = [store.read_bytes(found.uri) for found in store.list("s3://retake/ingests/") if found.name == "inventory.json"]
     assert any(b"holiday/beach.mp4" in inventory for inventory in inventories)
