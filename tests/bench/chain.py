@@ -32,7 +32,7 @@ def chain(folder: Path, quick: bool) -> list[Row]:
     try:
         again()
         first_seconds = time.perf_counter() - started
-        values = alternate({"again": again}, 1 if quick else 5)
+        values = alternate({"again": again}, 1 if quick else 3)
     finally:
         local("stop")
     return [

@@ -53,7 +53,7 @@ def cutting(folder: Path, quick: bool) -> list[Row]:
 
     wall = alternate(
         {"ffmpeg alone": lambda: measured("ffmpeg alone", bare), "cut": lambda: measured("cut", ours)},
-        2 if quick else 7,
+        2 if quick else 5,
     )
     how = f"{len(sources)} videos one after the other. `cut` also looks into the video, reads ffmpeg's log, counts every clip's frames and hashes it."
     target = "at most 1.1 x"

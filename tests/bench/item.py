@@ -51,7 +51,7 @@ def item(folder: Path, quick: bool) -> list[Row]:
     }
     for measure in variants.values():
         measure()
-    values = {name: [value / len(made) * 1e3 for value in found] for name, found in alternate(variants, 2 if quick else 9).items()}
+    values = {name: [value / len(made) * 1e3 for value in found] for name, found in alternate(variants, 2 if quick else 5).items()}
     return [
         Row(
             "item",

@@ -14,7 +14,7 @@ KINDS = {"heads": "train, heads on kept features", "all": "train, whole network"
 
 def memory(folder: Path, quick: bool) -> list[Row]:
     """Peak memory of train and evaluate, each in a process of its own, by the number of clips."""
-    few, many, repetitions = (10, 40, 1) if quick else (100, 1000, 3)
+    few, many, repetitions = (10, 40, 1) if quick else (100, 1000, 2)
 
     def peak_mib(kind: str, num_clips: int) -> float:
         command = [sys.executable, "-m", "tests.bench.memory_job", kind, str(num_clips), str(emptied(folder / "job"))]
