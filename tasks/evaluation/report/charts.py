@@ -34,17 +34,17 @@ class Chart:
 
 
 def training_charts(epochs: Sequence[Epoch], best_epoch: int) -> tuple[Chart, ...]:
-    """Losses, and validation accuracies where any epoch was validated; none without epochs."""
+    """Losses, and validation accuracies where any epoch was validated; none without epochs. A page counts epochs from 1, as the log does."""
     if not epochs:
         return ()
     losses: list[Line] = [
-        ("training", [(e.epoch, e.train_loss) for e in epochs]),
-        ("validation", [(e.epoch, e.val_loss) for e in epochs]),
+        ("training", [(e.epoch + 1, e.train_loss) for e in epochs]),
+        ("validation", [(e.epoch + 1, e.val_loss) for e in epochs]),
     ]
-    accuracies: list[Line] = [(f"{t}s", [(e.epoch, getattr(e, f"val_{t}_top1")) for e in epochs]) for t in ("verb", "noun", "action")]
-    charts = [_by_epoch("training-losses", "Loss", losses, best_epoch, in_percent=False)]
+    accuracies: list[Line] = [(f"{t}s", [(e.epoch + 1, getattr(e, f"val_{t}_top1")) for e in epochs]) for t in ("verb", "noun", "action")]
+    charts = [_by_epoch("training-losses", "Loss", losses, best_epoch + 1, in_percent=False)]
     if any(value is not None for _, line in accuracies for _, value in line):
-        charts.append(_by_epoch("training-top1", "Validation top-1, centre crop", accuracies, best_epoch, in_percent=True))
+        charts.append(_by_epoch("training-top1", "Validation top-1, centre crop", accuracies, best_epoch + 1, in_percent=True))
     return tuple(charts)
 
 

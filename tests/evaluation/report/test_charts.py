@@ -44,16 +44,16 @@ def test_without_validation_there_are_training_losses_alone():
     assert "validation" not in words(losses)
 
 
-def test_every_point_tells_its_numbers_and_the_kept_epoch_is_marked():
+def test_every_point_tells_its_numbers_counted_from_one_and_the_kept_epoch_is_marked():
     losses, accuracies = training_charts([epoch(i, val=4.0) for i in (1, 2)], 2)
     assert told(losses) == [
-        "training, epoch 1: 3.000",
-        "training, epoch 2: 1.500",
-        "validation, epoch 1: 4.000",
+        "training, epoch 2: 3.000",
+        "training, epoch 3: 1.500",
         "validation, epoch 2: 4.000",
+        "validation, epoch 3: 4.000",
     ]
-    assert told(accuracies)[0] == "verbs, epoch 1: 50.0 %"
-    assert "kept: 2" in words(losses)
+    assert told(accuracies)[0] == "verbs, epoch 2: 50.0 %"
+    assert "kept: 3" in words(losses)
     assert "ends at 1.500" in losses.svg
 
 
@@ -72,7 +72,7 @@ def test_what_is_drawn_stays_within_its_drawing(number):
 
 def test_losses_of_zero_are_drawn():
     (losses,) = training_charts([epoch(1).model_copy(update={"train_loss": 0.0})], 1)
-    assert told(losses) == ["training, epoch 1: 0.000"]
+    assert told(losses) == ["training, epoch 2: 0.000"]
 
 
 def test_a_bin_tells_its_numbers_and_an_empty_one_is_not_drawn():
