@@ -44,9 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     console = Console(width=None if sys.stdout.isatty() else 130)
     console.print(f"{in_words(found)}{' (quick: for the harness, not for the record)' if arguments.quick else ''}", highlight=False)
     show(rows, console)
-    if arguments.json:
-        content = {"machine": found, "quick": arguments.quick, "rows": [row.as_json() for row in rows]}
-        arguments.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    content = {"machine": found, "quick": arguments.quick, "rows": [row.as_json() for row in rows]}
+    arguments.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     if arguments.write_docs:
         write_docs(DOCS, markdown(rows, in_words(found)))
     return 0
@@ -56,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small and few: shows that everything runs, measures nothing")
     parser.add_argument("--only", nargs="+", choices=list(BENCHES), metavar="NAME", help=f"some of {', '.join(BENCHES)}")
-    parser.add_argument("--json", type=Path, help="file for every value, the machine and the versions")
+    parser.add_argument("--json", type=Path, default=Path("bench.json"), help="file for every value, the machine and the versions; bench.json")
     parser.add_argument("--write-docs", action="store_true", help="put the table into docs/performance.md")
     parser.add_argument("--scratch", type=Path, help="folder on a disk with 5 GiB of room, in place of the system's temporary one")
     return parser
