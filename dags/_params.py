@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowFailException
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from tasks.options import PRESETS, Options, SegmentOptions, StoreUri, content_key, recipe_of
+from tasks.options import PRESETS, Options, RetrainOptions, SegmentOptions, StoreUri, content_key, recipe_of
 from tasks.settings import RunnerSettings
 
 M = TypeVar("M", bound=BaseModel)
@@ -34,23 +34,6 @@ class ThenOptions(Options):
         None,
         title="Options for the runs that follow",
         description='One flat object of their options, as in {"val_share": 0.2, "epochs": 6}; empty leaves them their defaults',
-    )
-
-
-class RetrainOptions(Options):
-    """What is trained on, and whether it is trained again."""
-
-    preset: Literal["none", "original"] = Field(
-        "none",
-        title="Preset",
-        description="original: the original experiment (Adam 1e-5, batch 1, whole network, 60 epochs) in place of all that is under Train",
-    )
-    dataset: StoreUri | None = Field(
-        None, title="Dataset", description="s3:// address of a dataset's folder; empty takes the latest dataset of the store"
-    )
-    force: bool = Field(False, title="Train again", description="Train even where this dataset and these options were trained before")
-    decide_again: bool = Field(
-        False, title="Decide again", description="Compare and decide once more on what these options trained, say after a rejection"
     )
 
 

@@ -21,9 +21,18 @@ from pathlib import Path
 from airflow.sdk import DAG
 
 from dags._assets import CLIPS, DATASET
-from dags._params import Form, RetrainOptions
+from dags._params import Form
 from dags._runner import TASK_DEFAULTS, StepOperator
-from tasks.options import EvaluateOptions, GateOptions, LabelOptions, RegisterOptions, SegmentOptions, SplitOptions, TrainOptions
+from tasks.options import (
+    EvaluateOptions,
+    GateOptions,
+    LabelOptions,
+    RegisterOptions,
+    RetrainOptions,
+    SegmentOptions,
+    SplitOptions,
+    TrainOptions,
+)
 
 FORM = Form(
     options=(SplitOptions, LabelOptions, SegmentOptions),

@@ -21,7 +21,7 @@ from pathlib import Path
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
 
 from dags._assets import CLIPS
-from dags._params import Form, RetrainOptions
+from dags._params import Form
 from dags._runner import TASK_DEFAULTS, StepOperator
 from tasks.options import (
     EvaluateOptions,
@@ -29,6 +29,7 @@ from tasks.options import (
     IngestOptions,
     LabelOptions,
     RegisterOptions,
+    RetrainOptions,
     SegmentOptions,
     SplitOptions,
     TrainOptions,

@@ -30,9 +30,9 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TaskGrou
 
 from dags._approval import ApproveOperator
 from dags._assets import DATASET, MODEL
-from dags._params import Form, RetrainOptions
+from dags._params import Form
 from dags._runner import TASK_DEFAULTS, StepOperator
-from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, TrainOptions
+from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, RetrainOptions, TrainOptions
 
 FORM = Form(options=(RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions))
 RUN = "{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['run_uri'] }}"

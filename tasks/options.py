@@ -148,6 +148,23 @@ ORIGINAL = TrainOptions(
 PRESETS: dict[str, TrainOptions] = {"original": ORIGINAL}
 
 
+class RetrainOptions(Options):
+    """What is trained on, and whether it is trained again."""
+
+    preset: Literal["none", "original"] = Field(
+        "none",
+        title="Preset",
+        description="original: the original experiment (Adam 1e-5, batch 1, whole network, 60 epochs) in place of all that is under Train",
+    )
+    dataset: StoreUri | None = Field(
+        None, title="Dataset", description="s3:// address of a dataset's folder; empty takes the latest dataset of the store"
+    )
+    force: bool = Field(False, title="Train again", description="Train even where this dataset and these options were trained before")
+    decide_again: bool = Field(
+        False, title="Decide again", description="Compare and decide once more on what these options trained, say after a rejection"
+    )
+
+
 class EvaluateOptions(Options):
     """How a network is tested."""
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,6 +14,7 @@ from tasks.options import (
     LabelOptions,
     Options,
     RegisterOptions,
+    RetrainOptions,
     SegmentOptions,
     SplitOptions,
     TrainOptions,
@@ -36,14 +36,6 @@ Their model has a name of its own, so that it never competes with one for real k
 """
 
 
-class RetrainOptions(Options):
-    """The choices of the `retrain` form that no step takes."""
-
-    preset: Literal["none", "original"] = "none"
-    force: bool = False
-    decide_again: bool = False
-
-
 _FOLLOWING = (RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions)
 _DATASET = (LabelOptions, SplitOptions)
 CHAIN: dict[str, tuple[tuple[type[Options], ...], tuple[type[Options], ...]]] = {
@@ -54,7 +46,7 @@ CHAIN: dict[str, tuple[tuple[type[Options], ...], tuple[type[Options], ...]]] = 
 """The DAGs in order, each with the options of its own form and those that it hands on as `then`."""
 
 _MODELS = (IngestOptions, SegmentOptions, *_DATASET, *_FOLLOWING)
-_NOT_CHOSEN = frozenset({"sources"})  # VIDEOS=dir says it
+_NOT_CHOSEN = frozenset({"sources", "dataset"})  # VIDEOS=dir says the one, and the chain makes the other
 
 
 class Choices(BaseModel):

@@ -7,7 +7,6 @@ size and everything else about the heads have no part in it, so trainings that d
 
 # b: batch, t: segments, f: features, c: channels, h, w: pixels
 
-import hashlib
 import logging
 import os
 import shutil
@@ -20,14 +19,14 @@ from time import monotonic
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.model import backbones
 from tasks.model.crops import Normalise
 from tasks.model.data import View
-from tasks.model.network import Network, to_channels_last
+from tasks.model.network import Network, to_channels_last, weights_sha256
 from tasks.options import content_key
 
 log = logging.getLogger(__name__)
@@ -58,7 +57,7 @@ class KeptFeatures:
         self.shape = (spec.num_segments, backbones.find(spec.backbone).num_features)
         named = spec.model_dump(mode="json", include={"backbone", "num_segments", "modality", "temporal_shift"})
         followed = {"precision": precision, "input": asdict(network.input_format), "views": VIEWS_VERSION}
-        self.folder = root / content_key({**named, **followed, "weights": _weights_sha256(network.backbone)})
+        self.folder = root / content_key({**named, **followed, "weights": weights_sha256(network.backbone)})
 
     def path(self, view: View) -> Path:
         """Where the features of a view are."""
@@ -204,11 +203,3 @@ class _Progress:
             left = gone / num_computed * (self.num_views - num_done)
             log.info("features of %d of %d views, %.0f s left", num_done, self.num_views, left)
             self.told_at_seconds = now
-
-
-def _weights_sha256(backbone: nn.Module) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in backbone.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -55,10 +55,10 @@ def synchronise_norms(network: Network) -> Network:
     return network
 
 
-def weights_sha256(network: Network) -> str:
+def weights_sha256(module: nn.Module) -> str:
     """Hash of every parameter and buffer in order: the provenance of a set of weights, whatever file it came from."""
     digest = hashlib.sha256()
-    for key, tensor in network.state_dict().items():
+    for key, tensor in module.state_dict().items():
         digest.update(key.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

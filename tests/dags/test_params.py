@@ -4,13 +4,14 @@ from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 from pydantic import ValidationError
 
 from dags import build_dataset, ingest_videos, retrain
-from dags._params import Form, RetrainOptions, StoreOptions, places, resolve
+from dags._params import Form, StoreOptions, places, resolve
 from tasks.options import (
     ORIGINAL,
     PRESETS,
     EvaluateOptions,
     IngestOptions,
     LabelOptions,
+    RetrainOptions,
     SegmentOptions,
     SplitOptions,
     TrainOptions,
