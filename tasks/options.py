@@ -82,32 +82,121 @@ class Weights(StrEnum):
     NONE = "none"
 
 
-class TrainOptions(Options):
-    """The network and how it is fine-tuned. The defaults are the original experiment's, with partial batch-norm and early stopping."""
+class Family(StrEnum):
+    """Networks that EPIC-KITCHENS-55 published: TSN averages over segments, TRN relates them, MTRN does so at several scales, TSM shifts."""
 
+    TSN = "TSN"
+    TRN = "TRN"
+    MTRN = "MTRN"
+    TSM = "TSM"
+
+
+class Modality(StrEnum):
+    """What a network looks at."""
+
+    RGB = "rgb"
+    FLOW = "flow"
+    RGB_DIFFERENCE = "rgb-difference"
+
+
+class FlowOptions(Options):
+    """How optical flow is computed. It lies under a hash of these choices."""
+
+    flow_method: Literal["tvl1", "dis"] = Field(
+        "tvl1", title="Optical flow", description="For modality flow. tvl1: as EPIC-KITCHENS-55 and TSN made it; dis: many times as fast"
+    )
+    flow_bound_pixels: float = Field(
+        20, gt=0, le=127, title="Largest flow, pixels", description="A frame's motion is clipped to plus and minus it and stored as 8 bit"
+    )
+
+
+class NetworkOptions(Options):
+    """The network that is trained."""
+
+    family: Family = Field(
+        Family.TSN,
+        title="Network",
+        description="TSN averages over segments and cannot tell a film from its reverse; TRN, MTRN (multi-scale) and TSM can",
+    )
+    modality: Modality = Field(
+        Modality.RGB,
+        title="Input",
+        description="rgb: one frame a segment; flow: five x/y pairs of optical flow, computed first; rgb-difference: five differences of frames",
+    )
     backbone: str = Field(
         "auto",
         pattern=MODEL_NAME_PATTERN,
         title="Backbone",
         description="auto takes resnet50, or tf_efficientnet_lite0 where no weights can be downloaded; or bninception, or any timm or torchvision model by name",
     )
-    weights: Weights = Field(
-        Weights.AUTO,
-        title="Start from",
-        description="EPIC-KITCHENS-55 checkpoint, ImageNet backbone under new heads, or nothing; auto takes the first that can be had",
+    num_segments: int = Field(8, ge=1, le=32, title="Segments", description="Snippets a clip")
+    relation_draws: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        title="Draws of relations, MTRN",
+        description="In a test MTRN answers with the mean of so many random draws under the training's seed; 0: with the mean of all possible draws",
     )
-    checkpoint: str | None = Field(
-        None,
-        title="Checkpoint",
-        description="File, s3:// or http(s) address of the EPIC checkpoint; empty looks under pretrained/ of the store, then at its public address",
-    )
-    num_segments: int = Field(8, ge=1, le=32, title="Segments", description="Snippets a clip, one frame each")
+
+
+class RecipeOptions(Options):
+    """How a network is trained. The defaults are the original experiment's, with partial batch-norm."""
+
     epochs: int = Field(60, ge=1, le=1000, title="Epochs at most")
-    learning_rate: float = Field(1e-5, gt=0, le=1, title="Learning rate", description="Of Adam")
     batch_size: int = Field(1, ge=1, le=256, title="Batch size, clips")
-    trainable: Literal["all", "heads"] = Field(
-        "all", title="Trained part", description="The whole network, or the heads on a frozen backbone"
+    accumulate_batches: int = Field(
+        1, ge=1, le=256, title="Batches a step", description="Gradients of so many batches are added up before the weights change"
     )
+    trainable: Literal["all", "last-stage", "heads"] = Field(
+        "all",
+        title="Trained part",
+        description="all: the whole network; last-stage: the backbone's last stage and the heads; heads: the heads on a frozen backbone",
+    )
+    learning_rate: float = Field(1e-5, gt=0, le=1, title="Learning rate")
+    layer_decay: float = Field(
+        1,
+        gt=0,
+        le=1,
+        title="Layer-wise decay",
+        description="Each stage further from the heads learns at this share of the rate of the next; 1: all alike",
+    )
+    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", title="Optimizer")
+    momentum: float = Field(0.9, ge=0, lt=1, title="Momentum", description="Of sgd")
+    weight_decay: float = Field(0, ge=0, le=1, title="Weight decay", description="Of weights, not of biases and norms")
+    schedule: Literal["constant", "step", "cosine", "plateau"] = Field(
+        "constant",
+        title="Schedule of the learning rate",
+        description="step: times the decay factor every so many epochs; cosine: down to nothing; plateau: times the factor when val no longer gains",
+    )
+    warmup_epochs: int = Field(
+        0, ge=0, le=1000, title="Warm-up, epochs", description="The rate rises from a hundredth of itself; not with plateau"
+    )
+    step_epochs: int = Field(20, ge=1, le=1000, title="Epochs a step", description="Of schedule step; of plateau: validations without gain")
+    decay_factor: float = Field(0.1, gt=0, lt=1, title="Decay factor", description="Of schedules step and plateau")
+    label_smoothing: float = Field(0, ge=0, lt=1, title="Label smoothing")
+    class_weights: Literal["none", "balanced"] = Field(
+        "none",
+        title="Class weights",
+        description="balanced: the loss of a clip counts in inverse proportion to its class's number of clips",
+    )
+    sampler: Literal["shuffled", "balanced"] = Field(
+        "shuffled", title="Sampler", description="balanced: actions are drawn equally often, rare clips several times an epoch"
+    )
+    crop: Literal["resized", "multi-scale"] = Field(
+        "resized",
+        title="Training crop",
+        description="resized: of random size and shape; multi-scale: TSN's corners and centres at four scales",
+    )
+    color_jitter: float = Field(
+        0, ge=0, le=1, title="Colour jitter", description="Largest change of brightness, contrast and saturation; flow has no colours"
+    )
+    mixup: float = Field(
+        0, ge=0, le=10, title="Mixup", description="alpha of the Beta distribution that clips of a batch are mixed by; 0: never"
+    )
+    ema_decay: float = Field(
+        0, ge=0, lt=1, title="Moving average of weights", description="Decay a step, say 0.999; its weights are validated and kept. 0: none"
+    )
+    clip_norm: float = Field(0, ge=0, le=1000, title="Gradient clipping", description="Largest norm of all gradients together; 0: none")
     batch_norm: Literal["partial", "frozen", "train"] = Field(
         "partial", title="Batch-norm statistics", description="partial: only the first layer's are updated; frozen: none; train: all"
     )
@@ -120,6 +209,21 @@ class TrainOptions(Options):
         title="Early stopping, validations",
         description="Stop after so many validations without a lower loss; 0 never stops early",
     )
+
+
+class TrainOptions(RecipeOptions, FlowOptions, NetworkOptions):
+    """The network, where it starts from, and how it is fine-tuned."""
+
+    weights: Weights = Field(
+        Weights.AUTO,
+        title="Start from",
+        description="EPIC-KITCHENS-55 checkpoint, ImageNet backbone under new heads, or nothing; auto takes the first that can be had",
+    )
+    checkpoint: str | None = Field(
+        None,
+        title="Checkpoint",
+        description="File, s3:// or http(s) address of the EPIC checkpoint; empty looks under pretrained/ of the store, then at its public address",
+    )
     feature_variants: int = Field(
         10,
         ge=1,
@@ -128,7 +232,11 @@ class TrainOptions(Options):
         description="Where the heads alone are trained, the frozen backbone sees each training clip in so many random views, once a dataset; epochs take turns with them",
     )
     frame_step: int = Field(
-        1, ge=1, le=30, title="Cache every n-th frame", description="1 draws training frames from all; larger needs less disk"
+        1,
+        ge=1,
+        le=30,
+        title="Cache every n-th frame",
+        description="For modality rgb: 1 draws training frames from all; larger needs less disk",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed of the training")
 
@@ -239,4 +347,9 @@ def content_key(values: Mapping[str, object]) -> str:
 
 def recipe_of(options: SegmentOptions) -> str:
     """The folder name of clips cut with `options`."""
+    return content_key(options.model_dump(mode="json"))
+
+
+def flow_recipe_of(options: FlowOptions) -> str:
+    """The folder name of optical flow computed with `options`."""
     return content_key(options.model_dump(mode="json"))

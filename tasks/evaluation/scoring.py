@@ -1,6 +1,6 @@
 """Runs a network over the clips of a split, one clip at a time while the next ones load, and measures how long each takes.
 
-Legend: n clips, t segments, h and w pixels, 125 verbs, 352 nouns.
+Legend: n clips, 125 verbs, 352 nouns.
 """
 
 import logging
@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,9 @@ from scipy.special import log_softmax
 from tasks.errors import BadCheckpoint, BadDataset
 from tasks.results.dataset import DatasetClip
 
-Frames = NDArray[np.uint8]
 Logits = NDArray[np.float32]
 T = TypeVar("T")
-Load = Callable[[DatasetClip], Frames]
-Score = Callable[[Frames], tuple[Logits, Logits]]
+C = TypeVar("C", bound="HasUid")
 
 SECONDS_BETWEEN_REPORTS = 20
 
@@ -72,24 +70,61 @@ class Timings:
     total_seconds: float
 
 
+class HasUid(Protocol):
+    """A clip, labelled or not."""
+
+    @property
+    def uid(self) -> str:
+        """Its name."""
+
+
 def score_clips(
     clips: Sequence[DatasetClip],
-    load: Load,
-    score: Score,
+    load: Callable[[DatasetClip], T],
+    score: Callable[[T], tuple[Logits, Logits]],
     *,
     wait: Callable[[DatasetClip], None] = lambda clip: None,
     num_warmup: int = 1,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[ScoredClips, Timings]:
-    """Score every clip, logging progress every tenth of the way and every 20 s. Memory holds the frames of `NUM_AHEAD` clips and one more.
+    """`compute_logits` of the clips of one split, with what is true of them.
+
+    Raises:
+        BadDataset: there are no clips.
+        BadCheckpoint: a logit is not a finite number.
+    """
+    verb_logits, noun_logits, timings = compute_logits(clips, load, score, wait=wait, num_warmup=num_warmup, clock=clock)
+    return ScoredClips(
+        uids=tuple(clip.uid for clip in clips),
+        sources=tuple(clip.source for clip in clips),
+        verb_classes=np.asarray([clip.verb_class for clip in clips], np.int64),
+        noun_classes=np.asarray([clip.noun_class for clip in clips], np.int64),
+        verb_logits=verb_logits,
+        noun_logits=noun_logits,
+    ), timings
+
+
+def compute_logits(
+    clips: Sequence[C],
+    load: Callable[[C], T],
+    score: Callable[[T], tuple[Logits, Logits]],
+    *,
+    wait: Callable[[C], None] = lambda clip: None,
+    num_warmup: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[Logits, Logits, Timings]:
+    """Score every clip, logging progress every tenth of the way and every 20 s. Memory holds what `NUM_AHEAD` clips load, and one more.
 
     Args:
-        clips: the clips of one split.
-        load: gives a clip's frames, (t, h, w, 3) RGB; called in a thread of its own, for one clip after the other.
-        score: gives verb logits (125,) and noun logits (352,) of a clip's frames, on the CPU, so that a GPU has finished when it returns.
+        clips: the clips.
+        load: gives what is scored of a clip; called in a thread of its own, for one clip after the other.
+        score: gives verb logits (125,) and noun logits (352,) of it, on the CPU, so that a GPU has finished when it returns.
         wait: returns when a clip can be loaded; called before `load` in the same thread, and not part of the loading time.
         num_warmup: calls on the first clip, at least one, that are not measured: the first compiles, allocates and fills caches.
         clock: seconds that only go up.
+
+    Returns:
+        (n, 125) verb logits, (n, 352) noun logits, and how long it took.
 
     Raises:
         BadDataset: there are no clips.
@@ -105,16 +140,16 @@ def score_clips(
     noun_logits = np.empty((len(clips), noun.size), np.float32)
     loading_seconds, inference_seconds = np.empty(len(clips)), np.empty(len(clips))
 
-    def timed(clip: DatasetClip) -> tuple[Frames, float]:
+    def timed(clip: C) -> tuple[T, float]:
         wait(clip)
         before = clock()
         return load(clip), clock() - before
 
-    started = last_report = clock()
+    started = last_report = scored = clock()
     with closing(_ahead(timed, clips)) as loaded:
-        for i, (frames, seconds) in enumerate(loaded):
+        for i, (inputs, seconds) in enumerate(loaded):
             before = clock()
-            verb_logits[i], noun_logits[i] = score(frames)
+            verb_logits[i], noun_logits[i] = score(inputs)
             scored = clock()
             loading_seconds[i], inference_seconds[i] = seconds, scored - before
             if not (np.isfinite(verb_logits[i]).all() and np.isfinite(noun_logits[i]).all()):
@@ -125,17 +160,10 @@ def score_clips(
             if done * 10 // len(clips) > i * 10 // len(clips) or scored - last_report >= SECONDS_BETWEEN_REPORTS:
                 last_report = scored
                 log.info("%d/%d clips scored, %.0f s left", done, len(clips), (scored - started) / done * (len(clips) - done))
-    return ScoredClips(
-        uids=tuple(clip.uid for clip in clips),
-        sources=tuple(clip.source for clip in clips),
-        verb_classes=np.array([clip.verb_class for clip in clips], np.int64),
-        noun_classes=np.array([clip.noun_class for clip in clips], np.int64),
-        verb_logits=verb_logits,
-        noun_logits=noun_logits,
-    ), Timings(loading_seconds, inference_seconds, scored - started)
+    return verb_logits, noun_logits, Timings(loading_seconds, inference_seconds, scored - started)
 
 
-def _ahead(load: Callable[[DatasetClip], T], clips: Sequence[DatasetClip]) -> Generator[T]:
+def _ahead(load: Callable[[C], T], clips: Sequence[C]) -> Generator[T]:
     """What `load` gives for each clip, in their order; a thread is up to `NUM_AHEAD` clips ahead of what was taken."""
     waiting: deque[Future[T]] = deque()
     loader = ThreadPoolExecutor(1, thread_name_prefix="loader")

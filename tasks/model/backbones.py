@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from tasks.errors import BadConfiguration
 from tasks.model.bninception import NUM_FEATURES, BNInception
+from tasks.model.spec import SNIPPETS
+from tasks.options import Modality
 
 StateDict = dict[str, Tensor]
 Triple = tuple[float, float, float]
@@ -27,12 +29,42 @@ CROP_PIXELS = 224
 
 @dataclass(frozen=True)
 class InputFormat:
-    """What a backbone expects of an image: (8-bit value * scale - mean) / std, channels in `channel_order`, 224x224."""
+    """What a backbone expects of an image, 224x224: (8-bit value * scale - mean) / std, the three channels in `channel_order`."""
 
     channel_order: Literal["RGB", "BGR"]
     scale: float
     mean: Triple
     std: Triple
+
+
+@dataclass(frozen=True)
+class SnippetFormat:
+    """How the planes of a snippet become a backbone's channels: (8-bit value * scale - mean) / std, plane by plane, then `arrange`.
+
+    Attributes:
+        scale: of all planes.
+        mean, std: (p,) of each plane, in the order in which they are stored.
+        arrange: "as they are", each frame's three planes "reversed", their "differences" from frame to frame, or both.
+    """
+
+    scale: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    arrange: Literal["as they are", "reversed", "differences", "reversed differences"]
+
+
+def snippet_format(image: InputFormat, modality: Modality) -> SnippetFormat:
+    """The same for a modality, as TSN and EPIC-KITCHENS-55 have it: flow is centred on no motion and divided by the mean of `std`."""
+    num_frames = SNIPPETS[modality].num_frames
+    if modality is Modality.FLOW:
+        num_planes = SNIPPETS[modality].num_planes
+        centre = 128.0 if image.scale == 1 else 127.5 * image.scale
+        return SnippetFormat(image.scale, (centre,) * num_planes, (sum(image.std) / 3,) * num_planes, "as they are")
+    reverse = image.channel_order == "BGR"
+    mean, std = (values[::-1] if reverse else values for values in (image.mean, image.std))
+    if modality is Modality.RGB_DIFFERENCE:
+        return SnippetFormat(image.scale, mean * num_frames, std * num_frames, "reversed differences" if reverse else "differences")
+    return SnippetFormat(image.scale, mean, std, "reversed" if reverse else "as they are")
 
 
 @dataclass(frozen=True)

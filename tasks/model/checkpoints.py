@@ -5,14 +5,14 @@ import hashlib
 import os
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError  # noqa: TID251 - the error that torch.load raises for a file that holds code
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from tasks.errors import BadCheckpoint
@@ -22,6 +22,9 @@ from tasks.model.spec import NetworkSpec
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth(\.tar)?$")
 EPIC_BACKBONES = {"resnet50": "resnet50", "bninception": "BNInception"}
 EPIC_MODALITIES = {"rgb": "RGB", "flow": "Flow"}
+
+FORMAT = "retake-1"
+FUSION_FORMAT = "retake-fusion-1"
 
 UNREADABLE = (
     UnpicklingError,
@@ -47,12 +50,36 @@ class ClassNames(BaseModel):
     nouns: tuple[str, ...]
 
 
+class HeadWeights(NamedTuple):
+    """How much the logits of one network count among those of several."""
+
+    verb: float
+    noun: float
+
+
 @dataclass(frozen=True)
 class Saved:
-    """What a checkpoint of ours holds."""
+    """What a checkpoint of ours holds: one network, or several whose logits are averaged with `weights`."""
 
-    network: Network
+    networks: tuple[Network, ...]
+    weights: tuple[HeadWeights, ...]
     classes: ClassNames
+
+    @property
+    def title(self) -> str:
+        """What it is, for a person."""
+        return " + ".join(network.spec.title for network in self.networks)
+
+    @property
+    def network(self) -> Network:
+        """The one network.
+
+        Raises:
+            BadCheckpoint: there are several.
+        """
+        if len(self.networks) > 1:
+            raise BadCheckpoint(f"a fusion of {len(self.networks)} networks ({self.title}) where one network was asked for")
+        return self.networks[0]
 
 
 def verify_sha256(path: Path) -> str:
@@ -106,14 +133,24 @@ def load_epic(path: Path, spec: NetworkSpec, seed: int = 0) -> Network:
 
 def save(path: Path, network: Network, classes: ClassNames) -> None:
     """Write a checkpoint of ours; the same weights give the same bytes, and nobody ever sees half a file."""
-    content = {
-        "format": "retake-1",
+    _write(path, {"format": FORMAT, "classes": classes.model_dump(mode="json"), **_content(network)})
+
+
+def save_fusion(path: Path, networks: Sequence[Network], weights: Sequence[HeadWeights], classes: ClassNames) -> None:
+    """Write several networks as one checkpoint, likewise."""
+    members = [{**_content(network), "weights": tuple(shares)} for network, shares in zip(networks, weights, strict=True)]
+    _write(path, {"format": FUSION_FORMAT, "classes": classes.model_dump(mode="json"), "members": members})
+
+
+def _content(network: Network) -> dict[str, object]:
+    state = network.state_dict()
+    return {
         "spec": network.spec.model_dump(mode="json"),
-        "classes": classes.model_dump(mode="json"),
-        "state_dict": {
-            key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in network.state_dict().items()
-        },
+        "state_dict": {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in state.items()},
     }
+
+
+def _write(path: Path, content: Mapping[str, object]) -> None:
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
         torch.save(content, file)
@@ -123,23 +160,26 @@ def save(path: Path, network: Network, classes: ClassNames) -> None:
 
 
 def load(path: Path) -> Saved:
-    """Read a checkpoint that `save` wrote.
+    """Read a checkpoint that `save` or `save_fusion` wrote.
 
     Raises:
         BadCheckpoint: the file is missing, damaged, would run code, or is not one of ours.
     """
     content = _read(path)
     try:
-        if content["format"] != "retake-1":
-            raise BadCheckpoint(f"{path}: written as {content['format']}, where retake-1 is read; use the version that wrote it")
-        spec = NetworkSpec.model_validate(content["spec"], strict=False)
+        if content["format"] not in (FORMAT, FUSION_FORMAT):
+            raise BadCheckpoint(f"{path}: written as {content['format']}, where {FORMAT} is read; use the version that wrote it")
         classes = ClassNames.model_validate(content["classes"])
-        state = dict(content["state_dict"])
-    except (KeyError, TypeError, ValidationError):
+        members = content["members"] if content["format"] == FUSION_FORMAT else [{**content, "weights": (1.0, 1.0)}]
+        specs = [NetworkSpec.model_validate(member["spec"], strict=False) for member in members]
+        states = [dict(member["state_dict"]) for member in members]
+        weights = tuple(HeadWeights(*map(float, member["weights"])) for member in members)
+    except (KeyError, TypeError, ValueError):
         raise BadCheckpoint(f"{path}: not a checkpoint of Retake; it holds {', '.join(map(str, content)) or 'nothing'}") from None
-    network = Network(spec)
-    _fill(network, state, path)
-    return Saved(network, classes)
+    networks = tuple(map(Network, specs))
+    for network, state in zip(networks, states, strict=True):
+        _fill(network, state, path)
+    return Saved(networks, weights, classes)
 
 
 def _read(path: Path) -> dict[Any, Any]:

@@ -1,14 +1,20 @@
 """From the features of a clip's segments to one answer. Parameter names are those of the published checkpoints."""
 
-# b: batch, t: segments, f: features, v: verbs, n: nouns
+# b: batch, t: segments, f: features, g: features of a relation (256), r: relations of one scale, s: segments of a relation, v: verbs, n: nouns
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 from typing import ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from tasks.errors import BadConfiguration
 from tasks.model.spec import Consensus, NetworkSpec
+
+NUM_RELATION_FEATURES = 256
+NUM_DRAWN = 3
+"""Relations of a scale that the published code draws at a time."""
 
 
 class Logits(NamedTuple):
@@ -41,8 +47,8 @@ class Relation(nn.Module):
 
     def __init__(self, num_features: int, spec: NetworkSpec) -> None:
         super().__init__()
-        self.new_fc = _small_linear(num_features, 256)
-        relation = nn.Sequential(nn.ReLU(), nn.Linear(256 * spec.num_segments, 512), nn.ReLU())
+        self.new_fc = _small_linear(num_features, NUM_RELATION_FEATURES)
+        relation = nn.Sequential(nn.ReLU(), nn.Linear(NUM_RELATION_FEATURES * spec.num_segments, 512), nn.ReLU())
         heads = nn.ModuleList([nn.Linear(512, spec.num_verbs), nn.Linear(512, spec.num_nouns)])
         self.consensus = nn.ModuleDict({"pre_classifier": relation, "classifiers": heads})
 
@@ -53,6 +59,73 @@ class Relation(nn.Module):
         return Logits(verb_head(relation), noun_head(relation))
 
 
+class MultiscaleRelation(nn.Module):
+    """Multi-scale TRN (the same paper), summed over scales: relations of all t segments, of t - 1, down to 2.
+
+    As in EPIC-KITCHENS-55's code, whose checkpoints were trained with it, each scale but the largest uses the classifiers of the scale before
+    it, so the last classifiers are never used; and of each scale 3 relations are drawn. In training they are drawn anew for each batch, from
+    torch's generator. In evaluation the answer is the mean over such draws: of all of them, which is each relation weighted by how often it
+    is drawn, or of `spec.relation_draws` of them under `spec.relation_seed`.
+
+    Raises:
+        BadConfiguration: fewer than 2 segments.
+    """
+
+    is_linear: ClassVar[bool] = False
+
+    def __init__(self, num_features: int, spec: NetworkSpec) -> None:
+        super().__init__()
+        if spec.num_segments < 2:
+            raise BadConfiguration("a relation is one of segments, and MTRN was asked for with 1; set num_segments to 2 or more")
+        scales = range(spec.num_segments, 1, -1)
+        self.relations = [torch.tensor(list(combinations(range(spec.num_segments), scale))) for scale in scales]
+        self.in_tests = _shares([len(relations) for relations in self.relations], spec.relation_draws, spec.relation_seed)
+        self.new_fc = _small_linear(num_features, NUM_RELATION_FEATURES)
+        fusions = [nn.Sequential(nn.ReLU(), nn.Linear(NUM_RELATION_FEATURES * s, NUM_RELATION_FEATURES), nn.ReLU()) for s in scales]
+        sizes = (spec.num_verbs, spec.num_nouns)
+        heads = [nn.ModuleList([nn.Linear(NUM_RELATION_FEATURES, size) for size in sizes]) for _ in scales]
+        self.consensus = nn.ModuleDict({"classifiers": nn.ModuleList(heads), "fc_fusion_scales": nn.ModuleList(fusions)})
+
+    def forward(self, features: Tensor) -> Logits:
+        """(b, t, f) -> Logits (b, v), (b, n)."""
+        reduced = self.new_fc(features)
+        heads, fusions = (list(self.consensus[name].children()) for name in ("classifiers", "fc_fusion_scales"))
+        verbs: list[Tensor] = []
+        nouns: list[Tensor] = []
+        for scale, relations in enumerate(self.relations):
+            chosen, share = _drawn(len(relations)) if self.training else self.in_tests[scale]
+            # (b, r, s, g) -> (b, r, g) -> (b, g): the heads are linear, so they take the sum of the relations.
+            segments = reduced[:, relations[chosen].to(features.device)]
+            related = torch.einsum("brg,r->bg", fusions[scale](segments.flatten(2)), share.to(segments))
+            for answers, head in zip((verbs, nouns), heads[max(0, scale - 1)].children(), strict=True):
+                assert isinstance(head, nn.Linear)  # noqa: S101 - for mypy; built so above
+                answers.append(nn.functional.linear(related, head.weight) + min(NUM_DRAWN, len(relations)) * head.bias)
+        return Logits(torch.stack(verbs).sum(0), torch.stack(nouns).sum(0))
+
+
+Drawn = tuple[Tensor, Tensor]
+"""(r,) numbers of relations, and (r,) how often each is part of a draw, on the mean over draws."""
+
+
+def _shares(nums_relations: Sequence[int], num_draws: int, seed: int) -> list[Drawn]:
+    """For each scale, what the mean over all draws, or over so many, is made of."""
+    if not num_draws:
+        return [(torch.arange(num), torch.full((num,), min(NUM_DRAWN, num) / num)) for num in nums_relations]
+    generator = torch.Generator().manual_seed(seed)
+    found = []
+    for num in nums_relations:
+        times = torch.cat([_drawn(num, generator)[0] for _ in range(num_draws)]).bincount(minlength=num)
+        chosen = times.nonzero().squeeze(1)
+        found.append((chosen, times[chosen] / num_draws))
+    return found
+
+
+def _drawn(num_relations: int, generator: torch.Generator | None = None) -> Drawn:
+    """One draw."""
+    chosen = torch.randperm(num_relations, generator=generator)[:NUM_DRAWN]
+    return chosen, torch.ones(len(chosen))
+
+
 def _small_linear(num_in: int, num_out: int) -> nn.Linear:
     """A head whose first answers are close to uniform, as TSN starts it."""
     linear = nn.Linear(num_in, num_out)
@@ -61,19 +134,9 @@ def _small_linear(num_in: int, num_out: int) -> nn.Linear:
     return linear
 
 
-# Each says by `is_linear` whether the mean of its answers is its answer to the mean.
-HEADS: dict[Consensus, Callable[[int, NetworkSpec], nn.Module]] = {
+HEADS: Mapping[Consensus, Callable[[int, NetworkSpec], nn.Module]] = {
     Consensus.AVERAGE: SegmentAverage,
     Consensus.RELATION: Relation,
+    Consensus.MULTISCALE_RELATION: MultiscaleRelation,
 }
-
-
-def make_head(num_features: int, spec: NetworkSpec) -> nn.Module:
-    """The module (b, t, f) -> Logits that `spec.consensus` names.
-
-    Raises:
-        BadConfiguration: the consensus has a name but no module yet.
-    """
-    if spec.consensus not in HEADS:
-        raise BadConfiguration(f"consensus {spec.consensus.value} is not offered; choose {', '.join(HEADS)}")
-    return HEADS[spec.consensus](num_features, spec)
+"""(number of features, spec) -> module (b, t, f) -> Logits. Each says by `is_linear` whether the mean of its answers is its answer to the mean."""

@@ -1,6 +1,6 @@
 """From decoded frames to a network's input: crops, training augmentation, normalisation."""
 
-# k: crops, t: frames, h, w: pixels, c: channels
+# k: crops, t: snippets, h, w: pixels, p: 8-bit planes of a snippet, c: channels of a backbone
 
 from typing import Literal
 
@@ -11,28 +11,25 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from tasks.errors import BadInput
-from tasks.model.backbones import CROP_PIXELS, InputFormat
+from tasks.model.backbones import CROP_PIXELS, SnippetFormat
+from tasks.options import Modality
 
 Frames = NDArray[np.uint8]
 NumCrops = Literal[1, 10]
 
-_augment = v2.Compose(
-    [
-        v2.RandomResizedCrop(CROP_PIXELS, scale=(0.25, 1.0), antialias=True),
-        v2.RandomHorizontalFlip(),
-    ]
-)
+_crop = v2.RandomResizedCrop(CROP_PIXELS, scale=(0.25, 1.0), antialias=True)
 
 
-def cut_views(frames: Frames, num_crops: NumCrops) -> list[Frames]:
-    """Ten crops at TSN's offsets, each followed by its mirror image, or the centre crop alone, without copying a pixel.
+def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality) -> list[Frames]:
+    """Ten crops at TSN's offsets, each followed by its mirror image, or the centre crop alone; no pixel is copied but of mirrored flow.
 
     Args:
-        frames: uint8 RGB (t, h, w, 3), short side 256.
+        frames: the clip's snippets, uint8 (t, h, w, p), short side 256.
         num_crops: 10 or 1.
+        modality: what the planes are.
 
     Returns:
-        k views of `frames`, each uint8 (t, 224, 224, 3).
+        k views of `frames`, each uint8 (t, 224, 224, p).
 
     Raises:
         BadInput: a side is shorter than a crop.
@@ -42,23 +39,33 @@ def cut_views(frames: Frames, num_crops: NumCrops) -> list[Frames]:
     if num_crops == 1:
         return [_cut(frames, *centre_offset(width, height))]
     cuts = [_cut(frames, x, y) for x, y in crop_offsets(width, height)]
-    return [view for cut in cuts for view in (cut, cut[:, :, ::-1])]
+    return [view for cut in cuts for view in (cut, _mirrored(cut, modality))]
 
 
-def cut_crops(frames: Frames, num_crops: NumCrops) -> Tensor:
+def cut_crops(frames: Frames, num_crops: NumCrops, modality: Modality) -> Tensor:
     """The same crops as one tensor.
 
     Args:
-        frames: uint8 RGB (t, h, w, 3), short side 256.
+        frames: uint8 (t, h, w, p), short side 256.
         num_crops: 10 or 1.
+        modality: what the planes are.
 
     Returns:
-        uint8 (k, t, 3, 224, 224).
+        uint8 (k, t, p, 224, 224).
 
     Raises:
         BadInput: a side is shorter than a crop.
     """
-    return torch.from_numpy(np.stack(cut_views(frames, num_crops))).permute(0, 1, 4, 2, 3).contiguous()
+    return torch.from_numpy(np.stack(cut_views(frames, num_crops, modality))).permute(0, 1, 4, 2, 3).contiguous()
+
+
+def _mirrored(frames: Frames, modality: Modality) -> Frames:
+    """(t, h, w, p) from right to left. What moved left moves right then: 8-bit flow has no motion between 127 and 128."""
+    mirrored = frames[:, :, ::-1]
+    if modality is Modality.FLOW:
+        mirrored = mirrored.copy()
+        mirrored[..., ::2] = 255 - mirrored[..., ::2]
+    return mirrored
 
 
 def crop_offsets(width: int, height: int) -> list[tuple[int, int]]:
@@ -72,40 +79,56 @@ def centre_offset(width: int, height: int) -> tuple[int, int]:
     return round((width - CROP_PIXELS) / 2), round((height - CROP_PIXELS) / 2)
 
 
-def augmented(frames: Frames, seed: int) -> Tensor:
+def augmented(frames: Frames, seed: int, modality: Modality) -> Tensor:
     """One random resized crop and horizontal flip, the same for every frame; a pure function of its arguments.
 
     Args:
-        frames: uint8 RGB (t, h, w, 3).
+        frames: uint8 (t, h, w, p).
         seed: names the random draw.
+        modality: what the planes are.
 
     Returns:
-        uint8 (t, 3, 224, 224).
+        uint8 (t, p, 224, 224).
     """
     with torch.random.fork_rng(devices=[]):
         # torch.manual_seed also sees to every kind of device, which takes a quarter of an item's time.
         torch.default_generator.manual_seed(seed)
-        images: Tensor = _augment(torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2))
-    return images
+        images: Tensor = _crop(torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2))
+        is_mirrored = bool(torch.rand(1) < 0.5)
+    return torch.from_numpy(_mirrored(images.permute(0, 2, 3, 1).numpy(), modality).transpose(0, 3, 1, 2).copy()) if is_mirrored else images
 
 
 class Normalise(nn.Module):
-    """uint8 RGB (..., 3, h, w) -> float32 (..., c, h, w) as a backbone's row of the table says."""
+    """uint8 (..., p, h, w) -> float32 (..., c, h, w) as a backbone's row of the table says."""
 
-    def __init__(self, input_format: InputFormat) -> None:
+    def __init__(self, snippet_format: SnippetFormat) -> None:
         super().__init__()
-        self.reverse_channels = input_format.channel_order == "BGR"
-        std = torch.tensor(input_format.std).view(-1, 1, 1)
+        self.arrange = Arrange(snippet_format)
+        std = torch.tensor(snippet_format.std).view(-1, 1, 1)
         self.factor: Tensor
         self.offset: Tensor
-        self.register_buffer("factor", input_format.scale / std, persistent=False)
-        self.register_buffer("offset", torch.tensor(input_format.mean).view(-1, 1, 1) / std, persistent=False)
+        self.register_buffer("factor", snippet_format.scale / std, persistent=False)
+        self.register_buffer("offset", torch.tensor(snippet_format.mean).view(-1, 1, 1) / std, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(..., 3, h, w) -> (..., c, h, w)."""
-        if self.reverse_channels:
-            images = images.flip(-3)
-        return images.float() * self.factor - self.offset
+        """(..., p, h, w) -> (..., c, h, w)."""
+        arranged: Tensor = self.arrange(images.float() * self.factor - self.offset)
+        return arranged
+
+
+class Arrange(nn.Module):
+    """Normalised planes (..., p, h, w) -> channels (..., c, h, w): as they are, each frame's three reversed, or differences of frames."""
+
+    def __init__(self, snippet_format: SnippetFormat) -> None:
+        super().__init__()
+        self.takes_differences = "differences" in snippet_format.arrange
+        self.order = [3 * (i // 3) + 2 - i % 3 for i in range(len(snippet_format.mean))] if "reversed" in snippet_format.arrange else None
+
+    def forward(self, planes: Tensor) -> Tensor:
+        """(..., p, h, w) -> (..., c, h, w)."""
+        if self.order is not None:
+            planes = planes[..., self.order, :, :]
+        return planes[..., 3:, :, :] - planes[..., :-3, :, :] if self.takes_differences else planes
 
 
 def _cut(frames: Frames, x: int, y: int) -> Frames:

@@ -1,6 +1,6 @@
 """Clips for training: frames read from memory-mapped files, every random draw a function of (seed, view, clip)."""
 
-# b: batch, t: segments, f: features, h, w: pixels
+# b: batch, t: segments, f: features, h, w: pixels, p: 8-bit planes of a snippet
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from tasks.errors import BadDataset, MissingObject
 from tasks.model.crops import Frames, augmented, cut_crops
-from tasks.model.sampling import middle_frames, random_frames
+from tasks.model.sampling import joined, middle_snippets, random_snippets
 from tasks.model.spec import NetworkSpec
 
 NO_LABEL = -100
@@ -24,8 +24,9 @@ NO_LABEL = -100
 
 @dataclass(frozen=True)
 class LabelledClip:
-    """A clip's decoded frames, an .npy file of uint8 RGB (num_frames, h, w, 3) at short side 256, and its class ids.
+    """A clip's decoded frames, an .npy file of uint8 (num_frames, h, w, 3), or (num_frames, h, w, 2) of flow, and its class ids.
 
+    The short side is 256. A file of as many frames as all snippets have holds the test frames alone, in their order.
     The file is named for its content, as the frame cache does: what is drawn from a clip and what is kept of it go by that name.
     """
 
@@ -35,7 +36,7 @@ class LabelledClip:
 
 
 class Sample(NamedTuple):
-    """One clip, or a batch of them: images uint8 (b, t, 3, 224, 224) or features float32 (b, t, f); verb and noun (b,).
+    """One clip, or a batch of them: images uint8 (b, t, p, 224, 224) or features float32 (b, t, f); verb and noun (b,).
 
     Both are NO_LABEL where the clip does not count.
     """
@@ -65,18 +66,18 @@ class View(NamedTuple):
         """What tells this view of this clip from every other."""
         return f"{self.frames.stem}-middle" if self.seed is None else f"{self.frames.stem}-{self.seed}-{self.number}"
 
-    def images(self, num_segments: int) -> Tensor:
-        """What the network sees: uint8 (t, 3, 224, 224), a pure function of the name.
+    def images(self, spec: NetworkSpec) -> Tensor:
+        """What the network sees: uint8 (t, p, 224, 224), a pure function of the name and of what `spec` says of snippets.
 
         Raises:
             MissingObject: the frames are not there.
             BadDataset: their file holds something else.
         """
         if self.seed is None:
-            return cut_crops(read_frames(self.frames, num_segments), 1)[0]
+            return cut_crops(read_snippets(self.frames, spec), 1, spec.modality)[0]
         clip = int.from_bytes(hashlib.sha256(self.frames.stem.encode()).digest()[:8], "big")
         rng = np.random.default_rng([self.seed, self.number, clip])
-        return augmented(read_frames(self.frames, num_segments, rng), seed=int(rng.integers(2**62)))
+        return augmented(read_snippets(self.frames, spec, rng), int(rng.integers(2**62)), spec.modality)
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,13 @@ class Share:
     num_processes: int = 1
 
 
-def read_frames(path: Path, num_segments: int, rng: np.random.Generator | None = None) -> Frames:
-    """The frames that a network sees of one clip, and no others: uint8 (t, h, w, 3).
+def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None) -> Frames:
+    """What a network sees of one clip, and nothing else of it: uint8 (t, h, w, p).
 
     Args:
-        path: .npy file, uint8 (num_frames, h, w, 3).
-        num_segments: t.
-        rng: draws one frame a segment; None takes the middle ones, as in a test.
+        path: .npy file as `LabelledClip` has it.
+        spec: t and what a snippet is.
+        rng: draws one snippet a segment; None takes the middle ones, as in a test.
 
     Raises:
         MissingObject: there is no such file.
@@ -105,10 +106,16 @@ def read_frames(path: Path, num_segments: int, rng: np.random.Generator | None =
         raise MissingObject(f"{path}: the clip's frames are not there; decode it again") from None
     except (EOFError, ValueError) as error:
         raise BadDataset(f"{path}: not an array of frames ({error}); delete it and decode the clip again") from None
-    if clip.dtype != np.uint8 or clip.ndim != 4 or clip.shape[-1] != 3 or not len(clip):
-        raise BadDataset(f"{path}: holds {clip.dtype} {clip.shape} where uint8 (frames, h, w, 3) is read; decode the clip again")
-    indices = middle_frames(len(clip), num_segments) if rng is None else random_frames(len(clip), num_segments, rng)
-    return np.stack([clip[i] for i in indices])
+    planes, length = spec.snippet.frame_planes, spec.snippet.num_frames
+    if clip.dtype != np.uint8 or clip.ndim != 4 or clip.shape[-1] != planes or not len(clip):
+        raise BadDataset(f"{path}: holds {clip.dtype} {clip.shape} where uint8 (frames, h, w, {planes}) is read; decode the clip again")
+    if rng is not None:
+        snippets = random_snippets(len(clip), spec.num_segments, rng, length)
+    elif len(clip) == spec.num_segments * length:
+        return joined(clip, spec)
+    else:
+        snippets = middle_snippets(len(clip), spec.num_segments, length)
+    return joined(np.stack([clip[i] for snippet in snippets for i in snippet]), spec)
 
 
 Source = Callable[[View], Tensor]

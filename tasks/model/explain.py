@@ -1,6 +1,6 @@
 """Where in its frames a network looked for a class: Grad-CAM (Selvaraju et al., arXiv 1610.02391), drawn over the frames."""
 
-# t: segments, c: channels, h, w: pixels
+# t: segments, c: channels, p: 8-bit planes of a snippet, h, w: pixels
 
 import io
 from typing import Literal
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tasks.model.backbones import CROP_PIXELS
 from tasks.model.crops import Frames, Normalise, cut_views
 from tasks.model.network import Network
+from tasks.model.pictures import pictures
 
 TILE_PIXELS = 160
 GAP_PIXELS = 4
@@ -34,7 +35,7 @@ def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "no
 
     Args:
         network: in evaluation mode, in float32.
-        frames: the clip's test frames, uint8 RGB (t, h, w, 3), short side 256; their centre crops are shown.
+        frames: the clip's test snippets, uint8 (t, h, w, p), short side 256; their centre crops are shown.
         head: whose class it is.
         class_id: its place in the head's logits.
 
@@ -44,8 +45,10 @@ def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "no
     Raises:
         NothingToSee: as `grad_cam`.
     """
-    crops = cut_views(frames, 1)[0]
-    tiles = [_tile(image, heat) for image, heat in zip(crops, grad_cam(network, crops, head, class_id), strict=True)]
+    modality = network.spec.modality
+    crops = cut_views(frames, 1, modality)[0]
+    heats = grad_cam(network, crops, head, class_id)
+    tiles = [_tile(image, heat) for image, heat in zip(pictures(crops, modality), heats, strict=True)]
     sheet = Image.new("RGB", (len(tiles) * (TILE_PIXELS + GAP_PIXELS) - GAP_PIXELS, TILE_PIXELS), "white")
     for i, tile in enumerate(tiles):
         sheet.paste(tile, (i * (TILE_PIXELS + GAP_PIXELS), 0))
@@ -60,7 +63,7 @@ def grad_cam(network: Network, crops: Frames, head: Literal["verb", "noun"], cla
 
     Args:
         network: in evaluation mode, in float32.
-        crops: uint8 RGB (t, 224, 224, 3).
+        crops: uint8 (t, 224, 224, p).
         head: whose class it is.
         class_id: its place in the head's logits.
 

@@ -1,6 +1,6 @@
 """The network as other people load it: normalisation and centre crop inside, plain tensors out, no code of ours needed."""
 
-# b: clips, t: segments, h, w: pixels, v: verbs, n: nouns
+# b: clips, t: segments, h, w: pixels, p: 8-bit planes of a snippet, v: verbs, n: nouns
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from tasks.model.network import Network
 
 
 class ExportedNetwork(nn.Module):
-    """uint8 RGB frames (b, t, h, w, 3) at short side 256 -> (verb logits (b, v), noun logits (b, n)), of the centre crop.
+    """uint8 snippets (b, t, h, w, p) at short side 256 -> (verb logits (b, v), noun logits (b, n)), of the centre crop.
 
     `torch.export` takes it with any b, h and w. A tuple, because a named tuple would need our code to load.
     """
@@ -22,7 +22,7 @@ class ExportedNetwork(nn.Module):
         self.normalise = Normalise(network.input_format)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """(b, t, h, w, 3) -> (b, v), (b, n)."""
+        """(b, t, h, w, p) -> (b, v), (b, n)."""
         y, x = _half(frames.shape[2] - CROP_PIXELS), _half(frames.shape[3] - CROP_PIXELS)
         crops = frames.narrow(2, y, CROP_PIXELS).narrow(3, x, CROP_PIXELS).permute(0, 1, 4, 2, 3)
         logits = self.network(self.normalise(crops))
@@ -38,5 +38,7 @@ def export_module(network: Network) -> tuple[ExportedNetwork, Tensor]:
     """The module to log, on the CPU in evaluation mode, and an input example of two clips that leaves b, h and w free."""
     module = ExportedNetwork(network).cpu().eval()
     generator = torch.Generator().manual_seed(0)
-    example = torch.randint(0, 256, (2, network.spec.num_segments, 256, 340, 3), dtype=torch.uint8, generator=generator)
+    example = torch.randint(
+        0, 256, (2, network.spec.num_segments, 256, 340, network.spec.snippet.num_planes), dtype=torch.uint8, generator=generator
+    )
     return module, example

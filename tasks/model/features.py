@@ -1,11 +1,11 @@
 """Features of a frozen backbone, computed once a dataset and kept on the disk: a training of the heads reads nothing else.
 
 A feature follows from the backbone's weights and input format, the clip's frames, the view and how views are drawn, and is filed under all of
-these. Learning rate, epochs, batch
-size and everything else about the heads have no part in it, so trainings that differ there share what is kept.
+these. Learning rate, epochs, batch size and everything else about the heads have no part in it, so trainings that differ there share what is
+kept.
 """
 
-# b: batch, t: segments, f: features, c: channels, h, w: pixels
+# b: batch, t: segments, f: features, c: channels, p: 8-bit planes, h, w: pixels
 
 import logging
 import os
@@ -27,6 +27,7 @@ from tasks.model import backbones
 from tasks.model.crops import Normalise
 from tasks.model.data import View
 from tasks.model.network import Network, to_channels_last, weights_sha256
+from tasks.model.spec import NetworkSpec
 from tasks.options import content_key
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class KeptFeatures:
     def __init__(self, root: Path, network: Network, precision: str) -> None:
         spec = network.spec
         self.shape = (spec.num_segments, backbones.find(spec.backbone).num_features)
-        named = spec.model_dump(mode="json", include={"backbone", "num_segments", "modality", "temporal_shift"})
+        named = spec.model_dump(mode="json", include={"backbone", "num_segments", "modality", "flow", "temporal_shift"})
         followed = {"precision": precision, "input": asdict(network.input_format), "views": VIEWS_VERSION}
         self.folder = root / content_key({**named, **followed, "weights": weights_sha256(network.backbone)})
 
@@ -157,7 +158,7 @@ def compute_features(
     missing = missing[first:] + missing[:first]
     backbone = to_channels_last(network).backbone.eval().to(device)
     normalise = Normalise(network.input_format).to(device)
-    loader = DataLoader(_Images(missing, network.spec.num_segments, kept), batch_size=None, num_workers=num_workers)
+    loader = DataLoader(_Images(missing, network.spec, kept), batch_size=None, num_workers=num_workers)
     progress = _Progress(len(views), len(views) - len(missing))
     dtype = PRECISIONS.get(precision)
     with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
@@ -170,11 +171,11 @@ def compute_features(
 
 
 class _Images(Dataset[Tensor]):
-    """The images uint8 (t, 3, h, w) of views, or none where another process was quicker."""
+    """The images uint8 (t, p, h, w) of views, or none where another process was quicker."""
 
-    def __init__(self, views: Sequence[View], num_segments: int, kept: KeptFeatures) -> None:
+    def __init__(self, views: Sequence[View], spec: NetworkSpec, kept: KeptFeatures) -> None:
         self.views = views
-        self.num_segments = num_segments
+        self.spec = spec
         self.kept = kept
 
     def __len__(self) -> int:
@@ -182,7 +183,7 @@ class _Images(Dataset[Tensor]):
 
     def __getitem__(self, index: int) -> Tensor:
         view = self.views[index]
-        return torch.empty(0) if self.kept.has(view) else view.images(self.num_segments)
+        return torch.empty(0) if self.kept.has(view) else view.images(self.spec)
 
 
 class _Progress:

@@ -19,7 +19,7 @@ from tasks.model.epochs import Scores
 from tasks.model.network import Network
 
 BatchNormPolicy = Literal["partial", "frozen", "train"]
-Trainable = Literal["all", "heads"]
+Trainable = Literal["all", "last-stage", "heads"]
 NAMES = tuple(Scores.__dataclass_fields__)
 
 
@@ -122,7 +122,7 @@ class ActionModule(Learner):
         return self
 
     def answer(self, inputs: Tensor) -> Logits:
-        """uint8 (b, t, 3, h, w) -> Logits."""
+        """uint8 (b, t, p, h, w) -> Logits."""
         logits: Logits = self.network(self.normalise(inputs))
         return logits
 

@@ -9,9 +9,9 @@ from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
 
 from tasks.model import backbones
-from tasks.model.consensus import Logits, make_head
+from tasks.model.consensus import HEADS, Logits
 from tasks.model.shift import insert_temporal_shift
-from tasks.model.spec import NetworkSpec, snippet
+from tasks.model.spec import NetworkSpec
 
 
 class Network(nn.Module):
@@ -27,11 +27,11 @@ class Network(nn.Module):
         super().__init__()
         row = backbones.find(spec.backbone)
         self.spec = spec
-        self.input_format = row.input
+        self.input_format = backbones.snippet_format(row.input, spec.modality)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.backbone = row.construct(snippet(spec.modality).num_channels)
-            self.head = make_head(row.num_features, spec)
+            self.backbone = row.construct(spec.snippet.num_channels)
+            self.head = HEADS[spec.consensus](row.num_features, spec)
         if spec.temporal_shift:
             insert_temporal_shift(self.backbone, spec.num_segments)
 

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.model import backbones
 from tasks.model.checkpoints import EPIC_BACKBONES, first_line, load_epic
 from tasks.model.network import Network
-from tasks.model.spec import Modality, NetworkSpec
-from tasks.options import Weights
+from tasks.model.shift import unshifted_key
+from tasks.model.spec import NetworkSpec
+from tasks.options import Modality, Weights
 
 EPIC_ADDRESS = "https://data.bris.ac.uk/datasets/2tw6gdvmfj3f12papdy24flvmo/"
 EPIC_SEGMENTS = 8
@@ -101,8 +104,8 @@ def _load_imagenet(network: Network) -> str:
     row = backbones.find(network.spec.backbone)
     try:
         theirs = row.imagenet()
-        # Temporal shift puts the convolution that it wraps one name deeper.
-        network.backbone.load_state_dict({key: theirs[key.replace(".conv1.net.", ".conv1.")] for key in network.backbone.state_dict()})
+        found = {key: theirs[unshifted_key(network.backbone, key)] for key in network.backbone.state_dict()}
+        network.backbone.load_state_dict(_widened(found, network.spec.snippet.num_channels))
     except OSError as error:
         raise Unavailable(
             f"ImageNet weights of {row.name} cannot be downloaded from {row.imagenet_source} ({first_line(error)}); "
@@ -113,6 +116,17 @@ def _load_imagenet(network: Network) -> str:
             f"ImageNet weights of {row.name} from {row.imagenet_source} do not fit it ({first_line(error)}); choose another backbone"
         ) from error
     return row.imagenet_source
+
+
+def _widened(state: dict[str, Tensor], num_channels: int) -> dict[str, Tensor]:
+    """With the first convolution's kernels (f, 3, h, w) as their mean over the colours, once a channel, where there are other channels.
+
+    TSN's cross-modality initialisation (arXiv 1608.00859, section 3.3).
+    """
+    first = next(key for key, value in state.items() if value.ndim == 4)
+    if state[first].shape[1] == num_channels:
+        return state
+    return {**state, first: state[first].mean(1, keepdim=True).expand(-1, num_channels, -1, -1)}
 
 
 def _no_epic_file(spec: NetworkSpec) -> str:

@@ -1,29 +1,51 @@
-"""Which frames of a clip a network sees: TSN's segments (arXiv 1608.00859), one frame each."""
+"""Which frames of a clip a network sees: TSN's segments (arXiv 1608.00859), one snippet of consecutive frames each."""
+
+# t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet
 
 import numpy as np
+from numpy.typing import NDArray
+
+from tasks.model.spec import NetworkSpec
 
 
-def middle_frames(num_frames: int, num_segments: int) -> list[int]:
-    """The middle frame of each segment: int(tick/2 + tick*i) with tick = num_frames / num_segments.
+def middle_snippets(num_frames: int, num_segments: int, snippet_frames: int = 1) -> list[list[int]]:
+    """The snippet in the middle of each segment, from int(tick/2 + tick*i) on, with tick = (num_frames - snippet_frames + 1) / num_segments.
 
-    Raises:
-        ValueError: there is no frame.
-    """
-    tick = _tick(num_frames, num_segments)
-    return [int(tick / 2 + tick * i) for i in range(num_segments)]
+    A clip shorter than a snippet repeats its last frame.
 
-
-def random_frames(num_frames: int, num_segments: int, rng: np.random.Generator) -> list[int]:
-    """A random frame inside each segment; a clip shorter than its segments repeats frames.
+    Returns:
+        t lists of m frame numbers, which never fall from one to the next.
 
     Raises:
         ValueError: there is no frame.
     """
-    tick = _tick(num_frames, num_segments)
-    return [min(int(tick * (i + u)), num_frames - 1) for i, u in enumerate(rng.random(num_segments))]
+    tick = _tick(num_frames, num_segments, snippet_frames)
+    return [_frames_from(int(tick / 2 + tick * i), num_frames, snippet_frames) for i in range(num_segments)]
 
 
-def _tick(num_frames: int, num_segments: int) -> float:
+def random_snippets(num_frames: int, num_segments: int, rng: np.random.Generator, snippet_frames: int = 1) -> list[list[int]]:
+    """A random snippet that begins inside each segment; a clip shorter than its segments repeats frames.
+
+    Raises:
+        ValueError: there is no frame.
+    """
+    tick = _tick(num_frames, num_segments, snippet_frames)
+    last = max(0, num_frames - snippet_frames)
+    return [_frames_from(min(int(tick * (i + u)), last), num_frames, snippet_frames) for i, u in enumerate(rng.random(num_segments))]
+
+
+def joined(frames: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.uint8]:
+    """The frames of all snippets, (t * m, h, w, planes of a frame), as snippets (t, h, w, p)."""
+    _, height, width, _ = frames.shape
+    apart = frames.reshape(spec.num_segments, -1, height, width, spec.snippet.frame_planes)
+    return np.ascontiguousarray(apart.transpose(0, 2, 3, 1, 4)).reshape(spec.num_segments, height, width, spec.snippet.num_planes)
+
+
+def _tick(num_frames: int, num_segments: int, snippet_frames: int) -> float:
     if num_frames < 1:
         raise ValueError("a clip without frames cannot be sampled")
-    return num_frames / num_segments
+    return max(1, num_frames - snippet_frames + 1) / num_segments
+
+
+def _frames_from(first: int, num_frames: int, snippet_frames: int) -> list[int]:
+    return [min(first + i, num_frames - 1) for i in range(snippet_frames)]

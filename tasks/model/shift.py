@@ -2,13 +2,29 @@
 
 # b: batch, t: segments, c: channels, h, w: pixels
 
+from collections.abc import Mapping
+
 import torch
+from timm.models import _efficientnet_blocks as timm_blocks
 from torch import Tensor, nn
+from torchvision.models.efficientnet import MBConv
+from torchvision.models.mobilenetv2 import InvertedResidual as Mobilenet2Block
+from torchvision.models.mobilenetv3 import InvertedResidual as Mobilenet3Block
 
 from tasks.errors import BadConfiguration
 
 FOLD = 8
 STAGES = ("layer1", "layer2", "layer3", "layer4")
+
+EXPANDING: Mapping[type[nn.Module], tuple[str, str]] = {
+    timm_blocks.InvertedResidual: ("conv_pw", "has_skip"),
+    timm_blocks.DepthwiseSeparableConv: ("conv_dw", "has_skip"),
+    timm_blocks.EdgeResidual: ("conv_exp", "has_skip"),
+    Mobilenet2Block: ("conv.0.0", "use_res_connect"),
+    Mobilenet3Block: ("block.0.0", "use_res_connect"),
+    MBConv: ("block.0.0", "use_res_connect"),
+}
+"""Blocks of the mobile families: their first convolution, and what tells that the input is also added to the output."""
 
 
 class TemporalShift(nn.Module):
@@ -31,13 +47,36 @@ class TemporalShift(nn.Module):
 
 
 def insert_temporal_shift(backbone: nn.Module, num_segments: int) -> None:
-    """Wrap the first convolution of each residual block of a ResNet, in place ("blockres" of the paper's code).
+    """Wrap the first convolution of each residual block, in place ("blockres" of the paper's code).
+
+    Those of a ResNet's four stages are wrapped all, as in the published checkpoints; of the mobile families', those whose input is also added
+    to their output, as the paper has it for MobileNetV2.
 
     Raises:
-        BadConfiguration: the backbone has no residual stages.
+        BadConfiguration: the backbone has no such blocks.
     """
-    blocks = [block for stage in STAGES for block in getattr(backbone, stage, ())]
-    if not blocks:
-        raise BadConfiguration("temporal shift needs the residual blocks of a ResNet; choose backbone resnet50")
-    for block in blocks:
-        block.conv1 = TemporalShift(block.conv1, num_segments)
+    names = [f"{name}.conv1" for name, module in backbone.named_modules() if _is_resnet_block(name, module)]
+    for name, block in backbone.named_modules():
+        convolution, has_skip = EXPANDING.get(type(block), ("", ""))
+        if convolution and getattr(block, has_skip):
+            names.append(f"{name}.{convolution}")
+    if not names:
+        raise BadConfiguration(
+            "temporal shift needs residual blocks of the ResNet, MobileNet or EfficientNet families; "
+            "choose backbone resnet50, or tf_efficientnet_lite0, or family TRN"
+        )
+    for name in names:
+        backbone.set_submodule(name, TemporalShift(backbone.get_submodule(name), num_segments))
+
+
+def unshifted_key(backbone: nn.Module, key: str) -> str:
+    """The name that a parameter of `backbone` has where nothing is shifted: the shift puts the convolution that it wraps one name deeper."""
+    for name, module in backbone.named_modules():
+        if isinstance(module, TemporalShift) and key.startswith(f"{name}.net."):
+            return f"{name}.{key.removeprefix(f'{name}.net.')}"
+    return key
+
+
+def _is_resnet_block(name: str, module: nn.Module) -> bool:
+    stage, _, number = name.partition(".")
+    return stage in STAGES and number.isdigit() and isinstance(getattr(module, "conv1", None), nn.Module)

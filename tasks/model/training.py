@@ -184,7 +184,7 @@ def _seeing_images(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
         trainable=job.options.trainable,
         batch_norm=job.options.batch_norm,
     )
-    train, val = _datasets(job, partial(View.images, num_segments=job.network.spec.num_segments))
+    train, val = _datasets(job, partial(View.images, spec=job.network.spec))
     return module, _loader(job, device, train, _num_workers(job, device)), _loader(job, device, val, _num_workers(job, device))
 
 

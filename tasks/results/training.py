@@ -8,6 +8,7 @@ class WeightsResult(Record):
     """The network that training starts from, as a checkpoint in the store. `is_chance` tells that its heads know nothing before training."""
 
     backbone: str
+    network: str
     weights: Weights
     uri: str
     sha256: str

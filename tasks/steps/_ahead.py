@@ -1,6 +1,6 @@
 """Clips decoded beside the work on those that are decoded already."""
 
-# t: frames, h, w: pixels
+# t: segments, h, w: pixels, p: 8-bit planes of a snippet
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,8 +10,9 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.model.spec import NetworkSpec
 from tasks.results.dataset import DatasetClip
-from tasks.steps._frames import cache_test_frames
+from tasks.steps._frames import cache_test_frames, load_snippets
 from tasks.storage import Store
 
 CHUNK_CLIPS = 32
@@ -19,17 +20,18 @@ CHUNK_CLIPS = 32
 
 
 class FramesAhead:
-    """The test frames of clips, decoded into this machine's cache chunk by chunk, in their order, while the block goes on.
+    """The test snippets of clips for one or several networks, decoded into this machine's cache chunk by chunk, in their order, while the block goes on.
 
     What is ahead lies on disk, not in memory. An error of decoding shows at the first clip of its chunk that is waited for.
     """
 
-    def __init__(self, store: Store, clips: Sequence[DatasetClip], num_segments: int) -> None:
+    def __init__(self, store: Store, clips: Sequence[DatasetClip], specs: Sequence[NetworkSpec]) -> None:
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decoder")
-        self._paths: dict[str, Future[dict[str, Path]]] = {}
+        self._specs = specs
+        self._paths: dict[str, Future[list[dict[str, Path]]]] = {}
         for first in range(0, len(clips), CHUNK_CLIPS):
             chunk = clips[first : first + CHUNK_CLIPS]
-            job = self._decoder.submit(cache_test_frames, store, chunk, num_segments)
+            job = self._decoder.submit(self._decode, store, chunk)
             self._paths.update(dict.fromkeys((clip.uid for clip in chunk), job))
 
     def __enter__(self) -> "FramesAhead":
@@ -42,7 +44,9 @@ class FramesAhead:
         """Return when the clip is decoded."""
         self._paths[clip.uid].result()
 
-    def load(self, clip: DatasetClip) -> NDArray[np.uint8]:
-        """The clip's frames, uint8 RGB (t, h, w, 3), once it is decoded."""
-        frames: NDArray[np.uint8] = np.load(self._paths[clip.uid].result()[clip.uid])
-        return frames
+    def load(self, clip: DatasetClip) -> list[NDArray[np.uint8]]:
+        """For each network the clip's snippets, uint8 (t, h, w, p), once it is decoded."""
+        return [load_snippets(paths[clip.uid], spec) for paths, spec in zip(self._paths[clip.uid].result(), self._specs, strict=True)]
+
+    def _decode(self, store: Store, clips: Sequence[DatasetClip]) -> list[dict[str, Path]]:
+        return [cache_test_frames(store, clips, spec) for spec in self._specs]

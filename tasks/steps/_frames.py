@@ -1,11 +1,16 @@
 """Decoded frames as steps need them, in this machine's cache. Needs no torch."""
 
-# t: frames, h, w: pixels
+# t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.model.sampling import middle_frames
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.model.sampling import joined, middle_snippets
+from tasks.model.spec import NetworkSpec
+from tasks.options import Modality
 from tasks.results.dataset import DatasetClip
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import log
@@ -16,14 +21,30 @@ SHORT_SIDE = 256
 """Of every cached frame, in pixels: what the crops of TSN's protocol are cut from."""
 
 
-def cache_test_frames(store: Store, clips: Sequence[DatasetClip], num_segments: int) -> dict[str, Path]:
-    """By uid, the cached array (t, h, w, 3) of the frames that a test looks at."""
-    return _cache(store, clips, [tuple(middle_frames(clip.num_frames, num_segments)) for clip in clips])
+def rgb_frames(num_segments: int) -> NetworkSpec:
+    """Stands for one RGB frame a segment, which people and fingerprints look at whatever the network sees."""
+    return NetworkSpec(backbone="none", num_segments=num_segments)
 
 
-def cache_train_frames(store: Store, clips: Sequence[DatasetClip], frame_step: int) -> dict[str, Path]:
-    """By uid, the cached array (t, h, w, 3) of every `frame_step`-th frame, from which training draws."""
-    return _cache(store, clips, [tuple(range(0, clip.num_frames, frame_step)) for clip in clips])
+def cache_test_frames(store: Store, clips: Sequence[DatasetClip], spec: NetworkSpec) -> dict[str, Path]:
+    """By uid, the cached array (t * m, h, w, 3) of the frames that a test of such a network looks at, snippet after snippet."""
+    return _cache(store, clips, [_test_frames(clip.num_frames, spec) for clip in clips])
+
+
+def cache_train_frames(store: Store, clips: Sequence[DatasetClip], spec: NetworkSpec, frame_step: int) -> dict[str, Path]:
+    """By uid, the cached array (t, h, w, 3) of every `frame_step`-th frame, from which training draws; of all where a snippet has several."""
+    step = frame_step if spec.modality is Modality.RGB else 1
+    return _cache(store, clips, [tuple(range(0, clip.num_frames, step)) for clip in clips])
+
+
+def load_snippets(path: Path, spec: NetworkSpec) -> NDArray[np.uint8]:
+    """The test snippets, uint8 (t, h, w, p), of one array of `cache_test_frames`."""
+    return joined(np.load(path), spec)
+
+
+def _test_frames(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:
+    snippets = middle_snippets(num_frames, spec.num_segments, spec.snippet.num_frames)
+    return tuple(number for snippet in snippets for number in snippet)
 
 
 def _cache(store: Store, clips: Sequence[DatasetClip], frames: Sequence[tuple[int, ...]]) -> dict[str, Path]:

@@ -5,11 +5,30 @@ from pathlib import Path
 
 from tasks.errors import BadCheckpoint
 from tasks.model.checkpoints import ClassNames, Saved, load
+from tasks.model.spec import FAMILIES, NetworkSpec
+from tasks.options import FlowOptions, TrainOptions
 from tasks.results.dataset import Vocabulary
 from tasks.storage import Store
 
 NUM_VERBS = 125
 NUM_NOUNS = 352
+
+
+def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
+    """The network that `options` name; `backbone` takes the place of theirs, say of "auto"."""
+    consensus, temporal_shift = FAMILIES[options.family]
+    return NetworkSpec(
+        backbone=backbone or options.backbone,
+        num_segments=options.num_segments,
+        modality=options.modality,
+        flow=options.picked(FlowOptions),
+        consensus=consensus,
+        temporal_shift=temporal_shift,
+        relation_draws=options.relation_draws,
+        relation_seed=options.seed if options.relation_draws else 0,
+        num_verbs=NUM_VERBS,
+        num_nouns=NUM_NOUNS,
+    )
 
 
 def class_names(vocabulary: Vocabulary) -> ClassNames:

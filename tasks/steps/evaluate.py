@@ -22,12 +22,14 @@ from tasks.evaluation.misnamed import Misnamed, worst_misnamed
 from tasks.evaluation.predictions import to_parquet
 from tasks.evaluation.scoring import ScoredClips, score_clips
 from tasks.model.consensus import Logits
-from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, make_engine, spread
+from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, spread
+from tasks.model.engines.scorer import make_scorer
 from tasks.model.explain import NothingToSee, activation_sheet
 from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.hardware import choose_device, describe
 from tasks.model.memory import keep_freed_memory
 from tasks.model.network import Network
+from tasks.model.spec import NetworkSpec
 from tasks.options import StoreUri
 from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.results.evaluation import ActivationMap, EvaluateResult
@@ -35,7 +37,7 @@ from tasks.results.record import TARGETS, ModelRole, SplitName
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._ahead import FramesAhead
-from tasks.steps._frames import cache_test_frames
+from tasks.steps._frames import cache_test_frames, load_snippets, rgb_frames
 from tasks.steps._networks import fetch_network
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
@@ -45,6 +47,7 @@ from tasks.tracking import Tracker
 NUM_CALIBRATION_CLIPS = 8
 NUM_ACTIVATION_MAPS = 4
 FINGERPRINTS = "fingerprints.parquet"
+FINGERPRINT_FRAMES = 8
 
 Frames = NDArray[np.uint8]
 
@@ -69,18 +72,19 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
     clips = [clip for clip in manifest.clips if clip.split == arguments.split]
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-evaluate-") as name:
         folder = Path(name)
-        network = fetch_network(store, *_checkpoint(arguments.model, plan, store), folder).network
-        num_segments = network.spec.num_segments
-        engine, used = make_engine(network, plan.evaluate.engine, _job(plan, clips, manifest, store, num_segments))
-        with FramesAhead(store, clips, num_segments) as ahead:
-            scored, timings = score_clips(clips, ahead.load, lambda frames: _numpy(engine.score(frames)), wait=ahead.wait)
+        saved = fetch_network(store, *_checkpoint(arguments.model, plan, store), folder)
+        specs = [network.spec for network in saved.networks]
+        scorer, used = make_scorer(saved, plan.evaluate.engine, [_job(plan, clips, manifest, store, spec) for spec in specs])
+        network = scorer.engines[0].network
+        with FramesAhead(store, clips, specs) as ahead:
+            scored, timings = score_clips(clips, ahead.load, lambda inputs: _numpy(scorer.score(inputs)), wait=ahead.wait)
             files = {"predictions.parquet": to_parquet(scored, manifest.vocabulary), **_pictures(scored, manifest.vocabulary, arguments)}
             if arguments.model == "fine-tuned":
-                files[FINGERPRINTS] = fingerprints_to_parquet(_fingerprints(clips, ahead))
+                files[FINGERPRINTS] = fingerprints_to_parquet(_fingerprints(store, clips))
             maps: list[ActivationMap] = []
             for wrong in worst_misnamed(scored, manifest.vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(arguments, plan) else ():
                 clip = clips[wrong.clip]
-                if (sheet := _activation_sheet(engine.network, clip, wrong, ahead)) is None:
+                if (sheet := _activation_sheet(network, clip, wrong, ahead)) is None:
                     continue
                 file = f"activations/{clip.uid}-{wrong.target}.png"
                 files[file] = sheet
@@ -92,12 +96,12 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
             model=arguments.model,
             split=arguments.split,
             crops=plan.evaluate.crops,
-            num_segments=num_segments,
+            num_segments=sum(spec.num_segments for spec in specs),
             num_resamples=plan.evaluate.bootstrap_resamples,
             predictions_uri=f"{arguments.out}predictions.parquet",
             engine=used,
             peak_memory_bytes=peak_memory_bytes(),
-            hardware=describe("cuda" if next(engine.network.parameters()).is_cuda else "cpu").flat(),
+            hardware=describe("cuda" if next(network.parameters()).is_cuda else "cpu").flat(),
             fingerprints_uri=f"{arguments.out}{FINGERPRINTS}" if FINGERPRINTS in files else None,
             activations=maps,
         )
@@ -130,13 +134,13 @@ def _checkpoint(model: ModelRole, plan: PlanResult, store: Store) -> tuple[str, 
     return plan.champion.checkpoint_uri, plan.champion.checkpoint_sha256
 
 
-def _job(plan: PlanResult, clips: list[DatasetClip], manifest: Manifest, store: Store, num_segments: int) -> Job:
+def _job(plan: PlanResult, clips: list[DatasetClip], manifest: Manifest, store: Store, spec: NetworkSpec) -> Job:
     """What the engine is to score, with the few clips that it is checked and, for int8, calibrated on."""
 
     def frames(some: list[DatasetClip], num_clips: int) -> list[Frames]:
         few = spread(some, num_clips)
-        paths = cache_test_frames(store, few, num_segments)
-        return [np.load(paths[clip.uid]) for clip in few]
+        paths = cache_test_frames(store, few, spec)
+        return [load_snippets(paths[clip.uid], spec) for clip in few]
 
     return Job(
         device=choose_device(load(MachineSettings).device),
@@ -147,10 +151,11 @@ def _job(plan: PlanResult, clips: list[DatasetClip], manifest: Manifest, store: 
     )
 
 
-def _fingerprints(clips: list[DatasetClip], ahead: FramesAhead) -> dict[str, Fingerprint]:
+def _fingerprints(store: Store, clips: list[DatasetClip]) -> dict[str, Fingerprint]:
     """Of every clip, by uid; a core holds the frames of one clip at a time. After the scoring, whose measured times are so of the network alone."""
+    paths = cache_test_frames(store, clips, rgb_frames(FINGERPRINT_FRAMES))
     with ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="fingerprints") as pool:
-        hashes = pool.map(lambda clip: fingerprint(ahead.load(clip)), clips)
+        hashes = pool.map(lambda clip: fingerprint(np.load(paths[clip.uid])), clips)
         return {clip.uid: found for clip, found in zip(clips, hashes, strict=True)}
 
 
@@ -162,7 +167,7 @@ def _is_explained(arguments: Arguments, plan: PlanResult) -> bool:
 def _activation_sheet(network: Network, clip: DatasetClip, wrong: Misnamed, ahead: FramesAhead) -> bytes | None:
     """Where the network saw what it named wrong, as PNG; None, with a warning, where that cannot be drawn: the scores are worth more."""
     try:
-        return activation_sheet(network, ahead.load(clip), wrong.target, wrong.class_id)
+        return activation_sheet(network, ahead.load(clip)[0], wrong.target, wrong.class_id)
     except NothingToSee as error:
         log.warning("clip %s: no map of where the network looked: %s", clip.uid, error)
         return None

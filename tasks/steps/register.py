@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tasks.model.export import export_module
 from tasks.model.network import Network
-from tasks.options import StoreUri
+from tasks.model.spec import NetworkSpec
+from tasks.options import Modality, StoreUri
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import RegisterResult
 from tasks.results.training import PlanResult, TrainResult
@@ -60,8 +61,9 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, network: N
             "verbs": {ref.id: ref.name for ref in manifest.vocabulary.verbs},
             "nouns": {ref.id: ref.name for ref in manifest.vocabulary.nouns},
             "preprocessing": {
-                "frames": f"{spec.num_segments} frames, at int(tick / 2 + tick * i) with tick = number of frames / {spec.num_segments}",
-                "pixels": f"RGB, uint8, (clips, frames, height, width, 3), short side {SHORT_SIDE}; crop and normalisation are inside",
+                "snippets": _snippets_in_words(spec),
+                "pixels": f"uint8, (clips, {spec.num_segments}, height, width, {spec.snippet.num_planes}), short side {SHORT_SIDE}; "
+                "crop and normalisation are inside",
                 "clip_seconds": manifest.segment.clip_seconds,
                 "fps": manifest.segment.fps,
             },
@@ -75,3 +77,15 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, network: N
             "retake.git_revision": load(MachineSettings).code_version,
         },
     )
+
+
+def _snippets_in_words(spec: NetworkSpec) -> str:
+    """What a person who fills the input by hand has to know."""
+    snippet = spec.snippet
+    planes = {
+        Modality.RGB: "one RGB frame each",
+        Modality.FLOW: f"{snippet.num_frames} flow frames in a row each, x and y by turns, 8 bit",
+        Modality.RGB_DIFFERENCE: f"{snippet.num_frames} RGB frames in a row each",
+    }
+    first = f"int(tick / 2 + tick * i) with tick = (number of frames - {snippet.num_frames - 1}) / {spec.num_segments}"
+    return f"{spec.num_segments} snippets, {planes[spec.modality]}, which begin at {first}"

@@ -30,7 +30,7 @@ from tasks.results.record import ModelRole
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._decisions import now_utc
-from tasks.steps._frames import cache_test_frames
+from tasks.steps._frames import cache_test_frames, rgb_frames
 from tasks.steps._predictions import evaluation_results, predictions
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
@@ -112,7 +112,7 @@ def _metrics(
     return Metrics(
         created=now_utc(),
         model_name=plan.model_name,
-        network=f"TSN {plan.weights.backbone}, {plan.train.num_segments} segments",
+        network=plan.weights.network,
         deciding_split=compared.split,
         baseline=plan.weights.description,
         baseline_is_chance=plan.weights.is_chance,
@@ -176,7 +176,7 @@ def _fingerprints(store: Store, results: list[EvaluateResult]) -> dict[str, Fing
 
 def _sheets(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
     shown = {mistake.uid for mistake in mistakes}
-    frames = cache_test_frames(store, [clip for clip in manifest.clips if clip.uid in shown], plan.train.num_segments)
+    frames = cache_test_frames(store, [clip for clip in manifest.clips if clip.uid in shown], rgb_frames(plan.train.num_segments))
     return {uid: contact_sheet(np.load(path)) for uid, path in frames.items()}
 
 

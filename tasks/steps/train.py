@@ -125,12 +125,13 @@ def _job(arguments: Arguments, plan: PlanResult, manifest: Manifest, store: Stor
     """What to train, everything that it needs being on this machine, and the last epoch of an earlier try in `folder`."""
     machine = load(MachineSettings)
     start = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
+    spec = start.network.spec
     clips = {split: [clip for clip in manifest.clips if clip.split == split] for split in SPLITS}
     job = TrainJob(
         network=start.network,
         classes=class_names(manifest.vocabulary),
-        train=_labelled(clips["train"], cache_train_frames(store, clips["train"], plan.train.frame_step)),
-        val=_labelled(clips["val"], cache_test_frames(store, clips["val"], plan.train.num_segments)),
+        train=_labelled(clips["train"], cache_train_frames(store, clips["train"], spec, plan.train.frame_step)),
+        val=_labelled(clips["val"], cache_test_frames(store, clips["val"], spec)),
         options=plan.train,
         folder=folder,
         device=machine.device,

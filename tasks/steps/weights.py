@@ -13,7 +13,7 @@ from tasks.options import TrainOptions, Weights
 from tasks.results.dataset import Vocabulary
 from tasks.results.training import WeightsResult
 from tasks.settings import MachineSettings, load
-from tasks.steps._networks import class_names, file_sha256
+from tasks.steps._networks import class_names, file_sha256, spec_of
 from tasks.steps._step import StepArguments, finish, log
 from tasks.storage import Store
 
@@ -58,17 +58,13 @@ def candidates(options: TrainOptions) -> list[Candidate]:
     if options.checkpoint and options.weights is Weights.AUTO:
         return [c for c in found if c[1] is Weights.EPIC]
     if options.weights is Weights.AUTO:
-        found = [c for c in found if c[1] is not Weights.EPIC or published(_spec(c[0], options))]
+        found = [c for c in found if c[1] is not Weights.EPIC or published(spec_of(options, c[0]))]
     return found
-
-
-def _spec(backbone: str, options: TrainOptions) -> NetworkSpec:
-    return NetworkSpec(backbone=backbone, num_segments=options.num_segments)
 
 
 def _start_from(candidate: Candidate, arguments: Arguments, store: Store) -> WeightsResult:
     backbone, weights = candidate
-    spec = _spec(backbone, arguments)
+    spec = spec_of(arguments.picked(TrainOptions), backbone)
     with tempfile.TemporaryDirectory(prefix="retake-weights-") as name:
         folder = Path(name)
         epic_file = _epic_file(spec, arguments, store, folder) if weights is Weights.EPIC else None
@@ -81,7 +77,13 @@ def _start_from(candidate: Candidate, arguments: Arguments, store: Store) -> Wei
             store.write_file(uri, path)
     log.info("starting from %s: %s", spec, start.description)
     result = WeightsResult(
-        backbone=backbone, weights=weights, uri=uri, sha256=sha256, description=start.description, is_chance=start.is_chance
+        backbone=backbone,
+        network=spec.title,
+        weights=weights,
+        uri=uri,
+        sha256=sha256,
+        description=start.description,
+        is_chance=start.is_chance,
     )
     return finish(store, arguments.out, result)
 

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from tasks.model.crops import augmented
 from tasks.model.data import View
-from tasks.model.sampling import random_frames
+from tasks.model.sampling import random_snippets
+from tasks.model.spec import NetworkSpec
 from tasks.video.cut import CutClip
 from tasks.video.frames import iter_frames
 from tests.bench.material import FFMPEG, clips
 from tests.bench.measure import Measure, Row, alternate
 
-NUM_SEGMENTS = 8
+SPEC = NetworkSpec(backbone="none", num_segments=8)
 Decode = Callable[[CutClip, Sequence[int]], NDArray[np.uint8]]
 
 
@@ -27,14 +28,15 @@ def item(folder: Path, quick: bool) -> list[Row]:
 
     def from_the_cache() -> float | None:
         for path in cached:
-            View(path, 0, 0).images(NUM_SEGMENTS)
+            View(path, 0, 0).images(SPEC)
         return None
 
     def by(decode: Decode) -> Measure:
         def load() -> None:
             for number, clip in enumerate(made):
                 rng = np.random.default_rng(number)
-                augmented(decode(clip, random_frames(clip.num_frames, NUM_SEGMENTS, rng)), seed=number)
+                frames = [frame for snippet in random_snippets(clip.num_frames, SPEC.num_segments, rng) for frame in snippet]
+                augmented(decode(clip, frames), number, SPEC.modality)
 
         return load
 

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
+from tasks.model import backbones
 from tasks.model.consensus import Logits
 from tasks.model.engines.engine import Engine, example_view, prepare
 from tasks.model.engines.openvino import OpenvinoEngine, compile_graph
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.quiet import kept_quiet
 from tasks.model.network import Network
-from tasks.model.sampling import middle_frames
+from tasks.model.sampling import middle_snippets
 from tasks.options import SegmentOptions
 from tasks.video.cut import CutClip, cut
 from tasks.video.frames import read_frames
@@ -111,7 +112,7 @@ def reference(network: Network, frames: Frames) -> Logits:
     for x, y in ((0, 0), (4, 0), (0, 4), (4, 4), (2, 2)):
         cut = [picture.crop((x * step_x, y * step_y, x * step_x + CROP, y * step_y + CROP)) for picture in pictures]
         views += cut + [picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for picture in cut]
-    expected = network.input_format
+    expected = backbones.find(network.spec.backbone).input
     batch = torch.stack([torch.from_numpy(np.array(view)).permute(2, 0, 1).contiguous().float() * expected.scale for view in views])
     if expected.channel_order == "BGR":
         batch = batch.flip(1)
@@ -137,7 +138,9 @@ def real_frames(videos: Path, folder: Path) -> list[Frames]:
 
 def middle_of(clip: CutClip, num_segments: int = 8) -> Frames:
     """What a test looks at of a clip: uint8 RGB (t, h, w, 3), short side 256."""
-    return read_frames(clip.path, middle_frames(clip.num_frames, num_segments), short_side=256)
+    return read_frames(
+        clip.path, [frame for snippet in middle_snippets(clip.num_frames, num_segments) for frame in snippet], short_side=256
+    )
 
 
 def same_top1(logits: Logits, expected: Logits) -> bool:

@@ -56,7 +56,9 @@ def candidate(workshop):
             decision_uri=f"{run_uri}decisions/1/",
             num_champions=len(moves(workshop.store, STORE, model_name)),
             model_name=model_name,
-            weights=WeightsResult(backbone="b", weights=Weights.NONE, uri="s3://w", sha256="0", description="none", is_chance=True),
+            weights=WeightsResult(
+                backbone="b", network="n", weights=Weights.NONE, uri="s3://w", sha256="0", description="none", is_chance=True
+            ),
             champion=champion and Champion(version=champion, checkpoint_uri="s3://c", checkpoint_sha256="0"),
             evaluations=(),
         )

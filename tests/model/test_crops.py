@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import BadInput
-from tasks.model.backbones import BACKBONES
+from tasks.model.backbones import BACKBONES, snippet_format
 from tasks.model.crops import Normalise, augmented, centre_offset, crop_offsets, cut_crops
+from tasks.options import Modality
 
 SIDES = st.integers(224, 1000)
 
@@ -18,7 +19,7 @@ def numbered_frames(height: int, width: int) -> np.ndarray:
 
 
 def test_ten_crops_lie_at_tsns_offsets_each_before_its_mirror_image():
-    crops = cut_crops(numbered_frames(256, 456), 10)
+    crops = cut_crops(numbered_frames(256, 456), 10, Modality.RGB)
     assert crops.shape == (10, 1, 3, 224, 224)
     corners = [(int(crop[0, 0, 0, 0]) * 2, int(crop[0, 1, 0, 0]) * 2) for crop in crops[::2]]
     assert corners == [(0, 0), (232, 0), (0, 32), (232, 32), (116, 16)]
@@ -38,25 +39,25 @@ def test_every_crop_lies_inside_the_frame(width, height):
 
 def test_frames_smaller_than_a_crop_are_refused():
     with pytest.raises(BadInput, match="456x200"):
-        cut_crops(numbered_frames(200, 456), 10)
+        cut_crops(numbered_frames(200, 456), 10, Modality.RGB)
 
 
 def test_augmentation_follows_from_its_seed_and_leaves_torchs_generator_alone():
     frames = np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), dtype=np.uint8)
     torch.manual_seed(1)
-    first = augmented(frames, seed=7)
+    first = augmented(frames, 7, Modality.RGB)
     drawn = torch.rand(1)
     torch.manual_seed(1)
     assert torch.equal(drawn, torch.rand(1))
     assert first.shape == (2, 3, 224, 224)
     assert first.dtype == torch.uint8
-    assert torch.equal(first, augmented(frames, seed=7))
-    assert not torch.equal(first, augmented(frames, seed=8))
+    assert torch.equal(first, augmented(frames, 7, Modality.RGB))
+    assert not torch.equal(first, augmented(frames, 8, Modality.RGB))
 
 
 def test_every_frame_of_a_clip_is_augmented_alike():
     frame = np.random.default_rng(0).integers(0, 256, (1, 256, 300, 3), dtype=np.uint8)
-    one, two = augmented(np.concatenate([frame, frame]), seed=3)
+    one, two = augmented(np.concatenate([frame, frame]), 3, Modality.RGB)
     assert torch.equal(one, two)
 
 
@@ -70,5 +71,37 @@ def test_every_frame_of_a_clip_is_augmented_alike():
 )
 def test_pure_red_becomes_what_each_backbone_expects(backbone, expected):
     red = torch.tensor([255, 0, 0], dtype=torch.uint8).view(3, 1, 1)
-    normalised = Normalise(BACKBONES[backbone].input)(red).flatten()
+    normalised = Normalise(snippet_format(BACKBONES[backbone].input, Modality.RGB))(red).flatten()
     torch.testing.assert_close(normalised, torch.tensor(expected, dtype=torch.float32))
+
+
+def test_the_mirror_image_of_flow_moves_the_other_way_along_x_alone():
+    flow = np.random.default_rng(0).integers(0, 256, (1, 256, 300, 10), dtype=np.uint8)
+    views = cut_crops(flow, 10, Modality.FLOW)
+    for straight, mirrored in zip(views[::2].flip(-1), views[1::2], strict=True):
+        assert torch.equal(mirrored[:, 0::2], 255 - straight[:, 0::2])
+        assert torch.equal(mirrored[:, 1::2], straight[:, 1::2])
+
+
+def test_half_of_the_augmented_flow_is_mirrored_with_its_motion():
+    """A field that moves right everywhere moves left everywhere in its mirror image, and up as before."""
+    flow = np.full((1, 256, 300, 10), 200, np.uint8)
+    seen = {tuple(augmented(flow, seed, Modality.FLOW)[0, :2, 0, 0].tolist()) for seed in range(20)}
+    assert seen == {(200, 200), (55, 200)}
+
+
+@pytest.mark.parametrize(("backbone", "centre", "unit"), [("resnet50", 127.5, 1 / 255 / 0.226), ("bninception", 128.0, 1)])
+def test_flow_is_centred_on_no_motion(backbone, centre, unit):
+    planes = torch.tensor([0, 255] * 5, dtype=torch.uint8).view(10, 1, 1)
+    normalised = Normalise(snippet_format(BACKBONES[backbone].input, Modality.FLOW))(planes).flatten()
+    expected = torch.tensor([-centre, 255.0 - centre] * 5) * unit
+    torch.testing.assert_close(normalised, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("backbone", ["resnet50", "bninception"])
+def test_differences_are_those_of_normalised_frames_in_the_backbones_order_of_colours(backbone):
+    image = BACKBONES[backbone].input
+    frames = torch.randint(0, 256, (6, 3, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    normalised = Normalise(snippet_format(image, Modality.RGB))(frames)
+    differences = Normalise(snippet_format(image, Modality.RGB_DIFFERENCE))(frames.flatten(0, 1))
+    torch.testing.assert_close(differences, (normalised[1:] - normalised[:-1]).flatten(0, 1), atol=1e-4, rtol=1e-4)

@@ -11,7 +11,7 @@ from tasks.model.spec import NetworkSpec
 
 
 def dataset(clips: list[LabelledClip], spec: NetworkSpec, **choice) -> ClipDataset:
-    return ClipDataset(clips, spec, partial(View.images, num_segments=spec.num_segments), **choice)
+    return ClipDataset(clips, spec, partial(View.images, spec=spec), **choice)
 
 
 def test_a_training_item_follows_from_seed_epoch_and_clip(clips, tiny_spec):
@@ -36,7 +36,7 @@ def test_epochs_take_turns_with_a_number_of_views(clips, tiny_spec):
     assert len({view.name for view in turns.views(60)}) == 18
 
 
-def test_validation_takes_middle_frames_and_the_centre_whatever_the_epoch(clips, tiny_spec):
+def test_validation_takes_middle_snippets_and_the_centre_whatever_the_epoch(clips, tiny_spec):
     shown = dataset(clips, tiny_spec)
     images = shown[ClipKey(0, 1)].inputs
     assert torch.equal(images, shown[ClipKey(9, 1)].inputs)

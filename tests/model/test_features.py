@@ -110,7 +110,7 @@ def test_features_are_filed_under_all_that_they_follow_from(tmp_path: Path, tiny
         folder(network, "bf16-mixed"),
         folder(Network(tiny_spec.model_copy(update={"num_segments": 3}), seed=1)),
     ]
-    for change in ({"channel_order": "BGR"}, {"scale": 1.0}, {"mean": (0.0, 0.0, 0.0)}, {"std": (1.0, 1.0, 1.0)}):
+    for change in ({"arrange": "reversed"}, {"scale": 1.0}, {"mean": (0.0, 0.0, 0.0)}, {"std": (1.0, 1.0, 1.0)}):
         otherwise = Network(tiny_spec, seed=1)
         otherwise.input_format = replace(otherwise.input_format, **change)
         others.append(folder(otherwise))
@@ -124,7 +124,10 @@ def test_views_of_this_version_show_what_they_always_did(tmp_path: Path):
     numbers, rows, columns = np.ogrid[:20, :256, :300]
     frames = np.stack([array + 0 * (numbers + rows + columns) for array in (10 * numbers, rows, columns * 255 // 299)], 3)
     np.save(tmp_path / "clip.npy", frames.astype(np.uint8))
-    shown = [View(tmp_path / "clip.npy", *draw).images(2).float() for draw in ((None, 0), (0, 0), (0, 1), (7, 0))]
+    shown = [
+        View(tmp_path / "clip.npy", *draw).images(NetworkSpec(backbone="none", num_segments=2)).float()
+        for draw in ((None, 0), (0, 0), (0, 1), (7, 0))
+    ]
     figures = [
         [*images[:, 0].mean((1, 2)).tolist(), *(images[0, c].mean().item() for c in (1, 2)), images[0, 2, 0, -1].item()] for images in shown
     ]

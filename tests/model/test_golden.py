@@ -14,7 +14,9 @@ from tasks.model.crops import cut_views
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.network import Network
-from tasks.model.spec import NetworkSpec
+from tasks.model.pretrained import PUBLISHED
+from tasks.model.spec import FAMILIES, NetworkSpec
+from tasks.options import Family, Modality
 
 NETWORKS = {
     "TSN_resnet50": NetworkSpec(backbone="resnet50"),
@@ -59,7 +61,7 @@ def test_centre_crop_gives_the_published_codes_logits(load_network, golden_frame
 
 def test_ten_crops_give_the_published_codes_logits_crop_by_crop(load_network, golden_frames):
     network = load_network("TSN_resnet50")
-    features = PytorchEngine(network, 10).features(cut_views(golden_frames(3, 480, 360), 10))
+    features = PytorchEngine(network, 10).features(cut_views(golden_frames(3, 480, 360), 10, Modality.RGB))
     with torch.inference_mode():
         logits = network.head(features)
     for head in ("verb", "noun"):
@@ -67,12 +69,45 @@ def test_ten_crops_give_the_published_codes_logits_crop_by_crop(load_network, go
         np.testing.assert_allclose(getattr(logits, head).numpy(), expected, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_key_of_the_published_file_has_its_place_and_shape(shared, name):
-    published = json.loads((shared / f"golden/keys_{name}.json").read_text())
-    ours = {key: list(value.shape) for key, value in Network(NETWORKS[name]).state_dict().items()}
-    renamed = {f"backbone.{k[11:]}" if k.startswith("base_model.") else f"head.{k}": shape for k, shape in published.items()}
-    assert renamed == ours
+def expected_keys(shared: Path, spec: NetworkSpec) -> dict[str, list[int]]:
+    """Every key of the published file with its shape: as listed, or put together from the lists of its backbone and of its head."""
+
+    def listed(name: str) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = json.loads((shared / f"golden/keys_{name}.json").read_text())
+        return found
+
+    arch = {"resnet50": "resnet50", "bninception": "BNInception"}[spec.backbone]
+    whole = shared / f"golden/keys_{spec.family}_{arch}.json"
+    if whole.exists():
+        keys = listed(f"{spec.family}_{arch}")
+    else:
+        backbone = {key: shape for key, shape in listed("TSN_BNInception").items() if key.startswith("base_model.")}
+        head = {key: shape for key, shape in listed(f"{spec.family}_resnet50").items() if not key.startswith("base_model.")}
+        keys = {**backbone, **head, "new_fc.weight": [256, 1024]}
+    first = next(iter(keys))
+    return {**keys, first: [64, spec.snippet.num_channels, 7, 7]}
+
+
+@pytest.mark.parametrize("published", PUBLISHED, ids=lambda key: "-".join(key))
+def test_each_of_the_fourteen_published_files_loads_key_by_key(shared, golden_state, hashed, published):
+    family, backbone, modality = published
+    consensus, temporal_shift = FAMILIES[Family(family)]
+    spec = NetworkSpec(backbone=backbone, modality=modality, consensus=consensus, temporal_shift=temporal_shift)
+    state = golden_state(Network(spec))
+    assert {key: list(value.shape) for key, value in state.items()} == expected_keys(shared, spec)
+    content = {
+        "model_type": family.lower(),
+        "epoch": 80,
+        "segment_count": 8,
+        "modality": {"rgb": "RGB", "flow": "Flow"}[modality],
+        "arch": {"resnet50": "resnet50", "bninception": "BNInception"}[backbone],
+        "state_dict": state,
+        "args": argparse.Namespace(lr=0.01),
+    }
+    loaded = load_epic(hashed(content, PUBLISHED[published].name.partition("-")[0]), spec).state_dict()
+    for key, value in state.items():
+        ours = f"backbone.{key.removeprefix('base_model.')}" if key.startswith("base_model.") else f"head.{key}"
+        assert torch.equal(loaded[ours], value), key
 
 
 def test_a_published_checkpoint_file_loads_key_by_key(golden_state, hashed, golden_frames):

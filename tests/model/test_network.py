@@ -2,8 +2,11 @@ import pytest
 import torch
 
 from tasks.errors import BadConfiguration
+from tasks.model.crops import Normalise
 from tasks.model.network import Network, synchronise_norms, weights_sha256
+from tasks.model.shift import TemporalShift
 from tasks.model.spec import NetworkSpec
+from tasks.options import Modality
 
 
 def test_a_network_follows_from_spec_and_seed_alone(tiny_spec):
@@ -28,7 +31,10 @@ def test_logits_are_the_mean_over_segments_of_each_segments_logits(outspoken_net
     assert together.noun.shape == (3, 4)
 
 
-@pytest.mark.parametrize(("choice", "sees_order"), [({}, False), ({"consensus": "relation"}, True), ({"temporal_shift": True}, True)])
+@pytest.mark.parametrize(
+    ("choice", "sees_order"),
+    [({}, False), ({"consensus": "relation"}, True), ({"consensus": "multiscale-relation"}, True), ({"temporal_shift": True}, True)],
+)
 def test_tsn_cannot_see_the_order_of_segments_and_trn_and_tsm_can(choice, sees_order):
     network = Network(NetworkSpec(backbone="resnet18", num_segments=4, **choice)).eval()
     for module in network.modules():
@@ -58,9 +64,7 @@ def test_synchronised_norms_are_the_same_function_with_the_same_weights(name):
     [
         ({"backbone": "resnet55"}, "did you mean resnet50"),
         ({"backbone": "qqqqqq"}, "choose resnet50, bninception, tf_efficientnet_lite0"),
-        ({"backbone": "resnet50", "modality": "flow"}, "modality flow is not offered"),
-        ({"backbone": "resnet50", "consensus": "multiscale-relation"}, "consensus multiscale-relation is not offered"),
-        ({"backbone": "tf_efficientnet_lite0", "temporal_shift": True}, "residual blocks of a ResNet"),
+        ({"backbone": "bninception", "temporal_shift": True}, "residual blocks of the ResNet"),
         ({"backbone": "vit_tiny_patch16_384"}, "does not take 224x224"),
         ({"backbone": "squeezenet1_1"}, "squeezenet1_1"),
     ],
@@ -75,3 +79,24 @@ def test_timm_and_torchvision_models_serve_by_name(name):
     network = Network(NetworkSpec(backbone=name, num_segments=1)).eval()
     with torch.inference_mode():
         assert network(torch.zeros(1, 1, 3, 224, 224)).verb.shape == (1, 125)
+
+
+@pytest.mark.parametrize(
+    "backbone", ["resnet18", "tf_efficientnet_lite0", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "resnet34d"]
+)
+def test_residual_families_of_timm_and_torchvision_can_be_shifted(backbone):
+    network = Network(NetworkSpec(backbone=backbone, num_segments=3, temporal_shift=True)).eval()
+    shifts = [module for module in network.modules() if isinstance(module, TemporalShift)]
+    assert len(shifts) >= 5
+    with torch.inference_mode():
+        assert network(torch.zeros(2, 3, 3, 224, 224)).verb.shape == (2, 125)
+
+
+@pytest.mark.parametrize("modality", Modality)
+@pytest.mark.parametrize("backbone", ["resnet18", "bninception", "tf_efficientnet_lite0", "mobilenet_v2"])
+def test_every_input_goes_into_every_backbone(backbone, modality):
+    spec = NetworkSpec(backbone=backbone, num_segments=1, modality=modality)
+    network = Network(spec).eval()
+    planes = torch.zeros(1, 1, spec.snippet.num_planes, 224, 224, dtype=torch.uint8)
+    with torch.inference_mode():
+        assert network(Normalise(network.input_format)(planes)).noun.shape == (1, 352)

@@ -33,6 +33,24 @@ def test_lite0_has_imagenet_weights_without_a_network():
     assert "untrained, seeded heads: this baseline is chance" in start.description
 
 
+@pytest.mark.parametrize(("modality", "num_channels"), [("flow", 10), ("rgb-difference", 15)])
+def test_other_inputs_begin_with_the_mean_of_imagenets_colours(modality, num_channels):
+    rgb, other = (build(NetworkSpec(backbone="tf_efficientnet_lite0", modality=m), Weights.IMAGENET).network for m in ("rgb", modality))
+    ours, theirs = other.backbone.state_dict(), rgb.backbone.state_dict()
+    assert ours["conv_stem.weight"].shape[1] == num_channels
+    assert torch.equal(ours.pop("conv_stem.weight")[:, 3], theirs.pop("conv_stem.weight").mean(1))
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_a_shifted_backbone_has_imagenets_weights_too():
+    plain, shifted = (
+        build(NetworkSpec(backbone="tf_efficientnet_lite0", temporal_shift=s), Weights.IMAGENET).network for s in (False, True)
+    )
+    assert [t.sum().item() for t in plain.backbone.state_dict().values()] == [
+        t.sum().item() for t in shifted.backbone.state_dict().values()
+    ]
+
+
 def test_auto_without_a_file_is_imagenet_and_none_is_seeded_throughout():
     assert "ImageNet backbone" in build(LITE0, Weights.AUTO).description
     start = build(LITE0, Weights.NONE, seed=2)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tasks.evaluation.fingerprints import fingerprint, from_parquet
 from tasks.model.checkpoints import ClassNames, save
-from tasks.model.consensus import make_head
+from tasks.model.consensus import HEADS
 from tasks.model.engines.choice import OPENVINO_FROM_CLIPS
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
@@ -127,7 +127,13 @@ def shelf(tmp_path):
             num_champions=0,
             model_name="m",
             weights=WeightsResult(
-                backbone="test_resnet", weights=Weights.NONE, uri=f"{RUN}c.ckpt", sha256=sha256, description="none", is_chance=True
+                network="TSN test_resnet rgb, 2 segments",
+                backbone="test_resnet",
+                weights=Weights.NONE,
+                uri=f"{RUN}c.ckpt",
+                sha256=sha256,
+                description="none",
+                is_chance=True,
             ),
             champion=None,
             evaluations=tuple(evaluations(RUN, ["train", "val"], None)),
@@ -160,12 +166,13 @@ def score(shelf, tmp_path, monkeypatch):
     monkeypatch.setenv("RETAKE_DEVICE", "cpu")
     book = Book()
 
-    def frames(store, clips, num_segments):
+    def frames(store, clips, spec):
         paths = {}
         for one in clips:
-            paths[one.uid] = tmp_path / f"{one.uid}.npy"
+            paths[one.uid] = tmp_path / f"{one.uid}-{spec.num_segments}.npy"
             np.save(
-                paths[one.uid], np.random.default_rng(int(one.sha256, 16)).integers(0, 256, (num_segments, 256, 300, 3), dtype=np.uint8)
+                paths[one.uid],
+                np.random.default_rng(int(one.sha256, 16)).integers(0, 256, (spec.num_segments, 256, 300, 3), dtype=np.uint8),
             )
         return paths
 
@@ -210,7 +217,7 @@ def test_the_new_network_leaves_a_fingerprint_of_every_clip_of_its_split_and_no_
     found = from_parquet(shelf.objects[result.fingerprints_uri], result.fingerprints_uri)
     assert list(found) == [clip(i, "train").uid for i in range(NUM_VAL, NUM_VAL + 3)]
     for uid, hashes in found.items():
-        assert hashes.tolist() == fingerprint(np.load(tmp_path / f"{uid}.npy")).tolist()
+        assert hashes.tolist() == fingerprint(np.load(tmp_path / f"{uid}-8.npy")).tolist()
     assert score("baseline", "train")[0].fingerprints_uri is None
 
 
@@ -239,7 +246,7 @@ def test_a_network_that_cannot_be_looked_into_keeps_its_scores(score, shelf, mon
     def fetch_flat(*arguments):
         fetched = fetch(*arguments)
         fetched.network.backbone = Flat()
-        fetched.network.head = make_head(3 * 256, SPEC)
+        fetched.network.head = HEADS[SPEC.consensus](3 * 256, SPEC)
         return fetched
 
     monkeypatch.setattr(evaluate, "fetch_network", fetch_flat)

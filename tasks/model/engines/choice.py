@@ -4,7 +4,7 @@ None of this looks at the network's weights before the check, so that all networ
 engine; the check alone can send one of them back to PyTorch, which the result then says.
 """
 
-# t: segments, h, w: pixels
+# t: segments, h, w: pixels, p: 8-bit planes of a snippet
 
 import logging
 from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ class Job:
         device: where networks run on this machine, by its settings.
         num_clips: of the split.
         num_crops: 10 or 1.
-        checked: gives a few clips of the split, uint8 RGB (t, h, w, 3), for the parity check; not called for PyTorch.
+        checked: gives a few clips of the split, uint8 (t, h, w, p), for the parity check; not called for PyTorch.
         calibration: gives training clips likewise; called for int8 alone.
     """
 

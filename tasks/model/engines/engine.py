@@ -3,7 +3,7 @@
 An engine is one way to compute the features; all engines cut the same crops and share the heads, in float32.
 """
 
-# k: crops, t: segments, h, w: pixels, c: channels, f: features, v: verbs, n: nouns
+# k: crops, t: segments, h, w: pixels, p: 8-bit planes of a snippet, c: channels, f: features, v: verbs, n: nouns
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from tasks.model.consensus import Logits
 from tasks.model.crops import Frames, NumCrops, cut_views
 from tasks.model.folding import fold_batch_norms
 from tasks.model.network import Network, to_channels_last
-from tasks.model.spec import NetworkSpec, snippet
+from tasks.model.spec import NetworkSpec
 from tasks.results.evaluation import EngineName, EnginePrecision
 
 
@@ -42,7 +42,7 @@ class Engine(ABC):
 
     @abstractmethod
     def features(self, views: Sequence[Frames]) -> Tensor:
-        """What the backbone sees in k views of one clip, each uint8 RGB (t, 224, 224, 3): float32 (k, t, f) on the CPU."""
+        """What the backbone sees in k views of one clip, each uint8 (t, 224, 224, p): float32 (k, t, f) on the CPU."""
 
     def score(self, frames: Frames) -> Logits:
         """Score one clip.
@@ -50,18 +50,21 @@ class Engine(ABC):
         Where the heads are linear they run once, on features averaged over the crops, which gives the same logits.
 
         Args:
-            frames: the clip's test frames, uint8 RGB (t, h, w, 3), short side 256.
+            frames: the clip's test snippets, uint8 (t, h, w, p), short side 256.
 
         Returns:
             float32 on the CPU, verb (v,) and noun (n,).
 
         Raises:
-            BadInput: frames are smaller than a crop, or not as many as the network has segments.
+            BadInput: frames are smaller than a crop, or not the snippets that the network takes.
         """
-        num_segments = self.network.spec.num_segments
-        if len(frames) != num_segments:
-            raise BadInput(f"the clip has {len(frames)} test frames where the network takes {num_segments}")
-        features = self.features(cut_views(frames, self.num_crops))
+        spec = self.network.spec
+        if (len(frames), frames.shape[-1]) != (spec.num_segments, spec.snippet.num_planes):
+            raise BadInput(
+                f"the clip has {len(frames)} snippets of {frames.shape[-1]} planes where the network takes {spec.num_segments} of "
+                f"{spec.snippet.num_planes} ({spec.modality.value})"
+            )
+        features = self.features(cut_views(frames, self.num_crops, spec.modality))
         if self.network.head.is_linear:
             features = features.mean(dim=0, keepdim=True)
         verb, noun = self._logits(features)
@@ -82,4 +85,4 @@ def prepare(network: Network, device: torch.device | str = "cpu") -> Network:
 def example_view(spec: NetworkSpec) -> Tensor:
     """Noise of the shape that a backbone sees of one view of a clip: float32 (t, c, 224, 224), always the same."""
     generator = torch.Generator().manual_seed(0)
-    return torch.rand(spec.num_segments, snippet(spec.modality).num_channels, CROP_PIXELS, CROP_PIXELS, generator=generator)
+    return torch.rand(spec.num_segments, spec.snippet.num_channels, CROP_PIXELS, CROP_PIXELS, generator=generator)

@@ -1,6 +1,6 @@
 """OpenVINO on CPUs: the backbone as a static graph on 8-bit images, in bfloat16 where the CPU has it, else float32, or in int8."""
 
-# k: crops, t: segments, h, w: pixels, c: channels, f: features
+# k: crops, t: segments, h, w: pixels, p: 8-bit planes, c: channels, f: features
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from tasks.model.crops import Frames, NumCrops, cut_views
-from tasks.model.engines.engine import Engine, example_view
+from tasks.model.backbones import CROP_PIXELS
+from tasks.model.crops import Arrange, Frames, NumCrops, cut_views
+from tasks.model.engines.engine import Engine
 from tasks.model.engines.quiet import kept_quiet
 from tasks.model.network import Network
+from tasks.options import Modality
 from tasks.results.evaluation import EngineName, EnginePrecision
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class OpenvinoEngine(Engine):
     Args:
         network: as `prepare` gives it, on the CPU.
         num_crops: 10 or 1.
-        calibration: clips, uint8 (t, h, w, 3), from which int8 learns the range of every activation; none keeps to floating point.
+        calibration: clips, uint8 (t, h, w, p), from which int8 learns the range of every activation; none keeps to floating point.
         floating: bfloat16 or float32; None takes what is quickest on this CPU.
 
     Raises:
@@ -53,7 +55,7 @@ class OpenvinoEngine(Engine):
         self._graph = _convert(network)
         floating = floating or _best_floating_point()
         self.precision = "int8" if calibration else floating
-        graph = _quantised(self._graph, calibration) if calibration else self._graph
+        graph = _quantised(self._graph, calibration, network.spec.modality) if calibration else self._graph
         self._compiled = compile_graph(graph, floating, NUM_STREAMS)
         self._queue = _ov().AsyncInferQueue(self._compiled, NUM_STREAMS)
         self.description = f"OpenVINO {version('openvino')}, batches of {network.spec.num_segments} images in {NUM_STREAMS} streams" + (
@@ -61,7 +63,7 @@ class OpenvinoEngine(Engine):
         )
 
     def features(self, views: Sequence[Frames]) -> Tensor:
-        """Views uint8 (t, 224, 224, 3) -> float32 (k, t, f) on the CPU."""
+        """Views uint8 (t, 224, 224, p) -> float32 (k, t, f) on the CPU."""
         found = np.empty((len(views), *self._compiled.output(0).shape), np.float32)
 
         def keep(request: Any, k: int) -> None:  # noqa: ANN401 -- OpenVINO publishes no type for it
@@ -74,7 +76,7 @@ class OpenvinoEngine(Engine):
         return torch.from_numpy(found)
 
     def features_in_float32(self, view: Frames) -> Tensor:
-        """The graph before it was quantised or rounded, on one view (t, 224, 224, 3): float32 (t, f)."""
+        """The graph before it was quantised or rounded, on one view (t, 224, 224, p): float32 (t, f)."""
         compiled = compile_graph(self._graph, "float32", 1)
         return torch.from_numpy(np.array(compiled(np.ascontiguousarray(view))[0], np.float32))
 
@@ -97,39 +99,38 @@ def _best_floating_point() -> EnginePrecision:
 
 
 def _convert(network: Network) -> openvino.Model:
-    """The backbone as a graph: uint8 RGB (t, 224, 224, 3) -> float32 (t, f), normalisation included.
+    """The backbone as a graph: uint8 (t, 224, 224, p) -> float32 (t, f), normalisation included.
 
     Raises:
         RuntimeError: it has an operation that OpenVINO lacks, or does what cannot be traced.
     """
     ov = _ov()
-    example = example_view(network.spec)
+    expected, spec = network.input_format, network.spec
+    arranged = nn.Sequential(Arrange(expected), network.backbone).eval()
+    example = torch.rand(spec.num_segments, spec.snippet.num_planes, CROP_PIXELS, CROP_PIXELS, generator=torch.Generator().manual_seed(0))
     try:
         with kept_quiet(), torch.no_grad():
-            graph = ov.convert_model(network.backbone, example_input=example, input=list(example.shape))
+            graph = ov.convert_model(arranged, example_input=example, input=list(example.shape))
     except Exception as error:  # what its frontends raise has no class in common but this
         raise RuntimeError(f"not converted: {error}") from error
-    expected = network.input_format
     steps = ov.preprocess.PrePostProcessor(graph)
     steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
     steps.input().model().set_layout(ov.Layout("NCHW"))
     images = steps.input().preprocess().convert_element_type(ov.Type.f32)
-    if expected.channel_order == "BGR":
-        images = images.reverse_channels()
     # (value * scale - mean) / std, as OpenVINO writes it: (value - mean / scale) / (std / scale).
     images.mean([mean / expected.scale for mean in expected.mean]).scale([std / expected.scale for std in expected.std])
     built: openvino.Model = steps.build()
     return built
 
 
-def _quantised(graph: openvino.Model, calibration: Sequence[Frames]) -> openvino.Model:
+def _quantised(graph: openvino.Model, calibration: Sequence[Frames], modality: Modality) -> openvino.Model:
     """The graph with convolutions and matrix products in int8; activations' ranges are those of five views of each clip, mirrored by turns.
 
     Raises:
         ImportError: NNCF is not installed.
         RuntimeError: NNCF finds nothing in it that it can quantise, or fails otherwise.
     """
-    views = [view for i, clip in enumerate(calibration) for view in cut_views(clip, 10)[i % 2 :: 2]]
+    views = [view for i, clip in enumerate(calibration) for view in cut_views(clip, 10, modality)[i % 2 :: 2]]
     with kept_quiet():
         import nncf  # type: ignore[import-untyped]  # with int8 alone: it takes seconds
 

@@ -14,7 +14,7 @@ A few clips show that an engine is sound; they do not show that no other clip of
 apart is part of the result.
 """
 
-# n: clips, v: classes of a head
+# n: clips, t: segments, h, w: pixels, p: 8-bit planes, v: classes of a head
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ def check(engine: Engine, reference: Engine, clips: Sequence[Frames]) -> Parity:
     Args:
         engine: the one that wants to be trusted.
         reference: PyTorch in float32, with the same network.
-        clips: test frames, each uint8 RGB (t, h, w, 3).
+        clips: test snippets, each uint8 (t, h, w, p).
     """
     answers, expected = [engine.score(clip) for clip in clips], [reference.score(clip) for clip in clips]
     heads = [
@@ -84,7 +84,7 @@ def _margins_lost(logits: Tensor, expected: Tensor) -> Tensor:
 def _wrong_graph(engine: Engine, reference: Engine, clip: Frames) -> str | None:
     if not isinstance(engine, OpenvinoEngine):
         return None
-    view = cut_views(clip, 1)[0]
+    view = cut_views(clip, 1, reference.network.spec.modality)[0]
     expected = reference.features([view])[0]
     difference = float((engine.features_in_float32(view) - expected).abs().max() / expected.abs().max())
     if difference <= GRAPH:

@@ -1,6 +1,6 @@
 """PyTorch in float32: runs everywhere, and is what every other engine is checked against."""
 
-# k: crops, t: segments, n: images, c: channels, h, w: pixels, f: features
+# k: crops, t: segments, n: images, p: 8-bit planes, c: channels, h, w: pixels, f: features
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -29,7 +29,7 @@ class PytorchEngine(Engine):
 
     @torch.inference_mode()
     def features(self, views: Sequence[Frames]) -> Tensor:
-        """Views uint8 (t, 224, 224, 3) -> float32 (k, t, f) on the CPU."""
+        """Views uint8 (t, 224, 224, p) -> float32 (k, t, f) on the CPU."""
         # A CPU is quickest on one view at a time, whose activations stay near its caches; a GPU on all of them.
         at_once = 1 if self.device.type == "cpu" else len(views)
         parts = [self._run_batch(views[i : i + at_once]) for i in range(0, len(views), at_once)]

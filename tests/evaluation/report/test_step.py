@@ -126,7 +126,15 @@ def written(make_clips, make_result, vocabulary, tmp_path_factory):
         decision_uri=DECISION,
         num_champions=0,
         model_name="m",
-        weights=WeightsResult(backbone="resnet50", weights=Weights.NONE, uri="u", sha256="5e", description="none", is_chance=True),
+        weights=WeightsResult(
+            backbone="resnet50",
+            network="TSN resnet50 rgb, 8 segments",
+            weights=Weights.NONE,
+            uri="u",
+            sha256="5e",
+            description="none",
+            is_chance=True,
+        ),
         champion=None,
         evaluations=evaluations,
     )
@@ -181,11 +189,11 @@ def written(make_clips, make_result, vocabulary, tmp_path_factory):
     )
     shelf.write(f"{DECISION}compare/result.json", compared)
 
-    def frames(store, clips, num_segments):
+    def frames(store, clips, spec):
         paths = {}
         for number, clip in enumerate(clips):
             paths[clip.uid] = folder / f"{clip.uid}.npy"
-            np.save(paths[clip.uid], np.random.default_rng(number).integers(0, 256, (num_segments, 48, 64, 3), dtype=np.uint8))
+            np.save(paths[clip.uid], np.random.default_rng(number).integers(0, 256, (spec.num_segments, 48, 64, 3), dtype=np.uint8))
         return paths
 
     @contextmanager

@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from tasks.errors import BadInput
-from tasks.model.consensus import HEADS, Consensus, Logits, make_head
+from tasks.model.consensus import HEADS, Logits
 from tasks.model.crops import Normalise, cut_crops, cut_views
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.network import Network
-from tasks.model.spec import NetworkSpec
+from tasks.model.spec import Consensus, NetworkSpec
+from tasks.options import Modality
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), dtype=np.uint8)
 NUM_VIEWS, NUM_SEGMENTS, NUM_FEATURES = 10, 8, 2048
@@ -19,7 +20,7 @@ NUM_VIEWS, NUM_SEGMENTS, NUM_FEATURES = 10, 8, 2048
 def plain_logits(network, num_crops=10):
     """What the network answers to each crop by its own `forward`, as torch runs it."""
     with torch.inference_mode():
-        logits: Logits = network.eval()(Normalise(network.input_format)(cut_crops(FRAMES, num_crops)))
+        logits: Logits = network.eval()(Normalise(network.input_format)(cut_crops(FRAMES, num_crops, Modality.RGB)))
     return logits
 
 
@@ -34,7 +35,7 @@ def head_of(consensus):
     """A head with logits of the size that a trained one has, and the features of a clip's 80 views."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        head = make_head(NUM_FEATURES, NetworkSpec(backbone="resnet50", consensus=consensus))
+        head = HEADS[consensus](NUM_FEATURES, NetworkSpec(backbone="resnet50", consensus=consensus))
         for parameter in head.parameters():
             torch.nn.init.normal_(parameter, std=0.1)
         return head, torch.rand(NUM_VIEWS, NUM_SEGMENTS, NUM_FEATURES)
@@ -51,7 +52,7 @@ def test_a_head_is_linear_exactly_where_one_answer_to_the_mean_is_the_mean_of_al
         assert (difference <= 5e-6 * all_views.std()) == head.is_linear
 
 
-@pytest.mark.parametrize("consensus", [Consensus.AVERAGE, Consensus.RELATION])
+@pytest.mark.parametrize("consensus", Consensus)
 def test_a_score_is_the_mean_over_crops_for_every_kind_of_head(consensus):
     network = Network(NetworkSpec(backbone="test_resnet", num_segments=2, consensus=consensus), seed=1)
     with torch.no_grad():
@@ -68,7 +69,7 @@ def test_one_crop_is_the_centre(outspoken_network):
 
 
 def test_a_clip_of_another_number_of_segments_is_refused(tiny_network):
-    with pytest.raises(BadInput, match="1 test frames where the network takes 2"):
+    with pytest.raises(BadInput, match="1 snippets of 3 planes where the network takes 2 of 3"):
         PytorchEngine(tiny_network, 10).score(FRAMES[:1])
 
 
@@ -88,8 +89,8 @@ def test_float32_is_float32_on_a_gpu_too_and_cudnns_work(tiny_network):
 def test_views_one_after_the_other_are_seen_as_all_at_once():
     """As a GPU sees them, with segments that look at each other."""
     network = prepare(Network(NetworkSpec(backbone="test_resnet", num_segments=2, temporal_shift=True), seed=1))
-    images = Normalise(network.input_format)(cut_crops(FRAMES, 10)[:3].flatten(0, 1))
+    images = Normalise(network.input_format)(cut_crops(FRAMES, 10, Modality.RGB)[:3].flatten(0, 1))
     with torch.inference_mode():
         at_once = network.backbone(images)
-    found = PytorchEngine(network, 10).features(cut_views(FRAMES, 10)[:3])
+    found = PytorchEngine(network, 10).features(cut_views(FRAMES, 10, Modality.RGB)[:3])
     torch.testing.assert_close(found.flatten(0, 1), at_once, atol=1e-4, rtol=1e-4)

@@ -12,6 +12,7 @@ from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
+from tasks.options import Modality
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (3, 2, 256, 300, 3), dtype=np.uint8)
 
@@ -22,6 +23,7 @@ from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.engines.engine import prepare
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
+from tasks.options import Modality
 
 def refuse(*_):
     raise AssertionError("a connection was opened")
@@ -64,7 +66,7 @@ class Words(torch.nn.Module):
 )
 def test_the_graph_sees_in_8_bit_images_what_the_backbone_sees(spec):
     network = prepare(Network(spec, seed=1))
-    view = cut_views(FRAMES[0], 1)[0]
+    view = cut_views(FRAMES[0], 1, Modality.RGB)[0]
     expected = PytorchEngine(network, 1).features([view])[0]
     difference = (OpenvinoEngine(network, 1).features_in_float32(view) - expected).abs().max()
     assert difference <= 1e-4 * expected.abs().max()

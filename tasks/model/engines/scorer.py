@@ -1,0 +1,74 @@
+"""Scores the clips of one checkpoint: by one network, or by several whose logits are averaged."""
+
+# t: segments, h, w: pixels, p: 8-bit planes of a snippet, v: verbs, n: nouns
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from tasks.model.checkpoints import HeadWeights, Saved
+from tasks.model.consensus import Logits
+from tasks.model.crops import Frames
+from tasks.model.engines.choice import Job, Wanted, make_engine
+from tasks.model.engines.engine import Engine
+from tasks.results.evaluation import EngineUsed
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """One engine a network. How much each counts is normalised here, so weights need not sum to 1."""
+
+    engines: tuple[Engine, ...]
+    weights: tuple[HeadWeights, ...]
+
+    def score(self, inputs: Sequence[Frames]) -> Logits:
+        """Score one clip.
+
+        Args:
+            inputs: for each network its test snippets of the clip, uint8 (t, h, w, p).
+
+        Returns:
+            float32 on the CPU, verb (v,) and noun (n,).
+
+        Raises:
+            BadInput: snippets do not fit their network.
+        """
+        answers = [engine.score(frames) for engine, frames in zip(self.engines, inputs, strict=True)]
+        if len(answers) == 1:
+            return answers[0]
+        verbs, nouns = zip(*answers, strict=True)
+        verb_shares, noun_shares = zip(*self.weights, strict=True)
+        return Logits(_mean(verbs, verb_shares), _mean(nouns, noun_shares))
+
+
+def make_scorer(saved: Saved, wanted: Wanted, jobs: Sequence[Job]) -> tuple[Scorer, EngineUsed]:
+    """Engines that have passed the parity check; where one network falls back to PyTorch, all do, so that one name says what scored.
+
+    Args:
+        saved: whose networks it changes and keeps.
+        wanted: the engine, or "auto".
+        jobs: what each network is to score.
+
+    Raises:
+        BadConfiguration: what was asked for by name cannot be had here.
+        BadInput: a checked clip does not fit its network.
+    """
+    made = [make_engine(network, wanted, job) for network, job in zip(saved.networks, jobs, strict=True)]
+    used = [one for _, one in made]
+    if len({one.label for one in used}) > 1:
+        made = [make_engine(network, "pytorch", job) for network, job in zip(saved.networks, jobs, strict=True)]
+        reason = next(one.fallback_reason for one in used if one.fallback_reason)
+        used = [one.model_copy(update={"fallback_reason": reason}) for _, one in made]
+    return Scorer(tuple(engine for engine, _ in made), saved.weights), _together(used)
+
+
+def _mean(logits: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
+    total = sum(shares)
+    return sum((share / total * one for share, one in zip(shares, logits, strict=True)), start=0 * logits[0])
+
+
+def _together(used: Sequence[EngineUsed]) -> EngineUsed:
+    """What is said of several engines of one kind: the check is that of the network that came nearest to its limit."""
+    nearest = max(used, key=lambda one: (one.max_difference or 0) / (one.tolerance or 1))
+    return nearest.model_copy(update={"description": "; ".join(dict.fromkeys(one.description for one in used))})

@@ -1,0 +1,32 @@
+"""What a person is shown of snippets."""
+
+# t: segments, h, w: pixels, p: 8-bit planes of a snippet
+
+import numpy as np
+from matplotlib.colors import hsv_to_rgb
+from numpy.typing import NDArray
+
+from tasks.options import Modality
+
+Frames = NDArray[np.uint8]
+NO_MOTION = 127.5
+
+
+def pictures(snippets: Frames, modality: Modality) -> Frames:
+    """One RGB picture a snippet: its first frame, or for flow the mean motion, its direction as hue and its speed as brightness.
+
+    Args:
+        snippets: uint8 (t, h, w, p).
+        modality: what the planes are.
+
+    Returns:
+        uint8 (t, h, w, 3). The brightest point is the fastest of all the snippets.
+    """
+    if modality is not Modality.FLOW:
+        return snippets[..., :3]
+    x, y = (snippets[..., first::2].mean(-1) - NO_MOTION for first in (0, 1))
+    speed = np.hypot(x, y)
+    hue = np.arctan2(y, x) / (2 * np.pi) % 1
+    # Half a step of 8 bit is no motion: without the floor a still clip would be all noise.
+    colours: Frames = (255 * hsv_to_rgb(np.stack([hue, np.ones_like(hue), speed / max(speed.max(), 1.0)], -1))).astype(np.uint8)
+    return colours

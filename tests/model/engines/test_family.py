@@ -1,0 +1,90 @@
+"""Every network of the family, with every input, on OpenVINO beside PyTorch; and several networks as one."""
+
+import numpy as np
+import pytest
+import torch
+
+from tasks.model.checkpoints import ClassNames, HeadWeights, Saved, load, save_fusion
+from tasks.model.engines.choice import Job
+from tasks.model.engines.openvino import OpenvinoEngine
+from tasks.model.engines.parity import check
+from tasks.model.engines.pytorch import PytorchEngine
+from tasks.model.engines.scorer import make_scorer
+from tasks.model.network import Network
+from tasks.model.spec import FAMILIES, NetworkSpec
+from tasks.options import Family, Modality
+
+NUM_CLASSES = {"num_verbs": 5, "num_nouns": 4}
+
+
+def network_of(family=Family.TSN, modality=Modality.RGB, backbone="test_resnet", seed=1) -> Network:
+    """A small network whose logits are as large as a trained one's."""
+    consensus, shift = FAMILIES[family]
+    spec = NetworkSpec(backbone=backbone, num_segments=3, modality=modality, consensus=consensus, temporal_shift=shift, **NUM_CLASSES)
+    network = Network(spec, seed=seed).eval()
+    with torch.no_grad():
+        for parameter in network.head.parameters():
+            parameter.normal_(std=0.3, generator=torch.Generator().manual_seed(seed))
+    return network
+
+
+def snippets_for(spec: NetworkSpec, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (spec.num_segments, 256, 300, spec.snippet.num_planes), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("modality", Modality)
+@pytest.mark.parametrize("family", Family)
+@pytest.mark.parametrize("backbone", ["test_resnet", "bninception"])
+def test_openvino_answers_as_pytorch_does_for_every_network_and_input(family, modality, backbone):
+    if family is Family.TSM and backbone == "bninception":
+        pytest.skip("BN-Inception has no residual block to shift")
+    if backbone == "bninception" and family is not Family.TSN:
+        pytest.skip("its head is that of the same family above")
+    network = network_of(family, modality, backbone)
+    reference, clip = PytorchEngine(network, 10), snippets_for(network.spec)
+    assert check(OpenvinoEngine(network, 10, floating="float32"), reference, [clip]).failure is None
+
+
+def saved_fusion(tmp_path) -> Saved:
+    networks = [network_of(seed=1), network_of(Family.TRN, Modality.FLOW, seed=2)]
+    classes = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
+    save_fusion(tmp_path / "fused.pt", networks, [HeadWeights(1, 3), HeadWeights(3, 1)], classes)
+    return load(tmp_path / "fused.pt")
+
+
+def job_of(spec: NetworkSpec, num_clips=1) -> Job:
+    return Job("cpu", num_clips, 1, checked=lambda: [snippets_for(spec)], calibration=list)
+
+
+@pytest.mark.parametrize("wanted", ["pytorch", "openvino"])
+def test_a_fusion_answers_with_the_weighted_mean_of_its_networks(tmp_path, wanted):
+    saved = saved_fusion(tmp_path)
+    specs = [network.spec for network in saved.networks]
+    clips = [snippets_for(spec, seed=7) for spec in specs]
+    alone = [PytorchEngine(network.eval(), 1).score(clip) for network, clip in zip(saved.networks, clips, strict=True)]
+    scorer, used = make_scorer(saved, wanted, [job_of(spec) for spec in specs])
+    score = scorer.score(clips)
+    tolerance = used.tolerance or 1e-3
+    torch.testing.assert_close(score.verb, (alone[0].verb + 3 * alone[1].verb) / 4, atol=tolerance, rtol=0)
+    torch.testing.assert_close(score.noun, (3 * alone[0].noun + alone[1].noun) / 4, atol=tolerance, rtol=0)
+    assert used.name == wanted
+
+
+def test_where_one_network_falls_back_to_pytorch_all_do(tmp_path, monkeypatch):
+    saved = saved_fusion(tmp_path)
+    real = OpenvinoEngine.__init__
+
+    def fails_for_flow(self, network, *args, **kwargs):
+        if network.spec.modality is Modality.FLOW:
+            raise RuntimeError("no such operation")
+        real(self, network, *args, **kwargs)
+
+    monkeypatch.setattr(OpenvinoEngine, "__init__", fails_for_flow)
+    scorer, used = make_scorer(saved, "openvino", [job_of(network.spec) for network in saved.networks])
+    assert [engine.name for engine in scorer.engines] == ["pytorch", "pytorch"]
+    assert "no such operation" in used.fallback_reason
+
+
+def test_a_fusion_is_not_taken_for_one_network(tmp_path):
+    with pytest.raises(Exception, match="a fusion of 2 networks"):
+        _ = saved_fusion(tmp_path).network
