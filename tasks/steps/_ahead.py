@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.model.spec import NetworkSpec
-from tasks.results.dataset import DatasetClip
-from tasks.steps._frames import cache_test_frames, load_snippets
+from tasks.steps._frames import StoredClip, cache_test_frames, load_snippets
 from tasks.storage import Store
 
 CHUNK_CLIPS = 32
@@ -25,7 +24,7 @@ class FramesAhead:
     What is ahead lies on disk, not in memory. An error of decoding shows at the first clip of its chunk that is waited for.
     """
 
-    def __init__(self, store: Store, clips: Sequence[DatasetClip], specs: Sequence[NetworkSpec]) -> None:
+    def __init__(self, store: Store, clips: Sequence[StoredClip], specs: Sequence[NetworkSpec]) -> None:
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decoder")
         self._specs = specs
         self._paths: dict[str, Future[list[dict[str, Path]]]] = {}
@@ -40,13 +39,13 @@ class FramesAhead:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._decoder.shutdown(cancel_futures=True)
 
-    def wait(self, clip: DatasetClip) -> None:
+    def wait(self, clip: StoredClip) -> None:
         """Return when the clip is decoded."""
         self._paths[clip.uid].result()
 
-    def load(self, clip: DatasetClip) -> list[NDArray[np.uint8]]:
+    def load(self, clip: StoredClip) -> list[NDArray[np.uint8]]:
         """For each network the clip's snippets, uint8 (t, h, w, p), once it is decoded."""
         return [load_snippets(paths[clip.uid], spec) for paths, spec in zip(self._paths[clip.uid].result(), self._specs, strict=True)]
 
-    def _decode(self, store: Store, clips: Sequence[DatasetClip]) -> list[dict[str, Path]]:
+    def _decode(self, store: Store, clips: Sequence[StoredClip]) -> list[dict[str, Path]]:
         return [cache_test_frames(store, clips, spec) for spec in self._specs]

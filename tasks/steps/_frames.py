@@ -4,6 +4,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from tasks.model.sampling import joined, middle_snippets
 from tasks.model.spec import NetworkSpec
 from tasks.options import Modality
-from tasks.results.dataset import DatasetClip
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import log
 from tasks.storage import Store
@@ -21,17 +21,34 @@ SHORT_SIDE = 256
 """Of every cached frame, in pixels: what the crops of TSN's protocol are cut from."""
 
 
+class StoredClip(Protocol):
+    """A clip in the store, whether it is part of a dataset or not."""
+
+    @property
+    def uid(self) -> str: ...
+    @property
+    def uri(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def num_frames(self) -> int: ...
+
+
 def rgb_frames(num_segments: int) -> NetworkSpec:
     """Stands for one RGB frame a segment, which people and fingerprints look at whatever the network sees."""
     return NetworkSpec(backbone="none", num_segments=num_segments)
 
 
-def cache_test_frames(store: Store, clips: Sequence[DatasetClip], spec: NetworkSpec) -> dict[str, Path]:
+def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec) -> dict[str, Path]:
     """By uid, the cached array (t * m, h, w, 3) of the frames that a test of such a network looks at, snippet after snippet."""
     return _cache(store, clips, [_test_frames(clip.num_frames, spec) for clip in clips])
 
 
-def cache_train_frames(store: Store, clips: Sequence[DatasetClip], spec: NetworkSpec, frame_step: int) -> dict[str, Path]:
+def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, frame_step: int) -> dict[str, Path]:
     """By uid, the cached array (t, h, w, 3) of every `frame_step`-th frame, from which training draws; of all where a snippet has several."""
     step = frame_step if spec.modality is Modality.RGB else 1
     return _cache(store, clips, [tuple(range(0, clip.num_frames, step)) for clip in clips])
@@ -47,7 +64,7 @@ def _test_frames(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:
     return tuple(number for snippet in snippets for number in snippet)
 
 
-def _cache(store: Store, clips: Sequence[DatasetClip], frames: Sequence[tuple[int, ...]]) -> dict[str, Path]:
+def _cache(store: Store, clips: Sequence[StoredClip], frames: Sequence[tuple[int, ...]]) -> dict[str, Path]:
     machine = load(MachineSettings)
     items = [
         CacheItem(key=clip.uri, sha256=clip.sha256, width=clip.width, height=clip.height, indices=indices)
