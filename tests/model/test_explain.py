@@ -21,13 +21,18 @@ FRAMES = np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), dtype=np.ui
         NetworkSpec(backbone="test_resnet", num_segments=2, temporal_shift=True),
         NetworkSpec(backbone="bninception", num_segments=2),
         NetworkSpec(backbone="test_resnet", num_segments=2, consensus="relation"),
+        NetworkSpec(backbone="test_resnet", num_segments=2, consensus="multiscale-relation"),
+        NetworkSpec(backbone="test_resnet", num_segments=2, modality="flow"),
+        NetworkSpec(backbone="bninception", num_segments=2, modality="rgb-difference"),
     ],
-    ids=lambda spec: f"{spec.family} {spec.backbone}",
+    ids=lambda spec: spec.title,
 )
 def test_every_kind_of_network_can_be_looked_into(spec):
-    network = prepare(Network(spec, seed=1))
-    best = int(PytorchEngine(network, 1).score(FRAMES).noun.argmax())
-    heat = grad_cam(network, FRAMES[:, :224, :224], "noun", best)
+    network = prepare(Network(spec, seed=3))
+    snippets = np.random.default_rng(0).integers(0, 256, (2, 256, 300, spec.snippet.num_planes), dtype=np.uint8)
+    best = int(PytorchEngine(network, 1).score(snippets).noun.argmax())
+    heat = grad_cam(network, snippets[:, :224, :224], "noun", best)
+    assert Image.open(io.BytesIO(activation_sheet(network, snippets, "noun", best))).size == (2 * 164 - 4, 160)
     assert heat.shape == (2, 224, 224)
     assert heat.min() >= 0
     assert heat.max() == pytest.approx(1)

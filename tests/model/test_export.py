@@ -10,6 +10,9 @@ from tasks.model.crops import centre_offset
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.export import _half, export_module
+from tasks.model.network import Network
+from tasks.model.spec import FAMILIES, NetworkSpec
+from tasks.options import Family, Modality
 
 READ_WITHOUT_OUR_CODE = """
 import sys, torch
@@ -20,17 +23,30 @@ torch.save([verb.detach(), noun.detach()], answers)
 """
 
 
+def outspoken(family: Family, modality: Modality) -> Network:
+    """A small network with logits of the size that a trained one has."""
+    consensus, temporal_shift = FAMILIES[family]
+    spec = NetworkSpec(backbone="test_resnet", num_segments=3, modality=modality, consensus=consensus, temporal_shift=temporal_shift)
+    network = Network(spec, seed=1)
+    with torch.no_grad():
+        for parameter in network.head.parameters():
+            parameter.normal_(std=0.1, generator=torch.Generator().manual_seed(0))
+    return network
+
+
 @pytest.mark.parametrize("pixels", range(224, 480))
 def test_the_exported_networks_crop_is_the_protocols(pixels):
     assert (_half(pixels - 224), _half(256 - 224)) == centre_offset(pixels, 256)
 
 
-def test_an_exported_network_answers_alike_without_our_code_for_any_batch_and_size(tmp_path: Path, outspoken_network):
-    module, example = export_module(outspoken_network)
+@pytest.mark.parametrize(("family", "modality"), [*((family, Modality.RGB) for family in Family), *((Family.TSN, m) for m in Modality)])
+def test_an_exported_network_answers_alike_without_our_code_for_any_batch_and_size(tmp_path: Path, family, modality):
+    network = outspoken(family, modality)
+    module, example = export_module(network)
     # As MLflow's pt2 format exports it.
     program = torch.export.export(module, (example,), dynamic_shapes=[{0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}])
     torch.export.save(program, tmp_path / "model.pt2")
-    frames = torch.randint(0, 256, (3, 2, 261, 455, 3), dtype=torch.uint8)
+    frames = torch.randint(0, 256, (3, 3, 261, 455, network.spec.snippet.num_planes), dtype=torch.uint8)
     torch.save(frames, tmp_path / "frames.pt")
     subprocess.run(
         [sys.executable, "-I", "-c", READ_WITHOUT_OUR_CODE, tmp_path / "model.pt2", tmp_path / "frames.pt", tmp_path / "answers.pt"],
@@ -38,6 +54,6 @@ def test_an_exported_network_answers_alike_without_our_code_for_any_batch_and_si
     )
     verb, noun = torch.load(tmp_path / "answers.pt")
     for i, clip in enumerate(frames):
-        logits = PytorchEngine(prepare(outspoken_network), 1).score(clip.numpy())
+        logits = PytorchEngine(prepare(network), 1).score(clip.numpy())
         torch.testing.assert_close(verb[i], logits.verb, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(noun[i], logits.noun, atol=1e-5, rtol=1e-4)
