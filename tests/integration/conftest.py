@@ -74,7 +74,7 @@ def attempt(workshop, monkeypatch, caplog) -> Callable[..., tuple[int, str]]:
         for name, value in {**workshop.environment, **(settings or {})}.items():
             monkeypatch.setenv(name, value)
         caplog.clear()
-        code = main([step, *(f"--{name.replace('_', '-')}={value}" for name, value in flags.items())])
+        code = main(workshop.command(step, **flags)[3:])
         return code, caplog.messages[-1] if caplog.messages else ""
 
     return call

@@ -45,9 +45,9 @@ class Workshop:
     environment: dict[str, str]
 
     def command(self, step: str, **flags: Any) -> list[str]:
-        """The command line of a step; a value of None is left out, False is `--no-…`."""
+        """The command line of a step; a value of None is left out, True and False are `--…` and `--no-…`."""
         spelled = {name.replace("_", "-"): value for name, value in flags.items() if value is not None}
-        argv = [f"--no-{name}" if value is False else f"--{name}={value}" for name, value in spelled.items()]
+        argv = [f"--{'' if value else 'no-'}{name}" if isinstance(value, bool) else f"--{name}={value}" for name, value in spelled.items()]
         return [sys.executable, "-m", "tasks", step, *argv]
 
     def attempt(self, step: str, **flags: Any) -> subprocess.CompletedProcess[str]:
