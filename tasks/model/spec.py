@@ -76,7 +76,9 @@ class NetworkSpec(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _flow_where_it_is_seen(cls, values: dict[str, object]) -> dict[str, object]:
+    def _flow_where_it_is_seen(cls, values: object) -> object:
+        if not isinstance(values, dict):
+            return values  # a spec already
         is_seen = values.get("modality") == Modality.FLOW
         return {**values, "flow": (values.get("flow") or FlowOptions()) if is_seen else None}
 

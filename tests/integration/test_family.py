@@ -1,0 +1,75 @@
+"""`retrain` with each kind of network and input, every step real: from the weights to the decision, champions of another kind included."""
+
+import json
+
+import pytest
+
+from tasks.options import TrainOptions
+from tasks.results.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
+from tasks.results.metrics import Metrics
+from tasks.results.training import PlanResult, TrainResult
+from tests.integration.conftest import CHAIN_STORE as STORE
+from tests.integration.workshop import EASY_GATE, TRAINING
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+MODEL = "family"
+COMMON = TRAINING | EASY_GATE | {"backbone": "test_resnet", "weights": "none", "num_segments": 3, "model_name": MODEL}
+NETWORKS = {
+    "TSN test_resnet flow (dis), 3 segments": {"modality": "flow", "flow_method": "dis"},
+    "TRN test_resnet rgb, 3 segments": {"family": "TRN"},
+    "MTRN test_resnet rgb-difference, 3 segments, 20 draws of relations": {
+        "family": "MTRN",
+        "modality": "rgb-difference",
+        "relation_draws": 20,
+    },
+    "TSM test_resnet flow (dis), 3 segments": {"family": "TSM", "modality": "flow", "flow_method": "dis"},
+}
+"""In this order, so that each but the first is measured against a champion of another kind where one before it was promoted."""
+
+
+class Retrain:
+    """The steps of one `retrain`, in this process."""
+
+    def __init__(self, workshop, attempt, options):
+        self.store, self.attempt = workshop.store, attempt
+        name = json.dumps(options, sort_keys=True).encode().hex()[-16:]
+        weights = f"{STORE}/pretrained/choices/{name}/"
+        self.do("weights", out=weights, **{key: value for key, value in options.items() if key in TrainOptions.model_fields})
+        self.do("plan", weights_result=weights, out=f"{STORE}/plans/{name}/", **options)
+        self.plan = self.store.read(f"{STORE}/plans/{name}/result.json", PlanResult)
+
+    def do(self, step, **flags):
+        code, said = self.attempt(step, store=STORE, **flags)
+        assert code == 0, said
+
+    def follow(self):
+        plan = {"plan": f"{self.plan.decision_uri}plan/"}
+        self.do("train", **plan, out=f"{self.plan.run_uri}train/")
+        for evaluation in self.plan.evaluations:
+            self.do("evaluate", **plan, **evaluation.model_dump())
+        for step in ("compare", "report", "register", "decide"):
+            self.do(step, **plan, out=self.address(step))
+
+    def address(self, step):
+        return f"{self.plan.run_uri if step in ('train', 'register') else self.plan.decision_uri}{step}/"
+
+    def result(self, step, model):
+        return self.store.read(f"{self.address(step)}result.json", model)
+
+
+@pytest.mark.parametrize("title", NETWORKS)
+def test_every_network_goes_the_whole_way(workshop, chain, attempt, title):
+    retrain = Retrain(workshop, attempt, COMMON | NETWORKS[title])
+    retrain.follow()
+    assert retrain.plan.weights.network == title
+    metrics = workshop.store.read(retrain.result("report", ReportResult).metrics_uri, Metrics)
+    assert metrics.network == title
+    champion = retrain.plan.champion
+    scored = {(result.model, result.split) for result in metrics.results}
+    assert ("champion" in {model for model, _ in scored}) == (champion is not None)
+    assert retrain.result("train", TrainResult).best_val_loss > 0
+    assert retrain.result("compare", CompareResult).champion_version == (champion and champion.version)
+    decided = retrain.result("decide", DecideResult)
+    assert decided.version == retrain.result("register", RegisterResult).version
+    assert "challenger" in decided.aliases

@@ -1,0 +1,32 @@
+import pytest
+
+from tasks.model.spec import NetworkSpec
+from tasks.options import FlowOptions
+
+
+@pytest.mark.parametrize(
+    ("choice", "title"),
+    [
+        ({}, "TSN resnet50 rgb, 8 segments"),
+        ({"consensus": "relation", "num_segments": 4}, "TRN resnet50 rgb, 4 segments"),
+        ({"consensus": "multiscale-relation"}, "MTRN resnet50 rgb, 8 segments, all draws of relations"),
+        ({"consensus": "multiscale-relation", "relation_draws": 9}, "MTRN resnet50 rgb, 8 segments, 9 draws of relations"),
+        ({"temporal_shift": True, "modality": "flow"}, "TSM resnet50 flow (tvl1), 8 segments"),
+        ({"temporal_shift": True, "consensus": "relation"}, "TSM with relation resnet50 rgb, 8 segments"),
+    ],
+)
+def test_a_network_is_called_what_the_literature_calls_it(choice, title):
+    assert NetworkSpec(backbone="resnet50", **choice).title == title
+
+
+def test_only_a_network_that_sees_flow_says_how_its_flow_is_computed():
+    dis = FlowOptions(flow_method="dis")
+    assert NetworkSpec(backbone="b", modality="flow", flow=dis).flow == dis
+    assert NetworkSpec(backbone="b", modality="flow").flow == FlowOptions()
+    assert NetworkSpec(backbone="b", flow=dis).flow is None
+
+
+def test_a_spec_comes_back_as_it_was_stored():
+    spec = NetworkSpec(backbone="b", modality="flow", flow=FlowOptions(flow_bound_pixels=15))
+    assert NetworkSpec.model_validate(spec.model_dump(mode="json")) == NetworkSpec.model_validate(spec) == spec
+    assert NetworkSpec.model_validate({"backbone": "b", "num_segments": 8, "modality": "rgb"}) == NetworkSpec(backbone="b")
