@@ -1,5 +1,6 @@
 """What every runner shares: the arguments of a step, its command line, and what its exit code means to Airflow."""
 
+import json
 import signal
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -18,6 +19,9 @@ from tasks.settings import load
 S = TypeVar("S", bound=BaseSettings)
 ImageKind = Literal["worker", "trainer"]
 Returned = dict[str, Any] | list[dict[str, str]]
+
+FAILURE = "failure"
+"""The XCom that says why a step failed, for a later one that goes on without it."""
 
 
 class MlflowRunLink(BaseOperatorLink):
@@ -50,14 +54,15 @@ class StepOperator(BaseOperator):
         passes: names of resolved values that the step takes besides, such as `dataset`.
         inputs: further flags; templated, and `{store}`, `{key}` and `{recipe}` are filled in, as in `out`.
         out: address that the step writes to, with a slash at the end.
-        mapped: one element of the list that the task is expanded over; templates reach it as `task.mapped`.
+        mapped: one element of the list that the task, or the group around it, is expanded over; templates reach it as `task.mapped`.
+        overlay: template of a JSON object whose options take the place of the form's.
         returns: name of the result's list that later tasks are expanded over. It is the task's return value, for Airflow expands over
             nothing else, and the whole result lies beside it as XCom `result`.
         image: which image the step needs, where it runs in a container.
         gpu: whether it uses a GPU where there is one. Such a task waits in the queue `gpu`, others in `cpu`, unless `queue` says otherwise.
     """
 
-    template_fields = ("inputs", "out")
+    template_fields = ("mapped", "overlay", "inputs", "out")  # in this order: the others may speak of `task.mapped`
     operator_extra_links = (MlflowRunLink(), ReportLink())
     ui_color = "#e8f0fe"
     provider_arguments: ClassVar[dict[str, Any]] = {}
@@ -73,6 +78,7 @@ class StepOperator(BaseOperator):
         passes: tuple[str, ...] = (),
         inputs: dict[str, str] | None = None,
         mapped: dict[str, str] | None = None,
+        overlay: str | None = None,
         returns: str | None = None,
         image: ImageKind = "worker",
         gpu: bool = False,
@@ -86,6 +92,7 @@ class StepOperator(BaseOperator):
         self.passes = passes
         self.inputs = inputs
         self.mapped = mapped
+        self.overlay = overlay
         self.returns = returns
         self.image_kind = image
         self.gpu = gpu
@@ -105,10 +112,17 @@ class StepOperator(BaseOperator):
             AirflowSkipException: there was nothing to do.
             AirflowException: everything else.
         """
-        values = resolve(context, self.form)
+        values = resolve(context, self.form) | json.loads(self.overlay or "{}")
         flags = command_flags(self, values)
         self.log.info("python -m tasks %s", " ".join((self.step, *flags)))
-        return self.conclude(self.run_step(flags, context), values, context)
+        try:
+            result = self.run_step(flags, context)
+        except AirflowSkipException:
+            raise
+        except AirflowException as error:
+            context["ti"].xcom_push(FAILURE, {"step": self.step, "map_index": context["ti"].map_index, "reason": str(error)})
+            raise
+        return self.conclude(result, values, context)
 
     @abstractmethod
     def run_step(self, flags: list[str], context: Context) -> dict[str, Any]:

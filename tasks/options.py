@@ -145,12 +145,16 @@ class RecipeOptions(Options):
     epochs: int = Field(60, ge=1, le=1000, title="Epochs at most")
     batch_size: int = Field(1, ge=1, le=256, title="Batch size, clips")
     accumulate_batches: int = Field(
-        1, ge=1, le=256, title="Batches a step", description="Gradients of so many batches are added up before the weights change"
+        1,
+        ge=1,
+        le=256,
+        title="Batches a step",
+        description="The weights change once after so many batches, as after one batch of them all; an epoch's last step may have fewer",
     )
     trainable: Literal["all", "last-stage", "heads"] = Field(
         "all",
         title="Trained part",
-        description="all: the whole network; last-stage: the backbone's last stage and the heads; heads: the heads on a frozen backbone",
+        description="all: the whole network; last-stage: the backbone's last stage (layer4 of a ResNet) and the heads; heads: the heads on a frozen backbone. What is frozen rests wholly, batch-norm too",
     )
     learning_rate: float = Field(1e-5, gt=0, le=1, title="Learning rate")
     layer_decay: float = Field(
@@ -158,45 +162,76 @@ class RecipeOptions(Options):
         gt=0,
         le=1,
         title="Layer-wise decay",
-        description="Each stage further from the heads learns at this share of the rate of the next; 1: all alike",
+        description="Each stage further from the heads learns at this share of the rate of the next; 1: all alike. Not where the heads alone train",
     )
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", title="Optimizer")
-    momentum: float = Field(0.9, ge=0, lt=1, title="Momentum", description="Of sgd")
-    weight_decay: float = Field(0, ge=0, le=1, title="Weight decay", description="Of weights, not of biases and norms")
+    momentum: float = Field(0.9, ge=0, lt=1, title="Momentum", description="Of sgd alone")
+    weight_decay: float = Field(
+        0,
+        ge=0,
+        le=1,
+        title="Weight decay",
+        description="Of weights, not of biases and norms. adamw takes it off the weights, adam and sgd add it to the gradient",
+    )
     schedule: Literal["constant", "step", "cosine", "plateau"] = Field(
         "constant",
         title="Schedule of the learning rate",
-        description="step: times the decay factor every so many epochs; cosine: down to nothing; plateau: times the factor when val no longer gains",
+        description="step: times the decay factor every so many epochs; cosine: down to nothing at the end; plateau: times the factor when val's loss no longer falls",
     )
     warmup_epochs: int = Field(
-        0, ge=0, le=1000, title="Warm-up, epochs", description="The rate rises from a hundredth of itself; not with plateau"
+        0,
+        ge=0,
+        le=999,
+        title="Warm-up, epochs",
+        description="The rate rises evenly from a hundredth of itself, epoch by epoch, and the schedule begins after that; not with plateau",
     )
-    step_epochs: int = Field(20, ge=1, le=1000, title="Epochs a step", description="Of schedule step; of plateau: validations without gain")
+    step_epochs: int = Field(20, ge=1, le=1000, title="Epochs a step", description="Of schedule step")
+    plateau_validations: int = Field(
+        5, ge=1, le=1000, title="Validations a plateau", description="Of schedule plateau: so many in a row without a lower loss"
+    )
     decay_factor: float = Field(0.1, gt=0, lt=1, title="Decay factor", description="Of schedules step and plateau")
-    label_smoothing: float = Field(0, ge=0, lt=1, title="Label smoothing")
+    label_smoothing: float = Field(
+        0, ge=0, lt=1, title="Label smoothing", description="Share of a label that all classes get alike, in the training loss alone"
+    )
     class_weights: Literal["none", "balanced"] = Field(
         "none",
         title="Class weights",
-        description="balanced: the loss of a clip counts in inverse proportion to its class's number of clips",
+        description="balanced: in the training loss a clip counts in inverse proportion to the number of train's clips of its verb, and of its noun; 1 on the mean. Not with a balanced sampler",
     )
     sampler: Literal["shuffled", "balanced"] = Field(
-        "shuffled", title="Sampler", description="balanced: actions are drawn equally often, rare clips several times an epoch"
+        "shuffled",
+        title="Sampler",
+        description="balanced: an epoch has as many clips as ever and shows each action equally often, rare clips several times in several views",
     )
     crop: Literal["resized", "multi-scale"] = Field(
         "resized",
         title="Training crop",
-        description="resized: of random size and shape; multi-scale: TSN's corners and centres at four scales",
+        description="resized: of random place, size and shape; multi-scale: TSN's 13 places and sizes of 1, 0.875, 0.75 of the short side, for rgb 0.66, too",
     )
     color_jitter: float = Field(
-        0, ge=0, le=1, title="Colour jitter", description="Largest change of brightness, contrast and saturation; flow has no colours"
+        0,
+        ge=0,
+        le=1,
+        title="Colour jitter",
+        description="Largest change of brightness, contrast and saturation, as a share; flow has no colours and stays as it is",
     )
     mixup: float = Field(
-        0, ge=0, le=10, title="Mixup", description="alpha of the Beta distribution that clips of a batch are mixed by; 0: never"
+        0,
+        ge=0,
+        le=10,
+        title="Mixup",
+        description="alpha of the Beta distribution that two clips of a batch and their labels are mixed by; 0: never. Needs batches of 2 or more. Where the heads alone train, the backbone's features are mixed",
     )
     ema_decay: float = Field(
-        0, ge=0, lt=1, title="Moving average of weights", description="Decay a step, say 0.999; its weights are validated and kept. 0: none"
+        0,
+        ge=0,
+        lt=1,
+        title="Moving average of weights",
+        description="Decay a step, say 0.999, and less in the first steps; the averaged weights, batch-norm's statistics with them, are validated and kept. 0: none",
     )
-    clip_norm: float = Field(0, ge=0, le=1000, title="Gradient clipping", description="Largest norm of all gradients together; 0: none")
+    clip_norm: float = Field(
+        0, ge=0, le=1000, title="Gradient clipping", description="Largest norm of all gradients of a step together; 0: none"
+    )
     batch_norm: Literal["partial", "frozen", "train"] = Field(
         "partial", title="Batch-norm statistics", description="partial: only the first layer's are updated; frozen: none; train: all"
     )
@@ -209,6 +244,29 @@ class RecipeOptions(Options):
         title="Early stopping, validations",
         description="Stop after so many validations without a lower loss; 0 never stops early",
     )
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "RecipeOptions":
+        if self.validate_every > self.epochs:
+            raise ValueError(f"validate_every {self.validate_every} is more than {self.epochs} epochs: no checkpoint would be kept")
+        if self.schedule == "plateau" and self.warmup_epochs:
+            raise ValueError("schedule plateau has no warm-up; set warmup_epochs to 0, or choose another schedule")
+        if self.schedule == "plateau" and 0 < self.patience <= self.plateau_validations:
+            raise ValueError(
+                f"patience {self.patience} would end the training before {self.plateau_validations} validations lower the rate; "
+                "set it higher than plateau_validations, or to 0"
+            )
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"a warm-up of {self.warmup_epochs} epochs leaves none of {self.epochs} at the full rate; lower warmup_epochs")
+        if self.mixup and self.batch_size < 2:
+            raise ValueError("mixup mixes the clips of a batch and batch_size is 1; raise batch_size, or set mixup to 0")
+        if self.layer_decay < 1 and self.trainable == "heads":
+            raise ValueError(
+                "layer_decay has nothing to slow down where the heads alone train; set it to 1, or trainable to all or last-stage"
+            )
+        if self.class_weights == "balanced" and self.sampler == "balanced":
+            raise ValueError("class_weights and sampler would both make up for rare classes; balance one of them")
+        return self
 
 
 class TrainOptions(RecipeOptions, FlowOptions, NetworkOptions):
@@ -337,6 +395,54 @@ class RegisterOptions(Options):
         pattern=MODEL_NAME_PATTERN,
         title="Registered model",
         description="Name in MLflow's registry; the networks that are registered under one name compete to be its champion",
+    )
+
+
+MODEL_REFERENCE = r"models:/[A-Za-z0-9][A-Za-z0-9._-]{0,62}(@[A-Za-z0-9_-]{1,62}|/[1-9][0-9]{0,8})"
+
+
+class PredictOptions(Options):
+    """What is predicted, and by which networks."""
+
+    videos: list[str] = Field(
+        [],
+        title="Videos",
+        description="Folders, files, or http(s) addresses; empty takes every ingested video of the store that was not trained on",
+    )
+    model: str = Field(
+        "models:/retake-tsn@champion",
+        pattern=f"^{MODEL_REFERENCE}$",
+        title="Model",
+        description="models:/NAME@ALIAS or models:/NAME/VERSION, of MLflow's registry",
+    )
+    against: str = Field(
+        "baseline",
+        pattern=f"^(baseline|none|{MODEL_REFERENCE})$",
+        title="Compared with",
+        description="baseline: the network that the model's training started from; none; or another registered model",
+    )
+    allow_trained: bool = Field(
+        False, title="Videos that were trained on", description="Predict them too; on these a network looks better than it is"
+    )
+    num_to_label: int = Field(
+        50, ge=0, le=10_000, title="Clips to label", description="So many clips are listed, best first, whose labels would teach most"
+    )
+    preview: bool = Field(False, title="Preview videos", description="Draw the predictions into a copy of each video; takes time")
+
+
+class ComparisonOptions(Options):
+    """Which networks are compared, and on what."""
+
+    configurations: list[str] = Field(
+        ["family=TSN", "family=TRN", "family=MTRN", "family=TSM"],
+        min_length=2,
+        max_length=100,
+        title="Configurations",
+        description="One a line, as in `family=TRN backbone=resnet50 learning_rate=0.001`: what differs from the options under Train, which all "
+        "share. The others are compared to the first",
+    )
+    dataset: StoreUri | None = Field(
+        None, title="Dataset", description="s3:// address of a dataset's folder; empty takes the latest dataset of the store"
     )
 
 

@@ -76,6 +76,8 @@ def summarise(
     num_resamples: int,
     predictions_uri: str,
     engine: EngineUsed,
+    num_parameters: int,
+    num_flops: int,
     peak_memory_bytes: int,
     hardware: Mapping[str, str | int],
     fingerprints_uri: str | None = None,
@@ -94,6 +96,8 @@ def summarise(
         num_resamples: bootstrap draws.
         predictions_uri: where the predictions lie in the store.
         engine: what computed the logits.
+        num_parameters: of the network.
+        num_flops: floating-point operations for one clip under `crops`.
         peak_memory_bytes: that the process has held.
         hardware: the machine, as flat names and values.
         fingerprints_uri: where the clips' fingerprints lie in the store, if they were written.
@@ -113,6 +117,8 @@ def summarise(
         action=action,
         latency=summarise_latency(timings, num_frames=num_segments),
         engine=engine,
+        num_parameters=num_parameters,
+        num_flops=num_flops,
         peak_memory_bytes=peak_memory_bytes,
         hardware=dict(hardware),
         predictions_uri=predictions_uri,

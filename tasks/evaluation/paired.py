@@ -21,7 +21,7 @@ from tasks.results.dataset import Vocabulary
 from tasks.results.evaluation import PairedDifference
 from tasks.results.record import TARGETS
 
-Opponent = Literal["baseline", "champion"]
+Opponent = Literal["baseline", "champion", "reference"]
 
 NUM_GRID_POINTS = 1000
 """Quantiles on either side of zero, over which the exact interval's distribution is averaged."""

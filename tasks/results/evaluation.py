@@ -83,7 +83,11 @@ class ActivationMap(Record):
 
 
 class EvaluateResult(Record):
-    """One network's scores on one split. The fine-tuned network's evaluation also leaves a fingerprint of each clip, for the report's checks."""
+    """One network's scores on one split. The fine-tuned network's evaluation also leaves a fingerprint of each clip, for the report's checks.
+
+    `num_flops` is of one clip under `crops`: floating-point operations of convolutions and matrix products, a multiplication and an addition
+    being two. `peak_memory_bytes` is of the process, which scores this network alone.
+    """
 
     model: ModelRole
     split: SplitName
@@ -96,6 +100,8 @@ class EvaluateResult(Record):
     action: TargetMetrics
     latency: Latency
     engine: EngineUsed
+    num_parameters: int
+    num_flops: int
     peak_memory_bytes: int
     hardware: dict[str, str | int]
     predictions_uri: str
@@ -104,7 +110,7 @@ class EvaluateResult(Record):
 
 
 class PairedDifference(Record):
-    """Top-1 of the fine-tuned network less that of `opponent` on the same clips of one target.
+    """Top-1 of the fine-tuned network less that of `opponent` on the same clips of one target; `reference` is a comparison's first network.
 
     `interval` is 95 %, from resampling source videos; `mcnemar_p` is the exact two-sided test on the clips that one alone names right.
     `num_clips_needed` estimates how many clips of as many source videos each a difference of this size takes to exclude zero; None where the
@@ -112,7 +118,7 @@ class PairedDifference(Record):
     """
 
     target: Target
-    opponent: Literal["baseline", "champion"]
+    opponent: Literal["baseline", "champion", "reference"]
     num_clips: int
     num_sources: int
     difference: float

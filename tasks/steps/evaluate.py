@@ -21,6 +21,7 @@ from tasks.evaluation.metrics import summarise
 from tasks.evaluation.misnamed import Misnamed, worst_misnamed
 from tasks.evaluation.predictions import to_parquet
 from tasks.evaluation.scoring import ScoredClips, score_clips
+from tasks.model.complexity import complexity
 from tasks.model.consensus import Logits
 from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, spread
 from tasks.model.engines.scorer import make_scorer
@@ -89,6 +90,8 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
                 file = f"activations/{clip.uid}-{wrong.target}.png"
                 files[file] = sheet
                 maps.append(ActivationMap(uid=clip.uid, target=wrong.target, class_name=wrong.class_name, uri=f"{arguments.out}{file}"))
+        peak = peak_memory_bytes()
+        size = complexity(specs, plan.evaluate.crops)
         result = summarise(
             scored,
             timings,
@@ -100,7 +103,9 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
             num_resamples=plan.evaluate.bootstrap_resamples,
             predictions_uri=f"{arguments.out}predictions.parquet",
             engine=used,
-            peak_memory_bytes=peak_memory_bytes(),
+            num_parameters=size.num_parameters,
+            num_flops=size.num_flops,
+            peak_memory_bytes=peak,
             hardware=describe("cuda" if next(network.parameters()).is_cuda else "cpu").flat(),
             fingerprints_uri=f"{arguments.out}{FINGERPRINTS}" if FINGERPRINTS in files else None,
             activations=maps,
@@ -190,4 +195,5 @@ def _metrics(result: EvaluateResult) -> dict[str, float]:
     scores = {f"{prefix}/{target}_{name}": getattr(getattr(result, target), name) for target in TARGETS for name in named}
     measured = ("loading_median_seconds", "inference_median_seconds", "fps", "clips_per_second")
     speeds = {f"{prefix}/{name}": getattr(result.latency, name) for name in measured}
-    return {**scores, **speeds, f"{prefix}/loss": result.loss, f"{prefix}/peak_memory_bytes": result.peak_memory_bytes}
+    sizes = {f"{prefix}/{name}": getattr(result, name) for name in ("num_parameters", "num_flops", "peak_memory_bytes")}
+    return {**scores, **speeds, **sizes, f"{prefix}/loss": result.loss}

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-from tasks.errors import MissingObject, NothingToDo
+from tasks.errors import NothingToDo
 from tasks.evaluation.gate import deciding_split
 from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions, content_key
-from tasks.results.dataset import DatasetResult, Manifest
+from tasks.results.dataset import Manifest
 from tasks.results.evaluation import DecideResult
 from tasks.results.record import SPLITS, ModelRole, SplitName
 from tasks.results.training import Champion, Evaluation, PlanResult, WeightsResult
-from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.settings import MlflowSettings, load
+from tasks.steps._planning import find_dataset, plan_training
 from tasks.steps._promotion import complete_last_move, moves
 from tasks.steps._step import StepArguments, finish, log, result_uri
 from tasks.storage import Store
@@ -35,23 +36,13 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
         MissingObject: there is no such dataset.
         NothingToDo: this dataset and these options were trained, and decided on, before, or there is no dataset yet.
     """
-    dataset_uri, digest = _dataset(arguments, store)
+    dataset_uri, digest = find_dataset(store, arguments.store, arguments.dataset)
     manifest = store.read(f"{dataset_uri}manifest.json", Manifest)
     weights = store.read(result_uri(arguments.weights_result), WeightsResult)
-    train = arguments.picked(TrainOptions).model_copy(update={"backbone": weights.backbone, "weights": weights.weights, "checkpoint": None})
+    options = arguments.picked(TrainOptions)
+    training = plan_training(arguments.store, digest, options, weights, arguments.model_name, arguments.force_token)
+    run_uri = training.run_uri
     evaluate = arguments.picked(EvaluateOptions)
-    code_version = load(MachineSettings).code_version
-    run_key = content_key(
-        {
-            "dataset": digest,
-            "train": train.model_dump(mode="json"),
-            "model_name": arguments.model_name,
-            "weights": weights.sha256,
-            "code": code_version,
-            "force": arguments.force_token,
-        }
-    )
-    run_uri = f"{arguments.store}/runs/{run_key}/"
     gate = arguments.picked(GateOptions)
     registry = Registry.from_settings(load(MlflowSettings))
     registry.claim(arguments.model_name, arguments.store)
@@ -63,15 +54,15 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
     decision = {**how, "champion": champion and champion.version, "again": arguments.decide_token}
     decision_uri = f"{run_uri}decisions/{content_key(decision)}/"
     splits = [split for split in SPLITS if any(clip.split == split for clip in manifest.clips)]
-    planned = evaluations(f"{run_uri}evaluate/{content_key(how['evaluate'])}/", splits, champion)
+    planned = evaluations(training.evaluations_uri(evaluate), splits, champion)
     if arguments.decide_token is None:
         _stop_if_decided(store, run_uri, decision_uri, champion, planned)
     plan = PlanResult(
-        run_key=run_key,
+        run_key=training.run_key,
         run_uri=run_uri,
         dataset_uri=dataset_uri,
         dataset_digest=digest,
-        train=train,
+        train=training.train,
         evaluate=evaluate,
         gate=gate,
         decision_uri=decision_uri,
@@ -81,7 +72,7 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
         champion=champion,
         evaluations=tuple(planned),
     )
-    log.info("run %s: %s from %s on dataset %s", run_key, weights.backbone, weights.description, digest)
+    log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, digest)
     # Where the later steps read it: a plan for another dataset, made with the same form, must not change this run's.
     finish(store, f"{decision_uri}plan/", plan)
     return finish(store, arguments.out, plan)
@@ -104,17 +95,6 @@ def _stop_if_decided(store: Store, run_uri: str, decision_uri: str, champion: Ch
             f"these options trained this dataset before: {latest.model_name} version {latest.version}, {latest.mlflow_run_url} ({where}). "
             "In the form, tick Decide again for another decision on it, or Train again"
         )
-
-
-def _dataset(arguments: Arguments, store: Store) -> tuple[str, str]:
-    if arguments.dataset:
-        folder = arguments.dataset.rstrip("/") + "/"
-        return folder, folder.rstrip("/").rsplit("/", 1)[-1]
-    try:
-        latest = store.read(f"{arguments.store}/datasets/result.json", DatasetResult)
-    except MissingObject:
-        raise NothingToDo(f"there is no dataset in {arguments.store} yet; run ingest_videos and build_dataset first") from None
-    return latest.dataset_uri, latest.digest
 
 
 def _champion(model_name: str, registry: Registry) -> Champion | None:

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from dags import build_dataset, ingest_videos, retrain
+from dags import build_dataset, compare_networks, ingest_videos, retrain
 from dags._assets import CLIPS, DATASET, MODEL
 from tasks.steps import STEPS
 
 FOLDER = Path(retrain.__file__).parent
 FILES = sorted(FOLDER.glob("[!_]*.py"))
-DAGS = {module.dag.dag_id: module.dag for module in (ingest_videos, build_dataset, retrain)}
+MODULES = (ingest_videos, build_dataset, retrain, compare_networks)
+DAGS = {module.dag.dag_id: module.dag for module in MODULES}
 TASKS = [task for dag in DAGS.values() for task in dag.tasks if task.task_id != "publish.approve"]
+TESTED_OUT = compare_networks.dag.get_task("network.evaluate").out
+GPU_TASKS = {"train", "evaluate", "network.train", "network.evaluate"}
 APPROVE = retrain.dag.get_task("publish.approve")
 
 OPERATORS = {"docker": "airflow.providers.docker.operators.docker", "kubernetes": "airflow.providers.cncf.kubernetes.operators.pod"}
@@ -27,15 +30,16 @@ class Blocker:
         if name.partition(".")[0] in {HEAVY!r}:
             raise ImportError("a DAG file must not need " + name)
 sys.meta_path.insert(0, Blocker())
-from dags import build_dataset, ingest_videos, retrain
+from dags import build_dataset, compare_networks, ingest_videos, retrain
 print(*(name for name, module in {OPERATORS!r}.items() if module in sys.modules))
 """
 
 SERIALIZE = """
 import json
 from airflow.serialization.serialized_objects import DagSerialization
-from dags import build_dataset, ingest_videos, retrain
-print(json.dumps([DagSerialization.to_dict(module.dag) for module in (ingest_videos, build_dataset, retrain)], sort_keys=True))
+from dags import build_dataset, compare_networks, ingest_videos, retrain
+modules = (ingest_videos, build_dataset, retrain, compare_networks)
+print(json.dumps([DagSerialization.to_dict(module.dag) for module in modules], sort_keys=True))
 """
 
 
@@ -54,7 +58,16 @@ def test_every_file_is_a_dag_named_like_it():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_dag_file_is_wiring_only(path):
     foreign = {name for name in imports(path) if name.partition(".")[0] not in sys.stdlib_module_names}
-    assert foreign <= {"airflow.sdk", "tasks.options", "tasks.settings", "dags._approval", "dags._assets", "dags._params", "dags._runner"}
+    assert foreign <= {
+        "airflow.sdk",
+        "tasks.options",
+        "tasks.settings",
+        "dags._approval",
+        "dags._assets",
+        "dags._networks",
+        "dags._params",
+        "dags._runner",
+    }
     assert not [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, (ast.If, ast.For, ast.FunctionDef))]
     assert len(path.read_text().splitlines()) <= 150
 
@@ -87,8 +100,8 @@ def test_every_task_has_a_time_limit_retries_and_a_step(task):
     assert timedelta(minutes=1) < task.execution_timeout <= timedelta(days=7)
     assert task.retries >= 1
     assert arguments["step"] in STEPS
-    assert arguments["form"] is {"ingest_videos": ingest_videos, "build_dataset": build_dataset, "retrain": retrain}[task.dag.dag_id].FORM
-    assert arguments["out"].endswith("/") or arguments["out"] == "{{ task.mapped.out }}"
+    assert arguments["form"] is {module.dag.dag_id: module for module in MODULES}[task.dag.dag_id].FORM
+    assert arguments["out"].endswith("/") or arguments["out"] in ("{{ task.mapped.out }}", TESTED_OUT)
 
 
 def test_every_step_is_in_a_dag():
@@ -107,15 +120,15 @@ def test_what_a_step_takes_is_what_its_arguments_name():
 
 
 def test_only_training_and_testing_wait_for_the_gpu():
-    assert {task.task_id for task in TASKS if task.pool == "gpu"} == {"train", "evaluate"}
+    assert {task.task_id for task in TASKS if task.pool == "gpu"} == GPU_TASKS
 
 
 def test_what_needs_torch_has_the_image_with_torch():
     given = {task.task_id: task.partial_kwargs if task.is_mapped else vars(task) for task in TASKS}
-    trainers = {"prepare.weights", "train", "evaluate", "publish.register"}
+    trainers = {"prepare.weights", "publish.register", "network.weights", *GPU_TASKS}
     assert {name for name, fields in given.items() if "trainer" in (fields.get("image"), fields.get("image_kind"))} == trainers
-    assert {name for name, fields in given.items() if fields.get("gpu")} == {"train", "evaluate"}
-    assert {task.task_id for task in TASKS if task.queue == "gpu"} == {"train", "evaluate"}
+    assert {name for name, fields in given.items() if fields.get("gpu")} == GPU_TASKS
+    assert {task.task_id for task in TASKS if task.queue == "gpu"} == GPU_TASKS
     assert {task.queue for task in TASKS} == {"cpu", "gpu"}
 
 
@@ -143,12 +156,20 @@ def test_steps_follow_one_another():
         "dataset": ["split"],
         "prepare.weights": [],
         "prepare.plan": ["prepare.weights"],
-        "train": ["prepare.plan"],
+        "prepare.flows": ["prepare.plan"],
+        "prepare.flow": ["prepare.flows"],
+        "train": ["prepare.flow", "prepare.plan"],
         "evaluate": ["prepare.plan", "train"],
         "publish.compare": ["evaluate"],
         "publish.report": ["publish.compare"],
         "publish.register": ["publish.report"],
         "publish.decide": ["publish.approve", "publish.register"],
+        "configure": [],
+        "network.weights": ["configure"],
+        "network.plan": ["configure", "network.weights"],
+        "network.train": ["configure", "network.plan"],
+        "network.evaluate": ["configure", "network.train"],
+        "tabulate": ["configure", "network.evaluate"],
     }
     assert APPROVE.upstream_task_ids == {"publish.register"}
 
@@ -158,5 +179,16 @@ def test_a_person_is_asked_with_no_as_the_answer_that_time_gives():
     assert APPROVE.queue == "cpu"
 
 
-def test_two_batches_at_once_are_cut():
+def test_two_batches_at_once_are_cut_and_have_their_flow_computed():
     assert ingest_videos.dag.get_task("segment").max_active_tis_per_dagrun == 2
+    assert retrain.dag.get_task("prepare.flow").max_active_tis_per_dagrun == 2
+
+
+def test_a_comparison_has_a_row_for_what_failed_and_none_of_its_networks_waits_for_another():
+    group = compare_networks.dag.task_group.children["network"]
+    assert type(group).__name__ == "MappedTaskGroup"
+    tabulate = compare_networks.dag.get_task("tabulate")
+    assert tabulate.trigger_rule == "all_done_min_one_success"
+    for task in group.children.values():
+        assert task.trigger_rule == "all_success"
+        assert f"'{task.task_id}'" in tabulate.inputs["failures"]

@@ -258,7 +258,7 @@ def test_a_step_is_mapped_over_a_list_in_every_runner(runner):
     assert (task.inputs, task.out) == ({"model": "baseline"}, "s3://retake/x/")
     assert (task.image_kind, task.gpu, task.queue, task.step) == ("trainer", True, "gpu", "evaluate")
     shown = DagSerialization.to_dict(dag)["dag"]["tasks"]
-    assert {tuple(one["__var"].get("template_fields", ())) for one in shown} == {("inputs", "out")}
+    assert {tuple(one["__var"].get("template_fields", ())) for one in shown} == {("mapped", "overlay", "inputs", "out")}
 
 
 def test_a_queue_of_ones_own_is_kept():
@@ -266,3 +266,28 @@ def test_a_queue_of_ones_own_is_kept():
     with DAG("a_dag"):
         mapped = StepOperator.partial(task_id="t", step="s", form=FORM, out="o", queue="night").expand(mapped=[{}])
     assert mapped.queue == "night"
+
+
+def test_an_overlay_takes_the_place_of_the_forms_options_and_of_the_key_that_they_make(play, context):
+    play("print(json.dumps({'argv': sys.argv[1:]}))")
+    form = Form(options=(TrainOptions,))
+    params = {name: param.value for name, param in form.params().items()}
+    task = {"form": form, "step": "weights", "options": (TrainOptions,), "out": "{store}/choices/{key}/"}
+    plain, overlaid = (
+        step(**task, overlay=overlay).execute(context(params))["argv"] for overlay in (None, '{"family": "TRN", "epochs": 3}')
+    )
+    assert {"--family=TSN", "--epochs=60"} <= set(plain)
+    assert {"--family=TRN", "--epochs=3"} <= set(overlaid)
+    assert plain[-1] != overlaid[-1]
+
+
+def test_why_a_step_failed_is_there_for_a_later_one_but_a_skip_is_no_failure(play, context):
+    for code, error, pushed in (
+        (65, AirflowFailException, {"step": "ingest", "map_index": -1, "reason": "no such thing"}),
+        (99, AirflowSkipException, None),
+    ):
+        play(f"print('no such thing', file=sys.stderr)\nsys.exit({code})")
+        given = context(PARAMS)
+        with pytest.raises(error):
+            step().execute(given)
+        assert given["ti"].pushed.get("failure") == pushed

@@ -74,6 +74,8 @@ def make_result(make_clips, vocabulary):
             num_resamples=200,
             predictions_uri=f"s3://retake/{model}",
             engine=engine,
+            num_parameters=24_000_000,
+            num_flops=655_000_000_000,
             peak_memory_bytes=2**30,
             hardware={"device": "cpu", "device_name": "EPYC", "num_cores": 2, "version.torch": "2.13.0"},
             fingerprints_uri=fingerprints_uri,

@@ -200,6 +200,8 @@ def test_the_result_says_what_scored_on_which_machine_and_where_the_network_look
     assert shelf.read(f"{RUN}evaluate/fine-tuned/val/result.json", EvaluateResult) == result
     assert (result.engine.name, result.engine.num_checked_clips, result.engine.fallback_reason) == ("openvino", 3, None)
     assert result.peak_memory_bytes > 2**26
+    assert result.num_parameters == book.metrics["fine-tuned/val/num_parameters"] > 1e5
+    assert result.num_flops == book.metrics["fine-tuned/val/num_flops"] > 1e7
     assert result.hardware["device"] == "cpu"
     assert "version.torch" in result.hardware
     assert book.metrics["fine-tuned/val/clips_per_second"] == result.latency.clips_per_second > 0

@@ -34,6 +34,15 @@ def size(num_bytes: int) -> str:
     return f"{mebibytes:.0f} MiB" if mebibytes < 1000 else f"{mebibytes / 1024:.1f} GiB"
 
 
+def quantity(number: int) -> str:
+    """A large number to three digits: `24.5 million`, `655 billion`; a small one as it is."""
+    for unit, word in ((10**12, "trillion"), (10**9, "billion"), (10**6, "million")):
+        # What rounds up to a thousand of a unit belongs to the next.
+        if number >= 0.9995 * unit:
+            return f"{number / unit:.{max(0, 2 - len(str(int(number / unit + 0.0005))) + 1)}f} {word}"
+    return f"{number:,}"
+
+
 def utc(iso: str) -> str:
     """ISO 8601 as `2026-11-26 00:25 UTC`, and `unknown date` for what is no time. A time without a zone is taken as UTC."""
     try:
@@ -62,6 +71,8 @@ def setting(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "none"
     return str(value)
 
 

@@ -129,7 +129,7 @@ def _table(target: Target, results: tuple[EvaluateResult, ...], metrics: Metrics
         num_classes=one.num_classes,
         majority_top1=one.majority_top1,
         rows=(*(_model_row(role, m, metrics) for role, m in scored), _majority_row(one)),
-        differences=tuple(_difference_row(d) for d in metrics.differences if d.target == target),
+        differences=tuple(difference_row(d) for d in metrics.differences if d.target == target),
     )
 
 
@@ -164,7 +164,8 @@ def _majority_row(scores: TargetMetrics) -> ScoreRow:
     )
 
 
-def _difference_row(found: PairedDifference) -> DifferenceRow:
+def difference_row(found: PairedDifference) -> DifferenceRow:
+    """The row of one difference, with what may be said of it."""
     clear = excludes_zero(found)
     if clear:
         remark = ""

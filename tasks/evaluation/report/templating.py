@@ -30,6 +30,7 @@ def templates() -> Environment:
         decimal=formats.decimal,
         seconds=formats.seconds,
         size=formats.size,
+        quantity=formats.quantity,
         utc=formats.utc,
         setting=formats.setting,
         thousands="{:,}".format,

@@ -91,6 +91,8 @@ def result(named, role, split):
             clips_per_second=0.652,
         ),
         engine=ENGINE,
+        num_parameters=24_485_405,
+        num_flops=655_402_000_000,
         peak_memory_bytes=1_934_000_000,
         hardware=MACHINE,
         predictions_uri=f"s3://retake/runs/9f/{role}-{split}.parquet",

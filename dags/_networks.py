@@ -1,0 +1,71 @@
+"""The tasks of one network of a comparison."""
+
+from datetime import timedelta
+from typing import Any
+
+from dags._params import Form
+from dags._runner import StepOperator
+from tasks.options import EvaluateOptions, RegisterOptions, TrainOptions
+
+GROUP = "network"
+STEPS = ("weights", "plan", "train", "evaluate")
+PLAN = f"{{{{ ti.xcom_pull(task_ids='{GROUP}.plan', map_indexes=ti.map_index)['decision_uri'] }}}}plan/"
+TESTED = f"{{{{ ti.xcom_pull(task_ids='{GROUP}.plan', map_indexes=ti.map_index)['evaluations'][0]"
+FAILURES = f"{{{{ ti.xcom_pull(task_ids={[f'{GROUP}.{step}' for step in STEPS]}, key='failure') | select | list | tojson }}}}"
+"""A template: of every task of the group that failed, what it said."""
+
+
+def network(mapped: dict[str, str], form: Form) -> None:
+    """Weights, plan, training and test of one configuration, by the steps that retrain takes.
+
+    Args:
+        mapped: one element of `configure`'s list, as Airflow's stand-in for it.
+        form: the DAG's options.
+    """
+    common: dict[str, Any] = {
+        "form": form,
+        "mapped": mapped,
+        "overlay": "{{ task.mapped.options }}",
+        "map_index_template": "{{ task.mapped.name }}",
+    }
+    weights = StepOperator(
+        task_id="weights",
+        step="weights",
+        image="trainer",
+        options=(TrainOptions,),
+        out="{{ task.mapped.out }}weights/",
+        execution_timeout=timedelta(hours=2),
+        **common,
+    )
+    plan = StepOperator(
+        task_id="plan",
+        step="enter",
+        options=(TrainOptions, EvaluateOptions, RegisterOptions),
+        inputs={"dataset": "{{ task.mapped.dataset }}", "weights_result": "{{ task.mapped.out }}weights/"},
+        out="{{ task.mapped.out }}plan/",
+        execution_timeout=timedelta(minutes=30),
+        **common,
+    )
+    train = StepOperator(
+        task_id="train",
+        step="train",
+        image="trainer",
+        gpu=True,
+        inputs={"plan": PLAN},
+        out=PLAN.replace("decision_uri", "run_uri").removesuffix("plan/") + "train/",
+        pool="gpu",
+        execution_timeout=timedelta(days=3),
+        **common,
+    )
+    evaluate = StepOperator(
+        task_id="evaluate",
+        step="evaluate",
+        image="trainer",
+        gpu=True,
+        inputs={"plan": PLAN, "model": f"{TESTED}['model'] }}}}", "split": f"{TESTED}['split'] }}}}"},
+        out=f"{TESTED}['out'] }}}}",
+        pool="gpu",
+        execution_timeout=timedelta(hours=12),
+        **common,
+    )
+    weights >> plan >> train >> evaluate

@@ -1,0 +1,116 @@
+"""Several networks on the same clips: which differ from the first for certain, and their table as CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from tasks.evaluation.report.scores import excludes_zero
+from tasks.evaluation.wording import count, listed, percent
+from tasks.results.comparison import ComparedNetwork, Comparison
+from tasks.results.evaluation import PairedDifference
+from tasks.results.record import TARGETS, Target
+
+COLUMNS = (
+    "configuration",
+    "network",
+    "family",
+    "backbone",
+    "input",
+    "segments",
+    *(f"{target}_{name}" for target in TARGETS for name in ("top1", "top1_low", "top1_high")),
+    *(f"{target}_{name}" for target in TARGETS for name in ("difference", "difference_low", "difference_high")),
+    "parameters",
+    "flops_per_clip",
+    "seconds_per_clip",
+    "peak_memory_bytes",
+    "crops",
+    "engine",
+    "epochs",
+    "training_seconds",
+    "run_key",
+    "failed_in",
+    "failed_because",
+)
+
+
+def difference_of(network: ComparedNetwork, target: Target) -> PairedDifference | None:
+    """Its difference to the reference; None for the reference itself, or where that failed."""
+    return next((one for one in network.differences if one.target == target), None)
+
+
+def verdict(comparison: Comparison) -> str:
+    """Which networks name more or fewer actions right than the reference, and of which that cannot be told; plain text."""
+    sample = f"{count(comparison.num_clips, 'clip')} of {count(comparison.num_sources, 'source video')} ({comparison.split})"
+    best = max(comparison.networks, key=lambda one: one.action.top1)
+    parts = [f"On {sample}, {best.name} names most actions right: {percent(best.action.top1)}."]
+    if comparison.reference is None:
+        parts.append("The first configuration failed, so there are no differences to it.")
+    rivals = [(one.name, found) for one in comparison.networks if (found := difference_of(one, "action"))]
+    for names, words in (
+        ([name for name, found in rivals if found.interval[0] > 0], "clearly better than"),
+        ([name for name, found in rivals if found.interval[1] < 0], "clearly worse than"),
+        ([name for name, found in rivals if not excludes_zero(found)], "not told apart from"),
+    ):
+        if names:
+            parts.append(f"{listed(names)} {'is' if len(names) == 1 else 'are'} {words} {comparison.reference}.")
+    if comparison.failed:
+        parts.append(f"{listed([one.name for one in comparison.failed])} failed.")
+    return " ".join(parts)
+
+
+def table(comparison: Comparison) -> bytes:
+    """One row a configuration, as CSV; accuracies are shares, and a configuration that failed has little but its reason."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_row(network, comparison) for network in comparison.networks)
+    for failed in comparison.failed:
+        writer.writerow({"configuration": failed.name, "failed_in": failed.step or "", "failed_because": failed.reason})
+    return text.getvalue().encode()
+
+
+def metrics_of(networks: Sequence[ComparedNetwork]) -> dict[str, float]:
+    """Numbers of each network under its run's key, for a tracker's charts."""
+    measured = ("num_parameters", "num_flops", "peak_memory_bytes")
+    return {
+        f"{network.run_key}/{name}": value
+        for network in networks
+        for name, value in (
+            *((f"{target}_top1", getattr(network, target).top1) for target in TARGETS),
+            *((name, getattr(network, name)) for name in measured),
+            ("inference_median_seconds", network.latency.inference_median_seconds),
+        )
+    }
+
+
+def _row(network: ComparedNetwork, comparison: Comparison) -> dict[str, object]:
+    scores = {target: getattr(network, target) for target in TARGETS}
+    accuracies = {
+        f"{target}_top1{end}": value
+        for target, score in scores.items()
+        for end, value in zip(("", "_low", "_high"), (score.top1, *score.top1_interval), strict=True)
+    }
+    differences = {
+        f"{found.target}_difference{end}": value
+        for found in network.differences
+        for end, value in zip(("", "_low", "_high"), (found.difference, *found.interval), strict=True)
+    }
+    return {
+        "configuration": network.name,
+        "network": network.network,
+        "family": network.family,
+        "backbone": network.backbone,
+        "input": network.modality.value,
+        "segments": network.num_segments,
+        **accuracies,
+        **differences,
+        "parameters": network.num_parameters,
+        "flops_per_clip": network.num_flops,
+        "seconds_per_clip": network.latency.inference_median_seconds,
+        "peak_memory_bytes": network.peak_memory_bytes,
+        "crops": comparison.evaluate.crops,
+        "engine": network.engine.label,
+        "epochs": network.num_epochs,
+        "training_seconds": network.training_seconds,
+        "run_key": network.run_key,
+    }

@@ -1,0 +1,47 @@
+"""How large a network is, and how much it computes for one clip."""
+
+# k: crops, t: segments, c: channels, h, w: pixels (224), f: features
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from tasks.model.crops import NumCrops
+from tasks.model.engines.engine import example_view
+from tasks.model.network import Network
+from tasks.model.spec import NetworkSpec
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """Of one network, or of several together.
+
+    Attributes:
+        num_parameters: as trained: of the backbone, its norms and both heads.
+        num_flops: floating-point operations for one clip. A multiplication and an addition are two; convolutions and matrix products are
+            counted, what stands between them is not. Whatever engine computes it, in whatever numbers.
+    """
+
+    num_parameters: int
+    num_flops: int
+
+
+def complexity(specs: Iterable[NetworkSpec], num_crops: NumCrops) -> Complexity:
+    """Of these networks together, for a clip under so many crops. Nothing is computed: shapes alone go through each network."""
+    found = [_of_one(spec, num_crops) for spec in specs]
+    return Complexity(sum(one.num_parameters for one in found), sum(one.num_flops for one in found))
+
+
+def _of_one(spec: NetworkSpec, num_crops: NumCrops) -> Complexity:
+    network = Network(spec).eval().to("meta")
+    view = example_view(spec).to("meta")
+    with torch.inference_mode(), FlopCounterMode(display=False) as of_backbone:
+        features = network.backbone(view)
+    with torch.inference_mode(), FlopCounterMode(display=False) as of_head:
+        network.head(features.reshape(1, spec.num_segments, -1))
+    # As the engines do: linear heads answer once, to the mean over crops.
+    num_heads = 1 if network.head.is_linear else num_crops
+    num_flops = num_crops * of_backbone.get_total_flops() + num_heads * of_head.get_total_flops()
+    return Complexity(sum(parameter.numel() for parameter in network.parameters()), num_flops)

@@ -1,0 +1,94 @@
+"""What configure and tabulate write: several networks on the same clips."""
+
+from pydantic import Field
+
+from tasks.options import EvaluateOptions, Modality
+from tasks.results.evaluation import EngineUsed, Latency, PairedDifference, TargetMetrics
+from tasks.results.record import Record, SplitName
+
+SCHEMA_VERSION = 1
+
+
+class Configuration(Record):
+    """One network to be compared, as the arguments of a group of mapped tasks.
+
+    `options` is a JSON object of `TrainOptions`, complete; `out` is where its plan lies.
+    """
+
+    name: str
+    options: str
+    dataset: str
+    out: str
+
+
+class ConfigureResult(Record):
+    """The networks of a comparison, the one that the others are compared to first."""
+
+    dataset_uri: str
+    configurations: tuple[Configuration, ...]
+
+
+class ComparedNetwork(Record):
+    """One configuration's network, trained and tested. `differences` are its top-1 less the reference's; the reference has none."""
+
+    name: str
+    network: str
+    family: str
+    backbone: str
+    modality: Modality
+    num_segments: int
+    weights: str
+    run_key: str
+    run_uri: str
+    mlflow_run_url: str
+    verb: TargetMetrics
+    noun: TargetMetrics
+    action: TargetMetrics
+    loss: float
+    num_parameters: int
+    num_flops: int
+    latency: Latency
+    peak_memory_bytes: int
+    engine: EngineUsed
+    hardware: dict[str, str | int]
+    trained_on: dict[str, str | int]
+    training_seconds: float
+    num_epochs: int
+    differences: tuple[PairedDifference, ...]
+
+
+class FailedConfiguration(Record):
+    """A configuration without a result, and the step and the reason where they are known."""
+
+    name: str
+    step: str | None
+    reason: str
+
+
+class Comparison(Record):
+    """All numbers of a comparison. Shares are between 0 and 1; differences are the network's less the reference's, on the same clips."""
+
+    schema_version: int = Field(SCHEMA_VERSION, description="changes when a field changes its meaning")
+    created: str = Field(description="UTC, ISO 8601")
+    dataset_uri: str
+    dataset_digest: str
+    split: SplitName
+    num_clips: int
+    num_sources: int
+    evaluate: EvaluateOptions
+    reference: str | None = Field(description="name of the configuration that the others are compared to; None where it failed")
+    networks: tuple[ComparedNetwork, ...]
+    failed: tuple[FailedConfiguration, ...]
+
+
+class TabulateResult(Record):
+    """The comparison: the page, the tables, and the MLflow run that holds them."""
+
+    report_uri: str
+    table_uri: str
+    comparison_uri: str
+    num_networks: int
+    num_failed: int
+    verdict: str
+    report_url: str
+    mlflow_run_url: str

@@ -1,0 +1,53 @@
+"""Plans the training of one configuration of a comparison: the run that `retrain` would make of the same options, with nothing to decide on it."""
+
+from tasks.evaluation.gate import deciding_split
+from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions, content_key
+from tasks.results.dataset import Manifest
+from tasks.results.record import SPLITS
+from tasks.results.training import Evaluation, PlanResult, WeightsResult
+from tasks.steps._planning import find_dataset, plan_training
+from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.storage import Store
+
+
+class Arguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions):
+    """The configuration's options; `model_name` is part of a run's key."""
+
+    dataset: StoreUri
+    weights_result: StoreUri
+
+
+def run(arguments: Arguments, store: Store) -> PlanResult:
+    """Fix the run key, so that what was trained before, here or by `retrain`, is not trained again.
+
+    The fine-tuned network alone is planned to be scored, on the split that decides. No champion is asked for: what lies under the plan's
+    `decision_uri` is the plan itself and nothing else.
+
+    Raises:
+        MissingObject: there is no such dataset.
+    """
+    dataset_uri, digest = find_dataset(store, arguments.store, arguments.dataset)
+    manifest = store.read(f"{dataset_uri}manifest.json", Manifest)
+    weights = store.read(result_uri(arguments.weights_result), WeightsResult)
+    training = plan_training(arguments.store, digest, arguments.picked(TrainOptions), weights, arguments.model_name)
+    evaluate = arguments.picked(EvaluateOptions)
+    split = deciding_split([split for split in SPLITS if any(clip.split == split for clip in manifest.clips)])
+    plan = PlanResult(
+        run_key=training.run_key,
+        run_uri=training.run_uri,
+        dataset_uri=dataset_uri,
+        dataset_digest=digest,
+        train=training.train,
+        evaluate=evaluate,
+        gate=GateOptions(),
+        decision_uri=f"{training.run_uri}comparisons/{content_key(evaluate.model_dump(mode='json'))}/",
+        num_champions=0,
+        model_name=arguments.model_name,
+        weights=weights,
+        champion=None,
+        evaluations=(Evaluation(model="fine-tuned", split=split, out=f"{training.evaluations_uri(evaluate)}fine-tuned/{split}/"),),
+    )
+    log.info("run %s: %s from %s on dataset %s", plan.run_key, weights.network, weights.description, digest)
+    # Where the later steps read it: another comparison of the same network must not change this one's.
+    finish(store, f"{plan.decision_uri}plan/", plan)
+    return finish(store, arguments.out, plan)

@@ -1,0 +1,117 @@
+"""Several networks in one run, on the trainings that retrain makes, and retrain on theirs."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+
+from tasks.results.comparison import Comparison, TabulateResult
+from tests.integration.conftest import CHAIN_STORE as STORE
+from tests.integration.workshop import TRAINING
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+TSN, TRN, BROKEN = "family=TSN", "family=TRN num_segments=3 epochs=1", "family=TSM backbone=no_such_network"
+CONF = {"store": STORE, "configurations": [TSN, TRN, BROKEN], **TRAINING}
+TAGS_OF_A_RUN = "import json, mlflow, sys; print(json.dumps(mlflow.MlflowClient().get_run(sys.argv[1]).data.tags))"
+
+
+def objects_under(workshop, folder):
+    return {found.uri: found.etag for found in workshop.store.list(f"{STORE}/{folder}/")}
+
+
+@pytest.fixture(scope="module")
+def trained_before(workshop, chain):
+    return objects_under(workshop, "runs")
+
+
+@pytest.fixture(scope="module")
+def states(workshop, trained_before):
+    return workshop.dag_test({"compare_networks": CONF})["compare_networks"]
+
+
+@pytest.fixture(scope="module")
+def tabulated(workshop, states):
+    tables = [uri for uri in objects_under(workshop, "comparisons") if "/tables/" in uri and uri.endswith("/result.json")]
+    (table,) = tables
+    return workshop.store.read(table, TabulateResult)
+
+
+@pytest.fixture(scope="module")
+def comparison(workshop, tabulated):
+    return workshop.store.read(tabulated.comparison_uri, Comparison)
+
+
+def test_a_configuration_that_fails_does_not_stop_the_others(states):
+    assert states["run"] == "success"
+    ends = {index: [states[f"network.{task}[{index}]"] for task in ("weights", "plan", "train", "evaluate")] for index in range(3)}
+    assert ends == {0: ["success"] * 4, 1: ["success"] * 4, 2: ["failed", *["upstream_failed"] * 3]}
+
+
+def test_the_table_names_what_was_measured_of_each_and_why_one_is_missing(comparison):
+    assert [network.name for network in comparison.networks] == [TSN, TRN]
+    assert [(one.name, one.step) for one in comparison.failed] == [(BROKEN, "weights")]
+    assert "no_such_network" in comparison.failed[0].reason
+    first, second = comparison.networks
+    assert comparison.reference == TSN
+    assert first.differences == ()
+    assert {one.opponent for one in second.differences} == {"reference"}
+    assert {one.target for one in second.differences} == {"verb", "noun", "action"}
+    assert (second.family, second.num_segments) == ("TRN", 3)
+    for network in comparison.networks:
+        assert network.num_parameters > 3e6
+        assert network.num_flops > 1e9
+        assert network.peak_memory_bytes > 2**28
+        assert network.latency.inference_median_seconds > 0
+    assert first.num_flops > 2 * second.num_flops
+
+
+def test_the_reference_is_the_training_that_retrain_made(workshop, chain, trained_before, comparison):
+    assert comparison.networks[0].run_uri == chain.run
+    now = objects_under(workshop, "runs")
+    changed = [uri for uri in trained_before if now[uri] != trained_before[uri]]
+    assert changed == []
+    under_first = {uri.removeprefix(chain.run) for uri in now.keys() - trained_before.keys() if uri.startswith(chain.run)}
+    assert {uri.partition("/")[0] for uri in under_first} == {"comparisons"}
+
+
+def test_table_and_schema_hold_what_the_page_shows(workshop, tabulated, comparison):
+    folder = tabulated.report_uri.removesuffix("report.html")
+    rows = list(csv.DictReader(io.StringIO(workshop.store.read_bytes(tabulated.table_uri).decode())))
+    assert [row["configuration"] for row in rows] == [TSN, TRN, BROKEN]
+    assert rows[1]["action_difference"] == str(comparison.networks[1].differences[2].difference)
+    assert rows[2]["failed_in"] == "weights"
+    schema = json.loads(workshop.store.read_bytes(f"{folder}networks.schema.json"))
+    jsonschema.validate(json.loads(workshop.store.read_bytes(tabulated.comparison_uri)), schema)
+    page = workshop.store.read_bytes(tabulated.report_uri).decode()
+    assert all(text in page for text in (TSN, TRN, BROKEN, "Accuracy over latency", "<svg"))
+
+
+def test_the_run_of_the_comparison_and_those_of_its_networks_know_each_other(workshop, tabulated, comparison):
+    def tags(url):
+        script = [sys.executable, "-c", TAGS_OF_A_RUN, url.rpartition("/")[2]]
+        return json.loads(subprocess.check_output(script, env=workshop.environment, text=True, timeout=60))
+
+    mine = tags(tabulated.mlflow_run_url)
+    assert mine["retake.compares"] == ", ".join(network.run_key for network in comparison.networks)
+    assert TSN.partition("=")[2] in mine["mlflow.note.content"]
+    for network in comparison.networks:
+        assert tabulated.mlflow_run_url in tags(network.mlflow_run_url).values()
+
+
+def test_the_same_again_changes_nothing_and_retrain_finds_the_training_done(workshop, tabulated, comparison):
+    before = objects_under(workshop, "runs"), objects_under(workshop, "comparisons")
+    assert workshop.dag_test({"compare_networks": CONF})["compare_networks"]["tabulate[-1]"] == "success"
+    assert (objects_under(workshop, "runs"), objects_under(workshop, "comparisons")) == before
+
+    trn = {"family": "TRN", "num_segments": 3, "epochs": 1}
+    done = workshop.plan(STORE, "after-comparison", **trn)
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(done.stdout.splitlines()[-1])
+    assert plan["run_uri"] == comparison.networks[1].run_uri
+    again = workshop.attempt("train", store=STORE, plan=f"{plan['decision_uri']}plan/", out=f"{plan['run_uri']}train/")
+    assert "found finished" in again.stderr
