@@ -1,0 +1,68 @@
+import csv
+import io
+import re
+
+import pytest
+
+from tasks.evaluation.networks import table, verdict
+from tasks.evaluation.report.networks import networks_note, networks_page
+from tasks.results.record import TARGETS
+from tests.evaluation.report.named import HOSTILE_NAMES
+from tests.evaluation.report.networks import NAMES, comparison_of
+
+
+def with_difference(comparison, number, low, value, high):
+    networks = list(comparison.networks)
+    moved = [d.model_copy(update={"difference": value, "interval": (low, high)}) for d in networks[number].differences]
+    networks[number] = networks[number].model_copy(update={"differences": tuple(moved)})
+    return comparison.model_copy(update={"networks": tuple(networks)})
+
+
+def test_the_verdict_says_which_differences_are_clear_and_which_are_not():
+    comparison = with_difference(with_difference(comparison_of(), 1, 0.02, 0.1, 0.2), 2, -0.2, -0.05, 0.1)
+    assert f"{NAMES[1]} is clearly better than {NAMES[0]}." in verdict(comparison)
+    assert f"{NAMES[2]} is not told apart from {NAMES[0]}." in verdict(comparison)
+    worse = with_difference(comparison, 2, -0.2, -0.05, -0.01)
+    assert f"{NAMES[2]} is clearly worse than {NAMES[0]}." in verdict(worse)
+    page = networks_page(comparison)
+    assert page.count('remark clear">clear<') == 1
+
+
+def test_without_its_reference_a_comparison_has_no_differences_and_says_so():
+    comparison = comparison_of(has_reference=False, failed=("family=MTRN",))
+    assert "The first configuration failed, so there are no differences to it." in verdict(comparison)
+    assert "the reference failed" in networks_page(comparison)
+    assert "family=MTRN failed." in verdict(comparison)
+
+
+def test_the_table_has_a_row_a_configuration_and_every_cell_of_those_that_were_tested():
+    comparison = comparison_of(failed=("family=MTRN",))
+    rows = list(csv.DictReader(io.StringIO(table(comparison).decode())))
+    assert [row["configuration"] for row in rows] == [*NAMES, "family=MTRN"]
+    for row, network in zip(rows, comparison.networks, strict=False):
+        for target in TARGETS:
+            assert float(row[f"{target}_top1"]) == getattr(network, target).top1
+        assert int(row["flops_per_clip"]) == network.num_flops
+        assert [name for name, value in row.items() if not value] == (
+            [f"{t}_difference{end}" for t in TARGETS for end in ("", "_low", "_high")] if network is comparison.networks[0] else []
+        ) + ["failed_in", "failed_because"]
+    assert (rows[3]["failed_in"], rows[3]["failed_because"]) == ("train", "BadVideo: no frames")
+
+
+@pytest.mark.parametrize("comparison", [comparison_of(), comparison_of(num_networks=1, failed=NAMES[1:])], ids=["three", "one"])
+def test_the_page_needs_nothing_but_itself_and_tells_its_charts_in_words(comparison):
+    page = networks_page(comparison)
+    assert not re.search(r'(src|href)="(?!#|data:|http://127\.0\.0\.1:5000/)', page)
+    for network in comparison.networks:
+        spoken = re.findall(r"<title>(.*?)</title>", page)
+        assert sum(network.name in one for one in spoken) == 2
+    assert len(re.findall("<svg viewBox", page)) == 2
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_a_hostile_name_stays_text(name):
+    comparison = comparison_of(name=name, failed=(name,))
+    page = networks_page(comparison)
+    assert "<script" not in page
+    assert "<img" not in page
+    assert networks_note(comparison).count("](http") == len(comparison.networks)
