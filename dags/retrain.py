@@ -12,10 +12,10 @@ Without an answer in time the champion stays.
 
 **When it fails**
 - *Pink, skipped*: there is no dataset yet, or it was trained before with these options; `plan`'s log says which and links to that run.
-  *Train again* in the form overrides.
+  *Train again* in the form overrides. `flows` and `flow` alone: the network looks at no optical flow, or it is there already.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training goes on from its last epoch.
 - *Red, in `prepare`*: weights that are missing or not what they should be. The log says what to put where.
-- *Red, in `train` or `evaluate`*: the log's last lines say why. Out of memory: a smaller batch size, or fewer segments.
+- *Red, in `train` or `evaluate`*: the log's last lines say why. Out of memory: a smaller batch size, or fewer segments. No flow: see `flow`'s log.
 - *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, one a GPU. Is there such a pool?
 
 `python -m tasks rollback --to VERSION --reason "..."` makes an earlier version champion again.
@@ -38,6 +38,7 @@ FORM = Form(options=(RetrainOptions, TrainOptions, EvaluateOptions, RegisterOpti
 RUN = "{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['run_uri'] }}"
 DECISION = "{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['decision_uri'] }}"
 PLAN = f"{DECISION}plan/"
+HALF_HOUR, HOUR = timedelta(minutes=30), timedelta(hours=1)
 
 with DAG(
     dag_id=Path(__file__).stem,
@@ -52,7 +53,7 @@ with DAG(
     default_args=TASK_DEFAULTS,
     tags=["retake", "model"],
 ) as dag:
-    with TaskGroup("prepare", tooltip="The weights to start from, and what is trained and tested"):
+    with TaskGroup("prepare", tooltip="The weights to start from, what is trained and tested, and optical flow for a network that sees it"):
         weights = StepOperator(
             task_id="weights",
             step="weights",
@@ -71,9 +72,28 @@ with DAG(
             inputs={"weights_result": "{store}/pretrained/choices/{key}/"},
             out="{store}/plans/{key}/",
             returns="evaluations",
-            execution_timeout=timedelta(minutes=30),
+            execution_timeout=HALF_HOUR,
         )
-        weights >> plan
+        flows = StepOperator(
+            task_id="flows",
+            step="flows",
+            form=FORM,
+            inputs={"plan": PLAN},
+            out=f"{RUN}flows/",
+            returns="batches",
+            execution_timeout=HALF_HOUR,
+        )
+        flow = StepOperator.partial(
+            task_id="flow",
+            step="flow",
+            form=FORM,
+            inputs={"batch": "{{ task.mapped.uri }}"},
+            out="{{ task.mapped.out }}",
+            map_index_template="{{ task.mapped.name }}",
+            max_active_tis_per_dagrun=2,
+            execution_timeout=timedelta(hours=12),
+        ).expand(mapped=flows.output)
+        weights >> plan >> flows
     train = StepOperator(
         task_id="train",
         step="train",
@@ -83,6 +103,7 @@ with DAG(
         inputs={"plan": PLAN},
         out=f"{RUN}train/",
         pool="gpu",
+        trigger_rule="none_failed_min_one_success",  # where no flow is needed, `flow` is skipped; where nothing is trained, `plan` is too
         execution_timeout=timedelta(days=3),
     )
     evaluate = StepOperator.partial(
@@ -99,20 +120,10 @@ with DAG(
     ).expand(mapped=plan.output)
     with TaskGroup("publish", tooltip="The comparison, the report, MLflow's registry, and who becomes champion"):
         compare = StepOperator(
-            task_id="compare",
-            step="compare",
-            form=FORM,
-            inputs={"plan": PLAN},
-            out=f"{DECISION}compare/",
-            execution_timeout=timedelta(minutes=30),
+            task_id="compare", step="compare", form=FORM, inputs={"plan": PLAN}, out=f"{DECISION}compare/", execution_timeout=HALF_HOUR
         )
         report = StepOperator(
-            task_id="report",
-            step="report",
-            form=FORM,
-            inputs={"plan": PLAN},
-            out=f"{DECISION}report/",
-            execution_timeout=timedelta(hours=1),
+            task_id="report", step="report", form=FORM, inputs={"plan": PLAN}, out=f"{DECISION}report/", execution_timeout=HOUR
         )
         register = StepOperator(
             task_id="register",
@@ -121,7 +132,7 @@ with DAG(
             image="trainer",
             inputs={"plan": PLAN},
             out=f"{RUN}register/",
-            execution_timeout=timedelta(hours=1),
+            execution_timeout=HOUR,
         )
         approve = ApproveOperator(task_id="approve", report="publish.report", register="publish.register")
         decide = StepOperator(
@@ -132,8 +143,8 @@ with DAG(
             out=f"{DECISION}decide/",
             outlets=[MODEL],
             trigger_rule="none_failed_min_one_success",  # where nobody has to be asked, `approve` is skipped
-            execution_timeout=timedelta(minutes=30),
+            execution_timeout=HALF_HOUR,
         )
         compare >> report >> register >> [approve, decide]
         approve >> decide
-    plan >> train >> evaluate >> compare
+    [plan, flow] >> train >> evaluate >> compare

@@ -1,4 +1,4 @@
-"""Decoded frames as steps need them, in this machine's cache. Needs no torch."""
+"""Decoded frames and fields of optical flow as steps need them, in this machine's cache. Needs no torch."""
 
 # t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet
 
@@ -9,16 +9,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.errors import BadVideo
 from tasks.model.sampling import joined, middle_snippets
 from tasks.model.spec import NetworkSpec
-from tasks.options import Modality
+from tasks.options import FlowOptions, Modality, flow_recipe_of
 from tasks.settings import MachineSettings, load
+from tasks.steps._flows import SHORT_SIDE, compute_flow, flow_uri, without_flow
 from tasks.steps._step import log
 from tasks.storage import Store
 from tasks.video.cache import CacheItem, cache_frames
+from tasks.video.flow import num_fields
 
-SHORT_SIDE = 256
-"""Of every cached frame, in pixels: what the crops of TSN's protocol are cut from."""
+NUM_NAMED = 5
+"""An error names no more clips than this one by one."""
 
 
 class StoredClip(Protocol):
@@ -44,14 +47,21 @@ def rgb_frames(num_segments: int) -> NetworkSpec:
 
 
 def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec) -> dict[str, Path]:
-    """By uid, the cached array (t * m, h, w, 3) of the frames that a test of such a network looks at, snippet after snippet."""
-    return _cache(store, clips, [_test_frames(clip.num_frames, spec) for clip in clips])
+    """By uid, the cached array (t * m, h, w, 3), or (t * m, h, w, 2) of flow, that a test of such a network looks at, snippet after snippet.
+
+    Raises:
+        BadVideo: optical flow is wanted, and clips have none in the store and do not decode; the message names them.
+    """
+    return _cache(store, clips, [_test_frames(_num_frames(clip, spec), spec) for clip in clips], spec)
 
 
 def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, frame_step: int) -> dict[str, Path]:
-    """By uid, the cached array (t, h, w, 3) of every `frame_step`-th frame, from which training draws; of all where a snippet has several."""
+    """By uid, the cached array (t, h, w, 3) of every `frame_step`-th frame, from which training draws; of all where a snippet has several.
+
+    Of flow (t, h, w, 2); raises as `cache_test_frames` does.
+    """
     step = frame_step if spec.modality is Modality.RGB else 1
-    return _cache(store, clips, [tuple(range(0, clip.num_frames, step)) for clip in clips])
+    return _cache(store, clips, [tuple(range(0, _num_frames(clip, spec), step)) for clip in clips], spec)
 
 
 def load_snippets(path: Path, spec: NetworkSpec) -> NDArray[np.uint8]:
@@ -64,10 +74,23 @@ def _test_frames(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:
     return tuple(number for snippet in snippets for number in snippet)
 
 
-def _cache(store: Store, clips: Sequence[StoredClip], frames: Sequence[tuple[int, ...]]) -> dict[str, Path]:
+def _num_frames(clip: StoredClip, spec: NetworkSpec) -> int:
+    return num_fields(clip.num_frames) if spec.flow else clip.num_frames
+
+
+def _cache(store: Store, clips: Sequence[StoredClip], frames: Sequence[tuple[int, ...]], spec: NetworkSpec) -> dict[str, Path]:
     machine = load(MachineSettings)
+    if spec.flow:
+        _complete_flow(store, clips, spec.flow)
     items = [
-        CacheItem(key=clip.uri, sha256=clip.sha256, width=clip.width, height=clip.height, indices=indices)
+        CacheItem(
+            key=flow_uri(clip.uri, spec.flow) if spec.flow else clip.uri,
+            sha256=clip.sha256,
+            width=clip.width,
+            height=clip.height,
+            indices=indices,
+            flow=flow_recipe_of(spec.flow) if spec.flow else None,
+        )
         for clip, indices in zip(clips, frames, strict=True)
     ]
     paths = cache_frames(
@@ -79,6 +102,20 @@ def _cache(store: Store, clips: Sequence[StoredClip], frames: Sequence[tuple[int
         progress=_report,
     )
     return {clip.uid: path for clip, path in zip(clips, paths, strict=True)}
+
+
+def _complete_flow(store: Store, clips: Sequence[StoredClip], options: FlowOptions) -> None:
+    """Compute the flow that no step computed before, say for a champion that sees other flow than the network that is trained."""
+    missing = without_flow(store, clips, options)
+    if not missing:
+        return
+    log.info("%d of %d clips have no optical flow (%s) in the store yet; computing it now", len(missing), len(clips), options.flow_method)
+    if bad := compute_flow(store, missing, options).set_aside:
+        raise BadVideo(
+            f"{len(bad)} of {len(clips)} clips have no optical flow: {'; '.join(f'{clip.name}: {clip.reason}' for clip in bad[:NUM_NAMED])}"
+            f"{'; …' if len(bad) > NUM_NAMED else ''}. Delete the clips.json beside them in the store and cut their videos again "
+            "(ingest_videos), or choose another input than flow"
+        )
 
 
 def _report(num_done: int, num_all: int) -> None:

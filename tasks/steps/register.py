@@ -13,7 +13,7 @@ from tasks.results.evaluation import RegisterResult
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._card import version_description
-from tasks.steps._frames import SHORT_SIDE
+from tasks.steps._flows import SHORT_SIDE
 from tasks.steps._networks import fetch_network
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run

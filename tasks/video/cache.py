@@ -1,6 +1,6 @@
-"""Keeps decoded frames as memory-mapped arrays, one file a clip, so that no clip is decoded twice and memory does not grow.
+"""Keeps decoded frames and fields of flow as memory-mapped arrays, one file a clip, so that no clip is decoded twice and memory does not grow.
 
-Shapes: t frames, h and w pixels, 3 channels RGB, uint8.
+Shapes: t frames, h and w pixels, p planes: 3 of RGB, or x and y of flow; uint8.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.errors import BadConfiguration, BadVideo, Unavailable
+from tasks.video.flow import FLOW_SUFFIX, iter_fields
 from tasks.video.frames import iter_frames, scaled_size
 
 WORK_PREFIX = "work-"
@@ -34,21 +35,26 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class CacheItem:
-    """Which frames of which clip. `key` is what `fetch` knows the clip by; `width` and `height` are the clip's; `indices` never fall."""
+    """Which frames of which clip, or which fields of its optical flow where `flow` names the recipe of that.
+
+    `key` is what `fetch` knows the file by, which for flow is one that `tasks.video.flow` wrote at the cache's short side; `sha256`, `width`
+    and `height` are the clip's; `indices` never fall.
+    """
 
     key: str
     sha256: str
     width: int
     height: int
     indices: tuple[int, ...]
+    flow: str | None = None
 
 
 def cache_frames(
     items: Sequence[CacheItem], root: Path, *, short_side: int, fetch: Fetch, num_processes: int, progress: Progress
 ) -> list[Path]:
-    """Give for each item the path of an array (t, h, w, 3), to be opened with `numpy.load(path, mmap_mode="r")`; decode what is missing.
+    """Give for each item the path of an array (t, h, w, p), to be opened with `numpy.load(path, mmap_mode="r")`; decode what is missing.
 
-    `fetch(key, path)` writes the clip to `path`; it is called from several threads of this process, while other processes decode.
+    `fetch(key, path)` writes the file to `path`; it is called from several threads of this process, while other processes decode.
     `num_processes` of 0 takes every core that this process may use. `progress(num_done, num_items)` is called from this thread.
 
     Raises:
@@ -92,20 +98,21 @@ def cache_frames(
 def entry_path(item: CacheItem, root: Path, short_side: int) -> Path:
     """Name an entry for what is in it: the clip's content, the frames and their size."""
     frames = hashlib.sha256(json.dumps(item.indices).encode()).hexdigest()[:16]
-    return root / f"{item.sha256}-{short_side}-{frames}.npy"
+    flow = f"-{item.flow}" if item.flow else ""
+    return root / f"{item.sha256}-{short_side}{flow}-{frames}.npy"
 
 
 def entry_shape(item: CacheItem, short_side: int) -> tuple[int, int, int, int]:
-    """Give the shape (t, h, w, 3) of an entry."""
+    """Give the shape (t, h, w, p) of an entry."""
     width, height = scaled_size(item.width, item.height, short_side)
-    return len(item.indices), height, width, 3
+    return len(item.indices), height, width, 2 if item.flow else 3
 
 
 def _make_entry(item: CacheItem, path: Path, work: Path, *, short_side: int, fetch: Fetch, decoders: Executor) -> None:
-    clip, array = work / f"{path.stem}.mp4", work / path.name
+    clip, array = work / f"{path.stem}{FLOW_SUFFIX if item.flow else '.mp4'}", work / path.name
     try:
         fetch(item.key, clip)
-        decoders.submit(_write_array, clip, array, item.indices, short_side, entry_shape(item, short_side)).result()
+        decoders.submit(_write_array, item, clip, array, short_side).result()
         array.replace(path)
     except BadVideo as error:
         raise BadVideo(f"{item.key}: {error}") from error
@@ -114,12 +121,14 @@ def _make_entry(item: CacheItem, path: Path, work: Path, *, short_side: int, fet
         array.unlink(missing_ok=True)
 
 
-def _write_array(clip: Path, array: Path, indices: Iterable[int], short_side: int, shape: tuple[int, ...]) -> None:
+def _write_array(item: CacheItem, clip: Path, array: Path, short_side: int) -> None:
     """Write frame by frame: a clip need not fit into memory, and a full disk is an error instead of a SIGBUS, as under a memory map."""
+    shape = entry_shape(item, short_side)
+    frames = iter_fields(clip, item.indices) if item.flow else iter_frames(clip, item.indices, short_side=short_side)
     try:
         with array.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-            for frame in iter_frames(clip, list(indices), short_side=short_side):
+            for frame in frames:
                 if frame.shape != shape[1:]:
                     raise BadVideo(f"its frames are {frame.shape[1]}x{frame.shape[0]} pixels instead of {shape[2]}x{shape[1]}")
                 file.write(np.ascontiguousarray(frame).data)

@@ -6,6 +6,7 @@ Shapes: t frames, h and w pixels, 3 channels RGB, uint8.
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import av.error
 import numpy as np
@@ -36,8 +37,10 @@ def read_frames(path: Path, indices: Sequence[int], *, short_side: int | None) -
     return frames if numbers == list(indices) else frames[np.searchsorted(numbers, indices)]
 
 
-def iter_frames(path: Path, numbers: Sequence[int], *, short_side: int | None) -> Iterator[NDArray[np.uint8]]:
-    """Decode one frame (h, w, 3) after the other, as `read_frames` does, for numbers that never fall.
+def iter_frames(
+    path: Path, numbers: Sequence[int], *, short_side: int | None, pixel_format: Literal["rgb24", "gray"] = "rgb24"
+) -> Iterator[NDArray[np.uint8]]:
+    """Decode one frame (h, w, 3), or (h, w) of grey, after the other, as `read_frames` does, for numbers that never fall.
 
     Raises:
         BadVideo: the clip does not decode, or has fewer frames.
@@ -47,7 +50,7 @@ def iter_frames(path: Path, numbers: Sequence[int], *, short_side: int | None) -
         stream.codec_context.thread_count = 1
         try:
             for frame in _picked(path, container, stream, numbers):
-                picture = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+                picture = np.asarray(frame.to_ndarray(format=pixel_format), dtype=np.uint8)
                 yield picture if short_side is None else _scaled(picture, short_side)
         except av.error.FFmpegError as error:
             raise BadVideo(f"{path.name}: does not decode ({error.strerror})") from error
@@ -61,7 +64,7 @@ def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
 
 
 def _scaled(picture: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
-    height, width, _ = picture.shape
+    height, width = picture.shape[:2]
     size = scaled_size(width, height, short_side)
     return picture if size == (width, height) else np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadConfiguration, BadVideo
-from tasks.options import SegmentOptions
+from tasks.options import FlowOptions, SegmentOptions, flow_recipe_of
 from tasks.video import cache
 from tasks.video.cache import CacheItem, Progress, cache_frames
 from tasks.video.cut import CutClip, cut
+from tasks.video.flow import FlowMaker, iter_fields
 from tasks.video.frames import read_frames
 
 EVERY_FIFTH = tuple(range(0, 240, 5))
@@ -81,6 +82,31 @@ def test_damaged_entries_are_made_again(clips: tuple[CutClip, ...], store: Store
     assert fill(items, tmp_path, store) == paths
     assert [path.read_bytes() for path in paths] == good
     assert len(store.fetched) == 5 + 4
+
+
+def test_entries_of_flow_have_two_planes_and_names_of_their_own(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+    clip, options = clips[2], FlowOptions(flow_method="dis")
+    store.paths["flow/2"] = tmp_path / "2.mkv"
+    with FlowMaker(options, 1) as maker:
+        assert maker.write(clip.path, store.paths["flow/2"], num_frames=clip.num_frames, short_side=80) == clip.num_frames - 1 == 134
+    flow = replace(item(clip, (0, 1, 2, 100, 100)), key="flow/2", flow=flow_recipe_of(options))
+    other = replace(flow, flow="other")
+    rgb_path, flow_path, other_path = fill([item(clip, flow.indices), flow, other], tmp_path / "cache", store)
+    fields = np.load(flow_path, mmap_mode="r")
+    assert fields.shape == (5, 80, 120, 2)
+    np.testing.assert_array_equal(fields, list(iter_fields(store.paths["flow/2"], flow.indices)))
+    assert np.load(rgb_path, mmap_mode="r").shape == (5, 80, 120, 3)
+    assert other_path != flow_path
+    assert fill([flow], tmp_path / "cache", store) == [flow_path]
+    assert len(store.fetched) == 3
+
+
+def test_flow_of_another_size_is_refused(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+    store.paths["flow/2"] = tmp_path / "2.mkv"
+    with FlowMaker(FlowOptions(flow_method="dis"), 1) as maker:
+        maker.write(clips[2].path, store.paths["flow/2"], num_frames=3, short_side=64)
+    with pytest.raises(BadVideo, match="frames are 96x64 pixels instead of 120x80"):
+        fill([replace(item(clips[2], (0, 1)), key="flow/2", flow="any")], tmp_path / "cache", store)
 
 
 def test_a_bad_clip_is_named_and_leaves_no_entry(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):

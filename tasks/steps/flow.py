@@ -1,0 +1,56 @@
+"""Computes the optical flow of a batch of clips; that of a clip which has it already is left alone."""
+
+import os
+
+from tasks.model.spec import SNIPPETS
+from tasks.options import Modality, StoreUri
+from tasks.results.flow import FlowBatch, FlowClip, FlowResult
+from tasks.results.record import SetAside
+from tasks.settings import MachineSettings, load
+from tasks.steps._flows import compute_flow, without_flow
+from tasks.steps._step import StepArguments, finish, finished, log
+from tasks.storage import Store
+from tasks.video.flow import num_fields
+
+
+class Arguments(StepArguments):
+    """One batch, which says how its flow is computed."""
+
+    batch: StoreUri
+
+
+def run(arguments: Arguments, store: Store) -> FlowResult:
+    """Compute on all cores what is missing and keep it beside its clip. A clip that cannot be read is set aside; the rest goes on."""
+    batch = store.read(arguments.batch, FlowBatch)
+    missing = without_flow(store, batch.clips, batch.options)
+    earlier = finished(store, arguments.out, FlowResult)
+    if earlier and not missing:
+        return earlier
+    warnings = [SetAside(name=clip.uid, reason=reason) for clip in batch.clips if (reason := _shortness(clip))]
+    for warning in warnings:
+        log.warning("%s: %s", warning.name, warning.reason)
+    num_cores = load(MachineSettings).num_processes or len(os.sched_getaffinity(0))
+    log.info("computing the flow of %d of %d clips by %s on %d cores", len(missing), len(batch.clips), batch.options.flow_method, num_cores)
+    done = compute_flow(store, missing, batch.options)
+    if earlier and not done.num_clips:
+        return earlier
+    result = FlowResult(
+        num_clips=len(batch.clips),
+        num_computed=done.num_clips,
+        num_fields=done.num_fields,
+        seconds=round(done.seconds, 3),
+        fields_per_second=round(done.fields_per_second, 3),
+        warnings=tuple(warnings),
+        set_aside=done.set_aside,
+    )
+    return finish(store, arguments.out, result)
+
+
+def _shortness(clip: FlowClip) -> str | None:
+    """Why a network cannot see as much of this clip's motion as of others'."""
+    found, wanted = num_fields(clip.num_frames), SNIPPETS[Modality.FLOW].num_frames
+    if clip.num_frames == 1:
+        return f"a single frame shows no motion; one field without any stands for the {wanted} that a network looks at"
+    if found < wanted:
+        return f"{clip.num_frames} frames make {found} fields of flow, and a network looks at {wanted} in a row; the last is repeated"
+    return None
