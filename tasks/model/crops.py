@@ -1,4 +1,4 @@
-"""From decoded frames to a network's input: crops, training augmentation, normalisation."""
+"""From decoded frames to a network's input: crops and their mirror images, normalisation."""
 
 # k: crops, t: snippets, h, w: pixels, p: 8-bit planes of a snippet, c: channels of a backbone
 
@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torchvision.transforms import v2
 
 from tasks.errors import BadInput
 from tasks.model.backbones import CROP_PIXELS, SnippetFormat
@@ -16,8 +15,6 @@ from tasks.options import Modality
 
 Frames = NDArray[np.uint8]
 NumCrops = Literal[1, 10]
-
-_crop = v2.RandomResizedCrop(CROP_PIXELS, scale=(0.25, 1.0), antialias=True)
 
 
 def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality) -> list[Frames]:
@@ -39,7 +36,7 @@ def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality) -> list[F
     if num_crops == 1:
         return [_cut(frames, *centre_offset(width, height))]
     cuts = [_cut(frames, x, y) for x, y in crop_offsets(width, height)]
-    return [view for cut in cuts for view in (cut, _mirrored(cut, modality))]
+    return [view for cut in cuts for view in (cut, mirrored(cut, modality))]
 
 
 def cut_crops(frames: Frames, num_crops: NumCrops, modality: Modality) -> Tensor:
@@ -59,13 +56,13 @@ def cut_crops(frames: Frames, num_crops: NumCrops, modality: Modality) -> Tensor
     return torch.from_numpy(np.stack(cut_views(frames, num_crops, modality))).permute(0, 1, 4, 2, 3).contiguous()
 
 
-def _mirrored(frames: Frames, modality: Modality) -> Frames:
+def mirrored(frames: Frames, modality: Modality) -> Frames:
     """(t, h, w, p) from right to left. What moved left moves right then: 8-bit flow has no motion between 127 and 128."""
-    mirrored = frames[:, :, ::-1]
+    flipped = frames[:, :, ::-1]
     if modality is Modality.FLOW:
-        mirrored = mirrored.copy()
-        mirrored[..., ::2] = 255 - mirrored[..., ::2]
-    return mirrored
+        flipped = flipped.copy()
+        flipped[..., ::2] = 255 - flipped[..., ::2]
+    return flipped
 
 
 def crop_offsets(width: int, height: int) -> list[tuple[int, int]]:
@@ -77,25 +74,6 @@ def crop_offsets(width: int, height: int) -> list[tuple[int, int]]:
 def centre_offset(width: int, height: int) -> tuple[int, int]:
     """(x, y) of the centre crop."""
     return round((width - CROP_PIXELS) / 2), round((height - CROP_PIXELS) / 2)
-
-
-def augmented(frames: Frames, seed: int, modality: Modality) -> Tensor:
-    """One random resized crop and horizontal flip, the same for every frame; a pure function of its arguments.
-
-    Args:
-        frames: uint8 (t, h, w, p).
-        seed: names the random draw.
-        modality: what the planes are.
-
-    Returns:
-        uint8 (t, p, 224, 224).
-    """
-    with torch.random.fork_rng(devices=[]):
-        # torch.manual_seed also sees to every kind of device, which takes a quarter of an item's time.
-        torch.default_generator.manual_seed(seed)
-        images: Tensor = _crop(torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2))
-        is_mirrored = bool(torch.rand(1) < 0.5)
-    return torch.from_numpy(_mirrored(images.permute(0, 2, 3, 1).numpy(), modality).transpose(0, 3, 1, 2).copy()) if is_mirrored else images
 
 
 class Normalise(nn.Module):

@@ -3,7 +3,8 @@
 # b: batch, t: segments, f: features, h, w: pixels, p: 8-bit planes of a snippet
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,12 +15,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from tasks.errors import BadDataset, MissingObject
-from tasks.model.crops import Frames, augmented, cut_crops
+from tasks.model.augmentation import PLAIN, Augmentation, augmented
+from tasks.model.crops import Frames, cut_crops
 from tasks.model.sampling import joined, middle_snippets, random_snippets
 from tasks.model.spec import NetworkSpec
 
 NO_LABEL = -100
 """The class id of a clip that stands in a batch a second time, only to fill it."""
+
+MOST_EPOCHS = 1000
+"""No training has more, so a clip's repeats within an epoch have the numbers of no other epoch's views."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +52,12 @@ class Sample(NamedTuple):
 
 
 class ClipKey(NamedTuple):
-    """What an item is asked for by; without `counts` it comes without its labels."""
+    """What an item is asked for by; without `counts` it comes without its labels. `repeat` counts how often the epoch had the clip before."""
 
     epoch: int
     clip: int
     counts: bool = True
+    repeat: int = 0
 
 
 class View(NamedTuple):
@@ -60,11 +66,14 @@ class View(NamedTuple):
     frames: Path
     seed: int | None = None
     number: int = 0
+    augmentation: Augmentation = PLAIN
 
     @property
     def name(self) -> str:
         """What tells this view of this clip from every other."""
-        return f"{self.frames.stem}-middle" if self.seed is None else f"{self.frames.stem}-{self.seed}-{self.number}"
+        if self.seed is None:
+            return f"{self.frames.stem}-middle"
+        return "-".join(filter(None, [self.frames.stem, str(self.seed), str(self.number), self.augmentation.name]))
 
     def images(self, spec: NetworkSpec) -> Tensor:
         """What the network sees: uint8 (t, p, 224, 224), a pure function of the name and of what `spec` says of snippets.
@@ -77,7 +86,7 @@ class View(NamedTuple):
             return cut_crops(read_snippets(self.frames, spec), 1, spec.modality)[0]
         clip = int.from_bytes(hashlib.sha256(self.frames.stem.encode()).digest()[:8], "big")
         rng = np.random.default_rng([self.seed, self.number, clip])
-        return augmented(read_snippets(self.frames, spec, rng), int(rng.integers(2**62)), spec.modality)
+        return augmented(read_snippets(self.frames, spec, rng), int(rng.integers(2**62)), spec.modality, self.augmentation)
 
 
 @dataclass(frozen=True)
@@ -123,21 +132,31 @@ Source = Callable[[View], Tensor]
 
 
 class ClipDataset(Dataset[Sample]):
-    """Items are asked for by ClipKey; `seed` None gives every epoch the clips' middle views.
+    """Items are asked for by ClipKey; `seed` None gives every epoch the clips' middle views, in their own order.
 
     Args:
         clips: what is shown.
         spec: the network that must have a place for their class ids.
         source: gives the inputs of a view.
-        seed: of the random views.
+        seed: of the random views and orders.
         num_views: epochs take turns with so many views of a clip; None gives each epoch views of its own.
+        augmentation: of the random views.
+        balanced: an epoch shows each action equally often, and as many clips as there are.
 
     Raises:
         BadDataset: there is no clip, or a class id has no place in the network.
     """
 
     def __init__(
-        self, clips: Sequence[LabelledClip], spec: NetworkSpec, source: Source, seed: int | None = None, num_views: int | None = None
+        self,
+        clips: Sequence[LabelledClip],
+        spec: NetworkSpec,
+        source: Source,
+        seed: int | None = None,
+        num_views: int | None = None,
+        augmentation: Augmentation = PLAIN,
+        *,
+        balanced: bool = False,
     ) -> None:
         if not clips:
             raise BadDataset("there is no labelled clip to train or validate on; label some and build the dataset again")
@@ -148,38 +167,66 @@ class ClipDataset(Dataset[Sample]):
         self.source = source
         self.seed = seed
         self.num_views = num_views
+        self.augmentation = augmentation
+        self.actions = [(clip.verb, clip.noun) for clip in clips] if balanced else None
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitem__(self, key: ClipKey) -> Sample:
         clip = self.clips[key.clip]
-        inputs = self.source(self.view(clip, key.epoch))
+        inputs = self.source(self._view(clip.frames, key))
         return Sample(inputs, torch.tensor(clip.verb if key.counts else NO_LABEL), torch.tensor(clip.noun if key.counts else NO_LABEL))
 
-    def view(self, clip: LabelledClip, epoch: int) -> View:
-        """What `epoch` sees of `clip`."""
+    def keys(self, epoch: int) -> list[ClipKey]:
+        """What an epoch shows, in its order: a function of (seed, epoch)."""
         if self.seed is None:
-            return View(clip.frames)
-        return View(clip.frames, self.seed, epoch % self.num_views if self.num_views else epoch)
+            return [ClipKey(epoch, clip) for clip in range(len(self))]
+        rng = np.random.default_rng([self.seed, epoch])
+        if self.actions is None:
+            return [ClipKey(epoch, int(clip)) for clip in rng.permutation(len(self))]
+        seen: Counter[int] = Counter()
+        keys = []
+        for clip in balanced_order(self.actions, rng):
+            keys.append(ClipKey(epoch, clip, repeat=seen[clip]))
+            seen[clip] += 1
+        return keys
 
     def views(self, num_epochs: int) -> list[View]:
         """All that so many epochs see, each once."""
-        return list(
-            dict.fromkeys(self.view(clip, epoch) for epoch in range(min(num_epochs, self.num_views or num_epochs)) for clip in self.clips)
-        )
+        # Without repeats, the views of a clip begin again after so many epochs.
+        num_others = num_epochs if self.actions else min(num_epochs, self.num_views or num_epochs)
+        frames = [clip.frames for clip in self.clips]
+        return list(dict.fromkeys(self._view(frames[key.clip], key) for epoch in range(num_others) for key in self.keys(epoch)))
+
+    def _view(self, frames: Path, key: ClipKey) -> View:
+        if self.seed is None:
+            return View(frames)
+        number = (key.epoch + key.repeat) % self.num_views if self.num_views else key.epoch + MOST_EPOCHS * key.repeat
+        return View(frames, self.seed, number, self.augmentation)
+
+
+def balanced_order(actions: Sequence[Hashable], rng: np.random.Generator) -> list[int]:
+    """As many clip numbers as there are clips, every action as often as any other or once more, its clips as often as each other or once more."""
+    clips_of: dict[Hashable, list[int]] = {}
+    for clip, action in enumerate(actions):
+        clips_of.setdefault(action, []).append(clip)
+    times, rest = divmod(len(actions), len(clips_of))
+    favoured = set(rng.permutation(len(clips_of))[:rest].tolist())
+    drawn = [np.resize(rng.permutation(clips), times + (place in favoured)) for place, clips in enumerate(clips_of.values())]
+    order: list[int] = rng.permutation(np.concatenate(drawn)).tolist()
+    return order
 
 
 class EpochSampler(Sampler[ClipKey]):
     """One process's keys of an epoch; Lightning tells the epoch, also after a resume.
 
-    The order is a function of (seed, epoch); no seed, no shuffling. Processes take turns, so that their batches together are those of one
-    process that takes larger ones. The last clip fills a short last round, without counting: every process does equally many steps.
+    Processes take turns, so that their batches together are those of one process that takes larger ones. The last clip fills a short last
+    round, without counting: every process does equally many steps.
     """
 
-    def __init__(self, num_clips: int, seed: int | None = None, share: Share = Share()) -> None:
-        self.num_clips = num_clips
-        self.seed = seed
+    def __init__(self, dataset: ClipDataset, share: Share = Share()) -> None:
+        self.dataset = dataset
         self.share = share
         self.epoch = 0
 
@@ -188,13 +235,10 @@ class EpochSampler(Sampler[ClipKey]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-self.num_clips // self.share.num_processes)
+        return -(-len(self.dataset) // self.share.num_processes)
 
     def __iter__(self) -> Iterator[ClipKey]:
-        order = (
-            np.arange(self.num_clips) if self.seed is None else np.random.default_rng([self.seed, self.epoch]).permutation(self.num_clips)
-        )
-        keys = [ClipKey(self.epoch, int(index)) for index in order]
+        keys = self.dataset.keys(self.epoch)
         keys += [keys[-1]._replace(counts=False)] * (-len(keys) % self.share.num_processes)
         return iter(keys[self.share.rank :: self.share.num_processes])
 
@@ -207,7 +251,7 @@ def make_loader(dataset: ClipDataset, *, batch_size: int, num_workers: int, pin_
     return DataLoader(
         dataset,
         batch_size=batch_size,
-        sampler=EpochSampler(len(dataset), dataset.seed, share),
+        sampler=EpochSampler(dataset, share),
         num_workers=num_workers,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,

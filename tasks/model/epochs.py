@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -13,8 +15,10 @@ import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from torch import Tensor
 
+from tasks.model.averaging import Averaging
 from tasks.model.checkpoints import ClassNames, save
 from tasks.model.network import Network
+from tasks.model.schedules import highest_rate
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +40,11 @@ class Scores:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch, counted from 0. `val` is absent where the epoch was not validated."""
+    """One epoch, counted from 0. `val` is absent where the epoch was not validated; `learning_rate` is that of the heads."""
 
     epoch: int
     seconds: float
+    learning_rate: float
     train: Scores
     val: Scores | None
 
@@ -63,7 +68,7 @@ class EpochKeeper(Callback):
     In place of Lightning's ModelCheckpoint, which takes the best score up only where a run goes on in the same folder, and cannot call the step
     once both files are there. Every process keeps the same history; the first alone writes files, speaks and calls the step.
 
-    With `head_alone` the best heads go into the last checkpoint, and `write_best` makes the network of them at the end: a backbone that never
+    With `averaging` the best are its weights, which were validated. With `head_alone` the best heads go into the last checkpoint, and `write_best` makes the network of them at the end: a backbone that never
     changes is many times as large as they are, and writing it takes longer than an epoch of theirs.
     """
 
@@ -76,7 +81,9 @@ class EpochKeeper(Callback):
         early_stopping: EarlyStopping | None,
         on_epoch: Callable[[EpochFiles], None] | None,
         *,
+        averaging: Averaging | None = None,
         head_alone: bool = False,
+        tells_rate: bool = False,
     ) -> None:
         self.folder = folder
         self.network = network
@@ -84,10 +91,13 @@ class EpochKeeper(Callback):
         self.seed = seed
         self.early_stopping = early_stopping
         self.on_epoch = on_epoch
+        self.averaging = averaging
         self.head_alone = head_alone
+        self.tells_rate = tells_rate
         self.best_head: dict[str, Tensor] = {}
         self.history: list[EpochRecord] = []
         self.started_at_seconds = 0.0
+        self.learning_rate = 0.0
 
     @property
     def best(self) -> EpochRecord | None:
@@ -103,22 +113,27 @@ class EpochKeeper(Callback):
         """Take them up."""
         self.best_head = state_dict["best_head"]
         self.history = [
-            EpochRecord(r["epoch"], r["seconds"], Scores(**r["train"]), Scores(**r["val"]) if r["val"] else None)
+            EpochRecord(**r | {"train": Scores(**r["train"]), "val": Scores(**r["val"]) if r["val"] else None})
             for r in state_dict["history"]
         ]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Give a run that goes on the curves of its earlier epochs, and hold one that had stopped early where it stopped."""
+        num_steps = ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
         for record in self.history:
-            curves = _curves("train", record.train) | (_curves("val", record.val) if record.val else {}) | {"epoch": float(record.epoch)}
+            curves = _curves("train", record.train) | (_curves("val", record.val) if record.val else {})
             for logger in trainer.loggers:
-                logger.log_metrics(curves, (record.epoch + 1) * int(trainer.num_training_batches) - 1)
+                logger.log_metrics(
+                    curves | {"epoch": float(record.epoch), "learning_rate": record.learning_rate}, (record.epoch + 1) * num_steps - 1
+                )
         if self.early_stopping and self.early_stopping.stopped_epoch:
             trainer.should_stop = True
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Seed torch by epoch and process, so that a run that goes on draws what an undisturbed one draws."""
+        """Note the rate, and seed torch by epoch and process, so that a run that goes on draws what an undisturbed one draws."""
         torch.manual_seed(int(np.random.SeedSequence([self.seed, trainer.current_epoch, trainer.global_rank]).generate_state(1)[0]))
+        self.learning_rate = highest_rate(trainer.optimizers[0])
+        pl_module.log("learning_rate", self.learning_rate, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
         self.started_at_seconds = monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -127,14 +142,17 @@ class EpochKeeper(Callback):
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
         was_validated = (epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
         record = EpochRecord(
-            epoch, monotonic() - self.started_at_seconds, _scores(metrics, "train"), _scores(metrics, "val") if was_validated else None
+            epoch=epoch,
+            seconds=monotonic() - self.started_at_seconds,
+            learning_rate=self.learning_rate,
+            train=_scores(metrics, "train"),
+            val=_scores(metrics, "val") if was_validated else None,
         )
         self.history.append(record)
         best_is_new = self.best is record
-        if best_is_new and self.head_alone:
-            self.best_head = {name: tensor.detach().cpu().clone() for name, tensor in self.network.head.state_dict().items()}
-        elif best_is_new and trainer.is_global_zero:
-            save(self.folder / BEST, self.network, self.classes)
+        if best_is_new:
+            with self.averaging.shown(pl_module) if self.averaging else nullcontext():
+                self._keep_best(trainer)
         trainer.save_checkpoint(self.folder / LAST)
         if trainer.is_global_zero:
             log.info("%s", self._line(record, trainer.max_epochs or 0, best_is_new))
@@ -143,6 +161,12 @@ class EpochKeeper(Callback):
                 self.on_epoch(EpochFiles(record, self.folder / LAST, best, best_is_new))
         # Nobody is done before the first process is: what another may end with afterwards must not end the first.
         trainer.strategy.barrier()
+
+    def _keep_best(self, trainer: pl.Trainer) -> None:
+        if self.head_alone:
+            self.best_head = {name: tensor.detach().cpu().clone() for name, tensor in self.network.head.state_dict().items()}
+        elif trainer.is_global_zero:
+            save(self.folder / BEST, self.network, self.classes)
 
     def write_best(self) -> None:
         """Write the network of the best heads, which the network then has, where they were kept in the last checkpoint."""
@@ -156,6 +180,8 @@ class EpochKeeper(Callback):
         parts = [f"epoch {record.epoch + 1}/{num_epochs}", f"train {_in_words(record.train)}"]
         if record.val:
             parts.append(f"val {_in_words(record.val)}{' (best so far)' if best_is_new else ''}")
+        if self.tells_rate:
+            parts.append(f"learning rate {record.learning_rate:.2g}")
         elapsed_seconds = sum(r.seconds for r in self.history)
         return "; ".join([*parts, f"{_duration(elapsed_seconds)} gone, at most {_duration(left_seconds)} left"])
 

@@ -1,25 +1,31 @@
-"""What Lightning trains: a network, or the heads of one on features that are kept, under the sum of both cross-entropies."""
+"""What Lightning trains: a network, or the heads of one on features that are kept."""
 
 # b: batch, t: segments, f: features, v: verbs, n: nouns, h, w: pixels
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from collections.abc import Sequence
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import Metric
 
 from tasks.model.consensus import Logits
 from tasks.model.crops import Normalise
-from tasks.model.data import NO_LABEL, Sample
+from tasks.model.data import NO_LABEL, LabelledClip, Sample
 from tasks.model.epochs import Scores
+from tasks.model.losses import ClassWeights, ClipLosses, CrossEntropies, balanced_weights
+from tasks.model.mixup import Mixup
 from tasks.model.network import Network
+from tasks.model.optimizers import make_optimizer, network_groups, parameter_groups
+from tasks.model.schedules import make_schedule
+from tasks.model.stages import stages_of
+from tasks.options import RecipeOptions, TrainOptions
 
-BatchNormPolicy = Literal["partial", "frozen", "train"]
-Trainable = Literal["all", "last-stage", "heads"]
 NAMES = tuple(Scores.__dataclass_fields__)
 
 
@@ -47,72 +53,108 @@ class Means(Metric):
         """The means (6,), in the order of `Scores`."""
         return self.sums / self.num_clips
 
-    def count(self, logits: Logits, batch: Sample) -> Tensor:
-        """Count one batch; gives the loss of each clip (b,), 0 where it does not count."""
-        verb_loss = functional.cross_entropy(logits.verb, batch.verb, reduction="none", ignore_index=NO_LABEL)
-        noun_loss = functional.cross_entropy(logits.noun, batch.noun, reduction="none", ignore_index=NO_LABEL)
-        loss = verb_loss + noun_loss
+    def count(self, losses: ClipLosses, logits: Logits, batch: Sample) -> None:
+        """Count one batch."""
         verb_right, noun_right = logits.verb.argmax(1) == batch.verb, logits.noun.argmax(1) == batch.noun
-        scores = torch.stack([t.detach().float() for t in (loss, verb_loss, noun_loss, verb_right, noun_right, verb_right & noun_right)], 1)
-        self.update(scores[batch.verb != NO_LABEL])
-        return loss
+        values = (losses.total, losses.verb, losses.noun, verb_right, noun_right, verb_right & noun_right)
+        self.update(torch.stack([value.detach().float() for value in values], 1)[batch.verb != NO_LABEL])
 
 
 class Learner(pl.LightningModule, ABC):
-    """Cross-entropy of verbs plus cross-entropy of nouns, Adam on whatever is trainable. A subclass answers."""
+    """Learns as a recipe says. A subclass gives what the trained part sees, and what that answers.
 
-    def __init__(self, learning_rate: float) -> None:
+    Args:
+        network: whose sizes count; a subclass holds of it what it trains.
+        options: the recipe, and the seed of what is drawn for it.
+        clips: all that are trained on, in all processes.
+    """
+
+    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[LabelledClip]) -> None:
         super().__init__()
-        self.learning_rate = learning_rate
+        self.recipe = options
+        self.num_clips = len(clips)
+        self.train_losses = CrossEntropies(options.label_smoothing, _class_weights(network, options, clips))
+        self.val_losses = CrossEntropies()
+        self.mixup = Mixup(options.mixup, options.seed) if options.mixup else None
         self.train_means = Means()
         self.val_means = Means()
 
     @abstractmethod
-    def answer(self, inputs: Tensor) -> Logits:
-        """`Sample.inputs` -> Logits (b, v), (b, n)."""
+    def see(self, inputs: Tensor) -> Tensor:
+        """`Sample.inputs` -> what the trained part sees, float (b, t, …)."""
+
+    @abstractmethod
+    def answer(self, seen: Tensor) -> Logits:
+        """What it sees -> Logits (b, v), (b, n)."""
+
+    @abstractmethod
+    def make_optimizer(self) -> Optimizer:
+        """Of whatever is trainable."""
 
     def training_step(self, batch: Sample, batch_index: int) -> Tensor:
-        """The mean loss of one batch, which all processes share: the mean of what each gives here."""
-        losses = self.train_means.count(self.answer(batch.inputs), batch)
-        num_clips = (batch.verb != NO_LABEL).sum()
-        if self.trainer.world_size > 1:
-            torch.distributed.all_reduce(num_clips)
+        """The loss of one batch: its part of the mean over all clips, of all processes and batches, that the weights change by together."""
+        seen = self.see(batch.inputs)
+        if self.mixup:
+            mix = self.mixup.draw(self.current_epoch, batch_index, batch)
+            logits = self.answer(mix.inputs(seen))
+            losses = mix.losses(self.train_losses, logits, batch)
+        else:
+            logits = self.answer(seen)
+            losses = self.train_losses(logits, batch.verb, batch.noun)
+        self.train_means.count(losses, logits, batch)
         if self.trainer.is_last_batch:
             self._report("train", self.train_means)
-        return losses.sum() * self.trainer.world_size / num_clips
+        # Lightning takes the means over processes and batches, as if all held equally many clips.
+        num_parts = self.trainer.world_size * self.recipe.accumulate_batches
+        return losses.total.sum() * num_parts / clips_of_step(batch_index, self.num_clips, self.recipe)
 
     def validation_step(self, batch: Sample, batch_index: int) -> None:
         """Count one batch."""
-        self.val_means.count(self.answer(batch.inputs), batch)
+        logits = self.answer(self.see(batch.inputs))
+        self.val_means.count(self.val_losses(logits, batch.verb, batch.noun), logits, batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Tell the means."""
-        self._report("val", self.val_means)
+        """Tell the means, also to a schedule that waits for a plateau."""
+        loss = self._report("val", self.val_means)["val/loss"]
+        schedule = self.lr_schedulers() if self.recipe.schedule == "plateau" else None
+        if isinstance(schedule, ReduceLROnPlateau):
+            schedule.step(float(loss))
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam, as the original experiment has it."""
-        return torch.optim.Adam((p for p in self.parameters() if p.requires_grad), lr=self.learning_rate)
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The recipe's optimizer and schedule."""
+        optimizer = self.make_optimizer()
+        schedule = make_schedule(optimizer, self.recipe)
+        if schedule is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch", "monitor": "val/loss"}}
 
-    def _report(self, stage: str, means: Means) -> None:
+    def lr_scheduler_step(self, scheduler: LRScheduler, metric: object) -> None:
+        """Go on to the next epoch's rate."""
+        # Lightning would tell a plateau after the epoch's checkpoint is written, so a run that goes on would not know.
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
+
+    def _report(self, stage: str, means: Means) -> dict[str, Tensor]:
         # Once an epoch: Lightning takes longer to note a value than the heads to take a step. All processes tell the same.
         values = {f"{stage}/{name}": value for name, value in zip(NAMES, means.compute().float(), strict=True)}
         self.log_dict(values, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
         means.reset()
+        return values
 
 
 class ActionModule(Learner):
     """A network, trained on images.
 
     `batch_norm` says which running statistics `train()` lets move: "partial" the first layer's alone (TSN, arXiv 1608.00859, section 3.2),
-    "frozen" none, "train" all. Under `trainable="heads"` the backbone stays as it is in every respect.
+    "frozen" none, "train" all. What `trainable` freezes stays as it is in every respect.
     """
 
-    def __init__(self, network: Network, *, learning_rate: float, trainable: Trainable, batch_norm: BatchNormPolicy) -> None:
-        super().__init__(learning_rate)
+    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[LabelledClip]) -> None:
+        super().__init__(network, options, clips)
         self.network = network
         self.normalise = Normalise(network.input_format)
-        self.still = modules_at_rest(network, trainable, batch_norm)
-        network.backbone.requires_grad_(trainable == "all")
+        freeze(network, options)
+        self.still = modules_at_rest(network, options)
 
     def train(self, mode: bool = True) -> "ActionModule":
         """Switch to training, but for the modules that rest."""
@@ -121,32 +163,77 @@ class ActionModule(Learner):
             module.eval()
         return self
 
-    def answer(self, inputs: Tensor) -> Logits:
-        """uint8 (b, t, p, h, w) -> Logits."""
-        logits: Logits = self.network(self.normalise(inputs))
+    def see(self, inputs: Tensor) -> Tensor:
+        """uint8 (b, t, p, h, w) -> normalised (b, t, c, h, w), or features (b, t, f) where the heads alone train."""
+        snippets: Tensor = self.normalise(inputs)
+        if self.recipe.trainable != "heads":
+            return snippets
+        features: Tensor = self.network.backbone(snippets.flatten(0, 1))
+        return features.reshape(*snippets.shape[:2], -1)
+
+    def answer(self, seen: Tensor) -> Logits:
+        """What `see` gives -> Logits."""
+        logits: Logits = self.network.head(seen) if self.recipe.trainable == "heads" else self.network(seen)
         return logits
+
+    def make_optimizer(self) -> Optimizer:
+        """Of the stages that are trained, and the heads."""
+        return make_optimizer(network_groups(self.network, self.recipe), self.recipe)
 
 
 class HeadModule(Learner):
     """The heads of a network, trained on features; checkpoints of Lightning's hold nothing of the backbone, which never changes."""
 
-    def __init__(self, head: nn.Module, *, learning_rate: float) -> None:
-        super().__init__(learning_rate)
-        self.head = head
+    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[LabelledClip]) -> None:
+        super().__init__(network, options, clips)
+        self.head = network.head
 
-    def answer(self, inputs: Tensor) -> Logits:
+    def see(self, inputs: Tensor) -> Tensor:
+        """Features float32 (b, t, f), as they are."""
+        return inputs
+
+    def answer(self, seen: Tensor) -> Logits:
         """Features float32 (b, t, f) -> Logits."""
-        logits: Logits = self.head(inputs)
+        logits: Logits = self.head(seen)
         return logits
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The same Adam in one pass over the weights, which is most of what a step of the heads does."""
-        return torch.optim.Adam(self.head.parameters(), lr=self.learning_rate, fused=True)
+    def make_optimizer(self) -> Optimizer:
+        """The same in one pass over the weights, which is most of what a step of the heads does."""
+        # Lightning cannot clip the gradients of such a pass in mixed precision.
+        is_clipped_mixed = bool(self.recipe.clip_norm) and self.recipe.precision != "32-true"
+        groups = parameter_groups([self.head.named_parameters()], self.recipe)
+        return make_optimizer(groups, self.recipe, fused=None if is_clipped_mixed else True)
 
 
-def modules_at_rest(network: Network, trainable: Trainable, batch_norm: BatchNormPolicy) -> list[nn.Module]:
-    """The modules that stay in evaluation mode while the rest trains."""
-    if trainable == "heads":
-        return [network.backbone]
+def clips_of_step(batch_index: int, num_clips: int, recipe: RecipeOptions) -> int:
+    """How many clips, of all processes and batches, change the weights together with those of batch `batch_index` of an epoch."""
+    most = recipe.batch_size * recipe.accumulate_batches
+    return min(most, num_clips - batch_index // recipe.accumulate_batches * most)
+
+
+def freeze(network: Network, options: TrainOptions) -> None:
+    """Leave what `trainable` names as all that learns."""
+    last = set(stages_of(network.backbone)[-1])
+    for name, parameter in network.backbone.named_parameters():
+        parameter.requires_grad_(options.trainable == "all" or (options.trainable == "last-stage" and name in last))
+
+
+def modules_at_rest(network: Network, options: TrainOptions) -> list[nn.Module]:
+    """The modules that stay in evaluation mode while the rest trains: what `freeze` froze, and batch-norm as `batch_norm` has it."""
     norms: list[nn.Module] = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    return norms[{"partial": 1, "frozen": 0, "train": len(norms)}[batch_norm] :]
+    return [*_frozen(network.backbone), *norms[{"partial": 1, "frozen": 0, "train": len(norms)}[options.batch_norm] :]]
+
+
+def _frozen(module: nn.Module) -> list[nn.Module]:
+    """The largest parts of a module that have weights and do not learn."""
+    learns = [parameter.requires_grad for parameter in module.parameters()]
+    if not learns or all(learns):
+        return []
+    return [part for child in module.children() for part in _frozen(child)] if any(learns) else [module]
+
+
+def _class_weights(network: Network, options: TrainOptions, clips: Sequence[LabelledClip]) -> ClassWeights | None:
+    if options.class_weights == "none":
+        return None
+    verbs, nouns = torch.tensor([clip.verb for clip in clips]), torch.tensor([clip.noun for clip in clips])
+    return ClassWeights(balanced_weights(verbs, network.spec.num_verbs), balanced_weights(nouns, network.spec.num_nouns))

@@ -18,6 +18,8 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from tasks.errors import BadConfiguration
+from tasks.model.augmentation import Augmentation
+from tasks.model.averaging import Averaging
 from tasks.model.checkpoints import ClassNames
 from tasks.model.data import ClipDataset, LabelledClip, Sample, Share, View, make_loader
 from tasks.model.epochs import BEST, LAST, EpochFiles, EpochKeeper, EpochRecord
@@ -48,7 +50,8 @@ class TrainJob:
 
     `devices` processes train together on each of `num_nodes` machines (`processes` says how they are started), each on a GPU of its own or
     all on the CPU. The options' batch size is that of all together, so the figures are those of one process up to rounding and to what a
-    backbone draws; on CPUs batch-norm that trains sees one process's part of a batch alone, and they are further apart. Each process has a
+    backbone draws; on CPUs batch-norm that trains sees one process's part of a batch alone, as mixup does everywhere, and they are further
+    apart. Each process has a
     folder of its own, and only the first one's is written to. Where one finds a last.ckpt, all must find the same.
     """
 
@@ -115,13 +118,24 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
     module, train_loader, val_loader = _keeping_features(job, device) if job.keeps_features else _seeing_images(job, device)
     module.train()
     early_stopping = EarlyStopping("val/loss", patience=options.patience, check_on_train_epoch_end=False) if options.patience else None
-    keeper = EpochKeeper(job.folder, job.network, job.classes, options.seed, early_stopping, on_epoch, head_alone=job.keeps_features)
+    averaging = Averaging(options.ema_decay) if options.ema_decay else None
+    keeper = EpochKeeper(
+        job.folder,
+        job.network,
+        job.classes,
+        options.seed,
+        early_stopping,
+        on_epoch,
+        averaging=averaging,
+        head_alone=job.keeps_features,
+        tells_rate=options.schedule != "constant" or options.warmup_epochs > 0,
+    )
     last = job.folder / LAST
     if last.exists():
         log.info("going on from %s", last)
     with warnings.catch_warnings(), _one_thread() if job.keeps_features else nullcontext():
         _quieten_lightning()
-        callbacks = [EndInOrder(), keeper, *([early_stopping] if early_stopping else [])]
+        callbacks = [EndInOrder(), *filter(None, [averaging, keeper, early_stopping])]
         trainer = _make_trainer(job, device, loggers, callbacks)
         with failing_together(trainer):
             try:
@@ -161,12 +175,15 @@ def _require_possible(job: TrainJob, device: Literal["cpu", "cuda"]) -> None:
     options = job.options
     if options.precision == "16-mixed" and device == "cpu":
         raise BadConfiguration("precision 16-mixed needs a GPU and there is none; choose 32-true or bf16-mixed")
-    if options.validate_every > options.epochs:
-        raise BadConfiguration(f"validate_every {options.validate_every} is more than {options.epochs} epochs: no checkpoint would be kept")
     if options.batch_size % job.num_processes:
         raise BadConfiguration(
             f"batch_size {options.batch_size} cannot be shared by {job.num_processes} processes; "
             f"set it to a multiple of {job.num_processes}, or lower RETAKE_DEVICES or RETAKE_NUM_NODES"
+        )
+    if options.mixup and options.batch_size < 2 * job.num_processes:
+        raise BadConfiguration(
+            f"mixup mixes the clips that one process has of a batch, and {job.num_processes} processes have one each of {options.batch_size}; "
+            f"set batch_size to {2 * job.num_processes} or more, or lower RETAKE_DEVICES or RETAKE_NUM_NODES"
         )
     if device == "cuda" and job.devices > torch.cuda.device_count():
         raise BadConfiguration(
@@ -178,12 +195,7 @@ def _require_possible(job: TrainJob, device: Literal["cpu", "cuda"]) -> None:
 def _seeing_images(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
     """The whole network, on images."""
     network = synchronise_norms(job.network) if device == "cuda" and job.num_processes > 1 else job.network
-    module = ActionModule(
-        to_channels_last(network),
-        learning_rate=job.options.learning_rate,
-        trainable=job.options.trainable,
-        batch_norm=job.options.batch_norm,
-    )
+    module = ActionModule(to_channels_last(network), job.options, job.train)
     train, val = _datasets(job, partial(View.images, spec=job.network.spec))
     return module, _loader(job, device, train, _num_workers(job, device)), _loader(job, device, val, _num_workers(job, device))
 
@@ -203,15 +215,23 @@ def _keeping_features(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
         num_workers=_num_workers(job, device),
         place=rank / job.num_processes,
     )
-    module = HeadModule(job.network.head, learning_rate=job.options.learning_rate)
+    module = HeadModule(job.network, job.options, job.train)
     # Reading a feature takes less time than handing it from process to process.
     return module, _loader(job, device, train, 0), _loader(job, device, val, 0)
 
 
 def _datasets(job: TrainJob, source: Callable[[View], torch.Tensor]) -> tuple[ClipDataset, ClipDataset]:
-    num_views = job.options.feature_variants if job.options.trainable == "heads" else None
-    spec = job.network.spec
-    return ClipDataset(job.train, spec, source, job.options.seed, num_views), ClipDataset(job.val, spec, source)
+    options, spec = job.options, job.network.spec
+    train = ClipDataset(
+        job.train,
+        spec,
+        source,
+        options.seed,
+        num_views=options.feature_variants if options.trainable == "heads" else None,
+        augmentation=Augmentation.of(options, spec.modality),
+        balanced=options.sampler == "balanced",
+    )
+    return train, ClipDataset(job.val, spec, source)
 
 
 def _num_workers(job: TrainJob, device: Literal["cpu", "cuda"]) -> int:
@@ -239,6 +259,8 @@ def _make_trainer(job: TrainJob, device: Literal["cpu", "cuda"], loggers: Sequen
         plugins=[LightningEnvironment()] if job.num_processes > 1 else None,
         use_distributed_sampler=False,  # ours shares the clips out
         precision=options.precision,
+        accumulate_grad_batches=options.accumulate_batches,
+        gradient_clip_val=options.clip_norm or None,
         max_epochs=options.epochs,
         check_val_every_n_epoch=options.validate_every,
         num_sanity_val_steps=0,

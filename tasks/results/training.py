@@ -1,11 +1,15 @@
 """What weights, plan and train write."""
 
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions, Weights
+from tasks.results.fusion import Fusion, Member
 from tasks.results.record import ModelRole, Record, SplitName
 
 
 class WeightsResult(Record):
-    """The network that training starts from, as a checkpoint in the store. `is_chance` tells that its heads know nothing before training."""
+    """The network that training starts from, as a checkpoint in the store. `is_chance` tells that its heads know nothing before training.
+
+    Of a fusion, `members` are its networks, in the checkpoint's order.
+    """
 
     backbone: str
     network: str
@@ -14,6 +18,7 @@ class WeightsResult(Record):
     sha256: str
     description: str
     is_chance: bool
+    members: tuple[Member, ...] = ()
 
 
 class Evaluation(Record):
@@ -55,9 +60,13 @@ class PlanResult(Record):
 
 
 class Epoch(Record):
-    """One epoch's losses and centre-crop accuracies; `val` is missing where the epoch was not validated."""
+    """One epoch's learning rate, that of the heads, its losses and centre-crop accuracies.
+
+    `learning_rate` is missing where the epoch was trained before it was recorded, `val` where the epoch was not validated.
+    """
 
     epoch: int
+    learning_rate: float | None = None
     train_loss: float
     val_loss: float | None
     val_verb_top1: float | None
@@ -66,7 +75,7 @@ class Epoch(Record):
 
 
 class TrainResult(Record):
-    """A finished training."""
+    """A finished training; of a fusion, which has no epochs, the weights that were chosen."""
 
     checkpoint_uri: str
     checkpoint_sha256: str
@@ -78,3 +87,4 @@ class TrainResult(Record):
     mlflow_run_id: str
     mlflow_run_url: str
     hardware: dict[str, str | int]
+    fusion: Fusion | None = None

@@ -19,6 +19,7 @@ from tasks.results.record import SPLITS
 from tasks.results.training import Epoch, PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._frames import cache_test_frames, cache_train_frames
+from tasks.steps._fusion import choose_fusion
 from tasks.steps._networks import class_names, fetch_network, file_sha256
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
@@ -51,6 +52,8 @@ def run(arguments: Arguments, store: Store) -> TrainResult:
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as name:
         folder = Path(name)
         _log_inputs(tracker, run_id, plan, manifest, store)
+        if plan.weights.members:
+            return finish(store, arguments.out, choose_fusion(arguments.out, plan, manifest, store, tracker, run_id, folder))
         job = _job(arguments, plan, manifest, store, folder, devices)
 
         def keep(files: EpochFiles) -> None:
@@ -94,6 +97,8 @@ def _take_part(arguments: Arguments, store: Store) -> None:
     if finished(store, arguments.out, TrainResult):
         return
     plan, manifest = _inputs(arguments, store)
+    if plan.weights.members:
+        return
     devices = _settle(plan)
     with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as name:
         fit(_job(arguments, plan, manifest, store, Path(name), devices))
@@ -173,6 +178,7 @@ def _epoch(record: EpochRecord) -> Epoch:
     val = record.val
     return Epoch(
         epoch=record.epoch,
+        learning_rate=record.learning_rate,
         train_loss=record.train.loss,
         val_loss=val.loss if val else None,
         val_verb_top1=val.verb_top1 if val else None,

@@ -8,7 +8,7 @@ import ffmpeg as arguments_of
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.model.crops import augmented
+from tasks.model.augmentation import augmented
 from tasks.model.data import View
 from tasks.model.sampling import random_snippets
 from tasks.model.spec import NetworkSpec

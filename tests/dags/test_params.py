@@ -84,7 +84,7 @@ def test_the_form_takes_a_number_if_and_only_if_the_model_does(model, name):
     ("model", "name", "choices"),
     [
         (TrainOptions, "weights", [w.value for w in Weights]),
-        (TrainOptions, "trainable", ["all", "heads"]),
+        (TrainOptions, "trainable", ["all", "last-stage", "heads"]),
         (EvaluateOptions, "crops", [1, 10]),
         (RetrainOptions, "preset", ["none", *PRESETS]),
     ],

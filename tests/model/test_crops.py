@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tasks.errors import BadInput
 from tasks.model.backbones import BACKBONES, snippet_format
-from tasks.model.crops import Normalise, augmented, centre_offset, crop_offsets, cut_crops
+from tasks.model.crops import Normalise, centre_offset, crop_offsets, cut_crops
 from tasks.options import Modality
 
 SIDES = st.integers(224, 1000)
@@ -42,25 +42,6 @@ def test_frames_smaller_than_a_crop_are_refused():
         cut_crops(numbered_frames(200, 456), 10, Modality.RGB)
 
 
-def test_augmentation_follows_from_its_seed_and_leaves_torchs_generator_alone():
-    frames = np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), dtype=np.uint8)
-    torch.manual_seed(1)
-    first = augmented(frames, 7, Modality.RGB)
-    drawn = torch.rand(1)
-    torch.manual_seed(1)
-    assert torch.equal(drawn, torch.rand(1))
-    assert first.shape == (2, 3, 224, 224)
-    assert first.dtype == torch.uint8
-    assert torch.equal(first, augmented(frames, 7, Modality.RGB))
-    assert not torch.equal(first, augmented(frames, 8, Modality.RGB))
-
-
-def test_every_frame_of_a_clip_is_augmented_alike():
-    frame = np.random.default_rng(0).integers(0, 256, (1, 256, 300, 3), dtype=np.uint8)
-    one, two = augmented(np.concatenate([frame, frame]), 3, Modality.RGB)
-    assert torch.equal(one, two)
-
-
 @pytest.mark.parametrize(
     ("backbone", "expected"),
     [
@@ -81,13 +62,6 @@ def test_the_mirror_image_of_flow_moves_the_other_way_along_x_alone():
     for straight, mirrored in zip(views[::2].flip(-1), views[1::2], strict=True):
         assert torch.equal(mirrored[:, 0::2], 255 - straight[:, 0::2])
         assert torch.equal(mirrored[:, 1::2], straight[:, 1::2])
-
-
-def test_half_of_the_augmented_flow_is_mirrored_with_its_motion():
-    """A field that moves right everywhere moves left everywhere in its mirror image, and up as before."""
-    flow = np.full((1, 256, 300, 10), 200, np.uint8)
-    seen = {tuple(augmented(flow, seed, Modality.FLOW)[0, :2, 0, 0].tolist()) for seed in range(20)}
-    assert seen == {(200, 200), (55, 200)}
 
 
 @pytest.mark.parametrize(("backbone", "centre", "unit"), [("resnet50", 127.5, 1 / 255 / 0.226), ("bninception", 128.0, 1)])

@@ -1,13 +1,19 @@
+from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tasks.errors import BadDataset, MissingObject
+from tasks.model.augmentation import Augmentation
 from tasks.model.data import NO_LABEL, ClipDataset, ClipKey, EpochSampler, LabelledClip, Share, View, make_loader
 from tasks.model.spec import NetworkSpec
+from tests.model.conftest import TINY
 
 
 def dataset(clips: list[LabelledClip], spec: NetworkSpec, **choice) -> ClipDataset:
@@ -53,9 +59,15 @@ def test_worker_processes_give_the_same_batches(clips, tiny_spec):
     assert all(torch.equal(here, there) for here, there in zip(batches(0), batches(1), strict=True))
 
 
+def numbered(num_clips: int, seed: int | None, actions: Sequence[int] = (0,), **choice) -> ClipDataset:
+    """Clips that are never read; what they show follows from their number."""
+    clips = [LabelledClip(Path(f"{i}.npy"), actions[i % len(actions)] % 5, actions[i % len(actions)] // 5) for i in range(num_clips)]
+    return dataset(clips, TINY, seed=seed, **choice)
+
+
 def test_each_epoch_shows_every_clip_once_in_an_order_of_its_own():
     def order(seed: int | None, epoch: int) -> list[ClipKey]:
-        sampler = EpochSampler(50, seed)
+        sampler = EpochSampler(numbered(50, seed))
         sampler.set_epoch(epoch)
         return list(sampler)
 
@@ -65,16 +77,66 @@ def test_each_epoch_shows_every_clip_once_in_an_order_of_its_own():
     assert order(None, 4) == [ClipKey(4, i) for i in range(50)]
 
 
-@pytest.mark.parametrize("seed", [1, None])
+@pytest.mark.parametrize(("seed", "balanced"), [(1, False), (None, False), (1, True)])
 @pytest.mark.parametrize("num_clips", [1, 7, 8])
-def test_processes_together_take_the_batches_of_one_in_equally_many_steps(seed, num_clips):
-    alone = list(EpochSampler(num_clips, seed))
-    shares = [EpochSampler(num_clips, seed, Share(rank, 4)) for rank in range(4)]
+def test_processes_together_take_the_batches_of_one_in_equally_many_steps(seed, balanced, num_clips):
+    shown = numbered(num_clips, seed, (0, 0, 0, 7), balanced=balanced)
+    alone = list(EpochSampler(shown))
+    shares = [EpochSampler(shown, Share(rank, 4)) for rank in range(4)]
     keys = [list(share) for share in shares]
     assert {len(own) for own in keys} == {len(shares[0])}
     for step in range(len(shares[0])):
         together = {key for own in keys for key in own[step : step + 1] if key.counts}
         assert together == set(alone[step * 4 : step * 4 + 4])
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=40), st.integers(0, 5))
+def test_a_balanced_epoch_shows_every_action_and_each_of_its_clips_as_often_as_any_other(actions, epoch):
+    keys = numbered(len(actions), 1, actions, balanced=True).keys(epoch)
+    assert len(keys) == len(actions)
+    times = Counter(key.clip for key in keys)
+    of_action = {action: [times[clip] for clip, other in enumerate(actions) if other == action] for action in actions}
+    sums = [sum(found) for found in of_action.values()]
+    assert max(sums) - min(sums) <= 1
+    assert all(max(found) - min(found) <= 1 for found in of_action.values())
+    assert sorted((key.clip, key.repeat) for key in keys) == sorted((clip, n) for clip, number in times.items() for n in range(number))
+
+
+def test_balanced_epochs_favour_other_actions_and_clips_each_in_an_order_of_its_own():
+    shown, actions = numbered(10, 1, (0, 0, 0, 0, 1), balanced=True), (0, 0, 0, 0, 1) * 2
+    orders = [[key.clip for key in shown.keys(epoch)] for epoch in range(20)]
+    assert orders[3] == [key.clip for key in numbered(10, 1, (0, 0, 0, 0, 1), balanced=True).keys(3)]
+    assert len(set(map(tuple, orders))) == 20
+    assert {clip for order in orders for clip in order} == set(range(10))
+    assert all(sum(actions[clip] for clip in order) == 5 for order in orders)
+    assert [key.clip for key in numbered(10, 2, (0, 0, 0, 0, 1), balanced=True).keys(3)] != orders[3]
+
+
+def test_a_clip_that_an_epoch_repeats_is_seen_in_another_view(clips, tiny_spec):
+    seen = dataset(clips[:3], tiny_spec, seed=1)
+    first, second, next_epoch = (seen[key].inputs for key in (ClipKey(3, 2), ClipKey(3, 2, repeat=1), ClipKey(4, 2)))
+    assert not torch.equal(first, second)
+    assert not torch.equal(second, next_epoch)
+
+
+@pytest.mark.parametrize("num_views", [2, None])
+def test_all_that_balanced_epochs_see_is_among_their_views(num_views):
+    shown = numbered(9, 1, (0, 0, 1), balanced=True, num_views=num_views)
+    asked: list[View] = []
+    shown.source = lambda view: asked.append(view) or torch.empty(0)
+    for epoch in range(4):
+        for key in shown.keys(epoch):
+            shown[key]
+    assert set(asked) == set(shown.views(4))
+    assert len({view.name for view in asked}) == len(shown.views(4)) <= 9 * (num_views or 99)
+
+
+def test_views_of_other_augmentations_have_names_of_their_own():
+    kinds = [Augmentation(crop, jitter) for crop in ("resized", "multi-scale") for jitter in (0, 0.1, 0.25, 1)]
+    names = {View(Path("a.npy"), 0, 1, kind).name for kind in kinds}
+    assert len(names) == len(kinds)
+    assert View(Path("a.npy"), 0, 1).name == "a-0-1"
+    assert len({View(Path("a.npy"), augmentation=kind).name for kind in kinds}) == 1
 
 
 def test_a_clip_that_fills_a_batch_comes_without_its_labels(clips, tiny_spec):

@@ -1,0 +1,42 @@
+"""The exponential moving average of the weights, which is validated and kept in their place."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import WeightAveraging
+from torch import Tensor
+
+
+class Averaging(WeightAveraging):
+    """After each change of the weights: average = decay_n * average + (1 - decay_n) * weights, the average being the weights after the first.
+
+    decay_n = min(decay, (1 + n) / (10 + n)) after n averages, as TensorFlow has it: what a short training begins with is soon forgotten.
+    Batch-norm's statistics are averaged as the weights are, and counters are taken over. Lightning shows the average to validation and leaves
+    it in the network when the training ends; a checkpoint has both.
+    """
+
+    def __init__(self, decay: float) -> None:
+        super().__init__(avg_fn=partial(_averaged, decay))
+
+    @contextmanager
+    def shown(self, module: pl.LightningModule) -> Iterator[None]:
+        """Have the average in the module's place for a while."""
+        self._swap_models(module)
+        try:
+            yield
+        finally:
+            self._swap_models(module)
+
+
+def _averaged(decay: float, average: Tensor, current: Tensor, num_averaged: Tensor | int) -> Tensor:
+    if not average.is_floating_point():
+        return current
+    return torch.lerp(average, current, 1 - decay_after(decay, int(num_averaged)))
+
+
+def decay_after(decay: float, num_averaged: int) -> float:
+    """The decay after so many averages."""
+    return min(decay, (1 + num_averaged) / (10 + num_averaged))

@@ -1,0 +1,59 @@
+import pytest
+import torch
+
+from tasks.model.network import Network
+from tasks.model.optimizers import make_optimizer, network_groups, parameter_groups
+from tasks.options import TrainOptions
+
+
+def rates(network: Network, **choice) -> dict[str, tuple[float, float]]:
+    """Rate and decay of each parameter, by name."""
+    found = {
+        id(p): (group["lr"], group["weight_decay"]) for group in network_groups(network, TrainOptions(**choice)) for p in group["params"]
+    }
+    return {name: found[id(parameter)] for name, parameter in network.named_parameters() if id(parameter) in found}
+
+
+def test_all_learn_alike_by_default(tiny_network):
+    (group,) = network_groups(tiny_network, TrainOptions())
+    assert [id(p) for p in group["params"]] == [id(p) for p in tiny_network.parameters()]
+
+
+def test_each_stage_further_from_the_heads_learns_at_a_share_of_the_next_ones_rate(tiny_network):
+    found = rates(tiny_network, learning_rate=0.1, layer_decay=0.5)
+    by_part = {name.removeprefix("backbone.").split(".")[0]: rate for name, (rate, _) in found.items()}
+    expected = {"head": 0.1, "layer4": 0.05, "layer3": 0.025, "layer2": 0.0125, "layer1": 0.00625, "conv1": 0.003125, "bn1": 0.003125}
+    assert by_part == pytest.approx(expected)
+
+
+def test_weights_decay_and_biases_norms_and_embeddings_do_not(tiny_spec):
+    network = Network(tiny_spec.model_copy(update={"backbone": "test_vit"}))
+    decays = {name: decay for name, (_, decay) in rates(network, weight_decay=0.3).items()}
+    spared = {name for name, decay in decays.items() if decay == 0}
+    assert "backbone.pos_embed" in spared
+    assert spared == {
+        name for name, p in network.named_parameters() if p.ndim <= 1 or name.endswith((".bias", "pos_embed", "cls_token", "reg_token"))
+    }
+    assert {decays[name] for name in decays.keys() - spared} == {0.3}
+    assert set(decays) == set(dict(network.named_parameters()))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("fused", [None, True])
+def test_the_first_steps_are_those_of_the_formulas(optimizer, fused):
+    """With a gradient of -0.5 throughout."""
+    weight = torch.nn.Parameter(torch.full((1, 1), 2.0))
+    recipe = TrainOptions(optimizer=optimizer, learning_rate=0.1, weight_decay=0.5, momentum=0.9)
+    chosen = make_optimizer(parameter_groups([[("weight", weight)]], recipe), recipe, fused=fused)
+    seen = []
+    for _ in range(2):
+        weight.grad = torch.full((1, 1), -0.5)
+        chosen.step()
+        seen.append(weight.item())
+    # adam: the decay turns the gradient, whose size does not count; adamw: it is taken off apart.
+    first = {"adam": 2 - 0.1, "adamw": 2 * 0.95 + 0.1, "sgd": 2 - 0.1 * 0.5}[optimizer]
+    assert seen[0] == pytest.approx(first, abs=1e-4)
+    if optimizer == "sgd":
+        assert seen[1] == pytest.approx(first - 0.1 * (0.9 * 0.5 - 0.5 + 0.5 * first))
+    if optimizer == "adamw":
+        assert seen[1] == pytest.approx(first * 0.95 + 0.1, abs=1e-4)
