@@ -75,16 +75,17 @@ def _parse(argv: list[str]) -> tuple[str, dict[str, object]]:
     step = parser.parse_args(argv[:1]).step
     model: type[BaseModel] = _module(step).Arguments
     options = _Parser(prog=f"python -m tasks {step}", description=COMMANDS[step], argument_default=argparse.SUPPRESS)
+    positional: dict[str, str] = getattr(_module(step), "POSITIONAL", {})
     for name, field in model.model_fields.items():
-        _add(options, name, field)
+        if metavar := positional.get(name):
+            options.add_argument(name, nargs="*", metavar=metavar, help=_help(field))
+        else:
+            _add(options, name, field)
     return step, vars(options.parse_args(argv[1:]))
 
 
 def _add(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
-    flag = f"--{name.replace('_', '-')}"
-    text = ". ".join(filter(None, (field.title, field.description))).replace("%", "%%")
-    if not field.is_required():
-        text += f" (default: {field.get_default(call_default_factory=True, validated_data={})})"
+    flag, text = f"--{name.replace('_', '-')}", _help(field)
     kind, of = _kind(field.annotation)
     if kind == "bool":
         parser.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, help=text)
@@ -92,6 +93,13 @@ def _add(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
         parser.add_argument(flag, dest=name, action="append", help=text)
     else:
         parser.add_argument(flag, dest=name, type=of, required=field.is_required(), help=text, metavar=name.upper())
+
+
+def _help(field: FieldInfo) -> str:
+    text = ". ".join(filter(None, (field.title, field.description))).replace("%", "%%")
+    if not field.is_required():
+        text += f" (default: {field.get_default(call_default_factory=True, validated_data={})})"
+    return text
 
 
 def _kind(annotation: object) -> tuple[Literal["bool", "list", "scalar"], type]:

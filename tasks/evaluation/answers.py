@@ -65,8 +65,8 @@ def answers_of(clips: ScoredClips, vocabulary: Vocabulary) -> dict[Target, Answe
     }
 
 
-def rank(logits: Logits, num_ranks: int = NUM_RANKS) -> Ids:
-    """Ids of the best classes, (n, num_ranks), best first; the lower id first where logits are equal."""
+def rank(logits: Logits | NDArray[np.float64], num_ranks: int = NUM_RANKS) -> Ids:
+    """Ids of the best classes, (n, num_ranks), by logits or probabilities, best first; the lower id first where these are equal."""
     order: Ids = np.argsort(-logits, axis=1, kind="stable")
     return order[:, :num_ranks]
 

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from tasks.results.dataset import DatasetClip
 Logits = NDArray[np.float32]
 T = TypeVar("T")
 C = TypeVar("C", bound="HasUid")
+A = TypeVar("A")
 
 SECONDS_BETWEEN_REPORTS = 20
 
@@ -140,27 +141,63 @@ def compute_logits(
     noun_logits = np.empty((len(clips), noun.size), np.float32)
     loading_seconds, inference_seconds = np.empty(len(clips)), np.empty(len(clips))
 
+    started = scored = clock()
+    for i, one in enumerate(each_scored(clips, load, score, wait=wait, clock=clock)):
+        verb_logits[i], noun_logits[i] = one.answer
+        loading_seconds[i], inference_seconds[i], scored = one.loading_seconds, one.inference_seconds, one.scored
+        require_finite(one.clip, *one.answer)
+    return verb_logits, noun_logits, Timings(loading_seconds, inference_seconds, scored - started)
+
+
+@dataclass(frozen=True)
+class Scored(Generic[C, A]):
+    """One clip and its answer; `scored` is the clock's time when it was there."""
+
+    clip: C
+    answer: A
+    loading_seconds: float
+    inference_seconds: float
+    scored: float
+
+
+def each_scored(
+    clips: Sequence[C],
+    load: Callable[[C], T],
+    score: Callable[[T], A],
+    *,
+    wait: Callable[[C], None] = lambda clip: None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Generator[Scored[C, A]]:
+    """Score one clip after the other while the next ones load; arguments, memory and progress are those of `compute_logits`."""
+
     def timed(clip: C) -> tuple[T, float]:
         wait(clip)
         before = clock()
         return load(clip), clock() - before
 
-    started = last_report = scored = clock()
+    started = last_report = clock()
     with closing(_ahead(timed, clips)) as loaded:
         for i, (inputs, seconds) in enumerate(loaded):
             before = clock()
-            verb_logits[i], noun_logits[i] = score(inputs)
+            answer = score(inputs)
             scored = clock()
-            loading_seconds[i], inference_seconds[i] = seconds, scored - before
-            if not (np.isfinite(verb_logits[i]).all() and np.isfinite(noun_logits[i]).all()):
-                raise BadCheckpoint(
-                    f"clip {clips[i].uid}: the network's logits are not finite; train again with a lower learning rate or 32-bit precision"
-                )
+            yield Scored(clips[i], answer, seconds, scored - before, scored)
             done = i + 1
             if done * 10 // len(clips) > i * 10 // len(clips) or scored - last_report >= SECONDS_BETWEEN_REPORTS:
                 last_report = scored
                 log.info("%d/%d clips scored, %.0f s left", done, len(clips), (scored - started) / done * (len(clips) - done))
-    return verb_logits, noun_logits, Timings(loading_seconds, inference_seconds, scored - started)
+
+
+def require_finite(clip: HasUid, *logits: Logits) -> None:
+    """Refuse what no answer can be read from.
+
+    Raises:
+        BadCheckpoint: a logit is not a finite number.
+    """
+    if not all(np.isfinite(one).all() for one in logits):
+        raise BadCheckpoint(
+            f"clip {clip.uid}: the network's logits are not finite; train again with a lower learning rate or 32-bit precision"
+        )
 
 
 def _ahead(load: Callable[[C], T], clips: Sequence[C]) -> Generator[T]:

@@ -34,7 +34,7 @@ def run(arguments: Arguments, store: Store) -> SegmentResult:
 
     def take(video: str) -> tuple[str, ClipsFile]:
         record = store.read(f"{arguments.store}/videos/{video}/probe.json", VideoRecord)
-        return record.names[0], _clips(arguments, store, record)
+        return record.names[0], cut_video(store, arguments.store, record, arguments.picked(SegmentOptions))
 
     files, names = [], []
     with ThreadPoolExecutor(num_at_once(load(MachineSettings).num_processes or len(os.sched_getaffinity(0)))) as pool:
@@ -62,10 +62,10 @@ def clip_uid(video: str, start_seconds: float, stop_seconds: float) -> str:
     return f"{video[:12]}_{round(start_seconds * 1000):09d}-{round(stop_seconds * 1000):09d}"
 
 
-def _clips(arguments: Arguments, store: Store, record: VideoRecord) -> ClipsFile:
-    options = arguments.picked(SegmentOptions)
+def cut_video(store: Store, store_uri: str, record: VideoRecord, options: SegmentOptions) -> ClipsFile:
+    """The clips of one video, cut unless they were before; where that cannot be done, the reason in their place."""
     recipe = recipe_of(options)
-    folder_uri = f"{arguments.store}/clips/{record.video}/{recipe}"
+    folder_uri = f"{store_uri}/clips/{record.video}/{recipe}"
     if store.exists(f"{folder_uri}/clips.json"):
         return store.read(f"{folder_uri}/clips.json", ClipsFile)
     with tempfile.TemporaryDirectory(prefix="retake-segment-") as name:

@@ -128,8 +128,31 @@ class Registry:
                     raise BadInput(f"{model_name} has no version {number}; MLflow's page of the model lists them") from None
                 raise
         if not _can_be_scored(found):
-            raise BadInput(f"{model_name} version {number} was not registered by Retake, which could not score it again as champion")
+            raise BadInput(f"{model_name} version {number} was not registered by Retake, which has no checkpoint to score it by")
         return _registered(found)
+
+    def referred(self, reference: str) -> tuple[str, RegisteredVersion]:
+        """The name and the version that `models:/NAME@ALIAS` or `models:/NAME/VERSION` stands for.
+
+        Raises:
+            BadInput: there is no such model, version or alias, and the message names those that exist; or somebody else registered it.
+        """
+        text = reference.removeprefix("models:/")
+        name, _, alias = text.partition("@")
+        if not alias:
+            name, _, number = text.partition("/")
+        with answering():
+            if not self._exists(name):
+                known = ", ".join(found.name for found in self._client.search_registered_models(max_results=20)) or "none"
+                raise BadInput(f"{reference}: there is no registered model {name}; MLflow has: {known}")
+            aliases: dict[str, str] = {key: str(value) for key, value in self._client.get_registered_model(name).aliases.items()}
+            numbers = sorted(int(found.version) for found in self._client.search_model_versions(f"name = '{name}'"))
+        wanted = aliases.get(alias) if alias else number
+        if wanted is None or int(wanted) not in numbers:
+            versions = ", ".join(map(str, numbers)) or "none"
+            pointing = ", ".join(f"{key} ({value})" for key, value in sorted(aliases.items())) or "none"
+            raise BadInput(f"{reference} does not exist, or no longer; {name} has the versions {versions} and the aliases {pointing}")
+        return name, self.version(name, int(wanted))
 
     def register(
         self,

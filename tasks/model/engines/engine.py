@@ -47,8 +47,6 @@ class Engine(ABC):
     def score(self, frames: Frames) -> Logits:
         """Score one clip.
 
-        Where the heads are linear they run once, on features averaged over the crops, which gives the same logits.
-
         Args:
             frames: the clip's test snippets, uint8 (t, h, w, p), short side 256.
 
@@ -58,13 +56,23 @@ class Engine(ABC):
         Raises:
             BadInput: frames are smaller than a crop, or not the snippets that the network takes.
         """
+        return self.answer(self.see(frames))
+
+    def see(self, frames: Frames) -> Tensor:
+        """What the backbone sees in every crop of one clip, float32 (k, t, f) on the CPU; `frames` and errors as of `score`."""
         spec = self.network.spec
         if (len(frames), frames.shape[-1]) != (spec.num_segments, spec.snippet.num_planes):
             raise BadInput(
                 f"the clip has {len(frames)} snippets of {frames.shape[-1]} planes where the network takes {spec.num_segments} of "
                 f"{spec.snippet.num_planes} ({spec.modality.value})"
             )
-        features = self.features(cut_views(frames, self.num_crops, spec.modality))
+        return self.features(cut_views(frames, self.num_crops, spec.modality))
+
+    def answer(self, features: Tensor) -> Logits:
+        """The logits, verb (v,) and noun (n,), of what `see` gave.
+
+        Where the heads are linear they run once, on features averaged over the crops, which gives the same logits.
+        """
         if self.network.head.is_linear:
             features = features.mean(dim=0, keepdim=True)
         verb, noun = self._logits(features)

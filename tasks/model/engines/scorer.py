@@ -14,6 +14,9 @@ from tasks.model.engines.choice import Job, Wanted, make_engine
 from tasks.model.engines.engine import Engine
 from tasks.results.evaluation import EngineUsed
 
+CENTRE_VIEW = 8
+"""Of TSN's ten: four corners, then the centre, each followed by its mirror image."""
+
 
 @dataclass(frozen=True)
 class Scorer:
@@ -34,7 +37,15 @@ class Scorer:
         Raises:
             BadInput: snippets do not fit their network.
         """
-        answers = [engine.score(frames) for engine, frames in zip(self.engines, inputs, strict=True)]
+        return self._averaged([engine.score(frames) for engine, frames in zip(self.engines, inputs, strict=True)])
+
+    def score_and_see(self, inputs: Sequence[Frames]) -> tuple[Logits, Tensor]:
+        """The same, and what the first network's backbone sees in the centre crop, averaged over segments: float32 (f,) on the CPU."""
+        seen = [engine.see(frames) for engine, frames in zip(self.engines, inputs, strict=True)]
+        logits = self._averaged([engine.answer(features) for engine, features in zip(self.engines, seen, strict=True)])
+        return logits, seen[0][CENTRE_VIEW if len(seen[0]) > 1 else 0].mean(dim=0)
+
+    def _averaged(self, answers: Sequence[Logits]) -> Logits:
         if len(answers) == 1:
             return answers[0]
         verbs, nouns = zip(*answers, strict=True)

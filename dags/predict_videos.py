@@ -1,0 +1,82 @@
+"""# Predict videos
+
+Lets two networks say what happens in videos that were not trained on: the model in use and, beside it, the network that its training started from.
+It is started by hand, with a form that names folders, files or web addresses; without any it takes every ingested video that was not trained on.
+Under *Details* of `report`, the button *Report* leads to the page: timelines, where the two agree and differ, and which clips are worth a label.
+Tables, tracks for players and the list of clips to label lie beside it.
+
+**Owner**: whoever runs this Retake.
+
+**When it fails**
+- *Pink, skipped*: the same videos were predicted by the same networks before; the log of `plan` links to the page. Or there is no video.
+- *Orange, to be retried*: the store or MLflow did not answer. Nothing to do; it tries again.
+- *Red, in `plan`*: there is no such model or version, or none of the videos can be used; the log names those that exist, and each video's reason.
+- *Grey, never starting*: `known` and `predict` wait for a slot of the pool `gpu`, one a GPU. Is there such a pool?
+- A video that cannot be used, or that was trained on, does not fail a run: the page names it with the reason.
+
+It may be run again at any time, from the start or from any task: what is done already is not done twice.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG
+
+from dags._params import Form
+from dags._runner import TASK_DEFAULTS, StepOperator
+from tasks.options import EvaluateOptions, PredictOptions
+
+FORM = Form(options=(PredictOptions, EvaluateOptions))
+PREDICTION = "{{ ti.xcom_pull(task_ids='plan', key='result')['prediction_uri'] }}"
+PLAN, KNOWN = f"{PREDICTION}plan/", f"{PREDICTION}known/"
+
+with DAG(
+    dag_id=Path(__file__).stem,
+    doc_md=__doc__,
+    schedule=None,
+    max_active_runs=1,
+    params=FORM.params(),
+    default_args=TASK_DEFAULTS,
+    tags=["retake", "model"],
+) as dag:
+    plan = StepOperator(
+        task_id="plan",
+        step="predict_plan",
+        form=FORM,
+        options=(PredictOptions, EvaluateOptions),
+        out="{store}/predictions/choices/{key}/",
+        returns="batches",
+        execution_timeout=timedelta(hours=6),
+    )
+    known = StepOperator(
+        task_id="known",
+        step="predict_known",
+        form=FORM,
+        image="trainer",
+        gpu=True,
+        inputs={"plan": PLAN},
+        out=KNOWN,
+        pool="gpu",
+        execution_timeout=timedelta(hours=3),
+    )
+    predict = StepOperator.partial(
+        task_id="predict",
+        step="predict_batch",
+        form=FORM,
+        image="trainer",
+        gpu=True,
+        inputs={"plan": PLAN, "known": KNOWN, "batch": "{{ task.mapped.uri }}"},
+        out="{{ task.mapped.out }}",
+        map_index_template="{{ task.mapped.name | truncate(100) }}",
+        pool="gpu",
+        execution_timeout=timedelta(hours=12),
+    ).expand(mapped=plan.output)
+    report = StepOperator(
+        task_id="report",
+        step="predict_report",
+        form=FORM,
+        inputs={"plan": PLAN, "known": KNOWN},
+        out=f"{PREDICTION}report/",
+        execution_timeout=timedelta(hours=2),
+    )
+    plan >> known >> predict >> report

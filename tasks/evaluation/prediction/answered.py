@@ -1,0 +1,43 @@
+"""Calibrated answers on the clips of one video.
+
+Legend: n clips.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.evaluation.prediction.probabilities import Ranked, distributions, divergences
+from tasks.evaluation.prediction.scored import ScoredVideoClips
+from tasks.results.prediction import PredictorRole
+from tasks.results.record import Target
+
+Temperatures = Mapping[PredictorRole, tuple[float, float]]
+"""By network, that of its verb head and that of its noun head."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What the networks hold likely.
+
+    Attributes:
+        ranked: by network and target the best classes.
+        entropies: (n,) of the model's actions, as a share of the largest there can be.
+        divergences: (n,) Jensen-Shannon divergence of the two networks in bits; empty without a second one.
+    """
+
+    ranked: dict[PredictorRole, dict[Target, Ranked]]
+    entropies: NDArray[np.float64]
+    divergences: NDArray[np.float64]
+
+
+def answered(clips: ScoredVideoClips, temperatures: Temperatures) -> Answered:
+    """Probabilities from the logits of one video."""
+    likely = {role: distributions(*logits, *temperatures[role]) for role, logits in clips.logits.items()}
+    return Answered(
+        ranked={role: one.ranked() for role, one in likely.items()},
+        entropies=likely["model"].entropies(),
+        divergences=divergences(likely["model"], likely["against"]) if "against" in likely else np.empty(0),
+    )

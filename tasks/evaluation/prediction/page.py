@@ -1,0 +1,171 @@
+"""A prediction as one HTML file that needs nothing but itself: no request, no font, and no script to be read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader
+
+from tasks.evaluation.prediction.agreement import Agreement, Pair
+from tasks.evaluation.prediction.timeline import Guess, ShownClip, Span, bars, spans
+from tasks.evaluation.prediction.to_label import ToLabel
+from tasks.evaluation.report.formats import data_uri
+from tasks.evaluation.report.templating import frame_script, templates
+from tasks.evaluation.wording import count, percent
+from tasks.results.evaluation import EngineUsed, TargetMetrics
+from tasks.results.prediction import Predictor, PredictorRole
+from tasks.results.record import SetAside, Target
+
+MAX_SPANS_OPEN = 12
+"""Of a video's table; a longer one is folded."""
+
+
+@dataclass(frozen=True)
+class ShownVideo:
+    """One video on the page. `film` is the preview where the page carries it, `film_uri` where it lies."""
+
+    name: str
+    video: str
+    clips: tuple[ShownClip, ...]
+    film: bytes | None
+    film_uri: str | None
+
+
+@dataclass(frozen=True)
+class Differing:
+    """A clip on which the networks differ much; `media` is the clip where the page carries it."""
+
+    uid: str
+    uri: str
+    file: str
+    start_seconds: float
+    stop_seconds: float
+    divergence: float
+    model: tuple[Guess, ...]
+    against: tuple[Guess, ...]
+    truth: str | None
+    media: bytes | None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where it all came from."""
+
+    key: str
+    created: str
+    code_version: str
+    prediction_uri: str
+    airflow_run: str
+    mlflow_run_url: str
+    crops: int
+    engines: Mapping[PredictorRole, EngineUsed]
+    known: str
+    scoring_seconds: float
+
+
+@dataclass(frozen=True)
+class PageInputs:
+    """Everything that the page shows; `videos` are those that it has room for, of `num_videos`."""
+
+    model: Predictor
+    against: Predictor | None
+    missing: tuple[str, ...]
+    num_videos: int
+    num_clips: int
+    num_labelled: int
+    videos: tuple[ShownVideo, ...]
+    agreements: tuple[Agreement, ...]
+    pairs: Mapping[Target, tuple[Pair, ...]]
+    num_differing: Mapping[Target, int]
+    accuracy: Mapping[PredictorRole, Mapping[Target, TargetMetrics]]
+    differing: tuple[Differing, ...]
+    to_label: tuple[ToLabel, ...]
+    set_aside: tuple[SetAside, ...]
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A video's spans, drawn and told."""
+
+    video: ShownVideo
+    spans: tuple[Span, ...]
+    bars: tuple[object, ...]
+    is_long: bool
+    film: str
+    spoken: str
+
+
+def page(inputs: PageInputs) -> str:
+    """The page as HTML. Whatever names hold is text in it, never markup."""
+    script, script_hash = frame_script()
+    both: dict[PredictorRole, Predictor | None] = {"model": inputs.model, "against": inputs.against}
+    return (
+        environment()
+        .get_template("prediction.html.j2")
+        .render(
+            p=inputs,
+            networks={role: one for role, one in both.items() if one},
+            sections=_sections(inputs),
+            timelines=[_timeline(video, inputs) for video in inputs.videos],
+            differing=[(one, data_uri(one.media, "video/mp4") if one.media else "") for one in inputs.differing],
+            headline=_headline(inputs),
+            script=script,
+            script_hash=script_hash,
+        )
+    )
+
+
+def environment() -> Environment:
+    """This package's templates, over the report's, whose look and filters they share."""
+    loader = ChoiceLoader([PackageLoader("tasks.evaluation.prediction"), PackageLoader("tasks.evaluation.report")])
+    made = templates().overlay(loader=loader)
+    made.filters["clock"] = clock
+    return made
+
+
+def clock(seconds: float) -> str:
+    """A place in a video: `0:08`, `1:02:03`, with a decimal where it is no whole second."""
+    tenths = round(10 * seconds)
+    whole, rest = divmod(tenths, 10)
+    fraction = f".{rest}" if rest else ""
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}{fraction}" if hours else f"{minutes}:{whole % 60:02d}{fraction}"
+
+
+def _sections(inputs: PageInputs) -> list[tuple[str, str]]:
+    has = {
+        "agreement": bool(inputs.agreements),
+        "accuracy": bool(inputs.accuracy),
+        "timeline": True,
+        "pairs": bool(inputs.agreements),
+        "differing": bool(inputs.agreements),
+        "to-label": True,
+        "left-out": True,
+        "provenance": True,
+        "reading": True,
+    }
+    titles = ("Agreement", "Accuracy", "Timeline", "Who says what", "Differ most", "To label", "Left out", "Provenance", "How to read this")
+    return [(key, title) for (key, shown), title in zip(has.items(), titles, strict=True) if shown]
+
+
+def _headline(inputs: PageInputs) -> str:
+    action = next((one for one in inputs.agreements if one.target == "action"), None)
+    predicted = f"{count(inputs.num_clips, 'clip')} of {count(inputs.num_videos, 'video')}"
+    if action is None:
+        return f"{predicted} predicted by {inputs.model.label} alone"
+    return f"The two networks name the same action on {percent(action.share)} of {predicted}"
+
+
+def _timeline(video: ShownVideo, inputs: PageInputs) -> Timeline:
+    found = spans(video.clips)
+    alike = sum(span.num_clips for span in found if span.agrees)
+    spoken = f"{video.name}: {count(len(video.clips), 'clip')}"
+    if inputs.against:
+        spoken += f", the same action on {alike}"
+    film = data_uri(video.film, "video/mp4") if video.film else ""
+    return Timeline(video, found, bars(found), len(found) > MAX_SPANS_OPEN, film, spoken)
+
+
+def shown_guesses(guesses: Sequence[Guess]) -> str:
+    """Several guesses in one line of plain text."""
+    return ", ".join(f"{guess.action} {percent(guess.probability)}" for guess in guesses)

@@ -1,0 +1,75 @@
+"""Calibrated probabilities of verbs, nouns and actions, and how sure or unlike they are.
+
+Legend: n clips, k ranks, 125 verbs, 352 nouns. An action's id is `verb * num_nouns + noun`; its probability is that of the verb times that of
+the noun, for the heads know nothing of one another.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import entr, softmax
+
+from tasks.evaluation.answers import NUM_RANKS, Ids, rank
+from tasks.evaluation.scoring import Logits
+from tasks.results.record import Target
+
+Probabilities = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The best classes of one target: (n, k) ids and (n, k) probabilities, best first; the lower id first where they are equal."""
+
+    ids: Ids
+    probabilities: Probabilities
+
+
+@dataclass(frozen=True)
+class Distributions:
+    """What one network holds likely: (n, 125) verbs and (n, 352) nouns; each row sums to 1."""
+
+    verbs: Probabilities
+    nouns: Probabilities
+
+    def ranked(self) -> dict[Target, Ranked]:
+        """The best five of each target; of actions over all 125 x 352 pairs."""
+        verbs, nouns = _best(self.verbs), _best(self.nouns)
+        # No pair outside the best k verbs and best k nouns can be among the best k: k others beat it in one of the two.
+        products = (verbs.probabilities[:, :, None] * nouns.probabilities[:, None, :]).reshape(len(self.verbs), -1)
+        actions = (verbs.ids[:, :, None] * self.nouns.shape[1] + nouns.ids[:, None, :]).reshape(len(self.verbs), -1)
+        order = np.argsort(-products, axis=1, kind="stable")[:, :NUM_RANKS]
+        best = Ranked(np.take_along_axis(actions, order, axis=1), np.take_along_axis(products, order, axis=1))
+        return {"verb": verbs, "noun": nouns, "action": best}
+
+    def entropies(self) -> Probabilities:
+        """(n,) entropy of the action as a share of the largest there can be: 0 is certain, 1 knows nothing."""
+        most = np.log(self.verbs.shape[1]) + np.log(self.nouns.shape[1])
+        shares: Probabilities = (entr(self.verbs).sum(axis=1) + entr(self.nouns).sum(axis=1)) / most
+        return shares
+
+
+def distributions(verb_logits: Logits, noun_logits: Logits, verb_temperature: float, noun_temperature: float) -> Distributions:
+    """Softmax of logits (n, 125) and (n, 352), each divided by its head's temperature."""
+    return Distributions(
+        softmax(verb_logits.astype(np.float64) / verb_temperature, axis=1),
+        softmax(noun_logits.astype(np.float64) / noun_temperature, axis=1),
+    )
+
+
+def divergences(ours: Distributions, theirs: Distributions) -> Probabilities:
+    """(n,) Jensen-Shannon divergence of the two networks' distributions over all actions, in bits: 0 the same, 1 nothing in common.
+
+    Lin 1991, Divergence measures based on the Shannon entropy.
+    """
+    found = np.empty(len(ours.verbs))
+    for i in range(len(found)):
+        p, q = (np.outer(one.verbs[i], one.nouns[i]) for one in (ours, theirs))
+        # entr is in nats.
+        found[i] = (entr((p + q) / 2).sum() - (entr(p).sum() + entr(q).sum()) / 2) / np.log(2)
+    return np.clip(found, 0.0, 1.0)
+
+
+def _best(probabilities: Probabilities) -> Ranked:
+    ids = rank(probabilities)
+    return Ranked(ids, np.take_along_axis(probabilities, ids, axis=1))

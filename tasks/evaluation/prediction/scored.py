@@ -1,0 +1,135 @@
+"""What the networks answered on the clips of one video, as a Parquet file with a row a clip: written as they are scored, read whole.
+
+Legend: n clips, f features, 125 verbs, 352 nouns.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tasks.errors import BadInput
+from tasks.evaluation.scoring import Logits
+from tasks.results.prediction import PredictorRole
+from tasks.results.video import ClipRecord
+
+ROWS_A_GROUP = 64
+"""Clips that wait in memory to be written together."""
+
+_FLOATS = pa.list_(pa.float32())
+SCHEMA = pa.schema(
+    [
+        ("uid", pa.string()),
+        ("uri", pa.string()),
+        ("start_seconds", pa.float64()),
+        ("stop_seconds", pa.float64()),
+        ("model_verb_logits", _FLOATS),
+        ("model_noun_logits", _FLOATS),
+        ("against_verb_logits", _FLOATS),
+        ("against_noun_logits", _FLOATS),
+        ("features", _FLOATS),
+        ("novelty", pa.float64()),
+    ],
+    metadata={"retake": "logits before softmax; features of the model's backbone; novelty: cosine distance to the nearest training clip"},
+)
+
+
+@dataclass(frozen=True)
+class ScoredVideoClips:
+    """The clips of one video in order.
+
+    Attributes:
+        uids, uris: (n,) names of the clips, and where they lie.
+        start_seconds, stop_seconds: (n,) each clip's interval in its video.
+        logits: by network, verbs (n, 125) and nouns (n, 352); "against" is missing where there is no second network.
+        features: (n, f) what the model's backbone sees.
+        novelty: (n,) cosine distance to the nearest training clip; NaN where none is known.
+    """
+
+    uids: tuple[str, ...]
+    uris: tuple[str, ...]
+    start_seconds: NDArray[np.float64]
+    stop_seconds: NDArray[np.float64]
+    logits: Mapping[PredictorRole, tuple[Logits, Logits]]
+    features: NDArray[np.float32]
+    novelty: NDArray[np.float64]
+
+
+class ScoredWriter:
+    """Appends clips to a file, of which memory holds `ROWS_A_GROUP` at most."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd")
+        self._rows: list[dict[str, object]] = []
+
+    def __enter__(self) -> "ScoredWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if error is None:
+            self._write()
+        self._writer.close()
+
+    def add(
+        self,
+        clip: ClipRecord,
+        logits: Mapping[PredictorRole, tuple[Logits, Logits]],
+        features: NDArray[np.float32],
+        novelty: float | None,
+    ) -> None:
+        """Add one clip: by network its logits, verb (125,) and noun (352,); features (f,)."""
+        named = {f"{role}_{head}_logits": one for role, both in logits.items() for head, one in zip(("verb", "noun"), both, strict=True)}
+        self._rows.append(
+            {
+                "uid": clip.uid,
+                "uri": clip.uri,
+                "start_seconds": clip.start_seconds,
+                "stop_seconds": clip.stop_seconds,
+                **named,
+                "features": features,
+                "novelty": novelty,
+            }
+        )
+        if len(self._rows) == ROWS_A_GROUP:
+            self._write()
+
+    def _write(self) -> None:
+        if self._rows:
+            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=SCHEMA))
+        self._rows = []
+
+
+def read_scored(path: Path) -> ScoredVideoClips:
+    """Read back what `ScoredWriter` wrote.
+
+    Raises:
+        BadInput: it is no such file.
+    """
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError):
+        raise BadInput(f"{path.name} is not a Parquet file; predict again") from None
+    if not table.schema.equals(SCHEMA):
+        raise BadInput(f"{path.name} has other columns than a file of scored clips; predict again")
+    roles: list[PredictorRole] = ["model"]
+    if table["against_verb_logits"].null_count == 0:
+        roles.append("against")
+    return ScoredVideoClips(
+        uids=tuple(table["uid"].to_pylist()),
+        uris=tuple(table["uri"].to_pylist()),
+        start_seconds=table["start_seconds"].to_numpy(),
+        stop_seconds=table["stop_seconds"].to_numpy(),
+        logits={role: (_matrix(table[f"{role}_verb_logits"]), _matrix(table[f"{role}_noun_logits"])) for role in roles},
+        features=_matrix(table["features"]),
+        novelty=np.array([np.nan if value is None else value for value in table["novelty"].to_pylist()]),
+    )
+
+
+def _matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:
+    flat: NDArray[np.float32] = column.combine_chunks().flatten().to_numpy()
+    return flat.reshape(len(column), -1)

@@ -1,0 +1,105 @@
+"""Predictions as tables, CSV and Parquet: a row a clip, network and rank.
+
+One tidy row a rank, and not one wide row a clip: a spreadsheet filters it, pandas and SQL group it, and a second network or another number of
+ranks adds rows and no column. The verb, noun and action of one row are each the best of that rank; an action of rank 2 need not be made of the
+verb and the noun of rank 2.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.evaluation.answers import NUM_RANKS
+from tasks.evaluation.prediction.names import Names
+from tasks.evaluation.prediction.probabilities import Ranked
+from tasks.evaluation.prediction.scored import ScoredVideoClips
+from tasks.results.prediction import PredictedVideo
+from tasks.results.record import TARGETS, Target
+
+NUM_DECIMALS = 6
+SCHEMA = pa.schema(
+    [
+        ("video", pa.string()),
+        ("video_sha256", pa.string()),
+        ("uid", pa.string()),
+        ("start_seconds", pa.float64()),
+        ("stop_seconds", pa.float64()),
+        ("network", pa.string()),
+        ("rank", pa.int8()),
+        ("verb", pa.string()),
+        ("verb_class", pa.int16()),
+        ("verb_probability", pa.float64()),
+        ("noun", pa.string()),
+        ("noun_class", pa.int16()),
+        ("noun_probability", pa.float64()),
+        ("action", pa.string()),
+        ("action_verb_class", pa.int16()),
+        ("action_noun_class", pa.int16()),
+        ("action_probability", pa.float64()),
+    ],
+    metadata={
+        "retake": "probabilities are calibrated where the page says so; the probability of an action is that of its verb times its noun"
+    },
+)
+
+
+class PredictionTables:
+    """Both files, to which one video after the other is added: a row group of the Parquet file each, so that memory holds one video."""
+
+    def __init__(self, csv_path: Path, parquet_path: Path, names: Names) -> None:
+        self._names = names
+        self._text = csv_path.open("w", newline="", encoding="utf-8")
+        self._csv = csv.DictWriter(self._text, SCHEMA.names, lineterminator="\n")
+        self._csv.writeheader()
+        self._parquet = pq.ParquetWriter(parquet_path, SCHEMA, compression="zstd")
+
+    def __enter__(self) -> "PredictionTables":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._text.close()
+        self._parquet.close()
+
+    def add(self, video: PredictedVideo, clips: ScoredVideoClips, answers: Mapping[str, Mapping[Target, Ranked]]) -> None:
+        """Add one video: by network's name its best classes of every clip."""
+        rows = list(self._rows(video, clips, answers))
+        self._parquet.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
+        self._csv.writerows({name: plain_cell(value) for name, value in row.items()} for row in rows)
+
+    def _rows(
+        self, video: PredictedVideo, clips: ScoredVideoClips, answers: Mapping[str, Mapping[Target, Ranked]]
+    ) -> Iterator[dict[str, object]]:
+        num_nouns = self._names.num_nouns
+        for i, uid in enumerate(clips.uids):
+            for network, ranked in answers.items():
+                for k in range(NUM_RANKS):
+                    ids = {target: int(ranked[target].ids[i, k]) for target in TARGETS}
+                    named: dict[str, object] = {target: self._names.name(target, class_id) for target, class_id in ids.items()}
+                    likely: dict[str, object] = {f"{target}_probability": round(float(ranked[target].probabilities[i, k]), NUM_DECIMALS) for target in TARGETS}
+                    yield {
+                        "video": video.name,
+                        "video_sha256": video.video,
+                        "uid": uid,
+                        "start_seconds": round(float(clips.start_seconds[i]), 3),
+                        "stop_seconds": round(float(clips.stop_seconds[i]), 3),
+                        "network": network,
+                        "rank": k + 1,
+                        **named,
+                        **likely,
+                        "verb_class": ids["verb"],
+                        "noun_class": ids["noun"],
+                        "action_verb_class": ids["action"] // num_nouns,
+                        "action_noun_class": ids["action"] % num_nouns,
+                    }
+
+
+def plain_cell(value: object) -> object:
+    """A cell on one line that no spreadsheet takes for a formula: people open these tables, and files have names of any kind."""
+    if not isinstance(value, str):
+        return value
+    line = " ".join("".join(c if c.isprintable() else " " for c in value).split())
+    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line

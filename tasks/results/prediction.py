@@ -1,0 +1,123 @@
+"""What the steps of a prediction write."""
+
+from typing import Literal
+
+from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
+from tasks.results.evaluation import EngineUsed
+from tasks.results.record import Record, SetAside
+from tasks.results.video import BatchRef
+
+PredictorRole = Literal["model", "against"]
+"""The network that was asked for, and the one that it is set beside."""
+
+
+class Predictor(Record):
+    """One network, frozen: a checkpoint by its hash, and the temperatures that make its probabilities mean what they say.
+
+    `label` is its name in every table; `calibration` says where the temperatures are from, or why they are 1.
+    """
+
+    label: str
+    description: str
+    checkpoint_uri: str
+    checkpoint_sha256: str
+    verb_temperature: float
+    noun_temperature: float
+    is_calibrated: bool
+    calibration: str
+
+
+class PredictedVideo(Record):
+    """A video by its content, under the name that a person knows."""
+
+    video: str
+    name: str
+
+
+class PredictionBatch(Record):
+    """`predictions/<key>/batches/<n>.json`: the videos of one mapped task."""
+
+    videos: tuple[PredictedVideo, ...]
+
+
+class KnownLabel(Record):
+    """What people say of a clip that is predicted. `source` groups clips that were cut from one recording."""
+
+    uid: str
+    source: str
+    verb_class: int
+    noun_class: int
+
+
+class KnownLabels(Record):
+    """`predictions/<key>/labels.json`: the labels there were when the prediction was planned."""
+
+    labels: tuple[KnownLabel, ...]
+
+
+class PredictPlanResult(Record):
+    """One prediction, decided: which videos, by which networks, cut how. `missing` names what was asked for and could not be had.
+
+    `run_uri` and `dataset_uris` are those of the networks' trainings, the model's own first; `run_uri` is None where nothing is known of it.
+    """
+
+    key: str
+    prediction_uri: str
+    store: str
+    segment: SegmentOptions
+    evaluate: EvaluateOptions
+    predict: PredictOptions
+    model: Predictor
+    against: Predictor | None
+    missing: tuple[str, ...]
+    run_uri: str | None
+    dataset_uris: tuple[str, ...]
+    set_aside: tuple[SetAside, ...]
+    num_videos: int
+    batches: tuple[BatchRef, ...]
+
+
+class KnownClipsResult(Record):
+    """What the model sees in a sample of the clips that it was trained on; None where these are unknown."""
+
+    num_clips: int
+    features_uri: str | None
+    reason: str
+
+
+class ScoredVideo(Record):
+    """What was predicted of one video: `scored_uri` has a row a clip, `preview_uri` the video with the predictions drawn in."""
+
+    video: str
+    name: str
+    num_clips: int
+    scored_uri: str
+    preview_uri: str | None
+
+
+class PredictBatchResult(Record):
+    """What one mapped task predicted."""
+
+    videos: tuple[ScoredVideo, ...]
+    set_aside: tuple[SetAside, ...]
+    engines: dict[PredictorRole, EngineUsed]
+    scoring_seconds: float
+    peak_memory_bytes: int
+
+
+class PredictReportResult(Record):
+    """A finished prediction. Agreement is of the two networks' best actions, None without a second network."""
+
+    num_videos: int
+    num_clips: int
+    num_set_aside: int
+    first_set_aside: tuple[SetAside, ...]
+    missing: tuple[str, ...]
+    action_agreement: float | None
+    action_agreement_interval: tuple[float, float] | None
+    num_to_label: int
+    page_uri: str
+    table_uri: str
+    to_label_uri: str
+    report_url: str
+    mlflow_run_url: str

@@ -1,0 +1,206 @@
+"""Goes through what was predicted, one video after the other: of each clip memory keeps a few bytes, whatever the number of clips."""
+
+import heapq
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tasks.evaluation.prediction.agreement import Tally
+from tasks.evaluation.prediction.answered import Answered, answered
+from tasks.evaluation.prediction.names import Names
+from tasks.evaluation.prediction.page import Differing, ShownVideo
+from tasks.evaluation.prediction.probabilities import Ranked
+from tasks.evaluation.prediction.scored import ScoredVideoClips, read_scored
+from tasks.evaluation.prediction.tables import PredictionTables
+from tasks.evaluation.prediction.timeline import Guess, ShownClip
+from tasks.evaluation.prediction.to_label import Candidate, ToLabel, chosen, percentiles, pool, scores
+from tasks.evaluation.prediction.tracks import Cue, web_vtt
+from tasks.results.prediction import KnownLabel, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.steps._predictors import predictors, temperatures
+from tasks.storage import Store
+
+MAX_SHOWN_CLIPS = 2000
+"""Of all timelines of a page; further videos are in the tables alone."""
+
+NUM_DIFFERING = 10
+NUM_GUESSES = 3
+
+
+@dataclass
+class Gathered:
+    """What the page needs of all videos. `videos` are those that it has room for; the largest differences come first."""
+
+    tally: Tally
+    num_clips: int = 0
+    videos: list[ShownVideo] = field(default_factory=list)
+    differing: list[Differing] = field(default_factory=list)
+    to_label: list[ToLabel] = field(default_factory=list)
+
+
+class _Gatherer:
+    def __init__(self, plan: PredictPlanResult, names: Names, labels: Mapping[str, KnownLabel], folder: Path, store: Store) -> None:
+        self._plan, self._names, self._labels, self._folder, self._store = plan, names, labels, folder, store
+        self._heap: list[tuple[float, int, Differing]] = []
+        self._places: list[tuple[ScoredVideo, int]] = []
+        self._entropies: list[float] = []
+        self._novelty: list[float] = []
+        self._num_shown = 0
+        self.gathered = Gathered(Tally(names))
+
+    def add(self, video: ScoredVideo, tables: PredictionTables) -> None:
+        clips, said = self._read(video)
+        known = PredictedVideo(video=video.video, name=video.name)
+        tables.add(known, clips, {one.label: said.ranked[role] for role, one in predictors(self._plan).items()})
+        self._write_tracks(known, clips, said)
+        gathered = self.gathered
+        gathered.tally.add(clips.uids, video.video, said.ranked, self._labels)
+        if self._num_shown < MAX_SHOWN_CLIPS:
+            shown = tuple(self._shown(clips, said, i) for i in range(min(len(clips.uids), MAX_SHOWN_CLIPS - self._num_shown)))
+            self._num_shown += len(shown)
+            gathered.videos.append(ShownVideo(video.name, video.video, shown, None, video.preview_uri))
+        for i, uid in enumerate(clips.uids):
+            if len(said.divergences):
+                self._note_difference(video, clips, said, i, gathered.num_clips + i)
+            if uid not in self._labels:
+                self._places.append((video, i))
+                self._entropies.append(float(said.entropies[i]))
+                self._novelty.append(float(clips.novelty[i]))
+        gathered.num_clips += len(clips.uids)
+
+    def close(self) -> Gathered:
+        best = sorted(self._heap, key=lambda entry: (-entry[0], -entry[1]))
+        self.gathered.differing = [one for _, _, one in best]
+        if self._places and self._plan.predict.num_to_label:
+            self.gathered.to_label = self._choose()
+        return self.gathered
+
+    def _choose(self) -> list[ToLabel]:
+        novelty = np.array(self._novelty)
+        values, shares = scores(np.array(self._entropies), novelty), percentiles(novelty)
+        picked = pool(values)
+        wanted: dict[str, list[int]] = {}
+        for place in picked:
+            wanted.setdefault(self._places[place][0].scored_uri, []).append(place)
+        candidates: dict[int, Candidate] = {}
+        features: dict[int, np.ndarray] = {}
+        for places in wanted.values():
+            video = self._places[places[0]][0]
+            clips, said = self._read(video)
+            for place in places:
+                i = self._places[place][1]
+                candidates[place] = self._candidate(video, clips, said, i)
+                features[place] = clips.features[i]
+        return chosen(
+            [candidates[place] for place in picked],
+            np.stack([features[place] for place in picked]),
+            values[picked],
+            None if shares is None else shares[picked],
+            self._plan.predict.num_to_label,
+        )
+
+    def _read(self, video: ScoredVideo) -> tuple[ScoredVideoClips, Answered]:
+        path = self._folder / f"{video.video}.parquet"
+        self._store.read_file(video.scored_uri, path)
+        clips = read_scored(path)
+        path.unlink()
+        return clips, answered(clips, temperatures(self._plan))
+
+    def _write_tracks(self, video: PredictedVideo, clips: ScoredVideoClips, said: Answered) -> None:
+        for role, predictor in predictors(self._plan).items():
+            cues = [
+                Cue(float(start), float(stop), *self._guess(said, role, i))
+                for i, (start, stop) in enumerate(zip(clips.start_seconds, clips.stop_seconds, strict=True))
+            ]
+            folder = self._folder / "tracks"
+            folder.mkdir(exist_ok=True)
+            track = web_vtt(f"{predictor.label} on {video.name}, {video.video}", cues)
+            (folder / f"{file_stem(video)}.{role}.vtt").write_text(track, encoding="utf-8")
+
+    def _shown(self, clips: ScoredVideoClips, said: Answered, i: int) -> ShownClip:
+        label = self._labels.get(clips.uids[i])
+        return ShownClip(
+            uid=clips.uids[i],
+            start_seconds=float(clips.start_seconds[i]),
+            stop_seconds=float(clips.stop_seconds[i]),
+            model=Guess(*self._guess(said, "model", i)),
+            against=Guess(*self._guess(said, "against", i)) if "against" in said.ranked else None,
+            truth=self._truth(label),
+        )
+
+    def _note_difference(self, video: ScoredVideo, clips: ScoredVideoClips, said: Answered, i: int, number: int) -> None:
+        divergence = float(said.divergences[i])
+        # Equal ones in order of the clips; the number also keeps the heap from comparing what has no order.
+        if len(self._heap) == NUM_DIFFERING and (divergence, -number) <= self._heap[0][:2]:
+            return
+        found = Differing(
+            uid=clips.uids[i],
+            uri=clips.uris[i],
+            file=video.name,
+            start_seconds=float(clips.start_seconds[i]),
+            stop_seconds=float(clips.stop_seconds[i]),
+            divergence=divergence,
+            model=self._guesses(said.ranked["model"]["action"], i),
+            against=self._guesses(said.ranked["against"]["action"], i),
+            truth=self._truth(self._labels.get(clips.uids[i])),
+            media=None,
+        )
+        put = heapq.heappush if len(self._heap) < NUM_DIFFERING else heapq.heapreplace
+        put(self._heap, (divergence, -number, found))
+
+    def _candidate(self, video: ScoredVideo, clips: ScoredVideoClips, said: Answered, i: int) -> Candidate:
+        best = said.ranked["model"]["action"]
+        action = int(best.ids[i, 0])
+        first, second = self._guesses(best, i)[:2]
+        return Candidate(
+            uid=clips.uids[i],
+            file=video.name,
+            start_seconds=float(clips.start_seconds[i]),
+            stop_seconds=float(clips.stop_seconds[i]),
+            verb=self._names.name("verb", action // self._names.num_nouns),
+            noun=self._names.name("noun", action % self._names.num_nouns),
+            first=first.action,
+            first_probability=first.probability,
+            second=second.action,
+            second_probability=second.probability,
+            entropy=float(said.entropies[i]),
+            novelty=float(clips.novelty[i]),
+        )
+
+    def _guess(self, said: Answered, role: PredictorRole, i: int) -> tuple[str, float]:
+        best = self._guesses(said.ranked[role]["action"], i)[0]
+        return best.action, best.probability
+
+    def _guesses(self, best: Ranked, i: int) -> tuple[Guess, ...]:
+        pairs = zip(best.ids[i, :NUM_GUESSES].tolist(), best.probabilities[i, :NUM_GUESSES].tolist(), strict=True)
+        return tuple(Guess(self._names.name("action", action), likely) for action, likely in pairs)
+
+    def _truth(self, label: KnownLabel | None) -> str | None:
+        return self._names.name("action", label.verb_class * self._names.num_nouns + label.noun_class) if label else None
+
+
+def gather(
+    plan: PredictPlanResult, videos: Sequence[ScoredVideo], labels: Mapping[str, KnownLabel], names: Names, folder: Path, store: Store
+) -> Gathered:
+    """Write `predictions.csv`, `predictions.parquet` and `tracks/` under `folder`, and sum up all videos.
+
+    Args:
+        plan: names the networks and their temperatures.
+        videos: what was predicted, in order.
+        labels: by uid what people say.
+        names: of the classes.
+        folder: where files are written.
+        store: where the answers lie.
+    """
+    gatherer = _Gatherer(plan, names, labels, folder, store)
+    with PredictionTables(folder / "predictions.csv", folder / "predictions.parquet", names) as tables:
+        for video in videos:
+            gatherer.add(video, tables)
+    return gatherer.close()
+
+
+def file_stem(video: PredictedVideo) -> str:
+    """A file name that people recognise their video by, and that no two videos share: letters, digits and dashes, then the content's hash."""
+    return f"{re.sub(r'[^A-Za-z0-9]+', '-', Path(video.name).stem).strip('-')[:60] or 'video'}-{video.video[:12]}"

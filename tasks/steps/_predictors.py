@@ -1,0 +1,142 @@
+"""Which networks predict: what a person wrote, turned into checkpoints by their hash, with temperatures that make probabilities true."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.dataset.vocabulary import NOUNS, NUM_NOUNS, VERBS
+from tasks.errors import BadInput, MissingObject
+from tasks.evaluation.calibration import at_search_limit, fit_temperature
+from tasks.evaluation.prediction.names import Names
+from tasks.evaluation.predictions import from_parquet
+from tasks.evaluation.scoring import ScoredClips
+from tasks.evaluation.wording import count
+from tasks.results.dataset import ClassRef, Manifest, Vocabulary
+from tasks.results.evaluation import EvaluateResult
+from tasks.results.prediction import Predictor, PredictorRole, PredictPlanResult
+from tasks.results.record import ModelRole
+from tasks.results.training import Evaluation, PlanResult
+from tasks.steps._step import log, result_uri
+from tasks.storage import Store
+from tasks.tracking import Registry
+
+SHIPPED = Vocabulary(
+    verbs=tuple(ClassRef(id=i, name=name) for name, i in VERBS.items()), nouns=tuple(ClassRef(id=i, name=name) for name, i in NOUNS.items())
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A network, and the plans of the training that it is from, the latest first: none where the store has none."""
+
+    predictor: Predictor
+    run_uri: str | None
+    plans: tuple[PlanResult, ...]
+
+
+def registered(reference: str, store_uri: str, store: Store, registry: Registry) -> Found:
+    """The network of a registered version.
+
+    Raises:
+        BadInput: there is no such version, or its checkpoint is gone.
+    """
+    name, version = registry.referred(reference)
+    label = f"{name} version {version.version}"
+    if not store.exists(version.checkpoint_uri):
+        raise BadInput(f"the checkpoint of {label}, {version.checkpoint_uri}, is gone from the store; choose another version")
+    root = version.checkpoint_uri.partition("/runs/")[0] if "/runs/" in version.checkpoint_uri else store_uri
+    run_uri = f"{root}/runs/{version.run_key}/"
+    plans = _plans(store, run_uri)
+    network = plans[0].weights.network if plans else "a network whose training this store does not have"
+    return Found(
+        _predictor(label, network, version.checkpoint_uri, version.checkpoint_sha256, plans, "fine-tuned", store),
+        run_uri if plans else None,
+        plans,
+    )
+
+
+def baseline_of(model: Found, store: Store) -> Found:
+    """The network that the model's training started from.
+
+    Raises:
+        BadInput: it was never fetched, or is gone from the store.
+    """
+    if not model.plans:
+        raise BadInput(f"the baseline of {model.predictor.label} is not known: the store has no plan of its training")
+    weights = model.plans[0].weights
+    if not store.exists(weights.uri):
+        raise BadInput(
+            f"the baseline of {model.predictor.label} ({weights.description}) was never fetched, or is gone: {weights.uri} is not in the "
+            "store; the step weights fetches it"
+        )
+    return Found(
+        _predictor("baseline", weights.description, weights.uri, weights.sha256, model.plans, "baseline", store), None, model.plans
+    )
+
+
+def names_of(plan: PredictPlanResult, store: Store) -> Names:
+    """What the classes are called in the datasets that the networks were trained on, and else in the few names that ship."""
+    return Names.of([*(manifest.vocabulary for manifest in manifests(plan, store)), SHIPPED], NUM_NOUNS)
+
+
+def manifests(plan: PredictPlanResult, store: Store) -> list[Manifest]:
+    """The datasets that the networks were trained on, the model's own first."""
+    return [store.read(f"{uri}manifest.json", Manifest) for uri in plan.dataset_uris]
+
+
+def predictors(plan: PredictPlanResult) -> dict[PredictorRole, Predictor]:
+    """The networks of the plan, by what they are in it."""
+    both: dict[PredictorRole, Predictor | None] = {"model": plan.model, "against": plan.against}
+    return {role: predictor for role, predictor in both.items() if predictor}
+
+
+def temperatures(plan: PredictPlanResult) -> dict[PredictorRole, tuple[float, float]]:
+    """By network, that of its verb head and that of its noun head."""
+    return {role: (predictor.verb_temperature, predictor.noun_temperature) for role, predictor in predictors(plan).items()}
+
+
+def _plans(store: Store, run_uri: str) -> tuple[PlanResult, ...]:
+    found = [o for o in store.list(f"{run_uri}decisions/") if o.uri.endswith("/plan/result.json")]
+    plans = []
+    for one in sorted(found, key=lambda o: (o.modified, o.uri), reverse=True):
+        try:
+            plans.append(store.read(one.uri, PlanResult))
+        except BadInput as error:
+            log.warning("%s", error)
+    return tuple(plans)
+
+
+def _predictor(
+    label: str, description: str, uri: str, sha256: str, plans: Sequence[PlanResult], role: ModelRole, store: Store
+) -> Predictor:
+    verb, noun, words = _temperatures(plans, role, store)
+    return Predictor(
+        label=label,
+        description=description,
+        checkpoint_uri=uri,
+        checkpoint_sha256=sha256,
+        verb_temperature=verb or 1.0,
+        noun_temperature=noun or 1.0,
+        is_calibrated=verb is not None,
+        calibration=words,
+    )
+
+
+def _temperatures(plans: Sequence[PlanResult], role: ModelRole, store: Store) -> tuple[float | None, float | None, str]:
+    """Of the verb and the noun head, and where they are from; None where val was not scored."""
+    for evaluation in (e for plan in plans for e in plan.evaluations if (e.model, e.split) == (role, "val")):
+        if (answered := _answered(evaluation, store)) is None:
+            continue
+        verb = fit_temperature(answered.verb_logits, answered.verb_classes)
+        noun = fit_temperature(answered.noun_logits, answered.noun_classes)
+        limit = ", which the best one lies beyond" if at_search_limit(verb) or at_search_limit(noun) else ""
+        words = f"temperatures {verb:.2f} (verbs) and {noun:.2f} (nouns){limit}, fitted on {count(len(answered.uids), 'val clip')}"
+        return verb, noun, words
+    return None, None, "not calibrated: no answers on val clips are in the store"
+
+
+def _answered(evaluation: Evaluation, store: Store) -> ScoredClips | None:
+    try:
+        result = store.read(result_uri(evaluation.out), EvaluateResult)
+        return from_parquet(store.read_bytes(result.predictions_uri), result.predictions_uri)
+    except MissingObject:
+        return None

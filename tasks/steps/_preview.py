@@ -1,0 +1,48 @@
+"""A video with what both networks say drawn in."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tasks.evaluation.prediction.answered import answered
+from tasks.evaluation.prediction.scored import read_scored
+from tasks.evaluation.wording import percent
+from tasks.results.prediction import PredictorRole, PredictPlanResult
+from tasks.results.video import ClipRecord
+from tasks.steps._predictors import names_of, predictors, temperatures
+from tasks.storage import Store
+from tasks.video.preview import Captioned, write_film
+
+
+def write_preview(plan: PredictPlanResult, clips: Sequence[ClipRecord], scored: Path, uri: str, folder: Path, store: Store) -> None:
+    """Draw under every clip of a video the best action of each network, and keep the film at `uri`.
+
+    Args:
+        plan: names the networks.
+        clips: of the video, in order.
+        scored: what was answered on them.
+        uri: where the film is kept.
+        folder: for a clip and the film, until this returns.
+        store: where clips are.
+
+    Raises:
+        BadVideo: a clip does not decode.
+    """
+    said = answered(read_scored(scored), temperatures(plan))
+    names = names_of(plan, store)
+    labels = {role: predictor.label for role, predictor in predictors(plan).items()}
+
+    def line(role: PredictorRole, i: int) -> str:
+        best = said.ranked[role]["action"]
+        return f"{labels[role]}: {names.name('action', int(best.ids[i, 0]))}, {percent(float(best.probabilities[i, 0]))}"
+
+    def captioned() -> Iterator[Captioned]:
+        path = folder / "clip.mp4"
+        for i, clip in enumerate(clips):
+            store.read_file(clip.uri, path)
+            yield Captioned(path, tuple(line(role, i) for role in said.ranked))
+            path.unlink()
+
+    film = folder / "film.mp4"
+    write_film(captioned(), film, fps=plan.segment.fps)
+    store.write_file(uri, film)
+    film.unlink()

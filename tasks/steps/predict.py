@@ -1,0 +1,50 @@
+"""Predicts videos in one go, for a person at a shell: `python -m tasks predict VIDEO… --model models:/retake-tsn@champion`."""
+
+from pydantic import Field
+
+from tasks.options import EvaluateOptions, PredictOptions, StoreUri, content_key
+from tasks.results.prediction import PredictPlanResult, PredictReportResult
+from tasks.settings import MlflowSettings, RunnerSettings, load
+from tasks.steps import predict_batch, predict_known, predict_plan, predict_report
+from tasks.steps._step import log
+from tasks.storage import Store
+from tasks.tracking import Registry
+
+POSITIONAL = {"videos": "VIDEO"}
+
+
+class Arguments(PredictOptions, EvaluateOptions):
+    """What a person chose."""
+
+    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes the one that keeps the model's decisions")
+
+
+def run(arguments: Arguments, store: Store) -> PredictReportResult:
+    """Every step after the other; what was predicted before is only named again.
+
+    Raises:
+        BadInput: there is no such model, or no video that can be predicted.
+        NothingToDo: no video was named, and every ingested one was trained on.
+    """
+    where = (arguments.store or _store_of(arguments.model)).rstrip("/")
+    options = {name: getattr(arguments, name) for model in (PredictOptions, EvaluateOptions) for name in model.model_fields}
+    out = f"{where}/predictions/choices/{content_key(options)}/"
+    plan = predict_plan.decide(predict_plan.Arguments(store=where, out=out, **options), store)
+    if earlier := predict_plan.finished_report(plan, store):
+        log.info("these videos were predicted by these networks before: %s", earlier.report_url)
+        return earlier
+    return _carry_out(plan, store)
+
+
+def _carry_out(plan: PredictPlanResult, store: Store) -> PredictReportResult:
+    common = {"store": plan.store, "plan": f"{plan.prediction_uri}plan/"}
+    known = f"{plan.prediction_uri}known/"
+    predict_known.run(predict_known.Arguments(**common, out=known), store)
+    for batch in plan.batches:
+        predict_batch.run(predict_batch.Arguments(**common, out=batch.out, batch=batch.uri, known=known), store)
+    return predict_report.run(predict_report.Arguments(**common, out=f"{plan.prediction_uri}report/", known=known), store)
+
+
+def _store_of(reference: str) -> str:
+    name = reference.removeprefix("models:/").partition("@")[0].partition("/")[0]
+    return Registry.from_settings(load(MlflowSettings)).kept_by(name) or load(RunnerSettings).store_uri

@@ -1,0 +1,109 @@
+"""Draws words under the clips of a video and joins them to one film, which any browser plays.
+
+Shapes: h and w pixels, 3 channels RGB, uint8.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+
+import av
+import av.error
+import matplotlib as mpl
+import numpy as np
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from tasks.errors import BadVideo
+from tasks.video.source import open_video
+
+FONT_PIXELS = 15
+LINE_PIXELS = 22
+MARGIN_PIXELS = 6
+PAPER, INK = (18, 23, 28), (230, 235, 239)
+OPTIONS = {"preset": "veryfast", "crf": "23", "threads": "2"}
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """A clip that Retake cut, and what is written under it, a line each."""
+
+    path: Path
+    lines: tuple[str, ...]
+
+
+def write_film(clips: Iterable[Captioned], path: Path, *, fps: int) -> None:
+    """Write an H.264 film of the clips in their order, without sound, to `path`.
+
+    Every clip has the same size and as many lines. The words are drawn as pixels: no character in them means anything to a program.
+
+    Raises:
+        BadVideo: a clip does not decode, or there is none.
+    """
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}) as film:
+        stream: VideoStream | None = None
+        number = 0
+        for clip in clips:
+            with open_video(clip.path) as container:
+                source = container.streams.video[0]
+                strip = caption(clip.lines, source.width)
+                if stream is None:
+                    stream = _stream(film, source.width, source.height + strip.shape[0], fps)
+                try:
+                    for frame in container.decode(source):
+                        _encode(film, stream, _framed(frame, strip), number)
+                        number += 1
+                except av.error.FFmpegError as error:
+                    raise BadVideo(f"{clip.path.name}: does not decode ({error.strerror})") from error
+        if stream is None:
+            raise BadVideo(f"{path.name}: there is no clip to show")
+        film.mux(stream.encode(None))
+
+
+def caption(lines: Sequence[str], width: int) -> NDArray[np.uint8]:
+    """(h, w, 3) the lines under one another, each cut where the picture ends; h is even."""
+    height = (len(lines) * LINE_PIXELS + MARGIN_PIXELS + 1) // 2 * 2
+    picture = Image.new("RGB", (width, height), PAPER)
+    draw = ImageDraw.Draw(picture)
+    for number, line in enumerate(lines):
+        draw.text((MARGIN_PIXELS, MARGIN_PIXELS // 2 + number * LINE_PIXELS), _fitting(line, width - 2 * MARGIN_PIXELS), INK, _font())
+    return np.asarray(picture, np.uint8)
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which matplotlib brings: it has the letters of most languages."""
+    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", FONT_PIXELS)
+
+
+def _fitting(line: str, width: int) -> str:
+    text = " ".join(line.split())
+    if _font().getlength(text) <= width:
+        return text
+    while text and _font().getlength(f"{text}…") > width:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def _framed(frame: VideoFrame, strip: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.concatenate([np.asarray(frame.to_ndarray(format="rgb24"), np.uint8), strip])
+
+
+def _stream(film: OutputContainer, width: int, height: int, fps: int) -> VideoStream:
+    stream = film.add_stream("libx264", rate=fps, options=OPTIONS)
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    stream.codec_context.time_base = Fraction(1, fps)
+    return stream
+
+
+def _encode(film: OutputContainer, stream: VideoStream, picture: NDArray[np.uint8], number: int) -> None:
+    if picture.shape[:2] != (stream.height, stream.width):
+        raise BadVideo(f"a clip has {picture.shape[1]}x{picture.shape[0]} pixels where the film has {stream.width}x{stream.height}")
+    frame = VideoFrame.from_ndarray(picture, format="rgb24")
+    frame.pts = number
+    film.mux(stream.encode(frame))
