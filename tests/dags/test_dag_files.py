@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from dags import build_dataset, compare_networks, ingest_videos, retrain
+from dags import build_dataset, compare_networks, ingest_videos, predict_videos, retrain
 from dags._assets import CLIPS, DATASET, MODEL
 from tasks.steps import STEPS
 
 FOLDER = Path(retrain.__file__).parent
 FILES = sorted(FOLDER.glob("[!_]*.py"))
-MODULES = (ingest_videos, build_dataset, retrain, compare_networks)
+MODULES = (ingest_videos, build_dataset, retrain, compare_networks, predict_videos)
 DAGS = {module.dag.dag_id: module.dag for module in MODULES}
 TASKS = [task for dag in DAGS.values() for task in dag.tasks if task.task_id != "publish.approve"]
 TESTED_OUT = compare_networks.dag.get_task("network.evaluate").out
-GPU_TASKS = {"train", "evaluate", "network.train", "network.evaluate"}
+GPU_TASKS = {"train", "evaluate", "network.train", "network.evaluate", "known", "predict"}
 APPROVE = retrain.dag.get_task("publish.approve")
 
 OPERATORS = {"docker": "airflow.providers.docker.operators.docker", "kubernetes": "airflow.providers.cncf.kubernetes.operators.pod"}
@@ -30,15 +30,15 @@ class Blocker:
         if name.partition(".")[0] in {HEAVY!r}:
             raise ImportError("a DAG file must not need " + name)
 sys.meta_path.insert(0, Blocker())
-from dags import build_dataset, compare_networks, ingest_videos, retrain
+from dags import build_dataset, compare_networks, ingest_videos, predict_videos, retrain
 print(*(name for name, module in {OPERATORS!r}.items() if module in sys.modules))
 """
 
 SERIALIZE = """
 import json
 from airflow.serialization.serialized_objects import DagSerialization
-from dags import build_dataset, compare_networks, ingest_videos, retrain
-modules = (ingest_videos, build_dataset, retrain, compare_networks)
+from dags import build_dataset, compare_networks, ingest_videos, predict_videos, retrain
+modules = (ingest_videos, build_dataset, retrain, compare_networks, predict_videos)
 print(json.dumps([DagSerialization.to_dict(module.dag) for module in modules], sort_keys=True))
 """
 
@@ -170,6 +170,10 @@ def test_steps_follow_one_another():
         "network.train": ["configure", "network.plan"],
         "network.evaluate": ["configure", "network.train"],
         "tabulate": ["configure", "network.evaluate"],
+        "plan": [],
+        "known": ["plan"],
+        "predict": ["known", "plan"],
+        "report": ["predict"],
     }
     assert APPROVE.upstream_task_ids == {"publish.register"}
 

@@ -3,7 +3,7 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 from pydantic import ValidationError
 
-from dags import build_dataset, ingest_videos, retrain
+from dags import build_dataset, ingest_videos, predict_videos, retrain
 from dags._params import Form, StoreOptions, places, resolve
 from tasks.options import (
     ORIGINAL,
@@ -19,7 +19,7 @@ from tasks.options import (
     recipe_of,
 )
 
-DAGS = (ingest_videos, build_dataset, retrain)
+DAGS = (ingest_videos, build_dataset, retrain, predict_videos)
 MODELS = dict.fromkeys(model for dag in DAGS for model in dag.FORM.models())
 FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
 NUMBERS = [(model, name) for model, name in FIELDS if model.model_fields[name].annotation in (int, float)]
@@ -154,6 +154,8 @@ def test_an_event_made_by_hand_in_airflow_leaves_the_defaults(context):
 @pytest.mark.parametrize(
     ("dag", "params", "named"),
     [
+        (predict_videos, {"model": "retake-tsn"}, "model"),
+        (predict_videos, {"against": "models:/retake-tsn"}, "against"),
         (retrain, {"epochs": 0}, "epochs"),
         (retrain, {"epoch": 3}, "unknown options: epoch"),
         (retrain, {"dataset": "/etc/passwd"}, "dataset"),
