@@ -1,0 +1,87 @@
+import csv
+from itertools import pairwise
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.errors import BadInput
+from tasks.evaluation.prediction.answered import answered
+from tasks.evaluation.prediction.names import Names
+from tasks.evaluation.prediction.scored import ROWS_A_GROUP, ScoredWriter, read_scored
+from tasks.evaluation.prediction.tables import PredictionTables
+from tasks.results.prediction import PredictedVideo
+from tests.evaluation.prediction.material import clip, write_scored
+
+NAMES = Names({0: "take", 1: "put"}, {20: "bag", 26: "meat"}, 352)
+TEMPERATURES = {"model": (1.0, 1.0), "against": (2.0, 0.5)}
+NAME = '=1+1, "a"\n<b>.mp4'
+
+
+def test_what_was_scored_is_read_back_bit_for_bit(tmp_path):
+    logits, features = write_scored(tmp_path / "a.parquet", ROWS_A_GROUP + 3)
+    found = read_scored(tmp_path / "a.parquet")
+    assert len(found.uids) == ROWS_A_GROUP + 3
+    for role in ("model", "against"):
+        assert np.array_equal(found.logits[role][0], logits[role][0])
+        assert np.array_equal(found.logits[role][1], logits[role][1])
+    assert np.array_equal(found.features, features)
+    assert pq.ParquetFile(tmp_path / "a.parquet").num_row_groups == 2
+
+
+def test_one_network_and_no_known_clips_leave_holes(tmp_path):
+    path = tmp_path / "a.parquet"
+    with ScoredWriter(path) as writer:
+        writer.add(clip(0), {"model": (np.zeros(125, np.float32), np.zeros(352, np.float32))}, np.zeros(4, np.float32), None)
+    found = read_scored(path)
+    assert list(found.logits) == ["model"]
+    assert np.isnan(found.novelty).all()
+    assert answered(found, TEMPERATURES).divergences.shape == (0,)
+
+
+@pytest.mark.parametrize("content", [b"", b"no table"])
+def test_what_is_no_such_file_is_named(tmp_path, content):
+    (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(BadInput, match=r"a\.parquet is not a Parquet file"):
+        read_scored(tmp_path / "a.parquet")
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Two videos of three and two clips."""
+    with PredictionTables(tmp_path / "p.csv", tmp_path / "p.parquet", NAMES) as made:
+        for number, num_clips in enumerate((3, 2)):
+            write_scored(tmp_path / "s.parquet", num_clips, seed=number)
+            clips = read_scored(tmp_path / "s.parquet")
+            said = answered(clips, TEMPERATURES)
+            made.add(
+                PredictedVideo(video=f"{number:064x}", name=NAME), clips, {"m 1": said.ranked["model"], "base": said.ranked["against"]}
+            )
+    with (tmp_path / "p.csv").open(newline="") as file:
+        return list(csv.DictReader(file)), pq.ParquetFile(tmp_path / "p.parquet")
+
+
+def test_there_is_a_row_a_clip_network_and_rank_and_a_row_group_a_video(tables):
+    rows, parquet = tables
+    assert len(rows) == 5 * 2 * 5 == parquet.metadata.num_rows
+    assert parquet.num_row_groups == 2
+    assert len({(row["video_sha256"], row["uid"], row["network"], row["rank"]) for row in rows}) == len(rows)
+    table = parquet.read().to_pylist()
+    assert [row["action"] for row in table] == [row["action"] for row in rows]
+    assert table[0]["video"] == NAME
+
+
+def test_probabilities_fall_with_the_rank_and_actions_are_products(tables):
+    rows, _ = tables
+    for first, second in pairwise(rows):
+        if second["rank"] != "1":
+            for target in ("verb", "noun", "action"):
+                assert float(first[f"{target}_probability"]) >= float(second[f"{target}_probability"])
+    best = rows[0]
+    assert best["action"] == f"{best['verb']} {best['noun']}"
+    product = float(best["verb_probability"]) * float(best["noun_probability"])
+    assert float(best["action_probability"]) == pytest.approx(product, abs=1e-5)
+
+
+def test_no_name_is_a_formula_in_a_spreadsheet(tables):
+    assert {row["video"] for row in tables[0]} == {'\'=1+1, "a" <b>.mp4'}
