@@ -1,12 +1,12 @@
 """A prediction as one HTML file that needs nothing but itself: no request, no font, and no script to be read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader
 
 from tasks.evaluation.prediction.agreement import Agreement, Pair
-from tasks.evaluation.prediction.timeline import Guess, ShownClip, Span, bars, spans
+from tasks.evaluation.prediction.timeline import Drawing, Guess, ShownClip, Span, clock, drawing, spans
 from tasks.evaluation.prediction.to_label import ToLabel
 from tasks.evaluation.report.formats import data_uri
 from tasks.evaluation.report.templating import frame_script, templates
@@ -89,7 +89,7 @@ class Timeline:
 
     video: ShownVideo
     spans: tuple[Span, ...]
-    bars: tuple[object, ...]
+    drawing: Drawing
     is_long: bool
     film: str
     spoken: str
@@ -123,15 +123,6 @@ def environment() -> Environment:
     return made
 
 
-def clock(seconds: float) -> str:
-    """A place in a video: `0:08`, `1:02:03`, with a decimal where it is no whole second."""
-    tenths = round(10 * seconds)
-    whole, rest = divmod(tenths, 10)
-    fraction = f".{rest}" if rest else ""
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}{fraction}" if hours else f"{minutes}:{whole % 60:02d}{fraction}"
-
-
 def _sections(inputs: PageInputs) -> list[tuple[str, str]]:
     has = {
         "agreement": bool(inputs.agreements),
@@ -163,9 +154,4 @@ def _timeline(video: ShownVideo, inputs: PageInputs) -> Timeline:
     if inputs.against:
         spoken += f", the same action on {alike}"
     film = data_uri(video.film, "video/mp4") if video.film else ""
-    return Timeline(video, found, bars(found), len(found) > MAX_SPANS_OPEN, film, spoken)
-
-
-def shown_guesses(guesses: Sequence[Guess]) -> str:
-    """Several guesses in one line of plain text."""
-    return ", ".join(f"{guess.action} {percent(guess.probability)}" for guess in guesses)
+    return Timeline(video, found, drawing(video.clips), len(found) > MAX_SPANS_OPEN, film, spoken)

@@ -79,7 +79,9 @@ class PredictionTables:
                 for k in range(NUM_RANKS):
                     ids = {target: int(ranked[target].ids[i, k]) for target in TARGETS}
                     named: dict[str, object] = {target: self._names.name(target, class_id) for target, class_id in ids.items()}
-                    likely: dict[str, object] = {f"{target}_probability": round(float(ranked[target].probabilities[i, k]), NUM_DECIMALS) for target in TARGETS}
+                    likely: dict[str, object] = {
+                        f"{target}_probability": round(float(ranked[target].probabilities[i, k]), NUM_DECIMALS) for target in TARGETS
+                    }
                     yield {
                         "video": video.name,
                         "video_sha256": video.video,

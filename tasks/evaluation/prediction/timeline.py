@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-UNITS_A_CHARACTER = 0.75
-"""Per cent of a desk's page that a letter takes; where a span has less room than its words, they are left to the table below."""
+PER_CENT_A_LETTER = 0.75
+"""Of the width of a page on a desk; a stretch with less room than its words leaves them to the table below."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,21 @@ class Span:
 
 @dataclass(frozen=True)
 class Bar:
-    """A span as it is drawn: where it begins and how wide it is, in per cent of the video."""
+    """A stretch of a video of which one thing is said: where it begins and how wide it is, in per cent; `shown` are words that fit into it."""
 
-    span: Span
     x: float
     width: float
-    model_fits: bool
-    against_fits: bool
+    shown: str
+    spoken: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A video from left to right: what each network says, and where they differ."""
+
+    model: tuple[Bar, ...]
+    against: tuple[Bar, ...]
+    differ: tuple[Bar, ...]
 
 
 def spans(clips: Sequence[ShownClip]) -> tuple[Span, ...]:
@@ -76,25 +85,38 @@ def spans(clips: Sequence[ShownClip]) -> tuple[Span, ...]:
     )
 
 
-def bars(found: Sequence[Span]) -> tuple[Bar, ...]:
-    """Spans of one video along its whole length."""
-    total = max((span.stop_seconds for span in found), default=0.0) or 1.0
-    return tuple(_bar(span, total) for span in found)
-
-
-def _bar(span: Span, total: float) -> Bar:
-    width = 100 * (span.stop_seconds - span.start_seconds) / total
-    return Bar(
-        span=span,
-        x=100 * span.start_seconds / total,
-        width=width,
-        model_fits=_fits(span.model, width),
-        against_fits=span.against is not None and _fits(span.against, width),
+def drawing(clips: Sequence[ShownClip]) -> Drawing:
+    """Clips of one video, in order of time, along its whole length."""
+    total = max((clip.stop_seconds for clip in clips), default=0.0) or 1.0
+    both = [(clip, clip.against) for clip in clips if clip.against]
+    return Drawing(
+        model=_bars([(clip, clip.model.action) for clip in clips], total),
+        against=_bars([(clip, theirs.action) for clip, theirs in both], total),
+        differ=tuple(
+            bar
+            for bar in _bars([(clip, "" if theirs.action == clip.model.action else "they differ") for clip, theirs in both], total)
+            if bar.spoken
+        ),
     )
 
 
-def _fits(guess: Guess, width: float) -> bool:
-    return len(guess.action) * UNITS_A_CHARACTER <= width
+def clock(seconds: float) -> str:
+    """A place in a video: `0:08`, `1:02:03`, with a decimal where it is no whole second."""
+    whole, tenth = divmod(round(10 * seconds), 10)
+    hours, minutes = divmod(whole // 60, 60)
+    place = f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+    return f"{place}.{tenth}" if tenth else place
+
+
+def _bars(said: Sequence[tuple[ShownClip, str]], total: float) -> tuple[Bar, ...]:
+    found = []
+    for words, group in groupby(said, key=lambda one: one[1]):
+        clips = [clip for clip, _ in group]
+        start, stop = clips[0].start_seconds, clips[-1].stop_seconds
+        width = 100 * (stop - start) / total
+        spoken = f"{clock(start)} to {clock(stop)}: {words}" if words else ""
+        found.append(Bar(100 * start / total, width, words if len(words) * PER_CENT_A_LETTER <= width else "", spoken))
+    return tuple(found)
 
 
 def _same(one: ShownClip, other: ShownClip) -> bool:
