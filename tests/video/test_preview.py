@@ -1,0 +1,74 @@
+import subprocess
+
+import av
+import numpy as np
+import pytest
+
+from tasks.errors import BadVideo
+from tasks.video.preview import Captioned, caption, write_film
+from tasks.video.probe import probe
+
+HOSTILE = "put'meat\\:%{eif:1}\n[in];drawtext=text=x,\x00 é ж <b>"
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory, ffmpeg):
+    """Two clips of 12 grey frames."""
+    folder = tmp_path_factory.mktemp("clips")
+    for number in range(2):
+        source = ["-f", "lavfi", "-i", f"color=gray:s=160x128:r=30:d=0.4,format=yuv420p{',negate' if number else ''}"]
+        subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", *source, folder / f"{number}.mp4"], check=True)
+    return [folder / "0.mp4", folder / "1.mp4"]
+
+
+def decoded(path):
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]).astype(int)
+
+
+def film_of(tmp_path, clips, *lines, name="film.mp4"):
+    path = tmp_path / name
+    write_film([Captioned(clip, own) for clip, own in zip(clips, lines, strict=True)], path, fps=30)
+    return path
+
+
+def test_the_words_are_under_the_picture_and_nowhere_else(tmp_path, clips):
+    blank, told = (
+        decoded(film_of(tmp_path, clips, *lines, name=f"{number}.mp4"))
+        for number, lines in enumerate([(("", ""), ("", "")), (("put meat 62 %", "take bag"), ("", ""))])
+    )
+    assert told.shape == (24, 128 + caption(("", ""), 160).shape[0], 160, 3)
+    assert np.abs(told[:12, 128:] - blank[:12, 128:]).max() > 150
+    assert np.abs(told[:, :120] - blank[:, :120]).max() < 10
+    assert np.abs(told[12:, 128:] - blank[12:, 128:]).max() < 10
+
+
+def test_the_film_is_what_players_show(tmp_path, clips):
+    found = probe(film_of(tmp_path, clips, ("a",), ("b",)), max_seconds=100)
+    assert (found.codec, found.pixel_format, found.fps, found.width) == ("h264", "yuv420p", 30, 160)
+    assert found.duration_seconds == pytest.approx(0.8, abs=0.05)
+
+
+def test_the_same_clips_and_words_give_the_same_bytes(tmp_path, clips):
+    first, second = (film_of(tmp_path, clips, ("a",), ("b",), name=f"{i}.mp4").read_bytes() for i in range(2))
+    assert first == second
+
+
+def test_every_line_differs_and_a_long_one_is_cut_at_the_edge():
+    assert not np.array_equal(caption(("put meat",), 160), caption(("put meal",), 160))
+    assert caption(("a", "b", "c"), 160).shape[0] % 2 == 0
+    long = caption(("put meat " * 50,), 160)
+    assert long.shape == caption(("a",), 160).shape
+    assert (long[:, -4:] == long[0, 0]).all()
+
+
+def test_hostile_words_are_pixels(tmp_path, clips):
+    assert decoded(film_of(tmp_path, clips[:1], (HOSTILE,))).shape[0] == 12
+
+
+def test_a_clip_that_is_none_is_named(tmp_path, clips):
+    (tmp_path / "broken.mp4").write_bytes(clips[0].read_bytes()[:900])
+    with pytest.raises(BadVideo, match="broken"):
+        film_of(tmp_path, [tmp_path / "broken.mp4"], ("a",))
+    with pytest.raises(BadVideo, match="no clip"):
+        write_film([], tmp_path / "film.mp4", fps=30)
