@@ -101,7 +101,9 @@ def _keep(store: Store, clip: SeenClip, options: FlowOptions, maker: FlowMaker, 
         store.read_file(clip.uri, source)
         num_fields = maker.write(source, made, num_frames=clip.num_frames, short_side=SHORT_SIDE)
         store.write_file(flow_uri(clip.uri, options), made)
-    except (BadVideo, MissingObject) as error:
+    except MissingObject:
+        return SetAside(name=clip.uid, reason="the clip is not in the store")
+    except BadVideo as error:
         return SetAside(name=clip.uid, reason=plain_reason(error, source.name))
     finally:
         source.unlink(missing_ok=True)

@@ -38,7 +38,7 @@ class CacheItem:
     """Which frames of which clip, or which fields of its optical flow where `flow` names the recipe of that.
 
     `key` is what `fetch` knows the file by, which for flow is one that `tasks.video.flow` wrote at the cache's short side; `sha256`, `width`
-    and `height` are the clip's; `indices` never fall.
+    and `height` are the clip's; `indices` may come twice and fall, as overlapping snippets of a short clip do.
     """
 
     key: str

@@ -106,7 +106,7 @@ def quantised(flow: NDArray[np.float32], bound_pixels: float) -> Picture:
 
 
 def iter_fields(path: Path, numbers: Sequence[int]) -> Iterator[Picture]:
-    """Read one field, uint8 (h, w, 2), x before y, after the other from a file that `FlowMaker` wrote, for numbers that never fall.
+    """Read one field, uint8 (h, w, 2), x before y, after the other from a file that `FlowMaker` wrote, in any order.
 
     Raises:
         BadVideo: the file does not decode, or has fewer fields.

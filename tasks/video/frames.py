@@ -40,7 +40,7 @@ def read_frames(path: Path, indices: Sequence[int], *, short_side: int | None) -
 def iter_frames(
     path: Path, numbers: Sequence[int], *, short_side: int | None, pixel_format: Literal["rgb24", "gray"] = "rgb24"
 ) -> Iterator[NDArray[np.uint8]]:
-    """Decode one frame (h, w, 3), or (h, w) of grey, after the other, as `read_frames` does, for numbers that never fall.
+    """Decode one frame (h, w, 3), or (h, w) of grey, after the other, as `read_frames` does. Where a number falls, the clip is sought back.
 
     Raises:
         BadVideo: the clip does not decode, or has fewer frames.
@@ -70,20 +70,20 @@ def _scaled(picture: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
 
 
 def _picked(path: Path, container: InputContainer, stream: VideoStream, numbers: Sequence[int]) -> Iterator[VideoFrame]:
-    """Decode on, or from a later key frame where there is one on the way to the next number."""
+    """Decode on, or from a key frame: a later one that is on the way to the next number, or an earlier one where the number falls."""
     packets = sorted((p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None)
     keys = [number for number, (_, is_key) in enumerate(packets) if is_key]
-    if not keys or not 0 <= numbers[0] <= numbers[-1] < len(packets):
-        raise BadVideo(f"{path.name}: frames {numbers[0]} to {numbers[-1]} asked for, and it has {len(packets)}")
+    if not keys or min(numbers) < 0 or max(numbers) >= len(packets):
+        raise BadVideo(f"{path.name}: frames {min(numbers)} to {max(numbers)} asked for, and it has {len(packets)}")
     container.seek(packets[0][0], stream=stream)
     decoded, position = container.decode(stream), -1
     frame: VideoFrame | None = None
     for number in numbers:
         key = keys[max(0, bisect_right(keys, number) - 1)]
-        if position + 1 < key:
+        if position + 1 < key or number < position:
             container.seek(packets[key][0], stream=stream)
             decoded = container.decode(stream)
-        if number > position:
+        if number != position:
             pts = packets[number][0]
             frame = next((frame for frame in decoded if frame.pts == pts), None)
         if frame is None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tasks.errors import BadVideo
 from tasks.options import SegmentOptions
 from tasks.video.cut import cut
-from tasks.video.frames import read_frames, scaled_size
+from tasks.video.frames import iter_frames, read_frames, scaled_size
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,7 @@ def all_frames(clip: Path) -> NDArray[np.uint8]:
 @given(indices=st.lists(st.integers(0, 239), min_size=1, max_size=12))
 def test_any_frames_in_any_order(clip: Path, all_frames: NDArray[np.uint8], indices: list[int]):
     np.testing.assert_array_equal(read_frames(clip, indices, short_side=None), all_frames[indices])
+    np.testing.assert_array_equal(list(iter_frames(clip, indices, short_side=None)), all_frames[indices])
 
 
 def test_frames_of_videos_with_reordered_pictures(counted: Path, shared: Path):
