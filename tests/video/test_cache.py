@@ -57,7 +57,12 @@ def fill(items: list[CacheItem], root: Path, store: Store, progress: Progress = 
 
 
 def test_entries_hold_the_frames_and_are_made_once(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
-    items = [item(clips[0], EVERY_FIFTH), item(clips[1], MIDDLES), item(clips[0], MIDDLES), item(clips[1], (0, 0, 1, 1, 2, 1, 2, 40, 39, 3))]
+    items = [
+        item(clips[0], EVERY_FIFTH),
+        item(clips[1], MIDDLES),
+        item(clips[0], MIDDLES),
+        item(clips[1], (0, 0, 1, 1, 2, 1, 2, 40, 39, 3)),
+    ]
     steps: list[tuple[int, int]] = []
     paths = fill(items, tmp_path / "cache", store, lambda *step: steps.append(step))
     for entry, path in zip(items, paths, strict=True):
