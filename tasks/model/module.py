@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from pytorch_lightning.utilities.types import LRSchedulerConfigType, OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
@@ -126,7 +126,9 @@ class Learner(pl.LightningModule, ABC):
         schedule = make_schedule(optimizer, self.recipe)
         if schedule is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch", "monitor": "val/loss"}}
+        every = self.recipe.validate_every if isinstance(schedule, ReduceLROnPlateau) else 1
+        config: LRSchedulerConfigType = {"scheduler": schedule, "interval": "epoch", "frequency": every, "monitor": "val/loss"}
+        return {"optimizer": optimizer, "lr_scheduler": config}
 
     def lr_scheduler_step(self, scheduler: LRScheduler, metric: object) -> None:
         """Go on to the next epoch's rate."""

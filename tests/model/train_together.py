@@ -12,6 +12,22 @@ from tasks.model.processes import global_rank, is_first_process
 from tasks.model.training import TrainJob, TrainOutcome, fit
 from tests.model.test_training import EXACT, job
 
+RICH = {
+    "optimizer": "sgd",
+    "learning_rate": 0.05,
+    "schedule": "cosine",
+    "warmup_epochs": 1,
+    "weight_decay": 0.01,
+    "label_smoothing": 0.1,
+    "sampler": "balanced",
+    "crop": "multi-scale",
+    "color_jitter": 0.2,
+    "ema_decay": 0.5,
+    "accumulate_batches": 2,
+    "clip_norm": 1,
+}
+"""All that several processes must do as one does."""
+
 
 def say_so(_: EpochFiles) -> None:
     sys.stdout.write("going\n")
@@ -34,9 +50,11 @@ def train(case: str, folder: Path, clips: list[LabelledClip]) -> None:
         # What the first process never reads.
         gone = [replace(clip, frames=folder / "gone.npy") for clip in clips[:3]]
         fit(shared("fail") if is_first_process() else replace(shared("fail"), train=gone))
-    kept = shared("kept", trainable="heads", feature_variants=2)
-    (here / "kept.json").write_text(told(fit(replace(kept, features=folder / "features"))))
-    for name, choice in {"fresh": {}, "resumed": {}, "early": {"patience": 1, "epochs": 10, "learning_rate": 0.3}}.items():
+    for name, choice in {"kept": {}, "rich-kept": RICH}.items():
+        kept = shared(name, trainable="heads", feature_variants=2, **choice)
+        (here / f"{name}.json").write_text(told(fit(replace(kept, features=folder / "features"))))
+    others = {"rich": {**RICH, "trainable": "last-stage"}, "mixed": {"mixup": 0.4, "batch_size": 4}}
+    for name, choice in {"fresh": {}, "resumed": {}, "early": {"patience": 1, "epochs": 10, "learning_rate": 0.3}, **others}.items():
         (here / f"{name}.json").write_text(told(fit(shared(name, **choice))))
     fit(shared("endless", epochs=1000), on_epoch=say_so)
 
