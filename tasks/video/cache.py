@@ -149,7 +149,7 @@ def _check_space(root: Path, need_bytes: int) -> None:
     if need_bytes > free_bytes:
         raise BadConfiguration(
             f"{root}: decoded frames need {need_bytes / 2**30:.1f} GiB and {free_bytes / 2**30:.1f} GiB are free; "
-            "make room, point RETAKE_CACHE_DIR to a larger disk, or raise frame_step"
+            "make room, point RETAKE_CACHE_DIR to a larger disk, or raise frame_step where the network sees rgb"
         )
 
 

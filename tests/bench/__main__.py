@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import chain, cutting, heads, item, memory, scoring
+from tests.bench import chain, cutting, flow, heads, item, memory, scoring
 from tests.bench.machine import in_words, machine
 from tests.bench.measure import Row
 from tests.bench.table import markdown, show, write_docs
@@ -26,6 +26,7 @@ BENCHES: dict[str, Callable[[Path, bool], list[Row]]] = {
     "item": item.item,
     "cut": cutting.cutting,
     "segment": cutting.segmenting,
+    "flow": flow.flow,
     "memory": memory.memory,
     "chain": chain.chain,
 }
