@@ -14,7 +14,8 @@ from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import log, plain_reason
 from tasks.storage import Store
-from tasks.video.flow import FLOW_SUFFIX, FlowMaker
+from tasks.video.fields import FLOW_SUFFIX
+from tasks.video.flow import FlowMaker
 
 SHORT_SIDE = 256
 """Of every cached frame and every field of flow, in pixels: what the crops of TSN's protocol are cut from."""

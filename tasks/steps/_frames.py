@@ -18,7 +18,7 @@ from tasks.steps._flows import SHORT_SIDE, compute_flow, flow_uri, without_flow
 from tasks.steps._step import log
 from tasks.storage import Store
 from tasks.video.cache import CacheItem, cache_frames
-from tasks.video.flow import num_fields
+from tasks.video.fields import num_fields
 
 NUM_NAMED = 5
 """An error names no more clips than this one by one."""

@@ -10,7 +10,7 @@ from tasks.settings import MachineSettings, load
 from tasks.steps._flows import compute_flow, without_flow
 from tasks.steps._step import StepArguments, finish, finished, log
 from tasks.storage import Store
-from tasks.video.flow import num_fields
+from tasks.video.fields import num_fields
 
 
 class Arguments(StepArguments):

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.errors import BadConfiguration, BadVideo, Unavailable
-from tasks.video.flow import FLOW_SUFFIX, iter_fields
+from tasks.video.fields import FLOW_SUFFIX, iter_fields
 from tasks.video.frames import iter_frames, scaled_size
 
 WORK_PREFIX = "work-"
@@ -37,7 +37,7 @@ Progress = Callable[[int, int], None]
 class CacheItem:
     """Which frames of which clip, or which fields of its optical flow where `flow` names the recipe of that.
 
-    `key` is what `fetch` knows the file by, which for flow is one that `tasks.video.flow` wrote at the cache's short side; `sha256`, `width`
+    `key` is what `fetch` knows the file by, which for flow is one of `tasks.video.fields` at the cache's short side; `sha256`, `width`
     and `height` are the clip's; `indices` may come twice and fall, as overlapping snippets of a short clip do.
     """
 

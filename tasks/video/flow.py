@@ -1,4 +1,4 @@
-"""From a clip to its optical flow: how far every pixel moves along x and y from each frame to the next, as 8 bit, in one lossless file.
+"""From a clip to its optical flow: how far every pixel moves along x and y from each frame to the next, as 8 bit.
 
 TV-L1 (Zach, Pock, Bischof, DAGM 2007) with OpenCV's own settings, as TSN's dense_flow and EPIC-KITCHENS-55's gpu_flow computed it, on a
 GPU; or DIS (arXiv 1603.03590), OpenCV's medium preset. EPIC's published flow is of 60 fps video, every second frame set beside the third
@@ -10,31 +10,21 @@ clips is so two thirds as many pixels, and 0.83 times as far from the middle gre
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 
-import av
-import av.error
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.errors import Unavailable
 from tasks.options import FlowOptions
+from tasks.video.fields import write_fields
 from tasks.video.frames import iter_frames
 
 Picture = NDArray[np.uint8]
-
-FLOW_SUFFIX = ".mkv"
-
-ENCODER_OPTIONS = {"level": "3", "g": "1", "slices": "4", "slicecrc": "1", "coder": "range_def", "context": "0"}
-"""FFV1 (RFC 9043): lossless, any width, a checksum a slice, and each field a key frame, so that a single one is read alone."""
-
-FIELDS_A_SECOND = 30
-"""Only how fast a player shows the file."""
 
 FIELDS_AHEAD = 2
 """For each thread: so many fields of a clip are computed or wait to be written, so that memory does not grow with its length."""
@@ -75,7 +65,7 @@ class FlowMaker:
         frames = iter_frames(clip, range(num_frames), short_side=short_side)
         grey = (np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8) for frame in frames)
         pairs = pairwise(grey) if num_frames > 1 else ((frame, frame) for frame in grey)
-        return _encode(path, self._fields(pairs))
+        return write_fields(path, self._fields(pairs))
 
     def _fields(self, pairs: Iterable[tuple[Picture, Picture]]) -> Iterator[Picture]:
         """In the order of the pairs."""
@@ -94,25 +84,10 @@ class FlowMaker:
         return np.concatenate([x, y])
 
 
-def num_fields(num_frames: int) -> int:
-    """How many fields of flow a clip of so many frames has."""
-    return max(1, num_frames - 1)
-
-
 def quantised(flow: NDArray[np.float32], bound_pixels: float) -> Picture:
     """Pixels as 8 bit: minus and plus the bound, and all that lies beyond, are 0 and 255, no motion is 128."""
     levels: NDArray[np.float32] = np.rint((np.clip(flow, -bound_pixels, bound_pixels) + bound_pixels) * (255 / (2 * bound_pixels)))
     return levels.astype(np.uint8)
-
-
-def iter_fields(path: Path, numbers: Sequence[int]) -> Iterator[Picture]:
-    """Read one field, uint8 (h, w, 2), x before y, after the other from a file that `FlowMaker` wrote, in any order.
-
-    Raises:
-        BadVideo: the file does not decode, or has fewer fields.
-    """
-    for stacked in iter_frames(path, numbers, short_side=None, pixel_format="gray"):
-        yield np.stack(np.split(stacked, 2), axis=-1)
 
 
 def _motion(first: Picture, second: Picture, method: str) -> NDArray[np.float32]:
@@ -121,23 +96,3 @@ def _motion(first: Picture, second: Picture, method: str) -> NDArray[np.float32]
         cv2.optflow.DualTVL1OpticalFlow.create() if method == "tvl1" else cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     )
     return np.asarray(algorithm.calc(first, second, None), np.float32)  # type: ignore[call-overload] # None: no flow to begin with
-
-
-def _encode(path: Path, fields: Iterator[Picture]) -> int:
-    first = next(fields)
-    num_written = 0
-    try:
-        with av.open(str(path), "w", format="matroska", options={"fflags": "+bitexact"}) as container:
-            stream = container.add_stream("ffv1", rate=FIELDS_A_SECOND, options=ENCODER_OPTIONS)
-            stream.height, stream.width = first.shape
-            stream.pix_fmt = "gray"
-            stream.codec_context.thread_count = 1
-            for field in chain([first], fields):
-                frame = av.VideoFrame.from_ndarray(field, format="gray")
-                frame.pts = num_written
-                container.mux(stream.encode(frame))
-                num_written += 1
-            container.mux(stream.encode())
-    except av.error.OSError as error:
-        raise Unavailable(f"{path.parent}: {error.strerror}; make room and retry") from error
-    return num_written

@@ -12,7 +12,8 @@ import numpy as np
 
 from tasks.model.sampling import middle_snippets
 from tasks.options import FlowOptions
-from tasks.video.flow import FlowMaker, iter_fields
+from tasks.video.fields import iter_fields
+from tasks.video.flow import FlowMaker
 from tests.bench.material import FFMPEG, videos
 from tests.bench.measure import Row, alternate
 

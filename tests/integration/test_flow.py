@@ -15,7 +15,7 @@ from tasks.results.flow import FlowBatch, FlowClip, FlowResult
 from tasks.results.training import PlanResult
 from tasks.steps._flows import flow_uri
 from tasks.steps._frames import cache_test_frames, cache_train_frames, load_snippets
-from tasks.video.flow import iter_fields
+from tasks.video.fields import iter_fields
 from tests.integration.conftest import CHAIN_STORE
 from tests.integration.workshop import TRAINING
 

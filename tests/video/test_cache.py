@@ -13,7 +13,8 @@ from tasks.options import FlowOptions, SegmentOptions, flow_recipe_of
 from tasks.video import cache
 from tasks.video.cache import CacheItem, Progress, cache_frames
 from tasks.video.cut import CutClip, cut
-from tasks.video.flow import FlowMaker, iter_fields
+from tasks.video.fields import iter_fields
+from tasks.video.flow import FlowMaker
 from tasks.video.frames import read_frames
 
 EVERY_FIFTH = tuple(range(0, 240, 5))

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from tasks.errors import BadVideo
 from tasks.model.crops import cut_views
 from tasks.options import FlowOptions, Modality
-from tasks.video.flow import FlowMaker, iter_fields, num_fields, quantised
+from tasks.video.fields import iter_fields, num_fields
+from tasks.video.flow import FlowMaker, quantised
 from tasks.video.frames import read_frames
 from tests.video.conftest import MakeVideo
 
