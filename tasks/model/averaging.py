@@ -19,7 +19,7 @@ class Averaging(WeightAveraging):
     """
 
     def __init__(self, decay: float) -> None:
-        super().__init__(avg_fn=partial(_averaged, decay))
+        super().__init__(multi_avg_fn=partial(_average, decay))
 
     @contextmanager
     def shown(self, module: pl.LightningModule) -> Iterator[None]:
@@ -31,10 +31,12 @@ class Averaging(WeightAveraging):
             self._swap_models(module)
 
 
-def _averaged(decay: float, average: Tensor, current: Tensor, num_averaged: Tensor | int) -> Tensor:
-    if not average.is_floating_point():
-        return current
-    return torch.lerp(average, current, 1 - decay_after(decay, int(num_averaged)))
+def _average(decay: float, averages: list[Tensor], currents: list[Tensor], num_averaged: Tensor | int) -> None:
+    """Bring averages, all of one type, up to date in place."""
+    if averages[0].is_floating_point():
+        torch._foreach_lerp_(averages, currents, 1 - decay_after(decay, int(num_averaged)))
+    else:
+        torch._foreach_copy_(averages, currents)
 
 
 def decay_after(decay: float, num_averaged: int) -> float:

@@ -84,6 +84,9 @@ class MultiscaleRelation(nn.Module):
         fusions = [nn.Sequential(nn.ReLU(), nn.Linear(NUM_RELATION_FEATURES * s, NUM_RELATION_FEATURES), nn.ReLU()) for s in scales]
         sizes = (spec.num_verbs, spec.num_nouns)
         heads = [nn.ModuleList([nn.Linear(NUM_RELATION_FEATURES, size) for size in sizes]) for _ in scales]
+        if len(heads) > 1:
+            # Processes that train together wait for the gradient of whatever might learn.
+            heads[-1].requires_grad_(False)
         self.consensus = nn.ModuleDict({"classifiers": nn.ModuleList(heads), "fc_fusion_scales": nn.ModuleList(fusions)})
 
     def forward(self, features: Tensor) -> Logits:

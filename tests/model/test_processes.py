@@ -70,7 +70,7 @@ def test_two_processes_train_as_one_does_go_on_for_one_another_and_die_together(
     for name, trainable in (("rich", "last-stage"), ("rich-kept", "heads")):
         one = fit(alone(tmp_path / f"one-{name}", clips, epochs=3, **RICH | {"trainable": trainable, "feature_variants": 2}))
         assert figures(told(0, name)[1]) == pytest.approx(figures([asdict(record) for record in one.history]), rel=1e-5)
-    for name in ("fresh", "resumed", "early", "kept", "rich", "rich-kept", "mixed"):
+    for name in ("fresh", "resumed", "early", "kept", "rich", "rich-kept", "mixed", "relations"):
         assert told(1, name) == told(0, name)
     assert not list((tmp_path / "1" / "fresh").iterdir())
     gone_on = fit(alone(tmp_path / "0" / "fresh", clips, epochs=4))

@@ -8,7 +8,9 @@ from pathlib import Path
 from tasks.errors import RetakeError
 from tasks.model.data import LabelledClip
 from tasks.model.epochs import EpochFiles
+from tasks.model.network import Network
 from tasks.model.processes import global_rank, is_first_process
+from tasks.model.spec import Consensus
 from tasks.model.training import TrainJob, TrainOutcome, fit
 from tests.model.test_training import EXACT, job
 
@@ -56,6 +58,9 @@ def train(case: str, folder: Path, clips: list[LabelledClip]) -> None:
     others = {"rich": {**RICH, "trainable": "last-stage"}, "mixed": {"mixup": 0.4, "batch_size": 4}}
     for name, choice in {"fresh": {}, "resumed": {}, "early": {"patience": 1, "epochs": 10, "learning_rate": 0.3}, **others}.items():
         (here / f"{name}.json").write_text(told(fit(shared(name, **choice))))
+    whole = shared("relations")
+    spec = whole.network.spec.model_copy(update={"consensus": Consensus.MULTISCALE_RELATION, "num_segments": 3})
+    (here / "relations.json").write_text(told(fit(replace(whole, network=Network(spec, seed=1)))))
     fit(shared("endless", epochs=1000), on_epoch=say_so)
 
 
