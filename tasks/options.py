@@ -282,6 +282,12 @@ class TrainOptions(RecipeOptions, FlowOptions, NetworkOptions):
         title="Checkpoint",
         description="File, s3:// or http(s) address of the EPIC checkpoint; empty looks under pretrained/ of the store, then at its public address",
     )
+    fuse: list[str] = Field(
+        [],
+        title="Fuse",
+        description="Trained networks to be fused in place of a training, one a line: models:/NAME@ALIAS, models:/NAME/VERSION, or runs/KEY/ of this "
+        "store. Their logits are averaged by weights chosen on val; all else under Train is left out",
+    )
     feature_variants: int = Field(
         10,
         ge=1,

@@ -68,12 +68,13 @@ def calibrate(clips: ScoredClips, val: ScoredClips | None, *, model: ModelRole, 
     )
 
 
-def fit_temperature(logits: Logits, classes: NDArray[np.int64]) -> float:
+def fit_temperature(logits: Logits, classes: NDArray[np.int64], limits: tuple[float, float] = (MIN_TEMPERATURE, MAX_TEMPERATURE)) -> float:
     """The temperature that divides logits so that their cross-entropy is least (Guo et al. 2017, arXiv 1706.04599), within 0.05 and 20.
 
     Args:
         logits: (n, c) before softmax.
         classes: (n,) true class ids.
+        limits: other ends of the search.
     """
     doubles, rows = logits.astype(np.float64), np.arange(len(classes))
 
@@ -81,8 +82,19 @@ def fit_temperature(logits: Logits, classes: NDArray[np.int64]) -> float:
         return float(-log_softmax(doubles / np.exp(log_temperature), axis=1)[rows, classes].mean())
 
     # The loss is convex in 1 / temperature, so it has one valley in the logarithm too.
-    bounds = (np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE))
-    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6}).x))
+    return float(np.exp(minimize_scalar(loss, bounds=np.log(limits), method="bounded", options={"xatol": 1e-6}).x))
+
+
+def folds(sources: Sequence[str]) -> NDArray[np.bool_] | None:
+    """(n,) which clips are in the second of two folds of source videos, of about the same number of clips; None where there is one video alone."""
+    names, source_of_clip, num_clips = np.unique(np.asarray(sources), return_inverse=True, return_counts=True)
+    if len(names) == 1:
+        return None
+    fold_of_source = np.empty(len(names), np.bool_)
+    # The largest first, by turns, so that the folds are of about one size; equals by name.
+    fold_of_source[np.argsort(-num_clips, kind="stable")] = np.arange(len(names)) % 2 == 1
+    in_second: NDArray[np.bool_] = fold_of_source[source_of_clip]
+    return in_second
 
 
 def at_search_limit(temperature: float) -> bool:
@@ -122,16 +134,11 @@ def _everywhere(fitted: tuple[float, float] | None, num_clips: int) -> Temperatu
 
 def _cross_fitted(clips: ScoredClips) -> Temperatures | None:
     """Each clip's temperatures from the other half of the source videos; None where there is one video alone."""
-    names, source_of_clip, num_clips = np.unique(np.asarray(clips.sources), return_inverse=True, return_counts=True)
-    if len(names) == 1:
+    half = folds(clips.sources)
+    if half is None:
         return None
-    fold_of_source = np.empty(len(names), np.int64)
-    # The largest first, by turns, so that the folds are of about one size; equals by name.
-    fold_of_source[np.argsort(-num_clips, kind="stable")] = np.arange(len(names)) % 2
-    fold = fold_of_source[source_of_clip]
-    verbs, nouns = np.empty(len(fold)), np.empty(len(fold))
-    for served in (0, 1):
-        here, there = fold == served, fold != served
+    verbs, nouns = np.empty(len(half)), np.empty(len(half))
+    for here, there in ((half, ~half), (~half, half)):
         verbs[here] = fit_temperature(clips.verb_logits[there], clips.verb_classes[there])
         nouns[here] = fit_temperature(clips.noun_logits[there], clips.noun_classes[there])
     return verbs, nouns

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions
 from tasks.results.evaluation import EvaluateResult, PairedDifference, RuleOutcome
+from tasks.results.fusion import Fusion
 from tasks.results.record import ModelRole, Record, SplitName, Target
 from tasks.results.training import Epoch
 
@@ -184,4 +185,5 @@ class Metrics(Record):
     checks: DataChecks
     epochs: tuple[Epoch, ...]
     best_epoch: int
+    fusion: Fusion | None = Field(None, description="how the weights of a fusion, which has no epochs, were chosen")
     provenance: Provenance

@@ -12,6 +12,7 @@ from tasks.storage import Store
 
 NUM_VERBS = 125
 NUM_NOUNS = 352
+CHECKPOINT = "network.ckpt"
 
 
 def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
@@ -48,13 +49,13 @@ def file_sha256(path: Path) -> str:
 
 
 def fetch_network(store: Store, uri: str, sha256: str, folder: Path) -> Saved:
-    """A checkpoint of ours from the store, verified by its hash.
+    """A checkpoint of ours from the store, verified by its hash, which is left as `CHECKPOINT` in the folder.
 
     Raises:
         MissingObject: there is none.
         BadCheckpoint: its content is not what was recorded.
     """
-    path = folder / "network.ckpt"
+    path = folder / CHECKPOINT
     store.read_file(uri, path)
     if file_sha256(path) != sha256:
         raise BadCheckpoint(f"{uri} is not the file that was recorded (sha256 {sha256[:8]}…); run the step that writes it again")

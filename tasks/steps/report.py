@@ -132,6 +132,7 @@ def _metrics(
         checks=check_data(manifest.clips, _fingerprints(store, results)),
         epochs=trained.epochs,
         best_epoch=trained.best_epoch,
+        fusion=trained.fusion,
         provenance=_provenance(store, plan, manifest, trained, url),
     )
 

@@ -13,6 +13,7 @@ from tasks.options import TrainOptions, Weights
 from tasks.results.dataset import Vocabulary
 from tasks.results.training import WeightsResult
 from tasks.settings import MachineSettings, load
+from tasks.steps._fusion import equal_fusion
 from tasks.steps._networks import class_names, file_sha256, spec_of
 from tasks.steps._step import StepArguments, finish, log
 from tasks.storage import Store
@@ -26,18 +27,21 @@ Candidate = tuple[str, Weights]
 
 
 class Arguments(StepArguments, TrainOptions):
-    """Backbone, weights, checkpoint, segments and seed are what counts here."""
+    """The network, its weights or checkpoint, and the seed are what counts here; or the networks to be fused."""
 
 
 def run(arguments: Arguments, store: Store) -> WeightsResult:
-    """Take the first of the possible starts that can be had, and say why others could not.
+    """Take the first of the possible starts that can be had, and say why others could not. Networks to be fused are a start that is trained.
 
     Raises:
+        BadInput: a network to be fused cannot be.
         BadCheckpoint: a file is there, but is not what its name says.
         BadConfiguration: no such backbone, or weights that nobody published for it.
         Unavailable: nothing could be had; the message says what to put where.
     """
     store.ensure_bucket(arguments.store)
+    if arguments.fuse:
+        return finish(store, arguments.out, equal_fusion(arguments.fuse, arguments.store, store))
     failure: RetakeError | None = None
     for candidate in candidates(arguments.picked(TrainOptions)):
         try:

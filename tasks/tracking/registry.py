@@ -1,19 +1,17 @@
 """The registry of models in MLflow: versions, their cards and tags, and the aliases `challenger` and `champion`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import mlflow
-import numpy as np
 from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import RestException
-from mlflow.models.signature import ModelSignature
-from mlflow.types import Schema, TensorSpec
 
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.settings import MlflowSettings
 from tasks.tracking.connection import RUN_KEY_TAG, answering, connect
+from tasks.tracking.flavours import ClipModel, TensorModel
 
 if TYPE_CHECKING:
     from typing import Self
@@ -49,7 +47,6 @@ class VersionCard:
     description: str
     checkpoint_uri: str
     checkpoint_sha256: str
-    output_names: tuple[str, ...]
     requirements: tuple[str, ...]
     metadata: dict[str, Any]
     tags: dict[str, str]
@@ -160,19 +157,17 @@ class Registry:
         store_uri: str,
         run_id: str,
         run_key: str,
-        module: object,
-        example: Any,  # noqa: ANN401 - a torch tensor; torch stays out of this file
+        model: TensorModel | ClipModel,
         card: VersionCard,
     ) -> int:
-        """Register the module that the run trained; the version that an earlier try registered is found again.
+        """Register the model that the run made; the version that an earlier try registered is found again.
 
         Args:
             model_name: what it is registered as.
             store_uri: the store that keeps the decisions on this model, for a model that is new.
-            run_id: the run that trained it.
+            run_id: the run that made it.
             run_key: what the version is found by.
-            module: a torch module on the CPU and in eval mode, which answers with a tuple of tensors.
-            example: one input batch of two or more, a tensor, for as an array it becomes 125 MB of JSON; it becomes the input example and the signature.
+            model: what the version holds.
             card: what is said of the version.
         """
         with answering():
@@ -183,14 +178,7 @@ class Registry:
             logged = self._logged_model(run_id)
             if logged is None:
                 with mlflow.start_run(run_id=run_id):
-                    mlflow.pytorch.log_model(
-                        module,
-                        name="model",
-                        signature=_signature(example.shape, card.output_names),
-                        input_example=example,
-                        pip_requirements=list(card.requirements),
-                        metadata=card.metadata,
-                    )
+                    model.log(card.requirements, card.metadata)
                 logged = self._logged_model(run_id)
             if logged is None:
                 raise Unavailable(f"MLflow does not have the model that was logged to run {run_id}; try again")
@@ -269,9 +257,3 @@ def _registered(version: "ModelVersion") -> RegisteredVersion:
         checkpoint_uri=tags[CHECKPOINT_TAG],
         checkpoint_sha256=tags[CHECKPOINT_HASH_TAG],
     )
-
-
-def _signature(shape: Sequence[int], output_names: Sequence[str]) -> ModelSignature:
-    """Frames (clips, segments, height, width, 3) in; one (clips, classes) tensor of logits a name out."""
-    frames = TensorSpec(np.dtype(np.uint8), (-1, shape[1], -1, -1, shape[4]), "frames")
-    return ModelSignature(Schema([frames]), Schema([TensorSpec(np.dtype(np.float32), (-1, -1), name) for name in output_names]))

@@ -45,9 +45,10 @@ class Workshop:
     environment: dict[str, str]
 
     def command(self, step: str, **flags: Any) -> list[str]:
-        """The command line of a step; a value of None is left out, True and False are `--…` and `--no-…`."""
+        """The command line of a step; a value of None is left out, True and False are `--…` and `--no-…`, a list is a flag an item."""
         spelled = {name.replace("_", "-"): value for name, value in flags.items() if value is not None}
-        argv = [f"--{'' if value else 'no-'}{name}" if isinstance(value, bool) else f"--{name}={value}" for name, value in spelled.items()]
+        each = [(name, one) for name, value in spelled.items() for one in (value if isinstance(value, list) else [value])]
+        argv = [f"--{'' if value else 'no-'}{name}" if isinstance(value, bool) else f"--{name}={value}" for name, value in each]
         return [sys.executable, "-m", "tasks", step, *argv]
 
     def attempt(self, step: str, **flags: Any) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,145 @@
+"""Weights by which the logits of several networks are averaged, chosen on val.
+
+Legend: k networks, n clips, c classes of a head.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+
+from tasks.errors import BadInput
+from tasks.evaluation.calibration import fit_temperature, folds
+from tasks.evaluation.scoring import Logits, ScoredClips
+from tasks.results.fusion import FusedMember, Fusion
+
+TEMPERATURES = (1e-3, 1e3)
+"""Ends of the search, as multiples of the logits' spread: which network is better must not depend on the scale that it answers in."""
+
+RIDGE = 1e-6
+"""What the square of a factor costs, in nats: it settles where many factors do equally well, as where val has no mistake left, on the smallest."""
+
+Weights = NDArray[np.float64]
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class HeadFusion:
+    """One head's weights (k,), at least 0 and of sum 1, and the mean cross-entropy of the averaged logits at their best temperature."""
+
+    weights: Weights
+    loss: float
+
+
+def fuse(members: Sequence[ScoredClips], names: Sequence[tuple[str, str]]) -> Fusion:
+    """Choose the weights of each head, and say what they gain over equal ones and over each network alone.
+
+    Args:
+        members: what each of k networks answered on the clips of val, k at least 2.
+        names: (k,) of each, its name and what it is.
+
+    Raises:
+        BadInput: the networks were not scored on the same clips.
+    """
+    first = members[0]
+    if any((one.uids, one.sources) != (first.uids, first.sources) for one in members):
+        raise BadInput("the networks of a fusion were not scored on the same clips; run `train` again")
+    heads = [([one.verb_logits for one in members], first.verb_classes), ([one.noun_logits for one in members], first.noun_classes)]
+    verb, noun = (choose_weights(logits, classes) for logits, classes in heads)
+    alone = [sum(best_loss(logits[i], classes) for logits, classes in heads) for i in range(len(members))]
+    equal = np.full(len(members), 1 / len(members))
+    held_out, held_out_equal = _held_out(heads, first.sources)
+    return Fusion(
+        members=tuple(
+            FusedMember(
+                name=name, network=network, verb_weight=float(verb.weights[i]), noun_weight=float(noun.weights[i]), val_loss=alone[i]
+            )
+            for i, (name, network) in enumerate(names)
+        ),
+        num_clips=len(first.uids),
+        num_sources=len(set(first.sources)),
+        chosen_loss=verb.loss + noun.loss,
+        equal_loss=sum(best_loss(averaged(logits, equal), classes) for logits, classes in heads),
+        held_out_loss=held_out,
+        held_out_equal_loss=held_out_equal,
+    )
+
+
+def choose_weights(logits: Sequence[Logits], classes: Ids) -> HeadFusion:
+    """The weights, at least 0 and of sum 1, whose average of logits has the least cross-entropy at its best temperature.
+
+    One factor a network is sought under which the sum of the logits has the least cross-entropy. That is convex, so every start leads to the
+    same end, and it is each network's temperature, the temperature of the whole and the weights at once: no network gains or loses by the
+    scale of its logits. The shares of the factors are the weights; their sum, the inverse temperature, changes no answer and is left out.
+
+    Args:
+        logits: (n, c) of each of k networks.
+        classes: (n,) true class ids.
+    """
+    spreads = np.array([_spread(one) for one in logits])
+    scaled = np.stack([one.astype(np.float64) / spread for one, spread in zip(logits, spreads, strict=True)])
+    num_networks, num_clips, _ = scaled.shape
+    rows = np.arange(num_clips)
+    true = scaled[:, rows, classes]
+
+    def loss(factors: Weights) -> tuple[float, Weights]:
+        """Mean cross-entropy with the ridge, and its gradient."""
+        fused = np.tensordot(factors, scaled, axes=1)
+        value = -log_softmax(fused, axis=1)[rows, classes].mean() + RIDGE * (factors**2).sum()
+        gradient = (np.einsum("nc,knc->kn", softmax(fused, axis=1), scaled) - true).mean(axis=1) + 2 * RIDGE * factors
+        return float(value), gradient
+
+    equal = np.full(num_networks, 1 / num_networks)
+    found = minimize(
+        loss, equal, jac=True, method="L-BFGS-B", bounds=[(0, 1 / TEMPERATURES[0])] * num_networks, options={"ftol": 1e-12, "gtol": 1e-8}
+    )
+    factors = np.asarray(found.x)
+    # Where no network says anything of the classes, the best sum is none; then all count alike.
+    shares = factors / spreads if factors.sum() > 1e-6 else equal
+    weights = shares / shares.sum()
+    return HeadFusion(weights, best_loss(averaged(logits, weights), classes))
+
+
+def averaged(logits: Sequence[Logits], weights: Weights) -> Logits:
+    """(n, c) mean of the networks' logits under these weights (k,) of sum 1, as a scorer takes it."""
+    total: Logits = np.tensordot(weights, np.stack(logits).astype(np.float64), axes=1).astype(np.float32)
+    return total
+
+
+def best_loss(logits: Logits, classes: Ids) -> float:
+    """Mean cross-entropy (nats) of (n, c) logits at the temperature that suits them best."""
+    return _loss(logits, classes, _temperature(logits, classes))
+
+
+def _held_out(heads: Sequence[tuple[Sequence[Logits], Ids]], sources: Sequence[str]) -> tuple[float | None, float | None]:
+    """The losses of chosen and of equal weights on clips whose source videos chose neither weights nor temperature: two folds, each served by the other."""
+    halves = folds(sources)
+    if halves is None:
+        return None, None
+    sums = np.zeros(2)
+    for logits, classes in heads:
+        for fold in (halves, ~halves):
+            theirs, ours = [one[~fold] for one in logits], [one[fold] for one in logits]
+            for i, weights in enumerate((choose_weights(theirs, classes[~fold]).weights, np.full(len(logits), 1 / len(logits)))):
+                temperature = _temperature(averaged(theirs, weights), classes[~fold])
+                sums[i] += _loss(averaged(ours, weights), classes[fold], temperature) * fold.sum() / len(fold)
+    return float(sums[0]), float(sums[1])
+
+
+def _temperature(logits: Logits, classes: Ids) -> float:
+    """The best one within `TEMPERATURES` times the logits' own spread."""
+    spread = _spread(logits)
+    return spread * fit_temperature(logits / spread, classes, TEMPERATURES)
+
+
+def _spread(logits: Logits) -> float:
+    """The standard deviation about each clip's mean; 1 where all are equal."""
+    doubles = logits.astype(np.float64)
+    return float((doubles - doubles.mean(axis=1, keepdims=True)).std()) or 1.0
+
+
+def _loss(logits: Logits, classes: Ids, temperature: float) -> float:
+    return float(-log_softmax(logits.astype(np.float64) / temperature, axis=1)[np.arange(len(classes)), classes].mean())

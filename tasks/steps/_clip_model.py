@@ -1,0 +1,105 @@
+"""A registered model that takes clips: what MLflow loads with the code that goes along, on a machine that has neither a store nor settings."""
+
+# t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet, v: verbs, n: nouns
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from tasks.errors import BadInput
+from tasks.model.checkpoints import Saved, load
+from tasks.model.crops import NumCrops
+from tasks.model.engines.engine import prepare
+from tasks.model.engines.pytorch import PytorchEngine
+from tasks.model.engines.scorer import Scorer
+from tasks.model.hardware import choose_device
+from tasks.model.sampling import joined, middle_snippets
+from tasks.model.spec import NetworkSpec
+from tasks.options import FlowOptions
+from tasks.video.counting import count_frames
+from tasks.video.fields import FLOW_SUFFIX, iter_fields, num_fields
+from tasks.video.flow import FlowMaker
+from tasks.video.frames import read_frames
+
+SHORT_SIDE = 256
+NUM_CROPS: NumCrops = 10
+
+Frames = NDArray[np.uint8]
+
+
+class ClipModel:
+    """Networks, their weights and the names of their classes; each clip is seen under the 10 crops of the test protocol."""
+
+    def __init__(self, saved: Saved) -> None:
+        device = choose_device("auto")
+        self._classes = saved.classes
+        self._specs = [network.spec for network in saved.networks]
+        self._scorer = Scorer(tuple(PytorchEngine(prepare(network, device), NUM_CROPS) for network in saved.networks), saved.weights)
+
+    def predict(self, model_input: pd.DataFrame | Iterable[str | bytes], params: dict[str, object] | None = None) -> pd.DataFrame:
+        """Name the verb and the noun of clips.
+
+        Args:
+            model_input: each a path of a video file or its bytes; of a table, the first column. Networks were trained on clips as Retake
+                cuts them: 8 s, 30 frames a second.
+            params: MLflow's; there are none.
+
+        Returns:
+            One row a clip: `verb` and `noun`, the probability of each, `verb_class` and `noun_class`, and lists of all logits. Probabilities
+            are the softmax of the logits, not calibrated.
+
+        Raises:
+            BadInput: a clip cannot be read; the message names it.
+        """
+        clips = model_input.iloc[:, 0] if isinstance(model_input, pd.DataFrame) else model_input
+        return pd.DataFrame([self._row(clip) for clip in ([clips] if isinstance(clips, (str, bytes)) else clips)])
+
+    def _row(self, clip: str | bytes) -> dict[str, object]:
+        with tempfile.TemporaryDirectory(prefix="retake-clip-") as folder:
+            path = Path(clip) if isinstance(clip, str) else Path(folder) / "clip.mp4"
+            if isinstance(clip, bytes):
+                path.write_bytes(clip)
+            elif not path.is_file():
+                raise BadInput(f"{clip}: no such file")
+            verb, noun = self._scorer.score(_snippets(path, self._specs, Path(folder)))
+        logits = {"verb": verb.numpy(), "noun": noun.numpy()}
+        names = {"verb": self._classes.verbs, "noun": self._classes.nouns}
+        best = {head: int(values.argmax()) for head, values in logits.items()}
+        return {
+            **{head: names[head][class_id] for head, class_id in best.items()},
+            **{f"{head}_probability": float(softmax(logits[head].astype(np.float64))[class_id]) for head, class_id in best.items()},
+            **{f"{head}_class": class_id for head, class_id in best.items()},
+            **{f"{head}_logits": values.tolist() for head, values in logits.items()},
+        }
+
+
+def _load_pyfunc(data_path: str) -> ClipModel:
+    """MLflow's name for what makes a model of its data, which is one checkpoint of ours."""
+    return ClipModel(load(Path(data_path)))
+
+
+def _snippets(clip: Path, specs: Sequence[NetworkSpec], folder: Path) -> list[Frames]:
+    """For each network its test snippets, uint8 (t, h, w, p)."""
+    num_frames = count_frames(clip)
+    flows = {spec.flow: _flow(clip, num_frames, spec.flow, folder) for spec in specs if spec.flow}
+    return [_of_network(clip, num_frames, spec, flows) for spec in specs]
+
+
+def _of_network(clip: Path, num_frames: int, spec: NetworkSpec, flows: dict[FlowOptions, Path]) -> Frames:
+    there = num_fields(num_frames) if spec.flow else num_frames
+    numbers = [number for snippet in middle_snippets(there, spec.num_segments, spec.snippet.num_frames) for number in snippet]
+    if spec.flow:
+        return joined(np.stack(list(iter_fields(flows[spec.flow], numbers))), spec)
+    return joined(read_frames(clip, numbers, short_side=SHORT_SIDE), spec)
+
+
+def _flow(clip: Path, num_frames: int, options: FlowOptions, folder: Path) -> Path:
+    path = folder / f"{options.flow_method}-{options.flow_bound_pixels}{FLOW_SUFFIX}"
+    with FlowMaker(options) as maker:
+        maker.write(clip, path, num_frames=num_frames, short_side=SHORT_SIDE)
+    return path

@@ -1,0 +1,84 @@
+"""What a registered version holds: a tensor module, which other code feeds with frames, or a model that takes clips."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+from mlflow.models.signature import ModelSignature
+from mlflow.types import ColSpec, Schema, TensorSpec
+from mlflow.types.schema import AnyType, Array, DataType
+
+MODEL = "model"
+"""Its name within the run."""
+
+ANSWERS = (("", DataType.string), ("_probability", DataType.double), ("_class", DataType.long), ("_logits", Array(DataType.double)))
+"""What stands behind `verb` and `noun` in the columns of a clip model's answers."""
+
+
+@dataclass(frozen=True)
+class TensorModel:
+    """A torch module on the CPU and in eval mode, which answers with a tuple of tensors.
+
+    Attributes:
+        module: the module.
+        example: one input batch of two or more, a tensor, for as an array it becomes 125 MB of JSON; it becomes the input example and the signature.
+        output_names: of the tensors that it answers with.
+    """
+
+    module: object
+    example: Any
+    output_names: tuple[str, ...]
+
+    def log(self, requirements: Sequence[str], metadata: Mapping[str, Any]) -> None:
+        """Log it to the active run."""
+        mlflow.pytorch.log_model(
+            self.module,
+            name=MODEL,
+            signature=_tensor_signature(self.example.shape, self.output_names),
+            input_example=self.example,
+            pip_requirements=list(requirements),
+            metadata=dict(metadata),
+        )
+
+
+@dataclass(frozen=True)
+class ClipModel:
+    """A checkpoint, and the code that makes it answer to clips.
+
+    Attributes:
+        checkpoint: the file.
+        loader: name of the module whose `_load_pyfunc` reads it.
+        code: folder of the package that holds that module; it goes along.
+    """
+
+    checkpoint: Path
+    loader: str
+    code: Path
+
+    def log(self, requirements: Sequence[str], metadata: Mapping[str, Any]) -> None:
+        """Log it to the active run."""
+        mlflow.pyfunc.log_model(
+            name=MODEL,
+            loader_module=self.loader,
+            data_path=str(self.checkpoint),
+            code_paths=[str(self.code)],
+            signature=_clip_signature(),
+            pip_requirements=list(requirements),
+            metadata=dict(metadata),
+        )
+
+
+def _tensor_signature(shape: Sequence[int], output_names: Sequence[str]) -> ModelSignature:
+    """Frames (clips, segments, height, width, 3) in; one (clips, classes) tensor of logits a name out."""
+    frames = TensorSpec(np.dtype(np.uint8), (-1, shape[1], -1, -1, shape[4]), "frames")
+    return ModelSignature(Schema([frames]), Schema([TensorSpec(np.dtype(np.float32), (-1, -1), name) for name in output_names]))
+
+
+def _clip_signature() -> ModelSignature:
+    """Paths or bytes in; names, probabilities, class ids and logits out."""
+    answers = [(f"{head}{what}", kind) for what, kind in ANSWERS for head in ("verb", "noun")]
+    clip = ColSpec(AnyType(), "clip")  # type: ignore[no-untyped-call] # MLflow's
+    return ModelSignature(Schema([clip]), Schema([ColSpec(kind, name) for name, kind in answers]))

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.errors import BadInput
+from tasks.evaluation.fusion import averaged, best_loss, choose_weights, fuse
+from tasks.evaluation.scoring import ScoredClips
+
+TOLERANCE = 2e-3
+
+
+def answers(rng, classes, num_classes, knowledge, scale):
+    """Logits that know the class with so much certainty, in a scale of their own."""
+    noise = rng.normal(size=(len(classes), num_classes))
+    noise[np.arange(len(classes)), classes] += knowledge
+    return (scale * noise).astype(np.float32)
+
+
+@st.composite
+def heads(draw):
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    num_clips, num_classes = draw(st.integers(1, 60)), draw(st.integers(2, 12))
+    classes = rng.integers(num_classes, size=num_clips)
+    kinds = draw(st.lists(st.tuples(st.floats(-1, 4), st.floats(-4, 1)), min_size=2, max_size=4))
+    return [answers(rng, classes, num_classes, knowledge, 10**magnitude) for knowledge, magnitude in kinds], classes
+
+
+@settings(max_examples=50, deadline=None)
+@given(heads())
+def test_weights_are_shares_and_no_network_alone_nor_all_alike_would_lose_less(head):
+    logits, classes = head
+    found = choose_weights(logits, classes)
+    assert found.weights.min() >= 0
+    assert found.weights.sum() == pytest.approx(1)
+    equal = np.full(len(logits), 1 / len(logits))
+    assert found.loss <= best_loss(averaged(logits, equal), classes) + TOLERANCE
+    for one in logits:
+        assert found.loss <= best_loss(one, classes) + TOLERANCE
+
+
+@pytest.mark.parametrize("scale", [0.1, 1, 10])
+def test_a_network_that_knows_nothing_counts_for_almost_nothing_however_loud_it_is(scale):
+    rng = np.random.default_rng(0)
+    classes = rng.integers(10, size=2000)
+    found = choose_weights([answers(rng, classes, 10, 2, 1), answers(rng, classes, 10, 0, scale)], classes)
+    assert found.weights[1] * scale < 0.05
+
+
+def test_networks_that_know_as_much_count_alike_in_the_scale_that_each_answers_in():
+    rng = np.random.default_rng(1)
+    classes = rng.integers(10, size=4000)
+    found = choose_weights([answers(rng, classes, 10, 2, 1), answers(rng, classes, 10, 2, 4)], classes)
+    assert found.weights[0] / found.weights[1] == pytest.approx(4, rel=0.1)
+
+
+def test_twins_count_alike_and_an_order_of_networks_changes_nothing():
+    rng = np.random.default_rng(2)
+    classes = rng.integers(5, size=50)
+    one, other = answers(rng, classes, 5, 2, 1), answers(rng, classes, 5, 1, 2)
+    assert choose_weights([one, one], classes).weights == pytest.approx([0.5, 0.5], abs=1e-4)
+    assert choose_weights([one, other], classes).weights == pytest.approx(choose_weights([other, one], classes).weights[::-1], abs=1e-3)
+
+
+def test_where_no_network_knows_anything_all_count_alike():
+    classes = np.array([0, 1, 2])
+    wrong = -10 * np.eye(3, dtype=np.float32)
+    assert choose_weights([wrong, wrong], classes).weights.tolist() == [0.5, 0.5]
+
+
+def scored(rng, knowledge, num_clips=60, num_sources=6):
+    verbs, nouns = np.arange(num_clips) % 7, np.arange(num_clips) % 11
+    return ScoredClips(
+        uids=tuple(f"clip-{i}" for i in range(num_clips)),
+        sources=tuple(f"video-{i % num_sources}" for i in range(num_clips)),
+        verb_classes=verbs,
+        noun_classes=nouns,
+        verb_logits=answers(rng, verbs, 125, knowledge[0], 1),
+        noun_logits=answers(rng, nouns, 352, knowledge[1], 1),
+    )
+
+
+def test_each_head_has_weights_of_its_own_and_unseen_videos_say_whether_they_hold():
+    rng = np.random.default_rng(3)
+    found = fuse([scored(rng, (6, 0)), scored(rng, (0, 6))], [("a", "TSN"), ("b", "TRN")])
+    first, second = found.members
+    assert (first.name, first.network, second.name) == ("a", "TSN", "b")
+    assert first.verb_weight > 0.8 > 0.2 > first.noun_weight
+    assert first.verb_weight + second.verb_weight == pytest.approx(1)
+    assert found.chosen_loss < min(found.equal_loss, first.val_loss, second.val_loss)
+    assert found.is_supported
+    assert (found.num_clips, found.num_sources) == (60, 6)
+
+
+def test_weights_chosen_on_one_video_are_not_said_to_hold_on_others():
+    rng = np.random.default_rng(4)
+    found = fuse([scored(rng, (3, 3), num_sources=1), scored(rng, (1, 1), num_sources=1)], [("a", "TSN"), ("b", "TRN")])
+    assert found.held_out_loss is found.held_out_equal_loss is None
+    assert not found.is_supported
+
+
+def test_networks_that_were_scored_on_other_clips_are_refused():
+    rng = np.random.default_rng(5)
+    with pytest.raises(BadInput, match="not scored on the same clips"):
+        fuse([scored(rng, (1, 1)), scored(rng, (1, 1), num_clips=59)], [("a", "TSN"), ("b", "TRN")])
