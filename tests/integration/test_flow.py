@@ -1,6 +1,8 @@
 """Optical flow on a real store: a batch with clips of every kind, and a training that sees flow, by its DAG and without the step."""
 
 import json
+import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadVideo
+from tasks.local.home import REPOSITORY
 from tasks.model.spec import NetworkSpec
 from tasks.options import FlowOptions, Modality, flow_recipe_of
 from tasks.results.flow import FlowBatch, FlowClip, FlowResult
@@ -22,6 +25,7 @@ from tests.integration.workshop import TRAINING
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 STORE = "s3://retake-flow"
+PATIENCE_SECONDS = 120
 OPTIONS = FlowOptions(flow_method="dis")
 SPEC = NetworkSpec(backbone="none", num_segments=2, modality=Modality.FLOW, flow=OPTIONS)
 SEES_FLOW = {"modality": "flow", "flow_method": "dis", "trainable": "heads", "feature_variants": 1, "num_segments": 2}
@@ -113,13 +117,25 @@ def test_a_batch_with_odd_clips_costs_those_alone_and_is_done_once(workshop, att
     assert (mended.num_computed, [clip.name for clip in mended.set_aside]) == (1, ["absent"])
 
 
-def test_what_a_killed_try_left_undone_is_done_and_nothing_else(workshop, attempt, put):
-    clips = [put(f"killed{number}", 4, seed=number) for number in range(3)]
+def test_a_killed_try_is_gone_on_with_and_nothing_is_done_twice(workshop, put):
+    clips = [put(f"killed{number}", 40, seed=number) for number in range(5)]
     flags = batch_of(workshop, "killed", *clips)
-    workshop.store.write_bytes(flow_uri(clips[1].uri, OPTIONS), b"kept by an earlier try")
-    assert attempt("flow", **flags)[0] == 0
-    assert workshop.store.read(f"{flags['out']}result.json", FlowResult).num_computed == 2
-    assert workshop.store.read_bytes(flow_uri(clips[1].uri, OPTIONS)) == b"kept by an earlier try"
+    first = flow_uri(clips[0].uri, OPTIONS)
+    with subprocess.Popen(workshop.command("flow", **flags), cwd=REPOSITORY, env=workshop.environment, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not workshop.store.exists(first):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+        process.kill()
+    kept = {clip.uid: workshop.store.stat(flow_uri(clip.uri, OPTIONS)) for clip in clips}
+    assert kept["killed0"]
+    assert not kept["killed4"]
+    assert not workshop.store.exists(f"{flags['out']}result.json")
+    result = workshop.run("flow", **flags)
+    assert result["num_computed"] == sum(found is None for found in kept.values())
+    now = {clip.uid: workshop.store.stat(flow_uri(clip.uri, OPTIONS)) for clip in clips}
+    assert all(now.values())
+    assert {uid: now[uid] for uid, found in kept.items() if found} == {uid: found for uid, found in kept.items() if found}
 
 
 @pytest.fixture
