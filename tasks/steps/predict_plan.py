@@ -1,6 +1,5 @@
 """Decides which videos are predicted and by which networks; takes new videos into the store, and refuses those that were trained on."""
 
-import math
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,11 +16,11 @@ from tasks.steps._inputs import labels_out, probe_objects
 from tasks.steps._predictors import Found, baseline_of, registered
 from tasks.steps._step import StepArguments, finish, log, result_uri
 from tasks.steps._taking import Offer, Taker, TakingArguments, offers
+from tasks.steps.ingest import batch_size
 from tasks.steps.split import split_file_uri
 from tasks.storage import Store
 from tasks.tracking import Registry
 
-MAX_BATCHES = 64
 NUM_THREADS = 4
 TRAINED_ON = "it was trained on; allow_trained predicts it all the same"
 
@@ -152,8 +151,8 @@ def _videos(arguments: Arguments, trained_on: frozenset[str], store: Store) -> V
     if arguments.videos:
         bad += [SetAside(name=video.name, reason=TRAINED_ON) for video in refused]
         if not taken:
-            reasons = "; ".join(f"{one.name}: {one.reason}" for one in bad) or "there is no video there"
-            raise BadInput(f"nothing to predict in {', '.join(arguments.videos)}: {reasons}")
+            reasons = "; ".join(f"{one.name}: {one.reason}" for one in bad) or f"{', '.join(arguments.videos)}: no video is there"
+            raise BadInput(f"nothing to predict: {reasons}")
     elif not taken:
         raise NothingToDo(
             f"{arguments.store} has no video that was not trained on; name videos, or allow_trained"
@@ -172,7 +171,7 @@ def _asked_for(arguments: Arguments, store: Store) -> tuple[list[PredictedVideo]
             offered = offers(taking.model_copy(update={"sources": [source]}), store)
             found += [offer for offer in offered if not offer.is_annotation]
         except BadInput as error:
-            bad.append(SetAside(name=source, reason=str(error)))
+            bad.append(SetAside(name=source, reason=str(error).removeprefix(f"{source} ")))
     taker = Taker(taking, store, load(MachineSettings).allow_private_addresses)
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         seen = list(pool.map(taker.take_video, found))
@@ -205,8 +204,8 @@ def _labels(store_uri: str, recipe: str, videos: Sequence[PredictedVideo], manif
 
 
 def _write_batches(prediction_uri: str, videos: Sequence[PredictedVideo], store: Store) -> tuple[BatchRef, ...]:
-    """One video a mapped task, or more where there would be too many tasks."""
-    size = math.ceil(len(videos) / MAX_BATCHES)
+    """As many a mapped task as an ingest cuts: each task fetches both networks and makes their engines ready."""
+    size = batch_size(len(videos))
     batches = []
     for number, start in enumerate(range(0, len(videos), size)):
         batch = videos[start : start + size]
