@@ -43,7 +43,7 @@ def rates(outcome: TrainOutcome) -> list[float]:
 RECIPES = {
     "step": {**SGD, "momentum": 0.9, "schedule": "step", "step_epochs": 1, "accumulate_batches": 3, "batch_size": 1, "clip_norm": 0.5},
     "plateau": {
-        "learning_rate": 0.03, "schedule": "plateau", "plateau_validations": 1, "decay_factor": 0.5, "validate_every": 2, "epochs": 8,
+        "learning_rate": 0.03, "schedule": "plateau", "plateau_validations": 1, "decay_factor": 0.5, "validate_every": 2, "epochs": 6,
         "ema_decay": 0.5,
     },
     "cosine": {
@@ -54,8 +54,7 @@ RECIPES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("heads", [False, True], ids=["whole", "heads"])
-@pytest.mark.parametrize("recipe", list(RECIPES))
+@pytest.mark.parametrize(("recipe", "heads"), [*((recipe, True) for recipe in RECIPES), ("plateau", False), ("step", False)])
 def test_a_run_that_goes_on_is_as_one_that_was_never_stopped(recipe, heads, clips, tmp_path: Path):
     def planned(name: str) -> TrainJob:
         return kept_job(tmp_path / name, clips, tmp_path / "kept", **choice) if heads else job(tmp_path / name, clips, **choice)
@@ -94,7 +93,7 @@ def test_a_constant_rate_is_not_said(clips, tmp_path: Path, caplog: pytest.LogCa
 
 def test_a_plateau_lowers_the_rate_after_the_validation_that_ends_it(clips, tmp_path: Path):
     outcome = fit(job(tmp_path, clips, **RECIPES["plateau"]))
-    expected, rate, best, num_epochs = [], 0.03, float("inf"), 8
+    expected, rate, best, num_epochs = [], 0.03, float("inf"), 6
     for record in outcome.history:
         expected.append(rate)
         if record.val:
