@@ -78,7 +78,7 @@ def leaning(split: SplitName) -> str:
     if split != "val":
         return ""
     return (
-        "Val decides, and also chose which epoch is kept: its figures lean towards the fine-tuned network. "
+        "Val decides, and also chose which epoch, or which weights of a fusion, are kept: its figures lean towards the fine-tuned network. "
         "Those of a test split (test_share) do not."
     )
 

@@ -174,5 +174,5 @@ def test_names_add_nothing_to_the_page(make_result, name):
 
 def test_a_page_that_val_decides_says_what_val_leans_to(make_result):
     val, test = (compared([make_result(model, split) for model in ("baseline", "fine-tuned")]) for split in ("val", "test"))
-    assert "also chose which epoch is kept: its figures lean towards the fine-tuned network" in page_of(val)
+    assert "also chose which epoch, or which weights of a fusion, are kept: its figures lean towards the fine-tuned network" in page_of(val)
     assert "also chose which" not in page_of(test)

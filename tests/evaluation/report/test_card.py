@@ -70,7 +70,7 @@ def test_a_good_network_is_not_warned_of(make_inputs):
 
 def test_the_card_of_a_run_that_val_decided_says_so(make_inputs):
     limits = model_card(make_inputs("original").metrics).partition("## Limits")[2].partition("## Gate")[0]
-    assert "- Val decides, and also chose which epoch is kept" in limits
+    assert "- Val decides, and also chose which epoch, or which weights of a fusion, are kept" in limits
     assert "also chose which" not in model_card(make_inputs("usual").metrics)
 
 

@@ -276,7 +276,7 @@ def test_the_same_inputs_make_the_same_page(make_inputs):
 
 def test_what_val_leans_to_is_on_the_first_screen(make_inputs):
     html = page(make_inputs("original"))
-    assert html.index("also chose which epoch is kept") < html.index('<section id="scores">')
+    assert html.index("also chose which epoch, or which weights of a fusion, are kept") < html.index('<section id="scores">')
     assert "also chose which" not in page(make_inputs("usual"))
 
 

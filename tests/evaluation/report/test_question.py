@@ -28,7 +28,7 @@ def test_it_says_who_is_champion(make_inputs, version, told):
 
 
 def test_it_says_what_val_leans_to_where_val_decides(make_inputs):
-    assert "also chose which epoch is kept" in question(make_inputs("original").metrics)
+    assert "also chose which epoch, or which weights of a fusion, are kept" in question(make_inputs("original").metrics)
     assert "also chose which" not in question(make_inputs("usual").metrics)
 
 
