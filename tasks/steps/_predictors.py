@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 from tasks.dataset.vocabulary import NOUNS, NUM_NOUNS, VERBS
 from tasks.errors import BadInput, MissingObject
-from tasks.evaluation.calibration import at_search_limit, fit_temperature
 from tasks.evaluation.prediction.names import Names
+from tasks.evaluation.prediction.temperatures import served
 from tasks.evaluation.predictions import from_parquet
 from tasks.evaluation.scoring import ScoredClips
-from tasks.evaluation.wording import count
 from tasks.results.dataset import ClassRef, Manifest, Vocabulary
 from tasks.results.evaluation import EvaluateResult
 from tasks.results.prediction import Predictor, PredictorRole, PredictPlanResult
@@ -108,30 +107,18 @@ def _plans(store: Store, run_uri: str) -> tuple[PlanResult, ...]:
 def _predictor(
     label: str, description: str, uri: str, sha256: str, plans: Sequence[PlanResult], role: ModelRole, store: Store
 ) -> Predictor:
-    verb, noun, words = _temperatures(plans, role, store)
+    evaluations = (e for plan in plans for e in plan.evaluations if (e.model, e.split) == (role, "val"))
+    fitted = served(next((found for e in evaluations if (found := _answered(e, store))), None))
     return Predictor(
         label=label,
         description=description,
         checkpoint_uri=uri,
         checkpoint_sha256=sha256,
-        verb_temperature=verb or 1.0,
-        noun_temperature=noun or 1.0,
-        is_calibrated=verb is not None,
-        calibration=words,
+        verb_temperature=fitted.verb,
+        noun_temperature=fitted.noun,
+        is_calibrated=fitted.is_calibrated,
+        calibration=fitted.words,
     )
-
-
-def _temperatures(plans: Sequence[PlanResult], role: ModelRole, store: Store) -> tuple[float | None, float | None, str]:
-    """Of the verb and the noun head, and where they are from; None where val was not scored."""
-    for evaluation in (e for plan in plans for e in plan.evaluations if (e.model, e.split) == (role, "val")):
-        if (answered := _answered(evaluation, store)) is None:
-            continue
-        verb = fit_temperature(answered.verb_logits, answered.verb_classes)
-        noun = fit_temperature(answered.noun_logits, answered.noun_classes)
-        limit = ", which the best one lies beyond" if at_search_limit(verb) or at_search_limit(noun) else ""
-        words = f"temperatures {verb:.2f} (verbs) and {noun:.2f} (nouns){limit}, fitted on {count(len(answered.uids), 'val clip')}"
-        return verb, noun, words
-    return None, None, "not calibrated: no answers on val clips are in the store"
 
 
 def _answered(evaluation: Evaluation, store: Store) -> ScoredClips | None:

@@ -33,7 +33,7 @@ def write_preview(plan: PredictPlanResult, clips: Sequence[ClipRecord], scored: 
 
     def line(role: PredictorRole, i: int) -> str:
         best = said.ranked[role]["action"]
-        return f"{labels[role]}: {names.name('action', int(best.ids[i, 0]))}, {percent(float(best.probabilities[i, 0]))}"
+        return f"{percent(float(best.probabilities[i, 0]))} {names.name('action', int(best.ids[i, 0]))} · {labels[role]}"
 
     def captioned() -> Iterator[Captioned]:
         path = folder / "clip.mp4"

@@ -10,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tasks.__main__ import main
+from tasks.dataset.split_file import read_split_csv
 from tasks.local.samples import make_samples
 from tasks.results.prediction import PredictPlanResult, PredictReportResult
 from tests.integration.conftest import CHAIN_STORE as STORE
@@ -66,3 +67,176 @@ def test_a_folder_is_predicted_and_bad_files_cost_themselves(workshop, predicted
     rows = read_table(workshop, predicted.table_uri)
     assert len(rows) == 4 * 2 * 5
     assert {row["network"] for row in rows} == {"retake-tsn version 1", "baseline"}
+
+
+def test_every_clip_has_the_best_five_of_both_networks(workshop, predicted):
+    rows = read_table(workshop, predicted.table_uri)
+    by_clip = {}
+    for row in rows:
+        by_clip.setdefault((row["uid"], row["network"]), []).append(row)
+    assert {len(own) for own in by_clip.values()} == {5}
+    assert {(row["start_seconds"], row["stop_seconds"]) for row in rows} == {("0.0", "8.0"), ("8.0", "16.0")}
+    for own in by_clip.values():
+        assert [int(row["rank"]) for row in own] == [1, 2, 3, 4, 5]
+        assert sum(float(row["verb_probability"]) for row in own) <= 1.00001
+
+
+def test_each_network_says_whether_its_probabilities_are_calibrated_on_val(workshop, predicted):
+    plan = plan_of(workshop, predicted)
+    page = workshop.store.read_bytes(predicted.page_uri).decode()
+    for network in (plan.model, plan.against):
+        assert "val clip" in network.calibration
+        assert network.is_calibrated == ("fitted on" in network.calibration)
+        assert (f"{network.label}: not calibrated" in page) == (not network.is_calibrated)
+
+
+def test_page_tables_tracks_and_previews_are_in_the_store_and_in_mlflow(workshop, predicted, monkeypatch):
+    folder = predicted.page_uri.removesuffix("report.html")
+    stored = {found.uri.removeprefix(folder) for found in workshop.store.list(folder)}
+    tracks = {name for name in stored if name.endswith(".vtt")}
+    assert len(tracks) == 4
+    assert stored == {"predictions.csv", "predictions.parquet", "report.html", "to_label.csv", "result.json", *tracks}
+    for name, value in workshop.environment.items():
+        monkeypatch.setenv(name, value)
+    client = MlflowClient(workshop.environment["RETAKE_MLFLOW_URI"])
+    run_id = predicted.mlflow_run_url.rpartition("/")[2]
+    logged = {found.path for found in client.list_artifacts(run_id)}
+    assert logged == {"predictions.csv", "predictions.parquet", "report.html", "to_label.csv", "tracks"}
+    assert client.get_run(run_id).info.status == "FINISHED"
+    assert client.get_run(run_id).data.metrics["action_agreement"] == predicted.action_agreement
+    assert predicted.report_url == f"{predicted.mlflow_run_url}/artifacts/report.html"
+    page = workshop.store.read_bytes(predicted.page_uri).decode()
+    assert page.count("data:video/mp4") == 4 + 2  # the clips that differ, and the previews
+    previews = list(workshop.store.list(f"{plan_of(workshop, predicted).prediction_uri}previews/"))
+    assert len(previews) == 2
+
+
+def test_the_list_to_label_is_taken_as_annotations(workshop, predicted, tmp_path):
+    rows = read_table(workshop, predicted.to_label_uri)
+    assert len(rows) == 3
+    assert {(row["verb"], row["noun"]) for row in rows} == {("", "")}
+    assert all("less like the training clips" in row["reason"] for row in rows)
+    filled = workshop.store.read_bytes(predicted.to_label_uri).decode().replace(",,,,,", ",put,meat,,,")
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    (folder / "to_label.csv").write_text(filled)
+    plan = plan_of(workshop, predicted)
+    store = "s3://retake-predict-labels"
+    for found in workshop.store.list(f"{STORE}/"):
+        # Only what labels are gathered from: a store of its own, so that the chain's stays as it is.
+        if ("/videos/" in found.uri and found.name == "probe.json") or found.name == "clips.json":
+            workshop.store.ensure_bucket(store)
+            workshop.store.write_bytes(found.uri.replace(STORE, store), workshop.store.read_bytes(found.uri))
+    workshop.store.write_bytes(f"{store}/annotations/to_label.csv", filled.encode())
+    labelled = workshop.run("label", store=store, out=f"{store}/labels/x/", **plan.segment.model_dump())
+    assert (labelled["num_labelled"], labelled["num_problems"]) == (3, 0)
+
+
+def test_a_second_run_does_nothing_and_leads_to_the_page(workshop, predicted, predict, films):
+    before = [(found.uri, found.etag) for found in workshop.store.list(STORE)]
+    code, result, told = predict(films, f"--model={MODEL}", "--crops=1", "--preview", "--num-to-label=3")
+    assert code == 0
+    assert PredictReportResult.model_validate(result) == predicted
+    assert f"predicted by these networks before: {predicted.report_url}" in told[-1]
+    after = [(found.uri, found.etag) for found in workshop.store.list(STORE)]
+    assert after == before
+
+
+def test_videos_that_were_trained_on_are_refused_by_name(workshop, chain, predict, predicted, films):
+    trained = chain.confs["ingest_videos"]["sources"][0]
+    code, _, told = predict(trained, f"--model={MODEL}")
+    named = [line for line in told if "nothing to predict" in line or "it was trained on" in line]
+    train = {name for name, split in splits(workshop).items() if split == "train"}
+    assert train
+    if code == 65:
+        assert named
+    code, result, _ = predict(trained, films, f"--model={MODEL}", "--crops=1", "--against=none", "--num-to-label=0")
+    assert code == 0
+    refused = {bad["name"] for bad in result["first_set_aside"] if "it was trained on" in bad["reason"]}
+    assert len(refused) == len({video for video in train if len(video) == 64})
+
+
+def test_allowed_ones_are_predicted_beside_their_labels(workshop, chain, predict, predicted):
+    trained = chain.confs["ingest_videos"]["sources"][0]
+    code, result, _ = predict(trained, f"--model={MODEL}", "--crops=1", "--allow-trained")
+    assert (code, result["num_videos"], result["num_clips"]) == (0, 3, 6)
+    assert result["num_to_label"] == 0
+    assert "Accuracy where labels exist" in workshop.store.read_bytes(result["page_uri"]).decode()
+
+
+def test_without_videos_every_one_that_was_not_trained_on_is_taken(workshop, predict, predicted):
+    code, result, _ = predict(f"--model={MODEL}", "--crops=1", "--against=none", f"--store={STORE}")
+    train = {name for name, split in splits(workshop).items() if split == "train" and len(name) == 64}
+    assert code == 0
+    assert result["num_videos"] == 3 + 2 - len(train)
+    assert (result["action_agreement"], result["missing"]) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("reference", "told"),
+    [
+        ("models:/retake-tsn/99", "models:/retake-tsn/99 does not exist, or no longer; retake-tsn has the versions 1 and the aliases"),
+        ("models:/retake-tsn@gone", "models:/retake-tsn@gone does not exist, or no longer; retake-tsn has the versions 1"),
+        ("models:/nobody/1", "there is no registered model nobody; MLflow has: "),
+    ],
+)
+def test_a_model_that_does_not_exist_is_one_line_that_names_those_that_do(predict, predicted, films, reference, told):
+    code, _, lines = predict(films, f"--model={reference}", f"--store={STORE}")
+    assert code == 65
+    assert told in lines[-1]
+    assert "\n" not in lines[-1]
+    code, result, _ = predict(films, f"--model={MODEL}", "--crops=1", f"--against={reference}")
+    assert code == 0
+    assert told in result["missing"][0]
+    assert result["action_agreement"] is None
+
+
+def test_a_baseline_that_is_gone_is_named_and_the_model_goes_on_alone(workshop, predict, predicted, films):
+    uri = plan_of(workshop, predicted).against.checkpoint_uri
+    kept = workshop.store.read_bytes(uri)
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    workshop.store._client.remove_object(bucket_name=bucket, object_name=key)
+    try:
+        code, result, _ = predict(films, f"--model={MODEL}", "--crops=1")
+    finally:
+        workshop.store.write_bytes(uri, kept)
+    assert code == 0
+    assert "was never fetched, or is gone" in result["missing"][0]
+    page = workshop.store.read_bytes(result["page_uri"]).decode()
+    assert "Not compared:" in page
+
+
+def test_two_networks_that_are_one_are_refused(predict, predicted, films):
+    code, _, told = predict(films, f"--model={MODEL}", "--against=models:/retake-tsn/1")
+    assert code == 78
+    assert "is retake-tsn version 1 itself" in told[-1]
+
+
+def test_a_file_that_does_not_exist_costs_itself(predict, predicted, films):
+    code, result, _ = predict(films / "nowhere.mp4", films, f"--model={MODEL}", "--crops=1", "--against=none")
+    assert code == 0
+    assert "does not exist" in next(bad["reason"] for bad in result["first_set_aside"] if "nowhere" in bad["name"])
+    code, _, told = predict(films / "words.mp4", f"--model={MODEL}")
+    assert code == 65
+    assert "nothing to predict" in told[-1]
+
+
+def test_the_dag_predicts_once_and_is_skipped_the_second_time(workshop, chain, films, tmp_path):
+    folder = tmp_path / "again"
+    shutil.copytree(films, folder)
+    conf = {"predict_videos": {"store": STORE, "videos": [str(folder)], "model": MODEL, "crops": 1, "num_to_label": 2}}
+    states = workshop.dag_test(conf)["predict_videos"]
+    assert {task for task, state in states.items() if state != "success"} == set()
+    assert set(states) == {"run", "plan[-1]", "known[-1]", "predict[0]", "predict[1]", "report[-1]"}
+    again = workshop.dag_test(conf)["predict_videos"]
+    assert again["plan[-1]"] == again["report[-1]"] == "skipped"
+    assert again["run"] == "success"
+
+
+def plan_of(workshop, predicted):
+    uri = predicted.page_uri.removesuffix("report/report.html")
+    return workshop.store.read(f"{uri}plan/result.json", PredictPlanResult)
+
+
+def splits(workshop):
+    return read_split_csv(workshop.store.read_bytes(f"{STORE}/datasets/split.csv"))
