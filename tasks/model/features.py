@@ -33,7 +33,7 @@ from tasks.options import content_key
 log = logging.getLogger(__name__)
 
 VIEWS_VERSION = 1
-"""Of what a `View` shows: one more whenever its frames, its crop or its augmentation become others, in `data`, `sampling` or `crops`."""
+"""Of what a `View` shows: one more whenever its frames or its augmentation become others, in `data`, `sampling`, `crops` or `augmentation`."""
 
 HEADER_BYTES = 128
 PARTIAL = ".partial"

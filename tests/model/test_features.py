@@ -10,6 +10,7 @@ import torch
 
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.model import features
+from tasks.model.augmentation import Augmentation
 from tasks.model.checkpoints import load
 from tasks.model.data import LabelledClip, View
 from tasks.model.features import KeptFeatures, compute_features
@@ -18,7 +19,14 @@ from tasks.model.spec import NetworkSpec
 from tasks.model.training import TrainJob, TrainOutcome, fit
 from tests.model.test_training import Stop, job, same_files, scores, stop_after
 
-FIGURES_OF_VIEWS = [[50, 150, 127.5, 127, 222], [0, 120, 104.5, 93.3, 172], [0, 130, 124.5, 138.5, 233], [90, 160, 135, 125.3, 34]]
+FIGURES_OF_VIEWS = [
+    [50, 150, 127.5, 127, 222],
+    [0, 120, 104.5, 93.3, 172],
+    [0, 130, 124.5, 138.5, 233],
+    [90, 160, 135, 125.3, 34],
+    [0, 120, 95.6, 173.1, 92],
+    [124.6, 194.9, 162.3, 156.1, 52],
+]
 """Of each view: its two frames, where the crop lies in height and width, and the column at its right edge, all in grey levels."""
 
 HEADS = {"trainable": "heads", "epochs": 5, "feature_variants": 2}
@@ -126,7 +134,7 @@ def test_views_of_this_version_show_what_they_always_did(tmp_path: Path):
     np.save(tmp_path / "clip.npy", frames.astype(np.uint8))
     shown = [
         View(tmp_path / "clip.npy", *draw).images(NetworkSpec(backbone="none", num_segments=2)).float()
-        for draw in ((None, 0), (0, 0), (0, 1), (7, 0))
+        for draw in ((None, 0), (0, 0), (0, 1), (7, 0), (0, 0, Augmentation("multi-scale")), (7, 0, Augmentation("resized", 0.4)))
     ]
     figures = [
         [*images[:, 0].mean((1, 2)).tolist(), *(images[0, c].mean().item() for c in (1, 2)), images[0, 2, 0, -1].item()] for images in shown
