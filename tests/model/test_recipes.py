@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import default_collate
 
 from tasks.errors import BadConfiguration
 from tasks.model.averaging import decay_after
 from tasks.model.checkpoints import load
 from tasks.model.data import ClipDataset, ClipKey, LabelledClip, View
 from tasks.model.losses import CrossEntropies, balanced_weights
+from tasks.model.mixup import Mixup
 from tasks.model.module import ActionModule, HeadModule
 from tasks.model.network import Network
 from tasks.model.training import TrainJob, TrainOutcome, fit
@@ -139,6 +141,25 @@ def test_class_weights_make_the_known_loss(clips, tmp_path: Path):
     expected = float((losses.verb * balanced_weights(verbs, 5)[verbs]).mean())
     assert abs(expected - float(losses.verb.mean())) > 0.01
     assert fit(planned).history[0].train.verb_loss == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("heads", [False, True], ids=["whole", "heads"])
+def test_mixup_trains_on_what_is_mixed_and_validates_on_what_is_not(heads, clips, tmp_path: Path):
+    def planned(name: str, **choice) -> TrainJob:
+        return outspoken(job(tmp_path / name, clips, batch_size=4, trainable="heads" if heads else "all", **STILL, **choice))
+
+    mixed = planned("mixed", mixup=0.8)
+    shown = ClipDataset(mixed.train, mixed.network.spec, lambda view: view.images(mixed.network.spec), seed=0)
+    batch = default_collate([shown[key] for key in shown.keys(0)])
+    module = ActionModule(mixed.network, mixed.options, mixed.train).eval()
+    mix = Mixup(0.8, 0).draw(0, 0, batch)
+    with torch.no_grad():
+        # What is mixed is the image, normalised, or the feature where the heads alone train.
+        losses = mix.losses(CrossEntropies(), module.answer(mix.inputs(module.see(batch.inputs))), batch)
+    plain, found = (fit(each).history[0] for each in (planned("plain"), mixed))
+    assert found.train.loss == pytest.approx(float(losses.total.mean()), rel=2e-5)
+    assert abs(found.train.loss - plain.train.loss) > 5e-4
+    assert found.val == plain.val
 
 
 class Watched(list):
