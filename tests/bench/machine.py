@@ -8,7 +8,17 @@ import psutil
 
 from tasks.model.hardware import describe
 
-LIBRARIES = ("torch", "pytorch-lightning", "openvino", "av", "numpy", "apache-airflow", "mlflow", "decord", "opencv-contrib-python-headless")
+LIBRARIES = (
+    "torch",
+    "pytorch-lightning",
+    "openvino",
+    "av",
+    "numpy",
+    "apache-airflow",
+    "mlflow",
+    "decord",
+    "opencv-contrib-python-headless",
+)
 
 
 def machine() -> dict[str, object]:
