@@ -164,7 +164,7 @@ class RecipeOptions(Options):
         title="Layer-wise decay",
         description="Each stage further from the heads learns at this share of the rate of the next; 1: all alike. Not where the heads alone train",
     )
-    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", title="Optimizer")
+    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", title="Optimizer", description="adam, adamw or sgd")
     momentum: float = Field(0.9, ge=0, lt=1, title="Momentum", description="Of sgd alone")
     weight_decay: float = Field(
         0,
@@ -235,7 +235,9 @@ class RecipeOptions(Options):
     batch_norm: Literal["partial", "frozen", "train"] = Field(
         "partial", title="Batch-norm statistics", description="partial: only the first layer's are updated; frozen: none; train: all"
     )
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field("32-true", title="Precision", description="16-mixed needs a GPU")
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
+        "32-true", title="Precision", description="32-true, bf16-mixed or 16-mixed, which needs a GPU"
+    )
     validate_every: int = Field(1, ge=1, le=100, title="Validate every n epochs")
     patience: int = Field(
         0,
@@ -431,7 +433,7 @@ class PredictOptions(Options):
         False, title="Videos that were trained on", description="Predict them too; on these a network looks better than it is"
     )
     num_to_label: int = Field(
-        50, ge=0, le=10_000, title="Clips to label", description="So many clips are listed, best first, whose labels would teach most"
+        50, ge=0, le=1000, title="Clips to label", description="So many clips are listed, best first, whose labels would teach most"
     )
     preview: bool = Field(False, title="Preview videos", description="Draw the predictions into a copy of each video; takes time")
 

@@ -100,8 +100,9 @@ def in_order(values: NDArray[np.float64], features: Features, num_clips: int) ->
     if not len(values):
         return []
     unit = directions(features)
-    apart = np.clip(1.0 - unit @ unit.T, 0.0, None)
-    typical = float(np.median(apart[np.triu_indices(len(apart), 1)])) if len(apart) > 1 else 0.0
+    apart = unit @ unit.T
+    np.clip(np.subtract(1.0, apart, out=apart), 0.0, None, out=apart)
+    typical = float(np.median(apart[~np.eye(len(apart), dtype=bool)])) if len(apart) > 1 else 0.0
     nearest = np.ones(len(values))
     left = np.ones(len(values), bool)
     found: list[tuple[int, float]] = []
