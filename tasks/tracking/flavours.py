@@ -80,5 +80,5 @@ def _tensor_signature(shape: Sequence[int], output_names: Sequence[str]) -> Mode
 def _clip_signature() -> ModelSignature:
     """Paths or bytes in; names, probabilities, class ids and logits out."""
     answers = [(f"{head}{what}", kind) for what, kind in ANSWERS for head in ("verb", "noun")]
-    clip = ColSpec(AnyType(), "clip")  # type: ignore[no-untyped-call] # MLflow's
+    clip = ColSpec(AnyType())  # type: ignore[no-untyped-call] # MLflow's; without a name, so that a plain list of clips will do
     return ModelSignature(Schema([clip]), Schema([ColSpec(kind, name) for name, kind in answers]))
