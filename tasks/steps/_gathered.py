@@ -88,7 +88,7 @@ class _Gatherer:
         features: dict[int, np.ndarray] = {}
         for places in wanted.values():
             video = self._places[places[0]][0]
-            clips, said = self._read(video)
+            clips, said = self._read(video, with_features=True)
             for place in places:
                 i = self._places[place][1]
                 candidates[place] = self._candidate(video, clips, said, i)
@@ -101,10 +101,10 @@ class _Gatherer:
             self._plan.predict.num_to_label,
         )
 
-    def _read(self, video: ScoredVideo) -> tuple[ScoredVideoClips, Answered]:
+    def _read(self, video: ScoredVideo, *, with_features: bool = False) -> tuple[ScoredVideoClips, Answered]:
         path = self._folder / f"{video.video}.parquet"
         self._store.read_file(video.scored_uri, path)
-        clips = read_scored(path)
+        clips = read_scored(path, with_features=with_features)
         path.unlink()
         return clips, answered(clips, temperatures(self._plan))
 

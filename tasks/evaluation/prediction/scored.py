@@ -104,18 +104,19 @@ class ScoredWriter:
         self._rows = []
 
 
-def read_scored(path: Path) -> ScoredVideoClips:
-    """Read back what `ScoredWriter` wrote.
+def read_scored(path: Path, *, with_features: bool = False) -> ScoredVideoClips:
+    """Read back what `ScoredWriter` wrote; features, the largest part of it, where they are asked for, else f is 0.
 
     Raises:
         BadInput: it is no such file.
     """
     try:
-        table = pq.read_table(path)
+        schema = pq.read_schema(path)
+        if not schema.equals(SCHEMA):
+            raise BadInput(f"{path.name} has other columns than a file of scored clips; predict again")
+        table = pq.read_table(path, columns=[name for name in SCHEMA.names if with_features or name != "features"])
     except (pa.ArrowInvalid, OSError):
         raise BadInput(f"{path.name} is not a Parquet file; predict again") from None
-    if not table.schema.equals(SCHEMA):
-        raise BadInput(f"{path.name} has other columns than a file of scored clips; predict again")
     roles: list[PredictorRole] = ["model"]
     if table["against_verb_logits"].null_count == 0:
         roles.append("against")
@@ -125,7 +126,7 @@ def read_scored(path: Path) -> ScoredVideoClips:
         start_seconds=table["start_seconds"].to_numpy(),
         stop_seconds=table["stop_seconds"].to_numpy(),
         logits={role: (_matrix(table[f"{role}_verb_logits"]), _matrix(table[f"{role}_noun_logits"])) for role in roles},
-        features=_matrix(table["features"]),
+        features=_matrix(table["features"]) if with_features else np.empty((len(table), 0), np.float32),
         novelty=np.array([np.nan if value is None else value for value in table["novelty"].to_pylist()]),
     )
 

@@ -20,7 +20,8 @@ NAME = '=1+1, "a"\n<b>.mp4'
 
 def test_what_was_scored_is_read_back_bit_for_bit(tmp_path):
     logits, features = write_scored(tmp_path / "a.parquet", ROWS_A_GROUP + 3)
-    found = read_scored(tmp_path / "a.parquet")
+    found = read_scored(tmp_path / "a.parquet", with_features=True)
+    assert read_scored(tmp_path / "a.parquet").features.shape == (ROWS_A_GROUP + 3, 0)
     assert len(found.uids) == ROWS_A_GROUP + 3
     for role in ("model", "against"):
         assert np.array_equal(found.logits[role][0], logits[role][0])
