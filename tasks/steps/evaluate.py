@@ -78,6 +78,8 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
         network = scorer.engines[0].network
         with FramesAhead(store, clips, specs) as ahead:
             scored, timings = score_clips(clips, ahead.load, lambda inputs: _numpy(scorer.score(inputs)), wait=ahead.wait)
+            # Here, before pictures and maps are made: of the scoring alone.
+            peak = peak_memory_bytes()
             files = {"predictions.parquet": to_parquet(scored, manifest.vocabulary), **_pictures(scored, manifest.vocabulary, arguments)}
             if arguments.model == "fine-tuned":
                 files[FINGERPRINTS] = fingerprints_to_parquet(_fingerprints(store, clips))
@@ -89,7 +91,6 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
                 file = f"activations/{clip.uid}-{wrong.target}.png"
                 files[file] = sheet
                 maps.append(ActivationMap(uid=clip.uid, target=wrong.target, class_name=wrong.class_name, uri=f"{arguments.out}{file}"))
-        peak = peak_memory_bytes()
         size = complexity(specs, plan.evaluate.crops)
         result = summarise(
             scored,
