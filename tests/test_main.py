@@ -4,7 +4,7 @@ from importlib import import_module
 
 import pytest
 
-from tasks.__main__ import main
+from tasks.__main__ import _parse, main
 from tasks.steps import STEPS
 
 
@@ -40,3 +40,22 @@ def test_a_wrong_command_line_is_one_line_and_a_wrong_configuration(argv, told, 
     assert main(argv) == 78
     assert told in caplog.messages[-1]
     assert "\n" not in caplog.messages[-1]
+
+
+@pytest.mark.parametrize(
+    ("argv", "videos"),
+    [([], None), (["a.mp4", "b c.mp4"], ["a.mp4", "b c.mp4"]), (["--against=none", "--", "-a.mp4"], ["-a.mp4"])],
+)
+def test_videos_are_named_without_a_flag(argv, videos):
+    step, values = _parse(["predict", *argv])
+    assert step == "predict"
+    assert values.get("videos") == videos
+
+
+def test_what_a_person_predicts_with_is_in_the_help(capsys):
+    with pytest.raises(SystemExit):
+        main(["predict", "--help"])
+    shown = capsys.readouterr().out
+    assert "[VIDEO ...]" in shown
+    assert "--videos" not in shown
+    assert "models:/retake-tsn@champion" in "".join(shown.split())

@@ -13,7 +13,7 @@ from tasks.tracking import Registry
 POSITIONAL = {"videos": "VIDEO"}
 
 
-class Arguments(PredictOptions, EvaluateOptions):
+class Arguments(EvaluateOptions, PredictOptions):
     """What a person chose."""
 
     store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes the one that keeps the model's decisions")

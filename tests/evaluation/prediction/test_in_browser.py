@@ -1,0 +1,59 @@
+"""The page as people see it: on a desk and on a phone, in the light and in the dark."""
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tasks.evaluation.prediction.page import page
+from tests.evaluation.prediction.pages import CASES
+from tests.evaluation.report.test_in_browser import CONTRAST, DESK, PHONE
+from tests.integration.browser import FLAGS, chromium
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """Opens the page of a case from a file, without scripts; fails on any request but for that file."""
+    strays = []
+
+    def show(case, viewport, scheme="light"):
+        file = tmp_path / "report.html"
+        file.write_text(page(CASES[case]()), encoding="utf-8")
+        shown = browser.new_page(viewport=viewport, color_scheme=scheme)
+        shown.on("request", lambda r: strays.append(r.url) if not r.url.startswith(("data:", file.as_uri())) else None)
+        shown.on("console", lambda message: strays.append(message.text))
+        shown.goto(file.as_uri())
+        shown.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        return shown
+
+    yield show
+    assert strays == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_phone_never_scrolls_sideways(show, case):
+    shown = show(case, PHONE)
+    assert shown.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    shown.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_has_contrast(show, scheme):
+    shown = show("usual", DESK, scheme)
+    assert shown.evaluate(CONTRAST) == []
+    shown.close()
+
+
+def test_words_of_a_timeline_stay_within_their_stretch(show):
+    shown = show("usual", PHONE)
+    over = shown.evaluate("() => [...document.querySelectorAll('.line svg')].filter(s => getComputedStyle(s).overflow !== 'hidden').length")
+    assert over == 0
+    shown.close()
