@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tasks.evaluation.wording import markdown_text
 from tasks.local.home import REPOSITORY
 from tasks.model.checkpoints import ClassNames, HeadWeights, load, save
 from tasks.model.network import Network
@@ -37,12 +38,13 @@ def spec(**changes):
     return NetworkSpec(**{"backbone": "tf_efficientnet_lite0", "num_segments": 2} | changes)
 
 
-def put_training(workshop, folder, key, network, classes=NAMES):
-    """A finished training that nobody trained."""
+def put_training(workshop, folder, key, network, classes=NAMES, *, is_gone=False):
+    """A finished training that nobody trained, whose checkpoint may be gone."""
     path = folder / f"{key}.ckpt"
     save(path, network, classes)
     run = f"{STORE}/runs/{key}/"
-    workshop.store.write_file(f"{run}train/best.pt", path)
+    if not is_gone:
+        workshop.store.write_file(f"{run}train/best.pt", path)
     result = TrainResult(
         checkpoint_uri=f"{run}train/best.pt",
         checkpoint_sha256=file_sha256(path),
@@ -128,7 +130,7 @@ def test_everything_that_follows_a_training_follows_a_fusion(workshop, plan, reg
         assert member.network in page
     assert "Fusion" in page
     assert "| verbs | nouns |" in card
-    assert all(member.network in card for member in metrics.fusion.members)
+    assert all(markdown_text(member.network) in card for member in metrics.fusion.members)
 
 
 def test_the_registered_model_takes_a_clip_in_a_process_that_knows_nothing_of_us(workshop, plan, chain, registered, tmp_path):
@@ -154,14 +156,16 @@ def workshop_name(manifest, verb_class):
 
 
 @pytest.fixture(scope="module")
-def odd(workshop, chain, tmp_path_factory):
+def odd(workshop, tmp_path_factory):
+    workshop.store.ensure_bucket(STORE)
     folder = tmp_path_factory.mktemp("odd")
     put_training(workshop, folder, "a" * 16, Network(spec(num_verbs=7), seed=0), ClassNames(verbs=tuple("abcdefg"), nouns=NAMES.nouns))
     put_training(workshop, folder, "b" * 16, Network(spec(), seed=0), ClassNames(verbs=("stir", *NAMES.verbs[1:]), nouns=NAMES.nouns))
     put_training(workshop, folder, "c" * 16, Network(spec(), seed=1), ClassNames(verbs=("fry", *NAMES.verbs[1:]), nouns=NAMES.nouns))
     put_training(workshop, folder, "d" * 16, Network(spec(), seed=2))
     workshop.store.write_bytes(f"{STORE}/runs/{'d' * 16}/train/best.pt", b"other bytes")
-    put_training(workshop, folder, "e" * 16, Network(spec(), seed=2))
+    put_training(workshop, folder, "e" * 16, Network(spec(), seed=3))
+    put_training(workshop, folder, "0" * 16, Network(spec(), seed=4), is_gone=True)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +173,8 @@ def odd(workshop, chain, tmp_path_factory):
     [
         ((), 78, "names no network; write models:/NAME@ALIAS"),
         (("e",), 78, "is one network alone; name two or more"),
+        (("e", f"{STORE}/runs/{'e' * 16}/"), 78, "is the same network as runs/eeeeeeeeeeeeeeee/"),
+        (("e", "0"), 65, "runs/0000000000000000/: its checkpoint s3://retake-steps/runs/0000000000000000/train/best.pt is gone"),
         (("e", "9"), 65, "has no finished training under runs/9999999999999999/"),
         (("e", "models:/no-such-model@champion"), 65, "there is no registered model no-such-model"),
         (("e", "s3://another-store/runs/0123456789abcdef/"), 65, "was trained in another store (s3://another-store/)"),
