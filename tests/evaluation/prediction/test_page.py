@@ -63,7 +63,7 @@ def test_what_is_said_of_a_usual_run():
     text = words(page(CASES["usual"]()))
     for said in (
         "The two networks name the same action on 54.1 % of 74 clips of 5 videos",
-        "baseline: not calibrated.",
+        "baseline: not calibrated: no answers. Its probabilities",
         "≠ differ",
         "one frame.mp4",
         "shorter than the 2 s",
