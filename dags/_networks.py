@@ -9,8 +9,6 @@ from tasks.options import EvaluateOptions, RegisterOptions, TrainOptions
 
 GROUP = "network"
 STEPS = ("weights", "plan", "train", "evaluate")
-PLAN = f"{{{{ ti.xcom_pull(task_ids='{GROUP}.plan', map_indexes=ti.map_index)['decision_uri'] }}}}plan/"
-TESTED = f"{{{{ ti.xcom_pull(task_ids='{GROUP}.plan', map_indexes=ti.map_index)['evaluations'][0]"
 FAILURES = f"{{{{ ti.xcom_pull(task_ids={[f'{GROUP}.{step}' for step in STEPS]}, key='failure') | select | list | tojson }}}}"
 """A template: of every task of the group that failed, what it said."""
 
@@ -22,6 +20,7 @@ def network(mapped: dict[str, str], form: Form) -> None:
         mapped: one element of `configure`'s list, as Airflow's stand-in for it.
         form: the DAG's options.
     """
+    plan_uri = f"{_planned('decision_uri')}plan/"
     common: dict[str, Any] = {
         "form": form,
         "mapped": mapped,
@@ -51,8 +50,8 @@ def network(mapped: dict[str, str], form: Form) -> None:
         step="train",
         image="trainer",
         gpu=True,
-        inputs={"plan": PLAN},
-        out=PLAN.replace("decision_uri", "run_uri").removesuffix("plan/") + "train/",
+        inputs={"plan": plan_uri},
+        out=f"{_planned('run_uri')}train/",
         pool="gpu",
         execution_timeout=timedelta(days=3),
         **common,
@@ -62,10 +61,15 @@ def network(mapped: dict[str, str], form: Form) -> None:
         step="evaluate",
         image="trainer",
         gpu=True,
-        inputs={"plan": PLAN, "model": f"{TESTED}['model'] }}}}", "split": f"{TESTED}['split'] }}}}"},
-        out=f"{TESTED}['out'] }}}}",
+        inputs={"plan": plan_uri, "model": _planned("evaluations", "[0]['model']"), "split": _planned("evaluations", "[0]['split']")},
+        out=_planned("evaluations", "[0]['out']"),
         pool="gpu",
         execution_timeout=timedelta(hours=12),
         **common,
     )
     weights >> plan >> train >> evaluate
+
+
+def _planned(field: str, within: str = "") -> str:
+    """A template: this field of the plan of the same configuration, or what lies within."""
+    return f"{{{{ ti.xcom_pull(task_ids='{GROUP}.plan', map_indexes=ti.map_index)['{field}']{within} }}}}"
