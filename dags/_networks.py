@@ -33,6 +33,7 @@ def network(mapped: dict[str, str], form: Form) -> None:
         image="trainer",
         options=(TrainOptions,),
         out="{{ task.mapped.out }}weights/",
+        trigger_rule="none_failed_min_one_success",  # where no network sees flow, `flow` before the group is skipped
         execution_timeout=timedelta(hours=2),
         **common,
     )

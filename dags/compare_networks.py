@@ -12,7 +12,7 @@ Nothing is registered or decided here. `retrain` with a configuration's options 
 - *Red, in `configure`*: a line of the form is no configuration; the log repeats it and says what is wrong.
 - *Red, in `network`*: one configuration failed. The others go on, and the table names it with the reason. Clear its red task to try again,
   with those after it; `tabulate` follows.
-- *Pink, skipped*: there is no dataset yet.
+- *Pink, skipped*: there is no dataset yet. `flows` and `flow` alone: no network looks at optical flow, or it is there already.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training goes on from its last epoch.
 - *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, one a GPU. Latencies are of the machine that scored, so
   let nothing else run there meanwhile.
@@ -51,6 +51,25 @@ with DAG(
         returns="configurations",
         execution_timeout=timedelta(minutes=30),
     )
+    flows = StepOperator(
+        task_id="flows",
+        step="flows",
+        form=FORM,
+        inputs={"configured": "{store}/comparisons/{key}/"},
+        out="{store}/comparisons/{key}/flows/",
+        returns="batches",
+        execution_timeout=timedelta(minutes=30),
+    )
+    flow = StepOperator.partial(
+        task_id="flow",
+        step="flow",
+        form=FORM,
+        inputs={"batch": "{{ task.mapped.uri }}"},
+        out="{{ task.mapped.out }}",
+        map_index_template="{{ task.mapped.name }}",
+        max_active_tis_per_dagrun=2,
+        execution_timeout=timedelta(hours=12),
+    ).expand(mapped=flows.output)
     networks = task_group(group_id=GROUP, tooltip="Each network: its weights, training and test")(network)
     tabulate = StepOperator(
         task_id="tabulate",
@@ -61,5 +80,6 @@ with DAG(
         trigger_rule="all_done_min_one_success",  # a network that failed stands in the table as failed
         execution_timeout=timedelta(hours=1),
     )
-    configure >> networks.partial(form=FORM).expand(mapped=configure.output) >> tabulate
+    configure >> flows
+    [configure, flow] >> networks.partial(form=FORM).expand(mapped=configure.output) >> tabulate
     configure >> tabulate

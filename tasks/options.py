@@ -282,7 +282,7 @@ class TrainOptions(RecipeOptions, FlowOptions, NetworkOptions):
     checkpoint: str | None = Field(
         None,
         title="Checkpoint",
-        description="File, s3:// or http(s) address of the EPIC checkpoint; empty looks under pretrained/ of the store, then at its public address",
+        description="Of the EPIC weights: a published file's name, a file, an s3:// or http(s) address. A name, and empty for the network's own, is looked up under pretrained/ of the store, then at its public address",
     )
     fuse: list[str] = Field(
         [],

@@ -21,7 +21,7 @@ class FlowBatch(Record):
 
 
 class FlowsResult(Record):
-    """Whose flow is missing: of all clips that a plan's network sees, and in batches."""
+    """Whose flow is missing, in batches. `num_missing` counts a clip once for each kind of flow."""
 
     num_clips: int
     num_missing: int

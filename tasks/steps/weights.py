@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 from tasks.download import download, is_url
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, RetakeError, Unavailable
 from tasks.model.checkpoints import save, verify_sha256
-from tasks.model.pretrained import build, published
+from tasks.model.pretrained import PUBLISHED, build, published
 from tasks.model.spec import NetworkSpec
 from tasks.options import TrainOptions, Weights
 from tasks.results.dataset import Vocabulary
@@ -94,9 +94,10 @@ def _start_from(candidate: Candidate, arguments: Arguments, store: Store) -> Wei
 
 def _epic_file(spec: NetworkSpec, arguments: Arguments, store: Store, folder: Path) -> Path:
     """The published file on this disk: where the person says, else in the store, else from its public address, then kept in the store."""
-    if arguments.checkpoint:
+    named = next((file for file in PUBLISHED.values() if file.name == arguments.checkpoint), None)
+    if arguments.checkpoint and named is None:
         return _fetch(arguments.checkpoint, store, folder)
-    file = published(spec)
+    file = named or published(spec)
     if file is None:
         raise BadConfiguration(f"EPIC-KITCHENS-55 published no weights for {spec}; choose weights imagenet, or backbone {DEFAULT_BACKBONE}")
     kept = f"{arguments.store}/pretrained/{file.name}"
