@@ -14,6 +14,7 @@ from typing import Literal, NoReturn
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from tasks.errors import BadConfiguration, RetakeError
 from tasks.settings import StoreSettings, load
@@ -44,10 +45,16 @@ def _run(step: str, values: dict[str, object]) -> BaseModel:
     try:
         arguments = module.Arguments.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(f"--{'-'.join(map(str, e['loc'])).replace('_', '-')}: {e['msg']}" for e in error.errors())
-        raise BadConfiguration(f"{step}: {problems}") from None
+        raise BadConfiguration(f"{step}: {'; '.join(map(_problem, error.errors()))}") from None
     result: BaseModel = module.run(arguments, Store.from_settings(load(StoreSettings)))
     return result
+
+
+def _problem(error: ErrorDetails) -> str:
+    """What is wrong with one option, or with several that do not go together."""
+    flag = "-".join(map(str, error["loc"])).replace("_", "-")
+    message = error["msg"].removeprefix("Value error, ")
+    return f"--{flag}: {message}" if flag else message
 
 
 def _module(step: str) -> types.ModuleType:

@@ -134,6 +134,8 @@ LAYOUTS = {
     "verb classes": ("verb_id", "class_key"),
     "noun classes": ("noun_id", "class_key"),
 }
+TO_FILL_IN = ("verb", "noun", "action", "verb_class", "noun_class")
+"""A line that has none of these waits for a person: it is one of a list of clips to label."""
 EPIC_100_HEADER = b"id,key,instances"
 
 
@@ -160,6 +162,8 @@ def read_annotations(file: AnnotationFile) -> ReadFile:
     rows: list[Row] = []
     refused = list(table.refused)
     for line, cells in table.lines:
+        if table.layout == "clips" and not any(cells.get(column) for column in TO_FILL_IN):
+            continue
         try:
             rows.append(MODELS[table.layout].model_validate({**cells, "line": line}))
         except ValidationError as error:

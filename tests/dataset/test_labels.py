@@ -94,6 +94,11 @@ def test_a_later_file_corrects_an_id(label):
     assert "is 63 (b.csv line 2), not 64" in told.reason
 
 
+def test_a_line_that_nobody_has_filled_in_yet_is_passed_over(label):
+    result = label({"a.mp4": 1, "b.mp4": 1}, {"to_label.csv": f"{ANNOTATIONS}a,,,,,\nb,{PUT_MEAT}\n"})
+    assert (actions(result), result.problems) == ([None, "put meat"], ())
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [

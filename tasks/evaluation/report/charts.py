@@ -1,12 +1,12 @@
 """Losses and accuracies by epoch, and reliability diagrams, as drawings in the page's own colours."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, MultipleLocator, PercentFormatter
+from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator, MultipleLocator, PercentFormatter
 
 from tasks.evaluation.report.drawing import BLUE, GREY, INK, ORANGE, PAGE, PURPLE, new_drawing, page_style, svg
 from tasks.evaluation.wording import count, percent
@@ -33,8 +33,26 @@ class Chart:
     width: int
 
 
+@dataclass(frozen=True)
+class Quantity:
+    """What an axis shows: its label, its numbers, how a value is spelled, and where it ends, if that is fixed."""
+
+    label: str
+    formatter: Formatter
+    spell: Callable[[float], str]
+    top: float | None = None
+
+
+LOSS = Quantity("loss, nats", FuncFormatter(lambda value, _: f"{value:g}"), lambda value: f"{value:.3f}")
+TOP1 = Quantity("top-1, %", PercentFormatter(1, symbol=None), percent, top=1)
+RATE = Quantity("learning rate", FuncFormatter(lambda value, _: f"{value:g}"), lambda value: f"{value:.3g}")
+
+
 def training_charts(epochs: Sequence[Epoch], best_epoch: int) -> tuple[Chart, ...]:
-    """Losses, and validation accuracies where any epoch was validated; none without epochs. A page counts epochs from 1, as the log does."""
+    """Losses, validation accuracies where any epoch was validated, and the learning rate where it is not constant; none without epochs.
+
+    A page counts epochs from 1, as the log does.
+    """
     if not epochs:
         return ()
     losses: list[Line] = [
@@ -42,9 +60,12 @@ def training_charts(epochs: Sequence[Epoch], best_epoch: int) -> tuple[Chart, ..
         ("validation", [(e.epoch + 1, e.val_loss) for e in epochs]),
     ]
     accuracies: list[Line] = [(f"{t}s", [(e.epoch + 1, getattr(e, f"val_{t}_top1")) for e in epochs]) for t in ("verb", "noun", "action")]
-    charts = [_by_epoch("training-losses", "Loss", losses, best_epoch + 1, in_percent=False)]
+    charts = [_by_epoch("training-losses", "Loss", losses, best_epoch + 1, LOSS)]
     if any(value is not None for _, line in accuracies for _, value in line):
-        charts.append(_by_epoch("training-top1", "Validation top-1, centre crop", accuracies, best_epoch + 1, in_percent=True))
+        charts.append(_by_epoch("training-top1", "Validation top-1, centre crop", accuracies, best_epoch + 1, TOP1))
+    if len({e.learning_rate for e in epochs}) > 1:
+        rates: list[Line] = [("of the heads", [(e.epoch + 1, e.learning_rate) for e in epochs])]
+        charts.append(_by_epoch("training-rate", "Learning rate", rates, best_epoch + 1, RATE))
     return tuple(charts)
 
 
@@ -82,7 +103,7 @@ def reliability_chart(target: Target, calibrations: Sequence[tuple[ModelRole, Ca
     return Chart(title, drawn, RELIABILITY_SIZE[0] + 50)
 
 
-def _by_epoch(key: str, title: str, lines: Sequence[Line], best: int, *, in_percent: bool) -> Chart:
+def _by_epoch(key: str, title: str, lines: Sequence[Line], best: int, quantity: Quantity) -> Chart:
     first, last = min(x for _, line in lines for x, _ in line), max(x for _, line in lines for x, _ in line)
     top = max(value for _, line in lines for _, value in line if value is not None)
     spoken: dict[str, list[str]] = {}
@@ -94,14 +115,13 @@ def _by_epoch(key: str, title: str, lines: Sequence[Line], best: int, *, in_perc
             if known:
                 gid = f"marks-{name}"
                 every = _draw_line(axes, known, name, look, gid)
-                spoken[gid] = [f"{name}, epoch {x}: {percent(y) if in_percent else f'{y:.3f}'}" for x, y in known[::every]]
+                spoken[gid] = [f"{name}, epoch {x}: {quantity.spell(y)}" for x, y in known[::every]]
         axes.set_xlim(*((first, last) if last > first else (first - 0.5, first + 0.5)))
-        axes.set_ylim(0, 1 if in_percent else 1.1 * top or 1)
-        axes.set(xlabel="epoch", ylabel="top-1, %" if in_percent else "loss, nats")
+        axes.set_ylim(0, quantity.top or 1.1 * top or 1)
+        axes.set(xlabel="epoch", ylabel=quantity.label)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
-        if in_percent:
-            axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
+        axes.yaxis.set_major_formatter(quantity.formatter)
         axes.grid(axis="y", clip_on=False)
         if first <= best <= last:
             _mark_kept(axes, best, on_right=best > (first + last) / 2)

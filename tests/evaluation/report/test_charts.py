@@ -34,6 +34,13 @@ def told(chart):
     return re.findall(r"<title[^>]*>([^<]*)</title>", chart.svg)[1:]
 
 
+def test_a_learning_rate_is_drawn_where_it_changes():
+    constant, warming = ([epoch(i).model_copy(update={"learning_rate": rate * 1e-5}) for i, rate in ((1, 1), (2, last))] for last in (1, 3))
+    assert [chart.title for chart in training_charts(constant, 1)] == ["Loss"]
+    _, rate = training_charts(warming, 1)
+    assert told(rate) == ["of the heads, epoch 2: 1e-05", "of the heads, epoch 3: 3e-05"]
+
+
 def test_without_epochs_there_is_no_chart():
     assert training_charts([], 1) == ()
 
