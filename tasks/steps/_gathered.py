@@ -201,6 +201,6 @@ def gather(
     return gatherer.close()
 
 
-def file_stem(video: PredictedVideo) -> str:
+def file_stem(video: PredictedVideo | ScoredVideo) -> str:
     """A file name that people recognise their video by, and that no two videos share: letters, digits and dashes, then the content's hash."""
     return f"{re.sub(r'[^A-Za-z0-9]+', '-', Path(video.name).stem).strip('-')[:60] or 'video'}-{video.video[:12]}"

@@ -1,12 +1,16 @@
 """Predicts videos in one go, for a person at a shell: `python -m tasks predict VIDEO… --model models:/retake-tsn@champion`."""
 
+from pathlib import Path
+
 from pydantic import Field
 
+from tasks.errors import BadConfiguration
 from tasks.options import EvaluateOptions, PredictOptions, StoreUri, content_key
-from tasks.results.prediction import PredictPlanResult, PredictReportResult
+from tasks.results.prediction import PredictBatchResult, PredictPlanResult, PredictReportResult
 from tasks.settings import MlflowSettings, RunnerSettings, load
 from tasks.steps import predict_batch, predict_known, predict_plan, predict_report
-from tasks.steps._step import log
+from tasks.steps._gathered import file_stem
+from tasks.steps._step import log, result_uri
 from tasks.storage import Store
 from tasks.tracking import Registry
 
@@ -17,6 +21,9 @@ class Arguments(EvaluateOptions, PredictOptions):
     """What a person chose."""
 
     store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes the one that keeps the model's decisions")
+    to: Path | None = Field(
+        None, title="Folder", description="Where page, tables, tracks and previews are copied to; empty leaves them in the store"
+    )
 
 
 def run(arguments: Arguments, store: Store) -> PredictReportResult:
@@ -32,8 +39,31 @@ def run(arguments: Arguments, store: Store) -> PredictReportResult:
     plan = predict_plan.decide(predict_plan.Arguments(store=where, out=out, **options), store)
     if earlier := predict_plan.finished_report(plan, store):
         log.info("these videos were predicted by these networks before: %s", earlier.report_url)
-        return earlier
-    return _carry_out(plan, store)
+    result = earlier or _carry_out(plan, store)
+    if arguments.to:
+        _copy(plan, arguments.to.expanduser(), store)
+    return result
+
+
+def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
+    """Everything that a person looks at. Files of an earlier prediction that have the same names are replaced.
+
+    Raises:
+        BadConfiguration: the folder cannot be written to.
+    """
+    report = f"{plan.prediction_uri}report/"
+    places = {found.uri: found.uri.removeprefix(report) for found in store.list(report) if found.uri != result_uri(report)}
+    for batch in plan.batches:
+        for video in store.read(result_uri(batch.out), PredictBatchResult).videos:
+            if video.preview_uri:
+                places[video.preview_uri] = f"previews/{file_stem(video)}.mp4"
+    try:
+        for uri, place in places.items():
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            store.read_file(uri, folder / place)
+    except OSError as error:
+        raise BadConfiguration(f"--to {folder}: {error.strerror or error}; name a folder that can be written to") from None
+    log.info("copied to %s: %s", folder, ", ".join(sorted(places.values())))
 
 
 def _carry_out(plan: PredictPlanResult, store: Store) -> PredictReportResult:

@@ -134,14 +134,17 @@ def test_the_list_to_label_is_taken_as_annotations(workshop, predicted, tmp_path
     assert (labelled["num_labelled"], labelled["num_problems"]) == (3, 0)
 
 
-def test_a_second_run_does_nothing_and_leads_to_the_page(workshop, predicted, predict, films):
+def test_a_second_run_does_nothing_but_lead_to_the_page_and_copy_what_is_there(workshop, predicted, predict, films, tmp_path):
     before = [(found.uri, found.etag) for found in workshop.store.list(STORE)]
-    code, result, told = predict(films, f"--model={MODEL}", "--crops=1", "--preview", "--num-to-label=3")
+    code, result, told = predict(films, f"--model={MODEL}", "--crops=1", "--preview", "--num-to-label=3", f"--to={tmp_path / 'out'}")
     assert code == 0
     assert PredictReportResult.model_validate(result) == predicted
-    assert f"predicted by these networks before: {predicted.report_url}" in told[-1]
+    assert f"predicted by these networks before: {predicted.report_url}" in " ".join(told)
     after = [(found.uri, found.etag) for found in workshop.store.list(STORE)]
     assert after == before
+    copied = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert {"report.html", "predictions.csv", "predictions.parquet", "to_label.csv"} <= copied
+    assert sorted(path.partition("/")[0] for path in copied if "/" in path) == ["previews"] * 2 + ["tracks"] * 4
 
 
 def test_videos_that_were_trained_on_are_refused_by_name(workshop, chain, predict, predicted, films):
