@@ -96,10 +96,11 @@ class ScoredVideo(Record):
 
 
 class PredictBatchResult(Record):
-    """What one mapped task predicted."""
+    """What one mapped task predicted. `missing` names a network that could not be had, without which the others went on."""
 
     videos: tuple[ScoredVideo, ...]
     set_aside: tuple[SetAside, ...]
+    missing: tuple[str, ...] = ()
     engines: dict[PredictorRole, EngineUsed]
     scoring_seconds: float
     peak_memory_bytes: int
