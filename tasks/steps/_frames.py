@@ -3,6 +3,7 @@
 # t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -13,11 +14,12 @@ from tasks.errors import BadVideo
 from tasks.model.sampling import joined, middle_snippets
 from tasks.model.spec import NetworkSpec
 from tasks.options import FlowOptions, Modality, flow_recipe_of
+from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
 from tasks.steps._flows import SHORT_SIDE, compute_flow, flow_uri, without_flow
 from tasks.steps._step import log
 from tasks.storage import Store
-from tasks.video.cache import CacheItem, cache_frames
+from tasks.video.cache import CacheItem, cache_frames, passing_folder
 from tasks.video.fields import num_fields
 
 NUM_NAMED = 5
@@ -46,22 +48,41 @@ def rgb_frames(num_segments: int) -> NetworkSpec:
     return NetworkSpec(backbone="none", num_segments=num_segments)
 
 
-def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec) -> dict[str, Path]:
+def passing_frames() -> AbstractContextManager[Path]:
+    """A folder on the cache's disk for frames that are looked at once."""
+    return passing_folder(_root())
+
+
+def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, root: Path | None = None) -> dict[str, Path]:
     """By uid, the cached array (t * m, h, w, 3), or (t * m, h, w, 2) of flow, that a test of such a network looks at, snippet after snippet.
 
+    They lie in this machine's cache, or under `root`.
+
     Raises:
-        BadVideo: optical flow is wanted, and clips have none in the store and do not decode; the message names them.
+        BadVideo: a clip does not decode, or optical flow is wanted, and clips have none in the store and do not decode; the message names
+            them. None is left out, for networks are compared on the same clips.
     """
-    return _cache(store, clips, [_test_frames(_num_frames(clip, spec), spec) for clip in clips], spec)
+    if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
+        raise _without_flow(bad, len(clips))
+    return _cache(store, clips, [_test_frames(_num_frames(clip, spec), spec) for clip in clips], spec, root or _root())
 
 
 def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, frame_step: int) -> dict[str, Path]:
     """By uid, the cached array (t, h, w, 3) of every `frame_step`-th frame, from which training draws; of all where a snippet has several.
 
-    Of flow (t, h, w, 2); raises as `cache_test_frames` does.
+    Of flow (t, h, w, 2); a clip that has none in the store and does not decode is left out with a warning that names it.
+
+    Raises:
+        BadVideo: a clip does not decode, or no clip has the optical flow that is wanted.
     """
+    if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
+        error, lacking = _without_flow(bad, len(clips)), {one.name for one in bad}
+        if len(lacking) == len(clips):
+            raise error
+        log.warning("left out of training: %s", error)
+        clips = [clip for clip in clips if clip.uid not in lacking]
     step = frame_step if spec.modality is Modality.RGB else 1
-    return _cache(store, clips, [tuple(range(0, _num_frames(clip, spec), step)) for clip in clips], spec)
+    return _cache(store, clips, [tuple(range(0, _num_frames(clip, spec), step)) for clip in clips], spec, _root())
 
 
 def load_snippets(path: Path, spec: NetworkSpec) -> NDArray[np.uint8]:
@@ -78,10 +99,11 @@ def _num_frames(clip: StoredClip, spec: NetworkSpec) -> int:
     return num_fields(clip.num_frames) if spec.flow else clip.num_frames
 
 
-def _cache(store: Store, clips: Sequence[StoredClip], frames: Sequence[tuple[int, ...]], spec: NetworkSpec) -> dict[str, Path]:
-    machine = load(MachineSettings)
-    if spec.flow:
-        _complete_flow(store, clips, spec.flow)
+def _root() -> Path:
+    return load(MachineSettings).cache_dir.expanduser() / "frames"
+
+
+def _cache(store: Store, clips: Sequence[StoredClip], frames: Sequence[tuple[int, ...]], spec: NetworkSpec, root: Path) -> dict[str, Path]:
     items = [
         CacheItem(
             key=flow_uri(clip.uri, spec.flow) if spec.flow else clip.uri,
@@ -95,27 +117,33 @@ def _cache(store: Store, clips: Sequence[StoredClip], frames: Sequence[tuple[int
     ]
     paths = cache_frames(
         items,
-        machine.cache_dir.expanduser() / "frames",
+        root,
         short_side=SHORT_SIDE,
         fetch=store.read_file,
-        num_processes=machine.num_processes,
+        num_processes=load(MachineSettings).num_processes,
         progress=_report,
     )
     return {clip.uid: path for clip, path in zip(clips, paths, strict=True)}
 
 
-def _complete_flow(store: Store, clips: Sequence[StoredClip], options: FlowOptions) -> None:
-    """Compute the flow that no step computed before, say for a champion that sees other flow than the network that is trained."""
+def _complete_flow(store: Store, clips: Sequence[StoredClip], options: FlowOptions) -> tuple[SetAside, ...]:
+    """Compute the flow that no step computed before, say for a champion that sees other flow than the network that is trained.
+
+    Returns the clips, by uid, that have none.
+    """
     missing = without_flow(store, clips, options)
     if not missing:
-        return
+        return ()
     log.info("%d of %d clips have no optical flow (%s) in the store yet; computing it now", len(missing), len(clips), options.flow_method)
-    if bad := compute_flow(store, missing, options).set_aside:
-        raise BadVideo(
-            f"{len(bad)} of {len(clips)} clips have no optical flow: {'; '.join(f'{clip.name}: {clip.reason}' for clip in bad[:NUM_NAMED])}"
-            f"{'; …' if len(bad) > NUM_NAMED else ''}. Delete the clips.json beside them in the store and cut their videos again "
-            "(ingest_videos), or choose another input than flow"
-        )
+    return compute_flow(store, missing, options).set_aside
+
+
+def _without_flow(bad: Sequence[SetAside], num_clips: int) -> BadVideo:
+    return BadVideo(
+        f"{len(bad)} of {num_clips} clips have no optical flow: {'; '.join(f'{clip.name}: {clip.reason}' for clip in bad[:NUM_NAMED])}"
+        f"{'; …' if len(bad) > NUM_NAMED else ''}. Delete the clips.json beside them in the store and cut their videos again "
+        "(ingest_videos), or choose another input than flow"
+    )
 
 
 def _report(num_done: int, num_all: int) -> None:

@@ -162,7 +162,8 @@ def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manif
 
 
 def _labelled(clips: list[DatasetClip], frames: dict[str, Path]) -> list[LabelledClip]:
-    return [LabelledClip(frames[clip.uid], clip.verb_class, clip.noun_class) for clip in clips]
+    """The clips of which there are frames."""
+    return [LabelledClip(frames[clip.uid], clip.verb_class, clip.noun_class) for clip in clips if clip.uid in frames]
 
 
 def _fetch_earlier_epochs(store: Store, out: str, folder: Path) -> None:

@@ -9,9 +9,10 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -95,6 +96,14 @@ def cache_frames(
     return paths
 
 
+@contextmanager
+def passing_folder(root: Path) -> Iterator[Path]:
+    """A cache of its own under `root`, for entries that nobody needs later: removed at the end, or by a later process where this is killed."""
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=root) as name:
+        yield Path(name)
+
+
 def entry_path(item: CacheItem, root: Path, short_side: int) -> Path:
     """Name an entry for what is in it: the clip's content, the frames and their size."""
     frames = hashlib.sha256(json.dumps(item.indices).encode()).hexdigest()[:16]
@@ -155,5 +164,9 @@ def _check_space(root: Path, need_bytes: int) -> None:
 
 def _remove_abandoned(root: Path) -> None:
     for folder in root.glob(f"{WORK_PREFIX}*"):
-        if time.time() - folder.stat().st_mtime > ABANDONED_SECONDS:
+        try:
+            is_abandoned = time.time() - folder.stat().st_mtime > ABANDONED_SECONDS
+        except FileNotFoundError:  # its process ended just now
+            continue
+        if is_abandoned:
             shutil.rmtree(folder, ignore_errors=True)

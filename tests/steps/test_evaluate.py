@@ -166,7 +166,7 @@ def score(shelf, tmp_path, monkeypatch):
     monkeypatch.setenv("RETAKE_DEVICE", "cpu")
     book = Book()
 
-    def frames(store, clips, spec):
+    def frames(store, clips, spec, root=None):
         paths = {}
         for one in clips:
             paths[one.uid] = tmp_path / f"{one.uid}-{spec.num_segments}.npy"

@@ -1,0 +1,75 @@
+"""A store in memory, and clips in it."""
+
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+from tasks.errors import MissingObject
+from tasks.results.video import ClipRecord
+
+
+def filmed(ffmpeg, path, seconds=1):
+    """A moving picture."""
+    source = ["-f", "lavfi", "-i", f"testsrc2=s=320x240:r=30:d={seconds}", "-pix_fmt", "yuv420p"]
+    subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", "-y", *source, path], check=True)
+    return path
+
+
+class Shelf:
+    """Objects by their address; `clips` puts the same film there again and again, under hashes of their own."""
+
+    def __init__(self, clip_bytes=b""):
+        self.objects = {}
+        self.clip_bytes = clip_bytes
+
+    def exists(self, uri):
+        return uri in self.objects
+
+    def read_bytes(self, uri):
+        if uri not in self.objects:
+            raise MissingObject(f"{uri} is not in the store")
+        return self.objects[uri]
+
+    def read(self, uri, model):
+        return model.model_validate_json(self.read_bytes(uri))
+
+    def read_file(self, uri, path):
+        Path(path).write_bytes(self.read_bytes(uri))
+
+    def write(self, uri, record):
+        self.write_bytes(uri, record.model_dump_json().encode())
+
+    def write_bytes(self, uri, data):
+        self.objects[uri] = data
+
+    def write_file(self, uri, path):
+        self.write_bytes(uri, Path(path).read_bytes())
+
+    def remove(self, uri):
+        del self.objects[uri]
+
+    def list(self, folder):
+        return [SimpleNamespace(uri=uri) for uri in sorted(self.objects) if uri.startswith(folder)]
+
+    def clips(self, video, num_clips, recipe="recipe"):
+        made = []
+        for number in range(num_clips):
+            uri = f"s3://retake/clips/{video}/{recipe}/{number:04d}.mp4"
+            self.write_bytes(uri, self.clip_bytes)
+            made.append(
+                ClipRecord(
+                    uid=f"{video[:12]}_{number:04d}",
+                    video=video,
+                    index=number,
+                    uri=uri,
+                    sha256=f"{video[:56]}{number:08x}",
+                    size_bytes=len(self.clip_bytes),
+                    start_seconds=float(number),
+                    stop_seconds=float(number + 1),
+                    num_frames=30,
+                    width=320,
+                    height=240,
+                    has_audio=False,
+                )
+            )
+        return tuple(made)
