@@ -80,7 +80,7 @@ def from_parquet(data: bytes, uri: str) -> ScoredClips:
     """
     try:
         table = pq.read_table(io.BytesIO(data))
-    except pa.ArrowInvalid:
+    except (pa.ArrowInvalid, OSError):
         raise BadInput(f"{uri} is not a Parquet file; run `evaluate` again") from None
     if not table.schema.equals(SCHEMA):
         raise BadInput(f"{uri} has other columns than a predictions file; run `evaluate` again")

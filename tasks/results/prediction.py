@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
 from tasks.results.evaluation import EngineUsed
 from tasks.results.record import Record, SetAside
@@ -14,7 +16,8 @@ PredictorRole = Literal["model", "against"]
 class Predictor(Record):
     """One network, frozen: a checkpoint by its hash, and the temperatures that make its probabilities mean what they say.
 
-    `label` is its name in every table; `calibration` says where the temperatures are from, or why they are 1.
+    `label` is its name in every table; `calibration` says where the temperatures are from, or why they are 1, and `calibration_crops` with how
+    many crops a frame the clips were scored that they were fitted on, None where they are 1.
     """
 
     label: str
@@ -25,6 +28,7 @@ class Predictor(Record):
     noun_temperature: float
     is_calibrated: bool
     calibration: str
+    calibration_crops: int | None = None
 
 
 class PredictedVideo(Record):
@@ -41,10 +45,9 @@ class PredictionBatch(Record):
 
 
 class KnownLabel(Record):
-    """What people say of a clip that is predicted. `source` groups clips that were cut from one recording."""
+    """What people say of a clip that is predicted."""
 
     uid: str
-    source: str
     verb_class: int
     noun_class: int
 
@@ -59,6 +62,8 @@ class PredictPlanResult(Record):
     """One prediction, decided: which videos, by which networks, cut how. `missing` names what was asked for and could not be had.
 
     `run_uri` and `dataset_uris` are those of the networks' trainings, the model's own first; `run_uri` is None where nothing is known of it.
+    `sources` names, by video, the recording that it was cut from where labels say so; every other video is a source of its own.
+    `trained_on` are the videos that are predicted although they were trained on.
     """
 
     key: str
@@ -75,6 +80,8 @@ class PredictPlanResult(Record):
     set_aside: tuple[SetAside, ...]
     num_videos: int
     batches: tuple[BatchRef, ...]
+    sources: dict[str, str] = Field(default_factory=dict)
+    trained_on: tuple[str, ...] = ()
 
 
 class KnownClipsResult(Record):
@@ -96,18 +103,25 @@ class ScoredVideo(Record):
 
 
 class PredictBatchResult(Record):
-    """What one mapped task predicted. `missing` names a network that could not be had, without which the others went on."""
+    """What one mapped task predicted. `missing` names a network that could not be had, without which the others went on.
+
+    `set_aside` names videos, and single clips of a video by their place in it; `warnings` names clips that were predicted and say less.
+    """
 
     videos: tuple[ScoredVideo, ...]
     set_aside: tuple[SetAside, ...]
     missing: tuple[str, ...] = ()
+    warnings: tuple[SetAside, ...] = ()
     engines: dict[PredictorRole, EngineUsed]
     scoring_seconds: float
     peak_memory_bytes: int
 
 
 class PredictReportResult(Record):
-    """A finished prediction. Agreement is of the two networks' best actions, None without a second network."""
+    """A finished prediction. Agreement is of the two networks' best actions, None without a second network.
+
+    `num_failed_batches` counts those whose task left no result: with any, the same prediction may be asked for again.
+    """
 
     num_videos: int
     num_clips: int
@@ -122,3 +136,4 @@ class PredictReportResult(Record):
     to_label_uri: str
     report_url: str
     mlflow_run_url: str
+    num_failed_batches: int = 0

@@ -1,18 +1,27 @@
 """What weights, plan and train write."""
 
+from typing import Any
+
+from pydantic import Field
+
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions, Weights
 from tasks.results.fusion import Fusion, Member
 from tasks.results.record import ModelRole, Record, SplitName
 
 
+def _only_network(data: dict[str, Any]) -> str:
+    return f"TSN {data['backbone']} rgb, 8 segments"
+
+
 class WeightsResult(Record):
     """The network that training starts from, as a checkpoint in the store. `is_chance` tells that its heads know nothing before training.
 
-    Of a fusion, `members` are its networks, in the checkpoint's order.
+    `network` is missing where the result was written before there was any but TSN. Of a fusion, `members` are its networks, in the
+    checkpoint's order.
     """
 
     backbone: str
-    network: str
+    network: str = Field(default_factory=_only_network)
     weights: Weights
     uri: str
     sha256: str

@@ -2,7 +2,7 @@
 
 import heapq
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,12 +18,12 @@ from tasks.evaluation.prediction.tables import PredictionTables
 from tasks.evaluation.prediction.timeline import Guess, ShownClip
 from tasks.evaluation.prediction.to_label import Candidate, ToLabel, chosen, percentiles, pool, scores
 from tasks.evaluation.prediction.tracks import Cue, web_vtt
-from tasks.results.prediction import KnownLabel, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.results.prediction import KnownLabel, PredictedVideo, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.steps._predictors import predictors, temperatures
 from tasks.storage import Store
 
 MAX_SHOWN_CLIPS = 2000
-"""Of all timelines of a page; further videos are in the tables alone."""
+"""Of all timelines of a page; the rest of a video that crosses it, and further videos, are in the tables alone."""
 
 NUM_DIFFERING = 10
 NUM_GUESSES = 3
@@ -35,6 +35,7 @@ class Gathered:
 
     tally: Tally
     num_clips: int = 0
+    num_videos_trained_on: int = 0
     videos: list[ShownVideo] = field(default_factory=list)
     differing: list[Differing] = field(default_factory=list)
     to_label: list[ToLabel] = field(default_factory=list)
@@ -48,19 +49,26 @@ class _Gatherer:
         self._entropies: list[float] = []
         self._novelty: list[float] = []
         self._num_shown = 0
+        self._trained_on = frozenset(plan.trained_on)
         self.gathered = Gathered(Tally(names))
 
     def add(self, video: ScoredVideo, tables: PredictionTables) -> None:
         clips, said = self._read(video)
         known = PredictedVideo(video=video.video, name=video.name)
-        tables.add(known, clips, {one.label: said.ranked[role] for role, one in predictors(self._plan).items()})
+        tables.add(known, clips, {one.label: said.ranked[role] for role, one in self._answering(said)})
         self._write_tracks(known, clips, said)
         gathered = self.gathered
-        gathered.tally.add(clips.uids, video.video, said.ranked, self._labels)
-        if self._num_shown < MAX_SHOWN_CLIPS:
-            shown = tuple(self._shown(clips, said, i) for i in range(min(len(clips.uids), MAX_SHOWN_CLIPS - self._num_shown)))
-            self._num_shown += len(shown)
-            gathered.videos.append(ShownVideo(video.name, video.video, shown, None, video.preview_uri))
+        is_trained_on = video.video in self._trained_on
+        source = self._plan.sources.get(video.video, video.video)
+        gathered.tally.add(clips.uids, source, said.ranked, self._labels, is_trained_on=is_trained_on)
+        gathered.num_videos_trained_on += is_trained_on
+        num_shown = min(len(clips.uids), MAX_SHOWN_CLIPS - self._num_shown)
+        if num_shown:
+            shown = tuple(self._shown(clips, said, i) for i in range(num_shown))
+            self._num_shown += num_shown
+            gathered.videos.append(
+                ShownVideo(video.name, video.video, shown, len(clips.uids), is_trained_on, film=None, film_uri=video.preview_uri)
+            )
         for i, uid in enumerate(clips.uids):
             if len(said.divergences):
                 self._note_difference(video, clips, said, i, gathered.num_clips + i)
@@ -109,7 +117,7 @@ class _Gatherer:
         return clips, answered(clips, temperatures(self._plan))
 
     def _write_tracks(self, video: PredictedVideo, clips: ScoredVideoClips, said: Answered) -> None:
-        for role, predictor in predictors(self._plan).items():
+        for role, predictor in self._answering(said):
             cues = [
                 Cue(float(start), float(stop), *self._guess(said, role, i))
                 for i, (start, stop) in enumerate(zip(clips.start_seconds, clips.stop_seconds, strict=True))
@@ -118,6 +126,10 @@ class _Gatherer:
             folder.mkdir(exist_ok=True)
             track = web_vtt(f"{predictor.label} on {video.name}, {video.video}", cues)
             (folder / f"{file_stem(video)}.{role}.vtt").write_text(track, encoding="utf-8")
+
+    def _answering(self, said: Answered) -> Iterator[tuple[PredictorRole, Predictor]]:
+        """The networks that answered; the second one may not have been had for some videos."""
+        return ((role, one) for role, one in predictors(self._plan).items() if role in said.ranked)
 
     def _shown(self, clips: ScoredVideoClips, said: Answered, i: int) -> ShownClip:
         label = self._labels.get(clips.uids[i])

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from tasks.dataset.vocabulary import NOUNS, NUM_NOUNS, VERBS
 from tasks.errors import BadInput, MissingObject
 from tasks.evaluation.prediction.names import Names
-from tasks.evaluation.prediction.temperatures import served
+from tasks.evaluation.prediction.temperatures import Served, not_calibrated, served
 from tasks.evaluation.predictions import from_parquet
-from tasks.evaluation.scoring import ScoredClips
 from tasks.results.dataset import ClassRef, Manifest, Vocabulary
 from tasks.results.evaluation import EvaluateResult
 from tasks.results.prediction import Predictor, PredictorRole, PredictPlanResult
 from tasks.results.record import ModelRole
-from tasks.results.training import Evaluation, PlanResult
+from tasks.results.training import PlanResult
 from tasks.steps._step import log, result_uri
 from tasks.storage import Store
 from tasks.tracking import Registry
@@ -32,8 +31,8 @@ class Found:
     plans: tuple[PlanResult, ...]
 
 
-def registered(reference: str, store_uri: str, store: Store, registry: Registry) -> Found:
-    """The network of a registered version.
+def registered(reference: str, store_uri: str, crops: int, store: Store, registry: Registry) -> Found:
+    """The network of a registered version, with temperatures from clips that were scored with so many crops a frame if there are any.
 
     Raises:
         BadInput: there is no such version, or its checkpoint is gone.
@@ -47,14 +46,14 @@ def registered(reference: str, store_uri: str, store: Store, registry: Registry)
     plans = _plans(store, run_uri)
     network = plans[0].weights.network if plans else "a network whose training this store does not have"
     return Found(
-        _predictor(label, network, version.checkpoint_uri, version.checkpoint_sha256, plans, "fine-tuned", store),
+        _predictor(label, network, version.checkpoint_uri, version.checkpoint_sha256, _served(plans, "fine-tuned", crops, store)),
         run_uri if plans else None,
         plans,
     )
 
 
-def baseline_of(model: Found, store: Store) -> Found:
-    """The network that the model's training started from.
+def baseline_of(model: Found, crops: int, store: Store) -> Found:
+    """The network that the model's training started from, with temperatures as of `registered`.
 
     Raises:
         BadInput: it was never fetched, or is gone from the store.
@@ -67,9 +66,8 @@ def baseline_of(model: Found, store: Store) -> Found:
             f"the baseline of {model.predictor.label} ({weights.description}) was never fetched, or is gone: {weights.uri} is not in the "
             "store; the step weights fetches it"
         )
-    return Found(
-        _predictor("baseline", weights.description, weights.uri, weights.sha256, model.plans, "baseline", store), None, model.plans
-    )
+    fitted = _served(model.plans, "baseline", crops, store)
+    return Found(_predictor("baseline", weights.description, weights.uri, weights.sha256, fitted), None, model.plans)
 
 
 def names_of(plan: PredictPlanResult, store: Store) -> Names:
@@ -104,11 +102,7 @@ def _plans(store: Store, run_uri: str) -> tuple[PlanResult, ...]:
     return tuple(plans)
 
 
-def _predictor(
-    label: str, description: str, uri: str, sha256: str, plans: Sequence[PlanResult], role: ModelRole, store: Store
-) -> Predictor:
-    evaluations = (e for plan in plans for e in plan.evaluations if (e.model, e.split) == (role, "val"))
-    fitted = served(next((found for e in evaluations if (found := _answered(e, store))), None))
+def _predictor(label: str, description: str, uri: str, sha256: str, fitted: Served) -> Predictor:
     return Predictor(
         label=label,
         description=description,
@@ -118,12 +112,23 @@ def _predictor(
         noun_temperature=fitted.noun,
         is_calibrated=fitted.is_calibrated,
         calibration=fitted.words,
+        calibration_crops=fitted.crops,
     )
 
 
-def _answered(evaluation: Evaluation, store: Store) -> ScoredClips | None:
-    try:
-        result = store.read(result_uri(evaluation.out), EvaluateResult)
-        return from_parquet(store.read_bytes(result.predictions_uri), result.predictions_uri)
-    except MissingObject:
-        return None
+def _served(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Store) -> Served:
+    """Temperatures from the latest answers on val with as many crops, and else from the latest with another number, which are named."""
+    found = [(plan.evaluate.crops, e.out) for plan in plans for e in plan.evaluations if (e.model, e.split) == (role, "val")]
+    unreadable: list[str] = []
+    for _, out in sorted(found, key=lambda one: one[0] != crops):
+        try:
+            result = store.read(result_uri(out), EvaluateResult)
+            val = from_parquet(store.read_bytes(result.predictions_uri), result.predictions_uri)
+        except MissingObject:
+            continue
+        except BadInput as error:
+            log.warning("%s", error)
+            unreadable.append(str(error))
+            continue
+        return served(val, result.crops, result.engine.label)
+    return not_calibrated(unreadable[0] if unreadable else "no answers on val clips are in the store")

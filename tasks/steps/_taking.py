@@ -100,12 +100,17 @@ def _size_bytes(path: Path) -> int:
 
 
 class Taker:
-    """Takes single files in, from several threads: a lock per content keeps two names of one video from racing."""
+    """Takes single files in, from several threads: a lock per content keeps two names of one video from racing.
 
-    def __init__(self, arguments: TakingArguments, store: Store, allow_private: bool) -> None:
+    Names label videos, by their folders and in annotation files. Where `labels` is false, what is taken must not change any label: a known
+    video keeps its names, and a new one gets one that no folder and no annotation file has.
+    """
+
+    def __init__(self, arguments: TakingArguments, store: Store, allow_private: bool, *, labels: bool = True) -> None:
         self._arguments = arguments
         self._store = store
         self._allow_private = allow_private
+        self._labels = labels
         self._locks: defaultdict[str, Lock] = defaultdict(Lock)
 
     def take_video(self, offer: Offer) -> SeenFile:
@@ -176,13 +181,15 @@ class Taker:
         with path.open("rb") as file:
             video = hashlib.file_digest(file, "sha256").hexdigest()
         with self._locks[video]:
-            self._record(offer.name, video, path)
+            self._record(offer.name if self._labels else _name_without_label(offer.name, video), video, path)
         return video
 
     def _record(self, name: str, video: str, path: Path) -> None:
         folder = f"{self._arguments.store}/videos/{video}"
         uri = f"{folder}/probe.json"
         if self._store.exists(uri):
+            if not self._labels:
+                return
             record = self._store.read(uri, VideoRecord)
             names = tuple(sorted({*record.names, name}))
             if names != record.names:
@@ -208,6 +215,13 @@ class Taker:
         )
         self._store.write(uri, record)
         log.info("new video: %s (%.1f s, %dx%d)", name, found.duration_seconds, found.width, found.height)
+
+
+def _name_without_label(name: str, video: str) -> str:
+    """`take/bag/a.mp4` as `a-0123456789ab.mp4`: an annotation that says `a.mp4`, `a` or `bag/a.mp4` means another video."""
+    # Labels take a backslash for a folder's end, too.
+    path = PurePosixPath(name.replace("\\", "/"))
+    return f"{path.stem}-{video[:12]}{path.suffix}"
 
 
 def _reason_to_set_aside(offer: Offer, error: BadInput | OSError) -> str:

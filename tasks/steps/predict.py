@@ -12,7 +12,7 @@ from tasks.steps import predict_batch, predict_known, predict_plan, predict_repo
 from tasks.steps._gathered import file_stem
 from tasks.steps._step import log, result_uri
 from tasks.storage import Store
-from tasks.tracking import Registry
+from tasks.tracking import Reference, Registry
 
 POSITIONAL = {"videos": "VIDEO"}
 
@@ -76,5 +76,4 @@ def _carry_out(plan: PredictPlanResult, store: Store) -> PredictReportResult:
 
 
 def _store_of(reference: str) -> str:
-    name = reference.removeprefix("models:/").partition("@")[0].partition("/")[0]
-    return Registry.from_settings(load(MlflowSettings)).kept_by(name) or load(RunnerSettings).store_uri
+    return Registry.from_settings(load(MlflowSettings)).kept_by(Reference.parse(reference).name) or load(RunnerSettings).store_uri

@@ -1,13 +1,13 @@
 """Decides which videos are predicted and by which networks; takes new videos into the store, and refuses those that were trained on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tasks.dataset.split_file import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions, content_key, recipe_of
-from tasks.results.dataset import DatasetResult, LabelsFile, Manifest
+from tasks.results.dataset import DatasetResult, LabelledClip, LabelsFile, Manifest
 from tasks.results.prediction import KnownLabel, KnownLabels, PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
 from tasks.results.record import SetAside
 from tasks.results.video import BatchRef, VideoRecord
@@ -31,9 +31,10 @@ class Arguments(StepArguments, PredictOptions, EvaluateOptions):
 
 @dataclass(frozen=True)
 class Videos:
-    """The videos that are predicted, by their names in order, and what is left out with its reason."""
+    """The videos that are predicted, by their names in order, those of them that were trained on, and what is left out with its reason."""
 
     taken: tuple[PredictedVideo, ...]
+    trained_on: tuple[str, ...]
     set_aside: tuple[SetAside, ...]
 
 
@@ -51,27 +52,34 @@ def run(arguments: Arguments, store: Store) -> PredictPlanResult:
 
 
 def finished_report(plan: PredictPlanResult, store: Store) -> PredictReportResult | None:
-    """What an earlier run with the same inputs ended with."""
+    """What an earlier run with the same inputs ended with; none where a batch failed in it, which may succeed now."""
     uri = result_uri(f"{plan.prediction_uri}report/")
-    return store.read(uri, PredictReportResult) if store.exists(uri) else None
+    found = store.read(uri, PredictReportResult) if store.exists(uri) else None
+    return None if found is None or found.num_failed_batches else found
 
 
 def decide(arguments: Arguments, store: Store) -> PredictPlanResult:
     """The plan, which lies under its own address for the later steps; errors as of `run`."""
     store.ensure_bucket(arguments.store)
     registry = Registry.from_settings(load(MlflowSettings))
-    model = registered(arguments.model, arguments.store, store, registry)
+    model = registered(arguments.model, arguments.store, arguments.crops, store, registry)
     against, missing = _against(arguments, model, store, registry)
     dataset_uris = _dataset_uris(arguments.store, [model, *([against] if against else [])], store)
     manifests = [store.read(f"{uri}manifest.json", Manifest) for uri in dataset_uris]
+    missing += _unchecked(arguments.store, model, dataset_uris, store)
     segment = manifests[0].segment if manifests else SegmentOptions()
-    videos = _videos(arguments, _trained_on(arguments.store, manifests, store), store)
-    labels = _labels(arguments.store, recipe_of(segment), videos.taken, manifests, store)
+    latest = _latest_labels(arguments.store, recipe_of(segment), store)
+    sources = _sources(manifests, latest)
+    videos = _videos(arguments, _trained_on(arguments.store, manifests, store), sources, store)
+    labels = _labels(videos.taken, manifests, latest)
+    own_sources = {video.video: sources[video.video] for video in videos.taken if sources.get(video.video, video.video) != video.video}
     evaluate, predict = arguments.picked(EvaluateOptions), arguments.picked(PredictOptions)
     for one in (*missing, *(f"{bad.name}: {bad.reason}" for bad in videos.set_aside)):
         log.warning("left out: %s", one)
     inputs = {
         "videos": [video.model_dump() for video in videos.taken],
+        "sources": own_sources,
+        "trained_on": videos.trained_on,
         "set_aside": [bad.model_dump() for bad in videos.set_aside],
         "networks": [found.predictor.model_dump() for found in (model, against) if found],
         "missing": missing,
@@ -98,6 +106,8 @@ def decide(arguments: Arguments, store: Store) -> PredictPlanResult:
         dataset_uris=dataset_uris,
         set_aside=videos.set_aside,
         num_videos=len(videos.taken),
+        sources=own_sources,
+        trained_on=videos.trained_on,
         batches=_write_batches(prediction_uri, videos.taken, store),
     )
     log.info("%d videos by %s%s", plan.num_videos, model.predictor.label, f" and {against.predictor.label}" if against else "")
@@ -110,9 +120,9 @@ def _against(arguments: Arguments, model: Found, store: Store, registry: Registr
         return None, ()
     try:
         if arguments.against == "baseline":
-            found = baseline_of(model, store)
+            found = baseline_of(model, arguments.crops, store)
         else:
-            found = registered(arguments.against, arguments.store, store, registry)
+            found = registered(arguments.against, arguments.store, arguments.crops, store, registry)
     except BadInput as error:
         return None, (str(error),)
     if found.predictor.checkpoint_sha256 == model.predictor.checkpoint_sha256:
@@ -129,8 +139,19 @@ def _dataset_uris(store_uri: str, networks: Sequence[Found], store: Store) -> tu
     return tuple(uri for uri in dict.fromkeys(uris) if store.exists(f"{uri}manifest.json"))
 
 
+def _unchecked(store_uri: str, model: Found, dataset_uris: Iterable[str], store: Store) -> tuple[str, ...]:
+    """What must be said where nothing tells which videos the model was trained on."""
+    is_known = bool(model.plans) and model.plans[0].dataset_uri in dataset_uris
+    if is_known or store.exists(split_file_uri(store_uri)):
+        return ()
+    return (
+        f"whether these videos were trained on could not be checked: {store_uri} has neither the dataset that {model.predictor.label} was "
+        "trained on nor a split file",
+    )
+
+
 def _trained_on(store_uri: str, manifests: Iterable[Manifest], store: Store) -> frozenset[str]:
-    """Contents of which clips were in train of a network's dataset, or are to be, by the split file."""
+    """Videos whose clips were in train of a network's dataset, and videos and sources that are in train by the split file."""
     found = {clip.video for manifest in manifests for clip in manifest.clips if clip.split == "train"}
     uri = split_file_uri(store_uri)
     if store.exists(uri):
@@ -138,7 +159,7 @@ def _trained_on(store_uri: str, manifests: Iterable[Manifest], store: Store) -> 
     return frozenset(found)
 
 
-def _videos(arguments: Arguments, trained_on: frozenset[str], store: Store) -> Videos:
+def _videos(arguments: Arguments, trained_on: frozenset[str], sources: Mapping[str, str], store: Store) -> Videos:
     """What is asked for, less what cannot be used and what was trained on.
 
     Raises:
@@ -146,7 +167,8 @@ def _videos(arguments: Arguments, trained_on: frozenset[str], store: Store) -> V
         NothingToDo: nothing was asked for, and every ingested video was trained on.
     """
     found, bad = _asked_for(arguments, store) if arguments.videos else (_ingested(arguments.store, store), [])
-    refused = [] if arguments.allow_trained else [video for video in found if video.video in trained_on]
+    trained = [video for video in found if not trained_on.isdisjoint({video.video, sources.get(video.video, video.video)})]
+    refused = [] if arguments.allow_trained else trained
     taken = [video for video in found if video not in refused]
     if arguments.videos:
         bad += [SetAside(name=video.name, reason=TRAINED_ON) for video in refused]
@@ -159,7 +181,7 @@ def _videos(arguments: Arguments, trained_on: frozenset[str], store: Store) -> V
             if found
             else "no video was ingested yet"
         )
-    return Videos(tuple(taken), tuple(bad))
+    return Videos(tuple(taken), tuple(video.video for video in trained if video not in refused), tuple(bad))
 
 
 def _asked_for(arguments: Arguments, store: Store) -> tuple[list[PredictedVideo], list[SetAside]]:
@@ -172,7 +194,7 @@ def _asked_for(arguments: Arguments, store: Store) -> tuple[list[PredictedVideo]
             found += [offer for offer in offered if not offer.is_annotation]
         except BadInput as error:
             bad.append(SetAside(name=source, reason=str(error).removeprefix(f"{source} ")))
-    taker = Taker(taking, store, load(MachineSettings).allow_private_addresses)
+    taker = Taker(taking, store, load(MachineSettings).allow_private_addresses, labels=False)
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         seen = list(pool.map(taker.take_video, found))
     bad += [SetAside(name=file.name, reason=file.reason) for file in seen if file.reason]
@@ -190,16 +212,26 @@ def _in_order(videos: Iterable[PredictedVideo]) -> list[PredictedVideo]:
     return sorted(videos, key=lambda video: (video.name, video.video))
 
 
-def _labels(store_uri: str, recipe: str, videos: Sequence[PredictedVideo], manifests: Iterable[Manifest], store: Store) -> KnownLabels:
+def _latest_labels(store_uri: str, recipe: str, store: Store) -> tuple[LabelledClip, ...]:
+    uri = f"{labels_out(store_uri, recipe)}labels.json"
+    return store.read(uri, LabelsFile).clips if store.exists(uri) else ()
+
+
+def _sources(manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> dict[str, str]:
+    """By video the recording that it was cut from: as the latest labels say, which know videos without labels too, and else the datasets."""
+    sources = {clip.video: clip.source for manifest in manifests for clip in manifest.clips}
+    return sources | {one.clip.video: one.source for one in latest}
+
+
+def _labels(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> KnownLabels:
     """What people say of the clips of these videos: the latest labels, and else those of the datasets."""
     wanted = {video.video for video in videos}
     found: dict[str, KnownLabel] = {}
     for clip in (clip for manifest in manifests for clip in manifest.clips if clip.video in wanted):
-        found[clip.uid] = KnownLabel(uid=clip.uid, source=clip.source, verb_class=clip.verb_class, noun_class=clip.noun_class)
-    uri = f"{labels_out(store_uri, recipe)}labels.json"
-    for one in store.read(uri, LabelsFile).clips if store.exists(uri) else ():
+        found[clip.uid] = KnownLabel(uid=clip.uid, verb_class=clip.verb_class, noun_class=clip.noun_class)
+    for one in latest:
         if one.clip.video in wanted and one.verb_class is not None and one.noun_class is not None:
-            found[one.clip.uid] = KnownLabel(uid=one.clip.uid, source=one.source, verb_class=one.verb_class, noun_class=one.noun_class)
+            found[one.clip.uid] = KnownLabel(uid=one.clip.uid, verb_class=one.verb_class, noun_class=one.noun_class)
     return KnownLabels(labels=tuple(found[uid] for uid in sorted(found)))
 
 

@@ -1,13 +1,15 @@
 """Gathers a prediction: tables, WebVTT tracks, a page that opens anywhere, and the list of clips to label."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.errors import BadInput
+from tasks.errors import BadInput, MissingObject
 from tasks.evaluation.prediction.agreement import Tally
+from tasks.evaluation.prediction.confusion import confusion_table
 from tasks.evaluation.prediction.page import Differing, PageInputs, Provenance, ShownVideo, page
 from tasks.evaluation.prediction.to_label import table
 from tasks.options import StoreUri
@@ -16,6 +18,7 @@ from tasks.results.prediction import (
     KnownClipsResult,
     KnownLabels,
     PredictBatchResult,
+    PredictionBatch,
     PredictorRole,
     PredictPlanResult,
     PredictReportResult,
@@ -34,6 +37,7 @@ MAX_PLAYABLE_BYTES = 16 << 20
 """Of clips and previews in a page; further ones are named by their address."""
 
 NUM_PAIRS = 8
+TASK_FAILED = "its task failed; see the log of predict"
 
 
 class Arguments(StepArguments):
@@ -44,18 +48,20 @@ class Arguments(StepArguments):
 
 
 def run(arguments: Arguments, store: Store) -> PredictReportResult:
-    """Write everything to the store and into an MLflow run of its own.
+    """Write everything to the store and into an MLflow run of its own. Videos of a batch that left no result are left out by name.
 
     Raises:
         BadInput: no video could be predicted; the message names each with its reason.
     """
-    if earlier := finished(store, arguments.out, PredictReportResult):
-        return earlier
     plan = store.read(result_uri(arguments.plan), PredictPlanResult)
+    batches, failed = _batches(plan, store)
+    num_failed_batches = len(plan.batches) - len(batches)
+    # One that was made while other batches were missing is made anew.
+    if (earlier := finished(store, arguments.out, PredictReportResult)) and earlier.num_failed_batches == num_failed_batches:
+        return earlier
     known = store.read(result_uri(arguments.known), KnownClipsResult)
-    batches = [store.read(result_uri(batch.out), PredictBatchResult) for batch in plan.batches]
     videos = [video for batch in batches for video in batch.videos]
-    set_aside = (*plan.set_aside, *(bad for batch in batches for bad in batch.set_aside))
+    set_aside = (*plan.set_aside, *(bad for batch in batches for bad in batch.set_aside), *failed)
     if not videos:
         raise BadInput(f"no video could be predicted: {'; '.join(f'{bad.name}: {bad.reason}' for bad in set_aside[:NUM_FIRST])}")
     labels = {label.uid: label for label in store.read(f"{plan.prediction_uri}labels.json", KnownLabels).labels}
@@ -63,8 +69,11 @@ def run(arguments: Arguments, store: Store) -> PredictReportResult:
     with _tracked(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-predictions-") as name:
         folder = Path(name)
         url = tracker.run_url(run_id)
-        gathered = gather(plan, videos, labels, names_of(plan, store), folder, store)
+        names = names_of(plan, store)
+        gathered = gather(plan, videos, labels, names, folder, store)
         (folder / "to_label.csv").write_bytes(table(gathered.to_label))
+        if any(gathered.tally.named.values()):
+            (folder / "confusion.csv").write_bytes(confusion_table(gathered.tally.named, names))
         inputs = _page_inputs(plan, gathered, batches, set_aside, known, url, store)
         (folder / "report.html").write_text(page(inputs), encoding="utf-8")
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -78,7 +87,7 @@ def run(arguments: Arguments, store: Store) -> PredictReportResult:
         num_clips=gathered.num_clips,
         num_set_aside=len(set_aside),
         first_set_aside=set_aside[:NUM_FIRST],
-        missing=plan.missing,
+        missing=inputs.missing,
         action_agreement=action.share if action else None,
         action_agreement_interval=action.interval if action else None,
         num_to_label=len(gathered.to_label),
@@ -87,9 +96,21 @@ def run(arguments: Arguments, store: Store) -> PredictReportResult:
         to_label_uri=f"{arguments.out}to_label.csv",
         report_url=f"{url}/artifacts/report.html",
         mlflow_run_url=url,
+        num_failed_batches=num_failed_batches,
     )
     log.info("the page: %s", result.report_url)
     return finish(store, arguments.out, result)
+
+
+def _batches(plan: PredictPlanResult, store: Store) -> tuple[list[PredictBatchResult], list[SetAside]]:
+    """What the batches predicted, and the videos of those that left no result."""
+    found, failed = [], []
+    for batch in plan.batches:
+        try:
+            found.append(store.read(result_uri(batch.out), PredictBatchResult))
+        except MissingObject:
+            failed += [SetAside(name=video.name, reason=TASK_FAILED) for video in store.read(batch.uri, PredictionBatch).videos]
+    return found, failed
 
 
 @contextmanager
@@ -123,19 +144,22 @@ def _page_inputs(
     machine = load(MachineSettings)
     tally: Tally = gathered.tally
     num_resamples = plan.evaluate.bootstrap_resamples
+    agreements = tally.agreements(num_resamples)
     differing, videos = _playable(gathered.differing, gathered.videos, store)
     return PageInputs(
         model=plan.model,
-        against=plan.against,
-        missing=plan.missing,
+        against=plan.against if agreements else None,
+        missing=tuple(dict.fromkeys((*plan.missing, *(one for batch in batches for one in batch.missing)))),
         num_videos=sum(len(batch.videos) for batch in batches),
+        num_videos_trained_on=gathered.num_videos_trained_on,
         num_clips=gathered.num_clips,
         num_labelled=tally.num_labelled,
         videos=videos,
-        agreements=tally.agreements(num_resamples),
+        agreements=agreements,
         pairs={target: tally.pairs(target, NUM_PAIRS) for target in TARGETS},
         num_differing={target: tally.num_differing(target) for target in TARGETS},
-        accuracy=tally.accuracy(num_resamples),
+        confusions=tally.confusions(),
+        accuracies=tally.accuracies(num_resamples),
         differing=differing,
         to_label=tuple(gathered.to_label),
         set_aside=set_aside,
@@ -154,9 +178,17 @@ def _page_inputs(
     )
 
 
-def _engines(batches: Sequence[PredictBatchResult]) -> Mapping[PredictorRole, EngineUsed]:
-    """Of the last batch that scored anything; batches of few clips may have had another."""
-    return {role: used for batch in batches for role, used in batch.engines.items()}
+def _engines(batches: Sequence[PredictBatchResult]) -> dict[PredictorRole, tuple[tuple[EngineUsed, int], ...]]:
+    """By network every engine with the clips that it scored, the most first; batches of few clips may have had another than the rest."""
+    counts: dict[PredictorRole, Counter[str]] = {}
+    engines: dict[str, EngineUsed] = {}
+    for batch in batches:
+        for role, used in batch.engines.items():
+            # How far the clips that it was checked on were off differs from batch to batch, and makes it no other engine.
+            key = "; ".join(filter(None, (used.label, used.description, used.fallback_reason)))
+            engines.setdefault(key, used)
+            counts.setdefault(role, Counter())[key] += sum(video.num_clips for video in batch.videos)
+    return {role: tuple((engines[key], number) for key, number in own.most_common() if number) for role, own in counts.items()}
 
 
 def _playable(
@@ -182,7 +214,10 @@ def _metrics(inputs: PageInputs) -> dict[str, float]:
     for one in inputs.agreements:
         found |= {f"{one.target}_agreement": one.share}
         found |= {f"{one.target}_agreement_{end}": value for end, value in zip(("low", "high"), one.interval, strict=True)}
-    return found | {f"{role}/{target}_top1": m.top1 for role, targets in inputs.accuracy.items() for target, m in targets.items()}
+    for accuracy in inputs.accuracies:
+        name = "top1_trained_on" if accuracy.is_trained_on else "top1"
+        found |= {f"{role}/{target}_{name}": m.top1 for role, targets in accuracy.networks.items() for target, m in targets.items()}
+    return found
 
 
 def _note(inputs: PageInputs, report_url: str) -> str:

@@ -124,6 +124,8 @@ def _gather(store: Store, configured: ConfigureResult, failures: Sequence[Failur
             tested.append(Tested(store, configuration))
         except MissingObject:
             failed.append(FailedConfiguration(name=configuration.name, step=None, reason=NO_REASON))
+        except BadInput as error:
+            failed.append(FailedConfiguration(name=configuration.name, step=None, reason=str(error)))
     return tested, failed
 
 

@@ -30,6 +30,22 @@ MAX_DESCRIPTION = 5000
 
 
 @dataclass(frozen=True)
+class Reference:
+    """`models:/NAME@ALIAS` or `models:/NAME/VERSION`, taken apart: one of `alias` and `version` is empty."""
+
+    name: str
+    alias: str
+    version: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Reference":
+        """`text` as the options' pattern lets it through."""
+        name, _, alias = text.removeprefix("models:/").partition("@")
+        name, _, version = name.partition("/")
+        return cls(name, alias, version)
+
+
+@dataclass(frozen=True)
 class RegisteredVersion:
     """A version of the registered model, and the checkpoint that it was made from."""
 
@@ -134,17 +150,15 @@ class Registry:
         Raises:
             BadInput: there is no such model, version or alias, and the message names those that exist; or somebody else registered it.
         """
-        text = reference.removeprefix("models:/")
-        name, _, alias = text.partition("@")
-        if not alias:
-            name, _, number = text.partition("/")
+        parsed = Reference.parse(reference)
+        name = parsed.name
         with answering():
             if not self._exists(name):
                 known = ", ".join(found.name for found in self._client.search_registered_models(max_results=20)) or "none"
                 raise BadInput(f"{reference}: there is no registered model {name}; MLflow has: {known}")
             aliases: dict[str, str] = {key: str(value) for key, value in self._client.get_registered_model(name).aliases.items()}
             numbers = sorted(int(found.version) for found in self._client.search_model_versions(f"name = '{name}'"))
-        wanted = aliases.get(alias) if alias else number
+        wanted = aliases.get(parsed.alias) if parsed.alias else parsed.version
         if wanted is None or int(wanted) not in numbers:
             versions = ", ".join(map(str, numbers)) or "none"
             pointing = ", ".join(f"{key} ({value})" for key, value in sorted(aliases.items())) or "none"

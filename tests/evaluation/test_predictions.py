@@ -33,10 +33,14 @@ def test_a_person_can_read_them_with_pandas(make_clips, vocabulary):
     np.testing.assert_allclose(table.loss, clips.losses)
 
 
-@pytest.mark.parametrize("make", [lambda: b"no parquet", lambda: table_of({"uid": ["a"]})])
+@pytest.mark.parametrize("make", [lambda: b"no parquet", lambda: damaged(table_of({"uid": ["a"]})), lambda: table_of({"uid": ["a"]})])
 def test_another_file_is_refused_by_name(make):
     with pytest.raises(BadInput, match=r"s3://retake/p\.parquet"):
         from_parquet(make(), "s3://retake/p.parquet")
+
+
+def damaged(data):
+    return data[:-30] + bytes(22) + data[-8:]
 
 
 def table_of(columns):

@@ -5,12 +5,14 @@ Legend: n clips, k ranks.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from tasks.evaluation.answers import Answers, Ids
+from tasks.evaluation.confusion import Confusion
 from tasks.evaluation.metrics import measure
+from tasks.evaluation.prediction.confusion import confusion_between
 from tasks.evaluation.prediction.names import Names
 from tasks.evaluation.prediction.probabilities import Ranked
 from tasks.evaluation.uncertainty import top1_interval
@@ -42,6 +44,25 @@ class Pair:
     num_clips: int
 
 
+@dataclass(frozen=True)
+class Accuracy:
+    """How often each network is right on the labelled clips of videos that were trained on, or of those that were not."""
+
+    is_trained_on: bool
+    num_clips: int
+    num_sources: int
+    networks: Mapping[PredictorRole, Mapping[Target, TargetMetrics]]
+
+
+@dataclass
+class _Labelled:
+    """Clips with labels, as one network answered them."""
+
+    sources: list[str] = field(default_factory=list)
+    true: dict[Target, list[int]] = field(default_factory=lambda: {target: [] for target in TARGETS})
+    ranked: dict[Target, list[Ids]] = field(default_factory=lambda: {target: [] for target in TARGETS})
+
+
 class Tally:
     """Adds up one video after the other; of a clip it keeps a few bytes."""
 
@@ -49,43 +70,50 @@ class Tally:
         self._names = names
         self._sources: list[str] = []
         self._alike: dict[Target, list[bool]] = {target: [] for target in TARGETS}
-        self._pairs: dict[Target, Counter[tuple[int, int]]] = {target: Counter() for target in TARGETS}
-        self._labelled_sources: list[str] = []
-        self._true: dict[Target, list[int]] = {target: [] for target in TARGETS}
-        self._ranked: dict[PredictorRole, dict[Target, list[Ids]]] = {}
+        self._named: dict[Target, Counter[tuple[int, int]]] = {target: Counter() for target in TARGETS}
+        self._labelled: dict[bool, dict[PredictorRole, _Labelled]] = {False: {}, True: {}}
 
-    def add(self, uids: Sequence[str], source: str, ranked: RankedByRole, labels: Mapping[str, KnownLabel]) -> None:
+    def add(
+        self, uids: Sequence[str], source: str, ranked: RankedByRole, labels: Mapping[str, KnownLabel], *, is_trained_on: bool = False
+    ) -> None:
         """Add the clips of one video.
 
         Args:
             uids: (n,) the clips.
-            source: the recording that they come from, where their labels do not say so.
+            source: the recording that they come from.
             ranked: by network its best classes of each clip.
             labels: by uid what people say of clips, of any videos.
+            is_trained_on: whether the model was trained on this video.
         """
         if "against" in ranked:
-            self._sources += [labels[uid].source if uid in labels else source for uid in uids]
+            self._sources += [source] * len(uids)
             for target in TARGETS:
                 ours, theirs = (ranked[role][target].ids[:, 0] for role in ("model", "against"))
                 self._alike[target] += np.equal(ours, theirs).tolist()
-                self._pairs[target].update((a, b) for a, b in zip(ours.tolist(), theirs.tolist(), strict=True) if a != b)
+                self._named[target].update(zip(ours.tolist(), theirs.tolist(), strict=True))
         for i, uid in enumerate(uids):
             if label := labels.get(uid):
-                self._labelled_sources.append(label.source)
                 truth: dict[Target, int] = {
                     "verb": label.verb_class,
                     "noun": label.noun_class,
                     "action": label.verb_class * self._names.num_nouns + label.noun_class,
                 }
-                for target in TARGETS:
-                    self._true[target].append(truth[target])
-                    for role, best in ranked.items():
-                        self._ranked.setdefault(role, {t: [] for t in TARGETS})[target].append(best[target].ids[i])
+                for role, best in ranked.items():
+                    labelled = self._labelled[is_trained_on].setdefault(role, _Labelled())
+                    labelled.sources.append(source)
+                    for target in TARGETS:
+                        labelled.true[target].append(truth[target])
+                        labelled.ranked[target].append(best[target].ids[i])
 
     @property
     def num_labelled(self) -> int:
         """Clips with a known label."""
-        return len(self._labelled_sources)
+        return sum(len(roles["model"].sources) for roles in self._labelled.values() if roles)
+
+    @property
+    def named(self) -> Mapping[Target, Mapping[tuple[int, int], int]]:
+        """By target the clips of each pair of best guesses, the model's and the other network's."""
+        return self._named
 
     def agreements(self, num_resamples: int) -> tuple[Agreement, ...]:
         """One of each target; none without a second network."""
@@ -108,24 +136,34 @@ class Tally:
 
     def pairs(self, target: Target, num_pairs: int) -> tuple[Pair, ...]:
         """The most frequent differences, and by name where they are equally frequent."""
-        named = [Pair(self._names.name(target, a), self._names.name(target, b), n) for (a, b), n in self._pairs[target].items()]
+        named = [Pair(self._names.name(target, a), self._names.name(target, b), n) for (a, b), n in self._named[target].items() if a != b]
         return tuple(sorted(named, key=lambda pair: (-pair.num_clips, pair.model, pair.against))[:num_pairs])
 
     def num_differing(self, target: Target) -> int:
         """Clips on which the best guesses differ."""
-        return self._pairs[target].total()
+        return sum(n for (a, b), n in self._named[target].items() if a != b)
 
-    def accuracy(self, num_resamples: int) -> dict[PredictorRole, dict[Target, TargetMetrics]]:
-        """By network and target the scores on the clips that have labels; empty where none has."""
-        return {
-            role: {
-                target: measure(self._answers(target, np.stack(ids)), self._labelled_sources, num_resamples=num_resamples)
-                for target, ids in ranked.items()
-            }
-            for role, ranked in self._ranked.items()
-        }
+    def confusions(self) -> dict[Target, Confusion]:
+        """By target what the model calls the clips that the other network calls something; none without a second network."""
+        return {target: confusion_between(target, named, self._names) for target, named in self._named.items() if named}
 
-    def _answers(self, target: Target, ranked: Ids) -> Answers:
-        true = np.array(self._true[target], np.int64)
+    def accuracies(self, num_resamples: int) -> tuple[Accuracy, ...]:
+        """Of the videos that were not trained on, and then of those that were; none where no clip has a label."""
+        return tuple(
+            Accuracy(
+                is_trained_on=is_trained_on,
+                num_clips=len(roles["model"].sources),
+                num_sources=len(set(roles["model"].sources)),
+                networks={
+                    role: {target: measure(self._answers(target, own), own.sources, num_resamples=num_resamples) for target in TARGETS}
+                    for role, own in roles.items()
+                },
+            )
+            for is_trained_on, roles in self._labelled.items()
+            if roles
+        )
+
+    def _answers(self, target: Target, labelled: _Labelled) -> Answers:
+        true, ranked = np.array(labelled.true[target], np.int64), np.stack(labelled.ranked[target])
         ids = np.union1d(true, ranked[:, 0]).tolist()
         return Answers(target, true, ranked, {class_id: self._names.name(target, class_id) for class_id in ids})

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader
 
-from tasks.evaluation.prediction.agreement import Agreement, Pair
+from tasks.evaluation.confusion import Confusion
+from tasks.evaluation.prediction.agreement import Accuracy, Agreement, Pair
 from tasks.evaluation.prediction.timeline import Drawing, Guess, ShownClip, Span, clock, drawing, spans
 from tasks.evaluation.prediction.to_label import ToLabel
 from tasks.evaluation.report.formats import data_uri
+from tasks.evaluation.report.matrices import matrix_between
 from tasks.evaluation.report.templating import frame_script, templates
 from tasks.evaluation.wording import count, percent
-from tasks.results.evaluation import EngineUsed, TargetMetrics
+from tasks.results.evaluation import EngineUsed
 from tasks.results.prediction import Predictor, PredictorRole
 from tasks.results.record import SetAside, Target
 
@@ -21,11 +23,13 @@ MAX_SPANS_OPEN = 12
 
 @dataclass(frozen=True)
 class ShownVideo:
-    """One video on the page. `film` is the preview where the page carries it, `film_uri` where it lies."""
+    """One video on the page: the first of its `num_clips` clips, or all. `film` is the preview where the page carries it, `film_uri` where it lies."""
 
     name: str
     video: str
     clips: tuple[ShownClip, ...]
+    num_clips: int
+    is_trained_on: bool
     film: bytes | None
     film_uri: str | None
 
@@ -48,7 +52,7 @@ class Differing:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where it all came from."""
+    """Where it all came from; `engines` each with the clips that it scored."""
 
     key: str
     created: str
@@ -57,7 +61,7 @@ class Provenance:
     airflow_run: str
     mlflow_run_url: str
     crops: int
-    engines: Mapping[PredictorRole, EngineUsed]
+    engines: Mapping[PredictorRole, tuple[tuple[EngineUsed, int], ...]]
     known: str
     scoring_seconds: float
 
@@ -70,13 +74,15 @@ class PageInputs:
     against: Predictor | None
     missing: tuple[str, ...]
     num_videos: int
+    num_videos_trained_on: int
     num_clips: int
     num_labelled: int
     videos: tuple[ShownVideo, ...]
     agreements: tuple[Agreement, ...]
     pairs: Mapping[Target, tuple[Pair, ...]]
     num_differing: Mapping[Target, int]
-    accuracy: Mapping[PredictorRole, Mapping[Target, TargetMetrics]]
+    confusions: Mapping[Target, Confusion]
+    accuracies: tuple[Accuracy, ...]
     differing: tuple[Differing, ...]
     to_label: tuple[ToLabel, ...]
     set_aside: tuple[SetAside, ...]
@@ -108,6 +114,7 @@ def page(inputs: PageInputs) -> str:
             sections=_sections(inputs),
             timelines=[_timeline(video, inputs) for video in inputs.videos],
             differing=[(one, data_uri(one.media, "video/mp4") if one.media else "") for one in inputs.differing],
+            matrices=[(target, matrix_between(confusion)) for target, confusion in inputs.confusions.items()],
             headline=_headline(inputs),
             script=script,
             script_hash=script_hash,
@@ -119,14 +126,15 @@ def environment() -> Environment:
     """This package's templates, over the report's, whose look and filters they share."""
     loader = ChoiceLoader([PackageLoader("tasks.evaluation.prediction"), PackageLoader("tasks.evaluation.report")])
     made = templates().overlay(loader=loader)
-    made.filters["clock"] = clock
+    # An overlay shares its filters with the environment under it.
+    made.filters = {**made.filters, "clock": clock}
     return made
 
 
 def _sections(inputs: PageInputs) -> list[tuple[str, str]]:
     has = {
         "agreement": bool(inputs.agreements),
-        "accuracy": bool(inputs.accuracy),
+        "accuracy": bool(inputs.accuracies),
         "timeline": True,
         "pairs": bool(inputs.agreements),
         "differing": bool(inputs.agreements),
@@ -150,7 +158,8 @@ def _headline(inputs: PageInputs) -> str:
 def _timeline(video: ShownVideo, inputs: PageInputs) -> Timeline:
     found = spans(video.clips)
     alike = sum(span.num_clips for span in found if span.agrees)
-    spoken = f"{video.name}: {count(len(video.clips), 'clip')}"
+    cut_off = f" of {video.num_clips:,}" if len(video.clips) < video.num_clips else ""
+    spoken = f"{video.name}: {count(len(video.clips), 'clip')}{cut_off}"
     if inputs.against:
         spoken += f", the same action on {alike}"
     film = data_uri(video.film, "video/mp4") if video.film else ""

@@ -12,26 +12,41 @@ from tasks.evaluation.wording import count
 
 @dataclass(frozen=True)
 class Served:
-    """What logits are divided by; `words` say why these."""
+    """What logits are divided by; `words` say why these, `crops` with how many a frame the clips were scored that they were fitted on."""
 
     verb: float
     noun: float
-    is_calibrated: bool
     words: str
+    crops: int | None
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether they were fitted."""
+        return self.crops is not None
 
 
-def served(val: ScoredClips | None) -> Served:
-    """Temperatures from a network's answers on val; 1 without such answers, or where these cannot tell one."""
-    if val is None:
-        return Served(1.0, 1.0, False, "not calibrated: no answers on val clips are in the store")
+def served(val: ScoredClips, crops: int, engine: str) -> Served:
+    """Temperatures from a network's answers on val; 1 where these cannot tell one.
+
+    Args:
+        val: the answers.
+        crops: with how many a frame they were scored.
+        engine: what scored them, as people call it.
+    """
     verb, noun = fit_temperature(val.verb_logits, val.verb_classes), fit_temperature(val.noun_logits, val.noun_classes)
     seen = count(len(val.uids), "val clip")
     if _without_mistake(val.verb_logits, val.verb_classes) or _without_mistake(val.noun_logits, val.noun_classes):
         # The best temperature is then none at all: every guess would be served as certain.
-        return Served(1.0, 1.0, False, f"not calibrated: {seen} without a mistake cannot tell how sure is too sure")
+        return not_calibrated(f"{seen} without a mistake cannot tell how sure is too sure")
     if at_search_limit(verb) or at_search_limit(noun):
-        return Served(1.0, 1.0, False, f"not calibrated: no temperature within reason suits the answers on {seen}")
-    return Served(verb, noun, True, f"temperatures {verb:.2f} (verbs) and {noun:.2f} (nouns), fitted on {seen}")
+        return not_calibrated(f"no temperature within reason suits the answers on {seen}")
+    words = f"temperatures {verb:.2f} (verbs) and {noun:.2f} (nouns), fitted on {seen} ({count(crops, 'crop')} a frame, {engine})"
+    return Served(verb, noun, words, crops)
+
+
+def not_calibrated(reason: str) -> Served:
+    """The network's own probabilities, and why."""
+    return Served(1.0, 1.0, f"not calibrated: {reason}", None)
 
 
 def _without_mistake(logits: Logits, classes: NDArray[np.int64]) -> bool:

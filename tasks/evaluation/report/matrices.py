@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tasks.evaluation.confusion import Confusion
 from tasks.evaluation.wording import count
 from tasks.results.metrics import ConfusionCounts
 from tasks.results.record import TARGETS, ModelRole, Target
@@ -39,9 +40,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Matrix:
-    """One network on one target; the more columns, the smaller its cells, which all networks of a target share."""
+    """One network on one target; the more columns, the smaller its cells, which all networks of a target share.
 
-    role: ModelRole
+    `role` is None where rows are not what is true, but what another network named.
+    """
+
+    role: ModelRole | None
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     size: Size
@@ -53,19 +57,27 @@ def matrix_groups(confusions: Sequence[ConfusionCounts], roles: tuple[ModelRole,
     for target in TARGETS:
         found = [one for role in roles for one in confusions if (one.model, one.target) == (role, target)]
         if found:
-            num_columns = max(len(one.columns) for one in found)
-            size: Size = "small" if num_columns <= MAX_SMALL else "medium" if num_columns <= MAX_MEDIUM else "large"
-            groups.append((target, tuple(_matrix(one, size) for one in found)))
+            size = _size(max(len(one.columns) for one in found))
+            groups.append((target, tuple(_matrix(one.rows, one.columns, one.counts, size, one.model) for one in found)))
     return tuple(groups)
 
 
-def _matrix(confusion: ConfusionCounts, size: Size) -> Matrix:
+def matrix_between(confusion: Confusion) -> Matrix:
+    """What one network named, by what another did."""
+    return _matrix(confusion.rows, confusion.columns, confusion.counts.tolist(), _size(len(confusion.columns)), None)
+
+
+def _size(num_columns: int) -> Size:
+    return "small" if num_columns <= MAX_SMALL else "medium" if num_columns <= MAX_MEDIUM else "large"
+
+
+def _matrix(names: Sequence[str], columns: tuple[str, ...], table: Sequence[Sequence[int]], size: Size, role: ModelRole | None) -> Matrix:
     rows = []
-    for name, counts in zip(confusion.rows, confusion.counts, strict=True):
+    for name, counts in zip(names, table, strict=True):
         support = sum(counts)
-        cells = tuple(_cell(name, column, number, support) for column, number in zip(confusion.columns, counts, strict=True))
+        cells = tuple(_cell(name, column, number, support) for column, number in zip(columns, counts, strict=True))
         rows.append(Row(name, support, cells))
-    return Matrix(confusion.model, confusion.columns, tuple(rows), size)
+    return Matrix(role, columns, tuple(rows), size)
 
 
 def _cell(true: str, predicted: str, number: int, support: int) -> Cell:

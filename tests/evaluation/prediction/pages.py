@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from tasks.evaluation.answers import Answers
+from tasks.evaluation.confusion import Confusion
 from tasks.evaluation.metrics import measure
-from tasks.evaluation.prediction.agreement import Agreement, Pair
+from tasks.evaluation.prediction.agreement import Accuracy, Agreement, Pair
 from tasks.evaluation.prediction.page import Differing, PageInputs, Provenance, ShownVideo
 from tasks.evaluation.prediction.timeline import Guess, ShownClip
 from tasks.evaluation.prediction.to_label import Candidate, ToLabel
@@ -27,7 +28,7 @@ ENGINE = EngineUsed(
 )
 
 
-def predictor(label, is_calibrated=True):
+def predictor(label, is_calibrated=True, crops=10):
     return Predictor(
         label=label,
         description="TSN tf_efficientnet_lite0 rgb, 8 segments",
@@ -36,11 +37,21 @@ def predictor(label, is_calibrated=True):
         verb_temperature=1.3,
         noun_temperature=0.8,
         is_calibrated=is_calibrated,
-        calibration="temperatures 1.30 (verbs) and 0.80 (nouns), fitted on 23 val clips" if is_calibrated else "not calibrated: no answers",
+        calibration=f"temperatures 1.30 (verbs) and 0.80 (nouns), fitted on 23 val clips ({crops} crops a frame, pytorch float32)"
+        if is_calibrated
+        else "not calibrated: no answers",
+        calibration_crops=crops if is_calibrated else None,
     )
 
 
-def video(name, num_clips, seed, action=None, film_uri=None):
+def confusion(names, seed=5):
+    """Each name mostly called by itself; the last of the rows is of a name that the model never gives."""
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(0, 3, (len(names), len(names) - 1)) + 9 * np.eye(len(names), len(names) - 1, dtype=np.int64)
+    return Confusion(tuple(names), tuple(names[:-1]), counts)
+
+
+def video(name, num_clips, seed, action=None, film_uri=None, num_left=0, is_trained_on=False):
     """Clips in runs of about four, of which the networks name two of three alike."""
     rng = np.random.default_rng(seed)
     clips = []
@@ -59,14 +70,22 @@ def video(name, num_clips, seed, action=None, film_uri=None):
                 truth=(action or ACTIONS[ours]) if i % 5 == 0 else None,
             )
         )
-    return ShownVideo(name=name, video=f"{seed:064x}", clips=tuple(clips), film=None, film_uri=film_uri)
+    return ShownVideo(
+        name=name,
+        video=f"{seed:064x}",
+        clips=tuple(clips),
+        num_clips=num_clips + num_left,
+        is_trained_on=is_trained_on,
+        film=None,
+        film_uri=film_uri,
+    )
 
 
 def usual():
     videos = (
         video("P01_11.mp4", 9, 1, film_uri="s3://retake/predictions/0123/previews/1.mp4"),
-        video("evening/P02 long.mkv", 64, 2),
-        video("one.mp4", 1, 3),
+        video("evening/P02 long.mkv", 64, 2, is_trained_on=True),
+        video("one.mp4", 1, 3, num_left=2),
     )
     true = np.array([0, 1, 1, 0, 2])
     answers = Answers("verb", true, np.array([[0, 1], [1, 0], [0, 1], [0, 2], [2, 1]]), {0: "take", 1: "put", 2: "move"})
@@ -77,17 +96,23 @@ def usual():
         "0" * 12 + "_000008000-000016000", "P01_11.mp4", 8, 16, "put", "meat", "put meat", 0.34, "take meat", 0.31, 0.7, 0.4
     )
     return PageInputs(
-        model=predictor("retake-tsn version 3"),
+        model=predictor("retake-tsn version 3", crops=1),
         against=predictor("baseline", is_calibrated=False),
         missing=(),
         num_videos=5,
+        num_videos_trained_on=1,
         num_clips=74,
         num_labelled=5,
         videos=videos,
         agreements=tuple(Agreement(t, 74, 3, n, n / 74, (n / 74 - 0.1, n / 74 + 0.12)) for t, n in zip(TARGETS, (60, 55, 40), strict=True)),
         pairs={target: (Pair("put meat", "take meat", 9), Pair("put", "verb-7", 2)) for target in TARGETS},
         num_differing={"verb": 14, "noun": 19, "action": 34},
-        accuracy={"model": scores, "against": scores},
+        confusions={
+            "verb": confusion(("put", "take", "verb-7")),
+            "noun": confusion([f"a noun of many words {i}" for i in range(12)]),
+            "action": confusion([*(f"put the meat {i}" for i in range(30)), "9 others"]),
+        },
+        accuracies=tuple(Accuracy(trained, 5, 3, {"model": scores, "against": scores}) for trained in (False, True)),
         differing=(
             Differing("0" * 12 + "_0-8000", "s3://retake/clips/0.mp4", "P01_11.mp4", 0, 8, 0.93, guesses, others, "put meat", None),
             Differing("1" * 12 + "_0-8000", "s3://retake/clips/1.mp4", "one.mp4", 3608, 3614.5, 0.41, guesses, others, None, b"\0" * 9),
@@ -103,7 +128,10 @@ def usual():
             airflow_run="started by hand",
             mlflow_run_url="http://127.0.0.1:5000/#/experiments/1/runs/2",
             crops=10,
-            engines={"model": ENGINE, "against": ENGINE},
+            engines={
+                "model": ((ENGINE, 70), (ENGINE.model_copy(update={"fallback_reason": "too few clips"}), 4)),
+                "against": ((ENGINE, 74),),
+            },
             known="300 of 1200 training clips",
             scoring_seconds=81.0,
         ),
@@ -117,12 +145,16 @@ def alone():
         found,
         against=None,
         missing=("the baseline of retake-tsn version 3 was never fetched",),
-        videos=tuple(replace(one, clips=tuple(replace(c, against=None, truth=None) for c in one.clips)) for one in found.videos),
+        videos=tuple(
+            replace(one, clips=tuple(replace(c, against=None, truth=None) for c in one.clips), is_trained_on=False) for one in found.videos
+        ),
         num_labelled=0,
         agreements=(),
         pairs=dict.fromkeys(TARGETS, ()),
         num_differing=dict.fromkeys(TARGETS, 0),
-        accuracy={},
+        num_videos_trained_on=0,
+        confusions={},
+        accuracies=(),
         differing=(),
         to_label=(),
         set_aside=(),
@@ -140,6 +172,7 @@ def hostile():
         missing=(HOSTILE,),
         videos=(video(HOSTILE, 5, 4, action=HOSTILE, film_uri=HOSTILE),),
         pairs={target: (Pair(HOSTILE, HOSTILE, 1),) for target in TARGETS},
+        confusions={"action": confusion((HOSTILE, HOSTILE, HOSTILE))},
         differing=tuple(replace(one, uri=HOSTILE, file=HOSTILE, model=guess, against=guess, truth=HOSTILE) for one in found.differing),
         to_label=(replace(listed, clip=replace(listed.clip, file=HOSTILE, first=HOSTILE), reason=HOSTILE),),
         set_aside=(SetAside(name=HOSTILE, reason=HOSTILE),),

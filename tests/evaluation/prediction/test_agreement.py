@@ -1,11 +1,16 @@
+import csv
+import io
+
 import numpy as np
 import pytest
 
 from tasks.evaluation.prediction.agreement import Tally
+from tasks.evaluation.prediction.confusion import confusion_table
 from tasks.evaluation.prediction.names import Names
 from tasks.evaluation.prediction.probabilities import distributions
 from tasks.results.dataset import ClassRef, Vocabulary
 from tasks.results.prediction import KnownLabel
+from tasks.results.record import TARGETS
 
 NAMES = Names({0: "take", 1: "put"}, {20: "bag", 26: "meat"}, 352)
 
@@ -18,11 +23,20 @@ def said(*pairs):
     return distributions(verbs, nouns, 1, 1).ranked()
 
 
-def add(tally, source, ours, theirs, labels=None):
-    uids = [f"{source}-{i}" for i in range(len(ours))]
+def add(tally, source, ours, theirs, labels=None, video=None, **flags):
+    uids = [f"{video or source}-{i}" for i in range(len(ours))]
     ranked = {"model": said(*ours)} | ({"against": said(*theirs)} if theirs else {})
-    tally.add(uids, source, ranked, labels or {})
+    tally.add(uids, source, ranked, labels or {}, **flags)
     return uids
+
+
+def labelled(video, num_clips):
+    """Labels `take bag` of the first clips of a video."""
+    return {f"{video}-{i}": KnownLabel(uid=f"{video}-{i}", verb_class=0, noun_class=20) for i in range(num_clips)}
+
+
+def top1(accuracy):
+    return {role: {target: m.top1 for target, m in targets.items()} for role, targets in accuracy.networks.items()}
 
 
 def test_shares_are_of_clips_and_pairs_of_those_that_differ():
@@ -45,19 +59,75 @@ def test_one_video_says_nothing_about_another():
 
 def test_accuracy_is_of_labelled_clips_alone():
     tally = Tally(NAMES)
-    labels = {f"a-{i}": KnownLabel(uid=f"a-{i}", source=f"s{i}", verb_class=0, noun_class=20) for i in range(2)}
-    add(tally, "a", [(0, 20), (0, 26), (1, 26)], [(1, 20), (1, 20), (1, 26)], labels)
-    found = tally.accuracy(200)
+    add(tally, "a", [(0, 20), (0, 26), (1, 26)], [(1, 20), (1, 20), (1, 26)], labelled("a", 2))
+    (found,) = tally.accuracies(200)
     assert tally.num_labelled == 2
-    top1 = {role: {target: m.top1 for target, m in targets.items()} for role, targets in found.items()}
-    assert top1 == {"model": {"verb": 1, "noun": 0.5, "action": 0.5}, "against": {"verb": 0, "noun": 1, "action": 0}}
-    assert found["model"]["action"].majority_class == "take bag"
+    assert (found.num_clips, found.num_sources, found.is_trained_on) == (2, 1, False)
+    assert top1(found) == {"model": {"verb": 1, "noun": 0.5, "action": 0.5}, "against": {"verb": 0, "noun": 1, "action": 0}}
+    assert found.networks["model"]["action"].majority_class == "take bag"
+
+
+def test_accuracy_on_what_was_trained_on_stands_apart():
+    tally = Tally(NAMES)
+    add(tally, "a", [(0, 20)] * 3, None, labelled("a", 3), is_trained_on=True)
+    add(tally, "b", [(1, 20)], None, labelled("b", 1))
+    unseen, trained_on = tally.accuracies(200)
+    assert [(one.is_trained_on, one.num_clips, top1(one)["model"]["verb"]) for one in (unseen, trained_on)] == [(False, 1, 0), (True, 3, 1)]
+    assert tally.num_labelled == 4
+
+
+def test_half_labelled_videos_are_a_source_each_and_files_of_one_recording_are_one():
+    tally = Tally(NAMES)
+    for video in "abc":
+        add(tally, f"recording-{video}", [(0, 20)] * 4, [(0, 20)] * 4, labelled(video, 2), video=video)
+    add(tally, "recording-c", [(0, 20)], [(0, 20)], video="d")
+    assert tally.agreements(200)[0].num_sources == 3
+    assert tally.accuracies(200)[0].num_sources == 3
+
+
+def test_a_network_that_answered_some_videos_is_measured_on_those():
+    tally = Tally(NAMES)
+    add(tally, "a", [(0, 20)] * 2, [(0, 20)] * 2, labelled("a", 2))
+    add(tally, "b", [(1, 20)] * 2, None, labelled("b", 2))
+    (found,) = tally.accuracies(200)
+    assert top1(found)["model"]["verb"] == 0.5
+    assert top1(found)["against"]["verb"] == 1
+    assert tally.agreements(200)[0].num_clips == 2
 
 
 def test_without_a_second_network_there_is_no_agreement_and_without_labels_no_accuracy():
     tally = Tally(NAMES)
     add(tally, "a", [(0, 20)], None)
-    assert (tally.agreements(200), tally.accuracy(200), tally.num_labelled) == ((), {}, 0)
+    assert (tally.agreements(200), tally.accuracies(200), tally.num_labelled) == ((), (), 0)
+    assert tally.confusions() == {}
+
+
+def test_the_matrix_and_the_table_hold_every_pair_of_names():
+    tally = Tally(NAMES)
+    add(tally, "a", [(0, 20), (0, 20), (1, 26), (1, 26)], [(0, 20), (1, 20), (0, 26), (7, 26)])
+    found = tally.confusions()["verb"]
+    assert (found.rows, found.columns) == (("take", "put", "verb-7"),) * 2
+    assert found.counts.tolist() == [[1, 1, 0], [1, 0, 0], [0, 1, 0]]
+    lines = list(csv.DictReader(io.StringIO(confusion_table(tally.named, NAMES).decode())))
+    assert {target: sum(int(line["num_clips"]) for line in lines if line["target"] == target) for target in TARGETS} == dict.fromkeys(
+        TARGETS, 4
+    )
+    assert {
+        "target": "action",
+        "against": "verb-7 meat",
+        "against_class": "7-26",
+        "model": "put meat",
+        "model_class": "1-26",
+        "num_clips": "1",
+    } in lines
+
+
+def test_names_beyond_thirty_are_added_up_in_the_matrix_alone():
+    tally = Tally(NAMES)
+    add(tally, "a", [(0, i) for i in range(40)], [(0, i) for i in range(40)])
+    found = tally.confusions()["noun"]
+    assert (len(found.rows), found.rows[-1], int(found.counts.sum()), int(found.counts[-1, -1])) == (31, "10 others", 40, 10)
+    assert confusion_table(tally.named, NAMES).decode().count("noun,") == 40
 
 
 def test_the_first_vocabulary_that_has_a_name_counts():

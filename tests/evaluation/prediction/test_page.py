@@ -1,9 +1,11 @@
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from tasks.evaluation.prediction.page import page
+from tasks.evaluation.prediction.page import environment, page
 from tasks.evaluation.prediction.timeline import Guess, ShownClip, clock, drawing, spans
+from tasks.evaluation.report.templating import templates
 from tests.evaluation.prediction.pages import CASES, HOSTILE
 
 
@@ -72,6 +74,16 @@ def test_what_is_said_of_a_usual_run():
         "0.93 bits",
         "1:00:08\N{EN DASH}1:00:14.5",
         "300 of 1200 training clips",
+        "retake-tsn version 3: calibrated on 1 crop a frame, scored here with 10.",
+        "1 video of 5 trained on.",
+        "Trained on: this video is in train",
+        "Videos that were not trained on",
+        "Videos that were trained on",
+        "The first 1 of 3 clips; the page has no room for the rest",
+        "pytorch float32 (PyTorch 2.13.0 on cpu) on 70 clips",
+        "on 4 clips: too few clips",
+        "Rows are what baseline named",
+        "9 others",
     ):
         assert said in text
     assert "retake-tsn version 3: not calibrated" not in text
@@ -81,8 +93,21 @@ def test_one_network_alone_has_no_empty_sections():
     html = page(CASES["alone"]())
     text = words(html)
     assert "predicted by retake-tsn version 3 alone" in text
-    assert "Not compared: the baseline of retake-tsn version 3 was never fetched" in text
+    assert "Missing: the baseline of retake-tsn version 3 was never fetched" in text
     assert {"agreement", "pairs", "differing", "accuracy"}.isdisjoint(Parsed(html).ids())
+
+
+def test_a_clip_that_the_other_network_did_not_answer_has_a_dash():
+    usual = CASES["usual"]()
+    unanswered = replace(usual.videos[2], clips=tuple(replace(one, against=None) for one in usual.videos[2].clips))
+    text = words(page(replace(usual, videos=(unanswered,))))
+    assert "0:00\N{EN DASH}0:08" in text
+    assert "% \N{EN DASH}" in text
+
+
+def test_the_reports_own_templates_stay_as_they_are():
+    assert "clock" in environment().filters
+    assert "clock" not in templates().filters
 
 
 @pytest.mark.parametrize(
