@@ -33,7 +33,7 @@ class FramesAhead:
         clips: in the order in which they are waited for.
         specs: of the networks.
         folder: takes the arrays where they are looked at once: a chunk's are removed when the next one is reached, so that disk holds
-            three chunks. Without it they stay in this machine's cache.
+            three chunks, and all at the end. Without it they stay in this machine's cache.
     """
 
     def __init__(self, store: Store, clips: Sequence[StoredClip], specs: Sequence[NetworkSpec], folder: Path | None = None) -> None:
@@ -51,6 +51,8 @@ class FramesAhead:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._decoder.shutdown(cancel_futures=True)
+        for number in range(len(self._jobs)):
+            self._drop(number)
 
     def wait(self, clip: StoredClip) -> None:
         """Return when the clip is decoded.
@@ -67,8 +69,8 @@ class FramesAhead:
     def _paths(self, clip: StoredClip) -> list[Path]:
         number = self._places[clip.uid]
         self._start(number + 2)
-        if self._folder and number:
-            shutil.rmtree(self._folder / str(number - 1), ignore_errors=True)
+        if number:
+            self._drop(number - 1)
         found = self._jobs[number].result()[clip.uid]
         if isinstance(found, BadInput):
             raise found
@@ -77,6 +79,10 @@ class FramesAhead:
     def _start(self, num_chunks: int) -> None:
         for number, chunk in list(enumerate(self._chunks))[len(self._jobs) : num_chunks]:
             self._jobs.append(self._decoder.submit(self._decode, chunk, self._folder and self._folder / str(number)))
+
+    def _drop(self, number: int) -> None:
+        if self._folder:
+            shutil.rmtree(self._folder / str(number), ignore_errors=True)
 
     def _decode(self, clips: Sequence[StoredClip], root: Path | None) -> Decoded:
         try:

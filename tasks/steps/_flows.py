@@ -9,12 +9,13 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol, TypeVar
 
 from tasks.errors import BadVideo, MissingObject
-from tasks.options import FlowOptions, flow_recipe_of
+from tasks.model.spec import SNIPPETS
+from tasks.options import FlowOptions, Modality, flow_recipe_of
 from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import log, plain_reason
 from tasks.storage import Store
-from tasks.video.fields import FLOW_SUFFIX
+from tasks.video.fields import FLOW_SUFFIX, num_fields
 from tasks.video.flow import FlowMaker
 
 SHORT_SIDE = 256
@@ -63,6 +64,16 @@ def without_flow(store: Store, clips: Sequence[C], options: FlowOptions) -> list
     wanted = [flow_uri(clip.uri, options) for clip in clips]
     there = {found.uri for folder in {uri.rsplit("/", 1)[0] for uri in wanted} for found in store.list(f"{folder}/")}
     return [clip for clip, uri in zip(clips, wanted, strict=True) if uri not in there]
+
+
+def shortness(clip: SeenClip) -> str | None:
+    """Why a network cannot see as much of this clip's motion as of others'."""
+    found, wanted = num_fields(clip.num_frames), SNIPPETS[Modality.FLOW].num_frames
+    if clip.num_frames == 1:
+        return f"a single frame shows no motion; one field without any stands for the {wanted} that a network looks at"
+    if found < wanted:
+        return f"{clip.num_frames} frames make {found} fields of flow, and a network looks at {wanted} in a row; the last is repeated"
+    return None
 
 
 def compute_flow(store: Store, clips: Sequence[SeenClip], options: FlowOptions) -> Computed:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.errors import BadInput, BadVideo
 from tasks.model.crops import NumCrops
 from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, Wanted, spread
 from tasks.model.engines.scorer import Scorer, make_scorer
@@ -17,11 +18,19 @@ from tasks.results.prediction import Predictor
 from tasks.settings import MachineSettings, load
 from tasks.steps._frames import StoredClip, cache_test_frames, load_snippets
 from tasks.steps._networks import fetch_network
+from tasks.steps._step import log
 from tasks.storage import Store
 
 NUM_CALIBRATION_CLIPS = 8
 
+MAX_TRIED_CLIPS = 32
+"""So many clips are tried in place of one that does not decode, before the check is done without."""
+
 Frames = NDArray[np.uint8]
+
+
+class NothingToCheck(BadVideo):
+    """No clip decodes that an engine could be checked on."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +51,9 @@ def make_ready(
     num_crops: NumCrops,
     store: Store,
     folder: Path,
+    frames: Path,
 ) -> Ready:
-    """Fetch a network and choose its engine.
+    """Fetch a network and choose its engine. In place of a clip that does not decode it is checked on another; where none does, it is PyTorch.
 
     Args:
         predictor: whose checkpoint it is.
@@ -53,28 +63,54 @@ def make_ready(
         num_crops: 10 or 1.
         store: where all of them lie.
         folder: for the checkpoint, until this returns.
+        frames: for the decoded frames of a few clips.
 
     Raises:
         MissingObject: the checkpoint is gone.
         BadCheckpoint: it is not what was recorded.
-        BadConfiguration: the engine cannot be had here.
+        BadConfiguration: the engine cannot be had here, or int8 and no training clip to calibrate it on.
     """
     saved = fetch_network(store, predictor.checkpoint_uri, predictor.checkpoint_sha256, folder)
     specs = tuple(network.spec for network in saved.networks)
 
     def job(spec: NetworkSpec) -> Job:
-        def frames(some: Sequence[StoredClip], num_clips: int) -> list[Frames]:
-            few = spread(some, num_clips)
-            paths = cache_test_frames(store, few, spec)
-            return [load_snippets(paths[clip.uid], spec) for clip in few]
+        def checked() -> list[Frames]:
+            if found := _decoded(clips, NUM_CHECKED_CLIPS, spec, store, frames):
+                return found
+            raise NothingToCheck("no clip decodes that the engine could be checked on")
 
         return Job(
             device=choose_device(load(MachineSettings).device),
             num_clips=len(clips),
             num_crops=num_crops,
-            checked=lambda: frames(clips, NUM_CHECKED_CLIPS),
-            calibration=lambda: frames(trained_on, NUM_CALIBRATION_CLIPS),
+            checked=checked,
+            calibration=lambda: _decoded(trained_on, NUM_CALIBRATION_CLIPS, spec, store, frames),
         )
 
-    scorer, used = make_scorer(saved, wanted, [job(spec) for spec in specs])
+    jobs = [job(spec) for spec in specs]
+    try:
+        scorer, used = make_scorer(saved, wanted, jobs)
+    except NothingToCheck as error:
+        log.warning("scoring by PyTorch: %s", error)
+        scorer, used = make_scorer(saved, "pytorch", jobs)
+        used = used.model_copy(update={"fallback_reason": str(error)})
     return Ready(scorer, specs, used)
+
+
+def _decoded(clips: Sequence[StoredClip], num_clips: int, spec: NetworkSpec, store: Store, root: Path) -> list[Frames]:
+    """The snippets of so many clips, evenly spread; one that does not decode gives its place to another."""
+    few = spread(clips, num_clips)
+    try:
+        paths = cache_test_frames(store, few, spec, root)
+        return [load_snippets(paths[clip.uid], spec) for clip in few]
+    except BadInput as error:
+        log.warning("looking for other clips to check or calibrate an engine on: %s", error)
+    found: list[Frames] = []
+    for clip in {clip.uid: clip for clip in (*few, *spread(clips, MAX_TRIED_CLIPS))}.values():
+        try:
+            found.append(load_snippets(cache_test_frames(store, [clip], spec, root)[clip.uid], spec))
+        except BadInput as error:
+            log.warning("not checked or calibrated on: %s", error)
+        if len(found) == num_clips:
+            break
+    return found

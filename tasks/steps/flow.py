@@ -2,15 +2,13 @@
 
 import os
 
-from tasks.model.spec import SNIPPETS
-from tasks.options import Modality, StoreUri
-from tasks.results.flow import FlowBatch, FlowClip, FlowResult
+from tasks.options import StoreUri
+from tasks.results.flow import FlowBatch, FlowResult
 from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
-from tasks.steps._flows import compute_flow, without_flow
+from tasks.steps._flows import compute_flow, shortness, without_flow
 from tasks.steps._step import StepArguments, finish, finished, log
 from tasks.storage import Store
-from tasks.video.fields import num_fields
 
 
 class Arguments(StepArguments):
@@ -26,7 +24,7 @@ def run(arguments: Arguments, store: Store) -> FlowResult:
     earlier = finished(store, arguments.out, FlowResult)
     if earlier and not missing:
         return earlier
-    warnings = [SetAside(name=clip.uid, reason=reason) for clip in batch.clips if (reason := _shortness(clip))]
+    warnings = [SetAside(name=clip.uid, reason=reason) for clip in batch.clips if (reason := shortness(clip))]
     for warning in warnings:
         log.warning("%s: %s", warning.name, warning.reason)
     num_cores = load(MachineSettings).num_processes or len(os.sched_getaffinity(0))
@@ -44,13 +42,3 @@ def run(arguments: Arguments, store: Store) -> FlowResult:
         set_aside=done.set_aside,
     )
     return finish(store, arguments.out, result)
-
-
-def _shortness(clip: FlowClip) -> str | None:
-    """Why a network cannot see as much of this clip's motion as of others'."""
-    found, wanted = num_fields(clip.num_frames), SNIPPETS[Modality.FLOW].num_frames
-    if clip.num_frames == 1:
-        return f"a single frame shows no motion; one field without any stands for the {wanted} that a network looks at"
-    if found < wanted:
-        return f"{clip.num_frames} frames make {found} fields of flow, and a network looks at {wanted} in a row; the last is repeated"
-    return None

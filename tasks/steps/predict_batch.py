@@ -3,11 +3,12 @@
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tasks.errors import BadInput
+from tasks.errors import BadCheckpoint, BadInput, BadVideo, MissingObject
 from tasks.evaluation.latency import peak_memory_bytes
 from tasks.evaluation.prediction.familiar import Features, distances_to_nearest, from_bytes
 from tasks.evaluation.prediction.scored import ScoredWriter
@@ -27,6 +28,8 @@ from tasks.results.prediction import (
 from tasks.results.record import SetAside
 from tasks.results.video import ClipRecord, VideoRecord
 from tasks.steps._ahead import FramesAhead
+from tasks.steps._flows import shortness
+from tasks.steps._frames import passing_frames
 from tasks.steps._predictors import manifests, predictors
 from tasks.steps._preview import write_preview
 from tasks.steps._scorers import Frames, Ready, make_ready
@@ -45,22 +48,40 @@ class Arguments(StepArguments):
     known: StoreUri
 
 
+@dataclass(frozen=True)
+class Work:
+    """What every video of the batch needs: `known` is (m, f), `folder` is for files, `frames` for decoded frames."""
+
+    plan: PredictPlanResult
+    known: Features | None
+    folder: Path
+    frames: Path
+    store: Store
+
+
 def run(arguments: Arguments, store: Store) -> PredictBatchResult:
-    """Score every clip of the batch. A video that cannot be cut or decoded is set aside with its reason; the rest goes on."""
+    """Score every clip of the batch. A video that cannot be cut or decoded is set aside with its reason, and so is a single clip of one.
+
+    A video is kept as soon as it is scored, so that a retry goes on with the next. Without the second network the first one goes on alone.
+
+    Raises:
+        MissingObject: the model's checkpoint is gone.
+        BadCheckpoint: it is not what was recorded.
+    """
     if earlier := finished(store, arguments.out, PredictBatchResult):
         return earlier
     keep_to_one_gpu()
     keep_freed_memory()
     plan = store.read(result_uri(arguments.plan), PredictPlanResult)
-    clips, set_aside = _cut(plan, store.read(arguments.batch, PredictionBatch).videos, store)
-    networks = _make_ready(plan, [clip for _, found in clips for clip in found], store)
+    videos, set_aside = _cut(plan, store.read(arguments.batch, PredictionBatch).videos, store)
     known = _known(store.read(result_uri(arguments.known), KnownClipsResult), store)
-    scored: list[ScoredVideo] = []
-    started = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="retake-predict-") as name:
-        for video, found in clips:
+    found: list[PredictBatchResult] = []
+    with passing_frames() as frames, tempfile.TemporaryDirectory(prefix="retake-predict-") as name:
+        work = Work(plan, known, Path(name), frames, store)
+        networks, missing = _make_ready(work, [clip for _, clips in videos for clip in clips])
+        for video, clips in videos:
             try:
-                scored.append(_predict(plan, video, found, networks, known, Path(name), store))
+                found.append(_predict(work, networks, video, clips))
             except BadInput as error:
                 set_aside.append(SetAside(name=video.name, reason=plain_reason(error)))
                 log.warning("set aside: %s: %s", video.name, error)
@@ -68,11 +89,13 @@ def run(arguments: Arguments, store: Store) -> PredictBatchResult:
         store,
         arguments.out,
         PredictBatchResult(
-            videos=tuple(scored),
-            set_aside=tuple(set_aside),
+            videos=tuple(video for one in found for video in one.videos),
+            set_aside=(*set_aside, *(clip for one in found for clip in one.set_aside)),
+            missing=missing,
+            warnings=tuple(clip for one in found for clip in one.warnings),
             engines={role: ready.used for role, ready in networks.items()},
-            scoring_seconds=time.perf_counter() - started,
-            peak_memory_bytes=peak_memory_bytes(),
+            scoring_seconds=sum(one.scoring_seconds for one in found),
+            peak_memory_bytes=max([peak_memory_bytes(), *(one.peak_memory_bytes for one in found)]),
         ),
     )
 
@@ -82,63 +105,145 @@ def _cut(
 ) -> tuple[list[tuple[PredictedVideo, tuple[ClipRecord, ...]]], list[SetAside]]:
     clips, set_aside = [], []
     for video in videos:
-        record = store.read(f"{plan.store}/videos/{video.video}/probe.json", VideoRecord)
-        found = cut_video(store, plan.store, record, plan.segment)
-        if found.set_aside:
-            log.warning("set aside: %s: %s", video.name, found.set_aside)
-            set_aside.append(SetAside(name=video.name, reason=found.set_aside))
+        try:
+            record = store.read(f"{plan.store}/videos/{video.video}/probe.json", VideoRecord)
+            found = cut_video(store, plan.store, record, plan.segment)
+            reason = found.set_aside
+        except BadInput as error:
+            reason = plain_reason(error)
+        if reason:
+            log.warning("set aside: %s: %s", video.name, reason)
+            set_aside.append(SetAside(name=video.name, reason=reason))
         else:
             clips.append((video, found.clips))
     return clips, set_aside
 
 
-def _make_ready(plan: PredictPlanResult, clips: Sequence[ClipRecord], store: Store) -> dict[PredictorRole, Ready]:
+def _make_ready(work: Work, clips: Sequence[ClipRecord]) -> tuple[dict[PredictorRole, Ready], tuple[str, ...]]:
+    """The networks, whose engines are chosen for the batch as a whole, and why the second one is missing."""
     if not clips:
-        return {}
+        return {}, ()
+    plan, store = work.plan, work.store
     trained_on = [clip for manifest in manifests(plan, store)[:1] for clip in manifest.clips if clip.split == "train"]
-    with tempfile.TemporaryDirectory(prefix="retake-predict-") as name:
-        return {
-            role: make_ready(
+    networks: dict[PredictorRole, Ready] = {}
+    missing = []
+    for role, predictor in predictors(plan).items():
+        try:
+            networks[role] = make_ready(
                 predictor,
                 clips,
                 trained_on,
                 wanted=plan.evaluate.engine,
                 num_crops=plan.evaluate.crops,
                 store=store,
-                folder=Path(name),
+                folder=work.folder,
+                frames=work.frames,
             )
-            for role, predictor in predictors(plan).items()
-        }
+        except (BadCheckpoint, MissingObject) as error:
+            if role == "model":
+                raise
+            log.warning("%s is not compared: %s", predictor.label, error)
+            missing.append(str(error))
+    return networks, tuple(missing)
 
 
 def _known(result: KnownClipsResult, store: Store) -> Features | None:
-    return from_bytes(store.read_bytes(result.features_uri), result.features_uri) if result.features_uri else None
+    """What the model knows; a file that is gone or damaged costs what is told of novelty, and no more."""
+    try:
+        return from_bytes(store.read_bytes(result.features_uri), result.features_uri) if result.features_uri else None
+    except BadInput as error:
+        log.warning("nothing is told of novelty: %s", error)
+        return None
 
 
-def _predict(
-    plan: PredictPlanResult,
-    video: PredictedVideo,
-    clips: Sequence[ClipRecord],
-    networks: Mapping[PredictorRole, Ready],
-    known: Features | None,
-    folder: Path,
-    store: Store,
-) -> ScoredVideo:
-    path = folder / f"{video.video}.parquet"
-    with FramesAhead(store, clips, [spec for ready in networks.values() for spec in ready.specs]) as ahead, ScoredWriter(path) as writer:
-        for one in each_scored(clips, ahead.load, lambda inputs: _answer(inputs, networks), wait=ahead.wait):
+def _predict(work: Work, networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord]) -> PredictBatchResult:
+    """One video, kept under an address of its own; found there, it is not scored again."""
+    out = f"{work.plan.prediction_uri}scored/{video.video}/"
+    earlier = finished(work.store, out, PredictBatchResult)
+    if earlier and earlier.engines.keys() == networks.keys():
+        return earlier
+    started = time.perf_counter()
+    path = work.folder / f"{video.video}.parquet"
+    bad = _score(work, networks, video, clips, path)
+    seconds = time.perf_counter() - started
+    scored = [clip for clip in clips if clip.uid not in bad]
+    uri = f"{work.plan.prediction_uri}scored/{video.video}.parquet"
+    work.store.write_file(uri, path)
+    warnings = _shortnesses(networks, video, scored)
+    preview_uri = None
+    if work.plan.predict.preview:
+        preview_uri = f"{work.plan.prediction_uri}previews/{video.video}.mp4"
+        try:
+            write_preview(work.plan, scored, path, preview_uri, work.folder, work.store)
+        except BadInput as error:
+            warnings.append(SetAside(name=video.name, reason=f"there is no preview: {plain_reason(error)}"))
+            log.warning("%s: there is no preview: %s", video.name, error)
+            preview_uri = None
+    path.unlink()
+    log.info("%s: %d clips", video.name, len(scored))
+    return finish(
+        work.store,
+        out,
+        PredictBatchResult(
+            videos=(ScoredVideo(video=video.video, name=video.name, num_clips=len(scored), scored_uri=uri, preview_uri=preview_uri),),
+            set_aside=tuple(SetAside(name=_place(video, clip), reason=bad[clip.uid]) for clip in clips if clip.uid in bad),
+            warnings=tuple(warnings),
+            engines={role: ready.used for role, ready in networks.items()},
+            scoring_seconds=seconds,
+            peak_memory_bytes=peak_memory_bytes(),
+        ),
+    )
+
+
+def _score(
+    work: Work, networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord], path: Path
+) -> dict[str, str]:
+    """Write what the networks answer to `path`; gives by uid the clips that cannot be had, with the reason.
+
+    Raises:
+        BadVideo: none can be had.
+        BadCheckpoint: a logit is not a finite number.
+    """
+    bad: dict[str, str] = {}
+    specs = [spec for ready in networks.values() for spec in ready.specs]
+    with FramesAhead(work.store, clips, specs, work.frames) as ahead, ScoredWriter(path) as writer:
+
+        def load_or_reason(clip: ClipRecord) -> list[Frames] | str:
+            try:
+                return ahead.load(clip)
+            except BadInput as error:
+                log.warning("set aside: %s: %s", _place(video, clip), error)
+                return plain_reason(error)
+
+        def answer(inputs: list[Frames] | str) -> Answer | str:
+            return inputs if isinstance(inputs, str) else _answer(inputs, networks)
+
+        for one in each_scored(clips, load_or_reason, answer):
+            if isinstance(one.answer, str):
+                bad[one.clip.uid] = one.answer
+                continue
             logits, features = one.answer
             require_finite(one.clip, *(values for both in logits.values() for values in both))
-            writer.add(one.clip, logits, features, None if known is None else float(distances_to_nearest(features[None], known)[0]))
-    uri = f"{plan.prediction_uri}scored/{video.video}.parquet"
-    store.write_file(uri, path)
-    preview_uri = None
-    if plan.predict.preview:
-        preview_uri = f"{plan.prediction_uri}previews/{video.video}.mp4"
-        write_preview(plan, clips, path, preview_uri, folder, store)
-    path.unlink()
-    log.info("%s: %d clips", video.name, len(clips))
-    return ScoredVideo(video=video.video, name=video.name, num_clips=len(clips), scored_uri=uri, preview_uri=preview_uri)
+            novelty = None if work.known is None else float(distances_to_nearest(features[None], work.known)[0])
+            writer.add(one.clip, logits, features, novelty)
+    if len(bad) == len(clips):
+        raise BadVideo(f"none of its clips can be had: {next(iter(bad.values()))}")
+    return bad
+
+
+def _shortnesses(networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord]) -> list[SetAside]:
+    """Clips with less motion than a network that sees flow looks at."""
+    if not any(spec.flow for ready in networks.values() for spec in ready.specs):
+        return []
+    short = [SetAside(name=_place(video, clip), reason=reason) for clip in clips if (reason := shortness(clip))]
+    for one in short:
+        log.warning("%s: %s", one.name, one.reason)
+    return short
+
+
+def _place(video: PredictedVideo, clip: ClipRecord) -> str:
+    """A clip as a person finds it."""
+    return f"{video.name}, {clip.start_seconds:g}-{clip.stop_seconds:g} s"
 
 
 def _answer(inputs: Sequence[Frames], networks: Mapping[PredictorRole, Ready]) -> Answer:

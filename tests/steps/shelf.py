@@ -4,8 +4,10 @@ import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
-from tasks.errors import MissingObject
-from tasks.results.video import ClipRecord
+from pydantic import ValidationError
+
+from tasks.errors import BadInput, MissingObject
+from tasks.results.video import ClipRecord, VideoRecord
 
 
 def filmed(ffmpeg, path, seconds=1):
@@ -31,7 +33,10 @@ class Shelf:
         return self.objects[uri]
 
     def read(self, uri, model):
-        return model.model_validate_json(self.read_bytes(uri))
+        try:
+            return model.model_validate_json(self.read_bytes(uri))
+        except ValidationError as error:
+            raise BadInput(f"{uri}: {error}") from error
 
     def read_file(self, uri, path):
         Path(path).write_bytes(self.read_bytes(uri))
@@ -73,3 +78,22 @@ class Shelf:
                 )
             )
         return tuple(made)
+
+
+def recorded(video):
+    """What probing wrote of a video."""
+    return VideoRecord(
+        video=video,
+        uri=f"s3://retake/videos/{video}/source.mp4",
+        size_bytes=1,
+        names=("a.mp4",),
+        container="mp4",
+        codec="h264",
+        pixel_format="yuv420p",
+        width=320,
+        height=240,
+        rotation_degrees=0,
+        fps=30,
+        duration_seconds=8,
+        has_audio=False,
+    )

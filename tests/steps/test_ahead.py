@@ -49,6 +49,7 @@ def test_a_passing_folder_holds_three_chunks_at_most_and_is_gone_afterwards(shel
                 first, second = ahead.load(clip)
                 np.testing.assert_array_equal(first, second)
                 held.append(len(list(folder.glob("*/*.npy"))))
+        assert list(folder.iterdir()) == []
         assert 2 <= max(held) <= 6
     assert list((tmp_path / "cache/frames").iterdir()) == []
 
