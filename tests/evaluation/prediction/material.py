@@ -24,12 +24,10 @@ def clip(number, video="0" * 64):
     )
 
 
-def write_scored(path, num_clips, seed=0, scale=3.0):
-    """A file of both networks' answers; the logits and features in it."""
+def write_scored(path, num_clips, seed=0, scale=3.0, roles=("model", "against")):
+    """A file of both networks' answers, or of one's; the logits and features in it."""
     rng = np.random.default_rng(seed)
-    logits = {
-        role: tuple(rng.normal(0, scale, (num_clips, size)).astype(np.float32) for size in (125, 352)) for role in ("model", "against")
-    }
+    logits = {role: tuple(rng.normal(0, scale, (num_clips, size)).astype(np.float32) for size in (125, 352)) for role in roles}
     features = rng.random((num_clips, 16)).astype(np.float32)
     with ScoredWriter(path) as writer:
         for i in range(num_clips):

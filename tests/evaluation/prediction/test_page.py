@@ -75,7 +75,7 @@ def test_what_is_said_of_a_usual_run():
         "1:00:08\N{EN DASH}1:00:14.5",
         "300 of 1200 training clips",
         "retake-tsn version 3: calibrated on 1 crop a frame, scored here with 10.",
-        "1 video of 5 trained on.",
+        "Trained on: 1 of 5 videos.",
         "Trained on: this video is in train",
         "Videos that were not trained on",
         "Videos that were trained on",

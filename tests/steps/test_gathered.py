@@ -1,0 +1,101 @@
+import csv
+import shutil
+
+import pytest
+
+from tasks.dataset.vocabulary import NUM_NOUNS
+from tasks.evaluation.prediction.names import Names
+from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
+from tasks.results.prediction import KnownLabel, Predictor, PredictPlanResult, ScoredVideo
+from tasks.steps import _gathered
+from tasks.steps._gathered import gather
+from tests.evaluation.prediction.material import write_scored
+
+NAMES = Names({}, {}, NUM_NOUNS)
+
+
+class Disk:
+    """Files in place of a store."""
+
+    def read_file(self, uri, path):
+        shutil.copy(uri, path)
+
+
+def predictor(label):
+    return Predictor(
+        label=label,
+        description="",
+        checkpoint_uri="",
+        checkpoint_sha256="",
+        verb_temperature=1,
+        noun_temperature=1,
+        is_calibrated=False,
+        calibration="",
+    )
+
+
+@pytest.fixture
+def gathered(tmp_path):
+    """What is gathered of videos that have so many clips, answered by so many networks; and the folder with the files."""
+
+    def call(*videos, labels=(), **plan):
+        (tmp_path / "stored").mkdir()
+        (tmp_path / "out").mkdir()
+        scored = []
+        for seed, (num_clips, roles) in enumerate(videos):
+            path = tmp_path / "stored" / f"{seed}.parquet"
+            write_scored(path, num_clips, seed=seed, roles=roles)
+            scored.append(
+                ScoredVideo(video=f"{seed:064x}", name=f"{seed}.mp4", num_clips=num_clips, scored_uri=str(path), preview_uri=None)
+            )
+        planned = PredictPlanResult(
+            key="",
+            prediction_uri="",
+            store="s3://retake",
+            segment=SegmentOptions(),
+            evaluate=EvaluateOptions(),
+            predict=PredictOptions(),
+            model=predictor("m"),
+            against=predictor("base"),
+            missing=(),
+            run_uri=None,
+            dataset_uris=(),
+            set_aside=(),
+            num_videos=len(scored),
+            batches=(),
+            **plan,
+        )
+        known = {uid: KnownLabel(uid=uid, verb_class=0, noun_class=0) for uid in labels}
+        return gather(planned, scored, known, NAMES, tmp_path / "out", Disk()), tmp_path / "out"
+
+    return call
+
+
+BOTH, ALONE = ("model", "against"), ("model",)
+
+
+def test_a_video_that_crosses_what_a_page_has_room_for_tells_how_much_of_it_is_shown(gathered, monkeypatch):
+    monkeypatch.setattr(_gathered, "MAX_SHOWN_CLIPS", 5)
+    found, _ = gathered((3, BOTH), (4, BOTH), (2, BOTH))
+    assert [(len(video.clips), video.num_clips) for video in found.videos] == [(3, 3), (2, 4)]
+    assert found.num_clips == 9
+
+
+def test_recordings_and_what_was_trained_on_are_those_of_the_plan(gathered):
+    videos = [f"{seed:064x}" for seed in range(3)]
+    labels = [f"{'0' * 12}_000000000-000008000"]  # the first clip of each video, for their hashes begin alike
+    found, _ = gathered((2, BOTH), (2, BOTH), (2, BOTH), labels=labels, sources={videos[1]: "r", videos[2]: "r"}, trained_on=(videos[2],))
+    assert found.tally.agreements(100)[0].num_sources == 2
+    assert [(one.is_trained_on, one.num_clips, one.num_sources) for one in found.tally.accuracies(100)] == [(False, 2, 2), (True, 1, 1)]
+    assert [video.is_trained_on for video in found.videos] == [False, False, True]
+    assert found.num_videos_trained_on == 1
+
+
+def test_a_video_without_the_second_networks_answers_has_the_models_alone(gathered):
+    found, folder = gathered((2, BOTH), (3, ALONE))
+    with (folder / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["video"], row["network"]) for row in rows} == {("0.mp4", "m"), ("0.mp4", "base"), ("1.mp4", "m")}
+    assert len(list((folder / "tracks").iterdir())) == 3
+    assert found.tally.agreements(100)[0].num_clips == 2
+    assert [clip.against is None for video in found.videos for clip in video.clips] == [False] * 2 + [True] * 3
