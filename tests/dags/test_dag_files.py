@@ -197,6 +197,13 @@ def test_two_batches_at_once_are_cut_and_have_their_flow_computed():
     assert compare_networks.dag.get_task("flow").max_active_tis_per_dagrun == 2
 
 
+def test_a_prediction_has_a_page_where_a_batch_failed():
+    assert predict_videos.dag.get_task("report").trigger_rule == "all_done_min_one_success"
+    assert {task.task_id: task.trigger_rule for task in predict_videos.dag.tasks if task.task_id != "report"} == dict.fromkeys(
+        ("plan", "known", "predict"), "all_success"
+    )
+
+
 def test_a_comparison_has_a_row_for_what_failed_and_none_of_its_networks_waits_for_another():
     group = compare_networks.dag.task_group.children["network"]
     assert type(group).__name__ == "MappedTaskGroup"

@@ -1,5 +1,6 @@
 import json
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -189,6 +190,18 @@ def test_bfloat16_trains_on_a_cpu_and_float16_is_refused(clips, tmp_path: Path):
     assert fit(job(tmp_path / "bf16", clips, epochs=1, precision="bf16-mixed")).best_val_loss > 0
     with pytest.raises(BadConfiguration, match="16-mixed needs a GPU"):
         fit(job(tmp_path / "fp16", clips, precision="16-mixed"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU, and a CPU trains in no 16-bit floating point but bfloat16")
+def test_float16_trains_on_a_gpu(clips, tmp_path: Path):
+    planned = replace(job(tmp_path, clips, epochs=8, precision="16-mixed"), device="cuda")
+    outcome = fit(planned)
+    losses = [record.train.loss for record in outcome.history]
+    assert len(losses) == planned.options.epochs
+    assert all(map(math.isfinite, losses))
+    assert losses[-1] < losses[0]
+    states = load(outcome.best).network.state_dict()
+    assert {str(one.dtype) for one in states.values() if one.is_floating_point()} == {"torch.float32"}
 
 
 def test_a_loss_that_is_never_a_number_is_named(clips, tmp_path: Path):
