@@ -167,7 +167,7 @@ def _predict(work: Work, networks: Mapping[PredictorRole, Ready], video: Predict
     bad = _score(work, networks, video, clips, path)
     seconds = time.perf_counter() - started
     scored = [clip for clip in clips if clip.uid not in bad]
-    uri = f"{work.plan.prediction_uri}scored/{video.video}.parquet"
+    uri = f"{out}clips.parquet"
     work.store.write_file(uri, path)
     warnings = _shortnesses(networks, video, scored)
     preview_uri = None

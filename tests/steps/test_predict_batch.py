@@ -136,7 +136,7 @@ class Job:
 
     def scored(self, video):
         path = self.folder / "scored.parquet"
-        self.shelf.read_file(f"{PREDICTION}scored/{video}.parquet", path)
+        self.shelf.read_file(f"{PREDICTION}scored/{video}/clips.parquet", path)
         return read_scored(path)
 
 
@@ -239,7 +239,7 @@ def test_a_retry_scores_no_video_that_is_kept(job):
     timed = {"scoring_seconds", "peak_memory_bytes"}
     assert again.model_dump(exclude=timed) == first.model_dump(exclude=timed)
     for video in (FIRST, SECOND):
-        uri = f"{PREDICTION}scored/{video}.parquet"
+        uri = f"{PREDICTION}scored/{video}/clips.parquet"
         assert job.shelf.objects[uri] == kept[uri]
 
 
