@@ -33,7 +33,8 @@ def network(mapped: dict[str, str], form: Form) -> None:
         image="trainer",
         options=(TrainOptions,),
         out="{{ task.mapped.out }}weights/",
-        trigger_rule="none_failed_min_one_success",  # where no network sees flow, `flow` before the group is skipped
+        # Where no network sees flow, `flow` is skipped; where it failed, the networks that see none go on, and the others try it themselves.
+        trigger_rule="all_done",
         execution_timeout=timedelta(hours=2),
         **common,
     )
@@ -41,7 +42,12 @@ def network(mapped: dict[str, str], form: Form) -> None:
         task_id="plan",
         step="enter",
         options=(TrainOptions, EvaluateOptions, RegisterOptions),
-        inputs={"dataset": "{{ task.mapped.dataset }}", "weights_result": "{{ task.mapped.out }}weights/"},
+        inputs={
+            "dataset": "{{ task.mapped.dataset }}",
+            "weights_result": "{{ task.mapped.out }}weights/",
+            "claims": "{{ task.mapped.claims }}",
+            "name": "{{ task.mapped.name }}",
+        },
         out="{{ task.mapped.out }}plan/",
         execution_timeout=timedelta(minutes=30),
         **common,

@@ -120,7 +120,8 @@ class StepOperator(BaseOperator):
         except AirflowSkipException:
             raise
         except AirflowException as error:
-            context["ti"].xcom_push(FAILURE, {"step": self.step, "map_index": context["ti"].map_index, "reason": str(error)})
+            name = self.task_id.rpartition(".")[2]  # as people see it
+            context["ti"].xcom_push(FAILURE, {"step": name, "map_index": context["ti"].map_index, "reason": str(error)})
             raise
         return self.conclude(result, values, context)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
@@ -258,6 +258,13 @@ class RecipeOptions(Options):
                 f"patience {self.patience} would end the training before {self.plateau_validations} validations lower the rate; "
                 "set it higher than plateau_validations, or to 0"
             )
+        if self.schedule == "step" and self.epochs - self.warmup_epochs <= self.step_epochs:
+            raise ValueError(f"schedule step would end before its first step after {self.step_epochs} epochs; lower step_epochs")
+        if self.schedule == "plateau" and self.epochs // self.validate_every <= self.plateau_validations:
+            raise ValueError(
+                f"schedule plateau would end with its {self.epochs // self.validate_every} validations before it could lower the rate; "
+                "lower plateau_validations"
+            )
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"a warm-up of {self.warmup_epochs} epochs leaves none of {self.epochs} at the full rate; lower warmup_epochs")
         if self.mixup and self.batch_size < 2:
@@ -305,6 +312,27 @@ class TrainOptions(RecipeOptions, FlowOptions, NetworkOptions):
         description="For modality rgb: 1 draws training frames from all; larger needs less disk",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed of the training")
+
+
+IDLE: tuple[tuple[Callable[[TrainOptions], bool], tuple[str, ...]], ...] = (
+    (lambda chosen: chosen.family is not Family.MTRN, ("relation_draws",)),
+    (lambda chosen: chosen.modality is not Modality.FLOW, ("flow_method", "flow_bound_pixels")),
+    (lambda chosen: chosen.modality is not Modality.RGB, ("frame_step",)),
+    (lambda chosen: chosen.modality is Modality.FLOW, ("color_jitter",)),
+    (lambda chosen: chosen.optimizer != "sgd", ("momentum",)),
+    (lambda chosen: chosen.schedule != "step", ("step_epochs",)),
+    (lambda chosen: chosen.schedule != "plateau", ("plateau_validations",)),
+    (lambda chosen: chosen.schedule not in ("step", "plateau"), ("decay_factor",)),
+    (lambda chosen: chosen.trainable != "heads", ("feature_variants",)),
+    (lambda chosen: chosen.trainable == "heads", ("batch_norm",)),
+)
+"""Where an option changes nothing of a training."""
+
+
+def without_idle(chosen: TrainOptions) -> TrainOptions:
+    """The same training with the defaults of what changes nothing in it, so that it is known again whatever a form said there."""
+    idle = {name: TrainOptions.model_fields[name].default for is_idle, names in IDLE if is_idle(chosen) for name in names}
+    return chosen.model_copy(update=idle)
 
 
 ORIGINAL = TrainOptions(

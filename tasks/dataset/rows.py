@@ -134,7 +134,7 @@ LAYOUTS = {
     "verb classes": ("verb_id", "class_key"),
     "noun classes": ("noun_id", "class_key"),
 }
-TO_FILL_IN = ("verb", "noun", "action", "verb_class", "noun_class")
+TO_FILL_IN = ("verb", "noun", "action", "verb_class", "noun_class", "source")
 """A line that has none of these waits for a person: it is one of a list of clips to label."""
 EPIC_100_HEADER = b"id,key,instances"
 

@@ -12,13 +12,14 @@ SCHEMA_VERSION = 1
 class Configuration(Record):
     """One network to be compared, as the arguments of a group of mapped tasks.
 
-    `options` is a JSON object of `TrainOptions`, complete; `out` is where its plan lies.
+    `options` is a JSON object of `TrainOptions`, complete; `out` is where its plan lies; under `claims` each training has one configuration.
     """
 
     name: str
     options: str
     dataset: str
     out: str
+    claims: str
 
 
 class ConfigureResult(Record):

@@ -19,7 +19,7 @@ from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, make_engine, spre
 from tasks.model.epochs import BEST
 from tasks.model.hardware import choose_device, describe
 from tasks.model.network import Network
-from tasks.options import Weights
+from tasks.options import MODEL_REFERENCE, Weights
 from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.fusion import Fusion, Member
 from tasks.results.training import PlanResult, TrainResult, WeightsResult
@@ -31,7 +31,7 @@ from tasks.steps._step import log, result_uri
 from tasks.storage import Store
 from tasks.tracking import Registry, Tracker
 
-MODEL = re.compile(r"models:/[^/@]+(/\d+|@[^/@]+)")
+MODEL = re.compile(MODEL_REFERENCE)
 RUN = re.compile(r"(s3://.+/)?runs/([0-9a-f]{16})/?")
 
 

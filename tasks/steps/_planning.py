@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tasks.errors import MissingObject, NothingToDo
-from tasks.options import EvaluateOptions, TrainOptions, content_key
+from tasks.options import EvaluateOptions, TrainOptions, content_key, without_idle
 from tasks.results.dataset import DatasetResult
 from tasks.results.training import WeightsResult
 from tasks.settings import MachineSettings, load
@@ -27,7 +27,7 @@ def plan_training(
     store_uri: str, digest: str, options: TrainOptions, weights: WeightsResult, model_name: str, force_token: str | None = None
 ) -> PlannedTraining:
     """The training of `options` on a dataset; `force_token` makes it one of its own."""
-    train = options.model_copy(update={"backbone": weights.backbone, "weights": weights.weights, "checkpoint": None})
+    train = without_idle(options).model_copy(update={"backbone": weights.backbone, "weights": weights.weights, "checkpoint": None})
     members = {"members": [member.checkpoint_sha256 for member in weights.members]} if weights.members else {}
     if members:
         # Nothing else that could be chosen changes a fusion; an alias may point elsewhere tomorrow.

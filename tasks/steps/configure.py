@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from tasks.errors import BadConfiguration
-from tasks.options import ComparisonOptions, TrainOptions, content_key
+from tasks.options import ComparisonOptions, TrainOptions, content_key, without_idle
 from tasks.results.comparison import Configuration, ConfigureResult
 from tasks.steps._planning import find_dataset
 from tasks.steps._step import StepArguments, finish, log
@@ -33,6 +33,7 @@ def run(arguments: Arguments, store: Store) -> ConfigureResult:
             options=options.model_dump_json(),
             dataset=dataset_uri,
             out=f"{arguments.store}/comparisons/{digest}/{content_key(options.model_dump(mode='json'))}/",
+            claims=f"{arguments.out}claims/{digest}/",
         )
         for name, options in found.items()
     )
@@ -48,7 +49,7 @@ def configured(lines: Sequence[str], common: TrainOptions) -> dict[str, TrainOpt
     """
     found: dict[str, TrainOptions] = {}
     for line in filter(None, (" ".join(line.split()) for line in lines)):
-        options = _overlaid(line, common)
+        options = without_idle(_overlaid(line, common))
         if same := next((name for name, other in found.items() if other == options), None):
             raise BadConfiguration(f"configurations: `{line}` is the same network as `{same}`; leave one of them out")
         found[line] = options

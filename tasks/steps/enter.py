@@ -1,5 +1,6 @@
 """Plans the training of one configuration of a comparison: the run that `retrain` would make of the same options, with nothing to decide on it."""
 
+from tasks.errors import BadConfiguration
 from tasks.evaluation.gate import deciding_split
 from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions, content_key
 from tasks.results.dataset import Manifest
@@ -15,6 +16,8 @@ class Arguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions):
 
     dataset: StoreUri
     weights_result: StoreUri
+    claims: StoreUri
+    name: str
 
 
 def run(arguments: Arguments, store: Store) -> PlanResult:
@@ -25,11 +28,13 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
 
     Raises:
         MissingObject: there is no such dataset.
+        BadConfiguration: another configuration of the comparison turns out to be the same training.
     """
     dataset_uri, digest = find_dataset(store, arguments.store, arguments.dataset)
     manifest = store.read(f"{dataset_uri}manifest.json", Manifest)
     weights = store.read(result_uri(arguments.weights_result), WeightsResult)
     training = plan_training(arguments.store, digest, arguments.picked(TrainOptions), weights, arguments.model_name)
+    _claim(f"{arguments.claims}{training.run_key}", arguments.name, store)
     evaluate = arguments.picked(EvaluateOptions)
     split = deciding_split([split for split in SPLITS if any(clip.split == split for clip in manifest.clips)])
     plan = PlanResult(
@@ -51,3 +56,14 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
     # Where the later steps read it: another comparison of the same network must not change this one's.
     finish(store, f"{plan.decision_uri}plan/", plan)
     return finish(store, arguments.out, plan)
+
+
+def _claim(uri: str, name: str, store: Store) -> None:
+    """Make this training this configuration's: two tasks must not train it at once, and two rows of a table must not be one network."""
+    if store.create(uri, name.encode()):
+        return
+    other = store.read_bytes(uri).decode()
+    if other != name:
+        raise BadConfiguration(
+            f"configurations: `{name}` is the same training as `{other}`, once its backbone and weights are known; leave one out"
+        )

@@ -283,7 +283,7 @@ def test_an_overlay_takes_the_place_of_the_forms_options_and_of_the_key_that_the
 
 def test_why_a_step_failed_is_there_for_a_later_one_but_a_skip_is_no_failure(play, context):
     for code, error, pushed in (
-        (65, AirflowFailException, {"step": "ingest", "map_index": -1, "reason": "no such thing"}),
+        (65, AirflowFailException, {"step": "a_task", "map_index": -1, "reason": "no such thing"}),
         (99, AirflowSkipException, None),
     ):
         play(f"print('no such thing', file=sys.stderr)\nsys.exit({code})")

@@ -16,7 +16,9 @@ from tests.integration.workshop import TRAINING
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 TSN, TRN, BROKEN = "family=TSN", "family=TRN num_segments=3 epochs=1", "family=TSM backbone=no_such_network"
-CONF = {"store": STORE, "configurations": [TSN, TRN, BROKEN], **TRAINING}
+SAME = "family=TSN weights=imagenet"
+"""What `weights` makes of `auto` for this backbone."""
+CONF = {"store": STORE, "configurations": [TSN, TRN, BROKEN, SAME], **TRAINING}
 TAGS_OF_A_RUN = "import json, mlflow, sys; print(json.dumps(mlflow.MlflowClient().get_run(sys.argv[1]).data.tags))"
 
 
@@ -48,13 +50,19 @@ def comparison(workshop, tabulated):
 
 def test_a_configuration_that_fails_does_not_stop_the_others(states):
     assert states["run"] == "success"
-    ends = {index: [states[f"network.{task}[{index}]"] for task in ("weights", "plan", "train", "evaluate")] for index in range(3)}
-    assert ends == {0: ["success"] * 4, 1: ["success"] * 4, 2: ["failed", *["upstream_failed"] * 3]}
+    ends = {index: [states[f"network.{task}[{index}]"] for task in ("weights", "plan", "train", "evaluate")] for index in range(4)}
+    assert ends == {
+        0: ["success"] * 4,
+        1: ["success"] * 4,
+        2: ["failed", *["upstream_failed"] * 3],
+        3: ["success", "failed", *["upstream_failed"] * 2],
+    }
 
 
 def test_the_table_names_what_was_measured_of_each_and_why_one_is_missing(comparison):
     assert [network.name for network in comparison.networks] == [TSN, TRN]
-    assert [(one.name, one.step) for one in comparison.failed] == [(BROKEN, "weights")]
+    assert [(one.name, one.step) for one in comparison.failed] == [(BROKEN, "weights"), (SAME, "plan")]
+    assert f"is the same training as `{TSN}`" in comparison.failed[1].reason
     assert "no_such_network" in comparison.failed[0].reason
     first, second = comparison.networks
     assert comparison.reference == TSN
@@ -82,7 +90,7 @@ def test_the_reference_is_the_training_that_retrain_made(workshop, chain, traine
 def test_table_and_schema_hold_what_the_page_shows(workshop, tabulated, comparison):
     folder = tabulated.report_uri.removesuffix("report.html")
     rows = list(csv.DictReader(io.StringIO(workshop.store.read_bytes(tabulated.table_uri).decode())))
-    assert [row["configuration"] for row in rows] == [TSN, TRN, BROKEN]
+    assert [row["configuration"] for row in rows] == [TSN, TRN, BROKEN, SAME]
     assert rows[1]["action_difference"] == str(comparison.networks[1].differences[2].difference)
     assert rows[2]["failed_in"] == "weights"
     schema = json.loads(workshop.store.read_bytes(f"{folder}networks.schema.json"))
@@ -115,3 +123,17 @@ def test_the_same_again_changes_nothing_and_retrain_finds_the_training_done(work
     assert plan["run_uri"] == comparison.networks[1].run_uri
     again = workshop.attempt("train", store=STORE, plan=f"{plan['decision_uri']}plan/", out=f"{plan['run_uri']}train/")
     assert "found finished" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("conf", "configure", "run"),
+    [
+        ({"store": "s3://retake-nothing"}, "skipped", "success"),
+        ({"store": STORE, "configurations": [TSN, "colour=red"]}, "failed", "failed"),
+    ],
+    ids=["no dataset", "no configuration"],
+)
+def test_where_nothing_can_be_configured_no_network_begins(workshop, chain, conf, configure, run):
+    states = workshop.dag_test({"compare_networks": conf})["compare_networks"]
+    assert (states.pop("configure[-1]"), states.pop("run")) == (configure, run)
+    assert set(states.values()) == {"skipped" if configure == "skipped" else "upstream_failed"}
