@@ -13,7 +13,8 @@ from tasks.evaluation.report.matrices import matrix_groups
 from tasks.evaluation.report.scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
 from tasks.evaluation.report.templating import frame_script, templates
 from tasks.evaluation.wording import leaning
-from tasks.options import Options
+from tasks.options import Options, TrainOptions
+from tasks.results.metrics import Metrics
 
 SECTIONS = (
     ("scores", "Scores"),
@@ -72,9 +73,15 @@ def page(inputs: ReportInputs) -> str:
             reliability_charts=reliability_charts(metrics),
             mistakes=mistake_cards(inputs),
             machines=(("Scored on", machine_rows(scored_on)), ("Trained on", machine_rows(metrics.provenance.trained_on))),
-            option_groups=(("Training", settings_of(metrics.provenance.train)), ("Evaluation", settings_of(metrics.provenance.evaluate))),
+            option_groups=(("Training", training_settings(metrics)), ("Evaluation", settings_of(metrics.provenance.evaluate))),
         )
     )
+
+
+def training_settings(metrics: Metrics) -> Sequence[Setting]:
+    """How the network was trained; a fusion was not, and has its members alone."""
+    settings = settings_of(metrics.provenance.train)
+    return [one for one in settings if one.title == TrainOptions.model_fields["fuse"].title] if metrics.fusion else settings
 
 
 def settings_of(options: Options) -> Sequence[Setting]:

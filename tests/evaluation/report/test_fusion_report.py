@@ -53,6 +53,12 @@ def test_a_hostile_name_of_a_member_stays_text(name):
     assert "<img src=x" not in shown
 
 
+def test_a_fusion_has_no_epochs_and_no_rate_among_its_settings():
+    shown = page(ReportInputs(metrics(fusion())))
+    assert not any(title in shown for title in ("Learning rate", "Epochs at most", "Optimizer"))
+    assert "Learning rate" in page(ReportInputs(metrics_of(drawn())))
+
+
 def test_a_training_says_nothing_of_a_fusion():
     plain = metrics_of(drawn())
     assert "Fusion" not in page(ReportInputs(plain))
