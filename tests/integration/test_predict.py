@@ -1,20 +1,27 @@
 """New films predicted by two networks against a real store and a real MLflow: by hand, and by `dag.test()`."""
 
 import csv
+import hashlib
 import io
 import json
 import logging
 import shutil
 import subprocess
+from pathlib import Path
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 
 from tasks.__main__ import main
 from tasks.dataset.split_file import read_split_csv
+from tasks.evaluation.prediction.scored import read_scored
 from tasks.local.samples import make_samples
+from tasks.results.dataset import LabelsFile
 from tasks.results.prediction import PredictPlanResult, PredictReportResult
+from tasks.video.ffmpeg import find_ffmpeg
 from tests.integration.conftest import CHAIN_STORE as STORE
+from tests.integration.workshop import RECIPE
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -80,7 +87,50 @@ def test_every_clip_has_the_best_five_of_both_networks(workshop, predicted):
     assert {(row["start_seconds"], row["stop_seconds"]) for row in rows} == {("0.0", "8.0"), ("8.0", "16.0")}
     for own in by_clip.values():
         assert [int(row["rank"]) for row in own] == [1, 2, 3, 4, 5]
-        assert sum(float(row["verb_probability"]) for row in own) <= 1.00001
+
+
+def test_probabilities_are_those_of_the_kept_logits_at_each_networks_temperatures(workshop, predicted, tmp_path):
+    plan, rows = plan_of(workshop, predicted), read_table(workshop, predicted.table_uri)
+    scored = [found for found in workshop.store.list(f"{plan.prediction_uri}scored/") if found.name.endswith(".parquet")]
+    assert len(scored) == 2
+    for number, found in enumerate(scored):
+        path = tmp_path / f"{number}.parquet"
+        workshop.store.read_file(found.uri, path)
+        clips = read_scored(path)
+        for role, network in (("model", plan.model), ("against", plan.against)):
+            for head, temperature, logits in zip(
+                ("verb", "noun"), (network.verb_temperature, network.noun_temperature), clips.logits[role], strict=True
+            ):
+                likely = np.exp(logits.astype(np.float64) / temperature)
+                likely /= likely.sum(axis=1, keepdims=True)
+                for uid, own in zip(clips.uids, likely, strict=True):
+                    told = [row for row in rows if (row["uid"], row["network"]) == (uid, network.label)]
+                    assert [float(row[f"{head}_probability"]) for row in told] == pytest.approx(sorted(own)[:-6:-1], abs=1e-6)
+
+
+def test_a_prediction_labels_nothing(workshop, chain, films, predict, tmp_path):
+    trained = Path(chain.confs["ingest_videos"]["sources"][0])
+    train = {name for name, split in splits(workshop).items() if split == "train"}
+    labels = f"{STORE}/labels/{RECIPE}/"
+    copied = next(path for path in sorted(trained.rglob("*.mp4")) if hashlib.sha256(path.read_bytes()).hexdigest() in train)
+    folder = tmp_path / "put bag"
+    folder.mkdir()
+    shutil.copy(copied, folder / "copy.mp4")
+    # Another content under the name of a video that is labelled by its name, in a folder that would label it.
+    make_samples(tmp_path / "other", seed=11, num_videos=1, video_seconds=8, ffmpeg=find_ffmpeg(None))
+    shutil.copy(next((tmp_path / "other").glob("*.mp4")), folder / copied.name)
+
+    def labelled():
+        workshop.run("label", store=STORE, out=f"{labels}again/")
+        found = workshop.store.read(f"{labels}again/labels.json", LabelsFile)
+        return {one.clip.uid: one for one in found.clips if one.verb or one.noun}, found.problems, found.changes
+
+    before = labelled()
+    assert before[0]
+    code, result, _ = predict(folder, f"--model={MODEL}", "--crops=1", "--against=none")
+    assert (code, result["num_videos"]) == (0, 1)
+    assert {bad["name"]: "it was trained on" in bad["reason"] for bad in result["first_set_aside"]} == {"copy.mp4": True}
+    assert labelled() == before
 
 
 def test_each_network_says_whether_its_probabilities_are_calibrated_on_val(workshop, predicted):
@@ -97,13 +147,14 @@ def test_page_tables_tracks_and_previews_are_in_the_store_and_in_mlflow(workshop
     stored = {found.uri.removeprefix(folder) for found in workshop.store.list(folder)}
     tracks = {name for name in stored if name.endswith(".vtt")}
     assert len(tracks) == 4
-    assert stored == {"predictions.csv", "predictions.parquet", "report.html", "to_label.csv", "result.json", *tracks}
+    files = {"predictions.csv", "predictions.parquet", "report.html", "to_label.csv", "confusion.csv"}
+    assert stored == {*files, "result.json", *tracks}
     for name, value in workshop.environment.items():
         monkeypatch.setenv(name, value)
     client = MlflowClient(workshop.environment["RETAKE_MLFLOW_URI"])
     run_id = predicted.mlflow_run_url.rpartition("/")[2]
     logged = {found.path for found in client.list_artifacts(run_id)}
-    assert logged == {"predictions.csv", "predictions.parquet", "report.html", "to_label.csv", "tracks"}
+    assert logged == {*files, "tracks"}
     assert client.get_run(run_id).info.status == "FINISHED"
     assert client.get_run(run_id).data.metrics["action_agreement"] == predicted.action_agreement
     assert predicted.report_url == f"{predicted.mlflow_run_url}/artifacts/report.html"
@@ -174,7 +225,9 @@ def test_without_videos_every_one_that_was_not_trained_on_is_taken(workshop, pre
     code, result, _ = predict(f"--model={MODEL}", "--crops=1", "--against=none", f"--store={STORE}")
     train = {name for name, split in splits(workshop).items() if split == "train" and len(name) == 64}
     assert code == 0
-    assert result["num_videos"] == 3 + 2 - len(train)
+    ingested = {found.uri.split("/")[-2] for found in workshop.store.list(f"{STORE}/videos/") if found.name == "probe.json"}
+    assert train < ingested
+    assert result["num_videos"] + result["num_set_aside"] == len(ingested - train)
     assert (result["action_agreement"], result["missing"]) == (None, [])
 
 
@@ -209,7 +262,7 @@ def test_a_baseline_that_is_gone_is_named_and_the_model_goes_on_alone(workshop, 
     assert code == 0
     assert "was never fetched, or is gone" in result["missing"][0]
     page = workshop.store.read_bytes(result["page_uri"]).decode()
-    assert "Not compared:" in page
+    assert "Missing:" in page
 
 
 def test_two_networks_that_are_one_are_refused(predict, predicted, films):
