@@ -37,7 +37,7 @@ MAX_PLAYABLE_BYTES = 16 << 20
 """Of clips and previews in a page; further ones are named by their address."""
 
 NUM_PAIRS = 8
-TASK_FAILED = "its task failed; see the log of predict"
+TASK_FAILED = "its task failed; see predict's log"
 
 
 class Arguments(StepArguments):

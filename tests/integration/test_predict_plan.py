@@ -129,7 +129,7 @@ def test_a_batch_that_failed_is_left_out_by_name_until_it_succeeds(workshop, dec
     first: PredictBatchResult = predict(plan.batches[0])
     found: PredictReportResult = report()
     assert (found.num_videos, found.num_failed_batches) == (len(first.videos), len(plan.batches) - 1)
-    assert {bad.reason for bad in found.first_set_aside} == {"its task failed; see the log of predict"}
+    assert {bad.reason for bad in found.first_set_aside} == {"its task failed; see predict's log"}
     assert found.num_videos + found.num_set_aside == plan.num_videos
     page = store.read_bytes(found.page_uri).decode()
     assert all(bad.name in page for bad in found.first_set_aside)
