@@ -1,6 +1,6 @@
 """Trains or evaluates in a process of its own and prints its peak memory in MiB: `python -m tests.bench.memory_job KIND NUM_CLIPS FOLDER`."""
 
-import shutil
+import os
 import sys
 from pathlib import Path
 from typing import cast
@@ -8,23 +8,30 @@ from typing import cast
 import numpy as np
 
 from tasks.evaluation.latency import peak_memory_bytes
-from tasks.evaluation.prediction.familiar import distances_to_nearest
+from tasks.evaluation.prediction.familiar import to_bytes
 from tasks.evaluation.prediction.names import Names
 from tasks.evaluation.prediction.scored import ScoredWriter
 from tasks.evaluation.prediction.to_label import table as to_label_table
-from tasks.evaluation.scoring import each_scored, score_clips
+from tasks.evaluation.scoring import score_clips
+from tasks.model.backbones import find
+from tasks.model.checkpoints import save
 from tasks.model.data import LabelledClip
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.training import TrainJob, fit
-from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions, TrainOptions
+from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions, TrainOptions, recipe_of
 from tasks.results.dataset import DatasetClip
-from tasks.results.prediction import Predictor, PredictorRole, PredictPlanResult, ScoredVideo
-from tasks.results.video import ClipRecord
+from tasks.results.prediction import KnownClipsResult, PredictedVideo, PredictionBatch, Predictor, PredictPlanResult, ScoredVideo
+from tasks.results.video import ClipRecord, ClipsFile, VideoRecord
+from tasks.steps import predict_batch
 from tasks.steps._gathered import gather
+from tasks.steps._networks import file_sha256
 from tasks.storage import Store
-from tests.bench.material import CLASSES, NUM_NOUNS, NUM_VERBS, network, noise
+from tasks.video.cut import cut
+from tests.bench.disk import Disk
+from tests.bench.material import CLASSES, FFMPEG, NUM_NOUNS, NUM_VERBS, drawn, network, noise
 
+BENCH = "s3://bench/"
 BACKBONE = "test_resnet"
 NUM_SEGMENTS = 2
 
@@ -52,30 +59,40 @@ def evaluate(clips: list[LabelledClip]) -> None:
     )
 
 
-def predict(clips: list[LabelledClip], folder: Path) -> None:
-    """The centre crop of each clip by two networks, written as it is scored."""
-    engines = [OpenvinoEngine(prepare(network(BACKBONE, NUM_SEGMENTS)), 1) for _ in range(2)]
-    rng = np.random.default_rng(0)
-    known = rng.random((300, 512)).astype(np.float32)
-
-    def score(frames: np.ndarray) -> tuple[dict[PredictorRole, tuple[np.ndarray, np.ndarray]], np.ndarray]:
-        roles: tuple[PredictorRole, ...] = ("model", "against")
-        found = dict(zip(roles, (engine.answer(engine.see(frames)) for engine in engines), strict=True))
-        return {role: (logits.verb.numpy(), logits.noun.numpy()) for role, logits in found.items()}, engines[0].see(frames)[0].mean(
-            0
-        ).numpy()
-
-    paths = {f"{number:012x}": clip.frames for number, clip in enumerate(clips)}
-    records = [_clip(uid, number) for number, uid in enumerate(paths)]
-    with ScoredWriter(folder / "scored.parquet") as writer:
-        for one in each_scored(records, lambda clip: np.load(paths[clip.uid])[:NUM_SEGMENTS], score):
-            logits, seen = one.answer
-            writer.add(one.clip, logits, seen, float(distances_to_nearest(seen[None], known[:, : len(seen)])[0]))
+def predict(num_clips: int, folder: Path) -> None:
+    """The step itself on one video of so many clips, by two networks; only the store is a folder, and all clips are one film."""
+    os.environ |= {"RETAKE_CACHE_DIR": str(folder / "cache"), "RETAKE_DEVICE": "cpu"}
+    (film,) = cut(drawn(folder / "film.mp4", seconds=8), folder, SegmentOptions(), ffmpeg=FFMPEG, time_limit_seconds=600).clips
+    disk = Disk(folder / "store", film.path)
+    video, segment = "0" * 64, SegmentOptions()
+    size = {"width": film.width, "height": film.height}
+    clips = tuple(_clip(f"{number:064x}", number).model_copy(update=size) for number in range(num_clips))
+    networks = [network(BACKBONE, NUM_SEGMENTS) for _ in range(2)]
+    for label, one in zip(("model", "against"), networks, strict=True):
+        save(folder / label, one, CLASSES)
+        disk.write_file(f"{BENCH}{label}", folder / label)
+    model, against = (_predictor(label, file_sha256(folder / label)) for label in ("model", "against"))
+    disk.write(f"{BENCH}videos/{video}/probe.json", _video(video))
+    disk.write(
+        f"{BENCH}clips/{video}/{recipe_of(segment)}/clips.json",
+        ClipsFile(video=video, recipe="", options=segment, clips=clips, dropped_seconds=0, warnings=(), set_aside=None),
+    )
+    disk.write(f"{BENCH}batch.json", PredictionBatch(videos=(PredictedVideo(video=video, name="film.mp4"),)))
+    disk.write(f"{BENCH}plan/result.json", _plan(model, against, EvaluateOptions(crops=1), 1))
+    features = np.random.default_rng(0).random((300, find(BACKBONE).num_features)).astype(np.float32)
+    disk.write_bytes(f"{BENCH}known.npy", to_bytes(features))
+    disk.write(f"{BENCH}known/result.json", KnownClipsResult(num_clips=300, features_uri=f"{BENCH}known.npy", reason=""))
+    arguments = predict_batch.Arguments.model_validate(
+        {"store": BENCH[:-1]} | {name: f"{BENCH}{name}/" for name in ("out", "plan", "known")} | {"batch": f"{BENCH}batch.json"}
+    )
+    result = predict_batch.run(arguments, cast(Store, disk))
+    assert [one.num_clips for one in result.videos] == [num_clips], result.set_aside
 
 
 def predict_report(num_clips: int, folder: Path) -> None:
     """The tables, tracks, list and page of so many clips of ten videos, with ResNet-50's 2048 features a clip."""
     rng = np.random.default_rng(0)
+    disk = Disk(folder / "store", folder)
     videos = []
     for number in range(10):
         video = f"{number:064x}"
@@ -83,43 +100,63 @@ def predict_report(num_clips: int, folder: Path) -> None:
             for i in range(num_clips // 10):
                 logits = {role: (rng.normal(size=125).astype("f4"), rng.normal(size=352).astype("f4")) for role in ("model", "against")}
                 writer.add(_clip(f"{number:04x}-{i:07x}", i), logits, rng.random(2048).astype("f4"), float(rng.random()))
-        uri = str(folder / f"{video}.scored")
+        uri = f"{BENCH}{video}"
+        disk.write_file(uri, folder / f"{video}.scored")
         videos.append(ScoredVideo(video=video, name=f"{number}.mp4", num_clips=num_clips // 10, scored_uri=uri, preview_uri=None))
 
-    class Disk:
-        """Files in place of a store."""
+    plan = _plan(_predictor("model", ""), _predictor("against", ""), EvaluateOptions(), len(videos))
+    gathered = gather(plan, videos, {}, Names({}, {}, NUM_NOUNS), folder, cast(Store, disk))
+    to_label_table(gathered.to_label)
 
-        def read_file(self, uri: str, path: Path) -> None:
-            shutil.copy(uri, path)
 
-    network = Predictor(
-        label="model",
+def _predictor(label: str, sha256: str) -> Predictor:
+    return Predictor(
+        label=label,
         description="",
-        checkpoint_uri="",
-        checkpoint_sha256="",
+        checkpoint_uri=f"{BENCH}{label}",
+        checkpoint_sha256=sha256,
         verb_temperature=1.0,
         noun_temperature=1.0,
         is_calibrated=False,
         calibration="",
     )
-    plan = PredictPlanResult(
+
+
+def _plan(model: Predictor, against: Predictor, options: EvaluateOptions, num_videos: int) -> PredictPlanResult:
+    return PredictPlanResult(
         key="",
-        prediction_uri="",
-        store="s3://bench",
+        prediction_uri=BENCH,
+        store=BENCH[:-1],
         segment=SegmentOptions(),
-        evaluate=EvaluateOptions(),
+        evaluate=options,
         predict=PredictOptions(),
-        model=network,
-        against=network.model_copy(update={"label": "against"}),
+        model=model,
+        against=against,
         missing=(),
         run_uri=None,
         dataset_uris=(),
         set_aside=(),
-        num_videos=len(videos),
+        num_videos=num_videos,
         batches=(),
     )
-    gathered = gather(plan, videos, {}, Names({}, {}, NUM_NOUNS), folder, cast(Store, Disk()))
-    to_label_table(gathered.to_label)
+
+
+def _video(video: str) -> VideoRecord:
+    return VideoRecord(
+        video=video,
+        uri=f"{BENCH}source.mp4",
+        size_bytes=1,
+        names=("film.mp4",),
+        container="mp4",
+        codec="h264",
+        pixel_format="yuv420p",
+        width=1280,
+        height=720,
+        rotation_degrees=0,
+        fps=30,
+        duration_seconds=8,
+        has_audio=False,
+    )
 
 
 def _clip(uid: str, number: int) -> ClipRecord:
@@ -127,7 +164,7 @@ def _clip(uid: str, number: int) -> ClipRecord:
         uid=uid,
         video="0" * 64,
         index=number,
-        uri=f"s3://bench/{uid}",
+        uri=f"{BENCH}{uid}.mp4",
         sha256=uid,
         size_bytes=1,
         start_seconds=8.0 * number,
@@ -163,9 +200,9 @@ def _dataset_clip(uid: str, number: int) -> DatasetClip:
 
 def main() -> None:
     kind, num_clips, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    clips = noise(folder, num_clips) if kind != "predict_report" else []
+    clips = [] if kind.startswith("predict") else noise(folder, num_clips)
     if kind == "predict":
-        predict(clips, folder)
+        predict(num_clips, folder)
     elif kind == "predict_report":
         predict_report(num_clips, folder)
     elif kind == "evaluate":

@@ -265,6 +265,24 @@ def test_a_baseline_that_is_gone_is_named_and_the_model_goes_on_alone(workshop, 
     assert "Missing:" in page
 
 
+def test_a_baseline_that_was_changed_is_named_and_a_clip_that_is_gone_costs_itself(workshop, predict, predicted, films):
+    plan = plan_of(workshop, predicted)
+    folder = f"{STORE}/clips/{read_table(workshop, predicted.table_uri)[0]['uid'][:12]}"
+    uri = next(found.uri for found in workshop.store.list(f"{STORE}/clips/") if found.uri.startswith(folder) and found.name == "0000.mp4")
+    kept = {one: workshop.store.read_bytes(one) for one in (plan.against.checkpoint_uri, uri)}
+    for one in kept:
+        workshop.store.write_bytes(one, b"something else")
+    try:
+        code, result, _ = predict(films, f"--model={MODEL}", "--crops=1", "--num-to-label=1")
+    finally:
+        for one, data in kept.items():
+            workshop.store.write_bytes(one, data)
+    assert (code, result["num_videos"], result["num_clips"], result["action_agreement"]) == (0, 2, 3, None)
+    assert plan.against.checkpoint_uri in result["missing"][0]
+    assert "0-8 s" in " ".join(bad["name"] for bad in result["first_set_aside"])
+    assert "Missing:" in workshop.store.read_bytes(result["page_uri"]).decode()
+
+
 def test_two_networks_that_are_one_are_refused(predict, predicted, films):
     code, _, told = predict(films, f"--model={MODEL}", "--against=models:/retake-tsn/1")
     assert code == 78
