@@ -163,6 +163,7 @@ def _page_inputs(
         differing=differing,
         to_label=tuple(gathered.to_label),
         set_aside=set_aside,
+        warnings=tuple(warning for batch in batches for warning in batch.warnings),
         provenance=Provenance(
             key=plan.key,
             created=now_utc(),

@@ -150,7 +150,9 @@ def _job(arguments: Arguments, plan: PlanResult, manifest: Manifest, store: Stor
 
 def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manifest, store: Store) -> None:
     weights = {f"weights.{key}": value for key, value in plan.weights.model_dump(include={"sha256", "is_chance"}).items()}
-    tracker.log_params(run_id, {**plan.train.model_dump(mode="json", exclude={"checkpoint"}), **weights, "dataset": plan.dataset_digest})
+    # A fusion is not trained: of all the options its members alone are its own.
+    chosen = plan.train.model_dump(mode="json", include={"fuse"} if plan.weights.members else None, exclude={"checkpoint"})
+    tracker.log_params(run_id, {**chosen, **weights, "network": plan.weights.network, "dataset": plan.dataset_digest})
     for split in SPLITS:
         if any(clip.split == split for clip in manifest.clips):
             uri = f"{plan.dataset_uri}{split}.csv"

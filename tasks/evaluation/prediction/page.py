@@ -86,6 +86,7 @@ class PageInputs:
     differing: tuple[Differing, ...]
     to_label: tuple[ToLabel, ...]
     set_aside: tuple[SetAside, ...]
+    warnings: tuple[SetAside, ...]
     provenance: Provenance
 
 

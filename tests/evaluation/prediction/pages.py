@@ -120,6 +120,7 @@ def usual():
         to_label=(ToLabel(candidate, 0.91, "put meat (34.0 %) or take meat (31.0 %); less like the training clips than 93.0 % of these"),)
         * 3,
         set_aside=(SetAside(name="one frame.mp4", reason="0.03 s long, shorter than the 2 s that a clip needs"),),
+        warnings=(SetAside(name="short.mp4, 0-2 s", reason="3 frames make 2 fields of flow, and a network looks at 5 in a row"),),
         provenance=Provenance(
             key="0123456789abcdef",
             created="2026-11-26T04:00:00.000Z",
@@ -158,6 +159,7 @@ def alone():
         differing=(),
         to_label=(),
         set_aside=(),
+        warnings=(),
     )
 
 
@@ -176,6 +178,7 @@ def hostile():
         differing=tuple(replace(one, uri=HOSTILE, file=HOSTILE, model=guess, against=guess, truth=HOSTILE) for one in found.differing),
         to_label=(replace(listed, clip=replace(listed.clip, file=HOSTILE, first=HOSTILE), reason=HOSTILE),),
         set_aside=(SetAside(name=HOSTILE, reason=HOSTILE),),
+        warnings=(SetAside(name=HOSTILE, reason=HOSTILE),),
         provenance=replace(found.provenance, airflow_run="javascript:alert(1)", mlflow_run_url=HOSTILE, known=HOSTILE),
     )
 
