@@ -43,6 +43,15 @@ def required(chain):
         "weights": {"backbone": "tf_efficientnet_lite0", "weights": "imagenet"},
         "plan": {"weights_result": chain.weights},
         **{step: {"plan": chain.plan, **flags} for step, flags in FOLLOWERS_OF_A_PLAN.items()},
+        "flows": {"plan": chain.plan},
+        "flow": {"batch": f"{NOWHERE}/batch.json"},
+        "configure": {},
+        "enter": {"dataset": f"{NOWHERE}/datasets/x/", "weights_result": chain.weights, "claims": f"{NOWHERE}/claims/", "name": "x"},
+        "tabulate": {"configured": f"{NOWHERE}/comparisons/x/"},
+        "predict_plan": {},
+        "predict_known": {"plan": f"{NOWHERE}/plan/"},
+        "predict_batch": {"plan": f"{NOWHERE}/plan/", "batch": f"{NOWHERE}/batch.json", "known": f"{NOWHERE}/known/"},
+        "predict_report": {"plan": f"{NOWHERE}/plan/", "known": f"{NOWHERE}/known/"},
     }
 
 

@@ -189,9 +189,13 @@ def test_a_network_that_sees_flow_is_trained_and_its_flow_computed_once(workshop
     conf = {"retrain": {"store": CHAIN_STORE, **TRAINING, **SEES_FLOW, "model_name": "sees-flow"}}
     states = workshop.dag_test(conf)["retrain"]
     assert states["prepare.flows[-1]"] == states["prepare.flow[0]"] == states["train[-1]"] == states["run"] == "success", states
-    kept = [uri for uri, _ in listing(workshop, f"{CHAIN_STORE}/clips/") if "/flow/" in uri]
+    kept = [uri for uri, _ in listing(workshop, f"{CHAIN_STORE}/clips/") if f"/flow/{flow_recipe_of(OPTIONS)}/" in uri]
     assert len(kept) == 6
-    (batch,) = [found.uri for found in workshop.store.list(f"{CHAIN_STORE}/runs/") if found.uri.endswith("/flows/0000/result.json")]
+    (batch,) = [
+        found.uri
+        for found in workshop.store.list(f"{CHAIN_STORE}/runs/")
+        if found.uri.endswith(f"/flows/{flow_recipe_of(OPTIONS)}/0000/result.json")
+    ]
     assert workshop.store.read(batch, FlowResult).num_computed == 6
 
     before = listing(workshop, CHAIN_STORE)
