@@ -25,6 +25,7 @@ from pathlib import Path
 
 from airflow.sdk import DAG, task_group
 
+from dags._flow import flow_tasks
 from dags._networks import FAILURES, GROUP, network
 from dags._params import Form
 from dags._runner import TASK_DEFAULTS, StepOperator
@@ -51,25 +52,7 @@ with DAG(
         returns="configurations",
         execution_timeout=timedelta(minutes=30),
     )
-    flows = StepOperator(
-        task_id="flows",
-        step="flows",
-        form=FORM,
-        inputs={"configured": "{store}/comparisons/{key}/"},
-        out="{store}/comparisons/{key}/flows/",
-        returns="batches",
-        execution_timeout=timedelta(minutes=30),
-    )
-    flow = StepOperator.partial(
-        task_id="flow",
-        step="flow",
-        form=FORM,
-        inputs={"batch": "{{ task.mapped.uri }}"},
-        out="{{ task.mapped.out }}",
-        map_index_template="{{ task.mapped.name }}",
-        max_active_tis_per_dagrun=2,
-        execution_timeout=timedelta(hours=12),
-    ).expand(mapped=flows.output)
+    flows, flow = flow_tasks(FORM, inputs={"configured": "{store}/comparisons/{key}/"}, out="{store}/comparisons/{key}/flows/")
     networks = task_group(group_id=GROUP, tooltip="Each network: its weights, training and test")(network)
     tabulate = StepOperator(
         task_id="tabulate",

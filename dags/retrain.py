@@ -30,6 +30,7 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TaskGrou
 
 from dags._approval import ApproveOperator
 from dags._assets import DATASET, MODEL
+from dags._flow import flow_tasks
 from dags._params import Form
 from dags._runner import TASK_DEFAULTS, StepOperator
 from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, RetrainOptions, TrainOptions
@@ -74,25 +75,7 @@ with DAG(
             returns="evaluations",
             execution_timeout=HALF_HOUR,
         )
-        flows = StepOperator(
-            task_id="flows",
-            step="flows",
-            form=FORM,
-            inputs={"plan": PLAN},
-            out=f"{RUN}flows/",
-            returns="batches",
-            execution_timeout=HALF_HOUR,
-        )
-        flow = StepOperator.partial(
-            task_id="flow",
-            step="flow",
-            form=FORM,
-            inputs={"batch": "{{ task.mapped.uri }}"},
-            out="{{ task.mapped.out }}",
-            map_index_template="{{ task.mapped.name }}",
-            max_active_tis_per_dagrun=2,
-            execution_timeout=timedelta(hours=12),
-        ).expand(mapped=flows.output)
+        flows, flow = flow_tasks(FORM, inputs={"plan": PLAN}, out=f"{RUN}flows/")
         weights >> plan >> flows
     train = StepOperator(
         task_id="train",

@@ -64,6 +64,7 @@ def test_a_dag_file_is_wiring_only(path):
         "tasks.settings",
         "dags._approval",
         "dags._assets",
+        "dags._flow",
         "dags._networks",
         "dags._params",
         "dags._runner",
