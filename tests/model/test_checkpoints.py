@@ -8,6 +8,8 @@ import torch
 from tasks.errors import BadCheckpoint
 from tasks.model.checkpoints import ClassNames, load, load_epic, save
 from tasks.model.network import Network, weights_sha256
+from tasks.model.spec import NetworkSpec
+from tasks.options import FlowOptions
 
 
 @pytest.fixture
@@ -108,6 +110,13 @@ def test_damaged_files_are_named(tmp_path: Path, tiny_network, tiny_classes: Cla
     with pytest.raises(BadCheckpoint, match=r"best\.pt: cannot be read as a checkpoint") as caught:
         load(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_network_comes_back_with_the_kind_of_flow_that_it_was_trained_on(tmp_path: Path, tiny_spec, tiny_classes):
+    flow = FlowOptions(flow_method="dis", flow_bound_pixels=15)
+    spec = NetworkSpec.model_validate({**tiny_spec.model_dump(), "modality": "flow", "flow": flow})
+    save(tmp_path / "flow.pt", Network(spec), tiny_classes)
+    assert load(tmp_path / "flow.pt").network.spec.flow == flow
 
 
 def test_somebody_elses_checkpoint_is_not_ours(hashed):
