@@ -11,7 +11,7 @@ Nothing is registered or decided here. `retrain` with a configuration's options 
 **When it fails**
 - *Red, in `configure`*: a line of the form is no configuration; the log repeats it and says what is wrong.
 - *Red, in `network`*: one configuration failed. The others go on, and the table names it with the reason. Clear its red task to try again,
-  with those after it; `tabulate` follows.
+  with those after it; `tabulate` follows. In `plan`, it may be the same training as another, which the log names and the table shows once.
 - *Pink, skipped*: there is no dataset yet. `flows` and `flow` alone: no network looks at optical flow, or it is there already.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training goes on from its last epoch.
 - *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, one a GPU. Latencies are of the machine that scored, so

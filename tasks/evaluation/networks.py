@@ -63,7 +63,7 @@ def table(comparison: Comparison) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, fieldnames=COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_row(network, comparison) for network in comparison.networks)
+    writer.writerows(_row(name, network, comparison) for network in comparison.networks for name in (network.name, *network.others))
     for failed in comparison.failed:
         writer.writerow({"configuration": failed.name, "failed_in": failed.step or "", "failed_because": failed.reason})
     return text.getvalue().encode()
@@ -83,7 +83,7 @@ def metrics_of(networks: Sequence[ComparedNetwork]) -> dict[str, float]:
     }
 
 
-def _row(network: ComparedNetwork, comparison: Comparison) -> dict[str, object]:
+def _row(name: str, network: ComparedNetwork, comparison: Comparison) -> dict[str, object]:
     scores = {target: getattr(network, target) for target in TARGETS}
     accuracies = {
         f"{target}_top1{end}": value
@@ -96,7 +96,7 @@ def _row(network: ComparedNetwork, comparison: Comparison) -> dict[str, object]:
         for end, value in zip(("", "_low", "_high"), (found.difference, *found.interval), strict=True)
     }
     return {
-        "configuration": network.name,
+        "configuration": name,
         "network": network.network,
         "family": network.family,
         "backbone": network.backbone,

@@ -30,9 +30,13 @@ class ConfigureResult(Record):
 
 
 class ComparedNetwork(Record):
-    """One configuration's network, trained and tested. `differences` are its top-1 less the reference's; the reference has none."""
+    """A network, trained and tested, under the first configuration that asks for it; `others` turned out to be the same training.
+
+    `differences` are its top-1 less the reference's; the reference has none.
+    """
 
     name: str
+    others: tuple[str, ...]
     network: str
     family: str
     backbone: str

@@ -28,13 +28,12 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
 
     Raises:
         MissingObject: there is no such dataset.
-        BadConfiguration: another configuration of the comparison turns out to be the same training.
+        BadConfiguration: another configuration of the comparison turns out to be the same training, and has begun it.
     """
     dataset_uri, digest = find_dataset(store, arguments.store, arguments.dataset)
     manifest = store.read(f"{dataset_uri}manifest.json", Manifest)
     weights = store.read(result_uri(arguments.weights_result), WeightsResult)
     training = plan_training(arguments.store, digest, arguments.picked(TrainOptions), weights, arguments.model_name)
-    _claim(f"{arguments.claims}{training.run_key}", arguments.name, store)
     evaluate = arguments.picked(EvaluateOptions)
     split = deciding_split([split for split in SPLITS if any(clip.split == split for clip in manifest.clips)])
     plan = PlanResult(
@@ -55,15 +54,15 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
     log.info("run %s: %s from %s on dataset %s", plan.run_key, weights.network, weights.description, digest)
     # Where the later steps read it: another comparison of the same network must not change this one's.
     finish(store, f"{plan.decision_uri}plan/", plan)
-    return finish(store, arguments.out, plan)
+    finish(store, arguments.out, plan)
+    _claim(f"{arguments.claims}{training.run_key}", arguments.name, store)
+    return plan
 
 
 def _claim(uri: str, name: str, store: Store) -> None:
-    """Make this training this configuration's: two tasks must not train it at once, and two rows of a table must not be one network."""
+    """Make this training this configuration's, since two tasks must not train it at once; the table shows it once, under all its names."""
     if store.create(uri, name.encode()):
         return
     other = store.read_bytes(uri).decode()
     if other != name:
-        raise BadConfiguration(
-            f"configurations: `{name}` is the same training as `{other}`, once its backbone and weights are known; leave one out"
-        )
+        raise BadConfiguration(f"configurations: `{name}` is the same training as `{other}`, now that backbone and weights are known")

@@ -44,10 +44,11 @@ class Failure(BaseModel):
 
 
 class Tested:
-    """What one configuration's steps left in the store."""
+    """What the steps of a network left in the store."""
 
     def __init__(self, store: Store, configuration: Configuration) -> None:
         self.name = configuration.name
+        self.others: list[str] = []
         self.plan = store.read(result_uri(f"{configuration.out}plan/"), PlanResult)
         self.trained = store.read(result_uri(f"{self.plan.run_uri}train/"), TrainResult)
         (evaluation,) = self.plan.evaluations
@@ -115,18 +116,34 @@ def _failures(text: str) -> list[Failure]:
 
 def _gather(store: Store, configured: ConfigureResult, failures: Sequence[Failure]) -> tuple[list[Tested], list[FailedConfiguration]]:
     why = {failure.map_index: failure for failure in reversed(failures)}
-    tested, failed = [], []
+    tested: dict[str, Tested] = {}
+    failed = []
     for index, configuration in enumerate(configured.configurations):
-        if index in why:
-            failed.append(FailedConfiguration(name=configuration.name, step=why[index].step, reason=why[index].reason))
+        told = why.get(index)
+        missing = FailedConfiguration(name=configuration.name, step=told.step if told else None, reason=told.reason if told else NO_REASON)
+        if told and not _is_anothers(store, configuration):
+            failed.append(missing)
             continue
         try:
-            tested.append(Tested(store, configuration))
+            one = Tested(store, configuration)
         except MissingObject:
-            failed.append(FailedConfiguration(name=configuration.name, step=None, reason=NO_REASON))
+            failed.append(missing)
         except BadInput as error:
             failed.append(FailedConfiguration(name=configuration.name, step=None, reason=str(error)))
-    return tested, failed
+        else:
+            first = tested.setdefault(one.plan.run_key, one)
+            if first is not one:
+                first.others.append(one.name)
+    return list(tested.values()), failed
+
+
+def _is_anothers(store: Store, configuration: Configuration) -> bool:
+    """Tell whether it failed since another configuration has its training, under whichever of the two names stands first in the table."""
+    try:
+        plan = store.read(result_uri(f"{configuration.out}plan/"), PlanResult)
+        return store.read_bytes(f"{configuration.claims}{plan.run_key}").decode() != configuration.name
+    except (MissingObject, BadInput):
+        return False
 
 
 def _comparison(store: Store, configured: ConfigureResult, tested: Sequence[Tested], failed: Sequence[FailedConfiguration]) -> Comparison:
@@ -152,6 +169,7 @@ def _compared(one: Tested, reference: ScoredClips | None, manifest: Manifest) ->
     resamples = one.plan.evaluate.bootstrap_resamples
     return ComparedNetwork(
         name=one.name,
+        others=tuple(one.others),
         network=one.plan.weights.network,
         family=train.family.value,
         backbone=train.backbone,

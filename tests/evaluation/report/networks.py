@@ -8,13 +8,14 @@ from tests.evaluation.report.scored import MACHINE, TARGETS, difference, result
 NAMES = ("family=TSN", "family=TRN learning_rate=0.001", "family=TSM backbone=tf_efficientnet_lite0 modality=rgb-difference")
 
 
-def compared(number, named, *, has_reference=True, name=None):
+def compared(number, named, *, has_reference=True, name=None, others=()):
     scored = result(named, ("baseline", "champion", "fine-tuned")[number], "val")
     family = ("TSN", "TRN", "TSM")[number]
     latency = scored.latency.model_copy(update={"inference_median_seconds": (1.534, 1.71, 0.302)[number]})
     differences = [difference(named, target, "champion").model_copy(update={"opponent": "reference"}) for target in TARGETS]
     return ComparedNetwork(
         name=name or NAMES[number],
+        others=others,
         network=f"{family} resnet50 rgb, 8 segments",
         family=family,
         backbone=("resnet50", "resnet50", "tf_efficientnet_lite0")[number],
@@ -41,7 +42,7 @@ def compared(number, named, *, has_reference=True, name=None):
     )
 
 
-def comparison_of(named=None, *, num_networks=3, failed=(), has_reference=True, name=None):
+def comparison_of(named=None, *, num_networks=3, failed=(), has_reference=True, name=None, others=()):
     named = named or drawn()
     return Comparison(
         created="2026-11-26T04:11:57.966Z",
@@ -53,7 +54,8 @@ def comparison_of(named=None, *, num_networks=3, failed=(), has_reference=True, 
         evaluate=EvaluateOptions(),
         reference=(name or NAMES[0]) if has_reference else None,
         networks=tuple(
-            compared(number, named, has_reference=has_reference, name=name if number == 0 else None) for number in range(num_networks)
+            compared(number, named, has_reference=has_reference, name=name if number == 0 else None, others=others if number == 0 else ())
+            for number in range(num_networks)
         ),
         failed=tuple(FailedConfiguration(name=one, step="train", reason="BadVideo: no frames") for one in failed),
     )

@@ -49,6 +49,14 @@ def test_the_table_has_a_row_a_configuration_and_every_cell_of_those_that_were_t
     assert (rows[3]["failed_in"], rows[3]["failed_because"]) == ("train", "BadVideo: no frames")
 
 
+def test_two_configurations_that_are_one_training_stand_under_one_figure():
+    comparison = comparison_of(others=("weights=imagenet",))
+    first, same, *_ = csv.DictReader(io.StringIO(table(comparison).decode()))
+    assert first | {"configuration": "weights=imagenet"} == same
+    assert networks_page(comparison).count("the same training: weights=imagenet") == 1
+    assert networks_note(comparison).count("the same as weights=imagenet") == 1
+
+
 @pytest.mark.parametrize("comparison", [comparison_of(), comparison_of(num_networks=1, failed=NAMES[1:])], ids=["three", "one"])
 def test_the_page_needs_nothing_but_itself_and_tells_its_charts_in_words(comparison):
     page = networks_page(comparison)
@@ -61,7 +69,7 @@ def test_the_page_needs_nothing_but_itself_and_tells_its_charts_in_words(compari
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_a_hostile_name_stays_text(name):
-    comparison = comparison_of(name=name, failed=(name,))
+    comparison = comparison_of(name=name, failed=(name,), others=(name,))
     page = networks_page(comparison)
     assert "<script" not in page
     assert "<img" not in page
