@@ -1,7 +1,7 @@
 """Which engine scores a split: by the machine, the number of clips and what was asked for, and only after the parity check.
 
 None of this looks at the network's weights before the check, so that all networks of one shape on one split of one machine get the same
-engine; the check alone can send one of them back to PyTorch, which the result then says.
+engine; the check alone can send one of them on to OpenVINO in float32, and back to PyTorch, which the result then says.
 """
 
 # t: segments, h, w: pixels, p: 8-bit planes of a snippet
@@ -24,7 +24,7 @@ from tasks.results.evaluation import EngineUsed
 
 T = TypeVar("T")
 Wanted = Literal["auto", "pytorch", "openvino", "openvino-int8", "cuda"]
-Kind = Literal["pytorch", "openvino", "openvino-int8", "cuda"]
+Kind = Literal["pytorch", "openvino", "openvino-float32", "openvino-int8", "cuda"]
 Device = Literal["cpu", "cuda"]
 
 OPENVINO_FROM_CLIPS = 10
@@ -56,7 +56,7 @@ class Job:
     calibration: Callable[[], Sequence[Frames]]
 
 
-def choose(wanted: Wanted, device: Device, num_clips: int) -> Kind:
+def choose(wanted: Wanted | Kind, device: Device, num_clips: int) -> Kind:
     """The engine for this machine and so many clips.
 
     Raises:
@@ -70,14 +70,14 @@ def choose(wanted: Wanted, device: Device, num_clips: int) -> Kind:
         raise BadConfiguration(
             "engine cuda: this step runs on the CPU; set RETAKE_DEVICE=auto on a machine with a GPU, or choose engine auto"
         )
-    if wanted in ("openvino", "openvino-int8") and not _is_installed("openvino"):
+    if wanted.startswith("openvino") and not _is_installed("openvino"):
         raise BadConfiguration(f"engine {wanted}: OpenVINO is not installed; pip install openvino, or choose engine auto")
     if wanted == "openvino-int8" and not _is_installed("nncf"):
         raise BadConfiguration("engine openvino-int8: NNCF is not installed; pip install nncf, or choose engine openvino")
     return wanted
 
 
-def make_engine(network: Network, wanted: Wanted, job: Job) -> tuple[Engine, EngineUsed]:
+def make_engine(network: Network, wanted: Wanted | Kind, job: Job) -> tuple[Engine, EngineUsed]:
     """An engine that has passed the parity check, or PyTorch in float32; changes `network`, which the engine keeps.
 
     Raises:
@@ -90,17 +90,22 @@ def make_engine(network: Network, wanted: Wanted, job: Job) -> tuple[Engine, Eng
     if kind == "pytorch":
         return _settled(reference, None, None)
     checked = job.checked()
-    try:
-        engine = _build(kind, reference.network, job)
-        parity = check(engine, reference, checked)
-    # What torch, and for OpenVINO and NNCF our engine, raise for an operation, a shape or memory that they cannot do; ours are of other classes.
-    except (RuntimeError, ImportError, TypeError, NotImplementedError) as error:
-        return _settled(
-            reference, None, f"{kind} cannot run this network: {' '.join(str(error).split())[:MAX_REASON] or type(error).__name__}"
-        )
-    if parity.failure:
-        return _settled(reference, None, f"{kind} {engine.precision} did not pass the check beside PyTorch: {parity.failure}")
-    return _settled(engine, parity, None)
+    reasons: list[str] = []
+    for one in (kind, "openvino-float32") if kind == "openvino" else (kind,):
+        try:
+            engine = _build(one, reference.network, job)
+            parity = check(engine, reference, checked)
+        # What torch, and for OpenVINO and NNCF our engine, raise for an operation, a shape or memory that they cannot do; ours are of other
+        # classes.
+        except (RuntimeError, ImportError, TypeError, NotImplementedError) as error:
+            reasons.append(f"{one} cannot run this network: {' '.join(str(error).split())[:MAX_REASON] or type(error).__name__}")
+            break
+        if not parity.failure:
+            return _settled(engine, parity, "; ".join(reasons) or None)
+        reasons.append(f"{engine.name} {engine.precision} did not pass the check beside PyTorch: {parity.failure}")
+        if engine.precision == "float32":
+            break
+    return _settled(reference, None, "; ".join(reasons))
 
 
 def spread(items: Sequence[T], num_items: int) -> list[T]:
@@ -111,8 +116,8 @@ def spread(items: Sequence[T], num_items: int) -> list[T]:
 def _build(kind: Kind, network: Network, job: Job) -> Engine:
     if kind == "cuda":
         return CudaEngine(network, job.num_crops, job.num_clips)
-    if kind == "openvino":
-        return OpenvinoEngine(network, job.num_crops)
+    if kind in ("openvino", "openvino-float32"):
+        return OpenvinoEngine(network, job.num_crops, floating=None if kind == "openvino" else "float32")
     if not (calibration := job.calibration()):
         raise BadConfiguration("engine openvino-int8: there are no training clips to calibrate it on; choose engine openvino")
     return OpenvinoEngine(network, job.num_crops, calibration)

@@ -10,7 +10,7 @@ from torch import Tensor
 from tasks.model.checkpoints import HeadWeights, Saved
 from tasks.model.consensus import Logits
 from tasks.model.crops import Frames
-from tasks.model.engines.choice import Job, Wanted, make_engine
+from tasks.model.engines.choice import Job, Kind, Wanted, make_engine
 from tasks.model.engines.engine import Engine
 from tasks.results.evaluation import EngineUsed
 
@@ -54,7 +54,7 @@ class Scorer:
 
 
 def make_scorer(saved: Saved, wanted: Wanted, jobs: Sequence[Job]) -> tuple[Scorer, EngineUsed]:
-    """Engines that have passed the parity check; where one network falls back to PyTorch, all do, so that one name says what scored.
+    """Engines that have passed the parity check; where one network falls back, all do, so that one name says what scored.
 
     Args:
         saved: whose networks it changes and keeps.
@@ -65,13 +65,16 @@ def make_scorer(saved: Saved, wanted: Wanted, jobs: Sequence[Job]) -> tuple[Scor
         BadConfiguration: what was asked for by name cannot be had here.
         BadInput: a checked clip does not fit its network.
     """
-    made = [make_engine(network, wanted, job) for network, job in zip(saved.networks, jobs, strict=True)]
-    used = [one for _, one in made]
-    if len({one.label for one in used}) > 1:
-        made = [make_engine(network, "pytorch", job) for network, job in zip(saved.networks, jobs, strict=True)]
-        reason = next(one.fallback_reason for one in used if one.fallback_reason)
-        used = [one.model_copy(update={"fallback_reason": reason}) for _, one in made]
-    return Scorer(tuple(engine for engine, _ in made), saved.weights), _together(used)
+    engines, used = _made(saved, wanted, jobs)
+    reason = next((one.fallback_reason for one in used if one.fallback_reason), None)
+    while len({one.label for one in used}) > 1:
+        engines, used = _made(saved, "pytorch" if "pytorch" in {one.name for one in used} else "openvino-float32", jobs)
+    return Scorer(engines, saved.weights), _together(used).model_copy(update={"fallback_reason": reason})
+
+
+def _made(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[Job]) -> tuple[tuple[Engine, ...], tuple[EngineUsed, ...]]:
+    engines, used = zip(*(make_engine(network, wanted, job) for network, job in zip(saved.networks, jobs, strict=True)), strict=True)
+    return engines, used
 
 
 def _mean(logits: Sequence[Tensor], shares: Sequence[float]) -> Tensor:

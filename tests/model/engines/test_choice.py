@@ -3,11 +3,13 @@ import pytest
 import torch
 
 from tasks.errors import BadConfiguration
-from tasks.model.engines import choice
+from tasks.model.engines import choice, openvino
 from tasks.model.engines.choice import OPENVINO_FROM_CLIPS, Job, choose, make_engine, spread
 from tasks.model.engines.cuda import CudaEngine
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.openvino import OpenvinoEngine
+from tasks.model.engines.parity import ABSOLUTE
+from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.quiet import kept_quiet
 
 with kept_quiet():
@@ -103,12 +105,34 @@ def test_pytorch_needs_no_check(job, tiny_network):
     assert (used.label, used.num_checked_clips, used.max_difference, used.tolerance) == ("pytorch float32", 0, None, None)
 
 
-def test_an_engine_that_answers_otherwise_gives_way_to_pytorch_with_the_reason(job, outspoken_network, monkeypatch, caplog):
+def answers_otherwise(monkeypatch, *precisions):
     features = OpenvinoEngine.features
-    monkeypatch.setattr(OpenvinoEngine, "features", lambda self, views: features(self, views).flip(-1))
+    monkeypatch.setattr(
+        OpenvinoEngine,
+        "features",
+        lambda self, views: features(self, views).flip(-1) if self.precision in precisions else features(self, views),
+    )
+    monkeypatch.setattr(openvino, "_best_floating_point", lambda: "bfloat16")
+
+
+def test_where_bfloat16_is_too_coarse_openvino_goes_on_in_float32(job, outspoken_network, monkeypatch):
+    answers_otherwise(monkeypatch, "bfloat16")
+    engine, used = make_engine(outspoken_network, "openvino", job())
+    assert used.label == "openvino float32"
+    assert used.fallback_reason.startswith("openvino bfloat16 did not pass the check")
+    assert used.max_difference <= used.tolerance == ABSOLUTE
+    expected = PytorchEngine(engine.network, 1).score(CLIPS[2])
+    torch.testing.assert_close(engine.score(CLIPS[2]).verb, expected.verb, atol=ABSOLUTE, rtol=0)
+
+
+def test_an_engine_that_answers_otherwise_gives_way_to_pytorch_with_the_reasons(job, outspoken_network, monkeypatch, caplog):
+    answers_otherwise(monkeypatch, "bfloat16", "float32")
     _, used = make_engine(outspoken_network, "openvino", job())
     assert used.label == "pytorch float32"
-    assert "did not pass the check" in used.fallback_reason
+    assert [part.partition(" did not pass the check")[0] for part in used.fallback_reason.split("; ") if "did not pass" in part] == [
+        "openvino bfloat16",
+        "openvino float32",
+    ]
     assert [record.levelname for record in caplog.records if "instead" in record.message] == ["WARNING"]
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tasks.model.checkpoints import ClassNames, HeadWeights, Saved, load, save_fusion
+from tasks.model.engines import openvino
 from tasks.model.engines.choice import Job
 from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.engines.parity import check
@@ -83,6 +84,22 @@ def test_where_one_network_falls_back_to_pytorch_all_do(tmp_path, monkeypatch):
     scorer, used = make_scorer(saved, "openvino", [job_of(network.spec) for network in saved.networks])
     assert [engine.name for engine in scorer.engines] == ["pytorch", "pytorch"]
     assert "no such operation" in used.fallback_reason
+
+
+def test_where_one_network_needs_float32_all_are_scored_in_it(tmp_path, monkeypatch):
+    saved = saved_fusion(tmp_path)
+    features = OpenvinoEngine.features
+
+    def coarse_for_flow(self, views):
+        found = features(self, views)
+        return found.flip(-1) if self.precision == "bfloat16" and self.network.spec.modality is Modality.FLOW else found
+
+    monkeypatch.setattr(OpenvinoEngine, "features", coarse_for_flow)
+    monkeypatch.setattr(openvino, "_best_floating_point", lambda: "bfloat16")
+    scorer, used = make_scorer(saved, "openvino", [job_of(network.spec) for network in saved.networks])
+    assert [(engine.name, engine.precision) for engine in scorer.engines] == [("openvino", "float32")] * 2
+    assert used.label == "openvino float32"
+    assert "bfloat16 did not pass" in used.fallback_reason
 
 
 def test_a_fusion_is_not_taken_for_one_network(tmp_path):
