@@ -9,16 +9,24 @@ from dags._params import Form
 from dags._runner import StepOperator
 
 
-def flow_tasks(form: Form, inputs: dict[str, str], out: str) -> tuple[BaseOperator, MappedOperator]:
+def flow_tasks(form: Form, inputs: dict[str, str], out: str, trigger_rule: str = "all_success") -> tuple[BaseOperator, MappedOperator]:
     """`flows`, which lists the clips without flow, and `flow`, mapped over batches of them. Where none is needed both are skipped.
 
     Args:
         form: the DAG's options.
         inputs: what `flows` is told of the networks.
         out: address that `flows` writes to, with a slash at the end.
+        trigger_rule: Airflow's, for `flows`.
     """
     flows = StepOperator(
-        task_id="flows", step="flows", form=form, inputs=inputs, out=out, returns="batches", execution_timeout=timedelta(minutes=30)
+        task_id="flows",
+        step="flows",
+        form=form,
+        inputs=inputs,
+        out=out,
+        returns="batches",
+        execution_timeout=timedelta(minutes=30),
+        trigger_rule=trigger_rule,
     )
     flow = StepOperator.partial(
         task_id="flow",

@@ -9,17 +9,19 @@ Tables, tracks for players and the list of clips to label lie beside it.
 
 **When it fails**
 - *Pink, skipped*: the same videos were predicted by the same networks before; the log of `plan` links to the page. Or there is no video.
+  `flows` and `flow` alone: neither network looks at optical flow, or it is there already.
 - *Orange, to be retried*: the store or MLflow did not answer. Nothing to do; it tries again.
 - *Red, in `plan`*: there is no such model or version, or none of the videos can be used; the log names those that exist, and each video's reason.
 - *Grey, never starting*: `known` and `predict` wait for a slot of the pool `gpu`, one a GPU. Is there such a pool?
+- *Red, one of `cut` or `flow`*: `predict` tries the same itself, and fails where it cannot. Clear both.
 - *Red, one of `predict`*: it ran out of memory or of its 12 hours. The page is made of the other batches and names the videos of this one.
   Clear the task with those after it: it goes on with the video that it ended in, and the page is made again.
 - A video or clip that cannot be used, and a video that was trained on, does not fail a run: the page names it with the reason.
 
-**What takes long**: a network that sees optical flow has that of every clip computed in `predict`, on the cores of the machine that scores, while a GPU waits.
+**What takes long**: a network that sees optical flow has that of every clip computed in `flow`, on the cores of workers that need no GPU.
 A clip of 8 s has 239 fields: by DIS three seconds of a core; by TV-L1, about a field a second, four minutes of one, so that 16 cores take some
 two hours for an hour of video. It is kept beside the clips, and a second prediction has it at once.
-Flow that is missing of up to 300 training clips is computed in `known`, likewise.
+Flow that is missing of up to 300 training clips is computed in `known`, and that of a network whose training is not known in `predict`.
 
 It may be run again at any time, from the start or from any task: what is done already is not done twice.
 """
@@ -29,6 +31,7 @@ from pathlib import Path
 
 from airflow.sdk import DAG
 
+from dags._flow import flow_tasks
 from dags._params import Form
 from dags._runner import TASK_DEFAULTS, StepOperator
 from tasks.options import EvaluateOptions, PredictOptions
@@ -55,6 +58,18 @@ with DAG(
         returns="batches",
         execution_timeout=timedelta(hours=6),
     )
+    cut = StepOperator.partial(
+        task_id="cut",
+        step="predict_cut",
+        form=FORM,
+        inputs={"plan": PLAN, "batch": "{{ task.mapped.uri }}"},
+        out="{{ task.mapped.out }}cut/",
+        map_index_template="{{ task.mapped.name | truncate(100) }}",
+        max_active_tis_per_dagrun=2,
+        execution_timeout=timedelta(hours=12),
+    ).expand(mapped=plan.output)
+    # A batch that could not be cut costs no other its prediction.
+    flows, flow = flow_tasks(FORM, inputs={"prediction": PLAN}, out=f"{PREDICTION}flows/", trigger_rule="all_done_min_one_success")
     known = StepOperator(
         task_id="known",
         step="predict_known",
@@ -76,6 +91,7 @@ with DAG(
         out="{{ task.mapped.out }}",
         map_index_template="{{ task.mapped.name | truncate(100) }}",
         pool="gpu",
+        trigger_rule="all_done",  # where no network sees flow, `flow` is skipped; what is not cut or computed by now is tried here
         execution_timeout=timedelta(hours=12),
     ).expand(mapped=plan.output)
     report = StepOperator(
@@ -87,4 +103,6 @@ with DAG(
         out=f"{PREDICTION}report/",
         execution_timeout=timedelta(hours=2),
     )
-    plan >> known >> predict >> report
+    plan >> known
+    [plan, cut] >> flows
+    [known, flow] >> predict >> report

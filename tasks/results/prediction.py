@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
+from tasks.options import EvaluateOptions, FlowOptions, PredictOptions, SegmentOptions
 from tasks.results.evaluation import EngineUsed
 from tasks.results.record import Record, SetAside
 from tasks.results.video import BatchRef
@@ -16,7 +16,7 @@ PredictorRole = Literal["model", "against"]
 class Predictor(Record):
     """One network, frozen: a checkpoint by its hash, and the temperatures that make its probabilities mean what they say.
 
-    `label` is its name in every table; `calibration` says where the temperatures are from, or why they are 1, and `calibration_crops` with how
+    `label` is its name in every table; `flows` is the optical flow that it sees, as far as its training is known; `calibration` says where the temperatures are from, or why they are 1, and `calibration_crops` with how
     many crops a frame the clips were scored that they were fitted on, None where they are 1.
     """
 
@@ -24,6 +24,7 @@ class Predictor(Record):
     description: str
     checkpoint_uri: str
     checkpoint_sha256: str
+    flows: tuple[FlowOptions, ...]
     verb_temperature: float
     noun_temperature: float
     is_calibrated: bool

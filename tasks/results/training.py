@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from tasks.options import EvaluateOptions, GateOptions, TrainOptions, Weights
+from tasks.options import EvaluateOptions, FlowOptions, GateOptions, TrainOptions, Weights
 from tasks.results.fusion import Fusion, Member
 from tasks.results.record import ModelRole, Record, SplitName
 
@@ -39,11 +39,12 @@ class Evaluation(Record):
 
 
 class Champion(Record):
-    """The registered version that the fine-tuned network must beat."""
+    """The registered version that the fine-tuned network must beat, and the optical flow that it sees, as far as its training is known."""
 
     version: int
     checkpoint_uri: str
     checkpoint_sha256: str
+    flows: tuple[FlowOptions, ...] = ()
 
 
 class PlanResult(Record):

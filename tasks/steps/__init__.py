@@ -18,6 +18,7 @@ STEPS: dict[str, str] = {
     "register": "register the model in MLflow as challenger",
     "decide": "make it champion, or leave the champion as it is",
     "predict_plan": "decide which videos are predicted, and by which networks",
+    "predict_cut": "cut a batch of videos that are to be predicted",
     "predict_known": "look at a sample of the clips that the model was trained on",
     "predict_batch": "predict a batch of videos",
     "predict_report": "write the tables, tracks, page and to-label list of a prediction",

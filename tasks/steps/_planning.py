@@ -1,13 +1,16 @@
 """What every plan of a training fixes: the dataset, the options as they are trained, and the key of the run."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tasks.errors import MissingObject, NothingToDo
-from tasks.options import EvaluateOptions, TrainOptions, content_key, without_idle
+from tasks.errors import BadInput, MissingObject, NothingToDo
+from tasks.options import EvaluateOptions, FlowOptions, Modality, TrainOptions, content_key, flow_recipe_of, without_idle
 from tasks.results.dataset import DatasetResult
-from tasks.results.training import WeightsResult
+from tasks.results.training import PlanResult, WeightsResult
 from tasks.settings import MachineSettings, load
+from tasks.steps._step import log
 from tasks.storage import Store
+from tasks.tracking import RegisteredVersion
 
 
 @dataclass(frozen=True)
@@ -60,3 +63,36 @@ def find_dataset(store: Store, store_uri: str, dataset: str | None) -> tuple[str
     except MissingObject:
         raise NothingToDo(f"there is no dataset in {store_uri} yet; run ingest_videos and build_dataset first") from None
     return latest.dataset_uri, latest.digest
+
+
+def run_of(version: RegisteredVersion, store_uri: str) -> str:
+    """Where the training of a registered version lies: in the store that has its checkpoint, and else in this one."""
+    root, found, _ = version.checkpoint_uri.partition("/runs/")
+    return f"{root if found else store_uri}/runs/{version.run_key}/"
+
+
+def plans_under(run_uri: str, store: Store) -> tuple[PlanResult, ...]:
+    """The plans of this training, the latest first; none where the store has none. One that cannot be read is left out with a warning."""
+    found = [o for o in store.list(f"{run_uri}decisions/") if o.uri.endswith("/plan/result.json")]
+    plans = []
+    for one in sorted(found, key=lambda o: (o.modified, o.uri), reverse=True):
+        try:
+            plans.append(store.read(one.uri, PlanResult))
+        except BadInput as error:
+            log.warning("%s", error)
+    return tuple(plans)
+
+
+def flow_of(train: TrainOptions) -> FlowOptions | None:
+    """How the optical flow is computed that such a network sees."""
+    return train.picked(FlowOptions) if train.modality is Modality.FLOW else None
+
+
+def flows_of(plan: PlanResult) -> tuple[FlowOptions, ...]:
+    """How the optical flow is computed that the planned network sees, or the networks of a fusion."""
+    return different([member.flow for member in plan.weights.members] or [flow_of(plan.train)])
+
+
+def different(flows: Iterable[FlowOptions | None]) -> tuple[FlowOptions, ...]:
+    """Each way of computing flow once."""
+    return tuple({flow_recipe_of(options): options for options in flows if options}.values())

@@ -13,6 +13,7 @@ from tasks.results.evaluation import EvaluateResult
 from tasks.results.prediction import Predictor, PredictorRole, PredictPlanResult
 from tasks.results.record import ModelRole
 from tasks.results.training import PlanResult
+from tasks.steps._planning import flows_of, plans_under, run_of
 from tasks.steps._step import log, result_uri
 from tasks.storage import Store
 from tasks.tracking import Registry
@@ -41,12 +42,11 @@ def registered(reference: str, store_uri: str, crops: int, store: Store, registr
     label = f"{name} version {version.version}"
     if not store.exists(version.checkpoint_uri):
         raise BadInput(f"the checkpoint of {label}, {version.checkpoint_uri}, is gone from the store; choose another version")
-    root = version.checkpoint_uri.partition("/runs/")[0] if "/runs/" in version.checkpoint_uri else store_uri
-    run_uri = f"{root}/runs/{version.run_key}/"
-    plans = _plans(store, run_uri)
+    run_uri = run_of(version, store_uri)
+    plans = plans_under(run_uri, store)
     network = plans[0].weights.network if plans else "a network whose training this store does not have"
     return Found(
-        _predictor(label, network, version.checkpoint_uri, version.checkpoint_sha256, _served(plans, "fine-tuned", crops, store)),
+        _predictor(label, network, version.checkpoint_uri, version.checkpoint_sha256, plans, _served(plans, "fine-tuned", crops, store)),
         run_uri if plans else None,
         plans,
     )
@@ -67,7 +67,7 @@ def baseline_of(model: Found, crops: int, store: Store) -> Found:
             "store; the step weights fetches it"
         )
     fitted = _served(model.plans, "baseline", crops, store)
-    return Found(_predictor("baseline", weights.description, weights.uri, weights.sha256, fitted), None, model.plans)
+    return Found(_predictor("baseline", weights.description, weights.uri, weights.sha256, model.plans, fitted), None, model.plans)
 
 
 def names_of(plan: PredictPlanResult, store: Store) -> Names:
@@ -91,23 +91,13 @@ def temperatures(plan: PredictPlanResult) -> dict[PredictorRole, tuple[float, fl
     return {role: (predictor.verb_temperature, predictor.noun_temperature) for role, predictor in predictors(plan).items()}
 
 
-def _plans(store: Store, run_uri: str) -> tuple[PlanResult, ...]:
-    found = [o for o in store.list(f"{run_uri}decisions/") if o.uri.endswith("/plan/result.json")]
-    plans = []
-    for one in sorted(found, key=lambda o: (o.modified, o.uri), reverse=True):
-        try:
-            plans.append(store.read(one.uri, PlanResult))
-        except BadInput as error:
-            log.warning("%s", error)
-    return tuple(plans)
-
-
-def _predictor(label: str, description: str, uri: str, sha256: str, fitted: Served) -> Predictor:
+def _predictor(label: str, description: str, uri: str, sha256: str, plans: Sequence[PlanResult], fitted: Served) -> Predictor:
     return Predictor(
         label=label,
         description=description,
         checkpoint_uri=uri,
         checkpoint_sha256=sha256,
+        flows=flows_of(plans[0]) if plans else (),
         verb_temperature=fitted.verb,
         noun_temperature=fitted.noun,
         is_calibrated=fitted.is_calibrated,

@@ -1,16 +1,19 @@
-"""Lists the clips whose optical flow the planned networks need and the store lacks."""
+"""Lists the clips whose optical flow networks need and the store lacks."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from tasks.errors import BadConfiguration, NothingToDo
-from tasks.options import FlowOptions, Modality, StoreUri, TrainOptions, flow_recipe_of
+from tasks.errors import BadConfiguration, MissingObject, NothingToDo
+from tasks.options import FlowOptions, StoreUri, TrainOptions, flow_recipe_of, recipe_of
 from tasks.results.comparison import ConfigureResult
 from tasks.results.dataset import Manifest
 from tasks.results.flow import FlowBatch, FlowClip, FlowsResult
+from tasks.results.prediction import PredictionBatch, PredictPlanResult
 from tasks.results.training import PlanResult
-from tasks.results.video import BatchRef
-from tasks.steps._flows import without_flow
+from tasks.results.video import BatchRef, ClipRecord, ClipsFile
+from tasks.steps._flows import SeenClip, without_flow
+from tasks.steps._planning import different, flow_of, flows_of
+from tasks.steps._predictors import predictors
 from tasks.steps._step import StepArguments, finish, log, result_uri
 from tasks.storage import Store
 
@@ -20,24 +23,24 @@ CLIPS_A_BATCH = 16
 
 
 class Arguments(StepArguments):
-    """The plan whose network is asked, or the configurations of a comparison."""
+    """Whose networks are asked: those of a training's plan, of a comparison's configurations, or of a prediction's plan."""
 
     plan: StoreUri | None = None
     configured: StoreUri | None = None
+    prediction: StoreUri | None = None
 
 
 def run(arguments: Arguments, store: Store) -> FlowsResult:
     """Write the batches of all clips, the same for the same networks, and list those in which flow is missing.
 
     Raises:
-        BadConfiguration: neither a plan nor configurations are named.
+        BadConfiguration: none of them is named.
         NothingToDo: no network sees flow, or that of every clip is there.
     """
-    dataset_uri, recipes = _wanted(arguments, store)
+    recipes, seen = _wanted(arguments, store)
     if not recipes:
         raise NothingToDo("no network of this run looks at optical flow")
-    manifest = store.read(f"{dataset_uri}manifest.json", Manifest)
-    clips = [FlowClip(uid=clip.uid, uri=clip.uri, num_frames=clip.num_frames) for clip in manifest.clips]
+    clips = [FlowClip(uid=clip.uid, uri=clip.uri, num_frames=clip.num_frames) for clip in seen]
     size = max(CLIPS_A_BATCH, math.ceil(len(clips) / MAX_BATCHES))
     batches: list[BatchRef] = []
     num_missing = 0
@@ -58,23 +61,36 @@ def run(arguments: Arguments, store: Store) -> FlowsResult:
     return finish(store, arguments.out, FlowsResult(num_clips=len(clips), num_missing=num_missing, batches=tuple(batches)))
 
 
-def _wanted(arguments: Arguments, store: Store) -> tuple[str, list[FlowOptions]]:
-    """The dataset, and how the flow is computed that networks see of it."""
+def _wanted(arguments: Arguments, store: Store) -> tuple[Sequence[FlowOptions], Sequence[SeenClip]]:
+    """How the flow is computed that networks see, and the clips that they see it of: none where there are no networks that do."""
     if arguments.plan:
         plan = store.read(result_uri(arguments.plan), PlanResult)
-        members = plan.weights.members
-        seen = [member.flow for member in members] if members else [_flow_of(plan.train)]
-        return plan.dataset_uri, _different(seen)
+        recipes = different([*flows_of(plan), *(plan.champion.flows if plan.champion else ())])
+        return recipes, _dataset_clips(plan.dataset_uri, store) if recipes else ()
     if arguments.configured:
         configured = store.read(result_uri(arguments.configured), ConfigureResult)
-        networks = [TrainOptions.model_validate_json(one.options) for one in configured.configurations]
-        return configured.dataset_uri, _different([_flow_of(network) for network in networks])
-    raise BadConfiguration("flows: name a plan, or the configurations of a comparison")
+        recipes = different([flow_of(TrainOptions.model_validate_json(one.options)) for one in configured.configurations])
+        return recipes, _dataset_clips(configured.dataset_uri, store) if recipes else ()
+    if arguments.prediction:
+        prediction = store.read(result_uri(arguments.prediction), PredictPlanResult)
+        recipes = different([options for predictor in predictors(prediction).values() for options in predictor.flows])
+        return recipes, _cut_clips(prediction, store) if recipes else ()
+    raise BadConfiguration("flows: name a plan, the configurations of a comparison, or a prediction")
 
 
-def _flow_of(network: TrainOptions) -> FlowOptions | None:
-    return network.picked(FlowOptions) if network.modality is Modality.FLOW else None
+def _dataset_clips(dataset_uri: str, store: Store) -> Sequence[SeenClip]:
+    return store.read(f"{dataset_uri}manifest.json", Manifest).clips
 
 
-def _different(seen: Iterable[FlowOptions | None]) -> list[FlowOptions]:
-    return list({flow_recipe_of(options): options for options in seen if options}.values())
+def _cut_clips(prediction: PredictPlanResult, store: Store) -> list[ClipRecord]:
+    """Those of every video that was cut; of a video that could not be, `predict` says why."""
+    clips: list[ClipRecord] = []
+    for batch in prediction.batches:
+        for video in store.read(batch.uri, PredictionBatch).videos:
+            try:
+                found = store.read(f"{prediction.store}/clips/{video.video}/{recipe_of(prediction.segment)}/clips.json", ClipsFile)
+            except MissingObject as error:
+                log.warning("%s: %s", video.name, error)
+                continue
+            clips += found.clips
+    return clips

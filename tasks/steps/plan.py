@@ -10,7 +10,7 @@ from tasks.results.evaluation import DecideResult
 from tasks.results.record import SPLITS, ModelRole, SplitName
 from tasks.results.training import Champion, Evaluation, PlanResult, WeightsResult
 from tasks.settings import MlflowSettings, load
-from tasks.steps._planning import find_dataset, plan_training
+from tasks.steps._planning import find_dataset, flows_of, plan_training, plans_under, run_of
 from tasks.steps._promotion import complete_last_move, moves
 from tasks.steps._step import StepArguments, finish, log, result_uri
 from tasks.storage import Store
@@ -49,7 +49,7 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
     complete_last_move(store, arguments.store, arguments.model_name, registry)
     # Before the champion, so that one who is named in between makes this plan's decision void, and not the other way round.
     num_champions = len(moves(store, arguments.store, arguments.model_name))
-    champion = _champion(arguments.model_name, registry)
+    champion = _champion(arguments, registry, store)
     how = {"evaluate": evaluate.model_dump(mode="json"), "gate": gate.model_dump(mode="json")}
     decision = {**how, "champion": champion and champion.version, "again": arguments.decide_token}
     decision_uri = f"{run_uri}decisions/{content_key(decision)}/"
@@ -97,11 +97,17 @@ def _stop_if_decided(store: Store, run_uri: str, decision_uri: str, champion: Ch
         )
 
 
-def _champion(model_name: str, registry: Registry) -> Champion | None:
-    found = registry.champion(model_name)
+def _champion(arguments: Arguments, registry: Registry, store: Store) -> Champion | None:
+    found = registry.champion(arguments.model_name)
     if found is None:
         return None
-    return Champion(version=found.version, checkpoint_uri=found.checkpoint_uri, checkpoint_sha256=found.checkpoint_sha256)
+    trained = plans_under(run_of(found, arguments.store), store)
+    return Champion(
+        version=found.version,
+        checkpoint_uri=found.checkpoint_uri,
+        checkpoint_sha256=found.checkpoint_sha256,
+        flows=flows_of(trained[0]) if trained else (),
+    )
 
 
 def evaluations(folder_uri: str, splits: list[SplitName], champion: Champion | None) -> list[Evaluation]:

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,10 +32,15 @@ class Arguments(StepArguments, SegmentOptions):
 def run(arguments: Arguments, store: Store) -> SegmentResult:
     """Cut every video of the batch, several at a time. A video that cannot be cut is recorded with its reason; the rest goes on."""
     videos = store.read(arguments.batch, Batch).videos
+    return finish(store, arguments.out, cut_videos(store, arguments.store, videos, arguments.picked(SegmentOptions)))
+
+
+def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: SegmentOptions) -> SegmentResult:
+    """Cut these videos, several at a time, and sum up what became of them."""
 
     def take(video: str) -> tuple[str, ClipsFile]:
-        record = store.read(f"{arguments.store}/videos/{video}/probe.json", VideoRecord)
-        return record.names[0], cut_video(store, arguments.store, record, arguments.picked(SegmentOptions))
+        record = store.read(f"{store_uri}/videos/{video}/probe.json", VideoRecord)
+        return record.names[0], cut_video(store, store_uri, record, options)
 
     files, names = [], []
     with ThreadPoolExecutor(num_at_once(load(MachineSettings).num_processes or len(os.sched_getaffinity(0)))) as pool:
@@ -42,14 +48,13 @@ def run(arguments: Arguments, store: Store) -> SegmentResult:
             log.info("%d of %d: %s: %s", number, len(videos), name, clips.set_aside or f"{len(clips.clips)} clips")
             files.append(clips)
             names.append(name)
-    result = SegmentResult(
+    return SegmentResult(
         num_videos=len(files),
         num_clips=sum(len(f.clips) for f in files),
         dropped_seconds=round(sum(f.dropped_seconds for f in files), 3),
         warnings=tuple(SetAside(name=n, reason=w) for n, f in zip(names, files, strict=True) for w in f.warnings),
         set_aside=tuple(SetAside(name=n, reason=f.set_aside) for n, f in zip(names, files, strict=True) if f.set_aside),
     )
-    return finish(store, arguments.out, result)
 
 
 def num_at_once(num_cores: int) -> int:

@@ -27,7 +27,11 @@ def flow(folder: Path, quick: bool) -> list[Row]:
     """Computing at both sizes, then keeping and reading a clip's flow."""
     source = videos(folder, most=100)[-1]
     clips = {size: _scaled(source, size, folder) for size in SIZES}
-    return [*(_computing(size, clips[size], quick) for size in SIZES), *_keeping(clips[SIZES[0]], quick)]
+    return [
+        *(_computing(size, clips[size], quick) for size in SIZES),
+        *(_a_core(size, clips[size], quick) for size in SIZES),
+        *_keeping(clips[SIZES[0]], quick),
+    ]
 
 
 def _scaled(source: Path, size: str, folder: Path) -> Path:
@@ -79,6 +83,26 @@ def _computing(size: str, clip: Path, quick: bool) -> Row:
         limit="two cores at most twice as fast as one, where nothing else runs",
         how="Decoding, scaling, computing and writing the first frames of a real clip. `threads` share one clip, which is Retake's way; "
         "`processes` have half of it each.",
+    )
+
+
+def _a_core(size: str, clip: Path, quick: bool) -> Row:
+    def of(method: str) -> Callable[[], float]:
+        def measure() -> float:
+            num_fields = 2 if quick else NUM_FIELDS[method]
+            started = time.process_time()
+            _compute(method, clip, clip.with_suffix(".mkv"), 1, num_fields)
+            return num_fields / (time.process_time() - started)
+
+        return measure
+
+    return Row(
+        "flow",
+        f"Optical flow, {size}, a second of a core",
+        "fields/s",
+        alternate({method: of(method) for method in NUM_FIELDS}, 2 if quick else 5),
+        "tvl1",
+        how="The same in processor time, which other work on the machine does not count into.",
     )
 
 

@@ -115,6 +115,7 @@ def _predictor(label: str, sha256: str) -> Predictor:
         description="",
         checkpoint_uri=f"{BENCH}{label}",
         checkpoint_sha256=sha256,
+        flows=(),
         verb_temperature=1.0,
         noun_temperature=1.0,
         is_calibrated=False,

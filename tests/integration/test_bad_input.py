@@ -49,6 +49,7 @@ def required(chain):
         "enter": {"dataset": f"{NOWHERE}/datasets/x/", "weights_result": chain.weights, "claims": f"{NOWHERE}/claims/", "name": "x"},
         "tabulate": {"configured": f"{NOWHERE}/comparisons/x/"},
         "predict_plan": {},
+        "predict_cut": {"plan": f"{NOWHERE}/plan/", "batch": f"{NOWHERE}/batch.json"},
         "predict_known": {"plan": f"{NOWHERE}/plan/"},
         "predict_batch": {"plan": f"{NOWHERE}/plan/", "batch": f"{NOWHERE}/batch.json", "known": f"{NOWHERE}/known/"},
         "predict_report": {"plan": f"{NOWHERE}/plan/", "known": f"{NOWHERE}/known/"},

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tasks.options import TrainOptions
+from tasks.options import FlowOptions, TrainOptions
 from tasks.results.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
 from tasks.results.metrics import Metrics
 from tasks.results.training import PlanResult, TrainResult
@@ -28,6 +28,10 @@ NETWORKS = {
     "TSM test_resnet flow (dis), 3 segments": {"family": "TSM", **FLOW},
 }
 """In this order, so that each but the first is measured against a champion of another kind where one before it was promoted."""
+
+
+TITLES: dict[int, str] = {}
+"""By registered version."""
 
 
 class Retrain:
@@ -68,6 +72,9 @@ def test_every_network_goes_the_whole_way(workshop, chain, attempt, title):
     metrics = workshop.store.read(retrain.result("report", ReportResult).metrics_uri, Metrics)
     assert metrics.network == title
     champion = retrain.plan.champion
+    if champion:
+        sees_flow = " flow " in TITLES[champion.version]
+        assert champion.flows == ((FlowOptions(flow_method="dis", flow_bound_pixels=15),) if sees_flow else ())
     scored = {(result.model, result.split) for result in metrics.results}
     assert ("champion" in {model for model, _ in scored}) == (champion is not None)
     assert retrain.result("train", TrainResult).best_val_loss > 0
@@ -75,3 +82,4 @@ def test_every_network_goes_the_whole_way(workshop, chain, attempt, title):
     decided = retrain.result("decide", DecideResult)
     assert decided.version == retrain.result("register", RegisterResult).version
     assert "challenger" in decided.aliases
+    TITLES[decided.version] = title

@@ -12,10 +12,12 @@ import pytest
 
 from tasks.errors import BadVideo
 from tasks.local.home import REPOSITORY
+from tasks.local.samples import make_samples
 from tasks.model.spec import NetworkSpec
 from tasks.options import FlowOptions, Modality, flow_recipe_of
 from tasks.results.flow import FlowBatch, FlowClip, FlowResult
-from tasks.results.training import PlanResult
+from tasks.results.prediction import PredictBatchResult, PredictPlanResult
+from tasks.results.training import Champion, PlanResult
 from tasks.steps._flows import flow_uri
 from tasks.steps._frames import cache_test_frames, cache_train_frames, load_snippets
 from tasks.video.fields import iter_fields
@@ -207,3 +209,29 @@ def test_a_network_that_sees_flow_is_trained_and_its_flow_computed_once(workshop
     plan = PlanResult.model_validate(json.loads(done.stdout.splitlines()[-1]))
     listed = workshop.attempt("flows", store=CHAIN_STORE, plan=f"{plan.decision_uri}plan/", out=f"{plan.run_uri}flows/")
     assert (listed.returncode, "of all 6 clips is in the store" in listed.stderr) == (99, True)
+
+
+def test_flow_that_the_champion_sees_is_listed_where_the_network_itself_sees_none(workshop, chain):
+    plan = workshop.store.read(f"{chain.plan}result.json", PlanResult)
+    seen = FlowOptions(flow_method="dis", flow_bound_pixels=7)
+    champion = Champion(version=1, checkpoint_uri="s3://x", checkpoint_sha256="", flows=(seen,))
+    workshop.store.write(f"{STORE}/champion/result.json", plan.model_copy(update={"champion": champion}))
+    listed = workshop.run("flows", store=STORE, plan=f"{STORE}/champion/", out=f"{STORE}/champion/flows/")
+    assert (listed["num_clips"], listed["num_missing"]) == (6, 6)
+    assert workshop.store.read(listed["batches"][0]["uri"], FlowBatch).options == seen
+
+
+def test_new_videos_have_the_flow_that_networks_see_before_they_are_predicted(workshop, chain, tmp_path, ffmpeg):
+    make_samples(tmp_path, seed=21, num_videos=2, video_seconds=8, ffmpeg=ffmpeg)
+    (tmp_path / "words.mp4").write_text("no video")
+    conf = {"store": CHAIN_STORE, "videos": [str(tmp_path)], "model": "models:/sees-flow@challenger", "crops": 1, "against": "none"}
+    states = workshop.dag_test({"predict_videos": conf})["predict_videos"]
+    assert set(states.values()) == {"success"}
+    plans = [found for found in workshop.store.list(f"{CHAIN_STORE}/predictions/") if found.uri.endswith("/plan/result.json")]
+    plan = workshop.store.read(max(plans, key=lambda found: found.modified).uri, PredictPlanResult)
+    assert plan.model.flows == (OPTIONS,)
+    computed = workshop.store.read(f"{plan.prediction_uri}flows/{flow_recipe_of(OPTIONS)}/0000/result.json", FlowResult)
+    assert (computed.num_clips, computed.num_computed) == (2, 2)
+    for batch in plan.batches:
+        scored = workshop.store.read(f"{batch.out}result.json", PredictBatchResult)
+        assert (len(scored.videos), scored.set_aside) == (1, ())

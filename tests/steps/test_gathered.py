@@ -27,6 +27,7 @@ def predictor(label):
         description="",
         checkpoint_uri="",
         checkpoint_sha256="",
+        flows=(),
         verb_temperature=1,
         noun_temperature=1,
         is_calibrated=False,

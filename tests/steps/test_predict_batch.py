@@ -111,6 +111,7 @@ class Job:
             description="",
             checkpoint_uri=uri,
             checkpoint_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            flows=(),
             verb_temperature=1,
             noun_temperature=1,
             is_calibrated=False,

@@ -113,6 +113,7 @@ def baseline(shelf, *plans, crops=10):
         description="",
         checkpoint_uri="",
         checkpoint_sha256="",
+        flows=(),
         verb_temperature=1,
         noun_temperature=1,
         is_calibrated=False,

@@ -34,6 +34,7 @@ def predictor(label, is_calibrated=True, crops=10):
         description="TSN tf_efficientnet_lite0 rgb, 8 segments",
         checkpoint_uri="s3://retake/runs/0123/train/best.ckpt",
         checkpoint_sha256="ab" * 32,
+        flows=(),
         verb_temperature=1.3,
         noun_temperature=0.8,
         is_calibrated=is_calibrated,
