@@ -32,6 +32,7 @@ from dags._runner import TASK_DEFAULTS, StepOperator
 from tasks.options import ComparisonOptions, EvaluateOptions, RegisterOptions, TrainOptions
 
 FORM = Form(options=(ComparisonOptions, TrainOptions, EvaluateOptions, RegisterOptions))
+CONFIGURED = "{{ ti.xcom_pull(task_ids='configure', key='result')['configured_uri'] }}"
 
 with DAG(
     dag_id=Path(__file__).stem,
@@ -52,14 +53,14 @@ with DAG(
         returns="configurations",
         execution_timeout=timedelta(minutes=30),
     )
-    flows, flow = flow_tasks(FORM, inputs={"configured": "{store}/comparisons/{key}/"}, out="{store}/comparisons/{key}/flows/")
+    flows, flow = flow_tasks(FORM, inputs={"configured": CONFIGURED}, out=f"{CONFIGURED}flows/")
     networks = task_group(group_id=GROUP, tooltip="Each network: its weights, training and test")(network)
     tabulate = StepOperator(
         task_id="tabulate",
         step="tabulate",
         form=FORM,
-        inputs={"configured": "{store}/comparisons/{key}/", "failures": FAILURES},
-        out="{store}/comparisons/{key}/table/",
+        inputs={"configured": CONFIGURED, "failures": FAILURES},
+        out=f"{CONFIGURED}table/",
         trigger_rule="all_done_min_one_success",  # a network that failed stands in the table as failed
         execution_timeout=timedelta(hours=1),
     )

@@ -3,9 +3,14 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tasks.video.ffmpeg import find_ffmpeg
+
+# How long an example takes says more of what else the machine does than of the code.
+hypothesis.settings.register_profile("retake", deadline=None)
+hypothesis.settings.load_profile("retake")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

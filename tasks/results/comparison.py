@@ -23,9 +23,10 @@ class Configuration(Record):
 
 
 class ConfigureResult(Record):
-    """The networks of a comparison, the one that the others are compared to first."""
+    """The networks of a comparison, the one that the others are compared to first. It lies under `configured_uri` for the later steps."""
 
     dataset_uri: str
+    configured_uri: str
     configurations: tuple[Configuration, ...]
 
 

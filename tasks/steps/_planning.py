@@ -67,7 +67,7 @@ def find_dataset(store: Store, store_uri: str, dataset: str | None) -> tuple[str
 
 def run_of(version: RegisteredVersion, store_uri: str) -> str:
     """Where the training of a registered version lies: in the store that has its checkpoint, and else in this one."""
-    root, found, _ = version.checkpoint_uri.partition("/runs/")
+    root, found, _ = version.checkpoint_uri.rpartition("/runs/")
     return f"{root if found else store_uri}/runs/{version.run_key}/"
 
 

@@ -17,7 +17,7 @@ from tasks.errors import BadInput, Unavailable
 from tasks.options import IngestOptions
 from tasks.results.video import SeenFile, VideoRecord
 from tasks.steps._step import StepArguments, log, plain_reason
-from tasks.storage import Store
+from tasks.storage import Store, to_json
 from tasks.video.probe import probe
 
 MAX_ANNOTATION_BYTES = 64 << 20
@@ -213,7 +213,11 @@ class Taker:
             duration_seconds=found.duration_seconds,
             has_audio=found.has_audio,
         )
-        self._store.write(uri, record)
+        if self._labels:
+            self._store.write(uri, record)
+        elif not self._store.create(uri, to_json(record)):
+            # An ingest took the same video meanwhile, whose name may label it.
+            return
         log.info("new video: %s (%.1f s, %dx%d)", name, found.duration_seconds, found.width, found.height)
 
 

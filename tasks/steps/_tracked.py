@@ -23,7 +23,7 @@ def tracked_run(tracker: Tracker, plan: PlanResult) -> Iterator[str]:
         "mlflow.source.git.commit": machine.code_version,
         "retake.airflow_run": machine.airflow_url or "started by hand",
     }
-    run_id = tracker.ensure_run(_experiment(plan.run_uri.split("/runs/")[0]), plan.run_key, tags)
+    run_id = tracker.ensure_run(_experiment(plan.run_uri.rpartition("/runs/")[0]), plan.run_key, tags)
     with tracker.running(run_id):
         yield run_id
 

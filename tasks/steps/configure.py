@@ -27,18 +27,22 @@ def run(arguments: Arguments, store: Store) -> ConfigureResult:
     """
     dataset_uri, digest = find_dataset(store, arguments.store, arguments.dataset)
     found = configured(arguments.configurations, arguments.picked(TrainOptions))
+    # Another comparison, or the same on another dataset, must not change what the later tasks of this one read.
+    out = f"{arguments.out}{digest}/"
     configurations = tuple(
         Configuration(
             name=name,
             options=options.model_dump_json(),
             dataset=dataset_uri,
-            out=f"{arguments.store}/comparisons/{digest}/{content_key(options.model_dump(mode='json'))}/",
-            claims=f"{arguments.out}claims/{digest}/",
+            out=f"{out}{content_key(options.model_dump(mode='json'))}/",
+            claims=f"{out}claims/",
         )
         for name, options in found.items()
     )
     log.info("%d networks on dataset %s: %s", len(configurations), digest, "; ".join(found))
-    return finish(store, arguments.out, ConfigureResult(dataset_uri=dataset_uri, configurations=configurations))
+    result = ConfigureResult(dataset_uri=dataset_uri, configured_uri=out, configurations=configurations)
+    finish(store, out, result)
+    return finish(store, arguments.out, result)
 
 
 def configured(lines: Sequence[str], common: TrainOptions) -> dict[str, TrainOptions]:

@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.dataset.intervals import overlap_seconds, winning_row, without_overlaps
@@ -56,7 +56,6 @@ def test_overlapping_intervals_are_refused_by_line_and_touching_ones_kept():
 spans = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20), st.sampled_from(["meat", "bag", "pot"])), max_size=12)
 
 
-@settings(deadline=None)
 @given(spans, st.sampled_from([0, 0.25, 0.5, 1]))
 def test_winner_against_the_definition(make, drawn, min_overlap):
     rows = [row(start, start + length, noun, line) for line, (start, length, noun) in enumerate(drawn)]

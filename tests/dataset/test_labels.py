@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.results.dataset import Problem
@@ -281,7 +281,6 @@ cells = st.one_of(
 lines = st.lists(st.lists(cells, max_size=8).map(",".join), max_size=8).map("\n".join)
 
 
-@settings(deadline=None)
 @given(st.sampled_from([ANNOTATIONS, INTERVALS, "verb_id,class_key,verbs\n", "noun_id;class_key;nouns\n", ""]), lines)
 def test_hostile_text_never_raises_and_never_labels_with_the_unnameable(label, header, body):
     result = label({"a.mp4": 2}, {"x.csv": (header + body).encode("utf-8", "surrogatepass")})

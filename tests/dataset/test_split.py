@@ -14,7 +14,7 @@ from tasks.results.record import SplitName
 
 ACTIONS = ["put meat", "put bag", "take meat", "take pan", "move pot", "open bag"]
 DEFAULT = SplitOptions()
-many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 sources = st.dictionaries(
     st.sampled_from([f"source{number:02d}" for number in range(14)]),

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.dataset.tables import read_table
@@ -76,7 +76,6 @@ def test_a_file_that_is_no_table(content, reason):
         read_table(content, LAYOUTS)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300), st.booleans())
 def test_any_bytes_are_read_or_refused(content, with_header):
     try:

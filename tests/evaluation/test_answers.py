@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tasks.evaluation.answers import answers_of, rank
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), step=st.sampled_from([0.0, 0.25]))
 def test_best_actions_are_those_of_the_whole_product(make_clips, vocabulary, seed, step):
     clips = make_clips(3, seed=seed)
@@ -22,7 +22,7 @@ def test_best_actions_are_those_of_the_whole_product(make_clips, vocabulary, see
         assert len(set(ranked[i].tolist())) == 5
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000))
 def test_an_action_is_right_when_verb_and_noun_are_right(make_clips, vocabulary, seed):
     answers = answers_of(make_clips(10, seed=seed), vocabulary)

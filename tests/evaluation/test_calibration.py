@@ -49,7 +49,7 @@ def test_the_temperature_is_what_the_logits_were_multiplied_by(heat):
     assert fit_temperature(clips.verb_logits, clips.verb_classes) == pytest.approx(heat, rel=0.1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 1000), other=st.floats(0.06, 19))
 def test_no_other_temperature_has_a_lower_loss(seed, other):
     clips = honest(30, seed=seed)
@@ -103,7 +103,7 @@ def test_without_val_there_is_no_temperature():
     assert (action.model, action.split, action.target) == ("champion", "test", "action")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 1000))
 def test_the_order_of_clips_changes_nothing(seed):
     clips = honest(30, seed=seed, num_sources=3)
@@ -132,7 +132,7 @@ def test_bins_by_hand():
     assert expected_error(bins) == pytest.approx((0.95 + 2 * 0.05 + 0.5 + 0) / 5)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(pairs=st.lists(st.tuples(st.floats(0.001, 1), st.booleans()), min_size=1, max_size=60))
 def test_every_clip_is_in_one_bin_within_its_bounds(pairs):
     confidences, right = np.array([c for c, _ in pairs]), np.array([r for _, r in pairs])

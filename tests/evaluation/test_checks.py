@@ -120,7 +120,7 @@ def test_clips_of_one_film_contradict_each_other_by_content_alone(other_look):
     assert len(checked(same, second, looks={}).label_conflicts) == 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_blocks_and_the_order_of_clips_change_nothing(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 1000)))

@@ -27,7 +27,7 @@ def test_rare_classes_share_a_last_row_and_column():
     assert confusion.counts.tolist() == [[1, 0, 1], [0, 1, 1], [0, 0, 2]]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(pairs=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 12)), min_size=1), max_classes=st.integers(1, 15))
 def test_every_clip_is_counted_once_and_no_row_is_empty(pairs, max_classes):
     confusion = confusion_of(answers([t for t, _ in pairs], [p for _, p in pairs]), max_classes)

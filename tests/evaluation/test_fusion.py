@@ -26,7 +26,7 @@ def heads(draw):
     return [answers(rng, classes, num_classes, knowledge, 10**magnitude) for knowledge, magnitude in kinds], classes
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(heads())
 def test_weights_are_shares_and_no_network_alone_nor_all_alike_would_lose_less(head):
     logits, classes = head

@@ -85,7 +85,7 @@ def test_a_sure_gain_passes_every_rule(scored):
     assert judgement.reason == "action top-1 50.0 %, +10.0 points [2.0, 18.0] on the champion, on 100 val clips of 10 source videos"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     num=st.integers(0, 50),
     gain_rule=st.sampled_from(["interval", "margin"]),

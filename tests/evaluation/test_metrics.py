@@ -33,7 +33,7 @@ def test_the_shared_answers_are_those_in_the_tests(shared, request):
     assert ours.read_bytes() == (shared / "golden" / ours.name).read_bytes()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(pairs=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 9)), min_size=1, max_size=60))
 def test_averages_are_scikit_learns(pairs):
     true, predicted = np.array([t for t, _ in pairs]), np.array([p for _, p in pairs])
@@ -50,7 +50,7 @@ def test_averages_are_scikit_learns(pairs):
     assert all(c.num_predicted == (predicted == int(c.name[1:])).sum() for c in metrics.classes)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000))
 def test_the_order_of_clips_changes_nothing(make_clips, vocabulary, seed):
     clips = make_clips(15, seed=seed)

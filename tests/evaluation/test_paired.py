@@ -29,7 +29,7 @@ def compared(clips, **options):
     return paired_difference(answers(ours), answers(theirs), sources, **options)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(clips=CLIPS, seed=st.integers(0, 100))
 def test_the_interval_holds_the_difference_and_ignores_the_order_of_clips(clips, seed):
     found = compared(clips, seed=seed)
@@ -39,7 +39,7 @@ def test_the_interval_holds_the_difference_and_ignores_the_order_of_clips(clips,
     assert compared(sorted(clips), seed=seed) == found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(clips=CLIPS)
 def test_swapping_the_networks_turns_the_sign(clips):
     found, swapped = compared(clips), compared([(t, o, s) for o, t, s in clips])
@@ -48,7 +48,7 @@ def test_swapping_the_networks_turns_the_sign(clips):
     assert (swapped.num_gained, swapped.num_lost, swapped.mcnemar_p) == (found.num_lost, found.num_gained, found.mcnemar_p)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(clips=CLIPS)
 def test_a_difference_is_never_surer_than_mcnemars_test(clips):
     found = compared(clips)
@@ -59,7 +59,7 @@ def test_a_difference_is_never_surer_than_mcnemars_test(clips):
         assert found.num_clips_needed > len(clips)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(clips=CLIPS)
 def test_more_of_the_same_videos_narrows_the_interval(clips):
     many = compared([(o, t, f"{s}{copy}") for o, t, s in clips for copy in range(6)])

@@ -8,7 +8,7 @@ from tasks.evaluation.uncertainty import resampled_interval, top1_interval
 CLIPS = st.lists(st.tuples(st.booleans(), st.sampled_from("abcdefgh")), min_size=1, max_size=40)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(clips=CLIPS, seed=st.integers(0, 100))
 def test_the_interval_holds_the_score_and_ignores_the_order_of_clips(clips, seed):
     right, sources = np.array([r for r, _ in clips]), [s for _, s in clips]
@@ -17,7 +17,7 @@ def test_the_interval_holds_the_score_and_ignores_the_order_of_clips(clips, seed
     assert (low, high) == top1_interval(right[::-1], sources[::-1], num_resamples=200, seed=seed)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(clips=CLIPS)
 def test_right_and_wrong_are_treated_alike(clips):
     right, sources = np.array([r for r, _ in clips]), [s for _, s in clips]

@@ -50,6 +50,12 @@ class Shelf:
     def write_file(self, uri, path):
         self.write_bytes(uri, Path(path).read_bytes())
 
+    def create(self, uri, data):
+        if uri in self.objects:
+            return False
+        self.write_bytes(uri, data)
+        return True
+
     def remove(self, uri):
         del self.objects[uri]
 

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import BadConfiguration, Unavailable
+from tasks.results.video import VideoRecord
 from tasks.steps._annotations import to_write
 from tasks.steps._taking import MAX_ANNOTATION_BYTES, Offer, Taker, TakingArguments, offers
 from tasks.steps.ingest import batch_size
 from tasks.storage import to_json
+from tests.steps.shelf import Shelf, filmed
 
 MALFORMED = [
     "http://[::1/a.mp4",
@@ -35,10 +37,23 @@ class NoStore:
         raise Unavailable("the object store does not answer")
 
 
+class Meanwhile(Shelf):
+    """A store in which something else happens while a file is written."""
+
+    def __init__(self, happens):
+        super().__init__()
+        self.happens = [happens]
+
+    def write_file(self, uri, path):
+        super().write_file(uri, path)
+        while self.happens:
+            self.happens.pop()()
+
+
 @pytest.fixture
 def taker():
-    def make(store=None, **options):
-        return Taker(TakingArguments(store="s3://retake", out="s3://retake/x/", **options), store, allow_private=True)
+    def make(store=None, *, labels=True, **options):
+        return Taker(TakingArguments(store="s3://retake", out="s3://retake/x/", **options), store, allow_private=True, labels=labels)
 
     return make
 
@@ -49,6 +64,16 @@ def test_a_malformed_address_is_an_offer_that_costs_itself(taker, url):
     seen = taker().take_video(offer) if not offer.is_annotation else taker().take_annotation(offer, pytest.fail)
     assert url in seen.reason
     assert "\n" not in seen.reason
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_name_that_labels_a_video_stays_when_a_prediction_takes_it_at_the_same_time(taker, tmp_path, ffmpeg, first):
+    film = filmed(ffmpeg, tmp_path / "v.mp4")
+    offer = Offer("put bag/v.mp4", str(film), "", film.stat().st_size)
+    store = Meanwhile(lambda: taker(store, labels=not first).take_video(offer))
+    seen = taker(store, labels=first).take_video(offer)
+    record = store.read(f"s3://retake/videos/{seen.video}/probe.json", VideoRecord)
+    assert "put bag/v.mp4" in record.names
 
 
 def test_a_file_that_vanished_or_does_not_read_costs_itself(taker, tmp_path):

@@ -27,7 +27,7 @@ def test_a_result_that_cannot_be_read_is_the_reason_why_its_network_is_left_out(
         Configuration(name=name, options="{}", dataset="s3://retake/datasets/x/", out=f"{CONFIGURED}{name}/", claims=CONFIGURED)
         for name in ("old", "gone")
     ]
-    configured = ConfigureResult(dataset_uri="s3://retake/datasets/x/", configurations=tuple(configurations))
+    configured = ConfigureResult(dataset_uri="s3://retake/datasets/x/", configured_uri=CONFIGURED, configurations=tuple(configurations))
     plan = f"{CONFIGURED}old/plan/result.json"
     store = Shelf({f"{CONFIGURED}result.json": configured.model_dump_json().encode(), plan: json.dumps({"run_key": "1"}).encode()})
     with pytest.raises(BadInput) as caught:

@@ -28,7 +28,7 @@ def all_frames(clip: Path) -> NDArray[np.uint8]:
     return decode_all(clip)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(indices=st.lists(st.integers(0, 239), min_size=1, max_size=12))
 def test_any_frames_in_any_order(clip: Path, all_frames: NDArray[np.uint8], indices: list[int]):
     np.testing.assert_array_equal(read_frames(clip, indices, short_side=None), all_frames[indices])
