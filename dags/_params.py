@@ -9,7 +9,8 @@ from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowFailException
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from tasks.options import PRESETS, Options, RetrainOptions, SegmentOptions, StoreUri, content_key, recipe_of
+from tasks.keys import content_key, recipe_of
+from tasks.options import PRESETS, Options, RetrainOptions, SegmentOptions, StoreUri
 from tasks.settings import RunnerSettings
 
 M = TypeVar("M", bound=BaseModel)

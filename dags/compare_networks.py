@@ -4,7 +4,8 @@ Trains and tests several networks on one dataset, each by the steps of `retrain`
 intervals, what differs from the first, parameters, FLOPs, latency, memory. It is started by hand, with a form: one configuration a line, and
 the options that all of them share. Under *Details* of `tabulate`, the button *Report* leads to the table, and *MLflow run* to its run.
 
-Nothing is registered or decided here. `retrain` with a configuration's options finds its training done; so does this DAG after `retrain`.
+Nothing is registered or decided here. `retrain` with a configuration's options and registered model finds its training done; so does this DAG
+after `retrain`.
 
 **Owner**: whoever runs this Retake.
 
