@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from tasks.options import ORIGINAL, TrainOptions, without_idle
+from tasks.keys import without_idle
+from tasks.options import ORIGINAL, TrainOptions
 
 
 @pytest.mark.parametrize(

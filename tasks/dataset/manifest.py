@@ -5,7 +5,8 @@ import io
 from collections.abc import Iterable
 
 from tasks.dataset.split import SplitAssignment
-from tasks.options import SplitOptions, content_key
+from tasks.keys import content_key
+from tasks.options import SplitOptions
 from tasks.results.dataset import ClassRef, DatasetClip, LabelledClip, LabelsFile, Manifest, Vocabulary
 from tasks.results.record import SplitName
 

@@ -23,12 +23,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tasks.errors import BadConfiguration, Unavailable
+from tasks.keys import content_key
 from tasks.model import backbones
 from tasks.model.crops import Normalise
 from tasks.model.data import View
 from tasks.model.network import Network, to_channels_last, weights_sha256
 from tasks.model.spec import NetworkSpec
-from tasks.options import content_key
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import csv
 import io
 from datetime import UTC, datetime
 
-from tasks.options import content_key
+from tasks.keys import content_key
 from tasks.results.evaluation import DecisionRecord
 from tasks.storage import Store
 from tasks.tracking import Registry

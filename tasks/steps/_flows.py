@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol, TypeVar
 
 from tasks.errors import BadVideo, MissingObject
+from tasks.keys import flow_recipe_of
 from tasks.model.spec import SNIPPETS
-from tasks.options import FlowOptions, Modality, flow_recipe_of
+from tasks.options import FlowOptions, Modality
 from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import log, plain_reason

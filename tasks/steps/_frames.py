@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import BadVideo
+from tasks.keys import flow_recipe_of
 from tasks.model.sampling import joined, middle_snippets
 from tasks.model.spec import NetworkSpec
-from tasks.options import FlowOptions, Modality, flow_recipe_of
+from tasks.options import FlowOptions, Modality
 from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
 from tasks.steps._flows import SHORT_SIDE, compute_flow, flow_uri, without_flow

@@ -1,6 +1,6 @@
 """What labels are gathered from: every ingested video under its names, and every annotation file."""
 
-from tasks.options import content_key
+from tasks.keys import content_key
 from tasks.storage import Store, StoredObject
 
 

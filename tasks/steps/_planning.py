@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tasks.errors import BadInput, MissingObject, NothingToDo
-from tasks.options import EvaluateOptions, FlowOptions, Modality, TrainOptions, content_key, flow_recipe_of, without_idle
+from tasks.keys import content_key, flow_recipe_of, without_idle
+from tasks.options import EvaluateOptions, FlowOptions, Modality, TrainOptions
 from tasks.results.dataset import DatasetResult
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.settings import MachineSettings, load

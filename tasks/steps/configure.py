@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from tasks.errors import BadConfiguration
-from tasks.options import ComparisonOptions, TrainOptions, content_key, without_idle
+from tasks.keys import content_key, without_idle
+from tasks.options import ComparisonOptions, TrainOptions
 from tasks.results.comparison import Configuration, ConfigureResult
 from tasks.steps._planning import find_dataset
 from tasks.steps._step import StepArguments, finish, log

@@ -2,7 +2,8 @@
 
 from tasks.errors import BadConfiguration
 from tasks.evaluation.gate import deciding_split
-from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions, content_key
+from tasks.keys import content_key
+from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions
 from tasks.results.dataset import Manifest
 from tasks.results.record import SPLITS
 from tasks.results.training import Evaluation, PlanResult, WeightsResult

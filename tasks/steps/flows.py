@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 
 from tasks.errors import BadConfiguration, MissingObject, NothingToDo
-from tasks.options import FlowOptions, StoreUri, TrainOptions, flow_recipe_of, recipe_of
+from tasks.keys import flow_recipe_of, recipe_of
+from tasks.options import FlowOptions, StoreUri, TrainOptions
 from tasks.results.comparison import ConfigureResult
 from tasks.results.dataset import Manifest
 from tasks.results.flow import FlowBatch, FlowClip, FlowsResult

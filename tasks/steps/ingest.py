@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tasks.errors import BadInput, MissingObject, NothingToDo
-from tasks.options import SegmentOptions, recipe_of
+from tasks.keys import recipe_of
+from tasks.options import SegmentOptions
 from tasks.results.dataset import LabelResult
 from tasks.results.record import SetAside
 from tasks.results.video import NUM_FIRST, Batch, BatchRef, IngestResult, Inventory, SeenFile

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from tasks.dataset.labels import label_clips
 from tasks.dataset.rows import AnnotationFile
 from tasks.errors import BadInput
-from tasks.options import LabelOptions, SegmentOptions, recipe_of
+from tasks.keys import recipe_of
+from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelledClip, LabelResult, LabelsFile
 from tasks.results.video import ClipsFile, VideoRecord
 from tasks.steps._inputs import annotation_objects, inputs_digest, probe_objects

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from tasks.errors import NothingToDo
 from tasks.evaluation.gate import deciding_split
-from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions, content_key
+from tasks.keys import content_key
+from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import DecideResult
 from tasks.results.record import SPLITS, ModelRole, SplitName

@@ -5,7 +5,8 @@ from pathlib import Path
 from pydantic import Field
 
 from tasks.errors import BadConfiguration
-from tasks.options import EvaluateOptions, PredictOptions, StoreUri, content_key
+from tasks.keys import content_key
+from tasks.options import EvaluateOptions, PredictOptions, StoreUri
 from tasks.results.prediction import PredictBatchResult, PredictPlanResult, PredictReportResult
 from tasks.settings import MlflowSettings, RunnerSettings, load
 from tasks.steps import predict_batch, predict_known, predict_plan, predict_report

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from tasks.dataset.split_file import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
-from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions, content_key, recipe_of
+from tasks.keys import content_key, recipe_of
+from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
 from tasks.results.dataset import DatasetResult, LabelledClip, LabelsFile, Manifest
 from tasks.results.prediction import KnownLabel, KnownLabels, PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
 from tasks.results.record import SetAside

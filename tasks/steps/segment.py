@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tasks.errors import BadVideo
-from tasks.options import SegmentOptions, StoreUri, recipe_of
+from tasks.keys import recipe_of
+from tasks.options import SegmentOptions, StoreUri
 from tasks.results.record import SetAside
 from tasks.results.video import Batch, ClipRecord, ClipsFile, SegmentResult, VideoRecord
 from tasks.settings import MachineSettings, load

@@ -1,6 +1,7 @@
 """Sums up an ingest for people, and for the asset event that starts the next DAG."""
 
-from tasks.options import SegmentOptions, StoreUri, recipe_of
+from tasks.keys import recipe_of
+from tasks.options import SegmentOptions, StoreUri
 from tasks.results.video import NUM_FIRST, IngestResult, Inventory, SegmentResult, SetAsideFile, SummaryResult
 from tasks.steps._inputs import inputs_digest
 from tasks.steps._step import StepArguments, finish, log, result_uri

@@ -13,7 +13,8 @@ from tasks.evaluation.paired import differences
 from tasks.evaluation.predictions import from_parquet
 from tasks.evaluation.report.networks import networks_note, networks_page
 from tasks.evaluation.scoring import ScoredClips
-from tasks.options import StoreUri, content_key
+from tasks.keys import content_key
+from tasks.options import StoreUri
 from tasks.results.comparison import ComparedNetwork, Comparison, Configuration, ConfigureResult, FailedConfiguration, TabulateResult
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import EvaluateResult

@@ -13,13 +13,14 @@ from tasks.evaluation.prediction.names import Names
 from tasks.evaluation.prediction.scored import ScoredWriter
 from tasks.evaluation.prediction.to_label import table as to_label_table
 from tasks.evaluation.scoring import score_clips
+from tasks.keys import recipe_of
 from tasks.model.backbones import find
 from tasks.model.checkpoints import save
 from tasks.model.data import LabelledClip
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.training import TrainJob, fit
-from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions, TrainOptions, recipe_of
+from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions, TrainOptions
 from tasks.results.dataset import DatasetClip
 from tasks.results.prediction import KnownClipsResult, PredictedVideo, PredictionBatch, Predictor, PredictPlanResult, ScoredVideo
 from tasks.results.video import ClipRecord, ClipsFile, VideoRecord

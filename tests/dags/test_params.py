@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from dags import build_dataset, ingest_videos, predict_videos, retrain
 from dags._params import Form, StoreOptions, places, resolve
+from tasks.keys import recipe_of
 from tasks.options import (
     ORIGINAL,
     PRESETS,
@@ -16,7 +17,6 @@ from tasks.options import (
     SplitOptions,
     TrainOptions,
     Weights,
-    recipe_of,
 )
 
 DAGS = (ingest_videos, build_dataset, retrain, predict_videos)

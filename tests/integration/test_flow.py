@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadVideo
+from tasks.keys import flow_recipe_of
 from tasks.local.home import REPOSITORY
 from tasks.local.samples import make_samples
 from tasks.model.spec import NetworkSpec
-from tasks.options import FlowOptions, Modality, flow_recipe_of
+from tasks.options import FlowOptions, Modality
 from tasks.results.flow import FlowBatch, FlowClip, FlowResult
 from tasks.results.prediction import PredictBatchResult, PredictPlanResult
 from tasks.results.training import Champion, PlanResult

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.keys import recipe_of
 from tasks.local.home import REPOSITORY
-from tasks.options import SegmentOptions, TrainOptions, recipe_of
+from tasks.options import SegmentOptions, TrainOptions
 from tasks.storage import Store
 
 STEP_SECONDS = 240

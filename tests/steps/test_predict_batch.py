@@ -6,19 +6,11 @@ import torch
 from tasks.errors import BadCheckpoint
 from tasks.evaluation.prediction.familiar import from_bytes
 from tasks.evaluation.prediction.scored import read_scored
+from tasks.keys import recipe_of
 from tasks.model.checkpoints import ClassNames, save
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
-from tasks.options import (
-    EvaluateOptions,
-    FlowOptions,
-    LabelOptions,
-    Modality,
-    PredictOptions,
-    SegmentOptions,
-    SplitOptions,
-    recipe_of,
-)
+from tasks.options import EvaluateOptions, FlowOptions, LabelOptions, Modality, PredictOptions, SegmentOptions, SplitOptions
 from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.results.prediction import (
     KnownClipsResult,

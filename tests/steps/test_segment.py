@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import BadVideo, Unavailable
-from tasks.options import SegmentOptions, recipe_of
+from tasks.keys import recipe_of
+from tasks.options import SegmentOptions
 from tasks.results.record import SetAside
 from tasks.results.video import Batch, VideoRecord
 from tasks.steps import segment

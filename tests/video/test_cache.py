@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadConfiguration, BadVideo
-from tasks.options import FlowOptions, SegmentOptions, flow_recipe_of
+from tasks.keys import flow_recipe_of
+from tasks.options import FlowOptions, SegmentOptions
 from tasks.video import cache
 from tasks.video.cache import CacheItem, Progress, cache_frames
 from tasks.video.cut import CutClip, cut
