@@ -16,7 +16,7 @@ def summarise_latency(timings: Timings, num_frames: int) -> Latency:
 
     Args:
         timings: what `score_clips` measured.
-        num_frames: frames that the network sees of one clip: one a segment. The original's 4.28 FPS is 8 / (0.018 s + 1.850 s).
+        num_frames: frames, or fields of flow, that the network sees of one clip. The original's 4.28 FPS is 8 / (0.018 s + 1.850 s).
     """
     loading = np.percentile(timings.loading_seconds, (50, 90))
     inference = np.percentile(timings.inference_seconds, (50, 90))

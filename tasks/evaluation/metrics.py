@@ -72,7 +72,7 @@ def summarise(
     model: ModelRole,
     split: SplitName,
     crops: int,
-    num_segments: int,
+    num_frames: int,
     num_resamples: int,
     predictions_uri: str,
     engine: EngineUsed,
@@ -92,7 +92,7 @@ def summarise(
         model: which network answered.
         split: whose clips these are.
         crops: views of each frame that were averaged.
-        num_segments: frames that the network sees of one clip.
+        num_frames: frames, or fields of flow, that the network sees of one clip.
         num_resamples: bootstrap draws.
         predictions_uri: where the predictions lie in the store.
         engine: what computed the logits.
@@ -115,7 +115,7 @@ def summarise(
         verb=verb,
         noun=noun,
         action=action,
-        latency=summarise_latency(timings, num_frames=num_segments),
+        latency=summarise_latency(timings, num_frames=num_frames),
         engine=engine,
         num_parameters=num_parameters,
         num_flops=num_flops,

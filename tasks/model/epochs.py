@@ -68,8 +68,9 @@ class EpochKeeper(Callback):
     In place of Lightning's ModelCheckpoint, which takes the best score up only where a run goes on in the same folder, and cannot call the step
     once both files are there. Every process keeps the same history; the first alone writes files, speaks and calls the step.
 
-    With `averaging` the best are its weights, which were validated. With `head_alone` the best heads go into the last checkpoint, and `write_best` makes the network of them at the end: a backbone that never
-    changes is many times as large as they are, and writing it takes longer than an epoch of theirs.
+    With `averaging` the best are its weights, which were validated. With `head_alone` the best heads go into the last checkpoint, and
+    `write_best` makes the network of them at the end: a backbone that never changes is many times as large as they are, and writing it takes
+    longer than an epoch of theirs.
     """
 
     def __init__(

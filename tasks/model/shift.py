@@ -49,9 +49,8 @@ class TemporalShift(nn.Module):
 def insert_temporal_shift(backbone: nn.Module, num_segments: int) -> None:
     """Wrap the first convolution of each residual block, in place ("blockres" of the paper's code).
 
-    Those of a ResNet's four stages are wrapped all, as in EPIC-KITCHENS-55's code (TSM's own passes over every second one of ResNet-101's third
-    stage); of the mobile families', those whose input is also added
-    to their output, as the paper has it for MobileNetV2.
+    Of a ResNet's four stages all blocks are wrapped, as in EPIC-KITCHENS-55's code; TSM's own passes over every second one of ResNet-101's
+    third stage. Of the mobile families those whose input is also added to their output, as the paper has it for MobileNetV2.
 
     Raises:
         BadConfiguration: the backbone has no such blocks.

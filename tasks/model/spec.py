@@ -53,12 +53,16 @@ SNIPPETS: Mapping[Modality, Snippet] = {
 }
 """TSN's snippets (arXiv 1608.00859): a frame; 5 pairs of x and y; 5 differences of 6 frames."""
 
+SHORT_SIDE = 256
+"""Of every cached frame and every field of flow, in pixels: what the crops of TSN's protocol are cut from."""
+
 
 class NetworkSpec(BaseModel):
     """One network: backbone, optional temporal shift, consensus, and the sizes of both heads.
 
-    `flow` says how the optical flow is computed that it was trained on, where its modality is flow. `relation_draws` is of the multi-scale relation alone: in a test the published code draws three relations a scale; 0 takes the mean of all
-    such draws, another number the mean of so many under `relation_seed`.
+    `flow` says how the optical flow is computed that it was trained on, where its modality is flow. `relation_draws` is of the multi-scale
+    relation alone: in a test the published code draws three relations a scale; 0 takes the mean of all such draws, another number the mean
+    of so many under `relation_seed`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -86,6 +90,11 @@ class NetworkSpec(BaseModel):
     def snippet(self) -> Snippet:
         """What it takes of one segment."""
         return SNIPPETS[self.modality]
+
+    @property
+    def num_frames(self) -> int:
+        """Frames, or fields of flow, that it looks at of one clip."""
+        return self.num_segments * self.snippet.num_frames
 
     @property
     def family(self) -> str:

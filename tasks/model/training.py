@@ -51,8 +51,7 @@ class TrainJob:
     `devices` processes train together on each of `num_nodes` machines (`processes` says how they are started), each on a GPU of its own or
     all on the CPU. The options' batch size is that of all together, so the figures are those of one process up to rounding and to what a
     backbone draws; on CPUs batch-norm that trains sees one process's part of a batch alone, as mixup does everywhere, and they are further
-    apart. Each process has a
-    folder of its own, and only the first one's is written to. Where one finds a last.ckpt, all must find the same.
+    apart. Each process has a folder of its own, and only the first one's is written to. Where one finds a last.ckpt, all must find the same.
     """
 
     network: Network

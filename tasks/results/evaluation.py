@@ -38,7 +38,7 @@ class TargetMetrics(Record):
 
 
 class Latency(Record):
-    """Seconds a clip after warm-up, loading from the cache of decoded frames, and the original's FPS: frames of a clip's segments over the two medians.
+    """Seconds a clip after warm-up, loading from the cache of decoded frames, and the original's FPS: frames of a clip's snippets over the two medians.
 
     `clips_per_second` is of the whole scoring, in which loading and inference overlap.
     """
@@ -86,7 +86,8 @@ class EvaluateResult(Record):
     """One network's scores on one split. The fine-tuned network's evaluation also leaves a fingerprint of each clip, for the report's checks.
 
     `num_flops` is of one clip under `crops`: floating-point operations of convolutions and matrix products, a multiplication and an addition
-    being two. `peak_memory_bytes` is of the process, which scores this network alone.
+    being two; it and `num_parameters` are None where they were not counted. `peak_memory_bytes` is of the process, which scores this network
+    alone.
     """
 
     model: ModelRole
@@ -100,8 +101,8 @@ class EvaluateResult(Record):
     action: TargetMetrics
     latency: Latency
     engine: EngineUsed
-    num_parameters: int
-    num_flops: int
+    num_parameters: int | None = None
+    num_flops: int | None = None
     peak_memory_bytes: int
     hardware: dict[str, str | int]
     predictions_uri: str

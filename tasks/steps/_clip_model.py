@@ -19,14 +19,13 @@ from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.scorer import Scorer
 from tasks.model.hardware import choose_device
 from tasks.model.sampling import joined, middle_snippets
-from tasks.model.spec import NetworkSpec
+from tasks.model.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions
 from tasks.video.counting import count_frames
 from tasks.video.fields import FLOW_SUFFIX, iter_fields, num_fields
 from tasks.video.flow import FlowMaker
 from tasks.video.frames import read_frames
 
-SHORT_SIDE = 256
 NUM_CROPS: NumCrops = 10
 
 Frames = NDArray[np.uint8]

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from tasks.errors import BadVideo, MissingObject
 from tasks.keys import flow_recipe_of
-from tasks.model.spec import SNIPPETS
+from tasks.model.spec import SHORT_SIDE, SNIPPETS
 from tasks.options import FlowOptions, Modality
 from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
@@ -18,9 +18,6 @@ from tasks.steps._step import log, plain_reason
 from tasks.storage import Store
 from tasks.video.fields import FLOW_SUFFIX, num_fields
 from tasks.video.flow import FlowMaker
-
-SHORT_SIDE = 256
-"""Of every cached frame and every field of flow, in pixels: what the crops of TSN's protocol are cut from."""
 
 MAX_AT_ONCE = 8
 

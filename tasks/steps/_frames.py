@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from tasks.errors import BadVideo
 from tasks.keys import flow_recipe_of
 from tasks.model.sampling import joined, middle_snippets
-from tasks.model.spec import NetworkSpec
+from tasks.model.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions, Modality
 from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
-from tasks.steps._flows import SHORT_SIDE, compute_flow, flow_uri, without_flow
+from tasks.steps._flows import compute_flow, flow_uri, without_flow
 from tasks.steps._step import log
 from tasks.storage import Store
-from tasks.video.cache import CacheItem, cache_frames, passing_folder
+from tasks.video.cache import BadEntry, CacheItem, cache_frames, passing_folder
 from tasks.video.fields import num_fields
 
 NUM_NAMED = 5
@@ -60,8 +60,8 @@ def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSp
     They lie in this machine's cache, or under `root`.
 
     Raises:
-        BadVideo: a clip does not decode, or optical flow is wanted, and clips have none in the store and do not decode; the message names
-            them. None is left out, for networks are compared on the same clips.
+        BadVideo: a clip does not decode, or optical flow is wanted, and clips have none in the store that decodes and do not decode
+            themselves; the message names them. None is left out, for networks are compared on the same clips.
     """
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         raise _without_flow(bad, len(clips))
@@ -91,6 +91,12 @@ def load_snippets(path: Path, spec: NetworkSpec) -> NDArray[np.uint8]:
     return joined(np.load(path), spec)
 
 
+def load_few(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec) -> list[NDArray[np.uint8]]:
+    """The test snippets, uint8 (t, h, w, p), of each of these clips, all in memory; raises as `cache_test_frames` does."""
+    paths = cache_test_frames(store, clips, spec)
+    return [load_snippets(paths[clip.uid], spec) for clip in clips]
+
+
 def _test_frames(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:
     snippets = middle_snippets(num_frames, spec.num_segments, spec.snippet.num_frames)
     return tuple(number for snippet in snippets for number in snippet)
@@ -116,15 +122,27 @@ def _cache(store: Store, clips: Sequence[StoredClip], frames: Sequence[tuple[int
         )
         for clip, indices in zip(clips, frames, strict=True)
     ]
-    paths = cache_frames(
-        items,
-        root,
-        short_side=SHORT_SIDE,
-        fetch=store.read_file,
-        num_processes=load(MachineSettings).num_processes,
-        progress=_report,
-    )
-    return {clip.uid: path for clip, path in zip(clips, paths, strict=True)}
+    computed_again: set[str] = set()
+    while True:
+        try:
+            paths = cache_frames(
+                items,
+                root,
+                short_side=SHORT_SIDE,
+                fetch=store.read_file,
+                num_processes=load(MachineSettings).num_processes,
+                progress=_report,
+            )
+        except BadEntry as error:
+            if spec.flow is None or error.key in computed_again:
+                raise
+            log.warning("%s; computing this optical flow again", error)
+            damaged = [clip for clip in clips if flow_uri(clip.uri, spec.flow) == error.key]
+            if bad := compute_flow(store, damaged, spec.flow).set_aside:
+                raise BadVideo(f"{error}; nor can its clip be read to compute it again: {_without_flow(bad, len(clips))}") from error
+            computed_again.add(error.key)
+        else:
+            return {clip.uid: path for clip, path in zip(clips, paths, strict=True)}
 
 
 def _complete_flow(store: Store, clips: Sequence[StoredClip], options: FlowOptions) -> tuple[SetAside, ...]:

@@ -6,26 +6,22 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, MissingObject
 from tasks.evaluation.fusion import fuse
 from tasks.evaluation.scoring import ScoredClips, score_clips
 from tasks.model.checkpoints import ClassNames, HeadWeights, Saved, save_fusion
-from tasks.model.consensus import Logits
-from tasks.model.crops import Frames
 from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, make_engine, spread
 from tasks.model.epochs import BEST
 from tasks.model.hardware import choose_device, describe
-from tasks.model.network import Network
+from tasks.model.network import Network, weights_sha256
+from tasks.model.spec import NetworkSpec
 from tasks.options import MODEL_REFERENCE, Weights
 from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.fusion import Fusion, Member
 from tasks.results.training import PlanResult, TrainResult, WeightsResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._ahead import FramesAhead
-from tasks.steps._frames import cache_test_frames, load_snippets
+from tasks.steps._frames import load_few
 from tasks.steps._networks import fetch_network, file_sha256
 from tasks.steps._step import log, result_uri
 from tasks.storage import Store
@@ -39,7 +35,7 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store) -> WeightsR
     """The networks that `names` stand for, as one checkpoint in the store in which all count alike.
 
     Raises:
-        BadConfiguration: a name is none, is there twice, or stands alone.
+        BadConfiguration: a name is none or stands alone, or a network is there twice, by one name, by two, or as a member of two fusions.
         BadInput: a member does not exist, belongs to another store, or answers in other classes than the first.
         BadCheckpoint: a member's checkpoint is gone or is not what was recorded.
     """
@@ -47,13 +43,18 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store) -> WeightsR
         members: list[Member] = []
         networks: list[Network] = []
         classes: ClassNames | None = None
-        for name in dict.fromkeys(names):
+        known: dict[tuple[NetworkSpec, str], str] = {}
+        for name in names:
             run_key, uri, sha256 = _checkpoint_of(name, store_uri, store)
-            if same := next((member.name for member in members if member.checkpoint_sha256 == sha256), None):
-                raise BadConfiguration(f"fuse: {name} is the same network as {same}; leave one of them out")
             saved = _fetch(name, uri, sha256, store, Path(folder))
             classes = _joined(classes, saved, name, members)
             for network in saved.networks:
+                identity = network.spec, weights_sha256(network)
+                if same := known.get(identity):
+                    raise BadConfiguration(
+                        f"fuse: {name} {'is' if len(saved.networks) == 1 else 'has'} the same network as {same}; leave one of them out"
+                    )
+                known[identity] = name
                 members.append(
                     Member(
                         name=name,
@@ -188,22 +189,17 @@ def _saved(plan: PlanResult, store: Store, folder: Path) -> Saved:
 
 
 def _score(network: Network, clips: Sequence[DatasetClip], store: Store) -> ScoredClips:
-    spec = network.spec
-
-    def checked() -> list[Frames]:
-        few = spread(clips, NUM_CHECKED_CLIPS)
-        paths = cache_test_frames(store, few, spec)
-        return [load_snippets(paths[clip.uid], spec) for clip in few]
-
-    with FramesAhead(store, clips, [spec]) as ahead:
-        job = Job(device=choose_device(load(MachineSettings).device), num_clips=len(clips), num_crops=1, checked=checked, calibration=list)
+    job = Job(
+        device=choose_device(load(MachineSettings).device),
+        num_clips=len(clips),
+        num_crops=1,
+        checked=lambda: load_few(store, spread(clips, NUM_CHECKED_CLIPS), network.spec),
+        calibration=list,
+    )
+    with FramesAhead(store, clips, [network.spec]) as ahead:
         engine, _ = make_engine(network, "auto", job)
-        scored, _ = score_clips(clips, lambda clip: ahead.load(clip)[0], lambda frames: _numpy(engine.score(frames)), wait=ahead.wait)
+        scored, _ = score_clips(clips, lambda clip: ahead.load(clip)[0], lambda frames: engine.score(frames).numpy(), wait=ahead.wait)
     return scored
-
-
-def _numpy(logits: Logits) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    return logits.verb.numpy(), logits.noun.numpy()
 
 
 def _metrics(fusion: Fusion) -> dict[str, float]:

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tasks.errors import BadConfiguration
 from tasks.evaluation.answers import answers_of
@@ -22,7 +21,6 @@ from tasks.evaluation.misnamed import Misnamed, worst_misnamed
 from tasks.evaluation.predictions import to_parquet
 from tasks.evaluation.scoring import ScoredClips, score_clips
 from tasks.model.complexity import complexity
-from tasks.model.consensus import Logits
 from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, spread
 from tasks.model.engines.scorer import Scorer, make_scorer
 from tasks.model.explain import NothingToSee, activation_sheet
@@ -37,19 +35,17 @@ from tasks.results.record import TARGETS, ModelRole, SplitName
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._ahead import FramesAhead
-from tasks.steps._frames import cache_test_frames, load_snippets, rgb_frames
+from tasks.steps._frames import cache_test_frames, load_few, rgb_frames
 from tasks.steps._networks import fetch_network
+from tasks.steps._scorers import NUM_CALIBRATION_CLIPS
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
 from tasks.storage import Store
 from tasks.tracking import Tracker
 
-NUM_CALIBRATION_CLIPS = 8
 NUM_ACTIVATION_MAPS = 4
 FINGERPRINTS = "fingerprints.parquet"
 FINGERPRINT_FRAMES = 8
-
-Frames = NDArray[np.uint8]
 
 
 class Arguments(StepArguments):
@@ -77,7 +73,7 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
         scorer, used = make_scorer(saved, plan.evaluate.engine, [_job(plan, clips, manifest, store, spec) for spec in specs])
         network = scorer.engines[0].network
         with FramesAhead(store, clips, specs) as ahead:
-            scored, timings = score_clips(clips, ahead.load, lambda inputs: _numpy(scorer.score(inputs)), wait=ahead.wait)
+            scored, timings = score_clips(clips, ahead.load, lambda inputs: scorer.score(inputs).numpy(), wait=ahead.wait)
             # Here, before pictures and maps are made: of the scoring alone.
             peak = peak_memory_bytes()
             files = {"predictions.parquet": to_parquet(scored, manifest.vocabulary), **_pictures(scored, manifest.vocabulary, arguments)}
@@ -99,7 +95,7 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
             model=arguments.model,
             split=arguments.split,
             crops=plan.evaluate.crops,
-            num_segments=sum(spec.num_segments for spec in specs),
+            num_frames=sum(spec.num_frames for spec in specs),
             num_resamples=plan.evaluate.bootstrap_resamples,
             predictions_uri=f"{arguments.out}predictions.parquet",
             engine=used,
@@ -141,18 +137,13 @@ def _checkpoint(model: ModelRole, plan: PlanResult, store: Store) -> tuple[str, 
 
 def _job(plan: PlanResult, clips: list[DatasetClip], manifest: Manifest, store: Store, spec: NetworkSpec) -> Job:
     """What the engine is to score, with the few clips that it is checked and, for int8, calibrated on."""
-
-    def frames(some: list[DatasetClip], num_clips: int) -> list[Frames]:
-        few = spread(some, num_clips)
-        paths = cache_test_frames(store, few, spec)
-        return [load_snippets(paths[clip.uid], spec) for clip in few]
-
+    trained_on = [clip for clip in manifest.clips if clip.split == "train"]
     return Job(
         device=choose_device(load(MachineSettings).device),
         num_clips=len(clips),
         num_crops=plan.evaluate.crops,
-        checked=lambda: frames(clips, NUM_CHECKED_CLIPS),
-        calibration=lambda: frames([clip for clip in manifest.clips if clip.split == "train"], NUM_CALIBRATION_CLIPS),
+        checked=lambda: load_few(store, spread(clips, NUM_CHECKED_CLIPS), spec),
+        calibration=lambda: load_few(store, spread(trained_on, NUM_CALIBRATION_CLIPS), spec),
     )
 
 
@@ -180,10 +171,6 @@ def _activation_sheet(scorer: Scorer, clip: DatasetClip, wrong: Misnamed, ahead:
     except NothingToSee as error:
         log.warning("clip %s: no map of where the network looked: %s", clip.uid, error)
         return None
-
-
-def _numpy(logits: Logits) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    return logits.verb.numpy(), logits.noun.numpy()
 
 
 def _pictures(scored: ScoredClips, vocabulary: Vocabulary, arguments: Arguments) -> dict[str, bytes]:

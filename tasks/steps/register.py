@@ -7,14 +7,13 @@ from pathlib import Path
 import tasks
 from tasks.model.checkpoints import Saved
 from tasks.model.export import export_module
-from tasks.model.spec import NetworkSpec
+from tasks.model.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import Modality, StoreUri
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import RegisterResult
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._card import version_description
-from tasks.steps._flows import SHORT_SIDE
 from tasks.steps._networks import CHECKPOINT, fetch_network
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run

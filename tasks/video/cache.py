@@ -34,6 +34,14 @@ Fetch = Callable[[str, Path], None]
 Progress = Callable[[int, int], None]
 
 
+class BadEntry(BadVideo):
+    """The file of an item does not decode or is not what the item says. `key` is the item's."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"{key}: {reason}")
+        self.key = key
+
+
 @dataclass(frozen=True)
 class CacheItem:
     """Which frames of which clip, or which fields of its optical flow where `flow` names the recipe of that.
@@ -60,7 +68,7 @@ def cache_frames(
 
     Raises:
         BadConfiguration: the disk under `root` is too small.
-        BadVideo: a clip does not decode or is not what its item says.
+        BadEntry: a clip does not decode or is not what its item says.
         Unavailable: a decoding process was killed, or the disk filled up; a retry goes on where this ended.
     """
     root.mkdir(parents=True, exist_ok=True)
@@ -124,7 +132,7 @@ def _make_entry(item: CacheItem, path: Path, work: Path, *, short_side: int, fet
         decoders.submit(_write_array, item, clip, array, short_side).result()
         array.replace(path)
     except BadVideo as error:
-        raise BadVideo(f"{item.key}: {error}") from error
+        raise BadEntry(item.key, str(error).removeprefix(f"{clip.name}: ")) from error
     finally:
         clip.unlink(missing_ok=True)
         array.unlink(missing_ok=True)

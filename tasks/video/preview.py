@@ -3,7 +3,7 @@
 Shapes: h and w pixels, 3 channels RGB, uint8.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -13,13 +13,13 @@ import av
 import av.error
 import matplotlib as mpl
 import numpy as np
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from tasks.errors import BadVideo
+from tasks.errors import BadVideo, Unavailable
 from tasks.video.source import open_video
 
 FONT_PIXELS = 15
@@ -45,7 +45,15 @@ def write_film(clips: Iterable[Captioned], path: Path, *, fps: int) -> None:
 
     Raises:
         BadVideo: a clip does not decode, or there is none.
+        Unavailable: the disk is full.
     """
+    try:
+        _write(clips, path, fps)
+    except av.error.OSError as error:
+        raise Unavailable(f"{path.parent}: {error.strerror}; make room and retry") from error
+
+
+def _write(clips: Iterable[Captioned], path: Path, fps: int) -> None:
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}) as film:
         stream: VideoStream | None = None
         number = 0
@@ -55,12 +63,9 @@ def write_film(clips: Iterable[Captioned], path: Path, *, fps: int) -> None:
                 strip = caption(clip.lines, source.width)
                 if stream is None:
                     stream = _stream(film, source.width, source.height + strip.shape[0], fps)
-                try:
-                    for frame in container.decode(source):
-                        _encode(film, stream, _framed(frame, strip), number)
-                        number += 1
-                except av.error.FFmpegError as error:
-                    raise BadVideo(f"{clip.path.name}: does not decode ({error.strerror})") from error
+                for picture in _pictures(container, clip.path.name):
+                    _encode(film, stream, np.concatenate([picture, strip]), number)
+                    number += 1
         if stream is None:
             raise BadVideo(f"{path.name}: there is no clip to show")
         film.mux(stream.encode(None))
@@ -91,8 +96,12 @@ def _fitting(line: str, width: int) -> str:
     return f"{text}…"
 
 
-def _framed(frame: VideoFrame, strip: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.concatenate([np.asarray(frame.to_ndarray(format="rgb24"), np.uint8), strip])
+def _pictures(container: InputContainer, name: str) -> Iterator[NDArray[np.uint8]]:
+    try:
+        for frame in container.decode(video=0):
+            yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    except av.error.FFmpegError as error:
+        raise BadVideo(f"{name}: does not decode ({error.strerror})") from error
 
 
 def _stream(film: OutputContainer, width: int, height: int, fps: int) -> VideoStream:

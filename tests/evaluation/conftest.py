@@ -70,7 +70,7 @@ def make_result(make_clips, vocabulary):
             model=model,
             split=split,
             crops=10,
-            num_segments=8,
+            num_frames=8,
             num_resamples=200,
             predictions_uri=f"s3://retake/{model}",
             engine=engine,

@@ -3,6 +3,7 @@
 import hashlib
 import zlib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -95,9 +96,13 @@ def golden_frames() -> Callable[[int, int, int], NDArray[np.uint8]]:
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def golden_state() -> Callable[[Network], dict[str, torch.Tensor]]:
     """A state dict under EPIC's names, every value following from the name, as the reference logits were computed with."""
+
+    @cache
+    def tensor_of(key: str, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(value(key, shape))).to(dtype)
 
     def value(key: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
         rng = np.random.default_rng(zlib.crc32(key.encode()))
@@ -116,7 +121,7 @@ def golden_state() -> Callable[[Network], dict[str, torch.Tensor]]:
         state = {}
         for ours, tensor in network.state_dict().items():
             theirs = f"base_model.{ours.removeprefix('backbone.')}" if ours.startswith("backbone.") else ours.removeprefix("head.")
-            state[theirs] = torch.from_numpy(np.asarray(value(theirs, tuple(tensor.shape)))).to(tensor.dtype)
+            state[theirs] = tensor_of(theirs, tuple(tensor.shape), tensor.dtype)
         return state
 
     return make

@@ -1,6 +1,7 @@
 """Whole trainings by recipes: what each choice changes, and that a run that goes on is as one that was never stopped."""
 
 import logging
+import math
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -107,6 +108,22 @@ def test_the_last_stage_and_the_heads_are_all_that_changes(clips, tmp_path: Path
     before, after = Network(job(tmp_path, clips).network.spec, seed=1).state_dict(), state_of(outcome)
     changed = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
     assert {name for name in after if name.startswith(("backbone.layer4", "head"))} == changed
+
+
+def test_layer_decay_moves_each_stage_by_its_share_of_what_it_would_move(clips, tmp_path: Path):
+    def moved(layer_decay: float) -> dict[str, float]:
+        """How far one step of gradient descent moves each part, from the image to the heads."""
+        planned = job(tmp_path / str(layer_decay), clips, **SGD, **EXACT, batch_size=4, epochs=1, layer_decay=layer_decay)
+        before = {name: tensor.clone() for name, tensor in planned.network.named_parameters()}
+        fit(planned)
+        squares: Counter[str] = Counter()
+        for name, tensor in planned.network.named_parameters():
+            squares[name.removeprefix("backbone.").split(".")[0]] += float((tensor - before[name]).detach().square().sum())
+        return {part: math.sqrt(squares[part]) for part in ("conv1", "layer1", "layer2", "layer3", "layer4", "head")}
+
+    alike, decayed = moved(1), moved(0.5)
+    assert min(alike.values()) > 0
+    assert [decayed[part] / alike[part] for part in alike] == pytest.approx([1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1], rel=1e-2)
 
 
 def test_smoothing_and_weights_are_of_the_training_loss_alone(clips, tmp_path: Path):

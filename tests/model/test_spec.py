@@ -19,6 +19,11 @@ def test_a_network_is_called_what_the_literature_calls_it(choice, title):
     assert NetworkSpec(backbone="resnet50", **choice).title == title
 
 
+@pytest.mark.parametrize(("modality", "num_frames"), [("rgb", 3), ("flow", 15), ("rgb-difference", 18)])
+def test_a_network_looks_at_the_frames_of_each_segments_snippet(modality, num_frames):
+    assert NetworkSpec(backbone="b", num_segments=3, modality=modality).num_frames == num_frames
+
+
 def test_only_a_network_that_sees_flow_says_how_its_flow_is_computed():
     dis = FlowOptions(flow_method="dis")
     assert NetworkSpec(backbone="b", modality="flow", flow=dis).flow == dis

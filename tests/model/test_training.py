@@ -1,7 +1,6 @@
-import json
 import logging
 import math
-import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from tasks.model.spec import NetworkSpec
 from tasks.model.training import TrainJob, TrainOutcome, fit
 from tasks.options import TrainOptions
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 OPTIONS = TrainOptions(backbone="test_resnet", epochs=3, learning_rate=1e-3, batch_size=2, num_segments=2)
 EXACT = {"batch_norm": "frozen"}
 """What makes a batch's loss the same in whatever parts it is computed."""
@@ -88,10 +88,10 @@ def test_training_learns_and_leaves_the_best_and_the_last(clips, tmp_path: Path)
 
 
 DIE_IN_THE_SECOND_EPOCH = """
-import os, signal, sys
+import dataclasses, json, os, signal, sys
 from pathlib import Path
-sys.path.insert(0, str(Path(sys.argv[1]).parent))
-from test_training import fit, job
+import torch
+from tests.model.test_training import CHOICES, fit, job
 from tasks.model.data import LabelledClip
 
 class Deadly(list):
@@ -104,10 +104,15 @@ class Deadly(list):
                 os.kill(os.getpid(), signal.SIGKILL)
         return clip
 
-clips = [LabelledClip(Path(path), i % 3, i % 2) for i, path in enumerate(sys.argv[4:])]
-import dataclasses, json
-whole = job(Path(sys.argv[2]), clips, **json.loads(sys.argv[3]))
-fit(dataclasses.replace(whole, train=Deadly(whole.train)))
+torch.set_num_threads(1)
+clips = [LabelledClip(Path(path), i % 3, i % 2) for i, path in enumerate(sys.argv[2:])]
+for name, choice in CHOICES.items():
+    if pid := os.fork():
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    else:
+        whole = job(Path(sys.argv[1]) / name, clips, **choice)
+        fit(dataclasses.replace(whole, train=Deadly(whole.train)))
+        os._exit(0)
 """
 
 
@@ -131,19 +136,26 @@ RICH = {
 }
 
 
-@pytest.mark.parametrize("choice", [{}, RICH], ids=["default", "rich"])
-def test_killed_in_an_epoch_and_begun_again_is_as_if_undisturbed(choice, clips, tmp_path: Path):
-    undisturbed = fit(job(tmp_path / "undisturbed", clips, **choice))
-    paths = [str(clip.frames) for clip in clips]
-    killed = subprocess.run(
-        [sys.executable, "-c", DIE_IN_THE_SECOND_EPOCH, __file__, str(tmp_path / "there"), json.dumps(choice), *paths],
-        env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
-        check=False,
+CHOICES = {"default": {}, "rich": RICH}
+
+
+@pytest.fixture(scope="module")
+def killed(clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What trainings left that were killed in their second epoch: a folder for each of the choices."""
+    folder = tmp_path_factory.mktemp("killed")
+    subprocess.run(
+        [sys.executable, "-c", DIE_IN_THE_SECOND_EPOCH, str(folder), *(str(clip.frames) for clip in clips)], cwd=REPOSITORY, check=True
     )
-    assert killed.returncode == -9
+    return folder
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_killed_in_an_epoch_and_begun_again_is_as_if_undisturbed(killed, name, clips, tmp_path: Path):
+    choice = CHOICES[name]
+    undisturbed = fit(job(tmp_path / "undisturbed", clips, **choice))
     (tmp_path / "here").mkdir()
-    for name in ("best.pt", "last.ckpt"):
-        (tmp_path / "there" / name).rename(tmp_path / "here" / name)
+    for file in ("best.pt", "last.ckpt"):
+        shutil.copyfile(killed / name / file, tmp_path / "here" / file)
     resumed = fit(job(tmp_path / "here", clips, **choice))
     assert scores(resumed) == scores(undisturbed)
     same_files(resumed.best.parent, undisturbed.best.parent)

@@ -235,6 +235,7 @@ def test_ffmpeg_opens_nothing_but_the_video(counted: Path, ffmpeg: Path, tmp_pat
 
 def test_memory_does_not_grow_with_length(make_video: Callable[..., Path], ffmpeg: Path, tmp_path: Path, cut_up: Cut):
     program = tmp_path / "measured"
+    # Linux hands a peak on from the process that starts another: here from this small program, and not from pytest.
     program.write_text(
         f"#!{sys.executable}\nimport os, subprocess, sys\n"
         f"child = subprocess.Popen([{str(ffmpeg)!r}, *sys.argv[1:]])\n"

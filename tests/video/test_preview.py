@@ -1,10 +1,11 @@
 import subprocess
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from tasks.errors import BadVideo
+from tasks.errors import BadVideo, Unavailable
 from tasks.video.preview import Captioned, caption, write_film
 from tasks.video.probe import probe
 
@@ -72,3 +73,8 @@ def test_a_clip_that_is_none_is_named(tmp_path, clips):
         film_of(tmp_path, [tmp_path / "broken.mp4"], ("a",))
     with pytest.raises(BadVideo, match="no clip"):
         write_film([], tmp_path / "film.mp4", fps=30)
+
+
+def test_a_full_disk_is_no_fault_of_a_clip(clips):
+    with pytest.raises(Unavailable, match="No space left"):
+        write_film([Captioned(clip, ("a",)) for clip in clips], Path("/dev/full"), fps=30)

@@ -1,0 +1,42 @@
+"""What choices are known by in the store: keys of equal choices are equal, also where they differ in what changes nothing."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+
+from tasks.options import Family, FlowOptions, Modality, SegmentOptions, TrainOptions
+
+IDLE: tuple[tuple[Callable[[TrainOptions], bool], tuple[str, ...]], ...] = (
+    (lambda chosen: chosen.family is not Family.MTRN, ("relation_draws",)),
+    (lambda chosen: chosen.modality is not Modality.FLOW, ("flow_method", "flow_bound_pixels")),
+    (lambda chosen: chosen.modality is not Modality.RGB, ("frame_step",)),
+    (lambda chosen: chosen.modality is Modality.FLOW, ("color_jitter",)),
+    (lambda chosen: chosen.optimizer != "sgd", ("momentum",)),
+    (lambda chosen: chosen.schedule != "step", ("step_epochs",)),
+    (lambda chosen: chosen.schedule != "plateau", ("plateau_validations",)),
+    (lambda chosen: chosen.schedule not in ("step", "plateau"), ("decay_factor",)),
+    (lambda chosen: chosen.trainable != "heads", ("feature_variants",)),
+    (lambda chosen: chosen.trainable == "heads", ("batch_norm",)),
+)
+"""Where an option changes nothing of a training."""
+
+
+def without_idle(chosen: TrainOptions) -> TrainOptions:
+    """The same training with the defaults of what changes nothing in it, so that it is known again whatever a form said there."""
+    idle = {name: TrainOptions.model_fields[name].default for is_idle, names in IDLE if is_idle(chosen) for name in names}
+    return chosen.model_copy(update=idle)
+
+
+def content_key(values: Mapping[str, object]) -> str:
+    """16 hex digits that stand for `values`, whatever their order: the name of what was made with them."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def recipe_of(options: SegmentOptions) -> str:
+    """The folder name of clips cut with `options`."""
+    return content_key(options.model_dump(mode="json"))
+
+
+def flow_recipe_of(options: FlowOptions) -> str:
+    """The folder name of optical flow computed with `options`."""
+    return content_key(options.model_dump(mode="json"))
