@@ -16,8 +16,9 @@ PredictorRole = Literal["model", "against"]
 class Predictor(Record):
     """One network, frozen: a checkpoint by its hash, and the temperatures that make its probabilities mean what they say.
 
-    `label` is its name in every table; `flows` is the optical flow that it sees, as far as its training is known; `calibration` says where the temperatures are from, or why they are 1, and `calibration_crops` with how
-    many crops a frame the clips were scored that they were fitted on, None where they are 1.
+    `label` is its name in every table; `flows` is the optical flow that it sees, as far as its training is known; `calibration` says where
+    the temperatures are from, or why they are 1, and `calibration_crops` with how many crops a frame the clips were scored that they were
+    fitted on, None where they are 1.
     """
 
     label: str
@@ -62,7 +63,8 @@ class KnownLabels(Record):
 class PredictPlanResult(Record):
     """One prediction, decided: which videos, by which networks, cut how. `missing` names what was asked for and could not be had.
 
-    `run_uri` and `dataset_uris` are those of the networks' trainings, the model's own first; `run_uri` is None where nothing is known of it.
+    `run_uri` and `model_dataset_uri` are those of the model's training, None where it is not known, and the latter where the dataset is gone;
+    `dataset_uris` are those of both networks' trainings that are there, the model's own first, or else the latest of the store.
     `sources` names, by video, the recording that it was cut from where labels say so; every other video is a source of its own.
     `trained_on` are the videos that are predicted although they were trained on.
     """
@@ -77,6 +79,7 @@ class PredictPlanResult(Record):
     against: Predictor | None
     missing: tuple[str, ...]
     run_uri: str | None
+    model_dataset_uri: str | None
     dataset_uris: tuple[str, ...]
     set_aside: tuple[SetAside, ...]
     num_videos: int

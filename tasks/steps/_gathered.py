@@ -1,4 +1,4 @@
-"""Goes through what was predicted, one video after the other: of each clip memory keeps a few bytes, whatever the number of clips."""
+"""Goes through what was predicted, a few clips after the other: of each clip memory keeps a few bytes, whatever the number of clips."""
 
 import heapq
 import re
@@ -17,7 +17,7 @@ from tasks.evaluation.prediction.scored import ScoredVideoClips, read_scored
 from tasks.evaluation.prediction.tables import PredictionTables
 from tasks.evaluation.prediction.timeline import Guess, ShownClip
 from tasks.evaluation.prediction.to_label import Candidate, ToLabel, chosen, percentiles, pool, scores
-from tasks.evaluation.prediction.tracks import Cue, web_vtt
+from tasks.evaluation.prediction.tracks import Cue, block, opening
 from tasks.results.prediction import KnownLabel, PredictedVideo, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.steps._predictors import predictors, temperatures
 from tasks.storage import Store
@@ -44,6 +44,7 @@ class Gathered:
 class _Gatherer:
     def __init__(self, plan: PredictPlanResult, names: Names, labels: Mapping[str, KnownLabel], folder: Path, store: Store) -> None:
         self._plan, self._names, self._labels, self._folder, self._store = plan, names, labels, folder, store
+        self._temperatures = temperatures(plan)
         self._heap: list[tuple[float, int, Differing]] = []
         self._places: list[tuple[ScoredVideo, int]] = []
         self._entropies: list[float] = []
@@ -53,30 +54,34 @@ class _Gatherer:
         self.gathered = Gathered(Tally(names))
 
     def add(self, video: ScoredVideo, tables: PredictionTables) -> None:
-        clips, said = self._read(video)
         known = PredictedVideo(video=video.video, name=video.name)
-        tables.add(known, clips, {one.label: said.ranked[role] for role, one in self._answering(said)})
-        self._write_tracks(known, clips, said)
         gathered = self.gathered
         is_trained_on = video.video in self._trained_on
         source = self._plan.sources.get(video.video, video.video)
-        gathered.tally.add(clips.uids, source, said.ranked, self._labels, is_trained_on=is_trained_on)
-        gathered.num_videos_trained_on += is_trained_on
-        num_shown = min(len(clips.uids), MAX_SHOWN_CLIPS - self._num_shown)
-        if num_shown:
-            shown = tuple(self._shown(clips, said, i) for i in range(num_shown))
+        shown: list[ShownClip] = []
+        num_read = 0
+        for clips in self._read(video):
+            said = answered(clips, self._temperatures)
+            tables.add(known, clips, {one.label: said.ranked[role] for role, one in self._answering(said)})
+            self._write_tracks(known, clips, said)
+            gathered.tally.add(clips.uids, source, said.ranked, self._labels, is_trained_on=is_trained_on)
+            num_shown = min(len(clips.uids), MAX_SHOWN_CLIPS - self._num_shown)
+            shown += (self._shown(clips, said, i) for i in range(num_shown))
             self._num_shown += num_shown
+            for i, uid in enumerate(clips.uids):
+                if len(said.divergences):
+                    self._note_difference(video, clips, said, i, gathered.num_clips + i)
+                if uid not in self._labels:
+                    self._places.append((video, num_read + i))
+                    self._entropies.append(float(said.entropies[i]))
+                    self._novelty.append(float(clips.novelty[i]))
+            num_read += len(clips.uids)
+            gathered.num_clips += len(clips.uids)
+        gathered.num_videos_trained_on += is_trained_on
+        if shown:
             gathered.videos.append(
-                ShownVideo(video.name, video.video, shown, len(clips.uids), is_trained_on, film=None, film_uri=video.preview_uri)
+                ShownVideo(video.name, video.video, tuple(shown), num_read, is_trained_on, film=None, film_uri=video.preview_uri)
             )
-        for i, uid in enumerate(clips.uids):
-            if len(said.divergences):
-                self._note_difference(video, clips, said, i, gathered.num_clips + i)
-            if uid not in self._labels:
-                self._places.append((video, i))
-                self._entropies.append(float(said.entropies[i]))
-                self._novelty.append(float(clips.novelty[i]))
-        gathered.num_clips += len(clips.uids)
 
     def close(self) -> Gathered:
         best = sorted(self._heap, key=lambda entry: (-entry[0], -entry[1]))
@@ -89,18 +94,24 @@ class _Gatherer:
         novelty = np.array(self._novelty)
         values, shares = scores(np.array(self._entropies), novelty), percentiles(novelty)
         picked = pool(values)
-        wanted: dict[str, list[int]] = {}
+        wanted: dict[str, dict[int, int]] = {}
+        videos: dict[str, ScoredVideo] = {}
         for place in picked:
-            wanted.setdefault(self._places[place][0].scored_uri, []).append(place)
+            video, number = self._places[place]
+            videos[video.scored_uri] = video
+            wanted.setdefault(video.scored_uri, {})[number] = place
         candidates: dict[int, Candidate] = {}
         features: dict[int, np.ndarray] = {}
-        for places in wanted.values():
-            video = self._places[places[0]][0]
-            clips, said = self._read(video, with_features=True)
-            for place in places:
-                i = self._places[place][1]
-                candidates[place] = self._candidate(video, clips, said, i)
-                features[place] = clips.features[i]
+        for uri, places in wanted.items():
+            first = 0
+            for clips in self._read(videos[uri], with_features=True):
+                if here := [(places[first + i], i) for i in range(len(clips.uids)) if first + i in places]:
+                    said = answered(clips, self._temperatures)
+                    for place, i in here:
+                        candidates[place] = self._candidate(videos[uri], clips, said, i)
+                        # A row of the array would keep all of it.
+                        features[place] = clips.features[i].copy()
+                first += len(clips.uids)
         return chosen(
             [candidates[place] for place in picked],
             np.stack([features[place] for place in picked]),
@@ -109,23 +120,21 @@ class _Gatherer:
             self._plan.predict.num_to_label,
         )
 
-    def _read(self, video: ScoredVideo, *, with_features: bool = False) -> tuple[ScoredVideoClips, Answered]:
+    def _read(self, video: ScoredVideo, *, with_features: bool = False) -> Iterator[ScoredVideoClips]:
         path = self._folder / f"{video.video}.parquet"
         self._store.read_file(video.scored_uri, path)
-        clips = read_scored(path, with_features=with_features)
+        yield from read_scored(path, with_features=with_features)
         path.unlink()
-        return clips, answered(clips, temperatures(self._plan))
 
     def _write_tracks(self, video: PredictedVideo, clips: ScoredVideoClips, said: Answered) -> None:
+        folder = self._folder / "tracks"
+        folder.mkdir(exist_ok=True)
         for role, predictor in self._answering(said):
-            cues = [
-                Cue(float(start), float(stop), *self._guess(said, role, i))
-                for i, (start, stop) in enumerate(zip(clips.start_seconds, clips.stop_seconds, strict=True))
-            ]
-            folder = self._folder / "tracks"
-            folder.mkdir(exist_ok=True)
-            track = web_vtt(f"{predictor.label} on {video.name}, {video.video}", cues)
-            (folder / f"{file_stem(video)}.{role}.vtt").write_text(track, encoding="utf-8")
+            with (folder / f"{file_stem(video)}.{role}.vtt").open("a", encoding="utf-8") as track:
+                if not track.tell():
+                    track.write(opening(f"{predictor.label} on {video.name}, {video.video}"))
+                for i, (start, stop) in enumerate(zip(clips.start_seconds, clips.stop_seconds, strict=True)):
+                    track.write(block(Cue(float(start), float(stop), *self._guess(said, role, i))))
 
     def _answering(self, said: Answered) -> Iterator[tuple[PredictorRole, Predictor]]:
         """The networks that answered; the second one may not have been had for some videos."""

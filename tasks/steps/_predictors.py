@@ -8,7 +8,7 @@ from tasks.errors import BadInput, MissingObject
 from tasks.evaluation.prediction.names import Names
 from tasks.evaluation.prediction.temperatures import Served, not_calibrated, served
 from tasks.evaluation.predictions import from_parquet
-from tasks.results.dataset import ClassRef, Manifest, Vocabulary
+from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
 from tasks.results.evaluation import EvaluateResult
 from tasks.results.prediction import Predictor, PredictorRole, PredictPlanResult
 from tasks.results.record import ModelRole
@@ -76,8 +76,15 @@ def names_of(plan: PredictPlanResult, store: Store) -> Names:
 
 
 def manifests(plan: PredictPlanResult, store: Store) -> list[Manifest]:
-    """The datasets that the networks were trained on, the model's own first."""
+    """The datasets of the plan."""
     return [store.read(f"{uri}manifest.json", Manifest) for uri in plan.dataset_uris]
+
+
+def training_clips(plan: PredictPlanResult, store: Store) -> list[DatasetClip]:
+    """The clips that the model was trained on; none where its dataset is not known, or gone."""
+    if plan.model_dataset_uri is None:
+        return []
+    return [clip for clip in store.read(f"{plan.model_dataset_uri}manifest.json", Manifest).clips if clip.split == "train"]
 
 
 def predictors(plan: PredictPlanResult) -> dict[PredictorRole, Predictor]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tasks.evaluation.prediction.answered import answered
+from tasks.evaluation.prediction.probabilities import Ranked
 from tasks.evaluation.prediction.scored import read_scored
 from tasks.evaluation.wording import percent
 from tasks.results.prediction import PredictorRole, PredictPlanResult
@@ -27,19 +28,22 @@ def write_preview(plan: PredictPlanResult, clips: Sequence[ClipRecord], scored: 
     Raises:
         BadVideo: a clip does not decode.
     """
-    said = answered(read_scored(scored), temperatures(plan))
     names = names_of(plan, store)
     labels = {role: predictor.label for role, predictor in predictors(plan).items()}
 
-    def line(role: PredictorRole, i: int) -> str:
-        best = said.ranked[role]["action"]
+    def line(role: PredictorRole, best: Ranked, i: int) -> str:
         return f"{percent(float(best.probabilities[i, 0]))} {names.name('action', int(best.ids[i, 0]))} · {labels[role]}"
+
+    def lines() -> Iterator[tuple[str, ...]]:
+        for part in read_scored(scored):
+            ranked = answered(part, temperatures(plan)).ranked
+            yield from (tuple(line(role, best["action"], i) for role, best in ranked.items()) for i in range(len(part.uids)))
 
     def captioned() -> Iterator[Captioned]:
         path = folder / "clip.mp4"
-        for i, clip in enumerate(clips):
+        for clip, under in zip(clips, lines(), strict=True):
             store.read_file(clip.uri, path)
-            yield Captioned(path, tuple(line(role, i) for role in said.ranked))
+            yield Captioned(path, under)
             path.unlink()
 
     film = folder / "film.mp4"

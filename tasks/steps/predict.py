@@ -34,6 +34,8 @@ def run(arguments: Arguments, store: Store) -> PredictReportResult:
         BadInput: there is no such model, or no video that can be predicted.
         NothingToDo: no video was named, and every ingested one was trained on.
     """
+    if arguments.to:
+        _make_folder(arguments.to.expanduser())
     where = (arguments.store or _store_of(arguments.model)).rstrip("/")
     options = {name: getattr(arguments, name) for model in (PredictOptions, EvaluateOptions) for name in model.model_fields}
     out = f"{where}/predictions/choices/{content_key(options)}/"
@@ -44,6 +46,14 @@ def run(arguments: Arguments, store: Store) -> PredictReportResult:
     if arguments.to:
         _copy(plan, arguments.to.expanduser(), store)
     return result
+
+
+def _make_folder(folder: Path) -> None:
+    """So that a folder that cannot be had is refused before any work."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadConfiguration(f"--to {folder}: {error.strerror or error}; name a folder that can be written to") from None
 
 
 def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:

@@ -3,12 +3,13 @@
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tasks.errors import BadCheckpoint, BadInput, BadVideo, MissingObject
+from tasks.errors import BadCheckpoint, BadInput, BadVideo, MissingObject, RetakeError
 from tasks.evaluation.latency import peak_memory_bytes
 from tasks.evaluation.prediction.familiar import Features, distances_to_nearest, from_bytes
 from tasks.evaluation.prediction.scored import ScoredWriter
@@ -30,14 +31,19 @@ from tasks.results.video import ClipRecord, VideoRecord
 from tasks.steps._ahead import FramesAhead
 from tasks.steps._flows import shortness
 from tasks.steps._frames import passing_frames
-from tasks.steps._predictors import manifests, predictors
+from tasks.steps._predictors import predictors, training_clips
 from tasks.steps._preview import write_preview
 from tasks.steps._scorers import Frames, Ready, make_ready
 from tasks.steps._step import StepArguments, finish, finished, log, plain_reason, result_uri
 from tasks.steps.segment import cut_video
 from tasks.storage import Store
 
+CutVideo = tuple[PredictedVideo, tuple[ClipRecord, ...]]
 Answer = tuple[dict[PredictorRole, tuple[Logits, Logits]], Features]
+
+
+class NotComparable(RetakeError):
+    """Nothing can be read from what the second network answers; the batch goes on without it."""
 
 
 class Arguments(StepArguments):
@@ -62,7 +68,8 @@ class Work:
 def run(arguments: Arguments, store: Store) -> PredictBatchResult:
     """Score every clip of the batch. A video that cannot be cut or decoded is set aside with its reason, and so is a single clip of one.
 
-    A video is kept as soon as it is scored, so that a retry goes on with the next. Without the second network the first one goes on alone.
+    A video is kept as soon as it is scored, so that a retry goes on with the next. Without the second network the first one goes on alone;
+    where a logit of the second is not a finite number, the batch is done again without it. One of the model's costs its clip.
 
     Raises:
         MissingObject: the model's checkpoint is gone.
@@ -75,22 +82,22 @@ def run(arguments: Arguments, store: Store) -> PredictBatchResult:
     plan = store.read(result_uri(arguments.plan), PredictPlanResult)
     videos, set_aside = _cut(plan, store.read(arguments.batch, PredictionBatch).videos, store)
     known = _known(store.read(result_uri(arguments.known), KnownClipsResult), store)
-    found: list[PredictBatchResult] = []
     with passing_frames() as frames, tempfile.TemporaryDirectory(prefix="retake-predict-") as name:
         work = Work(plan, known, Path(name), frames, store)
         networks, missing = _make_ready(work, [clip for _, clips in videos for clip in clips])
-        for video, clips in videos:
-            try:
-                found.append(_predict(work, networks, video, clips))
-            except BadInput as error:
-                set_aside.append(SetAside(name=video.name, reason=plain_reason(error)))
-                log.warning("set aside: %s: %s", video.name, error)
+        try:
+            found, bad = _predict_all(work, networks, videos)
+        except NotComparable as error:
+            log.warning("%s", error)
+            missing += (str(error),)
+            networks = {"model": networks["model"]}
+            found, bad = _predict_all(work, networks, videos)
     return finish(
         store,
         arguments.out,
         PredictBatchResult(
             videos=tuple(video for one in found for video in one.videos),
-            set_aside=(*set_aside, *(clip for one in found for clip in one.set_aside)),
+            set_aside=(*set_aside, *bad, *(clip for one in found for clip in one.set_aside)),
             missing=missing,
             warnings=tuple(clip for one in found for clip in one.warnings),
             engines={role: ready.used for role, ready in networks.items()},
@@ -100,9 +107,7 @@ def run(arguments: Arguments, store: Store) -> PredictBatchResult:
     )
 
 
-def _cut(
-    plan: PredictPlanResult, videos: Sequence[PredictedVideo], store: Store
-) -> tuple[list[tuple[PredictedVideo, tuple[ClipRecord, ...]]], list[SetAside]]:
+def _cut(plan: PredictPlanResult, videos: Sequence[PredictedVideo], store: Store) -> tuple[list[CutVideo], list[SetAside]]:
     clips, set_aside = [], []
     for video in videos:
         try:
@@ -124,7 +129,7 @@ def _make_ready(work: Work, clips: Sequence[ClipRecord]) -> tuple[dict[Predictor
     if not clips:
         return {}, ()
     plan, store = work.plan, work.store
-    trained_on = [clip for manifest in manifests(plan, store)[:1] for clip in manifest.clips if clip.split == "train"]
+    trained_on = training_clips(plan, store)
     networks: dict[PredictorRole, Ready] = {}
     missing = []
     for role, predictor in predictors(plan).items():
@@ -154,6 +159,25 @@ def _known(result: KnownClipsResult, store: Store) -> Features | None:
     except BadInput as error:
         log.warning("nothing is told of novelty: %s", error)
         return None
+
+
+def _predict_all(
+    work: Work, networks: Mapping[PredictorRole, Ready], videos: Sequence[CutVideo]
+) -> tuple[list[PredictBatchResult], list[SetAside]]:
+    """Predict each video; gives with them those that could not be predicted.
+
+    Raises:
+        NotComparable: a logit of the second network is not a finite number.
+    """
+    found: list[PredictBatchResult] = []
+    set_aside: list[SetAside] = []
+    for video, clips in videos:
+        try:
+            found.append(_predict(work, networks, video, clips))
+        except BadInput as error:
+            set_aside.append(SetAside(name=video.name, reason=plain_reason(error)))
+            log.warning("set aside: %s: %s", video.name, error)
+    return found, set_aside
 
 
 def _predict(work: Work, networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord]) -> PredictBatchResult:
@@ -198,11 +222,11 @@ def _predict(work: Work, networks: Mapping[PredictorRole, Ready], video: Predict
 def _score(
     work: Work, networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord], path: Path
 ) -> dict[str, str]:
-    """Write what the networks answer to `path`; gives by uid the clips that cannot be had, with the reason.
+    """Write what the networks answer to `path`; gives by uid the clips that cannot be predicted, with the reason.
 
     Raises:
-        BadVideo: none can be had.
-        BadCheckpoint: a logit is not a finite number.
+        BadVideo: none can be predicted.
+        NotComparable: a logit of the second network is not a finite number.
     """
     bad: dict[str, str] = {}
     specs = [spec for ready in networks.values() for spec in ready.specs]
@@ -218,17 +242,39 @@ def _score(
         def answer(inputs: list[Frames] | str) -> Answer | str:
             return inputs if isinstance(inputs, str) else _answer(inputs, networks)
 
-        for one in each_scored(clips, load_or_reason, answer):
-            if isinstance(one.answer, str):
-                bad[one.clip.uid] = one.answer
-                continue
-            logits, features = one.answer
-            require_finite(one.clip, *(values for both in logits.values() for values in both))
-            novelty = None if work.known is None else float(distances_to_nearest(features[None], work.known)[0])
-            writer.add(one.clip, logits, features, novelty)
+        # Left early, it would go on loading ahead in a folder that the next try uses too.
+        with closing(each_scored(clips, load_or_reason, answer)) as answers:
+            for one in answers:
+                if isinstance(one.answer, str):
+                    bad[one.clip.uid] = one.answer
+                    continue
+                logits, features = one.answer
+                try:
+                    _require_readable(one.clip, logits, work.plan)
+                except BadCheckpoint as error:
+                    log.warning("set aside: %s: %s", _place(video, one.clip), error)
+                    bad[one.clip.uid] = plain_reason(error)
+                    continue
+                novelty = None if work.known is None else float(distances_to_nearest(features[None], work.known)[0])
+                writer.add(one.clip, logits, features, novelty)
     if len(bad) == len(clips):
-        raise BadVideo(f"none of its clips can be had: {next(iter(bad.values()))}")
+        raise BadVideo(f"none of its clips can be predicted: {next(iter(bad.values()))}")
     return bad
+
+
+def _require_readable(clip: ClipRecord, logits: Mapping[PredictorRole, tuple[Logits, Logits]], plan: PredictPlanResult) -> None:
+    """Refuse what no answer can be read from.
+
+    Raises:
+        BadCheckpoint: a logit of the model is not a finite number.
+        NotComparable: one of the second network is not.
+    """
+    require_finite(clip, *logits["model"])
+    if plan.against and "against" in logits:
+        try:
+            require_finite(clip, *logits["against"])
+        except BadCheckpoint as error:
+            raise NotComparable(f"{plan.against.label} is left out of one batch: {error}") from error
 
 
 def _shortnesses(networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord]) -> list[SetAside]:

@@ -22,7 +22,7 @@ from tasks.results.prediction import KnownClipsResult, PredictPlanResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._ahead import FramesAhead
 from tasks.steps._frames import passing_frames
-from tasks.steps._predictors import manifests
+from tasks.steps._predictors import training_clips
 from tasks.steps._scorers import Frames, make_ready
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.storage import Store
@@ -45,10 +45,10 @@ def run(arguments: Arguments, store: Store) -> KnownClipsResult:
     if earlier := finished(store, arguments.out, KnownClipsResult):
         return earlier
     plan = store.read(result_uri(arguments.plan), PredictPlanResult)
-    if plan.run_uri is None or not plan.dataset_uris:
+    if plan.run_uri is None or plan.model_dataset_uri is None:
         reason = f"the store does not have the dataset that {plan.model.label} was trained on"
         return finish(store, arguments.out, KnownClipsResult(num_clips=0, features_uri=None, reason=reason))
-    trained_on = [clip for clip in manifests(plan, store)[0].clips if clip.split == "train"]
+    trained_on = training_clips(plan, store)
     sample = spread(trained_on, MAX_KNOWN_CLIPS)
     uri = f"{plan.run_uri}known/{_key(plan, sample)}.npy"
     known = _kept(uri, store)

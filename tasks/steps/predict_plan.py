@@ -66,9 +66,12 @@ def decide(arguments: Arguments, store: Store) -> PredictPlanResult:
     model = registered(arguments.model, arguments.store, arguments.crops, store, registry)
     against, missing = _against(arguments, model, store, registry)
     dataset_uris = _dataset_uris(arguments.store, [model, *([against] if against else [])], store)
+    model_dataset_uri = model.plans[0].dataset_uri if model.plans and model.plans[0].dataset_uri in dataset_uris else None
     manifests = [store.read(f"{uri}manifest.json", Manifest) for uri in dataset_uris]
-    missing += _unchecked(arguments.store, model, dataset_uris, store)
+    # The model's own, if it is there, comes first.
     segment = manifests[0].segment if manifests else SegmentOptions()
+    if model_dataset_uri is None:
+        missing += _unknown(arguments.store, model.predictor.label, dataset_uris, store)
     latest = _latest_labels(arguments.store, recipe_of(segment), store)
     sources = _sources(manifests, latest)
     videos = _videos(arguments, _trained_on(arguments.store, manifests, store), sources, store)
@@ -104,6 +107,7 @@ def decide(arguments: Arguments, store: Store) -> PredictPlanResult:
         against=against.predictor if against else None,
         missing=missing,
         run_uri=model.run_uri,
+        model_dataset_uri=model_dataset_uri,
         dataset_uris=dataset_uris,
         set_aside=videos.set_aside,
         num_videos=len(videos.taken),
@@ -132,7 +136,7 @@ def _against(arguments: Arguments, model: Found, store: Store, registry: Registr
 
 
 def _dataset_uris(store_uri: str, networks: Sequence[Found], store: Store) -> tuple[str, ...]:
-    """The datasets that the networks were trained on; the latest of the store where nothing is known of the model's."""
+    """The datasets that the networks were trained on, the model's own first; the latest of the store where none is known of either."""
     uris = [found.plans[0].dataset_uri for found in networks if found.plans]
     latest = f"{store_uri}/datasets/result.json"
     if not uris and store.exists(latest):
@@ -140,14 +144,16 @@ def _dataset_uris(store_uri: str, networks: Sequence[Found], store: Store) -> tu
     return tuple(uri for uri in dict.fromkeys(uris) if store.exists(f"{uri}manifest.json"))
 
 
-def _unchecked(store_uri: str, model: Found, dataset_uris: Iterable[str], store: Store) -> tuple[str, ...]:
-    """What must be said where nothing tells which videos the model was trained on."""
-    is_known = bool(model.plans) and model.plans[0].dataset_uri in dataset_uris
-    if is_known or store.exists(split_file_uri(store_uri)):
-        return ()
+def _unknown(store_uri: str, label: str, dataset_uris: Sequence[str], store: Store) -> tuple[str, ...]:
+    """What must be said where the dataset that the model was trained on is not there."""
+    taken = f"as the clips of {dataset_uris[0]}" if dataset_uris else "by the defaults of ingest_videos"
+    cut = f"the dataset that {label} was trained on is not there to tell how its clips were cut; these videos are cut {taken}"
+    if store.exists(split_file_uri(store_uri)):
+        return (cut,)
     return (
-        f"whether these videos were trained on could not be checked: {store_uri} has neither the dataset that {model.predictor.label} was "
-        "trained on nor a split file",
+        cut,
+        f"whether these videos were trained on could not be checked: {store_uri} has neither the dataset that {label} was trained on nor a "
+        "split file",
     )
 
 

@@ -136,6 +136,7 @@ def _plan(model: Predictor, against: Predictor, options: EvaluateOptions, num_vi
         against=against,
         missing=(),
         run_uri=None,
+        model_dataset_uri=None,
         dataset_uris=(),
         set_aside=(),
         num_videos=num_videos,

@@ -96,7 +96,7 @@ def test_probabilities_are_those_of_the_kept_logits_at_each_networks_temperature
     for number, found in enumerate(scored):
         path = tmp_path / f"{number}.parquet"
         workshop.store.read_file(found.uri, path)
-        clips = read_scored(path)
+        (clips,) = read_scored(path)
         for role, network in (("model", plan.model), ("against", plan.against)):
             for head, temperature, logits in zip(
                 ("verb", "noun"), (network.verb_temperature, network.noun_temperature), clips.logits[role], strict=True

@@ -5,16 +5,19 @@ import io
 import json
 
 import pytest
+from mlflow import MlflowClient
 
 from tasks.local.samples import make_samples
 from tasks.options import EvaluateOptions, PredictOptions
-from tasks.results.dataset import LabelsFile
+from tasks.results.dataset import DatasetResult, LabelsFile
 from tasks.results.prediction import KnownLabels, PredictBatchResult, PredictReportResult
 from tasks.settings import MlflowSettings
 from tasks.steps import predict_batch, predict_known, predict_plan, predict_report
 from tasks.steps._predictors import registered
 from tasks.storage import Store
 from tasks.tracking import Registry
+from tasks.tracking.connection import RUN_KEY_TAG
+from tasks.tracking.registry import CHECKPOINT_HASH_TAG
 from tests.integration.conftest import CHAIN_STORE
 from tests.integration.workshop import RECIPE
 
@@ -51,6 +54,18 @@ def decide(workshop, chain, monkeypatch):
     return call
 
 
+@pytest.fixture
+def stranger(workshop, chain):
+    """A registered version of whose training no store has a plan."""
+    client = MlflowClient(workshop.environment["MLFLOW_TRACKING_URI"])
+    known = client.get_model_version("retake-tsn", "1")
+    client.create_registered_model("stranger")
+    tags = {**known.tags, RUN_KEY_TAG: "gone", CHECKPOINT_HASH_TAG: "0" * 64}
+    client.create_model_version("stranger", f"runs:/{known.run_id}/model", known.run_id, tags)
+    yield "models:/stranger/1"
+    client.delete_registered_model("stranger")
+
+
 def test_a_recording_is_one_source_whether_its_clips_have_labels_or_not(workshop, decide, films):
     workshop.ingest(OTHER, films)
     labels = f"{OTHER}/labels/{RECIPE}/"
@@ -85,9 +100,24 @@ def test_where_nothing_tells_what_was_trained_on_the_plan_says_so(workshop, deci
     finally:
         for uri, data in plans.items():
             workshop.store.write_bytes(uri, data)
-    assert by_split == ()
-    assert len(missing) == 1
-    assert f"could not be checked: {OTHER} has neither the dataset that retake-tsn version 1 was trained on nor a split file" in missing[0]
+    gone = "the dataset that retake-tsn version 1 was trained on is not there to tell how its clips were cut; these videos are cut"
+    assert by_split == (f"{gone} as the clips of {workshop.store.read(f'{CHAIN_STORE}/datasets/result.json', DatasetResult).dataset_uri}",)
+    assert len(missing) == 2
+    assert missing[0] == f"{gone} by the defaults of ingest_videos"
+    assert f"could not be checked: {OTHER} has neither the dataset that retake-tsn version 1 was trained on nor a split file" in missing[1]
+
+
+def test_a_model_of_which_nothing_is_known_is_not_said_to_be_of_the_other_networks_dataset(workshop, decide, films, stranger):
+    known = decide(videos=[str(films)], against=stranger)
+    assert known.model_dataset_uri is not None
+    assert (known.dataset_uris, known.missing) == ((known.model_dataset_uri,), ())
+    plan = decide(videos=[str(films)], model=stranger, against=MODEL)
+    assert (plan.run_uri, plan.model_dataset_uri, plan.dataset_uris) == (None, None, known.dataset_uris)
+    assert plan.segment == known.segment
+    assert plan.missing[0].endswith(f"these videos are cut as the clips of {known.model_dataset_uri}")
+    out = f"{plan.prediction_uri}known/"
+    seen = predict_known.run(predict_known.Arguments(store=plan.store, plan=f"{plan.prediction_uri}plan/", out=out), workshop.store)
+    assert (seen.num_clips, seen.features_uri) == (0, None)
 
 
 def test_a_plan_of_a_training_before_networks_had_names_gives_the_baseline(workshop, decide, chain, films):
@@ -101,7 +131,7 @@ def test_a_plan_of_a_training_before_networks_had_names_gives_the_baseline(works
     finally:
         workshop.store.write_bytes(uri, kept)
     assert plan.missing == ()
-    assert plan.model.description == "TSN tf_efficientnet_lite0 rgb, 8 segments"
+    assert plan.model.description == "TSN tf_efficientnet_lite0 rgb"
 
 
 def test_videos_that_are_predicted_although_they_were_trained_on_are_in_the_plan(decide, chain):

@@ -1,10 +1,15 @@
 import csv
 import shutil
+import tracemalloc
+from contextlib import nullcontext
 
+import pyarrow as pa
 import pytest
 
 from tasks.dataset.vocabulary import NUM_NOUNS
+from tasks.evaluation.prediction import to_label
 from tasks.evaluation.prediction.names import Names
+from tasks.evaluation.prediction.scored import ROWS_A_GROUP
 from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
 from tasks.results.prediction import KnownLabel, Predictor, PredictPlanResult, ScoredVideo
 from tasks.steps import _gathered
@@ -39,13 +44,14 @@ def predictor(label):
 def gathered(tmp_path):
     """What is gathered of videos that have so many clips, answered by so many networks; and the folder with the files."""
 
-    def call(*videos, labels=(), **plan):
-        (tmp_path / "stored").mkdir()
-        (tmp_path / "out").mkdir()
+    def call(*videos, labels=(), num_features=16, within=None, **plan):
+        stored, out = (tmp_path / f"{name}{len(list(tmp_path.iterdir()))}" for name in ("stored", "out"))
+        stored.mkdir()
+        out.mkdir()
         scored = []
         for seed, (num_clips, roles) in enumerate(videos):
-            path = tmp_path / "stored" / f"{seed}.parquet"
-            write_scored(path, num_clips, seed=seed, roles=roles)
+            path = stored / f"{seed}.parquet"
+            write_scored(path, num_clips, seed=seed, roles=roles, num_features=num_features)
             scored.append(
                 ScoredVideo(video=f"{seed:064x}", name=f"{seed}.mp4", num_clips=num_clips, scored_uri=str(path), preview_uri=None)
             )
@@ -60,6 +66,7 @@ def gathered(tmp_path):
             against=predictor("base"),
             missing=(),
             run_uri=None,
+            model_dataset_uri=None,
             dataset_uris=(),
             set_aside=(),
             num_videos=len(scored),
@@ -67,7 +74,8 @@ def gathered(tmp_path):
             **plan,
         )
         known = {uid: KnownLabel(uid=uid, verb_class=0, noun_class=0) for uid in labels}
-        return gather(planned, scored, known, NAMES, tmp_path / "out", Disk()), tmp_path / "out"
+        with within or nullcontext():
+            return gather(planned, scored, known, NAMES, out, Disk()), out
 
     return call
 
@@ -100,3 +108,48 @@ def test_a_video_without_the_second_networks_answers_has_the_models_alone(gather
     assert len(list((folder / "tracks").iterdir())) == 3
     assert found.tally.agreements(100)[0].num_clips == 2
     assert [clip.against is None for video in found.videos for clip in video.clips] == [False] * 2 + [True] * 3
+
+
+def test_a_video_of_several_parts_is_one_in_every_table(gathered):
+    num_clips = 2 * ROWS_A_GROUP + 3
+    found, folder = gathered((num_clips, BOTH))
+    with (folder / "predictions.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if (row["network"], row["rank"]) == ("m", "1")]
+    assert [float(row["start_seconds"]) for row in rows] == [8.0 * i for i in range(num_clips)]
+    (shown,) = found.videos
+    assert ([clip.uid for clip in shown.clips], shown.num_clips) == ([row["uid"] for row in rows], num_clips)
+    for track in (folder / "tracks").iterdir():
+        text = track.read_text()
+        assert (text.count("WEBVTT"), text.count("-->")) == (1, num_clips)
+    best = {row["uid"]: row["action"] for row in rows}
+    listed = [one.clip for one in found.to_label]
+    assert len({clip.uid for clip in listed}) == len(listed) == PredictOptions().num_to_label
+    assert {clip.uid: clip.first for clip in listed}.items() <= best.items()
+    assert {one.uid: one.model[0].action for one in found.differing}.items() <= best.items()
+
+
+class Peak:
+    """The most memory that is held within, besides what was held before: Python's and NumPy's, and Arrow's."""
+
+    def __enter__(self):
+        self._before = pa.default_memory_pool()
+        self._arrow = pa.proxy_memory_pool(self._before)
+        pa.set_memory_pool(self._arrow)
+        tracemalloc.start()
+
+    def __exit__(self, *_):
+        self.num_bytes = tracemalloc.get_traced_memory()[1] + self._arrow.max_memory()
+        tracemalloc.stop()
+        pa.set_memory_pool(self._before)
+
+
+@pytest.mark.parametrize(("roles", "num_features"), [(BOTH, 1), (ALONE, 1024)], ids=["logits", "features"])
+def test_of_a_long_video_a_few_clips_are_held_at_a_time(gathered, monkeypatch, roles, num_features):
+    monkeypatch.setattr(_gathered, "MAX_SHOWN_CLIPS", 10)
+    monkeypatch.setattr(to_label, "MAX_POOL", 10)
+    peaks = [Peak() for _ in range(3)]
+    for peak, num_groups in zip(peaks, (1, 2, 6), strict=True):  # the first warms up
+        found, _ = gathered((num_groups * ROWS_A_GROUP, roles), num_features=num_features, within=peak)
+        assert found.num_clips == num_groups * ROWS_A_GROUP
+    # The logits of a clip by one network are 1908 bytes, 1024 features are 4096.
+    assert peaks[2].num_bytes - peaks[1].num_bytes < 4 * ROWS_A_GROUP * 1500

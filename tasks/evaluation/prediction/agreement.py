@@ -46,37 +46,42 @@ class Pair:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How often each network is right on the labelled clips of videos that were trained on, or of those that were not."""
+    """How often each network is right on the same labelled clips, of videos that were trained on or of those that were not.
+
+    Two networks are measured on the clips that both answered; `num_left_out` further ones with a label were answered by the model alone.
+    """
 
     is_trained_on: bool
     num_clips: int
     num_sources: int
+    num_left_out: int
     networks: Mapping[PredictorRole, Mapping[Target, TargetMetrics]]
 
 
 @dataclass
 class _Labelled:
-    """Clips with labels, as one network answered them."""
+    """Clips with labels, answered by the same networks."""
 
     sources: list[str] = field(default_factory=list)
     true: dict[Target, list[int]] = field(default_factory=lambda: {target: [] for target in TARGETS})
-    ranked: dict[Target, list[Ids]] = field(default_factory=lambda: {target: [] for target in TARGETS})
+    ranked: dict[PredictorRole, dict[Target, list[Ids]]] = field(default_factory=dict)
 
 
 class Tally:
-    """Adds up one video after the other; of a clip it keeps a few bytes."""
+    """Adds up clips, some of one video after the other; of a clip it keeps a few bytes."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
         self._sources: list[str] = []
         self._alike: dict[Target, list[bool]] = {target: [] for target in TARGETS}
         self._named: dict[Target, Counter[tuple[int, int]]] = {target: Counter() for target in TARGETS}
-        self._labelled: dict[bool, dict[PredictorRole, _Labelled]] = {False: {}, True: {}}
+        self._of_both: dict[bool, _Labelled] = {False: _Labelled(), True: _Labelled()}
+        self._of_one: dict[bool, _Labelled] = {False: _Labelled(), True: _Labelled()}
 
     def add(
         self, uids: Sequence[str], source: str, ranked: RankedByRole, labels: Mapping[str, KnownLabel], *, is_trained_on: bool = False
     ) -> None:
-        """Add the clips of one video.
+        """Add clips of one video.
 
         Args:
             uids: (n,) the clips.
@@ -91,24 +96,26 @@ class Tally:
                 ours, theirs = (ranked[role][target].ids[:, 0] for role in ("model", "against"))
                 self._alike[target] += np.equal(ours, theirs).tolist()
                 self._named[target].update(zip(ours.tolist(), theirs.tolist(), strict=True))
+        labelled = (self._of_both if "against" in ranked else self._of_one)[is_trained_on]
         for i, uid in enumerate(uids):
             if label := labels.get(uid):
+                labelled.sources.append(source)
                 truth: dict[Target, int] = {
                     "verb": label.verb_class,
                     "noun": label.noun_class,
                     "action": label.verb_class * self._names.num_nouns + label.noun_class,
                 }
-                for role, best in ranked.items():
-                    labelled = self._labelled[is_trained_on].setdefault(role, _Labelled())
-                    labelled.sources.append(source)
-                    for target in TARGETS:
-                        labelled.true[target].append(truth[target])
-                        labelled.ranked[target].append(best[target].ids[i])
+                for target in TARGETS:
+                    labelled.true[target].append(truth[target])
+                    for role, best in ranked.items():
+                        own = labelled.ranked.setdefault(role, {one: [] for one in TARGETS})
+                        # A row of the array would keep all of it.
+                        own[target].append(best[target].ids[i].copy())
 
     @property
     def num_labelled(self) -> int:
         """Clips with a known label."""
-        return sum(len(roles["model"].sources) for roles in self._labelled.values() if roles)
+        return sum(len(labelled.sources) for labelled in (*self._of_both.values(), *self._of_one.values()))
 
     @property
     def named(self) -> Mapping[Target, Mapping[tuple[int, int], int]]:
@@ -149,21 +156,29 @@ class Tally:
 
     def accuracies(self, num_resamples: int) -> tuple[Accuracy, ...]:
         """Of the videos that were not trained on, and then of those that were; none where no clip has a label."""
-        return tuple(
-            Accuracy(
-                is_trained_on=is_trained_on,
-                num_clips=len(roles["model"].sources),
-                num_sources=len(set(roles["model"].sources)),
-                networks={
-                    role: {target: measure(self._answers(target, own), own.sources, num_resamples=num_resamples) for target in TARGETS}
-                    for role, own in roles.items()
-                },
-            )
-            for is_trained_on, roles in self._labelled.items()
-            if roles
-        )
+        found = []
+        for is_trained_on in (False, True):
+            of_both, of_one = self._of_both[is_trained_on], self._of_one[is_trained_on]
+            labelled = of_both if of_both.sources else of_one
+            if labelled.sources:
+                found.append(
+                    Accuracy(
+                        is_trained_on=is_trained_on,
+                        num_clips=len(labelled.sources),
+                        num_sources=len(set(labelled.sources)),
+                        num_left_out=len(of_one.sources) if of_both.sources else 0,
+                        networks={
+                            role: {
+                                target: measure(self._answers(target, labelled, role), labelled.sources, num_resamples=num_resamples)
+                                for target in TARGETS
+                            }
+                            for role in labelled.ranked
+                        },
+                    )
+                )
+        return tuple(found)
 
-    def _answers(self, target: Target, labelled: _Labelled) -> Answers:
-        true, ranked = np.array(labelled.true[target], np.int64), np.stack(labelled.ranked[target])
+    def _answers(self, target: Target, labelled: _Labelled, role: PredictorRole) -> Answers:
+        true, ranked = np.array(labelled.true[target], np.int64), np.stack(labelled.ranked[role][target])
         ids = np.union1d(true, ranked[:, 0]).tolist()
         return Answers(target, true, ranked, {class_id: self._names.name(target, class_id) for class_id in ids})

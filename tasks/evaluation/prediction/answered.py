@@ -1,4 +1,4 @@
-"""Calibrated answers on the clips of one video.
+"""What the networks hold likely of clips of one video, at their temperatures.
 
 Legend: n clips.
 """
@@ -34,7 +34,7 @@ class Answered:
 
 
 def answered(clips: ScoredVideoClips, temperatures: Temperatures) -> Answered:
-    """Probabilities from the logits of one video."""
+    """Probabilities from logits."""
     likely = {role: distributions(*logits, *temperatures[role]) for role, logits in clips.logits.items()}
     return Answered(
         ranked={role: one.ranked() for role, one in likely.items()},

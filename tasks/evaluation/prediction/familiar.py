@@ -16,7 +16,7 @@ Features = NDArray[np.float32]
 def directions(features: Features) -> Features:
     """(n, f) features scaled to length 1, so that a product of two is their cosine; a row of zeros stays one."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    unit: Features = (features / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
+    unit: Features = (features / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32, copy=False)
     return unit
 
 

@@ -92,11 +92,13 @@ class PageInputs:
 
 @dataclass(frozen=True)
 class Timeline:
-    """A video's spans, drawn and told."""
+    """A video's spans, drawn and told; `is_of_both` where the second network answered it too, `has_blanks` where some was not predicted."""
 
     video: ShownVideo
     spans: tuple[Span, ...]
     drawing: Drawing
+    is_of_both: bool
+    has_blanks: bool
     is_long: bool
     film: str
     spoken: str
@@ -105,6 +107,7 @@ class Timeline:
 def page(inputs: PageInputs) -> str:
     """The page as HTML. Whatever names hold is text in it, never markup."""
     script, script_hash = frame_script()
+    timelines = [_timeline(video, inputs) for video in inputs.videos]
     both: dict[PredictorRole, Predictor | None] = {"model": inputs.model, "against": inputs.against}
     return (
         environment()
@@ -113,7 +116,8 @@ def page(inputs: PageInputs) -> str:
             p=inputs,
             networks={role: one for role, one in both.items() if one},
             sections=_sections(inputs),
-            timelines=[_timeline(video, inputs) for video in inputs.videos],
+            timelines=timelines,
+            has_blanks=any(timeline.has_blanks for timeline in timelines),
             differing=[(one, data_uri(one.media, "video/mp4") if one.media else "") for one in inputs.differing],
             matrices=[(target, matrix_between(confusion)) for target, confusion in inputs.confusions.items()],
             headline=_headline(inputs),
@@ -153,15 +157,20 @@ def _headline(inputs: PageInputs) -> str:
     predicted = f"{count(inputs.num_clips, 'clip')} of {count(inputs.num_videos, 'video')}"
     if action is None:
         return f"{predicted} predicted by {inputs.model.label} alone"
-    return f"The two networks name the same action on {percent(action.share)} of {predicted}"
+    measured = (
+        predicted if action.num_clips == inputs.num_clips else f"the {count(action.num_clips, 'clip')} that both answered, of {predicted}"
+    )
+    return f"The two networks name the same action on {percent(action.share)} of {measured}"
 
 
 def _timeline(video: ShownVideo, inputs: PageInputs) -> Timeline:
     found = spans(video.clips)
-    alike = sum(span.num_clips for span in found if span.agrees)
+    drawn = drawing(video.clips)
+    is_of_both = bool(drawn.against)
+    has_blanks = any(span.start_seconds != stop for span, stop in zip(found, (0.0, *(one.stop_seconds for one in found)), strict=False))
     cut_off = f" of {video.num_clips:,}" if len(video.clips) < video.num_clips else ""
     spoken = f"{video.name}: {count(len(video.clips), 'clip')}{cut_off}"
-    if inputs.against:
-        spoken += f", the same action on {alike}"
+    if is_of_both:
+        spoken += f", the same action on {sum(span.num_clips for span in found if not span.differs)}"
     film = data_uri(video.film, "video/mp4") if video.film else ""
-    return Timeline(video, found, drawing(video.clips), len(found) > MAX_SPANS_OPEN, film, spoken)
+    return Timeline(video, found, drawn, is_of_both, has_blanks, len(found) > MAX_SPANS_OPEN, film, spoken)

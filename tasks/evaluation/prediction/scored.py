@@ -1,9 +1,9 @@
-"""What the networks answered on the clips of one video, as a Parquet file with a row a clip: written as they are scored, read whole.
+"""What the networks answered on the clips of one video, as a Parquet file with a row a clip: written and read a few clips at a time.
 
 Legend: n clips, f features, 125 verbs, 352 nouns.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from tasks.results.prediction import PredictorRole
 from tasks.results.video import ClipRecord
 
 ROWS_A_GROUP = 64
-"""Clips that wait in memory to be written together."""
+"""Clips that memory holds together, when they are written and when they are read."""
 
 _FLOATS = pa.list_(pa.float32())
 SCHEMA = pa.schema(
@@ -41,7 +41,7 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class ScoredVideoClips:
-    """The clips of one video in order.
+    """Clips of one video, one after the other.
 
     Attributes:
         uids, uris: (n,) names of the clips, and where they lie.
@@ -104,33 +104,41 @@ class ScoredWriter:
         self._rows = []
 
 
-def read_scored(path: Path, *, with_features: bool = False) -> ScoredVideoClips:
-    """Read back what `ScoredWriter` wrote; features, the largest part of it, where they are asked for, else f is 0.
+def read_scored(path: Path, *, with_features: bool = False) -> Iterator[ScoredVideoClips]:
+    """Read back what `ScoredWriter` wrote, `ROWS_A_GROUP` clips at a time.
+
+    Features, the largest part of it, are read where they are asked for; else f is 0.
 
     Raises:
         BadInput: it is no such file.
     """
     try:
-        schema = pq.read_schema(path)
-        if not schema.equals(SCHEMA):
-            raise BadInput(f"{path.name} has other columns than a file of scored clips; predict again")
-        table = pq.read_table(path, columns=[name for name in SCHEMA.names if with_features or name != "features"])
+        # Buffering ahead would hold the whole file.
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            if not file.schema_arrow.equals(SCHEMA):
+                raise BadInput(f"{path.name} has other columns than a file of scored clips; predict again")
+            columns = [name for name in SCHEMA.names if with_features or name != "features"]
+            for batch in file.iter_batches(ROWS_A_GROUP, columns=columns):
+                yield _clips(batch)
     except (pa.ArrowInvalid, OSError):
         raise BadInput(f"{path.name} is not a Parquet file; predict again") from None
+
+
+def _clips(batch: pa.RecordBatch) -> ScoredVideoClips:
     roles: list[PredictorRole] = ["model"]
-    if table["against_verb_logits"].null_count == 0:
+    if batch["against_verb_logits"].null_count == 0:
         roles.append("against")
     return ScoredVideoClips(
-        uids=tuple(table["uid"].to_pylist()),
-        uris=tuple(table["uri"].to_pylist()),
-        start_seconds=table["start_seconds"].to_numpy(),
-        stop_seconds=table["stop_seconds"].to_numpy(),
-        logits={role: (_matrix(table[f"{role}_verb_logits"]), _matrix(table[f"{role}_noun_logits"])) for role in roles},
-        features=_matrix(table["features"]) if with_features else np.empty((len(table), 0), np.float32),
-        novelty=np.array([np.nan if value is None else value for value in table["novelty"].to_pylist()]),
+        uids=tuple(batch["uid"].to_pylist()),
+        uris=tuple(batch["uri"].to_pylist()),
+        start_seconds=batch["start_seconds"].to_numpy(),
+        stop_seconds=batch["stop_seconds"].to_numpy(),
+        logits={role: (_matrix(batch[f"{role}_verb_logits"]), _matrix(batch[f"{role}_noun_logits"])) for role in roles},
+        features=_matrix(batch["features"]) if "features" in batch.schema.names else np.empty((len(batch), 0), np.float32),
+        novelty=np.array([np.nan if value is None else value for value in batch["novelty"].to_pylist()]),
     )
 
 
-def _matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:
-    flat: NDArray[np.float32] = column.combine_chunks().flatten().to_numpy()
+def _matrix(column: pa.ListArray) -> NDArray[np.float32]:
+    flat: NDArray[np.float32] = column.flatten().to_numpy()
     return flat.reshape(len(column), -1)

@@ -42,13 +42,13 @@ SCHEMA = pa.schema(
         ("action_probability", pa.float64()),
     ],
     metadata={
-        "retake": "probabilities are calibrated where the page says so; the probability of an action is that of its verb times its noun"
+        "retake": "probabilities of verbs and nouns are calibrated where the page says so; an action's is its verb's times its noun's"
     },
 )
 
 
 class PredictionTables:
-    """Both files, to which one video after the other is added: a row group of the Parquet file each, so that memory holds one video."""
+    """Both files, to which a few clips after the other are added: a row group of the Parquet file each, so that memory holds no more."""
 
     def __init__(self, csv_path: Path, parquet_path: Path, names: Names) -> None:
         self._names = names
@@ -65,7 +65,7 @@ class PredictionTables:
         self._parquet.close()
 
     def add(self, video: PredictedVideo, clips: ScoredVideoClips, answers: Mapping[str, Mapping[Target, Ranked]]) -> None:
-        """Add one video: by network's name its best classes of every clip."""
+        """Add clips of one video: by network's name its best classes of every clip."""
         rows = list(self._rows(video, clips, answers))
         self._parquet.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
         self._csv.writerows({name: plain_cell(value) for name, value in row.items()} for row in rows)

@@ -35,9 +35,14 @@ def served(val: ScoredClips, crops: int, engine: str) -> Served:
     """
     verb, noun = fit_temperature(val.verb_logits, val.verb_classes), fit_temperature(val.noun_logits, val.noun_classes)
     seen = count(len(val.uids), "val clip")
-    if _without_mistake(val.verb_logits, val.verb_classes) or _without_mistake(val.noun_logits, val.noun_classes):
+    faultless = [
+        target
+        for target, logits, classes in (("verbs", val.verb_logits, val.verb_classes), ("nouns", val.noun_logits, val.noun_classes))
+        if _without_mistake(logits, classes)
+    ]
+    if faultless:
         # The best temperature is then none at all: every guess would be served as certain.
-        return not_calibrated(f"{seen} without a mistake cannot tell how sure is too sure")
+        return not_calibrated(f"{seen} without a mistake in {' or '.join(faultless)} cannot tell how sure is too sure")
     if at_search_limit(verb) or at_search_limit(noun):
         return not_calibrated(f"no temperature within reason suits the answers on {seen}")
     words = f"temperatures {verb:.2f} (verbs) and {noun:.2f} (nouns), fitted on {seen} ({count(crops, 'crop')} a frame, {engine})"

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from typing import TypeVar
 
-PER_CENT_A_LETTER = 0.75
-"""Of the width of a page on a desk; a stretch with less room than its words leaves them to the table below."""
+Said = TypeVar("Said")
+
+PER_CENT_A_LETTER, PER_CENT_A_LETTER_ON_A_PHONE = 0.8, 2.2
+"""Of the width of a page; a stretch with less room than its words leaves them to the table below."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class ShownClip:
 
 @dataclass(frozen=True)
 class Span:
-    """Neighbouring clips of which both networks say the same; probabilities are means."""
+    """Clips one right after the other of which both networks say the same; probabilities are means."""
 
     start_seconds: float
     stop_seconds: float
@@ -40,19 +42,27 @@ class Span:
     truth: str | None
 
     @property
-    def agrees(self) -> bool:
-        """Whether both name the same action, or one network alone names any."""
-        return self.against is None or self.against.action == self.model.action
+    def differs(self) -> bool:
+        """Whether the networks name two actions; one that alone names any differs from none."""
+        return self.against is not None and self.against.action != self.model.action
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A stretch of a video of which one thing is said: where it begins and how wide it is, in per cent; `shown` are words that fit into it."""
+    """A stretch of a video of which one thing is said: where it begins and how wide it is, in per cent.
+
+    `shown` are words that fit into it on a desk.
+    """
 
     x: float
     width: float
     shown: str
     spoken: str
+
+    @property
+    def is_tight(self) -> bool:
+        """Whether a phone has no room for the words."""
+        return len(self.shown) * PER_CENT_A_LETTER_ON_A_PHONE > self.width
 
 
 @dataclass(frozen=True)
@@ -65,13 +75,8 @@ class Drawing:
 
 
 def spans(clips: Sequence[ShownClip]) -> tuple[Span, ...]:
-    """Clips in order of time, equal neighbours made one."""
-    groups: list[list[ShownClip]] = []
-    for clip in clips:
-        if groups and _same(groups[-1][-1], clip):
-            groups[-1].append(clip)
-        else:
-            groups.append([clip])
+    """Clips in order of time, equal neighbours made one; no span goes over what was not predicted."""
+    groups = _stretches([(clip, (clip.model.action, clip.against.action if clip.against else None, clip.truth)) for clip in clips])
     return tuple(
         Span(
             start_seconds=group[0].start_seconds,
@@ -81,12 +86,12 @@ def spans(clips: Sequence[ShownClip]) -> tuple[Span, ...]:
             against=_mean([clip.against for clip in group if clip.against]) if group[0].against else None,
             truth=group[0].truth,
         )
-        for group in groups
+        for _, group in groups
     )
 
 
 def drawing(clips: Sequence[ShownClip]) -> Drawing:
-    """Clips of one video, in order of time, along its whole length."""
+    """Clips of one video, in order of time, along its whole length; what was not predicted stays blank."""
     total = max((clip.stop_seconds for clip in clips), default=0.0) or 1.0
     both = [(clip, clip.against) for clip in clips if clip.against]
     return Drawing(
@@ -110,8 +115,7 @@ def clock(seconds: float) -> str:
 
 def _bars(said: Sequence[tuple[ShownClip, str]], total: float) -> tuple[Bar, ...]:
     found = []
-    for words, group in groupby(said, key=lambda one: one[1]):
-        clips = [clip for clip, _ in group]
+    for words, clips in _stretches(said):
         start, stop = clips[0].start_seconds, clips[-1].stop_seconds
         width = 100 * (stop - start) / total
         spoken = f"{clock(start)} to {clock(stop)}: {words}" if words else ""
@@ -119,9 +123,15 @@ def _bars(said: Sequence[tuple[ShownClip, str]], total: float) -> tuple[Bar, ...
     return tuple(found)
 
 
-def _same(one: ShownClip, other: ShownClip) -> bool:
-    theirs = one.against.action if one.against else None, other.against.action if other.against else None
-    return (one.model.action, theirs[0], one.truth) == (other.model.action, theirs[1], other.truth)
+def _stretches(said: Sequence[tuple[ShownClip, Said]]) -> list[tuple[Said, list[ShownClip]]]:
+    """Clips of which the same is said, each beginning where the one before ends."""
+    found: list[tuple[Said, list[ShownClip]]] = []
+    for clip, words in said:
+        if found and words == found[-1][0] and clip.start_seconds == found[-1][1][-1].stop_seconds:
+            found[-1][1].append(clip)
+        else:
+            found.append((words, [clip]))
+    return found
 
 
 def _mean(guesses: Sequence[Guess]) -> Guess:

@@ -1,6 +1,5 @@
 """Predictions as WebVTT (W3C), so that any player shows them while the video plays."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tasks.evaluation.wording import percent
@@ -18,20 +17,17 @@ class Cue:
     probability: float
 
 
-def web_vtt(title: str, cues: Iterable[Cue]) -> str:
-    """The track as text. Names are text in it: never markup, and never the end of a cue.
+def opening(title: str) -> str:
+    """How a track begins; `title` tells those who open the file what it is."""
+    return f"WEBVTT\n\nNOTE {_text(title)}\n"
 
-    Args:
-        title: what the track is, for those who open the file.
-        cues: in order of time.
-    """
-    blocks = [f"WEBVTT\n\nNOTE {_text(title)}"]
-    for cue in cues:
-        start_ms = round(1000 * cue.start_seconds)
-        # A cue that ends where it begins is dropped by players.
-        stop_ms = max(start_ms + 1, round(1000 * cue.stop_seconds))
-        blocks.append(f"{_time(start_ms)} --> {_time(stop_ms)}\n{_text(cue.action)}, {percent(cue.probability)}")
-    return "\n\n".join(blocks) + "\n"
+
+def block(cue: Cue) -> str:
+    """A cue as it follows the opening and the cues before it. Names are text in it: never markup, and never its end."""
+    start_ms = round(1000 * cue.start_seconds)
+    # A cue that ends where it begins is dropped by players.
+    stop_ms = max(start_ms + 1, round(1000 * cue.stop_seconds))
+    return f"\n{_time(start_ms)} --> {_time(stop_ms)}\n{_text(cue.action)}, {percent(cue.probability)}\n"
 
 
 def _time(ms: int) -> str:

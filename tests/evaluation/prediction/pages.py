@@ -11,6 +11,7 @@ from tasks.evaluation.prediction.agreement import Accuracy, Agreement, Pair
 from tasks.evaluation.prediction.page import Differing, PageInputs, Provenance, ShownVideo
 from tasks.evaluation.prediction.timeline import Guess, ShownClip
 from tasks.evaluation.prediction.to_label import Candidate, ToLabel
+from tasks.evaluation.wording import count
 from tasks.results.evaluation import EngineUsed
 from tasks.results.prediction import Predictor
 from tasks.results.record import TARGETS, SetAside
@@ -38,7 +39,7 @@ def predictor(label, is_calibrated=True, crops=10):
         verb_temperature=1.3,
         noun_temperature=0.8,
         is_calibrated=is_calibrated,
-        calibration=f"temperatures 1.30 (verbs) and 0.80 (nouns), fitted on 23 val clips ({crops} crops a frame, pytorch float32)"
+        calibration=f"temperatures 1.30 (verbs) and 0.80 (nouns), fitted on 23 val clips ({count(crops, 'crop')} a frame, pytorch float32)"
         if is_calibrated
         else "not calibrated: no answers",
         calibration_crops=crops if is_calibrated else None,
@@ -113,7 +114,7 @@ def usual():
             "noun": confusion([f"a noun of many words {i}" for i in range(12)]),
             "action": confusion([*(f"put the meat {i}" for i in range(30)), "9 others"]),
         },
-        accuracies=tuple(Accuracy(trained, 5, 3, {"model": scores, "against": scores}) for trained in (False, True)),
+        accuracies=tuple(Accuracy(trained, 5, 3, 0, {"model": scores, "against": scores}) for trained in (False, True)),
         differing=(
             Differing("0" * 12 + "_0-8000", "s3://retake/clips/0.mp4", "P01_11.mp4", 0, 8, 0.93, guesses, others, "put meat", None),
             Differing("1" * 12 + "_0-8000", "s3://retake/clips/1.mp4", "one.mp4", 3608, 3614.5, 0.41, guesses, others, None, b"\0" * 9),

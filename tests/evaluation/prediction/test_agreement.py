@@ -85,14 +85,30 @@ def test_half_labelled_videos_are_a_source_each_and_files_of_one_recording_are_o
     assert tally.accuracies(200)[0].num_sources == 3
 
 
-def test_a_network_that_answered_some_videos_is_measured_on_those():
+def test_two_networks_are_measured_on_the_clips_that_both_answered():
     tally = Tally(NAMES)
-    add(tally, "a", [(0, 20)] * 2, [(0, 20)] * 2, labelled("a", 2))
-    add(tally, "b", [(1, 20)] * 2, None, labelled("b", 2))
+    add(tally, "a", [(0, 20), (1, 20)], [(0, 20), (0, 20)], labelled("a", 2))
+    add(tally, "b", [(1, 20)] * 3, None, labelled("b", 3))
     (found,) = tally.accuracies(200)
-    assert top1(found)["model"]["verb"] == 0.5
-    assert top1(found)["against"]["verb"] == 1
+    assert (found.num_clips, found.num_sources, found.num_left_out, tally.num_labelled) == (2, 1, 3, 5)
+    assert {role: targets["verb"] for role, targets in top1(found).items()} == {"model": 0.5, "against": 1}
+    assert {m.num_clips for targets in found.networks.values() for m in targets.values()} == {2}
     assert tally.agreements(200)[0].num_clips == 2
+
+
+def test_where_the_second_network_answered_no_clip_with_a_label_the_first_is_measured_alone():
+    tally = Tally(NAMES)
+    add(tally, "a", [(0, 20)] * 2, [(0, 20)] * 2)
+    add(tally, "b", [(0, 20)] * 3, None, labelled("b", 3))
+    (found,) = tally.accuracies(200)
+    assert (found.num_clips, found.num_left_out, list(found.networks)) == (3, 0, ["model"])
+
+
+def test_clips_of_one_video_may_be_added_in_parts():
+    tally = Tally(NAMES)
+    for _ in range(2):
+        add(tally, "a", [(0, 20)] * 2, [(0, 20)] * 2)
+    assert [(one.num_clips, one.num_sources) for one in tally.agreements(200)] == [(4, 1)] * 3
 
 
 def test_without_a_second_network_there_is_no_agreement_and_without_labels_no_accuracy():

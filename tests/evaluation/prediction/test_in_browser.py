@@ -52,8 +52,12 @@ def test_all_text_has_contrast(show, scheme):
     shown.close()
 
 
-def test_words_of_a_timeline_stay_within_their_stretch(show):
-    shown = show("usual", PHONE)
-    over = shown.evaluate("() => [...document.querySelectorAll('.line svg')].filter(s => getComputedStyle(s).overflow !== 'hidden').length")
-    assert over == 0
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_words_of_a_timeline_stay_within_their_stretch(show, viewport):
+    shown = show("usual", viewport)
+    texts = """() => [...document.querySelectorAll('.line text')].filter(t => t.checkVisibility()).map(
+      t => [t.getBoundingClientRect().right, t.parentElement.querySelector('rect').getBoundingClientRect().right])"""
+    ends = shown.evaluate(texts)
+    assert ends
+    assert [(text, stretch) for text, stretch in ends if text > stretch] == []
     shown.close()

@@ -3,10 +3,12 @@ from html.parser import HTMLParser
 
 import pytest
 
+from tasks.evaluation.prediction.agreement import Agreement
 from tasks.evaluation.prediction.page import environment, page
 from tasks.evaluation.prediction.timeline import Guess, ShownClip, clock, drawing, spans
 from tasks.evaluation.report.templating import templates
-from tests.evaluation.prediction.pages import CASES, HOSTILE
+from tasks.results.record import TARGETS
+from tests.evaluation.prediction.pages import CASES, HOSTILE, predictor
 
 
 class Parsed(HTMLParser):
@@ -97,12 +99,72 @@ def test_one_network_alone_has_no_empty_sections():
     assert {"agreement", "pairs", "differing", "accuracy"}.isdisjoint(Parsed(html).ids())
 
 
-def test_a_clip_that_the_other_network_did_not_answer_has_a_dash():
+def test_a_blank_is_explained_where_there_is_one():
     usual = CASES["usual"]()
-    unanswered = replace(usual.videos[2], clips=tuple(replace(one, against=None) for one in usual.videos[2].clips))
-    text = words(page(replace(usual, videos=(unanswered,))))
+    clips = usual.videos[1].clips
+    for left in (clips[:5] + clips[9:], clips[3:]):
+        assert "What was not predicted is blank." in words(page(replace(usual, videos=(replace(usual.videos[1], clips=left),))))
+    assert "is blank" not in words(page(usual))
+
+
+@pytest.fixture
+def partly():
+    """The second network could be had for one video of four clips alone."""
+    usual = CASES["usual"]()
+    videos = tuple(replace(one, clips=tuple(replace(c, against=None) for c in one.clips)) for one in usual.videos[:2])
+    answered = replace(usual.videos[0], name="answered.mp4", clips=usual.videos[0].clips[:4], num_clips=4)
+    return replace(
+        usual,
+        videos=(*videos, answered),
+        num_clips=77,
+        agreements=tuple(Agreement(target, 4, 1, 2, 0.5, (0.0, 1.0)) for target in TARGETS),
+        accuracies=(replace(usual.accuracies[0], num_left_out=30),),
+    )
+
+
+def test_an_agreement_is_told_of_the_clips_that_both_answered(partly):
+    text = words(page(partly))
+    assert "name the same action on 50.0 % of the 4 clips that both answered, of 77 clips of 5 videos" in text
+    assert "baseline answered 4 of the 77 clips" in text
+
+
+def test_accuracy_tells_on_which_clips_both_were_measured(partly):
+    text = words(page(partly))
+    assert "On 5 clips with a label that both networks answered, of 3 source videos. 30 further clips with a label" in text
+    accuracy = partly.accuracies[0]
+    alone = replace(accuracy, networks={"model": accuracy.networks["model"]}, num_left_out=0)
+    assert "On 5 clips with a label that retake-tsn version 3 alone answered" in words(page(replace(partly, accuracies=(alone,))))
+    assert "On 5 clips with a label, of" in words(page(replace(CASES["alone"](), accuracies=(alone,))))
+
+
+def test_a_video_that_the_other_network_did_not_answer_claims_no_agreement(partly):
+    html = page(partly)
+    spoken = [attrs["aria-label"] for tag, attrs in Parsed(html).elements if tag == "svg" and "line" in attrs.get("class", "").split()]
+    assert [("the same action on" in one) for one in spoken] == [False, False, True]
+    text = words(html)
+    assert text.count("baseline could not be had for this video.") == 2
     assert "0:00\N{EN DASH}0:08" in text
     assert "% \N{EN DASH}" in text
+
+
+def reading(case):
+    return words(page(case)).rpartition("How to read this")[2]
+
+
+def test_of_actions_nothing_is_promised():
+    usual = CASES["usual"]()
+    text = reading(usual)
+    assert "of ten verbs at 70 %, and of ten nouns, about seven are right" in text
+    assert "ten actions" not in text
+    assert "nothing was fitted on actions" in text
+    assert text.count("about seven are right") == 1  # the baseline is not calibrated
+    assert "Probabilities of baseline Not calibrated:" in text
+
+
+def test_without_calibration_no_share_of_right_answers_is_promised():
+    text = reading(replace(CASES["alone"](), model=predictor("alone", is_calibrated=False)))
+    assert "Probabilities of alone Not calibrated:" in text
+    assert "seven" not in text
 
 
 def test_the_reports_own_templates_stay_as_they_are():
@@ -123,10 +185,10 @@ def clip(i, ours, theirs="take bag", truth=None):
 
 def test_neighbours_of_which_the_same_is_said_are_one_span():
     found = spans([clip(0, "put meat"), clip(1, "put meat"), clip(2, "take bag"), clip(3, "put meat")])
-    assert [(s.start_seconds, s.stop_seconds, s.num_clips, s.model.action, s.agrees) for s in found] == [
-        (0, 16, 2, "put meat", False),
-        (16, 24, 1, "take bag", True),
-        (24, 32, 1, "put meat", False),
+    assert [(s.start_seconds, s.stop_seconds, s.num_clips, s.model.action, s.differs) for s in found] == [
+        (0, 16, 2, "put meat", True),
+        (16, 24, 1, "take bag", False),
+        (24, 32, 1, "put meat", True),
     ]
     assert found[0].model.probability == pytest.approx(0.3)
 
@@ -140,6 +202,19 @@ def test_each_network_and_their_differences_are_drawn_along_the_whole_video():
         (75, 25, "0:24 to 0:32: they differ"),
     ]
     assert drawing([clip(0, "put meat", None)]).against == ()
+
+
+@pytest.mark.parametrize("theirs", ["take bag", None])
+def test_no_span_and_no_bar_goes_over_what_was_not_predicted(theirs):
+    clips = [clip(0, "put meat", theirs), clip(100, "put meat", theirs)]
+    assert [(s.start_seconds, s.stop_seconds, s.num_clips) for s in spans(clips)] == [(0, 8, 1), (800, 808, 1)]
+    drawn = drawing(clips)
+    for bars in (drawn.model, drawn.against, drawn.differ) if theirs else (drawn.model,):
+        assert [(bar.x, bar.width) for bar in bars] == [
+            (0, pytest.approx(800 / 808)),
+            (pytest.approx(80_000 / 808), pytest.approx(800 / 808)),
+        ]
+        assert [bar.spoken.partition(": ")[0].split()[0] for bar in bars] == ["0:00", "13:20"]
 
 
 def test_words_that_do_not_fit_are_left_out():

@@ -2,6 +2,7 @@ import csv
 from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -20,21 +21,29 @@ NAME = '=1+1, "a"\n<b>.mp4'
 
 def test_what_was_scored_is_read_back_bit_for_bit(tmp_path):
     logits, features = write_scored(tmp_path / "a.parquet", ROWS_A_GROUP + 3)
-    found = read_scored(tmp_path / "a.parquet", with_features=True)
-    assert read_scored(tmp_path / "a.parquet").features.shape == (ROWS_A_GROUP + 3, 0)
-    assert len(found.uids) == ROWS_A_GROUP + 3
+    parts = list(read_scored(tmp_path / "a.parquet", with_features=True))
+    assert [part.features.shape for part in read_scored(tmp_path / "a.parquet")] == [(ROWS_A_GROUP, 0), (3, 0)]
+    assert [uid for part in parts for uid in part.uids] == [clip(i).uid for i in range(ROWS_A_GROUP + 3)]
     for role in ("model", "against"):
-        assert np.array_equal(found.logits[role][0], logits[role][0])
-        assert np.array_equal(found.logits[role][1], logits[role][1])
-    assert np.array_equal(found.features, features)
+        for head in (0, 1):
+            assert np.array_equal(np.concatenate([part.logits[role][head] for part in parts]), logits[role][head])
+    assert np.array_equal(np.concatenate([part.features for part in parts]), features)
     assert pq.ParquetFile(tmp_path / "a.parquet").num_row_groups == 2
+
+
+def test_no_more_of_a_file_is_held_than_is_looked_at(tmp_path):
+    write_scored(tmp_path / "a.parquet", 16 * ROWS_A_GROUP)
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in read_scored(tmp_path / "a.parquet")]
+    assert len(held) == 16
+    assert max(held) < (tmp_path / "a.parquet").stat().st_size / 2
 
 
 def test_one_network_and_no_known_clips_leave_holes(tmp_path):
     path = tmp_path / "a.parquet"
     with ScoredWriter(path) as writer:
         writer.add(clip(0), {"model": (np.zeros(125, np.float32), np.zeros(352, np.float32))}, np.zeros(4, np.float32), None)
-    found = read_scored(path)
+    (found,) = read_scored(path)
     assert list(found.logits) == ["model"]
     assert np.isnan(found.novelty).all()
     assert answered(found, TEMPERATURES).divergences.shape == (0,)
@@ -44,7 +53,7 @@ def test_one_network_and_no_known_clips_leave_holes(tmp_path):
 def test_what_is_no_such_file_is_named(tmp_path, content):
     (tmp_path / "a.parquet").write_bytes(content)
     with pytest.raises(BadInput, match=r"a\.parquet is not a Parquet file"):
-        read_scored(tmp_path / "a.parquet")
+        list(read_scored(tmp_path / "a.parquet"))
 
 
 @pytest.fixture
@@ -53,7 +62,7 @@ def tables(tmp_path):
     with PredictionTables(tmp_path / "p.csv", tmp_path / "p.parquet", NAMES) as made:
         for number, num_clips in enumerate((3, 2)):
             write_scored(tmp_path / "s.parquet", num_clips, seed=number)
-            clips = read_scored(tmp_path / "s.parquet")
+            (clips,) = read_scored(tmp_path / "s.parquet")
             said = answered(clips, TEMPERATURES)
             made.add(
                 PredictedVideo(video=f"{number:064x}", name=NAME), clips, {"m 1": said.ranked["model"], "base": said.ranked["against"]}
@@ -62,7 +71,7 @@ def tables(tmp_path):
         return list(csv.DictReader(file)), pq.ParquetFile(tmp_path / "p.parquet")
 
 
-def test_there_is_a_row_a_clip_network_and_rank_and_a_row_group_a_video(tables):
+def test_there_is_a_row_a_clip_network_and_rank_and_a_row_group_each_time(tables):
     rows, parquet = tables
     assert len(rows) == 5 * 2 * 5 == parquet.metadata.num_rows
     assert parquet.num_row_groups == 2

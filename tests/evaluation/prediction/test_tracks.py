@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
 
-from tasks.evaluation.prediction.tracks import Cue, web_vtt
+from tasks.evaluation.prediction.tracks import Cue, block, opening
 from tests.integration.browser import FLAGS, chromium
 
 HOSTILE = [
@@ -20,6 +20,10 @@ HOSTILE = [
     "WEBVTT",
     "é ж 肉",
 ]
+
+
+def web_vtt(title, cues):
+    return opening(title) + "".join(map(block, cues))
 
 
 def test_a_cue_says_when_what_and_how_likely():
