@@ -124,7 +124,8 @@ def test_a_killed_try_is_gone_on_with_and_nothing_is_done_twice(workshop, put):
     clips = [put(f"killed{number}", 40, seed=number) for number in range(5)]
     flags = batch_of(workshop, "killed", *clips)
     first = flow_uri(clips[0].uri, OPTIONS)
-    with subprocess.Popen(workshop.command("flow", **flags), cwd=REPOSITORY, env=workshop.environment, stderr=subprocess.PIPE) as process:
+    one_by_one = workshop.environment | {"RETAKE_NUM_PROCESSES": "2"}
+    with subprocess.Popen(workshop.command("flow", **flags), cwd=REPOSITORY, env=one_by_one, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not workshop.store.exists(first):
             assert process.poll() is None, process.stderr.read()

@@ -1,13 +1,12 @@
 """A store in memory, and clips in it."""
 
+import hashlib
 import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 
-from pydantic import ValidationError
-
-from tasks.errors import BadInput, MissingObject
+from tasks.errors import MissingObject
 from tasks.results.video import ClipRecord, VideoRecord
+from tasks.storage import Store, StoredObject
 
 
 def filmed(ffmpeg, path, seconds=1):
@@ -17,35 +16,31 @@ def filmed(ffmpeg, path, seconds=1):
     return path
 
 
-class Shelf:
+class Shelf(Store):
     """Objects by their address; `clips` puts the same film there again and again, under hashes of their own."""
 
     def __init__(self, clip_bytes=b""):
         self.objects = {}
         self.clip_bytes = clip_bytes
 
-    def exists(self, uri):
-        return uri in self.objects
+    def stat(self, uri):
+        """As from a server that keeps no times."""
+        data = self.objects.get(uri)
+        return None if data is None else StoredObject(uri, hashlib.sha256(data).hexdigest(), len(data), "None")
+
+    def list(self, prefix_uri):
+        return iter([self.stat(uri) for uri in sorted(self.objects) if uri.startswith(prefix_uri)])
 
     def read_bytes(self, uri):
         if uri not in self.objects:
             raise MissingObject(f"{uri} is not in the store")
         return self.objects[uri]
 
-    def read(self, uri, model):
-        try:
-            return model.model_validate_json(self.read_bytes(uri))
-        except ValidationError as error:
-            raise BadInput(f"{uri}: {error}") from error
+    def write_bytes(self, uri, data):
+        self.objects[uri] = data
 
     def read_file(self, uri, path):
         Path(path).write_bytes(self.read_bytes(uri))
-
-    def write(self, uri, record):
-        self.write_bytes(uri, record.model_dump_json().encode())
-
-    def write_bytes(self, uri, data):
-        self.objects[uri] = data
 
     def write_file(self, uri, path):
         self.write_bytes(uri, Path(path).read_bytes())
@@ -58,9 +53,6 @@ class Shelf:
 
     def remove(self, uri):
         del self.objects[uri]
-
-    def list(self, folder):
-        return [SimpleNamespace(uri=uri) for uri in sorted(self.objects) if uri.startswith(folder)]
 
     def clips(self, video, num_clips, recipe="recipe"):
         made = []
@@ -86,13 +78,13 @@ class Shelf:
         return tuple(made)
 
 
-def recorded(video):
+def recorded(video, name="a.mp4"):
     """What probing wrote of a video."""
     return VideoRecord(
         video=video,
         uri=f"s3://retake/videos/{video}/source.mp4",
         size_bytes=1,
-        names=("a.mp4",),
+        names=(name,),
         container="mp4",
         codec="h264",
         pixel_format="yuv420p",

@@ -1,7 +1,6 @@
 """What a registered fusion makes of a clip by itself is what the steps make of it."""
 
 import subprocess
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,6 +19,7 @@ from tasks.steps._clip_model import ClipModel
 from tasks.video.counting import count_frames
 from tasks.video.ffmpeg import find_ffmpeg
 from tasks.video.frames import read_frames
+from tests.steps.shelf import Shelf
 
 CLASSES = ClassNames(verbs=("put", "take", "move"), nouns=("bag", "meat"))
 URI = "s3://retake/clips/v/r/0000.mp4"
@@ -28,22 +28,6 @@ SPECS = [
     for changes in ({}, {"modality": Modality.RGB_DIFFERENCE}, {"modality": Modality.FLOW, "flow": {"flow_method": "dis"}})
 ]
 WEIGHTS = (HeadWeights(0.2, 0.5), HeadWeights(0.3, 0.1), HeadWeights(0.5, 0.4))
-
-
-class Shelf:
-    """A store in memory."""
-
-    def __init__(self):
-        self.objects = {}
-
-    def read_file(self, uri, path):
-        Path(path).write_bytes(self.objects[uri])
-
-    def write_file(self, uri, path):
-        self.objects[uri] = Path(path).read_bytes()
-
-    def list(self, folder):
-        return [SimpleNamespace(uri=uri) for uri in self.objects if uri.startswith(folder)]
 
 
 def saved():
@@ -67,7 +51,7 @@ def clip(tmp_path_factory):
 def test_frames_flow_crops_and_fusion_are_those_of_an_evaluation(model, clip, tmp_path, monkeypatch):
     monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path))
     store = Shelf()
-    store.objects[URI] = clip.read_bytes()
+    store.write_file(URI, clip)
     height, width, _ = read_frames(clip, [0], short_side=None)[0].shape
     stored = SimpleNamespace(uid="c", uri=URI, sha256="0" * 64, width=width, height=height, num_frames=count_frames(clip))
     inputs = [_frames.load_snippets(_frames.cache_test_frames(store, [stored], spec)["c"], spec) for spec in SPECS]

@@ -1,7 +1,6 @@
 import hashlib
 import io
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,17 +8,18 @@ import torch
 from PIL import Image
 
 from tasks.evaluation.fingerprints import fingerprint, from_parquet
-from tasks.model.checkpoints import ClassNames, save
+from tasks.model.checkpoints import ClassNames, HeadWeights, Saved, save
 from tasks.model.consensus import HEADS
 from tasks.model.engines.choice import OPENVINO_FROM_CLIPS
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
-from tasks.options import EvaluateOptions, GateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
+from tasks.options import EvaluateOptions, GateOptions, LabelOptions, Modality, SegmentOptions, SplitOptions, TrainOptions, Weights
 from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
 from tasks.results.evaluation import EvaluateResult
 from tasks.results.training import PlanResult, TrainResult, WeightsResult
-from tasks.steps import _ahead, evaluate
+from tasks.steps import _ahead, _frames, evaluate
 from tasks.steps.plan import evaluations
+from tests.steps.shelf import Shelf
 
 RUN = "s3://retake/runs/0123/"
 SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
@@ -33,28 +33,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(num_threads)
-
-
-class Shelf:
-    """A store in memory."""
-
-    def __init__(self):
-        self.objects = {}
-
-    def exists(self, uri):
-        return uri in self.objects
-
-    def read(self, uri, model):
-        return model.model_validate_json(self.objects[uri])
-
-    def read_file(self, uri, path):
-        Path(path).write_bytes(self.objects[uri])
-
-    def write(self, uri, record):
-        self.objects[uri] = record.model_dump_json().encode()
-
-    def write_bytes(self, uri, data):
-        self.objects[uri] = data
 
 
 class Book:
@@ -172,7 +150,7 @@ def score(shelf, tmp_path, monkeypatch):
             paths[one.uid] = tmp_path / f"{one.uid}-{spec.num_segments}.npy"
             np.save(
                 paths[one.uid],
-                np.random.default_rng(int(one.sha256, 16)).integers(0, 256, (spec.num_segments, 256, 300, 3), dtype=np.uint8),
+                np.random.default_rng(int(one.sha256, 16)).integers(0, 256, (spec.num_frames, 256, 300, 3), dtype=np.uint8),
             )
         return paths
 
@@ -181,6 +159,7 @@ def score(shelf, tmp_path, monkeypatch):
         yield "run"
 
     monkeypatch.setattr(evaluate, "cache_test_frames", frames)
+    monkeypatch.setattr(_frames, "cache_test_frames", frames)
     monkeypatch.setattr(_ahead, "cache_test_frames", frames)
     monkeypatch.setattr(evaluate, "tracked_run", tracked)
     monkeypatch.setattr(evaluate, "load", lambda settings: evaluate.MachineSettings() if settings is evaluate.MachineSettings else None)
@@ -233,6 +212,14 @@ def test_int8_is_calibrated_on_training_clips_and_a_baseline_is_not_looked_into(
 
 def test_the_new_network_is_looked_into_only_where_promotion_is_decided(score):
     assert score("fine-tuned", "train")[0].activations == ()
+
+
+def test_frames_a_second_are_all_that_the_network_looks_at(score, shelf, monkeypatch):
+    network = Network(SPEC.model_copy(update={"modality": Modality.RGB_DIFFERENCE}))
+    saved = Saved((network,), (HeadWeights(1, 1),), ClassNames(verbs=("v",) * 125, nouns=("n",) * 352))
+    monkeypatch.setattr(evaluate, "fetch_network", lambda *_: saved)
+    latency = score("baseline", "train")[0].latency
+    assert latency.fps * (latency.loading_median_seconds + latency.inference_median_seconds) == pytest.approx(2 * 6)
 
 
 class Flat(torch.nn.Module):

@@ -1,11 +1,11 @@
+import json
+
 import numpy as np
 import pytest
 
-from tasks.errors import MissingObject
 from tasks.evaluation.metrics import summarise
 from tasks.evaluation.predictions import to_parquet
 from tasks.evaluation.scoring import ScoredClips, Timings
-from tasks.model.spec import NetworkSpec
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions, Weights
 from tasks.results.dataset import Vocabulary
 from tasks.results.evaluation import EngineUsed
@@ -13,7 +13,7 @@ from tasks.results.prediction import Predictor
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.steps._predictors import Found, baseline_of
 from tasks.steps.plan import evaluations
-from tasks.storage import Store, to_json
+from tests.steps.shelf import Shelf
 
 RUN = "s3://retake/runs/0123/"
 VOCABULARY = Vocabulary(verbs=(), nouns=())
@@ -27,24 +27,11 @@ WEIGHTS = {
 }
 
 
-class Shelf(Store):
-    """A store in memory."""
-
-    def __init__(self):
-        self.objects = {f"{RUN}c.ckpt": b"weights"}
-
-    def exists(self, uri):
-        return uri in self.objects
-
-    def read_bytes(self, uri):
-        if uri not in self.objects:
-            raise MissingObject(uri)
-        return self.objects[uri]
-
-
 @pytest.fixture
 def shelf():
-    return Shelf()
+    made = Shelf()
+    made.write_bytes(f"{RUN}c.ckpt", b"weights")
+    return made
 
 
 def scored(num_clips, seed=0):
@@ -92,7 +79,7 @@ def evaluate(shelf, plan, num_clips):
         model="baseline",
         split="val",
         crops=plan.evaluate.crops,
-        num_segments=8,
+        num_frames=8,
         num_resamples=100,
         predictions_uri=f"{out}predictions.parquet",
         engine=engine,
@@ -103,8 +90,8 @@ def evaluate(shelf, plan, num_clips):
         fingerprints_uri=None,
         activations=(),
     )
-    shelf.objects[f"{out}result.json"] = to_json(result)
-    shelf.objects[f"{out}predictions.parquet"] = to_parquet(clips, VOCABULARY)
+    shelf.write(f"{out}result.json", result)
+    shelf.write_bytes(f"{out}predictions.parquet", to_parquet(clips, VOCABULARY))
 
 
 def baseline(shelf, *plans, crops=10):
@@ -138,12 +125,24 @@ def test_temperatures_are_of_answers_with_as_many_crops(shelf):
 def test_damaged_answers_are_the_reason_why_nothing_is_calibrated(shelf, name, data):
     plan, other = trained(10), trained(1)
     evaluate(shelf, plan, 200)
-    shelf.objects[f"{out_of(plan)}{name}"] = data
+    shelf.write_bytes(f"{out_of(plan)}{name}", data)
     found = baseline(shelf, plan, other)
     assert (found.is_calibrated, found.verb_temperature, found.calibration_crops) == (False, 1, None)
     assert found.calibration.startswith(f"not calibrated: {out_of(plan)}{name} ")
     evaluate(shelf, other, 100)
     assert baseline(shelf, plan, other).calibration_crops == 1
+
+
+def test_answers_whose_network_was_not_counted_calibrate_as_all_others_do(shelf):
+    plan = trained(10)
+    evaluate(shelf, plan, 200)
+    expected = baseline(shelf, plan)
+    uri = f"{out_of(plan)}result.json"
+    result = json.loads(shelf.read_bytes(uri))
+    del result["num_parameters"], result["num_flops"]
+    shelf.write_bytes(uri, json.dumps(result).encode())
+    assert baseline(shelf, plan) == expected
+    assert expected.is_calibrated
 
 
 def test_without_answers_nothing_is_calibrated(shelf):
@@ -152,7 +151,7 @@ def test_without_answers_nothing_is_calibrated(shelf):
 
 def test_a_plan_from_before_there_was_any_network_but_one_can_be_read():
     old = WeightsResult.model_validate(WEIGHTS)
-    assert old.network == NetworkSpec(backbone="resnet50").title
+    assert old.network == "TSN resnet50 rgb"
     assert WeightsResult.model_validate(old.model_dump()) == old
     plan = trained(10).model_dump(mode="json")
     del plan["weights"]["network"]

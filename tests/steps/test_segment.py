@@ -9,52 +9,25 @@ from tasks.errors import BadVideo, Unavailable
 from tasks.keys import recipe_of
 from tasks.options import SegmentOptions
 from tasks.results.record import SetAside
-from tasks.results.video import Batch, VideoRecord
+from tasks.results.video import Batch
 from tasks.steps import segment
 from tasks.steps.segment import Arguments, num_at_once, run
 from tasks.video.cut import CutClip, CutResult
+from tests.steps.shelf import Shelf, recorded
 
 STORE = "s3://retake"
 ARGUMENTS = Arguments(store=STORE, batch=f"{STORE}/batch.json", out=f"{STORE}/out/")
 NAMES = ("a", "b", "c")
 
 
-class Objects:
-    """A store in memory."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, object] = {ARGUMENTS.batch: Batch(videos=NAMES)}
-        for name in NAMES:
-            self.objects[f"{STORE}/videos/{name}/probe.json"] = VideoRecord(
-                video=name,
-                uri=f"{STORE}/videos/{name}/source.mp4",
-                size_bytes=1,
-                names=(f"{name}.mp4",),
-                container="mp4",
-                codec="h264",
-                pixel_format="yuv420p",
-                width=64,
-                height=64,
-                rotation_degrees=0,
-                fps=30,
-                duration_seconds=8,
-                has_audio=False,
-            )
-
-    def exists(self, uri):
-        return uri in self.objects
-
-    def read(self, uri, model):
-        return self.objects[uri]
-
-    def write(self, uri, record):
-        self.objects[uri] = record
-
-    def read_file(self, uri, path):
-        path.write_text(uri.split("/")[-2])
-
-    def write_file(self, uri, path):
-        self.objects[uri] = path.read_bytes()
+def in_store():
+    """A batch of videos whose bytes are their names."""
+    made = Shelf()
+    made.write(ARGUMENTS.batch, Batch(videos=NAMES))
+    for name in NAMES:
+        made.write(f"{STORE}/videos/{name}/probe.json", recorded(name, f"{name}.mp4"))
+        made.write_bytes(f"{STORE}/videos/{name}/source.mp4", name.encode())
+    return made
 
 
 @pytest.fixture
@@ -79,7 +52,7 @@ def one_clip(tmp_path, monkeypatch):
 def test_videos_are_cut_side_by_side_and_told_in_their_order(one_clip):
     together = threading.Barrier(len(NAMES), timeout=30)
     one_clip(lambda _: together.wait())
-    store = Objects()
+    store = in_store()
     result = run(ARGUMENTS, store)
     assert (result.num_videos, result.num_clips) == (3, 3)
     assert result.warnings == tuple(SetAside(name=f"{name}.mp4", reason=f"{name} is dark") for name in NAMES)
@@ -93,7 +66,7 @@ def test_a_video_that_cannot_be_cut_costs_itself_and_a_full_disk_the_batch(one_c
             raise BadVideo("source.mp4: nothing of it decodes")
 
     one_clip(refuse_b)
-    store = Objects()
+    store = in_store()
     result = run(ARGUMENTS, store)
     assert (result.num_videos, result.num_clips) == (3, 2)
     assert result.set_aside == (SetAside(name="b.mp4", reason="nothing of it decodes"),)
@@ -103,7 +76,7 @@ def test_a_video_that_cannot_be_cut_costs_itself_and_a_full_disk_the_batch(one_c
         raise Unavailable("the disk is full")
 
     one_clip(fill_the_disk)
-    store = Objects()
+    store = in_store()
     with pytest.raises(Unavailable):
         run(ARGUMENTS, store)
     assert not store.exists(f"{ARGUMENTS.out}result.json")

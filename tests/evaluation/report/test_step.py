@@ -18,35 +18,11 @@ from tasks.results.evaluation import CompareResult
 from tasks.results.metrics import Metrics
 from tasks.results.training import Epoch, Evaluation, PlanResult, TrainResult, WeightsResult
 from tasks.steps import report
+from tests.steps.shelf import Shelf
 
 RUN = "s3://retake/runs/0123/"
 DECISION = f"{RUN}decisions/9f86/"
 PAGE = "http://mlflow/#/experiments/1/runs/r"
-
-
-class Shelf:
-    """A store in memory, which keeps no times."""
-
-    def __init__(self):
-        self.objects = {}
-
-    def exists(self, uri):
-        return uri in self.objects
-
-    def stat(self, uri):
-        return SimpleNamespace(modified="None", size_bytes=len(self.objects[uri])) if uri in self.objects else None
-
-    def read(self, uri, model):
-        return model.model_validate_json(self.objects[uri])
-
-    def read_bytes(self, uri):
-        return self.objects[uri]
-
-    def write(self, uri, record):
-        self.objects[uri] = record.model_dump_json().encode()
-
-    def write_bytes(self, uri, data):
-        self.objects[uri] = data
 
 
 class Book:
