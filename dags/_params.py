@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from tasks.keys import content_key, recipe_of
 from tasks.options import PRESETS, Options, RetrainOptions, SegmentOptions, StoreUri
+from tasks.refusals import refusals
 from tasks.settings import RunnerSettings
 
 M = TypeVar("M", bound=BaseModel)
@@ -125,8 +126,8 @@ def _params(model: type[Options], section: str | None) -> Iterable[tuple[str, Pa
     placed: dict[str, Any] = {"section": section} if section else {}
     for name, field in schema["properties"].items():
         field = _flat(field, schema.get("$defs", {}))
-        help_text = ". ".join(filter(None, (field.pop("description", None), _limits(field))))
-        yield name, Param(defaults[name], description=help_text or None, **placed, **field)
+        help_text = ". ".join(filter(None, (field.pop("description", None), _limits(field), f"Option: {name}")))
+        yield name, Param(defaults[name], description=help_text, **placed, **field)
 
 
 def _flat(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
@@ -166,7 +167,7 @@ def _checked(model: type[M], given: Mapping[str, Any], prefix: str) -> M:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        problems = "; ".join(f"{prefix}{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(f"{prefix}{name or 'options'}: {reason}" for name, reason in refusals(error, model))
         raise AirflowFailException(problems) from None
 
 

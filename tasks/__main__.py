@@ -6,6 +6,7 @@ The last line on stdout is the step's result as JSON; logs go to stderr; the exi
 import argparse
 import gc
 import logging
+import re
 import sys
 import types
 import typing
@@ -14,9 +15,9 @@ from typing import Literal, NoReturn
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 
 from tasks.errors import BadConfiguration, RetakeError
+from tasks.refusals import refusals
 from tasks.settings import StoreSettings, load
 from tasks.steps import COMMANDS
 from tasks.storage import Store, to_json
@@ -45,16 +46,12 @@ def _run(step: str, values: dict[str, object]) -> BaseModel:
     try:
         arguments = module.Arguments.model_validate(values)
     except ValidationError as error:
-        raise BadConfiguration(f"{step}: {'; '.join(map(_problem, error.errors()))}") from None
+        problems = "; ".join(
+            f"--{re.sub('[_.]', '-', name)}: {reason}" if name else reason for name, reason in refusals(error, module.Arguments)
+        )
+        raise BadConfiguration(f"{step}: {problems}") from None
     result: BaseModel = module.run(arguments, Store.from_settings(load(StoreSettings)))
     return result
-
-
-def _problem(error: ErrorDetails) -> str:
-    """What is wrong with one option, or with several that do not go together."""
-    flag = "-".join(map(str, error["loc"])).replace("_", "-")
-    message = error["msg"].removeprefix("Value error, ")
-    return f"--{flag}: {message}" if flag else message
 
 
 def _module(step: str) -> types.ModuleType:

@@ -102,6 +102,8 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def _named(cells: list[str], columns: list[str]) -> dict[str, str]:
+    if len(cells) == 1 < len(columns):
+        raise ValueError(f"has one cell where the header has {len(columns)}; separate cells as the header does")
     if any(cells[len(columns) :]):
         raise ValueError(f"has {len(cells)} cells where the header has {len(columns)}; a name with a delimiter needs quotes")
     return dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=False))

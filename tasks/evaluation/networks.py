@@ -39,10 +39,14 @@ def difference_of(network: ComparedNetwork, target: Target) -> PairedDifference 
 
 
 def verdict(comparison: Comparison) -> str:
-    """Which networks name more or fewer actions right than the reference, and of which that cannot be told; plain text."""
+    """Which networks name more or fewer actions right than the reference, of which that cannot be told, and whether all were scored alike.
+
+    Plain text.
+    """
     sample = f"{count(comparison.num_clips, 'clip')} of {count(comparison.num_sources, 'source video')} ({comparison.split})"
-    best = max(comparison.networks, key=lambda one: one.action.top1)
-    parts = [f"On {sample}, {best.name} names most actions right: {percent(best.action.top1)}."]
+    most = max(one.action.top1 for one in comparison.networks)
+    best = [one.name for one in comparison.networks if one.action.top1 == most]
+    parts = [f"On {sample}, {_best(best, len(comparison.networks))} {percent(most)}."]
     if comparison.reference is None:
         parts.append("The first configuration failed, so there are no differences to it.")
     rivals = [(one.name, found) for one in comparison.networks if (found := difference_of(one, "action"))]
@@ -53,9 +57,27 @@ def verdict(comparison: Comparison) -> str:
     ):
         if names:
             parts.append(f"{listed(names)} {'is' if len(names) == 1 else 'are'} {words} {comparison.reference}.")
+    first = comparison.networks[0]
+    otherwise: dict[str, list[str]] = {}
+    for one in comparison.networks:
+        if one.engine.label != first.engine.label:
+            otherwise.setdefault(one.engine.label, []).append(one.name)
+    if otherwise:
+        engines = [f"{listed(names)} by {label}" for label, names in otherwise.items()]
+        parts.append(
+            f"Not all were scored alike, {first.name} by {first.engine.label} and {listed(engines)}: part of a difference may be the engines'."
+        )
     if comparison.failed:
         parts.append(f"{listed([one.name for one in comparison.failed])} failed.")
     return " ".join(parts)
+
+
+def _best(names: list[str], num_networks: int) -> str:
+    if num_networks == 1:
+        return f"{names[0]}, the only network with a result, names of the actions right:"
+    if len(names) == num_networks:
+        return "all networks name as many actions right:"
+    return f"{listed(names)} {'names' if len(names) == 1 else 'name'} most actions right:"
 
 
 def table(comparison: Comparison) -> bytes:
@@ -72,7 +94,7 @@ def table(comparison: Comparison) -> bytes:
 def metrics_of(networks: Sequence[ComparedNetwork]) -> dict[str, float]:
     """Numbers of each network under its run's key, for a tracker's charts."""
     measured = ("num_parameters", "num_flops", "peak_memory_bytes")
-    return {
+    found = {
         f"{network.run_key}/{name}": value
         for network in networks
         for name, value in (
@@ -81,6 +103,7 @@ def metrics_of(networks: Sequence[ComparedNetwork]) -> dict[str, float]:
             ("inference_median_seconds", network.latency.inference_median_seconds),
         )
     }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _row(name: str, network: ComparedNetwork, comparison: Comparison) -> dict[str, object]:

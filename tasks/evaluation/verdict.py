@@ -77,7 +77,10 @@ def _beside_guessing(ours: EvaluateResult) -> str:
     action = ours.action
     always = f"always guessing {quoted(action.majority_class)}"
     others = [
-        f"{percent(metrics.top1)} of the {target}s, where always guessing {quoted(metrics.majority_class)} gives {percent(metrics.majority_top1)}"
+        f"{percent(metrics.top1)} of the {target}s, as always guessing {quoted(metrics.majority_class)} does"
+        if metrics.top1 == metrics.majority_top1
+        else f"only {percent(metrics.top1)} of the {target}s, where always guessing {quoted(metrics.majority_class)} gives "
+        f"{percent(metrics.majority_top1)}"
         for target, metrics in _guessed_as_well(ours)
         if target != "action"
     ]
@@ -86,4 +89,4 @@ def _beside_guessing(ours: EvaluateResult) -> str:
         return f"{told}; it names {listed(others)}" if others else told
     surely = "" if action.top1_interval[0] > action.majority_top1 else ", though not surely,"
     told = f"that is more{surely} than {always} ({percent(action.majority_top1)})"
-    return f"{told}, but it names only {listed(others)}" if others else told
+    return f"{told}, but it names {listed(others)}" if others else told

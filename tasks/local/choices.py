@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,6 +20,7 @@ from tasks.options import (
     SplitOptions,
     TrainOptions,
 )
+from tasks.refusals import refusals
 
 SAMPLE_OPTIONS: dict[str, object] = {
     "model_name": "retake-tsn-sample",
@@ -80,7 +82,9 @@ def parse(pairs: Sequence[str]) -> dict[str, object]:
         given[key.strip().replace("-", "_")] = _value(text.strip())
     known = sorted({name for model in _MODELS for name in model.model_fields} - _NOT_CHOSEN)
     if unknown := sorted(given.keys() - set(known)):
-        raise BadConfiguration(f"--set: unknown options {', '.join(unknown)}; known are {', '.join(known)}")
+        near = [name for one in unknown for name in get_close_matches(one, known, n=1)]
+        hint = f"did you mean {' and '.join(near)}? " if near else ""
+        raise BadConfiguration(f"--set: unknown options {', '.join(unknown)}; {hint}known are {', '.join(known)}")
     checked: dict[str, object] = {}
     for model in _MODELS:
         if mine := _picked((model,), given):
@@ -112,7 +116,7 @@ def _validated(model: type[Options], given: Mapping[str, object]) -> dict[str, o
     try:
         return model.model_validate(given).model_dump(mode="json")
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or ', '.join(given)}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(f"{name or ', '.join(given)}: {reason}" for name, reason in refusals(error, model))
         raise BadConfiguration(f"--set {problems}") from None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from tasks.errors import MissingObject
 from tasks.local.airflow_api import AirflowApi
 from tasks.local.follow import FollowedRun
+from tasks.results.dataset import LabelResult
 from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
 from tasks.results.record import SetAside
 from tasks.results.video import IngestResult, SummaryResult
@@ -21,6 +22,8 @@ _ENDINGS: Mapping[str, type[Ending]] = {"compare": CompareResult, "decide": Deci
 def report(api: AirflowApi, store: Store, followed: Sequence[FollowedRun]) -> Iterator[str]:
     """Lines for a person, the table among them as one text of several lines."""
     yield from _ingest_lines(api, followed[0])
+    for run in followed:
+        yield from _label_lines(api, run)
     yield from _retrain_lines(api, store, followed[-1])
 
 
@@ -35,6 +38,16 @@ def _ingest_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
         yield "no new video"
         taken = IngestResult.model_validate(ingest)
         yield from _listed("set aside", taken.num_set_aside, taken.first_set_aside, "ingest")
+
+
+def _label_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
+    labels = _result(api, run, "label")
+    if labels is not None:
+        found = LabelResult.model_validate(labels)
+        if found.num_labelled < found.num_clips:
+            yield f"{found.num_clips - found.num_labelled} of {found.num_clips} clips have no label and are left out"
+        first = [SetAside(name=problem.place, reason=problem.reason) for problem in found.first_problems]
+        yield from _listed("labels refused", found.num_problems, first, "label")
 
 
 def _retrain_lines(api: AirflowApi, store: Store, run: FollowedRun) -> Iterator[str]:

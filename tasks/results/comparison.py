@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from tasks.options import EvaluateOptions, Modality
+from tasks.options import EvaluateOptions, Modality, TrainOptions
 from tasks.results.evaluation import EngineUsed, Latency, PairedDifference, TargetMetrics
 from tasks.results.record import Record, SplitName
 
@@ -33,7 +33,8 @@ class ConfigureResult(Record):
 class ComparedNetwork(Record):
     """A network, trained and tested, under the first configuration that asks for it; `others` turned out to be the same training.
 
-    `differences` are its top-1 less the reference's; the reference has none.
+    `differences` are its top-1 less the reference's; the reference has none. `num_parameters` and `num_flops` are None where they were not
+    counted.
     """
 
     name: str
@@ -51,8 +52,8 @@ class ComparedNetwork(Record):
     noun: TargetMetrics
     action: TargetMetrics
     loss: float
-    num_parameters: int
-    num_flops: int
+    num_parameters: int | None
+    num_flops: int | None
     latency: Latency
     peak_memory_bytes: int
     engine: EngineUsed
@@ -81,6 +82,7 @@ class Comparison(Record):
     split: SplitName
     num_clips: int
     num_sources: int
+    train: TrainOptions = Field(description="of the first network; the others differ from it in what their names say")
     evaluate: EvaluateOptions
     reference: str | None = Field(description="name of the configuration that the others are compared to; None where it failed")
     networks: tuple[ComparedNetwork, ...]

@@ -12,6 +12,11 @@ class Problem(Record):
     line: int | None
     reason: str
 
+    @property
+    def place(self) -> str:
+        """Where it is, for a person."""
+        return self.file if self.line is None else f"{self.file} line {self.line}"
+
 
 class ClassRef(Record):
     """A class id of EPIC-KITCHENS-55 and its name."""

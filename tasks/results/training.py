@@ -10,14 +10,13 @@ from tasks.results.record import ModelRole, Record, SplitName
 
 
 def _only_network(data: dict[str, Any]) -> str:
-    return f"TSN {data['backbone']} rgb, 8 segments"
+    return f"TSN {data['backbone']} rgb"
 
 
 class WeightsResult(Record):
     """The network that training starts from, as a checkpoint in the store. `is_chance` tells that its heads know nothing before training.
 
-    `network` is missing where the result was written before there was any but TSN. Of a fusion, `members` are its networks, in the
-    checkpoint's order.
+    Where `network` is missing, it is a TSN that sees RGB. Of a fusion, `members` are its networks, in the checkpoint's order.
     """
 
     backbone: str
@@ -72,7 +71,7 @@ class PlanResult(Record):
 class Epoch(Record):
     """One epoch's learning rate, that of the heads, its losses and centre-crop accuracies.
 
-    `learning_rate` is missing where the epoch was trained before it was recorded, `val` where the epoch was not validated.
+    `learning_rate` is None where it is not known, `val` where the epoch was not validated.
     """
 
     epoch: int

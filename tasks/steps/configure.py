@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from tasks.errors import BadConfiguration
 from tasks.keys import content_key, without_idle
 from tasks.options import ComparisonOptions, TrainOptions
+from tasks.refusals import refusals
 from tasks.results.comparison import Configuration, ConfigureResult
 from tasks.steps._planning import find_dataset
 from tasks.steps._step import StepArguments, finish, log
@@ -79,5 +80,5 @@ def _overlaid(line: str, common: TrainOptions) -> TrainOptions:
     try:
         return TrainOptions.model_validate(common.model_dump(mode="json") | changes)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(f"{name}: {reason}" if name else reason for name, reason in refusals(error, TrainOptions))
         raise BadConfiguration(f"configurations: `{line}`: {problems}") from None

@@ -66,4 +66,6 @@ def _claim(uri: str, name: str, store: Store) -> None:
         return
     other = store.read_bytes(uri).decode()
     if other != name:
-        raise BadConfiguration(f"configurations: `{name}` is the same training as `{other}`, now that backbone and weights are known")
+        raise BadConfiguration(
+            f"configurations: `{name}` is the same training as `{other}`, now that backbone and weights are known; the table shows both as one"
+        )

@@ -55,9 +55,9 @@ def run(arguments: Arguments, store: Store) -> LabelResult:
     num_labelled = sum(is_labelled(clip) for clip in labels.clips)
     log.info("%d clips, %d labelled; %d annotation files", len(labels.clips), num_labelled, len(files))
     for change in labels.changes[:NUM_SHOWN]:
-        log.info("changed: %s line %s: %s", change.file, change.line, change.reason)
+        log.info("changed: %s: %s", change.place, change.reason)
     for problem in labels.problems[:NUM_SHOWN]:
-        log.warning("refused: %s line %s: %s", problem.file, problem.line, problem.reason)
+        log.warning("refused: %s: %s", problem.place, problem.reason)
     if len(labels.problems) > NUM_SHOWN:
         log.warning("and %d more, all in %s", len(labels.problems) - NUM_SHOWN, uri)
     result = LabelResult(

@@ -158,6 +158,7 @@ def _comparison(store: Store, configured: ConfigureResult, tested: Sequence[Test
         split=first.result.split,
         num_clips=first.result.num_clips,
         num_sources=first.result.num_sources,
+        train=first.plan.train,
         evaluate=first.plan.evaluate,
         reference=reference.name if reference else None,
         networks=tuple(_compared(one, reference.scored if reference and one is not reference else None, manifest) for one in tested),

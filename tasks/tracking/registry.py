@@ -162,7 +162,14 @@ class Registry:
         if wanted is None or int(wanted) not in numbers:
             versions = ", ".join(map(str, numbers)) or "none"
             pointing = ", ".join(f"{key} ({value})" for key, value in sorted(aliases.items())) or "none"
-            raise BadInput(f"{reference} does not exist, or no longer; {name} has the versions {versions} and the aliases {pointing}")
+            untried = (
+                f"; no version has passed the gate yet, models:/{name}@{CHALLENGER} is the latest"
+                if parsed.alias == CHAMPION and CHALLENGER in aliases
+                else ""
+            )
+            raise BadInput(
+                f"{reference} does not exist, or no longer; {name} has the versions {versions} and the aliases {pointing}{untried}"
+            )
         return name, self.version(name, int(wanted))
 
     def register(

@@ -46,6 +46,7 @@ def test_windows_text_and_quoted_commas():
     [
         ('"a.mp4,put,meat', "quote is left open"),
         ("a.mp4,put,meat,extra", "4 cells where the header has 3"),
+        ("a.mp4;put;meat", "one cell where the header has 3"),
         ("a\0.mp4,put,meat", "control characters"),
         ("a" * 200_000 + ",put,meat", "field larger"),
     ],

@@ -89,7 +89,7 @@ def test_guessing_as_well_comes_first_whoever_wins(verdict, majority):
 def test_guessing_nouns_as_well_is_told(verdict):
     sentence = verdict(15, 5, (0.02, 0.18), majority=(0.1, 0.7, 0.1))
     assert sentence.startswith("Better than the champion: ")
-    assert sentence.endswith("(10.0 %), but it names only 70.0 % of the nouns, where always guessing 'common noun' gives 70.0 %.")
+    assert sentence.endswith("(10.0 %), but it names 70.0 % of the nouns, as always guessing 'common noun' does.")
 
 
 def test_more_than_guessing_by_less_than_the_uncertainty_is_not_sure(verdict):

@@ -30,9 +30,11 @@ def test_a_pair_becomes_a_typed_option(text, expected):
     ("text", "complaint"),
     [
         ("epochs", "key=value"),
-        ("epoch=3", "unknown options epoch; known are .*epochs"),
+        ("epoch=3", r"unknown options epoch; did you mean epochs\? known are .*epochs"),
+        ("colour=3", "unknown options colour; .*known are"),
         ("epochs=0", "epochs: .*greater than or equal to 1"),
-        ("epochs=many", "epochs: .*valid integer"),
+        ("epochs=many", "epochs: .*valid integer.*and not 'many'"),
+        ("model_name=a b", "model_name: 'a b' is not of the form that it needs: Name in MLflow's registry"),
         ("val_share=1.5", "val_share"),
         ("sources=/tmp", "unknown options sources"),
     ],

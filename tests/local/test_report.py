@@ -2,14 +2,15 @@
 
 import pytest
 
-from tasks.errors import MissingObject
 from tasks.local.airflow_api import RunRef, Task
 from tasks.local.follow import FollowedRun
 from tasks.local.report import report
 from tasks.options import GateOptions
+from tasks.results.dataset import LabelResult, Problem
 from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
 from tasks.results.record import SetAside
 from tasks.results.video import NUM_FIRST, IngestResult, SummaryResult
+from tests.steps.shelf import Shelf
 
 DECISION_URI = "s3://retake/runs/0123456789abcdef/decisions/fedcba9876543210/"
 SUMMARY = SummaryResult(
@@ -79,19 +80,15 @@ class Api:
         return self.plan_log
 
 
-class Store:
-    """Objects by address: records, or text."""
-
-    def __init__(self, objects):
-        self.objects = objects
-
-    def read(self, uri, _):
-        if uri not in self.objects:
-            raise MissingObject(f"{uri} is not in the object store")
-        return self.objects[uri]
-
-    def read_bytes(self, uri):
-        return self.objects[uri].encode()
+def stored(objects):
+    """A store of records and of text, by their address."""
+    shelf = Shelf()
+    for uri, content in objects.items():
+        if isinstance(content, str):
+            shelf.write_bytes(uri, content.encode())
+        else:
+            shelf.write(uri, content)
+    return shelf
 
 
 def run(dag_id, **states):
@@ -109,7 +106,7 @@ TABLE = {f"{DECISION_URI}compare/comparison.txt": "| verb | 0.60 |"}
 
 def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
     api = Api({"summarise": SUMMARY, **RESULTS})
-    text = "\n".join(report(api, Store(TABLE), [INGESTED, TRAINED]))
+    text = "\n".join(report(api, stored(TABLE), [INGESTED, TRAINED]))
     for part in (
         "2 videos in 3 files gave 9 clips",
         "notes.mp4: no video stream",
@@ -121,15 +118,36 @@ def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
         assert part in text
 
 
+def test_clips_without_a_label_and_lines_that_were_refused_are_named():
+    labels = LabelResult(
+        labels_uri="",
+        inputs_digest="",
+        num_clips=9,
+        num_labelled=7,
+        num_problems=2,
+        num_changes=0,
+        first_problems=(
+            Problem(file="labels.csv", line=3, reason="verb is empty"),
+            Problem(file="odd/", line=None, reason="is no label"),
+        ),
+        first_changes=(),
+    )
+    built = run("build_dataset", label="success")
+    text = list(report(Api({"summarise": SUMMARY, "label": labels, **RESULTS}), stored(TABLE), [INGESTED, built, TRAINED]))
+    assert "2 of 9 clips have no label and are left out" in text
+    assert "  labels.csv line 3: verb is empty" in text
+    assert "  odd/: is no label" in text
+
+
 def test_of_many_files_the_first_are_named_and_the_rest_counted():
     many = tuple(SetAside(name=f"{number:02}.mp4", reason="no video stream") for number in range(NUM_FIRST))
     found = {"num_set_aside": NUM_FIRST + 5, "first_set_aside": many}
     summary = SUMMARY.model_copy(update=found)
-    lines = list(report(Api({"summarise": summary}), Store({}), [INGESTED]))
+    lines = list(report(Api({"summarise": summary}), Shelf(), [INGESTED]))
     assert lines[1:3] == [f"set aside: {NUM_FIRST + 5}", "  00.mp4: no video stream"]
     assert lines[-1] == "  and 5 more; the log of `summarise` has all"
     ingest = IngestResult(num_videos=0, num_files=25, num_annotations=0, batches=(), **found)
-    lines = list(report(Api({"ingest": ingest}), Store({}), [INGESTED]))
+    lines = list(report(Api({"ingest": ingest}), Shelf(), [INGESTED]))
     assert (len(lines), lines[-1]) == (1 + 1 + NUM_FIRST + 1, "  and 5 more; the log of `ingest` has all")
 
 
@@ -138,7 +156,7 @@ def test_a_training_that_was_done_before_shows_its_table_where_it_is_kept(kept):
     results = {f"{DECISION_URI}{step}/result.json": result for step, result in RESULTS.items()}
     objects = {**TABLE, **results} if kept else {}
     api = Api({}, ["python -m tasks plan", f"NothingToDo: trained before: {DECISION_URI}", "Task skipped"])
-    text = "\n".join(report(api, Store(objects), [INGESTED, SKIPPED]))
+    text = "\n".join(report(api, stored(objects), [INGESTED, SKIPPED]))
     assert f"nothing was trained: trained before: {DECISION_URI}" in text
     assert ("| verb | 0.60 |" in text) == kept
     assert ("not in the store any more" in text) != kept

@@ -14,12 +14,15 @@ from tasks.evaluation.report.page import settings_of
 from tasks.evaluation.report.scores import DifferenceRow, difference_row, majority_warning
 from tasks.evaluation.report.templating import templates
 from tasks.evaluation.wording import leaning, percent, percent_interval
+from tasks.options import Modality
 from tasks.results.comparison import ComparedNetwork, Comparison
 from tasks.results.record import TARGETS, Target
 
 CHART_SIZE = (420, 300)
 ROOM = 0.12
 """Left free on either side of the outermost points of a chart, as a share of its width."""
+
+FLOW_COST = "Optical flow is computed before, once a clip, and is in neither figure: a clip of 8 seconds takes a core minutes by TV-L1, seconds by DIS."
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,11 @@ def networks_page(comparison: Comparison) -> str:
             leaning=leaning(comparison.split),
             majority=first.action,
             guessed=majority_scores(first.action),
-            charts=(_chart(comparison, in_flops=False), _chart(comparison, in_flops=True)),
+            charts=[chart for in_flops in (False, True) if (chart := _chart(comparison, in_flops=in_flops))],
+            flow_cost=_flow_cost(comparison),
             machines=_machines(comparison),
             settings=settings_of(comparison.evaluate),
+            train_settings=settings_of(comparison.train),
             targets=TARGETS,
         )
     )
@@ -56,7 +61,16 @@ def networks_page(comparison: Comparison) -> str:
 
 def networks_note(comparison: Comparison) -> str:
     """The table as Markdown, with the way to each network's run."""
-    return templates().get_template("networks.md.j2").render(c=comparison, rows=_rows(comparison), verdict=verdict(comparison))
+    return (
+        templates()
+        .get_template("networks.md.j2")
+        .render(c=comparison, rows=_rows(comparison), verdict=verdict(comparison), flow_cost=_flow_cost(comparison))
+    )
+
+
+def _flow_cost(comparison: Comparison) -> str:
+    """What latency and FLOPs leave out, where a network sees flow; else nothing."""
+    return FLOW_COST if any(network.modality is Modality.FLOW for network in comparison.networks) else ""
 
 
 def _rows(comparison: Comparison) -> list[NetworkRow]:
@@ -82,31 +96,30 @@ def _machines(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]
     return [(f"{', '.join(numbers)} scored on", list(rows)) for rows, numbers in found.items()]
 
 
-def _chart(comparison: Comparison, *, in_flops: bool) -> Chart:
-    """Action top-1 with its interval over what a clip costs; a number stands at each point."""
+def _cost(network: ComparedNetwork, *, in_flops: bool) -> tuple[float, str] | None:
+    """What a clip costs, on the axis and in words; None where it is not known."""
+    if not in_flops:
+        return network.latency.inference_median_seconds, seconds(network.latency.inference_median_seconds)
+    return None if network.num_flops is None else (network.num_flops / 1e9, f"{quantity(network.num_flops)} FLOPs")
+
+
+def _chart(comparison: Comparison, *, in_flops: bool) -> Chart | None:
+    """Action top-1 with its interval over what a clip costs; a number stands at each point. None where no network's cost is known."""
     title = "Accuracy over FLOPs" if in_flops else "Accuracy over latency"
-    points = [
-        (
-            network.num_flops / 1e9 if in_flops else network.latency.inference_median_seconds,
-            network.action.top1,
-            network.action.top1_interval,
-        )
-        for network in comparison.networks
-    ]
-    costs = [quantity(n.num_flops) + " FLOPs" if in_flops else seconds(n.latency.inference_median_seconds) for n in comparison.networks]
-    spoken = [
-        f"{number}, {network.name}: {percent(top1)} {percent_interval(interval)}, {cost}"
-        for number, (network, (_, top1, interval), cost) in enumerate(zip(comparison.networks, points, costs, strict=True), 1)
-    ]
-    x, y = [point[0] for point in points], [point[1] for point in points]
+    shown = [(i, n.name, n.action, *found) for i, n in enumerate(comparison.networks, 1) if (found := _cost(n, in_flops=in_flops))]
+    if not shown:
+        return None
+    spoken = [f"{i}, {name}: {percent(a.top1)} {percent_interval(a.top1_interval)}, {words}" for i, name, a, _, words in shown]
+    x = [cost for *_, cost, _ in shown]
     with page_style():
         figure = new_drawing(*CHART_SIZE)
         axes = figure.add_subplot()
         guessing = comparison.networks[0].action.majority_top1
         axes.axhline(guessing, color=GREY, linewidth=1.2, linestyle=(0, (5, 4)))
-        for number, (cost, top1, (low, high)) in enumerate(points, 1):
-            axes.plot([cost, cost], [low, high], color=GREY, linewidth=1.6, clip_on=False)
-            axes.annotate(str(number), (cost, top1), (6, 5), textcoords="offset points", color=INK, fontweight="bold")
+        for number, _, action, cost, _ in shown:
+            axes.plot([cost, cost], action.top1_interval, color=GREY, linewidth=1.6, clip_on=False)
+            axes.annotate(str(number), (cost, action.top1), (6, 5), textcoords="offset points", color=INK, fontweight="bold")
+        y = [action.top1 for _, _, action, *_ in shown]
         axes.scatter(x, y, 48, color=BLUE, edgecolors=PAGE, linewidths=1, zorder=3, clip_on=False, gid="networks")
         reach = (max(x) - min(x)) or max(x) or 1
         axes.set_xlim(max(0.0, min(x) - ROOM * reach), max(x) + ROOM * reach)

@@ -1,6 +1,6 @@
 """A made-up comparison of networks."""
 
-from tasks.options import EvaluateOptions, Modality
+from tasks.options import EvaluateOptions, Modality, TrainOptions
 from tasks.results.comparison import ComparedNetwork, Comparison, FailedConfiguration
 from tests.evaluation.report.named import drawn
 from tests.evaluation.report.scored import MACHINE, TARGETS, difference, result
@@ -51,6 +51,7 @@ def comparison_of(named=None, *, num_networks=3, failed=(), has_reference=True, 
         split="val",
         num_clips=len(named.true),
         num_sources=named.num_sources,
+        train=TrainOptions(),
         evaluate=EvaluateOptions(),
         reference=(name or NAMES[0]) if has_reference else None,
         networks=tuple(

@@ -4,18 +4,23 @@ import re
 
 import pytest
 
-from tasks.evaluation.networks import table, verdict
+from tasks.evaluation.networks import metrics_of, table, verdict
 from tasks.evaluation.report.networks import networks_note, networks_page
+from tasks.options import Modality
 from tasks.results.record import TARGETS
 from tests.evaluation.report.named import HOSTILE_NAMES
 from tests.evaluation.report.networks import NAMES, comparison_of
 
 
-def with_difference(comparison, number, low, value, high):
+def with_network(comparison, number, **changes):
     networks = list(comparison.networks)
-    moved = [d.model_copy(update={"difference": value, "interval": (low, high)}) for d in networks[number].differences]
-    networks[number] = networks[number].model_copy(update={"differences": tuple(moved)})
+    networks[number] = networks[number].model_copy(update=changes)
     return comparison.model_copy(update={"networks": tuple(networks)})
+
+
+def with_difference(comparison, number, low, value, high):
+    moved = [d.model_copy(update={"difference": value, "interval": (low, high)}) for d in comparison.networks[number].differences]
+    return with_network(comparison, number, differences=tuple(moved))
 
 
 def test_the_verdict_says_which_differences_are_clear_and_which_are_not():
@@ -26,6 +31,57 @@ def test_the_verdict_says_which_differences_are_clear_and_which_are_not():
     assert f"{NAMES[2]} is clearly worse than {NAMES[0]}." in verdict(worse)
     page = networks_page(comparison)
     assert page.count('remark clear">clear<') == 1
+
+
+def test_the_verdict_says_which_networks_were_scored_by_another_engine():
+    comparison = comparison_of()
+    assert "scored alike" not in verdict(comparison)
+    engine = comparison.networks[1].engine.model_copy(update={"name": "pytorch", "precision": "float32"})
+    mixed = with_network(comparison, 1, engine=engine)
+    assert f"Not all were scored alike, {NAMES[0]} by openvino bfloat16 and {NAMES[1]} by pytorch float32: " in verdict(mixed)
+
+
+def test_what_flow_costs_before_inference_is_said_where_a_network_sees_flow():
+    comparison = comparison_of()
+    seeing = with_network(comparison, 1, modality=Modality.FLOW)
+    for made in (networks_page, networks_note):
+        assert "Optical flow is computed before" not in made(comparison)
+        assert "Optical flow is computed before, once a clip, and is in neither figure" in made(seeing)
+
+
+def test_what_was_not_counted_is_left_out_and_no_other_network_with_it():
+    uncounted = with_network(comparison_of(), 1, num_parameters=None, num_flops=None)
+    page, note = networks_page(uncounted), networks_note(uncounted)
+    first, second, third = csv.DictReader(io.StringIO(table(uncounted).decode()))
+    assert (second["parameters"], second["flops_per_clip"]) == ("", "")
+    assert f"{uncounted.networks[1].run_key}/num_flops" not in metrics_of(uncounted.networks)
+    assert all(float(row["flops_per_clip"]) for row in (first, third))
+    assert note.splitlines()[5].count("\N{EN DASH}") == 2
+    latency, flops = re.findall(r"<svg viewBox.*?</svg>", page, re.DOTALL)
+    assert [sum(f"{number}, {name}: " in chart for number, name in enumerate(NAMES, 1)) for chart in (latency, flops)] == [3, 2]
+    alone = with_network(comparison_of(num_networks=1), 0, num_flops=None)
+    assert networks_page(alone).count("<svg viewBox") == 1
+
+
+def with_top1(comparison, *shares):
+    networks = [
+        one.model_copy(update={"action": one.action.model_copy(update={"top1": s})})
+        for one, s in zip(comparison.networks, shares, strict=True)
+    ]
+    return comparison.model_copy(update={"networks": tuple(networks)})
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ((0.5, 0.4, 0.1), f"{NAMES[0]} names most actions right: 50.0 %."),
+        ((0.5, 0.5, 0.1), f"{NAMES[0]} and {NAMES[1]} name most actions right: 50.0 %."),
+        ((0.0, 0.0, 0.0), "all networks name as many actions right: 0.0 %."),
+        ((0.0,), f"{NAMES[0]}, the only network with a result, names of the actions right: 0.0 %."),
+    ],
+)
+def test_the_best_are_named_only_where_others_are_worse(shares, said):
+    assert said in verdict(with_top1(comparison_of(num_networks=len(shares)), *shares))
 
 
 def test_without_its_reference_a_comparison_has_no_differences_and_says_so():
