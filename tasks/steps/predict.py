@@ -53,7 +53,11 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadConfiguration(f"--to {folder}: {error.strerror or error}; name a folder that can be written to") from None
+        raise _not_writable(folder, error) from None
+
+
+def _not_writable(folder: Path, error: OSError) -> BadConfiguration:
+    return BadConfiguration(f"--to {folder}: {error.strerror or error}; name a folder that can be written to")
 
 
 def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
@@ -73,7 +77,7 @@ def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             store.read_file(uri, folder / place)
     except OSError as error:
-        raise BadConfiguration(f"--to {folder}: {error.strerror or error}; name a folder that can be written to") from None
+        raise _not_writable(folder, error) from None
     log.info("copied to %s: %s", folder, ", ".join(sorted(places.values())))
 
 

@@ -19,6 +19,7 @@ from tasks.results.training import PlanResult, TrainResult
 from tasks.steps._networks import file_sha256
 from tests.integration.conftest import CHAIN_STORE as STORE
 from tests.integration.workshop import EASY_GATE
+from tests.steps.shelf import train_result
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -45,18 +46,7 @@ def put_training(workshop, folder, key, network, classes=NAMES, *, is_gone=False
     run = f"{STORE}/runs/{key}/"
     if not is_gone:
         workshop.store.write_file(f"{run}train/best.pt", path)
-    result = TrainResult(
-        checkpoint_uri=f"{run}train/best.pt",
-        checkpoint_sha256=file_sha256(path),
-        best_epoch=0,
-        best_val_loss=1,
-        epochs=(),
-        stopped_early=False,
-        seconds=1,
-        mlflow_run_id="r",
-        mlflow_run_url="u",
-        hardware={},
-    )
+    result = train_result(f"{run}train/best.pt", file_sha256(path))
     workshop.store.write(f"{run}train/result.json", result)
 
 

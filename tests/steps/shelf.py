@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 from tasks.errors import MissingObject
+from tasks.results.training import TrainResult
 from tasks.results.video import ClipRecord, VideoRecord
 from tasks.storage import Store, StoredObject
 
@@ -14,6 +15,22 @@ def filmed(ffmpeg, path, seconds=1):
     source = ["-f", "lavfi", "-i", f"testsrc2=s=320x240:r=30:d={seconds}", "-pix_fmt", "yuv420p"]
     subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", "-y", *source, path], check=True)
     return path
+
+
+def train_result(checkpoint_uri, sha256):
+    """A training that ended with this checkpoint."""
+    return TrainResult(
+        checkpoint_uri=checkpoint_uri,
+        checkpoint_sha256=sha256,
+        best_epoch=0,
+        best_val_loss=1,
+        epochs=(),
+        stopped_early=False,
+        seconds=1,
+        mlflow_run_id="r",
+        mlflow_run_url="u",
+        hardware={},
+    )
 
 
 class Shelf(Store):

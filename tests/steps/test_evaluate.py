@@ -16,10 +16,10 @@ from tasks.model.spec import NetworkSpec
 from tasks.options import EvaluateOptions, GateOptions, LabelOptions, Modality, SegmentOptions, SplitOptions, TrainOptions, Weights
 from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
 from tasks.results.evaluation import EvaluateResult
-from tasks.results.training import PlanResult, TrainResult, WeightsResult
+from tasks.results.training import PlanResult, WeightsResult
 from tasks.steps import _ahead, _frames, evaluate
 from tasks.steps.plan import evaluations
-from tests.steps.shelf import Shelf
+from tests.steps.shelf import Shelf, train_result
 
 RUN = "s3://retake/runs/0123/"
 SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
@@ -122,18 +122,7 @@ def shelf(tmp_path):
     made.plan = plan
     made.write(
         f"{RUN}train/result.json",
-        TrainResult(
-            checkpoint_uri=f"{RUN}c.ckpt",
-            checkpoint_sha256=sha256,
-            best_epoch=0,
-            best_val_loss=1,
-            epochs=(),
-            stopped_early=False,
-            seconds=1,
-            mlflow_run_id="r",
-            mlflow_run_url="u",
-            hardware={},
-        ),
+        train_result(f"{RUN}c.ckpt", sha256),
     )
     return made
 

@@ -6,10 +6,9 @@ from tasks.errors import BadConfiguration
 from tasks.model.checkpoints import ClassNames, HeadWeights, load, save, save_fusion
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import NetworkSpec
-from tasks.results.training import TrainResult
 from tasks.steps._fusion import equal_fusion
 from tasks.steps._networks import file_sha256
-from tests.steps.shelf import Shelf
+from tests.steps.shelf import Shelf, train_result
 
 STORE = "s3://retake"
 CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
@@ -37,18 +36,7 @@ def shelf(tmp_path):
         made.write_file(f"{folder}best.pt", path)
         made.write(
             f"{folder}result.json",
-            TrainResult(
-                checkpoint_uri=f"{folder}best.pt",
-                checkpoint_sha256=file_sha256(path),
-                best_epoch=0,
-                best_val_loss=1,
-                epochs=(),
-                stopped_early=False,
-                seconds=1,
-                mlflow_run_id="r",
-                mlflow_run_url="u",
-                hardware={},
-            ),
+            train_result(f"{folder}best.pt", file_sha256(path)),
         )
     return made
 
