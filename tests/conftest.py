@@ -1,10 +1,16 @@
 """What every test may use: the shared real videos and reference data, where they are."""
 
 import os
+
+# Before torch is imported. Workers share the cores, and sums over threads depend on their number.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tasks.video.ffmpeg import find_ffmpeg
 
@@ -12,16 +18,37 @@ from tasks.video.ffmpeg import find_ffmpeg
 hypothesis.settings.register_profile("retake", deadline=None)
 hypothesis.settings.load_profile("retake")
 
+WITH_SERVERS = ("tests/integration/jobs/", "tests/integration/", "")
+"""Folders whose tests share servers, by how long they take."""
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on a Docker Engine run when they are asked for; then an engine that is not there makes them fail."""
-    if os.environ.get("RETAKE_TEST_CONTAINERS"):
-        return
+    """Begin with what takes longest. Tests on a Docker Engine run when they are asked for, and fail where there is none."""
+    items.sort(key=lambda item: WITH_SERVERS.index(_folder_with_servers(item.nodeid)))
     for item in items:
-        if item.get_closest_marker("containers"):
+        if item.get_closest_marker("containers") and not os.environ.get("RETAKE_TEST_CONTAINERS"):
             item.add_marker(pytest.mark.skip(reason="needs a Docker Engine: `make test-containers`"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Give one worker all tests that share servers, and a file to one worker, so that its fixtures are made once."""
+    config.option.loadscopereorder = False
+    return ByServers(config, log)
+
+
+class ByServers(LoadFileScheduling):  # type: ignore[misc] # no type information is published
+    """Divides tests by the servers that they share, and else by file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        scope: str = _folder_with_servers(nodeid) or super()._split_scope(nodeid)
+        return scope
+
+
+def _folder_with_servers(nodeid: str) -> str:
+    return next(folder for folder in WITH_SERVERS if nodeid.startswith(folder))
 
 
 @pytest.fixture(scope="session")

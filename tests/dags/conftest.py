@@ -18,8 +18,9 @@ from tasks.local import supervise
 from tasks.local.home import Credentials, Home
 from tasks.local.servers import store_settings
 from tasks.storage import Store
+from tests.ports import port_offset
 
-PORT_OFFSET = 1300
+PORT_OFFSET = port_offset(1300)
 
 # Airflow reads these when it is first imported, which is before any fixture runs.
 _home = tempfile.TemporaryDirectory(prefix="retake-airflow-")

@@ -1,7 +1,6 @@
 """Real servers: a store and MLflow for single steps, and whole homes for whole jobs."""
 
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,13 +17,14 @@ from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.samples import make_samples
 from tasks.local.servers import store_settings
 from tasks.results.training import PlanResult
+from tasks.steps import COMMANDS
 from tasks.storage import Store
 from tasks.video.ffmpeg import find_ffmpeg
-from tests.integration.whole_job import OWN_OPTIONS, Kitchen
+from tests.integration.warm import warm_python
 from tests.integration.workshop import TRAINING, Workshop
+from tests.ports import port_offset
 
-WORKSHOP_PORT_OFFSET = 1000
-KITCHEN_PORT_OFFSET = 1100
+WORKSHOP_PORT_OFFSET = port_offset(1000)
 CHAIN_STORE = "s3://retake-steps"
 
 
@@ -56,14 +56,14 @@ def workshop(tmp_path_factory) -> Iterator[Workshop]:
             "MLFLOW_TRACKING_URI": servers["mlflow"].address,
             "RETAKE_CACHE_DIR": str(home.root / "cache"),
             "RETAKE_CODE_VERSION": "test",
-            "RETAKE_PYTHON": str(_traced_python(home.root)),
             "AIRFLOW_HOME": str(home.root / "airflow"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
         }
         migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
         subprocess.run(migrate, env=environment, capture_output=True, check=True, timeout=200)
-        yield Workshop(Store.from_settings(settings), environment)
+        with warm_python(home.root, [f"tasks.steps.{step}" for step in COMMANDS], environment) as python:
+            yield Workshop(Store.from_settings(settings), environment | {"RETAKE_PYTHON": str(python)})
 
 
 @pytest.fixture
@@ -112,31 +112,3 @@ def first_result(store: Store, folder: str) -> str:
     """The address, less `result.json`, of the only step that wrote right under `folder`."""
     results = [found.uri for found in store.list(folder) if found.uri.removeprefix(folder).count("/") == 1]
     return next(uri.removesuffix("result.json") for uri in results if uri.endswith("/result.json"))
-
-
-@pytest.fixture(scope="session")
-def kitchen(tmp_path_factory) -> Iterator[Kitchen]:
-    """A home in which whole jobs are done."""
-    with own_home(tmp_path_factory.mktemp("kitchen"), KITCHEN_PORT_OFFSET) as home:
-        yield Kitchen(home)
-
-
-@pytest.fixture(scope="session")
-def sample_run(kitchen) -> str:
-    """What `make run` prints, but that it scores the centre crop alone."""
-    return kitchen.make_run("crops=1")
-
-
-@pytest.fixture(scope="session")
-def own_run(kitchen, sample_run, shared) -> str:
-    """What `make run VIDEOS=kitchen` prints in the same home."""
-    return kitchen.make_run(*OWN_OPTIONS, videos=shared / "videos" / "kitchen")
-
-
-def _traced_python(folder: Path) -> Path:
-    """This interpreter, with the variables by which coverage finds the steps: the runner gives them no others than their own."""
-    path = folder / "python"
-    exports = [f"export {name}={shlex.quote(value)}" for name, value in os.environ.items() if name.startswith("COVERAGE_")]
-    path.write_text("\n".join(["#!/bin/sh", *exports, f'exec {shlex.quote(sys.executable)} "$@"']) + "\n")
-    path.chmod(0o755)
-    return path

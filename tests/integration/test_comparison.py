@@ -69,10 +69,10 @@ def test_the_table_names_what_was_measured_of_each_and_why_one_is_missing(compar
     assert (second.family, second.num_segments) == ("TRN", 3)
     for network in comparison.networks:
         assert network.num_parameters > 3e6
-        assert network.num_flops > 1e9
+        assert network.num_flops > 1e8
         assert network.peak_memory_bytes > 2**28
         assert network.latency.inference_median_seconds > 0
-    assert first.num_flops > 2 * second.num_flops
+    assert second.num_flops > 1.4 * first.num_flops
 
 
 def test_the_reference_is_the_training_that_retrain_made(workshop, chain, trained_before, comparison):

@@ -36,7 +36,7 @@ print(json.dumps({"columns": list(answers.columns), "first": answers.iloc[0].to_
 
 
 def spec(**changes):
-    return NetworkSpec(**{"backbone": "tf_efficientnet_lite0", "num_segments": 2} | changes)
+    return NetworkSpec(**{"backbone": "test_resnet", "num_segments": 2} | changes)
 
 
 def put_training(workshop, folder, key, network, classes=NAMES, *, is_gone=False):
@@ -111,7 +111,7 @@ def test_everything_that_follows_a_training_follows_a_fusion(workshop, plan, reg
     )
     assert decided.promoted == compared.passed
     scored = workshop.store.read(f"{plan.evaluations[-1].out}result.json", EvaluateResult)
-    assert scored.num_parameters > 2 * 3e6
+    assert scored.num_parameters > 3e6
     reported = workshop.store.read(f"{plan.decision_uri}report/result.json", ReportResult)
     metrics = workshop.store.read(reported.metrics_uri, Metrics)
     page, card = (workshop.store.read_bytes(uri).decode() for uri in (reported.report_uri, reported.card_uri))

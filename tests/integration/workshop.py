@@ -27,6 +27,7 @@ print(json.dumps(states))
 RECIPE = recipe_of(SegmentOptions())
 TRAINING = {
     "backbone": "tf_efficientnet_lite0",
+    "num_segments": 2,
     "epochs": 1,
     "batch_size": 2,
     "learning_rate": 0.0005,
@@ -53,8 +54,8 @@ class Workshop:
         return [sys.executable, "-m", "tasks", step, *argv]
 
     def attempt(self, step: str, **flags: Any) -> subprocess.CompletedProcess[str]:
-        """Run a step, whatever comes of it."""
-        command = self.command(step, **flags)
+        """Run a step in a warm process, whatever comes of it."""
+        command = [self.environment["RETAKE_PYTHON"], *self.command(step, **flags)[1:]]
         return subprocess.run(command, cwd=REPOSITORY, env=self.environment, capture_output=True, text=True, timeout=STEP_SECONDS)
 
     def run(self, step: str, **flags: Any) -> dict[str, Any]:

@@ -6,8 +6,9 @@ import pytest
 
 from tasks.local import supervise
 from tasks.local.home import Home
+from tests.ports import port_offset
 
-PORT_OFFSET = 700
+PORT_OFFSET = port_offset(700)
 
 
 @pytest.fixture

@@ -16,10 +16,11 @@ from tasks.local.home import Credentials, Home
 from tasks.local.progress import PlainScreen
 from tasks.local.run import ready_airflow
 from tasks.storage import Store
+from tests.ports import port_offset
 
 pytestmark = pytest.mark.integration
 
-PORT_OFFSET = 800
+PORT_OFFSET = port_offset(800)
 CHAIN_OF_DAGS = """
 import logging
 from airflow.sdk import DAG, Asset, Param, task

@@ -6,7 +6,7 @@ from playwright.sync_api import sync_playwright
 from tasks.evaluation.prediction.page import page
 from tests.evaluation.prediction.pages import CASES
 from tests.evaluation.report.test_in_browser import CONTRAST, DESK, PHONE
-from tests.integration.browser import FLAGS, chromium
+from tests.integration.jobs.browser import FLAGS, chromium
 
 pytestmark = pytest.mark.browser
 

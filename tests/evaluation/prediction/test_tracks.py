@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
 
 from tasks.evaluation.prediction.tracks import Cue, block, opening
-from tests.integration.browser import FLAGS, chromium
+from tests.integration.jobs.browser import FLAGS, chromium
 
 HOSTILE = [
     "a --> b",

@@ -9,7 +9,7 @@ import pytest
 from tasks.local.home import REPOSITORY
 from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResult
 from tasks.results.training import PlanResult
-from tests.integration.whole_job import OWN_OPTIONS
+from tests.integration.jobs.whole_job import OWN_OPTIONS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, expect
 
 from tasks.local.choices import SAMPLE_OPTIONS
 from tasks.local.run import SAMPLE_STORE
-from tests.integration.browser import PATIENCE_MS, Browser, open_browser
+from tests.integration.jobs.browser import PATIENCE_MS, Browser, open_browser
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser, pytest.mark.timeout(900)]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.integration.browser import Browser, open_browser
+from tests.integration.jobs.browser import Browser, open_browser
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser, pytest.mark.timeout(900)]
 
