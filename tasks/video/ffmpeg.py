@@ -1,4 +1,4 @@
-"""Finds ffmpeg and runs it under limits, alone in its process group, and turns its log into a reason for a person."""
+"""Finds ffmpeg, asks for its version and runs it under limits, alone in its process group, and turns its log into a reason for a person."""
 
 import os
 import re
@@ -9,6 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from threading import Event, Timer
 
@@ -19,10 +20,17 @@ from tasks.errors import BadConfiguration, BadVideo, Unavailable
 MAX_ALLOC_BYTES = 1 << 29
 NUM_LINES_KEPT = 20
 
+CARRIED = Path(imageio_ffmpeg.__file__).with_name("binaries")
+"""Where a wheel of imageio-ffmpeg has the one binary for its platform."""
+
 GUARD = Path(__file__).with_name("guard.py")
 
 KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH")
 """All that ffmpeg sees of the environment; the store's keys are not for a process that parses hostile files."""
+
+VERSION = re.compile(r"ffmpeg version (\S+)")
+
+VERSION_SECONDS = 60
 
 STATISTICS = re.compile(r"Input stream #0:(\d+) \(\w+\): (\d+) packets read .*?(\d+) frames decoded(?:; (\d+) decode errors)?")
 
@@ -47,7 +55,10 @@ class Log:
 
 
 def find_ffmpeg(configured: Path | None) -> Path:
-    """Give the configured binary, else the system's, else the one that imageio-ffmpeg carries.
+    """Give the configured binary, else the one that imageio-ffmpeg carries, else the system's.
+
+    What imageio-ffmpeg carries is pinned with it, so that every machine cuts alike; the system's, which may be any, is for platforms that it
+    carries none for. Its own search is not asked: IMAGEIO_FFMPEG_EXE would come before the pinned binary, and the PATH behind it.
 
     Raises:
         BadConfiguration: the configured binary is not there, or there is none at all.
@@ -57,12 +68,37 @@ def find_ffmpeg(configured: Path | None) -> Path:
         if found is None:
             raise BadConfiguration(f"RETAKE_FFMPEG names {configured}, which is no program; correct it or leave it out")
         return Path(found)
-    if found := shutil.which("ffmpeg"):
-        return Path(found)
+    if carried := sorted(CARRIED.glob("ffmpeg-*")):
+        return carried[0]
+    if system := shutil.which("ffmpeg"):
+        return Path(system)
+    raise BadConfiguration("there is no ffmpeg; install one, or name it in RETAKE_FFMPEG")
+
+
+@cache
+def ffmpeg_version(ffmpeg: Path) -> str:
+    """Ask a binary for its version, such as 7.0.2-static or 7.1.5-0+deb13u1.
+
+    Raises:
+        BadConfiguration: it does not start, or is no ffmpeg.
+    """
     try:
-        return Path(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
-        raise BadConfiguration("there is no ffmpeg; install one, or name it in RETAKE_FFMPEG") from error
+        done = subprocess.run(  # noqa: S603 - a list, no shell; the binary is the configured one
+            [ffmpeg, "-version"],
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=VERSION_SECONDS,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise BadConfiguration(f"{ffmpeg} does not start: {error}; name another ffmpeg in RETAKE_FFMPEG") from error
+    found = VERSION.match(done.stdout)
+    if found is None:
+        raise BadConfiguration(f"{ffmpeg} does not tell its version as ffmpeg does; name another ffmpeg in RETAKE_FFMPEG")
+    return found[1]
 
 
 def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_limit_seconds: float, name: str) -> Log:
@@ -77,7 +113,7 @@ def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_lim
     with subprocess.Popen(  # noqa: S603 - a list, no shell; the binary is the configured one
         [sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), str(ffmpeg), *options, *arguments],
         cwd=folder,
-        env={key: os.environ[key] for key in KEPT_ENVIRONMENT if key in os.environ},
+        env=_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -132,6 +168,10 @@ def reason(status: int, errors: Sequence[str]) -> str:
         return f"ffmpeg was ended by {signal.Signals(-status).name}; the file may be damaged, or memory too small"
     plain = next((words for pattern, words in REASONS if any(pattern.search(line) for line in errors)), "ffmpeg cannot convert it")
     return f"{plain} (ffmpeg: {own[:200]})"
+
+
+def _environment() -> dict[str, str]:
+    return {key: os.environ[key] for key in KEPT_ENVIRONMENT if key in os.environ}
 
 
 def _kill(process: "subprocess.Popen[str]") -> None:

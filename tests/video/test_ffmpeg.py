@@ -9,7 +9,8 @@ import imageio_ffmpeg
 import pytest
 
 from tasks.errors import BadConfiguration, BadVideo, Unavailable
-from tasks.video.ffmpeg import find_ffmpeg, read_log, reason, run_ffmpeg
+from tasks.video import ffmpeg
+from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg, read_log, reason, run_ffmpeg
 
 
 def script(path: Path, text: str) -> Path:
@@ -22,14 +23,38 @@ def run(program: Path, seconds: float = 60):
     return run_ffmpeg([], ffmpeg=program, folder=program.parent, time_limit_seconds=seconds, name="party.mp4")
 
 
-def test_takes_the_configured_binary_then_the_systems_then_the_carried_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_takes_the_configured_binary_then_the_carried_one_then_the_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("IMAGEIO_FFMPEG_EXE", raising=False)
+    carried = Path(imageio_ffmpeg.get_ffmpeg_exe())
     mine = script(tmp_path / "mine", "exit 0")
     assert find_ffmpeg(mine) == mine
     systems = script(tmp_path / "ffmpeg", "exit 0")
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(systems))
+    assert find_ffmpeg(None) == carried
+    monkeypatch.setattr(ffmpeg, "CARRIED", tmp_path / "binaries")
     assert find_ffmpeg(None) == systems
     systems.unlink()
-    assert find_ffmpeg(None) == Path(imageio_ffmpeg.get_ffmpeg_exe())
+    with pytest.raises(BadConfiguration, match="there is no ffmpeg"):
+        find_ffmpeg(None)
+
+
+def test_asks_the_binary_itself_for_its_version(tmp_path: Path):
+    carried = find_ffmpeg(None)
+    first_line = subprocess.run([carried, "-version"], check=True, capture_output=True, text=True).stdout.splitlines()[0]
+    assert first_line.startswith(f"ffmpeg version {ffmpeg_version(carried)} Copyright")
+    debians = script(tmp_path / "debian", "echo 'ffmpeg version 7.1.5-0+deb13u1 Copyright (c) 2000-2026 the FFmpeg developers'")
+    assert ffmpeg_version(debians) == "7.1.5-0+deb13u1"
+
+
+@pytest.mark.parametrize(("text", "words"), [("exit 3", "does not start"), ("echo GNU sed 4.9", "does not tell its version")])
+def test_what_is_no_ffmpeg_is_named(tmp_path: Path, text: str, words: str):
+    program = script(tmp_path / "odd", text)
+    with pytest.raises(BadConfiguration, match=rf"^{program} {words}.*RETAKE_FFMPEG"):
+        ffmpeg_version(program)
+    program.write_bytes(b"\x7fELF of another processor")
+    with pytest.raises(BadConfiguration, match=f"^{program} does not start"):
+        ffmpeg_version(program)
 
 
 def test_a_configured_binary_that_is_not_there_is_named(tmp_path: Path):
