@@ -33,8 +33,17 @@ def content_key(values: Mapping[str, object]) -> str:
 
 
 def recipe_of(options: SegmentOptions) -> str:
-    """The folder name of clips cut with `options`."""
+    """Name a way of cutting, whichever ffmpeg cuts.
+
+    Labels, batches and the addresses that DAGs fill in go by it: they are the same for every ffmpeg, and Airflow has none to ask. Clips cut
+    before the name of their folder had ffmpeg's version in it lie under it, too.
+    """
     return content_key(options.model_dump(mode="json"))
+
+
+def clip_recipe_of(options: SegmentOptions, ffmpeg_version: str) -> str:
+    """Name the folder of the clips that this ffmpeg cuts with `options`; others cut other bytes."""
+    return content_key({"segment": options.model_dump(mode="json"), "ffmpeg": ffmpeg_version})
 
 
 def flow_recipe_of(options: FlowOptions) -> str:

@@ -32,7 +32,7 @@ class IngestOptions(Options):
 
 
 class SegmentOptions(Options):
-    """How a video is cut into clips. The clips lie under a hash of these choices."""
+    """How a video is cut into clips. The clips lie under a hash of these choices and of the version of ffmpeg."""
 
     clip_seconds: float = Field(8, ge=1, le=60, title="Clip length, seconds")
     fps: int = Field(30, ge=5, le=60, title="Frames per second", description="Constant rate of every clip")

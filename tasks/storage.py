@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import urllib3
 from minio import Minio
+from minio.datatypes import Object as ListedObject
 from minio.error import InvalidResponseError, S3Error, ServerError
 from pydantic import BaseModel, ValidationError
 
@@ -128,12 +129,19 @@ class Store:
 
     def list(self, prefix_uri: str) -> Iterator[StoredObject]:
         """Every object whose address begins with `prefix_uri`, in order of key; nothing where there is no bucket."""
+        for uri, found in self._listed(prefix_uri, recursive=True):
+            if not found.is_dir:
+                yield StoredObject(uri, (found.etag or "").strip('"'), found.size or 0, str(found.last_modified))
+
+    def folders(self, folder_uri: str) -> tuple[str, ...]:
+        """The addresses of the folders right under `folder_uri`, in order, each with a slash at its end as that has; objects are not read."""
+        return tuple(sorted(uri for uri, found in self._listed(folder_uri, recursive=False) if found.is_dir))
+
+    def _listed(self, prefix_uri: str, *, recursive: bool) -> Iterator[tuple[str, ListedObject]]:
         bucket, prefix = split_uri(prefix_uri)
         try:
-            for found in self._client.list_objects(bucket_name=bucket, prefix=prefix, recursive=True):
-                if not found.is_dir:
-                    uri = f"s3://{bucket}/{found.object_name}"
-                    yield StoredObject(uri, (found.etag or "").strip('"'), found.size or 0, str(found.last_modified))
+            for found in self._client.list_objects(bucket_name=bucket, prefix=prefix, recursive=recursive):
+                yield f"s3://{bucket}/{found.object_name}", found
         except S3Error as error:
             if error.code != "NoSuchBucket":
                 self._fail(error, prefix_uri)

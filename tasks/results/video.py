@@ -89,11 +89,16 @@ class ClipRecord(Record):
 
 
 class ClipsFile(Record):
-    """`clips/<video>/<recipe>/clips.json`, written last: all clips of one video, or the reason why there are none."""
+    """`clips/<video>/<recipe>/clips.json`, written last: all clips of one video, or the reason why there are none.
+
+    `recipe` is `tasks.keys.clip_recipe_of` the options and `ffmpeg`, its version; `recipe_of` the options alone where that is not known, for
+    it was cut before it was recorded.
+    """
 
     video: str
     recipe: str
     options: SegmentOptions
+    ffmpeg: str | None = None
     clips: tuple[ClipRecord, ...]
     dropped_seconds: float
     warnings: tuple[str, ...]

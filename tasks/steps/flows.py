@@ -3,15 +3,16 @@
 import math
 from collections.abc import Sequence
 
-from tasks.errors import BadConfiguration, MissingObject, NothingToDo
-from tasks.keys import flow_recipe_of, recipe_of
+from tasks.errors import BadConfiguration, NothingToDo
+from tasks.keys import flow_recipe_of
 from tasks.options import FlowOptions, StoreUri, TrainOptions
 from tasks.results.comparison import ConfigureResult
 from tasks.results.dataset import Manifest
 from tasks.results.flow import FlowBatch, FlowClip, FlowsResult
 from tasks.results.prediction import PredictionBatch, PredictPlanResult
 from tasks.results.training import PlanResult
-from tasks.results.video import BatchRef, ClipRecord, ClipsFile
+from tasks.results.video import BatchRef, ClipRecord
+from tasks.steps._cuts import find_cut
 from tasks.steps._flows import SeenClip, without_flow
 from tasks.steps._planning import different, flow_of, flows_of
 from tasks.steps._predictors import predictors
@@ -88,10 +89,8 @@ def _cut_clips(prediction: PredictPlanResult, store: Store) -> list[ClipRecord]:
     clips: list[ClipRecord] = []
     for batch in prediction.batches:
         for video in store.read(batch.uri, PredictionBatch).videos:
-            try:
-                found = store.read(f"{prediction.store}/clips/{video.video}/{recipe_of(prediction.segment)}/clips.json", ClipsFile)
-            except MissingObject as error:
-                log.warning("%s: %s", video.name, error)
-                continue
-            clips += found.clips
+            if found := find_cut(store, prediction.store, video.video, prediction.segment):
+                clips += found.clips
+            else:
+                log.warning("%s: was not cut", video.name)
     return clips

@@ -12,6 +12,7 @@ from tasks.results.record import SetAside
 from tasks.results.video import NUM_FIRST, Batch, BatchRef, IngestResult, Inventory, SeenFile
 from tasks.settings import MachineSettings, load
 from tasks.steps._annotations import keep_annotations
+from tasks.steps._cuts import find_cut
 from tasks.steps._inputs import annotation_objects, inputs_digest, labels_out, probe_objects
 from tasks.steps._step import finish, log, result_uri
 from tasks.steps._taking import Taker, TakingArguments, inventory_uri, offers
@@ -108,12 +109,13 @@ def _why_nothing(store_uri: str, waiting: bool, set_aside: Sequence[SetAside]) -
 
 
 def _reason_if_unchanged(arguments: Arguments, store: Store, videos: Sequence[str]) -> str | None:
-    recipe = recipe_of(arguments.picked(SegmentOptions))
+    segment = arguments.picked(SegmentOptions)
+    recipe = recipe_of(segment)
     labels = result_uri(labels_out(arguments.store, recipe))
     if not store.exists(labels):
         return None
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        all_cut = all(pool.map(lambda video: store.exists(f"{arguments.store}/clips/{video}/{recipe}/clips.json"), videos))
+        all_cut = all(pool.map(lambda video: find_cut(store, arguments.store, video, segment), videos))
     if all_cut and store.read(labels, LabelResult).inputs_digest == inputs_digest(store, arguments.store, recipe):
         return "no new video and no new annotation since labels were last gathered"
     return None

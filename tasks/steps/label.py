@@ -9,6 +9,7 @@ from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelledClip, LabelResult, LabelsFile
 from tasks.results.video import ClipsFile, VideoRecord
+from tasks.steps._cuts import find_cut
 from tasks.steps._inputs import annotation_objects, inputs_digest, probe_objects
 from tasks.steps._step import StepArguments, finish, log
 from tasks.storage import Store, StoredObject
@@ -27,10 +28,11 @@ def run(arguments: Arguments, store: Store) -> LabelResult:
     Raises:
         BadInput: no video has been cut by this recipe.
     """
-    recipe = recipe_of(arguments.picked(SegmentOptions))
+    segment = arguments.picked(SegmentOptions)
+    recipe = recipe_of(segment)
     digest = inputs_digest(store, arguments.store, recipe)
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        found = list(pool.map(lambda probe: _read(store, arguments.store, recipe, probe), probe_objects(store, arguments.store)))
+        found = list(pool.map(lambda probe: _read(store, arguments.store, segment, probe), probe_objects(store, arguments.store)))
     cut = [(record, clips) for record, clips in found if clips]
     if not cut:
         raise BadInput(f"no clips in {arguments.store} cut by this recipe; run ingest_videos with the same cutting options first")
@@ -43,7 +45,7 @@ def run(arguments: Arguments, store: Store) -> LabelResult:
     )
     labels = LabelsFile(
         recipe=recipe,
-        segment=arguments.picked(SegmentOptions),
+        segment=segment,
         options=arguments.picked(LabelOptions),
         vocabulary=labelling.vocabulary,
         clips=labelling.clips,
@@ -78,7 +80,6 @@ def is_labelled(clip: LabelledClip) -> bool:
     return clip.action is not None
 
 
-def _read(store: Store, store_uri: str, recipe: str, probe: StoredObject) -> tuple[VideoRecord, ClipsFile | None]:
+def _read(store: Store, store_uri: str, segment: SegmentOptions, probe: StoredObject) -> tuple[VideoRecord, ClipsFile | None]:
     record = store.read(probe.uri, VideoRecord)
-    uri = f"{store_uri}/clips/{record.video}/{recipe}/clips.json"
-    return record, store.read(uri, ClipsFile) if store.exists(uri) else None
+    return record, find_cut(store, store_uri, record.video, segment)

@@ -7,15 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tasks.errors import BadVideo
-from tasks.keys import recipe_of
+from tasks.keys import clip_recipe_of
 from tasks.options import SegmentOptions, StoreUri
 from tasks.results.record import SetAside
 from tasks.results.video import Batch, ClipRecord, ClipsFile, SegmentResult, VideoRecord
 from tasks.settings import MachineSettings, load
+from tasks.steps._cuts import find_cut
 from tasks.steps._step import StepArguments, finish, log, plain_reason
 from tasks.storage import Store
 from tasks.video.cut import NUM_ENCODER_THREADS, CutClip, CutResult, cut
-from tasks.video.ffmpeg import find_ffmpeg
+from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg
 
 SECONDS_PER_VIDEO_SECOND = 10
 """ffmpeg may take ten times as long as the video lasts, and two minutes at least."""
@@ -70,10 +71,12 @@ def clip_uid(video: str, start_seconds: float, stop_seconds: float) -> str:
 
 def cut_video(store: Store, store_uri: str, record: VideoRecord, options: SegmentOptions) -> ClipsFile:
     """The clips of one video, cut unless they were before; where that cannot be done, the reason in their place."""
-    recipe = recipe_of(options)
+    if cut_before := find_cut(store, store_uri, record.video, options):
+        return cut_before
+    ffmpeg = find_ffmpeg(load(MachineSettings).ffmpeg)
+    version = ffmpeg_version(ffmpeg)
+    recipe = clip_recipe_of(options, version)
     folder_uri = f"{store_uri}/clips/{record.video}/{recipe}"
-    if store.exists(f"{folder_uri}/clips.json"):
-        return store.read(f"{folder_uri}/clips.json", ClipsFile)
     with tempfile.TemporaryDirectory(prefix="retake-segment-") as name:
         folder = Path(name)
         source = folder / Path(record.uri).name
@@ -84,7 +87,7 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
                 source,
                 folder,
                 options,
-                ffmpeg=find_ffmpeg(load(MachineSettings).ffmpeg),
+                ffmpeg=ffmpeg,
                 time_limit_seconds=max(120, SECONDS_PER_VIDEO_SECOND * record.duration_seconds),
             )
         except BadVideo as error:
@@ -93,6 +96,7 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
             video=record.video,
             recipe=recipe,
             options=options,
+            ffmpeg=version,
             clips=tuple(_keep(clip, folder_uri, record.video, store) for clip in found.clips),
             dropped_seconds=found.dropped_seconds,
             warnings=tuple(plain_reason(warning) for warning in found.warnings),

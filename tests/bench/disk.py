@@ -25,6 +25,9 @@ class Disk:
     def exists(self, uri: str) -> bool:
         return self._path(uri).exists()
 
+    def folders(self, folder_uri: str) -> tuple[str, ...]:
+        return tuple(f"{folder_uri}{path.name}/" for path in sorted(self._path(folder_uri).glob("*/")))
+
     def read(self, uri: str, model: type[R]) -> R:
         return model.model_validate_json(self._path(uri).read_bytes())
 

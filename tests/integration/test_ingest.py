@@ -167,6 +167,32 @@ def test_a_new_bad_file_reaches_the_summary_once(workshop, stops, video, monkeyp
     assert downloaded == []
 
 
+def test_a_store_that_was_written_before_clips_knew_their_ffmpeg_is_neither_cut_nor_labelled_again(workshop, stops, video):
+    made, store = "s3://retake-made", "s3://retake-before"
+    workshop.store.ensure_bucket(made)
+    workshop.store.ensure_bucket(store)
+    workshop.store.write_bytes(f"{made}/inbox/put meat/a.mp4", video)
+    workshop.ingest(made, None)
+    (recipe,) = {found.uri.split("/")[-2] for found in workshop.store.list(f"{made}/clips/")}
+    for found in [*workshop.store.list(f"{made}/videos/"), *workshop.store.list(f"{made}/clips/"), *workshop.store.list(f"{made}/inbox/")]:
+        data = workshop.store.read_bytes(found.uri)
+        if found.name == "clips.json":
+            clips = json.loads(data)
+            assert clips.pop("ffmpeg")
+            data = json.dumps(clips).encode()
+        if found.name.endswith(".json"):
+            data = data.replace(recipe.encode(), RECIPE.encode()).replace(made.encode(), store.encode())
+        workshop.store.write_bytes(found.uri.replace(recipe, RECIPE).replace(made, store), data)
+    (cut_before,) = workshop.store.folders(next(iter(workshop.store.folders(f"{store}/clips/"))))
+    assert cut_before.endswith(f"/{RECIPE}/")
+    before = [(o.uri, o.modified, o.etag) for o in workshop.store.list(f"{store}/clips/")]
+    assert workshop.ingest(store, None)["num_clips"] == 1
+    labelled = workshop.run("label", store=store, out=f"{store}/labels/{RECIPE}/")
+    assert (labelled["num_clips"], labelled["num_labelled"]) == (1, 1)
+    assert stops(store) == ("NothingToDo", "no new video and no new annotation since labels were last gathered")
+    assert [(o.uri, o.modified, o.etag) for o in workshop.store.list(f"{store}/clips/")] == before
+
+
 def test_a_result_names_the_first_files_and_a_file_beside_it_all(workshop, video, tmp_path):
     store = "s3://retake-many"
     (tmp_path / "a.mp4").write_bytes(video)

@@ -48,6 +48,10 @@ class Shelf(Store):
     def list(self, prefix_uri):
         return iter([self.stat(uri) for uri in sorted(self.objects) if uri.startswith(prefix_uri)])
 
+    def folders(self, folder_uri):
+        rests = [uri.removeprefix(folder_uri) for uri in self.objects if uri.startswith(folder_uri)]
+        return tuple(sorted({f"{folder_uri}{rest.split('/')[0]}/" for rest in rests if "/" in rest}))
+
     def read_bytes(self, uri):
         if uri not in self.objects:
             raise MissingObject(f"{uri} is not in the store")

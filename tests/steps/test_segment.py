@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import BadVideo, Unavailable
-from tasks.keys import recipe_of
+from tasks.keys import clip_recipe_of
 from tasks.options import SegmentOptions
 from tasks.results.record import SetAside
 from tasks.results.video import Batch
 from tasks.steps import segment
 from tasks.steps.segment import Arguments, num_at_once, run
 from tasks.video.cut import CutClip, CutResult
+from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg
 from tests.steps.shelf import Shelf, recorded
 
 STORE = "s3://retake"
@@ -56,8 +57,9 @@ def test_videos_are_cut_side_by_side_and_told_in_their_order(one_clip):
     result = run(ARGUMENTS, store)
     assert (result.num_videos, result.num_clips) == (3, 3)
     assert result.warnings == tuple(SetAside(name=f"{name}.mp4", reason=f"{name} is dark") for name in NAMES)
+    recipe = clip_recipe_of(SegmentOptions(), ffmpeg_version(find_ffmpeg(None)))
     for name in NAMES:
-        assert store.objects[f"{STORE}/clips/{name}/{recipe_of(SegmentOptions())}/0000.mp4"] == name.encode()
+        assert store.objects[f"{STORE}/clips/{name}/{recipe}/0000.mp4"] == name.encode()
 
 
 def test_a_video_that_cannot_be_cut_costs_itself_and_a_full_disk_the_batch(one_clip):

@@ -1,0 +1,53 @@
+"""Finds the clips of a video: those that a way of cutting gave it, whichever ffmpeg cut them."""
+
+from pydantic import BaseModel
+
+from tasks.errors import BadInput, MissingObject
+from tasks.keys import recipe_of
+from tasks.options import SegmentOptions
+from tasks.results.video import ClipsFile
+from tasks.steps._step import log
+from tasks.storage import Store
+
+
+class _Options(BaseModel):
+    """What remains to be read of a file that another version of Retake wrote."""
+
+    options: SegmentOptions
+
+
+def find_cut(store: Store, store_uri: str, video: str, options: SegmentOptions) -> ClipsFile | None:
+    """Find the clips of a video that was cut with `options`; None where it was not.
+
+    Whichever ffmpeg cut them: after an upgrade clips keep their place, their labels and their optical flow, and no video is cut again. Two
+    machines with two versions may have cut one video at the same time. Which of the two is taken depends on names alone, so that every
+    reader takes the same: what was cut before ffmpeg's version was part of the name, and else the first name.
+
+    Raises:
+        BadInput: another version of Retake wrote what this cutting gave, and this one cannot read it.
+    """
+    unnamed = recipe_of(options)
+    found = [_read(store, f"{folder}clips.json", options) for folder in store.folders(f"{store_uri}/clips/{video}/")]
+    return min((file for file in found if file), key=lambda file: (file.recipe != unnamed, file.recipe), default=None)
+
+
+def _read(store: Store, uri: str, options: SegmentOptions) -> ClipsFile | None:
+    """What lies there, if these options gave it; a folder whose cutting did not end has no such file yet."""
+    try:
+        file = store.read(uri, ClipsFile)
+    except MissingObject:
+        return None
+    except BadInput:
+        if uri.endswith(f"/{recipe_of(options)}/clips.json") or not _is_of_others(store, uri, options):
+            raise
+        return None
+    return file if file.options == options else None
+
+
+def _is_of_others(store: Store, uri: str, options: SegmentOptions) -> bool:
+    """Tell whether a file that cannot be read is of another way of cutting, and so none of our business."""
+    try:
+        return store.read(uri, _Options).options != options
+    except BadInput as error:
+        log.warning("left out: %s", error)
+        return True
