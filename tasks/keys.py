@@ -3,8 +3,15 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import metadata
 
+from tasks.errors import BadConfiguration
 from tasks.options import Family, FlowOptions, Modality, SegmentOptions, TrainOptions
+
+OPENCV = "opencv-contrib-python-headless"
+UNNAMED_OPENCV = "5.0.0.93"
+"""All optical flow was computed by it before names had a version in them; that flow keeps its place."""
 
 IDLE: tuple[tuple[Callable[[TrainOptions], bool], tuple[str, ...]], ...] = (
     (lambda chosen: chosen.family is not Family.MTRN, ("relation_draws",)),
@@ -47,5 +54,23 @@ def clip_recipe_of(options: SegmentOptions, ffmpeg_version: str) -> str:
 
 
 def flow_recipe_of(options: FlowOptions) -> str:
-    """The folder name of optical flow computed with `options`."""
-    return content_key(options.model_dump(mode="json"))
+    """Name the folder of the optical flow that the installed OpenCV computes with `options`.
+
+    Its versions compute slightly different flow. PyAV and Pillow, which give it its frames, have no part in the name: PyAV 17.1 with Pillow
+    12.3, and PyAV 18.1 and 19.0 with Pillow 13.0, gave the same frames, and another name means computing all flow again, for hours.
+    """
+    chosen, version = options.model_dump(mode="json"), installed(OPENCV)
+    return content_key(chosen if version == UNNAMED_OPENCV else {**chosen, "opencv": version})
+
+
+@cache
+def installed(distribution: str) -> str:
+    """Give the version of an installed package without the cost of importing it.
+
+    Raises:
+        BadConfiguration: it is not installed.
+    """
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        raise BadConfiguration(f"{distribution} is not installed, and steps need it; install Retake with its extra `steps`") from None

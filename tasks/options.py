@@ -97,7 +97,7 @@ class Modality(StrEnum):
 
 
 class FlowOptions(Options):
-    """How optical flow is computed. It lies under a hash of these choices."""
+    """How optical flow is computed. It lies under a hash of these choices and of the version of OpenCV."""
 
     flow_method: Literal["tvl1", "dis"] = Field(
         "tvl1", title="Optical flow", description="For modality flow. tvl1: as EPIC-KITCHENS-55 and TSN made it; dis: many times as fast"

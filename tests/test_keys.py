@@ -1,7 +1,19 @@
 """What keeps its name in the store, and what gets another."""
 
-from tasks.keys import clip_recipe_of, recipe_of
-from tasks.options import SegmentOptions
+import pytest
+
+from tasks import keys
+from tasks.errors import BadConfiguration
+from tasks.keys import clip_recipe_of, flow_recipe_of, installed, recipe_of
+from tasks.options import FlowOptions, SegmentOptions
+
+DIS = FlowOptions(flow_method="dis")
+
+
+@pytest.fixture
+def opencv(monkeypatch):
+    """Pretend that this version of OpenCV is installed."""
+    return lambda version: monkeypatch.setattr(keys, "installed", {keys.OPENCV: version}.__getitem__)
 
 
 def test_a_way_of_cutting_keeps_the_name_that_stores_know_it_by():
@@ -12,3 +24,17 @@ def test_clips_are_named_for_the_options_and_the_ffmpeg():
     options = SegmentOptions(), SegmentOptions(crf=21)
     names = {clip_recipe_of(one, version) for one in options for version in ("7.0.2-static", "7.1.5-0+deb13u1")}
     assert len(names | {recipe_of(one) for one in options}) == 6
+
+
+def test_flow_keeps_its_name_but_under_another_opencv(opencv):
+    opencv("5.0.0.93")
+    first = flow_recipe_of(FlowOptions()), flow_recipe_of(DIS)
+    assert first == ("7d83fe2c57bf60a9", "c1e9f416d54760c8")
+    opencv("5.1.0.95")
+    second = flow_recipe_of(FlowOptions()), flow_recipe_of(DIS)
+    assert len({*first, *second}) == 4
+
+
+def test_a_package_that_is_not_there_is_named():
+    with pytest.raises(BadConfiguration, match="no-such-package is not installed"):
+        installed("no-such-package")
