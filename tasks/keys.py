@@ -64,6 +64,12 @@ def flow_recipe_of(options: FlowOptions) -> str:
 
 
 @cache
+def frames_made_by() -> str:
+    """Name what decodes and scales frames here: PyAV with its FFmpeg libraries, and Pillow."""
+    return f"av-{installed('av')}-pillow-{installed('pillow')}"
+
+
+@cache
 def installed(distribution: str) -> str:
     """Give the version of an installed package without the cost of importing it.
 

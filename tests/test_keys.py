@@ -4,7 +4,7 @@ import pytest
 
 from tasks import keys
 from tasks.errors import BadConfiguration
-from tasks.keys import clip_recipe_of, flow_recipe_of, installed, recipe_of
+from tasks.keys import clip_recipe_of, flow_recipe_of, frames_made_by, installed, recipe_of
 from tasks.options import FlowOptions, SegmentOptions
 
 DIS = FlowOptions(flow_method="dis")
@@ -33,6 +33,11 @@ def test_flow_keeps_its_name_but_under_another_opencv(opencv):
     opencv("5.1.0.95")
     second = flow_recipe_of(FlowOptions()), flow_recipe_of(DIS)
     assert len({*first, *second}) == 4
+
+
+def test_frames_are_named_for_what_is_installed():
+    av, pillow = pytest.importorskip("av"), pytest.importorskip("PIL")
+    assert frames_made_by() == f"av-{av.__version__}-pillow-{pillow.__version__}"
 
 
 def test_a_package_that_is_not_there_is_named():

@@ -1,8 +1,8 @@
 """Features of a frozen backbone, computed once a dataset and kept on the disk: a training of the heads reads nothing else.
 
-A feature follows from the backbone's weights and input format, the clip's frames, the view and how views are drawn, and is filed under all of
-these. Learning rate, epochs, batch size and everything else about the heads have no part in it, so trainings that differ there share what is
-kept.
+A feature follows from the backbone's weights and input format, the clip's frames and what decoded them, the view and how views are drawn, and
+is filed under all of these. Learning rate, epochs, batch size and everything else about the heads have no part in it, so trainings that
+differ there share what is kept.
 """
 
 # b: batch, t: segments, f: features, c: channels, p: 8-bit planes, h, w: pixels
@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tasks.errors import BadConfiguration, Unavailable
-from tasks.keys import content_key
+from tasks.keys import content_key, frames_made_by
 from tasks.model import backbones
 from tasks.model.crops import Normalise
 from tasks.model.data import View
@@ -57,7 +57,7 @@ class KeptFeatures:
         spec = network.spec
         self.shape = (spec.num_segments, backbones.find(spec.backbone).num_features)
         named = spec.model_dump(mode="json", include={"backbone", "num_segments", "modality", "flow", "temporal_shift"})
-        followed = {"precision": precision, "input": asdict(network.input_format), "views": VIEWS_VERSION}
+        followed = {"precision": precision, "input": asdict(network.input_format), "views": VIEWS_VERSION, "frames": frames_made_by()}
         self.folder = root / content_key({**named, **followed, "weights": weights_sha256(network.backbone)})
 
     def path(self, view: View) -> Path:

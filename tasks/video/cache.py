@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.errors import BadConfiguration, BadVideo, Unavailable
+from tasks.keys import frames_made_by
 from tasks.video.fields import FLOW_SUFFIX, iter_fields
 from tasks.video.frames import iter_frames, scaled_size
 
@@ -113,10 +114,13 @@ def passing_folder(root: Path) -> Iterator[Path]:
 
 
 def entry_path(item: CacheItem, root: Path, short_side: int) -> Path:
-    """Name an entry for what is in it: the clip's content, the frames and their size."""
+    """Name an entry for what is in it: the clip's content, the frames and their size, in a folder of what made them.
+
+    A folder, for what a training draws of a clip at random goes by the name of the file and stays as it is with another PyAV.
+    """
     frames = hashlib.sha256(json.dumps(item.indices).encode()).hexdigest()[:16]
     flow = f"-{item.flow}" if item.flow else ""
-    return root / f"{item.sha256}-{short_side}{flow}-{frames}.npy"
+    return root / frames_made_by() / f"{item.sha256}-{short_side}{flow}-{frames}.npy"
 
 
 def entry_shape(item: CacheItem, short_side: int) -> tuple[int, int, int, int]:
@@ -130,6 +134,7 @@ def _make_entry(item: CacheItem, path: Path, work: Path, *, short_side: int, fet
     try:
         fetch(item.key, clip)
         decoders.submit(_write_array, item, clip, array, short_side).result()
+        path.parent.mkdir(exist_ok=True)
         array.replace(path)
     except BadVideo as error:
         raise BadEntry(item.key, str(error).removeprefix(f"{clip.name}: ")) from error

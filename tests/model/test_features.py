@@ -123,6 +123,8 @@ def test_features_are_filed_under_all_that_they_follow_from(tmp_path: Path, tiny
         otherwise.input_format = replace(otherwise.input_format, **change)
         others.append(folder(otherwise))
     before = folder(network)
+    monkeypatch.setattr(features, "frames_made_by", lambda: "av-99.0-pillow-13.0.0")
+    others.append(folder(network))
     monkeypatch.setattr(features, "VIEWS_VERSION", features.VIEWS_VERSION + 1)
     assert len({before, folder(network), *others}) == 2 + len(others)
 

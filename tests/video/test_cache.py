@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadConfiguration, BadVideo
-from tasks.keys import flow_recipe_of
+from tasks.keys import flow_recipe_of, frames_made_by
 from tasks.options import FlowOptions, SegmentOptions
 from tasks.video import cache
 from tasks.video.cache import CacheItem, Progress, cache_frames
@@ -71,11 +71,24 @@ def test_entries_hold_the_frames_and_are_made_once(clips: tuple[CutClip, ...], s
         frames = np.load(path, mmap_mode="r")
         np.testing.assert_array_equal(frames, read_frames(store.paths[entry.key], entry.indices, short_side=80))
     assert steps == [(n, 4) for n in range(5)]
-    assert sorted((tmp_path / "cache").iterdir()) == sorted(paths), "downloads and working folders are gone"
+    assert sorted(path for path in (tmp_path / "cache").rglob("*") if not path.is_dir()) == sorted(paths), "downloads are gone"
+    assert list((tmp_path / "cache").iterdir()) == [paths[0].parent], "working folders are gone"
     assert sorted(store.fetched) == ["clips/0", "clips/0", "clips/1", "clips/1"]
 
     assert fill(items, tmp_path / "cache", store) == paths
     assert len(store.fetched) == 4
+
+
+def test_frames_of_another_decoder_or_scaler_are_made_anew_under_the_same_name(
+    clips: tuple[CutClip, ...], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    items = [item(clips[0], MIDDLES)]
+    (first,) = fill(items, tmp_path, store)
+    monkeypatch.setattr(cache, "frames_made_by", lambda: "av-99.0-pillow-13.0.0")
+    (second,) = fill(items, tmp_path, store)
+    assert (first.name, first.parent) == (second.name, tmp_path / frames_made_by())
+    assert second.parent == tmp_path / "av-99.0-pillow-13.0.0"
+    assert store.fetched == ["clips/0", "clips/0"]
 
 
 def test_damaged_entries_are_made_again(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
@@ -120,7 +133,7 @@ def test_a_bad_clip_is_named_and_leaves_no_entry(clips: tuple[CutClip, ...], sto
     store.paths["clips/0"] = Path(__file__)
     with pytest.raises(BadVideo, match=r"^clips/0: damaged, or not a video"):
         fill([item(clips[0], MIDDLES), item(clips[1], MIDDLES)], tmp_path, store)
-    assert not list(tmp_path.glob(f"{clips[0].sha256}*"))
+    assert not list(tmp_path.rglob(f"{clips[0].sha256}*"))
     assert not list(tmp_path.glob("work-*"))
 
 
