@@ -16,10 +16,13 @@ FOR_BENCH := $(VENV)/.for-bench
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt
 COMPILE := $(BIN)/uv pip compile pyproject.toml --all-extras --quiet --no-header --no-annotate
 
+# A worker of pytest takes a core and up to 2 GiB.
+WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n : 4)))
+
 # VIDEOS goes through the environment, so that no character in a folder's name means anything to the shell.
 export VIDEOS
 
-.PHONY: help run stop status secrets build up ingest down test test-containers bench lint constraints constraints-check clean
+.PHONY: help run stop status secrets build up ingest down test test-fast test-containers coverage bench lint constraints constraints-check clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
@@ -50,11 +53,17 @@ ingest: ## Take VIDEOS=dir into the stack, or into the local servers where it is
 down: ## End the stack and its steps; the volumes with everything in them stay
 	@python3 docker/stack.py down
 
-test: $(FOR_TEST) ## All tests, and their coverage; ARGS="tests/local -x" chooses
-	$(BIN)/python -m pytest $(ARGS) --cov
+test: $(FOR_TEST) ## All tests but those in containers; ARGS="tests/local -x" chooses, WORKERS=0 runs them in one process
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-fast: $(FOR_TEST) ## The tests without servers, browser and training; ARGS and WORKERS as above
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not integration and not browser and not containers and not slow" $(ARGS)
 
 test-containers: $(FOR_TEST) ## The tests of the stack in containers; needs a Docker Engine
 	RETAKE_TEST_CONTAINERS=1 $(BIN)/python -m pytest -m containers $(ARGS)
+
+coverage: $(FOR_TEST) ## As `make test`, and which lines ran; takes half as long again
+	$(BIN)/python -m pytest -n $(WORKERS) --cov $(ARGS)
 
 bench: $(FOR_BENCH) ## Measure speed and memory beside the original's ways and other packages; ARGS="--quick --only item" chooses
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -118,7 +118,7 @@ def step_environment(home: Home, credentials: Credentials, ports: dict[str, dict
         "RETAKE_MLFLOW_PUBLIC_URI": mlflow,
         "RETAKE_CACHE_DIR": str(home.root / "cache"),
         "RETAKE_CODE_VERSION": code_version(),
-        "RETAKE_PYTHON": sys.executable,
+        "RETAKE_PYTHON": os.environ.get("RETAKE_PYTHON") or sys.executable,
     }
 
 

@@ -17,15 +17,15 @@ from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.samples import make_samples
 from tasks.local.servers import store_settings
 from tasks.results.training import PlanResult
-from tasks.steps import COMMANDS
 from tasks.storage import Store
 from tasks.video.ffmpeg import find_ffmpeg
-from tests.integration.warm import warm_python
+from tests.integration.warm import STEP_MODULES, WarmPython
 from tests.integration.workshop import TRAINING, Workshop
 from tests.ports import port_offset
 
 WORKSHOP_PORT_OFFSET = port_offset(1000)
 CHAIN_STORE = "s3://retake-steps"
+DAG_MODULES = [f"dags.{path.stem}" for path in (REPOSITORY / "dags").glob("[a-z]*.py")]
 
 
 @contextmanager
@@ -62,8 +62,10 @@ def workshop(tmp_path_factory) -> Iterator[Workshop]:
         }
         migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
         subprocess.run(migrate, env=environment, capture_output=True, check=True, timeout=200)
-        with warm_python(home.root, [f"tasks.steps.{step}" for step in COMMANDS], environment) as python:
-            yield Workshop(Store.from_settings(settings), environment | {"RETAKE_PYTHON": str(python)})
+        steps, airflow = WarmPython(home.root / "steps-python"), WarmPython(home.root / "airflow-python")
+        environment["RETAKE_PYTHON"] = str(steps.program)
+        with steps.served(STEP_MODULES), airflow.served(DAG_MODULES, environment):
+            yield Workshop(Store.from_settings(settings), environment, airflow.program)
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ def test_a_plan_of_a_training_before_networks_had_names_gives_the_baseline(works
     finally:
         workshop.store.write_bytes(uri, kept)
     assert plan.missing == ()
-    assert plan.model.description == "TSN tf_efficientnet_lite0 rgb, 2 segments"
+    assert plan.model.description == "TSN tf_efficientnet_lite0 rgb"
 
 
 def test_videos_that_are_predicted_although_they_were_trained_on_are_in_the_plan(decide, chain):

@@ -14,16 +14,6 @@ from tasks.storage import Store
 
 STEP_SECONDS = 240
 DAG_TEST_SECONDS = 400
-DAG_TEST = """
-import json, sys
-from importlib import import_module
-states = {}
-for dag_id, conf in json.loads(sys.argv[1]).items():
-    run = import_module(f"dags.{dag_id}").dag.test(run_conf=conf)
-    tasks = {f"{task.task_id}[{task.map_index}]": str(task.state) for task in run.get_task_instances()}
-    states[dag_id] = {"run": str(run.state), **tasks}
-print(json.dumps(states))
-"""
 RECIPE = recipe_of(SegmentOptions())
 TRAINING = {
     "backbone": "tf_efficientnet_lite0",
@@ -45,6 +35,7 @@ class Workshop:
 
     store: Store
     environment: dict[str, str]
+    airflow_python: Path
 
     def command(self, step: str, **flags: Any) -> list[str]:
         """The command line of a step; a value of None is left out, True and False are `--…` and `--no-…`, a list is a flag an item."""
@@ -65,8 +56,8 @@ class Workshop:
         return json.loads(done.stdout.strip().splitlines()[-1])
 
     def dag_test(self, confs: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
-        """Run DAGs one after another in one process; by DAG, the state of its run and of each task."""
-        script = [sys.executable, "-c", DAG_TEST, json.dumps(confs)]
+        """Run DAGs one after another in one warm process; by DAG, the state of its run and of each task."""
+        script = [str(self.airflow_python), "-m", "tests.integration.dag_test", json.dumps(confs)]
         done = subprocess.run(script, cwd=REPOSITORY, env=self.environment, capture_output=True, text=True, timeout=DAG_TEST_SECONDS)
         assert done.returncode == 0, done.stdout + done.stderr
         states: dict[str, dict[str, str]] = json.loads(done.stdout.splitlines()[-1])

@@ -1,7 +1,6 @@
 """One person, one browser: from the trigger form to the champion in the registry, without a shell."""
 
 import re
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +8,7 @@ from playwright.sync_api import Locator, expect
 
 from tasks.local.choices import SAMPLE_OPTIONS
 from tasks.local.run import SAMPLE_STORE
-from tests.integration.jobs.browser import PATIENCE_MS, Browser, open_browser
+from tests.integration.jobs.browser import Browser, open_browser
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -37,7 +36,7 @@ def section(form: Locator, name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def run_path(browser) -> str:
+def run_path(browser, warm) -> str:
     """The path of the run that was started from the form, which first refuses a value."""
     num_before = len(browser.kitchen.runs("retrain"))
     form = browser.trigger_form("retrain")
@@ -63,9 +62,8 @@ def run_path(browser) -> str:
     browser.keep("form")
     form.get_by_role("button", name="Trigger").click()
     expect(form).to_be_hidden()
-    deadline = time.monotonic() + PATIENCE_MS / 1000
-    while len(browser.kitchen.runs("retrain")) == num_before:
-        assert time.monotonic() < deadline
+    browser.kitchen.wait_for(lambda: len(browser.kitchen.runs("retrain")) > num_before)
+    browser.rest()
     return browser.run_path("retrain")
 
 
@@ -82,7 +80,9 @@ def approved(browser, run_path) -> str:
     expect(page.get_by_text(re.compile("Better on actions:.*passed")).first).to_be_visible()
     page.locator("#element_comment").fill(COMMENT)
     browser.keep("approve")
-    approve.click()
+    with page.expect_response(lambda response: response.request.method == "PATCH" and response.ok):
+        approve.click()
+    browser.rest()
     browser.kitchen.wait_for_success("retrain", RUN_SECONDS)
     browser.airflow(run_path)
     for group, step in (("prepare", "weights"), ("publish", "decide")):

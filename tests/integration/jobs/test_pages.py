@@ -58,10 +58,8 @@ def test_a_run_is_started_from_the_form_and_its_note_is_read_in_the_log(browser,
     num_before = len(kitchen.runs("ingest_videos"))
     form.get_by_role("button", name="Trigger").click()
     expect(form).to_be_hidden()
-    page.wait_for_function(
-        "async ([url, n]) => { const r = await (await fetch(url)).json(); return r.dag_runs.filter(d => d.state == 'success').length > n }",
-        arg=["/api/v2/dags/ingest_videos/dagRuns", num_before],
-    )
+    browser.rest()
+    kitchen.wait_for(lambda: len([run for run in kitchen.runs("ingest_videos") if run["state"] == "success"]) > num_before)
     airflow(f"{browser.run_path('ingest_videos')}/tasks/ingest")
     expect(page.get_by_text(re.compile("the inbox is empty; put videos under s3://retake/inbox/")).first).to_be_visible()
 

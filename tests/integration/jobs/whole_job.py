@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.servers import store_settings
 from tasks.storage import Store
+from tests.integration.warm import WarmPython
 
 RUN_SECONDS = 900
 POLL_SECONDS = 0.5
@@ -31,6 +33,7 @@ class Kitchen:
     """A home and its servers, once a run has started them."""
 
     home: Home
+    python: WarmPython
 
     def make_run(self, *settings: str, videos: Path | None = None) -> str:
         """What a run prints that must end well; plain lines, for it is no terminal."""
@@ -39,7 +42,7 @@ class Kitchen:
         command = [sys.executable, "-m", "tasks.local", "run", *folder, *pairs]
         # Airflow under a tracer takes twice as long, and the steps are measured where they run by themselves.
         untraced = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-        environment = {**untraced, "RETAKE_HOME": str(self.home.root)}
+        environment = {**untraced, "RETAKE_HOME": str(self.home.root), "RETAKE_PYTHON": str(self.python.program)}
         done = subprocess.run(
             command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=RUN_SECONDS
         )
@@ -75,6 +78,13 @@ class Kitchen:
                 assert api.run_state(run) in ("queued", "running"), [f"{task.task_id} {task.state}" for task in api.tasks(run)]
                 assert time.monotonic() < deadline, f"{step} is {found.state}"
                 time.sleep(POLL_SECONDS)
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+        """Wait until a condition holds."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(POLL_SECONDS)
 
     def wait_for_success(self, dag_id: str, seconds: float) -> None:
         """Wait for the good end of the DAG's latest run."""

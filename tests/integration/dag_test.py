@@ -1,0 +1,19 @@
+"""Runs DAGs one after another by `dag.test()`, as `python -m tests.integration.dag_test CONFS`; prints by DAG the state of its run and of each task."""
+
+import json
+import sys
+from importlib import import_module
+
+
+def main() -> None:
+    """Read the DAGs and their options, JSON, from the command line."""
+    states = {}
+    for dag_id, conf in json.loads(sys.argv[1]).items():
+        run = import_module(f"dags.{dag_id}").dag.test(run_conf=conf)
+        tasks = {f"{task.task_id}[{task.map_index}]": str(task.state) for task in run.get_task_instances()}
+        states[dag_id] = {"run": str(run.state), **tasks}
+    sys.stdout.write(f"{json.dumps(states)}\n")
+
+
+if __name__ == "__main__":
+    main()
