@@ -47,6 +47,7 @@ def test_a_terminal_sees_the_same(capsys: pytest.CaptureFixture[str]):
     assert "A thing: target: less; limit: 0 s" in said
 
 
+@pytest.mark.slow
 def test_the_harness_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["--quick", "--only", "item", "--json", str(tmp_path / "bench.json"), "--scratch", str(tmp_path)]) == 0
     written = json.loads((tmp_path / "bench.json").read_text())

@@ -46,6 +46,7 @@ def test_three_pictures_with_the_same_bytes_each_time(manifest):
     assert all("Software" not in Image.open(io.BytesIO(data)).info for data in pictures.values())
 
 
+@pytest.mark.slow
 def test_more_classes_make_it_taller_up_to_a_limit_and_test_makes_it_wider(manifest):
     few, many, more = (Image.open(io.BytesIO(histograms(manifest(n, ("train", "val")))["noun"])).size for n in (4, 20, 70))
     wide = Image.open(io.BytesIO(histograms(manifest(20, ("train", "val", "test")))["noun"])).size

@@ -111,7 +111,7 @@ def excludes_zero_as_mcnemar_does(gained, num_discordant, num_clips):
     return (low > 0 or high < 0) == (p <= 0.05)
 
 
-@pytest.mark.parametrize("num_clips", [40, 300])
+@pytest.mark.parametrize("num_clips", [40, pytest.param(300, marks=pytest.mark.slow)])
 def test_the_exact_interval_excludes_zero_exactly_where_mcnemar_does(num_clips):
     wrong = [
         (gained, num_discordant)

@@ -12,6 +12,8 @@ from tasks.model.spec import FAMILIES, NetworkSpec
 from tasks.model.training import TrainJob, fit
 from tasks.options import Family, TrainOptions, Weights
 
+pytestmark = pytest.mark.slow
+
 PUT, TAKE = 0, 1
 NUM_FRAMES = 20
 """The middle frames of four segments are then the same ones, read forth or back."""

@@ -18,11 +18,11 @@ FRAMES = np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), dtype=np.ui
     [
         NetworkSpec(backbone="tf_efficientnet_lite0", num_segments=2),
         NetworkSpec(backbone="test_resnet", num_segments=2, temporal_shift=True),
-        NetworkSpec(backbone="bninception", num_segments=2),
+        pytest.param(NetworkSpec(backbone="bninception", num_segments=2), marks=pytest.mark.slow),
         NetworkSpec(backbone="test_resnet", num_segments=2, consensus="relation"),
         NetworkSpec(backbone="test_resnet", num_segments=2, consensus="multiscale-relation"),
         NetworkSpec(backbone="test_resnet", num_segments=2, modality="flow"),
-        NetworkSpec(backbone="bninception", num_segments=2, modality="rgb-difference"),
+        pytest.param(NetworkSpec(backbone="bninception", num_segments=2, modality="rgb-difference"), marks=pytest.mark.slow),
     ],
     ids=lambda spec: spec.title,
 )

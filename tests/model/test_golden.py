@@ -43,6 +43,7 @@ def load_network(golden_state) -> Callable[[str], Network]:
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "seed", "height", "width"),
     [
@@ -59,6 +60,7 @@ def test_centre_crop_gives_the_published_codes_logits(load_network, golden_frame
         np.testing.assert_allclose(getattr(logits, head).numpy(), expected, rtol=0, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_ten_crops_give_the_published_codes_logits_crop_by_crop(load_network, golden_frames):
     network = load_network("TSN_resnet50")
     features = PytorchEngine(network, 10).features(cut_views(golden_frames(3, 480, 360), 10, Modality.RGB))
@@ -88,6 +90,7 @@ def expected_keys(shared: Path, spec: NetworkSpec) -> dict[str, list[int]]:
     return {**keys, first: [64, spec.snippet.num_channels, 7, 7]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("published", PUBLISHED, ids=lambda key: "-".join(key))
 def test_each_of_the_fourteen_published_files_loads_key_by_key(shared, golden_state, hashed, published):
     family, backbone, modality = published

@@ -1,7 +1,6 @@
 """Trainings in two real processes, which Lightning starts as it does under `python -m tasks`."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -25,7 +24,6 @@ def start(case: str, folder: Path, clips: list[LabelledClip]) -> subprocess.Pope
     return subprocess.Popen(
         [sys.executable, "-m", "tests.model.train_together", case, str(folder), *(str(clip.frames) for clip in clips)],
         cwd=REPOSITORY,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE if case == "fail" else None,
         text=True,
@@ -40,6 +38,7 @@ def figures(history: list[dict]) -> list[float]:
     return [value for record in history for scores in (record["train"], record["val"]) for value in scores.values()]
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_does_go_on_for_one_another_and_die_together(clips, tmp_path: Path):
     def keep_the_first_epoch(files: EpochFiles) -> None:
         if files.record.epoch == 0:
@@ -73,6 +72,7 @@ def test_two_processes_train_as_one_does_go_on_for_one_another_and_die_together(
     assert figures([asdict(record) for record in gone_on.history]) == pytest.approx(figures(undisturbed), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_what_ends_one_process_ends_the_other_with_its_exit_code(clips, tmp_path: Path):
     with start("fail", tmp_path, clips) as process:
         _, said = process.communicate()

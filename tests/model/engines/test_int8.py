@@ -9,6 +9,8 @@ from tasks.model.engines.pytorch import PytorchEngine
 from tasks.options import Modality
 from tests.model.engines.test_family import network_of, snippets_for
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("modality", [Modality.FLOW, Modality.RGB_DIFFERENCE])
 def test_int8_answers_as_pytorch_does_or_gives_way_to_it_with_the_reason(modality):

@@ -57,10 +57,10 @@ class Words(torch.nn.Module):
 @pytest.mark.parametrize(
     "spec",
     [
-        NetworkSpec(backbone="tf_efficientnet_lite0", num_segments=2),
+        pytest.param(NetworkSpec(backbone="tf_efficientnet_lite0", num_segments=2), marks=pytest.mark.slow),
         NetworkSpec(backbone="test_resnet", num_segments=2, temporal_shift=True),
         NetworkSpec(backbone="test_resnet", num_segments=2, consensus="relation"),
-        NetworkSpec(backbone="bninception", num_segments=2),
+        pytest.param(NetworkSpec(backbone="bninception", num_segments=2), marks=pytest.mark.slow),
     ],
     ids=lambda spec: f"{spec.family} {spec.backbone}",
 )
@@ -88,6 +88,7 @@ def test_int8_is_calibrated_on_clips_and_says_so(outspoken_network):
     assert (ours.noun - theirs.noun).abs().max() < 0.75 * theirs.noun.std()
 
 
+@pytest.mark.slow
 def test_nothing_is_sent_printed_or_done_to_other_peoples_loggers():
     done = subprocess.run([sys.executable, "-c", WITHOUT_A_WORD], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
