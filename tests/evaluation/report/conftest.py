@@ -1,12 +1,14 @@
 """Realistic runs to make pages and cards of."""
 
 import io
+from functools import cache
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tasks.evaluation.report.inputs import ReportInputs
+from tasks.evaluation.report.page import page
 from tasks.evaluation.report.sheets import contact_sheet
 from tasks.results.evaluation import ActivationMap
 from tests.evaluation.report.named import HOSTILE_NAMES, Named, drawn, hostile, original
@@ -93,3 +95,9 @@ def make_inputs():
         return made[case]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def page_of(make_inputs):
+    """The page of one of the cases, rendered once for all who look at it."""
+    return cache(lambda case: page(make_inputs(case)))

@@ -10,9 +10,12 @@ from tests.evaluation.report.named import HOSTILE_NAMES, drawn
 from tests.evaluation.report.runs import metrics_of
 
 
-def fusion(name="runs/0123456789abcdef/", **changes):
+def fusion(*names, **changes):
     members = (
-        FusedMember(name=name, network="TSN resnet50 rgb, 8 segments", verb_weight=0.25, noun_weight=0.7, val_loss=3.21),
+        *(
+            FusedMember(name=name, network="TSN resnet50 rgb, 8 segments", verb_weight=0.25, noun_weight=0.7, val_loss=3.21)
+            for name in names or ("runs/0123456789abcdef/",)
+        ),
         FusedMember(name="models:/flow@champion", network="TSN bninception flow (tvl1)", verb_weight=0.75, noun_weight=0.3, val_loss=4.1),
     )
     losses = {"chosen_loss": 2.875, "equal_loss": 2.987, "held_out_loss": 2.9, "held_out_equal_loss": 3.0}
@@ -25,12 +28,13 @@ def metrics(found):
 
 def test_page_and_card_name_the_members_their_weights_and_every_loss():
     found = metrics(fusion())
-    for text in (page(ReportInputs(found)), model_card(found)):
+    shown, card = page(ReportInputs(found)), model_card(found)
+    for text in (shown, card):
         for wanted in ("TSN resnet50 rgb", "bninception flow", "25.0 %", "70.0 %", "3.210", "4.100", "2.987", "2.875", "2.900"):
             assert wanted in text
-    assert "the choice holds" in page(ReportInputs(found))
-    assert "No epoch was recorded" not in page(ReportInputs(found))
-    assert "fused to name the verb" in model_card(found)
+    assert "the choice holds" in shown
+    assert "No epoch was recorded" not in shown
+    assert "fused to name the verb" in card
 
 
 @pytest.mark.parametrize(
@@ -46,9 +50,8 @@ def test_a_choice_that_is_not_supported_is_called_so(changes, said):
     assert said in model_card(found)
 
 
-@pytest.mark.parametrize("name", HOSTILE_NAMES)
-def test_a_hostile_name_of_a_member_stays_text(name):
-    shown = page(ReportInputs(metrics(fusion(name))))
+def test_hostile_names_of_members_stay_text():
+    shown = page(ReportInputs(metrics(fusion(*HOSTILE_NAMES))))
     assert len(re.findall("<script", shown)) == 1
     assert "<img src=x" not in shown
 
@@ -56,10 +59,10 @@ def test_a_hostile_name_of_a_member_stays_text(name):
 def test_a_fusion_has_no_epochs_and_no_rate_among_its_settings():
     shown = page(ReportInputs(metrics(fusion())))
     assert not any(title in shown for title in ("Learning rate", "Epochs at most", "Optimizer"))
-    assert "Learning rate" in page(ReportInputs(metrics_of(drawn())))
 
 
-def test_a_training_says_nothing_of_a_fusion():
-    plain = metrics_of(drawn())
-    assert "Fusion" not in page(ReportInputs(plain))
-    assert "Fusion" not in model_card(plain)
+def test_a_training_has_them_and_says_nothing_of_a_fusion(make_inputs, page_of):
+    shown = page_of("usual")
+    assert all(title in shown for title in ("Learning rate", "Epochs at most", "Optimizer"))
+    assert "Fusion" not in shown
+    assert "Fusion" not in model_card(make_inputs("usual").metrics)

@@ -6,8 +6,6 @@ import shutil
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from tasks.evaluation.report.page import page
-
 pytestmark = pytest.mark.browser
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 DESK, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
@@ -47,13 +45,13 @@ def browser():
 
 
 @pytest.fixture
-def show(browser, make_inputs, tmp_path):
+def show(browser, page_of, tmp_path):
     """Opens the page of a case from a file; fails on any request but for that file, and on any word in the console."""
     opened, strays = [], []
 
     def show(case, viewport, scheme="light"):
         file = tmp_path / "report.html"
-        file.write_text(page(make_inputs(case)), encoding="utf-8")
+        file.write_text(page_of(case), encoding="utf-8")
         shown = browser.new_page(viewport=viewport, color_scheme=scheme)
         opened.append(shown)
         shown.on("request", lambda r: strays.append(r.url) if not r.url.startswith(("data:", file.as_uri())) else None)
@@ -103,7 +101,7 @@ def test_matrices_stand_side_by_side_on_a_desk(show, target):
     assert left["x"] + left["width"] <= right["x"]
 
 
-def test_the_contents_lead_to_their_sections_in_the_frame_that_mlflow_shows_pages_in(browser, make_inputs):
+def test_the_contents_lead_to_their_sections_in_the_frame_that_mlflow_shows_pages_in(browser, page_of):
     shown = browser.new_page(viewport=DESK)
     shown.route("http://mlflow.test/", lambda route: route.fulfill(body="<!DOCTYPE html>", content_type="text/html"))
     shown.goto("http://mlflow.test/")
@@ -115,7 +113,7 @@ def test_the_contents_lead_to_their_sections_in_the_frame_that_mlflow_shows_page
           frame.width = 1200, frame.height = 800;
           document.body.append(frame);
         }""",
-        page(make_inputs("original")),
+        page_of("original"),
     )
     frame = shown.frame_locator("iframe")
     frame.get_by_role("link", name="Provenance").click()
@@ -123,9 +121,9 @@ def test_the_contents_lead_to_their_sections_in_the_frame_that_mlflow_shows_page
     shown.close()
 
 
-def test_the_page_needs_no_script(browser, make_inputs, tmp_path):
+def test_the_page_needs_no_script(browser, page_of, tmp_path):
     file = tmp_path / "report.html"
-    file.write_text(page(make_inputs("original")), encoding="utf-8")
+    file.write_text(page_of("original"), encoding="utf-8")
     shown = browser.new_page(viewport=DESK, java_script_enabled=False)
     shown.goto(file.as_uri())
     shown.get_by_role("link", name="Provenance").click()

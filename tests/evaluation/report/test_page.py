@@ -61,11 +61,12 @@ def cells(html):
     return found
 
 
-@pytest.fixture(scope="module", params=["usual", "original", "one clip", "many classes", "hostile", "bare"])
-def case(request, make_inputs):
-    inputs = make_inputs(request.param)
-    html = page(inputs)
-    return inputs, html, Tree(html)
+@pytest.fixture(
+    scope="module", params=["usual", "original", "one clip", pytest.param("many classes", marks=pytest.mark.slow), "hostile", "bare"]
+)
+def case(request, make_inputs, page_of):
+    html = page_of(request.param)
+    return make_inputs(request.param), html, Tree(html)
 
 
 def test_the_markup_is_well_formed(case):
@@ -111,8 +112,8 @@ def test_an_address_that_is_no_web_address_is_no_link(make_inputs):
     assert "<code>javascript:alert(1)</code>" in html
 
 
-def test_names_are_text_never_markup(make_inputs):
-    html = page(make_inputs("hostile"))
+def test_names_are_text_never_markup(page_of):
+    html = page_of("hostile")
     assert html.count("<script") == 1
     assert "evil.example" in html
     assert all(image["src"].startswith("data:") for image in Tree(html).of("img"))
@@ -157,8 +158,8 @@ def test_a_network_no_better_than_guessing_is_marked_exactly_then(case):
     assert ('role="alert"' in html) == bool(loses)
 
 
-def test_the_original_experiment_is_told_plainly(make_inputs):
-    html = page(make_inputs("original"))
+def test_the_original_experiment_is_told_plainly(page_of):
+    html = page_of("original")
     rows = cells(html)
     assert rows["noun"][1][0] == "fine-tuned ▼ below always guessing 'meat' (65.2 %)"
     assert rows["noun"][1][1] == "47.8 %"
@@ -193,9 +194,8 @@ def test_too_few_clips_for_the_gate_cannot_tell(make_inputs):
     assert "Cannot tell" in page(ReportInputs(metrics.model_copy(update={"passed": False, "rules": rules})))
 
 
-def test_classes_that_got_worse_are_marked_and_long_lists_folded(make_inputs):
-    inputs = make_inputs("usual")
-    html = page(inputs)
+def test_classes_that_got_worse_are_marked_and_long_lists_folded(make_inputs, page_of):
+    inputs, html = make_inputs("usual"), page_of("usual")
     assert html.count("▼ worse") == sum(c.is_worse for c in inputs.metrics.class_changes)
     section = re.search(r'<section id="classes">.*?</section>', html, re.S).group()
     assert section.count("<details>") == 2
@@ -232,18 +232,16 @@ def test_the_change_of_a_class_is_that_of_its_f1(make_inputs):
     ]
 
 
-def test_confusion_counts_are_all_there(make_inputs):
-    inputs = make_inputs("original")
-    html = page(inputs)
+def test_confusion_counts_are_all_there(make_inputs, page_of):
+    inputs, html = make_inputs("original"), page_of("original")
     section = re.search(r'<section id="confusion">.*?</section>', html, re.S).group()
     assert section.count('<table class="matrix') == 6
     printed = [int(n) for n in re.findall(r"<span>(\d+)</span></td>", section)]
     assert sorted(printed) == sorted(n for c in inputs.metrics.confusions for row in c.counts for n in row if n)
 
 
-def test_a_clip_plays_in_the_page_or_is_named_by_its_address(make_inputs):
-    inputs = make_inputs("usual")
-    html = page(inputs)
+def test_a_clip_plays_in_the_page_or_is_named_by_its_address(make_inputs, page_of):
+    inputs, html = make_inputs("usual"), page_of("usual")
     videos = Tree(html).of("video")
     assert [v["src"][:22] for v in videos] == ["data:video/mp4;base64,"] * len(inputs.clips)
     assert all(v["preload"] == "none" and "controls" in v for v in videos)
@@ -251,8 +249,8 @@ def test_a_clip_plays_in_the_page_or_is_named_by_its_address(make_inputs):
         assert (mistake.clip_uri in html) == (mistake.uid not in inputs.clips)
 
 
-def test_what_the_data_checks_found_is_named(make_inputs):
-    dirty, clean = page(make_inputs("original")), page(make_inputs("usual"))
+def test_what_the_data_checks_found_is_named(page_of):
+    dirty, clean = page_of("original"), page_of("usual")
     for found in ("ZUr3DxYyTqI", "tray, move tray", "aaaaaaaaaaaa-0001", "take meat", "✗ 2 classes"):
         assert found in dirty
     assert clean.count("✓ none") == 4
@@ -270,18 +268,18 @@ def test_no_number_is_missing_or_odd(case):
     assert not re.search(r"\b(nan|NaN|inf|None|Undefined)\b", case[2].text)
 
 
-def test_the_same_inputs_make_the_same_page(make_inputs):
-    assert page(make_inputs("usual")) == page(make_inputs("usual"))
+def test_the_same_inputs_make_the_same_page(make_inputs, page_of):
+    assert page(make_inputs("usual")) == page_of("usual")
 
 
-def test_what_val_leans_to_is_on_the_first_screen(make_inputs):
-    html = page(make_inputs("original"))
+def test_what_val_leans_to_is_on_the_first_screen(page_of):
+    html = page_of("original")
     assert html.index("also chose which epoch, or which weights of a fusion, are kept") < html.index('<section id="scores">')
-    assert "also chose which" not in page(make_inputs("usual"))
+    assert "also chose which" not in page_of("usual")
 
 
-def test_seeds_are_named(make_inputs):
-    assert "split 7, training 0, bootstrap 0 (2,000 resamples)" in page(make_inputs("usual"))
+def test_seeds_are_named(page_of):
+    assert "split 7, training 0, bootstrap 0 (2,000 resamples)" in page_of("usual")
 
 
 def test_a_store_that_keeps_no_times_makes_no_odd_page(make_inputs):
@@ -292,16 +290,16 @@ def test_a_store_that_keeps_no_times_makes_no_odd_page(make_inputs):
     assert "None" not in text
 
 
-def test_a_temperature_at_the_limit_of_the_search_is_marked(make_inputs):
+def test_a_temperature_at_the_limit_of_the_search_is_marked(make_inputs, page_of):
     metrics = make_inputs("usual").metrics
     first, *others = metrics.calibration
     html = page(ReportInputs(metrics.model_copy(update={"calibration": (first.model_copy(update={"temperature": 19.99998}), *others)})))
     assert html.count("at the limit of the search") == 1
-    assert "at the limit of the search" not in page(make_inputs("usual"))
+    assert "at the limit of the search" not in page_of("usual")
 
 
-def test_a_page_without_a_champion_does_not_speak_of_one(make_inputs):
-    html = page(make_inputs("original"))
+def test_a_page_without_a_champion_does_not_speak_of_one(page_of):
+    html = page_of("original")
     assert "none yet" in html
     assert "champion →" not in html
     assert "champion (version" not in html
