@@ -2,7 +2,7 @@
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -18,15 +18,6 @@ from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 
 TINY = NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=5, num_nouns=4)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """torch's threads spin while they wait: where other processes want the cores too, two take several times as long as one."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(num_threads)
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,6 @@ def test_training_learns_and_leaves_the_best_and_the_last(clips, tmp_path: Path)
 DIE_IN_THE_SECOND_EPOCH = """
 import dataclasses, json, os, signal, sys
 from pathlib import Path
-import torch
 from tests.model.test_training import CHOICES, fit, job
 from tasks.model.data import LabelledClip
 
@@ -104,7 +103,6 @@ class Deadly(list):
                 os.kill(os.getpid(), signal.SIGKILL)
         return clip
 
-torch.set_num_threads(1)
 clips = [LabelledClip(Path(path), i % 3, i % 2) for i, path in enumerate(sys.argv[2:])]
 for name, choice in CHOICES.items():
     if pid := os.fork():
@@ -149,6 +147,7 @@ def killed(clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHOICES)
 def test_killed_in_an_epoch_and_begun_again_is_as_if_undisturbed(killed, name, clips, tmp_path: Path):
     choice = CHOICES[name]

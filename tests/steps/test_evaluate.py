@@ -26,15 +26,6 @@ SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
 NUM_VAL = OPENVINO_FROM_CLIPS + 2
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """torch's threads spin while they wait, which costs the other processes of a small machine."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(num_threads)
-
-
 class Book:
     """What was logged to MLflow."""
 

@@ -43,15 +43,6 @@ FLOW = NetworkSpec(backbone="test_resnet", num_segments=2, modality=Modality.FLO
 CLASSES = ClassNames(verbs=tuple(map(str, range(125))), nouns=tuple(map(str, range(352))))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """torch's threads spin while they wait, which costs the other processes of a small machine."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(num_threads)
-
-
 @pytest.fixture(scope="module")
 def film(ffmpeg, tmp_path_factory):
     """The film that every clip shows."""
