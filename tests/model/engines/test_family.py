@@ -33,14 +33,19 @@ def snippets_for(spec: NetworkSpec, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (spec.num_segments, 256, 300, spec.snippet.num_planes), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("modality", Modality)
-@pytest.mark.parametrize("family", Family)
-@pytest.mark.parametrize("backbone", ["test_resnet", "bninception"])
-def test_openvino_answers_as_pytorch_does_for_every_network_and_input(family, modality, backbone):
-    if family is Family.TSM and backbone == "bninception":
-        pytest.skip("BN-Inception has no residual block to shift")
-    if backbone == "bninception" and family is not Family.TSN:
-        pytest.skip("its head is that of the same family above")
+GRAPHS = [
+    *((backbone, Family.TSN, modality) for backbone in ("test_resnet", "bninception") for modality in Modality),
+    *(("test_resnet", Family.TSM, modality) for modality in Modality),
+    # Their graphs are those of TSN: the relations between segments are computed after them.
+    ("test_resnet", Family.TRN, Modality.FLOW),
+    ("test_resnet", Family.MTRN, Modality.RGB_DIFFERENCE),
+]
+"""Every backbone with every input, every backbone that can be shifted with every input, and every head."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("backbone", "family", "modality"), GRAPHS)
+def test_openvino_answers_as_pytorch_does_for_every_network_and_input(backbone, family, modality):
     network = network_of(family, modality, backbone)
     # Ten times as many crops of a large backbone take ten times as long and are the same graph.
     num_crops = 1 if backbone == "bninception" else 10
@@ -88,6 +93,7 @@ def test_where_one_network_falls_back_to_pytorch_all_do(tmp_path, monkeypatch):
     assert "no such operation" in used.fallback_reason
 
 
+@pytest.mark.slow
 def test_where_one_network_needs_float32_all_are_scored_in_it(tmp_path, monkeypatch):
     saved = saved_fusion(tmp_path)
     features = OpenvinoEngine.features
