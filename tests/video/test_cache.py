@@ -54,8 +54,8 @@ def ignore(num_done: int, num_items: int) -> None:
     pass
 
 
-def fill(items: list[CacheItem], root: Path, store: Store, progress: Progress = ignore) -> list[Path]:
-    return cache_frames(items, root, short_side=80, fetch=store.fetch, num_processes=2, progress=progress)
+def fill(items: list[CacheItem], root: Path, store: Store, progress: Progress = ignore, num_processes: int = 1) -> list[Path]:
+    return cache_frames(items, root, short_side=80, fetch=store.fetch, num_processes=num_processes, progress=progress)
 
 
 def test_entries_hold_the_frames_and_are_made_once(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
@@ -66,7 +66,7 @@ def test_entries_hold_the_frames_and_are_made_once(clips: tuple[CutClip, ...], s
         item(clips[1], (0, 0, 1, 1, 2, 1, 2, 40, 39, 3)),
     ]
     steps: list[tuple[int, int]] = []
-    paths = fill(items, tmp_path / "cache", store, lambda *step: steps.append(step))
+    paths = fill(items, tmp_path / "cache", store, lambda *step: steps.append(step), num_processes=2)
     for entry, path in zip(items, paths, strict=True):
         frames = np.load(path, mmap_mode="r")
         np.testing.assert_array_equal(frames, read_frames(store.paths[entry.key], entry.indices, short_side=80))
