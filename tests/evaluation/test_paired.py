@@ -144,6 +144,7 @@ def test_the_exact_interval_covers_95_of_100_by_enumeration(shares):
     assert covered >= 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_sources", "num_clips", "spread"), [(3, 8, 2), (6, 12, 5), (20, 5, 3)])
 def test_95_of_100_intervals_hold_the_truth(num_sources, num_clips, spread):
     """Videos with gains and losses of their own, the less alike the smaller `spread`; without Student's t three videos hold it 85 times."""

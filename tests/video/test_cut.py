@@ -125,6 +125,7 @@ def test_an_odd_file_is_set_aside(shared: Path, cut_up: Cut, name: str):
         cut_up(shared / "videos/odd" / name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CUT)
 def test_an_odd_file_is_cut(shared: Path, cut_up: Cut, name: str):
     seconds, (width, height) = CUT[name]
@@ -233,6 +234,7 @@ def test_ffmpeg_opens_nothing_but_the_video(counted: Path, ffmpeg: Path, tmp_pat
     assert not list(tmp_path.glob("0*.mp4"))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_length(make_video: Callable[..., Path], ffmpeg: Path, tmp_path: Path, cut_up: Cut):
     program = tmp_path / "measured"
     # Linux hands a peak on from the process that starts another: here from this small program, and not from pytest.

@@ -180,6 +180,7 @@ def test_a_damaged_file_of_flow_is_told(tmp_path: Path):
         list(iter_fields(path, range(7)))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_clip(make_video: MakeVideo, tmp_path: Path):
     clip = make_video(tmp_path / "clip.mp4", "-f", "lavfi", "-i", "testsrc2=s=170x128:r=30:d=30", "-preset", "ultrafast")
 
