@@ -47,7 +47,7 @@ class Log:
     warning = info
 
 
-def comes_true(condition, within_seconds=10):
+def comes_true(condition, within_seconds=60):
     """Whether `condition` holds before the time is over."""
     deadline = time.monotonic() + within_seconds
     while time.monotonic() < deadline:

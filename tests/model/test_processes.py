@@ -51,7 +51,7 @@ def test_two_processes_train_as_one_does_go_on_for_one_another_and_die_together(
         others = psutil.Process(process.pid).children()
         process.kill()
     assert len(others) == 1
-    assert not psutil.wait_procs(others, timeout=30)[1]
+    assert not psutil.wait_procs(others, timeout=60)[1]
 
     def told(rank: int, name: str) -> tuple[bool, list[dict]]:
         stopped_early, *history = json.loads((tmp_path / str(rank) / f"{name}.json").read_text())

@@ -24,7 +24,7 @@ MIDDLES = (15, 45, 75, 105, 135, 165, 195, 225)
 
 @pytest.fixture(scope="module")
 def clips(counted: Path, ffmpeg: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[CutClip, ...]:
-    return cut(counted, tmp_path_factory.mktemp("clips"), SegmentOptions(), ffmpeg=ffmpeg, time_limit_seconds=60).clips
+    return cut(counted, tmp_path_factory.mktemp("clips"), SegmentOptions(), ffmpeg=ffmpeg, time_limit_seconds=240).clips
 
 
 class Store:

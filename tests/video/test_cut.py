@@ -26,7 +26,7 @@ Cut = Callable[..., CutResult]
 @pytest.fixture
 def cut_up(ffmpeg: Path, tmp_path: Path) -> Cut:
     def cut_up(path: Path, options: SegmentOptions = SHORT, program: Path = ffmpeg) -> CutResult:
-        return cut(path, tmp_path, options, ffmpeg=program, time_limit_seconds=60)
+        return cut(path, tmp_path, options, ffmpeg=program, time_limit_seconds=240)
 
     return cut_up
 

@@ -66,8 +66,8 @@ def test_the_time_limit_ends_children_too(tmp_path: Path):
     start = time.monotonic()
     # The child keeps the log open: the run would not return before its end if only the parent were killed.
     with pytest.raises(BadVideo, match=r"party\.mp4: cutting took longer than 0.5 s"):
-        run(script(tmp_path / "slow", "sleep 60 & sleep 60"), seconds=0.5)
-    assert time.monotonic() - start < 30
+        run(script(tmp_path / "slow", "sleep 600 & sleep 600"), seconds=0.5)
+    assert time.monotonic() - start < 200
 
 
 def test_it_dies_with_the_step_that_runs_it(tmp_path: Path):

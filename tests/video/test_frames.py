@@ -15,7 +15,7 @@ from tasks.video.frames import iter_frames, read_frames, scaled_size
 
 @pytest.fixture(scope="module")
 def clip(counted: Path, ffmpeg: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return cut(counted, tmp_path_factory.mktemp("clip"), SegmentOptions(), ffmpeg=ffmpeg, time_limit_seconds=60).clips[0].path
+    return cut(counted, tmp_path_factory.mktemp("clip"), SegmentOptions(), ffmpeg=ffmpeg, time_limit_seconds=240).clips[0].path
 
 
 def decode_all(path: Path) -> NDArray[np.uint8]:
