@@ -16,7 +16,7 @@ FRAMES = np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), dtype=np.ui
 @pytest.mark.parametrize(
     "spec",
     [
-        NetworkSpec(backbone="tf_efficientnet_lite0", num_segments=2),
+        pytest.param(NetworkSpec(backbone="tf_efficientnet_lite0", num_segments=2), marks=pytest.mark.slow),
         NetworkSpec(backbone="test_resnet", num_segments=2, temporal_shift=True),
         pytest.param(NetworkSpec(backbone="bninception", num_segments=2), marks=pytest.mark.slow),
         NetworkSpec(backbone="test_resnet", num_segments=2, consensus="relation"),

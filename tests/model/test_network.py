@@ -74,7 +74,7 @@ def test_what_does_not_exist_is_named_with_a_way_out(choice, named):
         Network(NetworkSpec(**choice))
 
 
-@pytest.mark.parametrize("name", ["swin_t", "mobilenet_v3_small", "test_efficientnet"])
+@pytest.mark.parametrize("name", [pytest.param("swin_t", marks=pytest.mark.slow), "mobilenet_v3_small", "test_efficientnet"])
 def test_timm_and_torchvision_models_serve_by_name(name):
     network = Network(NetworkSpec(backbone=name, num_segments=1)).eval()
     with torch.inference_mode():
@@ -82,7 +82,15 @@ def test_timm_and_torchvision_models_serve_by_name(name):
 
 
 @pytest.mark.parametrize(
-    "backbone", ["resnet18", "tf_efficientnet_lite0", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "resnet34d"]
+    "backbone",
+    [
+        "resnet18",
+        "tf_efficientnet_lite0",
+        "mobilenet_v2",
+        "mobilenet_v3_small",
+        "efficientnet_b0",
+        pytest.param("resnet34d", marks=pytest.mark.slow),
+    ],
 )
 def test_residual_families_of_timm_and_torchvision_can_be_shifted(backbone):
     network = Network(NetworkSpec(backbone=backbone, num_segments=3, temporal_shift=True)).eval()

@@ -22,6 +22,8 @@ from tasks.model.network import Network
 from tasks.model.training import TrainJob, TrainOutcome, fit
 from tests.model.test_training import EXACT, Stop, curves, job, same_files, scores, stop_after
 
+pytestmark = pytest.mark.slow
+
 SGD = {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0}
 STILL = {"learning_rate": 1e-12, "epochs": 1} | EXACT
 """Weights that hardly change, so that losses are those of the network as it was."""

@@ -48,6 +48,7 @@ def clip(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_frames_flow_crops_and_fusion_are_those_of_an_evaluation(model, clip, tmp_path, monkeypatch):
     monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path))
     store = Shelf()

@@ -182,6 +182,7 @@ def test_the_new_network_leaves_a_fingerprint_of_every_clip_of_its_split_and_no_
     assert score("baseline", "train")[0].fingerprints_uri is None
 
 
+@pytest.mark.slow
 def test_int8_is_calibrated_on_training_clips_and_a_baseline_is_not_looked_into(score, shelf):
     shelf.plan(engine="openvino-int8", crops=1)
     result, _ = score("baseline", "val")

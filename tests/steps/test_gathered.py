@@ -143,6 +143,7 @@ class Peak:
         pa.set_memory_pool(self._before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("roles", "num_features"), [(BOTH, 1), (ALONE, 1024)], ids=["logits", "features"])
 def test_of_a_long_video_a_few_clips_are_held_at_a_time(gathered, monkeypatch, roles, num_features):
     monkeypatch.setattr(_gathered, "MAX_SHOWN_CLIPS", 10)

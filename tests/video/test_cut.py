@@ -63,6 +63,7 @@ def test_a_clip_is_what_every_player_shows(counted: Path, cut_up: Cut):
         assert (clip.size_bytes, clip.sha256) == (len(head), hashlib.sha256(head).hexdigest())
 
 
+@pytest.mark.slow
 def test_same_bytes_again(shared: Path, counted: Path, cut_up: Cut):
     for path in (counted, shared / "videos/odd/corrupted.mp4"):
         first, second = ([clip.sha256 for clip in cut_up(path).clips] for _ in range(2))

@@ -192,6 +192,7 @@ def test_memory_does_not_grow_with_the_clip(make_video: MakeVideo, tmp_path: Pat
     assert peak_mib(900) - peak_mib(100) < grey_mib / 2
 
 
+@pytest.mark.slow
 def test_both_methods_see_the_same_motion_in_a_real_clip(shared: Path, tmp_path: Path):
     clip = tmp_path / "clip.mp4"
     clip.write_bytes((shared / "videos" / "kitchen" / "put_pan1.mp4").read_bytes())

@@ -69,6 +69,7 @@ def test_pictures_tell_different_data_apart(make_clips, vocabulary):
     assert len(pictures) == 2
 
 
+@pytest.mark.slow
 def test_the_same_data_give_the_same_bytes(make_clips, make_result, vocabulary):
     def draw():
         clips = make_clips(60)

@@ -78,6 +78,7 @@ def test_an_engine_that_passes_is_taken_and_the_result_says_how_close_it_was(job
     assert used.fallback_reason is None
 
 
+@pytest.mark.slow
 def test_int8_takes_its_clips_from_the_job(job, outspoken_network):
     _, used = make_engine(outspoken_network, "openvino-int8", job())
     assert used.label == "openvino int8"

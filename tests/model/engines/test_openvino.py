@@ -79,6 +79,7 @@ def test_each_view_keeps_its_own_features_whichever_stream_ends_first(outspoken_
     assert torch.cdist(found.flatten(1), expected.flatten(1)).argmin(1).tolist() == list(range(10))
 
 
+@pytest.mark.slow
 def test_int8_is_calibrated_on_clips_and_says_so(outspoken_network):
     network = prepare(outspoken_network)
     engine = OpenvinoEngine(network, 10, list(FRAMES[1:]))
