@@ -99,6 +99,7 @@ def test_the_folder_imports_without_anything_heavy_and_only_the_provider_of_its_
     assert others == [[runner] for runner in OPERATORS]
 
 
+@pytest.mark.slow
 def test_a_dag_is_the_same_at_every_parse_so_that_no_version_is_made_without_a_change(in_every_runner):
     assert parsed("2", "local")[1] == in_every_runner[1]
 

@@ -178,6 +178,7 @@ def one_action(verb: str, noun: str) -> np.ndarray:
     return np.stack(list(frames(film)))
 
 
+@pytest.mark.slow
 def test_every_frame_is_noisy_and_verbs_differ_without_their_order():
     shown = {verb: one_action(verb, "meat") for verb in ("put", "take", "move")}
     for film in shown.values():
@@ -188,6 +189,7 @@ def test_every_frame_is_noisy_and_verbs_differ_without_their_order():
         assert np.abs(averages[one] - averages[two]).mean() > 10
 
 
+@pytest.mark.slow
 def test_the_noun_is_seen_in_the_middle_of_most_frames():
     meat, sauce = (one_action("move", noun)[:, 40:200, 60:260].astype(np.int16) for noun in ("meat", "sauce"))
     differs = np.abs(meat - sauce).mean(axis=(1, 2, 3))

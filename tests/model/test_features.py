@@ -56,6 +56,7 @@ def passes_of(network: Network) -> list[None]:
     return passes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_heads_on_kept_features_train_as_they_do_through_the_backbone(clips, tmp_path: Path, precision):
     through = fit(job(tmp_path / "through", clips, **HEADS, precision=precision))
@@ -82,6 +83,7 @@ def test_the_last_checkpoint_goes_on_without_the_backbone(clips, tmp_path: Path)
     same_files(tmp_path / "whole", tmp_path / "cut")
 
 
+@pytest.mark.slow
 def test_the_best_heads_are_those_of_the_best_epoch(clips, tmp_path: Path):
     choice = {"learning_rate": 0.3, "epochs": 6}
     outcome = fit(kept_job(tmp_path / "kept", clips, tmp_path / "features", **choice))

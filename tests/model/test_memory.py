@@ -20,6 +20,7 @@ print(plain, count())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library's memory is left as it is")
 def test_pages_are_cleared_once_and_not_for_every_activation():
     plain, kept = map(int, subprocess.check_output([sys.executable, "-c", COUNT]).split())

@@ -116,6 +116,7 @@ def answers_otherwise(monkeypatch, *precisions):
     monkeypatch.setattr(openvino, "_best_floating_point", lambda: "bfloat16")
 
 
+@pytest.mark.slow
 def test_where_bfloat16_is_too_coarse_openvino_goes_on_in_float32(job, outspoken_network, monkeypatch):
     answers_otherwise(monkeypatch, "bfloat16")
     engine, used = make_engine(outspoken_network, "openvino", job())
@@ -126,6 +127,7 @@ def test_where_bfloat16_is_too_coarse_openvino_goes_on_in_float32(job, outspoken
     torch.testing.assert_close(engine.score(CLIPS[2]).verb, expected.verb, atol=ABSOLUTE, rtol=0)
 
 
+@pytest.mark.slow
 def test_an_engine_that_answers_otherwise_gives_way_to_pytorch_with_the_reasons(job, outspoken_network, monkeypatch, caplog):
     answers_otherwise(monkeypatch, "bfloat16", "float32")
     _, used = make_engine(outspoken_network, "openvino", job())

@@ -64,7 +64,7 @@ def job_of(spec: NetworkSpec, num_clips=1) -> Job:
     return Job("cpu", num_clips, 1, checked=lambda: [snippets_for(spec)], calibration=list)
 
 
-@pytest.mark.parametrize("wanted", ["pytorch", "openvino"])
+@pytest.mark.parametrize("wanted", ["pytorch", pytest.param("openvino", marks=pytest.mark.slow)])
 def test_a_fusion_answers_with_the_weighted_mean_of_its_networks(tmp_path, wanted):
     saved = saved_fusion(tmp_path)
     specs = [network.spec for network in saved.networks]
@@ -78,6 +78,7 @@ def test_a_fusion_answers_with_the_weighted_mean_of_its_networks(tmp_path, wante
     assert used.name == wanted
 
 
+@pytest.mark.slow
 def test_where_one_network_falls_back_to_pytorch_all_do(tmp_path, monkeypatch):
     saved = saved_fusion(tmp_path)
     real = OpenvinoEngine.__init__
