@@ -61,7 +61,7 @@ def test_a_folder_with_any_name_reaches_the_command_whole(make, told, tmp_path):
 
 
 def test_chosen_tests_are_the_ones_that_run(make, told):
-    assert "[-m][pytest][tests/local][-x][--cov]" in make("test", "ARGS=tests/local -x").stdout
+    assert "[-m][pytest][-n][2][tests/local][-x]" in make("test", "WORKERS=2", "ARGS=tests/local -x").stdout
 
 
 def test_constraints_leave_torch_and_addresses_out():

@@ -156,7 +156,9 @@ def score(shelf, tmp_path, monkeypatch):
 
 def test_the_result_says_what_scored_on_which_machine_and_where_the_network_looked(score, shelf):
     result, book = score("fine-tuned", "val")
-    assert shelf.read(f"{RUN}evaluate/fine-tuned/val/result.json", EvaluateResult) == result
+    out = f"{RUN}evaluate/fine-tuned/val/"
+    assert shelf.read(f"{out}result.json", EvaluateResult) == result
+    assert [uri for uri in shelf.objects if uri.startswith(out)][-1] == f"{out}result.json", "the result marks that all is there"
     assert (result.engine.name, result.engine.num_checked_clips, result.engine.fallback_reason) == ("openvino", 3, None)
     assert result.peak_memory_bytes > 2**26
     assert result.num_parameters == book.metrics["fine-tuned/val/num_parameters"] > 1e5

@@ -378,6 +378,9 @@ def test_a_retry_scores_no_video_that_is_kept(job):
     job.shelf.write_bytes(job.cut[FIRST][2].uri, b"no video")
     first = job.predict()
     kept = dict(job.shelf.objects)
+    for video in (FIRST, SECOND):
+        written = [uri for uri in kept if uri.startswith(f"{PREDICTION}scored/{video}/")]
+        assert written[-1] == f"{PREDICTION}scored/{video}/result.json", "the result marks that all is there"
     # As a try that was killed in the second video leaves it.
     job.shelf.remove(f"{PREDICTION}batches/0000/result.json")
     job.shelf.remove(f"{PREDICTION}scored/{SECOND}/result.json")

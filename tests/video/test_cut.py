@@ -45,7 +45,7 @@ def test_every_frame_is_in_its_clip_once(counted: Path, cut_up: Cut):
     ]
     assert (result.dropped_seconds, result.warnings) == (0.0, ())
     shown = np.concatenate([greys(clip.path) for clip in result.clips])
-    np.testing.assert_allclose(shown * 219 / 255 + 16, 20 + np.arange(615) % 200, atol=1.5)
+    np.testing.assert_allclose(shown * 219 / 255 + 16, 20 + 7 * np.arange(615) % 200, atol=1.5)
 
 
 def test_a_clip_is_what_every_player_shows(counted: Path, cut_up: Cut):

@@ -58,5 +58,5 @@ def comparison_of(named=None, *, num_networks=3, failed=(), has_reference=True, 
             compared(number, named, has_reference=has_reference, name=name if number == 0 else None, others=others if number == 0 else ())
             for number in range(num_networks)
         ),
-        failed=tuple(FailedConfiguration(name=one, step="train", reason="BadVideo: no frames") for one in failed),
+        failed=tuple(FailedConfiguration(name=one, step="train", reason=f"BadVideo: {one}: no frames") for one in failed),
     )

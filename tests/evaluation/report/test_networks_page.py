@@ -102,7 +102,7 @@ def test_the_table_has_a_row_a_configuration_and_every_cell_of_those_that_were_t
         assert [name for name, value in row.items() if not value] == (
             [f"{t}_difference{end}" for t in TARGETS for end in ("", "_low", "_high")] if network is comparison.networks[0] else []
         ) + ["failed_in", "failed_because"]
-    assert (rows[3]["failed_in"], rows[3]["failed_because"]) == ("train", "BadVideo: no frames")
+    assert (rows[3]["failed_in"], rows[3]["failed_because"]) == ("train", "BadVideo: family=MTRN: no frames")
 
 
 def test_two_configurations_that_are_one_training_stand_under_one_figure():
