@@ -17,7 +17,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-inp
 COMPILE := $(BIN)/uv pip compile pyproject.toml --all-extras --quiet --no-header --no-annotate
 
 # One more than cores, for a worker often waits for its servers. Each takes up to 2 GiB.
-WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n + 1 : 4)))
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n + 1 : 4)))
 
 # VIDEOS goes through the environment, so that no character in a folder's name means anything to the shell.
 export VIDEOS
@@ -56,13 +56,13 @@ down: ## End the stack and its steps; the volumes with everything in them stay
 test: $(FOR_TEST) ## All tests but those in containers; ARGS="tests/local -x" chooses, WORKERS=0 runs them in one process
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
-test-fast: $(FOR_TEST) ## The tests without servers, browser and training; ARGS and WORKERS as above
+test-fast: $(FOR_TEST) ## The tests without servers, browser, containers and whole trainings; ARGS and WORKERS as above
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not integration and not browser and not containers and not slow" $(ARGS)
 
 test-containers: $(FOR_TEST) ## The tests of the stack in containers; needs a Docker Engine
 	RETAKE_TEST_CONTAINERS=1 $(BIN)/python -m pytest -m containers $(ARGS)
 
-coverage: $(FOR_TEST) ## As `make test`, and which lines ran; takes half as long again
+coverage: $(FOR_TEST) ## As `make test`, and which lines of the code ran
 	$(BIN)/python -m pytest -n $(WORKERS) --cov $(ARGS)
 
 bench: $(FOR_BENCH) ## Measure speed and memory beside the original's ways and other packages; ARGS="--quick --only item" chooses

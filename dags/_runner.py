@@ -19,8 +19,8 @@ RUNNERS: Mapping[str, tuple[str, str]] = {
 
 TASK_DEFAULTS: dict[str, Any] = {
     "owner": "retake",
-    "retries": 3,
-    "retry_delay": timedelta(seconds=30),
+    "retries": 5,
+    "retry_delay": timedelta(seconds=10),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
 }

@@ -11,7 +11,7 @@ from tasks.options import Family, FlowOptions, Modality, SegmentOptions, TrainOp
 
 OPENCV = "opencv-contrib-python-headless"
 UNNAMED_OPENCV = "5.0.0.93"
-"""All optical flow was computed by it before names had a version in them; that flow keeps its place."""
+"""Optical flow in a folder without a version is of this one."""
 
 IDLE: tuple[tuple[Callable[[TrainOptions], bool], tuple[str, ...]], ...] = (
     (lambda chosen: chosen.family is not Family.MTRN, ("relation_draws",)),
@@ -56,8 +56,8 @@ def clip_recipe_of(options: SegmentOptions, ffmpeg_version: str) -> str:
 def flow_recipe_of(options: FlowOptions) -> str:
     """Name the folder of the optical flow that the installed OpenCV computes with `options`.
 
-    Its versions compute slightly different flow. PyAV and Pillow, which give it its frames, have no part in the name: PyAV 17.1 with Pillow
-    12.3, and PyAV 18.1 and 19.0 with Pillow 13.0, gave the same frames, and another name means computing all flow again, for hours.
+    Its versions compute slightly different flow. PyAV and Pillow have no part in the name: those measured gave it the same frames, and
+    another name means computing all flow again, for hours.
     """
     chosen, version = options.model_dump(mode="json"), installed(OPENCV)
     return content_key(chosen if version == UNNAMED_OPENCV else {**chosen, "opencv": version})

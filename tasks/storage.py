@@ -134,8 +134,8 @@ class Store:
                 yield StoredObject(uri, (found.etag or "").strip('"'), found.size or 0, str(found.last_modified))
 
     def folders(self, folder_uri: str) -> tuple[str, ...]:
-        """The addresses of the folders right under `folder_uri`, in order, each with a slash at its end as that has; objects are not read."""
-        return tuple(sorted(uri for uri, found in self._listed(folder_uri, recursive=False) if found.is_dir))
+        """List the folders right under `folder_uri`, in order; each ends with a slash, as that does."""
+        return tuple(sorted(uri for uri, found in self._listed(folder_uri, recursive=False) if found.is_dir and uri != folder_uri))
 
     def _listed(self, prefix_uri: str, *, recursive: bool) -> Iterator[tuple[str, ListedObject]]:
         bucket, prefix = split_uri(prefix_uri)

@@ -1,10 +1,6 @@
 """What every test may use: the shared real videos and reference data, where they are."""
 
 import os
-
-# Before torch is imported. Workers share the cores, and sums over threads depend on their number.
-os.environ["OMP_NUM_THREADS"] = "1"
-
 from pathlib import Path
 
 import hypothesis
@@ -14,12 +10,20 @@ from xdist.scheduler import LoadFileScheduling
 
 from tasks.video.ffmpeg import find_ffmpeg
 
+KEPT_SETTINGS = ("RETAKE_TEST_CONTAINERS", "RETAKE_SCREENSHOTS")
+
+# Workers share the cores, and a sum over threads depends on their number. No test has imported torch yet.
+os.environ["OMP_NUM_THREADS"] = "1"
+# Settings of the shell are for `make run`; a test chooses its own.
+for name in [name for name in os.environ if name.startswith("RETAKE_") and name not in KEPT_SETTINGS]:
+    del os.environ[name]
+
 # How long an example takes says more of what else the machine does than of the code.
 hypothesis.settings.register_profile("retake", deadline=None)
 hypothesis.settings.load_profile("retake")
 
 WITH_SERVERS = ("tests/integration/jobs/", "tests/integration/", "")
-"""Folders whose tests share servers, by how long they take."""
+"""Folders whose tests share servers, slowest first; the last stands for all others."""
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -34,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    """Give one worker all tests that share servers, and a file to one worker, so that its fixtures are made once."""
+    """Give a worker all tests that share servers, or a file; a `--dist` of the command line has no effect."""
     config.option.loadscopereorder = False
     return ByServers(config, log)
 

@@ -1,11 +1,15 @@
-"""Ports of the servers that tests start: away from those of a real `make run`, and each worker of pytest-xdist has its own."""
+"""Keeps ports of test servers apart: from those of `make run`, and between workers of pytest-xdist."""
 
 import os
 
-PORTS_OF_A_WORKER = 1500
+PORTS_OF_A_WORKER = 2800
+"""A distance at which no two workers' servers want the same port."""
+
+MAX_WORKERS = 5
+"""So that the highest port, 33646 of the store, stays below 65536."""
 
 
 def port_offset(number: int) -> int:
-    """`RETAKE_PORT_OFFSET` for the servers that a folder of tests knows by `number`, which is below 1500."""
+    """Give `RETAKE_PORT_OFFSET` for the servers that a folder of tests knows by `number`."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return number + PORTS_OF_A_WORKER * worker
+    return number + PORTS_OF_A_WORKER * (worker % MAX_WORKERS)

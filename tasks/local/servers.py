@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,7 +119,7 @@ def step_environment(home: Home, credentials: Credentials, ports: dict[str, dict
         "RETAKE_MLFLOW_PUBLIC_URI": mlflow,
         "RETAKE_CACHE_DIR": str(home.root / "cache"),
         "RETAKE_CODE_VERSION": code_version(),
-        "RETAKE_PYTHON": os.environ.get("RETAKE_PYTHON") or sys.executable,
+        "RETAKE_PYTHON": _step_python(),
     }
 
 
@@ -131,6 +132,14 @@ def code_version() -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return revision.stdout.strip() + ("-dirty" if changes.stdout.strip() else "")
+
+
+def _step_python() -> str:
+    """The interpreter of steps: the person's choice, else this one."""
+    chosen = os.environ.get("RETAKE_PYTHON") or sys.executable
+    if shutil.which(chosen) is None:
+        raise BadConfiguration(f"RETAKE_PYTHON names {chosen}, which is no program; correct it or leave it out")
+    return chosen
 
 
 def _program(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Finds the clips of a video: those that a way of cutting gave it, whichever ffmpeg cut them."""
+"""Finds the clips of a video, whichever ffmpeg cut them."""
 
 from pydantic import BaseModel
 
@@ -19,9 +19,9 @@ class _Options(BaseModel):
 def find_cut(store: Store, store_uri: str, video: str, options: SegmentOptions) -> ClipsFile | None:
     """Find the clips of a video that was cut with `options`; None where it was not.
 
-    Whichever ffmpeg cut them: after an upgrade clips keep their place, their labels and their optical flow, and no video is cut again. Two
-    machines with two versions may have cut one video at the same time. Which of the two is taken depends on names alone, so that every
-    reader takes the same: what was cut before ffmpeg's version was part of the name, and else the first name.
+    Whichever ffmpeg cut them: after an upgrade clips keep their place, their labels and their optical flow, and no video is cut again. Where
+    two machines with two versions cut one video at the same time, names alone decide, the same for every later reader: the folder without
+    a version, else the first. A new option must have a default that cuts as before, for it stands for what older files do not say.
 
     Raises:
         BadInput: another version of Retake wrote what this cutting gave, and this one cannot read it.
@@ -45,7 +45,7 @@ def _read(store: Store, uri: str, options: SegmentOptions) -> ClipsFile | None:
 
 
 def _is_of_others(store: Store, uri: str, options: SegmentOptions) -> bool:
-    """Tell whether a file that cannot be read is of another way of cutting, and so none of our business."""
+    """Tell whether a file that cannot be read is of another way of cutting."""
     try:
         return store.read(uri, _Options).options != options
     except BadInput as error:

@@ -1,4 +1,4 @@
-"""Finds ffmpeg, asks for its version and runs it under limits, alone in its process group, and turns its log into a reason for a person."""
+"""Finds ffmpeg, and runs it under limits; its log becomes a reason for a person."""
 
 import os
 import re

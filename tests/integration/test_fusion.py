@@ -104,14 +104,15 @@ def test_the_weights_are_chosen_on_val_and_kept_in_the_checkpoint(workshop, plan
     assert [network.spec.title for network in saved.networks] == [member.network for member in fusion.members]
 
 
-def test_everything_that_follows_a_training_follows_a_fusion(workshop, plan, registered):
+def test_everything_that_follows_a_training_follows_a_fusion(workshop, plan, trained, registered, tmp_path):
     compared, decided = (
         workshop.store.read(f"{plan.decision_uri}{step}/result.json", model)
         for step, model in (("compare", CompareResult), ("decide", DecideResult))
     )
     assert decided.promoted == compared.passed
     scored = workshop.store.read(f"{plan.evaluations[-1].out}result.json", EvaluateResult)
-    assert scored.num_parameters > 3e6
+    workshop.store.read_file(trained.checkpoint_uri, tmp_path / "best.pt")
+    assert scored.num_parameters == sum(p.numel() for network in load(tmp_path / "best.pt").networks for p in network.parameters())
     reported = workshop.store.read(f"{plan.decision_uri}report/result.json", ReportResult)
     metrics = workshop.store.read(reported.metrics_uri, Metrics)
     page, card = (workshop.store.read_bytes(uri).decode() for uri in (reported.report_uri, reported.card_uri))

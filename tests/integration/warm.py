@@ -1,17 +1,17 @@
-"""Runs `python -m MODULE …` in processes forked from one that has imported what they need: importing torch anew costs seconds a step.
-
-Arguments, environment, folder, output and exit code are those of a process that is started in the usual way.
-"""
+"""Forks steps from a process that has imported torch and the rest, which costs seconds each time."""
 
 import contextlib
+import ctypes
 import gc
 import hashlib
 import json
 import os
 import runpy
-import selectors
+import select
+import shlex
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -25,111 +25,112 @@ from tasks.steps import COMMANDS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STEP_MODULES = [f"tasks.steps.{step}" for step in COMMANDS]
+READY = b"ready\n"
 SIZE_BYTES = 8
-KILLED_CODE = 137
+PR_SET_PDEATHSIG = 1
 
 Request = tuple[list[str], dict[str, str], str, list[int]]
 """Arguments, environment, folder, and where stdout and stderr go."""
 
-CLIENT = """#!{python} -IS
+CLIENT = """
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
-    try:
-        server.connect({name!r})
-    except OSError:
-        os.execv({python!r}, [{python!r}, *sys.argv[1:]])
+    server.connect({name!r})
     request = json.dumps([sys.argv[1:], dict(os.environ), os.getcwd()]).encode()
     socket.send_fds(server, [len(request).to_bytes({size}, "big")], [1, 2])
     server.sendall(request)
-    os._exit(int(server.recv(16) or {killed}))
+    code = int(server.recv(16) or 1)
+if code < 0:
+    os.kill(os.getpid(), -code)
+os._exit(code)
 """
 
 
 @dataclass(frozen=True)
 class WarmPython:
-    """A program that stands for the interpreter, as in RETAKE_PYTHON; without its server it is the interpreter itself."""
+    """A program that stands for the interpreter, as in RETAKE_PYTHON, and forks `python -m MODULE …` while `served` lasts."""
 
     program: Path
 
     def __post_init__(self) -> None:
-        self.program.write_text(CLIENT.format(python=sys.executable, name=f"\0{self._name}", size=SIZE_BYTES, killed=KILLED_CODE))
-        self.program.chmod(0o755)
+        self._write()
 
     @contextmanager
     def served(self, modules: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[None]:
-        """Have a server up that knows these modules, while the block lasts."""
-        command = [sys.executable, "-m", "tests.integration.warm", self._name, *modules]
-        with subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        """Have a server up that has imported these modules."""
+        name = f"retake-warm-{hashlib.sha256(str(self.program).encode()).hexdigest()[:16]}"
+        command = [sys.executable, "-m", "tests.integration.warm", name, *modules]
+        with subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE) as server:
             assert server.stdout
-            assert server.stdout.readline(), "the server of warm processes did not start"
+            assert server.stdout.readline() == READY, "the server of warm processes did not start"
+            self._write("-IS", "-c", CLIENT.format(name=f"\0{name}", size=SIZE_BYTES))
             try:
                 yield
             finally:
+                self._write()
                 server.kill()
 
-    @property
-    def _name(self) -> str:
-        """Of the server's socket: a path may be too long for one."""
-        return f"retake-warm-{hashlib.sha256(str(self.program).encode()).hexdigest()[:16]}"
+    def _write(self, *arguments: str) -> None:
+        new = self.program.with_suffix(".new")
+        new.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, *arguments])} "$@"\n')
+        new.chmod(0o755)
+        new.rename(self.program)
 
 
 def _serve(name: str) -> Request:
-    """Fork for each request, until stdin ends. Returns in a forked process alone, with what it is to run."""
-    listening = socket.socket(socket.AF_UNIX)
-    listening.bind(f"\0{name}")
-    listening.listen(64)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    selector = selectors.DefaultSelector()
-    selector.register(listening, selectors.EVENT_READ)
-    selector.register(sys.stdin, selectors.EVENT_READ)
-    while True:
-        for key, _ in selector.select():
-            if key.fileobj is sys.stdin:
-                os._exit(0)
-            elif key.fileobj is listening:
-                asking, _ = listening.accept()
-                request = _request(asking)
-                pid = os.fork()
-                if pid == 0:
-                    selector.close()
-                    return request
-                for output in request[-1]:
-                    os.close(output)
-                process = os.pidfd_open(pid)
-                selector.register(process, selectors.EVENT_READ, (pid, asking))
-                selector.register(asking, selectors.EVENT_READ, (pid, asking))
-            elif key.fileobj is key.data[1]:
-                # Whoever asked was killed.
-                pid, asking = key.data
-                selector.unregister(asking)
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(pid, signal.SIGKILL)
-            else:
-                pid, asking = key.data
-                _, status = os.waitpid(pid, 0)
-                with contextlib.suppress(OSError):
-                    asking.sendall(str(os.waitstatus_to_exitcode(status) % 256).encode())
-                with contextlib.suppress(KeyError):
-                    selector.unregister(asking)
-                selector.unregister(key.fileobj)
-                asking.close()
-                os.close(key.fd)
+    """Fork for each request a process that watches, and from that one the step. Returns in the step alone."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"\0{name}")
+        listening.listen(64)
+        os.write(1, READY)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        while True:
+            asking, _ = listening.accept()
+            if os.fork() == 0:
+                break
+            asking.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _die_with_parent()
+    with asking:
+        request = _request(asking)
+        step = os.fork()
+        if step:
+            _watch(asking, step)
+            os._exit(0)
+    _die_with_parent()
+    return request
+
+
+def _watch(asking: socket.socket, step: int) -> None:
+    """Tell how the step ended, or end it where whoever asked is gone."""
+    with contextlib.suppress(OSError):  # the step may have done so itself
+        os.setpgid(step, step)
+    ended = os.pidfd_open(step)
+    if ended not in select.select([asking, ended], [], [])[0]:
+        os.killpg(step, signal.SIGKILL)
+    _, status = os.waitpid(step, 0)
+    with contextlib.suppress(OSError):
+        asking.sendall(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def _request(asking: socket.socket) -> Request:
+    _, uid, _ = struct.unpack("3i", asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    assert uid == os.getuid(), "an abstract socket is open to every user of the machine"
     head, outputs, _, _ = socket.recv_fds(asking, SIZE_BYTES, 2)
-    size = int.from_bytes(head, "big")
-    data = b""
-    while len(data) < size:
-        data += asking.recv(size - len(data))
+    with asking.makefile("rb", buffering=0) as stream:
+        data = b""
+        while len(data) < int.from_bytes(head, "big"):
+            part = stream.read(1 << 16)
+            assert part, "the client was ended"
+            data += part
     argv, environment, folder = json.loads(data)
     return argv, environment, folder, outputs
 
 
 def _run(argv: list[str], environment: dict[str, str], folder: str, outputs: list[int]) -> None:
     """Do what `python -m MODULE …` does."""
-    os.setpgid(0, 0)
+    with contextlib.suppress(OSError):  # the watching process may have done so
+        os.setpgid(0, 0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for standard, given in enumerate((nothing, *outputs)):
         os.dup2(given, standard)
@@ -143,10 +144,16 @@ def _run(argv: list[str], environment: dict[str, str], folder: str, outputs: lis
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 if __name__ == "__main__":
+    _die_with_parent()
     gc.disable()
-    for module in sys.argv[2:]:
-        import_module(module)
+    with contextlib.redirect_stdout(sys.stderr):
+        for module in sys.argv[2:]:
+            import_module(module)
     gc.freeze()
     gc.enable()
     _run(*_serve(sys.argv[1]))

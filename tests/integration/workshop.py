@@ -57,7 +57,7 @@ class Workshop:
 
     def dag_test(self, confs: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
         """Run DAGs one after another in one warm process; by DAG, the state of its run and of each task."""
-        script = [str(self.airflow_python), "-m", "tests.integration.dag_test", json.dumps(confs)]
+        script = [str(self.airflow_python), "-m", "tests.integration.run_dags", json.dumps(confs)]
         done = subprocess.run(script, cwd=REPOSITORY, env=self.environment, capture_output=True, text=True, timeout=DAG_TEST_SECONDS)
         assert done.returncode == 0, done.stdout + done.stderr
         states: dict[str, dict[str, str]] = json.loads(done.stdout.splitlines()[-1])

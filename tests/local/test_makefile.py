@@ -60,6 +60,16 @@ def test_a_folder_with_any_name_reaches_the_command_whole(make, told, tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
+def test_the_commands_for_tests_choose_them_by_what_they_need(make, told):
+    assert "[not integration and not browser and not containers and not slow]" in make("test-fast").stdout
+    assert "[--cov]" in make("coverage").stdout
+    assert "[--cov]" not in make("test").stdout
+
+
+def test_a_worker_more_than_cores_runs_tests_and_four_at_most(make, told):
+    assert f"[-n][{min(os.cpu_count() + 1, 4)}]" in make("test").stdout
+
+
 def test_chosen_tests_are_the_ones_that_run(make, told):
     assert "[-m][pytest][-n][2][tests/local][-x]" in make("test", "WORKERS=2", "ARGS=tests/local -x").stdout
 

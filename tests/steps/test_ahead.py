@@ -5,6 +5,7 @@ import pytest
 
 from tasks.errors import BadVideo
 from tasks.evaluation.scoring import NUM_AHEAD, each_scored
+from tasks.keys import frames_made_by
 from tasks.model.spec import NetworkSpec
 from tasks.steps import _ahead, _frames
 from tasks.steps._ahead import CHUNK_CLIPS, FramesAhead
@@ -48,7 +49,7 @@ def test_a_passing_folder_holds_three_chunks_at_most_and_is_gone_afterwards(shel
             for clip in clips:
                 first, second = ahead.load(clip)
                 np.testing.assert_array_equal(first, second)
-                held.append(len(list(folder.rglob("*.npy"))))
+                held.append(len(list(folder.glob(f"*/{frames_made_by()}/*.npy"))))
         assert list(folder.iterdir()) == []
         assert 2 <= max(held) <= 6
     assert list((tmp_path / "cache/frames").iterdir()) == []

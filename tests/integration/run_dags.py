@@ -1,4 +1,4 @@
-"""Runs DAGs one after another by `dag.test()`, as `python -m tests.integration.dag_test CONFS`; prints by DAG the state of its run and of each task."""
+"""Runs DAGs one after another by `dag.test()`, as `python -m tests.integration.run_dags CONFS`; prints by DAG the state of its run and of each task."""
 
 import json
 import sys
