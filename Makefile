@@ -60,7 +60,7 @@ test-fast: $(FOR_TEST) ## The tests without servers, browser, containers and who
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not integration and not browser and not containers and not slow" $(ARGS)
 
 test-containers: $(FOR_TEST) ## The tests of the stack in containers; needs a Docker Engine
-	RETAKE_TEST_CONTAINERS=1 $(BIN)/python -m pytest -m containers $(ARGS)
+	RETAKE_TEST_CONTAINERS=1 $(BIN)/python -m pytest -n 2 -m containers $(ARGS)
 
 coverage: $(FOR_TEST) ## As `make test`, and which lines of the code ran
 	$(BIN)/python -m pytest -n $(WORKERS) --cov $(ARGS)

@@ -7,7 +7,7 @@ from tests.containers.stack import STACK_SECONDS
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(STACK_SECONDS)]
 
-FILES = "docker-compose.yml:docker/compose.celery.yml"
+FILES = "docker-compose.yml:docker/compose.celery.yml:tests/containers/workers.yml"
 
 
 @pytest.fixture(scope="module")
