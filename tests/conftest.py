@@ -22,7 +22,7 @@ for name in [name for name in os.environ if name.startswith("RETAKE_") and name 
 hypothesis.settings.register_profile("retake", deadline=None)
 hypothesis.settings.load_profile("retake")
 
-WITH_SERVERS = ("tests/containers/", "tests/integration/jobs/", "tests/integration/networks/", "tests/integration/", "")
+WITH_SERVERS = ("tests/containers/", "tests/integration/jobs/", "tests/integration/", "")
 """Folders whose tests share servers, slowest first; the last stands for all others."""
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
