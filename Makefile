@@ -16,7 +16,7 @@ FOR_BENCH := $(VENV)/.for-bench
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt
 COMPILE := $(BIN)/uv pip compile pyproject.toml --all-extras --quiet --no-header --no-annotate
 
-# One a core. More than four gain nothing, for tests that share servers stay together, and each takes up to 2 GiB.
+# One a core, four at most: each takes up to 2 GiB.
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 
 # VIDEOS goes through the environment, so that no character in a folder's name means anything to the shell.
