@@ -1,13 +1,11 @@
 """The page as people see it: on a desk and on a phone, in the light and in the dark."""
 
-import os
-import shutil
-
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from tests.integration.jobs.browser import FLAGS, chromium
+
 pytestmark = pytest.mark.browser
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 DESK, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
 # Contrast of every text with what lies behind it, by WCAG 2.1; backgrounds with a share of transparency are laid over one another.
 CONTRAST = """() => {
@@ -32,14 +30,8 @@ CONTRAST = """() => {
 
 @pytest.fixture(scope="module")
 def browser():
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        reason = "no Chromium is installed (Debian: chromium)"
-        if os.environ.get("CI"):
-            pytest.fail(f"{reason}, and CI demands it")
-        pytest.skip(reason)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         yield browser
         browser.close()
 
