@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.containers.job import Job, KilledScheduler, kill_the_scheduler_in_training, small_samples
+from tests.containers.job import Disturbed, Job, disturb, small_samples
 from tests.containers.stack import Stack, own_stack
 
 
@@ -39,6 +39,6 @@ def chain(stack) -> Job:
 
 
 @pytest.fixture(scope="session")
-def killed(chain) -> KilledScheduler:
-    """A run whose scheduler was killed while it trained."""
-    return kill_the_scheduler_in_training(chain)
+def disturbed(chain) -> Disturbed:
+    """A run in which what it needs was killed, one after another."""
+    return disturb(chain)

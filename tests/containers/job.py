@@ -191,24 +191,35 @@ def recorded(step: str) -> Iterator[list[tuple[str, str]]]:
 
 
 @dataclass(frozen=True)
-class KilledScheduler:
-    """What was seen of a run in whose training the scheduler was killed."""
+class Disturbed:
+    """A run in which the store, the scheduler and MLflow were killed in turn, and what became of its containers."""
 
     run: RunRef
-    container: str
-    inspected: dict[str, Any]
-    events: list[tuple[str, str]]
+    trained: dict[str, Any]
+    """The container in which the scheduler's death found the training, as the engine described it afterwards."""
+    trainings: list[tuple[str, str]]
+    evaluations: list[tuple[str, str]]
 
 
-def kill_the_scheduler_in_training(job: Job) -> KilledScheduler:
-    """Start a run, SIGKILL the scheduler after the first epoch, start it again, and wait for the run's good end."""
+def disturb(job: Job) -> Disturbed:
+    """Kill the store before the first epoch, the scheduler after it, MLflow in the evaluation; wait for the run's good end."""
     run = job.start_retrain(seed=1, epochs=5, trainable="all")  # epochs that last long enough to be killed in
-    with recorded("train") as events, job.stack.airflow() as api:
+    with recorded("train") as trainings, recorded("evaluate") as evaluations, job.stack.airflow() as api:
+        _away(job.stack, "minio", job.wait_for_step(run, "train", "frames cached"))
         name = job.wait_for_step(run, "train", "epoch 1/")
         scheduler = job.stack.containers["airflow-scheduler"]
         scheduler.kill("SIGKILL")
-        inspected = job.stack.engine.api.inspect_container(name)
-        assert inspected["State"]["Running"]
+        trained = job.stack.engine.api.inspect_container(name)
+        assert trained["State"]["Running"]
         scheduler.start()
+        _away(job.stack, "mlflow", job.wait_for_step(run, "evaluate", "clips scored"))
         job.ends(api, run)
-    return KilledScheduler(run, name, inspected, events)
+    return Disturbed(run, trained, trainings, evaluations)
+
+
+def _away(stack: Stack, service: str, container: str) -> None:
+    """Kill a service, and start it again when the container of a step has ended for want of it."""
+    stack.containers[service].kill("SIGKILL")
+    gone = {"name": container}
+    wait_for(lambda: not stack.engine.containers.list(all=True, filters=gone, ignore_removed=True), f"the end of {container}")
+    stack.containers[service].start()

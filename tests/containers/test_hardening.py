@@ -13,10 +13,10 @@ SOCKET = "/var/run/docker.sock"
 
 
 @pytest.fixture(scope="module")
-def inspected(stack, killed) -> dict[str, dict]:
+def inspected(stack, disturbed) -> dict[str, dict]:
     """Every container as the engine describes it, and that of a training step."""
     services = {service: stack.engine.api.inspect_container(container.id) for service, container in stack.containers.items()}
-    return {**services, "a step": killed.inspected}
+    return {**services, "a step": disturbed.trained}
 
 
 def test_every_container_is_hardened(inspected, stack):
@@ -74,25 +74,25 @@ def test_every_airflow_has_the_same_keys(inspected):
         assert len(values) == 1, name
 
 
-def test_no_secret_is_in_a_log(chain, killed, stack):
+def test_no_secret_is_in_a_log(chain, disturbed, stack):
     variables = stack.variables
     for service, container in stack.containers.items():
         assert _secrets_in(container.logs().decode(errors="replace"), variables) == set(), service
     with stack.airflow() as api:
-        for run in (killed.run, chain.latest("ingest_videos")):
+        for run in (disturbed.run, chain.latest("ingest_videos")):
             for task in api.tasks(run):
                 assert _secrets_in("\n".join(api.log_lines(run, task)), variables) == set(), task.task_id
 
 
-def test_no_secret_is_in_mlflow(chain, killed, stack):
-    run_id = chain.result(killed.run, "train")["mlflow_run_id"]
+def test_no_secret_is_in_mlflow(chain, disturbed, stack):
+    run_id = chain.result(disturbed.run, "train")["mlflow_run_id"]
     auth = ("admin", stack.variables["RETAKE_MLFLOW_PASSWORD"])
     reply = httpx.get(f"{stack.mlflow_url}/api/2.0/mlflow/runs/get", params={"run_id": run_id}, auth=auth).raise_for_status()
     assert _secrets_in(reply.text, stack.variables) == set()
 
 
-def test_no_secret_is_in_a_field_that_airflow_shows(chain, killed, stack):
-    assert _secrets_in(str(chain.instances(killed.run)), stack.variables) == set()
+def test_no_secret_is_in_a_field_that_airflow_shows(chain, disturbed, stack):
+    assert _secrets_in(str(chain.instances(disturbed.run)), stack.variables) == set()
 
 
 def test_wrong_passwords_are_refused(stack):
