@@ -4,6 +4,10 @@ from tasks.options import LabelOptions, SegmentOptions, SplitOptions
 from tasks.results.record import Record, SetAside, SplitName, Target
 from tasks.results.video import ClipRecord
 
+NUM_EPIC_VERBS, NUM_EPIC_NOUNS = 125, 352
+NO_OBJECT = "(none)"
+"""The noun of an action without an object, as in `wave`."""
+
 
 class Problem(Record):
     """A line of an annotation file that was refused, or a label that was overruled."""
@@ -19,17 +23,37 @@ class Problem(Record):
 
 
 class ClassRef(Record):
-    """A class id of EPIC-KITCHENS-55 and its name."""
+    """A class id and its name: of EPIC-KITCHENS-55 below its number of classes, of the store from there on."""
 
     id: int
     name: str
 
 
 class Vocabulary(Record):
-    """The classes that the labels name; ids are positions in the heads' logits (125 verbs, 352 nouns)."""
+    """The classes that the labels name; ids are positions in the heads' logits."""
 
     verbs: tuple[ClassRef, ...]
     nouns: tuple[ClassRef, ...]
+
+    @property
+    def num_verbs(self) -> int:
+        """How many outputs a verb head needs: EPIC's, and the store's own up to the last one named."""
+        return max([NUM_EPIC_VERBS, *(verb.id + 1 for verb in self.verbs)])
+
+    @property
+    def num_nouns(self) -> int:
+        """How many outputs a noun head needs."""
+        return max([NUM_EPIC_NOUNS, *(noun.id + 1 for noun in self.nouns)])
+
+    @property
+    def has_objects(self) -> bool:
+        """Whether any label names an object; if none does, verbs are the only target."""
+        return any(noun.name != NO_OBJECT for noun in self.nouns)
+
+
+def action_name(verb: str, noun: str) -> str:
+    """`put meat`, or the verb alone for an action without an object."""
+    return verb if noun == NO_OBJECT else f"{verb} {noun}"
 
 
 class LabelledClip(Record):
@@ -47,7 +71,7 @@ class LabelledClip(Record):
     @property
     def action(self) -> str | None:
         """Verb and noun as one name, as in `put meat`."""
-        return None if self.verb is None or self.noun is None else f"{self.verb} {self.noun}"
+        return None if self.verb is None or self.noun is None else action_name(self.verb, self.noun)
 
 
 class LabelsFile(Record):
@@ -108,7 +132,7 @@ class DatasetClip(Record):
     @property
     def action(self) -> str:
         """Verb and noun as one name."""
-        return f"{self.verb} {self.noun}"
+        return action_name(self.verb, self.noun)
 
 
 class Manifest(Record):
