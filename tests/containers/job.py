@@ -38,6 +38,8 @@ QUICK: dict[str, object] = {
     "min_gate_sources": 1,
 }
 """The smallest job in which every step has something to do."""
+LONG: dict[str, object] = {"seed": 1, "epochs": 5, "trainable": "all"}
+"""Epochs that last long enough to be killed in."""
 
 RUN_SECONDS = 900
 POLL_SECONDS = 0.5
@@ -203,7 +205,7 @@ class Disturbed:
 
 def disturb(job: Job) -> Disturbed:
     """Kill the store before the first epoch, the scheduler after it, MLflow in the evaluation; wait for the run's good end."""
-    run = job.start_retrain(seed=1, epochs=5, trainable="all")  # epochs that last long enough to be killed in
+    run = job.start_retrain(**LONG)
     with recorded("train") as trainings, recorded("evaluate") as evaluations, job.stack.airflow() as api:
         _away(job.stack, "minio", job.wait_for_step(run, "train", "frames cached"))
         name = job.wait_for_step(run, "train", "epoch 1/")

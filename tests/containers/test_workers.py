@@ -3,6 +3,7 @@
 import pytest
 
 from tests.containers.hardening import assert_hardened, assert_not_root
+from tests.containers.job import LONG
 from tests.containers.stack import STACK_SECONDS
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(STACK_SECONDS)]
@@ -11,7 +12,7 @@ FILES = "docker-compose.yml:docker/compose.celery.yml:tests/containers/workers.y
 
 
 @pytest.fixture(scope="module")
-def workers(chain, stack) -> dict[str, str]:
+def workers(disturbed, stack) -> dict[str, str]:
     """The services by the host name under which Airflow knows them, once the stack is up with workers."""
     done = stack.make("up", COMPOSE_FILE=FILES)
     assert done.returncode == 0, done.stdout
@@ -19,7 +20,8 @@ def workers(chain, stack) -> dict[str, str]:
 
 
 def test_training_is_taken_by_the_worker_of_the_gpu_queue_and_the_rest_by_the_other(workers, chain, stack):
-    run = chain.start_retrain(seed=3)
+    """Where another gate decides on what is trained already, each step runs and finds its result."""
+    run = chain.start_retrain(**LONG, min_gate_clips=2)
     with stack.airflow() as api:
         chain.ends(api, run)
     taken = {
