@@ -68,8 +68,8 @@ def network(mapped: dict[str, str], form: Form) -> None:
         step="evaluate",
         image="trainer",
         gpu=True,
-        inputs={"plan": plan_uri, "model": _planned("evaluations", "[0]['model']"), "split": _planned("evaluations", "[0]['split']")},
-        out=_planned("evaluations", "[0]['out']"),
+        inputs={"plan": plan_uri, "model": "fine-tuned"},
+        out=f"{_planned('decision_uri')}evaluate/fine-tuned/",
         pool="gpu",
         execution_timeout=timedelta(hours=12),
         **common,
@@ -77,6 +77,6 @@ def network(mapped: dict[str, str], form: Form) -> None:
     weights >> plan >> train >> evaluate
 
 
-def _planned(field: str, within: str = "") -> str:
-    """A template: this field of the plan of the same configuration, or what lies within."""
-    return f"{{{{ ti.xcom_pull(task_ids='{GROUP}.plan', map_indexes=ti.map_index)['{field}']{within} }}}}"
+def _planned(field: str) -> str:
+    """A template: this field of the plan of the same configuration."""
+    return f"{{{{ ti.xcom_pull(task_ids='{GROUP}.plan', map_indexes=ti.map_index)['{field}'] }}}}"

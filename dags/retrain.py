@@ -72,7 +72,7 @@ with DAG(
             passes=("dataset", "force_token", "decide_token"),
             inputs={"weights_result": "{store}/pretrained/choices/{key}/"},
             out="{store}/plans/{key}/",
-            returns="evaluations",
+            returns="networks",
             execution_timeout=HALF_HOUR,
         )
         flows, flow = flow_tasks(FORM, inputs={"plan": PLAN}, out=f"{RUN}flows/")
@@ -95,9 +95,9 @@ with DAG(
         form=FORM,
         image="trainer",
         gpu=True,
-        inputs={"plan": PLAN, "model": "{{ task.mapped.model }}", "split": "{{ task.mapped.split }}"},
-        out="{{ task.mapped.out }}",
-        map_index_template="{{ task.mapped.model }} on {{ task.mapped.split }}",
+        inputs={"plan": PLAN, "model": "{{ task.mapped.model }}"},
+        out=f"{DECISION}evaluate/{{{{ task.mapped.model }}}}/",
+        map_index_template="{{ task.mapped.model }}",
         pool="gpu",
         execution_timeout=timedelta(hours=12),
     ).expand(mapped=plan.output)

@@ -33,7 +33,7 @@ def test_a_steps_help_names_every_argument(capsys):
         (["trane"], "invalid choice: 'trane'"),
         (["label", "--store=s3://retake"], "--out"),
         (["label", "--store=s3://retake", "--out=s3://retake/x/", "--bogus=1"], "--bogus"),
-        (["evaluate", "--store=s3://retake", "--out=s3://retake/x/", "--plan=s3://retake/p/", "--model=best", "--split=val"], "--model"),
+        (["evaluate", "--store=s3://retake", "--out=s3://retake/x/", "--plan=s3://retake/p/", "--model=best"], "--model"),
         (["label", "--store=/tmp", "--out=s3://retake/x/"], "--store"),
     ],
 )

@@ -87,7 +87,7 @@ class EvaluateResult(Record):
 
     `num_flops` is of one clip under `crops`: floating-point operations of convolutions and matrix products, a multiplication and an addition
     being two; it and `num_parameters` are None where they were not counted. `peak_memory_bytes` is of the process, which scores this network
-    alone.
+    alone, when it had scored the first of its splits.
     """
 
     model: ModelRole
@@ -108,6 +108,13 @@ class EvaluateResult(Record):
     predictions_uri: str
     fingerprints_uri: str | None
     activations: tuple[ActivationMap, ...]
+
+
+class EvaluateResults(Record):
+    """Where the results of one network lie, each an `EvaluateResult`, in the order of the plan's evaluations."""
+
+    model: ModelRole
+    result_uris: tuple[str, ...]
 
 
 class PairedDifference(Record):

@@ -13,6 +13,10 @@ def _only_network(data: dict[str, Any]) -> str:
     return f"TSN {data['backbone']} rgb"
 
 
+def _scored_networks(data: dict[str, Any]) -> tuple["ScoredNetwork", ...]:
+    return tuple(ScoredNetwork(model=model) for model in dict.fromkeys(evaluation.model for evaluation in data["evaluations"]))
+
+
 class WeightsResult(Record):
     """The network that training starts from, as a checkpoint in the store. `is_chance` tells that its heads know nothing before training.
 
@@ -30,11 +34,17 @@ class WeightsResult(Record):
 
 
 class Evaluation(Record):
-    """One network to be scored on one split, as the arguments of one mapped task."""
+    """One network to be scored on one split, and where its result goes."""
 
     model: ModelRole
     split: SplitName
     out: str
+
+
+class ScoredNetwork(Record):
+    """One network to be scored on all splits that are planned for it: what one mapped task is told."""
+
+    model: ModelRole
 
 
 class Champion(Record):
@@ -50,7 +60,7 @@ class PlanResult(Record):
     """One training, decided: everything that the later steps need.
 
     What is decided of the trained network lies under `decision_uri`, which the gate and the champion that it competes with name: other rules,
-    or another champion, are another decision on the same training.
+    or another champion, are another decision on the same training. `networks` are those of `evaluations`, each once.
     """
 
     run_key: str
@@ -66,6 +76,7 @@ class PlanResult(Record):
     weights: WeightsResult
     champion: Champion | None
     evaluations: tuple[Evaluation, ...]
+    networks: tuple[ScoredNetwork, ...] = Field(default_factory=_scored_networks)
 
 
 class Epoch(Record):

@@ -1,8 +1,10 @@
-"""Scores one network on one split by the test protocol: predictions, metrics, pictures, latency, fingerprints, where the network looked."""
+"""Scores one network on its splits by the test protocol: predictions, metrics, pictures, latency, fingerprints, where the network looked."""
 
 import os
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from tasks.evaluation.metrics import summarise
 from tasks.evaluation.misnamed import Misnamed, worst_misnamed
 from tasks.evaluation.predictions import to_parquet
 from tasks.evaluation.scoring import ScoredClips, score_clips
-from tasks.model.complexity import complexity
+from tasks.model.complexity import Complexity, complexity
 from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, spread
 from tasks.model.engines.scorer import Scorer, make_scorer
 from tasks.model.explain import NothingToSee, activation_sheet
@@ -30,9 +32,9 @@ from tasks.model.memory import keep_freed_memory
 from tasks.model.spec import NetworkSpec
 from tasks.options import StoreUri
 from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
-from tasks.results.evaluation import ActivationMap, EvaluateResult
-from tasks.results.record import TARGETS, ModelRole, SplitName
-from tasks.results.training import PlanResult, TrainResult
+from tasks.results.evaluation import ActivationMap, EngineUsed, EvaluateResult, EvaluateResults
+from tasks.results.record import TARGETS, ModelRole
+from tasks.results.training import Evaluation, PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._ahead import FramesAhead
 from tasks.steps._frames import cache_test_frames, load_few, rgb_frames
@@ -44,75 +46,129 @@ from tasks.storage import Store
 from tasks.tracking import Tracker
 
 NUM_ACTIVATION_MAPS = 4
+PREDICTIONS = "predictions.parquet"
 FINGERPRINTS = "fingerprints.parquet"
 FINGERPRINT_FRAMES = 8
 
 
 class Arguments(StepArguments):
-    """One of the plan's evaluations."""
+    """One of the networks that the plan scores."""
 
     plan: StoreUri
     model: ModelRole
-    split: SplitName
 
 
-def run(arguments: Arguments, store: Store) -> EvaluateResult:
-    """Score the network, and log everything under `<model>/<split>` of the plan's MLflow run."""
-    if earlier := finished(store, arguments.out, EvaluateResult):
-        return earlier
+@dataclass(frozen=True)
+class Ready:
+    """A network ready to score, and what all of its results say of it."""
+
+    scorer: Scorer
+    specs: Sequence[NetworkSpec]
+    engine: EngineUsed
+    complexity: Complexity
+    hardware: dict[str, str | int]
+
+
+def run(arguments: Arguments, store: Store) -> EvaluateResults:
+    """Score the network on each of its splits that has no result yet, and log it under `<model>/<split>` of the plan's MLflow run.
+
+    Raises:
+        BadConfiguration: the plan does not score this network.
+    """
+    plan = store.read(result_uri(arguments.plan), PlanResult)
+    planned = [evaluation for evaluation in plan.evaluations if evaluation.model == arguments.model]
+    if not planned:
+        raise BadConfiguration(f"the plan does not score --model {arguments.model}, but {', '.join(one.model for one in plan.networks)}")
+    if missing := [evaluation for evaluation in planned if not finished(store, evaluation.out, EvaluateResult)]:
+        _score(plan, planned, missing, store)
+    return finish(store, arguments.out, EvaluateResults(model=arguments.model, result_uris=tuple(result_uri(one.out) for one in planned)))
+
+
+def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Evaluation], store: Store) -> None:
+    """Make one network ready once, as all its `planned` splits have it, and score those that are `missing`."""
     keep_to_one_gpu()
     keep_freed_memory()
-    plan = store.read(result_uri(arguments.plan), PlanResult)
     manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)
     tracker = Tracker.from_settings(load(MlflowSettings))
-    clips = [clip for clip in manifest.clips if clip.split == arguments.split]
+    clips = {one.split: [clip for clip in manifest.clips if clip.split == one.split] for one in planned}
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-evaluate-") as name:
         folder = Path(name)
-        saved = fetch_network(store, *_checkpoint(arguments.model, plan, store), folder)
-        specs = [network.spec for network in saved.networks]
-        scorer, used = make_scorer(saved, plan.evaluate.engine, [_job(plan, clips, manifest, store, spec) for spec in specs])
-        network = scorer.engines[0].network
-        with FramesAhead(store, clips, specs) as ahead:
-            scored, timings = score_clips(clips, ahead.load, lambda inputs: scorer.score(inputs).numpy(), wait=ahead.wait)
-            # Here, before pictures and maps are made: of the scoring alone.
-            peak = peak_memory_bytes()
-            files = {"predictions.parquet": to_parquet(scored, manifest.vocabulary), **_pictures(scored, manifest.vocabulary, arguments)}
-            if arguments.model == "fine-tuned":
-                files[FINGERPRINTS] = fingerprints_to_parquet(_fingerprints(store, clips))
-            maps: list[ActivationMap] = []
-            for wrong in worst_misnamed(scored, manifest.vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(arguments, plan) else ():
-                clip = clips[wrong.clip]
-                if (sheet := _activation_sheet(scorer, clip, wrong, ahead)) is None:
-                    continue
-                file = f"activations/{clip.uid}-{wrong.target}.png"
-                files[file] = sheet
-                maps.append(ActivationMap(uid=clip.uid, target=wrong.target, class_name=wrong.class_name, uri=f"{arguments.out}{file}"))
-        size = complexity(specs, plan.evaluate.crops)
-        result = summarise(
-            scored,
-            timings,
-            manifest.vocabulary,
-            model=arguments.model,
-            split=arguments.split,
-            crops=plan.evaluate.crops,
-            num_frames=sum(spec.num_frames for spec in specs),
-            num_resamples=plan.evaluate.bootstrap_resamples,
-            predictions_uri=f"{arguments.out}predictions.parquet",
-            engine=used,
-            num_parameters=size.num_parameters,
-            num_flops=size.num_flops,
-            peak_memory_bytes=peak,
-            hardware=describe("cuda" if next(network.parameters()).is_cuda else "cpu").flat(),
-            fingerprints_uri=f"{arguments.out}{FINGERPRINTS}" if FINGERPRINTS in files else None,
-            activations=maps,
-        )
-        evidence = folder / "evidence"
-        for file, data in files.items():
-            store.write_bytes(f"{arguments.out}{file}", data)
-            (evidence / file).parent.mkdir(parents=True, exist_ok=True)
-            (evidence / file).write_bytes(data)
-        tracker.log_artifacts(run_id, evidence, f"{arguments.model}/{arguments.split}")
-        tracker.log_metrics(run_id, _metrics(result))
+        ready = _make_ready(plan, planned[0].model, [clip for one in planned for clip in clips[one.split]], manifest, store, folder)
+        peak: int | None = None
+        with FramesAhead(store, [clip for one in missing for clip in clips[one.split]], ready.specs) as ahead:
+            for evaluation in missing:
+                scored, timings = score_clips(
+                    clips[evaluation.split], ahead.load, lambda inputs: ready.scorer.score(inputs).numpy(), wait=ahead.wait
+                )
+                # Before the first pictures and maps are made: of the scoring alone, which takes the same on every split.
+                peak = peak or peak_memory_bytes()
+                files, maps = _evidence(evaluation, plan, scored, clips[evaluation.split], manifest.vocabulary, ready.scorer, ahead, store)
+                result = summarise(
+                    scored,
+                    timings,
+                    manifest.vocabulary,
+                    model=evaluation.model,
+                    split=evaluation.split,
+                    crops=plan.evaluate.crops,
+                    num_frames=sum(spec.num_frames for spec in ready.specs),
+                    num_resamples=plan.evaluate.bootstrap_resamples,
+                    predictions_uri=f"{evaluation.out}{PREDICTIONS}",
+                    engine=ready.engine,
+                    num_parameters=ready.complexity.num_parameters,
+                    num_flops=ready.complexity.num_flops,
+                    peak_memory_bytes=peak,
+                    hardware=ready.hardware,
+                    fingerprints_uri=f"{evaluation.out}{FINGERPRINTS}" if FINGERPRINTS in files else None,
+                    activations=maps,
+                )
+                _publish(evaluation, result, files, folder / evaluation.split, tracker, run_id, store)
+
+
+def _make_ready(plan: PlanResult, model: ModelRole, clips: Sequence[DatasetClip], manifest: Manifest, store: Store, folder: Path) -> Ready:
+    """Fetch the network and choose its engine, checked on a few of the `clips` that it scores."""
+    saved = fetch_network(store, *_checkpoint(model, plan, store), folder)
+    specs = [network.spec for network in saved.networks]
+    scorer, used = make_scorer(saved, plan.evaluate.engine, [_job(plan, clips, manifest, store, spec) for spec in specs])
+    hardware = describe("cuda" if next(scorer.engines[0].network.parameters()).is_cuda else "cpu")
+    return Ready(scorer, specs, used, complexity(specs, plan.evaluate.crops), hardware.flat())
+
+
+def _evidence(
+    evaluation: Evaluation,
+    plan: PlanResult,
+    scored: ScoredClips,
+    clips: Sequence[DatasetClip],
+    vocabulary: Vocabulary,
+    scorer: Scorer,
+    ahead: FramesAhead,
+    store: Store,
+) -> tuple[dict[str, bytes], list[ActivationMap]]:
+    """Every file of one evaluation, by its name under `evaluation.out`, and which of them show where the network looked."""
+    files = {PREDICTIONS: to_parquet(scored, vocabulary), **_pictures(scored, vocabulary, evaluation)}
+    if evaluation.model == "fine-tuned":
+        files[FINGERPRINTS] = fingerprints_to_parquet(_fingerprints(store, clips))
+    maps: list[ActivationMap] = []
+    for wrong in worst_misnamed(scored, vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(evaluation, plan) else ():
+        clip = clips[wrong.clip]
+        if (sheet := _activation_sheet(scorer, clip, wrong, ahead)) is None:
+            continue
+        file = f"activations/{clip.uid}-{wrong.target}.png"
+        files[file] = sheet
+        maps.append(ActivationMap(uid=clip.uid, target=wrong.target, class_name=wrong.class_name, uri=f"{evaluation.out}{file}"))
+    return files, maps
+
+
+def _publish(
+    evaluation: Evaluation, result: EvaluateResult, files: dict[str, bytes], folder: Path, tracker: Tracker, run_id: str, store: Store
+) -> None:
+    """Hand one evaluation to the store and MLflow, its commit mark last."""
+    for file, data in files.items():
+        store.write_bytes(f"{evaluation.out}{file}", data)
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes(data)
+    tracker.log_artifacts(run_id, folder, f"{result.model}/{result.split}")
+    tracker.log_metrics(run_id, _metrics(result))
+    finish(store, evaluation.out, result)
     log.info(
         "%s on %d %s clips: top-1 of verbs %.1f %%, nouns %.1f %%, actions %.1f %%",
         result.model,
@@ -120,7 +176,6 @@ def run(arguments: Arguments, store: Store) -> EvaluateResult:
         result.split,
         *(100 * getattr(result, target).top1 for target in TARGETS),
     )
-    return finish(store, arguments.out, result)
 
 
 def _checkpoint(model: ModelRole, plan: PlanResult, store: Store) -> tuple[str, str]:
@@ -130,24 +185,25 @@ def _checkpoint(model: ModelRole, plan: PlanResult, store: Store) -> tuple[str, 
     if model == "fine-tuned":
         trained = store.read(result_uri(f"{plan.run_uri}train/"), TrainResult)
         return trained.checkpoint_uri, trained.checkpoint_sha256
-    if plan.champion is None:
-        raise BadConfiguration("the plan names no champion; choose --model baseline or fine-tuned")
+    assert plan.champion is not None  # noqa: S101 - a plan that scores a champion names it
     return plan.champion.checkpoint_uri, plan.champion.checkpoint_sha256
 
 
-def _job(plan: PlanResult, clips: list[DatasetClip], manifest: Manifest, store: Store, spec: NetworkSpec) -> Job:
+def _job(plan: PlanResult, clips: Sequence[DatasetClip], manifest: Manifest, store: Store, spec: NetworkSpec) -> Job:
     """What the engine is to score, with the few clips that it is checked and, for int8, calibrated on."""
     trained_on = [clip for clip in manifest.clips if clip.split == "train"]
+    # Those of every network, so that a champion, which is scored on fewer, gets the engine that the others get.
+    splits = {evaluation.split for evaluation in plan.evaluations}
     return Job(
         device=choose_device(load(MachineSettings).device),
-        num_clips=len(clips),
+        num_clips=sum(clip.split in splits for clip in manifest.clips),
         num_crops=plan.evaluate.crops,
         checked=lambda: load_few(store, spread(clips, NUM_CHECKED_CLIPS), spec),
         calibration=lambda: load_few(store, spread(trained_on, NUM_CALIBRATION_CLIPS), spec),
     )
 
 
-def _fingerprints(store: Store, clips: list[DatasetClip]) -> dict[str, Fingerprint]:
+def _fingerprints(store: Store, clips: Sequence[DatasetClip]) -> dict[str, Fingerprint]:
     """Of every clip, by uid; a core holds the frames of one clip at a time. After the scoring, whose measured times are so of the network alone."""
     paths = cache_test_frames(store, clips, rgb_frames(FINGERPRINT_FRAMES))
     with ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="fingerprints") as pool:
@@ -155,9 +211,9 @@ def _fingerprints(store: Store, clips: list[DatasetClip]) -> dict[str, Fingerpri
         return {clip.uid: found for clip, found in zip(clips, hashes, strict=True)}
 
 
-def _is_explained(arguments: Arguments, plan: PlanResult) -> bool:
+def _is_explained(evaluation: Evaluation, plan: PlanResult) -> bool:
     """Whether this is the evaluation that a person looks at to see where the new network looks."""
-    return arguments.model == "fine-tuned" and arguments.split == deciding_split([evaluation.split for evaluation in plan.evaluations])
+    return evaluation.model == "fine-tuned" and evaluation.split == deciding_split([planned.split for planned in plan.evaluations])
 
 
 def _activation_sheet(scorer: Scorer, clip: DatasetClip, wrong: Misnamed, ahead: FramesAhead) -> bytes | None:
@@ -173,8 +229,8 @@ def _activation_sheet(scorer: Scorer, clip: DatasetClip, wrong: Misnamed, ahead:
         return None
 
 
-def _pictures(scored: ScoredClips, vocabulary: Vocabulary, arguments: Arguments) -> dict[str, bytes]:
-    title = f"{arguments.model} on {arguments.split}"
+def _pictures(scored: ScoredClips, vocabulary: Vocabulary, evaluation: Evaluation) -> dict[str, bytes]:
+    title = f"{evaluation.model} on {evaluation.split}"
     answers = answers_of(scored, vocabulary)
     pictures = {f"confusion_{target}s.png": confusion_figure(confusion_of(answers[target]), f"{title}: {target}s") for target in TARGETS}
     return {**pictures, "loss_per_clip.png": clip_loss_figure(scored, vocabulary, title)}

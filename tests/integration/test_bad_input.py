@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 NOWHERE = "s3://retake-nowhere"
 FOLLOWERS_OF_A_PLAN: dict[str, dict[str, str]] = {
     "train": {},
-    "evaluate": {"model": "baseline", "split": "val"},
+    "evaluate": {"model": "baseline"},
     "compare": {},
     "report": {},
     "register": {},

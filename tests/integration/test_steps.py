@@ -161,8 +161,8 @@ def test_a_champion_is_beaten_on_the_same_clips_or_stays(workshop, attempt, undi
 
     def follow(plan, *steps):
         flags = {"store": STORE, "plan": f"{plan.decision_uri}plan/"}
-        for evaluation in plan.evaluations if "evaluate" in steps else ():
-            assert attempt("evaluate", **flags, **evaluation.model_dump())[0] == 0
+        for network in plan.networks if "evaluate" in steps else ():
+            assert attempt("evaluate", **flags, model=network.model, out=address(plan, f"evaluate/{network.model}"))[0] == 0
         for step in steps:
             if step != "evaluate":
                 assert attempt(step, **flags, out=address(plan, step))[0] == 0

@@ -26,8 +26,8 @@ def test_plain_lines_tell_each_change_once():
 
 def test_plain_lines_tell_mapped_steps_apart():
     stream = io.StringIO()
-    PlainScreen(stream).show([row("running", 0, "baseline on val", index=0), row("success", 3, "baseline on train", index=1)], "")
-    assert lines(stream) == ["retrain  train [baseline on val]: running", "retrain  train [baseline on train]: success (3.0 s)"]
+    PlainScreen(stream).show([row("running", 0, "fine-tuned", index=0), row("success", 3, "baseline", index=1)], "")
+    assert lines(stream) == ["retrain  train [fine-tuned]: running", "retrain  train [baseline]: success (3.0 s)"]
 
 
 def test_a_terminal_shows_the_steps_as_they_stand():

@@ -5,9 +5,12 @@ import subprocess
 from pathlib import Path
 
 from tasks.errors import MissingObject
-from tasks.results.training import TrainResult
+from tasks.options import EvaluateOptions, GateOptions, TrainOptions, Weights
+from tasks.results.training import PlanResult, TrainResult, WeightsResult
 from tasks.results.video import ClipRecord, VideoRecord
 from tasks.storage import Store, StoredObject
+
+RUN = "s3://retake/runs/0123/"
 
 
 def filmed(ffmpeg, path, seconds=1):
@@ -30,6 +33,34 @@ def train_result(checkpoint_uri, sha256):
         mlflow_run_id="r",
         mlflow_run_url="u",
         hardware={},
+    )
+
+
+def plan_result(evaluations, evaluate=None, champion=None, sha256="0" * 64):
+    """The plan of a small network that starts from a checkpoint in the folder of its run."""
+    weights = WeightsResult(
+        network="TSN test_resnet rgb, 2 segments",
+        backbone="test_resnet",
+        weights=Weights.NONE,
+        uri=f"{RUN}c.ckpt",
+        sha256=sha256,
+        description="none",
+        is_chance=True,
+    )
+    return PlanResult(
+        run_key="0123",
+        run_uri=RUN,
+        dataset_uri="s3://retake/datasets/x/",
+        dataset_digest="x",
+        train=TrainOptions(backbone="test_resnet", num_segments=2),
+        evaluate=evaluate or EvaluateOptions(),
+        gate=GateOptions(),
+        decision_uri=f"{RUN}decisions/d/",
+        num_champions=0,
+        model_name="m",
+        weights=weights,
+        champion=champion,
+        evaluations=evaluations,
     )
 
 

@@ -7,23 +7,26 @@ import pytest
 import torch
 from PIL import Image
 
+from tasks.errors import BadConfiguration, Unavailable
 from tasks.evaluation.fingerprints import fingerprint, from_parquet
+from tasks.evaluation.scoring import score_clips
 from tasks.model.checkpoints import ClassNames, HeadWeights, Saved, save
 from tasks.model.consensus import HEADS
 from tasks.model.engines.choice import OPENVINO_FROM_CLIPS
+from tasks.model.engines.scorer import make_scorer
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
-from tasks.options import EvaluateOptions, GateOptions, LabelOptions, Modality, SegmentOptions, SplitOptions, TrainOptions, Weights
+from tasks.options import EvaluateOptions, LabelOptions, Modality, SegmentOptions, SplitOptions
 from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
 from tasks.results.evaluation import EvaluateResult
-from tasks.results.training import PlanResult, WeightsResult
+from tasks.results.training import Champion
 from tasks.steps import _ahead, _frames, evaluate
 from tasks.steps.plan import evaluations
-from tests.steps.shelf import Shelf, train_result
+from tests.steps.shelf import RUN, Shelf, plan_result, train_result
 
-RUN = "s3://retake/runs/0123/"
 SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
-NUM_VAL = OPENVINO_FROM_CLIPS + 2
+NUM_VAL, NUM_TRAIN = OPENVINO_FROM_CLIPS - 2, 3
+CHECKPOINT = f"{RUN}c.ckpt"
 
 
 class Book:
@@ -68,7 +71,7 @@ def shelf(tmp_path):
     save(tmp_path / "c.ckpt", Network(SPEC, seed=1), ClassNames(verbs=tuple(map(str, range(125))), nouns=tuple(map(str, range(352)))))
     checkpoint = (tmp_path / "c.ckpt").read_bytes()
     sha256 = hashlib.sha256(checkpoint).hexdigest()
-    made.write_bytes(f"{RUN}c.ckpt", checkpoint)
+    made.write_bytes(CHECKPOINT, checkpoint)
     made.write(
         "s3://retake/datasets/x/manifest.json",
         Manifest(
@@ -77,44 +80,24 @@ def shelf(tmp_path):
             label=LabelOptions(),
             split=SplitOptions(),
             vocabulary=Vocabulary(verbs=(ClassRef(id=1, name="put"),), nouns=(ClassRef(id=26, name="meat"),)),
-            clips=tuple(clip(i, "val" if i < NUM_VAL else "train") for i in range(NUM_VAL + 3)),
+            clips=tuple(clip(i, "val" if i < NUM_VAL else "train") for i in range(NUM_VAL + NUM_TRAIN)),
             excluded=(),
             warnings=(),
         ),
     )
 
-    def plan(**options):
-        record = PlanResult(
-            run_key="0123",
-            run_uri=RUN,
-            dataset_uri="s3://retake/datasets/x/",
-            dataset_digest="x",
-            train=TrainOptions(backbone="test_resnet", num_segments=2),
+    def plan(champion=None, **options):
+        record = plan_result(
+            evaluations=tuple(evaluations(RUN, ["train", "val"], champion)),
             evaluate=EvaluateOptions(bootstrap_resamples=100, **options),
-            gate=GateOptions(),
-            decision_uri=f"{RUN}decisions/d/",
-            num_champions=0,
-            model_name="m",
-            weights=WeightsResult(
-                network="TSN test_resnet rgb, 2 segments",
-                backbone="test_resnet",
-                weights=Weights.NONE,
-                uri=f"{RUN}c.ckpt",
-                sha256=sha256,
-                description="none",
-                is_chance=True,
-            ),
-            champion=None,
-            evaluations=tuple(evaluations(RUN, ["train", "val"], None)),
+            champion=champion,
+            sha256=sha256,
         )
         made.write(f"{RUN}plan/result.json", record)
 
     plan(crops=1)
-    made.plan = plan
-    made.write(
-        f"{RUN}train/result.json",
-        train_result(f"{RUN}c.ckpt", sha256),
-    )
+    made.plan, made.sha256 = plan, sha256
+    made.write(f"{RUN}train/result.json", train_result(CHECKPOINT, sha256))
     return made
 
 
@@ -145,63 +128,103 @@ def score(shelf, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, "load", lambda settings: evaluate.MachineSettings() if settings is evaluate.MachineSettings else None)
     monkeypatch.setattr(evaluate.Tracker, "from_settings", lambda settings: book)
 
-    def run(model, split):
-        arguments = evaluate.Arguments(
-            store="s3://retake", out=f"{RUN}evaluate/{model}/{split}/", plan=f"{RUN}plan/", model=model, split=split
-        )
-        return evaluate.run(arguments, shelf), book
+    def run(model):
+        arguments = evaluate.Arguments(store="s3://retake", out=f"{RUN}decisions/d/evaluate/{model}/", plan=f"{RUN}plan/", model=model)
+        results = [shelf.read(uri, EvaluateResult) for uri in evaluate.run(arguments, shelf).result_uris]
+        return {result.split: result for result in results}, book
 
     return run
 
 
-def test_the_result_says_what_scored_on_which_machine_and_where_the_network_looked(score, shelf):
-    result, book = score("fine-tuned", "val")
-    out = f"{RUN}evaluate/fine-tuned/val/"
-    assert shelf.read(f"{out}result.json", EvaluateResult) == result
-    assert [uri for uri in shelf.objects if uri.startswith(out)][-1] == f"{out}result.json", "the result marks that all is there"
-    assert (result.engine.name, result.engine.num_checked_clips, result.engine.fallback_reason) == ("openvino", 3, None)
-    assert result.peak_memory_bytes > 2**26
-    assert result.num_parameters == book.metrics["fine-tuned/val/num_parameters"] > 1e5
-    assert result.num_flops == book.metrics["fine-tuned/val/num_flops"] > 1e7
-    assert result.hardware["device"] == "cpu"
-    assert "version.torch" in result.hardware
-    assert book.metrics["fine-tuned/val/clips_per_second"] == result.latency.clips_per_second > 0
-    assert book.metrics["fine-tuned/val/peak_memory_bytes"] == result.peak_memory_bytes
-    assert len(result.activations) == 4
-    for seen in result.activations:
-        assert seen.uri == f"{RUN}evaluate/fine-tuned/val/activations/{seen.uid}-{seen.target}.png"
+def test_each_result_says_what_scored_on_which_machine_and_where_the_network_looked(score, shelf):
+    results, book = score("fine-tuned")
+    for split, num_clips in (("train", NUM_TRAIN), ("val", NUM_VAL)):
+        out, result = f"{RUN}fine-tuned/{split}/", results[split]
+        assert shelf.read(f"{out}result.json", EvaluateResult) == result
+        assert [uri for uri in shelf.objects if uri.startswith(out)][-1] == f"{out}result.json", "the result marks that all is there"
+        assert (result.num_clips, result.latency.num_clips) == (num_clips, num_clips)
+        assert (result.engine.name, result.engine.num_checked_clips, result.engine.fallback_reason) == ("openvino", 3, None)
+        assert result.peak_memory_bytes > 2**26
+        assert result.num_parameters == book.metrics[f"fine-tuned/{split}/num_parameters"] > 1e5
+        assert result.num_flops == book.metrics[f"fine-tuned/{split}/num_flops"] > 1e7
+        assert result.hardware["device"] == "cpu"
+        assert "version.torch" in result.hardware
+        assert book.metrics[f"fine-tuned/{split}/clips_per_second"] == result.latency.clips_per_second > 0
+        assert book.metrics[f"fine-tuned/{split}/peak_memory_bytes"] == result.peak_memory_bytes
+    assert results["train"].peak_memory_bytes == results["val"].peak_memory_bytes
+    assert results["train"].activations == (), "looked into only where promotion is decided"
+    assert len(results["val"].activations) == 4
+    for seen in results["val"].activations:
+        assert seen.uri == f"{RUN}fine-tuned/val/activations/{seen.uid}-{seen.target}.png"
         assert Image.open(io.BytesIO(shelf.objects[seen.uri])).width == 2 * 160 + 4
         assert f"fine-tuned/val/activations/{seen.uid}-{seen.target}.png" in book.artifacts
+    assert list(shelf.objects)[-1] == f"{RUN}decisions/d/evaluate/fine-tuned/result.json"
 
 
-def test_the_new_network_leaves_a_fingerprint_of_every_clip_of_its_split_and_no_other_network_does(score, shelf, tmp_path):
-    result, _ = score("fine-tuned", "train")
-    assert result.fingerprints_uri == f"{RUN}evaluate/fine-tuned/train/fingerprints.parquet"
+def test_the_new_network_leaves_a_fingerprint_of_every_clip_of_a_split_and_no_other_network_does(score, shelf, tmp_path):
+    result = score("fine-tuned")[0]["train"]
+    assert result.fingerprints_uri == f"{RUN}fine-tuned/train/fingerprints.parquet"
     found = from_parquet(shelf.objects[result.fingerprints_uri], result.fingerprints_uri)
-    assert list(found) == [clip(i, "train").uid for i in range(NUM_VAL, NUM_VAL + 3)]
+    assert list(found) == [clip(i, "train").uid for i in range(NUM_VAL, NUM_VAL + NUM_TRAIN)]
     for uid, hashes in found.items():
         assert hashes.tolist() == fingerprint(np.load(tmp_path / f"{uid}-8.npy")).tolist()
-    assert score("baseline", "train")[0].fingerprints_uri is None
+    assert [result.fingerprints_uri for result in score("baseline")[0].values()] == [None, None]
+
+
+def test_a_retry_scores_what_has_no_result_and_nothing_twice(score, shelf, monkeypatch):
+    scored, made_ready = [], []
+
+    def score_until_killed(clips, *arguments, **options):
+        if clips[0].split == kills:
+            raise Unavailable("killed")
+        scored.append(clips[0].split)
+        return score_clips(clips, *arguments, **options)
+
+    def make_counted(*arguments):
+        made_ready.append(arguments)
+        return make_scorer(*arguments)
+
+    monkeypatch.setattr(evaluate, "score_clips", score_until_killed)
+    monkeypatch.setattr(evaluate, "make_scorer", make_counted)
+    kills = "val"
+    with pytest.raises(Unavailable, match="killed"):
+        score("baseline")
+    before = shelf.objects[f"{RUN}baseline/train/result.json"]
+    kills = None
+    results, _ = score("baseline")
+    assert (scored, len(made_ready)) == (["train", "val"], 2)
+    assert shelf.objects[f"{RUN}baseline/train/result.json"] == before
+    assert results["train"].engine == results["val"].engine, "it is chosen and checked as it was at the first try"
+    assert score("baseline")[0] == results
+    assert (scored, len(made_ready)) == (["train", "val"], 2), "nothing was left to do"
+
+
+def test_a_champion_gets_the_engine_of_the_others_though_it_is_scored_on_fewer_clips(score, shelf):
+    shelf.plan(Champion(version=1, checkpoint_uri=CHECKPOINT, checkpoint_sha256=shelf.sha256), crops=1)
+    results, _ = score("champion")
+    assert {split: result.engine.name for split, result in results.items()} == {"val": "openvino"}
+    assert results["val"].num_clips < OPENVINO_FROM_CLIPS
+
+
+def test_a_network_that_the_plan_does_not_score_is_refused(score):
+    with pytest.raises(BadConfiguration, match="does not score --model champion, but baseline, fine-tuned"):
+        score("champion")
 
 
 @pytest.mark.slow
 def test_int8_is_calibrated_on_training_clips_and_a_baseline_is_not_looked_into(score, shelf):
     shelf.plan(engine="openvino-int8", crops=1)
-    result, _ = score("baseline", "val")
+    result = score("baseline")[0]["val"]
     assert result.engine.label == "openvino int8"
     assert "on 3 training clips" in result.engine.description
     assert result.activations == ()
-
-
-def test_the_new_network_is_looked_into_only_where_promotion_is_decided(score):
-    assert score("fine-tuned", "train")[0].activations == ()
 
 
 def test_frames_a_second_are_all_that_the_network_looks_at(score, shelf, monkeypatch):
     network = Network(SPEC.model_copy(update={"modality": Modality.RGB_DIFFERENCE}))
     saved = Saved((network,), (HeadWeights(1, 1),), ClassNames(verbs=("v",) * 125, nouns=("n",) * 352))
     monkeypatch.setattr(evaluate, "fetch_network", lambda *_: saved)
-    latency = score("baseline", "train")[0].latency
+    latency = score("baseline")[0]["train"].latency
     assert latency.fps * (latency.loading_median_seconds + latency.inference_median_seconds) == pytest.approx(2 * 6)
 
 
@@ -223,7 +246,8 @@ def test_a_network_that_cannot_be_looked_into_keeps_its_scores(score, shelf, mon
 
     monkeypatch.setattr(evaluate, "fetch_network", fetch_flat)
     shelf.plan(engine="pytorch", crops=1)
-    result, book = score("fine-tuned", "val")
+    results, book = score("fine-tuned")
+    result = results["val"]
     assert (result.num_clips, result.activations) == (NUM_VAL, ())
     assert not [file for file in book.artifacts if "activations" in file]
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]

@@ -1,7 +1,7 @@
-"""Which engine scores a split: by the machine, the number of clips and what was asked for, and only after the parity check.
+"""Which engine scores a network: by the machine, the number of clips and what was asked for, and only after the parity check.
 
-None of this looks at the network's weights before the check, so that all networks of one shape on one split of one machine get the same
-engine; the check alone can send one of them on to OpenVINO in float32, and back to PyTorch, which the result then says.
+None of this looks at the network's weights before the check, so that all networks of one shape that one plan scores on one machine get the
+same engine; the check alone can send one of them on to OpenVINO in float32, and back to PyTorch, which the result then says.
 """
 
 # t: segments, h, w: pixels, p: 8-bit planes of a snippet
@@ -43,9 +43,9 @@ class Job:
 
     Attributes:
         device: where networks run on this machine, by its settings.
-        num_clips: of the split.
+        num_clips: of all that are scored by engines of the same kind.
         num_crops: 10 or 1.
-        checked: gives a few clips of the split, uint8 (t, h, w, p), for the parity check; not called for PyTorch.
+        checked: gives a few of them, uint8 (t, h, w, p), for the parity check; not called for PyTorch.
         calibration: gives training clips likewise; called for int8 alone.
     """
 

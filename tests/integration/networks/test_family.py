@@ -53,8 +53,8 @@ class Retrain:
     def follow(self):
         plan = {"plan": f"{self.plan.decision_uri}plan/"}
         self.do("train", **plan, out=f"{self.plan.run_uri}train/")
-        for evaluation in self.plan.evaluations:
-            self.do("evaluate", **plan, **evaluation.model_dump())
+        for network in self.plan.networks:
+            self.do("evaluate", **plan, model=network.model, out=self.address(f"evaluate/{network.model}"))
         for step in ("compare", "report", "register", "decide"):
             self.do(step, **plan, out=self.address(step))
 

@@ -75,8 +75,8 @@ def trained(workshop, plan):
 @pytest.fixture(scope="module")
 def registered(workshop, plan, trained):
     flags = {"store": STORE, "plan": f"{plan.decision_uri}plan/"}
-    for evaluation in plan.evaluations:
-        workshop.run("evaluate", **flags, **evaluation.model_dump())
+    for network in plan.networks:
+        workshop.run("evaluate", **flags, model=network.model, out=f"{plan.decision_uri}evaluate/{network.model}/")
     for step in ("compare", "report"):
         workshop.run(step, **flags, out=f"{plan.decision_uri}{step}/")
     workshop.run("register", **flags, out=f"{plan.run_uri}register/")
