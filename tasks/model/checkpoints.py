@@ -42,12 +42,17 @@ UNREADABLE = (
 
 
 class ClassNames(BaseModel):
-    """The names behind the class ids, in order."""
+    """The names behind the class ids, in order. Without objects a network was taught verbs alone, and its nouns mean nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     verbs: tuple[str, ...]
     nouns: tuple[str, ...]
+    has_objects: bool = True
+
+    def content(self) -> dict[str, object]:
+        """What a checkpoint holds of it; of a network that was taught nouns, the same bytes as ever."""
+        return self.model_dump(mode="json", exclude_defaults=True)
 
 
 class HeadWeights(NamedTuple):
@@ -133,13 +138,13 @@ def load_epic(path: Path, spec: NetworkSpec, seed: int = 0) -> Network:
 
 def save(path: Path, network: Network, classes: ClassNames) -> None:
     """Write a checkpoint of ours; the same weights give the same bytes, and nobody ever sees half a file."""
-    _write(path, {"format": FORMAT, "classes": classes.model_dump(mode="json"), **_content(network)})
+    _write(path, {"format": FORMAT, "classes": classes.content(), **_content(network)})
 
 
 def save_fusion(path: Path, networks: Sequence[Network], weights: Sequence[HeadWeights], classes: ClassNames) -> None:
     """Write several networks as one checkpoint, likewise."""
     members = [{**_content(network), "weights": tuple(shares)} for network, shares in zip(networks, weights, strict=True)]
-    _write(path, {"format": FUSION_FORMAT, "classes": classes.model_dump(mode="json"), "members": members})
+    _write(path, {"format": FUSION_FORMAT, "classes": classes.content(), "members": members})
 
 
 def _content(network: Network) -> dict[str, object]:

@@ -28,14 +28,14 @@ LAST = "last.ckpt"
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over the clips of one pass; top-1 as shares from 0 to 1."""
+    """Means over the clips of one pass; top-1 as shares from 0 to 1. Where verbs alone are learned, the rest is None."""
 
     loss: float
     verb_loss: float
-    noun_loss: float
+    noun_loss: float | None
     verb_top1: float
-    noun_top1: float
-    action_top1: float
+    noun_top1: float | None
+    action_top1: float | None
 
 
 @dataclass(frozen=True)
@@ -188,14 +188,23 @@ class EpochKeeper(Callback):
 
 
 def _scores(metrics: dict[str, float], stage: str) -> Scores:
-    return Scores(**{name: metrics[f"{stage}/{name}"] for name in Scores.__dataclass_fields__})
+    return Scores(
+        loss=metrics[f"{stage}/loss"],
+        verb_loss=metrics[f"{stage}/verb_loss"],
+        noun_loss=metrics.get(f"{stage}/noun_loss"),
+        verb_top1=metrics[f"{stage}/verb_top1"],
+        noun_top1=metrics.get(f"{stage}/noun_top1"),
+        action_top1=metrics.get(f"{stage}/action_top1"),
+    )
 
 
 def _curves(stage: str, scores: Scores) -> dict[str, float]:
-    return {f"{stage}/{name}": value for name, value in asdict(scores).items()}
+    return {f"{stage}/{name}": value for name, value in asdict(scores).items() if value is not None}
 
 
 def _in_words(scores: Scores) -> str:
+    if scores.action_top1 is None:
+        return f"loss {scores.loss:.3f}, top-1 verb {scores.verb_top1:.1%}"
     return (
         f"loss {scores.loss:.3f} (verb {scores.verb_loss:.3f}, noun {scores.noun_loss:.3f}), "
         f"top-1 verb {scores.verb_top1:.1%}, noun {scores.noun_top1:.1%}, action {scores.action_top1:.1%}"

@@ -37,11 +37,13 @@ class CrossEntropies(nn.Module):
     Args:
         label_smoothing: the share of a label that all classes get alike.
         weights: the loss of a clip counts as much as its class; None counts all alike.
+        has_objects: whether nouns count; their loss is else 0.
     """
 
-    def __init__(self, label_smoothing: float = 0, weights: ClassWeights | None = None) -> None:
+    def __init__(self, label_smoothing: float = 0, weights: ClassWeights | None = None, *, has_objects: bool = True) -> None:
         super().__init__()
         self.label_smoothing = label_smoothing
+        self.has_objects = has_objects
         self.verb_weights: Tensor | None
         self.noun_weights: Tensor | None
         self.register_buffer("verb_weights", weights.verb if weights else None, persistent=False)
@@ -49,7 +51,11 @@ class CrossEntropies(nn.Module):
 
     def forward(self, logits: Logits, verb: Tensor, noun: Tensor) -> ClipLosses:
         """Logits (b, v), (b, n) and class ids (b,), (b,) -> losses (b,), (b,)."""
-        return ClipLosses(self._of(logits.verb, verb, self.verb_weights), self._of(logits.noun, noun, self.noun_weights))
+        verb_losses = self._of(logits.verb, verb, self.verb_weights)
+        if self.has_objects:
+            return ClipLosses(verb_losses, self._of(logits.noun, noun, self.noun_weights))
+        # Of gradient 0 rather than none, since processes that train together wait for the gradient of every weight.
+        return ClipLosses(verb_losses, 0 * logits.noun.sum(1))
 
     def _of(self, logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
         losses = functional.cross_entropy(logits, labels, reduction="none", ignore_index=NO_LABEL, label_smoothing=self.label_smoothing)

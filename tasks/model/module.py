@@ -27,6 +27,7 @@ from tasks.model.stages import stages_of
 from tasks.options import RecipeOptions, TrainOptions
 
 NAMES = tuple(Scores.__dataclass_fields__)
+OF_VERBS = ("loss", "verb_loss", "verb_top1")
 
 
 class Means(Metric):
@@ -67,14 +68,16 @@ class Learner(pl.LightningModule, ABC):
         network: whose sizes count; a subclass holds of it what it trains.
         options: the recipe, and the seed of what is drawn for it.
         clips: all that are trained on, in all processes.
+        has_objects: whether nouns are learned, too; else verbs alone are, and told of.
     """
 
-    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[LabelledClip]) -> None:
+    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[LabelledClip], *, has_objects: bool = True) -> None:
         super().__init__()
         self.recipe = options
         self.num_clips = len(clips)
-        self.train_losses = CrossEntropies(options.label_smoothing, _class_weights(network, options, clips))
-        self.val_losses = CrossEntropies()
+        self.names = NAMES if has_objects else OF_VERBS
+        self.train_losses = CrossEntropies(options.label_smoothing, _class_weights(network, options, clips), has_objects=has_objects)
+        self.val_losses = CrossEntropies(has_objects=has_objects)
         self.mixup = Mixup(options.mixup, options.seed) if options.mixup else None
         self.train_means = Means()
         self.val_means = Means()
@@ -138,7 +141,8 @@ class Learner(pl.LightningModule, ABC):
 
     def _report(self, stage: str, means: Means) -> dict[str, Tensor]:
         # Once an epoch: Lightning takes longer to note a value than the heads to take a step. All processes tell the same.
-        values = {f"{stage}/{name}": value for name, value in zip(NAMES, means.compute().float(), strict=True)}
+        found = zip(NAMES, means.compute().float(), strict=True)
+        values = {f"{stage}/{name}": value for name, value in found if name in self.names}
         self.log_dict(values, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
         means.reset()
         return values
@@ -151,8 +155,8 @@ class ActionModule(Learner):
     "frozen" none, "train" all. What `trainable` freezes stays as it is in every respect.
     """
 
-    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[LabelledClip]) -> None:
-        super().__init__(network, options, clips)
+    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[LabelledClip], *, has_objects: bool = True) -> None:
+        super().__init__(network, options, clips, has_objects=has_objects)
         self.network = network
         self.normalise = Normalise(network.input_format)
         freeze(network, options)
@@ -186,8 +190,8 @@ class ActionModule(Learner):
 class HeadModule(Learner):
     """The heads of a network, trained on features; checkpoints of Lightning's hold nothing of the backbone, which never changes."""
 
-    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[LabelledClip]) -> None:
-        super().__init__(network, options, clips)
+    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[LabelledClip], *, has_objects: bool = True) -> None:
+        super().__init__(network, options, clips, has_objects=has_objects)
         self.head = network.head
 
     def see(self, inputs: Tensor) -> Tensor:

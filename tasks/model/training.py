@@ -42,7 +42,7 @@ class TrainJob:
 
     `folder` keeps best.pt, last.ckpt and tensorboard/. Where it holds a last.ckpt, training goes on from there, and best.pt must lie beside it,
     unless features are kept: then last.ckpt has the best heads, too, and best.pt is written at the end.
-    `network` is changed by the training. `num_workers` None reads in this process on a CPU, and in up to 8 others beside a GPU.
+    `network` is changed by the training. Where `classes` have no objects, verbs alone are learned. `num_workers` None reads in this process on a CPU, and in up to 8 others beside a GPU.
 
     Where the heads alone train, epochs take turns with `feature_variants` views of each clip, whose features are kept under `features`, also
     for other trainings. Without that folder each epoch computes them anew, to the same figures but for rounding. Processes on one machine
@@ -194,7 +194,7 @@ def _require_possible(job: TrainJob, device: Literal["cpu", "cuda"]) -> None:
 def _seeing_images(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
     """The whole network, on images."""
     network = synchronise_norms(job.network) if device == "cuda" and job.num_processes > 1 else job.network
-    module = ActionModule(to_channels_last(network), job.options, job.train)
+    module = ActionModule(to_channels_last(network), job.options, job.train, has_objects=job.classes.has_objects)
     train, val = _datasets(job, partial(View.images, spec=job.network.spec))
     return module, _loader(job, device, train, _num_workers(job, device)), _loader(job, device, val, _num_workers(job, device))
 
@@ -214,7 +214,7 @@ def _keeping_features(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
         num_workers=_num_workers(job, device),
         place=rank / job.num_processes,
     )
-    module = HeadModule(job.network, job.options, job.train)
+    module = HeadModule(job.network, job.options, job.train, has_objects=job.classes.has_objects)
     # Reading a feature takes less time than handing it from process to process.
     return module, _loader(job, device, train, 0), _loader(job, device, val, 0)
 

@@ -1,7 +1,7 @@
 """What label, split and dataset write."""
 
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions
-from tasks.results.record import Record, SetAside, SplitName, Target
+from tasks.results.record import TARGETS, VERB_ALONE, Record, SetAside, SplitName, Target
 from tasks.results.video import ClipRecord
 
 NUM_EPIC_VERBS, NUM_EPIC_NOUNS = 125, 352
@@ -48,7 +48,12 @@ class Vocabulary(Record):
     @property
     def has_objects(self) -> bool:
         """Whether any label names an object; if none does, verbs are the only target."""
-        return any(noun.name != NO_OBJECT for noun in self.nouns)
+        return {noun.name for noun in self.nouns} != {NO_OBJECT}
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What is measured and shown."""
+        return TARGETS if self.has_objects else VERB_ALONE
 
 
 def action_name(verb: str, noun: str) -> str:

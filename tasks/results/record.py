@@ -9,6 +9,8 @@ ModelRole = Literal["baseline", "fine-tuned", "champion"]
 Target = Literal["verb", "noun", "action"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 TARGETS: tuple[Target, ...] = ("verb", "noun", "action")
+VERB_ALONE: tuple[Target, ...] = ("verb",)
+"""Of a dataset without objects. In either tuple the last target is the one that decides."""
 
 
 class Record(BaseModel):

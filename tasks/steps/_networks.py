@@ -39,6 +39,7 @@ def class_names(vocabulary: Vocabulary) -> ClassNames:
     return ClassNames(
         verbs=tuple(verbs.get(i, f"verb-{i}") for i in range(NUM_VERBS)),
         nouns=tuple(nouns.get(i, f"noun-{i}") for i in range(NUM_NOUNS)),
+        has_objects=vocabulary.has_objects,
     )
 
 

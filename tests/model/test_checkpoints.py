@@ -102,6 +102,14 @@ def test_ours_comes_back_as_it_went_and_gives_the_same_bytes_twice(tmp_path: Pat
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_a_network_that_was_taught_verbs_alone_is_known_and_others_are_kept_as_ever(tmp_path: Path, tiny_network, tiny_classes):
+    save(tmp_path / "verbs.pt", tiny_network, tiny_classes.model_copy(update={"has_objects": False}))
+    save(tmp_path / "both.pt", tiny_network, tiny_classes)
+    assert not load(tmp_path / "verbs.pt").classes.has_objects
+    assert load(tmp_path / "both.pt").classes.has_objects
+    assert torch.load(tmp_path / "both.pt", weights_only=True)["classes"].keys() == {"verbs", "nouns"}
+
+
 @pytest.mark.parametrize("keep", [0, 10, 5000])
 def test_damaged_files_are_named(tmp_path: Path, tiny_network, tiny_classes: ClassNames, keep):
     path = tmp_path / "best.pt"

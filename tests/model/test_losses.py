@@ -32,6 +32,15 @@ def test_weights_count_a_clip_as_its_class_whatever_the_others(label_smoothing):
     torch.testing.assert_close(weighted.total, weighted.verb + weighted.noun)
 
 
+def test_without_objects_the_verb_alone_is_learned():
+    verb, noun = (logits.clone().requires_grad_() for logits in LOGITS)
+    losses = CrossEntropies(label_smoothing=0.2, has_objects=False)(Logits(verb, noun), VERB, torch.tensor([0, 0]))
+    losses.total.sum().backward()
+    torch.testing.assert_close(losses.total, CrossEntropies(label_smoothing=0.2)(LOGITS, VERB, NOUN).verb)
+    assert verb.grad.any()
+    assert noun.grad.tolist() == [[0, 0], [0, 0]]
+
+
 def test_balanced_weights_are_as_known():
     weights = balanced_weights(torch.tensor([0, 0, 0, 3]), 5)
     assert weights.tolist() == pytest.approx([4 / (2 * 3), 0, 0, 4 / 2, 0])

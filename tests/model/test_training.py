@@ -197,6 +197,23 @@ def test_the_hook_sees_both_files_and_each_epoch_is_one_line(clips, tmp_path: Pa
     assert "left" in caplog.text
 
 
+@pytest.mark.parametrize("trainable", ["all", "heads"])
+def test_without_objects_verbs_alone_are_learned_and_told_of(clips, tmp_path: Path, caplog: pytest.LogCaptureFixture, trainable):
+    planned = job(tmp_path / "run", clips, epochs=2, trainable=trainable)
+    planned = replace(planned, classes=planned.classes.model_copy(update={"has_objects": False}), features=tmp_path / "features")
+    before = planned.network.head.fc_noun.weight.detach().clone()
+    with caplog.at_level(logging.INFO, logger="tasks.model"):
+        outcome = fit(planned)
+    saved = load(outcome.best)
+    assert not saved.classes.has_objects
+    assert torch.equal(saved.network.head.fc_noun.weight, before)
+    assert not torch.equal(saved.network.head.fc_verb.weight, Network(saved.network.spec, seed=1).head.fc_verb.weight)
+    assert outcome.best_val_loss == min(record.val.verb_loss for record in outcome.history)
+    assert "verb" in caplog.text
+    assert not {word for word in ("noun", "action") if word in caplog.text}
+    assert {tag for tag in curves(tmp_path / "run") if tag.startswith("val/")} == {"val/loss", "val/verb_loss", "val/verb_top1"}
+
+
 def test_bfloat16_trains_on_a_cpu_and_float16_is_refused(clips, tmp_path: Path):
     assert fit(job(tmp_path / "bf16", clips, epochs=1, precision="bf16-mixed")).best_val_loss > 0
     with pytest.raises(BadConfiguration, match="16-mixed needs a GPU"):
