@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from tasks.dataset.statistics import class_counts
 from tasks.dataset.wording import count
 from tasks.results.dataset import Manifest
-from tasks.results.record import SPLITS, TARGETS, SplitName, Target
+from tasks.results.record import SPLITS, SplitName, Target
 
 # Okabe and Ito (2008): told apart with any kind of colour blindness.
 COLOURS: dict[SplitName, str] = {"train": "#0072B2", "val": "#E69F00", "test": "#009E73"}
@@ -25,10 +25,10 @@ PANEL_INCHES = 3.1
 
 
 def histograms(manifest: Manifest) -> dict[Target, bytes]:
-    """A PNG each of verbs, nouns and actions: a panel a split, a bar a class, the commonest on top. Equal manifests give equal bytes."""
+    """A PNG each of verbs, nouns and actions, or of verbs alone: a panel a split, a bar a class, the commonest on top. Equal manifests give equal bytes."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        return {target: _picture(target, class_counts(manifest, target)) for target in TARGETS}
+        return {target: _picture(target, class_counts(manifest, target)) for target in manifest.vocabulary.targets}
 
 
 def _picture(target: Target, counts: Mapping[str, Mapping[SplitName, int]]) -> bytes:

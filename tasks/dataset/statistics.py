@@ -3,7 +3,7 @@
 from collections import Counter
 
 from tasks.results.dataset import Manifest
-from tasks.results.record import SPLITS, TARGETS, SplitName, Target
+from tasks.results.record import SPLITS, SplitName, Target
 
 
 def num_clips(manifest: Manifest) -> dict[SplitName, int]:
@@ -27,4 +27,4 @@ def class_counts(manifest: Manifest, target: Target) -> dict[str, dict[SplitName
 
 def num_classes(manifest: Manifest) -> dict[Target, int]:
     """Classes of each target, over all splits."""
-    return {target: len(class_counts(manifest, target)) for target in TARGETS}
+    return {target: len(class_counts(manifest, target)) for target in manifest.vocabulary.targets}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.evaluation.scoring import Logits, ScoredClips
-from tasks.results.dataset import ClassRef, Vocabulary
+from tasks.results.dataset import ClassRef, Vocabulary, action_name
 from tasks.results.record import Target
 
 NUM_RANKS = 5
@@ -54,14 +54,14 @@ def answers_of(clips: ScoredClips, vocabulary: Vocabulary) -> dict[Target, Answe
     verbs, nouns = rank(clips.verb_logits), rank(clips.noun_logits)
     verb_name, noun_name = _namer(vocabulary.verbs, "verb"), _namer(vocabulary.nouns, "noun")
 
-    def action_name(action: int) -> str:
-        return f"{verb_name(action // num_nouns)} {noun_name(action % num_nouns)}"
+    def name_of_action(action: int) -> str:
+        return action_name(verb_name(action // num_nouns), noun_name(action % num_nouns))
 
     true_actions = clips.verb_classes * num_nouns + clips.noun_classes
     return {
         "verb": _answers("verb", clips.verb_classes, verbs, verb_name),
         "noun": _answers("noun", clips.noun_classes, nouns, noun_name),
-        "action": _answers("action", true_actions, _rank_actions(clips, verbs, nouns), action_name),
+        "action": _answers("action", true_actions, _rank_actions(clips, verbs, nouns), name_of_action),
     }
 
 

@@ -3,7 +3,7 @@
 Legend: n clips, c classes of a head.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ Temperatures = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def calibrations(
-    scored: Mapping[ModelRole, ScoredClips], val: Mapping[ModelRole, ScoredClips], split: SplitName
+    scored: Mapping[ModelRole, ScoredClips], val: Mapping[ModelRole, ScoredClips], split: SplitName, targets: Collection[Target]
 ) -> tuple[Calibration, ...]:
     """`calibrate` for every network.
 
@@ -31,8 +31,10 @@ def calibrations(
         scored: by network, what it answered on `split`.
         val: by network, what it answered on val; a network that is missing here has no temperatures.
         split: whose clips `scored` are.
+        targets: those to be shown.
     """
-    return tuple(one for model, clips in scored.items() for one in calibrate(clips, val.get(model), model=model, split=split))
+    found = (one for model, clips in scored.items() for one in calibrate(clips, val.get(model), model=model, split=split))
+    return tuple(one for one in found if one.target in targets)
 
 
 def calibrate(clips: ScoredClips, val: ScoredClips | None, *, model: ModelRole, split: SplitName) -> tuple[Calibration, ...]:

@@ -9,13 +9,13 @@ from tasks.evaluation.scoring import ScoredClips
 from tasks.results.dataset import DatasetClip, Vocabulary
 from tasks.results.evaluation import EvaluateResult, TargetMetrics
 from tasks.results.metrics import ClassChange, Mistake, SplitSize
-from tasks.results.record import SPLITS, TARGETS, Target
+from tasks.results.record import SPLITS, Target
 
 NUM_MISTAKES = 8
 
 
 def class_changes(ours: EvaluateResult, theirs: EvaluateResult) -> tuple[ClassChange, ...]:
-    """Every class that some clip has, under both networks: verbs, nouns, then actions, the commonest first.
+    """Every class that some clip has, under both networks: verbs, nouns, then actions, or verbs alone, the commonest first.
 
     Args:
         ours: the fine-tuned network's scores.
@@ -24,7 +24,7 @@ def class_changes(ours: EvaluateResult, theirs: EvaluateResult) -> tuple[ClassCh
     Raises:
         BadInput: the two were scored on clips of other classes.
     """
-    return tuple(change for target in TARGETS for change in _changes_of(target, getattr(ours, target), getattr(theirs, target)))
+    return tuple(change for target in ours.targets for change in _changes_of(target, getattr(ours, target), getattr(theirs, target)))
 
 
 def worst_mistakes(

@@ -3,7 +3,7 @@
 Legend: n clips, t frames.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from tasks.errors import BadInput
 from tasks.evaluation.fingerprints import Fingerprint, distances
 from tasks.results.dataset import DatasetClip
 from tasks.results.metrics import DataChecks, LabelConflict, NearDuplicate
-from tasks.results.record import SPLITS, SplitName
+from tasks.results.record import SPLITS, TARGETS, SplitName, Target
 
 MAX_DUPLICATE_BITS = 10.0
 """Of 64, the mean over frames. Tried on 11 films of one kitchen counter: re-encoded, brightened, scaled down or cropped by a twentieth a film
@@ -21,7 +21,7 @@ moves by up to 7 bits, cut half a second later by 4 to 12; the two halves of one
 CLIPS_AT_ONCE = 256
 
 
-def check_data(clips: Sequence[DatasetClip], fingerprints: Mapping[str, Fingerprint]) -> DataChecks:
+def check_data(clips: Sequence[DatasetClip], fingerprints: Mapping[str, Fingerprint], targets: Collection[Target]) -> DataChecks:
     """Look for leakage between splits, classes that train lacks, and labels that contradict each other.
 
     A clip of val is listed with its nearest look-alike in train, one of test with that in train or val, and a clip with a contradiction once,
@@ -31,6 +31,7 @@ def check_data(clips: Sequence[DatasetClip], fingerprints: Mapping[str, Fingerpr
     Args:
         clips: the dataset's, of all splits.
         fingerprints: (t,) perceptual hashes of each clip, by uid; t is the same for all.
+        targets: those whose classes train must have.
 
     Raises:
         BadInput: a clip has no fingerprint, or one of another length.
@@ -40,7 +41,7 @@ def check_data(clips: Sequence[DatasetClip], fingerprints: Mapping[str, Fingerpr
     return DataChecks(
         shared_sources=_shared_sources(ordered),
         near_duplicates=duplicates,
-        missing_from_train=_missing_from_train(ordered),
+        missing_from_train=_missing_from_train(ordered, targets),
         label_conflicts=conflicts,
     )
 
@@ -61,7 +62,7 @@ def _shared_sources(clips: Sequence[DatasetClip]) -> tuple[str, ...]:
     return tuple(sorted(source for source, splits in splits_of.items() if len(splits) > 1))
 
 
-def _missing_from_train(clips: Sequence[DatasetClip]) -> tuple[str, ...]:
+def _missing_from_train(clips: Sequence[DatasetClip], targets: Collection[Target]) -> tuple[str, ...]:
     """Such as `noun sauce (val, test)`: verbs, then nouns, then actions, by class id."""
     splits_of: dict[tuple[int, int, int], set[SplitName]] = {}
     name_of: dict[tuple[int, int, int], str] = {}
@@ -74,7 +75,7 @@ def _missing_from_train(clips: Sequence[DatasetClip]) -> tuple[str, ...]:
     return tuple(
         f"{name_of[key]} ({', '.join(split for split in SPLITS if split in splits)})"
         for key, splits in sorted(splits_of.items())
-        if "train" not in splits
+        if "train" not in splits and TARGETS[key[0]] in targets
     )
 
 

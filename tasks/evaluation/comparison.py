@@ -8,7 +8,7 @@ from tasks.evaluation.gate import Judgement, contenders
 from tasks.evaluation.majority import majority_scores
 from tasks.evaluation.wording import count, leaning, markdown_text, p_value, percent, percent_interval, signed
 from tasks.results.evaluation import EvaluateResult, PairedDifference, TargetMetrics
-from tasks.results.record import TARGETS, ModelRole, SplitName, Target
+from tasks.results.record import ModelRole, SplitName, Target
 
 MODELS: tuple[ModelRole, ...] = ("baseline", "champion", "fine-tuned")
 SPLIT_ORDER: tuple[SplitName, ...] = ("test", "val", "train")
@@ -25,8 +25,9 @@ LEGEND = (
     "Rows with an arrow are differences in percentage points on the same clips, with the exact McNemar test, which takes clips for independent. "
     'Weighted averages weigh each class by its clips (the original experiment\'s "average class", so recall equals top-1); '
     "macro averages treat the classes that occur alike. "
-    "The majority class is this split's own commonest. An action is right when verb and noun are right."
+    "The majority class is this split's own commonest."
 )
+ACTION_LEGEND = " An action is right when verb and noun are right."
 TEXT_WIDTH = 100
 COLUMN_WIDTH = 22
 
@@ -40,7 +41,7 @@ def headline(judgement: Judgement) -> str:
 
 
 def markdown(results: Sequence[EvaluateResult], differences: Sequence[PairedDifference], judgement: Judgement, baseline: str) -> str:
-    """The comparison as a Markdown page: verdict, rules, and for each split three tables of scores and one of loss and speed.
+    """The comparison as a Markdown page: verdict, rules, and for each split a table a target of scores and one of loss and speed.
 
     Args:
         results: the networks' scores on one or several splits.
@@ -51,7 +52,8 @@ def markdown(results: Sequence[EvaluateResult], differences: Sequence[PairedDiff
     Raises:
         BadInput: neither test nor val was scored with both networks.
     """
-    deciding = contenders(results)[0].split
+    ours, _ = contenders(results)
+    deciding = ours.split
     parts = [f"**{markdown_text(headline(judgement))}**", _rules_table(judgement), f"Baseline: {markdown_text(baseline)}."]
     if caution := leaning(deciding):
         parts.append(markdown_text(caution))
@@ -59,9 +61,10 @@ def markdown(results: Sequence[EvaluateResult], differences: Sequence[PairedDiff
         first = split_results[0]
         found = differences if first.split == deciding else ()
         parts.append(f"## {first.split.capitalize()}: {_sample(first)}, {_crops(first)}")
-        parts += [_target_table(split_results, found, target) for target in TARGETS]
+        parts += [_target_table(split_results, found, target) for target in first.targets]
         parts.append(_speed_table(split_results))
-    return "\n\n".join((*parts, LEGEND)) + "\n"
+    legend = LEGEND + (ACTION_LEGEND if "action" in ours.targets else "")
+    return "\n\n".join((*parts, legend)) + "\n"
 
 
 def text(results: Sequence[EvaluateResult], differences: Sequence[PairedDifference], judgement: Judgement, baseline: str) -> str:
@@ -82,14 +85,14 @@ def text(results: Sequence[EvaluateResult], differences: Sequence[PairedDifferen
         first = split_results[0]
         lines += [
             f"{first.split}: {_sample(first)}, {_crops(first)}",
-            _text_row("top-1 %", [f"{target}s" for target in TARGETS]) + f"{'loss':>6}{'FPS':>8}",
+            _text_row("top-1 %", [f"{target}s" for target in first.targets]) + f"{'loss':>6}{'FPS':>8}",
         ]
         for result in split_results:
-            scores = [_top1(getattr(result, target), width=5) for target in TARGETS]
+            scores = [_top1(getattr(result, target), width=5) for target in result.targets]
             lines.append(_text_row(result.model, scores) + f"{result.loss:>6.2f}{result.latency.fps:>8.2f}")
         if first.split == deciding:
-            lines += _text_differences(differences)
-        lines += [_text_row("majority class", [_majority_text(getattr(first, target)) for target in TARGETS]).rstrip(), ""]
+            lines += _text_differences(differences, first.targets)
+        lines += [_text_row("majority class", [_majority_text(getattr(first, target)) for target in first.targets]).rstrip(), ""]
     lines += [*_wrapped(f"baseline: {baseline}"), f"gate: {_passed(judgement)}"]
     for rule in judgement.rules:
         lines += _wrapped(f"{'pass' if rule.passed else 'FAIL'}  {rule.title}: {rule.detail}", indent="  ")
@@ -165,12 +168,12 @@ def _text_row(name: str, cells: Sequence[str]) -> str:
     return f"  {name:<15}" + "".join(f"{cell:<{COLUMN_WIDTH}}" for cell in cells)
 
 
-def _text_differences(differences: Sequence[PairedDifference]) -> list[str]:
+def _text_differences(differences: Sequence[PairedDifference], targets: Sequence[Target]) -> list[str]:
     """Two rows an opponent: gain with its interval, and the test."""
     lines = []
     for opponent in dict.fromkeys(d.opponent for d in differences):
         of_target = {d.target: d for d in differences if d.opponent == opponent}
-        found = [of_target.get(target) for target in TARGETS]
+        found = [of_target.get(target) for target in targets]
         gains = [f"{signed(d.difference):>5} {percent_interval(d.interval)}" if d else "" for d in found]
         tests = [f"      {p_value(d.mcnemar_p)}" if d else "" for d in found]
         lines += [_text_row(f"over {opponent}", gains).rstrip(), _text_row("  McNemar", tests).rstrip()]

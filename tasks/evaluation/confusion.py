@@ -13,7 +13,7 @@ from tasks.evaluation.answers import Answers, answers_of
 from tasks.evaluation.scoring import ScoredClips
 from tasks.results.dataset import Vocabulary
 from tasks.results.metrics import ConfusionCounts
-from tasks.results.record import TARGETS, ModelRole
+from tasks.results.record import ModelRole
 
 MAX_CLASSES = 30
 
@@ -59,7 +59,7 @@ def confusion_of(answers: Answers, max_classes: int = MAX_CLASSES) -> Confusion:
 
 
 def confusions(scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary) -> tuple[ConfusionCounts, ...]:
-    """The matrices of verbs, nouns and actions of every network, as they stand in `metrics.json`.
+    """The matrices of every target and network, as they stand in `metrics.json`.
 
     Args:
         scored: by network, what it answered on the deciding split.
@@ -68,7 +68,7 @@ def confusions(scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary) 
     return tuple(
         ConfusionCounts(model=model, target=target, rows=found.rows, columns=found.columns, counts=tuple(map(tuple, found.counts.tolist())))
         for model, answers in ((model, answers_of(clips, vocabulary)) for model, clips in scored.items())
-        for target, found in ((target, confusion_of(answers[target])) for target in TARGETS)
+        for target, found in ((target, confusion_of(answers[target])) for target in vocabulary.targets)
     )
 
 

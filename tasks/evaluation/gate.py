@@ -70,7 +70,7 @@ def judge(
     Args:
         ours: the fine-tuned network's scores.
         theirs: the baseline's or the champion's, on the same clips.
-        difference: of action top-1, between these two.
+        difference: of top-1 on the last of the targets, between these two.
         changes: every class under both networks.
         gate: the rules.
 
@@ -84,7 +84,7 @@ def judge(
         _enough("num_sources", "Enough source videos", ours.num_sources, gate.min_gate_sources, "source video"),
         _gain(difference, gate),
         *([_guessing(ours)] if gate.beat_guessing else []),
-        _classes(changes, gate),
+        _classes(changes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
     )
     passed = all(rule.passed for rule in rules)
     return Judgement(rules, passed, verdict_on(ours, theirs, difference), _reason(rules, ours, theirs, difference))
@@ -99,9 +99,11 @@ def _check(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDiffe
                 f"the fine-tuned network and the {theirs.model} differ in {field} "
                 f"({getattr(ours, field)}, {getattr(theirs, field)}); evaluate both again on the same dataset"
             )
-    expected = ("action", theirs.model, ours.num_clips, ours.num_sources)
+    expected = (ours.targets[-1], theirs.model, ours.num_clips, ours.num_sources)
     if (difference.target, difference.opponent, difference.num_clips, difference.num_sources) != expected:
-        raise BadInput(f"the paired difference is not that of actions between the fine-tuned network and the {theirs.model}; compare again")
+        raise BadInput(
+            f"the paired difference is not that of {expected[0]}s between the fine-tuned network and the {theirs.model}; compare again"
+        )
 
 
 def _engine(ours: EvaluateResult, theirs: EvaluateResult) -> RuleOutcome:
@@ -123,7 +125,7 @@ def _enough(rule: Literal["num_clips", "num_sources"], title: str, number: int, 
 def _gain(difference: PairedDifference, gate: GateOptions) -> RuleOutcome:
     low, high = difference.interval
     gained = difference.num_gained - difference.num_lost
-    found = f"action top-1 {signed(difference.difference)} points {percent_interval(difference.interval)}"
+    found = f"{difference.target} top-1 {signed(difference.difference)} points {percent_interval(difference.interval)}"
     if gained == 0:
         passed, outcome = False, "a tie changes nothing"
     elif gate.gain_rule == "margin":
@@ -133,17 +135,17 @@ def _gain(difference: PairedDifference, gate: GateOptions) -> RuleOutcome:
     else:
         passed = low > 0
         outcome = f"the 95 % interval {'lies above' if passed else 'lies below' if high < 0 else 'holds'} zero"
-    return RuleOutcome(rule="gain", title="Better on actions", passed=passed, detail=f"{found}: {outcome}")
+    return RuleOutcome(rule="gain", title=f"Better on {difference.target}s", passed=passed, detail=f"{found}: {outcome}")
 
 
 def _guessing(ours: EvaluateResult) -> RuleOutcome:
     action = ours.action
     passed = action.top1 > action.majority_top1
-    detail = f"{percent(action.top1)} of the actions right, where always guessing {quoted(action.majority_class)} gives {percent(action.majority_top1)}"
+    detail = f"{percent(action.top1)} of the {ours.targets[-1]}s right, where always guessing {quoted(action.majority_class)} gives {percent(action.majority_top1)}"
     return RuleOutcome(rule="guessing", title="Better than guessing", passed=passed, detail=detail)
 
 
-def _classes(changes: Sequence[ClassChange], gate: GateOptions) -> RuleOutcome:
+def _classes(changes: Sequence[ClassChange], gate: GateOptions, kinds: str) -> RuleOutcome:
     judged = [c for c in changes if c.target != "action" and c.support >= gate.min_class_clips]
     failed = [c for c in judged if 100 * _lost_clips(c) > gate.max_class_loss_points * c.support]
     of_enough = f"{count(gate.min_class_clips, 'clip')} or more"
@@ -156,9 +158,9 @@ def _classes(changes: Sequence[ClassChange], gate: GateOptions) -> RuleOutcome:
         others = f", and {len(failed) - len(named)} more" if len(failed) > len(named) else ""
         detail = f"{', '.join(named)}{others}; at most {gate.max_class_loss_points:g} are allowed"
     elif judged:
-        detail = f"no verb or noun with {of_enough} ({len(judged)} such) loses more than {gate.max_class_loss_points:g} points of recall"
+        detail = f"no {kinds} with {of_enough} ({len(judged)} such) loses more than {gate.max_class_loss_points:g} points of recall"
     else:
-        detail = f"no verb or noun has {of_enough}, so none is judged"
+        detail = f"no {kinds} has {of_enough}, so none is judged"
     return RuleOutcome(rule="classes", title="No class loses much", passed=not failed, detail=detail)
 
 
@@ -174,7 +176,7 @@ def _reason(rules: Sequence[RuleOutcome], ours: EvaluateResult, theirs: Evaluate
         told = f"{'; '.join(f'{rule.title.lower()}: no ({rule.detail})' for rule in failed)}; {kept}"
     else:
         told = (
-            f"action top-1 {percent(ours.action.top1)}, {signed(difference.difference)} points {percent_interval(difference.interval)} on the "
+            f"{difference.target} top-1 {percent(ours.action.top1)}, {signed(difference.difference)} points {percent_interval(difference.interval)} on the "
             f"{theirs.model}, on {count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"
         )
     caveat = guessing_caveat(ours)

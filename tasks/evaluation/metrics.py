@@ -112,6 +112,7 @@ def summarise(
         num_sources=len(set(clips.sources)),
         crops=crops,
         loss=float(clips.losses.mean()),
+        targets=vocabulary.targets,
         verb=verb,
         noun=noun,
         action=action,

@@ -2,23 +2,15 @@
 
 import csv
 import io
-from collections.abc import Sequence
 
 from tasks.evaluation.report.scores import excludes_zero
 from tasks.evaluation.wording import count, listed, percent
 from tasks.results.comparison import ComparedNetwork, Comparison
 from tasks.results.evaluation import PairedDifference
-from tasks.results.record import TARGETS, Target
+from tasks.results.record import Target
 
-COLUMNS = (
-    "configuration",
-    "network",
-    "family",
-    "backbone",
-    "input",
-    "segments",
-    *(f"{target}_{name}" for target in TARGETS for name in ("top1", "top1_low", "top1_high")),
-    *(f"{target}_{name}" for target in TARGETS for name in ("difference", "difference_low", "difference_high")),
+FIRST_COLUMNS = ("configuration", "network", "family", "backbone", "input", "segments")
+LAST_COLUMNS = (
     "parameters",
     "flops_per_clip",
     "seconds_per_clip",
@@ -41,15 +33,18 @@ def difference_of(network: ComparedNetwork, target: Target) -> PairedDifference 
 def verdict(comparison: Comparison) -> str:
     """Which networks name more or fewer actions right than the reference, of which that cannot be told, and whether all were scored alike.
 
+    Where there are no objects, verbs take the place of actions.
+
     Plain text.
     """
     sample = f"{count(comparison.num_clips, 'clip')} of {count(comparison.num_sources, 'source video')} ({comparison.split})"
+    decisive = comparison.targets[-1]
     most = max(one.action.top1 for one in comparison.networks)
     best = [one.name for one in comparison.networks if one.action.top1 == most]
-    parts = [f"On {sample}, {_best(best, len(comparison.networks))} {percent(most)}."]
+    parts = [f"On {sample}, {_best(best, len(comparison.networks), decisive)} {percent(most)}."]
     if comparison.reference is None:
         parts.append("The first configuration failed, so there are no differences to it.")
-    rivals = [(one.name, found) for one in comparison.networks if (found := difference_of(one, "action"))]
+    rivals = [(one.name, found) for one in comparison.networks if (found := difference_of(one, decisive))]
     for names, words in (
         ([name for name, found in rivals if found.interval[0] > 0], "clearly better than"),
         ([name for name, found in rivals if found.interval[1] < 0], "clearly worse than"),
@@ -72,18 +67,21 @@ def verdict(comparison: Comparison) -> str:
     return " ".join(parts)
 
 
-def _best(names: list[str], num_networks: int) -> str:
+def _best(names: list[str], num_networks: int, target: Target) -> str:
     if num_networks == 1:
-        return f"{names[0]}, the only network with a result, names of the actions right:"
+        return f"{names[0]}, the only network with a result, names of the {target}s right:"
     if len(names) == num_networks:
-        return "all networks name as many actions right:"
-    return f"{listed(names)} {'names' if len(names) == 1 else 'name'} most actions right:"
+        return f"all networks name as many {target}s right:"
+    return f"{listed(names)} {'names' if len(names) == 1 else 'name'} most {target}s right:"
 
 
 def table(comparison: Comparison) -> bytes:
     """One row a configuration, as CSV; accuracies are shares, and a configuration that failed has little but its reason."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=COLUMNS, restval="", lineterminator="\n")
+    scores = [
+        f"{target}_{measured}{end}" for measured in ("top1", "difference") for target in comparison.targets for end in ("", "_low", "_high")
+    ]
+    writer = csv.DictWriter(text, fieldnames=(*FIRST_COLUMNS, *scores, *LAST_COLUMNS), restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(_row(name, network, comparison) for network in comparison.networks for name in (network.name, *network.others))
     for failed in comparison.failed:
@@ -91,14 +89,14 @@ def table(comparison: Comparison) -> bytes:
     return text.getvalue().encode()
 
 
-def metrics_of(networks: Sequence[ComparedNetwork]) -> dict[str, float]:
+def metrics_of(comparison: Comparison) -> dict[str, float]:
     """Numbers of each network under its run's key, for a tracker's charts."""
     measured = ("num_parameters", "num_flops", "peak_memory_bytes")
     found = {
         f"{network.run_key}/{name}": value
-        for network in networks
+        for network in comparison.networks
         for name, value in (
-            *((f"{target}_top1", getattr(network, target).top1) for target in TARGETS),
+            *((f"{target}_top1", getattr(network, target).top1) for target in comparison.targets),
             *((name, getattr(network, name)) for name in measured),
             ("inference_median_seconds", network.latency.inference_median_seconds),
         )
@@ -107,7 +105,7 @@ def metrics_of(networks: Sequence[ComparedNetwork]) -> dict[str, float]:
 
 
 def _row(name: str, network: ComparedNetwork, comparison: Comparison) -> dict[str, object]:
-    scores = {target: getattr(network, target) for target in TARGETS}
+    scores = {target: getattr(network, target) for target in comparison.targets}
     accuracies = {
         f"{target}_top1{end}": value
         for target, score in scores.items()

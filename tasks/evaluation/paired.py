@@ -19,7 +19,6 @@ from tasks.evaluation.scoring import ScoredClips
 from tasks.evaluation.uncertainty import BOOTSTRAP_SEED, TAIL, resampled_interval, sums_by_source
 from tasks.results.dataset import Vocabulary
 from tasks.results.evaluation import PairedDifference
-from tasks.results.record import TARGETS
 
 Opponent = Literal["baseline", "champion", "reference"]
 
@@ -32,7 +31,7 @@ SMALLEST = 1e-300
 def differences(
     ours: ScoredClips, opponents: Mapping[Opponent, ScoredClips], vocabulary: Vocabulary, *, num_resamples: int = 2000
 ) -> tuple[PairedDifference, ...]:
-    """The fine-tuned network beside every opponent on verbs, nouns and actions.
+    """The fine-tuned network beside every opponent on verbs, nouns and actions, or on verbs where there are no objects.
 
     Args:
         ours: what the fine-tuned network answered on the deciding split.
@@ -51,7 +50,7 @@ def differences(
         their_answers = answers_of(theirs, vocabulary)
         found += [
             paired_difference(our_answers[target], their_answers[target], ours.sources, opponent=opponent, num_resamples=num_resamples)
-            for target in TARGETS
+            for target in vocabulary.targets
         ]
     return tuple(found)
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Generic, Protocol, TypeVar
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from tasks.errors import BadCheckpoint, BadDataset
-from tasks.results.dataset import DatasetClip
+from tasks.results.dataset import DatasetClip, Vocabulary
 
 Logits = NDArray[np.float32]
 T = TypeVar("T")
@@ -29,6 +29,9 @@ SECONDS_BETWEEN_REPORTS = 20
 
 NUM_AHEAD = 4
 """Clips that wait, loaded, for the one that is scored: what bounds memory, whatever the number of clips."""
+
+CERTAIN = 1e4
+"""A logit beside zeros, whose class is certain at any temperature within reason."""
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +58,20 @@ class ScoredClips:
     def losses(self) -> NDArray[np.float64]:
         """(n,) cross-entropy of the verb plus cross-entropy of the noun, in nats: the loss of training."""
         return _cross_entropy(self.verb_logits, self.verb_classes) + _cross_entropy(self.noun_logits, self.noun_classes)
+
+
+def with_nouns_given(clips: ScoredClips, vocabulary: Vocabulary) -> ScoredClips:
+    """Answer the true noun, for certain, where no label names an object: an action is then right when its verb is."""
+    if vocabulary.has_objects:
+        return clips
+    return replace(clips, noun_logits=certain(clips.noun_classes, vocabulary.num_nouns))
+
+
+def certain(classes: NDArray[np.int64], num_classes: int) -> Logits:
+    """Logits (n, num_classes) that leave no doubt of the classes (n,)."""
+    logits = np.zeros((len(classes), num_classes), np.float32)
+    logits[np.arange(len(classes)), classes] = CERTAIN
+    return logits
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import math
 
 from tasks.evaluation.wording import count, listed, percent, percent_interval, points, quoted, roughly
 from tasks.results.evaluation import EvaluateResult, PairedDifference, TargetMetrics
-from tasks.results.record import TARGETS, Target
+from tasks.results.record import Target
 
 
 def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> str:
@@ -15,11 +15,11 @@ def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedD
     Args:
         ours: the fine-tuned network's scores.
         theirs: those of the network that it must beat, on the same clips.
-        difference: of action top-1 between the two.
+        difference: of top-1 between the two, on the last of the targets.
     """
     sample = f"{count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"
     return (
-        f"{_outcome(ours, difference)}: on {sample} the fine-tuned network names {percent(ours.action.top1)} of the actions right, "
+        f"{_outcome(ours, difference)}: on {sample} the fine-tuned network names {percent(ours.action.top1)} of the {difference.target}s right, "
         f"{_beside_opponent(theirs, difference)}; {_beside_guessing(ours)}."
     )
 
@@ -37,8 +37,8 @@ def guessing_caveat(ours: EvaluateResult) -> str:
 
 
 def _guessed_as_well(ours: EvaluateResult) -> list[tuple[Target, TargetMetrics]]:
-    """Actions first, since they decide."""
-    scored: list[tuple[Target, TargetMetrics]] = [(target, getattr(ours, target)) for target in reversed(TARGETS)]
+    """The target that decides first."""
+    scored: list[tuple[Target, TargetMetrics]] = [(target, getattr(ours, target)) for target in reversed(ours.targets)]
     return [(target, metrics) for target, metrics in scored if metrics.top1 <= metrics.majority_top1]
 
 
@@ -82,7 +82,7 @@ def _beside_guessing(ours: EvaluateResult) -> str:
         else f"only {percent(metrics.top1)} of the {target}s, where always guessing {quoted(metrics.majority_class)} gives "
         f"{percent(metrics.majority_top1)}"
         for target, metrics in _guessed_as_well(ours)
-        if target != "action"
+        if target != ours.targets[-1]
     ]
     if action.top1 <= action.majority_top1:
         told = f"{always} gives {percent(action.majority_top1)}"

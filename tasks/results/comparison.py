@@ -4,7 +4,7 @@ from pydantic import Field
 
 from tasks.options import EvaluateOptions, Modality, TrainOptions
 from tasks.results.evaluation import EngineUsed, Latency, PairedDifference, TargetMetrics
-from tasks.results.record import Record, SplitName
+from tasks.results.record import TARGETS, Record, SplitName, Target
 
 SCHEMA_VERSION = 1
 
@@ -82,6 +82,7 @@ class Comparison(Record):
     split: SplitName
     num_clips: int
     num_sources: int
+    targets: tuple[Target, ...] = Field(TARGETS, description="those to be shown; the last one decides")
     train: TrainOptions = Field(description="of the first network; the others differ from it in what their names say")
     evaluate: EvaluateOptions
     reference: str | None = Field(description="name of the configuration that the others are compared to; None where it failed")

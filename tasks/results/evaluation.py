@@ -3,7 +3,7 @@
 from typing import Literal
 
 from tasks.options import GateOptions
-from tasks.results.record import ModelRole, Record, SplitName, Target
+from tasks.results.record import TARGETS, ModelRole, Record, SplitName, Target
 
 EngineName = Literal["pytorch", "openvino", "cuda"]
 EnginePrecision = Literal["float32", "bfloat16", "float16", "int8"]
@@ -85,6 +85,8 @@ class ActivationMap(Record):
 class EvaluateResult(Record):
     """One network's scores on one split. The fine-tuned network's evaluation also leaves a fingerprint of each clip, for the report's checks.
 
+    `targets` are those to be shown, the one that decides last: of clips without objects the noun is given, and actions score as verbs do.
+
     `num_flops` is of one clip under `crops`: floating-point operations of convolutions and matrix products, a multiplication and an addition
     being two; it and `num_parameters` are None where they were not counted. `peak_memory_bytes` is of the process, which scores this network
     alone, when it had scored the first of its splits.
@@ -96,6 +98,7 @@ class EvaluateResult(Record):
     num_sources: int
     crops: int
     loss: float
+    targets: tuple[Target, ...] = TARGETS
     verb: TargetMetrics
     noun: TargetMetrics
     action: TargetMetrics

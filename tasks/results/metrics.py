@@ -5,7 +5,7 @@ from pydantic import Field
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions
 from tasks.results.evaluation import EvaluateResult, PairedDifference, RuleOutcome
 from tasks.results.fusion import Fusion
-from tasks.results.record import ModelRole, Record, SplitName, Target
+from tasks.results.record import TARGETS, ModelRole, Record, SplitName, Target
 from tasks.results.training import Epoch
 
 SCHEMA_VERSION = 1
@@ -187,3 +187,8 @@ class Metrics(Record):
     best_epoch: int
     fusion: Fusion | None = Field(None, description="how the weights of a fusion, which has no epochs, were chosen")
     provenance: Provenance
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Those to be shown; the last one decides."""
+        return self.results[0].targets if self.results else TARGETS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, MissingObject
 from tasks.evaluation.fusion import fuse
-from tasks.evaluation.scoring import ScoredClips, score_clips
+from tasks.evaluation.scoring import ScoredClips, score_clips, with_nouns_given
 from tasks.model.checkpoints import ClassNames, HeadWeights, Saved, save_fusion
 from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, make_engine, spread
 from tasks.model.epochs import BEST
@@ -96,7 +96,7 @@ def choose_fusion(out: str, plan: PlanResult, manifest: Manifest, store: Store, 
     """
     started = time.monotonic()
     clips = [clip for clip in manifest.clips if clip.split == "val"]
-    scored = [_score(network, clips, store) for network in _saved(plan, store, folder).networks]
+    scored = [with_nouns_given(_score(network, clips, store), manifest.vocabulary) for network in _saved(plan, store, folder).networks]
     fusion = fuse(scored, [(member.name, member.network) for member in plan.weights.members])
     # Scoring changed the networks: those that are kept come from the store again.
     saved = _saved(plan, store, folder)
@@ -108,9 +108,11 @@ def choose_fusion(out: str, plan: PlanResult, manifest: Manifest, store: Store, 
     evidence.mkdir()
     (evidence / "fusion.json").write_text(fusion.model_dump_json(indent=1), encoding="utf-8")
     tracker.log_artifacts(run_id, evidence, "train")
-    tracker.log_metrics(run_id, _metrics(fusion))
+    heads = [target for target in ("verb", "noun") if target in manifest.vocabulary.targets]
+    tracker.log_metrics(run_id, _metrics(fusion, heads))
     for one in fusion.members:
-        log.info("%s (%s): verbs %.3f, nouns %.3f, alone %.3f", one.name, one.network, one.verb_weight, one.noun_weight, one.val_loss)
+        weights = ", ".join(f"{head}s {getattr(one, f'{head}_weight'):.3f}" for head in heads)
+        log.info("%s (%s): %s, alone %.3f", one.name, one.network, weights, one.val_loss)
     log.info("val loss %.3f, by equal weights %.3f", fusion.chosen_loss, fusion.equal_loss)
     return TrainResult(
         checkpoint_uri=f"{out}{BEST}",
@@ -181,7 +183,7 @@ def _joined(classes: ClassNames | None, saved: Saved, name: str, members: Sequen
             if their != our and f"{kind}-{i}" not in (their, our):
                 raise BadInput(f"fuse: {kind} {i} is {their} to {name} and {our} to {members[0].name}; they name other classes")
         joined[kind] = tuple(their if our == f"{kind}-{i}" else our for i, (their, our) in enumerate(zip(theirs, known, strict=True)))
-    return ClassNames(verbs=joined["verb"], nouns=joined["noun"])
+    return ClassNames(verbs=joined["verb"], nouns=joined["noun"], has_objects=ours.has_objects or classes.has_objects)
 
 
 def _saved(plan: PlanResult, store: Store, folder: Path) -> Saved:
@@ -202,11 +204,11 @@ def _score(network: Network, clips: Sequence[DatasetClip], store: Store) -> Scor
     return scored
 
 
-def _metrics(fusion: Fusion) -> dict[str, float]:
+def _metrics(fusion: Fusion, heads: Sequence[str]) -> dict[str, float]:
     losses = {"chosen_loss": fusion.chosen_loss, "equal_loss": fusion.equal_loss, "held_out_loss": fusion.held_out_loss}
     weights = {
         f"{i}_{name}": getattr(member, name)
         for i, member in enumerate(fusion.members)
-        for name in ("verb_weight", "noun_weight", "val_loss")
+        for name in (*(f"{head}_weight" for head in heads), "val_loss")
     }
     return {f"fusion/{name}": value for name, value in {**losses, **weights}.items() if value is not None}

@@ -43,7 +43,7 @@ def run(arguments: Arguments, store: Store) -> CompareResult:
     scored = predictions(store, results, ours.split)
     opponents: dict[Opponent, ScoredClips] = {model: scored[model] for model in OPPONENTS if model in scored}
     found = differences(scored["fine-tuned"], opponents, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
-    decisive = next(d for d in found if (d.target, d.opponent) == ("action", theirs.model))
+    decisive = next(d for d in found if (d.target, d.opponent) == (ours.targets[-1], theirs.model))
     judgement = judge(ours, theirs, decisive, class_changes(ours, theirs), plan.gate)
     baseline = plan.weights.description
     files = {

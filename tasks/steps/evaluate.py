@@ -21,7 +21,8 @@ from tasks.evaluation.latency import peak_memory_bytes
 from tasks.evaluation.metrics import summarise
 from tasks.evaluation.misnamed import Misnamed, worst_misnamed
 from tasks.evaluation.predictions import to_parquet
-from tasks.evaluation.scoring import ScoredClips, score_clips
+from tasks.evaluation.scoring import ScoredClips, score_clips, with_nouns_given
+from tasks.evaluation.wording import percent
 from tasks.model.complexity import Complexity, complexity
 from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, spread
 from tasks.model.engines.scorer import Scorer, make_scorer
@@ -33,7 +34,7 @@ from tasks.model.spec import NetworkSpec
 from tasks.options import StoreUri
 from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.results.evaluation import ActivationMap, EngineUsed, EvaluateResult, EvaluateResults
-from tasks.results.record import TARGETS, ModelRole
+from tasks.results.record import ModelRole
 from tasks.results.training import Evaluation, PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._ahead import FramesAhead
@@ -100,6 +101,7 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
                 scored, timings = score_clips(
                     clips[evaluation.split], ahead.load, lambda inputs: ready.scorer.score(inputs).numpy(), wait=ahead.wait
                 )
+                scored = with_nouns_given(scored, manifest.vocabulary)
                 # Before the first pictures and maps are made: of the scoring alone, which takes the same on every split.
                 peak = peak or peak_memory_bytes()
                 files, maps = _evidence(evaluation, plan, scored, clips[evaluation.split], manifest.vocabulary, ready.scorer, ahead, store)
@@ -170,11 +172,11 @@ def _publish(
     tracker.log_metrics(run_id, _metrics(result))
     finish(store, evaluation.out, result)
     log.info(
-        "%s on %d %s clips: top-1 of verbs %.1f %%, nouns %.1f %%, actions %.1f %%",
+        "%s on %d %s clips: top-1 of %s",
         result.model,
         result.num_clips,
         result.split,
-        *(100 * getattr(result, target).top1 for target in TARGETS),
+        ", ".join(f"{target}s {percent(getattr(result, target).top1)}" for target in result.targets),
     )
 
 
@@ -232,14 +234,16 @@ def _activation_sheet(scorer: Scorer, clip: DatasetClip, wrong: Misnamed, ahead:
 def _pictures(scored: ScoredClips, vocabulary: Vocabulary, evaluation: Evaluation) -> dict[str, bytes]:
     title = f"{evaluation.model} on {evaluation.split}"
     answers = answers_of(scored, vocabulary)
-    pictures = {f"confusion_{target}s.png": confusion_figure(confusion_of(answers[target]), f"{title}: {target}s") for target in TARGETS}
+    pictures = {
+        f"confusion_{target}s.png": confusion_figure(confusion_of(answers[target]), f"{title}: {target}s") for target in vocabulary.targets
+    }
     return {**pictures, "loss_per_clip.png": clip_loss_figure(scored, vocabulary, title)}
 
 
 def _metrics(result: EvaluateResult) -> dict[str, float]:
     prefix = f"{result.model}/{result.split}"
     named = ("top1", "top5", "precision_weighted", "recall_weighted", "precision_macro", "recall_macro", "majority_top1")
-    scores = {f"{prefix}/{target}_{name}": getattr(getattr(result, target), name) for target in TARGETS for name in named}
+    scores = {f"{prefix}/{target}_{name}": getattr(getattr(result, target), name) for target in result.targets for name in named}
     measured = ("loading_median_seconds", "inference_median_seconds", "fps", "clips_per_second")
     speeds = {f"{prefix}/{name}": getattr(result.latency, name) for name in measured}
     sizes = {f"{prefix}/{name}": getattr(result, name) for name in ("num_parameters", "num_flops", "peak_memory_bytes")}

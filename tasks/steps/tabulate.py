@@ -89,7 +89,7 @@ def run(arguments: Arguments, store: Store) -> TabulateResult:
             store.write_bytes(f"{folder_uri}{name}", data)
             (Path(folder) / name).write_bytes(data)
         tracker.log_artifacts(run_id, Path(folder))
-        tracker.log_metrics(run_id, metrics_of(comparison.networks))
+        tracker.log_metrics(run_id, metrics_of(comparison))
         tracker.set_tags(run_id, {"mlflow.note.content": networks_note(comparison)})
     tracker.finish(run_id)
     url = tracker.run_url(run_id)
@@ -158,6 +158,7 @@ def _comparison(store: Store, configured: ConfigureResult, tested: Sequence[Test
         split=first.result.split,
         num_clips=first.result.num_clips,
         num_sources=first.result.num_sources,
+        targets=first.result.targets,
         train=first.plan.train,
         evaluate=first.plan.evaluate,
         reference=reference.name if reference else None,

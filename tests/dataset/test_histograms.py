@@ -5,7 +5,7 @@ from PIL import Image
 
 from tasks.dataset.histograms import histograms
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions
-from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
+from tasks.results.dataset import NO_OBJECT, ClassRef, DatasetClip, Manifest, Vocabulary
 
 
 @pytest.fixture
@@ -44,6 +44,11 @@ def test_three_pictures_with_the_same_bytes_each_time(manifest):
     assert list(pictures) == ["verb", "noun", "action"]
     assert pictures == histograms(manifest(4, ("train", "val")))
     assert all("Software" not in Image.open(io.BytesIO(data)).info for data in pictures.values())
+
+
+def test_without_objects_verbs_alone_are_drawn(manifest):
+    of_verbs = Vocabulary(verbs=(), nouns=(ClassRef(id=352, name=NO_OBJECT),))
+    assert list(histograms(manifest(1, ("train", "val")).model_copy(update={"vocabulary": of_verbs}))) == ["verb"]
 
 
 @pytest.mark.slow

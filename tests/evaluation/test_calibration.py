@@ -17,6 +17,7 @@ from tasks.evaluation.calibration import (
     reliability,
 )
 from tasks.evaluation.scoring import ScoredClips
+from tasks.results.record import TARGETS, VERB_ALONE
 
 
 def honest(num_clips, *, seed=0, num_sources=20, heat=1.0):
@@ -98,9 +99,10 @@ def test_one_video_alone_cannot_be_calibrated_and_checked():
 
 def test_without_val_there_is_no_temperature():
     clips = honest(40)
-    (verb, noun, action) = calibrations({"champion": clips}, {}, "test")
+    (verb, noun, action) = calibrations({"champion": clips}, {}, "test", TARGETS)
     assert {c.temperature for c in (verb, noun, action)} == {c.ece_calibrated for c in (verb, noun, action)} == {None}
     assert (action.model, action.split, action.target) == ("champion", "test", "action")
+    assert calibrations({"champion": clips}, {}, "test", VERB_ALONE) == (verb,)
 
 
 @settings(max_examples=30)

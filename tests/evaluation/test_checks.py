@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from tasks.errors import BadInput
 from tasks.evaluation import checks
 from tasks.evaluation.checks import MAX_DUPLICATE_BITS, check_data
-from tasks.results.dataset import DatasetClip
+from tasks.results.dataset import NO_OBJECT, DatasetClip
+from tasks.results.record import TARGETS, VERB_ALONE
 
 NUM_FRAMES = 8
-VERBS, NOUNS = {"take": 0, "put": 1}, {"meat": 26, "sauce": 41}
+VERBS, NOUNS = {"take": 0, "put": 1}, {"meat": 26, "sauce": 41, NO_OBJECT: 352}
 
 
 @pytest.fixture
@@ -42,10 +43,10 @@ def clip(uid, split="train", source=None, action="put meat", sha256=None):
     )
 
 
-def checked(*clips, looks):
+def checked(*clips, looks, targets=TARGETS):
     """Check these clips; `looks` gives the fingerprints of some, and the others look like nothing else."""
     rng = np.random.default_rng(1)
-    return check_data(clips, {c.uid: looks.get(c.uid, rng.integers(1, 2**63, size=NUM_FRAMES, dtype=np.uint64)) for c in clips})
+    return check_data(clips, {c.uid: looks.get(c.uid, rng.integers(1, 2**63, size=NUM_FRAMES, dtype=np.uint64)) for c in clips}, targets)
 
 
 def with_flipped(look, num_bits):
@@ -104,6 +105,11 @@ def test_classes_that_train_lacks_are_named_with_their_splits():
     )
 
 
+def test_without_objects_verbs_alone_can_be_missing():
+    found = checked(clip("a", action=f"put {NO_OBJECT}"), clip("b", "val", action=f"take {NO_OBJECT}"), looks={}, targets=VERB_ALONE)
+    assert found.missing_from_train == ("verb take (val)",)
+
+
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_look_alikes_with_different_labels_contradict_each_other(other_look, split):
     look = other_look()
@@ -130,15 +136,15 @@ def test_blocks_and_the_order_of_clips_change_nothing(data):
         for i in range(data.draw(st.integers(0, 30)))
     ]
     fingerprints = {c.uid: with_flipped(looks[rng.integers(3)], int(rng.integers(12))) for c in clips}
-    whole = check_data(clips, fingerprints)
+    whole = check_data(clips, fingerprints, TARGETS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checks, "CLIPS_AT_ONCE", 4)
-        assert check_data(data.draw(st.permutations(clips)), fingerprints) == whole
+        assert check_data(data.draw(st.permutations(clips)), fingerprints, TARGETS) == whole
     assert len(whole.near_duplicates) <= len(clips) >= len(whole.label_conflicts)
 
 
 def test_a_clip_that_was_not_looked_at_is_refused():
     with pytest.raises(BadInput, match="clip b has no fingerprint"):
-        check_data([clip("a"), clip("b")], {"a": np.ones(8, np.uint64)})
+        check_data([clip("a"), clip("b")], {"a": np.ones(8, np.uint64)}, TARGETS)
     with pytest.raises(BadInput, match="number of frames"):
-        check_data([clip("a"), clip("b")], {"a": np.ones(8, np.uint64), "b": np.ones(3, np.uint64)})
+        check_data([clip("a"), clip("b")], {"a": np.ones(8, np.uint64), "b": np.ones(3, np.uint64)}, TARGETS)

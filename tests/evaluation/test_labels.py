@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
 from tasks.evaluation.labels import label_counts
+from tasks.results.record import TARGETS, VERB_ALONE
 
 
 def clip(split, verb, noun):
@@ -8,9 +9,8 @@ def clip(split, verb, noun):
 
 
 def test_clips_are_counted_by_target_split_and_class_the_commonest_first():
-    counts = label_counts(
-        [clip("train", "put", "bag"), clip("train", "take", "bag"), clip("train", "take", "meat"), clip("val", "put", "bag")]
-    )
+    clips = [clip("train", "put", "bag"), clip("train", "take", "bag"), clip("train", "take", "meat"), clip("val", "put", "bag")]
+    counts = label_counts(clips, TARGETS)
     assert [(c.target, c.split, c.name, c.num_clips) for c in counts] == [
         ("verb", "train", "take", 2),
         ("verb", "train", "put", 1),
@@ -23,7 +23,8 @@ def test_clips_are_counted_by_target_split_and_class_the_commonest_first():
         ("action", "train", "take meat", 1),
         ("action", "val", "put bag", 1),
     ]
+    assert label_counts(clips, VERB_ALONE) == counts[:3]
 
 
 def test_without_clips_nothing_is_counted():
-    assert label_counts([]) == ()
+    assert label_counts([], TARGETS) == ()

@@ -10,6 +10,7 @@ from PIL import Image
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.evaluation.fingerprints import fingerprint, from_parquet
 from tasks.evaluation.scoring import score_clips
+from tasks.evaluation.wording import percent
 from tasks.model.checkpoints import ClassNames, HeadWeights, Saved, save
 from tasks.model.consensus import HEADS
 from tasks.model.engines.choice import OPENVINO_FROM_CLIPS
@@ -17,8 +18,9 @@ from tasks.model.engines.scorer import make_scorer
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.options import EvaluateOptions, LabelOptions, Modality, SegmentOptions, SplitOptions
-from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
+from tasks.results.dataset import NO_OBJECT, ClassRef, DatasetClip, Manifest, Vocabulary
 from tasks.results.evaluation import EvaluateResult
+from tasks.results.record import VERB_ALONE
 from tasks.results.training import Champion
 from tasks.steps import _ahead, _frames, evaluate
 from tasks.steps.plan import evaluations
@@ -159,6 +161,25 @@ def test_each_result_says_what_scored_on_which_machine_and_where_the_network_loo
         assert Image.open(io.BytesIO(shelf.objects[seen.uri])).width == 2 * 160 + 4
         assert f"fine-tuned/val/activations/{seen.uid}-{seen.target}.png" in book.artifacts
     assert list(shelf.objects)[-1] == f"{RUN}decisions/d/evaluate/fine-tuned/result.json"
+
+
+def test_without_objects_the_noun_is_given_and_verbs_alone_are_told_of(score, shelf, caplog):
+    manifest = shelf.read("s3://retake/datasets/x/manifest.json", Manifest)
+    vocabulary = Vocabulary(verbs=manifest.vocabulary.verbs, nouns=(ClassRef(id=352, name=NO_OBJECT),))
+    clips = tuple(one.model_copy(update={"noun": NO_OBJECT, "noun_class": 352}) for one in manifest.clips)
+    shelf.write("s3://retake/datasets/x/manifest.json", manifest.model_copy(update={"vocabulary": vocabulary, "clips": clips}))
+    with caplog.at_level("INFO"):
+        results, book = score("baseline")
+    result = results["train"]
+    assert result.targets == VERB_ALONE
+    assert result.verb == result.action
+    assert {name.rpartition("/")[2].partition("_")[0] for name in book.metrics if "top" in name} == {"verb"}
+    assert sorted(file for file in book.artifacts if file.startswith("baseline/train/") and file.endswith(".png")) == [
+        "baseline/train/confusion_verbs.png",
+        "baseline/train/loss_per_clip.png",
+    ]
+    (line,) = [record.getMessage() for record in caplog.records if "train clips: top-1 of" in record.getMessage()]
+    assert line == f"baseline on 3 train clips: top-1 of verbs {percent(result.verb.top1)}"
 
 
 def test_the_new_network_leaves_a_fingerprint_of_every_clip_of_a_split_and_no_other_network_does(score, shelf, tmp_path):

@@ -1,4 +1,4 @@
-"""The networks side by side: top-1 on verbs, nouns and actions."""
+"""The networks side by side: top-1 on every target."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,6 @@ from matplotlib.ticker import PercentFormatter
 from tasks.evaluation.comparison import MODELS, by_split
 from tasks.evaluation.figures.canvas import BLUE, GREY, INK, ORANGE, new_figure, png, short, styled
 from tasks.results.evaluation import EvaluateResult
-from tasks.results.record import TARGETS
 
 COLOURS = {"baseline": GREY, "champion": ORANGE, "fine-tuned": BLUE}
 GROUP_WIDTH = 0.76
@@ -37,9 +36,10 @@ def comparison_figure(results: Sequence[EvaluateResult], title: str) -> bytes:
 
 def _panel(axes: Axes, results: Sequence[EvaluateResult]) -> None:
     width = GROUP_WIDTH / len(results)
+    targets = results[0].targets
     for k, result in enumerate(results):
-        metrics = [getattr(result, target) for target in TARGETS]
-        left = [g - GROUP_WIDTH / 2 + k * width for g in range(len(TARGETS))]
+        metrics = [getattr(result, target) for target in targets]
+        left = [g - GROUP_WIDTH / 2 + k * width for g in range(len(targets))]
         top1 = [m.top1 for m in metrics]
         axes.bar(left, top1, width * 0.94, align="edge", color=COLOURS[result.model], label=result.model)
         for x, m in zip(left, metrics, strict=True):
@@ -47,11 +47,11 @@ def _panel(axes: Axes, results: Sequence[EvaluateResult]) -> None:
             middle = x + width * 0.47
             axes.plot([middle, middle], [low, high], color=INK, linewidth=1.2, marker="_", markersize=7)
             axes.annotate(f"{100 * m.top1:.0f}", (middle, high), (0, 3), textcoords="offset points", ha="center", fontsize=8)
-    majority = [getattr(results[0], target) for target in TARGETS]
+    majority = [getattr(results[0], target) for target in targets]
     for g, m in enumerate(majority):
         ends = (g - GROUP_WIDTH / 2 - 0.06, g + GROUP_WIDTH / 2 + 0.06)
         axes.plot(ends, (m.majority_top1, m.majority_top1), color=INK, linewidth=1.4, linestyle="--", label="majority class")
-    axes.set_xticks(range(len(TARGETS)), [f"{t}s\n({short(m.majority_class)})" for t, m in zip(TARGETS, majority, strict=True)])
+    axes.set_xticks(range(len(targets)), [f"{t}s\n({short(m.majority_class)})" for t, m in zip(targets, majority, strict=True)])
     axes.set_title(f"{results[0].split}: {results[0].num_clips} clips, {results[0].num_sources} sources")
     axes.set_ylim(0, 1.08)
     axes.yaxis.set_major_formatter(PercentFormatter(1))

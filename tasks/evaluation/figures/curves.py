@@ -15,7 +15,7 @@ def training_figure(epochs: Sequence[Epoch], best_epoch: int, title: str) -> byt
     """Draw training and validation loss, and validation accuracy below, with the kept epoch marked; PNG bytes.
 
     Args:
-        epochs: at least one; those that were not validated leave no point on the validation curves.
+        epochs: at least one; those that were not validated leave no point on the validation curves, and nothing known no curve.
         best_epoch: the epoch of lowest validation loss, whose checkpoint is kept.
         title: what was trained.
     """
@@ -31,7 +31,8 @@ def training_figure(epochs: Sequence[Epoch], best_epoch: int, title: str) -> byt
         for axes in (loss_axes, accuracy_axes):
             axes.axvline(best_epoch, color=VERMILION, linewidth=1, linestyle=":", zorder=1)
             axes.grid(axis="y")
-            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
         if best_loss is not None:
             loss_axes.plot([best_epoch], [best_loss], marker="*", markersize=13, color=VERMILION, markeredgecolor="white")
             # On the side with more room, so that the text never leaves the axes.
@@ -59,6 +60,8 @@ def training_figure(epochs: Sequence[Epoch], best_epoch: int, title: str) -> byt
 
 def _line(axes: Axes, points: Sequence[tuple[int, float | None]], label: str, colour: str, marker: str) -> None:
     known = [(epoch, value) for epoch, value in points if value is not None]
+    if not known:
+        return
     axes.plot(
         [e for e, _ in known],
         [v for _, v in known],

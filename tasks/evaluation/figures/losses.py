@@ -23,6 +23,8 @@ KINDS = {
     (False, True): ("noun right", ORANGE, "s"),
     (False, False): ("both wrong", VERMILION, "X"),
 }
+KINDS_OF_VERBS = {(True, True): ("right", BLUE, "o"), (False, True): ("wrong", VERMILION, "X")}
+"""Where there are no objects, every noun is given."""
 
 
 def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> bytes:
@@ -43,13 +45,13 @@ def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> 
     position = {name: y for y, (_, members) in enumerate(rows) for name in members}
     y = np.array([position[name] for name in names]) + _spread(names)
     worst = np.argsort(-losses, kind="stable")[:NUM_WORST].tolist()
-    chance = math.log(clips.verb_logits.shape[1]) + math.log(clips.noun_logits.shape[1])
+    chance = math.log(clips.verb_logits.shape[1]) + (math.log(clips.noun_logits.shape[1]) if vocabulary.has_objects else 0)
 
     with styled():
         num_list_lines = len(worst) + 1
         figure = new_figure(9.5, 1.5 + 0.27 * max(len(rows), 3) + 0.2 * num_list_lines)
         axes = figure.add_subplot()
-        for (verb_right, noun_right), (label, colour, marker) in KINDS.items():
+        for (verb_right, noun_right), (label, colour, marker) in (KINDS if vocabulary.has_objects else KINDS_OF_VERBS).items():
             of_kind = (answers["verb"].right == verb_right) & (answers["noun"].right == noun_right)
             axes.scatter(
                 losses[of_kind],
@@ -75,7 +77,7 @@ def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> 
         axes.grid(axis="both")
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel(
-            f"loss, nats: cross-entropy of verb + noun (bar: median; all classes alike{', dashed' if chance_is_near else ''}: {chance:.2f})"
+            f"loss, nats: cross-entropy of {'verb + noun' if vocabulary.has_objects else 'verb'} (bar: median; all classes alike{', dashed' if chance_is_near else ''}: {chance:.2f})"
         )
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
         figure.legend(
@@ -95,7 +97,7 @@ def _rows(names: list[str], losses: NDArray[np.float64]) -> list[tuple[str, froz
     kept.sort(key=lambda name: (-np.median(of_name[name]), name))
     rows = [(f"{short(name)} ({len(of_name[name])})", frozenset({name})) for name in kept]
     if rest:
-        rows.append((f"{len(rest)} other actions ({sum(len(of_name[name]) for name in rest)})", frozenset(rest)))
+        rows.append((f"{len(rest)} others ({sum(len(of_name[name]) for name in rest)})", frozenset(rest)))
     return rows
 
 

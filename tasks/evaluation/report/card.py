@@ -4,7 +4,6 @@ from tasks.evaluation.report.scores import deciding_results, label_of, opponent_
 from tasks.evaluation.report.templating import templates
 from tasks.evaluation.wording import leaning
 from tasks.results.metrics import Metrics
-from tasks.results.record import TARGETS
 
 MAX_WORSE_NAMED = 10
 
@@ -13,7 +12,7 @@ def model_card(metrics: Metrics) -> str:
     """The card as Markdown under YAML, under 5,000 characters but for very long names."""
     results = deciding_results(metrics)
     challenger = next((result for result in results if result.model == "fine-tuned"), None)
-    worse = {target: [c.name for c in metrics.class_changes if c.target == target and c.is_worse] for target in TARGETS}
+    worse = {target: [c.name for c in metrics.class_changes if c.target == target and c.is_worse] for target in metrics.targets}
     return (
         templates()
         .get_template("card.md.j2")
@@ -23,7 +22,7 @@ def model_card(metrics: Metrics) -> str:
             leaning=leaning(metrics.deciding_split),
             tables=target_tables(metrics),
             challenger=challenger,
-            scores=[(target, getattr(challenger, target)) for target in TARGETS] if challenger else [],
+            scores=[(target, getattr(challenger, target)) for target in metrics.targets] if challenger else [],
             opponent=label_of(opponent_of(metrics), metrics),
             worse=worse,
             max_worse=MAX_WORSE_NAMED,

@@ -49,7 +49,7 @@ RATE = Quantity("learning rate", FuncFormatter(lambda value, _: f"{value:g}"), l
 
 
 def training_charts(epochs: Sequence[Epoch], best_epoch: int) -> tuple[Chart, ...]:
-    """Losses, validation accuracies where any epoch was validated, and the learning rate where it is not constant; none without epochs.
+    """Losses, validation accuracies that are known of any epoch, and the learning rate where it is not constant; none without epochs.
 
     A page counts epochs from 1, as the log does.
     """

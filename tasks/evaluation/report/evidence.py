@@ -7,6 +7,7 @@ from tasks.evaluation.report.charts import Chart, reliability_chart
 from tasks.evaluation.report.formats import data_uri
 from tasks.evaluation.report.inputs import ReportInputs
 from tasks.evaluation.report.scores import deciding_results
+from tasks.results.dataset import NO_OBJECT, action_name
 from tasks.results.metrics import Metrics, Mistake
 from tasks.results.record import TARGETS
 
@@ -21,13 +22,16 @@ class MapPicture:
 
 @dataclass(frozen=True)
 class MistakeCard:
-    """One mistake; `sheet` and `video` are data addresses, empty where the page has none."""
+    """One mistake; `sheet` and `video` are data addresses, empty where the page has none.
+
+    `words` are what the network named, verb and noun, each with whether it is right; of an action without an object the verb alone.
+    """
 
     found: Mistake
-    verb_is_right: bool
-    noun_is_right: bool
-    opponent_verb_is_right: bool
-    opponent_noun_is_right: bool
+    true: str
+    predicted: str
+    words: tuple[tuple[str, bool], ...]
+    opponent_words: tuple[tuple[str, bool], ...]
     sheet: str
     video: str
     maps: tuple[MapPicture, ...]
@@ -58,10 +62,10 @@ def _card(mistake: Mistake, inputs: ReportInputs) -> MistakeCard:
     sheet, clip = inputs.sheets.get(mistake.uid), inputs.clips.get(mistake.uid)
     return MistakeCard(
         found=mistake,
-        verb_is_right=mistake.predicted_verb == mistake.true_verb,
-        noun_is_right=mistake.predicted_noun == mistake.true_noun,
-        opponent_verb_is_right=mistake.opponent_verb == mistake.true_verb,
-        opponent_noun_is_right=mistake.opponent_noun == mistake.true_noun,
+        true=action_name(mistake.true_verb, mistake.true_noun),
+        predicted=action_name(mistake.predicted_verb, mistake.predicted_noun),
+        words=_words(mistake, mistake.predicted_verb, mistake.predicted_noun),
+        opponent_words=_words(mistake, mistake.opponent_verb, mistake.opponent_noun),
         sheet=data_uri(sheet, "image/jpeg") if sheet else "",
         video=data_uri(clip, "video/mp4") if clip else "",
         maps=tuple(
@@ -69,3 +73,8 @@ def _card(mistake: Mistake, inputs: ReportInputs) -> MistakeCard:
             for found, png in inputs.activations.get(mistake.uid, ())
         ),
     )
+
+
+def _words(mistake: Mistake, verb: str, noun: str) -> tuple[tuple[str, bool], ...]:
+    of_verb, of_noun = (verb, verb == mistake.true_verb), (noun, noun == mistake.true_noun)
+    return (of_verb,) if noun == mistake.true_noun == NO_OBJECT else (of_verb, of_noun)

@@ -16,7 +16,7 @@ from tasks.evaluation.report.templating import templates
 from tasks.evaluation.wording import leaning, percent, percent_interval
 from tasks.options import Modality
 from tasks.results.comparison import ComparedNetwork, Comparison
-from tasks.results.record import TARGETS, Target
+from tasks.results.record import Target
 
 CHART_SIZE = (420, 300)
 ROOM = 0.12
@@ -54,7 +54,7 @@ def networks_page(comparison: Comparison) -> str:
             machines=_machines(comparison),
             settings=settings_of(comparison.evaluate),
             train_settings=settings_of(comparison.train),
-            targets=TARGETS,
+            targets=comparison.targets,
         )
     )
 
@@ -80,7 +80,7 @@ def _rows(comparison: Comparison) -> list[NetworkRow]:
             network=network,
             is_reference=network.name == comparison.reference,
             warning=majority_warning(network.action),
-            differences={target: difference_row(found) for target in TARGETS if (found := difference_of(network, target))},
+            differences={target: difference_row(found) for target in comparison.targets if (found := difference_of(network, target))},
         )
         for number, network in enumerate(comparison.networks, 1)
     ]
@@ -104,7 +104,7 @@ def _cost(network: ComparedNetwork, *, in_flops: bool) -> tuple[float, str] | No
 
 
 def _chart(comparison: Comparison, *, in_flops: bool) -> Chart | None:
-    """Action top-1 with its interval over what a clip costs; a number stands at each point. None where no network's cost is known."""
+    """Top-1 on what decides, with its interval, over what a clip costs; a number stands at each point. None where no network's cost is known."""
     title = "Accuracy over FLOPs" if in_flops else "Accuracy over latency"
     shown = [(i, n.name, n.action, *found) for i, n in enumerate(comparison.networks, 1) if (found := _cost(n, in_flops=in_flops))]
     if not shown:
@@ -124,12 +124,10 @@ def _chart(comparison: Comparison, *, in_flops: bool) -> Chart | None:
         reach = (max(x) - min(x)) or max(x) or 1
         axes.set_xlim(max(0.0, min(x) - ROOM * reach), max(x) + ROOM * reach)
         axes.set_ylim(0, 1)
-        axes.set(xlabel="billion FLOPs a clip" if in_flops else "seconds a clip, median", ylabel="action top-1, %")
+        axes.set(xlabel="billion FLOPs a clip" if in_flops else "seconds a clip, median", ylabel=f"{comparison.targets[-1]} top-1, %")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
         axes.grid(axis="y", clip_on=False)
-        words = (
-            f"{'; '.join(spoken)}. Bars are 95 % intervals; the dashed line is always guessing the commonest action: {percent(guessing)}."
-        )
+        words = f"{'; '.join(spoken)}. Bars are 95 % intervals; the dashed line is always guessing the commonest {comparison.targets[-1]}: {percent(guessing)}."
         drawn = svg(figure, f"networks-{'flops' if in_flops else 'latency'}", title, words, {"networks": spoken})
     return Chart(title, drawn, CHART_SIZE[0] + 60)

@@ -8,7 +8,7 @@ from tasks.evaluation.majority import majority_scores
 from tasks.evaluation.wording import percent, quoted, roughly
 from tasks.results.evaluation import EvaluateResult, PairedDifference, TargetMetrics
 from tasks.results.metrics import Metrics
-from tasks.results.record import TARGETS, ModelRole, Target
+from tasks.results.record import ModelRole, Target
 
 
 @dataclass(frozen=True)
@@ -77,18 +77,18 @@ def label_of(role: ModelRole, metrics: Metrics) -> str:
 
 
 def target_tables(metrics: Metrics) -> tuple[TargetTable, ...]:
-    """The tables of verbs, nouns and actions on the deciding split; none where nothing was scored on it."""
+    """A table a target on the deciding split; none where nothing was scored on it."""
     results = deciding_results(metrics)
-    return tuple(_table(target, results, metrics) for target in TARGETS) if results else ()
+    return tuple(_table(target, results, metrics) for target in metrics.targets) if results else ()
 
 
 def verdict_of(metrics: Metrics) -> Verdict:
-    """The banner. What did not pass is `unknown` where the gate has too little data, or where the interval of the action difference includes zero.
+    """The banner. What did not pass is `unknown` where the gate has too little data, or where the interval of the difference that decides includes zero.
 
     Of a network that always guessing would beat, enough is known.
     """
     challenger = next((result for result in deciding_results(metrics) if result.model == "fine-tuned"), None)
-    scores = [(target, getattr(challenger, target)) for target in TARGETS] if challenger else []
+    scores = [(target, getattr(challenger, target)) for target in metrics.targets] if challenger else []
     warnings = tuple(f"{target}s: {percent(m.top1)} is {majority_warning(m)}" for target, m in scores if m.top1 <= m.majority_top1)
     if metrics.passed:
         then = {
@@ -98,11 +98,11 @@ def verdict_of(metrics: Metrics) -> Verdict:
         }[metrics.gate.promotion]
         return Verdict("passes", "Passes", then, warnings)
     opponent = opponent_of(metrics)
-    action = next((d for d in metrics.differences if d.target == "action" and d.opponent == opponent), None)
+    decisive = next((d for d in metrics.differences if d.target == metrics.targets[-1] and d.opponent == opponent), None)
     too_few = any(rule.rule in ("num_clips", "num_sources") and not rule.passed for rule in metrics.rules)
     then = "Not promoted: " + ("the champion stays." if opponent == "champion" else "no champion is named.")
     guessing_wins = challenger is not None and challenger.action.top1 <= challenger.action.majority_top1
-    if too_few or (action is not None and not excludes_zero(action) and not guessing_wins):
+    if too_few or (decisive is not None and not excludes_zero(decisive) and not guessing_wins):
         return Verdict("unknown", "Cannot tell", then, warnings)
     return Verdict("kept", "Does not pass", then, warnings)
 

@@ -11,7 +11,7 @@ from tasks.evaluation.report.inputs import ReportInputs
 from tasks.evaluation.report.page import page
 from tasks.evaluation.report.sheets import contact_sheet
 from tasks.results.evaluation import ActivationMap
-from tests.evaluation.report.named import HOSTILE_NAMES, Named, drawn, hostile, original
+from tests.evaluation.report.named import HOSTILE_NAMES, Named, drawn, hostile, mixed, original, without_objects
 from tests.evaluation.report.runs import DIRTY, metrics_of
 
 
@@ -34,7 +34,7 @@ def frames(num_frames=8, height=256, width=456, seed=0):
 def inputs_of(named, metrics):
     uids = [m.uid for m in metrics.mistakes]
     maps = (
-        (ActivationMap(uid=uids[0], target="noun", class_name=metrics.mistakes[0].predicted_noun, uri="s3://retake/map.png"),)
+        (ActivationMap(uid=uids[0], target="verb", class_name=metrics.mistakes[0].predicted_verb, uri="s3://retake/map.png"),)
         if uids
         else ()
     )
@@ -58,6 +58,8 @@ CASES = {
         named := Named([("take", "bag")], {"baseline": [("put", "cloth")], "fine-tuned": [("take", "bag")]}, num_sources=1),
         metrics_of(named, split="val", num_epochs=1, passed=False, baseline_is_chance=True),
     ),
+    "verbs alone": lambda: (named := without_objects(), metrics_of(named)),
+    "mixed": lambda: (named := mixed(), metrics_of(named)),
     "many classes": lambda: (named := drawn(3000, 125, 352), metrics_of(named, num_epochs=1000, passed=False)),
     "hostile": lambda: (
         named := hostile(),

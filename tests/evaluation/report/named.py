@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.results.dataset import NO_OBJECT, action_name
+from tasks.results.record import TARGETS, VERB_ALONE
+
 ORIGINAL_CSV = Path(__file__).parents[1] / "original_val_predictions.csv"
 
 
@@ -30,7 +33,11 @@ class Named:
 
     def of(self, target, role=None):
         pairs = self.true if role is None else self.answers[role]
-        return [{"verb": v, "noun": n, "action": f"{v} {n}"}[target] for v, n in pairs]
+        return [{"verb": v, "noun": n, "action": action_name(v, n)}[target] for v, n in pairs]
+
+    @property
+    def targets(self):
+        return VERB_ALONE if {noun for _, noun in self.true} == {NO_OBJECT} else TARGETS
 
 
 def original():
@@ -58,6 +65,17 @@ def drawn(num_clips=400, num_verbs=12, num_nouns=40, skills=None, names=lambda k
         return (verb if rng.random() < skill else pick("verb", num_verbs), noun if rng.random() < skill else pick("noun", num_nouns))
 
     return Named(true, {role: [answer(pair, skill) for pair in true] for role, skill in skills.items()}, num_sources=min(31, num_clips))
+
+
+def without_objects():
+    """Every label one word, and every noun given."""
+    return drawn(100, 5, 1, names=lambda kind, i: ("wave", "clap", "knock", "наливать", "jump")[i] if kind == "verb" else NO_OBJECT)
+
+
+def mixed():
+    """Some labels of one word among others."""
+    verbs, nouns = ("put", "take", "wave"), ("meat", NO_OBJECT, "sauce")
+    return drawn(100, 3, 3, names=lambda kind, i: (verbs if kind == "verb" else nouns)[i])
 
 
 def hostile():

@@ -3,7 +3,7 @@
 from tasks.options import EvaluateOptions, Modality, TrainOptions
 from tasks.results.comparison import ComparedNetwork, Comparison, FailedConfiguration
 from tests.evaluation.report.named import drawn
-from tests.evaluation.report.scored import MACHINE, TARGETS, difference, result
+from tests.evaluation.report.scored import MACHINE, difference, result
 
 NAMES = ("family=TSN", "family=TRN learning_rate=0.001", "family=TSM backbone=tf_efficientnet_lite0 modality=rgb-difference")
 
@@ -12,7 +12,7 @@ def compared(number, named, *, has_reference=True, name=None, others=()):
     scored = result(named, ("baseline", "champion", "fine-tuned")[number], "val")
     family = ("TSN", "TRN", "TSM")[number]
     latency = scored.latency.model_copy(update={"inference_median_seconds": (1.534, 1.71, 0.302)[number]})
-    differences = [difference(named, target, "champion").model_copy(update={"opponent": "reference"}) for target in TARGETS]
+    differences = [difference(named, target, "champion").model_copy(update={"opponent": "reference"}) for target in named.targets]
     return ComparedNetwork(
         name=name or NAMES[number],
         others=others,
@@ -51,6 +51,7 @@ def comparison_of(named=None, *, num_networks=3, failed=(), has_reference=True, 
         split="val",
         num_clips=len(named.true),
         num_sources=named.num_sources,
+        targets=named.targets,
         train=TrainOptions(),
         evaluate=EvaluateOptions(),
         reference=(name or NAMES[0]) if has_reference else None,

@@ -13,9 +13,7 @@ from tasks.results.evaluation import (
     TargetMetrics,
 )
 from tasks.results.metrics import ClassChange, ConfusionCounts, LabelCount
-
-TARGETS = ("verb", "noun", "action")
-
+from tasks.results.record import TARGETS
 
 MACHINE = {
     "device": "cpu",
@@ -80,6 +78,7 @@ def result(named, role, split):
         num_sources=named.num_sources,
         crops=10,
         loss=3.21,
+        targets=named.targets,
         **scores,
         latency=Latency(
             num_clips=len(named.true),
@@ -138,7 +137,7 @@ def class_changes(results, opponent):
             f1_after=a.f1,
             is_worse=a.f1 < b.f1,
         )
-        for t in TARGETS
+        for t in before.targets
         for b, a in zip(getattr(before, t).classes, getattr(after, t).classes, strict=True)
     )
 
@@ -161,11 +160,11 @@ def confusion(named, role, target, most=30):
 def label_counts(named, split, untaught):
     """As many clips in train as on the deciding split, but for classes that train lacks."""
     rng = np.random.default_rng(1)
-    of_target = {t: Counter(named.of(t)) for t in TARGETS}
-    train = {t: {n: c for n, c in of_target[t].items() if n not in untaught and rng.random() < 0.95} for t in TARGETS}
+    of_target = {t: Counter(named.of(t)) for t in named.targets}
+    train = {t: {n: c for n, c in of_target[t].items() if n not in untaught and rng.random() < 0.95} for t in named.targets}
     return tuple(
         LabelCount(target=t, split=where, name=n, num_clips=c)
-        for t in TARGETS
+        for t in named.targets
         for where, counts in (("train", train[t]), (split, of_target[t]))
         for n, c in counts.items()
     )

@@ -58,7 +58,7 @@ def show(browser, page_of, tmp_path):
     assert strays == []
 
 
-@pytest.mark.parametrize("case", ["usual", "original", "one clip", "hostile", "bare"])
+@pytest.mark.parametrize("case", ["usual", "original", "one clip", "verbs alone", "hostile", "bare"])
 def test_a_phone_never_scrolls_sideways(show, case):
     shown = show(case, PHONE)
     shown.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")

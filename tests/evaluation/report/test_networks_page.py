@@ -8,7 +8,7 @@ from tasks.evaluation.networks import metrics_of, table, verdict
 from tasks.evaluation.report.networks import networks_note, networks_page
 from tasks.options import Modality
 from tasks.results.record import TARGETS
-from tests.evaluation.report.named import HOSTILE_NAMES
+from tests.evaluation.report.named import HOSTILE_NAMES, without_objects
 from tests.evaluation.report.networks import NAMES, comparison_of
 
 
@@ -54,7 +54,7 @@ def test_what_was_not_counted_is_left_out_and_no_other_network_with_it():
     page, note = networks_page(uncounted), networks_note(uncounted)
     first, second, third = csv.DictReader(io.StringIO(table(uncounted).decode()))
     assert (second["parameters"], second["flops_per_clip"]) == ("", "")
-    assert f"{uncounted.networks[1].run_key}/num_flops" not in metrics_of(uncounted.networks)
+    assert f"{uncounted.networks[1].run_key}/num_flops" not in metrics_of(uncounted)
     assert all(float(row["flops_per_clip"]) for row in (first, third))
     assert note.splitlines()[5].count("\N{EN DASH}") == 2
     latency, flops = re.findall(r"<svg viewBox.*?</svg>", page, re.DOTALL)
@@ -130,3 +130,20 @@ def test_a_hostile_name_stays_text(name):
     assert "<script" not in page
     assert "<img" not in page
     assert networks_note(comparison).count("](http") == len(comparison.networks)
+
+
+def test_without_objects_the_networks_are_compared_on_verbs_alone():
+    comparison = comparison_of(without_objects())
+    written = [
+        networks_page(comparison),
+        networks_note(comparison),
+        table(comparison).decode(),
+        verdict(comparison),
+        *metrics_of(comparison),
+    ]
+    # Options are described as in the form, for datasets of either kind.
+    plain = re.sub(r'<table class="settings">.*?</table>', "", " ".join(written), flags=re.DOTALL)
+    assert "verb_top1_low" in plain
+    assert "names most verbs right" in plain
+    assert "verb top-1, %" in plain
+    assert not [word for word in ("noun", "action") if word in plain.lower()]

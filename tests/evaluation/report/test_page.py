@@ -9,11 +9,11 @@ import pytest
 from tasks.evaluation.report.inputs import ReportInputs
 from tasks.evaluation.report.page import SECTIONS, page
 from tasks.evaluation.wording import p_value, percent, percent_interval, signed
+from tasks.results.dataset import NO_OBJECT
 from tasks.results.metrics import ClassChange
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "area", "base", "col", "embed", "source", "track", "wbr"}
 FETCHING = {"src", "srcset", "data", "poster", "action", "formaction", "background", "cite", "longdesc", "manifest", "xlink:href", "ping"}
-TARGETS = ("verb", "noun", "action")
 
 
 class Tree(HTMLParser):
@@ -62,7 +62,17 @@ def cells(html):
 
 
 @pytest.fixture(
-    scope="module", params=["usual", "original", "one clip", pytest.param("many classes", marks=pytest.mark.slow), "hostile", "bare"]
+    scope="module",
+    params=[
+        "usual",
+        "original",
+        "one clip",
+        "verbs alone",
+        "mixed",
+        pytest.param("many classes", marks=pytest.mark.slow),
+        "hostile",
+        "bare",
+    ],
 )
 def case(request, make_inputs, page_of):
     html = page_of(request.param)
@@ -127,7 +137,7 @@ def test_every_score_is_the_metrics_own(case):
         assert tables == {}
         return
     of_role = {r.model: r for r in metrics.results}
-    for target in TARGETS:
+    for target in metrics.targets:
         rows = tables[target]
         networks = [getattr(of_role[role], target) for role in ("baseline", "champion", "fine-tuned") if role in of_role]
         for row, m in zip(rows, networks, strict=False):
@@ -154,7 +164,7 @@ def test_a_network_no_better_than_guessing_is_marked_exactly_then(case):
                 m = getattr(role, target)
                 assert ("▼" in row[0] and "always guessing" in row[0]) == (m.top1 <= m.majority_top1)
     tuned = [r for r in inputs.metrics.results if r.model == "fine-tuned"]
-    loses = [t for r in tuned for t in TARGETS if getattr(r, t).top1 <= getattr(r, t).majority_top1]
+    loses = [t for r in tuned for t in r.targets if getattr(r, t).top1 <= getattr(r, t).majority_top1]
     assert ('role="alert"' in html) == bool(loses)
 
 
@@ -303,3 +313,21 @@ def test_a_page_without_a_champion_does_not_speak_of_one(page_of):
     assert "none yet" in html
     assert "champion →" not in html
     assert "champion (version" not in html
+
+
+def test_without_objects_the_page_shows_verbs_alone(page_of):
+    html = page_of("verbs alone")
+    assert list(cells(html)) == ["verb"]
+    # Options are described as in the form, for datasets of either kind.
+    shown = re.sub(r'<table class="settings">.*?</table>', "", html, flags=re.S)
+    words = Tree(shown).text.lower()
+    assert "verbs" in words
+    assert not [word for word in ("noun", "action", NO_OBJECT) if word in words]
+
+
+def test_among_labels_with_objects_one_without_is_its_verb(page_of):
+    text = Tree(page_of("mixed")).text
+    assert list(cells(page_of("mixed"))) == ["verb", "noun", "action"]
+    assert "always 'put meat'" in text
+    assert f"put {NO_OBJECT}" not in text
+    assert "put taken for" in text or "taken for put " in text

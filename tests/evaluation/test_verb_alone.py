@@ -1,0 +1,133 @@
+"""A dataset whose labels name no object: the noun is given, one target is left, and whatever holds of three holds of it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tasks.evaluation.answers import answers_of
+from tasks.evaluation.changes import class_changes
+from tasks.evaluation.comparison import markdown, text
+from tasks.evaluation.confusion import confusions
+from tasks.evaluation.figures.bars import comparison_figure
+from tasks.evaluation.figures.losses import clip_loss_figure
+from tasks.evaluation.fusion import fuse
+from tasks.evaluation.gate import judge
+from tasks.evaluation.metrics import summarise
+from tasks.evaluation.misnamed import worst_misnamed
+from tasks.evaluation.paired import differences
+from tasks.evaluation.predictions import from_parquet, to_parquet
+from tasks.evaluation.scoring import CERTAIN, Timings, with_nouns_given
+from tasks.options import GateOptions
+from tasks.results.dataset import NO_OBJECT, ClassRef, Vocabulary
+from tasks.results.record import TARGETS, VERB_ALONE
+
+NONE_ID = 352
+WAVES = Vocabulary(
+    verbs=tuple(ClassRef(id=i, name=name) for i, name in enumerate(("wave", "clap", "наливать"))),
+    nouns=(ClassRef(id=NONE_ID, name=NO_OBJECT),),
+)
+MIXED = Vocabulary(
+    verbs=(ClassRef(id=0, name="wave"), ClassRef(id=1, name="put"), ClassRef(id=2, name="take")),
+    nouns=(ClassRef(id=0, name=NO_OBJECT), ClassRef(id=1, name="meat"), ClassRef(id=2, name="sauce")),
+)
+
+
+@pytest.fixture(scope="module")
+def scored(make_clips):
+    """What two networks answered whose heads know nothing of the noun that is none."""
+    clips = {role: make_clips(60, skill=skill, num_sources=12) for role, skill in (("baseline", 0.0), ("fine-tuned", 5.0))}
+    return {
+        role: with_nouns_given(replace(one, noun_classes=np.full_like(one.noun_classes, NONE_ID)), WAVES) for role, one in clips.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def results(scored, make_result):
+    def result(role, clips):
+        num_clips = len(clips.uids)
+        usual = make_result(role)
+        timings = Timings(np.full(num_clips, 0.1), np.full(num_clips, 0.1), 0.2 * num_clips)
+        kept = ("model", "split", "crops", "predictions_uri", "engine", "num_parameters", "num_flops", "peak_memory_bytes", "hardware")
+        return summarise(clips, timings, WAVES, num_frames=8, num_resamples=200, **{name: getattr(usual, name) for name in kept})
+
+    return {role: result(role, clips) for role, clips in scored.items()}
+
+
+def test_a_network_that_knows_objects_keeps_its_answers(make_clips, vocabulary):
+    clips = make_clips(5)
+    assert with_nouns_given(clips, vocabulary) is clips
+    assert with_nouns_given(clips, MIXED) is clips
+
+
+def test_an_action_is_its_verb(scored):
+    for clips in scored.values():
+        answers = answers_of(clips, WAVES)
+        verb, noun, action = (answers[target] for target in TARGETS)
+        assert noun.right.all()
+        assert action.right.tolist() == verb.right.tolist()
+        assert (action.ranked // clips.noun_logits.shape[1]).tolist() == verb.ranked.tolist()
+        assert set(action.names.values()) == set(verb.names.values())
+        rows = np.arange(len(clips.uids))
+        shifted = clips.verb_logits.astype(float) - clips.verb_logits.max(axis=1, keepdims=True)
+        assert clips.losses.tolist() == pytest.approx(
+            (np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, clips.verb_classes]).tolist(), abs=1e-6
+        )
+
+
+def test_the_certainty_goes_through_the_store(scored):
+    clips = scored["fine-tuned"]
+    read = from_parquet(to_parquet(clips, WAVES), "s3://retake/p.parquet")
+    assert read.noun_logits[0, NONE_ID] == CERTAIN
+    assert read.losses.tolist() == clips.losses.tolist()
+
+
+def test_scores_differences_and_confusions_are_of_verbs(scored, results):
+    ours, theirs = results["fine-tuned"], results["baseline"]
+    assert ours.targets == VERB_ALONE
+    assert ours.verb == ours.action
+    found = differences(scored["fine-tuned"], {"baseline": scored["baseline"]}, WAVES, num_resamples=200)
+    assert [one.target for one in found] == ["verb"]
+    assert {one.target for one in class_changes(ours, theirs)} == {"verb"}
+    assert {one.target for one in confusions(scored, WAVES)} == {"verb"}
+    assert {one.target for one in worst_misnamed(scored["baseline"], WAVES, 60)} == {"verb"}
+
+
+def test_the_gate_the_tables_and_the_verdict_speak_of_verbs_alone(scored, results):
+    ours, theirs = results["fine-tuned"], results["baseline"]
+    found = differences(scored["fine-tuned"], {"baseline": scored["baseline"]}, WAVES, num_resamples=200)
+    judgement = judge(ours, theirs, found[0], class_changes(ours, theirs), GateOptions())
+    assert judgement.passed
+    assert "of the verbs right" in judgement.verdict
+    assert "Better on verbs" in [rule.title for rule in judgement.rules]
+    for written in (
+        markdown(list(results.values()), found, judgement, "none"),
+        text(list(results.values()), found, judgement, "none"),
+        judgement.reason,
+        str(judgement.rules),
+    ):
+        assert "verb" in written
+        assert not {word for word in ("noun", "action", "Action", NO_OBJECT) if word in written}
+
+
+def test_figures_can_be_drawn_and_differ_from_those_with_nouns(scored, results):
+    both = list(results.values())
+    with_nouns = [result.model_copy(update={"targets": TARGETS}) for result in both]
+    assert comparison_figure(both, "one") != comparison_figure(with_nouns, "one")
+    assert clip_loss_figure(scored["baseline"], WAVES, "val") != clip_loss_figure(scored["fine-tuned"], WAVES, "val")
+
+
+def test_a_fusion_weighs_the_verbs_and_leaves_the_nouns_alike(scored):
+    found = fuse(list(scored.values()), [("a", "TSN"), ("b", "TSN")])
+    assert [one.noun_weight for one in found.members] == pytest.approx([0.5, 0.5])
+    assert found.members[1].verb_weight > found.members[0].verb_weight
+
+
+def test_among_labels_with_objects_one_without_is_its_verb_and_its_noun_may_be_wrong(make_clips):
+    clips = make_clips(200, skill=3.0)
+    answers = answers_of(clips, MIXED)
+    names = set(answers["action"].names.values())
+    assert {"wave", "put meat"} <= names
+    assert not [name for name in names if NO_OBJECT in name]
+    assert not answers["noun"].right.all()
+    assert NO_OBJECT in answers["noun"].names.values()
