@@ -110,6 +110,7 @@ class PredictBatchResult(Record):
     """What one mapped task predicted. `missing` names a network that could not be had, without which the others went on.
 
     `set_aside` names videos, and single clips of a video by their place in it; `warnings` names clips that were predicted and say less.
+    `verb_alone` are the networks that were taught verbs and no nouns.
     """
 
     videos: tuple[ScoredVideo, ...]
@@ -117,12 +118,13 @@ class PredictBatchResult(Record):
     missing: tuple[str, ...] = ()
     warnings: tuple[SetAside, ...] = ()
     engines: dict[PredictorRole, EngineUsed]
+    verb_alone: tuple[PredictorRole, ...] = ()
     scoring_seconds: float
     peak_memory_bytes: int
 
 
 class PredictReportResult(Record):
-    """A finished prediction. Agreement is of the two networks' best actions, None without a second network.
+    """A finished prediction. Agreement is of the two networks' best actions, or verbs where these are all, None without a second network.
 
     `num_failed_batches` counts those whose task left no result: with any, the same prediction may be asked for again.
     """

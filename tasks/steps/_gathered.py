@@ -61,7 +61,7 @@ class _Gatherer:
         shown: list[ShownClip] = []
         num_read = 0
         for clips in self._read(video):
-            said = answered(clips, self._temperatures)
+            said = answered(clips, self._temperatures, self._names.targets)
             tables.add(known, clips, {one.label: said.ranked[role] for role, one in self._answering(said)})
             self._write_tracks(known, clips, said)
             gathered.tally.add(clips.uids, source, said.ranked, self._labels, is_trained_on=is_trained_on)
@@ -106,7 +106,7 @@ class _Gatherer:
             first = 0
             for clips in self._read(videos[uri], with_features=True):
                 if here := [(places[first + i], i) for i in range(len(clips.uids)) if first + i in places]:
-                    said = answered(clips, self._temperatures)
+                    said = answered(clips, self._temperatures, self._names.targets)
                     for place, i in here:
                         candidates[place] = self._candidate(videos[uri], clips, said, i)
                         # A row of the array would keep all of it.
@@ -199,7 +199,7 @@ class _Gatherer:
         return tuple(Guess(self._names.name("action", action), likely) for action, likely in pairs)
 
     def _truth(self, label: KnownLabel | None) -> str | None:
-        return self._names.name("action", label.verb_class * self._names.num_nouns + label.noun_class) if label else None
+        return self._names.name("action", self._names.action(label.verb_class, label.noun_class)) if label else None
 
 
 def gather(

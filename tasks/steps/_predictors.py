@@ -1,6 +1,6 @@
 """Which networks predict: what a person wrote, turned into checkpoints by their hash, with temperatures that make probabilities true."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from tasks.dataset.vocabulary import NOUNS, NUM_NOUNS, VERBS
@@ -70,9 +70,13 @@ def baseline_of(model: Found, crops: int, store: Store) -> Found:
     return Found(_predictor("baseline", weights.description, weights.uri, weights.sha256, model.plans, fitted), None, model.plans)
 
 
-def names_of(plan: PredictPlanResult, store: Store) -> Names:
-    """What the classes are called in the datasets that the networks were trained on, and else in the few names that ship."""
-    return Names.of([*(manifest.vocabulary for manifest in manifests(plan, store)), SHIPPED], NUM_NOUNS)
+def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[PredictorRole]) -> Names:
+    """What the classes are called in the datasets that the networks were trained on, and else in the few names that ship.
+
+    Of a model among those that were taught verbs alone, verbs are all that is shown, whatever it is compared with.
+    """
+    names = Names.of([*(manifest.vocabulary for manifest in manifests(plan, store)), SHIPPED], NUM_NOUNS)
+    return names.of_verbs() if "model" in verb_alone else names
 
 
 def manifests(plan: PredictPlanResult, store: Store) -> list[Manifest]:
@@ -127,5 +131,5 @@ def _served(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Sto
             log.warning("%s", error)
             unreadable.append(str(error))
             continue
-        return served(val, result.crops, result.engine.label)
+        return served(val, result.crops, result.engine.label, result.targets)
     return not_calibrated(unreadable[0] if unreadable else "no answers on val clips are in the store")

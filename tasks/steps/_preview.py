@@ -4,17 +4,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tasks.evaluation.prediction.answered import answered
+from tasks.evaluation.prediction.names import Names
 from tasks.evaluation.prediction.probabilities import Ranked
 from tasks.evaluation.prediction.scored import read_scored
 from tasks.evaluation.wording import percent
 from tasks.results.prediction import PredictorRole, PredictPlanResult
 from tasks.results.video import ClipRecord
-from tasks.steps._predictors import names_of, predictors, temperatures
+from tasks.steps._predictors import predictors, temperatures
 from tasks.storage import Store
 from tasks.video.preview import Captioned, write_film
 
 
-def write_preview(plan: PredictPlanResult, clips: Sequence[ClipRecord], scored: Path, uri: str, folder: Path, store: Store) -> None:
+def write_preview(
+    plan: PredictPlanResult, clips: Sequence[ClipRecord], scored: Path, uri: str, names: Names, folder: Path, store: Store
+) -> None:
     """Draw under every clip of a video the best action of each network, and keep the film at `uri`.
 
     Args:
@@ -22,13 +25,13 @@ def write_preview(plan: PredictPlanResult, clips: Sequence[ClipRecord], scored: 
         clips: of the video, in order.
         scored: what was answered on them.
         uri: where the film is kept.
+        names: of the classes.
         folder: for a clip and the film, until this returns.
         store: where clips are.
 
     Raises:
         BadVideo: a clip does not decode.
     """
-    names = names_of(plan, store)
     labels = {role: predictor.label for role, predictor in predictors(plan).items()}
 
     def line(role: PredictorRole, best: Ranked, i: int) -> str:
@@ -36,7 +39,7 @@ def write_preview(plan: PredictPlanResult, clips: Sequence[ClipRecord], scored: 
 
     def lines() -> Iterator[tuple[str, ...]]:
         for part in read_scored(scored):
-            ranked = answered(part, temperatures(plan)).ranked
+            ranked = answered(part, temperatures(plan), names.targets).ranked
             yield from (tuple(line(role, best["action"], i) for role, best in ranked.items()) for i in range(len(part.uids)))
 
     def captioned() -> Iterator[Captioned]:

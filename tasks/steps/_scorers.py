@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import BadInput, BadVideo
+from tasks.evaluation.scoring import Logits, certain
 from tasks.model.crops import NumCrops
 from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, Wanted, spread
 from tasks.model.engines.scorer import Scorer, make_scorer
 from tasks.model.hardware import choose_device
 from tasks.model.spec import NetworkSpec
+from tasks.results.dataset import NO_OBJECT
 from tasks.results.evaluation import EngineUsed
 from tasks.results.prediction import Predictor
 from tasks.settings import MachineSettings, load
@@ -35,11 +37,15 @@ class NothingToCheck(BadVideo):
 
 @dataclass(frozen=True)
 class Ready:
-    """One checkpoint on its engine; it takes snippets of each of `specs`."""
+    """One checkpoint on its engine; it takes snippets of each of `specs`.
+
+    `given_noun` are the noun logits (n,) of every clip where the network was taught verbs alone: certain that there is no object; else None.
+    """
 
     scorer: Scorer
     specs: tuple[NetworkSpec, ...]
     used: EngineUsed
+    given_noun: Logits | None
 
 
 def make_ready(
@@ -94,7 +100,9 @@ def make_ready(
         log.warning("scoring by PyTorch: %s", error)
         scorer, used = make_scorer(saved, "pytorch", jobs)
         used = used.model_copy(update={"fallback_reason": str(error)})
-    return Ready(scorer, specs, used)
+    nouns = saved.classes.nouns
+    given = None if saved.classes.has_objects else certain(np.array([nouns.index(NO_OBJECT)]), len(nouns))[0]
+    return Ready(scorer, specs, used, given)
 
 
 def _decoded(clips: Sequence[StoredClip], num_clips: int, spec: NetworkSpec, store: Store, root: Path) -> list[Frames]:

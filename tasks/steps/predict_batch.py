@@ -31,7 +31,7 @@ from tasks.results.video import ClipRecord, VideoRecord
 from tasks.steps._ahead import FramesAhead
 from tasks.steps._flows import shortness
 from tasks.steps._frames import passing_frames
-from tasks.steps._predictors import predictors, training_clips
+from tasks.steps._predictors import names_of, predictors, training_clips
 from tasks.steps._preview import write_preview
 from tasks.steps._scorers import Frames, Ready, make_ready
 from tasks.steps._step import StepArguments, finish, finished, log, plain_reason, result_uri
@@ -101,10 +101,15 @@ def run(arguments: Arguments, store: Store) -> PredictBatchResult:
             missing=missing,
             warnings=tuple(clip for one in found for clip in one.warnings),
             engines={role: ready.used for role, ready in networks.items()},
+            verb_alone=_verb_alone(networks),
             scoring_seconds=sum(one.scoring_seconds for one in found),
             peak_memory_bytes=max([peak_memory_bytes(), *(one.peak_memory_bytes for one in found)]),
         ),
     )
+
+
+def _verb_alone(networks: Mapping[PredictorRole, Ready]) -> tuple[PredictorRole, ...]:
+    return tuple(role for role, ready in networks.items() if ready.given_noun is not None)
 
 
 def _cut(plan: PredictPlanResult, videos: Sequence[PredictedVideo], store: Store) -> tuple[list[CutVideo], list[SetAside]]:
@@ -198,7 +203,8 @@ def _predict(work: Work, networks: Mapping[PredictorRole, Ready], video: Predict
     if work.plan.predict.preview:
         preview_uri = f"{work.plan.prediction_uri}previews/{video.video}.mp4"
         try:
-            write_preview(work.plan, scored, path, preview_uri, work.folder, work.store)
+            names = names_of(work.plan, work.store, _verb_alone(networks))
+            write_preview(work.plan, scored, path, preview_uri, names, work.folder, work.store)
         except BadInput as error:
             warnings.append(SetAside(name=video.name, reason=f"there is no preview: {plain_reason(error)}"))
             log.warning("%s: there is no preview: %s", video.name, error)
@@ -213,6 +219,7 @@ def _predict(work: Work, networks: Mapping[PredictorRole, Ready], video: Predict
             set_aside=tuple(SetAside(name=_place(video, clip), reason=bad[clip.uid]) for clip in clips if clip.uid in bad),
             warnings=tuple(warnings),
             engines={role: ready.used for role, ready in networks.items()},
+            verb_alone=_verb_alone(networks),
             scoring_seconds=seconds,
             peak_memory_bytes=peak_memory_bytes(),
         ),
@@ -298,7 +305,7 @@ def _answer(inputs: Sequence[Frames], networks: Mapping[PredictorRole, Ready]) -
     features = np.empty(0, np.float32)
     for (role, ready), own in zip(networks.items(), _dealt(inputs, networks), strict=True):
         found, seen = ready.scorer.score_and_see(own)
-        logits[role] = found.verb.numpy(), found.noun.numpy()
+        logits[role] = found.verb.numpy(), found.noun.numpy() if ready.given_noun is None else ready.given_noun
         if role == "model":
             features = seen.numpy()
     return logits, features

@@ -10,6 +10,7 @@ from pathlib import Path
 from tasks.errors import BadInput, MissingObject
 from tasks.evaluation.prediction.agreement import Tally
 from tasks.evaluation.prediction.confusion import confusion_table
+from tasks.evaluation.prediction.names import Names
 from tasks.evaluation.prediction.page import Differing, PageInputs, Provenance, ShownVideo, page
 from tasks.evaluation.prediction.to_label import table
 from tasks.options import StoreUri
@@ -23,7 +24,7 @@ from tasks.results.prediction import (
     PredictPlanResult,
     PredictReportResult,
 )
-from tasks.results.record import TARGETS, SetAside
+from tasks.results.record import SetAside
 from tasks.results.video import NUM_FIRST
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._decisions import now_utc
@@ -69,27 +70,27 @@ def run(arguments: Arguments, store: Store) -> PredictReportResult:
     with _tracked(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-predictions-") as name:
         folder = Path(name)
         url = tracker.run_url(run_id)
-        names = names_of(plan, store)
+        names = names_of(plan, store, {role for batch in batches for role in batch.verb_alone})
         gathered = gather(plan, videos, labels, names, folder, store)
         (folder / "to_label.csv").write_bytes(table(gathered.to_label))
         if any(gathered.tally.named.values()):
             (folder / "confusion.csv").write_bytes(confusion_table(gathered.tally.named, names))
-        inputs = _page_inputs(plan, gathered, batches, set_aside, known, url, store)
+        inputs = _page_inputs(plan, gathered, names, batches, set_aside, known, url, store)
         (folder / "report.html").write_text(page(inputs), encoding="utf-8")
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             store.write_file(f"{arguments.out}{file.relative_to(folder).as_posix()}", file)
         tracker.log_artifacts(run_id, folder)
         tracker.log_metrics(run_id, _metrics(inputs))
         tracker.set_tags(run_id, {"mlflow.note.content": _note(inputs, f"{url}/artifacts/report.html")})
-    action = next((one for one in inputs.agreements if one.target == "action"), None)
+    agreement = inputs.agreements[-1] if inputs.agreements else None
     result = PredictReportResult(
         num_videos=len(videos),
         num_clips=gathered.num_clips,
         num_set_aside=len(set_aside),
         first_set_aside=set_aside[:NUM_FIRST],
         missing=inputs.missing,
-        action_agreement=action.share if action else None,
-        action_agreement_interval=action.interval if action else None,
+        action_agreement=agreement.share if agreement else None,
+        action_agreement_interval=agreement.interval if agreement else None,
         num_to_label=len(gathered.to_label),
         page_uri=f"{arguments.out}report.html",
         table_uri=f"{arguments.out}predictions.csv",
@@ -135,6 +136,7 @@ def _tracked(tracker: Tracker, plan: PredictPlanResult) -> Iterator[str]:
 def _page_inputs(
     plan: PredictPlanResult,
     gathered: Gathered,
+    names: Names,
     batches: Sequence[PredictBatchResult],
     set_aside: tuple[SetAside, ...],
     known: KnownClipsResult,
@@ -150,14 +152,15 @@ def _page_inputs(
         model=plan.model,
         against=plan.against if agreements else None,
         missing=tuple(dict.fromkeys((*plan.missing, *(one for batch in batches for one in batch.missing)))),
+        targets=names.targets,
         num_videos=sum(len(batch.videos) for batch in batches),
         num_videos_trained_on=gathered.num_videos_trained_on,
         num_clips=gathered.num_clips,
         num_labelled=tally.num_labelled,
         videos=videos,
         agreements=agreements,
-        pairs={target: tally.pairs(target, NUM_PAIRS) for target in TARGETS},
-        num_differing={target: tally.num_differing(target) for target in TARGETS},
+        pairs={target: tally.pairs(target, NUM_PAIRS) for target in names.targets},
+        num_differing={target: tally.num_differing(target) for target in names.targets},
         confusions=tally.confusions(),
         accuracies=tally.accuracies(num_resamples),
         differing=differing,

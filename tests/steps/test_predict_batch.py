@@ -16,7 +16,7 @@ from tasks.model.network import Network
 from tasks.model.sampling import joined, middle_snippets
 from tasks.model.spec import FAMILIES, NetworkSpec
 from tasks.options import EvaluateOptions, Family, FlowOptions, LabelOptions, Modality, PredictOptions, SegmentOptions, SplitOptions
-from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
+from tasks.results.dataset import NO_OBJECT, DatasetClip, Manifest, Vocabulary
 from tasks.results.prediction import (
     KnownClipsResult,
     PredictBatchResult,
@@ -25,9 +25,11 @@ from tasks.results.prediction import (
     Predictor,
     PredictPlanResult,
 )
+from tasks.results.record import TARGETS, VERB_ALONE
 from tasks.results.video import ClipsFile
 from tasks.steps import predict_batch, predict_known
 from tasks.steps._flows import compute_flow, flow_uri
+from tasks.steps._predictors import names_of
 from tasks.video.fields import iter_fields, num_fields
 from tasks.video.frames import iter_frames
 from tests.steps.shelf import Shelf, filmed, recorded
@@ -72,6 +74,7 @@ class Job:
 
     def __init__(self, shelf, folder):
         self.shelf, self.folder = shelf, folder
+        self.classes = {"model": CLASSES, "baseline": CLASSES}
         self.cut = {video: shelf.clips(video, NUM_CLIPS, RECIPE) for video in (FIRST, SECOND)}
         for video, clips in self.cut.items():
             shelf.write(f"{ROOT}/videos/{video}/probe.json", recorded(video))
@@ -120,9 +123,9 @@ class Job:
     def predictor(self, label, network):
         path = self.folder / f"{label}.ckpt"
         if isinstance(network, Network):
-            save(path, network, CLASSES)
+            save(path, network, self.classes[label])
         else:
-            save_fusion(path, *network, CLASSES)
+            save_fusion(path, *network, self.classes[label])
         uri = f"{RUN}{label}.ckpt"
         self.shelf.write_file(uri, path)
         return Predictor(
@@ -289,6 +292,21 @@ def test_a_fusion_answers_with_the_weighted_mean_of_its_members(small, film, flo
     for role, both in expected.items():
         for found, one in zip(logits[role], both, strict=True):
             np.testing.assert_allclose(found[0], one, atol=np.ptp(one) / 1000)
+
+
+@pytest.mark.parametrize("label", ["model", "baseline"])
+def test_a_network_that_was_taught_verbs_alone_is_known_by_its_checkpoint_and_names_no_object(small, film, label):
+    small.classes[label] = CLASSES.model_copy(update={"nouns": (*CLASSES.nouns[:-1], NO_OBJECT), "has_objects": False})
+    small.write_plan(preview=True)
+    result = small.predict()
+    role, other = ("model", "against") if label == "model" else ("against", "model")
+    assert result.verb_alone == (role,)
+    logits = small.scored(FIRST).logits
+    assert logits[role][1].argmax() == 351
+    assert logits[other][1].argmax() != 351
+    assert result.videos[0].preview_uri
+    names = names_of(small.shelf.read(f"{PREDICTION}plan/result.json", PredictPlanResult), small.shelf, result.verb_alone)
+    assert names.targets == (VERB_ALONE if label == "model" else TARGETS)
 
 
 def test_damaged_clips_cost_themselves_also_where_the_engine_is_checked_on_them(job, tmp_path):

@@ -18,7 +18,7 @@ from tasks.evaluation.prediction.probabilities import Ranked
 from tasks.evaluation.uncertainty import top1_interval
 from tasks.results.evaluation import TargetMetrics
 from tasks.results.prediction import KnownLabel, PredictorRole
-from tasks.results.record import TARGETS, Target
+from tasks.results.record import Target
 
 RankedByRole = Mapping[PredictorRole, Mapping[Target, Ranked]]
 
@@ -63,7 +63,7 @@ class _Labelled:
     """Clips with labels, answered by the same networks."""
 
     sources: list[str] = field(default_factory=list)
-    true: dict[Target, list[int]] = field(default_factory=lambda: {target: [] for target in TARGETS})
+    true: dict[Target, list[int]] = field(default_factory=dict)
     ranked: dict[PredictorRole, dict[Target, list[Ids]]] = field(default_factory=dict)
 
 
@@ -73,8 +73,8 @@ class Tally:
     def __init__(self, names: Names) -> None:
         self._names = names
         self._sources: list[str] = []
-        self._alike: dict[Target, list[bool]] = {target: [] for target in TARGETS}
-        self._named: dict[Target, Counter[tuple[int, int]]] = {target: Counter() for target in TARGETS}
+        self._alike: dict[Target, list[bool]] = {target: [] for target in names.targets}
+        self._named: dict[Target, Counter[tuple[int, int]]] = {target: Counter() for target in names.targets}
         self._of_both: dict[bool, _Labelled] = {False: _Labelled(), True: _Labelled()}
         self._of_one: dict[bool, _Labelled] = {False: _Labelled(), True: _Labelled()}
 
@@ -92,7 +92,7 @@ class Tally:
         """
         if "against" in ranked:
             self._sources += [source] * len(uids)
-            for target in TARGETS:
+            for target in self._names.targets:
                 ours, theirs = (ranked[role][target].ids[:, 0] for role in ("model", "against"))
                 self._alike[target] += np.equal(ours, theirs).tolist()
                 self._named[target].update(zip(ours.tolist(), theirs.tolist(), strict=True))
@@ -103,12 +103,12 @@ class Tally:
                 truth: dict[Target, int] = {
                     "verb": label.verb_class,
                     "noun": label.noun_class,
-                    "action": label.verb_class * self._names.num_nouns + label.noun_class,
+                    "action": self._names.action(label.verb_class, label.noun_class),
                 }
-                for target in TARGETS:
-                    labelled.true[target].append(truth[target])
+                for target in self._names.targets:
+                    labelled.true.setdefault(target, []).append(truth[target])
                     for role, best in ranked.items():
-                        own = labelled.ranked.setdefault(role, {one: [] for one in TARGETS})
+                        own = labelled.ranked.setdefault(role, {one: [] for one in self._names.targets})
                         # A row of the array would keep all of it.
                         own[target].append(best[target].ids[i].copy())
 
@@ -127,7 +127,7 @@ class Tally:
         if not self._sources:
             return ()
         found = []
-        for target in TARGETS:
+        for target in self._names.targets:
             alike = np.array(self._alike[target])
             found.append(
                 Agreement(
@@ -170,7 +170,7 @@ class Tally:
                         networks={
                             role: {
                                 target: measure(self._answers(target, labelled, role), labelled.sources, num_resamples=num_resamples)
-                                for target in TARGETS
+                                for target in self._names.targets
                             }
                             for role in labelled.ranked
                         },

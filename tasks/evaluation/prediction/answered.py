@@ -3,7 +3,7 @@
 Legend: n clips.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,9 +33,13 @@ class Answered:
     divergences: NDArray[np.float64]
 
 
-def answered(clips: ScoredVideoClips, temperatures: Temperatures) -> Answered:
-    """Probabilities from logits."""
-    likely = {role: distributions(*logits, *temperatures[role]) for role, logits in clips.logits.items()}
+def answered(clips: ScoredVideoClips, temperatures: Temperatures, targets: Collection[Target]) -> Answered:
+    """Probabilities from logits; where nouns are no target, there is one, and it is certain."""
+    no_doubt = np.zeros((len(clips.uids), 1), np.float32)
+    likely = {
+        role: distributions(verbs, nouns if "noun" in targets else no_doubt, *temperatures[role])
+        for role, (verbs, nouns) in clips.logits.items()
+    }
     return Answered(
         ranked={role: one.ranked() for role, one in likely.items()},
         entropies=likely["model"].entropies(),

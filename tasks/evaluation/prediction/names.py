@@ -1,19 +1,20 @@
 """The names of classes and actions in everything that a prediction writes."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tasks.results.dataset import ClassRef, Vocabulary
-from tasks.results.record import Target
+from tasks.results.dataset import NO_OBJECT, ClassRef, Vocabulary, action_name
+from tasks.results.record import TARGETS, VERB_ALONE, Target
 
 
 @dataclass(frozen=True)
 class Names:
-    """By id; a class that nothing names is called `verb-7` or `noun-7`."""
+    """By id; a class that nothing names is called `verb-7` or `noun-7`. `targets` are those to be shown, the one that decides last."""
 
     verbs: dict[int, str]
     nouns: dict[int, str]
     num_nouns: int
+    targets: tuple[Target, ...] = TARGETS
 
     @classmethod
     def of(cls, vocabularies: Iterable[Vocabulary], num_nouns: int) -> "Names":
@@ -25,13 +26,21 @@ class Names:
             _add(nouns, vocabulary.nouns)
         return cls(verbs, nouns, num_nouns)
 
+    def of_verbs(self) -> "Names":
+        """Those of verbs alone: of an action, whatever its noun, the verb is left."""
+        return replace(self, nouns={0: NO_OBJECT}, num_nouns=1, targets=VERB_ALONE)
+
+    def action(self, verb_class: int, noun_class: int) -> int:
+        """The id of an action."""
+        return verb_class * self.num_nouns + (noun_class if "noun" in self.targets else 0)
+
     def name(self, target: Target, class_id: int) -> str:
-        """The name of a verb, of a noun, or of an action as `put meat`."""
+        """The name of a verb, of a noun, or of an action as `put meat` or `wave`."""
         if target == "verb":
             return self.verbs.get(class_id, f"verb-{class_id}")
         if target == "noun":
             return self.nouns.get(class_id, f"noun-{class_id}")
-        return f"{self.name('verb', class_id // self.num_nouns)} {self.name('noun', class_id % self.num_nouns)}"
+        return action_name(self.name("verb", class_id // self.num_nouns), self.name("noun", class_id % self.num_nouns))
 
 
 def _add(names: dict[int, str], classes: Iterable[ClassRef]) -> None:

@@ -68,11 +68,12 @@ class Provenance:
 
 @dataclass(frozen=True)
 class PageInputs:
-    """Everything that the page shows; `videos` are those that it has room for, of `num_videos`."""
+    """Everything that the page shows; `videos` are those that it has room for, of `num_videos`, and the last of `targets` is what is drawn."""
 
     model: Predictor
     against: Predictor | None
     missing: tuple[str, ...]
+    targets: tuple[Target, ...]
     num_videos: int
     num_videos_trained_on: int
     num_clips: int
@@ -153,14 +154,14 @@ def _sections(inputs: PageInputs) -> list[tuple[str, str]]:
 
 
 def _headline(inputs: PageInputs) -> str:
-    action = next((one for one in inputs.agreements if one.target == "action"), None)
     predicted = f"{count(inputs.num_clips, 'clip')} of {count(inputs.num_videos, 'video')}"
-    if action is None:
+    if not inputs.agreements:
         return f"{predicted} predicted by {inputs.model.label} alone"
+    found = inputs.agreements[-1]
     measured = (
-        predicted if action.num_clips == inputs.num_clips else f"the {count(action.num_clips, 'clip')} that both answered, of {predicted}"
+        predicted if found.num_clips == inputs.num_clips else f"the {count(found.num_clips, 'clip')} that both answered, of {predicted}"
     )
-    return f"The two networks name the same action on {percent(action.share)} of {measured}"
+    return f"The two networks name the same {found.target} on {percent(found.share)} of {measured}"
 
 
 def _timeline(video: ShownVideo, inputs: PageInputs) -> Timeline:
@@ -171,6 +172,6 @@ def _timeline(video: ShownVideo, inputs: PageInputs) -> Timeline:
     cut_off = f" of {video.num_clips:,}" if len(video.clips) < video.num_clips else ""
     spoken = f"{video.name}: {count(len(video.clips), 'clip')}{cut_off}"
     if is_of_both:
-        spoken += f", the same action on {sum(span.num_clips for span in found if not span.differs)}"
+        spoken += f", the same {inputs.targets[-1]} on {sum(span.num_clips for span in found if not span.differs)}"
     film = data_uri(video.film, "video/mp4") if video.film else ""
     return Timeline(video, found, drawn, is_of_both, has_blanks, len(found) > MAX_SPANS_OPEN, film, spoken)

@@ -6,7 +6,7 @@ verb and the noun of rank 2.
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -47,15 +47,22 @@ SCHEMA = pa.schema(
 )
 
 
+def schema_of(targets: Collection[Target]) -> pa.Schema:
+    """The columns of a table that shows these targets."""
+    others = tuple(target for target in TARGETS if target not in targets)
+    return pa.schema([field for field in SCHEMA if not field.name.startswith(others)], metadata=SCHEMA.metadata)
+
+
 class PredictionTables:
     """Both files, to which a few clips after the other are added: a row group of the Parquet file each, so that memory holds no more."""
 
     def __init__(self, csv_path: Path, parquet_path: Path, names: Names) -> None:
         self._names = names
         self._text = csv_path.open("w", newline="", encoding="utf-8")
-        self._csv = csv.DictWriter(self._text, SCHEMA.names, lineterminator="\n")
+        self._schema = schema_of(names.targets)
+        self._csv = csv.DictWriter(self._text, self._schema.names, lineterminator="\n")
         self._csv.writeheader()
-        self._parquet = pq.ParquetWriter(parquet_path, SCHEMA, compression="zstd")
+        self._parquet = pq.ParquetWriter(parquet_path, self._schema, compression="zstd")
 
     def __enter__(self) -> "PredictionTables":
         return self
@@ -67,20 +74,20 @@ class PredictionTables:
     def add(self, video: PredictedVideo, clips: ScoredVideoClips, answers: Mapping[str, Mapping[Target, Ranked]]) -> None:
         """Add clips of one video: by network's name its best classes of every clip."""
         rows = list(self._rows(video, clips, answers))
-        self._parquet.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
+        self._parquet.write_table(pa.Table.from_pylist(rows, schema=self._schema))
         self._csv.writerows({name: plain_cell(value) for name, value in row.items()} for row in rows)
 
     def _rows(
         self, video: PredictedVideo, clips: ScoredVideoClips, answers: Mapping[str, Mapping[Target, Ranked]]
     ) -> Iterator[dict[str, object]]:
-        num_nouns = self._names.num_nouns
+        targets = self._names.targets
         for i, uid in enumerate(clips.uids):
             for network, ranked in answers.items():
                 for k in range(NUM_RANKS):
-                    ids = {target: int(ranked[target].ids[i, k]) for target in TARGETS}
+                    ids = {target: int(ranked[target].ids[i, k]) for target in targets}
                     named: dict[str, object] = {target: self._names.name(target, class_id) for target, class_id in ids.items()}
                     likely: dict[str, object] = {
-                        f"{target}_probability": round(float(ranked[target].probabilities[i, k]), NUM_DECIMALS) for target in TARGETS
+                        f"{target}_probability": round(float(ranked[target].probabilities[i, k]), NUM_DECIMALS) for target in targets
                     }
                     yield {
                         "video": video.name,
@@ -92,11 +99,14 @@ class PredictionTables:
                         "rank": k + 1,
                         **named,
                         **likely,
-                        "verb_class": ids["verb"],
-                        "noun_class": ids["noun"],
-                        "action_verb_class": ids["action"] // num_nouns,
-                        "action_noun_class": ids["action"] % num_nouns,
+                        **self._classes(ids),
                     }
+
+    def _classes(self, ids: Mapping[Target, int]) -> dict[str, object]:
+        if "action" not in ids:
+            return {"verb_class": ids["verb"]}
+        verb, noun = divmod(ids["action"], self._names.num_nouns)
+        return {"verb_class": ids["verb"], "noun_class": ids["noun"], "action_verb_class": verb, "action_noun_class": noun}
 
 
 def plain_cell(value: object) -> object:

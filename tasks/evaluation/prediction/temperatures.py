@@ -1,5 +1,6 @@
 """The temperatures that a network's probabilities are served with, and where they are from."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from tasks.evaluation.calibration import at_search_limit, fit_temperature
 from tasks.evaluation.scoring import Logits, ScoredClips
 from tasks.evaluation.wording import count
+from tasks.results.record import Target
 
 
 @dataclass(frozen=True)
@@ -25,28 +27,31 @@ class Served:
         return self.crops is not None
 
 
-def served(val: ScoredClips, crops: int, engine: str) -> Served:
-    """Temperatures from a network's answers on val; 1 where these cannot tell one.
+def served(val: ScoredClips, crops: int, engine: str, targets: Collection[Target]) -> Served:
+    """Temperatures from a network's answers on val; 1 where these cannot tell one, and for nouns that are no target.
 
     Args:
         val: the answers.
         crops: with how many a frame they were scored.
         engine: what scored them, as people call it.
+        targets: what the clips were scored on.
     """
-    verb, noun = fit_temperature(val.verb_logits, val.verb_classes), fit_temperature(val.noun_logits, val.noun_classes)
+    heads: dict[Target, tuple[Logits, NDArray[np.int64]]] = {
+        "verb": (val.verb_logits, val.verb_classes),
+        "noun": (val.noun_logits, val.noun_classes),
+    }
+    scored = {target: head for target, head in heads.items() if target in targets}
+    fitted = {target: fit_temperature(*head) for target, head in scored.items()}
     seen = count(len(val.uids), "val clip")
-    faultless = [
-        target
-        for target, logits, classes in (("verbs", val.verb_logits, val.verb_classes), ("nouns", val.noun_logits, val.noun_classes))
-        if _without_mistake(logits, classes)
-    ]
-    if faultless:
+    if faultless := [f"{target}s" for target, head in scored.items() if _without_mistake(*head)]:
         # The best temperature is then none at all: every guess would be served as certain.
         return not_calibrated(f"{seen} without a mistake in {' or '.join(faultless)} cannot tell how sure is too sure")
-    if at_search_limit(verb) or at_search_limit(noun):
+    if any(map(at_search_limit, fitted.values())):
         return not_calibrated(f"no temperature within reason suits the answers on {seen}")
-    words = f"temperatures {verb:.2f} (verbs) and {noun:.2f} (nouns), fitted on {seen} ({count(crops, 'crop')} a frame, {engine})"
-    return Served(verb, noun, words, crops)
+    each = " and ".join(f"{temperature:.2f} ({target}s)" for target, temperature in fitted.items())
+    plural = "s" if len(fitted) > 1 else ""
+    words = f"temperature{plural} {each}, fitted on {seen} ({count(crops, 'crop')} a frame, {engine})"
+    return Served(fitted["verb"], fitted.get("noun", 1.0), words, crops)
 
 
 def not_calibrated(reason: str) -> Served:

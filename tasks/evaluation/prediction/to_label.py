@@ -21,6 +21,7 @@ from scipy.stats import rankdata
 from tasks.evaluation.prediction.familiar import Features, directions
 from tasks.evaluation.prediction.tables import plain_cell
 from tasks.evaluation.wording import percent
+from tasks.results.dataset import NO_OBJECT
 
 MAX_POOL = 1000
 """Clips of the highest scores that are looked at together: what bounds memory and time, whatever the number of clips."""
@@ -145,7 +146,7 @@ def table(listed: Iterable[ToLabel]) -> bytes:
         row: dict[str, object] = {
             "uid": one.clip.uid,
             "suggested_verb": one.clip.verb,
-            "suggested_noun": one.clip.noun,
+            "suggested_noun": "" if one.clip.noun == NO_OBJECT else one.clip.noun,
             "probability": round(one.clip.first_probability, 3),
             "reason": one.reason,
             "file": one.clip.file,

@@ -12,9 +12,10 @@ from tasks.evaluation.prediction.page import Differing, PageInputs, Provenance, 
 from tasks.evaluation.prediction.timeline import Guess, ShownClip
 from tasks.evaluation.prediction.to_label import Candidate, ToLabel
 from tasks.evaluation.wording import count
+from tasks.results.dataset import NO_OBJECT
 from tasks.results.evaluation import EngineUsed
 from tasks.results.prediction import Predictor
-from tasks.results.record import TARGETS, SetAside
+from tasks.results.record import TARGETS, VERB_ALONE, SetAside
 
 HOSTILE = """</title></style><script>alert(1)</script><img src=x onerror=alert(1)> "'`{{ 7 * 7 }}{% raw %}"""
 ACTIONS = ("put meat", "take meat", "put sauce", "move potato", "take bag")
@@ -101,6 +102,7 @@ def usual():
         model=predictor("retake-tsn version 3", crops=1),
         against=predictor("baseline", is_calibrated=False),
         missing=(),
+        targets=TARGETS,
         num_videos=5,
         num_videos_trained_on=1,
         num_clips=74,
@@ -185,4 +187,35 @@ def hostile():
     )
 
 
-CASES = {"usual": usual, "alone": alone, "hostile": hostile}
+def verbs_alone():
+    """Two networks of which the model was taught verbs alone."""
+    found = usual()
+    words = ("wave", "clap", "knock", "jump")
+    rng = np.random.default_rng(0)
+
+    def guess():
+        return Guess(words[int(rng.integers(4))], float(rng.uniform(0.3, 0.95)))
+
+    def clip(one):
+        return replace(one, model=guess(), against=guess(), truth="wave" if one.truth else None)
+
+    guesses = tuple(Guess(word, 0.6 / n) for n, word in enumerate(words[:3], 1))
+    candidate = replace(found.to_label[0].clip, verb="wave", noun=NO_OBJECT, first="wave", second="clap")
+    return replace(
+        found,
+        targets=VERB_ALONE,
+        model=found.model.model_copy(update={"calibration": "temperature 1.30 (verbs), fitted on 23 val clips"}),
+        videos=tuple(replace(one, clips=tuple(map(clip, one.clips))) for one in found.videos),
+        agreements=found.agreements[:1],
+        pairs={"verb": (Pair("wave", "clap", 9),)},
+        num_differing={"verb": 14},
+        confusions={"verb": confusion((*words, "verb-7"))},
+        accuracies=tuple(
+            replace(one, networks={role: {"verb": scores["verb"]} for role, scores in one.networks.items()}) for one in found.accuracies
+        ),
+        differing=tuple(replace(one, model=guesses, against=guesses[::-1], truth="wave") for one in found.differing),
+        to_label=tuple(replace(one, clip=candidate, reason="wave (34.0 %) or clap (31.0 %)") for one in found.to_label),
+    )
+
+
+CASES = {"usual": usual, "verbs alone": verbs_alone, "alone": alone, "hostile": hostile}

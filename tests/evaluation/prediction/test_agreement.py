@@ -158,3 +158,19 @@ def test_the_first_vocabulary_that_has_a_name_counts():
     ]
     with pytest.raises(AttributeError):
         names.verbs = {}
+
+
+def test_of_verbs_alone_nouns_count_nowhere():
+    names = NAMES.of_verbs()
+    tally = Tally(names)
+    labels = {"a-0": KnownLabel(uid="a-0", verb_class=0, noun_class=26)}
+    verbs, nouns = (np.zeros((2, size), np.float32) for size in (125, 1))
+    verbs[:, 0] = 10
+    ranked = distributions(verbs, nouns, 1, 1).ranked()
+    tally.add(["a-0", "a-1"], "a", {"model": ranked, "against": ranked}, labels)
+    assert [(one.target, one.num_alike) for one in tally.agreements(200)] == [("verb", 2)]
+    (accuracy,) = tally.accuracies(200)
+    assert top1(accuracy) == {role: {"verb": 1.0} for role in ("model", "against")}
+    assert list(tally.confusions()) == ["verb"]
+    (row,) = csv.DictReader(io.StringIO(confusion_table(tally.named, names).decode()))
+    assert (row["target"], row["model"], row["num_clips"]) == ("verb", "take", "2")

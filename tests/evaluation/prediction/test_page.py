@@ -227,3 +227,11 @@ def test_another_label_or_opponent_begins_a_span():
     assert len(spans([clip(0, "a", "b"), clip(1, "a", "c"), clip(2, "a", "c", "a")])) == 3
     assert len(spans([clip(0, "a", None), clip(1, "a", None)])) == 1
     assert spans([]) == drawing([]).model == ()
+
+
+def test_of_verbs_alone_the_page_says_nothing_of_nouns():
+    text = words(page(CASES["verbs alone"]()))
+    assert "The two networks name the same verb on " in text
+    assert "Percentages are of verbs (" in text
+    assert "Fill in verb in to_label.csv" in text
+    assert not [word for word in ("noun", "action", "(none)") if word in text.lower()]

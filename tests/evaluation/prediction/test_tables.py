@@ -5,13 +5,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.spatial.distance import jensenshannon
+from scipy.special import softmax
+from scipy.stats import entropy
 
 from tasks.errors import BadInput
 from tasks.evaluation.prediction.answered import answered
 from tasks.evaluation.prediction.names import Names
 from tasks.evaluation.prediction.scored import ROWS_A_GROUP, ScoredWriter, read_scored
 from tasks.evaluation.prediction.tables import PredictionTables
+from tasks.results.dataset import NO_OBJECT
 from tasks.results.prediction import PredictedVideo
+from tasks.results.record import TARGETS, VERB_ALONE
 from tests.evaluation.prediction.material import clip, write_scored
 
 NAMES = Names({0: "take", 1: "put"}, {20: "bag", 26: "meat"}, 352)
@@ -46,7 +51,7 @@ def test_one_network_and_no_known_clips_leave_holes(tmp_path):
     (found,) = read_scored(path)
     assert list(found.logits) == ["model"]
     assert np.isnan(found.novelty).all()
-    assert answered(found, TEMPERATURES).divergences.shape == (0,)
+    assert answered(found, TEMPERATURES, TARGETS).divergences.shape == (0,)
 
 
 @pytest.mark.parametrize("content", [b"", b"no table"])
@@ -63,7 +68,7 @@ def tables(tmp_path):
         for number, num_clips in enumerate((3, 2)):
             write_scored(tmp_path / "s.parquet", num_clips, seed=number)
             (clips,) = read_scored(tmp_path / "s.parquet")
-            said = answered(clips, TEMPERATURES)
+            said = answered(clips, TEMPERATURES, TARGETS)
             made.add(
                 PredictedVideo(video=f"{number:064x}", name=NAME), clips, {"m 1": said.ranked["model"], "base": said.ranked["against"]}
             )
@@ -95,3 +100,30 @@ def test_probabilities_fall_with_the_rank_and_actions_are_products(tables):
 
 def test_no_name_is_a_formula_in_a_spreadsheet(tables):
     assert {row["video"] for row in tables[0]} == {'\'=1+1, "a" <b>.mp4'}
+
+
+def test_of_verbs_alone_a_row_has_the_verb_alone_and_divergence_and_entropy_are_of_verbs(tmp_path):
+    names = NAMES.of_verbs()
+    logits, _ = write_scored(tmp_path / "s.parquet", 3)
+    (clips,) = read_scored(tmp_path / "s.parquet")
+    said = answered(clips, TEMPERATURES, names.targets)
+    assert said.ranked["model"]["action"].ids.tolist() == said.ranked["model"]["verb"].ids.tolist()
+    assert said.ranked["model"]["action"].probabilities.tolist() == said.ranked["model"]["verb"].probabilities.tolist()
+    likely = softmax(logits["model"][0].astype(float), axis=1)
+    assert said.entropies == pytest.approx(entropy(likely, base=125, axis=1))
+    assert said.divergences == pytest.approx(
+        jensenshannon(likely, softmax(logits["against"][0] / 2, axis=1), base=2, axis=1) ** 2, abs=1e-6
+    )
+    with PredictionTables(tmp_path / "p.csv", tmp_path / "p.parquet", names) as made:
+        made.add(PredictedVideo(video="0" * 64, name=NAME), clips, {"m 1": said.ranked["model"]})
+    with (tmp_path / "p.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert not [name for name in rows[0] if "noun" in name or "action" in name]
+    assert {"verb", "verb_class", "verb_probability"} <= rows[0].keys() == set(pq.read_schema(tmp_path / "p.parquet").names)
+
+
+def test_an_action_without_an_object_is_its_verb():
+    names = Names({0: "wave", 1: "put"}, {352: NO_OBJECT, 26: "meat"}, 353)
+    assert [names.name("action", names.action(*one)) for one in ((0, 352), (1, 26))] == ["wave", "put meat"]
+    assert names.of_verbs().name("action", names.of_verbs().action(1, 26)) == "put"
+    assert names.of_verbs().targets == VERB_ALONE
