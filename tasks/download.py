@@ -1,8 +1,10 @@
-"""Downloads from http(s) addresses that people give: with a size limit, and no way into private networks."""
+"""Downloads from http(s) addresses that people give: with limits of size and time, and no way into private networks."""
 
+import asyncio
 import ipaddress
 import socket
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -15,6 +17,14 @@ MAX_REDIRECTS = 5
 NUM_TRIES = 3
 CHUNK_BYTES = 1 << 20
 TIMEOUT = httpx.Timeout(60, connect=10)
+GRACE_SECONDS = 90
+"""Longer than a read may take, so that a server that falls silent is asked again."""
+
+MIN_BYTES_PER_SECOND = 256 << 10
+"""On average, after the grace: a file of the largest size allowed has its time, and a server that sends a byte now and then has not."""
+
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 
 
 def is_url(source: str) -> bool:
@@ -29,16 +39,22 @@ def download(url: str, path: Path, *, max_bytes: int, allow_private: bool) -> No
 
     Raises:
         BadInput: no http(s) address, a malformed or private one, a refusal (4xx), content that does not decode, or more than `max_bytes`.
-        Unavailable: the server does not answer after three tries.
+        Unavailable: the server does not answer after three tries, or is slower than `MIN_BYTES_PER_SECOND`.
     """
     for try_number in range(1, NUM_TRIES + 1):
         try:
-            _download_once(url, path, max_bytes, allow_private)
+            asyncio.run(_download_in_time(url, path, max_bytes, allow_private))
         except (httpx.TransportError, Unavailable) as error:
             path.unlink(missing_ok=True)
             if try_number == NUM_TRIES:
                 raise Unavailable(f"{url} cannot be downloaded: {error or type(error).__name__}") from error
             time.sleep(2 ** (try_number - 1))
+        except TimeoutError as error:
+            path.unlink(missing_ok=True)
+            raise Unavailable(
+                f"{url} cannot be downloaded: the server sends less than {MIN_BYTES_PER_SECOND >> 10} KiB a second; "
+                "fetch the file by other means and give its path"
+            ) from error
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -46,33 +62,40 @@ def download(url: str, path: Path, *, max_bytes: int, allow_private: bool) -> No
             return
 
 
-def _download_once(url: str, path: Path, max_bytes: int, allow_private: bool) -> None:
+async def _download_in_time(url: str, path: Path, max_bytes: int, allow_private: bool) -> None:
+    async with asyncio.timeout(GRACE_SECONDS) as deadline:
+        await _download_once(url, path, max_bytes, allow_private, deadline)
+
+
+async def _download_once(url: str, path: Path, max_bytes: int, allow_private: bool, deadline: asyncio.Timeout) -> None:
+    # A second encoding, or one without a limit, would make gigabytes of a few bytes before anyone could count them.
+    headers = {"accept-encoding": "identity"}
     hooks = {"response": [_check_location]}
-    with httpx.Client(timeout=TIMEOUT, trust_env=False, follow_redirects=False, event_hooks=hooks) as client:
+    async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, follow_redirects=False, headers=headers, event_hooks=hooks) as client:
         for _ in range(MAX_REDIRECTS + 1):
-            response = _send(client, url, allow_private)
+            response = await _send(client, url, allow_private)
             try:
                 if response.has_redirect_location:
                     url = urljoin(url, response.headers["location"])
                     continue
                 _check(response, url, max_bytes)
-                _write(response, path, url, max_bytes)
+                await _write(response, path, url, max_bytes, deadline)
                 return
             finally:
-                response.close()
+                await response.aclose()
     raise BadInput(f"{url}: more than {MAX_REDIRECTS} redirects")
 
 
-def _send(client: httpx.Client, url: str, allow_private: bool) -> httpx.Response:
+async def _send(client: httpx.AsyncClient, url: str, allow_private: bool) -> httpx.Response:
     try:
-        return client.send(_pinned_request(client, url, allow_private), stream=True)
+        return await client.send(await _pinned_request(client, url, allow_private), stream=True)
     except (ValueError, httpx.InvalidURL) as error:
         # The UnicodeError of a host name tells of codecs, which helps nobody.
         reason = "its host name is malformed" if isinstance(error, UnicodeError) else error
         raise BadInput(f"{url!r} is not an address that can be downloaded ({reason}); correct it") from error
 
 
-def _check_location(response: httpx.Response) -> None:
+async def _check_location(response: httpx.Response) -> None:
     """Runs before httpx looks at the location, whose complaint would pass for a server in trouble."""
     if response.has_redirect_location:
         location = response.headers["location"]
@@ -83,13 +106,13 @@ def _check_location(response: httpx.Response) -> None:
             raise ValueError(f"the server redirects to {location!r}: {error}") from error
 
 
-def _pinned_request(client: httpx.Client, url: str, allow_private: bool) -> httpx.Request:
+async def _pinned_request(client: httpx.AsyncClient, url: str, allow_private: bool) -> httpx.Request:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadInput(f"{url}: only http and https addresses are downloaded")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise Unavailable(f"the name {parts.hostname} cannot be resolved ({error.strerror})") from error
     address = str(found[0][4][0])
@@ -101,7 +124,13 @@ def _pinned_request(client: httpx.Client, url: str, allow_private: bool) -> http
 
 
 def _is_public(address: str) -> bool:
-    return ipaddress.ip_address(address).is_global
+    found: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address)
+    if isinstance(found, ipaddress.IPv6Address):
+        carried = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF) if found in NAT64 else found.ipv4_mapped or found.sixtofour
+        if carried is None and found not in GLOBAL_UNICAST:
+            return False
+        found = carried or found
+    return found.is_global and not found.is_multicast
 
 
 def _check(response: httpx.Response, url: str, max_bytes: int) -> None:
@@ -111,26 +140,49 @@ def _check(response: httpx.Response, url: str, max_bytes: int) -> None:
         raise BadInput(f"{url}: the server answers {response.status_code} {response.reason_phrase} without an address to go on to")
     if response.status_code != 200:
         raise BadInput(f"{url}: the server answers {response.status_code} {response.reason_phrase}")
-    if int(response.headers.get("content-length", 0)) > max_bytes:
+    if _announced_bytes(response) > max_bytes:
         raise _too_large(url, max_bytes)
 
 
-def _write(response: httpx.Response, path: Path, url: str, max_bytes: int) -> None:
-    size_bytes = 0
+def _announced_bytes(response: httpx.Response) -> int:
+    return int(response.headers.get("content-length", 0))
+
+
+async def _write(response: httpx.Response, path: Path, url: str, max_bytes: int, deadline: asyncio.Timeout) -> None:
+    unzip = _unzipper(response, url)
+    started_at = asyncio.get_running_loop().time()
     with path.open("wb") as file:
-        for chunk in _chunks(response, url):
-            size_bytes += len(chunk)
-            if size_bytes > max_bytes:
-                raise _too_large(url, max_bytes)
-            file.write(chunk)
+        async for chunk in response.aiter_raw():
+            deadline.reschedule(started_at + GRACE_SECONDS + response.num_bytes_downloaded / MIN_BYTES_PER_SECOND)
+            for content in [chunk] if unzip is None else _unzipped(chunk, unzip, url):
+                file.write(content)
+                # What was sent counts, too: packed bytes that make no content would never end.
+                if max(file.tell(), response.num_bytes_downloaded) > max_bytes:
+                    raise _too_large(url, max_bytes)
+    if unzip is not None and not unzip.eof:
+        raise BadInput(f"{url}: what the server sends ends in the middle of its gzip")
 
 
-def _chunks(response: httpx.Response, url: str) -> Iterator[bytes]:
+def _unzipper(response: httpx.Response, url: str) -> "zlib._Decompress | None":
+    """None where the content comes as it is. One encoding is undone: some servers know a file in it alone."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding in ("", "identity"):
+        return None
+    if encoding not in ("gzip", "x-gzip"):
+        raise BadInput(f"{url}: the server sends the file as {encoding!r}; only gzip is undone, and once")
+    return zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+
+def _unzipped(chunk: bytes, unzip: "zlib._Decompress", url: str) -> Iterator[bytes]:
+    """Pieces of bounded size, however much the chunk unpacks to."""
     try:
-        yield from response.iter_bytes(CHUNK_BYTES)
-    except httpx.DecodingError as error:
-        encoding = response.headers.get("content-encoding")
-        raise BadInput(f"{url}: what the server sends is not {encoding}, though it says so ({error})") from error
+        while chunk and not unzip.eof:
+            yield unzip.decompress(chunk, CHUNK_BYTES)
+            chunk = unzip.unconsumed_tail
+    except zlib.error as error:
+        raise BadInput(f"{url}: what the server sends is not gzip, though it says so ({error})") from error
+    if chunk or unzip.unused_data:
+        raise BadInput(f"{url}: something follows the gzip that the server sends")
 
 
 def _too_large(url: str, max_bytes: int) -> BadInput:

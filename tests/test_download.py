@@ -1,5 +1,10 @@
+import asyncio
+import gzip
 import socket
 import threading
+import time
+import tracemalloc
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -12,6 +17,28 @@ CONTENT = bytes(range(256)) * 64
 NUM_BYTES = len(CONTENT)
 PRIVATE, PUBLIC = "127.0.0.1", "127.0.0.2"
 """The second only plays that, since no public address can be reached from everywhere."""
+
+
+def _empty_blocks(num_bytes):
+    """A gzip that has no content and no end."""
+    packer = zlib.compressobj(wbits=31)
+    return packer.compress(b"") + packer.flush(zlib.Z_FULL_FLUSH) + b"\0\0\0\xff\xff" * (num_bytes // 5)
+
+
+BOMB = gzip.compress(bytes(64 << 20))
+ENCODED = {
+    "raw": (CONTENT, "gzip"),
+    "gzip": (gzip.compress(CONTENT), "gzip"),
+    "x-gzip": (gzip.compress(CONTENT), "X-GZIP"),
+    "identity": (CONTENT, "identity"),
+    "twice": (gzip.compress(gzip.compress(CONTENT)), "gzip, gzip"),
+    "br": (CONTENT, "br"),
+    "bomb": (BOMB, "gzip"),
+    "bomb-in-bomb": (gzip.compress(BOMB), "gzip, gzip"),
+    "cut": (gzip.compress(CONTENT)[:-9], "gzip"),
+    "more": (gzip.compress(CONTENT) + b"more", "gzip"),
+    "empty": (_empty_blocks(NUM_BYTES), "gzip"),
+}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -33,14 +60,27 @@ class Handler(BaseHTTPRequestHandler):
             )
         elif action == "status":
             self.answer(int(rest))
-        elif action == "gzip":
-            self.answer(200, CONTENT, **{"content-encoding": "gzip"})
+        elif action == "as":
+            packed, encoding = ENCODED[rest]
+            self.answer(200, packed, **{"content-encoding": encoding})
+        elif action == "drip":
+            self.drip(rest)
         elif action == "unannounced":
             self.answer(200, CONTENT, announced=False)
         elif action == "cut":
             self.answer(200, CONTENT[:100], **{"content-length": str(len(CONTENT))})
         else:
             self.answer(200, CONTENT)
+
+    def drip(self, what):
+        """A byte now and then, until the other side has had enough."""
+        begin = b"HTTP/1.1 200 OK\r\n" + (b"x: " if what == "headers" else b"content-type: text/csv\r\n\r\n")
+        try:
+            self.wfile.write(begin)
+            while not self.server.ended.wait(0.05):
+                self.wfile.write(b"a")
+        except OSError:
+            self.close_connection = True
 
     def answer(self, status, content=b"", announced=True, **headers):
         self.send_response(status)
@@ -60,10 +100,12 @@ def server():
     """The same at both addresses, on one port."""
     with ThreadingHTTPServer((PUBLIC, 0), Handler) as public, ThreadingHTTPServer((PRIVATE, public.server_port), Handler) as private:
         public.hosts = private.hosts = []
+        public.ended = private.ended = threading.Event()
         threads = [threading.Thread(target=made.serve_forever) for made in (public, private)]
         for thread in threads:
             thread.start()
         yield public
+        public.ended.set()
         for made in (public, private):
             made.shutdown()
         for thread in threads:
@@ -129,10 +171,34 @@ def test_a_malformed_address_is_named_in_one_line(fetch, url, told):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "localhost",
+        "10.0.0.1",
+        "169.254.169.254",
+        "224.0.0.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[64:ff9b:1::7f00:1]",
+        "[2002:7f00:1::]",
+        "[fec0::1]",
+        "[fe80::1]",
+        "[fd00::1]",
+        "[ff0e::1]",
+    ],
+)
 def test_private_addresses_are_refused(fetch, host):
     with pytest.raises(BadInput, match="private address; set RETAKE_ALLOW_PRIVATE_ADDRESSES=true"):
         fetch(f"http://{host}:9/a.mp4")
+
+
+@pytest.mark.parametrize("address", ["93.184.215.14", "2606:2800:21f:cb07::1", "64:ff9b::5db8:d70e", "::ffff:93.184.215.14"])
+def test_public_addresses_are_known_in_every_spelling(address):
+    assert module._is_public(address)
 
 
 @pytest.mark.parametrize(("target", "complaint"), [("private", "private address"), ("file", "only http and https")])
@@ -157,9 +223,46 @@ def test_a_redirect_to_a_malformed_address_is_refused(address, fetch):
         fetch(f"{address}/to/malformed")
 
 
-def test_content_that_is_not_encoded_as_announced_is_refused(address, server, fetch):
-    with pytest.raises(BadInput, match="/gzip: what the server sends is not gzip"):
-        fetch(f"{address}/gzip")
+@pytest.mark.parametrize("encoded", ["gzip", "x-gzip", "identity"])
+def test_an_encoding_is_undone(address, fetch, encoded):
+    assert fetch(f"{address}/as/{encoded}") == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("encoded", "told"),
+    [
+        ("raw", "is not gzip"),
+        ("twice", "as 'gzip, gzip'; only gzip"),
+        ("br", "as 'br'; only gzip"),
+        ("cut", "ends in the middle"),
+        ("more", "something follows"),
+        ("empty", "larger than the limit"),
+    ],
+)
+def test_content_that_is_not_encoded_as_it_should_be_is_refused(address, server, fetch, encoded, told):
+    with pytest.raises(BadInput, match=f"/as/{encoded}: .*{told}"):
+        fetch(f"{address}/as/{encoded}")
+    assert len(server.hosts) == 1
+
+
+@pytest.mark.parametrize("encoded", ["bomb", "bomb-in-bomb"])
+def test_a_bomb_is_refused_before_it_fills_the_memory(address, fetch, encoded):
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadInput):
+            fetch(f"{address}/as/{encoded}", max_bytes=8 << 20)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("what", ["headers", "content"])
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(address, server, fetch, monkeypatch, what):
+    monkeypatch.setattr(module, "GRACE_SECONDS", 0.3)
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match=f"/drip/{what} cannot be downloaded: the server sends less than 256 KiB a second"):
+        fetch(f"{address}/drip/{what}")
+    assert time.monotonic() - began < 5
     assert len(server.hosts) == 1
 
 
@@ -172,11 +275,14 @@ def test_a_name_cannot_point_elsewhere_between_the_check_and_the_download(addres
     port = server.server_port
     answers = iter([PUBLIC, PRIVATE])
     monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))])
-    connect = socket.create_connection
+    connect = asyncio.BaseEventLoop.create_connection
     reached = []
-    monkeypatch.setattr(
-        socket, "create_connection", lambda target, *a, **k: reached.append(target[0]) or connect((PUBLIC, target[1]), *a, **k)
-    )
+
+    def note(loop, protocol, host, *rest, **options):
+        reached.append(host)
+        return connect(loop, protocol, PUBLIC, *rest, **options)
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "create_connection", note)
     assert fetch(f"http://films.example:{port}/file") == CONTENT
     assert (reached, server.hosts) == ([PUBLIC], [f"films.example:{port}"])
 
