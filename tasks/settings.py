@@ -47,6 +47,7 @@ class MachineSettings(BaseSettings):
     devices: int = Field(1, ge=1, description="processes that train together on this machine, each on a GPU of its own or all on the CPU")
     num_nodes: int = Field(1, ge=1, description="machines that train together; the same step is started on each")
     ffmpeg: Path | None = Field(None, description="ffmpeg binary; else imageio-ffmpeg's, else the system's; clips lie under its version")
+    videos_dir: Path | None = Field(None, description="the only folder that local files are taken in from; else they may lie anywhere")
     allow_private_addresses: bool = Field(False, description="let downloads reach loopback and private networks")
     code_version: str = Field("unknown", description="git revision of the code, for provenance")
     airflow_url: str | None = Field(None, description="address of the Airflow run that started this step")

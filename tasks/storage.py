@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,8 +33,16 @@ CONTENT_TYPES = {
     ".parquet": "application/vnd.apache.parquet",
     ".png": "image/png",
 }
+MAX_KEY_BYTES = 1024
+MAX_NAME_BYTES = 255
+UNSTORABLE_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""A listing is XML, which has no spelling for these."""
+
 _MISSING = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchObject"})
 _REFUSED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
+_NEVER = frozenset({"EntityTooLarge", "InvalidBucketName", "InvalidURI", "KeyTooLongError", "XMinioInvalidObjectName"})
+_FAILURES = (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError, ValueError)
+"""The SDK raises ValueError for a bucket or a key that it does not even ask for."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,26 @@ def split_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
+def check_key(uri: str) -> None:
+    """Refuse an address under which nothing can be kept, whatever server is asked.
+
+    Raises:
+        BadInput: a name in it is too long for a file's, is `.` or `..`, or holds characters that no listing can spell.
+        BadConfiguration: it is no address.
+    """
+    _, key = split_uri(uri)
+    if found := UNSTORABLE_CHARACTERS.search(key):
+        raise BadInput(f"its name holds {found[0]!r}, which no object store can list; rename the file ({uri!r})")
+    # Servers that keep objects as files take a backslash for a slash.
+    for name in key.replace("\\", "/").split("/"):
+        if name in (".", ".."):
+            raise BadInput(f"its name holds {name!r} as the name of a folder, which no object store takes; rename the file ({uri!r})")
+        if (num_bytes := len(name.encode())) > MAX_NAME_BYTES:
+            raise BadInput(f"its name in the object store has {num_bytes} bytes, and {MAX_NAME_BYTES} are the limit; rename the file")
+    if (num_bytes := len(key.encode())) > MAX_KEY_BYTES:
+        raise BadInput(f"its path in the object store has {num_bytes} bytes, and {MAX_KEY_BYTES} are the limit; choose shorter names")
+
+
 def to_json(record: BaseModel) -> bytes:
     """The one spelling of a record: sorted keys, so that equal records are equal bytes."""
     return json.dumps(record.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
@@ -72,7 +101,8 @@ def to_json(record: BaseModel) -> bytes:
 class Store:
     """Reads and writes whole objects; an object appears complete or not at all.
 
-    Every method raises `Unavailable` when the server does not answer and `BadConfiguration` when it refuses the keys.
+    Every method raises `Unavailable` when the server does not answer, `BadConfiguration` when it refuses the keys, and `BadInput` for an
+    address that it can never accept.
     """
 
     def __init__(self, client: Minio, http: urllib3.PoolManager, endpoint: str) -> None:
@@ -107,7 +137,7 @@ class Store:
         except S3Error as error:
             if error.code != "BucketAlreadyOwnedByYou":
                 self._fail(error, uri)
-        except (urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
+        except _FAILURES as error:
             self._fail(error, uri)
 
     def exists(self, uri: str) -> bool:
@@ -123,7 +153,7 @@ class Store:
             if error.code in _MISSING:
                 return None
             self._fail(error, uri)
-        except (urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
+        except _FAILURES as error:
             self._fail(error, uri)
         return StoredObject(uri, (found.etag or "").strip('"'), found.size or 0, str(found.last_modified))
 
@@ -145,7 +175,7 @@ class Store:
         except S3Error as error:
             if error.code != "NoSuchBucket":
                 self._fail(error, prefix_uri)
-        except (urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
+        except _FAILURES as error:
             self._fail(error, prefix_uri)
 
     def read_bytes(self, uri: str) -> bytes:
@@ -162,18 +192,19 @@ class Store:
             finally:
                 response.close()
                 response.release_conn()
-        except (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
+        except _FAILURES as error:
             self._fail(error, uri)
         return data
 
     def write_bytes(self, uri: str, data: bytes) -> None:
         """Write the whole object, typed by its suffix."""
+        check_key(uri)
         bucket, key = split_uri(uri)
         try:
             self._client.put_object(
                 bucket_name=bucket, object_name=key, data=io.BytesIO(data), length=len(data), content_type=_content_type(key)
             )
-        except (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
+        except _FAILURES as error:
             self._fail(error, uri)
 
     def create(self, uri: str, data: bytes) -> bool:
@@ -184,6 +215,7 @@ class Store:
         Raises:
             BadConfiguration: the server does not know conditional writes.
         """
+        check_key(uri)
         if self.exists(uri):
             return False
         bucket, key = split_uri(uri)
@@ -192,7 +224,7 @@ class Store:
             address = self._client.presigned_put_object(bucket_name=bucket, object_name=key, expires=timedelta(minutes=5))
             # Sent once: a second try would find the first one's object and take it for somebody else's.
             answer = self._http.request("PUT", address, body=data, headers=headers, retries=False)
-        except (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
+        except _FAILURES as error:
             self._fail(error, uri)
         match answer.status:
             case HTTPStatus.OK:
@@ -220,15 +252,16 @@ class Store:
         bucket, key = split_uri(uri)
         try:
             self._client.fget_object(bucket_name=bucket, object_name=key, file_path=str(path))
-        except (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
+        except _FAILURES as error:
             self._fail(error, uri)
 
     def write_file(self, uri: str, path: Path) -> None:
         """Upload a file, in parts where it is large."""
+        check_key(uri)
         bucket, key = split_uri(uri)
         try:
             self._client.fput_object(bucket_name=bucket, object_name=key, file_path=str(path), content_type=_content_type(key))
-        except (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
+        except _FAILURES as error:
             self._fail(error, uri)
 
     def read(self, uri: str, model: type[M]) -> M:
@@ -260,6 +293,12 @@ class Store:
                     f"the object store at {self._endpoint} refuses the keys for {uri} ({error.code}); "
                     "check RETAKE_STORE_ACCESS_KEY and RETAKE_STORE_SECRET_KEY"
                 ) from None
+            if error.code in _NEVER:
+                raise BadInput(
+                    f"the object store at {self._endpoint} can never accept {uri!r} ({error.code}); choose another name"
+                ) from None
+        if isinstance(error, ValueError) and not isinstance(error, urllib3.exceptions.HTTPError):
+            raise BadInput(f"{uri!r} is not an address in the object store ({error}); write s3://bucket/key") from None
         raise Unavailable(
             f"the object store at {self._endpoint} does not answer for {uri} ({_reason(error)}); "
             "start it (`make run` does) or check RETAKE_STORE_ENDPOINT"

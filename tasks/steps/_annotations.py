@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from tasks.results.video import SeenFile
 from tasks.steps._inputs import annotation_objects
 from tasks.steps._taking import Offer, Taker
-from tasks.storage import Store
+from tasks.storage import Store, check_key
 
 TICK_SECONDS = 1.1
 """The store tells times in whole seconds, and of two files of one second the later name counts as the later file."""
@@ -34,10 +34,15 @@ def keep_annotations(
         if earlier and earlier.reason:
             seen.append(earlier)
             continue
-        data: list[bytes] = []
-        seen.append(taker.take_annotation(offer, data.append))
-        for content in data:
+        read: list[tuple[str, bytes]] = []
+
+        def keep(content: bytes, offer: Offer = offer, read: list[tuple[str, bytes]] = read) -> None:
             name = f"{PurePosixPath(offer.name).stem}-{hashlib.sha256(content).hexdigest()[:8]}.csv"
+            check_key(f"{folder}{name}")
+            read.append((name, content))
+
+        seen.append(taker.take_annotation(offer, keep))
+        for name, content in read:
             if earlier and name in kept:
                 continue
             wanted.pop(name, None)

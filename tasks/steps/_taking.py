@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -16,12 +17,14 @@ from tasks.download import download, is_url
 from tasks.errors import BadInput, Unavailable
 from tasks.options import IngestOptions
 from tasks.results.video import SeenFile, VideoRecord
+from tasks.settings import MachineSettings, load
 from tasks.steps._step import StepArguments, log, plain_reason
 from tasks.storage import Store, to_json
 from tasks.video.probe import probe
 
 MAX_ANNOTATION_BYTES = 64 << 20
 SUFFIXES = {"matroska": ".mkv", "webm": ".webm", "mov": ".mp4", "avi": ".avi", "mpegts": ".ts", "flv": ".flv"}
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -31,12 +34,16 @@ class TakingArguments(StepArguments, IngestOptions):
 
 @dataclass(frozen=True)
 class Offer:
-    """A file on offer. `etag` is known for files of the inbox, whose content need not be hashed twice."""
+    """A file on offer.
+
+    `etag` is known for files of the inbox, whose content need not be hashed twice; `folder` for local files, which must lie in it.
+    """
 
     name: str
     source: str
     etag: str
     size_bytes: int
+    folder: Path | None = None
 
     @property
     def is_annotation(self) -> bool:
@@ -53,7 +60,7 @@ def offers(arguments: TakingArguments, store: Store) -> Iterator[Offer]:
     """Every file of the inbox, or of the sources where there are any. A malformed address is an offer too, so that it costs itself alone.
 
     Raises:
-        BadInput: a file or folder that does not exist.
+        BadInput: a file or folder that does not exist, or lies where nothing may be taken from.
     """
     if not arguments.sources:
         prefix = f"{arguments.store}/inbox/"
@@ -68,21 +75,40 @@ def offers(arguments: TakingArguments, store: Store) -> Iterator[Offer]:
 
 def _name_in(url: str) -> str:
     try:
-        return PurePosixPath(unquote(urlsplit(url).path)).name or url
+        path = urlsplit(url).path
     except ValueError:
         return url
+    # A control character stays as the address spells it: records, tables and the store have no other way to.
+    plain = path if CONTROL_CHARACTERS.search(unquote(path)) else unquote(path)
+    return PurePosixPath(plain).name or url
 
 
 def _local_offers(source: str) -> Iterator[Offer]:
-    path = Path(source).expanduser()
-    if not path.exists():
-        raise BadInput(f"{source} does not exist on the machine that runs this step")
+    path = _local_path(source)
     root = path if path.is_dir() else path.parent
     for file in sorted(filter(_may_be_file, path.rglob("*"))) if path.is_dir() else [path]:
         relative = file.relative_to(root)
         if not any(part.startswith(".") for part in relative.parts):
             name = os.fsencode(relative.as_posix()).decode(errors="replace")
-            yield Offer(name, str(file), "", _size_bytes(file))
+            yield Offer(name, str(file), "", _size_bytes(file), root)
+
+
+def _local_path(source: str) -> Path:
+    only = load(MachineSettings).videos_dir
+    try:
+        path = Path(source).expanduser()
+        if not path.exists():
+            raise BadInput(f"{source} does not exist on the machine that runs this step")
+        if only and not _lies_in(path, only):
+            raise BadInput(f"{source} is not in {only}, and files are taken from there alone; put it there, or into inbox/ of the store")
+    except (OSError, RuntimeError) as error:
+        raise BadInput(f"{source!r} cannot be looked at ({error}); name a folder or a file") from error
+    return path
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """Whether it does once every link is followed."""
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _may_be_file(path: Path) -> bool:
@@ -152,7 +178,10 @@ class Taker:
     @contextmanager
     def _fetched(self, offer: Offer, max_bytes: int) -> Iterator[Path]:
         if not is_url(offer.source):
-            yield Path(offer.source)
+            path = Path(offer.source)
+            if offer.folder and not _lies_in(path, offer.folder):
+                raise BadInput(f"a link that leads out of {offer.folder}; put the file itself there")
+            yield path
             return
         with tempfile.TemporaryDirectory(prefix="retake-ingest-") as folder:
             path = Path(folder) / "source"
@@ -172,10 +201,7 @@ class Taker:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         if not (bucket and key):
             raise BadInput(f"{uri!r} names no object; write s3://bucket/key")
-        try:
-            self._store.read_file(uri, path)
-        except ValueError as error:
-            raise BadInput(f"{uri!r} is not an address in the object store ({error})") from error
+        self._store.read_file(uri, path)
 
     def _keep_video(self, offer: Offer, path: Path) -> str:
         with path.open("rb") as file:

@@ -1,12 +1,13 @@
 """What a single file can do to an ingest, and which annotation files are written again."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tasks.errors import BadConfiguration, Unavailable
+from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.results.video import VideoRecord
-from tasks.steps._annotations import to_write
+from tasks.steps._annotations import keep_annotations, to_write
 from tasks.steps._taking import MAX_ANNOTATION_BYTES, Offer, Taker, TakingArguments, offers
 from tasks.steps.ingest import batch_size
 from tasks.storage import to_json
@@ -20,6 +21,10 @@ MALFORMED = [
     "s3:///a.mp4",
     "s3://a",
 ]
+
+
+def offers_of(*sources):
+    return list(offers(TakingArguments(store="s3://retake", out="s3://retake/x/", sources=sources), None))
 
 
 class FullDisk:
@@ -60,10 +65,103 @@ def taker():
 
 @pytest.mark.parametrize("url", MALFORMED)
 def test_a_malformed_address_is_an_offer_that_costs_itself(taker, url):
-    (offer,) = offers(TakingArguments(store="s3://retake", out="s3://retake/x/", sources=[url]), None)
+    (offer,) = offers_of(url)
     seen = taker().take_video(offer) if not offer.is_annotation else taker().take_annotation(offer, pytest.fail)
     assert url in seen.reason
     assert "\n" not in seen.reason
+
+
+@pytest.mark.parametrize("source", ["/no/such/folder", "~nobody-here/films", "a" * 5000, "a\0b", "/etc/passwd/x"])
+def test_a_source_that_cannot_be_is_bad_input(source):
+    with pytest.raises(BadInput, match=r"does not exist|cannot be looked at"):
+        offers_of(source)
+
+
+def test_a_link_is_not_followed_out_of_the_folder_that_was_named(taker, tmp_path):
+    folder, secret = tmp_path / "films", tmp_path / "secret.csv"
+    (folder / "inside").mkdir(parents=True)
+    secret.write_text("uid,verb,noun")
+    (folder / "inside" / "own.csv").write_text("uid,verb,noun")
+    (folder / "own.csv").symlink_to("inside/own.csv")
+    (folder / "absolute.csv").symlink_to(secret)
+    (folder / "inside" / "relative.csv").symlink_to("../../secret.csv")
+    (folder / "environment.csv").symlink_to("/proc/self/environ")
+    (folder / "elsewhere").symlink_to(tmp_path)
+    read = []
+    seen = {offer.name: taker().take_annotation(offer, read.append).reason for offer in offers_of(str(folder))}
+    refused = f"a link that leads out of {folder}; put the file itself there"
+    assert seen == {
+        "absolute.csv": refused,
+        "environment.csv": refused,
+        "inside/own.csv": None,
+        "inside/relative.csv": refused,
+        "own.csv": None,
+    }
+    assert read == [b"uid,verb,noun"] * 2
+    (alone,) = offers_of(str(folder / "environment.csv"))
+    assert taker().take_annotation(alone, pytest.fail).reason == refused
+
+
+def test_a_folder_that_is_itself_reached_by_a_link_is_taken(taker, tmp_path):
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "a.csv").write_text("uid,verb,noun")
+    (tmp_path / "link").symlink_to("films")
+    (offer,) = offers_of(str(tmp_path / "link"))
+    assert taker().take_annotation(offer, lambda content: None).reason is None
+
+
+def test_where_one_folder_is_set_nothing_outside_it_is_taken(tmp_path, monkeypatch):
+    videos = tmp_path / "videos"
+    (videos / "day").mkdir(parents=True)
+    (videos / "day" / "a.mp4").touch()
+    (videos / "out").symlink_to("/etc")
+    monkeypatch.setenv("RETAKE_VIDEOS_DIR", str(videos))
+    assert [offer.name for offer in offers_of(str(videos / "day"))] == ["a.mp4"]
+    assert [offer.name for offer in offers_of(str(videos))] == ["day/a.mp4"]
+    for outside in (
+        tmp_path,
+        "/etc/hostname",
+        videos / ".." / "videos2",
+        videos / "out",
+        videos / "out" / "hostname",
+        "/proc/self/environ",
+    ):
+        with pytest.raises(BadInput, match=r"files are taken from there alone|does not exist"):
+            offers_of(str(outside))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("a" * 246 + ".csv", "has 259 bytes, and 255 are the limit; rename the file"),
+        ("\N{LATIN SMALL LETTER E WITH ACUTE}" * 123 + ".csv", "has 259 bytes"),
+        ("a\\..\\b.csv", r"'\.\.' as the name of a folder"),
+        ("a\x01.csv", r"'\\x01', which no object store can list"),
+    ],
+)
+def test_an_annotation_file_whose_name_no_store_accepts_costs_itself(taker, tmp_path, name, told):
+    shelf = Shelf()
+    (tmp_path / "labels.csv").write_text("uid,verb,noun")
+    found = [Offer(own, str(tmp_path / "labels.csv"), "", 13) for own in (name, "good.csv", "a" * 242 + ".csv")]
+    bad, *good = keep_annotations(shelf, "s3://retake", taker(shelf), found, {})
+    assert re.search(told, bad.reason)
+    assert [seen.reason for seen in good] == [None, None]
+    assert len(shelf.objects) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("http://h/a/b%20c.csv", "b c.csv"),
+        ("http://h/a/b%2Fc.csv", "c.csv"),
+        ("http://h/a%00b.csv", "a%00b.csv"),
+        ("http://h/x/a%0a%C3%A9.csv", "a%0a%C3%A9.csv"),
+        ("http://h", "http://h"),
+    ],
+)
+def test_a_file_of_an_address_has_a_name_that_can_be_written(url, name):
+    (offer,) = offers_of(url)
+    assert offer.name == name
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -116,7 +214,7 @@ def test_a_name_that_is_not_utf8_is_spelled_so_that_it_can_be_written(taker, tmp
             return False
 
     Path(f"{tmp_path}/caf\udce9.mp4").write_bytes(b"no video")
-    (offer,) = offers(TakingArguments(store="s3://retake", out="s3://retake/x/", sources=[str(tmp_path)]), None)
+    (offer,) = offers_of(str(tmp_path))
     seen = taker(Empty()).take_video(offer)
     assert seen.name == "caf\N{REPLACEMENT CHARACTER}.mp4"
     assert seen.reason.startswith("damaged")
