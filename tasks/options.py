@@ -376,10 +376,10 @@ class GateOptions(Options):
         10, ge=1, le=1_000_000, title="Least clips", description="Of the split that decides: test, or val without it"
     )
     min_gate_sources: int = Field(3, ge=1, le=1_000_000, title="Least source videos", description="That those clips come from")
-    gain_rule: Literal["interval", "margin"] = Field(
+    gain_rule: Literal["interval", "margin", "any"] = Field(
         "interval",
         title="Gain must",
-        description="interval: the 95 % interval of the difference of action top-1 must lie above zero; margin: the difference must exceed the least gain",
+        description="interval: the 95 % interval of the difference of action top-1 must lie above zero; margin: that, and the difference must exceed the least gain; any: one clip more is enough, as an equally good network has it nearly every second time: for trying things out",
     )
     min_gain_points: float = Field(
         1.0, ge=0, le=100, title="Least gain, percentage points", description="Of action top-1, where the gain rule is margin"
@@ -392,7 +392,7 @@ class GateOptions(Options):
         ge=0,
         le=100,
         title="Largest loss of a class, percentage points",
-        description="Of recall, for a verb or noun with enough clips",
+        description="Of recall, for a verb or noun with enough clips; a larger one counts where chance explains it in fewer than one of twenty such comparisons of all these classes",
     )
     min_class_clips: int = Field(
         10, ge=1, le=1_000_000, title="Enough clips of a class", description="Classes with fewer are shown, and decide nothing"

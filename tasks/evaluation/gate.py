@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.errors import BadInput
+from tasks.evaluation.class_losses import ClassOutcome, significant_losses
 from tasks.evaluation.verdict import guessing_caveat, verdict_on
-from tasks.evaluation.wording import count, percent, percent_interval, points, quoted, signed
+from tasks.evaluation.wording import count, listed, percent, percent_interval, points, quoted, signed
 from tasks.options import GateOptions
 from tasks.results.evaluation import EvaluateResult, PairedDifference, RuleOutcome
-from tasks.results.metrics import ClassChange
 from tasks.results.record import SplitName
 
 DECIDING_SPLITS: tuple[SplitName, ...] = ("test", "val")
@@ -60,7 +60,7 @@ def deciding_split(splits: Sequence[SplitName]) -> SplitName:
 
 
 def judge(
-    ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, changes: Sequence[ClassChange], gate: GateOptions
+    ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, outcomes: Sequence[ClassOutcome], gate: GateOptions
 ) -> Judgement:
     """Apply the promotion rules. A tie never passes.
 
@@ -71,7 +71,7 @@ def judge(
         ours: the fine-tuned network's scores.
         theirs: the baseline's or the champion's, on the same clips.
         difference: of top-1 on the last of the targets, between these two.
-        changes: every class under both networks.
+        outcomes: every verb and noun under both networks.
         gate: the rules.
 
     Raises:
@@ -84,7 +84,7 @@ def judge(
         _enough("num_sources", "Enough source videos", ours.num_sources, gate.min_gate_sources, "source video"),
         _gain(difference, gate),
         *([_guessing(ours)] if gate.beat_guessing else []),
-        _classes(changes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
+        _classes(outcomes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
     )
     passed = all(rule.passed for rule in rules)
     return Judgement(rules, passed, verdict_on(ours, theirs, difference), _reason(rules, ours, theirs, difference))
@@ -126,15 +126,16 @@ def _gain(difference: PairedDifference, gate: GateOptions) -> RuleOutcome:
     low, high = difference.interval
     gained = difference.num_gained - difference.num_lost
     found = f"{difference.target} top-1 {signed(difference.difference)} points {percent_interval(difference.interval)}"
-    if gained == 0:
-        passed, outcome = False, "a tie changes nothing"
-    elif gate.gain_rule == "margin":
-        # In whole clips, so that a gain of just the margin does not pass by a rounding error.
-        passed = 100 * gained > gate.min_gain_points * difference.num_clips
-        outcome = f"{'more' if passed else 'not more'} than {gate.min_gain_points:g}"
-    else:
-        passed = low > 0
-        outcome = f"the 95 % interval {'lies above' if passed else 'lies below' if high < 0 else 'holds'} zero"
+    # In whole clips, so that a gain of just the margin does not pass by a rounding error.
+    exceeds = 100 * gained > gate.min_gain_points * difference.num_clips
+    outcomes = {
+        "interval": (low > 0, f"the 95 % interval {'lies above' if low > 0 else 'lies below' if high < 0 else 'holds'} zero"),
+        "margin": (exceeds, f"{'more' if exceeds else 'not more'} than {gate.min_gain_points:g}"),
+        "any": (gained > 0, "one clip more is asked for, which chance often gives"),
+    }
+    asked = {"interval": ("interval",), "margin": ("margin", "interval"), "any": ("any",)}[gate.gain_rule]
+    passed = gained != 0 and all(outcomes[one][0] for one in asked)
+    outcome = listed([outcomes[one][1] for one in asked]) if gained else "a tie changes nothing"
     return RuleOutcome(rule="gain", title=f"Better on {difference.target}s", passed=passed, detail=f"{found}: {outcome}")
 
 
@@ -145,28 +146,29 @@ def _guessing(ours: EvaluateResult) -> RuleOutcome:
     return RuleOutcome(rule="guessing", title="Better than guessing", passed=passed, detail=detail)
 
 
-def _classes(changes: Sequence[ClassChange], gate: GateOptions, kinds: str) -> RuleOutcome:
-    judged = [c for c in changes if c.target != "action" and c.support >= gate.min_class_clips]
-    failed = [c for c in judged if 100 * _lost_clips(c) > gate.max_class_loss_points * c.support]
+def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) -> RuleOutcome:
+    judged = [one for one in outcomes if one.num_clips >= gate.min_class_clips]
+    large = [one for one in judged if 100 * one.num_fewer > gate.max_class_loss_points * one.num_clips]
+    certain = significant_losses(judged)
+    failed = [one for one in large if one in certain]
     of_enough = f"{count(gate.min_class_clips, 'clip')} or more"
     if failed:
-        worst = sorted(failed, key=lambda c: (c.recall_after - c.recall_before, c.target, c.name))
+        worst = sorted(failed, key=lambda one: (-one.num_fewer / one.num_clips, one.target, one.name))
         named = [
-            f"{c.target} {quoted(c.name)} loses {points(c.recall_before - c.recall_after)} of recall ({count(c.support, 'clip')})"
-            for c in worst[:MAX_CLASSES_NAMED]
+            f"{one.target} {quoted(one.name)} loses {points(one.num_fewer / one.num_clips)} of recall ({count(one.num_clips, 'clip')})"
+            for one in worst[:MAX_CLASSES_NAMED]
         ]
         others = f", and {len(failed) - len(named)} more" if len(failed) > len(named) else ""
-        detail = f"{', '.join(named)}{others}; at most {gate.max_class_loss_points:g} are allowed"
+        detail = f"{', '.join(named)}{others}; at most {gate.max_class_loss_points:g} are allowed, and chance does not explain it"
     elif judged:
-        detail = f"no {kinds} with {of_enough} ({len(judged)} such) loses more than {gate.max_class_loss_points:g} points of recall"
+        by_chance = f"; {len(large)} lost more, which chance explains" if large else ""
+        detail = (
+            f"no {kinds} with {of_enough} ({len(judged)} such) surely loses more than {gate.max_class_loss_points:g} points of recall"
+            f"{by_chance}"
+        )
     else:
         detail = f"no {kinds} has {of_enough}, so none is judged"
     return RuleOutcome(rule="classes", title="No class loses much", passed=not failed, detail=detail)
-
-
-def _lost_clips(change: ClassChange) -> int:
-    """Whole clips, for the same reason as in `_gain`."""
-    return round((change.recall_before - change.recall_after) * change.support)
 
 
 def _reason(rules: Sequence[RuleOutcome], ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> str:

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.evaluation.changes import class_changes
+from tasks.evaluation.class_losses import class_outcomes
 from tasks.evaluation.comparison import markdown, text
 from tasks.evaluation.figures.bars import comparison_figure
 from tasks.evaluation.gate import contenders, judge
@@ -44,7 +44,8 @@ def run(arguments: Arguments, store: Store) -> CompareResult:
     opponents: dict[Opponent, ScoredClips] = {model: scored[model] for model in OPPONENTS if model in scored}
     found = differences(scored["fine-tuned"], opponents, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
     decisive = next(d for d in found if (d.target, d.opponent) == (ours.targets[-1], theirs.model))
-    judgement = judge(ours, theirs, decisive, class_changes(ours, theirs), plan.gate)
+    outcomes = class_outcomes(scored["fine-tuned"], scored[theirs.model], manifest.vocabulary)
+    judgement = judge(ours, theirs, decisive, outcomes, plan.gate)
     baseline = plan.weights.description
     files = {
         "comparison.md": markdown(results, found, judgement, baseline).encode(),

@@ -32,7 +32,7 @@ QUICK: dict[str, object] = {
     "crops": 1,
     "bootstrap_resamples": 100,
     "model_name": "kitchen",
-    "gain_rule": "margin",
+    "gain_rule": "any",
     "beat_guessing": False,
     "min_gate_clips": 1,
     "min_gate_sources": 1,
