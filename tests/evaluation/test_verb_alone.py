@@ -7,6 +7,7 @@ import pytest
 
 from tasks.evaluation.answers import answers_of
 from tasks.evaluation.changes import class_changes
+from tasks.evaluation.class_losses import class_outcomes
 from tasks.evaluation.comparison import markdown, text
 from tasks.evaluation.confusion import confusions
 from tasks.evaluation.figures.bars import comparison_figure
@@ -96,7 +97,7 @@ def test_scores_differences_and_confusions_are_of_verbs(scored, results):
 def test_the_gate_the_tables_and_the_verdict_speak_of_verbs_alone(scored, results):
     ours, theirs = results["fine-tuned"], results["baseline"]
     found = differences(scored["fine-tuned"], {"baseline": scored["baseline"]}, WAVES, num_resamples=200)
-    judgement = judge(ours, theirs, found[0], class_changes(ours, theirs), GateOptions())
+    judgement = judge(ours, theirs, found[0], class_outcomes(scored["fine-tuned"], scored["baseline"], WAVES), GateOptions())
     assert judgement.passed
     assert "of the verbs right" in judgement.verdict
     assert "Better on verbs" in [rule.title for rule in judgement.rules]
