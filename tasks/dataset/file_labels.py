@@ -8,6 +8,7 @@ from tasks.dataset.intervals import winning_row, without_overlaps
 from tasks.dataset.places import Places
 from tasks.dataset.rows import ClipRow, IntervalRow, LabelRow
 from tasks.dataset.wording import quoted
+from tasks.results.dataset import action_name
 from tasks.results.video import ClipRecord
 
 
@@ -60,7 +61,8 @@ def _agreed(rows: list[ClipRow], labels: FileLabels) -> ClipRow | None:
         return first
     for row in rows:
         other = next(other for other in rows if (other.verb, other.noun) != (row.verb, row.noun))
-        reason = f"{quoted(row.uid)} is {row.verb} {row.noun} here and {other.verb} {other.noun} on line {other.line}; neither is used"
+        here, there = action_name(row.verb, row.noun), action_name(other.verb, other.noun)
+        reason = f"{quoted(row.uid)} is {here} here and {there} on line {other.line}; neither is used"
         labels.refused.append((row.line, reason))
     return None
 

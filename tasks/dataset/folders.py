@@ -1,83 +1,132 @@
-"""The weakest source of labels: folders named `put meat`, `put_meat` or `put/meat`."""
+"""What one folder path says: `put meat`, `put_meat`, `put/meat`, or `wave` for an action without an object, in known words or new ones."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from enum import IntEnum
 
-from tasks.dataset.vocabulary import ClassNames, normal_name
+from tasks.dataset.vocabulary import ClassNames, class_name, normal_name
 from tasks.dataset.wording import quoted
-from tasks.results.dataset import ClassRef
+from tasks.results.dataset import NO_OBJECT
+
+Folders = tuple[str, ...]
 
 MAX_VERB_WORDS = 4
+COLLECTION_WORDS = (
+    "all archive backup camera clip clips data dataset dcim downloads export exports film films folder footage inbox media misc movie movies "
+    "my new old original originals other output raw recording recordings sample samples temp test testing tmp train training unlabeled "
+    "unlabelled unsorted val validation video videos"
+)
+COLLECTIONS = frozenset(COLLECTION_WORDS.split())
+"""A folder of these words alone holds other things than one action, unless they are known as names."""
+
+
+class Certainty(IntEnum):
+    """How sure it is that a folder was meant as a label; the lower, the surer."""
+
+    KNOWN = 0
+    KNOWN_VERB_ALONE = 1
+    NEW_WORDS = 2
+    NEW_WORD_ALONE = 3
 
 
 @dataclass(frozen=True)
 class FolderLabel:
-    """What the folders of one name say. `reason` tells what is amiss where the label is not whole."""
+    """A folder read as a label: its path, the part of it that was read, and the classes by their own names."""
 
+    path: Folders
     folder: str
-    verb: ClassRef | None
-    noun: ClassRef | None
-    reason: str | None
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether both verb and noun are known."""
-        return self.verb is not None and self.noun is not None
+    verb: str
+    noun: str
+    certainty: Certainty
 
 
-def folder_label(names: Sequence[str], verbs: ClassNames, nouns: ClassNames) -> FolderLabel | None:
-    """The one label that the folders of a video's `names` give it; None where they were not meant as one.
+class FolderReader:
+    """Reads folder paths by the names that EPIC's lists and annotation files have, and by their shape where they have none."""
 
-    A whole label goes before a verb alone, and either before a folder that says nothing.
+    def __init__(self, verbs: ClassNames, nouns: ClassNames) -> None:
+        self._verbs = verbs
+        self._nouns = nouns
 
-    Raises:
-        ValueError: two names give two labels.
-    """
-    found = [label for name in sorted(names) if (label := _of_one_name(name, verbs, nouns))]
-    whole = {(label.verb, label.noun): label for label in reversed(found) if label.is_whole}
-    with_verb = {label.verb: label for label in reversed(found) if label.verb}
-    rivals: list[FolderLabel] = list(whole.values()) if len(whole) > 1 else list(with_verb.values())
-    if len(rivals) > 1:
-        said = ", ".join(sorted(quoted(label.folder) for label in rivals))
-        raise ValueError(f"the same video lies in folders of different labels: {said}; label it in a CSV, which goes before folders")
-    return next(iter([*whole.values(), *with_verb.values(), *found]), None)
+    def known(self, path: Folders) -> FolderLabel | None:
+        """Read the innermost folder that begins with a known verb, one with a known noun before all others.
+
+        Raises:
+            ValueError: a name means no class, or two.
+        """
+        readings = [reading for depth in range(len(path), 0, -1) for reading in self._known_at(path[:depth])]
+        return min(readings, key=lambda reading: reading[0], default=(None, None))[1]
+
+    def new(self, path: Folders, num_passed_over: int) -> FolderLabel | None:
+        """Read the innermost folder of two words, else the two innermost folders, else the only one, less those that are no label.
+
+        The first `num_passed_over` of those that could be labels are passed over as well.
+
+        Raises:
+            ValueError: a name means no class, or two.
+        """
+        depths = self.depths(path)[num_passed_over:]
+        for depth in reversed(depths):
+            words = _strongest_parts(path[depth])
+            if len(words) > 1:
+                return self._label(path[: depth + 1], path[depth], words[0], "-".join(words[1:]), Certainty.NEW_WORDS)
+        if len(depths) > 1:
+            upper, lower = path[depths[-2]], path[depths[-1]]
+            return self._label(path[: depths[-1] + 1], f"{upper}/{lower}", normal_name(upper), normal_name(lower), Certainty.NEW_WORDS)
+        if depths:
+            folder = path[depths[0]]
+            return self._label(path[: depths[0] + 1], folder, normal_name(folder), NO_OBJECT, Certainty.NEW_WORD_ALONE)
+        return None
+
+    def depths(self, path: Folders) -> list[int]:
+        """Where in the path are folders that could be labels."""
+        return [depth for depth, folder in enumerate(path) if not self.why_no_label(folder)]
+
+    def why_no_label(self, folder: str) -> str:
+        """Why a folder that begins with no known verb is no label, as a predicate; empty if it could be one."""
+        verb = _strongest_parts(folder)[0]
+        left_out = self._verbs.why_left_out(verb)
+        return _why_no_words(folder) or (f"is no label: verb {quoted(verb)} {left_out}" if left_out else "")
+
+    def _known_at(self, path: Folders) -> Iterator[tuple[tuple[bool, int], FolderLabel]]:
+        """Readings of the last folder and of the last two, with their rank: those with a known noun first, then the innermost."""
+        inner, joined = path[-1], "/".join(path[-2:])
+        for folder in [inner, joined] if len(path) > 1 else [inner]:
+            words = [word for word in re.split(r"[-\s_/]+", normal_name(folder)) if word]
+            for num_verb_words in range(min(len(words), MAX_VERB_WORDS), 0, -1):
+                verb, noun = "-".join(words[:num_verb_words]), "-".join(words[num_verb_words:])
+                if verb not in self._verbs:
+                    continue
+                if noun in self._nouns:
+                    yield (False, -len(path)), self._label(path, folder, verb, noun, Certainty.KNOWN)
+                elif not noun:
+                    if folder == inner:
+                        yield (True, -len(path)), self._label(path, folder, verb, NO_OBJECT, Certainty.KNOWN_VERB_ALONE)
+                elif not _why_no_words(inner) and (folder == inner or normal_name(path[-2]) == verb):
+                    yield (True, -len(path)), self._label(path, folder, verb, noun, Certainty.KNOWN)
+
+    def _label(self, path: Folders, folder: str, verb: str, noun: str, certainty: Certainty) -> FolderLabel:
+        return FolderLabel(path, folder, self._verbs.find(verb), noun if noun == NO_OBJECT else self._nouns.find(noun), certainty)
 
 
-def _of_one_name(name: str, verbs: ClassNames, nouns: ClassNames) -> FolderLabel | None:
-    folders = PurePosixPath(name.replace("\\", "/")).parts[:-1]
-    readings = [reading for folder in _candidates(folders) for reading in _readings(folder, verbs, nouns)]
-    best = next((reading for reading in readings if reading.is_whole), None) or next(iter(readings), None)
-    # A folder with digits is a date or a number; one without was perhaps meant as a label.
-    if best or not folders or re.search(r"\d", folders[-1]):
-        return best
-    reason = "is no label: it begins with no known verb; name it as in 'put meat', or label its videos in a CSV"
-    return FolderLabel(folders[-1], None, None, reason)
+def _why_no_words(folder: str) -> str:
+    if re.search(r"\d", folder):
+        return "has a digit in its name, and so is no label"
+    first, *rest = parts = _strongest_parts(folder)
+    if COLLECTIONS.issuperset(word for part in parts for word in part.split("-")):
+        return "has the name of a collection, and so is no label"
+    try:
+        for name in [first, "-".join(rest)] if rest else parts:
+            class_name(name)
+    except ValueError as error:
+        return f"is no label: {quoted(folder)} {error}"
+    return ""
 
 
-def _candidates(folders: tuple[str, ...]) -> Iterator[str]:
-    """Each folder alone and with the one above it, the innermost first."""
-    for depth in range(len(folders), 0, -1):
-        yield folders[depth - 1]
-        if depth > 1:
-            yield "/".join(folders[depth - 2 : depth])
-
-
-def _readings(folder: str, verbs: ClassNames, nouns: ClassNames) -> Iterator[FolderLabel]:
-    words = [word for word in re.split(r"[-\s_/]+", normal_name(folder)) if word]
-    for num_verb_words in range(min(len(words), MAX_VERB_WORDS), 0, -1):
-        verb_name, noun_name = "-".join(words[:num_verb_words]), "-".join(words[num_verb_words:])
-        if verb_name not in verbs:
-            continue
-        verb = verbs.find(verb_name)
-        if not noun_name:
-            reason = f"names a verb alone; name the noun as well, as in '{verb.name} meat', or in a CSV"
-            yield FolderLabel(folder, verb, None, reason)
-        elif noun_name in nouns:
-            yield FolderLabel(folder, verb, nouns.find(noun_name), None)
-        else:
-            try:
-                nouns.find(noun_name)
-            except ValueError as error:
-                yield FolderLabel(folder, verb, None, f"names the verb {quoted(verb.name)}, but {error}")
+def _strongest_parts(folder: str) -> list[str]:
+    """The words of a folder, parted by spaces, else by `_`, else by `-`, so that `pick-up spoon` is two."""
+    for separator in (r"\s+", "_+", "-+"):
+        parts = [normal_name(part) for part in re.split(separator, folder) if part]
+        if len(parts) > 1:
+            return parts
+    return [normal_name(folder)]

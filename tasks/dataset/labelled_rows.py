@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.dataset.rows import AnnotationFile, LabelRow, NounClassRow, Row, VerbClassRow, read_annotations
-from tasks.dataset.vocabulary import NOUNS, VERBS, ClassNames
+from tasks.dataset.rows import AnnotationFile, LabelRow, NounClassRow, Row, SameAsRow, VerbClassRow, read_annotations
+from tasks.dataset.vocabulary import NOUNS, VERBS, ClassNames, OwnClasses
 from tasks.errors import BadLabels
 from tasks.results.dataset import Problem
 
 
 @dataclass(frozen=True)
 class LabelFile:
-    """A file's labels; their `verb`, `noun`, `verb_class` and `noun_class` are those of known classes."""
+    """A file's labels; their `verb` and `noun` are the classes' own names."""
 
     name: str
     rows: tuple[LabelRow, ...]
@@ -27,13 +27,13 @@ class ReadFiles:
     problems: tuple[Problem, ...]
 
 
-def read_files(files: Sequence[AnnotationFile]) -> ReadFiles:
+def read_files(files: Sequence[AnnotationFile], own: OwnClasses) -> ReadFiles:
     """Read all files before any name is looked up, so that an id in one file serves every other.
 
-    Ids come from the shipped names, then from EPIC's lists, then from the labels' own columns, of the latest file first, so that an id
-    can be corrected; a line that contradicts what came before it is refused.
+    EPIC's ids come from the shipped names, then from its lists, then from the labels' own columns, of the latest file first, so that an id
+    can be corrected; a line that contradicts what came before it is refused. Ids in `own` go before all of them.
     """
-    verbs, nouns = ClassNames("verb", VERBS), ClassNames("noun", NOUNS)
+    verbs, nouns = ClassNames("verb", VERBS, own.verbs), ClassNames("noun", NOUNS, own.nouns)
     problems: list[Problem] = []
     rows: list[tuple[str, Row]] = []
     for file in files:
@@ -63,10 +63,10 @@ def read_files(files: Sequence[AnnotationFile]) -> ReadFiles:
             except ValueError as error:
                 problems.append(Problem(file=name, line=label.line, reason=str(error)))
     named: dict[str, list[LabelRow]] = {name: [] for name in labels}
-    for name, own in consistent.items():
-        for label in own:
+    for name, agreed in consistent.items():
+        for label in agreed:
             try:
-                named[name].append(_with_classes(label, verbs, nouns))
+                named[name].append(_by_own_names(label, verbs, nouns))
             except ValueError as error:
                 problems.append(Problem(file=name, line=label.line, reason=str(error)))
     return ReadFiles(tuple(LabelFile(name, tuple(rows)) for name, rows in named.items() if rows), verbs, nouns, tuple(problems))
@@ -81,15 +81,14 @@ def _learn_class(row: Row, where: str, verbs: ClassNames, nouns: ClassNames) -> 
         nouns.define(row.class_key, row.noun_id, where)
         for synonym in row.nouns:
             nouns.add_synonym(synonym, row.noun_id)
+    elif isinstance(row, SameAsRow):
+        (verbs if row.target == "verb" else nouns).merge(row.name, row.same_as, where)
 
 
 def _learn_label(row: LabelRow, where: str, verbs: ClassNames, nouns: ClassNames) -> None:
-    if row.verb_class is not None:
-        verbs.learn(row.verb, row.verb_class, where)
-    if row.noun_class is not None:
-        nouns.learn(row.noun, row.noun_class, where)
+    verbs.learn(row.verb, row.verb_class, where)
+    nouns.learn(row.noun, row.noun_class, where)
 
 
-def _with_classes(row: LabelRow, verbs: ClassNames, nouns: ClassNames) -> LabelRow:
-    verb, noun = verbs.find(row.verb, row.verb_class), nouns.find(row.noun, row.noun_class)
-    return row.model_copy(update={"verb": verb.name, "verb_class": verb.id, "noun": noun.name, "noun_class": noun.id})
+def _by_own_names(row: LabelRow, verbs: ClassNames, nouns: ClassNames) -> LabelRow:
+    return row.model_copy(update={"verb": verbs.find(row.verb, row.verb_class), "noun": nouns.find(row.noun, row.noun_class)})

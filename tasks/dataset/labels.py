@@ -2,17 +2,21 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.dataset.file_labels import labels_of_file
-from tasks.dataset.folders import FolderLabel, folder_label
+from tasks.dataset.folder_labels import FolderLabels, read_folders
+from tasks.dataset.folders import Certainty
 from tasks.dataset.labelled_rows import read_files
+from tasks.dataset.left_out import left_out
+from tasks.dataset.near_names import near_names
 from tasks.dataset.places import Places
 from tasks.dataset.rows import AnnotationFile, LabelRow
-from tasks.dataset.vocabulary import ClassNames
+from tasks.dataset.vocabulary import ClassNames, OwnClasses, WordTarget
 from tasks.dataset.wording import count, quoted
 from tasks.options import LabelOptions
-from tasks.results.dataset import ClassRef, LabelledClip, Problem, Vocabulary
+from tasks.results.dataset import NO_OBJECT, ClassRef, LabelledClip, Problem, ReadFolder, Vocabulary, action_name
+from tasks.results.record import SetAside
 from tasks.results.video import ClipRecord
 
 MAX_PROBLEMS_A_FILE = 1000
@@ -20,31 +24,60 @@ MAX_PROBLEMS_A_FILE = 1000
 
 @dataclass(frozen=True)
 class Labelling:
-    """Every clip with what is known of it, and what was refused or overruled on the way."""
+    """Every clip with what is known of it, what was refused or overruled on the way, and what a person should look at.
+
+    A class that has no id yet is None in its clips: `words_without_id` go to the store, and `with_ids` puts in what it gave them.
+    """
 
     clips: tuple[LabelledClip, ...]
-    vocabulary: Vocabulary
     problems: tuple[Problem, ...]
     changes: tuple[Problem, ...]
+    folders: tuple[ReadFolder, ...]
+    left_out: tuple[SetAside, ...]
+    hints: tuple[str, ...]
+
+    @property
+    def num_labelled(self) -> int:
+        """How many clips have a label."""
+        return sum(clip.action is not None for clip in self.clips)
+
+    @property
+    def words_without_id(self) -> Mapping[WordTarget, tuple[str, ...]]:
+        """The classes that the store has to number, in order."""
+        verbs = {clip.verb for clip in self.clips if clip.verb and clip.verb_class is None}
+        nouns = {clip.noun for clip in self.clips if clip.noun and clip.noun_class is None}
+        return {"verb": tuple(sorted(verbs)), "noun": tuple(sorted(nouns))}
+
+    def with_ids(self, own: OwnClasses) -> "Labelling":
+        """The same, with the ids of `own` where there were none."""
+        return replace(self, clips=tuple(_numbered(clip, own) for clip in self.clips))
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The classes that label clips, by their ids."""
+        verbs = {(clip.verb_class, clip.verb) for clip in self.clips}
+        nouns = {(clip.noun_class, clip.noun) for clip in self.clips}
+        return Vocabulary(verbs=_refs(verbs), nouns=_refs(nouns))
 
 
 @dataclass(frozen=True)
 class _Label:
-    verb: ClassRef
-    noun: ClassRef | None
+    verb: str
+    noun: str
     file: str
     line: int | None
 
     @property
     def text(self) -> str:
-        return f"{self.verb.name} {self.noun.name}" if self.noun else self.verb.name
+        return action_name(self.verb, self.noun)
 
     @property
     def origin(self) -> str:
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
     def contradicts(self, other: "_Label") -> bool:
-        return self.verb != other.verb or (None not in (self.noun, other.noun) and self.noun != other.noun)
+        """Whether it is another label; a folder that names a verb alone leaves the noun to files."""
+        return self.verb != other.verb or (self.noun != other.noun and not (other.line is None and other.noun == NO_OBJECT))
 
 
 @dataclass(frozen=True)
@@ -54,62 +87,56 @@ class _Source:
 
 
 def label_clips(
-    clips: Sequence[ClipRecord], names: Mapping[str, tuple[str, ...]], files: Sequence[AnnotationFile], options: LabelOptions
+    clips: Sequence[ClipRecord],
+    names: Mapping[str, tuple[str, ...]],
+    files: Sequence[AnnotationFile],
+    options: LabelOptions,
+    own: OwnClasses,
 ) -> Labelling:
     """Give every clip the label that people brought for it, if they did.
 
-    `names` has every video's names by its content hash; `files` come in order of upload. What cannot be used costs itself alone:
-    it is in `problems` with its file, line and reason. `changes` tells which label of a folder or an earlier file was overruled.
+    `names` has every video's names by its content hash; `files` come in order of upload; `own` are the ids that the store gave so far. What
+    cannot be used costs itself alone: it is in `problems` with its file, line and reason. `changes` tells which label of a folder or an
+    earlier file was overruled.
     """
-    read = read_files(files)
+    read = read_files(files, own)
     problems, changes = list(read.problems), list[Problem]()
     places = Places(clips, names)
-    folders, torn = _folder_labels(names, read.verbs, read.nouns)
-    labels = {clip.uid: label for clip in clips if (label := _of_folder(folders.get(clip.video)))}
+    found_by_file = {file.name: labels_of_file(file.rows, places, options.min_overlap) for file in read.files}
+    video_by_uid = {clip.uid: clip.video for clip in clips}
+    in_files = {video_by_uid[uid] for found in found_by_file.values() for uid in found.row_by_uid}
+    folders = read_folders(names, in_files, read.verbs, read.nouns, own.verbs.keys())
+    labels = {clip.uid: label for clip in clips if (label := _of_folder(clip.video, folders))}
     sources: dict[str, _Source] = {}
-    for file in read.files:
-        found = labels_of_file(file.rows, places, options.min_overlap)
-        problems += [Problem(file=file.name, line=line, reason=reason) for line, reason in found.refused]
-        changes += _overrule(labels, {uid: _of_row(row, file.name) for uid, row in found.row_by_uid.items()})
+    for name, found in found_by_file.items():
+        problems += [Problem(file=name, line=line, reason=reason) for line, reason in found.refused]
+        changes += _overrule(labels, {uid: _of_row(row, name) for uid, row in found.row_by_uid.items()})
         for video, row in found.source_by_video.items():
-            old, new = sources.get(video), _Source(str(row.source), f"{file.name}:{row.line}")
+            old, new = sources.get(video), _Source(str(row.source), f"{name}:{row.line}")
             if old and old.name != new.name:
                 reason = f"source {quoted(old.name)} ({old.origin}) -> {quoted(new.name)} of {quoted(row.uid)}"
-                changes.append(Problem(file=file.name, line=row.line, reason=reason))
+                changes.append(Problem(file=name, line=row.line, reason=reason))
             sources[video] = new
-    needy = {clip.video for clip in clips if clip.uid not in labels or labels[clip.uid].noun is None}
-    problems += _folder_problems(folders, needy)
-    problems += [Problem(file=min(names[video]), line=None, reason=reason) for video, reason in torn.items() if video in needy]
+    labelled = tuple(
+        _labelled(clip, names[clip.video], labels.get(clip.uid), sources.get(clip.video), read.verbs, read.nouns) for clip in clips
+    )
     return Labelling(
-        clips=tuple(_labelled(clip, names[clip.video], labels.get(clip.uid), sources.get(clip.video)) for clip in clips),
-        vocabulary=_vocabulary(labels.values()),
+        clips=labelled,
         problems=_in_order(problems, files),
         changes=_in_order(changes, files),
+        folders=_folders_in_use(labelled, folders),
+        left_out=left_out(labelled, folders.reason_by_video),
+        hints=_hints(labelled, read.verbs, read.nouns),
     )
 
 
-def _folder_labels(
-    names: Mapping[str, tuple[str, ...]], verbs: ClassNames, nouns: ClassNames
-) -> tuple[dict[str, FolderLabel], dict[str, str]]:
-    """What the folders say of each video, and why they say nothing of some."""
-    found, torn = {}, {}
-    for video, own in names.items():
-        try:
-            if label := folder_label(own, verbs, nouns):
-                found[video] = label
-        except ValueError as error:
-            torn[video] = str(error)
-    return found, torn
-
-
-def _of_folder(folder: FolderLabel | None) -> _Label | None:
-    return _Label(folder.verb, folder.noun, f"folder {folder.folder}", None) if folder and folder.verb else None
+def _of_folder(video: str, folders: FolderLabels) -> _Label | None:
+    label = folders.label_by_video.get(video)
+    return _Label(label.verb, label.noun, f"folder {label.folder}", None) if label else None
 
 
 def _of_row(row: LabelRow, file: str) -> _Label:
-    verb = ClassRef.model_validate({"id": row.verb_class, "name": row.verb})
-    noun = ClassRef.model_validate({"id": row.noun_class, "name": row.noun})
-    return _Label(verb, noun, file, row.line)
+    return _Label(row.verb, row.noun, file, row.line)
 
 
 def _overrule(labels: dict[str, _Label], new_labels: Mapping[str, _Label]) -> list[Problem]:
@@ -126,36 +153,65 @@ def _overrule(labels: dict[str, _Label], new_labels: Mapping[str, _Label]) -> li
     ]
 
 
-def _folder_problems(folders: Mapping[str, FolderLabel], needy: set[str]) -> list[Problem]:
-    """One problem a folder whose videos are `needy`: they have clips that nothing labels in full."""
-    videos: defaultdict[tuple[str, str], int] = defaultdict(int)
-    for video in needy & folders.keys():
-        if reason := folders[video].reason:
-            videos[folders[video].folder, reason] += 1
-    return [
-        Problem(file=f"{folder}/", line=None, reason=f"{reason} ({count(number, 'video')} not fully labelled)")
-        for (folder, reason), number in videos.items()
-    ]
-
-
-def _labelled(clip: ClipRecord, names: tuple[str, ...], label: _Label | None, source: _Source | None) -> LabelledClip:
-    noun = label.noun if label else None
+def _labelled(
+    clip: ClipRecord, names: tuple[str, ...], label: _Label | None, source: _Source | None, verbs: ClassNames, nouns: ClassNames
+) -> LabelledClip:
     return LabelledClip(
         clip=clip,
         names=names,
         source=source.name if source else clip.video,
-        verb=label.verb.name if label else None,
-        noun=noun.name if noun else None,
-        verb_class=label.verb.id if label else None,
-        noun_class=noun.id if noun else None,
+        verb=label.verb if label else None,
+        noun=label.noun if label else None,
+        verb_class=verbs.id_of(label.verb) if label else None,
+        noun_class=nouns.id_of(label.noun) if label else None,
         origin=label.origin if label else None,
     )
 
 
-def _vocabulary(labels: Iterable[_Label]) -> Vocabulary:
-    used = list(labels)
-    verbs, nouns = {label.verb for label in used}, {label.noun for label in used if label.noun}
-    return Vocabulary(verbs=tuple(sorted(verbs, key=lambda ref: ref.id)), nouns=tuple(sorted(nouns, key=lambda ref: ref.id)))
+def _numbered(clip: LabelledClip, own: OwnClasses) -> LabelledClip:
+    update = {}
+    if clip.verb and clip.verb_class is None:
+        update["verb_class"] = own.verbs[clip.verb]
+    if clip.noun and clip.noun_class is None:
+        update["noun_class"] = own.nouns[clip.noun]
+    return clip.model_copy(update=update) if update else clip
+
+
+def _refs(classes: Iterable[tuple[int | None, str | None]]) -> tuple[ClassRef, ...]:
+    return tuple(
+        ClassRef(id=class_id, name=name) for class_id, name in sorted((i, n) for i, n in classes if i is not None and n is not None)
+    )
+
+
+def _folders_in_use(clips: Iterable[LabelledClip], folders: FolderLabels) -> tuple[ReadFolder, ...]:
+    """Each folder that labels clips, as it was read, with their number."""
+    num_clips: Counter[ReadFolder] = Counter()
+    for clip in clips:
+        label = folders.label_by_video.get(clip.clip.video)
+        if label and clip.origin == f"folder {label.folder}":
+            is_new = label.certainty >= Certainty.NEW_WORDS
+            num_clips[ReadFolder(folder=label.folder, verb=label.verb, noun=label.noun, is_new=is_new, num_clips=0)] += 1
+    return tuple(
+        folder.model_copy(update={"num_clips": number}) for folder, number in sorted(num_clips.items(), key=lambda one: one[0].folder)
+    )
+
+
+def _hints(clips: Sequence[LabelledClip], verbs: ClassNames, nouns: ClassNames) -> tuple[str, ...]:
+    """What a person should look at: names that may mean one class, and ids that are not used."""
+    num_verbs = Counter(clip.verb for clip in clips if clip.verb)
+    num_nouns = Counter(clip.noun for clip in clips if clip.noun and clip.noun != NO_OBJECT)
+    num_alone = Counter(clip.verb for clip in clips if clip.verb and clip.noun == NO_OBJECT)
+    return (
+        *near_names(num_verbs, verbs),
+        *near_names(num_nouns, nouns),
+        *(
+            f"{quoted(verb)} has no object on {count(number, 'clip')} and one on {num_verbs[verb] - number}: was it forgotten?"
+            for verb, number in sorted(num_alone.items())
+            if number < num_verbs[verb]
+        ),
+        *verbs.remarks(num_verbs),
+        *nouns.remarks(num_nouns),
+    )
 
 
 def _in_order(problems: Iterable[Problem], files: Sequence[AnnotationFile]) -> tuple[Problem, ...]:

@@ -2,16 +2,18 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from tasks.dataset.tables import read_table
-from tasks.dataset.vocabulary import NUM_NOUNS, NUM_VERBS, normal_name
+from tasks.dataset.vocabulary import LEFT_OUT, class_name, normal_name
 from tasks.dataset.wording import quoted
 from tasks.errors import BadLabels
+from tasks.results.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, action_name
 
 MAX_SECONDS = 10 * 24 * 3600
+MAX_CLASS_ID = 1_000_000
 TIME = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,2}):)?([0-9]{1,7}(?:[.,][0-9]{0,9})?)")
 # A source becomes a cell of split.csv, which people open in Excel: nothing there may be a formula.
 SOURCE = re.compile(r"[^\W_][^\x00-\x1f\x7f\"]*")
@@ -25,11 +27,12 @@ class AnnotationFile:
     content: bytes
 
 
-def _class_name(text: str) -> str:
-    name = normal_name(text)
-    if not re.fullmatch(r"[^\W_][\w:'&.+-]{0,63}", name):
-        raise ValueError("is not a name of at most 64 letters and digits")
-    return name
+def _noun_name(text: str) -> str:
+    return NO_OBJECT if text in ("", NO_OBJECT) else class_name(text)
+
+
+def _other_name(text: str) -> str:
+    return text if text in (LEFT_OUT, NO_OBJECT) else class_name(text)
 
 
 def _seconds(text: str) -> float:
@@ -52,9 +55,9 @@ def _none_if_empty(text: str) -> str | None:
     return text or None
 
 
-ClassName = Annotated[str, AfterValidator(_class_name)]
-VerbClass = Annotated[Annotated[int, Field(ge=0, lt=NUM_VERBS)] | None, BeforeValidator(_none_if_empty)]
-NounClass = Annotated[Annotated[int, Field(ge=0, lt=NUM_NOUNS)] | None, BeforeValidator(_none_if_empty)]
+ClassName = Annotated[str, AfterValidator(class_name)]
+NounName = Annotated[str, AfterValidator(_noun_name)]
+ClassId = Annotated[Annotated[int, Field(ge=0, lt=MAX_CLASS_ID)] | None, BeforeValidator(_none_if_empty)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(le=MAX_SECONDS)]
 Place = Annotated[str, Field(min_length=1, max_length=1024)]
 
@@ -68,18 +71,21 @@ class Row(BaseModel):
 
 
 class LabelRow(Row):
-    """A line that names a verb and a noun, and their class ids where it has them."""
+    """A line that names a verb, a noun unless the action has no object, and their class ids where it has them."""
 
     verb: ClassName
-    noun: ClassName
+    noun: NounName
     action: Annotated[str, Field(max_length=200)] = ""
-    verb_class: VerbClass = None
-    noun_class: NounClass = None
+    verb_class: ClassId = None
+    noun_class: ClassId = None
 
     @model_validator(mode="after")
     def _action_is_verb_and_noun(self) -> "LabelRow":
-        if self.action and normal_name(self.action) != f"{self.verb}-{self.noun}":
-            raise ValueError(f"action {quoted(self.action)} contradicts verb {quoted(self.verb)} and noun {quoted(self.noun)}")
+        if self.noun == NO_OBJECT and self.noun_class is not None and self.noun_class < NUM_EPIC_NOUNS:
+            raise ValueError(f"noun is empty, and noun_class {self.noun_class} is that of a noun; write its name")
+        if self.action and normal_name(self.action) != normal_name(action_name(self.verb, self.noun)):
+            noun = "no noun" if self.noun == NO_OBJECT else f"noun {quoted(self.noun)}"
+            raise ValueError(f"action {quoted(self.action)} contradicts verb {quoted(self.verb)} and {noun}")
         return self
 
 
@@ -114,7 +120,7 @@ Members = Annotated[tuple[ClassName, ...], BeforeValidator(_members)]
 class VerbClassRow(Row):
     """`verb_id,class_key,verbs`: a line of EPIC-KITCHENS-55's own list of verb classes."""
 
-    verb_id: Annotated[int, Field(ge=0, lt=NUM_VERBS)]
+    verb_id: Annotated[int, Field(ge=0, lt=NUM_EPIC_VERBS)]
     class_key: ClassName
     verbs: Members = ()
 
@@ -122,17 +128,38 @@ class VerbClassRow(Row):
 class NounClassRow(Row):
     """`noun_id,class_key,nouns`: a line of EPIC-KITCHENS-55's own list of noun classes."""
 
-    noun_id: Annotated[int, Field(ge=0, lt=NUM_NOUNS)]
+    noun_id: Annotated[int, Field(ge=0, lt=NUM_EPIC_NOUNS)]
     class_key: ClassName
     nouns: Members = ()
 
 
-MODELS: dict[str, type[Row]] = {"intervals": IntervalRow, "clips": ClipRow, "verb classes": VerbClassRow, "noun classes": NounClassRow}
+class SameAsRow(Row):
+    """`target,name,same_as`: a name that means the same class as another, or `-` for none."""
+
+    target: Annotated[Literal["verb", "noun"], BeforeValidator(str.casefold)]
+    name: ClassName
+    same_as: Annotated[str, AfterValidator(_other_name)]
+
+    @model_validator(mode="after")
+    def _verbs_name_something(self) -> "SameAsRow":
+        if self.target == "verb" and self.same_as == NO_OBJECT:
+            raise ValueError(f"same_as {quoted(NO_OBJECT)} is for nouns; '-' leaves the verb's clips out")
+        return self
+
+
+MODELS: dict[str, type[Row]] = {
+    "intervals": IntervalRow,
+    "clips": ClipRow,
+    "verb classes": VerbClassRow,
+    "noun classes": NounClassRow,
+    "same classes": SameAsRow,
+}
 LAYOUTS = {
     "intervals": ("video", "start_seconds", "stop_seconds", "verb", "noun"),
     "clips": ("uid", "verb", "noun"),
     "verb classes": ("verb_id", "class_key"),
     "noun classes": ("noun_id", "class_key"),
+    "same classes": ("target", "name", "same_as"),
 }
 TO_FILL_IN = ("verb", "noun", "action", "verb_class", "noun_class", "source")
 """A line that has none of these waits for a person: it is one of a list of clips to label."""

@@ -76,7 +76,7 @@ def assign_splits(clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], 
 def _stop_if_nothing_to_learn(labelled: Sequence[LabelledClip], num_clips: int) -> None:
     if not labelled:
         raise BadDataset(
-            f"none of the {count(num_clips, 'clip')} has a label of verb and noun: name folders as in 'put meat', "
+            f"none of the {count(num_clips, 'clip')} has a label: name folders as in 'put meat' or 'wave', "
             "or add a CSV with uid,verb,noun or video,start_seconds,stop_seconds,verb,noun"
         )
     actions = {clip.action for clip in labelled}

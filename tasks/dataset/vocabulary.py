@@ -1,42 +1,90 @@
-"""Class ids of EPIC-KITCHENS-55: the few names that ship, and those that people's own files bring."""
+"""What class names mean: EPIC-KITCHENS-55's ids where they are known, the store's own ids, other words for a class, and words for none."""
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
-from tasks.dataset.wording import near, quoted
-from tasks.results.dataset import ClassRef
+from tasks.dataset.wording import quoted
+from tasks.results.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
 
-NUM_VERBS = 125
-NUM_NOUNS = 352
+WordTarget = Literal["verb", "noun"]
+
 VERBS = {"take": 0, "put": 1, "open": 2, "close": 3, "move": 9}
 NOUNS = {"pan": 1, "pot": 15, "bag": 20, "meat": 26, "potato": 27, "container": 29, "sauce": 41, "tortilla": 80}
+FIRST_OWN_ID: Mapping[WordTarget, int] = {"verb": NUM_EPIC_VERBS, "noun": NUM_EPIC_NOUNS}
+
+MAX_NAME_LENGTH = 64
+MAX_CACHED_NAMES = 1 << 16
+SIGNS = frozenset("-:'\N{RIGHT SINGLE QUOTATION MARK}&.+()%")
+LEFT_OUT = "-"
+"""Stands in `same_as` of a name that means no class."""
 
 
+@lru_cache(MAX_CACHED_NAMES)
 def normal_name(text: str) -> str:
     """The one spelling of a class name: lower case, words joined by `-`, so that an action is two words."""
-    return re.sub(r"[\s_]+", "-", unicodedata.normalize("NFKC", text).strip().casefold())
+    # Marks of direction and the like cling to what is copied from a page; they show nothing.
+    shown = "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
+    return re.sub(r"[\s_]+", "-", unicodedata.normalize("NFKC", shown.strip().casefold()))
+
+
+@lru_cache(MAX_CACHED_NAMES)
+def class_name(text: str) -> str:
+    """The normal name of a class in any language.
+
+    Raises:
+        ValueError: it cannot be one; the message is a predicate.
+    """
+    name = normal_name(text)
+    if len(name) > MAX_NAME_LENGTH:
+        raise ValueError(f"is longer than {MAX_NAME_LENGTH} characters")
+    kinds = [unicodedata.category(char)[0] for char in name]
+    if not name or kinds[0] not in "LN" or any(kind not in "LMN" and char not in SIGNS for char, kind in zip(name, kinds, strict=True)):
+        raise ValueError("is not a name: it takes letters, digits and - : ' & . + ( ) %, and begins with a letter or a digit")
+    return name
+
+
+@dataclass(frozen=True)
+class OwnClasses:
+    """The ids that the store gave to words: of verbs from 125, of nouns from 352."""
+
+    verbs: Mapping[str, int] = field(default_factory=dict)
+    nouns: Mapping[str, int] = field(default_factory=dict)
+
+    def of(self, target: WordTarget) -> Mapping[str, int]:
+        """Those of one target."""
+        return self.verbs if target == "verb" else self.nouns
 
 
 class ClassNames:
-    """What is known of one target's classes: name to id, one to one, and other words for them.
+    """What is known of one target's classes: ids, one to one, other words for a class, and names that are merged or left out.
 
-    `where` of a definition is a file and line, for the message about one that contradicts it.
+    Any name is a class. One that the store numbered keeps that id, whatever files say later. `where` is a file and line, for messages.
     """
 
-    def __init__(self, target: Literal["verb", "noun"], shipped: Mapping[str, int]) -> None:
+    def __init__(self, target: WordTarget, shipped: Mapping[str, int], own: Mapping[str, int] | None = None) -> None:
         self.target = target
-        self._id_by_name = dict(shipped)
+        self._own = own or {}
+        self._id_by_name = {name: class_id for name, class_id in shipped.items() if name not in self._own}
         self._name_by_id = {class_id: name for name, class_id in shipped.items()}
         self._where: dict[str, str] = {}
         self._ids_by_synonym: dict[str, set[int]] = {}
+        self._same_as: dict[str, str] = {}
+        self._left_out: dict[str, str] = {}
+        self._mentioned: set[str] = set()
+        self._not_used: dict[str, tuple[int, str]] = {}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._id_by_name or len(self._ids_by_synonym.get(name, ())) == 1
+        """Whether EPIC or an annotation file knows the name. That the store numbered it says nothing: the word may have been a folder's."""
+        if self.why_left_out(name):
+            return False
+        return name in self._id_by_name or name in self._mentioned or len(self._ids_by_synonym.get(name, ())) == 1
 
     def define(self, name: str, class_id: int, where: str) -> None:
-        """Give `class_id` its name; saying what is known already is no error.
+        """Give EPIC's `class_id` its name; saying what is known already is no error.
 
         Raises:
             ValueError: the name has another id, or the id another name; the message says where.
@@ -49,44 +97,100 @@ class ClassNames:
                 f"{self.target}_class {class_id} is {quoted(known_name)}{self._said(known_name)}, not {quoted(name)}; "
                 f"write {quoted(known_name)}, or its own id"
             )
-        if known_id is None:
+        self._mentioned.add(name)
+        self._name_by_id[class_id] = name
+        if name in self._own:
+            self._not_used.setdefault(name, (class_id, where))
+        elif known_id is None:
             self._id_by_name[name] = class_id
-            self._name_by_id[class_id] = name
             self._where[name] = where
 
     def add_synonym(self, synonym: str, class_id: int) -> None:
         """Let `synonym` mean a class as well. A class's own name goes before it; one of two classes needs an id."""
         self._ids_by_synonym.setdefault(synonym, set()).add(class_id)
 
-    def learn(self, name: str, class_id: int, where: str) -> None:
-        """Define a class from a label that carries its id, unless the name is a known synonym of that id.
+    def learn(self, name: str, class_id: int | None, where: str) -> None:
+        """Take note of a label's name, and of its id where it carries one; that of a synonym or a merged name tells nothing.
 
         Raises:
-            ValueError: as `define`.
+            ValueError: as `define`; or the id is the store's to give, and is not what it gave this name.
         """
-        if class_id not in self._ids_by_synonym.get(name, ()):
+        self._mentioned.add(name)
+        if class_id is None or name in self._same_as or name in self._left_out:
+            return
+        if class_id >= FIRST_OWN_ID[self.target]:
+            if self._own.get(name) != class_id:
+                given = f"the store gave it {self._own[name]}" if name in self._own else "the store gave it none"
+                raise ValueError(
+                    f"{self.target}_class {class_id} is beyond EPIC-KITCHENS-55's and not the id of {quoted(name)} ({given}); "
+                    "leave the cell empty"
+                )
+        elif class_id not in self._ids_by_synonym.get(name, ()):
             self.define(name, class_id, where)
 
-    def find(self, name: str, class_id: int | None = None) -> ClassRef:
+    def merge(self, name: str, same_as: str, where: str) -> None:
+        """Let `name` mean the class `same_as`, or no class; a later word goes before an earlier one, and `same_as` itself undoes it."""
+        self._same_as.pop(name, None)
+        self._left_out.pop(name, None)
+        self._mentioned |= {name, same_as} - {LEFT_OUT}
+        if same_as == LEFT_OUT:
+            self._left_out[name] = where
+        elif same_as != name:
+            if name in self._chain(same_as):
+                del self._same_as[same_as]
+            self._same_as[name] = same_as
+
+    def why_left_out(self, name: str) -> str:
+        """Why the name means no class, as a predicate; empty if it means one."""
+        *_, last = self._chain(name)
+        return f"is left out ({self._left_out[last]})" if last in self._left_out else ""
+
+    def find(self, name: str, class_id: int | None = None) -> str:
         """The class that `name` means, by its own name.
 
         Raises:
             ValueError: no class, or two; the message says what to do.
         """
+        seen: set[str] = set()
+        if class_id is not None and class_id in self._ids_by_synonym.get(name, ()):
+            name = self._name_by_id[class_id]
+        while name not in seen:
+            seen.add(name)
+            if reason := self.why_left_out(name):
+                raise ValueError(f"{self.target} {quoted(name)} {reason}")
+            *_, merged = self._chain(name)
+            name = self._by_synonym(merged)
+        return name
+
+    def id_of(self, name: str) -> int | None:
+        """The id of a class by its own name; None if the store has yet to give one."""
+        return self._own.get(name, self._id_by_name.get(name))
+
+    def remarks(self, used: Iterable[str]) -> Iterator[str]:
+        """What files say of the `used` classes in vain, because the store numbered them before."""
+        for name in sorted(set(used) & self._own.keys()):
+            if name in self._not_used:
+                class_id, where = self._not_used[name]
+                yield f"{self.target} {quoted(name)} keeps the id {self._own[name]} that the store gave it; {class_id} ({where}) is not used"
+            elif ids := self._ids_by_synonym.get(name):
+                others = " or ".join(quoted(self._name_by_id[one]) for one in sorted(ids))
+                yield f"{self.target} {quoted(name)} has an id of its own, though EPIC's list calls it {others}: to merge them, say so in classes.csv"
+
+    def _chain(self, name: str) -> Iterator[str]:
+        """The name and those that it was merged into, one after another."""
+        yield name
+        while name in self._same_as:
+            name = self._same_as[name]
+            yield name
+
+    def _by_synonym(self, name: str) -> str:
         ids = self._ids_by_synonym.get(name, set())
-        if class_id is not None and class_id in ids:
-            return ClassRef(id=class_id, name=self._name_by_id[class_id])
-        if name in self._id_by_name:
-            return ClassRef(id=self._id_by_name[name], name=name)
+        if not ids or self.id_of(name) is not None:
+            return name
         if len(ids) > 1:
             raise ValueError(f"{self.target} {quoted(name)} means the classes {sorted(ids)}; give its {self.target}_class")
-        if not ids:
-            raise ValueError(
-                f"unknown {self.target} {quoted(name)}{near(name, [*self._id_by_name, *self._ids_by_synonym])}; give its EPIC-KITCHENS-55 "
-                f"id in a column {self.target}_class, or put EPIC_{self.target}_classes.csv among the annotation files"
-            )
         (only,) = ids
-        return ClassRef(id=only, name=self._name_by_id[only])
+        return self._name_by_id[only]
 
     def _said(self, name: str) -> str:
         return f" ({self._where[name]})" if name in self._where else ""

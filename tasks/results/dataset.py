@@ -79,6 +79,21 @@ class LabelledClip(Record):
         return None if self.verb is None or self.noun is None else action_name(self.verb, self.noun)
 
 
+class ReadFolder(Record):
+    """A folder that labels clips, and how it was read; `is_new` says that no list and no annotation file knows its verb."""
+
+    folder: str
+    verb: str
+    noun: str
+    is_new: bool
+    num_clips: int
+
+    @property
+    def reading(self) -> str:
+        """How it was read, for a person."""
+        return f"verb '{self.verb}', " + ("no object" if self.noun == NO_OBJECT else f"noun '{self.noun}'")
+
+
 class LabelsFile(Record):
     """`labels/<recipe>/labels.json`: every clip of one recipe, labelled or not."""
 
@@ -89,10 +104,13 @@ class LabelsFile(Record):
     clips: tuple[LabelledClip, ...]
     problems: tuple[Problem, ...]
     changes: tuple[Problem, ...]
+    folders: tuple[ReadFolder, ...] = ()
+    left_out: tuple[SetAside, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 class LabelResult(Record):
-    """How many clips have labels; the problems in full lie in the labels file."""
+    """How many clips have labels, and what a person should see at once; all of it in full lies in the labels file."""
 
     labels_uri: str
     inputs_digest: str
@@ -102,6 +120,12 @@ class LabelResult(Record):
     num_changes: int
     first_problems: tuple[Problem, ...]
     first_changes: tuple[Problem, ...]
+    num_folders: int = 0
+    first_folders: tuple[ReadFolder, ...] = ()
+    num_left_out: int = 0
+    first_left_out: tuple[SetAside, ...] = ()
+    num_hints: int = 0
+    first_hints: tuple[str, ...] = ()
 
 
 class SplitResult(Record):

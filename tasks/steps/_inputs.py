@@ -1,4 +1,4 @@
-"""What labels are gathered from: every ingested video under its names, and every annotation file."""
+"""What labels are gathered from: every ingested video under its names, every annotation file, and EPIC's lists."""
 
 from tasks.keys import content_key
 from tasks.storage import Store, StoredObject
@@ -15,6 +15,12 @@ def annotation_objects(store: Store, store_uri: str) -> list[StoredObject]:
     return sorted(found, key=lambda o: (o.modified, o.uri))
 
 
+def epic_list_objects(store: Store, store_uri: str) -> list[StoredObject]:
+    """EPIC-KITCHENS-55's lists of classes, where they lie beside its weights."""
+    found = [store.stat(f"{store_uri}/pretrained/EPIC_{target}_classes.csv") for target in ("verb", "noun")]
+    return [listed for listed in found if listed]
+
+
 def probe_objects(store: Store, store_uri: str) -> list[StoredObject]:
     """The probe of every ingested video."""
     return [o for o in store.list(f"{store_uri}/videos/") if o.name == "probe.json"]
@@ -22,5 +28,5 @@ def probe_objects(store: Store, store_uri: str) -> list[StoredObject]:
 
 def inputs_digest(store: Store, store_uri: str, recipe: str) -> str:
     """Stands for all that labels depend on; a new video, a new name or a new annotation changes it."""
-    objects = [*probe_objects(store, store_uri), *annotation_objects(store, store_uri)]
+    objects = [*probe_objects(store, store_uri), *annotation_objects(store, store_uri), *epic_list_objects(store, store_uri)]
     return content_key({"recipe": recipe, "inputs": [(o.uri, o.etag) for o in objects]})

@@ -1,17 +1,20 @@
 """Builders of clips and labels, for the dataset room's tests."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 
 import pytest
 
 from tasks.dataset.labels import Labelling, label_clips
 from tasks.dataset.rows import AnnotationFile
+from tasks.dataset.vocabulary import FIRST_OWN_ID, OwnClasses, WordTarget
 from tasks.options import LabelOptions
 from tasks.results.dataset import LabelledClip
 from tasks.results.video import ClipRecord
 from tasks.steps.segment import clip_uid
+
+NONE_OWN = OwnClasses()
 
 
 def _clip(name: str, index: int = 0) -> ClipRecord:
@@ -52,14 +55,30 @@ def make() -> SimpleNamespace:
     return SimpleNamespace(clip=_clip, labelled=_labelled)
 
 
+def numbered(own: OwnClasses, words: Mapping[WordTarget, Sequence[str]]) -> OwnClasses:
+    """As the store numbers words."""
+
+    def ids(target: WordTarget) -> dict[str, int]:
+        first = max([FIRST_OWN_ID[target] - 1, *own.of(target).values()]) + 1
+        return {**own.of(target), **{word: first + place for place, word in enumerate(words[target])}}
+
+    return OwnClasses(ids("verb"), ids("noun"))
+
+
 @pytest.fixture(scope="session")
 def label() -> Callable[..., Labelling]:
-    """Labels videos (name, or names separated by `|`, to number of 8 s clips) by files (name to content)."""
+    """Labels videos (name, or names separated by `|`, to number of 8 s clips) by files (name to content), and numbers new words."""
 
-    def run(videos: dict[str, int], files: dict[str, str | bytes] | None = None, min_overlap: float = 0.25) -> Labelling:
+    def run(
+        videos: dict[str, int],
+        files: dict[str, str | bytes] | None = None,
+        min_overlap: float = 0.25,
+        own: OwnClasses = NONE_OWN,
+    ) -> Labelling:
         clips = [_clip(name, index) for name, num_clips in videos.items() for index in range(num_clips)]
         names = {_clip(name).video: tuple(name.split("|")) for name in videos}
         given = [AnnotationFile(name, text if isinstance(text, bytes) else text.encode()) for name, text in (files or {}).items()]
-        return label_clips(clips, names, given, LabelOptions(min_overlap=min_overlap))
+        labelling = label_clips(clips, names, given, LabelOptions(min_overlap=min_overlap), own)
+        return labelling.with_ids(numbered(own, labelling.words_without_id))
 
     return run

@@ -1,0 +1,101 @@
+"""What the folders say of all videos: known words first, then new ones, which mean what they mean beside the other folders."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from tasks.dataset.folders import Certainty, FolderLabel, FolderReader, Folders
+from tasks.dataset.vocabulary import ClassNames, normal_name
+from tasks.dataset.wording import quoted
+
+
+@dataclass(frozen=True)
+class FolderLabels:
+    """The label of each video that a folder labels, and why the others' folders do not."""
+
+    label_by_video: Mapping[str, FolderLabel]
+    reason_by_video: Mapping[str, str]
+
+
+def read_folders(
+    names: Mapping[str, tuple[str, ...]], in_files: Set[str], verbs: ClassNames, nouns: ClassNames, numbered: Set[str]
+) -> FolderLabels:
+    """Read the folders in every name of every video.
+
+    `in_files` are the videos that annotation files label: where they label some of a folder, a new word in its name is no verb, unless it is
+    among `numbered`, the verbs that the store gave ids to before.
+    """
+    videos: defaultdict[Folders, set[str]] = defaultdict(set)
+    for video, own in names.items():
+        for name in own:
+            videos[folders_of(name)].add(video)
+    labels, reasons = _read_paths(videos.keys(), FolderReader(verbs, nouns))
+    in_use = {path[:depth] for path, own in videos.items() if own & in_files for depth in range(1, len(path) + 1)}
+    for path, label in list(labels.items()):
+        if label.certainty >= Certainty.NEW_WORDS and label.verb not in numbered and label.path in in_use:
+            reasons[path] = f"annotation files label some of its videos and do not name its verb; {_remedy(labels.pop(path))}"
+    if len({(label.verb, label.noun) for label in labels.values()}) == 1:
+        for path in [path for path, label in labels.items() if label.certainty is Certainty.NEW_WORD_ALONE]:
+            reasons[path] = f"is one word, and no other folder is a label; {_remedy(labels.pop(path))}"
+    return _by_video(names, labels, reasons)
+
+
+def _remedy(label: FolderLabel) -> str:
+    return f"if it is a label, say verb,{label.verb},{label.verb} in classes.csv"
+
+
+def folders_of(name: str) -> Folders:
+    """The folders of a relative path, as people of any system write it."""
+    return PurePosixPath(name.replace("\\", "/")).parts[:-1]
+
+
+def _read_paths(paths: Iterable[Folders], reader: FolderReader) -> tuple[dict[Folders, FolderLabel], dict[Folders, str]]:
+    labels, reasons = {}, {}
+    filled = sorted(path for path in paths if path)
+    num_common = _num_common([[normal_name(path[depth]) for depth in reader.depths(path)] for path in filled])
+    for path in filled:
+        try:
+            label = reader.known(path) or reader.new(path, num_common)
+        except ValueError as error:
+            reasons[path] = f"is no label: {error}"
+            continue
+        if label:
+            labels[path] = label
+        else:
+            reasons[path] = reader.why_no_label(path[-1])
+    return labels, reasons
+
+
+def _num_common(paths: list[list[str]]) -> int:
+    """How many folders all paths begin with, less their last: what holds everything tells nothing apart."""
+    filled = [path for path in paths if path]
+    num_common = 0
+    while filled and all(len(path) > num_common + 1 and path[num_common] == filled[0][num_common] for path in filled):
+        num_common += 1
+    return num_common
+
+
+def _by_video(names: Mapping[str, tuple[str, ...]], labels: Mapping[Folders, FolderLabel], reasons: Mapping[Folders, str]) -> FolderLabels:
+    label_by_video, reason_by_video = {}, {}
+    for video, own in names.items():
+        paths = sorted({folders_of(name) for name in own})
+        found = [labels[path] for path in paths if path in labels]
+        surest = _surest(found)
+        if len({(label.verb, label.noun) for label in surest}) > 1:
+            said = ", ".join(sorted({quoted(label.folder) for label in surest}))
+            reason_by_video[video] = f"the same video lies in folders of different labels: {said}"
+        elif surest:
+            label_by_video[video] = surest[0]
+        elif reason := next((reasons[path] for path in paths if path in reasons), ""):
+            reason_by_video[video] = reason
+    return FolderLabels(label_by_video, reason_by_video)
+
+
+def _surest(labels: list[FolderLabel]) -> list[FolderLabel]:
+    """The labels of known verbs if there are any, else those of two words; a verb alone gives way to the same verb with a noun."""
+    for least_sure in (Certainty.KNOWN_VERB_ALONE, Certainty.NEW_WORDS, Certainty.NEW_WORD_ALONE):
+        if sure := [label for label in labels if label.certainty <= least_sure]:
+            with_noun = {label.verb for label in sure if label.certainty is Certainty.KNOWN}
+            return [label for label in sure if label.certainty is not Certainty.KNOWN_VERB_ALONE or label.verb not in with_noun]
+    return []

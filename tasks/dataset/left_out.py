@@ -1,0 +1,39 @@
+"""Clips that nothing labels, told once a folder."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+
+from tasks.dataset.folder_labels import folders_of
+from tasks.dataset.wording import count, quoted
+from tasks.results.dataset import LabelledClip
+from tasks.results.record import SetAside
+
+MAX_LISTED = 3
+
+
+def left_out(clips: Sequence[LabelledClip], reason_by_video: Mapping[str, str]) -> tuple[SetAside, ...]:
+    """Tell which clips have no label and why: by folder, and as one those of videos that files label in part."""
+    in_part = {clip.clip.video for clip in clips if clip.action}
+    num_between = Counter(clip.clip.video for clip in clips if not clip.action and clip.clip.video in in_part)
+    num_clips: Counter[tuple[str, str]] = Counter()
+    videos: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for clip in clips:
+        if clip.clip.video not in in_part:
+            place = "/".join(folders_of(min(clip.names))), reason_by_video.get(clip.clip.video, "")
+            num_clips[place] += 1
+            videos[place].add(PurePosixPath(min(clip.names).replace("\\", "/")).name)
+    told = []
+    for (folder, reason), number in sorted(num_clips.items()):
+        names = sorted(videos[folder, reason])
+        if folder:
+            told.append(SetAside(name=f"{folder}/", reason=f"{count(number, 'clip')} of {count(len(names), 'video')}: {reason}"))
+        else:
+            listed = ", ".join(map(quoted, names[:MAX_LISTED])) + (
+                f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+            )
+            told.append(SetAside(name="videos in no folder", reason=f"{count(number, 'clip')} of {listed}"))
+    if num_between:
+        about = f"{count(num_between.total(), 'clip')} of {count(len(num_between), 'video')}"
+        told.append(SetAside(name="videos labelled in part", reason=f"{about}: no line of an annotation file covers enough of them"))
+    return tuple(told)

@@ -1,0 +1,41 @@
+"""Names that may mean one class: one is the other's plural, has its words in another order, or is spelled almost alike."""
+
+import re
+from collections.abc import Iterator, Mapping
+from difflib import SequenceMatcher
+from itertools import combinations
+
+from tasks.dataset.vocabulary import ClassNames
+from tasks.dataset.wording import count, quoted
+from tasks.results.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
+
+ALIKE = 0.85
+"""Share of two names that is the same from which they are pointed out; `turn-on` and `turn-off` have 0.8."""
+MIN_ALIKE_LENGTH = 3
+MAX_COMPARED = 500
+PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("ves", "fe"))
+
+
+def near_names(num_clips: Mapping[str, int], names: ClassNames) -> Iterator[str]:
+    """Point out pairs of near names, of which one at least has no id of EPIC's; of very many names the commonest are compared."""
+    num_epic = NUM_EPIC_VERBS if names.target == "verb" else NUM_EPIC_NOUNS
+    compared = sorted(sorted(num_clips, key=lambda name: (-num_clips[name], name))[:MAX_COMPARED])
+    is_epic = {name: (class_id := names.id_of(name)) is not None and class_id < num_epic for name in compared}
+    for first, second in combinations(compared, 2):
+        if not (is_epic[first] and is_epic[second]) and _are_near(first, second):
+            yield (
+                f"{quoted(first)} {count(num_clips[first], 'clip')}, {quoted(second)} {count(num_clips[second], 'clip')}: "
+                "the same class? Say so in classes.csv"
+            )
+
+
+def _are_near(first: str, second: str) -> bool:
+    shorter, longer = sorted((first, second), key=len)
+    if any(longer.endswith(plural) and longer.removesuffix(plural) + singular == shorter for plural, singular in PLURALS):
+        return True
+    if len(first) == len(second) and sorted(re.split("[-:]", first)) == sorted(re.split("[-:]", second)):
+        return True
+    if len(shorter) < MIN_ALIKE_LENGTH or 2 * len(shorter) < ALIKE * (len(shorter) + len(longer)):
+        return False
+    matcher = SequenceMatcher(None, first, second, autojunk=False)
+    return matcher.quick_ratio() >= ALIKE and matcher.ratio() >= ALIKE
