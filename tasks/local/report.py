@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from tasks.errors import MissingObject
 from tasks.local.airflow_api import AirflowApi
 from tasks.local.follow import FollowedRun
-from tasks.results.dataset import LabelResult
+from tasks.results.dataset import DatasetResult, LabelResult
 from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
 from tasks.results.record import SetAside
 from tasks.results.video import IngestResult, SummaryResult
 from tasks.storage import Store
+
+REMEDY = "to use them, name their folders as in 'put meat' or 'wave', or label them in a CSV: README, Your own videos and labels"
 
 Ending = CompareResult | DecideResult | ReportResult
 
@@ -24,6 +26,7 @@ def report(api: AirflowApi, store: Store, followed: Sequence[FollowedRun]) -> It
     yield from _ingest_lines(api, followed[0])
     for run in followed:
         yield from _label_lines(api, run)
+        yield from _dataset_lines(api, run)
     yield from _retrain_lines(api, store, followed[-1])
 
 
@@ -42,12 +45,24 @@ def _ingest_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
 
 def _label_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
     labels = _result(api, run, "label")
-    if labels is not None:
-        found = LabelResult.model_validate(labels)
-        if found.num_labelled < found.num_clips:
-            yield f"{found.num_clips - found.num_labelled} of {found.num_clips} clips have no label and are left out"
-        first = [SetAside(name=problem.place, reason=problem.reason) for problem in found.first_problems]
-        yield from _listed("labels refused", found.num_problems, first, "label")
+    if labels is None:
+        return
+    found = LabelResult.model_validate(labels)
+    new = [SetAside(name=f"{folder.folder}/", reason=f"{folder.reading}, {folder.num_clips} clips") for folder in found.first_new_folders]
+    yield from _listed("folders of new words that were read as labels", found.num_new_folders, new, "label")
+    yield from found.first_hints
+    first = [SetAside(name=problem.place, reason=problem.reason) for problem in found.first_problems]
+    yield from _listed("labels refused", found.num_problems, first, "label")
+    if found.num_labelled < found.num_clips:
+        yield f"{found.num_clips - found.num_labelled} of {found.num_clips} clips have no label and are left out"
+        yield from _items(found.num_left_out, found.first_left_out, "label")
+        yield REMEDY
+
+
+def _dataset_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
+    dataset = _result(api, run, "dataset")
+    if dataset is not None:
+        yield from DatasetResult.model_validate(dataset).warnings
 
 
 def _retrain_lines(api: AirflowApi, store: Store, run: FollowedRun) -> Iterator[str]:
@@ -93,6 +108,10 @@ def _lines(store: Store, result: Ending) -> Iterator[str]:
 def _listed(title: str, number: int, first: Sequence[SetAside], step: str) -> Iterator[str]:
     if number:
         yield f"{title}: {number}"
+    yield from _items(number, first, step)
+
+
+def _items(number: int, first: Sequence[SetAside], step: str) -> Iterator[str]:
     for item in first:
         yield f"  {item.name}: {item.reason}"
     if number > len(first):

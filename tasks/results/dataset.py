@@ -120,8 +120,8 @@ class LabelResult(Record):
     num_changes: int
     first_problems: tuple[Problem, ...]
     first_changes: tuple[Problem, ...]
-    num_folders: int = 0
-    first_folders: tuple[ReadFolder, ...] = ()
+    num_new_folders: int = 0
+    first_new_folders: tuple[ReadFolder, ...] = ()
     num_left_out: int = 0
     first_left_out: tuple[SetAside, ...] = ()
     num_hints: int = 0

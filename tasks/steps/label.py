@@ -62,6 +62,7 @@ def run(arguments: Arguments, store: Store) -> LabelResult:
         left_out=labelling.left_out,
         hints=labelling.hints,
     )
+    new_folders = tuple(folder for folder in labels.folders if folder.is_new)
     uri = f"{arguments.out}labels.json"
     store.write(uri, labels)
     log.info("%d clips, %d labelled; %d annotation files", len(labels.clips), labelling.num_labelled, len(files))
@@ -75,8 +76,8 @@ def run(arguments: Arguments, store: Store) -> LabelResult:
         num_changes=len(labels.changes),
         first_problems=labels.problems[:NUM_SHOWN],
         first_changes=labels.changes[:NUM_SHOWN],
-        num_folders=len(labels.folders),
-        first_folders=labels.folders[:NUM_SHOWN],
+        num_new_folders=len(new_folders),
+        first_new_folders=new_folders[:NUM_SHOWN],
         num_left_out=len(labels.left_out),
         first_left_out=labels.left_out[:NUM_SHOWN],
         num_hints=len(labels.hints),

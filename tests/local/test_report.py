@@ -4,9 +4,9 @@ import pytest
 
 from tasks.local.airflow_api import RunRef, Task
 from tasks.local.follow import FollowedRun
-from tasks.local.report import report
+from tasks.local.report import REMEDY, report
 from tasks.options import GateOptions
-from tasks.results.dataset import LabelResult, Problem
+from tasks.results.dataset import DatasetResult, LabelResult, Problem, ReadFolder
 from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
 from tasks.results.record import SetAside
 from tasks.results.video import NUM_FIRST, IngestResult, SummaryResult
@@ -128,15 +128,43 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
         num_changes=0,
         first_problems=(
             Problem(file="labels.csv", line=3, reason="verb is empty"),
-            Problem(file="odd/", line=None, reason="is no label"),
+            Problem(file="old.csv", line=None, reason="is empty"),
         ),
         first_changes=(),
+        num_new_folders=1,
+        first_new_folders=(ReadFolder(folder="wave", verb="wave", noun="(none)", is_new=True, num_clips=4),),
+        num_left_out=22,
+        first_left_out=(SetAside(name="day 1/", reason="2 clips of 1 video: has a digit in its name, and so is no label"),),
+        num_hints=1,
+        first_hints=("'yoghurt' 3 clips, 'yogurt' 5 clips: the same class? Say so in classes.csv",),
     )
-    built = run("build_dataset", label="success")
-    text = list(report(Api({"summarise": SUMMARY, "label": labels, **RESULTS}), stored(TABLE), [INGESTED, built, TRAINED]))
-    assert "2 of 9 clips have no label and are left out" in text
-    assert "  labels.csv line 3: verb is empty" in text
-    assert "  odd/: is no label" in text
+    dataset = DatasetResult(
+        digest="",
+        dataset_uri="",
+        num_clips={},
+        num_sources={},
+        num_classes={},
+        num_unlabelled=2,
+        warnings=("1 clip of val or test stay out",),
+    )
+    built = run("build_dataset", label="success", dataset="success")
+    text = list(
+        report(Api({"summarise": SUMMARY, "label": labels, "dataset": dataset, **RESULTS}), stored(TABLE), [INGESTED, built, TRAINED])
+    )
+    begun = text.index("folders of new words that were read as labels: 1")
+    assert text[begun : begun + 11] == [
+        "folders of new words that were read as labels: 1",
+        "  wave/: verb 'wave', no object, 4 clips",
+        "'yoghurt' 3 clips, 'yogurt' 5 clips: the same class? Say so in classes.csv",
+        "labels refused: 2",
+        "  labels.csv line 3: verb is empty",
+        "  old.csv: is empty",
+        "2 of 9 clips have no label and are left out",
+        "  day 1/: 2 clips of 1 video: has a digit in its name, and so is no label",
+        "  and 21 more; the log of `label` has all",
+        REMEDY,
+        "1 clip of val or test stay out",
+    ]
 
 
 def test_of_many_files_the_first_are_named_and_the_rest_counted():

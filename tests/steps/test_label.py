@@ -70,7 +70,7 @@ def test_new_words_are_numbered_in_the_store_and_a_second_run_changes_nothing(st
     result, ids = labelled(store)
     assert ids == {"knit sock": (125, 353), "wave": (126, 352), "наливать чай": (127, 354), "put meat": (1, 26)}
     assert json.loads(store.objects[f"{STORE}/classes/nouns/352.json"]) == {"id": 352, "name": NO_OBJECT}
-    assert (result.num_labelled, result.num_folders, result.num_left_out) == (4, 4, 1)
+    assert (result.num_labelled, result.num_new_folders, result.num_left_out) == (4, 3, 1)
     assert "folder wave/ is read as verb 'wave', no object: 1 clip" in caplog.messages
     assert "left out: day 1/: 1 clip of 1 video: has a digit in its name, and so is no label" in caplog.messages
     before = dict(store.objects)
