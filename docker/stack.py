@@ -6,7 +6,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import ports
 import write_env
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,24 +19,23 @@ BUILT_FROM = ("tasks", "dags", "docker", "pyproject.toml", "constraints.txt")
 
 def build() -> int:
     """Write what is missing of .env, and build the images."""
-    if problem := _missing() or _left_by_another():
-        return _fail(problem)
-    if code := write_env.main():
-        return code
-    # A checkout under a strict umask: what is mounted is read by another user.
-    (ROOT / "docker" / "postgres" / "databases.sql").chmod(0o644)
-    return _compose(["build"])
+    return _prepare() or _build()
 
 
 def up() -> int:
     """Build, start, wait until all is well, and say where it is."""
-    if code := build():
+    if code := _prepare():
+        return code
+    # Before the build, which takes minutes the first time.
+    if taken := _taken_ports():
+        return _fail("\n".join(taken))
+    if code := _build():
         return code
     if _compose(["up", "--detach", "--wait", f"--wait-timeout={WAIT_SECONDS}", "--remove-orphans"]):
         _show_unwell()
         return _fail(
-            "the stack is not up; what is unwell stands above. Where a port is in use, choose another in .env: RETAKE_AIRFLOW_PORT, "
-            "RETAKE_MLFLOW_PORT, RETAKE_STORE_PORT. `make up` goes on from here, `make down` ends it"
+            "the stack is not up; what is unwell stands above. Where a port was taken meanwhile, choose another in .env: "
+            f"{', '.join(ports.VARIABLES.values())}. `make up` goes on from here, `make down` ends it"
         )
     _say_where(_variables())
     return 0
@@ -49,7 +50,7 @@ def down() -> int:
     # Whatever could start the next step goes first.
     services = _output(["docker", "compose", "config", "--services"]).split()
     _compose(["stop", "--timeout=10", *(service for service in services if service.startswith("airflow-"))])
-    network = _configuration()["networks"]["steps"]["name"]
+    network: str = _configuration()["networks"]["steps"]["name"]
     steps = _output(["docker", "ps", "--all", "--quiet", "--filter=label=retake.command", f"--filter=network={network}"]).split()
     if steps:
         subprocess.run(["docker", "rm", "--force", "--volumes", *steps], check=True, stdout=subprocess.DEVNULL)  # noqa: S603, S607 - fixed program
@@ -57,12 +58,37 @@ def down() -> int:
     return _compose(["down", "--remove-orphans"])
 
 
+def _prepare() -> int:
+    """Whatever must be there before a build; an exit code."""
+    if problem := _missing() or _left_by_another():
+        return _fail(problem)
+    return write_env.main()
+
+
+def _build() -> int:
+    # A checkout under a strict umask: what is mounted is read by another user.
+    (ROOT / "docker" / "postgres" / "databases.sql").chmod(0o644)
+    return _compose(["build"])
+
+
+def _taken_ports() -> list[str]:
+    """What stands in the way of the ports that are wanted."""
+    running = map(json.loads, _output(["docker", "compose", "ps", "--format=json"]).splitlines())
+    own = {published["PublishedPort"] for container in running for published in container["Publishers"] or []}
+    return ports.problems(ports.published(_configuration()), own, _container_at)
+
+
+def _container_at(number: int) -> str:
+    """The container that publishes a port, or nothing."""
+    return _output(["docker", "ps", f"--filter=publish={number}", "--format={{.Names}}"]).partition("\n")[0]
+
+
 def _compose(arguments: Sequence[str]) -> int:
     return subprocess.run(["docker", "compose", *arguments], cwd=ROOT, env=_environment(), check=False).returncode  # noqa: S603, S607 - fixed program
 
 
-def _configuration() -> dict[str, dict[str, dict[str, str]]]:
-    found: dict[str, dict[str, dict[str, str]]] = json.loads(_output(["docker", "compose", "config", "--format=json"]))
+def _configuration() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(_output(["docker", "compose", "config", "--format=json"]))
     return found
 
 

@@ -1,0 +1,98 @@
+"""Which ports of this machine the stack publishes, which of them are taken, and by whom. Needs Python alone."""
+
+import errno
+import pwd
+import socket
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+VARIABLES = {
+    "airflow-api": "RETAKE_AIRFLOW_PORT",
+    "mlflow": "RETAKE_MLFLOW_PORT",
+    "minio": "RETAKE_STORE_PORT",
+    "redis": "RETAKE_REDIS_PORT",
+}
+"""By service, the variable of .env that chooses its port."""
+
+PROC = Path("/proc")
+LISTENING = "0A"
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port that a service is to be reached at."""
+
+    service: str
+    host: str
+    number: int
+
+
+def published(configuration: dict[str, Any]) -> list[Port]:
+    """All that Compose will publish, from its resolved configuration."""
+    return [
+        Port(name, port.get("host_ip") or "0.0.0.0", int(port["published"]))  # noqa: S104 - what Docker takes a missing address for
+        for name, service in configuration["services"].items()
+        for port in service.get("ports", [])
+        if str(port.get("published", "")).isdigit()
+    ]
+
+
+def problems(wanted: Sequence[Port], own: Collection[int], container_at: Callable[[int], str]) -> list[str]:
+    """One line a port that another holds, with its remedy.
+
+    Args:
+        wanted: what the stack needs.
+        own: ports that the stack's own containers hold already.
+        container_at: the name of the container that publishes a port; empty where none does.
+    """
+    found = []
+    for port in wanted:
+        if port.number in own or not is_taken(port.host, port.number):
+            continue
+        holder = container_at(port.number)
+        by = f"the container {holder}" if holder else _process_at(port.number) or "another program"
+        numbers = {other.number for other in wanted}
+        free = next((n for n in count(port.number + 1) if n not in numbers and not is_taken(port.host, n)), None)
+        variable = VARIABLES.get(port.service, "its port")
+        found.append(
+            f"port {port.number}, which {port.service} needs, is taken by {by}. End that, or set {variable}={free} in .env, which is free"
+        )
+    return found
+
+
+def is_taken(host: str, number: int) -> bool:
+    """Whether a program listens there. What this user may not find out is for Docker to say."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        # A closed connection that lingers is none that listens.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, number))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
+def _process_at(number: int) -> str:
+    """The process that listens, or its user where Linux tells no more; empty elsewhere."""
+    for inode, user in _listeners(number):
+        for folder in PROC.glob("[0-9]*"):
+            with suppress(OSError):
+                if any(link.readlink().name == f"socket:[{inode}]" for link in (folder / "fd").iterdir()):
+                    return f"{(folder / 'comm').read_text().strip()} (process {folder.name})"
+        with suppress(KeyError):
+            return f"a process of the user {pwd.getpwuid(user).pw_name}"
+    return ""
+
+
+def _listeners(number: int) -> Iterator[tuple[int, int]]:
+    """Inode and user of each socket that listens at a port."""
+    for table in ("tcp", "tcp6"):
+        with suppress(OSError):
+            for line in (PROC / "net" / table).read_text().splitlines()[1:]:
+                columns = line.split()
+                if columns[3] == LISTENING and int(columns[1].rsplit(":", 1)[1], 16) == number:
+                    yield int(columns[9]), int(columns[7])

@@ -1,0 +1,102 @@
+"""`make up` where ports are taken, with a Docker that only answers what it is asked and notes it."""
+
+import json
+import os
+import re
+import runpy
+import shutil
+import socket
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tasks.local.home import REPOSITORY
+
+DOCKER = """#!{python}
+import sys
+from pathlib import Path
+
+here, asked = Path(__file__).parent, " ".join(sys.argv[1:])
+with (here / "asked").open("a") as log:
+    log.write(asked + "\\n")
+answers = {{"compose config": "config.json", "compose ps": "ps.json", "ps --filter": "container"}}
+name = next((file for start, file in answers.items() if asked.startswith(start)), None)
+if name:
+    sys.stdout.write((here / name).read_text())
+sys.exit(asked.startswith(("volume inspect", "compose build")))
+"""
+
+
+@pytest.fixture
+def listener():
+    """A port of loopback that this process listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@pytest.fixture
+def make_up(tmp_path):
+    """Runs `make up` of a checkout; its exit code, what it says, and what Docker was asked."""
+    (tmp_path / "docker" / "postgres").mkdir(parents=True)
+    for name in ("stack.py", "ports.py", "write_env.py", "postgres/databases.sql"):
+        shutil.copy(REPOSITORY / "docker" / name, tmp_path / "docker" / name)
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    (bin_folder / "docker").write_text(DOCKER.format(python=sys.executable))
+    (bin_folder / "docker").chmod(0o755)
+
+    def run(ports, running=(), container=""):
+        services = {
+            name: {"ports": [{"host_ip": "127.0.0.1", "published": str(port), "target": 1}]} if port else {} for name, port in ports.items()
+        }
+        (bin_folder / "config.json").write_text(json.dumps({"services": services}))
+        publishers = [{"Publishers": [{"PublishedPort": port} for port in running] or None}]
+        (bin_folder / "ps.json").write_text("\n".join(map(json.dumps, publishers)))
+        (bin_folder / "container").write_text(container)
+        environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "RETAKE_REVISION": "r"}
+        done = subprocess.run([sys.executable, tmp_path / "docker" / "stack.py", "up"], capture_output=True, text=True, env=environment)
+        return done.returncode, done.stderr, (bin_folder / "asked").read_text().splitlines()
+
+    return run
+
+
+def test_a_port_that_is_taken_is_named_with_its_variable_and_its_holder_before_anything_is_built(make_up, listener, free_port):
+    code, said, asked = make_up({"airflow-api": free_port, "mlflow": listener, "postgres": None})
+    (line,) = said.splitlines()
+    assert code == 1
+    assert f"port {listener}, which mlflow needs, is taken by" in line
+    assert f"(process {os.getpid()})" in line
+    chosen = re.search(r"set RETAKE_MLFLOW_PORT=(\d+) in \.env", line)
+    assert chosen
+    socket.create_server(("127.0.0.1", int(chosen[1]))).close()
+    assert int(chosen[1]) not in (listener, free_port)
+    assert "compose build" not in asked
+
+
+def test_a_container_that_holds_a_port_is_named(make_up, listener):
+    _, said, _ = make_up({"airflow-api": listener}, container="other-airflow-api-1\n")
+    assert "is taken by the container other-airflow-api-1. End that, or set RETAKE_AIRFLOW_PORT=" in said
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_free_ports_and_those_that_the_stack_itself_holds_let_it_build(make_up, listener, free_port, is_own):
+    code, said, asked = make_up({"minio": listener if is_own else free_port}, running=[listener] if is_own else ())
+    assert "compose build" in asked
+    assert (code, said) == (1, "")  # what the build of this Docker ends with
+
+
+def test_every_port_that_the_stack_publishes_has_its_variable():
+    found = {}
+    for path in (REPOSITORY / "docker-compose.yml", REPOSITORY / "docker" / "compose.celery.yml"):
+        for name, service in yaml.safe_load(path.read_text())["services"].items():
+            for port in service.get("ports", []):
+                found[name] = re.search(r"\$\{(RETAKE_\w+_PORT):-\d+\}", port)[1]
+    assert found == runpy.run_path(str(REPOSITORY / "docker" / "ports.py"))["VARIABLES"]
