@@ -13,16 +13,26 @@ OPENCV = "opencv-contrib-python-headless"
 UNNAMED_OPENCV = "5.0.0.93"
 """Optical flow in a folder without a version is of this one."""
 
+LATER = ("dropout", "train_frames", "mirror", "validation_crops")
+"""Options of a training that older stores do not know: where they have their defaults, they have no part in a key."""
+
+
+def _shows_one_view(chosen: TrainOptions) -> bool:
+    """Whether every epoch shows a clip alike."""
+    has_colors = chosen.modality is not Modality.FLOW
+    return chosen.train_frames == "middle" and chosen.crop == "centre" and not (chosen.mirror or (has_colors and chosen.color_jitter))
+
+
 IDLE: tuple[tuple[Callable[[TrainOptions], bool], tuple[str, ...]], ...] = (
     (lambda chosen: chosen.family is not Family.MTRN, ("relation_draws",)),
     (lambda chosen: chosen.modality is not Modality.FLOW, ("flow_method", "flow_bound_pixels")),
-    (lambda chosen: chosen.modality is not Modality.RGB, ("frame_step",)),
+    (lambda chosen: chosen.modality is not Modality.RGB or chosen.train_frames == "middle", ("frame_step",)),
     (lambda chosen: chosen.modality is Modality.FLOW, ("color_jitter",)),
     (lambda chosen: chosen.optimizer != "sgd", ("momentum",)),
     (lambda chosen: chosen.schedule != "step", ("step_epochs",)),
     (lambda chosen: chosen.schedule != "plateau", ("plateau_validations",)),
     (lambda chosen: chosen.schedule not in ("step", "plateau"), ("decay_factor",)),
-    (lambda chosen: chosen.trainable != "heads", ("feature_variants",)),
+    (lambda chosen: chosen.trainable != "heads" or _shows_one_view(chosen), ("feature_variants",)),
     (lambda chosen: chosen.trainable == "heads", ("batch_norm",)),
 )
 """Where an option changes nothing of a training."""
@@ -32,6 +42,12 @@ def without_idle(chosen: TrainOptions) -> TrainOptions:
     """The same training with the defaults of what changes nothing in it, so that it is known again whatever a form said there."""
     idle = {name: TrainOptions.model_fields[name].default for is_idle, names in IDLE if is_idle(chosen) for name in names}
     return chosen.model_copy(update=idle)
+
+
+def training_key(chosen: TrainOptions) -> dict[str, object]:
+    """The part that the options of a training have in a key."""
+    defaults = {name: TrainOptions.model_fields[name].default for name in LATER}
+    return {name: value for name, value in chosen.model_dump(mode="json").items() if name not in defaults or value != defaults[name]}
 
 
 def content_key(values: Mapping[str, object]) -> str:

@@ -137,7 +137,7 @@ class NetworkOptions(Options):
 
 
 class RecipeOptions(Options):
-    """How a network is trained. The defaults are the original experiment's, with partial batch-norm."""
+    """How a network is trained. The defaults are the original experiment's but for what clips look like; `ORIGINAL` has that, too."""
 
     epochs: int = Field(60, ge=1, le=1000, title="Epochs at most")
     batch_size: int = Field(1, ge=1, le=256, title="Batch size, clips")
@@ -200,10 +200,21 @@ class RecipeOptions(Options):
         title="Sampler",
         description="balanced: an epoch has as many clips as ever and shows each action equally often, rare clips several times in several views",
     )
-    crop: Literal["resized", "multi-scale"] = Field(
+    train_frames: Literal["random", "middle"] = Field(
+        "random",
+        title="Training frames",
+        description="random: each epoch draws a snippet from each segment; middle: the same snippets in every epoch, those of a test",
+    )
+    crop: Literal["resized", "multi-scale", "centre"] = Field(
         "resized",
         title="Training crop",
-        description="resized: of random place, size and shape; multi-scale: TSN's 13 places and sizes of 1, 0.875, 0.75 of the short side, for rgb 0.66, too",
+        description="resized: of random place, size and shape; multi-scale: TSN's 13 places and sizes of 1, 0.875, 0.75 of the short side, for rgb 0.66, too; centre: the centre alone",
+    )
+    mirror: bool = Field(
+        True,
+        title="Mirror training clips",
+        description="Half of them, at random. Turn it off where actions mirror each other, as putting to the right and taking from the left may. "
+        "Five of the ten crops of a test are mirror images all the same",
     )
     color_jitter: float = Field(
         0,
@@ -219,6 +230,13 @@ class RecipeOptions(Options):
         title="Mixup",
         description="alpha of the Beta distribution that two clips of a batch and their labels are mixed by; 0: never. Needs batches of 2 or more. Where the heads alone train, the backbone's features are mixed",
     )
+    dropout: float = Field(
+        0,
+        ge=0,
+        lt=1,
+        title="Dropout",
+        description="Share of each snippet's features that is left out before the heads, or the relations, see them; 0: none",
+    )
     ema_decay: float = Field(
         0,
         ge=0,
@@ -229,13 +247,20 @@ class RecipeOptions(Options):
     clip_norm: float = Field(
         0, ge=0, le=1000, title="Gradient clipping", description="Largest norm of all gradients of a step together; 0: none"
     )
-    batch_norm: Literal["partial", "frozen", "train"] = Field(
-        "partial", title="Batch-norm statistics", description="partial: only the first layer's are updated; frozen: none; train: all"
+    batch_norm: Literal["partial", "first-only", "frozen", "train"] = Field(
+        "partial",
+        title="Batch-norm statistics",
+        description="partial: only the first layer's are updated; first-only: so, and the scales and shifts of the other layers rest, too, as in TSN's code; frozen: none; train: all",
     )
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
         "32-true", title="Precision", description="32-true, bf16-mixed or 16-mixed, which needs a GPU"
     )
     validate_every: int = Field(1, ge=1, le=100, title="Validate every n epochs")
+    validation_crops: Literal[1, 10] = Field(
+        1,
+        title="Crops of a validation",
+        description="What chooses the epoch that is kept: the centre, or the ten crops of a test, which take ten times as long",
+    )
     patience: int = Field(
         0,
         ge=0,
@@ -318,10 +343,18 @@ ORIGINAL = TrainOptions(
     learning_rate=1e-5,
     batch_size=1,
     trainable="all",
-    batch_norm="train",
+    batch_norm="first-only",
+    dropout=0.7,
+    train_frames="middle",
+    crop="centre",
+    mirror=False,
     validate_every=2,
+    validation_crops=10,
 )
-"""The original experiment: Adam 1e-5, batch 1, the whole network, 60 epochs, validated every second one."""
+"""The original experiment: Adam 1e-5, batch 1, the whole network, 60 epochs of the same frames, every second one validated with ten crops.
+
+docs/models.md has what still differs.
+"""
 
 PRESETS: dict[str, TrainOptions] = {"original": ORIGINAL}
 
@@ -332,7 +365,7 @@ class RetrainOptions(Options):
     preset: Literal["none", "original"] = Field(
         "none",
         title="Preset",
-        description="original: the original experiment (Adam 1e-5, batch 1, whole network, 60 epochs) in place of all that is under Train",
+        description="original: the original experiment (Adam 1e-5, batch 1, whole network but its later batch-norms, dropout 0.7, 60 epochs of the same frames) in place of all that is under Train",
     )
     dataset: StoreUri | None = Field(
         None, title="Dataset", description="s3:// address of a dataset's folder; empty takes the latest dataset of the store"

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from tasks.keys import without_idle
+from tasks.keys import LATER, content_key, training_key, without_idle
 from tasks.options import ORIGINAL, TrainOptions
 
 
@@ -28,8 +28,33 @@ def test_what_a_recipe_cannot_be_is_refused_in_one_line(choice, reason):
 
 def test_the_original_experiment_stays_what_it_was():
     changed = ORIGINAL.model_dump(exclude_defaults=True, mode="json")
-    assert changed == {"backbone": "resnet50", "weights": "epic", "batch_norm": "train", "validate_every": 2}
+    assert changed == {
+        "backbone": "resnet50", "weights": "epic", "batch_norm": "first-only", "dropout": 0.7, "train_frames": "middle", "crop": "centre",
+        "mirror": False, "validate_every": 2, "validation_crops": 10,
+    }  # fmt: skip
     assert (ORIGINAL.optimizer, ORIGINAL.learning_rate, ORIGINAL.batch_size, ORIGINAL.epochs) == ("adam", 1e-5, 1, 60)
+
+
+ONE_VIEW = {"train_frames": "middle", "crop": "centre", "mirror": False}
+
+
+def test_a_clip_that_is_always_seen_alike_has_one_view_and_frames_of_its_own():
+    heads = ONE_VIEW | {"trainable": "heads"}
+    assert without_idle(TrainOptions(**heads, feature_variants=3)) == without_idle(TrainOptions(**heads))
+    jittered = heads | {"modality": "flow", "color_jitter": 0.1}
+    assert without_idle(TrainOptions(**jittered, feature_variants=3)) == without_idle(TrainOptions(**heads, modality="flow"))
+    assert without_idle(TrainOptions(train_frames="middle", frame_step=3)) == without_idle(TrainOptions(train_frames="middle"))
+
+
+def test_a_training_keeps_the_name_that_it_had_before_there_were_these_options():
+    assert content_key(training_key(TrainOptions())) == "8c2401649379f184"
+    assert content_key(training_key(TrainOptions(epochs=3, trainable="heads", backbone="resnet50"))) == "89eb37fb130ed92d"
+
+
+def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():
+    others = [{"dropout": 0.5}, {"train_frames": "middle"}, {"mirror": False}, {"validation_crops": 10}]
+    assert {name for other in others for name in other} == set(LATER)
+    assert len({content_key(training_key(TrainOptions(**other))) for other in [{}, *others]}) == 5
 
 
 @pytest.mark.parametrize(
@@ -47,6 +72,9 @@ def test_the_original_experiment_stays_what_it_was():
         ("decay_factor", 0.5, {"schedule": "plateau"}),
         ("feature_variants", 3, {"trainable": "heads"}),
         ("batch_norm", "train", {"trainable": "last-stage"}),
+        ("frame_step", 3, {"crop": "centre", "mirror": False}),
+        ("feature_variants", 3, ONE_VIEW | {"trainable": "heads", "mirror": True}),
+        ("feature_variants", 3, ONE_VIEW | {"trainable": "heads", "color_jitter": 0.1}),
     ],
 )
 def test_what_changes_nothing_of_a_training_makes_no_other_one(option, value, used_with):

@@ -6,7 +6,7 @@ from dataclasses import astuple
 
 from tasks.evaluation.gate import Judgement, contenders
 from tasks.evaluation.majority import majority_scores
-from tasks.evaluation.wording import count, leaning, markdown_text, p_value, percent, percent_interval, signed
+from tasks.evaluation.wording import count, crops_in_words, leaning, markdown_text, p_value, percent, percent_interval, signed
 from tasks.results.evaluation import EvaluateResult, PairedDifference, TargetMetrics
 from tasks.results.record import ModelRole, SplitName, Target
 
@@ -60,7 +60,7 @@ def markdown(results: Sequence[EvaluateResult], differences: Sequence[PairedDiff
     for split_results in by_split(results):
         first = split_results[0]
         found = differences if first.split == deciding else ()
-        parts.append(f"## {first.split.capitalize()}: {_sample(first)}, {_crops(first)}")
+        parts.append(f"## {first.split.capitalize()}: {_sample(first)}, {crops_in_words(first.crops)}")
         parts += [_target_table(split_results, found, target) for target in first.targets]
         parts.append(_speed_table(split_results))
     legend = LEGEND + (ACTION_LEGEND if "action" in ours.targets else "")
@@ -84,7 +84,7 @@ def text(results: Sequence[EvaluateResult], differences: Sequence[PairedDifferen
     for split_results in by_split(results):
         first = split_results[0]
         lines += [
-            f"{first.split}: {_sample(first)}, {_crops(first)}",
+            f"{first.split}: {_sample(first)}, {crops_in_words(first.crops)}",
             _text_row("top-1 %", [f"{target}s" for target in first.targets]) + f"{'loss':>6}{'FPS':>8}",
         ]
         for result in split_results:
@@ -191,7 +191,3 @@ def _majority_text(metrics: TargetMetrics) -> str:
 
 def _sample(result: EvaluateResult) -> str:
     return f"{count(result.num_clips, 'clip')} of {count(result.num_sources, 'source video')}"
-
-
-def _crops(result: EvaluateResult) -> str:
-    return "centre crop" if result.crops == 1 else f"{result.crops} crops"

@@ -31,6 +31,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def crops_in_words(crops: int) -> str:
+    """What is looked at of each clip: `centre crop`, `10 crops`."""
+    return "centre crop" if crops == 1 else f"{crops} crops"
+
+
 def signed(difference: float) -> str:
     """A difference of shares in percentage points: `+8.3`, `-8.3`, `0.0`."""
     value = _rounded(100 * difference)

@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from tasks.model.backbones import CROP_PIXELS
-from tasks.model.crops import Frames, mirrored
+from tasks.model.crops import Frames, centre_offset, mirrored
 from tasks.options import Modality, RecipeOptions
 
 SCALES: dict[Modality, tuple[float, ...]] = {
@@ -35,21 +35,31 @@ _random_crop = v2.RandomResizedCrop(CROP_PIXELS, scale=(0.25, 1.0), antialias=Tr
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is drawn for a clip, beside its mirror image: a crop, and at most so large a change of brightness, contrast and saturation."""
+    """What is drawn for a clip: a crop, its mirror image, and at most so large a change of brightness, contrast and saturation."""
 
-    crop: Literal["resized", "multi-scale"] = "resized"
+    crop: Literal["resized", "multi-scale", "centre"] = "resized"
     color_jitter: float = 0
+    mirror: bool = True
 
     @classmethod
     def of(cls, recipe: RecipeOptions, modality: Modality) -> "Augmentation":
         """The one that a recipe asks for; flow has no colours."""
-        return cls(recipe.crop, 0 if modality is Modality.FLOW else recipe.color_jitter)
+        return cls(recipe.crop, 0 if modality is Modality.FLOW else recipe.color_jitter, recipe.mirror)
 
     @property
     def name(self) -> str:
-        """What tells it from every other; empty for the crop without jitter."""
-        parts = ([] if self.crop == "resized" else [self.crop]) + ([f"jitter-{self.color_jitter!r}"] if self.color_jitter else [])
-        return "-".join(parts)
+        """What tells it from every other; empty for the crop and the mirror image without jitter."""
+        parts = {
+            self.crop: self.crop != "resized",
+            f"jitter-{self.color_jitter!r}": bool(self.color_jitter),
+            "unmirrored": not self.mirror,
+        }
+        return "-".join(part for part, is_told in parts.items() if is_told)
+
+    @property
+    def draws_nothing(self) -> bool:
+        """Whether it makes a clip look alike each time: as in a test of one crop."""
+        return self.crop == "centre" and not (self.color_jitter or self.mirror)
 
 
 PLAIN = Augmentation()
@@ -78,13 +88,13 @@ def multiscale_places(width: int, height: int, scales: Sequence[float]) -> list[
 
 
 def augmented(frames: Frames, seed: int, modality: Modality, augmentation: Augmentation = PLAIN) -> Tensor:
-    """One random crop, horizontal flip and change of colours, the same for every frame; a pure function of its arguments.
+    """One crop, horizontal flip and change of colours, the same for every frame; a pure function of its arguments.
 
     Args:
         frames: uint8 (t, h, w, p).
         seed: names the random draw.
         modality: what the planes are.
-        augmentation: what is drawn. The same seed draws the same flip and crop with and without a jitter of colours.
+        augmentation: what is drawn. The same seed draws the same crop with and without mirror images and a jitter of colours.
 
     Returns:
         uint8 (t, p, 224, 224).
@@ -93,11 +103,22 @@ def augmented(frames: Frames, seed: int, modality: Modality, augmentation: Augme
         # torch.manual_seed also sees to every kind of device, which takes a quarter of an item's time.
         torch.default_generator.manual_seed(seed)
         planes = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
-        images: Tensor = _random_crop(planes) if augmentation.crop == "resized" else _multiscale_crop(planes, SCALES[modality])
-        is_mirrored = bool(torch.rand(1) < 0.5)
+        images = _cropped(planes, augmentation, modality)
+        is_mirrored = bool(torch.rand(1) < 0.5) and augmentation.mirror
         if augmentation.color_jitter:
             images = _jittered(images, augmentation.color_jitter)
     return torch.from_numpy(mirrored(images.permute(0, 2, 3, 1).numpy(), modality).transpose(0, 3, 1, 2).copy()) if is_mirrored else images
+
+
+def _cropped(planes: Tensor, augmentation: Augmentation, modality: Modality) -> Tensor:
+    """uint8 (t, p, h, w) -> (t, p, 224, 224)."""
+    if augmentation.crop == "multi-scale":
+        return _multiscale_crop(planes, SCALES[modality])
+    if augmentation.crop == "centre":
+        x, y = centre_offset(planes.shape[-1], planes.shape[-2])
+        return planes[..., y : y + CROP_PIXELS, x : x + CROP_PIXELS]
+    drawn: Tensor = _random_crop(planes)
+    return drawn
 
 
 def _multiscale_crop(planes: Tensor, scales: Sequence[float]) -> Tensor:

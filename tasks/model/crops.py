@@ -39,13 +39,14 @@ def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality) -> list[F
     return [view for cut in cuts for view in (cut, mirrored(cut, modality))]
 
 
-def cut_crops(frames: Frames, num_crops: NumCrops, modality: Modality) -> Tensor:
-    """The same crops as one tensor.
+def cut_crops(frames: Frames, num_crops: NumCrops, modality: Modality, only: slice = slice(None)) -> Tensor:
+    """The same crops, or `only` these of them, as one tensor.
 
     Args:
         frames: uint8 (t, h, w, p), short side 256.
         num_crops: 10 or 1.
         modality: what the planes are.
+        only: of all of them; no other is copied.
 
     Returns:
         uint8 (k, t, p, 224, 224).
@@ -53,7 +54,7 @@ def cut_crops(frames: Frames, num_crops: NumCrops, modality: Modality) -> Tensor
     Raises:
         BadInput: a side is shorter than a crop.
     """
-    return torch.from_numpy(np.stack(cut_views(frames, num_crops, modality))).permute(0, 1, 4, 2, 3).contiguous()
+    return torch.from_numpy(np.stack(cut_views(frames, num_crops, modality)[only])).permute(0, 1, 4, 2, 3).contiguous()
 
 
 def mirrored(frames: Frames, modality: Modality) -> Frames:

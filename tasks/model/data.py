@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from tasks.errors import BadDataset, MissingObject
 from tasks.model.augmentation import PLAIN, Augmentation, augmented
-from tasks.model.crops import Frames, cut_crops
+from tasks.model.crops import Frames, NumCrops, cut_crops
 from tasks.model.sampling import joined, middle_snippets, random_snippets
 from tasks.model.spec import NetworkSpec
 
@@ -43,7 +43,7 @@ class LabelledClip:
 class Sample(NamedTuple):
     """One clip, or a batch of them: images uint8 (b, t, p, 224, 224) or features float32 (b, t, f); verb and noun (b,).
 
-    Both are NO_LABEL where the clip does not count.
+    Of ten crops, the inputs are (b, k, t, …). Both classes are NO_LABEL where the clip does not count.
     """
 
     inputs: Tensor
@@ -61,19 +61,25 @@ class ClipKey(NamedTuple):
 
 
 class View(NamedTuple):
-    """One look at a clip: draw number `number` of random frames and augmentation under `seed`; without a seed, middle frames and their centre."""
+    """One look at a clip: draw number `number` of its frames and of the augmentation under `seed`, of the latter alone with `middle_frames`.
+
+    Without a seed, its middle frames: their centre, or crop number `number` of the ten where `num_crops` says so.
+    """
 
     frames: Path
     seed: int | None = None
     number: int = 0
     augmentation: Augmentation = PLAIN
+    middle_frames: bool = False
+    num_crops: NumCrops = 1
 
     @property
     def name(self) -> str:
         """What tells this view of this clip from every other."""
         if self.seed is None:
-            return f"{self.frames.stem}-middle"
-        return "-".join(filter(None, [self.frames.stem, str(self.seed), str(self.number), self.augmentation.name]))
+            return f"{self.frames.stem}-middle" if self.num_crops == 1 else f"{self.frames.stem}-middle-crop-{self.number}"
+        drawn = [str(self.seed), str(self.number), self.augmentation.name, "middle" if self.middle_frames else ""]
+        return "-".join(filter(None, [self.frames.stem, *drawn]))
 
     def images(self, spec: NetworkSpec) -> Tensor:
         """What the network sees: uint8 (t, p, 224, 224), a pure function of the name and of what `spec` says of snippets.
@@ -83,10 +89,11 @@ class View(NamedTuple):
             BadDataset: their file holds something else.
         """
         if self.seed is None:
-            return cut_crops(read_snippets(self.frames, spec), 1, spec.modality)[0]
+            return cut_crops(read_snippets(self.frames, spec), self.num_crops, spec.modality, slice(self.number, self.number + 1))[0]
         clip = int.from_bytes(hashlib.sha256(self.frames.stem.encode()).digest()[:8], "big")
         rng = np.random.default_rng([self.seed, self.number, clip])
-        return augmented(read_snippets(self.frames, spec, rng), int(rng.integers(2**62)), spec.modality, self.augmentation)
+        snippets = read_snippets(self.frames, spec, None if self.middle_frames else rng)
+        return augmented(snippets, int(rng.integers(2**62)), spec.modality, self.augmentation)
 
 
 @dataclass(frozen=True)
@@ -142,6 +149,8 @@ class ClipDataset(Dataset[Sample]):
         num_views: epochs take turns with so many views of a clip; None gives each epoch views of its own.
         augmentation: of the random views.
         balanced: an epoch shows each action equally often, and as many clips as there are.
+        middle_frames: random views are of a clip's middle frames. Where the augmentation draws nothing either, all are the middle view.
+        num_crops: of the middle views; an item of ten has one more dimension before the others.
 
     Raises:
         BadDataset: there is no clip, or a class id has no place in the network.
@@ -157,6 +166,8 @@ class ClipDataset(Dataset[Sample]):
         augmentation: Augmentation = PLAIN,
         *,
         balanced: bool = False,
+        middle_frames: bool = False,
+        num_crops: NumCrops = 1,
     ) -> None:
         if not clips:
             raise BadDataset("there is no labelled clip to train or validate on; label some and build the dataset again")
@@ -168,6 +179,9 @@ class ClipDataset(Dataset[Sample]):
         self.seed = seed
         self.num_views = num_views
         self.augmentation = augmentation
+        self.middle_frames = middle_frames
+        self.num_crops = num_crops
+        self.draws_views = seed is not None and not (middle_frames and augmentation.draws_nothing)
         self.actions = [(clip.verb, clip.noun) for clip in clips] if balanced else None
 
     def __len__(self) -> int:
@@ -175,7 +189,8 @@ class ClipDataset(Dataset[Sample]):
 
     def __getitem__(self, key: ClipKey) -> Sample:
         clip = self.clips[key.clip]
-        inputs = self.source(self._view(clip.frames, key))
+        views = self._views(clip.frames, key)
+        inputs = torch.stack(list(map(self.source, views))) if self.num_crops > 1 else self.source(views[0])
         return Sample(inputs, torch.tensor(clip.verb if key.counts else NO_LABEL), torch.tensor(clip.noun if key.counts else NO_LABEL))
 
     def keys(self, epoch: int) -> list[ClipKey]:
@@ -197,13 +212,16 @@ class ClipDataset(Dataset[Sample]):
         # Without repeats, the views of a clip begin again after so many epochs.
         num_others = num_epochs if self.actions else min(num_epochs, self.num_views or num_epochs)
         frames = [clip.frames for clip in self.clips]
-        return list(dict.fromkeys(self._view(frames[key.clip], key) for epoch in range(num_others) for key in self.keys(epoch)))
+        return list(
+            dict.fromkeys(view for epoch in range(num_others) for key in self.keys(epoch) for view in self._views(frames[key.clip], key))
+        )
 
-    def _view(self, frames: Path, key: ClipKey) -> View:
-        if self.seed is None:
-            return View(frames)
+    def _views(self, frames: Path, key: ClipKey) -> list[View]:
+        """The one view of an item, or its crops."""
+        if not self.draws_views:
+            return [View(frames, number=number, num_crops=self.num_crops) for number in range(self.num_crops)]
         number = (key.epoch + key.repeat) % self.num_views if self.num_views else key.epoch + MOST_EPOCHS * key.repeat
-        return View(frames, self.seed, number, self.augmentation)
+        return [View(frames, self.seed, number, self.augmentation, self.middle_frames)]
 
 
 def balanced_order(actions: Sequence[Hashable], rng: np.random.Generator) -> list[int]:

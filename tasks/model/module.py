@@ -78,6 +78,7 @@ class Learner(pl.LightningModule, ABC):
         self.names = NAMES if has_objects else OF_VERBS
         self.train_losses = CrossEntropies(options.label_smoothing, _class_weights(network, options, clips), has_objects=has_objects)
         self.val_losses = CrossEntropies(has_objects=has_objects)
+        self.dropout = nn.Dropout(options.dropout)
         self.mixup = Mixup(options.mixup, options.seed) if options.mixup else None
         self.train_means = Means()
         self.val_means = Means()
@@ -112,8 +113,10 @@ class Learner(pl.LightningModule, ABC):
         return losses.total.sum() * num_parts / clips_of_step(batch_index, self.num_clips, self.recipe)
 
     def validation_step(self, batch: Sample, batch_index: int) -> None:
-        """Count one batch."""
-        logits = self.answer(self.see(batch.inputs))
+        """Count one batch, each clip by the mean of its crops' logits, as in a test."""
+        crops = batch.inputs.unbind(1) if self.recipe.validation_crops > 1 else [batch.inputs]
+        answers = [self.answer(self.see(crop)) for crop in crops]
+        logits = Logits(*(torch.stack(of_crops).float().mean(0) for of_crops in zip(*answers, strict=True)))
         self.val_means.count(self.val_losses(logits, batch.verb, batch.noun), logits, batch)
 
     def on_validation_epoch_end(self) -> None:
@@ -152,7 +155,8 @@ class ActionModule(Learner):
     """A network, trained on images.
 
     `batch_norm` says which running statistics `train()` lets move: "partial" the first layer's alone (TSN, arXiv 1608.00859, section 3.2),
-    "frozen" none, "train" all. What `trainable` freezes stays as it is in every respect.
+    "first-only" likewise, "frozen" none, "train" all. What `trainable` freezes stays as it is in every respect, and so does, with
+    "first-only", every batch-norm but the first.
     """
 
     def __init__(self, network: Network, options: TrainOptions, clips: Sequence[LabelledClip], *, has_objects: bool = True) -> None:
@@ -172,14 +176,12 @@ class ActionModule(Learner):
     def see(self, inputs: Tensor) -> Tensor:
         """uint8 (b, t, p, h, w) -> normalised (b, t, c, h, w), or features (b, t, f) where the heads alone train."""
         snippets: Tensor = self.normalise(inputs)
-        if self.recipe.trainable != "heads":
-            return snippets
-        features: Tensor = self.network.backbone(snippets.flatten(0, 1))
-        return features.reshape(*snippets.shape[:2], -1)
+        return self.network.features(snippets) if self.recipe.trainable == "heads" else snippets
 
     def answer(self, seen: Tensor) -> Logits:
         """What `see` gives -> Logits."""
-        logits: Logits = self.network.head(seen) if self.recipe.trainable == "heads" else self.network(seen)
+        features = seen if self.recipe.trainable == "heads" else self.network.features(seen)
+        logits: Logits = self.network.head(self.dropout(features))
         return logits
 
     def make_optimizer(self) -> Optimizer:
@@ -200,7 +202,7 @@ class HeadModule(Learner):
 
     def answer(self, seen: Tensor) -> Logits:
         """Features float32 (b, t, f) -> Logits."""
-        logits: Logits = self.head(seen)
+        logits: Logits = self.head(self.dropout(seen))
         return logits
 
     def make_optimizer(self) -> Optimizer:
@@ -218,16 +220,24 @@ def clips_of_step(batch_index: int, num_clips: int, recipe: RecipeOptions) -> in
 
 
 def freeze(network: Network, options: TrainOptions) -> None:
-    """Leave what `trainable` names as all that learns."""
+    """Leave what `trainable` names as all that learns, less what `batch_norm` keeps as it is."""
     last = set(stages_of(network.backbone)[-1])
     for name, parameter in network.backbone.named_parameters():
         parameter.requires_grad_(options.trainable == "all" or (options.trainable == "last-stage" and name in last))
+    if options.batch_norm == "first-only":
+        for norm in _norms(network)[1:]:
+            norm.requires_grad_(False)
 
 
 def modules_at_rest(network: Network, options: TrainOptions) -> list[nn.Module]:
     """The modules that stay in evaluation mode while the rest trains: what `freeze` froze, and batch-norm as `batch_norm` has it."""
-    norms: list[nn.Module] = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    return [*_frozen(network.backbone), *norms[{"partial": 1, "frozen": 0, "train": len(norms)}[options.batch_norm] :]]
+    norms = _norms(network)
+    num_moving = {"partial": 1, "first-only": 1, "frozen": 0, "train": len(norms)}[options.batch_norm]
+    return [*_frozen(network.backbone), *norms[num_moving:]]
+
+
+def _norms(network: Network) -> list[nn.Module]:
+    return [module for module in network.modules() if isinstance(module, _BatchNorm)]
 
 
 def _frozen(module: nn.Module) -> list[nn.Module]:

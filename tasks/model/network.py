@@ -37,9 +37,13 @@ class Network(nn.Module):
 
     def forward(self, snippets: Tensor) -> Logits:
         """(b, t, c, h, w) -> Logits (b, v), (b, n)."""
-        features = self.backbone(snippets.flatten(0, 1))
-        logits: Logits = self.head(features.reshape(*snippets.shape[:2], -1))
+        logits: Logits = self.head(self.features(snippets))
         return logits
+
+    def features(self, snippets: Tensor) -> Tensor:
+        """(b, t, c, h, w) -> (b, t, f)."""
+        features: Tensor = self.backbone(snippets.flatten(0, 1))
+        return features.reshape(*snippets.shape[:2], -1)
 
 
 def to_channels_last(network: Network) -> Network:

@@ -49,9 +49,9 @@ class TrainJob:
     must name the same one.
 
     `devices` processes train together on each of `num_nodes` machines (`processes` says how they are started), each on a GPU of its own or
-    all on the CPU. The options' batch size is that of all together, so the figures are those of one process up to rounding and to what a
-    backbone draws; on CPUs batch-norm that trains sees one process's part of a batch alone, as mixup does everywhere, and they are further
-    apart. Each process has a folder of its own, and only the first one's is written to. Where one finds a last.ckpt, all must find the same.
+    all on the CPU. The options' batch size is that of all together, so the figures are those of one process up to rounding and to what
+    dropout and a backbone draw; on CPUs batch-norm that trains sees one process's part of a batch alone, as mixup does everywhere, and they
+    are further apart. Each process has a folder of its own, and only the first one's is written to. Where one finds a last.ckpt, all must find the same.
     """
 
     network: Network
@@ -229,8 +229,9 @@ def _datasets(job: TrainJob, source: Callable[[View], torch.Tensor]) -> tuple[Cl
         num_views=options.feature_variants if options.trainable == "heads" else None,
         augmentation=Augmentation.of(options, spec.modality),
         balanced=options.sampler == "balanced",
+        middle_frames=options.train_frames == "middle",
     )
-    return train, ClipDataset(job.val, spec, source)
+    return train, ClipDataset(job.val, spec, source, num_crops=options.validation_crops)
 
 
 def _num_workers(job: TrainJob, device: Literal["cpu", "cuda"]) -> int:

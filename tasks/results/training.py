@@ -80,7 +80,7 @@ class PlanResult(Record):
 
 
 class Epoch(Record):
-    """One epoch's learning rate, that of the heads, its losses and centre-crop accuracies.
+    """One epoch's learning rate, that of the heads, its losses and accuracies.
 
     `learning_rate` is None where it is not known, `val` where the epoch was not validated.
     """

@@ -14,7 +14,7 @@ from tasks.errors import BadVideo
 from tasks.keys import flow_recipe_of
 from tasks.model.sampling import joined, middle_snippets
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
-from tasks.options import FlowOptions, Modality
+from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
 from tasks.steps._flows import compute_flow, flow_uri, without_flow
@@ -68,10 +68,10 @@ def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSp
     return _cache(store, clips, [_test_frames(_num_frames(clip, spec), spec) for clip in clips], spec, root or _root())
 
 
-def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, frame_step: int) -> dict[str, Path]:
+def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, options: TrainOptions) -> dict[str, Path]:
     """By uid, the cached array (t, h, w, 3) of every `frame_step`-th frame, from which training draws; of all where a snippet has several.
 
-    Of flow (t, h, w, 2); a clip that has none in the store and does not decode is left out with a warning that names it.
+    Where it draws none, the array of a test. Of flow (t, h, w, 2); a clip that has none in the store and does not decode is left out with a warning that names it.
 
     Raises:
         BadVideo: a clip does not decode, or no clip has the optical flow that is wanted.
@@ -82,8 +82,12 @@ def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkS
             raise error
         log.warning("left out of training: %s", error)
         clips = [clip for clip in clips if clip.uid not in lacking]
-    step = frame_step if spec.modality is Modality.RGB else 1
-    return _cache(store, clips, [tuple(range(0, _num_frames(clip, spec), step)) for clip in clips], spec, _root())
+    step = options.frame_step if spec.modality is Modality.RGB else 1
+    frames = [
+        _test_frames(_num_frames(clip, spec), spec) if options.train_frames == "middle" else tuple(range(0, _num_frames(clip, spec), step))
+        for clip in clips
+    ]
+    return _cache(store, clips, frames, spec, _root())
 
 
 def load_snippets(path: Path, spec: NetworkSpec) -> NDArray[np.uint8]:

@@ -92,7 +92,7 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store) -> WeightsR
 def choose_fusion(out: str, plan: PlanResult, manifest: Manifest, store: Store, tracker: Tracker, run_id: str, folder: Path) -> TrainResult:
     """What `train` does with a fusion: score val by each network, choose the weights of each head, and write the fused checkpoint.
 
-    Val is seen through the centre crop, as in every training. The result has no epochs, and `best_val_loss` is `Fusion.chosen_loss`.
+    Val is seen through the centre crop. The result has no epochs, and `best_val_loss` is `Fusion.chosen_loss`.
     """
     started = time.monotonic()
     clips = [clip for clip in manifest.clips if clip.split == "val"]

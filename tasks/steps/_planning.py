@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tasks.errors import BadInput, MissingObject, NothingToDo
-from tasks.keys import content_key, flow_recipe_of, without_idle
+from tasks.keys import content_key, flow_recipe_of, training_key, without_idle
 from tasks.options import EvaluateOptions, FlowOptions, Modality, TrainOptions
 from tasks.results.dataset import DatasetResult
 from tasks.results.training import PlanResult, WeightsResult
@@ -40,7 +40,7 @@ def plan_training(
         {
             **members,
             "dataset": digest,
-            "train": train.model_dump(mode="json"),
+            "train": training_key(train),
             "model_name": model_name,
             "weights": weights.sha256,
             "code": load(MachineSettings).code_version,

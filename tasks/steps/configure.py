@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from tasks.errors import BadConfiguration
-from tasks.keys import content_key, without_idle
+from tasks.keys import content_key, training_key, without_idle
 from tasks.options import ComparisonOptions, TrainOptions
 from tasks.refusals import refusals
 from tasks.results.comparison import Configuration, ConfigureResult
@@ -36,7 +36,7 @@ def run(arguments: Arguments, store: Store) -> ConfigureResult:
             name=name,
             options=options.model_dump_json(),
             dataset=dataset_uri,
-            out=f"{out}{content_key(options.model_dump(mode='json'))}/",
+            out=f"{out}{content_key(training_key(options))}/",
             claims=f"{out}claims/",
         )
         for name, options in found.items()

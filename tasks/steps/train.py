@@ -68,7 +68,9 @@ def run(arguments: Arguments, store: Store) -> TrainResult:
         hardware = {**outcome.hardware.flat(), "num_processes": job.num_processes}
         evidence = folder / "evidence"
         evidence.mkdir()
-        (evidence / "training.png").write_bytes(training_figure(epochs, outcome.best_epoch, f"Training of {plan.run_key}"))
+        (evidence / "training.png").write_bytes(
+            training_figure(epochs, outcome.best_epoch, f"Training of {plan.run_key}", plan.train.validation_crops)
+        )
         (evidence / "epochs.csv").write_text(_table(epochs), encoding="utf-8")
         for file in sorted(evidence.iterdir()):
             store.write_file(f"{arguments.out}{file.name}", file)
@@ -135,7 +137,7 @@ def _job(arguments: Arguments, plan: PlanResult, manifest: Manifest, store: Stor
     job = TrainJob(
         network=start.network,
         classes=class_names(manifest.vocabulary),
-        train=_labelled(clips["train"], cache_train_frames(store, clips["train"], spec, plan.train.frame_step)),
+        train=_labelled(clips["train"], cache_train_frames(store, clips["train"], spec, plan.train)),
         val=_labelled(clips["val"], cache_test_frames(store, clips["val"], spec)),
         options=plan.train,
         folder=folder,

@@ -1,6 +1,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -132,9 +133,11 @@ def test_all_that_balanced_epochs_see_is_among_their_views(num_views):
 
 
 def test_views_of_other_augmentations_have_names_of_their_own():
-    kinds = [Augmentation(crop, jitter) for crop in ("resized", "multi-scale") for jitter in (0, 0.1, 0.25, 1)]
-    names = {View(Path("a.npy"), 0, 1, kind).name for kind in kinds}
-    assert len(names) == len(kinds)
+    choices = product(("resized", "multi-scale", "centre"), (0, 0.1, 0.25, 1), (True, False))
+    kinds = [Augmentation(crop, jitter, mirror) for crop, jitter, mirror in choices]
+    names = {View(Path("a.npy"), 0, 1, kind, middle).name for kind in kinds for middle in (False, True)}
+    names |= {View(Path("a.npy"), number=number, num_crops=10).name for number in range(10)}
+    assert len(names | {View(Path("a.npy")).name}) == 2 * len(kinds) + 11
     assert View(Path("a.npy"), 0, 1).name == "a-0-1"
     assert len({View(Path("a.npy"), augmentation=kind).name for kind in kinds}) == 1
 

@@ -55,7 +55,7 @@ RECIPES = {
         "optimizer": "adamw", "weight_decay": 0.1, "schedule": "cosine", "warmup_epochs": 2, "epochs": 5, "sampler": "balanced", "mixup": 0.5,
         "label_smoothing": 0.1, "crop": "multi-scale", "color_jitter": 0.3, "ema_decay": 0.99,
     },
-    "constant": {"warmup_epochs": 1, "class_weights": "balanced", "ema_decay": 0.9, "precision": "bf16-mixed", "clip_norm": 1, "mixup": 1},
+    "constant": {"dropout": 0.5, "validation_crops": 10, "warmup_epochs": 1, "class_weights": "balanced", "ema_decay": 0.9, "precision": "bf16-mixed", "clip_norm": 1, "mixup": 1},
 }  # fmt: skip
 
 
@@ -228,11 +228,11 @@ def test_averaged_weights_follow_their_recurrence_and_are_what_is_validated_and_
     watched = job(tmp_path / "plain", clips, **choice)
     states: list[dict[str, torch.Tensor]] = []
 
-    def note(network: Network, _) -> None:
-        if network.training:
-            states.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+    def note(*_) -> None:
+        if watched.network.training:
+            states.append({name: tensor.clone() for name, tensor in watched.network.state_dict().items()})
 
-    watched.network.register_forward_pre_hook(note)
+    watched.network.backbone.register_forward_pre_hook(note)
     plain = fit(watched)
     after_steps = [*states[1:], watched.network.state_dict()]
     assert len(after_steps) == 4

@@ -5,7 +5,7 @@ import pytest
 
 from tasks.errors import BadVideo
 from tasks.model.spec import NetworkSpec
-from tasks.options import FlowOptions, Modality
+from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.steps._flows import flow_uri
 from tasks.steps._frames import cache_test_frames, cache_train_frames
 from tests.steps.shelf import Shelf, filmed
@@ -37,7 +37,7 @@ def test_damaged_flow_is_computed_again_and_said_to_be(shelf, clips, tmp_path, c
     uris = [flow_uri(clip.uri, OPTIONS) for clip in clips]
     whole = [shelf.objects[uri] for uri in uris]
     shelf.objects[uris[0]], shelf.objects[uris[1]] = whole[0][: len(whole[0]) // 2], b""
-    again = cache_train_frames(shelf, clips, SEES_FLOW, frame_step=1)
+    again = cache_train_frames(shelf, clips, SEES_FLOW, TrainOptions())
     assert [shelf.objects[uri] for uri in uris] == whole
     assert np.load(again[clips[0].uid]).shape == (11, 256, 341, 2)
     for uri in uris:

@@ -6,18 +6,20 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tasks.evaluation.figures.canvas import BLUE, INK, ORANGE, PURPLE, SKY, VERMILION, new_figure, png, styled
+from tasks.evaluation.wording import crops_in_words
 from tasks.results.training import Epoch
 
 ACCURACIES = (("val_verb_top1", "verbs", SKY, "^"), ("val_noun_top1", "nouns", PURPLE, "D"), ("val_action_top1", "actions", INK, "v"))
 
 
-def training_figure(epochs: Sequence[Epoch], best_epoch: int, title: str) -> bytes:
+def training_figure(epochs: Sequence[Epoch], best_epoch: int, title: str, crops: int) -> bytes:
     """Draw training and validation loss, and validation accuracy below, with the kept epoch marked; PNG bytes.
 
     Args:
         epochs: at least one; those that were not validated leave no point on the validation curves, and nothing known no curve.
         best_epoch: the epoch of lowest validation loss, whose checkpoint is kept.
         title: what was trained.
+        crops: that a validation looked at.
     """
     with styled():
         figure = new_figure(8, 5.6)
@@ -50,7 +52,7 @@ def training_figure(epochs: Sequence[Epoch], best_epoch: int, title: str) -> byt
         loss_axes.set_title(title)
         loss_axes.set_ylabel("loss, nats")
         loss_axes.set_ylim(0, 1.12 * max(loss for e in epochs for loss in (e.train_loss, e.val_loss) if loss is not None))
-        accuracy_axes.set_ylabel("validation top-1\n(centre crop)")
+        accuracy_axes.set_ylabel(f"validation top-1\n({crops_in_words(crops)})")
         accuracy_axes.set_ylim(-0.03, 1.03)
         accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1))
         accuracy_axes.set_xlabel("epoch")

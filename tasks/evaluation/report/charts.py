@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator, MultipleLocator, PercentFormatter
 
 from tasks.evaluation.report.drawing import BLUE, GREY, INK, ORANGE, PAGE, PURPLE, new_drawing, page_style, svg
-from tasks.evaluation.wording import count, percent
+from tasks.evaluation.wording import count, crops_in_words, percent
 from tasks.results.metrics import Calibration
 from tasks.results.record import ModelRole, Target
 from tasks.results.training import Epoch
@@ -48,10 +48,10 @@ TOP1 = Quantity("top-1, %", PercentFormatter(1, symbol=None), percent, top=1)
 RATE = Quantity("learning rate", FuncFormatter(lambda value, _: f"{value:g}"), lambda value: f"{value:.3g}")
 
 
-def training_charts(epochs: Sequence[Epoch], best_epoch: int) -> tuple[Chart, ...]:
+def training_charts(epochs: Sequence[Epoch], best_epoch: int, crops: int) -> tuple[Chart, ...]:
     """Losses, validation accuracies that are known of any epoch, and the learning rate where it is not constant; none without epochs.
 
-    A page counts epochs from 1, as the log does.
+    A page counts epochs from 1, as the log does. `crops` is how many a validation looked at.
     """
     if not epochs:
         return ()
@@ -62,7 +62,7 @@ def training_charts(epochs: Sequence[Epoch], best_epoch: int) -> tuple[Chart, ..
     accuracies: list[Line] = [(f"{t}s", [(e.epoch + 1, getattr(e, f"val_{t}_top1")) for e in epochs]) for t in ("verb", "noun", "action")]
     charts = [_by_epoch("training-losses", "Loss", losses, best_epoch + 1, LOSS)]
     if any(value is not None for _, line in accuracies for _, value in line):
-        charts.append(_by_epoch("training-top1", "Validation top-1, centre crop", accuracies, best_epoch + 1, TOP1))
+        charts.append(_by_epoch("training-top1", f"Validation top-1, {crops_in_words(crops)}", accuracies, best_epoch + 1, TOP1))
     if len({e.learning_rate for e in epochs}) > 1:
         rates: list[Line] = [("of the heads", [(e.epoch + 1, e.learning_rate) for e in epochs])]
         charts.append(_by_epoch("training-rate", "Learning rate", rates, best_epoch + 1, RATE))

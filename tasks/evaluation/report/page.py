@@ -68,7 +68,7 @@ def page(inputs: ReportInputs) -> str:
             gate_settings=settings_of(metrics.gate),
             change_tables=change_tables(metrics.class_changes),
             matrix_groups=matrix_groups(metrics.confusions, MODELS),
-            training_charts=training_charts(metrics.epochs, metrics.best_epoch),
+            training_charts=training_charts(metrics.epochs, metrics.best_epoch, metrics.provenance.train.validation_crops),
             histograms=histograms(metrics.label_counts),
             reliability_charts=reliability_charts(metrics),
             mistakes=mistake_cards(inputs),

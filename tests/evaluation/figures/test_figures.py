@@ -55,7 +55,7 @@ def test_losses_can_be_drawn_for_one_clip_and_for_many(make_clips, vocabulary, n
 
 @pytest.mark.parametrize(("number", "every", "best"), [(1, 1, 1), (60, 2, 60), (3, 5, 2)])
 def test_curves_can_be_drawn_whatever_was_validated(number, every, best):
-    size(training_figure(epochs(number, every), best, "training"))
+    size(training_figure(epochs(number, every), best, "training", 1))
 
 
 def test_bars_have_a_panel_for_each_split(make_result):
@@ -76,7 +76,7 @@ def test_the_same_data_give_the_same_bytes(make_clips, make_result, vocabulary):
         return [
             confusion_figure(confusion_of(answers_of(clips, vocabulary)["action"]), "val"),
             clip_loss_figure(clips, vocabulary, "val"),
-            training_figure(epochs(12), 4, "training"),
+            training_figure(epochs(12), 4, "training", 1),
             comparison_figure([make_result("baseline"), make_result()], "both"),
         ]
 

@@ -36,23 +36,24 @@ def told(chart):
 
 def test_a_learning_rate_is_drawn_where_it_changes():
     constant, warming = ([epoch(i).model_copy(update={"learning_rate": rate * 1e-5}) for i, rate in ((1, 1), (2, last))] for last in (1, 3))
-    assert [chart.title for chart in training_charts(constant, 1)] == ["Loss"]
-    _, rate = training_charts(warming, 1)
+    assert [chart.title for chart in training_charts(constant, 1, 1)] == ["Loss"]
+    _, rate = training_charts(warming, 1, 1)
     assert told(rate) == ["of the heads, epoch 2: 1e-05", "of the heads, epoch 3: 3e-05"]
 
 
 def test_without_epochs_there_is_no_chart():
-    assert training_charts([], 1) == ()
+    assert training_charts([], 1, 1) == ()
 
 
 def test_without_validation_there_are_training_losses_alone():
-    (losses,) = training_charts([epoch(1), epoch(2)], 1)
+    (losses,) = training_charts([epoch(1), epoch(2)], 1, 1)
     assert "training" in words(losses)
     assert "validation" not in words(losses)
 
 
 def test_every_point_tells_its_numbers_counted_from_one_and_the_kept_epoch_is_marked():
-    losses, accuracies = training_charts([epoch(i, val=4.0) for i in (1, 2)], 2)
+    losses, accuracies = training_charts([epoch(i, val=4.0) for i in (1, 2)], 2, 10)
+    assert accuracies.title == "Validation top-1, 10 crops"
     assert told(losses) == [
         "training, epoch 2: 3.000",
         "training, epoch 3: 1.500",
@@ -66,7 +67,7 @@ def test_every_point_tells_its_numbers_counted_from_one_and_the_kept_epoch_is_ma
 
 @pytest.mark.parametrize("number", [1, 2, 3, 7, 60, 1000])
 def test_what_is_drawn_stays_within_its_drawing(number):
-    for chart in training_charts([epoch(i, val=4.0) for i in range(1, number + 1)], number):
+    for chart in training_charts([epoch(i, val=4.0) for i in range(1, number + 1)], number, 1):
         width, height = (float(n) for n in re.search(r'viewBox="0 0 (\S+) (\S+)"', chart.svg).groups())
         marks = [(float(x), float(y)) for x, y in re.findall(r'<use [^>]*x="(\S+)" y="(\S+)"', chart.svg)]
         assert marks
@@ -78,7 +79,7 @@ def test_what_is_drawn_stays_within_its_drawing(number):
 
 
 def test_losses_of_zero_are_drawn():
-    (losses,) = training_charts([epoch(1).model_copy(update={"train_loss": 0.0})], 1)
+    (losses,) = training_charts([epoch(1).model_copy(update={"train_loss": 0.0})], 1, 1)
     assert told(losses) == ["training, epoch 2: 0.000"]
 
 
@@ -93,7 +94,7 @@ def test_bins_without_clips_make_a_chart_all_the_same():
 
 
 def test_a_drawing_has_no_colour_of_its_own_and_refers_to_nothing_outside():
-    charts = (*training_charts([epoch(1, val=4.0), epoch(2)], 1), reliability_chart("verb", [calibration("baseline", *BINS)]))
+    charts = (*training_charts([epoch(1, val=4.0), epoch(2)], 1, 1), reliability_chart("verb", [calibration("baseline", *BINS)]))
     for chart in charts:
         used = set(re.findall(r"(?:fill|stroke): ([^;\"]+)", chart.svg))
         assert used <= {*VARIABLES.values(), "none"}
@@ -107,5 +108,5 @@ def test_a_drawing_has_no_colour_of_its_own_and_refers_to_nothing_outside():
 
 
 def test_the_same_numbers_are_the_same_drawing():
-    first, second = (training_charts([epoch(1, val=4.0), epoch(2)], 1) for _ in range(2))
+    first, second = (training_charts([epoch(1, val=4.0), epoch(2)], 1, 1) for _ in range(2))
     assert first == second

@@ -15,7 +15,7 @@ from tasks.keys import flow_recipe_of
 from tasks.local.home import REPOSITORY
 from tasks.local.samples import make_samples
 from tasks.model.spec import NetworkSpec
-from tasks.options import FlowOptions, Modality
+from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.results.flow import FlowBatch, FlowClip, FlowResult
 from tasks.results.prediction import PredictBatchResult, PredictPlanResult
 from tasks.results.training import Champion, PlanResult
@@ -163,7 +163,7 @@ def test_frames_of_flow_are_computed_where_they_are_missing(workshop, put, in_th
         assert snippets.shape == (2, 256, 272, 10)
         np.testing.assert_array_equal(snippets[1, ..., 2:4], whole[numbers[6]])
     caplog.clear()
-    trained = cache_train_frames(workshop.store, clips, SPEC, frame_step=30)
+    trained = cache_train_frames(workshop.store, clips, SPEC, TrainOptions(frame_step=30))
     assert "no optical flow" not in caplog.text
     for clip in clips:
         np.testing.assert_array_equal(np.load(trained[clip.uid]), fields(workshop, clip, tmp_path))
