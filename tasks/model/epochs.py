@@ -184,7 +184,7 @@ class EpochKeeper(Callback):
         if self.tells_rate:
             parts.append(f"learning rate {record.learning_rate:.2g}")
         elapsed_seconds = sum(r.seconds for r in self.history)
-        return "; ".join([*parts, f"{_duration(elapsed_seconds)} gone, at most {_duration(left_seconds)} left"])
+        return "; ".join([*parts, f"{duration(elapsed_seconds)} gone, at most {duration(left_seconds)} left"])
 
 
 def _scores(metrics: dict[str, float], stage: str) -> Scores:
@@ -211,7 +211,8 @@ def _in_words(scores: Scores) -> str:
     )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time for a person: `3 h 05 min`, `2 min 08 s`, `41 s`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

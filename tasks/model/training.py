@@ -27,6 +27,7 @@ from tasks.model.features import KeptFeatures, compute_features
 from tasks.model.hardware import Hardware, choose_device, describe
 from tasks.model.module import ActionModule, HeadModule, Learner
 from tasks.model.network import Network, synchronise_norms, to_channels_last
+from tasks.model.pace import Pace
 from tasks.model.processes import EndInOrder, end_with_starter, failing_together, global_rank, require_places
 from tasks.options import TrainOptions
 
@@ -134,7 +135,7 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
         log.info("going on from %s", last)
     with warnings.catch_warnings(), _one_thread() if job.keeps_features else nullcontext():
         _quieten_lightning()
-        callbacks = [EndInOrder(), *filter(None, [averaging, keeper, early_stopping])]
+        callbacks = [EndInOrder(), Pace(options, len(job.train), len(job.val)), *filter(None, [averaging, keeper, early_stopping])]
         trainer = _make_trainer(job, device, loggers, callbacks)
         with failing_together(trainer):
             try:

@@ -11,6 +11,7 @@ from tasks.results.evaluation import DecideResult
 from tasks.results.record import SPLITS, ModelRole, SplitName
 from tasks.results.training import Champion, Evaluation, PlanResult, WeightsResult
 from tasks.settings import MlflowSettings, load
+from tasks.steps._estimate import log_expected_time
 from tasks.steps._planning import find_dataset, flows_of, plan_training, plans_under, run_of
 from tasks.steps._promotion import complete_last_move, moves
 from tasks.steps._step import StepArguments, finish, log, result_uri
@@ -50,7 +51,7 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
     complete_last_move(store, arguments.store, arguments.model_name, registry)
     # Before the champion, so that one who is named in between makes this plan's decision void, and not the other way round.
     num_champions = len(moves(store, arguments.store, arguments.model_name))
-    champion = _champion(arguments, registry, store)
+    champion, its_plan = _champion(arguments, registry, store)
     how = {"evaluate": evaluate.model_dump(mode="json"), "gate": gate.model_dump(mode="json")}
     decision = {**how, "champion": champion and champion.version, "again": arguments.decide_token}
     decision_uri = f"{run_uri}decisions/{content_key(decision)}/"
@@ -74,6 +75,8 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
         evaluations=tuple(planned),
     )
     log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, digest)
+    if not weights.members:
+        log_expected_time(training.train, manifest, its_plan, store)
     # Where the later steps read it: a plan for another dataset, made with the same form, must not change this run's.
     finish(store, f"{decision_uri}plan/", plan)
     return finish(store, arguments.out, plan)
@@ -98,17 +101,19 @@ def _stop_if_decided(store: Store, run_uri: str, decision_uri: str, champion: Ch
         )
 
 
-def _champion(arguments: Arguments, registry: Registry, store: Store) -> Champion | None:
+def _champion(arguments: Arguments, registry: Registry, store: Store) -> tuple[Champion | None, PlanResult | None]:
+    """The champion, and the plan that it was trained by where the store has that."""
     found = registry.champion(arguments.model_name)
     if found is None:
-        return None
-    trained = plans_under(run_of(found, arguments.store), store)
-    return Champion(
+        return None, None
+    trained = next(iter(plans_under(run_of(found, arguments.store), store)), None)
+    champion = Champion(
         version=found.version,
         checkpoint_uri=found.checkpoint_uri,
         checkpoint_sha256=found.checkpoint_sha256,
-        flows=flows_of(trained[0]) if trained else (),
+        flows=flows_of(trained) if trained else (),
     )
+    return champion, trained
 
 
 def evaluations(folder_uri: str, splits: list[SplitName], champion: Champion | None) -> list[Evaluation]:
