@@ -19,6 +19,10 @@ class BadVideo(BadInput):
     """One video cannot be probed, decoded or cut; it is set aside and the rest goes on."""
 
 
+class OutOfMemory(BadVideo):
+    """Reading a video took more memory than it was given, or crashed; alone, with more of it, it may succeed."""
+
+
 class BadLabels(BadInput):
     """An annotation file as a whole cannot be read."""
 

@@ -10,7 +10,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from tasks.video.ffmpeg import find_ffmpeg
 
-KEPT_SETTINGS = ("RETAKE_TEST_CONTAINERS", "RETAKE_SCREENSHOTS")
+KEPT_SETTINGS = ("RETAKE_FUZZ_VIDEOS", "RETAKE_SCREENSHOTS", "RETAKE_TEST_CONTAINERS")
 
 # Workers share the cores, and a sum over threads depends on their number. No test has imported torch yet.
 os.environ["OMP_NUM_THREADS"] = "1"

@@ -8,7 +8,10 @@ NUM_FIRST = 20
 
 
 class VideoRecord(Record):
-    """`videos/<sha256>/probe.json`: one video, known by its content, under every name it came by."""
+    """`videos/<sha256>/probe.json`: one video, known by its content, under every name it came by.
+
+    `is_hdr` and the numbers of the streams to be used are absent where an older version took the video.
+    """
 
     video: str
     uri: str
@@ -23,6 +26,9 @@ class VideoRecord(Record):
     fps: float
     duration_seconds: float
     has_audio: bool
+    is_hdr: bool | None = None
+    video_index: int | None = None
+    audio_index: int | None = None
 
 
 class BatchRef(Record):

@@ -21,10 +21,11 @@ from tasks.model.hardware import choose_device
 from tasks.model.sampling import joined, middle_snippets
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions
-from tasks.video.counting import count_frames
 from tasks.video.fields import FLOW_SUFFIX, iter_fields, num_fields
 from tasks.video.flow import FlowMaker
 from tasks.video.frames import read_frames
+from tasks.video.memory import undivided
+from tasks.video.probe import count_frames
 
 NUM_CROPS: NumCrops = 10
 
@@ -84,7 +85,7 @@ def _load_pyfunc(data_path: str) -> ClipModel:
 
 def _snippets(clip: Path, specs: Sequence[NetworkSpec], folder: Path) -> list[Frames]:
     """For each network its test snippets, uint8 (t, h, w, p)."""
-    num_frames = count_frames(clip)
+    num_frames = count_frames(clip, memory=undivided())
     flows = {spec.flow: _flow(clip, num_frames, spec.flow, folder) for spec in specs if spec.flow}
     return [_of_network(clip, num_frames, spec, flows) for spec in specs]
 

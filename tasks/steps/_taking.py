@@ -8,7 +8,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from urllib.parse import unquote, urlsplit
@@ -18,11 +18,16 @@ from tasks.errors import BadInput, Unavailable
 from tasks.options import IngestOptions
 from tasks.results.video import SeenFile, VideoRecord
 from tasks.settings import MachineSettings, load
+from tasks.steps._local_file import read_chunks
 from tasks.steps._step import StepArguments, log, plain_reason
 from tasks.storage import Store, to_json
+from tasks.video.memory import MemoryShares, usable_bytes
 from tasks.video.probe import probe
 
 MAX_ANNOTATION_BYTES = 64 << 20
+NUM_THREADS = 4
+"""How many files are taken at once."""
+
 SUFFIXES = {"matroska": ".mkv", "webm": ".webm", "mov": ".mp4", "avi": ".avi", "mpegts": ".ts", "flv": ".flv"}
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -112,10 +117,11 @@ def _lies_in(path: Path, folder: Path) -> bool:
 
 
 def _may_be_file(path: Path) -> bool:
+    """Whether taking it in is tried; that tells what is wrong with a pipe or a device."""
     try:
-        return path.is_file()
+        return not path.is_dir()
     except OSError:
-        return True  # Taking it in tells what is wrong.
+        return True
 
 
 def _size_bytes(path: Path) -> int:
@@ -138,6 +144,7 @@ class Taker:
         self._allow_private = allow_private
         self._labels = labels
         self._locks: defaultdict[str, Lock] = defaultdict(Lock)
+        self._shares = MemoryShares(NUM_THREADS, usable_bytes())
 
     def take_video(self, offer: Offer) -> SeenFile:
         """Take a video in; one that cannot be used is set aside with its reason.
@@ -146,7 +153,15 @@ class Taker:
             Unavailable: the store does not answer, or this machine's disk is full.
         """
         mib = self._arguments.max_video_mib
-        return self._take(offer, mib << 20, f"larger than {mib} MiB; raise max_video_mib to take it", self._keep_video)
+        too_large = f"larger than {mib} MiB; raise max_video_mib to take it"
+
+        def keep(offer: Offer, path: Path) -> str:
+            content = hashlib.sha256()
+            for chunk in read_chunks(path, max_bytes=mib << 20, too_large=too_large):
+                content.update(chunk)
+            return self._keep_video(offer, path, content.hexdigest())
+
+        return self._take(offer, mib << 20, too_large, keep)
 
     def take_annotation(self, offer: Offer, keep: Callable[[bytes], None]) -> SeenFile:
         """Give `keep` the content of an annotation file; one that cannot be read is set aside with its reason.
@@ -155,10 +170,11 @@ class Taker:
             Unavailable: the store does not answer, or this machine's disk is full.
         """
 
-        def read(_: Offer, path: Path) -> None:
-            keep(path.read_bytes())
-
         too_large = f"an annotation file of more than {MAX_ANNOTATION_BYTES >> 20} MiB; split it into several"
+
+        def read(_: Offer, path: Path) -> None:
+            keep(b"".join(read_chunks(path, max_bytes=MAX_ANNOTATION_BYTES, too_large=too_large)))
+
         return self._take(offer, MAX_ANNOTATION_BYTES, too_large, read)
 
     def _take(self, offer: Offer, max_bytes: int, too_large: str, use: Callable[[Offer, Path], str | None]) -> SeenFile:
@@ -203,9 +219,7 @@ class Taker:
             raise BadInput(f"{uri!r} names no object; write s3://bucket/key")
         self._store.read_file(uri, path)
 
-    def _keep_video(self, offer: Offer, path: Path) -> str:
-        with path.open("rb") as file:
-            video = hashlib.file_digest(file, "sha256").hexdigest()
+    def _keep_video(self, offer: Offer, path: Path, video: str) -> str:
         with self._locks[video]:
             self._record(offer.name if self._labels else _name_without_label(offer.name, video), video, path)
         return video
@@ -221,7 +235,8 @@ class Taker:
             if names != record.names:
                 self._store.write(uri, record.model_copy(update={"names": names}))
             return
-        found = probe(path, max_seconds=self._arguments.max_video_minutes * 60)
+        max_seconds = self._arguments.max_video_minutes * 60
+        found = self._shares.run(lambda memory: probe(path, max_seconds=max_seconds, memory=memory))
         source = f"{folder}/source{SUFFIXES.get(found.container.split(',')[0], '.video')}"
         self._store.write_file(source, path)
         record = VideoRecord(
@@ -229,15 +244,8 @@ class Taker:
             uri=source,
             size_bytes=path.stat().st_size,
             names=(name,),
-            container=found.container,
-            codec=found.codec,
-            pixel_format=found.pixel_format,
-            width=found.width,
-            height=found.height,
-            rotation_degrees=found.rotation_degrees,
-            fps=found.fps,
-            duration_seconds=found.duration_seconds,
             has_audio=found.has_audio,
+            **asdict(found),
         )
         if self._labels:
             self._store.write(uri, record)

@@ -15,14 +15,12 @@ from tasks.steps._annotations import keep_annotations
 from tasks.steps._cuts import find_cut
 from tasks.steps._inputs import annotation_objects, inputs_digest, labels_out, probe_objects
 from tasks.steps._step import finish, log, result_uri
-from tasks.steps._taking import Taker, TakingArguments, inventory_uri, offers
+from tasks.steps._taking import NUM_THREADS, Taker, TakingArguments, inventory_uri, offers
 from tasks.storage import Store
 
 MAX_BATCHES = 64
 VIDEOS_A_BATCH = 8
 """At least, where there are enough: a mapped task of Airflow costs seconds, and a batch's videos are cut side by side."""
-
-NUM_THREADS = 4
 
 
 class Arguments(TakingArguments, SegmentOptions):

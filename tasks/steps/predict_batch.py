@@ -37,6 +37,7 @@ from tasks.steps._scorers import Frames, Ready, make_ready
 from tasks.steps._step import StepArguments, finish, finished, log, plain_reason, result_uri
 from tasks.steps.segment import cut_video
 from tasks.storage import Store
+from tasks.video.memory import MemoryShares, usable_bytes
 
 CutVideo = tuple[PredictedVideo, tuple[ClipRecord, ...]]
 Answer = tuple[dict[PredictorRole, tuple[Logits, Logits]], Features]
@@ -114,10 +115,11 @@ def _verb_alone(networks: Mapping[PredictorRole, Ready]) -> tuple[PredictorRole,
 
 def _cut(plan: PredictPlanResult, videos: Sequence[PredictedVideo], store: Store) -> tuple[list[CutVideo], list[SetAside]]:
     clips, set_aside = [], []
+    alone = MemoryShares(1, usable_bytes())
     for video in videos:
         try:
             record = store.read(f"{plan.store}/videos/{video.video}/probe.json", VideoRecord)
-            found = cut_video(store, plan.store, record, plan.segment)
+            found = cut_video(store, plan.store, record, plan.segment, alone)
             reason = found.set_aside
         except BadInput as error:
             reason = plain_reason(error)

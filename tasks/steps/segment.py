@@ -1,9 +1,11 @@
 """Cuts a batch of videos into clips; a video that was cut before is left alone."""
 
+import math
 import os
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from pathlib import Path
 
 from tasks.errors import BadVideo
@@ -17,6 +19,9 @@ from tasks.steps._step import StepArguments, finish, log, plain_reason
 from tasks.storage import Store
 from tasks.video.cut import NUM_ENCODER_THREADS, CutClip, CutResult, cut
 from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg
+from tasks.video.looking import VideoProbe
+from tasks.video.memory import Memory, MemoryShares, usable_bytes
+from tasks.video.probe import probe
 
 SECONDS_PER_VIDEO_SECOND = 10
 """ffmpeg may take ten times as long as the video lasts, and two minutes at least."""
@@ -40,12 +45,15 @@ def run(arguments: Arguments, store: Store) -> SegmentResult:
 def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: SegmentOptions) -> SegmentResult:
     """Cut these videos, several at a time, and sum up what became of them."""
 
+    num_threads = num_at_once(load(MachineSettings).num_processes or len(os.sched_getaffinity(0)))
+    shares = MemoryShares(num_threads, usable_bytes())
+
     def take(video: str) -> tuple[str, ClipsFile]:
         record = store.read(f"{store_uri}/videos/{video}/probe.json", VideoRecord)
-        return record.names[0], cut_video(store, store_uri, record, options)
+        return record.names[0], cut_video(store, store_uri, record, options, shares)
 
     files, names = [], []
-    with ThreadPoolExecutor(num_at_once(load(MachineSettings).num_processes or len(os.sched_getaffinity(0)))) as pool:
+    with ThreadPoolExecutor(num_threads) as pool:
         for number, (name, clips) in enumerate(pool.map(take, videos), 1):
             log.info("%d of %d: %s: %s", number, len(videos), name, clips.set_aside or f"{len(clips.clips)} clips")
             files.append(clips)
@@ -69,7 +77,7 @@ def clip_uid(video: str, start_seconds: float, stop_seconds: float) -> str:
     return f"{video[:12]}_{round(start_seconds * 1000):09d}-{round(stop_seconds * 1000):09d}"
 
 
-def cut_video(store: Store, store_uri: str, record: VideoRecord, options: SegmentOptions) -> ClipsFile:
+def cut_video(store: Store, store_uri: str, record: VideoRecord, options: SegmentOptions, shares: MemoryShares) -> ClipsFile:
     """The clips of one video, cut unless they were before; where that cannot be done, the reason in their place."""
     if cut_before := find_cut(store, store_uri, record.video, options):
         return cut_before
@@ -83,13 +91,12 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
         store.read_file(record.uri, source)
         found, reason = CutResult((), 0, ()), None
         try:
-            found = cut(
-                source,
-                folder,
-                options,
-                ffmpeg=ffmpeg,
-                time_limit_seconds=max(120, SECONDS_PER_VIDEO_SECOND * record.duration_seconds),
-            )
+            seconds = max(120, SECONDS_PER_VIDEO_SECOND * record.duration_seconds)
+
+            def cut_with(memory: Memory) -> CutResult:
+                return cut(source, _held(record, source, memory), folder, options, ffmpeg=ffmpeg, time_limit_seconds=seconds, memory=memory)
+
+            found = shares.run(cut_with)
         except BadVideo as error:
             reason = plain_reason(error)
         clips = ClipsFile(
@@ -104,6 +111,13 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
         )
     store.write(f"{folder_uri}/clips.json", clips)
     return clips
+
+
+def _held(record: VideoRecord, path: Path, memory: Memory) -> VideoProbe:
+    """What the video holds, as it was found when it was taken in; looked up where an older version did not record it."""
+    if record.is_hdr is None:
+        return probe(path, max_seconds=math.inf, memory=memory)
+    return VideoProbe(**record.model_dump(include={field.name for field in fields(VideoProbe)}))
 
 
 def _keep(clip: CutClip, folder_uri: str, video: str, store: Store) -> ClipRecord:

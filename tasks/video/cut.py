@@ -1,7 +1,7 @@
 """Cuts a video into clips of equal length and constant rate, in one pass of ffmpeg."""
 
 import hashlib
-import math
+import shutil
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
@@ -11,10 +11,11 @@ from time import monotonic
 import av
 import ffmpeg as arguments_of
 
-from tasks.errors import BadVideo
+from tasks.errors import BadVideo, OutOfMemory
 from tasks.options import SegmentOptions
 from tasks.video.ffmpeg import Log, run_ffmpeg
-from tasks.video.probe import VideoProbe, probe
+from tasks.video.looking import VideoProbe
+from tasks.video.memory import Memory
 from tasks.video.source import FORMATS, MAX_PIXELS, PROTOCOLS, url
 
 NUM_ENCODER_THREADS = 2
@@ -67,20 +68,32 @@ class CutResult:
     warnings: tuple[str, ...]
 
 
-def cut(path: Path, folder: Path, options: SegmentOptions, *, ffmpeg: Path, time_limit_seconds: float) -> CutResult:
-    """Cut `path` into clips in a new folder under `folder`.
+def cut(
+    path: Path, source: VideoProbe, folder: Path, options: SegmentOptions, *, ffmpeg: Path, time_limit_seconds: float, memory: Memory
+) -> CutResult:
+    """Cut `path`, which holds what `source` tells, into clips in a new folder under `folder`; on failure nothing is left there.
 
     Every clip but the last has exactly `clip_seconds * fps` frames. The pictures are upright, 8-bit 4:2:0, BT.601 limited range, without
     B-frames, so that a clip starts at zero and every player shows it. The same file, options and ffmpeg give the same bytes.
 
     Raises:
-        BadVideo: it cannot be opened, nothing of it decodes, it is shorter than `min_clip_seconds`, or it takes longer than the limit.
+        BadVideo: nothing of it decodes, it is shorter than `min_clip_seconds`, or it takes longer than the limit.
+        OutOfMemory: it takes more memory, or crashes ffmpeg.
         Unavailable: the disk is full.
     """
-    source = probe(path, max_seconds=math.inf)
     clips_folder = Path(tempfile.mkdtemp(prefix="clips-", dir=folder))
-    warnings, log = _convert(path, clips_folder, options, source, ffmpeg, time_limit_seconds)
-    files = sorted(clips_folder.iterdir(), key=lambda file: int(file.stem))
+    try:
+        return _cut(path, clips_folder, options, source, ffmpeg, time_limit_seconds, memory)
+    except BaseException:
+        shutil.rmtree(clips_folder)
+        raise
+
+
+def _cut(
+    path: Path, folder: Path, options: SegmentOptions, source: VideoProbe, ffmpeg: Path, time_limit_seconds: float, memory: Memory
+) -> CutResult:
+    warnings, log = _convert(path, folder, options, source, ffmpeg, time_limit_seconds, memory)
+    files = sorted(folder.iterdir(), key=lambda file: int(file.stem))
     clips = [_examine(file, index, options) for index, file in enumerate(files)]
     if not clips:
         raise BadVideo(f"{path.name}: nothing of it decodes")
@@ -163,18 +176,20 @@ def cut_arguments(path: Path, source: VideoProbe, options: SegmentOptions, audio
 
 
 def _convert(
-    path: Path, folder: Path, options: SegmentOptions, source: VideoProbe, ffmpeg: Path, time_limit_seconds: float
+    path: Path, folder: Path, options: SegmentOptions, source: VideoProbe, ffmpeg: Path, time_limit_seconds: float, memory: Memory
 ) -> tuple[list[str], Log]:
     """Run ffmpeg, and once more without the sound if it fails with it."""
     stop = monotonic() + time_limit_seconds
 
     def convert(audio_index: int | None) -> Log:
         arguments = cut_arguments(path, source, options, audio_index)
-        return run_ffmpeg(arguments, ffmpeg=ffmpeg, folder=folder, time_limit_seconds=stop - monotonic(), name=path.name)
+        return run_ffmpeg(arguments, ffmpeg=ffmpeg, folder=folder, time_limit_seconds=stop - monotonic(), memory=memory, name=path.name)
 
     try:
         log = convert(source.audio_index)
-    except BadVideo:
+    except BadVideo as error:
+        if memory.is_shared and isinstance(error, OutOfMemory):
+            raise
         if source.audio_index is None or monotonic() >= stop:
             raise
         for clip in folder.iterdir():
@@ -185,11 +200,7 @@ def _convert(
 
 
 def _examine(file: Path, index: int, options: SegmentOptions) -> CutClip:
-    with av.open(str(file)) as container:
-        video = container.streams.video[0]
-        num_packets = Counter(packet.stream_index for packet in container.demux() if packet.size)
-        num_frames, width, height = num_packets[video.index], video.width, video.height
-        has_audio = any(num_packets[audio.index] for audio in container.streams.audio)
+    num_frames, width, height, has_audio = _held(file)
     start_frame = index * frames_a_clip(options)
     with file.open("rb") as data:
         sha256 = hashlib.file_digest(data, "sha256").hexdigest()
@@ -205,6 +216,16 @@ def _examine(file: Path, index: int, options: SegmentOptions) -> CutClip:
         width=width,
         height=height,
     )
+
+
+def _held(file: Path) -> tuple[int, int, int, bool]:
+    """The number of a clip's frames, their width and height, and whether it has sound. Of no frame at all ffmpeg makes no stream."""
+    with av.open(str(file)) as container:
+        if not container.streams.video:
+            return 0, 0, 0, False
+        video = container.streams.video[0]
+        num_packets = Counter(packet.stream_index for packet in container.demux() if packet.size)
+        return num_packets[video.index], video.width, video.height, any(num_packets[audio.index] for audio in container.streams.audio)
 
 
 def _losses(name: str, source: VideoProbe, log: Log, total_seconds: float) -> list[str]:

@@ -1,21 +1,20 @@
-"""Finds ffmpeg, and runs it under limits; its log becomes a reason for a person."""
+"""Finds ffmpeg, and runs it as a child under limits; its log becomes a reason for a person."""
 
-import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from threading import Event, Timer
 
 import imageio_ffmpeg
 
-from tasks.errors import BadConfiguration, BadVideo, Unavailable
+from tasks.errors import BadConfiguration, BadVideo, OutOfMemory, Unavailable
+from tasks.video.child import child_environment, run_child
+from tasks.video.memory import Memory
 
 MAX_ALLOC_BYTES = 1 << 29
 NUM_LINES_KEPT = 20
@@ -23,21 +22,18 @@ NUM_LINES_KEPT = 20
 CARRIED = Path(imageio_ffmpeg.__file__).with_name("binaries")
 """Where a wheel of imageio-ffmpeg has the one binary for its platform."""
 
-GUARD = Path(__file__).with_name("guard.py")
-
-KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH")
-"""All that ffmpeg sees of the environment; the store's keys are not for a process that parses hostile files."""
-
 VERSION = re.compile(r"ffmpeg version (\S+)")
 
 VERSION_SECONDS = 60
 
 STATISTICS = re.compile(r"Input stream #0:(\d+) \(\w+\): (\d+) packets read .*?(\d+) frames decoded(?:; (\d+) decode errors)?")
 
+NO_MEMORY = re.compile(r"Cannot allocate|max_alloc|malloc", re.I)
+
 REASONS = (
     (re.compile(r"Invalid data found|Error splitting|moov atom not found|partial file", re.I), "its data is damaged"),
     (re.compile(r"Decoder not found|Unknown decoder|no decoder", re.I), "this ffmpeg has no decoder for its codec"),
-    (re.compile(r"Cannot allocate memory|Cannot allocate|max_alloc", re.I), "it needs more memory than one video may take"),
+    (NO_MEMORY, "it needs more memory than one video may take"),
     (re.compile(r"Picture size .* is invalid|max_pixels|Invalid pixel", re.I), "its pictures are too large"),
     (re.compile(r"not in whitelist|not on whitelist|not allowed", re.I), "it refers to other files, which is not allowed"),
     (re.compile(r"Output file .* does not contain any stream|received no packets", re.I), "nothing of it decodes"),
@@ -46,12 +42,16 @@ REASONS = (
 
 @dataclass(frozen=True)
 class Log:
-    """What ffmpeg said that matters: the last errors, and of each input stream the packets read and those that did not decode."""
+    """What ffmpeg said that matters: the last errors, and of each input stream the packets read and those that did not decode.
+
+    `lacked_memory` tells whether it found no memory for something, be it for a single frame.
+    """
 
     errors: tuple[str, ...]
     num_corrupt_frames: int
     num_packets: dict[int, int]
     num_decode_errors: dict[int, int]
+    lacked_memory: bool
 
 
 def find_ffmpeg(configured: Path | None) -> Path:
@@ -85,7 +85,7 @@ def ffmpeg_version(ffmpeg: Path) -> str:
     try:
         done = subprocess.run(  # noqa: S603 - a list, no shell; the binary is the configured one
             [ffmpeg, "-version"],
-            env=_environment(),
+            env=child_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -101,45 +101,31 @@ def ffmpeg_version(ffmpeg: Path) -> str:
     return found[1]
 
 
-def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_limit_seconds: float, name: str) -> Log:
+def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_limit_seconds: float, memory: Memory, name: str) -> Log:
     """Run ffmpeg in `folder` and wait for its end. `name` is what an error calls the video.
 
     Raises:
-        BadVideo: ffmpeg failed, crashed or took longer than `time_limit_seconds`.
+        BadVideo: ffmpeg failed or took longer than `time_limit_seconds`.
+        OutOfMemory: it ran out of memory or crashed.
         Unavailable: the disk is full.
     """
     options = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+verbose", "-max_alloc", str(MAX_ALLOC_BYTES))
-    expired = Event()
-    with subprocess.Popen(  # noqa: S603 - a list, no shell; the binary is the configured one
-        [sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), str(ffmpeg), *options, *arguments],
-        cwd=folder,
-        env=_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        process_group=0,
-    ) as process:
-
-        def expire() -> None:
-            expired.set()
-            _kill(process)
-
-        timer = Timer(time_limit_seconds, expire)
-        timer.start()
-        try:
-            assert process.stderr is not None  # noqa: S101 - PIPE was asked for
-            log = read_log(process.stderr)
-            status = process.wait()
-        finally:
-            timer.cancel()
-            _kill(process)
-    if expired.is_set():
+    status, log = run_child(
+        [str(ffmpeg), *options, *arguments],
+        folder=folder,
+        memory_bytes=memory.size_bytes,
+        time_limit_seconds=time_limit_seconds,
+        read=read_log,
+        variables={},
+    )
+    if status is None:
         raise BadVideo(f"{name}: cutting took longer than {time_limit_seconds:g} s and was ended")
+    if status != 0 and any("No space left on device" in line for line in log.errors):
+        raise Unavailable(f"{name}: the disk under {folder} is full; make room and run this step again")
+    # Decoding goes on after a frame that found no memory; that frame is lost, and there is more memory for this video alone.
+    if status < 0 or (log.lacked_memory and (status != 0 or memory.is_shared)):
+        raise OutOfMemory(f"{name}: {reason(status, log.errors)}")
     if status != 0:
-        if any("No space left on device" in line for line in log.errors):
-            raise Unavailable(f"{name}: the disk under {folder} is full; make room and run this step again")
         raise BadVideo(f"{name}: {reason(status, log.errors)}")
     return log
 
@@ -149,7 +135,9 @@ def read_log(lines: Iterable[str]) -> Log:
     errors: deque[str] = deque(maxlen=NUM_LINES_KEPT)
     num_corrupt_frames = 0
     num_packets, num_decode_errors = {}, {}
+    lacked_memory = False
     for line in lines:
+        lacked_memory = lacked_memory or NO_MEMORY.search(line) is not None
         if "[error]" in line or "[fatal]" in line:
             errors.append(re.sub(r"^(\[[^\]]*\] )+", "", line).strip())
         elif "corrupt decoded frame" in line:
@@ -158,7 +146,7 @@ def read_log(lines: Iterable[str]) -> Log:
             index = int(found[1])
             num_packets[index] = int(found[2])
             num_decode_errors[index] = int(found[4] or 0)
-    return Log(tuple(errors), num_corrupt_frames, num_packets, num_decode_errors)
+    return Log(tuple(errors), num_corrupt_frames, num_packets, num_decode_errors, lacked_memory)
 
 
 def reason(status: int, errors: Sequence[str]) -> str:
@@ -168,12 +156,3 @@ def reason(status: int, errors: Sequence[str]) -> str:
         return f"ffmpeg was ended by {signal.Signals(-status).name}; the file may be damaged, or memory too small"
     plain = next((words for pattern, words in REASONS if any(pattern.search(line) for line in errors)), "ffmpeg cannot convert it")
     return f"{plain} (ffmpeg: {own[:200]})"
-
-
-def _environment() -> dict[str, str]:
-    return {key: os.environ[key] for key in KEPT_ENVIRONMENT if key in os.environ}
-
-
-def _kill(process: "subprocess.Popen[str]") -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)

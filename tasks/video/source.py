@@ -1,5 +1,6 @@
 """Opens a video file that people gave, under white lists and limits, and says in plain words why one cannot be opened."""
 
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import av
 import av.error
 from av.container import InputContainer
 
-from tasks.errors import BadVideo
+from tasks.errors import BadVideo, OutOfMemory
 
 FORMATS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "mxf")
 """Demuxers that read one file and nothing else; playlists and scripts (hls, dash, concat, …) are not among them."""
@@ -24,6 +25,10 @@ MIN_SIDE_PIXELS = 32
 
 PROTOCOLS = "file"
 
+MORE_MEMORY = "reading it takes more memory than one video may take; its index may be damaged"
+
+NO_REGULAR_FILE = "a device, a pipe or a folder, and no regular file"
+
 
 def url(path: Path) -> str:
     """Name a file such that neither a leading dash nor a colon in it means anything to ffmpeg."""
@@ -34,10 +39,14 @@ def open_video(path: Path) -> InputContainer:
     """Open `path` for demuxing and decoding.
 
     Raises:
-        BadVideo: it is empty, cut off, or in no format that is taken.
+        BadVideo: it is no regular file, empty, cut off, or in no format that is taken.
+        OutOfMemory: its header asks for more memory than this process may take.
         FileNotFoundError: there is no such file.
     """
-    if path.stat().st_size == 0:
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise BadVideo(f"{path.name}: {NO_REGULAR_FILE}")
+    if found.st_size == 0:
         raise BadVideo(f"{path.name}: the file is empty")
     try:
         return av.open(
@@ -46,6 +55,8 @@ def open_video(path: Path) -> InputContainer:
             options={"max_pixels": str(MAX_PIXELS)},
             metadata_errors="replace",
         )
+    except MemoryError as error:
+        raise OutOfMemory(f"{path.name}: {MORE_MEMORY}") from error
     except av.error.FFmpegError as error:
         raise BadVideo(f"{path.name}: {_why_closed(path)}") from error
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tasks.options import SegmentOptions
 from tasks.results.video import Batch, VideoRecord
 from tasks.steps import segment
 from tasks.video.cut import cut, cut_arguments
+from tasks.video.memory import undivided
 from tasks.video.probe import probe
 from tests.bench.material import FFMPEG, videos
 from tests.bench.measure import Row, alternate
@@ -31,17 +33,18 @@ def cpu_seconds() -> float:
 def cutting(folder: Path, quick: bool) -> list[Row]:
     """`tasks.video.cut.cut` against ffmpeg alone with the same arguments."""
     sources = videos(folder, most=1 if quick else 14)
-    arguments = {}
+    arguments, held = {}, {}
     for source in sources:
-        found = probe(source, max_seconds=math.inf)
+        found = probe(source, max_seconds=math.inf, memory=undivided())
         arguments[source] = cut_arguments(source, found, OPTIONS, found.audio_index)
+        held[source] = found
     cpu: dict[str, list[float]] = {"ffmpeg alone": [], "cut": []}
 
     def bare(source: Path, here: str) -> None:
         subprocess.run([str(FFMPEG), "-hide_banner", "-nostdin", "-loglevel", "error", *arguments[source]], cwd=here, check=True)
 
     def ours(source: Path, here: str) -> None:
-        cut(source, Path(here), OPTIONS, ffmpeg=FFMPEG, time_limit_seconds=600)
+        cut(source, held[source], Path(here), OPTIONS, ffmpeg=FFMPEG, time_limit_seconds=600, memory=undivided())
 
     def measured(name: str, convert: Any) -> float:
         started, used = time.perf_counter(), cpu_seconds()
@@ -55,7 +58,7 @@ def cutting(folder: Path, quick: bool) -> list[Row]:
         {"ffmpeg alone": lambda: measured("ffmpeg alone", bare), "cut": lambda: measured("cut", ours)},
         2 if quick else 5,
     )
-    how = f"{len(sources)} videos one after the other. `cut` also looks into the video, reads ffmpeg's log, counts every clip's frames and hashes it."
+    how = f"{len(sources)} videos one after the other. `cut` also reads ffmpeg's log, counts every clip's frames and hashes it."
     target = "at most 1.1 x"
     return [
         Row("cut", "Cutting a video, time", "s", wall, "ffmpeg alone", target=target, limit="1 x", how=how),
@@ -69,6 +72,7 @@ class _Objects:
     def __init__(self, sources: list[Path], folder: Path) -> None:
         self.folder = folder
         self.sources = {f"v{number:011d}": source for number, source in enumerate(sources)}
+        self.held = {name: probe(source, max_seconds=math.inf, memory=undivided()) for name, source in self.sources.items()}
         self.records: dict[str, Any] = {}
 
     def exists(self, uri: str) -> bool:
@@ -78,10 +82,14 @@ class _Objects:
         if model is Batch:
             return Batch(videos=tuple(self.sources))
         name = uri.split("/")[-2]
-        found = probe(self.sources[name], max_seconds=math.inf)
-        kept = {key: value for key in VideoRecord.model_fields if (value := getattr(found, key, None)) is not None}
+        held, source = self.held[name], self.sources[name]
         return VideoRecord(
-            video=name, uri=f"{STORE}/{name}/source{self.sources[name].suffix}", size_bytes=1, names=(self.sources[name].name,), **kept
+            video=name,
+            uri=f"{STORE}/{name}/source{source.suffix}",
+            size_bytes=1,
+            names=(source.name,),
+            has_audio=held.has_audio,
+            **asdict(held),
         )
 
     def write(self, uri: str, record: Any) -> None:

@@ -1,5 +1,6 @@
 """Videos, clips and networks that are measured."""
 
+import math
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,8 @@ from tasks.model.spec import NetworkSpec
 from tasks.options import SegmentOptions
 from tasks.video.cut import CutClip, cut
 from tasks.video.ffmpeg import find_ffmpeg
+from tasks.video.memory import undivided
+from tasks.video.probe import probe
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "videos"
 FFMPEG = find_ffmpeg(None)
@@ -40,8 +43,15 @@ def clips(folder: Path, wanted: int) -> list[CutClip]:
     sources = videos(folder, most=100)
     while len(made) < wanted:
         source = sources.pop(0) if sources else drawn(folder / f"more{len(made)}.mp4", seconds=8 * min(4, wanted - len(made)))
-        made += cut(source, folder, SegmentOptions(), ffmpeg=FFMPEG, time_limit_seconds=600).clips
+        made += cut_up(source, folder)
     return made[:wanted]
+
+
+def cut_up(source: Path, folder: Path) -> tuple[CutClip, ...]:
+    """The clips of a video, by the default options."""
+    memory = undivided()
+    held = probe(source, max_seconds=math.inf, memory=memory)
+    return cut(source, held, folder, SegmentOptions(), ffmpeg=FFMPEG, time_limit_seconds=600, memory=memory).clips
 
 
 def noise(folder: Path, num_clips: int, num_distinct: int = 8, num_frames: int = 16) -> list[LabelledClip]:

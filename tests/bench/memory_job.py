@@ -28,9 +28,8 @@ from tasks.steps import predict_batch
 from tasks.steps._gathered import gather
 from tasks.steps._networks import file_sha256
 from tasks.storage import Store
-from tasks.video.cut import cut
 from tests.bench.disk import Disk
-from tests.bench.material import CLASSES, FFMPEG, NUM_NOUNS, NUM_VERBS, drawn, network, noise
+from tests.bench.material import CLASSES, NUM_NOUNS, NUM_VERBS, cut_up, drawn, network, noise
 
 BENCH = "s3://bench/"
 BACKBONE = "test_resnet"
@@ -63,7 +62,7 @@ def evaluate(clips: list[LabelledClip]) -> None:
 def predict(num_clips: int, folder: Path) -> None:
     """The step itself on one video of so many clips, by two networks; only the store is a folder, and all clips are one film."""
     os.environ |= {"RETAKE_CACHE_DIR": str(folder / "cache"), "RETAKE_DEVICE": "cpu"}
-    (film,) = cut(drawn(folder / "film.mp4", seconds=8), folder, SegmentOptions(), ffmpeg=FFMPEG, time_limit_seconds=600).clips
+    (film,) = cut_up(drawn(folder / "film.mp4", seconds=8), folder)
     disk = Disk(folder / "store", film.path)
     video, segment = "0" * 64, SegmentOptions()
     size = {"width": film.width, "height": film.height}

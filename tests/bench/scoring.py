@@ -22,10 +22,9 @@ from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.quiet import kept_quiet
 from tasks.model.network import Network
 from tasks.model.sampling import middle_snippets
-from tasks.options import SegmentOptions
-from tasks.video.cut import CutClip, cut
+from tasks.video.cut import CutClip
 from tasks.video.frames import read_frames
-from tests.bench.material import FFMPEG, SHARED, clips, network
+from tests.bench.material import SHARED, clips, cut_up, network
 from tests.bench.measure import Row, alternate
 
 Frames = NDArray[np.uint8]
@@ -131,9 +130,7 @@ def outspoken(network: Network) -> Network:
 
 def real_frames(videos: Path, folder: Path) -> list[Frames]:
     """The test frames of every clip that is cut from the videos (.mp4) of a folder."""
-    options = SegmentOptions()
-    cuts = [cut(video, folder, options, ffmpeg=FFMPEG, time_limit_seconds=600) for video in sorted(videos.glob("*.mp4"))]
-    return [middle_of(clip) for made in cuts for clip in made.clips]
+    return [middle_of(clip) for video in sorted(videos.glob("*.mp4")) for clip in cut_up(video, folder)]
 
 
 def middle_of(clip: CutClip, num_segments: int = 8) -> Frames:

@@ -146,4 +146,6 @@ def recorded(video, name="a.mp4"):
         fps=30,
         duration_seconds=8,
         has_audio=False,
+        is_hdr=False,
+        video_index=0,
     )

@@ -16,9 +16,10 @@ from tasks.model.spec import NetworkSpec
 from tasks.options import Modality
 from tasks.steps import _frames
 from tasks.steps._clip_model import ClipModel
-from tasks.video.counting import count_frames
 from tasks.video.ffmpeg import find_ffmpeg
 from tasks.video.frames import read_frames
+from tasks.video.memory import undivided
+from tasks.video.probe import count_frames
 from tests.steps.shelf import Shelf
 
 CLASSES = ClassNames(verbs=("put", "take", "move"), nouns=("bag", "meat"))
@@ -54,7 +55,9 @@ def test_frames_flow_crops_and_fusion_are_those_of_an_evaluation(model, clip, tm
     store = Shelf()
     store.write_file(URI, clip)
     height, width, _ = read_frames(clip, [0], short_side=None)[0].shape
-    stored = SimpleNamespace(uid="c", uri=URI, sha256="0" * 64, width=width, height=height, num_frames=count_frames(clip))
+    stored = SimpleNamespace(
+        uid="c", uri=URI, sha256="0" * 64, width=width, height=height, num_frames=count_frames(clip, memory=undivided())
+    )
     inputs = [_frames.load_snippets(_frames.cache_test_frames(store, [stored], spec)["c"], spec) for spec in SPECS]
     scorer = Scorer(tuple(PytorchEngine(prepare(network), 10) for network in saved().networks), WEIGHTS)
     verb, noun = scorer.score(inputs)

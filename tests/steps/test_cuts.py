@@ -15,6 +15,7 @@ from tasks.steps import flows, label
 from tasks.steps._cuts import find_cut
 from tasks.steps.segment import cut_video
 from tasks.video.ffmpeg import ffmpeg_version
+from tasks.video.memory import MemoryShares
 from tests.steps.shelf import Shelf, filmed, recorded
 
 STORE, VIDEO = "s3://retake", "a" * 64
@@ -48,7 +49,7 @@ def debians(ffmpeg, tmp_path):
 
 
 def cut(store):
-    return cut_video(store, STORE, recorded(VIDEO), OPTIONS)
+    return cut_video(store, STORE, recorded(VIDEO), OPTIONS, MemoryShares(1, 1 << 30))
 
 
 def written_before(store, recipe, *lacking):

@@ -14,6 +14,7 @@ from tasks.steps import segment
 from tasks.steps.segment import Arguments, num_at_once, run
 from tasks.video.cut import CutClip, CutResult
 from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg
+from tasks.video.looking import VideoProbe
 from tests.steps.shelf import Shelf, recorded
 
 STORE = "s3://retake"
@@ -36,7 +37,7 @@ def one_clip(tmp_path, monkeypatch):
     """Put `before(name)`, and then a clip that holds the video's name, in the place of ffmpeg."""
 
     def install(before):
-        def cut(source: Path, folder: Path, *args, **kwargs):
+        def cut(source: Path, held: VideoProbe, folder: Path, *args, **kwargs):
             name = source.read_text()
             before(name)
             path = folder / "0000.mp4"

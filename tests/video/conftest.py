@@ -1,12 +1,20 @@
 """A real ffmpeg, and videos made with it."""
 
+import math
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tasks.options import SegmentOptions
+from tasks.video.cut import CutResult, cut
+from tasks.video.memory import undivided
+from tasks.video.probe import probe
+
 MakeVideo = Callable[..., Path]
+Cut = Callable[..., CutResult]
+DEFAULTS = SegmentOptions()
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +27,18 @@ def make_video(ffmpeg: Path) -> MakeVideo:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def cut_into(ffmpeg: Path) -> Cut:
+    """Cut a video into clips under a folder."""
+
+    def cut_into(folder: Path, path: Path, options: SegmentOptions = DEFAULTS, program: Path = ffmpeg) -> CutResult:
+        memory = undivided()
+        held = probe(path, max_seconds=math.inf, memory=memory)
+        return cut(path, held, folder, options, ffmpeg=program, time_limit_seconds=240, memory=memory)
+
+    return cut_into
 
 
 @pytest.fixture(scope="session")

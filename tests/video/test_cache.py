@@ -2,6 +2,7 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import pytest
 
 from tasks.errors import BadConfiguration, BadVideo
 from tasks.keys import flow_recipe_of, frames_made_by
-from tasks.options import FlowOptions, SegmentOptions
+from tasks.options import FlowOptions
 from tasks.video import cache
 from tasks.video.cache import CacheItem, Progress, cache_frames
-from tasks.video.cut import CutClip, cut
+from tasks.video.cut import CutClip, CutResult
 from tasks.video.fields import iter_fields
 from tasks.video.flow import FlowMaker
 from tasks.video.frames import read_frames
@@ -23,8 +24,8 @@ MIDDLES = (15, 45, 75, 105, 135, 165, 195, 225)
 
 
 @pytest.fixture(scope="module")
-def clips(counted: Path, ffmpeg: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[CutClip, ...]:
-    return cut(counted, tmp_path_factory.mktemp("clips"), SegmentOptions(), ffmpeg=ffmpeg, time_limit_seconds=240).clips
+def clips(counted: Path, cut_into: Callable[..., CutResult], tmp_path_factory: pytest.TempPathFactory) -> tuple[CutClip, ...]:
+    return cut_into(tmp_path_factory.mktemp("clips"), counted).clips
 
 
 class Store:

@@ -12,9 +12,10 @@ from PIL import Image
 
 from tasks.errors import BadVideo
 from tasks.options import SegmentOptions
-from tasks.video.cut import CutResult, clip_size, cut, cut_arguments, frames_a_clip, is_kept
+from tasks.video.cut import CutResult, clip_size, cut_arguments, frames_a_clip, is_kept
 from tasks.video.ffmpeg import run_ffmpeg
 from tasks.video.frames import read_frames
+from tasks.video.memory import undivided
 from tasks.video.probe import probe
 
 # Long enough for odd files of a second; the shortest are set aside.
@@ -24,9 +25,9 @@ Cut = Callable[..., CutResult]
 
 
 @pytest.fixture
-def cut_up(ffmpeg: Path, tmp_path: Path) -> Cut:
+def cut_up(cut_into: Cut, ffmpeg: Path, tmp_path: Path) -> Cut:
     def cut_up(path: Path, options: SegmentOptions = SHORT, program: Path = ffmpeg) -> CutResult:
-        return cut(path, tmp_path, options, ffmpeg=program, time_limit_seconds=240)
+        return cut_into(tmp_path, path, options, program)
 
     return cut_up
 
@@ -135,7 +136,7 @@ def test_an_odd_file_is_cut(shared: Path, cut_up: Cut, name: str):
     for clip in result.clips:
         assert min(clip.width, clip.height) <= min(256, width, height)
         assert clip.width / clip.height == pytest.approx(width / height, rel=0.01)
-        assert clip.has_audio == probe(path, max_seconds=60).has_audio
+        assert clip.has_audio == probe(path, max_seconds=60, memory=undivided()).has_audio
         assert len(greys(clip.path)) == clip.num_frames
     assert [clip.num_frames for clip in result.clips[:-1]] == [240] * (len(result.clips) - 1)
     assert result.clips[-1].stop_seconds + result.dropped_seconds == pytest.approx(seconds, abs=0.04)
@@ -229,9 +230,9 @@ def test_ffmpeg_opens_nothing_but_the_video(counted: Path, ffmpeg: Path, tmp_pat
     (tmp_path / "inner.mp4").symlink_to(counted)
     playlist = tmp_path / "movie.mp4"
     playlist.write_text("ffconcat version 1.0\nfile inner.mp4\n")
-    arguments = cut_arguments(playlist, probe(counted, max_seconds=60), SHORT, None)
+    arguments = cut_arguments(playlist, probe(counted, max_seconds=60, memory=undivided()), SHORT, None)
     with pytest.raises(BadVideo, match=r"movie\.mp4: "):
-        run_ffmpeg(arguments, ffmpeg=ffmpeg, folder=tmp_path, time_limit_seconds=60, name=playlist.name)
+        run_ffmpeg(arguments, ffmpeg=ffmpeg, folder=tmp_path, time_limit_seconds=60, memory=undivided(), name=playlist.name)
     assert not list(tmp_path.glob("0*.mp4"))
 
 

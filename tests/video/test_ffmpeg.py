@@ -11,6 +11,7 @@ import pytest
 from tasks.errors import BadConfiguration, BadVideo, Unavailable
 from tasks.video import ffmpeg
 from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg, read_log, reason, run_ffmpeg
+from tasks.video.memory import undivided
 
 
 def script(path: Path, text: str) -> Path:
@@ -20,7 +21,7 @@ def script(path: Path, text: str) -> Path:
 
 
 def run(program: Path, seconds: float = 60):
-    return run_ffmpeg([], ffmpeg=program, folder=program.parent, time_limit_seconds=seconds, name="party.mp4")
+    return run_ffmpeg([], ffmpeg=program, folder=program.parent, time_limit_seconds=seconds, memory=undivided(), name="party.mp4")
 
 
 def test_takes_the_configured_binary_then_the_carried_one_then_the_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -74,8 +75,8 @@ def test_it_dies_with_the_step_that_runs_it(tmp_path: Path):
     os.mkfifo(tmp_path / "pid")
     program = script(tmp_path / "slow", f"echo $$ > {tmp_path / 'pid'}; exec sleep 60")
     code = (
-        "import sys; from pathlib import Path; from tasks.video.ffmpeg import run_ffmpeg; program = Path(sys.argv[1]); "
-        "run_ffmpeg([], ffmpeg=program, folder=program.parent, time_limit_seconds=60, name='party.mp4')"
+        "import sys; from pathlib import Path; from tasks.video.ffmpeg import run_ffmpeg; from tasks.video.memory import undivided; program = Path(sys.argv[1]); "
+        "run_ffmpeg([], ffmpeg=program, folder=program.parent, time_limit_seconds=60, memory=undivided(), name='party.mp4')"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(program)]) as step:
         watched = os.pidfd_open(int((tmp_path / "pid").read_text()))

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -8,14 +9,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tasks.errors import BadVideo
-from tasks.options import SegmentOptions
-from tasks.video.cut import cut
+from tasks.video.cut import CutResult
 from tasks.video.frames import iter_frames, read_frames, scaled_size
 
 
 @pytest.fixture(scope="module")
-def clip(counted: Path, ffmpeg: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return cut(counted, tmp_path_factory.mktemp("clip"), SegmentOptions(), ffmpeg=ffmpeg, time_limit_seconds=240).clips[0].path
+def clip(counted: Path, cut_into: Callable[..., CutResult], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cut_into(tmp_path_factory.mktemp("clip"), counted).clips[0].path
 
 
 def decode_all(path: Path) -> NDArray[np.uint8]:

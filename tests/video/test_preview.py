@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadVideo, Unavailable
+from tasks.video.memory import undivided
 from tasks.video.preview import Captioned, caption, write_film
 from tasks.video.probe import probe
 
@@ -45,7 +46,7 @@ def test_the_words_are_under_the_picture_and_nowhere_else(tmp_path, clips):
 
 
 def test_the_film_is_what_players_show(tmp_path, clips):
-    found = probe(film_of(tmp_path, clips, ("a",), ("b",)), max_seconds=100)
+    found = probe(film_of(tmp_path, clips, ("a",), ("b",)), max_seconds=100, memory=undivided())
     assert (found.codec, found.pixel_format, found.fps, found.width) == ("h264", "yuv420p", 30, 160)
     assert found.duration_seconds == pytest.approx(0.8, abs=0.05)
 

@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import BadVideo
-from tasks.video.probe import displayed_size, probe
+from tasks.video.looking import displayed_size
+from tasks.video.memory import undivided
+from tasks.video.probe import probe
 
 
 def look(path: Path):
-    return probe(path, max_seconds=math.inf)
+    return probe(path, max_seconds=math.inf, memory=undivided())
 
 
 def test_tells_what_a_video_holds(counted: Path):
@@ -73,7 +75,7 @@ def test_names_that_look_like_options_or_protocols(counted: Path, tmp_path: Path
 
 def test_longer_than_allowed(counted: Path):
     with pytest.raises(BadVideo, match=r"0\.3 minutes long, and 0\.2 are allowed"):
-        probe(counted, max_seconds=12)
+        probe(counted, max_seconds=12, memory=undivided())
 
 
 @pytest.mark.parametrize(

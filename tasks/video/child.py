@@ -1,0 +1,82 @@
+"""Runs a program on a file that people gave: with few variables, limited memory and time, and no longer than this process lives."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from threading import Event, Timer
+from typing import IO, TypeVar
+
+from tasks.errors import Unavailable
+
+T = TypeVar("T")
+
+GUARD = Path(__file__).with_name("guard.py")
+
+KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
+"""All that a child sees of the environment; the store's keys are not for a process that parses hostile files."""
+
+
+def child_environment() -> dict[str, str]:
+    """The variables that a child gets."""
+    return {key: os.environ[key] for key in KEPT_VARIABLES if key in os.environ}
+
+
+def run_child(
+    command: Sequence[str],
+    *,
+    folder: Path,
+    memory_bytes: int,
+    time_limit_seconds: float,
+    read: Callable[[IO[str]], T],
+    variables: Mapping[str, str],
+) -> tuple[int | None, T]:
+    """Run a program in `folder`, `read` what it writes to stdout and stderr, and wait for its end.
+
+    Returns:
+        Its exit status, negative for a signal and None where it took longer than the limit; and what `read` made of its output.
+
+    Raises:
+        Unavailable: it cannot be started.
+    """
+    expired = Event()
+    with _started([sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), str(memory_bytes), *command], folder, variables) as process:
+
+        def expire() -> None:
+            expired.set()
+            _kill(process)
+
+        timer = Timer(time_limit_seconds, expire)
+        timer.start()
+        try:
+            assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+            output = read(process.stdout)
+            status = process.wait()
+        finally:
+            timer.cancel()
+            _kill(process)
+    return None if expired.is_set() else status, output
+
+
+def _started(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> "subprocess.Popen[str]":
+    try:
+        return subprocess.Popen(  # noqa: S603 - a list, no shell
+            command,
+            cwd=folder,
+            env={**child_environment(), **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            process_group=0,
+        )
+    except (BlockingIOError, MemoryError) as error:
+        raise Unavailable(f"no further process can be started ({error}); raise the limit of processes or of memory, and retry") from error
+
+
+def _kill(process: "subprocess.Popen[str]") -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)

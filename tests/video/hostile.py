@@ -1,0 +1,57 @@
+"""Damages videos on purpose: by hand where one field of a header matters, and by chance."""
+
+import random
+import struct
+
+
+def claiming_samples(mp4: bytes, num_samples: int) -> bytes:
+    """An index of a few bytes that stands for millions of frames: equal sizes, equal durations, all in one chunk."""
+    changed = bytearray(mp4)
+    _put(changed, b"stsz", 4, 1, num_samples)
+    _put(changed, b"stts", 4, 1, num_samples, 1)
+    _put(changed, b"stsc", 12, num_samples)
+    return bytes(changed)
+
+
+def claiming_a_frame_of(mp4: bytes, size_bytes: int) -> bytes:
+    """The first frame is said to be so large."""
+    changed = bytearray(mp4)
+    _put(changed, b"stsz", 12, size_bytes)
+    return bytes(changed)
+
+
+def _put(mp4: bytearray, box: bytes, offset: int, *numbers: int) -> None:
+    """Write numbers `offset` bytes behind the name of a box (ISO/IEC 14496-12)."""
+    start = mp4.index(box) + 4 + offset
+    mp4[start : start + 4 * len(numbers)] = struct.pack(f">{len(numbers)}I", *numbers)
+
+
+NUMBERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x3FFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+
+
+def mutated(data: bytes, number: int) -> bytes:
+    """Damage a file in one to eight places; equal numbers damage it alike."""
+    rng = random.Random(number)  # noqa: S311 - repeated by its number
+    changed = bytearray(data)
+    for _ in range(rng.choice((1, 1, 2, 4, 8))):
+        # Headers are short and matter most; they lie at both ends.
+        start = rng.choice(
+            (rng.randrange(len(changed)), rng.randrange(min(1024, len(changed))), -rng.randrange(1, min(1024, len(changed))))
+        )
+        start %= len(changed)
+        length = min(rng.choice((1, 4, 16, 256)), len(changed) - start)
+        match rng.randrange(6):
+            case 0:
+                changed[start] ^= 1 << rng.randrange(8)
+            case 1:
+                changed[start : start + 4] = struct.pack(rng.choice("<>") + "I", rng.choice(NUMBERS))
+            case 2:
+                changed[start : start + length] = rng.randbytes(length)
+            case 3:
+                del changed[start : start + length]
+            case 4:
+                changed[start:start] = changed[start : start + length] * rng.choice((1, 100))
+            case _:
+                if rng.randrange(4) == 0:
+                    del changed[max(1, start) :]
+    return bytes(changed)
