@@ -27,7 +27,9 @@ SECONDS_PER_VIDEO_SECOND = 10
 """ffmpeg may take ten times as long as the video lasts, and two minutes at least."""
 
 MAX_AT_ONCE = 8
-"""Each ffmpeg takes some 200 MB of the 4 GB that a worker's container has by default."""
+
+SHARE_BYTES = 320 << 20
+"""At least, for an ffmpeg: more than it takes for a video of 1920x1080."""
 
 
 class Arguments(StepArguments, SegmentOptions):
@@ -45,8 +47,9 @@ def run(arguments: Arguments, store: Store) -> SegmentResult:
 def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: SegmentOptions) -> SegmentResult:
     """Cut these videos, several at a time, and sum up what became of them."""
 
-    num_threads = num_at_once(load(MachineSettings).num_processes or len(os.sched_getaffinity(0)))
-    shares = MemoryShares(num_threads, usable_bytes())
+    memory_bytes = usable_bytes()
+    num_threads = num_at_once(load(MachineSettings).num_processes or len(os.sched_getaffinity(0)), memory_bytes)
+    shares = MemoryShares(num_threads, memory_bytes)
 
     def take(video: str) -> tuple[str, ClipsFile]:
         record = store.read(f"{store_uri}/videos/{video}/probe.json", VideoRecord)
@@ -67,9 +70,12 @@ def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: Seg
     )
 
 
-def num_at_once(num_cores: int) -> int:
-    """How many videos are cut side by side: one more than have all their encoder's threads busy, since each also reads, examines and uploads."""
-    return min(MAX_AT_ONCE, num_cores // NUM_ENCODER_THREADS + 1)
+def num_at_once(num_cores: int, memory_bytes: int) -> int:
+    """How many videos are cut side by side, as cores and memory allow.
+
+    One more than have all their encoder's threads busy, since each also reads, examines and uploads.
+    """
+    return min(MAX_AT_ONCE, num_cores // NUM_ENCODER_THREADS + 1, max(1, memory_bytes // SHARE_BYTES))
 
 
 def clip_uid(video: str, start_seconds: float, stop_seconds: float) -> str:

@@ -28,7 +28,7 @@ VERSION_SECONDS = 60
 
 STATISTICS = re.compile(r"Input stream #0:(\d+) \(\w+\): (\d+) packets read .*?(\d+) frames decoded(?:; (\d+) decode errors)?")
 
-NO_MEMORY = re.compile(r"Cannot allocate|max_alloc|malloc", re.I)
+NO_MEMORY = re.compile(r"Cannot allocate|max_alloc|malloc|Resource temporarily unavailable", re.I)
 
 REASONS = (
     (re.compile(r"Invalid data found|Error splitting|moov atom not found|partial file", re.I), "its data is damaged"),
@@ -52,6 +52,11 @@ class Log:
     num_packets: dict[int, int]
     num_decode_errors: dict[int, int]
     lacked_memory: bool
+
+    @property
+    def has_losses(self) -> bool:
+        """Whether anything of a stream that was used is missing or damaged."""
+        return self.lacked_memory or self.num_corrupt_frames > 0 or any(self.num_decode_errors.values())
 
 
 def find_ffmpeg(configured: Path | None) -> Path:
@@ -106,7 +111,7 @@ def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_lim
 
     Raises:
         BadVideo: ffmpeg failed or took longer than `time_limit_seconds`.
-        OutOfMemory: it ran out of memory or crashed.
+        OutOfMemory: it ran out of memory or crashed; where memory is scarce, whatever else is wrong.
         Unavailable: the disk is full.
     """
     options = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+verbose", "-max_alloc", str(MAX_ALLOC_BYTES))
@@ -122,9 +127,11 @@ def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_lim
         raise BadVideo(f"{name}: cutting took longer than {time_limit_seconds:g} s and was ended")
     if status != 0 and any("No space left on device" in line for line in log.errors):
         raise Unavailable(f"{name}: the disk under {folder} is full; make room and run this step again")
-    # Decoding goes on after a frame that found no memory; that frame is lost, and there is more memory for this video alone.
-    if status < 0 or (log.lacked_memory and (status != 0 or memory.is_shared)):
+    if status < 0 or (status != 0 and log.lacked_memory):
         raise OutOfMemory(f"{name}: {reason(status, log.errors)}")
+    # Without memory ffmpeg loses single frames, or ends with any reason; most of its messages do not tell that this is why.
+    if memory.is_scarce and (status != 0 or log.has_losses):
+        raise OutOfMemory(f"{name}: not all of it decodes in a share of the memory")
     if status != 0:
         raise BadVideo(f"{name}: {reason(status, log.errors)}")
     return log

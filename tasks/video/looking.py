@@ -31,6 +31,13 @@ HDR_TRANSFERS = (16, 18)
 """SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG), as numbered in ITU-T H.273."""
 
 
+class Undecoded(BadVideo):
+    """It opens, and its first pictures do not decode."""
+
+
+KINDS = {OutOfMemory: "out_of_memory", Undecoded: "undecoded"}
+
+
 @dataclass(frozen=True)
 class VideoProbe:
     """What a video file holds. `video_index` and `audio_index` are the numbers of the streams to be used."""
@@ -66,8 +73,7 @@ def _answer(command: str, path: Path, *arguments: str) -> dict[str, object]:
     except MemoryError:
         return {"out_of_memory": MORE_MEMORY}
     except BadVideo as error:
-        kind = "out_of_memory" if isinstance(error, OutOfMemory) else "bad"
-        return {kind: str(error).removeprefix(f"{path.name}: ")}
+        return {KINDS.get(type(error), "bad"): str(error).removeprefix(f"{path.name}: ")}
 
 
 def look(path: Path, *, max_seconds: float) -> VideoProbe:
@@ -188,7 +194,7 @@ def _first_frame(path: Path, container: InputContainer, stream: VideoStream, *, 
         if frame is not None and not measure:
             break
     if frame is None:
-        raise BadVideo(f"{path.name}: its picture does not decode, or is larger than 8192x4352 pixels")
+        raise Undecoded(f"{path.name}: its picture does not decode, or is larger than 8192x4352 pixels")
     return frame, packets
 
 

@@ -24,10 +24,14 @@ OWN_CGROUPS = Path("/proc/self/cgroup")
 
 @dataclass(frozen=True)
 class Memory:
-    """What one child may take; `is_shared` where it would have more if it ran alone."""
+    """What one child may take. It is scarce where that may be too little, and the child would have more if it ran alone."""
 
     size_bytes: int
-    is_shared: bool
+    is_scarce: bool
+
+    def enough_at(self, enough_bytes: int) -> "Memory":
+        """The same, known not to be scarce if it is that much."""
+        return Memory(self.size_bytes, self.is_scarce and self.size_bytes < enough_bytes)
 
 
 class MemoryShares:
@@ -48,18 +52,18 @@ class MemoryShares:
         if self._num_at_once > 1:
             try:
                 with self._slots:
-                    return work(Memory(self._all_bytes // self._num_at_once, is_shared=True))
+                    return work(Memory(self._all_bytes // self._num_at_once, is_scarce=True))
             except OutOfMemory:
                 pass
         with self._alone, ExitStack() as slots:
             for _ in range(self._num_at_once):
                 slots.enter_context(self._slots)
-            return work(Memory(self._all_bytes, is_shared=False))
+            return work(Memory(self._all_bytes, is_scarce=False))
 
 
 def undivided() -> Memory:
     """For a child that runs alone."""
-    return Memory(usable_bytes(), is_shared=False)
+    return Memory(usable_bytes(), is_scarce=False)
 
 
 def usable_bytes() -> int:

@@ -23,6 +23,8 @@ BYTES_A_SECOND = 8 << 20
 
 MAX_ANSWER_CHARACTERS = 1 << 16
 
+LOOK = ("-m", looking.__name__)
+
 ROOTS = ":".join({str(Path(module.__file__).parents[depth]) for module, depth in ((looking, 2), (av, 1)) if module.__file__})
 """Where a child finds what it imports, whatever put it there."""
 
@@ -35,6 +37,7 @@ class Answer(BaseModel):
     probe: VideoProbe | None = None
     count: int | None = None
     bad: str | None = None
+    undecoded: str | None = None
     out_of_memory: str | None = None
 
 
@@ -51,7 +54,7 @@ def probe(path: Path, *, max_seconds: float, memory: Memory) -> VideoProbe:
         Unavailable: the child cannot be started.
     """
     answer = _ask(path, "probe", str(max_seconds), memory=memory)
-    return answer.probe or _refuse(path, answer)
+    return answer.probe or _refuse(path, answer, memory)
 
 
 def count_frames(path: Path, *, memory: Memory) -> int:
@@ -63,13 +66,13 @@ def count_frames(path: Path, *, memory: Memory) -> int:
         Unavailable: the child cannot be started.
     """
     answer = _ask(path, "count", memory=memory)
-    return answer.count or _refuse(path, answer)
+    return answer.count or _refuse(path, answer, memory)
 
 
 def _ask(path: Path, command: str, *arguments: str, memory: Memory) -> Answer:
     time_limit_seconds = START_SECONDS + path.stat().st_size / BYTES_A_SECOND
     status, (first, last) = run_child(
-        [sys.executable, "-s", "-S", "-P", "-m", looking.__name__, command, str(path.absolute()), *arguments],
+        [sys.executable, "-s", "-S", "-P", *LOOK, command, str(path.absolute()), *arguments],
         folder=Path("/"),
         memory_bytes=min(memory.size_bytes, MAX_BYTES),
         time_limit_seconds=time_limit_seconds,
@@ -93,7 +96,9 @@ def _first_and_last_line(output: IO[str]) -> tuple[str, str]:
     return lines[0], lines[-1]
 
 
-def _refuse(path: Path, answer: Answer) -> Never:
-    if answer.out_of_memory:
-        raise OutOfMemory(f"{path.name}: {answer.out_of_memory}")
-    raise BadVideo(f"{path.name}: {answer.bad or 'what it holds cannot be told'}")
+def _refuse(path: Path, answer: Answer, memory: Memory) -> Never:
+    reason = answer.out_of_memory or answer.undecoded or answer.bad or "what it holds cannot be told"
+    # A decoder without memory for its pictures does not always say so.
+    if answer.out_of_memory or (answer.undecoded and memory.enough_at(MAX_BYTES).is_scarce):
+        raise OutOfMemory(f"{path.name}: {reason}")
+    raise BadVideo(f"{path.name}: {reason}")

@@ -9,13 +9,13 @@ from tasks.errors import BadVideo, Unavailable
 from tasks.keys import clip_recipe_of
 from tasks.options import SegmentOptions
 from tasks.results.record import SetAside
-from tasks.results.video import Batch
+from tasks.results.video import Batch, VideoRecord
 from tasks.steps import segment
 from tasks.steps.segment import Arguments, num_at_once, run
-from tasks.video.cut import CutClip, CutResult
+from tasks.video.cut import CutClip, CutResult, cut
 from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg
 from tasks.video.looking import VideoProbe
-from tests.steps.shelf import Shelf, recorded
+from tests.steps.shelf import Shelf, filmed, recorded
 
 STORE = "s3://retake"
 ARGUMENTS = Arguments(store=STORE, batch=f"{STORE}/batch.json", out=f"{STORE}/out/")
@@ -85,6 +85,37 @@ def test_a_video_that_cannot_be_cut_costs_itself_and_a_full_disk_the_batch(one_c
     assert not store.exists(f"{ARGUMENTS.out}result.json")
 
 
-@pytest.mark.parametrize(("num_cores", "at_once"), [(1, 1), (2, 2), (4, 3), (16, 8), (128, 8)])
-def test_as_many_videos_at_once_as_have_every_core_busy(num_cores, at_once):
-    assert num_at_once(num_cores) == at_once
+@pytest.mark.parametrize(
+    ("num_cores", "memory_gib", "at_once"),
+    [(1, 4, 1), (2, 4, 2), (4, 4, 3), (16, 4, 8), (128, 64, 8), (16, 1, 3), (16, 0.1, 1)],
+)
+def test_as_many_videos_at_once_as_have_every_core_busy_and_fit_the_memory(num_cores, memory_gib, at_once):
+    assert num_at_once(num_cores, int(memory_gib * 2**30)) == at_once
+
+
+def test_videos_that_are_too_large_side_by_side_are_cut_one_after_the_other(ffmpeg, tmp_path, monkeypatch):
+    monkeypatch.setenv("RETAKE_NUM_PROCESSES", "6")
+    monkeypatch.setattr(segment, "SHARE_BYTES", 1)
+    monkeypatch.setattr(segment, "usable_bytes", lambda: 480 << 20)
+    shares = []
+
+    def noted(*args, memory, **options):
+        shares.append(memory)
+        return cut(*args, memory=memory, **options)
+
+    monkeypatch.setattr(segment, "cut", noted)
+    store = in_store()
+    for name in NAMES:
+        store.write_file(f"{STORE}/videos/{name}/source.mp4", filmed(ffmpeg, tmp_path / f"{name}.mp4", seconds=3))
+    result = run(ARGUMENTS, store)
+    assert (result.num_clips, result.set_aside) == (3, ())
+    assert sorted((memory.size_bytes >> 20, memory.is_scarce) for memory in shares) == [(120, True)] * 3 + [(480, False)] * 3
+
+
+def test_a_video_that_an_older_version_took_is_looked_into_again(ffmpeg, tmp_path):
+    store = in_store()
+    for name in NAMES:
+        record = recorded(name, f"{name}.mp4").model_dump(exclude={"is_hdr", "video_index", "audio_index"})
+        store.write(f"{STORE}/videos/{name}/probe.json", VideoRecord(**record))
+        store.write_file(f"{STORE}/videos/{name}/source.mp4", filmed(ffmpeg, tmp_path / f"{name}.mp4", seconds=3))
+    assert run(ARGUMENTS, store).num_clips == 3

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tasks.errors import BadVideo
+from tasks.errors import BadVideo, OutOfMemory
 from tasks.options import SegmentOptions
-from tasks.video.cut import CutResult, clip_size, cut_arguments, frames_a_clip, is_kept
+from tasks.video.cut import CutResult, clip_size, cut, cut_arguments, frames_a_clip, is_kept
 from tasks.video.ffmpeg import run_ffmpeg
 from tasks.video.frames import read_frames
-from tasks.video.memory import undivided
+from tasks.video.memory import Memory, undivided
 from tasks.video.probe import probe
+from tests.video.hostile import blank
 
 # Long enough for odd files of a second; the shortest are set aside.
 SHORT = SegmentOptions(min_clip_seconds=0.5)
@@ -191,12 +192,31 @@ def test_damage_is_told_with_its_length(shared: Path, counted: Path, make_video:
 
 
 def test_nothing_decodes(counted: Path, tmp_path: Path, cut_up: Cut):
-    data = bytearray(counted.read_bytes())
-    start = data.index(b"mdat") + 4
-    data[start : data.index(b"moov") - 4] = bytes(data.index(b"moov") - 4 - start)
-    (tmp_path / "blank.mp4").write_bytes(data)
+    (tmp_path / "blank.mp4").write_bytes(blank(counted.read_bytes()))
     with pytest.raises(BadVideo, match=r"blank\.mp4: its picture does not decode"):
         cut_up(tmp_path / "blank.mp4")
+
+
+def test_damage_in_a_small_share_of_the_memory_is_no_verdict(shared: Path, ffmpeg: Path, tmp_path: Path):
+    path = shared / "videos/odd/corrupted.mp4"
+    held = probe(path, max_seconds=60, memory=undivided())
+
+    def attempt(memory: Memory) -> CutResult:
+        return cut(path, held, tmp_path, SHORT, ffmpeg=ffmpeg, time_limit_seconds=240, memory=memory)
+
+    for num_bytes in (60 << 20, 400 << 20):
+        with pytest.raises(OutOfMemory, match=r"corrupted\.mp4: "):
+            attempt(Memory(num_bytes, is_scarce=True))
+    assert not list(tmp_path.iterdir())
+    for is_scarce in (True, False):
+        assert "are damaged" in attempt(Memory(1 << 30, is_scarce)).warnings[0]
+
+
+def test_a_single_picture_of_a_fast_camera_is_too_short(make_video: Callable[..., Path], tmp_path: Path, cut_up: Cut):
+    path = make_video(tmp_path / "one.mp4", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=240", "-frames:v", "1")
+    with pytest.raises(BadVideo, match=r"one\.mp4: 0\.00 s long, shorter than the 0\.5 s"):
+        cut_up(path)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_sound_that_fails_does_not_cost_the_picture(counted: Path, ffmpeg: Path, tmp_path: Path, cut_up: Cut):

@@ -50,7 +50,7 @@ def test_one_that_needs_more_is_tried_again_alone_with_all():
 
     def work(name: str, memory: Memory) -> str:
         running.add(name)
-        if memory.is_shared:
+        if memory.is_scarce:
             together.wait()
         seen.append((name, memory, len(running)))
         running.remove(name)
@@ -64,9 +64,9 @@ def test_one_that_needs_more_is_tried_again_alone_with_all():
             "small",
             "huge",
         ]
-    assert [memory for _, memory, _ in seen[:3]] == [Memory(GIB, is_shared=True)] * 3
+    assert [memory for _, memory, _ in seen[:3]] == [Memory(GIB, is_scarce=True)] * 3
     assert {(name, memory, num_running) for name, memory, num_running in seen[3:]} == {
-        (name, Memory(3 * GIB, is_shared=False), 1) for name in ("large", "huge")
+        (name, Memory(3 * GIB, is_scarce=False), 1) for name in ("large", "huge")
     }
 
 
@@ -83,4 +83,4 @@ def test_what_fails_alone_or_otherwise_is_not_tried_for_ever(error, num_tries):
     assert len(tries) == num_tries
     with pytest.raises(type(error)):
         MemoryShares(1, GIB).run(work)
-    assert tries[num_tries:] == [Memory(GIB, is_shared=False)]
+    assert tries[num_tries:] == [Memory(GIB, is_scarce=False)]

@@ -1,4 +1,6 @@
 import math
+import resource
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -6,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.errors import BadVideo
+from tasks.errors import BadVideo, OutOfMemory, Unavailable
+from tasks.video import probe as probing
 from tasks.video.looking import displayed_size
-from tasks.video.memory import undivided
-from tasks.video.probe import probe
+from tasks.video.memory import Memory, undivided
+from tasks.video.probe import count_frames, probe
+from tests.video.hostile import blank, claiming_a_frame_of, claiming_samples
 
 
 def look(path: Path):
@@ -71,6 +75,52 @@ def test_names_that_look_like_options_or_protocols(counted: Path, tmp_path: Path
     for name in ("-i.mp4", "concat:a|b.mp4", "100%d.mp4", "http:x.mp4"):
         Path(name).symlink_to(counted)
         assert look(Path(name)).width == 96
+
+
+def test_a_picture_that_needs_more_memory_is_told_from_one_that_does_not_decode(
+    counted: Path, make_video: Callable[..., Path], tmp_path: Path
+):
+    large = make_video(
+        tmp_path / "large.mkv", "-f", "lavfi", "-i", "color=gray:s=4096x4096:r=5:d=1", "-c:v", "ffv1", "-pix_fmt", "gbrp16le"
+    )
+    for is_scarce in (True, False):
+        with pytest.raises(OutOfMemory, match=r"large\.mkv: "):
+            probe(large, max_seconds=60, memory=Memory(100 << 20, is_scarce))
+    assert look(large).width == 4096
+    (tmp_path / "blank.mp4").write_bytes(blank(counted.read_bytes()))
+    with pytest.raises(BadVideo, match="does not decode") as raised:
+        look(tmp_path / "blank.mp4")
+    assert not isinstance(raised.value, OutOfMemory)
+    with pytest.raises(OutOfMemory, match="does not decode"):
+        probe(tmp_path / "blank.mp4", max_seconds=60, memory=Memory(1 << 30, is_scarce=True))
+
+
+@pytest.mark.parametrize("change", [lambda mp4: claiming_samples(mp4, 89_000_000), lambda mp4: claiming_a_frame_of(mp4, 0x3FFFFFFF)])
+def test_an_index_that_claims_more_than_there_is_costs_no_memory_of_ours(
+    make_video: Callable[..., Path], tmp_path: Path, change: Callable[[bytes], bytes]
+):
+    path = make_video(tmp_path / "a.mp4", "-f", "lavfi", "-i", "testsrc2=s=64x48:r=30:d=1", "-pix_fmt", "yuv420p")
+    path.write_bytes(change(path.read_bytes()))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for ask in (look, lambda path: count_frames(path, memory=undivided())):
+        with pytest.raises(BadVideo, match=r"^a\.mp4: "):
+            ask(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
+
+
+def test_a_crash_or_an_odd_answer_of_the_child_is_told(counted: Path, monkeypatch: pytest.MonkeyPatch):
+    def says(code: str) -> None:
+        monkeypatch.setattr(probing, "LOOK", ("-c", f"print('ready', flush=True); {code}"))
+
+    says("import os; os.abort()")
+    with pytest.raises(OutOfMemory, match=r"counted\.mp4: reading it crashes.*-6"):
+        look(counted)
+    says("import json; print(json.dumps({'probe': {'width': 'x'}}))")
+    with pytest.raises(BadVideo, match="cannot be told"):
+        look(counted)
+    monkeypatch.setattr(probing, "LOOK", ("-c", "import nothing_of_that_name"))
+    with pytest.raises(Unavailable, match=r"does not start .*nothing_of_that_name"):
+        look(counted)
 
 
 def test_longer_than_allowed(counted: Path):
