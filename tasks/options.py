@@ -381,7 +381,7 @@ class EvaluateOptions(Options):
 
     crops: Literal[1, 10] = Field(10, title="Crops", description="10 at TSN's offsets, or the centre alone for a quick check")
     bootstrap_resamples: int = Field(
-        2000, ge=100, le=100_000, title="Bootstrap resamples", description="Of source videos, for 95 % intervals"
+        2000, ge=100, le=100_000, title="Bootstrap resamples", description="Of source videos, for the 95 % intervals of differences"
     )
     engine: Literal["auto", "pytorch", "openvino", "openvino-int8", "cuda"] = Field(
         "auto",

@@ -21,7 +21,7 @@ COLUMNS = (
     "recall, macro",
 )
 LEGEND = (
-    "Intervals resample source videos, not clips, and are widened where there are few of them; one video alone tells nothing of others. "
+    "Intervals say how far a figure would move with other source videos, and are wide where there are few; one video alone tells nothing of others. "
     "Rows with an arrow are differences in percentage points on the same clips, with the exact McNemar test, which takes clips for independent. "
     'Weighted averages weigh each class by its clips (the original experiment\'s "average class", so recall equals top-1); '
     "macro averages treat the classes that occur alike. "

@@ -14,7 +14,7 @@ from tasks.results.evaluation import ActivationMap, ClassMetrics, EngineUsed, Ev
 from tasks.results.record import ModelRole, SplitName
 
 
-def measure(answers: Answers, sources: Sequence[str], *, num_resamples: int = 2000) -> TargetMetrics:
+def measure(answers: Answers, sources: Sequence[str]) -> TargetMetrics:
     """Score one target.
 
     Precision, recall and F1 are scikit-learn's with `zero_division=0`. The weighted averages, which the original experiment called "average class",
@@ -25,7 +25,6 @@ def measure(answers: Answers, sources: Sequence[str], *, num_resamples: int = 20
     Args:
         answers: true and predicted classes of n clips, n at least 1.
         sources: (n,) the source video of each clip.
-        num_resamples: bootstrap draws for the interval of top-1.
     """
     ids = np.unique(answers.true)
     precision, recall, f1, support = precision_recall_fscore_support(
@@ -52,7 +51,7 @@ def measure(answers: Answers, sources: Sequence[str], *, num_resamples: int = 20
         num_clips=num_clips,
         num_classes=len(classes),
         top1=float(answers.right.mean()),
-        top1_interval=top1_interval(answers.right, sources, num_resamples=num_resamples),
+        top1_interval=top1_interval(answers.right, sources),
         top5=float((answers.ranked == answers.true[:, None]).any(axis=1).mean()),
         precision_weighted=float(np.average(precision, weights=support)),
         recall_weighted=float(np.average(recall, weights=support)),
@@ -73,7 +72,6 @@ def summarise(
     split: SplitName,
     crops: int,
     num_frames: int,
-    num_resamples: int,
     predictions_uri: str,
     engine: EngineUsed,
     num_parameters: int,
@@ -93,7 +91,6 @@ def summarise(
         split: whose clips these are.
         crops: views of each frame that were averaged.
         num_frames: frames, or fields of flow, that the network sees of one clip.
-        num_resamples: bootstrap draws.
         predictions_uri: where the predictions lie in the store.
         engine: what computed the logits.
         num_parameters: of the network.
@@ -104,7 +101,7 @@ def summarise(
         activations: where the network looked in its worst mistakes, if that was drawn.
     """
     answers = answers_of(clips, vocabulary)
-    verb, noun, action = (measure(answers[target], clips.sources, num_resamples=num_resamples) for target in ("verb", "noun", "action"))
+    verb, noun, action = (measure(answers[target], clips.sources) for target in ("verb", "noun", "action"))
     return EvaluateResult(
         model=model,
         split=split,

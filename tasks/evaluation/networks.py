@@ -3,12 +3,14 @@
 import csv
 import io
 
-from tasks.evaluation.report.scores import excludes_zero
+from tasks.errors import BadInput
+from tasks.evaluation.multiplicity import holm
 from tasks.evaluation.wording import count, listed, percent
 from tasks.results.comparison import ComparedNetwork, Comparison
 from tasks.results.evaluation import PairedDifference
 from tasks.results.record import Target
 
+LEVEL = 0.05
 FIRST_COLUMNS = ("configuration", "network", "family", "backbone", "input", "segments")
 LAST_COLUMNS = (
     "parameters",
@@ -30,6 +32,19 @@ def difference_of(network: ComparedNetwork, target: Target) -> PairedDifference 
     return next((one for one in network.differences if one.target == target), None)
 
 
+def corrected_p_values(comparison: Comparison, target: Target) -> dict[str, float]:
+    """The p-value of each network's difference to the reference, corrected by Holm for their number; by name.
+
+    Raises:
+        BadInput: a difference has none, as those of older versions.
+    """
+    found = {one.name: difference for one in comparison.networks if (difference := difference_of(one, target))}
+    p_values = [difference.p_value for difference in found.values() if difference.p_value is not None]
+    if len(p_values) < len(found):
+        raise BadInput("the comparison was made by an older version and has no p-values; run compare_networks again")
+    return dict(zip(found, holm(p_values), strict=True))
+
+
 def verdict(comparison: Comparison) -> str:
     """Which networks name more or fewer actions right than the reference, of which that cannot be told, and whether all were scored alike.
 
@@ -44,14 +59,17 @@ def verdict(comparison: Comparison) -> str:
     parts = [f"On {sample}, {_best(best, len(comparison.networks), decisive)} {percent(most)}."]
     if comparison.reference is None:
         parts.append("The first configuration failed, so there are no differences to it.")
-    rivals = [(one.name, found) for one in comparison.networks if (found := difference_of(one, decisive))]
+    p_values = corrected_p_values(comparison, decisive)
+    rivals = [(one.name, found, p_values[one.name]) for one in comparison.networks if (found := difference_of(one, decisive))]
     for names, words in (
-        ([name for name, found in rivals if found.interval[0] > 0], "clearly better than"),
-        ([name for name, found in rivals if found.interval[1] < 0], "clearly worse than"),
-        ([name for name, found in rivals if not excludes_zero(found)], "not told apart from"),
+        ([name for name, found, p in rivals if p <= LEVEL and found.difference > 0], "clearly better than"),
+        ([name for name, found, p in rivals if p <= LEVEL and found.difference < 0], "clearly worse than"),
+        ([name for name, _, p in rivals if p > LEVEL], "not told apart from"),
     ):
         if names:
             parts.append(f"{listed(names)} {'is' if len(names) == 1 else 'are'} {words} {comparison.reference}.")
+    if len(rivals) > 1:
+        parts.append(f"That is corrected for {len(rivals)} comparisons (Holm).")
     first = comparison.networks[0]
     otherwise: dict[str, list[str]] = {}
     for one in comparison.networks:
@@ -78,9 +96,8 @@ def _best(names: list[str], num_networks: int, target: Target) -> str:
 def table(comparison: Comparison) -> bytes:
     """One row a configuration, as CSV; accuracies are shares, and a configuration that failed has little but its reason."""
     text = io.StringIO(newline="")
-    scores = [
-        f"{target}_{measured}{end}" for measured in ("top1", "difference") for target in comparison.targets for end in ("", "_low", "_high")
-    ]
+    measured = (("top1", "top1_low", "top1_high"), ("difference", "difference_low", "difference_high", "corrected_p"))
+    scores = [f"{target}_{name}" for names in measured for target in comparison.targets for name in names]
     writer = csv.DictWriter(text, fieldnames=(*FIRST_COLUMNS, *scores, *LAST_COLUMNS), restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(_row(name, network, comparison) for network in comparison.networks for name in (network.name, *network.others))
@@ -116,6 +133,7 @@ def _row(name: str, network: ComparedNetwork, comparison: Comparison) -> dict[st
         for found in network.differences
         for end, value in zip(("", "_low", "_high"), (found.difference, *found.interval), strict=True)
     }
+    corrected = {f"{one.target}_corrected_p": corrected_p_values(comparison, one.target)[network.name] for one in network.differences}
     return {
         "configuration": name,
         "network": network.network,
@@ -125,6 +143,7 @@ def _row(name: str, network: ComparedNetwork, comparison: Comparison) -> dict[st
         "segments": network.num_segments,
         **accuracies,
         **differences,
+        **corrected,
         "parameters": network.num_parameters,
         "flops_per_clip": network.num_flops,
         "seconds_per_clip": network.latency.inference_median_seconds,

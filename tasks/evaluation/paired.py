@@ -15,8 +15,9 @@ from scipy.stats import binomtest
 
 from tasks.errors import BadInput
 from tasks.evaluation.answers import Answers, answers_of
+from tasks.evaluation.resampling import BOOTSTRAP_SEED, resample
 from tasks.evaluation.scoring import ScoredClips
-from tasks.evaluation.uncertainty import BOOTSTRAP_SEED, TAIL, resampled_interval, sums_by_source
+from tasks.evaluation.uncertainty import TAIL, sums_by_source
 from tasks.results.dataset import Vocabulary
 from tasks.results.evaluation import PairedDifference
 
@@ -60,10 +61,10 @@ def paired_difference(
 ) -> PairedDifference:
     """Top-1 of `ours` less that of `theirs` on the same clips, with a 95 % interval and the exact McNemar test.
 
-    The interval resamples source videos (`resampled_interval`), and is never narrower than the exact one of as many independent clips
+    The interval resamples source videos (`resample`), and is never narrower than the exact one of as many independent clips
     (`exact_difference`), so it holds zero wherever McNemar's test finds nothing. One video says nothing about another: it is then (-1, 1).
     McNemar's test is the two-sided binomial test of the clips that one network alone names right; it takes clips for independent, so that the
-    interval may hold zero although the test is significant.
+    interval may hold zero although the test is significant. `p_value` is the interval's own: the largest of the tests that it is made from.
 
     Args:
         ours, theirs: answers of the two networks to the same n clips in the same order, n at least 1.
@@ -80,11 +81,13 @@ def paired_difference(
     gains = ours.right.astype(np.int64) - theirs.right.astype(np.int64)
     num_clips, num_gained, num_lost = len(gains), int((gains > 0).sum()), int((gains < 0).sum())
     sums, clips_of_source = sums_by_source(gains, sources)
-    low, high = -1.0, 1.0
+    mcnemar_p = float(binomtest(num_gained, num_gained + num_lost).pvalue) if num_gained + num_lost else 1.0
+    low, high, p_value = -1.0, 1.0, 1.0
     if len(clips_of_source) > 1:
-        resampled = resampled_interval(sums, clips_of_source, num_resamples=num_resamples, seed=seed)
+        resampled = resample(sums, clips_of_source, num_resamples=num_resamples, seed=seed)
         exact = exact_difference(num_gained, num_lost, num_clips)
-        low, high = max(low, min(resampled[0], exact[0])), min(high, max(resampled[1], exact[1]))
+        low, high = max(low, min(resampled.interval[0], exact[0])), min(high, max(resampled.interval[1], exact[1]))
+        p_value = max(resampled.p_value, mcnemar_p)
     difference = (num_gained - num_lost) / num_clips
     return PairedDifference(
         target=ours.target,
@@ -95,7 +98,8 @@ def paired_difference(
         interval=(low, high),
         num_gained=num_gained,
         num_lost=num_lost,
-        mcnemar_p=float(binomtest(num_gained, num_gained + num_lost).pvalue) if num_gained + num_lost else 1.0,
+        mcnemar_p=mcnemar_p,
+        p_value=p_value,
         num_clips_needed=clips_needed(difference, (low, high), num_clips),
     )
 

@@ -21,7 +21,7 @@ class ClassMetrics(Record):
 
 
 class TargetMetrics(Record):
-    """Scores on one target. An interval is 95 %, from resampling source videos."""
+    """Scores on one target. An interval is 95 %, of the share with other source videos."""
 
     num_clips: int
     num_classes: int
@@ -123,7 +123,8 @@ class EvaluateResults(Record):
 class PairedDifference(Record):
     """Top-1 of the fine-tuned network less that of `opponent` on the same clips of one target; `reference` is a comparison's first network.
 
-    `interval` is 95 %, from resampling source videos; `mcnemar_p` is the exact two-sided test on the clips that one alone names right.
+    `interval` is 95 %, from resampling source videos; `p_value` is the two-sided one that goes with it, None in records of older versions;
+    `mcnemar_p` is the exact two-sided test on the clips that one alone names right.
     `num_clips_needed` estimates how many clips of as many source videos each a difference of this size takes to exclude zero; None where the
     interval excludes zero already, or where there is no difference.
     """
@@ -137,6 +138,7 @@ class PairedDifference(Record):
     num_gained: int
     num_lost: int
     mcnemar_p: float
+    p_value: float | None = None
     num_clips_needed: int | None
 
 

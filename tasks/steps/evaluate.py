@@ -113,7 +113,6 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
                     split=evaluation.split,
                     crops=plan.evaluate.crops,
                     num_frames=sum(spec.num_frames for spec in ready.specs),
-                    num_resamples=plan.evaluate.bootstrap_resamples,
                     predictions_uri=f"{evaluation.out}{PREDICTIONS}",
                     engine=ready.engine,
                     num_parameters=ready.complexity.num_parameters,

@@ -145,8 +145,7 @@ def _page_inputs(
 ) -> PageInputs:
     machine = load(MachineSettings)
     tally: Tally = gathered.tally
-    num_resamples = plan.evaluate.bootstrap_resamples
-    agreements = tally.agreements(num_resamples)
+    agreements = tally.agreements()
     differing, videos = _playable(gathered.differing, gathered.videos, store)
     return PageInputs(
         model=plan.model,
@@ -162,7 +161,7 @@ def _page_inputs(
         pairs={target: tally.pairs(target, NUM_PAIRS) for target in names.targets},
         num_differing={target: tally.num_differing(target) for target in names.targets},
         confusions=tally.confusions(),
-        accuracies=tally.accuracies(num_resamples),
+        accuracies=tally.accuracies(),
         differing=differing,
         to_label=tuple(gathered.to_label),
         set_aside=set_aside,

@@ -20,8 +20,8 @@ from tasks.evaluation.report.inputs import ReportInputs
 from tasks.evaluation.report.page import page
 from tasks.evaluation.report.question import approval_question
 from tasks.evaluation.report.sheets import contact_sheet
+from tasks.evaluation.resampling import BOOTSTRAP_SEED
 from tasks.evaluation.scoring import ScoredClips
-from tasks.evaluation.uncertainty import BOOTSTRAP_SEED
 from tasks.options import StoreUri
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import ActivationMap, CompareResult, EvaluateResult, ReportResult

@@ -71,7 +71,6 @@ def make_result(make_clips, vocabulary):
             split=split,
             crops=10,
             num_frames=8,
-            num_resamples=200,
             predictions_uri=f"s3://retake/{model}",
             engine=engine,
             num_parameters=24_000_000,

@@ -80,7 +80,6 @@ def evaluate(shelf, plan, num_clips):
         split="val",
         crops=plan.evaluate.crops,
         num_frames=8,
-        num_resamples=100,
         predictions_uri=f"{out}predictions.parquet",
         engine=engine,
         num_parameters=1,

@@ -25,7 +25,7 @@ RankedByRole = Mapping[PredictorRole, Mapping[Target, Ranked]]
 
 @dataclass(frozen=True)
 class Agreement:
-    """On how many clips both networks' best guess is the same. `interval` is 95 %, from resampling source videos."""
+    """On how many clips both networks' best guess is the same. `interval` is 95 %, of the share with other source videos."""
 
     target: Target
     num_clips: int
@@ -122,7 +122,7 @@ class Tally:
         """By target the clips of each pair of best guesses, the model's and the other network's."""
         return self._named
 
-    def agreements(self, num_resamples: int) -> tuple[Agreement, ...]:
+    def agreements(self) -> tuple[Agreement, ...]:
         """One of each target; none without a second network."""
         if not self._sources:
             return ()
@@ -136,7 +136,7 @@ class Tally:
                     num_sources=len(set(self._sources)),
                     num_alike=int(alike.sum()),
                     share=float(alike.mean()),
-                    interval=top1_interval(alike, self._sources, num_resamples=num_resamples),
+                    interval=top1_interval(alike, self._sources),
                 )
             )
         return tuple(found)
@@ -154,7 +154,7 @@ class Tally:
         """By target what the model calls the clips that the other network calls something; none without a second network."""
         return {target: confusion_between(target, named, self._names) for target, named in self._named.items() if named}
 
-    def accuracies(self, num_resamples: int) -> tuple[Accuracy, ...]:
+    def accuracies(self) -> tuple[Accuracy, ...]:
         """Of the videos that were not trained on, and then of those that were; none where no clip has a label."""
         found = []
         for is_trained_on in (False, True):
@@ -169,8 +169,7 @@ class Tally:
                         num_left_out=len(of_one.sources) if of_both.sources else 0,
                         networks={
                             role: {
-                                target: measure(self._answers(target, labelled, role), labelled.sources, num_resamples=num_resamples)
-                                for target in self._names.targets
+                                target: measure(self._answers(target, labelled, role), labelled.sources) for target in self._names.targets
                             }
                             for role in labelled.ranked
                         },

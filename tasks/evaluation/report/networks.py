@@ -1,11 +1,11 @@
 """The page of a comparison of networks: accuracy with intervals, what differs from the first, and what each costs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tasks.evaluation.majority import majority_scores
-from tasks.evaluation.networks import difference_of, verdict
+from tasks.evaluation.networks import LEVEL, corrected_p_values, difference_of, verdict
 from tasks.evaluation.report.charts import Chart
 from tasks.evaluation.report.drawing import BLUE, GREY, INK, PAGE, new_drawing, page_style, svg
 from tasks.evaluation.report.formats import quantity, seconds
@@ -27,13 +27,14 @@ FLOW_COST = "Optical flow is computed before, once a clip, and is in neither fig
 
 @dataclass(frozen=True)
 class NetworkRow:
-    """One network in the tables; `number` is what the charts know it by."""
+    """One network in the tables; `number` is what the charts know it by, `corrected` the p-values that Holm's correction leaves."""
 
     number: int
     network: ComparedNetwork
     is_reference: bool
     warning: str
     differences: dict[Target, DifferenceRow]
+    corrected: dict[Target, float]
 
 
 def networks_page(comparison: Comparison) -> str:
@@ -55,6 +56,7 @@ def networks_page(comparison: Comparison) -> str:
             settings=settings_of(comparison.evaluate),
             train_settings=settings_of(comparison.train),
             targets=comparison.targets,
+            num_differences=sum(bool(network.differences) for network in comparison.networks),
         )
     )
 
@@ -64,7 +66,13 @@ def networks_note(comparison: Comparison) -> str:
     return (
         templates()
         .get_template("networks.md.j2")
-        .render(c=comparison, rows=_rows(comparison), verdict=verdict(comparison), flow_cost=_flow_cost(comparison))
+        .render(
+            c=comparison,
+            rows=_rows(comparison),
+            verdict=verdict(comparison),
+            flow_cost=_flow_cost(comparison),
+            num_differences=sum(bool(network.differences) for network in comparison.networks),
+        )
     )
 
 
@@ -74,16 +82,29 @@ def _flow_cost(comparison: Comparison) -> str:
 
 
 def _rows(comparison: Comparison) -> list[NetworkRow]:
+    corrected = {target: corrected_p_values(comparison, target) for target in comparison.targets}
     return [
         NetworkRow(
             number=number,
             network=network,
             is_reference=network.name == comparison.reference,
             warning=majority_warning(network.action),
-            differences={target: difference_row(found) for target in comparison.targets if (found := difference_of(network, target))},
+            differences={
+                target: _among_others(difference_row(found), corrected[target][network.name])
+                for target in comparison.targets
+                if (found := difference_of(network, target))
+            },
+            corrected={target: of_network[network.name] for target, of_network in corrected.items() if network.name in of_network},
         )
         for number, network in enumerate(comparison.networks, 1)
     ]
+
+
+def _among_others(row: DifferenceRow, corrected_p: float) -> DifferenceRow:
+    """The row as one of several, of which some look clear by chance."""
+    if corrected_p <= LEVEL or not row.excludes_zero:
+        return row
+    return replace(row, excludes_zero=False, remark="clear alone, not among all comparisons")
 
 
 def _machines(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]:

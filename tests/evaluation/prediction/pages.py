@@ -92,7 +92,7 @@ def usual():
     )
     true = np.array([0, 1, 1, 0, 2])
     answers = Answers("verb", true, np.array([[0, 1], [1, 0], [0, 1], [0, 2], [2, 1]]), {0: "take", 1: "put", 2: "move"})
-    scores = {target: measure(answers, ["a", "a", "b", "b", "c"], num_resamples=200) for target in TARGETS}
+    scores = {target: measure(answers, ["a", "a", "b", "b", "c"]) for target in TARGETS}
     guesses = (Guess("put meat", 0.81), Guess("take meat", 0.1), Guess("put bag", 0.05))
     others = (Guess("verb-7 noun-81", 0.04), Guess("verb-9 noun-2", 0.03), Guess("verb-1 noun-4", 0.02))
     candidate = Candidate(

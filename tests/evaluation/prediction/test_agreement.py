@@ -43,9 +43,9 @@ def test_shares_are_of_clips_and_pairs_of_those_that_differ():
     tally = Tally(NAMES)
     add(tally, "a", [(0, 20), (0, 20), (1, 26)], [(0, 20), (1, 20), (0, 26)])
     add(tally, "b", [(1, 26)], [(0, 26)])
-    shares = {one.target: (one.num_alike, one.num_clips, one.num_sources, one.share) for one in tally.agreements(200)}
+    shares = {one.target: (one.num_alike, one.num_clips, one.num_sources, one.share) for one in tally.agreements()}
     assert shares == {"verb": (1, 4, 2, 0.25), "noun": (4, 4, 2, 1.0), "action": (1, 4, 2, 0.25)}
-    assert all(one.interval[0] <= one.share <= one.interval[1] for one in tally.agreements(200))
+    assert all(one.interval[0] <= one.share <= one.interval[1] for one in tally.agreements())
     assert [(p.model, p.against, p.num_clips) for p in tally.pairs("verb", 5)] == [("put", "take", 2), ("take", "put", 1)]
     assert [(p.model, p.against) for p in tally.pairs("action", 1)] == [("put meat", "take meat")]
     assert (tally.num_differing("verb"), tally.num_differing("noun")) == (3, 0)
@@ -54,13 +54,13 @@ def test_shares_are_of_clips_and_pairs_of_those_that_differ():
 def test_one_video_says_nothing_about_another():
     tally = Tally(NAMES)
     add(tally, "a", [(0, 20)] * 9, [(0, 20)] * 9)
-    assert tally.agreements(200)[0].interval == (0.0, 1.0)
+    assert tally.agreements()[0].interval == (0.0, 1.0)
 
 
 def test_accuracy_is_of_labelled_clips_alone():
     tally = Tally(NAMES)
     add(tally, "a", [(0, 20), (0, 26), (1, 26)], [(1, 20), (1, 20), (1, 26)], labelled("a", 2))
-    (found,) = tally.accuracies(200)
+    (found,) = tally.accuracies()
     assert tally.num_labelled == 2
     assert (found.num_clips, found.num_sources, found.is_trained_on) == (2, 1, False)
     assert top1(found) == {"model": {"verb": 1, "noun": 0.5, "action": 0.5}, "against": {"verb": 0, "noun": 1, "action": 0}}
@@ -71,7 +71,7 @@ def test_accuracy_on_what_was_trained_on_stands_apart():
     tally = Tally(NAMES)
     add(tally, "a", [(0, 20)] * 3, None, labelled("a", 3), is_trained_on=True)
     add(tally, "b", [(1, 20)], None, labelled("b", 1))
-    unseen, trained_on = tally.accuracies(200)
+    unseen, trained_on = tally.accuracies()
     assert [(one.is_trained_on, one.num_clips, top1(one)["model"]["verb"]) for one in (unseen, trained_on)] == [(False, 1, 0), (True, 3, 1)]
     assert tally.num_labelled == 4
 
@@ -81,26 +81,26 @@ def test_half_labelled_videos_are_a_source_each_and_files_of_one_recording_are_o
     for video in "abc":
         add(tally, f"recording-{video}", [(0, 20)] * 4, [(0, 20)] * 4, labelled(video, 2), video=video)
     add(tally, "recording-c", [(0, 20)], [(0, 20)], video="d")
-    assert tally.agreements(200)[0].num_sources == 3
-    assert tally.accuracies(200)[0].num_sources == 3
+    assert tally.agreements()[0].num_sources == 3
+    assert tally.accuracies()[0].num_sources == 3
 
 
 def test_two_networks_are_measured_on_the_clips_that_both_answered():
     tally = Tally(NAMES)
     add(tally, "a", [(0, 20), (1, 20)], [(0, 20), (0, 20)], labelled("a", 2))
     add(tally, "b", [(1, 20)] * 3, None, labelled("b", 3))
-    (found,) = tally.accuracies(200)
+    (found,) = tally.accuracies()
     assert (found.num_clips, found.num_sources, found.num_left_out, tally.num_labelled) == (2, 1, 3, 5)
     assert {role: targets["verb"] for role, targets in top1(found).items()} == {"model": 0.5, "against": 1}
     assert {m.num_clips for targets in found.networks.values() for m in targets.values()} == {2}
-    assert tally.agreements(200)[0].num_clips == 2
+    assert tally.agreements()[0].num_clips == 2
 
 
 def test_where_the_second_network_answered_no_clip_with_a_label_the_first_is_measured_alone():
     tally = Tally(NAMES)
     add(tally, "a", [(0, 20)] * 2, [(0, 20)] * 2)
     add(tally, "b", [(0, 20)] * 3, None, labelled("b", 3))
-    (found,) = tally.accuracies(200)
+    (found,) = tally.accuracies()
     assert (found.num_clips, found.num_left_out, list(found.networks)) == (3, 0, ["model"])
 
 
@@ -108,13 +108,13 @@ def test_clips_of_one_video_may_be_added_in_parts():
     tally = Tally(NAMES)
     for _ in range(2):
         add(tally, "a", [(0, 20)] * 2, [(0, 20)] * 2)
-    assert [(one.num_clips, one.num_sources) for one in tally.agreements(200)] == [(4, 1)] * 3
+    assert [(one.num_clips, one.num_sources) for one in tally.agreements()] == [(4, 1)] * 3
 
 
 def test_without_a_second_network_there_is_no_agreement_and_without_labels_no_accuracy():
     tally = Tally(NAMES)
     add(tally, "a", [(0, 20)], None)
-    assert (tally.agreements(200), tally.accuracies(200), tally.num_labelled) == ((), (), 0)
+    assert (tally.agreements(), tally.accuracies(), tally.num_labelled) == ((), (), 0)
     assert tally.confusions() == {}
 
 

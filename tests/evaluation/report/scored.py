@@ -118,6 +118,7 @@ def difference(named, target, opponent):
         num_gained=gained,
         num_lost=lost,
         mcnemar_p=min(1.0, 2.0 * 0.5 ** max(abs(gained - lost), 1)),
+        p_value=0.5 if low <= 0 <= high else 0.01,
         num_clips_needed=needed,
     )
 

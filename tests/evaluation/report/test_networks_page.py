@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tasks.errors import BadInput
 from tasks.evaluation.networks import metrics_of, table, verdict
 from tasks.evaluation.report.networks import networks_note, networks_page
 from tasks.options import Modality
@@ -18,8 +19,11 @@ def with_network(comparison, number, **changes):
     return comparison.model_copy(update={"networks": tuple(networks)})
 
 
-def with_difference(comparison, number, low, value, high):
-    moved = [d.model_copy(update={"difference": value, "interval": (low, high)}) for d in comparison.networks[number].differences]
+def with_difference(comparison, number, low, value, high, p_value=None):
+    if p_value is None:
+        p_value = 0.5 if low <= 0 <= high else 0.001
+    update = {"difference": value, "interval": (low, high), "p_value": p_value}
+    moved = [d.model_copy(update=update) for d in comparison.networks[number].differences]
     return with_network(comparison, number, differences=tuple(moved))
 
 
@@ -31,6 +35,22 @@ def test_the_verdict_says_which_differences_are_clear_and_which_are_not():
     assert f"{NAMES[2]} is clearly worse than {NAMES[0]}." in verdict(worse)
     page = networks_page(comparison)
     assert page.count('remark clear">clear<') == 1
+    assert "corrected for 2 comparisons (Holm)" in verdict(comparison)
+
+
+@pytest.mark.parametrize(("others_p", "said"), [(0.5, "not told apart from"), (0.02, "clearly better than")])
+def test_what_is_clear_alone_need_not_be_clear_among_others(others_p, said):
+    comparison = with_difference(comparison_of(), 1, 0.001, 0.1, 0.2, 0.04)
+    comparison = with_difference(comparison, 2, *((0.01, 0.1, 0.2) if others_p < 0.05 else (-0.2, -0.05, 0.1)), others_p)
+    assert f"{said} {NAMES[0]}" in verdict(comparison)
+    assert ("clear alone, not among all comparisons" in networks_page(comparison)) == (others_p > 0.05)
+
+
+def test_differences_of_an_older_version_are_not_called_clear():
+    comparison = comparison_of()
+    old = with_network(comparison, 1, differences=tuple(d.model_copy(update={"p_value": None}) for d in comparison.networks[1].differences))
+    with pytest.raises(BadInput, match="run compare_networks again"):
+        verdict(old)
 
 
 def test_the_verdict_says_which_networks_were_scored_by_another_engine():
@@ -100,7 +120,9 @@ def test_the_table_has_a_row_a_configuration_and_every_cell_of_those_that_were_t
             assert float(row[f"{target}_top1"]) == getattr(network, target).top1
         assert int(row["flops_per_clip"]) == network.num_flops
         assert [name for name, value in row.items() if not value] == (
-            [f"{t}_difference{end}" for t in TARGETS for end in ("", "_low", "_high")] if network is comparison.networks[0] else []
+            [f"{t}{end}" for t in TARGETS for end in ("_difference", "_difference_low", "_difference_high", "_corrected_p")]
+            if network is comparison.networks[0]
+            else []
         ) + ["failed_in", "failed_because"]
     assert (rows[3]["failed_in"], rows[3]["failed_because"]) == ("train", "BadVideo: family=MTRN: no frames")
 

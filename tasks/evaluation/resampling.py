@@ -1,0 +1,64 @@
+"""How far a mean over clips would move with other source videos, by drawing videos anew.
+
+Legend: s source videos, r resamples.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
+
+from tasks.evaluation.uncertainty import TAIL
+
+MAX_DRAWS_AT_ONCE = 1_000_000
+BOOTSTRAP_SEED = 0
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """What the draws say of a mean: its 95 % interval, which may exceed what a mean can be, and the two-sided p that it is zero."""
+
+    interval: tuple[float, float]
+    p_value: float
+
+
+def resample(sums: NDArray[np.int64], num_clips: NDArray[np.int64], *, num_resamples: int, seed: int) -> Resampled:
+    """Draw source videos, each with all its clips, for clips of one video resemble each other.
+
+    With few videos the percentile interval claims more than the data says, so its quantiles are moved out by Student's t ("expanded
+    percentile", Hesterberg 2015, What Teachers Should Know About the Bootstrap, arXiv 1411.5279). That cannot reach beyond the
+    lowest and the highest mean of any one video, between which the truth lies in only three of four samples of three videos; so the interval
+    is never narrower than Student's t interval with the draws' standard error either. The p-value is the larger of those of the two.
+
+    Args:
+        sums: (s,) of the values of each video's clips, s at least 2.
+        num_clips: (s,) clips of each video.
+        num_resamples: draws of s videos out of s.
+        seed: of the draws.
+    """
+    num_sources = len(num_clips)
+    means = _draw(sums, num_clips, num_resamples, np.random.default_rng(seed))
+    correction = np.sqrt(num_sources / (num_sources - 1))
+    quantile_of_t = stdtrit(num_sources - 1, TAIL)
+    expanded_tail = ndtr(correction * quantile_of_t)
+    low, high = np.quantile(means, (expanded_tail, 1 - expanded_tail))
+    centre, error = sums.sum() / num_clips.sum(), correction * means.std()
+    interval = float(min(low, centre + quantile_of_t * error)), float(max(high, centre - quantile_of_t * error))
+    if centre == 0:
+        return Resampled(interval, 1.0)
+    share_beyond = float((means * np.sign(centre) <= 0).mean())
+    tails = ndtri(share_beyond) / correction, -abs(centre) / error if error else -np.inf
+    return Resampled(interval, 2 * float(stdtr(num_sources - 1, max(tails))) if max(tails) < 0 else 1.0)
+
+
+def _draw(sums: NDArray[np.int64], num_clips: NDArray[np.int64], num_resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """(r,) mean of each draw of s videos out of s, in blocks, so that memory does not grow with s times r."""
+    num_sources = len(num_clips)
+    block = max(1, MAX_DRAWS_AT_ONCE // num_sources)
+    means = np.empty(num_resamples)
+    for start in range(0, num_resamples, block):
+        stop = min(start + block, num_resamples)
+        drawn = rng.integers(num_sources, size=(stop - start, num_sources))
+        means[start:stop] = sums[drawn].sum(axis=1) / num_clips[drawn].sum(axis=1)
+    return means
