@@ -418,7 +418,7 @@ class GateOptions(Options):
         1.0, ge=0, le=100, title="Least gain, percentage points", description="Of action top-1, where the gain rule is margin"
     )
     beat_guessing: bool = Field(
-        True, title="Must beat guessing", description="Action top-1 must be higher than that of always guessing the commonest action"
+        True, title="Must beat guessing", description="Top-1 of actions (of verbs where no label has an object) must be higher than by always guessing the commonest"
     )
     max_class_loss_points: float = Field(
         20.0,

@@ -51,7 +51,7 @@ class ClipModel:
 
         Returns:
             One row a clip: `verb` and `noun`, the probability of each, `verb_class` and `noun_class`, and lists of all logits. Probabilities
-            are the softmax of the logits, not calibrated.
+            are the softmax of the logits, not calibrated. Of networks that were taught verbs alone, those of the verb.
 
         Raises:
             BadInput: a clip cannot be read; the message names it.
@@ -67,7 +67,7 @@ class ClipModel:
             elif not path.is_file():
                 raise BadInput(f"{clip}: no such file")
             verb, noun = self._scorer.score(_snippets(path, self._specs, Path(folder)))
-        logits = {"verb": verb.numpy(), "noun": noun.numpy()}
+        logits = {"verb": verb.numpy(), **({"noun": noun.numpy()} if self._classes.has_objects else {})}
         names = {"verb": self._classes.verbs, "noun": self._classes.nouns}
         best = {head: int(values.argmax()) for head, values in logits.items()}
         return {

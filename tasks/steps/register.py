@@ -67,12 +67,19 @@ def run(arguments: Arguments, store: Store) -> RegisterResult:
 
 def _model(saved: Saved, folder: Path) -> TensorModel | ClipModel:
     """One network is a tensor module, which needs none of our code. Several, which see different things, are one model that takes a clip."""
+    heads = _heads(saved)
     if len(saved.networks) == 1:
-        return TensorModel(*export_module(saved.network), output_names=("verb_logits", "noun_logits"))
+        exported = export_module(saved.network, has_objects=saved.classes.has_objects)
+        return TensorModel(*exported, output_names=tuple(f"{head}_logits" for head in heads))
     # Its name is what stays of it in MLflow; the file is as it was fetched.
     checkpoint = folder / "networks.ckpt"
     (folder / CHECKPOINT).rename(checkpoint)
-    return ClipModel(checkpoint, LOADER, Path(tasks.__file__).parent)
+    return ClipModel(checkpoint, LOADER, Path(tasks.__file__).parent, heads)
+
+
+def _heads(saved: Saved) -> tuple[str, ...]:
+    """The heads whose answers mean something."""
+    return ("verb", "noun") if saved.classes.has_objects else ("verb",)
 
 
 def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Saved, description: str) -> VersionCard:
@@ -84,8 +91,7 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Sav
         checkpoint_sha256=trained.checkpoint_sha256,
         requirements=tuple(f"{package}=={version(package).partition('+')[0]}" for package in (CLIP_PACKAGES if is_fusion else PACKAGES)),
         metadata={
-            "verbs": {ref.id: ref.name for ref in manifest.vocabulary.verbs},
-            "nouns": {ref.id: ref.name for ref in manifest.vocabulary.nouns},
+            **{f"{head}s": {ref.id: ref.name for ref in getattr(manifest.vocabulary, f"{head}s")} for head in _heads(saved)},
             "preprocessing": {
                 **(IN_CLIPS if is_fusion else _in_tensors(saved.network.spec)),
                 "clip_seconds": manifest.segment.clip_seconds,

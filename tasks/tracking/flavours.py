@@ -15,12 +15,12 @@ MODEL = "model"
 """Its name within the run."""
 
 ANSWERS = (("", DataType.string), ("_probability", DataType.double), ("_class", DataType.long), ("_logits", Array(DataType.double)))
-"""What stands behind `verb` and `noun` in the columns of a clip model's answers."""
+"""What stands behind the name of each head in the columns of a clip model's answers."""
 
 
 @dataclass(frozen=True)
 class TensorModel:
-    """A torch module on the CPU and in eval mode, which answers with a tuple of tensors.
+    """A torch module on the CPU and in eval mode, which answers with a tuple of tensors, or with one.
 
     Attributes:
         module: the module.
@@ -52,11 +52,13 @@ class ClipModel:
         checkpoint: the file.
         loader: name of the module whose `_load_pyfunc` reads it.
         code: folder of the package that holds that module; it goes along.
+        heads: those that answer, `verb` and `noun` or `verb` alone.
     """
 
     checkpoint: Path
     loader: str
     code: Path
+    heads: tuple[str, ...]
 
     def log(self, requirements: Sequence[str], metadata: Mapping[str, Any]) -> None:
         """Log it to the active run."""
@@ -65,7 +67,7 @@ class ClipModel:
             loader_module=self.loader,
             data_path=str(self.checkpoint),
             code_paths=[str(self.code)],
-            signature=_clip_signature(),
+            signature=_clip_signature(self.heads),
             pip_requirements=list(requirements),
             metadata=dict(metadata),
         )
@@ -77,8 +79,8 @@ def _tensor_signature(shape: Sequence[int], output_names: Sequence[str]) -> Mode
     return ModelSignature(Schema([frames]), Schema([TensorSpec(np.dtype(np.float32), (-1, -1), name) for name in output_names]))
 
 
-def _clip_signature() -> ModelSignature:
+def _clip_signature(heads: Sequence[str]) -> ModelSignature:
     """Paths or bytes in; names, probabilities, class ids and logits out."""
-    answers = [(f"{head}{what}", kind) for what, kind in ANSWERS for head in ("verb", "noun")]
+    answers = [(f"{head}{what}", kind) for what, kind in ANSWERS for head in heads]
     clip = ColSpec(AnyType())  # type: ignore[no-untyped-call] # MLflow's; without a name, so that a plain list of clips will do
     return ModelSignature(Schema([clip]), Schema([ColSpec(kind, name) for name, kind in answers]))

@@ -68,6 +68,15 @@ def test_an_exported_network_answers_alike_without_our_code_for_any_batch_and_si
         torch.testing.assert_close(noun[i], logits.noun, atol=1e-5, rtol=1e-4)
 
 
+def test_of_a_network_that_was_taught_verbs_alone_the_verb_logits_are_exported():
+    network = outspoken(Family.TSN, Modality.RGB)
+    both, example = export_module(network)
+    verb, _ = both(example)
+    alone, _ = export_module(network, has_objects=False)
+    (found,) = torch.export.export(alone, (example,)).module()(example).split(2)
+    torch.testing.assert_close(found, verb, atol=1e-5, rtol=1e-4)
+
+
 def test_every_family_and_every_input_is_exported():
     assert set(NETWORKS) == set(Family)
     assert set(NETWORKS.values()) == set(Modality)

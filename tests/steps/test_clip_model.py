@@ -1,6 +1,7 @@
 """What a registered fusion makes of a clip by itself is what the steps make of it."""
 
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -74,6 +75,12 @@ def test_frames_flow_crops_and_fusion_are_those_of_an_evaluation(model, clip, tm
 def test_a_path_and_bytes_are_the_same_clip_and_each_clip_has_a_row(model, clip):
     rows = model.predict([str(clip), clip.read_bytes()]).to_dict("records")
     assert rows[0] == rows[1]
+
+
+def test_networks_that_were_taught_verbs_alone_name_no_noun(model, clip):
+    alone = ClipModel(replace(saved(), classes=CLASSES.model_copy(update={"has_objects": False})))
+    (both,), (verb,) = (one.predict([str(clip)]).to_dict("records") for one in (model, alone))
+    assert verb == {name: value for name, value in both.items() if name.startswith("verb")}
 
 
 def test_a_clip_that_cannot_be_read_is_named(model, shared):
