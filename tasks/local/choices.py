@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.errors import BadConfiguration, BadInput
 from tasks.options import (
+    LIGHT,
+    ORIGINAL,
     EvaluateOptions,
     GateOptions,
     IngestOptions,
@@ -19,19 +21,11 @@ from tasks.options import (
     SegmentOptions,
     SplitOptions,
     TrainOptions,
+    Weights,
 )
 from tasks.refusals import refusals
 
-SAMPLE_OPTIONS: dict[str, object] = {
-    "model_name": "retake-tsn-sample",
-    "backbone": "tf_efficientnet_lite0",
-    "weights": "imagenet",
-    "trainable": "heads",
-    "epochs": 4,
-    "learning_rate": 5e-3,
-    "batch_size": 4,
-    "frame_step": 3,
-}
+SAMPLE_OPTIONS: dict[str, object] = {"model_name": "retake-tsn-sample", **LIGHT.model_dump(mode="json", exclude_defaults=True)}
 """How the sample videos are trained on: the same everywhere, whatever the network allows, and quick on two cores.
 
 Their model has a name of its own, so that it never competes with one for real kitchens.
@@ -48,6 +42,13 @@ CHAIN: dict[str, tuple[tuple[type[Options], ...], tuple[type[Options], ...]]] = 
 """The DAGs in order, each with the options of its own form and those that it hands on as `then`."""
 
 _MODELS = (IngestOptions, SegmentOptions, *_DATASET, *_FOLLOWING)
+AUTO = "auto"
+"""The preset of `make run VIDEOS=dir` where no option of a training is chosen: what suits this machine. Airflow is told what that is."""
+SUITED = {
+    True: "training the whole network on the GPU, as in the original experiment; the heads alone, in minutes: SET=preset=light",
+    False: f"no GPU: training the heads alone on {LIGHT.backbone}, in minutes; the whole network, as in the original experiment: SET=preset=original",
+}
+
 _NOT_CHOSEN = frozenset({"sources", "dataset"})  # VIDEOS=dir says the one, and the chain makes the other
 
 
@@ -68,8 +69,8 @@ class Choices(BaseModel):
         return {"store": self.store, **sources, **_picked(own, self.options), **following}
 
 
-def parse(pairs: Sequence[str]) -> dict[str, object]:
-    """Options from `key=value` texts, each checked by the model that has it.
+def parse(pairs: Sequence[str], *, takes_auto: bool = False) -> dict[str, object]:
+    """Options from `key=value` texts, each checked by the model that has it; `takes_auto` lets `preset=auto` pass, for `suited`.
 
     Raises:
         BadConfiguration: a text is no pair, an option is unknown, or a value is outside its limits; the message names it.
@@ -85,12 +86,26 @@ def parse(pairs: Sequence[str]) -> dict[str, object]:
         near = [name for one in unknown for name in get_close_matches(one, known, n=1)]
         hint = f"did you mean {' and '.join(near)}? " if near else ""
         raise BadConfiguration(f"--set: unknown options {', '.join(unknown)}; {hint}known are {', '.join(known)}")
-    checked: dict[str, object] = {}
+    checked: dict[str, object] = {"preset": given.pop("preset")} if takes_auto and given.get("preset") == AUTO else {}
     for model in _MODELS:
         if mine := _picked((model,), given):
             validated = _validated(model, mine)
             checked |= {name: validated[name] for name in mine}
     return checked
+
+
+def suited(chosen: Mapping[str, object], *, has_gpu: bool) -> tuple[dict[str, object], str | None]:
+    """The options with what suits this machine in place of the preset `auto`, and a line on what that is and how to choose otherwise.
+
+    Without a preset and without any option of a training it is `auto`. Options that are chosen beside it hold.
+    """
+    by_default = None if TrainOptions.model_fields.keys() & chosen.keys() else AUTO
+    if chosen.get("preset", by_default) != AUTO:
+        return dict(chosen), None
+    # On a GPU the EPIC-KITCHENS weights where they can be had, which makes it the same run as by the preset.
+    preset = ORIGINAL.model_copy(update={"weights": Weights.AUTO}) if has_gpu else LIGHT
+    own = {name: value for name, value in chosen.items() if name != "preset"}
+    return {**preset.model_dump(mode="json", exclude_defaults=True), **own}, SUITED[has_gpu]
 
 
 def check_folder(videos: Path) -> Path:

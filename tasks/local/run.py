@@ -2,14 +2,14 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.local import airflow_settings, supervise
 from tasks.local.airflow_api import AirflowApi
-from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_folder, parse
+from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_folder, parse, suited
 from tasks.local.follow import follow_chain, follow_run, shown, wait_for_dags
 from tasks.local.home import Credentials, Home
 from tasks.local.progress import Screen, clock, screen_for
@@ -33,14 +33,16 @@ def run(home: Home, videos: Path | None, settings: Sequence[str]) -> int:
         RetakeError: a server does not start, an option is wrong, or the folder has no videos.
     """
     begun = time.monotonic()
-    chosen = parse(settings)
+    screen = screen_for(sys.stdout)
+    chosen = parse(settings, takes_auto=bool(videos))
+    if videos:
+        chosen = _suited(chosen, screen)
     folder = check_folder(videos) if videos else home.root / "samples"
     choices = Choices(
         store=OWN_STORE if videos else SAMPLE_STORE,
         sources=[str(folder)],
         options=chosen if videos else SAMPLE_OPTIONS | chosen,
     )
-    screen = screen_for(sys.stdout)
     with home.lock():
         with ThreadPoolExecutor(max_workers=1) as pool:
             # Drawing the samples and starting the servers take half a minute each and leave each other room.
@@ -58,8 +60,9 @@ def run(home: Home, videos: Path | None, settings: Sequence[str]) -> int:
 
 def ingest_folder(home: Home, videos: Path, settings: Sequence[str]) -> int:
     """Start the servers, take one folder in, and leave what follows to Airflow."""
-    choices = Choices(store=OWN_STORE, sources=[str(check_folder(videos))], options=parse(settings))
     screen = screen_for(sys.stdout)
+    options = _suited(parse(settings, takes_auto=True), screen)
+    choices = Choices(store=OWN_STORE, sources=[str(check_folder(videos))], options=options)
     with home.lock():
         servers = supervise.up(home, screen.say)
         with ready_airflow(home, servers) as api:
@@ -86,6 +89,15 @@ def say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:
     password = f"password {Credentials.load(home).airflow_password}, " if sys.stdout.isatty() else "password "
     screen.say(f"Airflow  {address['airflow']}  user {airflow_settings.USER}, {password}in {airflow_settings.passwords_file(home)}")
     screen.say(f"MLflow   {address['mlflow']}  no password: it listens on this machine alone")
+
+
+def _suited(chosen: Mapping[str, object], screen: Screen) -> dict[str, object]:
+    """The options for a person's own videos on this machine, said in one line where they are not theirs."""
+    device = load(MachineSettings).device
+    options, line = suited(chosen, has_gpu=device == "cuda" or (device == "auto" and num_gpus() > 0))
+    if line:
+        screen.say(line)
+    return options
 
 
 def _chain(home: Home, servers: Sequence[Server], api: AirflowApi, choices: Choices, screen: Screen) -> None:

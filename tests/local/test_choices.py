@@ -1,8 +1,8 @@
 import pytest
 
 from tasks.errors import BadConfiguration, BadInput
-from tasks.local.choices import CHAIN, SAMPLE_OPTIONS, Choices, check_folder, parse
-from tasks.options import EvaluateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions
+from tasks.local.choices import CHAIN, SAMPLE_OPTIONS, Choices, check_folder, parse, suited
+from tasks.options import LIGHT, ORIGINAL, EvaluateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
 
 
 def test_the_sample_options_are_within_their_limits():
@@ -37,6 +37,7 @@ def test_a_pair_becomes_a_typed_option(text, expected):
         ("model_name=a b", "model_name: 'a b' is not of the form that it needs: Name in MLflow's registry"),
         ("val_share=1.5", "val_share"),
         ("sources=/tmp", "unknown options sources"),
+        ("preset=auto", "preset: .*'none', 'original' or 'light'.* and not 'auto'"),
     ],
 )
 def test_a_wrong_pair_is_named(text, complaint):
@@ -47,6 +48,31 @@ def test_a_wrong_pair_is_named(text, complaint):
 def test_options_that_contradict_each_other_are_refused():
     with pytest.raises(BadConfiguration, match="leave nothing to train on"):
         parse(["val_share=0.6", "test_share=0.5"])
+
+
+def trained_with(chosen, *, has_gpu):
+    options, line = suited(parse(chosen, takes_auto=True), has_gpu=has_gpu)
+    return TrainOptions(**{name: value for name, value in options.items() if name in TrainOptions.model_fields}), options, line
+
+
+@pytest.mark.parametrize("chosen", [[], ["preset=auto"], ["val_share=0.3"]])
+def test_a_cpu_trains_heads_and_a_gpu_as_the_original_experiment_and_a_line_names_the_other_choice(chosen):
+    on_cpu, options, line = trained_with(chosen, has_gpu=False)
+    assert (on_cpu, "preset" in options) == (LIGHT, False)
+    assert "no GPU" in line and line.endswith("SET=preset=original")
+    on_gpu, options, line = trained_with(chosen, has_gpu=True)
+    assert on_gpu == ORIGINAL.model_copy(update={"weights": Weights.AUTO}), "else a machine without the weights could not begin"
+    assert "on the GPU" in line and line.endswith("SET=preset=light")
+    assert options.get("val_share") == (0.3 if chosen == ["val_share=0.3"] else None)
+
+
+@pytest.mark.parametrize("chosen", [["epochs=3"], ["preset=none"], ["preset=original"], ["preset=light", "epochs=3"]])
+def test_who_chooses_a_training_gets_no_other(chosen):
+    assert trained_with(chosen, has_gpu=False)[1:] == (parse(chosen), None)
+
+
+def test_options_beside_the_preset_auto_hold():
+    assert trained_with(["preset=auto", "epochs=3"], has_gpu=False)[0] == LIGHT.model_copy(update={"epochs": 3})
 
 
 def test_each_option_reaches_the_form_that_has_it_and_every_later_run():
