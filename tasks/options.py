@@ -429,7 +429,9 @@ class GateOptions(Options):
         1.0, ge=0, le=100, title="Least gain, percentage points", description="Of action top-1, where the gain rule is margin"
     )
     beat_guessing: bool = Field(
-        True, title="Must beat guessing", description="Top-1 of actions (of verbs where no label has an object) must be higher than by always guessing the commonest"
+        True,
+        title="Must beat guessing",
+        description="Top-1 of actions (of verbs where no label has an object) must be higher than by always guessing the commonest",
     )
     max_class_loss_points: float = Field(
         20.0,

@@ -1,10 +1,11 @@
 """From logits to answers: which verb, noun and action a network names, best first.
 
-Legend: n clips, k ranks, 125 verbs, 352 nouns. An action's id is `verb * num_nouns + noun`.
+Legend: n clips, k ranks, v verbs, o nouns.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,20 @@ from tasks.results.record import Target
 NUM_RANKS = 5
 
 Ids = NDArray[np.int64]
+IdOrIds = TypeVar("IdOrIds", int, Ids)
+
+NOUNS_A_VERB = 1 << 32
+"""More than any head has, so that an action's id means the same verb and noun to networks of any size."""
+
+
+def action_id(verb: IdOrIds, noun: IdOrIds) -> IdOrIds:
+    """One id for a verb and a noun."""
+    return verb * NOUNS_A_VERB + noun
+
+
+def verb_and_noun(action: int) -> tuple[int, int]:
+    """The class ids that an action's id stands for."""
+    return divmod(action, NOUNS_A_VERB)
 
 
 @dataclass(frozen=True)
@@ -47,17 +62,17 @@ class Answers:
 def answers_of(clips: ScoredClips, vocabulary: Vocabulary) -> dict[Target, Answers]:
     """What the network says of every clip, for verbs, nouns and actions.
 
-    An action is right when verb and noun are right. Actions rank by log-probability of the verb plus that of the noun, over all 125 x 352.
+    An action is right when verb and noun are right. Actions rank by log-probability of the verb plus that of the noun, over all pairs.
     Equal logits rank by class id, so that the answer never depends on the machine. A class that no label names is called `verb-7` or `noun-7`.
     """
-    num_nouns = clips.noun_logits.shape[1]
     verbs, nouns = rank(clips.verb_logits), rank(clips.noun_logits)
     verb_name, noun_name = _namer(vocabulary.verbs, "verb"), _namer(vocabulary.nouns, "noun")
 
     def name_of_action(action: int) -> str:
-        return action_name(verb_name(action // num_nouns), noun_name(action % num_nouns))
+        verb, noun = verb_and_noun(action)
+        return action_name(verb_name(verb), noun_name(noun))
 
-    true_actions = clips.verb_classes * num_nouns + clips.noun_classes
+    true_actions = action_id(clips.verb_classes, clips.noun_classes)
     return {
         "verb": _answers("verb", clips.verb_classes, verbs, verb_name),
         "noun": _answers("noun", clips.noun_classes, nouns, noun_name),
@@ -77,7 +92,7 @@ def _rank_actions(clips: ScoredClips, verbs: Ids, nouns: Ids) -> Ids:
     verb_logits = np.take_along_axis(clips.verb_logits, verbs, axis=1).astype(np.float64)
     noun_logits = np.take_along_axis(clips.noun_logits, nouns, axis=1).astype(np.float64)
     sums = (verb_logits[:, :, None] + noun_logits[:, None, :]).reshape(len(verbs), -1)
-    actions = (verbs[:, :, None] * clips.noun_logits.shape[1] + nouns[:, None, :]).reshape(len(verbs), -1)
+    actions = action_id(verbs[:, :, None], nouns[:, None, :]).reshape(len(verbs), -1)
     order = np.argsort(-sums, axis=1, kind="stable")[:, :NUM_RANKS]
     return np.take_along_axis(actions, order, axis=1)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.evaluation.answers import verb_and_noun
 from tasks.evaluation.prediction.agreement import Tally
 from tasks.evaluation.prediction.answered import Answered, answered
 from tasks.evaluation.prediction.names import Names
@@ -174,14 +175,15 @@ class _Gatherer:
     def _candidate(self, video: ScoredVideo, clips: ScoredVideoClips, said: Answered, i: int) -> Candidate:
         best = said.ranked["model"]["action"]
         action = int(best.ids[i, 0])
+        verb, noun = verb_and_noun(action)
         first, second = self._guesses(best, i)[:2]
         return Candidate(
             uid=clips.uids[i],
             file=video.name,
             start_seconds=float(clips.start_seconds[i]),
             stop_seconds=float(clips.stop_seconds[i]),
-            verb=self._names.name("verb", action // self._names.num_nouns),
-            noun=self._names.name("noun", action % self._names.num_nouns),
+            verb=self._names.name("verb", verb),
+            noun=self._names.name("noun", noun),
             first=first.action,
             first_probability=first.probability,
             second=second.action,

@@ -8,7 +8,7 @@ from tasks.errors import BadInput, MissingObject
 from tasks.evaluation.prediction.names import Names
 from tasks.evaluation.prediction.temperatures import Served, not_calibrated, served
 from tasks.evaluation.predictions import from_parquet
-from tasks.results.dataset import NUM_EPIC_NOUNS, ClassRef, DatasetClip, Manifest, Vocabulary
+from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
 from tasks.results.evaluation import EvaluateResult
 from tasks.results.prediction import Predictor, PredictorRole, PredictPlanResult
 from tasks.results.record import ModelRole
@@ -75,7 +75,7 @@ def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[Predi
 
     Of a model among those that were taught verbs alone, verbs are all that is shown, whatever it is compared with.
     """
-    names = Names.of([*(manifest.vocabulary for manifest in manifests(plan, store)), SHIPPED], NUM_EPIC_NOUNS)
+    names = Names.of([*(manifest.vocabulary for manifest in manifests(plan, store)), SHIPPED])
     return names.of_verbs() if "model" in verb_alone else names
 
 

@@ -105,7 +105,7 @@ def predict_report(num_clips: int, folder: Path) -> None:
         videos.append(ScoredVideo(video=video, name=f"{number}.mp4", num_clips=num_clips // 10, scored_uri=uri, preview_uri=None))
 
     plan = _plan(_predictor("model", ""), _predictor("against", ""), EvaluateOptions(), len(videos))
-    gathered = gather(plan, videos, {}, Names({}, {}, NUM_NOUNS), folder, cast(Store, disk))
+    gathered = gather(plan, videos, {}, Names({}, {}), folder, cast(Store, disk))
     to_label_table(gathered.to_label)
 
 

@@ -10,13 +10,12 @@ from tasks.evaluation.prediction import to_label
 from tasks.evaluation.prediction.names import Names
 from tasks.evaluation.prediction.scored import ROWS_A_GROUP
 from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
-from tasks.results.dataset import NUM_EPIC_NOUNS
 from tasks.results.prediction import KnownLabel, Predictor, PredictPlanResult, ScoredVideo
 from tasks.steps import _gathered
 from tasks.steps._gathered import gather
 from tests.evaluation.prediction.material import write_scored
 
-NAMES = Names({}, {}, NUM_EPIC_NOUNS)
+NAMES = Names({}, {})
 
 
 class Disk:

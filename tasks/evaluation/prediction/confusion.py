@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tasks.evaluation.answers import Answers
+from tasks.evaluation.answers import Answers, verb_and_noun
 from tasks.evaluation.confusion import Confusion, confusion_of
 from tasks.evaluation.prediction.names import Names
 from tasks.evaluation.prediction.tables import plain_cell
@@ -37,10 +37,10 @@ def confusion_table(named: Mapping[Target, Named], names: Names) -> bytes:
     writer.writerow(COLUMNS)
     for target, counts in named.items():
         for (ours, theirs), number in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
-            both = [part for one in (theirs, ours) for part in (plain_cell(names.name(target, one)), _class(target, one, names.num_nouns))]
+            both = [part for one in (theirs, ours) for part in (plain_cell(names.name(target, one)), _class(target, one))]
             writer.writerow([target, *both, number])
     return text.getvalue().encode()
 
 
-def _class(target: Target, class_id: int, num_nouns: int) -> str:
-    return f"{class_id // num_nouns}-{class_id % num_nouns}" if target == "action" else str(class_id)
+def _class(target: Target, class_id: int) -> str:
+    return "-".join(map(str, verb_and_noun(class_id))) if target == "action" else str(class_id)

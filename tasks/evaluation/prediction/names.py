@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from tasks.evaluation.answers import action_id, verb_and_noun
 from tasks.results.dataset import NO_OBJECT, ClassRef, Vocabulary, action_name
 from tasks.results.record import TARGETS, VERB_ALONE, Target
 
@@ -13,26 +14,25 @@ class Names:
 
     verbs: dict[int, str]
     nouns: dict[int, str]
-    num_nouns: int
     targets: tuple[Target, ...] = TARGETS
 
     @classmethod
-    def of(cls, vocabularies: Iterable[Vocabulary], num_nouns: int) -> "Names":
+    def of(cls, vocabularies: Iterable[Vocabulary]) -> "Names":
         """The names of several vocabularies; the first that has one counts."""
         verbs: dict[int, str] = {}
         nouns: dict[int, str] = {}
         for vocabulary in vocabularies:
             _add(verbs, vocabulary.verbs)
             _add(nouns, vocabulary.nouns)
-        return cls(verbs, nouns, num_nouns)
+        return cls(verbs, nouns)
 
     def of_verbs(self) -> "Names":
         """Those of verbs alone: of an action, whatever its noun, the verb is left."""
-        return replace(self, nouns={0: NO_OBJECT}, num_nouns=1, targets=VERB_ALONE)
+        return replace(self, nouns={0: NO_OBJECT}, targets=VERB_ALONE)
 
     def action(self, verb_class: int, noun_class: int) -> int:
         """The id of an action."""
-        return verb_class * self.num_nouns + (noun_class if "noun" in self.targets else 0)
+        return action_id(verb_class, noun_class if "noun" in self.targets else 0)
 
     def name(self, target: Target, class_id: int) -> str:
         """The name of a verb, of a noun, or of an action as `put meat` or `wave`."""
@@ -40,7 +40,8 @@ class Names:
             return self.verbs.get(class_id, f"verb-{class_id}")
         if target == "noun":
             return self.nouns.get(class_id, f"noun-{class_id}")
-        return action_name(self.name("verb", class_id // self.num_nouns), self.name("noun", class_id % self.num_nouns))
+        verb, noun = verb_and_noun(class_id)
+        return action_name(self.name("verb", verb), self.name("noun", noun))
 
 
 def _add(names: dict[int, str], classes: Iterable[ClassRef]) -> None:

@@ -1,7 +1,7 @@
 """Calibrated probabilities of verbs, nouns and actions, and how sure or unlike they are.
 
-Legend: n clips, k ranks, 125 verbs, 352 nouns. An action's id is `verb * num_nouns + noun`; its probability is that of the verb times that of
-the noun, for the heads know nothing of one another.
+Legend: n clips, k ranks, v verbs, o nouns. An action's probability is that of the verb times that of the noun, for the heads know nothing of
+one another.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr, softmax
 
-from tasks.evaluation.answers import NUM_RANKS, Ids, rank
+from tasks.evaluation.answers import NUM_RANKS, Ids, action_id, rank
 from tasks.evaluation.scoring import Logits
 from tasks.results.record import Target
 
@@ -27,17 +27,17 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Distributions:
-    """What one network holds likely: (n, 125) verbs and (n, 352) nouns; each row sums to 1."""
+    """What one network holds likely: (n, v) verbs and (n, o) nouns; each row sums to 1."""
 
     verbs: Probabilities
     nouns: Probabilities
 
     def ranked(self) -> dict[Target, Ranked]:
-        """The best five of each target; of actions over all 125 x 352 pairs."""
+        """The best five of each target; of actions over all pairs."""
         verbs, nouns = _best(self.verbs), _best(self.nouns)
         # No pair outside the best k verbs and best k nouns can be among the best k: k others beat it in one of the two.
         products = (verbs.probabilities[:, :, None] * nouns.probabilities[:, None, :]).reshape(len(self.verbs), -1)
-        actions = (verbs.ids[:, :, None] * self.nouns.shape[1] + nouns.ids[:, None, :]).reshape(len(self.verbs), -1)
+        actions = action_id(verbs.ids[:, :, None], nouns.ids[:, None, :]).reshape(len(self.verbs), -1)
         order = np.argsort(-products, axis=1, kind="stable")[:, :NUM_RANKS]
         best = Ranked(np.take_along_axis(actions, order, axis=1), np.take_along_axis(products, order, axis=1))
         return {"verb": verbs, "noun": nouns, "action": best}
@@ -50,7 +50,7 @@ class Distributions:
 
 
 def distributions(verb_logits: Logits, noun_logits: Logits, verb_temperature: float, noun_temperature: float) -> Distributions:
-    """Softmax of logits (n, 125) and (n, 352), each divided by its head's temperature."""
+    """Softmax of logits (n, v) and (n, o), each divided by its head's temperature."""
     return Distributions(
         softmax(verb_logits.astype(np.float64) / verb_temperature, axis=1),
         softmax(noun_logits.astype(np.float64) / noun_temperature, axis=1),
@@ -63,11 +63,17 @@ def divergences(ours: Distributions, theirs: Distributions) -> Probabilities:
     Lin 1991, Divergence measures based on the Shannon entropy.
     """
     found = np.empty(len(ours.verbs))
+    num_verbs, num_nouns = (max(one.shape[1], other.shape[1]) for one, other in ((ours.verbs, theirs.verbs), (ours.nouns, theirs.nouns)))
     for i in range(len(found)):
-        p, q = (np.outer(one.verbs[i], one.nouns[i]) for one in (ours, theirs))
+        p, q = (np.outer(_widened(one.verbs[i], num_verbs), _widened(one.nouns[i], num_nouns)) for one in (ours, theirs))
         # entr is in nats.
         found[i] = (entr((p + q) / 2).sum() - (entr(p).sum() + entr(q).sum()) / 2) / np.log(2)
     return np.clip(found, 0.0, 1.0)
+
+
+def _widened(probabilities: Probabilities, size: int) -> Probabilities:
+    """(c,) -> (size,): a class that a network has no output for is impossible to it."""
+    return np.pad(probabilities, (0, size - len(probabilities)))
 
 
 def _best(probabilities: Probabilities) -> Ranked:

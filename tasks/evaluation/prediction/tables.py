@@ -13,7 +13,7 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.evaluation.answers import NUM_RANKS
+from tasks.evaluation.answers import NUM_RANKS, verb_and_noun
 from tasks.evaluation.prediction.names import Names
 from tasks.evaluation.prediction.probabilities import Ranked
 from tasks.evaluation.prediction.scored import ScoredVideoClips
@@ -105,7 +105,7 @@ class PredictionTables:
     def _classes(self, ids: Mapping[Target, int]) -> dict[str, object]:
         if "action" not in ids:
             return {"verb_class": ids["verb"]}
-        verb, noun = divmod(ids["action"], self._names.num_nouns)
+        verb, noun = verb_and_noun(ids["action"])
         return {"verb_class": ids["verb"], "noun_class": ids["noun"], "action_verb_class": verb, "action_noun_class": noun}
 
 

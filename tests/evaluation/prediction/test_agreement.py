@@ -4,6 +4,7 @@ import io
 import numpy as np
 import pytest
 
+from tasks.evaluation.answers import action_id
 from tasks.evaluation.prediction.agreement import Tally
 from tasks.evaluation.prediction.confusion import confusion_table
 from tasks.evaluation.prediction.names import Names
@@ -12,7 +13,7 @@ from tasks.results.dataset import ClassRef, Vocabulary
 from tasks.results.prediction import KnownLabel
 from tasks.results.record import TARGETS
 
-NAMES = Names({0: "take", 1: "put"}, {20: "bag", 26: "meat"}, 352)
+NAMES = Names({0: "take", 1: "put"}, {20: "bag", 26: "meat"})
 
 
 def said(*pairs):
@@ -149,8 +150,8 @@ def test_names_beyond_thirty_are_added_up_in_the_matrix_alone():
 def test_the_first_vocabulary_that_has_a_name_counts():
     first = Vocabulary(verbs=(ClassRef(id=1, name="lay"),), nouns=())
     second = Vocabulary(verbs=(ClassRef(id=1, name="put"), ClassRef(id=2, name="open")), nouns=(ClassRef(id=26, name="meat"),))
-    names = Names.of([first, second], 352)
-    assert [names.name("verb", 1), names.name("verb", 2), names.name("noun", 7), names.name("action", 352 + 26)] == [
+    names = Names.of([first, second])
+    assert [names.name("verb", 1), names.name("verb", 2), names.name("noun", 7), names.name("action", action_id(1, 26))] == [
         "lay",
         "open",
         "noun-7",

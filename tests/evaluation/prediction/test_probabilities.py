@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import jensenshannon
 
-from tasks.evaluation.answers import answers_of
+from tasks.evaluation.answers import answers_of, verb_and_noun
 from tasks.evaluation.prediction.probabilities import distributions, divergences
 
 LOGITS = arrays(np.float32, (3, 7), elements=st.floats(-20, 20, width=32))
@@ -30,9 +30,9 @@ def test_the_best_actions_are_the_best_of_all_pairs(seed, verb_temperature, noun
     found = distributions(*two(seed, 2), verb_temperature, noun_temperature)
     best = found.ranked()["action"]
     for i in range(2):
-        pairs = np.outer(found.verbs[i], found.nouns[i]).ravel()
-        assert best.probabilities[i] == pytest.approx(np.sort(pairs)[::-1][:5])
-        assert pairs[best.ids[i]] == pytest.approx(best.probabilities[i])
+        pairs = np.outer(found.verbs[i], found.nouns[i])
+        assert best.probabilities[i] == pytest.approx(np.sort(pairs.ravel())[::-1][:5])
+        assert [pairs[verb_and_noun(action)] for action in best.ids[i].tolist()] == pytest.approx(best.probabilities[i])
 
 
 def test_without_temperature_they_are_the_answers_of_the_report(make_clips, vocabulary):
@@ -64,3 +64,13 @@ def test_divergence_is_scipys_over_all_actions(seed):
 def test_what_has_nothing_in_common_is_one_bit_apart():
     one, other = (distributions(*(100 * np.roll(np.eye(1, n, dtype=np.float32), by, axis=1) for n in (125, 352)), 1, 1) for by in (0, 1))
     assert divergences(one, other) == pytest.approx(1)
+
+
+def test_a_class_that_one_network_has_no_output_for_is_impossible_to_it():
+    small = distributions(100 * np.eye(1, 3, dtype=np.float32), 100 * np.eye(1, 4, dtype=np.float32), 1, 1)
+    same = distributions(100 * np.eye(1, 6, dtype=np.float32), 100 * np.eye(1, 7, dtype=np.float32), 1, 1)
+    beyond = distributions(100 * np.eye(1, 6, 5, dtype=np.float32), 100 * np.eye(1, 7, dtype=np.float32), 1, 1)
+    assert divergences(small, same) == pytest.approx([0], abs=1e-9)
+    assert divergences(small, beyond) == divergences(beyond, small) == pytest.approx([1])
+    assert small.ranked()["action"].ids[0, 0] == same.ranked()["action"].ids[0, 0]
+    assert small.ranked()["action"].ids[0, 0] != beyond.ranked()["action"].ids[0, 0]

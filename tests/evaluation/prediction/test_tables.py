@@ -19,7 +19,7 @@ from tasks.results.prediction import PredictedVideo
 from tasks.results.record import TARGETS, VERB_ALONE
 from tests.evaluation.prediction.material import clip, write_scored
 
-NAMES = Names({0: "take", 1: "put"}, {20: "bag", 26: "meat"}, 352)
+NAMES = Names({0: "take", 1: "put"}, {20: "bag", 26: "meat"})
 TEMPERATURES = {"model": (1.0, 1.0), "against": (2.0, 0.5)}
 NAME = '=1+1, "a"\n<b>.mp4'
 
