@@ -46,11 +46,12 @@ def calibrate(clips: ScoredClips, val: ScoredClips | None, *, model: ModelRole, 
 
     Args:
         clips: what the network answered on `split`, n at least 1.
-        val: what it answered on val, where the temperatures are fitted; None where val was not scored.
+        val: what it answered on val, where the temperatures are fitted, on the clips whose classes it has outputs for; None where val was
+            not scored.
         model: which network answered.
         split: whose clips these are.
     """
-    fitted = (fit_temperature(val.verb_logits, val.verb_classes), fit_temperature(val.noun_logits, val.noun_classes)) if val else None
+    fitted = _fitted(val) if val else None
     served = _cross_fitted(clips) if split == "val" else _everywhere(fitted, len(clips.uids))
     ones = np.ones(len(clips.uids))
     raw, right = _confidences(clips, (ones, ones)), _right(clips)
@@ -135,15 +136,25 @@ def _everywhere(fitted: tuple[float, float] | None, num_clips: int) -> Temperatu
 
 
 def _cross_fitted(clips: ScoredClips) -> Temperatures | None:
-    """Each clip's temperatures from the other half of the source videos; None where there is one video alone."""
+    """Each clip's temperatures from the other half of the source videos; None where there is one video alone, or a half that tells none."""
     half = folds(clips.sources)
     if half is None:
         return None
     verbs, nouns = np.empty(len(half)), np.empty(len(half))
     for here, there in ((half, ~half), (~half, half)):
-        verbs[here] = fit_temperature(clips.verb_logits[there], clips.verb_classes[there])
-        nouns[here] = fit_temperature(clips.noun_logits[there], clips.noun_classes[there])
+        fitted = _fitted(clips.only(there))
+        if fitted is None:
+            return None
+        verbs[here], nouns[here] = fitted
     return verbs, nouns
+
+
+def _fitted(clips: ScoredClips) -> tuple[float, float] | None:
+    """Temperatures of verbs and of nouns, from the clips whose classes the network has outputs for; None where there is no such clip."""
+    own = clips.only(clips.has_outputs)
+    if not own.uids:
+        return None
+    return fit_temperature(own.verb_logits, own.verb_classes), fit_temperature(own.noun_logits, own.noun_classes)
 
 
 def _confidences(clips: ScoredClips, temperatures: Temperatures) -> dict[Target, NDArray[np.float64]]:

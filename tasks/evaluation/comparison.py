@@ -6,8 +6,9 @@ from dataclasses import astuple
 
 from tasks.evaluation.gate import Judgement, contenders
 from tasks.evaluation.majority import majority_scores
+from tasks.evaluation.nameable import nameable_in_words, unnamed_in_words
 from tasks.evaluation.wording import count, crops_in_words, leaning, markdown_text, p_value, percent, percent_interval, signed
-from tasks.results.evaluation import EvaluateResult, PairedDifference, TargetMetrics
+from tasks.results.evaluation import EvaluateResult, NameableClips, PairedDifference, TargetMetrics
 from tasks.results.record import ModelRole, SplitName, Target
 
 MODELS: tuple[ModelRole, ...] = ("baseline", "champion", "fine-tuned")
@@ -40,7 +41,13 @@ def headline(judgement: Judgement) -> str:
     return f"{judgement.verdict} Gate: {_passed(judgement)}."
 
 
-def markdown(results: Sequence[EvaluateResult], differences: Sequence[PairedDifference], judgement: Judgement, baseline: str) -> str:
+def markdown(
+    results: Sequence[EvaluateResult],
+    differences: Sequence[PairedDifference],
+    judgement: Judgement,
+    baseline: str,
+    nameable: NameableClips | None = None,
+) -> str:
     """The comparison as a Markdown page: verdict, rules, and for each split a table a target of scores and one of loss and speed.
 
     Args:
@@ -48,6 +55,7 @@ def markdown(results: Sequence[EvaluateResult], differences: Sequence[PairedDiff
         differences: of the fine-tuned network over others on the split that decides, any targets.
         judgement: what the gate says.
         baseline: what the baseline is, as in `WeightsResult.description`; a sentence without its full stop.
+        nameable: the comparison on the clips that every network can name, where one cannot name all.
 
     Raises:
         BadInput: neither test nor val was scored with both networks.
@@ -57,6 +65,8 @@ def markdown(results: Sequence[EvaluateResult], differences: Sequence[PairedDiff
     parts = [f"**{markdown_text(headline(judgement))}**", _rules_table(judgement), f"Baseline: {markdown_text(baseline)}."]
     if caution := leaning(deciding):
         parts.append(markdown_text(caution))
+    if nameable:
+        parts += [markdown_text(unnamed_in_words(nameable)), markdown_text(nameable_in_words(nameable))]
     for split_results in by_split(results):
         first = split_results[0]
         found = differences if first.split == deciding else ()
@@ -67,7 +77,13 @@ def markdown(results: Sequence[EvaluateResult], differences: Sequence[PairedDiff
     return "\n\n".join((*parts, legend)) + "\n"
 
 
-def text(results: Sequence[EvaluateResult], differences: Sequence[PairedDifference], judgement: Judgement, baseline: str) -> str:
+def text(
+    results: Sequence[EvaluateResult],
+    differences: Sequence[PairedDifference],
+    judgement: Judgement,
+    baseline: str,
+    nameable: NameableClips | None = None,
+) -> str:
     """The same for logs and terminals, 100 columns wide: verdict, top-1 with its interval, loss and FPS, and the rules.
 
     Args:
@@ -75,12 +91,15 @@ def text(results: Sequence[EvaluateResult], differences: Sequence[PairedDifferen
         differences: of the fine-tuned network over others on the split that decides, any targets.
         judgement: what the gate says.
         baseline: what the baseline is.
+        nameable: the comparison on the clips that every network can name, where one cannot name all.
 
     Raises:
         BadInput: neither test nor val was scored with both networks.
     """
     deciding = contenders(results)[0].split
     lines = [*_wrapped(headline(judgement)), ""]
+    if nameable:
+        lines += [*_wrapped(unnamed_in_words(nameable)), *_wrapped(nameable_in_words(nameable)), ""]
     for split_results in by_split(results):
         first = split_results[0]
         lines += [
@@ -89,7 +108,7 @@ def text(results: Sequence[EvaluateResult], differences: Sequence[PairedDifferen
         ]
         for result in split_results:
             scores = [_top1(getattr(result, target), width=5) for target in result.targets]
-            lines.append(_text_row(result.model, scores) + f"{result.loss:>6.2f}{result.latency.fps:>8.2f}")
+            lines.append(_text_row(result.model, scores) + f"{_loss(result, 2):>6}{result.latency.fps:>8.2f}")
         if first.split == deciding:
             lines += _text_differences(differences, first.targets)
         lines += [_text_row("majority class", [_majority_text(getattr(first, target)) for target in first.targets]).rstrip(), ""]
@@ -136,8 +155,13 @@ def _speed_table(results: Sequence[EvaluateResult]) -> str:
             latency.inference_median_seconds,
             latency.inference_p90_seconds,
         )
-        rows.append((result.model, [f"{result.loss:.3f}", *(f"{s:.3f}" for s in seconds), f"{latency.fps:.2f}"]))
+        rows.append((result.model, [_loss(result, 3), *(f"{s:.3f}" for s in seconds), f"{latency.fps:.2f}"]))
     return _table(header, rows)
+
+
+def _loss(result: EvaluateResult, num_decimals: int) -> str:
+    """Over the clips whose classes the network has outputs for."""
+    return "-" if result.loss is None else f"{result.loss:.{num_decimals}f}"
 
 
 def _table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], *, numeric: bool = True) -> str:

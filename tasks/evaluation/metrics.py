@@ -1,6 +1,6 @@
 """Scores of one network on one split, for verbs, nouns and actions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
@@ -9,7 +9,7 @@ from tasks.evaluation.answers import Answers, answers_of
 from tasks.evaluation.latency import summarise_latency
 from tasks.evaluation.scoring import ScoredClips, Timings
 from tasks.evaluation.uncertainty import top1_interval
-from tasks.results.dataset import Vocabulary
+from tasks.results.dataset import ClassRef, Vocabulary
 from tasks.results.evaluation import ActivationMap, ClassMetrics, EngineUsed, EvaluateResult, TargetMetrics
 from tasks.results.record import ModelRole, SplitName
 
@@ -80,6 +80,8 @@ def summarise(
     hardware: Mapping[str, str | int],
     fingerprints_uri: str | None = None,
     activations: Sequence[ActivationMap] = (),
+    known_verbs: Container[int] | None = None,
+    known_nouns: Container[int] | None = None,
 ) -> EvaluateResult:
     """All figures of one network on one split.
 
@@ -99,6 +101,7 @@ def summarise(
         hardware: the machine, as flat names and values.
         fingerprints_uri: where the clips' fingerprints lie in the store, if they were written.
         activations: where the network looked in its worst mistakes, if that was drawn.
+        known_verbs, known_nouns: ids that the network can name; None where that is every one that it has an output for.
     """
     answers = answers_of(clips, vocabulary)
     verb, noun, action = (measure(answers[target], clips.sources) for target in ("verb", "noun", "action"))
@@ -108,7 +111,7 @@ def summarise(
         num_clips=len(clips.uids),
         num_sources=len(set(clips.sources)),
         crops=crops,
-        loss=float(clips.losses.mean()),
+        loss=float(clips.losses[clips.has_outputs].mean()) if clips.has_outputs.any() else None,
         targets=vocabulary.targets,
         verb=verb,
         noun=noun,
@@ -122,4 +125,14 @@ def summarise(
         predictions_uri=predictions_uri,
         fingerprints_uri=fingerprints_uri,
         activations=tuple(activations),
+        unknown_verbs=_unknown(answers["verb"], range(clips.verb_logits.shape[1]) if known_verbs is None else known_verbs),
+        # Where no label has an object, nobody asks for nouns.
+        unknown_nouns=()
+        if not vocabulary.has_objects
+        else _unknown(answers["noun"], range(clips.noun_logits.shape[1]) if known_nouns is None else known_nouns),
     )
+
+
+def _unknown(answers: Answers, known: Container[int]) -> tuple[ClassRef, ...]:
+    """The true classes that are not among the known ones, by id."""
+    return tuple(ClassRef(id=i, name=answers.names[i]) for i in np.unique(answers.true).tolist() if i not in known)

@@ -1,6 +1,6 @@
 """Scored clips as a Parquet file, one row a clip, and back.
 
-Legend: n clips, 125 verbs, 352 nouns.
+Legend: n clips.
 """
 
 import io

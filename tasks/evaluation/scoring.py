@@ -1,6 +1,6 @@
 """Runs a network over the clips of a split, one clip at a time while the next ones load, and measures how long each takes.
 
-Legend: n clips, 125 verbs, 352 nouns.
+Legend: n clips, v verbs, o nouns.
 """
 
 import logging
@@ -42,9 +42,9 @@ class ScoredClips:
 
     Attributes:
         uids, sources: (n,) the clips and the source videos they come from.
-        verb_classes, noun_classes: (n,) true class ids, positions in the logits.
-        verb_logits: (n, 125) before softmax, averaged over segments and crops.
-        noun_logits: (n, 352) likewise.
+        verb_classes, noun_classes: (n,) true class ids, positions in the logits, or beyond them where the network has no output for a class.
+        verb_logits: (n, v) before softmax, averaged over segments and crops.
+        noun_logits: (n, o) likewise.
     """
 
     uids: tuple[str, ...]
@@ -56,8 +56,26 @@ class ScoredClips:
 
     @cached_property
     def losses(self) -> NDArray[np.float64]:
-        """(n,) cross-entropy of the verb plus cross-entropy of the noun, in nats: the loss of training."""
+        """(n,) cross-entropy of the verb plus cross-entropy of the noun, in nats: the loss of training. Infinite without an output."""
         return _cross_entropy(self.verb_logits, self.verb_classes) + _cross_entropy(self.noun_logits, self.noun_classes)
+
+    @property
+    def has_outputs(self) -> NDArray[np.bool_]:
+        """(n,) whether the network has an output for the clip's verb and one for its noun; to it other classes are impossible."""
+        found: NDArray[np.bool_] = (self.verb_classes < self.verb_logits.shape[1]) & (self.noun_classes < self.noun_logits.shape[1])
+        return found
+
+    def only(self, chosen: NDArray[np.bool_]) -> "ScoredClips":
+        """The clips that are `chosen` (n,), in their order."""
+        places = np.flatnonzero(chosen).tolist()
+        return ScoredClips(
+            uids=tuple(self.uids[i] for i in places),
+            sources=tuple(self.sources[i] for i in places),
+            verb_classes=self.verb_classes[places],
+            noun_classes=self.noun_classes[places],
+            verb_logits=self.verb_logits[places],
+            noun_logits=self.noun_logits[places],
+        )
 
 
 def with_nouns_given(clips: ScoredClips, vocabulary: Vocabulary) -> ScoredClips:
@@ -136,13 +154,13 @@ def compute_logits(
     Args:
         clips: the clips.
         load: gives what is scored of a clip; called in a thread of its own, for one clip after the other.
-        score: gives verb logits (125,) and noun logits (352,) of it, on the CPU, so that a GPU has finished when it returns.
+        score: gives verb logits (v,) and noun logits (o,) of it, on the CPU, so that a GPU has finished when it returns.
         wait: returns when a clip can be loaded; called before `load` in the same thread, and not part of the loading time.
         num_warmup: calls on the first clip, at least one, that are not measured: the first compiles, allocates and fills caches.
         clock: seconds that only go up.
 
     Returns:
-        (n, 125) verb logits, (n, 352) noun logits, and how long it took.
+        (n, v) verb logits, (n, o) noun logits, and how long it took.
 
     Raises:
         BadDataset: there are no clips.
@@ -235,4 +253,7 @@ def _ahead(load: Callable[[C], T], clips: Sequence[C]) -> Generator[T]:
 
 def _cross_entropy(logits: Logits, classes: NDArray[np.int64]) -> NDArray[np.float64]:
     log_probabilities: NDArray[np.float64] = log_softmax(logits.astype(np.float64), axis=1)
-    return -log_probabilities[np.arange(len(classes)), classes]
+    found = np.full(len(classes), np.inf)
+    rows = np.flatnonzero(classes < logits.shape[1])
+    found[rows] = -log_probabilities[rows, classes[rows]]
+    return found

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError  # noqa: TID251 - the error that torch.load raises for a file that holds code
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -53,6 +53,25 @@ class ClassNames(BaseModel):
     def content(self) -> dict[str, object]:
         """What a checkpoint holds of it; of a network that was taught nouns, the same bytes as ever."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+    @property
+    def known_verbs(self) -> frozenset[int]:
+        """Ids of the verbs that the network can name: those with a name of their own, or all of a start, which names none."""
+        return self._known("verb", self.verbs)
+
+    @property
+    def known_nouns(self) -> frozenset[int]:
+        """Likewise of nouns."""
+        return self._known("noun", self.nouns)
+
+    def _known(self, target: Literal["verb", "noun"], names: Sequence[str]) -> frozenset[int]:
+        named = frozenset(i for i, name in enumerate(names) if name != placeholder(target, i))
+        return named or frozenset(range(len(names)))
+
+
+def placeholder(target: Literal["verb", "noun"], class_id: int) -> str:
+    """What stands for the name of a class that has none, as `verb-7`."""
+    return f"{target}-{class_id}"
 
 
 class HeadWeights(NamedTuple):

@@ -51,7 +51,7 @@ class ComparedNetwork(Record):
     verb: TargetMetrics
     noun: TargetMetrics
     action: TargetMetrics
-    loss: float
+    loss: float | None
     num_parameters: int | None
     num_flops: int | None
     latency: Latency

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from tasks.options import GateOptions
+from tasks.results.dataset import ClassRef
 from tasks.results.record import TARGETS, ModelRole, Record, SplitName, Target
 
 EngineName = Literal["pytorch", "openvino", "cuda"]
@@ -89,7 +90,9 @@ class EvaluateResult(Record):
 
     `num_flops` is of one clip under `crops`: floating-point operations of convolutions and matrix products, a multiplication and an addition
     being two; it and `num_parameters` are None where they were not counted. `peak_memory_bytes` is of the process, which scores this network
-    alone, when it had scored the first of its splits.
+    alone, when it had scored the first of its splits. `loss` is the mean over the clips whose classes the network has outputs for, None where
+    there are none: on others it is infinite. `unknown_verbs` and `unknown_nouns` are those true classes of the split that the network cannot
+    name: it has no output for them, or was not trained to name them. Clips of theirs are wrong in all scores.
     """
 
     model: ModelRole
@@ -97,7 +100,7 @@ class EvaluateResult(Record):
     num_clips: int
     num_sources: int
     crops: int
-    loss: float
+    loss: float | None
     targets: tuple[Target, ...] = TARGETS
     verb: TargetMetrics
     noun: TargetMetrics
@@ -111,6 +114,8 @@ class EvaluateResult(Record):
     predictions_uri: str
     fingerprints_uri: str | None
     activations: tuple[ActivationMap, ...]
+    unknown_verbs: tuple[ClassRef, ...] = ()
+    unknown_nouns: tuple[ClassRef, ...] = ()
 
 
 class EvaluateResults(Record):
@@ -142,6 +147,38 @@ class PairedDifference(Record):
     num_clips_needed: int | None
 
 
+class UnnamedClips(Record):
+    """How many clips belong to classes that a network cannot name, and these classes, as in `verb knit`."""
+
+    model: ModelRole
+    num_clips: int
+    classes: tuple[str, ...]
+
+
+class NetworkScore(Record):
+    """A network's top-1 on one target, with its 95 % interval."""
+
+    model: ModelRole
+    target: Target
+    top1: float
+    top1_interval: tuple[float, float]
+
+
+class NameableClips(Record):
+    """The comparison on the clips that every network can name, where one of them cannot name all. The gate decides on all clips.
+
+    `scores` and `differences` are empty where there is no such clip.
+    """
+
+    split: SplitName
+    num_all_clips: int
+    num_clips: int
+    num_sources: int
+    unnamed: tuple[UnnamedClips, ...]
+    scores: tuple[NetworkScore, ...]
+    differences: tuple[PairedDifference, ...]
+
+
 class RuleOutcome(Record):
     """One promotion rule, what it found, and whether it lets the fine-tuned network pass. `detail` has the numbers, in words."""
 
@@ -164,6 +201,7 @@ class CompareResult(Record):
     opponent_top1: float
     challenger_top1: float
     differences: tuple[PairedDifference, ...]
+    nameable: NameableClips | None = None
     gate: GateOptions
     rules: tuple[RuleOutcome, ...]
     passed: bool

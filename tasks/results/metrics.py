@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions
-from tasks.results.evaluation import EvaluateResult, PairedDifference, RuleOutcome
+from tasks.results.evaluation import EvaluateResult, NameableClips, PairedDifference, RuleOutcome
 from tasks.results.fusion import Fusion
 from tasks.results.record import TARGETS, ModelRole, Record, SplitName, Target
 from tasks.results.training import Epoch
@@ -177,6 +177,7 @@ class Metrics(Record):
     splits: tuple[SplitSize, ...]
     results: tuple[EvaluateResult, ...]
     differences: tuple[PairedDifference, ...]
+    nameable: NameableClips | None = Field(None, description="the same on the clips that every network can name, where one cannot name all")
     class_changes: tuple[ClassChange, ...]
     confusions: tuple[ConfusionCounts, ...]
     label_counts: tuple[LabelCount, ...]

@@ -8,6 +8,7 @@ from tasks.evaluation.class_losses import class_outcomes
 from tasks.evaluation.comparison import markdown, text
 from tasks.evaluation.figures.bars import comparison_figure
 from tasks.evaluation.gate import contenders, judge
+from tasks.evaluation.nameable import OPPONENTS, nameable_clips
 from tasks.evaluation.paired import Opponent, differences
 from tasks.evaluation.scoring import ScoredClips
 from tasks.options import StoreUri
@@ -20,8 +21,6 @@ from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
 from tasks.storage import Store
 from tasks.tracking import Tracker
-
-OPPONENTS: tuple[Opponent, ...] = ("baseline", "champion")
 
 
 class Arguments(StepArguments):
@@ -43,13 +42,15 @@ def run(arguments: Arguments, store: Store) -> CompareResult:
     scored = predictions(store, results, ours.split)
     opponents: dict[Opponent, ScoredClips] = {model: scored[model] for model in OPPONENTS if model in scored}
     found = differences(scored["fine-tuned"], opponents, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
+    here = [result for result in results if result.split == ours.split]
+    nameable = nameable_clips(here, scored, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
     decisive = next(d for d in found if (d.target, d.opponent) == (ours.targets[-1], theirs.model))
     outcomes = class_outcomes(scored["fine-tuned"], scored[theirs.model], manifest.vocabulary)
     judgement = judge(ours, theirs, decisive, outcomes, plan.gate)
     baseline = plan.weights.description
     files = {
-        "comparison.md": markdown(results, found, judgement, baseline).encode(),
-        "comparison.txt": text(results, found, judgement, baseline).encode(),
+        "comparison.md": markdown(results, found, judgement, baseline, nameable).encode(),
+        "comparison.txt": text(results, found, judgement, baseline, nameable).encode(),
         "comparison.png": comparison_figure(results, f"{plan.run_key}: what the fine-tuning changed"),
     }
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-compare-") as folder:
@@ -68,6 +69,7 @@ def run(arguments: Arguments, store: Store) -> CompareResult:
         opponent_top1=theirs.action.top1,
         challenger_top1=ours.action.top1,
         differences=found,
+        nameable=nameable,
         gate=plan.gate,
         rules=judgement.rules,
         passed=judgement.passed,

@@ -23,6 +23,7 @@ from tasks.evaluation.misnamed import Misnamed, worst_misnamed
 from tasks.evaluation.predictions import to_parquet
 from tasks.evaluation.scoring import ScoredClips, score_clips, with_nouns_given
 from tasks.evaluation.wording import percent
+from tasks.model.checkpoints import ClassNames
 from tasks.model.complexity import Complexity, complexity
 from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, spread
 from tasks.model.engines.scorer import Scorer, make_scorer
@@ -65,6 +66,7 @@ class Ready:
 
     scorer: Scorer
     specs: Sequence[NetworkSpec]
+    classes: ClassNames
     engine: EngineUsed
     complexity: Complexity
     hardware: dict[str, str | int]
@@ -121,6 +123,8 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
                     hardware=ready.hardware,
                     fingerprints_uri=f"{evaluation.out}{FINGERPRINTS}" if FINGERPRINTS in files else None,
                     activations=maps,
+                    known_verbs=ready.classes.known_verbs,
+                    known_nouns=ready.classes.known_nouns,
                 )
                 _publish(evaluation, result, files, folder / evaluation.split, tracker, run_id, store)
 
@@ -131,7 +135,7 @@ def _make_ready(plan: PlanResult, model: ModelRole, clips: Sequence[DatasetClip]
     specs = [network.spec for network in saved.networks]
     scorer, used = make_scorer(saved, plan.evaluate.engine, [_job(plan, clips, manifest, store, spec) for spec in specs])
     hardware = describe("cuda" if next(scorer.engines[0].network.parameters()).is_cuda else "cpu")
-    return Ready(scorer, specs, used, complexity(specs, plan.evaluate.crops), hardware.flat())
+    return Ready(scorer, specs, saved.classes, used, complexity(specs, plan.evaluate.crops), hardware.flat())
 
 
 def _evidence(
@@ -220,9 +224,10 @@ def _is_explained(evaluation: Evaluation, plan: PlanResult) -> bool:
 def _activation_sheet(scorer: Scorer, clip: DatasetClip, wrong: Misnamed, ahead: FramesAhead) -> bytes | None:
     """Where the network saw what it named wrong, as PNG; None, with a warning, where that cannot be drawn: the scores are worth more.
 
-    Of several networks, the one that counts most for the verb or the noun is looked into.
+    Of several networks, the one that counts most for the verb or the noun, of those with an output for it, is looked into.
     """
-    most = max(range(len(scorer.engines)), key=lambda i: getattr(scorer.weights[i], wrong.target))
+    able = [i for i, engine in enumerate(scorer.engines) if wrong.class_id < getattr(engine.network.spec, f"num_{wrong.target}s")]
+    most = max(able, key=lambda i: getattr(scorer.weights[i], wrong.target))
     try:
         return activation_sheet(scorer.engines[most].network, ahead.load(clip)[most], wrong.target, wrong.class_id)
     except NothingToSee as error:
@@ -236,7 +241,10 @@ def _pictures(scored: ScoredClips, vocabulary: Vocabulary, evaluation: Evaluatio
     pictures = {
         f"confusion_{target}s.png": confusion_figure(confusion_of(answers[target]), f"{title}: {target}s") for target in vocabulary.targets
     }
-    return {**pictures, "loss_per_clip.png": clip_loss_figure(scored, vocabulary, title)}
+    within = scored.only(scored.has_outputs)
+    if within.uids:
+        pictures["loss_per_clip.png"] = clip_loss_figure(within, vocabulary, title)
+    return pictures
 
 
 def _metrics(result: EvaluateResult) -> dict[str, float]:
@@ -246,4 +254,5 @@ def _metrics(result: EvaluateResult) -> dict[str, float]:
     measured = ("loading_median_seconds", "inference_median_seconds", "fps", "clips_per_second")
     speeds = {f"{prefix}/{name}": getattr(result.latency, name) for name in measured}
     sizes = {f"{prefix}/{name}": getattr(result, name) for name in ("num_parameters", "num_flops", "peak_memory_bytes")}
-    return {**scores, **speeds, **sizes, f"{prefix}/loss": result.loss}
+    loss = {} if result.loss is None else {f"{prefix}/loss": result.loss}
+    return {**scores, **speeds, **sizes, **loss}

@@ -124,6 +124,7 @@ def _metrics(
         splits=split_sizes(manifest.clips),
         results=tuple(results),
         differences=compared.differences,
+        nameable=compared.nameable,
         class_changes=class_changes(ours, theirs),
         confusions=confusions(scored, manifest.vocabulary),
         label_counts=label_counts(manifest.clips, manifest.vocabulary.targets),

@@ -9,6 +9,7 @@ from PIL import Image
 
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.evaluation.fingerprints import fingerprint, from_parquet
+from tasks.evaluation.predictions import from_parquet as predictions_from_parquet
 from tasks.evaluation.scoring import score_clips
 from tasks.evaluation.wording import percent
 from tasks.model.checkpoints import ClassNames, HeadWeights, Saved, save
@@ -274,3 +275,37 @@ def test_a_network_that_cannot_be_looked_into_keeps_its_scores(score, shelf, mon
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(said) == 4
     assert all("no map of where the network looked: no module of this backbone" in line for line in said)
+
+
+def test_a_network_without_outputs_for_some_classes_is_scored_on_all_clips(score, shelf):
+    uri = "s3://retake/datasets/x/manifest.json"
+    manifest = shelf.read(uri, Manifest)
+    verbs = (*manifest.vocabulary.verbs, ClassRef(id=130, name="knit"))
+    nouns = (*manifest.vocabulary.nouns, ClassRef(id=360, name="sock"))
+    clips = list(manifest.clips)
+    clips[0] = clips[0].model_copy(update={"verb": "knit", "verb_class": 130})
+    clips[1] = clips[1].model_copy(update={"noun": "sock", "noun_class": 360})
+    shelf.write(uri, manifest.model_copy(update={"vocabulary": Vocabulary(verbs=verbs, nouns=nouns), "clips": tuple(clips)}))
+    shelf.plan(engine="pytorch", crops=1)
+    results, book = score("baseline")
+    result = results["val"]
+    assert (result.num_clips, result.unknown_verbs, result.unknown_nouns) == (NUM_VAL, verbs[-1:], nouns[-1:])
+    scored = predictions_from_parquet(shelf.objects[result.predictions_uri], result.predictions_uri)
+    assert np.flatnonzero(np.isinf(scored.losses)).tolist() == [0, 1]
+    assert result.loss == book.metrics["baseline/val/loss"] == pytest.approx(scored.losses[2:].mean())
+
+
+def test_a_network_without_an_output_for_any_clip_has_neither_a_loss_nor_a_picture_of_it(score, shelf):
+    uri = "s3://retake/datasets/x/manifest.json"
+    manifest = shelf.read(uri, Manifest)
+    clips = tuple(one.model_copy(update={"verb": "knit", "verb_class": 130}) for one in manifest.clips)
+    words = Vocabulary(verbs=(ClassRef(id=130, name="knit"),), nouns=manifest.vocabulary.nouns)
+    shelf.write(uri, manifest.model_copy(update={"vocabulary": words, "clips": clips}))
+    shelf.plan(engine="pytorch", crops=1)
+    results, book = score("baseline")
+    result = results["train"]
+    assert shelf.read(f"{RUN}baseline/train/result.json", EvaluateResult) == result
+    assert (result.loss, result.verb.top1, result.action.top5) == (None, 0, 0)
+    assert "baseline/train/loss" not in book.metrics
+    assert "baseline/train/loss_per_clip.png" not in book.artifacts
+    assert "baseline/train/confusion_verbs.png" in book.artifacts

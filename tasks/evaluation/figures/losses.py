@@ -34,7 +34,7 @@ def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> 
     classes the same probability, where it is near.
 
     Args:
-        clips: scored clips, at least one.
+        clips: scored clips, at least one, whose classes the network has outputs for.
         vocabulary: names of the classes.
         title: what was scored on what.
     """

@@ -28,7 +28,7 @@ class Served:
 
 
 def served(val: ScoredClips, crops: int, engine: str, targets: Collection[Target]) -> Served:
-    """Temperatures from a network's answers on val; 1 where these cannot tell one, and for nouns that are no target.
+    """Temperatures from the answers on val clips whose classes the network has outputs for; 1 where these cannot tell, or for no target.
 
     Args:
         val: the answers.
@@ -36,6 +36,9 @@ def served(val: ScoredClips, crops: int, engine: str, targets: Collection[Target
         engine: what scored them, as people call it.
         targets: what the clips were scored on.
     """
+    val = val.only(val.has_outputs)
+    if not val.uids:
+        return not_calibrated("it has outputs for the classes of no val clip")
     heads: dict[Target, tuple[Logits, NDArray[np.int64]]] = {
         "verb": (val.verb_logits, val.verb_classes),
         "noun": (val.noun_logits, val.noun_classes),

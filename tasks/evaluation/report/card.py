@@ -1,5 +1,7 @@
 """The model card: `README.md` of a registered version, with the front matter that model hubs read."""
 
+from tasks.evaluation.nameable import unnamed_in_words
+from tasks.evaluation.report.nameable import nameable_rows
 from tasks.evaluation.report.scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
 from tasks.evaluation.report.templating import templates
 from tasks.evaluation.wording import leaning
@@ -11,6 +13,7 @@ MAX_WORSE_NAMED = 10
 def model_card(metrics: Metrics) -> str:
     """The card as Markdown under YAML, under 5,000 characters but for very long names."""
     results = deciding_results(metrics)
+    tables = target_tables(metrics)
     challenger = next((result for result in results if result.model == "fine-tuned"), None)
     worse = {target: [c.name for c in metrics.class_changes if c.target == target and c.is_worse] for target in metrics.targets}
     return (
@@ -20,7 +23,9 @@ def model_card(metrics: Metrics) -> str:
             m=metrics,
             verdict=verdict_of(metrics),
             leaning=leaning(metrics.deciding_split),
-            tables=target_tables(metrics),
+            tables=tables,
+            unnamed=unnamed_in_words(metrics.nameable) if metrics.nameable else "",
+            nameable_rows=nameable_rows(metrics, tables[-1:]),
             challenger=challenger,
             scores=[(target, getattr(challenger, target)) for target in metrics.targets] if challenger else [],
             opponent=label_of(opponent_of(metrics), metrics),

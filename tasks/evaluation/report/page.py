@@ -10,6 +10,7 @@ from tasks.evaluation.report.evidence import mistake_cards, reliability_charts
 from tasks.evaluation.report.inputs import ReportInputs
 from tasks.evaluation.report.machine import machine_rows
 from tasks.evaluation.report.matrices import matrix_groups
+from tasks.evaluation.report.nameable import nameable_rows, unnamed_of
 from tasks.evaluation.report.scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
 from tasks.evaluation.report.templating import frame_script, templates
 from tasks.evaluation.wording import leaning
@@ -46,6 +47,7 @@ def page(inputs: ReportInputs) -> str:
     metrics = inputs.metrics
     opponent = opponent_of(metrics)
     results = deciding_results(metrics)
+    tables = target_tables(metrics)
     challenger = next((r for r in results if r.model == "fine-tuned"), None)
     scored_on = (challenger or results[0]).hardware if results else {}
     script, script_hash = frame_script()
@@ -64,7 +66,9 @@ def page(inputs: ReportInputs) -> str:
             opponent=opponent,
             verdict=verdict_of(metrics),
             leaning=leaning(metrics.deciding_split),
-            tables=target_tables(metrics),
+            tables=tables,
+            unnamed=unnamed_of(metrics),
+            nameable_rows=nameable_rows(metrics, tables),
             gate_settings=settings_of(metrics.gate),
             change_tables=change_tables(metrics.class_changes),
             matrix_groups=matrix_groups(metrics.confusions, MODELS),

@@ -1,0 +1,107 @@
+"""The clips of classes that a network cannot name, and the comparison on those that every network can name."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.evaluation.answers import answers_of
+from tasks.evaluation.metrics import measure
+from tasks.evaluation.paired import Opponent, differences
+from tasks.evaluation.scoring import ScoredClips
+from tasks.evaluation.wording import count, listed, percent, percent_interval, quoted, signed
+from tasks.results.dataset import Vocabulary
+from tasks.results.evaluation import EvaluateResult, NameableClips, NetworkScore, UnnamedClips
+from tasks.results.record import ModelRole
+
+MAX_CLASSES_NAMED = 5
+OPPONENTS: tuple[Opponent, ...] = ("baseline", "champion")
+
+
+def nameable_clips(
+    results: Sequence[EvaluateResult], scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary, *, num_resamples: int = 2000
+) -> NameableClips | None:
+    """Compare the networks on the clips that all of them can name; None where each can name every clip.
+
+    Args:
+        results: the scores of each network on the deciding split.
+        scored: what it answered there.
+        vocabulary: names of the classes.
+        num_resamples: bootstrap draws.
+
+    Raises:
+        BadInput: the networks were not scored on the same clips.
+    """
+    can_name = {result.model: _can_name(scored[result.model], result) for result in results}
+    unnamed = tuple(
+        UnnamedClips(
+            model=result.model,
+            num_clips=int((~can_name[result.model]).sum()),
+            classes=(*(f"verb {verb.name}" for verb in result.unknown_verbs), *(f"noun {noun.name}" for noun in result.unknown_nouns)),
+        )
+        for result in results
+        if not can_name[result.model].all()
+    )
+    if not unnamed:
+        return None
+    by_all = np.logical_and.reduce(list(can_name.values()))
+    split, num_all_clips = results[0].split, results[0].num_clips
+    left = {model: clips.only(by_all) for model, clips in scored.items()}
+    sources = left["fine-tuned"].sources
+    if not by_all.any():
+        return NameableClips(
+            split=split, num_all_clips=num_all_clips, num_clips=0, num_sources=0, unnamed=unnamed, scores=(), differences=()
+        )
+    scores = []
+    for result in results:
+        answers = answers_of(left[result.model], vocabulary)
+        for target in vocabulary.targets:
+            found = measure(answers[target], sources)
+            scores.append(NetworkScore(model=result.model, target=target, top1=found.top1, top1_interval=found.top1_interval))
+    opponents: dict[Opponent, ScoredClips] = {model: left[model] for model in OPPONENTS if model in left}
+    return NameableClips(
+        split=split,
+        num_all_clips=num_all_clips,
+        num_clips=len(sources),
+        num_sources=len(set(sources)),
+        unnamed=unnamed,
+        scores=tuple(scores),
+        differences=differences(left["fine-tuned"], opponents, vocabulary, num_resamples=num_resamples),
+    )
+
+
+def unnamed_in_words(found: NameableClips) -> str:
+    """`12 of 30 val clips belong to classes that the baseline cannot name: verb 'knit'.`, a sentence a network."""
+    return " ".join(
+        f"{one.num_clips:,} of {count(found.num_all_clips, f'{found.split} clip')} {'belongs' if one.num_clips == 1 else 'belong'} to classes that the "
+        f"{one.model} cannot name: {_classes(one)}."
+        for one in found.unnamed
+    )
+
+
+def nameable_in_words(found: NameableClips) -> str:
+    """What the networks make of the clips that all can name, and that the gate decides on all clips."""
+    decides = "The gate decides on all clips."
+    if not found.num_clips:
+        return f"No clip is left that every network can name. {decides}"
+    decisive = found.scores[-1].target
+    right = [f"{percent(score.top1)} by the {score.model}" for score in found.scores if score.target == decisive]
+    gains = [
+        f"{signed(one.difference)} {percent_interval(one.interval)} over the {one.opponent}"
+        for one in found.differences
+        if one.target == decisive
+    ]
+    sample = f"{count(found.num_clips, 'clip')} of {count(found.num_sources, 'source video')}"
+    return f"On the {sample} that every network can name, {decisive}s right: {listed(right)}; in points {listed(gains)}. {decides}"
+
+
+def _can_name(clips: ScoredClips, result: EvaluateResult) -> NDArray[np.bool_]:
+    """(n,) whether the network can name verb and noun of each clip."""
+    verbs, nouns = ([one.id for one in unknown] for unknown in (result.unknown_verbs, result.unknown_nouns))
+    return ~(np.isin(clips.verb_classes, verbs) | np.isin(clips.noun_classes, nouns))
+
+
+def _classes(unnamed: UnnamedClips) -> str:
+    named = [f"{target} {quoted(name)}" for target, _, name in (one.partition(" ") for one in unnamed.classes[:MAX_CLASSES_NAMED])]
+    others = len(unnamed.classes) - len(named)
+    return f"{', '.join(named)} and {others} more" if others else listed(named)
