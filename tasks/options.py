@@ -71,12 +71,13 @@ class SplitOptions(Options):
 
 
 class Weights(StrEnum):
-    """Where a network starts from. AUTO takes the first of EPIC and ImageNet that can be had."""
+    """Where a network starts from. AUTO takes the first of EPIC and ImageNet that can be had, or the trained network that is named."""
 
     AUTO = "auto"
     EPIC = "epic"
     IMAGENET = "imagenet"
     NONE = "none"
+    TRAINED = "trained"
 
 
 class Family(StrEnum):
@@ -306,12 +307,14 @@ class TrainOptions(RecipeOptions, FlowOptions, NetworkOptions):
     weights: Weights = Field(
         Weights.AUTO,
         title="Start from",
-        description="EPIC-KITCHENS-55 checkpoint, ImageNet backbone under new heads, or nothing; auto takes the first that can be had",
+        description="EPIC-KITCHENS-55 checkpoint, ImageNet backbone under new heads, nothing, or the trained network under Checkpoint; "
+        "auto takes the first that can be had",
     )
     checkpoint: str | None = Field(
         None,
         title="Checkpoint",
-        description="Of the EPIC weights: a published file's name, a file, an s3:// or http(s) address. A name, and empty for the network's own, is looked up under pretrained/ of the store, then at its public address",
+        description="Of the EPIC weights: a published file's name, a file, an s3:// or http(s) address. A name, and empty for the network's own, is looked up under pretrained/ of the store, then at its public address. "
+        "Or a trained network: models:/NAME@ALIAS, models:/NAME/VERSION, or runs/KEY/ of this store; classes that it does not know get new, seeded outputs",
     )
     fuse: list[str] = Field(
         [],

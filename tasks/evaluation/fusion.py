@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax, logsumexp, softmax
 
 from tasks.errors import BadInput
 from tasks.evaluation.calibration import fit_temperature, folds
@@ -41,12 +41,20 @@ def fuse(members: Sequence[ScoredClips], names: Sequence[tuple[str, str]]) -> Fu
         members: what each of k networks answered on the clips of val, k at least 2.
         names: (k,) of each, its name and what it is.
 
+    Clips whose classes no network has outputs for are left out.
+
     Raises:
-        BadInput: the networks were not scored on the same clips.
+        BadInput: the networks were not scored on the same clips, or one has outputs for none of them.
     """
     first = members[0]
     if any((one.uids, one.sources) != (first.uids, first.sources) for one in members):
         raise BadInput("the networks of a fusion were not scored on the same clips; run `train` again")
+    has_outputs = np.logical_or.reduce([one.has_outputs for one in members])
+    members = [one.only(has_outputs) for one in members]
+    first = members[0]
+    for one, (name, _) in zip(members, names, strict=True):
+        if not one.has_outputs.any():
+            raise BadInput(f"fuse: {name} has outputs for the classes of no val clip; leave it out, or train it again on this dataset")
     heads = [([one.verb_logits for one in members], first.verb_classes), ([one.noun_logits for one in members], first.noun_classes)]
     verb, noun = (choose_weights(logits, classes) for logits, classes in heads)
     alone = [sum(best_loss(logits[i], classes) for logits, classes in heads) for i in range(len(members))]
@@ -75,10 +83,23 @@ def choose_weights(logits: Sequence[Logits], classes: Ids) -> HeadFusion:
     same end, and it is each network's temperature, the temperature of the whole and the weights at once: no network gains or loses by the
     scale of its logits. The shares of the factors are the weights; their sum, the inverse temperature, changes no answer and is left out.
 
+    Where networks have outputs for different classes, those that all have decide, and all count alike where no clip is of these.
+
     Args:
         logits: (n, c) of each of k networks.
         classes: (n,) true class ids.
     """
+    weights = _weights(logits, classes)
+    return HeadFusion(weights, best_loss(averaged(logits, weights), classes))
+
+
+def _weights(logits: Sequence[Logits], classes: Ids) -> Weights:
+    num_shared = min(one.shape[1] for one in logits)
+    equal = np.full(len(logits), 1 / len(logits))
+    of_shared = classes < num_shared
+    if not of_shared.any():
+        return equal
+    logits, classes = [one[of_shared, :num_shared] for one in logits], classes[of_shared]
     spreads = np.array([_spread(one) for one in logits])
     scaled = np.stack([one.astype(np.float64) / spread for one, spread in zip(logits, spreads, strict=True)])
     num_networks, num_clips, _ = scaled.shape
@@ -92,26 +113,45 @@ def choose_weights(logits: Sequence[Logits], classes: Ids) -> HeadFusion:
         gradient = (np.einsum("nc,knc->kn", softmax(fused, axis=1), scaled) - true).mean(axis=1) + 2 * RIDGE * factors
         return float(value), gradient
 
-    equal = np.full(num_networks, 1 / num_networks)
     found = minimize(
         loss, equal, jac=True, method="L-BFGS-B", bounds=[(0, 1 / TEMPERATURES[0])] * num_networks, options={"ftol": 1e-12, "gtol": 1e-8}
     )
     factors = np.asarray(found.x)
     # Where no network says anything of the classes, the best sum is none; then all count alike.
     shares = factors / spreads if factors.sum() > 1e-6 else equal
-    weights = shares / shares.sum()
-    return HeadFusion(weights, best_loss(averaged(logits, weights), classes))
+    weights: Weights = shares / shares.sum()
+    return weights
 
 
 def averaged(logits: Sequence[Logits], weights: Weights) -> Logits:
-    """(n, c) mean of the networks' logits under these weights (k,) of sum 1, as a scorer takes it."""
-    total: Logits = np.tensordot(weights, np.stack(logits).astype(np.float64), axes=1).astype(np.float32)
+    """(n, c) mean of the networks' logits under these weights (k,) of sum 1, as a scorer takes it.
+
+    A class that some networks have no output for gets the odds, against all classes before it, that the others give it.
+    """
+    fewest, *more = sorted({one.shape[1] for one in logits})
+    mean = _pooled(logits, weights, fewest)
+    for size in more:
+        pooled, known = _pooled(logits, weights, size), mean.shape[1]
+        odds = pooled[:, known:] - logsumexp(pooled[:, :known], axis=1, keepdims=True)
+        mean = np.concatenate([mean, logsumexp(mean, axis=1, keepdims=True) + odds], axis=1)
+    return mean.astype(np.float32)
+
+
+def _pooled(logits: Sequence[Logits], weights: Weights, size: int) -> NDArray[np.float64]:
+    """The first `size` logits, by the networks that have so many; alike where none of these counts."""
+    having = [i for i, one in enumerate(logits) if one.shape[1] >= size]
+    shares = weights[having] if weights[having].any() else np.ones(len(having))
+    total: NDArray[np.float64] = np.tensordot(
+        shares / shares.sum(), np.stack([logits[i][:, :size] for i in having]).astype(np.float64), axes=1
+    )
     return total
 
 
 def best_loss(logits: Logits, classes: Ids) -> float:
-    """Mean cross-entropy (nats) of (n, c) logits at the temperature that suits them best."""
-    return _loss(logits, classes, _temperature(logits, classes))
+    """Mean cross-entropy (nats) of (n, c) logits at the temperature that suits them best, over the clips of classes that have an output."""
+    within = classes < logits.shape[1]
+    own, true = logits[within], classes[within]
+    return _loss(own, true, _temperature(own, true))
 
 
 def _held_out(heads: Sequence[tuple[Sequence[Logits], Ids]], sources: Sequence[str]) -> tuple[float | None, float | None]:

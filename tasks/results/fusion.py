@@ -17,7 +17,7 @@ class Member(Record):
 
 
 class FusedMember(Record):
-    """A network's shares among the logits of each head, which sum to 1 over the networks; its loss on val when it answers alone."""
+    """A network's shares among the logits of each head, which sum to 1 over the networks; its loss on val when it answers alone, over the clips whose classes it has outputs for."""
 
     name: str
     network: str

@@ -1,34 +1,35 @@
 """Networks that were trained before, fused: who they are, the fusion by equal weights, and the choice of weights on val."""
 
-import re
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
+from typing import Literal
 
-from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, MissingObject
+from tasks.errors import BadConfiguration, BadInput
 from tasks.evaluation.fusion import fuse
 from tasks.evaluation.scoring import ScoredClips, score_clips, with_nouns_given
-from tasks.model.checkpoints import ClassNames, HeadWeights, Saved, save_fusion
+from tasks.model.checkpoints import ClassNames, HeadWeights, Saved, placeholder, save_fusion
 from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, make_engine, spread
 from tasks.model.epochs import BEST
 from tasks.model.hardware import choose_device, describe
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import NetworkSpec
-from tasks.options import MODEL_REFERENCE, Weights
+from tasks.options import Weights
 from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.fusion import Fusion, Member
 from tasks.results.training import PlanResult, TrainResult, WeightsResult
-from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.settings import MachineSettings, load
 from tasks.steps._ahead import FramesAhead
 from tasks.steps._frames import load_few
 from tasks.steps._networks import fetch_network, file_sha256
-from tasks.steps._step import log, result_uri
+from tasks.steps._step import log
+from tasks.steps._trained import fetch_trained, find_trained
 from tasks.storage import Store
-from tasks.tracking import Registry, Tracker
+from tasks.tracking import Tracker
 
-MODEL = re.compile(MODEL_REFERENCE)
-RUN = re.compile(r"(s3://.+/)?runs/([0-9a-f]{16})/?")
+KINDS: tuple[Literal["verb", "noun"], ...] = ("verb", "noun")
 
 
 def equal_fusion(names: Sequence[str], store_uri: str, store: Store) -> WeightsResult:
@@ -36,7 +37,7 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store) -> WeightsR
 
     Raises:
         BadConfiguration: a name is none or stands alone, or a network is there twice, by one name, by two, or as a member of two fusions.
-        BadInput: a member does not exist, belongs to another store, or answers in other classes than the first.
+        BadInput: a member does not exist, belongs to another store, or has another name for a class than the first.
         BadCheckpoint: a member's checkpoint is gone or is not what was recorded.
     """
     with tempfile.TemporaryDirectory(prefix="retake-fusion-") as folder:
@@ -45,8 +46,8 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store) -> WeightsR
         classes: ClassNames | None = None
         known: dict[tuple[NetworkSpec, str], str] = {}
         for name in names:
-            run_key, uri, sha256 = _checkpoint_of(name, store_uri, store)
-            saved = _fetch(name, uri, sha256, store, Path(folder))
+            trained = find_trained("fuse", name, store_uri, store)
+            saved = fetch_trained("fuse", trained, store, Path(folder))
             classes = _joined(classes, saved, name, members)
             for network in saved.networks:
                 identity = network.spec, weights_sha256(network)
@@ -61,9 +62,9 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store) -> WeightsR
                         network=network.spec.title,
                         modality=network.spec.modality,
                         flow=network.spec.flow,
-                        run_key=run_key,
-                        checkpoint_uri=uri,
-                        checkpoint_sha256=sha256,
+                        run_key=trained.run_key,
+                        checkpoint_uri=trained.checkpoint_uri,
+                        checkpoint_sha256=trained.checkpoint_sha256,
                     )
                 )
                 networks.append(network)
@@ -129,61 +130,20 @@ def choose_fusion(out: str, plan: PlanResult, manifest: Manifest, store: Store, 
     )
 
 
-def _checkpoint_of(name: str, store_uri: str, store: Store) -> tuple[str, str, str]:
-    """Run key, address and sha256 of a member."""
-    if MODEL.fullmatch(name):
-        _, version = Registry.from_settings(load(MlflowSettings)).referred(name)
-        run_key, uri, sha256 = version.run_key, version.checkpoint_uri, version.checkpoint_sha256
-    elif found := RUN.fullmatch(name):
-        folder, run_key = found[1] or f"{store_uri}/", found[2]
-        _require_same_store(name, folder, store_uri)
-        try:
-            trained = store.read(result_uri(f"{folder}runs/{run_key}/train/"), TrainResult)
-        except MissingObject:
-            raise BadInput(f"fuse: {name}: {store_uri} has no finished training under runs/{run_key}/") from None
-        uri, sha256 = trained.checkpoint_uri, trained.checkpoint_sha256
-    else:
-        raise BadConfiguration(
-            f"fuse: {name} names no network; write models:/NAME@ALIAS, models:/NAME/VERSION, or runs/KEY/ of a training in this store"
-        )
-    _require_same_store(name, uri, store_uri)
-    return run_key, uri, sha256
-
-
-def _require_same_store(name: str, uri: str, store_uri: str) -> None:
-    """Splits never move within a store; a network of another one may have been trained on clips that are tested here."""
-    if not uri.startswith(f"{store_uri}/"):
-        raise BadInput(
-            f"fuse: {name} was trained in another store ({uri}), perhaps on clips that {store_uri} keeps for tests; train it in this store"
-        )
-
-
-def _fetch(name: str, uri: str, sha256: str, store: Store, folder: Path) -> Saved:
-    try:
-        return fetch_network(store, uri, sha256, folder)
-    except MissingObject:
-        raise BadCheckpoint(f"fuse: {name}: its checkpoint {uri} is gone; train it again, or leave it out") from None
-    except BadCheckpoint as error:
-        raise BadCheckpoint(f"fuse: {name}: {error}") from None
-
-
 def _joined(classes: ClassNames | None, saved: Saved, name: str, members: Sequence[Member]) -> ClassNames:
     """The names of all members, each class under the name that any of them has for it."""
-    ours = saved.classes
     if classes is None:
-        return ours
-    sizes = [f"{len(one.verbs)} verbs and {len(one.nouns)} nouns" for one in (ours, classes)]
-    if sizes[0] != sizes[1]:
-        raise BadInput(
-            f"fuse: {name} answers in {sizes[0]}, {members[0].name} in {sizes[1]}; only networks of the same classes can be fused"
-        )
-    joined = {}
-    for kind, theirs, known in (("verb", ours.verbs, classes.verbs), ("noun", ours.nouns, classes.nouns)):
-        for i, (their, our) in enumerate(zip(theirs, known, strict=True)):
-            if their != our and f"{kind}-{i}" not in (their, our):
-                raise BadInput(f"fuse: {kind} {i} is {their} to {name} and {our} to {members[0].name}; they name other classes")
-        joined[kind] = tuple(their if our == f"{kind}-{i}" else our for i, (their, our) in enumerate(zip(theirs, known, strict=True)))
-    return ClassNames(verbs=joined["verb"], nouns=joined["noun"], has_objects=ours.has_objects or classes.has_objects)
+        return saved.classes
+    joined: dict[str, tuple[str, ...]] = {}
+    for kind in KINDS:
+        names: list[str] = []
+        for i, (theirs, known) in enumerate(zip_longest(*(getattr(one, f"{kind}s") for one in (saved.classes, classes)))):
+            given = list(dict.fromkeys(one for one in (known, theirs) if one not in (None, placeholder(kind, i))))
+            if len(given) > 1:
+                raise BadInput(f"fuse: {kind} {i} is {theirs} to {name} and {known} to {members[0].name}; they name other classes")
+            names.append(given[0] if given else placeholder(kind, i))
+        joined[f"{kind}s"] = tuple(names)
+    return ClassNames(verbs=joined["verbs"], nouns=joined["nouns"], has_objects=saved.classes.has_objects or classes.has_objects)
 
 
 def _saved(plan: PlanResult, store: Store, folder: Path) -> Saved:

@@ -4,19 +4,17 @@ import hashlib
 from pathlib import Path
 
 from tasks.errors import BadCheckpoint
-from tasks.model.checkpoints import ClassNames, Saved, load
+from tasks.model.checkpoints import ClassNames, Saved, load, placeholder
 from tasks.model.spec import FAMILIES, NetworkSpec
 from tasks.options import FlowOptions, TrainOptions
-from tasks.results.dataset import Vocabulary
+from tasks.results.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS, Vocabulary
 from tasks.storage import Store
 
-NUM_VERBS = 125
-NUM_NOUNS = 352
 CHECKPOINT = "network.ckpt"
 
 
 def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
-    """The network that `options` name; `backbone` takes the place of theirs, say of "auto"."""
+    """The network that `options` name, with EPIC's classes; `backbone` takes the place of theirs, say of "auto"."""
     consensus, temporal_shift = FAMILIES[options.family]
     return NetworkSpec(
         backbone=backbone or options.backbone,
@@ -27,20 +25,25 @@ def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
         temporal_shift=temporal_shift,
         relation_draws=options.relation_draws,
         relation_seed=options.seed if options.relation_draws else 0,
-        num_verbs=NUM_VERBS,
-        num_nouns=NUM_NOUNS,
+        num_verbs=NUM_EPIC_VERBS,
+        num_nouns=NUM_EPIC_NOUNS,
     )
 
 
-def class_names(vocabulary: Vocabulary) -> ClassNames:
-    """A name for every logit: the vocabulary's, else `verb-7` or `noun-7`."""
-    verbs = {ref.id: ref.name for ref in vocabulary.verbs}
-    nouns = {ref.id: ref.name for ref in vocabulary.nouns}
+def no_names(spec: NetworkSpec) -> ClassNames:
+    """`verb-7` or `noun-7` for every logit: the names in a start, whose classes nobody has named."""
     return ClassNames(
-        verbs=tuple(verbs.get(i, f"verb-{i}") for i in range(NUM_VERBS)),
-        nouns=tuple(nouns.get(i, f"noun-{i}") for i in range(NUM_NOUNS)),
-        has_objects=vocabulary.has_objects,
+        verbs=tuple(placeholder("verb", i) for i in range(spec.num_verbs)),
+        nouns=tuple(placeholder("noun", i) for i in range(spec.num_nouns)),
     )
+
+
+def class_names(vocabulary: Vocabulary, start: ClassNames, spec: NetworkSpec) -> ClassNames:
+    """A name for every logit of a network that was trained: the vocabulary's, else the one that its start had."""
+    unnamed = no_names(spec)
+    verbs = dict(enumerate(unnamed.verbs)) | dict(enumerate(start.verbs)) | {ref.id: ref.name for ref in vocabulary.verbs}
+    nouns = dict(enumerate(unnamed.nouns)) | dict(enumerate(start.nouns)) | {ref.id: ref.name for ref in vocabulary.nouns}
+    return ClassNames(verbs=tuple(verbs.values()), nouns=tuple(nouns.values()), has_objects=vocabulary.has_objects)
 
 
 def file_sha256(path: Path) -> str:

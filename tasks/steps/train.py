@@ -10,6 +10,7 @@ from tasks.evaluation.figures.curves import training_figure
 from tasks.model.data import LabelledClip
 from tasks.model.epochs import BEST, LAST, EpochFiles, EpochRecord
 from tasks.model.gpus import keep_to_one_gpu
+from tasks.model.growth import grown
 from tasks.model.memory import keep_freed_memory
 from tasks.model.processes import is_first_process, shareable_devices
 from tasks.model.training import TrainJob, fit
@@ -132,11 +133,13 @@ def _job(arguments: Arguments, plan: PlanResult, manifest: Manifest, store: Stor
     """What to train, everything that it needs being on this machine, and the last epoch of an earlier try in `folder`."""
     machine = load(MachineSettings)
     start = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
-    spec = start.network.spec
+    words = manifest.vocabulary
+    network = grown(start.network, words.num_verbs, words.num_nouns, plan.train.seed)
+    spec = network.spec
     clips = {split: [clip for clip in manifest.clips if clip.split == split] for split in SPLITS}
     job = TrainJob(
-        network=start.network,
-        classes=class_names(manifest.vocabulary),
+        network=network,
+        classes=class_names(words, start.classes, spec),
         train=_labelled(clips["train"], cache_train_frames(store, clips["train"], spec, plan.train)),
         val=_labelled(clips["val"], cache_test_frames(store, clips["val"], spec)),
         options=plan.train,

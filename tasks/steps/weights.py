@@ -10,12 +10,12 @@ from tasks.model.checkpoints import save, verify_sha256
 from tasks.model.pretrained import PUBLISHED, build, published
 from tasks.model.spec import NetworkSpec
 from tasks.options import TrainOptions, Weights
-from tasks.results.dataset import Vocabulary
 from tasks.results.training import WeightsResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._fusion import equal_fusion
-from tasks.steps._networks import class_names, file_sha256, spec_of
+from tasks.steps._networks import file_sha256, no_names, spec_of
 from tasks.steps._step import StepArguments, finish, log
+from tasks.steps._trained import fetch_trained, find_trained, is_trained
 from tasks.storage import Store
 
 AUTO = "auto"
@@ -42,6 +42,8 @@ def run(arguments: Arguments, store: Store) -> WeightsResult:
     store.ensure_bucket(arguments.store)
     if arguments.fuse:
         return finish(store, arguments.out, equal_fusion(arguments.fuse, arguments.store, store))
+    if arguments.weights is Weights.TRAINED or (arguments.weights is Weights.AUTO and is_trained(arguments.checkpoint or "")):
+        return finish(store, arguments.out, _trained_start(arguments, store))
     failure: RetakeError | None = None
     for candidate in candidates(arguments.picked(TrainOptions)):
         try:
@@ -66,6 +68,34 @@ def candidates(options: TrainOptions) -> list[Candidate]:
     return found
 
 
+def _trained_start(arguments: Arguments, store: Store) -> WeightsResult:
+    """A trained network as it is; `train` widens it where the dataset has classes beyond its own.
+
+    Raises:
+        BadConfiguration: none is named, or it is another network than the options ask for.
+    """
+    if not arguments.checkpoint:
+        raise BadConfiguration("weights=trained needs the network's name under checkpoint, such as models:/NAME@champion or runs/KEY/")
+    trained = find_trained("checkpoint", arguments.checkpoint, arguments.store, store)
+    with tempfile.TemporaryDirectory(prefix="retake-weights-") as folder:
+        spec = fetch_trained("checkpoint", trained, store, Path(folder)).network.spec
+    asked = spec_of(arguments.picked(TrainOptions), spec.backbone if arguments.backbone == AUTO else None)
+    if spec.title != asked.title:
+        raise BadConfiguration(
+            f"checkpoint: {trained.name} is {spec.title}, where {asked.title} was asked; choose the options that it was trained with"
+        )
+    log.info("starting from %s: %s, run %s", trained.name, spec, trained.run_key)
+    return WeightsResult(
+        backbone=spec.backbone,
+        network=spec.title,
+        weights=Weights.TRAINED,
+        uri=trained.checkpoint_uri,
+        sha256=trained.checkpoint_sha256,
+        description=f"the network that runs/{trained.run_key}/ trained",
+        is_chance=False,
+    )
+
+
 def _start_from(candidate: Candidate, arguments: Arguments, store: Store) -> WeightsResult:
     backbone, weights = candidate
     spec = spec_of(arguments.picked(TrainOptions), backbone)
@@ -74,7 +104,7 @@ def _start_from(candidate: Candidate, arguments: Arguments, store: Store) -> Wei
         epic_file = _epic_file(spec, arguments, store, folder) if weights is Weights.EPIC else None
         start = build(spec, weights, epic_file=epic_file, seed=arguments.seed)
         path = folder / "start.ckpt"
-        save(path, start.network, class_names(Vocabulary(verbs=(), nouns=())))
+        save(path, start.network, no_names(spec))
         sha256 = file_sha256(path)
         uri = f"{arguments.store}/pretrained/networks/{sha256}.ckpt"
         if not store.exists(uri):

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 
 from tasks.errors import BadInput
 from tasks.evaluation.fusion import averaged, best_loss, choose_weights, fuse
@@ -103,3 +106,42 @@ def test_networks_that_were_scored_on_other_clips_are_refused():
     rng = np.random.default_rng(5)
     with pytest.raises(BadInput, match="not scored on the same clips"):
         fuse([scored(rng, (1, 1)), scored(rng, (1, 1), num_clips=59)], [("a", "TSN"), ("b", "TRN")])
+
+
+def test_a_class_that_one_network_alone_knows_has_the_odds_that_it_gives():
+    rng = np.random.default_rng(6)
+    narrow, wide = (rng.normal(scale=2, size=(20, size)).astype(np.float32) for size in (5, 7))
+    weights = np.array([0.3, 0.7])
+    fused = averaged([narrow, wide], weights)
+    np.testing.assert_allclose(fused[:, :5], 0.3 * narrow + 0.7 * wide[:, :5], rtol=1e-5)
+    odds = [likely[:, 5:] / likely[:, :5].sum(axis=1, keepdims=True) for likely in (softmax(fused, axis=1), softmax(wide, axis=1))]
+    np.testing.assert_allclose(*odds, rtol=1e-4)
+    # What is added to all logits of a network changes no answer.
+    np.testing.assert_allclose(softmax(averaged([narrow + 9, wide - 4], weights), axis=1), softmax(fused, axis=1), atol=1e-5)
+    assert averaged([narrow, wide], np.array([1.0, 0.0])).shape == (20, 7)
+
+
+def test_networks_of_different_sizes_get_weights_from_the_classes_that_all_know():
+    rng = np.random.default_rng(7)
+    classes = np.arange(400) % 8
+    known = np.minimum(classes, 5)
+    narrow, wide = answers(rng, known, 6, 1, 1), answers(rng, classes, 8, 3, 1)
+    found = choose_weights([narrow, wide], classes)
+    shared = classes < 6
+    assert found.weights == pytest.approx(choose_weights([narrow[shared], wide[shared, :6]], classes[shared]).weights)
+    assert found.weights[1] > 0.6
+    named = averaged([narrow, wide], found.weights).argmax(axis=1)
+    assert (named == classes)[~shared].mean() > 0.6
+    assert choose_weights([narrow[~shared], wide[~shared]], classes[~shared]).weights.tolist() == [0.5, 0.5]
+
+
+def test_a_network_that_can_name_no_clip_of_val_is_refused():
+    rng = np.random.default_rng(8)
+    wide = scored(rng, (2, 2))
+    beyond = replace(wide, verb_classes=wide.verb_classes + 120, verb_logits=answers(rng, wide.verb_classes + 120, 130, 2, 1))
+    narrow = replace(beyond, verb_logits=wide.verb_logits[:, :120])
+    with pytest.raises(BadInput, match="fuse: b has outputs for the classes of no val clip"):
+        fuse([beyond, narrow], [("a", "TSN"), ("b", "TRN")])
+    some = fuse([beyond, replace(beyond, verb_logits=wide.verb_logits[:, :124])], [("a", "TSN"), ("b", "TRN")])
+    assert some.num_clips == 60
+    assert np.isfinite([some.chosen_loss, some.equal_loss, some.held_out_loss, *(member.val_loss for member in some.members)]).all()

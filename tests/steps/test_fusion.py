@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.errors import BadConfiguration
+from tasks.errors import BadConfiguration, BadInput
 from tasks.model.checkpoints import ClassNames, HeadWeights, load, save, save_fusion
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import NetworkSpec
@@ -32,13 +32,15 @@ def shelf(tmp_path):
     for key, members in (("a", [one, two]), ("b", [two, three])):
         save_fusion(tmp_path / key, members, [HeadWeights(1, 1)] * 2, CLASSES)
     for path in tmp_path.iterdir():
-        folder = f"{STORE}/{name(path.name)}train/"
-        made.write_file(f"{folder}best.pt", path)
-        made.write(
-            f"{folder}result.json",
-            train_result(f"{folder}best.pt", file_sha256(path)),
-        )
+        put(made, path)
     return made
+
+
+def put(shelf, path):
+    """A training that ended with this checkpoint, under the key that its file's name stands for."""
+    folder = f"{STORE}/{name(path.name)}train/"
+    shelf.write_file(f"{folder}best.pt", path)
+    shelf.write(f"{folder}result.json", train_result(f"{folder}best.pt", file_sha256(path)))
 
 
 @pytest.mark.parametrize(
@@ -70,3 +72,22 @@ def test_members_of_a_fusion_count_as_each_other_network_does(shelf, tmp_path):
     saved = load(tmp_path / "fused")
     assert [weights_sha256(one) for one in saved.networks] == [weights_sha256(network(seed)) for seed in (1, 2, 3)]
     assert saved.weights == (HeadWeights(1 / 3, 1 / 3),) * 3
+
+
+def test_networks_of_different_sizes_are_fused_under_the_names_that_any_of_them_has(shelf, tmp_path):
+    wide = Network(NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=7, num_nouns=4), seed=4)
+    save(tmp_path / "4", wide, ClassNames(verbs=("verb-0", *CLASSES.verbs[1:], "verb-5", "knit"), nouns=CLASSES.nouns))
+    put(shelf, tmp_path / "4")
+    for keys in ("14", "41"):
+        shelf.read_file(equal_fusion([name(key) for key in keys], STORE, shelf).uri, tmp_path / "fused")
+        saved = load(tmp_path / "fused")
+        assert saved.classes.verbs == (*CLASSES.verbs, "verb-5", "knit")
+        assert saved.classes.known_verbs == {0, 1, 2, 3, 4, 6}
+        assert {network.spec.num_verbs for network in saved.networks} == {5, 7}
+
+
+def test_networks_that_call_a_class_by_two_names_are_not_fused(shelf, tmp_path):
+    save(tmp_path / "4", network(4), ClassNames(verbs=("knit", *CLASSES.verbs[1:]), nouns=CLASSES.nouns))
+    put(shelf, tmp_path / "4")
+    with pytest.raises(BadInput, match=r"fuse: verb 0 is knit to .* and a to .*; they name other classes"):
+        equal_fusion([name(1), name(4)], STORE, shelf)

@@ -1,7 +1,13 @@
 import pytest
 
+from tasks.errors import BadConfiguration, BadInput
+from tasks.model.checkpoints import save
+from tasks.model.network import Network
+from tasks.model.spec import NetworkSpec
 from tasks.options import TrainOptions, Weights
-from tasks.steps.weights import candidates
+from tasks.steps._networks import file_sha256, no_names
+from tasks.steps.weights import Arguments, candidates, run
+from tests.steps.shelf import Shelf, train_result
 
 EPIC, IMAGENET, NONE = Weights.EPIC, Weights.IMAGENET, Weights.NONE
 
@@ -22,3 +28,47 @@ EPIC, IMAGENET, NONE = Weights.EPIC, Weights.IMAGENET, Weights.NONE
 )
 def test_starts_come_best_first_and_a_checkpoint_that_is_named_has_no_rival(options, expected):
     assert candidates(TrainOptions(**options)) == expected
+
+
+RUN = f"runs/{'3' * 16}/"
+SPEC = NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=127)
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    """A store with one training, of a network that knows two verbs of somebody's own."""
+    made = Shelf()
+    save(tmp_path / "best.pt", Network(SPEC, seed=1), no_names(SPEC))
+    made.write_file(f"s3://retake/{RUN}train/best.pt", tmp_path / "best.pt")
+    made.write(f"s3://retake/{RUN}train/result.json", train_result(f"s3://retake/{RUN}train/best.pt", file_sha256(tmp_path / "best.pt")))
+    return made
+
+
+def start_from(shelf, **options):
+    chosen = {"backbone": "test_resnet", "num_segments": 2, "checkpoint": RUN, **options}
+    shelf.ensure_bucket = lambda uri: None
+    return run(Arguments(store="s3://retake", out="s3://retake/pretrained/choices/x/", **chosen), shelf)
+
+
+@pytest.mark.parametrize("options", [{}, {"weights": Weights.TRAINED}, {"backbone": "auto"}, {"checkpoint": f"s3://retake/{RUN}"}])
+def test_a_trained_network_of_this_store_is_a_start(shelf, options):
+    found = start_from(shelf, **options)
+    assert (found.weights, found.backbone, found.is_chance) == (Weights.TRAINED, "test_resnet", False)
+    assert (found.uri, found.sha256) == (f"s3://retake/{RUN}train/best.pt", shelf.stat(f"s3://retake/{RUN}train/best.pt").etag)
+    assert found.network == SPEC.title
+    assert found.description == f"the network that {RUN} trained"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"num_segments": 8}, "is TSN test_resnet rgb, 2 segments, where TSN test_resnet rgb, 8 segments was asked"),
+        ({"weights": Weights.TRAINED, "checkpoint": None}, "weights=trained needs the network's name under checkpoint"),
+        ({"weights": Weights.TRAINED, "checkpoint": "best.pt"}, "checkpoint: best.pt names no network"),
+        ({"checkpoint": f"runs/{'4' * 16}/"}, f"has no finished training under runs/{'4' * 16}/"),
+        ({"checkpoint": f"s3://other/{RUN}"}, "was trained in another store"),
+    ],
+)
+def test_a_start_that_does_not_fit_is_refused_with_the_remedy(shelf, options, said):
+    with pytest.raises((BadConfiguration, BadInput), match=said):
+        start_from(shelf, **options)

@@ -5,6 +5,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from tasks.model.checkpoints import HeadWeights, Saved
@@ -78,8 +79,22 @@ def _made(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[Job]) -> tuple[tup
 
 
 def _mean(logits: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
-    total = sum(shares)
-    return sum((share / total * one for share, one in zip(shares, logits, strict=True)), start=0 * logits[0])
+    """The weighted mean. A class that some networks have no output for gets the odds, against all classes before it, that the others give it."""
+    fewest, *more = sorted({len(one) for one in logits})
+    mean = _pooled(logits, shares, fewest)
+    for size in more:
+        pooled, known = _pooled(logits, shares, size), len(mean)
+        mean = torch.cat([mean, mean.logsumexp(0) + pooled[known:] - pooled[:known].logsumexp(0)])
+    return mean
+
+
+def _pooled(logits: Sequence[Tensor], shares: Sequence[float], size: int) -> Tensor:
+    """The first `size` logits, by the networks that have so many; alike where none of these counts."""
+    having = [(share, one[:size]) for share, one in zip(shares, logits, strict=True) if len(one) >= size]
+    if not sum(share for share, _ in having):
+        having = [(1.0, one) for _, one in having]
+    total = sum(share for share, _ in having)
+    return sum((share / total * one for share, one in having), start=0 * having[0][1])
 
 
 def _together(used: Sequence[EngineUsed]) -> EngineUsed:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tasks.evaluation.fusion import averaged
 from tasks.model.checkpoints import ClassNames, HeadWeights, Saved, load, save_fusion
 from tasks.model.engines import openvino
 from tasks.model.engines.choice import Job
@@ -11,6 +12,7 @@ from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.engines.parity import check
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.scorer import make_scorer
+from tasks.model.growth import grown
 from tasks.model.network import Network
 from tasks.model.spec import FAMILIES, NetworkSpec
 from tasks.options import Family, Modality
@@ -76,6 +78,21 @@ def test_a_fusion_answers_with_the_weighted_mean_of_its_networks(tmp_path, wante
     torch.testing.assert_close(score.verb, (alone[0].verb + 3 * alone[1].verb) / 4, atol=tolerance, rtol=0)
     torch.testing.assert_close(score.noun, (3 * alone[0].noun + alone[1].noun) / 4, atol=tolerance, rtol=0)
     assert used.name == wanted
+
+
+def test_networks_of_different_sizes_answer_as_their_weights_were_chosen_for(tmp_path):
+    networks = [network_of(seed=1), grown(network_of(seed=2), 7, 6, seed=0), grown(network_of(seed=3), 7, 4, seed=0)]
+    classes = ClassNames(verbs=tuple("abcdefg"), nouns=tuple("uvwxyz"))
+    save_fusion(tmp_path / "fused.pt", networks, [HeadWeights(1, 3), HeadWeights(2, 1), HeadWeights(1, 0)], classes)
+    saved = load(tmp_path / "fused.pt")
+    specs = [network.spec for network in saved.networks]
+    clip = snippets_for(specs[0], seed=7)
+    alone = [PytorchEngine(network.eval(), 1).score(clip) for network in saved.networks]
+    score = make_scorer(saved, "pytorch", [job_of(spec) for spec in specs])[0].score([clip] * 3)
+    verbs = averaged([one.verb.numpy()[None] for one in alone], np.array([0.25, 0.5, 0.25]))
+    nouns = averaged([one.noun.numpy()[None] for one in alone], np.array([0.75, 0.25, 0]))
+    np.testing.assert_allclose(score.verb, verbs[0], atol=1e-4)
+    np.testing.assert_allclose(score.noun, nouns[0], atol=1e-4)
 
 
 @pytest.mark.slow
