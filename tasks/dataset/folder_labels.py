@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from tasks.dataset.folders import Certainty, FolderLabel, FolderReader, Folders
 from tasks.dataset.vocabulary import ClassNames, normal_name
@@ -47,7 +46,7 @@ def _remedy(label: FolderLabel) -> str:
 
 def folders_of(name: str) -> Folders:
     """The folders of a relative path, as people of any system write it."""
-    return PurePosixPath(name.replace("\\", "/")).parts[:-1]
+    return tuple(part for part in name.replace("\\", "/").split("/")[:-1] if part not in ("", "."))
 
 
 def _read_paths(paths: Iterable[Folders], reader: FolderReader) -> tuple[dict[Folders, FolderLabel], dict[Folders, str]]:

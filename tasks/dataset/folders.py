@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
-from tasks.dataset.vocabulary import ClassNames, class_name, normal_name
+from tasks.dataset.vocabulary import MAX_CACHED_NAMES, ClassNames, class_name, normal_name
 from tasks.dataset.wording import quoted
 from tasks.results.dataset import NO_OBJECT
 
@@ -109,6 +110,7 @@ class FolderReader:
         return FolderLabel(path, folder, self._verbs.find(verb), noun if noun == NO_OBJECT else self._nouns.find(noun), certainty)
 
 
+@lru_cache(MAX_CACHED_NAMES)
 def _why_no_words(folder: str) -> str:
     if re.search(r"\d", folder):
         return "has a digit in its name, and so is no label"
@@ -123,10 +125,11 @@ def _why_no_words(folder: str) -> str:
     return ""
 
 
-def _strongest_parts(folder: str) -> list[str]:
+@lru_cache(MAX_CACHED_NAMES)
+def _strongest_parts(folder: str) -> tuple[str, ...]:
     """The words of a folder, parted by spaces, else by `_`, else by `-`, so that `pick-up spoon` is two."""
     for separator in (r"\s+", "_+", "-+"):
-        parts = [normal_name(part) for part in re.split(separator, folder) if part]
+        parts = tuple(normal_name(part) for part in re.split(separator, folder) if part)
         if len(parts) > 1:
             return parts
-    return [normal_name(folder)]
+    return (normal_name(folder),)

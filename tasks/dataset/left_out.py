@@ -5,11 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from tasks.dataset.folder_labels import folders_of
-from tasks.dataset.wording import count, quoted
+from tasks.dataset.wording import count, quoted, some
 from tasks.results.dataset import LabelledClip
 from tasks.results.record import SetAside
-
-MAX_LISTED = 3
 
 
 def left_out(clips: Sequence[LabelledClip], reason_by_video: Mapping[str, str]) -> tuple[SetAside, ...]:
@@ -29,10 +27,7 @@ def left_out(clips: Sequence[LabelledClip], reason_by_video: Mapping[str, str]) 
         if folder:
             told.append(SetAside(name=f"{folder}/", reason=f"{count(number, 'clip')} of {count(len(names), 'video')}: {reason}"))
         else:
-            listed = ", ".join(map(quoted, names[:MAX_LISTED])) + (
-                f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-            )
-            told.append(SetAside(name="videos in no folder", reason=f"{count(number, 'clip')} of {listed}"))
+            told.append(SetAside(name="videos in no folder", reason=f"{count(number, 'clip')} of {some(list(map(quoted, names)))}"))
     if num_between:
         about = f"{count(num_between.total(), 'clip')} of {count(len(num_between), 'video')}"
         told.append(SetAside(name="videos labelled in part", reason=f"{about}: no line of an annotation file covers enough of them"))

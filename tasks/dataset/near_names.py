@@ -3,16 +3,17 @@
 import re
 from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
-from itertools import combinations
+from itertools import combinations, islice
 
 from tasks.dataset.vocabulary import ClassNames
 from tasks.dataset.wording import count, quoted
 from tasks.results.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
 
 ALIKE = 0.85
-"""Share of two names that is the same from which they are pointed out; `turn-on` and `turn-off` have 0.8."""
+"""Share of two names that is the same from which they are pointed out; `turn-on` and `turn-off` have 0.8. A number tells them apart."""
 MIN_ALIKE_LENGTH = 3
 MAX_COMPARED = 500
+MAX_TOLD = 100
 PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("ves", "fe"))
 
 
@@ -21,15 +22,21 @@ def near_names(num_clips: Mapping[str, int], names: ClassNames) -> Iterator[str]
     num_epic = NUM_EPIC_VERBS if names.target == "verb" else NUM_EPIC_NOUNS
     compared = sorted(sorted(num_clips, key=lambda name: (-num_clips[name], name))[:MAX_COMPARED])
     is_epic = {name: (class_id := names.id_of(name)) is not None and class_id < num_epic for name in compared}
-    for first, second in combinations(compared, 2):
-        if not (is_epic[first] and is_epic[second]) and _are_near(first, second):
-            yield (
-                f"{quoted(first)} {count(num_clips[first], 'clip')}, {quoted(second)} {count(num_clips[second], 'clip')}: "
-                "the same class? Say so in classes.csv"
-            )
+    near = (
+        (first, second)
+        for first, second in combinations(compared, 2)
+        if not (is_epic[first] and is_epic[second]) and _are_near(first, second)
+    )
+    for first, second in islice(near, MAX_TOLD):
+        yield (
+            f"{quoted(first)} {count(num_clips[first], 'clip')}, {quoted(second)} {count(num_clips[second], 'clip')}: "
+            "the same class? Say so in classes.csv"
+        )
 
 
 def _are_near(first: str, second: str) -> bool:
+    if re.sub(r"\d+", "", first) == re.sub(r"\d+", "", second):
+        return False
     shorter, longer = sorted((first, second), key=len)
     if any(longer.endswith(plural) and longer.removesuffix(plural) + singular == shorter for plural, singular in PLURALS):
         return True

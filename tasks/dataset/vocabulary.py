@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
-from tasks.dataset.wording import quoted
+from tasks.dataset.wording import quoted, some
 from tasks.results.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
 
 WordTarget = Literal["verb", "noun"]
@@ -75,7 +75,7 @@ class ClassNames:
         self._same_as: dict[str, str] = {}
         self._left_out: dict[str, str] = {}
         self._mentioned: set[str] = set()
-        self._not_used: dict[str, tuple[int, str]] = {}
+        self._not_used: dict[str, int] = {}
 
     def __contains__(self, name: str) -> bool:
         """Whether EPIC or an annotation file knows the name. That the store numbered it says nothing: the word may have been a folder's."""
@@ -100,7 +100,7 @@ class ClassNames:
         self._mentioned.add(name)
         self._name_by_id[class_id] = name
         if name in self._own:
-            self._not_used.setdefault(name, (class_id, where))
+            self._not_used.setdefault(name, class_id)
         elif known_id is None:
             self._id_by_name[name] = class_id
             self._where[name] = where
@@ -168,13 +168,13 @@ class ClassNames:
 
     def remarks(self, used: Iterable[str]) -> Iterator[str]:
         """What files say of the `used` classes in vain, because the store numbered them before."""
-        for name in sorted(set(used) & self._own.keys()):
-            if name in self._not_used:
-                class_id, where = self._not_used[name]
-                yield f"{self.target} {quoted(name)} keeps the id {self._own[name]} that the store gave it; {class_id} ({where}) is not used"
-            elif ids := self._ids_by_synonym.get(name):
-                others = " or ".join(quoted(self._name_by_id[one]) for one in sorted(ids))
-                yield f"{self.target} {quoted(name)} has an id of its own, though EPIC's list calls it {others}: to merge them, say so in classes.csv"
+        own = sorted(set(used) & self._own.keys())
+        if kept := [f"{quoted(name)} {self._own[name]}, not {self._not_used[name]}" for name in own if name in self._not_used]:
+            yield f"{self.target}s that keep the id which the store gave them before a file had one: {some(kept)}"
+        if others := [
+            f"{quoted(name)} as {self._called(name)}" for name in own if name not in self._not_used and name in self._ids_by_synonym
+        ]:
+            yield f"{self.target}s of their own that EPIC's list knows: {some(others)}; to merge them, say so in classes.csv"
 
     def _chain(self, name: str) -> Iterator[str]:
         """The name and those that it was merged into, one after another."""
@@ -191,6 +191,9 @@ class ClassNames:
             raise ValueError(f"{self.target} {quoted(name)} means the classes {sorted(ids)}; give its {self.target}_class")
         (only,) = ids
         return self._name_by_id[only]
+
+    def _called(self, name: str) -> str:
+        return " or ".join(quoted(self._name_by_id[one]) for one in sorted(self._ids_by_synonym[name]))
 
     def _said(self, name: str) -> str:
         return f" ({self._where[name]})" if name in self._where else ""

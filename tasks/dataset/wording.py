@@ -1,9 +1,10 @@
 """How messages quote what people wrote: short, printable, with what they may have meant."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 MAX_QUOTED = 60
+MAX_LISTED = 5
 
 
 def quoted(text: str) -> str:
@@ -16,6 +17,11 @@ def near(text: str, known: Iterable[str]) -> str:
     """` (near: 'a', 'b')` with up to three of `known` that resemble `text`, or nothing."""
     matches = get_close_matches(text[:200], known, n=3, cutoff=0.6)
     return f" (near: {', '.join(map(quoted, matches))})" if matches else ""
+
+
+def some(texts: Sequence[str]) -> str:
+    """`a, b, c and 2 more`: up to five."""
+    return ", ".join(texts[:MAX_LISTED]) + (f" and {len(texts) - MAX_LISTED} more" if len(texts) > MAX_LISTED else "")
 
 
 def count(number: int, noun: str) -> str:

@@ -69,7 +69,7 @@ def test_a_word_that_the_store_numbered_before_epics_list_came_keeps_its_id(labe
     result = label({"a.mp4": 1, "b.mp4": 1}, {**lists, "x.csv": rows}, own=own)
     assert ids(result) == {"grab flour": (125, 352), "take flour": (0, 352)}
     assert result.problems == ()
-    assert ["'grab' has an id of its own" in result.hints[0], "'flour' keeps the id 352" in result.hints[1]] == [True, True]
+    assert ["'grab' as 'take'" in result.hints[0], "'flour' 352, not 93" in result.hints[1]] == [True, True]
 
 
 def test_folders_say_how_they_were_read(label):
@@ -106,6 +106,7 @@ def test_near_names_are_pointed_out_and_never_merged(label):
         ("left-hand", "right-hand", False),
         ("turn-on", "turn-off", False),
         ("чашка", "чашки", False),
+        ("small-cup-1", "small-cup-2", False),
     ],
 )
 def test_which_names_are_near(first, second, near):
