@@ -1,6 +1,7 @@
 """Damages videos on purpose: by hand where one field of a header matters, and by chance."""
 
 import random
+import re
 import struct
 
 
@@ -35,29 +36,46 @@ def _put(mp4: bytearray, box: bytes, offset: int, *numbers: int) -> None:
 NUMBERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x3FFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
+NAME = re.compile(rb"[A-Za-z]{4}")
+"""What mostly names a box or a chunk, with numbers behind it."""
+
+HEAD_BYTES = 2048
+
+
 def mutated(data: bytes, number: int) -> bytes:
     """Damage a file in one to eight places; equal numbers damage it alike."""
     rng = random.Random(number)  # noqa: S311 - repeated by its number
     changed = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 4, 8))):
-        # Headers are short and matter most; they lie at both ends.
-        start = rng.choice(
-            (rng.randrange(len(changed)), rng.randrange(min(1024, len(changed))), -rng.randrange(1, min(1024, len(changed))))
-        )
-        start %= len(changed)
-        length = min(rng.choice((1, 4, 16, 256)), len(changed) - start)
-        match rng.randrange(6):
+        start, length = _place(changed, rng), rng.choice((1, 4, 16, 256))
+        match rng.randrange(7):
             case 0:
                 changed[start] ^= 1 << rng.randrange(8)
-            case 1:
+            case 1 | 2:
                 changed[start : start + 4] = struct.pack(rng.choice("<>") + "I", rng.choice(NUMBERS))
-            case 2:
-                changed[start : start + length] = rng.randbytes(length)
             case 3:
-                del changed[start : start + length]
+                changed[start : start + length] = rng.randbytes(length)
             case 4:
+                del changed[start : start + length]
+            case 5:
                 changed[start:start] = changed[start : start + length] * rng.choice((1, 100))
             case _:
                 if rng.randrange(4) == 0:
-                    del changed[max(1, start) :]
+                    del changed[start:]
+        if not changed:
+            break
     return bytes(changed)
+
+
+def _place(data: bytes, rng: random.Random) -> int:
+    """Anywhere, or rather in what describes the pictures, which is short: at both ends, and behind a name."""
+    match rng.randrange(4):
+        case 0:
+            return rng.randrange(len(data))
+        case 1:
+            return rng.randrange(min(HEAD_BYTES, len(data)))
+        case 2:
+            return rng.randrange(max(0, len(data) - HEAD_BYTES), len(data))
+        case _:
+            names = [found.end() for found in NAME.finditer(data)] or [0]
+            return min(len(data) - 1, rng.choice(names) + rng.randrange(32))
