@@ -98,7 +98,7 @@ class ClipsFile(Record):
     """`clips/<video>/<recipe>/clips.json`, written last: all clips of one video, or the reason why there are none.
 
     `recipe` is `tasks.keys.clip_recipe_of` the options and `ffmpeg`, its version; `recipe_of` the options alone where that is not known, for
-    it was cut before it was recorded.
+    it was cut before it was recorded. `lacked_bytes` is the memory that was too little for it.
     """
 
     video: str
@@ -109,6 +109,7 @@ class ClipsFile(Record):
     dropped_seconds: float
     warnings: tuple[str, ...]
     set_aside: str | None
+    lacked_bytes: int | None = None
 
 
 class SegmentResult(Record):

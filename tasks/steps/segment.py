@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 
-from tasks.errors import BadVideo
+from tasks.errors import BadVideo, OutOfMemory
 from tasks.keys import clip_recipe_of
 from tasks.options import SegmentOptions, StoreUri
 from tasks.results.record import SetAside
@@ -84,8 +84,12 @@ def clip_uid(video: str, start_seconds: float, stop_seconds: float) -> str:
 
 
 def cut_video(store: Store, store_uri: str, record: VideoRecord, options: SegmentOptions, shares: MemoryShares) -> ClipsFile:
-    """The clips of one video, cut unless they were before; where that cannot be done, the reason in their place."""
-    if cut_before := find_cut(store, store_uri, record.video, options):
+    """The clips of one video, cut unless they were before; where that cannot be done, the reason in their place.
+
+    What had too little memory is tried again where there is more.
+    """
+    cut_before = find_cut(store, store_uri, record.video, options)
+    if cut_before and (cut_before.lacked_bytes is None or cut_before.lacked_bytes >= shares.all_bytes):
         return cut_before
     ffmpeg = find_ffmpeg(load(MachineSettings).ffmpeg)
     version = ffmpeg_version(ffmpeg)
@@ -95,7 +99,7 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
         folder = Path(name)
         source = folder / Path(record.uri).name
         store.read_file(record.uri, source)
-        found, reason = CutResult((), 0, ()), None
+        found, reason, lacked_bytes = CutResult((), 0, ()), None, None
         try:
             seconds = max(120, SECONDS_PER_VIDEO_SECOND * record.duration_seconds)
 
@@ -103,6 +107,9 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
                 return cut(source, _held(record, source, memory), folder, options, ffmpeg=ffmpeg, time_limit_seconds=seconds, memory=memory)
 
             found = shares.run(cut_with)
+        except OutOfMemory as error:
+            lacked_bytes = shares.all_bytes
+            reason = f"{plain_reason(error)}; it had {lacked_bytes / 2**30:.1f} GiB: scale it down, or take it again where a step has more"
         except BadVideo as error:
             reason = plain_reason(error)
         clips = ClipsFile(
@@ -114,6 +121,7 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
             dropped_seconds=found.dropped_seconds,
             warnings=tuple(plain_reason(warning) for warning in found.warnings),
             set_aside=reason,
+            lacked_bytes=lacked_bytes,
         )
     store.write(f"{folder_uri}/clips.json", clips)
     return clips

@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 MAX_FILE_BYTES = 1 << 32
@@ -26,7 +27,8 @@ def main() -> None:
     if os.getppid() != int(parent_pid):
         sys.exit("the process that started this has ended")
     # Where memory runs out all the same, the kernel ends this and not the step.
-    Path("/proc/self/oom_score_adj").write_text("1000")
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
     limits = {
         resource.RLIMIT_DATA: int(memory_bytes),
         resource.RLIMIT_AS: int(memory_bytes) + RESERVED_BYTES,

@@ -39,7 +39,7 @@ class MemoryShares:
 
     def __init__(self, num_at_once: int, all_bytes: int) -> None:
         self._num_at_once = num_at_once
-        self._all_bytes = all_bytes
+        self.all_bytes = all_bytes
         self._slots = Semaphore(num_at_once)
         self._alone = Lock()
 
@@ -52,13 +52,13 @@ class MemoryShares:
         if self._num_at_once > 1:
             try:
                 with self._slots:
-                    return work(Memory(self._all_bytes // self._num_at_once, is_scarce=True))
+                    return work(Memory(self.all_bytes // self._num_at_once, is_scarce=True))
             except OutOfMemory:
                 pass
         with self._alone, ExitStack() as slots:
             for _ in range(self._num_at_once):
                 slots.enter_context(self._slots)
-            return work(Memory(self._all_bytes, is_scarce=False))
+            return work(Memory(self.all_bytes, is_scarce=False))
 
 
 def undivided() -> Memory:

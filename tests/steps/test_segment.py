@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import BadVideo, Unavailable
+from tasks.errors import BadVideo, OutOfMemory, Unavailable
 from tasks.keys import clip_recipe_of
 from tasks.options import SegmentOptions
 from tasks.results.record import SetAside
@@ -110,6 +110,24 @@ def test_videos_that_are_too_large_side_by_side_are_cut_one_after_the_other(ffmp
     result = run(ARGUMENTS, store)
     assert (result.num_clips, result.set_aside) == (3, ())
     assert sorted((memory.size_bytes >> 20, memory.is_scarce) for memory in shares) == [(120, True)] * 3 + [(480, False)] * 3
+
+
+def test_what_had_too_little_memory_is_cut_where_there_is_more(one_clip, monkeypatch):
+    def refuse_b(name):
+        if name == "b":
+            raise OutOfMemory("source.mp4: more")
+
+    one_clip(refuse_b)
+    store = in_store()
+    monkeypatch.setattr(segment, "usable_bytes", lambda: 3 << 30)
+    (bad,) = run(ARGUMENTS, store).set_aside
+    assert bad == SetAside(name="b.mp4", reason="more; it had 3.0 GiB: scale it down, or take it again where a step has more")
+    one_clip(lambda name: None)
+    assert run(ARGUMENTS, store).set_aside == (bad,)
+    monkeypatch.setattr(segment, "usable_bytes", lambda: 4 << 30)
+    result = run(ARGUMENTS, store)
+    assert (result.num_clips, result.set_aside) == (3, ())
+    assert run(ARGUMENTS, store) == result
 
 
 def test_a_video_that_an_older_version_took_is_looked_into_again(ffmpeg, tmp_path):
