@@ -73,8 +73,10 @@ def _started(command: Sequence[str], folder: Path, variables: Mapping[str, str])
             errors="replace",
             process_group=0,
         )
-    except (BlockingIOError, MemoryError) as error:
-        raise Unavailable(f"no further process can be started ({error}); raise the limit of processes or of memory, and retry") from error
+    except OSError as error:
+        raise Unavailable(
+            f"no further process can be started ({error.strerror}); raise the limit of processes or of memory, and retry"
+        ) from error
 
 
 def _kill(process: "subprocess.Popen[str]") -> None:

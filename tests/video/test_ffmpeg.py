@@ -1,3 +1,4 @@
+import errno
 import os
 import select
 import subprocess
@@ -9,9 +10,9 @@ import imageio_ffmpeg
 import pytest
 
 from tasks.errors import BadConfiguration, BadVideo, Unavailable
-from tasks.video import ffmpeg
+from tasks.video import child, ffmpeg
 from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg, read_log, reason, run_ffmpeg
-from tasks.video.memory import undivided
+from tasks.video.memory import Memory, undivided
 
 
 def script(path: Path, text: str) -> Path:
@@ -20,8 +21,8 @@ def script(path: Path, text: str) -> Path:
     return path
 
 
-def run(program: Path, seconds: float = 60):
-    return run_ffmpeg([], ffmpeg=program, folder=program.parent, time_limit_seconds=seconds, memory=undivided(), name="party.mp4")
+def run(program: Path, seconds: float = 60, memory: Memory | None = None):
+    return run_ffmpeg([], ffmpeg=program, folder=program.parent, time_limit_seconds=seconds, memory=memory or undivided(), name="party.mp4")
 
 
 def test_takes_the_configured_binary_then_the_carried_one_then_the_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -75,7 +76,7 @@ def test_it_dies_with_the_step_that_runs_it(tmp_path: Path):
     os.mkfifo(tmp_path / "pid")
     program = script(tmp_path / "slow", f"echo $$ > {tmp_path / 'pid'}; exec sleep 60")
     code = (
-        "import sys; from pathlib import Path; from tasks.video.ffmpeg import run_ffmpeg; from tasks.video.memory import undivided; program = Path(sys.argv[1]); "
+        "import sys; from pathlib import Path; from tasks.video.ffmpeg import run_ffmpeg; from tasks.video.memory import Memory, undivided; program = Path(sys.argv[1]); "
         "run_ffmpeg([], ffmpeg=program, folder=program.parent, time_limit_seconds=60, memory=undivided(), name='party.mp4')"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(program)]) as step:
@@ -96,6 +97,22 @@ def test_secrets_of_the_environment_do_not_reach_it(tmp_path: Path, monkeypatch:
 def test_a_full_disk_is_not_the_videos_fault(tmp_path: Path):
     with pytest.raises(Unavailable, match="disk"):
         run(script(tmp_path / "full", "echo '[mp4 @ 0x1] [error] write: No space left on device' >&2; exit 1"))
+
+
+def test_a_machine_that_starts_no_further_process_is_not_the_videos_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(child.subprocess, "Popen", refuse)
+    with pytest.raises(Unavailable, match="no further process"):
+        run(script(tmp_path / "ok", "exit 0"))
+
+
+def test_memory_is_limited(tmp_path: Path):
+    program = script(tmp_path / "greedy", f"exec {sys.executable} -c 'bytearray(1 << 30)'")
+    run(program, memory=Memory(2 << 30, is_scarce=False))
+    with pytest.raises(BadVideo):
+        run(program, memory=Memory(1 << 29, is_scarce=False))
 
 
 def test_a_crash_is_named(tmp_path: Path):
