@@ -16,7 +16,9 @@ MAX_SECONDS = 10 * 24 * 3600
 MAX_CLASS_ID = 1_000_000
 TIME = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,2}):)?([0-9]{1,7}(?:[.,][0-9]{0,9})?)")
 # A source becomes a cell of split.csv, which people open in Excel: nothing there may be a formula.
-SOURCE = re.compile(r"[^\W_][^\x00-\x1f\x7f\"]*")
+SOURCE = re.compile(
+    r"[^\W_](?:[^\x00-\x1f\x7f\";|]|[;|](?! *[=+@\-\uff1d\uff0b\uff20\uff0d\u2212\ufe62\ufe63\ufe66\ufe6b\u207a-\u207c\u208a-\u208c]))*"
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def _seconds(text: str) -> float:
 
 def _source(text: str) -> str | None:
     if text and not SOURCE.fullmatch(text):
-        raise ValueError("is not a source name; begin with a letter or a digit")
+        raise ValueError("is not a source name; begin with a letter or a digit, and put none of =+-@ behind a semicolon")
     return text or None
 
 

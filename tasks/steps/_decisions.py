@@ -4,6 +4,7 @@ import csv
 import io
 from datetime import UTC, datetime
 
+from tasks.evaluation.cells import plain_cell
 from tasks.keys import content_key
 from tasks.results.evaluation import DecisionRecord
 from tasks.storage import Store
@@ -50,16 +51,8 @@ def _table(records: list[DecisionRecord]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, fieldnames=list(DecisionRecord.model_fields), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in record.model_dump().items()} for record in records)
+    writer.writerows({name: plain_cell(value) for name, value in record.model_dump().items()} for record in records)
     return text.getvalue().encode()
-
-
-def _cell(value: object) -> object:
-    """One line, and no formula: people write reasons, and people open the table in a spreadsheet."""
-    if not isinstance(value, str):
-        return value
-    line = " ".join(value.split())
-    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
 
 
 def _uri(store_uri: str, key: str) -> str:

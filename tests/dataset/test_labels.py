@@ -219,6 +219,12 @@ def test_synonyms_add_up_in_one_clip(label):
     assert actions(label({"a.mp4": 1}, files)) == ["take bag"]
 
 
+@pytest.mark.parametrize("source", ["=1+1", "\N{FULLWIDTH EQUALS SIGN}1+1", "a;=1+1", "a; \N{FULLWIDTH EQUALS SIGN}1+1"])
+def test_a_source_that_a_spreadsheet_takes_for_a_formula_is_refused(label, source):
+    result = label({"a.mp4": 1}, {"1.csv": f"uid,verb,noun,source\na,put,meat,{source}\n"})
+    assert "is not a source name" in reasons(result.problems)[2]
+
+
 def test_source_is_the_video_unless_a_column_groups(label, make):
     header = "uid,verb,noun,source\n"
     files = {

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from tasks.evaluation.answers import Answers, verb_and_noun
+from tasks.evaluation.cells import plain_cell
 from tasks.evaluation.confusion import Confusion, confusion_of
 from tasks.evaluation.prediction.names import Names
-from tasks.evaluation.prediction.tables import plain_cell
 from tasks.results.record import Target
 
 Named = Mapping[tuple[int, int], int]

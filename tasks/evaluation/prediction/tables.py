@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.evaluation.answers import NUM_RANKS, verb_and_noun
+from tasks.evaluation.cells import plain_cell
 from tasks.evaluation.prediction.names import Names
 from tasks.evaluation.prediction.probabilities import Ranked
 from tasks.evaluation.prediction.scored import ScoredVideoClips
@@ -107,11 +108,3 @@ class PredictionTables:
             return {"verb_class": ids["verb"]}
         verb, noun = verb_and_noun(ids["action"])
         return {"verb_class": ids["verb"], "noun_class": ids["noun"], "action_verb_class": verb, "action_noun_class": noun}
-
-
-def plain_cell(value: object) -> object:
-    """A cell on one line that no spreadsheet takes for a formula: people open these tables, and files have names of any kind."""
-    if not isinstance(value, str):
-        return value
-    line = " ".join("".join(c if c.isprintable() else " " for c in value).split())
-    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line

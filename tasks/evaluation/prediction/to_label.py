@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from tasks.evaluation.cells import plain_cell
 from tasks.evaluation.prediction.familiar import Features, directions
-from tasks.evaluation.prediction.tables import plain_cell
 from tasks.evaluation.wording import percent
 from tasks.results.dataset import NO_OBJECT
 
