@@ -76,7 +76,7 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
     )
     log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, digest)
     if not weights.members:
-        log_expected_time(training.train, manifest, its_plan, store)
+        log_expected_time(training.train, weights, manifest, its_plan, store)
     # Where the later steps read it: a plan for another dataset, made with the same form, must not change this run's.
     finish(store, f"{decision_uri}plan/", plan)
     return finish(store, arguments.out, plan)
