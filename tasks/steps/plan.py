@@ -1,9 +1,11 @@
 """Decides what is trained and tested, and against which champion; stops where the same was done before."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from tasks.errors import NothingToDo
 from tasks.evaluation.gate import deciding_split
+from tasks.evaluation.power import power_in_words
 from tasks.keys import content_key
 from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions
 from tasks.results.dataset import Manifest
@@ -77,6 +79,9 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
     log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, digest)
     if not weights.members:
         log_expected_time(training.train, weights, manifest, its_plan, store)
+    decisive = deciding_split(splits)
+    clips_of_source = Counter(clip.source for clip in manifest.clips if clip.split == decisive)
+    log.info("%s", power_in_words(list(clips_of_source.values()), decisive))
     # Where the later steps read it: a plan for another dataset, made with the same form, must not change this run's.
     finish(store, f"{decision_uri}plan/", plan)
     return finish(store, arguments.out, plan)
