@@ -9,7 +9,7 @@ from tasks.evaluation.class_losses import ClassOutcome, significant_losses
 from tasks.evaluation.verdict import guessing_caveat, verdict_on
 from tasks.evaluation.wording import count, listed, percent, percent_interval, points, quoted, signed
 from tasks.options import GateOptions
-from tasks.results.evaluation import EvaluateResult, PairedDifference, RuleOutcome
+from tasks.results.evaluation import Attempt, EvaluateResult, PairedDifference, RuleOutcome
 from tasks.results.record import SplitName
 
 DECIDING_SPLITS: tuple[SplitName, ...] = ("test", "val")
@@ -21,7 +21,7 @@ class Judgement:
     """What the gate says.
 
     Attributes:
-        rules: engine, num_clips, num_sources, gain, guessing where it is wanted, classes, in this order.
+        rules: engine, num_clips, num_sources, first where test decides, gain, guessing where it is wanted, classes, in this order.
         passed: whether every rule let the network pass.
         verdict: who is better, by how much, whether guessing does as well, and whether the data is enough to tell: one sentence.
         reason: the same for tags and tables: which rules failed, or the gain.
@@ -60,7 +60,12 @@ def deciding_split(splits: Sequence[SplitName]) -> SplitName:
 
 
 def judge(
-    ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, outcomes: Sequence[ClassOutcome], gate: GateOptions
+    ours: EvaluateResult,
+    theirs: EvaluateResult,
+    difference: PairedDifference,
+    outcomes: Sequence[ClassOutcome],
+    gate: GateOptions,
+    attempt: Attempt,
 ) -> Judgement:
     """Apply the promotion rules. A tie never passes.
 
@@ -73,6 +78,7 @@ def judge(
         difference: of top-1 on the last of the targets, between these two.
         outcomes: every verb and noun under both networks.
         gate: the rules.
+        attempt: how often the deciding clips have decided before.
 
     Raises:
         BadInput: the two were not scored on the same clips, or the difference is not theirs.
@@ -82,6 +88,7 @@ def judge(
         _engine(ours, theirs),
         _enough("num_clips", "Enough clips", ours.num_clips, gate.min_gate_clips, "clip"),
         _enough("num_sources", "Enough source videos", ours.num_sources, gate.min_gate_sources, "source video"),
+        *([_first(attempt)] if ours.split == "test" else []),
         _gain(difference, gate),
         *([_guessing(ours)] if gate.beat_guessing else []),
         _classes(outcomes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
@@ -120,6 +127,16 @@ def _engine(ours: EvaluateResult, theirs: EvaluateResult) -> RuleOutcome:
 
 def _enough(rule: Literal["num_clips", "num_sources"], title: str, number: int, least: int, noun: str) -> RuleOutcome:
     return RuleOutcome(rule=rule, title=title, passed=number >= least, detail=f"{count(number, noun)}, at least {least:,} needed")
+
+
+def _first(attempt: Attempt) -> RuleOutcome:
+    """A test split that decides again and again becomes a val split."""
+    others = count(attempt.num_others_on_dataset, "other network")
+    passed = attempt.num_others_on_dataset == 0
+    detail = "this dataset's test split has decided on no other network"
+    if not passed:
+        detail = f"this dataset's test split has decided on {others} before, and decides once; it decides again in the next dataset"
+    return RuleOutcome(rule="first", title="First decision of the test split", passed=passed, detail=detail)
 
 
 def _gain(difference: PairedDifference, gate: GateOptions) -> RuleOutcome:

@@ -182,16 +182,27 @@ class NameableClips(Record):
 class RuleOutcome(Record):
     """One promotion rule, what it found, and whether it lets the fine-tuned network pass. `detail` has the numbers, in words."""
 
-    rule: Literal["engine", "num_clips", "num_sources", "gain", "guessing", "classes"]
+    rule: Literal["engine", "num_clips", "num_sources", "first", "gain", "guessing", "classes"]
     title: str
     passed: bool
     detail: str
 
 
+class Attempt(Record):
+    """How often the deciding clips have decided under one model name: `number` counts this network too, from 1.
+
+    `num_others_on_dataset` is of other networks that were decided on with this very dataset.
+    """
+
+    number: int
+    num_others_on_dataset: int
+
+
 class CompareResult(Record):
     """The fine-tuned network beside what it must beat, and what the gate says, which holds against this champion, or none, alone.
 
-    `passed` tells whether every rule let it pass; whether that promotes it depends on `gate.promotion`.
+    `passed` tells whether every rule let it pass; whether that promotes it depends on `gate.promotion`. `attempt` is None in records of
+    older versions.
     """
 
     split: SplitName
@@ -208,6 +219,7 @@ class CompareResult(Record):
     verdict: str
     reason: str
     mlflow_run_url: str
+    attempt: Attempt | None = None
 
     @property
     def awaits_approval(self) -> bool:

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions
-from tasks.results.evaluation import EvaluateResult, NameableClips, PairedDifference, RuleOutcome
+from tasks.results.evaluation import Attempt, EvaluateResult, NameableClips, PairedDifference, RuleOutcome
 from tasks.results.fusion import Fusion
 from tasks.results.record import TARGETS, ModelRole, Record, SplitName, Target
 from tasks.results.training import Epoch
@@ -174,6 +174,7 @@ class Metrics(Record):
     passed: bool
     gate: GateOptions
     rules: tuple[RuleOutcome, ...]
+    attempt: Attempt | None = Field(None, description="how often the deciding clips have decided, this decision included")
     splits: tuple[SplitSize, ...]
     results: tuple[EvaluateResult, ...]
     differences: tuple[PairedDifference, ...]

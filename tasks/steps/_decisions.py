@@ -38,6 +38,11 @@ def keep_decision(store: Store, store_uri: str, key: str, decision: DecisionReco
     _write_table(store, store_uri)
 
 
+def kept_decisions(store: Store, store_uri: str) -> list[DecisionRecord]:
+    """Every decision that was kept in this store, on any model."""
+    return [store.read(found.uri, DecisionRecord) for found in store.list(_folder(store_uri))]
+
+
 def _write_table(store: Store, store_uri: str) -> None:
     """From all objects, and again until none was added meanwhile: of several who write at once, the last has seen every line."""
     written: list[str] | None = None

@@ -16,6 +16,7 @@ from tasks.results.dataset import Manifest
 from tasks.results.evaluation import CompareResult, PairedDifference
 from tasks.results.training import PlanResult
 from tasks.settings import MlflowSettings, load
+from tasks.steps._attempts import attempt_in_store
 from tasks.steps._predictions import evaluation_results, predictions
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
@@ -46,7 +47,8 @@ def run(arguments: Arguments, store: Store) -> CompareResult:
     nameable = nameable_clips(here, scored, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
     decisive = next(d for d in found if (d.target, d.opponent) == (ours.targets[-1], theirs.model))
     outcomes = class_outcomes(scored["fine-tuned"], scored[theirs.model], manifest.vocabulary)
-    judgement = judge(ours, theirs, decisive, outcomes, plan.gate)
+    attempt = attempt_in_store(store, arguments.store, plan, manifest)
+    judgement = judge(ours, theirs, decisive, outcomes, plan.gate, attempt)
     baseline = plan.weights.description
     files = {
         "comparison.md": markdown(results, found, judgement, baseline, nameable).encode(),
@@ -76,6 +78,7 @@ def run(arguments: Arguments, store: Store) -> CompareResult:
         verdict=judgement.verdict,
         reason=judgement.reason,
         mlflow_run_url=tracker.run_url(run_id),
+        attempt=attempt,
     )
     return finish(store, arguments.out, result)
 

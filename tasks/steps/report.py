@@ -121,6 +121,7 @@ def _metrics(
         passed=compared.passed,
         gate=compared.gate,
         rules=compared.rules,
+        attempt=compared.attempt,
         splits=split_sizes(manifest.clips),
         results=tuple(results),
         differences=compared.differences,

@@ -9,9 +9,11 @@ from tasks.evaluation.gate import contenders, judge
 from tasks.evaluation.metrics import measure
 from tasks.evaluation.paired import paired_difference
 from tasks.options import GateOptions
+from tasks.results.evaluation import Attempt
 from tasks.results.record import TARGETS
 from tests.evaluation.report.rendered import HOSTILE, rendered
 
+FIRST = Attempt(number=1, num_others_on_dataset=0)
 BASELINE = "ImageNet backbone under untrained, seeded heads: this baseline is chance"
 SOURCES = [str(i % 3) for i in range(23)]
 
@@ -43,7 +45,7 @@ def compared(results, answers=None):
     opponents = [r.model for r in results if r.split == ours.split and r.model != "fine-tuned"]
     found = [paired_difference(*(answers or alike)(target), sources, opponent=o) for o in opponents for target in TARGETS]
     decisive = next(d for d in found if (d.target, d.opponent) == ("action", theirs.model))
-    return SimpleNamespace(results=results, differences=found, judgement=judge(ours, theirs, decisive, [], GateOptions()))
+    return SimpleNamespace(results=results, differences=found, judgement=judge(ours, theirs, decisive, [], GateOptions(), FIRST))
 
 
 def page_of(comparison):

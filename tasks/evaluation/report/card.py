@@ -1,5 +1,6 @@
 """The model card: `README.md` of a registered version, with the front matter that model hubs read."""
 
+from tasks.evaluation.attempts import attempt_in_words
 from tasks.evaluation.nameable import unnamed_in_words
 from tasks.evaluation.report.nameable import nameable_rows
 from tasks.evaluation.report.scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
@@ -23,6 +24,7 @@ def model_card(metrics: Metrics) -> str:
             m=metrics,
             verdict=verdict_of(metrics),
             leaning=leaning(metrics.deciding_split),
+            attempt=attempt_in_words(metrics.attempt, metrics.deciding_split, metrics.gate),
             tables=tables,
             unnamed=unnamed_in_words(metrics.nameable) if metrics.nameable else "",
             nameable_rows=nameable_rows(metrics, tables[-1:]),

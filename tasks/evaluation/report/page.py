@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tasks.evaluation.attempts import attempt_in_words
 from tasks.evaluation.comparison import MODELS
 from tasks.evaluation.report.charts import training_charts
 from tasks.evaluation.report.classes import change_tables, histograms
@@ -66,6 +67,7 @@ def page(inputs: ReportInputs) -> str:
             opponent=opponent,
             verdict=verdict_of(metrics),
             leaning=leaning(metrics.deciding_split),
+            attempt=attempt_in_words(metrics.attempt, metrics.deciding_split, metrics.gate),
             tables=tables,
             unnamed=unnamed_of(metrics),
             nameable_rows=nameable_rows(metrics, tables),

@@ -1,5 +1,7 @@
 import pytest
 
+from tasks.evaluation.report.card import model_card
+from tasks.evaluation.report.page import page
 from tasks.evaluation.report.question import approval_question
 from tests.evaluation.report.rendered import HOSTILE, rendered
 
@@ -30,6 +32,13 @@ def test_it_says_who_is_champion(make_inputs, version, told):
 def test_it_says_what_val_leans_to_where_val_decides(make_inputs):
     assert "also chose which epoch, or which weights of a fusion, are kept" in question(make_inputs("original").metrics)
     assert "also chose which" not in question(make_inputs("usual").metrics)
+
+
+def test_which_attempt_on_these_clips_it_is_stands_in_question_page_and_card(make_inputs):
+    inputs = make_inputs("usual")
+    for said in (question(inputs.metrics), page(inputs), model_card(inputs.metrics)):
+        assert "This is decision number 3, after 2 other networks," in said.replace("\\", "")
+    assert "This is" not in question(inputs.metrics, attempt=None)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
