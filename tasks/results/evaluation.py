@@ -56,7 +56,7 @@ class Latency(Record):
 class EngineUsed(Record):
     """What computed the logits, and how it was checked: a few clips of the run beside PyTorch in float32.
 
-    `max_difference` is the largest difference of a logit on these clips, None for PyTorch in float32 itself; `fallback_reason` tells why a
+    `max_difference` is the largest difference of a logit on these clips, in int8 the mean over clips of each one's largest, None for PyTorch in float32 itself; `fallback_reason` tells why a
     quicker engine was not taken.
     """
 

@@ -11,7 +11,7 @@ from tasks.errors import BadConfiguration, BadInput
 from tasks.evaluation.fusion import fuse
 from tasks.evaluation.scoring import ScoredClips, score_clips, with_nouns_given
 from tasks.model.checkpoints import ClassNames, HeadWeights, Saved, placeholder, save_fusion
-from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, make_engine, spread
+from tasks.model.engines.choice import Job, make_engine, num_checked, spread
 from tasks.model.epochs import BEST
 from tasks.model.hardware import choose_device, describe
 from tasks.model.network import Network, weights_sha256
@@ -155,7 +155,7 @@ def _score(network: Network, clips: Sequence[DatasetClip], store: Store) -> Scor
         device=choose_device(load(MachineSettings).device),
         num_clips=len(clips),
         num_crops=1,
-        checked=lambda: load_few(store, spread(clips, NUM_CHECKED_CLIPS), network.spec),
+        checked=lambda: load_few(store, spread(clips, num_checked("auto")), network.spec),
         calibration=list,
     )
     with FramesAhead(store, clips, [network.spec]) as ahead:

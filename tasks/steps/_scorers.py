@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from tasks.errors import BadInput, BadVideo
 from tasks.evaluation.scoring import Logits, certain
 from tasks.model.crops import NumCrops
-from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, Wanted, spread
+from tasks.model.engines.choice import Job, Wanted, num_checked, spread
+from tasks.model.engines.parity import Trained
 from tasks.model.engines.scorer import Scorer, make_scorer
 from tasks.model.hardware import choose_device
 from tasks.model.spec import NetworkSpec
-from tasks.results.dataset import NO_OBJECT
+from tasks.results.dataset import NO_OBJECT, DatasetClip
 from tasks.results.evaluation import EngineUsed
 from tasks.results.prediction import Predictor
 from tasks.settings import MachineSettings, load
@@ -51,7 +52,7 @@ class Ready:
 def make_ready(
     predictor: Predictor,
     clips: Sequence[StoredClip],
-    trained_on: Sequence[StoredClip],
+    trained_on: Sequence[DatasetClip],
     *,
     wanted: Wanted,
     num_crops: NumCrops,
@@ -64,7 +65,7 @@ def make_ready(
     Args:
         predictor: whose checkpoint it is.
         clips: what it is to score.
-        trained_on: training clips, which int8 is calibrated on.
+        trained_on: training clips, which int8 is calibrated on, and whose classes the engine is checked for.
         wanted: the engine, or "auto".
         num_crops: 10 or 1.
         store: where all of them lie.
@@ -81,7 +82,7 @@ def make_ready(
 
     def job(spec: NetworkSpec) -> Job:
         def checked() -> list[Frames]:
-            if found := _decoded(clips, NUM_CHECKED_CLIPS, spec, store, frames):
+            if found := _decoded(clips, num_checked(wanted), spec, store, frames):
                 return found
             raise NothingToCheck("no clip decodes that the engine could be checked on")
 
@@ -91,6 +92,7 @@ def make_ready(
             num_crops=num_crops,
             checked=checked,
             calibration=lambda: _decoded(trained_on, NUM_CALIBRATION_CLIPS, spec, store, frames),
+            trained=trained_classes(trained_on),
         )
 
     jobs = [job(spec) for spec in specs]
@@ -103,6 +105,14 @@ def make_ready(
     nouns = saved.classes.nouns
     given = None if saved.classes.has_objects else certain(np.array([nouns.index(NO_OBJECT)]), len(nouns))[0]
     return Ready(scorer, specs, used, given)
+
+
+def trained_classes(trained_on: Sequence[DatasetClip]) -> Trained | None:
+    """The classes of these clips; None where there are no clips, so that nothing is known."""
+    if not trained_on:
+        return None
+    verbs, nouns = ({getattr(clip, name) for clip in trained_on} for name in ("verb_class", "noun_class"))
+    return Trained(tuple(sorted(verbs)), tuple(sorted(nouns)))
 
 
 def _decoded(clips: Sequence[StoredClip], num_clips: int, spec: NetworkSpec, store: Store, root: Path) -> list[Frames]:

@@ -25,7 +25,7 @@ from tasks.evaluation.scoring import ScoredClips, score_clips, with_nouns_given
 from tasks.evaluation.wording import percent
 from tasks.model.checkpoints import ClassNames
 from tasks.model.complexity import Complexity, complexity
-from tasks.model.engines.choice import NUM_CHECKED_CLIPS, Job, spread
+from tasks.model.engines.choice import Job, num_checked, spread
 from tasks.model.engines.scorer import Scorer, make_scorer
 from tasks.model.explain import NothingToSee, activation_sheet
 from tasks.model.gpus import keep_to_one_gpu
@@ -41,7 +41,7 @@ from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._ahead import FramesAhead
 from tasks.steps._frames import cache_test_frames, load_few, rgb_frames
 from tasks.steps._networks import fetch_network
-from tasks.steps._scorers import NUM_CALIBRATION_CLIPS
+from tasks.steps._scorers import NUM_CALIBRATION_CLIPS, trained_classes
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
 from tasks.storage import Store
@@ -203,8 +203,9 @@ def _job(plan: PlanResult, clips: Sequence[DatasetClip], manifest: Manifest, sto
         device=choose_device(load(MachineSettings).device),
         num_clips=sum(clip.split in splits for clip in manifest.clips),
         num_crops=plan.evaluate.crops,
-        checked=lambda: load_few(store, spread(clips, NUM_CHECKED_CLIPS), spec),
+        checked=lambda: load_few(store, spread(clips, num_checked(plan.evaluate.engine)), spec),
         calibration=lambda: load_few(store, spread(trained_on, NUM_CALIBRATION_CLIPS), spec),
+        trained=trained_classes(trained_on),
     )
 
 

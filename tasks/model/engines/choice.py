@@ -17,7 +17,7 @@ from tasks.model.crops import Frames, NumCrops
 from tasks.model.engines.cuda import CudaEngine
 from tasks.model.engines.engine import Engine, prepare
 from tasks.model.engines.openvino import OpenvinoEngine
-from tasks.model.engines.parity import Parity, check
+from tasks.model.engines.parity import NUM_CHECKED_CLIPS, NUM_CHECKED_IN_INT8, Parity, Trained, check
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.network import Network
 from tasks.results.evaluation import EngineUsed
@@ -30,7 +30,6 @@ Device = Literal["cpu", "cuda"]
 OPENVINO_FROM_CLIPS = 10
 """From so many clips on, what OpenVINO gains is more than converting, compiling and checking take (ResNet-50, 10 crops, two cores)."""
 
-NUM_CHECKED_CLIPS = 3
 MAX_REASON = 300
 """Characters of a library's error that a result repeats."""
 
@@ -45,8 +44,9 @@ class Job:
         device: where networks run on this machine, by its settings.
         num_clips: of all that are scored by engines of the same kind.
         num_crops: 10 or 1.
-        checked: gives a few of them, uint8 (t, h, w, p), for the parity check; not called for PyTorch.
+        checked: gives `num_checked` of them, uint8 (t, h, w, p), for the parity check; not called for PyTorch.
         calibration: gives training clips likewise; called for int8 alone.
+        trained: the classes that were trained, among which the check looks for the best; None where all were, or it is not known.
     """
 
     device: Device
@@ -54,6 +54,12 @@ class Job:
     num_crops: NumCrops
     checked: Callable[[], Sequence[Frames]]
     calibration: Callable[[], Sequence[Frames]]
+    trained: Trained | None = None
+
+
+def num_checked(wanted: Wanted) -> int:
+    """How many clips the parity check of this engine takes."""
+    return NUM_CHECKED_IN_INT8 if wanted == "openvino-int8" else NUM_CHECKED_CLIPS
 
 
 def choose(wanted: Wanted | Kind, device: Device, num_clips: int) -> Kind:
@@ -94,7 +100,7 @@ def make_engine(network: Network, wanted: Wanted | Kind, job: Job) -> tuple[Engi
     for one in (kind, "openvino-float32") if kind == "openvino" else (kind,):
         try:
             engine = _build(one, reference.network, job)
-            parity = check(engine, reference, checked)
+            parity = check(engine, reference, checked, job.trained)
         # What torch, and for OpenVINO and NNCF our engine, raise for an operation, a shape or memory that they cannot do; ours are of other
         # classes.
         except (RuntimeError, ImportError, TypeError, NotImplementedError) as error:

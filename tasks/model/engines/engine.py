@@ -58,15 +58,15 @@ class Engine(ABC):
         """
         return self.answer(self.see(frames))
 
-    def see(self, frames: Frames) -> Tensor:
-        """What the backbone sees in every crop of one clip, float32 (k, t, f) on the CPU; `frames` and errors as of `score`."""
+    def see(self, frames: Frames, num_crops: NumCrops | None = None) -> Tensor:
+        """What the backbone sees in every crop of one clip, or in `num_crops`, float32 (k, t, f) on the CPU; `frames` and errors as of `score`."""
         spec = self.network.spec
         if (len(frames), frames.shape[-1]) != (spec.num_segments, spec.snippet.num_planes):
             raise BadInput(
                 f"the clip has {len(frames)} snippets of {frames.shape[-1]} planes where the network takes {spec.num_segments} of "
                 f"{spec.snippet.num_planes} ({spec.modality.value})"
             )
-        return self.features(cut_views(frames, self.num_crops, spec.modality))
+        return self.features(cut_views(frames, num_crops or self.num_crops, spec.modality))
 
     def answer(self, features: Tensor) -> Logits:
         """The logits, verb (v,) and noun (n,), of what `see` gave.

@@ -17,10 +17,36 @@ def off_by(share_of_std):
     return logits
 
 
-@pytest.mark.parametrize(("precision", "share"), [("bfloat16", 0.25), ("float16", 0.25), ("int8", 0.75)])
+@pytest.mark.parametrize(("precision", "share"), [("bfloat16", 0.25), ("float16", 0.25), ("int8", 1.5)])
 def test_the_tolerance_of_rounded_numbers_is_a_share_of_what_logits_vary_by(precision, share):
     assert compare("verb", off_by(share * 0.99), EXPECTED, precision).failure is None
     assert "a verb logit differs by" in compare("verb", off_by(share * 1.01), EXPECTED, precision).failure
+
+
+def test_in_int8_one_clip_that_is_far_off_is_weighed_by_the_others():
+    """1.5 standard deviations on one clip of two are 0.75 in the mean."""
+    assert compare("verb", off_by(1.4), EXPECTED, "int8").max_difference == pytest.approx(0.7 * float(EXPECTED[0].std()))
+    assert "in the mean over clips" in compare("verb", off_by(1.6), EXPECTED, "int8").failure
+
+
+@pytest.mark.parametrize(("num_flipped", "is_trusted"), [(0, True), (1, True), (2, False)])
+def test_in_int8_one_best_class_of_twenty_clips_may_be_another_one(num_flipped, is_trusted):
+    expected = torch.zeros(30, 2).index_fill(1, torch.tensor(0), 1.6)
+    logits = expected.clone()
+    logits[:num_flipped] = expected[:num_flipped].flip(1)
+    failure = compare("verb", logits, expected, "int8").failure
+    assert (failure is None) == is_trusted
+    assert is_trusted or failure == "the best verb of 2 of 30 clips is another one"
+
+
+def test_the_best_class_is_looked_for_among_those_that_were_trained():
+    """Two untrained classes at the top change places; a class that a head lacks changes nothing."""
+    expected = EXPECTED.clone()
+    logits = expected.clone()
+    expected[0, 19:] += torch.tensor([-0.24, 0.24])
+    logits[0, 19:] += torch.tensor([0.06, -0.06]) + torch.tensor([0.1, -0.1])
+    assert compare("verb", logits, expected, "bfloat16").failure == "the best verb of 1 of 2 clips is another one"
+    assert compare("verb", logits, expected, "bfloat16", (3, 7, 19, 400)).failure is None
 
 
 def test_float32_has_an_absolute_tolerance():
