@@ -91,7 +91,10 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Sav
         checkpoint_sha256=trained.checkpoint_sha256,
         requirements=tuple(f"{package}=={version(package).partition('+')[0]}" for package in (CLIP_PACKAGES if is_fusion else PACKAGES)),
         metadata={
-            **{f"{head}s": {ref.id: ref.name for ref in getattr(manifest.vocabulary, f"{head}s")} for head in _heads(saved)},
+            **{
+                f"{head}s": {i: getattr(saved.classes, f"{head}s")[i] for i in sorted(getattr(saved.classes, f"known_{head}s"))}
+                for head in _heads(saved)
+            },
             "preprocessing": {
                 **(IN_CLIPS if is_fusion else _in_tensors(saved.network.spec)),
                 "clip_seconds": manifest.segment.clip_seconds,

@@ -43,14 +43,14 @@ def predictor(label):
 def gathered(tmp_path):
     """What is gathered of videos that have so many clips, answered by so many networks; and the folder with the files."""
 
-    def call(*videos, labels=(), num_features=16, within=None, **plan):
+    def call(*videos, labels=(), num_features=16, within=None, sizes=None, **plan):
         stored, out = (tmp_path / f"{name}{len(list(tmp_path.iterdir()))}" for name in ("stored", "out"))
         stored.mkdir()
         out.mkdir()
         scored = []
         for seed, (num_clips, roles) in enumerate(videos):
             path = stored / f"{seed}.parquet"
-            write_scored(path, num_clips, seed=seed, roles=roles, num_features=num_features)
+            write_scored(path, num_clips, seed=seed, roles=roles, num_features=num_features, sizes=sizes)
             scored.append(
                 ScoredVideo(video=f"{seed:064x}", name=f"{seed}.mp4", num_clips=num_clips, scored_uri=str(path), preview_uri=None)
             )
@@ -97,6 +97,21 @@ def test_recordings_and_what_was_trained_on_are_those_of_the_plan(gathered):
     assert [(one.is_trained_on, one.num_clips, one.num_sources) for one in found.tally.accuracies(100)] == [(False, 2, 2), (True, 1, 1)]
     assert [video.is_trained_on for video in found.videos] == [False, False, True]
     assert found.num_videos_trained_on == 1
+
+
+def test_networks_of_different_sizes_are_compared_by_verb_and_noun(gathered):
+    # So few classes that the two often say the same.
+    found, folder = gathered((200, BOTH), sizes={"model": (6, 7), "against": (5, 6)})
+    with (folder / "predictions.csv").open() as file:
+        best = {(row["uid"], row["network"]): row for row in csv.DictReader(file) if row["rank"] == "1"}
+    pairs = [(row, best[uid, "base"]) for (uid, network), row in best.items() if network == "m"]
+    of_action = ("action_verb_class", "action_noun_class")
+    alike = sum(all(ours[name] == theirs[name] for name in of_action) for ours, theirs in pairs)
+    assert found.tally.agreements(100)[-1].num_alike == alike > 0
+    assert {row["action_noun_class"] for row, _ in pairs} == set("0123456")
+    assert {row["action_noun_class"] for _, row in pairs} == set("012345")
+    for ours, _ in pairs:
+        assert ours["action"] == f"verb-{ours['action_verb_class']} noun-{ours['action_noun_class']}"
 
 
 def test_a_video_without_the_second_networks_answers_has_the_models_alone(gathered):

@@ -24,10 +24,13 @@ def clip(number, video="0" * 64):
     )
 
 
-def write_scored(path, num_clips, seed=0, scale=3.0, roles=("model", "against"), num_features=16):
-    """A file of both networks' answers, or of one's; the logits and features in it."""
+def write_scored(path, num_clips, seed=0, scale=3.0, roles=("model", "against"), num_features=16, sizes=None):
+    """A file of both networks' answers, or of one's; the logits and features in it. `sizes` has networks of other sizes than EPIC's."""
     rng = np.random.default_rng(seed)
-    logits = {role: tuple(rng.normal(0, scale, (num_clips, size)).astype(np.float32) for size in (125, 352)) for role in roles}
+    logits = {
+        role: tuple(rng.normal(0, scale, (num_clips, size)).astype(np.float32) for size in (sizes or {}).get(role, (125, 352)))
+        for role in roles
+    }
     features = rng.random((num_clips, num_features)).astype(np.float32)
     with ScoredWriter(path) as writer:
         for i in range(num_clips):
