@@ -29,6 +29,7 @@ LEGEND = (
     "The majority class is this split's own commonest."
 )
 ACTION_LEGEND = " An action is right when verb and noun are right."
+LOSS_OF_FEWER = "A network's loss is the mean over the clips that it has outputs for."
 TEXT_WIDTH = 100
 COLUMN_WIDTH = 22
 
@@ -66,7 +67,7 @@ def markdown(
     if caution := leaning(deciding):
         parts.append(markdown_text(caution))
     if nameable:
-        parts += [markdown_text(unnamed_in_words(nameable)), markdown_text(nameable_in_words(nameable))]
+        parts += [markdown_text(unnamed_in_words(nameable)), markdown_text(f"{nameable_in_words(nameable)} {LOSS_OF_FEWER}")]
     for split_results in by_split(results):
         first = split_results[0]
         found = differences if first.split == deciding else ()

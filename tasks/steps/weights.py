@@ -42,7 +42,7 @@ def run(arguments: Arguments, store: Store) -> WeightsResult:
     store.ensure_bucket(arguments.store)
     if arguments.fuse:
         return finish(store, arguments.out, equal_fusion(arguments.fuse, arguments.store, store))
-    if arguments.weights is Weights.TRAINED or (arguments.weights is Weights.AUTO and is_trained(arguments.checkpoint or "")):
+    if arguments.weights is Weights.TRAINED or is_trained(arguments.checkpoint or ""):
         return finish(store, arguments.out, _trained_start(arguments, store))
     failure: RetakeError | None = None
     for candidate in candidates(arguments.picked(TrainOptions)):
@@ -73,16 +73,23 @@ def _trained_start(arguments: Arguments, store: Store) -> WeightsResult:
 
     Raises:
         BadConfiguration: none is named, or it is another network than the options ask for.
+        BadInput: there is no such network, or it belongs to another store.
+        BadCheckpoint: its checkpoint is gone or is not what was recorded.
     """
     if not arguments.checkpoint:
         raise BadConfiguration("weights=trained needs the network's name under checkpoint, such as models:/NAME@champion or runs/KEY/")
+    if arguments.weights not in (Weights.AUTO, Weights.TRAINED):
+        raise BadConfiguration(
+            f"checkpoint {arguments.checkpoint} is a trained network, and weights is {arguments.weights}; choose trained, or leave one of them out"
+        )
     trained = find_trained("checkpoint", arguments.checkpoint, arguments.store, store)
     with tempfile.TemporaryDirectory(prefix="retake-weights-") as folder:
         spec = fetch_trained("checkpoint", trained, store, Path(folder)).network.spec
     asked = spec_of(arguments.picked(TrainOptions), spec.backbone if arguments.backbone == AUTO else None)
-    if spec.title != asked.title:
+    if (spec.title, spec.flow) != (asked.title, asked.flow):
+        held, wanted = (f"{one.title}{f', {one.flow.flow_bound_pixels} pixels' if one.flow else ''}" for one in (spec, asked))
         raise BadConfiguration(
-            f"checkpoint: {trained.name} is {spec.title}, where {asked.title} was asked; choose the options that it was trained with"
+            f"checkpoint: {trained.name} is {held}, where {wanted} was asked; choose the options that it was trained with"
         )
     log.info("starting from %s: %s, run %s", trained.name, spec, trained.run_key)
     return WeightsResult(

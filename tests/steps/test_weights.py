@@ -65,6 +65,7 @@ def test_a_trained_network_of_this_store_is_a_start(shelf, options):
         ({"num_segments": 8}, "is TSN test_resnet rgb, 2 segments, where TSN test_resnet rgb, 8 segments was asked"),
         ({"weights": Weights.TRAINED, "checkpoint": None}, "weights=trained needs the network's name under checkpoint"),
         ({"weights": Weights.TRAINED, "checkpoint": "best.pt"}, "checkpoint: best.pt names no network"),
+        ({"weights": Weights.IMAGENET}, "is a trained network, and weights is imagenet; choose trained"),
         ({"checkpoint": f"runs/{'4' * 16}/"}, f"has no finished training under runs/{'4' * 16}/"),
         ({"checkpoint": f"s3://other/{RUN}"}, "was trained in another store"),
     ],
