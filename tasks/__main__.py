@@ -16,6 +16,7 @@ from typing import Literal, NoReturn
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from tasks.disk import own_temporary_folder
 from tasks.errors import BadConfiguration, RetakeError
 from tasks.refusals import refusals
 from tasks.settings import StoreSettings, load
@@ -33,7 +34,8 @@ def main(argv: list[str] | None = None) -> int:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         step, values = _parse(arguments)
-        result = _run(step, values)
+        with own_temporary_folder():
+            result = _run(step, values)
     except RetakeError as error:
         log.error("%s: %s", type(error).__name__, error)
         return error.exit_code

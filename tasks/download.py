@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from tasks.disk import check_room
 from tasks.errors import BadInput, Unavailable
 
 MAX_REDIRECTS = 5
@@ -40,6 +41,7 @@ def download(url: str, path: Path, *, max_bytes: int, allow_private: bool) -> No
     Raises:
         BadInput: no http(s) address, a malformed or private one, a refusal (4xx), content that does not decode, or more than `max_bytes`.
         Unavailable: the server does not answer after three tries, or is slower than `MIN_BYTES_PER_SECOND`.
+        OSError: the disk is full, among others.
     """
     for try_number in range(1, NUM_TRIES + 1):
         try:
@@ -79,6 +81,7 @@ async def _download_once(url: str, path: Path, max_bytes: int, allow_private: bo
                     url = urljoin(url, response.headers["location"])
                     continue
                 _check(response, url, max_bytes)
+                check_room(path, _announced_bytes(response))
                 await _write(response, path, url, max_bytes, deadline)
                 return
             finally:

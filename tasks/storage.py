@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from glob import escape
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -16,6 +17,7 @@ from minio.datatypes import Object as ListedObject
 from minio.error import InvalidResponseError, S3Error, ServerError
 from pydantic import BaseModel, ValidationError
 
+from tasks.disk import full_disk, no_room
 from tasks.errors import BadConfiguration, BadInput, MissingObject, Unavailable
 from tasks.settings import StoreSettings
 
@@ -40,7 +42,11 @@ UNSTORABLE_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\uf
 
 _MISSING = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchObject"})
 _REFUSED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
-_NEVER = frozenset({"EntityTooLarge", "InvalidBucketName", "InvalidURI", "KeyTooLongError", "XMinioInvalidObjectName"})
+_NEVER = frozenset(
+    {"BadRequest", "EntityTooLarge", "InvalidBucketName", "InvalidRequest", "InvalidURI", "KeyTooLongError", "XMinioInvalidObjectName"}
+)
+"""A NUL, or two dots between backslashes, in what is read is a bad request to SeaweedFS and an invalid name to MinIO."""
+
 _FAILURES = (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError, ValueError)
 """The SDK raises ValueError for a bucket or a key that it does not even ask for."""
 
@@ -248,12 +254,20 @@ class Store:
 
         Raises:
             MissingObject: there is no such object.
+            OSError: the disk is full, among others.
         """
         bucket, key = split_uri(uri)
         try:
             self._client.fget_object(bucket_name=bucket, object_name=key, file_path=str(path))
         except _FAILURES as error:
             self._fail(error, uri)
+        except OSError as error:
+            if full_disk(error) is None:
+                raise
+            for part in path.parent.glob(f"{escape(path.name)}.*.part.minio"):
+                part.unlink()
+            found = self.stat(uri)
+            raise no_room(path, found.size_bytes if found else 0) from error
 
     def write_file(self, uri: str, path: Path) -> None:
         """Upload a file, in parts where it is large."""

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tasks import disk
 from tasks import download as module
 from tasks.download import download, is_url
 from tasks.errors import BadInput, Unavailable
@@ -301,6 +302,13 @@ def test_a_refusal_is_final_and_a_server_in_trouble_is_asked_again(address, serv
     with pytest.raises(Unavailable, match="503"):
         fetch(f"{address}/status/503")
     assert len(server.hosts) == 1 + 3
+
+
+def test_a_file_that_finds_no_room_is_not_begun(address, server, fetch, monkeypatch):
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: disk.shutil._ntuple_diskusage(1, 1, NUM_BYTES // 2))
+    with pytest.raises(OSError, match="16 KiB are needed and 8 KiB are free"):
+        fetch(f"{address}/file")
+    assert len(server.hosts) == 1
 
 
 def test_a_download_that_is_cut_off_leaves_nothing(address, fetch):

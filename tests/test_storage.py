@@ -1,5 +1,7 @@
 """What no object store can ever keep is bad input, before a server is asked and by its answer."""
 
+import errno
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -52,7 +54,8 @@ def test_an_address_that_the_sdk_refuses_is_bad_input(store, tmp_path, uri):
 
 
 @pytest.mark.parametrize(
-    ("code", "expected"), [("KeyTooLongError", BadInput), ("XMinioInvalidObjectName", BadInput), ("SlowDown", Unavailable)]
+    ("code", "expected"),
+    [("KeyTooLongError", BadInput), ("XMinioInvalidObjectName", BadInput), ("InvalidRequest", BadInput), ("SlowDown", Unavailable)],
 )
 def test_the_servers_answer_tells_what_it_will_never_accept(code, expected):
     def refuse(**_):
@@ -61,3 +64,16 @@ def test_the_servers_answer_tells_what_it_will_never_accept(code, expected):
     store = Store(SimpleNamespace(get_object=refuse), None, "here")  # type: ignore[arg-type]
     with pytest.raises(expected):
         store.read_bytes("s3://retake/a")
+
+
+def test_a_file_that_finds_no_room_leaves_nothing_and_is_told_with_its_size(tmp_path):
+    def fill_the_disk(file_path, **_):
+        Path(f"{file_path}.etag.part.minio").touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    found = SimpleNamespace(etag="e", size=3 << 60, last_modified=None)
+    store = Store(SimpleNamespace(fget_object=fill_the_disk, stat_object=lambda **_: found), None, "here")  # type: ignore[arg-type]
+    with pytest.raises(OSError, match=r"3.* TiB are needed and .* are free") as caught:
+        store.read_file("s3://retake/best.pt", tmp_path / "best.pt")
+    assert caught.value.errno == errno.ENOSPC
+    assert not list(tmp_path.iterdir())

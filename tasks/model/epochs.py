@@ -15,6 +15,7 @@ import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from torch import Tensor
 
+from tasks.disk import full_disk, no_room
 from tasks.model.averaging import Averaging
 from tasks.model.checkpoints import ClassNames, save
 from tasks.model.network import Network
@@ -154,7 +155,7 @@ class EpochKeeper(Callback):
         if best_is_new:
             with self.averaging.shown(pl_module) if self.averaging else nullcontext():
                 self._keep_best(trainer)
-        trainer.save_checkpoint(self.folder / LAST)
+        self._keep_last(trainer)
         if trainer.is_global_zero:
             log.info("%s", self._line(record, trainer.max_epochs or 0, best_is_new))
             if self.on_epoch:
@@ -162,6 +163,16 @@ class EpochKeeper(Callback):
                 self.on_epoch(EpochFiles(record, self.folder / LAST, best, best_is_new))
         # Nobody is done before the first process is: what another may end with afterwards must not end the first.
         trainer.strategy.barrier()
+
+    def _keep_last(self, trainer: pl.Trainer) -> None:
+        try:
+            trainer.save_checkpoint(self.folder / LAST)
+        except (OSError, RuntimeError) as error:
+            if full_disk(error) is None:
+                raise
+            states = [state.values() for optimizer in trainer.optimizers for state in optimizer.state.values()]
+            tensors = [*self.network.state_dict().values(), *(value for values in states for value in values)]
+            raise no_room(self.folder / LAST, sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))) from error
 
     def _keep_best(self, trainer: pl.Trainer) -> None:
         if self.head_alone:

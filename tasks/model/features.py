@@ -9,7 +9,6 @@ differ there share what is kept.
 
 import logging
 import os
-import shutil
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from tasks.disk import shortage
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.keys import content_key, frames_made_by
 from tasks.model import backbones
@@ -117,11 +117,10 @@ class KeptFeatures:
             with suppress(FileNotFoundError):
                 if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
                     partial.unlink()
-        need_bytes, free_bytes = num_views * self._file_bytes, shutil.disk_usage(self.folder).free
-        if need_bytes > free_bytes:
+        if short := shortage(self.folder, num_views * self._file_bytes):
             raise BadConfiguration(
-                f"{self.folder}: the features of {num_views} views need {need_bytes / 2**30:.1f} GiB and {free_bytes / 2**30:.1f} GiB are "
-                "free; make room, point RETAKE_CACHE_DIR to a larger disk, or lower feature_variants"
+                f"{self.folder}: for the features of {num_views} views {short}; "
+                "make room, point RETAKE_CACHE_DIR to a larger disk, or lower feature_variants"
             )
 
     @property

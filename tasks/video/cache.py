@@ -6,28 +6,21 @@ Shapes: t frames, h and w pixels, p planes: 3 of RGB, or x and y of flow; uint8.
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
+from tasks.disk import shortage, work_folder
 from tasks.errors import BadConfiguration, BadVideo, Unavailable
 from tasks.keys import frames_made_by
 from tasks.video.fields import FLOW_SUFFIX, iter_fields
 from tasks.video.frames import iter_frames, scaled_size
-
-WORK_PREFIX = "work-"
-
-ABANDONED_SECONDS = 24 * 3600
-"""A working folder that was not touched for so long belongs to a process that was killed."""
 
 HEADER_BYTES = 128
 
@@ -73,7 +66,6 @@ def cache_frames(
         Unavailable: a decoding process was killed, or the disk filled up; a retry goes on where this ended.
     """
     root.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(root)
     paths = [entry_path(item, root, short_side) for item in items]
     missing = {path: item for path, item in zip(paths, items, strict=True) if not _is_whole(path, entry_shape(item, short_side))}
     num_done = len(items) - len(missing)
@@ -83,13 +75,13 @@ def cache_frames(
     _check_space(root, sum(HEADER_BYTES + int(np.prod(entry_shape(item, short_side))) for item in missing.values()))
     num_processes = num_processes or len(os.sched_getaffinity(0))
     with (
-        tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=root) as work,
+        work_folder(root) as work,
         ProcessPoolExecutor(num_processes, mp_context=get_context("spawn")) as decoders,
         # Twice as many threads as decoders: while one half waits for its decoder, the other fetches. It bounds the clips on disk, too.
         ThreadPoolExecutor(2 * num_processes) as fetchers,
     ):
         jobs = [
-            fetchers.submit(_make_entry, item, path, Path(work), short_side=short_side, fetch=fetch, decoders=decoders)
+            fetchers.submit(_make_entry, item, path, work, short_side=short_side, fetch=fetch, decoders=decoders)
             for path, item in missing.items()
         ]
         try:
@@ -105,12 +97,10 @@ def cache_frames(
     return paths
 
 
-@contextmanager
-def passing_folder(root: Path) -> Iterator[Path]:
+def passing_folder(root: Path) -> AbstractContextManager[Path]:
     """A cache of its own under `root`, for entries that nobody needs later: removed at the end, or by a later process where this is killed."""
     root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=root) as name:
-        yield Path(name)
+    return work_folder(root)
 
 
 def entry_path(item: CacheItem, root: Path, short_side: int) -> Path:
@@ -167,19 +157,8 @@ def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
 
 
 def _check_space(root: Path, need_bytes: int) -> None:
-    free_bytes = shutil.disk_usage(root).free
-    if need_bytes > free_bytes:
+    if short := shortage(root, need_bytes):
         raise BadConfiguration(
-            f"{root}: decoded frames need {need_bytes / 2**30:.1f} GiB and {free_bytes / 2**30:.1f} GiB are free; "
+            f"{root}: for decoded frames {short}; "
             "make room, point RETAKE_CACHE_DIR to a larger disk, or raise frame_step where the network sees rgb"
         )
-
-
-def _remove_abandoned(root: Path) -> None:
-    for folder in root.glob(f"{WORK_PREFIX}*"):
-        try:
-            is_abandoned = time.time() - folder.stat().st_mtime > ABANDONED_SECONDS
-        except FileNotFoundError:  # its process ended just now
-            continue
-        if is_abandoned:
-            shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,5 @@
-import os
 import shutil
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.disk import WORK_PREFIX
 from tasks.errors import BadConfiguration, BadVideo
 from tasks.keys import flow_recipe_of, frames_made_by
 from tasks.options import FlowOptions
@@ -135,7 +134,7 @@ def test_a_bad_clip_is_named_and_leaves_no_entry(clips: tuple[CutClip, ...], sto
     with pytest.raises(BadVideo, match=r"^clips/0: damaged, or not a video"):
         fill([item(clips[0], MIDDLES), item(clips[1], MIDDLES)], tmp_path, store)
     assert not list(tmp_path.rglob(f"{clips[0].sha256}*"))
-    assert not list(tmp_path.glob("work-*"))
+    assert not list(tmp_path.glob(f"{WORK_PREFIX}*"))
 
 
 def test_a_clip_of_another_size_is_refused(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
@@ -146,15 +145,15 @@ def test_a_clip_of_another_size_is_refused(clips: tuple[CutClip, ...], store: St
 def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(
     clips: tuple[CutClip, ...], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 100 * 1024))
-    with pytest.raises(BadConfiguration, match=r"need 0\.0 GiB and 0\.0 GiB are free; .*frame_step"):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 100 * 1024))
+    with pytest.raises(BadConfiguration, match=r"for decoded frames 225 KiB are needed and 100 KiB are free; .*frame_step"):
         fill([item(clips[0], MIDDLES)], tmp_path, store)
     assert not store.fetched
 
 
-def test_what_a_killed_process_left_is_removed_after_a_day(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
-    for name, age_seconds in (("work-old", 2 * 86400), ("work-new", 60)):
-        (tmp_path / name).mkdir()
-        os.utime(tmp_path / name, (time.time() - age_seconds,) * 2)
-    fill([], tmp_path, store)
-    assert list(tmp_path.iterdir()) == [tmp_path / "work-new"]
+def test_what_a_killed_process_left_is_removed(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+    (tmp_path / f"{WORK_PREFIX}old").mkdir()
+    with cache.passing_folder(tmp_path) as passing:
+        fill([item(clips[0], MIDDLES)], tmp_path, store)
+        assert [path for path in tmp_path.iterdir() if path.name.startswith(WORK_PREFIX)] == [passing]
+    assert not passing.exists()

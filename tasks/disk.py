@@ -1,0 +1,131 @@
+"""Room on this machine's disks: a folder for files that go with their process, and what is said of a disk that is full."""
+
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tasks.errors import RetakeError, Unavailable
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+WORK_PREFIX = "retake-work-"
+UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+
+def in_units(size_bytes: float) -> str:
+    """Spell a size for a person, as in `1.5 MiB`."""
+    power = 0
+    while size_bytes >= 1024 and power < len(UNITS) - 1:
+        size_bytes, power = size_bytes / 1024, power + 1
+    return f"{size_bytes:.3g} {UNITS[power]}" if size_bytes < 1000 else f"{size_bytes:.0f} {UNITS[power]}"
+
+
+def shortage(folder: Path, need_bytes: int) -> str | None:
+    """Say how much is needed and free where the disk has less room; None where it has enough."""
+    free_bytes = shutil.disk_usage(folder).free
+    return f"{in_units(need_bytes)} are needed and {in_units(free_bytes)} are free" if need_bytes > free_bytes else None
+
+
+def check_room(path: Path, need_bytes: int) -> None:
+    """Raise what writing the file would end with, before it is begun.
+
+    Raises:
+        OSError: of a full disk, with both numbers.
+    """
+    if short := shortage(path.parent, need_bytes):
+        raise OSError(errno.ENOSPC, short, str(path))
+
+
+def no_room(path: Path, need_bytes: int) -> OSError:
+    """The error of a file that found no room, with both numbers."""
+    return OSError(errno.ENOSPC, shortage(path.parent, need_bytes) or "the disk filled up", str(path))
+
+
+def full_disk(error: BaseException | None) -> OSError | None:
+    """The error of a full disk that is behind this one: torch covers it with one of its own."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+@contextmanager
+def own_temporary_folder() -> Iterator[None]:
+    """Let every temporary file of this process, whichever library makes it, lie in one folder that goes with the process.
+
+    Raises:
+        Unavailable: a disk is full, or no temporary folder can be written to.
+    """
+    try:
+        root = tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise Unavailable(f"{error.strerror}; make room there, or set TMPDIR to a folder of a larger disk") from error
+    before = os.environ.get("TMPDIR")
+    try:
+        with work_folder(Path(root)) as folder:
+            tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+            yield
+    except RetakeError:
+        raise
+    except Exception as error:
+        if found := full_disk(error):
+            raise _unavailable(found, root) from error
+        raise
+    finally:
+        tempfile.tempdir = root
+        if before is None:
+            os.environ.pop("TMPDIR", None)
+        else:
+            os.environ["TMPDIR"] = before
+
+
+@contextmanager
+def work_folder(root: Path) -> Iterator[Path]:
+    """Make a folder under `root` that is removed at the end, or by the next call there where this process is killed before."""
+    _remove_abandoned(root)
+    folder, lock = _locked_folder(root)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _locked_folder(root: Path) -> tuple[Path, int]:
+    """A new folder and the lock on it, which the system gives back when this process ends, however that is."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=root))
+        with suppress(FileNotFoundError):  # another process took it for abandoned before it was locked
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            # Where a file system knows no such lock, nobody takes a folder for abandoned either.
+            with suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, lock
+            os.close(lock)
+
+
+def _remove_abandoned(root: Path) -> None:
+    for folder in root.glob(f"{WORK_PREFIX}*"):
+        try:
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:  # it is gone, or another user's
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except OSError:  # its process runs
+            continue
+        finally:
+            os.close(lock)
+
+
+def _unavailable(error: OSError, root: str) -> Unavailable:
+    place = Path(error.filename).parent if error.filename else root
+    free = "" if "are free" in str(error.strerror) else f", {in_units(shutil.disk_usage(root).free)} are free"
+    return Unavailable(f"{place}: the disk is full ({error.strerror}{free}); make room there, or set TMPDIR to a folder of a larger disk")

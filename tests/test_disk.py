@@ -1,0 +1,169 @@
+"""A full disk is temporary and told in units that a person reads; what a killed process left goes with the next one."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tasks import __main__ as command_line
+from tasks import disk
+from tasks.disk import check_room, full_disk, in_units, work_folder
+from tasks.errors import BadInput, Unavailable
+
+HOLDS_A_FOLDER = """
+import sys, tempfile
+from pathlib import Path
+from tasks.disk import own_temporary_folder
+with own_temporary_folder():
+    Path(tempfile.mkdtemp(), "frames").write_bytes(bytes(1000))
+    print(tempfile.gettempdir(), flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A temporary folder of this test alone."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return tmp_path
+
+
+@pytest.fixture
+def holder(root):
+    """A process that works in a folder of its own until it is killed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS_A_FOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1], text=True
+    ) as process:
+        assert process.stdout
+        yield process, Path(process.stdout.readline().strip())
+        process.kill()
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_and_what_others_use_is_not(root, holder):
+    process, folder = holder
+    own = root / "retake-films"
+    own.mkdir()
+    assert folder.parent == root
+    with disk.own_temporary_folder():
+        assert folder.is_dir()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert folder.is_dir()
+    with disk.own_temporary_folder():
+        assert not folder.exists()
+    assert list(root.iterdir()) == [own]
+
+
+def test_a_folder_goes_with_the_block_and_temporary_files_of_any_library_with_it(root):
+    before = dict(os.environ), tempfile.gettempdir()
+    with pytest.raises(ZeroDivisionError), disk.own_temporary_folder():
+        made = Path(tempfile.mkdtemp())
+        assert os.environ["TMPDIR"] == tempfile.gettempdir() != str(root)
+        raise ZeroDivisionError
+    assert not made.exists()
+    assert (dict(os.environ), tempfile.gettempdir()) == before
+    assert not list(root.iterdir())
+
+
+def test_a_folder_that_was_taken_for_abandoned_before_it_was_locked_is_made_anew(root, monkeypatch):
+    make = tempfile.mkdtemp
+    made = []
+
+    def make_and_lose(**options):
+        made.append(make(**options))
+        if len(made) < 3:
+            Path(made[-1]).rmdir()
+        return made[-1]
+
+    monkeypatch.setattr(disk.tempfile, "mkdtemp", make_and_lose)
+    with work_folder(root) as folder:
+        assert folder.is_dir()
+    assert len(made) == 3
+
+
+def test_a_link_that_has_the_name_of_a_folder_is_left_alone(root):
+    (root / "other").mkdir()
+    (root / f"{disk.WORK_PREFIX}x").symlink_to("other")
+    with work_folder(root):
+        pass
+    assert (root / "other").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "words"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1536, "1.5 KiB"), (1023 << 10, "1023 KiB"), (98 << 20, "98 MiB"), (3 << 40, "3 TiB")],
+)
+def test_sizes_are_told_in_units_that_suit_them(size_bytes, words):
+    assert in_units(size_bytes) == words
+
+
+def test_a_file_that_finds_no_room_is_refused_with_both_numbers(root, monkeypatch):
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: disk.shutil._ntuple_diskusage(1, 1, 5 << 20))
+    check_room(root / "a", 5 << 20)
+    with pytest.raises(OSError, match="98 MiB are needed and 5 MiB are free") as caught:
+        check_room(root / "a", 98 << 20)
+    assert full_disk(caught.value) is caught.value
+
+
+def ends_with(error):
+    def run(step, values):
+        raise error
+
+    return run
+
+
+def covered() -> RuntimeError:
+    """What torch raises, in place of the error that it saw."""
+    try:
+        with Path("/dev/full").open("wb", buffering=0) as file:
+            file.write(b"a")
+    except OSError:
+        try:
+            raise RuntimeError("unexpected pos 704 vs 598")
+        except RuntimeError as error:
+            return error
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full (No space left on device, "),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "/scratch/best.pt"), "/scratch: the disk is full (Disk quota exceeded, "),
+        (OSError(errno.ENOSPC, "98 MiB are needed and 5 MiB are free", "/scratch/a"), "(98 MiB are needed and 5 MiB are free); make room"),
+        (covered(), "No space left on device"),
+    ],
+)
+def test_a_step_that_fills_the_disk_is_tried_again(root, monkeypatch, caplog, error, told):
+    monkeypatch.setattr(command_line, "_parse", lambda arguments: ("train", {}))
+    monkeypatch.setattr(command_line, "_run", ends_with(error))
+    assert command_line.main([]) == Unavailable.exit_code
+    assert told in caplog.messages[-1]
+    assert "are free" in caplog.messages[-1]
+    assert "\n" not in caplog.messages[-1]
+
+
+def test_other_errors_stay_what_they_are(root, monkeypatch):
+    monkeypatch.setattr(command_line, "_parse", lambda arguments: ("train", {}))
+    monkeypatch.setattr(command_line, "_run", ends_with(PermissionError(errno.EACCES, "no")))
+    with pytest.raises(PermissionError):
+        command_line.main([])
+    refusal = BadInput("a file cannot be used")
+    refusal.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(command_line, "_run", ends_with(refusal))
+    assert command_line.main([]) == BadInput.exit_code
+
+
+def test_no_temporary_folder_at_all_is_temporary(root, monkeypatch):
+    def nowhere():
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(disk.tempfile, "gettempdir", nowhere)
+    with pytest.raises(Unavailable, match="No usable temporary directory"), disk.own_temporary_folder():
+        pass
