@@ -2,43 +2,30 @@
 
 import argparse
 import hashlib
+import math
 import os
 import re
-import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError  # noqa: TID251 - the error that torch.load raises for a file that holds code
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from tasks.errors import BadCheckpoint
+from tasks.disk import check_room
+from tasks.errors import BadCheckpoint, BadConfiguration
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
+from tasks.model.weights_file import check_tensors, first_line, in_short, read_weights
 
-HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth(\.tar)?$")
+HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth(\.tar)?\Z")
 EPIC_BACKBONES = {"resnet50": "resnet50", "bninception": "BNInception"}
 EPIC_MODALITIES = {"rgb": "RGB", "flow": "Flow"}
 
 FORMAT = "retake-1"
 FUSION_FORMAT = "retake-fusion-1"
-
-UNREADABLE = (
-    UnpicklingError,
-    EOFError,
-    OSError,
-    RuntimeError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AssertionError,
-    struct.error,
-)
-"""What torch.load raises for damaged files, as trials with thousands of them gave it."""
 
 
 class ClassNames(BaseModel):
@@ -106,21 +93,33 @@ class Saved:
         return self.networks[0]
 
 
+def check_name(name: str) -> str:
+    """The digits of the hash that the name of a published file ends in.
+
+    Raises:
+        BadCheckpoint: it ends in none.
+    """
+    named = HASH_IN_NAME.search(name)
+    if named is None:
+        raise BadCheckpoint(
+            f"{name!r}: the name does not end in a hash (like -3ecf904f.pth.tar); keep the name that it was published under"
+        )
+    return named[1]
+
+
 def verify_sha256(path: Path) -> str:
     """The file's sha256, once it agrees with the digits in its name (`…-3ecf904f.pth.tar`).
 
     Raises:
         BadCheckpoint: the file is missing, its name carries no hash, or the hash differs.
     """
-    named = HASH_IN_NAME.search(path.name)
-    if named is None:
-        raise BadCheckpoint(f"{path}: the name does not end in a hash (like -3ecf904f.pth.tar); keep the name that it was published under")
+    digits = check_name(path.name)
     if not path.is_file():
         raise BadCheckpoint(f"{path}: no such file; put the published file there")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not digest.startswith(named[1]):
-        raise BadCheckpoint(f"{path}: its sha256 begins {digest[:8]}, its name says {named[1]}; download it again")
+    if not digest.startswith(digits):
+        raise BadCheckpoint(f"{path}: its sha256 begins {digest[:8]}, its name says {digits}; download it again")
     return digest
 
 
@@ -137,10 +136,11 @@ def load_epic(path: Path, spec: NetworkSpec, seed: int = 0) -> Network:
     """
     verify_sha256(path)
     with torch.serialization.safe_globals([argparse.Namespace]):
-        content = _read(path)
+        content = read_weights(path)
     state = content.get("state_dict")
     if not isinstance(state, Mapping) or "model_type" not in content:
-        raise BadCheckpoint(f"{path}: not a checkpoint of EPIC-KITCHENS-55; it holds {', '.join(map(str, content)) or 'nothing'}")
+        raise BadCheckpoint(f"{path}: not a checkpoint of EPIC-KITCHENS-55; it holds {in_short(content)}")
+    check_tensors(state.values(), path)
     asked = {
         "model_type": spec.family,
         "arch": EPIC_BACKBONES.get(spec.backbone, spec.backbone),
@@ -176,11 +176,24 @@ def _content(network: Network) -> dict[str, object]:
 
 def _write(path: Path, content: Mapping[str, object]) -> None:
     partial = path.with_name(path.name + ".partial")
+    check_room(partial, sum(tensor.nbytes for tensor in _tensors(content)))
     with partial.open("wb") as file:
         torch.save(content, file)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def _tensors(content: object) -> Iterator[Tensor]:
+    """Every tensor in what a checkpoint holds."""
+    if isinstance(content, Tensor):
+        yield content
+    elif isinstance(content, Mapping):
+        for value in content.values():
+            yield from _tensors(value)
+    elif isinstance(content, list):
+        for value in content:
+            yield from _tensors(value)
 
 
 def load(path: Path) -> Saved:
@@ -189,7 +202,7 @@ def load(path: Path) -> Saved:
     Raises:
         BadCheckpoint: the file is missing, damaged, would run code, or is not one of ours.
     """
-    content = _read(path)
+    content = read_weights(path)
     try:
         if content["format"] not in (FORMAT, FUSION_FORMAT):
             raise BadCheckpoint(f"{path}: written as {content['format']}, where {FORMAT} is read; use the version that wrote it")
@@ -198,32 +211,22 @@ def load(path: Path) -> Saved:
         specs = [NetworkSpec.model_validate(member["spec"], strict=False) for member in members]
         states = [dict(member["state_dict"]) for member in members]
         weights = tuple(HeadWeights(*map(float, member["weights"])) for member in members)
-    except (KeyError, TypeError, ValueError):
-        raise BadCheckpoint(f"{path}: not a checkpoint of Retake; it holds {', '.join(map(str, content)) or 'nothing'}") from None
-    networks = tuple(map(Network, specs))
+        if not members or not all(math.isfinite(share) for shares in weights for share in shares):
+            raise ValueError
+    except (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError):
+        raise BadCheckpoint(f"{path}: not a checkpoint of Retake; it holds {in_short(content)}") from None
+    check_tensors([tensor for state in states for tensor in state.values()], path)
+    networks = tuple(_network(spec, path) for spec in specs)
     for network, state in zip(networks, states, strict=True):
         _fill(network, state, path)
     return Saved(networks, weights, classes)
 
 
-def _read(path: Path) -> dict[Any, Any]:
+def _network(spec: NetworkSpec, path: Path) -> Network:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise BadCheckpoint(f"{path}: no such file") from None
-    except UNREADABLE as error:
-        blocked = re.search(r"(?:GLOBAL|class|global) ([\w.]+)", str(error))
-        if isinstance(error, UnpicklingError) and blocked:
-            raise BadCheckpoint(f"{path}: it holds code or objects ({blocked[1]}), not weights alone; take the file as published") from None
-        raise BadCheckpoint(f"{path}: cannot be read as a checkpoint ({first_line(error)[:120]}); download it again") from None
-    if not isinstance(content, dict):
-        raise BadCheckpoint(f"{path}: it holds a {type(content).__name__}, not a checkpoint")
-    return content
-
-
-def first_line(error: Exception) -> str:
-    """What an error of a library says, short enough for one of ours."""
-    return (str(error) or type(error).__name__).splitlines()[0]
+        return Network(spec)
+    except (BadConfiguration, ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
+        raise BadCheckpoint(f"{path}: no network can be made of its description ({first_line(error)[:200]})") from None
 
 
 def _our_key(key: str) -> str:
@@ -236,12 +239,14 @@ def _fill(network: Network, state: Mapping[str, Tensor], path: Path) -> None:
     for key in wanted:
         if not isinstance(state.get(key), Tensor):
             raise BadCheckpoint(f"{path}: {key} is missing; {network.spec} was asked")
+        if not torch.can_cast(state[key].dtype, wanted[key].dtype):
+            raise BadCheckpoint(f"{path}: {key} is of {state[key].dtype} where {network.spec} needs {wanted[key].dtype}")
         if state[key].shape != wanted[key].shape:
             sizes = [" x ".join(map(str, tensor.shape)) for tensor in (state[key], wanted[key])]
             raise BadCheckpoint(f"{path}: {key} is {sizes[0]} where {network.spec} needs {sizes[1]}")
     for key in state:
         if key not in wanted:
-            raise BadCheckpoint(f"{path}: {key} has no place in {network.spec}")
+            raise BadCheckpoint(f"{path}: {in_short([key])} has no place in {network.spec}")
     network.load_state_dict(dict(state))
 
 

@@ -15,6 +15,9 @@ from tasks.errors import BadConfiguration
 from tasks.model.spec import Consensus, NetworkSpec
 
 NUM_RELATION_FEATURES = 256
+MAX_RELATED_SEGMENTS = 16
+"""Their number of relations doubles with each segment."""
+
 NUM_DRAWN = 3
 """Relations of a scale that the published code draws at a time."""
 
@@ -74,7 +77,7 @@ class MultiscaleRelation(nn.Module):
     is drawn, or of `spec.relation_draws` of them under `spec.relation_seed`.
 
     Raises:
-        BadConfiguration: fewer than 2 segments.
+        BadConfiguration: fewer than 2 segments, or more than 16.
     """
 
     is_linear: ClassVar[bool] = False
@@ -83,6 +86,11 @@ class MultiscaleRelation(nn.Module):
         super().__init__()
         if spec.num_segments < 2:
             raise BadConfiguration("a relation is one of segments, and MTRN was asked for with 1; set num_segments to 2 or more")
+        if spec.num_segments > MAX_RELATED_SEGMENTS:
+            raise BadConfiguration(
+                f"MTRN was asked for with {spec.num_segments} segments, which have {2**spec.num_segments:,} relations; "
+                f"set num_segments to {MAX_RELATED_SEGMENTS} or fewer"
+            )
         scales = range(spec.num_segments, 1, -1)
         self.relations = [torch.tensor(list(combinations(range(spec.num_segments), scale))) for scale in scales]
         self.in_tests = _shares([len(relations) for relations in self.relations], spec.relation_draws, spec.relation_seed)

@@ -7,10 +7,11 @@ from torch import Tensor
 
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.model import backbones
-from tasks.model.checkpoints import EPIC_BACKBONES, first_line, load_epic
+from tasks.model.checkpoints import EPIC_BACKBONES, load_epic
 from tasks.model.network import Network
 from tasks.model.shift import unshifted_key
 from tasks.model.spec import NetworkSpec
+from tasks.model.weights_file import first_line
 from tasks.options import Modality, Weights
 
 EPIC_ADDRESS = "https://data.bris.ac.uk/datasets/2tw6gdvmfj3f12papdy24flvmo/"

@@ -53,6 +53,11 @@ SNIPPETS: Mapping[Modality, Snippet] = {
 }
 """TSN's snippets (arXiv 1608.00859): a frame; 5 pairs of x and y; 5 differences of 6 frames."""
 
+MAX_SEGMENTS = 32
+MAX_DRAWS = 10_000
+MAX_CLASSES = 10_000
+"""Far more than anybody trains, and few enough that a checkpoint that claims more is refused before anything is made of it."""
+
 SHORT_SIDE = 256
 """Of every cached frame and every field of flow, in pixels: what the crops of TSN's protocol are cut from."""
 
@@ -68,15 +73,15 @@ class NetworkSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     backbone: str
-    num_segments: int = Field(8, ge=1)
+    num_segments: int = Field(8, ge=1, le=MAX_SEGMENTS)
     modality: Modality = Modality.RGB
     flow: FlowOptions | None = None
     consensus: Consensus = Consensus.AVERAGE
     temporal_shift: bool = False
-    relation_draws: int = Field(0, ge=0)
+    relation_draws: int = Field(0, ge=0, le=MAX_DRAWS)
     relation_seed: int = 0
-    num_verbs: int = Field(125, ge=1)
-    num_nouns: int = Field(352, ge=1)
+    num_verbs: int = Field(125, ge=1, le=MAX_CLASSES)
+    num_nouns: int = Field(352, ge=1, le=MAX_CLASSES)
 
     @model_validator(mode="before")
     @classmethod

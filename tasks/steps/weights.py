@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from tasks.download import download, is_url
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, RetakeError, Unavailable
-from tasks.model.checkpoints import save, verify_sha256
+from tasks.model.checkpoints import check_name, save, verify_sha256
 from tasks.model.pretrained import PUBLISHED, build, published
 from tasks.model.spec import NetworkSpec
 from tasks.options import TrainOptions, Weights
@@ -22,6 +22,8 @@ AUTO = "auto"
 DEFAULT_BACKBONE = "resnet50"
 OFFLINE_BACKBONE = "tf_efficientnet_lite0"
 MAX_CHECKPOINT_BYTES = 2 << 30
+MAX_NAME_BYTES = 200
+"""The store's client writes to a file of a longer name first."""
 
 Candidate = tuple[str, Weights]
 
@@ -151,15 +153,38 @@ def _epic_file(spec: NetworkSpec, arguments: Arguments, store: Store, folder: Pa
 
 
 def _fetch(source: str, store: Store, folder: Path) -> Path:
+    if not is_url(source):
+        return _local_file(source)
+    path = folder / _file_name(source)
     if source.startswith("s3://"):
-        path = folder / PurePosixPath(source).name
         store.read_file(source, path)
-    elif is_url(source):
-        path = folder / PurePosixPath(unquote(urlsplit(source).path)).name
+    else:
         log.info("downloading %s", source)
         download(source, path, max_bytes=MAX_CHECKPOINT_BYTES, allow_private=load(MachineSettings).allow_private_addresses)
-    else:
-        path = Path(source).expanduser()
-        if not path.is_file():
-            raise BadCheckpoint(f"{source}: no such file on the machine that runs this step; give a file, s3:// or http(s) address")
     return path
+
+
+def _file_name(address: str) -> str:
+    """The name that the file was published under, which ends in its hash: without that nothing is fetched.
+
+    Raises:
+        BadCheckpoint: the address has none, or none that a file can have here.
+    """
+    try:
+        name = PurePosixPath(address if address.startswith("s3://") else unquote(urlsplit(address).path)).name
+    except ValueError as error:
+        raise BadCheckpoint(f"{address!r} is not an address ({error}); correct it") from error
+    check_name(name)
+    if not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
+        raise BadCheckpoint(f"{address!r}: no file can have this name; keep the name that it was published under")
+    return name
+
+
+def _local_file(source: str) -> Path:
+    try:
+        path = Path(source).expanduser()
+        if path.is_file():
+            return path
+    except (OSError, RuntimeError) as error:
+        raise BadCheckpoint(f"{source!r} cannot be looked at ({error})") from error
+    raise BadCheckpoint(f"{source!r}: no such file on the machine that runs this step; give a file, s3:// or http(s) address")

@@ -1,5 +1,10 @@
 import argparse
+import errno
 import os
+import shutil
+import time
+import warnings
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -130,3 +135,151 @@ def test_a_network_comes_back_with_the_kind_of_flow_that_it_was_trained_on(tmp_p
 def test_somebody_elses_checkpoint_is_not_ours(hashed):
     with pytest.raises(BadCheckpoint, match="not a checkpoint of Retake; it holds epoch, state_dict"):
         load(hashed({"epoch": 1, "state_dict": {}}))
+
+
+def test_weights_that_find_no_room_are_not_begun(tmp_path: Path, tiny_network, tiny_classes, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 1 << 20))
+    with pytest.raises(OSError, match=r"[\d.]+ MiB are needed and 1 MiB are free") as caught:
+        save(tmp_path / "best.pt", tiny_network, tiny_classes)
+    assert caught.value.errno == errno.ENOSPC
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def stored(tiny_network, tiny_classes):
+    """What a checkpoint of ours holds, to be changed."""
+    state = {key: value.clone() for key, value in tiny_network.state_dict().items()}
+    spec = tiny_network.spec.model_dump(mode="json")
+    return {"format": "retake-1", "classes": tiny_classes.model_dump(mode="json"), "spec": spec, "state_dict": state}
+
+
+@pytest.fixture
+def loaded(stored, tmp_path):
+    """Write `stored` with other tensors or another description, and read it."""
+
+    def call(changes=None, **described):
+        stored["state_dict"] |= changes or {}
+        stored["spec"] |= described
+        torch.save(stored, tmp_path / "odd.pt")
+        return load(tmp_path / "odd.pt")
+
+    return call
+
+
+def quantised():
+    with warnings.catch_warnings(action="ignore"):
+        return torch.quantize_per_tensor(torch.zeros(5, 96), 0.1, 0, torch.qint8)
+
+
+def nested():
+    with warnings.catch_warnings(action="ignore"):
+        return torch.nested.nested_tensor([torch.zeros(2, 96), torch.zeros(3, 96)])
+
+
+HEAD = "head.fc_verb.weight"
+ODD_TENSORS = {
+    "sparse": lambda: torch.zeros(5, 96).to_sparse(),
+    "sparse rows": lambda: torch.zeros(5, 96).to_sparse_csr(),
+    "without content": lambda: torch.zeros(5, 96, device="meta"),
+    "quantised": quantised,
+    "nested": nested,
+    "complex": lambda: torch.zeros(5, 96, dtype=torch.complex64),
+    "huge": lambda: torch.zeros(1).expand(10**12, 10**3),
+    "as large as it says, by one number": lambda: torch.zeros(1).expand(5, 96 * 10**4),
+    "no tensor": lambda: [0.0] * 96,
+    "of another shape": lambda: torch.zeros(5, 97),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support:UserWarning", "ignore:The PyTorch API of nested tensors:UserWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:TypedStorage is deprecated:UserWarning")
+@pytest.mark.parametrize("kind", ODD_TENSORS)
+def test_tensors_that_are_no_plain_weights_are_bad_input(loaded, kind):
+    with pytest.raises(BadCheckpoint, match=r"odd\.pt: ") as caught:
+        loaded({HEAD: ODD_TENSORS[kind]()})
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {"relation_draws": 10**9, "consensus": "multiscale-relation"},
+        {"num_segments": 10**9},
+        {"num_segments": 32, "consensus": "multiscale-relation"},
+        {"num_segments": 1, "consensus": "multiscale-relation"},
+        {"num_verbs": 10**9},
+        {"num_nouns": 10**9, "consensus": "relation"},
+        {"num_nouns": -1},
+        {"num_verbs": 1e400},
+        {"relation_seed": 10**30, "relation_draws": 3, "consensus": "multiscale-relation"},
+        {"backbone": "no-such-backbone"},
+        {"backbone": "\0\n" * 1000},
+        {"backbone": 7},
+        {"modality": ["rgb"]},
+        {"flow": {"flow_bound_pixels": float("nan")}, "modality": "flow"},
+        {"extra": 1},
+    ],
+)
+def test_an_absurd_description_is_refused_at_once(loaded, described):
+    began = time.monotonic()
+    with pytest.raises(BadCheckpoint, match=r"odd\.pt: ") as caught:
+        loaded(**described)
+    assert time.monotonic() - began < 3
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": torch.zeros(3)},
+        {"format": ["retake-1"]},
+        {"classes": torch.zeros(3)},
+        {"classes": {"verbs": [], "nouns": 3}},
+        {"spec": None},
+        {"state_dict": torch.zeros(3)},
+        {"state_dict": torch.zeros(3, 2).to_sparse()},
+        {"state_dict": {}},
+        {"state_dict": {torch.zeros(2): torch.zeros(2)}},
+        {"format": "retake-fusion-1"},
+        {"format": "retake-fusion-1", "members": []},
+        {"format": "retake-fusion-1", "members": torch.zeros(3, device="meta")},
+        {"format": "retake-fusion-1", "members": [{"weights": (1.0,)}]},
+    ],
+)
+def test_a_checkpoint_of_another_build_is_bad_input(stored, tmp_path, change):
+    torch.save(stored | change, tmp_path / "odd.pt")
+    with pytest.raises(BadCheckpoint, match=r"odd\.pt: "):
+        load(tmp_path / "odd.pt")
+
+
+@pytest.mark.parametrize("weights", [(float("nan"), 1.0), (1.0, float("inf")), (10**400, 1)])
+def test_members_count_by_finite_numbers(stored, tmp_path, weights):
+    member = {"spec": stored["spec"], "state_dict": stored["state_dict"], "weights": weights}
+    torch.save({"format": "retake-fusion-1", "classes": stored["classes"], "members": [member]}, tmp_path / "odd.pt")
+    with pytest.raises(BadCheckpoint, match=r"odd\.pt: "):
+        load(tmp_path / "odd.pt")
+
+
+def test_many_members_that_are_one_and_the_same_are_refused_before_any_is_made(stored, tmp_path):
+    member = {"spec": stored["spec"], "state_dict": stored["state_dict"], "weights": (1.0, 1.0)}
+    torch.save({"format": "retake-fusion-1", "classes": stored["classes"], "members": [member] * 10_000}, tmp_path / "odd.pt")
+    with pytest.raises(BadCheckpoint, match=r"claim [\d.]+ GiB, more than the file holds"):
+        load(tmp_path / "odd.pt")
+
+
+def test_an_archive_that_unpacks_to_more_than_it_is_is_refused(stored, tmp_path):
+    torch.save(stored, tmp_path / "plain.pt")
+    with zipfile.ZipFile(tmp_path / "plain.pt") as plain, zipfile.ZipFile(tmp_path / "odd.pt", "w", zipfile.ZIP_DEFLATED) as packed:
+        for entry in plain.infolist():
+            packed.writestr(entry.filename, bytes(entry.file_size) if "/data/" in entry.filename else plain.read(entry))
+    with pytest.raises(BadCheckpoint, match=r"it unpacks to .* more than the file holds"):
+        load(tmp_path / "odd.pt")
+
+
+def test_a_published_file_with_odd_tensors_is_bad_input(epic_content, hashed, tiny_spec):
+    for odd in (torch.zeros(5, 96).to_sparse(), torch.zeros(1).expand(10**12)):
+        epic_content["state_dict"]["fc_verb.weight"] = odd
+        with pytest.raises(BadCheckpoint, match=r"sparse|more than the file holds"):
+            load_epic(hashed(epic_content), tiny_spec)

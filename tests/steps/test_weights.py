@@ -73,3 +73,44 @@ def test_a_trained_network_of_this_store_is_a_start(shelf, options):
 def test_a_start_that_does_not_fit_is_refused_with_the_remedy(shelf, options, said):
     with pytest.raises((BadConfiguration, BadInput), match=said):
         start_from(shelf, **options)
+
+
+class Bucket(Shelf):
+    """Objects of any name, in a bucket that is always there."""
+
+    def ensure_bucket(self, uri):
+        pass
+
+
+@pytest.mark.parametrize(
+    "checkpoint",
+    [
+        "s3://",
+        "s3://retake",
+        "s3://retake/",
+        "s3://retake/../x",
+        "s3://retake/a\0-3ecf904f.pth.tar",
+        "s3://retake/" + "a" * 300 + "-3ecf904f.pth.tar",
+        "s3://retake/none-3ecf904f.pth.tar",
+        "http://",
+        "http://[::1/a-3ecf904f.pth.tar",
+        "http://127.0.0.1:99999/a-3ecf904f.pth.tar",
+        "http://127.0.0.1:9/",
+        "http://127.0.0.1:9/a",
+        "http://127.0.0.1:9/%00-3ecf904f.pth.tar",
+        "http://127.0.0.1:9/" + "%F0%9F%98%80" * 90 + "-3ecf904f.pth.tar",
+        "file:///etc/a-3ecf904f.pth.tar",
+        "://-3ecf904f.pth.tar",
+        "~nobody-here/a-3ecf904f.pth.tar",
+        "/no/such/file",
+        "/etc/passwd",
+        "/",
+        "a\0b-3ecf904f.pth.tar",
+        "a" * 5000,
+    ],
+)
+def test_a_checkpoint_that_cannot_be_is_bad_input(checkpoint):
+    arguments = Arguments(store="s3://retake", out="s3://retake/x/", backbone="resnet50", weights=EPIC, checkpoint=checkpoint)
+    with pytest.raises(BadInput) as caught:
+        run(arguments, Bucket())
+    assert "\n" not in str(caught.value)

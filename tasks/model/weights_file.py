@@ -1,0 +1,92 @@
+"""Files of weights that anybody may have made: read without running code, and refused before they can cost much."""
+
+import re
+import struct
+import zipfile
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from pickle import UnpicklingError  # noqa: TID251 - the error that torch.load raises for a file that holds code
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tasks.disk import in_units
+from tasks.errors import BadCheckpoint
+
+UNREADABLE = (
+    UnpicklingError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    MemoryError,
+    struct.error,
+    zipfile.BadZipFile,
+)
+"""What torch.load raises for damaged files, as trials with thousands of them gave it."""
+
+
+def read_weights(path: Path) -> dict[Any, Any]:
+    """Read a file of weights alone.
+
+    Raises:
+        BadCheckpoint: the file is missing, damaged, would run code, or unpacks to more than it is.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            _check_archive(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise BadCheckpoint(f"{path}: no such file") from None
+    except UNREADABLE as error:
+        blocked = re.search(r"(?:GLOBAL|class|global) ([\w.]+)", str(error))
+        if isinstance(error, UnpicklingError) and blocked:
+            raise BadCheckpoint(f"{path}: it holds code or objects ({blocked[1]}), not weights alone; take the file as published") from None
+        raise BadCheckpoint(f"{path}: cannot be read as a checkpoint ({first_line(error)[:120]}); download it again") from None
+    if not isinstance(content, dict):
+        raise BadCheckpoint(f"{path}: it holds a {type(content).__name__}, not a checkpoint")
+    return content
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse an archive that unpacks to more than it is: torch writes none."""
+    with zipfile.ZipFile(path) as archive:
+        num_bytes = sum(entry.file_size for entry in archive.infolist())
+    if num_bytes > path.stat().st_size:
+        raise BadCheckpoint(f"{path}: it unpacks to {in_units(num_bytes)}, more than the file holds; download it again")
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a library says, short enough for one of ours."""
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def check_tensors(values: Iterable[object], path: Path) -> None:
+    """Refuse tensors that are not what `save` writes, before a network is made for them.
+
+    Raises:
+        BadCheckpoint: one is sparse, quantised, nested or without content, or all together claim more than the file holds.
+    """
+    num_bytes = 0
+    for tensor in values:
+        if not isinstance(tensor, Tensor):
+            continue
+        is_plain = type(tensor) in (Tensor, torch.nn.Parameter) and not (tensor.is_nested or tensor.is_quantized or tensor.is_meta)
+        if not is_plain or tensor.layout is not torch.strided:
+            raise BadCheckpoint(f"{path}: it holds a sparse, quantised, nested or empty tensor where plain weights are read")
+        num_bytes += tensor.numel() * tensor.element_size()
+    if num_bytes > path.stat().st_size:
+        raise BadCheckpoint(f"{path}: its weights claim {in_units(num_bytes)}, more than the file holds")
+
+
+def in_short(keys: Iterable[object]) -> str:
+    """A few names out of a file that may hold anything."""
+    names = [key[:100] if isinstance(key, str) else type(key).__name__ for key in islice(keys, 12)]
+    return ", ".join(names).replace("\n", " ") or "nothing"
