@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 
 from tasks.errors import BadConfiguration, RetakeError
-from tasks.local import airflow_settings
+from tasks.local import airflow_settings, warm
 from tasks.local.airflow_api import is_healthy as airflow_is_healthy
 from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.ports import LOOPBACK
@@ -119,7 +119,7 @@ def step_environment(home: Home, credentials: Credentials, ports: dict[str, dict
         "RETAKE_MLFLOW_PUBLIC_URI": mlflow,
         "RETAKE_CACHE_DIR": str(home.root / "cache"),
         "RETAKE_CODE_VERSION": code_version(),
-        "RETAKE_PYTHON": _step_python(),
+        "RETAKE_PYTHON": _step_python(home),
     }
 
 
@@ -134,8 +134,10 @@ def code_version() -> str:
     return revision.stdout.strip() + ("-dirty" if changes.stdout.strip() else "")
 
 
-def _step_python() -> str:
-    """The interpreter of steps: the person's choice, else this one."""
+def _step_python(home: Home) -> str:
+    """The interpreter of steps: the person's choice, else this one, by way of what is warm."""
+    if warm.is_of_use():
+        return str(warm.write_program(home, sys.executable))
     chosen = os.environ.get("RETAKE_PYTHON") or sys.executable
     if shutil.which(chosen) is None:
         raise BadConfiguration(f"RETAKE_PYTHON names {chosen}, which is no program; correct it or leave it out")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.errors import Unavailable
-from tasks.local import processes
+from tasks.local import processes, warm
 from tasks.local.home import Credentials, Home
 from tasks.local.ports import choose, is_free
 from tasks.local.processes import Record
@@ -55,6 +55,8 @@ def up(home: Home, announce: Announce, names: Collection[str] = tuple(WANTED_POR
         taken = "" if server.ports[server.name] == wanted else f" (port {wanted} is taken)"
         announce(f"{server.title}: starting at {server.address}{taken}")
         started[server.name] = _start(home, server)
+    if "airflow" in names and warm.is_of_use():
+        warm.start(home, next(server for server in servers if server.name == "airflow").full_env())
     _wait(home, [s for s in servers if s.name in started], started, announce)
     return servers
 
@@ -67,6 +69,7 @@ def down(home: Home, announce: Announce) -> None:
         announce(f"{TITLES[name]}: {'ended' if ended else 'did not run'}")
 
     end("airflow")  # so that no step sees the others vanish
+    warm.stop(home)
     with ThreadPoolExecutor() as pool:
         list(pool.map(end, ("mlflow", "store")))
 

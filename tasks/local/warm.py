@@ -1,0 +1,293 @@
+"""Forks steps from one process that has imported torch, MLflow and the rest, which costs seconds a step: `python -m tasks.local.warm HOME`.
+
+RETAKE_PYTHON names a small program that hands the step's command over, its signals too, and ends as the step ended. Where there is no such
+process, or the code on the disk is no longer the code that it imported, that program becomes the interpreter itself.
+"""
+
+import atexit
+import contextlib
+import ctypes
+import gc
+import hashlib
+import json
+import os
+import runpy
+import selectors
+import shlex
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+from tasks.errors import Unavailable
+from tasks.local import processes
+from tasks.local.home import REPOSITORY, Home
+from tasks.model.gpus import num_gpus
+from tasks.steps import COMMANDS
+
+NAME = "warm"
+MODULES = (*(f"tasks.steps.{step}" for step in COMMANDS), "mlflow.pytorch")
+"""What steps import at once, and the slowest of what they import later. Nothing that starts a thread of its own, as OpenVINO does."""
+IDLE_SECONDS = 600
+"""After so long without a step the process ends: what it has imported takes some 700 MB."""
+PATIENCE_SECONDS = 5
+SIZE_BYTES = 8
+PR_SET_PDEATHSIG = 1
+ACCEPTED, END = b"+", b"T"
+
+_CLIENT = '''"""Written by `make run`: hands a step over to the process that has everything imported, or runs it by itself."""
+
+import json, os, signal, socket, sys
+
+PYTHON, SERVERS = {python!r}, {servers!r}
+accepted = b""
+try:
+    folder = os.open(SERVERS, os.O_RDONLY)
+    server = socket.socket(socket.AF_UNIX)
+    server.settimeout({patience})
+    server.connect(f"/proc/self/fd/{{folder}}/{socket}")
+    request = json.dumps([sys.argv[1:], dict(os.environ), os.getcwd()]).encode()
+    socket.send_fds(server, [len(request).to_bytes({size}, "big")], [1, 2])
+    server.sendall(request)
+    accepted = server.recv(1)
+except OSError:
+    pass
+if accepted != {accepted!r}:
+    os.execv(PYTHON, [PYTHON, *sys.argv[1:]])
+server.settimeout(None)
+signal.signal(signal.SIGTERM, lambda *_: server.send({end!r}))
+try:
+    ended = server.recv(16)
+except OSError:
+    ended = b""
+if not ended:
+    sys.stderr.write("Unavailable: the process that had forked this step is gone; a retry starts it anew\\n")
+    os._exit({unavailable})
+code = int(ended)
+if code < 0:
+    signal.signal(-code, signal.SIG_DFL) if -code != signal.SIGKILL else None
+    os.kill(os.getpid(), -code)
+os._exit(code)
+'''
+
+
+@dataclass(frozen=True)
+class Request:
+    """A step to be run: its arguments, environment and folder, and where its stdout and stderr go."""
+
+    argv: list[str]
+    environment: dict[str, str]
+    folder: str
+    outputs: list[int]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A step that was forked, and whoever waits for its end."""
+
+    pid: int
+    ended: int
+    client: socket.socket
+
+
+def write_program(home: Home, python: str) -> Path:
+    """Write the program for RETAKE_PYTHON; `python` is what it becomes where nothing is warm."""
+    servers = home.folder("servers")
+    names = {"python": python, "servers": str(servers), "socket": f"{NAME}.sock", "accepted": ACCEPTED, "end": END}
+    sizes = {"size": SIZE_BYTES, "patience": PATIENCE_SECONDS, "unavailable": Unavailable.exit_code}
+    client, program = servers / "hand_over.py", servers / "python"
+    _write(client, _CLIENT.format(**names, **sizes))
+    _write(program, f'#!/bin/sh\nexec {shlex.join([sys.executable, "-IS", str(client)])} "$@"\n')
+    return program
+
+
+def is_of_use() -> bool:
+    """Whether steps are forked here: not where a GPU is, which no process may share with its forks, or a person chose the interpreter."""
+    return not os.environ.get("RETAKE_PYTHON") and num_gpus() == 0
+
+
+def start(home: Home, environment: Mapping[str, str]) -> None:
+    """Start the process where it does not run; steps need not wait for it. Hold the lock."""
+    record = processes.read_record(home, NAME)
+    fingerprint = hashlib.sha256(json.dumps([sys.executable, *_sources().values()]).encode()).hexdigest()
+    if record is not None and processes.is_running(record) and record.fingerprint == fingerprint:
+        return
+    stop(home)
+    processes.rotate_log(home, NAME)
+    argv = [sys.executable, "-m", "tasks.local.warm", str(home.root)]
+    processes.launch(home, NAME, argv, environment, {}, fingerprint)
+
+
+def stop(home: Home) -> None:
+    """End the process with the steps that it forked, where it runs. Hold the lock."""
+    processes.stop(home, NAME, signal.SIGTERM, 2)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a program whole, and only where it changes: a step may start at any time."""
+    if path.exists() and path.read_text() == text:
+        return
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.chmod(0o700)
+    new.replace(path)
+
+
+def _sources() -> dict[str, int]:
+    """Every source file of ours and when it was changed, in nanoseconds."""
+    return {str(path): path.stat().st_mtime_ns for path in sorted((REPOSITORY / "tasks").rglob("*.py"))}
+
+
+def _serve(home: Home) -> Request:
+    """Fork a step for each request. Returns in the step alone; else it ends the process when it was idle for long, or is out of date."""
+    sources = _sources()
+    _import()
+    running: dict[int, Running] = {}
+    with _listening(home) as listener, selectors.DefaultSelector() as selector:
+        selector.register(listener, selectors.EVENT_READ)
+        while (events := selector.select(None if running else IDLE_SECONDS)) or running:
+            for key, _ in events:
+                if key.fileobj is listener:
+                    if sources != _sources():
+                        selector.unregister(listener)
+                        listener.close()  # whoever asks now runs by itself
+                    elif request := _accept(listener, running, selector):
+                        return request
+                elif one := running.get(key.data):
+                    _look_after(one, key.fd, running, selector)
+            if listener.fileno() < 0 and not running:
+                break
+    os._exit(0)
+
+
+def _import() -> None:
+    gc.disable()
+    # What steps print on stdout is their result; nothing that imports print is.
+    with contextlib.redirect_stdout(sys.stderr):
+        for module in MODULES:
+            with contextlib.suppress(ImportError):
+                import_module(module)
+    gc.freeze()
+    gc.enable()
+
+
+@contextmanager
+def _listening(home: Home) -> Iterator[socket.socket]:
+    servers = home.folder("servers")
+    (servers / f"{NAME}.sock").unlink(missing_ok=True)
+    address = f"/proc/self/fd/{os.open(servers, os.O_RDONLY)}/{NAME}.sock"  # an address of a socket is 108 bytes at most
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        yield listener
+
+
+def _accept(listener: socket.socket, running: dict[int, Running], selector: selectors.BaseSelector) -> Request | None:
+    """Fork the step that is asked for; returns it in the fork alone."""
+    client, _ = listener.accept()
+    client.settimeout(PATIENCE_SECONDS)
+    try:
+        request = _received(client)
+    except (OSError, ValueError):
+        client.close()
+        return None
+    sys.stdout.flush()
+    sys.stderr.flush()
+    parent, pid = os.getpid(), os.fork()
+    if pid == 0:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+        os.setsid()
+        selector.close()
+        for one in (listener, client, *(other.client for other in running.values())):
+            one.close()
+        for other in running.values():
+            os.close(other.ended)
+        return request
+    for output in request.outputs:
+        os.close(output)
+    step = running[pid] = Running(pid, os.pidfd_open(pid), client)
+    for watched in (client, step.ended):
+        selector.register(watched, selectors.EVENT_READ, pid)
+    with contextlib.suppress(OSError):
+        client.sendall(ACCEPTED)
+    return None
+
+
+def _look_after(step: Running, fd: int, running: dict[int, Running], selector: selectors.BaseSelector) -> None:
+    """Tell the client how the step ended; end the step as the client asks, or at once when the client is gone."""
+    if fd == step.ended:
+        _, status = os.waitpid(step.pid, 0)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(step.pid, signal.SIGKILL)  # what the step left behind
+        with contextlib.suppress(OSError):
+            step.client.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+        with contextlib.suppress(KeyError):
+            selector.unregister(step.client)
+        selector.unregister(step.ended)
+        os.close(step.ended)
+        step.client.close()
+        del running[step.pid]
+        return
+    try:
+        asked = step.client.recv(1)
+    except OSError:
+        asked = b""
+    if not asked:
+        selector.unregister(step.client)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(step.pid, signal.SIGTERM if asked else signal.SIGKILL)
+
+
+def _received(client: socket.socket) -> Request:
+    head, outputs, _, _ = socket.recv_fds(client, SIZE_BYTES, 2)
+    with client.makefile("rb", buffering=0) as stream:
+        size, data = int.from_bytes(head, "big"), b""
+        while len(data) < size:
+            part = stream.read(size - len(data))
+            if not part:
+                raise ValueError("the client was ended")
+            data += part
+    argv, environment, folder = json.loads(data)
+    return Request(argv, environment, folder, outputs)
+
+
+def _run(request: Request) -> None:
+    """Do what `python -m MODULE …` does."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for standard, given in enumerate((nothing, *request.outputs)):
+        os.dup2(given, standard)
+        os.close(given)
+    os.environ.clear()
+    os.environ.update(request.environment)
+    tempfile.tempdir = None
+    os.chdir(request.folder)
+    _, module, *rest = request.argv
+    sys.argv = [module, *rest]
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if isinstance(ended.code, int):
+            _end(ended.code)
+        raise
+
+
+def _end(code: int) -> NoReturn:
+    """End as the interpreter does, but without taking apart all that was imported, which takes half a second."""
+    threading._shutdown()  # type: ignore[attr-defined] # waits for threads that are not daemons
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    _run(_serve(Home(Path(sys.argv[1]))))

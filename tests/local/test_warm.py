@@ -1,0 +1,126 @@
+"""Steps that are forked from a process that has everything imported do as those that start by themselves."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tasks.local import processes, warm
+from tasks.local.home import REPOSITORY, Home
+from tests.dags.conftest import comes_true
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """The program for RETAKE_PYTHON, and the home of the process that it hands steps over to."""
+    home = Home(tmp_path_factory.mktemp("a home with a name that is longer than the address of a socket may be " * 2))
+    program = warm.write_program(home, sys.executable)
+    warm.start(home, os.environ)
+    socket = home.root / "servers" / "warm.sock"
+    assert comes_true(socket.exists, 100), processes.tail(processes.log_file(home, "warm"))
+    yield program, home
+    warm.stop(home)
+
+
+def begin(program, *arguments, **options):
+    command = [str(program[0]), "-m", "tests.local.played", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **{"cwd": REPOSITORY, **pipes, **options})
+
+
+def told(program, tmp_path):
+    """What a step sees of itself, with its exit code and stderr."""
+    with begin(program, "tell", "--a=b c", "--d", env={**os.environ, "ODD": "\u00e9 \n"}) as step:
+        out, err = step.communicate(timeout=60)
+    return json.loads(out), step.returncode, err
+
+
+def server(program):
+    return processes.read_record(program[1], "warm").pid
+
+
+def is_gone(pid):
+    return comes_true(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_step_has_its_arguments_environment_folder_and_ends_as_it_wants(program, tmp_path):
+    (arguments, odd, folder, has_torch, parent), code, err = told(program, tmp_path)
+    assert (arguments, odd, Path(folder), code, err) == (["--a=b c", "--d"], "\u00e9 \n", REPOSITORY, 3, "said\n")
+    assert has_torch
+    assert parent == server(program)
+
+
+def test_a_signal_and_a_bug_are_seen_as_of_any_process(program):
+    with begin(program, "kill") as step:
+        assert step.wait(60) == -signal.SIGKILL
+    with begin(program, "raise") as step:
+        assert "ValueError: a bug" in step.communicate(timeout=60)[1]
+    assert step.returncode == 1
+
+
+def test_a_step_is_told_to_end_and_ends_with_a_retry(program):
+    with begin(program, "mind") as step:
+        (pid,) = json.loads(step.stdout.readline())
+        assert pid != step.pid
+        step.send_signal(signal.SIGTERM)
+        assert step.wait(60) == 75
+
+
+def test_a_step_and_its_children_end_with_whoever_waits_for_it(program):
+    with begin(program, "wait") as step:
+        pids = json.loads(step.stdout.readline())
+        step.kill()
+    assert all(map(is_gone, pids))
+
+
+def test_steps_run_side_by_side(program, tmp_path):
+    with begin(program, "mind") as step:
+        (pid,) = json.loads(step.stdout.readline())
+        assert told(program, tmp_path)[1] == 3
+        assert psutil.pid_exists(pid)
+        step.kill()
+    assert is_gone(pid)
+
+
+def test_what_is_changed_on_the_disk_is_run_as_it_is_there(program, tmp_path):
+    before = server(program)
+    source = REPOSITORY / "tasks" / "local" / "warm.py"
+    times = source.stat()
+    os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
+    try:
+        (_, _, _, has_torch, parent), code, _ = told(program, tmp_path)
+    finally:
+        os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert (has_torch, parent != before, code) == (False, True, 3)
+    assert is_gone(before), "it has nothing more to do"
+
+
+def test_a_step_whose_server_dies_is_to_be_tried_again_and_the_next_runs_by_itself(program, tmp_path):
+    warm.start(program[1], os.environ)
+    socket = program[1].root / "servers" / "warm.sock"
+    assert comes_true(lambda: socket.exists() and told(program, tmp_path)[0][3], 100)
+    with begin(program, "mind") as step:
+        (pid,) = json.loads(step.stdout.readline())
+        os.kill(server(program), signal.SIGKILL)
+        assert "Unavailable: " in step.communicate(timeout=60)[1]
+    assert step.returncode == 75
+    assert is_gone(pid)
+    assert told(program, tmp_path)[0][3] is False
+
+
+def test_nothing_is_warm_where_a_gpu_is_or_the_interpreter_is_chosen(monkeypatch):
+    monkeypatch.delenv("RETAKE_PYTHON", raising=False)
+    monkeypatch.setattr(warm, "num_gpus", lambda: 0)
+    assert warm.is_of_use()
+    monkeypatch.setenv("RETAKE_PYTHON", sys.executable)
+    assert not warm.is_of_use()
+    monkeypatch.delenv("RETAKE_PYTHON")
+    monkeypatch.setattr(warm, "num_gpus", lambda: 1)
+    assert not warm.is_of_use()
