@@ -15,6 +15,7 @@ from tasks.results.metrics import Calibration, ReliabilityBin
 from tasks.results.record import TARGETS, ModelRole, SplitName, Target
 
 NUM_BINS = 10
+NUM_CHANCE_DRAWS, CHANCE_SEED = 200, 0
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 """Where val has no mistake, or nothing but mistakes, the best temperature is none or infinite; the search ends at these."""
 
@@ -64,7 +65,9 @@ def calibrate(clips: ScoredClips, val: ScoredClips | None, *, model: ModelRole, 
             target=target,
             temperature=temperature_of.get(target),
             ece=expected_error(reliability(raw[target], right[target])),
+            ece_by_chance=error_by_chance(raw[target]),
             ece_calibrated=expected_error(reliability(calibrated[target], right[target])) if calibrated else None,
+            ece_calibrated_by_chance=error_by_chance(calibrated[target]) if calibrated else None,
             bins=reliability(raw[target], right[target]),
         )
         for target in TARGETS
@@ -112,7 +115,7 @@ def reliability(confidences: NDArray[np.float64], right: NDArray[np.bool_]) -> t
         confidences: (n,) probability of each clip's best guess.
         right: (n,) whether it is true.
     """
-    positions = np.minimum((confidences * NUM_BINS).astype(np.int64), NUM_BINS - 1)
+    positions = _bin_positions(confidences)
     return tuple(
         ReliabilityBin(
             low=position / NUM_BINS,
@@ -129,6 +132,29 @@ def expected_error(bins: Sequence[ReliabilityBin]) -> float:
     """Expected calibration error: how far accuracy and confidence are apart, the mean over clips."""
     num_clips = sum(b.num_clips for b in bins)
     return sum(b.num_clips * abs(b.accuracy - b.mean_confidence) for b in bins) / num_clips
+
+
+def error_by_chance(confidences: NDArray[np.float64]) -> float:
+    """The expected calibration error that a perfectly calibrated network has on so few clips: the mean of seeded draws.
+
+    Args:
+        confidences: (n,) probability of each clip's best guess, which is taken at its word; clips as if independent.
+    """
+    rng = np.random.default_rng(CHANCE_SEED)
+    total = 0.0
+    for in_bin in _binned(np.sort(confidences)):
+        num_right = np.array([(rng.random(len(in_bin)) < in_bin).sum() for _ in range(NUM_CHANCE_DRAWS)])
+        total += float(np.abs(num_right - in_bin.sum()).mean())
+    return total / len(confidences)
+
+
+def _binned(confidences: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    positions = _bin_positions(confidences)
+    return [confidences[positions == position] for position in np.unique(positions)]
+
+
+def _bin_positions(confidences: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.minimum((confidences * NUM_BINS).astype(np.int64), NUM_BINS - 1)
 
 
 def _everywhere(fitted: tuple[float, float] | None, num_clips: int) -> Temperatures | None:

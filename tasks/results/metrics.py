@@ -27,6 +27,8 @@ class Calibration(Record):
     `temperature` was fitted on val and divides the logits (of actions: None, since verb and noun have one each).
     `ece` is the expected calibration error over the bins (Guo et al. 2017, arXiv 1706.04599); `ece_calibrated` is that after the
     temperature, on val with temperatures fitted on other source videos than they are used on, and None where val has only one.
+    `ece_by_chance` and `ece_calibrated_by_chance` are what a perfectly calibrated model would have on as many clips; None in records of older
+    versions.
     """
 
     model: str
@@ -36,6 +38,8 @@ class Calibration(Record):
     ece: float
     ece_calibrated: float | None
     bins: tuple[ReliabilityBin, ...]
+    ece_by_chance: float | None = None
+    ece_calibrated_by_chance: float | None = None
 
 
 class ClassChange(Record):

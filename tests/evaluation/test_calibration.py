@@ -12,6 +12,7 @@ from tasks.evaluation.calibration import (
     at_search_limit,
     calibrate,
     calibrations,
+    error_by_chance,
     expected_error,
     fit_temperature,
     reliability,
@@ -150,3 +151,15 @@ def test_a_network_without_mistakes_or_without_hits_ends_at_the_limit_of_the_sea
     logits = np.tile(np.array([[0.5, 0.0]], np.float32), (10, 1))
     assert at_search_limit(fit_temperature(logits, np.full(10, 0 if right else 1)))
     assert not at_search_limit(1.37)
+
+
+@pytest.mark.parametrize(("num_clips", "least", "most"), [(23, 0.1, 0.25), (400, 0.01, 0.06)])
+def test_a_calibrated_network_has_the_error_that_chance_gives_it(num_clips, least, most):
+    found = [by_target(calibrate(honest(num_clips, seed=seed), None, model="baseline", split="test"))["verb"] for seed in range(10)]
+    by_chance = np.mean([c.ece_by_chance for c in found])
+    assert least < by_chance < most
+    assert np.mean([c.ece for c in found]) == pytest.approx(by_chance, rel=0.2)
+
+
+def test_chance_adds_nothing_where_every_answer_is_certain():
+    assert error_by_chance(np.ones(10)) == 0

@@ -331,3 +331,7 @@ def test_among_labels_with_objects_one_without_is_its_verb(page_of):
     assert "always 'put meat'" in text
     assert f"put {NO_OBJECT}" not in text
     assert "put taken for" in text or "taken for put " in text
+
+
+def test_the_calibration_error_stands_beside_what_chance_gives(page_of):
+    assert '15.3 %<span class="remark">by chance 12.2 %</span>' in page_of("usual")
