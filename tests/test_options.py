@@ -1,8 +1,10 @@
+import re
+
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from tasks.keys import LATER, content_key, training_key, without_idle
-from tasks.options import ORIGINAL, TrainOptions
+from tasks.options import ORIGINAL, STORE_URI_PATTERN, StoreUri, TrainOptions
 
 
 @pytest.mark.parametrize(
@@ -81,3 +83,19 @@ def test_what_changes_nothing_of_a_training_makes_no_other_one(option, value, us
     without = {"modality": "flow"} if option in ("frame_step", "color_jitter") else {"trainable": "heads"} if option == "batch_norm" else {}
     assert without_idle(TrainOptions(**{option: value}, **without)) == without_idle(TrainOptions(**without))
     assert without_idle(TrainOptions(**{option: value}, **used_with)) != without_idle(TrainOptions(**used_with))
+
+
+@pytest.mark.parametrize("uri", ["s3://retake", "s3://retake/", "s3://retake/a/b/", "s3://retake/..a/.b/a../a=1/_"])
+def test_a_bucket_or_a_folder_in_it_is_a_store(uri):
+    assert TypeAdapter(StoreUri).validate_python(uri) == uri
+    assert re.search(STORE_URI_PATTERN, uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["s3://a/../b", "s3://retake/..", "s3://retake/a/../b", "s3://retake/./a", "s3://retake/...", "s3://retake//a", "s3://retake/a//"],
+)
+def test_an_address_that_leads_elsewhere_is_no_store(uri):
+    with pytest.raises(ValidationError):
+        TypeAdapter(StoreUri).validate_python(uri)
+    assert not re.search(STORE_URI_PATTERN, uri), "the form has the same pattern"
