@@ -68,6 +68,9 @@ def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
     """
     report = f"{plan.prediction_uri}report/"
     places = {found.uri: found.uri.removeprefix(report) for found in store.list(report) if found.uri != result_uri(report)}
+    for uri in [uri for uri, place in places.items() if not _leads_into_a_folder(place)]:
+        log.warning("left in the store, for no file here can have its name: %s", uri)
+        del places[uri]
     for batch in plan.batches:
         for video in store.read(result_uri(batch.out), PredictBatchResult).videos:
             if video.preview_uri:
@@ -79,6 +82,11 @@ def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
     except OSError as error:
         raise _not_writable(folder, error) from None
     log.info("copied to %s: %s", folder, ", ".join(sorted(places.values())))
+
+
+def _leads_into_a_folder(place: str) -> bool:
+    """Whether a key, taken as a path, is one below whatever folder it is put into: `/etc/x` of `report//etc/x` is not."""
+    return all(name not in ("", ".", "..") and "\0" not in name for name in place.split("/"))
 
 
 def _carry_out(plan: PredictPlanResult, store: Store) -> PredictReportResult:
