@@ -139,7 +139,7 @@ class NetworkOptions(Options):
 
 
 class RecipeOptions(Options):
-    """How a network is trained. The defaults are the original experiment's but for what clips look like; `ORIGINAL` has that, too."""
+    """How a network is trained. The defaults have the original experiment's optimizer, rate, batch and length; `ORIGINAL` has all."""
 
     epochs: int = Field(60, ge=1, le=1000, title="Epochs at most")
     batch_size: int = Field(1, ge=1, le=256, title="Batch size, clips")
