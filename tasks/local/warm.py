@@ -10,6 +10,7 @@ import ctypes
 import gc
 import hashlib
 import json
+import logging
 import os
 import runpy
 import selectors
@@ -174,6 +175,8 @@ def _import() -> None:
         for module in MODULES:
             with contextlib.suppress(ImportError):
                 import_module(module)
+    # A module that logs while it is imported sets the root logger up, and a step's own settings would come too late.
+    logging.getLogger().handlers.clear()
     gc.freeze()
     gc.enable()
 

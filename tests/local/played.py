@@ -1,6 +1,7 @@
 """Stands for a step: `python -m tests.local.played WHAT`."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -29,7 +30,8 @@ def main() -> int:
     match sys.argv[1]:
         case "tell":
             sys.stdout.write(json.dumps([sys.argv[2:], os.environ.get("ODD"), str(Path.cwd()), "torch" in sys.modules, os.getppid()]))
-            sys.stderr.write("said\n")
+            logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+            logging.getLogger("retake").info("said")
             return 3
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
