@@ -22,7 +22,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -149,7 +149,7 @@ def _sources() -> dict[str, int]:
 def _serve(home: Home) -> Request:
     """Fork a step for each request. Returns in the step alone; else it ends the process when it was idle for long, or is out of date."""
     sources = _sources()
-    _import()
+    left_behind = _import()
     running: dict[int, Running] = {}
     with _listening(home) as listener, selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)
@@ -160,7 +160,7 @@ def _serve(home: Home) -> Request:
                         selector.unregister(listener)
                         listener.close()  # whoever asks now runs by itself
                     elif request := _accept(listener, running, selector):
-                        return request
+                        return replace(request, environment={**left_behind, **request.environment})
                 elif one := running.get(key.data):
                     _look_after(one, key.fd, running, selector)
             if listener.fileno() < 0 and not running:
@@ -168,7 +168,9 @@ def _serve(home: Home) -> Request:
     os._exit(0)
 
 
-def _import() -> None:
+def _import() -> dict[str, str]:
+    """Import everything as a step would find it; returns the environment variables that modules set while they are imported."""
+    before = dict(os.environ)
     gc.disable()
     # What steps print on stdout is their result; nothing that imports print is.
     with contextlib.redirect_stdout(sys.stderr):
@@ -177,8 +179,10 @@ def _import() -> None:
                 import_module(module)
     # A module that logs while it is imported sets the root logger up, and a step's own settings would come too late.
     logging.getLogger().handlers.clear()
+    logging.getLogger().setLevel(logging.WARNING)
     gc.freeze()
     gc.enable()
+    return {name: value for name, value in os.environ.items() if before.get(name) != value}
 
 
 @contextmanager

@@ -29,7 +29,8 @@ def main() -> int:
     """Do as the first argument says."""
     match sys.argv[1]:
         case "tell":
-            sys.stdout.write(json.dumps([sys.argv[2:], os.environ.get("ODD"), str(Path.cwd()), "torch" in sys.modules, os.getppid()]))
+            variables = {name: os.environ.get(name) for name in ("ODD", "MLFLOW_HTTP_REQUEST_MAX_RETRIES")}
+            sys.stdout.write(json.dumps([sys.argv[2:], variables, str(Path.cwd()), "torch" in sys.modules, os.getppid()]))
             logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
             logging.getLogger("retake").info("said")
             return 3

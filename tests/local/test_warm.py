@@ -51,8 +51,9 @@ def is_gone(pid):
 
 
 def test_a_step_has_its_arguments_environment_folder_and_ends_as_it_wants(program, tmp_path):
-    (arguments, odd, folder, has_torch, parent), code, err = told(program, tmp_path)
-    assert (arguments, odd, Path(folder), code, err) == (["--a=b c", "--d"], "\u00e9 \n", REPOSITORY, 3, "said\n")
+    (arguments, variables, folder, has_torch, parent), code, err = told(program, tmp_path)
+    assert (arguments, Path(folder), code, err) == (["--a=b c", "--d"], REPOSITORY, 3, "said\n")
+    assert variables == {"ODD": "\u00e9 \n", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}, "with what our own modules set"
     assert has_torch
     assert parent == server(program)
 
