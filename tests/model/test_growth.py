@@ -73,7 +73,11 @@ def test_a_grown_network_is_saved_read_and_exported_with_all_its_outputs(tiny_ne
     assert (verb.shape, noun.shape) == ((2, 7), (2, 6))
 
 
-@pytest.mark.parametrize("choice", [{}, {"trainable": "heads", "feature_variants": 2}], ids=["whole network", "kept features"])
+@pytest.mark.parametrize(
+    "choice",
+    [pytest.param({}, marks=pytest.mark.slow), {"trainable": "heads", "feature_variants": 2}],
+    ids=["whole network", "kept features"],
+)
 def test_a_training_of_a_grown_network_goes_on_where_it_was_cut_off(clips, tmp_path: Path, choice):
     options = TrainOptions.model_validate(OPTIONS.model_dump() | choice)
     # Classes beyond those that the start has.
