@@ -10,11 +10,12 @@ from tasks.evaluation.metrics import measure
 from tasks.evaluation.paired import Opponent, differences
 from tasks.evaluation.scoring import ScoredClips
 from tasks.evaluation.wording import count, listed, percent, percent_interval, quoted, signed
-from tasks.results.dataset import Vocabulary
+from tasks.results.dataset import NO_OBJECT, ClassRef, Vocabulary
 from tasks.results.evaluation import EvaluateResult, NameableClips, NetworkScore, UnnamedClips
 from tasks.results.record import ModelRole
 
 MAX_CLASSES_NAMED = 5
+WITHOUT_OBJECT = "no object"
 OPPONENTS: tuple[Opponent, ...] = ("baseline", "champion")
 
 
@@ -37,7 +38,7 @@ def nameable_clips(
         UnnamedClips(
             model=result.model,
             num_clips=int((~can_name[result.model]).sum()),
-            classes=(*(f"verb {verb.name}" for verb in result.unknown_verbs), *(f"noun {noun.name}" for noun in result.unknown_nouns)),
+            classes=(*(f"verb {verb.name}" for verb in result.unknown_verbs), *map(_noun, result.unknown_nouns)),
         )
         for result in results
         if not can_name[result.model].all()
@@ -101,7 +102,12 @@ def _can_name(clips: ScoredClips, result: EvaluateResult) -> NDArray[np.bool_]:
     return ~(np.isin(clips.verb_classes, verbs) | np.isin(clips.noun_classes, nouns))
 
 
+def _noun(noun: ClassRef) -> str:
+    return WITHOUT_OBJECT if noun.name == NO_OBJECT else f"noun {noun.name}"
+
+
 def _classes(unnamed: UnnamedClips) -> str:
-    named = [f"{target} {quoted(name)}" for target, _, name in (one.partition(" ") for one in unnamed.classes[:MAX_CLASSES_NAMED])]
+    shown = [(one, *one.split(" ", 1)) for one in unnamed.classes[:MAX_CLASSES_NAMED]]
+    named = [one if one == WITHOUT_OBJECT else f"{target} {quoted(name)}" for one, target, name in shown]
     others = len(unnamed.classes) - len(named)
     return f"{', '.join(named)} and {others} more" if others else listed(named)

@@ -168,6 +168,14 @@ def test_the_tables_say_so_and_the_gate_decides_on_all_clips(networks):
     assert "cannot name" not in markdown(results, gains, judgement, "b")
 
 
+def test_an_action_without_an_object_is_said_in_words(networks):
+    _, scored = networks
+    words = Vocabulary(verbs=VOCABULARY.verbs, nouns=(*VOCABULARY.nouns[:2], ClassRef(id=360, name="(none)")))
+    pair = {model: scored[model] for model in ("champion", "fine-tuned")}
+    found = nameable_clips([result(clips, model, words) for model, clips in pair.items()], pair, words, num_resamples=50)
+    assert unnamed_in_words(found).endswith("that the champion cannot name: verb 'knit' and no object.")
+
+
 def test_where_every_network_can_name_every_clip_there_is_nothing_to_say(networks):
     _, scored = networks
     wide = {model: clips for model, clips in scored.items() if model != "champion"}
