@@ -39,7 +39,7 @@ class ClassOutcome:
 
 
 def class_outcomes(ours: ScoredClips, theirs: ScoredClips, vocabulary: Vocabulary) -> tuple[ClassOutcome, ...]:
-    """Every verb and noun that some clip has.
+    """Every verb and noun that some clip has; verbs alone where there are no objects.
 
     Args:
         ours: what the fine-tuned network answered.
@@ -53,7 +53,7 @@ def class_outcomes(ours: ScoredClips, theirs: ScoredClips, vocabulary: Vocabular
         raise BadInput("the networks were not scored on the same clips; run `evaluate` again for both")
     our_answers, their_answers = answers_of(ours, vocabulary), answers_of(theirs, vocabulary)
     found = []
-    for target in (target for target in our_answers if target != "action"):
+    for target in (target for target in vocabulary.targets if target != "action"):
         our, their = our_answers[target], their_answers[target]
         for class_id in np.unique(our.true).tolist():
             of_class = our.true == class_id

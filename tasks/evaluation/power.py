@@ -11,6 +11,7 @@ from scipy.special import bdtr, betaincinv, stdtrit
 
 from tasks.evaluation.uncertainty import TAIL
 from tasks.evaluation.wording import count
+from tasks.results.record import Target
 
 WANTED_POWER = 0.8
 CORRELATION = 0.2
@@ -52,13 +53,13 @@ def power(points: float, num_clips: NDArray[np.int64]) -> float:
     return float(_shows_gain(gained, lost, num_clips).mean())
 
 
-def power_in_words(num_clips: Sequence[int], split: str) -> str:
+def power_in_words(num_clips: Sequence[int], split: str, target: Target) -> str:
     """`with these 15 val clips of 3 source videos, a difference of 63 points on actions is detected four times out of five`."""
     sample = f"with these {count(sum(num_clips), f'{split} clip')} of {count(len(num_clips), 'source video')}"
     points = detectable_points(num_clips)
     if points is None:
         return f"{sample}, no difference between two networks is detected four times out of five; add videos before training for long"
-    return f"{sample}, a difference of {points} points on actions is detected four times out of five"
+    return f"{sample}, a difference of {points} points on {target}s is detected four times out of five"
 
 
 def _shares_right(mean: float) -> NDArray[np.float64]:

@@ -81,7 +81,7 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
         log_expected_time(training.train, weights, manifest, its_plan, store)
     decisive = deciding_split(splits)
     clips_of_source = Counter(clip.source for clip in manifest.clips if clip.split == decisive)
-    log.info("%s", power_in_words(list(clips_of_source.values()), decisive))
+    log.info("%s", power_in_words(list(clips_of_source.values()), decisive, manifest.vocabulary.targets[-1]))
     # Where the later steps read it: a plan for another dataset, made with the same form, must not change this run's.
     finish(store, f"{decision_uri}plan/", plan)
     return finish(store, arguments.out, plan)

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.evaluation.answers import answers_of, verb_and_noun
 from tasks.evaluation.calibration import calibrate, fit_temperature
-from tasks.evaluation.changes import class_changes
+from tasks.evaluation.class_losses import class_outcomes
 from tasks.evaluation.comparison import markdown, text
 from tasks.evaluation.gate import judge
 from tasks.evaluation.metrics import summarise
@@ -18,7 +18,8 @@ from tasks.evaluation.predictions import from_parquet, to_parquet
 from tasks.evaluation.scoring import ScoredClips, Timings
 from tasks.options import GateOptions
 from tasks.results.dataset import ClassRef, Vocabulary
-from tasks.results.evaluation import EvaluateResult
+from tasks.results.evaluation import Attempt, EvaluateResult
+from tasks.results.record import TARGETS
 from tests.evaluation.conftest import ENGINE
 
 NARROW, WIDE = (125, 352), (131, 361)
@@ -54,7 +55,6 @@ def result(clips, model="fine-tuned", vocabulary=VOCABULARY, **known) -> Evaluat
         split="val",
         crops=1,
         num_frames=8,
-        num_resamples=200,
         predictions_uri=f"s3://retake/{model}",
         engine=ENGINE,
         num_parameters=1,
@@ -86,7 +86,7 @@ def test_answers_without_any_output_for_them_have_no_loss_and_no_temperature():
     assert (found.loss, found.action.top1, found.action.top5) == (None, 0, 0)
     assert EvaluateResult.model_validate_json(found.model_dump_json()) == found
     assert {one.temperature for one in calibrate(clips, clips, model="baseline", split="val")} == {None}
-    assert "has outputs for the classes of no val clip" in served(clips, 1, "pytorch").words
+    assert "has outputs for the classes of no val clip" in served(clips, 1, "pytorch", TARGETS).words
 
 
 def test_a_parquet_file_keeps_what_a_narrower_network_answered():
@@ -104,7 +104,7 @@ def test_temperatures_come_from_the_clips_whose_classes_have_outputs():
     assert noun.temperature == fit_temperature(known.noun_logits, known.noun_classes)
     # The error is that on all clips: sure of what is wrong.
     assert sum(one.num_clips for one in action.bins) == len(clips.uids)
-    assert served(clips, 1, "pytorch").verb in (1.0, verb.temperature)
+    assert served(clips, 1, "pytorch", TARGETS).verb in (1.0, verb.temperature)
 
 
 @pytest.mark.parametrize("sizes", [NARROW, (140, 400)], ids=["narrower", "wider"])
@@ -159,7 +159,8 @@ def test_the_tables_say_so_and_the_gate_decides_on_all_clips(networks):
     opponents = {model: scored[model] for model in ("baseline", "champion")}
     gains = differences(scored["fine-tuned"], opponents, VOCABULARY, num_resamples=200)
     decisive = next(d for d in gains if (d.target, d.opponent) == ("action", "champion"))
-    judgement = judge(results[2], results[1], decisive, class_changes(results[2], results[1]), GateOptions(min_gate_clips=1))
+    outcomes = class_outcomes(scored["fine-tuned"], scored["champion"], VOCABULARY)
+    judgement = judge(results[2], results[1], decisive, outcomes, GateOptions(min_gate_clips=1), Attempt(number=1, num_others_on_dataset=0))
     found = nameable_clips(results, scored, VOCABULARY, num_resamples=200)
     assert decisive.num_clips == 24
     page, plain = markdown(results, gains, judgement, "b", found), text(results, gains, judgement, "b", found)

@@ -5,12 +5,13 @@ from tasks.evaluation.power import detectable_points, power, power_in_words
 
 
 def test_what_few_videos_can_show_is_said_in_one_sentence():
-    assert power_in_words([5, 5, 5], "val") == (
+    assert power_in_words([5, 5, 5], "val", "action") == (
         f"with these 15 val clips of 3 source videos, a difference of {detectable_points([5, 5, 5])} points on actions is detected four times out of five"
     )
-    assert power_in_words([50], "test").startswith(
+    assert power_in_words([50], "test", "verb").startswith(
         "with these 50 test clips of 1 source video, no difference between two networks is detected"
     )
+    assert "points on verbs is detected" in power_in_words([5, 5, 5], "val", "verb")
 
 
 def test_the_difference_is_the_least_that_is_seen_four_times_out_of_five():

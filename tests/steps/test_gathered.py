@@ -93,8 +93,8 @@ def test_recordings_and_what_was_trained_on_are_those_of_the_plan(gathered):
     videos = [f"{seed:064x}" for seed in range(3)]
     labels = [f"{'0' * 12}_000000000-000008000"]  # the first clip of each video, for their hashes begin alike
     found, _ = gathered((2, BOTH), (2, BOTH), (2, BOTH), labels=labels, sources={videos[1]: "r", videos[2]: "r"}, trained_on=(videos[2],))
-    assert found.tally.agreements(100)[0].num_sources == 2
-    assert [(one.is_trained_on, one.num_clips, one.num_sources) for one in found.tally.accuracies(100)] == [(False, 2, 2), (True, 1, 1)]
+    assert found.tally.agreements()[0].num_sources == 2
+    assert [(one.is_trained_on, one.num_clips, one.num_sources) for one in found.tally.accuracies()] == [(False, 2, 2), (True, 1, 1)]
     assert [video.is_trained_on for video in found.videos] == [False, False, True]
     assert found.num_videos_trained_on == 1
 
@@ -107,7 +107,7 @@ def test_networks_of_different_sizes_are_compared_by_verb_and_noun(gathered):
     pairs = [(row, best[uid, "base"]) for (uid, network), row in best.items() if network == "m"]
     of_action = ("action_verb_class", "action_noun_class")
     alike = sum(all(ours[name] == theirs[name] for name in of_action) for ours, theirs in pairs)
-    assert found.tally.agreements(100)[-1].num_alike == alike > 0
+    assert found.tally.agreements()[-1].num_alike == alike > 0
     assert {row["action_noun_class"] for row, _ in pairs} == set("0123456")
     assert {row["action_noun_class"] for _, row in pairs} == set("012345")
     for ours, _ in pairs:
@@ -120,7 +120,7 @@ def test_a_video_without_the_second_networks_answers_has_the_models_alone(gather
         rows = list(csv.DictReader(file))
     assert {(row["video"], row["network"]) for row in rows} == {("0.mp4", "m"), ("0.mp4", "base"), ("1.mp4", "m")}
     assert len(list((folder / "tracks").iterdir())) == 3
-    assert found.tally.agreements(100)[0].num_clips == 2
+    assert found.tally.agreements()[0].num_clips == 2
     assert [clip.against is None for video in found.videos for clip in video.clips] == [False] * 2 + [True] * 3
 
 

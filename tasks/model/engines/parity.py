@@ -90,8 +90,8 @@ def compare(head: str, logits: Tensor, expected: Tensor, precision: EnginePrecis
     of_clips = (logits - expected).abs().amax(dim=1)
     difference = float(of_clips.mean() if precision == "int8" else of_clips.max())
     tolerance = SHARE_OF_STD[precision] * float(expected.std(dim=1).mean()) if precision in SHARE_OF_STD else ABSOLUTE
-    # A head may lack a class that was taught later.
-    places = [class_id for class_id in classes if class_id < logits.shape[1]] if classes else list(range(logits.shape[1]))
+    # A head may lack a class that was taught later, or all of them.
+    places = [class_id for class_id in classes or () if class_id < logits.shape[1]] or list(range(logits.shape[1]))
     named, wanted = logits[:, places], expected[:, places]
     num_flipped = int((_margins_lost(named, wanted) > tolerance).logical_and(named.argmax(1) != wanted.argmax(1)).sum())
     max_flipped = int(MAX_SHARE_FLIPPED_IN_INT8 * len(logits)) if precision == "int8" else 0

@@ -169,8 +169,8 @@ def test_of_verbs_alone_nouns_count_nowhere():
     verbs[:, 0] = 10
     ranked = distributions(verbs, nouns, 1, 1).ranked()
     tally.add(["a-0", "a-1"], "a", {"model": ranked, "against": ranked}, labels)
-    assert [(one.target, one.num_alike) for one in tally.agreements(200)] == [("verb", 2)]
-    (accuracy,) = tally.accuracies(200)
+    assert [(one.target, one.num_alike) for one in tally.agreements()] == [("verb", 2)]
+    (accuracy,) = tally.accuracies()
     assert top1(accuracy) == {role: {"verb": 1.0} for role in ("model", "against")}
     assert list(tally.confusions()) == ["verb"]
     (row,) = csv.DictReader(io.StringIO(confusion_table(tally.named, names).decode()))

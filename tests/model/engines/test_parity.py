@@ -47,6 +47,7 @@ def test_the_best_class_is_looked_for_among_those_that_were_trained():
     logits[0, 19:] += torch.tensor([0.06, -0.06]) + torch.tensor([0.1, -0.1])
     assert compare("verb", logits, expected, "bfloat16").failure == "the best verb of 1 of 2 clips is another one"
     assert compare("verb", logits, expected, "bfloat16", (3, 7, 19, 400)).failure is None
+    assert compare("verb", logits, expected, "bfloat16", (400,)).failure == "the best verb of 1 of 2 clips is another one"
 
 
 def test_float32_has_an_absolute_tolerance():
