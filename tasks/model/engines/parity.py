@@ -77,7 +77,7 @@ def check(engine: Engine, reference: Engine, clips: Sequence[Frames], trained: T
             engine.precision,
             classes,
         )
-        for head, classes in (("verb", trained and trained.verbs), ("noun", trained and trained.nouns))
+        for head, classes in (("verb", trained.verbs if trained else None), ("noun", trained.nouns if trained else None))
     ]
     worst = max(heads, key=lambda parity: parity.max_difference / (parity.tolerance or 1))
     failures = [_wrong_graph(engine, reference, clips[0]), *(parity.failure for parity in heads)]
