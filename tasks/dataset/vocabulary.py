@@ -68,7 +68,7 @@ class ClassNames:
     def __init__(self, target: WordTarget, shipped: Mapping[str, int], own: Mapping[str, int] | None = None) -> None:
         self.target = target
         self._own = own or {}
-        self._id_by_name = {name: class_id for name, class_id in shipped.items() if name not in self._own}
+        self._id_by_name = dict(shipped)
         self._name_by_id = {class_id: name for name, class_id in shipped.items()}
         self._where: dict[str, str] = {}
         self._ids_by_synonym: dict[str, set[int]] = {}

@@ -16,7 +16,8 @@ from tests.steps.test_label import taken_in
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-NUM_WORDS = 150
+NUM_VERBS, NUM_VIDEOS = 100, 150
+LETTERS = "abcdefghij"
 PATIENCE_SECONDS = 60
 
 
@@ -34,22 +35,21 @@ def test_steps_side_by_side_agree_on_every_id_and_a_killed_one_leaves_none_twice
     store = "s3://retake-numbering"
     workshop.store.ensure_bucket(store)
     shelf = Shelf()
-    taken_in(
-        shelf, [f"verb{'abcdefghij'[n // 10 % 10]}{'abcdefghij'[n % 10]} noun{'abcdefghij'[n // 100]}/{n}.mp4" for n in range(NUM_WORDS)]
-    )
+    verbs = [f"verb{first}{second}" for first in LETTERS for second in LETTERS]
+    taken_in(shelf, [f"{verbs[n % NUM_VERBS]} noun{LETTERS[n // NUM_VERBS]}/{n}.mp4" for n in range(NUM_VIDEOS)])
     for uri, data in shelf.objects.items():
         if uri.endswith(".json"):
             workshop.store.write_bytes(uri.replace("s3://retake/", f"{store}/"), data)
     outs = [f"{store}/labels/{name}/" for name in ("killed", "first", "second")]
-    command = [workshop.environment["RETAKE_PYTHON"], *workshop.command("label", store=store, out=outs[0])[1:]]
-    killed = subprocess.Popen(command, cwd=REPOSITORY, env=workshop.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not given(workshop, store, "verb") and time.monotonic() < until:
-        assert killed.poll() is None
-    killed.kill()
-    killed.wait()
-    num_given = len(given(workshop, store, "verb"))
-    assert 0 < num_given < 100
+    command = workshop.command("label", store=store, out=outs[0])
+    with subprocess.Popen(command, cwd=REPOSITORY, env=workshop.environment, stderr=subprocess.DEVNULL) as killed:
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not any(workshop.store.list(f"{store}/classes/verbs/")):
+            assert killed.poll() is None
+            assert time.monotonic() < until
+        killed.kill()
+    assert 0 < len(given(workshop, store, "verb")) < NUM_VERBS
+    assert not workshop.store.exists(f"{outs[0]}result.json")
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda out: workshop.run("label", store=store, out=out), outs[1:]))
     assert ids_of(workshop, outs[1]) == ids_of(workshop, outs[2])
@@ -57,7 +57,7 @@ def test_steps_side_by_side_agree_on_every_id_and_a_killed_one_leaves_none_twice
         numbers, names = zip(*given(workshop, store, target), strict=True)
         assert list(numbers) == list(range(first, first + len(names)))
         assert max(Counter(names).values()) == 1
-    assert len(given(workshop, store, "verb")) == 100
+    assert len(given(workshop, store, "verb")) == NUM_VERBS
 
 
 @pytest.fixture
