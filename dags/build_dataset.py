@@ -10,7 +10,8 @@ It runs whenever `ingest_videos` brought something new, and by hand with a form.
 - *Red, in `label`*: an annotation file cannot be read; the log names file, line and reason. Upload a corrected file and clear the task.
 - *Red, in `split` or `dataset`*: the labelled clips do not make a dataset, say because no label was found. The log says what is missing.
 
-A label that was refused or overruled does not fail a run; the log of `label` names it.
+A label that was refused or overruled does not fail a run; the log of `label` names it. It also says how folders were read, which clips are
+left out, and which names may mean one class: `annotations/classes.csv`, with the columns target, name and same_as, merges names.
 
 It may be run again at any time, from the start or from any task. A source video never changes its split.
 """

@@ -13,7 +13,7 @@ from tasks.dataset.near_names import near_names
 from tasks.dataset.places import Places
 from tasks.dataset.rows import AnnotationFile, LabelRow
 from tasks.dataset.vocabulary import ClassNames, OwnClasses, WordTarget
-from tasks.dataset.wording import count, quoted
+from tasks.dataset.wording import count, printable, quoted
 from tasks.options import LabelOptions
 from tasks.results.dataset import NO_OBJECT, ClassRef, LabelledClip, Problem, ReadFolder, Vocabulary, action_name
 from tasks.results.record import SetAside
@@ -190,7 +190,7 @@ def _folders_in_use(clips: Iterable[LabelledClip], folders: FolderLabels) -> tup
         label = folders.label_by_video.get(clip.clip.video)
         if label and clip.origin == f"folder {label.folder}":
             is_new = label.certainty >= Certainty.NEW_WORDS
-            num_clips[ReadFolder(folder=label.folder, verb=label.verb, noun=label.noun, is_new=is_new, num_clips=0)] += 1
+            num_clips[ReadFolder(folder=printable(label.folder), verb=label.verb, noun=label.noun, is_new=is_new, num_clips=0)] += 1
     return tuple(
         folder.model_copy(update={"num_clips": number}) for folder, number in sorted(num_clips.items(), key=lambda one: one[0].folder)
     )

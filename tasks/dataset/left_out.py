@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from tasks.dataset.folder_labels import folders_of
-from tasks.dataset.wording import count, quoted, some
+from tasks.dataset.wording import count, printable, quoted, some
 from tasks.results.dataset import LabelledClip
 from tasks.results.record import SetAside
 
@@ -25,7 +25,7 @@ def left_out(clips: Sequence[LabelledClip], reason_by_video: Mapping[str, str]) 
     for (folder, reason), number in sorted(num_clips.items()):
         names = sorted(videos[folder, reason])
         if folder:
-            told.append(SetAside(name=f"{folder}/", reason=f"{count(number, 'clip')} of {count(len(names), 'video')}: {reason}"))
+            told.append(SetAside(name=f"{printable(folder)}/", reason=f"{count(number, 'clip')} of {count(len(names), 'video')}: {reason}"))
         else:
             told.append(SetAside(name="videos in no folder", reason=f"{count(number, 'clip')} of {some(list(map(quoted, names)))}"))
     if num_between:

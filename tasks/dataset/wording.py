@@ -10,7 +10,12 @@ MAX_LISTED = 5
 def quoted(text: str) -> str:
     """`text` in quotes, cut to a readable length, with nothing that a terminal would obey."""
     short = text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"
-    return "'" + "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in short) + "'"
+    return f"'{printable(short)}'"
+
+
+def printable(text: str) -> str:
+    """`text` with nothing that a terminal would obey."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def near(text: str, known: Iterable[str]) -> str:

@@ -181,10 +181,11 @@ def test_a_noun_from_a_file_completes_a_folders_verb_without_a_change(label):
 
 
 def test_clips_without_a_label_are_told_once_a_folder(label):
-    videos = {f"day 1/{number}.mp4": 2 for number in range(30)} | {"a.mp4": 3, "long.mp4": 3, "put meat/b.mp4": 1}
+    videos = {f"day 1/{number}.mp4": 2 for number in range(30)} | {"\x1b[31m/c.mp4": 1, "a.mp4": 3, "long.mp4": 3, "put meat/b.mp4": 1}
     result = label(videos, {"x.csv": f"{INTERVALS}long,0,8,put,meat\n"})
     assert {item.name: item.reason for item in result.left_out} == {
         "day 1/": "60 clips of 30 videos: has a digit in its name, and so is no label",
+        "\ufffd[31m/": "1 clip of 1 video: has a digit in its name, and so is no label",
         "videos in no folder": "3 clips of 'a.mp4'",
         "videos labelled in part": "2 clips of 1 video: no line of an annotation file covers enough of them",
     }

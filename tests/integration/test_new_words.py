@@ -11,8 +11,7 @@ import pytest
 from tasks.local.home import REPOSITORY
 from tasks.results.dataset import NO_OBJECT, LabelsFile, Manifest
 from tests.integration.workshop import RECIPE
-from tests.steps.shelf import Shelf, filmed
-from tests.steps.test_label import taken_in
+from tests.steps.shelf import Shelf, filmed, taken_in
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 
 from tasks.errors import MissingObject
-from tasks.options import EvaluateOptions, GateOptions, TrainOptions, Weights
+from tasks.options import EvaluateOptions, GateOptions, SegmentOptions, TrainOptions, Weights
 from tasks.results.training import PlanResult, TrainResult, WeightsResult
-from tasks.results.video import ClipRecord, VideoRecord
+from tasks.results.video import ClipRecord, ClipsFile, VideoRecord
 from tasks.storage import Store, StoredObject
 
 RUN = "s3://retake/runs/0123/"
@@ -149,3 +149,20 @@ def recorded(video, name="a.mp4"):
         is_hdr=False,
         video_index=0,
     )
+
+
+def taken_in(store, names):
+    """Put a video a name into a shelf, as ingested and cut to one clip."""
+    for name in names:
+        video = hashlib.sha256(name.encode()).hexdigest()
+        store.write(f"s3://retake/videos/{video}/probe.json", recorded(video, name))
+        clips = ClipsFile(
+            video=video,
+            recipe="r",
+            options=SegmentOptions(),
+            clips=store.clips(video, 1, "r"),
+            dropped_seconds=0,
+            warnings=(),
+            set_aside=None,
+        )
+        store.write(f"s3://retake/clips/{video}/r/clips.json", clips)

@@ -8,13 +8,11 @@ import pytest
 
 from tasks.dataset.vocabulary import OwnClasses
 from tasks.errors import Unavailable
-from tasks.options import SegmentOptions
 from tasks.results.dataset import NO_OBJECT, LabelsFile
-from tasks.results.video import ClipsFile
 from tasks.steps import label
 from tasks.steps._inputs import inputs_digest
 from tasks.steps._own_classes import number_words, own_classes
-from tests.steps.shelf import Shelf, recorded
+from tests.steps.shelf import Shelf, taken_in
 
 STORE, OUT = "s3://retake", "s3://retake/labels/x/"
 NAMES = ("knit sock/a.mp4", "наливать чай/b.mp4", "wave/c.mp4", "put meat/d.mp4", "day 1/e.mp4")
@@ -34,22 +32,6 @@ class Shared(Shelf):
                 raise Unavailable("killed")
             self.num_creations_left -= 1
             return super().create(uri, data)
-
-
-def taken_in(store, names):
-    for name in names:
-        video = name.encode().hex().ljust(64, "0")[:64]
-        store.write(f"{STORE}/videos/{video}/probe.json", recorded(video, name))
-        clips = ClipsFile(
-            video=video,
-            recipe="r",
-            options=SegmentOptions(),
-            clips=store.clips(video, 1, "r"),
-            dropped_seconds=0,
-            warnings=(),
-            set_aside=None,
-        )
-        store.write(f"{STORE}/clips/{video}/r/clips.json", clips)
 
 
 @pytest.fixture
