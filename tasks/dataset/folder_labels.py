@@ -1,7 +1,7 @@
 """What the folders say of all videos: known words first, then new ones, which mean what they mean beside the other folders."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from tasks.dataset.folders import Certainty, FolderLabel, FolderReader, Folders
@@ -50,19 +50,28 @@ def folders_of(name: str) -> Folders:
 
 
 def _read_paths(paths: Iterable[Folders], reader: FolderReader) -> tuple[dict[Folders, FolderLabel], dict[Folders, str]]:
-    labels, reasons = {}, {}
+    """Read every path: known verbs, then two words, then the rest, where a folder that holds others which were read is no word of theirs."""
+    labels, reasons = dict[Folders, FolderLabel](), dict[Folders, str]()
     filled = sorted(path for path in paths if path)
-    num_common = _num_common([[normal_name(path[depth]) for depth in reader.depths(path)] for path in filled])
+    depths = {path: reader.depths(path) for path in filled}
+    num_common = _num_common([[normal_name(path[depth]) for depth in depths[path]] for path in filled])
+
+    def read_by(read: Callable[[Folders], FolderLabel | None]) -> None:
+        for path in filled:
+            if path not in labels and path not in reasons:
+                try:
+                    if label := read(path):
+                        labels[path] = label
+                except ValueError as error:
+                    reasons[path] = f"is no label: {error}"
+
+    read_by(reader.known)
+    read_by(lambda path: reader.phrase(path, depths[path][num_common:]))
+    holders = {holder for label in labels.values() for holder in label.holders}
+    read_by(lambda path: reader.words(path, [depth for depth in depths[path][num_common:] if path[: depth + 1] not in holders]))
     for path in filled:
-        try:
-            label = reader.known(path) or reader.new(path, num_common)
-        except ValueError as error:
-            reasons[path] = f"is no label: {error}"
-            continue
-        if label:
-            labels[path] = label
-        else:
-            reasons[path] = reader.why_no_label(path[-1])
+        if path not in labels and path not in reasons:
+            reasons[path] = reader.why_no_label(path[-1]) or "holds folders that are labels, and so is none"
     return labels, reasons
 
 

@@ -1,7 +1,7 @@
 """What one folder path says: `put meat`, `put_meat`, `put/meat`, or `wave` for an action without an object, in known words or new ones."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -41,6 +41,12 @@ class FolderLabel:
     noun: str
     certainty: Certainty
 
+    @property
+    def holders(self) -> Iterator[Folders]:
+        """The paths of the folders that it lies in."""
+        num_read = self.folder.count("/") + 1
+        return (self.path[:depth] for depth in range(1, len(self.path) - num_read + 1))
+
 
 class FolderReader:
     """Reads folder paths by the names that EPIC's lists and annotation files have, and by their shape where they have none."""
@@ -58,26 +64,32 @@ class FolderReader:
         readings = [reading for depth in range(len(path), 0, -1) for reading in self._known_at(path[:depth])]
         return min(readings, key=lambda reading: reading[0], default=(None, None))[1]
 
-    def new(self, path: Folders, num_passed_over: int) -> FolderLabel | None:
-        """Read the innermost folder of two words, else the two innermost folders, else the only one, less those that are no label.
-
-        The first `num_passed_over` of those that could be labels are passed over as well.
+    def phrase(self, path: Folders, depths: Sequence[int]) -> FolderLabel | None:
+        """Read the innermost folder of two words or more, of those at `depths`.
 
         Raises:
             ValueError: a name means no class, or two.
         """
-        depths = self.depths(path)[num_passed_over:]
         for depth in reversed(depths):
-            words = _strongest_parts(path[depth])
-            if len(words) > 1:
-                return self._label(path[: depth + 1], path[depth], words[0], "-".join(words[1:]), Certainty.NEW_WORDS)
-        if len(depths) > 1:
-            upper, lower = path[depths[-2]], path[depths[-1]]
-            return self._label(path[: depths[-1] + 1], f"{upper}/{lower}", normal_name(upper), normal_name(lower), Certainty.NEW_WORDS)
-        if depths:
-            folder = path[depths[0]]
-            return self._label(path[: depths[0] + 1], folder, normal_name(folder), NO_OBJECT, Certainty.NEW_WORD_ALONE)
+            verb, *noun = _strongest_parts(path[depth])
+            if noun:
+                return self._label(path[: depth + 1], path[depth], verb, "-".join(noun), Certainty.NEW_WORDS)
         return None
+
+    def words(self, path: Folders, depths: Sequence[int]) -> FolderLabel | None:
+        """Read the two innermost folders at `depths`, which have a word each, or the only one.
+
+        Raises:
+            ValueError: a name means no class, or two.
+        """
+        if not depths:
+            return None
+        inner = path[depths[-1]]
+        inner_path = path[: depths[-1] + 1]
+        if len(depths) == 1:
+            return self._label(inner_path, inner, normal_name(inner), NO_OBJECT, Certainty.NEW_WORD_ALONE)
+        upper = path[depths[-2]]
+        return self._label(inner_path, f"{upper}/{inner}", normal_name(upper), normal_name(inner), Certainty.NEW_WORDS)
 
     def depths(self, path: Folders) -> list[int]:
         """Where in the path are folders that could be labels."""

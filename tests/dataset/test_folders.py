@@ -73,6 +73,8 @@ def test_folders_that_begin_with_a_known_verb(read, name, action):
         (["anna/wave/a.mp4", "anna/clap/b.mp4"], ["wave", "clap"]),
         (["anna/knit sock/a.mp4", "ben/knit sock/b.mp4", "ben/clap hands/c.mp4"], ["knit sock", "knit sock", "clap hands"]),
         (["film/put meat/a.mp4", "film/wave/b.mp4"], ["put meat", "wave"]),
+        (["anna/put/a.mp4", "anna/wave/b.mp4", "ben/knit sock/c.mp4", "ben/wave/d.mp4"], ["put", "wave", "knit sock", "wave"]),
+        (["anna/a.mp4", "anna/put/meat/b.mp4", "put/bag/c.mp4"], [None, "put meat", "put bag"]),
         (["knit sock/left/a.mp4", "wave/b.mp4"], ["knit sock", "wave"]),
         (["wave/2026-11-20/a.mp4", "clap/GX010012/b.mp4"], ["wave", "clap"]),
     ],
