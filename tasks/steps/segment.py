@@ -28,7 +28,7 @@ SECONDS_PER_VIDEO_SECOND = 10
 
 MAX_AT_ONCE = 8
 
-SHARE_BYTES = 320 << 20
+SHARE_BYTES = 256 << 20
 """At least, for an ffmpeg: more than it takes for a video of 1920x1080."""
 
 

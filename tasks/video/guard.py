@@ -13,7 +13,10 @@ from pathlib import Path
 
 MAX_FILE_BYTES = 1 << 32
 
-RESERVED_BYTES = 2 << 30
+STACK_BYTES = 2 << 20
+"""Of each thread. It counts as taken from its start: at 8 MiB, the threads of 16 cores took more than the pictures."""
+
+RESERVED_BYTES = 8 << 30
 """Address space that no memory stands behind: libraries, and what threads reserve for their heaps."""
 
 PR_SET_PDEATHSIG = 1
@@ -32,6 +35,7 @@ def main() -> None:
     limits = {
         resource.RLIMIT_DATA: int(memory_bytes),
         resource.RLIMIT_AS: int(memory_bytes) + RESERVED_BYTES,
+        resource.RLIMIT_STACK: STACK_BYTES,
         resource.RLIMIT_FSIZE: MAX_FILE_BYTES,
         resource.RLIMIT_CORE: 0,
     }

@@ -87,7 +87,7 @@ def test_a_video_that_cannot_be_cut_costs_itself_and_a_full_disk_the_batch(one_c
 
 @pytest.mark.parametrize(
     ("num_cores", "memory_gib", "at_once"),
-    [(1, 4, 1), (2, 4, 2), (4, 4, 3), (16, 4, 8), (128, 64, 8), (16, 1, 3), (16, 0.1, 1)],
+    [(1, 4, 1), (2, 4, 2), (4, 4, 3), (16, 4, 8), (128, 64, 8), (16, 1, 4), (16, 0.1, 1)],
 )
 def test_as_many_videos_at_once_as_have_every_core_busy_and_fit_the_memory(num_cores, memory_gib, at_once):
     assert num_at_once(num_cores, int(memory_gib * 2**30)) == at_once
@@ -96,7 +96,7 @@ def test_as_many_videos_at_once_as_have_every_core_busy_and_fit_the_memory(num_c
 def test_videos_that_are_too_large_side_by_side_are_cut_one_after_the_other(ffmpeg, tmp_path, monkeypatch):
     monkeypatch.setenv("RETAKE_NUM_PROCESSES", "6")
     monkeypatch.setattr(segment, "SHARE_BYTES", 1)
-    monkeypatch.setattr(segment, "usable_bytes", lambda: 480 << 20)
+    monkeypatch.setattr(segment, "usable_bytes", lambda: 160 << 20)
     shares = []
 
     def noted(*args, memory, **options):
@@ -109,7 +109,7 @@ def test_videos_that_are_too_large_side_by_side_are_cut_one_after_the_other(ffmp
         store.write_file(f"{STORE}/videos/{name}/source.mp4", filmed(ffmpeg, tmp_path / f"{name}.mp4", seconds=3))
     result = run(ARGUMENTS, store)
     assert (result.num_clips, result.set_aside) == (3, ())
-    assert sorted((memory.size_bytes >> 20, memory.is_scarce) for memory in shares) == [(120, True)] * 3 + [(480, False)] * 3
+    assert sorted((memory.size_bytes >> 20, memory.is_scarce) for memory in shares) == [(40, True)] * 3 + [(160, False)] * 3
 
 
 def test_what_had_too_little_memory_is_cut_where_there_is_more(one_clip, monkeypatch):

@@ -204,7 +204,7 @@ def test_damage_in_a_small_share_of_the_memory_is_no_verdict(shared: Path, ffmpe
     def attempt(memory: Memory) -> CutResult:
         return cut(path, held, tmp_path, SHORT, ffmpeg=ffmpeg, time_limit_seconds=240, memory=memory)
 
-    for num_bytes in (60 << 20, 400 << 20):
+    for num_bytes in (40 << 20, 250 << 20):
         with pytest.raises(OutOfMemory, match=r"corrupted\.mp4: "):
             attempt(Memory(num_bytes, is_scarce=True))
     assert not list(tmp_path.iterdir())
