@@ -16,7 +16,7 @@ from tasks.steps._local_file import read_chunks
 from tasks.steps._taking import Offer, Taker, TakingArguments, inventory_uri
 from tasks.video import probe
 from tests.steps.shelf import Shelf, filmed
-from tests.video.hostile import claiming_a_frame_of, claiming_samples
+from tests.video.hostile import claiming_a_frame_of, claiming_samples, misplacing_a_fragment
 
 STORE, OUT = "s3://retake", "s3://retake/x/"
 
@@ -47,6 +47,9 @@ def folder(ffmpeg, good, tmp_path):
     (tmp_path / "g empty.mp4").touch()
     (tmp_path / "h text.mp4").write_text("no video")
     (tmp_path / "i cut off.mp4").write_bytes(mp4[: len(mp4) // 2])
+    fragments = ["-i", good, "-c", "copy", "-movflags", "frag_keyframe+empty_moov", "-f", "mp4", "-"]
+    made = subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", *fragments], check=True, capture_output=True).stdout
+    (tmp_path / "j misplaced fragment.mp4").write_bytes(misplacing_a_fragment(made))
     filmed(ffmpeg, tmp_path / "z good.mp4", seconds=4)
     return tmp_path
 
@@ -66,6 +69,7 @@ def test_the_good_files_of_a_folder_are_taken_and_the_bad_ones_told(folder, monk
     assert "empty" in reasons["g empty.mp4"]
     assert "not a video" in reasons["h text.mp4"]
     assert "cut off" in reasons["i cut off.mp4"]
+    assert "does not decode" in reasons["j misplaced fragment.mp4"]
 
     cut = [segment.run(segment.Arguments(store=STORE, batch=batch.uri, out=batch.out), store) for batch in found.batches]
     assert sum(one.num_clips for one in cut) == 2

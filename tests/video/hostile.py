@@ -27,6 +27,13 @@ def blank(mp4: bytes) -> bytes:
     return mp4[:start] + bytes(stop - start) + mp4[stop:]
 
 
+def misplacing_a_fragment(mp4: bytes) -> bytes:
+    """The first fragment of a fragmented file is said to lie beyond its end."""
+    changed = bytearray(mp4)
+    _put(changed, b"tfhd", 8, 0xFFFFFFFF)
+    return bytes(changed)
+
+
 def _put(mp4: bytearray, box: bytes, offset: int, *numbers: int) -> None:
     """Write numbers `offset` bytes behind the name of a box (ISO/IEC 14496-12)."""
     start = mp4.index(box) + 4 + offset
