@@ -81,12 +81,12 @@ def test_a_picture_that_needs_more_memory_is_told_from_one_that_does_not_decode(
     counted: Path, make_video: Callable[..., Path], tmp_path: Path
 ):
     large = make_video(
-        tmp_path / "large.mkv", "-f", "lavfi", "-i", "color=gray:s=4096x4096:r=5:d=1", "-c:v", "ffv1", "-pix_fmt", "gbrp16le"
+        tmp_path / "large.avi", "-f", "lavfi", "-i", "color=gray:s=6144x4096:r=5:d=0.4", "-c:v", "mjpeg", "-pix_fmt", "yuvj444p"
     )
     for is_scarce in (True, False):
-        with pytest.raises(OutOfMemory, match=r"large\.mkv: "):
-            probe(large, max_seconds=60, memory=Memory(100 << 20, is_scarce))
-    assert look(large).width == 4096
+        with pytest.raises(OutOfMemory, match=r"large\.avi: "):
+            probe(large, max_seconds=60, memory=Memory(60 << 20, is_scarce))
+    assert look(large).width == 6144
     (tmp_path / "blank.mp4").write_bytes(blank(counted.read_bytes()))
     with pytest.raises(BadVideo, match="does not decode") as raised:
         look(tmp_path / "blank.mp4")
