@@ -22,7 +22,7 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 # VIDEOS goes through the environment, so that no character in a folder's name means anything to the shell.
 export VIDEOS
 
-.PHONY: help run stop status secrets build up ingest down test test-fast test-containers coverage bench lint constraints constraints-check clean
+.PHONY: help run stop status secrets build up ingest down test test-fast test-containers coverage bench evidence lint constraints constraints-check clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
@@ -67,6 +67,9 @@ coverage: $(FOR_TEST) ## As `make test`, and which lines of the code ran
 
 bench: $(FOR_BENCH) ## Measure speed and memory beside the original's ways and other packages; ARGS="--quick --only item" chooses
 	$(BIN)/python -m tests.bench $(ARGS)
+
+evidence: $(FOR_TEST) ## Simulate how often intervals, gate and corrections are wrong; ARGS=--write-docs puts the tables into docs/evidence.md
+	$(BIN)/python -m tests.simulations $(ARGS)
 
 lint: $(FOR_TEST) ## Style, types and the import rules
 	$(BIN)/ruff check

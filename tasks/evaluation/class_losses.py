@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 
 from tasks.errors import BadInput
 from tasks.evaluation.answers import answers_of
-from tasks.evaluation.multiplicity import holm
+from tasks.evaluation.multiplicity import significant
 from tasks.evaluation.scoring import ScoredClips
 from tasks.results.dataset import Vocabulary
 from tasks.results.record import Target
@@ -64,6 +64,7 @@ def class_outcomes(ours: ScoredClips, theirs: ScoredClips, vocabulary: Vocabular
 
 
 def significant_losses(outcomes: Sequence[ClassOutcome]) -> list[ClassOutcome]:
-    """Those that lost more than chance explains, corrected for the number of `outcomes` (Holm)."""
-    adjusted = holm([one.p_of_loss for one in outcomes])
-    return [one for one, p in zip(outcomes, adjusted, strict=True) if p <= LEVEL]
+    """Those that lost more than chance explains, corrected for the number of `outcomes`."""
+    least = [0.5 ** (one.num_lost + one.num_gained) for one in outcomes]
+    is_significant = significant([one.p_of_loss for one in outcomes], least, LEVEL)
+    return [one for one, is_one in zip(outcomes, is_significant, strict=True) if is_one]

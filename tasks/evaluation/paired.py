@@ -5,6 +5,7 @@ Legend: n clips, m clips that one network alone names right, q points of a quant
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -104,6 +105,7 @@ def paired_difference(
     )
 
 
+@lru_cache(maxsize=4096)
 def exact_difference(num_gained: int, num_lost: int, num_clips: int) -> tuple[float, float]:
     """95 % interval of the difference of two paired shares from independent pairs, which excludes zero exactly where McNemar's test does.
 

@@ -37,13 +37,13 @@ def markdown(rows: Sequence[Row], machine: str) -> str:
     return "\n".join(lines)
 
 
-def write_docs(path: Path, text: str) -> None:
-    """Put `text` between the markers of a file, and leave the rest as it is.
+def write_docs(path: Path, text: str, name: str = "bench") -> None:
+    """Put `text` between the markers of this name in a file, and leave the rest as it is.
 
     Raises:
         ValueError: the markers are not there.
     """
-    begin, end = MARKERS
+    begin, end = (f"<!-- {name}: {end} -->" for end in ("begin", "end"))
     whole = path.read_text(encoding="utf-8")
     pattern = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
     if not pattern.search(whole):

@@ -181,7 +181,8 @@ def test_no_class_with_enough_clips_may_surely_lose_much(scored, other, passes):
 def test_a_loss_must_be_surer_the_more_classes_are_judged(scored):
     """Five of five clips that differ are lost by chance once in 32: rare for one class, and not for four."""
     alone = judged(*scored(), difference(), [outcome(5)], GateOptions())
-    among = judged(*scored(), difference(), [outcome(5), *[outcome(name=f"verb{i}") for i in range(3)]], GateOptions())
+    others = [outcome(4, 4, name=f"verb{i}") for i in range(3)]
+    among = judged(*scored(), difference(), [outcome(5), *others], GateOptions())
     assert failed(alone) == ["classes"]
     assert among.passed
     assert found(among, "classes").detail.endswith("1 lost more, which chance explains")

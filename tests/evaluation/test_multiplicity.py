@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.evaluation.multiplicity import holm
+from tasks.evaluation.multiplicity import holm, significant
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=30)
 
@@ -25,3 +25,19 @@ def test_the_order_stays(p_values):
     assert sorted(range(len(adjusted)), key=lambda i: (adjusted[i], p_values[i], i)) == sorted(
         range(len(adjusted)), key=lambda i: (p_values[i], i)
     )
+
+
+def test_tests_that_could_never_be_significant_cost_the_others_nothing():
+    hopeless, clear = 0.25, 0.5**6
+    assert significant([clear], [clear], 0.05) == [True]
+    assert significant([clear, *[0.5] * 7], [clear, *[hopeless] * 7], 0.05) == [True, *[False] * 7]
+    assert significant([clear, *[0.5] * 7], [clear] * 8, 0.05) == [False] * 8
+    assert significant([], [], 0.05) == []
+
+
+@given(counts=st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10)), min_size=1, max_size=12))
+def test_the_correction_is_no_milder_than_none_and_no_harsher_than_bonferroni(counts):
+    p_values = [0.5 ** max(wins - losses, 0) for wins, losses in counts]
+    least = [0.5 ** (wins + losses) for wins, losses in counts]
+    for p, is_one in zip(p_values, significant(p_values, least, 0.05), strict=True):
+        assert (p <= 0.05 / len(counts)) <= is_one <= (p <= 0.05)

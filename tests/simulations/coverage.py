@@ -1,0 +1,118 @@
+"""How often the 95 % interval of an accuracy holds the truth, and how wide it is, beside other intervals."""
+
+from collections.abc import Callable, Iterable
+from itertools import combinations_with_replacement
+
+import numpy as np
+from scipy.special import gammaln
+from scipy.stats import binomtest
+
+from tasks.evaluation.resampling import resample
+from tasks.evaluation.uncertainty import share_interval
+from tests.simulations.answers import chances
+from tests.simulations.tables import Table, share
+
+Interval = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
+Cell = tuple[float, float]
+
+NUM_CLIPS = 5
+ACCURACIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+CORRELATIONS = (0.0, 0.2, 0.4, 0.6, 0.8)
+CELLS = [(accuracy, correlation) for correlation in CORRELATIONS for accuracy in ACCURACIES]
+NUM_ENUMERATED = 5
+"""Up to so many films every outcome is weighed by its chance, so that the figure is exact."""
+
+
+def exact(num_right: np.ndarray, num_clips: np.ndarray) -> tuple[float, float]:
+    """Of as many independent clips (Clopper and Pearson 1934)."""
+    found = binomtest(int(num_right.sum()), int(num_clips.sum())).proportion_ci()
+    return found.low, found.high
+
+
+def bootstrap(num_right: np.ndarray, num_clips: np.ndarray) -> tuple[float, float]:
+    """Films drawn anew, widened by Student's t, and never narrower than `exact`."""
+    drawn, alone = resample(num_right, num_clips, num_resamples=400, seed=0).interval, exact(num_right, num_clips)
+    return max(0.0, min(drawn[0], alone[0])), min(1.0, max(drawn[1], alone[1]))
+
+
+INTERVALS: dict[str, Interval] = {"Retake": share_interval, "bootstrap over films": bootstrap, "independent clips": exact}
+
+
+def coverage(
+    interval: Interval, num_films: int, cells: Iterable[Cell], *, num_clips: int = NUM_CLIPS, num_draws: int = 1000
+) -> dict[Cell, tuple[float, float]]:
+    """By accuracy and correlation, the share of outcomes whose interval holds the accuracy, and the mean width."""
+    known: dict[tuple[int, ...], tuple[float, float]] = {}
+    found = {}
+    for accuracy, correlation in cells:
+        outcomes = dict(_outcomes(num_films, num_clips, chances(accuracy, correlation, num_clips), num_draws))
+        for counts in outcomes.keys() - known.keys():
+            known[counts] = interval(np.repeat(np.arange(num_clips + 1), counts), np.full(num_films, num_clips))
+        held = sum(chance for counts, chance in outcomes.items() if known[counts][0] - 1e-9 <= accuracy <= known[counts][1] + 1e-9)
+        width = sum(chance * (known[counts][1] - known[counts][0]) for counts, chance in outcomes.items())
+        found[accuracy, correlation] = (held, width)
+    return found
+
+
+def uneven(interval: Interval, sizes: tuple[int, ...], accuracy: float, correlation: float, num_draws: int) -> float:
+    """The coverage where films have unlike numbers of clips."""
+    rng, held = np.random.default_rng(0), 0
+    num_clips = np.array(sizes)
+    for _ in range(num_draws):
+        shares = rng.beta(*(p * (1 - correlation) / correlation for p in (accuracy, 1 - accuracy)), size=len(sizes))
+        low, high = interval(rng.binomial(num_clips, shares), num_clips)
+        held += low <= accuracy <= high
+    return held / num_draws
+
+
+def tables(num_draws: int) -> list[Table]:
+    rows = []
+    for num_films in (3, 5, 10, 20):
+        found = {name: coverage(interval, num_films, CELLS, num_draws=num_draws) for name, interval in INTERVALS.items()}
+        for correlation in CORRELATIONS:
+            cells = [cell for cell in CELLS if cell[1] == correlation]
+            figures = [
+                figure
+                for of_cell in found.values()
+                for figure in (share(min(of_cell[cell][0] for cell in cells)), f"{np.mean([of_cell[cell][1] for cell in cells]):.2f}")
+            ]
+            rows.append((str(num_films), f"{correlation:g}", *figures))
+    header = ["films", "correlation", *(f"{name}: {what}" for name in INTERVALS for what in ("coverage", "width"))]
+    note = (
+        f"Films of {NUM_CLIPS} clips. Coverage is the lowest over true accuracies of {', '.join(map(str, ACCURACIES))}, width the mean over them. "
+        f"Up to {NUM_ENUMERATED} films every outcome is enumerated; beyond, {num_draws:,} are drawn for each accuracy."
+    )
+    right = [
+        (
+            f"{films} films of {clips}",
+            *(f"{100 * interval(np.full(films, clips), np.full(films, clips))[0]:.0f} %" for interval in INTERVALS.values()),
+        )
+        for films, clips in ((3, 5), (5, 3), (15, 1), (3, 50), (20, 5))
+    ]
+    unlike = [
+        (
+            ", ".join(map(str, sizes)),
+            f"{correlation:g}",
+            *(share(uneven(one, sizes, 0.7, correlation, num_draws)) for one in INTERVALS.values()),
+        )
+        for sizes in ((2, 3, 5, 10, 30), (1, 1, 1, 40), tuple([5] * 9 + [60]))
+        for correlation in (0.2, 0.6)
+    ]
+    return [
+        Table("The interval of an accuracy", note, header, rows),
+        Table("Every clip right", "The lower limit; the upper one is 100 %.", ["clips", *INTERVALS], right),
+        Table("Films of unlike sizes", "Coverage at a true accuracy of 0.7.", ["clips of each film", "correlation", *INTERVALS], unlike),
+    ]
+
+
+def _outcomes(num_films: int, num_clips: int, chance_of: np.ndarray, num_draws: int) -> Iterable[tuple[tuple[int, ...], float]]:
+    """How many films have 0, 1, 2 … right clips, and the chance of that."""
+    if num_films <= NUM_ENUMERATED:
+        for numbers in combinations_with_replacement(range(num_clips + 1), num_films):
+            counts = np.bincount(numbers, minlength=num_clips + 1)
+            ways = np.exp(gammaln(num_films + 1) - gammaln(counts + 1).sum())
+            yield tuple(counts.tolist()), float(ways * (chance_of**counts).prod())
+    else:
+        drawn = np.random.default_rng(0).multinomial(num_films, chance_of / chance_of.sum(), size=num_draws)
+        for counts, times in zip(*np.unique(drawn, axis=0, return_counts=True), strict=True):
+            yield tuple(counts.tolist()), float(times / num_draws)

@@ -1,0 +1,145 @@
+"""How often the gate promotes a network that is no better, and how often it sees one that is."""
+
+import numpy as np
+
+from tasks.evaluation.attempts import chance_of_passing
+from tasks.evaluation.class_losses import ClassOutcome
+from tasks.evaluation.gate import _classes, _gain
+from tasks.evaluation.multiplicity import holm
+from tasks.evaluation.power import detectable_points
+from tasks.options import GateOptions
+from tasks.results.evaluation import Attempt
+from tests.simulations.answers import Val
+from tests.simulations.tables import Table, per_cent
+
+RULES = {"interval": GateOptions(), "margin of 1 point": GateOptions(gain_rule="margin"), "any": GateOptions(gain_rule="any")}
+NUM_CLIPS = 5
+
+
+def promoted_by_chance(num_films: int, correlation: float, num_draws: int, *, own_films: bool = False) -> dict[str, float]:
+    """By gain rule, how often an equally good network passes it; both name 60 % right."""
+    rng, passed = np.random.default_rng(0), dict.fromkeys(RULES, 0)
+    for _ in range(num_draws):
+        val = Val(rng, num_films, NUM_CLIPS, correlation)
+        difference = val.difference(val.answers(0.6, own_films=own_films), val.answers(0.6, own_films=own_films))
+        for name, gate in RULES.items():
+            passed[name] += _gain(difference, gate).passed
+    return {name: times / num_draws for name, times in passed.items()}
+
+
+def promoted_in_a_history(num_attempts: int, num_films: int, num_draws: int) -> dict[int, float]:
+    """By number of attempts so far, the share of histories in which one of them passed, all networks being equal and val the same."""
+    rng, first = np.random.default_rng(0), []
+    for _ in range(num_draws):
+        val = Val(rng, num_films, NUM_CLIPS, 0.2)
+        champion = val.answers(0.6)
+        passed = (_gain(val.difference(val.answers(0.6), champion), GateOptions()).passed for _ in range(num_attempts))
+        first.append(next((number for number, one in enumerate(passed, 1) if one), num_attempts + 1))
+    return {number: float(np.mean(np.array(first) <= number)) for number in range(1, num_attempts + 1)}
+
+
+def clearly_better_by_chance(num_networks: int, num_draws: int) -> tuple[float, float]:
+    """How often one or more of equal networks is called clearly better than the first: by its own interval, and corrected by Holm."""
+    rng, alone, corrected = np.random.default_rng(0), 0, 0
+    for _ in range(num_draws):
+        val = Val(rng, 20, NUM_CLIPS, 0.2)
+        reference = val.answers(0.6)
+        found = [val.difference(val.answers(0.6), reference, num_resamples=200) for _ in range(num_networks - 1)]
+        alone += any(one.interval[0] > 0 for one in found)
+        adjusted = holm([one.p_value or 0.0 for one in found])
+        corrected += any(p <= 0.05 and one.difference > 0 for p, one in zip(adjusted, found, strict=True))
+    return alone / num_draws, corrected / num_draws
+
+
+def blocked_by_a_class(correlation: float, num_draws: int, *, num_classes: int = 8, truly_lost: float = 0.0) -> tuple[float, float]:
+    """How often a network that is right 10 points more often is blocked by a class of 10 clips: by 20 points alone, and as the gate does.
+
+    With `truly_lost`, it is worse by that share on the first class.
+    """
+    rng, large, blocked = np.random.default_rng(0), 0, 0
+    for _ in range(num_draws):
+        outcomes = []
+        for number in range(num_classes):
+            val = Val(rng, 3, 10, correlation)
+            chosen = rng.choice(30, 10, replace=False)
+            theirs, ours = val.answers(0.6)[chosen], val.answers(0.6 - truly_lost if truly_lost and number == 0 else 0.7)[chosen]
+            outcomes.append(ClassOutcome("verb", f"verb {number}", 10, int((ours & ~theirs).sum()), int((theirs & ~ours).sum())))
+        large += any(one.num_fewer > 2 for one in outcomes)
+        blocked += not _classes(outcomes, GateOptions()).passed
+    return large / num_draws, blocked / num_draws
+
+
+def seen(points: float, num_films: int, num_clips: int, num_draws: int) -> float:
+    """How often a network that is truly better by so many points passes the interval; correlation 0.2."""
+    rng, passed = np.random.default_rng(0), 0
+    for _ in range(num_draws):
+        val = Val(rng, num_films, num_clips, 0.2)
+        ours, theirs = (val.answers(min(max((1 + sign * points / 100) / 2, 1e-9), 1 - 1e-9)) for sign in (1, -1))
+        passed += _gain(val.difference(ours, theirs), GateOptions()).passed
+    return passed / num_draws
+
+
+def tables(num_draws: int) -> list[Table]:
+    chance = [
+        (str(films), f"{correlation:g}", "other films" if own else "the same films", *map(per_cent, by_rule.values()))
+        for films in (3, 5, 10, 20)
+        for correlation in (0.0, 0.4, 0.8)
+        for own in ((False, True) if correlation else (False,))
+        if (by_rule := promoted_by_chance(films, correlation, num_draws, own_films=own))
+    ]
+    history = promoted_in_a_history(26, 10, max(50, num_draws // 5))
+    attempts = [
+        (str(number), per_cent(history[number]), per_cent(chance_of_passing(Attempt(number=number, num_others_on_dataset=0))))
+        for number in (1, 2, 5, 10, 26)
+    ]
+    compared = [
+        (str(networks), *map(per_cent, clearly_better_by_chance(networks, max(50, num_draws * 2 // networks))))
+        for networks in (2, 4, 10, 50)
+    ]
+    blocked = [
+        (what, f"{correlation:g}", *map(per_cent, blocked_by_a_class(correlation, num_draws, truly_lost=lost)))
+        for what, lost in (("no class is worse", 0.0), ("one class loses half", 0.3), ("one class loses all", 0.6 - 1e-9))
+        for correlation in (0.0, 0.4)
+    ]
+    power = [
+        (
+            f"{films} of {clips}",
+            per_cent(seen(30, films, clips, num_draws)),
+            f"{points} points",
+            per_cent(seen(points, films, clips, num_draws)),
+        )
+        for films, clips in ((3, 5), (5, 5), (10, 5), (20, 5), (3, 20), (10, 20))
+        if (points := detectable_points([clips] * films))
+    ]
+    return [
+        Table(
+            "An equally good network passes the rule of the gain",
+            f"Both name 60 % right. Easy are the same films for both networks, or others for each. {num_draws:,} draws.",
+            ["films of 5 clips", "correlation", "easy are", *RULES],
+            chance,
+        ),
+        Table(
+            "Repeated decisions on one val split",
+            "Histories of equally good networks on 10 films of 5 clips, in which at least one passed; and the bound that the report gives.",
+            ["attempts", "at least one passed", "said to be at most"],
+            attempts,
+        ),
+        Table(
+            "Equal networks in compare_networks",
+            "One or more is called clearly better than the first, on 20 films of 5 clips.",
+            ["networks", "each by its own interval", "corrected (Holm)"],
+            compared,
+        ),
+        Table(
+            "The rule of the classes",
+            "8 classes of 10 clips of 3 films; the new network is right 10 points more often, but where a class is said to be worse. How often it is blocked.",
+            ["truth", "correlation", "by 20 points alone", "as the gate does"],
+            blocked,
+        ),
+        Table(
+            "What the deciding clips can show",
+            "How often a truly better network passes: with 30 points, and with the difference that `plan` says is detected four times out of five.",
+            ["films of clips", "30 points are seen", "`plan` says", "which is seen"],
+            power,
+        ),
+    ]

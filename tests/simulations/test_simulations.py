@@ -1,0 +1,95 @@
+"""The limits of docs/evidence.md, on few seeded draws."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.simulations.__main__ import DOCS, main
+from tests.simulations.coverage import CELLS, bootstrap, coverage, exact, share_interval, uneven
+from tests.simulations.decisions import (
+    blocked_by_a_class,
+    clearly_better_by_chance,
+    promoted_by_chance,
+    promoted_in_a_history,
+    seen,
+)
+from tests.simulations.probabilities import calibrated_errors, trusted
+
+HARDEST = [(0.5, 0.6), (0.5, 0.8), (0.7, 0.8), (0.95, 0.8), (0.95, 0.0)]
+
+
+@pytest.mark.parametrize(("num_films", "num_clips"), [(2, 5), (3, 5), (4, 5), (5, 5), (3, 8)])
+def test_an_accuracys_interval_holds_the_truth_whatever_films_are_like(num_films, num_clips):
+    found = coverage(share_interval, num_films, CELLS, num_clips=num_clips)
+    assert min(held for held, _ in found.values()) >= 0.93
+
+
+@pytest.mark.parametrize(("num_films", "num_draws"), [(10, 150), pytest.param(20, 1000, marks=pytest.mark.slow)])
+def test_so_it_does_with_more_films(num_films, num_draws):
+    found = coverage(share_interval, num_films, HARDEST, num_draws=num_draws)
+    assert min(held for held, _ in found.values()) >= 0.93
+
+
+def test_other_intervals_do_not():
+    for other in (bootstrap, exact):
+        assert min(held for held, _ in coverage(other, 3, CELLS).values()) < 0.8
+
+
+def test_it_is_little_wider_than_an_interval_that_fails():
+    """Over all films that are alike or not, of the bootstrap that holds the truth as seldom as three times of four."""
+    ours, theirs = (sum(width for _, width in coverage(one, 3, CELLS).values()) for one in (share_interval, bootstrap))
+    assert ours < 1.15 * theirs
+
+
+def test_films_of_unlike_sizes_are_no_trap():
+    assert uneven(share_interval, (2, 3, 5, 10, 30), 0.7, 0.4, 100) >= 0.93
+
+
+def test_no_gain_rule_but_the_one_that_says_so_promotes_an_equal_network_often():
+    found = promoted_by_chance(5, 0.4, 100, own_films=True)
+    assert found["margin of 1 point"] <= found["interval"] <= 0.04
+    assert found["any"] > 0.25
+
+
+@pytest.mark.slow
+def test_repeated_decisions_stay_below_what_the_report_says():
+    found = promoted_in_a_history(10, 10, 100)
+    assert found[1] <= found[10] <= 0.25
+
+
+@pytest.mark.slow
+def test_few_of_many_equal_networks_are_called_better():
+    _, corrected = clearly_better_by_chance(10, 100)
+    assert corrected <= 0.05
+
+
+def test_a_class_blocks_by_chance_seldom_and_a_class_that_is_lost_often():
+    by_points, blocked = blocked_by_a_class(0.0, 150)
+    assert blocked <= 0.03 < 0.1 < by_points
+    assert blocked_by_a_class(0.0, 60, truly_lost=0.6 - 1e-9)[1] > 0.3
+
+
+@pytest.mark.slow
+def test_what_plan_says_is_seen_four_times_out_of_five():
+    assert 0.7 < seen(29, 10, 5, 400) < 0.9
+
+
+def test_what_stands_beside_the_calibration_error_is_what_a_calibrated_network_has():
+    found, by_chance = calibrated_errors(23, 60)
+    assert found == pytest.approx(by_chance, rel=0.1)
+
+
+def test_thirty_clips_tell_an_int8_that_changes_answers_from_one_that_does_not():
+    assert trusted(30, 0.01, 60) > 0.9 > trusted(3, 0.2, 60) > 0.2 > trusted(30, 0.2, 60)
+
+
+def test_the_tables_are_in_the_docs():
+    text = DOCS.read_text(encoding="utf-8")
+    for title in ("The interval of an accuracy", "Equal networks in compare_networks", "int8 passes its check"):
+        assert f"### {title}" in text
+
+
+@pytest.mark.slow
+def test_every_table_can_be_made(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    assert main(["--quick"]) == 0
+    assert capsys.readouterr().out.count("### ") == 10
