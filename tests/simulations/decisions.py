@@ -3,8 +3,8 @@
 import numpy as np
 
 from tasks.evaluation.attempts import chance_of_passing
-from tasks.evaluation.class_losses import ClassOutcome
-from tasks.evaluation.gate import _classes, _gain
+from tasks.evaluation.class_losses import ClassOutcome, significant_losses
+from tasks.evaluation.gate import _gain
 from tasks.evaluation.multiplicity import holm
 from tasks.evaluation.power import detectable_points
 from tasks.options import GateOptions
@@ -65,7 +65,7 @@ def blocked_by_a_class(correlation: float, num_draws: int, *, num_classes: int =
             theirs, ours = val.answers(0.6)[chosen], val.answers(0.6 - truly_lost if truly_lost and number == 0 else 0.7)[chosen]
             outcomes.append(ClassOutcome("verb", f"verb {number}", 10, int((ours & ~theirs).sum()), int((theirs & ~ours).sum())))
         large += any(one.num_fewer > 2 for one in outcomes)
-        blocked += not _classes(outcomes, GateOptions()).passed
+        blocked += any(one.num_fewer > 2 for one in significant_losses(outcomes))
     return large / num_draws, blocked / num_draws
 
 
