@@ -102,6 +102,7 @@ def planned(workshop, name):
     """The plan of a training that has a run key of its own."""
     done = workshop.plan(STORE, name, force_token=name, model_name=GATED_MODEL, **HEADS, **EASY_GATE)
     assert done.returncode == 0, done.stderr
+    assert "detected four times out of five" in done.stderr
     return PlanResult.model_validate_json(done.stdout.splitlines()[-1])
 
 
