@@ -33,7 +33,7 @@ def attempt_of(this: Decided, earlier: Sequence[Decided]) -> Attempt:
 
 
 def chance_of_passing(attempt: Attempt) -> float:
-    """How often at most one of so many equally good networks would pass the interval by chance: each does in one of forty decisions."""
+    """How often at least one of this many equally good networks passes the interval by chance, at most: each does in one of forty decisions."""
     return float(1 - (1 - TAIL) ** attempt.number)
 
 

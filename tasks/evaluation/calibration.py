@@ -135,7 +135,7 @@ def expected_error(bins: Sequence[ReliabilityBin]) -> float:
 
 
 def error_by_chance(confidences: NDArray[np.float64]) -> float:
-    """The expected calibration error that a perfectly calibrated network has on so few clips: the mean of seeded draws.
+    """The expected calibration error that a perfectly calibrated network has on as many clips: the mean of seeded draws.
 
     Args:
         confidences: (n,) probability of each clip's best guess, which is taken at its word; clips as if independent.

@@ -42,7 +42,7 @@ def detectable_points(num_clips: Sequence[int]) -> int | None:
 
 
 def power(points: float, num_clips: NDArray[np.int64]) -> float:
-    """How often a true difference of so many percentage points puts the whole interval above zero, in `NUM_DRAWS` seeded draws."""
+    """How often a true difference of `points` percentage points puts the whole interval above zero, in `NUM_DRAWS` seeded draws."""
     rng = np.random.default_rng(SEED)
     shape = (NUM_DRAWS, len(num_clips))
     ease = rng.integers(NUM_EASES, size=shape)

@@ -20,7 +20,7 @@ ACCURACIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 CORRELATIONS = (0.0, 0.2, 0.4, 0.6, 0.8)
 CELLS = [(accuracy, correlation) for correlation in CORRELATIONS for accuracy in ACCURACIES]
 NUM_ENUMERATED = 5
-"""Up to so many films every outcome is weighed by its chance, so that the figure is exact."""
+"""Up to this many films, every outcome is weighed by its chance, so that the figure is exact."""
 
 
 def exact(num_right: np.ndarray, num_clips: np.ndarray) -> tuple[float, float]:

@@ -70,7 +70,7 @@ def blocked_by_a_class(correlation: float, num_draws: int, *, num_classes: int =
 
 
 def seen(points: float, num_films: int, num_clips: int, num_draws: int) -> float:
-    """How often a network that is truly better by so many points passes the interval; correlation 0.2."""
+    """How often a network that is truly better by `points` passes the interval; correlation 0.2."""
     rng, passed = np.random.default_rng(0), 0
     for _ in range(num_draws):
         val = Val(rng, num_films, num_clips, 0.2)
