@@ -212,13 +212,15 @@ def _accept(listener: socket.socket, running: dict[int, Running], selector: sele
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
-        os.setsid()
+        os.setpgid(0, 0)
         selector.close()
         for one in (listener, client, *(other.client for other in running.values())):
             one.close()
         for other in running.values():
             os.close(other.ended)
         return request
+    with contextlib.suppress(OSError):
+        os.setpgid(pid, pid)  # here, too: the client may be gone before the fork has run
     for output in request.outputs:
         os.close(output)
     step = running[pid] = Running(pid, os.pidfd_open(pid), client)
