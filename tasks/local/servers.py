@@ -236,12 +236,14 @@ def _mlflow(home: Home, credentials: Credentials, ports: dict[str, dict[str, int
 
 def _airflow(home: Home, credentials: Credentials, ports: dict[str, int], settings: dict[str, str]) -> Server:
     airflow_settings.write_files(home, credentials)
+    address = f"http://{LOOPBACK}:{ports['airflow']}"
     return Server(
         name="airflow",
         argv=[_program("airflow"), "standalone"],
         env=airflow_settings.environment(home, credentials, ports) | settings,
         ports=ports,
-        is_healthy=lambda: airflow_is_healthy(f"http://{LOOPBACK}:{ports['airflow']}"),
+        # The API that tasks speak to is built at its first request, for seconds in which the first task of all would wait.
+        is_healthy=lambda: _answers(f"{address}/execution/health") and airflow_is_healthy(address),
         start_seconds=180,
         database=home.root / "airflow" / "airflow.db",
     )

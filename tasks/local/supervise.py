@@ -55,9 +55,10 @@ def up(home: Home, announce: Announce, names: Collection[str] = tuple(WANTED_POR
         taken = "" if server.ports[server.name] == wanted else f" (port {wanted} is taken)"
         announce(f"{server.title}: starting at {server.address}{taken}")
         started[server.name] = _start(home, server)
-    if "airflow" in names and warm.is_of_use():
-        warm.start(home, next(server for server in servers if server.name == "airflow").full_env())
     _wait(home, [s for s in servers if s.name in started], started, announce)
+    if "airflow" in names and warm.is_of_use():
+        # After the servers, whose start keeps every core busy: the first steps need little of what it imports.
+        warm.start(home, next(server for server in servers if server.name == "airflow").full_env())
     return servers
 
 
