@@ -44,10 +44,10 @@ def attempt_in_words(attempt: Attempt | None, split: SplitName, gate: GateOption
     if gate.gain_rule == "any":
         risk = "With gain_rule=any an equally good network passes in nearly every second of them."
     elif attempt.number == 1:
-        risk = f"A network that is no better passes by chance in at most {percent(TAIL)} of such decisions."
+        risk = f"A network that is no better passes by chance in up to about {percent(TAIL)} of such decisions."
     else:
         risk = (
-            f"Of {count(attempt.number, 'network')} that are no better, at least one passes by chance in up to "
+            f"Of {count(attempt.number, 'network')} that are no better, at least one passes by chance in up to about "
             f"{percent(chance_of_passing(attempt))} of such series; new videos in {split}, or a test split (test_share), begin anew."
         )
     before = count(attempt.number - 1, "other network")

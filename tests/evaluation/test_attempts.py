@@ -32,7 +32,7 @@ def test_number_and_risk_are_said():
     seventh = Attempt(number=7, num_others_on_dataset=2)
     assert attempt_in_words(seventh, "val", GateOptions()).startswith(
         "This is decision number 7, after 6 other networks, on these val clips under this model name. Of 7 networks that are no better, at least "
-        "one passes by chance in up to 16.2 % of such series"
+        "one passes by chance in up to about 16.2 % of such series"
     )
     assert "every second" in attempt_in_words(seventh, "val", GateOptions(gain_rule="any"))
     assert "This is the first decision on these test clips" in attempt_in_words(
