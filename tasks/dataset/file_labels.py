@@ -3,9 +3,12 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from heapq import nsmallest
+from operator import attrgetter
 
 from tasks.dataset.intervals import winning_row, without_overlaps
 from tasks.dataset.places import Places
+from tasks.dataset.problems import MAX_PROBLEMS_A_FILE
 from tasks.dataset.rows import ClipRow, IntervalRow, LabelRow
 from tasks.dataset.wording import quoted
 from tasks.results.dataset import action_name
@@ -14,14 +17,18 @@ from tasks.results.video import ClipRecord
 
 @dataclass
 class FileLabels:
-    """One file's answer: the line that labels each clip, the line that names each video's source, and the lines refused."""
+    """One file's answer: the line that labels each clip, the line that names each video's source, and the lines refused.
 
-    row_by_uid: dict[str, LabelRow] = field(default_factory=dict)
+    Of those refused that are very many and later in the file, there is the number alone.
+    """
+
+    row_by_uid: dict[str, LabelRow | IntervalRow] = field(default_factory=dict)
     source_by_video: dict[str, ClipRow] = field(default_factory=dict)
     refused: list[tuple[int, str]] = field(default_factory=list)
+    num_more_refused: int = 0
 
 
-def labels_of_file(rows: Sequence[LabelRow], places: Places, min_overlap: float) -> FileLabels:
+def labels_of_file(rows: Sequence[LabelRow | IntervalRow], places: Places, min_overlap: float) -> FileLabels:
     """Match a file's lines to clips; a line about a clip goes before a line about its whole video."""
     labels = FileLabels()
     by_video: defaultdict[str, list[ClipRow]] = defaultdict(list)
@@ -81,10 +88,11 @@ def _label_by_intervals(rows: list[IntervalRow], video: str, places: Places, min
     kept, refused = without_overlaps(rows)
     labels.refused += refused
     end_seconds = max(clip.stop_seconds for clip in clips)
+    beyond = [row for row in kept if row.start_seconds >= end_seconds]
+    told = nsmallest(MAX_PROBLEMS_A_FILE, beyond, key=attrgetter("line"))
+    labels.num_more_refused += len(beyond) - len(told)
     labels.refused += [
-        (row.line, f"begins at {row.start_seconds:g} s, but the last clip of the video ends at {end_seconds:g} s")
-        for row in kept
-        if row.start_seconds >= end_seconds
+        (row.line, f"begins at {row.start_seconds:g} s, but the last clip of the video ends at {end_seconds:g} s") for row in told
     ]
     for clip in clips:
         if row := winning_row(clip, kept, min_overlap):

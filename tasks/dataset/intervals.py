@@ -1,8 +1,9 @@
 """Which interval labels a clip: the label with the largest total overlap."""
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 
 from tasks.dataset.rows import IntervalRow
 from tasks.results.video import ClipRecord
@@ -13,16 +14,40 @@ ROUNDING_SECONDS = 1e-6
 def without_overlaps(rows: Sequence[IntervalRow]) -> tuple[list[IntervalRow], list[tuple[int, str]]]:
     """The intervals of one video by time, and those refused because they overlap one on an earlier line."""
     kept: list[IntervalRow] = []
-    refused = []
+    refused: list[tuple[int, str]] = []
+    for together in _touching(sorted(rows, key=attrgetter("start_seconds"))):
+        kept += together if len(together) == 1 else _first_come(together, refused)
+    return kept, refused
+
+
+def _touching(rows: Iterable[IntervalRow]) -> Iterator[list[IntervalRow]]:
+    """Runs of rows, which come by time, such that none overlaps one of another run: most are of one row."""
+    together: list[IntervalRow] = []
+    end_seconds = 0.0
+    for row in rows:
+        if together and end_seconds - row.start_seconds <= ROUNDING_SECONDS:
+            yield together
+            together = []
+        end_seconds = max(end_seconds, row.stop_seconds) if together else row.stop_seconds
+        together.append(row)
+    if together:
+        yield together
+
+
+def _first_come(rows: Sequence[IntervalRow], refused: list[tuple[int, str]]) -> list[IntervalRow]:
+    """By time, the rows that overlap none on an earlier line; the others are `refused`."""
+    kept: list[IntervalRow] = []
+    starts: list[float] = []
     for row in sorted(rows, key=lambda row: row.line):
-        after = bisect_left(kept, row.start_seconds, key=lambda other: other.start_seconds)
+        after = bisect_right(starts, row.start_seconds)
         for other in kept[max(0, after - 1) : after + 1]:
             if min(row.stop_seconds, other.stop_seconds) - max(row.start_seconds, other.start_seconds) > ROUNDING_SECONDS:
                 refused.append((row.line, f"overlaps line {other.line} ({other.start_seconds:g} to {other.stop_seconds:g} s)"))
                 break
         else:
-            insort(kept, row, key=lambda other: other.start_seconds)
-    return kept, refused
+            kept.insert(after, row)
+            starts.insert(after, row.start_seconds)
+    return kept
 
 
 def overlap_seconds(clip: ClipRecord, row: IntervalRow) -> float:

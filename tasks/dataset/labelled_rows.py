@@ -1,12 +1,17 @@
 """Every annotation file, read, with the names in its labels turned into classes."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from tasks.dataset.rows import AnnotationFile, LabelRow, NounClassRow, Row, SameAsRow, VerbClassRow, read_annotations
+from tasks.dataset.problems import first_problems
+from tasks.dataset.rows import AnnotationFile, IntervalRow, LabelRow, NounClassRow, Row, SameAsRow, VerbClassRow, read_annotations
 from tasks.dataset.vocabulary import NOUNS, VERBS, ClassNames, OwnClasses
 from tasks.errors import BadLabels
 from tasks.results.dataset import Problem
+
+AnyLabel = LabelRow | IntervalRow
 
 
 @dataclass(frozen=True)
@@ -14,17 +19,18 @@ class LabelFile:
     """A file's labels; their `verb` and `noun` are the classes' own names."""
 
     name: str
-    rows: tuple[LabelRow, ...]
+    rows: tuple[AnyLabel, ...]
 
 
 @dataclass(frozen=True)
 class ReadFiles:
-    """All files in order of upload, the classes that they know, and what was refused."""
+    """All files in order of upload, the classes that they know, and what was refused: the first lines, and by file how many more."""
 
     files: tuple[LabelFile, ...]
     verbs: ClassNames
     nouns: ClassNames
     problems: tuple[Problem, ...]
+    num_more: Mapping[str, int]
 
 
 def read_files(files: Sequence[AnnotationFile], own: OwnClasses) -> ReadFiles:
@@ -35,41 +41,56 @@ def read_files(files: Sequence[AnnotationFile], own: OwnClasses) -> ReadFiles:
     """
     verbs, nouns = ClassNames("verb", VERBS, own.verbs), ClassNames("noun", NOUNS, own.nouns)
     problems: list[Problem] = []
-    rows: list[tuple[str, Row]] = []
+    told: dict[str, list[tuple[int, str]]] = {}
+    num_more: Counter[str] = Counter()
+    lists: list[tuple[str, Row]] = []
+    labels: dict[str, list[AnyLabel]] = {}
     for file in files:
         try:
             read = read_annotations(file)
         except BadLabels as error:
             problems.append(Problem(file=file.name, line=None, reason=str(error)))
             continue
-        rows += [(file.name, row) for row in read.rows]
-        problems += [Problem(file=file.name, line=line, reason=reason) for line, reason in read.refused]
-    lists = [(file, row) for file, row in rows if not isinstance(row, LabelRow)]
-    labels: dict[str, list[LabelRow]] = {}
-    for name, row in rows:
-        if isinstance(row, LabelRow):
-            labels.setdefault(name, []).append(row)
+        told[file.name] = list(read.refused)
+        for row in read.rows:
+            if isinstance(row, LabelRow | IntervalRow):
+                labels.setdefault(file.name, []).append(row)
+            else:
+                lists.append((file.name, row))
     for name, row in lists:
         try:
             _learn_class(row, f"{name} line {row.line}", verbs, nouns)
         except ValueError as error:
-            problems.append(Problem(file=name, line=row.line, reason=str(error)))
-    consistent: dict[str, list[LabelRow]] = {name: [] for name in labels}
+            told[name].append((row.line, str(error)))
     for name in reversed(labels):
-        for label in labels[name]:
+        labels[name] = _accepted(labels[name], partial(_learn_label, name, verbs, nouns), told[name])
+    named = {name: _accepted(rows, partial(_by_own_names, verbs, nouns), told[name]) for name, rows in labels.items()}
+    for name, refused in told.items():
+        problems += first_problems(name, refused, num_more)
+    return ReadFiles(tuple(LabelFile(name, tuple(rows)) for name, rows in named.items() if rows), verbs, nouns, tuple(problems), num_more)
+
+
+def _accepted(rows: list[AnyLabel], change: Callable[[LabelRow], LabelRow], refused: list[tuple[int, str]]) -> list[AnyLabel]:
+    """The rows whose labels `change` accepts, with what it makes of them; a label that many intervals share is asked about once."""
+    good: list[AnyLabel] = []
+    answers: dict[int, LabelRow | str] = {}
+    for row in rows:
+        label = row.label if isinstance(row, IntervalRow) else row
+        answer = answers.get(id(label))
+        if answer is None:
             try:
-                _learn_label(label, f"{name} line {label.line}", verbs, nouns)
-                consistent[name].append(label)
+                answer = change(label)
             except ValueError as error:
-                problems.append(Problem(file=name, line=label.line, reason=str(error)))
-    named: dict[str, list[LabelRow]] = {name: [] for name in labels}
-    for name, agreed in consistent.items():
-        for label in agreed:
-            try:
-                named[name].append(_by_own_names(label, verbs, nouns))
-            except ValueError as error:
-                problems.append(Problem(file=name, line=label.line, reason=str(error)))
-    return ReadFiles(tuple(LabelFile(name, tuple(rows)) for name, rows in named.items() if rows), verbs, nouns, tuple(problems))
+                answer = str(error)
+            if label is not row:
+                answers[id(label)] = answer
+        if isinstance(answer, str):
+            refused.append((row.line, answer))
+        elif answer is label:
+            good.append(row)
+        else:
+            good.append(row._replace(label=answer) if isinstance(row, IntervalRow) else answer)
+    return good
 
 
 def _learn_class(row: Row, where: str, verbs: ClassNames, nouns: ClassNames) -> None:
@@ -85,10 +106,13 @@ def _learn_class(row: Row, where: str, verbs: ClassNames, nouns: ClassNames) -> 
         (verbs if row.target == "verb" else nouns).merge(row.name, row.same_as, where)
 
 
-def _learn_label(row: LabelRow, where: str, verbs: ClassNames, nouns: ClassNames) -> None:
+def _learn_label(file: str, verbs: ClassNames, nouns: ClassNames, row: LabelRow) -> LabelRow:
+    where = f"{file} line {row.line}"
     verbs.learn(row.verb, row.verb_class, where)
     nouns.learn(row.noun, row.noun_class, where)
+    return row
 
 
-def _by_own_names(row: LabelRow, verbs: ClassNames, nouns: ClassNames) -> LabelRow:
-    return row.model_copy(update={"verb": verbs.find(row.verb, row.verb_class), "noun": nouns.find(row.noun, row.noun_class)})
+def _by_own_names(verbs: ClassNames, nouns: ClassNames, row: LabelRow) -> LabelRow:
+    verb, noun = verbs.find(row.verb, row.verb_class), nouns.find(row.noun, row.noun_class)
+    return row if (verb, noun) == (row.verb, row.noun) else row.model_copy(update={"verb": verb, "noun": noun})

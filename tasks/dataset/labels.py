@@ -1,6 +1,6 @@
 """Labels find their clips: folders first, then every annotation file in order of upload, the later one over the earlier."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,15 +11,14 @@ from tasks.dataset.labelled_rows import read_files
 from tasks.dataset.left_out import left_out
 from tasks.dataset.near_names import near_names
 from tasks.dataset.places import Places
-from tasks.dataset.rows import AnnotationFile, LabelRow
+from tasks.dataset.problems import first_problems, in_order
+from tasks.dataset.rows import AnnotationFile, IntervalRow, LabelRow
 from tasks.dataset.vocabulary import ClassNames, OwnClasses, WordTarget
 from tasks.dataset.wording import count, printable, quoted
 from tasks.options import LabelOptions
 from tasks.results.dataset import NO_OBJECT, ClassRef, LabelledClip, Problem, ReadFolder, Vocabulary, action_name
 from tasks.results.record import SetAside
 from tasks.results.video import ClipRecord
-
-MAX_PROBLEMS_A_FILE = 1000
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def label_clips(
     earlier file was overruled.
     """
     read = read_files(files, own)
-    problems, changes = list(read.problems), list[Problem]()
+    problems, changes, num_more = list(read.problems), list[Problem](), Counter(read.num_more)
     places = Places(clips, names)
     found_by_file = {file.name: labels_of_file(file.rows, places, options.min_overlap) for file in read.files}
     video_by_uid = {clip.uid: clip.video for clip in clips}
@@ -109,7 +108,8 @@ def label_clips(
     labels = {clip.uid: label for clip in clips if (label := _of_folder(clip.video, folders))}
     sources: dict[str, _Source] = {}
     for name, found in found_by_file.items():
-        problems += [Problem(file=name, line=line, reason=reason) for line, reason in found.refused]
+        problems += first_problems(name, found.refused, num_more)
+        num_more[name] += found.num_more_refused
         changes += _overrule(labels, {uid: _of_row(row, name) for uid, row in found.row_by_uid.items()})
         for video, row in found.source_by_video.items():
             old, new = sources.get(video), _Source(str(row.source), f"{name}:{row.line}")
@@ -122,8 +122,8 @@ def label_clips(
     )
     return Labelling(
         clips=labelled,
-        problems=_in_order(problems, files),
-        changes=_in_order(changes, files),
+        problems=in_order(problems, files, num_more),
+        changes=in_order(changes, files, {}),
         folders=_folders_in_use(labelled, folders),
         left_out=left_out(labelled, folders.reason_by_video),
         hints=_hints(labelled, read.verbs, read.nouns),
@@ -135,7 +135,7 @@ def _of_folder(video: str, folders: FolderLabels) -> _Label | None:
     return _Label(label.verb, label.noun, f"folder {label.folder}", None) if label else None
 
 
-def _of_row(row: LabelRow, file: str) -> _Label:
+def _of_row(row: LabelRow | IntervalRow, file: str) -> _Label:
     return _Label(row.verb, row.noun, file, row.line)
 
 
@@ -212,17 +212,3 @@ def _hints(clips: Sequence[LabelledClip], verbs: ClassNames, nouns: ClassNames) 
         *verbs.remarks(num_verbs),
         *nouns.remarks(num_nouns),
     )
-
-
-def _in_order(problems: Iterable[Problem], files: Sequence[AnnotationFile]) -> tuple[Problem, ...]:
-    """By file in order of upload, then by line; a file with very many is cut short, with the number of the rest."""
-    order = {file.name: place for place, file in enumerate(files)}
-    by_file: defaultdict[str, list[Problem]] = defaultdict(list)
-    for problem in sorted(problems, key=lambda p: (order.get(p.file, len(order)), p.file, p.line or 0, p.reason)):
-        by_file[problem.file].append(problem)
-    told = []
-    for file, own in by_file.items():
-        told += own[:MAX_PROBLEMS_A_FILE]
-        if len(own) > MAX_PROBLEMS_A_FILE:
-            told.append(Problem(file=file, line=None, reason=f"and {len(own) - MAX_PROBLEMS_A_FILE} more lines like these"))
-    return tuple(told)

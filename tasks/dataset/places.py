@@ -29,6 +29,7 @@ class Places:
         self._names = names
         self._video_by_start = {video[:12]: video for video in names}
         self._file_names = sorted({PurePosixPath(name).name for own in names.values() for name in own})
+        self._found: dict[str, tuple[str, str]] = {}
         self._num_near_left = MAX_NEAR_MATCHES
         self._tiers: list[defaultdict[str, set[str]]] = [defaultdict(set) for _ in range(5)]
         for video, own in names.items():
@@ -50,7 +51,14 @@ class Places:
         Raises:
             ValueError: it fits no video, or two, or one without clips; the message says what to write.
         """
-        video = name if name in self._names else self._by_spelling(name)
+        if name not in self._found:
+            try:
+                self._found[name] = name if name in self._names else self._by_spelling(name), ""
+            except ValueError as error:
+                self._found[name] = "", str(error)
+        video, reason = self._found[name]
+        if reason:
+            raise ValueError(reason)
         if video not in self._clips_by_video:
             raise ValueError(f"{quoted(name)} was taken in, but no clip was cut from it: it is too short or was set aside")
         return video

@@ -14,7 +14,12 @@ MAX_COLUMNS = 100
 DELIMITERS = (",", ";", "\t")
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+LINE = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
+MAX_PLAIN_CHARACTERS = 100_000
 EXCEL_SEPARATOR_LINE = re.compile(r'^"?sep=.?"?$', re.IGNORECASE)
+
+
+Cells = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class Table:
     """A table whose header was recognised. `refused` holds line numbers and reasons."""
 
     layout: str
-    lines: tuple[tuple[int, dict[str, str]], ...]
+    lines: tuple[tuple[int, Cells], ...]
     refused: tuple[tuple[int, str], ...]
 
 
@@ -44,10 +49,18 @@ def decode(content: bytes) -> str:
 
 
 def read_table(content: bytes, layouts: Mapping[str, tuple[str, ...]]) -> Table:
-    """Read a table by the first of `layouts` (name to columns that must be there) that fits its header.
+    """Read a whole table, as `open_table` does."""
+    layout, lines = open_table(content, layouts)
+    found = list(lines)
+    good = tuple((number, cells) for number, cells in found if isinstance(cells, dict))
+    return Table(layout, good, tuple((number, reason) for number, reason in found if isinstance(reason, str)))
+
+
+def open_table(content: bytes, layouts: Mapping[str, tuple[str, ...]]) -> tuple[str, Iterator[tuple[int, Cells | str]]]:
+    """Begin a table by the first of `layouts` (name to columns that must be there) that fits its header: the layout's name, and the lines.
 
     Order, case and spaces of the header are free, and so is the delimiter. Every physical line stands alone,
-    so that a quote left open costs one line and not the rest of the file.
+    so that a quote left open costs one line and not the rest of the file. A line is its number with its cells, or with why it is refused.
 
     Raises:
         BadLabels: not text, empty, or no layout fits.
@@ -59,20 +72,23 @@ def read_table(content: bytes, layouts: Mapping[str, tuple[str, ...]]) -> Table:
     if not number:
         raise BadLabels("is empty")
     layout, delimiter, columns = _recognise(header, layouts)
-    good: list[tuple[int, dict[str, str]]] = []
-    refused: list[tuple[int, str]] = []
+    return layout, _read_lines(lines, delimiter, columns)
+
+
+def _read_lines(lines: Iterator[tuple[int, str]], delimiter: str, columns: list[str]) -> Iterator[tuple[int, Cells | str]]:
     for number, line in lines:
         try:
             cells = _cells(line, delimiter)
             if any(cells):
-                good.append((number, _named(cells, columns)))
+                yield number, _named(cells, columns)
         except (csv.Error, ValueError) as error:
-            refused.append((number, str(error)))
-    return Table(layout, tuple(good), tuple(refused))
+            yield number, str(error)
 
 
 def _filled_lines(text: str) -> Iterator[tuple[int, str]]:
-    return ((number, line) for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1) if line.strip())
+    """One at a time: a list of a million lines takes more memory than the file."""
+    lines = (found[1] for found in LINE.finditer(text))
+    return ((number, line) for number, line in enumerate(lines, start=1) if line and not line.isspace())
 
 
 def _recognise(header: str, layouts: Mapping[str, tuple[str, ...]]) -> tuple[str, str, list[str]]:
@@ -96,6 +112,8 @@ def _recognise(header: str, layouts: Mapping[str, tuple[str, ...]]) -> tuple[str
 def _cells(line: str, delimiter: str) -> list[str]:
     if CONTROL_CHARACTERS.search(line):
         raise ValueError("holds control characters")
+    if '"' not in line and len(line) < MAX_PLAIN_CHARACTERS:
+        return [cell.strip() for cell in line.split(delimiter)]
     if line.count('"') % 2:
         raise ValueError("a quote is left open")
     return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]

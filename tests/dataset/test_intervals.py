@@ -1,33 +1,80 @@
+import csv
+import io
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tasks.dataset.intervals import overlap_seconds, winning_row, without_overlaps
-from tasks.dataset.rows import IntervalRow
+from tasks.dataset.rows import AnnotationFile, IntervalLine, IntervalRow, ReadFile, read_annotations
+
+
+def cells(start: str, stop: str, noun: str = "meat") -> dict[str, str]:
+    return {"video": "a.mp4", "start_seconds": start, "stop_seconds": stop, "verb": "put", "noun": noun}
 
 
 def row(start: float, stop: float, noun: str = "meat", line: int = 2) -> IntervalRow:
-    return IntervalRow.model_validate(
-        {"line": line, "video": "a.mp4", "start_seconds": str(start), "stop_seconds": str(stop), "verb": "put", "noun": noun}
-    )
+    (made,) = read(cells(str(start), str(stop), noun)).rows
+    assert isinstance(made, IntervalRow)
+    return made._replace(line=line)
+
+
+def read(*lines: dict[str, str]) -> ReadFile:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(lines[0]))
+    writer.writeheader()
+    writer.writerows(lines)
+    return read_annotations(AnnotationFile("a.csv", text.getvalue().encode()))
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"), [("7", 7), ("7.25", 7.25), ("7,5", 7.5), ("1:05", 65), ("01:02:03.5", 3723.5), ("0:00:00", 0)]
 )
 def test_spellings_of_a_time(text, seconds):
-    assert (
-        IntervalRow.model_validate(row(0, 1).model_dump(mode="json") | {"start_seconds": text, "stop_seconds": "9:00:00"}).start_seconds
-        == seconds
-    )
+    assert read(cells(text, "9:00:00")).rows[0].start_seconds == seconds
 
 
-@pytest.mark.parametrize("text", ["-1", "nan", "inf", "1e3", "1:60", "1:75:00", "::", "", "=1+1", "٣", "9" * 400, "9999999"])
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "1e3", "1:60", "1:75:00", "::", "", "=1+1", "\u0663", "9" * 400, "9999999"])
 def test_what_is_no_time(text):
-    with pytest.raises(ValueError, match="start_seconds"):
-        IntervalRow.model_validate(row(0, 1).model_dump(mode="json") | {"start_seconds": text, "stop_seconds": "9:00:00"})
+    ((_, reason),) = read(cells(text, "9:00:00")).refused
+    assert "start_seconds" in reason
+
+
+odd_cells = st.fixed_dictionaries(
+    {
+        "video": st.sampled_from(["a.mp4", "b.mp4", "", "a" * 1024, "a" * 1025]),
+        "start_seconds": st.sampled_from(["0", "1", "0:02", "-1", "", "x", "900000"]),
+        "stop_seconds": st.sampled_from(["1", "2.5", "0:03", "864000", "864001", ""]),
+        "verb": st.sampled_from(["put", "PUT ", "take", "", "-", "a" * 65]),
+        "noun": st.sampled_from(["meat", "bag", "", "=1"]),
+        "action": st.sampled_from(["", "put meat", "take-bag"]),
+        "verb_class": st.sampled_from(["", "1", "01", "x", "-1"]),
+        "mine": st.sampled_from(["", "1"]),
+    }
+)
+
+
+@given(st.lists(odd_cells, min_size=1, max_size=8))
+def test_lines_that_share_a_label_are_read_as_each_alone_is(lines):
+    good, refused = [], []
+    for line, one in enumerate(lines, start=2):
+        try:
+            whole = IntervalLine.model_validate({name: text.strip() for name, text in one.items()} | {"line": line})
+            good.append((line, whole.video, whole.start_seconds, whole.stop_seconds, whole.verb, whole.noun, whole.verb_class))
+        except ValidationError:
+            refused.append(line)
+    found = read(*lines)
+    assert [
+        (r.line, r.video, r.start_seconds, r.stop_seconds, r.verb, r.noun, r.label.verb_class)
+        for r in found.rows
+        if isinstance(r, IntervalRow)
+    ] == good
+    assert [line for line, _ in found.refused] == refused
 
 
 def test_the_label_with_most_of_the_clip_wins_by_its_total(make):
@@ -53,6 +100,11 @@ def test_overlapping_intervals_are_refused_by_line_and_touching_ones_kept():
     assert "overlaps line" in refused[0][1]
 
 
+def test_rows_of_one_time_are_kept_where_rounding_alone_makes_them_overlap():
+    kept, refused = without_overlaps([row(5, 6, line=3), row(0, 5.0000005, line=2)])
+    assert ([r.line for r in kept], refused) == ([2, 3], [])
+
+
 spans = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20), st.sampled_from(["meat", "bag", "pot"])), max_size=12)
 
 
@@ -63,6 +115,11 @@ def test_winner_against_the_definition(make, drawn, min_overlap):
     assert len(kept) + len(refused) == len(rows)
     for first, second in pairwise(kept):
         assert first.stop_seconds <= second.start_seconds
+    accepted: list[IntervalRow] = []
+    for one in rows:
+        if all(one.stop_seconds <= other.start_seconds or other.stop_seconds <= one.start_seconds for other in accepted):
+            accepted.append(one)
+    assert sorted(kept, key=lambda r: r.line) == accepted
     for index in range(9):
         clip = make.clip("a", index)
         total = {noun: sum(overlap_seconds(clip, r) for r in kept if r.noun == noun) for noun in ("meat", "bag", "pot")}
@@ -73,3 +130,36 @@ def test_winner_against_the_definition(make, drawn, min_overlap):
         else:
             assert total[winner.noun] == most
             assert overlap_seconds(clip, winner) > 0
+
+
+A_MILLION = """
+import time
+from pathlib import Path
+from tasks.dataset.labels import label_clips
+from tasks.dataset.rows import AnnotationFile
+from tasks.dataset.vocabulary import OwnClasses
+from tasks.options import LabelOptions
+from tests.dataset.conftest import _clip
+
+clips = [_clip(f"{i % 100}.mp4", i // 100) for i in range(10_000)]
+names = {clip.video: (f"{i}.mp4",) for i, clip in enumerate(clips[:100])}
+lines = [f"{v}.mp4,{i * 0.8:.1f},{i * 0.8 + 0.7:.1f},{('put', 'take')[i // 20 % 2]},meat" for v in range(100) for i in range(10_000)]
+content = "\\n".join(["video,start_seconds,stop_seconds,verb,noun", *lines]).encode()
+del lines
+Path("/proc/self/clear_refs").write_text("5")
+began = time.process_time()
+found = label_clips(clips, names, [AnnotationFile("a.csv", content)], LabelOptions(), OwnClasses())
+seconds = time.process_time() - began
+peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(found.num_labelled, found.problems[-1].reason.split()[1], seconds, int(peak.split()[1]) / 1000)
+"""
+
+
+@pytest.mark.slow
+def test_a_million_intervals_take_seconds_and_little_memory():
+    done = subprocess.run([sys.executable, "-c", A_MILLION], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    num_labelled, num_refused, seconds, megabytes = map(float, done.stdout.split())
+    assert num_labelled == 10_000
+    assert num_refused > 800_000
+    assert seconds < 10
+    assert megabytes < 500
