@@ -126,6 +126,7 @@ def _remove_abandoned(root: Path) -> None:
 
 
 def _unavailable(error: OSError, root: str) -> Unavailable:
-    place = Path(error.filename).parent if error.filename else root
+    file = Path(error.filename or root)
+    place = root if file.is_relative_to(root) else file.parent
     free = "" if "are free" in str(error.strerror) else f", {in_units(shutil.disk_usage(root).free)} are free"
     return Unavailable(f"{place}: the disk is full ({error.strerror}{free}); make room there, or set TMPDIR to a folder of a larger disk")

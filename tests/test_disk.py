@@ -149,6 +149,11 @@ def test_a_step_that_fills_the_disk_is_tried_again(root, monkeypatch, caplog, er
     assert "\n" not in caplog.messages[-1]
 
 
+def test_the_folder_that_a_person_chose_is_named_and_not_one_inside_it(root):
+    with pytest.raises(Unavailable, match=f"^{root}: the disk is full"), disk.own_temporary_folder():
+        raise OSError(errno.ENOSPC, "No space left on device", tempfile.mkdtemp() + "/best.pt")
+
+
 def test_other_errors_stay_what_they_are(root, monkeypatch):
     monkeypatch.setattr(command_line, "_parse", lambda arguments: ("train", {}))
     monkeypatch.setattr(command_line, "_run", ends_with(PermissionError(errno.EACCES, "no")))
