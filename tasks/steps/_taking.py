@@ -1,6 +1,5 @@
 """Takes single files: where they come from, how they are fetched, and what becomes of one that cannot be used."""
 
-import errno
 import hashlib
 import os
 import re
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from threading import Lock
 from urllib.parse import unquote, urlsplit
 
+from tasks.disk import FULL
 from tasks.download import download, is_url
 from tasks.errors import BadInput, Unavailable
 from tasks.options import IngestOptions
@@ -30,7 +30,6 @@ NUM_THREADS = 4
 
 SUFFIXES = {"matroska": ".mkv", "webm": ".webm", "mov": ".mp4", "avi": ".avi", "mpegts": ".ts", "flv": ".flv"}
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
-_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class TakingArguments(StepArguments, IngestOptions):
@@ -117,9 +116,9 @@ def _lies_in(path: Path, folder: Path) -> bool:
 
 
 def _may_be_file(path: Path) -> bool:
-    """Whether taking it in is tried; that tells what is wrong with a pipe or a device."""
+    """Whether to try it, which tells why a pipe, a device or a link to a folder is not taken."""
     try:
-        return not path.is_dir()
+        return path.is_symlink() or not path.is_dir()
     except OSError:
         return True
 
@@ -196,7 +195,7 @@ class Taker:
         if not is_url(offer.source):
             path = Path(offer.source)
             if offer.folder and not _lies_in(path, offer.folder):
-                raise BadInput(f"a link that leads out of {offer.folder}; put the file itself there")
+                raise BadInput(f"a link that leads out of {offer.folder}; put there what it leads to")
             yield path
             return
         with tempfile.TemporaryDirectory(prefix="retake-ingest-") as folder:
@@ -267,7 +266,7 @@ def _reason_to_set_aside(offer: Offer, error: BadInput | OSError) -> str:
     if isinstance(error, BadInput):
         return plain_reason(error, offer.name if is_url(offer.source) else offer.source)
     reason = error.strerror or str(error)
-    if error.errno in _DISK_FULL or is_url(offer.source):
+    if error.errno in FULL or is_url(offer.source):
         raise Unavailable(
             f"{offer.name}: cannot be kept in this machine's temporary folder ({reason}); make room there, or set TMPDIR"
         ) from error
