@@ -16,6 +16,7 @@ from typing import Literal, NoReturn
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from tasks.dataset.wording import printable
 from tasks.disk import own_temporary_folder
 from tasks.errors import BadConfiguration, RetakeError
 from tasks.refusals import refusals
@@ -29,7 +30,9 @@ log = logging.getLogger("retake")
 def main(argv: list[str] | None = None) -> int:
     """Run one step and return its exit code."""
     arguments = sys.argv[1:] if argv is None else argv
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    to_stderr = logging.StreamHandler()
+    to_stderr.setFormatter(_Printable("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[to_stderr])
     for chatty in ("httpx", "urllib3", "matplotlib", "botocore", "alembic", "mlflow.store"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
@@ -64,6 +67,13 @@ def _module(step: str) -> types.ModuleType:
     finally:
         gc.freeze()
         gc.enable()
+
+
+class _Printable(logging.Formatter):
+    """Formats messages for a terminal: the names of people's files are among them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), kept="\n\t")
 
 
 class _Parser(argparse.ArgumentParser):

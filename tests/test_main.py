@@ -1,10 +1,13 @@
 """The command line without a server: what it offers, and how it refuses."""
 
+import subprocess
+import sys
 from importlib import import_module
 
 import pytest
 
 from tasks.__main__ import _parse, main
+from tasks.local.home import REPOSITORY
 from tasks.steps import STEPS
 
 
@@ -41,6 +44,13 @@ def test_a_wrong_command_line_is_one_line_and_a_wrong_configuration(argv, told, 
     assert main(argv) == 78
     assert told in caplog.messages[-1]
     assert "\n" not in caplog.messages[-1]
+
+
+def test_the_log_of_a_step_holds_nothing_that_a_terminal_obeys():
+    command = [sys.executable, "-m", "tasks", "label", "--store=s3://retake", "--out=s3://retake/x/", "--a\x1b[2J\r=1"]
+    said = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False, timeout=60).stderr.decode()
+    assert "--a\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}" in said
+    assert said.rstrip("\n").isprintable()
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ def quoted(text: str) -> str:
     return f"'{printable(short)}'"
 
 
-def printable(text: str) -> str:
-    """`text` with nothing that a terminal would obey."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+def printable(text: str, kept: str = "") -> str:
+    """Replace in `text` whatever a terminal would obey, except characters in `kept`."""
+    return "".join(char if char.isprintable() or char in kept else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def near(text: str, known: Iterable[str]) -> str:

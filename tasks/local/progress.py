@@ -12,8 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from tasks.dataset.wording import printable
+
 _MAPPED_ROWS = 8
 """So many rows of one mapped task; more are shown as one."""
+LINES = "\n\t"
 _QUIET = frozenset({"waiting", "scheduled", "queued", "starting"})
 _STYLES = {
     "success": "green",
@@ -72,7 +75,7 @@ class PlainScreen:
 
     def say(self, text: str) -> None:
         """Print it."""
-        self._stream.write(f"{clock(time.monotonic() - self._begun)}  {text}\n")
+        self._stream.write(f"{clock(time.monotonic() - self._begun)}  {printable(text, kept=LINES)}\n")
         self._stream.flush()
 
     def show(self, rows: Sequence[Row], running_line: str) -> None:
@@ -101,7 +104,7 @@ class LiveScreen:
 
     def say(self, text: str) -> None:
         """Print it above the table."""
-        self._console.print(f"[dim]{clock(time.monotonic() - self._begun)}[/dim]  {escape(text)}", highlight=False)
+        self._console.print(f"[dim]{clock(time.monotonic() - self._begun)}[/dim]  {escape(printable(text, kept=LINES))}", highlight=False)
 
     def show(self, rows: Sequence[Row], running_line: str) -> None:
         """Draw the table anew."""
@@ -113,9 +116,9 @@ class LiveScreen:
         for row in folded(rows):
             seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
             state = Text(row.state, style=_STYLES.get(row.state.split()[0], "dim"))
-            table.add_row("" if row.dag_id == previous else row.dag_id, Text(row.name), state, seconds)
+            table.add_row("" if row.dag_id == previous else row.dag_id, Text(printable(row.name)), state, seconds)
             previous = row.dag_id
-        foot = Text(f"{clock(time.monotonic() - self._begun)}  {running_line}", style="dim", no_wrap=True, overflow="ellipsis")
+        foot = Text(f"{clock(time.monotonic() - self._begun)}  {printable(running_line)}", style="dim", no_wrap=True, overflow="ellipsis")
         if self._live is None:
             self._live = Live(console=self._console, auto_refresh=False)
             self._live.start()

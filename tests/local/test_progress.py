@@ -42,6 +42,21 @@ def test_a_terminal_shows_the_steps_as_they_stand():
         assert text in stream.getvalue()
 
 
+def test_nothing_that_people_named_reaches_the_terminal_as_a_command():
+    stream = io.StringIO()
+    plain = PlainScreen(stream)
+    plain.say("a\x1b[2Jb:\nc\x9b")
+    plain.show([row("running", 0, "d\x1be", index=0)], "f\x1bg")
+    assert [line for line in stream.getvalue().splitlines() if not line.isprintable()] == []
+    assert "a\N{REPLACEMENT CHARACTER}[2Jb:\nc" in stream.getvalue()
+    drawn = io.StringIO()
+    live = LiveScreen(Console(file=drawn, force_terminal=True, width=100))
+    live.say("a\x1b[2Jb")
+    live.show([row("running", 0, "d\x1b]0;e", index=0)], "f\x1b]0;g")
+    live.close()
+    assert all(text not in drawn.getvalue() for text in ("\x1b[2J", "\x1b]0;"))
+
+
 def test_many_mapped_steps_are_one_row_that_counts():
     rows = [row("success", 2.0, str(n), "segment") for n in range(10)] + [
         row("running", 1.0, "10", "segment"),
