@@ -16,7 +16,9 @@ from tasks.results.record import Target
 WANTED_POWER = 0.8
 CORRELATION = 0.2
 """Of the clips of one video, under either network: assumed, for there is no network yet."""
-NUM_DRAWS = 4000
+NUM_DRAWS, LEAST_DRAWS = 4000, 400
+MAX_DRAWN_VIDEOS = 1_000_000
+"""In all draws together, so that thousands of videos cost seconds and little memory; fewer than `LEAST_DRAWS` would tell too little."""
 NUM_EASES = 200
 """How many videos there are, from the hardest to the easiest, of which each draw has some."""
 SEED = 0
@@ -42,9 +44,9 @@ def detectable_points(num_clips: Sequence[int]) -> int | None:
 
 
 def power(points: float, num_clips: NDArray[np.int64]) -> float:
-    """How often a true difference of `points` percentage points puts the whole interval above zero, in `NUM_DRAWS` seeded draws."""
+    """How often a true difference of `points` percentage points puts the whole interval above zero, in seeded draws."""
     rng = np.random.default_rng(SEED)
-    shape = (NUM_DRAWS, len(num_clips))
+    shape = (min(NUM_DRAWS, max(LEAST_DRAWS, MAX_DRAWN_VIDEOS // len(num_clips))), len(num_clips))
     ease = rng.integers(NUM_EASES, size=shape)
     ours, theirs = (_shares_right((1 + sign * points / 100) / 2)[ease] for sign in (1, -1))
     gained = rng.binomial(num_clips, ours * (1 - theirs))

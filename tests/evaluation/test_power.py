@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 
@@ -31,3 +33,9 @@ def test_equal_networks_are_told_apart_in_at_most_one_of_forty():
 
 def test_three_films_of_five_clips_show_thirty_points_one_time_in_ten():
     assert power(30, np.full(3, 5)) == pytest.approx(0.1, abs=0.03)
+
+
+def test_thousands_of_videos_cost_seconds():
+    started = time.process_time()
+    assert detectable_points([5] * 3000) < detectable_points([5] * 300)
+    assert time.process_time() - started < 30
