@@ -9,6 +9,12 @@ from tasks.options import GateOptions
 from tasks.results.evaluation import Attempt
 from tasks.results.record import SplitName
 
+ANEW: dict[SplitName, str] = {
+    "val": "new videos in val, or a test split (test_share), begin",
+    "test": "new videos in test begin",
+}
+"""How the count begins anew, by the split that decides."""
+
 
 @dataclass(frozen=True)
 class Decided:
@@ -33,7 +39,10 @@ def attempt_of(this: Decided, earlier: Sequence[Decided]) -> Attempt:
 
 
 def chance_of_passing(attempt: Attempt) -> float:
-    """How often at least one of this many equally good networks passes the interval by chance, at most: each does in one of forty decisions."""
+    """Bound the chance that any of the networks passes, were all equally good.
+
+    Each alone passes the interval in at most one of forty decisions; decisions on the same clips share their luck, which only lowers the chance.
+    """
     return float(1 - (1 - TAIL) ** attempt.number)
 
 
@@ -48,7 +57,7 @@ def attempt_in_words(attempt: Attempt | None, split: SplitName, gate: GateOption
     else:
         risk = (
             f"Of {count(attempt.number, 'network')} that are no better, at least one passes by chance in up to about "
-            f"{percent(chance_of_passing(attempt))} of such series; new videos in {split}, or a test split (test_share), begin anew."
+            f"{percent(chance_of_passing(attempt))} of such series; {ANEW[split]} anew."
         )
     before = count(attempt.number - 1, "other network")
     told = "the first decision" if attempt.number == 1 else f"decision number {attempt.number}, after {before},"

@@ -38,4 +38,6 @@ def test_number_and_risk_are_said():
     assert "This is the first decision on these test clips" in attempt_in_words(
         Attempt(number=1, num_others_on_dataset=0), "test", GateOptions()
     )
+    on_test = attempt_in_words(seventh, "test", GateOptions())
+    assert on_test.endswith("; new videos in test begin anew.")
     assert attempt_in_words(None, "val", GateOptions()) == ""
