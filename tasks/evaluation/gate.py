@@ -178,7 +178,7 @@ def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) ->
         others = f", and {len(failed) - len(named)} more" if len(failed) > len(named) else ""
         detail = f"{', '.join(named)}{others}; at most {gate.max_class_loss_points:g} are allowed, and chance does not explain it"
     elif judged:
-        by_chance = f"; {len(large)} lost more, which chance explains" if large else ""
+        by_chance = f"; {len(large)} lost more, which chance may explain" if large else ""
         detail = (
             f"no {kinds} with {of_enough} ({len(judged)} such) surely loses more than {gate.max_class_loss_points:g} points of recall"
             f"{by_chance}"

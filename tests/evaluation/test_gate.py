@@ -185,7 +185,7 @@ def test_a_loss_must_be_surer_the_more_classes_are_judged(scored):
     among = judged(*scored(), difference(), [outcome(5), *others], GateOptions())
     assert failed(alone) == ["classes"]
     assert among.passed
-    assert found(among, "classes").detail.endswith("1 lost more, which chance explains")
+    assert found(among, "classes").detail.endswith("1 lost more, which chance may explain")
 
 
 def test_the_classes_that_lose_are_named_worst_first(scored):
