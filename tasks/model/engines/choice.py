@@ -144,9 +144,10 @@ def _settled(engine: Engine, parity: Parity | None, fallback_reason: str | None)
     log.info("engine: %s (%s)", used.label, used.description)
     if parity:
         log.info(
-            "checked on %d clips: a logit differs by %.3g at most, %.3g is allowed",
+            "checked on %d clips: a logit differs by %.3g %s, %.3g is allowed",
             parity.num_clips,
             parity.max_difference,
+            "in the mean over clips" if engine.precision == "int8" else "at most",
             parity.tolerance,
         )
     return engine, used
