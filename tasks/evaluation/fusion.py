@@ -37,11 +37,11 @@ class HeadFusion:
 def fuse(members: Sequence[ScoredClips], names: Sequence[tuple[str, str]]) -> Fusion:
     """Choose the weights of each head, and say what they gain over equal ones and over each network alone.
 
+    Clips whose classes no network has outputs for are left out.
+
     Args:
         members: what each of k networks answered on the clips of val, k at least 2.
         names: (k,) of each, its name and what it is.
-
-    Clips whose classes no network has outputs for are left out.
 
     Raises:
         BadInput: the networks were not scored on the same clips, or one has outputs for none of them.
@@ -138,7 +138,7 @@ def averaged(logits: Sequence[Logits], weights: Weights) -> Logits:
 
 
 def _pooled(logits: Sequence[Logits], weights: Weights, size: int) -> NDArray[np.float64]:
-    """The first `size` logits, by the networks that have so many; alike where none of these counts."""
+    """The first `size` logits, by the networks that have them; alike where none of these counts."""
     having = [i for i, one in enumerate(logits) if one.shape[1] >= size]
     shares = weights[having] if weights[having].any() else np.ones(len(having))
     total: NDArray[np.float64] = np.tensordot(

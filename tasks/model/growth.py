@@ -6,7 +6,7 @@ from tasks.model.network import Network
 
 
 def grown(network: Network, num_verbs: int, num_nouns: int, seed: int) -> Network:
-    """A network with at least so many outputs, whose known rows are those of `network`; `network` itself where it has them.
+    """A network with at least `num_verbs` and `num_nouns` outputs, whose known rows are those of `network`; `network` itself where it has them.
 
     A class's position is its id, so that its rows of each classifier, weights and biases, are copied by position. The rows behind them are
     those that a new network of this size and seed has.

@@ -1,6 +1,6 @@
 """One network: a backbone on each snippet, an optional temporal shift inside it, a consensus over the segments, two heads."""
 
-# b: batch, t: segments, c: channels, h, w: pixels (224), f: features
+# b: batch, t: segments, c: channels, h, w: pixels (224), f: features, v: verbs, n: nouns
 
 import hashlib
 
@@ -15,7 +15,7 @@ from tasks.model.spec import NetworkSpec
 
 
 class Network(nn.Module):
-    """(b, t, c, 224, 224), normalised for the backbone -> Logits, verb (b, 125) and noun (b, 352).
+    """(b, t, c, 224, 224), normalised for the backbone -> Logits, verb (b, v) and noun (b, n).
 
     A network is a pure function of its spec and its seed, whatever the state of torch's own generator.
 

@@ -84,7 +84,7 @@ class Pace(Callback):
         return self.num_batches <= NUM_TIMED
 
     def _left_seconds(self, trainer: pl.Trainer, num_done: int) -> float:
-        """What the rest takes, after so many batches of this epoch."""
+        """What the rest takes, after `num_done` batches of this epoch."""
         epochs = range(trainer.current_epoch, self.recipe.epochs)
         num_validations = sum((epoch + 1) % self.recipe.validate_every == 0 for epoch in epochs)
         one_validation = self.validation_seconds

@@ -29,7 +29,7 @@ class BatchTime:
     device: str
 
     def training_seconds(self, recipe: RecipeOptions, num_train: int, num_val: int) -> float:
-        """What all epochs take on so many clips, and their validations."""
+        """What all epochs and their validations take."""
         one_epoch = self.seconds * num_train / self.num_clips
         one_validation = self.forward_seconds * num_val * recipe.validation_crops / self.num_clips
         return recipe.epochs * one_epoch + recipe.epochs // recipe.validate_every * one_validation

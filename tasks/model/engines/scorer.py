@@ -89,7 +89,7 @@ def _mean(logits: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
 
 
 def _pooled(logits: Sequence[Tensor], shares: Sequence[float], size: int) -> Tensor:
-    """The first `size` logits, by the networks that have so many; alike where none of these counts."""
+    """The first `size` logits, by the networks that have them; alike where none of these counts."""
     having = [(share, one[:size]) for share, one in zip(shares, logits, strict=True) if len(one) >= size]
     if not sum(share for share, _ in having):
         having = [(1.0, one) for _, one in having]
