@@ -27,8 +27,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from tasks.errors import Unavailable
-from tasks.local import processes
+from tasks.local import hand_over, processes
+from tasks.local.hand_over import ACCEPTED, PATIENCE_SECONDS, SIZE_BYTES, SOCKET
 from tasks.local.home import REPOSITORY, Home
 from tasks.model.gpus import num_gpus
 from tasks.steps import COMMANDS
@@ -38,45 +38,7 @@ MODULES = (*(f"tasks.steps.{step}" for step in COMMANDS), "mlflow.pytorch")
 """What steps import at once, and the slowest of what they import later. Nothing that starts a thread of its own, as OpenVINO does."""
 IDLE_SECONDS = 600
 """After so long without a step the process ends: what it has imported takes some 700 MB."""
-PATIENCE_SECONDS = 5
-SIZE_BYTES = 8
 PR_SET_PDEATHSIG = 1
-ACCEPTED, END = b"+", b"T"
-
-_CLIENT = '''"""Written by `make run`: hands a step over to the process that has everything imported, or runs it by itself."""
-
-import json, os, signal, socket, sys
-
-PYTHON, SERVERS = {python!r}, {servers!r}
-accepted = b""
-try:
-    folder = os.open(SERVERS, os.O_RDONLY)
-    server = socket.socket(socket.AF_UNIX)
-    server.settimeout({patience})
-    server.connect(f"/proc/self/fd/{{folder}}/{socket}")
-    request = json.dumps([sys.argv[1:], dict(os.environ), os.getcwd()]).encode()
-    socket.send_fds(server, [len(request).to_bytes({size}, "big")], [1, 2])
-    server.sendall(request)
-    accepted = server.recv(1)
-except OSError:
-    pass
-if accepted != {accepted!r}:
-    os.execv(PYTHON, [PYTHON, *sys.argv[1:]])
-server.settimeout(None)
-signal.signal(signal.SIGTERM, lambda *_: server.send({end!r}))
-try:
-    ended = server.recv(16)
-except OSError:
-    ended = b""
-if not ended:
-    sys.stderr.write("Unavailable: the process that had forked this step is gone; a retry starts it anew\\n")
-    os._exit({unavailable})
-code = int(ended)
-if code < 0:
-    signal.signal(-code, signal.SIG_DFL) if -code != signal.SIGKILL else None
-    os.kill(os.getpid(), -code)
-os._exit(code)
-'''
 
 
 @dataclass(frozen=True)
@@ -101,11 +63,8 @@ class Running:
 def write_program(home: Home, python: str) -> Path:
     """Write the program for RETAKE_PYTHON; `python` is what it becomes where nothing is warm."""
     servers = home.folder("servers")
-    names = {"python": python, "servers": str(servers), "socket": f"{NAME}.sock", "accepted": ACCEPTED, "end": END}
-    sizes = {"size": SIZE_BYTES, "patience": PATIENCE_SECONDS, "unavailable": Unavailable.exit_code}
-    client, program = servers / "hand_over.py", servers / "python"
-    _write(client, _CLIENT.format(**names, **sizes))
-    _write(program, f'#!/bin/sh\nexec {shlex.join([sys.executable, "-IS", str(client)])} "$@"\n')
+    program = servers / "python"
+    _write(program, f'#!/bin/sh\nexec {shlex.join([sys.executable, "-IS", hand_over.__file__, python, str(servers)])} "$@"\n')
     return program
 
 
@@ -188,8 +147,8 @@ def _import() -> dict[str, str]:
 @contextmanager
 def _listening(home: Home) -> Iterator[socket.socket]:
     servers = home.folder("servers")
-    (servers / f"{NAME}.sock").unlink(missing_ok=True)
-    address = f"/proc/self/fd/{os.open(servers, os.O_RDONLY)}/{NAME}.sock"  # an address of a socket is 108 bytes at most
+    (servers / SOCKET).unlink(missing_ok=True)
+    address = f"/proc/self/fd/{os.open(servers, os.O_RDONLY)}/{SOCKET}"  # an address of a socket is 108 bytes at most
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen()
@@ -258,14 +217,19 @@ def _look_after(step: Running, fd: int, running: dict[int, Running], selector: s
 
 def _received(client: socket.socket) -> Request:
     head, outputs, _, _ = socket.recv_fds(client, SIZE_BYTES, 2)
-    with client.makefile("rb", buffering=0) as stream:
-        size, data = int.from_bytes(head, "big"), b""
-        while len(data) < size:
-            part = stream.read(size - len(data))
-            if not part:
-                raise ValueError("the client was ended")
-            data += part
-    argv, environment, folder = json.loads(data)
+    try:
+        with client.makefile("rb", buffering=0) as stream:
+            size, data = int.from_bytes(head, "big"), b""
+            while len(data) < size:
+                part = stream.read(size - len(data))
+                if not part:
+                    raise ValueError("the client was ended")
+                data += part
+        argv, environment, folder = json.loads(data)
+    except (OSError, ValueError):
+        for output in outputs:
+            os.close(output)  # whoever reads it would wait for its end
+        raise
     return Request(argv, environment, folder, outputs)
 
 

@@ -2,7 +2,9 @@
 
 import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tasks.local import processes, warm
+from tasks.errors import Unavailable
+from tasks.local import hand_over, processes, warm
 from tasks.local.home import REPOSITORY, Home
 from tests.dags.conftest import comes_true
 
@@ -81,6 +84,19 @@ def test_a_step_and_its_children_end_with_whoever_waits_for_it(program):
     assert all(map(is_gone, pids))
 
 
+def test_whoever_reads_of_a_client_that_ends_before_it_has_asked_sees_the_end(program):
+    reading, writing = os.pipe()
+    folder = os.open(program[1].root / "servers", os.O_RDONLY)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(f"/proc/self/fd/{folder}/warm.sock")
+        socket.send_fds(client, [(9).to_bytes(warm.SIZE_BYTES, "big")], [writing, writing])
+    for one in (writing, folder):
+        os.close(one)
+    assert select.select([reading], [], [], 60)[0]
+    assert os.read(reading, 1) == b""
+    os.close(reading)
+
+
 def test_steps_run_side_by_side(program, tmp_path):
     with begin(program, "mind") as step:
         (pid,) = json.loads(step.stdout.readline())
@@ -125,3 +141,7 @@ def test_nothing_is_warm_where_a_gpu_is_or_the_interpreter_is_chosen(monkeypatch
     monkeypatch.delenv("RETAKE_PYTHON")
     monkeypatch.setattr(warm, "num_gpus", lambda: 1)
     assert not warm.is_of_use()
+
+
+def test_a_step_whose_server_is_gone_ends_as_a_retry_helps():
+    assert Unavailable.exit_code == hand_over.GONE_STATUS
