@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ VARIABLES = {
 
 PROC = Path("/proc")
 LISTENING = "0A"
+FIRST_FREE, NUM_PORTS = 1024, 1 << 16
+"""Ports below the first are the administrator's."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,15 @@ def problems(wanted: Sequence[Port], own: Collection[int], container_at: Callabl
         container_at: the name of the container that publishes a port; empty where none does.
     """
     found = []
+    numbers = {port.number for port in wanted}
     for port in wanted:
         if port.number in own or not is_taken(port.host, port.number):
             continue
         holder = container_at(port.number)
         by = f"the container {holder}" if holder else _process_at(port.number) or "another program"
-        numbers = {other.number for other in wanted}
-        free = next((n for n in count(port.number + 1) if n not in numbers and not is_taken(port.host, n)), None)
+        others = chain(range(port.number + 1, NUM_PORTS), range(FIRST_FREE, port.number))
+        free = next(n for n in others if n not in numbers and not is_taken(port.host, n))
+        numbers.add(free)
         variable = VARIABLES.get(port.service, "its port")
         found.append(
             f"port {port.number}, which {port.service} needs, is taken by {by}. End that, or set {variable}={free} in .env, which is free"

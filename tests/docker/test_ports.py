@@ -81,6 +81,14 @@ def test_a_port_that_is_taken_is_named_with_its_variable_and_its_holder_before_a
     assert "compose build" not in asked
 
 
+def test_each_of_two_taken_ports_gets_a_free_one_of_its_own_which_exists():
+    ports = runpy.run_path(str(REPOSITORY / "docker" / "ports.py"))
+    ports["problems"].__globals__["is_taken"] = lambda host, number: number in (1024, 65534, 65535)
+    wanted = [ports["Port"]("mlflow", "127.0.0.1", number) for number in (65534, 65535)]
+    said = ports["problems"](wanted, (), lambda number: "other")
+    assert [re.search(r"=(\d+) in", line)[1] for line in said] == ["1025", "1026"]
+
+
 def test_a_container_that_holds_a_port_is_named(make_up, listener):
     _, said, _ = make_up({"airflow-api": listener}, container="other-airflow-api-1\n")
     assert "is taken by the container other-airflow-api-1. End that, or set RETAKE_AIRFLOW_PORT=" in said
