@@ -1,4 +1,4 @@
-"""Which ports of this machine the stack publishes, which of them are taken, and by whom. Needs Python alone."""
+"""Finds ports of the stack that are taken, and their holders. Needs Python alone."""
 
 import errno
 import pwd
@@ -69,7 +69,7 @@ def problems(wanted: Sequence[Port], own: Collection[int], container_at: Callabl
 
 
 def is_taken(host: str, number: int) -> bool:
-    """Whether a program listens there. What this user may not find out is for Docker to say."""
+    """Tell whether a program listens there; where this user may not find out, Docker will say."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         # A closed connection that lingers is none that listens.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -72,7 +72,7 @@ def _build() -> int:
 
 
 def _taken_ports() -> list[str]:
-    """What stands in the way of the ports that are wanted."""
+    """Say of each port that another holds who does, and the remedy."""
     running = map(json.loads, _output(["docker", "compose", "ps", "--format=json"]).splitlines())
     own = {published["PublishedPort"] for container in running for published in container["Publishers"] or []}
     return ports.problems(ports.published(_configuration()), own, _container_at)

@@ -1,4 +1,4 @@
-"""Room on this machine's disks: a folder for files that go with their process, and what is said of a disk that is full."""
+"""Keeps temporary files in a folder that goes with its process, and reports full disks."""
 
 import errno
 import fcntl
@@ -31,7 +31,7 @@ def shortage(folder: Path, need_bytes: int) -> str | None:
 
 
 def check_room(path: Path, need_bytes: int) -> None:
-    """Raise what writing the file would end with, before it is begun.
+    """Raise the error of a full disk before a file is begun that has no room.
 
     Raises:
         OSError: of a full disk, with both numbers.
@@ -46,7 +46,7 @@ def no_room(path: Path, need_bytes: int) -> OSError:
 
 
 def full_disk(error: BaseException | None) -> OSError | None:
-    """The error of a full disk that is behind this one: torch covers it with one of its own."""
+    """Find the full disk behind an error: torch covers it with an error of its own."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in FULL:
             return error
@@ -56,7 +56,7 @@ def full_disk(error: BaseException | None) -> OSError | None:
 
 @contextmanager
 def own_temporary_folder() -> Iterator[None]:
-    """Let every temporary file of this process, whichever library makes it, lie in one folder that goes with the process.
+    """Put every temporary file of this process into one folder that goes with the process.
 
     Raises:
         Unavailable: a disk is full, or no temporary folder can be written to.
@@ -86,7 +86,10 @@ def own_temporary_folder() -> Iterator[None]:
 
 @contextmanager
 def work_folder(root: Path) -> Iterator[Path]:
-    """Make a folder under `root` that is removed at the end, or by the next call there where this process is killed before."""
+    """Make a folder under `root` that is removed at the end.
+
+    Where this process is killed before, the next call there removes it.
+    """
     _remove_abandoned(root)
     folder, lock = _locked_folder(root)
     try:
@@ -97,7 +100,7 @@ def work_folder(root: Path) -> Iterator[Path]:
 
 
 def _locked_folder(root: Path) -> tuple[Path, int]:
-    """A new folder and the lock on it, which the system gives back when this process ends, however that is."""
+    """Make a folder and lock it; the system frees the lock however this process ends."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=root))
         with suppress(FileNotFoundError):  # another process took it for abandoned before it was locked

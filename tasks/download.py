@@ -167,7 +167,10 @@ async def _write(response: httpx.Response, path: Path, url: str, max_bytes: int,
 
 
 def _unzipper(response: httpx.Response, url: str) -> "zlib._Decompress | None":
-    """None where the content comes as it is. One encoding is undone: some servers know a file in it alone."""
+    """Give a decompressor, or None where the content comes as it is.
+
+    One encoding is undone, since some servers know a file in it alone.
+    """
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding in ("", "identity"):
         return None

@@ -119,7 +119,7 @@ def ends_with(error):
 
 
 def covered() -> RuntimeError:
-    """What torch raises, in place of the error that it saw."""
+    """Raise as torch does in place of the error that it saw."""
     try:
         with Path("/dev/full").open("wb", buffering=0) as file:
             file.write(b"a")

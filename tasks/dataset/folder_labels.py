@@ -1,4 +1,4 @@
-"""What the folders say of all videos: known words first, then new ones, which mean what they mean beside the other folders."""
+"""Reads the folders of all videos as labels: known words first, then new ones by the folders beside them."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Set
@@ -50,7 +50,10 @@ def folders_of(name: str) -> Folders:
 
 
 def _read_paths(paths: Iterable[Folders], reader: FolderReader) -> tuple[dict[Folders, FolderLabel], dict[Folders, str]]:
-    """Read every path: known verbs, then two words, then the rest, where a folder that holds others which were read is no word of theirs."""
+    """Read every path: known verbs first, then two words, then the rest.
+
+    A folder that holds others which were read is no word of theirs.
+    """
     labels, reasons = dict[Folders, FolderLabel](), dict[Folders, str]()
     filled = sorted(path for path in paths if path)
     depths = {path: reader.depths(path) for path in filled}
@@ -76,7 +79,7 @@ def _read_paths(paths: Iterable[Folders], reader: FolderReader) -> tuple[dict[Fo
 
 
 def _num_common(paths: list[list[str]]) -> int:
-    """How many folders all paths begin with, less their last: what holds everything tells nothing apart."""
+    """Count the folders that all paths begin with, less their last: they tell nothing apart."""
     filled = [path for path in paths if path]
     num_common = 0
     while filled and all(len(path) > num_common + 1 and path[num_common] == filled[0][num_common] for path in filled):
@@ -101,7 +104,10 @@ def _by_video(names: Mapping[str, tuple[str, ...]], labels: Mapping[Folders, Fol
 
 
 def _surest(labels: list[FolderLabel]) -> list[FolderLabel]:
-    """The labels of known verbs if there are any, else those of two words; a verb alone gives way to the same verb with a noun."""
+    """Pick the labels of known verbs if there are any, else those of two words.
+
+    A verb alone gives way to the same verb with a noun.
+    """
     for least_sure in (Certainty.KNOWN_VERB_ALONE, Certainty.NEW_WORDS, Certainty.NEW_WORD_ALONE):
         if sure := [label for label in labels if label.certainty <= least_sure]:
             with_noun = {label.verb for label in sure if label.certainty is Certainty.KNOWN}

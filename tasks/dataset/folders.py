@@ -1,4 +1,4 @@
-"""What one folder path says: `put meat`, `put_meat`, `put/meat`, or `wave` for an action without an object, in known words or new ones."""
+"""Reads one folder path as a label: `put meat`, `put_meat`, `put/meat`, or `wave` without an object."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -96,13 +96,16 @@ class FolderReader:
         return [depth for depth, folder in enumerate(path) if not self.why_no_label(folder)]
 
     def why_no_label(self, folder: str) -> str:
-        """Why a folder that begins with no known verb is no label, as a predicate; empty if it could be one."""
+        """Say, as a predicate, why a folder without a known verb is no label; empty if it could be."""
         verb = _strongest_parts(folder)[0]
         left_out = self._verbs.why_left_out(verb)
         return _why_no_words(folder) or (f"is no label: verb {quoted(verb)} {left_out}" if left_out else "")
 
     def _known_at(self, path: Folders) -> Iterator[tuple[tuple[bool, int], FolderLabel]]:
-        """Readings of the last folder and of the last two, with their rank: those with a known noun first, then the innermost."""
+        """Yield readings of the last folder and of the last two, with their rank.
+
+        Those with a known noun come first, then the innermost.
+        """
         inner, joined = path[-1], "/".join(path[-2:])
         for folder in [inner, joined] if len(path) > 1 else [inner]:
             words = [word for word in re.split(r"[-\s_/]+", normal_name(folder)) if word]
@@ -139,7 +142,7 @@ def _why_no_words(folder: str) -> str:
 
 @lru_cache(MAX_CACHED_NAMES)
 def _strongest_parts(folder: str) -> tuple[str, ...]:
-    """The words of a folder, parted by spaces, else by `_`, else by `-`, so that `pick-up spoon` is two."""
+    """Part a folder by spaces, else by `_`, else by `-`: `pick-up spoon` is two."""
     for separator in (r"\s+", "_+", "-+"):
         parts = tuple(normal_name(part) for part in re.split(separator, folder) if part)
         if len(parts) > 1:

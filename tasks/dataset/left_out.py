@@ -11,7 +11,10 @@ from tasks.results.record import SetAside
 
 
 def left_out(clips: Sequence[LabelledClip], reason_by_video: Mapping[str, str]) -> tuple[SetAside, ...]:
-    """Tell which clips have no label and why: by folder, and as one those of videos that files label in part."""
+    """Tell by folder which clips have no label and why.
+
+    Those of videos that files label in part are one item.
+    """
     in_part = {clip.clip.video for clip in clips if clip.action}
     num_between = Counter(clip.clip.video for clip in clips if not clip.action and clip.clip.video in in_part)
     num_clips: Counter[tuple[str, str]] = Counter()

@@ -1,4 +1,4 @@
-"""Names that may mean one class: one is the other's plural, has its words in another order, or is spelled almost alike."""
+"""Finds names that may mean one class: plurals, other orders of words, almost the same spelling."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,10 @@ PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("ves", "fe"))
 
 
 def near_names(num_clips: Mapping[str, int], names: ClassNames) -> Iterator[str]:
-    """Point out pairs of near names, of which one at least has no id of EPIC's; of very many names the commonest are compared."""
+    """Point out pairs of near names, one of which at least has no EPIC id.
+
+    Of very many names the commonest are compared.
+    """
     num_epic = NUM_EPIC_VERBS if names.target == "verb" else NUM_EPIC_NOUNS
     compared = sorted(sorted(num_clips, key=lambda name: (-num_clips[name], name))[:MAX_COMPARED])
     is_epic = {name: (class_id := names.id_of(name)) is not None and class_id < num_epic for name in compared}

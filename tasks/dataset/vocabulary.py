@@ -1,4 +1,4 @@
-"""What class names mean: EPIC-KITCHENS-55's ids where they are known, the store's own ids, other words for a class, and words for none."""
+"""Looks up class names: EPIC-KITCHENS-55's ids, the store's own, synonyms, and words for no class."""
 
 import re
 import unicodedata
@@ -60,7 +60,7 @@ class OwnClasses:
 
 
 class ClassNames:
-    """What is known of one target's classes: ids, one to one, other words for a class, and names that are merged or left out.
+    """Knows one target's classes: ids, one to one, synonyms, and names merged or left out.
 
     Any name is a class. One that the store numbered keeps that id, whatever files say later. `where` is a file and line, for messages.
     """
@@ -78,13 +78,16 @@ class ClassNames:
         self._not_used: dict[str, int] = {}
 
     def __contains__(self, name: str) -> bool:
-        """Whether EPIC or an annotation file knows the name. That the store numbered it says nothing: the word may have been a folder's."""
+        """Whether EPIC or an annotation file knows the name.
+
+        That the store numbered it says nothing: the word may have been a folder's.
+        """
         if self.why_left_out(name):
             return False
         return name in self._id_by_name or name in self._mentioned or len(self._ids_by_synonym.get(name, ())) == 1
 
     def define(self, name: str, class_id: int, where: str) -> None:
-        """Give EPIC's `class_id` its name; saying what is known already is no error.
+        """Give EPIC's `class_id` its name; to repeat a known one is no error.
 
         Raises:
             ValueError: the name has another id, or the id another name; the message says where.
@@ -110,7 +113,9 @@ class ClassNames:
         self._ids_by_synonym.setdefault(synonym, set()).add(class_id)
 
     def learn(self, name: str, class_id: int | None, where: str) -> None:
-        """Take note of a label's name, and of its id where it carries one; that of a synonym or a merged name tells nothing.
+        """Take note of a label's name, and of its id where it carries one.
+
+        The id of a synonym or of a merged name tells nothing.
 
         Raises:
             ValueError: as `define`; or the id is the store's to give, and is not what it gave this name.
@@ -129,7 +134,10 @@ class ClassNames:
             self.define(name, class_id, where)
 
     def merge(self, name: str, same_as: str, where: str) -> None:
-        """Let `name` mean the class `same_as`, or no class; a later word goes before an earlier one, and `same_as` itself undoes it."""
+        """Let `name` mean the class `same_as`, or no class.
+
+        A later line goes before an earlier one; a name that is the same as itself is merged no more.
+        """
         self._same_as.pop(name, None)
         self._left_out.pop(name, None)
         self._mentioned |= {name, same_as} - {LEFT_OUT}
@@ -167,7 +175,7 @@ class ClassNames:
         return self._own.get(name, self._id_by_name.get(name))
 
     def remarks(self, used: Iterable[str]) -> Iterator[str]:
-        """What files say of the `used` classes in vain, because the store numbered them before."""
+        """Yield remarks of files that come too late, for the store numbered those `used` classes before."""
         own = sorted(set(used) & self._own.keys())
         if kept := [f"{quoted(name)} {self._own[name]}, not {self._not_used[name]}" for name in own if name in self._not_used]:
             yield f"{self.target}s that keep the id which the store gave them before a file had one: {some(kept)}"

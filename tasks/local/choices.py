@@ -70,7 +70,9 @@ class Choices(BaseModel):
 
 
 def parse(pairs: Sequence[str], *, takes_auto: bool = False) -> dict[str, object]:
-    """Options from `key=value` texts, each checked by the model that has it; `takes_auto` lets `preset=auto` pass, for `suited`.
+    """Read options from `key=value` texts, each checked by the model that has it.
+
+    `takes_auto` lets `preset=auto` pass, for `suited`.
 
     Raises:
         BadConfiguration: a text is no pair, an option is unknown, or a value is outside its limits; the message names it.
@@ -95,14 +97,14 @@ def parse(pairs: Sequence[str], *, takes_auto: bool = False) -> dict[str, object
 
 
 def suited(chosen: Mapping[str, object], *, has_gpu: bool) -> tuple[dict[str, object], str | None]:
-    """The options with what suits this machine in place of the preset `auto`, and a line on what that is and how to choose otherwise.
+    """Replace the preset `auto` by the options that suit this machine, and say in a line which.
 
     Without a preset and without any option of a training it is `auto`. Options that are chosen beside it hold.
     """
     by_default = None if TrainOptions.model_fields.keys() & chosen.keys() else AUTO
     if chosen.get("preset", by_default) != AUTO:
         return dict(chosen), None
-    # On a GPU the EPIC-KITCHENS weights where they can be had, which makes it the same run as by the preset.
+    # On a GPU the EPIC-KITCHENS weights where they can be fetched, which makes it the same run as by the preset.
     preset = ORIGINAL.model_copy(update={"weights": Weights.AUTO}) if has_gpu else LIGHT
     own = {name: value for name, value in chosen.items() if name != "preset"}
     return {**preset.model_dump(mode="json", exclude_defaults=True), **own}, SUITED[has_gpu]

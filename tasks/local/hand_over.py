@@ -1,6 +1,6 @@
-"""Hands a step over to the process that has everything imported, or becomes the interpreter: hand_over.py PYTHON FOLDER ARGUMENT…
+"""Hands a step over to the process that has everything imported, or becomes the interpreter.
 
-It stands for the interpreter of every step, so it is run as a file, without site-packages, and imports little.
+Run as a file: hand_over.py PYTHON FOLDER ARGUMENT… It stands for the interpreter of every step, so it runs without site-packages and imports little.
 """
 
 import json
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _accepting(folder: str, arguments: list[str]) -> socket.socket | None:
-    """The server, once it has accepted this step with its environment, folder and outputs; None where there is none."""
+    """Ask the server to run a step with this environment, folder and outputs; None where there is none."""
     try:
         server = socket.socket(socket.AF_UNIX)
         server.settimeout(PATIENCE_SECONDS)

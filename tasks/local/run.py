@@ -92,7 +92,7 @@ def say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:
 
 
 def _suited(chosen: Mapping[str, object], screen: Screen) -> dict[str, object]:
-    """The options for a person's own videos on this machine, said in one line where they are not theirs."""
+    """Choose the options for a person's own videos on this machine, and say so in one line."""
     device = load(MachineSettings).device
     options, line = suited(chosen, has_gpu=device == "cuda" or (device == "auto" and num_gpus() > 0))
     if line:

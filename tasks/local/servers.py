@@ -135,7 +135,7 @@ def code_version() -> str:
 
 
 def _step_python(home: Home) -> str:
-    """The interpreter of steps: the person's choice, else this one, by way of what is warm."""
+    """Give the interpreter of steps: the person's choice, else this one, forked where that is of use."""
     if warm.is_of_use():
         return str(warm.write_program(home, sys.executable))
     chosen = os.environ.get("RETAKE_PYTHON") or sys.executable

@@ -1,6 +1,6 @@
-"""Forks steps from one process that has imported torch, MLflow and the rest, which costs seconds a step: `python -m tasks.local.warm HOME`.
+"""Forks steps from one process that has imported all they need: `python -m tasks.local.warm HOME`.
 
-RETAKE_PYTHON names a small program that hands the step's command over, its signals too, and ends as the step ended. Where there is no such
+To import torch, MLflow and the rest takes seconds per step. RETAKE_PYTHON names a small program that hands the step's command over, its signals too, and ends as the step ended. Where there is no such
 process, or the code on the disk is no longer the code that it imported, that program becomes the interpreter itself.
 """
 
@@ -35,9 +35,9 @@ from tasks.steps import COMMANDS
 
 NAME = "warm"
 MODULES = (*(f"tasks.steps.{step}" for step in COMMANDS), "mlflow.pytorch")
-"""What steps import at once, and the slowest of what they import later. Nothing that starts a thread of its own, as OpenVINO does."""
+"""Imported by every step at its start, or slow and imported later; none may start a thread of its own, as OpenVINO does."""
 IDLE_SECONDS = 600
-"""After so long without a step the process ends: what it has imported takes some 700 MB."""
+"""After this long without a step the process ends, since its imports take some 700 MB."""
 PR_SET_PDEATHSIG = 1
 
 
@@ -61,7 +61,7 @@ class Running:
 
 
 def write_program(home: Home, python: str) -> Path:
-    """Write the program for RETAKE_PYTHON; `python` is what it becomes where nothing is warm."""
+    """Write the program for RETAKE_PYTHON, which becomes `python` where no process is warm."""
     servers = home.folder("servers")
     program = servers / "python"
     _write(program, f'#!/bin/sh\nexec {shlex.join([sys.executable, "-IS", hand_over.__file__, python, str(servers)])} "$@"\n')
@@ -69,7 +69,10 @@ def write_program(home: Home, python: str) -> Path:
 
 
 def is_of_use() -> bool:
-    """Whether steps are forked here: not where a GPU is, which no process may share with its forks, or a person chose the interpreter."""
+    """Tell whether steps are forked here.
+
+    Not beside a GPU, which no process may share with its forks, nor where a person chose the interpreter.
+    """
     return not os.environ.get("RETAKE_PYTHON") and num_gpus() == 0
 
 
@@ -106,7 +109,10 @@ def _sources() -> dict[str, int]:
 
 
 def _serve(home: Home) -> Request:
-    """Fork a step for each request. Returns in the step alone; else it ends the process when it was idle for long, or is out of date."""
+    """Fork a step for each request; returns in the step alone.
+
+    The process itself ends here, once it was idle for long or its code is out of date.
+    """
     sources = _sources()
     left_behind = _import()
     running: dict[int, Running] = {}
@@ -128,10 +134,10 @@ def _serve(home: Home) -> Request:
 
 
 def _import() -> dict[str, str]:
-    """Import everything as a step would find it; returns the environment variables that modules set while they are imported."""
+    """Import everything as a step would find it; returns the variables that modules set meanwhile."""
     before = dict(os.environ)
     gc.disable()
-    # What steps print on stdout is their result; nothing that imports print is.
+    # A step's stdout is its result; modules that print while they are imported may not add to it.
     with contextlib.redirect_stdout(sys.stderr):
         for module in MODULES:
             with contextlib.suppress(ImportError):
@@ -191,11 +197,11 @@ def _accept(listener: socket.socket, running: dict[int, Running], selector: sele
 
 
 def _look_after(step: Running, fd: int, running: dict[int, Running], selector: selectors.BaseSelector) -> None:
-    """Tell the client how the step ended; end the step as the client asks, or at once when the client is gone."""
+    """Tell the client how the step ended; end the step as the client asks, or with it."""
     if fd == step.ended:
         _, status = os.waitpid(step.pid, 0)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(step.pid, signal.SIGKILL)  # what the step left behind
+            os.killpg(step.pid, signal.SIGKILL)  # processes that the step left behind
         with contextlib.suppress(OSError):
             step.client.sendall(str(os.waitstatus_to_exitcode(status)).encode())
         with contextlib.suppress(KeyError):
@@ -234,7 +240,7 @@ def _received(client: socket.socket) -> Request:
 
 
 def _run(request: Request) -> None:
-    """Do what `python -m MODULE …` does."""
+    """Run the request as `python -m MODULE …` would."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     for standard, given in enumerate((nothing, *request.outputs)):
         os.dup2(given, standard)
@@ -254,7 +260,7 @@ def _run(request: Request) -> None:
 
 
 def _end(code: int) -> NoReturn:
-    """End as the interpreter does, but without taking apart all that was imported, which takes half a second."""
+    """End as the interpreter does, without taking modules apart, which takes half a second."""
     threading._shutdown()  # type: ignore[attr-defined] # waits for threads that are not daemons
     atexit._run_exitfuncs()
     sys.stdout.flush()

@@ -52,7 +52,7 @@ class Vocabulary(Record):
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """What is measured and shown."""
+        """The targets that are measured and shown."""
         return TARGETS if self.has_objects else VERB_ALONE
 
 
@@ -110,7 +110,7 @@ class LabelsFile(Record):
 
 
 class LabelResult(Record):
-    """How many clips have labels, and what a person should see at once; all of it in full lies in the labels file."""
+    """Sums up the labels: how many clips have one, and the first of all that a person should see."""
 
     labels_uri: str
     inputs_digest: str

@@ -1,4 +1,7 @@
-"""The store's own classes: words that EPIC-KITCHENS-55 has no id for, each numbered once and for ever by an object that nobody writes again."""
+"""Numbers the store's own classes, once and for ever.
+
+Each word that EPIC-KITCHENS-55 has no id for has an object of its own, which is never written again.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -21,7 +24,10 @@ def own_classes(store: Store, store_uri: str) -> OwnClasses:
 
 
 def number_words(store: Store, store_uri: str, own: OwnClasses, words: Mapping[WordTarget, Iterable[str]]) -> OwnClasses:
-    """Give each of `words` the id that another step gave it meanwhile, else the next free one. `own` is what was given before."""
+    """Give each of `words` the id that another step gave it meanwhile, else the next free one.
+
+    `own` has the ids that were given before.
+    """
     return OwnClasses(
         verbs=_numbered(store, store_uri, "verb", own.verbs, words["verb"]),
         nouns=_numbered(store, store_uri, "noun", own.nouns, words["noun"]),

@@ -84,9 +84,9 @@ def clip_uid(video: str, start_seconds: float, stop_seconds: float) -> str:
 
 
 def cut_video(store: Store, store_uri: str, record: VideoRecord, options: SegmentOptions, shares: MemoryShares) -> ClipsFile:
-    """The clips of one video, cut unless they were before; where that cannot be done, the reason in their place.
+    """Cut one video, unless it was cut before; where it cannot be cut, record the reason.
 
-    What had too little memory is tried again where there is more.
+    A video that had too little memory is tried again where there is more.
     """
     cut_before = find_cut(store, store_uri, record.video, options)
     if cut_before and (cut_before.lacked_bytes is None or cut_before.lacked_bytes >= shares.all_bytes):
@@ -128,7 +128,7 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
 
 
 def _held(record: VideoRecord, path: Path, memory: Memory) -> VideoProbe:
-    """What the video holds, as it was found when it was taken in; looked up where an older version did not record it."""
+    """Give the probe of when the video was taken in; probe anew where an older version did not record it."""
     if record.is_hdr is None:
         return probe(path, max_seconds=math.inf, memory=memory)
     return VideoProbe(**record.model_dump(include={field.name for field in fields(VideoProbe)}))

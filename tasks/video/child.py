@@ -1,4 +1,4 @@
-"""Runs a program on a file that people gave: with few variables, limited memory and time, and no longer than this process lives."""
+"""Runs a program on a hostile file: few variables, limited memory and time, ended with this process."""
 
 import os
 import signal

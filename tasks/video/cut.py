@@ -223,7 +223,10 @@ def _examine(file: Path, index: int, options: SegmentOptions) -> CutClip:
 
 
 def _held(file: Path) -> tuple[int, int, int, bool]:
-    """The number of a clip's frames, their width and height, and whether it has sound. Of no frame at all ffmpeg makes no stream."""
+    """Look up a clip's number of frames, width, height, and whether it has sound.
+
+    Of no frame at all ffmpeg makes no stream.
+    """
     with av.open(str(file)) as container:
         if not container.streams.video:
             return 0, 0, 0, False

@@ -42,7 +42,7 @@ REASONS = (
 
 @dataclass(frozen=True)
 class Log:
-    """What ffmpeg said that matters: the last errors, and of each input stream the packets read and those that did not decode.
+    """Holds ffmpeg's last errors, and each input stream's packets read and not decoded.
 
     `lacked_memory` tells whether it found no memory for something, be it for a single frame.
     """

@@ -1,6 +1,6 @@
-"""Becomes another program, under limits, that dies with the process that started it. Run as a file: guard.py PARENT_PID MEMORY_BYTES PROGRAM ARGUMENT…
+"""Becomes another program, under limits, that dies with the process that started it.
 
-The program leads a process group of its own, so nothing else would end it when a runner kills the step by SIGKILL.
+Run as a file: guard.py PARENT_PID MEMORY_BYTES PROGRAM ARGUMENT… The program leads a process group of its own, so nothing else would end it when a runner kills the step by SIGKILL.
 """
 
 import ctypes

@@ -1,6 +1,6 @@
-"""Looks into a video file, in a process of its own: `python -m tasks.video.looking probe PATH MAX_SECONDS`, or `count PATH`.
+"""Looks into a video file, in a process of its own.
 
-The file may take more memory or time than its size lets expect, or crash what reads it. The last line of stdout is the answer, as JSON.
+Run as `python -m tasks.video.looking probe PATH MAX_SECONDS`, or `count PATH`. The file may take more memory or time than its size lets expect, or crash what reads it. The last line of stdout is the answer, as JSON.
 Decodes no more than the first frame.
 """
 
@@ -40,7 +40,7 @@ KINDS = {OutOfMemory: "out_of_memory", Undecoded: "undecoded"}
 
 @dataclass(frozen=True)
 class VideoProbe:
-    """What a video file holds. `video_index` and `audio_index` are the numbers of the streams to be used."""
+    """Describes a video file. `video_index` and `audio_index` number the streams to be used."""
 
     container: str
     codec: str

@@ -1,4 +1,4 @@
-"""How much memory the children may take that read videos, so that all at once fit the container or the machine."""
+"""Shares memory out to the children that read videos, so that all fit the machine."""
 
 import os
 from collections.abc import Callable
@@ -24,7 +24,7 @@ OWN_CGROUPS = Path("/proc/self/cgroup")
 
 @dataclass(frozen=True)
 class Memory:
-    """What one child may take. It is scarce where that may be too little, and the child would have more if it ran alone."""
+    """Limits one child. Scarce means perhaps too little, where alone it would have more."""
 
     size_bytes: int
     is_scarce: bool
@@ -35,7 +35,10 @@ class Memory:
 
 
 class MemoryShares:
-    """Work on `num_at_once` videos, each with a share of the memory. One that needs more is tried again alone, with all of it."""
+    """Gives each of `num_at_once` videos a share of the memory.
+
+    One that needs more is tried again alone, with all of it.
+    """
 
     def __init__(self, num_at_once: int, all_bytes: int) -> None:
         self._num_at_once = num_at_once
@@ -67,7 +70,7 @@ def undivided() -> Memory:
 
 
 def usable_bytes() -> int:
-    """What all children together may take: a container's limit less what the step needs, else half of the machine's memory.
+    """Give the memory of all children: a container's limit less the step's own, else half the machine's.
 
     Half, for a machine without a limit runs other steps and the servers, too.
     """
@@ -79,7 +82,7 @@ def usable_bytes() -> int:
 
 
 def _cgroup_limits() -> list[int]:
-    """The limits of this process's cgroup and of those above it, of either version of cgroups."""
+    """List the limits of this process's cgroup and of those above it, of either version."""
     limits = []
     for line in OWN_CGROUPS.read_text().splitlines() if OWN_CGROUPS.exists() else ():
         _, controllers, path = line.split(":", 2)

@@ -1,4 +1,4 @@
-"""Asks a child process what a video file holds: how it is displayed, how long it is, how many frames it has."""
+"""Asks a child process for a video's size, length, rate and number of frames."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ from tasks.video.looking import READY, VideoProbe
 from tasks.video.memory import Memory
 
 MAX_BYTES = 2 << 30
-"""What a child may take that looks; an 8K picture of 12 bits is 214 MB, and a decoder keeps several."""
+"""Of the child that looks; an 8K picture of 12 bits is 214 MB, and a decoder keeps several."""
 
 START_SECONDS = 60
 
@@ -26,11 +26,11 @@ MAX_ANSWER_CHARACTERS = 1 << 16
 LOOK = ("-m", looking.__name__)
 
 ROOTS = ":".join({str(Path(module.__file__).parents[depth]) for module, depth in ((looking, 2), (av, 1)) if module.__file__})
-"""Where a child finds what it imports, whatever put it there."""
+"""Where a child finds the modules that it imports, however they were installed."""
 
 
 class Answer(BaseModel):
-    """What a child says, one of these; nothing else is believed, for what it read may have taken it over."""
+    """A child's answer, one of these; nothing else is believed, for the file may have taken it over."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

@@ -1,4 +1,4 @@
-"""`make up` where ports are taken, with a Docker that only answers what it is asked and notes it."""
+"""`make up` where ports are taken, with a Docker that only answers and takes notes."""
 
 import json
 import os

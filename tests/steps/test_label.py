@@ -1,4 +1,4 @@
-"""What `label` leaves in the store: the ids of new words, given once, whoever asks and whatever is killed on the way."""
+"""`label` gives new words their ids once, whoever asks and whatever is killed on the way."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -75,7 +75,7 @@ def mutated(data: bytes, number: int) -> bytes:
 
 
 def _place(data: bytes, rng: random.Random) -> int:
-    """Anywhere, or rather in what describes the pictures, which is short: at both ends, and behind a name."""
+    """Pick a place, rather where the pictures are described: at both ends, and behind a name."""
     match rng.randrange(4):
         case 0:
             return rng.randrange(len(data))

@@ -63,7 +63,7 @@ def test_a_damaged_video_costs_itself_alone(sources: list[Path], ffmpeg: Path, t
 
 
 def _wrong_with(number: int, source: Path, folder: Path, ffmpeg: Path, shares: MemoryShares) -> str | None:
-    """What must not happen where a damaged file is looked into and cut, or None."""
+    """Look into a damaged file and cut it; say what went wrong beyond a reason to set it aside, or None."""
     folder.mkdir()
     path = folder / source.name
     path.write_bytes(mutated(source.read_bytes(), number))
