@@ -33,6 +33,9 @@ NUM_AHEAD = 4
 CERTAIN = 1e4
 """A logit beside zeros, whose class is certain at any temperature within reason."""
 
+SURE = 20.0
+"""Likewise where the answer may be wrong: a mistake then costs a loss that can stand in a mean."""
+
 log = logging.getLogger(__name__)
 
 
@@ -78,17 +81,24 @@ class ScoredClips:
         )
 
 
-def with_nouns_given(clips: ScoredClips, vocabulary: Vocabulary) -> ScoredClips:
-    """Answer the true noun, for certain, where no label names an object: an action is then right when its verb is."""
-    if vocabulary.has_objects:
+def with_nouns_given(clips: ScoredClips, vocabulary: Vocabulary, given_noun: int | None = None) -> ScoredClips:
+    """Put given nouns in the place of answers that mean nothing.
+
+    Where no label names an object, it is the true one, for certain: an action is then right when its verb is. Else it is `given_noun`, that of a
+    network that was taught verbs alone; of clips with an object it is wrong.
+    """
+    if not vocabulary.has_objects:
+        return replace(clips, noun_logits=certain(clips.noun_classes, vocabulary.num_nouns))
+    if given_noun is None:
         return clips
-    return replace(clips, noun_logits=certain(clips.noun_classes, vocabulary.num_nouns))
+    given = np.full(len(clips.uids), given_noun)
+    return replace(clips, noun_logits=certain(given, clips.noun_logits.shape[1], SURE))
 
 
-def certain(classes: NDArray[np.int64], num_classes: int) -> Logits:
+def certain(classes: NDArray[np.int64], num_classes: int, logit: float = CERTAIN) -> Logits:
     """Logits (n, num_classes) that leave no doubt of the classes (n,)."""
     logits = np.zeros((len(classes), num_classes), np.float32)
-    logits[np.arange(len(classes)), classes] = CERTAIN
+    logits[np.arange(len(classes)), classes] = logit
     return logits
 
 

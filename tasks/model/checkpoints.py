@@ -19,6 +19,7 @@ from tasks.errors import BadCheckpoint, BadConfiguration
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.model.weights_file import check_tensors, first_line, in_short, read_weights
+from tasks.results.dataset import NO_OBJECT
 
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth(\.tar)?\Z")
 EPIC_BACKBONES = {"resnet50": "resnet50", "bninception": "BNInception"}
@@ -48,8 +49,13 @@ class ClassNames(BaseModel):
 
     @property
     def known_nouns(self) -> frozenset[int]:
-        """Likewise of nouns."""
-        return self._known("noun", self.nouns)
+        """Likewise of nouns; the given one alone where there is one."""
+        return self._known("noun", self.nouns) if self.given_noun is None else frozenset({self.given_noun})
+
+    @property
+    def given_noun(self) -> int | None:
+        """The id of the noun that stands for no object, which a network that was taught verbs alone always answers; else None."""
+        return None if self.has_objects else self.nouns.index(NO_OBJECT)
 
     def _known(self, target: Literal["verb", "noun"], names: Sequence[str]) -> frozenset[int]:
         named = frozenset(i for i, name in enumerate(names) if name != placeholder(target, i))

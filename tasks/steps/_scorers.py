@@ -15,7 +15,7 @@ from tasks.model.engines.parity import Trained
 from tasks.model.engines.scorer import Scorer, make_scorer
 from tasks.model.hardware import choose_device
 from tasks.model.spec import NetworkSpec
-from tasks.results.dataset import NO_OBJECT, DatasetClip
+from tasks.results.dataset import DatasetClip
 from tasks.results.evaluation import EngineUsed
 from tasks.results.prediction import Predictor
 from tasks.settings import MachineSettings, load
@@ -102,9 +102,8 @@ def make_ready(
         log.warning("scoring by PyTorch: %s", error)
         scorer, used = make_scorer(saved, "pytorch", jobs)
         used = used.model_copy(update={"fallback_reason": str(error)})
-    nouns = saved.classes.nouns
-    given = None if saved.classes.has_objects else certain(np.array([nouns.index(NO_OBJECT)]), len(nouns))[0]
-    return Ready(scorer, specs, used, given)
+    noun = saved.classes.given_noun
+    return Ready(scorer, specs, used, None if noun is None else certain(np.array([noun]), len(saved.classes.nouns))[0])
 
 
 def trained_classes(trained_on: Sequence[DatasetClip]) -> Trained | None:

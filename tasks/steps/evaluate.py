@@ -103,7 +103,7 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
                 scored, timings = score_clips(
                     clips[evaluation.split], ahead.load, lambda inputs: ready.scorer.score(inputs).numpy(), wait=ahead.wait
                 )
-                scored = with_nouns_given(scored, manifest.vocabulary)
+                scored = with_nouns_given(scored, manifest.vocabulary, ready.classes.given_noun)
                 # Before the first pictures and maps are made: of the scoring alone, which takes the same on every split.
                 peak = peak or peak_memory_bytes()
                 files, maps = _evidence(evaluation, plan, scored, clips[evaluation.split], manifest.vocabulary, ready.scorer, ahead, store)

@@ -62,6 +62,15 @@ def test_a_network_that_knows_objects_keeps_its_answers(make_clips, vocabulary):
     assert with_nouns_given(clips, MIXED) is clips
 
 
+def test_a_network_that_was_taught_verbs_alone_answers_its_one_noun(make_clips):
+    clips = make_clips(60)
+    given = with_nouns_given(clips, MIXED, 0)
+    assert (given.noun_logits.argmax(axis=1) == 0).all()
+    assert given.noun_logits.shape == clips.noun_logits.shape
+    assert np.isfinite(given.losses).all() and given.losses.max() < 40
+    assert with_nouns_given(clips, WAVES, 0).noun_logits[0].argmax() == clips.noun_classes[0]
+
+
 def test_an_action_is_its_verb(scored):
     for clips in scored.values():
         answers = answers_of(clips, WAVES)

@@ -295,6 +295,27 @@ def test_a_network_without_outputs_for_some_classes_is_scored_on_all_clips(score
     assert result.loss == book.metrics["baseline/val/loss"] == pytest.approx(scored.losses[2:].mean())
 
 
+def test_a_network_that_was_taught_verbs_alone_answers_no_object_where_others_have_one(score, shelf, tmp_path):
+    uri = "s3://retake/datasets/x/manifest.json"
+    manifest = shelf.read(uri, Manifest)
+    words = Vocabulary(verbs=manifest.vocabulary.verbs, nouns=(*manifest.vocabulary.nouns, ClassRef(id=352, name=NO_OBJECT)))
+    clips = (manifest.clips[0].model_copy(update={"noun": NO_OBJECT, "noun_class": 352}), *manifest.clips[1:])
+    shelf.write(uri, manifest.model_copy(update={"vocabulary": words, "clips": clips}))
+    # As one that began from a network of nouns, whose names it keeps.
+    nouns = (*(f"noun-{i}" for i in range(26)), "meat", *(f"noun-{i}" for i in range(27, 352)), NO_OBJECT)
+    taught = ClassNames(verbs=tuple(map(str, range(125))), nouns=nouns, has_objects=False)
+    save(tmp_path / "c.ckpt", Network(SPEC.model_copy(update={"num_nouns": 353}), seed=1), taught)
+    checkpoint = (tmp_path / "c.ckpt").read_bytes()
+    shelf.write_bytes(CHECKPOINT, checkpoint)
+    shelf.write(f"{RUN}train/result.json", train_result(CHECKPOINT, hashlib.sha256(checkpoint).hexdigest()))
+    shelf.plan(engine="pytorch", crops=1)
+    results, _ = score("fine-tuned")
+    result = results["val"]
+    assert [ref.name for ref in result.unknown_nouns] == ["meat"]
+    assert result.noun.top1 == 1 / NUM_VAL
+    assert result.loss < 30
+
+
 def test_a_network_without_an_output_for_any_clip_has_neither_a_loss_nor_a_picture_of_it(score, shelf):
     uri = "s3://retake/datasets/x/manifest.json"
     manifest = shelf.read(uri, Manifest)
