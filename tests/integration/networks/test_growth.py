@@ -67,8 +67,8 @@ def plan(workshop, champion, dataset):
     planned = PlanResult.model_validate_json(done.stdout.splitlines()[-1])
     flags = {"store": STORE, "plan": f"{planned.decision_uri}plan/"}
     workshop.run("train", **flags, out=f"{planned.run_uri}train/")
-    for evaluation in planned.evaluations:
-        workshop.run("evaluate", **flags, **evaluation.model_dump())
+    for network in planned.networks:
+        workshop.run("evaluate", **flags, model=network.model, out=f"{planned.decision_uri}evaluate/{network.model}/")
     for step in ("compare", "report"):
         workshop.run(step, **flags, out=f"{planned.decision_uri}{step}/")
     workshop.run("register", **flags, out=f"{planned.run_uri}register/")
