@@ -87,7 +87,7 @@ def tables(num_draws: int) -> list[Table]:
         for own in ((False, True) if correlation else (False,))
         if (by_rule := promoted_by_chance(films, correlation, num_draws, own_films=own))
     ]
-    history = promoted_in_a_history(26, 10, max(50, num_draws // 5))
+    history = promoted_in_a_history(26, 10, max(10, num_draws // 2))
     attempts = [
         (str(number), per_cent(history[number]), per_cent(chance_of_passing(Attempt(number=number, num_others_on_dataset=0))))
         for number in (1, 2, 5, 10, 26)
