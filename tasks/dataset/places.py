@@ -3,10 +3,10 @@
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from tasks.dataset.wording import near, quoted
+from tasks.dataset.wording import near, quoted, some
 from tasks.results.video import ClipRecord
 
 EXTENSION = re.compile(r"(?<=[^/])\.[^./]+$")
@@ -67,8 +67,8 @@ class Places:
         for spelling, tier in zip([_slashed(name), *[_folded(name)] * 4], self._tiers, strict=True):
             found = tier.get(spelling, set())
             if len(found) > 1:
-                paths = sorted(min(self._names[video]) for video in found)
-                raise ValueError(f"{quoted(name)} fits {len(found)} videos: {_some(paths)}; write the path that sets them apart")
+                paths = [quoted(path) for path in sorted(min(self._names[video]) for video in found)]
+                raise ValueError(f"{quoted(name)} fits {len(found)} videos: {some(paths)}; write the path that sets them apart")
             if found:
                 return next(iter(found))
         if (uid := UID.fullmatch(name)) and (own := self._video_by_start.get(uid[1])):
@@ -101,8 +101,3 @@ def _slashed(name: str) -> str:
 
 def _folded(name: str) -> str:
     return _slashed(name).casefold()
-
-
-def _some(paths: Iterable[str]) -> str:
-    listed = [quoted(path) for path in paths]
-    return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 
+from tasks.disk import in_units
 from tasks.errors import BadVideo, OutOfMemory
 from tasks.keys import clip_recipe_of
 from tasks.options import SegmentOptions, StoreUri
@@ -109,7 +110,7 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
             found = shares.run(cut_with)
         except OutOfMemory as error:
             lacked_bytes = shares.all_bytes
-            reason = f"{plain_reason(error)}; it had {lacked_bytes / 2**30:.1f} GiB: scale it down, or take it again where a step has more"
+            reason = f"{plain_reason(error)}; it had {in_units(lacked_bytes)}: scale it down, or take it again where a step has more"
         except BadVideo as error:
             reason = plain_reason(error)
         clips = ClipsFile(

@@ -121,7 +121,7 @@ def test_what_had_too_little_memory_is_cut_where_there_is_more(one_clip, monkeyp
     store = in_store()
     monkeypatch.setattr(segment, "usable_bytes", lambda: 3 << 30)
     (bad,) = run(ARGUMENTS, store).set_aside
-    assert bad == SetAside(name="b.mp4", reason="more; it had 3.0 GiB: scale it down, or take it again where a step has more")
+    assert bad == SetAside(name="b.mp4", reason="more; it had 3 GiB: scale it down, or take it again where a step has more")
     one_clip(lambda name: None)
     assert run(ARGUMENTS, store).set_aside == (bad,)
     monkeypatch.setattr(segment, "usable_bytes", lambda: 4 << 30)
