@@ -1,6 +1,7 @@
 """The stack in containers, as a person on its machine reaches it: its Airflow, and the inbox of its store for a folder of this machine."""
 
 import hashlib
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -9,7 +10,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tasks.errors import BadConfiguration
+from tasks.errors import BadConfiguration, BadInput
 from tasks.local.airflow_api import AirflowApi, is_healthy
 from tasks.local.choices import Choices, check_folder, parse
 from tasks.local.follow import follow_run, shown, wait_for_dags
@@ -97,8 +98,8 @@ def ingest_folder(stack: StackSettings, videos: Path, pairs: Sequence[str]) -> i
     folder = check_folder(videos)
     store_uri = f"s3://{stack.bucket}"
     screen = screen_for(sys.stdout)
-    num_uploaded, num_files = upload(stack.store(), folder, f"{store_uri}/inbox/{folder.name}/", screen)
-    screen.say(f"{num_files} files in {store_uri}/inbox/{folder.name}/, of which {num_uploaded} are new")
+    num_uploaded, num_kept = upload(stack.store(), folder, f"{store_uri}/inbox/{folder.name}/", screen)
+    screen.say(f"{num_kept} files in {store_uri}/inbox/{folder.name}/, of which {num_uploaded} are new")
     with stack.airflow() as api:
         wait_for_dags(api)
         run = api.trigger("ingest_videos", Choices(store=store_uri, sources=[], options=options).conf("ingest_videos"))
@@ -111,17 +112,42 @@ def ingest_folder(stack: StackSettings, videos: Path, pairs: Sequence[str]) -> i
 
 
 def upload(store: Store, folder: Path, prefix_uri: str, screen: Screen) -> tuple[int, int]:
-    """Put every file under `folder` below `prefix_uri`, under its path; what lies there already is left. Returns how many were put, and of how many."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    """Put every file under `folder` below `prefix_uri`, under its path, unless it lies there already.
+
+    A file that cannot be put is told, and the rest goes on.
+
+    Returns:
+        How many were put, and how many lie there.
+    """
+    files = sorted(
+        path for path in folder.rglob("*") if not _is_hidden(path.relative_to(folder)) and (path.is_symlink() or not path.is_dir())
+    )
     present = {found.uri: found.etag for found in store.list(prefix_uri)}
-    num_uploaded = 0
+    num_uploaded = num_kept = 0
     for number, path in enumerate(files, 1):
-        uri = f"{prefix_uri}{path.relative_to(folder).as_posix()}"
-        if present.get(uri) != _md5(path):
-            store.write_file(uri, path)
-            num_uploaded += 1
-            screen.say(f"uploaded {number} of {len(files)}: {path.relative_to(folder)}")
-    return num_uploaded, len(files)
+        name = os.fsencode(path.relative_to(folder)).decode(errors="replace")
+        uri = f"{prefix_uri}{name}"
+        try:
+            _check_file(path, folder)
+            if present.get(uri) != _md5(path):
+                store.write_file(uri, path)
+                num_uploaded += 1
+                screen.say(f"uploaded {number} of {len(files)}: {name}")
+            num_kept += 1
+        except (BadInput, OSError) as error:
+            screen.say(f"left out: {name}: {error}")
+    return num_uploaded, num_kept
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _check_file(path: Path, folder: Path) -> None:
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise BadInput(f"a link that leads out of {folder}; put there what it leads to")
+    if not path.is_file():
+        raise BadInput("a device, a pipe or a folder, and no regular file")
 
 
 def _md5(path: Path) -> str:
