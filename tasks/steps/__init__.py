@@ -12,7 +12,7 @@ STEPS: dict[str, str] = {
     "flows": "list the clips whose optical flow is missing",
     "flow": "compute the optical flow of a batch of clips",
     "train": "fine-tune the network",
-    "evaluate": "score one network on one split",
+    "evaluate": "score one network on its splits",
     "compare": "set the fine-tuned network beside what it must beat, by the gate's rules",
     "report": "write the report, its numbers and the model card",
     "register": "register the model in MLflow as challenger",
