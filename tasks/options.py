@@ -424,10 +424,10 @@ class GateOptions(Options):
         10, ge=1, le=1_000_000, title="Least clips", description="Of the split that decides: test, or val without it"
     )
     min_gate_sources: int = Field(3, ge=1, le=1_000_000, title="Least source videos", description="That those clips come from")
-    gain_rule: Literal["interval", "margin", "any"] = Field(
+    gain_rule: Literal["interval", "margin"] = Field(
         "interval",
         title="Gain must",
-        description="interval: the 95 % interval of the difference of action top-1 must lie above zero; margin: that, and the difference must exceed the least gain; any: one clip more is enough, as an equally good network has it nearly every second time: for trying things out",
+        description="interval: the 95 % interval of the difference of action top-1 must lie above zero; margin: that, and the difference must exceed the least gain",
     )
     min_gain_points: float = Field(
         1.0, ge=0, le=100, title="Least gain, percentage points", description="Of action top-1, where the gain rule is margin"

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from tasks.evaluation.uncertainty import TAIL
 from tasks.evaluation.wording import count, percent
-from tasks.options import GateOptions
 from tasks.results.evaluation import Attempt
 from tasks.results.record import SplitName
 
@@ -46,13 +45,11 @@ def chance_of_passing(attempt: Attempt) -> float:
     return float(1 - (1 - TAIL) ** attempt.number)
 
 
-def attempt_in_words(attempt: Attempt | None, split: SplitName, gate: GateOptions) -> str:
+def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:
     """Which attempt on these clips this is, and the risk, as plain text; empty where an older version did not count."""
     if attempt is None:
         return ""
-    if gate.gain_rule == "any":
-        risk = "With gain_rule=any an equally good network passes in nearly every second of them."
-    elif attempt.number == 1:
+    if attempt.number == 1:
         risk = f"A network that is no better passes by chance in up to about {percent(TAIL)} of such decisions."
     else:
         risk = (

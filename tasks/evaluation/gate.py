@@ -145,14 +145,11 @@ def _gain(difference: PairedDifference, gate: GateOptions) -> RuleOutcome:
     found = f"{difference.target} top-1 {signed(difference.difference)} points {percent_interval(difference.interval)}"
     # In whole clips, so that a gain of just the margin does not pass by a rounding error.
     exceeds = 100 * gained > gate.min_gain_points * difference.num_clips
-    outcomes = {
-        "interval": (low > 0, f"the 95 % interval {'lies above' if low > 0 else 'lies below' if high < 0 else 'holds'} zero"),
-        "margin": (exceeds, f"{'more' if exceeds else 'not more'} than {gate.min_gain_points:g}"),
-        "any": (gained > 0, "one clip more is asked for, which chance often gives"),
-    }
-    asked = {"interval": ("interval",), "margin": ("margin", "interval"), "any": ("any",)}[gate.gain_rule]
-    passed = gained != 0 and all(outcomes[one][0] for one in asked)
-    outcome = listed([outcomes[one][1] for one in asked]) if gained else "a tie changes nothing"
+    outcomes = [(low > 0, f"the 95 % interval {'lies above' if low > 0 else 'lies below' if high < 0 else 'holds'} zero")]
+    if gate.gain_rule == "margin":
+        outcomes.insert(0, (exceeds, f"{'more' if exceeds else 'not more'} than {gate.min_gain_points:g}"))
+    passed = gained != 0 and all(holds for holds, _ in outcomes)
+    outcome = listed([words for _, words in outcomes]) if gained else "a tie changes nothing"
     return RuleOutcome(rule="gain", title=f"Better on {difference.target}s", passed=passed, detail=f"{found}: {outcome}")
 
 

@@ -31,10 +31,11 @@ def stack(cold_stack, first_up) -> Stack:
 
 @pytest.fixture(scope="session")
 def chain(stack) -> Job:
-    """The whole chain on small sample videos, which a person with a password has started through Airflow's REST API."""
+    """The whole chain on small sample videos, started through Airflow's REST API with a password, and its network as champion."""
     small_samples(stack.folder / "videos" / "small")
     job = Job(stack)
     job.ingest("/videos/small", seed=0)
+    job.name_champion()
     return job
 
 

@@ -1,7 +1,6 @@
 import pytest
 
 from tasks.evaluation.attempts import Decided, attempt_in_words, attempt_of, chance_of_passing
-from tasks.options import GateOptions
 from tasks.results.evaluation import Attempt
 
 
@@ -30,14 +29,11 @@ def test_the_risk_grows_with_every_attempt():
 
 def test_number_and_risk_are_said():
     seventh = Attempt(number=7, num_others_on_dataset=2)
-    assert attempt_in_words(seventh, "val", GateOptions()).startswith(
+    assert attempt_in_words(seventh, "val").startswith(
         "This is decision number 7, after 6 other networks, on these val clips under this model name. Of 7 networks that are no better, at least "
         "one passes by chance in up to about 16.2 % of such series"
     )
-    assert "every second" in attempt_in_words(seventh, "val", GateOptions(gain_rule="any"))
-    assert "This is the first decision on these test clips" in attempt_in_words(
-        Attempt(number=1, num_others_on_dataset=0), "test", GateOptions()
-    )
-    on_test = attempt_in_words(seventh, "test", GateOptions())
+    assert "This is the first decision on these test clips" in attempt_in_words(Attempt(number=1, num_others_on_dataset=0), "test")
+    on_test = attempt_in_words(seventh, "test")
     assert on_test.endswith("; new videos in test begin anew.")
-    assert attempt_in_words(None, "val", GateOptions()) == ""
+    assert attempt_in_words(None, "val") == ""

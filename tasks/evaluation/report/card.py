@@ -24,7 +24,7 @@ def model_card(metrics: Metrics) -> str:
             m=metrics,
             verdict=verdict_of(metrics),
             leaning=leaning(metrics.deciding_split),
-            attempt=attempt_in_words(metrics.attempt, metrics.deciding_split, metrics.gate),
+            attempt=attempt_in_words(metrics.attempt, metrics.deciding_split),
             tables=tables,
             unnamed=unnamed_in_words(metrics.nameable) if metrics.nameable else "",
             nameable_rows=nameable_rows(metrics, tables[-1:]),

@@ -67,7 +67,7 @@ def page(inputs: ReportInputs) -> str:
             opponent=opponent,
             verdict=verdict_of(metrics),
             leaning=leaning(metrics.deciding_split),
-            attempt=attempt_in_words(metrics.attempt, metrics.deciding_split, metrics.gate),
+            attempt=attempt_in_words(metrics.attempt, metrics.deciding_split),
             tables=tables,
             unnamed=unnamed_of(metrics),
             nameable_rows=nameable_rows(metrics, tables),

@@ -18,7 +18,7 @@ def approval_question(metrics: Metrics, report_url: str) -> str:
         markdown_text(metrics.verdict),
         markdown_text(caution),
         markdown_text(f"{unnamed_in_words(metrics.nameable)} {nameable_in_words(metrics.nameable)}") if metrics.nameable else "",
-        markdown_text(attempt_in_words(metrics.attempt, metrics.deciding_split, metrics.gate)),
+        markdown_text(attempt_in_words(metrics.attempt, metrics.deciding_split)),
         f"**[Read the report]({report_url})**: tables, mistakes that can be played, checks of the data.",
         f"Champion now: {champion}. The rules say:",
         rules,
