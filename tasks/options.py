@@ -72,7 +72,7 @@ class SplitOptions(Options):
 
 
 class Weights(StrEnum):
-    """Where a network starts from. AUTO takes the first of EPIC and ImageNet that can be had, or the trained network that is named."""
+    """Where a network starts from. AUTO takes the first of EPIC and ImageNet that is available, or the trained network that is named."""
 
     AUTO = "auto"
     EPIC = "epic"
@@ -309,7 +309,7 @@ class TrainOptions(RecipeOptions, FlowOptions, NetworkOptions):
         Weights.AUTO,
         title="Start from",
         description="EPIC-KITCHENS-55 checkpoint, ImageNet backbone under new heads, nothing, or the trained network under Checkpoint; "
-        "auto takes the first that can be had",
+        "auto takes the first that is available",
     )
     checkpoint: str | None = Field(
         None,

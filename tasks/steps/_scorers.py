@@ -75,7 +75,7 @@ def make_ready(
     Raises:
         MissingObject: the checkpoint is gone.
         BadCheckpoint: it is not what was recorded.
-        BadConfiguration: the engine cannot be had here, or int8 and no training clip to calibrate it on.
+        BadConfiguration: the engine is not available here, or int8 and no training clip to calibrate it on.
     """
     saved = fetch_network(store, predictor.checkpoint_uri, predictor.checkpoint_sha256, folder)
     specs = tuple(network.spec for network in saved.networks)

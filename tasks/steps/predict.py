@@ -49,7 +49,7 @@ def run(arguments: Arguments, store: Store) -> PredictReportResult:
 
 
 def _make_folder(folder: Path) -> None:
-    """So that a folder that cannot be had is refused before any work."""
+    """Refuse a folder that cannot be made before any work."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

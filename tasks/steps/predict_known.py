@@ -38,7 +38,7 @@ class Arguments(StepArguments):
 
 
 def run(arguments: Arguments, store: Store) -> KnownClipsResult:
-    """Write the features of the sample, unless they lie in the store; a clip that cannot be had is left out.
+    """Write the features of the sample, unless they lie in the store; a clip that is gone is left out.
 
     Without a known training, or without its clips, there are none.
     """
@@ -56,7 +56,7 @@ def run(arguments: Arguments, store: Store) -> KnownClipsResult:
         log.info("looking at %d of the %d clips that %s was trained on", len(sample), len(trained_on), plan.model.label)
         known = _seen(plan, sample, trained_on, store)
         if known is None:
-            reason = f"none of {len(sample)} clips that {plan.model.label} was trained on can be had"
+            reason = f"none of {len(sample)} clips that {plan.model.label} was trained on can be read"
             log.warning("nothing is told of novelty: %s", reason)
             return finish(store, arguments.out, KnownClipsResult(num_clips=0, features_uri=None, reason=reason))
         store.write_bytes(uri, to_bytes(known))
@@ -88,7 +88,7 @@ def _kept(uri: str, store: Store) -> Features | None:
 
 
 def _seen(plan: PredictPlanResult, sample: Sequence[DatasetClip], trained_on: Sequence[DatasetClip], store: Store) -> Features | None:
-    """(m, f) what the model's first backbone sees in the clips that can be had; None where there are none."""
+    """(m, f) what the model's first backbone sees in the clips that can be read; None where there are none."""
     keep_to_one_gpu()
     keep_freed_memory()
     with passing_frames() as frames, tempfile.TemporaryDirectory(prefix="retake-known-") as name:

@@ -120,7 +120,7 @@ def decide(arguments: Arguments, store: Store) -> PredictPlanResult:
 
 
 def _against(arguments: Arguments, model: Found, store: Store, registry: Registry) -> tuple[Found | None, tuple[str, ...]]:
-    """The second network; where it cannot be had, why, for the first one goes on alone."""
+    """The second network; where it is not available, why, for the first one goes on alone."""
     if arguments.against == "none":
         return None, ()
     try:

@@ -33,13 +33,15 @@ class Arguments(StepArguments, TrainOptions):
 
 
 def run(arguments: Arguments, store: Store) -> WeightsResult:
-    """Take the first of the possible starts that can be had, and say why others could not. Networks to be fused are a start that is trained.
+    """Take the first start that is available, and say why others are not.
+
+    Networks to be fused are a start that is trained.
 
     Raises:
         BadInput: a network to be fused cannot be.
         BadCheckpoint: a file is there, but is not what its name says.
         BadConfiguration: no such backbone, or weights that nobody published for it.
-        Unavailable: nothing could be had; the message says what to put where.
+        Unavailable: no start is available; the message says what to put where.
     """
     store.ensure_bucket(arguments.store)
     if arguments.fuse:
@@ -51,7 +53,7 @@ def run(arguments: Arguments, store: Store) -> WeightsResult:
         try:
             return _start_from(candidate, arguments, store)
         except (Unavailable, BadConfiguration) as error:
-            log.warning("%s from %s weights cannot be had: %s", *candidate, error)
+            log.warning("%s from %s weights is not available: %s", *candidate, error)
             failure = error
     raise failure or BadConfiguration(f"EPIC-KITCHENS-55 published no weights for backbone {arguments.backbone}")
 

@@ -448,7 +448,7 @@ def test_without_any_training_clip_a_prediction_says_nothing_of_novelty(small):
     for clip in small.trained_on:
         small.shelf.remove(clip.uri)
     known = small.know()
-    assert known == KnownClipsResult(num_clips=0, features_uri=None, reason="none of 4 clips that model was trained on can be had")
+    assert known == KnownClipsResult(num_clips=0, features_uri=None, reason="none of 4 clips that model was trained on can be read")
     assert small.predict().set_aside == ()
 
 

@@ -66,7 +66,7 @@ def choose(wanted: Wanted | Kind, device: Device, num_clips: int) -> Kind:
     """The engine for this machine and so many clips.
 
     Raises:
-        BadConfiguration: what was asked for by name cannot be had here.
+        BadConfiguration: the one asked for by name is not available here.
     """
     if wanted == "auto":
         if device == "cuda":
@@ -87,7 +87,7 @@ def make_engine(network: Network, wanted: Wanted | Kind, job: Job) -> tuple[Engi
     """An engine that has passed the parity check, or PyTorch in float32; changes `network`, which the engine keeps.
 
     Raises:
-        BadConfiguration: what was asked for by name cannot be had here.
+        BadConfiguration: the one asked for by name is not available here.
         BadInput: a checked clip does not fit the network.
     """
     kind = choose(wanted, job.device, job.num_clips)

@@ -63,7 +63,7 @@ def make_scorer(saved: Saved, wanted: Wanted, jobs: Sequence[Job]) -> tuple[Scor
         jobs: what each network is to score.
 
     Raises:
-        BadConfiguration: what was asked for by name cannot be had here.
+        BadConfiguration: the one asked for by name is not available here.
         BadInput: a checked clip does not fit its network.
     """
     engines, used = _made(saved, wanted, jobs)

@@ -109,7 +109,7 @@ def test_a_blank_is_explained_where_there_is_one():
 
 @pytest.fixture
 def partly():
-    """The second network could be had for one video of four clips alone."""
+    """The second network answered for one video of four clips alone."""
     usual = CASES["usual"]()
     videos = tuple(replace(one, clips=tuple(replace(c, against=None) for c in one.clips)) for one in usual.videos[:2])
     answered = replace(usual.videos[0], name="answered.mp4", clips=usual.videos[0].clips[:4], num_clips=4)
