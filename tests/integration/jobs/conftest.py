@@ -6,7 +6,6 @@ import pytest
 
 from tests.integration.conftest import own_home
 from tests.integration.jobs.whole_job import OWN_OPTIONS, Kitchen
-from tests.integration.warm import STEP_MODULES, WarmPython
 from tests.ports import port_offset
 
 KITCHEN_PORT_OFFSET = port_offset(1100)
@@ -17,7 +16,7 @@ def kitchen(tmp_path_factory) -> Iterator[Kitchen]:
     """A home in which whole jobs are done."""
     with own_home(tmp_path_factory.mktemp("kitchen"), KITCHEN_PORT_OFFSET) as home:
         home.make()
-        yield Kitchen(home, WarmPython(home.root / "steps-python"))
+        yield Kitchen(home)
 
 
 @pytest.fixture(scope="session")
@@ -27,13 +26,6 @@ def sample_run(kitchen) -> str:
 
 
 @pytest.fixture(scope="session")
-def warm(kitchen, sample_run) -> Iterator[None]:
-    """From here on, steps are forked; those of the sample run are processes as a person has them."""
-    with kitchen.python.served(STEP_MODULES):
-        yield
-
-
-@pytest.fixture(scope="session")
-def own_run(kitchen, warm, shared) -> str:
+def own_run(kitchen, sample_run, shared) -> str:
     """What `make run VIDEOS=kitchen` prints in the same home."""
     return kitchen.make_run(*OWN_OPTIONS, videos=shared / "videos" / "kitchen")

@@ -36,7 +36,7 @@ def section(form: Locator, name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def run_path(browser, warm) -> str:
+def run_path(browser, sample_run) -> str:
     """The path of the run that was started from the form, which first refuses a value."""
     num_before = len(browser.kitchen.runs("retrain"))
     form = browser.trigger_form("retrain")

@@ -13,7 +13,6 @@ from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.servers import store_settings
 from tasks.storage import Store
-from tests.integration.warm import WarmPython
 
 RUN_SECONDS = 900
 POLL_SECONDS = 0.5
@@ -33,16 +32,15 @@ class Kitchen:
     """A home and its servers, once a run has started them."""
 
     home: Home
-    python: WarmPython
 
     def make_run(self, *settings: str, videos: Path | None = None) -> str:
         """What a run prints that must end well; plain lines, for it is no terminal."""
         folder = ["--videos", str(videos)] if videos else []
         pairs = [argument for setting in settings for argument in ("--set", setting)]
         command = [sys.executable, "-m", "tasks.local", "run", *folder, *pairs]
-        # Airflow under a tracer takes twice as long, and the steps are measured where they run by themselves.
+        # Airflow under a tracer takes twice as long, and the steps are measured where other tests run them.
         untraced = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-        environment = {**untraced, "RETAKE_HOME": str(self.home.root), "RETAKE_PYTHON": str(self.python.program)}
+        environment = {**untraced, "RETAKE_HOME": str(self.home.root)}
         done = subprocess.run(
             command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=RUN_SECONDS
         )
