@@ -11,6 +11,7 @@ import torch
 
 from tasks.errors import Unavailable
 from tasks.local.home import REPOSITORY
+from tasks.results.training import PlanResult
 from tasks.steps import STEPS
 from tasks.storage import Store
 from tests.integration.conftest import CHAIN_STORE
@@ -19,6 +20,7 @@ from tests.integration.workshop import RECIPE
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 NOWHERE = "s3://retake-nowhere"
+UNSCORED = "s3://retake-unscored/plan"
 FOLLOWERS_OF_A_PLAN: dict[str, dict[str, str]] = {
     "train": {},
     "evaluate": {"model": "baseline"},
@@ -54,6 +56,16 @@ def required(chain):
         "predict_batch": {"plan": f"{NOWHERE}/plan/", "batch": f"{NOWHERE}/batch.json", "known": f"{NOWHERE}/known/"},
         "predict_report": {"plan": f"{NOWHERE}/plan/", "known": f"{NOWHERE}/known/"},
     }
+
+
+@pytest.fixture(scope="module")
+def unscored(workshop, chain):
+    """The plan of the chain, but that its networks have no scores yet."""
+    planned = workshop.store.read(f"{chain.plan}result.json", PlanResult)
+    evaluations = tuple(one.model_copy(update={"out": f"{NOWHERE}/{one.model}/{one.split}/"}) for one in planned.evaluations)
+    workshop.store.ensure_bucket(UNSCORED)
+    workshop.store.write(f"{UNSCORED}/result.json", planned.model_copy(update={"evaluations": evaluations}))
+    return f"{UNSCORED}/"
 
 
 @pytest.fixture
@@ -179,10 +191,10 @@ def test_a_store_that_is_down_is_temporary(attempt, unchanged, required, no_paus
 
 
 @pytest.mark.parametrize("step", ["plan", *FOLLOWERS_OF_A_PLAN])
-def test_an_mlflow_that_is_down_is_temporary(attempt, unchanged, required, no_pauses, step):
+def test_an_mlflow_that_is_down_is_temporary(attempt, unchanged, required, unscored, no_pauses, step):
     down = {"RETAKE_MLFLOW_URI": "http://127.0.0.1:9"}
-    options = {"backbone": "resnet18"} if step == "plan" else {}
-    code, line = attempt(step, down, store=CHAIN_STORE, out=f"{CHAIN_STORE}/never/", **required[step], **options)
+    changed = {"plan": {"backbone": "resnet18"}, "evaluate": {"plan": unscored}}.get(step, {})
+    code, line = attempt(step, down, store=CHAIN_STORE, out=f"{CHAIN_STORE}/never/", **{**required[step], **changed})
     assert (code, "MLflow at http://127.0.0.1:9 does not answer" in line) == (75, True), line
 
 

@@ -103,7 +103,7 @@ def test_bad_addresses_and_files_cost_themselves(workshop, take, served, video, 
     found = reasons(workshop, store)
     assert {bad.name: bad.reason for bad in result.first_set_aside} == found
     told = {"http://[::1/a.mp4": "Invalid IPv6", "b.mp4": "Port out of range", "c.mp4": "malformed", "d.mp4": "s3://A/d.mp4"}
-    told |= {"none.csv": "404", "large.csv": "more than 64 MiB", "broken.mp4": "cannot be read (Input/output error)"}
+    told |= {"none.csv": "404", "large.csv": "more than 64 MiB", "broken.mp4": "a link that leads out of"}
     assert found.keys() == told.keys()
     assert all(told[name] in found[name] for name in told)
 

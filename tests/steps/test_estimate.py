@@ -73,7 +73,7 @@ def said(caplog, tmp_path):
     )
 
     def run(planned, earlier=WHOLE, run_uri=RUN):
-        plan = earlier and PlanResult.model_construct(train=earlier, run_uri=run_uri, dataset_uri=DATASET)
+        plan = earlier and PlanResult.model_construct(train=earlier, run_uri=run_uri, dataset_uri=DATASET, evaluations=())
         with caplog.at_level(logging.INFO):
             log_expected_time(planned, weights, manifest(20, 6), plan, shelf)
         (line,) = [record.getMessage() for record in caplog.records]
