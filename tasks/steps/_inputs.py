@@ -1,6 +1,7 @@
 """What labels are gathered from: every ingested video under its names, every annotation file, and EPIC's lists."""
 
 from tasks.keys import content_key
+from tasks.steps._class_lists import epic_list_uris
 from tasks.storage import Store, StoredObject
 
 
@@ -17,7 +18,7 @@ def annotation_objects(store: Store, store_uri: str) -> list[StoredObject]:
 
 def epic_list_objects(store: Store, store_uri: str) -> list[StoredObject]:
     """EPIC-KITCHENS-55's lists of classes, where they lie beside its weights."""
-    found = [store.stat(f"{store_uri}/pretrained/EPIC_{target}_classes.csv") for target in ("verb", "noun")]
+    found = [store.stat(uri) for uri in epic_list_uris(store_uri).values()]
     return [listed for listed in found if listed]
 
 

@@ -12,6 +12,7 @@ from tasks.model.spec import NetworkSpec
 from tasks.options import TrainOptions, Weights
 from tasks.results.training import WeightsResult
 from tasks.settings import MachineSettings, load
+from tasks.steps._class_lists import keep_epic_lists
 from tasks.steps._fusion import equal_fusion
 from tasks.steps._networks import file_sha256, no_names, spec_of
 from tasks.steps._step import StepArguments, finish, log
@@ -151,6 +152,7 @@ def _epic_file(spec: NetworkSpec, arguments: Arguments, store: Store, folder: Pa
         # Whatever stands between this machine and the public address, a proxy's own page among it, is not the person's mistake.
         raise Unavailable(f"{error}; or put {file.name} under pretrained/ of the store") from error
     store.write_file(kept, path)
+    keep_epic_lists(store, arguments.store, allow_private=load(MachineSettings).allow_private_addresses)
     return path
 
 
