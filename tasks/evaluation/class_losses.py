@@ -8,12 +8,10 @@ from scipy.stats import binomtest
 
 from tasks.errors import BadInput
 from tasks.evaluation.answers import answers_of
-from tasks.evaluation.multiplicity import significant
+from tasks.evaluation.multiplicity import LEVEL, significant
 from tasks.evaluation.scoring import ScoredClips
 from tasks.results.dataset import Vocabulary
 from tasks.results.record import Target
-
-LEVEL = 0.05
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+LEVEL = 0.05
+"""What is called certain is so by chance in at most this share of families of tests."""
+
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p-values for their number (Holm 1979, A simple sequentially rejective multiple test procedure).

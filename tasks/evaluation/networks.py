@@ -4,13 +4,12 @@ import csv
 import io
 
 from tasks.errors import BadInput
-from tasks.evaluation.multiplicity import holm
+from tasks.evaluation.multiplicity import LEVEL, holm
 from tasks.evaluation.wording import count, listed, percent
 from tasks.results.comparison import ComparedNetwork, Comparison
 from tasks.results.evaluation import PairedDifference
 from tasks.results.record import Target
 
-LEVEL = 0.05
 FIRST_COLUMNS = ("configuration", "network", "family", "backbone", "input", "segments")
 LAST_COLUMNS = (
     "parameters",

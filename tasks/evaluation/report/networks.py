@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tasks.evaluation.majority import majority_scores
-from tasks.evaluation.networks import LEVEL, corrected_p_values, difference_of, verdict
+from tasks.evaluation.multiplicity import LEVEL
+from tasks.evaluation.networks import corrected_p_values, difference_of, verdict
 from tasks.evaluation.report.charts import Chart
 from tasks.evaluation.report.drawing import BLUE, GREY, INK, PAGE, new_drawing, page_style, svg
 from tasks.evaluation.report.formats import quantity, seconds

@@ -1,7 +1,7 @@
 """What a person is shown who approves a promotion: Markdown for Airflow's page, without anything that a class name could add to it."""
 
 from tasks.evaluation.attempts import attempt_in_words
-from tasks.evaluation.nameable import nameable_in_words, unnamed_in_words
+from tasks.evaluation.report.nameable import unnamed_of
 from tasks.evaluation.wording import leaning, markdown_text
 from tasks.results.metrics import Metrics
 
@@ -17,7 +17,7 @@ def approval_question(metrics: Metrics, report_url: str) -> str:
     parts = (
         markdown_text(metrics.verdict),
         markdown_text(caution),
-        markdown_text(f"{unnamed_in_words(metrics.nameable)} {nameable_in_words(metrics.nameable)}") if metrics.nameable else "",
+        markdown_text(unnamed_of(metrics)),
         markdown_text(attempt_in_words(metrics.attempt, metrics.deciding_split)),
         f"**[Read the report]({report_url})**: tables, mistakes that can be played, checks of the data.",
         f"Champion now: {champion}. The rules say:",
