@@ -167,6 +167,8 @@ def _object_store(home: Home, credentials: Credentials, ports: dict[str, int]) -
         "s3.port.grpc": ports["store_s3_grpc"],
         "master.port": ports["store_master"],
         "master.port.grpc": ports["store_master_grpc"],
+        # Each bucket takes a volume of its own; left to weed, their number follows the free disk space at start-up.
+        "volume.max": 10_000,
         "volume.port": ports["store_volume"],
         "volume.port.public": ports["store_volume_public"],
         "volume.port.grpc": ports["store_volume_grpc"],
