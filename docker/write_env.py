@@ -19,7 +19,7 @@ REMEDY = "Delete the line to get a random one; after the first start, put back w
 PLACEHOLDERS = ("change", "example", "password", "placeholder", "secret")
 HEAD = """\
 # Secrets and settings of the stack, written once and never overwritten. Keep it out of git and of backups that others can read.
-# A database keeps the password that it was made with: to change one, change it there too. README and docs/containers.md tell of the rest.
+# A database keeps the password that it was made with: to change one, change it there too. docs/containers.md tells of the rest.
 """
 
 

@@ -142,7 +142,7 @@ def load(settings: type[S]) -> S:
         prefix = settings.model_config.get("env_prefix", "")
         problems = "; ".join(f"{prefix}{'_'.join(map(str, e['loc']))}".upper() + f": {e['msg']}" for e in error.errors())
         raise BadConfiguration(
-            f'environment: {problems}. In a shell, `eval "$(.venv/bin/python -m tasks.local env)"` sets them; see README, Settings.'
+            f'environment: {problems}. In a shell, `eval "$(.venv/bin/python -m tasks.local env)"` sets them; see docs/settings.md.'
         ) from None
     except SettingsError as error:
         raise BadConfiguration(f"environment: {settings.model_config.get('env_prefix', '')}…: {error}; write JSON") from None

@@ -12,7 +12,7 @@ from tasks.results.record import SetAside
 from tasks.results.video import IngestResult, SummaryResult
 from tasks.storage import Store
 
-REMEDY = "to use them, name their folders as in 'put meat' or 'wave', or label them in a CSV: README, Your own videos and labels"
+REMEDY = "to use them, name their folders as in 'put meat' or 'wave', or label them in a CSV: docs/labels.md"
 
 Ending = CompareResult | DecideResult | ReportResult
 

@@ -69,11 +69,11 @@ def test_the_sample_videos_are_learnt_beyond_chance_and_guessing(kitchen, sample
     assert ours.action.top1_interval[0] > ours.action.majority_top1
 
 
-def test_the_readmes_lines_load_the_champion_without_our_code(kitchen, sample_run, tmp_path):
+def test_the_lines_of_the_docs_load_the_champion_without_our_code(kitchen, sample_run, tmp_path):
     registered = DecideResult.model_validate(kitchen.latest_result("retrain", "decide"))
     assert set(registered.aliases) == {"champion", "challenger"}
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    (lines,) = (block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "models:/" in block)
+    docs = (REPOSITORY / "docs" / "predict.md").read_text(encoding="utf-8")
+    (lines,) = (block for block in re.findall(r"```python\n(.*?)```", docs, re.DOTALL) if "models:/" in block)
     script = (
         "import torch\nframes = torch.zeros(3, 8, 256, 300, 3, dtype=torch.uint8)\n"
         + lines.replace("retake-tsn@", f"{registered.model_name}@")
