@@ -8,26 +8,18 @@ differ there share what is kept.
 # b: batch, t: segments, f: features, c: channels, p: 8-bit planes, h, w: pixels
 
 import logging
-import os
-import time
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from tasks.disk import shortage
-from tasks.errors import BadConfiguration, Unavailable
-from tasks.keys import content_key, frames_made_by
-from tasks.model import backbones
 from tasks.model.crops import Normalise
 from tasks.model.data import View
-from tasks.model.network import Network, to_channels_last, weights_sha256
+from tasks.model.kept import KeptFeatures
+from tasks.model.network import Network, to_channels_last
 from tasks.model.spec import NetworkSpec
 
 log = logging.getLogger(__name__)
@@ -35,97 +27,14 @@ log = logging.getLogger(__name__)
 VIEWS_VERSION = 1
 """Of what a `View` shows: one more whenever its frames or its augmentation become others, in `data`, `sampling`, `crops` or `augmentation`."""
 
-HEADER_BYTES = 128
-PARTIAL = ".partial"
-ABANDONED_SECONDS = 24 * 3600
-"""A file half written so long ago belongs to a process that was killed."""
 SECONDS_BETWEEN_LINES = 10
 PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 """What the backbone computes in, by the name that `TrainOptions.precision` has for it; float32 where it has none here."""
 
 
-class KeptFeatures:
-    """The features of one backbone under `root`, a file float32 (t, f) a view. Processes may write the same folder at the same time.
-
-    Args:
-        root: folder of all that is kept; it may be deleted at any time.
-        network: whose backbone sees the views, in evaluation mode.
-        precision: as in `TrainOptions`.
-    """
-
-    def __init__(self, root: Path, network: Network, precision: str) -> None:
-        spec = network.spec
-        self.shape = (spec.num_segments, backbones.find(spec.backbone).num_features)
-        named = spec.model_dump(mode="json", include={"backbone", "num_segments", "modality", "flow", "temporal_shift"})
-        followed = {"precision": precision, "input": asdict(network.input_format), "views": VIEWS_VERSION, "frames": frames_made_by()}
-        self.folder = root / content_key({**named, **followed, "weights": weights_sha256(network.backbone)})
-
-    def path(self, view: View) -> Path:
-        """Where the features of a view are."""
-        return self.folder / f"{view.name}.npy"
-
-    def read(self, view: View) -> Tensor:
-        """float32 (t, f).
-
-        Raises:
-            Unavailable: the file was taken away, or is damaged; it is then removed, so that a retry computes it again.
-        """
-        path = self.path(view)
-        try:
-            features = np.load(path, allow_pickle=False)
-            if (features.dtype, features.shape) != (np.float32, self.shape):
-                raise ValueError(f"{features.dtype} {features.shape}")
-        except (ValueError, EOFError) as error:
-            path.unlink(missing_ok=True)
-            raise Unavailable(f"{path}: a kept feature was damaged ({error}); retry, and it is computed again") from None
-        except OSError as error:
-            raise Unavailable(f"{path}: a kept feature is gone ({error}); retry, and it is computed again") from None
-        return torch.from_numpy(features)
-
-    def has(self, view: View) -> bool:
-        """Whether a view's features are there, in full."""
-        try:
-            return self.path(view).stat().st_size == self._file_bytes
-        except OSError:
-            return False
-
-    def write(self, view: View, features: Tensor) -> None:
-        """Keep float32 (t, f); nobody ever reads half of it.
-
-        Raises:
-            Unavailable: the disk is full.
-        """
-        partial = self.folder / f"{view.name}.{os.getpid()}{PARTIAL}"
-        try:
-            with partial.open("wb") as file:
-                np.save(file, features.numpy(), allow_pickle=False)
-            partial.replace(self.path(view))
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise Unavailable(
-                f"{self.folder}: {error.strerror}; make room, or point RETAKE_CACHE_DIR to a larger disk, and retry"
-            ) from error
-
-    def make_room(self, num_views: int) -> None:
-        """Make the folder, without what killed processes left there.
-
-        Raises:
-            BadConfiguration: the disk is too small for so many views.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for partial in self.folder.glob(f"*{PARTIAL}"):
-            with suppress(FileNotFoundError):
-                if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
-                    partial.unlink()
-        if short := shortage(self.folder, num_views * self._file_bytes):
-            raise BadConfiguration(
-                f"{self.folder}: for the features of {num_views} views {short}; "
-                "make room, point RETAKE_CACHE_DIR to a larger disk, or lower feature_variants"
-            )
-
-    @property
-    def _file_bytes(self) -> int:
-        return HEADER_BYTES + 4 * self.shape[0] * self.shape[1]
+def training_features(root: Path, network: Network, precision: str) -> KeptFeatures:
+    """Give the features (t, f) of views under `root`, with `precision` as in `TrainOptions`."""
+    return KeptFeatures(root, network, (network.spec.num_segments,), {"precision": precision, "views": VIEWS_VERSION})
 
 
 def compute_features(
@@ -149,7 +58,7 @@ def compute_features(
         BadDataset, MissingObject: frames that cannot be read.
         Unavailable: the disk is full.
     """
-    missing = [view for view in views if not kept.has(view)]
+    missing = [view for view in views if not kept.has(view.name)]
     if not missing:
         return
     kept.make_room(len(missing))
@@ -162,9 +71,9 @@ def compute_features(
     dtype = PRECISIONS.get(precision)
     with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
         for index, images in enumerate(loader):
-            if images.numel() and not kept.has(missing[index]):
+            if images.numel() and not kept.has(missing[index].name):
                 snippets = normalise(images.to(device)).contiguous(memory_format=torch.channels_last)
-                kept.write(missing[index], backbone(snippets).flatten(1).float().cpu())
+                kept.write(missing[index].name, backbone(snippets).flatten(1).float().cpu())
             progress.tell(index + 1)
     backbone.cpu()
 
@@ -182,7 +91,7 @@ class _Images(Dataset[Tensor]):
 
     def __getitem__(self, index: int) -> Tensor:
         view = self.views[index]
-        return torch.empty(0) if self.kept.has(view) else view.images(self.spec)
+        return torch.empty(0) if self.kept.has(view.name) else view.images(self.spec)
 
 
 class _Progress:

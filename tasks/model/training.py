@@ -23,7 +23,7 @@ from tasks.model.averaging import Averaging
 from tasks.model.checkpoints import ClassNames
 from tasks.model.data import ClipDataset, LabelledClip, Sample, Share, View, make_loader
 from tasks.model.epochs import BEST, LAST, EpochFiles, EpochKeeper, EpochRecord
-from tasks.model.features import KeptFeatures, compute_features
+from tasks.model.features import compute_features, training_features
 from tasks.model.hardware import Hardware, choose_device, describe
 from tasks.model.module import ActionModule, HeadModule, Learner
 from tasks.model.network import Network, synchronise_norms, to_channels_last
@@ -203,8 +203,8 @@ def _seeing_images(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
 def _keeping_features(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
     """The heads alone, on features, all of which are kept from here on."""
     assert job.features is not None  # noqa: S101 - for mypy; this is what the caller asked about
-    kept = KeptFeatures(job.features, job.network, job.options.precision)
-    train, val = _datasets(job, kept.read)
+    kept = training_features(job.features, job.network, job.options.precision)
+    train, val = _datasets(job, lambda view: kept.read(view.name))
     rank = global_rank(job.devices)
     compute_features(
         job.network,

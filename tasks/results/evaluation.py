@@ -41,7 +41,8 @@ class TargetMetrics(Record):
 class Latency(Record):
     """Seconds a clip after warm-up, loading from the cache of decoded frames, and the original's FPS: frames of a clip's snippets over the two medians.
 
-    `clips_per_second` is of the whole scoring, in which loading and inference overlap.
+    `num_clips` were measured: all, or some where another network's features answered for the rest. `clips_per_second` is of their whole scoring,
+    in which loading and inference overlap.
     """
 
     num_clips: int

@@ -21,12 +21,14 @@ from tasks.evaluation.latency import peak_memory_bytes
 from tasks.evaluation.metrics import summarise
 from tasks.evaluation.misnamed import Misnamed, worst_misnamed
 from tasks.evaluation.predictions import to_parquet
-from tasks.evaluation.scoring import ScoredClips, score_clips, with_nouns_given
+from tasks.evaluation.scoring import Logits, ScoredClips, score_clips, with_nouns_given
 from tasks.evaluation.wording import percent
 from tasks.model.checkpoints import ClassNames
 from tasks.model.complexity import Complexity, complexity
+from tasks.model.crops import Frames
 from tasks.model.engines.choice import Job, num_checked, spread
 from tasks.model.engines.scorer import Scorer, make_scorer
+from tasks.model.engines.shared import SharedFeatures
 from tasks.model.explain import NothingToSee, activation_sheet
 from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.hardware import choose_device, describe
@@ -70,6 +72,17 @@ class Ready:
     engine: EngineUsed
     complexity: Complexity
     hardware: dict[str, str | int]
+    shared: SharedFeatures | None
+
+    def score(self, clip: DatasetClip, inputs: Sequence[Frames]) -> tuple[Logits, Logits]:
+        """Score one clip: logits, verb (v,) and noun (n,)."""
+        logits = self.shared.score(clip.sha256, inputs) if self.shared else self.scorer.score(inputs)
+        return logits.numpy()
+
+    def known(self, clip: DatasetClip) -> tuple[Logits, Logits] | None:
+        """Give the same where an earlier network has computed the clip's features."""
+        logits = self.shared.known(clip.sha256) if self.shared else None
+        return logits and logits.numpy()
 
 
 def run(arguments: Arguments, store: Store) -> EvaluateResults:
@@ -101,7 +114,11 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
         with FramesAhead(store, [clip for one in missing for clip in clips[one.split]], ready.specs) as ahead:
             for evaluation in missing:
                 scored, timings = score_clips(
-                    clips[evaluation.split], ahead.load, lambda inputs: ready.scorer.score(inputs).numpy(), wait=ahead.wait
+                    clips[evaluation.split],
+                    lambda clip: (clip, ahead.load(clip)),
+                    lambda loaded: ready.score(*loaded),
+                    known=ready.known,
+                    wait=ahead.wait,
                 )
                 scored = with_nouns_given(scored, manifest.vocabulary, ready.classes.given_noun)
                 # Before the first pictures and maps are made: of the scoring alone, which takes the same on every split.
@@ -134,8 +151,11 @@ def _make_ready(plan: PlanResult, model: ModelRole, clips: Sequence[DatasetClip]
     saved = fetch_network(store, *_checkpoint(model, plan, store), folder)
     specs = [network.spec for network in saved.networks]
     scorer, used = make_scorer(saved, plan.evaluate.engine, [_job(plan, clips, manifest, store, spec) for spec in specs])
+    # Networks whose backbones were trained have no features in common.
+    is_shared = plan.train.trainable == "heads"
+    shared = SharedFeatures(load(MachineSettings).cache_dir.expanduser() / "features", scorer, used, len(clips)) if is_shared else None
     hardware = describe("cuda" if next(scorer.engines[0].network.parameters()).is_cuda else "cpu")
-    return Ready(scorer, specs, saved.classes, used, complexity(specs, plan.evaluate.crops), hardware.flat())
+    return Ready(scorer, specs, saved.classes, used, complexity(specs, plan.evaluate.crops), hardware.flat(), shared)
 
 
 def _evidence(

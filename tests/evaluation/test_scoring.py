@@ -7,7 +7,7 @@ import pytest
 
 from tasks.errors import BadCheckpoint, BadDataset, BadVideo
 from tasks.evaluation.latency import peak_memory_bytes, summarise_latency
-from tasks.evaluation.scoring import NUM_AHEAD, Timings, score_clips
+from tasks.evaluation.scoring import NUM_AHEAD, NUM_TIMED_CLIPS, Timings, score_clips
 from tasks.results.dataset import DatasetClip
 
 
@@ -60,6 +60,23 @@ def test_each_clip_keeps_its_own_answer_labels_and_source():
     assert scored.verb_logits[:, 0].tolist() == list(range(7))
     assert scored.noun_logits.shape == (7, 352)
     assert (scored.verb_classes.tolist(), scored.noun_classes.tolist()) == (list(range(7)), list(range(0, 14, 2)))
+
+
+def test_clips_whose_answers_are_known_are_not_loaded_but_for_the_timed_ones():
+    clips, loaded = [clip(i) for i in range(NUM_TIMED_CLIPS + 4)], []
+
+    def watched(one):
+        loaded.append(one)
+        return load(one)
+
+    def known(one):
+        return None if one is clips[-2] else score(load(one))
+
+    scored, timings = score_clips(clips, watched, score, known=known)
+    assert scored.verb_logits[:, 0].tolist() == list(range(len(clips)))
+    assert scored.uids == tuple(one.uid for one in clips)
+    assert [one.uid for one in loaded[1:]] == [one.uid for one in (*clips[:NUM_TIMED_CLIPS], clips[-2])]
+    assert len(timings.inference_seconds) == NUM_TIMED_CLIPS + 1
 
 
 def test_loss_is_cross_entropy_of_verb_plus_noun(make_clips):

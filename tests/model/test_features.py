@@ -14,7 +14,8 @@ from tasks.model import features
 from tasks.model.augmentation import Augmentation
 from tasks.model.checkpoints import load
 from tasks.model.data import LabelledClip, View
-from tasks.model.features import KeptFeatures, compute_features
+from tasks.model.features import compute_features, training_features
+from tasks.model.kept import KeptFeatures
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.model.training import TrainJob, TrainOutcome, fit
@@ -47,7 +48,7 @@ def compute(network: Network, views: list[View], kept: KeptFeatures, **choice) -
 
 @pytest.fixture
 def kept(tmp_path: Path, tiny_network: Network) -> KeptFeatures:
-    return KeptFeatures(tmp_path / "features", tiny_network, "32-true")
+    return training_features(tmp_path / "features", tiny_network, "32-true")
 
 
 def passes_of(network: Network) -> list[None]:
@@ -108,7 +109,7 @@ def test_a_sweep_computes_nothing_again(clips, tmp_path: Path):
 
 def test_features_are_filed_under_all_that_they_follow_from(tmp_path: Path, tiny_spec: NetworkSpec, monkeypatch):
     def folder(network: Network, precision: str = "32-true") -> Path:
-        return KeptFeatures(tmp_path, network, precision).folder
+        return training_features(tmp_path, network, precision).folder
 
     network, other_head = Network(tiny_spec, seed=1), Network(tiny_spec, seed=1)
     torch.nn.init.zeros_(other_head.head.fc_verb.weight)
@@ -126,7 +127,7 @@ def test_features_are_filed_under_all_that_they_follow_from(tmp_path: Path, tiny
         otherwise.input_format = replace(otherwise.input_format, **change)
         others.append(folder(otherwise))
     before = folder(network)
-    monkeypatch.setattr(features, "frames_made_by", lambda: "av-99.0-pillow-13.0.0")
+    monkeypatch.setattr("tasks.model.kept.frames_made_by", lambda: "av-99.0-pillow-13.0.0")
     others.append(folder(network))
     monkeypatch.setattr(features, "VIEWS_VERSION", features.VIEWS_VERSION + 1)
     assert len({before, folder(network), *others}) == 2 + len(others)
@@ -152,48 +153,49 @@ def test_what_is_damaged_is_computed_again_and_the_rest_is_not(clips, tiny_netwo
     passes = passes_of(tiny_network)
     views = [View(clip.frames) for clip in clips]
     compute(tiny_network, views, kept)
-    good = [kept.path(view).read_bytes() for view in views]
-    kept.path(views[1]).write_bytes(b"")
-    kept.path(views[2]).write_bytes(good[2][:-1])
-    kept.path(views[3]).unlink()
+    good = [kept.path(view.name).read_bytes() for view in views]
+    kept.path(views[1].name).write_bytes(b"")
+    kept.path(views[2].name).write_bytes(good[2][:-1])
+    kept.path(views[3].name).unlink()
     for view, reason in ((views[1], "damaged"), (views[3], "gone")):
         with pytest.raises(Unavailable, match=rf"{reason}.*retry"):
-            kept.read(view)
+            kept.read(view.name)
     passes.clear()
     compute(tiny_network, views, kept)
     assert len(passes) == 3
-    assert [kept.path(view).read_bytes() for view in views] == good
+    assert [kept.path(view.name).read_bytes() for view in views] == good
 
 
 @pytest.mark.parametrize("damage", ["zeros", "another shape", "another type"])
 def test_a_damaged_file_of_the_right_size_heals_with_the_retry(clips, tiny_network, kept, damage):
     view = View(clips[0].frames)
     compute(tiny_network, [view], kept)
-    good = kept.path(view).read_bytes()
+    good = kept.path(view.name).read_bytes()
     num_segments, num_features = kept.shape
     damaged = {
         "zeros": bytes(len(good)),
         "another shape": good.replace(f"({num_segments}, {num_features})".encode(), f"({num_features}, {num_segments})".encode()),
         "another type": good.replace(b"<f4", b"<i4"),
     }[damage]
-    kept.path(view).write_bytes(damaged)
+    kept.path(view.name).write_bytes(damaged)
     assert len(damaged) == len(good) and damaged != good
     with pytest.raises(Unavailable, match=r"damaged.*retry"):
-        kept.read(view)
+        kept.read(view.name)
     compute(tiny_network, [view], kept)
-    assert kept.path(view).read_bytes() == good
+    assert kept.path(view.name).read_bytes() == good
 
 
 def test_processes_begin_apart_and_leave_each_other_what_is_done(clips, tiny_network, kept, monkeypatch):
     views = [View(clip.frames) for clip in clips]
+    names = [view.name for view in views]
     order = []
     write = KeptFeatures.write
 
-    def watched(self, view, tensor):
-        order.append(views.index(view))
-        write(self, view, tensor)
+    def watched(self, name, tensor):
+        order.append(names.index(name))
+        write(self, name, tensor)
         if len(order) == 1:  # another process has done the next one meanwhile
-            write(self, views[4], tensor)
+            write(self, names[4], tensor)
 
     monkeypatch.setattr(KeptFeatures, "write", watched)
     compute(tiny_network, views, kept, place=0.5)

@@ -1,6 +1,6 @@
 """Scores the clips of one checkpoint: by one network, or by several whose logits are averaged."""
 
-# t: segments, h, w: pixels, p: 8-bit planes of a snippet, v: verbs, n: nouns
+# k: crops, t: segments, f: features, h, w: pixels, p: 8-bit planes of a snippet, v: verbs, n: nouns
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,15 +38,20 @@ class Scorer:
         Raises:
             BadInput: snippets do not fit their network.
         """
-        return self._averaged([engine.score(frames) for engine, frames in zip(self.engines, inputs, strict=True)])
+        return self.answer(self.see(inputs))
+
+    def see(self, inputs: Sequence[Frames]) -> list[Tensor]:
+        """Compute for each network the features of one clip, float32 (k, t, f) on the CPU; errors as of `score`."""
+        return [engine.see(frames) for engine, frames in zip(self.engines, inputs, strict=True)]
 
     def score_and_see(self, inputs: Sequence[Frames]) -> tuple[Logits, Tensor]:
         """The same, and what the first network's backbone sees in the centre crop, averaged over segments: float32 (f,) on the CPU."""
-        seen = [engine.see(frames) for engine, frames in zip(self.engines, inputs, strict=True)]
-        logits = self._averaged([engine.answer(features) for engine, features in zip(self.engines, seen, strict=True)])
-        return logits, seen[0][CENTRE_VIEW if len(seen[0]) > 1 else 0].mean(dim=0)
+        seen = self.see(inputs)
+        return self.answer(seen), seen[0][CENTRE_VIEW if len(seen[0]) > 1 else 0].mean(dim=0)
 
-    def _averaged(self, answers: Sequence[Logits]) -> Logits:
+    def answer(self, features: Sequence[Tensor]) -> Logits:
+        """Give the logits, verb (v,) and noun (n,), of what `see` computed."""
+        answers = [engine.answer(one) for engine, one in zip(self.engines, features, strict=True)]
         if len(answers) == 1:
             return answers[0]
         verbs, nouns = zip(*answers, strict=True)
