@@ -1,9 +1,8 @@
-"""`make run`: servers up, videos found or made, the chain of DAGs run and shown, and its result."""
+"""`make run`: servers up, the chain of DAGs run and shown, and its result."""
 
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,16 +13,14 @@ from tasks.local.follow import follow_chain, follow_run, shown, wait_for_dags
 from tasks.local.home import Credentials, Home
 from tasks.local.progress import Screen, clock, screen_for
 from tasks.local.report import report
-from tasks.local.samples import make_samples
 from tasks.local.servers import Server, store_settings
 from tasks.model.gpus import num_gpus
 from tasks.settings import MachineSettings, load
 from tasks.storage import Store
-from tasks.video.ffmpeg import find_ffmpeg
 
 SAMPLE_STORE = "s3://retake-sample"
 OWN_STORE = "s3://retake"
-SAMPLE_SEED = 0
+SAMPLES = Path(__file__).with_name("samples")
 
 
 def run(home: Home, videos: Path | None, settings: Sequence[str]) -> int:
@@ -37,19 +34,14 @@ def run(home: Home, videos: Path | None, settings: Sequence[str]) -> int:
     chosen = parse(settings, takes_auto=bool(videos))
     if videos:
         chosen = _suited(chosen, screen)
-    folder = check_folder(videos) if videos else home.root / "samples"
+    folder = check_folder(videos or SAMPLES)
     choices = Choices(
         store=OWN_STORE if videos else SAMPLE_STORE,
         sources=[str(folder)],
         options=chosen if videos else SAMPLE_OPTIONS | chosen,
     )
     with home.lock():
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            # Drawing the samples and starting the servers take half a minute each and leave each other room.
-            samples = None if videos else pool.submit(_make_samples, folder, screen)
-            servers = supervise.up(home, screen.say)
-            if samples:
-                samples.result()
+        servers = supervise.up(home, screen.say)
         with ready_airflow(home, servers) as api:
             screen.say(f"running the DAGs on {folder}; their store is {choices.store}")
             code = shown(screen, lambda: _chain(home, servers, api, choices, screen))
@@ -106,12 +98,3 @@ def _chain(home: Home, servers: Sequence[Server], api: AirflowApi, choices: Choi
     store = Store.from_settings(store_settings(Credentials.load(home), {server.name: server.ports for server in servers}))
     for line in report(api, store, followed):
         screen.say(line)
-
-
-def _make_samples(folder: Path, screen: Screen) -> None:
-    make_samples(
-        folder,
-        seed=SAMPLE_SEED,
-        ffmpeg=find_ffmpeg(load(MachineSettings).ffmpeg),
-        on_progress=lambda done, total: screen.say(f"sample videos: {done} of {total}"),
-    )

@@ -16,9 +16,9 @@ import httpx
 from tasks.errors import Unavailable
 from tasks.local.airflow_api import AirflowApi, RunRef, Task
 from tasks.local.choices import Choices
-from tasks.local.samples import make_samples
 from tasks.video.ffmpeg import find_ffmpeg
 from tests.containers.stack import Stack
+from tests.films.samples import make_samples
 
 T = TypeVar("T")
 STORE = "s3://retake"

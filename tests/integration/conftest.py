@@ -14,11 +14,11 @@ import pytest
 from tasks.__main__ import main
 from tasks.local import supervise
 from tasks.local.home import REPOSITORY, Credentials, Home
-from tasks.local.samples import make_samples
 from tasks.local.servers import store_settings
 from tasks.results.training import PlanResult
 from tasks.storage import Store
 from tasks.video.ffmpeg import find_ffmpeg
+from tests.films.samples import make_samples
 from tests.integration.warm import STEP_MODULES, WarmPython
 from tests.integration.workshop import TRAINING, Workshop
 from tests.ports import port_offset

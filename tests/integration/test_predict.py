@@ -16,10 +16,10 @@ from mlflow import MlflowClient
 from tasks.__main__ import main
 from tasks.dataset.split_file import read_split_csv
 from tasks.evaluation.prediction.scored import read_scored
-from tasks.local.samples import make_samples
 from tasks.results.dataset import LabelsFile
 from tasks.results.prediction import PredictPlanResult, PredictReportResult
 from tasks.video.ffmpeg import find_ffmpeg
+from tests.films.samples import make_samples
 from tests.integration.conftest import CHAIN_STORE as STORE
 from tests.integration.workshop import RECIPE
 

@@ -7,7 +7,6 @@ import json
 import pytest
 from mlflow import MlflowClient
 
-from tasks.local.samples import make_samples
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.results.dataset import DatasetResult, LabelsFile
 from tasks.results.prediction import KnownLabels, PredictBatchResult, PredictReportResult
@@ -18,6 +17,7 @@ from tasks.storage import Store
 from tasks.tracking import Registry
 from tasks.tracking.connection import RUN_KEY_TAG
 from tasks.tracking.registry import CHECKPOINT_HASH_TAG
+from tests.films.samples import make_samples
 from tests.integration.conftest import CHAIN_STORE
 from tests.integration.workshop import RECIPE
 

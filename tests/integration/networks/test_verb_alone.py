@@ -9,13 +9,13 @@ from mlflow.models import get_model_info
 
 from tasks.__main__ import main
 from tasks.dataset.manifest import split_csv
-from tasks.local.samples import make_samples
 from tasks.model.checkpoints import load
 from tasks.results.dataset import NO_OBJECT, ClassRef, Manifest, Vocabulary
 from tasks.results.evaluation import CompareResult, RegisterResult, ReportResult
 from tasks.results.metrics import Metrics
 from tasks.results.record import VERB_ALONE
 from tasks.results.training import PlanResult, TrainResult
+from tests.films.samples import make_samples
 from tests.integration.conftest import CHAIN_STORE as STORE
 from tests.integration.networks.test_family import Retrain
 from tests.integration.workshop import EASY_GATE, TRAINING

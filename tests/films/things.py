@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tasks.local.samples_sprites import Array, Sprite, blend, edge, fill, grid, lit, smooth_noise
+from tests.films.sprites import Array, Sprite, blend, edge, fill, grid, lit, smooth_noise
 
 Rng = np.random.Generator
 

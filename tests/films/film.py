@@ -5,7 +5,6 @@ Frames are (HEIGHT, WIDTH, 3), 8-bit RGB.
 
 import contextlib
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.errors import BadConfiguration
-from tasks.local.samples_hands import Hands, hands
-from tasks.local.samples_motion import VERBS, Action, Moment, Pose
-from tasks.local.samples_scene import WORLD_HEIGHT, WORLD_WIDTH, Kitchen, kitchen
-from tasks.local.samples_sprites import Sprite, turned
-from tasks.local.samples_things import NOUNS
+from tests.films.hands import Hands, hands
+from tests.films.motion import VERBS, Action, Moment, Pose
+from tests.films.scene import WORLD_HEIGHT, WORLD_WIDTH, Kitchen, kitchen
+from tests.films.sprites import Sprite, turned
+from tests.films.things import NOUNS
 
 WIDTH, HEIGHT, FPS = 320, 240, 15
 CAMERA_REST = (WORLD_WIDTH / 2, 176.0)
@@ -154,25 +152,20 @@ def _arguments(film: Film, ffmpeg: Path | str, path: Path) -> list[str]:
     ]
 
 
-def make_film(film: Film, ffmpeg: Path | str, folder: Path) -> str:
-    """Render and encode one film as `folder/<name>`; returns the name.
+def make_film(film: Film, ffmpeg: Path | str, folder: Path) -> None:
+    """Render and encode one film as `folder/<name>`.
 
     Raises:
-        BadConfiguration: ffmpeg cannot be started, or ends with an error.
+        CalledProcessError: ffmpeg ends with an error, which it says on stderr.
     """
-    with tempfile.TemporaryFile() as log:
-        try:
-            process = subprocess.Popen(  # noqa: S603 - a list without a shell; the binary is the caller's setting
-                _arguments(film, ffmpeg, folder / film.name), stdin=subprocess.PIPE, stdout=log, stderr=log
-            )
-        except OSError as error:
-            raise BadConfiguration(f"{ffmpeg}: cannot be started ({error.strerror}); set RETAKE_FFMPEG to an ffmpeg with libx264") from None
-        # A pipe that breaks means that ffmpeg gave up; its exit status and its log tell why.
-        with process, contextlib.suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as pipe:
-            for frame in frames(film):
-                pipe.write(frame.tobytes())
-        if process.returncode:
-            log.seek(0)
-            reason = log.read().decode(errors="replace").strip().replace("\n", "; ")[-300:]
-            raise BadConfiguration(f"{ffmpeg}: ended with {process.returncode} ({reason}); set RETAKE_FFMPEG to an ffmpeg with libx264")
-    return film.name
+    command = _arguments(film, ffmpeg, folder / film.name)
+    # A pipe that breaks means that ffmpeg gave up; its exit status tells.
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE) as process,
+        contextlib.suppress(BrokenPipeError),
+        cast(IO[bytes], process.stdin) as pipe,
+    ):
+        for frame in frames(film):
+            pipe.write(frame.tobytes())
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)

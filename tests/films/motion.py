@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from tasks.local.samples_scene import DRAWER_DEPTH, Kitchen
-from tasks.local.samples_sprites import Sprite
+from tests.films.scene import DRAWER_DEPTH, Kitchen
+from tests.films.sprites import Sprite
 
 Pose = Literal["right_open", "right_grip", "left_open", "left_grip"]
 OUT_OF_SIGHT = 240

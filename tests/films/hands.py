@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.local.samples_sprites import Array, Sprite, blend, edge, fill, grid, lit, mirrored, smooth_noise
+from tests.films.sprites import Array, Sprite, blend, edge, fill, grid, lit, mirrored, smooth_noise
 
 SKINS = ((236, 190, 160), (222, 170, 134), (198, 142, 104), (164, 110, 76), (122, 80, 56), (92, 60, 44))
 SLEEVES = ((52, 70, 110), (150, 40, 48), (60, 62, 66), (226, 222, 214), (56, 104, 84), (196, 160, 70), (110, 76, 130))

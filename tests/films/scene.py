@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from tasks.local.samples_sprites import Array, Sprite, blend, edge, fill, grid, lit, smooth_noise, turned
-from tasks.local.samples_things import CLUTTER, NOUNS
+from tests.films.sprites import Array, Sprite, blend, edge, fill, grid, lit, smooth_noise, turned
+from tests.films.things import CLUTTER, NOUNS
 
 WORLD_WIDTH, WORLD_HEIGHT = 500, 420
 COUNTER_TOP, COUNTER_BOTTOM = 46, 258

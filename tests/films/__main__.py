@@ -1,0 +1,25 @@
+"""Draws kitchen films and their label table: `python -m tests.films FOLDER [--seed N] [--videos N] [--seconds S]`.
+
+The films of `make run` were made by `python -m tests.films tasks/local/samples`, on an x86-64 processor with AVX-512, with numpy 2.4.6,
+pillow 13.0.0 and the ffmpeg 9.0.2 of imageio-ffmpeg 0.8.1. Other processors and versions may give other bytes.
+"""
+
+import argparse
+from pathlib import Path
+
+from tasks.video.ffmpeg import find_ffmpeg
+from tests.films.samples import make_samples
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.films", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--videos", type=int, default=12)
+    parser.add_argument("--seconds", type=float, default=40)
+    chosen = parser.parse_args()
+    make_samples(chosen.folder, ffmpeg=find_ffmpeg(None), seed=chosen.seed, num_videos=chosen.videos, video_seconds=chosen.seconds)
+
+
+if __name__ == "__main__":
+    main()
