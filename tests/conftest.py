@@ -30,7 +30,8 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest. Tests on a Docker Engine run when they are asked for, and fail where there is none."""
-    items.sort(key=lambda item: WITH_SERVERS.index(_folder_with_servers(item.nodeid)))
+    slow_files = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (WITH_SERVERS.index(_folder_with_servers(item.nodeid)), item.path not in slow_files))
     for item in items:
         if item.get_closest_marker("containers") and not os.environ.get("RETAKE_TEST_CONTAINERS"):
             item.add_marker(pytest.mark.skip(reason="needs a Docker Engine: `make test-containers`"))

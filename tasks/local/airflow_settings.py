@@ -67,6 +67,8 @@ def environment(home: Home, credentials: Credentials, ports: dict[str, int]) -> 
             "ORPHANED_TASKS_CHECK_INTERVAL": 30,
             "TASK_INSTANCE_HEARTBEAT_TIMEOUT": 120,
         },
+        # A skipped task ends for Airflow only with the heartbeat after its process has ended.
+        "WORKERS": {"MIN_HEARTBEAT_INTERVAL": 1},
         "DAG_PROCESSOR": {"PARSING_PROCESSES": 1, "REFRESH_INTERVAL": 30, "MIN_FILE_PROCESS_INTERVAL": 60, "PRINT_STATS_INTERVAL": 3600},
         "LOGGING": {
             "WORKER_LOG_SERVER_PORT": ports["airflow_worker_logs"],
