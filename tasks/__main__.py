@@ -16,13 +16,13 @@ from typing import Literal, NoReturn
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from tasks.dataset.wording import printable
 from tasks.disk import own_temporary_folder
 from tasks.errors import BadConfiguration, RetakeError
 from tasks.refusals import refusals
 from tasks.settings import StoreSettings, load
 from tasks.steps import COMMANDS
 from tasks.storage import Store, to_json
+from tasks.wording import printable
 
 log = logging.getLogger("retake")
 

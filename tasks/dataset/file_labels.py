@@ -10,9 +10,9 @@ from tasks.dataset.intervals import winning_row, without_overlaps
 from tasks.dataset.places import Places
 from tasks.dataset.problems import MAX_PROBLEMS_A_FILE
 from tasks.dataset.rows import ClipRow, IntervalRow, LabelRow
-from tasks.dataset.wording import quoted
 from tasks.results.dataset import action_name
 from tasks.results.video import ClipRecord
+from tasks.wording import quoted
 
 
 @dataclass

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tasks.dataset.folders import Certainty, FolderLabel, FolderReader, Folders
 from tasks.dataset.vocabulary import ClassNames, normal_name
-from tasks.dataset.wording import quoted
+from tasks.wording import quoted
 
 
 @dataclass(frozen=True)

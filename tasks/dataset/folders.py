@@ -7,8 +7,8 @@ from enum import IntEnum
 from functools import lru_cache
 
 from tasks.dataset.vocabulary import MAX_CACHED_NAMES, ClassNames, class_name, normal_name
-from tasks.dataset.wording import quoted
 from tasks.results.dataset import NO_OBJECT
+from tasks.wording import quoted
 
 Folders = tuple[str, ...]
 

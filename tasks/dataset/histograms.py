@@ -11,9 +11,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from tasks.dataset.statistics import class_counts
-from tasks.dataset.wording import count
 from tasks.results.dataset import Manifest
 from tasks.results.record import SPLITS, SplitName, Target
+from tasks.wording import plain_count
 
 # Okabe and Ito (2008): told apart with any kind of colour blindness.
 COLOURS: dict[SplitName, str] = {"train": "#0072B2", "val": "#E69F00", "test": "#009E73"}
@@ -60,7 +60,7 @@ def _draw(panel: Axes, split: SplitName, counts: Mapping[str, Mapping[SplitName,
         label.set_color("black" if number else "#999999")
         label.set_in_layout(False)
     num_present = sum(1 for own in counts.values() if own[split])
-    panel.set_title(f"{split}: {count(num_clips, 'clip')}, {num_present} of {len(counts)} classes", fontsize=10)
+    panel.set_title(f"{split}: {plain_count(num_clips, 'clip')}, {num_present} of {len(counts)} classes", fontsize=10)
     panel.set_xlabel("clips (each split to its own scale)", fontsize=9)
     panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     panel.tick_params(axis="x", labelsize=8)
@@ -74,7 +74,7 @@ def _title(target: Target, counts: Mapping[str, Mapping[SplitName, int]], num_sh
     if num_shown == len(counts):
         return TITLES[target]
     rest = sum(sum(own.values()) for name, own in list(counts.items())[num_shown:])
-    return f"{TITLES[target]}: the {num_shown} commonest (the other {len(counts) - num_shown} have {count(rest, 'clip')} in all)"
+    return f"{TITLES[target]}: the {num_shown} commonest (the other {len(counts) - num_shown} have {plain_count(rest, 'clip')} in all)"
 
 
 def _short(name: str) -> str:

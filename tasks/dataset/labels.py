@@ -14,11 +14,11 @@ from tasks.dataset.places import Places
 from tasks.dataset.problems import first_problems, in_order
 from tasks.dataset.rows import AnnotationFile, IntervalRow, LabelRow
 from tasks.dataset.vocabulary import ClassNames, OwnClasses, WordTarget
-from tasks.dataset.wording import count, printable, quoted
 from tasks.options import LabelOptions
 from tasks.results.dataset import NO_OBJECT, ClassRef, LabelledClip, Problem, ReadFolder, Vocabulary, action_name
 from tasks.results.record import SetAside
 from tasks.results.video import ClipRecord
+from tasks.wording import plain_count, printable, quoted
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _overrule(labels: dict[str, _Label], new_labels: Mapping[str, _Label]) -> li
             overruled[old, new] += 1
         labels[uid] = new
     return [
-        Problem(file=new.file, line=new.line, reason=f"{old.text} ({old.origin}) -> {new.text} on {count(number, 'clip')}")
+        Problem(file=new.file, line=new.line, reason=f"{old.text} ({old.origin}) -> {new.text} on {plain_count(number, 'clip')}")
         for (old, new), number in overruled.items()
     ]
 
@@ -205,7 +205,7 @@ def _hints(clips: Sequence[LabelledClip], verbs: ClassNames, nouns: ClassNames) 
         *near_names(num_verbs, verbs),
         *near_names(num_nouns, nouns),
         *(
-            f"{quoted(verb)} has no object on {count(number, 'clip')} and one on {num_verbs[verb] - number}: was it forgotten?"
+            f"{quoted(verb)} has no object on {plain_count(number, 'clip')} and one on {num_verbs[verb] - number}: was it forgotten?"
             for verb, number in sorted(num_alone.items())
             if number < num_verbs[verb]
         ),

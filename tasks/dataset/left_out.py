@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from tasks.dataset.folder_labels import folders_of
-from tasks.dataset.wording import count, printable, quoted, some
 from tasks.results.dataset import LabelledClip
 from tasks.results.record import SetAside
+from tasks.wording import plain_count, printable, quoted, some
 
 
 def left_out(clips: Sequence[LabelledClip], reason_by_video: Mapping[str, str]) -> tuple[SetAside, ...]:
@@ -28,10 +28,14 @@ def left_out(clips: Sequence[LabelledClip], reason_by_video: Mapping[str, str]) 
     for (folder, reason), number in sorted(num_clips.items()):
         names = sorted(videos[folder, reason])
         if folder:
-            told.append(SetAside(name=f"{printable(folder)}/", reason=f"{count(number, 'clip')} of {count(len(names), 'video')}: {reason}"))
+            told.append(
+                SetAside(
+                    name=f"{printable(folder)}/", reason=f"{plain_count(number, 'clip')} of {plain_count(len(names), 'video')}: {reason}"
+                )
+            )
         else:
-            told.append(SetAside(name="videos in no folder", reason=f"{count(number, 'clip')} of {some(list(map(quoted, names)))}"))
+            told.append(SetAside(name="videos in no folder", reason=f"{plain_count(number, 'clip')} of {some(list(map(quoted, names)))}"))
     if num_between:
-        about = f"{count(num_between.total(), 'clip')} of {count(len(num_between), 'video')}"
+        about = f"{plain_count(num_between.total(), 'clip')} of {plain_count(len(num_between), 'video')}"
         told.append(SetAside(name="videos labelled in part", reason=f"{about}: no line of an annotation file covers enough of them"))
     return tuple(told)

@@ -6,8 +6,8 @@ from difflib import SequenceMatcher
 from itertools import combinations, islice
 
 from tasks.dataset.vocabulary import ClassNames
-from tasks.dataset.wording import count, quoted
 from tasks.results.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
+from tasks.wording import plain_count, quoted
 
 ALIKE = 0.85
 """Share of two names that is the same from which they are pointed out; `turn-on` and `turn-off` have 0.8. A number tells them apart."""
@@ -32,7 +32,7 @@ def near_names(num_clips: Mapping[str, int], names: ClassNames) -> Iterator[str]
     )
     for first, second in islice(near, MAX_TOLD):
         yield (
-            f"{quoted(first)} {count(num_clips[first], 'clip')}, {quoted(second)} {count(num_clips[second], 'clip')}: "
+            f"{quoted(first)} {plain_count(num_clips[first], 'clip')}, {quoted(second)} {plain_count(num_clips[second], 'clip')}: "
             "the same class? Say so in classes.csv"
         )
 

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from tasks.dataset.wording import near, quoted, some
 from tasks.results.video import ClipRecord
+from tasks.wording import near, quoted, some
 
 EXTENSION = re.compile(r"(?<=[^/])\.[^./]+$")
 UID = re.compile(r"([0-9a-f]{12})_[0-9]+(-[0-9]+)?")

@@ -10,9 +10,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from tasks.dataset.tables import Cells, open_table
 from tasks.dataset.vocabulary import LEFT_OUT, class_name, normal_name
-from tasks.dataset.wording import quoted
 from tasks.errors import BadLabels
 from tasks.results.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, action_name
+from tasks.wording import FORMULA_SIGN, quoted
 
 MAX_SECONDS = 10 * 24 * 3600
 MAX_CLASS_ID = 1_000_000
@@ -22,9 +22,7 @@ PLAIN_SECONDS = re.compile(r"[0-9]{1,7}(?:\.[0-9]{0,9})?")
 """Most times are so spelled, and a million are read in half the time."""
 
 # A source becomes a cell of split.csv, which people open in Excel: nothing there may be a formula.
-SOURCE = re.compile(
-    r"[^\W_](?:[^\x00-\x1f\x7f\";|]|[;|](?! *[=+@\-\uff1d\uff0b\uff20\uff0d\u2212\ufe62\ufe63\ufe66\ufe6b\u207a-\u207c\u208a-\u208c]))*"
-)
+SOURCE = re.compile(rf"[^\W_](?:[^\x00-\x1f\x7f\";|]|[;|](?! *{FORMULA_SIGN}))*")
 
 
 @dataclass(frozen=True)

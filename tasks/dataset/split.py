@@ -4,11 +4,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from tasks.dataset.dealing import deal
-from tasks.dataset.wording import count, quoted
 from tasks.errors import BadDataset
 from tasks.options import SplitOptions
 from tasks.results.dataset import LabelledClip
 from tasks.results.record import SPLITS, Record, SetAside, SplitName
+from tasks.wording import plain_count, quoted
 
 ENOUGH_OFF = 0.25
 """A split that misses its wished number of clips by more than this share of it, and by more than a clip, is warned of."""
@@ -76,13 +76,13 @@ def assign_splits(clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], 
 def _stop_if_nothing_to_learn(labelled: Sequence[LabelledClip], num_clips: int) -> None:
     if not labelled:
         raise BadDataset(
-            f"none of the {count(num_clips, 'clip')} has a label: name folders as in 'put meat' or 'wave', "
+            f"none of the {plain_count(num_clips, 'clip')} has a label: name folders as in 'put meat' or 'wave', "
             "or add a CSV with uid,verb,noun or video,start_seconds,stop_seconds,verb,noun"
         )
     actions = {clip.action for clip in labelled}
     if len(actions) == 1:
         raise BadDataset(
-            f"all {count(len(labelled), 'labelled clip')} show {quoted(str(labelled[0].action))}, and one action teaches nothing: label a second"
+            f"all {plain_count(len(labelled), 'labelled clip')} show {quoted(str(labelled[0].action))}, and one action teaches nothing: label a second"
         )
 
 
@@ -119,7 +119,7 @@ def _stop_if_untrainable(used: Sequence[LabelledClip], splits: Mapping[str, Spli
     actions = {clip.action for clip in used if splits[clip.source] == "train"}
     if len(actions) < 2:
         raise BadDataset(
-            f"train has {count(len(actions), 'action')} because split.csv keeps the other sources in val or test: "
+            f"train has {plain_count(len(actions), 'action')} because split.csv keeps the other sources in val or test: "
             "add at least 1 source video that shows another labelled action"
         )
     if not any(splits[clip.source] == "val" for clip in used):
@@ -163,8 +163,8 @@ def _exclusion_warnings(labelled: Sequence[LabelledClip], out: set[str], taught:
         listed = ", ".join(f"{action} ({number})" for action, number in sorted(untaught.items())[:MAX_LISTED])
         more = f" and {len(untaught) - MAX_LISTED} more" if len(untaught) > MAX_LISTED else ""
         warnings.append(
-            f"{count(untaught.total(), 'clip')} of val or test stay out, because train has none of their actions: {listed}{more}"
+            f"{plain_count(untaught.total(), 'clip')} of val or test stay out, because train has none of their actions: {listed}{more}"
         )
     if num_strays:
-        warnings.append(f"{count(num_strays, 'clip')} stay out, because a source column now joins them with videos of another split")
+        warnings.append(f"{plain_count(num_strays, 'clip')} stay out, because a source column now joins them with videos of another split")
     return warnings

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TypeGuard
 
 from tasks.dataset.tables import read_table
-from tasks.dataset.wording import quoted
 from tasks.errors import BadDataset, BadLabels
 from tasks.results.record import SPLITS, SplitName
+from tasks.wording import quoted
 
 COLUMNS = ("source", "split")
 

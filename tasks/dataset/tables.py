@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tasks.dataset.wording import quoted
 from tasks.errors import BadLabels
+from tasks.wording import quoted
 
 MAX_COLUMNS = 100
 DELIMITERS = (",", ";", "\t")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
-from tasks.dataset.wording import quoted, some
 from tasks.results.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
+from tasks.wording import quoted, some
 
 WordTarget = Literal["verb", "noun"]
 

@@ -1,1 +1,1 @@
-"""What a network is worth: scoring, metrics with their uncertainty, latency, pictures, tables and the decision. Pure but for logging."""
+"""Scores and their statistics: metrics, uncertainty, paired tests, calibration, checks of the data. Pure but for logging."""

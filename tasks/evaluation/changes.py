@@ -8,8 +8,8 @@ from tasks.evaluation.misnamed import worst_wrong
 from tasks.evaluation.scoring import ScoredClips
 from tasks.results.dataset import DatasetClip, Vocabulary
 from tasks.results.evaluation import EvaluateResult, TargetMetrics
-from tasks.results.metrics import ClassChange, Mistake, SplitSize
-from tasks.results.record import SPLITS, Target
+from tasks.results.metrics import ClassChange, Mistake
+from tasks.results.record import Target
 
 NUM_MISTAKES = 8
 
@@ -65,23 +65,6 @@ def worst_mistakes(
             loss=float(ours.losses[i]),
         )
         for i in worst_wrong(ours, vocabulary, num)
-    )
-
-
-def split_sizes(clips: Sequence[DatasetClip]) -> tuple[SplitSize, ...]:
-    """How much data each split has that has any: train, val, test."""
-    of_split = ((split, [clip for clip in clips if clip.split == split]) for split in SPLITS)
-    return tuple(
-        SplitSize(
-            split=split,
-            num_clips=len(own),
-            num_sources=len({clip.source for clip in own}),
-            num_verbs=len({clip.verb_class for clip in own}),
-            num_nouns=len({clip.noun_class for clip in own}),
-            num_actions=len({(clip.verb_class, clip.noun_class) for clip in own}),
-        )
-        for split, own in of_split
-        if own
     )
 
 

@@ -9,10 +9,10 @@ from tasks.evaluation.answers import answers_of
 from tasks.evaluation.metrics import measure
 from tasks.evaluation.paired import Opponent, differences
 from tasks.evaluation.scoring import ScoredClips
-from tasks.evaluation.wording import count, listed, percent, percent_interval, quoted, signed
 from tasks.results.dataset import NO_OBJECT, ClassRef, Vocabulary
 from tasks.results.evaluation import EvaluateResult, NameableClips, NetworkScore, UnnamedClips
 from tasks.results.record import ModelRole
+from tasks.wording import count, listed, percent, percent_interval, quoted, signed
 
 MAX_CLASSES_NAMED = 5
 WITHOUT_OBJECT = "no object"

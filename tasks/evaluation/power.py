@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import bdtr, betaincinv, stdtrit
 
 from tasks.evaluation.uncertainty import TAIL
-from tasks.evaluation.wording import count
 from tasks.results.record import Target
+from tasks.wording import count
 
 WANTED_POWER = 0.8
 CORRELATION = 0.2

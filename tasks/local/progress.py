@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from tasks.dataset.wording import printable
+from tasks.wording import printable
 
 _MAPPED_ROWS = 8
 """So many rows of one mapped task; more are shown as one."""

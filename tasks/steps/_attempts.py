@@ -1,8 +1,8 @@
 """Finds in the store which networks the deciding clips have decided on before."""
 
 from tasks.errors import MissingObject
-from tasks.evaluation.attempts import Decided, attempt_of
-from tasks.evaluation.gate import deciding_split
+from tasks.promotion.attempts import Decided, attempt_of
+from tasks.promotion.gate import deciding_split
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import Attempt
 from tasks.results.record import SPLITS

@@ -4,11 +4,11 @@ import csv
 import io
 from datetime import UTC, datetime
 
-from tasks.evaluation.cells import plain_cell
 from tasks.keys import content_key
 from tasks.results.evaluation import DecisionRecord
 from tasks.storage import Store
 from tasks.tracking import Registry
+from tasks.wording import plain_cell
 
 
 def now_utc() -> str:

@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 
 from tasks.errors import BadInput
-from tasks.evaluation.report.formats import seconds
 from tasks.options import TrainOptions
+from tasks.report.formats import seconds
 from tasks.results.dataset import Manifest
 from tasks.results.training import PlanResult, TrainResult, WeightsResult
 from tasks.settings import MachineSettings, load

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from tasks.evaluation.answers import verb_and_noun
-from tasks.evaluation.prediction.agreement import Tally
-from tasks.evaluation.prediction.answered import Answered, answered
-from tasks.evaluation.prediction.names import Names
-from tasks.evaluation.prediction.page import Differing, ShownVideo
-from tasks.evaluation.prediction.probabilities import Ranked
-from tasks.evaluation.prediction.scored import ScoredVideoClips, read_scored
-from tasks.evaluation.prediction.tables import PredictionTables
-from tasks.evaluation.prediction.timeline import Guess, ShownClip
-from tasks.evaluation.prediction.to_label import Candidate, ToLabel, chosen, percentiles, pool, scores
-from tasks.evaluation.prediction.tracks import Cue, block, opening
+from tasks.prediction.agreement import Tally
+from tasks.prediction.answered import Answered, answered
+from tasks.prediction.names import Names
+from tasks.prediction.page import Differing, ShownVideo
+from tasks.prediction.probabilities import Ranked
+from tasks.prediction.scored import ScoredVideoClips, read_scored
+from tasks.prediction.tables import PredictionTables
+from tasks.prediction.timeline import Guess, ShownClip
+from tasks.prediction.to_label import Candidate, ToLabel, chosen, percentiles, pool, scores
+from tasks.prediction.tracks import Cue, block, opening
 from tasks.results.prediction import KnownLabel, PredictedVideo, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.steps._predictors import predictors, temperatures
 from tasks.storage import Store

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 from tasks.dataset.vocabulary import FIRST_OWN_ID, OwnClasses, WordTarget
-from tasks.dataset.wording import quoted
 from tasks.results.dataset import ClassRef
 from tasks.steps._step import log
 from tasks.storage import Store, to_json
+from tasks.wording import quoted
 
 NUM_THREADS = 16
 _OWN = re.compile(r"[0-9]+\.json")

@@ -1,6 +1,6 @@
 """What the networks of a plan answered, as their evaluations left it in the store."""
 
-from tasks.evaluation.predictions import from_parquet
+from tasks.evaluation.scores_file import from_parquet
 from tasks.evaluation.scoring import ScoredClips
 from tasks.results.evaluation import EvaluateResult
 from tasks.results.record import ModelRole, SplitName

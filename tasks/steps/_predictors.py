@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from tasks.dataset.vocabulary import NOUNS, VERBS
 from tasks.errors import BadInput, MissingObject
-from tasks.evaluation.prediction.names import Names
-from tasks.evaluation.prediction.temperatures import Served, not_calibrated, served
-from tasks.evaluation.predictions import from_parquet
+from tasks.evaluation.scores_file import from_parquet
+from tasks.prediction.names import Names
+from tasks.prediction.temperatures import Served, not_calibrated, served
 from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
 from tasks.results.evaluation import EvaluateResult
 from tasks.results.prediction import Predictor, PredictorRole, PredictPlanResult

@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tasks.evaluation.prediction.answered import answered
-from tasks.evaluation.prediction.names import Names
-from tasks.evaluation.prediction.probabilities import Ranked
-from tasks.evaluation.prediction.scored import read_scored
-from tasks.evaluation.wording import percent
+from tasks.prediction.answered import answered
+from tasks.prediction.names import Names
+from tasks.prediction.probabilities import Ranked
+from tasks.prediction.scored import read_scored
 from tasks.results.prediction import PredictorRole, PredictPlanResult
 from tasks.results.video import ClipRecord
 from tasks.steps._predictors import predictors, temperatures
 from tasks.storage import Store
 from tasks.video.preview import Captioned, write_film
+from tasks.wording import percent
 
 
 def write_preview(

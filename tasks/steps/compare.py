@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.evaluation.class_losses import class_outcomes
-from tasks.evaluation.comparison import markdown, text
-from tasks.evaluation.figures.bars import comparison_figure
-from tasks.evaluation.gate import contenders, judge
 from tasks.evaluation.nameable import OPPONENTS, nameable_clips
 from tasks.evaluation.paired import Opponent, differences
 from tasks.evaluation.scoring import ScoredClips
 from tasks.options import StoreUri
+from tasks.promotion.gate import contenders, judge
+from tasks.report.figures.bars import comparison_figure
+from tasks.report.score_tables import markdown, text
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import CompareResult, PairedDifference
 from tasks.results.training import PlanResult

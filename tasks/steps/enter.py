@@ -1,9 +1,9 @@
 """Plans the training of one configuration of a comparison: the run that `retrain` would make of the same options, with nothing to decide on it."""
 
 from tasks.errors import BadConfiguration
-from tasks.evaluation.gate import deciding_split
 from tasks.keys import content_key
 from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions
+from tasks.promotion.gate import deciding_split
 from tasks.results.dataset import Manifest
 from tasks.results.record import SPLITS
 from tasks.results.training import Evaluation, PlanResult, WeightsResult

@@ -12,17 +12,13 @@ import numpy as np
 from tasks.errors import BadConfiguration
 from tasks.evaluation.answers import answers_of
 from tasks.evaluation.confusion import confusion_of
-from tasks.evaluation.figures.losses import clip_loss_figure
-from tasks.evaluation.figures.matrices import confusion_figure
 from tasks.evaluation.fingerprints import Fingerprint, fingerprint
 from tasks.evaluation.fingerprints import to_parquet as fingerprints_to_parquet
-from tasks.evaluation.gate import deciding_split
 from tasks.evaluation.latency import peak_memory_bytes
 from tasks.evaluation.metrics import summarise
 from tasks.evaluation.misnamed import Misnamed, worst_misnamed
-from tasks.evaluation.predictions import to_parquet
+from tasks.evaluation.scores_file import to_parquet
 from tasks.evaluation.scoring import Logits, ScoredClips, score_clips, with_nouns_given
-from tasks.evaluation.wording import percent
 from tasks.model.checkpoints import ClassNames
 from tasks.model.complexity import Complexity, complexity
 from tasks.model.crops import Frames
@@ -35,6 +31,9 @@ from tasks.model.hardware import choose_device, describe
 from tasks.model.memory import keep_freed_memory
 from tasks.model.spec import NetworkSpec
 from tasks.options import StoreUri
+from tasks.promotion.gate import deciding_split
+from tasks.report.figures.losses import clip_loss_figure
+from tasks.report.figures.matrices import confusion_figure
 from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.results.evaluation import ActivationMap, EngineUsed, EvaluateResult, EvaluateResults
 from tasks.results.record import ModelRole
@@ -48,6 +47,7 @@ from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
 from tasks.storage import Store
 from tasks.tracking import Tracker
+from tasks.wording import percent
 
 NUM_ACTIVATION_MAPS = 4
 PREDICTIONS = "predictions.parquet"

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tasks.dataset.labels import Labelling, label_clips
 from tasks.dataset.rows import AnnotationFile
-from tasks.dataset.wording import count
 from tasks.errors import BadInput
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
@@ -16,6 +15,7 @@ from tasks.steps._inputs import annotation_objects, epic_list_objects, inputs_di
 from tasks.steps._own_classes import number_words, own_classes
 from tasks.steps._step import StepArguments, finish, log
 from tasks.storage import Store, StoredObject
+from tasks.wording import plain_count
 
 NUM_THREADS = 16
 NUM_SHOWN = 20
@@ -95,7 +95,7 @@ def _tell(labelling: Labelling, uri: str) -> None:
     """Log the first of everything that a person should see."""
     _each(
         log.info,
-        [f"folder {folder.folder}/ is read as {folder.reading}: {count(folder.num_clips, 'clip')}" for folder in labelling.folders],
+        [f"folder {folder.folder}/ is read as {folder.reading}: {plain_count(folder.num_clips, 'clip')}" for folder in labelling.folders],
         uri,
     )
     _each(log.info, [f"changed: {change.place}: {change.reason}" for change in labelling.changes], uri)

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tasks.errors import NothingToDo
-from tasks.evaluation.gate import deciding_split
 from tasks.evaluation.power import power_in_words
 from tasks.keys import content_key
 from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions
+from tasks.promotion.gate import deciding_split
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import DecideResult
 from tasks.results.record import SPLITS, ModelRole, SplitName

@@ -11,12 +11,12 @@ import numpy as np
 
 from tasks.errors import BadCheckpoint, BadInput, BadVideo, MissingObject, RetakeError
 from tasks.evaluation.latency import peak_memory_bytes
-from tasks.evaluation.prediction.familiar import Features, distances_to_nearest, from_bytes
-from tasks.evaluation.prediction.scored import ScoredWriter
 from tasks.evaluation.scoring import Logits, each_scored, require_finite
 from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.memory import keep_freed_memory
 from tasks.options import StoreUri
+from tasks.prediction.familiar import Features, distances_to_nearest, from_bytes
+from tasks.prediction.scored import ScoredWriter
 from tasks.results.prediction import (
     KnownClipsResult,
     PredictBatchResult,

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from tasks.errors import BadInput
-from tasks.evaluation.prediction.familiar import Features, from_bytes, to_bytes
 from tasks.evaluation.scoring import each_scored
 from tasks.keys import content_key
 from tasks.model.engines.choice import spread
 from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.memory import keep_freed_memory
 from tasks.options import StoreUri
+from tasks.prediction.familiar import Features, from_bytes, to_bytes
 from tasks.results.dataset import DatasetClip
 from tasks.results.prediction import KnownClipsResult, PredictPlanResult
 from tasks.settings import MachineSettings, load

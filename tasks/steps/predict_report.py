@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from tasks.errors import BadInput, MissingObject
-from tasks.evaluation.prediction.agreement import Tally
-from tasks.evaluation.prediction.confusion import confusion_table
-from tasks.evaluation.prediction.names import Names
-from tasks.evaluation.prediction.page import Differing, PageInputs, Provenance, ShownVideo, page
-from tasks.evaluation.prediction.to_label import table
 from tasks.options import StoreUri
+from tasks.prediction.agreement import Tally
+from tasks.prediction.confusion import confusion_table
+from tasks.prediction.names import Names
+from tasks.prediction.page import Differing, PageInputs, Provenance, ShownVideo, page
+from tasks.prediction.to_label import table
 from tasks.results.evaluation import EngineUsed
 from tasks.results.prediction import (
     KnownClipsResult,

@@ -9,20 +9,20 @@ import numpy as np
 
 from tasks.errors import MissingObject
 from tasks.evaluation.calibration import calibrations
-from tasks.evaluation.changes import class_changes, split_sizes, worst_mistakes
+from tasks.evaluation.changes import class_changes, worst_mistakes
 from tasks.evaluation.checks import check_data
 from tasks.evaluation.confusion import confusions
 from tasks.evaluation.fingerprints import Fingerprint, from_parquet
-from tasks.evaluation.gate import contenders
-from tasks.evaluation.labels import label_counts
-from tasks.evaluation.report.card import model_card
-from tasks.evaluation.report.inputs import ReportInputs
-from tasks.evaluation.report.page import page
-from tasks.evaluation.report.question import approval_question
-from tasks.evaluation.report.sheets import contact_sheet
 from tasks.evaluation.resampling import BOOTSTRAP_SEED
 from tasks.evaluation.scoring import ScoredClips
+from tasks.evaluation.split_counts import label_counts, split_sizes
 from tasks.options import StoreUri
+from tasks.promotion.gate import contenders
+from tasks.report.card import model_card
+from tasks.report.inputs import ReportInputs
+from tasks.report.page import page
+from tasks.report.question import approval_question
+from tasks.report.sheets import contact_sheet
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import ActivationMap, CompareResult, EvaluateResult, ReportResult
 from tasks.results.metrics import Metrics, Mistake, Provenance

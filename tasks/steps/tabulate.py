@@ -8,13 +8,13 @@ from pathlib import Path
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject
-from tasks.evaluation.networks import metrics_of, table, verdict
 from tasks.evaluation.paired import differences
-from tasks.evaluation.predictions import from_parquet
-from tasks.evaluation.report.networks import networks_note, networks_page
+from tasks.evaluation.scores_file import from_parquet
 from tasks.evaluation.scoring import ScoredClips
 from tasks.keys import content_key
 from tasks.options import StoreUri
+from tasks.report.network_page import networks_note, networks_page
+from tasks.report.network_table import metrics_of, table, verdict
 from tasks.results.comparison import ComparedNetwork, Comparison, Configuration, ConfigureResult, FailedConfiguration, TabulateResult
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import EvaluateResult

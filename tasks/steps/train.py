@@ -6,7 +6,6 @@ import logging
 import tempfile
 from pathlib import Path
 
-from tasks.evaluation.figures.curves import training_figure
 from tasks.model.data import LabelledClip
 from tasks.model.epochs import BEST, LAST, EpochFiles, EpochRecord
 from tasks.model.gpus import keep_to_one_gpu
@@ -15,6 +14,7 @@ from tasks.model.memory import keep_freed_memory
 from tasks.model.processes import is_first_process, shareable_devices
 from tasks.model.training import TrainJob, fit
 from tasks.options import StoreUri
+from tasks.report.figures.curves import training_figure
 from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.record import SPLITS
 from tasks.results.training import Epoch, PlanResult, TrainResult

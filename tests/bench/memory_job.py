@@ -8,10 +8,6 @@ from typing import cast
 import numpy as np
 
 from tasks.evaluation.latency import peak_memory_bytes
-from tasks.evaluation.prediction.familiar import to_bytes
-from tasks.evaluation.prediction.names import Names
-from tasks.evaluation.prediction.scored import ScoredWriter
-from tasks.evaluation.prediction.to_label import table as to_label_table
 from tasks.evaluation.scoring import score_clips
 from tasks.keys import recipe_of
 from tasks.model.backbones import find
@@ -21,6 +17,10 @@ from tasks.model.engines.engine import prepare
 from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.training import TrainJob, fit
 from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions, TrainOptions
+from tasks.prediction.familiar import to_bytes
+from tasks.prediction.names import Names
+from tasks.prediction.scored import ScoredWriter
+from tasks.prediction.to_label import table as to_label_table
 from tasks.results.dataset import DatasetClip
 from tasks.results.prediction import KnownClipsResult, PredictedVideo, PredictionBatch, Predictor, PredictPlanResult, ScoredVideo
 from tasks.results.video import ClipRecord, ClipsFile, VideoRecord

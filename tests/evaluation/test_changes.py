@@ -5,7 +5,7 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.evaluation.answers import answers_of
-from tasks.evaluation.changes import class_changes, split_sizes, worst_mistakes
+from tasks.evaluation.changes import class_changes, worst_mistakes
 from tasks.results.dataset import DatasetClip
 from tasks.results.record import TARGETS
 
@@ -104,15 +104,3 @@ def test_mistakes_on_other_clips_are_refused(scored, vocabulary):
     for others, known in ((replace(theirs, uids=theirs.uids[::-1]), clips), (theirs, clips[1:])):
         with pytest.raises(BadInput, match="run `evaluate` again"):
             worst_mistakes(ours, others, known, vocabulary)
-
-
-def test_split_sizes_count_what_a_split_has():
-    clips = [
-        dataset_clip("a", "val"),
-        dataset_clip("b", "train", "b"),
-        dataset_clip("c", "train", "c", noun_class=26),
-        dataset_clip("d", "train", "c", verb_class=1),
-    ]
-    train, val = split_sizes(clips)
-    assert train.model_dump() == {"split": "train", "num_clips": 3, "num_sources": 2, "num_verbs": 2, "num_nouns": 2, "num_actions": 3}
-    assert (val.split, val.num_clips) == ("val", 1)

@@ -8,19 +8,19 @@ import pytest
 from tasks.evaluation.answers import answers_of, verb_and_noun
 from tasks.evaluation.calibration import calibrate, fit_temperature
 from tasks.evaluation.class_losses import class_outcomes
-from tasks.evaluation.comparison import markdown, text
-from tasks.evaluation.gate import judge
 from tasks.evaluation.metrics import summarise
 from tasks.evaluation.nameable import nameable_clips, nameable_in_words, unnamed_in_words
 from tasks.evaluation.paired import differences
-from tasks.evaluation.prediction.temperatures import served
-from tasks.evaluation.predictions import from_parquet, to_parquet
+from tasks.evaluation.scores_file import from_parquet, to_parquet
 from tasks.evaluation.scoring import ScoredClips, Timings
 from tasks.options import GateOptions
+from tasks.prediction.temperatures import served
+from tasks.promotion.gate import judge
+from tasks.report.score_tables import markdown, text
 from tasks.results.dataset import ClassRef, Vocabulary
 from tasks.results.evaluation import Attempt, EvaluateResult
 from tasks.results.record import TARGETS
-from tests.evaluation.conftest import ENGINE
+from tests.scored_clips import ENGINE
 
 NARROW, WIDE = (125, 352), (131, 361)
 VOCABULARY = Vocabulary(

@@ -8,18 +8,18 @@ import pytest
 from tasks.evaluation.answers import action_id, answers_of
 from tasks.evaluation.changes import class_changes
 from tasks.evaluation.class_losses import class_outcomes
-from tasks.evaluation.comparison import markdown, text
 from tasks.evaluation.confusion import confusions
-from tasks.evaluation.figures.bars import comparison_figure
-from tasks.evaluation.figures.losses import clip_loss_figure
 from tasks.evaluation.fusion import fuse
-from tasks.evaluation.gate import judge
 from tasks.evaluation.metrics import summarise
 from tasks.evaluation.misnamed import worst_misnamed
 from tasks.evaluation.paired import differences
-from tasks.evaluation.predictions import from_parquet, to_parquet
+from tasks.evaluation.scores_file import from_parquet, to_parquet
 from tasks.evaluation.scoring import CERTAIN, Timings, with_nouns_given
 from tasks.options import GateOptions
+from tasks.promotion.gate import judge
+from tasks.report.figures.bars import comparison_figure
+from tasks.report.figures.losses import clip_loss_figure
+from tasks.report.score_tables import markdown, text
 from tasks.results.dataset import NO_OBJECT, ClassRef, Vocabulary
 from tasks.results.evaluation import Attempt
 from tasks.results.record import TARGETS, VERB_ALONE

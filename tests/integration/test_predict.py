@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from tasks.__main__ import main
 from tasks.dataset.split_file import read_split_csv
-from tasks.evaluation.prediction.scored import read_scored
+from tasks.prediction.scored import read_scored
 from tasks.results.dataset import LabelsFile
 from tasks.results.prediction import PredictPlanResult, PredictReportResult
 from tasks.video.ffmpeg import find_ffmpeg

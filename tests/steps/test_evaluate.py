@@ -9,9 +9,8 @@ from PIL import Image
 
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.evaluation.fingerprints import fingerprint, from_parquet
-from tasks.evaluation.predictions import from_parquet as predictions_from_parquet
+from tasks.evaluation.scores_file import from_parquet as predictions_from_parquet
 from tasks.evaluation.scoring import score_clips
-from tasks.evaluation.wording import percent
 from tasks.model.checkpoints import ClassNames, HeadWeights, Saved, save
 from tasks.model.consensus import HEADS
 from tasks.model.engines.choice import OPENVINO_FROM_CLIPS
@@ -25,6 +24,7 @@ from tasks.results.record import VERB_ALONE
 from tasks.results.training import Champion
 from tasks.steps import _ahead, _frames, evaluate
 from tasks.steps.plan import evaluations
+from tasks.wording import percent
 from tests.steps.shelf import RUN, Shelf, plan_result, train_result
 
 SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)

@@ -6,14 +6,14 @@ from contextlib import nullcontext
 import pyarrow as pa
 import pytest
 
-from tasks.evaluation.prediction import to_label
-from tasks.evaluation.prediction.names import Names
-from tasks.evaluation.prediction.scored import ROWS_A_GROUP
 from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
+from tasks.prediction import to_label
+from tasks.prediction.names import Names
+from tasks.prediction.scored import ROWS_A_GROUP
 from tasks.results.prediction import KnownLabel, Predictor, PredictPlanResult, ScoredVideo
 from tasks.steps import _gathered
 from tasks.steps._gathered import gather
-from tests.evaluation.prediction.material import write_scored
+from tests.prediction.material import write_scored
 
 NAMES = Names({}, {})
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.evaluation.gate import deciding_split
+from tasks.promotion.gate import deciding_split
 from tasks.results.training import Champion, PlanResult
 from tasks.steps.plan import evaluations
 from tests.steps.shelf import plan_result

@@ -7,8 +7,6 @@ import pytest
 import torch
 
 from tasks.errors import BadCheckpoint, BadConfiguration
-from tasks.evaluation.prediction.familiar import from_bytes
-from tasks.evaluation.prediction.scored import read_scored
 from tasks.keys import recipe_of
 from tasks.model.checkpoints import ClassNames, HeadWeights, save, save_fusion
 from tasks.model.crops import Normalise, cut_views
@@ -16,6 +14,8 @@ from tasks.model.network import Network
 from tasks.model.sampling import joined, middle_snippets
 from tasks.model.spec import FAMILIES, NetworkSpec
 from tasks.options import EvaluateOptions, Family, FlowOptions, LabelOptions, Modality, PredictOptions, SegmentOptions, SplitOptions
+from tasks.prediction.familiar import from_bytes
+from tasks.prediction.scored import read_scored
 from tasks.results.dataset import NO_OBJECT, DatasetClip, Manifest, Vocabulary
 from tasks.results.prediction import (
     KnownClipsResult,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.evaluation.metrics import summarise
-from tasks.evaluation.predictions import to_parquet
+from tasks.evaluation.scores_file import to_parquet
 from tasks.evaluation.scoring import ScoredClips, Timings
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions, Weights
 from tasks.results.dataset import Vocabulary

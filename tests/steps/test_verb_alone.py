@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.dataset.manifest import split_csv
-from tasks.evaluation.verdict import verdict_on
 from tasks.keys import recipe_of
 from tasks.model.checkpoints import load, save
 from tasks.model.network import Network
 from tasks.options import EvaluateOptions, GateOptions, LabelOptions, PredictOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
+from tasks.promotion.verdict import verdict_on
 from tasks.results.dataset import NO_OBJECT, ClassRef, DatasetClip, Manifest, Vocabulary
 from tasks.results.evaluation import EvaluateResult
 from tasks.results.metrics import Metrics

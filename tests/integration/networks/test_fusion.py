@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from tasks.evaluation.wording import markdown_text
 from tasks.local.home import REPOSITORY
 from tasks.model.checkpoints import ClassNames, HeadWeights, load, save
 from tasks.model.network import Network
@@ -17,6 +16,7 @@ from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResult
 from tasks.results.metrics import Metrics
 from tasks.results.training import PlanResult, TrainResult
 from tasks.steps._networks import file_sha256
+from tasks.wording import markdown_text
 from tests.integration.conftest import CHAIN_STORE as STORE
 from tests.integration.workshop import EASY_GATE
 from tests.steps.shelf import train_result

@@ -1,0 +1,42 @@
+"""Counts the clips, sources and labels of each split."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from tasks.results.dataset import DatasetClip
+from tasks.results.metrics import LabelCount, SplitSize
+from tasks.results.record import SPLITS, Target
+
+
+def split_sizes(clips: Sequence[DatasetClip]) -> tuple[SplitSize, ...]:
+    """How much data each split has that has any: train, val, test."""
+    of_split = ((split, [clip for clip in clips if clip.split == split]) for split in SPLITS)
+    return tuple(
+        SplitSize(
+            split=split,
+            num_clips=len(own),
+            num_sources=len({clip.source for clip in own}),
+            num_verbs=len({clip.verb_class for clip in own}),
+            num_nouns=len({clip.noun_class for clip in own}),
+            num_actions=len({(clip.verb_class, clip.noun_class) for clip in own}),
+        )
+        for split, own in of_split
+        if own
+    )
+
+
+def label_counts(clips: Sequence[DatasetClip], targets: Iterable[Target]) -> tuple[LabelCount, ...]:
+    """Clips of every class that a split has, by target and split, the commonest first.
+
+    A class without clips in a split has no entry there.
+    """
+    return tuple(
+        LabelCount(target=target, split=split, name=name, num_clips=number)
+        for target in targets
+        for split in SPLITS
+        for name, number in _commonest_first(Counter(getattr(clip, target) for clip in clips if clip.split == split))
+    )
+
+
+def _commonest_first(counter: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counter.items(), key=lambda pair: (-pair[1], pair[0]))

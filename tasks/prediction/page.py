@@ -1,0 +1,177 @@
+"""A prediction as one HTML file that needs nothing but itself: no request, no font, and no script to be read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader
+
+from tasks.evaluation.confusion import Confusion
+from tasks.prediction.agreement import Accuracy, Agreement, Pair
+from tasks.prediction.timeline import Drawing, Guess, ShownClip, Span, clock, drawing, spans
+from tasks.prediction.to_label import ToLabel
+from tasks.report.formats import data_uri
+from tasks.report.matrices import matrix_between
+from tasks.report.templating import frame_script, templates
+from tasks.results.evaluation import EngineUsed
+from tasks.results.prediction import Predictor, PredictorRole
+from tasks.results.record import SetAside, Target
+from tasks.wording import count, percent
+
+MAX_SPANS_OPEN = 12
+"""Of a video's table; a longer one is folded."""
+
+
+@dataclass(frozen=True)
+class ShownVideo:
+    """One video on the page: the first of its `num_clips` clips, or all. `film` is the preview where the page carries it, `film_uri` where it lies."""
+
+    name: str
+    video: str
+    clips: tuple[ShownClip, ...]
+    num_clips: int
+    is_trained_on: bool
+    film: bytes | None
+    film_uri: str | None
+
+
+@dataclass(frozen=True)
+class Differing:
+    """A clip on which the networks differ much; `media` is the clip where the page carries it."""
+
+    uid: str
+    uri: str
+    file: str
+    start_seconds: float
+    stop_seconds: float
+    divergence: float
+    model: tuple[Guess, ...]
+    against: tuple[Guess, ...]
+    truth: str | None
+    media: bytes | None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where it all came from; `engines` each with the clips that it scored."""
+
+    key: str
+    created: str
+    code_version: str
+    prediction_uri: str
+    airflow_run: str
+    mlflow_run_url: str
+    crops: int
+    engines: Mapping[PredictorRole, tuple[tuple[EngineUsed, int], ...]]
+    known: str
+    scoring_seconds: float
+
+
+@dataclass(frozen=True)
+class PageInputs:
+    """Everything that the page shows; `videos` are those that it has room for, of `num_videos`, and the last of `targets` is what is drawn."""
+
+    model: Predictor
+    against: Predictor | None
+    missing: tuple[str, ...]
+    targets: tuple[Target, ...]
+    num_videos: int
+    num_videos_trained_on: int
+    num_clips: int
+    num_labelled: int
+    videos: tuple[ShownVideo, ...]
+    agreements: tuple[Agreement, ...]
+    pairs: Mapping[Target, tuple[Pair, ...]]
+    num_differing: Mapping[Target, int]
+    confusions: Mapping[Target, Confusion]
+    accuracies: tuple[Accuracy, ...]
+    differing: tuple[Differing, ...]
+    to_label: tuple[ToLabel, ...]
+    set_aside: tuple[SetAside, ...]
+    warnings: tuple[SetAside, ...]
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A video's spans, drawn and told; `is_of_both` where the second network answered it too, `has_blanks` where some was not predicted."""
+
+    video: ShownVideo
+    spans: tuple[Span, ...]
+    drawing: Drawing
+    is_of_both: bool
+    has_blanks: bool
+    is_long: bool
+    film: str
+    spoken: str
+
+
+def page(inputs: PageInputs) -> str:
+    """The page as HTML. Whatever names hold is text in it, never markup."""
+    script, script_hash = frame_script()
+    timelines = [_timeline(video, inputs) for video in inputs.videos]
+    both: dict[PredictorRole, Predictor | None] = {"model": inputs.model, "against": inputs.against}
+    return (
+        environment()
+        .get_template("prediction.html.j2")
+        .render(
+            p=inputs,
+            networks={role: one for role, one in both.items() if one},
+            sections=_sections(inputs),
+            timelines=timelines,
+            has_blanks=any(timeline.has_blanks for timeline in timelines),
+            differing=[(one, data_uri(one.media, "video/mp4") if one.media else "") for one in inputs.differing],
+            matrices=[(target, matrix_between(confusion)) for target, confusion in inputs.confusions.items()],
+            headline=_headline(inputs),
+            script=script,
+            script_hash=script_hash,
+        )
+    )
+
+
+def environment() -> Environment:
+    """This package's templates, over the report's, whose look and filters they share."""
+    loader = ChoiceLoader([PackageLoader("tasks.prediction"), PackageLoader("tasks.report")])
+    made = templates().overlay(loader=loader)
+    # An overlay shares its filters with the environment under it.
+    made.filters = {**made.filters, "clock": clock}
+    return made
+
+
+def _sections(inputs: PageInputs) -> list[tuple[str, str]]:
+    has = {
+        "agreement": bool(inputs.agreements),
+        "accuracy": bool(inputs.accuracies),
+        "timeline": True,
+        "pairs": bool(inputs.agreements),
+        "differing": bool(inputs.agreements),
+        "to-label": True,
+        "left-out": True,
+        "provenance": True,
+        "reading": True,
+    }
+    titles = ("Agreement", "Accuracy", "Timeline", "Who says what", "Differ most", "To label", "Left out", "Provenance", "How to read this")
+    return [(key, title) for (key, shown), title in zip(has.items(), titles, strict=True) if shown]
+
+
+def _headline(inputs: PageInputs) -> str:
+    predicted = f"{count(inputs.num_clips, 'clip')} of {count(inputs.num_videos, 'video')}"
+    if not inputs.agreements:
+        return f"{predicted} predicted by {inputs.model.label} alone"
+    found = inputs.agreements[-1]
+    measured = (
+        predicted if found.num_clips == inputs.num_clips else f"the {count(found.num_clips, 'clip')} that both answered, of {predicted}"
+    )
+    return f"The two networks name the same {found.target} on {percent(found.share)} of {measured}"
+
+
+def _timeline(video: ShownVideo, inputs: PageInputs) -> Timeline:
+    found = spans(video.clips)
+    drawn = drawing(video.clips)
+    is_of_both = bool(drawn.against)
+    has_blanks = any(span.start_seconds != stop for span, stop in zip(found, (0.0, *(one.stop_seconds for one in found)), strict=False))
+    cut_off = f" of {video.num_clips:,}" if len(video.clips) < video.num_clips else ""
+    spoken = f"{video.name}: {count(len(video.clips), 'clip')}{cut_off}"
+    if is_of_both:
+        spoken += f", the same {inputs.targets[-1]} on {sum(span.num_clips for span in found if not span.differs)}"
+    film = data_uri(video.film, "video/mp4") if video.film else ""
+    return Timeline(video, found, drawn, is_of_both, has_blanks, len(found) > MAX_SPANS_OPEN, film, spoken)

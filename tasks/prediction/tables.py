@@ -1,0 +1,110 @@
+"""Predictions as tables, CSV and Parquet: a row a clip, network and rank.
+
+One tidy row a rank, and not one wide row a clip: a spreadsheet filters it, pandas and SQL group it, and a second network or another number of
+ranks adds rows and no column. The verb, noun and action of one row are each the best of that rank; an action of rank 2 need not be made of the
+verb and the noun of rank 2.
+"""
+
+import csv
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.evaluation.answers import NUM_RANKS, verb_and_noun
+from tasks.prediction.names import Names
+from tasks.prediction.probabilities import Ranked
+from tasks.prediction.scored import ScoredVideoClips
+from tasks.results.prediction import PredictedVideo
+from tasks.results.record import TARGETS, Target
+from tasks.wording import plain_cell
+
+NUM_DECIMALS = 6
+SCHEMA = pa.schema(
+    [
+        ("video", pa.string()),
+        ("video_sha256", pa.string()),
+        ("uid", pa.string()),
+        ("start_seconds", pa.float64()),
+        ("stop_seconds", pa.float64()),
+        ("network", pa.string()),
+        ("rank", pa.int8()),
+        ("verb", pa.string()),
+        ("verb_class", pa.int16()),
+        ("verb_probability", pa.float64()),
+        ("noun", pa.string()),
+        ("noun_class", pa.int16()),
+        ("noun_probability", pa.float64()),
+        ("action", pa.string()),
+        ("action_verb_class", pa.int16()),
+        ("action_noun_class", pa.int16()),
+        ("action_probability", pa.float64()),
+    ],
+    metadata={
+        "retake": "probabilities of verbs and nouns are calibrated where the page says so; an action's is its verb's times its noun's"
+    },
+)
+
+
+def schema_of(targets: Collection[Target]) -> pa.Schema:
+    """The columns of a table that shows these targets."""
+    others = tuple(target for target in TARGETS if target not in targets)
+    return pa.schema([field for field in SCHEMA if not field.name.startswith(others)], metadata=SCHEMA.metadata)
+
+
+class PredictionTables:
+    """Both files, to which a few clips after the other are added: a row group of the Parquet file each, so that memory holds no more."""
+
+    def __init__(self, csv_path: Path, parquet_path: Path, names: Names) -> None:
+        self._names = names
+        self._text = csv_path.open("w", newline="", encoding="utf-8")
+        self._schema = schema_of(names.targets)
+        self._csv = csv.DictWriter(self._text, self._schema.names, lineterminator="\n")
+        self._csv.writeheader()
+        self._parquet = pq.ParquetWriter(parquet_path, self._schema, compression="zstd")
+
+    def __enter__(self) -> "PredictionTables":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._text.close()
+        self._parquet.close()
+
+    def add(self, video: PredictedVideo, clips: ScoredVideoClips, answers: Mapping[str, Mapping[Target, Ranked]]) -> None:
+        """Add clips of one video: by network's name its best classes of every clip."""
+        rows = list(self._rows(video, clips, answers))
+        self._parquet.write_table(pa.Table.from_pylist(rows, schema=self._schema))
+        self._csv.writerows({name: plain_cell(value) for name, value in row.items()} for row in rows)
+
+    def _rows(
+        self, video: PredictedVideo, clips: ScoredVideoClips, answers: Mapping[str, Mapping[Target, Ranked]]
+    ) -> Iterator[dict[str, object]]:
+        targets = self._names.targets
+        for i, uid in enumerate(clips.uids):
+            for network, ranked in answers.items():
+                for k in range(NUM_RANKS):
+                    ids = {target: int(ranked[target].ids[i, k]) for target in targets}
+                    named: dict[str, object] = {target: self._names.name(target, class_id) for target, class_id in ids.items()}
+                    likely: dict[str, object] = {
+                        f"{target}_probability": round(float(ranked[target].probabilities[i, k]), NUM_DECIMALS) for target in targets
+                    }
+                    yield {
+                        "video": video.name,
+                        "video_sha256": video.video,
+                        "uid": uid,
+                        "start_seconds": round(float(clips.start_seconds[i]), 3),
+                        "stop_seconds": round(float(clips.stop_seconds[i]), 3),
+                        "network": network,
+                        "rank": k + 1,
+                        **named,
+                        **likely,
+                        **self._classes(ids),
+                    }
+
+    def _classes(self, ids: Mapping[Target, int]) -> dict[str, object]:
+        if "action" not in ids:
+            return {"verb_class": ids["verb"]}
+        verb, noun = verb_and_noun(ids["action"])
+        return {"verb_class": ids["verb"], "noun_class": ids["noun"], "action_verb_class": verb, "action_noun_class": noun}

@@ -1,0 +1,199 @@
+"""Whether the fine-tuned network may take the place of the one in use: the promotion rules, one by one, and what they add up to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.errors import BadInput
+from tasks.evaluation.class_losses import ClassOutcome, significant_losses
+from tasks.options import GateOptions
+from tasks.promotion.verdict import guessing_caveat, verdict_on
+from tasks.results.evaluation import Attempt, EvaluateResult, PairedDifference, RuleOutcome
+from tasks.results.record import SplitName
+from tasks.wording import count, listed, percent, percent_interval, points, quoted, signed
+
+DECIDING_SPLITS: tuple[SplitName, ...] = ("test", "val")
+MAX_CLASSES_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the gate says.
+
+    Attributes:
+        rules: engine, num_clips, num_sources, first where test decides, gain, guessing where it is wanted, classes, in this order.
+        passed: whether every rule let the network pass.
+        verdict: who is better, by how much, whether guessing does as well, and whether the data is enough to tell: one sentence.
+        reason: the same for tags and tables: which rules failed, or the gain.
+    """
+
+    rules: tuple[RuleOutcome, ...]
+    passed: bool
+    verdict: str
+    reason: str
+
+
+def contenders(results: Sequence[EvaluateResult]) -> tuple[EvaluateResult, EvaluateResult]:
+    """The fine-tuned network and what it must beat: the champion where there is one, else the baseline; on test where it exists, else on val.
+
+    Raises:
+        BadInput: neither split has both.
+    """
+    for split in DECIDING_SPLITS:
+        by_model = {result.model: result for result in results if result.split == split}
+        opponent = by_model.get("champion", by_model.get("baseline"))
+        if opponent is not None and "fine-tuned" in by_model:
+            return by_model["fine-tuned"], opponent
+    raise BadInput("no split of test and val was scored with both the fine-tuned network and its opponent; run `evaluate` for both")
+
+
+def deciding_split(splits: Sequence[SplitName]) -> SplitName:
+    """The one of `splits` that decides on promotion: test where it exists.
+
+    Raises:
+        BadInput: neither test nor val is among them.
+    """
+    for split in DECIDING_SPLITS:
+        if split in splits:
+            return split
+    raise BadInput("the dataset has neither a test nor a val split to decide on; build it again with a val_share")
+
+
+def judge(
+    ours: EvaluateResult,
+    theirs: EvaluateResult,
+    difference: PairedDifference,
+    outcomes: Sequence[ClassOutcome],
+    gate: GateOptions,
+    attempt: Attempt,
+) -> Judgement:
+    """Apply the promotion rules. A tie never passes.
+
+    A network that does no better than always guessing the commonest action may pass only with `beat_guessing` off, where what it must beat
+    is worse still; verdict and reason then say so.
+
+    Args:
+        ours: the fine-tuned network's scores.
+        theirs: the baseline's or the champion's, on the same clips.
+        difference: of top-1 on the last of the targets, between these two.
+        outcomes: every verb and noun under both networks.
+        gate: the rules.
+        attempt: how often the deciding clips have decided before.
+
+    Raises:
+        BadInput: the two were not scored on the same clips, or the difference is not theirs.
+    """
+    _check(ours, theirs, difference)
+    rules = (
+        _engine(ours, theirs),
+        _enough("num_clips", "Enough clips", ours.num_clips, gate.min_gate_clips, "clip"),
+        _enough("num_sources", "Enough source videos", ours.num_sources, gate.min_gate_sources, "source video"),
+        *([_first(attempt)] if ours.split == "test" else []),
+        _gain(difference, gate),
+        *([_guessing(ours)] if gate.beat_guessing else []),
+        _classes(outcomes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
+    )
+    passed = all(rule.passed for rule in rules)
+    return Judgement(rules, passed, verdict_on(ours, theirs, difference), _reason(rules, ours, theirs, difference))
+
+
+def _check(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> None:
+    if theirs.model == "fine-tuned":
+        raise BadInput(f"{theirs.predictions_uri}: the fine-tuned network is the challenger, not its own opponent")
+    for field in ("split", "num_clips", "num_sources"):
+        if getattr(ours, field) != getattr(theirs, field):
+            raise BadInput(
+                f"the fine-tuned network and the {theirs.model} differ in {field} "
+                f"({getattr(ours, field)}, {getattr(theirs, field)}); evaluate both again on the same dataset"
+            )
+    expected = (ours.targets[-1], theirs.model, ours.num_clips, ours.num_sources)
+    if (difference.target, difference.opponent, difference.num_clips, difference.num_sources) != expected:
+        raise BadInput(
+            f"the paired difference is not that of {expected[0]}s between the fine-tuned network and the {theirs.model}; compare again"
+        )
+
+
+def _engine(ours: EvaluateResult, theirs: EvaluateResult) -> RuleOutcome:
+    scored = [f"{result.engine.label}, {count(result.crops, 'crop')}" for result in (ours, theirs)]
+    passed = scored[0] == scored[1]
+    detail = f"both scored by {scored[0]}"
+    if not passed:
+        detail = (
+            f"the fine-tuned network was scored by {scored[0]}, the {theirs.model} by {scored[1]}; run again with one `engine` that both "
+            "can use, such as engine=pytorch, and the same `crops`"
+        )
+    return RuleOutcome(rule="engine", title="Scored alike", passed=passed, detail=detail)
+
+
+def _enough(rule: Literal["num_clips", "num_sources"], title: str, number: int, least: int, noun: str) -> RuleOutcome:
+    return RuleOutcome(rule=rule, title=title, passed=number >= least, detail=f"{count(number, noun)}, at least {least:,} needed")
+
+
+def _first(attempt: Attempt) -> RuleOutcome:
+    """A test split that decides again and again becomes a val split."""
+    others = count(attempt.num_others_on_dataset, "other network")
+    passed = attempt.num_others_on_dataset == 0
+    detail = "this dataset's test split has decided on no other network"
+    if not passed:
+        detail = f"this dataset's test split has decided on {others} before, and decides once; it decides again in the next dataset"
+    return RuleOutcome(rule="first", title="First decision of the test split", passed=passed, detail=detail)
+
+
+def _gain(difference: PairedDifference, gate: GateOptions) -> RuleOutcome:
+    low, high = difference.interval
+    gained = difference.num_gained - difference.num_lost
+    found = f"{difference.target} top-1 {signed(difference.difference)} points {percent_interval(difference.interval)}"
+    # In whole clips, so that a gain of just the margin does not pass by a rounding error.
+    exceeds = 100 * gained > gate.min_gain_points * difference.num_clips
+    outcomes = [(low > 0, f"the 95 % interval {'lies above' if low > 0 else 'lies below' if high < 0 else 'holds'} zero")]
+    if gate.gain_rule == "margin":
+        outcomes.insert(0, (exceeds, f"{'more' if exceeds else 'not more'} than {gate.min_gain_points:g}"))
+    passed = gained != 0 and all(holds for holds, _ in outcomes)
+    outcome = listed([words for _, words in outcomes]) if gained else "a tie changes nothing"
+    return RuleOutcome(rule="gain", title=f"Better on {difference.target}s", passed=passed, detail=f"{found}: {outcome}")
+
+
+def _guessing(ours: EvaluateResult) -> RuleOutcome:
+    action = ours.action
+    passed = action.top1 > action.majority_top1
+    detail = f"{percent(action.top1)} of the {ours.targets[-1]}s right, where always guessing {quoted(action.majority_class)} gives {percent(action.majority_top1)}"
+    return RuleOutcome(rule="guessing", title="Better than guessing", passed=passed, detail=detail)
+
+
+def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) -> RuleOutcome:
+    judged = [one for one in outcomes if one.num_clips >= gate.min_class_clips]
+    large = [one for one in judged if 100 * one.num_fewer > gate.max_class_loss_points * one.num_clips]
+    certain = significant_losses(judged)
+    failed = [one for one in large if one in certain]
+    of_enough = f"{count(gate.min_class_clips, 'clip')} or more"
+    if failed:
+        worst = sorted(failed, key=lambda one: (-one.num_fewer / one.num_clips, one.target, one.name))
+        named = [
+            f"{one.target} {quoted(one.name)} loses {points(one.num_fewer / one.num_clips)} of recall ({count(one.num_clips, 'clip')})"
+            for one in worst[:MAX_CLASSES_NAMED]
+        ]
+        others = f", and {len(failed) - len(named)} more" if len(failed) > len(named) else ""
+        detail = f"{', '.join(named)}{others}; at most {gate.max_class_loss_points:g} are allowed, and chance does not explain it"
+    elif judged:
+        by_chance = f"; {len(large)} lost more, which chance may explain" if large else ""
+        detail = (
+            f"no {kinds} with {of_enough} ({len(judged)} such) surely loses more than {gate.max_class_loss_points:g} points of recall"
+            f"{by_chance}"
+        )
+    else:
+        detail = f"no {kinds} has {of_enough}, so none is judged"
+    return RuleOutcome(rule="classes", title="No class loses much", passed=not failed, detail=detail)
+
+
+def _reason(rules: Sequence[RuleOutcome], ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> str:
+    failed = [rule for rule in rules if not rule.passed]
+    if failed:
+        kept = "the champion stays" if theirs.model == "champion" else "no champion is named"
+        told = f"{'; '.join(f'{rule.title.lower()}: no ({rule.detail})' for rule in failed)}; {kept}"
+    else:
+        told = (
+            f"{difference.target} top-1 {percent(ours.action.top1)}, {signed(difference.difference)} points {percent_interval(difference.interval)} on the "
+            f"{theirs.model}, on {count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"
+        )
+    caveat = guessing_caveat(ours)
+    return f"{told}. Warning: {caveat}" if caveat else told

@@ -1,0 +1,80 @@
+"""The worst mistakes with their pictures, and whether probabilities can be believed."""
+
+from dataclasses import dataclass
+
+from tasks.report.charts import Chart, reliability_chart
+from tasks.report.formats import data_uri
+from tasks.report.inputs import ReportInputs
+from tasks.report.score_tables import MODELS
+from tasks.report.scores import deciding_results
+from tasks.results.dataset import NO_OBJECT, action_name
+from tasks.results.metrics import Metrics, Mistake
+from tasks.results.record import TARGETS
+
+
+@dataclass(frozen=True)
+class MapPicture:
+    """A class-activation map: what it is of, and its picture as a data address."""
+
+    caption: str
+    picture: str
+
+
+@dataclass(frozen=True)
+class MistakeCard:
+    """One mistake; `sheet` and `video` are data addresses, empty where the page has none.
+
+    `words` are what the network named, verb and noun, each with whether it is right; of an action without an object the verb alone.
+    """
+
+    found: Mistake
+    true: str
+    predicted: str
+    words: tuple[tuple[str, bool], ...]
+    opponent_words: tuple[tuple[str, bool], ...]
+    sheet: str
+    video: str
+    maps: tuple[MapPicture, ...]
+
+
+def mistake_cards(inputs: ReportInputs) -> tuple[MistakeCard, ...]:
+    """The mistakes in the order of `metrics`, each with what there is to see of it."""
+    return tuple(_card(mistake, inputs) for mistake in inputs.metrics.mistakes)
+
+
+def reliability_charts(metrics: Metrics) -> tuple[Chart, ...]:
+    """A chart a target with every network of the deciding split; targets without bins are left out."""
+    charts = []
+    scored = {result.model for result in deciding_results(metrics)}
+    for target in TARGETS:
+        lines = [
+            (role, c)
+            for role in MODELS
+            for c in metrics.calibration
+            if (c.model, c.split, c.target) == (role, metrics.deciding_split, target) and role in scored and c.bins
+        ]
+        if lines:
+            charts.append(reliability_chart(target, lines))
+    return tuple(charts)
+
+
+def _card(mistake: Mistake, inputs: ReportInputs) -> MistakeCard:
+    sheet, clip = inputs.sheets.get(mistake.uid), inputs.clips.get(mistake.uid)
+    return MistakeCard(
+        found=mistake,
+        true=action_name(mistake.true_verb, mistake.true_noun),
+        predicted=action_name(mistake.predicted_verb, mistake.predicted_noun),
+        words=_words(mistake, mistake.predicted_verb, mistake.predicted_noun),
+        opponent_words=_words(mistake, mistake.opponent_verb, mistake.opponent_noun),
+        sheet=data_uri(sheet, "image/jpeg") if sheet else "",
+        video=data_uri(clip, "video/mp4") if clip else "",
+        maps=tuple(
+            MapPicture(f"{found.target} '{found.class_name}'", data_uri(png, "image/png"))
+            for found, png in inputs.activations.get(mistake.uid, ())
+        ),
+    )
+
+
+def _words(mistake: Mistake, verb: str, noun: str) -> tuple[tuple[str, bool], ...]:
+    of_verb, of_noun = (verb, verb == mistake.true_verb), (noun, noun == mistake.true_noun)
+    return (of_verb,) if noun == mistake.true_noun == NO_OBJECT else (of_verb, of_noun)

@@ -1,0 +1,19 @@
+"""The machine of a result in words."""
+
+from collections.abc import Mapping
+
+from tasks.report.formats import size
+
+BYTES, VERSION = "_bytes", "version."
+
+
+def machine_rows(hardware: Mapping[str, str | int]) -> list[tuple[str, str]]:
+    """Names and values; what is in bytes is written as a size, and the versions of libraries stand together in one last line."""
+    rows = []
+    for key, value in hardware.items():
+        if key.endswith(BYTES) and isinstance(value, int):
+            rows.append((key.removesuffix(BYTES).replace("_", " "), size(value)))
+        elif not key.startswith(VERSION):
+            rows.append((key.replace("_", " "), str(value)))
+    versions = [f"{key.removeprefix(VERSION)} {value}" for key, value in hardware.items() if key.startswith(VERSION)]
+    return [*rows, ("versions", ", ".join(versions))] if versions else rows

@@ -1,0 +1,88 @@
+"""Confusion matrices as tables, one network beside the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.evaluation.confusion import Confusion
+from tasks.results.metrics import ConfusionCounts
+from tasks.results.record import TARGETS, ModelRole, Target
+from tasks.wording import count
+
+MAX_SMALL, MAX_MEDIUM = 8, 18
+# Above these shares of a row the ink of a cell changes, so that its contrast stays above 4.5 in the dark and in the light scheme.
+DARK_SCHEME_SWITCH, LIGHT_SCHEME_SWITCH = 0.61, 0.76
+
+
+Size = Literal["small", "medium", "large"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Clips of one true class that were given one name, as a `text` that fits the cell, and their share of the true class."""
+
+    count: int
+    text: str
+    share: float
+    is_right: bool
+    depth: Literal["pale", "mid", "deep"]
+    title: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One true class."""
+
+    name: str
+    support: int
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One network on one target; the more columns, the smaller its cells, which all networks of a target share.
+
+    `role` is None where rows are not what is true, but what another network named.
+    """
+
+    role: ModelRole | None
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    size: Size
+
+
+def matrix_groups(confusions: Sequence[ConfusionCounts], roles: tuple[ModelRole, ...]) -> tuple[tuple[Target, tuple[Matrix, ...]], ...]:
+    """By target, the matrices of `roles` in their order; targets without any are left out."""
+    groups = []
+    for target in TARGETS:
+        found = [one for role in roles for one in confusions if (one.model, one.target) == (role, target)]
+        if found:
+            size = _size(max(len(one.columns) for one in found))
+            groups.append((target, tuple(_matrix(one.rows, one.columns, one.counts, size, one.model) for one in found)))
+    return tuple(groups)
+
+
+def matrix_between(confusion: Confusion) -> Matrix:
+    """What one network named, by what another did."""
+    return _matrix(confusion.rows, confusion.columns, confusion.counts.tolist(), _size(len(confusion.columns)), None)
+
+
+def _size(num_columns: int) -> Size:
+    return "small" if num_columns <= MAX_SMALL else "medium" if num_columns <= MAX_MEDIUM else "large"
+
+
+def _matrix(names: Sequence[str], columns: tuple[str, ...], table: Sequence[Sequence[int]], size: Size, role: ModelRole | None) -> Matrix:
+    rows = []
+    for name, counts in zip(names, table, strict=True):
+        support = sum(counts)
+        cells = tuple(_cell(name, column, number, support) for column, number in zip(columns, counts, strict=True))
+        rows.append(Row(name, support, cells))
+    return Matrix(role, columns, tuple(rows), size)
+
+
+def _cell(true: str, predicted: str, number: int, support: int) -> Cell:
+    share = number / support if support else 0.0
+    depth: Literal["pale", "mid", "deep"] = "pale" if share <= DARK_SCHEME_SWITCH else "mid" if share <= LIGHT_SCHEME_SWITCH else "deep"
+    title = f"{true} named {predicted}: {count(number, 'clip')} of {support:,} ({100 * share:.0f} %)" if number else ""
+    text = str(number) if number < 1000 else f"{number // 1000}k"
+    return Cell(number, text, share, true == predicted, depth, title)

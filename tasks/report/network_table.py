@@ -1,0 +1,155 @@
+"""Several networks on the same clips: which differ from the first for certain, and their table as CSV."""
+
+import csv
+import io
+
+from tasks.errors import BadInput
+from tasks.evaluation.multiplicity import LEVEL, holm
+from tasks.results.comparison import ComparedNetwork, Comparison
+from tasks.results.evaluation import PairedDifference
+from tasks.results.record import Target
+from tasks.wording import count, listed, percent
+
+FIRST_COLUMNS = ("configuration", "network", "family", "backbone", "input", "segments")
+LAST_COLUMNS = (
+    "parameters",
+    "flops_per_clip",
+    "seconds_per_clip",
+    "peak_memory_bytes",
+    "crops",
+    "engine",
+    "epochs",
+    "training_seconds",
+    "run_key",
+    "failed_in",
+    "failed_because",
+)
+
+
+def difference_of(network: ComparedNetwork, target: Target) -> PairedDifference | None:
+    """Its difference to the reference; None for the reference itself, or where that failed."""
+    return next((one for one in network.differences if one.target == target), None)
+
+
+def corrected_p_values(comparison: Comparison, target: Target) -> dict[str, float]:
+    """The p-value of each network's difference to the reference, corrected by Holm for their number; by name.
+
+    Raises:
+        BadInput: a difference has none, as those of older versions.
+    """
+    found = {one.name: difference for one in comparison.networks if (difference := difference_of(one, target))}
+    p_values = [difference.p_value for difference in found.values() if difference.p_value is not None]
+    if len(p_values) < len(found):
+        raise BadInput("the comparison was made by an older version and has no p-values; run compare_networks again")
+    return dict(zip(found, holm(p_values), strict=True))
+
+
+def verdict(comparison: Comparison) -> str:
+    """Which networks name more or fewer actions right than the reference, of which that cannot be told, and whether all were scored alike.
+
+    Where there are no objects, verbs take the place of actions.
+
+    Plain text.
+    """
+    sample = f"{count(comparison.num_clips, 'clip')} of {count(comparison.num_sources, 'source video')} ({comparison.split})"
+    decisive = comparison.targets[-1]
+    most = max(one.action.top1 for one in comparison.networks)
+    best = [one.name for one in comparison.networks if one.action.top1 == most]
+    parts = [f"On {sample}, {_best(best, len(comparison.networks), decisive)} {percent(most)}."]
+    if comparison.reference is None:
+        parts.append("The first configuration failed, so there are no differences to it.")
+    p_values = corrected_p_values(comparison, decisive)
+    rivals = [(one.name, found, p_values[one.name]) for one in comparison.networks if (found := difference_of(one, decisive))]
+    for names, words in (
+        ([name for name, found, p in rivals if p <= LEVEL and found.difference > 0], "clearly better than"),
+        ([name for name, found, p in rivals if p <= LEVEL and found.difference < 0], "clearly worse than"),
+        ([name for name, _, p in rivals if p > LEVEL], "not told apart from"),
+    ):
+        if names:
+            parts.append(f"{listed(names)} {'is' if len(names) == 1 else 'are'} {words} {comparison.reference}.")
+    if len(rivals) > 1:
+        parts.append(f"That is corrected for {len(rivals)} comparisons (Holm).")
+    first = comparison.networks[0]
+    otherwise: dict[str, list[str]] = {}
+    for one in comparison.networks:
+        if one.engine.label != first.engine.label:
+            otherwise.setdefault(one.engine.label, []).append(one.name)
+    if otherwise:
+        engines = [f"{listed(names)} by {label}" for label, names in otherwise.items()]
+        parts.append(
+            f"Not all were scored alike, {first.name} by {first.engine.label} and {listed(engines)}: part of a difference may be the engines'."
+        )
+    if comparison.failed:
+        parts.append(f"{listed([one.name for one in comparison.failed])} failed.")
+    return " ".join(parts)
+
+
+def _best(names: list[str], num_networks: int, target: Target) -> str:
+    if num_networks == 1:
+        return f"{names[0]}, the only network with a result, names of the {target}s right:"
+    if len(names) == num_networks:
+        return f"all networks name as many {target}s right:"
+    return f"{listed(names)} {'names' if len(names) == 1 else 'name'} most {target}s right:"
+
+
+def table(comparison: Comparison) -> bytes:
+    """One row a configuration, as CSV; accuracies are shares, and a configuration that failed has little but its reason."""
+    text = io.StringIO(newline="")
+    measured = (("top1", "top1_low", "top1_high"), ("difference", "difference_low", "difference_high", "corrected_p"))
+    scores = [f"{target}_{name}" for names in measured for target in comparison.targets for name in names]
+    writer = csv.DictWriter(text, fieldnames=(*FIRST_COLUMNS, *scores, *LAST_COLUMNS), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_row(name, network, comparison) for network in comparison.networks for name in (network.name, *network.others))
+    for failed in comparison.failed:
+        writer.writerow({"configuration": failed.name, "failed_in": failed.step or "", "failed_because": failed.reason})
+    return text.getvalue().encode()
+
+
+def metrics_of(comparison: Comparison) -> dict[str, float]:
+    """Numbers of each network under its run's key, for a tracker's charts."""
+    measured = ("num_parameters", "num_flops", "peak_memory_bytes")
+    found = {
+        f"{network.run_key}/{name}": value
+        for network in comparison.networks
+        for name, value in (
+            *((f"{target}_top1", getattr(network, target).top1) for target in comparison.targets),
+            *((name, getattr(network, name)) for name in measured),
+            ("inference_median_seconds", network.latency.inference_median_seconds),
+        )
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _row(name: str, network: ComparedNetwork, comparison: Comparison) -> dict[str, object]:
+    scores = {target: getattr(network, target) for target in comparison.targets}
+    accuracies = {
+        f"{target}_top1{end}": value
+        for target, score in scores.items()
+        for end, value in zip(("", "_low", "_high"), (score.top1, *score.top1_interval), strict=True)
+    }
+    differences = {
+        f"{found.target}_difference{end}": value
+        for found in network.differences
+        for end, value in zip(("", "_low", "_high"), (found.difference, *found.interval), strict=True)
+    }
+    corrected = {f"{one.target}_corrected_p": corrected_p_values(comparison, one.target)[network.name] for one in network.differences}
+    return {
+        "configuration": name,
+        "network": network.network,
+        "family": network.family,
+        "backbone": network.backbone,
+        "input": network.modality.value,
+        "segments": network.num_segments,
+        **accuracies,
+        **differences,
+        **corrected,
+        "parameters": network.num_parameters,
+        "flops_per_clip": network.num_flops,
+        "seconds_per_clip": network.latency.inference_median_seconds,
+        "peak_memory_bytes": network.peak_memory_bytes,
+        "crops": comparison.evaluate.crops,
+        "engine": network.engine.label,
+        "epochs": network.num_epochs,
+        "training_seconds": network.training_seconds,
+        "run_key": network.run_key,
+    }

@@ -1,0 +1,96 @@
+"""The report as one HTML file that needs nothing but itself: no request, no font, and no script to be read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.options import Options, TrainOptions
+from tasks.promotion.attempts import attempt_in_words
+from tasks.report.charts import training_charts
+from tasks.report.classes import change_tables, histograms
+from tasks.report.evidence import mistake_cards, reliability_charts
+from tasks.report.formats import leaning
+from tasks.report.inputs import ReportInputs
+from tasks.report.machine import machine_rows
+from tasks.report.matrices import matrix_groups
+from tasks.report.nameable import nameable_rows, unnamed_of
+from tasks.report.score_tables import MODELS
+from tasks.report.scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
+from tasks.report.templating import frame_script, templates
+from tasks.results.metrics import Metrics
+
+SECTIONS = (
+    ("scores", "Scores"),
+    ("gate", "Gate"),
+    ("classes", "Classes"),
+    ("confusion", "Confusion"),
+    ("training", "Training"),
+    ("labels", "Labels"),
+    ("calibration", "Calibration"),
+    ("mistakes", "Mistakes"),
+    ("checks", "Data checks"),
+    ("speed", "Speed"),
+    ("provenance", "Provenance"),
+    ("reading", "How to read this"),
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One option as the page shows it."""
+
+    title: str
+    value: object
+    description: str
+
+
+def page(inputs: ReportInputs) -> str:
+    """The page as HTML. Whatever names hold is text in it, never markup."""
+    metrics = inputs.metrics
+    opponent = opponent_of(metrics)
+    results = deciding_results(metrics)
+    tables = target_tables(metrics)
+    challenger = next((r for r in results if r.model == "fine-tuned"), None)
+    scored_on = (challenger or results[0]).hardware if results else {}
+    script, script_hash = frame_script()
+    return (
+        templates()
+        .get_template("page.html.j2")
+        .render(
+            m=metrics,
+            script=script,
+            script_hash=script_hash,
+            sections=SECTIONS,
+            results=results,
+            challenger=challenger,
+            deciding_size=next((s for s in metrics.splits if s.split == metrics.deciding_split), None),
+            labels={role: label_of(role, metrics) for role in MODELS},
+            opponent=opponent,
+            verdict=verdict_of(metrics),
+            leaning=leaning(metrics.deciding_split),
+            attempt=attempt_in_words(metrics.attempt, metrics.deciding_split),
+            tables=tables,
+            unnamed=unnamed_of(metrics),
+            nameable_rows=nameable_rows(metrics, tables),
+            gate_settings=settings_of(metrics.gate),
+            change_tables=change_tables(metrics.class_changes),
+            matrix_groups=matrix_groups(metrics.confusions, MODELS),
+            training_charts=training_charts(metrics.epochs, metrics.best_epoch, metrics.provenance.train.validation_crops),
+            histograms=histograms(metrics.label_counts),
+            reliability_charts=reliability_charts(metrics),
+            mistakes=mistake_cards(inputs),
+            machines=(("Scored on", machine_rows(scored_on)), ("Trained on", machine_rows(metrics.provenance.trained_on))),
+            option_groups=(("Training", training_settings(metrics)), ("Evaluation", settings_of(metrics.provenance.evaluate))),
+        )
+    )
+
+
+def training_settings(metrics: Metrics) -> Sequence[Setting]:
+    """How the network was trained; a fusion was not, and has its members alone."""
+    settings = settings_of(metrics.provenance.train)
+    return [one for one in settings if one.title == TrainOptions.model_fields["fuse"].title] if metrics.fusion else settings
+
+
+def settings_of(options: Options) -> Sequence[Setting]:
+    """Options with the titles that the trigger form has."""
+    fields = type(options).model_fields
+    return [Setting(info.title or name, getattr(options, name), info.description or "") for name, info in fields.items()]

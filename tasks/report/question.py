@@ -1,0 +1,29 @@
+"""What a person is shown who approves a promotion: Markdown for Airflow's page, without anything that a class name could add to it."""
+
+from tasks.promotion.attempts import attempt_in_words
+from tasks.report.formats import leaning
+from tasks.report.nameable import unnamed_of
+from tasks.results.metrics import Metrics
+from tasks.wording import markdown_text
+
+
+def approval_question(metrics: Metrics, report_url: str) -> str:
+    """The verdict, the rules and the way to the report, which is the only link."""
+    champion = "none yet" if metrics.champion_version is None else f"version {metrics.champion_version}"
+    caution = leaning(metrics.deciding_split)
+    rules = "\n".join(
+        f"- {markdown_text(rule.title)}: **{'passed' if rule.passed else 'failed'}**, {markdown_text(rule.detail)}"
+        for rule in metrics.rules
+    )
+    parts = (
+        markdown_text(metrics.verdict),
+        markdown_text(caution),
+        markdown_text(unnamed_of(metrics)),
+        markdown_text(attempt_in_words(metrics.attempt, metrics.deciding_split)),
+        f"**[Read the report]({report_url})**: tables, mistakes that can be played, checks of the data.",
+        f"Champion now: {champion}. The rules say:",
+        rules,
+        "*Approve* makes the new version champion; *Reject*, or no answer in time, leaves everything as it is. "
+        "A comment is kept with the decision.",
+    )
+    return "\n\n".join(part for part in parts if part)

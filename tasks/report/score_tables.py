@@ -1,0 +1,219 @@
+"""The original experiment's tables: every network beside the others and beside always guessing the commonest class, and the gate's verdict."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import astuple
+
+from tasks.evaluation.majority import majority_scores
+from tasks.evaluation.nameable import nameable_in_words, unnamed_in_words
+from tasks.promotion.gate import Judgement, contenders
+from tasks.report.formats import leaning
+from tasks.results.evaluation import EvaluateResult, NameableClips, PairedDifference, TargetMetrics
+from tasks.results.record import ModelRole, SplitName, Target
+from tasks.wording import count, crops_in_words, markdown_text, p_value, percent, percent_interval, signed
+
+MODELS: tuple[ModelRole, ...] = ("baseline", "champion", "fine-tuned")
+SPLIT_ORDER: tuple[SplitName, ...] = ("test", "val", "train")
+COLUMNS = (
+    "top-1 [95 % interval]",
+    "top-5",
+    "precision, weighted",
+    "recall, weighted",
+    "precision, macro",
+    "recall, macro",
+)
+LEGEND = (
+    "Intervals say how far a figure would move with other source videos, and are wide where there are few; one video alone tells nothing of others. "
+    "Rows with an arrow are differences in percentage points on the same clips, with the exact McNemar test, which takes clips for independent. "
+    'Weighted averages weigh each class by its clips (the original experiment\'s "average class", so recall equals top-1); '
+    "macro averages treat the classes that occur alike. "
+    "The majority class is this split's own commonest."
+)
+ACTION_LEGEND = " An action is right when verb and noun are right."
+LOSS_OF_FEWER = "A network's loss is the mean over the clips that it has outputs for."
+TEXT_WIDTH = 100
+COLUMN_WIDTH = 22
+
+
+def headline(judgement: Judgement) -> str:
+    """The verdict, and whether the gate lets the fine-tuned network pass.
+
+    The verdict comes first: with `beat_guessing` off the gate may pass a network that is no better than guessing.
+    """
+    return f"{judgement.verdict} Gate: {_passed(judgement)}."
+
+
+def markdown(
+    results: Sequence[EvaluateResult],
+    differences: Sequence[PairedDifference],
+    judgement: Judgement,
+    baseline: str,
+    nameable: NameableClips | None = None,
+) -> str:
+    """The comparison as a Markdown page: verdict, rules, and for each split a table a target of scores and one of loss and speed.
+
+    Args:
+        results: the networks' scores on one or several splits.
+        differences: of the fine-tuned network over others on the split that decides, any targets.
+        judgement: what the gate says.
+        baseline: what the baseline is, as in `WeightsResult.description`; a sentence without its full stop.
+        nameable: the comparison on the clips that every network can name, where one cannot name all.
+
+    Raises:
+        BadInput: neither test nor val was scored with both networks.
+    """
+    ours, _ = contenders(results)
+    deciding = ours.split
+    parts = [f"**{markdown_text(headline(judgement))}**", _rules_table(judgement), f"Baseline: {markdown_text(baseline)}."]
+    if caution := leaning(deciding):
+        parts.append(markdown_text(caution))
+    if nameable:
+        parts += [markdown_text(unnamed_in_words(nameable)), markdown_text(f"{nameable_in_words(nameable)} {LOSS_OF_FEWER}")]
+    for split_results in by_split(results):
+        first = split_results[0]
+        found = differences if first.split == deciding else ()
+        parts.append(f"## {first.split.capitalize()}: {_sample(first)}, {crops_in_words(first.crops)}")
+        parts += [_target_table(split_results, found, target) for target in first.targets]
+        parts.append(_speed_table(split_results))
+    legend = LEGEND + (ACTION_LEGEND if "action" in ours.targets else "")
+    return "\n\n".join((*parts, legend)) + "\n"
+
+
+def text(
+    results: Sequence[EvaluateResult],
+    differences: Sequence[PairedDifference],
+    judgement: Judgement,
+    baseline: str,
+    nameable: NameableClips | None = None,
+) -> str:
+    """The same for logs and terminals, 100 columns wide: verdict, top-1 with its interval, loss and FPS, and the rules.
+
+    Args:
+        results: the networks' scores on one or several splits.
+        differences: of the fine-tuned network over others on the split that decides, any targets.
+        judgement: what the gate says.
+        baseline: what the baseline is.
+        nameable: the comparison on the clips that every network can name, where one cannot name all.
+
+    Raises:
+        BadInput: neither test nor val was scored with both networks.
+    """
+    deciding = contenders(results)[0].split
+    lines = [*_wrapped(headline(judgement)), ""]
+    if nameable:
+        lines += [*_wrapped(unnamed_in_words(nameable)), *_wrapped(nameable_in_words(nameable)), ""]
+    for split_results in by_split(results):
+        first = split_results[0]
+        lines += [
+            f"{first.split}: {_sample(first)}, {crops_in_words(first.crops)}",
+            _text_row("top-1 %", [f"{target}s" for target in first.targets]) + f"{'loss':>6}{'FPS':>8}",
+        ]
+        for result in split_results:
+            scores = [_top1(getattr(result, target), width=5) for target in result.targets]
+            lines.append(_text_row(result.model, scores) + f"{_loss(result, 2):>6}{result.latency.fps:>8.2f}")
+        if first.split == deciding:
+            lines += _text_differences(differences, first.targets)
+        lines += [_text_row("majority class", [_majority_text(getattr(first, target)) for target in first.targets]).rstrip(), ""]
+    lines += [*_wrapped(f"baseline: {baseline}"), f"gate: {_passed(judgement)}"]
+    for rule in judgement.rules:
+        lines += _wrapped(f"{'pass' if rule.passed else 'FAIL'}  {rule.title}: {rule.detail}", indent="  ")
+    return "\n".join(lines) + "\n"
+
+
+def by_split(results: Sequence[EvaluateResult]) -> list[list[EvaluateResult]]:
+    """The splits that were scored, unseen clips first, each with its networks in the order of the tables."""
+    grouped = ([r for r in results if r.split == split] for split in SPLIT_ORDER)
+    return [sorted(group, key=lambda r: MODELS.index(r.model)) for group in grouped if group]
+
+
+def _passed(judgement: Judgement) -> str:
+    return "passed" if judgement.passed else "not passed"
+
+
+def _rules_table(judgement: Judgement) -> str:
+    rows = [(rule.title, ["passed" if rule.passed else "**failed**", markdown_text(rule.detail)]) for rule in judgement.rules]
+    return _table(("Rule", "outcome", "found"), rows, numeric=False)
+
+
+def _target_table(results: Sequence[EvaluateResult], differences: Sequence[PairedDifference], target: Target) -> str:
+    of_model: dict[str, TargetMetrics] = {result.model: getattr(result, target) for result in results}
+    metrics = next(iter(of_model.values()))
+    rows = [(model, _scores(own)) for model, own in of_model.items()]
+    rows += [
+        (f"{d.opponent} → fine-tuned", _gains(d, of_model["fine-tuned"], of_model[d.opponent])) for d in differences if d.target == target
+    ]
+    rows.append((f"majority class: {metrics.majority_class}", [percent(share) for share in astuple(majority_scores(metrics))]))
+    return _table((f"{target.capitalize()}s, {metrics.num_classes} classes", *COLUMNS), rows)
+
+
+def _speed_table(results: Sequence[EvaluateResult]) -> str:
+    header = ("Loss and speed", "loss", "cached frames, median s", "cached frames, p90 s", "inference, median s", "inference, p90 s", "FPS")
+    rows: list[tuple[str, list[str]]] = []
+    for result in results:
+        latency = result.latency
+        seconds = (
+            latency.loading_median_seconds,
+            latency.loading_p90_seconds,
+            latency.inference_median_seconds,
+            latency.inference_p90_seconds,
+        )
+        rows.append((result.model, [_loss(result, 3), *(f"{s:.3f}" for s in seconds), f"{latency.fps:.2f}"]))
+    return _table(header, rows)
+
+
+def _loss(result: EvaluateResult, num_decimals: int) -> str:
+    """Over the clips whose classes the network has outputs for."""
+    return "-" if result.loss is None else f"{result.loss:.{num_decimals}f}"
+
+
+def _table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], *, numeric: bool = True) -> str:
+    alignments = [":---", *(["---:" if numeric else ":---"] * (len(header) - 1))]
+    lines = [header, alignments, *((markdown_text(name), *cells) for name, cells in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _scores(metrics: TargetMetrics) -> list[str]:
+    return [_top1(metrics, " %"), *(percent(value) for value in _averages(metrics))]
+
+
+def _gains(difference: PairedDifference, ours: TargetMetrics, theirs: TargetMetrics) -> list[str]:
+    gain = f"{signed(difference.difference)} {percent_interval(difference.interval)}, {p_value(difference.mcnemar_p)}"
+    return [gain, *(signed(after - before) for after, before in zip(_averages(ours), _averages(theirs), strict=True))]
+
+
+def _averages(metrics: TargetMetrics) -> tuple[float, ...]:
+    """The columns after top-1."""
+    return metrics.top5, metrics.precision_weighted, metrics.recall_weighted, metrics.precision_macro, metrics.recall_macro
+
+
+def _top1(metrics: TargetMetrics, unit: str = "", width: int = 0) -> str:
+    return f"{100 * metrics.top1:{width}.1f}{unit} {percent_interval(metrics.top1_interval)}"
+
+
+def _text_row(name: str, cells: Sequence[str]) -> str:
+    return f"  {name:<15}" + "".join(f"{cell:<{COLUMN_WIDTH}}" for cell in cells)
+
+
+def _text_differences(differences: Sequence[PairedDifference], targets: Sequence[Target]) -> list[str]:
+    """Two rows an opponent: gain with its interval, and the test."""
+    lines = []
+    for opponent in dict.fromkeys(d.opponent for d in differences):
+        of_target = {d.target: d for d in differences if d.opponent == opponent}
+        found = [of_target.get(target) for target in targets]
+        gains = [f"{signed(d.difference):>5} {percent_interval(d.interval)}" if d else "" for d in found]
+        tests = [f"      {p_value(d.mcnemar_p)}" if d else "" for d in found]
+        lines += [_text_row(f"over {opponent}", gains).rstrip(), _text_row("  McNemar", tests).rstrip()]
+    return lines
+
+
+def _wrapped(line: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(line, TEXT_WIDTH, initial_indent=indent, subsequent_indent=f"{indent}      " if indent else "")
+
+
+def _majority_text(metrics: TargetMetrics) -> str:
+    name = metrics.majority_class
+    return f"{100 * metrics.majority_top1:5.1f} {name if len(name) <= 13 else name[:12] + '…'}"
+
+
+def _sample(result: EvaluateResult) -> str:
+    return f"{count(result.num_clips, 'clip')} of {count(result.num_sources, 'source video')}"

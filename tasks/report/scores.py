@@ -1,0 +1,178 @@
+"""The first screen: who was compared, what came out, and whether that can be told from chance or from always guessing one class."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.evaluation.majority import majority_scores
+from tasks.report.score_tables import MODELS
+from tasks.results.evaluation import EvaluateResult, PairedDifference, TargetMetrics
+from tasks.results.metrics import Metrics
+from tasks.results.record import ModelRole, Target
+from tasks.wording import percent, quoted, roughly
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One line of a table of scores; the majority class has no interval and no warning."""
+
+    label: str
+    is_challenger: bool
+    is_majority: bool
+    top1: float
+    interval: tuple[float, float] | None
+    top5: float
+    recall_macro: float
+    precision_macro: float
+    precision_weighted: float
+    warning: str
+
+
+@dataclass(frozen=True)
+class DifferenceRow:
+    """The fine-tuned network less one opponent, and what may be said of it."""
+
+    label: str
+    found: PairedDifference
+    excludes_zero: bool
+    remark: str
+
+
+@dataclass(frozen=True)
+class TargetTable:
+    """All scores on one target."""
+
+    target: Target
+    num_classes: int
+    majority_top1: float
+    rows: tuple[ScoreRow, ...]
+    differences: tuple[DifferenceRow, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the banner says: a kind that gives its colour and mark, a word, and a warning for each target that guessing would win."""
+
+    kind: Literal["passes", "kept", "unknown"]
+    word: str
+    then: str
+    warnings: tuple[str, ...]
+
+
+def deciding_results(metrics: Metrics) -> tuple[EvaluateResult, ...]:
+    """The networks' scores on the deciding split: baseline, champion, fine-tuned, as far as there are."""
+    of_role = {result.model: result for result in metrics.results if result.split == metrics.deciding_split}
+    return tuple(of_role[role] for role in MODELS if role in of_role)
+
+
+def opponent_of(metrics: Metrics) -> ModelRole:
+    """Whom the fine-tuned network must beat."""
+    return "baseline" if metrics.champion_version is None else "champion"
+
+
+def label_of(role: ModelRole, metrics: Metrics) -> str:
+    """A network's name in tables: `champion (version 3)`."""
+    if role == "champion" and metrics.champion_version is not None:
+        return f"champion (version {metrics.champion_version})"
+    return "baseline (untrained heads)" if role == "baseline" and metrics.baseline_is_chance else role
+
+
+def target_tables(metrics: Metrics) -> tuple[TargetTable, ...]:
+    """A table a target on the deciding split; none where nothing was scored on it."""
+    results = deciding_results(metrics)
+    return tuple(_table(target, results, metrics) for target in metrics.targets) if results else ()
+
+
+def verdict_of(metrics: Metrics) -> Verdict:
+    """The banner. What did not pass is `unknown` where the gate has too little data, or where the interval of the difference that decides includes zero.
+
+    Of a network that always guessing would beat, enough is known.
+    """
+    challenger = next((result for result in deciding_results(metrics) if result.model == "fine-tuned"), None)
+    scores = [(target, getattr(challenger, target)) for target in metrics.targets] if challenger else []
+    warnings = tuple(f"{target}s: {percent(m.top1)} is {majority_warning(m)}" for target, m in scores if m.top1 <= m.majority_top1)
+    if metrics.passed:
+        then = {
+            "auto": "Every rule passes, so it is promoted unless another champion came first.",
+            "approve": "Every rule passes; a person decides in Airflow.",
+            "never": "Every rule passes; promotion is switched off, so it is registered only.",
+        }[metrics.gate.promotion]
+        return Verdict("passes", "Passes", then, warnings)
+    opponent = opponent_of(metrics)
+    decisive = next((d for d in metrics.differences if d.target == metrics.targets[-1] and d.opponent == opponent), None)
+    too_few = any(rule.rule in ("num_clips", "num_sources") and not rule.passed for rule in metrics.rules)
+    then = "Not promoted: " + ("the champion stays." if opponent == "champion" else "no champion is named.")
+    guessing_wins = challenger is not None and challenger.action.top1 <= challenger.action.majority_top1
+    if too_few or (decisive is not None and not excludes_zero(decisive) and not guessing_wins):
+        return Verdict("unknown", "Cannot tell", then, warnings)
+    return Verdict("kept", "Does not pass", then, warnings)
+
+
+def majority_warning(metrics: TargetMetrics) -> str:
+    """What is said of a network that is no better than always naming the commonest class; empty for one that is."""
+    if metrics.top1 > metrics.majority_top1:
+        return ""
+    how = "below" if metrics.top1 < metrics.majority_top1 else "no better than"
+    return f"{how} always guessing {quoted(metrics.majority_class)} ({percent(metrics.majority_top1)})"
+
+
+def excludes_zero(difference: PairedDifference) -> bool:
+    """Whether the interval lies on one side of zero."""
+    low, high = difference.interval
+    return low > 0 or high < 0
+
+
+def _table(target: Target, results: tuple[EvaluateResult, ...], metrics: Metrics) -> TargetTable:
+    scored: list[tuple[ModelRole, TargetMetrics]] = [(result.model, getattr(result, target)) for result in results]
+    one = scored[-1][1]
+    return TargetTable(
+        target=target,
+        num_classes=one.num_classes,
+        majority_top1=one.majority_top1,
+        rows=(*(_model_row(role, m, metrics) for role, m in scored), _majority_row(one)),
+        differences=tuple(difference_row(d) for d in metrics.differences if d.target == target),
+    )
+
+
+def _model_row(role: ModelRole, scores: TargetMetrics, metrics: Metrics) -> ScoreRow:
+    return ScoreRow(
+        label=label_of(role, metrics),
+        is_challenger=role == "fine-tuned",
+        is_majority=False,
+        top1=scores.top1,
+        interval=scores.top1_interval,
+        top5=scores.top5,
+        recall_macro=scores.recall_macro,
+        precision_macro=scores.precision_macro,
+        precision_weighted=scores.precision_weighted,
+        warning=majority_warning(scores),
+    )
+
+
+def _majority_row(scores: TargetMetrics) -> ScoreRow:
+    guessed = majority_scores(scores)
+    return ScoreRow(
+        label=f"always {quoted(scores.majority_class)}",
+        is_challenger=False,
+        is_majority=True,
+        top1=guessed.top1,
+        interval=None,
+        top5=guessed.top5,
+        recall_macro=guessed.recall_macro,
+        precision_macro=guessed.precision_macro,
+        precision_weighted=guessed.precision_weighted,
+        warning="",
+    )
+
+
+def difference_row(found: PairedDifference) -> DifferenceRow:
+    """The row of one difference, with what may be said of it."""
+    clear = excludes_zero(found)
+    if clear:
+        remark = ""
+    elif found.num_sources == 1:
+        remark = "one source video cannot tell the two apart"
+    elif found.num_clips_needed is not None:
+        remark = f"too small to tell; {roughly(found.num_clips_needed)} clips would be needed"
+    else:
+        remark = "no difference" if found.difference == 0 else "too small to tell"
+    return DifferenceRow(f"{found.opponent} → fine-tuned", found, clear, remark)

@@ -1,0 +1,51 @@
+"""The templates of this package and the filters that they write numbers with."""
+
+import base64
+import functools
+import hashlib
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from tasks import wording
+from tasks.evaluation.calibration import at_search_limit
+from tasks.report import formats
+
+
+@functools.cache
+def templates() -> Environment:
+    """Templates by name. Pages are escaped; a name that a template does not get is an error."""
+    environment = Environment(
+        loader=PackageLoader("tasks.report"),
+        autoescape=select_autoescape(enabled_extensions=("html.j2",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        percent=wording.percent,
+        interval=wording.percent_interval,
+        signed=wording.signed,
+        p_value=wording.p_value,
+        decimal=formats.decimal,
+        seconds=formats.seconds,
+        size=formats.size,
+        quantity=formats.quantity,
+        utc=formats.utc,
+        setting=formats.setting,
+        thousands="{:,}".format,
+        counted=formats.counted,
+        md=wording.markdown_text,
+        code=formats.code,
+    )
+    environment.tests["web_address"] = formats.is_web_address
+    environment.tests["at_search_limit"] = at_search_limit
+    return environment
+
+
+@functools.cache
+def frame_script() -> tuple[str, str]:
+    """The page's only script, and its hash for the page's content security policy, under which no other runs."""
+    script = templates().get_template("frame.js").render()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return script, f"sha256-{digest}"

@@ -1,0 +1,41 @@
+from types import SimpleNamespace
+
+from tasks.evaluation.split_counts import label_counts, split_sizes
+from tasks.results.record import TARGETS, VERB_ALONE
+
+
+def clip(split, verb, noun):
+    return SimpleNamespace(split=split, verb=verb, noun=noun, action=f"{verb} {noun}")
+
+
+def test_clips_are_counted_by_target_split_and_class_the_commonest_first():
+    clips = [clip("train", "put", "bag"), clip("train", "take", "bag"), clip("train", "take", "meat"), clip("val", "put", "bag")]
+    counts = label_counts(clips, TARGETS)
+    assert [(c.target, c.split, c.name, c.num_clips) for c in counts] == [
+        ("verb", "train", "take", 2),
+        ("verb", "train", "put", 1),
+        ("verb", "val", "put", 1),
+        ("noun", "train", "bag", 2),
+        ("noun", "train", "meat", 1),
+        ("noun", "val", "bag", 1),
+        ("action", "train", "put bag", 1),
+        ("action", "train", "take bag", 1),
+        ("action", "train", "take meat", 1),
+        ("action", "val", "put bag", 1),
+    ]
+    assert label_counts(clips, VERB_ALONE) == counts[:3]
+
+
+def test_without_clips_nothing_is_counted():
+    assert label_counts([], TARGETS) == ()
+
+
+def sized(split, source="a", verb_class=0, noun_class=20):
+    return SimpleNamespace(split=split, source=source, verb_class=verb_class, noun_class=noun_class)
+
+
+def test_split_sizes_count_what_a_split_has():
+    clips = [sized("val"), sized("train", "b"), sized("train", "c", noun_class=26), sized("train", "c", verb_class=1)]
+    train, val = split_sizes(clips)
+    assert train.model_dump() == {"split": "train", "num_clips": 3, "num_sources": 2, "num_verbs": 2, "num_nouns": 2, "num_actions": 3}
+    assert (val.split, val.num_clips) == ("val", 1)

@@ -1,0 +1,221 @@
+"""Inputs of a page: a usual run, one of a single network, and one whose every name is hostile."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from tasks.evaluation.answers import Answers
+from tasks.evaluation.confusion import Confusion
+from tasks.evaluation.metrics import measure
+from tasks.prediction.agreement import Accuracy, Agreement, Pair
+from tasks.prediction.page import Differing, PageInputs, Provenance, ShownVideo
+from tasks.prediction.timeline import Guess, ShownClip
+from tasks.prediction.to_label import Candidate, ToLabel
+from tasks.results.dataset import NO_OBJECT
+from tasks.results.evaluation import EngineUsed
+from tasks.results.prediction import Predictor
+from tasks.results.record import TARGETS, VERB_ALONE, SetAside
+from tasks.wording import count
+
+HOSTILE = """</title></style><script>alert(1)</script><img src=x onerror=alert(1)> "'`{{ 7 * 7 }}{% raw %}"""
+ACTIONS = ("put meat", "take meat", "put sauce", "move potato", "take bag")
+ENGINE = EngineUsed(
+    name="pytorch",
+    precision="float32",
+    description="PyTorch 2.13.0 on cpu",
+    num_checked_clips=0,
+    max_difference=None,
+    tolerance=None,
+    fallback_reason=None,
+)
+
+
+def predictor(label, is_calibrated=True, crops=10):
+    return Predictor(
+        label=label,
+        description="TSN tf_efficientnet_lite0 rgb, 8 segments",
+        checkpoint_uri="s3://retake/runs/0123/train/best.ckpt",
+        checkpoint_sha256="ab" * 32,
+        flows=(),
+        verb_temperature=1.3,
+        noun_temperature=0.8,
+        is_calibrated=is_calibrated,
+        calibration=f"temperatures 1.30 (verbs) and 0.80 (nouns), fitted on 23 val clips ({count(crops, 'crop')} a frame, pytorch float32)"
+        if is_calibrated
+        else "not calibrated: no answers",
+        calibration_crops=crops if is_calibrated else None,
+    )
+
+
+def confusion(names, seed=5):
+    """Each name mostly called by itself; the last of the rows is of a name that the model never gives."""
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(0, 3, (len(names), len(names) - 1)) + 9 * np.eye(len(names), len(names) - 1, dtype=np.int64)
+    return Confusion(tuple(names), tuple(names[:-1]), counts)
+
+
+def video(name, num_clips, seed, action=None, film_uri=None, num_left=0, is_trained_on=False):
+    """Clips in runs of about four, of which the networks name two of three alike."""
+    rng = np.random.default_rng(seed)
+    clips = []
+    ours = theirs = 0
+    for i in range(num_clips):
+        if rng.random() < 0.3 or i == 0:
+            ours = int(rng.integers(len(ACTIONS)))
+            theirs = ours if rng.random() < 0.6 else int(rng.integers(len(ACTIONS)))
+        clips.append(
+            ShownClip(
+                uid=f"{seed:012x}_{8000 * i:09d}-{8000 * i + 8000:09d}",
+                start_seconds=8.0 * i,
+                stop_seconds=8.0 * i + 8,
+                model=Guess(action or ACTIONS[ours], float(rng.uniform(0.3, 0.95))),
+                against=Guess(ACTIONS[theirs], float(rng.uniform(0.1, 0.6))),
+                truth=(action or ACTIONS[ours]) if i % 5 == 0 else None,
+            )
+        )
+    return ShownVideo(
+        name=name,
+        video=f"{seed:064x}",
+        clips=tuple(clips),
+        num_clips=num_clips + num_left,
+        is_trained_on=is_trained_on,
+        film=None,
+        film_uri=film_uri,
+    )
+
+
+def usual():
+    videos = (
+        video("P01_11.mp4", 9, 1, film_uri="s3://retake/predictions/0123/previews/1.mp4"),
+        video("evening/P02 long.mkv", 64, 2, is_trained_on=True),
+        video("one.mp4", 1, 3, num_left=2),
+    )
+    true = np.array([0, 1, 1, 0, 2])
+    answers = Answers("verb", true, np.array([[0, 1], [1, 0], [0, 1], [0, 2], [2, 1]]), {0: "take", 1: "put", 2: "move"})
+    scores = {target: measure(answers, ["a", "a", "b", "b", "c"]) for target in TARGETS}
+    guesses = (Guess("put meat", 0.81), Guess("take meat", 0.1), Guess("put bag", 0.05))
+    others = (Guess("verb-7 noun-81", 0.04), Guess("verb-9 noun-2", 0.03), Guess("verb-1 noun-4", 0.02))
+    candidate = Candidate(
+        "0" * 12 + "_000008000-000016000", "P01_11.mp4", 8, 16, "put", "meat", "put meat", 0.34, "take meat", 0.31, 0.7, 0.4
+    )
+    return PageInputs(
+        model=predictor("retake-tsn version 3", crops=1),
+        against=predictor("baseline", is_calibrated=False),
+        missing=(),
+        targets=TARGETS,
+        num_videos=5,
+        num_videos_trained_on=1,
+        num_clips=74,
+        num_labelled=5,
+        videos=videos,
+        agreements=tuple(Agreement(t, 74, 3, n, n / 74, (n / 74 - 0.1, n / 74 + 0.12)) for t, n in zip(TARGETS, (60, 55, 40), strict=True)),
+        pairs={target: (Pair("put meat", "take meat", 9), Pair("put", "verb-7", 2)) for target in TARGETS},
+        num_differing={"verb": 14, "noun": 19, "action": 34},
+        confusions={
+            "verb": confusion(("put", "take", "verb-7")),
+            "noun": confusion([f"a noun of many words {i}" for i in range(12)]),
+            "action": confusion([*(f"put the meat {i}" for i in range(30)), "9 others"]),
+        },
+        accuracies=tuple(Accuracy(trained, 5, 3, 0, {"model": scores, "against": scores}) for trained in (False, True)),
+        differing=(
+            Differing("0" * 12 + "_0-8000", "s3://retake/clips/0.mp4", "P01_11.mp4", 0, 8, 0.93, guesses, others, "put meat", None),
+            Differing("1" * 12 + "_0-8000", "s3://retake/clips/1.mp4", "one.mp4", 3608, 3614.5, 0.41, guesses, others, None, b"\0" * 9),
+        ),
+        to_label=(ToLabel(candidate, 0.91, "put meat (34.0 %) or take meat (31.0 %); less like the training clips than 93.0 % of these"),)
+        * 3,
+        set_aside=(SetAside(name="one frame.mp4", reason="0.03 s long, shorter than the 2 s that a clip needs"),),
+        warnings=(SetAside(name="short.mp4, 0-2 s", reason="3 frames make 2 fields of flow, and a network looks at 5 in a row"),),
+        provenance=Provenance(
+            key="0123456789abcdef",
+            created="2026-11-26T04:00:00.000Z",
+            code_version="0123abc",
+            prediction_uri="s3://retake/predictions/0123456789abcdef/",
+            airflow_run="started by hand",
+            mlflow_run_url="http://127.0.0.1:5000/#/experiments/1/runs/2",
+            crops=10,
+            engines={
+                "model": ((ENGINE, 70), (ENGINE.model_copy(update={"fallback_reason": "too few clips"}), 4)),
+                "against": ((ENGINE, 74),),
+            },
+            known="300 of 1200 training clips",
+            scoring_seconds=81.0,
+        ),
+    )
+
+
+def alone():
+    """One network, no labels, and a baseline that could not be had."""
+    found = usual()
+    return replace(
+        found,
+        against=None,
+        missing=("the baseline of retake-tsn version 3 was never fetched",),
+        videos=tuple(
+            replace(one, clips=tuple(replace(c, against=None, truth=None) for c in one.clips), is_trained_on=False) for one in found.videos
+        ),
+        num_labelled=0,
+        agreements=(),
+        pairs=dict.fromkeys(TARGETS, ()),
+        num_differing=dict.fromkeys(TARGETS, 0),
+        num_videos_trained_on=0,
+        confusions={},
+        accuracies=(),
+        differing=(),
+        to_label=(),
+        set_aside=(),
+        warnings=(),
+    )
+
+
+def hostile():
+    found = usual()
+    guess = (Guess(HOSTILE, 0.5),)
+    listed = found.to_label[0]
+    return replace(
+        found,
+        model=predictor(HOSTILE),
+        against=predictor(HOSTILE, is_calibrated=False),
+        missing=(HOSTILE,),
+        videos=(video(HOSTILE, 5, 4, action=HOSTILE, film_uri=HOSTILE),),
+        pairs={target: (Pair(HOSTILE, HOSTILE, 1),) for target in TARGETS},
+        confusions={"action": confusion((HOSTILE, HOSTILE, HOSTILE))},
+        differing=tuple(replace(one, uri=HOSTILE, file=HOSTILE, model=guess, against=guess, truth=HOSTILE) for one in found.differing),
+        to_label=(replace(listed, clip=replace(listed.clip, file=HOSTILE, first=HOSTILE), reason=HOSTILE),),
+        set_aside=(SetAside(name=HOSTILE, reason=HOSTILE),),
+        warnings=(SetAside(name=HOSTILE, reason=HOSTILE),),
+        provenance=replace(found.provenance, airflow_run="javascript:alert(1)", mlflow_run_url=HOSTILE, known=HOSTILE),
+    )
+
+
+def verbs_alone():
+    """Two networks of which the model was taught verbs alone."""
+    found = usual()
+    words = ("wave", "clap", "knock", "jump")
+    rng = np.random.default_rng(0)
+
+    def guess():
+        return Guess(words[int(rng.integers(4))], float(rng.uniform(0.3, 0.95)))
+
+    def clip(one):
+        return replace(one, model=guess(), against=guess(), truth="wave" if one.truth else None)
+
+    guesses = tuple(Guess(word, 0.6 / n) for n, word in enumerate(words[:3], 1))
+    candidate = replace(found.to_label[0].clip, verb="wave", noun=NO_OBJECT, first="wave", second="clap")
+    return replace(
+        found,
+        targets=VERB_ALONE,
+        model=found.model.model_copy(update={"calibration": "temperature 1.30 (verbs), fitted on 23 val clips"}),
+        videos=tuple(replace(one, clips=tuple(map(clip, one.clips))) for one in found.videos),
+        agreements=found.agreements[:1],
+        pairs={"verb": (Pair("wave", "clap", 9),)},
+        num_differing={"verb": 14},
+        confusions={"verb": confusion((*words, "verb-7"))},
+        accuracies=tuple(
+            replace(one, networks={role: {"verb": scores["verb"]} for role, scores in one.networks.items()}) for one in found.accuracies
+        ),
+        differing=tuple(replace(one, model=guesses, against=guesses[::-1], truth="wave") for one in found.differing),
+        to_label=tuple(replace(one, clip=candidate, reason="wave (34.0 %) or clap (31.0 %)") for one in found.to_label),
+    )
+
+
+CASES = {"usual": usual, "verbs alone": verbs_alone, "alone": alone, "hostile": hostile}

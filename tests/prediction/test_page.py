@@ -1,0 +1,237 @@
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from tasks.prediction.agreement import Agreement
+from tasks.prediction.page import environment, page
+from tasks.prediction.timeline import Guess, ShownClip, clock, drawing, spans
+from tasks.report.templating import templates
+from tasks.results.record import TARGETS
+from tests.prediction.pages import CASES, HOSTILE, predictor
+
+
+class Parsed(HTMLParser):
+    """Every element with its attributes, and all text."""
+
+    def __init__(self, html):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.text, self.stack = [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self.stack.append(tag)
+
+    def handle_endtag(self, tag):
+        self.stack.pop()
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    def ids(self):
+        return [attrs["id"] for _, attrs in self.elements if "id" in attrs]
+
+
+def words(html):
+    return " ".join(" ".join(Parsed(html).text).split())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_page_needs_nothing_but_itself(case):
+    parsed = Parsed(page(CASES[case]()))
+    for tag, attrs in parsed.elements:
+        assert tag not in ("link", "iframe", "object", "form", "base", "img")
+        assert not any(name.startswith("on") for name in attrs)
+        for name in ("src", "href"):
+            if name in attrs:
+                assert attrs[name].startswith(("data:video/mp4", "#", "http://127.0.0.1:5000/"))
+    assert [tag for tag, _ in parsed.elements].count("script") == 1
+    ids = parsed.ids()
+    assert len(ids) == len(set(ids))
+    links = {attrs["href"][1:] for tag, attrs in parsed.elements if tag == "a" and attrs["href"].startswith("#")}
+    assert links <= set(ids)
+
+
+def test_hostile_names_are_text():
+    html = page(CASES["hostile"]())
+    assert html.count("<script") == 1
+    assert "<img" not in html
+    text = words(html)
+    assert text.count(" ".join(HOSTILE.split())) > 15
+    assert "49" not in words(html.replace("0049", ""))
+    assert 'href="javascript' not in html
+
+
+def test_what_is_said_of_a_usual_run():
+    text = words(page(CASES["usual"]()))
+    for said in (
+        "The two networks name the same action on 54.1 % of 74 clips of 5 videos",
+        "baseline: not calibrated: no answers. Its probabilities",
+        "≠ differ",
+        "one frame.mp4",
+        "shorter than the 2 s",
+        "2 further videos, for which the page has no room",
+        "s3://retake/predictions/0123/previews/1.mp4",
+        "0.93 bits",
+        "1:00:08\N{EN DASH}1:00:14.5",
+        "300 of 1200 training clips",
+        "retake-tsn version 3: calibrated on 1 crop a frame, scored here with 10.",
+        "Trained on: 1 of 5 videos.",
+        "Trained on: this video is in train",
+        "Videos that were not trained on",
+        "Videos that were trained on",
+        "The first 1 of 3 clips; the page has no room for the rest",
+        "pytorch float32 (PyTorch 2.13.0 on cpu) on 70 clips",
+        "on 4 clips: too few clips",
+        "Rows are what baseline named",
+        "9 others",
+    ):
+        assert said in text
+    assert "retake-tsn version 3: not calibrated" not in text
+
+
+def test_one_network_alone_has_no_empty_sections():
+    html = page(CASES["alone"]())
+    text = words(html)
+    assert "predicted by retake-tsn version 3 alone" in text
+    assert "Missing: the baseline of retake-tsn version 3 was never fetched" in text
+    assert {"agreement", "pairs", "differing", "accuracy"}.isdisjoint(Parsed(html).ids())
+
+
+def test_a_blank_is_explained_where_there_is_one():
+    usual = CASES["usual"]()
+    clips = usual.videos[1].clips
+    for left in (clips[:5] + clips[9:], clips[3:]):
+        assert "What was not predicted is blank." in words(page(replace(usual, videos=(replace(usual.videos[1], clips=left),))))
+    assert "is blank" not in words(page(usual))
+
+
+@pytest.fixture
+def partly():
+    """The second network answered for one video of four clips alone."""
+    usual = CASES["usual"]()
+    videos = tuple(replace(one, clips=tuple(replace(c, against=None) for c in one.clips)) for one in usual.videos[:2])
+    answered = replace(usual.videos[0], name="answered.mp4", clips=usual.videos[0].clips[:4], num_clips=4)
+    return replace(
+        usual,
+        videos=(*videos, answered),
+        num_clips=77,
+        agreements=tuple(Agreement(target, 4, 1, 2, 0.5, (0.0, 1.0)) for target in TARGETS),
+        accuracies=(replace(usual.accuracies[0], num_left_out=30),),
+    )
+
+
+def test_an_agreement_is_told_of_the_clips_that_both_answered(partly):
+    text = words(page(partly))
+    assert "name the same action on 50.0 % of the 4 clips that both answered, of 77 clips of 5 videos" in text
+    assert "baseline answered 4 of the 77 clips" in text
+
+
+def test_accuracy_tells_on_which_clips_both_were_measured(partly):
+    text = words(page(partly))
+    assert "On 5 clips with a label that both networks answered, of 3 source videos. 30 further clips with a label" in text
+    accuracy = partly.accuracies[0]
+    alone = replace(accuracy, networks={"model": accuracy.networks["model"]}, num_left_out=0)
+    assert "On 5 clips with a label that retake-tsn version 3 alone answered" in words(page(replace(partly, accuracies=(alone,))))
+    assert "On 5 clips with a label, of" in words(page(replace(CASES["alone"](), accuracies=(alone,))))
+
+
+def test_a_video_that_the_other_network_did_not_answer_claims_no_agreement(partly):
+    html = page(partly)
+    spoken = [attrs["aria-label"] for tag, attrs in Parsed(html).elements if tag == "svg" and "line" in attrs.get("class", "").split()]
+    assert [("the same action on" in one) for one in spoken] == [False, False, True]
+    text = words(html)
+    assert text.count("baseline could not be had for this video.") == 2
+    assert "0:00\N{EN DASH}0:08" in text
+    assert "% \N{EN DASH}" in text
+
+
+def reading(case):
+    return words(page(case)).rpartition("How to read this")[2]
+
+
+def test_of_actions_nothing_is_promised():
+    usual = CASES["usual"]()
+    text = reading(usual)
+    assert "of ten verbs at 70 %, and of ten nouns, about seven are right" in text
+    assert "ten actions" not in text
+    assert "nothing was fitted on actions" in text
+    assert text.count("about seven are right") == 1  # the baseline is not calibrated
+    assert "Probabilities of baseline Not calibrated:" in text
+
+
+def test_without_calibration_no_share_of_right_answers_is_promised():
+    text = reading(replace(CASES["alone"](), model=predictor("alone", is_calibrated=False)))
+    assert "Probabilities of alone Not calibrated:" in text
+    assert "seven" not in text
+
+
+def test_the_reports_own_templates_stay_as_they_are():
+    assert "clock" in environment().filters
+    assert "clock" not in templates().filters
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0, "0:00"), (8, "0:08"), (61.04, "1:01"), (3599.96, "1:00:00"), (7, "0:07"), (2.5, "0:02.5")]
+)
+def test_a_place_in_a_video(seconds, shown):
+    assert clock(seconds) == shown
+
+
+def clip(i, ours, theirs="take bag", truth=None):
+    return ShownClip(str(i), 8.0 * i, 8.0 * i + 8, Guess(ours, 0.2 + 0.2 * i), Guess(theirs, 0.5) if theirs else None, truth)
+
+
+def test_neighbours_of_which_the_same_is_said_are_one_span():
+    found = spans([clip(0, "put meat"), clip(1, "put meat"), clip(2, "take bag"), clip(3, "put meat")])
+    assert [(s.start_seconds, s.stop_seconds, s.num_clips, s.model.action, s.differs) for s in found] == [
+        (0, 16, 2, "put meat", True),
+        (16, 24, 1, "take bag", False),
+        (24, 32, 1, "put meat", True),
+    ]
+    assert found[0].model.probability == pytest.approx(0.3)
+
+
+def test_each_network_and_their_differences_are_drawn_along_the_whole_video():
+    drawn = drawing([clip(0, "put meat"), clip(1, "put meat"), clip(2, "take bag"), clip(3, "put meat")])
+    assert [(bar.x, bar.width, bar.shown) for bar in drawn.model] == [(0, 50, "put meat"), (50, 25, "take bag"), (75, 25, "put meat")]
+    assert [(bar.x, bar.width) for bar in drawn.against] == [(0, 100)]
+    assert [(bar.x, bar.width, bar.spoken) for bar in drawn.differ] == [
+        (0, 50, "0:00 to 0:16: they differ"),
+        (75, 25, "0:24 to 0:32: they differ"),
+    ]
+    assert drawing([clip(0, "put meat", None)]).against == ()
+
+
+@pytest.mark.parametrize("theirs", ["take bag", None])
+def test_no_span_and_no_bar_goes_over_what_was_not_predicted(theirs):
+    clips = [clip(0, "put meat", theirs), clip(100, "put meat", theirs)]
+    assert [(s.start_seconds, s.stop_seconds, s.num_clips) for s in spans(clips)] == [(0, 8, 1), (800, 808, 1)]
+    drawn = drawing(clips)
+    for bars in (drawn.model, drawn.against, drawn.differ) if theirs else (drawn.model,):
+        assert [(bar.x, bar.width) for bar in bars] == [
+            (0, pytest.approx(800 / 808)),
+            (pytest.approx(80_000 / 808), pytest.approx(800 / 808)),
+        ]
+        assert [bar.spoken.partition(": ")[0].split()[0] for bar in bars] == ["0:00", "13:20"]
+
+
+def test_words_that_do_not_fit_are_left_out():
+    drawn = drawing([clip(i, f"put the meat {i}") for i in range(20)])
+    assert {bar.shown for bar in drawn.model} == {""}
+    assert all(bar.spoken for bar in drawn.model)
+
+
+def test_another_label_or_opponent_begins_a_span():
+    assert len(spans([clip(0, "a", "b"), clip(1, "a", "c"), clip(2, "a", "c", "a")])) == 3
+    assert len(spans([clip(0, "a", None), clip(1, "a", None)])) == 1
+    assert spans([]) == drawing([]).model == ()
+
+
+def test_of_verbs_alone_the_page_says_nothing_of_nouns():
+    text = words(page(CASES["verbs alone"]()))
+    assert "The two networks name the same verb on " in text
+    assert "Percentages are of verbs (" in text
+    assert "Fill in verb in to_label.csv" in text
+    assert not [word for word in ("noun", "action", "(none)") if word in text.lower()]

@@ -1,0 +1,147 @@
+"""All numbers of a made-up run."""
+
+from tasks.options import EvaluateOptions, GateOptions, TrainOptions
+from tasks.promotion.verdict import verdict_on
+from tasks.results.evaluation import (
+    Attempt,
+    RuleOutcome,
+)
+from tasks.results.metrics import (
+    Calibration,
+    DataChecks,
+    LabelConflict,
+    Metrics,
+    Mistake,
+    NearDuplicate,
+    Provenance,
+    ReliabilityBin,
+    SplitSize,
+)
+from tasks.results.training import Epoch
+from tests.report.scored import MACHINE, TARGETS, class_changes, confusion, difference, label_counts, result
+
+DIRTY = DataChecks(
+    shared_sources=("ZUr3DxYyTqI",),
+    near_duplicates=(NearDuplicate(uid="a" * 12 + "-0001", split="train", other_uid="b" * 12 + "-0007", other_split="val", distance=3.5),),
+    missing_from_train=("tray", "move tray"),
+    label_conflicts=(LabelConflict(uid="a" * 12 + "-0002", action="take meat", other_uid="a" * 12 + "-0009", other_action="put meat"),),
+)
+
+
+CLEAN = DataChecks(shared_sources=(), near_duplicates=(), missing_from_train=(), label_conflicts=())
+
+
+def calibration(role, split, target, top1, num_clips):
+    accuracies = [min(1.0, max(0.0, top1 + (i - 3) * 0.11)) for i in range(6)]
+    bins = tuple(
+        ReliabilityBin(low=i / 6, high=(i + 1) / 6, num_clips=num_clips * (i + 1) // 21, mean_confidence=(i + 0.6) / 6, accuracy=a)
+        for i, a in enumerate(accuracies)
+    )
+    temperature = None if target == "action" else 1.37
+    return Calibration(
+        model=role,
+        split=split,
+        target=target,
+        temperature=temperature,
+        ece=0.1534,
+        ece_by_chance=0.1217,
+        ece_calibrated=0.0621 if num_clips > 1 else None,
+        bins=bins,
+    )
+
+
+def epochs(number, validated=True, has_objects=True):
+    return tuple(
+        Epoch(
+            epoch=i,
+            train_loss=5.2 * 0.93**i + 0.3,
+            val_loss=4.8 * 0.95**i + 0.9 + 0.002 * i * i / number if validated and i % 2 == 0 else None,
+            val_verb_top1=0.4 + 0.3 * i / number if validated and i % 2 == 0 else None,
+            val_noun_top1=0.3 + 0.3 * i / number if has_objects and validated and i % 2 == 0 else None,
+            val_action_top1=0.2 + 0.25 * i / number if has_objects and validated and i % 2 == 0 else None,
+        )
+        for i in range(1, number + 1)
+    )
+
+
+def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=True, passed=True, num_mistakes=4, **changes):
+    roles = [role for role in ("baseline", "champion", "fine-tuned") if role in named.answers]
+    opponent = "champion" if "champion" in roles else "baseline"
+    results = tuple(result(named, role, split) for role in roles)
+    ours, theirs = (next(r for r in results if r.model == role) for role in ("fine-tuned", opponent))
+    wrong = [i for i, pair in enumerate(named.true) if named.answers["fine-tuned"][i] != pair][:num_mistakes]
+    values = {
+        "created": "2026-11-26T00:25:13+00:00",
+        "model_name": "retake-tsn",
+        "network": "TSN, resnet50, 8 segments",
+        "deciding_split": split,
+        "baseline": "the EPIC-KITCHENS-55 checkpoint, as it is",
+        "baseline_is_chance": False,
+        "champion_version": 3 if opponent == "champion" else None,
+        "verdict": verdict_on(ours, theirs, difference(named, named.targets[-1], opponent)),
+        "passed": passed,
+        "gate": GateOptions(),
+        "rules": (
+            RuleOutcome(rule="engine", title="Scored by the same engine", passed=True, detail="openvino bfloat16, both"),
+            RuleOutcome(rule="num_clips", title="At least 10 clips", passed=True, detail=f"{len(named.true)} clips"),
+            RuleOutcome(rule="num_sources", title="At least 3 source videos", passed=named.num_sources >= 3, detail=f"{named.num_sources}"),
+            RuleOutcome(
+                rule="gain", title="Interval of the gain above zero", passed=passed, detail=f"{named.targets[-1]} top-1, 95 % interval"
+            ),
+            RuleOutcome(rule="classes", title="No class loses more than 20 points", passed=True, detail="12 classes have 10 clips or more"),
+        ),
+        "attempt": Attempt(number=3, num_others_on_dataset=0),
+        "splits": (
+            SplitSize(split="train", num_clips=79, num_sources=5, num_verbs=3, num_nouns=5, num_actions=11),
+            SplitSize(
+                split=split,
+                num_clips=len(named.true),
+                num_sources=named.num_sources,
+                **{f"num_{t}s": len(set(named.of(t))) for t in TARGETS},
+            ),
+        ),
+        "results": results,
+        "differences": tuple(difference(named, t, o) for t in named.targets for o in roles if o != "fine-tuned"),
+        "class_changes": class_changes(results, opponent),
+        "confusions": tuple(confusion(named, role, t) for role in roles for t in named.targets),
+        "label_counts": label_counts(named, split, checks.missing_from_train),
+        "calibration": tuple(calibration(r.model, split, t, getattr(r, t).top1, len(named.true)) for r in results for t in named.targets),
+        "mistakes": tuple(
+            Mistake(
+                uid=f"{i:012x}-0003",
+                clip_uri=f"s3://retake/clips/{i:012x}/0003.mp4",
+                source=f"video-{i % 3}",
+                true_verb=named.true[i][0],
+                true_noun=named.true[i][1],
+                predicted_verb=named.answers["fine-tuned"][i][0],
+                predicted_noun=named.answers["fine-tuned"][i][1],
+                opponent_verb=named.answers[opponent][i][0],
+                opponent_noun=named.answers[opponent][i][1],
+                loss=9.1 - i / 50,
+            )
+            for i in wrong
+        ),
+        "checks": checks,
+        "epochs": epochs(num_epochs, validated, len(named.targets) > 1),
+        "best_epoch": min(num_epochs, 28),
+        "provenance": Provenance(
+            run_key="9f86d081884c7d65",
+            dataset_uri="s3://retake/datasets/2c26b46b68ffc68f/",
+            dataset_digest="2c26b46b68ffc68f",
+            dataset_created="2026-11-24 08:00:00+00:00",
+            trained="2026-11-25 22:10:00+00:00",
+            code_version="0.1.0+g1a2b3c4",
+            weights="EPIC-KITCHENS-55 checkpoint of TSN, ResNet-50, RGB",
+            weights_sha256="5e" * 32,
+            checkpoint_sha256="a7" * 32,
+            split_seed=7,
+            bootstrap_seed=0,
+            train=TrainOptions(),
+            evaluate=EvaluateOptions(),
+            trained_on={**MACHINE, "device": "cuda", "device_name": "NVIDIA H100", "device_memory_bytes": 85_899_345_920},
+            training_seconds=5025.0,
+            airflow_run="manual__2026-11-26T00:00:00+00:00",
+            mlflow_run_url="http://localhost:5000/#/experiments/1/runs/0123456789abcdef",
+        ),
+    }
+    return Metrics(**{**values, **changes})

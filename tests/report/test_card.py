@@ -1,0 +1,99 @@
+import re
+
+import pytest
+import yaml
+
+from tasks.report.card import model_card
+from tasks.wording import percent, percent_interval, signed
+from tests.report.rendered import HOSTILE, rendered
+
+
+def front_matter(card):
+    _, head, body = re.split(r"^---$", card, maxsplit=2, flags=re.M)
+    return yaml.safe_load(head), body
+
+
+@pytest.mark.parametrize("case", ["usual", "original", "one clip", "verbs alone", "many classes", "hostile"])
+def test_the_front_matter_holds_the_scores(make_inputs, case):
+    metrics = make_inputs(case).metrics
+    head, _ = front_matter(model_card(metrics))
+    tuned = next(r for r in metrics.results if r.model == "fine-tuned")
+    (model,) = head["model-index"]
+    assert model["name"] == metrics.model_name
+    (result,) = model["results"]
+    assert result["dataset"]["split"] == metrics.deciding_split
+    assert {m["name"]: m["value"] for m in result["metrics"]} == {
+        f"{t} top-1": pytest.approx(getattr(tuned, t).top1, abs=1e-6) for t in metrics.targets
+    }
+
+
+@pytest.mark.parametrize("case", ["usual", "original", "one clip", "many classes", "hostile", "bare"])
+def test_a_card_is_short(make_inputs, case):
+    assert len(model_card(make_inputs(case).metrics)) < 5000
+
+
+def test_the_tables_hold_every_score_and_difference(make_inputs):
+    metrics = make_inputs("usual").metrics
+    card = model_card(metrics)
+    for r in metrics.results:
+        for m in (r.verb, r.noun, r.action):
+            assert f"| {percent(m.top1)} | {percent_interval(m.top1_interval)} | {percent(m.top5)} | {percent(m.recall_macro)} |" in card
+    for d in metrics.differences:
+        assert f"| {d.target} | {d.opponent} → fine-tuned | {signed(d.difference)} | {percent_interval(d.interval)}" in card
+
+
+def test_tables_have_no_gaps_and_as_many_cells_as_their_head(make_inputs):
+    for case in ("usual", "original", "hostile"):
+        lines = model_card(make_inputs(case).metrics).splitlines()
+        for i, line in enumerate(lines):
+            if re.fullmatch(r"(\| [-:]+ )+\|", line):
+                width = len(re.findall(r"(?<!\\)\|", line))
+                assert len(re.findall(r"(?<!\\)\|", lines[i - 1])) == width
+                assert lines[i + 1].startswith("|")
+                for row in lines[i + 1 : lines.index("", i)]:
+                    assert len(re.findall(r"(?<!\\)\|", row)) == width
+
+
+def test_names_stay_text(make_inputs):
+    card = model_card(make_inputs("hostile").metrics)
+    assert not re.search(r"(?<!\\)<(?!http)[a-z/!]", card)
+
+
+def test_the_original_experiment_is_warned_of(make_inputs):
+    card = model_card(make_inputs("original").metrics)
+    assert "**No better than always guessing the commonest class:** nouns: 47.8 % is below always guessing 'meat' (65.2 %)" in card
+
+
+def test_a_good_network_is_not_warned_of(make_inputs):
+    assert "No better" not in model_card(make_inputs("usual").metrics)
+
+
+def test_the_card_of_a_run_that_val_decided_says_so(make_inputs):
+    limits = model_card(make_inputs("original").metrics).partition("## Limits")[2].partition("## Gate")[0]
+    assert "- Val decides, and also chose which epoch, or which weights of a fusion, are kept" in limits
+    assert "also chose which" not in model_card(make_inputs("usual").metrics)
+
+
+def test_addresses_can_be_copied(make_inputs):
+    card = model_card(make_inputs("usual").metrics)
+    assert "- Dataset: `s3://retake/datasets/2c26b46b68ffc68f/`, digest `2c26b46b68ffc68f`" in card
+    assert "split 7, training 0, bootstrap 0" in card
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_add_nothing_to_a_card(make_inputs, name):
+    metrics = make_inputs("usual").metrics
+    changes = tuple(c.model_copy(update={"name": name, "is_worse": True}) for c in metrics.class_changes[:1])
+    rules = tuple(rule.model_copy(update={"detail": name}) for rule in metrics.rules)
+    harmless = {"class_changes": tuple(c.model_copy(update={"name": "put"}) for c in changes)}
+    expected = rendered(front_matter(model_card(metrics.model_copy(update=harmless)))[1])
+    named = {"class_changes": changes, "rules": rules, "verdict": name, "network": name, "baseline": name}
+    tags, links, _ = rendered(front_matter(model_card(metrics.model_copy(update=named)))[1])
+    assert (tags, links) == expected[:2]
+    assert links == [metrics.provenance.mlflow_run_url]
+
+
+def test_without_objects_the_card_names_verbs_alone(make_inputs):
+    _, body = front_matter(model_card(make_inputs("verbs alone").metrics))
+    assert "to name the verb of short video clips" in body
+    assert not [word for word in ("noun", "action") if word in body.lower()]

@@ -1,0 +1,68 @@
+import re
+
+import pytest
+
+from tasks.report.card import model_card
+from tasks.report.inputs import ReportInputs
+from tasks.report.page import page
+from tasks.results.fusion import FusedMember, Fusion
+from tests.report.named import HOSTILE_NAMES, drawn
+from tests.report.runs import metrics_of
+
+
+def fusion(*names, **changes):
+    members = (
+        *(
+            FusedMember(name=name, network="TSN resnet50 rgb, 8 segments", verb_weight=0.25, noun_weight=0.7, val_loss=3.21)
+            for name in names or ("runs/0123456789abcdef/",)
+        ),
+        FusedMember(name="models:/flow@champion", network="TSN bninception flow (tvl1)", verb_weight=0.75, noun_weight=0.3, val_loss=4.1),
+    )
+    losses = {"chosen_loss": 2.875, "equal_loss": 2.987, "held_out_loss": 2.9, "held_out_equal_loss": 3.0}
+    return Fusion(members=members, num_clips=23, num_sources=4, **losses | changes)
+
+
+def metrics(found):
+    return metrics_of(drawn(), epochs=(), fusion=found)
+
+
+def test_page_and_card_name_the_members_their_weights_and_every_loss():
+    found = metrics(fusion())
+    shown, card = page(ReportInputs(found)), model_card(found)
+    for text in (shown, card):
+        for wanted in ("TSN resnet50 rgb", "bninception flow", "25.0 %", "70.0 %", "3.210", "4.100", "2.987", "2.875", "2.900"):
+            assert wanted in text
+    assert "the choice holds" in shown
+    assert "No epoch was recorded" not in shown
+    assert "fused to name the verb" in card
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"held_out_loss": None, "held_out_equal_loss": None}, "nothing tells whether"),
+        ({"held_out_loss": 3.1}, "does not hold beyond"),
+    ],
+)
+def test_a_choice_that_is_not_supported_is_called_so(changes, said):
+    found = metrics(fusion(**changes))
+    assert said in page(ReportInputs(found))
+    assert said in model_card(found)
+
+
+def test_hostile_names_of_members_stay_text():
+    shown = page(ReportInputs(metrics(fusion(*HOSTILE_NAMES))))
+    assert len(re.findall("<script", shown)) == 1
+    assert "<img src=x" not in shown
+
+
+def test_a_fusion_has_no_epochs_and_no_rate_among_its_settings():
+    shown = page(ReportInputs(metrics(fusion())))
+    assert not any(title in shown for title in ("Learning rate", "Epochs at most", "Optimizer"))
+
+
+def test_a_training_has_them_and_says_nothing_of_a_fusion(make_inputs, page_of):
+    shown = page_of("usual")
+    assert all(title in shown for title in ("Learning rate", "Epochs at most", "Optimizer"))
+    assert "Fusion" not in shown
+    assert "Fusion" not in model_card(make_inputs("usual").metrics)

@@ -1,0 +1,171 @@
+import csv
+import io
+import re
+
+import pytest
+
+from tasks.errors import BadInput
+from tasks.options import Modality
+from tasks.report.network_page import networks_note, networks_page
+from tasks.report.network_table import metrics_of, table, verdict
+from tasks.results.record import TARGETS
+from tests.report.compared import NAMES, comparison_of
+from tests.report.named import HOSTILE_NAMES, without_objects
+
+
+def with_network(comparison, number, **changes):
+    networks = list(comparison.networks)
+    networks[number] = networks[number].model_copy(update=changes)
+    return comparison.model_copy(update={"networks": tuple(networks)})
+
+
+def with_difference(comparison, number, low, value, high, p_value=None):
+    if p_value is None:
+        p_value = 0.5 if low <= 0 <= high else 0.001
+    update = {"difference": value, "interval": (low, high), "p_value": p_value}
+    moved = [d.model_copy(update=update) for d in comparison.networks[number].differences]
+    return with_network(comparison, number, differences=tuple(moved))
+
+
+def test_the_verdict_says_which_differences_are_clear_and_which_are_not():
+    comparison = with_difference(with_difference(comparison_of(), 1, 0.02, 0.1, 0.2), 2, -0.2, -0.05, 0.1)
+    assert f"{NAMES[1]} is clearly better than {NAMES[0]}." in verdict(comparison)
+    assert f"{NAMES[2]} is not told apart from {NAMES[0]}." in verdict(comparison)
+    worse = with_difference(comparison, 2, -0.2, -0.05, -0.01)
+    assert f"{NAMES[2]} is clearly worse than {NAMES[0]}." in verdict(worse)
+    page = networks_page(comparison)
+    assert page.count('remark clear">clear<') == 1
+    assert "corrected for 2 comparisons (Holm)" in verdict(comparison)
+
+
+@pytest.mark.parametrize(("others_p", "said"), [(0.5, "not told apart from"), (0.02, "clearly better than")])
+def test_what_is_clear_alone_need_not_be_clear_among_others(others_p, said):
+    comparison = with_difference(comparison_of(), 1, 0.001, 0.1, 0.2, 0.04)
+    comparison = with_difference(comparison, 2, *((0.01, 0.1, 0.2) if others_p < 0.05 else (-0.2, -0.05, 0.1)), others_p)
+    assert f"{said} {NAMES[0]}" in verdict(comparison)
+    assert ("clear alone, not among all comparisons" in networks_page(comparison)) == (others_p > 0.05)
+
+
+def test_differences_of_an_older_version_are_not_called_clear():
+    comparison = comparison_of()
+    old = with_network(comparison, 1, differences=tuple(d.model_copy(update={"p_value": None}) for d in comparison.networks[1].differences))
+    with pytest.raises(BadInput, match="run compare_networks again"):
+        verdict(old)
+
+
+def test_the_verdict_says_which_networks_were_scored_by_another_engine():
+    comparison = comparison_of()
+    assert "scored alike" not in verdict(comparison)
+    engine = comparison.networks[1].engine.model_copy(update={"name": "pytorch", "precision": "float32"})
+    mixed = with_network(comparison, 1, engine=engine)
+    assert f"Not all were scored alike, {NAMES[0]} by openvino bfloat16 and {NAMES[1]} by pytorch float32: " in verdict(mixed)
+
+
+def test_what_flow_costs_before_inference_is_said_where_a_network_sees_flow():
+    comparison = comparison_of()
+    seeing = with_network(comparison, 1, modality=Modality.FLOW)
+    for made in (networks_page, networks_note):
+        assert "Optical flow is computed before" not in made(comparison)
+        assert "Optical flow is computed before, once a clip, and is in neither figure" in made(seeing)
+
+
+def test_what_was_not_counted_is_left_out_and_no_other_network_with_it():
+    uncounted = with_network(comparison_of(), 1, num_parameters=None, num_flops=None)
+    page, note = networks_page(uncounted), networks_note(uncounted)
+    first, second, third = csv.DictReader(io.StringIO(table(uncounted).decode()))
+    assert (second["parameters"], second["flops_per_clip"]) == ("", "")
+    assert f"{uncounted.networks[1].run_key}/num_flops" not in metrics_of(uncounted)
+    assert all(float(row["flops_per_clip"]) for row in (first, third))
+    assert note.splitlines()[5].count("\N{EN DASH}") == 2
+    latency, flops = re.findall(r"<svg viewBox.*?</svg>", page, re.DOTALL)
+    assert [sum(f"{number}, {name}: " in chart for number, name in enumerate(NAMES, 1)) for chart in (latency, flops)] == [3, 2]
+    alone = with_network(comparison_of(num_networks=1), 0, num_flops=None)
+    assert networks_page(alone).count("<svg viewBox") == 1
+
+
+def with_top1(comparison, *shares):
+    networks = [
+        one.model_copy(update={"action": one.action.model_copy(update={"top1": s})})
+        for one, s in zip(comparison.networks, shares, strict=True)
+    ]
+    return comparison.model_copy(update={"networks": tuple(networks)})
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ((0.5, 0.4, 0.1), f"{NAMES[0]} names most actions right: 50.0 %."),
+        ((0.5, 0.5, 0.1), f"{NAMES[0]} and {NAMES[1]} name most actions right: 50.0 %."),
+        ((0.0, 0.0, 0.0), "all networks name as many actions right: 0.0 %."),
+        ((0.0,), f"{NAMES[0]}, the only network with a result, names of the actions right: 0.0 %."),
+    ],
+)
+def test_the_best_are_named_only_where_others_are_worse(shares, said):
+    assert said in verdict(with_top1(comparison_of(num_networks=len(shares)), *shares))
+
+
+def test_without_its_reference_a_comparison_has_no_differences_and_says_so():
+    comparison = comparison_of(has_reference=False, failed=("family=MTRN",))
+    assert "The first configuration failed, so there are no differences to it." in verdict(comparison)
+    assert "the reference failed" in networks_page(comparison)
+    assert "family=MTRN failed." in verdict(comparison)
+
+
+def test_the_table_has_a_row_a_configuration_and_every_cell_of_those_that_were_tested():
+    comparison = comparison_of(failed=("family=MTRN",))
+    rows = list(csv.DictReader(io.StringIO(table(comparison).decode())))
+    assert [row["configuration"] for row in rows] == [*NAMES, "family=MTRN"]
+    for row, network in zip(rows, comparison.networks, strict=False):
+        for target in TARGETS:
+            assert float(row[f"{target}_top1"]) == getattr(network, target).top1
+        assert int(row["flops_per_clip"]) == network.num_flops
+        assert [name for name, value in row.items() if not value] == (
+            [f"{t}{end}" for t in TARGETS for end in ("_difference", "_difference_low", "_difference_high", "_corrected_p")]
+            if network is comparison.networks[0]
+            else []
+        ) + ["failed_in", "failed_because"]
+    assert (rows[3]["failed_in"], rows[3]["failed_because"]) == ("train", "BadVideo: family=MTRN: no frames")
+
+
+def test_two_configurations_that_are_one_training_stand_under_one_figure():
+    comparison = comparison_of(others=("weights=imagenet",))
+    first, same, *_ = csv.DictReader(io.StringIO(table(comparison).decode()))
+    assert first | {"configuration": "weights=imagenet"} == same
+    assert networks_page(comparison).count("the same training: weights=imagenet") == 1
+    assert networks_note(comparison).count("the same as weights=imagenet") == 1
+
+
+@pytest.mark.parametrize("comparison", [comparison_of(), comparison_of(num_networks=1, failed=NAMES[1:])], ids=["three", "one"])
+def test_the_page_needs_nothing_but_itself_and_tells_its_charts_in_words(comparison):
+    page = networks_page(comparison)
+    assert not re.search(r'(src|href)="(?!#|data:|http://127\.0\.0\.1:5000/)', page)
+    for network in comparison.networks:
+        spoken = re.findall(r"<title>(.*?)</title>", page)
+        assert sum(network.name in one for one in spoken) == 2
+    assert len(re.findall("<svg viewBox", page)) == 2
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_a_hostile_name_stays_text(name):
+    comparison = comparison_of(name=name, failed=(name,), others=(name,))
+    page = networks_page(comparison)
+    assert "<script" not in page
+    assert "<img" not in page
+    assert networks_note(comparison).count("](http") == len(comparison.networks)
+
+
+def test_without_objects_the_networks_are_compared_on_verbs_alone():
+    comparison = comparison_of(without_objects())
+    written = [
+        networks_page(comparison),
+        networks_note(comparison),
+        table(comparison).decode(),
+        verdict(comparison),
+        *metrics_of(comparison),
+    ]
+    # Options are described as in the form, for datasets of either kind.
+    plain = re.sub(r'<table class="settings">.*?</table>', "", " ".join(written), flags=re.DOTALL)
+    assert "verb_top1_low" in plain
+    assert "names most verbs right" in plain
+    assert "verb top-1, %" in plain
+    assert not [word for word in ("noun", "action") if word in plain.lower()]

@@ -1,0 +1,178 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tasks.evaluation.answers import Answers
+from tasks.evaluation.metrics import measure
+from tasks.evaluation.paired import paired_difference
+from tasks.options import GateOptions
+from tasks.promotion.gate import contenders, judge
+from tasks.report.score_tables import headline, markdown, text
+from tasks.results.evaluation import Attempt
+from tasks.results.record import TARGETS
+from tests.report.rendered import HOSTILE, rendered
+
+FIRST = Attempt(number=1, num_others_on_dataset=0)
+BASELINE = "ImageNet backbone under untrained, seeded heads: this baseline is chance"
+SOURCES = [str(i % 3) for i in range(23)]
+
+
+@pytest.fixture(scope="module")
+def comparison(make_result, original):
+    """The original experiment's two networks on its own clips, under the original's latency: results, differences and judgement."""
+
+    def right(network, target):
+        answers = original(network, target)
+        return Answers(target, np.ones(23, np.int64), answers.right.astype(np.int64)[:, None], {0: "wrong", 1: "right"})
+
+    def of(model, network):
+        scores = {target: measure(original(network, target), SOURCES) for target in TARGETS}
+        return make_result(num_clips=23).model_copy(update={"model": model, "num_sources": 3, **scores})
+
+    results = [of("fine-tuned", "tuned"), of("baseline", "baseline")]
+    return compared(results, lambda target: (right("tuned", target), right("baseline", target)))
+
+
+def compared(results, answers=None):
+    """Results with differences of the fine-tuned network over each other one, and what the gate says."""
+    ours, theirs = contenders(results)
+
+    def alike(target):
+        return (Answers(target, np.zeros(ours.num_clips, np.int64), np.zeros((ours.num_clips, 1), np.int64), {0: "put"}),) * 2
+
+    sources = [str(i % ours.num_sources) for i in range(ours.num_clips)]
+    opponents = [r.model for r in results if r.split == ours.split and r.model != "fine-tuned"]
+    found = [paired_difference(*(answers or alike)(target), sources, opponent=o) for o in opponents for target in TARGETS]
+    decisive = next(d for d in found if (d.target, d.opponent) == ("action", theirs.model))
+    return SimpleNamespace(results=results, differences=found, judgement=judge(ours, theirs, decisive, [], GateOptions(), FIRST))
+
+
+def page_of(comparison):
+    return markdown(comparison.results, comparison.differences, comparison.judgement, BASELINE)
+
+
+def text_of(comparison):
+    return text(comparison.results, comparison.differences, comparison.judgement, BASELINE)
+
+
+def tables(page):
+    """Header, and rows by name, of each table."""
+    blocks = [b.splitlines() for b in page.split("\n\n") if b.startswith("|")]
+    split = [[[cell.strip() for cell in line.strip("|").split(" | ")] for line in block] for block in blocks]
+    return [(header, {row[0]: row[1:] for row in rows}) for header, _, *rows in split]
+
+
+def test_the_originals_three_tables(comparison):
+    _, (verbs, verb_rows), (_, noun_rows), (_, action_rows), (_, speed_rows) = tables(page_of(comparison))
+    assert verbs[0] == "Verbs, 3 classes"
+    assert list(verb_rows) == ["baseline", "fine-tuned", "baseline → fine-tuned", "majority class: move"]
+    assert verb_rows["fine-tuned"][0].startswith("43.5 % [")
+    assert verb_rows["fine-tuned"][2:4] == ["42.5 %", "43.5 %"]
+    assert noun_rows["fine-tuned"][2:4] == ["49.9 %", "47.8 %"]
+    assert noun_rows["majority class: meat"][0] == "65.2 %"
+    assert action_rows["fine-tuned"][2:4] == ["18.7 %", "30.4 %"]
+    assert action_rows["baseline"][0].startswith("0.0 % [0.0, ")
+    assert speed_rows["fine-tuned"][-1] == "4.28"
+
+
+def test_the_difference_has_a_row_with_interval_and_test(comparison):
+    (difference,) = (d for d in comparison.differences if d.target == "action")
+    low, high = (100 * limit for limit in difference.interval)
+    verb_row, noun_row, row = (rows["baseline → fine-tuned"] for _, rows in tables(page_of(comparison))[1:4])
+    assert (verb_row[0][:6], noun_row[0][:6]) == ("+30.4 ", "+47.8 ")
+    assert "p = 0.065" in verb_row[0]
+    assert row == [f"+30.4 [{low:.1f}, {high:.1f}], p = 0.016", "+30.4", "+18.7", "+30.4", row[4], row[5]]
+
+
+def test_the_majority_row_is_what_such_a_guesser_scores(comparison, original):
+    """A guesser that ranks classes by how common they are, measured like a network."""
+    answers = original("tuned", "action")
+    ids, support = np.unique(answers.true, return_counts=True)
+    ranked = np.tile(ids[np.argsort(-support, kind="stable")][:5], (23, 1))
+    guesser = measure(Answers("action", answers.true, ranked, answers.names), ["a"] * 23)
+    (_, rows) = tables(page_of(comparison))[3]
+    values = (
+        guesser.top1,
+        guesser.top5,
+        guesser.precision_weighted,
+        guesser.recall_weighted,
+        guesser.precision_macro,
+        guesser.recall_macro,
+    )
+    assert rows["majority class: put meat"] == [f"{100 * v:.1f} %" for v in values]
+
+
+def test_the_original_experiment_cannot_pass_for_a_success(comparison):
+    """Its report gave 47.8 % of the nouns, and not that always guessing the commonest gives 65 %."""
+    for shown in (headline(comparison.judgement), page_of(comparison), " ".join(text_of(comparison).split())):
+        assert shown.lstrip("*").startswith("No better than guessing: ")
+        assert "30.4 % of the actions right" in shown
+        assert "always guessing 'put meat' gives 34.8 %" in shown
+        assert "47.8 % of the nouns, where always guessing 'meat' gives 65.2 %" in shown
+    assert "no better than always guessing 'put meat' (34.8 % of actions) and 'meat' (65.2 % of nouns)" in comparison.judgement.reason
+    assert "verb" not in comparison.judgement.verdict
+
+
+def test_the_page_says_what_the_baseline_is_and_what_the_gate_found(comparison):
+    page = page_of(comparison)
+    assert f"Baseline: {BASELINE}." in page
+    header, rows = tables(page)[0]
+    assert header == ["Rule", "outcome", "found"]
+    assert list(rows) == [rule.title for rule in comparison.judgement.rules]
+    assert page.splitlines()[0].endswith(" Gate: not passed.**")
+    assert rows["Better than guessing"][0] == "**failed**"
+    few = compared([r.model_copy(update={"num_sources": 2}) for r in comparison.results])
+    assert tables(page_of(few))[0][1]["Enough source videos"] == ["**failed**", "2 source videos, at least 3 needed"]
+
+
+def test_every_split_has_its_tables_unseen_clips_first(make_result):
+    results = [make_result(model, split) for split in ("train", "val", "test") for model in ("fine-tuned", "champion", "baseline")]
+    comparison = compared(results)
+    page = page_of(comparison)
+    assert page.index("## Test") < page.index("## Val") < page.index("## Train")
+    assert len(tables(page)) == 13
+    verbs_of = [rows for header, rows in tables(page) if header[0].startswith("Verbs")]
+    assert list(verbs_of[0])[:5] == ["baseline", "champion", "fine-tuned", "champion → fine-tuned", "baseline → fine-tuned"]
+    assert "baseline → fine-tuned" not in verbs_of[1]
+    assert [line.split(":")[0] for line in text_of(comparison).splitlines() if line.endswith("crops") and line[0] != " "] == [
+        "test",
+        "val",
+        "train",
+    ]
+
+
+def test_text_keeps_its_columns(comparison):
+    lines = text_of(comparison).splitlines()
+    assert max(map(len, lines)) <= 100
+    start = lines.index("val: 23 clips of 3 source videos, 10 crops")
+    header, baseline, tuned, gain, test, majority = lines[start + 1 : start + 7]
+    for target, score in (("verbs", "43.5 ["), ("nouns", "47.8 ["), ("actions", "30.4 [")):
+        assert tuned[header.index(target) :].lstrip().startswith(score)
+    assert gain[header.index("actions") :].startswith("+30.4 [")
+    assert test[header.index("actions") :].lstrip().startswith("p = 0.016")
+    assert len(header) == len(baseline) == len(tuned)
+    assert "34.8 put meat" in majority
+
+
+def test_a_name_cannot_break_the_table(make_result):
+    action = make_result().action.model_copy(update={"majority_class": "a | b\n\n# c"})
+    page = page_of(compared([make_result(model).model_copy(update={"action": action}) for model in ("baseline", "fine-tuned")]))
+    assert "| majority class: a \\| b \\# c |" in page
+    assert page.splitlines()[0].startswith("**") and "'a \\| b \\# c'" in page.splitlines()[0]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_add_nothing_to_the_page(make_result, name):
+    action = make_result().action.model_copy(update={"majority_class": name})
+    page = page_of(compared([make_result(model).model_copy(update={"action": action}) for model in ("baseline", "fine-tuned")]))
+    tags, links, text = rendered(page)
+    plain = rendered(page_of(compared([make_result("baseline"), make_result("fine-tuned")])))[0]
+    assert (tags, links) == (plain, [])
+    assert f"majority class: {' '.join(name.split())}" in text
+
+
+def test_a_page_that_val_decides_says_what_val_leans_to(make_result):
+    val, test = (compared([make_result(model, split) for model in ("baseline", "fine-tuned")]) for split in ("val", "test"))
+    assert "also chose which epoch, or which weights of a fusion, are kept: its figures lean towards the fine-tuned network" in page_of(val)
+    assert "also chose which" not in page_of(test)

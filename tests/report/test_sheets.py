@@ -1,0 +1,34 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tasks.report.sheets import GAP, contact_sheet
+
+
+def opened(sheet):
+    image = Image.open(io.BytesIO(sheet))
+    assert image.format == "JPEG"
+    return image
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ((8, 256, 456), (4 * 160 + 3 * GAP, 2 * 90 + GAP)),
+        ((3, 256, 456), (3 * 160 + 2 * GAP, 90)),
+        ((1, 456, 256), (160, 285)),
+        ((25, 90, 160), (8 * 160 + 7 * GAP, 4 * 90 + 3 * GAP)),
+        ((8, 20, 30), (4 * 30 + 3 * GAP, 2 * 20 + GAP)),
+    ],
+)
+def test_a_sheet_has_small_frames_in_rows(shape, size):
+    assert opened(contact_sheet(np.zeros((*shape, 3), np.uint8))).size == size
+
+
+def test_frames_are_in_reading_order():
+    frames = np.stack([np.full((90, 160, 3), 30 * i, np.uint8) for i in range(8)])
+    sheet = np.asarray(opened(contact_sheet(frames)).convert("L")).astype(int)
+    centres = [sheet[45 + 92 * row, 80 + 162 * column] for row in range(2) for column in range(4)]
+    assert np.abs(np.array(centres) - 30 * np.arange(8)).max() <= 2
