@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from tasks.dataset.folders import Certainty, FolderLabel, FolderReader, Folders
-from tasks.dataset.vocabulary import ClassNames, normal_name
+from tasks.dataset.vocabulary import Lexicon, normal_name
 from tasks.wording import quoted
 
 
@@ -18,7 +18,7 @@ class FolderLabels:
 
 
 def read_folders(
-    names: Mapping[str, tuple[str, ...]], in_files: Set[str], verbs: ClassNames, nouns: ClassNames, numbered: Set[str]
+    names: Mapping[str, tuple[str, ...]], in_files: Set[str], verbs: Lexicon, nouns: Lexicon, numbered: Set[str]
 ) -> FolderLabels:
     """Read the folders in every name of every video.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 
-from tasks.dataset.vocabulary import MAX_CACHED_NAMES, ClassNames, class_name, normal_name
+from tasks.dataset.vocabulary import MAX_CACHED_NAMES, Lexicon, class_name, normal_name
 from tasks.results.dataset import NO_OBJECT
 from tasks.wording import quoted
 
@@ -51,7 +51,7 @@ class FolderLabel:
 class FolderReader:
     """Reads folder paths by the names that EPIC's lists and annotation files have, and by their shape where they have none."""
 
-    def __init__(self, verbs: ClassNames, nouns: ClassNames) -> None:
+    def __init__(self, verbs: Lexicon, nouns: Lexicon) -> None:
         self._verbs = verbs
         self._nouns = nouns
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from tasks.dataset.problems import first_problems
 from tasks.dataset.rows import AnnotationFile, IntervalRow, LabelRow, NounClassRow, Row, SameAsRow, VerbClassRow, read_annotations
-from tasks.dataset.vocabulary import NOUNS, VERBS, ClassNames, OwnClasses
+from tasks.dataset.vocabulary import NOUNS, VERBS, Lexicon, OwnClasses
 from tasks.errors import BadLabels
 from tasks.results.dataset import Problem
 
@@ -27,8 +27,8 @@ class ReadFiles:
     """All files in order of upload, the classes that they know, and what was refused: the first lines, and by file how many more."""
 
     files: tuple[LabelFile, ...]
-    verbs: ClassNames
-    nouns: ClassNames
+    verbs: Lexicon
+    nouns: Lexicon
     problems: tuple[Problem, ...]
     num_more: Mapping[str, int]
 
@@ -39,7 +39,7 @@ def read_files(files: Sequence[AnnotationFile], own: OwnClasses) -> ReadFiles:
     EPIC's ids come from the shipped names, then from its lists, then from the labels' own columns, of the latest file first, so that an id
     can be corrected; a line that contradicts what came before it is refused. Ids in `own` go before all of them.
     """
-    verbs, nouns = ClassNames("verb", VERBS, own.verbs), ClassNames("noun", NOUNS, own.nouns)
+    verbs, nouns = Lexicon("verb", VERBS, own.verbs), Lexicon("noun", NOUNS, own.nouns)
     problems: list[Problem] = []
     told: dict[str, list[tuple[int, str]]] = {}
     num_more: Counter[str] = Counter()
@@ -93,7 +93,7 @@ def _accepted(rows: list[AnyLabel], change: Callable[[LabelRow], LabelRow], refu
     return good
 
 
-def _learn_class(row: Row, where: str, verbs: ClassNames, nouns: ClassNames) -> None:
+def _learn_class(row: Row, where: str, verbs: Lexicon, nouns: Lexicon) -> None:
     if isinstance(row, VerbClassRow):
         verbs.define(row.class_key, row.verb_id, where)
         for synonym in row.verbs:
@@ -106,13 +106,13 @@ def _learn_class(row: Row, where: str, verbs: ClassNames, nouns: ClassNames) -> 
         (verbs if row.target == "verb" else nouns).merge(row.name, row.same_as, where)
 
 
-def _learn_label(file: str, verbs: ClassNames, nouns: ClassNames, row: LabelRow) -> LabelRow:
+def _learn_label(file: str, verbs: Lexicon, nouns: Lexicon, row: LabelRow) -> LabelRow:
     where = f"{file} line {row.line}"
     verbs.learn(row.verb, row.verb_class, where)
     nouns.learn(row.noun, row.noun_class, where)
     return row
 
 
-def _by_own_names(verbs: ClassNames, nouns: ClassNames, row: LabelRow) -> LabelRow:
+def _by_own_names(verbs: Lexicon, nouns: Lexicon, row: LabelRow) -> LabelRow:
     verb, noun = verbs.find(row.verb, row.verb_class), nouns.find(row.noun, row.noun_class)
     return row if (verb, noun) == (row.verb, row.noun) else row.model_copy(update={"verb": verb, "noun": noun})

@@ -13,7 +13,7 @@ from tasks.dataset.near_names import near_names
 from tasks.dataset.places import Places
 from tasks.dataset.problems import first_problems, in_order
 from tasks.dataset.rows import AnnotationFile, IntervalRow, LabelRow
-from tasks.dataset.vocabulary import ClassNames, OwnClasses, WordTarget
+from tasks.dataset.vocabulary import Lexicon, OwnClasses, WordTarget
 from tasks.options import LabelOptions
 from tasks.results.dataset import NO_OBJECT, ClassRef, LabelledClip, Problem, ReadFolder, Vocabulary, action_name
 from tasks.results.record import SetAside
@@ -154,7 +154,7 @@ def _overrule(labels: dict[str, _Label], new_labels: Mapping[str, _Label]) -> li
 
 
 def _labelled(
-    clip: ClipRecord, names: tuple[str, ...], label: _Label | None, source: _Source | None, verbs: ClassNames, nouns: ClassNames
+    clip: ClipRecord, names: tuple[str, ...], label: _Label | None, source: _Source | None, verbs: Lexicon, nouns: Lexicon
 ) -> LabelledClip:
     return LabelledClip(
         clip=clip,
@@ -196,7 +196,7 @@ def _folders_in_use(clips: Iterable[LabelledClip], folders: FolderLabels) -> tup
     )
 
 
-def _hints(clips: Sequence[LabelledClip], verbs: ClassNames, nouns: ClassNames) -> tuple[str, ...]:
+def _hints(clips: Sequence[LabelledClip], verbs: Lexicon, nouns: Lexicon) -> tuple[str, ...]:
     """What a person should look at: names that may mean one class, and ids that are not used."""
     num_verbs = Counter(clip.verb for clip in clips if clip.verb)
     num_nouns = Counter(clip.noun for clip in clips if clip.noun and clip.noun != NO_OBJECT)

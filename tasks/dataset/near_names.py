@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
 from itertools import combinations, islice
 
-from tasks.dataset.vocabulary import ClassNames
+from tasks.dataset.vocabulary import Lexicon
 from tasks.results.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
 from tasks.wording import plain_count, quoted
 
@@ -17,7 +17,7 @@ MAX_TOLD = 100
 PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("ves", "fe"))
 
 
-def near_names(num_clips: Mapping[str, int], names: ClassNames) -> Iterator[str]:
+def near_names(num_clips: Mapping[str, int], names: Lexicon) -> Iterator[str]:
     """Point out pairs of near names, one of which at least has no EPIC id.
 
     Of very many names the commonest are compared.

@@ -59,7 +59,7 @@ class OwnClasses:
         return self.verbs if target == "verb" else self.nouns
 
 
-class ClassNames:
+class Lexicon:
     """Knows one target's classes: ids, one to one, synonyms, and names merged or left out.
 
     Any name is a class. One that the store numbered keeps that id, whatever files say later. `where` is a file and line, for messages.

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import log_softmax, logsumexp, softmax
+from scipy.special import log_softmax, softmax
 
 from tasks.errors import BadInput
 from tasks.evaluation.calibration import fit_temperature, folds
 from tasks.evaluation.scoring import Logits, ScoredClips
+from tasks.logit_mean import mean_logits
 from tasks.results.fusion import FusedMember, Fusion
 
 TEMPERATURES = (1e-3, 1e3)
@@ -70,7 +71,7 @@ def fuse(members: Sequence[ScoredClips], names: Sequence[tuple[str, str]]) -> Fu
         num_clips=len(first.uids),
         num_sources=len(set(first.sources)),
         chosen_loss=verb.loss + noun.loss,
-        equal_loss=sum(best_loss(averaged(logits, equal), classes) for logits, classes in heads),
+        equal_loss=sum(best_loss(mean_logits(logits, equal), classes) for logits, classes in heads),
         held_out_loss=held_out,
         held_out_equal_loss=held_out_equal,
     )
@@ -90,7 +91,7 @@ def choose_weights(logits: Sequence[Logits], classes: Ids) -> HeadFusion:
         classes: (n,) true class ids.
     """
     weights = _weights(logits, classes)
-    return HeadFusion(weights, best_loss(averaged(logits, weights), classes))
+    return HeadFusion(weights, best_loss(mean_logits(logits, weights), classes))
 
 
 def _weights(logits: Sequence[Logits], classes: Ids) -> Weights:
@@ -123,30 +124,6 @@ def _weights(logits: Sequence[Logits], classes: Ids) -> Weights:
     return weights
 
 
-def averaged(logits: Sequence[Logits], weights: Weights) -> Logits:
-    """(n, c) mean of the networks' logits under these weights (k,) of sum 1, as a scorer takes it.
-
-    A class that some networks have no output for gets the odds, against all classes before it, that the others give it.
-    """
-    fewest, *more = sorted({one.shape[1] for one in logits})
-    mean = _pooled(logits, weights, fewest)
-    for size in more:
-        pooled, known = _pooled(logits, weights, size), mean.shape[1]
-        odds = pooled[:, known:] - logsumexp(pooled[:, :known], axis=1, keepdims=True)
-        mean = np.concatenate([mean, logsumexp(mean, axis=1, keepdims=True) + odds], axis=1)
-    return mean.astype(np.float32)
-
-
-def _pooled(logits: Sequence[Logits], weights: Weights, size: int) -> NDArray[np.float64]:
-    """The first `size` logits, by the networks that have them; alike where none of these counts."""
-    having = [i for i, one in enumerate(logits) if one.shape[1] >= size]
-    shares = weights[having] if weights[having].any() else np.ones(len(having))
-    total: NDArray[np.float64] = np.tensordot(
-        shares / shares.sum(), np.stack([logits[i][:, :size] for i in having]).astype(np.float64), axes=1
-    )
-    return total
-
-
 def best_loss(logits: Logits, classes: Ids) -> float:
     """Mean cross-entropy (nats) of (n, c) logits at the temperature that suits them best, over the clips of classes that have an output."""
     within = classes < logits.shape[1]
@@ -164,8 +141,8 @@ def _held_out(heads: Sequence[tuple[Sequence[Logits], Ids]], sources: Sequence[s
         for fold in (halves, ~halves):
             theirs, ours = [one[~fold] for one in logits], [one[fold] for one in logits]
             for i, weights in enumerate((choose_weights(theirs, classes[~fold]).weights, np.full(len(logits), 1 / len(logits)))):
-                temperature = _temperature(averaged(theirs, weights), classes[~fold])
-                sums[i] += _loss(averaged(ours, weights), classes[fold], temperature) * fold.sum() / len(fold)
+                temperature = _temperature(mean_logits(theirs, weights), classes[~fold])
+                sums[i] += _loss(mean_logits(ours, weights), classes[fold], temperature) * fold.sum() / len(fold)
     return float(sums[0]), float(sums[1])
 
 

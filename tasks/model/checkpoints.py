@@ -8,18 +8,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from tasks.disk import check_room
 from tasks.errors import BadCheckpoint, BadConfiguration
+from tasks.model.class_names import ClassNames
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.model.weights_file import check_tensors, first_line, in_short, read_weights
-from tasks.results.dataset import NO_OBJECT
 
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth(\.tar)?\Z")
 EPIC_BACKBONES = {"resnet50": "resnet50", "bninception": "BNInception"}
@@ -27,44 +26,6 @@ EPIC_MODALITIES = {"rgb": "RGB", "flow": "Flow"}
 
 FORMAT = "retake-1"
 FUSION_FORMAT = "retake-fusion-1"
-
-
-class ClassNames(BaseModel):
-    """The names behind the class ids, in order. Without objects a network was taught verbs alone, and its nouns mean nothing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    verbs: tuple[str, ...]
-    nouns: tuple[str, ...]
-    has_objects: bool = True
-
-    def content(self) -> dict[str, object]:
-        """What a checkpoint holds of it; of a network that was taught nouns, the same bytes as ever."""
-        return self.model_dump(mode="json", exclude_defaults=True)
-
-    @property
-    def known_verbs(self) -> frozenset[int]:
-        """Ids of the verbs that the network can name: those with a name of their own, or all of a start, which names none."""
-        return self._known("verb", self.verbs)
-
-    @property
-    def known_nouns(self) -> frozenset[int]:
-        """Likewise of nouns; the given one alone where there is one."""
-        return self._known("noun", self.nouns) if self.given_noun is None else frozenset({self.given_noun})
-
-    @property
-    def given_noun(self) -> int | None:
-        """The id of the noun that stands for no object, which a network that was taught verbs alone always answers; else None."""
-        return None if self.has_objects else self.nouns.index(NO_OBJECT)
-
-    def _known(self, target: Literal["verb", "noun"], names: Sequence[str]) -> frozenset[int]:
-        named = frozenset(i for i, name in enumerate(names) if name != placeholder(target, i))
-        return named or frozenset(range(len(names)))
-
-
-def placeholder(target: Literal["verb", "noun"], class_id: int) -> str:
-    """What stands for the name of a class that has none, as `verb-7`."""
-    return f"{target}-{class_id}"
 
 
 class HeadWeights(NamedTuple):

@@ -28,7 +28,7 @@ MOST_EPOCHS = 1000
 
 
 @dataclass(frozen=True)
-class LabelledClip:
+class CachedClip:
     """A clip's decoded frames, an .npy file of uint8 (num_frames, h, w, 3), or (num_frames, h, w, 2) of flow, and its class ids.
 
     The short side is 256. A file of as many frames as all snippets have holds the test frames alone, in their order.
@@ -108,7 +108,7 @@ def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None
     """What a network sees of one clip, and nothing else of it: uint8 (t, h, w, p).
 
     Args:
-        path: .npy file as `LabelledClip` has it.
+        path: .npy file as `CachedClip` has it.
         spec: t and what a snippet is.
         rng: draws one snippet a segment; None takes the middle ones, as in a test.
 
@@ -158,7 +158,7 @@ class ClipDataset(Dataset[Sample]):
 
     def __init__(
         self,
-        clips: Sequence[LabelledClip],
+        clips: Sequence[CachedClip],
         spec: NetworkSpec,
         source: Source,
         seed: int | None = None,

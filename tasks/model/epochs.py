@@ -17,7 +17,8 @@ from torch import Tensor
 
 from tasks.disk import full_disk, no_room
 from tasks.model.averaging import Averaging
-from tasks.model.checkpoints import ClassNames, save
+from tasks.model.checkpoints import save
+from tasks.model.class_names import ClassNames
 from tasks.model.network import Network
 from tasks.model.schedules import highest_rate
 

@@ -16,7 +16,7 @@ from torchmetrics import Metric
 
 from tasks.model.consensus import Logits
 from tasks.model.crops import Normalise
-from tasks.model.data import NO_LABEL, LabelledClip, Sample
+from tasks.model.data import NO_LABEL, CachedClip, Sample
 from tasks.model.epochs import Scores
 from tasks.model.losses import ClassWeights, ClipLosses, CrossEntropies, balanced_weights
 from tasks.model.mixup import Mixup
@@ -71,7 +71,7 @@ class Learner(pl.LightningModule, ABC):
         has_objects: whether nouns are learned, too; else verbs alone are, and told of.
     """
 
-    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[LabelledClip], *, has_objects: bool = True) -> None:
+    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True) -> None:
         super().__init__()
         self.recipe = options
         self.num_clips = len(clips)
@@ -159,7 +159,7 @@ class ActionModule(Learner):
     "first-only", every batch-norm but the first.
     """
 
-    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[LabelledClip], *, has_objects: bool = True) -> None:
+    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True) -> None:
         super().__init__(network, options, clips, has_objects=has_objects)
         self.network = network
         self.normalise = Normalise(network.input_format)
@@ -192,7 +192,7 @@ class ActionModule(Learner):
 class HeadModule(Learner):
     """The heads of a network, trained on features; checkpoints of Lightning's hold nothing of the backbone, which never changes."""
 
-    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[LabelledClip], *, has_objects: bool = True) -> None:
+    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True) -> None:
         super().__init__(network, options, clips, has_objects=has_objects)
         self.head = network.head
 
@@ -248,7 +248,7 @@ def _frozen(module: nn.Module) -> list[nn.Module]:
     return [part for child in module.children() for part in _frozen(child)] if any(learns) else [module]
 
 
-def _class_weights(network: Network, options: TrainOptions, clips: Sequence[LabelledClip]) -> ClassWeights | None:
+def _class_weights(network: Network, options: TrainOptions, clips: Sequence[CachedClip]) -> ClassWeights | None:
     if options.class_weights == "none":
         return None
     verbs, nouns = torch.tensor([clip.verb for clip in clips]), torch.tensor([clip.noun for clip in clips])

@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tasks.options import Family, FlowOptions, Modality
+from tasks.options import Family, FlowOptions, Modality, TrainOptions
+from tasks.results.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
 
 
 class Consensus(StrEnum):
@@ -80,8 +81,8 @@ class NetworkSpec(BaseModel):
     temporal_shift: bool = False
     relation_draws: int = Field(0, ge=0, le=MAX_DRAWS)
     relation_seed: int = 0
-    num_verbs: int = Field(125, ge=1, le=MAX_CLASSES)
-    num_nouns: int = Field(352, ge=1, le=MAX_CLASSES)
+    num_verbs: int = Field(NUM_EPIC_VERBS, ge=1, le=MAX_CLASSES)
+    num_nouns: int = Field(NUM_EPIC_NOUNS, ge=1, le=MAX_CLASSES)
 
     @model_validator(mode="before")
     @classmethod
@@ -116,3 +117,20 @@ class NetworkSpec(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.title}, {self.num_verbs} verbs, {self.num_nouns} nouns"
+
+
+def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
+    """The network that `options` name, with EPIC's classes; `backbone` takes the place of theirs, say of "auto"."""
+    consensus, temporal_shift = FAMILIES[options.family]
+    return NetworkSpec(
+        backbone=backbone or options.backbone,
+        num_segments=options.num_segments,
+        modality=options.modality,
+        flow=options.picked(FlowOptions),
+        consensus=consensus,
+        temporal_shift=temporal_shift,
+        relation_draws=options.relation_draws,
+        relation_seed=options.seed if options.relation_draws else 0,
+        num_verbs=NUM_EPIC_VERBS,
+        num_nouns=NUM_EPIC_NOUNS,
+    )

@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader
 from tasks.errors import BadConfiguration
 from tasks.model.augmentation import Augmentation
 from tasks.model.averaging import Averaging
-from tasks.model.checkpoints import ClassNames
-from tasks.model.data import ClipDataset, LabelledClip, Sample, Share, View, make_loader
+from tasks.model.class_names import ClassNames
+from tasks.model.data import CachedClip, ClipDataset, Sample, Share, View, make_loader
 from tasks.model.epochs import BEST, LAST, EpochFiles, EpochKeeper, EpochRecord
 from tasks.model.features import compute_features, training_features
 from tasks.model.hardware import Hardware, choose_device, describe
@@ -57,8 +57,8 @@ class TrainJob:
 
     network: Network
     classes: ClassNames
-    train: Sequence[LabelledClip]
-    val: Sequence[LabelledClip]
+    train: Sequence[CachedClip]
+    val: Sequence[CachedClip]
     options: TrainOptions
     folder: Path
     device: Literal["auto", "cpu", "cuda"] = "auto"

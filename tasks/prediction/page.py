@@ -51,7 +51,7 @@ class Differing:
 
 
 @dataclass(frozen=True)
-class Provenance:
+class PredictionProvenance:
     """Where it all came from; `engines` each with the clips that it scored."""
 
     key: str
@@ -88,7 +88,7 @@ class PageInputs:
     to_label: tuple[ToLabel, ...]
     set_aside: tuple[SetAside, ...]
     warnings: tuple[SetAside, ...]
-    provenance: Provenance
+    provenance: PredictionProvenance
 
 
 @dataclass(frozen=True)

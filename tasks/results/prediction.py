@@ -87,6 +87,17 @@ class PredictPlanResult(Record):
     sources: dict[str, str] = Field(default_factory=dict)
     trained_on: tuple[str, ...] = ()
 
+    @property
+    def predictors(self) -> dict[PredictorRole, Predictor]:
+        """The networks of the plan, by what they are in it."""
+        both: dict[PredictorRole, Predictor | None] = {"model": self.model, "against": self.against}
+        return {role: predictor for role, predictor in both.items() if predictor}
+
+    @property
+    def temperatures(self) -> dict[PredictorRole, tuple[float, float]]:
+        """By network, that of its verb head and that of its noun head."""
+        return {role: (predictor.verb_temperature, predictor.noun_temperature) for role, predictor in self.predictors.items()}
+
 
 class KnownClipsResult(Record):
     """What the model sees in a sample of the clips that it was trained on; None where these are unknown."""

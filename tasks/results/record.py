@@ -1,5 +1,6 @@
 """What all results have in common."""
 
+from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -24,3 +25,8 @@ class SetAside(Record):
 
     name: str
     reason: str
+
+
+def now_utc() -> str:
+    """The time as records have it: UTC, ISO 8601, in milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -2,18 +2,12 @@
 
 import csv
 import io
-from datetime import UTC, datetime
 
 from tasks.keys import content_key
 from tasks.results.evaluation import DecisionRecord
 from tasks.storage import Store
 from tasks.tracking import Registry
 from tasks.wording import plain_cell
-
-
-def now_utc() -> str:
-    """The time as records have it: UTC, ISO 8601, in milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def kept_decision(store: Store, store_uri: str, key: str) -> DecisionRecord | None:

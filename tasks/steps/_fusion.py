@@ -10,7 +10,8 @@ from typing import Literal
 from tasks.errors import BadConfiguration, BadInput
 from tasks.evaluation.fusion import fuse
 from tasks.evaluation.scoring import ScoredClips, score_clips, with_nouns_given
-from tasks.model.checkpoints import ClassNames, HeadWeights, Saved, placeholder, save_fusion
+from tasks.model.checkpoints import HeadWeights, Saved, save_fusion
+from tasks.model.class_names import ClassNames, placeholder
 from tasks.model.engines.choice import Job, make_engine, num_checked, spread
 from tasks.model.epochs import BEST
 from tasks.model.hardware import choose_device, describe

@@ -20,7 +20,6 @@ from tasks.prediction.timeline import Guess, ShownClip
 from tasks.prediction.to_label import Candidate, ToLabel, chosen, percentiles, pool, scores
 from tasks.prediction.tracks import Cue, block, opening
 from tasks.results.prediction import KnownLabel, PredictedVideo, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
-from tasks.steps._predictors import predictors, temperatures
 from tasks.storage import Store
 
 MAX_SHOWN_CLIPS = 2000
@@ -45,7 +44,7 @@ class Gathered:
 class _Gatherer:
     def __init__(self, plan: PredictPlanResult, names: Names, labels: Mapping[str, KnownLabel], folder: Path, store: Store) -> None:
         self._plan, self._names, self._labels, self._folder, self._store = plan, names, labels, folder, store
-        self._temperatures = temperatures(plan)
+        self._temperatures = plan.temperatures
         self._heap: list[tuple[float, int, Differing]] = []
         self._places: list[tuple[ScoredVideo, int]] = []
         self._entropies: list[float] = []
@@ -139,7 +138,7 @@ class _Gatherer:
 
     def _answering(self, said: Answered) -> Iterator[tuple[PredictorRole, Predictor]]:
         """The networks that answered; the second one may not have been had for some videos."""
-        return ((role, one) for role, one in predictors(self._plan).items() if role in said.ranked)
+        return ((role, one) for role, one in self._plan.predictors.items() if role in said.ranked)
 
     def _shown(self, clips: ScoredVideoClips, said: Answered, i: int) -> ShownClip:
         label = self._labels.get(clips.uids[i])

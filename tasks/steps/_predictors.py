@@ -91,17 +91,6 @@ def training_clips(plan: PredictPlanResult, store: Store) -> list[DatasetClip]:
     return [clip for clip in store.read(f"{plan.model_dataset_uri}manifest.json", Manifest).clips if clip.split == "train"]
 
 
-def predictors(plan: PredictPlanResult) -> dict[PredictorRole, Predictor]:
-    """The networks of the plan, by what they are in it."""
-    both: dict[PredictorRole, Predictor | None] = {"model": plan.model, "against": plan.against}
-    return {role: predictor for role, predictor in both.items() if predictor}
-
-
-def temperatures(plan: PredictPlanResult) -> dict[PredictorRole, tuple[float, float]]:
-    """By network, that of its verb head and that of its noun head."""
-    return {role: (predictor.verb_temperature, predictor.noun_temperature) for role, predictor in predictors(plan).items()}
-
-
 def _predictor(label: str, description: str, uri: str, sha256: str, plans: Sequence[PlanResult], fitted: Served) -> Predictor:
     return Predictor(
         label=label,

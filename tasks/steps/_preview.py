@@ -9,7 +9,6 @@ from tasks.prediction.probabilities import Ranked
 from tasks.prediction.scored import read_scored
 from tasks.results.prediction import PredictorRole, PredictPlanResult
 from tasks.results.video import ClipRecord
-from tasks.steps._predictors import predictors, temperatures
 from tasks.storage import Store
 from tasks.video.preview import Captioned, write_film
 from tasks.wording import percent
@@ -32,14 +31,14 @@ def write_preview(
     Raises:
         BadVideo: a clip does not decode.
     """
-    labels = {role: predictor.label for role, predictor in predictors(plan).items()}
+    labels = {role: predictor.label for role, predictor in plan.predictors.items()}
 
     def line(role: PredictorRole, best: Ranked, i: int) -> str:
         return f"{percent(float(best.probabilities[i, 0]))} {names.name('action', int(best.ids[i, 0]))} · {labels[role]}"
 
     def lines() -> Iterator[tuple[str, ...]]:
         for part in read_scored(scored):
-            ranked = answered(part, temperatures(plan), names.targets).ranked
+            ranked = answered(part, plan.temperatures, names.targets).ranked
             yield from (tuple(line(role, best["action"], i) for role, best in ranked.items()) for i in range(len(part.uids)))
 
     def captioned() -> Iterator[Captioned]:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from tasks.errors import BadInput, BadVideo
 from tasks.evaluation.scoring import Logits, certain
 from tasks.model.crops import NumCrops
-from tasks.model.engines.choice import Job, Wanted, num_checked, spread
-from tasks.model.engines.parity import Trained
+from tasks.model.engines.choice import NUM_CALIBRATION_CLIPS, Job, Wanted, num_checked, spread
+from tasks.model.engines.parity import trained_classes
 from tasks.model.engines.scorer import Scorer, make_scorer
 from tasks.model.hardware import choose_device
 from tasks.model.spec import NetworkSpec
@@ -23,8 +23,6 @@ from tasks.steps._frames import StoredClip, cache_test_frames, load_snippets
 from tasks.steps._networks import fetch_network
 from tasks.steps._step import log
 from tasks.storage import Store
-
-NUM_CALIBRATION_CLIPS = 8
 
 MAX_TRIED_CLIPS = 32
 """So many clips are tried in place of one that does not decode, before the check is done without."""
@@ -104,14 +102,6 @@ def make_ready(
         used = used.model_copy(update={"fallback_reason": str(error)})
     noun = saved.classes.given_noun
     return Ready(scorer, specs, used, None if noun is None else certain(np.array([noun]), len(saved.classes.nouns))[0])
-
-
-def trained_classes(trained_on: Sequence[DatasetClip]) -> Trained | None:
-    """The classes of these clips; None where there are no clips, so that nothing is known."""
-    if not trained_on:
-        return None
-    verbs, nouns = ({getattr(clip, name) for clip in trained_on} for name in ("verb_class", "noun_class"))
-    return Trained(tuple(sorted(verbs)), tuple(sorted(nouns)))
 
 
 def _decoded(clips: Sequence[StoredClip], num_clips: int, spec: NetworkSpec, store: Store, root: Path) -> list[Frames]:

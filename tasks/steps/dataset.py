@@ -3,14 +3,13 @@
 from tasks.dataset.histograms import histograms
 from tasks.dataset.manifest import build_manifest, dataset_digest, split_csv
 from tasks.dataset.split import assign_splits
-from tasks.dataset.split_file import read_split_csv
+from tasks.dataset.split_file import read_split_csv, split_file_uri
 from tasks.dataset.statistics import num_classes, num_clips, num_sources
 from tasks.errors import BadDataset
 from tasks.options import SplitOptions, StoreUri
 from tasks.results.dataset import DatasetResult, LabelResult, LabelsFile, Manifest
 from tasks.results.record import SPLITS
 from tasks.steps._step import StepArguments, finish, log, result_uri
-from tasks.steps.split import split_file_uri
 from tasks.storage import Store
 
 

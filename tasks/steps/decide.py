@@ -4,10 +4,11 @@ from typing import Literal
 
 from tasks.options import StoreUri
 from tasks.results.evaluation import ChampionMove, CompareResult, DecideResult, DecisionRecord, RegisterResult
+from tasks.results.record import now_utc
 from tasks.results.training import PlanResult
 from tasks.settings import MlflowSettings, load
 from tasks.steps._card import version_description
-from tasks.steps._decisions import keep_decision, kept_decision, now_utc
+from tasks.steps._decisions import keep_decision, kept_decision
 from tasks.steps._promotion import complete_move, make_move, moves
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.storage import Store

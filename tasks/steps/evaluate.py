@@ -19,10 +19,11 @@ from tasks.evaluation.metrics import summarise
 from tasks.evaluation.misnamed import Misnamed, worst_misnamed
 from tasks.evaluation.scores_file import to_parquet
 from tasks.evaluation.scoring import Logits, ScoredClips, score_clips, with_nouns_given
-from tasks.model.checkpoints import ClassNames
+from tasks.model.class_names import ClassNames
 from tasks.model.complexity import Complexity, complexity
 from tasks.model.crops import Frames
-from tasks.model.engines.choice import Job, num_checked, spread
+from tasks.model.engines.choice import NUM_CALIBRATION_CLIPS, Job, num_checked, spread
+from tasks.model.engines.parity import trained_classes
 from tasks.model.engines.scorer import Scorer, make_scorer
 from tasks.model.engines.shared import SharedFeatures
 from tasks.model.explain import NothingToSee, activation_sheet
@@ -42,7 +43,6 @@ from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._ahead import FramesAhead
 from tasks.steps._frames import cache_test_frames, load_few, rgb_frames
 from tasks.steps._networks import fetch_network
-from tasks.steps._scorers import NUM_CALIBRATION_CLIPS, trained_classes
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
 from tasks.storage import Store

@@ -15,7 +15,6 @@ from tasks.results.video import BatchRef, ClipRecord
 from tasks.steps._cuts import find_cut
 from tasks.steps._flows import SeenClip, without_flow
 from tasks.steps._planning import different, flow_of, flows_of
-from tasks.steps._predictors import predictors
 from tasks.steps._step import StepArguments, finish, log, result_uri
 from tasks.storage import Store
 
@@ -75,7 +74,7 @@ def _wanted(arguments: Arguments, store: Store) -> tuple[Sequence[FlowOptions], 
         return recipes, _dataset_clips(configured.dataset_uri, store) if recipes else ()
     if arguments.prediction:
         prediction = store.read(result_uri(arguments.prediction), PredictPlanResult)
-        recipes = different([options for predictor in predictors(prediction).values() for options in predictor.flows])
+        recipes = different([options for predictor in prediction.predictors.values() for options in predictor.flows])
         return recipes, _cut_clips(prediction, store) if recipes else ()
     raise BadConfiguration("flows: name a plan, the configurations of a comparison, or a prediction")
 

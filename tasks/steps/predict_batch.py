@@ -31,7 +31,7 @@ from tasks.results.video import ClipRecord, VideoRecord
 from tasks.steps._ahead import FramesAhead
 from tasks.steps._flows import shortness
 from tasks.steps._frames import passing_frames
-from tasks.steps._predictors import names_of, predictors, training_clips
+from tasks.steps._predictors import names_of, training_clips
 from tasks.steps._preview import write_preview
 from tasks.steps._scorers import Frames, Ready, make_ready
 from tasks.steps._step import StepArguments, finish, finished, log, plain_reason, result_uri
@@ -139,7 +139,7 @@ def _make_ready(work: Work, clips: Sequence[ClipRecord]) -> tuple[dict[Predictor
     trained_on = training_clips(plan, store)
     networks: dict[PredictorRole, Ready] = {}
     missing = []
-    for role, predictor in predictors(plan).items():
+    for role, predictor in plan.predictors.items():
         try:
             networks[role] = make_ready(
                 predictor,

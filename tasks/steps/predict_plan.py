@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tasks.dataset.split_file import read_split_csv
+from tasks.dataset.split_file import read_split_csv, split_file_uri
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key, recipe_of
 from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
@@ -18,7 +18,6 @@ from tasks.steps._predictors import Found, baseline_of, registered
 from tasks.steps._step import StepArguments, finish, log, result_uri
 from tasks.steps._taking import Offer, Taker, TakingArguments, offers
 from tasks.steps.ingest import batch_size
-from tasks.steps.split import split_file_uri
 from tasks.storage import Store
 from tasks.tracking import Registry
 

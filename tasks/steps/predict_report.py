@@ -12,7 +12,7 @@ from tasks.options import StoreUri
 from tasks.prediction.agreement import Tally
 from tasks.prediction.confusion import confusion_table
 from tasks.prediction.names import Names
-from tasks.prediction.page import Differing, PageInputs, Provenance, ShownVideo, page
+from tasks.prediction.page import Differing, PageInputs, PredictionProvenance, ShownVideo, page
 from tasks.prediction.to_label import table
 from tasks.results.evaluation import EngineUsed
 from tasks.results.prediction import (
@@ -24,10 +24,9 @@ from tasks.results.prediction import (
     PredictPlanResult,
     PredictReportResult,
 )
-from tasks.results.record import SetAside
+from tasks.results.record import SetAside, now_utc
 from tasks.results.video import NUM_FIRST
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.steps._decisions import now_utc
 from tasks.steps._gathered import Gathered, gather
 from tasks.steps._predictors import names_of
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
@@ -166,7 +165,7 @@ def _page_inputs(
         to_label=tuple(gathered.to_label),
         set_aside=set_aside,
         warnings=tuple(warning for batch in batches for warning in batch.warnings),
-        provenance=Provenance(
+        provenance=PredictionProvenance(
             key=plan.key,
             created=now_utc(),
             code_version=machine.code_version,

@@ -26,10 +26,9 @@ from tasks.report.sheets import contact_sheet
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import ActivationMap, CompareResult, EvaluateResult, ReportResult
 from tasks.results.metrics import Metrics, Mistake, Provenance
-from tasks.results.record import ModelRole
+from tasks.results.record import ModelRole, now_utc
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.steps._decisions import now_utc
 from tasks.steps._frames import cache_test_frames, rgb_frames
 from tasks.steps._predictions import evaluation_results, predictions
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri

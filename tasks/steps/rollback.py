@@ -7,8 +7,8 @@ from pydantic import Field
 from tasks.errors import BadInput, Unavailable
 from tasks.options import RegisterOptions
 from tasks.results.evaluation import ChampionMove, DecisionRecord, RollbackResult
+from tasks.results.record import now_utc
 from tasks.settings import MlflowSettings, load
-from tasks.steps._decisions import now_utc
 from tasks.steps._promotion import complete_last_move, complete_move, make_move, moves
 from tasks.steps._step import log
 from tasks.storage import Store

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from tasks.dataset.split import assign_splits
-from tasks.dataset.split_file import read_split_csv, write_split_csv
+from tasks.dataset.split_file import read_split_csv, split_file_uri, write_split_csv
 from tasks.options import SplitOptions, StoreUri
 from tasks.results.dataset import LabelResult, LabelsFile, SplitResult
 from tasks.results.record import SPLITS
@@ -15,11 +15,6 @@ class Arguments(StepArguments, SplitOptions):
     """The labels, and the wished shares."""
 
     labels: StoreUri
-
-
-def split_file_uri(store_uri: str) -> str:
-    """The one file that remembers every assignment."""
-    return f"{store_uri}/datasets/split.csv"
 
 
 def run(arguments: Arguments, store: Store) -> SplitResult:

@@ -18,9 +18,9 @@ from tasks.report.network_table import metrics_of, table, verdict
 from tasks.results.comparison import ComparedNetwork, Comparison, Configuration, ConfigureResult, FailedConfiguration, TabulateResult
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import EvaluateResult
+from tasks.results.record import now_utc
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MlflowSettings, load
-from tasks.steps._decisions import now_utc
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import comparison_run
 from tasks.storage import Store, to_json

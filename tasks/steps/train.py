@@ -6,7 +6,8 @@ import logging
 import tempfile
 from pathlib import Path
 
-from tasks.model.data import LabelledClip
+from tasks.model.class_names import trained_names
+from tasks.model.data import CachedClip
 from tasks.model.epochs import BEST, LAST, EpochFiles, EpochRecord
 from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.growth import grown
@@ -21,7 +22,7 @@ from tasks.results.training import Epoch, PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._frames import cache_test_frames, cache_train_frames
 from tasks.steps._fusion import choose_fusion
-from tasks.steps._networks import class_names, fetch_network, file_sha256
+from tasks.steps._networks import fetch_network, file_sha256
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps._tracked import tracked_run
 from tasks.storage import Store
@@ -139,7 +140,7 @@ def _job(arguments: Arguments, plan: PlanResult, manifest: Manifest, store: Stor
     clips = {split: [clip for clip in manifest.clips if clip.split == split] for split in SPLITS}
     job = TrainJob(
         network=network,
-        classes=class_names(words, start.classes, spec),
+        classes=trained_names(words, start.classes, spec),
         train=_labelled(clips["train"], cache_train_frames(store, clips["train"], spec, plan.train)),
         val=_labelled(clips["val"], cache_test_frames(store, clips["val"], spec)),
         options=plan.train,
@@ -168,9 +169,9 @@ def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manif
         tracker.log_artifacts(run_id, Path(name), "dataset")
 
 
-def _labelled(clips: list[DatasetClip], frames: dict[str, Path]) -> list[LabelledClip]:
+def _labelled(clips: list[DatasetClip], frames: dict[str, Path]) -> list[CachedClip]:
     """The clips of which there are frames."""
-    return [LabelledClip(frames[clip.uid], clip.verb_class, clip.noun_class) for clip in clips if clip.uid in frames]
+    return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class) for clip in clips if clip.uid in frames]
 
 
 def _fetch_earlier_epochs(store: Store, out: str, folder: Path) -> None:

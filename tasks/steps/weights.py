@@ -7,14 +7,15 @@ from urllib.parse import unquote, urlsplit
 from tasks.download import download, is_url
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, RetakeError, Unavailable
 from tasks.model.checkpoints import check_name, save, verify_sha256
+from tasks.model.class_names import no_names
 from tasks.model.pretrained import PUBLISHED, build, published
-from tasks.model.spec import NetworkSpec
+from tasks.model.spec import NetworkSpec, spec_of
 from tasks.options import TrainOptions, Weights
 from tasks.results.training import WeightsResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._class_lists import keep_epic_lists
 from tasks.steps._fusion import equal_fusion
-from tasks.steps._networks import file_sha256, no_names, spec_of
+from tasks.steps._networks import file_sha256
 from tasks.steps._step import StepArguments, finish, log
 from tasks.steps._trained import fetch_trained, find_trained, is_trained
 from tasks.storage import Store

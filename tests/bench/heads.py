@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.model.data import LabelledClip
+from tasks.model.data import CachedClip
 from tasks.model.network import to_channels_last
 from tasks.model.training import TrainJob, fit
 from tasks.options import TrainOptions
@@ -15,9 +15,7 @@ from tests.bench.measure import Row, alternate
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
 
 
-def _job(
-    folder: Path, backbone: str, train: list[LabelledClip], val: list[LabelledClip], features: Path | None, **choice: object
-) -> TrainJob:
+def _job(folder: Path, backbone: str, train: list[CachedClip], val: list[CachedClip], features: Path | None, **choice: object) -> TrainJob:
     options = TrainOptions.model_validate({"backbone": backbone, "trainable": "heads", **choice})
     return TrainJob(to_channels_last(network(backbone)), CLASSES, train, val, options, folder, device="cpu", features=features)
 

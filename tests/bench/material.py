@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.model.checkpoints import ClassNames
-from tasks.model.data import LabelledClip
+from tasks.model.class_names import ClassNames
+from tasks.model.data import CachedClip
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.options import SegmentOptions
@@ -54,7 +54,7 @@ def cut_up(source: Path, folder: Path) -> tuple[CutClip, ...]:
     return cut(source, held, folder, SegmentOptions(), ffmpeg=FFMPEG, time_limit_seconds=600, memory=memory).clips
 
 
-def noise(folder: Path, num_clips: int, num_distinct: int = 8, num_frames: int = 16) -> list[LabelledClip]:
+def noise(folder: Path, num_clips: int, num_distinct: int = 8, num_frames: int = 16) -> list[CachedClip]:
     """Labelled clips of noise. Only a few have pixels of their own; the others are links to them, under names of their own."""
     rng = np.random.default_rng(0)
     made = []
@@ -64,7 +64,7 @@ def noise(folder: Path, num_clips: int, num_distinct: int = 8, num_frames: int =
             np.save(path, rng.integers(0, 256, (num_frames, 256, 340, 3), dtype=np.uint8))
         else:
             path.symlink_to(folder / f"{number % num_distinct:05d}.npy")
-        made.append(LabelledClip(path, number % NUM_VERBS, number % NUM_NOUNS))
+        made.append(CachedClip(path, number % NUM_VERBS, number % NUM_NOUNS))
     return made
 
 

@@ -12,7 +12,7 @@ from tasks.evaluation.scoring import score_clips
 from tasks.keys import recipe_of
 from tasks.model.backbones import find
 from tasks.model.checkpoints import save
-from tasks.model.data import LabelledClip
+from tasks.model.data import CachedClip
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.training import TrainJob, fit
@@ -36,7 +36,7 @@ BACKBONE = "test_resnet"
 NUM_SEGMENTS = 2
 
 
-def train(clips: list[LabelledClip], folder: Path, trainable: str) -> None:
+def train(clips: list[CachedClip], folder: Path, trainable: str) -> None:
     """Two epochs; the heads on kept features, or the whole network on images."""
     options = TrainOptions.model_validate(
         {"backbone": BACKBONE, "epochs": 2, "batch_size": 2, "trainable": trainable, "feature_variants": 2}
@@ -45,7 +45,7 @@ def train(clips: list[LabelledClip], folder: Path, trainable: str) -> None:
     fit(TrainJob(network(BACKBONE, NUM_SEGMENTS), CLASSES, clips, clips[:20], options, folder / "job", device="cpu", features=features))
 
 
-def evaluate(clips: list[LabelledClip]) -> None:
+def evaluate(clips: list[CachedClip]) -> None:
     """One centre crop of each clip, by the engine that a CPU has by default, with the frames of the next clips loading meanwhile."""
     engine = OpenvinoEngine(prepare(network(BACKBONE, NUM_SEGMENTS)), 1)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.dataset.folder_labels import read_folders
-from tasks.dataset.vocabulary import NOUNS, VERBS, ClassNames
+from tasks.dataset.vocabulary import NOUNS, VERBS, Lexicon
 from tasks.results.dataset import NO_OBJECT, action_name
 
 
@@ -14,7 +14,7 @@ def read():
     """Reads the folders of videos, a name each; by name, the label or None, and by name the reason why there is none."""
 
     def run(names, in_files=(), merged=(), numbered=()):
-        verbs, nouns = ClassNames("verb", VERBS), ClassNames("noun", NOUNS)
+        verbs, nouns = Lexicon("verb", VERBS), Lexicon("noun", NOUNS)
         verbs.define("turn-on", 12, "list")
         nouns.define("board:chopping", 19, "list")
         verbs.learn("pick-up", None, "labels.csv line 2")

@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.dataset.near_names import near_names
-from tasks.dataset.vocabulary import NOUNS, ClassNames, OwnClasses
+from tasks.dataset.vocabulary import NOUNS, Lexicon, OwnClasses
 from tasks.results.dataset import NO_OBJECT
 
 ANNOTATIONS = "uid,verb,noun,action,verb_class,noun_class\n"
@@ -110,10 +110,10 @@ def test_near_names_are_pointed_out_and_never_merged(label):
     ],
 )
 def test_which_names_are_near(first, second, near):
-    nouns = ClassNames("noun", NOUNS)
+    nouns = Lexicon("noun", NOUNS)
     assert bool(list(near_names({first: 1, second: 2}, nouns))) == near
 
 
 def test_two_classes_of_epic_are_never_pointed_out():
-    nouns = ClassNames("noun", {"tomato": 1, "tomatoes": 2})
+    nouns = Lexicon("noun", {"tomato": 1, "tomatoes": 2})
     assert list(near_names({"tomato": 1, "tomatoes": 2}, nouns)) == []

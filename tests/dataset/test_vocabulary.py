@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.dataset.vocabulary import NOUNS, VERBS, ClassNames, class_name, normal_name
+from tasks.dataset.vocabulary import NOUNS, VERBS, Lexicon, class_name, normal_name
 
 
 @pytest.fixture
 def nouns():
-    return ClassNames("noun", NOUNS)
+    return Lexicon("noun", NOUNS)
 
 
 def test_shipped_ids_are_those_of_epic(shared):
@@ -72,7 +72,7 @@ def test_a_normal_name_is_its_own_normal_name(text):
 
 
 def test_an_id_that_the_store_gave_goes_before_all_that_files_say():
-    nouns = ClassNames("noun", NOUNS, {"flour": 352, "wok": 353})
+    nouns = Lexicon("noun", NOUNS, {"flour": 352, "wok": 353})
     nouns.define("flour", 47, "list line 3")
     nouns.add_synonym("plain-flour", 47)
     nouns.add_synonym("wok", 1)
@@ -115,7 +115,7 @@ names = st.sampled_from(["a", "b", "c", "d", "-"])
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c", "d"]), names), max_size=12))
 def test_merging_ends_whatever_is_said(pairs):
-    verbs = ClassNames("verb", VERBS)
+    verbs = Lexicon("verb", VERBS)
     for name, same_as in pairs:
         verbs.merge(name, same_as, "x")
         assert verbs.why_left_out(name) or verbs.find(name) == verbs.find(same_as)

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from tasks.errors import BadInput
-from tasks.evaluation.fusion import averaged, best_loss, choose_weights, fuse
+from tasks.evaluation.fusion import best_loss, choose_weights, fuse
 from tasks.evaluation.scoring import ScoredClips
+from tasks.logit_mean import mean_logits
 
 TOLERANCE = 2e-3
 
@@ -37,7 +38,7 @@ def test_weights_are_shares_and_no_network_alone_nor_all_alike_would_lose_less(h
     assert found.weights.min() >= 0
     assert found.weights.sum() == pytest.approx(1)
     equal = np.full(len(logits), 1 / len(logits))
-    assert found.loss <= best_loss(averaged(logits, equal), classes) + TOLERANCE
+    assert found.loss <= best_loss(mean_logits(logits, equal), classes) + TOLERANCE
     for one in logits:
         assert found.loss <= best_loss(one, classes) + TOLERANCE
 
@@ -112,13 +113,13 @@ def test_a_class_that_one_network_alone_knows_has_the_odds_that_it_gives():
     rng = np.random.default_rng(6)
     narrow, wide = (rng.normal(scale=2, size=(20, size)).astype(np.float32) for size in (5, 7))
     weights = np.array([0.3, 0.7])
-    fused = averaged([narrow, wide], weights)
+    fused = mean_logits([narrow, wide], weights)
     np.testing.assert_allclose(fused[:, :5], 0.3 * narrow + 0.7 * wide[:, :5], rtol=1e-5)
     odds = [likely[:, 5:] / likely[:, :5].sum(axis=1, keepdims=True) for likely in (softmax(fused, axis=1), softmax(wide, axis=1))]
     np.testing.assert_allclose(*odds, rtol=1e-4)
     # What is added to all logits of a network changes no answer.
-    np.testing.assert_allclose(softmax(averaged([narrow + 9, wide - 4], weights), axis=1), softmax(fused, axis=1), atol=1e-5)
-    assert averaged([narrow, wide], np.array([1.0, 0.0])).shape == (20, 7)
+    np.testing.assert_allclose(softmax(mean_logits([narrow + 9, wide - 4], weights), axis=1), softmax(fused, axis=1), atol=1e-5)
+    assert mean_logits([narrow, wide], np.array([1.0, 0.0])).shape == (20, 7)
 
 
 def test_networks_of_different_sizes_get_weights_from_the_classes_that_all_know():
@@ -130,7 +131,7 @@ def test_networks_of_different_sizes_get_weights_from_the_classes_that_all_know(
     shared = classes < 6
     assert found.weights == pytest.approx(choose_weights([narrow[shared], wide[shared, :6]], classes[shared]).weights)
     assert found.weights[1] > 0.6
-    named = averaged([narrow, wide], found.weights).argmax(axis=1)
+    named = mean_logits([narrow, wide], found.weights).argmax(axis=1)
     assert (named == classes)[~shared].mean() > 0.6
     assert choose_weights([narrow[~shared], wide[~shared]], classes[~shared]).weights.tolist() == [0.5, 0.5]
 

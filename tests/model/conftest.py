@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.model.checkpoints import ClassNames
-from tasks.model.data import LabelledClip
+from tasks.model.class_names import ClassNames
+from tasks.model.data import CachedClip
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 
@@ -45,7 +45,7 @@ def outspoken_network(tiny_network: Network) -> Network:
 
 
 @pytest.fixture(scope="session")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledClip]:
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[CachedClip]:
     """Six clips of noise, 20 frames each."""
     folder = tmp_path_factory.mktemp("frames")
     rng = np.random.default_rng(0)
@@ -53,7 +53,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledClip]:
     for i in range(6):
         path = folder / f"{i}.npy"
         np.save(path, rng.integers(0, 256, (20, 256, 300, 3), dtype=np.uint8))
-        made.append(LabelledClip(path, verb=i % 3, noun=i % 2))
+        made.append(CachedClip(path, verb=i % 3, noun=i % 2))
     return made
 
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from tasks.errors import BadCheckpoint
-from tasks.model.checkpoints import ClassNames, load, load_epic, save
+from tasks.model.checkpoints import load, load_epic, save
+from tasks.model.class_names import ClassNames
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import NetworkSpec
 from tasks.options import FlowOptions

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from tasks.errors import BadDataset, MissingObject
 from tasks.model.augmentation import Augmentation
-from tasks.model.data import NO_LABEL, ClipDataset, ClipKey, EpochSampler, LabelledClip, Share, View, make_loader
+from tasks.model.data import NO_LABEL, CachedClip, ClipDataset, ClipKey, EpochSampler, Share, View, make_loader
 from tasks.model.spec import NetworkSpec
 from tests.model.conftest import TINY
 
 
-def dataset(clips: list[LabelledClip], spec: NetworkSpec, **choice) -> ClipDataset:
+def dataset(clips: list[CachedClip], spec: NetworkSpec, **choice) -> ClipDataset:
     return ClipDataset(clips, spec, partial(View.images, spec=spec), **choice)
 
 
@@ -62,7 +62,7 @@ def test_worker_processes_give_the_same_batches(clips, tiny_spec):
 
 def numbered(num_clips: int, seed: int | None, actions: Sequence[int] = (0,), **choice) -> ClipDataset:
     """Clips that are never read; what they show follows from their number."""
-    clips = [LabelledClip(Path(f"{i}.npy"), actions[i % len(actions)] % 5, actions[i % len(actions)] // 5) for i in range(num_clips)]
+    clips = [CachedClip(Path(f"{i}.npy"), actions[i % len(actions)] % 5, actions[i % len(actions)] // 5) for i in range(num_clips)]
     return dataset(clips, TINY, seed=seed, **choice)
 
 
@@ -153,7 +153,7 @@ def test_no_clips_and_foreign_class_ids_are_refused(clips, tiny_spec):
     with pytest.raises(BadDataset, match="no labelled clip"):
         dataset([], tiny_spec)
     with pytest.raises(BadDataset, match="verb 5 and noun 0"):
-        dataset([LabelledClip(clips[0].frames, 5, 0)], tiny_spec)
+        dataset([CachedClip(clips[0].frames, 5, 0)], tiny_spec)
 
 
 @pytest.mark.parametrize("content", [b"", b"no array", None])
@@ -164,9 +164,9 @@ def test_frames_that_cannot_be_read_name_their_file(tmp_path: Path, tiny_spec, c
     else:
         path.write_bytes(content)
     with pytest.raises(BadDataset, match=r"frames\.npy"):
-        dataset([LabelledClip(path, 0, 0)], tiny_spec)[ClipKey(0, 0)]
+        dataset([CachedClip(path, 0, 0)], tiny_spec)[ClipKey(0, 0)]
 
 
 def test_missing_frames_name_their_file(tmp_path: Path, tiny_spec):
     with pytest.raises(MissingObject, match=r"gone\.npy"):
-        dataset([LabelledClip(tmp_path / "gone.npy", 0, 0)], tiny_spec)[ClipKey(0, 0)]
+        dataset([CachedClip(tmp_path / "gone.npy", 0, 0)], tiny_spec)[ClipKey(0, 0)]

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.model.checkpoints import ClassNames
-from tasks.model.data import LabelledClip
+from tasks.model.class_names import ClassNames
+from tasks.model.data import CachedClip
 from tasks.model.pretrained import build
 from tasks.model.spec import FAMILIES, NetworkSpec
 from tasks.model.training import TrainJob, fit
@@ -36,7 +36,7 @@ def film(rng: np.random.Generator) -> np.ndarray:
     return np.stack(frames).astype(np.uint8)
 
 
-def both_ways(folder: Path, num_films: int, seed: int) -> list[LabelledClip]:
+def both_ways(folder: Path, num_films: int, seed: int) -> list[CachedClip]:
     """Every film, and its reverse."""
     rng = np.random.default_rng(seed)
     clips = []
@@ -45,7 +45,7 @@ def both_ways(folder: Path, num_films: int, seed: int) -> list[LabelledClip]:
         for verb, shown in ((PUT, frames), (TAKE, frames[::-1])):
             path = folder / f"{seed}-{number}-{verb}.npy"
             np.save(path, shown)
-            clips.append(LabelledClip(path, verb, 0))
+            clips.append(CachedClip(path, verb, 0))
     return clips
 
 
@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def films(folder: Path) -> tuple[list[LabelledClip], list[LabelledClip]]:
+def films(folder: Path) -> tuple[list[CachedClip], list[CachedClip]]:
     return both_ways(folder, 8, seed=0), both_ways(folder, 5, seed=1)
 
 

@@ -13,7 +13,7 @@ from tasks.errors import BadConfiguration, Unavailable
 from tasks.model import features
 from tasks.model.augmentation import Augmentation
 from tasks.model.checkpoints import load
-from tasks.model.data import LabelledClip, View
+from tasks.model.data import CachedClip, View
 from tasks.model.features import compute_features, training_features
 from tasks.model.kept import KeptFeatures
 from tasks.model.network import Network
@@ -34,7 +34,7 @@ FIGURES_OF_VIEWS = [
 HEADS = {"trainable": "heads", "epochs": 5, "feature_variants": 2}
 
 
-def kept_job(folder: Path, clips: list[LabelledClip], root: Path, **choice) -> TrainJob:
+def kept_job(folder: Path, clips: list[CachedClip], root: Path, **choice) -> TrainJob:
     return replace(job(folder, clips, **HEADS | choice), features=root)
 
 

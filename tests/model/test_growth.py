@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.model.checkpoints import ClassNames, load, save
+from tasks.model.checkpoints import load, save
+from tasks.model.class_names import ClassNames
 from tasks.model.engines.engine import prepare
 from tasks.model.export import export_module
 from tasks.model.growth import grown

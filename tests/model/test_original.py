@@ -12,7 +12,7 @@ from tasks.model.augmentation import Augmentation, augmented
 from tasks.model.checkpoints import load
 from tasks.model.consensus import Logits
 from tasks.model.crops import centre_offset, cut_crops
-from tasks.model.data import ClipDataset, ClipKey, LabelledClip, View
+from tasks.model.data import CachedClip, ClipDataset, ClipKey, View
 from tasks.model.losses import CrossEntropies
 from tasks.model.module import ActionModule, HeadModule, Learner
 from tasks.model.network import Network
@@ -71,14 +71,14 @@ def test_the_first_batch_norm_alone_is_updated(clips, tmp_path: Path, batch_norm
 
 
 @pytest.fixture
-def numbered(tmp_path: Path) -> list[LabelledClip]:
+def numbered(tmp_path: Path) -> list[CachedClip]:
     """A clip of 20 frames, each of its own grey."""
     path = tmp_path / "numbered.npy"
     np.save(path, np.broadcast_to(np.arange(20, dtype=np.uint8)[:, None, None, None], (20, 256, 300, 3)))
-    return [LabelledClip(path, 0, 0)]
+    return [CachedClip(path, 0, 0)]
 
 
-def shown(clips: list[LabelledClip], spec: NetworkSpec, **choice) -> ClipDataset:
+def shown(clips: list[CachedClip], spec: NetworkSpec, **choice) -> ClipDataset:
     return ClipDataset(clips, spec, lambda view: view.images(spec), seed=1, **choice)
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tasks.errors import BadConfiguration
-from tasks.model.data import LabelledClip
+from tasks.model.data import CachedClip
 from tasks.model.epochs import EpochFiles
 from tasks.model.processes import require_places, shareable_devices
 from tasks.model.training import TrainJob, fit
@@ -20,7 +20,7 @@ from tests.model.test_training import EXACT, REPOSITORY, job
 from tests.model.train_together import RICH
 
 
-def start(case: str, folder: Path, clips: list[LabelledClip]) -> subprocess.Popen[str]:
+def start(case: str, folder: Path, clips: list[CachedClip]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "tests.model.train_together", case, str(folder), *(str(clip.frames) for clip in clips)],
         cwd=REPOSITORY,
@@ -30,7 +30,7 @@ def start(case: str, folder: Path, clips: list[LabelledClip]) -> subprocess.Pope
     )
 
 
-def alone(folder: Path, clips: list[LabelledClip], epochs: int, **choice) -> TrainJob:
+def alone(folder: Path, clips: list[CachedClip], epochs: int, **choice) -> TrainJob:
     return replace(job(folder, clips, **EXACT, epochs=epochs, **choice), train=clips[:3], val=clips[3:])
 
 

@@ -14,7 +14,7 @@ from torch.utils.data import default_collate
 from tasks.errors import BadConfiguration
 from tasks.model.averaging import decay_after
 from tasks.model.checkpoints import load
-from tasks.model.data import ClipDataset, ClipKey, LabelledClip, View
+from tasks.model.data import CachedClip, ClipDataset, ClipKey, View
 from tasks.model.losses import CrossEntropies, balanced_weights
 from tasks.model.mixup import Mixup
 from tasks.model.module import ActionModule, HeadModule
@@ -29,7 +29,7 @@ STILL = {"learning_rate": 1e-12, "epochs": 1} | EXACT
 """Weights that hardly change, so that losses are those of the network as it was."""
 
 
-def kept_job(folder: Path, clips: list[LabelledClip], root: Path, **choice) -> TrainJob:
+def kept_job(folder: Path, clips: list[CachedClip], root: Path, **choice) -> TrainJob:
     return replace(job(folder, clips, trainable="heads", feature_variants=2, **choice), features=root)
 
 
@@ -179,7 +179,7 @@ def test_mixup_trains_on_what_is_mixed_and_validates_on_what_is_not(heads, clips
 class Watched(list):
     """Clips that note which of them are asked for."""
 
-    def __init__(self, clips: list[LabelledClip]) -> None:
+    def __init__(self, clips: list[CachedClip]) -> None:
         super().__init__(clips)
         self.asked: list[int] = []
 
@@ -293,7 +293,7 @@ def test_the_heads_of_a_module_are_trained_under_its_recipes_weights(clips, tiny
 
 
 @pytest.fixture(scope="module")
-def coloured(tmp_path_factory) -> list[LabelledClip]:
+def coloured(tmp_path_factory) -> list[CachedClip]:
     """Clips whose verb is their colour and whose noun is their brightness, each of 4 actions 3 times."""
     folder, rng, made = tmp_path_factory.mktemp("coloured"), np.random.default_rng(0), []
     for number in range(12):
@@ -301,7 +301,7 @@ def coloured(tmp_path_factory) -> list[LabelledClip]:
         colour = np.array([[200, 40, 40], [40, 40, 200]][verb]) // (3 if noun else 1)
         frames = (colour + rng.integers(-20, 20, (4, 256, 256, 3))).clip(0, 255).astype(np.uint8)
         np.save(folder / f"c{number}.npy", frames)
-        made.append(LabelledClip(folder / f"c{number}.npy", verb, noun))
+        made.append(CachedClip(folder / f"c{number}.npy", verb, noun))
     return made
 
 

@@ -12,8 +12,9 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tasks.errors import BadConfiguration, Unavailable
-from tasks.model.checkpoints import ClassNames, load
-from tasks.model.data import LabelledClip
+from tasks.model.checkpoints import load
+from tasks.model.class_names import ClassNames
+from tasks.model.data import CachedClip
 from tasks.model.epochs import EpochFiles
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import NetworkSpec
@@ -26,7 +27,7 @@ EXACT = {"batch_norm": "frozen"}
 """What makes a batch's loss the same in whatever parts it is computed."""
 
 
-def job(folder: Path, clips: list[LabelledClip], **choice) -> TrainJob:
+def job(folder: Path, clips: list[CachedClip], **choice) -> TrainJob:
     spec = NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=5, num_nouns=4)
     classes = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
     options = TrainOptions.model_validate(OPTIONS.model_dump() | choice)
@@ -91,7 +92,7 @@ DIE_IN_THE_SECOND_EPOCH = """
 import dataclasses, json, os, signal, sys
 from pathlib import Path
 from tests.model.test_training import CHOICES, fit, job
-from tasks.model.data import LabelledClip
+from tasks.model.data import CachedClip
 
 class Deadly(list):
     num_reads = 0
@@ -103,7 +104,7 @@ class Deadly(list):
                 os.kill(os.getpid(), signal.SIGKILL)
         return clip
 
-clips = [LabelledClip(Path(path), i % 3, i % 2) for i, path in enumerate(sys.argv[2:])]
+clips = [CachedClip(Path(path), i % 3, i % 2) for i, path in enumerate(sys.argv[2:])]
 for name, choice in CHOICES.items():
     if pid := os.fork():
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL

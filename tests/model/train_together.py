@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from tasks.errors import RetakeError
-from tasks.model.data import LabelledClip
+from tasks.model.data import CachedClip
 from tasks.model.epochs import EpochFiles
 from tasks.model.network import Network
 from tasks.model.processes import global_rank, is_first_process
@@ -40,7 +40,7 @@ def told(outcome: TrainOutcome) -> str:
     return json.dumps([outcome.stopped_early, *({**asdict(record), "seconds": 0} for record in outcome.history)])
 
 
-def train(case: str, folder: Path, clips: list[LabelledClip]) -> None:
+def train(case: str, folder: Path, clips: list[CachedClip]) -> None:
     here = folder / str(global_rank(2))
 
     def shared(name: str, **choice) -> TrainJob:
@@ -65,7 +65,7 @@ def train(case: str, folder: Path, clips: list[LabelledClip]) -> None:
 
 
 if __name__ == "__main__":
-    frames = [LabelledClip(Path(path), i % 3, i % 2) for i, path in enumerate(sys.argv[3:])]
+    frames = [CachedClip(Path(path), i % 3, i % 2) for i, path in enumerate(sys.argv[3:])]
     try:
         train(sys.argv[1], Path(sys.argv[2]), frames)
     except RetakeError as error:

@@ -8,7 +8,7 @@ from tasks.evaluation.answers import Answers
 from tasks.evaluation.confusion import Confusion
 from tasks.evaluation.metrics import measure
 from tasks.prediction.agreement import Accuracy, Agreement, Pair
-from tasks.prediction.page import Differing, PageInputs, Provenance, ShownVideo
+from tasks.prediction.page import Differing, PageInputs, PredictionProvenance, ShownVideo
 from tasks.prediction.timeline import Guess, ShownClip
 from tasks.prediction.to_label import Candidate, ToLabel
 from tasks.results.dataset import NO_OBJECT
@@ -125,7 +125,7 @@ def usual():
         * 3,
         set_aside=(SetAside(name="one frame.mp4", reason="0.03 s long, shorter than the 2 s that a clip needs"),),
         warnings=(SetAside(name="short.mp4, 0-2 s", reason="3 frames make 2 fields of flow, and a network looks at 5 in a row"),),
-        provenance=Provenance(
+        provenance=PredictionProvenance(
             key="0123456789abcdef",
             created="2026-11-26T04:00:00.000Z",
             code_version="0123abc",

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadInput, BadVideo
-from tasks.model.checkpoints import ClassNames, HeadWeights, Saved
+from tasks.model.checkpoints import HeadWeights, Saved
+from tasks.model.class_names import ClassNames
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.scorer import Scorer

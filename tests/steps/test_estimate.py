@@ -8,7 +8,8 @@ import pytest
 
 from tasks.errors import BadConfiguration
 from tasks.model import timing
-from tasks.model.checkpoints import ClassNames, save
+from tasks.model.checkpoints import save
+from tasks.model.class_names import ClassNames
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights

@@ -11,7 +11,8 @@ from tasks.errors import BadConfiguration, Unavailable
 from tasks.evaluation.fingerprints import fingerprint, from_parquet
 from tasks.evaluation.scores_file import from_parquet as predictions_from_parquet
 from tasks.evaluation.scoring import score_clips
-from tasks.model.checkpoints import ClassNames, HeadWeights, Saved, save
+from tasks.model.checkpoints import HeadWeights, Saved, save
+from tasks.model.class_names import ClassNames
 from tasks.model.consensus import HEADS
 from tasks.model.engines.choice import OPENVINO_FROM_CLIPS
 from tasks.model.engines.scorer import make_scorer

@@ -3,7 +3,8 @@
 import pytest
 
 from tasks.errors import BadConfiguration, BadInput
-from tasks.model.checkpoints import ClassNames, HeadWeights, load, save, save_fusion
+from tasks.model.checkpoints import HeadWeights, load, save, save_fusion
+from tasks.model.class_names import ClassNames
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import NetworkSpec
 from tasks.steps._fusion import equal_fusion

@@ -8,7 +8,8 @@ import torch
 
 from tasks.errors import BadCheckpoint, BadConfiguration
 from tasks.keys import recipe_of
-from tasks.model.checkpoints import ClassNames, HeadWeights, save, save_fusion
+from tasks.model.checkpoints import HeadWeights, save, save_fusion
+from tasks.model.class_names import ClassNames
 from tasks.model.crops import Normalise, cut_views
 from tasks.model.network import Network
 from tasks.model.sampling import joined, middle_snippets

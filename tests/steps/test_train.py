@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from tasks.model.checkpoints import ClassNames, load, save
+from tasks.model.checkpoints import load, save
+from tasks.model.class_names import ClassNames, no_names
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import NetworkSpec
 from tasks.options import EvaluateOptions, GateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
 from tasks.results.dataset import ClassRef, Manifest, Vocabulary
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.steps import train
-from tasks.steps._networks import file_sha256, no_names
+from tasks.steps._networks import file_sha256
 from tests.steps.shelf import Shelf
 
 RUN = "s3://retake/runs/0123/"

@@ -11,7 +11,9 @@ import pytest
 from tasks.dataset.manifest import split_csv
 from tasks.keys import recipe_of
 from tasks.model.checkpoints import load, save
+from tasks.model.class_names import no_names
 from tasks.model.network import Network
+from tasks.model.spec import spec_of
 from tasks.options import EvaluateOptions, GateOptions, LabelOptions, PredictOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
 from tasks.promotion.verdict import verdict_on
 from tasks.results.dataset import NO_OBJECT, ClassRef, DatasetClip, Manifest, Vocabulary
@@ -22,7 +24,7 @@ from tasks.results.record import VERB_ALONE
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.results.video import BatchRef, ClipsFile
 from tasks.steps import compare, evaluate, predict_batch, predict_known, predict_report, report, train
-from tasks.steps._networks import file_sha256, no_names, spec_of
+from tasks.steps._networks import file_sha256
 from tasks.steps.plan import evaluations
 from tests.steps.shelf import Shelf, filmed, recorded
 

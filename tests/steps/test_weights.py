@@ -2,10 +2,11 @@ import pytest
 
 from tasks.errors import BadConfiguration, BadInput
 from tasks.model.checkpoints import save
+from tasks.model.class_names import no_names
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.options import TrainOptions, Weights
-from tasks.steps._networks import file_sha256, no_names
+from tasks.steps._networks import file_sha256
 from tasks.steps.weights import Arguments, candidates, run
 from tests.steps.shelf import Shelf, train_result
 

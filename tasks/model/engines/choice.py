@@ -27,6 +27,7 @@ Wanted = Literal["auto", "pytorch", "openvino", "openvino-int8", "cuda"]
 Kind = Literal["pytorch", "openvino", "openvino-float32", "openvino-int8", "cuda"]
 Device = Literal["cpu", "cuda"]
 
+NUM_CALIBRATION_CLIPS = 8
 OPENVINO_FROM_CLIPS = 10
 """From so many clips on, what OpenVINO gains is more than converting, compiling and checking take (ResNet-50, 10 crops, two cores)."""
 

@@ -26,6 +26,7 @@ from torch import Tensor
 from tasks.model.crops import Frames, NumCrops, cut_views
 from tasks.model.engines.engine import Engine
 from tasks.model.engines.openvino import OpenvinoEngine
+from tasks.results.dataset import DatasetClip
 from tasks.results.evaluation import EnginePrecision
 
 NUM_CHECKED_CLIPS, NUM_CHECKED_IN_INT8 = 3, 30
@@ -43,6 +44,14 @@ class Trained:
 
     verbs: tuple[int, ...]
     nouns: tuple[int, ...]
+
+
+def trained_classes(trained_on: Sequence[DatasetClip]) -> Trained | None:
+    """The classes of these clips; None where there are no clips, so that nothing is known."""
+    if not trained_on:
+        return None
+    verbs, nouns = ({getattr(clip, name) for clip in trained_on} for name in ("verb_class", "noun_class"))
+    return Trained(tuple(sorted(verbs)), tuple(sorted(nouns)))
 
 
 @dataclass(frozen=True)

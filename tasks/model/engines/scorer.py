@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tasks.logit_mean import mean_logits
 from tasks.model.checkpoints import HeadWeights, Saved
 from tasks.model.consensus import Logits
 from tasks.model.crops import Frames
@@ -21,7 +22,7 @@ CENTRE_VIEW = 8
 
 @dataclass(frozen=True)
 class Scorer:
-    """One engine a network. How much each counts is normalised here, so weights need not sum to 1."""
+    """One engine a network. Weights need not sum to 1."""
 
     engines: tuple[Engine, ...]
     weights: tuple[HeadWeights, ...]
@@ -84,22 +85,7 @@ def _made(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[Job]) -> tuple[tup
 
 
 def _mean(logits: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
-    """The weighted mean. A class that some networks have no output for gets the odds, against all classes before it, that the others give it."""
-    fewest, *more = sorted({len(one) for one in logits})
-    mean = _pooled(logits, shares, fewest)
-    for size in more:
-        pooled, known = _pooled(logits, shares, size), len(mean)
-        mean = torch.cat([mean, mean.logsumexp(0) + pooled[known:] - pooled[:known].logsumexp(0)])
-    return mean
-
-
-def _pooled(logits: Sequence[Tensor], shares: Sequence[float], size: int) -> Tensor:
-    """The first `size` logits, by the networks that have them; alike where none of these counts."""
-    having = [(share, one[:size]) for share, one in zip(shares, logits, strict=True) if len(one) >= size]
-    if not sum(share for share, _ in having):
-        having = [(1.0, one) for _, one in having]
-    total = sum(share for share, _ in having)
-    return sum((share / total * one for share, one in having), start=0 * having[0][1])
+    return torch.from_numpy(mean_logits([one.numpy() for one in logits], shares))
 
 
 def _together(used: Sequence[EngineUsed]) -> EngineUsed:

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from tasks.local.home import REPOSITORY
-from tasks.model.checkpoints import ClassNames, HeadWeights, load, save
+from tasks.model.checkpoints import HeadWeights, load, save
+from tasks.model.class_names import ClassNames
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.options import Modality

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.evaluation.fusion import averaged
-from tasks.model.checkpoints import ClassNames, HeadWeights, Saved, load, save_fusion
+from tasks.logit_mean import mean_logits
+from tasks.model.checkpoints import HeadWeights, Saved, load, save_fusion
+from tasks.model.class_names import ClassNames
 from tasks.model.engines import openvino
 from tasks.model.engines.choice import Job
 from tasks.model.engines.openvino import OpenvinoEngine
@@ -89,8 +90,8 @@ def test_networks_of_different_sizes_answer_as_their_weights_were_chosen_for(tmp
     clip = snippets_for(specs[0], seed=7)
     alone = [PytorchEngine(network.eval(), 1).score(clip) for network in saved.networks]
     score = make_scorer(saved, "pytorch", [job_of(spec) for spec in specs])[0].score([clip] * 3)
-    verbs = averaged([one.verb.numpy()[None] for one in alone], np.array([0.25, 0.5, 0.25]))
-    nouns = averaged([one.noun.numpy()[None] for one in alone], np.array([0.75, 0.25, 0]))
+    verbs = mean_logits([one.verb.numpy()[None] for one in alone], np.array([0.25, 0.5, 0.25]))
+    nouns = mean_logits([one.noun.numpy()[None] for one in alone], np.array([0.75, 0.25, 0]))
     np.testing.assert_allclose(score.verb, verbs[0], atol=1e-4)
     np.testing.assert_allclose(score.noun, nouns[0], atol=1e-4)
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.model.checkpoints import ClassNames, HeadWeights, Saved
+from tasks.model.checkpoints import HeadWeights, Saved
+from tasks.model.class_names import ClassNames
 from tasks.model.engines.choice import Job
 from tasks.model.engines.scorer import make_scorer
 from tasks.model.engines.shared import SharedFeatures

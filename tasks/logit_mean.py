@@ -1,0 +1,37 @@
+"""The weighted mean of the logits of several networks, which need not have the same number of classes."""
+
+# c: classes; leading dimensions are any, such as clips
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+Logits = NDArray[np.float32]
+
+
+def mean_logits(logits: Sequence[Logits], weights: Sequence[float] | NDArray[np.float64]) -> Logits:
+    """Average logits (…, c) of each network; weights need not sum to 1.
+
+    A class that some networks have no output for gets the odds, against all classes before it, that the others give it.
+    """
+    fewest, *more = sorted({one.shape[-1] for one in logits})
+    mean = _pooled(logits, weights, fewest)
+    for size in more:
+        pooled, known = _pooled(logits, weights, size), mean.shape[-1]
+        odds = pooled[..., known:] - logsumexp(pooled[..., :known], axis=-1, keepdims=True)
+        mean = np.concatenate([mean, logsumexp(mean, axis=-1, keepdims=True) + odds], axis=-1)
+    return mean.astype(np.float32)
+
+
+def _pooled(logits: Sequence[Logits], weights: Sequence[float] | NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """The first `size` logits, by the networks that have them; alike where none of these counts."""
+    having = [i for i, one in enumerate(logits) if one.shape[-1] >= size]
+    shares = np.asarray(weights, np.float64)[having]
+    if not shares.any():
+        shares = np.ones(len(having))
+    total: NDArray[np.float64] = np.tensordot(
+        shares / shares.sum(), np.stack([logits[i][..., :size] for i in having]).astype(np.float64), axes=1
+    )
+    return total
