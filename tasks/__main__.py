@@ -20,7 +20,7 @@ from tasks.disk import own_temporary_folder
 from tasks.errors import BadConfiguration, RetakeError
 from tasks.refusals import refusals
 from tasks.settings import StoreSettings, load
-from tasks.steps import COMMANDS
+from tasks.steps import COMMANDS, module_of
 from tasks.storage import Store, to_json
 from tasks.wording import printable
 
@@ -63,7 +63,7 @@ def _module(step: str) -> types.ModuleType:
     """The step's module. What importing makes lives until the end, so the collector never looks at it: that saves seconds of torch and MLflow."""
     gc.disable()
     try:
-        return import_module(f"tasks.steps.{step}")
+        return import_module(module_of(step))
     finally:
         gc.freeze()
         gc.enable()
@@ -86,11 +86,11 @@ class _Parser(argparse.ArgumentParser):
 def _parse(argv: list[str]) -> tuple[str, dict[str, object]]:
     parser = _Parser(prog="python -m tasks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "step", choices=COMMANDS, metavar="STEP", help="; ".join(f"{name}: {summary}" for name, summary in COMMANDS.items())
+        "step", choices=COMMANDS, metavar="STEP", help="; ".join(f"{name}: {command.summary}" for name, command in COMMANDS.items())
     )
     step = parser.parse_args(argv[:1]).step
     model: type[BaseModel] = _module(step).Arguments
-    options = _Parser(prog=f"python -m tasks {step}", description=COMMANDS[step], argument_default=argparse.SUPPRESS)
+    options = _Parser(prog=f"python -m tasks {step}", description=COMMANDS[step].summary, argument_default=argparse.SUPPRESS)
     positional: dict[str, str] = getattr(_module(step), "POSITIONAL", {})
     for name, field in model.model_fields.items():
         if metavar := positional.get(name):

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import PurePosixPath
 
 MAX_QUOTED = 60
 MAX_LISTED = 5
@@ -93,6 +94,11 @@ def near(text: str, known: Iterable[str]) -> str:
 def some(texts: Sequence[str]) -> str:
     """`a, b, c and 2 more`: up to five."""
     return ", ".join(texts[:MAX_LISTED]) + (f" and {len(texts) - MAX_LISTED} more" if len(texts) > MAX_LISTED else "")
+
+
+def plain_reason(text: object, name: str = "") -> str:
+    """A room's message without the file name that it begins with: people know the video by another name, which stands beside the reason."""
+    return re.sub(rf"^(source(\.\w+)?|{re.escape(PurePosixPath(name).name)}): ", "", str(text))
 
 
 def plain_cell(value: object) -> object:

@@ -1,5 +1,6 @@
 """The command line without a server: what it offers, and how it refuses."""
 
+import configparser
 import subprocess
 import sys
 from importlib import import_module
@@ -8,7 +9,7 @@ import pytest
 
 from tasks.__main__ import _parse, main
 from tasks.local.home import REPOSITORY
-from tasks.steps import STEPS
+from tasks.steps import COMMANDS, STEPS, module_of
 
 
 def test_the_help_names_every_step(capsys):
@@ -25,7 +26,7 @@ def test_a_steps_help_names_every_argument(capsys):
             main([step, "--help"])
         assert ended.value.code == 0
         shown = capsys.readouterr().out
-        arguments = {f"--{name.replace('_', '-')}" for name in import_module(f"tasks.steps.{step}").Arguments.model_fields}
+        arguments = {f"--{name.replace('_', '-')}" for name in import_module(module_of(step)).Arguments.model_fields}
         assert {argument for argument in arguments if argument not in shown} == set(), step
 
 
@@ -70,3 +71,10 @@ def test_what_a_person_predicts_with_is_in_the_help(capsys):
     assert "[VIDEO ...]" in shown
     assert "--videos" not in shown
     assert "models:/retake-tsn@champion" in "".join(shown.split())
+
+
+def test_the_rule_that_no_step_imports_another_names_every_step():
+    rules = configparser.ConfigParser()
+    rules.read(REPOSITORY / ".importlinter")
+    named = rules["importlinter:contract:steps-apart"]["modules"].split()
+    assert set(named) == {module_of(command) for command in COMMANDS if command != "predict"}

@@ -1,8 +1,6 @@
 """What every step shares: where it writes, and how it says that it is done."""
 
 import logging
-import re
-from pathlib import PurePosixPath
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -39,8 +37,3 @@ def finish(store: Store, out: str, result: R) -> R:
     """Write the commit mark, last of all."""
     store.write(result_uri(out), result)
     return result
-
-
-def plain_reason(text: object, name: str = "") -> str:
-    """A room's message without the file name that it begins with: people know the video by another name, which stands beside the reason."""
-    return re.sub(rf"^(source(\.\w+)?|{re.escape(PurePosixPath(name).name)}): ", "", str(text))

@@ -8,8 +8,22 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
+from tasks.tracking.experiments import comparison_run, prediction_run, tracked_run
 from tasks.tracking.flavours import ClipModel, TensorModel
 from tasks.tracking.registry import CHALLENGER, CHAMPION, Reference, RegisteredVersion, Registry, VersionCard
 from tasks.tracking.runs import Tracker
 
-__all__ = ["CHALLENGER", "CHAMPION", "ClipModel", "Reference", "RegisteredVersion", "Registry", "TensorModel", "Tracker", "VersionCard"]
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "ClipModel",
+    "Reference",
+    "RegisteredVersion",
+    "Registry",
+    "TensorModel",
+    "Tracker",
+    "VersionCard",
+    "comparison_run",
+    "prediction_run",
+    "tracked_run",
+]

@@ -13,7 +13,7 @@ from typing import Any
 
 from tasks.options import SegmentOptions
 from tasks.results.video import Batch, VideoRecord
-from tasks.steps import segment
+from tasks.steps.ingest_videos import segment
 from tasks.video.cut import cut, cut_arguments
 from tasks.video.memory import undivided
 from tasks.video.probe import probe

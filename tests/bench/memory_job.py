@@ -18,15 +18,15 @@ from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.training import TrainJob, fit
 from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions, TrainOptions
 from tasks.prediction.familiar import to_bytes
+from tasks.prediction.gathering import gather
 from tasks.prediction.names import Names
 from tasks.prediction.scored import ScoredWriter
 from tasks.prediction.to_label import table as to_label_table
 from tasks.results.dataset import DatasetClip
 from tasks.results.prediction import KnownClipsResult, PredictedVideo, PredictionBatch, Predictor, PredictPlanResult, ScoredVideo
 from tasks.results.video import ClipRecord, ClipsFile, VideoRecord
-from tasks.steps import predict_batch
-from tasks.steps._gathered import gather
-from tasks.steps._networks import file_sha256
+from tasks.steps._checkpoints import file_sha256
+from tasks.steps.predict_videos import predict_batch
 from tasks.storage import Store
 from tests.bench.disk import Disk
 from tests.bench.material import CLASSES, NUM_NOUNS, NUM_VERBS, cut_up, drawn, network, noise
@@ -105,7 +105,7 @@ def predict_report(num_clips: int, folder: Path) -> None:
         videos.append(ScoredVideo(video=video, name=f"{number}.mp4", num_clips=num_clips // 10, scored_uri=uri, preview_uri=None))
 
     plan = _plan(_predictor("model", ""), _predictor("against", ""), EvaluateOptions(), len(videos))
-    gathered = gather(plan, videos, {}, Names({}, {}), folder, cast(Store, disk))
+    gathered = gather(plan, videos, {}, Names({}, {}), folder, disk.read_file)
     to_label_table(gathered.to_label)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from dags import build_dataset, compare_networks, ingest_videos, predict_videos, retrain
 from dags._assets import CLIPS, DATASET, MODEL
-from tasks.steps import STEPS
+from tasks.steps import STEPS, module_of
 
 FOLDER = Path(retrain.__file__).parent
 FILES = sorted(FOLDER.glob("[!_]*.py"))
@@ -135,7 +135,7 @@ def test_what_a_step_takes_is_what_its_arguments_name():
 
     for task in TASKS:
         given = task.partial_kwargs if task.is_mapped else vars(task)
-        module = import_module(f"tasks.steps.{given['step']}")
+        module = import_module(module_of(given["step"]))
         options = {name for model in given.get("options", ()) for name in model.model_fields}
         named = {"store", "out", *options, *given.get("passes", ()), *(given.get("inputs") or {})}
         known = set(module.Arguments.model_fields)

@@ -9,10 +9,10 @@ import pytest
 from tasks.dataset.labels import Labelling, label_clips
 from tasks.dataset.rows import AnnotationFile
 from tasks.dataset.vocabulary import FIRST_OWN_ID, OwnClasses, WordTarget
+from tasks.media.clips import clip_uid
 from tasks.options import LabelOptions
 from tasks.results.dataset import LabelledClip
 from tasks.results.video import ClipRecord
-from tasks.steps.segment import clip_uid
 
 NONE_OWN = OwnClasses()
 

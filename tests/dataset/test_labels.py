@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.media.clips import clip_uid
 from tasks.results.dataset import Problem
-from tasks.steps.segment import clip_uid
 
 ANNOTATIONS = "uid,verb,noun,action,verb_class,noun_class\n"
 INTERVALS = "video,start_seconds,stop_seconds,verb,noun\n"

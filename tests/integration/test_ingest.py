@@ -10,7 +10,7 @@ import pytest
 
 from tasks.errors import RetakeError
 from tasks.results.video import NUM_FIRST, Inventory, SetAsideFile
-from tasks.steps import ingest
+from tasks.steps.ingest_videos import ingest
 from tasks.storage import Store
 from tests.integration.workshop import RECIPE
 

@@ -11,8 +11,8 @@ from tasks.options import EvaluateOptions, PredictOptions
 from tasks.results.dataset import DatasetResult, LabelsFile
 from tasks.results.prediction import KnownLabels, PredictBatchResult, PredictReportResult
 from tasks.settings import MlflowSettings
-from tasks.steps import predict_batch, predict_known, predict_plan, predict_report
-from tasks.steps._predictors import registered
+from tasks.steps.predict_videos import predict_batch, predict_known, predict_plan, predict_report
+from tasks.steps.predict_videos._chosen import registered
 from tasks.storage import Store
 from tasks.tracking import Registry
 from tasks.tracking.connection import RUN_KEY_TAG

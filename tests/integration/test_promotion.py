@@ -11,11 +11,11 @@ from mlflow import MlflowClient
 
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions, Weights
+from tasks.promotion.champion import complete_last_move, moves
 from tasks.results.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult, RollbackResult
 from tasks.results.training import Champion, PlanResult, WeightsResult
 from tasks.settings import MlflowSettings, load
-from tasks.steps import decide, rollback
-from tasks.steps._promotion import complete_last_move, moves
+from tasks.steps.retrain import decide, rollback
 from tasks.tracking import Registry
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]

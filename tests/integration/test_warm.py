@@ -19,7 +19,7 @@ PATIENCE_SECONDS = 60
 @pytest.fixture(scope="module")
 def python(tmp_path_factory):
     warm = WarmPython(tmp_path_factory.mktemp("a folder") / "python")
-    with warm.served(["tasks.steps.label"]):
+    with warm.served(["tasks.steps.build_dataset.label"]):
         yield warm.program
 
 

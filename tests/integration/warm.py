@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from tasks.steps import COMMANDS
+from tasks.steps import COMMANDS, module_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-STEP_MODULES = [f"tasks.steps.{step}" for step in COMMANDS]
+STEP_MODULES = [module_of(command) for command in COMMANDS]
 READY = b"ready\n"
 SIZE_BYTES = 8
 PR_SET_PDEATHSIG = 1

@@ -1,12 +1,5 @@
-"""Steps whose frames are decoded by threads: the processes that do so elsewhere take longer to start than these few frames."""
+"""Steps decode their few frames as the tests of clips do."""
 
-from concurrent.futures import ThreadPoolExecutor
+from tests.media.conftest import threads_decode
 
-import pytest
-
-from tasks.video import cache
-
-
-@pytest.fixture(autouse=True)
-def threads_decode(monkeypatch):
-    monkeypatch.setattr(cache, "ProcessPoolExecutor", lambda num_workers, mp_context: ThreadPoolExecutor(num_workers))
+__all__ = ["threads_decode"]

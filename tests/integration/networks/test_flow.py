@@ -13,13 +13,13 @@ import pytest
 from tasks.errors import BadVideo
 from tasks.keys import flow_recipe_of
 from tasks.local.home import REPOSITORY
+from tasks.media.flow_cache import flow_uri
+from tasks.media.frame_cache import cache_test_frames, cache_train_frames, load_snippets
 from tasks.model.spec import NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.results.flow import FlowBatch, FlowClip, FlowResult
 from tasks.results.prediction import PredictBatchResult, PredictPlanResult
 from tasks.results.training import Champion, PlanResult
-from tasks.steps._flows import flow_uri
-from tasks.steps._frames import cache_test_frames, cache_train_frames, load_snippets
 from tasks.video.fields import iter_fields
 from tests.films.samples import make_samples
 from tests.integration.conftest import CHAIN_STORE

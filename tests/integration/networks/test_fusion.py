@@ -16,7 +16,7 @@ from tasks.results.dataset import Manifest
 from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResult, RegisterResult, ReportResult
 from tasks.results.metrics import Metrics
 from tasks.results.training import PlanResult, TrainResult
-from tasks.steps._networks import file_sha256
+from tasks.steps._checkpoints import file_sha256
 from tasks.wording import markdown_text
 from tests.integration.conftest import CHAIN_STORE as STORE
 from tests.integration.workshop import EASY_GATE

@@ -1,0 +1,80 @@
+"""Keeps annotation files from elsewhere under `annotations/`, so that a later file wins there too."""
+
+import hashlib
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+
+from tasks.media.intake import Taker
+from tasks.media.label_inputs import annotation_objects
+from tasks.media.offers import Offer
+from tasks.results.video import SeenFile
+from tasks.storage import Store, check_key
+
+TICK_SECONDS = 1.1
+"""The store tells times in whole seconds, and of two files of one second the later name counts as the later file."""
+
+_KEPT = re.compile(r"(.*)-[0-9a-f]{8}\.csv", re.DOTALL)
+
+
+def keep_annotations(
+    store: Store, store_uri: str, taker: Taker, offers: Sequence[Offer], known: Mapping[tuple[str, str], SeenFile]
+) -> list[SeenFile]:
+    """Keep every annotation file on offer, named by its content; one that cannot be read is set aside.
+
+    A file that is kept is written again where a later one of its name would win over it, unless it lies in the inbox as before.
+    """
+    folder = f"{store_uri}/annotations/"
+    kept = [found.uri.removeprefix(folder) for found in annotation_objects(store, store_uri)]
+    wanted: dict[str, bytes] = {}
+    seen = []
+    for offer in offers:
+        earlier = known.get((offer.name, offer.etag))
+        if earlier and earlier.reason:
+            seen.append(earlier)
+            continue
+        read: list[tuple[str, bytes]] = []
+
+        def keep(content: bytes, offer: Offer = offer, read: list[tuple[str, bytes]] = read) -> None:
+            name = f"{PurePosixPath(offer.name).stem}-{hashlib.sha256(content).hexdigest()[:8]}.csv"
+            check_key(f"{folder}{name}")
+            read.append((name, content))
+
+        seen.append(taker.take_annotation(offer, keep))
+        for name, content in read:
+            if earlier and name in kept:
+                continue
+            wanted.pop(name, None)
+            wanted[name] = content
+    latest = kept[-1] if kept else ""
+    for name in to_write(kept, list(wanted)):
+        if name < latest:
+            time.sleep(TICK_SECONDS)
+        store.write_bytes(f"{folder}{name}", wanted[name])
+        latest = name
+    return seen
+
+
+def to_write(kept: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """What of `wanted` has to be written so that for every stem the latest of `kept`, which is in order of upload, are the wanted ones."""
+    kept_by_stem, wanted_by_stem = _by_stem(kept), _by_stem(wanted)
+    missing = {name for stem, names in wanted_by_stem.items() for name in _rest(kept_by_stem[stem], names)}
+    return [name for name in wanted if name in missing]
+
+
+def _rest(kept: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:
+    """The end of `wanted` that `kept` lacks at its own end."""
+    for number in range(min(len(kept), len(wanted)), 0, -1):
+        if kept[-number:] == wanted[:number]:
+            return wanted[number:]
+    return wanted
+
+
+def _by_stem(names: Iterable[str]) -> defaultdict[str, list[str]]:
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        if match := _KEPT.fullmatch(name):
+            found[match[1]].append(name)
+    return found

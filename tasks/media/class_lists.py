@@ -1,0 +1,44 @@
+"""EPIC-KITCHENS-55's lists of classes, which are kept in the store beside its weights."""
+
+import logging
+import tempfile
+from pathlib import Path
+
+from tasks.download import download
+from tasks.errors import BadInput, Unavailable
+from tasks.storage import Store
+
+log = logging.getLogger("retake")
+
+ADDRESS = "https://raw.githubusercontent.com/epic-kitchens/epic-kitchens-55-annotations/master/"
+HEADERS = {"verb": b"verb_id,", "noun": b"noun_id,"}
+MAX_LIST_BYTES = 1 << 20
+
+
+def epic_list_uris(store_uri: str) -> dict[str, str]:
+    """The address of each target's list."""
+    return {target: f"{store_uri}/pretrained/{_file(target)}" for target in HEADERS}
+
+
+def keep_epic_lists(store: Store, store_uri: str, *, allow_private: bool) -> None:
+    """Download the lists that the store lacks; without them, words get ids of the store's own.
+
+    Networks from EPIC's weights know its classes by these ids. A list that is not available costs a warning.
+    """
+    for target, uri in epic_list_uris(store_uri).items():
+        if store.exists(uri):
+            continue
+        with tempfile.TemporaryDirectory(prefix="retake-weights-") as folder:
+            path = Path(folder) / _file(target)
+            try:
+                download(f"{ADDRESS}{path.name}", path, max_bytes=MAX_LIST_BYTES, allow_private=allow_private)
+                if not path.read_bytes().startswith(HEADERS[target]):
+                    raise BadInput(f"{ADDRESS}{path.name} is no list of classes")
+            except (BadInput, Unavailable) as error:
+                log.warning("%s; or put %s under pretrained/ of the store", error, path.name)
+            else:
+                store.write_file(uri, path)
+
+
+def _file(target: str) -> str:
+    return f"EPIC_{target}_classes.csv"

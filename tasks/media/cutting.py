@@ -1,0 +1,149 @@
+"""Cuts videos into clips, several at a time; a video that was cut before is left alone."""
+
+import logging
+import math
+import os
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from pathlib import Path
+
+from tasks.disk import in_units
+from tasks.errors import BadVideo, OutOfMemory
+from tasks.keys import clip_recipe_of
+from tasks.media.clips import clip_uid, find_cut
+from tasks.options import SegmentOptions
+from tasks.results.record import SetAside
+from tasks.results.video import ClipRecord, ClipsFile, SegmentResult, VideoRecord
+from tasks.settings import MachineSettings, load
+from tasks.storage import Store
+from tasks.video.cut import NUM_ENCODER_THREADS, CutClip, CutResult, cut
+from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg
+from tasks.video.looking import VideoProbe
+from tasks.video.memory import Memory, MemoryShares, usable_bytes
+from tasks.video.probe import probe
+from tasks.wording import plain_reason
+
+log = logging.getLogger("retake")
+
+MAX_BATCHES = 64
+VIDEOS_A_BATCH = 8
+"""At least, where there are enough: a mapped task of Airflow costs seconds, and a batch's videos are cut side by side."""
+
+SECONDS_PER_VIDEO_SECOND = 10
+"""ffmpeg may take ten times as long as the video lasts, and two minutes at least."""
+
+MAX_AT_ONCE = 8
+
+SHARE_BYTES = 256 << 20
+"""At least, for an ffmpeg: more than it takes for a video of 1920x1080."""
+
+
+def batch_size(num_videos: int) -> int:
+    """How many videos a mapped task cuts: of 64 batches at most, and of two at least, so that two machines can share any work."""
+    return max(1, math.ceil(num_videos / MAX_BATCHES), min(VIDEOS_A_BATCH, math.ceil(num_videos / 2)))
+
+
+def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: SegmentOptions) -> SegmentResult:
+    """Cut these videos, several at a time, and sum up what became of them."""
+
+    memory_bytes = usable_bytes()
+    num_threads = num_at_once(load(MachineSettings).num_processes or len(os.sched_getaffinity(0)), memory_bytes)
+    shares = MemoryShares(num_threads, memory_bytes)
+
+    def take(video: str) -> tuple[str, ClipsFile]:
+        record = store.read(f"{store_uri}/videos/{video}/probe.json", VideoRecord)
+        return record.names[0], cut_video(store, store_uri, record, options, shares)
+
+    files, names = [], []
+    with ThreadPoolExecutor(num_threads) as pool:
+        for number, (name, clips) in enumerate(pool.map(take, videos), 1):
+            log.info("%d of %d: %s: %s", number, len(videos), name, clips.set_aside or f"{len(clips.clips)} clips")
+            files.append(clips)
+            names.append(name)
+    return SegmentResult(
+        num_videos=len(files),
+        num_clips=sum(len(f.clips) for f in files),
+        dropped_seconds=round(sum(f.dropped_seconds for f in files), 3),
+        warnings=tuple(SetAside(name=n, reason=w) for n, f in zip(names, files, strict=True) for w in f.warnings),
+        set_aside=tuple(SetAside(name=n, reason=f.set_aside) for n, f in zip(names, files, strict=True) if f.set_aside),
+    )
+
+
+def num_at_once(num_cores: int, memory_bytes: int) -> int:
+    """How many videos are cut side by side, as cores and memory allow.
+
+    One more than have all their encoder's threads busy, since each also reads, examines and uploads.
+    """
+    return min(MAX_AT_ONCE, num_cores // NUM_ENCODER_THREADS + 1, max(1, memory_bytes // SHARE_BYTES))
+
+
+def cut_video(store: Store, store_uri: str, record: VideoRecord, options: SegmentOptions, shares: MemoryShares) -> ClipsFile:
+    """Cut one video, unless it was cut before; where it cannot be cut, record the reason.
+
+    A video that had too little memory is tried again where there is more.
+    """
+    cut_before = find_cut(store, store_uri, record.video, options)
+    if cut_before and (cut_before.lacked_bytes is None or cut_before.lacked_bytes >= shares.all_bytes):
+        return cut_before
+    ffmpeg = find_ffmpeg(load(MachineSettings).ffmpeg)
+    version = ffmpeg_version(ffmpeg)
+    recipe = clip_recipe_of(options, version)
+    folder_uri = f"{store_uri}/clips/{record.video}/{recipe}"
+    with tempfile.TemporaryDirectory(prefix="retake-segment-") as name:
+        folder = Path(name)
+        source = folder / Path(record.uri).name
+        store.read_file(record.uri, source)
+        found, reason, lacked_bytes = CutResult((), 0, ()), None, None
+        try:
+            seconds = max(120, SECONDS_PER_VIDEO_SECOND * record.duration_seconds)
+
+            def cut_with(memory: Memory) -> CutResult:
+                return cut(source, _held(record, source, memory), folder, options, ffmpeg=ffmpeg, time_limit_seconds=seconds, memory=memory)
+
+            found = shares.run(cut_with)
+        except OutOfMemory as error:
+            lacked_bytes = shares.all_bytes
+            reason = f"{plain_reason(error)}; it had {in_units(lacked_bytes)}: scale it down, or take it again where a step has more"
+        except BadVideo as error:
+            reason = plain_reason(error)
+        clips = ClipsFile(
+            video=record.video,
+            recipe=recipe,
+            options=options,
+            ffmpeg=version,
+            clips=tuple(_keep(clip, folder_uri, record.video, store) for clip in found.clips),
+            dropped_seconds=found.dropped_seconds,
+            warnings=tuple(plain_reason(warning) for warning in found.warnings),
+            set_aside=reason,
+            lacked_bytes=lacked_bytes,
+        )
+    store.write(f"{folder_uri}/clips.json", clips)
+    return clips
+
+
+def _held(record: VideoRecord, path: Path, memory: Memory) -> VideoProbe:
+    """Give the probe of when the video was taken in; probe anew where an older version did not record it."""
+    if record.is_hdr is None:
+        return probe(path, max_seconds=math.inf, memory=memory)
+    return VideoProbe(**record.model_dump(include={field.name for field in fields(VideoProbe)}))
+
+
+def _keep(clip: CutClip, folder_uri: str, video: str, store: Store) -> ClipRecord:
+    uri = f"{folder_uri}/{clip.index:04d}.mp4"
+    store.write_file(uri, clip.path)
+    return ClipRecord(
+        uid=clip_uid(video, clip.start_seconds, clip.stop_seconds),
+        video=video,
+        index=clip.index,
+        uri=uri,
+        sha256=clip.sha256,
+        size_bytes=clip.size_bytes,
+        start_seconds=clip.start_seconds,
+        stop_seconds=clip.stop_seconds,
+        num_frames=clip.num_frames,
+        width=clip.width,
+        height=clip.height,
+        has_audio=clip.has_audio,
+    )

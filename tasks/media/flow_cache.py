@@ -1,0 +1,129 @@
+"""Optical flow as steps need it: beside its clip in the store, computed once."""
+
+import logging
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol, TypeVar
+
+from tasks.errors import BadVideo, MissingObject
+from tasks.keys import flow_recipe_of
+from tasks.model.spec import SHORT_SIDE, SNIPPETS
+from tasks.options import FlowOptions, Modality
+from tasks.results.record import SetAside
+from tasks.settings import MachineSettings, load
+from tasks.storage import Store
+from tasks.video.fields import FLOW_SUFFIX, num_fields
+from tasks.video.flow import FlowMaker
+from tasks.wording import plain_reason
+
+log = logging.getLogger("retake")
+
+MAX_AT_ONCE = 8
+
+
+class SeenClip(Protocol):
+    """What flow needs to know of a clip."""
+
+    @property
+    def uid(self) -> str:
+        """Its name."""
+
+    @property
+    def uri(self) -> str:
+        """Its address."""
+
+    @property
+    def num_frames(self) -> int:
+        """How many frames it has."""
+
+
+C = TypeVar("C", bound=SeenClip)
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What `compute_flow` did, and the clips that have no flow, with the reason."""
+
+    num_clips: int
+    num_fields: int
+    seconds: float
+    set_aside: tuple[SetAside, ...]
+
+    @property
+    def fields_per_second(self) -> float:
+        """Over everything: fetching, decoding, computing, keeping."""
+        return self.num_fields / self.seconds if self.num_fields else 0.0
+
+
+def flow_uri(clip_uri: str, options: FlowOptions) -> str:
+    """Where the flow of a clip lies: `clips/<video>/<clip recipe>/flow/<flow recipe>/<clip>.mkv`."""
+    folder, name = clip_uri.rsplit("/", 1)
+    return f"{folder}/flow/{flow_recipe_of(options)}/{PurePosixPath(name).stem}{FLOW_SUFFIX}"
+
+
+def without_flow(store: Store, clips: Sequence[C], options: FlowOptions) -> list[C]:
+    """Those of the clips whose flow is not in the store."""
+    wanted = [flow_uri(clip.uri, options) for clip in clips]
+    there = {found.uri for folder in {uri.rsplit("/", 1)[0] for uri in wanted} for found in store.list(f"{folder}/")}
+    return [clip for clip, uri in zip(clips, wanted, strict=True) if uri not in there]
+
+
+def shortness(clip: SeenClip) -> str | None:
+    """Why a network cannot see as much of this clip's motion as of others'."""
+    found, wanted = num_fields(clip.num_frames), SNIPPETS[Modality.FLOW].num_frames
+    if clip.num_frames == 1:
+        return f"a single frame shows no motion; one field without any stands for the {wanted} that a network looks at"
+    if found < wanted:
+        return f"{clip.num_frames} frames make {found} fields of flow, and a network looks at {wanted} in a row; the last is repeated"
+    return None
+
+
+def compute_flow(store: Store, clips: Sequence[SeenClip], options: FlowOptions) -> Computed:
+    """Compute the flow of each of these clips and keep it in the store. A clip that cannot be read is set aside, and the rest goes on."""
+    started = time.monotonic()
+    num_fields, set_aside = 0, []
+    with (
+        tempfile.TemporaryDirectory(prefix="retake-flow-") as name,
+        FlowMaker(options, load(MachineSettings).num_processes) as maker,
+        ThreadPoolExecutor(clips_at_once(maker.num_threads), thread_name_prefix="flow-clips") as pool,
+    ):
+        jobs = [pool.submit(_keep, store, clip, options, maker, Path(name) / f"{number}.mp4") for number, clip in enumerate(clips)]
+        try:
+            for number, (clip, job) in enumerate(zip(clips, jobs, strict=True), 1):
+                outcome = job.result()
+                if isinstance(outcome, SetAside):
+                    set_aside.append(outcome)
+                    log.warning("%d of %d clips: %s has no optical flow: %s", number, len(clips), clip.uri, outcome.reason)
+                else:
+                    num_fields += outcome
+                    speed = num_fields / (time.monotonic() - started)
+                    log.info("%d of %d clips: %s: %d fields, %.1f a second", number, len(clips), clip.uid, outcome, speed)
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return Computed(len(clips) - len(set_aside), num_fields, time.monotonic() - started, tuple(set_aside))
+
+
+def clips_at_once(num_threads: int) -> int:
+    """How many clips share so many threads: one alone is decoded and written too slowly for many, and more delay what is kept first."""
+    return min(MAX_AT_ONCE, 1 + num_threads // 4)
+
+
+def _keep(store: Store, clip: SeenClip, options: FlowOptions, maker: FlowMaker, source: Path) -> int | SetAside:
+    """The number of fields, or why there are none. `source` is where the clip may lie meanwhile."""
+    made = source.with_suffix(FLOW_SUFFIX)
+    try:
+        store.read_file(clip.uri, source)
+        num_fields = maker.write(source, made, num_frames=clip.num_frames, short_side=SHORT_SIDE)
+        store.write_file(flow_uri(clip.uri, options), made)
+    except MissingObject:
+        return SetAside(name=clip.uid, reason="the clip is not in the store")
+    except BadVideo as error:
+        return SetAside(name=clip.uid, reason=plain_reason(error, source.name))
+    finally:
+        source.unlink(missing_ok=True)
+        made.unlink(missing_ok=True)
+    return num_fields

@@ -1,0 +1,175 @@
+"""Decoded frames and fields of optical flow as steps need them, in this machine's cache. Needs no torch."""
+
+# t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet
+
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.errors import BadVideo
+from tasks.keys import flow_recipe_of
+from tasks.media.flow_cache import SeenClip, compute_flow, flow_uri, without_flow
+from tasks.model.sampling import joined, middle_snippets
+from tasks.model.spec import SHORT_SIDE, NetworkSpec
+from tasks.options import FlowOptions, Modality, TrainOptions
+from tasks.results.record import SetAside
+from tasks.settings import MachineSettings, load
+from tasks.storage import Store
+from tasks.video.cache import BadEntry, CacheItem, cache_frames, passing_folder
+from tasks.video.fields import num_fields
+
+log = logging.getLogger("retake")
+
+NUM_NAMED = 5
+"""An error names no more clips than this one by one."""
+
+
+class StoredClip(SeenClip, Protocol):
+    """A clip in the store, whether it is part of a dataset or not."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of its content."""
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+
+
+def rgb_frames(num_segments: int) -> NetworkSpec:
+    """Stands for one RGB frame a segment, which people and fingerprints look at whatever the network sees."""
+    return NetworkSpec(backbone="none", num_segments=num_segments)
+
+
+def passing_frames() -> AbstractContextManager[Path]:
+    """A folder on the cache's disk for frames that are looked at once."""
+    return passing_folder(_root())
+
+
+def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, root: Path | None = None) -> dict[str, Path]:
+    """By uid, the cached array (t * m, h, w, 3), or (t * m, h, w, 2) of flow, that a test of such a network looks at, snippet after snippet.
+
+    They lie in this machine's cache, or under `root`.
+
+    Raises:
+        BadVideo: a clip does not decode, or optical flow is wanted, and clips have none in the store that decodes and do not decode
+            themselves; the message names them. None is left out, for networks are compared on the same clips.
+    """
+    if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
+        raise _without_flow(bad, len(clips))
+    return _cache(store, clips, [_test_frames(_num_frames(clip, spec), spec) for clip in clips], spec, root or _root())
+
+
+def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, options: TrainOptions) -> dict[str, Path]:
+    """By uid, the cached array (t, h, w, 3) of every `frame_step`-th frame, from which training draws; of all where a snippet has several.
+
+    Where it draws none, the array of a test. Of flow (t, h, w, 2); a clip that has none in the store and does not decode is left out with a warning that names it.
+
+    Raises:
+        BadVideo: a clip does not decode, or no clip has the optical flow that is wanted.
+    """
+    if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
+        error, lacking = _without_flow(bad, len(clips)), {one.name for one in bad}
+        if len(lacking) == len(clips):
+            raise error
+        log.warning("left out of training: %s", error)
+        clips = [clip for clip in clips if clip.uid not in lacking]
+    step = options.frame_step if spec.modality is Modality.RGB else 1
+    frames = [
+        _test_frames(_num_frames(clip, spec), spec) if options.train_frames == "middle" else tuple(range(0, _num_frames(clip, spec), step))
+        for clip in clips
+    ]
+    return _cache(store, clips, frames, spec, _root())
+
+
+def load_snippets(path: Path, spec: NetworkSpec) -> NDArray[np.uint8]:
+    """The test snippets, uint8 (t, h, w, p), of one array of `cache_test_frames`."""
+    return joined(np.load(path), spec)
+
+
+def load_few(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec) -> list[NDArray[np.uint8]]:
+    """The test snippets, uint8 (t, h, w, p), of each of these clips, all in memory; raises as `cache_test_frames` does."""
+    paths = cache_test_frames(store, clips, spec)
+    return [load_snippets(paths[clip.uid], spec) for clip in clips]
+
+
+def _test_frames(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:
+    snippets = middle_snippets(num_frames, spec.num_segments, spec.snippet.num_frames)
+    return tuple(number for snippet in snippets for number in snippet)
+
+
+def _num_frames(clip: StoredClip, spec: NetworkSpec) -> int:
+    return num_fields(clip.num_frames) if spec.flow else clip.num_frames
+
+
+def _root() -> Path:
+    return load(MachineSettings).cache_dir.expanduser() / "frames"
+
+
+def _cache(store: Store, clips: Sequence[StoredClip], frames: Sequence[tuple[int, ...]], spec: NetworkSpec, root: Path) -> dict[str, Path]:
+    items = [
+        CacheItem(
+            key=flow_uri(clip.uri, spec.flow) if spec.flow else clip.uri,
+            sha256=clip.sha256,
+            width=clip.width,
+            height=clip.height,
+            indices=indices,
+            flow=flow_recipe_of(spec.flow) if spec.flow else None,
+        )
+        for clip, indices in zip(clips, frames, strict=True)
+    ]
+    computed_again: set[str] = set()
+    while True:
+        try:
+            paths = cache_frames(
+                items,
+                root,
+                short_side=SHORT_SIDE,
+                fetch=store.read_file,
+                num_processes=load(MachineSettings).num_processes,
+                progress=_report,
+            )
+        except BadEntry as error:
+            if spec.flow is None or error.key in computed_again:
+                raise
+            log.warning("%s; computing this optical flow again", error)
+            damaged = [clip for clip in clips if flow_uri(clip.uri, spec.flow) == error.key]
+            if bad := compute_flow(store, damaged, spec.flow).set_aside:
+                raise BadVideo(f"{error}; nor can its clip be read to compute it again: {_without_flow(bad, len(clips))}") from error
+            computed_again.add(error.key)
+        else:
+            return {clip.uid: path for clip, path in zip(clips, paths, strict=True)}
+
+
+def _complete_flow(store: Store, clips: Sequence[StoredClip], options: FlowOptions) -> tuple[SetAside, ...]:
+    """Compute the flow that no step computed before, say for a champion that sees other flow than the network that is trained.
+
+    Returns the clips, by uid, that have none.
+    """
+    missing = without_flow(store, clips, options)
+    if not missing:
+        return ()
+    log.info("%d of %d clips have no optical flow (%s) in the store yet; computing it now", len(missing), len(clips), options.flow_method)
+    return compute_flow(store, missing, options).set_aside
+
+
+def _without_flow(bad: Sequence[SetAside], num_clips: int) -> BadVideo:
+    return BadVideo(
+        f"{len(bad)} of {num_clips} clips have no optical flow: {'; '.join(f'{clip.name}: {clip.reason}' for clip in bad[:NUM_NAMED])}"
+        f"{'; …' if len(bad) > NUM_NAMED else ''}. Delete the clips.json beside them in the store and cut their videos again "
+        "(ingest_videos), or choose another input than flow"
+    )
+
+
+def _report(num_done: int, num_all: int) -> None:
+    if num_done == num_all or num_done % max(1, num_all // 10) == 0:
+        log.info("frames cached of %d of %d clips", num_done, num_all)

@@ -1,0 +1,212 @@
+"""Takes single files into the store; one that cannot be used is set aside with its reason."""
+
+import hashlib
+import logging
+import os
+import stat
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+from threading import Lock
+
+from tasks.disk import FULL
+from tasks.download import download, is_url
+from tasks.errors import BadInput, Unavailable
+from tasks.media.offers import Offer, lies_in
+from tasks.options import IngestOptions
+from tasks.results.video import SeenFile, VideoRecord
+from tasks.storage import Store, to_json
+from tasks.video.memory import MemoryShares, usable_bytes
+from tasks.video.probe import probe
+from tasks.video.source import NO_REGULAR_FILE
+from tasks.wording import plain_reason
+
+log = logging.getLogger("retake")
+
+MAX_ANNOTATION_BYTES = 64 << 20
+NUM_THREADS = 4
+"""How many files are taken at once."""
+
+START_SECONDS = 60
+MIN_BYTES_A_SECOND = 1 << 20
+"""The slowest disk or share that is waited for."""
+
+CHUNK_BYTES = 1 << 20
+
+SUFFIXES = {"matroska": ".mkv", "webm": ".webm", "mov": ".mp4", "avi": ".avi", "mpegts": ".ts", "flv": ".flv"}
+
+
+class Taker:
+    """Takes single files in, from several threads: a lock per content keeps two names of one video from racing.
+
+    Names label videos, by their folders and in annotation files. Where `labels` is false, what is taken must not change any label: a known
+    video keeps its names, and a new one gets one that no folder and no annotation file has.
+    """
+
+    def __init__(self, store: Store, store_uri: str, options: IngestOptions, allow_private: bool, *, labels: bool = True) -> None:
+        self._store_uri = store_uri
+        self._options = options
+        self._store = store
+        self._allow_private = allow_private
+        self._labels = labels
+        self._locks: defaultdict[str, Lock] = defaultdict(Lock)
+        self._shares = MemoryShares(NUM_THREADS, usable_bytes())
+
+    def take_video(self, offer: Offer) -> SeenFile:
+        """Take a video in; one that cannot be used is set aside with its reason.
+
+        Raises:
+            Unavailable: the store does not answer, or this machine's disk is full.
+        """
+        mib = self._options.max_video_mib
+        too_large = f"larger than {mib} MiB; raise max_video_mib to take it"
+
+        def keep(offer: Offer, path: Path) -> str:
+            content = hashlib.sha256()
+            for chunk in read_chunks(path, max_bytes=mib << 20, too_large=too_large):
+                content.update(chunk)
+            return self._keep_video(offer, path, content.hexdigest())
+
+        return self._take(offer, mib << 20, too_large, keep)
+
+    def take_annotation(self, offer: Offer, keep: Callable[[bytes], None]) -> SeenFile:
+        """Give `keep` the content of an annotation file; one that cannot be read is set aside with its reason.
+
+        Raises:
+            Unavailable: the store does not answer, or this machine's disk is full.
+        """
+
+        too_large = f"an annotation file of more than {MAX_ANNOTATION_BYTES >> 20} MiB; split it into several"
+
+        def read(_: Offer, path: Path) -> None:
+            keep(b"".join(read_chunks(path, max_bytes=MAX_ANNOTATION_BYTES, too_large=too_large)))
+
+        return self._take(offer, MAX_ANNOTATION_BYTES, too_large, read)
+
+    def _take(self, offer: Offer, max_bytes: int, too_large: str, use: Callable[[Offer, Path], str | None]) -> SeenFile:
+        try:
+            if offer.size_bytes > max_bytes:
+                raise BadInput(too_large)
+            with self._fetched(offer, max_bytes) as path:
+                size_bytes = path.stat().st_size
+                if size_bytes > max_bytes:
+                    raise BadInput(too_large)
+                video = use(offer, path)
+        except (BadInput, OSError) as error:
+            reason = _reason_to_set_aside(offer, error)
+            return SeenFile(name=offer.name, etag=offer.etag, size_bytes=offer.size_bytes, video=None, reason=reason)
+        return SeenFile(name=offer.name, etag=offer.etag, size_bytes=size_bytes, video=video, reason=None)
+
+    @contextmanager
+    def _fetched(self, offer: Offer, max_bytes: int) -> Iterator[Path]:
+        if not is_url(offer.source):
+            path = Path(offer.source)
+            if offer.folder and not lies_in(path, offer.folder):
+                raise BadInput(f"a link that leads out of {offer.folder}; put there what it leads to")
+            yield path
+            return
+        with tempfile.TemporaryDirectory(prefix="retake-ingest-") as folder:
+            path = Path(folder) / "source"
+            if offer.source.startswith("s3://"):
+                self._read_object(offer.source, path)
+            else:
+                self._download(offer.source, path, max_bytes)
+            yield path
+
+    def _download(self, url: str, path: Path, max_bytes: int) -> None:
+        try:
+            download(url, path, max_bytes=max_bytes, allow_private=self._allow_private)
+        except Unavailable as error:
+            raise BadInput(str(error)) from error  # It was asked three times, and the other files do not depend on that server.
+
+    def _read_object(self, uri: str, path: Path) -> None:
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        if not (bucket and key):
+            raise BadInput(f"{uri!r} names no object; write s3://bucket/key")
+        self._store.read_file(uri, path)
+
+    def _keep_video(self, offer: Offer, path: Path, video: str) -> str:
+        with self._locks[video]:
+            self._record(offer.name if self._labels else _name_without_label(offer.name, video), video, path)
+        return video
+
+    def _record(self, name: str, video: str, path: Path) -> None:
+        folder = f"{self._store_uri}/videos/{video}"
+        uri = f"{folder}/probe.json"
+        if self._store.exists(uri):
+            if not self._labels:
+                return
+            record = self._store.read(uri, VideoRecord)
+            names = tuple(sorted({*record.names, name}))
+            if names != record.names:
+                self._store.write(uri, record.model_copy(update={"names": names}))
+            return
+        max_seconds = self._options.max_video_minutes * 60
+        found = self._shares.run(lambda memory: probe(path, max_seconds=max_seconds, memory=memory))
+        source = f"{folder}/source{SUFFIXES.get(found.container.split(',')[0], '.video')}"
+        self._store.write_file(source, path)
+        record = VideoRecord(
+            video=video,
+            uri=source,
+            size_bytes=path.stat().st_size,
+            names=(name,),
+            has_audio=found.has_audio,
+            **asdict(found),
+        )
+        if self._labels:
+            self._store.write(uri, record)
+        elif not self._store.create(uri, to_json(record)):
+            # An ingest took the same video meanwhile, whose name may label it.
+            return
+        log.info("new video: %s (%.1f s, %dx%d)", name, found.duration_seconds, found.width, found.height)
+
+
+def _name_without_label(name: str, video: str) -> str:
+    """`take/bag/a.mp4` as `a-0123456789ab.mp4`: an annotation that says `a.mp4`, `a` or `bag/a.mp4` means another video."""
+    # Labels take a backslash for a folder's end, too.
+    path = PurePosixPath(name.replace("\\", "/"))
+    return f"{path.stem}-{video[:12]}{path.suffix}"
+
+
+def _reason_to_set_aside(offer: Offer, error: BadInput | OSError) -> str:
+    """Why this file alone is not taken; raises what would befall every other file just as well."""
+    if isinstance(error, BadInput):
+        return plain_reason(error, offer.name if is_url(offer.source) else offer.source)
+    reason = error.strerror or str(error)
+    if error.errno in FULL or is_url(offer.source):
+        raise Unavailable(
+            f"{offer.name}: cannot be kept in this machine's temporary folder ({reason}); make room there, or set TMPDIR"
+        ) from error
+    return f"the file cannot be read ({reason})"
+
+
+def read_chunks(path: Path, *, max_bytes: int, too_large: str) -> Iterator[bytes]:
+    """Yield the content of a file piece by piece.
+
+    It is opened in a way that waits for nobody, such as for the writer of a pipe that took the file's place.
+
+    Raises:
+        BadInput: it is no regular file, larger than `max_bytes`, which `too_large` tells, or slower than a file of that size may be.
+        OSError: it cannot be read.
+    """
+    _require_regular(path.stat())
+    limit_seconds = START_SECONDS + max_bytes / MIN_BYTES_A_SECOND
+    stop, num_bytes = time.monotonic() + limit_seconds, 0
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb", buffering=0) as file:  # noqa: PTH123 - the descriptor of a path
+        _require_regular(os.fstat(file.fileno()))
+        while chunk := file.read(CHUNK_BYTES):
+            num_bytes += len(chunk)
+            if num_bytes > max_bytes:
+                raise BadInput(too_large)
+            if time.monotonic() > stop:
+                raise BadInput(f"reading it takes longer than {limit_seconds:.0f} s; copy it to a faster disk first")
+            yield chunk
+
+
+def _require_regular(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise BadInput(NO_REGULAR_FILE)

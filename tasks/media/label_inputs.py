@@ -1,0 +1,33 @@
+"""What labels are gathered from: every ingested video under its names, every annotation file, and EPIC's lists."""
+
+from tasks.keys import content_key
+from tasks.media.class_lists import epic_list_uris
+from tasks.storage import Store, StoredObject
+
+
+def labels_out(store_uri: str, recipe: str) -> str:
+    """Where the labels of one recipe lie."""
+    return f"{store_uri}/labels/{recipe}/"
+
+
+def annotation_objects(store: Store, store_uri: str) -> list[StoredObject]:
+    """Annotation files, in the order of their upload: a later one wins."""
+    found = [o for o in store.list(f"{store_uri}/annotations/") if o.name.lower().endswith(".csv")]
+    return sorted(found, key=lambda o: (o.modified, o.uri))
+
+
+def epic_list_objects(store: Store, store_uri: str) -> list[StoredObject]:
+    """EPIC-KITCHENS-55's lists of classes, where they lie beside its weights."""
+    found = [store.stat(uri) for uri in epic_list_uris(store_uri).values()]
+    return [listed for listed in found if listed]
+
+
+def probe_objects(store: Store, store_uri: str) -> list[StoredObject]:
+    """The probe of every ingested video."""
+    return [o for o in store.list(f"{store_uri}/videos/") if o.name == "probe.json"]
+
+
+def inputs_digest(store: Store, store_uri: str, recipe: str) -> str:
+    """Stands for all that labels depend on; a new video, a new name or a new annotation changes it."""
+    objects = [*probe_objects(store, store_uri), *annotation_objects(store, store_uri), *epic_list_objects(store, store_uri)]
+    return content_key({"recipe": recipe, "inputs": [(o.uri, o.etag) for o in objects]})

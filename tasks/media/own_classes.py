@@ -1,0 +1,62 @@
+"""Numbers the store's own classes, once and for ever.
+
+Each word that EPIC-KITCHENS-55 has no id for has an object of its own, which is never written again.
+"""
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+
+from tasks.dataset.vocabulary import FIRST_OWN_ID, OwnClasses, WordTarget
+from tasks.results.dataset import ClassRef
+from tasks.storage import Store, to_json
+from tasks.wording import quoted
+
+log = logging.getLogger("retake")
+
+NUM_THREADS = 16
+_OWN = re.compile(r"[0-9]+\.json")
+
+
+def own_classes(store: Store, store_uri: str) -> OwnClasses:
+    """The ids that this store has given."""
+    return OwnClasses(verbs=_given(store, store_uri, "verb"), nouns=_given(store, store_uri, "noun"))
+
+
+def number_words(store: Store, store_uri: str, own: OwnClasses, words: Mapping[WordTarget, Iterable[str]]) -> OwnClasses:
+    """Give each of `words` the id that another step gave it meanwhile, else the next free one.
+
+    `own` has the ids that were given before.
+    """
+    return OwnClasses(
+        verbs=_numbered(store, store_uri, "verb", own.verbs, words["verb"]),
+        nouns=_numbered(store, store_uri, "noun", own.nouns, words["noun"]),
+    )
+
+
+def _given(store: Store, store_uri: str, target: WordTarget) -> dict[str, int]:
+    found = [o.uri for o in store.list(_folder(store_uri, target)) if _OWN.fullmatch(o.name)]
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        classes = list(pool.map(lambda uri: store.read(uri, ClassRef), found))
+    return {ref.name: ref.id for ref in sorted(classes, key=lambda ref: ref.id, reverse=True)}
+
+
+def _numbered(store: Store, store_uri: str, target: WordTarget, given: Mapping[str, int], words: Iterable[str]) -> dict[str, int]:
+    known = dict(given)
+    free = count(max([FIRST_OWN_ID[target] - 1, *known.values()]) + 1)
+    for word in sorted(words):
+        while word not in known:
+            ref = ClassRef(id=next(free), name=word)
+            uri = f"{_folder(store_uri, target)}{ref.id}.json"
+            if store.create(uri, to_json(ref)):
+                log.info("new %s %s has the id %d", target, quoted(word), ref.id)
+            else:
+                ref = store.read(uri, ClassRef)
+            known.setdefault(ref.name, ref.id)
+    return known
+
+
+def _folder(store_uri: str, target: WordTarget) -> str:
+    return f"{store_uri}/classes/{target}s/"

@@ -1,0 +1,96 @@
+"""Clips decoded beside the work on those that are decoded already."""
+
+# t: segments, h, w: pixels, p: 8-bit planes of a snippet
+
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.errors import BadInput
+from tasks.media.frame_cache import StoredClip, cache_test_frames, load_snippets
+from tasks.model.spec import NetworkSpec
+from tasks.storage import Store
+
+CHUNK_CLIPS = 32
+"""Clips whose decoding is started at once: enough that starting its processes costs little, few enough that the first are soon there."""
+
+Decoded = dict[str, list[Path] | BadInput]
+"""By uid the arrays of a clip, one for each network, or why there are none."""
+
+
+class FramesAhead:
+    """The test snippets of clips for one or several networks, decoded to disk chunk by chunk, in their order, while the block goes on.
+
+    One chunk is decoded while another is looked at. An error of decoding is that of its clip alone, and shows where that is waited for.
+
+    Args:
+        store: where the clips lie.
+        clips: in the order in which they are waited for.
+        specs: of the networks.
+        folder: takes the arrays where they are looked at once: a chunk's are removed when the next one is reached, so that disk holds
+            three chunks, and all at the end. Without it they stay in this machine's cache.
+    """
+
+    def __init__(self, store: Store, clips: Sequence[StoredClip], specs: Sequence[NetworkSpec], folder: Path | None = None) -> None:
+        self._store = store
+        self._specs = specs
+        self._folder = folder
+        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decoder")
+        self._chunks = [clips[first : first + CHUNK_CLIPS] for first in range(0, len(clips), CHUNK_CLIPS)]
+        self._places = {clip.uid: number for number, chunk in enumerate(self._chunks) for clip in chunk}
+        self._jobs: list[Future[Decoded]] = []
+        self._start(1)
+
+    def __enter__(self) -> "FramesAhead":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._decoder.shutdown(cancel_futures=True)
+        for number in range(len(self._jobs)):
+            self._drop(number)
+
+    def wait(self, clip: StoredClip) -> None:
+        """Return when the clip is decoded.
+
+        Raises:
+            BadInput: it is gone, or does not decode.
+        """
+        self._paths(clip)
+
+    def load(self, clip: StoredClip) -> list[NDArray[np.uint8]]:
+        """For each network the clip's snippets, uint8 (t, h, w, p), once it is decoded; raises as `wait` does."""
+        return [load_snippets(path, spec) for path, spec in zip(self._paths(clip), self._specs, strict=True)]
+
+    def _paths(self, clip: StoredClip) -> list[Path]:
+        number = self._places[clip.uid]
+        self._start(number + 2)
+        if number:
+            self._drop(number - 1)
+        found = self._jobs[number].result()[clip.uid]
+        if isinstance(found, BadInput):
+            raise found
+        return found
+
+    def _start(self, num_chunks: int) -> None:
+        for number, chunk in list(enumerate(self._chunks))[len(self._jobs) : num_chunks]:
+            self._jobs.append(self._decoder.submit(self._decode, chunk, self._folder and self._folder / str(number)))
+
+    def _drop(self, number: int) -> None:
+        if self._folder:
+            shutil.rmtree(self._folder / str(number), ignore_errors=True)
+
+    def _decode(self, clips: Sequence[StoredClip], root: Path | None) -> Decoded:
+        try:
+            of_networks = [cache_test_frames(self._store, clips, spec, root) for spec in self._specs]
+        except BadInput as error:
+            if len(clips) == 1:
+                return {clips[0].uid: error}
+            # By halves: what is decoded already is not decoded again, so that a bad clip costs a few starts of the decoder.
+            middle = len(clips) // 2
+            return self._decode(clips[:middle], root) | self._decode(clips[middle:], root)
+        return {clip.uid: [paths[clip.uid] for paths in of_networks] for clip in clips}

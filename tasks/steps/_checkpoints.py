@@ -1,0 +1,105 @@
+"""Fetches checkpoints from the store, and finds those of trainings by the names that people give them in an option."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, MissingObject
+from tasks.model.checkpoints import Saved, load
+from tasks.options import MODEL_REFERENCE
+from tasks.results.training import TrainResult
+from tasks.settings import MlflowSettings
+from tasks.settings import load as load_settings
+from tasks.steps._step import result_uri
+from tasks.storage import Store
+from tasks.tracking import Registry
+
+CHECKPOINT = "network.ckpt"
+MODEL = re.compile(MODEL_REFERENCE)
+RUN = re.compile(r"(s3://.+/)?runs/([0-9a-f]{16})/?")
+
+
+def file_sha256(path: Path) -> str:
+    """The hash of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fetch_network(store: Store, uri: str, sha256: str, folder: Path) -> Saved:
+    """A checkpoint of ours from the store, verified by its hash, which is left as `CHECKPOINT` in the folder.
+
+    Raises:
+        MissingObject: there is none.
+        BadCheckpoint: its content is not what was recorded.
+    """
+    path = folder / CHECKPOINT
+    store.read_file(uri, path)
+    if file_sha256(path) != sha256:
+        raise BadCheckpoint(f"{uri} is not the file that was recorded (sha256 {sha256[:8]}…); run the step that writes it again")
+    return load(path)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training: the name that a person gave it, its run's key, and its checkpoint."""
+
+    name: str
+    run_key: str
+    checkpoint_uri: str
+    checkpoint_sha256: str
+
+
+def is_trained(name: str) -> bool:
+    """Whether this is the name of a trained network, and not of a file."""
+    return bool(MODEL.fullmatch(name) or RUN.fullmatch(name))
+
+
+def find_trained(option: str, name: str, store_uri: str, store: Store) -> Trained:
+    """The training that `name` stands for under this option.
+
+    Raises:
+        BadConfiguration: the name is none.
+        BadInput: there is no such training, or it belongs to another store.
+    """
+    if MODEL.fullmatch(name):
+        _, version = Registry.from_settings(load_settings(MlflowSettings)).referred(name)
+        found = Trained(name, version.run_key, version.checkpoint_uri, version.checkpoint_sha256)
+    elif named := RUN.fullmatch(name):
+        folder, run_key = named[1] or f"{store_uri}/", named[2]
+        _require_same_store(option, name, folder, store_uri)
+        try:
+            trained = store.read(result_uri(f"{folder}runs/{run_key}/train/"), TrainResult)
+        except MissingObject:
+            raise BadInput(f"{option}: {name}: {store_uri} has no finished training under runs/{run_key}/") from None
+        found = Trained(name, run_key, trained.checkpoint_uri, trained.checkpoint_sha256)
+    else:
+        raise BadConfiguration(
+            f"{option}: {name} names no network; write models:/NAME@ALIAS, models:/NAME/VERSION, or runs/KEY/ of a training in this store"
+        )
+    _require_same_store(option, name, found.checkpoint_uri, store_uri)
+    return found
+
+
+def fetch_trained(option: str, trained: Trained, store: Store, folder: Path) -> Saved:
+    """Its checkpoint, read.
+
+    Raises:
+        BadCheckpoint: the checkpoint is gone or is not what was recorded.
+    """
+    try:
+        return fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, folder)
+    except MissingObject:
+        gone = f"its checkpoint {trained.checkpoint_uri} is gone; train it again, or leave it out"
+        raise BadCheckpoint(f"{option}: {trained.name}: {gone}") from None
+    except BadCheckpoint as error:
+        raise BadCheckpoint(f"{option}: {trained.name}: {error}") from None
+
+
+def _require_same_store(option: str, name: str, uri: str, store_uri: str) -> None:
+    """Splits never move within a store; a network of another one may have been trained on clips that are tested here."""
+    if not uri.startswith(f"{store_uri}/"):
+        raise BadInput(
+            f"{option}: {name} was trained in another store ({uri}), perhaps on clips that {store_uri} keeps for tests; "
+            "train it in this store"
+        )

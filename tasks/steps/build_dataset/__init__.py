@@ -1,0 +1,1 @@
+"""Label the clips, split their videos, and write the dataset."""

@@ -1,0 +1,1 @@
+"""Plan several trainings on one dataset, and put their networks into one table."""

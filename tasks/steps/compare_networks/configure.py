@@ -1,0 +1,84 @@
+"""Reads the configurations of a comparison: one network a line, on the common ground of the options under Train."""
+
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from tasks.errors import BadConfiguration
+from tasks.keys import content_key, training_key, without_idle
+from tasks.options import ComparisonOptions, TrainOptions
+from tasks.refusals import refusals
+from tasks.results.comparison import Configuration, ConfigureResult
+from tasks.steps._plans import find_dataset
+from tasks.steps._step import StepArguments, finish, log
+from tasks.storage import Store
+
+KNOWN = tuple(name for name in TrainOptions.model_fields if name != "fuse")
+
+
+class Arguments(StepArguments, ComparisonOptions, TrainOptions):
+    """The configurations, and what they share."""
+
+
+def run(arguments: Arguments, store: Store) -> ConfigureResult:
+    """Give each configuration complete options, and the same dataset to all.
+
+    Raises:
+        BadConfiguration: a line names an unknown option or a bad value, or two lines are the same network.
+        NothingToDo: there is no dataset yet.
+    """
+    dataset_uri, digest = find_dataset(store, arguments.store, arguments.dataset)
+    found = configured(arguments.configurations, arguments.picked(TrainOptions))
+    # Another comparison, or the same on another dataset, must not change what the later tasks of this one read.
+    out = f"{arguments.out}{digest}/"
+    configurations = tuple(
+        Configuration(
+            name=name,
+            options=options.model_dump_json(),
+            dataset=dataset_uri,
+            out=f"{out}{content_key(training_key(options))}/",
+            claims=f"{out}claims/",
+        )
+        for name, options in found.items()
+    )
+    log.info("%d networks on dataset %s: %s", len(configurations), digest, "; ".join(found))
+    result = ConfigureResult(dataset_uri=dataset_uri, configured_uri=out, configurations=configurations)
+    finish(store, out, result)
+    return finish(store, arguments.out, result)
+
+
+def configured(lines: Sequence[str], common: TrainOptions) -> dict[str, TrainOptions]:
+    """By its line, less needless spaces, the options of each configuration.
+
+    Raises:
+        BadConfiguration: as above; the message repeats the line.
+    """
+    found: dict[str, TrainOptions] = {}
+    for line in filter(None, (" ".join(line.split()) for line in lines)):
+        options = without_idle(_overlaid(line, common))
+        if same := next((name for name, other in found.items() if other == options), None):
+            raise BadConfiguration(f"configurations: `{line}` is the same network as `{same}`; leave one of them out")
+        found[line] = options
+    if len(found) < 2:
+        raise BadConfiguration("configurations: a comparison needs two or more, one a line, as in `family=TRN backbone=resnet50`")
+    return found
+
+
+def _overlaid(line: str, common: TrainOptions) -> TrainOptions:
+    changes: dict[str, str] = {}
+    if common.fuse:
+        raise BadConfiguration("fuse: a comparison trains its networks; fuse them afterwards in retrain, by their runs/KEY/")
+    for pair in line.split(" "):
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise BadConfiguration(f"configurations: `{line}`: {pair} is no option=value")
+        if name not in KNOWN:
+            raise BadConfiguration(f"configurations: `{line}`: unknown option {name}; known are {', '.join(KNOWN)}")
+        if name in changes:
+            raise BadConfiguration(f"configurations: `{line}`: {name} is there twice")
+        changes[name] = value
+    try:
+        return TrainOptions.model_validate(common.model_dump(mode="json") | changes)
+    except ValidationError as error:
+        problems = "; ".join(f"{name}: {reason}" if name else reason for name, reason in refusals(error, TrainOptions))
+        raise BadConfiguration(f"configurations: `{line}`: {problems}") from None

@@ -1,0 +1,71 @@
+"""Plans the training of one configuration of a comparison: the run that `retrain` would make of the same options, with nothing to decide on it."""
+
+from tasks.errors import BadConfiguration
+from tasks.keys import content_key
+from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions
+from tasks.promotion.gate import deciding_split
+from tasks.results.dataset import Manifest
+from tasks.results.record import SPLITS
+from tasks.results.training import Evaluation, PlanResult, WeightsResult
+from tasks.steps._plans import find_dataset, plan_training
+from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.storage import Store
+
+
+class Arguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions):
+    """The configuration's options; `model_name` is part of a run's key."""
+
+    dataset: StoreUri
+    weights_result: StoreUri
+    claims: StoreUri
+    name: str
+
+
+def run(arguments: Arguments, store: Store) -> PlanResult:
+    """Fix the run key, so that what was trained before, here or by `retrain`, is not trained again.
+
+    The fine-tuned network alone is planned to be scored, on the split that decides. No champion is asked for: what lies under the plan's
+    `decision_uri` is the plan itself and nothing else.
+
+    Raises:
+        MissingObject: there is no such dataset.
+        BadConfiguration: another configuration of the comparison turns out to be the same training, and has begun it.
+    """
+    dataset_uri, digest = find_dataset(store, arguments.store, arguments.dataset)
+    manifest = store.read(f"{dataset_uri}manifest.json", Manifest)
+    weights = store.read(result_uri(arguments.weights_result), WeightsResult)
+    training = plan_training(arguments.store, digest, arguments.picked(TrainOptions), weights, arguments.model_name)
+    evaluate = arguments.picked(EvaluateOptions)
+    split = deciding_split([split for split in SPLITS if any(clip.split == split for clip in manifest.clips)])
+    plan = PlanResult(
+        run_key=training.run_key,
+        run_uri=training.run_uri,
+        dataset_uri=dataset_uri,
+        dataset_digest=digest,
+        train=training.train,
+        evaluate=evaluate,
+        gate=GateOptions(),
+        decision_uri=f"{training.run_uri}comparisons/{content_key(evaluate.model_dump(mode='json'))}/",
+        num_champions=0,
+        model_name=arguments.model_name,
+        weights=weights,
+        champion=None,
+        evaluations=(Evaluation(model="fine-tuned", split=split, out=f"{training.evaluations_uri(evaluate)}fine-tuned/{split}/"),),
+    )
+    log.info("run %s: %s from %s on dataset %s", plan.run_key, weights.network, weights.description, digest)
+    # Where the later steps read it: another comparison of the same network must not change this one's.
+    finish(store, f"{plan.decision_uri}plan/", plan)
+    finish(store, arguments.out, plan)
+    _claim(f"{arguments.claims}{training.run_key}", arguments.name, store)
+    return plan
+
+
+def _claim(uri: str, name: str, store: Store) -> None:
+    """Make this training this configuration's, since two tasks must not train it at once; the table shows it once, under all its names."""
+    if store.create(uri, name.encode()):
+        return
+    other = store.read_bytes(uri).decode()
+    if other != name:
+        raise BadConfiguration(
+            f"configurations: `{name}` is the same training as `{other}`, now that backbone and weights are known; the table shows both as one"
+        )

@@ -1,0 +1,208 @@
+"""Sets the networks of a comparison beside each other: a page, the table as CSV and JSON, and an MLflow run of its own."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from tasks.errors import BadConfiguration, BadInput, MissingObject
+from tasks.evaluation.paired import differences
+from tasks.evaluation.scores_file import from_parquet
+from tasks.evaluation.scoring import ScoredClips
+from tasks.keys import content_key
+from tasks.options import StoreUri
+from tasks.report.network_page import networks_note, networks_page
+from tasks.report.network_table import metrics_of, table, verdict
+from tasks.results.comparison import ComparedNetwork, Comparison, Configuration, ConfigureResult, FailedConfiguration, TabulateResult
+from tasks.results.dataset import Manifest
+from tasks.results.evaluation import EvaluateResult
+from tasks.results.record import now_utc
+from tasks.results.training import PlanResult, TrainResult
+from tasks.settings import MlflowSettings, load
+from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.storage import Store, to_json
+from tasks.tracking import Tracker, comparison_run
+
+NO_REASON = "it left no result; the log of its first red task says why"
+
+
+class Arguments(StepArguments):
+    """The configurations, and as JSON what the runner was told by steps that failed: `[{"map_index": 1, "step": "train", "reason": "…"}]`."""
+
+    configured: StoreUri
+    failures: str = "[]"
+
+
+class Failure(BaseModel):
+    """One of them."""
+
+    map_index: int
+    step: str
+    reason: str
+
+
+class Tested:
+    """What the steps of a network left in the store."""
+
+    def __init__(self, store: Store, configuration: Configuration) -> None:
+        self.name = configuration.name
+        self.others: list[str] = []
+        self.plan = store.read(result_uri(f"{configuration.out}plan/"), PlanResult)
+        self.trained = store.read(result_uri(f"{self.plan.run_uri}train/"), TrainResult)
+        (evaluation,) = self.plan.evaluations
+        self.result = store.read(result_uri(evaluation.out), EvaluateResult)
+        self.scored = from_parquet(store.read_bytes(self.result.predictions_uri), self.result.predictions_uri)
+
+
+def run(arguments: Arguments, store: Store) -> TabulateResult:
+    """Write the comparison of the networks that were trained and tested, and name those that were not, with the reason where it is known.
+
+    Raises:
+        BadInput: every configuration failed.
+    """
+    configured = store.read(result_uri(arguments.configured), ConfigureResult)
+    tested, failed = _gather(store, configured, _failures(arguments.failures))
+    if not tested:
+        raise BadInput(f"every configuration failed: {'; '.join(f'{one.name}: {one.reason}' for one in failed)}")
+    # The same networks and failures are the same comparison, whoever asks for it: pages that people have links to stay.
+    key = content_key(
+        {
+            "results": [one.plan.evaluations[0].out for one in tested],
+            "names": [one.name for one in configured.configurations],
+            "failed": [one.model_dump() for one in failed],
+        }
+    )
+    folder_uri = f"{arguments.store}/comparisons/{tested[0].plan.dataset_digest}/tables/{key}/"
+    if earlier := finished(store, folder_uri, TabulateResult):
+        log.info("%s", earlier.verdict)
+        return finish(store, arguments.out, earlier)
+    comparison = _comparison(store, configured, tested, failed)
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    with (
+        comparison_run(tracker, arguments.store, key, comparison, [one.trained.mlflow_run_id for one in tested]) as run_id,
+        tempfile.TemporaryDirectory(prefix="retake-tabulate-") as folder,
+    ):
+        for name, data in _files(comparison).items():
+            store.write_bytes(f"{folder_uri}{name}", data)
+            (Path(folder) / name).write_bytes(data)
+        tracker.log_artifacts(run_id, Path(folder))
+        tracker.log_metrics(run_id, metrics_of(comparison))
+        tracker.set_tags(run_id, {"mlflow.note.content": networks_note(comparison)})
+    tracker.finish(run_id)
+    url = tracker.run_url(run_id)
+    result = TabulateResult(
+        report_uri=f"{folder_uri}report.html",
+        table_uri=f"{folder_uri}networks.csv",
+        comparison_uri=f"{folder_uri}networks.json",
+        num_networks=len(tested),
+        num_failed=len(failed),
+        verdict=verdict(comparison),
+        report_url=f"{url}/artifacts/report.html",
+        mlflow_run_url=url,
+    )
+    log.info("%s", result.verdict)
+    finish(store, folder_uri, result)
+    return finish(store, arguments.out, result)
+
+
+def _failures(text: str) -> list[Failure]:
+    try:
+        return TypeAdapter(list[Failure]).validate_json(text)
+    except ValidationError as error:
+        raise BadConfiguration(f"--failures is no list of failures: {error.errors()[0]['msg']}") from None
+
+
+def _gather(store: Store, configured: ConfigureResult, failures: Sequence[Failure]) -> tuple[list[Tested], list[FailedConfiguration]]:
+    why = {failure.map_index: failure for failure in reversed(failures)}
+    tested: dict[str, Tested] = {}
+    failed = []
+    for index, configuration in enumerate(configured.configurations):
+        told = why.get(index)
+        missing = FailedConfiguration(name=configuration.name, step=told.step if told else None, reason=told.reason if told else NO_REASON)
+        if told and not _is_anothers(store, configuration):
+            failed.append(missing)
+            continue
+        try:
+            one = Tested(store, configuration)
+        except MissingObject:
+            failed.append(missing)
+        except BadInput as error:
+            failed.append(FailedConfiguration(name=configuration.name, step=None, reason=str(error)))
+        else:
+            first = tested.setdefault(one.plan.run_key, one)
+            if first is not one:
+                first.others.append(one.name)
+    return list(tested.values()), failed
+
+
+def _is_anothers(store: Store, configuration: Configuration) -> bool:
+    """Tell whether it failed since another configuration has its training, under whichever of the two names stands first in the table."""
+    try:
+        plan = store.read(result_uri(f"{configuration.out}plan/"), PlanResult)
+        return store.read_bytes(f"{configuration.claims}{plan.run_key}").decode() != configuration.name
+    except (MissingObject, BadInput):
+        return False
+
+
+def _comparison(store: Store, configured: ConfigureResult, tested: Sequence[Tested], failed: Sequence[FailedConfiguration]) -> Comparison:
+    first = tested[0]
+    manifest = store.read(f"{first.plan.dataset_uri}manifest.json", Manifest)
+    reference = first if first.name == configured.configurations[0].name else None
+    return Comparison(
+        created=now_utc(),
+        dataset_uri=first.plan.dataset_uri,
+        dataset_digest=first.plan.dataset_digest,
+        split=first.result.split,
+        num_clips=first.result.num_clips,
+        num_sources=first.result.num_sources,
+        targets=first.result.targets,
+        train=first.plan.train,
+        evaluate=first.plan.evaluate,
+        reference=reference.name if reference else None,
+        networks=tuple(_compared(one, reference.scored if reference and one is not reference else None, manifest) for one in tested),
+        failed=tuple(failed),
+    )
+
+
+def _compared(one: Tested, reference: ScoredClips | None, manifest: Manifest) -> ComparedNetwork:
+    train, result, trained = one.plan.train, one.result, one.trained
+    resamples = one.plan.evaluate.bootstrap_resamples
+    return ComparedNetwork(
+        name=one.name,
+        others=tuple(one.others),
+        network=one.plan.weights.network,
+        family=train.family.value,
+        backbone=train.backbone,
+        modality=train.modality,
+        num_segments=train.num_segments,
+        weights=one.plan.weights.description,
+        run_key=one.plan.run_key,
+        run_uri=one.plan.run_uri,
+        mlflow_run_url=trained.mlflow_run_url,
+        verb=result.verb,
+        noun=result.noun,
+        action=result.action,
+        loss=result.loss,
+        num_parameters=result.num_parameters,
+        num_flops=result.num_flops,
+        latency=result.latency,
+        peak_memory_bytes=result.peak_memory_bytes,
+        engine=result.engine,
+        hardware=result.hardware,
+        trained_on=trained.hardware,
+        training_seconds=trained.seconds,
+        num_epochs=len(trained.epochs),
+        differences=differences(one.scored, {"reference": reference}, manifest.vocabulary, num_resamples=resamples) if reference else (),
+    )
+
+
+def _files(comparison: Comparison) -> dict[str, bytes]:
+    schema = json.dumps(Comparison.model_json_schema(), sort_keys=True, indent=1)
+    return {
+        "report.html": networks_page(comparison).encode(),
+        "networks.csv": table(comparison),
+        "networks.json": to_json(comparison),
+        "networks.schema.json": f"{schema}\n".encode(),
+    }

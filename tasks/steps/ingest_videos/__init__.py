@@ -1,0 +1,1 @@
+"""Take videos into the store and cut them into clips."""

@@ -1,0 +1,129 @@
+"""Takes videos and annotation files into the store: a video is known by its content, under every name it came by."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from tasks.errors import BadInput, MissingObject, NothingToDo
+from tasks.keys import recipe_of
+from tasks.media.annotation_files import keep_annotations
+from tasks.media.clips import find_cut
+from tasks.media.cutting import batch_size
+from tasks.media.intake import NUM_THREADS, Taker
+from tasks.media.label_inputs import annotation_objects, inputs_digest, labels_out, probe_objects
+from tasks.media.offers import offers
+from tasks.options import IngestOptions, SegmentOptions
+from tasks.results.dataset import LabelResult
+from tasks.results.record import SetAside
+from tasks.results.video import NUM_FIRST, Batch, BatchRef, IngestResult, Inventory, SeenFile, inventory_uri
+from tasks.settings import MachineSettings, load
+from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.storage import Store
+
+
+class Arguments(StepArguments, IngestOptions, SegmentOptions):
+    """An ingest, and the recipe that its videos are going to be cut by."""
+
+
+def run(arguments: Arguments, store: Store) -> IngestResult:
+    """Ingest; a file that cannot be used is set aside with its reason, and the rest goes on.
+
+    Raises:
+        BadInput: nothing on offer can be used, or a source does not exist.
+        NothingToDo: nothing in the inbox can be used, or it is as it was when labels were last gathered.
+    """
+    store.ensure_bucket(arguments.store)
+    found = list(offers(arguments.sources, arguments.store, store))
+    videos, tables = [o for o in found if not o.is_annotation], [o for o in found if o.is_annotation]
+    earlier = _earlier_inventory(arguments, store)
+    known = {(file.name, file.etag): file for file in earlier.files if file.etag}
+    taker = Taker(store, arguments.store, arguments.picked(IngestOptions), load(MachineSettings).allow_private_addresses)
+    seen_tables = keep_annotations(store, arguments.store, taker, tables, known)
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        seen = list(pool.map(lambda offer: known.get((offer.name, offer.etag)) or taker.take_video(offer), videos))
+    inventory = Inventory(files=(*seen, *seen_tables))
+    names = {file.video: file.name for file in reversed(seen) if file.video}
+    num_annotations = len(annotation_objects(store, arguments.store))
+    for bad in inventory.set_aside:
+        log.warning("set aside: %s: %s", bad.name, bad.reason)
+    log.info("%d files: %d videos, %d annotation files; %d set aside", len(videos), len(names), num_annotations, len(inventory.set_aside))
+    if arguments.sources:
+        _refuse_if_useless(arguments.sources, inventory)
+    elif reason := _reason_to_stop(arguments, store, names, inventory, known):
+        # What is known to be bad is not fetched again by the next tick.
+        if inventory != earlier:
+            store.write(inventory_uri(arguments.out), inventory)
+        raise NothingToDo(reason)
+    result = IngestResult(
+        num_videos=len(names),
+        num_files=len(videos),
+        num_annotations=num_annotations,
+        num_set_aside=len(inventory.set_aside),
+        first_set_aside=inventory.set_aside[:NUM_FIRST],
+        batches=_write_batches(arguments, store, names),
+    )
+    store.write(inventory_uri(arguments.out), inventory)
+    return finish(store, arguments.out, result)
+
+
+def _earlier_inventory(arguments: Arguments, store: Store) -> Inventory:
+    try:
+        return store.read(inventory_uri(arguments.out), Inventory)
+    except MissingObject:
+        return Inventory(files=())
+
+
+def _refuse_if_useless(sources: Sequence[str], inventory: Inventory) -> None:
+    if len(inventory.set_aside) == len(inventory.files):
+        raise BadInput(f"no usable video in {', '.join(sources)}: {_first_reasons(inventory.set_aside) or 'the folder is empty'}")
+
+
+def _reason_to_stop(
+    arguments: Arguments, store: Store, names: Mapping[str, str], inventory: Inventory, known: Mapping[tuple[str, str], SeenFile]
+) -> str | None:
+    """Why the steps after a scheduled ingest would have nothing to work on, or nothing new to say."""
+    annotated = any(annotation_objects(store, arguments.store))
+    waiting = annotated and not any(probe_objects(store, arguments.store))
+    if not names and (waiting or not annotated):
+        return _why_nothing(arguments.store, waiting, inventory.set_aside)
+    if any(file.reason and (file.name, file.etag) not in known for file in inventory.files):
+        return None
+    return _reason_if_unchanged(arguments, store, list(names))
+
+
+def _why_nothing(store_uri: str, waiting: bool, set_aside: Sequence[SetAside]) -> str:
+    inbox = f"{store_uri}/inbox/"
+    reasons = [f"nothing in {inbox} can be used: {_first_reasons(set_aside)}"] if set_aside else []
+    if waiting:
+        reasons.insert(0, "annotation files wait for videos")
+    return f"{'; '.join(reasons) or 'the inbox is empty'}; put videos under {inbox}, or name sources in the form"
+
+
+def _reason_if_unchanged(arguments: Arguments, store: Store, videos: Sequence[str]) -> str | None:
+    segment = arguments.picked(SegmentOptions)
+    recipe = recipe_of(segment)
+    labels = result_uri(labels_out(arguments.store, recipe))
+    if not store.exists(labels):
+        return None
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        all_cut = all(pool.map(lambda video: find_cut(store, arguments.store, video, segment), videos))
+    if all_cut and store.read(labels, LabelResult).inputs_digest == inputs_digest(store, arguments.store, recipe):
+        return "no new video and no new annotation since labels were last gathered"
+    return None
+
+
+def _write_batches(arguments: Arguments, store: Store, names: Mapping[str, str]) -> tuple[BatchRef, ...]:
+    videos = sorted(names, key=lambda video: (names[video], video))
+    size = batch_size(len(videos))
+    recipe = recipe_of(arguments.picked(SegmentOptions))
+    batches = []
+    for number, start in enumerate(range(0, len(videos), size)):
+        batch = videos[start : start + size]
+        uri = f"{arguments.out}batches/{number:04d}.json"
+        store.write(uri, Batch(videos=tuple(batch)))
+        name = names[batch[0]] if len(batch) == 1 else f"{names[batch[0]]} and {len(batch) - 1} more"
+        batches.append(BatchRef(uri=uri, name=name, out=f"{arguments.out}segment/{recipe}/{number:04d}/"))
+    return tuple(batches)
+
+
+def _first_reasons(set_aside: Sequence[SetAside]) -> str:
+    return "; ".join(f"{bad.name}: {bad.reason}" for bad in set_aside[:3])

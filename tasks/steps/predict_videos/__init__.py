@@ -1,0 +1,1 @@
+"""Predict videos by a registered model and a second network beside it."""

@@ -1,0 +1,124 @@
+"""Which networks predict: what a person wrote, turned into checkpoints by their hash, with temperatures that make probabilities true."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from tasks.dataset.vocabulary import NOUNS, VERBS
+from tasks.errors import BadInput, MissingObject
+from tasks.evaluation.scores_file import from_parquet
+from tasks.prediction.names import Names
+from tasks.prediction.temperatures import Served, not_calibrated, served
+from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
+from tasks.results.evaluation import EvaluateResult
+from tasks.results.prediction import Predictor, PredictorRole, PredictPlanResult
+from tasks.results.record import ModelRole
+from tasks.results.training import PlanResult
+from tasks.steps._plans import flows_of, plans_under, run_of
+from tasks.steps._step import log, result_uri
+from tasks.storage import Store
+from tasks.tracking import Registry
+
+SHIPPED = Vocabulary(
+    verbs=tuple(ClassRef(id=i, name=name) for name, i in VERBS.items()), nouns=tuple(ClassRef(id=i, name=name) for name, i in NOUNS.items())
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A network, and the plans of the training that it is from, the latest first: none where the store has none."""
+
+    predictor: Predictor
+    run_uri: str | None
+    plans: tuple[PlanResult, ...]
+
+
+def registered(reference: str, store_uri: str, crops: int, store: Store, registry: Registry) -> Found:
+    """The network of a registered version, with temperatures from clips that were scored with so many crops a frame if there are any.
+
+    Raises:
+        BadInput: there is no such version, or its checkpoint is gone.
+    """
+    name, version = registry.referred(reference)
+    label = f"{name} version {version.version}"
+    if not store.exists(version.checkpoint_uri):
+        raise BadInput(f"the checkpoint of {label}, {version.checkpoint_uri}, is gone from the store; choose another version")
+    run_uri = run_of(version, store_uri)
+    plans = plans_under(run_uri, store)
+    network = plans[0].weights.network if plans else "a network whose training this store does not have"
+    return Found(
+        _predictor(label, network, version.checkpoint_uri, version.checkpoint_sha256, plans, _served(plans, "fine-tuned", crops, store)),
+        run_uri if plans else None,
+        plans,
+    )
+
+
+def baseline_of(model: Found, crops: int, store: Store) -> Found:
+    """The network that the model's training started from, with temperatures as of `registered`.
+
+    Raises:
+        BadInput: it was never fetched, or is gone from the store.
+    """
+    if not model.plans:
+        raise BadInput(f"the baseline of {model.predictor.label} is not known: the store has no plan of its training")
+    weights = model.plans[0].weights
+    if not store.exists(weights.uri):
+        raise BadInput(
+            f"the baseline of {model.predictor.label} ({weights.description}) was never fetched, or is gone: {weights.uri} is not in the "
+            "store; the step weights fetches it"
+        )
+    fitted = _served(model.plans, "baseline", crops, store)
+    return Found(_predictor("baseline", weights.description, weights.uri, weights.sha256, model.plans, fitted), None, model.plans)
+
+
+def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[PredictorRole]) -> Names:
+    """What the classes are called in the datasets that the networks were trained on, and else in the few names that ship.
+
+    Of a model among those that were taught verbs alone, verbs are all that is shown, whatever it is compared with.
+    """
+    names = Names.of([*(manifest.vocabulary for manifest in manifests(plan, store)), SHIPPED])
+    return names.of_verbs() if "model" in verb_alone else names
+
+
+def manifests(plan: PredictPlanResult, store: Store) -> list[Manifest]:
+    """The datasets of the plan."""
+    return [store.read(f"{uri}manifest.json", Manifest) for uri in plan.dataset_uris]
+
+
+def training_clips(plan: PredictPlanResult, store: Store) -> list[DatasetClip]:
+    """The clips that the model was trained on; none where its dataset is not known, or gone."""
+    if plan.model_dataset_uri is None:
+        return []
+    return [clip for clip in store.read(f"{plan.model_dataset_uri}manifest.json", Manifest).clips if clip.split == "train"]
+
+
+def _predictor(label: str, description: str, uri: str, sha256: str, plans: Sequence[PlanResult], fitted: Served) -> Predictor:
+    return Predictor(
+        label=label,
+        description=description,
+        checkpoint_uri=uri,
+        checkpoint_sha256=sha256,
+        flows=flows_of(plans[0]) if plans else (),
+        verb_temperature=fitted.verb,
+        noun_temperature=fitted.noun,
+        is_calibrated=fitted.is_calibrated,
+        calibration=fitted.words,
+        calibration_crops=fitted.crops,
+    )
+
+
+def _served(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Store) -> Served:
+    """Temperatures from the latest answers on val with as many crops, and else from the latest with another number, which are named."""
+    found = [(plan.evaluate.crops, e.out) for plan in plans for e in plan.evaluations if (e.model, e.split) == (role, "val")]
+    unreadable: list[str] = []
+    for _, out in sorted(found, key=lambda one: one[0] != crops):
+        try:
+            result = store.read(result_uri(out), EvaluateResult)
+            val = from_parquet(store.read_bytes(result.predictions_uri), result.predictions_uri)
+        except MissingObject:
+            continue
+        except BadInput as error:
+            log.warning("%s", error)
+            unreadable.append(str(error))
+            continue
+        return served(val, result.crops, result.engine.label, result.targets)
+    return not_calibrated(unreadable[0] if unreadable else "no answers on val clips are in the store")

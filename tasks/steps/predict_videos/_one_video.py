@@ -1,0 +1,233 @@
+"""Predicts one video by both networks, clip after clip, and keeps the answers; draws the preview where it is wanted."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tasks.errors import BadCheckpoint, BadInput, BadVideo, RetakeError
+from tasks.evaluation.latency import peak_memory_bytes
+from tasks.evaluation.scoring import Logits, each_scored, require_finite
+from tasks.media.flow_cache import shortness
+from tasks.media.prefetch import FramesAhead
+from tasks.prediction.answered import answered
+from tasks.prediction.familiar import Features, distances_to_nearest
+from tasks.prediction.names import Names
+from tasks.prediction.probabilities import Ranked
+from tasks.prediction.scored import ScoredWriter, read_scored
+from tasks.results.prediction import (
+    PredictBatchResult,
+    PredictedVideo,
+    PredictorRole,
+    PredictPlanResult,
+    ScoredVideo,
+)
+from tasks.results.record import SetAside
+from tasks.results.video import ClipRecord
+from tasks.steps._step import finish, finished, log
+from tasks.steps.predict_videos._chosen import names_of
+from tasks.steps.predict_videos._ready import Frames, Ready
+from tasks.storage import Store
+from tasks.video.preview import Captioned, write_film
+from tasks.wording import percent, plain_reason
+
+Answer = tuple[dict[PredictorRole, tuple[Logits, Logits]], Features]
+
+
+class NotComparable(RetakeError):
+    """Nothing can be read from what the second network answers; the batch goes on without it."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every video of the batch needs: `known` is (m, f), `folder` is for files, `frames` for decoded frames."""
+
+    plan: PredictPlanResult
+    known: Features | None
+    folder: Path
+    frames: Path
+    store: Store
+
+
+def verb_alone(networks: Mapping[PredictorRole, Ready]) -> tuple[PredictorRole, ...]:
+    """The networks that were taught verbs and no nouns."""
+    return tuple(role for role, ready in networks.items() if ready.given_noun is not None)
+
+
+def predict_video(
+    work: Work, networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord]
+) -> PredictBatchResult:
+    """One video, kept under an address of its own; found there, it is not scored again."""
+    out = f"{work.plan.prediction_uri}scored/{video.video}/"
+    earlier = finished(work.store, out, PredictBatchResult)
+    if earlier and earlier.engines.keys() == networks.keys():
+        return earlier
+    started = time.perf_counter()
+    path = work.folder / f"{video.video}.parquet"
+    bad = _score(work, networks, video, clips, path)
+    seconds = time.perf_counter() - started
+    scored = [clip for clip in clips if clip.uid not in bad]
+    uri = f"{out}clips.parquet"
+    work.store.write_file(uri, path)
+    warnings = _shortnesses(networks, video, scored)
+    preview_uri = None
+    if work.plan.predict.preview:
+        preview_uri = f"{work.plan.prediction_uri}previews/{video.video}.mp4"
+        try:
+            names = names_of(work.plan, work.store, verb_alone(networks))
+            _write_preview(work.plan, scored, path, preview_uri, names, work.folder, work.store)
+        except BadInput as error:
+            warnings.append(SetAside(name=video.name, reason=f"there is no preview: {plain_reason(error)}"))
+            log.warning("%s: there is no preview: %s", video.name, error)
+            preview_uri = None
+    path.unlink()
+    log.info("%s: %d clips", video.name, len(scored))
+    return finish(
+        work.store,
+        out,
+        PredictBatchResult(
+            videos=(ScoredVideo(video=video.video, name=video.name, num_clips=len(scored), scored_uri=uri, preview_uri=preview_uri),),
+            set_aside=tuple(SetAside(name=_place(video, clip), reason=bad[clip.uid]) for clip in clips if clip.uid in bad),
+            warnings=tuple(warnings),
+            engines={role: ready.used for role, ready in networks.items()},
+            verb_alone=verb_alone(networks),
+            scoring_seconds=seconds,
+            peak_memory_bytes=peak_memory_bytes(),
+        ),
+    )
+
+
+def _write_preview(
+    plan: PredictPlanResult, clips: Sequence[ClipRecord], scored: Path, uri: str, names: Names, folder: Path, store: Store
+) -> None:
+    """Draw under every clip of a video the best action of each network, and keep the film at `uri`.
+
+    Args:
+        plan: names the networks.
+        clips: of the video, in order.
+        scored: what was answered on them.
+        uri: where the film is kept.
+        names: of the classes.
+        folder: for a clip and the film, until this returns.
+        store: where clips are.
+
+    Raises:
+        BadVideo: a clip does not decode.
+    """
+    labels = {role: predictor.label for role, predictor in plan.predictors.items()}
+
+    def line(role: PredictorRole, best: Ranked, i: int) -> str:
+        return f"{percent(float(best.probabilities[i, 0]))} {names.name('action', int(best.ids[i, 0]))} · {labels[role]}"
+
+    def lines() -> Iterator[tuple[str, ...]]:
+        for part in read_scored(scored):
+            ranked = answered(part, plan.temperatures, names.targets).ranked
+            yield from (tuple(line(role, best["action"], i) for role, best in ranked.items()) for i in range(len(part.uids)))
+
+    def captioned() -> Iterator[Captioned]:
+        path = folder / "clip.mp4"
+        for clip, under in zip(clips, lines(), strict=True):
+            store.read_file(clip.uri, path)
+            yield Captioned(path, under)
+            path.unlink()
+
+    film = folder / "film.mp4"
+    write_film(captioned(), film, fps=plan.segment.fps)
+    store.write_file(uri, film)
+    film.unlink()
+
+
+def _score(
+    work: Work, networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord], path: Path
+) -> dict[str, str]:
+    """Write what the networks answer to `path`; gives by uid the clips that cannot be predicted, with the reason.
+
+    Raises:
+        BadVideo: none can be predicted.
+        NotComparable: a logit of the second network is not a finite number.
+    """
+    bad: dict[str, str] = {}
+    specs = [spec for ready in networks.values() for spec in ready.specs]
+    with FramesAhead(work.store, clips, specs, work.frames) as ahead, ScoredWriter(path) as writer:
+
+        def load_or_reason(clip: ClipRecord) -> list[Frames] | str:
+            try:
+                return ahead.load(clip)
+            except BadInput as error:
+                log.warning("set aside: %s: %s", _place(video, clip), error)
+                return plain_reason(error)
+
+        def answer(inputs: list[Frames] | str) -> Answer | str:
+            return inputs if isinstance(inputs, str) else _answer(inputs, networks)
+
+        # Left early, it would go on loading ahead in a folder that the next try uses too.
+        with closing(each_scored(clips, load_or_reason, answer)) as answers:
+            for one in answers:
+                if isinstance(one.answer, str):
+                    bad[one.clip.uid] = one.answer
+                    continue
+                logits, features = one.answer
+                try:
+                    _require_readable(one.clip, logits, work.plan)
+                except BadCheckpoint as error:
+                    log.warning("set aside: %s: %s", _place(video, one.clip), error)
+                    bad[one.clip.uid] = plain_reason(error)
+                    continue
+                novelty = None if work.known is None else float(distances_to_nearest(features[None], work.known)[0])
+                writer.add(one.clip, logits, features, novelty)
+    if len(bad) == len(clips):
+        raise BadVideo(f"none of its clips can be predicted: {next(iter(bad.values()))}")
+    return bad
+
+
+def _require_readable(clip: ClipRecord, logits: Mapping[PredictorRole, tuple[Logits, Logits]], plan: PredictPlanResult) -> None:
+    """Refuse what no answer can be read from.
+
+    Raises:
+        BadCheckpoint: a logit of the model is not a finite number.
+        NotComparable: one of the second network is not.
+    """
+    require_finite(clip, *logits["model"])
+    if plan.against and "against" in logits:
+        try:
+            require_finite(clip, *logits["against"])
+        except BadCheckpoint as error:
+            raise NotComparable(f"{plan.against.label} is left out of one batch: {error}") from error
+
+
+def _shortnesses(networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord]) -> list[SetAside]:
+    """Clips with less motion than a network that sees flow looks at."""
+    if not any(spec.flow for ready in networks.values() for spec in ready.specs):
+        return []
+    short = [SetAside(name=_place(video, clip), reason=reason) for clip in clips if (reason := shortness(clip))]
+    for one in short:
+        log.warning("%s: %s", one.name, one.reason)
+    return short
+
+
+def _place(video: PredictedVideo, clip: ClipRecord) -> str:
+    """A clip as a person finds it."""
+    return f"{video.name}, {clip.start_seconds:g}-{clip.stop_seconds:g} s"
+
+
+def _answer(inputs: Sequence[Frames], networks: Mapping[PredictorRole, Ready]) -> Answer:
+    """By network its logits, verb (v,) and noun (n,), and what the model's first backbone sees (f,)."""
+    logits: dict[PredictorRole, tuple[Logits, Logits]] = {}
+    features = np.empty(0, np.float32)
+    for (role, ready), own in zip(networks.items(), _dealt(inputs, networks), strict=True):
+        found, seen = ready.scorer.score_and_see(own)
+        logits[role] = found.verb.numpy(), found.noun.numpy() if ready.given_noun is None else ready.given_noun
+        if role == "model":
+            features = seen.numpy()
+    return logits, features
+
+
+def _dealt(inputs: Sequence[Frames], networks: Mapping[PredictorRole, Ready]) -> Iterator[Sequence[Frames]]:
+    """To each checkpoint the snippets of its own networks."""
+    start = 0
+    for ready in networks.values():
+        yield inputs[start : start + len(ready.specs)]
+        start += len(ready.specs)

@@ -1,0 +1,123 @@
+"""The networks of a prediction, ready to score."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.errors import BadInput, BadVideo
+from tasks.evaluation.scoring import Logits, certain
+from tasks.media.frame_cache import StoredClip, cache_test_frames, load_snippets
+from tasks.model.crops import NumCrops
+from tasks.model.engines.choice import NUM_CALIBRATION_CLIPS, Job, Wanted, num_checked, spread
+from tasks.model.engines.parity import trained_classes
+from tasks.model.engines.scorer import Scorer, make_scorer
+from tasks.model.hardware import choose_device
+from tasks.model.spec import NetworkSpec
+from tasks.results.dataset import DatasetClip
+from tasks.results.evaluation import EngineUsed
+from tasks.results.prediction import Predictor
+from tasks.settings import MachineSettings, load
+from tasks.steps._checkpoints import fetch_network
+from tasks.steps._step import log
+from tasks.storage import Store
+
+MAX_TRIED_CLIPS = 32
+"""So many clips are tried in place of one that does not decode, before the check is done without."""
+
+Frames = NDArray[np.uint8]
+
+
+class NothingToCheck(BadVideo):
+    """No clip decodes that an engine could be checked on."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """One checkpoint on its engine; it takes snippets of each of `specs`.
+
+    `given_noun` are the noun logits (n,) of every clip where the network was taught verbs alone: certain that there is no object; else None.
+    """
+
+    scorer: Scorer
+    specs: tuple[NetworkSpec, ...]
+    used: EngineUsed
+    given_noun: Logits | None
+
+
+def make_ready(
+    predictor: Predictor,
+    clips: Sequence[StoredClip],
+    trained_on: Sequence[DatasetClip],
+    *,
+    wanted: Wanted,
+    num_crops: NumCrops,
+    store: Store,
+    folder: Path,
+    frames: Path,
+) -> Ready:
+    """Fetch a network and choose its engine. In place of a clip that does not decode it is checked on another; where none does, it is PyTorch.
+
+    Args:
+        predictor: whose checkpoint it is.
+        clips: what it is to score.
+        trained_on: training clips, which int8 is calibrated on, and whose classes the engine is checked for.
+        wanted: the engine, or "auto".
+        num_crops: 10 or 1.
+        store: where all of them lie.
+        folder: for the checkpoint, until this returns.
+        frames: for the decoded frames of a few clips.
+
+    Raises:
+        MissingObject: the checkpoint is gone.
+        BadCheckpoint: it is not what was recorded.
+        BadConfiguration: the engine is not available here, or int8 and no training clip to calibrate it on.
+    """
+    saved = fetch_network(store, predictor.checkpoint_uri, predictor.checkpoint_sha256, folder)
+    specs = tuple(network.spec for network in saved.networks)
+
+    def job(spec: NetworkSpec) -> Job:
+        def checked() -> list[Frames]:
+            if found := _decoded(clips, num_checked(wanted), spec, store, frames):
+                return found
+            raise NothingToCheck("no clip decodes that the engine could be checked on")
+
+        return Job(
+            device=choose_device(load(MachineSettings).device),
+            num_clips=len(clips),
+            num_crops=num_crops,
+            checked=checked,
+            calibration=lambda: _decoded(trained_on, NUM_CALIBRATION_CLIPS, spec, store, frames),
+            trained=trained_classes(trained_on),
+        )
+
+    jobs = [job(spec) for spec in specs]
+    try:
+        scorer, used = make_scorer(saved, wanted, jobs)
+    except NothingToCheck as error:
+        log.warning("scoring by PyTorch: %s", error)
+        scorer, used = make_scorer(saved, "pytorch", jobs)
+        used = used.model_copy(update={"fallback_reason": str(error)})
+    noun = saved.classes.given_noun
+    return Ready(scorer, specs, used, None if noun is None else certain(np.array([noun]), len(saved.classes.nouns))[0])
+
+
+def _decoded(clips: Sequence[StoredClip], num_clips: int, spec: NetworkSpec, store: Store, root: Path) -> list[Frames]:
+    """The snippets of so many clips, evenly spread; one that does not decode gives its place to another."""
+    few = spread(clips, num_clips)
+    try:
+        paths = cache_test_frames(store, few, spec, root)
+        return [load_snippets(paths[clip.uid], spec) for clip in few]
+    except BadInput as error:
+        log.warning("looking for other clips to check or calibrate an engine on: %s", error)
+    found: list[Frames] = []
+    for clip in {clip.uid: clip for clip in (*few, *spread(clips, MAX_TRIED_CLIPS))}.values():
+        try:
+            found.append(load_snippets(cache_test_frames(store, [clip], spec, root)[clip.uid], spec))
+        except BadInput as error:
+            log.warning("not checked or calibrated on: %s", error)
+        if len(found) == num_clips:
+            break
+    return found

@@ -1,0 +1,102 @@
+"""Predicts videos in one go, for a person at a shell: `python -m tasks predict VIDEO… --model models:/retake-tsn@champion`."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from tasks.errors import BadConfiguration
+from tasks.keys import content_key
+from tasks.options import EvaluateOptions, PredictOptions, StoreUri
+from tasks.prediction.gathering import file_stem
+from tasks.results.prediction import PredictBatchResult, PredictPlanResult, PredictReportResult
+from tasks.settings import MlflowSettings, RunnerSettings, load
+from tasks.steps._step import log, result_uri
+from tasks.steps.predict_videos import predict_batch, predict_known, predict_plan, predict_report
+from tasks.storage import Store
+from tasks.tracking import Reference, Registry
+
+POSITIONAL = {"videos": "VIDEO"}
+
+
+class Arguments(EvaluateOptions, PredictOptions):
+    """What a person chose."""
+
+    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes the one that keeps the model's decisions")
+    to: Path | None = Field(
+        None, title="Folder", description="Where page, tables, tracks and previews are copied to; empty leaves them in the store"
+    )
+
+
+def run(arguments: Arguments, store: Store) -> PredictReportResult:
+    """Every step after the other; what was predicted before is only named again.
+
+    Raises:
+        BadInput: there is no such model, or no video that can be predicted.
+        NothingToDo: no video was named, and every ingested one was trained on.
+    """
+    if arguments.to:
+        _make_folder(arguments.to.expanduser())
+    where = (arguments.store or _store_of(arguments.model)).rstrip("/")
+    options = {name: getattr(arguments, name) for model in (PredictOptions, EvaluateOptions) for name in model.model_fields}
+    out = f"{where}/predictions/choices/{content_key(options)}/"
+    plan = predict_plan.decide(predict_plan.Arguments(store=where, out=out, **options), store)
+    if earlier := predict_plan.finished_report(plan, store):
+        log.info("these videos were predicted by these networks before: %s", earlier.report_url)
+    result = earlier or _carry_out(plan, store)
+    if arguments.to:
+        _copy(plan, arguments.to.expanduser(), store)
+    return result
+
+
+def _make_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made before any work."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+
+
+def _not_writable(folder: Path, error: OSError) -> BadConfiguration:
+    return BadConfiguration(f"--to {folder}: {error.strerror or error}; name a folder that can be written to")
+
+
+def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
+    """Everything that a person looks at. Files of an earlier prediction that have the same names are replaced.
+
+    Raises:
+        BadConfiguration: the folder cannot be written to.
+    """
+    report = f"{plan.prediction_uri}report/"
+    places = {found.uri: found.uri.removeprefix(report) for found in store.list(report) if found.uri != result_uri(report)}
+    for uri in [uri for uri, place in places.items() if not _leads_into_a_folder(place)]:
+        log.warning("left in the store, for no file here can have its name: %s", uri)
+        del places[uri]
+    for batch in plan.batches:
+        for video in store.read(result_uri(batch.out), PredictBatchResult).videos:
+            if video.preview_uri:
+                places[video.preview_uri] = f"previews/{file_stem(video)}.mp4"
+    try:
+        for uri, place in places.items():
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            store.read_file(uri, folder / place)
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+    log.info("copied to %s: %s", folder, ", ".join(sorted(places.values())))
+
+
+def _leads_into_a_folder(place: str) -> bool:
+    """Whether a key, taken as a path, is one below whatever folder it is put into: `/etc/x` of `report//etc/x` is not."""
+    return all(name not in ("", ".", "..") and "\0" not in name for name in place.split("/"))
+
+
+def _carry_out(plan: PredictPlanResult, store: Store) -> PredictReportResult:
+    common = {"store": plan.store, "plan": f"{plan.prediction_uri}plan/"}
+    known = f"{plan.prediction_uri}known/"
+    predict_known.run(predict_known.Arguments(**common, out=known), store)
+    for batch in plan.batches:
+        predict_batch.run(predict_batch.Arguments(**common, out=batch.out, batch=batch.uri, known=known), store)
+    return predict_report.run(predict_report.Arguments(**common, out=f"{plan.prediction_uri}report/", known=known), store)
+
+
+def _store_of(reference: str) -> str:
+    return Registry.from_settings(load(MlflowSettings)).kept_by(Reference.parse(reference).name) or load(RunnerSettings).store_uri

@@ -1,0 +1,158 @@
+"""Predicts a batch of videos by both networks: cuts what was not cut before, scores clip after clip, and keeps the answers video by video."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tasks.errors import BadCheckpoint, BadInput, MissingObject
+from tasks.evaluation.latency import peak_memory_bytes
+from tasks.media.cutting import cut_video
+from tasks.media.frame_cache import passing_frames
+from tasks.model.gpus import keep_to_one_gpu
+from tasks.model.memory import keep_freed_memory
+from tasks.options import StoreUri
+from tasks.prediction.familiar import Features, from_bytes
+from tasks.results.prediction import (
+    KnownClipsResult,
+    PredictBatchResult,
+    PredictedVideo,
+    PredictionBatch,
+    PredictorRole,
+    PredictPlanResult,
+)
+from tasks.results.record import SetAside
+from tasks.results.video import ClipRecord, VideoRecord
+from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps.predict_videos._chosen import training_clips
+from tasks.steps.predict_videos._one_video import NotComparable, Work, predict_video, verb_alone
+from tasks.steps.predict_videos._ready import Ready, make_ready
+from tasks.storage import Store
+from tasks.video.memory import MemoryShares, usable_bytes
+from tasks.wording import plain_reason
+
+CutVideo = tuple[PredictedVideo, tuple[ClipRecord, ...]]
+
+
+class Arguments(StepArguments):
+    """The plan, one of its batches, and the clips that the model knows."""
+
+    plan: StoreUri
+    batch: StoreUri
+    known: StoreUri
+
+
+def run(arguments: Arguments, store: Store) -> PredictBatchResult:
+    """Score every clip of the batch. A video that cannot be cut or decoded is set aside with its reason, and so is a single clip of one.
+
+    A video is kept as soon as it is scored, so that a retry goes on with the next. Without the second network the first one goes on alone;
+    where a logit of the second is not a finite number, the batch is done again without it. One of the model's costs its clip.
+
+    Raises:
+        MissingObject: the model's checkpoint is gone.
+        BadCheckpoint: it is not what was recorded.
+    """
+    if earlier := finished(store, arguments.out, PredictBatchResult):
+        return earlier
+    keep_to_one_gpu()
+    keep_freed_memory()
+    plan = store.read(result_uri(arguments.plan), PredictPlanResult)
+    videos, set_aside = _cut(plan, store.read(arguments.batch, PredictionBatch).videos, store)
+    known = _known(store.read(result_uri(arguments.known), KnownClipsResult), store)
+    with passing_frames() as frames, tempfile.TemporaryDirectory(prefix="retake-predict-") as name:
+        work = Work(plan, known, Path(name), frames, store)
+        networks, missing = _make_ready(work, [clip for _, clips in videos for clip in clips])
+        try:
+            found, bad = _predict_all(work, networks, videos)
+        except NotComparable as error:
+            log.warning("%s", error)
+            missing += (str(error),)
+            networks = {"model": networks["model"]}
+            found, bad = _predict_all(work, networks, videos)
+    return finish(
+        store,
+        arguments.out,
+        PredictBatchResult(
+            videos=tuple(video for one in found for video in one.videos),
+            set_aside=(*set_aside, *bad, *(clip for one in found for clip in one.set_aside)),
+            missing=missing,
+            warnings=tuple(clip for one in found for clip in one.warnings),
+            engines={role: ready.used for role, ready in networks.items()},
+            verb_alone=verb_alone(networks),
+            scoring_seconds=sum(one.scoring_seconds for one in found),
+            peak_memory_bytes=max([peak_memory_bytes(), *(one.peak_memory_bytes for one in found)]),
+        ),
+    )
+
+
+def _cut(plan: PredictPlanResult, videos: Sequence[PredictedVideo], store: Store) -> tuple[list[CutVideo], list[SetAside]]:
+    clips, set_aside = [], []
+    alone = MemoryShares(1, usable_bytes())
+    for video in videos:
+        try:
+            record = store.read(f"{plan.store}/videos/{video.video}/probe.json", VideoRecord)
+            found = cut_video(store, plan.store, record, plan.segment, alone)
+            reason = found.set_aside
+        except BadInput as error:
+            reason = plain_reason(error)
+        if reason:
+            log.warning("set aside: %s: %s", video.name, reason)
+            set_aside.append(SetAside(name=video.name, reason=reason))
+        else:
+            clips.append((video, found.clips))
+    return clips, set_aside
+
+
+def _make_ready(work: Work, clips: Sequence[ClipRecord]) -> tuple[dict[PredictorRole, Ready], tuple[str, ...]]:
+    """The networks, whose engines are chosen for the batch as a whole, and why the second one is missing."""
+    if not clips:
+        return {}, ()
+    plan, store = work.plan, work.store
+    trained_on = training_clips(plan, store)
+    networks: dict[PredictorRole, Ready] = {}
+    missing = []
+    for role, predictor in plan.predictors.items():
+        try:
+            networks[role] = make_ready(
+                predictor,
+                clips,
+                trained_on,
+                wanted=plan.evaluate.engine,
+                num_crops=plan.evaluate.crops,
+                store=store,
+                folder=work.folder,
+                frames=work.frames,
+            )
+        except (BadCheckpoint, MissingObject) as error:
+            if role == "model":
+                raise
+            log.warning("%s is not compared: %s", predictor.label, error)
+            missing.append(str(error))
+    return networks, tuple(missing)
+
+
+def _known(result: KnownClipsResult, store: Store) -> Features | None:
+    """What the model knows; a file that is gone or damaged costs what is told of novelty, and no more."""
+    try:
+        return from_bytes(store.read_bytes(result.features_uri), result.features_uri) if result.features_uri else None
+    except BadInput as error:
+        log.warning("nothing is told of novelty: %s", error)
+        return None
+
+
+def _predict_all(
+    work: Work, networks: Mapping[PredictorRole, Ready], videos: Sequence[CutVideo]
+) -> tuple[list[PredictBatchResult], list[SetAside]]:
+    """Predict each video; gives with them those that could not be predicted.
+
+    Raises:
+        NotComparable: a logit of the second network is not a finite number.
+    """
+    found: list[PredictBatchResult] = []
+    set_aside: list[SetAside] = []
+    for video, clips in videos:
+        try:
+            found.append(predict_video(work, networks, video, clips))
+        except BadInput as error:
+            set_aside.append(SetAside(name=video.name, reason=plain_reason(error)))
+            log.warning("set aside: %s: %s", video.name, error)
+    return found, set_aside

@@ -1,0 +1,111 @@
+"""Looks at a sample of the clips that the model was trained on, so that later steps can tell what is unlike them.
+
+Measured against nothing else than this model's own backbone, and kept under its training's run: once a model, whatever is predicted by it later.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tasks.errors import BadInput
+from tasks.evaluation.scoring import each_scored
+from tasks.keys import content_key
+from tasks.media.frame_cache import passing_frames
+from tasks.media.prefetch import FramesAhead
+from tasks.model.engines.choice import spread
+from tasks.model.gpus import keep_to_one_gpu
+from tasks.model.memory import keep_freed_memory
+from tasks.options import StoreUri
+from tasks.prediction.familiar import Features, from_bytes, to_bytes
+from tasks.results.dataset import DatasetClip
+from tasks.results.prediction import KnownClipsResult, PredictPlanResult
+from tasks.settings import MachineSettings, load
+from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps.predict_videos._chosen import training_clips
+from tasks.steps.predict_videos._ready import Frames, make_ready
+from tasks.storage import Store
+
+MAX_KNOWN_CLIPS = 300
+"""Evenly spread over the training clips, so that every video has its share: the centre crop of each, a tenth of the work of scoring it."""
+
+
+class Arguments(StepArguments):
+    """The plan of the prediction."""
+
+    plan: StoreUri
+
+
+def run(arguments: Arguments, store: Store) -> KnownClipsResult:
+    """Write the features of the sample, unless they lie in the store; a clip that is gone is left out.
+
+    Without a known training, or without its clips, there are none.
+    """
+    if earlier := finished(store, arguments.out, KnownClipsResult):
+        return earlier
+    plan = store.read(result_uri(arguments.plan), PredictPlanResult)
+    if plan.run_uri is None or plan.model_dataset_uri is None:
+        reason = f"the store does not have the dataset that {plan.model.label} was trained on"
+        return finish(store, arguments.out, KnownClipsResult(num_clips=0, features_uri=None, reason=reason))
+    trained_on = training_clips(plan, store)
+    sample = spread(trained_on, MAX_KNOWN_CLIPS)
+    uri = f"{plan.run_uri}known/{_key(plan, sample)}.npy"
+    known = _kept(uri, store)
+    if known is None:
+        log.info("looking at %d of the %d clips that %s was trained on", len(sample), len(trained_on), plan.model.label)
+        known = _seen(plan, sample, trained_on, store)
+        if known is None:
+            reason = f"none of {len(sample)} clips that {plan.model.label} was trained on can be read"
+            log.warning("nothing is told of novelty: %s", reason)
+            return finish(store, arguments.out, KnownClipsResult(num_clips=0, features_uri=None, reason=reason))
+        store.write_bytes(uri, to_bytes(known))
+    left_out = f"; {len(sample) - len(known)} could not be had" if len(known) < len(sample) else ""
+    reason = f"{len(known)} of {len(trained_on)} training clips{left_out}"
+    return finish(store, arguments.out, KnownClipsResult(num_clips=len(known), features_uri=uri, reason=reason))
+
+
+def _key(plan: PredictPlanResult, sample: Sequence[DatasetClip]) -> str:
+    """Stands for all that the features depend on."""
+    return content_key(
+        {
+            "checkpoint": plan.model.checkpoint_sha256,
+            "clips": [clip.sha256 for clip in sample],
+            "engine": plan.evaluate.engine,
+            "code": load(MachineSettings).code_version,
+        }
+    )
+
+
+def _kept(uri: str, store: Store) -> Features | None:
+    if not store.exists(uri):
+        return None
+    try:
+        return from_bytes(store.read_bytes(uri), uri)
+    except BadInput as error:
+        log.warning("looking again: %s", error)
+        return None
+
+
+def _seen(plan: PredictPlanResult, sample: Sequence[DatasetClip], trained_on: Sequence[DatasetClip], store: Store) -> Features | None:
+    """(m, f) what the model's first backbone sees in the clips that can be read; None where there are none."""
+    keep_to_one_gpu()
+    keep_freed_memory()
+    with passing_frames() as frames, tempfile.TemporaryDirectory(prefix="retake-known-") as name:
+        ready = make_ready(
+            plan.model, sample, trained_on, wanted=plan.evaluate.engine, num_crops=1, store=store, folder=Path(name), frames=frames
+        )
+        with FramesAhead(store, sample, ready.specs, frames) as ahead:
+
+            def load_or_none(clip: DatasetClip) -> list[Frames] | None:
+                try:
+                    return ahead.load(clip)
+                except BadInput as error:
+                    log.warning("left out: training clip %s: %s", clip.uid, error)
+                    return None
+
+            def see(inputs: list[Frames] | None) -> Features | None:
+                return None if inputs is None else ready.scorer.score_and_see(inputs)[1].numpy()
+
+            found = [one.answer for one in each_scored(sample, load_or_none, see) if one.answer is not None]
+    return np.stack(found) if found else None

@@ -1,0 +1,254 @@
+"""Decides which videos are predicted and by which networks; takes new videos into the store, and refuses those that were trained on."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tasks.dataset.split_file import read_split_csv, split_file_uri
+from tasks.errors import BadConfiguration, BadInput, NothingToDo
+from tasks.keys import content_key, recipe_of
+from tasks.media.cutting import batch_size
+from tasks.media.intake import Taker
+from tasks.media.label_inputs import labels_out, probe_objects
+from tasks.media.offers import Offer, offers
+from tasks.options import EvaluateOptions, IngestOptions, PredictOptions, SegmentOptions
+from tasks.results.dataset import DatasetResult, LabelledClip, LabelsFile, Manifest
+from tasks.results.prediction import KnownLabel, KnownLabels, PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
+from tasks.results.record import SetAside
+from tasks.results.video import BatchRef, VideoRecord
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.steps.predict_videos._chosen import Found, baseline_of, registered
+from tasks.storage import Store
+from tasks.tracking import Registry
+
+NUM_THREADS = 4
+TRAINED_ON = "it was trained on; allow_trained predicts it all the same"
+
+
+class Arguments(StepArguments, PredictOptions, EvaluateOptions):
+    """What a person chose."""
+
+
+@dataclass(frozen=True)
+class Videos:
+    """The videos that are predicted, by their names in order, those of them that were trained on, and what is left out with its reason."""
+
+    taken: tuple[PredictedVideo, ...]
+    trained_on: tuple[str, ...]
+    set_aside: tuple[SetAside, ...]
+
+
+def run(arguments: Arguments, store: Store) -> PredictPlanResult:
+    """Fix everything that the later steps need.
+
+    Raises:
+        BadInput: there is no such model, or no video that can be predicted.
+        NothingToDo: these videos were predicted by these networks before; the message leads to the page.
+    """
+    plan = decide(arguments, store)
+    if earlier := finished_report(plan, store):
+        raise NothingToDo(f"these videos were predicted by these networks before: {earlier.report_url}")
+    return finish(store, arguments.out, plan)
+
+
+def finished_report(plan: PredictPlanResult, store: Store) -> PredictReportResult | None:
+    """What an earlier run with the same inputs ended with; none where a batch failed in it, which may succeed now."""
+    uri = result_uri(f"{plan.prediction_uri}report/")
+    found = store.read(uri, PredictReportResult) if store.exists(uri) else None
+    return None if found is None or found.num_failed_batches else found
+
+
+def decide(arguments: Arguments, store: Store) -> PredictPlanResult:
+    """The plan, which lies under its own address for the later steps; errors as of `run`."""
+    store.ensure_bucket(arguments.store)
+    registry = Registry.from_settings(load(MlflowSettings))
+    model = registered(arguments.model, arguments.store, arguments.crops, store, registry)
+    against, missing = _against(arguments, model, store, registry)
+    dataset_uris = _dataset_uris(arguments.store, [model, *([against] if against else [])], store)
+    model_dataset_uri = model.plans[0].dataset_uri if model.plans and model.plans[0].dataset_uri in dataset_uris else None
+    manifests = [store.read(f"{uri}manifest.json", Manifest) for uri in dataset_uris]
+    # The model's own, if it is there, comes first.
+    segment = manifests[0].segment if manifests else SegmentOptions()
+    if model_dataset_uri is None:
+        missing += _unknown(arguments.store, model.predictor.label, dataset_uris, store)
+    latest = _latest_labels(arguments.store, recipe_of(segment), store)
+    sources = _sources(manifests, latest)
+    videos = _videos(arguments, _trained_on(arguments.store, manifests, store), sources, store)
+    labels = _labels(videos.taken, manifests, latest)
+    own_sources = {video.video: sources[video.video] for video in videos.taken if sources.get(video.video, video.video) != video.video}
+    evaluate, predict = arguments.picked(EvaluateOptions), arguments.picked(PredictOptions)
+    for one in (*missing, *(f"{bad.name}: {bad.reason}" for bad in videos.set_aside)):
+        log.warning("left out: %s", one)
+    inputs = {
+        "videos": [video.model_dump() for video in videos.taken],
+        "sources": own_sources,
+        "trained_on": videos.trained_on,
+        "set_aside": [bad.model_dump() for bad in videos.set_aside],
+        "networks": [found.predictor.model_dump() for found in (model, against) if found],
+        "missing": missing,
+        "segment": segment.model_dump(mode="json"),
+        "evaluate": evaluate.model_dump(mode="json"),
+        "predict": predict.model_dump(mode="json", include={"num_to_label", "preview"}),
+        "labels": labels.model_dump(mode="json"),
+        "code": load(MachineSettings).code_version,
+    }
+    key = content_key(inputs)
+    prediction_uri = f"{arguments.store}/predictions/{key}/"
+    store.write(f"{prediction_uri}labels.json", labels)
+    plan = PredictPlanResult(
+        key=key,
+        prediction_uri=prediction_uri,
+        store=arguments.store,
+        segment=segment,
+        evaluate=evaluate,
+        predict=predict,
+        model=model.predictor,
+        against=against.predictor if against else None,
+        missing=missing,
+        run_uri=model.run_uri,
+        model_dataset_uri=model_dataset_uri,
+        dataset_uris=dataset_uris,
+        set_aside=videos.set_aside,
+        num_videos=len(videos.taken),
+        sources=own_sources,
+        trained_on=videos.trained_on,
+        batches=_write_batches(prediction_uri, videos.taken, store),
+    )
+    log.info("%d videos by %s%s", plan.num_videos, model.predictor.label, f" and {against.predictor.label}" if against else "")
+    return finish(store, f"{prediction_uri}plan/", plan)
+
+
+def _against(arguments: Arguments, model: Found, store: Store, registry: Registry) -> tuple[Found | None, tuple[str, ...]]:
+    """The second network; where it is not available, why, for the first one goes on alone."""
+    if arguments.against == "none":
+        return None, ()
+    try:
+        if arguments.against == "baseline":
+            found = baseline_of(model, arguments.crops, store)
+        else:
+            found = registered(arguments.against, arguments.store, arguments.crops, store, registry)
+    except BadInput as error:
+        return None, (str(error),)
+    if found.predictor.checkpoint_sha256 == model.predictor.checkpoint_sha256:
+        raise BadConfiguration(f"against: {arguments.against} is {model.predictor.label} itself; name another version, baseline or none")
+    return found, ()
+
+
+def _dataset_uris(store_uri: str, networks: Sequence[Found], store: Store) -> tuple[str, ...]:
+    """The datasets that the networks were trained on, the model's own first; the latest of the store where none is known of either."""
+    uris = [found.plans[0].dataset_uri for found in networks if found.plans]
+    latest = f"{store_uri}/datasets/result.json"
+    if not uris and store.exists(latest):
+        uris = [store.read(latest, DatasetResult).dataset_uri]
+    return tuple(uri for uri in dict.fromkeys(uris) if store.exists(f"{uri}manifest.json"))
+
+
+def _unknown(store_uri: str, label: str, dataset_uris: Sequence[str], store: Store) -> tuple[str, ...]:
+    """What must be said where the dataset that the model was trained on is not there."""
+    taken = f"as the clips of {dataset_uris[0]}" if dataset_uris else "by the defaults of ingest_videos"
+    cut = f"the dataset that {label} was trained on is not there to tell how its clips were cut; these videos are cut {taken}"
+    if store.exists(split_file_uri(store_uri)):
+        return (cut,)
+    return (
+        cut,
+        f"whether these videos were trained on could not be checked: {store_uri} has neither the dataset that {label} was trained on nor a "
+        "split file",
+    )
+
+
+def _trained_on(store_uri: str, manifests: Iterable[Manifest], store: Store) -> frozenset[str]:
+    """Videos whose clips were in train of a network's dataset, and videos and sources that are in train by the split file."""
+    found = {clip.video for manifest in manifests for clip in manifest.clips if clip.split == "train"}
+    uri = split_file_uri(store_uri)
+    if store.exists(uri):
+        found |= {name for name, split in read_split_csv(store.read_bytes(uri)).items() if split == "train"}
+    return frozenset(found)
+
+
+def _videos(arguments: Arguments, trained_on: frozenset[str], sources: Mapping[str, str], store: Store) -> Videos:
+    """What is asked for, less what cannot be used and what was trained on.
+
+    Raises:
+        BadInput: nothing is left.
+        NothingToDo: nothing was asked for, and every ingested video was trained on.
+    """
+    found, bad = _asked_for(arguments, store) if arguments.videos else (_ingested(arguments.store, store), [])
+    trained = [video for video in found if not trained_on.isdisjoint({video.video, sources.get(video.video, video.video)})]
+    refused = [] if arguments.allow_trained else trained
+    taken = [video for video in found if video not in refused]
+    if arguments.videos:
+        bad += [SetAside(name=video.name, reason=TRAINED_ON) for video in refused]
+        if not taken:
+            reasons = "; ".join(f"{one.name}: {one.reason}" for one in bad) or f"{', '.join(arguments.videos)}: no video is there"
+            raise BadInput(f"nothing to predict: {reasons}")
+    elif not taken:
+        raise NothingToDo(
+            f"{arguments.store} has no video that was not trained on; name videos, or allow_trained"
+            if found
+            else "no video was ingested yet"
+        )
+    return Videos(tuple(taken), tuple(video.video for video in trained if video not in refused), tuple(bad))
+
+
+def _asked_for(arguments: Arguments, store: Store) -> tuple[list[PredictedVideo], list[SetAside]]:
+    bad: list[SetAside] = []
+    found: list[Offer] = []
+    for source in arguments.videos:
+        try:
+            offered = offers([source], arguments.store, store)
+            found += [offer for offer in offered if not offer.is_annotation]
+        except BadInput as error:
+            bad.append(SetAside(name=source, reason=str(error).removeprefix(f"{source} ")))
+    taker = Taker(store, arguments.store, IngestOptions(), load(MachineSettings).allow_private_addresses, labels=False)
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        seen = list(pool.map(taker.take_video, found))
+    bad += [SetAside(name=file.name, reason=file.reason) for file in seen if file.reason]
+    names = {file.video: file.name for file in reversed(seen) if file.video}
+    return _in_order(PredictedVideo(video=video, name=name) for video, name in names.items()), bad
+
+
+def _ingested(store_uri: str, store: Store) -> list[PredictedVideo]:
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        records = list(pool.map(lambda probe: store.read(probe.uri, VideoRecord), probe_objects(store, store_uri)))
+    return _in_order(PredictedVideo(video=record.video, name=record.names[0]) for record in records)
+
+
+def _in_order(videos: Iterable[PredictedVideo]) -> list[PredictedVideo]:
+    return sorted(videos, key=lambda video: (video.name, video.video))
+
+
+def _latest_labels(store_uri: str, recipe: str, store: Store) -> tuple[LabelledClip, ...]:
+    uri = f"{labels_out(store_uri, recipe)}labels.json"
+    return store.read(uri, LabelsFile).clips if store.exists(uri) else ()
+
+
+def _sources(manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> dict[str, str]:
+    """By video the recording that it was cut from: as the latest labels say, which know videos without labels too, and else the datasets."""
+    sources = {clip.video: clip.source for manifest in manifests for clip in manifest.clips}
+    return sources | {one.clip.video: one.source for one in latest}
+
+
+def _labels(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> KnownLabels:
+    """What people say of the clips of these videos: the latest labels, and else those of the datasets."""
+    wanted = {video.video for video in videos}
+    found: dict[str, KnownLabel] = {}
+    for clip in (clip for manifest in manifests for clip in manifest.clips if clip.video in wanted):
+        found[clip.uid] = KnownLabel(uid=clip.uid, verb_class=clip.verb_class, noun_class=clip.noun_class)
+    for one in latest:
+        if one.clip.video in wanted and one.verb_class is not None and one.noun_class is not None:
+            found[one.clip.uid] = KnownLabel(uid=one.clip.uid, verb_class=one.verb_class, noun_class=one.noun_class)
+    return KnownLabels(labels=tuple(found[uid] for uid in sorted(found)))
+
+
+def _write_batches(prediction_uri: str, videos: Sequence[PredictedVideo], store: Store) -> tuple[BatchRef, ...]:
+    """As many a mapped task as an ingest cuts: each task fetches both networks and makes their engines ready."""
+    size = batch_size(len(videos))
+    batches = []
+    for number, start in enumerate(range(0, len(videos), size)):
+        batch = videos[start : start + size]
+        uri = f"{prediction_uri}batches/{number:04d}.json"
+        store.write(uri, PredictionBatch(videos=tuple(batch)))
+        name = batch[0].name if len(batch) == 1 else f"{batch[0].name} and {len(batch) - 1} more"
+        batches.append(BatchRef(uri=uri, name=name, out=f"{prediction_uri}batches/{number:04d}/"))
+    return tuple(batches)

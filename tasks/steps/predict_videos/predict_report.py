@@ -1,0 +1,207 @@
+"""Gathers a prediction: tables, WebVTT tracks, a page that opens anywhere, and the list of clips to label."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tasks.errors import BadInput, MissingObject
+from tasks.options import StoreUri
+from tasks.prediction.agreement import Tally
+from tasks.prediction.confusion import confusion_table
+from tasks.prediction.gathering import Gathered, gather
+from tasks.prediction.names import Names
+from tasks.prediction.page import Differing, PageInputs, PredictionProvenance, ShownVideo, page
+from tasks.prediction.to_label import table
+from tasks.results.evaluation import EngineUsed
+from tasks.results.prediction import (
+    KnownClipsResult,
+    KnownLabels,
+    PredictBatchResult,
+    PredictionBatch,
+    PredictorRole,
+    PredictPlanResult,
+    PredictReportResult,
+)
+from tasks.results.record import SetAside, now_utc
+from tasks.results.video import NUM_FIRST
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps.predict_videos._chosen import names_of
+from tasks.storage import Store
+from tasks.tracking import Tracker, prediction_run
+
+MAX_PLAYABLE_BYTES = 16 << 20
+"""Of clips and previews in a page; further ones are named by their address."""
+
+NUM_PAIRS = 8
+TASK_FAILED = "its task failed; see predict's log"
+
+
+class Arguments(StepArguments):
+    """The plan of the prediction, and the clips that the model knows."""
+
+    plan: StoreUri
+    known: StoreUri
+
+
+def run(arguments: Arguments, store: Store) -> PredictReportResult:
+    """Write everything to the store and into an MLflow run of its own. Videos of a batch that left no result are left out by name.
+
+    Raises:
+        BadInput: no video could be predicted; the message names each with its reason.
+    """
+    plan = store.read(result_uri(arguments.plan), PredictPlanResult)
+    batches, failed = _batches(plan, store)
+    num_failed_batches = len(plan.batches) - len(batches)
+    # One that was made while other batches were missing is made anew.
+    if (earlier := finished(store, arguments.out, PredictReportResult)) and earlier.num_failed_batches == num_failed_batches:
+        return earlier
+    known = store.read(result_uri(arguments.known), KnownClipsResult)
+    videos = [video for batch in batches for video in batch.videos]
+    set_aside = (*plan.set_aside, *(bad for batch in batches for bad in batch.set_aside), *failed)
+    if not videos:
+        raise BadInput(f"no video could be predicted: {'; '.join(f'{bad.name}: {bad.reason}' for bad in set_aside[:NUM_FIRST])}")
+    labels = {label.uid: label for label in store.read(f"{plan.prediction_uri}labels.json", KnownLabels).labels}
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    with prediction_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-predictions-") as name:
+        folder = Path(name)
+        url = tracker.run_url(run_id)
+        names = names_of(plan, store, {role for batch in batches for role in batch.verb_alone})
+        gathered = gather(plan, videos, labels, names, folder, store.read_file)
+        (folder / "to_label.csv").write_bytes(table(gathered.to_label))
+        if any(gathered.tally.named.values()):
+            (folder / "confusion.csv").write_bytes(confusion_table(gathered.tally.named, names))
+        inputs = _page_inputs(plan, gathered, names, batches, set_aside, known, url, store)
+        (folder / "report.html").write_text(page(inputs), encoding="utf-8")
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            store.write_file(f"{arguments.out}{file.relative_to(folder).as_posix()}", file)
+        tracker.log_artifacts(run_id, folder)
+        tracker.log_metrics(run_id, _metrics(inputs))
+        tracker.set_tags(run_id, {"mlflow.note.content": _note(inputs, f"{url}/artifacts/report.html")})
+    agreement = inputs.agreements[-1] if inputs.agreements else None
+    result = PredictReportResult(
+        num_videos=len(videos),
+        num_clips=gathered.num_clips,
+        num_set_aside=len(set_aside),
+        first_set_aside=set_aside[:NUM_FIRST],
+        missing=inputs.missing,
+        action_agreement=agreement.share if agreement else None,
+        action_agreement_interval=agreement.interval if agreement else None,
+        num_to_label=len(gathered.to_label),
+        page_uri=f"{arguments.out}report.html",
+        table_uri=f"{arguments.out}predictions.csv",
+        to_label_uri=f"{arguments.out}to_label.csv",
+        report_url=f"{url}/artifacts/report.html",
+        mlflow_run_url=url,
+        num_failed_batches=num_failed_batches,
+    )
+    log.info("the page: %s", result.report_url)
+    return finish(store, arguments.out, result)
+
+
+def _batches(plan: PredictPlanResult, store: Store) -> tuple[list[PredictBatchResult], list[SetAside]]:
+    """What the batches predicted, and the videos of those that left no result."""
+    found, failed = [], []
+    for batch in plan.batches:
+        try:
+            found.append(store.read(result_uri(batch.out), PredictBatchResult))
+        except MissingObject:
+            failed += [SetAside(name=video.name, reason=TASK_FAILED) for video in store.read(batch.uri, PredictionBatch).videos]
+    return found, failed
+
+
+def _page_inputs(
+    plan: PredictPlanResult,
+    gathered: Gathered,
+    names: Names,
+    batches: Sequence[PredictBatchResult],
+    set_aside: tuple[SetAside, ...],
+    known: KnownClipsResult,
+    url: str,
+    store: Store,
+) -> PageInputs:
+    machine = load(MachineSettings)
+    tally: Tally = gathered.tally
+    agreements = tally.agreements()
+    differing, videos = _playable(gathered.differing, gathered.videos, store)
+    return PageInputs(
+        model=plan.model,
+        against=plan.against if agreements else None,
+        missing=tuple(dict.fromkeys((*plan.missing, *(one for batch in batches for one in batch.missing)))),
+        targets=names.targets,
+        num_videos=sum(len(batch.videos) for batch in batches),
+        num_videos_trained_on=gathered.num_videos_trained_on,
+        num_clips=gathered.num_clips,
+        num_labelled=tally.num_labelled,
+        videos=videos,
+        agreements=agreements,
+        pairs={target: tally.pairs(target, NUM_PAIRS) for target in names.targets},
+        num_differing={target: tally.num_differing(target) for target in names.targets},
+        confusions=tally.confusions(),
+        accuracies=tally.accuracies(),
+        differing=differing,
+        to_label=tuple(gathered.to_label),
+        set_aside=set_aside,
+        warnings=tuple(warning for batch in batches for warning in batch.warnings),
+        provenance=PredictionProvenance(
+            key=plan.key,
+            created=now_utc(),
+            code_version=machine.code_version,
+            prediction_uri=plan.prediction_uri,
+            airflow_run=machine.airflow_url or "started by hand",
+            mlflow_run_url=url,
+            crops=plan.evaluate.crops,
+            engines=_engines(batches),
+            known=known.reason,
+            scoring_seconds=sum(batch.scoring_seconds for batch in batches),
+        ),
+    )
+
+
+def _engines(batches: Sequence[PredictBatchResult]) -> dict[PredictorRole, tuple[tuple[EngineUsed, int], ...]]:
+    """By network every engine with the clips that it scored, the most first; batches of few clips may have had another than the rest."""
+    counts: dict[PredictorRole, Counter[str]] = {}
+    engines: dict[str, EngineUsed] = {}
+    for batch in batches:
+        for role, used in batch.engines.items():
+            # How far the clips that it was checked on were off differs from batch to batch, and makes it no other engine.
+            key = "; ".join(filter(None, (used.label, used.description, used.fallback_reason)))
+            engines.setdefault(key, used)
+            counts.setdefault(role, Counter())[key] += sum(video.num_clips for video in batch.videos)
+    return {role: tuple((engines[key], number) for key, number in own.most_common() if number) for role, own in counts.items()}
+
+
+def _playable(
+    differing: Sequence[Differing], videos: Sequence[ShownVideo], store: Store
+) -> tuple[tuple[Differing, ...], tuple[ShownVideo, ...]]:
+    """The clips, and after them the previews, that a page of reasonable size can carry."""
+    left_bytes = MAX_PLAYABLE_BYTES
+
+    def media(uri: str | None) -> bytes | None:
+        nonlocal left_bytes
+        stored = store.stat(uri) if uri else None
+        if stored is None or stored.size_bytes > left_bytes:
+            return None
+        left_bytes -= stored.size_bytes
+        return store.read_bytes(stored.uri)
+
+    clips = tuple(replace(one, media=media(one.uri)) for one in differing)
+    return clips, tuple(replace(video, film=media(video.film_uri)) for video in videos)
+
+
+def _metrics(inputs: PageInputs) -> dict[str, float]:
+    found: dict[str, float] = {"num_videos": inputs.num_videos, "num_clips": inputs.num_clips, "num_to_label": len(inputs.to_label)}
+    for one in inputs.agreements:
+        found |= {f"{one.target}_agreement": one.share}
+        found |= {f"{one.target}_agreement_{end}": value for end, value in zip(("low", "high"), one.interval, strict=True)}
+    for accuracy in inputs.accuracies:
+        name = "top1_trained_on" if accuracy.is_trained_on else "top1"
+        found |= {f"{role}/{target}_{name}": m.top1 for role, targets in accuracy.networks.items() for target, m in targets.items()}
+    return found
+
+
+def _note(inputs: PageInputs, report_url: str) -> str:
+    compared = f" beside {inputs.against.label}" if inputs.against else ""
+    return f"{inputs.num_clips} clips of {inputs.num_videos} videos by {inputs.model.label}{compared}: [the page]({report_url})"

@@ -1,0 +1,83 @@
+"""What a training is expected to take: by a timed batch where this process has torch, else by the champion's training."""
+
+import importlib.util
+import tempfile
+from pathlib import Path
+
+from tasks.errors import BadInput
+from tasks.options import TrainOptions
+from tasks.report.formats import seconds
+from tasks.results.dataset import Manifest
+from tasks.results.training import PlanResult, TrainResult, WeightsResult
+from tasks.settings import MachineSettings, load
+from tasks.steps._step import log, result_uri
+from tasks.storage import Store
+
+ALIKE = ("family", "modality", "backbone", "num_segments", "trainable", "precision")
+"""Options that trainings must share for the time of one to tell that of the other."""
+VALIDATION_SHARE = 1 / 3
+"""What a clip takes that is only looked at, in one crop, of one that is learned from: a pass forward, of that and one back."""
+WORTH_TIMING = 100
+"""Clips that are learned from in all epochs together; fewer take seconds, as timing a batch does."""
+
+
+def log_expected_time(planned: TrainOptions, weights: WeightsResult, manifest: Manifest, earlier: PlanResult | None, store: Store) -> None:
+    """Say how much `train` has before it, and how long that takes as far as this process can tell; `earlier` is the champion's training."""
+    num_train, num_val = _num_clips(manifest)
+    said = f"to train: at most {planned.epochs} epochs of {num_train} clips"
+    if planned.trainable == "heads":
+        log.info("%s, of the heads alone, once the backbone has seen each clip", said)
+    elif planned.epochs * num_train < WORTH_TIMING:
+        log.info("%s", said)
+    elif expected := _by_a_batch(planned, weights, num_train, num_val, store) or _by_a_training(planned, manifest, earlier, store):
+        log.info("%s, %s", said, expected)
+    else:
+        log.info("%s; `train` says how long it takes after its first batches", said)
+
+
+def _by_a_batch(planned: TrainOptions, weights: WeightsResult, num_train: int, num_val: int, store: Store) -> str | None:
+    """The time at the pace of a batch on this machine; None where it cannot be timed here."""
+    # The image that `plan` runs in has no torch; the environment of `make run` has, and there `train` runs on the same machine.
+    if importlib.util.find_spec("torch") is None:
+        return None
+    from tasks.model.gpus import keep_to_one_gpu
+    from tasks.model.timing import time_batch
+    from tasks.steps._checkpoints import fetch_network
+
+    keep_to_one_gpu()
+    with tempfile.TemporaryDirectory(prefix="retake-plan-") as name:
+        network = fetch_network(store, weights.uri, weights.sha256, Path(name)).network
+    timed = time_batch(network, planned, num_train, load(MachineSettings).device)
+    if timed is None:
+        return None
+    expected = seconds(timed.training_seconds(planned, num_train, num_val))
+    return f"about {expected}: a batch of {timed.num_clips} took {seconds(timed.seconds)} on {timed.device}"
+
+
+def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResult | None, store: Store) -> str | None:
+    """The time at the pace of an earlier training; None where that was another kind, or left no record."""
+    if earlier is None or any(getattr(planned, name) != getattr(earlier.train, name) for name in ALIKE):
+        return None
+    try:
+        result = store.read(result_uri(f"{earlier.run_uri}train/"), TrainResult)
+        known = store.read(f"{earlier.dataset_uri}manifest.json", Manifest)
+    except BadInput:
+        return None
+    its_work = _work(earlier.train, known, len(result.epochs))
+    if not its_work:
+        return None
+    expected = seconds(result.seconds * _work(planned, manifest, planned.epochs) / its_work)
+    machine = result.hardware.get("device_name", "its machine")
+    return f"about {expected}: the champion's training took {seconds(result.seconds)} for {len(result.epochs)} epochs on {machine}"
+
+
+def _num_clips(manifest: Manifest) -> tuple[int, int]:
+    """Those to train and those to validate on."""
+    splits = [clip.split for clip in manifest.clips]
+    return splits.count("train"), splits.count("val")
+
+
+def _work(train: TrainOptions, manifest: Manifest, num_epochs: int) -> float:
+    """How many clips are learned from, those that are only looked at as their share."""
+    num_train, num_val = _num_clips(manifest)
+    return num_epochs * num_train + VALIDATION_SHARE * (num_epochs // train.validate_every) * num_val * train.validation_crops

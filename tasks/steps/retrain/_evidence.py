@@ -1,0 +1,27 @@
+"""Reads from the store what the steps of a plan left there: scores, answers, and the model card."""
+
+from tasks.evaluation.scores_file import from_parquet
+from tasks.evaluation.scoring import ScoredClips
+from tasks.results.evaluation import EvaluateResult, ReportResult
+from tasks.results.record import ModelRole, SplitName
+from tasks.results.training import PlanResult
+from tasks.steps._step import result_uri
+from tasks.storage import Store
+
+
+def evaluation_results(store: Store, plan: PlanResult) -> list[EvaluateResult]:
+    """The scores of every evaluation of the plan, in its order."""
+    return [store.read(result_uri(evaluation.out), EvaluateResult) for evaluation in plan.evaluations]
+
+
+def predictions(store: Store, results: list[EvaluateResult], split: SplitName) -> dict[ModelRole, ScoredClips]:
+    """By model, what it answered on the clips of `split`."""
+    found = [result for result in results if result.split == split]
+    return {result.model: from_parquet(store.read_bytes(result.predictions_uri), result.predictions_uri) for result in found}
+
+
+def version_description(store: Store, plan: PlanResult) -> str:
+    """The card that the plan's report left, as Markdown."""
+    reported = store.read(result_uri(f"{plan.decision_uri}report/"), ReportResult)
+    card = store.read_bytes(reported.card_uri).decode()
+    return card.removeprefix("---\n").partition("\n---\n")[2].lstrip()

@@ -1,0 +1,174 @@
+"""Networks that were trained before, fused: who they are, the fusion by equal weights, and the choice of weights on val."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Literal
+
+from tasks.errors import BadConfiguration, BadInput
+from tasks.evaluation.fusion import fuse
+from tasks.evaluation.scoring import ScoredClips, score_clips, with_nouns_given
+from tasks.media.frame_cache import load_few
+from tasks.media.prefetch import FramesAhead
+from tasks.model.checkpoints import HeadWeights, Saved, save_fusion
+from tasks.model.class_names import ClassNames, placeholder
+from tasks.model.engines.choice import Job, make_engine, num_checked, spread
+from tasks.model.epochs import BEST
+from tasks.model.hardware import choose_device, describe
+from tasks.model.network import Network, weights_sha256
+from tasks.model.spec import NetworkSpec
+from tasks.options import Weights
+from tasks.results.dataset import DatasetClip, Manifest
+from tasks.results.fusion import Fusion, Member
+from tasks.results.training import PlanResult, TrainResult, WeightsResult
+from tasks.settings import MachineSettings, load
+from tasks.steps._checkpoints import fetch_network, fetch_trained, file_sha256, find_trained
+from tasks.steps._step import log
+from tasks.storage import Store
+from tasks.tracking import Tracker
+
+KINDS: tuple[Literal["verb", "noun"], ...] = ("verb", "noun")
+
+
+def equal_fusion(names: Sequence[str], store_uri: str, store: Store) -> WeightsResult:
+    """The networks that `names` stand for, as one checkpoint in the store in which all count alike.
+
+    Raises:
+        BadConfiguration: a name is none or stands alone, or a network is there twice, by one name, by two, or as a member of two fusions.
+        BadInput: a member does not exist, belongs to another store, or has another name for a class than the first.
+        BadCheckpoint: a member's checkpoint is gone or is not what was recorded.
+    """
+    with tempfile.TemporaryDirectory(prefix="retake-fusion-") as folder:
+        members: list[Member] = []
+        networks: list[Network] = []
+        classes: ClassNames | None = None
+        known: dict[tuple[NetworkSpec, str], str] = {}
+        for name in names:
+            trained = find_trained("fuse", name, store_uri, store)
+            saved = fetch_trained("fuse", trained, store, Path(folder))
+            classes = _joined(classes, saved, name, members)
+            for network in saved.networks:
+                identity = network.spec, weights_sha256(network)
+                if same := known.get(identity):
+                    raise BadConfiguration(
+                        f"fuse: {name} {'is' if len(saved.networks) == 1 else 'has'} the same network as {same}; leave one of them out"
+                    )
+                known[identity] = name
+                members.append(
+                    Member(
+                        name=name,
+                        network=network.spec.title,
+                        modality=network.spec.modality,
+                        flow=network.spec.flow,
+                        run_key=trained.run_key,
+                        checkpoint_uri=trained.checkpoint_uri,
+                        checkpoint_sha256=trained.checkpoint_sha256,
+                    )
+                )
+                networks.append(network)
+        if len(networks) < 2 or classes is None:
+            raise BadConfiguration(f"fuse: {', '.join(names)} is one network alone; name two or more")
+        path = Path(folder) / "fusion.ckpt"
+        save_fusion(path, networks, [HeadWeights(1 / len(networks), 1 / len(networks))] * len(networks), classes)
+        sha256 = file_sha256(path)
+        fused_uri = f"{store_uri}/pretrained/networks/{sha256}.ckpt"
+        if not store.exists(fused_uri):
+            store.write_file(fused_uri, path)
+    title = " + ".join(member.network for member in members)
+    log.info("fusing %s", title)
+    return WeightsResult(
+        backbone="fusion",
+        network=title,
+        weights=Weights.NONE,
+        uri=fused_uri,
+        sha256=sha256,
+        description=f"the mean of {len(members)} networks that all count alike: {', '.join(dict.fromkeys(m.name for m in members))}",
+        is_chance=False,
+        members=tuple(members),
+    )
+
+
+def choose_fusion(out: str, plan: PlanResult, manifest: Manifest, store: Store, tracker: Tracker, run_id: str, folder: Path) -> TrainResult:
+    """What `train` does with a fusion: score val by each network, choose the weights of each head, and write the fused checkpoint.
+
+    Val is seen through the centre crop. The result has no epochs, and `best_val_loss` is `Fusion.chosen_loss`.
+    """
+    started = time.monotonic()
+    clips = [clip for clip in manifest.clips if clip.split == "val"]
+    scored = [with_nouns_given(_score(network, clips, store), manifest.vocabulary) for network in _saved(plan, store, folder).networks]
+    fusion = fuse(scored, [(member.name, member.network) for member in plan.weights.members])
+    # Scoring changed the networks: those that are kept come from the store again.
+    saved = _saved(plan, store, folder)
+    path = folder / BEST
+    save_fusion(path, saved.networks, [HeadWeights(m.verb_weight, m.noun_weight) for m in fusion.members], saved.classes)
+    store.write_file(f"{out}{BEST}", path)
+    store.write(f"{out}fusion.json", fusion)
+    evidence = folder / "evidence"
+    evidence.mkdir()
+    (evidence / "fusion.json").write_text(fusion.model_dump_json(indent=1), encoding="utf-8")
+    tracker.log_artifacts(run_id, evidence, "train")
+    heads = [target for target in ("verb", "noun") if target in manifest.vocabulary.targets]
+    tracker.log_metrics(run_id, _metrics(fusion, heads))
+    for one in fusion.members:
+        weights = ", ".join(f"{head}s {getattr(one, f'{head}_weight'):.3f}" for head in heads)
+        log.info("%s (%s): %s, alone %.3f", one.name, one.network, weights, one.val_loss)
+    log.info("val loss %.3f, by equal weights %.3f", fusion.chosen_loss, fusion.equal_loss)
+    return TrainResult(
+        checkpoint_uri=f"{out}{BEST}",
+        checkpoint_sha256=file_sha256(path),
+        best_epoch=0,
+        best_val_loss=fusion.chosen_loss,
+        epochs=(),
+        stopped_early=False,
+        seconds=round(time.monotonic() - started, 3),
+        mlflow_run_id=run_id,
+        mlflow_run_url=tracker.run_url(run_id),
+        hardware=describe(choose_device(load(MachineSettings).device)).flat(),
+        fusion=fusion,
+    )
+
+
+def _joined(classes: ClassNames | None, saved: Saved, name: str, members: Sequence[Member]) -> ClassNames:
+    """The names of all members, each class under the name that any of them has for it."""
+    if classes is None:
+        return saved.classes
+    joined: dict[str, tuple[str, ...]] = {}
+    for kind in KINDS:
+        names: list[str] = []
+        for i, (theirs, known) in enumerate(zip_longest(*(getattr(one, f"{kind}s") for one in (saved.classes, classes)))):
+            given = list(dict.fromkeys(one for one in (known, theirs) if one not in (None, placeholder(kind, i))))
+            if len(given) > 1:
+                raise BadInput(f"fuse: {kind} {i} is {theirs} to {name} and {known} to {members[0].name}; they name other classes")
+            names.append(given[0] if given else placeholder(kind, i))
+        joined[f"{kind}s"] = tuple(names)
+    return ClassNames(verbs=joined["verbs"], nouns=joined["nouns"], has_objects=saved.classes.has_objects or classes.has_objects)
+
+
+def _saved(plan: PlanResult, store: Store, folder: Path) -> Saved:
+    return fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
+
+
+def _score(network: Network, clips: Sequence[DatasetClip], store: Store) -> ScoredClips:
+    job = Job(
+        device=choose_device(load(MachineSettings).device),
+        num_clips=len(clips),
+        num_crops=1,
+        checked=lambda: load_few(store, spread(clips, num_checked("auto")), network.spec),
+        calibration=list,
+    )
+    with FramesAhead(store, clips, [network.spec]) as ahead:
+        engine, _ = make_engine(network, "auto", job)
+        scored, _ = score_clips(clips, lambda clip: ahead.load(clip)[0], lambda frames: engine.score(frames).numpy(), wait=ahead.wait)
+    return scored
+
+
+def _metrics(fusion: Fusion, heads: Sequence[str]) -> dict[str, float]:
+    losses = {"chosen_loss": fusion.chosen_loss, "equal_loss": fusion.equal_loss, "held_out_loss": fusion.held_out_loss}
+    weights = {
+        f"{i}_{name}": getattr(member, name)
+        for i, member in enumerate(fusion.members)
+        for name in (*(f"{head}_weight" for head in heads), "val_loss")
+    }
+    return {f"fusion/{name}": value for name, value in {**losses, **weights}.items() if value is not None}

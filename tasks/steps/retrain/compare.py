@@ -1,0 +1,123 @@
+"""Sets the fine-tuned network beside what it must beat: the original's three tables, the paired differences, and what the gate says."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.errors import MissingObject
+from tasks.evaluation.class_losses import class_outcomes
+from tasks.evaluation.nameable import OPPONENTS, nameable_clips
+from tasks.evaluation.paired import Opponent, differences
+from tasks.evaluation.scoring import ScoredClips
+from tasks.options import StoreUri
+from tasks.promotion.attempts import Decided, attempt_of
+from tasks.promotion.decisions import kept_decisions
+from tasks.promotion.gate import contenders, deciding_split, judge
+from tasks.report.figures.bars import comparison_figure
+from tasks.report.score_tables import markdown, text
+from tasks.results.dataset import Manifest
+from tasks.results.evaluation import Attempt, CompareResult, PairedDifference
+from tasks.results.record import SPLITS
+from tasks.results.training import PlanResult
+from tasks.settings import MlflowSettings, load
+from tasks.steps._plans import plans_under
+from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps.retrain._evidence import evaluation_results, predictions
+from tasks.storage import Store
+from tasks.tracking import Tracker, tracked_run
+
+
+class Arguments(StepArguments):
+    """The plan whose evaluations are compared."""
+
+    plan: StoreUri
+
+
+def run(arguments: Arguments, store: Store) -> CompareResult:
+    """Write the tables to the store and to MLflow, and say whether the gate lets the fine-tuned network pass."""
+    if earlier := finished(store, arguments.out, CompareResult):
+        log.info("%s", store.read_bytes(f"{arguments.out}comparison.txt").decode())
+        return earlier
+    plan = store.read(result_uri(arguments.plan), PlanResult)
+    manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    results = evaluation_results(store, plan)
+    ours, theirs = contenders(results)
+    scored = predictions(store, results, ours.split)
+    opponents: dict[Opponent, ScoredClips] = {model: scored[model] for model in OPPONENTS if model in scored}
+    found = differences(scored["fine-tuned"], opponents, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
+    here = [result for result in results if result.split == ours.split]
+    nameable = nameable_clips(here, scored, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
+    decisive = next(d for d in found if (d.target, d.opponent) == (ours.targets[-1], theirs.model))
+    outcomes = class_outcomes(scored["fine-tuned"], scored[theirs.model], manifest.vocabulary)
+    attempt = attempt_in_store(store, arguments.store, plan, manifest)
+    judgement = judge(ours, theirs, decisive, outcomes, plan.gate, attempt)
+    baseline = plan.weights.description
+    files = {
+        "comparison.md": markdown(results, found, judgement, baseline, nameable).encode(),
+        "comparison.txt": text(results, found, judgement, baseline, nameable).encode(),
+        "comparison.png": comparison_figure(results, f"{plan.run_key}: what the fine-tuning changed"),
+    }
+    with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-compare-") as folder:
+        for name, data in files.items():
+            store.write_bytes(f"{arguments.out}{name}", data)
+            (Path(folder) / name).write_bytes(data)
+        tracker.log_artifacts(run_id, Path(folder))
+        tracker.log_metrics(run_id, _gains(found, ours.split))
+        tracker.set_tags(run_id, {"mlflow.note.content": files["comparison.md"].decode(), "retake.verdict": judgement.reason})
+    log.info("%s", files["comparison.txt"].decode())
+    result = CompareResult(
+        split=ours.split,
+        table_uri=f"{arguments.out}comparison.md",
+        opponent=decisive.opponent,
+        champion_version=plan.champion.version if plan.champion else None,
+        opponent_top1=theirs.action.top1,
+        challenger_top1=ours.action.top1,
+        differences=found,
+        nameable=nameable,
+        gate=plan.gate,
+        rules=judgement.rules,
+        passed=judgement.passed,
+        verdict=judgement.verdict,
+        reason=judgement.reason,
+        mlflow_run_url=tracker.run_url(run_id),
+        attempt=attempt,
+    )
+    return finish(store, arguments.out, result)
+
+
+def _gains(found: Sequence[PairedDifference], split: str) -> dict[str, float]:
+    """`gain/val/action_top1_over_baseline` and the ends of its interval."""
+    named = {f"gain/{split}/{d.target}_top1_over_{d.opponent}": d for d in found}
+    return {
+        f"{name}{suffix}": value
+        for name, d in named.items()
+        for suffix, value in (("", d.difference), ("_low", d.interval[0]), ("_high", d.interval[1]))
+    }
+
+
+def attempt_in_store(store: Store, store_uri: str, plan: PlanResult, manifest: Manifest) -> Attempt:
+    """Count the decisions under this plan's model name on clips such as those that decide on it; a rollback is none."""
+    manifests = {plan.dataset_uri: manifest}
+    this = _decided(plan, manifest)
+    records = kept_decisions(store, store_uri)
+    run_keys = {one.run_key for one in records if one.model_name == plan.model_name and one.event != "rolled back"}
+    earlier = []
+    for run_key in sorted(run_keys - {plan.run_key}):
+        if not (plans := plans_under(f"{store_uri}/runs/{run_key}/", store)):
+            log.warning("run %s was decided on, and its plan is gone: it is not counted among the decisions on these clips", run_key)
+            continue
+        dataset_uri = plans[0].dataset_uri
+        try:
+            if dataset_uri not in manifests:
+                manifests[dataset_uri] = store.read(f"{dataset_uri}manifest.json", Manifest)
+        except MissingObject as error:
+            log.warning("run %s is not counted among the decisions on these clips: %s", run_key, error)
+            continue
+        earlier.append(_decided(plans[0], manifests[dataset_uri]))
+    return attempt_of(this, earlier)
+
+
+def _decided(plan: PlanResult, manifest: Manifest) -> Decided:
+    split = deciding_split([split for split in SPLITS if any(clip.split == split for clip in manifest.clips)])
+    return Decided(plan.run_key, plan.dataset_digest, frozenset(clip.uid for clip in manifest.clips if clip.split == split))

@@ -1,0 +1,44 @@
+"""Computes the optical flow of a batch of clips; that of a clip which has it already is left alone."""
+
+import os
+
+from tasks.media.flow_cache import compute_flow, shortness, without_flow
+from tasks.options import StoreUri
+from tasks.results.flow import FlowBatch, FlowResult
+from tasks.results.record import SetAside
+from tasks.settings import MachineSettings, load
+from tasks.steps._step import StepArguments, finish, finished, log
+from tasks.storage import Store
+
+
+class Arguments(StepArguments):
+    """One batch, which says how its flow is computed."""
+
+    batch: StoreUri
+
+
+def run(arguments: Arguments, store: Store) -> FlowResult:
+    """Compute on all cores what is missing and keep it beside its clip. A clip that cannot be read is set aside; the rest goes on."""
+    batch = store.read(arguments.batch, FlowBatch)
+    missing = without_flow(store, batch.clips, batch.options)
+    earlier = finished(store, arguments.out, FlowResult)
+    if earlier and not missing:
+        return earlier
+    warnings = [SetAside(name=clip.uid, reason=reason) for clip in batch.clips if (reason := shortness(clip))]
+    for warning in warnings:
+        log.warning("%s: %s", warning.name, warning.reason)
+    num_cores = load(MachineSettings).num_processes or len(os.sched_getaffinity(0))
+    log.info("computing the flow of %d of %d clips by %s on %d cores", len(missing), len(batch.clips), batch.options.flow_method, num_cores)
+    done = compute_flow(store, missing, batch.options)
+    if earlier and not done.num_clips:
+        return earlier
+    result = FlowResult(
+        num_clips=len(batch.clips),
+        num_computed=done.num_clips,
+        num_fields=done.num_fields,
+        seconds=round(done.seconds, 3),
+        fields_per_second=round(done.fields_per_second, 3),
+        warnings=tuple(warnings),
+        set_aside=done.set_aside,
+    )
+    return finish(store, arguments.out, result)

@@ -1,0 +1,111 @@
+"""Makes the registered version champion, or leaves the champion as it is, and keeps the decision with its reason."""
+
+from typing import Literal
+
+from tasks.options import StoreUri
+from tasks.promotion.champion import complete_move, make_move, moves
+from tasks.promotion.decisions import keep_decision, kept_decision
+from tasks.results.evaluation import ChampionMove, CompareResult, DecideResult, DecisionRecord, RegisterResult
+from tasks.results.record import now_utc
+from tasks.results.training import PlanResult
+from tasks.settings import MlflowSettings, load
+from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps.retrain._evidence import version_description
+from tasks.storage import Store
+from tasks.tracking import Registry, Tracker
+
+RULES = "the gate's rules"
+
+
+class Arguments(StepArguments):
+    """The plan whose network is decided on, and what a person said where one was asked."""
+
+    plan: StoreUri
+    answer: Literal["approved", "rejected", "no answer", "not asked"] = "not asked"
+    answered_by: str = ""
+    comment: str = ""
+
+
+def run(arguments: Arguments, store: Store) -> DecideResult:
+    """Decide once. Of two runs that were compared with the same champion, one promotes; the other is told to compare again."""
+    if earlier := finished(store, arguments.out, DecideResult):
+        return earlier
+    plan = store.read(result_uri(arguments.plan), PlanResult)
+    compared = store.read(result_uri(f"{plan.decision_uri}compare/"), CompareResult)
+    registered = store.read(result_uri(f"{plan.run_uri}register/"), RegisterResult)
+    settings = load(MlflowSettings)
+    tracker, registry = Tracker.from_settings(settings), Registry.from_settings(settings)
+    earlier_moves = moves(store, arguments.store, plan.model_name)
+    move = next((move for move in earlier_moves if move.key == plan.decision_uri), None)
+    decision = move.decision if move else kept_decision(store, arguments.store, plan.decision_uri)
+    if decision is None:
+        decision, move = _decide(arguments, plan, compared, registered, store, registry)
+    if move:
+        complete_move(store, arguments.store, move, registry)
+    else:
+        keep_decision(store, arguments.store, plan.decision_uri, decision, registry)
+    registry.describe(plan.model_name, registered.version, version_description(store, plan))
+    tracker.set_tags(registered.mlflow_run_id, {"retake.decision": decision.event, "retake.decision_reason": decision.reason})
+    tracker.finish(registered.mlflow_run_id)
+    champion = registry.champion(plan.model_name)
+    result = DecideResult(
+        model_name=plan.model_name,
+        version=registered.version,
+        promoted=decision.event == "promoted",
+        champion_before=decision.champion_before,
+        champion=champion.version if champion else None,
+        aliases=registry.aliases(plan.model_name, registered.version),
+        reason=decision.reason,
+        decided_by=decision.decided_by,
+        mlflow_run_id=registered.mlflow_run_id,
+        mlflow_run_url=registered.mlflow_run_url,
+    )
+    log.info(
+        "%s version %d, decided by %s: %s: %s", result.model_name, result.version, decision.decided_by, decision.event, decision.reason
+    )
+    return finish(store, arguments.out, result)
+
+
+def _decide(
+    arguments: Arguments, plan: PlanResult, compared: CompareResult, registered: RegisterResult, store: Store, registry: Registry
+) -> tuple[DecisionRecord, ChampionMove | None]:
+    """What is decided, and the move of the champion where there is one."""
+    champion = registry.champion(plan.model_name)
+    now = champion.version if champion else None
+
+    def record(event: Literal["promoted", "kept"], decided_by: str, reason: str) -> DecisionRecord:
+        return DecisionRecord(
+            time=now_utc(),
+            model_name=plan.model_name,
+            version=registered.version,
+            event=event,
+            champion_before=now,
+            champion_after=registered.version if event == "promoted" else now,
+            promotion=plan.gate.promotion,
+            decided_by=decided_by,
+            reason=reason,
+            run_key=plan.run_key,
+            mlflow_run_url=registered.mlflow_run_url,
+        )
+
+    if not compared.passed:
+        return record("kept", RULES, compared.reason), None
+    if plan.gate.promotion == "never":
+        return record("kept", "the setting promotion=never", f"registered only; the rules would let it pass: {compared.reason}"), None
+    by_person = compared.awaits_approval
+    decided_by = (arguments.answered_by or "a person") if by_person else RULES
+    said = f": {arguments.comment}" if arguments.comment else ""
+    if by_person and arguments.answer != "approved":
+        refusals = {"rejected": "rejected", "no answer": "nobody approved it within the time limit", "not asked": "nobody was asked"}
+        return record("kept", decided_by, f"{refusals[arguments.answer]}{said}; the rules would let it pass: {compared.reason}"), None
+    reason = f"approved{said}; {compared.reason}" if by_person else compared.reason
+    promoted = record("promoted", decided_by, reason)
+    if now == compared.champion_version:
+        move = make_move(store, arguments.store, plan.num_champions + 1, promoted, plan.decision_uri)
+        if move:
+            return promoted, move
+    compared_with = f"champion version {compared.champion_version}" if compared.champion_version else "no champion"
+    newest = f"version {now} is champion" if now != compared.champion_version and now else "another champion is being named"
+    log.warning("not promoted: another run was first; start `retrain` with Decide again to compare with its champion")
+    why = f"it was compared with {compared_with}, but meanwhile {newest}; start retrain with Decide again to compare with that"
+    return record("kept", RULES, why), None

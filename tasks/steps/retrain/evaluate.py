@@ -1,0 +1,278 @@
+"""Scores one network on its splits by the test protocol: predictions, metrics, pictures, latency, fingerprints, where the network looked."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tasks.errors import BadConfiguration
+from tasks.evaluation.answers import answers_of
+from tasks.evaluation.confusion import confusion_of
+from tasks.evaluation.fingerprints import Fingerprint, fingerprint
+from tasks.evaluation.fingerprints import to_parquet as fingerprints_to_parquet
+from tasks.evaluation.latency import peak_memory_bytes
+from tasks.evaluation.metrics import summarise
+from tasks.evaluation.misnamed import Misnamed, worst_misnamed
+from tasks.evaluation.scores_file import to_parquet
+from tasks.evaluation.scoring import Logits, ScoredClips, score_clips, with_nouns_given
+from tasks.media.frame_cache import cache_test_frames, load_few, rgb_frames
+from tasks.media.prefetch import FramesAhead
+from tasks.model.class_names import ClassNames
+from tasks.model.complexity import Complexity, complexity
+from tasks.model.crops import Frames
+from tasks.model.engines.choice import NUM_CALIBRATION_CLIPS, Job, num_checked, spread
+from tasks.model.engines.parity import trained_classes
+from tasks.model.engines.scorer import Scorer, make_scorer
+from tasks.model.engines.shared import SharedFeatures
+from tasks.model.explain import NothingToSee, activation_sheet
+from tasks.model.gpus import keep_to_one_gpu
+from tasks.model.hardware import choose_device, describe
+from tasks.model.memory import keep_freed_memory
+from tasks.model.spec import NetworkSpec
+from tasks.options import StoreUri
+from tasks.promotion.gate import deciding_split
+from tasks.report.figures.losses import clip_loss_figure
+from tasks.report.figures.matrices import confusion_figure
+from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
+from tasks.results.evaluation import ActivationMap, EngineUsed, EvaluateResult, EvaluateResults
+from tasks.results.record import ModelRole
+from tasks.results.training import Evaluation, PlanResult, TrainResult
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.steps._checkpoints import fetch_network
+from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.storage import Store
+from tasks.tracking import Tracker, tracked_run
+from tasks.wording import percent
+
+NUM_ACTIVATION_MAPS = 4
+PREDICTIONS = "predictions.parquet"
+FINGERPRINTS = "fingerprints.parquet"
+FINGERPRINT_FRAMES = 8
+
+
+class Arguments(StepArguments):
+    """One of the networks that the plan scores."""
+
+    plan: StoreUri
+    model: ModelRole
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A network ready to score, and what all of its results say of it."""
+
+    scorer: Scorer
+    specs: Sequence[NetworkSpec]
+    classes: ClassNames
+    engine: EngineUsed
+    complexity: Complexity
+    hardware: dict[str, str | int]
+    shared: SharedFeatures | None
+
+    def score(self, clip: DatasetClip, inputs: Sequence[Frames]) -> tuple[Logits, Logits]:
+        """Score one clip: logits, verb (v,) and noun (n,)."""
+        logits = self.shared.score(clip.sha256, inputs) if self.shared else self.scorer.score(inputs)
+        return logits.numpy()
+
+    def known(self, clip: DatasetClip) -> tuple[Logits, Logits] | None:
+        """Give the same where an earlier network has computed the clip's features."""
+        logits = self.shared.known(clip.sha256) if self.shared else None
+        return logits and logits.numpy()
+
+
+def run(arguments: Arguments, store: Store) -> EvaluateResults:
+    """Score the network on each of its splits that has no result yet, and log it under `<model>/<split>` of the plan's MLflow run.
+
+    Raises:
+        BadConfiguration: the plan does not score this network.
+    """
+    plan = store.read(result_uri(arguments.plan), PlanResult)
+    planned = [evaluation for evaluation in plan.evaluations if evaluation.model == arguments.model]
+    if not planned:
+        raise BadConfiguration(f"the plan does not score --model {arguments.model}, but {', '.join(one.model for one in plan.networks)}")
+    if missing := [evaluation for evaluation in planned if not finished(store, evaluation.out, EvaluateResult)]:
+        _score(plan, planned, missing, store)
+    return finish(store, arguments.out, EvaluateResults(model=arguments.model, result_uris=tuple(result_uri(one.out) for one in planned)))
+
+
+def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Evaluation], store: Store) -> None:
+    """Make one network ready once, as all its `planned` splits have it, and score those that are `missing`."""
+    keep_to_one_gpu()
+    keep_freed_memory()
+    manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    clips = {one.split: [clip for clip in manifest.clips if clip.split == one.split] for one in planned}
+    with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-evaluate-") as name:
+        folder = Path(name)
+        ready = _make_ready(plan, planned[0].model, [clip for one in planned for clip in clips[one.split]], manifest, store, folder)
+        peak: int | None = None
+        with FramesAhead(store, [clip for one in missing for clip in clips[one.split]], ready.specs) as ahead:
+            for evaluation in missing:
+                scored, timings = score_clips(
+                    clips[evaluation.split],
+                    lambda clip: (clip, ahead.load(clip)),
+                    lambda loaded: ready.score(*loaded),
+                    known=ready.known,
+                    wait=ahead.wait,
+                )
+                scored = with_nouns_given(scored, manifest.vocabulary, ready.classes.given_noun)
+                # Before the first pictures and maps are made: of the scoring alone, which takes the same on every split.
+                peak = peak or peak_memory_bytes()
+                files, maps = _evidence(evaluation, plan, scored, clips[evaluation.split], manifest.vocabulary, ready.scorer, ahead, store)
+                result = summarise(
+                    scored,
+                    timings,
+                    manifest.vocabulary,
+                    model=evaluation.model,
+                    split=evaluation.split,
+                    crops=plan.evaluate.crops,
+                    num_frames=sum(spec.num_frames for spec in ready.specs),
+                    predictions_uri=f"{evaluation.out}{PREDICTIONS}",
+                    engine=ready.engine,
+                    num_parameters=ready.complexity.num_parameters,
+                    num_flops=ready.complexity.num_flops,
+                    peak_memory_bytes=peak,
+                    hardware=ready.hardware,
+                    fingerprints_uri=f"{evaluation.out}{FINGERPRINTS}" if FINGERPRINTS in files else None,
+                    activations=maps,
+                    known_verbs=ready.classes.known_verbs,
+                    known_nouns=ready.classes.known_nouns,
+                )
+                _publish(evaluation, result, files, folder / evaluation.split, tracker, run_id, store)
+
+
+def _make_ready(plan: PlanResult, model: ModelRole, clips: Sequence[DatasetClip], manifest: Manifest, store: Store, folder: Path) -> Ready:
+    """Fetch the network and choose its engine, checked on a few of the `clips` that it scores."""
+    saved = fetch_network(store, *_checkpoint(model, plan, store), folder)
+    specs = [network.spec for network in saved.networks]
+    scorer, used = make_scorer(saved, plan.evaluate.engine, [_job(plan, clips, manifest, store, spec) for spec in specs])
+    # Networks whose backbones were trained have no features in common.
+    is_shared = plan.train.trainable == "heads"
+    shared = SharedFeatures(load(MachineSettings).cache_dir.expanduser() / "features", scorer, used, len(clips)) if is_shared else None
+    hardware = describe("cuda" if next(scorer.engines[0].network.parameters()).is_cuda else "cpu")
+    return Ready(scorer, specs, saved.classes, used, complexity(specs, plan.evaluate.crops), hardware.flat(), shared)
+
+
+def _evidence(
+    evaluation: Evaluation,
+    plan: PlanResult,
+    scored: ScoredClips,
+    clips: Sequence[DatasetClip],
+    vocabulary: Vocabulary,
+    scorer: Scorer,
+    ahead: FramesAhead,
+    store: Store,
+) -> tuple[dict[str, bytes], list[ActivationMap]]:
+    """Every file of one evaluation, by its name under `evaluation.out`, and which of them show where the network looked."""
+    files = {PREDICTIONS: to_parquet(scored, vocabulary), **_pictures(scored, vocabulary, evaluation)}
+    if evaluation.model == "fine-tuned":
+        files[FINGERPRINTS] = fingerprints_to_parquet(_fingerprints(store, clips))
+    maps: list[ActivationMap] = []
+    for wrong in worst_misnamed(scored, vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(evaluation, plan) else ():
+        clip = clips[wrong.clip]
+        if (sheet := _activation_sheet(scorer, clip, wrong, ahead)) is None:
+            continue
+        file = f"activations/{clip.uid}-{wrong.target}.png"
+        files[file] = sheet
+        maps.append(ActivationMap(uid=clip.uid, target=wrong.target, class_name=wrong.class_name, uri=f"{evaluation.out}{file}"))
+    return files, maps
+
+
+def _publish(
+    evaluation: Evaluation, result: EvaluateResult, files: dict[str, bytes], folder: Path, tracker: Tracker, run_id: str, store: Store
+) -> None:
+    """Hand one evaluation to the store and MLflow, its commit mark last."""
+    for file, data in files.items():
+        store.write_bytes(f"{evaluation.out}{file}", data)
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes(data)
+    tracker.log_artifacts(run_id, folder, f"{result.model}/{result.split}")
+    tracker.log_metrics(run_id, _metrics(result))
+    finish(store, evaluation.out, result)
+    log.info(
+        "%s on %d %s clips: top-1 of %s",
+        result.model,
+        result.num_clips,
+        result.split,
+        ", ".join(f"{target}s {percent(getattr(result, target).top1)}" for target in result.targets),
+    )
+
+
+def _checkpoint(model: ModelRole, plan: PlanResult, store: Store) -> tuple[str, str]:
+    """Address and sha256 of the network's checkpoint."""
+    if model == "baseline":
+        return plan.weights.uri, plan.weights.sha256
+    if model == "fine-tuned":
+        trained = store.read(result_uri(f"{plan.run_uri}train/"), TrainResult)
+        return trained.checkpoint_uri, trained.checkpoint_sha256
+    assert plan.champion is not None  # noqa: S101 - a plan that scores a champion names it
+    return plan.champion.checkpoint_uri, plan.champion.checkpoint_sha256
+
+
+def _job(plan: PlanResult, clips: Sequence[DatasetClip], manifest: Manifest, store: Store, spec: NetworkSpec) -> Job:
+    """What the engine is to score, with the few clips that it is checked and, for int8, calibrated on."""
+    trained_on = [clip for clip in manifest.clips if clip.split == "train"]
+    # Those of every network, so that a champion, which is scored on fewer, gets the engine that the others get.
+    splits = {evaluation.split for evaluation in plan.evaluations}
+    return Job(
+        device=choose_device(load(MachineSettings).device),
+        num_clips=sum(clip.split in splits for clip in manifest.clips),
+        num_crops=plan.evaluate.crops,
+        checked=lambda: load_few(store, spread(clips, num_checked(plan.evaluate.engine)), spec),
+        calibration=lambda: load_few(store, spread(trained_on, NUM_CALIBRATION_CLIPS), spec),
+        trained=trained_classes(trained_on),
+    )
+
+
+def _fingerprints(store: Store, clips: Sequence[DatasetClip]) -> dict[str, Fingerprint]:
+    """Of every clip, by uid; a core holds the frames of one clip at a time. After the scoring, whose measured times are so of the network alone."""
+    paths = cache_test_frames(store, clips, rgb_frames(FINGERPRINT_FRAMES))
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="fingerprints") as pool:
+        hashes = pool.map(lambda clip: fingerprint(np.load(paths[clip.uid])), clips)
+        return {clip.uid: found for clip, found in zip(clips, hashes, strict=True)}
+
+
+def _is_explained(evaluation: Evaluation, plan: PlanResult) -> bool:
+    """Whether this is the evaluation that a person looks at to see where the new network looks."""
+    return evaluation.model == "fine-tuned" and evaluation.split == deciding_split([planned.split for planned in plan.evaluations])
+
+
+def _activation_sheet(scorer: Scorer, clip: DatasetClip, wrong: Misnamed, ahead: FramesAhead) -> bytes | None:
+    """Where the network saw what it named wrong, as PNG; None, with a warning, where that cannot be drawn: the scores are worth more.
+
+    Of several networks, the one that counts most for the verb or the noun, of those with an output for it, is looked into.
+    """
+    able = [i for i, engine in enumerate(scorer.engines) if wrong.class_id < getattr(engine.network.spec, f"num_{wrong.target}s")]
+    most = max(able, key=lambda i: getattr(scorer.weights[i], wrong.target))
+    try:
+        return activation_sheet(scorer.engines[most].network, ahead.load(clip)[most], wrong.target, wrong.class_id)
+    except NothingToSee as error:
+        log.warning("clip %s: no map of where the network looked: %s", clip.uid, error)
+        return None
+
+
+def _pictures(scored: ScoredClips, vocabulary: Vocabulary, evaluation: Evaluation) -> dict[str, bytes]:
+    title = f"{evaluation.model} on {evaluation.split}"
+    answers = answers_of(scored, vocabulary)
+    pictures = {
+        f"confusion_{target}s.png": confusion_figure(confusion_of(answers[target]), f"{title}: {target}s") for target in vocabulary.targets
+    }
+    within = scored.only(scored.has_outputs)
+    if within.uids:
+        pictures["loss_per_clip.png"] = clip_loss_figure(within, vocabulary, title)
+    return pictures
+
+
+def _metrics(result: EvaluateResult) -> dict[str, float]:
+    prefix = f"{result.model}/{result.split}"
+    named = ("top1", "top5", "precision_weighted", "recall_weighted", "precision_macro", "recall_macro", "majority_top1")
+    scores = {f"{prefix}/{target}_{name}": getattr(getattr(result, target), name) for target in result.targets for name in named}
+    measured = ("loading_median_seconds", "inference_median_seconds", "fps", "clips_per_second")
+    speeds = {f"{prefix}/{name}": getattr(result.latency, name) for name in measured}
+    sizes = {f"{prefix}/{name}": getattr(result, name) for name in ("num_parameters", "num_flops", "peak_memory_bytes")}
+    loss = {} if result.loss is None else {f"{prefix}/loss": result.loss}
+    return {**scores, **speeds, **sizes, **loss}

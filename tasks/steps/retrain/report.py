@@ -1,0 +1,201 @@
+"""Writes the report of one comparison: a page that opens anywhere, its numbers as `metrics.json` with their schema, and the model card."""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tasks.errors import MissingObject
+from tasks.evaluation.calibration import calibrations
+from tasks.evaluation.changes import class_changes, worst_mistakes
+from tasks.evaluation.checks import check_data
+from tasks.evaluation.confusion import confusions
+from tasks.evaluation.fingerprints import Fingerprint, from_parquet
+from tasks.evaluation.resampling import BOOTSTRAP_SEED
+from tasks.evaluation.scoring import ScoredClips
+from tasks.evaluation.split_counts import label_counts, split_sizes
+from tasks.media.frame_cache import cache_test_frames, rgb_frames
+from tasks.options import StoreUri
+from tasks.promotion.gate import contenders
+from tasks.report.card import model_card
+from tasks.report.inputs import ReportInputs
+from tasks.report.page import page
+from tasks.report.question import approval_question
+from tasks.report.sheets import contact_sheet
+from tasks.results.dataset import Manifest
+from tasks.results.evaluation import ActivationMap, CompareResult, EvaluateResult, ReportResult
+from tasks.results.metrics import Metrics, Mistake, Provenance
+from tasks.results.record import ModelRole, now_utc
+from tasks.results.training import PlanResult, TrainResult
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps.retrain._evidence import evaluation_results, predictions
+from tasks.storage import Store, to_json
+from tasks.tracking import Tracker, tracked_run
+
+MAX_PLAYABLE_BYTES = 16 << 20
+"""Of clips in a page; further ones are named by their address."""
+
+
+class Arguments(StepArguments):
+    """The plan whose comparison is reported."""
+
+    plan: StoreUri
+
+
+def run(arguments: Arguments, store: Store) -> ReportResult:
+    """Write page, numbers and card to the store and into the MLflow run: at its root, and under the decision's own name."""
+    if earlier := finished(store, arguments.out, ReportResult):
+        return earlier
+    plan = store.read(result_uri(arguments.plan), PlanResult)
+    manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)
+    compared = store.read(result_uri(f"{plan.decision_uri}compare/"), CompareResult)
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    results = evaluation_results(store, plan)
+    scored = predictions(store, results, compared.split)
+    with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-report-") as folder:
+        url = tracker.run_url(run_id)
+        metrics = _metrics(store, plan, manifest, compared, results, scored, url)
+        inputs = ReportInputs(
+            metrics=metrics,
+            sheets=_sheets(store, plan, manifest, metrics.mistakes),
+            activations=_activations(store, results, metrics.mistakes),
+            clips=_playable(store, metrics.mistakes),
+        )
+        for name, data in _files(inputs).items():
+            store.write_bytes(f"{arguments.out}{name}", data)
+            (Path(folder) / name).write_bytes(data)
+        kept = f"decisions/{plan.decision_uri.rstrip('/').rpartition('/')[2]}"
+        # At the root lies the latest decision on this training; links lead to the place that no later decision writes to.
+        tracker.log_artifacts(run_id, Path(folder))
+        tracker.log_artifacts(run_id, Path(folder), kept)
+    report_url = f"{url}/artifacts/{kept}/report.html"
+    result = ReportResult(
+        report_uri=f"{arguments.out}report.html",
+        metrics_uri=f"{arguments.out}metrics.json",
+        card_uri=f"{arguments.out}README.md",
+        report_url=report_url,
+        awaits_approval=compared.awaits_approval,
+        approval_hours=compared.gate.approval_hours,
+        question=approval_question(metrics, report_url),
+        mlflow_run_url=url,
+    )
+    log.info("the report: %s", result.report_url)
+    return finish(store, arguments.out, result)
+
+
+def _files(inputs: ReportInputs) -> dict[str, bytes]:
+    schema = json.dumps(Metrics.model_json_schema(), sort_keys=True, indent=1)
+    return {
+        "report.html": page(inputs).encode(),
+        "metrics.json": to_json(inputs.metrics),
+        "metrics.schema.json": f"{schema}\n".encode(),
+        "README.md": model_card(inputs.metrics).encode(),
+    }
+
+
+def _metrics(
+    store: Store,
+    plan: PlanResult,
+    manifest: Manifest,
+    compared: CompareResult,
+    results: list[EvaluateResult],
+    scored: Mapping[ModelRole, ScoredClips],
+    url: str,
+) -> Metrics:
+    trained = store.read(result_uri(f"{plan.run_uri}train/"), TrainResult)
+    ours, theirs = contenders(results)
+    return Metrics(
+        created=now_utc(),
+        model_name=plan.model_name,
+        network=plan.weights.network,
+        deciding_split=compared.split,
+        baseline=plan.weights.description,
+        baseline_is_chance=plan.weights.is_chance,
+        champion_version=compared.champion_version,
+        verdict=compared.verdict,
+        passed=compared.passed,
+        gate=compared.gate,
+        rules=compared.rules,
+        attempt=compared.attempt,
+        splits=split_sizes(manifest.clips),
+        results=tuple(results),
+        differences=compared.differences,
+        nameable=compared.nameable,
+        class_changes=class_changes(ours, theirs),
+        confusions=confusions(scored, manifest.vocabulary),
+        label_counts=label_counts(manifest.clips, manifest.vocabulary.targets),
+        calibration=calibrations(scored, predictions(store, results, "val"), compared.split, manifest.vocabulary.targets),
+        mistakes=worst_mistakes(scored["fine-tuned"], scored[theirs.model], manifest.clips, manifest.vocabulary),
+        checks=check_data(manifest.clips, _fingerprints(store, results), manifest.vocabulary.targets),
+        epochs=trained.epochs,
+        best_epoch=trained.best_epoch,
+        fusion=trained.fusion,
+        provenance=_provenance(store, plan, manifest, trained, url),
+    )
+
+
+def _provenance(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult, url: str) -> Provenance:
+    machine = load(MachineSettings)
+    return Provenance(
+        run_key=plan.run_key,
+        dataset_uri=plan.dataset_uri,
+        dataset_digest=plan.dataset_digest,
+        dataset_created=_written(store, f"{plan.dataset_uri}manifest.json"),
+        trained=_written(store, result_uri(f"{plan.run_uri}train/")),
+        code_version=machine.code_version,
+        weights=plan.weights.description,
+        weights_sha256=plan.weights.sha256,
+        checkpoint_sha256=trained.checkpoint_sha256,
+        split_seed=manifest.split.split_seed,
+        bootstrap_seed=BOOTSTRAP_SEED,
+        train=plan.train,
+        evaluate=plan.evaluate,
+        trained_on=trained.hardware,
+        training_seconds=trained.seconds,
+        airflow_run=machine.airflow_url or "started by hand",
+        mlflow_run_url=url,
+    )
+
+
+def _written(store: Store, uri: str) -> str:
+    found = store.stat(uri)
+    if found is None:
+        raise MissingObject(f"{uri} is not in the object store; the step that writes it has not finished")
+    return found.modified
+
+
+def _fingerprints(store: Store, results: list[EvaluateResult]) -> dict[str, Fingerprint]:
+    """Of every clip that the fine-tuned network was scored on, which are those of all splits."""
+    found: dict[str, Fingerprint] = {}
+    for uri in filter(None, (result.fingerprints_uri for result in results)):
+        found |= from_parquet(store.read_bytes(uri), uri)
+    return found
+
+
+def _sheets(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
+    shown = {mistake.uid for mistake in mistakes}
+    frames = cache_test_frames(store, [clip for clip in manifest.clips if clip.uid in shown], rgb_frames(plan.train.num_segments))
+    return {uid: contact_sheet(np.load(path)) for uid, path in frames.items()}
+
+
+def _activations(store: Store, results: list[EvaluateResult], mistakes: Sequence[Mistake]) -> dict[str, list[tuple[ActivationMap, bytes]]]:
+    shown = {mistake.uid for mistake in mistakes}
+    found: dict[str, list[tuple[ActivationMap, bytes]]] = {}
+    for activation in (activation for result in results for activation in result.activations if activation.uid in shown):
+        found.setdefault(activation.uid, []).append((activation, store.read_bytes(activation.uri)))
+    return found
+
+
+def _playable(store: Store, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
+    """The clips that a page of reasonable size can carry, the worst first."""
+    found: dict[str, bytes] = {}
+    left_bytes = MAX_PLAYABLE_BYTES
+    for mistake in mistakes:
+        stored = store.stat(mistake.clip_uri)
+        if stored and stored.size_bytes <= left_bytes:
+            found[mistake.uid] = store.read_bytes(mistake.clip_uri)
+            left_bytes -= stored.size_bytes
+    return found

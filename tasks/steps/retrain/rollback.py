@@ -1,0 +1,43 @@
+"""Moves the alias `champion` back to an earlier version, with a reason that is kept like any decision."""
+
+import getpass
+
+from pydantic import Field
+
+from tasks.options import RegisterOptions
+from tasks.promotion.rollback import roll_back
+from tasks.results.evaluation import RollbackResult
+from tasks.settings import MlflowSettings, load
+from tasks.steps._step import log
+from tasks.storage import Store
+from tasks.tracking import Registry, Tracker
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user that the system has no name for
+        return "a person at a shell"
+
+
+class Arguments(RegisterOptions):
+    """The version to go back to, and why."""
+
+    to: int = Field(ge=1, title="Version", description="That was champion before and becomes it again")
+    reason: str = Field(min_length=3, max_length=500, title="Reason", description="In words, for those who look at the registry later")
+    by: str = Field(default_factory=_user, min_length=1, max_length=100, title="Who", description="Is kept with the reason")
+
+
+def run(arguments: Arguments, store: Store) -> RollbackResult:
+    """Move the alias; raises as `roll_back` does."""
+    settings = load(MlflowSettings)
+    registry, tracker = Registry.from_settings(settings), Tracker.from_settings(settings)
+    decision = roll_back(
+        arguments.model_name, arguments.to, reason=arguments.reason, by=arguments.by, store=store, registry=registry, tracker=tracker
+    )
+    log.info(
+        "%s version %d is champion, in place of %s: %s", decision.model_name, decision.version, decision.champion_before, decision.reason
+    )
+    return RollbackResult(
+        model_name=decision.model_name, version=decision.version, champion_before=decision.champion_before, reason=decision.reason
+    )

@@ -1,0 +1,203 @@
+"""Fine-tunes the planned network; a run that was cut off goes on from its last epoch, in the same MLflow run."""
+
+import csv
+import io
+import logging
+import tempfile
+from pathlib import Path
+
+from tasks.media.frame_cache import cache_test_frames, cache_train_frames
+from tasks.model.class_names import trained_names
+from tasks.model.data import CachedClip
+from tasks.model.epochs import BEST, LAST, EpochFiles, EpochRecord
+from tasks.model.gpus import keep_to_one_gpu
+from tasks.model.growth import grown
+from tasks.model.memory import keep_freed_memory
+from tasks.model.processes import is_first_process, shareable_devices
+from tasks.model.training import TrainJob, fit
+from tasks.options import StoreUri
+from tasks.report.figures.curves import training_figure
+from tasks.results.dataset import DatasetClip, Manifest
+from tasks.results.record import SPLITS
+from tasks.results.training import Epoch, PlanResult, TrainResult
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.steps._checkpoints import fetch_network, file_sha256
+from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps.retrain._fusion import choose_fusion
+from tasks.storage import Store
+from tasks.tracking import Tracker, tracked_run
+
+FOLDER_PREFIX = "retake-train-"
+
+
+class Arguments(StepArguments):
+    """The plan to follow."""
+
+    plan: StoreUri
+
+
+def run(arguments: Arguments, store: Store) -> TrainResult:
+    """Train, and leave the best checkpoint, the loss curves and the history in the store and in MLflow.
+
+    RETAKE_DEVICES processes train together on each of RETAKE_NUM_NODES machines; `tasks.model.processes` says how the others are started.
+    They end here, with exit code 0: the first process alone has a result, writes to the store and speaks to MLflow.
+    """
+    if not is_first_process():
+        _take_part(arguments, store)
+        raise SystemExit
+    if earlier := finished(store, arguments.out, TrainResult):
+        return earlier
+    plan, manifest = _inputs(arguments, store)
+    devices = _settle(plan)
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as name:
+        folder = Path(name)
+        _log_inputs(tracker, run_id, plan, manifest, store)
+        if plan.weights.members:
+            return finish(store, arguments.out, choose_fusion(arguments.out, plan, manifest, store, tracker, run_id, folder))
+        job = _job(arguments, plan, manifest, store, folder, devices)
+
+        def keep(files: EpochFiles) -> None:
+            if files.best_is_new and files.best:
+                store.write_file(f"{arguments.out}{BEST}", files.best)
+            tracker.log_epoch(run_id, _epoch(files.record))
+            # The commit mark of the epoch: a try that ends before it does the epoch again.
+            store.write_file(f"{arguments.out}{LAST}", files.last)
+
+        outcome = fit(job, on_epoch=keep)
+        epochs = tuple(_epoch(record) for record in outcome.history)
+        hardware = {**outcome.hardware.flat(), "num_processes": job.num_processes}
+        evidence = folder / "evidence"
+        evidence.mkdir()
+        (evidence / "training.png").write_bytes(
+            training_figure(epochs, outcome.best_epoch, f"Training of {plan.run_key}", plan.train.validation_crops)
+        )
+        (evidence / "epochs.csv").write_text(_table(epochs), encoding="utf-8")
+        for file in sorted(evidence.iterdir()):
+            store.write_file(f"{arguments.out}{file.name}", file)
+        tracker.log_artifacts(run_id, evidence, "train")
+        tracker.log_artifacts(run_id, folder / "tensorboard", "tensorboard")
+        tracker.set_tags(run_id, {f"retake.{key}": str(value) for key, value in hardware.items()})
+        store.write_file(f"{arguments.out}{BEST}", outcome.best)
+        result = TrainResult(
+            checkpoint_uri=f"{arguments.out}{BEST}",
+            checkpoint_sha256=file_sha256(outcome.best),
+            best_epoch=outcome.best_epoch,
+            best_val_loss=outcome.best_val_loss,
+            epochs=epochs,
+            stopped_early=outcome.stopped_early,
+            seconds=round(sum(record.seconds for record in outcome.history), 3),
+            mlflow_run_id=run_id,
+            mlflow_run_url=tracker.run_url(run_id),
+            hardware=hardware,
+        )
+    return finish(store, arguments.out, result)
+
+
+def _take_part(arguments: Arguments, store: Store) -> None:
+    """Train what the first process trains, in silence."""
+    logging.getLogger().setLevel(logging.WARNING)
+    if finished(store, arguments.out, TrainResult):
+        return
+    plan, manifest = _inputs(arguments, store)
+    if plan.weights.members:
+        return
+    devices = _settle(plan)
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as name:
+        fit(_job(arguments, plan, manifest, store, Path(name), devices))
+
+
+def _settle(plan: PlanResult) -> int:
+    """How many processes train on this machine; one alone keeps to one GPU."""
+    machine = load(MachineSettings)
+    devices = shareable_devices(machine.devices, machine.num_nodes, plan.train.batch_size)
+    if devices < machine.devices:
+        log.warning(
+            "a batch of %d cannot be shared by %d processes, so %d trains; choose a batch size that is a multiple of RETAKE_DEVICES",
+            plan.train.batch_size,
+            machine.devices,
+            devices,
+        )
+    if devices == 1:
+        keep_to_one_gpu()
+    keep_freed_memory()
+    return devices
+
+
+def _inputs(arguments: Arguments, store: Store) -> tuple[PlanResult, Manifest]:
+    plan = store.read(result_uri(arguments.plan), PlanResult)
+    return plan, store.read(f"{plan.dataset_uri}manifest.json", Manifest)
+
+
+def _job(arguments: Arguments, plan: PlanResult, manifest: Manifest, store: Store, folder: Path, devices: int) -> TrainJob:
+    """What to train, everything that it needs being on this machine, and the last epoch of an earlier try in `folder`."""
+    machine = load(MachineSettings)
+    start = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
+    words = manifest.vocabulary
+    network = grown(start.network, words.num_verbs, words.num_nouns, plan.train.seed)
+    spec = network.spec
+    clips = {split: [clip for clip in manifest.clips if clip.split == split] for split in SPLITS}
+    job = TrainJob(
+        network=network,
+        classes=trained_names(words, start.classes, spec),
+        train=_labelled(clips["train"], cache_train_frames(store, clips["train"], spec, plan.train)),
+        val=_labelled(clips["val"], cache_test_frames(store, clips["val"], spec)),
+        options=plan.train,
+        folder=folder,
+        device=machine.device,
+        features=machine.cache_dir.expanduser() / "features",
+        devices=devices,
+        num_nodes=machine.num_nodes,
+    )
+    _fetch_earlier_epochs(store, arguments.out, folder)
+    return job
+
+
+def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manifest, store: Store) -> None:
+    weights = {f"weights.{key}": value for key, value in plan.weights.model_dump(include={"sha256", "is_chance"}).items()}
+    # A fusion is not trained: of all the options its members alone are its own.
+    chosen = plan.train.model_dump(mode="json", include={"fuse"} if plan.weights.members else None, exclude={"checkpoint"})
+    tracker.log_params(run_id, {**chosen, **weights, "network": plan.weights.network, "dataset": plan.dataset_digest})
+    for split in SPLITS:
+        if any(clip.split == split for clip in manifest.clips):
+            uri = f"{plan.dataset_uri}{split}.csv"
+            tracker.log_dataset(run_id, store.read_bytes(uri), split=split, source=uri, digest=plan.dataset_digest)
+    with tempfile.TemporaryDirectory(prefix="retake-dataset-") as name:
+        for found in store.list(f"{plan.dataset_uri}figures/"):
+            store.read_file(found.uri, Path(name) / found.name)
+        tracker.log_artifacts(run_id, Path(name), "dataset")
+
+
+def _labelled(clips: list[DatasetClip], frames: dict[str, Path]) -> list[CachedClip]:
+    """The clips of which there are frames."""
+    return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class) for clip in clips if clip.uid in frames]
+
+
+def _fetch_earlier_epochs(store: Store, out: str, folder: Path) -> None:
+    if not store.exists(f"{out}{LAST}"):
+        return
+    for name in (BEST, LAST):
+        if store.exists(f"{out}{name}"):
+            store.read_file(f"{out}{name}", folder / name)
+    log.info("an earlier try left its last epoch; going on from there")
+
+
+def _epoch(record: EpochRecord) -> Epoch:
+    val = record.val
+    return Epoch(
+        epoch=record.epoch,
+        learning_rate=record.learning_rate,
+        train_loss=record.train.loss,
+        val_loss=val.loss if val else None,
+        val_verb_top1=val.verb_top1 if val else None,
+        val_noun_top1=val.noun_top1 if val else None,
+        val_action_top1=val.action_top1 if val else None,
+    )
+
+
+def _table(epochs: tuple[Epoch, ...]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(Epoch.model_fields), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(epoch.model_dump() for epoch in epochs)
+    return text.getvalue()

@@ -1,0 +1,194 @@
+"""Fetches and verifies the weights to start from, and stores the network that they make: it is the baseline, too."""
+
+import tempfile
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from tasks.download import download, is_url
+from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, RetakeError, Unavailable
+from tasks.media.class_lists import keep_epic_lists
+from tasks.model.checkpoints import check_name, save, verify_sha256
+from tasks.model.class_names import no_names
+from tasks.model.pretrained import PUBLISHED, build, published
+from tasks.model.spec import NetworkSpec, spec_of
+from tasks.options import TrainOptions, Weights
+from tasks.results.training import WeightsResult
+from tasks.settings import MachineSettings, load
+from tasks.steps._checkpoints import fetch_trained, file_sha256, find_trained, is_trained
+from tasks.steps._step import StepArguments, finish, log
+from tasks.steps.retrain._fusion import equal_fusion
+from tasks.storage import Store
+
+AUTO = "auto"
+DEFAULT_BACKBONE = "resnet50"
+OFFLINE_BACKBONE = "tf_efficientnet_lite0"
+MAX_CHECKPOINT_BYTES = 2 << 30
+MAX_NAME_BYTES = 200
+"""The store's client writes to a file of a longer name first."""
+
+Candidate = tuple[str, Weights]
+
+
+class Arguments(StepArguments, TrainOptions):
+    """The network, its weights or checkpoint, and the seed are what counts here; or the networks to be fused."""
+
+
+def run(arguments: Arguments, store: Store) -> WeightsResult:
+    """Take the first start that is available, and say why others are not.
+
+    Networks to be fused are a start that is trained.
+
+    Raises:
+        BadInput: a network to be fused cannot be.
+        BadCheckpoint: a file is there, but is not what its name says.
+        BadConfiguration: no such backbone, or weights that nobody published for it.
+        Unavailable: no start is available; the message says what to put where.
+    """
+    store.ensure_bucket(arguments.store)
+    if arguments.fuse:
+        return finish(store, arguments.out, equal_fusion(arguments.fuse, arguments.store, store))
+    if arguments.weights is Weights.TRAINED or is_trained(arguments.checkpoint or ""):
+        return finish(store, arguments.out, _trained_start(arguments, store))
+    failure: RetakeError | None = None
+    for candidate in candidates(arguments.picked(TrainOptions)):
+        try:
+            return _start_from(candidate, arguments, store)
+        except (Unavailable, BadConfiguration) as error:
+            log.warning("%s from %s weights is not available: %s", *candidate, error)
+            failure = error
+    raise failure or BadConfiguration(f"EPIC-KITCHENS-55 published no weights for backbone {arguments.backbone}")
+
+
+def candidates(options: TrainOptions) -> list[Candidate]:
+    """The starts that `options` allow, best first."""
+    backbones = [DEFAULT_BACKBONE] if options.backbone == AUTO else [options.backbone]
+    wanted = [Weights.EPIC, Weights.IMAGENET] if options.weights is Weights.AUTO else [options.weights]
+    found = [(backbone, weights) for backbone in backbones for weights in wanted]
+    if options.backbone == AUTO and Weights.IMAGENET in wanted:
+        found.append((OFFLINE_BACKBONE, Weights.IMAGENET))
+    if options.checkpoint and options.weights is Weights.AUTO:
+        return [c for c in found if c[1] is Weights.EPIC]
+    if options.weights is Weights.AUTO:
+        found = [c for c in found if c[1] is not Weights.EPIC or published(spec_of(options, c[0]))]
+    return found
+
+
+def _trained_start(arguments: Arguments, store: Store) -> WeightsResult:
+    """A trained network as it is; `train` widens it where the dataset has classes beyond its own.
+
+    Raises:
+        BadConfiguration: none is named, or it is another network than the options ask for.
+        BadInput: there is no such network, or it belongs to another store.
+        BadCheckpoint: its checkpoint is gone or is not what was recorded.
+    """
+    if not arguments.checkpoint:
+        raise BadConfiguration("weights=trained needs the network's name under checkpoint, such as models:/NAME@champion or runs/KEY/")
+    if arguments.weights not in (Weights.AUTO, Weights.TRAINED):
+        raise BadConfiguration(
+            f"checkpoint {arguments.checkpoint} is a trained network, and weights is {arguments.weights}; choose trained, or leave one of them out"
+        )
+    trained = find_trained("checkpoint", arguments.checkpoint, arguments.store, store)
+    with tempfile.TemporaryDirectory(prefix="retake-weights-") as folder:
+        spec = fetch_trained("checkpoint", trained, store, Path(folder)).network.spec
+    asked = spec_of(arguments.picked(TrainOptions), spec.backbone if arguments.backbone == AUTO else None)
+    if (spec.title, spec.flow) != (asked.title, asked.flow):
+        held, wanted = (f"{one.title}{f', {one.flow.flow_bound_pixels} pixels' if one.flow else ''}" for one in (spec, asked))
+        raise BadConfiguration(
+            f"checkpoint: {trained.name} is {held}, where {wanted} was asked; choose the options that it was trained with"
+        )
+    log.info("starting from %s: %s, run %s", trained.name, spec, trained.run_key)
+    return WeightsResult(
+        backbone=spec.backbone,
+        network=spec.title,
+        weights=Weights.TRAINED,
+        uri=trained.checkpoint_uri,
+        sha256=trained.checkpoint_sha256,
+        description=f"the network that runs/{trained.run_key}/ trained",
+        is_chance=False,
+    )
+
+
+def _start_from(candidate: Candidate, arguments: Arguments, store: Store) -> WeightsResult:
+    backbone, weights = candidate
+    spec = spec_of(arguments.picked(TrainOptions), backbone)
+    with tempfile.TemporaryDirectory(prefix="retake-weights-") as name:
+        folder = Path(name)
+        epic_file = _epic_file(spec, arguments, store, folder) if weights is Weights.EPIC else None
+        start = build(spec, weights, epic_file=epic_file, seed=arguments.seed)
+        path = folder / "start.ckpt"
+        save(path, start.network, no_names(spec))
+        sha256 = file_sha256(path)
+        uri = f"{arguments.store}/pretrained/networks/{sha256}.ckpt"
+        if not store.exists(uri):
+            store.write_file(uri, path)
+    log.info("starting from %s: %s", spec, start.description)
+    result = WeightsResult(
+        backbone=backbone,
+        network=spec.title,
+        weights=weights,
+        uri=uri,
+        sha256=sha256,
+        description=start.description,
+        is_chance=start.is_chance,
+    )
+    return finish(store, arguments.out, result)
+
+
+def _epic_file(spec: NetworkSpec, arguments: Arguments, store: Store, folder: Path) -> Path:
+    """The published file on this disk: where the person says, else in the store, else from its public address, then kept in the store."""
+    named = next((file for file in PUBLISHED.values() if file.name == arguments.checkpoint), None)
+    if arguments.checkpoint and named is None:
+        return _fetch(arguments.checkpoint, store, folder)
+    file = named or published(spec)
+    if file is None:
+        raise BadConfiguration(f"EPIC-KITCHENS-55 published no weights for {spec}; choose weights imagenet, or backbone {DEFAULT_BACKBONE}")
+    kept = f"{arguments.store}/pretrained/{file.name}"
+    if store.exists(kept):
+        return _fetch(kept, store, folder)
+    try:
+        path = _fetch(file.url, store, folder)
+        verify_sha256(path)
+    except (BadInput, Unavailable) as error:
+        # Whatever stands between this machine and the public address, a proxy's own page among it, is not the person's mistake.
+        raise Unavailable(f"{error}; or put {file.name} under pretrained/ of the store") from error
+    store.write_file(kept, path)
+    keep_epic_lists(store, arguments.store, allow_private=load(MachineSettings).allow_private_addresses)
+    return path
+
+
+def _fetch(source: str, store: Store, folder: Path) -> Path:
+    if not is_url(source):
+        return _local_file(source)
+    path = folder / _file_name(source)
+    if source.startswith("s3://"):
+        store.read_file(source, path)
+    else:
+        log.info("downloading %s", source)
+        download(source, path, max_bytes=MAX_CHECKPOINT_BYTES, allow_private=load(MachineSettings).allow_private_addresses)
+    return path
+
+
+def _file_name(address: str) -> str:
+    """The name that the file was published under, which ends in its hash: without that nothing is fetched.
+
+    Raises:
+        BadCheckpoint: the address has none, or none that a file can have here.
+    """
+    try:
+        name = PurePosixPath(address if address.startswith("s3://") else unquote(urlsplit(address).path)).name
+    except ValueError as error:
+        raise BadCheckpoint(f"{address!r} is not an address ({error}); correct it") from error
+    check_name(name)
+    if not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
+        raise BadCheckpoint(f"{address!r}: no file can have this name; keep the name that it was published under")
+    return name
+
+
+def _local_file(source: str) -> Path:
+    try:
+        path = Path(source).expanduser()
+        if path.is_file():
+            return path
+    except (OSError, RuntimeError) as error:
+        raise BadCheckpoint(f"{source!r} cannot be looked at ({error})") from error
+    raise BadCheckpoint(f"{source!r}: no such file on the machine that runs this step; give a file, s3:// or http(s) address")

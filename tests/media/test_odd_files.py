@@ -1,0 +1,121 @@
+"""A folder of hostile and broken files with good ones between them: each bad one costs itself, and says why."""
+
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tasks.errors import BadInput
+from tasks.media import intake
+from tasks.media.intake import Taker, read_chunks
+from tasks.media.offers import Offer
+from tasks.options import IngestOptions
+from tasks.results.video import Inventory, SegmentResult, inventory_uri
+from tasks.steps.ingest_videos import ingest, segment
+from tasks.video import probe
+from tests.steps.shelf import Shelf, filmed
+from tests.video.hostile import claiming_a_frame_of, claiming_samples, misplacing_a_fragment
+
+STORE, OUT = "s3://retake", "s3://retake/x/"
+
+
+class Bucket(Shelf):
+    """A store whose bucket is there."""
+
+    def ensure_bucket(self, uri):
+        pass
+
+
+@pytest.fixture(scope="module")
+def good(ffmpeg, tmp_path_factory):
+    return filmed(ffmpeg, tmp_path_factory.mktemp("good") / "good.mp4", seconds=3)
+
+
+@pytest.fixture
+def folder(ffmpeg, good, tmp_path):
+    """Bad files, in the order of their names between two good ones."""
+    mp4 = good.read_bytes()
+    shutil.copyfile(good, tmp_path / "a good.mp4")
+    (tmp_path / "b millions of frames.mp4").write_bytes(claiming_samples(mp4, 89_000_000))
+    (tmp_path / "c frame of a gigabyte.mp4").write_bytes(claiming_a_frame_of(mp4, 0x3FFFFFFF))
+    one = ["-f", "lavfi", "-i", "testsrc2=size=64x48:rate=240", "-frames:v", "1"]
+    subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", *one, tmp_path / "d one frame.mp4"], check=True)
+    os.mkfifo(tmp_path / "e pipe.mp4")
+    os.mkfifo(tmp_path / "f pipe.csv")
+    (tmp_path / "g empty.mp4").touch()
+    (tmp_path / "h text.mp4").write_text("no video")
+    (tmp_path / "i cut off.mp4").write_bytes(mp4[: len(mp4) // 2])
+    fragments = ["-i", good, "-c", "copy", "-movflags", "frag_keyframe+empty_moov", "-f", "mp4", "-"]
+    made = subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", *fragments], check=True, capture_output=True).stdout
+    (tmp_path / "j misplaced fragment.mp4").write_bytes(misplacing_a_fragment(made))
+    filmed(ffmpeg, tmp_path / "z good.mp4", seconds=4)
+    return tmp_path
+
+
+def test_the_good_files_of_a_folder_are_taken_and_the_bad_ones_told(folder, monkeypatch, tmp_path_factory):
+    scratch = tmp_path_factory.mktemp("scratch")
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    store = Bucket()
+    found = ingest.run(ingest.Arguments(store=STORE, out=OUT, sources=[str(folder), "/dev/zero", str(folder / "e pipe.mp4")]), store)
+    inventory = store.read(inventory_uri(OUT), Inventory)
+    assert [file.name for file in inventory.files if file.video] == ["a good.mp4", "d one frame.mp4", "z good.mp4"]
+    reasons = {bad.name: bad.reason for bad in inventory.set_aside}
+    assert "does not decode" in reasons["b millions of frames.mp4"] or "more memory" in reasons["b millions of frames.mp4"]
+    assert "more memory" in reasons["c frame of a gigabyte.mp4"]
+    for name in ("e pipe.mp4", "f pipe.csv", "zero"):
+        assert reasons[name] == "a device, a pipe or a folder, and no regular file"
+    assert "empty" in reasons["g empty.mp4"]
+    assert "not a video" in reasons["h text.mp4"]
+    assert "cut off" in reasons["i cut off.mp4"]
+    assert "does not decode" in reasons["j misplaced fragment.mp4"]
+
+    cut = [segment.run(segment.Arguments(store=STORE, batch=batch.uri, out=batch.out), store) for batch in found.batches]
+    assert sum(one.num_clips for one in cut) == 2
+    (bad,) = [bad for one in cut for bad in one.set_aside]
+    assert (bad.name, bad.reason) == ("d one frame.mp4", "0.00 s long, shorter than the 2 s that a clip needs")
+    assert [store.read(f"{batch.out}result.json", SegmentResult) for batch in found.batches] == cut
+    assert not list(scratch.iterdir())
+
+
+def test_a_pipe_that_takes_the_place_of_a_file_is_not_waited_for(tmp_path, monkeypatch):
+    (tmp_path / "a.mp4").touch()
+    os.mkfifo(tmp_path / "pipe")
+    os_open = os.open
+
+    def swapped(path, *arguments):
+        if Path(path).name == "a.mp4":
+            (tmp_path / "pipe").rename(path)
+        return os_open(path, *arguments)
+
+    monkeypatch.setattr(intake.os, "open", swapped)
+    ended = threading.Timer(30, lambda: (tmp_path / "a.mp4").open("wb").close())
+    ended.daemon = True
+    ended.start()
+    with pytest.raises(BadInput, match="no regular file"):
+        list(read_chunks(tmp_path / "a.mp4", max_bytes=1, too_large="too large"))
+    assert ended.is_alive()
+    ended.cancel()
+
+
+def test_a_file_that_grows_or_never_ends_is_given_up(tmp_path, monkeypatch):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(bytes(3))
+    with pytest.raises(BadInput, match="too large"):
+        list(read_chunks(path, max_bytes=2, too_large="too large"))
+    assert b"".join(read_chunks(path, max_bytes=3, too_large="too large")) == bytes(3)
+    monkeypatch.setattr(intake, "time", SimpleNamespace(monotonic=iter((0, 61.5)).__next__))
+    with pytest.raises(BadInput, match="longer than 61 s"):
+        list(read_chunks(path, max_bytes=1 << 20, too_large="too large"))
+
+
+@pytest.mark.parametrize(("start_seconds", "reason"), [(0.001, "reading it took longer"), (60, None)])
+def test_a_video_that_takes_for_ever_to_look_into_is_set_aside(good, monkeypatch, start_seconds, reason):
+    monkeypatch.setattr(probe, "START_SECONDS", start_seconds)
+    monkeypatch.setattr(probe, "BYTES_A_SECOND", 1 << 40)
+    taker = Taker(Bucket(), STORE, IngestOptions(), allow_private=False)
+    seen = taker.take_video(Offer("a.mp4", str(Path(good)), "", good.stat().st_size))
+    assert seen.reason == reason if reason is None else seen.reason.startswith(reason)

@@ -1,0 +1,80 @@
+import threading
+
+import numpy as np
+import pytest
+
+from tasks.errors import BadVideo
+from tasks.evaluation.scoring import NUM_AHEAD, each_scored
+from tasks.keys import frames_made_by
+from tasks.media import frame_cache, prefetch
+from tasks.media.prefetch import CHUNK_CLIPS, FramesAhead
+from tasks.model.spec import NetworkSpec
+from tests.steps.shelf import Shelf, filmed
+
+SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
+
+
+@pytest.fixture(scope="module")
+def clip_bytes(ffmpeg, tmp_path_factory):
+    return filmed(ffmpeg, tmp_path_factory.mktemp("film") / "clip.mp4").read_bytes()
+
+
+@pytest.fixture
+def shelf(clip_bytes, monkeypatch, tmp_path):
+    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
+    return Shelf(clip_bytes)
+
+
+def test_a_bad_clip_costs_itself_and_its_error_is_its_own(shelf, tmp_path, monkeypatch):
+    monkeypatch.setattr(prefetch, "CHUNK_CLIPS", 4)
+    clips = shelf.clips("a" * 64, 6)
+    shelf.write_bytes(clips[2].uri, b"no video")
+    shelf.remove(clips[5].uri)
+    with FramesAhead(shelf, clips, [SPEC]) as ahead:
+        for number in (0, 1, 3, 4):
+            assert [frames.shape for frames in ahead.load(clips[number])] == [(2, 256, 341, 3)]
+        with pytest.raises(BadVideo, match=clips[2].uri):
+            ahead.wait(clips[2])
+        with pytest.raises(Exception, match=clips[5].uri):
+            ahead.load(clips[5])
+    assert len(list((tmp_path / "cache/frames").rglob("*.npy"))) == 4
+
+
+def test_a_passing_folder_holds_three_chunks_at_most_and_is_gone_afterwards(shelf, tmp_path, monkeypatch):
+    monkeypatch.setattr(prefetch, "CHUNK_CLIPS", 2)
+    clips = shelf.clips("a" * 64, 9)
+    held = []
+    with frame_cache.passing_frames() as folder:
+        with FramesAhead(shelf, clips, [SPEC, SPEC], folder) as ahead:
+            for clip in clips:
+                first, second = ahead.load(clip)
+                np.testing.assert_array_equal(first, second)
+                held.append(len(list(folder.glob(f"*/{frames_made_by()}/*.npy"))))
+        assert list(folder.iterdir()) == []
+        assert 2 <= max(held) <= 6
+    assert list((tmp_path / "cache/frames").iterdir()) == []
+
+
+def test_loaded_frames_are_those_of_a_few_clips_whatever_their_number(shelf, monkeypatch):
+    clips = shelf.clips("a" * 64, CHUNK_CLIPS // 2)
+    alive = most = 0
+    full = threading.Event()
+
+    class Counted:
+        def __init__(self, frames):
+            nonlocal alive, most
+            self.frames = frames
+            alive += 1
+            most = max(most, alive)
+            if alive > NUM_AHEAD:
+                full.set()
+
+        def __del__(self):
+            nonlocal alive
+            alive -= 1
+
+    with frame_cache.passing_frames() as folder, FramesAhead(shelf, clips, [SPEC], folder) as ahead:
+        for _ in each_scored(clips, lambda clip: Counted(ahead.load(clip)), lambda loaded: full.wait(60)):
+            pass
+    assert full.is_set()
+    assert most <= NUM_AHEAD + 2

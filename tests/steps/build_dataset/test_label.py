@@ -1,0 +1,110 @@
+"""`label` gives new words their ids once, whoever asks and whatever is killed on the way."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Lock
+
+import pytest
+
+from tasks.dataset.vocabulary import OwnClasses
+from tasks.errors import Unavailable
+from tasks.media.label_inputs import inputs_digest
+from tasks.media.own_classes import number_words, own_classes
+from tasks.results.dataset import NO_OBJECT, LabelsFile
+from tasks.steps.build_dataset import label
+from tests.steps.shelf import Shelf, taken_in
+
+STORE, OUT = "s3://retake", "s3://retake/labels/x/"
+NAMES = ("knit sock/a.mp4", "наливать чай/b.mp4", "wave/c.mp4", "put meat/d.mp4", "day 1/e.mp4")
+
+
+class Shared(Shelf):
+    """A store that several write to at once, and that goes down before any write."""
+
+    def __init__(self):
+        super().__init__()
+        self.lock = Lock()
+        self.num_creations_left = 1000
+
+    def create(self, uri, data):
+        with self.lock:
+            if not self.num_creations_left:
+                raise Unavailable("killed")
+            self.num_creations_left -= 1
+            return super().create(uri, data)
+
+
+@pytest.fixture
+def store():
+    made = Shared()
+    taken_in(made, NAMES)
+    return made
+
+
+def labelled(store):
+    result = label.run(label.Arguments(store=STORE, out=OUT), store)
+    clips = store.read(f"{OUT}labels.json", LabelsFile).clips
+    return result, {clip.action: (clip.verb_class, clip.noun_class) for clip in clips if clip.action}
+
+
+def test_new_words_are_numbered_in_the_store_and_a_second_run_changes_nothing(store, caplog):
+    caplog.set_level("INFO", "retake")
+    result, ids = labelled(store)
+    assert ids == {"knit sock": (125, 353), "wave": (126, 352), "наливать чай": (127, 354), "put meat": (1, 26)}
+    assert json.loads(store.objects[f"{STORE}/classes/nouns/352.json"]) == {"id": 352, "name": NO_OBJECT}
+    assert (result.num_labelled, result.num_new_folders, result.num_left_out) == (4, 3, 1)
+    assert "folder wave/ is read as verb 'wave', no object: 1 clip" in caplog.messages
+    assert "left out: day 1/: 1 clip of 1 video: has a digit in its name, and so is no label" in caplog.messages
+    before = dict(store.objects)
+    assert labelled(store) == (result, ids)
+    assert store.objects == before
+
+
+def test_words_that_come_later_get_later_ids(store):
+    _, before = labelled(store)
+    taken_in(store, ["clap/f.mp4", "clap hands/g.mp4"])
+    assert labelled(store)[1] == before | {"clap": (128, 352), "clap hands": (128, 355)}
+
+
+@pytest.mark.parametrize("num_creations", range(6))
+def test_a_step_that_is_killed_between_two_ids_gives_none_twice(store, num_creations):
+    whole = Shared()
+    taken_in(whole, NAMES)
+    store.num_creations_left = num_creations
+    with pytest.raises(Unavailable):
+        labelled(store)
+    store.num_creations_left = 1000
+    assert labelled(store) == labelled(whole)
+    assert store.objects == whole.objects
+
+
+def test_of_steps_that_number_words_at_once_all_agree():
+    store = Shared()
+    words = [f"word-{number}" for number in range(40)]
+    shares = [words[first::step] for first, step in ((0, 1), (0, 2), (1, 2), (0, 3), (2, 3), (1, 5))]
+    start = Barrier(len(shares))
+
+    def number(share):
+        own = own_classes(store, STORE)
+        start.wait()
+        return number_words(store, STORE, own, {"verb": share, "noun": []}).verbs
+
+    with ThreadPoolExecutor(len(shares)) as pool:
+        answers = list(pool.map(number, shares))
+    given = own_classes(store, STORE)
+    assert sorted(given.verbs.values()) == list(range(125, 165))
+    assert all(
+        {word: answer[word] for word in share} == {word: given.verbs[word] for word in share}
+        for share, answer in zip(shares, answers, strict=True)
+    )
+    assert number_words(store, STORE, given, {"verb": words, "noun": []}) == OwnClasses(given.verbs, {})
+
+
+def test_epics_lists_beside_its_weights_number_words(store):
+    recipe = "r"
+    before = inputs_digest(store, STORE, recipe)
+    store.write_bytes(
+        f"{STORE}/pretrained/EPIC_verb_classes.csv", b"verb_id,class_key,verbs\n77,knit,\"['knit']\"\n88,greet,\"['greet', 'wave']\"\n"
+    )
+    assert inputs_digest(store, STORE, recipe) != before
+    assert labelled(store)[1] == {"knit sock": (77, 353), "greet": (88, 352), "наливать чай": (125, 354), "put meat": (1, 26)}

@@ -1,0 +1,47 @@
+import pytest
+
+from tasks.errors import BadConfiguration
+from tasks.options import ComparisonOptions, Family, TrainOptions
+from tasks.steps.compare_networks.configure import configured
+
+COMMON = TrainOptions(epochs=3, backbone="resnet50")
+
+
+def test_a_line_changes_what_it_names_and_shares_the_rest():
+    found = configured(["family=TSN", "  family=TRN   learning_rate=0.01 num_segments=4 "], COMMON)
+    assert list(found) == ["family=TSN", "family=TRN learning_rate=0.01 num_segments=4"]
+    assert found["family=TSN"] == COMMON
+    assert found["family=TRN learning_rate=0.01 num_segments=4"] == COMMON.model_copy(
+        update={"family": Family.TRN, "learning_rate": 0.01, "num_segments": 4}
+    )
+
+
+def test_the_forms_own_lines_are_configurations():
+    assert len(configured(ComparisonOptions().configurations, TrainOptions())) == 4
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["family=TSN", "famly=TRN"], "`famly=TRN`: unknown option famly; known are family, modality, backbone"),
+        (["family=TSN", "family"], "`family`: family is no option=value"),
+        (["family=TSN", "family=TXN epochs=2"], "`family=TXN epochs=2`: family: Input should be 'TSN', 'TRN', 'MTRN' or 'TSM'"),
+        (["family=TSN", "epochs=many"], "`epochs=many`: epochs: Input should be a valid integer"),
+        (["family=TSN", "epochs=0"], "`epochs=0`: epochs: Input should be greater than or equal to 1"),
+        (["family=TSN", "epochs=1 epochs=2"], "epochs is there twice"),
+        (["family=TSN", "epochs=3"], "`epochs=3` is the same network as `family=TSN`"),
+        (["family=TSN", "", "  "], "needs two or more"),
+        (["family=TSN", "fuse=runs/0123456789abcdef/"], "unknown option fuse"),
+    ],
+)
+def test_a_line_that_is_no_configuration_is_repeated_with_what_is_wrong(lines, said):
+    with pytest.raises(BadConfiguration) as refused:
+        configured(lines, COMMON)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert "fuse," not in str(refused.value)
+
+
+def test_a_comparison_fuses_nothing():
+    with pytest.raises(BadConfiguration, match="fuse them afterwards in retrain"):
+        configured(["family=TSN", "family=TRN"], COMMON.model_copy(update={"fuse": ["runs/0123456789abcdef/"]}))

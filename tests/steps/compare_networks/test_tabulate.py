@@ -1,0 +1,25 @@
+import pytest
+
+from tasks.errors import BadInput
+from tasks.results.comparison import Configuration, ConfigureResult
+from tasks.steps.compare_networks import tabulate
+from tests.steps.shelf import Shelf
+
+CONFIGURED = "s3://retake/comparisons/x/configured/"
+
+
+def test_a_result_that_cannot_be_read_is_the_reason_why_its_network_is_left_out():
+    configurations = [
+        Configuration(name=name, options="{}", dataset="s3://retake/datasets/x/", out=f"{CONFIGURED}{name}/", claims=CONFIGURED)
+        for name in ("old", "gone")
+    ]
+    configured = ConfigureResult(dataset_uri="s3://retake/datasets/x/", configured_uri=CONFIGURED, configurations=tuple(configurations))
+    plan = f"{CONFIGURED}old/plan/result.json"
+    store = Shelf()
+    store.write(f"{CONFIGURED}result.json", configured)
+    store.write_bytes(plan, b'{"run_key": "1"}')
+    with pytest.raises(BadInput) as caught:
+        tabulate.run(tabulate.Arguments(store="s3://retake", out="s3://retake/out/", configured=CONFIGURED), store)
+    told = str(caught.value).removeprefix("every configuration failed: ")
+    assert told.startswith(f"old: {plan} is not a PlanResult (")
+    assert told.endswith(f"gone: {tabulate.NO_REASON}")

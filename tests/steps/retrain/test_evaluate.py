@@ -1,0 +1,334 @@
+import hashlib
+import io
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tasks.errors import BadConfiguration, Unavailable
+from tasks.evaluation.fingerprints import fingerprint, from_parquet
+from tasks.evaluation.scores_file import from_parquet as predictions_from_parquet
+from tasks.evaluation.scoring import score_clips
+from tasks.media import frame_cache, prefetch
+from tasks.model.checkpoints import HeadWeights, Saved, save
+from tasks.model.class_names import ClassNames
+from tasks.model.consensus import HEADS
+from tasks.model.engines.choice import OPENVINO_FROM_CLIPS
+from tasks.model.engines.scorer import make_scorer
+from tasks.model.network import Network
+from tasks.model.spec import NetworkSpec
+from tasks.options import EvaluateOptions, LabelOptions, Modality, SegmentOptions, SplitOptions
+from tasks.results.dataset import NO_OBJECT, ClassRef, DatasetClip, Manifest, Vocabulary
+from tasks.results.evaluation import EvaluateResult
+from tasks.results.record import VERB_ALONE
+from tasks.results.training import Champion
+from tasks.steps.retrain import evaluate
+from tasks.steps.retrain.plan import evaluations
+from tasks.wording import percent
+from tests.steps.shelf import RUN, Shelf, plan_result, train_result
+
+SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
+NUM_VAL, NUM_TRAIN = OPENVINO_FROM_CLIPS - 2, 3
+CHECKPOINT = f"{RUN}c.ckpt"
+
+
+class Book:
+    """What was logged to MLflow."""
+
+    def __init__(self):
+        self.artifacts, self.metrics = [], {}
+
+    def log_artifacts(self, run_id, folder, path):
+        self.artifacts += [f"{path}/{file.relative_to(folder)}" for file in sorted(folder.rglob("*")) if file.is_file()]
+
+    def log_metrics(self, run_id, metrics):
+        self.metrics.update(metrics)
+
+
+def clip(number, split):
+    return DatasetClip(
+        uid=f"{number:012x}-0000",
+        split=split,
+        source=f"video-{number % 4}",
+        names=("a.mp4",),
+        video="0" * 64,
+        uri=f"s3://retake/clips/{number}.mp4",
+        sha256=f"{number:064x}",
+        start_seconds=0,
+        stop_seconds=8,
+        num_frames=240,
+        width=300,
+        height=256,
+        verb="put",
+        noun="meat",
+        verb_class=1,
+        noun_class=26,
+        origin="folder",
+    )
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    """A plan, a dataset of noise and two networks."""
+    made = Shelf()
+    save(tmp_path / "c.ckpt", Network(SPEC, seed=1), ClassNames(verbs=tuple(map(str, range(125))), nouns=tuple(map(str, range(352)))))
+    checkpoint = (tmp_path / "c.ckpt").read_bytes()
+    sha256 = hashlib.sha256(checkpoint).hexdigest()
+    made.write_bytes(CHECKPOINT, checkpoint)
+    made.write(
+        "s3://retake/datasets/x/manifest.json",
+        Manifest(
+            recipe="r",
+            segment=SegmentOptions(),
+            label=LabelOptions(),
+            split=SplitOptions(),
+            vocabulary=Vocabulary(verbs=(ClassRef(id=1, name="put"),), nouns=(ClassRef(id=26, name="meat"),)),
+            clips=tuple(clip(i, "val" if i < NUM_VAL else "train") for i in range(NUM_VAL + NUM_TRAIN)),
+            excluded=(),
+            warnings=(),
+        ),
+    )
+
+    def plan(champion=None, **options):
+        record = plan_result(
+            evaluations=tuple(evaluations(RUN, ["train", "val"], champion)),
+            evaluate=EvaluateOptions(bootstrap_resamples=100, **options),
+            champion=champion,
+            sha256=sha256,
+        )
+        made.write(f"{RUN}plan/result.json", record)
+
+    plan(crops=1)
+    made.plan, made.sha256 = plan, sha256
+    made.write(f"{RUN}train/result.json", train_result(CHECKPOINT, sha256))
+    return made
+
+
+@pytest.fixture
+def score(shelf, tmp_path, monkeypatch):
+    """Run the step, without MLflow and on noise in place of decoded clips; gives its result and what was logged."""
+    monkeypatch.setenv("RETAKE_DEVICE", "cpu")
+    book = Book()
+
+    def frames(store, clips, spec, root=None):
+        paths = {}
+        for one in clips:
+            paths[one.uid] = tmp_path / f"{one.uid}-{spec.num_segments}.npy"
+            np.save(
+                paths[one.uid],
+                np.random.default_rng(int(one.sha256, 16)).integers(0, 256, (spec.num_frames, 256, 300, 3), dtype=np.uint8),
+            )
+        return paths
+
+    @contextmanager
+    def tracked(tracker, plan):
+        yield "run"
+
+    monkeypatch.setattr(evaluate, "cache_test_frames", frames)
+    monkeypatch.setattr(frame_cache, "cache_test_frames", frames)
+    monkeypatch.setattr(prefetch, "cache_test_frames", frames)
+    monkeypatch.setattr(evaluate, "tracked_run", tracked)
+    monkeypatch.setattr(evaluate, "load", lambda settings: evaluate.MachineSettings() if settings is evaluate.MachineSettings else None)
+    monkeypatch.setattr(evaluate.Tracker, "from_settings", lambda settings: book)
+
+    def run(model):
+        arguments = evaluate.Arguments(store="s3://retake", out=f"{RUN}decisions/d/evaluate/{model}/", plan=f"{RUN}plan/", model=model)
+        results = [shelf.read(uri, EvaluateResult) for uri in evaluate.run(arguments, shelf).result_uris]
+        return {result.split: result for result in results}, book
+
+    return run
+
+
+def test_each_result_says_what_scored_on_which_machine_and_where_the_network_looked(score, shelf):
+    results, book = score("fine-tuned")
+    for split, num_clips in (("train", NUM_TRAIN), ("val", NUM_VAL)):
+        out, result = f"{RUN}fine-tuned/{split}/", results[split]
+        assert shelf.read(f"{out}result.json", EvaluateResult) == result
+        assert [uri for uri in shelf.objects if uri.startswith(out)][-1] == f"{out}result.json", "the result marks that all is there"
+        assert (result.num_clips, result.latency.num_clips) == (num_clips, num_clips)
+        assert (result.engine.name, result.engine.num_checked_clips, result.engine.fallback_reason) == ("openvino", 3, None)
+        assert result.peak_memory_bytes > 2**26
+        assert result.num_parameters == book.metrics[f"fine-tuned/{split}/num_parameters"] > 1e5
+        assert result.num_flops == book.metrics[f"fine-tuned/{split}/num_flops"] > 1e7
+        assert result.hardware["device"] == "cpu"
+        assert "version.torch" in result.hardware
+        assert book.metrics[f"fine-tuned/{split}/clips_per_second"] == result.latency.clips_per_second > 0
+        assert book.metrics[f"fine-tuned/{split}/peak_memory_bytes"] == result.peak_memory_bytes
+    assert results["train"].peak_memory_bytes == results["val"].peak_memory_bytes
+    assert results["train"].activations == (), "looked into only where promotion is decided"
+    assert len(results["val"].activations) == 4
+    for seen in results["val"].activations:
+        assert seen.uri == f"{RUN}fine-tuned/val/activations/{seen.uid}-{seen.target}.png"
+        assert Image.open(io.BytesIO(shelf.objects[seen.uri])).width == 2 * 160 + 4
+        assert f"fine-tuned/val/activations/{seen.uid}-{seen.target}.png" in book.artifacts
+    assert list(shelf.objects)[-1] == f"{RUN}decisions/d/evaluate/fine-tuned/result.json"
+
+
+def test_without_objects_the_noun_is_given_and_verbs_alone_are_told_of(score, shelf, caplog):
+    manifest = shelf.read("s3://retake/datasets/x/manifest.json", Manifest)
+    vocabulary = Vocabulary(verbs=manifest.vocabulary.verbs, nouns=(ClassRef(id=352, name=NO_OBJECT),))
+    clips = tuple(one.model_copy(update={"noun": NO_OBJECT, "noun_class": 352}) for one in manifest.clips)
+    shelf.write("s3://retake/datasets/x/manifest.json", manifest.model_copy(update={"vocabulary": vocabulary, "clips": clips}))
+    with caplog.at_level("INFO"):
+        results, book = score("baseline")
+    result = results["train"]
+    assert result.targets == VERB_ALONE
+    assert result.verb == result.action
+    assert {name.rpartition("/")[2].partition("_")[0] for name in book.metrics if "top" in name} == {"verb"}
+    assert sorted(file for file in book.artifacts if file.startswith("baseline/train/") and file.endswith(".png")) == [
+        "baseline/train/confusion_verbs.png",
+        "baseline/train/loss_per_clip.png",
+    ]
+    (line,) = [record.getMessage() for record in caplog.records if "train clips: top-1 of" in record.getMessage()]
+    assert line == f"baseline on 3 train clips: top-1 of verbs {percent(result.verb.top1)}"
+
+
+def test_the_new_network_leaves_a_fingerprint_of_every_clip_of_a_split_and_no_other_network_does(score, shelf, tmp_path):
+    result = score("fine-tuned")[0]["train"]
+    assert result.fingerprints_uri == f"{RUN}fine-tuned/train/fingerprints.parquet"
+    found = from_parquet(shelf.objects[result.fingerprints_uri], result.fingerprints_uri)
+    assert list(found) == [clip(i, "train").uid for i in range(NUM_VAL, NUM_VAL + NUM_TRAIN)]
+    for uid, hashes in found.items():
+        assert hashes.tolist() == fingerprint(np.load(tmp_path / f"{uid}-8.npy")).tolist()
+    assert [result.fingerprints_uri for result in score("baseline")[0].values()] == [None, None]
+
+
+def test_a_retry_scores_what_has_no_result_and_nothing_twice(score, shelf, monkeypatch):
+    scored, made_ready = [], []
+
+    def score_until_killed(clips, *arguments, **options):
+        if clips[0].split == kills:
+            raise Unavailable("killed")
+        scored.append(clips[0].split)
+        return score_clips(clips, *arguments, **options)
+
+    def make_counted(*arguments):
+        made_ready.append(arguments)
+        return make_scorer(*arguments)
+
+    monkeypatch.setattr(evaluate, "score_clips", score_until_killed)
+    monkeypatch.setattr(evaluate, "make_scorer", make_counted)
+    kills = "val"
+    with pytest.raises(Unavailable, match="killed"):
+        score("baseline")
+    before = shelf.objects[f"{RUN}baseline/train/result.json"]
+    kills = None
+    results, _ = score("baseline")
+    assert (scored, len(made_ready)) == (["train", "val"], 2)
+    assert shelf.objects[f"{RUN}baseline/train/result.json"] == before
+    assert results["train"].engine == results["val"].engine, "it is chosen and checked as it was at the first try"
+    assert score("baseline")[0] == results
+    assert (scored, len(made_ready)) == (["train", "val"], 2), "nothing was left to do"
+
+
+def test_a_champion_gets_the_engine_of_the_others_though_it_is_scored_on_fewer_clips(score, shelf):
+    shelf.plan(Champion(version=1, checkpoint_uri=CHECKPOINT, checkpoint_sha256=shelf.sha256), crops=1)
+    results, _ = score("champion")
+    assert {split: result.engine.name for split, result in results.items()} == {"val": "openvino"}
+    assert results["val"].num_clips < OPENVINO_FROM_CLIPS
+
+
+def test_a_network_that_the_plan_does_not_score_is_refused(score):
+    with pytest.raises(BadConfiguration, match="does not score --model champion, but baseline, fine-tuned"):
+        score("champion")
+
+
+@pytest.mark.slow
+def test_int8_is_calibrated_on_training_clips_and_a_baseline_is_not_looked_into(score, shelf):
+    shelf.plan(engine="openvino-int8", crops=1)
+    result = score("baseline")[0]["val"]
+    assert result.engine.label == "openvino int8"
+    assert "on 3 training clips" in result.engine.description
+    assert result.activations == ()
+
+
+def test_frames_a_second_are_all_that_the_network_looks_at(score, shelf, monkeypatch):
+    network = Network(SPEC.model_copy(update={"modality": Modality.RGB_DIFFERENCE}))
+    saved = Saved((network,), (HeadWeights(1, 1),), ClassNames(verbs=("v",) * 125, nouns=("n",) * 352))
+    monkeypatch.setattr(evaluate, "fetch_network", lambda *_: saved)
+    latency = score("baseline")[0]["train"].latency
+    assert latency.fps * (latency.loading_median_seconds + latency.inference_median_seconds) == pytest.approx(2 * 6)
+
+
+class Flat(torch.nn.Module):
+    """A backbone that looks at colours alone, and nowhere."""
+
+    def forward(self, images):
+        return images.flatten(2).mean(2).repeat(1, 256)
+
+
+def test_a_network_that_cannot_be_looked_into_keeps_its_scores(score, shelf, monkeypatch, caplog):
+    fetch = evaluate.fetch_network
+
+    def fetch_flat(*arguments):
+        fetched = fetch(*arguments)
+        fetched.network.backbone = Flat()
+        fetched.network.head = HEADS[SPEC.consensus](3 * 256, SPEC)
+        return fetched
+
+    monkeypatch.setattr(evaluate, "fetch_network", fetch_flat)
+    shelf.plan(engine="pytorch", crops=1)
+    results, book = score("fine-tuned")
+    result = results["val"]
+    assert (result.num_clips, result.activations) == (NUM_VAL, ())
+    assert not [file for file in book.artifacts if "activations" in file]
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(said) == 4
+    assert all("no map of where the network looked: no module of this backbone" in line for line in said)
+
+
+def test_a_network_without_outputs_for_some_classes_is_scored_on_all_clips(score, shelf):
+    uri = "s3://retake/datasets/x/manifest.json"
+    manifest = shelf.read(uri, Manifest)
+    verbs = (*manifest.vocabulary.verbs, ClassRef(id=130, name="knit"))
+    nouns = (*manifest.vocabulary.nouns, ClassRef(id=360, name="sock"))
+    clips = list(manifest.clips)
+    clips[0] = clips[0].model_copy(update={"verb": "knit", "verb_class": 130})
+    clips[1] = clips[1].model_copy(update={"noun": "sock", "noun_class": 360})
+    shelf.write(uri, manifest.model_copy(update={"vocabulary": Vocabulary(verbs=verbs, nouns=nouns), "clips": tuple(clips)}))
+    shelf.plan(engine="pytorch", crops=1)
+    results, book = score("baseline")
+    result = results["val"]
+    assert (result.num_clips, result.unknown_verbs, result.unknown_nouns) == (NUM_VAL, verbs[-1:], nouns[-1:])
+    scored = predictions_from_parquet(shelf.objects[result.predictions_uri], result.predictions_uri)
+    assert np.flatnonzero(np.isinf(scored.losses)).tolist() == [0, 1]
+    assert result.loss == book.metrics["baseline/val/loss"] == pytest.approx(scored.losses[2:].mean())
+
+
+def test_a_network_that_was_taught_verbs_alone_answers_no_object_where_others_have_one(score, shelf, tmp_path):
+    uri = "s3://retake/datasets/x/manifest.json"
+    manifest = shelf.read(uri, Manifest)
+    words = Vocabulary(verbs=manifest.vocabulary.verbs, nouns=(*manifest.vocabulary.nouns, ClassRef(id=352, name=NO_OBJECT)))
+    clips = (manifest.clips[0].model_copy(update={"noun": NO_OBJECT, "noun_class": 352}), *manifest.clips[1:])
+    shelf.write(uri, manifest.model_copy(update={"vocabulary": words, "clips": clips}))
+    # As one that began from a network of nouns, whose names it keeps.
+    nouns = (*(f"noun-{i}" for i in range(26)), "meat", *(f"noun-{i}" for i in range(27, 352)), NO_OBJECT)
+    taught = ClassNames(verbs=tuple(map(str, range(125))), nouns=nouns, has_objects=False)
+    save(tmp_path / "c.ckpt", Network(SPEC.model_copy(update={"num_nouns": 353}), seed=1), taught)
+    checkpoint = (tmp_path / "c.ckpt").read_bytes()
+    shelf.write_bytes(CHECKPOINT, checkpoint)
+    shelf.write(f"{RUN}train/result.json", train_result(CHECKPOINT, hashlib.sha256(checkpoint).hexdigest()))
+    shelf.plan(engine="pytorch", crops=1)
+    results, _ = score("fine-tuned")
+    result = results["val"]
+    assert [ref.name for ref in result.unknown_nouns] == ["meat"]
+    assert result.noun.top1 == 1 / NUM_VAL
+    assert result.loss < 30
+
+
+def test_a_network_without_an_output_for_any_clip_has_neither_a_loss_nor_a_picture_of_it(score, shelf):
+    uri = "s3://retake/datasets/x/manifest.json"
+    manifest = shelf.read(uri, Manifest)
+    clips = tuple(one.model_copy(update={"verb": "knit", "verb_class": 130}) for one in manifest.clips)
+    words = Vocabulary(verbs=(ClassRef(id=130, name="knit"),), nouns=manifest.vocabulary.nouns)
+    shelf.write(uri, manifest.model_copy(update={"vocabulary": words, "clips": clips}))
+    shelf.plan(engine="pytorch", crops=1)
+    results, book = score("baseline")
+    result = results["train"]
+    assert shelf.read(f"{RUN}baseline/train/result.json", EvaluateResult) == result
+    assert (result.loss, result.verb.top1, result.action.top5) == (None, 0, 0)
+    assert "baseline/train/loss" not in book.metrics
+    assert "baseline/train/loss_per_clip.png" not in book.artifacts
+    assert "baseline/train/confusion_verbs.png" in book.artifacts

@@ -1,0 +1,219 @@
+"""The step `report`, without MLflow, an object store or ffmpeg."""
+
+import json
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import jsonschema
+import numpy as np
+import pytest
+
+from tasks.evaluation import fingerprints
+from tasks.evaluation.scores_file import to_parquet
+from tasks.options import EvaluateOptions, GateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
+from tasks.results.dataset import DatasetClip, Manifest
+from tasks.results.evaluation import CompareResult
+from tasks.results.metrics import Metrics
+from tasks.results.training import Epoch, Evaluation, PlanResult, TrainResult, WeightsResult
+from tasks.steps.retrain import report
+from tests.steps.shelf import Shelf
+
+RUN = "s3://retake/runs/0123/"
+DECISION = f"{RUN}decisions/9f86/"
+PAGE = "http://mlflow/#/experiments/1/runs/r"
+
+
+class Book:
+    """What was logged to MLflow."""
+
+    def __init__(self):
+        self.artifacts = {}
+
+    def run_url(self, run_id):
+        return PAGE
+
+    def log_artifacts(self, run_id, folder, path=None):
+        self.artifacts.update({f"{path}/{file.name}" if path else file.name: file.read_bytes() for file in Path(folder).iterdir()})
+
+
+def dataset_clip(uid, source, verb, noun, ids):
+    return DatasetClip(
+        uid=uid,
+        split="val",
+        source=source,
+        names=(),
+        video=uid,
+        uri=f"s3://retake/{uid}.mp4",
+        sha256=uid,
+        start_seconds=0,
+        stop_seconds=8,
+        num_frames=240,
+        width=64,
+        height=48,
+        verb=verb,
+        noun=noun,
+        verb_class=ids[0],
+        noun_class=ids[1],
+        origin="folder",
+    )
+
+
+def of_vocabulary(clips, vocabulary):
+    """The clips with their three drawn classes as those that the vocabulary names; no other class has a chance."""
+    verbs, nouns = (np.array([c.id for c in classes]) for classes in (vocabulary.verbs, vocabulary.nouns))
+
+    def moved(logits, ids):
+        found = np.full_like(logits, -20)
+        found[:, ids] = logits[:, : len(ids)]
+        return found
+
+    return replace(
+        clips,
+        verb_classes=verbs[clips.verb_classes],
+        noun_classes=nouns[clips.noun_classes],
+        verb_logits=moved(clips.verb_logits, verbs),
+        noun_logits=moved(clips.noun_logits, nouns),
+    )
+
+
+@pytest.fixture(scope="module")
+def written(make_clips, make_result, vocabulary, tmp_path_factory):
+    """What the step left: its result, the store and what was logged to MLflow."""
+    folder, shelf, book = tmp_path_factory.mktemp("frames"), Shelf(), Book()
+    names = [{c.id: c.name for c in classes} for classes in (vocabulary.verbs, vocabulary.nouns)]
+    models = ("baseline", "fine-tuned")
+    scored = {model: of_vocabulary(make_clips(skill=skill), vocabulary) for model, skill in zip(models, (0.5, 6.0), strict=True)}
+    clips = scored["fine-tuned"]
+    evaluations = tuple(Evaluation(model=model, split="val", out=f"{RUN}evaluate/{model}/") for model in models)
+    manifest_clips = tuple(
+        dataset_clip(uid, source, names[0][v], names[1][n], (v, n))
+        for uid, source, v, n in zip(clips.uids, clips.sources, clips.verb_classes.tolist(), clips.noun_classes.tolist(), strict=True)
+    )
+    plan = PlanResult(
+        run_key="0123",
+        run_uri=RUN,
+        dataset_uri="s3://retake/datasets/x/",
+        dataset_digest="x",
+        train=TrainOptions(),
+        evaluate=EvaluateOptions(),
+        gate=GateOptions(),
+        decision_uri=DECISION,
+        num_champions=0,
+        model_name="m",
+        weights=WeightsResult(
+            backbone="resnet50",
+            network="TSN resnet50 rgb, 8 segments",
+            weights=Weights.NONE,
+            uri="u",
+            sha256="5e",
+            description="none",
+            is_chance=True,
+        ),
+        champion=None,
+        evaluations=evaluations,
+    )
+    shelf.write(f"{DECISION}plan/result.json", plan)
+    manifest = Manifest(
+        recipe="r",
+        segment=SegmentOptions(),
+        label=LabelOptions(),
+        split=SplitOptions(split_seed=11),
+        vocabulary=vocabulary,
+        clips=manifest_clips,
+        excluded=(),
+        warnings=(),
+    )
+    shelf.write(f"{plan.dataset_uri}manifest.json", manifest)
+    for one in evaluations:
+        uri = f"{one.out}predictions.parquet"
+        shelf.write_bytes(uri, to_parquet(scored[one.model], vocabulary))
+        seen = f"{one.out}fingerprints.parquet" if one.model == "fine-tuned" else None
+        if seen:
+            shelf.write_bytes(
+                seen, fingerprints.to_parquet({uid: np.full(8, number + 1, np.uint64) for number, uid in enumerate(clips.uids)})
+            )
+        shelf.write(f"{one.out}result.json", make_result(one.model).model_copy(update={"predictions_uri": uri, "fingerprints_uri": seen}))
+    trained = TrainResult(
+        checkpoint_uri="c",
+        checkpoint_sha256="a7",
+        best_epoch=1,
+        best_val_loss=1,
+        epochs=(Epoch(epoch=1, train_loss=2, val_loss=1, val_verb_top1=0.5, val_noun_top1=0.5, val_action_top1=0.5),),
+        stopped_early=False,
+        seconds=1,
+        mlflow_run_id="r",
+        mlflow_run_url=PAGE,
+        hardware={},
+    )
+    shelf.write(f"{RUN}train/result.json", trained)
+    compared = CompareResult(
+        split="val",
+        table_uri="t",
+        opponent="baseline",
+        champion_version=None,
+        opponent_top1=0,
+        challenger_top1=1,
+        differences=(),
+        gate=GateOptions(promotion="approve"),
+        rules=(),
+        passed=True,
+        verdict="Better.",
+        reason="better",
+        mlflow_run_url=PAGE,
+    )
+    shelf.write(f"{DECISION}compare/result.json", compared)
+
+    def frames(store, clips, spec):
+        paths = {}
+        for number, clip in enumerate(clips):
+            paths[clip.uid] = folder / f"{clip.uid}.npy"
+            np.save(paths[clip.uid], np.random.default_rng(number).integers(0, 256, (spec.num_segments, 48, 64, 3), dtype=np.uint8))
+        return paths
+
+    @contextmanager
+    def tracked(tracker, plan):
+        yield "r"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RETAKE_MLFLOW_URI", "http://mlflow")
+        patch.setattr(report, "cache_test_frames", frames)
+        patch.setattr(report, "tracked_run", tracked)
+        patch.setattr(report, "Tracker", SimpleNamespace(from_settings=lambda settings: book))
+        arguments = report.Arguments(store="s3://retake", out=f"{DECISION}report/", plan=f"{DECISION}plan/")
+        result = report.run(arguments, shelf)
+        assert report.run(arguments, shelf) == result
+    return result, shelf.objects, book.artifacts
+
+
+def test_the_page_has_its_numbers_their_schema_and_the_card_beside_it(written):
+    result, objects, _ = written
+    numbers = json.loads(objects[result.metrics_uri])
+    jsonschema.validate(numbers, json.loads(objects[f"{DECISION}report/metrics.schema.json"]))
+    metrics = Metrics.model_validate(numbers)
+    assert (metrics.provenance.split_seed, metrics.provenance.bootstrap_seed) == (11, 0)
+    assert len(metrics.confusions) == 6
+    assert sum(c.num_clips for c in metrics.label_counts if c.target == "verb") == 20
+    assert objects[result.card_uri].startswith(b"---\n")
+
+
+def test_the_artifacts_are_the_latest_of_the_run_and_kept_under_the_decision(written):
+    result, objects, artifacts = written
+    names = {"report.html", "metrics.json", "metrics.schema.json", "README.md"}
+    assert artifacts.keys() == names | {f"decisions/9f86/{name}" for name in names}
+    assert all(artifacts[name] == artifacts[f"decisions/9f86/{name}"] == objects[f"{DECISION}report/{name}"] for name in names)
+    assert result.report_url == f"{PAGE}/artifacts/decisions/9f86/report.html"
+
+
+def test_who_approves_is_led_to_the_kept_page(written):
+    result, _, _ = written
+    assert result.awaits_approval
+    assert f"]({result.report_url})" in result.question
+
+
+def test_a_store_without_times_leaves_them_out(written):
+    result, objects, _ = written
+    page = objects[result.report_uri].decode()
+    assert "dataset of unknown date" in page
+    assert ">None<" not in page

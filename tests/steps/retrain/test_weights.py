@@ -1,0 +1,117 @@
+import pytest
+
+from tasks.errors import BadConfiguration, BadInput
+from tasks.model.checkpoints import save
+from tasks.model.class_names import no_names
+from tasks.model.network import Network
+from tasks.model.spec import NetworkSpec
+from tasks.options import TrainOptions, Weights
+from tasks.steps._checkpoints import file_sha256
+from tasks.steps.retrain.weights import Arguments, candidates, run
+from tests.steps.shelf import Shelf, train_result
+
+EPIC, IMAGENET, NONE = Weights.EPIC, Weights.IMAGENET, Weights.NONE
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [("resnet50", EPIC), ("resnet50", IMAGENET), ("tf_efficientnet_lite0", IMAGENET)]),
+        ({"weights": EPIC}, [("resnet50", EPIC)]),
+        ({"weights": IMAGENET}, [("resnet50", IMAGENET), ("tf_efficientnet_lite0", IMAGENET)]),
+        ({"weights": NONE}, [("resnet50", NONE)]),
+        ({"backbone": "bninception"}, [("bninception", EPIC), ("bninception", IMAGENET)]),
+        ({"backbone": "convnext_tiny"}, [("convnext_tiny", IMAGENET)]),
+        ({"num_segments": 4}, [("resnet50", IMAGENET), ("tf_efficientnet_lite0", IMAGENET)]),
+        ({"num_segments": 4, "checkpoint": "/own.pth.tar"}, [("resnet50", EPIC)]),
+        ({"backbone": "resnet50", "weights": NONE}, [("resnet50", NONE)]),
+    ],
+)
+def test_starts_come_best_first_and_a_checkpoint_that_is_named_has_no_rival(options, expected):
+    assert candidates(TrainOptions(**options)) == expected
+
+
+RUN = f"runs/{'3' * 16}/"
+SPEC = NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=127)
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    """A store with one training, of a network that knows two verbs of somebody's own."""
+    made = Shelf()
+    save(tmp_path / "best.pt", Network(SPEC, seed=1), no_names(SPEC))
+    made.write_file(f"s3://retake/{RUN}train/best.pt", tmp_path / "best.pt")
+    made.write(f"s3://retake/{RUN}train/result.json", train_result(f"s3://retake/{RUN}train/best.pt", file_sha256(tmp_path / "best.pt")))
+    return made
+
+
+def start_from(shelf, **options):
+    chosen = {"backbone": "test_resnet", "num_segments": 2, "checkpoint": RUN, **options}
+    shelf.ensure_bucket = lambda uri: None
+    return run(Arguments(store="s3://retake", out="s3://retake/pretrained/choices/x/", **chosen), shelf)
+
+
+@pytest.mark.parametrize("options", [{}, {"weights": Weights.TRAINED}, {"backbone": "auto"}, {"checkpoint": f"s3://retake/{RUN}"}])
+def test_a_trained_network_of_this_store_is_a_start(shelf, options):
+    found = start_from(shelf, **options)
+    assert (found.weights, found.backbone, found.is_chance) == (Weights.TRAINED, "test_resnet", False)
+    assert (found.uri, found.sha256) == (f"s3://retake/{RUN}train/best.pt", shelf.stat(f"s3://retake/{RUN}train/best.pt").etag)
+    assert found.network == SPEC.title
+    assert found.description == f"the network that {RUN} trained"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"num_segments": 8}, "is TSN test_resnet rgb, 2 segments, where TSN test_resnet rgb, 8 segments was asked"),
+        ({"weights": Weights.TRAINED, "checkpoint": None}, "weights=trained needs the network's name under checkpoint"),
+        ({"weights": Weights.TRAINED, "checkpoint": "best.pt"}, "checkpoint: best.pt names no network"),
+        ({"weights": Weights.IMAGENET}, "is a trained network, and weights is imagenet; choose trained"),
+        ({"checkpoint": f"runs/{'4' * 16}/"}, f"has no finished training under runs/{'4' * 16}/"),
+        ({"checkpoint": f"s3://other/{RUN}"}, "was trained in another store"),
+    ],
+)
+def test_a_start_that_does_not_fit_is_refused_with_the_remedy(shelf, options, said):
+    with pytest.raises((BadConfiguration, BadInput), match=said):
+        start_from(shelf, **options)
+
+
+class Bucket(Shelf):
+    """Objects of any name, in a bucket that is always there."""
+
+    def ensure_bucket(self, uri):
+        pass
+
+
+@pytest.mark.parametrize(
+    "checkpoint",
+    [
+        "s3://",
+        "s3://retake",
+        "s3://retake/",
+        "s3://retake/../x",
+        "s3://retake/a\0-3ecf904f.pth.tar",
+        "s3://retake/" + "a" * 300 + "-3ecf904f.pth.tar",
+        "s3://retake/none-3ecf904f.pth.tar",
+        "http://",
+        "http://[::1/a-3ecf904f.pth.tar",
+        "http://127.0.0.1:99999/a-3ecf904f.pth.tar",
+        "http://127.0.0.1:9/",
+        "http://127.0.0.1:9/a",
+        "http://127.0.0.1:9/%00-3ecf904f.pth.tar",
+        "http://127.0.0.1:9/" + "%F0%9F%98%80" * 90 + "-3ecf904f.pth.tar",
+        "file:///etc/a-3ecf904f.pth.tar",
+        "://-3ecf904f.pth.tar",
+        "~nobody-here/a-3ecf904f.pth.tar",
+        "/no/such/file",
+        "/etc/passwd",
+        "/",
+        "a\0b-3ecf904f.pth.tar",
+        "a" * 5000,
+    ],
+)
+def test_a_checkpoint_that_cannot_be_is_bad_input(checkpoint):
+    arguments = Arguments(store="s3://retake", out="s3://retake/x/", backbone="resnet50", weights=EPIC, checkpoint=checkpoint)
+    with pytest.raises(BadInput) as caught:
+        run(arguments, Bucket())
+    assert "\n" not in str(caught.value)
