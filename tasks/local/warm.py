@@ -1,4 +1,4 @@
-"""Forks steps from one process that has imported all they need: `python -m tasks.local.warm HOME`.
+"""Forks steps from one process that has imported all they need: `python -m tasks.local.warm HOME MODULE…`.
 
 To import torch, MLflow and the rest takes seconds per step. RETAKE_PYTHON names a small program that hands the step's command over, its signals too, and ends as the step ended. Where there is no such
 process, or the code on the disk is no longer the code that it imported, that program becomes the interpreter itself.
@@ -20,7 +20,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -76,15 +76,15 @@ def is_of_use() -> bool:
     return not os.environ.get("RETAKE_PYTHON") and num_gpus() == 0
 
 
-def start(home: Home, environment: Mapping[str, str]) -> None:
-    """Start the process where it does not run; steps need not wait for it. Hold the lock."""
+def start(home: Home, environment: Mapping[str, str], modules: Sequence[str] = MODULES) -> None:
+    """Start the process, which imports `modules`, unless it runs; steps need not wait for it. Hold the lock."""
     record = processes.read_record(home, NAME)
-    fingerprint = hashlib.sha256(json.dumps([sys.executable, *_sources().values()]).encode()).hexdigest()
+    fingerprint = hashlib.sha256(json.dumps([sys.executable, *modules, *_sources().values()]).encode()).hexdigest()
     if record is not None and processes.is_running(record) and record.fingerprint == fingerprint:
         return
     stop(home)
     processes.rotate_log(home, NAME)
-    argv = [sys.executable, "-m", "tasks.local.warm", str(home.root)]
+    argv = [sys.executable, "-m", "tasks.local.warm", str(home.root), *modules]
     processes.launch(home, NAME, argv, environment, {}, fingerprint)
 
 
@@ -108,13 +108,13 @@ def _sources() -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in sorted((REPOSITORY / "tasks").rglob("*.py"))}
 
 
-def _serve(home: Home) -> Request:
+def _serve(home: Home, modules: Sequence[str]) -> Request:
     """Fork a step for each request; returns in the step alone.
 
     The process itself ends here, once it was idle for long or its code is out of date.
     """
     sources = _sources()
-    left_behind = _import()
+    left_behind = _import(modules)
     running: dict[int, Running] = {}
     with _listening(home) as listener, selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)
@@ -133,13 +133,13 @@ def _serve(home: Home) -> Request:
     os._exit(0)
 
 
-def _import() -> dict[str, str]:
+def _import(modules: Sequence[str]) -> dict[str, str]:
     """Import everything as a step would find it; returns the variables that modules set meanwhile."""
     before = dict(os.environ)
     gc.disable()
     # A step's stdout is its result; modules that print while they are imported may not add to it.
     with contextlib.redirect_stdout(sys.stderr):
-        for module in MODULES:
+        for module in modules:
             with contextlib.suppress(ImportError):
                 import_module(module)
     # A module that logs while it is imported sets the root logger up, and a step's own settings would come too late.
@@ -269,4 +269,4 @@ def _end(code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    _run(_serve(Home(Path(sys.argv[1]))))
+    _run(_serve(Home(Path(sys.argv[1])), sys.argv[2:]))

@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +13,19 @@ from typing import Any
 import pytest
 
 from tasks.__main__ import main
-from tasks.local import supervise
+from tasks.local import processes, supervise, warm
+from tasks.local.hand_over import SOCKET
 from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.servers import store_settings
 from tasks.results.training import PlanResult
 from tasks.storage import Store
 from tasks.video.ffmpeg import find_ffmpeg
 from tests.films.samples import make_samples
-from tests.integration.warm import STEP_MODULES, WarmPython
 from tests.integration.workshop import TRAINING, Workshop
 from tests.ports import port_offset
 
 WORKSHOP_PORT_OFFSET = port_offset(1000)
+WARM_SECONDS = 100
 CHAIN_STORE = "s3://retake-steps"
 DAG_MODULES = [f"dags.{path.stem}" for path in (REPOSITORY / "dags").glob("[a-z]*.py")]
 
@@ -62,10 +64,25 @@ def workshop(tmp_path_factory) -> Iterator[Workshop]:
         }
         migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
         subprocess.run(migrate, env=environment, capture_output=True, check=True, timeout=200)
-        steps, airflow = WarmPython(home.root / "steps-python"), WarmPython(home.root / "airflow-python")
-        environment["RETAKE_PYTHON"] = str(steps.program)
-        with steps.served(STEP_MODULES), airflow.served(DAG_MODULES, environment):
-            yield Workshop(Store.from_settings(settings), environment, airflow.program)
+        with warm_python(home, os.environ, warm.MODULES) as steps:
+            environment["RETAKE_PYTHON"] = str(steps)
+            with warm_python(Home(home.root / "for-dags"), environment, DAG_MODULES) as airflow:
+                yield Workshop(Store.from_settings(settings), environment, airflow)
+
+
+@contextmanager
+def warm_python(home: Home, environment: Mapping[str, str], modules: Sequence[str]) -> Iterator[Path]:
+    """Give a program that stands for the interpreter and has `modules` imported."""
+    program = warm.write_program(home, sys.executable)
+    warm.start(home, environment, modules)
+    try:
+        deadline = time.monotonic() + WARM_SECONDS
+        while not (home.root / "servers" / SOCKET).exists():
+            assert time.monotonic() < deadline, processes.tail(processes.log_file(home, warm.NAME))
+            time.sleep(0.1)
+        yield program
+    finally:
+        warm.stop(home)
 
 
 @pytest.fixture
