@@ -227,6 +227,7 @@ os.waitpid(task, 0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", ["task", "supervisor"])
 def test_no_step_outlives_an_airflow_process_that_is_killed(killed, lingering):
     command = [sys.executable, "-c", SUPERVISED]

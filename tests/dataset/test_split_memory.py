@@ -39,6 +39,7 @@ def split_of_used(clips: list[LabelledClip], result: SplitAssignment) -> dict[st
     return dict(found)
 
 
+@pytest.mark.slow
 @many
 @given(st.data(), wishes)
 def test_no_used_clip_changes_its_split_however_sources_are_named(name, make, data, options):

@@ -35,6 +35,7 @@ def test_three_films_of_five_clips_show_thirty_points_one_time_in_ten():
     assert power(30, np.full(3, 5)) == pytest.approx(0.1, abs=0.03)
 
 
+@pytest.mark.slow
 def test_thousands_of_videos_cost_seconds():
     started = time.process_time()
     assert detectable_points([5] * 3000) < detectable_points([5] * 300)

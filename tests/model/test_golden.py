@@ -113,6 +113,7 @@ def test_each_of_the_fourteen_published_files_loads_key_by_key(shared, golden_st
         assert torch.equal(loaded[ours], value), key
 
 
+@pytest.mark.slow
 def test_a_published_checkpoint_file_loads_key_by_key(golden_state, hashed, golden_frames):
     spec = NETWORKS["TSN_BNInception"]
     path = hashed(

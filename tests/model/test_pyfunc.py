@@ -76,11 +76,13 @@ def test_frames_flow_crops_and_fusion_are_those_of_an_evaluation(model, clip, tm
     )
 
 
+@pytest.mark.slow
 def test_a_path_and_bytes_are_the_same_clip_and_each_clip_has_a_row(model, clip):
     rows = model.predict([str(clip), clip.read_bytes()]).to_dict("records")
     assert rows[0] == rows[1]
 
 
+@pytest.mark.slow
 def test_networks_that_were_taught_verbs_alone_name_no_noun(model, clip):
     alone = ClipModel(replace(saved(), classes=CLASSES.model_copy(update={"has_objects": False})))
     (both,), (verb,) = (one.predict([str(clip)]).to_dict("records") for one in (model, alone))

@@ -38,6 +38,7 @@ def show(browser, tmp_path):
     assert strays == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_phone_never_scrolls_sideways(show, case):
     shown = show(case, PHONE)
@@ -45,6 +46,7 @@ def test_a_phone_never_scrolls_sideways(show, case):
     shown.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_all_text_has_contrast(show, scheme):
     shown = show("usual", DESK, scheme)

@@ -58,6 +58,7 @@ def show(browser, page_of, tmp_path):
     assert strays == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["usual", "original", "one clip", "verbs alone", "hostile", "bare"])
 def test_a_phone_never_scrolls_sideways(show, case):
     shown = show(case, PHONE)
@@ -70,6 +71,7 @@ def test_wide_tables_scroll_in_their_own_box(show):
     assert shown.evaluate("(() => { const b = document.querySelector('#scores .scroll'); return b.scrollWidth > b.clientWidth })()")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("case", ["usual", "original"])
 def test_all_text_has_contrast(show, case, scheme):

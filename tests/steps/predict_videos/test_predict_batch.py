@@ -310,6 +310,7 @@ def test_a_network_that_was_taught_verbs_alone_is_known_by_its_checkpoint_and_na
     assert names.targets == (VERB_ALONE if label == "model" else TARGETS)
 
 
+@pytest.mark.slow
 def test_damaged_clips_cost_themselves_also_where_the_engine_is_checked_on_them(job, tmp_path):
     job.write_plan(engine="openvino", is_compared=False)
     for number in (0, 1):

@@ -141,6 +141,7 @@ def score(shelf, tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_each_result_says_what_scored_on_which_machine_and_where_the_network_looked(score, shelf):
     results, book = score("fine-tuned")
     for split, num_clips in (("train", NUM_TRAIN), ("val", NUM_VAL)):
@@ -185,6 +186,7 @@ def test_without_objects_the_noun_is_given_and_verbs_alone_are_told_of(score, sh
     assert line == f"baseline on 3 train clips: top-1 of verbs {percent(result.verb.top1)}"
 
 
+@pytest.mark.slow
 def test_the_new_network_leaves_a_fingerprint_of_every_clip_of_a_split_and_no_other_network_does(score, shelf, tmp_path):
     result = score("fine-tuned")[0]["train"]
     assert result.fingerprints_uri == f"{RUN}fine-tuned/train/fingerprints.parquet"
@@ -297,6 +299,7 @@ def test_a_network_without_outputs_for_some_classes_is_scored_on_all_clips(score
     assert result.loss == book.metrics["baseline/val/loss"] == pytest.approx(scored.losses[2:].mean())
 
 
+@pytest.mark.slow
 def test_a_network_that_was_taught_verbs_alone_answers_no_object_where_others_have_one(score, shelf, tmp_path):
     uri = "s3://retake/datasets/x/manifest.json"
     manifest = shelf.read(uri, Manifest)
