@@ -117,7 +117,7 @@ def step_environment(home: Home, credentials: Credentials, ports: dict[str, dict
         "RETAKE_STORE_SECRET_KEY": credentials.store_secret_key,
         "RETAKE_MLFLOW_URI": mlflow,
         "RETAKE_MLFLOW_PUBLIC_URI": mlflow,
-        "RETAKE_CACHE_DIR": str(home.root / "cache"),
+        "RETAKE_CACHE_DIR": os.environ.get("RETAKE_CACHE_DIR") or str(home.root / "cache"),
         "RETAKE_CODE_VERSION": code_version(),
         "RETAKE_PYTHON": _step_python(home),
     }

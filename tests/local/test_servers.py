@@ -163,3 +163,12 @@ def test_stop_ends_everything(home):  # the last of this file, for it ends what 
     supervise.down(home, lambda _: None)
     assert [p for name in servers.WANTED_PORTS for p in processes.members(home, name)] == []
     assert not any(state.is_running for state in supervise.running(home))
+
+
+@pytest.mark.parametrize("chosen", [None, "/a/larger/disk"])
+def test_steps_cache_in_the_home_unless_a_person_chooses_a_disk(tmp_path, monkeypatch, chosen):
+    home = Home(tmp_path / "home")
+    if chosen:
+        monkeypatch.setenv("RETAKE_CACHE_DIR", chosen)
+    environment = servers.step_environment(home, Credentials.load_or_create(home), servers.WANTED_PORTS)
+    assert environment["RETAKE_CACHE_DIR"] == (chosen or str(home.root / "cache"))
