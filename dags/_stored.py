@@ -16,7 +16,7 @@ def stored_result(step: str, out: str) -> dict[str, Any]:
         AirflowFailException: the store refuses the keys, or the environment does not say where it is.
         AirflowException: the store does not answer, or there is no result.
     """
-    from tasks.storage import Store  # here alone, so that no parse of a DAG file pays for the S3 client
+    from tasks.store.objects import Store  # here alone, so that no parse of a DAG file pays for the S3 client
 
     uri = f"{out.rstrip('/')}/result.json"
     try:

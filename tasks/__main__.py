@@ -21,7 +21,7 @@ from tasks.errors import BadConfiguration, RetakeError
 from tasks.refusals import refusals
 from tasks.settings import StoreSettings, load
 from tasks.steps import COMMANDS, module_of
-from tasks.storage import Store, to_json
+from tasks.store.objects import Store, to_json
 from tasks.wording import printable
 
 log = logging.getLogger("retake")

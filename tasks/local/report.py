@@ -10,7 +10,7 @@ from tasks.results.dataset import DatasetResult, LabelResult
 from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
 from tasks.results.record import SetAside
 from tasks.results.video import IngestResult, SummaryResult
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 REMEDY = "to use them, name their folders as in 'put meat' or 'wave', or label them in a CSV: docs/labels.md"
 

@@ -16,7 +16,7 @@ from tasks.local.report import report
 from tasks.local.servers import Server, store_settings
 from tasks.model.gpus import num_gpus
 from tasks.settings import MachineSettings, load
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 SAMPLE_STORE = "s3://retake-sample"
 OWN_STORE = "s3://retake"

@@ -20,7 +20,7 @@ from tasks.local.airflow_api import is_healthy as airflow_is_healthy
 from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.ports import LOOPBACK
 from tasks.settings import StoreSettings
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 MLFLOW_BUCKET = "s3://retake-mlflow"
 WANTED_PORTS: dict[str, dict[str, int]] = {

@@ -17,7 +17,7 @@ from tasks.local.follow import follow_run, shown, wait_for_dags
 from tasks.local.home import REPOSITORY
 from tasks.local.progress import Screen, screen_for
 from tasks.settings import StoreSettings, load
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 ENV_FILE = REPOSITORY / ".env"
 OWN_STORE = "minio:9000"

@@ -11,7 +11,8 @@ from tasks.media.intake import Taker
 from tasks.media.label_inputs import annotation_objects
 from tasks.media.offers import Offer
 from tasks.results.video import SeenFile
-from tasks.storage import Store, check_key
+from tasks.store.objects import Store
+from tasks.store.uri import check_key
 
 TICK_SECONDS = 1.1
 """The store tells times in whole seconds, and of two files of one second the later name counts as the later file."""

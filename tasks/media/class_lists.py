@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tasks.download import download
 from tasks.errors import BadInput, Unavailable
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 log = logging.getLogger("retake")
 

@@ -8,7 +8,7 @@ from tasks.errors import BadInput, MissingObject
 from tasks.keys import recipe_of
 from tasks.options import SegmentOptions
 from tasks.results.video import ClipsFile
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 log = logging.getLogger("retake")
 

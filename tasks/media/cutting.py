@@ -17,7 +17,7 @@ from tasks.options import SegmentOptions
 from tasks.results.record import SetAside
 from tasks.results.video import ClipRecord, ClipsFile, SegmentResult, VideoRecord
 from tasks.settings import MachineSettings, load
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.video.cut import NUM_ENCODER_THREADS, CutClip, CutResult, cut
 from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg
 from tasks.video.looking import VideoProbe

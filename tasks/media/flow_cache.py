@@ -15,7 +15,7 @@ from tasks.model.spec import SHORT_SIDE, SNIPPETS
 from tasks.options import FlowOptions, Modality
 from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.video.fields import FLOW_SUFFIX, num_fields
 from tasks.video.flow import FlowMaker
 from tasks.wording import plain_reason

@@ -19,7 +19,7 @@ from tasks.model.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.video.cache import BadEntry, CacheItem, cache_frames, passing_folder
 from tasks.video.fields import num_fields
 

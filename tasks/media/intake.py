@@ -19,7 +19,7 @@ from tasks.errors import BadInput, Unavailable
 from tasks.media.offers import Offer, lies_in
 from tasks.options import IngestOptions
 from tasks.results.video import SeenFile, VideoRecord
-from tasks.storage import Store, to_json
+from tasks.store.objects import Store, to_json
 from tasks.video.memory import MemoryShares, usable_bytes
 from tasks.video.probe import probe
 from tasks.video.source import NO_REGULAR_FILE
@@ -159,7 +159,7 @@ class Taker:
         )
         if self._labels:
             self._store.write(uri, record)
-        elif not self._store.create(uri, to_json(record)):
+        elif not self._store.create_bytes(uri, to_json(record)):
             # An ingest took the same video meanwhile, whose name may label it.
             return
         log.info("new video: %s (%.1f s, %dx%d)", name, found.duration_seconds, found.width, found.height)

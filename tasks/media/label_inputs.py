@@ -2,7 +2,7 @@
 
 from tasks.keys import content_key
 from tasks.media.class_lists import epic_list_uris
-from tasks.storage import Store, StoredObject
+from tasks.store.objects import Store, StoredObject
 
 
 def labels_out(store_uri: str, recipe: str) -> str:

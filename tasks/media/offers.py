@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from tasks.download import is_url
 from tasks.errors import BadInput
 from tasks.settings import MachineSettings, load
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 

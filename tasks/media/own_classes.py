@@ -11,7 +11,7 @@ from itertools import count
 
 from tasks.dataset.vocabulary import FIRST_OWN_ID, OwnClasses, WordTarget
 from tasks.results.dataset import ClassRef
-from tasks.storage import Store, to_json
+from tasks.store.objects import Store, to_json
 from tasks.wording import quoted
 
 log = logging.getLogger("retake")
@@ -50,7 +50,7 @@ def _numbered(store: Store, store_uri: str, target: WordTarget, given: Mapping[s
         while word not in known:
             ref = ClassRef(id=next(free), name=word)
             uri = f"{_folder(store_uri, target)}{ref.id}.json"
-            if store.create(uri, to_json(ref)):
+            if store.create_bytes(uri, to_json(ref)):
                 log.info("new %s %s has the id %d", target, quoted(word), ref.id)
             else:
                 ref = store.read(uri, ClassRef)

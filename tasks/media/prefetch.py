@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tasks.errors import BadInput
 from tasks.media.frame_cache import StoredClip, cache_test_frames, load_snippets
 from tasks.model.spec import NetworkSpec
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 CHUNK_CLIPS = 32
 """Clips whose decoding is started at once: enough that starting its processes costs little, few enough that the first are soon there."""

@@ -6,7 +6,7 @@ the same champion, the first alone gets the next number. What is kept as decided
 
 from tasks.promotion.decisions import keep_decision, kept_decision
 from tasks.results.evaluation import ChampionMove, DecisionRecord
-from tasks.storage import Store, to_json
+from tasks.store.objects import Store, to_json
 from tasks.tracking import CHAMPION, Registry
 
 
@@ -26,7 +26,7 @@ def make_move(store: Store, store_uri: str, number: int, decision: DecisionRecor
         key: what the decision is found by.
     """
     move = ChampionMove(number=number, decision=decision, key=key)
-    return move if store.create(f"{_folder(store_uri, decision.model_name)}{number:06d}.json", to_json(move)) else None
+    return move if store.create_bytes(f"{_folder(store_uri, decision.model_name)}{number:06d}.json", to_json(move)) else None
 
 
 def complete_move(store: Store, store_uri: str, move: ChampionMove, registry: Registry) -> None:

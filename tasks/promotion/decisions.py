@@ -5,7 +5,7 @@ import io
 
 from tasks.keys import content_key
 from tasks.results.evaluation import DecisionRecord
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.tracking import Registry
 from tasks.wording import plain_cell
 

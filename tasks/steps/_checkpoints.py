@@ -12,7 +12,7 @@ from tasks.results.training import TrainResult
 from tasks.settings import MlflowSettings
 from tasks.settings import load as load_settings
 from tasks.steps._step import result_uri
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.tracking import Registry
 
 CHECKPOINT = "network.ckpt"

@@ -10,7 +10,7 @@ from tasks.results.dataset import DatasetResult
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import log
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.tracking import RegisteredVersion
 
 

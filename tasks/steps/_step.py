@@ -6,7 +6,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from tasks.options import Options, StoreUri
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 log = logging.getLogger("retake")
 R = TypeVar("R", bound=BaseModel)

@@ -2,14 +2,11 @@
 
 import shutil
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import BaseModel
-
-R = TypeVar("R", bound=BaseModel)
+from tasks.store.objects import Store
 
 
-class Disk:
+class Disk(Store):
     """Objects as files. Every address that ends in `.mp4` leads to one film, and none of them is written."""
 
     def __init__(self, folder: Path, film: Path) -> None:
@@ -28,17 +25,11 @@ class Disk:
     def folders(self, folder_uri: str) -> tuple[str, ...]:
         return tuple(f"{folder_uri}{path.name}/" for path in sorted(self._path(folder_uri).glob("*/")))
 
-    def read(self, uri: str, model: type[R]) -> R:
-        return model.model_validate_json(self._path(uri).read_bytes())
-
     def read_bytes(self, uri: str) -> bytes:
         return self._path(uri).read_bytes()
 
     def read_file(self, uri: str, path: Path) -> None:
         shutil.copyfile(self._path(uri), path)
-
-    def write(self, uri: str, record: BaseModel) -> None:
-        self.write_bytes(uri, record.model_dump_json().encode())
 
     def write_bytes(self, uri: str, data: bytes) -> None:
         self._path(uri).write_bytes(data)

@@ -27,7 +27,7 @@ from tasks.results.prediction import KnownClipsResult, PredictedVideo, Predictio
 from tasks.results.video import ClipRecord, ClipsFile, VideoRecord
 from tasks.steps._checkpoints import file_sha256
 from tasks.steps.predict_videos import predict_batch
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tests.bench.disk import Disk
 from tests.bench.material import CLASSES, NUM_NOUNS, NUM_VERBS, cut_up, drawn, network, noise
 

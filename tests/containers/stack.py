@@ -15,7 +15,7 @@ import docker
 from tasks.local.airflow_api import AirflowApi
 from tasks.local.home import REPOSITORY
 from tasks.settings import StoreSettings
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 PROJECT = "retake-test"
 PORTS = {"RETAKE_AIRFLOW_PORT": 28080, "RETAKE_MLFLOW_PORT": 25000, "RETAKE_STORE_PORT": 29000, "RETAKE_REDIS_PORT": 26379}

@@ -17,7 +17,7 @@ import pytest
 from tasks.local import supervise
 from tasks.local.home import Credentials, Home
 from tasks.local.servers import store_settings
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tests.ports import port_offset
 
 PORT_OFFSET = port_offset(1300)

@@ -12,7 +12,7 @@ from dags._container import container_name
 from dags._docker import DockerStepOperator
 from dags._params import Form
 from tasks.options import IngestOptions
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 BASE = "python:3.11-slim-trixie"
 IMAGE = "retake-test-runner:1"

@@ -18,7 +18,7 @@ from tasks.local.hand_over import SOCKET
 from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.servers import store_settings
 from tasks.results.training import PlanResult
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.video.ffmpeg import find_ffmpeg
 from tests.films.samples import make_samples
 from tests.integration.workshop import TRAINING, Workshop
@@ -110,6 +110,7 @@ class Chain:
     plan: str
     run: str
     decision: str
+    addresses: tuple[str, ...]
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +125,9 @@ def chain(workshop, tmp_path_factory) -> Chain:
     states = workshop.dag_test(confs)
     ingest, weights, plan = (first_result(workshop.store, f"{CHAIN_STORE}/{kind}/") for kind in ("ingests", "pretrained/choices", "plans"))
     planned = workshop.store.read(f"{plan}result.json", PlanResult)
-    return Chain(confs, states, ingest, weights, plan, planned.run_uri, planned.decision_uri)
+    # Now, for other tests write to this store too.
+    addresses = tuple(found.uri for found in workshop.store.list(f"{CHAIN_STORE}/"))
+    return Chain(confs, states, ingest, weights, plan, planned.run_uri, planned.decision_uri, addresses)
 
 
 def first_result(store: Store, folder: str) -> str:

@@ -13,7 +13,7 @@ from tasks.errors import Unavailable
 from tasks.local.home import REPOSITORY
 from tasks.results.training import PlanResult
 from tasks.steps import STEPS
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tests.integration.conftest import CHAIN_STORE
 from tests.integration.workshop import RECIPE
 

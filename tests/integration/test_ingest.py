@@ -11,7 +11,7 @@ import pytest
 from tasks.errors import RetakeError
 from tasks.results.video import NUM_FIRST, Inventory, SetAsideFile
 from tasks.steps.ingest_videos import ingest
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tests.integration.workshop import RECIPE
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]

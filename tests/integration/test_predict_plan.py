@@ -13,7 +13,7 @@ from tasks.results.prediction import KnownLabels, PredictBatchResult, PredictRep
 from tasks.settings import MlflowSettings
 from tasks.steps.predict_videos import predict_batch, predict_known, predict_plan, predict_report
 from tasks.steps.predict_videos._chosen import registered
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.tracking import Registry
 from tasks.tracking.connection import RUN_KEY_TAG
 from tasks.tracking.registry import CHECKPOINT_HASH_TAG

@@ -132,13 +132,13 @@ def test_of_many_who_create_an_object_one_succeeds_and_its_content_stays(worksho
 
     def create(number):
         start.wait()
-        return workshop.store.create(f"{STORE}/created.json", f"{number}".encode())
+        return workshop.store.create_bytes(f"{STORE}/created.json", f"{number}".encode())
 
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(create, range(8)))
     assert sum(made) == 1
     assert workshop.store.read_bytes(f"{STORE}/created.json") == f"{made.index(True)}".encode()
-    assert not workshop.store.create(f"{STORE}/created.json", b"later")
+    assert not workshop.store.create_bytes(f"{STORE}/created.json", b"later")
 
 
 def test_a_version_that_passes_becomes_champion_with_its_reason(workshop, candidate, decided):

@@ -10,7 +10,7 @@ from typing import Any
 from tasks.keys import recipe_of
 from tasks.local.home import REPOSITORY
 from tasks.options import SegmentOptions, TrainOptions
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 STEP_SECONDS = 240
 DAG_TEST_SECONDS = 400

@@ -15,7 +15,7 @@ from tasks.local.choices import CHAIN, Choices
 from tasks.local.home import Credentials, Home
 from tasks.local.progress import PlainScreen
 from tasks.local.run import ready_airflow
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tests.ports import port_offset
 
 pytestmark = pytest.mark.integration

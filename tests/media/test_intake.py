@@ -12,7 +12,7 @@ from tasks.media.intake import MAX_ANNOTATION_BYTES, Taker
 from tasks.media.offers import Offer, offers
 from tasks.options import IngestOptions
 from tasks.results.video import VideoRecord
-from tasks.storage import to_json
+from tasks.store.objects import to_json
 from tests.steps.shelf import Shelf, filmed
 
 MALFORMED = [

@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 
 from tasks.results.metrics import Metrics
-from tasks.storage import to_json
+from tasks.store.objects import to_json
 
 
 @pytest.mark.parametrize("case", ["usual", "original", "one clip", "hostile", "bare"])

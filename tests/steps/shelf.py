@@ -8,7 +8,7 @@ from tasks.errors import MissingObject
 from tasks.options import EvaluateOptions, GateOptions, SegmentOptions, TrainOptions, Weights
 from tasks.results.training import PlanResult, TrainResult, WeightsResult
 from tasks.results.video import ClipRecord, ClipsFile, VideoRecord
-from tasks.storage import Store, StoredObject
+from tasks.store.objects import Store, StoredObject
 
 RUN = "s3://retake/runs/0123/"
 
@@ -97,7 +97,7 @@ class Shelf(Store):
     def write_file(self, uri, path):
         self.write_bytes(uri, Path(path).read_bytes())
 
-    def create(self, uri, data):
+    def create_bytes(self, uri, data):
         if uri in self.objects:
             return False
         self.write_bytes(uri, data)

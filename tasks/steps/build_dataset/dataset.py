@@ -10,7 +10,7 @@ from tasks.options import SplitOptions, StoreUri
 from tasks.results.dataset import DatasetResult, LabelResult, LabelsFile, Manifest
 from tasks.results.record import SPLITS
 from tasks.steps._step import StepArguments, finish, log, result_uri
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 
 class Arguments(StepArguments, SplitOptions):

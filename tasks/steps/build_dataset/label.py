@@ -14,7 +14,7 @@ from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelResult, LabelsFile
 from tasks.results.video import ClipsFile, VideoRecord
 from tasks.steps._step import StepArguments, finish, log
-from tasks.storage import Store, StoredObject
+from tasks.store.objects import Store, StoredObject
 from tasks.wording import plain_count
 
 NUM_THREADS = 16

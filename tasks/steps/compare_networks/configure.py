@@ -11,7 +11,7 @@ from tasks.refusals import refusals
 from tasks.results.comparison import Configuration, ConfigureResult
 from tasks.steps._plans import find_dataset
 from tasks.steps._step import StepArguments, finish, log
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 KNOWN = tuple(name for name in TrainOptions.model_fields if name != "fuse")
 

@@ -9,7 +9,7 @@ from tasks.results.record import SPLITS
 from tasks.results.training import Evaluation, PlanResult, WeightsResult
 from tasks.steps._plans import find_dataset, plan_training
 from tasks.steps._step import StepArguments, finish, log, result_uri
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 
 class Arguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions):
@@ -62,7 +62,7 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
 
 def _claim(uri: str, name: str, store: Store) -> None:
     """Make this training this configuration's, since two tasks must not train it at once; the table shows it once, under all its names."""
-    if store.create(uri, name.encode()):
+    if store.create_bytes(uri, name.encode()):
         return
     other = store.read_bytes(uri).decode()
     if other != name:

@@ -22,7 +22,7 @@ from tasks.results.record import now_utc
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MlflowSettings, load
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
-from tasks.storage import Store, to_json
+from tasks.store.objects import Store, to_json
 from tasks.tracking import Tracker, comparison_run
 
 NO_REASON = "it left no result; the log of its first red task says why"

@@ -17,7 +17,7 @@ from tasks.results.record import SetAside
 from tasks.results.video import NUM_FIRST, Batch, BatchRef, IngestResult, Inventory, SeenFile, inventory_uri
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import StepArguments, finish, log, result_uri
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 
 class Arguments(StepArguments, IngestOptions, SegmentOptions):

@@ -4,7 +4,7 @@ from tasks.media.cutting import cut_videos
 from tasks.options import SegmentOptions, StoreUri
 from tasks.results.video import Batch, SegmentResult
 from tasks.steps._step import StepArguments, finish
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 
 class Arguments(StepArguments, SegmentOptions):

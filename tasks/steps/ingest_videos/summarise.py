@@ -5,7 +5,7 @@ from tasks.media.label_inputs import inputs_digest
 from tasks.options import SegmentOptions, StoreUri
 from tasks.results.video import NUM_FIRST, IngestResult, Inventory, SegmentResult, SetAsideFile, SummaryResult, inventory_uri
 from tasks.steps._step import StepArguments, finish, log, result_uri
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 
 class Arguments(StepArguments, SegmentOptions):

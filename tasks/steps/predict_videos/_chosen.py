@@ -15,7 +15,7 @@ from tasks.results.record import ModelRole
 from tasks.results.training import PlanResult
 from tasks.steps._plans import flows_of, plans_under, run_of
 from tasks.steps._step import log, result_uri
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.tracking import Registry
 
 SHIPPED = Vocabulary(

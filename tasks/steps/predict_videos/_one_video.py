@@ -30,7 +30,7 @@ from tasks.results.video import ClipRecord
 from tasks.steps._step import finish, finished, log
 from tasks.steps.predict_videos._chosen import names_of
 from tasks.steps.predict_videos._ready import Frames, Ready
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.video.preview import Captioned, write_film
 from tasks.wording import percent, plain_reason
 

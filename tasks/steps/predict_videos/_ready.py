@@ -22,7 +22,7 @@ from tasks.results.prediction import Predictor
 from tasks.settings import MachineSettings, load
 from tasks.steps._checkpoints import fetch_network
 from tasks.steps._step import log
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 MAX_TRIED_CLIPS = 32
 """So many clips are tried in place of one that does not decode, before the check is done without."""

@@ -12,7 +12,7 @@ from tasks.results.prediction import PredictBatchResult, PredictPlanResult, Pred
 from tasks.settings import MlflowSettings, RunnerSettings, load
 from tasks.steps._step import log, result_uri
 from tasks.steps.predict_videos import predict_batch, predict_known, predict_plan, predict_report
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.tracking import Reference, Registry
 
 POSITIONAL = {"videos": "VIDEO"}

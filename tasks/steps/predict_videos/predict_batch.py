@@ -26,7 +26,7 @@ from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps.predict_videos._chosen import training_clips
 from tasks.steps.predict_videos._one_video import NotComparable, Work, predict_video, verb_alone
 from tasks.steps.predict_videos._ready import Ready, make_ready
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.video.memory import MemoryShares, usable_bytes
 from tasks.wording import plain_reason
 

@@ -5,7 +5,7 @@ from tasks.options import StoreUri
 from tasks.results.prediction import PredictionBatch, PredictPlanResult
 from tasks.results.video import SegmentResult
 from tasks.steps._step import StepArguments, finish, result_uri
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 
 class Arguments(StepArguments):

@@ -25,7 +25,7 @@ from tasks.settings import MachineSettings, load
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps.predict_videos._chosen import training_clips
 from tasks.steps.predict_videos._ready import Frames, make_ready
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 MAX_KNOWN_CLIPS = 300
 """Evenly spread over the training clips, so that every video has its share: the centre crop of each, a tenth of the work of scoring it."""

@@ -19,7 +19,7 @@ from tasks.results.video import BatchRef, VideoRecord
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._step import StepArguments, finish, log, result_uri
 from tasks.steps.predict_videos._chosen import Found, baseline_of, registered
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.tracking import Registry
 
 NUM_THREADS = 4

@@ -29,7 +29,7 @@ from tasks.results.video import NUM_FIRST
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps.predict_videos._chosen import names_of
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.tracking import Tracker, prediction_run
 
 MAX_PLAYABLE_BYTES = 16 << 20

@@ -11,7 +11,7 @@ from tasks.results.dataset import Manifest
 from tasks.results.training import PlanResult, TrainResult, WeightsResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import log, result_uri
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 ALIKE = ("family", "modality", "backbone", "num_segments", "trainable", "precision")
 """Options that trainings must share for the time of one to tell that of the other."""

@@ -6,7 +6,7 @@ from tasks.results.evaluation import EvaluateResult, ReportResult
 from tasks.results.record import ModelRole, SplitName
 from tasks.results.training import PlanResult
 from tasks.steps._step import result_uri
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 
 def evaluation_results(store: Store, plan: PlanResult) -> list[EvaluateResult]:

@@ -26,7 +26,7 @@ from tasks.results.training import PlanResult, TrainResult, WeightsResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._checkpoints import fetch_network, fetch_trained, file_sha256, find_trained
 from tasks.steps._step import log
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.tracking import Tracker
 
 KINDS: tuple[Literal["verb", "noun"], ...] = ("verb", "noun")

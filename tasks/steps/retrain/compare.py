@@ -23,7 +23,7 @@ from tasks.settings import MlflowSettings, load
 from tasks.steps._plans import plans_under
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps.retrain._evidence import evaluation_results, predictions
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.tracking import Tracker, tracked_run
 
 

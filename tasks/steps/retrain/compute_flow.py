@@ -8,7 +8,7 @@ from tasks.results.flow import FlowBatch, FlowResult
 from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import StepArguments, finish, finished, log
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 
 class Arguments(StepArguments):

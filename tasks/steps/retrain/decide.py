@@ -11,7 +11,7 @@ from tasks.results.training import PlanResult
 from tasks.settings import MlflowSettings, load
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps.retrain._evidence import version_description
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.tracking import Registry, Tracker
 
 RULES = "the gate's rules"

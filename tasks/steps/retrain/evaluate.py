@@ -44,7 +44,7 @@ from tasks.results.training import Evaluation, PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.tracking import Tracker, tracked_run
 from tasks.wording import percent
 

@@ -16,7 +16,7 @@ from tasks.results.training import PlanResult
 from tasks.results.video import BatchRef, ClipRecord
 from tasks.steps._plans import different, flow_of, flows_of
 from tasks.steps._step import StepArguments, finish, log, result_uri
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 MAX_BATCHES = 256
 CLIPS_A_BATCH = 16

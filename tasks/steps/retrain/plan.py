@@ -17,7 +17,7 @@ from tasks.settings import MlflowSettings, load
 from tasks.steps._plans import find_dataset, flows_of, plan_training, plans_under, run_of
 from tasks.steps._step import StepArguments, finish, log, result_uri
 from tasks.steps.retrain._estimate import log_expected_time
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.tracking import Registry
 
 

@@ -16,7 +16,7 @@ from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import CHECKPOINT, fetch_network
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps.retrain._evidence import version_description
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.tracking import CHALLENGER, ClipModel, Registry, TensorModel, Tracker, VersionCard, tracked_run
 
 LOADER = "tasks.model.pyfunc"

@@ -32,7 +32,7 @@ from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps.retrain._evidence import evaluation_results, predictions
-from tasks.storage import Store, to_json
+from tasks.store.objects import Store, to_json
 from tasks.tracking import Tracker, tracked_run
 
 MAX_PLAYABLE_BYTES = 16 << 20

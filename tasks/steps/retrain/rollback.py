@@ -9,7 +9,7 @@ from tasks.promotion.rollback import roll_back
 from tasks.results.evaluation import RollbackResult
 from tasks.settings import MlflowSettings, load
 from tasks.steps._step import log
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.tracking import Registry, Tracker
 
 

@@ -24,7 +24,7 @@ from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network, file_sha256
 from tasks.steps._step import StepArguments, finish, finished, log, result_uri
 from tasks.steps.retrain._fusion import choose_fusion
-from tasks.storage import Store
+from tasks.store.objects import Store
 from tasks.tracking import Tracker, tracked_run
 
 FOLDER_PREFIX = "retake-train-"

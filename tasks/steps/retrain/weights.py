@@ -17,7 +17,7 @@ from tasks.settings import MachineSettings, load
 from tasks.steps._checkpoints import fetch_trained, file_sha256, find_trained, is_trained
 from tasks.steps._step import StepArguments, finish, log
 from tasks.steps.retrain._fusion import equal_fusion
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 AUTO = "auto"
 DEFAULT_BACKBONE = "resnet50"

@@ -12,7 +12,7 @@ from tasks.local import supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.servers import store_settings
-from tasks.storage import Store
+from tasks.store.objects import Store
 
 RUN_SECONDS = 900
 POLL_SECONDS = 0.5

@@ -26,12 +26,12 @@ class Shared(Shelf):
         self.lock = Lock()
         self.num_creations_left = 1000
 
-    def create(self, uri, data):
+    def create_bytes(self, uri, data):
         with self.lock:
             if not self.num_creations_left:
                 raise Unavailable("killed")
             self.num_creations_left -= 1
-            return super().create(uri, data)
+            return super().create_bytes(uri, data)
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from minio import Minio
 from minio.error import S3Error
 
 from tasks.errors import BadInput, Unavailable
-from tasks.storage import Store, check_key
+from tasks.store.objects import Store
+from tasks.store.uri import check_key
 
 UNSTORABLE = [
     "s3://retake/a/../b.csv",
@@ -34,7 +35,7 @@ def store():
 @pytest.mark.parametrize("uri", UNSTORABLE)
 def test_what_cannot_be_kept_is_bad_input_before_anything_is_sent(store, tmp_path, uri):
     (tmp_path / "a").touch()
-    for write in (store.create, store.write_bytes):
+    for write in (store.create_bytes, store.write_bytes):
         with pytest.raises(BadInput, match=r"rename|shorter names"):
             write(uri, b"")
     with pytest.raises(BadInput):

@@ -2,14 +2,13 @@
 
 import io
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from glob import escape
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar, overload
 
 import urllib3
 from minio import Minio
@@ -20,6 +19,8 @@ from pydantic import BaseModel, ValidationError
 from tasks.disk import full_disk, no_room
 from tasks.errors import BadConfiguration, BadInput, MissingObject, Unavailable
 from tasks.settings import StoreSettings
+from tasks.store.stored import Stored
+from tasks.store.uri import check_key, split_uri
 
 if TYPE_CHECKING:
     from typing import Self
@@ -35,10 +36,6 @@ CONTENT_TYPES = {
     ".parquet": "application/vnd.apache.parquet",
     ".png": "image/png",
 }
-MAX_KEY_BYTES = 1024
-MAX_NAME_BYTES = 255
-UNSTORABLE_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-"""A listing is XML, which has no spelling for these."""
 
 _MISSING = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchObject"})
 _REFUSED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
@@ -64,39 +61,6 @@ class StoredObject:
     def name(self) -> str:
         """The last part of the address."""
         return self.uri.rsplit("/", 1)[-1]
-
-
-def split_uri(uri: str) -> tuple[str, str]:
-    """`s3://bucket/key` as bucket and key; the key may be empty.
-
-    Raises:
-        BadConfiguration: it is no such address.
-    """
-    scheme, _, rest = uri.partition("://")
-    bucket, _, key = rest.partition("/")
-    if scheme != "s3" or not bucket:
-        raise BadConfiguration(f"{uri!r} is not an address in the object store; write s3://bucket/key")
-    return bucket, key
-
-
-def check_key(uri: str) -> None:
-    """Refuse an address under which nothing can be kept, whatever server is asked.
-
-    Raises:
-        BadInput: a name in it is too long for a file's, is `.` or `..`, or holds characters that no listing can spell.
-        BadConfiguration: it is no address.
-    """
-    _, key = split_uri(uri)
-    if found := UNSTORABLE_CHARACTERS.search(key):
-        raise BadInput(f"its name holds {found[0]!r}, which no object store can list; rename the file ({uri!r})")
-    # Servers that keep objects as files take a backslash for a slash.
-    for name in key.replace("\\", "/").split("/"):
-        if name in (".", ".."):
-            raise BadInput(f"its name holds {name!r} as the name of a folder, which no object store takes; rename the file ({uri!r})")
-        if (num_bytes := len(name.encode())) > MAX_NAME_BYTES:
-            raise BadInput(f"its name in the object store has {num_bytes} bytes, and {MAX_NAME_BYTES} are the limit; rename the file")
-    if (num_bytes := len(key.encode())) > MAX_KEY_BYTES:
-        raise BadInput(f"its path in the object store has {num_bytes} bytes, and {MAX_KEY_BYTES} are the limit; choose shorter names")
 
 
 def to_json(record: BaseModel) -> bytes:
@@ -213,7 +177,7 @@ class Store:
         except _FAILURES as error:
             self._fail(error, uri)
 
-    def create(self, uri: str, data: bytes) -> bool:
+    def create_bytes(self, uri: str, data: bytes) -> bool:
         """Write an object that nobody wrote before; False where there is one. Of several who try at once, one succeeds.
 
         It asks for what S3 calls a conditional write (`If-None-Match: *`), by a signed address, for the SDK has no such argument.
@@ -278,25 +242,38 @@ class Store:
         except _FAILURES as error:
             self._fail(error, uri)
 
-    def read(self, uri: str, model: type[M]) -> M:
-        """The record at `uri`.
+    @overload
+    def read(self, at: Stored[M]) -> M: ...
+
+    @overload
+    def read(self, at: str, model: type[M]) -> M: ...
+
+    def read(self, at: Stored[M] | str, model: type[M] | None = None) -> M:
+        """Read a record, at an address of the layout, or at one that another record names.
 
         Raises:
             MissingObject: there is none.
             BadInput: it does not fit the model, so another version wrote it.
         """
+        if isinstance(at, str):
+            assert model is not None  # noqa: S101 - by the overloads
+            at = Stored(at, model)
         try:
-            return model.model_validate_json(self.read_bytes(uri))
+            return at.model.model_validate_json(self.read_bytes(at.uri))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise BadInput(
-                f"{uri} is not a {model.__name__} ({where}: {first['msg']}); another version of Retake wrote it: delete it and run again"
+                f"{at.uri} is not a {at.model.__name__} ({where}: {first['msg']}); another version of Retake wrote it: delete it and run again"
             ) from None
 
-    def write(self, uri: str, record: BaseModel) -> None:
+    def write(self, at: Stored[M] | str, record: M) -> None:
         """Write a record as JSON."""
-        self.write_bytes(uri, to_json(record))
+        self.write_bytes(at if isinstance(at, str) else at.uri, to_json(record))
+
+    def create(self, at: Stored[M], record: M) -> bool:
+        """Write a record where nobody wrote one before, as `create_bytes` does."""
+        return self.create_bytes(at.uri, to_json(record))
 
     def _fail(self, error: Exception, uri: str) -> NoReturn:
         if isinstance(error, S3Error):

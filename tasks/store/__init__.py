@@ -1,0 +1,1 @@
+"""The object store: `objects` reads and writes, `layout` knows where everything lies."""
