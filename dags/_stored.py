@@ -7,6 +7,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from tasks.errors import BadConfiguration, MissingObject, Unavailable
 from tasks.settings import StoreSettings, load
+from tasks.store.stored import mark_of
 
 
 def stored_result(step: str, out: str) -> dict[str, Any]:
@@ -18,7 +19,7 @@ def stored_result(step: str, out: str) -> dict[str, Any]:
     """
     from tasks.store.objects import Store  # here alone, so that no parse of a DAG file pays for the S3 client
 
-    uri = f"{out.rstrip('/')}/result.json"
+    uri = mark_of(out)
     try:
         result = json.loads(Store.from_settings(load(StoreSettings)).read_bytes(uri))
     except BadConfiguration as error:

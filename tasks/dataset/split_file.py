@@ -13,11 +13,6 @@ from tasks.wording import quoted
 COLUMNS = ("source", "split")
 
 
-def split_file_uri(store_uri: str) -> str:
-    """The one file that remembers every assignment."""
-    return f"{store_uri}/datasets/split.csv"
-
-
 def read_split_csv(content: bytes) -> dict[str, SplitName]:
     """The split of each source (by name) and each video (by hash), in the order of the file.
 

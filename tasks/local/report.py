@@ -1,6 +1,5 @@
 """What a finished chain of runs has to say: what was set aside, the table, the decision."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from tasks.errors import MissingObject
@@ -11,12 +10,12 @@ from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
 from tasks.results.record import SetAside
 from tasks.results.video import IngestResult, SummaryResult
 from tasks.store.objects import Store
+from tasks.store.runs import Comparing, Decision, find_decision
 
 REMEDY = "to use them, name their folders as in 'put meat' or 'wave', or label them in a CSV: docs/labels.md"
 
 Ending = CompareResult | DecideResult | ReportResult
 
-_DECISION_URI = re.compile(r"s3://\S+/runs/[0-9a-f]{16}/decisions/[0-9a-f]{16}/")
 _ENDINGS: Mapping[str, type[Ending]] = {"compare": CompareResult, "decide": DecideResult, "report": ReportResult}
 """The steps whose results the end of a run tells, in this order."""
 
@@ -73,19 +72,19 @@ def _retrain_lines(api: AirflowApi, store: Store, run: FollowedRun) -> Iterator[
             (line for line in reversed(lines) if line.startswith("NothingToDo")), "this dataset and these options were trained before"
         )
         yield f"nothing was trained: {note.removeprefix('NothingToDo: ')}"
-        if found := _DECISION_URI.search(note):
-            yield from _earlier(store, found.group())
+        if found := find_decision(note):
+            yield from _earlier(store, found)
         return
     for step, model in _ENDINGS.items():
         if (result := _result(api, run, step)) is not None:
             yield from _lines(store, model.model_validate(result))
 
 
-def _earlier(store: Store, decision_uri: str) -> Iterator[str]:
+def _earlier(store: Store, decision: Decision) -> Iterator[str]:
     try:
-        results = [store.read(f"{decision_uri}{step}/result.json", model) for step, model in _ENDINGS.items()]
+        results: list[Ending] = [store.read(decision.compare), store.read(decision.decide), store.read(decision.report)]
     except MissingObject:
-        yield f"its tables are not in the store any more ({decision_uri})"
+        yield f"its tables are not in the store any more ({decision.folder_uri})"
         return
     yield "the result of that earlier run:"
     for result in results:
@@ -95,8 +94,7 @@ def _earlier(store: Store, decision_uri: str) -> Iterator[str]:
 def _lines(store: Store, result: Ending) -> Iterator[str]:
     match result:
         case CompareResult():
-            table = result.table_uri.removesuffix(".md") + ".txt"
-            yield "\n\n" + store.read_bytes(table).decode().strip() + "\n"
+            yield "\n\n" + store.read_bytes(Comparing.of(result).text).decode().strip() + "\n"
         case DecideResult():
             aliases = ", ".join(result.aliases) or "none"
             yield f"decision: {'promoted' if result.promoted else 'not promoted'}: {result.reason}"

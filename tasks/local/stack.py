@@ -17,7 +17,10 @@ from tasks.local.follow import follow_run, shown, wait_for_dags
 from tasks.local.home import REPOSITORY
 from tasks.local.progress import Screen, screen_for
 from tasks.settings import StoreSettings, load
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
+from tasks.store.stored import Folder
+from tasks.store.uri import bucket_uri
 
 ENV_FILE = REPOSITORY / ".env"
 OWN_STORE = "minio:9000"
@@ -96,10 +99,11 @@ def ingest_folder(stack: StackSettings, videos: Path, pairs: Sequence[str]) -> i
     """
     options = parse(pairs)
     folder = check_folder(videos)
-    store_uri = f"s3://{stack.bucket}"
+    store_uri = bucket_uri(stack.bucket)
+    place = Layout(store_uri).uploaded(folder.name)
     screen = screen_for(sys.stdout)
-    num_uploaded, num_kept = upload(stack.store(), folder, f"{store_uri}/inbox/{folder.name}/", screen)
-    screen.say(f"{num_kept} files in {store_uri}/inbox/{folder.name}/, of which {num_uploaded} are new")
+    num_uploaded, num_kept = upload(stack.store(), folder, place, screen)
+    screen.say(f"{num_kept} files in {place.folder_uri}, of which {num_uploaded} are new")
     with stack.airflow() as api:
         wait_for_dags(api)
         run = api.trigger("ingest_videos", Choices(store=store_uri, sources=[], options=options).conf("ingest_videos"))
@@ -111,8 +115,8 @@ def ingest_folder(stack: StackSettings, videos: Path, pairs: Sequence[str]) -> i
     return code
 
 
-def upload(store: Store, folder: Path, prefix_uri: str, screen: Screen) -> tuple[int, int]:
-    """Put every file under `folder` below `prefix_uri`, under its path, unless it lies there already.
+def upload(store: Store, folder: Path, place: Folder, screen: Screen) -> tuple[int, int]:
+    """Put every file under `folder` into `place`, under its path, unless it lies there already.
 
     A file that cannot be put is told, and the rest goes on.
 
@@ -122,11 +126,11 @@ def upload(store: Store, folder: Path, prefix_uri: str, screen: Screen) -> tuple
     files = sorted(
         path for path in folder.rglob("*") if not _is_hidden(path.relative_to(folder)) and (path.is_symlink() or not path.is_dir())
     )
-    present = {found.uri: found.etag for found in store.list(prefix_uri)}
+    present = {found.uri: found.etag for found in store.list(place.folder_uri)}
     num_uploaded = num_kept = 0
     for number, path in enumerate(files, 1):
         name = os.fsencode(path.relative_to(folder)).decode(errors="replace")
-        uri = f"{prefix_uri}{name}"
+        uri = place.file(name)
         try:
             _check_file(path, folder)
             if present.get(uri) != _md5(path):

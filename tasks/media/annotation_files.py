@@ -11,6 +11,7 @@ from tasks.media.intake import Taker
 from tasks.media.label_inputs import annotation_objects
 from tasks.media.offers import Offer
 from tasks.results.video import SeenFile
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.uri import check_key
 
@@ -27,8 +28,8 @@ def keep_annotations(
 
     A file that is kept is written again where a later one of its name would win over it, unless it lies in the inbox as before.
     """
-    folder = f"{store_uri}/annotations/"
-    kept = [found.uri.removeprefix(folder) for found in annotation_objects(store, store_uri)]
+    folder = Layout(store_uri).annotations
+    kept = [folder.name_of(found.uri) for found in annotation_objects(store, store_uri)]
     wanted: dict[str, bytes] = {}
     seen = []
     for offer in offers:
@@ -40,7 +41,7 @@ def keep_annotations(
 
         def keep(content: bytes, offer: Offer = offer, read: list[tuple[str, bytes]] = read) -> None:
             name = f"{PurePosixPath(offer.name).stem}-{hashlib.sha256(content).hexdigest()[:8]}.csv"
-            check_key(f"{folder}{name}")
+            check_key(folder.file(name))
             read.append((name, content))
 
         seen.append(taker.take_annotation(offer, keep))
@@ -53,7 +54,7 @@ def keep_annotations(
     for name in to_write(kept, list(wanted)):
         if name < latest:
             time.sleep(TICK_SECONDS)
-        store.write_bytes(f"{folder}{name}", wanted[name])
+        store.write_bytes(folder.file(name), wanted[name])
         latest = name
     return seen
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tasks.download import download
 from tasks.errors import BadInput, Unavailable
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
 
 log = logging.getLogger("retake")
@@ -17,7 +18,7 @@ MAX_LIST_BYTES = 1 << 20
 
 def epic_list_uris(store_uri: str) -> dict[str, str]:
     """The address of each target's list."""
-    return {target: f"{store_uri}/pretrained/{_file(target)}" for target in HEADERS}
+    return {target: Layout(store_uri).pretrained(_file(target)) for target in HEADERS}
 
 
 def keep_epic_lists(store: Store, store_uri: str, *, allow_private: bool) -> None:

@@ -8,6 +8,7 @@ from tasks.errors import BadInput, MissingObject
 from tasks.keys import recipe_of
 from tasks.options import SegmentOptions
 from tasks.results.video import ClipsFile
+from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
 
 log = logging.getLogger("retake")
@@ -35,18 +36,18 @@ def find_cut(store: Store, store_uri: str, video: str, options: SegmentOptions) 
         BadInput: another version of Retake wrote what this cutting gave, and this one cannot read it.
     """
     unnamed = recipe_of(options)
-    found = [_read(store, f"{folder}clips.json", options) for folder in store.folders(f"{store_uri}/clips/{video}/")]
+    found = [_read(store, Clips(folder), options) for folder in store.folders(Layout(store_uri).clips_of(video))]
     return min((file for file in found if file), key=lambda file: (file.recipe != unnamed, file.recipe), default=None)
 
 
-def _read(store: Store, uri: str, options: SegmentOptions) -> ClipsFile | None:
+def _read(store: Store, clips: Clips, options: SegmentOptions) -> ClipsFile | None:
     """What lies there, if these options gave it; a folder whose cutting did not end has no such file yet."""
     try:
-        file = store.read(uri, ClipsFile)
+        file = store.read(clips)
     except MissingObject:
         return None
     except BadInput:
-        if uri.endswith(f"/{recipe_of(options)}/clips.json") or not _is_of_others(store, uri, options):
+        if clips.recipe == recipe_of(options) or not _is_of_others(store, clips.uri, options):
             raise
         return None
     return file if file.options == options else None

@@ -17,6 +17,7 @@ from tasks.options import SegmentOptions
 from tasks.results.record import SetAside
 from tasks.results.video import ClipRecord, ClipsFile, SegmentResult, VideoRecord
 from tasks.settings import MachineSettings, load
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.video.cut import NUM_ENCODER_THREADS, CutClip, CutResult, cut
 from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg
@@ -53,7 +54,7 @@ def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: Seg
     shares = MemoryShares(num_threads, memory_bytes)
 
     def take(video: str) -> tuple[str, ClipsFile]:
-        record = store.read(f"{store_uri}/videos/{video}/probe.json", VideoRecord)
+        record = store.read(Layout(store_uri).video(video).probe)
         return record.names[0], cut_video(store, store_uri, record, options, shares)
 
     files, names = [], []
@@ -90,7 +91,7 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
     ffmpeg = find_ffmpeg(load(MachineSettings).ffmpeg)
     version = ffmpeg_version(ffmpeg)
     recipe = clip_recipe_of(options, version)
-    folder_uri = f"{store_uri}/clips/{record.video}/{recipe}"
+    place = Layout(store_uri).clips(record.video, recipe)
     with tempfile.TemporaryDirectory(prefix="retake-segment-") as name:
         folder = Path(name)
         source = folder / Path(record.uri).name
@@ -113,13 +114,13 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
             recipe=recipe,
             options=options,
             ffmpeg=version,
-            clips=tuple(_keep(clip, folder_uri, record.video, store) for clip in found.clips),
+            clips=tuple(_keep(clip, place.clip(clip.index), record.video, store) for clip in found.clips),
             dropped_seconds=found.dropped_seconds,
             warnings=tuple(plain_reason(warning) for warning in found.warnings),
             set_aside=reason,
             lacked_bytes=lacked_bytes,
         )
-    store.write(f"{folder_uri}/clips.json", clips)
+    store.write(place, clips)
     return clips
 
 
@@ -130,8 +131,7 @@ def _held(record: VideoRecord, path: Path, memory: Memory) -> VideoProbe:
     return VideoProbe(**record.model_dump(include={field.name for field in fields(VideoProbe)}))
 
 
-def _keep(clip: CutClip, folder_uri: str, video: str, store: Store) -> ClipRecord:
-    uri = f"{folder_uri}/{clip.index:04d}.mp4"
+def _keep(clip: CutClip, uri: str, video: str, store: Store) -> ClipRecord:
     store.write_file(uri, clip.path)
     return ClipRecord(
         uid=clip_uid(video, clip.start_seconds, clip.stop_seconds),

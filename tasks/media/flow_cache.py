@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from tasks.errors import BadVideo, MissingObject
@@ -15,6 +15,7 @@ from tasks.model.spec import SHORT_SIDE, SNIPPETS
 from tasks.options import FlowOptions, Modality
 from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
+from tasks.store.layout import flow_folders, flow_of_clip
 from tasks.store.objects import Store
 from tasks.video.fields import FLOW_SUFFIX, num_fields
 from tasks.video.flow import FlowMaker
@@ -60,15 +61,14 @@ class Computed:
 
 
 def flow_uri(clip_uri: str, options: FlowOptions) -> str:
-    """Where the flow of a clip lies: `clips/<video>/<clip recipe>/flow/<flow recipe>/<clip>.mkv`."""
-    folder, name = clip_uri.rsplit("/", 1)
-    return f"{folder}/flow/{flow_recipe_of(options)}/{PurePosixPath(name).stem}{FLOW_SUFFIX}"
+    """Give the address of the flow of a clip."""
+    return flow_of_clip(clip_uri, flow_recipe_of(options))
 
 
 def without_flow(store: Store, clips: Sequence[C], options: FlowOptions) -> list[C]:
     """Those of the clips whose flow is not in the store."""
     wanted = [flow_uri(clip.uri, options) for clip in clips]
-    there = {found.uri for folder in {uri.rsplit("/", 1)[0] for uri in wanted} for found in store.list(f"{folder}/")}
+    there = {found.uri for folder in flow_folders(wanted) for found in store.list(folder)}
     return [clip for clip, uri in zip(clips, wanted, strict=True) if uri not in there]
 
 

@@ -19,7 +19,9 @@ from tasks.errors import BadInput, Unavailable
 from tasks.media.offers import Offer, lies_in
 from tasks.options import IngestOptions
 from tasks.results.video import SeenFile, VideoRecord
-from tasks.store.objects import Store, to_json
+from tasks.store.layout import Layout
+from tasks.store.objects import Store
+from tasks.store.uri import names_object
 from tasks.video.memory import MemoryShares, usable_bytes
 from tasks.video.probe import probe
 from tasks.video.source import NO_REGULAR_FILE
@@ -124,8 +126,7 @@ class Taker:
             raise BadInput(str(error)) from error  # It was asked three times, and the other files do not depend on that server.
 
     def _read_object(self, uri: str, path: Path) -> None:
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
-        if not (bucket and key):
+        if not names_object(uri):
             raise BadInput(f"{uri!r} names no object; write s3://bucket/key")
         self._store.read_file(uri, path)
 
@@ -135,19 +136,18 @@ class Taker:
         return video
 
     def _record(self, name: str, video: str, path: Path) -> None:
-        folder = f"{self._store_uri}/videos/{video}"
-        uri = f"{folder}/probe.json"
-        if self._store.exists(uri):
+        place = Layout(self._store_uri).video(video)
+        if self._store.exists(place.probe.uri):
             if not self._labels:
                 return
-            record = self._store.read(uri, VideoRecord)
+            record = self._store.read(place.probe)
             names = tuple(sorted({*record.names, name}))
             if names != record.names:
-                self._store.write(uri, record.model_copy(update={"names": names}))
+                self._store.write(place.probe, record.model_copy(update={"names": names}))
             return
         max_seconds = self._options.max_video_minutes * 60
         found = self._shares.run(lambda memory: probe(path, max_seconds=max_seconds, memory=memory))
-        source = f"{folder}/source{SUFFIXES.get(found.container.split(',')[0], '.video')}"
+        source = place.source(SUFFIXES.get(found.container.split(",")[0], ".video"))
         self._store.write_file(source, path)
         record = VideoRecord(
             video=video,
@@ -158,8 +158,8 @@ class Taker:
             **asdict(found),
         )
         if self._labels:
-            self._store.write(uri, record)
-        elif not self._store.create_bytes(uri, to_json(record)):
+            self._store.write(place.probe, record)
+        elif not self._store.create(place.probe, record):
             # An ingest took the same video meanwhile, whose name may label it.
             return
         log.info("new video: %s (%.1f s, %dx%d)", name, found.duration_seconds, found.width, found.height)

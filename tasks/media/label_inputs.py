@@ -2,17 +2,13 @@
 
 from tasks.keys import content_key
 from tasks.media.class_lists import epic_list_uris
+from tasks.store.layout import Layout, is_probe
 from tasks.store.objects import Store, StoredObject
-
-
-def labels_out(store_uri: str, recipe: str) -> str:
-    """Where the labels of one recipe lie."""
-    return f"{store_uri}/labels/{recipe}/"
 
 
 def annotation_objects(store: Store, store_uri: str) -> list[StoredObject]:
     """Annotation files, in the order of their upload: a later one wins."""
-    found = [o for o in store.list(f"{store_uri}/annotations/") if o.name.lower().endswith(".csv")]
+    found = [o for o in store.list(Layout(store_uri).annotations.folder_uri) if o.name.lower().endswith(".csv")]
     return sorted(found, key=lambda o: (o.modified, o.uri))
 
 
@@ -24,7 +20,7 @@ def epic_list_objects(store: Store, store_uri: str) -> list[StoredObject]:
 
 def probe_objects(store: Store, store_uri: str) -> list[StoredObject]:
     """The probe of every ingested video."""
-    return [o for o in store.list(f"{store_uri}/videos/") if o.name == "probe.json"]
+    return [o for o in store.list(Layout(store_uri).videos) if is_probe(o.uri)]
 
 
 def inputs_digest(store: Store, store_uri: str, recipe: str) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from tasks.download import is_url
 from tasks.errors import BadInput
 from tasks.settings import MachineSettings, load
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
@@ -41,9 +42,9 @@ def offers(sources: Sequence[str], store_uri: str, store: Store) -> Iterator[Off
         BadInput: a file or folder that does not exist, or lies where nothing may be taken from.
     """
     if not sources:
-        prefix = f"{store_uri}/inbox/"
-        for found in store.list(prefix):
-            yield Offer(found.uri.removeprefix(prefix), found.uri, found.etag, found.size_bytes)
+        inbox = Layout(store_uri).inbox
+        for found in store.list(inbox.folder_uri):
+            yield Offer(inbox.name_of(found.uri), found.uri, found.etag, found.size_bytes)
     for source in sources:
         if is_url(source):
             yield Offer(_name_in(source), source, "", 0)

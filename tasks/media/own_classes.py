@@ -4,20 +4,19 @@ Each word that EPIC-KITCHENS-55 has no id for has an object of its own, which is
 """
 
 import logging
-import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 from tasks.dataset.vocabulary import FIRST_OWN_ID, OwnClasses, WordTarget
 from tasks.results.dataset import ClassRef
-from tasks.store.objects import Store, to_json
+from tasks.store.layout import Layout, is_own_class
+from tasks.store.objects import Store
 from tasks.wording import quoted
 
 log = logging.getLogger("retake")
 
 NUM_THREADS = 16
-_OWN = re.compile(r"[0-9]+\.json")
 
 
 def own_classes(store: Store, store_uri: str) -> OwnClasses:
@@ -37,7 +36,7 @@ def number_words(store: Store, store_uri: str, own: OwnClasses, words: Mapping[W
 
 
 def _given(store: Store, store_uri: str, target: WordTarget) -> dict[str, int]:
-    found = [o.uri for o in store.list(_folder(store_uri, target)) if _OWN.fullmatch(o.name)]
+    found = [o.uri for o in store.list(Layout(store_uri).own_classes(target)) if is_own_class(o.uri)]
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         classes = list(pool.map(lambda uri: store.read(uri, ClassRef), found))
     return {ref.name: ref.id for ref in sorted(classes, key=lambda ref: ref.id, reverse=True)}
@@ -49,14 +48,10 @@ def _numbered(store: Store, store_uri: str, target: WordTarget, given: Mapping[s
     for word in sorted(words):
         while word not in known:
             ref = ClassRef(id=next(free), name=word)
-            uri = f"{_folder(store_uri, target)}{ref.id}.json"
-            if store.create_bytes(uri, to_json(ref)):
+            at = Layout(store_uri).own_class(target, ref.id)
+            if store.create(at, ref):
                 log.info("new %s %s has the id %d", target, quoted(word), ref.id)
             else:
-                ref = store.read(uri, ClassRef)
+                ref = store.read(at)
             known.setdefault(ref.name, ref.id)
     return known
-
-
-def _folder(store_uri: str, target: WordTarget) -> str:
-    return f"{store_uri}/classes/{target}s/"

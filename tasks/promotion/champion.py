@@ -6,7 +6,8 @@ the same champion, the first alone gets the next number. What is kept as decided
 
 from tasks.promotion.decisions import keep_decision, kept_decision
 from tasks.results.evaluation import ChampionMove, DecisionRecord
-from tasks.store.objects import Store, to_json
+from tasks.store.layout import Layout
+from tasks.store.objects import Store
 from tasks.tracking import CHAMPION, Registry
 
 
@@ -26,7 +27,7 @@ def make_move(store: Store, store_uri: str, number: int, decision: DecisionRecor
         key: what the decision is found by.
     """
     move = ChampionMove(number=number, decision=decision, key=key)
-    return move if store.create_bytes(f"{_folder(store_uri, decision.model_name)}{number:06d}.json", to_json(move)) else None
+    return move if store.create(Layout(store_uri).champion_move(decision.model_name, number), move) else None
 
 
 def complete_move(store: Store, store_uri: str, move: ChampionMove, registry: Registry) -> None:
@@ -52,8 +53,4 @@ def complete_last_move(store: Store, store_uri: str, model_name: str, registry: 
 
 
 def _uris(store: Store, store_uri: str, model_name: str) -> list[str]:
-    return sorted(found.uri for found in store.list(_folder(store_uri, model_name)))
-
-
-def _folder(store_uri: str, model_name: str) -> str:
-    return f"{store_uri}/champions/{model_name}/"
+    return sorted(found.uri for found in store.list(Layout(store_uri).champion_moves(model_name)))

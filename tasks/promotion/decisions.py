@@ -5,15 +5,17 @@ import io
 
 from tasks.keys import content_key
 from tasks.results.evaluation import DecisionRecord
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
+from tasks.store.stored import Stored
 from tasks.tracking import Registry
 from tasks.wording import plain_cell
 
 
 def kept_decision(store: Store, store_uri: str, key: str) -> DecisionRecord | None:
     """What an earlier try decided under this key."""
-    uri = _uri(store_uri, key)
-    return store.read(uri, DecisionRecord) if store.exists(uri) else None
+    at = _at(store_uri, key)
+    return store.read(at) if store.exists(at.uri) else None
 
 
 def keep_decision(store: Store, store_uri: str, key: str, decision: DecisionRecord, registry: Registry) -> None:
@@ -28,21 +30,21 @@ def keep_decision(store: Store, store_uri: str, key: str, decision: DecisionReco
             "retake.decided_at": decision.time,
         },
     )
-    store.write(_uri(store_uri, key), decision)
+    store.write(_at(store_uri, key), decision)
     _write_table(store, store_uri)
 
 
 def kept_decisions(store: Store, store_uri: str) -> list[DecisionRecord]:
     """Every decision that was kept in this store, on any model."""
-    return [store.read(found.uri, DecisionRecord) for found in store.list(_folder(store_uri))]
+    return [store.read(found.uri, DecisionRecord) for found in store.list(Layout(store_uri).decisions)]
 
 
 def _write_table(store: Store, store_uri: str) -> None:
     """From all objects, and again until none was added meanwhile: of several who write at once, the last has seen every line."""
     written: list[str] | None = None
-    while (found := sorted(o.uri for o in store.list(_folder(store_uri)))) != written:
+    while (found := sorted(o.uri for o in store.list(Layout(store_uri).decisions))) != written:
         records = [store.read(uri, DecisionRecord) for uri in found]
-        store.write_bytes(f"{store_uri}/decisions.csv", _table(sorted(records, key=lambda record: (record.time, record.version))))
+        store.write_bytes(Layout(store_uri).decisions_table, _table(sorted(records, key=lambda record: (record.time, record.version))))
         written = found
 
 
@@ -54,9 +56,5 @@ def _table(records: list[DecisionRecord]) -> bytes:
     return text.getvalue().encode()
 
 
-def _uri(store_uri: str, key: str) -> str:
-    return f"{_folder(store_uri)}{content_key({'decision': key})}.json"
-
-
-def _folder(store_uri: str) -> str:
-    return f"{store_uri}/decisions/"
+def _at(store_uri: str, key: str) -> Stored[DecisionRecord]:
+    return Layout(store_uri).decision(content_key({"decision": key}))

@@ -66,11 +66,6 @@ class Inventory(Record):
         return tuple(SetAside(name=file.name, reason=file.reason) for file in self.files if file.reason)
 
 
-def inventory_uri(out: str) -> str:
-    """Where an ingest that writes under `out` leaves the list of all files that it looked at."""
-    return f"{out.rstrip('/')}/inventory.json"
-
-
 class IngestResult(Record):
     """What an ingest took in, and the batches that are to be cut; the inventory has every file that was set aside."""
 

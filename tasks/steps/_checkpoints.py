@@ -8,16 +8,15 @@ from pathlib import Path
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, MissingObject
 from tasks.model.checkpoints import Saved, load
 from tasks.options import MODEL_REFERENCE
-from tasks.results.training import TrainResult
 from tasks.settings import MlflowSettings
 from tasks.settings import load as load_settings
-from tasks.steps._step import result_uri
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
+from tasks.store.runs import parse_run, run_name
 from tasks.tracking import Registry
 
 CHECKPOINT = "network.ckpt"
 MODEL = re.compile(MODEL_REFERENCE)
-RUN = re.compile(r"(s3://.+/)?runs/([0-9a-f]{16})/?")
 
 
 def file_sha256(path: Path) -> str:
@@ -52,7 +51,7 @@ class Trained:
 
 def is_trained(name: str) -> bool:
     """Whether this is the name of a trained network, and not of a file."""
-    return bool(MODEL.fullmatch(name) or RUN.fullmatch(name))
+    return bool(MODEL.fullmatch(name) or parse_run(name))
 
 
 def find_trained(option: str, name: str, store_uri: str, store: Store) -> Trained:
@@ -65,14 +64,14 @@ def find_trained(option: str, name: str, store_uri: str, store: Store) -> Traine
     if MODEL.fullmatch(name):
         _, version = Registry.from_settings(load_settings(MlflowSettings)).referred(name)
         found = Trained(name, version.run_key, version.checkpoint_uri, version.checkpoint_sha256)
-    elif named := RUN.fullmatch(name):
-        folder, run_key = named[1] or f"{store_uri}/", named[2]
-        _require_same_store(option, name, folder, store_uri)
+    elif named := parse_run(name):
+        run = Layout(named.store or store_uri).run(named.key)
+        _require_same_store(option, name, run.folder_uri, store_uri)
         try:
-            trained = store.read(result_uri(f"{folder}runs/{run_key}/train/"), TrainResult)
+            trained = store.read(run.train)
         except MissingObject:
-            raise BadInput(f"{option}: {name}: {store_uri} has no finished training under runs/{run_key}/") from None
-        found = Trained(name, run_key, trained.checkpoint_uri, trained.checkpoint_sha256)
+            raise BadInput(f"{option}: {name}: {store_uri} has no finished training under {run_name(named.key)}") from None
+        found = Trained(name, named.key, trained.checkpoint_uri, trained.checkpoint_sha256)
     else:
         raise BadConfiguration(
             f"{option}: {name} names no network; write models:/NAME@ALIAS, models:/NAME/VERSION, or runs/KEY/ of a training in this store"
@@ -98,7 +97,7 @@ def fetch_trained(option: str, trained: Trained, store: Store, folder: Path) -> 
 
 def _require_same_store(option: str, name: str, uri: str, store_uri: str) -> None:
     """Splits never move within a store; a network of another one may have been trained on clips that are tested here."""
-    if not uri.startswith(f"{store_uri}/"):
+    if not Layout(store_uri).holds(uri):
         raise BadInput(
             f"{option}: {name} was trained in another store ({uri}), perhaps on clips that {store_uri} keeps for tests; "
             "train it in this store"

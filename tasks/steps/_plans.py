@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from tasks.errors import BadInput, MissingObject, NothingToDo
 from tasks.keys import content_key, flow_recipe_of, training_key, without_idle
 from tasks.options import EvaluateOptions, FlowOptions, Modality, TrainOptions
-from tasks.results.dataset import DatasetResult
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import log
+from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
+from tasks.store.runs import Evaluations, Run, deciding, run_beside, run_name
 from tasks.tracking import RegisteredVersion
 
 
@@ -20,11 +21,11 @@ class PlannedTraining:
 
     train: TrainOptions
     run_key: str
-    run_uri: str
+    run: Run
 
-    def evaluations_uri(self, evaluate: EvaluateOptions) -> str:
-        """Where the evaluations with these options lie."""
-        return f"{self.run_uri}evaluate/{content_key(evaluate.model_dump(mode='json'))}/"
+    def evaluations(self, evaluate: EvaluateOptions) -> Evaluations:
+        """Find the evaluations with these options."""
+        return self.run.evaluations(content_key(evaluate.model_dump(mode="json")))
 
 
 def plan_training(
@@ -35,7 +36,7 @@ def plan_training(
     members = {"members": [member.checkpoint_sha256 for member in weights.members]} if weights.members else {}
     if members:
         # Nothing else that could be chosen changes a fusion; an alias may point elsewhere tomorrow.
-        train = TrainOptions(fuse=list(dict.fromkeys(f"runs/{member.run_key}/" for member in weights.members)))
+        train = TrainOptions(fuse=list(dict.fromkeys(run_name(member.run_key) for member in weights.members)))
     run_key = content_key(
         {
             **members,
@@ -47,34 +48,32 @@ def plan_training(
             "force": force_token,
         }
     )
-    return PlannedTraining(train, run_key, f"{store_uri}/runs/{run_key}/")
+    return PlannedTraining(train, run_key, Layout(store_uri).run(run_key))
 
 
-def find_dataset(store: Store, store_uri: str, dataset: str | None) -> tuple[str, str]:
-    """Address and digest of this dataset, or of the latest.
+def find_dataset(store: Store, store_uri: str, dataset: str | None) -> Dataset:
+    """Find this dataset, or the latest.
 
     Raises:
         NothingToDo: there is none yet.
     """
     if dataset:
-        folder = dataset.rstrip("/") + "/"
-        return folder, folder.rstrip("/").rsplit("/", 1)[-1]
+        return Dataset.at(dataset)
     try:
-        latest = store.read(f"{store_uri}/datasets/result.json", DatasetResult)
+        latest = store.read(Layout(store_uri).latest_dataset)
     except MissingObject:
         raise NothingToDo(f"there is no dataset in {store_uri} yet; run ingest_videos and build_dataset first") from None
-    return latest.dataset_uri, latest.digest
+    return Dataset(latest.dataset_uri)
 
 
-def run_of(version: RegisteredVersion, store_uri: str) -> str:
-    """Where the training of a registered version lies: in the store that has its checkpoint, and else in this one."""
-    root, found, _ = version.checkpoint_uri.rpartition("/runs/")
-    return f"{root if found else store_uri}/runs/{version.run_key}/"
+def run_of(version: RegisteredVersion, store_uri: str) -> Run:
+    """Find the training of a registered version: in the store that has its checkpoint, and else in this one."""
+    return run_beside(version.checkpoint_uri, version.run_key, store_uri)
 
 
-def plans_under(run_uri: str, store: Store) -> tuple[PlanResult, ...]:
+def plans_of(run: Run, store: Store) -> tuple[PlanResult, ...]:
     """The plans of this training, the latest first; none where the store has none. One that cannot be read is left out with a warning."""
-    found = [o for o in store.list(f"{run_uri}decisions/") if o.uri.endswith("/plan/result.json")]
+    found = [o for o in store.list(run.decisions) if deciding(o.uri, "plan")]
     plans = []
     for one in sorted(found, key=lambda o: (o.modified, o.uri), reverse=True):
         try:

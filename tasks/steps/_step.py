@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from tasks.options import Options, StoreUri
 from tasks.store.objects import Store
+from tasks.store.stored import Output
 
 log = logging.getLogger("retake")
 R = TypeVar("R", bound=BaseModel)
@@ -19,21 +20,15 @@ class StepArguments(Options):
     out: StoreUri
 
 
-def result_uri(out: str) -> str:
-    """Where a step that writes under `out` leaves its commit mark."""
-    return f"{out.rstrip('/')}/result.json"
-
-
-def finished(store: Store, out: str, model: type[R]) -> R | None:
-    """The result that an earlier run left under `out`, or None."""
-    uri = result_uri(out)
-    if not store.exists(uri):
+def finished(store: Store, output: Output[R]) -> R | None:
+    """Find the result that an earlier run left."""
+    if not store.exists(output.uri):
         return None
-    log.info("found finished: %s", uri)
-    return store.read(uri, model)
+    log.info("found finished: %s", output.uri)
+    return store.read(output)
 
 
-def finish(store: Store, out: str, result: R) -> R:
+def finish(store: Store, output: Output[R], result: R) -> R:
     """Write the commit mark, last of all."""
-    store.write(result_uri(out), result)
+    store.write(output, result)
     return result

@@ -23,6 +23,22 @@ def split_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
+def bucket_uri(bucket: str) -> str:
+    """Give the address of a bucket."""
+    return f"s3://{bucket}"
+
+
+def without_scheme(uri: str) -> str:
+    """Give the bucket, or the folder in it, as people name it elsewhere."""
+    return uri.removeprefix("s3://").rstrip("/")
+
+
+def names_object(uri: str) -> bool:
+    """Tell whether an s3:// address has both a bucket and a key."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bool(bucket and key)
+
+
 def check_key(uri: str) -> None:
     """Refuse an address under which nothing can be kept, whatever server is asked.
 

@@ -29,22 +29,22 @@ def connect(settings: MlflowSettings) -> mlflow.MlflowClient:
     return mlflow.MlflowClient()
 
 
-def _ping(uri: str) -> None:
+def _ping(address: str) -> None:
     for number in range(1, NUM_PINGS + 1):
         try:
-            answer = httpx.get(f"{uri.rstrip('/')}/health", timeout=10, trust_env=False)
+            answer = httpx.get(f"{address.rstrip('/')}/health", timeout=10, trust_env=False)
         except httpx.TransportError as error:
             if number == NUM_PINGS:
                 raise Unavailable(
-                    f"MLflow at {uri} does not answer ({type(error).__name__}); start it (`make run` does) or check RETAKE_MLFLOW_URI"
+                    f"MLflow at {address} does not answer ({type(error).__name__}); start it (`make run` does) or check RETAKE_MLFLOW_URI"
                 ) from error
             time.sleep(number)
             continue
         if answer.status_code == 403:
-            raise BadConfiguration(f"MLflow at {uri} refuses this host name; add it to the server's --allowed-hosts")
+            raise BadConfiguration(f"MLflow at {address} refuses this host name; add it to the server's --allowed-hosts")
         if answer.is_success:
             return
-    raise Unavailable(f"MLflow at {uri} is not healthy")
+    raise Unavailable(f"MLflow at {address} is not healthy")
 
 
 @contextmanager

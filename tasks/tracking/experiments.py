@@ -7,6 +7,8 @@ from tasks.results.comparison import Comparison
 from tasks.results.prediction import PredictPlanResult
 from tasks.results.training import PlanResult
 from tasks.settings import MachineSettings, load
+from tasks.store.runs import Run
+from tasks.store.uri import without_scheme
 from tasks.tracking.runs import Tracker
 
 
@@ -23,7 +25,7 @@ def tracked_run(tracker: Tracker, plan: PlanResult) -> Iterator[str]:
         "mlflow.source.git.commit": machine.code_version,
         "retake.airflow_run": machine.airflow_url or "started by hand",
     }
-    run_id = tracker.ensure_run(_experiment(plan.run_uri.rpartition("/runs/")[0]), plan.run_key, tags)
+    run_id = tracker.ensure_run(_experiment(Run(plan.run_uri).store_uri), plan.run_key, tags)
     with tracker.running(run_id):
         yield run_id
 
@@ -66,4 +68,4 @@ def prediction_run(tracker: Tracker, plan: PredictPlanResult) -> Iterator[str]:
 
 def _experiment(store_uri: str) -> str:
     """The name of a store's experiment in MLflow."""
-    return store_uri.removeprefix("s3://").rstrip("/")
+    return without_scheme(store_uri)

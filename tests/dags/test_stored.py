@@ -2,19 +2,18 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from dags._stored import stored_result
-from tasks.steps._step import result_uri
 
 OUT = "s3://retake/stored/"
 
 
 def test_a_result_is_read_where_a_step_leaves_it(reachable):
-    reachable.write_bytes(result_uri(OUT), b'{"num_videos": 1}')
+    reachable.write_bytes(f"{OUT}result.json", b'{"num_videos": 1}')
     assert stored_result("ingest", OUT) == {"num_videos": 1}
 
 
 @pytest.mark.parametrize("data", [b"no json", b"[1]"])
 def test_what_is_no_result_is_none(data, reachable):
-    reachable.write_bytes(result_uri(OUT), data)
+    reachable.write_bytes(f"{OUT}result.json", data)
     with pytest.raises(AirflowException, match="ingest ended well, but left no result"):
         stored_result("ingest", OUT)
 

@@ -7,6 +7,7 @@ import pytest
 
 from tasks.local.progress import PlainScreen
 from tasks.local.stack import StackSettings, upload
+from tasks.store.stored import Folder
 from tasks.store.uri import check_key
 from tests.steps.shelf import Shelf
 
@@ -57,7 +58,7 @@ def test_a_folder_is_put_into_the_inbox_without_what_lies_outside_it_or_no_store
     (folder / ".git" / "a.mp4").touch()
     (folder / os.fsdecode(b"h\xff.mp4")).touch()
     store, said = Inbox(), io.StringIO()
-    assert upload(store, folder, "s3://retake/inbox/films/", PlainScreen(said)) == (3, 3)
+    assert upload(store, folder, Folder("s3://retake/inbox/films/"), PlainScreen(said)) == (3, 3)
     assert store.objects == {
         "s3://retake/inbox/films/b.csv": b"film",
         "s3://retake/inbox/films/h\N{REPLACEMENT CHARACTER}.mp4": b"",

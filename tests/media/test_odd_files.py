@@ -14,7 +14,7 @@ from tasks.media import intake
 from tasks.media.intake import Taker, read_chunks
 from tasks.media.offers import Offer
 from tasks.options import IngestOptions
-from tasks.results.video import Inventory, SegmentResult, inventory_uri
+from tasks.results.video import Inventory, SegmentResult
 from tasks.steps.ingest_videos import ingest, segment
 from tasks.video import probe
 from tests.steps.shelf import Shelf, filmed
@@ -61,7 +61,7 @@ def test_the_good_files_of_a_folder_are_taken_and_the_bad_ones_told(folder, monk
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     store = Bucket()
     found = ingest.run(ingest.Arguments(store=STORE, out=OUT, sources=[str(folder), "/dev/zero", str(folder / "e pipe.mp4")]), store)
-    inventory = store.read(inventory_uri(OUT), Inventory)
+    inventory = store.read(f"{OUT}inventory.json", Inventory)
     assert [file.name for file in inventory.files if file.video] == ["a good.mp4", "d one frame.mp4", "z good.mp4"]
     reasons = {bad.name: bad.reason for bad in inventory.set_aside}
     assert "does not decode" in reasons["b millions of frames.mp4"] or "more memory" in reasons["b millions of frames.mp4"]

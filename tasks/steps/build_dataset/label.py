@@ -14,6 +14,7 @@ from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelResult, LabelsFile
 from tasks.results.video import ClipsFile, VideoRecord
 from tasks.steps._step import StepArguments, finish, log
+from tasks.store.layout import Labels
 from tasks.store.objects import Store, StoredObject
 from tasks.wording import plain_count
 
@@ -63,12 +64,12 @@ def run(arguments: Arguments, store: Store) -> LabelResult:
         hints=labelling.hints,
     )
     new_folders = tuple(folder for folder in labels.folders if folder.is_new)
-    uri = f"{arguments.out}labels.json"
-    store.write(uri, labels)
+    place = Labels(arguments.out)
+    store.write(place.clips, labels)
     log.info("%d clips, %d labelled; %d annotation files", len(labels.clips), labelling.num_labelled, len(files))
-    _tell(labelling, uri)
+    _tell(labelling, place.clips.uri)
     result = LabelResult(
-        labels_uri=uri,
+        labels_uri=place.clips.uri,
         inputs_digest=digest,
         num_clips=len(labels.clips),
         num_labelled=labelling.num_labelled,
@@ -83,7 +84,7 @@ def run(arguments: Arguments, store: Store) -> LabelResult:
         num_hints=len(labels.hints),
         first_hints=labels.hints[:NUM_SHOWN],
     )
-    return finish(store, arguments.out, result)
+    return finish(store, place, result)
 
 
 def _read(store: Store, store_uri: str, segment: SegmentOptions, probe: StoredObject) -> tuple[VideoRecord, ClipsFile | None]:

@@ -3,12 +3,14 @@
 from collections import Counter
 
 from tasks.dataset.split import assign_splits
-from tasks.dataset.split_file import read_split_csv, split_file_uri, write_split_csv
+from tasks.dataset.split_file import read_split_csv, write_split_csv
 from tasks.options import SplitOptions, StoreUri
-from tasks.results.dataset import LabelResult, LabelsFile, SplitResult
+from tasks.results.dataset import LabelsFile, SplitResult
 from tasks.results.record import SPLITS
-from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.steps._step import StepArguments, finish, log
+from tasks.store.layout import Labels, Layout
 from tasks.store.objects import Store
+from tasks.store.stored import Output
 
 
 class Arguments(StepArguments, SplitOptions):
@@ -23,8 +25,8 @@ def run(arguments: Arguments, store: Store) -> SplitResult:
     Raises:
         BadDataset: the labels cannot make a train and a val set.
     """
-    labels = store.read(store.read(result_uri(arguments.labels), LabelResult).labels_uri, LabelsFile)
-    uri = split_file_uri(arguments.store)
+    labels = store.read(store.read(Labels(arguments.labels)).labels_uri, LabelsFile)
+    uri = Layout(arguments.store).split_file
     kept = read_split_csv(store.read_bytes(uri)) if store.exists(uri) else {}
     assignment = assign_splits(labels.clips, kept, arguments.picked(SplitOptions))
     splits = assignment.split_by_source
@@ -44,4 +46,4 @@ def run(arguments: Arguments, store: Store) -> SplitResult:
         num_sources={split: num_sources[split] for split in SPLITS},
         warnings=assignment.warnings,
     )
-    return finish(store, arguments.out, result)
+    return finish(store, Output(arguments.out, SplitResult), result)

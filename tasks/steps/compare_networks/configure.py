@@ -11,6 +11,7 @@ from tasks.refusals import refusals
 from tasks.results.comparison import Configuration, ConfigureResult
 from tasks.steps._plans import find_dataset
 from tasks.steps._step import StepArguments, finish, log
+from tasks.store.comparisons import AskedComparison
 from tasks.store.objects import Store
 
 KNOWN = tuple(name for name in TrainOptions.model_fields if name != "fuse")
@@ -27,24 +28,24 @@ def run(arguments: Arguments, store: Store) -> ConfigureResult:
         BadConfiguration: a line names an unknown option or a bad value, or two lines are the same network.
         NothingToDo: there is no dataset yet.
     """
-    dataset_uri, digest = find_dataset(store, arguments.store, arguments.dataset)
+    dataset = find_dataset(store, arguments.store, arguments.dataset)
     found = configured(arguments.configurations, arguments.picked(TrainOptions))
     # Another comparison, or the same on another dataset, must not change what the later tasks of this one read.
-    out = f"{arguments.out}{digest}/"
+    place = AskedComparison(arguments.out).on(dataset.digest)
     configurations = tuple(
         Configuration(
             name=name,
             options=options.model_dump_json(),
-            dataset=dataset_uri,
-            out=f"{out}{content_key(training_key(options))}/",
-            claims=f"{out}claims/",
+            dataset=dataset.folder_uri,
+            out=place.network(content_key(training_key(options))).folder_uri,
+            claims=place.claims.folder_uri,
         )
         for name, options in found.items()
     )
-    log.info("%d networks on dataset %s: %s", len(configurations), digest, "; ".join(found))
-    result = ConfigureResult(dataset_uri=dataset_uri, configured_uri=out, configurations=configurations)
-    finish(store, out, result)
-    return finish(store, arguments.out, result)
+    log.info("%d networks on dataset %s: %s", len(configurations), dataset.digest, "; ".join(found))
+    result = ConfigureResult(dataset_uri=dataset.folder_uri, configured_uri=place.folder_uri, configurations=configurations)
+    finish(store, place, result)
+    return finish(store, AskedComparison(arguments.out), result)
 
 
 def configured(lines: Sequence[str], common: TrainOptions) -> dict[str, TrainOptions]:

@@ -4,12 +4,13 @@ from tasks.errors import BadConfiguration
 from tasks.keys import content_key
 from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions
 from tasks.promotion.gate import deciding_split
-from tasks.results.dataset import Manifest
 from tasks.results.record import SPLITS
 from tasks.results.training import Evaluation, PlanResult, WeightsResult
 from tasks.steps._plans import find_dataset, plan_training
-from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.steps._step import StepArguments, finish, log
+from tasks.store.comparisons import Claims
 from tasks.store.objects import Store
+from tasks.store.stored import Output
 
 
 class Arguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions):
@@ -31,32 +32,35 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
         MissingObject: there is no such dataset.
         BadConfiguration: another configuration of the comparison turns out to be the same training, and has begun it.
     """
-    dataset_uri, digest = find_dataset(store, arguments.store, arguments.dataset)
-    manifest = store.read(f"{dataset_uri}manifest.json", Manifest)
-    weights = store.read(result_uri(arguments.weights_result), WeightsResult)
-    training = plan_training(arguments.store, digest, arguments.picked(TrainOptions), weights, arguments.model_name)
+    dataset = find_dataset(store, arguments.store, arguments.dataset)
+    manifest = store.read(dataset.manifest)
+    weights = store.read(Output(arguments.weights_result, WeightsResult))
+    training = plan_training(arguments.store, dataset.digest, arguments.picked(TrainOptions), weights, arguments.model_name)
     evaluate = arguments.picked(EvaluateOptions)
     split = deciding_split([split for split in SPLITS if any(clip.split == split for clip in manifest.clips)])
+    decision = training.run.comparison(content_key(evaluate.model_dump(mode="json")))
     plan = PlanResult(
         run_key=training.run_key,
-        run_uri=training.run_uri,
-        dataset_uri=dataset_uri,
-        dataset_digest=digest,
+        run_uri=training.run.folder_uri,
+        dataset_uri=dataset.folder_uri,
+        dataset_digest=dataset.digest,
         train=training.train,
         evaluate=evaluate,
         gate=GateOptions(),
-        decision_uri=f"{training.run_uri}comparisons/{content_key(evaluate.model_dump(mode='json'))}/",
+        decision_uri=decision.folder_uri,
         num_champions=0,
         model_name=arguments.model_name,
         weights=weights,
         champion=None,
-        evaluations=(Evaluation(model="fine-tuned", split=split, out=f"{training.evaluations_uri(evaluate)}fine-tuned/{split}/"),),
+        evaluations=(
+            Evaluation(model="fine-tuned", split=split, out=training.evaluations(evaluate).scores("fine-tuned", split).folder_uri),
+        ),
     )
-    log.info("run %s: %s from %s on dataset %s", plan.run_key, weights.network, weights.description, digest)
+    log.info("run %s: %s from %s on dataset %s", plan.run_key, weights.network, weights.description, dataset.digest)
     # Where the later steps read it: another comparison of the same network must not change this one's.
-    finish(store, f"{plan.decision_uri}plan/", plan)
-    finish(store, arguments.out, plan)
-    _claim(f"{arguments.claims}{training.run_key}", arguments.name, store)
+    finish(store, decision.plan, plan)
+    finish(store, Output(arguments.out, PlanResult), plan)
+    _claim(Claims(arguments.claims).of(training.run_key), arguments.name, store)
     return plan
 
 

@@ -17,12 +17,14 @@ from tasks.report.network_page import networks_note, networks_page
 from tasks.report.network_table import metrics_of, table, verdict
 from tasks.results.comparison import ComparedNetwork, Comparison, Configuration, ConfigureResult, FailedConfiguration, TabulateResult
 from tasks.results.dataset import Manifest
-from tasks.results.evaluation import EvaluateResult
 from tasks.results.record import now_utc
-from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MlflowSettings, load
-from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps._step import StepArguments, finish, finished, log
+from tasks.store.comparisons import Claims, Configurations, Configured
+from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store, to_json
+from tasks.store.runs import Run, Scores
+from tasks.store.stored import Output
 from tasks.tracking import Tracker, comparison_run
 
 NO_REASON = "it left no result; the log of its first red task says why"
@@ -49,10 +51,10 @@ class Tested:
     def __init__(self, store: Store, configuration: Configuration) -> None:
         self.name = configuration.name
         self.others: list[str] = []
-        self.plan = store.read(result_uri(f"{configuration.out}plan/"), PlanResult)
-        self.trained = store.read(result_uri(f"{self.plan.run_uri}train/"), TrainResult)
+        self.plan = store.read(Configured(configuration.out).plan)
+        self.trained = store.read(Run(self.plan.run_uri).train)
         (evaluation,) = self.plan.evaluations
-        self.result = store.read(result_uri(evaluation.out), EvaluateResult)
+        self.result = store.read(Scores(evaluation.out))
         self.scored = from_parquet(store.read_bytes(self.result.predictions_uri), self.result.predictions_uri)
 
 
@@ -62,7 +64,8 @@ def run(arguments: Arguments, store: Store) -> TabulateResult:
     Raises:
         BadInput: every configuration failed.
     """
-    configured = store.read(result_uri(arguments.configured), ConfigureResult)
+    output = Output(arguments.out, TabulateResult)
+    configured = store.read(Configurations(arguments.configured))
     tested, failed = _gather(store, configured, _failures(arguments.failures))
     if not tested:
         raise BadInput(f"every configuration failed: {'; '.join(f'{one.name}: {one.reason}' for one in failed)}")
@@ -74,10 +77,10 @@ def run(arguments: Arguments, store: Store) -> TabulateResult:
             "failed": [one.model_dump() for one in failed],
         }
     )
-    folder_uri = f"{arguments.store}/comparisons/{tested[0].plan.dataset_digest}/tables/{key}/"
-    if earlier := finished(store, folder_uri, TabulateResult):
+    place = Layout(arguments.store).comparison_table(tested[0].plan.dataset_digest, key)
+    if earlier := finished(store, place):
         log.info("%s", earlier.verdict)
-        return finish(store, arguments.out, earlier)
+        return finish(store, output, earlier)
     comparison = _comparison(store, configured, tested, failed)
     tracker = Tracker.from_settings(load(MlflowSettings))
     with (
@@ -85,7 +88,7 @@ def run(arguments: Arguments, store: Store) -> TabulateResult:
         tempfile.TemporaryDirectory(prefix="retake-tabulate-") as folder,
     ):
         for name, data in _files(comparison).items():
-            store.write_bytes(f"{folder_uri}{name}", data)
+            store.write_bytes(place.file(name), data)
             (Path(folder) / name).write_bytes(data)
         tracker.log_artifacts(run_id, Path(folder))
         tracker.log_metrics(run_id, metrics_of(comparison))
@@ -93,9 +96,9 @@ def run(arguments: Arguments, store: Store) -> TabulateResult:
     tracker.finish(run_id)
     url = tracker.run_url(run_id)
     result = TabulateResult(
-        report_uri=f"{folder_uri}report.html",
-        table_uri=f"{folder_uri}networks.csv",
-        comparison_uri=f"{folder_uri}networks.json",
+        report_uri=place.page,
+        table_uri=place.csv,
+        comparison_uri=place.numbers.uri,
         num_networks=len(tested),
         num_failed=len(failed),
         verdict=verdict(comparison),
@@ -103,8 +106,8 @@ def run(arguments: Arguments, store: Store) -> TabulateResult:
         mlflow_run_url=url,
     )
     log.info("%s", result.verdict)
-    finish(store, folder_uri, result)
-    return finish(store, arguments.out, result)
+    finish(store, place, result)
+    return finish(store, output, result)
 
 
 def _failures(text: str) -> list[Failure]:
@@ -140,15 +143,15 @@ def _gather(store: Store, configured: ConfigureResult, failures: Sequence[Failur
 def _is_anothers(store: Store, configuration: Configuration) -> bool:
     """Tell whether it failed since another configuration has its training, under whichever of the two names stands first in the table."""
     try:
-        plan = store.read(result_uri(f"{configuration.out}plan/"), PlanResult)
-        return store.read_bytes(f"{configuration.claims}{plan.run_key}").decode() != configuration.name
+        plan = store.read(Configured(configuration.out).plan)
+        return store.read_bytes(Claims(configuration.claims).of(plan.run_key)).decode() != configuration.name
     except (MissingObject, BadInput):
         return False
 
 
 def _comparison(store: Store, configured: ConfigureResult, tested: Sequence[Tested], failed: Sequence[FailedConfiguration]) -> Comparison:
     first = tested[0]
-    manifest = store.read(f"{first.plan.dataset_uri}manifest.json", Manifest)
+    manifest = store.read(Dataset(first.plan.dataset_uri).manifest)
     reference = first if first.name == configured.configurations[0].name else None
     return Comparison(
         created=now_utc(),

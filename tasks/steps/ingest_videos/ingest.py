@@ -9,14 +9,14 @@ from tasks.media.annotation_files import keep_annotations
 from tasks.media.clips import find_cut
 from tasks.media.cutting import batch_size
 from tasks.media.intake import NUM_THREADS, Taker
-from tasks.media.label_inputs import annotation_objects, inputs_digest, labels_out, probe_objects
+from tasks.media.label_inputs import annotation_objects, inputs_digest, probe_objects
 from tasks.media.offers import offers
 from tasks.options import IngestOptions, SegmentOptions
-from tasks.results.dataset import LabelResult
 from tasks.results.record import SetAside
-from tasks.results.video import NUM_FIRST, Batch, BatchRef, IngestResult, Inventory, SeenFile, inventory_uri
+from tasks.results.video import NUM_FIRST, Batch, BatchRef, IngestResult, Inventory, SeenFile
 from tasks.settings import MachineSettings, load
-from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.steps._step import StepArguments, finish, log
+from tasks.store.layout import Ingest, Layout
 from tasks.store.objects import Store
 
 
@@ -51,7 +51,7 @@ def run(arguments: Arguments, store: Store) -> IngestResult:
     elif reason := _reason_to_stop(arguments, store, names, inventory, known):
         # What is known to be bad is not fetched again by the next tick.
         if inventory != earlier:
-            store.write(inventory_uri(arguments.out), inventory)
+            store.write(Ingest(arguments.out).inventory, inventory)
         raise NothingToDo(reason)
     result = IngestResult(
         num_videos=len(names),
@@ -61,13 +61,13 @@ def run(arguments: Arguments, store: Store) -> IngestResult:
         first_set_aside=inventory.set_aside[:NUM_FIRST],
         batches=_write_batches(arguments, store, names),
     )
-    store.write(inventory_uri(arguments.out), inventory)
-    return finish(store, arguments.out, result)
+    store.write(Ingest(arguments.out).inventory, inventory)
+    return finish(store, Ingest(arguments.out), result)
 
 
 def _earlier_inventory(arguments: Arguments, store: Store) -> Inventory:
     try:
-        return store.read(inventory_uri(arguments.out), Inventory)
+        return store.read(Ingest(arguments.out).inventory)
     except MissingObject:
         return Inventory(files=())
 
@@ -91,7 +91,7 @@ def _reason_to_stop(
 
 
 def _why_nothing(store_uri: str, waiting: bool, set_aside: Sequence[SetAside]) -> str:
-    inbox = f"{store_uri}/inbox/"
+    inbox = Layout(store_uri).inbox.folder_uri
     reasons = [f"nothing in {inbox} can be used: {_first_reasons(set_aside)}"] if set_aside else []
     if waiting:
         reasons.insert(0, "annotation files wait for videos")
@@ -101,12 +101,12 @@ def _why_nothing(store_uri: str, waiting: bool, set_aside: Sequence[SetAside]) -
 def _reason_if_unchanged(arguments: Arguments, store: Store, videos: Sequence[str]) -> str | None:
     segment = arguments.picked(SegmentOptions)
     recipe = recipe_of(segment)
-    labels = result_uri(labels_out(arguments.store, recipe))
-    if not store.exists(labels):
+    labels = Layout(arguments.store).labels(recipe)
+    if not store.exists(labels.uri):
         return None
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         all_cut = all(pool.map(lambda video: find_cut(store, arguments.store, video, segment), videos))
-    if all_cut and store.read(labels, LabelResult).inputs_digest == inputs_digest(store, arguments.store, recipe):
+    if all_cut and store.read(labels).inputs_digest == inputs_digest(store, arguments.store, recipe):
         return "no new video and no new annotation since labels were last gathered"
     return None
 
@@ -115,13 +115,12 @@ def _write_batches(arguments: Arguments, store: Store, names: Mapping[str, str])
     videos = sorted(names, key=lambda video: (names[video], video))
     size = batch_size(len(videos))
     recipe = recipe_of(arguments.picked(SegmentOptions))
-    batches = []
+    ingest, batches = Ingest(arguments.out), []
     for number, start in enumerate(range(0, len(videos), size)):
         batch = videos[start : start + size]
-        uri = f"{arguments.out}batches/{number:04d}.json"
-        store.write(uri, Batch(videos=tuple(batch)))
+        store.write(ingest.batch(number), Batch(videos=tuple(batch)))
         name = names[batch[0]] if len(batch) == 1 else f"{names[batch[0]]} and {len(batch) - 1} more"
-        batches.append(BatchRef(uri=uri, name=name, out=f"{arguments.out}segment/{recipe}/{number:04d}/"))
+        batches.append(BatchRef(uri=ingest.batch(number).uri, name=name, out=ingest.segment(recipe, number).folder_uri))
     return tuple(batches)
 
 

@@ -5,6 +5,7 @@ from tasks.options import SegmentOptions, StoreUri
 from tasks.results.video import Batch, SegmentResult
 from tasks.steps._step import StepArguments, finish
 from tasks.store.objects import Store
+from tasks.store.stored import Output
 
 
 class Arguments(StepArguments, SegmentOptions):
@@ -16,4 +17,4 @@ class Arguments(StepArguments, SegmentOptions):
 def run(arguments: Arguments, store: Store) -> SegmentResult:
     """Cut every video of the batch, several at a time. A video that cannot be cut is recorded with its reason; the rest goes on."""
     videos = store.read(arguments.batch, Batch).videos
-    return finish(store, arguments.out, cut_videos(store, arguments.store, videos, arguments.picked(SegmentOptions)))
+    return finish(store, Output(arguments.out, SegmentResult), cut_videos(store, arguments.store, videos, arguments.picked(SegmentOptions)))

@@ -3,9 +3,11 @@
 from tasks.keys import recipe_of
 from tasks.media.label_inputs import inputs_digest
 from tasks.options import SegmentOptions, StoreUri
-from tasks.results.video import NUM_FIRST, IngestResult, Inventory, SegmentResult, SetAsideFile, SummaryResult, inventory_uri
-from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.results.video import NUM_FIRST, SegmentResult, SetAsideFile, SummaryResult
+from tasks.steps._step import StepArguments, finish, log
+from tasks.store.layout import Ingest, Summary
 from tasks.store.objects import Store
+from tasks.store.stored import Output
 
 
 class Arguments(StepArguments, SegmentOptions):
@@ -16,15 +18,15 @@ class Arguments(StepArguments, SegmentOptions):
 
 def run(arguments: Arguments, store: Store) -> SummaryResult:
     """Count what came in and name everything that was set aside."""
-    ingest = store.read(result_uri(arguments.ingest), IngestResult)
-    inventory = store.read(inventory_uri(arguments.ingest), Inventory)
-    segments = [store.read(result_uri(batch.out), SegmentResult) for batch in ingest.batches]
+    place = Ingest(arguments.ingest)
+    ingest, inventory = store.read(place), store.read(place.inventory)
+    segments = [store.read(Output(batch.out, SegmentResult)) for batch in ingest.batches]
     found = SetAsideFile(
         set_aside=(*inventory.set_aside, *(bad for s in segments for bad in s.set_aside)),
         warnings=tuple(warning for s in segments for warning in s.warnings),
     )
-    uri = f"{arguments.out}set_aside.json"
-    store.write(uri, found)
+    summary = Summary(arguments.out)
+    store.write(summary.set_aside, found)
     recipe = recipe_of(arguments.picked(SegmentOptions))
     result = SummaryResult(
         num_files=ingest.num_files,
@@ -34,7 +36,7 @@ def run(arguments: Arguments, store: Store) -> SummaryResult:
         num_warnings=len(found.warnings),
         first_set_aside=found.set_aside[:NUM_FIRST],
         first_warnings=found.warnings[:NUM_FIRST],
-        set_aside_uri=uri,
+        set_aside_uri=summary.set_aside.uri,
         recipe=recipe,
         inputs_digest=inputs_digest(store, arguments.store, recipe),
     )
@@ -43,4 +45,4 @@ def run(arguments: Arguments, store: Store) -> SummaryResult:
         log.warning("set aside: %s: %s", bad.name, bad.reason)
     for warning in found.warnings:
         log.warning("%s: %s", warning.name, warning.reason)
-    return finish(store, arguments.out, result)
+    return finish(store, summary, result)

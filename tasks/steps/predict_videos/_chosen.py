@@ -9,13 +9,14 @@ from tasks.evaluation.scores_file import from_parquet
 from tasks.prediction.names import Names
 from tasks.prediction.temperatures import Served, not_calibrated, served
 from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
-from tasks.results.evaluation import EvaluateResult
 from tasks.results.prediction import Predictor, PredictorRole, PredictPlanResult
 from tasks.results.record import ModelRole
 from tasks.results.training import PlanResult
-from tasks.steps._plans import flows_of, plans_under, run_of
-from tasks.steps._step import log, result_uri
+from tasks.steps._plans import flows_of, plans_of, run_of
+from tasks.steps._step import log
+from tasks.store.layout import Dataset
 from tasks.store.objects import Store
+from tasks.store.runs import Scores
 from tasks.tracking import Registry
 
 SHIPPED = Vocabulary(
@@ -42,12 +43,12 @@ def registered(reference: str, store_uri: str, crops: int, store: Store, registr
     label = f"{name} version {version.version}"
     if not store.exists(version.checkpoint_uri):
         raise BadInput(f"the checkpoint of {label}, {version.checkpoint_uri}, is gone from the store; choose another version")
-    run_uri = run_of(version, store_uri)
-    plans = plans_under(run_uri, store)
+    run = run_of(version, store_uri)
+    plans = plans_of(run, store)
     network = plans[0].weights.network if plans else "a network whose training this store does not have"
     return Found(
         _predictor(label, network, version.checkpoint_uri, version.checkpoint_sha256, plans, _served(plans, "fine-tuned", crops, store)),
-        run_uri if plans else None,
+        run.folder_uri if plans else None,
         plans,
     )
 
@@ -81,14 +82,14 @@ def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[Predi
 
 def manifests(plan: PredictPlanResult, store: Store) -> list[Manifest]:
     """The datasets of the plan."""
-    return [store.read(f"{uri}manifest.json", Manifest) for uri in plan.dataset_uris]
+    return [store.read(Dataset(uri).manifest) for uri in plan.dataset_uris]
 
 
 def training_clips(plan: PredictPlanResult, store: Store) -> list[DatasetClip]:
     """The clips that the model was trained on; none where its dataset is not known, or gone."""
     if plan.model_dataset_uri is None:
         return []
-    return [clip for clip in store.read(f"{plan.model_dataset_uri}manifest.json", Manifest).clips if clip.split == "train"]
+    return [clip for clip in store.read(Dataset(plan.model_dataset_uri).manifest).clips if clip.split == "train"]
 
 
 def _predictor(label: str, description: str, uri: str, sha256: str, plans: Sequence[PlanResult], fitted: Served) -> Predictor:
@@ -112,7 +113,7 @@ def _served(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Sto
     unreadable: list[str] = []
     for _, out in sorted(found, key=lambda one: one[0] != crops):
         try:
-            result = store.read(result_uri(out), EvaluateResult)
+            result = store.read(Scores(out))
             val = from_parquet(store.read_bytes(result.predictions_uri), result.predictions_uri)
         except MissingObject:
             continue

@@ -31,6 +31,7 @@ from tasks.steps._step import finish, finished, log
 from tasks.steps.predict_videos._chosen import names_of
 from tasks.steps.predict_videos._ready import Frames, Ready
 from tasks.store.objects import Store
+from tasks.store.predictions import Prediction
 from tasks.video.preview import Captioned, write_film
 from tasks.wording import percent, plain_reason
 
@@ -61,8 +62,9 @@ def predict_video(
     work: Work, networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord]
 ) -> PredictBatchResult:
     """One video, kept under an address of its own; found there, it is not scored again."""
-    out = f"{work.plan.prediction_uri}scored/{video.video}/"
-    earlier = finished(work.store, out, PredictBatchResult)
+    prediction = Prediction(work.plan.prediction_uri)
+    place = prediction.scored(video.video)
+    earlier = finished(work.store, place)
     if earlier and earlier.engines.keys() == networks.keys():
         return earlier
     started = time.perf_counter()
@@ -70,12 +72,11 @@ def predict_video(
     bad = _score(work, networks, video, clips, path)
     seconds = time.perf_counter() - started
     scored = [clip for clip in clips if clip.uid not in bad]
-    uri = f"{out}clips.parquet"
-    work.store.write_file(uri, path)
+    work.store.write_file(place.clips, path)
     warnings = _shortnesses(networks, video, scored)
     preview_uri = None
     if work.plan.predict.preview:
-        preview_uri = f"{work.plan.prediction_uri}previews/{video.video}.mp4"
+        preview_uri = prediction.preview(video.video)
         try:
             names = names_of(work.plan, work.store, verb_alone(networks))
             _write_preview(work.plan, scored, path, preview_uri, names, work.folder, work.store)
@@ -87,9 +88,11 @@ def predict_video(
     log.info("%s: %d clips", video.name, len(scored))
     return finish(
         work.store,
-        out,
+        place,
         PredictBatchResult(
-            videos=(ScoredVideo(video=video.video, name=video.name, num_clips=len(scored), scored_uri=uri, preview_uri=preview_uri),),
+            videos=(
+                ScoredVideo(video=video.video, name=video.name, num_clips=len(scored), scored_uri=place.clips, preview_uri=preview_uri),
+            ),
             set_aside=tuple(SetAside(name=_place(video, clip), reason=bad[clip.uid]) for clip in clips if clip.uid in bad),
             warnings=tuple(warnings),
             engines={role: ready.used for role, ready in networks.items()},

@@ -8,11 +8,13 @@ from tasks.errors import BadConfiguration
 from tasks.keys import content_key
 from tasks.options import EvaluateOptions, PredictOptions, StoreUri
 from tasks.prediction.gathering import file_stem
-from tasks.results.prediction import PredictBatchResult, PredictPlanResult, PredictReportResult
+from tasks.results.prediction import PredictPlanResult, PredictReportResult
 from tasks.settings import MlflowSettings, RunnerSettings, load
-from tasks.steps._step import log, result_uri
+from tasks.steps._step import log
 from tasks.steps.predict_videos import predict_batch, predict_known, predict_plan, predict_report
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
+from tasks.store.predictions import PredictedBatch, Prediction
 from tasks.tracking import Reference, Registry
 
 POSITIONAL = {"videos": "VIDEO"}
@@ -38,7 +40,7 @@ def run(arguments: Arguments, store: Store) -> PredictReportResult:
         _make_folder(arguments.to.expanduser())
     where = (arguments.store or _store_of(arguments.model)).rstrip("/")
     options = {name: getattr(arguments, name) for model in (PredictOptions, EvaluateOptions) for name in model.model_fields}
-    out = f"{where}/predictions/choices/{content_key(options)}/"
+    out = Layout(where).prediction_plan(content_key(options)).folder_uri
     plan = predict_plan.decide(predict_plan.Arguments(store=where, out=out, **options), store)
     if earlier := predict_plan.finished_report(plan, store):
         log.info("these videos were predicted by these networks before: %s", earlier.report_url)
@@ -66,13 +68,13 @@ def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
     Raises:
         BadConfiguration: the folder cannot be written to.
     """
-    report = f"{plan.prediction_uri}report/"
-    places = {found.uri: found.uri.removeprefix(report) for found in store.list(report) if found.uri != result_uri(report)}
+    report = Prediction(plan.prediction_uri).report
+    places = {found.uri: report.name_of(found.uri) for found in store.list(report.folder_uri) if found.uri != report.uri}
     for uri in [uri for uri, place in places.items() if not _leads_into_a_folder(place)]:
         log.warning("left in the store, for no file here can have its name: %s", uri)
         del places[uri]
     for batch in plan.batches:
-        for video in store.read(result_uri(batch.out), PredictBatchResult).videos:
+        for video in store.read(PredictedBatch(batch.out)).videos:
             if video.preview_uri:
                 places[video.preview_uri] = f"previews/{file_stem(video)}.mp4"
     try:
@@ -90,12 +92,12 @@ def _leads_into_a_folder(place: str) -> bool:
 
 
 def _carry_out(plan: PredictPlanResult, store: Store) -> PredictReportResult:
-    common = {"store": plan.store, "plan": f"{plan.prediction_uri}plan/"}
-    known = f"{plan.prediction_uri}known/"
+    prediction = Prediction(plan.prediction_uri)
+    common, known = {"store": plan.store, "plan": prediction.plan.folder_uri}, prediction.known.folder_uri
     predict_known.run(predict_known.Arguments(**common, out=known), store)
     for batch in plan.batches:
         predict_batch.run(predict_batch.Arguments(**common, out=batch.out, batch=batch.uri, known=known), store)
-    return predict_report.run(predict_report.Arguments(**common, out=f"{plan.prediction_uri}report/", known=known), store)
+    return predict_report.run(predict_report.Arguments(**common, out=prediction.report.folder_uri, known=known), store)
 
 
 def _store_of(reference: str) -> str:

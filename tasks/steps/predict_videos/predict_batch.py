@@ -21,12 +21,14 @@ from tasks.results.prediction import (
     PredictPlanResult,
 )
 from tasks.results.record import SetAside
-from tasks.results.video import ClipRecord, VideoRecord
-from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.results.video import ClipRecord
+from tasks.steps._step import StepArguments, finish, finished, log
 from tasks.steps.predict_videos._chosen import training_clips
 from tasks.steps.predict_videos._one_video import NotComparable, Work, predict_video, verb_alone
 from tasks.steps.predict_videos._ready import Ready, make_ready
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
+from tasks.store.stored import Output
 from tasks.video.memory import MemoryShares, usable_bytes
 from tasks.wording import plain_reason
 
@@ -51,13 +53,14 @@ def run(arguments: Arguments, store: Store) -> PredictBatchResult:
         MissingObject: the model's checkpoint is gone.
         BadCheckpoint: it is not what was recorded.
     """
-    if earlier := finished(store, arguments.out, PredictBatchResult):
+    output = Output(arguments.out, PredictBatchResult)
+    if earlier := finished(store, output):
         return earlier
     keep_to_one_gpu()
     keep_freed_memory()
-    plan = store.read(result_uri(arguments.plan), PredictPlanResult)
+    plan = store.read(Output(arguments.plan, PredictPlanResult))
     videos, set_aside = _cut(plan, store.read(arguments.batch, PredictionBatch).videos, store)
-    known = _known(store.read(result_uri(arguments.known), KnownClipsResult), store)
+    known = _known(store.read(Output(arguments.known, KnownClipsResult)), store)
     with passing_frames() as frames, tempfile.TemporaryDirectory(prefix="retake-predict-") as name:
         work = Work(plan, known, Path(name), frames, store)
         networks, missing = _make_ready(work, [clip for _, clips in videos for clip in clips])
@@ -70,7 +73,7 @@ def run(arguments: Arguments, store: Store) -> PredictBatchResult:
             found, bad = _predict_all(work, networks, videos)
     return finish(
         store,
-        arguments.out,
+        output,
         PredictBatchResult(
             videos=tuple(video for one in found for video in one.videos),
             set_aside=(*set_aside, *bad, *(clip for one in found for clip in one.set_aside)),
@@ -89,7 +92,7 @@ def _cut(plan: PredictPlanResult, videos: Sequence[PredictedVideo], store: Store
     alone = MemoryShares(1, usable_bytes())
     for video in videos:
         try:
-            record = store.read(f"{plan.store}/videos/{video.video}/probe.json", VideoRecord)
+            record = store.read(Layout(plan.store).video(video.video).probe)
             found = cut_video(store, plan.store, record, plan.segment, alone)
             reason = found.set_aside
         except BadInput as error:

@@ -22,10 +22,12 @@ from tasks.prediction.familiar import Features, from_bytes, to_bytes
 from tasks.results.dataset import DatasetClip
 from tasks.results.prediction import KnownClipsResult, PredictPlanResult
 from tasks.settings import MachineSettings, load
-from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps._step import StepArguments, finish, finished, log
 from tasks.steps.predict_videos._chosen import training_clips
 from tasks.steps.predict_videos._ready import Frames, make_ready
 from tasks.store.objects import Store
+from tasks.store.runs import Run
+from tasks.store.stored import Output
 
 MAX_KNOWN_CLIPS = 300
 """Evenly spread over the training clips, so that every video has its share: the centre crop of each, a tenth of the work of scoring it."""
@@ -42,15 +44,16 @@ def run(arguments: Arguments, store: Store) -> KnownClipsResult:
 
     Without a known training, or without its clips, there are none.
     """
-    if earlier := finished(store, arguments.out, KnownClipsResult):
+    output = Output(arguments.out, KnownClipsResult)
+    if earlier := finished(store, output):
         return earlier
-    plan = store.read(result_uri(arguments.plan), PredictPlanResult)
+    plan = store.read(Output(arguments.plan, PredictPlanResult))
     if plan.run_uri is None or plan.model_dataset_uri is None:
         reason = f"the store does not have the dataset that {plan.model.label} was trained on"
-        return finish(store, arguments.out, KnownClipsResult(num_clips=0, features_uri=None, reason=reason))
+        return finish(store, output, KnownClipsResult(num_clips=0, features_uri=None, reason=reason))
     trained_on = training_clips(plan, store)
     sample = spread(trained_on, MAX_KNOWN_CLIPS)
-    uri = f"{plan.run_uri}known/{_key(plan, sample)}.npy"
+    uri = Run(plan.run_uri).known(_key(plan, sample))
     known = _kept(uri, store)
     if known is None:
         log.info("looking at %d of the %d clips that %s was trained on", len(sample), len(trained_on), plan.model.label)
@@ -58,11 +61,11 @@ def run(arguments: Arguments, store: Store) -> KnownClipsResult:
         if known is None:
             reason = f"none of {len(sample)} clips that {plan.model.label} was trained on can be read"
             log.warning("nothing is told of novelty: %s", reason)
-            return finish(store, arguments.out, KnownClipsResult(num_clips=0, features_uri=None, reason=reason))
+            return finish(store, output, KnownClipsResult(num_clips=0, features_uri=None, reason=reason))
         store.write_bytes(uri, to_bytes(known))
     left_out = f"; {len(sample) - len(known)} could not be had" if len(known) < len(sample) else ""
     reason = f"{len(known)} of {len(trained_on)} training clips{left_out}"
-    return finish(store, arguments.out, KnownClipsResult(num_clips=len(known), features_uri=uri, reason=reason))
+    return finish(store, output, KnownClipsResult(num_clips=len(known), features_uri=uri, reason=reason))
 
 
 def _key(plan: PredictPlanResult, sample: Sequence[DatasetClip]) -> str:

@@ -4,22 +4,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tasks.dataset.split_file import read_split_csv, split_file_uri
+from tasks.dataset.split_file import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key, recipe_of
 from tasks.media.cutting import batch_size
 from tasks.media.intake import Taker
-from tasks.media.label_inputs import labels_out, probe_objects
+from tasks.media.label_inputs import probe_objects
 from tasks.media.offers import Offer, offers
 from tasks.options import EvaluateOptions, IngestOptions, PredictOptions, SegmentOptions
-from tasks.results.dataset import DatasetResult, LabelledClip, LabelsFile, Manifest
+from tasks.results.dataset import LabelledClip, Manifest
 from tasks.results.prediction import KnownLabel, KnownLabels, PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
 from tasks.results.record import SetAside
 from tasks.results.video import BatchRef, VideoRecord
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.steps._step import StepArguments, finish, log
 from tasks.steps.predict_videos._chosen import Found, baseline_of, registered
+from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
+from tasks.store.predictions import Prediction
+from tasks.store.stored import Output
 from tasks.tracking import Registry
 
 NUM_THREADS = 4
@@ -49,13 +52,13 @@ def run(arguments: Arguments, store: Store) -> PredictPlanResult:
     plan = decide(arguments, store)
     if earlier := finished_report(plan, store):
         raise NothingToDo(f"these videos were predicted by these networks before: {earlier.report_url}")
-    return finish(store, arguments.out, plan)
+    return finish(store, Output(arguments.out, PredictPlanResult), plan)
 
 
 def finished_report(plan: PredictPlanResult, store: Store) -> PredictReportResult | None:
     """What an earlier run with the same inputs ended with; none where a batch failed in it, which may succeed now."""
-    uri = result_uri(f"{plan.prediction_uri}report/")
-    found = store.read(uri, PredictReportResult) if store.exists(uri) else None
+    report = Prediction(plan.prediction_uri).report
+    found = store.read(report) if store.exists(report.uri) else None
     return None if found is None or found.num_failed_batches else found
 
 
@@ -67,7 +70,7 @@ def decide(arguments: Arguments, store: Store) -> PredictPlanResult:
     against, missing = _against(arguments, model, store, registry)
     dataset_uris = _dataset_uris(arguments.store, [model, *([against] if against else [])], store)
     model_dataset_uri = model.plans[0].dataset_uri if model.plans and model.plans[0].dataset_uri in dataset_uris else None
-    manifests = [store.read(f"{uri}manifest.json", Manifest) for uri in dataset_uris]
+    manifests = [store.read(Dataset(uri).manifest) for uri in dataset_uris]
     # The model's own, if it is there, comes first.
     segment = manifests[0].segment if manifests else SegmentOptions()
     if model_dataset_uri is None:
@@ -94,11 +97,11 @@ def decide(arguments: Arguments, store: Store) -> PredictPlanResult:
         "code": load(MachineSettings).code_version,
     }
     key = content_key(inputs)
-    prediction_uri = f"{arguments.store}/predictions/{key}/"
-    store.write(f"{prediction_uri}labels.json", labels)
+    prediction = Layout(arguments.store).prediction(key)
+    store.write(prediction.labels, labels)
     plan = PredictPlanResult(
         key=key,
-        prediction_uri=prediction_uri,
+        prediction_uri=prediction.folder_uri,
         store=arguments.store,
         segment=segment,
         evaluate=evaluate,
@@ -113,10 +116,10 @@ def decide(arguments: Arguments, store: Store) -> PredictPlanResult:
         num_videos=len(videos.taken),
         sources=own_sources,
         trained_on=videos.trained_on,
-        batches=_write_batches(prediction_uri, videos.taken, store),
+        batches=_write_batches(prediction, videos.taken, store),
     )
     log.info("%d videos by %s%s", plan.num_videos, model.predictor.label, f" and {against.predictor.label}" if against else "")
-    return finish(store, f"{prediction_uri}plan/", plan)
+    return finish(store, prediction.plan, plan)
 
 
 def _against(arguments: Arguments, model: Found, store: Store, registry: Registry) -> tuple[Found | None, tuple[str, ...]]:
@@ -138,17 +141,17 @@ def _against(arguments: Arguments, model: Found, store: Store, registry: Registr
 def _dataset_uris(store_uri: str, networks: Sequence[Found], store: Store) -> tuple[str, ...]:
     """The datasets that the networks were trained on, the model's own first; the latest of the store where none is known of either."""
     uris = [found.plans[0].dataset_uri for found in networks if found.plans]
-    latest = f"{store_uri}/datasets/result.json"
-    if not uris and store.exists(latest):
-        uris = [store.read(latest, DatasetResult).dataset_uri]
-    return tuple(uri for uri in dict.fromkeys(uris) if store.exists(f"{uri}manifest.json"))
+    latest = Layout(store_uri).latest_dataset
+    if not uris and store.exists(latest.uri):
+        uris = [store.read(latest).dataset_uri]
+    return tuple(uri for uri in dict.fromkeys(uris) if store.exists(Dataset(uri).manifest.uri))
 
 
 def _unknown(store_uri: str, label: str, dataset_uris: Sequence[str], store: Store) -> tuple[str, ...]:
     """What must be said where the dataset that the model was trained on is not there."""
     taken = f"as the clips of {dataset_uris[0]}" if dataset_uris else "by the defaults of ingest_videos"
     cut = f"the dataset that {label} was trained on is not there to tell how its clips were cut; these videos are cut {taken}"
-    if store.exists(split_file_uri(store_uri)):
+    if store.exists(Layout(store_uri).split_file):
         return (cut,)
     return (
         cut,
@@ -160,7 +163,7 @@ def _unknown(store_uri: str, label: str, dataset_uris: Sequence[str], store: Sto
 def _trained_on(store_uri: str, manifests: Iterable[Manifest], store: Store) -> frozenset[str]:
     """Videos whose clips were in train of a network's dataset, and videos and sources that are in train by the split file."""
     found = {clip.video for manifest in manifests for clip in manifest.clips if clip.split == "train"}
-    uri = split_file_uri(store_uri)
+    uri = Layout(store_uri).split_file
     if store.exists(uri):
         found |= {name for name, split in read_split_csv(store.read_bytes(uri)).items() if split == "train"}
     return frozenset(found)
@@ -219,8 +222,8 @@ def _in_order(videos: Iterable[PredictedVideo]) -> list[PredictedVideo]:
 
 
 def _latest_labels(store_uri: str, recipe: str, store: Store) -> tuple[LabelledClip, ...]:
-    uri = f"{labels_out(store_uri, recipe)}labels.json"
-    return store.read(uri, LabelsFile).clips if store.exists(uri) else ()
+    labels = Layout(store_uri).labels(recipe).clips
+    return store.read(labels).clips if store.exists(labels.uri) else ()
 
 
 def _sources(manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> dict[str, str]:
@@ -241,14 +244,13 @@ def _labels(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], lat
     return KnownLabels(labels=tuple(found[uid] for uid in sorted(found)))
 
 
-def _write_batches(prediction_uri: str, videos: Sequence[PredictedVideo], store: Store) -> tuple[BatchRef, ...]:
+def _write_batches(prediction: Prediction, videos: Sequence[PredictedVideo], store: Store) -> tuple[BatchRef, ...]:
     """As many a mapped task as an ingest cuts: each task fetches both networks and makes their engines ready."""
     size = batch_size(len(videos))
     batches = []
     for number, start in enumerate(range(0, len(videos), size)):
         batch = videos[start : start + size]
-        uri = f"{prediction_uri}batches/{number:04d}.json"
-        store.write(uri, PredictionBatch(videos=tuple(batch)))
+        store.write(prediction.batch(number), PredictionBatch(videos=tuple(batch)))
         name = batch[0].name if len(batch) == 1 else f"{batch[0].name} and {len(batch) - 1} more"
-        batches.append(BatchRef(uri=uri, name=name, out=f"{prediction_uri}batches/{number:04d}/"))
+        batches.append(BatchRef(uri=prediction.batch(number).uri, name=name, out=prediction.predicted(number).folder_uri))
     return tuple(batches)

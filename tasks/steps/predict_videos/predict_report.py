@@ -17,7 +17,6 @@ from tasks.prediction.to_label import table
 from tasks.results.evaluation import EngineUsed
 from tasks.results.prediction import (
     KnownClipsResult,
-    KnownLabels,
     PredictBatchResult,
     PredictionBatch,
     PredictorRole,
@@ -27,9 +26,11 @@ from tasks.results.prediction import (
 from tasks.results.record import SetAside, now_utc
 from tasks.results.video import NUM_FIRST
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps._step import StepArguments, finish, finished, log
 from tasks.steps.predict_videos._chosen import names_of
 from tasks.store.objects import Store
+from tasks.store.predictions import PredictedBatch, Prediction, PredictionReport
+from tasks.store.stored import Output
 from tasks.tracking import Tracker, prediction_run
 
 MAX_PLAYABLE_BYTES = 16 << 20
@@ -52,18 +53,19 @@ def run(arguments: Arguments, store: Store) -> PredictReportResult:
     Raises:
         BadInput: no video could be predicted; the message names each with its reason.
     """
-    plan = store.read(result_uri(arguments.plan), PredictPlanResult)
+    plan = store.read(Output(arguments.plan, PredictPlanResult))
+    place = PredictionReport(arguments.out)
     batches, failed = _batches(plan, store)
     num_failed_batches = len(plan.batches) - len(batches)
     # One that was made while other batches were missing is made anew.
-    if (earlier := finished(store, arguments.out, PredictReportResult)) and earlier.num_failed_batches == num_failed_batches:
+    if (earlier := finished(store, place)) and earlier.num_failed_batches == num_failed_batches:
         return earlier
-    known = store.read(result_uri(arguments.known), KnownClipsResult)
+    known = store.read(Output(arguments.known, KnownClipsResult))
     videos = [video for batch in batches for video in batch.videos]
     set_aside = (*plan.set_aside, *(bad for batch in batches for bad in batch.set_aside), *failed)
     if not videos:
         raise BadInput(f"no video could be predicted: {'; '.join(f'{bad.name}: {bad.reason}' for bad in set_aside[:NUM_FIRST])}")
-    labels = {label.uid: label for label in store.read(f"{plan.prediction_uri}labels.json", KnownLabels).labels}
+    labels = {label.uid: label for label in store.read(Prediction(plan.prediction_uri).labels).labels}
     tracker = Tracker.from_settings(load(MlflowSettings))
     with prediction_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-predictions-") as name:
         folder = Path(name)
@@ -76,7 +78,7 @@ def run(arguments: Arguments, store: Store) -> PredictReportResult:
         inputs = _page_inputs(plan, gathered, names, batches, set_aside, known, url, store)
         (folder / "report.html").write_text(page(inputs), encoding="utf-8")
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-            store.write_file(f"{arguments.out}{file.relative_to(folder).as_posix()}", file)
+            store.write_file(place.file(file.relative_to(folder).as_posix()), file)
         tracker.log_artifacts(run_id, folder)
         tracker.log_metrics(run_id, _metrics(inputs))
         tracker.set_tags(run_id, {"mlflow.note.content": _note(inputs, f"{url}/artifacts/report.html")})
@@ -90,15 +92,15 @@ def run(arguments: Arguments, store: Store) -> PredictReportResult:
         action_agreement=agreement.share if agreement else None,
         action_agreement_interval=agreement.interval if agreement else None,
         num_to_label=len(gathered.to_label),
-        page_uri=f"{arguments.out}report.html",
-        table_uri=f"{arguments.out}predictions.csv",
-        to_label_uri=f"{arguments.out}to_label.csv",
+        page_uri=place.page,
+        table_uri=place.table,
+        to_label_uri=place.to_label,
         report_url=f"{url}/artifacts/report.html",
         mlflow_run_url=url,
         num_failed_batches=num_failed_batches,
     )
     log.info("the page: %s", result.report_url)
-    return finish(store, arguments.out, result)
+    return finish(store, place, result)
 
 
 def _batches(plan: PredictPlanResult, store: Store) -> tuple[list[PredictBatchResult], list[SetAside]]:
@@ -106,7 +108,7 @@ def _batches(plan: PredictPlanResult, store: Store) -> tuple[list[PredictBatchRe
     found, failed = [], []
     for batch in plan.batches:
         try:
-            found.append(store.read(result_uri(batch.out), PredictBatchResult))
+            found.append(store.read(PredictedBatch(batch.out)))
         except MissingObject:
             failed += [SetAside(name=video.name, reason=TASK_FAILED) for video in store.read(batch.uri, PredictionBatch).videos]
     return found, failed

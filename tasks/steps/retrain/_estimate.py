@@ -8,10 +8,12 @@ from tasks.errors import BadInput
 from tasks.options import TrainOptions
 from tasks.report.formats import seconds
 from tasks.results.dataset import Manifest
-from tasks.results.training import PlanResult, TrainResult, WeightsResult
+from tasks.results.training import PlanResult, WeightsResult
 from tasks.settings import MachineSettings, load
-from tasks.steps._step import log, result_uri
+from tasks.steps._step import log
+from tasks.store.layout import Dataset
 from tasks.store.objects import Store
+from tasks.store.runs import Run
 
 ALIKE = ("family", "modality", "backbone", "num_segments", "trainable", "precision")
 """Options that trainings must share for the time of one to tell that of the other."""
@@ -59,8 +61,8 @@ def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResul
     if earlier is None or any(getattr(planned, name) != getattr(earlier.train, name) for name in ALIKE):
         return None
     try:
-        result = store.read(result_uri(f"{earlier.run_uri}train/"), TrainResult)
-        known = store.read(f"{earlier.dataset_uri}manifest.json", Manifest)
+        result = store.read(Run(earlier.run_uri).train)
+        known = store.read(Dataset(earlier.dataset_uri).manifest)
     except BadInput:
         return None
     its_work = _work(earlier.train, known, len(result.epochs))

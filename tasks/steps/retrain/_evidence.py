@@ -2,16 +2,16 @@
 
 from tasks.evaluation.scores_file import from_parquet
 from tasks.evaluation.scoring import ScoredClips
-from tasks.results.evaluation import EvaluateResult, ReportResult
+from tasks.results.evaluation import EvaluateResult
 from tasks.results.record import ModelRole, SplitName
 from tasks.results.training import PlanResult
-from tasks.steps._step import result_uri
 from tasks.store.objects import Store
+from tasks.store.runs import Decision, Scores
 
 
 def evaluation_results(store: Store, plan: PlanResult) -> list[EvaluateResult]:
     """The scores of every evaluation of the plan, in its order."""
-    return [store.read(result_uri(evaluation.out), EvaluateResult) for evaluation in plan.evaluations]
+    return [store.read(Scores(evaluation.out)) for evaluation in plan.evaluations]
 
 
 def predictions(store: Store, results: list[EvaluateResult], split: SplitName) -> dict[ModelRole, ScoredClips]:
@@ -22,6 +22,6 @@ def predictions(store: Store, results: list[EvaluateResult], split: SplitName) -
 
 def version_description(store: Store, plan: PlanResult) -> str:
     """The card that the plan's report left, as Markdown."""
-    reported = store.read(result_uri(f"{plan.decision_uri}report/"), ReportResult)
+    reported = store.read(Decision(plan.decision_uri).report)
     card = store.read_bytes(reported.card_uri).decode()
     return card.removeprefix("---\n").partition("\n---\n")[2].lstrip()

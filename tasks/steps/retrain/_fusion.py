@@ -26,7 +26,9 @@ from tasks.results.training import PlanResult, TrainResult, WeightsResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._checkpoints import fetch_network, fetch_trained, file_sha256, find_trained
 from tasks.steps._step import log
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
+from tasks.store.runs import Training
 from tasks.tracking import Tracker
 
 KINDS: tuple[Literal["verb", "noun"], ...] = ("verb", "noun")
@@ -73,7 +75,7 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store) -> WeightsR
         path = Path(folder) / "fusion.ckpt"
         save_fusion(path, networks, [HeadWeights(1 / len(networks), 1 / len(networks))] * len(networks), classes)
         sha256 = file_sha256(path)
-        fused_uri = f"{store_uri}/pretrained/networks/{sha256}.ckpt"
+        fused_uri = Layout(store_uri).network(sha256)
         if not store.exists(fused_uri):
             store.write_file(fused_uri, path)
     title = " + ".join(member.network for member in members)
@@ -90,7 +92,9 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store) -> WeightsR
     )
 
 
-def choose_fusion(out: str, plan: PlanResult, manifest: Manifest, store: Store, tracker: Tracker, run_id: str, folder: Path) -> TrainResult:
+def choose_fusion(
+    training: Training, plan: PlanResult, manifest: Manifest, store: Store, tracker: Tracker, run_id: str, folder: Path
+) -> TrainResult:
     """What `train` does with a fusion: score val by each network, choose the weights of each head, and write the fused checkpoint.
 
     Val is seen through the centre crop. The result has no epochs, and `best_val_loss` is `Fusion.chosen_loss`.
@@ -103,8 +107,8 @@ def choose_fusion(out: str, plan: PlanResult, manifest: Manifest, store: Store, 
     saved = _saved(plan, store, folder)
     path = folder / BEST
     save_fusion(path, saved.networks, [HeadWeights(m.verb_weight, m.noun_weight) for m in fusion.members], saved.classes)
-    store.write_file(f"{out}{BEST}", path)
-    store.write(f"{out}fusion.json", fusion)
+    store.write_file(training.best, path)
+    store.write(training.fusion, fusion)
     evidence = folder / "evidence"
     evidence.mkdir()
     (evidence / "fusion.json").write_text(fusion.model_dump_json(indent=1), encoding="utf-8")
@@ -116,7 +120,7 @@ def choose_fusion(out: str, plan: PlanResult, manifest: Manifest, store: Store, 
         log.info("%s (%s): %s, alone %.3f", one.name, one.network, weights, one.val_loss)
     log.info("val loss %.3f, by equal weights %.3f", fusion.chosen_loss, fusion.equal_loss)
     return TrainResult(
-        checkpoint_uri=f"{out}{BEST}",
+        checkpoint_uri=training.best,
         checkpoint_sha256=file_sha256(path),
         best_epoch=0,
         best_val_loss=fusion.chosen_loss,

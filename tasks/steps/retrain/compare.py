@@ -20,10 +20,13 @@ from tasks.results.evaluation import Attempt, CompareResult, PairedDifference
 from tasks.results.record import SPLITS
 from tasks.results.training import PlanResult
 from tasks.settings import MlflowSettings, load
-from tasks.steps._plans import plans_under
-from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps._plans import plans_of
+from tasks.steps._step import StepArguments, finish, finished, log
 from tasks.steps.retrain._evidence import evaluation_results, predictions
+from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
+from tasks.store.runs import Comparing
+from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
 
 
@@ -35,11 +38,12 @@ class Arguments(StepArguments):
 
 def run(arguments: Arguments, store: Store) -> CompareResult:
     """Write the tables to the store and to MLflow, and say whether the gate lets the fine-tuned network pass."""
-    if earlier := finished(store, arguments.out, CompareResult):
-        log.info("%s", store.read_bytes(f"{arguments.out}comparison.txt").decode())
+    place = Comparing(arguments.out)
+    if earlier := finished(store, place):
+        log.info("%s", store.read_bytes(place.text).decode())
         return earlier
-    plan = store.read(result_uri(arguments.plan), PlanResult)
-    manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)
+    plan = store.read(Output(arguments.plan, PlanResult))
+    manifest = store.read(Dataset(plan.dataset_uri).manifest)
     tracker = Tracker.from_settings(load(MlflowSettings))
     results = evaluation_results(store, plan)
     ours, theirs = contenders(results)
@@ -60,7 +64,7 @@ def run(arguments: Arguments, store: Store) -> CompareResult:
     }
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-compare-") as folder:
         for name, data in files.items():
-            store.write_bytes(f"{arguments.out}{name}", data)
+            store.write_bytes(place.file(name), data)
             (Path(folder) / name).write_bytes(data)
         tracker.log_artifacts(run_id, Path(folder))
         tracker.log_metrics(run_id, _gains(found, ours.split))
@@ -68,7 +72,7 @@ def run(arguments: Arguments, store: Store) -> CompareResult:
     log.info("%s", files["comparison.txt"].decode())
     result = CompareResult(
         split=ours.split,
-        table_uri=f"{arguments.out}comparison.md",
+        table_uri=place.table,
         opponent=decisive.opponent,
         champion_version=plan.champion.version if plan.champion else None,
         opponent_top1=theirs.action.top1,
@@ -83,7 +87,7 @@ def run(arguments: Arguments, store: Store) -> CompareResult:
         mlflow_run_url=tracker.run_url(run_id),
         attempt=attempt,
     )
-    return finish(store, arguments.out, result)
+    return finish(store, place, result)
 
 
 def _gains(found: Sequence[PairedDifference], split: str) -> dict[str, float]:
@@ -104,13 +108,13 @@ def attempt_in_store(store: Store, store_uri: str, plan: PlanResult, manifest: M
     run_keys = {one.run_key for one in records if one.model_name == plan.model_name and one.event != "rolled back"}
     earlier = []
     for run_key in sorted(run_keys - {plan.run_key}):
-        if not (plans := plans_under(f"{store_uri}/runs/{run_key}/", store)):
+        if not (plans := plans_of(Layout(store_uri).run(run_key), store)):
             log.warning("run %s was decided on, and its plan is gone: it is not counted among the decisions on these clips", run_key)
             continue
         dataset_uri = plans[0].dataset_uri
         try:
             if dataset_uri not in manifests:
-                manifests[dataset_uri] = store.read(f"{dataset_uri}manifest.json", Manifest)
+                manifests[dataset_uri] = store.read(Dataset(dataset_uri).manifest)
         except MissingObject as error:
             log.warning("run %s is not counted among the decisions on these clips: %s", run_key, error)
             continue

@@ -9,6 +9,7 @@ from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import StepArguments, finish, finished, log
 from tasks.store.objects import Store
+from tasks.store.stored import Output
 
 
 class Arguments(StepArguments):
@@ -19,9 +20,10 @@ class Arguments(StepArguments):
 
 def run(arguments: Arguments, store: Store) -> FlowResult:
     """Compute on all cores what is missing and keep it beside its clip. A clip that cannot be read is set aside; the rest goes on."""
+    output = Output(arguments.out, FlowResult)
     batch = store.read(arguments.batch, FlowBatch)
     missing = without_flow(store, batch.clips, batch.options)
-    earlier = finished(store, arguments.out, FlowResult)
+    earlier = finished(store, output)
     if earlier and not missing:
         return earlier
     warnings = [SetAside(name=clip.uid, reason=reason) for clip in batch.clips if (reason := shortness(clip))]
@@ -41,4 +43,4 @@ def run(arguments: Arguments, store: Store) -> FlowResult:
         warnings=tuple(warnings),
         set_aside=done.set_aside,
     )
-    return finish(store, arguments.out, result)
+    return finish(store, output, result)

@@ -9,9 +9,11 @@ from tasks.results.evaluation import ChampionMove, CompareResult, DecideResult, 
 from tasks.results.record import now_utc
 from tasks.results.training import PlanResult
 from tasks.settings import MlflowSettings, load
-from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps._step import StepArguments, finish, finished, log
 from tasks.steps.retrain._evidence import version_description
 from tasks.store.objects import Store
+from tasks.store.runs import Decision, Run
+from tasks.store.stored import Output
 from tasks.tracking import Registry, Tracker
 
 RULES = "the gate's rules"
@@ -28,11 +30,12 @@ class Arguments(StepArguments):
 
 def run(arguments: Arguments, store: Store) -> DecideResult:
     """Decide once. Of two runs that were compared with the same champion, one promotes; the other is told to compare again."""
-    if earlier := finished(store, arguments.out, DecideResult):
+    output = Output(arguments.out, DecideResult)
+    if earlier := finished(store, output):
         return earlier
-    plan = store.read(result_uri(arguments.plan), PlanResult)
-    compared = store.read(result_uri(f"{plan.decision_uri}compare/"), CompareResult)
-    registered = store.read(result_uri(f"{plan.run_uri}register/"), RegisterResult)
+    plan = store.read(Output(arguments.plan, PlanResult))
+    compared = store.read(Decision(plan.decision_uri).compare)
+    registered = store.read(Run(plan.run_uri).register)
     settings = load(MlflowSettings)
     tracker, registry = Tracker.from_settings(settings), Registry.from_settings(settings)
     earlier_moves = moves(store, arguments.store, plan.model_name)
@@ -63,7 +66,7 @@ def run(arguments: Arguments, store: Store) -> DecideResult:
     log.info(
         "%s version %d, decided by %s: %s: %s", result.model_name, result.version, decision.decided_by, decision.event, decision.reason
     )
-    return finish(store, arguments.out, result)
+    return finish(store, output, result)
 
 
 def _decide(

@@ -40,17 +40,18 @@ from tasks.report.figures.matrices import confusion_figure
 from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.results.evaluation import ActivationMap, EngineUsed, EvaluateResult, EvaluateResults
 from tasks.results.record import ModelRole
-from tasks.results.training import Evaluation, PlanResult, TrainResult
+from tasks.results.training import Evaluation, PlanResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network
-from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps._step import StepArguments, finish, finished, log
+from tasks.store.layout import Dataset
 from tasks.store.objects import Store
+from tasks.store.runs import Run, Scores
+from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
 from tasks.wording import percent
 
 NUM_ACTIVATION_MAPS = 4
-PREDICTIONS = "predictions.parquet"
-FINGERPRINTS = "fingerprints.parquet"
 FINGERPRINT_FRAMES = 8
 
 
@@ -90,20 +91,21 @@ def run(arguments: Arguments, store: Store) -> EvaluateResults:
     Raises:
         BadConfiguration: the plan does not score this network.
     """
-    plan = store.read(result_uri(arguments.plan), PlanResult)
+    plan = store.read(Output(arguments.plan, PlanResult))
     planned = [evaluation for evaluation in plan.evaluations if evaluation.model == arguments.model]
     if not planned:
         raise BadConfiguration(f"the plan does not score --model {arguments.model}, but {', '.join(one.model for one in plan.networks)}")
-    if missing := [evaluation for evaluation in planned if not finished(store, evaluation.out, EvaluateResult)]:
+    if missing := [evaluation for evaluation in planned if not finished(store, Scores(evaluation.out))]:
         _score(plan, planned, missing, store)
-    return finish(store, arguments.out, EvaluateResults(model=arguments.model, result_uris=tuple(result_uri(one.out) for one in planned)))
+    uris = tuple(Scores(one.out).uri for one in planned)
+    return finish(store, Output(arguments.out, EvaluateResults), EvaluateResults(model=arguments.model, result_uris=uris))
 
 
 def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Evaluation], store: Store) -> None:
     """Make one network ready once, as all its `planned` splits have it, and score those that are `missing`."""
     keep_to_one_gpu()
     keep_freed_memory()
-    manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)
+    manifest = store.read(Dataset(plan.dataset_uri).manifest)
     tracker = Tracker.from_settings(load(MlflowSettings))
     clips = {one.split: [clip for clip in manifest.clips if clip.split == one.split] for one in planned}
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-evaluate-") as name:
@@ -122,6 +124,7 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
                 scored = with_nouns_given(scored, manifest.vocabulary, ready.classes.given_noun)
                 # Before the first pictures and maps are made: of the scoring alone, which takes the same on every split.
                 peak = peak or peak_memory_bytes()
+                place = Scores(evaluation.out)
                 files, maps = _evidence(evaluation, plan, scored, clips[evaluation.split], manifest.vocabulary, ready.scorer, ahead, store)
                 result = summarise(
                     scored,
@@ -131,13 +134,13 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
                     split=evaluation.split,
                     crops=plan.evaluate.crops,
                     num_frames=sum(spec.num_frames for spec in ready.specs),
-                    predictions_uri=f"{evaluation.out}{PREDICTIONS}",
+                    predictions_uri=place.predictions,
                     engine=ready.engine,
                     num_parameters=ready.complexity.num_parameters,
                     num_flops=ready.complexity.num_flops,
                     peak_memory_bytes=peak,
                     hardware=ready.hardware,
-                    fingerprints_uri=f"{evaluation.out}{FINGERPRINTS}" if FINGERPRINTS in files else None,
+                    fingerprints_uri=place.fingerprints if place.fingerprints in files else None,
                     activations=maps,
                     known_verbs=ready.classes.known_verbs,
                     known_nouns=ready.classes.known_nouns,
@@ -167,18 +170,22 @@ def _evidence(
     ahead: FramesAhead,
     store: Store,
 ) -> tuple[dict[str, bytes], list[ActivationMap]]:
-    """Every file of one evaluation, by its name under `evaluation.out`, and which of them show where the network looked."""
-    files = {PREDICTIONS: to_parquet(scored, vocabulary), **_pictures(scored, vocabulary, evaluation)}
+    """Every file of one evaluation, by its address, and which of them show where the network looked."""
+    place = Scores(evaluation.out)
+    files = {
+        place.predictions: to_parquet(scored, vocabulary),
+        **{place.file(name): picture for name, picture in _pictures(scored, vocabulary, evaluation).items()},
+    }
     if evaluation.model == "fine-tuned":
-        files[FINGERPRINTS] = fingerprints_to_parquet(_fingerprints(store, clips))
+        files[place.fingerprints] = fingerprints_to_parquet(_fingerprints(store, clips))
     maps: list[ActivationMap] = []
     for wrong in worst_misnamed(scored, vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(evaluation, plan) else ():
         clip = clips[wrong.clip]
         if (sheet := _activation_sheet(scorer, clip, wrong, ahead)) is None:
             continue
-        file = f"activations/{clip.uid}-{wrong.target}.png"
-        files[file] = sheet
-        maps.append(ActivationMap(uid=clip.uid, target=wrong.target, class_name=wrong.class_name, uri=f"{evaluation.out}{file}"))
+        uri = place.activation(clip.uid, wrong.target)
+        files[uri] = sheet
+        maps.append(ActivationMap(uid=clip.uid, target=wrong.target, class_name=wrong.class_name, uri=uri))
     return files, maps
 
 
@@ -186,13 +193,15 @@ def _publish(
     evaluation: Evaluation, result: EvaluateResult, files: dict[str, bytes], folder: Path, tracker: Tracker, run_id: str, store: Store
 ) -> None:
     """Hand one evaluation to the store and MLflow, its commit mark last."""
-    for file, data in files.items():
-        store.write_bytes(f"{evaluation.out}{file}", data)
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_bytes(data)
+    place = Scores(evaluation.out)
+    for uri, data in files.items():
+        store.write_bytes(uri, data)
+        file = folder / place.name_of(uri)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
     tracker.log_artifacts(run_id, folder, f"{result.model}/{result.split}")
     tracker.log_metrics(run_id, _metrics(result))
-    finish(store, evaluation.out, result)
+    finish(store, place, result)
     log.info(
         "%s on %d %s clips: top-1 of %s",
         result.model,
@@ -207,7 +216,7 @@ def _checkpoint(model: ModelRole, plan: PlanResult, store: Store) -> tuple[str, 
     if model == "baseline":
         return plan.weights.uri, plan.weights.sha256
     if model == "fine-tuned":
-        trained = store.read(result_uri(f"{plan.run_uri}train/"), TrainResult)
+        trained = store.read(Run(plan.run_uri).train)
         return trained.checkpoint_uri, trained.checkpoint_sha256
     assert plan.champion is not None  # noqa: S101 - a plan that scores a champion names it
     return plan.champion.checkpoint_uri, plan.champion.checkpoint_sha256

@@ -8,15 +8,17 @@ from tasks.keys import flow_recipe_of
 from tasks.media.clips import find_cut
 from tasks.media.flow_cache import SeenClip, without_flow
 from tasks.options import FlowOptions, StoreUri, TrainOptions
-from tasks.results.comparison import ConfigureResult
-from tasks.results.dataset import Manifest
 from tasks.results.flow import FlowBatch, FlowClip, FlowsResult
 from tasks.results.prediction import PredictionBatch, PredictPlanResult
 from tasks.results.training import PlanResult
 from tasks.results.video import BatchRef, ClipRecord
 from tasks.steps._plans import different, flow_of, flows_of
-from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.steps._step import StepArguments, finish, log
+from tasks.store.comparisons import Configurations
+from tasks.store.layout import Dataset
 from tasks.store.objects import Store
+from tasks.store.runs import Flows
+from tasks.store.stored import Output
 
 MAX_BATCHES = 256
 CLIPS_A_BATCH = 16
@@ -43,7 +45,7 @@ def run(arguments: Arguments, store: Store) -> FlowsResult:
         raise NothingToDo("no network of this run looks at optical flow")
     clips = [FlowClip(uid=clip.uid, uri=clip.uri, num_frames=clip.num_frames) for clip in seen]
     size = max(CLIPS_A_BATCH, math.ceil(len(clips) / MAX_BATCHES))
-    batches: list[BatchRef] = []
+    flows, batches = Flows(arguments.out), list[BatchRef]()
     num_missing = 0
     for options in recipes:
         missing = {clip.uri for clip in without_flow(store, clips, options)}
@@ -51,36 +53,36 @@ def run(arguments: Arguments, store: Store) -> FlowsResult:
         for first in range(0, len(clips), size):
             batch = clips[first : first + size]
             if any(clip.uri in missing for clip in batch):
-                place = f"{arguments.out}{flow_recipe_of(options)}/{first // size:04d}"
-                store.write(f"{place}.json", FlowBatch(options=options, clips=tuple(batch)))
+                share = flow_recipe_of(options), first // size
+                store.write(flows.batch(*share), FlowBatch(options=options, clips=tuple(batch)))
                 name = f"{options.flow_method}: clips {first + 1} to {first + len(batch)} of {len(clips)}"
-                batches.append(BatchRef(uri=f"{place}.json", name=name, out=f"{place}/"))
+                batches.append(BatchRef(uri=flows.batch(*share).uri, name=name, out=flows.computed(*share).folder_uri))
     methods = ", ".join(options.flow_method for options in recipes)
     if not batches:
         raise NothingToDo(f"the optical flow ({methods}) of all {len(clips)} clips is in the store")
     log.info("the optical flow (%s) of %d clips is not there yet: %d batches", methods, num_missing, len(batches))
-    return finish(store, arguments.out, FlowsResult(num_clips=len(clips), num_missing=num_missing, batches=tuple(batches)))
+    return finish(store, flows, FlowsResult(num_clips=len(clips), num_missing=num_missing, batches=tuple(batches)))
 
 
 def _wanted(arguments: Arguments, store: Store) -> tuple[Sequence[FlowOptions], Sequence[SeenClip]]:
     """How the flow is computed that networks see, and the clips that they see it of: none where there are no networks that do."""
     if arguments.plan:
-        plan = store.read(result_uri(arguments.plan), PlanResult)
+        plan = store.read(Output(arguments.plan, PlanResult))
         recipes = different([*flows_of(plan), *(plan.champion.flows if plan.champion else ())])
         return recipes, _dataset_clips(plan.dataset_uri, store) if recipes else ()
     if arguments.configured:
-        configured = store.read(result_uri(arguments.configured), ConfigureResult)
+        configured = store.read(Configurations(arguments.configured))
         recipes = different([flow_of(TrainOptions.model_validate_json(one.options)) for one in configured.configurations])
         return recipes, _dataset_clips(configured.dataset_uri, store) if recipes else ()
     if arguments.prediction:
-        prediction = store.read(result_uri(arguments.prediction), PredictPlanResult)
+        prediction = store.read(Output(arguments.prediction, PredictPlanResult))
         recipes = different([options for predictor in prediction.predictors.values() for options in predictor.flows])
         return recipes, _cut_clips(prediction, store) if recipes else ()
     raise BadConfiguration("flows: name a plan, the configurations of a comparison, or a prediction")
 
 
 def _dataset_clips(dataset_uri: str, store: Store) -> Sequence[SeenClip]:
-    return store.read(f"{dataset_uri}manifest.json", Manifest).clips
+    return store.read(Dataset(dataset_uri).manifest).clips
 
 
 def _cut_clips(prediction: PredictPlanResult, store: Store) -> list[ClipRecord]:

@@ -9,15 +9,15 @@ from tasks.keys import content_key
 from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions
 from tasks.promotion.champion import complete_last_move, moves
 from tasks.promotion.gate import deciding_split
-from tasks.results.dataset import Manifest
-from tasks.results.evaluation import DecideResult
 from tasks.results.record import SPLITS, ModelRole, SplitName
 from tasks.results.training import Champion, Evaluation, PlanResult, WeightsResult
 from tasks.settings import MlflowSettings, load
-from tasks.steps._plans import find_dataset, flows_of, plan_training, plans_under, run_of
-from tasks.steps._step import StepArguments, finish, log, result_uri
+from tasks.steps._plans import find_dataset, flows_of, plan_training, plans_of, run_of
+from tasks.steps._step import StepArguments, finish, log
 from tasks.steps.retrain._estimate import log_expected_time
 from tasks.store.objects import Store
+from tasks.store.runs import Decision, Evaluations, Run, Scores, deciding
+from tasks.store.stored import Output
 from tasks.tracking import Registry
 
 
@@ -40,12 +40,11 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
         MissingObject: there is no such dataset.
         NothingToDo: this dataset and these options were trained, and decided on, before, or there is no dataset yet.
     """
-    dataset_uri, digest = find_dataset(store, arguments.store, arguments.dataset)
-    manifest = store.read(f"{dataset_uri}manifest.json", Manifest)
-    weights = store.read(result_uri(arguments.weights_result), WeightsResult)
+    dataset = find_dataset(store, arguments.store, arguments.dataset)
+    manifest = store.read(dataset.manifest)
+    weights = store.read(Output(arguments.weights_result, WeightsResult))
     options = arguments.picked(TrainOptions)
-    training = plan_training(arguments.store, digest, options, weights, arguments.model_name, arguments.force_token)
-    run_uri = training.run_uri
+    training = plan_training(arguments.store, dataset.digest, options, weights, arguments.model_name, arguments.force_token)
     evaluate = arguments.picked(EvaluateOptions)
     gate = arguments.picked(GateOptions)
     registry = Registry.from_settings(load(MlflowSettings))
@@ -55,51 +54,49 @@ def run(arguments: Arguments, store: Store) -> PlanResult:
     num_champions = len(moves(store, arguments.store, arguments.model_name))
     champion, its_plan = _champion(arguments, registry, store)
     how = {"evaluate": evaluate.model_dump(mode="json"), "gate": gate.model_dump(mode="json")}
-    decision = {**how, "champion": champion and champion.version, "again": arguments.decide_token}
-    decision_uri = f"{run_uri}decisions/{content_key(decision)}/"
+    terms = {**how, "champion": champion and champion.version, "again": arguments.decide_token}
+    decision = training.run.decision(content_key(terms))
     splits = [split for split in SPLITS if any(clip.split == split for clip in manifest.clips)]
-    planned = evaluations(training.evaluations_uri(evaluate), splits, champion)
+    planned = evaluations(training.evaluations(evaluate), splits, champion)
     if arguments.decide_token is None:
-        _stop_if_decided(store, run_uri, decision_uri, champion, planned)
+        _stop_if_decided(store, training.run, decision, champion, planned)
     plan = PlanResult(
         run_key=training.run_key,
-        run_uri=run_uri,
-        dataset_uri=dataset_uri,
-        dataset_digest=digest,
+        run_uri=training.run.folder_uri,
+        dataset_uri=dataset.folder_uri,
+        dataset_digest=dataset.digest,
         train=training.train,
         evaluate=evaluate,
         gate=gate,
-        decision_uri=decision_uri,
+        decision_uri=decision.folder_uri,
         num_champions=num_champions,
         model_name=arguments.model_name,
         weights=weights,
         champion=champion,
         evaluations=tuple(planned),
     )
-    log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, digest)
+    log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, dataset.digest)
     if not weights.members:
         log_expected_time(training.train, weights, manifest, its_plan, store)
     decisive = deciding_split(splits)
     clips_of_source = Counter(clip.source for clip in manifest.clips if clip.split == decisive)
     log.info("%s", power_in_words(list(clips_of_source.values()), decisive, manifest.vocabulary.targets[-1]))
     # Where the later steps read it: a plan for another dataset, made with the same form, must not change this run's.
-    finish(store, f"{decision_uri}plan/", plan)
-    return finish(store, arguments.out, plan)
+    finish(store, decision.plan, plan)
+    return finish(store, Output(arguments.out, PlanResult), plan)
 
 
-def _stop_if_decided(store: Store, run_uri: str, decision_uri: str, champion: Champion | None, planned: Sequence[Evaluation]) -> None:
+def _stop_if_decided(store: Store, run: Run, decision: Decision, champion: Champion | None, planned: Sequence[Evaluation]) -> None:
     """Stop where the network that these options train was scored like this and is the champion, or was decided on by this gate against it."""
-    decided = sorted(
-        (found for found in store.list(f"{run_uri}decisions/") if found.uri.endswith("/decide/result.json")),
-        key=lambda found: (found.modified, found.uri),
-    )
+    found = sorted(store.list(run.decisions), key=lambda one: (one.modified, one.uri))
+    decided = [earlier for one in found if (earlier := deciding(one.uri, "decide"))]
     if not decided:
         return
-    latest = store.read(decided[-1].uri, DecideResult)
-    asked_before = store.exists(result_uri(f"{decision_uri}decide/"))
-    is_scored = all(store.exists(result_uri(evaluation.out)) for evaluation in planned if evaluation.model == "fine-tuned")
+    latest = store.read(decided[-1].decide)
+    asked_before = store.exists(decision.decide.uri)
+    is_scored = all(store.exists(Scores(evaluation.out).uri) for evaluation in planned if evaluation.model == "fine-tuned")
     if asked_before or (champion and champion.version == latest.version and is_scored):
-        where = decision_uri if asked_before else decided[-1].uri.removesuffix("decide/result.json")
+        where = (decision if asked_before else decided[-1]).folder_uri
         raise NothingToDo(
             f"these options trained this dataset before: {latest.model_name} version {latest.version}, {latest.mlflow_run_url} ({where}). "
             "In the form, tick Decide again for another decision on it, or Train again"
@@ -111,7 +108,7 @@ def _champion(arguments: Arguments, registry: Registry, store: Store) -> tuple[C
     found = registry.champion(arguments.model_name)
     if found is None:
         return None, None
-    trained = next(iter(plans_under(run_of(found, arguments.store), store)), None)
+    trained = next(iter(plans_of(run_of(found, arguments.store), store)), None)
     champion = Champion(
         version=found.version,
         checkpoint_uri=found.checkpoint_uri,
@@ -121,9 +118,9 @@ def _champion(arguments: Arguments, registry: Registry, store: Store) -> tuple[C
     return champion, trained
 
 
-def evaluations(folder_uri: str, splits: list[SplitName], champion: Champion | None) -> list[Evaluation]:
+def evaluations(place: Evaluations, splits: list[SplitName], champion: Champion | None) -> list[Evaluation]:
     """What is scored: baseline and fine-tuned on every split, and a champion where promotion is decided."""
     pairs: list[tuple[ModelRole, SplitName, str]] = [(model, split, model) for model in ("baseline", "fine-tuned") for split in splits]
     if champion:
         pairs.append(("champion", deciding_split(splits), f"champion-{champion.version}"))
-    return [Evaluation(model=model, split=split, out=f"{folder_uri}{name}/{split}/") for model, split, name in pairs]
+    return [Evaluation(model=model, split=split, out=place.scores(name, split).folder_uri) for model, split, name in pairs]

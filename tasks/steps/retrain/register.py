@@ -14,9 +14,12 @@ from tasks.results.evaluation import RegisterResult
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import CHECKPOINT, fetch_network
-from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps._step import StepArguments, finish, finished, log
 from tasks.steps.retrain._evidence import version_description
+from tasks.store.layout import Dataset
 from tasks.store.objects import Store
+from tasks.store.runs import Run
+from tasks.store.stored import Output
 from tasks.tracking import CHALLENGER, ClipModel, Registry, TensorModel, Tracker, VersionCard, tracked_run
 
 LOADER = "tasks.model.pyfunc"
@@ -46,11 +49,12 @@ class Arguments(StepArguments):
 
 def run(arguments: Arguments, store: Store) -> RegisterResult:
     """Register the network once. Whether it becomes champion is `decide`'s matter."""
-    if earlier := finished(store, arguments.out, RegisterResult):
+    output = Output(arguments.out, RegisterResult)
+    if earlier := finished(store, output):
         return earlier
-    plan = store.read(result_uri(arguments.plan), PlanResult)
-    manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)
-    trained = store.read(result_uri(f"{plan.run_uri}train/"), TrainResult)
+    plan = store.read(Output(arguments.plan, PlanResult))
+    manifest = store.read(Dataset(plan.dataset_uri).manifest)
+    trained = store.read(Run(plan.run_uri).train)
     settings = load(MlflowSettings)
     tracker, registry = Tracker.from_settings(settings), Registry.from_settings(settings)
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-register-") as folder:
@@ -61,7 +65,7 @@ def run(arguments: Arguments, store: Store) -> RegisterResult:
         result = RegisterResult(model_name=plan.model_name, version=number, mlflow_run_id=run_id, mlflow_run_url=tracker.run_url(run_id))
     tracker.finish(run_id)
     log.info("registered %s version %d as %s: %s", result.model_name, number, CHALLENGER, result.mlflow_run_url)
-    return finish(store, arguments.out, result)
+    return finish(store, output, result)
 
 
 def _model(saved: Saved, folder: Path) -> TensorModel | ClipModel:

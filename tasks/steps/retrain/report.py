@@ -30,9 +30,12 @@ from tasks.results.metrics import Metrics, Mistake, Provenance
 from tasks.results.record import ModelRole, now_utc
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps._step import StepArguments, finish, finished, log
 from tasks.steps.retrain._evidence import evaluation_results, predictions
+from tasks.store.layout import Dataset
 from tasks.store.objects import Store, to_json
+from tasks.store.runs import Decision, Report, Run
+from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
 
 MAX_PLAYABLE_BYTES = 16 << 20
@@ -47,11 +50,13 @@ class Arguments(StepArguments):
 
 def run(arguments: Arguments, store: Store) -> ReportResult:
     """Write page, numbers and card to the store and into the MLflow run: at its root, and under the decision's own name."""
-    if earlier := finished(store, arguments.out, ReportResult):
+    place = Report(arguments.out)
+    if earlier := finished(store, place):
         return earlier
-    plan = store.read(result_uri(arguments.plan), PlanResult)
-    manifest = store.read(f"{plan.dataset_uri}manifest.json", Manifest)
-    compared = store.read(result_uri(f"{plan.decision_uri}compare/"), CompareResult)
+    plan = store.read(Output(arguments.plan, PlanResult))
+    manifest = store.read(Dataset(plan.dataset_uri).manifest)
+    decision = Decision(plan.decision_uri)
+    compared = store.read(decision.compare)
     tracker = Tracker.from_settings(load(MlflowSettings))
     results = evaluation_results(store, plan)
     scored = predictions(store, results, compared.split)
@@ -65,17 +70,17 @@ def run(arguments: Arguments, store: Store) -> ReportResult:
             clips=_playable(store, metrics.mistakes),
         )
         for name, data in _files(inputs).items():
-            store.write_bytes(f"{arguments.out}{name}", data)
+            store.write_bytes(place.file(name), data)
             (Path(folder) / name).write_bytes(data)
-        kept = f"decisions/{plan.decision_uri.rstrip('/').rpartition('/')[2]}"
+        kept = f"decisions/{decision.key}"
         # At the root lies the latest decision on this training; links lead to the place that no later decision writes to.
         tracker.log_artifacts(run_id, Path(folder))
         tracker.log_artifacts(run_id, Path(folder), kept)
     report_url = f"{url}/artifacts/{kept}/report.html"
     result = ReportResult(
-        report_uri=f"{arguments.out}report.html",
-        metrics_uri=f"{arguments.out}metrics.json",
-        card_uri=f"{arguments.out}README.md",
+        report_uri=place.page,
+        metrics_uri=place.metrics.uri,
+        card_uri=place.card,
         report_url=report_url,
         awaits_approval=compared.awaits_approval,
         approval_hours=compared.gate.approval_hours,
@@ -83,7 +88,7 @@ def run(arguments: Arguments, store: Store) -> ReportResult:
         mlflow_run_url=url,
     )
     log.info("the report: %s", result.report_url)
-    return finish(store, arguments.out, result)
+    return finish(store, place, result)
 
 
 def _files(inputs: ReportInputs) -> dict[str, bytes]:
@@ -105,7 +110,7 @@ def _metrics(
     scored: Mapping[ModelRole, ScoredClips],
     url: str,
 ) -> Metrics:
-    trained = store.read(result_uri(f"{plan.run_uri}train/"), TrainResult)
+    trained = store.read(Run(plan.run_uri).train)
     ours, theirs = contenders(results)
     return Metrics(
         created=now_utc(),
@@ -143,8 +148,8 @@ def _provenance(store: Store, plan: PlanResult, manifest: Manifest, trained: Tra
         run_key=plan.run_key,
         dataset_uri=plan.dataset_uri,
         dataset_digest=plan.dataset_digest,
-        dataset_created=_written(store, f"{plan.dataset_uri}manifest.json"),
-        trained=_written(store, result_uri(f"{plan.run_uri}train/")),
+        dataset_created=_written(store, Dataset(plan.dataset_uri).manifest.uri),
+        trained=_written(store, Run(plan.run_uri).train.uri),
         code_version=machine.code_version,
         weights=plan.weights.description,
         weights_sha256=plan.weights.sha256,

@@ -22,9 +22,12 @@ from tasks.results.record import SPLITS
 from tasks.results.training import Epoch, PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network, file_sha256
-from tasks.steps._step import StepArguments, finish, finished, log, result_uri
+from tasks.steps._step import StepArguments, finish, finished, log
 from tasks.steps.retrain._fusion import choose_fusion
+from tasks.store.layout import Dataset
 from tasks.store.objects import Store
+from tasks.store.runs import Training
+from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
 
 FOLDER_PREFIX = "retake-train-"
@@ -45,7 +48,8 @@ def run(arguments: Arguments, store: Store) -> TrainResult:
     if not is_first_process():
         _take_part(arguments, store)
         raise SystemExit
-    if earlier := finished(store, arguments.out, TrainResult):
+    training = Training(arguments.out)
+    if earlier := finished(store, training):
         return earlier
     plan, manifest = _inputs(arguments, store)
     devices = _settle(plan)
@@ -54,15 +58,15 @@ def run(arguments: Arguments, store: Store) -> TrainResult:
         folder = Path(name)
         _log_inputs(tracker, run_id, plan, manifest, store)
         if plan.weights.members:
-            return finish(store, arguments.out, choose_fusion(arguments.out, plan, manifest, store, tracker, run_id, folder))
+            return finish(store, training, choose_fusion(training, plan, manifest, store, tracker, run_id, folder))
         job = _job(arguments, plan, manifest, store, folder, devices)
 
         def keep(files: EpochFiles) -> None:
             if files.best_is_new and files.best:
-                store.write_file(f"{arguments.out}{BEST}", files.best)
+                store.write_file(training.best, files.best)
             tracker.log_epoch(run_id, _epoch(files.record))
             # The commit mark of the epoch: a try that ends before it does the epoch again.
-            store.write_file(f"{arguments.out}{LAST}", files.last)
+            store.write_file(training.last, files.last)
 
         outcome = fit(job, on_epoch=keep)
         epochs = tuple(_epoch(record) for record in outcome.history)
@@ -74,13 +78,13 @@ def run(arguments: Arguments, store: Store) -> TrainResult:
         )
         (evidence / "epochs.csv").write_text(_table(epochs), encoding="utf-8")
         for file in sorted(evidence.iterdir()):
-            store.write_file(f"{arguments.out}{file.name}", file)
+            store.write_file(training.file(file.name), file)
         tracker.log_artifacts(run_id, evidence, "train")
         tracker.log_artifacts(run_id, folder / "tensorboard", "tensorboard")
         tracker.set_tags(run_id, {f"retake.{key}": str(value) for key, value in hardware.items()})
-        store.write_file(f"{arguments.out}{BEST}", outcome.best)
+        store.write_file(training.best, outcome.best)
         result = TrainResult(
-            checkpoint_uri=f"{arguments.out}{BEST}",
+            checkpoint_uri=training.best,
             checkpoint_sha256=file_sha256(outcome.best),
             best_epoch=outcome.best_epoch,
             best_val_loss=outcome.best_val_loss,
@@ -91,13 +95,13 @@ def run(arguments: Arguments, store: Store) -> TrainResult:
             mlflow_run_url=tracker.run_url(run_id),
             hardware=hardware,
         )
-    return finish(store, arguments.out, result)
+    return finish(store, training, result)
 
 
 def _take_part(arguments: Arguments, store: Store) -> None:
     """Train what the first process trains, in silence."""
     logging.getLogger().setLevel(logging.WARNING)
-    if finished(store, arguments.out, TrainResult):
+    if finished(store, Training(arguments.out)):
         return
     plan, manifest = _inputs(arguments, store)
     if plan.weights.members:
@@ -125,8 +129,8 @@ def _settle(plan: PlanResult) -> int:
 
 
 def _inputs(arguments: Arguments, store: Store) -> tuple[PlanResult, Manifest]:
-    plan = store.read(result_uri(arguments.plan), PlanResult)
-    return plan, store.read(f"{plan.dataset_uri}manifest.json", Manifest)
+    plan = store.read(Output(arguments.plan, PlanResult))
+    return plan, store.read(Dataset(plan.dataset_uri).manifest)
 
 
 def _job(arguments: Arguments, plan: PlanResult, manifest: Manifest, store: Store, folder: Path, devices: int) -> TrainJob:
@@ -149,7 +153,7 @@ def _job(arguments: Arguments, plan: PlanResult, manifest: Manifest, store: Stor
         devices=devices,
         num_nodes=machine.num_nodes,
     )
-    _fetch_earlier_epochs(store, arguments.out, folder)
+    _fetch_earlier_epochs(store, Training(arguments.out), folder)
     return job
 
 
@@ -160,10 +164,10 @@ def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manif
     tracker.log_params(run_id, {**chosen, **weights, "network": plan.weights.network, "dataset": plan.dataset_digest})
     for split in SPLITS:
         if any(clip.split == split for clip in manifest.clips):
-            uri = f"{plan.dataset_uri}{split}.csv"
+            uri = Dataset(plan.dataset_uri).table(split)
             tracker.log_dataset(run_id, store.read_bytes(uri), split=split, source=uri, digest=plan.dataset_digest)
     with tempfile.TemporaryDirectory(prefix="retake-dataset-") as name:
-        for found in store.list(f"{plan.dataset_uri}figures/"):
+        for found in store.list(Dataset(plan.dataset_uri).figures):
             store.read_file(found.uri, Path(name) / found.name)
         tracker.log_artifacts(run_id, Path(name), "dataset")
 
@@ -173,12 +177,12 @@ def _labelled(clips: list[DatasetClip], frames: dict[str, Path]) -> list[CachedC
     return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class) for clip in clips if clip.uid in frames]
 
 
-def _fetch_earlier_epochs(store: Store, out: str, folder: Path) -> None:
-    if not store.exists(f"{out}{LAST}"):
+def _fetch_earlier_epochs(store: Store, training: Training, folder: Path) -> None:
+    if not store.exists(training.last):
         return
-    for name in (BEST, LAST):
-        if store.exists(f"{out}{name}"):
-            store.read_file(f"{out}{name}", folder / name)
+    for uri, name in ((training.best, BEST), (training.last, LAST)):
+        if store.exists(uri):
+            store.read_file(uri, folder / name)
     log.info("an earlier try left its last epoch; going on from there")
 
 

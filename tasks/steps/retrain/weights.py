@@ -17,7 +17,10 @@ from tasks.settings import MachineSettings, load
 from tasks.steps._checkpoints import fetch_trained, file_sha256, find_trained, is_trained
 from tasks.steps._step import StepArguments, finish, log
 from tasks.steps.retrain._fusion import equal_fusion
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
+from tasks.store.runs import run_name
+from tasks.store.stored import Output
 
 AUTO = "auto"
 DEFAULT_BACKBONE = "resnet50"
@@ -46,9 +49,9 @@ def run(arguments: Arguments, store: Store) -> WeightsResult:
     """
     store.ensure_bucket(arguments.store)
     if arguments.fuse:
-        return finish(store, arguments.out, equal_fusion(arguments.fuse, arguments.store, store))
+        return finish(store, Output(arguments.out, WeightsResult), equal_fusion(arguments.fuse, arguments.store, store))
     if arguments.weights is Weights.TRAINED or is_trained(arguments.checkpoint or ""):
-        return finish(store, arguments.out, _trained_start(arguments, store))
+        return finish(store, Output(arguments.out, WeightsResult), _trained_start(arguments, store))
     failure: RetakeError | None = None
     for candidate in candidates(arguments.picked(TrainOptions)):
         try:
@@ -103,7 +106,7 @@ def _trained_start(arguments: Arguments, store: Store) -> WeightsResult:
         weights=Weights.TRAINED,
         uri=trained.checkpoint_uri,
         sha256=trained.checkpoint_sha256,
-        description=f"the network that runs/{trained.run_key}/ trained",
+        description=f"the network that {run_name(trained.run_key)} trained",
         is_chance=False,
     )
 
@@ -118,7 +121,7 @@ def _start_from(candidate: Candidate, arguments: Arguments, store: Store) -> Wei
         path = folder / "start.ckpt"
         save(path, start.network, no_names(spec))
         sha256 = file_sha256(path)
-        uri = f"{arguments.store}/pretrained/networks/{sha256}.ckpt"
+        uri = Layout(arguments.store).network(sha256)
         if not store.exists(uri):
             store.write_file(uri, path)
     log.info("starting from %s: %s", spec, start.description)
@@ -131,7 +134,7 @@ def _start_from(candidate: Candidate, arguments: Arguments, store: Store) -> Wei
         description=start.description,
         is_chance=start.is_chance,
     )
-    return finish(store, arguments.out, result)
+    return finish(store, Output(arguments.out, WeightsResult), result)
 
 
 def _epic_file(spec: NetworkSpec, arguments: Arguments, store: Store, folder: Path) -> Path:
@@ -142,7 +145,7 @@ def _epic_file(spec: NetworkSpec, arguments: Arguments, store: Store, folder: Pa
     file = named or published(spec)
     if file is None:
         raise BadConfiguration(f"EPIC-KITCHENS-55 published no weights for {spec}; choose weights imagenet, or backbone {DEFAULT_BACKBONE}")
-    kept = f"{arguments.store}/pretrained/{file.name}"
+    kept = Layout(arguments.store).pretrained(file.name)
     if store.exists(kept):
         return _fetch(kept, store, folder)
     try:

@@ -168,7 +168,11 @@ def odd(workshop, tmp_path_factory):
         (("e", "0"), 65, "runs/0000000000000000/: its checkpoint s3://retake-steps/runs/0000000000000000/train/best.pt is gone"),
         (("e", "9"), 65, "has no finished training under runs/9999999999999999/"),
         (("e", "models:/no-such-model@champion"), 65, "there is no registered model no-such-model"),
-        (("e", "s3://another-store/runs/0123456789abcdef/"), 65, "was trained in another store (s3://another-store/)"),
+        (
+            ("e", "s3://another-store/runs/0123456789abcdef/"),
+            65,
+            "was trained in another store (s3://another-store/runs/0123456789abcdef/)",
+        ),
         (("b", "c"), 65, "verb 0 is fry to runs/cccccccccccccccc/ and stir to runs/bbbbbbbbbbbbbbbb/"),
         (("e", "d"), 65, "runs/dddddddddddddddd/: s3://retake-steps/runs/dddddddddddddddd/train/best.pt is not the file that was recorded"),
     ],

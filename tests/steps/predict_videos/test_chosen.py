@@ -13,6 +13,7 @@ from tasks.results.prediction import Predictor
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.steps.predict_videos._chosen import Found, baseline_of
 from tasks.steps.retrain.plan import evaluations
+from tasks.store.runs import Evaluations
 from tests.steps.shelf import Shelf
 
 RUN = "s3://retake/runs/0123/"
@@ -59,7 +60,7 @@ def trained(crops):
         model_name="m",
         weights=WeightsResult(**WEIGHTS),
         champion=None,
-        evaluations=tuple(evaluations(f"{RUN}{crops}/", ["train", "val"], None)),
+        evaluations=tuple(evaluations(Evaluations(f"{RUN}{crops}/"), ["train", "val"], None)),
     )
 
 

@@ -26,6 +26,7 @@ from tasks.results.record import VERB_ALONE
 from tasks.results.training import Champion
 from tasks.steps.retrain import evaluate
 from tasks.steps.retrain.plan import evaluations
+from tasks.store.runs import Evaluations
 from tasks.wording import percent
 from tests.steps.shelf import RUN, Shelf, plan_result, train_result
 
@@ -93,7 +94,7 @@ def shelf(tmp_path):
 
     def plan(champion=None, **options):
         record = plan_result(
-            evaluations=tuple(evaluations(RUN, ["train", "val"], champion)),
+            evaluations=tuple(evaluations(Evaluations(RUN), ["train", "val"], champion)),
             evaluate=EvaluateOptions(bootstrap_resamples=100, **options),
             champion=champion,
             sha256=sha256,

@@ -3,6 +3,7 @@ import pytest
 from tasks.promotion.gate import deciding_split
 from tasks.results.training import Champion, PlanResult
 from tasks.steps.retrain.plan import evaluations
+from tasks.store.runs import Evaluations
 from tests.steps.shelf import plan_result
 
 CHAMPION = Champion(version=3, checkpoint_uri="s3://retake/runs/x/train/best.pt", checkpoint_sha256="0" * 64)
@@ -10,18 +11,20 @@ CHAMPION = Champion(version=3, checkpoint_uri="s3://retake/runs/x/train/best.pt"
 
 @pytest.mark.parametrize(("splits", "decisive"), [(["train", "val"], "val"), (["train", "val", "test"], "test")])
 def test_the_champion_is_scored_again_where_promotion_is_decided(splits, decisive):
-    planned = evaluations("s3://retake/runs/y/", splits, CHAMPION)
+    planned = evaluations(Evaluations("s3://retake/runs/y/"), splits, CHAMPION)
     assert [(e.model, e.split) for e in planned if e.model == "champion"] == [("champion", decisive)]
     assert deciding_split(splits) == decisive
 
 
 def test_both_networks_are_scored_on_every_split_under_addresses_of_their_own():
-    planned = evaluations("s3://retake/runs/y/", ["train", "val"], None)
+    planned = evaluations(Evaluations("s3://retake/runs/y/"), ["train", "val"], None)
     assert {(e.model, e.split) for e in planned} == {(m, s) for m in ("baseline", "fine-tuned") for s in ("train", "val")}
     assert len({e.out for e in planned}) == 4
 
 
 def test_a_network_is_one_task_however_many_splits_it_has_also_in_a_plan_that_was_stored_without_them():
-    stored = plan_result(evaluations=tuple(evaluations("s3://retake/runs/y/", ["train", "val"], CHAMPION))).model_dump(mode="json")
+    stored = plan_result(evaluations=tuple(evaluations(Evaluations("s3://retake/runs/y/"), ["train", "val"], CHAMPION))).model_dump(
+        mode="json"
+    )
     assert stored.pop("networks") == [{"model": "baseline"}, {"model": "fine-tuned"}, {"model": "champion"}]
     assert [one.model for one in PlanResult.model_validate(stored).networks] == ["baseline", "fine-tuned", "champion"]

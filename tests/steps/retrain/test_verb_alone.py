@@ -27,6 +27,7 @@ from tasks.steps._checkpoints import file_sha256
 from tasks.steps.predict_videos import predict_batch, predict_known, predict_report
 from tasks.steps.retrain import compare, evaluate, report, train
 from tasks.steps.retrain.plan import evaluations
+from tasks.store.runs import Evaluations
 from tests.steps.shelf import Shelf, filmed, recorded
 
 ROOT = "s3://retake"
@@ -137,7 +138,7 @@ def workbench(ffmpeg, tmp_path, monkeypatch):
             is_chance=True,
         ),
         champion=None,
-        evaluations=tuple(evaluations(f"{RUN}evaluate/", ["train", "val"], None)),
+        evaluations=tuple(evaluations(Evaluations(f"{RUN}evaluate/"), ["train", "val"], None)),
     )
     shelf.write(f"{DECISION}plan/result.json", plan)
     return shelf, book, plan

@@ -1,0 +1,307 @@
+"""The map of the store: every address, with the model of the record that lies there.
+
+An address is made here and nowhere else. `Layout(store).run(key).train` is what `Store.read` reads and `Store.write` checks; its `uri` is
+text. In place of a real address, any of these can be built over a template, such as `Layout("{store}")`: the text goes in as it is.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from tasks.results.dataset import ClassRef, DatasetResult, LabelResult, LabelsFile, Manifest, SplitResult
+from tasks.results.evaluation import ChampionMove, DecisionRecord
+from tasks.results.prediction import PredictPlanResult
+from tasks.results.record import SplitName
+from tasks.results.training import PlanResult, WeightsResult
+from tasks.results.video import Batch, ClipsFile, IngestResult, Inventory, SegmentResult, SetAsideFile, SummaryResult, VideoRecord
+from tasks.store.comparisons import AskedComparison, ComparisonTable
+from tasks.store.predictions import Prediction
+from tasks.store.runs import Run
+from tasks.store.stored import Folder, Output, Stored
+
+if TYPE_CHECKING:
+    from typing import Self
+
+_OWN_CLASS = re.compile(r".*/[0-9]+\.json", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Video:
+    """`videos/<video>/`: a video, known by its content, under all its names."""
+
+    folder_uri: str
+
+    @property
+    def probe(self) -> Stored[VideoRecord]:
+        """Give the record of the video; it is written last."""
+        return Stored(f"{self.folder_uri}probe.json", VideoRecord)
+
+    def source(self, suffix: str) -> str:
+        """Give the address of the file itself."""
+        return f"{self.folder_uri}source{suffix}"
+
+
+@dataclass(frozen=True)
+class Clips(Stored[ClipsFile]):
+    """`clips/<video>/<recipe>/`: the clips of a video that were cut in one way; `clips.json` is written last."""
+
+    model: type[ClipsFile] = ClipsFile
+
+    @property
+    def uri(self) -> str:
+        """Give the address of the list of clips."""
+        return f"{self.place_uri}clips.json"
+
+    @property
+    def recipe(self) -> str:
+        """Name the way of cutting."""
+        return _last(self.place_uri)
+
+    def clip(self, index: int) -> str:
+        """Give the address of a clip."""
+        return f"{self.place_uri}{index:04d}.mp4"
+
+
+def flow_of_clip(clip_uri: str, recipe: str) -> str:
+    """`clips/<video>/<recipe>/flow/<flow recipe>/<clip>.mkv`: give the address of the optical flow of a clip."""
+    folder, _, name = clip_uri.rpartition("/")
+    return f"{folder}/flow/{recipe}/{name.removesuffix('.mp4')}.mkv"
+
+
+def flow_folders(flow_uris: Iterable[str]) -> set[str]:
+    """Give the folders that these files of optical flow lie in, to be listed."""
+    return {f"{uri.rpartition('/')[0]}/" for uri in flow_uris}
+
+
+@dataclass(frozen=True)
+class Ingest(Output[IngestResult]):
+    """`ingests/<key>/`: the files that an ingest saw, its batches and their results."""
+
+    model: type[IngestResult] = IngestResult
+
+    @property
+    def inventory(self) -> Stored[Inventory]:
+        """Give the list of all files that the ingest looked at."""
+        return Stored(f"{self.place_uri.rstrip('/')}/inventory.json", Inventory)
+
+    def batch(self, number: int) -> Stored[Batch]:
+        """Give the videos of one mapped task."""
+        return Stored(f"{self.place_uri}batches/{number:04d}.json", Batch)
+
+    def segment(self, recipe: str, number: int) -> Output[SegmentResult]:
+        """Give the output of the mapped task that cuts a batch."""
+        return Output(f"{self.place_uri}segment/{recipe}/{number:04d}/", SegmentResult)
+
+    @property
+    def summary(self) -> "Summary":
+        """Give the output of the step that sums the ingest up."""
+        return Summary(f"{self.place_uri}summary/")
+
+
+@dataclass(frozen=True)
+class Summary(Output[SummaryResult]):
+    """`ingests/<key>/summary/`: an ingest in numbers."""
+
+    model: type[SummaryResult] = SummaryResult
+
+    @property
+    def set_aside(self) -> Stored[SetAsideFile]:
+        """Give the list of all files that could not be used."""
+        return Stored(self.file("set_aside.json"), SetAsideFile)
+
+
+@dataclass(frozen=True)
+class Labels(Output[LabelResult]):
+    """`labels/<recipe>/`: the labels of all clips that were cut in one way."""
+
+    model: type[LabelResult] = LabelResult
+
+    @property
+    def clips(self) -> Stored[LabelsFile]:
+        """Give the list of clips, labelled or not."""
+        return Stored(self.file("labels.json"), LabelsFile)
+
+    @property
+    def split(self) -> Output[SplitResult]:
+        """Give the output of the step that deals the source videos."""
+        return Output(f"{self.place_uri}split/", SplitResult)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """`datasets/<digest>/`: a dataset, known by its content."""
+
+    folder_uri: str
+
+    @classmethod
+    def at(cls, uri: str) -> "Self":
+        """Read an address as a person writes it, with or without the slash at the end."""
+        return cls(f"{uri.rstrip('/')}/")
+
+    @property
+    def digest(self) -> str:
+        """Name the content of the dataset."""
+        return _last(self.folder_uri)
+
+    @property
+    def manifest(self) -> Stored[Manifest]:
+        """Give the list of clips, which is written last."""
+        return Stored(f"{self.folder_uri}manifest.json", Manifest)
+
+    def table(self, split: SplitName) -> str:
+        """Give the address of the CSV file of a split."""
+        return f"{self.folder_uri}{split}.csv"
+
+    @property
+    def figures(self) -> str:
+        """Give the folder of the histograms."""
+        return f"{self.folder_uri}figures/"
+
+    def figure(self, name: str) -> str:
+        """Give the address of a histogram."""
+        return f"{self.figures}{name}.png"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A whole store: the bucket, or a prefix in it, without a slash at the end."""
+
+    store_uri: str
+
+    def holds(self, uri: str) -> bool:
+        """Whether an address is one of this store."""
+        return uri.startswith(f"{self.store_uri}/")
+
+    @property
+    def inbox(self) -> Folder:
+        """`inbox/`: find the files that people put there."""
+        return Folder(f"{self.store_uri}/inbox/")
+
+    def uploaded(self, name: str) -> Folder:
+        """`inbox/<folder>/`: find a folder that was put into the inbox as a whole."""
+        return Folder(f"{self.inbox.folder_uri}{name}/")
+
+    @property
+    def annotations(self) -> Folder:
+        """`annotations/`: find the annotation files."""
+        return Folder(f"{self.store_uri}/annotations/")
+
+    @property
+    def videos(self) -> str:
+        """`videos/`: give the folder of all videos."""
+        return f"{self.store_uri}/videos/"
+
+    def video(self, video: str) -> Video:
+        """Find a video by its hash."""
+        return Video(f"{self.videos}{video}/")
+
+    def clips_of(self, video: str) -> str:
+        """`clips/<video>/`: give the folder of all clips of a video, whichever way they were cut."""
+        return f"{self.store_uri}/clips/{video}/"
+
+    def clips(self, video: str, recipe: str) -> Clips:
+        """Find the clips of a video that were cut in one way."""
+        return Clips(f"{self.clips_of(video)}{recipe}/")
+
+    def own_classes(self, target: Literal["verb", "noun"]) -> str:
+        """`classes/<target>s/`: give the folder of the store's own classes."""
+        return f"{self.store_uri}/classes/{target}s/"
+
+    def own_class(self, target: Literal["verb", "noun"], number: int) -> Stored[ClassRef]:
+        """`classes/<target>s/<number>.json`: find one of the store's own classes."""
+        return Stored(f"{self.own_classes(target)}{number}.json", ClassRef)
+
+    def ingest(self, key: str) -> Ingest:
+        """Find an ingest by the key of its choices."""
+        return Ingest(f"{self.store_uri}/ingests/{key}/")
+
+    def labels(self, recipe: str) -> Labels:
+        """Find the labels of the clips of one way of cutting."""
+        return Labels(f"{self.store_uri}/labels/{recipe}/")
+
+    @property
+    def latest_dataset(self) -> Output[DatasetResult]:
+        """`datasets/`: find the latest dataset."""
+        return Output(f"{self.store_uri}/datasets/", DatasetResult)
+
+    @property
+    def split_file(self) -> str:
+        """`datasets/split.csv`: give the address of the split of each source and each video."""
+        return self.latest_dataset.file("split.csv")
+
+    def dataset(self, digest: str) -> Dataset:
+        """Find a dataset by its content."""
+        return Dataset(f"{self.latest_dataset.folder_uri}{digest}/")
+
+    def pretrained(self, name: str) -> str:
+        """`pretrained/<name>`: give the address of a published file."""
+        return f"{self.store_uri}/pretrained/{name}"
+
+    def network(self, sha256: str) -> str:
+        """`pretrained/networks/<sha256>.ckpt`: give the address of a network that trainings start from."""
+        return self.pretrained(f"networks/{sha256}.ckpt")
+
+    def weights(self, key: str) -> Output[WeightsResult]:
+        """`pretrained/choices/<key>/`: find the weights that a form led to."""
+        return Output(self.pretrained(f"choices/{key}/"), WeightsResult)
+
+    def plan(self, key: str) -> Output[PlanResult]:
+        """`plans/<key>/`: find the plan that a form led to."""
+        return Output(f"{self.store_uri}/plans/{key}/", PlanResult)
+
+    def run(self, key: str) -> Run:
+        """Find a training by its key."""
+        return Run(f"{self.store_uri}/runs/{key}/")
+
+    def champion_moves(self, model_name: str) -> str:
+        """`champions/<model name>/`: give the folder of the champion's moves."""
+        return f"{self.store_uri}/champions/{model_name}/"
+
+    def champion_move(self, model_name: str, number: int) -> Stored[ChampionMove]:
+        """`champions/<model name>/<number>.json`: find a move of the champion."""
+        return Stored(f"{self.champion_moves(model_name)}{number:06d}.json", ChampionMove)
+
+    @property
+    def decisions(self) -> str:
+        """`decisions/`: give the folder of all decisions."""
+        return f"{self.store_uri}/decisions/"
+
+    def decision(self, key: str) -> Stored[DecisionRecord]:
+        """`decisions/<key>.json`: find a decision."""
+        return Stored(f"{self.decisions}{key}.json", DecisionRecord)
+
+    @property
+    def decisions_table(self) -> str:
+        """`decisions.csv`: give the address of the table of all decisions."""
+        return f"{self.store_uri}/decisions.csv"
+
+    def comparison(self, key: str) -> AskedComparison:
+        """`comparisons/<key>/`: find the comparison that a form asks for."""
+        return AskedComparison(f"{self.store_uri}/comparisons/{key}/")
+
+    def comparison_table(self, digest: str, key: str) -> ComparisonTable:
+        """`comparisons/<digest>/tables/<key>/`: find the table of the same networks on the same dataset."""
+        return ComparisonTable(f"{self.store_uri}/comparisons/{digest}/tables/{key}/")
+
+    def prediction(self, key: str) -> Prediction:
+        """`predictions/<key>/`: find a prediction by all that it depends on."""
+        return Prediction(f"{self.store_uri}/predictions/{key}/")
+
+    def prediction_plan(self, key: str) -> Output[PredictPlanResult]:
+        """`predictions/choices/<key>/`: find the plan of a prediction that a form led to."""
+        return Output(f"{self.store_uri}/predictions/choices/{key}/", PredictPlanResult)
+
+
+def is_probe(uri: str) -> bool:
+    """Whether a listed object is the record of a video."""
+    return uri.endswith("/probe.json")
+
+
+def is_own_class(uri: str) -> bool:
+    """Whether a listed object is one of the store's own classes."""
+    return bool(_OWN_CLASS.fullmatch(uri))
+
+
+def _last(folder: str) -> str:
+    return folder.rstrip("/").rpartition("/")[2]
