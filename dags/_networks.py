@@ -6,6 +6,8 @@ from typing import Any
 from dags._params import Form
 from dags._runner import StepOperator
 from tasks.options import EvaluateOptions, RegisterOptions, TrainOptions
+from tasks.store.comparisons import Configured
+from tasks.store.runs import Decision, Run
 
 GROUP = "network"
 STEPS = ("weights", "plan", "train", "evaluate")
@@ -20,7 +22,8 @@ def network(mapped: dict[str, str], form: Form) -> None:
         mapped: one element of `configure`'s list, as Airflow's stand-in for it.
         form: the DAG's options.
     """
-    plan_uri = f"{_planned('decision_uri')}plan/"
+    run, decision = Run(_planned("run_uri")), Decision(_planned("decision_uri"))
+    configured = Configured("{{ task.mapped.out }}")
     common: dict[str, Any] = {
         "form": form,
         "mapped": mapped,
@@ -32,7 +35,7 @@ def network(mapped: dict[str, str], form: Form) -> None:
         step="weights",
         image="trainer",
         options=(TrainOptions,),
-        out="{{ task.mapped.out }}weights/",
+        out=configured.weights.folder_uri,
         # Where no network sees flow, `flow` is skipped; where it failed, the networks that see none go on, and the others try it themselves.
         trigger_rule="all_done",
         execution_timeout=timedelta(hours=2),
@@ -44,11 +47,11 @@ def network(mapped: dict[str, str], form: Form) -> None:
         options=(TrainOptions, EvaluateOptions, RegisterOptions),
         inputs={
             "dataset": "{{ task.mapped.dataset }}",
-            "weights_result": "{{ task.mapped.out }}weights/",
+            "weights_result": configured.weights.folder_uri,
             "claims": "{{ task.mapped.claims }}",
             "name": "{{ task.mapped.name }}",
         },
-        out="{{ task.mapped.out }}plan/",
+        out=configured.plan.folder_uri,
         execution_timeout=timedelta(minutes=30),
         **common,
     )
@@ -57,8 +60,8 @@ def network(mapped: dict[str, str], form: Form) -> None:
         step="train",
         image="trainer",
         gpu=True,
-        inputs={"plan": plan_uri},
-        out=f"{_planned('run_uri')}train/",
+        inputs={"plan": decision.plan.folder_uri},
+        out=run.train.folder_uri,
         pool="gpu",
         execution_timeout=timedelta(days=3),
         **common,
@@ -68,8 +71,8 @@ def network(mapped: dict[str, str], form: Form) -> None:
         step="evaluate",
         image="trainer",
         gpu=True,
-        inputs={"plan": plan_uri, "model": "fine-tuned"},
-        out=f"{_planned('decision_uri')}evaluate/fine-tuned/",
+        inputs={"plan": decision.plan.folder_uri, "model": "fine-tuned"},
+        out=decision.evaluate("fine-tuned").folder_uri,
         pool="gpu",
         execution_timeout=timedelta(hours=12),
         **common,

@@ -34,11 +34,14 @@ from tasks.options import (
     SplitOptions,
     TrainOptions,
 )
+from tasks.store.layout import Layout
 
 FORM = Form(
     options=(SplitOptions, LabelOptions, SegmentOptions),
     then=(RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions),
 )
+STORE = Layout("{store}")
+LABELS = STORE.labels("{recipe}")
 
 with DAG(
     dag_id=Path(__file__).stem,
@@ -54,7 +57,7 @@ with DAG(
         step="label",
         form=FORM,
         options=(SegmentOptions, LabelOptions),
-        out="{store}/labels/{recipe}/",
+        out=LABELS.folder_uri,
         execution_timeout=timedelta(hours=1),
     )
     split = StepOperator(
@@ -62,8 +65,8 @@ with DAG(
         step="split",
         form=FORM,
         options=(SplitOptions,),
-        inputs={"labels": "{store}/labels/{recipe}/"},
-        out="{store}/labels/{recipe}/split/",
+        inputs={"labels": LABELS.folder_uri},
+        out=LABELS.split.folder_uri,
         execution_timeout=timedelta(minutes=30),
     )
     dataset = StepOperator(
@@ -71,8 +74,8 @@ with DAG(
         step="dataset",
         form=FORM,
         options=(SplitOptions,),
-        inputs={"labels": "{store}/labels/{recipe}/"},
-        out="{store}/datasets/",
+        inputs={"labels": LABELS.folder_uri},
+        out=STORE.latest_dataset.folder_uri,
         outlets=[DATASET],
         execution_timeout=timedelta(hours=1),
     )

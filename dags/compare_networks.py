@@ -31,9 +31,11 @@ from dags._networks import FAILURES, GROUP, network
 from dags._params import Form
 from dags._runner import TASK_DEFAULTS, StepOperator
 from tasks.options import ComparisonOptions, EvaluateOptions, RegisterOptions, TrainOptions
+from tasks.store.comparisons import Configurations
+from tasks.store.layout import Layout
 
 FORM = Form(options=(ComparisonOptions, TrainOptions, EvaluateOptions, RegisterOptions))
-CONFIGURED = "{{ ti.xcom_pull(task_ids='configure', key='result')['configured_uri'] }}"
+CONFIGURED = Configurations("{{ ti.xcom_pull(task_ids='configure', key='result')['configured_uri'] }}")
 
 with DAG(
     dag_id=Path(__file__).stem,
@@ -50,18 +52,18 @@ with DAG(
         step="configure",
         form=FORM,
         options=(ComparisonOptions, TrainOptions),
-        out="{store}/comparisons/{key}/",
+        out=Layout("{store}").comparison("{key}").folder_uri,
         returns="configurations",
         execution_timeout=timedelta(minutes=30),
     )
-    flows, flow = flow_tasks(FORM, inputs={"configured": CONFIGURED}, out=f"{CONFIGURED}flows/")
+    flows, flow = flow_tasks(FORM, inputs={"configured": CONFIGURED.folder_uri}, out=CONFIGURED.flows.folder_uri)
     networks = task_group(group_id=GROUP, tooltip="Each network: its weights, training and test")(network)
     tabulate = StepOperator(
         task_id="tabulate",
         step="tabulate",
         form=FORM,
-        inputs={"configured": CONFIGURED, "failures": FAILURES},
-        out=f"{CONFIGURED}table/",
+        inputs={"configured": CONFIGURED.folder_uri, "failures": FAILURES},
+        out=CONFIGURED.table.folder_uri,
         trigger_rule="all_done_min_one_success",  # a network that failed stands in the table as failed
         execution_timeout=timedelta(hours=1),
     )

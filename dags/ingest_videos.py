@@ -34,12 +34,14 @@ from tasks.options import (
     SplitOptions,
     TrainOptions,
 )
+from tasks.store.layout import Layout
 
 FORM = Form(
     options=(IngestOptions, SegmentOptions),
     shared=(SegmentOptions,),
     then=(LabelOptions, SplitOptions, RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions),
 )
+INGEST = Layout("{store}").ingest("{key}")
 
 with DAG(
     dag_id=Path(__file__).stem,
@@ -56,7 +58,7 @@ with DAG(
         step="ingest",
         form=FORM,
         options=(IngestOptions, SegmentOptions),
-        out="{store}/ingests/{key}/",
+        out=INGEST.folder_uri,
         returns="batches",
         execution_timeout=timedelta(hours=6),
     )
@@ -76,8 +78,8 @@ with DAG(
         step="summarise",
         form=FORM,
         options=(SegmentOptions,),
-        inputs={"ingest": "{store}/ingests/{key}/"},
-        out="{store}/ingests/{key}/summary/",
+        inputs={"ingest": INGEST.folder_uri},
+        out=INGEST.summary.folder_uri,
         outlets=[CLIPS],
         # New annotations alone make no batch, so that `segment` is skipped; a skipped ingest skips this too.
         trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,

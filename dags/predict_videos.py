@@ -35,10 +35,12 @@ from dags._flow import flow_tasks
 from dags._params import Form
 from dags._runner import TASK_DEFAULTS, StepOperator
 from tasks.options import EvaluateOptions, PredictOptions
+from tasks.store.layout import Layout
+from tasks.store.predictions import PredictedBatch, Prediction
 
 FORM = Form(options=(PredictOptions, EvaluateOptions))
-PREDICTION = "{{ ti.xcom_pull(task_ids='plan', key='result')['prediction_uri'] }}"
-PLAN, KNOWN = f"{PREDICTION}plan/", f"{PREDICTION}known/"
+PREDICTION = Prediction("{{ ti.xcom_pull(task_ids='plan', key='result')['prediction_uri'] }}")
+PLAN, KNOWN = PREDICTION.plan.folder_uri, PREDICTION.known.folder_uri
 
 with DAG(
     dag_id=Path(__file__).stem,
@@ -54,7 +56,7 @@ with DAG(
         step="predict_plan",
         form=FORM,
         options=(PredictOptions, EvaluateOptions),
-        out="{store}/predictions/choices/{key}/",
+        out=Layout("{store}").prediction_plan("{key}").folder_uri,
         returns="batches",
         execution_timeout=timedelta(hours=6),
     )
@@ -63,13 +65,13 @@ with DAG(
         step="predict_cut",
         form=FORM,
         inputs={"plan": PLAN, "batch": "{{ task.mapped.uri }}"},
-        out="{{ task.mapped.out }}cut/",
+        out=PredictedBatch("{{ task.mapped.out }}").cut.folder_uri,
         map_index_template="{{ task.mapped.name | truncate(100) }}",
         max_active_tis_per_dagrun=2,
         execution_timeout=timedelta(hours=12),
     ).expand(mapped=plan.output)
     # A batch that could not be cut costs no other its prediction.
-    flows, flow = flow_tasks(FORM, inputs={"prediction": PLAN}, out=f"{PREDICTION}flows/", trigger_rule="all_done_min_one_success")
+    flows, flow = flow_tasks(FORM, inputs={"prediction": PLAN}, out=PREDICTION.flows.folder_uri, trigger_rule="all_done_min_one_success")
     known = StepOperator(
         task_id="known",
         step="predict_known",
@@ -100,7 +102,7 @@ with DAG(
         form=FORM,
         trigger_rule="all_done_min_one_success",  # videos of a batch that failed stand on the page as left out
         inputs={"plan": PLAN, "known": KNOWN},
-        out=f"{PREDICTION}report/",
+        out=PREDICTION.report.folder_uri,
         execution_timeout=timedelta(hours=2),
     )
     plan >> known

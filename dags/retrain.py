@@ -34,11 +34,15 @@ from dags._flow import flow_tasks
 from dags._params import Form
 from dags._runner import TASK_DEFAULTS, StepOperator
 from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, RetrainOptions, TrainOptions
+from tasks.store.layout import Layout
+from tasks.store.runs import Decision, Run
 
 FORM = Form(options=(RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions))
-RUN = "{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['run_uri'] }}"
-DECISION = "{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['decision_uri'] }}"
-PLAN = f"{DECISION}plan/"
+RUN = Run("{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['run_uri'] }}")
+DECISION = Decision("{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['decision_uri'] }}")
+PLAN = DECISION.plan.folder_uri
+STORE = Layout("{store}")
+WEIGHTS = STORE.weights("{key}")
 HALF_HOUR, HOUR = timedelta(minutes=30), timedelta(hours=1)
 
 with DAG(
@@ -61,7 +65,7 @@ with DAG(
             form=FORM,
             image="trainer",
             options=(TrainOptions,),
-            out="{store}/pretrained/choices/{key}/",
+            out=WEIGHTS.folder_uri,
             execution_timeout=timedelta(hours=2),
         )
         plan = StepOperator(
@@ -70,12 +74,12 @@ with DAG(
             form=FORM,
             options=(TrainOptions, EvaluateOptions, RegisterOptions, GateOptions),
             passes=("dataset", "force_token", "decide_token"),
-            inputs={"weights_result": "{store}/pretrained/choices/{key}/"},
-            out="{store}/plans/{key}/",
+            inputs={"weights_result": WEIGHTS.folder_uri},
+            out=STORE.plan("{key}").folder_uri,
             returns="networks",
             execution_timeout=HALF_HOUR,
         )
-        flows, flow = flow_tasks(FORM, inputs={"plan": PLAN}, out=f"{RUN}flows/")
+        flows, flow = flow_tasks(FORM, inputs={"plan": PLAN}, out=RUN.flows.folder_uri)
         weights >> plan >> flows
     train = StepOperator(
         task_id="train",
@@ -84,7 +88,7 @@ with DAG(
         image="trainer",
         gpu=True,
         inputs={"plan": PLAN},
-        out=f"{RUN}train/",
+        out=RUN.train.folder_uri,
         pool="gpu",
         trigger_rule="none_failed_min_one_success",  # where no flow is needed, `flow` is skipped; where nothing is trained, `plan` is too
         execution_timeout=timedelta(days=3),
@@ -96,17 +100,22 @@ with DAG(
         image="trainer",
         gpu=True,
         inputs={"plan": PLAN, "model": "{{ task.mapped.model }}"},
-        out=f"{DECISION}evaluate/{{{{ task.mapped.model }}}}/",
+        out=DECISION.evaluate("{{ task.mapped.model }}").folder_uri,
         map_index_template="{{ task.mapped.model }}",
         pool="gpu",
         execution_timeout=timedelta(hours=12),
     ).expand(mapped=plan.output)
     with TaskGroup("publish", tooltip="The comparison, the report, MLflow's registry, and who becomes champion"):
         compare = StepOperator(
-            task_id="compare", step="compare", form=FORM, inputs={"plan": PLAN}, out=f"{DECISION}compare/", execution_timeout=HALF_HOUR
+            task_id="compare",
+            step="compare",
+            form=FORM,
+            inputs={"plan": PLAN},
+            out=DECISION.compare.folder_uri,
+            execution_timeout=HALF_HOUR,
         )
         report = StepOperator(
-            task_id="report", step="report", form=FORM, inputs={"plan": PLAN}, out=f"{DECISION}report/", execution_timeout=HOUR
+            task_id="report", step="report", form=FORM, inputs={"plan": PLAN}, out=DECISION.report.folder_uri, execution_timeout=HOUR
         )
         register = StepOperator(
             task_id="register",
@@ -114,7 +123,7 @@ with DAG(
             form=FORM,
             image="trainer",
             inputs={"plan": PLAN},
-            out=f"{RUN}register/",
+            out=RUN.register.folder_uri,
             execution_timeout=HOUR,
         )
         approve = ApproveOperator(task_id="approve", report="publish.report", register="publish.register")
@@ -123,7 +132,7 @@ with DAG(
             step="decide",
             form=FORM,
             inputs={"plan": PLAN, **approve.answers()},
-            out=f"{DECISION}decide/",
+            out=DECISION.decide.folder_uri,
             outlets=[MODEL],
             trigger_rule="none_failed_min_one_success",  # where nobody has to be asked, `approve` is skipped
             execution_timeout=HALF_HOUR,
