@@ -1,0 +1,112 @@
+"""The layout from outside: what lies where, and that an address is read as it was made."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.local.home import REPOSITORY
+from tasks.store.layout import Clips, Dataset, Layout, is_own_class, is_probe
+from tasks.store.runs import Comparing, Decision, Run, deciding, find_decision, parse_run, run_beside, run_name
+from tasks.store.stored import Output
+from tests.store.walk import addresses
+
+GOLDEN = Path(__file__).parent / "layout.txt"
+A_WHOLE_RUN = REPOSITORY / "tests" / "integration" / "addresses.txt"
+HEAVY = ("minio", "mlflow", "numpy", "pandas", "torch")
+
+stores = st.from_regex(r"s3://[a-z0-9]{3,8}(/[a-z0-9]{1,8}){0,2}", fullmatch=True)
+keys = st.from_regex(r"[0-9a-f]{16}", fullmatch=True)
+names = st.from_regex(r"[\w .-]{1,20}(/[\w .-]{1,20}){0,2}", fullmatch=True)
+
+
+def alike(address):
+    """An address whose placeholders have no names and whose numbers are all one."""
+    return re.sub(r"[0-9]+(?=[./]|$)", "0", re.sub(r"<[^>]+>", "<>", address))
+
+
+def test_every_address_and_its_model_stay_as_they_are():
+    assert [f"{address} {model}".rstrip() for address, model in sorted(addresses().items())] == GOLDEN.read_text().splitlines()
+
+
+def test_the_layout_knows_what_a_whole_run_leaves():
+    found = {alike(address) for address in addresses()}
+    # Beside a commit mark lie the files of its step, whose names are the step's own.
+    folders = {address.removesuffix("result.json") for address in found if address.endswith(("/", "/result.json"))}
+    known = re.compile("|".join(re.escape(one).replace("<>", "[^/]+") for one in found))
+    beside = re.compile("|".join(re.escape(one).replace("<>", "[^/]+") + "[^/]+" for one in folders))
+    left = [alike(address) for address in A_WHOLE_RUN.read_text().splitlines()]
+    assert [address for address in left if not known.fullmatch(address) and not beside.fullmatch(address)] == []
+
+
+def test_the_page_on_the_architecture_shows_every_place():
+    text = (REPOSITORY / "docs" / "architecture.md").read_text()
+    lines = text.partition("## The map of the store")[2].split("```")[1].splitlines()[1:]
+    shown = {alike(re.sub(r"(?<=/)[^/]*$", "", re.split(r"  +|,|…|\*", line)[0])) for line in lines}
+    found = {alike(address) for address in addresses()}
+    # What is listed is the beginning of several places.
+    listed = {address for address in found if address.endswith("/") and any(place.startswith(address) for place in shown)}
+    assert {address for address in found - listed if not any(map(address.startswith, shown))} == set()
+    assert {place for place in shown if not any(address.startswith(place) for address in found)} == set()
+
+
+@given(stores, keys, keys)
+def test_a_run_and_a_decision_are_read_as_they_were_made(store, run_key, key):
+    run = Layout(store).run(run_key)
+    assert (run.store_uri, run.key) == (store, run_key)
+    assert parse_run(run.folder_uri) == (store, run_key)
+    assert parse_run(run_name(run_key)) == (None, run_key)
+    assert run_beside(run.train.best, run_key, "s3://other") == run
+    assert run_beside(f"{store}/pretrained/x.ckpt", run_key, store) == run
+    decision = run.decision(key)
+    assert decision.key == key
+    assert deciding(decision.plan.uri, "plan") == deciding(decision.decide.uri, "decide") == decision
+    assert deciding(decision.plan.uri, "decide") is None
+    assert find_decision(f"trained before: model version 1 ({decision.folder_uri}). Tick") == decision
+
+
+@given(stores, keys, names)
+def test_other_addresses_are_read_as_they_were_made(store, key, name):
+    layout = Layout(store)
+    assert layout.inbox.name_of(layout.inbox.file(name)) == name
+    assert layout.dataset(key).digest == key
+    assert Dataset.at(layout.dataset(key).folder_uri) == Dataset.at(layout.dataset(key).folder_uri.rstrip("/")) == layout.dataset(key)
+    assert Clips(layout.clips("video", key).place_uri).recipe == key
+    assert is_probe(layout.video(key).probe.uri)
+    assert not is_probe(layout.video(key).source(".mp4"))
+    assert is_own_class(layout.own_class("verb", 125).uri)
+    assert layout.holds(layout.run(key).train.best)
+
+
+@pytest.mark.parametrize(
+    "text", ["runs/0123/", "models:/retake-tsn@champion", "s3://retake/runs/0123456789abcdeg/", "x/runs/0123456789abcdef/"]
+)
+def test_no_other_text_is_a_run(text):
+    assert parse_run(text) is None
+
+
+def test_a_comparison_is_found_by_its_result():
+    comparing = Decision("s3://retake/runs/0123456789abcdef/decisions/0123456789abcdef/").compare
+
+    class Result:
+        table_uri = comparing.table
+
+    assert Comparing.of(Result) == comparing
+
+
+def test_a_folder_without_its_slash_has_its_commit_mark_there_too():
+    assert Output("s3://retake/plans/x", Run).uri == Output("s3://retake/plans/x/", Run).uri == "s3://retake/plans/x/result.json"
+
+
+def test_templates_are_kept_as_they_are():
+    assert Run("{{ plan['run_uri'] }}").train.folder_uri == "{{ plan['run_uri'] }}train/"
+    assert Layout("{store}").ingest("{key}").summary.folder_uri == "{store}/ingests/{key}/summary/"
+
+
+def test_the_layout_costs_no_import_of_anything_heavy():
+    script = f"import sys, tasks.store.layout; print([name for name in {HEAVY} if name in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", script], cwd=REPOSITORY, text=True).strip() == "[]"
