@@ -14,7 +14,10 @@ R = TypeVar("R", bound=BaseModel)
 
 
 class StepArguments(Options):
-    """The arguments of every step."""
+    """The arguments of every step.
+
+    `out` has the key of the form in it, which the DAG alone knows, and the runner of a container reads the result there.
+    """
 
     store: StoreUri
     out: StoreUri

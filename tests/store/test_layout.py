@@ -1,5 +1,6 @@
 """The layout from outside: what lies where, and that an address is read as it was made."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.local.home import REPOSITORY
+from tasks.store import comparisons, layout, predictions, runs
 from tasks.store.layout import Clips, Dataset, Layout, is_own_class, is_probe
 from tasks.store.runs import Comparing, Decision, Run, deciding, find_decision, parse_run, run_beside, run_name
 from tasks.store.stored import Output
@@ -43,6 +45,17 @@ def test_the_layout_knows_what_a_whole_run_leaves():
     assert [address for address in left if not known.fullmatch(address) and not beside.fullmatch(address)] == []
 
 
+def test_docstrings_name_places_that_are_made():
+    modules = (layout, runs, comparisons, predictions)
+    classes = [one for module in modules for one in vars(module).values() if inspect.isclass(one) and one.__module__ == module.__name__]
+    members = [member for one in classes for member in (one, *vars(one).values())]
+    texts = [inspect.getdoc(getattr(member, "fget", None) or member) or "" for member in members]
+    named = {alike(re.sub("<(number|index)>", "3", found[1])) for text in texts if (found := re.match(r"`([^`]+/[^`]+)`: ", text))}
+    found = {alike(address) for address in addresses()}
+    assert len(named) > 20
+    assert {place for place in named if not any(address.startswith(place) for address in found)} == set()
+
+
 def test_the_page_on_the_architecture_shows_every_place():
     text = (REPOSITORY / "docs" / "architecture.md").read_text()
     lines = text.partition("## The map of the store")[2].split("```")[1].splitlines()[1:]
@@ -71,15 +84,15 @@ def test_a_run_and_a_decision_are_read_as_they_were_made(store, run_key, key):
 
 @given(stores, keys, names)
 def test_other_addresses_are_read_as_they_were_made(store, key, name):
-    layout = Layout(store)
-    assert layout.inbox.name_of(layout.inbox.file(name)) == name
-    assert layout.dataset(key).digest == key
-    assert Dataset.at(layout.dataset(key).folder_uri) == Dataset.at(layout.dataset(key).folder_uri.rstrip("/")) == layout.dataset(key)
-    assert Clips(layout.clips("video", key).place_uri).recipe == key
-    assert is_probe(layout.video(key).probe.uri)
-    assert not is_probe(layout.video(key).source(".mp4"))
-    assert is_own_class(layout.own_class("verb", 125).uri)
-    assert layout.holds(layout.run(key).train.best)
+    root = Layout(store)
+    assert root.inbox.name_of(root.inbox.file(name)) == name
+    assert root.dataset(key).digest == key
+    assert Dataset.at(root.dataset(key).folder_uri) == Dataset.at(root.dataset(key).folder_uri.rstrip("/")) == root.dataset(key)
+    assert Clips(root.clips("video", key).place_uri).recipe == key
+    assert is_probe(root.video(key).probe.uri)
+    assert not is_probe(root.video(key).source(".mp4"))
+    assert is_own_class(root.own_class("verb", 125).uri)
+    assert root.holds(root.run(key).train.best)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from tasks.store.layout import Layout, flow_of_clip
 from tasks.store.stored import Folder, Stored
 
 ROOT = "s3://store"
-LEFT_OUT = {"at", "digest", "file", "folder_uri", "holds", "key", "model", "name_of", "of", "place_uri", "recipe", "store_uri", "uri"}
+LEFT_OUT = {"digest", "file", "folder_uri", "holds", "key", "model", "name_of", "place_uri", "recipe", "store_uri", "uri"}
 """What reads an address, and what names the place itself."""
 
 
