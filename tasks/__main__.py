@@ -16,12 +16,12 @@ from typing import Literal, NoReturn
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from tasks.contracts.commands import COMMANDS
+from tasks.contracts.step import Step
 from tasks.disk import own_temporary_folder
 from tasks.errors import BadConfiguration, RetakeError
 from tasks.refusals import refusals
 from tasks.settings import StoreSettings, load
-from tasks.steps import COMMANDS, module_of
-from tasks.store.objects import Store, to_json
 from tasks.wording import printable
 
 log = logging.getLogger("retake")
@@ -42,28 +42,31 @@ def main(argv: list[str] | None = None) -> int:
     except RetakeError as error:
         log.error("%s: %s", type(error).__name__, error)
         return error.exit_code
-    sys.stdout.write(to_json(result).decode())
+    sys.stdout.write(result)
     return 0
 
 
-def _run(step: str, values: dict[str, object]) -> BaseModel:
-    module = _module(step)
+def _run(step: Step, values: dict[str, object]) -> str:
+    """Run the step; gives its result as one line of JSON."""
     try:
-        arguments = module.Arguments.model_validate(values)
+        arguments = step.arguments.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(
-            f"--{re.sub('[_.]', '-', name)}: {reason}" if name else reason for name, reason in refusals(error, module.Arguments)
+            f"--{re.sub('[_.]', '-', name)}: {reason}" if name else reason for name, reason in refusals(error, step.arguments)
         )
-        raise BadConfiguration(f"{step}: {problems}") from None
+        raise BadConfiguration(f"{step.name}: {problems}") from None
+    module = _module(step)
+    from tasks.store.objects import Store, to_json  # here alone, so that help and a wrong command line do not wait for the S3 client
+
     result: BaseModel = module.run(arguments, Store.from_settings(load(StoreSettings)))
-    return result
+    return to_json(result).decode()
 
 
-def _module(step: str) -> types.ModuleType:
-    """The step's module. What importing makes lives until the end, so the collector never looks at it: that saves seconds of torch and MLflow."""
+def _module(step: Step) -> types.ModuleType:
+    """Import the step's module. Imported objects are never freed, so the collector is off meanwhile: that saves seconds of torch and MLflow."""
     gc.disable()
     try:
-        return import_module(module_of(step))
+        return import_module(step.full_module)
     finally:
         gc.freeze()
         gc.enable()
@@ -83,17 +86,15 @@ class _Parser(argparse.ArgumentParser):
         raise BadConfiguration(f"{message}; see {self.prog} --help")
 
 
-def _parse(argv: list[str]) -> tuple[str, dict[str, object]]:
+def _parse(argv: list[str]) -> tuple[Step, dict[str, object]]:
     parser = _Parser(prog="python -m tasks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "step", choices=COMMANDS, metavar="STEP", help="; ".join(f"{name}: {command.summary}" for name, command in COMMANDS.items())
+        "step", choices=COMMANDS, metavar="STEP", help="; ".join(f"{name}: {step.summary}" for name, step in COMMANDS.items())
     )
-    step = parser.parse_args(argv[:1]).step
-    model: type[BaseModel] = _module(step).Arguments
-    options = _Parser(prog=f"python -m tasks {step}", description=COMMANDS[step].summary, argument_default=argparse.SUPPRESS)
-    positional: dict[str, str] = getattr(_module(step), "POSITIONAL", {})
-    for name, field in model.model_fields.items():
-        if metavar := positional.get(name):
+    step = COMMANDS[parser.parse_args(argv[:1]).step]
+    options = _Parser(prog=f"python -m tasks {step.name}", description=step.summary, argument_default=argparse.SUPPRESS)
+    for name, field in step.arguments.model_fields.items():
+        if metavar := step.positional.get(name):
             options.add_argument(name, nargs="*", metavar=metavar, help=_help(field))
         else:
             _add(options, name, field)

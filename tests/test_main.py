@@ -1,15 +1,16 @@
 """The command line without a server: what it offers, and how it refuses."""
 
 import configparser
+import resource
 import subprocess
 import sys
-from importlib import import_module
 
 import pytest
 
 from tasks.__main__ import _parse, main
+from tasks.contracts.commands import COMMANDS
 from tasks.local.home import REPOSITORY
-from tasks.steps import COMMANDS, STEPS, module_of
+from tests.contracts.light import HEAVY
 
 
 def test_the_help_names_every_step(capsys):
@@ -17,17 +18,44 @@ def test_the_help_names_every_step(capsys):
         main(["--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    assert all(step in shown for step in STEPS)
+    assert all(step in shown for step in COMMANDS)
 
 
-def test_a_steps_help_names_every_argument(capsys):
-    for step in STEPS:
-        with pytest.raises(SystemExit) as ended:
-            main([step, "--help"])
-        assert ended.value.code == 0
-        shown = capsys.readouterr().out
-        arguments = {f"--{name.replace('_', '-')}" for name in import_module(module_of(step)).Arguments.model_fields}
-        assert {argument for argument in arguments if argument not in shown} == set(), step
+@pytest.mark.parametrize("step", COMMANDS.values(), ids=COMMANDS)
+def test_a_steps_help_names_every_argument(step, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([step.name, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    arguments = {f"--{name.replace('_', '-')}" for name in step.arguments.model_fields if name not in step.positional}
+    assert {argument for argument in arguments if argument not in shown} == set()
+
+
+HELP_OF_ALL = """
+import contextlib, io, sys
+from tasks.__main__ import main
+from tasks.contracts.commands import COMMANDS
+for step in COMMANDS:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        main([step, "--help"])
+assert main(["label", "--store=/tmp", "--out=s3://retake/x/"]) == 78
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+
+
+def test_help_and_a_wrong_command_line_import_nothing_heavy():
+    said = subprocess.run([sys.executable, "-c", HELP_OF_ALL], cwd=REPOSITORY, capture_output=True, check=True, timeout=60, text=True)
+    assert HEAVY.isdisjoint(said.stdout.split())
+
+
+def test_help_takes_little_processor_time():
+    def children_seconds():
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    before = children_seconds()
+    subprocess.run([sys.executable, "-m", "tasks", "plan", "--help"], cwd=REPOSITORY, capture_output=True, check=True, timeout=60)
+    assert children_seconds() - before < 1.5  # 0.3 s where nothing else runs
 
 
 @pytest.mark.parametrize(
@@ -60,7 +88,7 @@ def test_the_log_of_a_step_holds_nothing_that_a_terminal_obeys():
 )
 def test_videos_are_named_without_a_flag(argv, videos):
     step, values = _parse(["predict", *argv])
-    assert step == "predict"
+    assert step.name == "predict"
     assert values.get("videos") == videos
 
 
@@ -77,4 +105,4 @@ def test_the_rule_that_no_step_imports_another_names_every_step():
     rules = configparser.ConfigParser()
     rules.read(REPOSITORY / ".importlinter")
     named = rules["importlinter:contract:steps-apart"]["modules"].split()
-    assert set(named) == {module_of(command) for command in COMMANDS if command != "predict"}
+    assert set(named) == {step.full_module for step in COMMANDS.values() if step.name != "predict"}

@@ -27,14 +27,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
+from tasks.contracts.commands import COMMANDS
 from tasks.local import hand_over, processes
 from tasks.local.hand_over import ACCEPTED, PATIENCE_SECONDS, SIZE_BYTES, SOCKET
 from tasks.local.home import REPOSITORY, Home
 from tasks.model.gpus import num_gpus
-from tasks.steps import COMMANDS, module_of
 
 NAME = "warm"
-MODULES = (*map(module_of, COMMANDS), "mlflow.pytorch")
+MODULES = (*(step.full_module for step in COMMANDS.values()), "mlflow.pytorch")
 """Imported by every step at its start, or slow and imported later; none may start a thread of its own, as OpenVINO does."""
 IDLE_SECONDS = 600
 """After this long without a step the process ends, since its imports take some 700 MB."""

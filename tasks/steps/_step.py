@@ -5,22 +5,11 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from tasks.options import Options, StoreUri
 from tasks.store.objects import Store
 from tasks.store.stored import Output
 
 log = logging.getLogger("retake")
 R = TypeVar("R", bound=BaseModel)
-
-
-class StepArguments(Options):
-    """The arguments of every step.
-
-    `out` has the key of the form in it, which the DAG alone knows, and the runner of a container reads the result there.
-    """
-
-    store: StoreUri
-    out: StoreUri
 
 
 def finished(store: Store, output: Output[R]) -> R | None:

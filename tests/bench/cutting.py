@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tasks.contracts.ingest_videos import SegmentArguments
 from tasks.options import SegmentOptions
 from tasks.results.video import Batch, VideoRecord
 from tasks.steps.ingest_videos import segment
@@ -110,7 +111,7 @@ def segmenting(folder: Path, quick: bool) -> list[Row]:
 
     def run(name: str, num_processes: int) -> float:
         os.environ["RETAKE_NUM_PROCESSES"] = str(num_processes)
-        arguments = segment.Arguments(store=STORE, batch=f"{STORE}/batch.json", out=f"{STORE}/out/")
+        arguments = SegmentArguments(store=STORE, batch=f"{STORE}/batch.json", out=f"{STORE}/out/")
         started, used = time.perf_counter(), cpu_seconds()
         segment.run(arguments, _Objects(sources, folder))  # type: ignore[arg-type]
         seconds = time.perf_counter() - started

@@ -7,6 +7,7 @@ from typing import cast
 
 import numpy as np
 
+from tasks.contracts.predict_videos import PredictBatchArguments
 from tasks.evaluation.latency import peak_memory_bytes
 from tasks.evaluation.scoring import score_clips
 from tasks.keys import recipe_of
@@ -82,7 +83,7 @@ def predict(num_clips: int, folder: Path) -> None:
     features = np.random.default_rng(0).random((300, find(BACKBONE).num_features)).astype(np.float32)
     disk.write_bytes(f"{BENCH}known.npy", to_bytes(features))
     disk.write(f"{BENCH}known/result.json", KnownClipsResult(num_clips=300, features_uri=f"{BENCH}known.npy", reason=""))
-    arguments = predict_batch.Arguments.model_validate(
+    arguments = PredictBatchArguments.model_validate(
         {"store": BENCH[:-1]} | {name: f"{BENCH}{name}/" for name in ("out", "plan", "known")} | {"batch": f"{BENCH}batch.json"}
     )
     result = predict_batch.run(arguments, cast(Store, disk))

@@ -10,7 +10,7 @@ import pytest
 
 from dags import build_dataset, compare_networks, ingest_videos, predict_videos, retrain
 from dags._assets import CLIPS, DATASET, MODEL
-from tasks.steps import STEPS, module_of
+from tasks.contracts.commands import STEPS
 
 FOLDER = Path(retrain.__file__).parent
 FILES = sorted(FOLDER.glob("[!_]*.py"))
@@ -68,6 +68,7 @@ def test_a_dag_file_is_wiring_only(path):
     foreign = {name for name in imports(path) if name.partition(".")[0] not in sys.stdlib_module_names}
     assert foreign <= {
         "airflow.sdk",
+        "tasks.contracts",
         "tasks.options",
         "tasks.settings",
         "tasks.store.comparisons",
@@ -80,6 +81,7 @@ def test_a_dag_file_is_wiring_only(path):
         "dags._networks",
         "dags._params",
         "dags._runner",
+        "dags._tasks",
     }
     assert not [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, (ast.If, ast.For, ast.FunctionDef))]
     assert len(path.read_text().splitlines()) <= 150
@@ -135,14 +137,11 @@ INSTEAD = {"flows": {"plan", "configured", "prediction"}}
 
 
 def test_what_a_step_takes_is_what_its_arguments_name():
-    from importlib import import_module
-
     for task in TASKS:
         given = task.partial_kwargs if task.is_mapped else vars(task)
-        module = import_module(module_of(given["step"]))
         options = {name for model in given.get("options", ()) for name in model.model_fields}
         named = {"store", "out", *options, *given.get("passes", ()), *(given.get("inputs") or {})}
-        known = set(module.Arguments.model_fields)
+        known = set(STEPS[given["step"]].arguments.model_fields)
         assert named <= known, task.task_id
         assert known - named <= INSTEAD.get(given["step"], set()), task.task_id
 

@@ -9,10 +9,10 @@ import time
 import pytest
 import torch
 
+from tasks.contracts.commands import STEPS
 from tasks.errors import Unavailable
 from tasks.local.home import REPOSITORY
 from tasks.results.training import PlanResult
-from tasks.steps import STEPS
 from tasks.store.objects import Store
 from tests.integration.conftest import CHAIN_STORE
 from tests.integration.workshop import RECIPE

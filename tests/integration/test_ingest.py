@@ -8,6 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tasks.contracts.ingest_videos import IngestArguments
 from tasks.errors import RetakeError
 from tasks.results.video import NUM_FIRST, Inventory, SetAsideFile
 from tasks.steps.ingest_videos import ingest
@@ -34,7 +35,7 @@ def take(workshop, monkeypatch):
     monkeypatch.setenv("RETAKE_ALLOW_PRIVATE_ADDRESSES", "true")
 
     def call(store, *sources, **options):
-        arguments = ingest.Arguments(store=store, out=f"{store}/ingests/test/", sources=[str(s) for s in sources], **options)
+        arguments = IngestArguments(store=store, out=f"{store}/ingests/test/", sources=[str(s) for s in sources], **options)
         return ingest.run(arguments, workshop.store)
 
     return call

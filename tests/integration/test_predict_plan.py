@@ -7,6 +7,7 @@ import json
 import pytest
 from mlflow import MlflowClient
 
+from tasks.contracts.predict_videos import PredictBatchArguments, PredictKnownArguments, PredictPlanArguments, PredictReportArguments
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.results.dataset import DatasetResult, LabelsFile
 from tasks.results.prediction import KnownLabels, PredictBatchResult, PredictReportResult
@@ -49,7 +50,7 @@ def decide(workshop, chain, monkeypatch):
             for name, field in model.model_fields.items()
         }
         chosen = {**known, "store": OTHER, "model": MODEL, "against": "none", "crops": 1, **options}
-        return predict_plan.decide(predict_plan.Arguments(out=f"{chosen['store']}/predictions/choices/x/", **chosen), workshop.store)
+        return predict_plan.decide(PredictPlanArguments(out=f"{chosen['store']}/predictions/choices/x/", **chosen), workshop.store)
 
     return call
 
@@ -116,7 +117,7 @@ def test_a_model_of_which_nothing_is_known_is_not_said_to_be_of_the_other_networ
     assert plan.segment == known.segment
     assert plan.missing[0].endswith(f"these videos are cut as the clips of {known.model_dataset_uri}")
     out = f"{plan.prediction_uri}known/"
-    seen = predict_known.run(predict_known.Arguments(store=plan.store, plan=f"{plan.prediction_uri}plan/", out=out), workshop.store)
+    seen = predict_known.run(PredictKnownArguments(store=plan.store, plan=f"{plan.prediction_uri}plan/", out=out), workshop.store)
     assert (seen.num_clips, seen.features_uri) == (0, None)
 
 
@@ -148,13 +149,13 @@ def test_a_batch_that_failed_is_left_out_by_name_until_it_succeeds(workshop, dec
     store: Store = workshop.store
     assert len(plan.batches) > 1
     common = {"store": plan.store, "plan": f"{plan.prediction_uri}plan/", "known": f"{plan.prediction_uri}known/"}
-    predict_known.run(predict_known.Arguments(store=plan.store, plan=common["plan"], out=common["known"]), store)
+    predict_known.run(PredictKnownArguments(store=plan.store, plan=common["plan"], out=common["known"]), store)
 
     def predict(batch):
-        return predict_batch.run(predict_batch.Arguments(**common, out=batch.out, batch=batch.uri), store)
+        return predict_batch.run(PredictBatchArguments(**common, out=batch.out, batch=batch.uri), store)
 
     def report():
-        return predict_report.run(predict_report.Arguments(**common, out=f"{plan.prediction_uri}report/"), store)
+        return predict_report.run(PredictReportArguments(**common, out=f"{plan.prediction_uri}report/"), store)
 
     first: PredictBatchResult = predict(plan.batches[0])
     found: PredictReportResult = report()

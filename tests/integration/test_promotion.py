@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from mlflow import MlflowClient
 
+from tasks.contracts.retrain import DecideArguments, RollbackArguments
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions, Weights
 from tasks.promotion.champion import complete_last_move, moves
@@ -103,7 +104,7 @@ def candidate(workshop):
 @pytest.fixture
 def decided(workshop):
     def call(plan, **answer) -> DecideResult:
-        arguments = decide.Arguments(store=STORE, plan=f"{plan.decision_uri}plan/", out=f"{plan.decision_uri}decide/", **answer)
+        arguments = DecideArguments(store=STORE, plan=f"{plan.decision_uri}plan/", out=f"{plan.decision_uri}decide/", **answer)
         return decide.run(arguments, workshop.store)
 
     return call
@@ -232,7 +233,7 @@ def test_rollback_moves_the_alias_back_with_a_reason(workshop, candidate, decide
     decided(candidate(champion=1))
 
     def back(to, reason="worse in the evening"):
-        return rollback.run(rollback.Arguments(to=to, reason=reason, model_name=first.model_name, by="ada"), workshop.store)
+        return rollback.run(RollbackArguments(to=to, reason=reason, model_name=first.model_name, by="ada"), workshop.store)
 
     result: RollbackResult = back(1)
     assert (result.version, result.champion_before, champion_of(first)) == (1, 2, 1)
@@ -255,7 +256,7 @@ def test_a_rollback_that_is_cut_off_is_completed_when_tried_again(workshop, cand
     first = candidate()
     decided(first)
     decided(candidate(champion=1))
-    arguments = rollback.Arguments(to=1, reason="=HYPERLINK()\nworse", model_name=first.model_name, by="ada")
+    arguments = RollbackArguments(to=1, reason="=HYPERLINK()\nworse", model_name=first.model_name, by="ada")
     with monkeypatch.context() as patch:
         patch.setattr(Registry, broken, cut_off)
         with pytest.raises(Unavailable):

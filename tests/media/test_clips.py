@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tasks.contracts.build_dataset import LabelArguments
 from tasks.errors import BadInput
 from tasks.keys import clip_recipe_of, recipe_of
 from tasks.media.clips import find_cut
@@ -75,7 +76,7 @@ def also_cut(store, recipe, options=OPTIONS):
 
 def read_by_all(store):
     """The clips that each reader sees, which must be the same; their address without the clip's name."""
-    label.run(label.Arguments(store=STORE, out=f"{STORE}/labels/"), store)
+    label.run(LabelArguments(store=STORE, out=f"{STORE}/labels/"), store)
     labelled = [one.clip for one in store.read(f"{STORE}/labels/labels.json", LabelsFile).clips]
     store.write(f"{STORE}/batch.json", PredictionBatch(videos=(PredictedVideo(video=VIDEO, name="a.mp4"),)))
     batch = BatchRef(uri=f"{STORE}/batch.json", name="", out=f"{STORE}/out/")

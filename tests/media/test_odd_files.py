@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tasks.contracts.ingest_videos import IngestArguments, SegmentArguments
 from tasks.errors import BadInput
 from tasks.media import intake
 from tasks.media.intake import Taker, read_chunks
@@ -60,7 +61,7 @@ def test_the_good_files_of_a_folder_are_taken_and_the_bad_ones_told(folder, monk
     scratch = tmp_path_factory.mktemp("scratch")
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     store = Bucket()
-    found = ingest.run(ingest.Arguments(store=STORE, out=OUT, sources=[str(folder), "/dev/zero", str(folder / "e pipe.mp4")]), store)
+    found = ingest.run(IngestArguments(store=STORE, out=OUT, sources=[str(folder), "/dev/zero", str(folder / "e pipe.mp4")]), store)
     inventory = store.read(f"{OUT}inventory.json", Inventory)
     assert [file.name for file in inventory.files if file.video] == ["a good.mp4", "d one frame.mp4", "z good.mp4"]
     reasons = {bad.name: bad.reason for bad in inventory.set_aside}
@@ -73,7 +74,7 @@ def test_the_good_files_of_a_folder_are_taken_and_the_bad_ones_told(folder, monk
     assert "cut off" in reasons["i cut off.mp4"]
     assert "does not decode" in reasons["j misplaced fragment.mp4"]
 
-    cut = [segment.run(segment.Arguments(store=STORE, batch=batch.uri, out=batch.out), store) for batch in found.batches]
+    cut = [segment.run(SegmentArguments(store=STORE, batch=batch.uri, out=batch.out), store) for batch in found.batches]
     assert sum(one.num_clips for one in cut) == 2
     (bad,) = [bad for one in cut for bad in one.set_aside]
     assert (bad.name, bad.reason) == ("d one frame.mp4", "0.00 s long, shorter than the 2 s that a clip needs")

@@ -1,27 +1,22 @@
 """Writes the dataset under its digest: CSV files, histograms, and the manifest last."""
 
+from tasks.contracts.build_dataset import DatasetArguments
 from tasks.dataset.histograms import histograms
 from tasks.dataset.manifest import build_manifest, dataset_digest, split_csv
 from tasks.dataset.split import assign_splits
 from tasks.dataset.split_file import read_split_csv
 from tasks.dataset.statistics import num_classes, num_clips, num_sources
 from tasks.errors import BadDataset
-from tasks.options import SplitOptions, StoreUri
+from tasks.options import SplitOptions
 from tasks.results.dataset import DatasetResult, LabelsFile, Manifest
 from tasks.results.record import SPLITS
-from tasks.steps._step import StepArguments, finish, log
+from tasks.steps._step import finish, log
 from tasks.store.layout import Dataset, Labels, Layout
 from tasks.store.objects import Store
 from tasks.store.stored import Output
 
 
-class Arguments(StepArguments, SplitOptions):
-    """The labels whose clips make the dataset, and the options they were split by."""
-
-    labels: StoreUri
-
-
-def run(arguments: Arguments, store: Store) -> DatasetResult:
+def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
     """Write the dataset unless one with the same content exists; either way it becomes the latest.
 
     Raises:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from tasks.contracts.build_dataset import LabelArguments
 from tasks.dataset.labels import Labelling, label_clips
 from tasks.dataset.rows import AnnotationFile
 from tasks.errors import BadInput
@@ -13,7 +14,7 @@ from tasks.media.own_classes import number_words, own_classes
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelResult, LabelsFile
 from tasks.results.video import ClipsFile, VideoRecord
-from tasks.steps._step import StepArguments, finish, log
+from tasks.steps._step import finish, log
 from tasks.store.layout import Labels
 from tasks.store.objects import Store, StoredObject
 from tasks.wording import plain_count
@@ -22,11 +23,7 @@ NUM_THREADS = 16
 NUM_SHOWN = 20
 
 
-class Arguments(StepArguments, SegmentOptions, LabelOptions):
-    """The recipe of the clips, and how labels find them."""
-
-
-def run(arguments: Arguments, store: Store) -> LabelResult:
+def run(arguments: LabelArguments, store: Store) -> LabelResult:
     """Label every clip, and number the words that have no id. Unlabelled clips are kept and counted; lines that cannot be used are named.
 
     Raises:

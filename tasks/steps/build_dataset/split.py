@@ -2,24 +2,19 @@
 
 from collections import Counter
 
+from tasks.contracts.build_dataset import SplitArguments
 from tasks.dataset.split import assign_splits
 from tasks.dataset.split_file import read_split_csv, write_split_csv
-from tasks.options import SplitOptions, StoreUri
+from tasks.options import SplitOptions
 from tasks.results.dataset import LabelsFile, SplitResult
 from tasks.results.record import SPLITS
-from tasks.steps._step import StepArguments, finish, log
+from tasks.steps._step import finish, log
 from tasks.store.layout import Labels, Layout
 from tasks.store.objects import Store
 from tasks.store.stored import Output
 
 
-class Arguments(StepArguments, SplitOptions):
-    """The labels, and the wished shares."""
-
-    labels: StoreUri
-
-
-def run(arguments: Arguments, store: Store) -> SplitResult:
+def run(arguments: SplitArguments, store: Store) -> SplitResult:
     """Assign the sources that have no split yet, and remember the split of every source and video.
 
     Raises:

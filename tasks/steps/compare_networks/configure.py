@@ -4,24 +4,21 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
+from tasks.contracts.compare_networks import ConfigureArguments
 from tasks.errors import BadConfiguration
 from tasks.keys import content_key, training_key, without_idle
-from tasks.options import ComparisonOptions, TrainOptions
+from tasks.options import TrainOptions
 from tasks.refusals import refusals
 from tasks.results.comparison import Configuration, ConfigureResult
 from tasks.steps._plans import find_dataset
-from tasks.steps._step import StepArguments, finish, log
+from tasks.steps._step import finish, log
 from tasks.store.comparisons import AskedComparison
 from tasks.store.objects import Store
 
 KNOWN = tuple(name for name in TrainOptions.model_fields if name != "fuse")
 
 
-class Arguments(StepArguments, ComparisonOptions, TrainOptions):
-    """The configurations, and what they share."""
-
-
-def run(arguments: Arguments, store: Store) -> ConfigureResult:
+def run(arguments: ConfigureArguments, store: Store) -> ConfigureResult:
     """Give each configuration complete options, and the same dataset to all.
 
     Raises:

@@ -1,28 +1,20 @@
 """Plans the training of one configuration of a comparison: the run that `retrain` would make of the same options, with nothing to decide on it."""
 
+from tasks.contracts.compare_networks import EnterArguments
 from tasks.errors import BadConfiguration
 from tasks.keys import content_key
-from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions
+from tasks.options import EvaluateOptions, GateOptions, TrainOptions
 from tasks.promotion.gate import deciding_split
 from tasks.results.record import SPLITS
 from tasks.results.training import Evaluation, PlanResult, WeightsResult
 from tasks.steps._plans import find_dataset, plan_training
-from tasks.steps._step import StepArguments, finish, log
+from tasks.steps._step import finish, log
 from tasks.store.comparisons import Claims
 from tasks.store.objects import Store
 from tasks.store.stored import Output
 
 
-class Arguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions):
-    """The configuration's options; `model_name` is part of a run's key."""
-
-    dataset: StoreUri
-    weights_result: StoreUri
-    claims: StoreUri
-    name: str
-
-
-def run(arguments: Arguments, store: Store) -> PlanResult:
+def run(arguments: EnterArguments, store: Store) -> PlanResult:
     """Fix the run key, so that what was trained before, here or by `retrain`, is not trained again.
 
     The fine-tuned network alone is planned to be scored, on the split that decides. No champion is asked for: what lies under the plan's

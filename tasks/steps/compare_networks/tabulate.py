@@ -7,19 +7,19 @@ from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from tasks.contracts.compare_networks import TabulateArguments
 from tasks.errors import BadConfiguration, BadInput, MissingObject
 from tasks.evaluation.paired import differences
 from tasks.evaluation.scores_file import from_parquet
 from tasks.evaluation.scoring import ScoredClips
 from tasks.keys import content_key
-from tasks.options import StoreUri
 from tasks.report.network_page import networks_note, networks_page
 from tasks.report.network_table import metrics_of, table, verdict
 from tasks.results.comparison import ComparedNetwork, Comparison, Configuration, ConfigureResult, FailedConfiguration, TabulateResult
 from tasks.results.dataset import Manifest
 from tasks.results.record import now_utc
 from tasks.settings import MlflowSettings, load
-from tasks.steps._step import StepArguments, finish, finished, log
+from tasks.steps._step import finish, finished, log
 from tasks.store.comparisons import Claims, Configurations, Configured
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store, to_json
@@ -28,13 +28,6 @@ from tasks.store.stored import Output
 from tasks.tracking import Tracker, comparison_run
 
 NO_REASON = "it left no result; the log of its first red task says why"
-
-
-class Arguments(StepArguments):
-    """The configurations, and as JSON what the runner was told by steps that failed: `[{"map_index": 1, "step": "train", "reason": "…"}]`."""
-
-    configured: StoreUri
-    failures: str = "[]"
 
 
 class Failure(BaseModel):
@@ -58,7 +51,7 @@ class Tested:
         self.scored = from_parquet(store.read_bytes(self.result.predictions_uri), self.result.predictions_uri)
 
 
-def run(arguments: Arguments, store: Store) -> TabulateResult:
+def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
     """Write the comparison of the networks that were trained and tested, and name those that were not, with the reason where it is known.
 
     Raises:

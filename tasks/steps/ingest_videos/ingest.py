@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from tasks.contracts.ingest_videos import IngestArguments
 from tasks.errors import BadInput, MissingObject, NothingToDo
 from tasks.keys import recipe_of
 from tasks.media.annotation_files import keep_annotations
@@ -15,16 +16,12 @@ from tasks.options import IngestOptions, SegmentOptions
 from tasks.results.record import SetAside
 from tasks.results.video import NUM_FIRST, Batch, BatchRef, IngestResult, Inventory, SeenFile
 from tasks.settings import MachineSettings, load
-from tasks.steps._step import StepArguments, finish, log
+from tasks.steps._step import finish, log
 from tasks.store.layout import Ingest, Layout
 from tasks.store.objects import Store
 
 
-class Arguments(StepArguments, IngestOptions, SegmentOptions):
-    """An ingest, and the recipe that its videos are going to be cut by."""
-
-
-def run(arguments: Arguments, store: Store) -> IngestResult:
+def run(arguments: IngestArguments, store: Store) -> IngestResult:
     """Ingest; a file that cannot be used is set aside with its reason, and the rest goes on.
 
     Raises:
@@ -65,7 +62,7 @@ def run(arguments: Arguments, store: Store) -> IngestResult:
     return finish(store, Ingest(arguments.out), result)
 
 
-def _earlier_inventory(arguments: Arguments, store: Store) -> Inventory:
+def _earlier_inventory(arguments: IngestArguments, store: Store) -> Inventory:
     try:
         return store.read(Ingest(arguments.out).inventory)
     except MissingObject:
@@ -78,7 +75,7 @@ def _refuse_if_useless(sources: Sequence[str], inventory: Inventory) -> None:
 
 
 def _reason_to_stop(
-    arguments: Arguments, store: Store, names: Mapping[str, str], inventory: Inventory, known: Mapping[tuple[str, str], SeenFile]
+    arguments: IngestArguments, store: Store, names: Mapping[str, str], inventory: Inventory, known: Mapping[tuple[str, str], SeenFile]
 ) -> str | None:
     """Why the steps after a scheduled ingest would have nothing to work on, or nothing new to say."""
     annotated = any(annotation_objects(store, arguments.store))
@@ -98,7 +95,7 @@ def _why_nothing(store_uri: str, waiting: bool, set_aside: Sequence[SetAside]) -
     return f"{'; '.join(reasons) or 'the inbox is empty'}; put videos under {inbox}, or name sources in the form"
 
 
-def _reason_if_unchanged(arguments: Arguments, store: Store, videos: Sequence[str]) -> str | None:
+def _reason_if_unchanged(arguments: IngestArguments, store: Store, videos: Sequence[str]) -> str | None:
     segment = arguments.picked(SegmentOptions)
     recipe = recipe_of(segment)
     labels = Layout(arguments.store).labels(recipe)
@@ -111,7 +108,7 @@ def _reason_if_unchanged(arguments: Arguments, store: Store, videos: Sequence[st
     return None
 
 
-def _write_batches(arguments: Arguments, store: Store, names: Mapping[str, str]) -> tuple[BatchRef, ...]:
+def _write_batches(arguments: IngestArguments, store: Store, names: Mapping[str, str]) -> tuple[BatchRef, ...]:
     videos = sorted(names, key=lambda video: (names[video], video))
     size = batch_size(len(videos))
     recipe = recipe_of(arguments.picked(SegmentOptions))

@@ -1,22 +1,17 @@
 """Sums up an ingest for people, and for the asset event that starts the next DAG."""
 
+from tasks.contracts.ingest_videos import SummariseArguments
 from tasks.keys import recipe_of
 from tasks.media.label_inputs import inputs_digest
-from tasks.options import SegmentOptions, StoreUri
+from tasks.options import SegmentOptions
 from tasks.results.video import NUM_FIRST, SegmentResult, SetAsideFile, SummaryResult
-from tasks.steps._step import StepArguments, finish, log
+from tasks.steps._step import finish, log
 from tasks.store.layout import Ingest, Summary
 from tasks.store.objects import Store
 from tasks.store.stored import Output
 
 
-class Arguments(StepArguments, SegmentOptions):
-    """The ingest, and the recipe that its videos were cut by."""
-
-    ingest: StoreUri
-
-
-def run(arguments: Arguments, store: Store) -> SummaryResult:
+def run(arguments: SummariseArguments, store: Store) -> SummaryResult:
     """Count what came in and name everything that was set aside."""
     place = Ingest(arguments.ingest)
     ingest, inventory = store.read(place), store.read(place.inventory)

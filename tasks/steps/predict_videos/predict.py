@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
-from pydantic import Field
-
+from tasks.contracts.predict_videos import (
+    PredictArguments,
+    PredictBatchArguments,
+    PredictKnownArguments,
+    PredictPlanArguments,
+    PredictReportArguments,
+)
 from tasks.errors import BadConfiguration
 from tasks.keys import content_key
-from tasks.options import EvaluateOptions, PredictOptions, StoreUri
+from tasks.options import EvaluateOptions, PredictOptions
 from tasks.prediction.gathering import file_stem
 from tasks.results.prediction import PredictPlanResult, PredictReportResult
 from tasks.settings import MlflowSettings, RunnerSettings, load
@@ -17,19 +22,8 @@ from tasks.store.objects import Store
 from tasks.store.predictions import PredictedBatch, Prediction
 from tasks.tracking import Reference, Registry
 
-POSITIONAL = {"videos": "VIDEO"}
 
-
-class Arguments(EvaluateOptions, PredictOptions):
-    """What a person chose."""
-
-    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes the one that keeps the model's decisions")
-    to: Path | None = Field(
-        None, title="Folder", description="Where page, tables, tracks and previews are copied to; empty leaves them in the store"
-    )
-
-
-def run(arguments: Arguments, store: Store) -> PredictReportResult:
+def run(arguments: PredictArguments, store: Store) -> PredictReportResult:
     """Every step after the other; what was predicted before is only named again.
 
     Raises:
@@ -41,7 +35,7 @@ def run(arguments: Arguments, store: Store) -> PredictReportResult:
     where = (arguments.store or _store_of(arguments.model)).rstrip("/")
     options = {name: getattr(arguments, name) for model in (PredictOptions, EvaluateOptions) for name in model.model_fields}
     out = Layout(where).prediction_plan(content_key(options)).folder_uri
-    plan = predict_plan.decide(predict_plan.Arguments(store=where, out=out, **options), store)
+    plan = predict_plan.decide(PredictPlanArguments(store=where, out=out, **options), store)
     if earlier := predict_plan.finished_report(plan, store):
         log.info("these videos were predicted by these networks before: %s", earlier.report_url)
     result = earlier or _carry_out(plan, store)
@@ -94,10 +88,10 @@ def _leads_into_a_folder(place: str) -> bool:
 def _carry_out(plan: PredictPlanResult, store: Store) -> PredictReportResult:
     prediction = Prediction(plan.prediction_uri)
     common, known = {"store": plan.store, "plan": prediction.plan.folder_uri}, prediction.known.folder_uri
-    predict_known.run(predict_known.Arguments(**common, out=known), store)
+    predict_known.run(PredictKnownArguments(**common, out=known), store)
     for batch in plan.batches:
-        predict_batch.run(predict_batch.Arguments(**common, out=batch.out, batch=batch.uri, known=known), store)
-    return predict_report.run(predict_report.Arguments(**common, out=prediction.report.folder_uri, known=known), store)
+        predict_batch.run(PredictBatchArguments(**common, out=batch.out, batch=batch.uri, known=known), store)
+    return predict_report.run(PredictReportArguments(**common, out=prediction.report.folder_uri, known=known), store)
 
 
 def _store_of(reference: str) -> str:

@@ -4,13 +4,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tasks.contracts.predict_videos import PredictBatchArguments
 from tasks.errors import BadCheckpoint, BadInput, MissingObject
 from tasks.evaluation.latency import peak_memory_bytes
 from tasks.media.cutting import cut_video
 from tasks.media.frame_cache import passing_frames
 from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.memory import keep_freed_memory
-from tasks.options import StoreUri
 from tasks.prediction.familiar import Features, from_bytes
 from tasks.results.prediction import (
     KnownClipsResult,
@@ -22,7 +22,7 @@ from tasks.results.prediction import (
 )
 from tasks.results.record import SetAside
 from tasks.results.video import ClipRecord
-from tasks.steps._step import StepArguments, finish, finished, log
+from tasks.steps._step import finish, finished, log
 from tasks.steps.predict_videos._chosen import training_clips
 from tasks.steps.predict_videos._one_video import NotComparable, Work, predict_video, verb_alone
 from tasks.steps.predict_videos._ready import Ready, make_ready
@@ -35,15 +35,7 @@ from tasks.wording import plain_reason
 CutVideo = tuple[PredictedVideo, tuple[ClipRecord, ...]]
 
 
-class Arguments(StepArguments):
-    """The plan, one of its batches, and the clips that the model knows."""
-
-    plan: StoreUri
-    batch: StoreUri
-    known: StoreUri
-
-
-def run(arguments: Arguments, store: Store) -> PredictBatchResult:
+def run(arguments: PredictBatchArguments, store: Store) -> PredictBatchResult:
     """Score every clip of the batch. A video that cannot be cut or decoded is set aside with its reason, and so is a single clip of one.
 
     A video is kept as soon as it is scored, so that a retry goes on with the next. Without the second network the first one goes on alone;

@@ -1,22 +1,15 @@
 """Cuts a batch of videos that are to be predicted, as the model's clips were; a video that was cut before is left alone."""
 
+from tasks.contracts.predict_videos import PredictCutArguments
 from tasks.media.cutting import cut_videos
-from tasks.options import StoreUri
 from tasks.results.prediction import PredictionBatch, PredictPlanResult
 from tasks.results.video import SegmentResult
-from tasks.steps._step import StepArguments, finish
+from tasks.steps._step import finish
 from tasks.store.objects import Store
 from tasks.store.stored import Output
 
 
-class Arguments(StepArguments):
-    """The plan, and one of its batches."""
-
-    plan: StoreUri
-    batch: StoreUri
-
-
-def run(arguments: Arguments, store: Store) -> SegmentResult:
+def run(arguments: PredictCutArguments, store: Store) -> SegmentResult:
     """Cut every video of the batch. One that cannot be cut is recorded with its reason; the rest goes on."""
     plan = store.read(Output(arguments.plan, PredictPlanResult))
     videos = [video.video for video in store.read(arguments.batch, PredictionBatch).videos]

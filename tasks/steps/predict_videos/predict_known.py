@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.contracts.predict_videos import PredictKnownArguments
 from tasks.errors import BadInput
 from tasks.evaluation.scoring import each_scored
 from tasks.keys import content_key
@@ -17,12 +18,11 @@ from tasks.media.prefetch import FramesAhead
 from tasks.model.engines.choice import spread
 from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.memory import keep_freed_memory
-from tasks.options import StoreUri
 from tasks.prediction.familiar import Features, from_bytes, to_bytes
 from tasks.results.dataset import DatasetClip
 from tasks.results.prediction import KnownClipsResult, PredictPlanResult
 from tasks.settings import MachineSettings, load
-from tasks.steps._step import StepArguments, finish, finished, log
+from tasks.steps._step import finish, finished, log
 from tasks.steps.predict_videos._chosen import training_clips
 from tasks.steps.predict_videos._ready import Frames, make_ready
 from tasks.store.objects import Store
@@ -33,13 +33,7 @@ MAX_KNOWN_CLIPS = 300
 """Evenly spread over the training clips, so that every video has its share: the centre crop of each, a tenth of the work of scoring it."""
 
 
-class Arguments(StepArguments):
-    """The plan of the prediction."""
-
-    plan: StoreUri
-
-
-def run(arguments: Arguments, store: Store) -> KnownClipsResult:
+def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
     """Write the features of the sample, unless they lie in the store; a clip that is gone is left out.
 
     Without a known training, or without its clips, there are none.

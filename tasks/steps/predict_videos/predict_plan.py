@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from tasks.contracts.predict_videos import PredictPlanArguments
 from tasks.dataset.split_file import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key, recipe_of
@@ -17,7 +18,7 @@ from tasks.results.prediction import KnownLabel, KnownLabels, PredictedVideo, Pr
 from tasks.results.record import SetAside
 from tasks.results.video import BatchRef, VideoRecord
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.steps._step import StepArguments, finish, log
+from tasks.steps._step import finish, log
 from tasks.steps.predict_videos._chosen import Found, baseline_of, registered
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
@@ -29,10 +30,6 @@ NUM_THREADS = 4
 TRAINED_ON = "it was trained on; allow_trained predicts it all the same"
 
 
-class Arguments(StepArguments, PredictOptions, EvaluateOptions):
-    """What a person chose."""
-
-
 @dataclass(frozen=True)
 class Videos:
     """The videos that are predicted, by their names in order, those of them that were trained on, and what is left out with its reason."""
@@ -42,7 +39,7 @@ class Videos:
     set_aside: tuple[SetAside, ...]
 
 
-def run(arguments: Arguments, store: Store) -> PredictPlanResult:
+def run(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     """Fix everything that the later steps need.
 
     Raises:
@@ -62,7 +59,7 @@ def finished_report(plan: PredictPlanResult, store: Store) -> PredictReportResul
     return None if found is None or found.num_failed_batches else found
 
 
-def decide(arguments: Arguments, store: Store) -> PredictPlanResult:
+def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     """The plan, which lies under its own address for the later steps; errors as of `run`."""
     store.ensure_bucket(arguments.store)
     registry = Registry.from_settings(load(MlflowSettings))
@@ -122,7 +119,7 @@ def decide(arguments: Arguments, store: Store) -> PredictPlanResult:
     return finish(store, prediction.plan, plan)
 
 
-def _against(arguments: Arguments, model: Found, store: Store, registry: Registry) -> tuple[Found | None, tuple[str, ...]]:
+def _against(arguments: PredictPlanArguments, model: Found, store: Store, registry: Registry) -> tuple[Found | None, tuple[str, ...]]:
     """The second network; where it is not available, why, for the first one goes on alone."""
     if arguments.against == "none":
         return None, ()
@@ -169,7 +166,7 @@ def _trained_on(store_uri: str, manifests: Iterable[Manifest], store: Store) -> 
     return frozenset(found)
 
 
-def _videos(arguments: Arguments, trained_on: frozenset[str], sources: Mapping[str, str], store: Store) -> Videos:
+def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources: Mapping[str, str], store: Store) -> Videos:
     """What is asked for, less what cannot be used and what was trained on.
 
     Raises:
@@ -194,7 +191,7 @@ def _videos(arguments: Arguments, trained_on: frozenset[str], sources: Mapping[s
     return Videos(tuple(taken), tuple(video.video for video in trained if video not in refused), tuple(bad))
 
 
-def _asked_for(arguments: Arguments, store: Store) -> tuple[list[PredictedVideo], list[SetAside]]:
+def _asked_for(arguments: PredictPlanArguments, store: Store) -> tuple[list[PredictedVideo], list[SetAside]]:
     bad: list[SetAside] = []
     found: list[Offer] = []
     for source in arguments.videos:

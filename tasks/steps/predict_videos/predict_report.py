@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tasks.contracts.predict_videos import PredictReportArguments
 from tasks.errors import BadInput, MissingObject
-from tasks.options import StoreUri
 from tasks.prediction.agreement import Tally
 from tasks.prediction.confusion import confusion_table
 from tasks.prediction.gathering import Gathered, gather
@@ -26,7 +26,7 @@ from tasks.results.prediction import (
 from tasks.results.record import SetAside, now_utc
 from tasks.results.video import NUM_FIRST
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.steps._step import StepArguments, finish, finished, log
+from tasks.steps._step import finish, finished, log
 from tasks.steps.predict_videos._chosen import names_of
 from tasks.store.objects import Store
 from tasks.store.predictions import PredictedBatch, Prediction, PredictionReport
@@ -40,14 +40,7 @@ NUM_PAIRS = 8
 TASK_FAILED = "its task failed; see predict's log"
 
 
-class Arguments(StepArguments):
-    """The plan of the prediction, and the clips that the model knows."""
-
-    plan: StoreUri
-    known: StoreUri
-
-
-def run(arguments: Arguments, store: Store) -> PredictReportResult:
+def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
     """Write everything to the store and into an MLflow run of its own. Videos of a batch that left no result are left out by name.
 
     Raises:

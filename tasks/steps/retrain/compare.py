@@ -4,12 +4,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tasks.contracts.retrain import PlannedArguments
 from tasks.errors import MissingObject
 from tasks.evaluation.class_losses import class_outcomes
 from tasks.evaluation.nameable import OPPONENTS, nameable_clips
 from tasks.evaluation.paired import Opponent, differences
 from tasks.evaluation.scoring import ScoredClips
-from tasks.options import StoreUri
 from tasks.promotion.attempts import Decided, attempt_of
 from tasks.promotion.decisions import kept_decisions
 from tasks.promotion.gate import contenders, deciding_split, judge
@@ -21,7 +21,7 @@ from tasks.results.record import SPLITS
 from tasks.results.training import PlanResult
 from tasks.settings import MlflowSettings, load
 from tasks.steps._plans import plans_of
-from tasks.steps._step import StepArguments, finish, finished, log
+from tasks.steps._step import finish, finished, log
 from tasks.steps.retrain._evidence import evaluation_results, predictions
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
@@ -30,13 +30,7 @@ from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
 
 
-class Arguments(StepArguments):
-    """The plan whose evaluations are compared."""
-
-    plan: StoreUri
-
-
-def run(arguments: Arguments, store: Store) -> CompareResult:
+def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     """Write the tables to the store and to MLflow, and say whether the gate lets the fine-tuned network pass."""
     place = Comparing(arguments.out)
     if earlier := finished(store, place):

@@ -2,23 +2,17 @@
 
 import os
 
+from tasks.contracts.retrain import FlowArguments
 from tasks.media.flow_cache import compute_flow, shortness, without_flow
-from tasks.options import StoreUri
 from tasks.results.flow import FlowBatch, FlowResult
 from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
-from tasks.steps._step import StepArguments, finish, finished, log
+from tasks.steps._step import finish, finished, log
 from tasks.store.objects import Store
 from tasks.store.stored import Output
 
 
-class Arguments(StepArguments):
-    """One batch, which says how its flow is computed."""
-
-    batch: StoreUri
-
-
-def run(arguments: Arguments, store: Store) -> FlowResult:
+def run(arguments: FlowArguments, store: Store) -> FlowResult:
     """Compute on all cores what is missing and keep it beside its clip. A clip that cannot be read is set aside; the rest goes on."""
     output = Output(arguments.out, FlowResult)
     batch = store.read(arguments.batch, FlowBatch)

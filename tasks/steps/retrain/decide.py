@@ -2,14 +2,14 @@
 
 from typing import Literal
 
-from tasks.options import StoreUri
+from tasks.contracts.retrain import DecideArguments
 from tasks.promotion.champion import complete_move, make_move, moves
 from tasks.promotion.decisions import keep_decision, kept_decision
 from tasks.results.evaluation import ChampionMove, CompareResult, DecideResult, DecisionRecord, RegisterResult
 from tasks.results.record import now_utc
 from tasks.results.training import PlanResult
 from tasks.settings import MlflowSettings, load
-from tasks.steps._step import StepArguments, finish, finished, log
+from tasks.steps._step import finish, finished, log
 from tasks.steps.retrain._evidence import version_description
 from tasks.store.objects import Store
 from tasks.store.runs import Decision, Run
@@ -19,16 +19,7 @@ from tasks.tracking import Registry, Tracker
 RULES = "the gate's rules"
 
 
-class Arguments(StepArguments):
-    """The plan whose network is decided on, and what a person said where one was asked."""
-
-    plan: StoreUri
-    answer: Literal["approved", "rejected", "no answer", "not asked"] = "not asked"
-    answered_by: str = ""
-    comment: str = ""
-
-
-def run(arguments: Arguments, store: Store) -> DecideResult:
+def run(arguments: DecideArguments, store: Store) -> DecideResult:
     """Decide once. Of two runs that were compared with the same champion, one promotes; the other is told to compare again."""
     output = Output(arguments.out, DecideResult)
     if earlier := finished(store, output):
@@ -70,7 +61,7 @@ def run(arguments: Arguments, store: Store) -> DecideResult:
 
 
 def _decide(
-    arguments: Arguments, plan: PlanResult, compared: CompareResult, registered: RegisterResult, store: Store, registry: Registry
+    arguments: DecideArguments, plan: PlanResult, compared: CompareResult, registered: RegisterResult, store: Store, registry: Registry
 ) -> tuple[DecisionRecord, ChampionMove | None]:
     """What is decided, and the move of the champion where there is one."""
     champion = registry.champion(plan.model_name)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.contracts.retrain import EvaluateArguments
 from tasks.errors import BadConfiguration
 from tasks.evaluation.answers import answers_of
 from tasks.evaluation.confusion import confusion_of
@@ -33,7 +34,6 @@ from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.hardware import choose_device, describe
 from tasks.model.memory import keep_freed_memory
 from tasks.model.spec import NetworkSpec
-from tasks.options import StoreUri
 from tasks.promotion.gate import deciding_split
 from tasks.report.figures.losses import clip_loss_figure
 from tasks.report.figures.matrices import confusion_figure
@@ -43,7 +43,7 @@ from tasks.results.record import ModelRole
 from tasks.results.training import Evaluation, PlanResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network
-from tasks.steps._step import StepArguments, finish, finished, log
+from tasks.steps._step import finish, finished, log
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.runs import Run, Scores
@@ -53,13 +53,6 @@ from tasks.wording import percent
 
 NUM_ACTIVATION_MAPS = 4
 FINGERPRINT_FRAMES = 8
-
-
-class Arguments(StepArguments):
-    """One of the networks that the plan scores."""
-
-    plan: StoreUri
-    model: ModelRole
 
 
 @dataclass(frozen=True)
@@ -85,7 +78,7 @@ class Ready:
         return logits and logits.numpy()
 
 
-def run(arguments: Arguments, store: Store) -> EvaluateResults:
+def run(arguments: EvaluateArguments, store: Store) -> EvaluateResults:
     """Score the network on each of its splits that has no result yet, and log it under `<model>/<split>` of the plan's MLflow run.
 
     Raises:

@@ -3,17 +3,18 @@
 import math
 from collections.abc import Sequence
 
+from tasks.contracts.retrain import FlowsArguments
 from tasks.errors import BadConfiguration, NothingToDo
 from tasks.keys import flow_recipe_of
 from tasks.media.clips import find_cut
 from tasks.media.flow_cache import SeenClip, without_flow
-from tasks.options import FlowOptions, StoreUri, TrainOptions
+from tasks.options import FlowOptions, TrainOptions
 from tasks.results.flow import FlowBatch, FlowClip, FlowsResult
 from tasks.results.prediction import PredictionBatch, PredictPlanResult
 from tasks.results.training import PlanResult
 from tasks.results.video import BatchRef, ClipRecord
 from tasks.steps._plans import different, flow_of, flows_of
-from tasks.steps._step import StepArguments, finish, log
+from tasks.steps._step import finish, log
 from tasks.store.comparisons import Configurations
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
@@ -25,15 +26,7 @@ CLIPS_A_BATCH = 16
 """At least: TV-L1 takes minutes a clip and core, so that a batch is long enough to be worth a task, and short enough to be lost."""
 
 
-class Arguments(StepArguments):
-    """Whose networks are asked: those of a training's plan, of a comparison's configurations, or of a prediction's plan."""
-
-    plan: StoreUri | None = None
-    configured: StoreUri | None = None
-    prediction: StoreUri | None = None
-
-
-def run(arguments: Arguments, store: Store) -> FlowsResult:
+def run(arguments: FlowsArguments, store: Store) -> FlowsResult:
     """Write the batches of all clips, the same for the same networks, and list those in which flow is missing.
 
     Raises:
@@ -64,7 +57,7 @@ def run(arguments: Arguments, store: Store) -> FlowsResult:
     return finish(store, flows, FlowsResult(num_clips=len(clips), num_missing=num_missing, batches=tuple(batches)))
 
 
-def _wanted(arguments: Arguments, store: Store) -> tuple[Sequence[FlowOptions], Sequence[SeenClip]]:
+def _wanted(arguments: FlowsArguments, store: Store) -> tuple[Sequence[FlowOptions], Sequence[SeenClip]]:
     """How the flow is computed that networks see, and the clips that they see it of: none where there are no networks that do."""
     if arguments.plan:
         plan = store.read(Output(arguments.plan, PlanResult))

@@ -3,17 +3,18 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from tasks.contracts.retrain import PlanArguments
 from tasks.errors import NothingToDo
 from tasks.evaluation.power import power_in_words
 from tasks.keys import content_key
-from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions
+from tasks.options import EvaluateOptions, GateOptions, TrainOptions
 from tasks.promotion.champion import complete_last_move, moves
 from tasks.promotion.gate import deciding_split
 from tasks.results.record import SPLITS, ModelRole, SplitName
 from tasks.results.training import Champion, Evaluation, PlanResult, WeightsResult
 from tasks.settings import MlflowSettings, load
 from tasks.steps._plans import find_dataset, flows_of, plan_training, plans_of, run_of
-from tasks.steps._step import StepArguments, finish, log
+from tasks.steps._step import finish, log
 from tasks.steps.retrain._estimate import log_expected_time
 from tasks.store.objects import Store
 from tasks.store.runs import Decision, Evaluations, Run, Scores, deciding
@@ -21,19 +22,7 @@ from tasks.store.stored import Output
 from tasks.tracking import Registry
 
 
-class Arguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions):
-    """What a person chose. Without `dataset` the latest is taken.
-
-    `force_token` makes the training one of its own, `decide_token` the decision on it.
-    """
-
-    dataset: StoreUri | None = None
-    weights_result: StoreUri
-    force_token: str | None = None
-    decide_token: str | None = None
-
-
-def run(arguments: Arguments, store: Store) -> PlanResult:
+def run(arguments: PlanArguments, store: Store) -> PlanResult:
     """Fix the run key and everything that the later steps need.
 
     Raises:
@@ -103,7 +92,7 @@ def _stop_if_decided(store: Store, run: Run, decision: Decision, champion: Champ
         )
 
 
-def _champion(arguments: Arguments, registry: Registry, store: Store) -> tuple[Champion | None, PlanResult | None]:
+def _champion(arguments: PlanArguments, registry: Registry, store: Store) -> tuple[Champion | None, PlanResult | None]:
     """The champion, and the plan that it was trained by where the store has that."""
     found = registry.champion(arguments.model_name)
     if found is None:

@@ -5,16 +5,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 import tasks
+from tasks.contracts.retrain import PlannedArguments
 from tasks.model.checkpoints import Saved
 from tasks.model.export import export_module
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
-from tasks.options import Modality, StoreUri
+from tasks.options import Modality
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import RegisterResult
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import CHECKPOINT, fetch_network
-from tasks.steps._step import StepArguments, finish, finished, log
+from tasks.steps._step import finish, finished, log
 from tasks.steps.retrain._evidence import version_description
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
@@ -41,13 +42,7 @@ CLIP_PACKAGES = (
 IN_CLIPS = {"clips": "paths or bytes of videos; frames, optical flow, crops, normalisation and the fusion are inside"}
 
 
-class Arguments(StepArguments):
-    """The plan whose network is registered."""
-
-    plan: StoreUri
-
-
-def run(arguments: Arguments, store: Store) -> RegisterResult:
+def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
     """Register the network once. Whether it becomes champion is `decide`'s matter."""
     output = Output(arguments.out, RegisterResult)
     if earlier := finished(store, output):

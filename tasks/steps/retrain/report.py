@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.contracts.retrain import PlannedArguments
 from tasks.errors import MissingObject
 from tasks.evaluation.calibration import calibrations
 from tasks.evaluation.changes import class_changes, worst_mistakes
@@ -17,7 +18,6 @@ from tasks.evaluation.resampling import BOOTSTRAP_SEED
 from tasks.evaluation.scoring import ScoredClips
 from tasks.evaluation.split_counts import label_counts, split_sizes
 from tasks.media.frame_cache import cache_test_frames, rgb_frames
-from tasks.options import StoreUri
 from tasks.promotion.gate import contenders
 from tasks.report.card import model_card
 from tasks.report.inputs import ReportInputs
@@ -30,7 +30,7 @@ from tasks.results.metrics import Metrics, Mistake, Provenance
 from tasks.results.record import ModelRole, now_utc
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.steps._step import StepArguments, finish, finished, log
+from tasks.steps._step import finish, finished, log
 from tasks.steps.retrain._evidence import evaluation_results, predictions
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store, to_json
@@ -42,13 +42,7 @@ MAX_PLAYABLE_BYTES = 16 << 20
 """Of clips in a page; further ones are named by their address."""
 
 
-class Arguments(StepArguments):
-    """The plan whose comparison is reported."""
-
-    plan: StoreUri
-
-
-def run(arguments: Arguments, store: Store) -> ReportResult:
+def run(arguments: PlannedArguments, store: Store) -> ReportResult:
     """Write page, numbers and card to the store and into the MLflow run: at its root, and under the decision's own name."""
     place = Report(arguments.out)
     if earlier := finished(store, place):

@@ -2,9 +2,7 @@
 
 import getpass
 
-from pydantic import Field
-
-from tasks.options import RegisterOptions
+from tasks.contracts.retrain import RollbackArguments
 from tasks.promotion.rollback import roll_back
 from tasks.results.evaluation import RollbackResult
 from tasks.settings import MlflowSettings, load
@@ -20,15 +18,7 @@ def _user() -> str:
         return "a person at a shell"
 
 
-class Arguments(RegisterOptions):
-    """The version to go back to, and why."""
-
-    to: int = Field(ge=1, title="Version", description="That was champion before and becomes it again")
-    reason: str = Field(min_length=3, max_length=500, title="Reason", description="In words, for those who look at the registry later")
-    by: str = Field(default_factory=_user, min_length=1, max_length=100, title="Who", description="Is kept with the reason")
-
-
-def run(arguments: Arguments, store: Store) -> RollbackResult:
+def run(arguments: RollbackArguments, store: Store) -> RollbackResult:
     """Move the alias; raises as `roll_back` does."""
     settings = load(MlflowSettings)
     registry, tracker = Registry.from_settings(settings), Tracker.from_settings(settings)

@@ -6,6 +6,7 @@ import logging
 import tempfile
 from pathlib import Path
 
+from tasks.contracts.retrain import PlannedArguments
 from tasks.media.frame_cache import cache_test_frames, cache_train_frames
 from tasks.model.class_names import trained_names
 from tasks.model.data import CachedClip
@@ -15,14 +16,13 @@ from tasks.model.growth import grown
 from tasks.model.memory import keep_freed_memory
 from tasks.model.processes import is_first_process, shareable_devices
 from tasks.model.training import TrainJob, fit
-from tasks.options import StoreUri
 from tasks.report.figures.curves import training_figure
 from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.record import SPLITS
 from tasks.results.training import Epoch, PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network, file_sha256
-from tasks.steps._step import StepArguments, finish, finished, log
+from tasks.steps._step import finish, finished, log
 from tasks.steps.retrain._fusion import choose_fusion
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
@@ -33,13 +33,7 @@ from tasks.tracking import Tracker, tracked_run
 FOLDER_PREFIX = "retake-train-"
 
 
-class Arguments(StepArguments):
-    """The plan to follow."""
-
-    plan: StoreUri
-
-
-def run(arguments: Arguments, store: Store) -> TrainResult:
+def run(arguments: PlannedArguments, store: Store) -> TrainResult:
     """Train, and leave the best checkpoint, the loss curves and the history in the store and in MLflow.
 
     RETAKE_DEVICES processes train together on each of RETAKE_NUM_NODES machines; `tasks.model.processes` says how the others are started.
@@ -98,7 +92,7 @@ def run(arguments: Arguments, store: Store) -> TrainResult:
     return finish(store, training, result)
 
 
-def _take_part(arguments: Arguments, store: Store) -> None:
+def _take_part(arguments: PlannedArguments, store: Store) -> None:
     """Train what the first process trains, in silence."""
     logging.getLogger().setLevel(logging.WARNING)
     if finished(store, Training(arguments.out)):
@@ -128,12 +122,12 @@ def _settle(plan: PlanResult) -> int:
     return devices
 
 
-def _inputs(arguments: Arguments, store: Store) -> tuple[PlanResult, Manifest]:
+def _inputs(arguments: PlannedArguments, store: Store) -> tuple[PlanResult, Manifest]:
     plan = store.read(Output(arguments.plan, PlanResult))
     return plan, store.read(Dataset(plan.dataset_uri).manifest)
 
 
-def _job(arguments: Arguments, plan: PlanResult, manifest: Manifest, store: Store, folder: Path, devices: int) -> TrainJob:
+def _job(arguments: PlannedArguments, plan: PlanResult, manifest: Manifest, store: Store, folder: Path, devices: int) -> TrainJob:
     """What to train, everything that it needs being on this machine, and the last epoch of an earlier try in `folder`."""
     machine = load(MachineSettings)
     start = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)

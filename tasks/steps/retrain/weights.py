@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from tasks.contracts.retrain import WeightsArguments
 from tasks.download import download, is_url
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, RetakeError, Unavailable
 from tasks.media.class_lists import keep_epic_lists
@@ -15,7 +16,7 @@ from tasks.options import TrainOptions, Weights
 from tasks.results.training import WeightsResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._checkpoints import fetch_trained, file_sha256, find_trained, is_trained
-from tasks.steps._step import StepArguments, finish, log
+from tasks.steps._step import finish, log
 from tasks.steps.retrain._fusion import equal_fusion
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
@@ -32,11 +33,7 @@ MAX_NAME_BYTES = 200
 Candidate = tuple[str, Weights]
 
 
-class Arguments(StepArguments, TrainOptions):
-    """The network, its weights or checkpoint, and the seed are what counts here; or the networks to be fused."""
-
-
-def run(arguments: Arguments, store: Store) -> WeightsResult:
+def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
     """Take the first start that is available, and say why others are not.
 
     Networks to be fused are a start that is trained.
@@ -76,7 +73,7 @@ def candidates(options: TrainOptions) -> list[Candidate]:
     return found
 
 
-def _trained_start(arguments: Arguments, store: Store) -> WeightsResult:
+def _trained_start(arguments: WeightsArguments, store: Store) -> WeightsResult:
     """A trained network as it is; `train` widens it where the dataset has classes beyond its own.
 
     Raises:
@@ -111,7 +108,7 @@ def _trained_start(arguments: Arguments, store: Store) -> WeightsResult:
     )
 
 
-def _start_from(candidate: Candidate, arguments: Arguments, store: Store) -> WeightsResult:
+def _start_from(candidate: Candidate, arguments: WeightsArguments, store: Store) -> WeightsResult:
     backbone, weights = candidate
     spec = spec_of(arguments.picked(TrainOptions), backbone)
     with tempfile.TemporaryDirectory(prefix="retake-weights-") as name:
@@ -137,7 +134,7 @@ def _start_from(candidate: Candidate, arguments: Arguments, store: Store) -> Wei
     return finish(store, Output(arguments.out, WeightsResult), result)
 
 
-def _epic_file(spec: NetworkSpec, arguments: Arguments, store: Store, folder: Path) -> Path:
+def _epic_file(spec: NetworkSpec, arguments: WeightsArguments, store: Store, folder: Path) -> Path:
     """The published file on this disk: where the person says, else in the store, else from its public address, then kept in the store."""
     named = next((file for file in PUBLISHED.values() if file.name == arguments.checkpoint), None)
     if arguments.checkpoint and named is None:

@@ -6,6 +6,7 @@ from threading import Barrier, Lock
 
 import pytest
 
+from tasks.contracts.build_dataset import LabelArguments
 from tasks.dataset.vocabulary import OwnClasses
 from tasks.errors import Unavailable
 from tasks.media.label_inputs import inputs_digest
@@ -42,7 +43,7 @@ def store():
 
 
 def labelled(store):
-    result = label.run(label.Arguments(store=STORE, out=OUT), store)
+    result = label.run(LabelArguments(store=STORE, out=OUT), store)
     clips = store.read(f"{OUT}labels.json", LabelsFile).clips
     return result, {clip.action: (clip.verb_class, clip.noun_class) for clip in clips if clip.action}
 

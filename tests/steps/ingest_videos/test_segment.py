@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.contracts.ingest_videos import SegmentArguments
 from tasks.errors import BadVideo, OutOfMemory, Unavailable
 from tasks.keys import clip_recipe_of
 from tasks.media import cutting
@@ -12,14 +13,14 @@ from tasks.media.cutting import num_at_once
 from tasks.options import SegmentOptions
 from tasks.results.record import SetAside
 from tasks.results.video import Batch, VideoRecord
-from tasks.steps.ingest_videos.segment import Arguments, run
+from tasks.steps.ingest_videos.segment import run
 from tasks.video.cut import CutClip, CutResult, cut
 from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg
 from tasks.video.looking import VideoProbe
 from tests.steps.shelf import Shelf, filmed, recorded
 
 STORE = "s3://retake"
-ARGUMENTS = Arguments(store=STORE, batch=f"{STORE}/batch.json", out=f"{STORE}/out/")
+ARGUMENTS = SegmentArguments(store=STORE, batch=f"{STORE}/batch.json", out=f"{STORE}/out/")
 NAMES = ("a", "b", "c")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tasks.contracts.predict_videos import PredictBatchArguments, PredictKnownArguments
 from tasks.errors import BadCheckpoint, BadConfiguration
 from tasks.keys import recipe_of
 from tasks.media.flow_cache import compute_flow, flow_uri
@@ -149,13 +150,13 @@ class Job:
         return path
 
     def know(self, out=f"{PREDICTION}known/"):
-        return predict_known.run(predict_known.Arguments(store=ROOT, out=out, plan=f"{PREDICTION}plan/"), self.shelf)
+        return predict_known.run(PredictKnownArguments(store=ROOT, out=out, plan=f"{PREDICTION}plan/"), self.shelf)
 
     def predict(self):
         if not self.shelf.exists(f"{PREDICTION}known/result.json"):
             self.shelf.write(f"{PREDICTION}known/result.json", KnownClipsResult(num_clips=0, features_uri=None, reason=""))
         return predict_batch.run(
-            predict_batch.Arguments(
+            PredictBatchArguments(
                 store=ROOT,
                 out=f"{PREDICTION}batches/0000/",
                 plan=f"{PREDICTION}plan/",

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tasks.contracts.retrain import EvaluateArguments
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.evaluation.fingerprints import fingerprint, from_parquet
 from tasks.evaluation.scores_file import from_parquet as predictions_from_parquet
@@ -135,7 +136,7 @@ def score(shelf, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate.Tracker, "from_settings", lambda settings: book)
 
     def run(model):
-        arguments = evaluate.Arguments(store="s3://retake", out=f"{RUN}decisions/d/evaluate/{model}/", plan=f"{RUN}plan/", model=model)
+        arguments = EvaluateArguments(store="s3://retake", out=f"{RUN}decisions/d/evaluate/{model}/", plan=f"{RUN}plan/", model=model)
         results = [shelf.read(uri, EvaluateResult) for uri in evaluate.run(arguments, shelf).result_uris]
         return {result.split: result for result in results}, book
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.contracts.retrain import PlannedArguments
 from tasks.model.checkpoints import load, save
 from tasks.model.class_names import ClassNames, no_names
 from tasks.model.network import Network, weights_sha256
@@ -64,7 +65,7 @@ def planned(tmp_path, monkeypatch):
             excluded=(),
             warnings=(),
         )
-        arguments = train.Arguments(store="s3://retake", out=f"{RUN}train/", plan=f"{RUN}plan/")
+        arguments = PlannedArguments(store="s3://retake", out=f"{RUN}train/", plan=f"{RUN}plan/")
         return train._job(arguments, plan, manifest, shelf, Path(tmp_path), 1)
 
     return make

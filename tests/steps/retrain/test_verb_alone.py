@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tasks.contracts.commands import STEPS
 from tasks.dataset.manifest import split_csv
 from tasks.keys import recipe_of
 from tasks.model.checkpoints import load, save
@@ -181,7 +182,8 @@ def test_one_target_from_the_training_to_the_report_and_a_prediction(workbench, 
 
 def run(step, shelf, out, **arguments):
     """Run a step as the command line does."""
-    return step.run(step.Arguments(store=ROOT, out=out, **arguments), shelf)
+    model = next(contract.arguments for contract in STEPS.values() if contract.full_module == step.__name__)
+    return step.run(model(store=ROOT, out=out, **arguments), shelf)
 
 
 def predict(shelf, plan, trained):

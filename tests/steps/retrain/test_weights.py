@@ -1,5 +1,6 @@
 import pytest
 
+from tasks.contracts.retrain import WeightsArguments
 from tasks.errors import BadConfiguration, BadInput
 from tasks.model.checkpoints import save
 from tasks.model.class_names import no_names
@@ -7,7 +8,7 @@ from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.options import TrainOptions, Weights
 from tasks.steps._checkpoints import file_sha256
-from tasks.steps.retrain.weights import Arguments, candidates, run
+from tasks.steps.retrain.weights import candidates, run
 from tests.steps.shelf import Shelf, train_result
 
 EPIC, IMAGENET, NONE = Weights.EPIC, Weights.IMAGENET, Weights.NONE
@@ -48,7 +49,7 @@ def shelf(tmp_path):
 def start_from(shelf, **options):
     chosen = {"backbone": "test_resnet", "num_segments": 2, "checkpoint": RUN, **options}
     shelf.ensure_bucket = lambda uri: None
-    return run(Arguments(store="s3://retake", out="s3://retake/pretrained/choices/x/", **chosen), shelf)
+    return run(WeightsArguments(store="s3://retake", out="s3://retake/pretrained/choices/x/", **chosen), shelf)
 
 
 @pytest.mark.parametrize("options", [{}, {"weights": Weights.TRAINED}, {"backbone": "auto"}, {"checkpoint": f"s3://retake/{RUN}"}])
@@ -111,7 +112,7 @@ class Bucket(Shelf):
     ],
 )
 def test_a_checkpoint_that_cannot_be_is_bad_input(checkpoint):
-    arguments = Arguments(store="s3://retake", out="s3://retake/x/", backbone="resnet50", weights=EPIC, checkpoint=checkpoint)
+    arguments = WeightsArguments(store="s3://retake", out="s3://retake/x/", backbone="resnet50", weights=EPIC, checkpoint=checkpoint)
     with pytest.raises(BadInput) as caught:
         run(arguments, Bucket())
     assert "\n" not in str(caught.value)

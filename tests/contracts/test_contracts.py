@@ -1,0 +1,41 @@
+"""What the contracts say of the steps, against the steps themselves."""
+
+import subprocess
+import sys
+import typing
+from importlib import import_module
+
+import pytest
+
+from tasks.contracts.commands import COMMANDS, STEPS
+from tasks.contracts.step import StepArguments
+from tasks.local.home import REPOSITORY
+from tests.contracts.light import HEAVY
+
+
+def test_importing_the_contracts_loads_nothing_heavy():
+    program = "import sys, tasks.contracts.commands; print(*{name.partition('.')[0] for name in sys.modules})"
+    said = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, check=True, timeout=60, text=True)
+    assert HEAVY.isdisjoint(said.stdout.split())
+
+
+@pytest.mark.parametrize("step", COMMANDS.values(), ids=COMMANDS)
+def test_a_step_takes_and_gives_what_its_contract_says(step):
+    hints = typing.get_type_hints(import_module(step.full_module).run)
+    assert (hints["arguments"], hints["return"]) == (step.arguments, step.result)
+
+
+def test_every_file_of_a_step_has_a_contract():
+    folder = REPOSITORY / "tasks" / "steps"
+    found = {".".join(path.relative_to(folder).with_suffix("").parts) for path in folder.glob("*/[!_]*.py")}
+    assert {step.module for step in COMMANDS.values()} == found
+
+
+def test_a_contract_lies_in_the_file_of_its_dag():
+    assert {name: step.dag for name, step in COMMANDS.items()} == {
+        name: step.arguments.__module__.rpartition(".")[2] for name, step in COMMANDS.items()
+    }
+
+
+def test_what_a_dag_runs_is_told_where_to_read_and_write():
+    assert all(issubclass(step.arguments, StepArguments) for step in STEPS.values())
