@@ -4,14 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 from dags._params import Form
-from dags._runner import StepOperator
-from tasks.options import EvaluateOptions, RegisterOptions, TrainOptions
+from dags._tasks import step_task
+from tasks.contracts import compare_networks, retrain
 from tasks.store.comparisons import Configured
 from tasks.store.runs import Decision, Run
 
 GROUP = "network"
-STEPS = ("weights", "plan", "train", "evaluate")
-FAILURES = f"{{{{ ti.xcom_pull(task_ids={[f'{GROUP}.{step}' for step in STEPS]}, key='failure') | select | list | tojson }}}}"
+STEPS = (retrain.WEIGHTS, compare_networks.ENTER, retrain.TRAIN, retrain.EVALUATE)
+FAILURES = f"{{{{ ti.xcom_pull(task_ids={[f'{GROUP}.{step.task_id}' for step in STEPS]}, key='failure') | select | list | tojson }}}}"
 """A template: of every task of the group that failed, what it said."""
 
 
@@ -30,50 +30,36 @@ def network(mapped: dict[str, str], form: Form) -> None:
         "overlay": "{{ task.mapped.options }}",
         "map_index_template": "{{ task.mapped.name }}",
     }
-    weights = StepOperator(
-        task_id="weights",
-        step="weights",
-        image="trainer",
-        options=(TrainOptions,),
+    weights = step_task(
+        retrain.WEIGHTS,
         out=configured.weights.folder_uri,
         # Where no network sees flow, `flow` is skipped; where it failed, the networks that see none go on, and the others try it themselves.
         trigger_rule="all_done",
         execution_timeout=timedelta(hours=2),
         **common,
     )
-    plan = StepOperator(
-        task_id="plan",
-        step="enter",
-        options=(TrainOptions, EvaluateOptions, RegisterOptions),
-        inputs={
-            "dataset": "{{ task.mapped.dataset }}",
-            "weights_result": configured.weights.folder_uri,
-            "claims": "{{ task.mapped.claims }}",
-            "name": "{{ task.mapped.name }}",
-        },
+    plan = step_task(
+        compare_networks.ENTER,
+        dataset="{{ task.mapped.dataset }}",
+        weights_result=configured.weights.folder_uri,
+        claims="{{ task.mapped.claims }}",
+        name="{{ task.mapped.name }}",
         out=configured.plan.folder_uri,
         execution_timeout=timedelta(minutes=30),
         **common,
     )
-    train = StepOperator(
-        task_id="train",
-        step="train",
-        image="trainer",
-        gpu=True,
-        inputs={"plan": decision.plan.folder_uri},
+    train = step_task(
+        retrain.TRAIN,
+        plan=decision.plan.folder_uri,
         out=run.train.folder_uri,
-        pool="gpu",
         execution_timeout=timedelta(days=3),
         **common,
     )
-    evaluate = StepOperator(
-        task_id="evaluate",
-        step="evaluate",
-        image="trainer",
-        gpu=True,
-        inputs={"plan": decision.plan.folder_uri, "model": "fine-tuned"},
+    evaluate = step_task(
+        retrain.EVALUATE,
+        plan=decision.plan.folder_uri,
+        model="fine-tuned",
         out=decision.evaluate("fine-tuned").folder_uri,
-        pool="gpu",
         execution_timeout=timedelta(hours=12),
         **common,
     )

@@ -4,7 +4,7 @@ import json
 import signal
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Never, TypeVar
+from typing import Any, ClassVar, Never, TypeVar
 
 from airflow.sdk import BaseOperator, BaseOperatorLink, Context
 from airflow.sdk.definitions.mappedoperator import OperatorPartial
@@ -12,12 +12,12 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from pydantic_settings import BaseSettings
 
 from dags._params import Form, places, resolve
+from tasks.contracts.step import ImageKind
 from tasks.errors import BadConfiguration, BadInput, NothingToDo, RetakeError, Unavailable
 from tasks.options import Options
 from tasks.settings import load
 
 S = TypeVar("S", bound=BaseSettings)
-ImageKind = Literal["worker", "trainer"]
 Returned = dict[str, Any] | list[dict[str, str]]
 
 FAILURE = "failure"

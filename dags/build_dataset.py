@@ -23,7 +23,9 @@ from airflow.sdk import DAG
 
 from dags._assets import CLIPS, DATASET
 from dags._params import Form
-from dags._runner import TASK_DEFAULTS, StepOperator
+from dags._runner import TASK_DEFAULTS
+from dags._tasks import step_task
+from tasks.contracts import build_dataset
 from tasks.options import (
     EvaluateOptions,
     GateOptions,
@@ -42,6 +44,8 @@ FORM = Form(
 )
 STORE = Layout("{store}")
 LABELS = STORE.labels("{recipe}")
+STORE = Layout("{store}")
+LABELS = STORE.labels("{recipe}")
 
 with DAG(
     dag_id=Path(__file__).stem,
@@ -52,29 +56,23 @@ with DAG(
     default_args=TASK_DEFAULTS,
     tags=["retake", "data"],
 ) as dag:
-    label = StepOperator(
-        task_id="label",
-        step="label",
-        form=FORM,
-        options=(SegmentOptions, LabelOptions),
+    label = step_task(
+        build_dataset.LABEL,
+        FORM,
         out=LABELS.folder_uri,
         execution_timeout=timedelta(hours=1),
     )
-    split = StepOperator(
-        task_id="split",
-        step="split",
-        form=FORM,
-        options=(SplitOptions,),
-        inputs={"labels": LABELS.folder_uri},
+    split = step_task(
+        build_dataset.SPLIT,
+        FORM,
+        labels=LABELS.folder_uri,
         out=LABELS.split.folder_uri,
         execution_timeout=timedelta(minutes=30),
     )
-    dataset = StepOperator(
-        task_id="dataset",
-        step="dataset",
-        form=FORM,
-        options=(SplitOptions,),
-        inputs={"labels": LABELS.folder_uri},
+    dataset = step_task(
+        build_dataset.DATASET,
+        FORM,
+        labels=LABELS.folder_uri,
         out=STORE.latest_dataset.folder_uri,
         outlets=[DATASET],
         execution_timeout=timedelta(hours=1),

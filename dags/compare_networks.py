@@ -29,7 +29,9 @@ from airflow.sdk import DAG, task_group
 from dags._flow import flow_tasks
 from dags._networks import FAILURES, GROUP, network
 from dags._params import Form
-from dags._runner import TASK_DEFAULTS, StepOperator
+from dags._runner import TASK_DEFAULTS
+from dags._tasks import step_task
+from tasks.contracts import compare_networks
 from tasks.options import ComparisonOptions, EvaluateOptions, RegisterOptions, TrainOptions
 from tasks.store.comparisons import Configurations
 from tasks.store.layout import Layout
@@ -47,22 +49,20 @@ with DAG(
     default_args=TASK_DEFAULTS,
     tags=["retake", "model"],
 ) as dag:
-    configure = StepOperator(
-        task_id="configure",
-        step="configure",
-        form=FORM,
-        options=(ComparisonOptions, TrainOptions),
+    configure = step_task(
+        compare_networks.CONFIGURE,
+        FORM,
         out=Layout("{store}").comparison("{key}").folder_uri,
         returns="configurations",
         execution_timeout=timedelta(minutes=30),
     )
-    flows, flow = flow_tasks(FORM, inputs={"configured": CONFIGURED.folder_uri}, out=CONFIGURED.flows.folder_uri)
+    flows, flow = flow_tasks(FORM, configured=CONFIGURED.folder_uri, out=CONFIGURED.flows.folder_uri)
     networks = task_group(group_id=GROUP, tooltip="Each network: its weights, training and test")(network)
-    tabulate = StepOperator(
-        task_id="tabulate",
-        step="tabulate",
-        form=FORM,
-        inputs={"configured": CONFIGURED.folder_uri, "failures": FAILURES},
+    tabulate = step_task(
+        compare_networks.TABULATE,
+        FORM,
+        configured=CONFIGURED.folder_uri,
+        failures=FAILURES,
         out=CONFIGURED.table.folder_uri,
         trigger_rule="all_done_min_one_success",  # a network that failed stands in the table as failed
         execution_timeout=timedelta(hours=1),

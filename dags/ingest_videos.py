@@ -22,7 +22,9 @@ from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
 
 from dags._assets import CLIPS
 from dags._params import Form
-from dags._runner import TASK_DEFAULTS, StepOperator
+from dags._runner import TASK_DEFAULTS
+from dags._tasks import mapped_step_task, step_task
+from tasks.contracts import ingest_videos
 from tasks.options import (
     EvaluateOptions,
     GateOptions,
@@ -42,6 +44,7 @@ FORM = Form(
     then=(LabelOptions, SplitOptions, RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions),
 )
 INGEST = Layout("{store}").ingest("{key}")
+INGEST = Layout("{store}").ingest("{key}")
 
 with DAG(
     dag_id=Path(__file__).stem,
@@ -53,32 +56,27 @@ with DAG(
     default_args=TASK_DEFAULTS,
     tags=["retake", "data"],
 ) as dag:
-    ingest = StepOperator(
-        task_id="ingest",
-        step="ingest",
-        form=FORM,
-        options=(IngestOptions, SegmentOptions),
+    ingest = step_task(
+        ingest_videos.INGEST,
+        FORM,
         out=INGEST.folder_uri,
         returns="batches",
         execution_timeout=timedelta(hours=6),
     )
-    segment = StepOperator.partial(
-        task_id="segment",
-        step="segment",
-        form=FORM,
-        options=(SegmentOptions,),
-        inputs={"batch": "{{ task.mapped.uri }}"},
+    segment = mapped_step_task(
+        ingest_videos.SEGMENT,
+        FORM,
+        over=ingest.output,
+        batch="{{ task.mapped.uri }}",
         out="{{ task.mapped.out }}",
         map_index_template="{{ task.mapped.name | truncate(100) }}",
         max_active_tis_per_dagrun=2,
         execution_timeout=timedelta(hours=12),
-    ).expand(mapped=ingest.output)
-    summarise = StepOperator(
-        task_id="summarise",
-        step="summarise",
-        form=FORM,
-        options=(SegmentOptions,),
-        inputs={"ingest": INGEST.folder_uri},
+    )
+    summarise = step_task(
+        ingest_videos.SUMMARISE,
+        FORM,
+        ingest=INGEST.folder_uri,
         out=INGEST.summary.folder_uri,
         outlets=[CLIPS],
         # New annotations alone make no batch, so that `segment` is skipped; a skipped ingest skips this too.

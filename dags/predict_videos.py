@@ -33,7 +33,9 @@ from airflow.sdk import DAG
 
 from dags._flow import flow_tasks
 from dags._params import Form
-from dags._runner import TASK_DEFAULTS, StepOperator
+from dags._runner import TASK_DEFAULTS
+from dags._tasks import mapped_step_task, step_task
+from tasks.contracts import predict_videos
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.store.layout import Layout
 from tasks.store.predictions import PredictedBatch, Prediction
@@ -51,57 +53,45 @@ with DAG(
     default_args=TASK_DEFAULTS,
     tags=["retake", "model"],
 ) as dag:
-    plan = StepOperator(
-        task_id="plan",
-        step="predict_plan",
-        form=FORM,
-        options=(PredictOptions, EvaluateOptions),
+    plan = step_task(
+        predict_videos.PLAN,
+        FORM,
         out=Layout("{store}").prediction_plan("{key}").folder_uri,
         returns="batches",
         execution_timeout=timedelta(hours=6),
     )
-    cut = StepOperator.partial(
-        task_id="cut",
-        step="predict_cut",
-        form=FORM,
-        inputs={"plan": PLAN, "batch": "{{ task.mapped.uri }}"},
+    cut = mapped_step_task(
+        predict_videos.CUT,
+        FORM,
+        over=plan.output,
+        plan=PLAN,
+        batch="{{ task.mapped.uri }}",
         out=PredictedBatch("{{ task.mapped.out }}").cut.folder_uri,
         map_index_template="{{ task.mapped.name | truncate(100) }}",
         max_active_tis_per_dagrun=2,
         execution_timeout=timedelta(hours=12),
-    ).expand(mapped=plan.output)
-    # A batch that could not be cut costs no other its prediction.
-    flows, flow = flow_tasks(FORM, inputs={"prediction": PLAN}, out=PREDICTION.flows.folder_uri, trigger_rule="all_done_min_one_success")
-    known = StepOperator(
-        task_id="known",
-        step="predict_known",
-        form=FORM,
-        image="trainer",
-        gpu=True,
-        inputs={"plan": PLAN},
-        out=KNOWN,
-        pool="gpu",
-        execution_timeout=timedelta(hours=3),
     )
-    predict = StepOperator.partial(
-        task_id="predict",
-        step="predict_batch",
-        form=FORM,
-        image="trainer",
-        gpu=True,
-        inputs={"plan": PLAN, "known": KNOWN, "batch": "{{ task.mapped.uri }}"},
+    # A batch that could not be cut costs no other its prediction.
+    flows, flow = flow_tasks(FORM, prediction=PLAN, out=PREDICTION.flows.folder_uri, trigger_rule="all_done_min_one_success")
+    known = step_task(predict_videos.KNOWN, FORM, plan=PLAN, out=KNOWN, execution_timeout=timedelta(hours=3))
+    predict = mapped_step_task(
+        predict_videos.PREDICT_BATCH,
+        FORM,
+        over=plan.output,
+        plan=PLAN,
+        known=KNOWN,
+        batch="{{ task.mapped.uri }}",
         out="{{ task.mapped.out }}",
         map_index_template="{{ task.mapped.name | truncate(100) }}",
-        pool="gpu",
         trigger_rule="all_done",  # where no network sees flow, `flow` is skipped; what is not cut or computed by now is tried here
         execution_timeout=timedelta(hours=12),
-    ).expand(mapped=plan.output)
-    report = StepOperator(
-        task_id="report",
-        step="predict_report",
-        form=FORM,
+    )
+    report = step_task(
+        predict_videos.REPORT,
+        FORM,
         trigger_rule="all_done_min_one_success",  # videos of a batch that failed stand on the page as left out
-        inputs={"plan": PLAN, "known": KNOWN},
+        plan=PLAN,
+        known=KNOWN,
         out=PREDICTION.report.folder_uri,
         execution_timeout=timedelta(hours=2),
     )

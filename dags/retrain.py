@@ -32,7 +32,9 @@ from dags._approval import ApproveOperator
 from dags._assets import DATASET, MODEL
 from dags._flow import flow_tasks
 from dags._params import Form
-from dags._runner import TASK_DEFAULTS, StepOperator
+from dags._runner import TASK_DEFAULTS
+from dags._tasks import mapped_step_task, step_task
+from tasks.contracts import retrain
 from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, RetrainOptions, TrainOptions
 from tasks.store.layout import Layout
 from tasks.store.runs import Decision, Run
@@ -59,79 +61,46 @@ with DAG(
     tags=["retake", "model"],
 ) as dag:
     with TaskGroup("prepare", tooltip="The weights to start from, what is trained and tested, and optical flow for a network that sees it"):
-        weights = StepOperator(
-            task_id="weights",
-            step="weights",
-            form=FORM,
-            image="trainer",
-            options=(TrainOptions,),
-            out=WEIGHTS.folder_uri,
-            execution_timeout=timedelta(hours=2),
-        )
-        plan = StepOperator(
-            task_id="plan",
-            step="plan",
-            form=FORM,
-            options=(TrainOptions, EvaluateOptions, RegisterOptions, GateOptions),
+        weights = step_task(retrain.WEIGHTS, FORM, out=WEIGHTS.folder_uri, execution_timeout=timedelta(hours=2))
+        plan = step_task(
+            retrain.PLAN,
+            FORM,
             passes=("dataset", "force_token", "decide_token"),
-            inputs={"weights_result": WEIGHTS.folder_uri},
+            weights_result=WEIGHTS.folder_uri,
             out=STORE.plan("{key}").folder_uri,
             returns="networks",
             execution_timeout=HALF_HOUR,
         )
-        flows, flow = flow_tasks(FORM, inputs={"plan": PLAN}, out=RUN.flows.folder_uri)
+        flows, flow = flow_tasks(FORM, plan=PLAN, out=RUN.flows.folder_uri)
         weights >> plan >> flows
-    train = StepOperator(
-        task_id="train",
-        step="train",
-        form=FORM,
-        image="trainer",
-        gpu=True,
-        inputs={"plan": PLAN},
+    train = step_task(
+        retrain.TRAIN,
+        FORM,
+        plan=PLAN,
         out=RUN.train.folder_uri,
-        pool="gpu",
         trigger_rule="none_failed_min_one_success",  # where no flow is needed, `flow` is skipped; where nothing is trained, `plan` is too
         execution_timeout=timedelta(days=3),
     )
-    evaluate = StepOperator.partial(
-        task_id="evaluate",
-        step="evaluate",
-        form=FORM,
-        image="trainer",
-        gpu=True,
-        inputs={"plan": PLAN, "model": "{{ task.mapped.model }}"},
+    evaluate = mapped_step_task(
+        retrain.EVALUATE,
+        FORM,
+        over=plan.output,
+        plan=PLAN,
+        model="{{ task.mapped.model }}",
         out=DECISION.evaluate("{{ task.mapped.model }}").folder_uri,
         map_index_template="{{ task.mapped.model }}",
-        pool="gpu",
         execution_timeout=timedelta(hours=12),
-    ).expand(mapped=plan.output)
+    )
     with TaskGroup("publish", tooltip="The comparison, the report, MLflow's registry, and who becomes champion"):
-        compare = StepOperator(
-            task_id="compare",
-            step="compare",
-            form=FORM,
-            inputs={"plan": PLAN},
-            out=DECISION.compare.folder_uri,
-            execution_timeout=HALF_HOUR,
-        )
-        report = StepOperator(
-            task_id="report", step="report", form=FORM, inputs={"plan": PLAN}, out=DECISION.report.folder_uri, execution_timeout=HOUR
-        )
-        register = StepOperator(
-            task_id="register",
-            step="register",
-            form=FORM,
-            image="trainer",
-            inputs={"plan": PLAN},
-            out=RUN.register.folder_uri,
-            execution_timeout=HOUR,
-        )
+        compare = step_task(retrain.COMPARE, FORM, plan=PLAN, out=DECISION.compare.folder_uri, execution_timeout=HALF_HOUR)
+        report = step_task(retrain.REPORT, FORM, plan=PLAN, out=DECISION.report.folder_uri, execution_timeout=HOUR)
+        register = step_task(retrain.REGISTER, FORM, plan=PLAN, out=RUN.register.folder_uri, execution_timeout=HOUR)
         approve = ApproveOperator(task_id="approve", report="publish.report", register="publish.register")
-        decide = StepOperator(
-            task_id="decide",
-            step="decide",
-            form=FORM,
-            inputs={"plan": PLAN, **approve.answers()},
+        decide = step_task(
+            retrain.DECIDE,
+            FORM,
+            plan=PLAN,
+            **approve.answers(),
             out=DECISION.decide.folder_uri,
             outlets=[MODEL],
             trigger_rule="none_failed_min_one_success",  # where nobody has to be asked, `approve` is skipped

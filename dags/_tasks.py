@@ -1,0 +1,43 @@
+"""Makes the tasks of steps: id, command, options, image and GPU come from a step's contract."""
+
+from typing import Any
+
+from airflow.sdk import BaseOperator, XComArg
+from airflow.sdk.definitions.mappedoperator import MappedOperator
+
+from dags._params import Form
+from dags._runner import StepOperator
+from tasks.contracts.step import Step
+
+
+def step_task(step: Step, form: Form, *, out: str, **given: Any) -> BaseOperator:  # noqa: ANN401 - see below
+    """Make the task of a step.
+
+    Args:
+        step: its contract.
+        form: the DAG's options.
+        out: address that the step writes to, with a slash at the end.
+        given: templates for arguments of the step, by their names; everything else is an argument of the operator.
+    """
+    return StepOperator(**_arguments(step, form, out, given))
+
+
+def mapped_step_task(step: Step, form: Form, *, over: XComArg, out: str, **given: Any) -> MappedOperator:  # noqa: ANN401 - see above
+    """Make the task of a step for each element of the list `over`, which templates reach as `task.mapped`."""
+    return StepOperator.partial(**_arguments(step, form, out, given)).expand(mapped=over)
+
+
+def _arguments(step: Step, form: Form, out: str, given: dict[str, Any]) -> dict[str, Any]:
+    inputs = {name: value for name, value in given.items() if name in step.own}
+    made = {
+        "task_id": step.task_id,
+        "step": step.name,
+        "form": form,
+        "options": step.options,
+        "inputs": inputs,
+        "out": out,
+        "image": step.image,
+        "gpu": step.gpu,
+        "pool": "gpu" if step.gpu else None,
+    }
+    return {name: value for name, value in made.items() if value} | {name: value for name, value in given.items() if name not in inputs}
