@@ -22,7 +22,7 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 # VIDEOS goes through the environment, so that no character in a folder's name means anything to the shell.
 export VIDEOS
 
-.PHONY: help run stop status secrets build up ingest down test test-fast test-containers coverage bench evidence lint constraints constraints-check clean
+.PHONY: help run stop status secrets build up ingest down test test-fast test-containers coverage bench evidence commands lint constraints constraints-check clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
@@ -70,6 +70,9 @@ bench: $(FOR_BENCH) ## Measure speed and memory beside the original's ways and o
 
 evidence: $(FOR_TEST) ## Simulate how often intervals, gate and corrections are wrong; ARGS=--write-docs puts the tables into docs/evidence.md
 	$(BIN)/python -m tests.simulations $(ARGS)
+
+commands: $(FOR_TEST) ## Write docs/commands.md from the contracts of the steps
+	$(BIN)/python -m tests.contracts.page
 
 lint: $(FOR_TEST) ## Style, types and the import rules
 	$(BIN)/ruff check

@@ -1,0 +1,102 @@
+"""Writes docs/commands.md from the contracts of the steps: `python -m tests.contracts.page`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from tasks.contracts.commands import COMMANDS
+from tasks.contracts.step import Step, StepArguments
+from tasks.local.home import REPOSITORY
+
+PAGE = REPOSITORY / "docs" / "commands.md"
+HEAD = """\
+# Commands
+
+Each step of a DAG is a command: `python -m tasks STEP --…`. It reads from the object store and writes to it; servers and keys come from
+[environment variables](settings.md#environment-variables). The last line on stdout is the result as JSON, logs go to stderr, and
+[exit codes](architecture.md#how-a-step-talks) say whether a retry helps. Airflow, the containers and you run the same commands.
+
+`python -m tasks STEP --help` lists the arguments with their defaults. A flag is the name with dashes, as in `--val-share=0.2`. A list has one flag
+for each element, as in `--sources=a.mp4 --sources=b.mp4`; yes or no is `--mirror` or `--no-mirror`. Steps follow one another as in their DAG:
+each is told with `--plan`, `--labels` and the like where an earlier one wrote.
+
+This page is made from `tasks/contracts/` by `make commands`."""
+WORDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+
+
+def page() -> str:
+    """The whole page."""
+    dags = list(dict.fromkeys(step.dag for step in COMMANDS.values()))
+    models = list(dict.fromkeys(model for step in COMMANDS.values() for model in step.options))
+    overview = table(("Step", "DAG", "Does", "Image", "GPU"), map(_overview, COMMANDS.values()))
+    common = [
+        "Steps that a DAG runs are told where to read and write:",
+        _arguments(StepArguments, StepArguments.model_fields),
+    ]
+    steps = [part for dag in dags for part in (f"## {dag}", *(_section(step) for step in COMMANDS.values() if step.dag == dag))]
+    options = [part for model in models for part in (f"### {_title(model)}", _arguments(model, model.model_fields))]
+    return "\n\n".join([HEAD, "## All commands", overview, *common, *steps, "## Options", *options]) + "\n"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
+
+
+def _overview(step: Step) -> tuple[str, ...]:
+    dags = "by hand" if step.by_hand else ", ".join(f"`{dag}`" for dag in (step.dag, *step.also_in))
+    return f"[`{step.name}`](#{step.name})", dags, step.summary, step.image, "yes" if step.gpu else ""
+
+
+def _section(step: Step) -> str:
+    own = [name for name in step.own if step.by_hand or name not in StepArguments.model_fields]
+    task = f" In Airflow the task is `{step.task_id}`." if step.task_id != step.name else ""
+    options = ", ".join(f"[{_title(model)}](#{_title(model).lower().replace(' ', '-')})" for model in step.options)
+    parts = [f"### {step.name}", f"{step.summary[0].upper()}{step.summary[1:]}.{task}"]
+    parts += [_arguments(step.arguments, own)] if own else []
+    parts += [f"Options: {options}."] if options else []
+    return "\n\n".join(parts)
+
+
+def _title(model: type[BaseModel]) -> str:
+    return f"{model.__name__.removesuffix('Options')} options"
+
+
+def _arguments(model: type[BaseModel], names: Iterable[str]) -> str:
+    return table(("Argument", "Default", "Meaning"), (_argument(model, name) for name in names))
+
+
+def _argument(model: type[BaseModel], name: str) -> tuple[str, ...]:
+    field = model.model_fields[name]
+    schema = model.model_json_schema()
+    default = "required" if field.is_required() else _spelled(schema["properties"][name].get("default"))
+    meaning = ". ".join(filter(None, (field.title, field.description, _allowed(schema, name)))).replace("|", "\\|").replace("<", "&lt;")
+    return f"`{name}`", default, meaning
+
+
+def _spelled(default: object) -> str:
+    if default in (None, "", []):
+        return ""
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, list):
+        return ", ".join(f"`{element}`" for element in default)
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+def _allowed(schema: Mapping[str, Any], name: str) -> str:
+    """The limits of a number, or the values to choose from."""
+    field = schema["properties"][name]
+    parts = [schema["$defs"][part["$ref"].rpartition("/")[2]] if "$ref" in part else part for part in field.get("anyOf", [field])]
+    whole = {key: value for part in parts for key, value in part.items()}
+    if "enum" in whole:
+        return "One of " + ", ".join(f"`{value}`" for value in whole["enum"])
+    if "minimum" in whole and "maximum" in whole:
+        return f"{whole['minimum']} to {whole['maximum']}"
+    limits = ", ".join(f"{word} {whole[key]}" for key, word in WORDS.items() if key in whole)
+    return limits[:1].upper() + limits[1:]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
