@@ -56,6 +56,7 @@ def _section(step: Step) -> str:
     parts = [f"### {step.name}", f"{step.summary[0].upper()}{step.summary[1:]}.{task}"]
     parts += [_arguments(step.arguments, own)] if own else []
     parts += [f"Options: {options}."] if options else []
+    parts += [f"Result: `{step.result.__name__}` of `{step.result.__module__.replace('.', '/')}.py`."]
     return "\n\n".join(parts)
 
 

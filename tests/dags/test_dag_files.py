@@ -59,6 +59,11 @@ def imports(path):
             yield from (alias.name for alias in node.names)
 
 
+def made_of(task):
+    """The arguments of a task's operator."""
+    return task.partial_kwargs if task.is_mapped else vars(task)
+
+
 def test_every_file_is_a_dag_named_like_it():
     assert {path.stem for path in FILES} == set(DAGS)
 
@@ -120,7 +125,7 @@ def test_a_dag_tells_the_person_on_call_what_to_do(dag):
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.task_id)
 def test_every_task_has_a_time_limit_retries_and_a_step(task):
-    arguments = task.partial_kwargs if task.is_mapped else vars(task)
+    arguments = made_of(task)
     assert timedelta(minutes=1) < task.execution_timeout <= timedelta(days=7)
     assert task.retries >= 1
     assert arguments["step"] in STEPS
@@ -128,8 +133,14 @@ def test_every_task_has_a_time_limit_retries_and_a_step(task):
     assert arguments["out"].endswith("/") or arguments["out"] == "{{ task.mapped.out }}"
 
 
-def test_every_step_is_in_a_dag():
-    assert {(task.partial_kwargs if task.is_mapped else vars(task))["step"] for task in TASKS} == set(STEPS)
+def test_every_step_is_in_the_dags_that_its_contract_names():
+    runs = {(made_of(task)["step"], dag_id) for dag_id, dag in DAGS.items() for task in dag.tasks if task is not APPROVE}
+    assert runs == {(name, dag) for name, step in STEPS.items() for dag in (step.dag, *step.also_in)}
+
+
+def test_later_tasks_are_expanded_over_a_list_that_the_result_has():
+    lists = {(given["step"], given["returns"]) for task in TASKS if (given := made_of(task)).get("returns")}
+    assert {(step, name) for step, name in lists if name not in STEPS[step].result.model_fields} == set()
 
 
 INSTEAD = {"flows": {"plan", "configured", "prediction"}}
@@ -138,7 +149,7 @@ INSTEAD = {"flows": {"plan", "configured", "prediction"}}
 
 def test_what_a_step_takes_is_what_its_arguments_name():
     for task in TASKS:
-        given = task.partial_kwargs if task.is_mapped else vars(task)
+        given = made_of(task)
         options = {name for model in given.get("options", ()) for name in model.model_fields}
         named = {"store", "out", *options, *given.get("passes", ()), *(given.get("inputs") or {})}
         known = set(STEPS[given["step"]].arguments.model_fields)
@@ -151,7 +162,7 @@ def test_only_training_and_testing_wait_for_the_gpu():
 
 
 def test_what_needs_torch_has_the_image_with_torch():
-    given = {task.task_id: task.partial_kwargs if task.is_mapped else vars(task) for task in TASKS}
+    given = {task.task_id: made_of(task) for task in TASKS}
     trainers = {"prepare.weights", "publish.register", "network.weights", *GPU_TASKS}
     assert {name for name, fields in given.items() if "trainer" in (fields.get("image"), fields.get("image_kind"))} == trainers
     assert {name for name, fields in given.items() if fields.get("gpu")} == GPU_TASKS
