@@ -1,1 +1,1 @@
-"""Decide whether the fine-tuned network takes the place of the champion, and keep the decision."""
+"""Decide whether the fine-tuned network replaces the champion, and record the decision."""

@@ -1,4 +1,4 @@
-"""How often the clips that decide have decided before, and what that does to the risk of promoting an equally good network by chance."""
+"""Count earlier decisions on the same clips, and bound the risk of promoting an equally good network by chance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from tasks.results.evaluation import Attempt
 from tasks.results.record import SplitName
 from tasks.wording import count, percent
 
-ANEW: dict[SplitName, str] = {
-    "val": "new videos in val, or a test split (test_share), begin",
-    "test": "new videos in test begin",
+RESTARTS: dict[SplitName, str] = {
+    "val": "new videos in val, or a test split (test_share), restart",
+    "test": "new videos in test restart",
 }
-"""How the count begins anew, by the split that decides."""
+"""How to restart the count, by deciding split."""
 
 
 @dataclass(frozen=True)
 class Decided:
-    """A network that was decided on: its training, the dataset, and the clips of the split that decided."""
+    """A network with a decision: its training run, its dataset, and the clips of the deciding split."""
 
     run_key: str
     dataset_digest: str
@@ -25,10 +25,10 @@ class Decided:
 
 
 def attempt_of(this: Decided, earlier: Sequence[Decided]) -> Attempt:
-    """Count the networks that were decided on before.
+    """Count the networks with an earlier decision on these clips.
 
-    Clips count as the same where at least half of them decided then too: a few new ones change little. A network that is decided on again,
-    say by other rules or against another champion, is counted once.
+    Clips count as the same if at least half of them were in the earlier decision, since a few new ones change little. A network with
+    several decisions, for example under other rules or against another champion, counts once.
     """
     others = {one.run_key: one for one in earlier if one.run_key != this.run_key}.values()
     return Attempt(
@@ -38,23 +38,23 @@ def attempt_of(this: Decided, earlier: Sequence[Decided]) -> Attempt:
 
 
 def chance_of_passing(attempt: Attempt) -> float:
-    """Bound the chance that any of the networks passes, were all equally good.
+    """Bound the chance that any of the networks passes although all are equally good.
 
-    Each alone passes the interval in at most one of forty decisions; decisions on the same clips share their luck, which only lowers the chance.
+    Each passes in at most 1 of 40 decisions. Decisions on the same clips are correlated, which only lowers the chance that any passes.
     """
     return float(1 - (1 - TAIL) ** attempt.number)
 
 
 def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:
-    """Which attempt on these clips this is, and the risk, as plain text; empty where an older version did not count."""
+    """Word the number of this decision and its risk, as plain text; empty for results of versions that did not count."""
     if attempt is None:
         return ""
     if attempt.number == 1:
-        risk = f"A network that is no better passes by chance in up to about {percent(TAIL)} of such decisions."
+        risk = f"A network that is no better than its opponent passes by chance in at most about {percent(TAIL)} of such decisions."
     else:
         risk = (
-            f"Of {count(attempt.number, 'network')} that are no better, at least one passes by chance in up to about "
-            f"{percent(chance_of_passing(attempt))} of such series; {ANEW[split]} anew."
+            f"If none of {count(attempt.number, 'network')} is better, the chance that at least one passes is at most about "
+            f"{percent(chance_of_passing(attempt))}; {RESTARTS[split]} the count."
         )
     before = count(attempt.number - 1, "other network")
     told = "the first decision" if attempt.number == 1 else f"decision number {attempt.number}, after {before},"

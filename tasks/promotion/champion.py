@@ -1,7 +1,7 @@
-"""Moves the alias `champion`, one move after another.
+"""Move the alias `champion`, one numbered move at a time.
 
-Each move is a numbered object under `champions/<model>/`, made only where nobody made that number before: of two runs that were compared with
-the same champion, the first alone gets the next number. What is kept as decided follows the move, whoever was cut off in between.
+Each move is a numbered object under `champions/<model>/` that can be created only once: of two runs compared with the same champion, only
+the first gets the next number. The decision is recorded after the move; if the process dies in between, a later one completes it.
 """
 
 from tasks.promotion.decisions import keep_decision, kept_decision
@@ -12,26 +12,26 @@ from tasks.tracking import CHAMPION, Registry
 
 
 def moves(store: Store, store_uri: str, model_name: str) -> list[ChampionMove]:
-    """How the champion has changed so far, in order."""
+    """List the champion's moves so far, in order."""
     return [store.read(uri, ChampionMove) for uri in _uris(store, store_uri, model_name)]
 
 
 def make_move(store: Store, store_uri: str, number: int, decision: DecisionRecord, key: str) -> ChampionMove | None:
-    """Claim the move of this number; None where somebody else has it.
+    """Claim move `number`; None if another run has claimed it.
 
     Args:
-        store: where moves are kept.
+        store: the store that holds the moves.
         store_uri: its address.
-        number: one more than the moves that were known when the champion was compared with.
-        decision: what the move follows from.
-        key: what the decision is found by.
+        number: one more than the number of moves at the time of the comparison with the champion.
+        decision: the decision behind the move.
+        key: the key under which the decision is recorded.
     """
     move = ChampionMove(number=number, decision=decision, key=key)
     return move if store.create(Layout(store_uri).champion_move(decision.model_name, number), move) else None
 
 
 def complete_move(store: Store, store_uri: str, move: ChampionMove, registry: Registry) -> None:
-    """Point the alias at the version of the last move, and keep this move's decision. May be done again."""
+    """Point the alias to the version of the last move and record this move's decision. Idempotent."""
     model_name = move.decision.model_name
     followed = None
     while (last := _uris(store, store_uri, model_name)[-1]) != followed:
@@ -41,7 +41,7 @@ def complete_move(store: Store, store_uri: str, move: ChampionMove, registry: Re
 
 
 def complete_last_move(store: Store, store_uri: str, model_name: str, registry: Registry) -> ChampionMove | None:
-    """Complete the last move where whoever made it was cut off, and give it; None where there is nothing to complete."""
+    """Complete and return the last move if it was interrupted; None if there is nothing to complete."""
     known = _uris(store, store_uri, model_name)
     if not known:
         return None

@@ -1,4 +1,4 @@
-"""Keeps every decision: one object each, tags on the version, and all of them as `decisions.csv` of the store."""
+"""Record every decision: as an object, as tags of the version, and in the store's `decisions.csv`."""
 
 import csv
 import io
@@ -13,13 +13,13 @@ from tasks.wording import plain_cell
 
 
 def kept_decision(store: Store, store_uri: str, key: str) -> DecisionRecord | None:
-    """What an earlier try decided under this key."""
+    """Read the decision that an earlier try recorded under this key, if any."""
     at = _at(store_uri, key)
     return store.read(at) if store.exists(at.uri) else None
 
 
 def keep_decision(store: Store, store_uri: str, key: str, decision: DecisionRecord, registry: Registry) -> None:
-    """Tag the version, and add the line; the same decision under the same key again changes nothing."""
+    """Tag the version and add the decision to the table. Idempotent for the same decision and key."""
     registry.set_tags(
         decision.model_name,
         decision.version,
@@ -35,12 +35,12 @@ def keep_decision(store: Store, store_uri: str, key: str, decision: DecisionReco
 
 
 def kept_decisions(store: Store, store_uri: str) -> list[DecisionRecord]:
-    """Every decision that was kept in this store, on any model."""
+    """Read all decisions in this store, on any model."""
     return [store.read(found.uri, DecisionRecord) for found in store.list(Layout(store_uri).decisions)]
 
 
 def _write_table(store: Store, store_uri: str) -> None:
-    """From all objects, and again until none was added meanwhile: of several who write at once, the last has seen every line."""
+    """Write the table of all objects; repeat if one was added meanwhile, so that the last of several writers includes every line."""
     written: list[str] | None = None
     while (found := sorted(o.uri for o in store.list(Layout(store_uri).decisions))) != written:
         records = [store.read(uri, DecisionRecord) for uri in found]

@@ -1,4 +1,4 @@
-"""Whether the fine-tuned network may take the place of the one in use: the promotion rules, one by one, and what they add up to."""
+"""Apply the promotion rules to the fine-tuned network and its opponent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Literal
 
 from tasks.errors import BadInput
 from tasks.evaluation.class_losses import ClassOutcome, significant_losses
+from tasks.evaluation.majority import always_predicting
 from tasks.options import GateOptions
 from tasks.promotion.verdict import guessing_caveat, verdict_on
 from tasks.results.evaluation import Attempt, EvaluateResult, PairedDifference, RuleOutcome
@@ -18,13 +19,13 @@ MAX_CLASSES_NAMED = 5
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the gate says.
+    """The gate's result.
 
     Attributes:
-        rules: engine, num_clips, num_sources, first where test decides, gain, guessing where it is wanted, classes, in this order.
-        passed: whether every rule let the network pass.
-        verdict: who is better, by how much, whether guessing does as well, and whether the data is enough to tell: one sentence.
-        reason: the same for tags and tables: which rules failed, or the gain.
+        rules: engine, num_clips, num_sources, first (if test decides), gain, guessing (if `beat_guessing`), classes, in this order.
+        passed: whether all rules passed.
+        verdict: one sentence: which network is better, by how much, whether that is significant, and the majority class's score.
+        reason: the failed rules, or the gain, for tags and tables.
     """
 
     rules: tuple[RuleOutcome, ...]
@@ -34,10 +35,10 @@ class Judgement:
 
 
 def contenders(results: Sequence[EvaluateResult]) -> tuple[EvaluateResult, EvaluateResult]:
-    """The fine-tuned network and what it must beat: the champion where there is one, else the baseline; on test where it exists, else on val.
+    """Select the fine-tuned network and its opponent: the champion, else the baseline; on test, else on val.
 
     Raises:
-        BadInput: neither split has both.
+        BadInput: neither split has results of both.
     """
     for split in DECIDING_SPLITS:
         by_model = {result.model: result for result in results if result.split == split}
@@ -48,7 +49,7 @@ def contenders(results: Sequence[EvaluateResult]) -> tuple[EvaluateResult, Evalu
 
 
 def deciding_split(splits: Sequence[SplitName]) -> SplitName:
-    """The one of `splits` that decides on promotion: test where it exists.
+    """Select the split that decides on promotion: test if it exists, else val.
 
     Raises:
         BadInput: neither test nor val is among them.
@@ -69,19 +70,19 @@ def judge(
 ) -> Judgement:
     """Apply the promotion rules. A tie never passes.
 
-    A network that does no better than always guessing the commonest action may pass only with `beat_guessing` off, where what it must beat
-    is worse still; verdict and reason then say so.
+    With `beat_guessing` off, a network may pass that is no better than always predicting the most frequent action; verdict and reason
+    then say so.
 
     Args:
         ours: the fine-tuned network's scores.
-        theirs: the baseline's or the champion's, on the same clips.
-        difference: of top-1 on the last of the targets, between these two.
+        theirs: the baseline's or the champion's scores on the same clips.
+        difference: their difference of top-1 on the last target.
         outcomes: every verb and noun under both networks.
-        gate: the rules.
-        attempt: how often the deciding clips have decided before.
+        gate: the gate options.
+        attempt: the number of earlier decisions on these clips.
 
     Raises:
-        BadInput: the two were not scored on the same clips, or the difference is not theirs.
+        BadInput: the two were not scored on the same clips, or the difference is of other networks.
     """
     _check(ours, theirs, difference)
     rules = (
@@ -109,7 +110,7 @@ def _check(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDiffe
     expected = (ours.targets[-1], theirs.model, ours.num_clips, ours.num_sources)
     if (difference.target, difference.opponent, difference.num_clips, difference.num_sources) != expected:
         raise BadInput(
-            f"the paired difference is not that of {expected[0]}s between the fine-tuned network and the {theirs.model}; compare again"
+            f"the paired difference is not of {expected[0]} top-1 between the fine-tuned network and the {theirs.model}; run compare again"
         )
 
 
@@ -119,10 +120,10 @@ def _engine(ours: EvaluateResult, theirs: EvaluateResult) -> RuleOutcome:
     detail = f"both scored by {scored[0]}"
     if not passed:
         detail = (
-            f"the fine-tuned network was scored by {scored[0]}, the {theirs.model} by {scored[1]}; run again with one `engine` that both "
+            f"the fine-tuned network was scored by {scored[0]}, the {theirs.model} by {scored[1]}; run again with an `engine` that both "
             "can use, such as engine=pytorch, and the same `crops`"
         )
-    return RuleOutcome(rule="engine", title="Scored alike", passed=passed, detail=detail)
+    return RuleOutcome(rule="engine", title="Same engine and crops", passed=passed, detail=detail)
 
 
 def _enough(rule: Literal["num_clips", "num_sources"], title: str, number: int, least: int, noun: str) -> RuleOutcome:
@@ -130,33 +131,34 @@ def _enough(rule: Literal["num_clips", "num_sources"], title: str, number: int, 
 
 
 def _first(attempt: Attempt) -> RuleOutcome:
-    """A test split that decides again and again becomes a val split."""
+    """Require an unused test split: repeated decisions would turn it into a val split."""
     others = count(attempt.num_others_on_dataset, "other network")
     passed = attempt.num_others_on_dataset == 0
-    detail = "this dataset's test split has decided on no other network"
+    detail = "no other network was decided on this dataset's test split"
     if not passed:
-        detail = f"this dataset's test split has decided on {others} before, and decides once; it decides again in the next dataset"
-    return RuleOutcome(rule="first", title="First decision of the test split", passed=passed, detail=detail)
+        detail = f"this dataset's test split has decided on {others} before and may decide only once per dataset"
+    return RuleOutcome(rule="first", title="First decision on the test split", passed=passed, detail=detail)
 
 
 def _gain(difference: PairedDifference, gate: GateOptions) -> RuleOutcome:
     low, high = difference.interval
     gained = difference.num_gained - difference.num_lost
     found = f"{difference.target} top-1 {signed(difference.difference)} points {percent_interval(difference.interval)}"
-    # In whole clips, so that a gain of just the margin does not pass by a rounding error.
+    # Compare whole clips, so that a gain equal to the margin does not pass by a rounding error.
     exceeds = 100 * gained > gate.min_gain_points * difference.num_clips
-    outcomes = [(low > 0, f"the 95 % interval {'lies above' if low > 0 else 'lies below' if high < 0 else 'holds'} zero")]
+    outcomes = [(low > 0, f"the 95 % confidence interval {'lies above' if low > 0 else 'lies below' if high < 0 else 'includes'} zero")]
     if gate.gain_rule == "margin":
         outcomes.insert(0, (exceeds, f"{'more' if exceeds else 'not more'} than {gate.min_gain_points:g}"))
     passed = gained != 0 and all(holds for holds, _ in outcomes)
-    outcome = listed([words for _, words in outcomes]) if gained else "a tie changes nothing"
+    outcome = listed([words for _, words in outcomes]) if gained else "a tie keeps the champion"
     return RuleOutcome(rule="gain", title=f"Better on {difference.target}s", passed=passed, detail=f"{found}: {outcome}")
 
 
 def _guessing(ours: EvaluateResult) -> RuleOutcome:
     action = ours.action
     passed = action.top1 > action.majority_top1
-    detail = f"{percent(action.top1)} of the {ours.targets[-1]}s right, where always guessing {quoted(action.majority_class)} gives {percent(action.majority_top1)}"
+    always = always_predicting(action.majority_class)
+    detail = f"{ours.targets[-1]} top-1 {percent(action.top1)}, {always} gives {percent(action.majority_top1)}"
     return RuleOutcome(rule="guessing", title="Better than guessing", passed=passed, detail=detail)
 
 
@@ -173,26 +175,26 @@ def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) ->
             for one in worst[:MAX_CLASSES_NAMED]
         ]
         others = f", and {len(failed) - len(named)} more" if len(failed) > len(named) else ""
-        detail = f"{', '.join(named)}{others}; at most {gate.max_class_loss_points:g} are allowed, and chance does not explain it"
+        detail = f"{', '.join(named)}{others}; at most {gate.max_class_loss_points:g} are allowed, and the loss is significant"
     elif judged:
-        by_chance = f"; {len(large)} lost more, which chance may explain" if large else ""
+        by_chance = f"; {len(large)} lost more, but not significantly" if large else ""
         detail = (
-            f"no {kinds} with {of_enough} ({len(judged)} such) surely loses more than {gate.max_class_loss_points:g} points of recall"
+            f"no {kinds} with {of_enough} ({len(judged)} tested) loses significantly more than {gate.max_class_loss_points:g} points of recall"
             f"{by_chance}"
         )
     else:
-        detail = f"no {kinds} has {of_enough}, so none is judged"
-    return RuleOutcome(rule="classes", title="No class loses much", passed=not failed, detail=detail)
+        detail = f"no {kinds} has {of_enough}, so none was tested"
+    return RuleOutcome(rule="classes", title="No class regresses", passed=not failed, detail=detail)
 
 
 def _reason(rules: Sequence[RuleOutcome], ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> str:
     failed = [rule for rule in rules if not rule.passed]
     if failed:
-        kept = "the champion stays" if theirs.model == "champion" else "no champion is named"
+        kept = "the champion stays" if theirs.model == "champion" else "there is no champion yet"
         told = f"{'; '.join(f'{rule.title.lower()}: no ({rule.detail})' for rule in failed)}; {kept}"
     else:
         told = (
-            f"{difference.target} top-1 {percent(ours.action.top1)}, {signed(difference.difference)} points {percent_interval(difference.interval)} on the "
+            f"{difference.target} top-1 {percent(ours.action.top1)}, {signed(difference.difference)} points {percent_interval(difference.interval)} over the "
             f"{theirs.model}, on {count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"
         )
     caveat = guessing_caveat(ours)

@@ -1,4 +1,4 @@
-"""Moves the alias `champion` back to an earlier version, whoever else moves it at the same time."""
+"""Roll the alias `champion` back to an earlier version, safe against concurrent moves."""
 
 from tasks.errors import BadInput, Unavailable
 from tasks.promotion.champion import complete_last_move, complete_move, make_move, moves
@@ -11,15 +11,15 @@ NUM_TRIES = 10
 
 
 def roll_back(name: str, to: int, *, reason: str, by: str, store: Store, registry: Registry, tracker: Tracker) -> DecisionRecord:
-    """Move the alias of the model `name` to version `to`. A move that was cut off is completed when it is tried again.
+    """Move the alias of model `name` to version `to`. Trying again completes an interrupted move.
 
     Raises:
-        BadInput: there is no such version, it is champion already, it never was, or its checkpoint is gone.
-        Unavailable: others keep naming champions.
+        BadInput: there is no such version, it is champion already, it never was champion, or its checkpoint is gone.
+        Unavailable: other runs keep moving the alias.
     """
     store_uri = registry.kept_by(name)
     if store_uri is None:
-        raise BadInput(f"Retake has decided nothing on a registered model {name}; see --model-name")
+        raise BadInput(f"Retake has no decisions on a registered model {name}; check --model-name")
     completed = complete_last_move(store, store_uri, name, registry)
     if completed and completed.decision.version == to:
         return completed.decision
@@ -46,17 +46,19 @@ def roll_back(name: str, to: int, *, reason: str, by: str, store: Store, registr
         if move := make_move(store, store_uri, number, decision, key=f"champions/{name}/{number}"):
             complete_move(store, store_uri, move, registry)
             return decision
-    raise Unavailable(f"the champion of {name} changes all the time; try again")
+    raise Unavailable(f"the champion of {name} keeps changing; try again")
 
 
 def _require_possible(
     target: RegisteredVersion, name: str, champion: RegisteredVersion | None, earlier: list[ChampionMove], store: Store
 ) -> None:
     if champion and champion.version == target.version:
-        raise BadInput(f"{name} version {target.version} is champion already")
+        raise BadInput(f"{name} version {target.version} is already champion")
     if not any(target.version in (move.decision.champion_before, move.decision.champion_after) for move in earlier):
         raise BadInput(
-            f"{name} version {target.version} never was champion, so there is no way back to it; decisions.csv names those that were"
+            f"{name} version {target.version} was never champion, so it cannot be rolled back to; decisions.csv lists those that were"
         )
     if not store.exists(target.checkpoint_uri):
-        raise BadInput(f"the checkpoint of {name} version {target.version}, {target.checkpoint_uri}, is gone; it could not be scored again")
+        raise BadInput(
+            f"the checkpoint of {name} version {target.version}, {target.checkpoint_uri}, is gone, so it could not be evaluated again"
+        )

@@ -1,43 +1,44 @@
-"""The one sentence of a comparison: who is better, by how much, whether guessing does as well, and whether the data is enough to tell."""
+"""Sum up a comparison in one sentence: which network is better, by how much, and the majority class's score."""
 
 import math
 
+from tasks.evaluation.majority import always_predicting, in_quotes
 from tasks.results.evaluation import EvaluateResult, PairedDifference, TargetMetrics
 from tasks.results.record import Target
-from tasks.wording import count, listed, percent, percent_interval, points, quoted, roughly
+from tasks.wording import count, listed, percent, percent_interval, points, roughly
 
 
 def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> str:
-    """Put the comparison into one sentence, whose first words are the outcome.
+    """Put the comparison into one sentence that starts with the outcome.
 
-    Where the network does no better than always guessing the commonest action, the sentence opens with that, whoever wins.
+    If the network is no better than always predicting the most frequent action, that is the outcome, whichever network wins.
 
     Args:
         ours: the fine-tuned network's scores.
-        theirs: those of the network that it must beat, on the same clips.
-        difference: of top-1 between the two, on the last of the targets.
+        theirs: its opponent's scores on the same clips.
+        difference: their difference of top-1 on the last target.
     """
     sample = f"{count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"
     return (
-        f"{_outcome(ours, difference)}: on {sample} the fine-tuned network names {percent(ours.action.top1)} of the {difference.target}s right, "
-        f"{_beside_opponent(theirs, difference)}; {_beside_guessing(ours)}."
+        f"{_outcome(ours, difference)}: on {sample} the fine-tuned network classifies {percent(ours.action.top1)} of the {difference.target}s correctly, "
+        f"{_against_opponent(theirs, difference)}; {_against_majority(ours)}."
     )
 
 
 def guessing_caveat(ours: EvaluateResult) -> str:
-    """`no better than always guessing 'put meat' (34.8 % of actions)`, with every target of which this holds; empty where it holds of none.
+    """List the targets that do not beat the majority class: `no better than always predicting 'put meat' (34.8 % of actions)`.
 
-    Args:
-        ours: the fine-tuned network's scores.
+    Empty if all targets do. `ours` are the fine-tuned network's scores.
     """
-    guesses = [
-        f"{quoted(metrics.majority_class)} ({percent(metrics.majority_top1)} of {target}s)" for target, metrics in _guessed_as_well(ours)
+    baselines = [
+        f"{in_quotes(metrics.majority_class)} ({percent(metrics.majority_top1)} of {target}s)"
+        for target, metrics in _unbeaten_majorities(ours)
     ]
-    return f"no better than always guessing {listed(guesses)}" if guesses else ""
+    return f"no better than always predicting {listed(baselines)}" if baselines else ""
 
 
-def _guessed_as_well(ours: EvaluateResult) -> list[tuple[Target, TargetMetrics]]:
-    """The target that decides first."""
+def _unbeaten_majorities(ours: EvaluateResult) -> list[tuple[Target, TargetMetrics]]:
+    """List the targets that do not beat the majority class, the deciding target first."""
     scored: list[tuple[Target, TargetMetrics]] = [(target, getattr(ours, target)) for target in reversed(ours.targets)]
     return [(target, metrics) for target, metrics in scored if metrics.top1 <= metrics.majority_top1]
 
@@ -53,9 +54,9 @@ def _outcome(ours: EvaluateResult, difference: PairedDifference) -> str:
     return "A tie" if difference.num_gained == difference.num_lost else "Too little data to tell"
 
 
-def _beside_opponent(theirs: EvaluateResult, difference: PairedDifference) -> str:
+def _against_opponent(theirs: EvaluateResult, difference: PairedDifference) -> str:
     low, high = difference.interval
-    interval = f"95 % interval of the difference {percent_interval(difference.interval)}"
+    interval = f"95 % confidence interval of the difference {percent_interval(difference.interval)}"
     if difference.num_gained == difference.num_lost:
         return f"as many as the {theirs.model} ({interval})"
     more = "more" if difference.difference > 0 else "fewer"
@@ -65,28 +66,27 @@ def _beside_opponent(theirs: EvaluateResult, difference: PairedDifference) -> st
 
 def _too_small(difference: PairedDifference) -> str:
     if difference.num_sources == 1:
-        return "one source video cannot tell the two apart, several are needed"
-    too_small = "the data is too small to tell the two apart"
+        return "one source video is not enough to tell, several are needed"
+    too_small = "the data is too small to tell"
     if difference.num_clips_needed is None:
         return too_small
     num_sources = math.ceil(difference.num_clips_needed * difference.num_sources / difference.num_clips)
     return f"{too_small}, {roughly(difference.num_clips_needed)} clips of {roughly(num_sources)} source videos would be needed"
 
 
-def _beside_guessing(ours: EvaluateResult) -> str:
+def _against_majority(ours: EvaluateResult) -> str:
     action = ours.action
-    always = f"always guessing {quoted(action.majority_class)}"
+    always = always_predicting(action.majority_class)
     others = [
-        f"{percent(metrics.top1)} of the {target}s, as always guessing {quoted(metrics.majority_class)} does"
-        if metrics.top1 == metrics.majority_top1
-        else f"only {percent(metrics.top1)} of the {target}s, where always guessing {quoted(metrics.majority_class)} gives "
-        f"{percent(metrics.majority_top1)}"
-        for target, metrics in _guessed_as_well(ours)
+        f"only {percent(metrics.top1)} of the {target}s correctly, "
+        + ("the same as" if metrics.top1 == metrics.majority_top1 else f"against {percent(metrics.majority_top1)} for")
+        + f" {always_predicting(metrics.majority_class)}"
+        for target, metrics in _unbeaten_majorities(ours)
         if target != ours.targets[-1]
     ]
     if action.top1 <= action.majority_top1:
         told = f"{always} gives {percent(action.majority_top1)}"
-        return f"{told}; it names {listed(others)}" if others else told
-    surely = "" if action.top1_interval[0] > action.majority_top1 else ", though not surely,"
-    told = f"that is more{surely} than {always} ({percent(action.majority_top1)})"
-    return f"{told}, but it names {listed(others)}" if others else told
+        return f"{told}; it classifies {listed(others)}" if others else told
+    doubt = "" if action.top1_interval[0] > action.majority_top1 else ", though not significantly"
+    told = f"that beats {always} ({percent(action.majority_top1)}){doubt}"
+    return f"{told}, but it classifies {listed(others)}" if others else told

@@ -1,1 +1,1 @@
-"""The report of one run: a page that opens anywhere, a model card, and the contact sheets in it. Pure: bytes and numbers in, text and bytes out."""
+"""Render a run's report: a self-contained HTML page, a model card and contact sheets. Pure functions, no I/O."""

@@ -1,4 +1,4 @@
-"""The model card: `README.md` of a registered version, with the front matter that model hubs read."""
+"""Write the model card: `README.md` of a registered version, with the front matter that model hubs read."""
 
 from tasks.evaluation.nameable import unnamed_in_words
 from tasks.promotion.attempts import attempt_in_words
@@ -12,7 +12,7 @@ MAX_WORSE_NAMED = 10
 
 
 def model_card(metrics: Metrics) -> str:
-    """The card as Markdown under YAML, under 5,000 characters but for very long names."""
+    """Render the card: YAML front matter and Markdown, under 5,000 characters unless names are very long."""
     results = deciding_results(metrics)
     tables = target_tables(metrics)
     challenger = next((result for result in results if result.model == "fine-tuned"), None)

@@ -1,4 +1,4 @@
-"""Losses and accuracies by epoch, and reliability diagrams, as drawings in the page's own colours."""
+"""Draw training curves and reliability diagrams as inline SVG in the page's colours."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from tasks.results.training import Epoch
 from tasks.wording import count, crops_in_words, percent
 
 EPOCHS_SIZE, RELIABILITY_SIZE = (380, 250), (330, 350)
-# Colour, marker and dashes of each line: colour is not needed to tell lines apart.
+# Colour, marker and dashes of each line, so that colour-blind readers can tell lines apart.
 Look = tuple[str, str, Literal["-", "--", ":"]]
 LINE_LOOKS: tuple[Look, ...] = ((ORANGE, "s", "--"), (BLUE, "o", "-"), (PURPLE, "D", ":"))
 NETWORK_LOOKS: dict[ModelRole, Look] = {"baseline": (GREY, "s", ":"), "champion": (ORANGE, "^", "--"), "fine-tuned": (BLUE, "o", "-")}
@@ -26,7 +26,7 @@ MIN_MARK_AREA, MAX_MARK_AREA = 14.0, 200.0
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing as an `<svg>` element, at most `width` pixels wide."""
+    """An `<svg>` element, at most `width` pixels wide."""
 
     title: str
     svg: str
@@ -35,7 +35,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Quantity:
-    """What an axis shows: its label, its numbers, how a value is spelled, and where it ends, if that is fixed."""
+    """The format of a y axis: label, tick formatter, value as text, and upper limit if fixed."""
 
     label: str
     formatter: Formatter
@@ -49,9 +49,9 @@ RATE = Quantity("learning rate", FuncFormatter(lambda value, _: f"{value:g}"), l
 
 
 def training_charts(epochs: Sequence[Epoch], best_epoch: int, crops: int) -> tuple[Chart, ...]:
-    """Losses, validation accuracies that are known of any epoch, and the learning rate where it is not constant; none without epochs.
+    """Draw losses, validation accuracies if recorded, and the learning rate if it varies; no charts without epochs.
 
-    A page counts epochs from 1, as the log does. `crops` is how many a validation looked at.
+    The page counts epochs from 1, as the log does. `crops` is the number of crops per clip in validation.
     """
     if not epochs:
         return ()
@@ -64,20 +64,22 @@ def training_charts(epochs: Sequence[Epoch], best_epoch: int, crops: int) -> tup
     if any(value is not None for _, line in accuracies for _, value in line):
         charts.append(_by_epoch("training-top1", f"Validation top-1, {crops_in_words(crops)}", accuracies, best_epoch + 1, TOP1))
     if len({e.learning_rate for e in epochs}) > 1:
-        rates: list[Line] = [("of the heads", [(e.epoch + 1, e.learning_rate) for e in epochs])]
+        rates: list[Line] = [("heads", [(e.epoch + 1, e.learning_rate) for e in epochs])]
         charts.append(_by_epoch("training-rate", "Learning rate", rates, best_epoch + 1, RATE))
     return tuple(charts)
 
 
 def reliability_chart(target: Target, calibrations: Sequence[tuple[ModelRole, Calibration]]) -> Chart:
-    """Accuracy over confidence, a mark a bin whose area grows with its clips; on the diagonal a probability means what it says."""
+    """Draw accuracy over confidence, one marker per bin with area proportional to its clips; the diagonal is perfect calibration."""
     title = f"{target}s"
     most = max((b.num_clips for _, c in calibrations for b in c.bins), default=1) or 1
     spoken: dict[str, list[str]] = {}
     with page_style():
         figure = new_drawing(*RELIABILITY_SIZE)
         axes = figure.add_subplot()
-        (diagonal,) = axes.plot([0, 1], [0, 1], color=GREY, linewidth=1.2, linestyle=(0, (5, 4)), label="as it should be", clip_on=False)
+        (diagonal,) = axes.plot(
+            [0, 1], [0, 1], color=GREY, linewidth=1.2, linestyle=(0, (5, 4)), label="perfectly calibrated", clip_on=False
+        )
         handles = [diagonal]
         for role, calibration in calibrations:
             colour, marker, dashes = NETWORK_LOOKS[role]
@@ -89,10 +91,10 @@ def reliability_chart(target: Target, calibrations: Sequence[tuple[ModelRole, Ca
             axes.scatter(x, y, areas, color=colour, marker=marker, edgecolors=PAGE, linewidths=1, clip_on=False, zorder=3, gid=gid)
             handles.append(Line2D([], [], color=colour, marker=marker, linestyle=dashes, linewidth=1.6, label=role))
             spoken[gid] = [
-                f"{role}: {count(b.num_clips, 'clip')}, mean confidence {percent(b.mean_confidence)}, right {percent(b.accuracy)}"
+                f"{role}: {count(b.num_clips, 'clip')}, mean confidence {percent(b.mean_confidence)}, accuracy {percent(b.accuracy)}"
                 for b in filled
             ]
-        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="confidence, %", ylabel="right, %")
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="confidence, %", ylabel="accuracy, %")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MultipleLocator(0.25))
             axis.set_major_formatter(PercentFormatter(1, symbol=None))
@@ -132,7 +134,7 @@ def _by_epoch(key: str, title: str, lines: Sequence[Line], best: int, quantity: 
 
 
 def _draw_line(axes: Axes, known: Sequence[tuple[int, float]], name: str, look: Look, gid: str) -> int:
-    """Draw it and return of how many points one has a mark."""
+    """Draw the line and return its marker interval in points."""
     every = 1 + len(known) // MAX_MARKS
     colour, marker, dashes = look
     axes.plot(

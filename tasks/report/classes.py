@@ -1,4 +1,4 @@
-"""Class by class: how each did under both networks, and how many clips of it each split has."""
+"""Build the tables per class: scores under both networks, and clips per split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from tasks.results.record import SPLITS, TARGETS, SplitName, Target
 
 Row = TypeVar("Row")
 NUM_SHOWN = 12
-# A fold of one or two rows would hide less than its own line takes.
+# Below this the fold's own line would take more room than the rows it hides.
 FOLD_FROM = 15
 
 
 @dataclass(frozen=True)
 class ChangeTable:
-    """The classes of one target, commonest first: those in sight, those folded away, and the names of those that got worse."""
+    """The classes of one target, most frequent first: shown rows, folded rows, and names of the classes that got worse."""
 
     target: Target
     shown: tuple[ClassChange, ...]
@@ -26,7 +26,7 @@ class ChangeTable:
 
 @dataclass(frozen=True)
 class LabelRow:
-    """One class: clips in each split that the table has, and each as a share of that split's largest class."""
+    """One class: its clips per split, and each count as a share of that split's largest class."""
 
     name: str
     counts: tuple[int, ...]
@@ -36,7 +36,7 @@ class LabelRow:
 
 @dataclass(frozen=True)
 class Histogram:
-    """How often each class of one target is labelled in each split."""
+    """Clips per class and split, for one target."""
 
     target: Target
     splits: tuple[SplitName, ...]
@@ -46,7 +46,7 @@ class Histogram:
 
 
 def change_tables(changes: Sequence[ClassChange]) -> tuple[ChangeTable, ...]:
-    """One table a target; targets without classes are left out."""
+    """Build one table per target; skip targets without classes."""
     tables = []
     for target in TARGETS:
         of_target = sorted((c for c in changes if c.target == target), key=lambda c: (-c.support, c.name))
@@ -58,7 +58,7 @@ def change_tables(changes: Sequence[ClassChange]) -> tuple[ChangeTable, ...]:
 
 
 def histograms(label_counts: Sequence[LabelCount]) -> tuple[Histogram, ...]:
-    """One histogram a target, the class with most clips first; targets without labels and splits without clips are left out."""
+    """Build one histogram per target, largest class first; skip targets without labels and splits without clips."""
     found = []
     for target in TARGETS:
         of_split = {split: {c.name: c.num_clips for c in label_counts if (c.target, c.split) == (target, split)} for split in SPLITS}

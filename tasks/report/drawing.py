@@ -1,4 +1,4 @@
-"""From a matplotlib figure to an SVG that is part of a page: in the page's type and in its colours, light or dark."""
+"""Convert matplotlib figures to inline SVG in the page's font and colours, light or dark."""
 
 import io
 import re
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from tasks.report.figures.canvas import styled
 
 INK, QUIET, LINE, GREY, PAGE, ORANGE, BLUE, PURPLE = (f"#00000{i}" for i in range(1, 9))
-"""Placeholders, which no reader sees: in the page each becomes the style sheet's variable of its name."""
+"""Placeholder colours: `svg` replaces each with the style sheet's variable of the same name."""
 
 VARIABLES = {
     INK: "var(--ink)",
@@ -36,7 +36,7 @@ _DECIMALS = re.compile(r"(\d+\.\d)\d+")
 
 @contextmanager
 def page_style() -> Iterator[None]:
-    """Draw inside this block what is to become part of a page."""
+    """Apply the page's matplotlib style inside this block."""
     with (
         styled(),
         matplotlib.rc_context(
@@ -62,32 +62,32 @@ def page_style() -> Iterator[None]:
 
 
 def new_drawing(width: int, height: int) -> Figure:
-    """An empty figure of so many units, which are pixels where the page has room for all of it. The page's own colour is behind it."""
+    """Create an empty, transparent figure; units are pixels unless the page scales it down."""
     figure = Figure(figsize=(width / UNITS_PER_INCH, height / UNITS_PER_INCH), layout="constrained")
     figure.patch.set_visible(False)
     return figure
 
 
 def svg(figure: Figure, key: str, title: str, description: str, spoken: Mapping[str, Sequence[str]]) -> str:
-    """The figure as an `<svg>` element, the same for the same figure.
+    """Render the figure as an `<svg>` element; equal figures give equal text.
 
     Args:
         figure: drawn under `page_style`.
-        key: what its ids begin with, of letters, digits and dashes; no two of a page are alike.
-        title: what it shows.
-        description: the same for those who do not see it, with its numbers.
-        spoken: by the `gid` of an artist, what each of its marks tells under the pointer.
+        key: prefix of its ids: letters, digits and dashes, unique in the page.
+        title: its accessible name.
+        description: its content with numbers, for screen readers.
+        spoken: tooltips of an artist's marks, by the artist's `gid`.
     """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata=NO_METADATA)
-    root = ET.fromstring(buffer.getvalue())  # noqa: S314 - it was written the line before
+    root = ET.fromstring(buffer.getvalue())  # noqa: S314 - matplotlib wrote it on the line above
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
         if _XLINK in element.attrib:
             element.set("href", element.attrib.pop(_XLINK))
     for group in root.iter("g"):
         if group.get("id") in spoken:
-            # Marks of like size are uses of one shape; of unlike sizes, shapes of their own.
+            # matplotlib writes markers of equal size as <use>, of different sizes as <path>.
             marks = list(group.iter("use")) or list(group.iter("path"))
             for mark, words in zip(marks, spoken[group.attrib["id"]], strict=True):
                 ET.SubElement(mark, "title").text = words
@@ -101,7 +101,7 @@ def svg(figure: Figure, key: str, title: str, description: str, spoken: Mapping[
 
 
 def _tidy(element: ET.Element, used: set[str], key: str) -> None:
-    """Keep of ids only those that are used, of styles only what differs from the page's, and of numbers one decimal."""
+    """Drop unused ids and styles equal to the page's, and round numbers to one decimal."""
     if element.get("id") in used:
         element.set("id", f"{key}-{element.attrib['id']}")
     else:

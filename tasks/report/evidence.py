@@ -1,4 +1,4 @@
-"""The worst mistakes with their pictures, and whether probabilities can be believed."""
+"""Prepare the worst mistakes with their pictures, and the reliability diagrams."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from tasks.results.record import TARGETS
 
 @dataclass(frozen=True)
 class MapPicture:
-    """A class-activation map: what it is of, and its picture as a data address."""
+    """A class activation map: its caption, and its picture as a data URI."""
 
     caption: str
     picture: str
@@ -22,9 +22,9 @@ class MapPicture:
 
 @dataclass(frozen=True)
 class MistakeCard:
-    """One mistake; `sheet` and `video` are data addresses, empty where the page has none.
+    """One mistake; `sheet` and `video` are data URIs, empty if missing.
 
-    `words` are what the network named, verb and noun, each with whether it is right; of an action without an object the verb alone.
+    `words` holds the predicted verb and noun, each with whether it is right; only the verb if truth and prediction have no object.
     """
 
     found: Mistake
@@ -38,12 +38,12 @@ class MistakeCard:
 
 
 def mistake_cards(inputs: ReportInputs) -> tuple[MistakeCard, ...]:
-    """The mistakes in the order of `metrics`, each with what there is to see of it."""
+    """Build a card per mistake, in the order of `metrics`, with the pictures it has."""
     return tuple(_card(mistake, inputs) for mistake in inputs.metrics.mistakes)
 
 
 def reliability_charts(metrics: Metrics) -> tuple[Chart, ...]:
-    """A chart a target with every network of the deciding split; targets without bins are left out."""
+    """Draw one chart per target with every network scored on the deciding split; skip targets without bins."""
     charts = []
     scored = {result.model for result in deciding_results(metrics)}
     for target in TARGETS:

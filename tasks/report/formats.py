@@ -1,4 +1,4 @@
-"""How times, sizes and addresses are written, in pages and in cards."""
+"""Format times, sizes and addresses for pages and cards."""
 
 import base64
 from datetime import UTC, datetime
@@ -10,17 +10,17 @@ UNKNOWN_TIME = "unknown date"
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 clip`, `1,200 clips`, `2 classes`."""
+    """Format a count with its noun: `1 clip`, `1,200 clips`, `2 classes`."""
     return f"{number:,} {noun}es" if noun.endswith("s") and number != 1 else count(number, noun)
 
 
 def decimal(number: float, digits: int = 3) -> str:
-    """A number with a fixed count of digits after the point: `1,234.500`."""
+    """Format a number with a fixed number of decimals: `1,234.500`."""
     return f"{number:,.{digits}f}"
 
 
 def seconds(duration: float) -> str:
-    """A duration in the unit that fits: `18 ms`, `1.85 s`, `2 h 03 min`."""
+    """Format a duration in a fitting unit: `18 ms`, `1.85 s`, `2 h 03 min`."""
     if duration < 0.9995:
         return f"{1000 * duration:.{0 if duration >= 0.00995 else 2}f} ms"
     if duration < 120:
@@ -30,22 +30,22 @@ def seconds(duration: float) -> str:
 
 
 def size(num_bytes: int) -> str:
-    """`512 MiB`, `1.9 GiB`."""
+    """Format a size: `512 MiB`, `1.9 GiB`."""
     mebibytes = num_bytes / 2**20
     return f"{mebibytes:.0f} MiB" if mebibytes < 1000 else f"{mebibytes / 1024:.1f} GiB"
 
 
 def quantity(number: int) -> str:
-    """A large number to three digits: `24.5 million`, `655 billion`; a small one as it is."""
+    """Format a large number to three digits, `24.5 million`, `655 billion`; leave small ones as they are."""
     for unit, word in ((10**12, "trillion"), (10**9, "billion"), (10**6, "million")):
-        # What rounds up to a thousand of a unit belongs to the next.
+        # A number that rounds up to 1000 of a unit is written in the next unit.
         if number >= 0.9995 * unit:
             return f"{number / unit:.{max(0, 2 - len(str(int(number / unit + 0.0005))) + 1)}f} {word}"
     return f"{number:,}"
 
 
 def utc(iso: str) -> str:
-    """ISO 8601 as `2026-11-26 00:25 UTC`, and `unknown date` for what is no time. A time without a zone is taken as UTC."""
+    """Format ISO 8601 as `2026-11-26 00:25 UTC`, or `unknown date` if it does not parse. A time without a zone is UTC."""
     try:
         moment = datetime.fromisoformat(iso)
     except ValueError:
@@ -55,17 +55,17 @@ def utc(iso: str) -> str:
 
 
 def is_web_address(text: str) -> bool:
-    """Whether `text` may become a link: http or https, never `javascript:` or the like."""
+    """Check whether `text` may become a link: http or https, never `javascript:` or the like."""
     return text.startswith(("https://", "http://"))
 
 
 def data_uri(content: bytes, media_type: str) -> str:
-    """`content` as an address that holds it."""
+    """Encode `content` as a data URI."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
 def setting(value: object) -> str:
-    """The value of an option in words."""
+    """Format an option's value."""
     if value is None or value == "":
         return "none"
     if isinstance(value, bool):
@@ -78,15 +78,15 @@ def setting(value: object) -> str:
 
 
 def code(text: str) -> str:
-    """An address or a key as a code span of Markdown, to be copied as it is; on one line, for use outside tables."""
+    """Format an address or key as a Markdown code span on one line, for copying; not for tables."""
     return f"`{' '.join(text.split()).replace('`', chr(39))}`"
 
 
 def leaning(split: SplitName) -> str:
-    """What must be said where val decides, as plain text; empty for a split that chose nothing."""
+    """Word the caveat for a val split that decides, as plain text; empty for test."""
     if split != "val":
         return ""
     return (
-        "Val decides, and also chose which epoch, or which weights of a fusion, are kept: its figures lean towards the fine-tuned network. "
-        "Those of a test split (test_share) do not."
+        "Val decides, and it also selected the kept epoch (or the fusion weights), so its scores are biased in favour of the fine-tuned network. "
+        "A test split (test_share) has no such bias."
     )

@@ -1,4 +1,4 @@
-"""Everything that a page shows."""
+"""Hold the inputs of a report page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +9,13 @@ from tasks.results.metrics import Metrics
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """The numbers of a run and its pictures. Only `metrics` is needed: what is missing is left out of the page, or said to be missing.
+    """A run's metrics and pictures. Only `metrics` is required; the page omits or flags missing pictures.
 
     Attributes:
-        metrics: every number.
+        metrics: all numbers of the page.
         sheets: JPEG contact sheets by clip uid.
-        activations: maps with their PNGs by clip uid.
-        clips: MP4s of the worst mistakes by clip uid; a clip that is not here is named by its address.
+        activations: class activation maps with their PNGs by clip uid.
+        clips: MP4s of the worst mistakes by clip uid; for a missing clip the page gives its address.
     """
 
     metrics: Metrics

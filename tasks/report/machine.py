@@ -1,4 +1,4 @@
-"""The machine of a result in words."""
+"""Describe the machine that computed a result."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ BYTES, VERSION = "_bytes", "version."
 
 
 def machine_rows(hardware: Mapping[str, str | int]) -> list[tuple[str, str]]:
-    """Names and values; what is in bytes is written as a size, and the versions of libraries stand together in one last line."""
+    """List names and values; format bytes as sizes and join library versions in the last row."""
     rows = []
     for key, value in hardware.items():
         if key.endswith(BYTES) and isinstance(value, int):

@@ -1,4 +1,4 @@
-"""Confusion matrices as tables, one network beside the other."""
+"""Lay out confusion matrices as HTML tables, networks side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from tasks.results.record import TARGETS, ModelRole, Target
 from tasks.wording import count
 
 MAX_SMALL, MAX_MEDIUM = 8, 18
-# Above these shares of a row the ink of a cell changes, so that its contrast stays above 4.5 in the dark and in the light scheme.
+# Above these shares of a row a cell's text changes colour, to keep its contrast above 4.5 in the dark and the light scheme.
 DARK_SCHEME_SWITCH, LIGHT_SCHEME_SWITCH = 0.61, 0.76
 
 
@@ -19,7 +19,7 @@ Size = Literal["small", "medium", "large"]
 
 @dataclass(frozen=True)
 class Cell:
-    """Clips of one true class that were given one name, as a `text` that fits the cell, and their share of the true class."""
+    """Clips of one true class with one predicted class: count, `text` that fits the cell, and share of the true class."""
 
     count: int
     text: str
@@ -40,9 +40,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Matrix:
-    """One network on one target; the more columns, the smaller its cells, which all networks of a target share.
+    """One network's confusion matrix for one target. More columns make smaller cells; all networks of a target use one cell size.
 
-    `role` is None where rows are not what is true, but what another network named.
+    `role` is None if the rows are another network's predictions instead of the true classes.
     """
 
     role: ModelRole | None
@@ -52,7 +52,7 @@ class Matrix:
 
 
 def matrix_groups(confusions: Sequence[ConfusionCounts], roles: tuple[ModelRole, ...]) -> tuple[tuple[Target, tuple[Matrix, ...]], ...]:
-    """By target, the matrices of `roles` in their order; targets without any are left out."""
+    """Group the matrices of `roles`, in their order, by target; skip targets without any."""
     groups = []
     for target in TARGETS:
         found = [one for role in roles for one in confusions if (one.model, one.target) == (role, target)]
@@ -63,7 +63,7 @@ def matrix_groups(confusions: Sequence[ConfusionCounts], roles: tuple[ModelRole,
 
 
 def matrix_between(confusion: Confusion) -> Matrix:
-    """What one network named, by what another did."""
+    """Lay out one network's predictions (columns) against another's (rows)."""
     return _matrix(confusion.rows, confusion.columns, confusion.counts.tolist(), _size(len(confusion.columns)), None)
 
 
@@ -83,6 +83,6 @@ def _matrix(names: Sequence[str], columns: tuple[str, ...], table: Sequence[Sequ
 def _cell(true: str, predicted: str, number: int, support: int) -> Cell:
     share = number / support if support else 0.0
     depth: Literal["pale", "mid", "deep"] = "pale" if share <= DARK_SCHEME_SWITCH else "mid" if share <= LIGHT_SCHEME_SWITCH else "deep"
-    title = f"{true} named {predicted}: {count(number, 'clip')} of {support:,} ({100 * share:.0f} %)" if number else ""
+    title = f"{true} predicted as {predicted}: {count(number, 'clip')} of {support:,} ({100 * share:.0f} %)" if number else ""
     text = str(number) if number < 1000 else f"{number // 1000}k"
     return Cell(number, text, share, true == predicted, depth, title)

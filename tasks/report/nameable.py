@@ -1,4 +1,4 @@
-"""The clips that every network can name, as the report and the card show them: a sentence, and scores beside those on all clips."""
+"""Compare scores on all clips with scores on the clips whose classes every network can name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tasks.wording import percent, percent_interval, signed
 
 @dataclass(frozen=True)
 class NameableCell:
-    """One target: top-1, or a difference in points, on all clips and, with its interval, on those that every network can name."""
+    """Top-1, or a difference in points, of one target: on all clips, and with its interval on the clips that every network can name."""
 
     of_all: str
     of_nameable: str
@@ -21,20 +21,20 @@ class NameableCell:
 
 @dataclass(frozen=True)
 class NameableRow:
-    """A network, or the fine-tuned one less another, with a cell for each table of scores."""
+    """One network, or the fine-tuned network minus an opponent, with a cell per target."""
 
     label: str
     cells: tuple[NameableCell, ...]
 
 
 def unnamed_of(metrics: Metrics) -> str:
-    """What is said of clips that some network cannot name; empty where each can name all."""
+    """Describe the clips whose classes some network cannot name; empty if there are none."""
     found = metrics.nameable
     return f"{unnamed_in_words(found)} {nameable_in_words(found)}" if found else ""
 
 
 def nameable_rows(metrics: Metrics, tables: Sequence[TargetTable]) -> tuple[NameableRow, ...]:
-    """The comparison on the clips that every network can name beside that on all; none where these are the same, or no clip is left."""
+    """Build the rows; none if every network can name every clip, or if no such clip is left."""
     found = metrics.nameable
     if found is None or not found.num_clips:
         return ()

@@ -1,10 +1,10 @@
-"""The page of a comparison of networks: accuracy with intervals, what differs from the first, and what each costs."""
+"""Render the comparison of networks: accuracy with intervals, differences to the first configuration, and costs."""
 
 from dataclasses import dataclass, replace
 
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from tasks.evaluation.majority import majority_scores
+from tasks.evaluation.majority import always_predicting, majority_scores
 from tasks.evaluation.multiplicity import LEVEL
 from tasks.options import Modality
 from tasks.report.charts import Chart
@@ -21,14 +21,16 @@ from tasks.wording import percent, percent_interval
 
 CHART_SIZE = (420, 300)
 ROOM = 0.12
-"""Left free on either side of the outermost points of a chart, as a share of its width."""
+"""Margin on either side of the outermost points of a chart, as a share of its width."""
 
-FLOW_COST = "Optical flow is computed before, once a clip, and is in neither figure: a clip of 8 seconds takes a core minutes by TV-L1, seconds by DIS."
+FLOW_COST = (
+    "Neither includes optical flow, which is computed once per clip: for 8 seconds of video TV-L1 takes minutes of one core, DIS seconds."
+)
 
 
 @dataclass(frozen=True)
 class NetworkRow:
-    """One network in the tables; `number` is what the charts know it by, `corrected` the p-values that Holm's correction leaves."""
+    """One network in the tables; `number` marks it in the charts, `corrected` holds Holm-corrected p-values."""
 
     number: int
     network: ComparedNetwork
@@ -39,7 +41,7 @@ class NetworkRow:
 
 
 def networks_page(comparison: Comparison) -> str:
-    """The page as HTML. Whatever names hold is text in it, never markup."""
+    """Render the page as HTML. Names are escaped."""
     first = comparison.networks[0]
     return (
         templates()
@@ -49,8 +51,8 @@ def networks_page(comparison: Comparison) -> str:
             rows=_rows(comparison),
             verdict=verdict(comparison),
             leaning=leaning(comparison.split),
-            majority=first.action,
-            guessed=majority_scores(first.action),
+            majority_label=always_predicting(first.action.majority_class),
+            majority=majority_scores(first.action),
             charts=[chart for in_flops in (False, True) if (chart := _chart(comparison, in_flops=in_flops))],
             flow_cost=_flow_cost(comparison),
             machines=_machines(comparison),
@@ -63,7 +65,7 @@ def networks_page(comparison: Comparison) -> str:
 
 
 def networks_note(comparison: Comparison) -> str:
-    """The table as Markdown, with the way to each network's run."""
+    """Render the table as Markdown, with a link to each network's run."""
     return (
         templates()
         .get_template("networks.md.j2")
@@ -78,7 +80,7 @@ def networks_note(comparison: Comparison) -> str:
 
 
 def _flow_cost(comparison: Comparison) -> str:
-    """What latency and FLOPs leave out, where a network sees flow; else nothing."""
+    """Note that latency and FLOPs exclude optical flow; empty if no network uses it."""
     return FLOW_COST if any(network.modality is Modality.FLOW for network in comparison.networks) else ""
 
 
@@ -102,14 +104,14 @@ def _rows(comparison: Comparison) -> list[NetworkRow]:
 
 
 def _among_others(row: DifferenceRow, corrected_p: float) -> DifferenceRow:
-    """The row as one of several, of which some look clear by chance."""
+    """Mark a difference as insignificant if it does not survive Holm's correction."""
     if corrected_p <= LEVEL or not row.excludes_zero:
         return row
-    return replace(row, excludes_zero=False, remark="clear alone, not among all comparisons")
+    return replace(row, excludes_zero=False, remark="significant alone, not after Holm's correction")
 
 
 def _machines(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Each machine that scored, once, under the networks that it scored."""
+    """List each machine once, under the networks that it scored."""
     found: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for number, network in enumerate(comparison.networks, 1):
         found.setdefault(tuple(machine_rows(network.hardware)), []).append(str(number))
@@ -119,14 +121,14 @@ def _machines(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]
 
 
 def _cost(network: ComparedNetwork, *, in_flops: bool) -> tuple[float, str] | None:
-    """What a clip costs, on the axis and in words; None where it is not known."""
+    """Compute the cost per clip, as axis value and as text; None if unknown."""
     if not in_flops:
         return network.latency.inference_median_seconds, seconds(network.latency.inference_median_seconds)
     return None if network.num_flops is None else (network.num_flops / 1e9, f"{quantity(network.num_flops)} FLOPs")
 
 
 def _chart(comparison: Comparison, *, in_flops: bool) -> Chart | None:
-    """Top-1 on what decides, with its interval, over what a clip costs; a number stands at each point. None where no network's cost is known."""
+    """Draw top-1 of the deciding target, with its interval, over cost per clip; points are numbered. None if no cost is known."""
     title = "Accuracy over FLOPs" if in_flops else "Accuracy over latency"
     shown = [(i, n.name, n.action, *found) for i, n in enumerate(comparison.networks, 1) if (found := _cost(n, in_flops=in_flops))]
     if not shown:
@@ -136,8 +138,8 @@ def _chart(comparison: Comparison, *, in_flops: bool) -> Chart | None:
     with page_style():
         figure = new_drawing(*CHART_SIZE)
         axes = figure.add_subplot()
-        guessing = comparison.networks[0].action.majority_top1
-        axes.axhline(guessing, color=GREY, linewidth=1.2, linestyle=(0, (5, 4)))
+        majority = comparison.networks[0].action.majority_top1
+        axes.axhline(majority, color=GREY, linewidth=1.2, linestyle=(0, (5, 4)))
         for number, _, action, cost, _ in shown:
             axes.plot([cost, cost], action.top1_interval, color=GREY, linewidth=1.6, clip_on=False)
             axes.annotate(str(number), (cost, action.top1), (6, 5), textcoords="offset points", color=INK, fontweight="bold")
@@ -146,10 +148,10 @@ def _chart(comparison: Comparison, *, in_flops: bool) -> Chart | None:
         reach = (max(x) - min(x)) or max(x) or 1
         axes.set_xlim(max(0.0, min(x) - ROOM * reach), max(x) + ROOM * reach)
         axes.set_ylim(0, 1)
-        axes.set(xlabel="billion FLOPs a clip" if in_flops else "seconds a clip, median", ylabel=f"{comparison.targets[-1]} top-1, %")
+        axes.set(xlabel="billion FLOPs per clip" if in_flops else "seconds per clip, median", ylabel=f"{comparison.targets[-1]} top-1, %")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
         axes.grid(axis="y", clip_on=False)
-        words = f"{'; '.join(spoken)}. Bars are 95 % intervals; the dashed line is always guessing the commonest {comparison.targets[-1]}: {percent(guessing)}."
+        words = f"{'; '.join(spoken)}. Bars are 95 % confidence intervals; the dashed line is always predicting the most frequent {comparison.targets[-1]}: {percent(majority)}."
         drawn = svg(figure, f"networks-{'flops' if in_flops else 'latency'}", title, words, {"networks": spoken})
     return Chart(title, drawn, CHART_SIZE[0] + 60)

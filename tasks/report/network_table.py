@@ -1,4 +1,4 @@
-"""Several networks on the same clips: which differ from the first for certain, and their table as CSV."""
+"""Compare networks scored on the same clips: significant differences to the first, and a CSV table."""
 
 import csv
 import io
@@ -27,15 +27,15 @@ LAST_COLUMNS = (
 
 
 def difference_of(network: ComparedNetwork, target: Target) -> PairedDifference | None:
-    """Its difference to the reference; None for the reference itself, or where that failed."""
+    """Find its difference to the reference; None for the reference itself, or if the reference failed."""
     return next((one for one in network.differences if one.target == target), None)
 
 
 def corrected_p_values(comparison: Comparison, target: Target) -> dict[str, float]:
-    """The p-value of each network's difference to the reference, corrected by Holm for their number; by name.
+    """Correct the p-values of all differences to the reference by Holm's method; by network name.
 
     Raises:
-        BadInput: a difference has none, as those of older versions.
+        BadInput: a difference has no p-value, as in results of older versions.
     """
     found = {one.name: difference for one in comparison.networks if (difference := difference_of(one, target))}
     p_values = [difference.p_value for difference in found.values() if difference.p_value is not None]
@@ -45,11 +45,9 @@ def corrected_p_values(comparison: Comparison, target: Target) -> dict[str, floa
 
 
 def verdict(comparison: Comparison) -> str:
-    """Which networks name more or fewer actions right than the reference, of which that cannot be told, and whether all were scored alike.
+    """Word which networks are significantly better or worse than the reference, and whether their engines differ.
 
-    Where there are no objects, verbs take the place of actions.
-
-    Plain text.
+    Plain text, about actions, or about verbs if no label has an object.
     """
     sample = f"{count(comparison.num_clips, 'clip')} of {count(comparison.num_sources, 'source video')} ({comparison.split})"
     decisive = comparison.targets[-1]
@@ -57,18 +55,18 @@ def verdict(comparison: Comparison) -> str:
     best = [one.name for one in comparison.networks if one.action.top1 == most]
     parts = [f"On {sample}, {_best(best, len(comparison.networks), decisive)} {percent(most)}."]
     if comparison.reference is None:
-        parts.append("The first configuration failed, so there are no differences to it.")
+        parts.append("The first configuration failed, so no differences were computed.")
     p_values = corrected_p_values(comparison, decisive)
     rivals = [(one.name, found, p_values[one.name]) for one in comparison.networks if (found := difference_of(one, decisive))]
     for names, words in (
-        ([name for name, found, p in rivals if p <= LEVEL and found.difference > 0], "clearly better than"),
-        ([name for name, found, p in rivals if p <= LEVEL and found.difference < 0], "clearly worse than"),
-        ([name for name, _, p in rivals if p > LEVEL], "not told apart from"),
+        ([name for name, found, p in rivals if p <= LEVEL and found.difference > 0], "significantly better than"),
+        ([name for name, found, p in rivals if p <= LEVEL and found.difference < 0], "significantly worse than"),
+        ([name for name, _, p in rivals if p > LEVEL], "not significantly different from"),
     ):
         if names:
             parts.append(f"{listed(names)} {'is' if len(names) == 1 else 'are'} {words} {comparison.reference}.")
     if len(rivals) > 1:
-        parts.append(f"That is corrected for {len(rivals)} comparisons (Holm).")
+        parts.append(f"Corrected for {len(rivals)} comparisons (Holm).")
     first = comparison.networks[0]
     otherwise: dict[str, list[str]] = {}
     for one in comparison.networks:
@@ -77,7 +75,7 @@ def verdict(comparison: Comparison) -> str:
     if otherwise:
         engines = [f"{listed(names)} by {label}" for label, names in otherwise.items()]
         parts.append(
-            f"Not all were scored alike, {first.name} by {first.engine.label} and {listed(engines)}: part of a difference may be the engines'."
+            f"The engines differ, so part of a difference may come from them: {first.name} by {first.engine.label}, {listed(engines)}."
         )
     if comparison.failed:
         parts.append(f"{listed([one.name for one in comparison.failed])} failed.")
@@ -86,14 +84,14 @@ def verdict(comparison: Comparison) -> str:
 
 def _best(names: list[str], num_networks: int, target: Target) -> str:
     if num_networks == 1:
-        return f"{names[0]}, the only network with a result, names of the {target}s right:"
+        return f"{names[0]}, the only network with a result, has {target} top-1"
     if len(names) == num_networks:
-        return f"all networks name as many {target}s right:"
-    return f"{listed(names)} {'names' if len(names) == 1 else 'name'} most {target}s right:"
+        return f"all networks have the same {target} top-1,"
+    return f"{listed(names)} {'has' if len(names) == 1 else 'have'} the highest {target} top-1,"
 
 
 def table(comparison: Comparison) -> bytes:
-    """One row a configuration, as CSV; accuracies are shares, and a configuration that failed has little but its reason."""
+    """Write a CSV with one row per configuration; accuracies are shares, and a failed one has only its name and reason."""
     text = io.StringIO(newline="")
     measured = (("top1", "top1_low", "top1_high"), ("difference", "difference_low", "difference_high", "corrected_p"))
     scores = [f"{target}_{name}" for names in measured for target in comparison.targets for name in names]
@@ -106,7 +104,7 @@ def table(comparison: Comparison) -> bytes:
 
 
 def metrics_of(comparison: Comparison) -> dict[str, float]:
-    """Numbers of each network under its run's key, for a tracker's charts."""
+    """Collect each network's numbers under its run key, to log to MLflow."""
     measured = ("num_parameters", "num_flops", "peak_memory_bytes")
     found = {
         f"{network.run_key}/{name}": value

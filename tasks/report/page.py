@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing but itself: no request, no font, and no script to be read."""
+"""Render the report as one self-contained HTML file: no requests, no web fonts, readable without scripts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ SECTIONS = (
     ("scores", "Scores"),
     ("gate", "Gate"),
     ("classes", "Classes"),
-    ("confusion", "Confusion"),
+    ("confusion", "Confusion matrices"),
     ("training", "Training"),
     ("labels", "Labels"),
     ("calibration", "Calibration"),
@@ -36,7 +36,7 @@ SECTIONS = (
 
 @dataclass(frozen=True)
 class Setting:
-    """One option as the page shows it."""
+    """One option: title, value and description."""
 
     title: str
     value: object
@@ -44,7 +44,7 @@ class Setting:
 
 
 def page(inputs: ReportInputs) -> str:
-    """The page as HTML. Whatever names hold is text in it, never markup."""
+    """Render the page as HTML. Names are escaped."""
     metrics = inputs.metrics
     opponent = opponent_of(metrics)
     results = deciding_results(metrics)
@@ -85,12 +85,12 @@ def page(inputs: ReportInputs) -> str:
 
 
 def training_settings(metrics: Metrics) -> Sequence[Setting]:
-    """How the network was trained; a fusion was not, and has its members alone."""
+    """List the training options; for a fusion, which is not trained, only its members."""
     settings = settings_of(metrics.provenance.train)
     return [one for one in settings if one.title == TrainOptions.model_fields["fuse"].title] if metrics.fusion else settings
 
 
 def settings_of(options: Options) -> Sequence[Setting]:
-    """Options with the titles that the trigger form has."""
+    """List options with their titles in the trigger form."""
     fields = type(options).model_fields
     return [Setting(info.title or name, getattr(options, name), info.description or "") for name, info in fields.items()]

@@ -1,4 +1,4 @@
-"""What a person is shown who approves a promotion: Markdown for Airflow's page, without anything that a class name could add to it."""
+"""Write the approval request for Airflow's page: Markdown with all names escaped."""
 
 from tasks.promotion.attempts import attempt_in_words
 from tasks.report.formats import leaning
@@ -8,7 +8,7 @@ from tasks.wording import markdown_text
 
 
 def approval_question(metrics: Metrics, report_url: str) -> str:
-    """The verdict, the rules and the way to the report, which is the only link."""
+    """Write the verdict, the rules and a link to the report, the only link."""
     champion = "none yet" if metrics.champion_version is None else f"version {metrics.champion_version}"
     caution = leaning(metrics.deciding_split)
     rules = "\n".join(
@@ -20,10 +20,10 @@ def approval_question(metrics: Metrics, report_url: str) -> str:
         markdown_text(caution),
         markdown_text(unnamed_of(metrics)),
         markdown_text(attempt_in_words(metrics.attempt, metrics.deciding_split)),
-        f"**[Read the report]({report_url})**: tables, mistakes that can be played, checks of the data.",
-        f"Champion now: {champion}. The rules say:",
+        f"**[Read the report]({report_url})**: tables, videos of the worst mistakes, data checks.",
+        f"Current champion: {champion}. Gate rules:",
         rules,
-        "*Approve* makes the new version champion; *Reject*, or no answer in time, leaves everything as it is. "
-        "A comment is kept with the decision.",
+        "*Approve* makes the new version champion; *Reject*, or no answer in time, changes nothing. "
+        "Your comment is stored with the decision.",
     )
     return "\n\n".join(part for part in parts if part)

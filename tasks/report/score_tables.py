@@ -1,10 +1,10 @@
-"""The original experiment's tables: every network beside the others and beside always guessing the commonest class, and the gate's verdict."""
+"""Write the original experiment's tables: all networks, the majority class, and the gate's verdict."""
 
 import textwrap
 from collections.abc import Sequence
 from dataclasses import astuple
 
-from tasks.evaluation.majority import majority_scores
+from tasks.evaluation.majority import majority_scores, readable
 from tasks.evaluation.nameable import nameable_in_words, unnamed_in_words
 from tasks.promotion.gate import Judgement, contenders
 from tasks.report.formats import leaning
@@ -23,23 +23,20 @@ COLUMNS = (
     "recall, macro",
 )
 LEGEND = (
-    "Intervals say how far a figure would move with other source videos, and are wide where there are few; one video alone tells nothing of others. "
-    "Rows with an arrow are differences in percentage points on the same clips, with the exact McNemar test, which takes clips for independent. "
-    'Weighted averages weigh each class by its clips (the original experiment\'s "average class", so recall equals top-1); '
-    "macro averages treat the classes that occur alike. "
-    "The majority class is this split's own commonest."
+    "95 % confidence intervals show how far a score would vary with other source videos; few videos make them wide, a single one makes them useless. "
+    "Rows with an arrow are differences in percentage points on the same clips, with the exact McNemar test, which assumes independent clips. "
+    'Weighted averages weight each class by its support (the original experiment\'s "average class"; weighted recall equals top-1); '
+    "macro averages weight all classes that occur equally. "
+    "The majority class is the most frequent class of this split."
 )
-ACTION_LEGEND = " An action is right when verb and noun are right."
-LOSS_OF_FEWER = "A network's loss is the mean over the clips that it has outputs for."
+ACTION_LEGEND = " An action is correct if its verb and its noun are."
+LOSS_OF_FEWER = "A network's loss is the mean over the clips whose classes it can name."
 TEXT_WIDTH = 100
 COLUMN_WIDTH = 22
 
 
 def headline(judgement: Judgement) -> str:
-    """The verdict, and whether the gate lets the fine-tuned network pass.
-
-    The verdict comes first: with `beat_guessing` off the gate may pass a network that is no better than guessing.
-    """
+    """Join verdict and gate outcome; with `beat_guessing` off the gate may pass a network no better than the majority class."""
     return f"{judgement.verdict} Gate: {_passed(judgement)}."
 
 
@@ -50,14 +47,14 @@ def markdown(
     baseline: str,
     nameable: NameableClips | None = None,
 ) -> str:
-    """The comparison as a Markdown page: verdict, rules, and for each split a table a target of scores and one of loss and speed.
+    """Write the comparison as Markdown: verdict, rules, and per split the scores per target, loss and speed.
 
     Args:
         results: the networks' scores on one or several splits.
-        differences: of the fine-tuned network over others on the split that decides, any targets.
-        judgement: what the gate says.
-        baseline: what the baseline is, as in `WeightsResult.description`; a sentence without its full stop.
-        nameable: the comparison on the clips that every network can name, where one cannot name all.
+        differences: fine-tuned minus opponents on the deciding split, any targets.
+        judgement: the gate's result.
+        baseline: description of the baseline, as in `WeightsResult.description`; a sentence without its full stop.
+        nameable: the comparison on the clips that every network can name, if some network cannot name all.
 
     Raises:
         BadInput: neither test nor val was scored with both networks.
@@ -86,14 +83,14 @@ def text(
     baseline: str,
     nameable: NameableClips | None = None,
 ) -> str:
-    """The same for logs and terminals, 100 columns wide: verdict, top-1 with its interval, loss and FPS, and the rules.
+    """Write the comparison for logs and terminals, 100 columns wide: verdict, top-1 with interval, loss, FPS and rules.
 
     Args:
         results: the networks' scores on one or several splits.
-        differences: of the fine-tuned network over others on the split that decides, any targets.
-        judgement: what the gate says.
-        baseline: what the baseline is.
-        nameable: the comparison on the clips that every network can name, where one cannot name all.
+        differences: fine-tuned minus opponents on the deciding split, any targets.
+        judgement: the gate's result.
+        baseline: description of the baseline.
+        nameable: the comparison on the clips that every network can name, if some network cannot name all.
 
     Raises:
         BadInput: neither test nor val was scored with both networks.
@@ -121,7 +118,7 @@ def text(
 
 
 def by_split(results: Sequence[EvaluateResult]) -> list[list[EvaluateResult]]:
-    """The splits that were scored, unseen clips first, each with its networks in the order of the tables."""
+    """Group results by split, unseen clips first, with the networks in table order."""
     grouped = ([r for r in results if r.split == split] for split in SPLIT_ORDER)
     return [sorted(group, key=lambda r: MODELS.index(r.model)) for group in grouped if group]
 
@@ -132,7 +129,7 @@ def _passed(judgement: Judgement) -> str:
 
 def _rules_table(judgement: Judgement) -> str:
     rows = [(rule.title, ["passed" if rule.passed else "**failed**", markdown_text(rule.detail)]) for rule in judgement.rules]
-    return _table(("Rule", "outcome", "found"), rows, numeric=False)
+    return _table(("Rule", "outcome", "detail"), rows, numeric=False)
 
 
 def _target_table(results: Sequence[EvaluateResult], differences: Sequence[PairedDifference], target: Target) -> str:
@@ -142,7 +139,7 @@ def _target_table(results: Sequence[EvaluateResult], differences: Sequence[Paire
     rows += [
         (f"{d.opponent} → fine-tuned", _gains(d, of_model["fine-tuned"], of_model[d.opponent])) for d in differences if d.target == target
     ]
-    rows.append((f"majority class: {metrics.majority_class}", [percent(share) for share in astuple(majority_scores(metrics))]))
+    rows.append((f"majority class: {readable(metrics.majority_class)}", [percent(share) for share in astuple(majority_scores(metrics))]))
     return _table((f"{target.capitalize()}s, {metrics.num_classes} classes", *COLUMNS), rows)
 
 
@@ -162,7 +159,7 @@ def _speed_table(results: Sequence[EvaluateResult]) -> str:
 
 
 def _loss(result: EvaluateResult, num_decimals: int) -> str:
-    """Over the clips whose classes the network has outputs for."""
+    """Format the mean loss over the clips whose classes the network can name."""
     return "-" if result.loss is None else f"{result.loss:.{num_decimals}f}"
 
 
@@ -182,7 +179,7 @@ def _gains(difference: PairedDifference, ours: TargetMetrics, theirs: TargetMetr
 
 
 def _averages(metrics: TargetMetrics) -> tuple[float, ...]:
-    """The columns after top-1."""
+    """List the scores of the columns after top-1."""
     return metrics.top5, metrics.precision_weighted, metrics.recall_weighted, metrics.precision_macro, metrics.recall_macro
 
 
@@ -195,7 +192,7 @@ def _text_row(name: str, cells: Sequence[str]) -> str:
 
 
 def _text_differences(differences: Sequence[PairedDifference], targets: Sequence[Target]) -> list[str]:
-    """Two rows an opponent: gain with its interval, and the test."""
+    """Write two rows per opponent: gain with its interval, and the McNemar test."""
     lines = []
     for opponent in dict.fromkeys(d.opponent for d in differences):
         of_target = {d.target: d for d in differences if d.opponent == opponent}
@@ -211,7 +208,7 @@ def _wrapped(line: str, indent: str = "") -> list[str]:
 
 
 def _majority_text(metrics: TargetMetrics) -> str:
-    name = metrics.majority_class
+    name = readable(metrics.majority_class)
     return f"{100 * metrics.majority_top1:5.1f} {name if len(name) <= 13 else name[:12] + '…'}"
 
 

@@ -1,19 +1,19 @@
-"""The first screen: who was compared, what came out, and whether that can be told from chance or from always guessing one class."""
+"""Prepare the page's first screen: verdict, scores per target and differences between networks."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.evaluation.majority import majority_scores
+from tasks.evaluation.majority import always_predicting, majority_scores
 from tasks.report.score_tables import MODELS
 from tasks.results.evaluation import EvaluateResult, PairedDifference, TargetMetrics
 from tasks.results.metrics import Metrics
 from tasks.results.record import ModelRole, Target
-from tasks.wording import percent, quoted, roughly
+from tasks.wording import percent, roughly
 
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One line of a table of scores; the majority class has no interval and no warning."""
+    """One row of a score table; the majority class has no interval and no warning."""
 
     label: str
     is_challenger: bool
@@ -29,7 +29,7 @@ class ScoreRow:
 
 @dataclass(frozen=True)
 class DifferenceRow:
-    """The fine-tuned network less one opponent, and what may be said of it."""
+    """The fine-tuned network minus one opponent, with a remark unless the difference is significant."""
 
     label: str
     found: PairedDifference
@@ -50,7 +50,7 @@ class TargetTable:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the banner says: a kind that gives its colour and mark, a word, and a warning for each target that guessing would win."""
+    """The banner: `kind` sets colour and symbol; one warning per target on which the network does not beat the majority class."""
 
     kind: Literal["passes", "kept", "unknown"]
     word: str
@@ -59,64 +59,65 @@ class Verdict:
 
 
 def deciding_results(metrics: Metrics) -> tuple[EvaluateResult, ...]:
-    """The networks' scores on the deciding split: baseline, champion, fine-tuned, as far as there are."""
+    """Select the scores on the deciding split, in the order baseline, champion, fine-tuned; some may be missing."""
     of_role = {result.model: result for result in metrics.results if result.split == metrics.deciding_split}
     return tuple(of_role[role] for role in MODELS if role in of_role)
 
 
 def opponent_of(metrics: Metrics) -> ModelRole:
-    """Whom the fine-tuned network must beat."""
+    """Name the network that the fine-tuned one must beat."""
     return "baseline" if metrics.champion_version is None else "champion"
 
 
 def label_of(role: ModelRole, metrics: Metrics) -> str:
-    """A network's name in tables: `champion (version 3)`."""
+    """Name a network in tables: `champion (version 3)`."""
     if role == "champion" and metrics.champion_version is not None:
         return f"champion (version {metrics.champion_version})"
     return "baseline (untrained heads)" if role == "baseline" and metrics.baseline_is_chance else role
 
 
 def target_tables(metrics: Metrics) -> tuple[TargetTable, ...]:
-    """A table a target on the deciding split; none where nothing was scored on it."""
+    """Build one table per target for the deciding split; none if nothing was scored on it."""
     results = deciding_results(metrics)
     return tuple(_table(target, results, metrics) for target in metrics.targets) if results else ()
 
 
 def verdict_of(metrics: Metrics) -> Verdict:
-    """The banner. What did not pass is `unknown` where the gate has too little data, or where the interval of the difference that decides includes zero.
+    """Build the banner.
 
-    Of a network that always guessing would beat, enough is known.
+    A failed gate is `unknown` with too little data, or if the interval of the deciding difference includes zero,
+    unless the network does not beat the majority class.
     """
     challenger = next((result for result in deciding_results(metrics) if result.model == "fine-tuned"), None)
     scores = [(target, getattr(challenger, target)) for target in metrics.targets] if challenger else []
     warnings = tuple(f"{target}s: {percent(m.top1)} is {majority_warning(m)}" for target, m in scores if m.top1 <= m.majority_top1)
     if metrics.passed:
         then = {
-            "auto": "Every rule passes, so it is promoted unless another champion came first.",
-            "approve": "Every rule passes; a person decides in Airflow.",
-            "never": "Every rule passes; promotion is switched off, so it is registered only.",
+            "auto": "All rules passed: it is promoted, unless the champion changed in the meantime.",
+            "approve": "All rules passed: a person decides in Airflow.",
+            "never": "All rules passed: it is registered but not promoted (promotion=never).",
         }[metrics.gate.promotion]
-        return Verdict("passes", "Passes", then, warnings)
+        return Verdict("passes", "Passed", then, warnings)
     opponent = opponent_of(metrics)
     decisive = next((d for d in metrics.differences if d.target == metrics.targets[-1] and d.opponent == opponent), None)
     too_few = any(rule.rule in ("num_clips", "num_sources") and not rule.passed for rule in metrics.rules)
-    then = "Not promoted: " + ("the champion stays." if opponent == "champion" else "no champion is named.")
-    guessing_wins = challenger is not None and challenger.action.top1 <= challenger.action.majority_top1
-    if too_few or (decisive is not None and not excludes_zero(decisive) and not guessing_wins):
-        return Verdict("unknown", "Cannot tell", then, warnings)
-    return Verdict("kept", "Does not pass", then, warnings)
+    then = "Not promoted: " + ("the champion stays." if opponent == "champion" else "there is no champion yet.")
+    majority_wins = challenger is not None and challenger.action.top1 <= challenger.action.majority_top1
+    if too_few or (decisive is not None and not excludes_zero(decisive) and not majority_wins):
+        return Verdict("unknown", "Inconclusive", then, warnings)
+    return Verdict("kept", "Failed", then, warnings)
 
 
 def majority_warning(metrics: TargetMetrics) -> str:
-    """What is said of a network that is no better than always naming the commonest class; empty for one that is."""
+    """Word the warning for a network that does not beat the majority class; empty if it does."""
     if metrics.top1 > metrics.majority_top1:
         return ""
     how = "below" if metrics.top1 < metrics.majority_top1 else "no better than"
-    return f"{how} always guessing {quoted(metrics.majority_class)} ({percent(metrics.majority_top1)})"
+    return f"{how} {always_predicting(metrics.majority_class)} ({percent(metrics.majority_top1)})"
 
 
 def excludes_zero(difference: PairedDifference) -> bool:
-    """Whether the interval lies on one side of zero."""
+    """Check whether the interval lies on one side of zero."""
     low, high = difference.interval
     return low > 0 or high < 0
 
@@ -149,28 +150,28 @@ def _model_row(role: ModelRole, scores: TargetMetrics, metrics: Metrics) -> Scor
 
 
 def _majority_row(scores: TargetMetrics) -> ScoreRow:
-    guessed = majority_scores(scores)
+    majority = majority_scores(scores)
     return ScoreRow(
-        label=f"always {quoted(scores.majority_class)}",
+        label=always_predicting(scores.majority_class),
         is_challenger=False,
         is_majority=True,
-        top1=guessed.top1,
+        top1=majority.top1,
         interval=None,
-        top5=guessed.top5,
-        recall_macro=guessed.recall_macro,
-        precision_macro=guessed.precision_macro,
-        precision_weighted=guessed.precision_weighted,
+        top5=majority.top5,
+        recall_macro=majority.recall_macro,
+        precision_macro=majority.precision_macro,
+        precision_weighted=majority.precision_weighted,
         warning="",
     )
 
 
 def difference_row(found: PairedDifference) -> DifferenceRow:
-    """The row of one difference, with what may be said of it."""
+    """Build the row of one difference, with a remark if its interval includes zero."""
     clear = excludes_zero(found)
     if clear:
         remark = ""
     elif found.num_sources == 1:
-        remark = "one source video cannot tell the two apart"
+        remark = "one source video is not enough to tell"
     elif found.num_clips_needed is not None:
         remark = f"too small to tell; {roughly(found.num_clips_needed)} clips would be needed"
     else:

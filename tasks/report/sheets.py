@@ -1,4 +1,4 @@
-"""Contact sheets: the frames that a network saw of a clip, in one small picture."""
+"""Make contact sheets: the frames of a clip that a network saw, in one small picture."""
 
 import io
 
@@ -12,7 +12,7 @@ QUALITY = 80
 
 
 def contact_sheet(frames: NDArray[np.uint8]) -> bytes:
-    """JPEG of the frames in reading order: four a row up to 8 frames, eight a row beyond; each at most 160 pixels wide, never enlarged.
+    """Make a JPEG of the frames in reading order: 4 per row up to 8 frames, else 8; at most 160 pixels wide, never enlarged.
 
     Args:
         frames: (t, h, w, 3) RGB, t at least 1.

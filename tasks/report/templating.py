@@ -1,4 +1,4 @@
-"""The templates of this package and the filters that they write numbers with."""
+"""Load the package's templates and register their number filters."""
 
 import base64
 import functools
@@ -13,7 +13,7 @@ from tasks.report import formats
 
 @functools.cache
 def templates() -> Environment:
-    """Templates by name. Pages are escaped; a name that a template does not get is an error."""
+    """Create the Jinja environment: HTML is autoescaped, undefined names are errors."""
     environment = Environment(
         loader=PackageLoader("tasks.report"),
         autoescape=select_autoescape(enabled_extensions=("html.j2",)),
@@ -45,7 +45,7 @@ def templates() -> Environment:
 
 @functools.cache
 def frame_script() -> tuple[str, str]:
-    """The page's only script, and its hash for the page's content security policy, under which no other runs."""
+    """Return the page's only script and its hash for the content security policy, which blocks all others."""
     script = templates().get_template("frame.js").render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return script, f"sha256-{digest}"

@@ -82,7 +82,7 @@ def test_a_folder_of_this_machine_is_taken_in_by_the_command(chain, stack, tmp_p
 def test_a_command_by_hand_reaches_the_registry_and_the_store(chain, stack):
     decided = chain.result(chain.latest("retrain"), "decide")
     rollback = ["run", "--rm", "retake", "rollback", f"--to={decided['version']}", "--reason=tried out", "--model-name=kitchen"]
-    with pytest.raises(AssertionError, match=f"kitchen version {decided['version']} is champion already"):
+    with pytest.raises(AssertionError, match=f"kitchen version {decided['version']} is already champion"):
         stack.compose(*rollback)
 
 

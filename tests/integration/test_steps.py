@@ -183,7 +183,7 @@ def test_a_champion_stays_where_a_network_that_does_as_well_comes_after_it(works
     follow(second, "evaluate", "compare", "report")
     compared = result(second, "compare", CompareResult)
     assert (compared.opponent, compared.champion_version, compared.passed) == ("champion", 1, False)
-    assert "a tie changes nothing" in next(rule.detail for rule in compared.rules if rule.rule == "gain")
+    assert "a tie keeps the champion" in next(rule.detail for rule in compared.rules if rule.rule == "gain")
 
     def cut_off(*args, **kwargs):
         raise Unavailable("cut off")

@@ -30,10 +30,10 @@ def test_the_risk_grows_with_every_attempt():
 def test_number_and_risk_are_said():
     seventh = Attempt(number=7, num_others_on_dataset=2)
     assert attempt_in_words(seventh, "val").startswith(
-        "This is decision number 7, after 6 other networks, on these val clips under this model name. Of 7 networks that are no better, at least "
-        "one passes by chance in up to about 16.2 % of such series"
+        "This is decision number 7, after 6 other networks, on these val clips under this model name. If none of 7 networks is better, the chance "
+        "that at least one passes is at most about 16.2 %"
     )
     assert "This is the first decision on these test clips" in attempt_in_words(Attempt(number=1, num_others_on_dataset=0), "test")
     on_test = attempt_in_words(seventh, "test")
-    assert on_test.endswith("; new videos in test begin anew.")
+    assert on_test.endswith("; new videos in test restart the count.")
     assert attempt_in_words(None, "val") == ""

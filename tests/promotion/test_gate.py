@@ -75,7 +75,7 @@ def test_a_sure_gain_passes_every_rule(scored):
     judgement = judged(*scored(), difference(), [outcome()], GateOptions())
     assert judgement.passed
     assert [rule.rule for rule in judgement.rules] == RULES
-    assert judgement.reason == "action top-1 50.0 %, +10.0 points [2.0, 18.0] on the champion, on 100 val clips of 10 source videos"
+    assert judgement.reason == "action top-1 50.0 %, +10.0 points [2.0, 18.0] over the champion, on 100 val clips of 10 source videos"
 
 
 @settings(max_examples=50)
@@ -91,13 +91,13 @@ def test_a_tie_never_passes(scored, num, gain_rule, least, low, high):
     judgement = judged(*scored(0.4, 0.4), difference(num, num, interval=(low, high)), [], gate)
     assert failed(judgement) == ["gain"]
     assert not judgement.passed
-    assert "a tie changes nothing" in judgement.reason
+    assert "a tie keeps the champion" in judgement.reason
     assert judgement.reason.endswith("; the champion stays")
 
 
 @pytest.mark.parametrize(
     ("interval", "passes", "words"),
-    [((0.001, 0.2), True, "lies above zero"), ((0.0, 0.2), False, "holds zero"), ((-0.2, 0.3), False, "holds zero")],
+    [((0.001, 0.2), True, "lies above zero"), ((0.0, 0.2), False, "includes zero"), ((-0.2, 0.3), False, "includes zero")],
 )
 def test_the_interval_must_lie_above_zero(scored, interval, passes, words):
     gain = found(judged(*scored(), difference(interval=interval), [], GateOptions(gain_rule="interval")), "gain")
@@ -115,7 +115,7 @@ def test_the_gain_must_exceed_the_margin(scored, num_gained, num_clips, points, 
     assert found(judgement, "gain").passed == passes
     by_chance = judged(ours, theirs, difference(num_gained, 0, interval=(0, 1), num_clips=num_clips), [], gate)
     assert failed(by_chance) == ["gain"]
-    assert "and the 95 % interval holds zero" in by_chance.reason
+    assert "and the 95 % confidence interval includes zero" in by_chance.reason
 
 
 @pytest.mark.parametrize(("split", "num_others", "failing"), [("test", 0, []), ("test", 1, ["first"]), ("val", 25, [])])
@@ -123,13 +123,13 @@ def test_a_test_split_decides_once_a_dataset(scored, split, num_others, failing)
     judgement = judged(*scored(split=split), difference(), [], GateOptions(), num_others_on_dataset=num_others)
     assert failed(judgement) == failing
     assert ("first" in [rule.rule for rule in judgement.rules]) == (split == "test")
-    assert not failing or "has decided on 1 other network before, and decides once" in judgement.reason
+    assert not failing or "has decided on 1 other network before and may decide only once" in judgement.reason
 
 
 def test_a_loss_is_told_as_one(scored):
     judgement = judged(*scored(0.3, 0.4), difference(5, 15, interval=(-0.2, -0.03)), [], GateOptions())
     assert failed(judgement) == ["gain"]
-    assert "-10.0 points [-20.0, -3.0]: the 95 % interval lies below zero" in judgement.reason
+    assert "-10.0 points [-20.0, -3.0]: the 95 % confidence interval lies below zero" in judgement.reason
     assert judgement.verdict.startswith("Worse than the champion: ")
 
 
@@ -179,7 +179,7 @@ def test_a_loss_must_be_surer_the_more_classes_are_judged(scored):
     among = judged(*scored(), difference(), [outcome(5), *others], GateOptions())
     assert failed(alone) == ["classes"]
     assert among.passed
-    assert found(among, "classes").detail.endswith("1 lost more, which chance may explain")
+    assert found(among, "classes").detail.endswith("1 lost more, but not significantly")
 
 
 def test_the_classes_that_lose_are_named_worst_first(scored):
@@ -187,7 +187,7 @@ def test_the_classes_that_lose_are_named_worst_first(scored):
     detail = found(judged(*scored(), difference(), lost, GateOptions()), "classes").detail
     assert detail.startswith("verb 'verb15' loses 75.0 points of recall (20 clips), verb 'verb14' loses 70.0")
     assert "and 3 more; at most 20 are allowed" in detail
-    assert "none is judged" in found(judged(*scored(), difference(), [], GateOptions()), "classes").detail
+    assert "none was tested" in found(judged(*scored(), difference(), [], GateOptions()), "classes").detail
 
 
 def test_every_failed_rule_is_in_the_reason(scored):
@@ -198,7 +198,7 @@ def test_every_failed_rule_is_in_the_reason(scored):
     )
     assert failed(judgement) == RULES
     assert all(rule.detail in judgement.reason for rule in judgement.rules)
-    assert "; no champion is named. Warning: " in judgement.reason
+    assert "; there is no champion yet. Warning: " in judgement.reason
 
 
 def test_a_winner_that_guessing_matches_is_stopped_or_warned_of(scored):
@@ -206,7 +206,7 @@ def test_a_winner_that_guessing_matches_is_stopped_or_warned_of(scored):
     judgement = judged(*scored(0.5, 0.4, majority=0.5), difference(), [], GateOptions(beat_guessing=False))
     assert judgement.passed
     assert judgement.verdict.startswith("No better than guessing: ")
-    assert "Warning: no better than always guessing" in judgement.reason
+    assert "Warning: no better than always predicting" in judgement.reason
     assert "Warning" not in judged(*scored(0.5, 0.4, majority=0.4), difference(), [], GateOptions()).reason
 
 
@@ -233,7 +233,7 @@ def test_scores_of_other_clips_are_refused(scored, field):
 
 @pytest.mark.parametrize("update", [{"target": "verb"}, {"opponent": "baseline"}, {"num_clips": 99}, {"num_sources": 9}])
 def test_a_difference_of_something_else_is_refused(scored, update):
-    with pytest.raises(BadInput, match="compare again"):
+    with pytest.raises(BadInput, match="run compare again"):
         judged(*scored(), difference().model_copy(update=update), [], GateOptions())
 
 

@@ -7,7 +7,7 @@ from tasks.results.record import TARGETS
 
 @pytest.fixture(scope="module")
 def verdict(make_result):
-    """The sentence on 100 clips of 10 videos, where the champion names 40 % of the actions right."""
+    """The sentence on 100 clips of 10 videos, where the champion classifies 40 % of the actions correctly."""
     result = make_result(split="test", num_clips=100, num_sources=10)
 
     def scored(model, top1, majority):
@@ -48,9 +48,9 @@ def verdict(make_result):
 
 def test_a_sure_gain(verdict):
     assert verdict(15, 5, (0.021, 0.18)) == (
-        "Better than the champion: on 100 test clips of 10 source videos the fine-tuned network names 50.0 % of the actions right, "
-        "10.0 points more than the champion (40.0 %; 95 % interval of the difference [2.1, 18.0]); "
-        "that is more than always guessing 'common action' (10.0 %)."
+        "Better than the champion: on 100 test clips of 10 source videos the fine-tuned network classifies 50.0 % of the actions correctly, "
+        "10.0 points more than the champion (40.0 %; 95 % confidence interval of the difference [2.1, 18.0]); "
+        "that beats always predicting 'common action' (10.0 %)."
     )
 
 
@@ -63,37 +63,37 @@ def test_a_sure_loss(verdict):
 def test_a_tie(verdict):
     sentence = verdict(8, 8, (-0.1, 0.1))
     assert sentence.startswith("A tie: ")
-    assert "as many as the champion (95 % interval of the difference [-10.0, 10.0])" in sentence
+    assert "as many as the champion (95 % confidence interval of the difference [-10.0, 10.0])" in sentence
 
 
 def test_too_little_data_says_how_much_is_needed(verdict):
     sentence = verdict(8, 5, (-0.04, 0.1), needed=544)
     assert sentence.startswith("Too little data to tell: ")
-    assert "too small to tell the two apart, about 550 clips of about 55 source videos would be needed;" in sentence
+    assert "too small to tell, about 550 clips of about 55 source videos would be needed;" in sentence
 
 
 def test_one_source_video_tells_nothing(verdict):
     sentence = verdict(30, 5, (-1, 1), needed=400, num_sources=1)
     assert sentence.startswith("Too little data to tell: ")
-    assert "one source video cannot tell the two apart, several are needed" in sentence
+    assert "one source video is not enough to tell, several are needed" in sentence
 
 
 @pytest.mark.parametrize("majority", [0.5, 0.6])
 def test_guessing_as_well_comes_first_whoever_wins(verdict, majority):
     sentence = verdict(15, 5, (0.02, 0.18), majority=(0.1, 0.1, majority))
     assert sentence.startswith("No better than guessing: ")
-    assert sentence.endswith(f"; always guessing 'common action' gives {100 * majority:.1f} %.")
-    assert "more than always" not in sentence
+    assert sentence.endswith(f"; always predicting 'common action' gives {100 * majority:.1f} %.")
+    assert "beats always" not in sentence
 
 
 def test_guessing_nouns_as_well_is_told(verdict):
     sentence = verdict(15, 5, (0.02, 0.18), majority=(0.1, 0.7, 0.1))
     assert sentence.startswith("Better than the champion: ")
-    assert sentence.endswith("(10.0 %), but it names 70.0 % of the nouns, as always guessing 'common noun' does.")
+    assert sentence.endswith("(10.0 %), but it classifies only 70.0 % of the nouns correctly, the same as always predicting 'common noun'.")
 
 
 def test_more_than_guessing_by_less_than_the_uncertainty_is_not_sure(verdict):
-    assert "that is more, though not surely, than always guessing 'common action' (45.0 %)" in verdict(
+    assert "that beats always predicting 'common action' (45.0 %), though not significantly" in verdict(
         15, 5, (0.02, 0.18), majority=(0.1, 0.1, 0.45)
     )
 

@@ -38,7 +38,7 @@ def test_a_learning_rate_is_drawn_where_it_changes():
     constant, warming = ([epoch(i).model_copy(update={"learning_rate": rate * 1e-5}) for i, rate in ((1, 1), (2, last))] for last in (1, 3))
     assert [chart.title for chart in training_charts(constant, 1, 1)] == ["Loss"]
     _, rate = training_charts(warming, 1, 1)
-    assert told(rate) == ["of the heads, epoch 2: 1e-05", "of the heads, epoch 3: 3e-05"]
+    assert told(rate) == ["heads, epoch 2: 1e-05", "heads, epoch 3: 3e-05"]
 
 
 def test_without_epochs_there_is_no_chart():
@@ -85,8 +85,8 @@ def test_losses_of_zero_are_drawn():
 
 def test_a_bin_tells_its_numbers_and_an_empty_one_is_not_drawn():
     chart = reliability_chart("verb", [calibration("fine-tuned", *BINS)])
-    assert told(chart) == ["fine-tuned: 4 clips, mean confidence 100.0 %, right 75.0 %"]
-    assert {"fine-tuned", "as it should be", "confidence, %", "right, %"} <= set(words(chart))
+    assert told(chart) == ["fine-tuned: 4 clips, mean confidence 100.0 %, accuracy 75.0 %"]
+    assert {"fine-tuned", "perfectly calibrated", "confidence, %", "accuracy, %"} <= set(words(chart))
 
 
 def test_bins_without_clips_make_a_chart_all_the_same():

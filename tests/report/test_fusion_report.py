@@ -32,16 +32,16 @@ def test_page_and_card_name_the_members_their_weights_and_every_loss():
     for text in (shown, card):
         for wanted in ("TSN resnet50 rgb", "bninception flow", "25.0 %", "70.0 %", "3.210", "4.100", "2.987", "2.875", "2.900"):
             assert wanted in text
-    assert "the choice holds" in shown
-    assert "No epoch was recorded" not in shown
-    assert "fused to name the verb" in card
+    assert "the chosen weights generalise" in shown
+    assert "No epochs were recorded" not in shown
+    assert "fused to predict the verb" in card
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"held_out_loss": None, "held_out_equal_loss": None}, "nothing tells whether"),
-        ({"held_out_loss": 3.1}, "does not hold beyond"),
+        ({"held_out_loss": None, "held_out_equal_loss": None}, "could not be tested on others"),
+        ({"held_out_loss": 3.1}, "do not generalise beyond"),
     ],
 )
 def test_a_choice_that_is_not_supported_is_called_so(changes, said):

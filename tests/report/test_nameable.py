@@ -84,7 +84,7 @@ def test_the_card_says_it_and_has_the_actions_on_both(metrics):
     _, _, text = rendered(card.partition("\n---\n")[2])
     assert f"{SENTENCES[0]} The gate decides on all clips." in text
     lines = card.splitlines()
-    first = lines.index("| actions, top-1 | all clips | 250 clips that every network can name | 95 % interval |")
+    first = lines.index("| actions, top-1 | all clips | 250 clips that every network can name | 95 % CI |")
     assert lines[first - 1] == ""
     found = metrics.results[-1].action
     assert f"| fine-tuned | {percent(found.top1)} | 60.0 % | [50.0, 70.0] |" in lines[first + 2 : first + 7]

@@ -29,21 +29,21 @@ def with_difference(comparison, number, low, value, high, p_value=None):
 
 def test_the_verdict_says_which_differences_are_clear_and_which_are_not():
     comparison = with_difference(with_difference(comparison_of(), 1, 0.02, 0.1, 0.2), 2, -0.2, -0.05, 0.1)
-    assert f"{NAMES[1]} is clearly better than {NAMES[0]}." in verdict(comparison)
-    assert f"{NAMES[2]} is not told apart from {NAMES[0]}." in verdict(comparison)
+    assert f"{NAMES[1]} is significantly better than {NAMES[0]}." in verdict(comparison)
+    assert f"{NAMES[2]} is not significantly different from {NAMES[0]}." in verdict(comparison)
     worse = with_difference(comparison, 2, -0.2, -0.05, -0.01)
-    assert f"{NAMES[2]} is clearly worse than {NAMES[0]}." in verdict(worse)
+    assert f"{NAMES[2]} is significantly worse than {NAMES[0]}." in verdict(worse)
     page = networks_page(comparison)
-    assert page.count('remark clear">clear<') == 1
-    assert "corrected for 2 comparisons (Holm)" in verdict(comparison)
+    assert page.count('remark clear">significant<') == 1
+    assert "Corrected for 2 comparisons (Holm)" in verdict(comparison)
 
 
-@pytest.mark.parametrize(("others_p", "said"), [(0.5, "not told apart from"), (0.02, "clearly better than")])
+@pytest.mark.parametrize(("others_p", "said"), [(0.5, "not significantly different from"), (0.02, "significantly better than")])
 def test_what_is_clear_alone_need_not_be_clear_among_others(others_p, said):
     comparison = with_difference(comparison_of(), 1, 0.001, 0.1, 0.2, 0.04)
     comparison = with_difference(comparison, 2, *((0.01, 0.1, 0.2) if others_p < 0.05 else (-0.2, -0.05, 0.1)), others_p)
     assert f"{said} {NAMES[0]}" in verdict(comparison)
-    assert ("clear alone, not among all comparisons" in networks_page(comparison)) == (others_p > 0.05)
+    assert ("significant alone, not after Holm" in networks_page(comparison)) == (others_p > 0.05)
 
 
 def test_differences_of_an_older_version_are_not_called_clear():
@@ -55,18 +55,18 @@ def test_differences_of_an_older_version_are_not_called_clear():
 
 def test_the_verdict_says_which_networks_were_scored_by_another_engine():
     comparison = comparison_of()
-    assert "scored alike" not in verdict(comparison)
+    assert "engines differ" not in verdict(comparison)
     engine = comparison.networks[1].engine.model_copy(update={"name": "pytorch", "precision": "float32"})
     mixed = with_network(comparison, 1, engine=engine)
-    assert f"Not all were scored alike, {NAMES[0]} by openvino bfloat16 and {NAMES[1]} by pytorch float32: " in verdict(mixed)
+    assert f"may come from them: {NAMES[0]} by openvino bfloat16, {NAMES[1]} by pytorch float32." in verdict(mixed)
 
 
 def test_what_flow_costs_before_inference_is_said_where_a_network_sees_flow():
     comparison = comparison_of()
     seeing = with_network(comparison, 1, modality=Modality.FLOW)
     for made in (networks_page, networks_note):
-        assert "Optical flow is computed before" not in made(comparison)
-        assert "Optical flow is computed before, once a clip, and is in neither figure" in made(seeing)
+        assert "includes optical flow" not in made(comparison)
+        assert "Neither includes optical flow, which is computed once per clip" in made(seeing)
 
 
 def test_what_was_not_counted_is_left_out_and_no_other_network_with_it():
@@ -94,10 +94,10 @@ def with_top1(comparison, *shares):
 @pytest.mark.parametrize(
     ("shares", "said"),
     [
-        ((0.5, 0.4, 0.1), f"{NAMES[0]} names most actions right: 50.0 %."),
-        ((0.5, 0.5, 0.1), f"{NAMES[0]} and {NAMES[1]} name most actions right: 50.0 %."),
-        ((0.0, 0.0, 0.0), "all networks name as many actions right: 0.0 %."),
-        ((0.0,), f"{NAMES[0]}, the only network with a result, names of the actions right: 0.0 %."),
+        ((0.5, 0.4, 0.1), f"{NAMES[0]} has the highest action top-1, 50.0 %."),
+        ((0.5, 0.5, 0.1), f"{NAMES[0]} and {NAMES[1]} have the highest action top-1, 50.0 %."),
+        ((0.0, 0.0, 0.0), "all networks have the same action top-1, 0.0 %."),
+        ((0.0,), f"{NAMES[0]}, the only network with a result, has action top-1 0.0 %."),
     ],
 )
 def test_the_best_are_named_only_where_others_are_worse(shares, said):
@@ -106,7 +106,7 @@ def test_the_best_are_named_only_where_others_are_worse(shares, said):
 
 def test_without_its_reference_a_comparison_has_no_differences_and_says_so():
     comparison = comparison_of(has_reference=False, failed=("family=MTRN",))
-    assert "The first configuration failed, so there are no differences to it." in verdict(comparison)
+    assert "The first configuration failed, so no differences were computed." in verdict(comparison)
     assert "the reference failed" in networks_page(comparison)
     assert "family=MTRN failed." in verdict(comparison)
 
@@ -131,8 +131,8 @@ def test_two_configurations_that_are_one_training_stand_under_one_figure():
     comparison = comparison_of(others=("weights=imagenet",))
     first, same, *_ = csv.DictReader(io.StringIO(table(comparison).decode()))
     assert first | {"configuration": "weights=imagenet"} == same
-    assert networks_page(comparison).count("the same training: weights=imagenet") == 1
-    assert networks_note(comparison).count("the same as weights=imagenet") == 1
+    assert networks_page(comparison).count("same training as: weights=imagenet") == 1
+    assert networks_note(comparison).count("same training as weights=imagenet") == 1
 
 
 @pytest.mark.parametrize("comparison", [comparison_of(), comparison_of(num_networks=1, failed=NAMES[1:])], ids=["three", "one"])
@@ -166,6 +166,6 @@ def test_without_objects_the_networks_are_compared_on_verbs_alone():
     # Options are described as in the form, for datasets of either kind.
     plain = re.sub(r'<table class="settings">.*?</table>', "", " ".join(written), flags=re.DOTALL)
     assert "verb_top1_low" in plain
-    assert "names most verbs right" in plain
+    assert "has the highest verb top-1" in plain
     assert "verb top-1, %" in plain
     assert not [word for word in ("noun", "action") if word in plain.lower()]

@@ -144,7 +144,7 @@ def test_every_score_is_the_metrics_own(case):
             assert row[1:3] == [percent(m.top1), percent_interval(m.top1_interval)]
             assert row[4:] == [percent(share) for share in (m.top5, m.recall_macro, m.precision_macro, m.precision_weighted)]
         majority = rows[len(networks)]
-        assert majority[0].startswith("always '")
+        assert majority[0].startswith("always predicting ")
         assert majority[1] == percent(networks[0].majority_top1)
         differences = [d for d in metrics.differences if d.target == target]
         assert len(rows) == len(networks) + 1 + len(differences)
@@ -152,7 +152,7 @@ def test_every_score_is_the_metrics_own(case):
             assert row[:3] == [f"{d.opponent} → fine-tuned", signed(d.difference), percent_interval(d.interval)]
             assert row[4].startswith(f"McNemar {p_value(d.mcnemar_p)} · {d.num_gained:,} gained, {d.num_lost:,} lost")
             low, high = d.interval
-            assert ("too small to tell" in row[4] or "cannot tell" in row[4] or "no difference" in row[4]) == (low <= 0 <= high)
+            assert ("too small to tell" in row[4] or "not enough to tell" in row[4] or "no difference" in row[4]) == (low <= 0 <= high)
 
 
 def test_a_network_no_better_than_guessing_is_marked_exactly_then(case):
@@ -162,7 +162,7 @@ def test_a_network_no_better_than_guessing_is_marked_exactly_then(case):
             role = next((r for r in inputs.metrics.results if row[0].startswith(r.model) and "→" not in row[0]), None)
             if role is not None:
                 m = getattr(role, target)
-                assert ("▼" in row[0] and "always guessing" in row[0]) == (m.top1 <= m.majority_top1)
+                assert ("▼" in row[0] and "always predicting" in row[0]) == (m.top1 <= m.majority_top1)
     tuned = [r for r in inputs.metrics.results if r.model == "fine-tuned"]
     loses = [t for r in tuned for t in r.targets if getattr(r, t).top1 <= getattr(r, t).majority_top1]
     assert ('role="alert"' in html) == bool(loses)
@@ -171,16 +171,16 @@ def test_a_network_no_better_than_guessing_is_marked_exactly_then(case):
 def test_the_original_experiment_is_told_plainly(page_of):
     html = page_of("original")
     rows = cells(html)
-    assert rows["noun"][1][0] == "fine-tuned ▼ below always guessing 'meat' (65.2 %)"
+    assert rows["noun"][1][0] == "fine-tuned ▼ below always predicting 'meat' (65.2 %)"
     assert rows["noun"][1][1] == "47.8 %"
-    assert "nouns: 47.8 % is below always guessing &#39;meat&#39; (65.2 %)" in html
+    assert "nouns: 47.8 % is below always predicting &#39;meat&#39; (65.2 %)" in html
     assert "23 clips of 3 source videos" in html
     assert "2026-11-26 00:25 UTC" in html
 
 
 @pytest.mark.parametrize(
     ("passed", "interval", "word"),
-    [(True, (0.1, 0.4), "Passes"), (False, (0.1, 0.4), "Does not pass"), (False, (-0.1, 0.4), "Cannot tell")],
+    [(True, (0.1, 0.4), "Passed"), (False, (0.1, 0.4), "Failed"), (False, (-0.1, 0.4), "Inconclusive")],
 )
 def test_the_banner_says_what_came_of_it(make_inputs, passed, interval, word):
     metrics = make_inputs("usual").metrics
@@ -194,14 +194,14 @@ def test_of_a_network_that_guessing_beats_enough_is_known(make_inputs):
     metrics = make_inputs("original").metrics
     differences = tuple(d.model_copy(update={"interval": (-0.1, 0.7)}) for d in metrics.differences)
     html = page(ReportInputs(metrics.model_copy(update={"differences": differences})))
-    assert "Does not pass" in html
-    assert "Cannot tell" not in html
+    assert "</span> Failed</p>" in html
+    assert "Inconclusive" not in html
 
 
 def test_too_few_clips_for_the_gate_cannot_tell(make_inputs):
     metrics = make_inputs("usual").metrics
     rules = tuple(rule.model_copy(update={"passed": rule.rule != "num_sources"}) for rule in metrics.rules)
-    assert "Cannot tell" in page(ReportInputs(metrics.model_copy(update={"passed": False, "rules": rules})))
+    assert "Inconclusive" in page(ReportInputs(metrics.model_copy(update={"passed": False, "rules": rules})))
 
 
 def test_classes_that_got_worse_are_marked_and_long_lists_folded(make_inputs, page_of):
@@ -264,7 +264,7 @@ def test_what_the_data_checks_found_is_named(page_of):
     for found in ("ZUr3DxYyTqI", "tray, move tray", "aaaaaaaaaaaa-0001", "take meat", "✗ 2 classes"):
         assert found in dirty
     assert clean.count("✓ none") == 4
-    assert "Nothing found in 479 clips of 2 splits." in clean
+    assert "No problems in 479 clips of 2 splits." in clean
 
 
 def test_pictures_speak_to_those_who_do_not_see_them(case):
@@ -284,8 +284,8 @@ def test_the_same_inputs_make_the_same_page(make_inputs, page_of):
 
 def test_what_val_leans_to_is_on_the_first_screen(page_of):
     html = page_of("original")
-    assert html.index("also chose which epoch, or which weights of a fusion, are kept") < html.index('<section id="scores">')
-    assert "also chose which" not in page_of("usual")
+    assert html.index("also selected the kept epoch (or the fusion weights)") < html.index('<section id="scores">')
+    assert "also selected" not in page_of("usual")
 
 
 def test_seeds_are_named(page_of):
@@ -328,9 +328,9 @@ def test_without_objects_the_page_shows_verbs_alone(page_of):
 def test_among_labels_with_objects_one_without_is_its_verb(page_of):
     text = Tree(page_of("mixed")).text
     assert list(cells(page_of("mixed"))) == ["verb", "noun", "action"]
-    assert "always 'put meat'" in text
+    assert "always predicting 'put meat'" in text
     assert f"put {NO_OBJECT}" not in text
-    assert "put taken for" in text or "taken for put " in text
+    assert "put predicted as" in text or "predicted as put " in text
 
 
 def test_the_calibration_error_stands_beside_what_chance_gives(page_of):

@@ -11,5 +11,5 @@ def test_a_network_that_was_not_counted_has_no_size_and_keeps_its_engine(make_in
     html = page(ReportInputs(metrics.model_copy(update={"results": tuple(uncounted)})))
     sizes = re.search(r"<h3>Size and engine</h3>\s*<ul>(.*?)</ul>", html, re.DOTALL)[1]
     items = re.findall("<li>(.*?)</li>", sizes)
-    assert [("FLOPs a clip" in item, "parameters" in item) for item in items] == [(False, False)] + [(True, True)] * (len(items) - 1)
+    assert [("FLOPs per clip" in item, "parameters" in item) for item in items] == [(False, False)] + [(True, True)] * (len(items) - 1)
     assert all(first.engine.description in item for item in items)

@@ -1,1 +1,1 @@
-"""Pictures of a training and an evaluation, as PNG bytes. The same data give the same bytes under one version of matplotlib."""
+"""Draw training and evaluation as PNG bytes; equal data give equal bytes under one version of matplotlib."""

@@ -1,10 +1,11 @@
-"""The networks side by side: top-1 on every target."""
+"""Draw top-1 of the networks side by side, on every target."""
 
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
+from tasks.evaluation.majority import readable
 from tasks.report.figures.canvas import BLUE, GREY, INK, ORANGE, new_figure, png, short, styled
 from tasks.report.score_tables import MODELS, by_split
 from tasks.results.evaluation import EvaluateResult
@@ -14,11 +15,11 @@ GROUP_WIDTH = 0.76
 
 
 def comparison_figure(results: Sequence[EvaluateResult], title: str) -> bytes:
-    """Draw top-1 with 95 % intervals, one panel a split, and a line for always guessing the commonest class; PNG bytes.
+    """Draw top-1 with 95 % confidence intervals, one panel per split, and a line for the majority class; PNG bytes.
 
     Args:
         results: the networks' scores on one or several splits, at least one.
-        title: what was compared.
+        title: title of the figure.
     """
     splits = by_split(results)
     with styled():
@@ -51,7 +52,7 @@ def _panel(axes: Axes, results: Sequence[EvaluateResult]) -> None:
     for g, m in enumerate(majority):
         ends = (g - GROUP_WIDTH / 2 - 0.06, g + GROUP_WIDTH / 2 + 0.06)
         axes.plot(ends, (m.majority_top1, m.majority_top1), color=INK, linewidth=1.4, linestyle="--", label="majority class")
-    axes.set_xticks(range(len(targets)), [f"{t}s\n({short(m.majority_class)})" for t, m in zip(targets, majority, strict=True)])
+    axes.set_xticks(range(len(targets)), [f"{t}s\n({short(readable(m.majority_class))})" for t, m in zip(targets, majority, strict=True)])
     axes.set_title(f"{results[0].split}: {results[0].num_clips} clips, {results[0].num_sources} sources")
     axes.set_ylim(0, 1.08)
     axes.yaxis.set_major_formatter(PercentFormatter(1))

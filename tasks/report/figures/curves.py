@@ -1,4 +1,4 @@
-"""Loss and accuracy by epoch."""
+"""Draw loss and accuracy by epoch."""
 
 from collections.abc import Sequence
 
@@ -16,10 +16,10 @@ def training_figure(epochs: Sequence[Epoch], best_epoch: int, title: str, crops:
     """Draw training and validation loss, and validation accuracy below, with the kept epoch marked; PNG bytes.
 
     Args:
-        epochs: at least one; those that were not validated leave no point on the validation curves, and nothing known no curve.
+        epochs: at least one; epochs without validation have no point on the validation curves.
         best_epoch: the epoch of lowest validation loss, whose checkpoint is kept.
-        title: what was trained.
-        crops: that a validation looked at.
+        title: title of the figure.
+        crops: crops per clip in validation.
     """
     with styled():
         figure = new_figure(8, 5.6)
@@ -37,7 +37,7 @@ def training_figure(epochs: Sequence[Epoch], best_epoch: int, title: str, crops:
                 axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
         if best_loss is not None:
             loss_axes.plot([best_epoch], [best_loss], marker="*", markersize=13, color=VERMILION, markeredgecolor="white")
-            # On the side with more room, so that the text never leaves the axes.
+            # Put the label on the side with more room, so that it stays inside the axes.
             in_right_half = best_epoch > (epochs[0].epoch + epochs[-1].epoch) / 2
             loss_axes.annotate(
                 f"kept: epoch {best_epoch}, {best_loss:.3f}",

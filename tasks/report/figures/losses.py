@@ -1,4 +1,4 @@
-"""Loss clip by clip: which classes and which clips a network finds hard.
+"""Draw the loss of every clip, to show which classes and clips a network finds hard.
 
 Legend: n clips.
 """
@@ -16,27 +16,26 @@ from tasks.results.dataset import Vocabulary
 
 MAX_ROWS = 30
 NUM_WORST = 8
-# By verb right, noun right: legend, colour, marker.
+# (verb correct, noun correct): legend, colour, marker.
 KINDS = {
-    (True, True): ("action right", BLUE, "o"),
-    (True, False): ("verb right", SKY, "^"),
-    (False, True): ("noun right", ORANGE, "s"),
+    (True, True): ("action correct", BLUE, "o"),
+    (True, False): ("verb correct", SKY, "^"),
+    (False, True): ("noun correct", ORANGE, "s"),
     (False, False): ("both wrong", VERMILION, "X"),
 }
-KINDS_OF_VERBS = {(True, True): ("right", BLUE, "o"), (False, True): ("wrong", VERMILION, "X")}
-"""Where there are no objects, every noun is given."""
+KINDS_OF_VERBS = {(True, True): ("correct", BLUE, "o"), (False, True): ("wrong", VERMILION, "X")}
+"""Without objects every noun counts as correct."""
 
 
 def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> bytes:
-    """Draw every clip's loss in the row of its true action, the hardest action first, as PNG bytes; the worst clips are numbered and named.
+    """Draw each clip's loss, one row per true action, hardest first, as PNG bytes; the worst clips are numbered and listed.
 
-    Beyond 30 actions the rest share a last row. A dashed line marks the loss of a network that gives all
-    classes the same probability, where it is near.
+    Actions beyond the 30 most frequent share a last row. A dashed line marks the loss of uniform probabilities, if in range.
 
     Args:
-        clips: scored clips, at least one, whose classes the network has outputs for.
+        clips: scored clips, at least one, all of classes that the network can predict.
         vocabulary: names of the classes.
-        title: what was scored on what.
+        title: title of the figure.
     """
     answers = answers_of(clips, vocabulary)
     losses, action = clips.losses, answers["action"]
@@ -77,7 +76,7 @@ def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> 
         axes.grid(axis="both")
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel(
-            f"loss, nats: cross-entropy of {'verb + noun' if vocabulary.has_objects else 'verb'} (bar: median; all classes alike{', dashed' if chance_is_near else ''}: {chance:.2f})"
+            f"loss, nats: cross-entropy of {'verb + noun' if vocabulary.has_objects else 'verb'} (bar: median; uniform probabilities{', dashed' if chance_is_near else ''}: {chance:.2f})"
         )
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
         figure.legend(
@@ -88,7 +87,7 @@ def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> 
 
 
 def _rows(names: list[str], losses: NDArray[np.float64]) -> list[tuple[str, frozenset[str]]]:
-    """Label and members of each row: one action each, by falling median loss, and a last one for those beyond the limit."""
+    """List label and actions of each row: one action per row by falling median loss, then one row for the rest."""
     of_name: defaultdict[str, list[float]] = defaultdict(list)
     for name, loss in zip(names, losses.tolist(), strict=True):
         of_name[name].append(loss)
@@ -102,7 +101,7 @@ def _rows(names: list[str], losses: NDArray[np.float64]) -> list[tuple[str, froz
 
 
 def _spread(names: list[str]) -> NDArray[np.float64]:
-    """(n,) small offsets, so that clips of one row with like losses stay apart; the same each time."""
+    """Compute (n,) small, deterministic offsets that keep clips of similar loss apart within a row."""
     offsets = np.linspace(-0.26, 0.26, 7)[[0, 3, 6, 1, 4, 2, 5]]
     seen: defaultdict[str, int] = defaultdict(int)
     spread = np.empty(len(names))
@@ -116,6 +115,6 @@ def _worst_list(clips: ScoredClips, action: Answers, worst: list[int]) -> str:
     lines = ["highest losses"]
     for number, i in enumerate(worst, start=1):
         true, predicted = (short(action.names[int(ids[i])]) for ids in (action.true, action.predicted))
-        answer = f"{true}, right" if action.right[i] else f"{true} taken for {predicted}"
+        answer = f"{true}, correct" if action.right[i] else f"{true} predicted as {predicted}"
         lines.append(f"{number}  {clips.uids[i]}  {answer}, {clips.losses[i]:.2f}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Confusion matrices, row-normalised: of the clips of one class, which share was given which name."""
+"""Draw row-normalised confusion matrices: each row is a true class, each column a predicted class."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -7,17 +7,17 @@ from matplotlib.patches import Rectangle
 from tasks.evaluation.confusion import Confusion
 from tasks.report.figures.canvas import VERMILION, new_figure, png, short, styled
 
-# Inches a cell by number of columns: large cells have room for count and percent, small ones for the percent alone.
+# Inches per cell by number of columns: large cells have room for count and percent, small ones only for the percent.
 CELL_INCHES = ((6, 0.85), (12, 0.62), (20, 0.46), (99, 0.36))
 TWO_LINES_INCHES = 0.45
 
 
 def confusion_figure(confusion: Confusion, title: str) -> bytes:
-    """Draw one matrix as PNG bytes. Cells hold count and percent of the row, or the percent alone where there are many; empty cells hold nothing.
+    """Draw one matrix as PNG bytes. Cells show count and percent of the row, small cells only the percent; zeros stay blank.
 
     Args:
-        confusion: counts of true against predicted classes, none of its rows empty.
-        title: what was scored on what, as in `fine-tuned, val: verbs`.
+        confusion: counts of true against predicted classes, without empty rows.
+        title: title of the figure, such as `fine-tuned, val: verbs`.
     """
     num_rows, num_columns = confusion.counts.shape
     cell = next(size for limit, size in CELL_INCHES if num_columns <= limit)
@@ -27,7 +27,7 @@ def confusion_figure(confusion: Confusion, title: str) -> bytes:
         axes = figure.add_subplot()
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal")
         axes.set_title(title, pad=10)
-        axes.set_xlabel("predicted (percent of the row; outlined: right)")
+        axes.set_xlabel("predicted (percent of the row; outlined: correct)")
         axes.set_ylabel("true (clips)")
         axes.set_xticks(range(num_columns), [short(name) for name in confusion.columns], rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(num_rows), [f"{short(n)} ({s})" for n, s in zip(confusion.rows, confusion.support.tolist(), strict=True)])

@@ -104,7 +104,7 @@ def test_the_link_leads_to_the_mlflow_run_with_its_confusion_matrix(browser, app
     page = browser.page
     browser.airflow(f"{approved}/tasks/publish.compare/details")
     page.goto(page.get_by_role("link", name="MLflow run").get_attribute("href"))
-    expect(page.get_by_text(re.compile("the fine-tuned network names .* % of the actions right")).first).to_be_visible()
+    expect(page.get_by_text(re.compile("the fine-tuned network classifies .* % of the actions correctly")).first).to_be_visible()
     browser.keep("mlflow")
     page.goto(f"{page.url.split('?')[0]}/artifacts/fine-tuned/val/confusion_actions.png")
     page.wait_for_function("() => [...document.images].some(image => image.naturalWidth > 400)")
@@ -118,7 +118,7 @@ def test_the_link_leads_to_the_report(browser, approved):
     report = page.frame_locator("iframe").first
     expect(report.get_by_role("heading", level=1)).to_be_visible()
     expect(report.get_by_text(MODEL).first).to_be_visible()
-    expect(report.get_by_text(re.compile("than always guessing 'move bag'")).first).to_be_visible()
+    expect(report.get_by_text(re.compile("than always predicting 'move bag'")).first).to_be_visible()
 
 
 def test_the_report_opens_from_a_file_without_any_server(browser, approved, tmp_path):

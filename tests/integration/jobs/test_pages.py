@@ -80,7 +80,7 @@ def test_airflow_leads_to_mlflow_and_back(browser, page, airflow, kitchen):
     there = page.get_by_role("link", name="MLflow run").get_attribute("href")
     assert there.startswith(kitchen.addresses["mlflow"])
     page.goto(there)
-    expect(page.get_by_text(re.compile(r"the fine-tuned network names .* % of the actions right")).first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"the fine-tuned network classifies .* % of the actions correctly")).first).to_be_visible()
     back = page.get_by_text(re.compile(r"http://127\.0\.0\.1:\d+/dags/retrain/runs/")).first
     expect(back).to_be_visible()
 
