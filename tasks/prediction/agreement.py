@@ -1,4 +1,4 @@
-"""Where two networks name the same, what each says where they differ, and how often each is right where labels are known.
+"""Count where two networks agree, how they differ, and how accurate each is on labelled clips.
 
 Legend: n clips, k ranks.
 """
@@ -25,7 +25,7 @@ RankedByRole = Mapping[PredictorRole, Mapping[Target, Ranked]]
 
 @dataclass(frozen=True)
 class Agreement:
-    """On how many clips both networks' best guess is the same. `interval` is 95 %, of the share with other source videos."""
+    """The clips with equal top-1 predictions; `interval` is the share's 95 % confidence interval over source videos."""
 
     target: Target
     num_clips: int
@@ -37,7 +37,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Pair:
-    """What the two networks called the same clips, and on how many they did."""
+    """A pair of different predictions by the two networks, and its number of clips."""
 
     model: str
     against: str
@@ -46,9 +46,9 @@ class Pair:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How often each network is right on the same labelled clips, of videos that were trained on or of those that were not.
+    """Each network's accuracy on the same labelled clips, either of training videos or of others.
 
-    Two networks are measured on the clips that both answered; `num_left_out` further ones with a label were answered by the model alone.
+    Two networks are measured on the clips that both predicted; `num_left_out` more labelled clips were predicted only by the model.
     """
 
     is_trained_on: bool
@@ -60,7 +60,7 @@ class Accuracy:
 
 @dataclass
 class _Labelled:
-    """Clips with labels, answered by the same networks."""
+    """Labelled clips that the same networks predicted."""
 
     sources: list[str] = field(default_factory=list)
     true: dict[Target, list[int]] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class _Labelled:
 
 
 class Tally:
-    """Adds up clips, some of one video after the other; of a clip it keeps a few bytes."""
+    """Count clips as they are added, a few of one video at a time; keeps a few bytes per clip."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
@@ -85,9 +85,9 @@ class Tally:
 
         Args:
             uids: (n,) the clips.
-            source: the recording that they come from.
-            ranked: by network its best classes of each clip.
-            labels: by uid what people say of clips, of any videos.
+            source: their source video.
+            ranked: the ranked classes of each clip, by network.
+            labels: labels by uid, of any videos.
             is_trained_on: whether the model was trained on this video.
         """
         if "against" in ranked:
@@ -109,21 +109,21 @@ class Tally:
                     labelled.true.setdefault(target, []).append(truth[target])
                     for role, best in ranked.items():
                         own = labelled.ranked.setdefault(role, {one: [] for one in self._names.targets})
-                        # A row of the array would keep all of it.
+                        # Copy: a view of one row would keep the whole array in memory.
                         own[target].append(best[target].ids[i].copy())
 
     @property
     def num_labelled(self) -> int:
-        """Clips with a known label."""
+        """Count the labelled clips."""
         return sum(len(labelled.sources) for labelled in (*self._of_both.values(), *self._of_one.values()))
 
     @property
     def named(self) -> Mapping[Target, Mapping[tuple[int, int], int]]:
-        """By target the clips of each pair of best guesses, the model's and the other network's."""
+        """Count clips by target and pair of top-1 predictions: the model's and the other network's."""
         return self._named
 
     def agreements(self) -> tuple[Agreement, ...]:
-        """One of each target; none without a second network."""
+        """Measure the agreement on each target; none without a second network."""
         if not self._sources:
             return ()
         found = []
@@ -142,20 +142,20 @@ class Tally:
         return tuple(found)
 
     def pairs(self, target: Target, num_pairs: int) -> tuple[Pair, ...]:
-        """The most frequent differences, and by name where they are equally frequent."""
+        """List the most frequent differences; equally frequent ones by name."""
         named = [Pair(self._names.name(target, a), self._names.name(target, b), n) for (a, b), n in self._named[target].items() if a != b]
         return tuple(sorted(named, key=lambda pair: (-pair.num_clips, pair.model, pair.against))[:num_pairs])
 
     def num_differing(self, target: Target) -> int:
-        """Clips on which the best guesses differ."""
+        """Count the clips with different top-1 predictions."""
         return sum(n for (a, b), n in self._named[target].items() if a != b)
 
     def confusions(self) -> dict[Target, Confusion]:
-        """By target what the model calls the clips that the other network calls something; none without a second network."""
+        """Build the confusion of the model against the other network, by target; none without a second network."""
         return {target: confusion_between(target, named, self._names) for target, named in self._named.items() if named}
 
     def accuracies(self) -> tuple[Accuracy, ...]:
-        """Of the videos that were not trained on, and then of those that were; none where no clip has a label."""
+        """Measure accuracy on videos outside training, then on training videos; skip groups without labels."""
         found = []
         for is_trained_on in (False, True):
             of_both, of_one = self._of_both[is_trained_on], self._of_one[is_trained_on]

@@ -1,4 +1,4 @@
-"""What the networks hold likely of clips of one video, at their temperatures.
+"""Compute the networks' calibrated predictions for clips of one video.
 
 Legend: n clips.
 """
@@ -15,17 +15,17 @@ from tasks.results.prediction import PredictorRole
 from tasks.results.record import Target
 
 Temperatures = Mapping[PredictorRole, tuple[float, float]]
-"""By network, that of its verb head and that of its noun head."""
+"""By network: the temperatures of its verb head and its noun head."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """What the networks hold likely.
+    """The networks' calibrated predictions.
 
     Attributes:
-        ranked: by network and target the best classes.
-        entropies: (n,) of the model's actions, as a share of the largest there can be.
-        divergences: (n,) Jensen-Shannon divergence of the two networks in bits; empty without a second one.
+        ranked: the best classes, by network and target.
+        entropies: (n,) entropy of the model's actions, as a share of the maximum.
+        divergences: (n,) Jensen-Shannon divergence of the two networks in bits; empty without a second network.
     """
 
     ranked: dict[PredictorRole, dict[Target, Ranked]]
@@ -34,10 +34,10 @@ class Answered:
 
 
 def answered(clips: ScoredVideoClips, temperatures: Temperatures, targets: Collection[Target]) -> Answered:
-    """Probabilities from logits; where nouns are no target, there is one, and it is certain."""
-    no_doubt = np.zeros((len(clips.uids), 1), np.float32)
+    """Compute probabilities from logits; if nouns are no target, use a single noun of probability 1."""
+    one_noun = np.zeros((len(clips.uids), 1), np.float32)
     likely = {
-        role: distributions(verbs, nouns if "noun" in targets else no_doubt, *temperatures[role])
+        role: distributions(verbs, nouns if "noun" in targets else one_noun, *temperatures[role])
         for role, (verbs, nouns) in clips.logits.items()
     }
     return Answered(

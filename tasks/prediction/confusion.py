@@ -1,4 +1,4 @@
-"""What one network calls the clips that the other calls something, as a matrix for people and as a table.
+"""Tabulate the predictions of one network against another's, as a matrix and as CSV.
 
 Legend: n clips.
 """
@@ -16,13 +16,13 @@ from tasks.results.record import Target
 from tasks.wording import plain_cell
 
 Named = Mapping[tuple[int, int], int]
-"""Clips by what the model and what the other network name best, as two class ids."""
+"""Clips by pair of top-1 class ids: the model's, the other network's."""
 
 COLUMNS = ("target", "against", "against_class", "model", "model_class", "num_clips")
 
 
 def confusion_between(target: Target, named: Named, names: Names) -> Confusion:
-    """A row for each class that the other network names, a column for each that the model names; beyond 30 they are added up."""
+    """Count the other network's predictions (rows) against the model's (columns); classes beyond 30 are summed."""
     ours, theirs = (np.array([pair[i] for pair in named], np.int64) for i in (0, 1))
     numbers = list(named.values())
     ids = np.union1d(ours, theirs).tolist()
@@ -31,7 +31,7 @@ def confusion_between(target: Target, named: Named, names: Names) -> Confusion:
 
 
 def confusion_table(named: Mapping[Target, Named], names: Names) -> bytes:
-    """All pairs of classes as CSV, the most frequent of each target first; an action's class is `verb-noun`."""
+    """Write all pairs of classes as CSV, most frequent first within each target; an action's class is `verb-noun`."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

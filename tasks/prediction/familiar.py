@@ -1,4 +1,4 @@
-"""How far a clip is from those that a model was trained on, by what its backbone sees.
+"""Measure how far a clip is from the model's training clips, in features of its backbone.
 
 Legend: n and m clips, f features.
 """
@@ -14,40 +14,40 @@ Features = NDArray[np.float32]
 
 
 def directions(features: Features) -> Features:
-    """(n, f) features scaled to length 1, so that a product of two is their cosine; a row of zeros stays one."""
+    """Scale (n, f) features to unit length, so that dot products are cosines; zero rows stay zero."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     unit: Features = (features / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32, copy=False)
     return unit
 
 
 def distances_to_nearest(features: Features, known: Features) -> NDArray[np.float64]:
-    """(n,) cosine distance of each of (n, f) to the nearest of (m, f), m at least 1: 0 the same direction, 1 nothing in common."""
+    """Compute the (n,) cosine distances of (n, f) to their nearest of (m, f), m >= 1: 0 same direction, 1 orthogonal."""
     nearest = (directions(features) @ directions(known).T).max(axis=1)
     found: NDArray[np.float64] = np.clip(1.0 - nearest.astype(np.float64), 0.0, 2.0)
     return found
 
 
 def to_bytes(features: Features) -> bytes:
-    """(m, f) features as the bytes of an array file."""
+    """Encode (m, f) features as the bytes of a `.npy` file."""
     buffer = io.BytesIO()
     np.save(buffer, features.astype(np.float32), allow_pickle=False)
     return buffer.getvalue()
 
 
 def from_bytes(data: bytes, uri: str) -> Features:
-    """Read back what `to_bytes` wrote.
+    """Decode the output of `to_bytes`.
 
     Args:
         data: the file's bytes.
-        uri: where they came from, for messages.
+        uri: the file's address, for messages.
 
     Raises:
-        BadInput: the bytes are no such file.
+        BadInput: the bytes are not a file of features.
     """
     try:
         found: Features = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, OSError):
-        raise BadInput(f"{uri} is no file of features; delete it and predict again") from None
+        raise BadInput(f"{uri} is not a file of features; delete it and predict again") from None
     if found.ndim != 2 or found.dtype != np.float32:
-        raise BadInput(f"{uri} is no file of features; delete it and predict again")
+        raise BadInput(f"{uri} is not a file of features; delete it and predict again")
     return found

@@ -1,4 +1,4 @@
-"""Goes through what was predicted, a few clips after the other: of each clip memory keeps a few bytes, whatever the number of clips."""
+"""Stream over all predictions to write tables and tracks and sum up the page, keeping a few bytes per clip in memory."""
 
 import heapq
 import re
@@ -22,7 +22,7 @@ from tasks.prediction.tracks import Cue, block, opening
 from tasks.results.prediction import KnownLabel, PredictedVideo, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
 
 MAX_SHOWN_CLIPS = 2000
-"""Of all timelines of a page; the rest of a video that crosses it, and further videos, are in the tables alone."""
+"""Limit for all timelines of a page together; clips beyond it are only in the tables."""
 
 NUM_DIFFERING = 10
 NUM_GUESSES = 3
@@ -30,7 +30,7 @@ NUM_GUESSES = 3
 
 @dataclass
 class Gathered:
-    """What the page needs of all videos. `videos` are those that it has room for; the largest differences come first."""
+    """The page's data of all videos. `videos` are those that fit on the page; `differing` has the largest differences first."""
 
     tally: Tally
     num_clips: int = 0
@@ -110,7 +110,7 @@ class _Gatherer:
                     said = answered(clips, self._temperatures, self._names.targets)
                     for place, i in here:
                         candidates[place] = self._candidate(videos[uri], clips, said, i)
-                        # A row of the array would keep all of it.
+                        # Copy: a view of one row would keep the whole array in memory.
                         features[place] = clips.features[i].copy()
                 first += len(clips.uids)
         return chosen(
@@ -138,7 +138,7 @@ class _Gatherer:
                     track.write(block(Cue(float(start), float(stop), *self._guess(said, role, i))))
 
     def _answering(self, said: Answered) -> Iterator[tuple[PredictorRole, Predictor]]:
-        """The networks that answered; the second one may not have been had for some videos."""
+        """Yield the networks that predicted these clips; the second may be missing for some videos."""
         return ((role, one) for role, one in self._plan.predictors.items() if role in said.ranked)
 
     def _shown(self, clips: ScoredVideoClips, said: Answered, i: int) -> ShownClip:
@@ -154,7 +154,7 @@ class _Gatherer:
 
     def _note_difference(self, video: ScoredVideo, clips: ScoredVideoClips, said: Answered, i: int, number: int) -> None:
         divergence = float(said.divergences[i])
-        # Equal ones in order of the clips; the number also keeps the heap from comparing what has no order.
+        # The clip number breaks ties in clip order, and keeps the heap from comparing `Differing`, which has no order.
         if len(self._heap) == NUM_DIFFERING and (divergence, -number) <= self._heap[0][:2]:
             return
         found = Differing(
@@ -215,12 +215,12 @@ def gather(
     """Write `predictions.csv`, `predictions.parquet` and `tracks/` under `folder`, and sum up all videos.
 
     Args:
-        plan: names the networks and their temperatures.
-        videos: what was predicted, in order.
-        labels: by uid what people say.
-        names: of the classes.
-        folder: where files are written.
-        fetch: takes an address and a path, and leaves the answers that lie there in that file.
+        plan: the prediction plan, with the networks and their temperatures.
+        videos: the predicted videos, in order.
+        labels: labels by uid.
+        names: class names.
+        folder: the output folder.
+        fetch: downloads the object at an address to a path.
     """
     gatherer = _Gatherer(plan, names, labels, folder, fetch)
     with PredictionTables(folder / "predictions.csv", folder / "predictions.parquet", names) as tables:
@@ -230,5 +230,5 @@ def gather(
 
 
 def file_stem(video: PredictedVideo | ScoredVideo) -> str:
-    """A file name that people recognise their video by, and that no two videos share: letters, digits and dashes, then the content's hash."""
+    """Build a recognisable, unique file name for a video: letters, digits and dashes of its name, then its content hash."""
     return f"{re.sub(r'[^A-Za-z0-9]+', '-', Path(video.name).stem).strip('-')[:60] or 'video'}-{video.video[:12]}"

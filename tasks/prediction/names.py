@@ -1,4 +1,4 @@
-"""The names of classes and actions in everything that a prediction writes."""
+"""Name classes and actions in all outputs of a prediction."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from tasks.results.record import TARGETS, VERB_ALONE, Target
 
 @dataclass(frozen=True)
 class Names:
-    """By id; a class that nothing names is called `verb-7` or `noun-7`. `targets` are those to be shown, the one that decides last."""
+    """Class names by id; unnamed classes are called `verb-7` or `noun-7`. `targets` are the targets to show, the deciding one last."""
 
     verbs: dict[int, str]
     nouns: dict[int, str]
@@ -18,7 +18,7 @@ class Names:
 
     @classmethod
     def of(cls, vocabularies: Iterable[Vocabulary]) -> "Names":
-        """The names of several vocabularies; the first that has one counts."""
+        """Merge several vocabularies; earlier ones win."""
         verbs: dict[int, str] = {}
         nouns: dict[int, str] = {}
         for vocabulary in vocabularies:
@@ -27,15 +27,15 @@ class Names:
         return cls(verbs, nouns)
 
     def of_verbs(self) -> "Names":
-        """Those of verbs alone: of an action, whatever its noun, the verb is left."""
+        """Reduce to verbs: an action is then named by its verb, whatever its noun."""
         return replace(self, nouns={0: NO_OBJECT}, targets=VERB_ALONE)
 
     def action(self, verb_class: int, noun_class: int) -> int:
-        """The id of an action."""
+        """Compute the id of an action."""
         return action_id(verb_class, noun_class if "noun" in self.targets else 0)
 
     def name(self, target: Target, class_id: int) -> str:
-        """The name of a verb, of a noun, or of an action as `put meat` or `wave`."""
+        """Name a verb, a noun, or an action, such as `put meat` or `wave`."""
         if target == "verb":
             return self.verbs.get(class_id, f"verb-{class_id}")
         if target == "noun":

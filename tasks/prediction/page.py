@@ -1,4 +1,4 @@
-"""A prediction as one HTML file that needs nothing but itself: no request, no font, and no script to be read."""
+"""Render a prediction as one self-contained HTML file: no requests, no web fonts, readable without scripts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from tasks.results.record import SetAside, Target
 from tasks.wording import count, percent
 
 MAX_SPANS_OPEN = 12
-"""Of a video's table; a longer one is folded."""
+"""Rows of a video's table; a longer table is folded."""
 
 
 @dataclass(frozen=True)
 class ShownVideo:
-    """One video on the page: the first of its `num_clips` clips, or all. `film` is the preview where the page carries it, `film_uri` where it lies."""
+    """One video on the page, with all or the first of its `num_clips` clips. `film` is the embedded preview, `film_uri` its address."""
 
     name: str
     video: str
@@ -36,7 +36,7 @@ class ShownVideo:
 
 @dataclass(frozen=True)
 class Differing:
-    """A clip on which the networks differ much; `media` is the clip where the page carries it."""
+    """A clip on which the networks differ strongly; `media` is the embedded clip, if any."""
 
     uid: str
     uri: str
@@ -52,7 +52,7 @@ class Differing:
 
 @dataclass(frozen=True)
 class PredictionProvenance:
-    """Where it all came from; `engines` each with the clips that it scored."""
+    """The provenance of a prediction; `engines` lists each engine with its number of clips."""
 
     key: str
     created: str
@@ -68,7 +68,7 @@ class PredictionProvenance:
 
 @dataclass(frozen=True)
 class PageInputs:
-    """Everything that the page shows; `videos` are those that it has room for, of `num_videos`, and the last of `targets` is what is drawn."""
+    """The page's data. `videos` are those of `num_videos` that fit on the page; timelines show the last of `targets`."""
 
     model: Predictor
     against: Predictor | None
@@ -93,7 +93,7 @@ class PageInputs:
 
 @dataclass(frozen=True)
 class Timeline:
-    """A video's spans, drawn and told; `is_of_both` where the second network answered it too, `has_blanks` where some was not predicted."""
+    """A video's timeline; `is_of_both`: both networks predicted it; `has_blanks`: some parts were not predicted."""
 
     video: ShownVideo
     spans: tuple[Span, ...]
@@ -106,7 +106,7 @@ class Timeline:
 
 
 def page(inputs: PageInputs) -> str:
-    """The page as HTML. Whatever names hold is text in it, never markup."""
+    """Render the page as HTML. Names are escaped."""
     script, script_hash = frame_script()
     timelines = [_timeline(video, inputs) for video in inputs.videos]
     both: dict[PredictorRole, Predictor | None] = {"model": inputs.model, "against": inputs.against}
@@ -129,10 +129,10 @@ def page(inputs: PageInputs) -> str:
 
 
 def environment() -> Environment:
-    """This package's templates, over the report's, whose look and filters they share."""
+    """Create the Jinja environment: this package's templates over the report's, with its style and filters."""
     loader = ChoiceLoader([PackageLoader("tasks.prediction"), PackageLoader("tasks.report")])
     made = templates().overlay(loader=loader)
-    # An overlay shares its filters with the environment under it.
+    # Copy the filters: an overlay shares them with the report's environment.
     made.filters = {**made.filters, "clock": clock}
     return made
 
@@ -149,19 +149,29 @@ def _sections(inputs: PageInputs) -> list[tuple[str, str]]:
         "provenance": True,
         "reading": True,
     }
-    titles = ("Agreement", "Accuracy", "Timeline", "Who says what", "Differ most", "To label", "Left out", "Provenance", "How to read this")
+    titles = (
+        "Agreement",
+        "Accuracy",
+        "Timeline",
+        "Differences",
+        "Largest differences",
+        "To label",
+        "Left out",
+        "Provenance",
+        "How to read this",
+    )
     return [(key, title) for (key, shown), title in zip(has.items(), titles, strict=True) if shown]
 
 
 def _headline(inputs: PageInputs) -> str:
     predicted = f"{count(inputs.num_clips, 'clip')} of {count(inputs.num_videos, 'video')}"
     if not inputs.agreements:
-        return f"{predicted} predicted by {inputs.model.label} alone"
+        return f"{predicted}, predicted only by {inputs.model.label}"
     found = inputs.agreements[-1]
     measured = (
-        predicted if found.num_clips == inputs.num_clips else f"the {count(found.num_clips, 'clip')} that both answered, of {predicted}"
+        predicted if found.num_clips == inputs.num_clips else f"the {count(found.num_clips, 'clip')} that both predicted, of {predicted}"
     )
-    return f"The two networks name the same {found.target} on {percent(found.share)} of {measured}"
+    return f"The two networks predict the same {found.target} on {percent(found.share)} of {measured}"
 
 
 def _timeline(video: ShownVideo, inputs: PageInputs) -> Timeline:

@@ -1,7 +1,7 @@
-"""Calibrated probabilities of verbs, nouns and actions, and how sure or unlike they are.
+"""Compute calibrated probabilities of verbs, nouns and actions, their entropy and their divergence.
 
-Legend: n clips, k ranks, v verbs, o nouns. An action's probability is that of the verb times that of the noun, for the heads know nothing of
-one another.
+Legend: n clips, k ranks, v verbs, o nouns. An action's probability is the product of its verb's and its noun's, since the heads are
+independent.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Probabilities = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Ranked:
-    """The best classes of one target: (n, k) ids and (n, k) probabilities, best first; the lower id first where they are equal."""
+    """The best classes of one target: (n, k) ids and (n, k) probabilities, best first; ties by lower id."""
 
     ids: Ids
     probabilities: Probabilities
@@ -27,15 +27,15 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Distributions:
-    """What one network holds likely: (n, v) verbs and (n, o) nouns; each row sums to 1."""
+    """One network's probabilities of (n, v) verbs and (n, o) nouns; each row sums to 1."""
 
     verbs: Probabilities
     nouns: Probabilities
 
     def ranked(self) -> dict[Target, Ranked]:
-        """The best five of each target; of actions over all pairs."""
+        """Rank the best five classes of each target; actions over all pairs of verb and noun."""
         verbs, nouns = _best(self.verbs), _best(self.nouns)
-        # No pair outside the best k verbs and best k nouns can be among the best k: k others beat it in one of the two.
+        # The best k pairs use only the best k verbs and nouns: any other pair is beaten by k pairs with a better verb or noun.
         products = (verbs.probabilities[:, :, None] * nouns.probabilities[:, None, :]).reshape(len(self.verbs), -1)
         actions = action_id(verbs.ids[:, :, None], nouns.ids[:, None, :]).reshape(len(self.verbs), -1)
         order = np.argsort(-products, axis=1, kind="stable")[:, :NUM_RANKS]
@@ -43,14 +43,14 @@ class Distributions:
         return {"verb": verbs, "noun": nouns, "action": best}
 
     def entropies(self) -> Probabilities:
-        """(n,) entropy of the action as a share of the largest there can be: 0 is certain, 1 knows nothing."""
+        """Compute the (n,) entropies of the action as shares of the maximum: 0 is certain, 1 is uniform."""
         most = np.log(self.verbs.shape[1]) + np.log(self.nouns.shape[1])
         shares: Probabilities = (entr(self.verbs).sum(axis=1) + entr(self.nouns).sum(axis=1)) / most
         return shares
 
 
 def distributions(verb_logits: Logits, noun_logits: Logits, verb_temperature: float, noun_temperature: float) -> Distributions:
-    """Softmax of logits (n, v) and (n, o), each divided by its head's temperature."""
+    """Apply softmax to logits (n, v) and (n, o), divided by their head's temperature."""
     return Distributions(
         softmax(verb_logits.astype(np.float64) / verb_temperature, axis=1),
         softmax(noun_logits.astype(np.float64) / noun_temperature, axis=1),
@@ -58,7 +58,7 @@ def distributions(verb_logits: Logits, noun_logits: Logits, verb_temperature: fl
 
 
 def divergences(ours: Distributions, theirs: Distributions) -> Probabilities:
-    """(n,) Jensen-Shannon divergence of the two networks' distributions over all actions, in bits: 0 the same, 1 nothing in common.
+    """Compute the (n,) Jensen-Shannon divergences of two networks over all actions, in bits: 0 equal, 1 disjoint.
 
     Lin 1991, Divergence measures based on the Shannon entropy.
     """
@@ -72,7 +72,7 @@ def divergences(ours: Distributions, theirs: Distributions) -> Probabilities:
 
 
 def _widened(probabilities: Probabilities, size: int) -> Probabilities:
-    """(c,) -> (size,): a class that a network has no output for is impossible to it."""
+    """Pad (c,) to (size,): classes without an output have probability 0."""
     return np.pad(probabilities, (0, size - len(probabilities)))
 
 

@@ -1,4 +1,4 @@
-"""What the networks answered on the clips of one video, as a Parquet file with a row a clip: written and read a few clips at a time.
+"""Write and read the networks' logits for the clips of one video: a Parquet file with one row per clip, streamed.
 
 Legend: n clips, f features, 125 verbs, 352 nouns.
 """
@@ -18,8 +18,8 @@ from tasks.evaluation.scoring import Logits
 from tasks.results.prediction import PredictorRole
 from tasks.results.video import ClipRecord
 
-ROWS_A_GROUP = 64
-"""Clips that memory holds together, when they are written and when they are read."""
+ROWS_PER_GROUP = 64
+"""Clips per row group, and so in memory at once."""
 
 _FLOATS = pa.list_(pa.float32())
 SCHEMA = pa.schema(
@@ -41,14 +41,14 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class ScoredVideoClips:
-    """Clips of one video, one after the other.
+    """Consecutive clips of one video.
 
     Attributes:
-        uids, uris: (n,) names of the clips, and where they lie.
+        uids, uris: (n,) names and addresses of the clips.
         start_seconds, stop_seconds: (n,) each clip's interval in its video.
-        logits: by network, verbs (n, 125) and nouns (n, 352); "against" is missing where there is no second network.
-        features: (n, f) what the model's backbone sees.
-        novelty: (n,) cosine distance to the nearest training clip; NaN where none is known.
+        logits: by network, verbs (n, 125) and nouns (n, 352); "against" is missing without a second network.
+        features: (n, f) features of the model's backbone.
+        novelty: (n,) cosine distance to the nearest training clip; NaN if none is known.
     """
 
     uids: tuple[str, ...]
@@ -61,7 +61,7 @@ class ScoredVideoClips:
 
 
 class ScoredWriter:
-    """Appends clips to a file, of which memory holds `ROWS_A_GROUP` at most."""
+    """Append clips to a file, holding at most `ROWS_PER_GROUP` of them in memory."""
 
     def __init__(self, path: Path) -> None:
         self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd")
@@ -82,7 +82,7 @@ class ScoredWriter:
         features: NDArray[np.float32],
         novelty: float | None,
     ) -> None:
-        """Add one clip: by network its logits, verb (125,) and noun (352,); features (f,)."""
+        """Add one clip: verb (125,) and noun (352,) logits by network, and features (f,)."""
         named = {f"{role}_{head}_logits": one for role, both in logits.items() for head, one in zip(("verb", "noun"), both, strict=True)}
         self._rows.append(
             {
@@ -95,7 +95,7 @@ class ScoredWriter:
                 "novelty": novelty,
             }
         )
-        if len(self._rows) == ROWS_A_GROUP:
+        if len(self._rows) == ROWS_PER_GROUP:
             self._write()
 
     def _write(self) -> None:
@@ -105,20 +105,20 @@ class ScoredWriter:
 
 
 def read_scored(path: Path, *, with_features: bool = False) -> Iterator[ScoredVideoClips]:
-    """Read back what `ScoredWriter` wrote, `ROWS_A_GROUP` clips at a time.
+    """Read a file of `ScoredWriter`, `ROWS_PER_GROUP` clips at a time.
 
-    Features, the largest part of it, are read where they are asked for; else f is 0.
+    Features, the largest part of the file, are read only `with_features`; otherwise f is 0.
 
     Raises:
-        BadInput: it is no such file.
+        BadInput: it is not such a file.
     """
     try:
-        # Buffering ahead would hold the whole file.
+        # pre_buffer would hold the whole file in memory.
         with pq.ParquetFile(path, pre_buffer=False) as file:
             if not file.schema_arrow.equals(SCHEMA):
                 raise BadInput(f"{path.name} has other columns than a file of scored clips; predict again")
             columns = [name for name in SCHEMA.names if with_features or name != "features"]
-            for batch in file.iter_batches(ROWS_A_GROUP, columns=columns):
+            for batch in file.iter_batches(ROWS_PER_GROUP, columns=columns):
                 yield _clips(batch)
     except (pa.ArrowInvalid, OSError):
         raise BadInput(f"{path.name} is not a Parquet file; predict again") from None

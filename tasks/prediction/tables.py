@@ -1,8 +1,8 @@
-"""Predictions as tables, CSV and Parquet: a row a clip, network and rank.
+"""Write predictions as CSV and Parquet tables: one row per clip, network and rank.
 
-One tidy row a rank, and not one wide row a clip: a spreadsheet filters it, pandas and SQL group it, and a second network or another number of
-ranks adds rows and no column. The verb, noun and action of one row are each the best of that rank; an action of rank 2 need not be made of the
-verb and the noun of rank 2.
+Tidy rows instead of one wide row per clip: spreadsheets can filter them, pandas and SQL can group them, and a second network or more ranks
+add rows, not columns. Each row holds the verb, noun and action of one rank; the action of rank 2 need not combine the verb and noun of
+rank 2.
 """
 
 import csv
@@ -49,13 +49,13 @@ SCHEMA = pa.schema(
 
 
 def schema_of(targets: Collection[Target]) -> pa.Schema:
-    """The columns of a table that shows these targets."""
+    """Select the columns of a table with these targets."""
     others = tuple(target for target in TARGETS if target not in targets)
     return pa.schema([field for field in SCHEMA if not field.name.startswith(others)], metadata=SCHEMA.metadata)
 
 
 class PredictionTables:
-    """Both files, to which a few clips after the other are added: a row group of the Parquet file each, so that memory holds no more."""
+    """Write both files a few clips at a time; each `add` makes one Parquet row group, which bounds memory."""
 
     def __init__(self, csv_path: Path, parquet_path: Path, names: Names) -> None:
         self._names = names
@@ -73,7 +73,7 @@ class PredictionTables:
         self._parquet.close()
 
     def add(self, video: PredictedVideo, clips: ScoredVideoClips, answers: Mapping[str, Mapping[Target, Ranked]]) -> None:
-        """Add clips of one video: by network's name its best classes of every clip."""
+        """Add clips of one video, with their ranked classes by network name."""
         rows = list(self._rows(video, clips, answers))
         self._parquet.write_table(pa.Table.from_pylist(rows, schema=self._schema))
         self._csv.writerows({name: plain_cell(value) for name, value in row.items()} for row in rows)

@@ -1,4 +1,4 @@
-"""The temperatures that a network's probabilities are served with, and where they are from."""
+"""Fit the temperatures for a network's probabilities, and say where they come from."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tasks.wording import count
 
 @dataclass(frozen=True)
 class Served:
-    """What logits are divided by; `words` say why these, `crops` with how many a frame the clips were scored that they were fitted on."""
+    """Temperatures of both heads, with their origin in `words`; `crops` per frame in the fitted scores, None if not calibrated."""
 
     verb: float
     noun: float
@@ -23,22 +23,22 @@ class Served:
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether they were fitted."""
+        """Check whether they were fitted."""
         return self.crops is not None
 
 
 def served(val: ScoredClips, crops: int, engine: str, targets: Collection[Target]) -> Served:
-    """Temperatures from the answers on val clips whose classes the network has outputs for; 1 where these cannot tell, or for no target.
+    """Fit temperatures on val clips whose classes the network can name; 1 for a head that cannot be fitted.
 
     Args:
-        val: the answers.
-        crops: with how many a frame they were scored.
-        engine: what scored them, as people call it.
-        targets: what the clips were scored on.
+        val: logits on val clips.
+        crops: crops per frame of these logits.
+        engine: label of the engine that computed them.
+        targets: the targets of the dataset.
     """
     val = val.only(val.has_outputs)
     if not val.uids:
-        return not_calibrated("it has outputs for the classes of no val clip")
+        return not_calibrated("it cannot name the classes of any val clip")
     heads: dict[Target, tuple[Logits, NDArray[np.int64]]] = {
         "verb": (val.verb_logits, val.verb_classes),
         "noun": (val.noun_logits, val.noun_classes),
@@ -47,18 +47,18 @@ def served(val: ScoredClips, crops: int, engine: str, targets: Collection[Target
     fitted = {target: fit_temperature(*head) for target, head in scored.items()}
     seen = count(len(val.uids), "val clip")
     if faultless := [f"{target}s" for target, head in scored.items() if _without_mistake(*head)]:
-        # The best temperature is then none at all: every guess would be served as certain.
-        return not_calibrated(f"{seen} without a mistake in {' or '.join(faultless)} cannot tell how sure is too sure")
+        # The best temperature would then approach 0 and make every prediction certain.
+        return not_calibrated(f"no mistakes in {' or '.join(faultless)} on {seen}, so no temperature can be fitted")
     if any(map(at_search_limit, fitted.values())):
-        return not_calibrated(f"no temperature within reason suits the answers on {seen}")
+        return not_calibrated(f"the best temperature on {seen} is at the limit of the search")
     each = " and ".join(f"{temperature:.2f} ({target}s)" for target, temperature in fitted.items())
     plural = "s" if len(fitted) > 1 else ""
-    words = f"temperature{plural} {each}, fitted on {seen} ({count(crops, 'crop')} a frame, {engine})"
+    words = f"temperature{plural} {each}, fitted on {seen} ({count(crops, 'crop')} per frame, {engine})"
     return Served(fitted["verb"], fitted.get("noun", 1.0), words, crops)
 
 
 def not_calibrated(reason: str) -> Served:
-    """The network's own probabilities, and why."""
+    """Serve uncalibrated probabilities, with the reason."""
     return Served(1.0, 1.0, f"not calibrated: {reason}", None)
 
 

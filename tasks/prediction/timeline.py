@@ -1,4 +1,4 @@
-"""What two networks say along one video: equal neighbours drawn together."""
+"""Lay out two networks' predictions along one video, merging equal neighbours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import TypeVar
 
 Said = TypeVar("Said")
 
-PER_CENT_A_LETTER, PER_CENT_A_LETTER_ON_A_PHONE = 0.8, 2.2
-"""Of the width of a page; a stretch with less room than its words leaves them to the table below."""
+PERCENT_PER_LETTER, PERCENT_PER_LETTER_ON_PHONES = 0.8, 2.2
+"""Width of a letter in percent of the page; a bar narrower than its text stays empty, since the table below has the text."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ShownClip:
 
 @dataclass(frozen=True)
 class Span:
-    """Clips one right after the other of which both networks say the same; probabilities are means."""
+    """Adjacent clips with equal predictions of both networks; probabilities are means."""
 
     start_seconds: float
     stop_seconds: float
@@ -43,16 +43,13 @@ class Span:
 
     @property
     def differs(self) -> bool:
-        """Whether the networks name two actions; one that alone names any differs from none."""
+        """Check whether the networks predict different actions; False without a second network."""
         return self.against is not None and self.against.action != self.model.action
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A stretch of a video of which one thing is said: where it begins and how wide it is, in per cent.
-
-    `shown` are words that fit into it on a desk.
-    """
+    """A stretch of a video with one prediction: its start and width in percent, its text if it fits on a desktop, its tooltip."""
 
     x: float
     width: float
@@ -61,13 +58,13 @@ class Bar:
 
     @property
     def is_tight(self) -> bool:
-        """Whether a phone has no room for the words."""
-        return len(self.shown) * PER_CENT_A_LETTER_ON_A_PHONE > self.width
+        """Check whether the text is too long for a phone."""
+        return len(self.shown) * PERCENT_PER_LETTER_ON_PHONES > self.width
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A video from left to right: what each network says, and where they differ."""
+    """The bars of a video's timeline: each network's predictions, and where they differ."""
 
     model: tuple[Bar, ...]
     against: tuple[Bar, ...]
@@ -75,7 +72,7 @@ class Drawing:
 
 
 def spans(clips: Sequence[ShownClip]) -> tuple[Span, ...]:
-    """Clips in order of time, equal neighbours made one; no span goes over what was not predicted."""
+    """Merge equal neighbours of clips in time order; spans never cover parts that were not predicted."""
     groups = _stretches([(clip, (clip.model.action, clip.against.action if clip.against else None, clip.truth)) for clip in clips])
     return tuple(
         Span(
@@ -91,7 +88,7 @@ def spans(clips: Sequence[ShownClip]) -> tuple[Span, ...]:
 
 
 def drawing(clips: Sequence[ShownClip]) -> Drawing:
-    """Clips of one video, in order of time, along its whole length; what was not predicted stays blank."""
+    """Draw clips of one video, in time order; parts that were not predicted stay blank."""
     total = max((clip.stop_seconds for clip in clips), default=0.0) or 1.0
     both = [(clip, clip.against) for clip in clips if clip.against]
     return Drawing(
@@ -106,7 +103,7 @@ def drawing(clips: Sequence[ShownClip]) -> Drawing:
 
 
 def clock(seconds: float) -> str:
-    """A place in a video: `0:08`, `1:02:03`, with a decimal where it is no whole second."""
+    """Format a position in a video: `0:08`, `1:02:03`, with a decimal unless it is a whole second."""
     whole, tenth = divmod(round(10 * seconds), 10)
     hours, minutes = divmod(whole // 60, 60)
     place = f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
@@ -119,12 +116,12 @@ def _bars(said: Sequence[tuple[ShownClip, str]], total: float) -> tuple[Bar, ...
         start, stop = clips[0].start_seconds, clips[-1].stop_seconds
         width = 100 * (stop - start) / total
         spoken = f"{clock(start)} to {clock(stop)}: {words}" if words else ""
-        found.append(Bar(100 * start / total, width, words if len(words) * PER_CENT_A_LETTER <= width else "", spoken))
+        found.append(Bar(100 * start / total, width, words if len(words) * PERCENT_PER_LETTER <= width else "", spoken))
     return tuple(found)
 
 
 def _stretches(said: Sequence[tuple[ShownClip, Said]]) -> list[tuple[Said, list[ShownClip]]]:
-    """Clips of which the same is said, each beginning where the one before ends."""
+    """Group adjacent clips with equal values; a gap in time starts a new group."""
     found: list[tuple[Said, list[ShownClip]]] = []
     for clip, words in said:
         if found and words == found[-1][0] and clip.start_seconds == found[-1][1][-1].stop_seconds:

@@ -1,12 +1,12 @@
-"""Which clips a person should label first: those that the model is least sure of and that resemble least what it was trained on.
+"""Choose the clips to label first: uncertain for the model and unlike its training clips.
 
 Legend: n clips, f features.
 
-A clip's score is the mean of two percentiles among the clips of the run: of the entropy of its action, and of its distance to the nearest training
-clip. Percentiles, because the two have no unit in common and neither shall drown the other. Clips are then taken one after the other, each time the
-one with the largest sum of its score and of its distance to the nearest clip that was taken (as a share of the median distance of two clips, 1 at
-most), so that near-copies of one moment do not fill the top: maximal marginal relevance (Carbonell and Goldstein 1998), with the far point of
-k-centre (Sener and Savarese 2018, arXiv 1708.00489) as the diversity.
+A clip's score is the mean of two percentiles among the clips of the run: of its action entropy, and of its distance to the nearest training
+clip. Percentiles give both the same scale and weight. Clips are then picked greedily: each time the one with the largest sum of its score and
+its distance to the nearest clip already picked (as a share of the median distance of two clips, at most 1), so that near-duplicates do not
+fill the top. This is maximal marginal relevance (Carbonell and Goldstein 1998) with the farthest-point distance of k-centre (Sener and
+Savarese 2018, arXiv 1708.00489) as diversity.
 """
 
 import csv
@@ -23,7 +23,7 @@ from tasks.results.dataset import NO_OBJECT
 from tasks.wording import percent, plain_cell
 
 MAX_POOL = 1000
-"""Clips of the highest scores that are looked at together: what bounds memory and time, whatever the number of clips."""
+"""Number of highest-scoring clips to pick from, which bounds memory and time."""
 
 COLUMNS = (
     "uid",
@@ -41,12 +41,12 @@ COLUMNS = (
     "to_seconds",
     "score",
 )
-"""Those of an annotation file, to be filled in, and further ones, over which the ingest passes."""
+"""The columns of an annotation file, to be filled in, and others that the ingest ignores."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A clip without a label. `first` and `second` are the model's best actions, `novelty` is NaN where no training clip is known."""
+    """An unlabelled clip. `first` and `second` are the model's best actions; `novelty` is NaN if no training clip is known."""
 
     uid: str
     file: str
@@ -64,7 +64,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class ToLabel:
-    """A clip on the list, and why it is there."""
+    """A clip on the list, with the reason."""
 
     clip: Candidate
     score: float
@@ -72,7 +72,7 @@ class ToLabel:
 
 
 def scores(entropies: NDArray[np.float64], novelty: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,) scores between 0 and 1 from (n,) entropies and (n,) distances; where no distance is known, of the entropies alone."""
+    """Compute (n,) scores from 0 to 1 from (n,) entropies and (n,) distances, or from entropies only if a distance is NaN."""
     parts = [_percentiles(entropies)]
     if not np.isnan(novelty).any():
         parts.append(_percentiles(novelty))
@@ -81,21 +81,21 @@ def scores(entropies: NDArray[np.float64], novelty: NDArray[np.float64]) -> NDAr
 
 
 def pool(values: NDArray[np.float64]) -> list[int]:
-    """The positions of the at most `MAX_POOL` highest scores, best first."""
+    """Find the positions of the `MAX_POOL` highest scores, best first."""
     best: list[int] = np.argsort(-values, kind="stable")[:MAX_POOL].tolist()
     return best
 
 
 def in_order(values: NDArray[np.float64], features: Features, num_clips: int) -> list[tuple[int, float]]:
-    """The clips to label, the best first.
+    """Pick the clips to label, best first.
 
     Args:
         values: (n,) scores.
-        features: (n, f) of the same clips.
-        num_clips: how many at most.
+        features: (n, f) features of the same clips.
+        num_clips: maximum number of clips.
 
     Returns:
-        Positions, each with how far the clip is from the nearest one before it, as a share of the median distance, 1 at most.
+        Positions, each with its distance to the nearest clip picked before, as a share of the median distance, at most 1.
     """
     if not len(values):
         return []
@@ -110,34 +110,34 @@ def in_order(values: NDArray[np.float64], features: Features, num_clips: int) ->
         taken = int(np.argmax(np.where(left, values + nearest, -np.inf)))
         found.append((taken, float(nearest[taken])))
         left[taken] = False
-        # Where all clips look alike there is nothing to spread over.
+        # With identical clips the median distance is 0, and only scores count.
         nearest = np.minimum(nearest, apart[taken] / typical if typical > 0 else 0.0)
     return found
 
 
 def reason(clip: Candidate, novelty_percentile: float | None, spread: float) -> str:
-    """Why a person should look at this clip, in words.
+    """Word why this clip should be labelled.
 
     Args:
         clip: the clip.
-        novelty_percentile: the share of the run's clips that are more like the training set; None where that is unknown.
-        spread: how far it is from the nearest clip before it on the list, as a share of the median distance.
+        novelty_percentile: share of the run's clips that are closer to the training set; None if unknown.
+        spread: distance to the nearest clip above it in the list, as a share of the median distance.
     """
     parts = [f"{clip.first} ({percent(clip.first_probability)}) or {clip.second} ({percent(clip.second_probability)})"]
     if novelty_percentile is not None:
-        parts.append(f"less like the training clips than {percent(novelty_percentile)} of these")
+        parts.append(f"less similar to the training clips than {percent(novelty_percentile)} of the clips here")
     if spread < 0.5:
-        parts.append("resembles one above")
+        parts.append("similar to a clip above")
     return "; ".join(parts)
 
 
 def percentiles(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """(n,) share of the values that lie below each; None where any is unknown."""
+    """Compute the (n,) shares of values below each; None if any is NaN."""
     return None if np.isnan(values).any() else (rankdata(values, method="min") - 1) / len(values)
 
 
 def table(listed: Iterable[ToLabel]) -> bytes:
-    """The list as an annotation file without labels: a person fills in `verb` and `noun`, and uploads it as it is."""
+    """Write the list as an annotation file without labels, in which a person fills in `verb` and `noun`."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
@@ -153,7 +153,7 @@ def table(listed: Iterable[ToLabel]) -> bytes:
             "to_seconds": f"{one.clip.stop_seconds:.3f}",
             "score": round(one.score, 3),
         }
-        # Every line stands alone where annotations are read, and a quote left open would cost it.
+        # Annotation files are read line by line, so a quote must never stay open at the end of a line.
         writer.writerow({name: _cell(value) for name, value in row.items()})
     return text.getvalue().encode()
 
@@ -165,14 +165,14 @@ def chosen(
     shares: NDArray[np.float64] | None,
     num_clips: int,
 ) -> list[ToLabel]:
-    """The list, best first.
+    """Build the list, best first.
 
     Args:
         candidates: (n,) the pool.
-        features: (n, f) of the same clips.
+        features: (n, f) features of the same clips.
         values: (n,) their scores.
-        shares: (n,) of each, the share of the run's clips that are more like the training set; None where that is unknown.
-        num_clips: how many at most.
+        shares: (n,) for each, the share of the run's clips that are closer to the training set; None if unknown.
+        num_clips: maximum number of clips.
     """
     return [
         ToLabel(candidates[i], float(values[i]), reason(candidates[i], None if shares is None else float(shares[i]), spread))

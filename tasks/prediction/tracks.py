@@ -1,4 +1,4 @@
-"""Predictions as WebVTT (W3C), so that any player shows them while the video plays."""
+"""Write predictions as WebVTT (W3C) subtitles, which any player shows with the video."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 @dataclass(frozen=True)
 class Cue:
-    """What is said from `start_seconds` to `stop_seconds`, and how likely it is."""
+    """The action predicted from `start_seconds` to `stop_seconds`, with its probability."""
 
     start_seconds: float
     stop_seconds: float
@@ -18,14 +18,14 @@ class Cue:
 
 
 def opening(title: str) -> str:
-    """How a track begins; `title` tells those who open the file what it is."""
+    """Write the header of a track, with `title` as a note to readers of the file."""
     return f"WEBVTT\n\nNOTE {_text(title)}\n"
 
 
 def block(cue: Cue) -> str:
-    """A cue as it follows the opening and the cues before it. Names are text in it: never markup, and never its end."""
+    """Write one cue. Names are escaped, so that they can neither be markup nor end the cue."""
     start_ms = round(1000 * cue.start_seconds)
-    # A cue that ends where it begins is dropped by players.
+    # Players drop a cue of zero length.
     stop_ms = max(start_ms + 1, round(1000 * cue.stop_seconds))
     return f"\n{_time(start_ms)} --> {_time(stop_ms)}\n{_text(cue.action)}, {percent(cue.probability)}\n"
 
@@ -35,5 +35,5 @@ def _time(ms: int) -> str:
 
 
 def _text(text: str) -> str:
-    # Without `>` there is no arrow, which would begin a cue's times.
+    # Escaping `>` also keeps `-->` out, which would start a cue's timing line.
     return " ".join(text.replace("\0", " ").split()).translate(_ENTITIES)

@@ -168,7 +168,7 @@ def test_the_list_to_label_is_taken_as_annotations(workshop, predicted, tmp_path
     rows = read_table(workshop, predicted.to_label_uri)
     assert len(rows) == 3
     assert {(row["verb"], row["noun"]) for row in rows} == {("", "")}
-    assert all("less like the training clips" in row["reason"] for row in rows)
+    assert all("less similar to the training clips" in row["reason"] for row in rows)
     filled = workshop.store.read_bytes(predicted.to_label_uri).decode().replace(",,,,,", ",put,meat,,,")
     folder = tmp_path / "labels"
     folder.mkdir()

@@ -121,7 +121,11 @@ def usual():
             Differing("0" * 12 + "_0-8000", "s3://retake/clips/0.mp4", "P01_11.mp4", 0, 8, 0.93, guesses, others, "put meat", None),
             Differing("1" * 12 + "_0-8000", "s3://retake/clips/1.mp4", "one.mp4", 3608, 3614.5, 0.41, guesses, others, None, b"\0" * 9),
         ),
-        to_label=(ToLabel(candidate, 0.91, "put meat (34.0 %) or take meat (31.0 %); less like the training clips than 93.0 % of these"),)
+        to_label=(
+            ToLabel(
+                candidate, 0.91, "put meat (34.0 %) or take meat (31.0 %); less similar to the training clips than 93.0 % of the clips here"
+            ),
+        )
         * 3,
         set_aside=(SetAside(name="one frame.mp4", reason="0.03 s long, shorter than the 2 s that a clip needs"),),
         warnings=(SetAside(name="short.mp4, 0-2 s", reason="3 frames make 2 fields of flow, and a network looks at 5 in a row"),),

@@ -10,7 +10,7 @@ from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
 from tasks.prediction import gathering, to_label
 from tasks.prediction.gathering import gather
 from tasks.prediction.names import Names
-from tasks.prediction.scored import ROWS_A_GROUP
+from tasks.prediction.scored import ROWS_PER_GROUP
 from tasks.results.prediction import KnownLabel, Predictor, PredictPlanResult, ScoredVideo
 from tests.prediction.material import write_scored
 
@@ -124,7 +124,7 @@ def test_a_video_without_the_second_networks_answers_has_the_models_alone(gather
 
 
 def test_a_video_of_several_parts_is_one_in_every_table(gathered):
-    num_clips = 2 * ROWS_A_GROUP + 3
+    num_clips = 2 * ROWS_PER_GROUP + 3
     found, folder = gathered((num_clips, BOTH))
     with (folder / "predictions.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if (row["network"], row["rank"]) == ("m", "1")]
@@ -163,7 +163,7 @@ def test_of_a_long_video_a_few_clips_are_held_at_a_time(gathered, monkeypatch, r
     monkeypatch.setattr(to_label, "MAX_POOL", 10)
     peaks = [Peak() for _ in range(3)]
     for peak, num_groups in zip(peaks, (1, 2, 6), strict=True):  # the first warms up
-        found, _ = gathered((num_groups * ROWS_A_GROUP, roles), num_features=num_features, within=peak)
-        assert found.num_clips == num_groups * ROWS_A_GROUP
+        found, _ = gathered((num_groups * ROWS_PER_GROUP, roles), num_features=num_features, within=peak)
+        assert found.num_clips == num_groups * ROWS_PER_GROUP
     # The logits of a clip by one network are 1908 bytes, 1024 features are 4096.
-    assert peaks[2].num_bytes - peaks[1].num_bytes < 4 * ROWS_A_GROUP * 1500
+    assert peaks[2].num_bytes - peaks[1].num_bytes < 4 * ROWS_PER_GROUP * 1500

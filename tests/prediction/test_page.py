@@ -66,25 +66,25 @@ def test_hostile_names_are_text():
 def test_what_is_said_of_a_usual_run():
     text = words(page(CASES["usual"]()))
     for said in (
-        "The two networks name the same action on 54.1 % of 74 clips of 5 videos",
+        "The two networks predict the same action on 54.1 % of 74 clips of 5 videos",
         "baseline: not calibrated: no answers. Its probabilities",
         "≠ differ",
         "one frame.mp4",
         "shorter than the 2 s",
-        "2 further videos, for which the page has no room",
+        "2 more videos: only in predictions.csv",
         "s3://retake/predictions/0123/previews/1.mp4",
         "0.93 bits",
         "1:00:08\N{EN DASH}1:00:14.5",
         "300 of 1200 training clips",
-        "retake-tsn version 3: calibrated on 1 crop a frame, scored here with 10.",
-        "Trained on: 1 of 5 videos.",
-        "Trained on: this video is in train",
-        "Videos that were not trained on",
-        "Videos that were trained on",
-        "The first 1 of 3 clips; the page has no room for the rest",
+        "retake-tsn version 3: calibrated with 1 crop per frame, used here with 10.",
+        "1 of 5 videos used for training.",
+        "Training video: retake-tsn version 3 was trained on it.",
+        "Other videos",
+        "Training videos",
+        "The first 1 of 3 clips; predictions.csv has the rest",
         "pytorch float32 (PyTorch 2.13.0 on cpu) on 70 clips",
         "on 4 clips: too few clips",
-        "Rows are what baseline named",
+        "Rows are predictions of baseline",
         "9 others",
     ):
         assert said in text
@@ -94,7 +94,7 @@ def test_what_is_said_of_a_usual_run():
 def test_one_network_alone_has_no_empty_sections():
     html = page(CASES["alone"]())
     text = words(html)
-    assert "predicted by retake-tsn version 3 alone" in text
+    assert "predicted only by retake-tsn version 3" in text
     assert "Missing: the baseline of retake-tsn version 3 was never fetched" in text
     assert {"agreement", "pairs", "differing", "accuracy"}.isdisjoint(Parsed(html).ids())
 
@@ -103,8 +103,8 @@ def test_a_blank_is_explained_where_there_is_one():
     usual = CASES["usual"]()
     clips = usual.videos[1].clips
     for left in (clips[:5] + clips[9:], clips[3:]):
-        assert "What was not predicted is blank." in words(page(replace(usual, videos=(replace(usual.videos[1], clips=left),))))
-    assert "is blank" not in words(page(usual))
+        assert "Blank parts were not predicted." in words(page(replace(usual, videos=(replace(usual.videos[1], clips=left),))))
+    assert "Blank parts" not in words(page(usual))
 
 
 @pytest.fixture
@@ -124,17 +124,17 @@ def partly():
 
 def test_an_agreement_is_told_of_the_clips_that_both_answered(partly):
     text = words(page(partly))
-    assert "name the same action on 50.0 % of the 4 clips that both answered, of 77 clips of 5 videos" in text
-    assert "baseline answered 4 of the 77 clips" in text
+    assert "predict the same action on 50.0 % of the 4 clips that both predicted, of 77 clips of 5 videos" in text
+    assert "baseline predicted 4 of the 77 clips" in text
 
 
 def test_accuracy_tells_on_which_clips_both_were_measured(partly):
     text = words(page(partly))
-    assert "On 5 clips with a label that both networks answered, of 3 source videos. 30 further clips with a label" in text
+    assert "On 5 labelled clips that both networks predicted, of 3 source videos. 30 labelled clips that only" in text
     accuracy = partly.accuracies[0]
     alone = replace(accuracy, networks={"model": accuracy.networks["model"]}, num_left_out=0)
-    assert "On 5 clips with a label that retake-tsn version 3 alone answered" in words(page(replace(partly, accuracies=(alone,))))
-    assert "On 5 clips with a label, of" in words(page(replace(CASES["alone"](), accuracies=(alone,))))
+    assert "On 5 labelled clips that only retake-tsn version 3 predicted" in words(page(replace(partly, accuracies=(alone,))))
+    assert "On 5 labelled clips, of" in words(page(replace(CASES["alone"](), accuracies=(alone,))))
 
 
 def test_a_video_that_the_other_network_did_not_answer_claims_no_agreement(partly):
@@ -142,7 +142,7 @@ def test_a_video_that_the_other_network_did_not_answer_claims_no_agreement(partl
     spoken = [attrs["aria-label"] for tag, attrs in Parsed(html).elements if tag == "svg" and "line" in attrs.get("class", "").split()]
     assert [("the same action on" in one) for one in spoken] == [False, False, True]
     text = words(html)
-    assert text.count("baseline could not be had for this video.") == 2
+    assert text.count("baseline was not available for this video.") == 2
     assert "0:00\N{EN DASH}0:08" in text
     assert "% \N{EN DASH}" in text
 
@@ -154,10 +154,10 @@ def reading(case):
 def test_of_actions_nothing_is_promised():
     usual = CASES["usual"]()
     text = reading(usual)
-    assert "of ten verbs at 70 %, and of ten nouns, about seven are right" in text
+    assert "about seven in ten verbs predicted at 70 % are correct, and so for nouns" in text
     assert "ten actions" not in text
-    assert "nothing was fitted on actions" in text
-    assert text.count("about seven are right") == 1  # the baseline is not calibrated
+    assert "not fitted themselves" in text
+    assert text.count("about seven in ten") == 1  # the baseline is not calibrated
     assert "Probabilities of baseline Not calibrated:" in text
 
 
@@ -231,7 +231,7 @@ def test_another_label_or_opponent_begins_a_span():
 
 def test_of_verbs_alone_the_page_says_nothing_of_nouns():
     text = words(page(CASES["verbs alone"]()))
-    assert "The two networks name the same verb on " in text
-    assert "Percentages are of verbs (" in text
+    assert "The two networks predict the same verb on " in text
+    assert "Percentages are verb probabilities (" in text
     assert "Fill in verb in to_label.csv" in text
     assert not [word for word in ("noun", "action", "(none)") if word in text.lower()]

@@ -12,7 +12,7 @@ from scipy.stats import entropy
 from tasks.errors import BadInput
 from tasks.prediction.answered import answered
 from tasks.prediction.names import Names
-from tasks.prediction.scored import ROWS_A_GROUP, ScoredWriter, read_scored
+from tasks.prediction.scored import ROWS_PER_GROUP, ScoredWriter, read_scored
 from tasks.prediction.tables import PredictionTables
 from tasks.results.dataset import NO_OBJECT
 from tasks.results.prediction import PredictedVideo
@@ -25,10 +25,10 @@ NAME = '=1+1, "a"\n<b>.mp4'
 
 
 def test_what_was_scored_is_read_back_bit_for_bit(tmp_path):
-    logits, features = write_scored(tmp_path / "a.parquet", ROWS_A_GROUP + 3)
+    logits, features = write_scored(tmp_path / "a.parquet", ROWS_PER_GROUP + 3)
     parts = list(read_scored(tmp_path / "a.parquet", with_features=True))
-    assert [part.features.shape for part in read_scored(tmp_path / "a.parquet")] == [(ROWS_A_GROUP, 0), (3, 0)]
-    assert [uid for part in parts for uid in part.uids] == [clip(i).uid for i in range(ROWS_A_GROUP + 3)]
+    assert [part.features.shape for part in read_scored(tmp_path / "a.parquet")] == [(ROWS_PER_GROUP, 0), (3, 0)]
+    assert [uid for part in parts for uid in part.uids] == [clip(i).uid for i in range(ROWS_PER_GROUP + 3)]
     for role in ("model", "against"):
         for head in (0, 1):
             assert np.array_equal(np.concatenate([part.logits[role][head] for part in parts]), logits[role][head])
@@ -37,7 +37,7 @@ def test_what_was_scored_is_read_back_bit_for_bit(tmp_path):
 
 
 def test_no_more_of_a_file_is_held_than_is_looked_at(tmp_path):
-    write_scored(tmp_path / "a.parquet", 16 * ROWS_A_GROUP)
+    write_scored(tmp_path / "a.parquet", 16 * ROWS_PER_GROUP)
     before = pa.total_allocated_bytes()
     held = [pa.total_allocated_bytes() - before for _ in read_scored(tmp_path / "a.parquet")]
     assert len(held) == 16

@@ -17,7 +17,7 @@ def test_temperatures_are_those_of_val(make_clips):
         fit_temperature(clips.noun_logits, clips.noun_classes),
     )
     assert found.is_calibrated
-    told = "fitted on 200 val clips (10 crops a frame, pytorch float32)"
+    told = "fitted on 200 val clips (10 crops per frame, pytorch float32)"
     assert (found.words, found.crops) == (f"temperatures {found.verb:.2f} (verbs) and {found.noun:.2f} (nouns), {told}", 10)
     hotter = served(replace(clips, verb_logits=2 * clips.verb_logits), 10, "pytorch float32", TARGETS)
     assert hotter.verb == pytest.approx(2 * found.verb, rel=1e-3)
@@ -31,13 +31,13 @@ def test_without_temperatures_nothing_is_claimed():
 def test_answers_that_are_all_right_tell_no_temperature(make_clips):
     found = served(make_clips(3, skill=50.0), 1, "pytorch float32", TARGETS)
     assert (found.verb, found.noun, found.is_calibrated) == (1, 1, False)
-    assert "3 val clips without a mistake" in found.words
+    assert "on 3 val clips, so no temperature" in found.words
 
 
 def test_nor_do_answers_that_no_temperature_suits(make_clips):
     found = served(make_clips(200, skill=-3.0), 1, "pytorch float32", TARGETS)
     assert (found.verb, found.noun, found.is_calibrated) == (1, 1, False)
-    assert "no temperature within reason" in found.words
+    assert "at the limit of the search" in found.words
 
 
 def test_given_nouns_have_no_temperature_and_leave_the_verbs_theirs(make_clips, vocabulary):
@@ -46,4 +46,4 @@ def test_given_nouns_have_no_temperature_and_leave_the_verbs_theirs(make_clips, 
     given = with_nouns_given(clips, Vocabulary(verbs=vocabulary.verbs, nouns=nouns))
     found = served(given, 10, "pytorch float32", VERB_ALONE)
     assert (found.verb, found.noun, found.is_calibrated) == (fit_temperature(clips.verb_logits, clips.verb_classes), 1, True)
-    assert found.words == f"temperature {found.verb:.2f} (verbs), fitted on 200 val clips (10 crops a frame, pytorch float32)"
+    assert found.words == f"temperature {found.verb:.2f} (verbs), fitted on 200 val clips (10 crops per frame, pytorch float32)"

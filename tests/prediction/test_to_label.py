@@ -90,7 +90,7 @@ def test_a_reason_tells_what_is_unsure_unlike_and_near():
     clips = [candidate("a"), candidate("b")]
     features = np.array([[1, 0], [1, 0.0001]], np.float32)
     first, second = chosen(clips, features, np.array([0.9, 0.2]), np.array([0.5, 0.0]), 2)
-    assert first.reason == "put meat (40.0 %) or take meat (30.0 %); less like the training clips than 50.0 % of these"
+    assert first.reason == "put meat (40.0 %) or take meat (30.0 %); less similar to the training clips than 50.0 % of the clips here"
     (unknown, _) = chosen(clips, np.eye(2, dtype=np.float32), np.array([0.9, 0.2]), None, 2)
     assert "training" not in unknown.reason
     assert second.score == 0.2

@@ -78,6 +78,6 @@ def test_one_target_from_the_training_to_a_prediction(workshop, retrain, attempt
     rows = list(csv.DictReader((told / "predictions.csv").read_text().splitlines()))
     assert {row["network"] for row in rows} == {f"{MODEL} version {version}", "baseline"}
     assert not list(filter(OF_OBJECTS.search, rows[0]))
-    assert "The two networks name the same verb on " in (told / "report.html").read_text()
+    assert "The two networks predict the same verb on " in (told / "report.html").read_text()
     (track, _) = (told / "tracks").iterdir()
     assert NO_OBJECT not in track.read_text()

@@ -116,7 +116,7 @@ def test_temperatures_are_of_answers_with_as_many_crops(shelf):
     evaluate(shelf, earlier, 100)
     found = baseline(shelf, latest, earlier)
     assert found.calibration_crops == 10
-    assert found.calibration.endswith("fitted on 100 val clips (10 crops a frame, pytorch float32)")
+    assert found.calibration.endswith("fitted on 100 val clips (10 crops per frame, pytorch float32)")
     assert baseline(shelf, latest, earlier, crops=1).calibration_crops == 1
 
 

@@ -176,7 +176,7 @@ def test_one_target_from_the_training_to_the_report_and_a_prediction(workbench, 
     assert {row["network"] for row in rows} == {"model", "baseline"}
     assert not [name for name in rows[0] if OF_OBJECTS.search(name)]
     told = re.sub(r"<style>.*?</style>|<[^>]+>", " ", shelf.objects[f"{PREDICTION}report/report.html"].decode(), flags=re.DOTALL)
-    assert "The two networks name the same verb on " in told
+    assert "The two networks predict the same verb on " in told
     assert not OF_OBJECTS.search(told)
 
 
