@@ -1,1 +1,1 @@
-"""From clips and annotation files to a dataset: vocabulary, labels, split, manifest and pictures. Pure: no store, no torch."""
+"""Build a dataset from clips and annotation files: vocabulary, labels, split, manifest and figures. Pure functions: no store, no torch."""

@@ -1,7 +1,6 @@
-"""The search behind the split: whole sources are dealt so that shares and actions come out as wished, and train has every action.
+"""Assign whole sources to splits so that shares and actions are as close to the target as possible, with every action in train.
 
-Iterative stratification after Sechidis, Tsoumakas and Vlahavas (2011), rarest action first, then single moves and swaps that bring it
-nearer to the wish.
+Iterative stratification after Sechidis, Tsoumakas and Vlahavas (2011), rarest action first, then local search by single moves and swaps.
 """
 
 import hashlib
@@ -12,19 +11,19 @@ from itertools import product
 from tasks.results.record import SPLITS, SplitName
 
 SHARE_WEIGHT = 10.0
-"""A split's size counts so much more than its mix of actions."""
+"""Weight of a split's size relative to its mix of actions."""
 MAX_SWAPPED = 200
-"""Swaps are tried pair by pair up to so many sources; beyond, single moves come near enough."""
+"""Maximum number of sources for which all pairs are tried as swaps; with more, single moves are good enough."""
 MAX_PASSES = 20
 
 
 def deal(
     counts: Mapping[str, Mapping[str, int]], kept: Mapping[str, SplitName], shares: Mapping[SplitName, float], seed: int
 ) -> dict[str, SplitName]:
-    """Deal every source of `counts` (source to action to number of clips) that is not in `kept`.
+    """Assign every source of `counts` (source to action to number of clips) that is not in `kept`.
 
-    Every action that a new source shows is in train afterwards, with one exception: where val would stay empty, the new source
-    that loses the fewest clips by it goes there. Val, and test where it has a share, may stay empty where nothing can go there.
+    Every action of a new source is then in train, with one exception: if val would stay empty, it gets the new source that loses the fewest
+    clips by the move. Val, and test if it has a share, stay empty if no source can be moved there.
     """
     order = sorted((s for s in counts if s not in kept), key=lambda s: hashlib.sha256(f"{seed}:{s}".encode()).digest())
     table = _Table(counts, {source: kept[source] for source in counts if source in kept}, order, shares)
@@ -44,7 +43,7 @@ def deal(
 
 
 class _Table:
-    """Who lies where, and what it would cost to change that."""
+    """The assignment so far, and the cost of changing it."""
 
     def __init__(
         self,
@@ -88,7 +87,7 @@ class _Table:
             self.num_train_sources[action] += sign if split == "train" else 0
 
     def cost_of_adding(self, source: str, split: SplitName, sign: int = 1) -> float:
-        """Growth of the squared distance to the wish, for the split's size and for each of the source's actions."""
+        """Compute the increase in squared distance to the target, for the split's size and each of the source's actions."""
         share, size = self._shares[split], self.size(source)
         off = self._clips[split] - share * self._num_clips
         cost = SHARE_WEIGHT * size * (size + 2 * sign * off) / self._num_clips
@@ -101,7 +100,7 @@ class _Table:
         return self.cost_of_adding(source, self.split[source], -1) + self.cost_of_adding(source, split)
 
     def may_leave(self, source: str) -> bool:
-        """Train keeps every action, and no split is emptied."""
+        """Check that without the source train keeps every action, and its split is not empty."""
         split = self.split[source]
         if split == "train":
             return all(self.num_train_sources[action] > 1 for action in self.counts[source])
@@ -109,7 +108,7 @@ class _Table:
 
 
 def _cover(table: _Table) -> list[str]:
-    """Few new sources that together show every action that no kept source of train shows."""
+    """Choose few new sources that cover every action missing from the kept train sources."""
     sources_of = defaultdict(list)
     for source in table.new:
         for action in table.counts[source]:
@@ -126,7 +125,7 @@ def _cover(table: _Table) -> list[str]:
 
 
 def _fill(table: _Table, split: SplitName) -> None:
-    """Give an empty split the one source that fits best, if any may go; val may take the only one of test."""
+    """Move the best-fitting source to an empty split, if any may leave; val may take test's only source."""
     able = [
         source
         for source in table.new
@@ -157,7 +156,7 @@ def _try_move(table: _Table, source: str, split: SplitName) -> bool:
 
 
 def _try_swap(table: _Table, source: str, other: str) -> bool:
-    """Swap a source of train with one of another split, or of val with one of test."""
+    """Swap a train source with one of another split, or a val source with one of test, if that lowers the cost."""
     here, there = table.split[source], table.split[other]
     if SPLITS.index(here) >= SPLITS.index(there):
         return False
@@ -173,7 +172,7 @@ def _try_swap(table: _Table, source: str, other: str) -> bool:
 
 
 def _hold_out(table: _Table) -> None:
-    """The last resort for val: the source whose going costs train the fewest clips, if train still has two actions to tell apart."""
+    """Fill an empty val as a last resort: move the source that costs train the fewest clips, if train keeps two actions."""
 
     def lost(source: str) -> list[str]:
         return [action for action in table.counts[source] if table.num_train_sources[action] == 1]

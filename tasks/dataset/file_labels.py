@@ -1,4 +1,4 @@
-"""Which clips the lines of one annotation file label."""
+"""Match the lines of one annotation file to clips."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ from tasks.wording import quoted
 
 @dataclass
 class FileLabels:
-    """One file's answer: the line that labels each clip, the line that names each video's source, and the lines refused.
+    """The labels of one file: the line for each clip, the line with each video's source, and the rejected lines.
 
-    Of those refused that are very many and later in the file, there is the number alone.
+    `num_more_refused` counts rejected lines beyond the limit of `refused`.
     """
 
     row_by_uid: dict[str, LabelRow | IntervalRow] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class FileLabels:
 
 
 def labels_of_file(rows: Sequence[LabelRow | IntervalRow], places: Places, min_overlap: float) -> FileLabels:
-    """Match a file's lines to clips; a line about a clip goes before a line about its whole video."""
+    """Match a file's lines to clips; a line about a clip overrides a line about its whole video."""
     labels = FileLabels()
     by_video: defaultdict[str, list[ClipRow]] = defaultdict(list)
     by_clip: defaultdict[ClipRecord, list[ClipRow]] = defaultdict(list)
@@ -59,17 +59,15 @@ def labels_of_file(rows: Sequence[LabelRow | IntervalRow], places: Places, min_o
 
 
 def _agreed(rows: list[ClipRow], labels: FileLabels) -> ClipRow | None:
-    """The one line to use of those about the same clip or video; none where they contradict one another."""
+    """Choose the line to use among lines about the same clip or video; None if they contradict each other."""
     first = rows[0]
     if len({(row.verb, row.noun) for row in rows}) == 1:
-        labels.refused += [
-            (row.line, f"{quoted(row.uid)} is labelled on line {first.line} already, with the same label") for row in rows[1:]
-        ]
+        labels.refused += [(row.line, f"{quoted(row.uid)} already has this label on line {first.line}") for row in rows[1:]]
         return first
     for row in rows:
         other = next(other for other in rows if (other.verb, other.noun) != (row.verb, row.noun))
         here, there = action_name(row.verb, row.noun), action_name(other.verb, other.noun)
-        reason = f"{quoted(row.uid)} is {here} here and {there} on line {other.line}; neither is used"
+        reason = f"{quoted(row.uid)} is {here} here but {there} on line {other.line}; neither is used"
         labels.refused.append((row.line, reason))
     return None
 
@@ -79,7 +77,7 @@ def _note_source(row: ClipRow, video: str, labels: FileLabels) -> None:
         return
     first = labels.source_by_video.setdefault(video, row)
     if first.source != row.source:
-        reason = f"source {quoted(row.source)} is not used: line {first.line} puts the same video into {quoted(str(first.source))}"
+        reason = f"source {quoted(row.source)} is not used: line {first.line} gives this video the source {quoted(str(first.source))}"
         labels.refused.append((row.line, reason))
 
 

@@ -1,4 +1,4 @@
-"""Reads the folders of all videos as labels: known words first, then new ones by the folders beside them."""
+"""Read the folders of all videos as labels: known words first, then new words in the context of the other folders."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Set
@@ -11,7 +11,7 @@ from tasks.wording import quoted
 
 @dataclass(frozen=True)
 class FolderLabels:
-    """The label of each video that a folder labels, and why the others' folders do not."""
+    """The labels of videos by their folders, and the reasons why other folders are not labels."""
 
     label_by_video: Mapping[str, FolderLabel]
     reason_by_video: Mapping[str, str]
@@ -22,8 +22,8 @@ def read_folders(
 ) -> FolderLabels:
     """Read the folders in every name of every video.
 
-    `in_files` are the videos that annotation files label: where they label some of a folder, a new word in its name is no verb, unless it is
-    among `numbered`, the verbs that the store gave ids to before.
+    `in_files` are the videos that annotation files label. If they label some videos of a folder, a new word in its name is not a verb, unless
+    it is in `numbered`, the verbs that the store has given ids.
     """
     videos: defaultdict[Folders, set[str]] = defaultdict(set)
     for video, own in names.items():
@@ -33,26 +33,26 @@ def read_folders(
     in_use = {path[:depth] for path, own in videos.items() if own & in_files for depth in range(1, len(path) + 1)}
     for path, label in list(labels.items()):
         if label.certainty >= Certainty.NEW_WORDS and label.verb not in numbered and label.path in in_use:
-            reasons[path] = f"annotation files label some of its videos and do not name its verb; {_remedy(labels.pop(path))}"
+            reasons[path] = f"annotation files label some of its videos without using its verb; {_remedy(labels.pop(path))}"
     if len({(label.verb, label.noun) for label in labels.values()}) == 1:
         for path in [path for path, label in labels.items() if label.certainty is Certainty.NEW_WORD_ALONE]:
-            reasons[path] = f"is one word, and no other folder is a label; {_remedy(labels.pop(path))}"
+            reasons[path] = f"is a single word, and no other folder is a label; {_remedy(labels.pop(path))}"
     return _by_video(names, labels, reasons)
 
 
 def _remedy(label: FolderLabel) -> str:
-    return f"if it is a label, say verb,{label.verb},{label.verb} in classes.csv"
+    return f"if it is a label, add verb,{label.verb},{label.verb} to classes.csv"
 
 
 def folders_of(name: str) -> Folders:
-    """The folders of a relative path, as people of any system write it."""
+    """Split a relative path, with slashes or backslashes, into its folders."""
     return tuple(part for part in name.replace("\\", "/").split("/")[:-1] if part not in ("", "."))
 
 
 def _read_paths(paths: Iterable[Folders], reader: FolderReader) -> tuple[dict[Folders, FolderLabel], dict[Folders, str]]:
     """Read every path: known verbs first, then two words, then the rest.
 
-    A folder that holds others which were read is no word of theirs.
+    The parent folder of a label is not read as a word of another.
     """
     labels, reasons = dict[Folders, FolderLabel](), dict[Folders, str]()
     filled = sorted(path for path in paths if path)
@@ -66,7 +66,7 @@ def _read_paths(paths: Iterable[Folders], reader: FolderReader) -> tuple[dict[Fo
                     if label := read(path):
                         labels[path] = label
                 except ValueError as error:
-                    reasons[path] = f"is no label: {error}"
+                    reasons[path] = f"is not a label: {error}"
 
     read_by(reader.known)
     read_by(lambda path: reader.phrase(path, depths[path][num_common:]))
@@ -74,12 +74,12 @@ def _read_paths(paths: Iterable[Folders], reader: FolderReader) -> tuple[dict[Fo
     read_by(lambda path: reader.words(path, [depth for depth in depths[path][num_common:] if path[: depth + 1] not in holders]))
     for path in filled:
         if path not in labels and path not in reasons:
-            reasons[path] = reader.why_no_label(path[-1]) or "holds folders that are labels, and so is none"
+            reasons[path] = reader.why_no_label(path[-1]) or "contains folders that are labels, so it is not a label"
     return labels, reasons
 
 
 def _num_common(paths: list[list[str]]) -> int:
-    """Count the folders that all paths begin with, less their last: they tell nothing apart."""
+    """Count the folders that all paths start with, except their last: they distinguish nothing."""
     filled = [path for path in paths if path]
     num_common = 0
     while filled and all(len(path) > num_common + 1 and path[num_common] == filled[0][num_common] for path in filled):
@@ -95,7 +95,7 @@ def _by_video(names: Mapping[str, tuple[str, ...]], labels: Mapping[Folders, Fol
         surest = _surest(found)
         if len({(label.verb, label.noun) for label in surest}) > 1:
             said = ", ".join(sorted({quoted(label.folder) for label in surest}))
-            reason_by_video[video] = f"the same video lies in folders of different labels: {said}"
+            reason_by_video[video] = f"the same video is in folders with different labels: {said}"
         elif surest:
             label_by_video[video] = surest[0]
         elif reason := next((reasons[path] for path in paths if path in reasons), ""):
@@ -104,9 +104,9 @@ def _by_video(names: Mapping[str, tuple[str, ...]], labels: Mapping[Folders, Fol
 
 
 def _surest(labels: list[FolderLabel]) -> list[FolderLabel]:
-    """Pick the labels of known verbs if there are any, else those of two words.
+    """Keep labels with known verbs if there are any, else those of two words, else those of one.
 
-    A verb alone gives way to the same verb with a noun.
+    Drop a verb without a noun if the same verb with a noun is there.
     """
     for least_sure in (Certainty.KNOWN_VERB_ALONE, Certainty.NEW_WORDS, Certainty.NEW_WORD_ALONE):
         if sure := [label for label in labels if label.certainty <= least_sure]:

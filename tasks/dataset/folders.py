@@ -1,4 +1,4 @@
-"""Reads one folder path as a label: `put meat`, `put_meat`, `put/meat`, or `wave` without an object."""
+"""Read one folder path as a label: `put meat`, `put_meat`, `put/meat`, or `wave` without an object."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -19,11 +19,11 @@ COLLECTION_WORDS = (
     "unlabelled unsorted val validation video videos"
 )
 COLLECTIONS = frozenset(COLLECTION_WORDS.split())
-"""A folder of these words alone holds other things than one action, unless they are known as names."""
+"""A folder named only by these words is not a label, unless they are known class names."""
 
 
 class Certainty(IntEnum):
-    """How sure it is that a folder was meant as a label; the lower, the surer."""
+    """How certainly a folder is a label; lower is more certain."""
 
     KNOWN = 0
     KNOWN_VERB_ALONE = 1
@@ -33,7 +33,7 @@ class Certainty(IntEnum):
 
 @dataclass(frozen=True)
 class FolderLabel:
-    """A folder read as a label: its path, the part of it that was read, and the classes by their own names."""
+    """A folder read as a label: its path, the part that was read, and the canonical class names."""
 
     path: Folders
     folder: str
@@ -43,20 +43,20 @@ class FolderLabel:
 
     @property
     def holders(self) -> Iterator[Folders]:
-        """The paths of the folders that it lies in."""
+        """Yield the paths of its parent folders."""
         num_read = self.folder.count("/") + 1
         return (self.path[:depth] for depth in range(1, len(self.path) - num_read + 1))
 
 
 class FolderReader:
-    """Reads folder paths by the names that EPIC's lists and annotation files have, and by their shape where they have none."""
+    """Read folder paths by the class names of EPIC's lists and annotation files, and unknown words by their form."""
 
     def __init__(self, verbs: Lexicon, nouns: Lexicon) -> None:
         self._verbs = verbs
         self._nouns = nouns
 
     def known(self, path: Folders) -> FolderLabel | None:
-        """Read the innermost folder that begins with a known verb, one with a known noun before all others.
+        """Read the innermost folder that starts with a known verb; prefer folders with a known noun.
 
         Raises:
             ValueError: a name means no class, or two.
@@ -65,7 +65,7 @@ class FolderReader:
         return min(readings, key=lambda reading: reading[0], default=(None, None))[1]
 
     def phrase(self, path: Folders, depths: Sequence[int]) -> FolderLabel | None:
-        """Read the innermost folder of two words or more, of those at `depths`.
+        """Read the innermost folder at `depths` with two or more words.
 
         Raises:
             ValueError: a name means no class, or two.
@@ -77,7 +77,7 @@ class FolderReader:
         return None
 
     def words(self, path: Folders, depths: Sequence[int]) -> FolderLabel | None:
-        """Read the two innermost folders at `depths`, which have a word each, or the only one.
+        """Read the two innermost folders at `depths`, of one word each, or the only one.
 
         Raises:
             ValueError: a name means no class, or two.
@@ -92,20 +92,17 @@ class FolderReader:
         return self._label(inner_path, f"{upper}/{inner}", normal_name(upper), normal_name(inner), Certainty.NEW_WORDS)
 
     def depths(self, path: Folders) -> list[int]:
-        """Where in the path are folders that could be labels."""
+        """Find the positions in the path of folders that could be labels."""
         return [depth for depth, folder in enumerate(path) if not self.why_no_label(folder)]
 
     def why_no_label(self, folder: str) -> str:
-        """Say, as a predicate, why a folder without a known verb is no label; empty if it could be."""
+        """Explain why a folder without a known verb is not a label, as a predicate; empty if it could be one."""
         verb = _strongest_parts(folder)[0]
         left_out = self._verbs.why_left_out(verb)
-        return _why_no_words(folder) or (f"is no label: verb {quoted(verb)} {left_out}" if left_out else "")
+        return _why_no_words(folder) or (f"is not a label: verb {quoted(verb)} {left_out}" if left_out else "")
 
     def _known_at(self, path: Folders) -> Iterator[tuple[tuple[bool, int], FolderLabel]]:
-        """Yield readings of the last folder and of the last two, with their rank.
-
-        Those with a known noun come first, then the innermost.
-        """
+        """Yield readings of the last folder and of the last two, with their rank: known nouns first, then the innermost."""
         inner, joined = path[-1], "/".join(path[-2:])
         for folder in [inner, joined] if len(path) > 1 else [inner]:
             words = [word for word in re.split(r"[-\s_/]+", normal_name(folder)) if word]
@@ -128,21 +125,21 @@ class FolderReader:
 @lru_cache(MAX_CACHED_NAMES)
 def _why_no_words(folder: str) -> str:
     if re.search(r"\d", folder):
-        return "has a digit in its name, and so is no label"
+        return "has a digit in its name, so it is not a label"
     first, *rest = parts = _strongest_parts(folder)
     if COLLECTIONS.issuperset(word for part in parts for word in part.split("-")):
-        return "has the name of a collection, and so is no label"
+        return "has the name of a collection, so it is not a label"
     try:
         for name in [first, "-".join(rest)] if rest else parts:
             class_name(name)
     except ValueError as error:
-        return f"is no label: {quoted(folder)} {error}"
+        return f"is not a label: {quoted(folder)} {error}"
     return ""
 
 
 @lru_cache(MAX_CACHED_NAMES)
 def _strongest_parts(folder: str) -> tuple[str, ...]:
-    """Part a folder by spaces, else by `_`, else by `-`: `pick-up spoon` is two."""
+    """Split a folder name at spaces, else at `_`, else at `-`: `pick-up spoon` gives two parts."""
     for separator in (r"\s+", "_+", "-+"):
         parts = tuple(normal_name(part) for part in re.split(separator, folder) if part)
         if len(parts) > 1:

@@ -1,4 +1,4 @@
-"""Pictures of how many clips each class has in each split."""
+"""Draw the number of clips per class and split."""
 
 import io
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from tasks.results.dataset import Manifest
 from tasks.results.record import SPLITS, SplitName, Target
 from tasks.wording import plain_count
 
-# Okabe and Ito (2008): told apart with any kind of colour blindness.
+# Okabe and Ito (2008): distinguishable with any kind of colour blindness.
 COLOURS: dict[SplitName, str] = {"train": "#0072B2", "val": "#E69F00", "test": "#009E73"}
 TITLES: dict[Target, str] = {"verb": "Verbs", "noun": "Nouns", "action": "Actions"}
 MAX_CLASSES = 60
@@ -25,7 +25,7 @@ PANEL_INCHES = 3.1
 
 
 def histograms(manifest: Manifest) -> dict[Target, bytes]:
-    """A PNG each of verbs, nouns and actions, or of verbs alone: a panel a split, a bar a class, the commonest on top. Equal manifests give equal bytes."""
+    """Draw one PNG per target: one panel per split, one bar per class, most frequent on top. Equal manifests give equal bytes."""
     with mpl.rc_context():
         mpl.rcdefaults()
         return {target: _picture(target, class_counts(manifest, target)) for target in manifest.vocabulary.targets}
@@ -44,7 +44,7 @@ def _picture(target: Target, counts: Mapping[str, Mapping[SplitName, int]]) -> b
     largest_share = max((own[split] / max(num_clips[split], 1) for own in counts.values() for split in splits), default=1)
     for panel, split in zip(panels, splits, strict=True):
         _draw(panel, split, counts, shown, num_clips[split])
-        # One scale of shares for all panels: the same mix of classes has the same shape in each.
+        # All panels share one scale of shares, so that the same mix of classes has the same shape.
         panel.set_xlim(0, max(num_clips[split], 1) * largest_share * 1.18)
     panels[0].set_yticks(range(len(shown)), labels=[_short(name) for name in shown], parse_math=False)
     panels[0].set_ylim(len(shown) - 0.4, -0.6)
@@ -61,7 +61,7 @@ def _draw(panel: Axes, split: SplitName, counts: Mapping[str, Mapping[SplitName,
         label.set_in_layout(False)
     num_present = sum(1 for own in counts.values() if own[split])
     panel.set_title(f"{split}: {plain_count(num_clips, 'clip')}, {num_present} of {len(counts)} classes", fontsize=10)
-    panel.set_xlabel("clips (each split to its own scale)", fontsize=9)
+    panel.set_xlabel("clips (scale per split)", fontsize=9)
     panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     panel.tick_params(axis="x", labelsize=8)
     panel.tick_params(axis="y", labelsize=9, length=0)
@@ -74,7 +74,9 @@ def _title(target: Target, counts: Mapping[str, Mapping[SplitName, int]], num_sh
     if num_shown == len(counts):
         return TITLES[target]
     rest = sum(sum(own.values()) for name, own in list(counts.items())[num_shown:])
-    return f"{TITLES[target]}: the {num_shown} commonest (the other {len(counts) - num_shown} have {plain_count(rest, 'clip')} in all)"
+    return (
+        f"{TITLES[target]}: the {num_shown} most frequent (the other {len(counts) - num_shown} have {plain_count(rest, 'clip')} in total)"
+    )
 
 
 def _short(name: str) -> str:

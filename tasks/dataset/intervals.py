@@ -1,4 +1,4 @@
-"""Which interval labels a clip: the label with the largest total overlap."""
+"""Choose the interval that labels a clip: the label with the largest total overlap wins."""
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -12,7 +12,7 @@ ROUNDING_SECONDS = 1e-6
 
 
 def without_overlaps(rows: Sequence[IntervalRow]) -> tuple[list[IntervalRow], list[tuple[int, str]]]:
-    """The intervals of one video by time, and those refused because they overlap one on an earlier line."""
+    """Sort the intervals of one video by time, and reject those that overlap one on an earlier line."""
     kept: list[IntervalRow] = []
     refused: list[tuple[int, str]] = []
     for together in _touching(sorted(rows, key=attrgetter("start_seconds"))):
@@ -21,7 +21,7 @@ def without_overlaps(rows: Sequence[IntervalRow]) -> tuple[list[IntervalRow], li
 
 
 def _touching(rows: Iterable[IntervalRow]) -> Iterator[list[IntervalRow]]:
-    """Runs of rows, which come by time, such that none overlaps one of another run: most are of one row."""
+    """Group rows sorted by time into runs that do not overlap each other; most runs have one row."""
     together: list[IntervalRow] = []
     end_seconds = 0.0
     for row in rows:
@@ -35,7 +35,7 @@ def _touching(rows: Iterable[IntervalRow]) -> Iterator[list[IntervalRow]]:
 
 
 def _first_come(rows: Sequence[IntervalRow], refused: list[tuple[int, str]]) -> list[IntervalRow]:
-    """By time, the rows that overlap none on an earlier line; the others are `refused`."""
+    """Keep the rows that overlap none on an earlier line, sorted by time; add the others to `refused`."""
     kept: list[IntervalRow] = []
     starts: list[float] = []
     for row in sorted(rows, key=lambda row: row.line):
@@ -51,14 +51,14 @@ def _first_come(rows: Sequence[IntervalRow], refused: list[tuple[int, str]]) -> 
 
 
 def overlap_seconds(clip: ClipRecord, row: IntervalRow) -> float:
-    """How long the interval shows in the clip."""
+    """Compute the overlap of clip and interval."""
     return max(0.0, min(clip.stop_seconds, row.stop_seconds) - max(clip.start_seconds, row.start_seconds))
 
 
 def winning_row(clip: ClipRecord, rows: Sequence[IntervalRow], min_overlap: float) -> IntervalRow | None:
-    """The longest interval of the label that covers most of the clip; None if it covers less than the share `min_overlap`.
+    """Find the longest interval of the label that covers most of the clip; None if that is less than the share `min_overlap`.
 
-    `rows` are of the clip's video, by time, without overlaps. Of equal labels the earlier one wins.
+    `rows` are the intervals of the clip's video, sorted by time, without overlaps. Ties go to the earlier label.
     """
     first = max(0, bisect_left(rows, clip.start_seconds, key=lambda row: row.start_seconds) - 1)
     total: defaultdict[tuple[str, str], float] = defaultdict(float)

@@ -1,4 +1,4 @@
-"""Every annotation file, read, with the names in its labels turned into classes."""
+"""Read all annotation files and resolve the names in their labels to classes."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ AnyLabel = LabelRow | IntervalRow
 
 @dataclass(frozen=True)
 class LabelFile:
-    """A file's labels; their `verb` and `noun` are the classes' own names."""
+    """A file's labels, with canonical class names as `verb` and `noun`."""
 
     name: str
     rows: tuple[AnyLabel, ...]
@@ -24,7 +24,7 @@ class LabelFile:
 
 @dataclass(frozen=True)
 class ReadFiles:
-    """All files in order of upload, the classes that they know, and what was refused: the first lines, and by file how many more."""
+    """All files in upload order, their classes, the first rejected lines, and the number of further ones by file."""
 
     files: tuple[LabelFile, ...]
     verbs: Lexicon
@@ -34,10 +34,10 @@ class ReadFiles:
 
 
 def read_files(files: Sequence[AnnotationFile], own: OwnClasses) -> ReadFiles:
-    """Read all files before any name is looked up, so that an id in one file serves every other.
+    """Read all files, then look up their names, so that an id in one file applies to all.
 
-    EPIC's ids come from the shipped names, then from its lists, then from the labels' own columns, of the latest file first, so that an id
-    can be corrected; a line that contradicts what came before it is refused. Ids in `own` go before all of them.
+    Ids come from `own`, then from the shipped EPIC names, then from EPIC's lists, then from the labels' id columns, latest file first, so that
+    an id can be corrected. A line that contradicts an id known by then is rejected.
     """
     verbs, nouns = Lexicon("verb", VERBS, own.verbs), Lexicon("noun", NOUNS, own.nouns)
     problems: list[Problem] = []
@@ -71,7 +71,7 @@ def read_files(files: Sequence[AnnotationFile], own: OwnClasses) -> ReadFiles:
 
 
 def _accepted(rows: list[AnyLabel], change: Callable[[LabelRow], LabelRow], refused: list[tuple[int, str]]) -> list[AnyLabel]:
-    """The rows whose labels `change` accepts, with what it makes of them; a label that many intervals share is asked about once."""
+    """Apply `change` to each label and keep the rows that it accepts; it is called once per label shared by many intervals."""
     good: list[AnyLabel] = []
     answers: dict[int, LabelRow | str] = {}
     for row in rows:

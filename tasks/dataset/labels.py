@@ -1,4 +1,4 @@
-"""Labels find their clips: folders first, then every annotation file in order of upload, the later one over the earlier."""
+"""Label clips by folders, then by annotation files in upload order; later labels override earlier ones."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,9 +23,9 @@ from tasks.wording import plain_count, printable, quoted
 
 @dataclass(frozen=True)
 class Labelling:
-    """Every clip with what is known of it, what was refused or overruled on the way, and what a person should look at.
+    """All clips with their labels, the rejected and overridden lines, and hints for a person to check.
 
-    A class that has no id yet is None in its clips: `words_without_id` go to the store, and `with_ids` puts in what it gave them.
+    A class without an id is None in its clips: the store numbers `words_without_id`, and `with_ids` fills the ids in.
     """
 
     clips: tuple[LabelledClip, ...]
@@ -37,23 +37,23 @@ class Labelling:
 
     @property
     def num_labelled(self) -> int:
-        """How many clips have a label."""
+        """Count the labelled clips."""
         return sum(clip.action is not None for clip in self.clips)
 
     @property
     def words_without_id(self) -> Mapping[WordTarget, tuple[str, ...]]:
-        """The classes that the store has to number, in order."""
+        """List the classes that need an id from the store, in order."""
         verbs = {clip.verb for clip in self.clips if clip.verb and clip.verb_class is None}
         nouns = {clip.noun for clip in self.clips if clip.noun and clip.noun_class is None}
         return {"verb": tuple(sorted(verbs)), "noun": tuple(sorted(nouns))}
 
     def with_ids(self, own: OwnClasses) -> "Labelling":
-        """The same, with the ids of `own` where there were none."""
+        """Fill in missing ids from `own`."""
         return replace(self, clips=tuple(_numbered(clip, own) for clip in self.clips))
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The classes that label clips, by their ids."""
+        """List the classes in use, by id."""
         verbs = {(clip.verb_class, clip.verb) for clip in self.clips}
         nouns = {(clip.noun_class, clip.noun) for clip in self.clips}
         return Vocabulary(verbs=_refs(verbs), nouns=_refs(nouns))
@@ -75,7 +75,7 @@ class _Label:
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
     def contradicts(self, other: "_Label") -> bool:
-        """Whether it is another label; a folder that names a verb alone leaves the noun to files."""
+        """Check whether the labels differ; a folder with only a verb leaves the noun to files."""
         return self.verb != other.verb or (self.noun != other.noun and not (other.line is None and other.noun == NO_OBJECT))
 
 
@@ -92,11 +92,10 @@ def label_clips(
     options: LabelOptions,
     own: OwnClasses,
 ) -> Labelling:
-    """Give every clip the label that people brought for it, if they did.
+    """Label all clips for which a folder or an annotation file has a label.
 
-    `names` has every video's names by its content hash; `files` come in order of upload; `own` are the ids that the store gave so far. What
-    cannot be used costs itself alone: it is in `problems` with its file, line and reason. `changes` tells which label of a folder or an
-    earlier file was overruled.
+    `names` has every video's names by content hash; `files` are in upload order; `own` are the ids that the store has given. Unusable lines
+    are skipped and listed in `problems` with file, line and reason. `changes` lists labels of folders or earlier files that were overridden.
     """
     read = read_files(files, own)
     problems, changes, num_more = list(read.problems), list[Problem](), Counter(read.num_more)
@@ -140,7 +139,7 @@ def _of_row(row: LabelRow | IntervalRow, file: str) -> _Label:
 
 
 def _overrule(labels: dict[str, _Label], new_labels: Mapping[str, _Label]) -> list[Problem]:
-    """Put `new_labels` into `labels`; tell each pair of lines that disagree once, with the number of clips."""
+    """Put `new_labels` into `labels`; report each pair of lines that disagree once, with the number of clips."""
     overruled: Counter[tuple[_Label, _Label]] = Counter()
     for uid, new in new_labels.items():
         old = labels.get(uid)
@@ -184,7 +183,7 @@ def _refs(classes: Iterable[tuple[int | None, str | None]]) -> tuple[ClassRef, .
 
 
 def _folders_in_use(clips: Iterable[LabelledClip], folders: FolderLabels) -> tuple[ReadFolder, ...]:
-    """Each folder that labels clips, as it was read, with their number."""
+    """List each folder that labels clips, as it was read, with its number of clips."""
     num_clips: Counter[ReadFolder] = Counter()
     for clip in clips:
         label = folders.label_by_video.get(clip.clip.video)
@@ -197,7 +196,7 @@ def _folders_in_use(clips: Iterable[LabelledClip], folders: FolderLabels) -> tup
 
 
 def _hints(clips: Sequence[LabelledClip], verbs: Lexicon, nouns: Lexicon) -> tuple[str, ...]:
-    """What a person should look at: names that may mean one class, and ids that are not used."""
+    """List what a person should check: names that may mean the same class, and unused ids."""
     num_verbs = Counter(clip.verb for clip in clips if clip.verb)
     num_nouns = Counter(clip.noun for clip in clips if clip.noun and clip.noun != NO_OBJECT)
     num_alone = Counter(clip.verb for clip in clips if clip.verb and clip.noun == NO_OBJECT)
@@ -205,7 +204,7 @@ def _hints(clips: Sequence[LabelledClip], verbs: Lexicon, nouns: Lexicon) -> tup
         *near_names(num_verbs, verbs),
         *near_names(num_nouns, nouns),
         *(
-            f"{quoted(verb)} has no object on {plain_count(number, 'clip')} and one on {num_verbs[verb] - number}: was it forgotten?"
+            f"{quoted(verb)} has no object on {plain_count(number, 'clip')} but one on {num_verbs[verb] - number}: was it forgotten?"
             for verb, number in sorted(num_alone.items())
             if number < num_verbs[verb]
         ),

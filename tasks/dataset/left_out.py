@@ -1,4 +1,4 @@
-"""Clips that nothing labels, told once a folder."""
+"""List unlabelled clips, one line per folder."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,10 +11,7 @@ from tasks.wording import plain_count, printable, quoted, some
 
 
 def left_out(clips: Sequence[LabelledClip], reason_by_video: Mapping[str, str]) -> tuple[SetAside, ...]:
-    """Tell by folder which clips have no label and why.
-
-    Those of videos that files label in part are one item.
-    """
+    """List clips without a label and the reasons, by folder; clips of partly labelled videos are one item."""
     in_part = {clip.clip.video for clip in clips if clip.action}
     num_between = Counter(clip.clip.video for clip in clips if not clip.action and clip.clip.video in in_part)
     num_clips: Counter[tuple[str, str]] = Counter()
@@ -37,5 +34,5 @@ def left_out(clips: Sequence[LabelledClip], reason_by_video: Mapping[str, str]) 
             told.append(SetAside(name="videos in no folder", reason=f"{plain_count(number, 'clip')} of {some(list(map(quoted, names)))}"))
     if num_between:
         about = f"{plain_count(num_between.total(), 'clip')} of {plain_count(len(num_between), 'video')}"
-        told.append(SetAside(name="videos labelled in part", reason=f"{about}: no line of an annotation file covers enough of them"))
+        told.append(SetAside(name="partly labelled videos", reason=f"{about}: no line of an annotation file covers enough of them"))
     return tuple(told)

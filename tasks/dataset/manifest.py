@@ -1,4 +1,4 @@
-"""A dataset as files: the manifest that a training reads, and one CSV a split in the original experiment's header."""
+"""Write a dataset's files: the manifest for training, and one CSV per split with the original experiment's header."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ CSV_COLUMNS = ("uid", "verb", "noun", "action", "verb_class", "noun_class")
 
 
 def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: SplitOptions) -> Manifest:
-    """Every labelled clip that is not excluded, in its split, sorted by uid."""
+    """Collect all labelled clips that are not excluded, with their splits, sorted by uid."""
     excluded = {bad.name for bad in assignment.excluded}
     chosen = [clip for clip in labels.clips if clip.action and clip.clip.uid not in excluded]
     clips = sorted((_dataset_clip(clip, assignment.split_by_source[clip.source]) for clip in chosen), key=lambda clip: clip.uid)
@@ -34,12 +34,12 @@ def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: Spl
 
 
 def dataset_digest(manifest: Manifest) -> str:
-    """16 hex digits that stand for all of the manifest, and so for the clips' content as well."""
+    """Hash the whole manifest, which includes the clips' content hashes, to 16 hex digits."""
     return content_key(manifest.model_dump(mode="json"))
 
 
 def split_csv(manifest: Manifest, split: SplitName) -> bytes:
-    """`train.csv`, `val.csv` or `test.csv`: header `uid,verb,noun,action,verb_class,noun_class`, a line a clip."""
+    """Write `train.csv`, `val.csv` or `test.csv`: header `uid,verb,noun,action,verb_class,noun_class`, one line per clip."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)

@@ -1,4 +1,4 @@
-"""Finds names that may mean one class: plurals, other orders of words, almost the same spelling."""
+"""Find names that may mean the same class: plurals, reordered words, similar spelling."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from tasks.results.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
 from tasks.wording import plain_count, quoted
 
 ALIKE = 0.85
-"""Share of two names that is the same from which they are pointed out; `turn-on` and `turn-off` have 0.8. A number tells them apart."""
+"""Similarity from which two names are reported; `turn-on` and `turn-off` have 0.8. Names that differ only in digits are never reported."""
 MIN_ALIKE_LENGTH = 3
 MAX_COMPARED = 500
 MAX_TOLD = 100
@@ -18,9 +18,9 @@ PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("ves", "fe"))
 
 
 def near_names(num_clips: Mapping[str, int], names: Lexicon) -> Iterator[str]:
-    """Point out pairs of near names, one of which at least has no EPIC id.
+    """Report pairs of similar names, unless both have EPIC ids.
 
-    Of very many names the commonest are compared.
+    Only the most frequent names are compared if there are very many.
     """
     num_epic = NUM_EPIC_VERBS if names.target == "verb" else NUM_EPIC_NOUNS
     compared = sorted(sorted(num_clips, key=lambda name: (-num_clips[name], name))[:MAX_COMPARED])
@@ -33,7 +33,7 @@ def near_names(num_clips: Mapping[str, int], names: Lexicon) -> Iterator[str]:
     for first, second in islice(near, MAX_TOLD):
         yield (
             f"{quoted(first)} {plain_count(num_clips[first], 'clip')}, {quoted(second)} {plain_count(num_clips[second], 'clip')}: "
-            "the same class? Say so in classes.csv"
+            "the same class? Then merge them in classes.csv"
         )
 
 

@@ -1,4 +1,4 @@
-"""What an annotation's name means: a clip by its uid, or a video by its content, its path or its file name."""
+"""Resolve names in annotations: a clip by uid, or a video by content hash, path or file name."""
 
 import re
 import unicodedata
@@ -12,13 +12,13 @@ from tasks.wording import near, quoted, some
 EXTENSION = re.compile(r"(?<=[^/])\.[^./]+$")
 UID = re.compile(r"([0-9a-f]{12})_[0-9]+(-[0-9]+)?")
 MAX_NEAR_MATCHES = 20
-"""Resemblance to thousands of names is slow to judge; this many refused lines get it."""
+"""Maximum number of rejected lines that suggest similar names, since comparing with thousands of names is slow."""
 
 
 class Places:
-    """Finds videos and clips by what people call them.
+    """Find videos and clips by the names people use.
 
-    A whole relative path goes before its end, an exact name before one without its extension or in other case.
+    Full relative paths take precedence over path endings, and exact names over names without extension or in other case.
     """
 
     def __init__(self, clips: Sequence[ClipRecord], names: Mapping[str, Sequence[str]]) -> None:
@@ -38,18 +38,18 @@ class Places:
                     self._tiers[tier][spelling].add(video)
 
     def clip(self, uid: str) -> ClipRecord | None:
-        """The clip of this uid, if it is one."""
+        """Find the clip with this uid, if any."""
         return self._clip_by_uid.get(uid)
 
     def clips(self, video: str) -> list[ClipRecord]:
-        """The clips of a video, by time; `video` is a content hash that `video` below gave."""
+        """List the clips of a video by time; `video` is a content hash from `video()`."""
         return self._clips_by_video[video]
 
     def video(self, name: str) -> str:
-        """The content hash of the video that `name` means.
+        """Resolve `name` to the content hash of a video.
 
         Raises:
-            ValueError: it fits no video, or two, or one without clips; the message says what to write.
+            ValueError: it matches no video, several, or one without clips; the message says what to write.
         """
         if name not in self._found:
             try:
@@ -60,7 +60,7 @@ class Places:
         if reason:
             raise ValueError(reason)
         if video not in self._clips_by_video:
-            raise ValueError(f"{quoted(name)} was taken in, but no clip was cut from it: it is too short or was set aside")
+            raise ValueError(f"{quoted(name)} was ingested but has no clips: it is too short or was set aside")
         return video
 
     def _by_spelling(self, name: str) -> str:
@@ -68,15 +68,15 @@ class Places:
             found = tier.get(spelling, set())
             if len(found) > 1:
                 paths = [quoted(path) for path in sorted(min(self._names[video]) for video in found)]
-                raise ValueError(f"{quoted(name)} fits {len(found)} videos: {some(paths)}; write the path that sets them apart")
+                raise ValueError(f"{quoted(name)} matches {len(found)} videos: {some(paths)}; write more of the path")
             if found:
                 return next(iter(found))
         if (uid := UID.fullmatch(name)) and (own := self._video_by_start.get(uid[1])):
             raise ValueError(
-                f"{quoted(name)} is no clip of {quoted(min(self._names[own]))} as it is cut now; "
+                f"{quoted(name)} is not a clip of {quoted(min(self._names[own]))} under the current cutting options; "
                 "label that time by video,start_seconds,stop_seconds,verb,noun"
             )
-        raise ValueError(f"{quoted(name)} fits no video that was taken in{self._near(name)}")
+        raise ValueError(f"{quoted(name)} matches no ingested video{self._near(name)}")
 
     def _near(self, name: str) -> str:
         if self._num_near_left <= 0:
@@ -86,7 +86,7 @@ class Places:
 
 
 def _spellings(name: str) -> Iterator[tuple[int, str]]:
-    """Every way to write a video's name, each with its tier: the lower, the surer."""
+    """Yield all spellings of a video's name with their tiers; lower tiers take precedence."""
     yield 0, _slashed(name)
     parts = _folded(name).split("/")
     for depth in range(len(parts)):

@@ -1,4 +1,4 @@
-"""What was refused in annotation files, told at a length that a person reads."""
+"""List rejected lines of annotation files at a readable length."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,15 +11,15 @@ MAX_PROBLEMS_A_FILE = 1000
 
 
 def first_problems(file: str, refused: Sequence[tuple[int, str]], num_more: Counter[str]) -> list[Problem]:
-    """The first of a file's refused lines, for a record of each of a million takes more memory than the file; the others are counted."""
+    """Record the first rejected lines of a file and count the others: a million records would take more memory than the file."""
     num_more[file] += max(0, len(refused) - MAX_PROBLEMS_A_FILE)
     return [Problem(file=file, line=line, reason=reason) for line, reason in nsmallest(MAX_PROBLEMS_A_FILE, refused)]
 
 
 def in_order(problems: Iterable[Problem], files: Sequence[AnnotationFile], num_more: Mapping[str, int]) -> tuple[Problem, ...]:
-    """By file in order of upload, then by line; a file with very many is cut short, with the number of the rest.
+    """Sort by file in upload order, then by line; truncate very long lists, with the number of the rest.
 
-    `num_more` counts by file what is not among the `problems`.
+    `num_more` counts rejected lines by file that are not in `problems`.
     """
     order = {file.name: place for place, file in enumerate(files)}
     by_file: defaultdict[str, list[Problem]] = defaultdict(list)

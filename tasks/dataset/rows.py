@@ -1,4 +1,4 @@
-"""What a line of an annotation file may say: one pydantic model a layout, and the reading of a whole file."""
+"""Parse annotation files: one pydantic model per layout, and a reader for whole files."""
 
 import re
 from collections.abc import Callable
@@ -19,9 +19,9 @@ MAX_CLASS_ID = 1_000_000
 MAX_PLACE_LENGTH = 1024
 TIME = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,2}):)?([0-9]{1,7}(?:[.,][0-9]{0,9})?)")
 PLAIN_SECONDS = re.compile(r"[0-9]{1,7}(?:\.[0-9]{0,9})?")
-"""Most times are so spelled, and a million are read in half the time."""
+"""A fast path for the usual spelling, which halves the time to read a million lines."""
 
-# A source becomes a cell of split.csv, which people open in Excel: nothing there may be a formula.
+# Sources become cells of split.csv, which people open in Excel, so none may start a formula.
 SOURCE = re.compile(rf"[^\W_](?:[^\x00-\x1f\x7f\";|]|[;|](?! *{FORMULA_SIGN}))*")
 
 
@@ -49,13 +49,13 @@ def _seconds(text: str) -> float:
         raise ValueError("is negative" if text.startswith("-") else "is not a time; write seconds, mm:ss or hh:mm:ss")
     hours, minutes, seconds = found[1], found[2], float(found[3].replace(",", "."))
     if minutes is not None and (seconds >= 60 or (hours is not None and int(minutes) >= 60)):
-        raise ValueError("is not a time: minutes and seconds end at 59")
+        raise ValueError("is not a time: minutes and seconds must be below 60")
     return seconds + 60 * int(minutes or 0) + 3600 * int(hours or 0)
 
 
 def _source(text: str) -> str | None:
     if text and not SOURCE.fullmatch(text):
-        raise ValueError("is not a source name; begin with a letter or a digit, and put none of =+-@ behind a semicolon")
+        raise ValueError("is not a source name; start with a letter or a digit, without =, +, - or @ after a semicolon")
     return text or None
 
 
@@ -71,7 +71,7 @@ Place = Annotated[str, Field(min_length=1, max_length=MAX_PLACE_LENGTH)]
 
 
 class Row(BaseModel):
-    """A line of a file. Columns that no model knows are the person's own."""
+    """A line of a file. Unknown columns are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -79,7 +79,7 @@ class Row(BaseModel):
 
 
 class LabelRow(Row):
-    """A line that names a verb, a noun unless the action has no object, and their class ids where it has them."""
+    """A line with a verb, a noun unless the action has no object, and optional class ids."""
 
     verb: ClassName
     noun: NounName
@@ -90,7 +90,7 @@ class LabelRow(Row):
     @model_validator(mode="after")
     def _action_is_verb_and_noun(self) -> "LabelRow":
         if self.noun == NO_OBJECT and self.noun_class is not None and self.noun_class < NUM_EPIC_NOUNS:
-            raise ValueError(f"noun is empty, and noun_class {self.noun_class} is that of a noun; write its name")
+            raise ValueError(f"noun is empty, but noun_class {self.noun_class} is a noun's id; write its name")
         if self.action and normal_name(self.action) != normal_name(action_name(self.verb, self.noun)):
             noun = "no noun" if self.noun == NO_OBJECT else f"noun {quoted(self.noun)}"
             raise ValueError(f"action {quoted(self.action)} contradicts verb {quoted(self.verb)} and {noun}")
@@ -98,14 +98,14 @@ class LabelRow(Row):
 
 
 class ClipRow(LabelRow):
-    """`uid,verb,noun,action,verb_class,noun_class`: a label of a clip, or of all clips of a video."""
+    """`uid,verb,noun,action,verb_class,noun_class`: a label for a clip, or for all clips of a video."""
 
     uid: Place
     source: Annotated[str | None, Field(max_length=200), BeforeValidator(_source)] = None
 
 
 class IntervalLine(LabelRow):
-    """`video,start_seconds,stop_seconds,verb,noun`: a label of a part of a video."""
+    """`video,start_seconds,stop_seconds,verb,noun`: a label for a part of a video."""
 
     video: Place
     start_seconds: Seconds
@@ -119,7 +119,7 @@ class IntervalLine(LabelRow):
 
 
 class IntervalRow(NamedTuple):
-    """An `IntervalLine` that was read. There may be a million, so those of one label share it."""
+    """A parsed `IntervalLine`. There may be a million, so equal labels are shared."""
 
     line: int
     label: LabelRow
@@ -129,12 +129,12 @@ class IntervalRow(NamedTuple):
 
     @property
     def verb(self) -> str:
-        """Of its label."""
+        """Return the label's value."""
         return self.label.verb
 
     @property
     def noun(self) -> str:
-        """Of its label."""
+        """Return the label's value."""
         return self.label.noun
 
 
@@ -146,7 +146,7 @@ Members = Annotated[tuple[ClassName, ...], BeforeValidator(_members)]
 
 
 class VerbClassRow(Row):
-    """`verb_id,class_key,verbs`: a line of EPIC-KITCHENS-55's own list of verb classes."""
+    """`verb_id,class_key,verbs`: a line of EPIC-KITCHENS-55's list of verb classes."""
 
     verb_id: Annotated[int, Field(ge=0, lt=NUM_EPIC_VERBS)]
     class_key: ClassName
@@ -154,7 +154,7 @@ class VerbClassRow(Row):
 
 
 class NounClassRow(Row):
-    """`noun_id,class_key,nouns`: a line of EPIC-KITCHENS-55's own list of noun classes."""
+    """`noun_id,class_key,nouns`: a line of EPIC-KITCHENS-55's list of noun classes."""
 
     noun_id: Annotated[int, Field(ge=0, lt=NUM_EPIC_NOUNS)]
     class_key: ClassName
@@ -162,7 +162,7 @@ class NounClassRow(Row):
 
 
 class SameAsRow(Row):
-    """`target,name,same_as`: a name that means the same class as another, or `-` for none."""
+    """`target,name,same_as`: a name to merge into another class, or to leave out with `-`."""
 
     target: Annotated[Literal["verb", "noun"], BeforeValidator(str.casefold)]
     name: ClassName
@@ -171,7 +171,7 @@ class SameAsRow(Row):
     @model_validator(mode="after")
     def _verbs_name_something(self) -> "SameAsRow":
         if self.target == "verb" and self.same_as == NO_OBJECT:
-            raise ValueError(f"same_as {quoted(NO_OBJECT)} is for nouns; '-' leaves the verb's clips out")
+            raise ValueError(f"same_as {quoted(NO_OBJECT)} is only for nouns; use '-' to leave out the verb's clips")
         return self
 
 
@@ -191,13 +191,13 @@ LAYOUTS = {
 }
 LABEL_COLUMNS = ("verb", "noun", "action", "verb_class", "noun_class")
 TO_FILL_IN = (*LABEL_COLUMNS, "source")
-"""A line that has none of these waits for a person: it is one of a list of clips to label."""
+"""Lines with none of these are skipped: they are from a list of clips to label and not filled in yet."""
 EPIC_100_HEADER = b"id,key,instances"
 
 
 @dataclass(frozen=True)
 class ReadFile:
-    """A file whose lines were validated. `refused` holds line numbers and reasons."""
+    """A validated file. `refused` holds line numbers and reasons."""
 
     name: str
     rows: tuple[Row | IntervalRow, ...]
@@ -205,13 +205,13 @@ class ReadFile:
 
 
 def read_annotations(file: AnnotationFile) -> ReadFile:
-    """Validate every line of a file by the model of its header.
+    """Validate every line of a file by its header's model.
 
     Raises:
-        BadLabels: the file as a whole cannot be read; the message is a predicate, without the file's name.
+        BadLabels: the whole file is unreadable; the message is a predicate, without the file's name.
     """
     if file.content.startswith(EPIC_100_HEADER):
-        raise BadLabels("lists the classes of EPIC-KITCHENS-100, which numbers them otherwise; take the lists of EPIC-KITCHENS-55")
+        raise BadLabels("lists the classes of EPIC-KITCHENS-100, whose ids differ; use the lists of EPIC-KITCHENS-55")
     layout, lines = open_table(file.content, LAYOUTS)
     rows: list[Row | IntervalRow] = []
     refused: list[tuple[int, str]] = []
@@ -227,7 +227,7 @@ def read_annotations(file: AnnotationFile) -> ReadFile:
             except ValidationError as error:
                 refused.append((line, _reason(error)))
     if is_empty:
-        raise BadLabels("has a header and no lines below it")
+        raise BadLabels("has a header but no lines")
     return ReadFile(file.name, tuple(rows), tuple(refused))
 
 
@@ -236,7 +236,7 @@ def _read_by(model: type[Row], line: int, cells: Cells) -> Row:
 
 
 def _interval_reader() -> Callable[[int, Cells], IntervalRow]:
-    """Reads as `IntervalLine` does, which a million lines would keep busy for a minute: each label is validated once."""
+    """Make a fast reader of interval lines that validates each label once; `IntervalLine` takes a minute for a million lines."""
     labels: dict[tuple[str | None, ...], LabelRow] = {}
     videos: dict[str, str] = {}
 
@@ -249,7 +249,7 @@ def _interval_reader() -> Callable[[int, Cells], IntervalRow]:
         except ValueError:
             start = stop = 0.0
         if not (start < stop <= MAX_SECONDS and 0 < len(video) <= MAX_PLACE_LENGTH):
-            # It says all that is wrong with the line.
+            # The slow model raises with everything that is wrong with the line.
             whole = IntervalLine.model_validate({**cells, "line": line})
             return IntervalRow(line, whole, whole.video, whole.start_seconds, whole.stop_seconds)
         return IntervalRow(line, label, videos.setdefault(video, video), start, stop)

@@ -1,4 +1,4 @@
-"""Which source goes to train, val and test: no video ever moves, no source is divided, and train has every class of the others."""
+"""Split sources into train, val and test: videos never move, sources are never divided, and train has all classes."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,14 +11,14 @@ from tasks.results.record import SPLITS, Record, SetAside, SplitName
 from tasks.wording import plain_count, quoted
 
 ENOUGH_OFF = 0.25
-"""A split that misses its wished number of clips by more than this share of it, and by more than a clip, is warned of."""
+"""Warn if a split is off its target size by more than this share, and by more than one clip."""
 MAX_LISTED = 5
 
 
 class SplitAssignment(Record):
-    """The split of every source and every video with labelled clips, the labelled clips (by uid) that stay out, and what could not be had.
+    """The split of every source and video with labelled clips, the excluded clips (by uid), and warnings.
 
-    A video's split can differ from its source's; then its clips stay out. A second call that keeps `remembered` gives the same again.
+    If a video's split differs from its source's, its clips are excluded. A second call that keeps `remembered` gives the same result.
     """
 
     split_by_source: dict[str, SplitName]
@@ -28,18 +28,18 @@ class SplitAssignment(Record):
 
     @property
     def remembered(self) -> dict[str, SplitName]:
-        """What must be kept for ever, by source and by video: people rename sources, and a video's hash stays."""
+        """Merge the splits to keep for ever, by source and by video hash, since people rename sources."""
         return self.split_by_source | self.split_by_video
 
 
 def assign_splits(clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], options: SplitOptions) -> SplitAssignment:
-    """Deal the sources of labelled clips to splits. `kept` has the split of sources and of videos, by name and by hash.
+    """Assign the sources of labelled clips to splits. `kept` has earlier splits of sources by name and of videos by hash.
 
-    A video in `kept` never moves, whatever its source is called now; a source takes the split of its videos, else its own.
-    Every verb, noun and action of val and test is in train. Shares are of labelled clips, and met as nearly as whole sources allow.
+    A video in `kept` never moves, even if its source was renamed; a source takes the split of its videos, else its own.
+    Train has every verb, noun and action of val and test. Shares of labelled clips are met as closely as whole sources allow.
 
     Raises:
-        BadDataset: nothing is labelled, there is one action only, or train or val would be empty; the message says what to add.
+        BadDataset: nothing is labelled, there is only one action, or train or val would be empty; the message says what to add.
     """
     labelled = sorted((clip for clip in clips if clip.action), key=lambda clip: clip.clip.uid)
     _stop_if_nothing_to_learn(labelled, len(clips))
@@ -82,12 +82,12 @@ def _stop_if_nothing_to_learn(labelled: Sequence[LabelledClip], num_clips: int) 
     actions = {clip.action for clip in labelled}
     if len(actions) == 1:
         raise BadDataset(
-            f"all {plain_count(len(labelled), 'labelled clip')} show {quoted(str(labelled[0].action))}, and one action teaches nothing: label a second"
+            f"all {plain_count(len(labelled), 'labelled clip')} show {quoted(str(labelled[0].action))}; training needs at least two actions: label another"
         )
 
 
 def _fixed(labelled: Iterable[LabelledClip], kept: Mapping[str, SplitName]) -> dict[str, SplitName]:
-    """The split of every source that has one: that of its videos; where they differ, its own if it is one of theirs."""
+    """Find the fixed split of each source: its videos' split; if those differ, its own if it is among them."""
     of_videos: defaultdict[str, dict[str, SplitName | None]] = defaultdict(dict)
     for clip in labelled:
         of_videos[clip.source][clip.clip.video] = kept.get(clip.clip.video)
@@ -95,7 +95,7 @@ def _fixed(labelled: Iterable[LabelledClip], kept: Mapping[str, SplitName]) -> d
     fixed = {}
     for source, videos in of_videos.items():
         found = {split for split in videos.values() if split}
-        # A person may name a source by the hash of a video that is elsewhere; that row is the video's.
+        # A source may be named like another video's hash; then the row in split.csv is the video's.
         own = None if source in all_videos else kept.get(source)
         if own and (own in found or not found):
             fixed[source] = own
@@ -105,6 +105,7 @@ def _fixed(labelled: Iterable[LabelledClip], kept: Mapping[str, SplitName]) -> d
 
 
 def _reason_to_exclude(clip: LabelledClip, split: SplitName, split_of_video: SplitName, taught: set[str]) -> str | None:
+    # The dataset's digest covers these reasons and the warnings below: rewording them changes every digest.
     if split_of_video != split:
         return (
             f"its video is in {split_of_video}, its source {quoted(clip.source)} is in {split}, and no clip changes its split: "
@@ -127,13 +128,13 @@ def _stop_if_untrainable(used: Sequence[LabelledClip], splits: Mapping[str, Spli
             "all labelled clips come from one source video" if num_sources == 1 else f"each of the {num_sources} sources is needed in train"
         )
         raise BadDataset(
-            f"nothing can go to val, on which the best checkpoint is chosen: {why}. "
+            f"val would be empty, but the best checkpoint is chosen on it: {why}. "
             f"Add at least 1 more source video that shows {' or '.join(sorted(map(quoted, map(str, actions)))[:MAX_LISTED])}"
         )
 
 
 def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName], shares: Mapping[SplitName, float]) -> list[str]:
-    """Told from the outcome alone, so that a rerun that keeps it tells the same."""
+    """Derive the warnings only from the resulting split, so that a rerun that keeps it repeats them."""
     clips_of_source = Counter(clip.source for clip in used)
     got = Counter(splits[clip.source] for clip in used)
     sources_of_action: defaultdict[str, set[str]] = defaultdict(set)

@@ -1,4 +1,4 @@
-"""`datasets/split.csv`: which source and which video has which split, kept for ever."""
+"""Read and write `datasets/split.csv`, the permanent split of every source and video."""
 
 import csv
 import io
@@ -14,24 +14,24 @@ COLUMNS = ("source", "split")
 
 
 def read_split_csv(content: bytes) -> dict[str, SplitName]:
-    """The split of each source (by name) and each video (by hash), in the order of the file.
+    """Read the split of each source (by name) and each video (by hash), in the file's order.
 
     Raises:
-        BadDataset: the file is damaged; the message names the line. Nothing is guessed, for a guess could let a test clip into train.
+        BadDataset: the file is damaged; the message names the line. Nothing is guessed, since that could move a test clip into train.
     """
     try:
         table = read_table(content, {"splits": COLUMNS})
     except BadLabels as error:
         raise BadDataset(f"split.csv {error}; restore it from the store's backup or an older dataset") from None
     for line, reason in table.refused:
-        raise BadDataset(f"split.csv line {line} {reason}; mend that line")
+        raise BadDataset(f"split.csv line {line} {reason}; correct that line")
     splits: dict[str, SplitName] = {}
     for line, cells in table.lines:
         source, split = cells["source"], cells["split"]
         if not source or not _is_split(split):
             raise BadDataset(f"split.csv line {line}: {quoted(source)} has the split {quoted(split)}; write one of {', '.join(SPLITS)}")
         if source in splits:
-            raise BadDataset(f"split.csv line {line} names {quoted(source)} a second time; leave one line")
+            raise BadDataset(f"split.csv line {line} repeats {quoted(source)}; keep only one line")
         splits[source] = split
     return splits
 
@@ -41,7 +41,7 @@ def _is_split(text: str) -> TypeGuard[SplitName]:
 
 
 def write_split_csv(kept: Mapping[str, SplitName], assigned: Mapping[str, SplitName]) -> bytes:
-    """The lines of `kept` in their order, then the new ones of `assigned`, sorted."""
+    """Write the lines of `kept` in their order, then the new ones of `assigned`, sorted."""
     new = sorted(assigned.keys() - kept.keys())
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Bytes of a table, as people and Excel write them, to lines of named cells."""
+"""Parse tables as people and Excel write them into lines of named cells."""
 
 import codecs
 import csv
@@ -24,7 +24,7 @@ Cells = dict[str, str]
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose header was recognised. `refused` holds line numbers and reasons."""
+    """A table with a known header. `refused` holds line numbers and reasons."""
 
     layout: str
     lines: tuple[tuple[int, Cells], ...]
@@ -32,10 +32,10 @@ class Table:
 
 
 def decode(content: bytes) -> str:
-    """Text of UTF-8 or UTF-16 (known by its byte order mark), else of Windows (cp1252).
+    """Decode UTF-8, UTF-16 (by its byte order mark) or Windows text (cp1252).
 
     Raises:
-        BadLabels: it is a workbook, or no such text.
+        BadLabels: it is a workbook, or text in no such encoding.
     """
     if content.startswith(WORKBOOKS):
         raise BadLabels("is an Excel workbook; save it as 'CSV UTF-8'")
@@ -49,7 +49,7 @@ def decode(content: bytes) -> str:
 
 
 def read_table(content: bytes, layouts: Mapping[str, tuple[str, ...]]) -> Table:
-    """Read a whole table, as `open_table` does."""
+    """Read a whole table with `open_table`."""
     layout, lines = open_table(content, layouts)
     found = list(lines)
     good = tuple((number, cells) for number, cells in found if isinstance(cells, dict))
@@ -57,10 +57,10 @@ def read_table(content: bytes, layouts: Mapping[str, tuple[str, ...]]) -> Table:
 
 
 def open_table(content: bytes, layouts: Mapping[str, tuple[str, ...]]) -> tuple[str, Iterator[tuple[int, Cells | str]]]:
-    """Begin a table by the first of `layouts` (name to columns that must be there) that fits its header: the layout's name, and the lines.
+    """Match a table's header to the first of `layouts` (name to required columns); return the layout's name and the lines.
 
-    Order, case and spaces of the header are free, and so is the delimiter. Every physical line stands alone,
-    so that a quote left open costs one line and not the rest of the file. A line is its number with its cells, or with why it is refused.
+    Order, case and spaces of the header are free, and so is the delimiter. Every physical line is parsed on its own, so that an unclosed
+    quote spoils one line, not the rest of the file. A line is its number with its cells, or with the reason for rejecting it.
 
     Raises:
         BadLabels: not text, empty, or no layout fits.
@@ -86,7 +86,7 @@ def _read_lines(lines: Iterator[tuple[int, str]], delimiter: str, columns: list[
 
 
 def _filled_lines(text: str) -> Iterator[tuple[int, str]]:
-    """One at a time: a list of a million lines takes more memory than the file."""
+    """Yield lines one at a time: a list of a million lines takes more memory than the file."""
     lines = (found[1] for found in LINE.finditer(text))
     return ((number, line) for number, line in enumerate(lines, start=1) if line and not line.isspace())
 
@@ -106,22 +106,22 @@ def _recognise(header: str, layouts: Mapping[str, tuple[str, ...]]) -> tuple[str
                     raise BadLabels(f"names the column {quoted(twice[0])} twice")
                 return layout, delimiter, columns
     known = "; or ".join(",".join(columns) for columns in layouts.values())
-    raise BadLabels(f"begins with {quoted(header)}, which is no known header; columns that must be there: {known}")
+    raise BadLabels(f"begins with {quoted(header)}, which is not a known header; required columns: {known}")
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
     if CONTROL_CHARACTERS.search(line):
-        raise ValueError("holds control characters")
+        raise ValueError("contains control characters")
     if '"' not in line and len(line) < MAX_PLAIN_CHARACTERS:
         return [cell.strip() for cell in line.split(delimiter)]
     if line.count('"') % 2:
-        raise ValueError("a quote is left open")
+        raise ValueError("has an unclosed quote")
     return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]
 
 
 def _named(cells: list[str], columns: list[str]) -> dict[str, str]:
     if len(cells) == 1 < len(columns):
-        raise ValueError(f"has one cell where the header has {len(columns)}; separate cells as the header does")
+        raise ValueError(f"has one cell where the header has {len(columns)}; use the header's delimiter")
     if any(cells[len(columns) :]):
         raise ValueError(f"has {len(cells)} cells where the header has {len(columns)}; a name with a delimiter needs quotes")
     return dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=False))

@@ -1,4 +1,4 @@
-"""Looks up class names: EPIC-KITCHENS-55's ids, the store's own, synonyms, and words for no class."""
+"""Look up class names: EPIC-KITCHENS-55's ids, the store's own ids, synonyms, and names left out."""
 
 import re
 import unicodedata
@@ -20,49 +20,49 @@ MAX_NAME_LENGTH = 64
 MAX_CACHED_NAMES = 1 << 16
 SIGNS = frozenset("-:'\N{RIGHT SINGLE QUOTATION MARK}&.+()%")
 LEFT_OUT = "-"
-"""Stands in `same_as` of a name that means no class."""
+"""The value of `same_as` that leaves a name out."""
 
 
 @lru_cache(MAX_CACHED_NAMES)
 def normal_name(text: str) -> str:
-    """The one spelling of a class name: lower case, words joined by `-`, so that an action is two words."""
-    # Marks of direction and the like cling to what is copied from a page; they show nothing.
+    """Normalise a class name: lower case, words joined by `-`, so that an action is two words."""
+    # Text copied from web pages may contain invisible characters, such as direction marks.
     shown = "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
     return re.sub(r"[\s_]+", "-", unicodedata.normalize("NFKC", shown.strip().casefold()))
 
 
 @lru_cache(MAX_CACHED_NAMES)
 def class_name(text: str) -> str:
-    """The normal name of a class in any language.
+    """Normalise and validate a class name in any language.
 
     Raises:
-        ValueError: it cannot be one; the message is a predicate.
+        ValueError: it is not a valid name; the message is a predicate.
     """
     name = normal_name(text)
     if len(name) > MAX_NAME_LENGTH:
         raise ValueError(f"is longer than {MAX_NAME_LENGTH} characters")
     kinds = [unicodedata.category(char)[0] for char in name]
     if not name or kinds[0] not in "LN" or any(kind not in "LMN" and char not in SIGNS for char, kind in zip(name, kinds, strict=True)):
-        raise ValueError("is not a name: it takes letters, digits and - : ' & . + ( ) %, and begins with a letter or a digit")
+        raise ValueError("is not a name: names have letters, digits and - : ' & . + ( ) %, and start with a letter or a digit")
     return name
 
 
 @dataclass(frozen=True)
 class OwnClasses:
-    """The ids that the store gave to words: of verbs from 125, of nouns from 352."""
+    """The ids that the store has given to words: verbs from 125, nouns from 352."""
 
     verbs: Mapping[str, int] = field(default_factory=dict)
     nouns: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, target: WordTarget) -> Mapping[str, int]:
-        """Those of one target."""
+        """Return the ids of one target."""
         return self.verbs if target == "verb" else self.nouns
 
 
 class Lexicon:
-    """Knows one target's classes: ids, one to one, synonyms, and names merged or left out.
+    """The classes of one target: unique ids, synonyms, and names merged or left out.
 
-    Any name is a class. One that the store numbered keeps that id, whatever files say later. `where` is a file and line, for messages.
+    Any name is a class. A name that the store has numbered keeps its id, whatever files say later. `where` is a file and line, for messages.
     """
 
     def __init__(self, target: WordTarget, shipped: Mapping[str, int], own: Mapping[str, int] | None = None) -> None:
@@ -78,16 +78,13 @@ class Lexicon:
         self._not_used: dict[str, int] = {}
 
     def __contains__(self, name: str) -> bool:
-        """Whether EPIC or an annotation file knows the name.
-
-        That the store numbered it says nothing: the word may have been a folder's.
-        """
+        """Check whether EPIC or an annotation file has the name; a store id alone may come from a folder."""
         if self.why_left_out(name):
             return False
         return name in self._id_by_name or name in self._mentioned or len(self._ids_by_synonym.get(name, ())) == 1
 
     def define(self, name: str, class_id: int, where: str) -> None:
-        """Give EPIC's `class_id` its name; to repeat a known one is no error.
+        """Assign a name to EPIC's `class_id`; repeating a known one is allowed.
 
         Raises:
             ValueError: the name has another id, or the id another name; the message says where.
@@ -109,16 +106,14 @@ class Lexicon:
             self._where[name] = where
 
     def add_synonym(self, synonym: str, class_id: int) -> None:
-        """Let `synonym` mean a class as well. A class's own name goes before it; one of two classes needs an id."""
+        """Add a synonym of a class. Class names take precedence; a synonym of two classes needs an id."""
         self._ids_by_synonym.setdefault(synonym, set()).add(class_id)
 
     def learn(self, name: str, class_id: int | None, where: str) -> None:
-        """Take note of a label's name, and of its id where it carries one.
-
-        The id of a synonym or of a merged name tells nothing.
+        """Record a label's name, and its id if it has one; the id of a synonym or merged name is ignored.
 
         Raises:
-            ValueError: as `define`; or the id is the store's to give, and is not what it gave this name.
+            ValueError: as in `define`; or the id is beyond EPIC's and is not the one that the store gave this name.
         """
         self._mentioned.add(name)
         if class_id is None or name in self._same_as or name in self._left_out:
@@ -134,9 +129,9 @@ class Lexicon:
             self.define(name, class_id, where)
 
     def merge(self, name: str, same_as: str, where: str) -> None:
-        """Let `name` mean the class `same_as`, or no class.
+        """Merge `name` into the class `same_as`, or leave it out.
 
-        A later line goes before an earlier one; a name that is the same as itself is merged no more.
+        Later lines override earlier ones; merging a name into itself undoes a merge.
         """
         self._same_as.pop(name, None)
         self._left_out.pop(name, None)
@@ -149,15 +144,15 @@ class Lexicon:
             self._same_as[name] = same_as
 
     def why_left_out(self, name: str) -> str:
-        """Why the name means no class, as a predicate; empty if it means one."""
+        """Explain why the name is left out, as a predicate; empty if it is not."""
         *_, last = self._chain(name)
         return f"is left out ({self._left_out[last]})" if last in self._left_out else ""
 
     def find(self, name: str, class_id: int | None = None) -> str:
-        """The class that `name` means, by its own name.
+        """Resolve `name` to a canonical class name.
 
         Raises:
-            ValueError: no class, or two; the message says what to do.
+            ValueError: it means no class, or two; the message says what to do.
         """
         seen: set[str] = set()
         if class_id is not None and class_id in self._ids_by_synonym.get(name, ()):
@@ -171,21 +166,21 @@ class Lexicon:
         return name
 
     def id_of(self, name: str) -> int | None:
-        """The id of a class by its own name; None if the store has yet to give one."""
+        """Return the id of a class by its canonical name; None if the store has not given one yet."""
         return self._own.get(name, self._id_by_name.get(name))
 
     def remarks(self, used: Iterable[str]) -> Iterator[str]:
-        """Yield remarks of files that come too late, for the store numbered those `used` classes before."""
+        """Yield remarks on ids in files that came too late: the store had numbered these `used` classes before."""
         own = sorted(set(used) & self._own.keys())
         if kept := [f"{quoted(name)} {self._own[name]}, not {self._not_used[name]}" for name in own if name in self._not_used]:
-            yield f"{self.target}s that keep the id which the store gave them before a file had one: {some(kept)}"
+            yield f"{self.target}s that keep the store's id, given before a file had one: {some(kept)}"
         if others := [
             f"{quoted(name)} as {self._called(name)}" for name in own if name not in self._not_used and name in self._ids_by_synonym
         ]:
-            yield f"{self.target}s of their own that EPIC's list knows: {some(others)}; to merge them, say so in classes.csv"
+            yield f"{self.target}s with the store's id that are in EPIC's list: {some(others)}; to merge them, use classes.csv"
 
     def _chain(self, name: str) -> Iterator[str]:
-        """The name and those that it was merged into, one after another."""
+        """Yield the name and the names it was merged into, in order."""
         yield name
         while name in self._same_as:
             name = self._same_as[name]
@@ -196,7 +191,7 @@ class Lexicon:
         if not ids or self.id_of(name) is not None:
             return name
         if len(ids) > 1:
-            raise ValueError(f"{self.target} {quoted(name)} means the classes {sorted(ids)}; give its {self.target}_class")
+            raise ValueError(f"{self.target} {quoted(name)} means the classes {sorted(ids)}; fill in {self.target}_class")
         (only,) = ids
         return self._name_by_id[only]
 

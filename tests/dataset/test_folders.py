@@ -86,7 +86,7 @@ def test_folders_of_new_words(read, names, actions):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("holiday/a.mp4", "one word, and no other folder is a label; if it is a label, say verb,holiday,holiday in classes.csv"),
+        ("holiday/a.mp4", "single word, and no other folder is a label; if it is a label, add verb,holiday,holiday to classes.csv"),
         ("kitchen3/a.mp4", "digit"),
         ("2026-11-20/a.mp4", "digit"),
         ("GX010012/a.mp4", "digit"),
@@ -107,7 +107,7 @@ def test_a_new_word_is_no_label_where_files_label_the_folders_videos_by_other_ve
     in_files = [names[0], names[2], names[4]]
     actions, reasons = read(names, in_files)
     assert actions == [None, None, None, None, "put meat", "tuesday"]
-    assert "say verb,best,best in classes.csv" in reasons["best of/d.mp4"]
+    assert "add verb,best,best to classes.csv" in reasons["best of/d.mp4"]
     assert read(names, in_files, merged=[("monday", "monday")])[0][:2] == ["monday", "monday"]
     assert read(names, in_files, numbered=["monday"])[0][:3] == ["monday", "monday", None]
 

@@ -39,9 +39,11 @@ def test_a_uid_of_another_cutting_labels_nothing(label, make, interval):
     uid = f"{make.clip('a.mp4').uid.split('_')[0]}_{interval}"
     result = label({"a.mp4": 3}, {"a.csv": f"{ANNOTATIONS}{uid},{PUT_MEAT}\n"})
     assert actions(result) == [None] * 3
-    assert "is no clip of 'a.mp4' as it is cut now; label that time by video,start_seconds" in reasons(result.problems)[2]
+    assert (
+        "is not a clip of 'a.mp4' under the current cutting options; label that time by video,start_seconds" in reasons(result.problems)[2]
+    )
     stranger = label({"b.mp4": 1}, {"a.csv": f"{ANNOTATIONS}{uid},{PUT_MEAT}\n"})
-    assert "fits no video" in reasons(stranger.problems)[2]
+    assert "matches no ingested video" in reasons(stranger.problems)[2]
 
 
 def test_uids_tell_the_interval_and_sort_by_time():
@@ -105,17 +107,17 @@ def test_a_line_that_nobody_has_filled_in_yet_is_passed_over(label):
         ("a,put,meat,take meat,1,26", "action 'take meat' contradicts"),
         ("a,put,meat,,2,26", "verb_class of 'put' is 1, not 2"),
         ("a,put,meat,,125,26", "verb_class 125 is beyond EPIC-KITCHENS-55's and not the id of 'put'.*leave the cell empty"),
-        ("a,put,,,1,26", "noun is empty, and noun_class 26 is that of a noun"),
+        ("a,put,,,1,26", "noun is empty, but noun_class 26 is a noun's id"),
         ("a,put,,put meat,,", "action 'put meat' contradicts verb 'put' and no noun"),
         ("a,put,meat,,1,-1", "noun_class '-1'"),
         ("a,put,meat,,one,26", "verb_class 'one'"),
         ("a,,meat,,,", "verb is empty"),
         (",put,meat,,,", "uid is empty"),
-        ("zz.mp4,put,meat,,,", "fits no video"),
-        ("kitchen-1.mp4,put,meat,,,", r"fits no video.*\(near: 'kitchen_1.mp4'"),
-        ("twin,put,meat,,,", "fits 2 videos: 'l1/twin.mp4', 'r1/twin.mp4'"),
-        ("=HYPERLINK(1),put,meat,,,", "fits no video"),
-        ("../../etc/passwd,put,meat,,,", "fits no video"),
+        ("zz.mp4,put,meat,,,", "matches no ingested video"),
+        ("kitchen-1.mp4,put,meat,,,", r"matches no ingested video.*\(near: 'kitchen_1.mp4'"),
+        ("twin,put,meat,,,", "matches 2 videos: 'l1/twin.mp4', 'r1/twin.mp4'"),
+        ("=HYPERLINK(1),put,meat,,,", "matches no ingested video"),
+        ("../../etc/passwd,put,meat,,,", "matches no ingested video"),
         ("a,=cmd(),meat,,1,", "verb '=cmd.*is not a name"),
         ("a,put,../meat,,,5", "noun '../meat'.*is not a name"),
         ("a,put," + "m" * 9000 + ",,,5", "noun 'mmm.*…'.*is longer than 64 characters"),
@@ -142,7 +144,7 @@ def test_lines_about_one_video_that_contradict_are_both_refused_and_a_repeat_onc
     told = reasons(result.problems)
     assert told.keys() == {2, 3, 5}
     assert "take meat on line 3; neither is used" in told[2]
-    assert "line 4 already" in told[5]
+    assert "already has this label on line 4" in told[5]
 
 
 def test_lines_about_one_clip_that_contradict_leave_the_label_of_its_video(label, make):
@@ -184,17 +186,17 @@ def test_clips_without_a_label_are_told_once_a_folder(label):
     videos = {f"day 1/{number}.mp4": 2 for number in range(30)} | {"\x1b[31m/c.mp4": 1, "a.mp4": 3, "long.mp4": 3, "put meat/b.mp4": 1}
     result = label(videos, {"x.csv": f"{INTERVALS}long,0,8,put,meat\n"})
     assert {item.name: item.reason for item in result.left_out} == {
-        "day 1/": "60 clips of 30 videos: has a digit in its name, and so is no label",
-        "\ufffd[31m/": "1 clip of 1 video: has a digit in its name, and so is no label",
+        "day 1/": "60 clips of 30 videos: has a digit in its name, so it is not a label",
+        "\ufffd[31m/": "1 clip of 1 video: has a digit in its name, so it is not a label",
         "videos in no folder": "3 clips of 'a.mp4'",
-        "videos labelled in part": "2 clips of 1 video: no line of an annotation file covers enough of them",
+        "partly labelled videos": "2 clips of 1 video: no line of an annotation file covers enough of them",
     }
 
 
 def test_one_video_in_folders_of_two_labels_has_none(label):
     result = label({"put meat/a.mp4|take bag/a.mp4": 1})
     assert actions(result) == [None]
-    assert "folders of different labels: 'put meat', 'take bag'" in result.left_out[0].reason
+    assert "folders with different labels: 'put meat', 'take bag'" in result.left_out[0].reason
     mended = label({"put meat/a.mp4|take bag/a.mp4": 1}, {"a.csv": f"{ANNOTATIONS}a,{PUT_MEAT}\n"})
     assert actions(mended) == ["put meat"]
     assert mended.left_out == ()
@@ -251,9 +253,9 @@ def test_clips_of_one_video_cannot_be_given_two_sources(label, make):
     ("content", "reason"),
     [
         (b"", "is empty"),
-        (ANNOTATIONS.encode(), "no lines below"),
+        (ANNOTATIONS.encode(), "has a header but no lines"),
         (b"PK\x03\x04", "Excel workbook"),
-        (bytes(range(256)) * 20, "neither UTF-8|no known header"),
+        (bytes(range(256)) * 20, "neither UTF-8|not a known header"),
         (b"id,key,instances\n0,take,x\n", "EPIC-KITCHENS-100"),
     ],
 )
@@ -267,7 +269,7 @@ def test_an_unreadable_file_is_one_problem_and_the_others_count(label, content, 
 
 def test_a_video_without_clips_is_told_apart_from_an_unknown_one(label):
     result = label({"short.mp4": 0, "a.mp4": 1}, {"x.csv": f"{ANNOTATIONS}short,{PUT_MEAT}\n"})
-    assert "no clip was cut" in reasons(result.problems)[2]
+    assert "has no clips" in reasons(result.problems)[2]
 
 
 def test_no_labels_at_all_leave_clips_as_they_are(label):

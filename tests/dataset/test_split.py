@@ -201,7 +201,7 @@ def test_a_test_set_that_cannot_be_had_is_told(clips_of):
     [
         ({"a": [None, None]}, {}, "none of the 2 clips has a label.*uid,verb,noun"),
         ({}, {}, "none of the 0 clips"),
-        ({"a": ["put meat"] * 3, "b": ["put meat"]}, {}, "all 4 labelled clips show 'put meat'.*label a second"),
+        ({"a": ["put meat"] * 3, "b": ["put meat"]}, {}, "all 4 labelled clips show 'put meat'.*label another"),
         (
             {"a": ["put meat", "take bag"]},
             {},
@@ -210,7 +210,7 @@ def test_a_test_set_that_cannot_be_had_is_told(clips_of):
         ({"a": ["put meat"], "b": ["take bag"], "c": ["move pot"]}, {}, "each of the 3 sources is needed in train"),
         ({"a": ["put meat", "take bag"], "b": ["put meat"]}, {"a": "val", "b": "val"}, "train has 0 actions because split.csv keeps"),
         ({"a": ["put meat"], "b": ["take bag"]}, {"b": "val"}, "train has 1 action because"),
-        ({"a": ["put meat", "take bag"], "b": ["put meat"]}, {"a": "train", "b": "train"}, "nothing can go to val"),
+        ({"a": ["put meat", "take bag"], "b": ["put meat"]}, {"a": "train", "b": "train"}, "val would be empty"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_with_the_remedy(clips_of, data, kept, message):

@@ -21,14 +21,14 @@ def test_what_excel_makes_of_it_is_read():
     ("content", "message"),
     [
         (b"", "split.csv is empty"),
-        (b"video,split\na,val\n", "no known header"),
+        (b"video,split\na,val\n", "not a known header"),
         (b"source,split\na,val\nb,vall\n", "line 3: 'b' has the split 'vall'; write one of train, val, test"),
         (b"source,split\na,val\nb,\n", "line 3: 'b' has the split ''"),
         (b"source,split\na,val\nb;val\n", "line 3 has one cell where the header has 2"),
         (b"source,split\n,val\n", "line 2: ''"),
-        (b"source,split\na,val\na,train\n", "line 3 names 'a' a second time"),
-        (b'source,split\n"a,val\n', "line 2 a quote is left open"),
-        (b"source,split\na,val\0\n", "line 2 holds control characters"),
+        (b"source,split\na,val\na,train\n", "line 3 repeats 'a'"),
+        (b'source,split\n"a,val\n', "line 2 has an unclosed quote"),
+        (b"source,split\na,val\0\n", "line 2 contains control characters"),
     ],
 )
 def test_a_damaged_file_is_refused_by_line(content, message):

@@ -44,7 +44,7 @@ def test_windows_text_and_quoted_commas():
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ('"a.mp4,put,meat', "quote is left open"),
+        ('"a.mp4,put,meat', "unclosed quote"),
         ("a.mp4,put,meat,extra", "4 cells where the header has 3"),
         ("a.mp4;put;meat", "one cell where the header has 3"),
         ("a\0.mp4,put,meat", "control characters"),
@@ -64,10 +64,10 @@ def test_a_bad_line_costs_itself(line, reason):
     [
         (b"", "is empty"),
         (b"\n , \n"[:2], "is empty"),
-        (b"name,label\nx,y\n", "no known header"),
+        (b"name,label\nx,y\n", "not a known header"),
         (b"uid,verb,noun,Verb\n", "'verb' twice"),
         (b"PK\x03\x04rest", "Excel workbook"),
-        (b"\x00\x01\x02\x03" * 50, "no known header"),
+        (b"\x00\x01\x02\x03" * 50, "not a known header"),
         (b"\x81\x8d" * 50, "neither UTF-8"),
         (b"uid,verb,noun" + b"," * 200, "203 columns"),
     ],

@@ -85,8 +85,8 @@ def test_an_id_that_the_store_gave_goes_before_all_that_files_say():
     with pytest.raises(ValueError, match="26 is 'meat', not 'flour'"):
         nouns.learn("flour", 26, "a.csv line 5")
     kept, merged = nouns.remarks(["flour", "wok", "meat"])
-    assert kept == "nouns that keep the id which the store gave them before a file had one: 'flour' 352, not 47"
-    assert merged == "nouns of their own that EPIC's list knows: 'wok' as 'pan'; to merge them, say so in classes.csv"
+    assert kept == "nouns that keep the store's id, given before a file had one: 'flour' 352, not 47"
+    assert merged == "nouns with the store's id that are in EPIC's list: 'wok' as 'pan'; to merge them, use classes.csv"
 
 
 def test_names_are_merged_along_a_chain_and_the_last_word_counts(nouns):

@@ -119,8 +119,8 @@ def test_what_cannot_work_is_one_line_with_its_exit_code(attempt, unchanged, ste
     ("names", "told"),
     [
         (("a.mp4", "b.mp4"), "none of the 2 clips has a label: name folders as in 'put meat' or 'wave'"),
-        (("put meat/a.mp4", "put meat/b.mp4"), "one action teaches nothing: label a second"),
-        (("put meat/a.mp4", "take bag/b.mp4"), "nothing can go to val"),
+        (("put meat/a.mp4", "put meat/b.mp4"), "training needs at least two actions: label another"),
+        (("put meat/a.mp4", "take bag/b.mp4"), "val would be empty"),
     ],
     ids=["no labels", "a single class", "val larger than the data"],
 )

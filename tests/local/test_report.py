@@ -134,9 +134,9 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
         num_new_folders=1,
         first_new_folders=(ReadFolder(folder="wave", verb="wave", noun="(none)", is_new=True, num_clips=4),),
         num_left_out=22,
-        first_left_out=(SetAside(name="day 1/", reason="2 clips of 1 video: has a digit in its name, and so is no label"),),
+        first_left_out=(SetAside(name="day 1/", reason="2 clips of 1 video: has a digit in its name, so it is not a label"),),
         num_hints=1,
-        first_hints=("'yoghurt' 3 clips, 'yogurt' 5 clips: the same class? Say so in classes.csv",),
+        first_hints=("'yoghurt' 3 clips, 'yogurt' 5 clips: the same class? Then merge them in classes.csv",),
     )
     dataset = DatasetResult(
         digest="",
@@ -155,12 +155,12 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
     assert text[begun : begun + 11] == [
         "folders of new words that were read as labels: 1",
         "  wave/: verb 'wave', no object, 4 clips",
-        "'yoghurt' 3 clips, 'yogurt' 5 clips: the same class? Say so in classes.csv",
+        "'yoghurt' 3 clips, 'yogurt' 5 clips: the same class? Then merge them in classes.csv",
         "labels refused: 2",
         "  labels.csv line 3: verb is empty",
         "  old.csv: is empty",
         "2 of 9 clips have no label and are left out",
-        "  day 1/: 2 clips of 1 video: has a digit in its name, and so is no label",
+        "  day 1/: 2 clips of 1 video: has a digit in its name, so it is not a label",
         "  and 21 more; the log of `label` has all",
         REMEDY,
         "1 clip of val or test stay out",

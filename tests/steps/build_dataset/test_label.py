@@ -55,7 +55,7 @@ def test_new_words_are_numbered_in_the_store_and_a_second_run_changes_nothing(st
     assert json.loads(store.objects[f"{STORE}/classes/nouns/352.json"]) == {"id": 352, "name": NO_OBJECT}
     assert (result.num_labelled, result.num_new_folders, result.num_left_out) == (4, 3, 1)
     assert "folder wave/ is read as verb 'wave', no object: 1 clip" in caplog.messages
-    assert "left out: day 1/: 1 clip of 1 video: has a digit in its name, and so is no label" in caplog.messages
+    assert "left out: day 1/: 1 clip of 1 video: has a digit in its name, so it is not a label" in caplog.messages
     before = dict(store.objects)
     assert labelled(store) == (result, ids)
     assert store.objects == before
