@@ -1,4 +1,4 @@
-"""Keeps annotation files from elsewhere under `annotations/`, so that a later file wins there too."""
+"""Copy annotation files from other sources to `annotations/`, where later files override earlier ones."""
 
 import hashlib
 import re
@@ -16,7 +16,7 @@ from tasks.store.objects import Store
 from tasks.store.uri import check_key
 
 TICK_SECONDS = 1.1
-"""The store tells times in whole seconds, and of two files of one second the later name counts as the later file."""
+"""Minimum gap between uploads: the store's times are whole seconds, and files of the same second are ordered by name."""
 
 _KEPT = re.compile(r"(.*)-[0-9a-f]{8}\.csv", re.DOTALL)
 
@@ -24,9 +24,9 @@ _KEPT = re.compile(r"(.*)-[0-9a-f]{8}\.csv", re.DOTALL)
 def keep_annotations(
     store: Store, store_uri: str, taker: Taker, offers: Sequence[Offer], known: Mapping[tuple[str, str], SeenFile]
 ) -> list[SeenFile]:
-    """Keep every annotation file on offer, named by its content; one that cannot be read is set aside.
+    """Store every offered annotation file, named by its content; set unreadable ones aside.
 
-    A file that is kept is written again where a later one of its name would win over it, unless it lies in the inbox as before.
+    A file that is already stored is written again if a later one of the same name would override it, unless it is unchanged in the inbox.
     """
     folder = Layout(store_uri).annotations
     kept = [folder.name_of(found.uri) for found in annotation_objects(store, store_uri)]
@@ -60,14 +60,14 @@ def keep_annotations(
 
 
 def to_write(kept: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """What of `wanted` has to be written so that for every stem the latest of `kept`, which is in order of upload, are the wanted ones."""
+    """Choose the files to write so that the latest of `kept` (in upload order) are the wanted ones, for every stem."""
     kept_by_stem, wanted_by_stem = _by_stem(kept), _by_stem(wanted)
     missing = {name for stem, names in wanted_by_stem.items() for name in _rest(kept_by_stem[stem], names)}
     return [name for name in wanted if name in missing]
 
 
 def _rest(kept: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:
-    """The end of `wanted` that `kept` lacks at its own end."""
+    """Drop the longest start of `wanted` that `kept` already ends with."""
     for number in range(min(len(kept), len(wanted)), 0, -1):
         if kept[-number:] == wanted[:number]:
             return wanted[number:]

@@ -1,4 +1,4 @@
-"""EPIC-KITCHENS-55's lists of classes, which are kept in the store beside its weights."""
+"""Download EPIC-KITCHENS-55's class lists into the store, next to its weights."""
 
 import logging
 import tempfile
@@ -17,14 +17,14 @@ MAX_LIST_BYTES = 1 << 20
 
 
 def epic_list_uris(store_uri: str) -> dict[str, str]:
-    """The address of each target's list."""
+    """Return the address of each target's list."""
     return {target: Layout(store_uri).pretrained(_file(target)) for target in HEADERS}
 
 
 def keep_epic_lists(store: Store, store_uri: str, *, allow_private: bool) -> None:
-    """Download the lists that the store lacks; without them, words get ids of the store's own.
+    """Download the missing lists; without them, words get ids from the store.
 
-    Networks from EPIC's weights know its classes by these ids. A list that is not available costs a warning.
+    Networks with EPIC's weights use the lists' ids. Log a warning for a list that is not available.
     """
     for target, uri in epic_list_uris(store_uri).items():
         if store.exists(uri):
@@ -34,7 +34,7 @@ def keep_epic_lists(store: Store, store_uri: str, *, allow_private: bool) -> Non
             try:
                 download(f"{ADDRESS}{path.name}", path, max_bytes=MAX_LIST_BYTES, allow_private=allow_private)
                 if not path.read_bytes().startswith(HEADERS[target]):
-                    raise BadInput(f"{ADDRESS}{path.name} is no list of classes")
+                    raise BadInput(f"{ADDRESS}{path.name} is not a list of classes")
             except (BadInput, Unavailable) as error:
                 log.warning("%s; or put %s under pretrained/ of the store", error, path.name)
             else:

@@ -1,4 +1,4 @@
-"""Finds the clips of a video in the store, whichever ffmpeg cut them, and names them."""
+"""Find the clips of a video in the store, from any version of ffmpeg, and name them."""
 
 import logging
 
@@ -15,25 +15,25 @@ log = logging.getLogger("retake")
 
 
 class _Options(BaseModel):
-    """What remains to be read of a file that another version of Retake wrote."""
+    """The part of a `ClipsFile` that is read if another version of Retake wrote it."""
 
     options: SegmentOptions
 
 
 def clip_uid(video: str, start_seconds: float, stop_seconds: float) -> str:
-    """What labels call a clip: its video's first 12 hex digits and its interval in ms, so that a clip of another cutting has another uid."""
+    """Build a clip's uid from its video's first 12 hex digits and its interval in ms, which differs between cuttings."""
     return f"{video[:12]}_{round(start_seconds * 1000):09d}-{round(stop_seconds * 1000):09d}"
 
 
 def find_cut(store: Store, store_uri: str, video: str, options: SegmentOptions) -> ClipsFile | None:
-    """Find the clips of a video that was cut with `options`; None where it was not.
+    """Find the clips of a video that was cut with `options`; None if it was not.
 
-    Whichever ffmpeg cut them: after an upgrade clips keep their place, their labels and their optical flow, and no video is cut again. Where
-    two machines with two versions cut one video at the same time, names alone decide, the same for every later reader: the folder without
-    a version, else the first. A new option must have a default that cuts as before, for it stands for what older files do not say.
+    The ffmpeg version does not matter: after an upgrade clips keep their addresses, labels and optical flow, and no video is cut again. If
+    machines with different versions cut a video at the same time, all readers take the same folder: the one without a version, else the first
+    by name. Defaults of new options must cut as before, because older files lack these options.
 
     Raises:
-        BadInput: another version of Retake wrote what this cutting gave, and this one cannot read it.
+        BadInput: another version of Retake wrote the clips of these options, and this version cannot read them.
     """
     unnamed = recipe_of(options)
     found = [_read(store, Clips(folder), options) for folder in store.folders(Layout(store_uri).clips_of(video))]
@@ -41,7 +41,7 @@ def find_cut(store: Store, store_uri: str, video: str, options: SegmentOptions) 
 
 
 def _read(store: Store, clips: Clips, options: SegmentOptions) -> ClipsFile | None:
-    """What lies there, if these options gave it; a folder whose cutting did not end has no such file yet."""
+    """Read the file if its options match; None if they differ, or if the cutting has not finished and the file is missing."""
     try:
         file = store.read(clips)
     except MissingObject:
@@ -54,7 +54,7 @@ def _read(store: Store, clips: Clips, options: SegmentOptions) -> ClipsFile | No
 
 
 def _is_of_others(store: Store, uri: str, options: SegmentOptions) -> bool:
-    """Tell whether a file that cannot be read is of another way of cutting."""
+    """Check whether an unreadable file belongs to other cutting options."""
     try:
         return store.read(uri, _Options).options != options
     except BadInput as error:

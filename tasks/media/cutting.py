@@ -1,4 +1,4 @@
-"""Cuts videos into clips, several at a time; a video that was cut before is left alone."""
+"""Cut videos into clips, several at a time; skip videos that were cut before."""
 
 import logging
 import math
@@ -29,25 +29,25 @@ from tasks.wording import plain_reason
 log = logging.getLogger("retake")
 
 MAX_BATCHES = 64
-VIDEOS_A_BATCH = 8
-"""At least, where there are enough: a mapped task of Airflow costs seconds, and a batch's videos are cut side by side."""
+MIN_VIDEOS_PER_BATCH = 8
+"""Minimum batch size, if there are enough videos: a mapped Airflow task costs seconds, and a batch's videos are cut in parallel."""
 
 SECONDS_PER_VIDEO_SECOND = 10
-"""ffmpeg may take ten times as long as the video lasts, and two minutes at least."""
+"""Time limit of ffmpeg, as a multiple of the video's duration; at least two minutes."""
 
 MAX_AT_ONCE = 8
 
 SHARE_BYTES = 256 << 20
-"""At least, for an ffmpeg: more than it takes for a video of 1920x1080."""
+"""Minimum memory per ffmpeg process: more than a 1920x1080 video needs."""
 
 
 def batch_size(num_videos: int) -> int:
-    """How many videos a mapped task cuts: of 64 batches at most, and of two at least, so that two machines can share any work."""
-    return max(1, math.ceil(num_videos / MAX_BATCHES), min(VIDEOS_A_BATCH, math.ceil(num_videos / 2)))
+    """Compute the number of videos per mapped task: at most 64 batches, and at least two, so that two machines can share the work."""
+    return max(1, math.ceil(num_videos / MAX_BATCHES), min(MIN_VIDEOS_PER_BATCH, math.ceil(num_videos / 2)))
 
 
 def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: SegmentOptions) -> SegmentResult:
-    """Cut these videos, several at a time, and sum up what became of them."""
+    """Cut these videos, several at a time, and summarise the results."""
 
     memory_bytes = usable_bytes()
     num_threads = num_at_once(load(MachineSettings).num_processes or len(os.sched_getaffinity(0)), memory_bytes)
@@ -73,17 +73,17 @@ def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: Seg
 
 
 def num_at_once(num_cores: int, memory_bytes: int) -> int:
-    """How many videos are cut side by side, as cores and memory allow.
+    """Compute how many videos to cut in parallel, limited by cores and memory.
 
-    One more than have all their encoder's threads busy, since each also reads, examines and uploads.
+    One more than the encoder threads need, since each video is also read, probed and uploaded.
     """
     return min(MAX_AT_ONCE, num_cores // NUM_ENCODER_THREADS + 1, max(1, memory_bytes // SHARE_BYTES))
 
 
 def cut_video(store: Store, store_uri: str, record: VideoRecord, options: SegmentOptions, shares: MemoryShares) -> ClipsFile:
-    """Cut one video, unless it was cut before; where it cannot be cut, record the reason.
+    """Cut one video, unless it was cut before; record the reason if it cannot be cut.
 
-    A video that had too little memory is tried again where there is more.
+    A video that ran out of memory is retried on a machine with more.
     """
     cut_before = find_cut(store, store_uri, record.video, options)
     if cut_before and (cut_before.lacked_bytes is None or cut_before.lacked_bytes >= shares.all_bytes):
@@ -125,7 +125,7 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
 
 
 def _held(record: VideoRecord, path: Path, memory: Memory) -> VideoProbe:
-    """Give the probe of when the video was taken in; probe anew where an older version did not record it."""
+    """Return the probe from ingest; probe again if an older version did not record all of it."""
     if record.is_hdr is None:
         return probe(path, max_seconds=math.inf, memory=memory)
     return VideoProbe(**record.model_dump(include={field.name for field in fields(VideoProbe)}))

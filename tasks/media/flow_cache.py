@@ -1,4 +1,4 @@
-"""Optical flow as steps need it: beside its clip in the store, computed once."""
+"""Compute optical flow once per clip and cache it next to the clip in the store."""
 
 import logging
 import tempfile
@@ -27,19 +27,19 @@ MAX_AT_ONCE = 8
 
 
 class SeenClip(Protocol):
-    """What flow needs to know of a clip."""
+    """The properties of a clip that optical flow needs."""
 
     @property
     def uid(self) -> str:
-        """Its name."""
+        """The clip's uid."""
 
     @property
     def uri(self) -> str:
-        """Its address."""
+        """The clip's address."""
 
     @property
     def num_frames(self) -> int:
-        """How many frames it has."""
+        """The clip's number of frames."""
 
 
 C = TypeVar("C", bound=SeenClip)
@@ -47,7 +47,7 @@ C = TypeVar("C", bound=SeenClip)
 
 @dataclass(frozen=True)
 class Computed:
-    """What `compute_flow` did, and the clips that have no flow, with the reason."""
+    """The result of `compute_flow`; `set_aside` lists clips without flow, with the reason."""
 
     num_clips: int
     num_fields: int
@@ -56,34 +56,34 @@ class Computed:
 
     @property
     def fields_per_second(self) -> float:
-        """Over everything: fetching, decoding, computing, keeping."""
+        """Compute the throughput, including download, decoding, flow and upload."""
         return self.num_fields / self.seconds if self.num_fields else 0.0
 
 
 def flow_uri(clip_uri: str, options: FlowOptions) -> str:
-    """Give the address of the flow of a clip."""
+    """Return the address of a clip's flow."""
     return flow_of_clip(clip_uri, flow_recipe_of(options))
 
 
 def without_flow(store: Store, clips: Sequence[C], options: FlowOptions) -> list[C]:
-    """Those of the clips whose flow is not in the store."""
+    """Select the clips whose flow is not in the store."""
     wanted = [flow_uri(clip.uri, options) for clip in clips]
     there = {found.uri for folder in flow_folders(wanted) for found in store.list(folder)}
     return [clip for clip, uri in zip(clips, wanted, strict=True) if uri not in there]
 
 
 def shortness(clip: SeenClip) -> str | None:
-    """Why a network cannot see as much of this clip's motion as of others'."""
+    """Explain why this clip shows a network less motion than others do; None if it does not."""
     found, wanted = num_fields(clip.num_frames), SNIPPETS[Modality.FLOW].num_frames
     if clip.num_frames == 1:
-        return f"a single frame shows no motion; one field without any stands for the {wanted} that a network looks at"
+        return f"a single frame shows no motion; one field of zero motion is repeated for the {wanted} that a network needs"
     if found < wanted:
-        return f"{clip.num_frames} frames make {found} fields of flow, and a network looks at {wanted} in a row; the last is repeated"
+        return f"{clip.num_frames} frames make {found} fields of flow, but a network needs {wanted} in a row; the last is repeated"
     return None
 
 
 def compute_flow(store: Store, clips: Sequence[SeenClip], options: FlowOptions) -> Computed:
-    """Compute the flow of each of these clips and keep it in the store. A clip that cannot be read is set aside, and the rest goes on."""
+    """Compute the flow of these clips and upload it to the store; set aside clips that cannot be read."""
     started = time.monotonic()
     num_fields, set_aside = 0, []
     with (
@@ -101,19 +101,19 @@ def compute_flow(store: Store, clips: Sequence[SeenClip], options: FlowOptions) 
                 else:
                     num_fields += outcome
                     speed = num_fields / (time.monotonic() - started)
-                    log.info("%d of %d clips: %s: %d fields, %.1f a second", number, len(clips), clip.uid, outcome, speed)
+                    log.info("%d of %d clips: %s: %d fields, %.1f fields/s", number, len(clips), clip.uid, outcome, speed)
         finally:
             pool.shutdown(cancel_futures=True)
     return Computed(len(clips) - len(set_aside), num_fields, time.monotonic() - started, tuple(set_aside))
 
 
 def clips_at_once(num_threads: int) -> int:
-    """How many clips share so many threads: one alone is decoded and written too slowly for many, and more delay what is kept first."""
+    """Compute how many clips share the threads: one clip cannot keep many threads busy, and too many delay the first upload."""
     return min(MAX_AT_ONCE, 1 + num_threads // 4)
 
 
 def _keep(store: Store, clip: SeenClip, options: FlowOptions, maker: FlowMaker, source: Path) -> int | SetAside:
-    """The number of fields, or why there are none. `source` is where the clip may lie meanwhile."""
+    """Compute and upload one clip's flow; return its number of fields, or why there is none. `source` is a temporary path."""
     made = source.with_suffix(FLOW_SUFFIX)
     try:
         store.read_file(clip.uri, source)

@@ -1,4 +1,4 @@
-"""Decoded frames and fields of optical flow as steps need them, in this machine's cache. Needs no torch."""
+"""Cache decoded frames and optical flow on this machine, as networks need them. Does not import torch."""
 
 # t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet
 
@@ -26,43 +26,43 @@ from tasks.video.fields import num_fields
 log = logging.getLogger("retake")
 
 NUM_NAMED = 5
-"""An error names no more clips than this one by one."""
+"""Maximum number of clips listed in an error."""
 
 
 class StoredClip(SeenClip, Protocol):
-    """A clip in the store, whether it is part of a dataset or not."""
+    """A clip in the store, in a dataset or not."""
 
     @property
     def sha256(self) -> str:
-        """Hash of its content."""
+        """The content hash."""
 
     @property
     def width(self) -> int:
-        """Width in pixels."""
+        """The width in pixels."""
 
     @property
     def height(self) -> int:
-        """Height in pixels."""
+        """The height in pixels."""
 
 
 def rgb_frames(num_segments: int) -> NetworkSpec:
-    """Stands for one RGB frame a segment, which people and fingerprints look at whatever the network sees."""
+    """Build a spec of one RGB frame per segment, for contact sheets and fingerprints, whatever the network's input."""
     return NetworkSpec(backbone="none", num_segments=num_segments)
 
 
 def passing_frames() -> AbstractContextManager[Path]:
-    """A folder on the cache's disk for frames that are looked at once."""
+    """Create a temporary folder on the cache's disk, for frames that are used once."""
     return passing_folder(_root())
 
 
 def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, root: Path | None = None) -> dict[str, Path]:
-    """By uid, the cached array (t * m, h, w, 3), or (t * m, h, w, 2) of flow, that a test of such a network looks at, snippet after snippet.
+    """Cache the test frames of each clip, (t * m, h, w, 3), or (t * m, h, w, 2) for flow, snippet by snippet; paths by uid.
 
-    They lie in this machine's cache, or under `root`.
+    They are in this machine's cache, or under `root`.
 
     Raises:
-        BadVideo: a clip does not decode, or optical flow is wanted, and clips have none in the store that decodes and do not decode
-            themselves; the message names them. None is left out, for networks are compared on the same clips.
+        BadVideo: a clip does not decode, or clips have no readable flow in the store and it cannot be computed from them; the message lists
+            them. No clip is skipped, since networks are compared on the same clips.
     """
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         raise _without_flow(bad, len(clips))
@@ -70,18 +70,19 @@ def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSp
 
 
 def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, options: TrainOptions) -> dict[str, Path]:
-    """By uid, the cached array (t, h, w, 3) of every `frame_step`-th frame, from which training draws; of all where a snippet has several.
+    """Cache the frames that training samples from, (t, h, w, 3), or (t, h, w, 2) for flow; paths by uid.
 
-    Where it draws none, the array of a test. Of flow (t, h, w, 2); a clip that has none in the store and does not decode is left out with a warning that names it.
+    These are every `frame_step`-th frame, all frames if a snippet has several, or the test frames if training does not sample. A clip whose
+    flow is missing and cannot be computed is skipped with a warning.
 
     Raises:
-        BadVideo: a clip does not decode, or no clip has the optical flow that is wanted.
+        BadVideo: a clip does not decode, or no clip has flow.
     """
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         error, lacking = _without_flow(bad, len(clips)), {one.name for one in bad}
         if len(lacking) == len(clips):
             raise error
-        log.warning("left out of training: %s", error)
+        log.warning("skipped in training: %s", error)
         clips = [clip for clip in clips if clip.uid not in lacking]
     step = options.frame_step if spec.modality is Modality.RGB else 1
     frames = [
@@ -92,12 +93,12 @@ def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkS
 
 
 def load_snippets(path: Path, spec: NetworkSpec) -> NDArray[np.uint8]:
-    """The test snippets, uint8 (t, h, w, p), of one array of `cache_test_frames`."""
+    """Load the test snippets, uint8 (t, h, w, p), of one array of `cache_test_frames`."""
     return joined(np.load(path), spec)
 
 
 def load_few(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec) -> list[NDArray[np.uint8]]:
-    """The test snippets, uint8 (t, h, w, p), of each of these clips, all in memory; raises as `cache_test_frames` does."""
+    """Load the test snippets, uint8 (t, h, w, p), of all these clips into memory; raises as `cache_test_frames`."""
     paths = cache_test_frames(store, clips, spec)
     return [load_snippets(paths[clip.uid], spec) for clip in clips]
 
@@ -141,24 +142,24 @@ def _cache(store: Store, clips: Sequence[StoredClip], frames: Sequence[tuple[int
         except BadEntry as error:
             if spec.flow is None or error.key in computed_again:
                 raise
-            log.warning("%s; computing this optical flow again", error)
+            log.warning("%s; recomputing this optical flow", error)
             damaged = [clip for clip in clips if flow_uri(clip.uri, spec.flow) == error.key]
             if bad := compute_flow(store, damaged, spec.flow).set_aside:
-                raise BadVideo(f"{error}; nor can its clip be read to compute it again: {_without_flow(bad, len(clips))}") from error
+                raise BadVideo(f"{error}; its clip cannot be read to recompute it: {_without_flow(bad, len(clips))}") from error
             computed_again.add(error.key)
         else:
             return {clip.uid: path for clip, path in zip(clips, paths, strict=True)}
 
 
 def _complete_flow(store: Store, clips: Sequence[StoredClip], options: FlowOptions) -> tuple[SetAside, ...]:
-    """Compute the flow that no step computed before, say for a champion that sees other flow than the network that is trained.
+    """Compute missing flow, for example for a champion that uses another kind than the network in training.
 
-    Returns the clips, by uid, that have none.
+    Returns the clips, by uid, for which this fails.
     """
     missing = without_flow(store, clips, options)
     if not missing:
         return ()
-    log.info("%d of %d clips have no optical flow (%s) in the store yet; computing it now", len(missing), len(clips), options.flow_method)
+    log.info("%d of %d clips have no optical flow (%s) in the store; computing it now", len(missing), len(clips), options.flow_method)
     return compute_flow(store, missing, options).set_aside
 
 
@@ -172,4 +173,4 @@ def _without_flow(bad: Sequence[SetAside], num_clips: int) -> BadVideo:
 
 def _report(num_done: int, num_all: int) -> None:
     if num_done == num_all or num_done % max(1, num_all // 10) == 0:
-        log.info("frames cached of %d of %d clips", num_done, num_all)
+        log.info("frames cached for %d of %d clips", num_done, num_all)

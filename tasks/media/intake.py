@@ -1,4 +1,4 @@
-"""Takes single files into the store; one that cannot be used is set aside with its reason."""
+"""Ingest single files into the store; set unusable ones aside with the reason."""
 
 import hashlib
 import logging
@@ -31,11 +31,11 @@ log = logging.getLogger("retake")
 
 MAX_ANNOTATION_BYTES = 64 << 20
 NUM_THREADS = 4
-"""How many files are taken at once."""
+"""Number of files ingested in parallel."""
 
 START_SECONDS = 60
-MIN_BYTES_A_SECOND = 1 << 20
-"""The slowest disk or share that is waited for."""
+MIN_BYTES_PER_SECOND = 1 << 20
+"""Minimum speed of a disk or network share."""
 
 CHUNK_BYTES = 1 << 20
 
@@ -43,10 +43,10 @@ SUFFIXES = {"matroska": ".mkv", "webm": ".webm", "mov": ".mp4", "avi": ".avi", "
 
 
 class Taker:
-    """Takes single files in, from several threads: a lock per content keeps two names of one video from racing.
+    """Ingest single files from several threads; a lock per content hash keeps two names of one video from racing.
 
-    Names label videos, by their folders and in annotation files. Where `labels` is false, what is taken must not change any label: a known
-    video keeps its names, and a new one gets one that no folder and no annotation file has.
+    Names label videos, through folders and annotation files. If `labels` is false, ingesting must not change any label: a known video keeps
+    its names, and a new one gets a name that no folder and no annotation file matches.
     """
 
     def __init__(self, store: Store, store_uri: str, options: IngestOptions, allow_private: bool, *, labels: bool = True) -> None:
@@ -59,7 +59,7 @@ class Taker:
         self._shares = MemoryShares(NUM_THREADS, usable_bytes())
 
     def take_video(self, offer: Offer) -> SeenFile:
-        """Take a video in; one that cannot be used is set aside with its reason.
+        """Ingest a video; set it aside with the reason if it is unusable.
 
         Raises:
             Unavailable: the store does not answer, or this machine's disk is full.
@@ -76,7 +76,7 @@ class Taker:
         return self._take(offer, mib << 20, too_large, keep)
 
     def take_annotation(self, offer: Offer, keep: Callable[[bytes], None]) -> SeenFile:
-        """Give `keep` the content of an annotation file; one that cannot be read is set aside with its reason.
+        """Pass the content of an annotation file to `keep`; set it aside with the reason if it is unreadable.
 
         Raises:
             Unavailable: the store does not answer, or this machine's disk is full.
@@ -108,7 +108,7 @@ class Taker:
         if not is_url(offer.source):
             path = Path(offer.source)
             if offer.folder and not lies_in(path, offer.folder):
-                raise BadInput(f"a link that leads out of {offer.folder}; put there what it leads to")
+                raise BadInput(f"a link that leads out of {offer.folder}; copy its target there")
             yield path
             return
         with tempfile.TemporaryDirectory(prefix="retake-ingest-") as folder:
@@ -123,11 +123,13 @@ class Taker:
         try:
             download(url, path, max_bytes=max_bytes, allow_private=self._allow_private)
         except Unavailable as error:
-            raise BadInput(str(error)) from error  # It was asked three times, and the other files do not depend on that server.
+            raise BadInput(
+                str(error)
+            ) from error  # Set aside instead of retried: download has tried three times, and other files do not need that server.
 
     def _read_object(self, uri: str, path: Path) -> None:
         if not names_object(uri):
-            raise BadInput(f"{uri!r} names no object; write s3://bucket/key")
+            raise BadInput(f"{uri!r} is not the address of an object; write s3://bucket/key")
         self._store.read_file(uri, path)
 
     def _keep_video(self, offer: Offer, path: Path, video: str) -> str:
@@ -160,20 +162,20 @@ class Taker:
         if self._labels:
             self._store.write(place.probe, record)
         elif not self._store.create(place.probe, record):
-            # An ingest took the same video meanwhile, whose name may label it.
+            # An ingest has recorded the same video meanwhile, under a name that may label it.
             return
         log.info("new video: %s (%.1f s, %dx%d)", name, found.duration_seconds, found.width, found.height)
 
 
 def _name_without_label(name: str, video: str) -> str:
-    """`take/bag/a.mp4` as `a-0123456789ab.mp4`: an annotation that says `a.mp4`, `a` or `bag/a.mp4` means another video."""
-    # Labels take a backslash for a folder's end, too.
+    """Rename `take/bag/a.mp4` to `a-0123456789ab.mp4`, which annotations of `a.mp4`, `a` or `bag/a.mp4` do not match."""
+    # Labels treat backslashes as separators, too.
     path = PurePosixPath(name.replace("\\", "/"))
     return f"{path.stem}-{video[:12]}{path.suffix}"
 
 
 def _reason_to_set_aside(offer: Offer, error: BadInput | OSError) -> str:
-    """Why this file alone is not taken; raises what would befall every other file just as well."""
+    """Explain why only this file is set aside; raise errors that would affect all other files, too."""
     if isinstance(error, BadInput):
         return plain_reason(error, offer.name if is_url(offer.source) else offer.source)
     reason = error.strerror or str(error)
@@ -185,16 +187,16 @@ def _reason_to_set_aside(offer: Offer, error: BadInput | OSError) -> str:
 
 
 def read_chunks(path: Path, *, max_bytes: int, too_large: str) -> Iterator[bytes]:
-    """Yield the content of a file piece by piece.
+    """Yield the content of a file in chunks.
 
-    It is opened in a way that waits for nobody, such as for the writer of a pipe that took the file's place.
+    It is opened without blocking, in case a pipe without a writer has replaced the file.
 
     Raises:
-        BadInput: it is no regular file, larger than `max_bytes`, which `too_large` tells, or slower than a file of that size may be.
+        BadInput: it is not a regular file, larger than `max_bytes` (with the message `too_large`), or too slow for a file of that size.
         OSError: it cannot be read.
     """
     _require_regular(path.stat())
-    limit_seconds = START_SECONDS + max_bytes / MIN_BYTES_A_SECOND
+    limit_seconds = START_SECONDS + max_bytes / MIN_BYTES_PER_SECOND
     stop, num_bytes = time.monotonic() + limit_seconds, 0
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb", buffering=0) as file:  # noqa: PTH123 - the descriptor of a path
         _require_regular(os.fstat(file.fileno()))

@@ -1,4 +1,4 @@
-"""What labels are gathered from: every ingested video under its names, every annotation file, and EPIC's lists."""
+"""List the inputs of labelling: ingested videos with their names, annotation files, and EPIC's class lists."""
 
 from tasks.keys import content_key
 from tasks.media.class_lists import epic_list_uris
@@ -7,23 +7,23 @@ from tasks.store.objects import Store, StoredObject
 
 
 def annotation_objects(store: Store, store_uri: str) -> list[StoredObject]:
-    """Annotation files, in the order of their upload: a later one wins."""
+    """List annotation files in upload order: later ones override earlier ones."""
     found = [o for o in store.list(Layout(store_uri).annotations.folder_uri) if o.name.lower().endswith(".csv")]
     return sorted(found, key=lambda o: (o.modified, o.uri))
 
 
 def epic_list_objects(store: Store, store_uri: str) -> list[StoredObject]:
-    """EPIC-KITCHENS-55's lists of classes, where they lie beside its weights."""
+    """List EPIC-KITCHENS-55's class lists in the store."""
     found = [store.stat(uri) for uri in epic_list_uris(store_uri).values()]
     return [listed for listed in found if listed]
 
 
 def probe_objects(store: Store, store_uri: str) -> list[StoredObject]:
-    """The probe of every ingested video."""
+    """List the probes of all ingested videos."""
     return [o for o in store.list(Layout(store_uri).videos) if is_probe(o.uri)]
 
 
 def inputs_digest(store: Store, store_uri: str, recipe: str) -> str:
-    """Stands for all that labels depend on; a new video, a new name or a new annotation changes it."""
+    """Hash all inputs of labelling; a new video, name or annotation changes it."""
     objects = [*probe_objects(store, store_uri), *annotation_objects(store, store_uri), *epic_list_objects(store, store_uri)]
     return content_key({"recipe": recipe, "inputs": [(o.uri, o.etag) for o in objects]})

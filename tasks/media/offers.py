@@ -1,4 +1,4 @@
-"""Lists the files on offer: those of the inbox, or of the folders, files and addresses that a person names."""
+"""List the files to ingest, from the inbox or from given folders, files and addresses."""
 
 import os
 import re
@@ -18,9 +18,9 @@ CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclass(frozen=True)
 class Offer:
-    """A file on offer.
+    """A file to ingest.
 
-    `etag` is known for files of the inbox, whose content need not be hashed twice; `folder` for local files, which must lie in it.
+    `etag` is set for inbox files, to avoid hashing their content twice; `folder` for local files, which must be inside it.
     """
 
     name: str
@@ -31,15 +31,15 @@ class Offer:
 
     @property
     def is_annotation(self) -> bool:
-        """Whether it holds labels rather than a video."""
+        """Check whether it is an annotation file instead of a video."""
         return self.name.lower().endswith(".csv")
 
 
 def offers(sources: Sequence[str], store_uri: str, store: Store) -> Iterator[Offer]:
-    """Every file of the inbox, or of the sources where there are any. A malformed address is an offer too, so that it costs itself alone.
+    """Yield the files of `sources`, or of the inbox if there are none. A malformed address is yielded too: it fails alone, later.
 
     Raises:
-        BadInput: a file or folder that does not exist, or lies where nothing may be taken from.
+        BadInput: a file or folder does not exist, or is outside the permitted folder.
     """
     if not sources:
         inbox = Layout(store_uri).inbox
@@ -57,7 +57,7 @@ def _name_in(url: str) -> str:
         path = urlsplit(url).path
     except ValueError:
         return url
-    # A control character stays as the address spells it: records, tables and the store have no other way to.
+    # Keep control characters percent-encoded: records, tables and the store cannot hold them.
     plain = path if CONTROL_CHARACTERS.search(unquote(path)) else unquote(path)
     return PurePosixPath(plain).name or url
 
@@ -79,19 +79,19 @@ def _local_path(source: str) -> Path:
         if not path.exists():
             raise BadInput(f"{source} does not exist on the machine that runs this step")
         if only and not lies_in(path, only):
-            raise BadInput(f"{source} is not in {only}, and files are taken from there alone; put it there, or into inbox/ of the store")
+            raise BadInput(f"{source} is not in {only}, the only folder to take files from; put it there, or into inbox/ of the store")
     except (OSError, RuntimeError) as error:
-        raise BadInput(f"{source!r} cannot be looked at ({error}); name a folder or a file") from error
+        raise BadInput(f"{source!r} cannot be accessed ({error}); name a folder or a file") from error
     return path
 
 
 def lies_in(path: Path, folder: Path) -> bool:
-    """Whether it does once every link is followed."""
+    """Check whether `path` is inside `folder` after resolving links."""
     return path.resolve().is_relative_to(folder.resolve())
 
 
 def _may_be_file(path: Path) -> bool:
-    """Whether to try it, which tells why a pipe, a device or a link to a folder is not taken."""
+    """Check whether to try it; pipes, devices and links to folders are tried too, so that they are reported with a reason."""
     try:
         return path.is_symlink() or not path.is_dir()
     except OSError:

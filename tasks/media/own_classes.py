@@ -1,6 +1,6 @@
-"""Numbers the store's own classes, once and for ever.
+"""Assign permanent ids to the store's own classes.
 
-Each word that EPIC-KITCHENS-55 has no id for has an object of its own, which is never written again.
+Each word without an EPIC-KITCHENS-55 id has an object of its own, which is never overwritten.
 """
 
 import logging
@@ -20,14 +20,14 @@ NUM_THREADS = 16
 
 
 def own_classes(store: Store, store_uri: str) -> OwnClasses:
-    """The ids that this store has given."""
+    """Read the ids that this store has given."""
     return OwnClasses(verbs=_given(store, store_uri, "verb"), nouns=_given(store, store_uri, "noun"))
 
 
 def number_words(store: Store, store_uri: str, own: OwnClasses, words: Mapping[WordTarget, Iterable[str]]) -> OwnClasses:
-    """Give each of `words` the id that another step gave it meanwhile, else the next free one.
+    """Give each of `words` the next free id, or the id that another step has given it meanwhile.
 
-    `own` has the ids that were given before.
+    `own` has the ids given before.
     """
     return OwnClasses(
         verbs=_numbered(store, store_uri, "verb", own.verbs, words["verb"]),

@@ -1,4 +1,4 @@
-"""Clips decoded beside the work on those that are decoded already."""
+"""Prefetch clips: decode the next ones while the current ones are in use."""
 
 # t: segments, h, w: pixels, p: 8-bit planes of a snippet
 
@@ -17,23 +17,23 @@ from tasks.model.spec import NetworkSpec
 from tasks.store.objects import Store
 
 CHUNK_CLIPS = 32
-"""Clips whose decoding is started at once: enough that starting its processes costs little, few enough that the first are soon there."""
+"""Clips decoded per chunk: enough to amortise starting the processes, few enough that the first are ready soon."""
 
 Decoded = dict[str, list[Path] | BadInput]
-"""By uid the arrays of a clip, one for each network, or why there are none."""
+"""By uid: the paths of a clip's arrays, one per network, or the error."""
 
 
 class FramesAhead:
-    """The test snippets of clips for one or several networks, decoded to disk chunk by chunk, in their order, while the block goes on.
+    """Decode the test snippets of clips to disk, chunk by chunk in order, in the background of the block.
 
-    One chunk is decoded while another is looked at. An error of decoding is that of its clip alone, and shows where that is waited for.
+    One chunk is decoded while another is in use. A decoding error affects only its clip, and is raised when that clip is requested.
 
     Args:
-        store: where the clips lie.
-        clips: in the order in which they are waited for.
-        specs: of the networks.
-        folder: takes the arrays where they are looked at once: a chunk's are removed when the next one is reached, so that disk holds
-            three chunks, and all at the end. Without it they stay in this machine's cache.
+        store: the store with the clips.
+        clips: the clips, in the order in which they will be requested.
+        specs: the networks' specs, at least one.
+        folder: temporary folder for arrays that are used once: a chunk is deleted when the next one is reached, so that the disk holds at
+            most three, and the rest at the end of the block. Without it the arrays stay in this machine's cache.
     """
 
     def __init__(self, store: Store, clips: Sequence[StoredClip], specs: Sequence[NetworkSpec], folder: Path | None = None) -> None:
@@ -55,7 +55,7 @@ class FramesAhead:
             self._drop(number)
 
     def wait(self, clip: StoredClip) -> None:
-        """Return when the clip is decoded.
+        """Wait until the clip is decoded.
 
         Raises:
             BadInput: it is gone, or does not decode.
@@ -63,7 +63,7 @@ class FramesAhead:
         self._paths(clip)
 
     def load(self, clip: StoredClip) -> list[NDArray[np.uint8]]:
-        """For each network the clip's snippets, uint8 (t, h, w, p), once it is decoded; raises as `wait` does."""
+        """Wait for the clip, and load its snippets, uint8 (t, h, w, p), for each network; raises as `wait`."""
         return [load_snippets(path, spec) for path, spec in zip(self._paths(clip), self._specs, strict=True)]
 
     def _paths(self, clip: StoredClip) -> list[Path]:
@@ -90,7 +90,7 @@ class FramesAhead:
         except BadInput as error:
             if len(clips) == 1:
                 return {clips[0].uid: error}
-            # By halves: what is decoded already is not decoded again, so that a bad clip costs a few starts of the decoder.
+            # Bisect to find the bad clip: decoded clips are cached, so this costs only a few starts of the decoder.
             middle = len(clips) // 2
             return self._decode(clips[:middle], root) | self._decode(clips[middle:], root)
         return {clip.uid: [paths[clip.uid] for paths in of_networks] for clip in clips}

@@ -1,8 +1,8 @@
-"""MLflow: runs with their metrics and evidence, and the registry of models. The only room that imports `mlflow`."""
+"""Talk to MLflow: runs with metrics and artifacts, and the model registry. The only package that imports `mlflow`."""
 
 import os
 
-# MLflow's own seven retries take minutes; the runner retries whole steps. Read when mlflow is imported.
+# MLflow's default of seven retries takes minutes, and the runner retries whole steps. Set before mlflow is imported, which reads them.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")

@@ -1,4 +1,4 @@
-"""The connection to MLflow, and what its errors mean to a step."""
+"""Connect to MLflow, and translate its errors for steps."""
 
 import time
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ RUN_KEY_TAG = "retake.run_key"
 
 
 def connect(settings: MlflowSettings) -> mlflow.MlflowClient:
-    """A client, once the server answers: before any work is done.
+    """Check that the server answers, and create a client.
 
     Raises:
-        Unavailable: it does not answer.
-        BadConfiguration: it refuses this host name.
+        Unavailable: the server does not answer.
+        BadConfiguration: the server refuses this host name.
     """
     _ping(settings.uri)
     mlflow.set_tracking_uri(settings.uri)
@@ -49,7 +49,7 @@ def _ping(address: str) -> None:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turn MLflow's errors inside the block into ours: `Unavailable` where a retry may help, `BadConfiguration` where it refuses."""
+    """Translate MLflow's errors: `Unavailable` if a retry may help, `BadConfiguration` if access is refused."""
     try:
         yield
     except MlflowException as error:
@@ -60,7 +60,7 @@ def answering() -> Iterator[None]:
         if isinstance(error, RestException) and error.error_code not in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"):
             raise
         raise _unavailable(error) from error
-    except requests.RequestException as error:  # from the upload of artifacts, which MLflow does not wrap
+    except requests.RequestException as error:  # artifact uploads raise it unwrapped
         raise _unavailable(error) from error
 
 

@@ -1,4 +1,4 @@
-"""The MLflow run of a plan, a comparison or a prediction, found again by every step that reports to it."""
+"""Find or create the MLflow run of a plan, a comparison or a prediction."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from tasks.tracking.runs import Tracker
 
 @contextmanager
 def tracked_run(tracker: Tracker, plan: PlanResult) -> Iterator[str]:
-    """The id of the plan's one run, shown as running inside the block and as failed if the block fails."""
+    """Yield the id of the plan's run; it shows as running inside the block, and as failed if the block fails."""
     machine = load(MachineSettings)
     tags = {
         "retake.dataset_digest": plan.dataset_digest,
@@ -32,7 +32,7 @@ def tracked_run(tracker: Tracker, plan: PlanResult) -> Iterator[str]:
 
 @contextmanager
 def comparison_run(tracker: Tracker, store_uri: str, key: str, comparison: Comparison, trained: Sequence[str]) -> Iterator[str]:
-    """The id of the one run of a comparison, likewise; tags link the run of each network that was `trained` to it."""
+    """Yield the id of the comparison's run, likewise; tags link to it from the run of each network in `trained`."""
     machine = load(MachineSettings)
     tags = {
         "retake.dataset_digest": comparison.dataset_digest,
@@ -50,7 +50,7 @@ def comparison_run(tracker: Tracker, store_uri: str, key: str, comparison: Compa
 
 @contextmanager
 def prediction_run(tracker: Tracker, plan: PredictPlanResult) -> Iterator[str]:
-    """The id of the prediction's one run, in the experiment of this store's predictions; finished where the block is."""
+    """Yield the id of the prediction's run, in the store's experiment for predictions; finished when the block ends."""
     machine = load(MachineSettings)
     tags = {
         "retake.prediction_uri": plan.prediction_uri,
@@ -67,5 +67,5 @@ def prediction_run(tracker: Tracker, plan: PredictPlanResult) -> Iterator[str]:
 
 
 def _experiment(store_uri: str) -> str:
-    """The name of a store's experiment in MLflow."""
+    """Name the MLflow experiment of a store."""
     return without_scheme(store_uri)

@@ -1,4 +1,4 @@
-"""What a registered version holds: a tensor module, which other code feeds with frames, or a model that takes clips."""
+"""Log models to MLflow: a tensor module for other code, or a model that takes video clips."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ ANSWERS = (("", DataType.string), ("_probability", DataType.double), ("_class", 
 
 @dataclass(frozen=True)
 class TensorModel:
-    """A torch module on the CPU and in eval mode, which answers with a tuple of tensors, or with one.
+    """A torch module on the CPU, in eval mode, that returns a tensor or a tuple of tensors.
 
     Attributes:
         module: the module.
-        example: one input batch of two or more, a tensor, for as an array it becomes 125 MB of JSON; it becomes the input example and the signature.
-        output_names: of the tensors that it answers with.
+        example: an input batch of two or more, for input example and signature; a tensor, since an array would become 125 MB of JSON.
+        output_names: names of the output tensors.
     """
 
     module: object
@@ -46,13 +46,13 @@ class TensorModel:
 
 @dataclass(frozen=True)
 class ClipModel:
-    """A checkpoint, and the code that makes it answer to clips.
+    """A checkpoint, with the code that applies it to clips.
 
     Attributes:
         checkpoint: the file.
         loader: name of the module whose `_load_pyfunc` reads it.
-        code: folder of the package that holds that module; it goes along.
-        heads: those that answer, `verb` and `noun` or `verb` alone.
+        code: folder of the package with that module, which is logged too.
+        heads: heads in the output: `verb` and `noun`, or only `verb`.
     """
 
     checkpoint: Path
@@ -74,13 +74,13 @@ class ClipModel:
 
 
 def _tensor_signature(shape: Sequence[int], output_names: Sequence[str]) -> ModelSignature:
-    """Frames (clips, segments, height, width, 3) in; one (clips, classes) tensor of logits a name out."""
+    """Describe input frames (clips, segments, height, width, 3) and one (clips, classes) tensor of logits per output name."""
     frames = TensorSpec(np.dtype(np.uint8), (-1, shape[1], -1, -1, shape[4]), "frames")
     return ModelSignature(Schema([frames]), Schema([TensorSpec(np.dtype(np.float32), (-1, -1), name) for name in output_names]))
 
 
 def _clip_signature(heads: Sequence[str]) -> ModelSignature:
-    """Paths or bytes in; names, probabilities, class ids and logits out."""
+    """Describe input paths or bytes, and output names, probabilities, class ids and logits."""
     answers = [(f"{head}{what}", kind) for what, kind in ANSWERS for head in heads]
     clip = ColSpec(AnyType())  # type: ignore[no-untyped-call] # MLflow's; without a name, so that a plain list of clips will do
     return ModelSignature(Schema([clip]), Schema([ColSpec(kind, name) for name, kind in answers]))

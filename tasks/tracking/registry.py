@@ -1,4 +1,4 @@
-"""The registry of models in MLflow: versions, their cards and tags, and the aliases `challenger` and `champion`."""
+"""Access MLflow's model registry: versions, their cards and tags, and the aliases `challenger` and `champion`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ CHALLENGER = "challenger"
 CHAMPION = "champion"
 
 MAX_DESCRIPTION = 5000
-"""Characters that MLflow keeps of a version's description."""
+"""MLflow's limit for a version's description, in characters."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """`models:/NAME@ALIAS` or `models:/NAME/VERSION`, taken apart: one of `alias` and `version` is empty."""
+    """A parsed `models:/NAME@ALIAS` or `models:/NAME/VERSION`: either `alias` or `version` is empty."""
 
     name: str
     alias: str
@@ -39,7 +39,7 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> "Reference":
-        """`text` as the options' pattern lets it through."""
+        """Parse `text`, which the options' pattern has validated."""
         name, _, alias = text.removeprefix("models:/").partition("@")
         name, _, version = name.partition("/")
         return cls(name, alias, version)
@@ -47,7 +47,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A version of the registered model, and the checkpoint that it was made from."""
+    """A version of a registered model, with its checkpoint."""
 
     version: int
     run_id: str
@@ -58,7 +58,7 @@ class RegisteredVersion:
 
 @dataclass(frozen=True)
 class VersionCard:
-    """What is said of a registered version: for people, and for the re-scoring of a champion."""
+    """The description and metadata of a registered version, for people and for evaluating a champion again."""
 
     description: str
     checkpoint_uri: str
@@ -79,11 +79,11 @@ class Registry:
 
     @classmethod
     def from_settings(cls, settings: MlflowSettings) -> "Self":
-        """Connect, and make sure that the server answers before any work is done."""
+        """Connect; fails early if the server does not answer."""
         return cls(settings)
 
     def claim(self, model_name: str, store_uri: str) -> None:
-        """Let this store keep the decisions on a model, since it is there that two runs that end together learn of each other.
+        """Claim the decisions on a model for this store, through which concurrent runs see each other.
 
         Raises:
             BadConfiguration: another store keeps them.
@@ -100,16 +100,16 @@ class Registry:
             )
 
     def kept_by(self, model_name: str) -> str | None:
-        """The store that keeps the decisions on a model; None where no run has claimed it."""
+        """Find the store that keeps the decisions on a model; None if no run has claimed it."""
         with answering():
             found = self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1)
         return found[0].tags.get(STORE_TAG) if found else None
 
     def champion(self, model_name: str) -> RegisteredVersion | None:
-        """The version of a registered model that the alias `champion` points at, or None.
+        """Find the version that the alias `champion` points to, if any.
 
         Raises:
-            BadConfiguration: it was registered by hand, without the checkpoint that it can be scored again by.
+            BadConfiguration: it was registered by hand, without the checkpoint for evaluating it again.
         """
         with answering():
             if not self._exists(model_name):
@@ -122,16 +122,16 @@ class Registry:
                 raise
         if not _can_be_scored(found):
             raise BadConfiguration(
-                f"{model_name} version {found.version} is champion, but Retake did not register it and cannot score it again; "
-                f"take the alias {CHAMPION} off it, or set its tags {CHECKPOINT_TAG} and {CHECKPOINT_HASH_TAG}"
+                f"{model_name} version {found.version} is champion, but Retake did not register it and cannot evaluate it; "
+                f"remove the alias {CHAMPION}, or set its tags {CHECKPOINT_TAG} and {CHECKPOINT_HASH_TAG}"
             )
         return _registered(found)
 
     def version(self, model_name: str, number: int) -> RegisteredVersion:
-        """A version that Retake registered.
+        """Find a version that Retake registered.
 
         Raises:
-            BadInput: there is none of this number, or somebody else registered it.
+            BadInput: there is no such version, or Retake did not register it.
         """
         with answering():
             try:
@@ -141,14 +141,14 @@ class Registry:
                     raise BadInput(f"{model_name} has no version {number}; MLflow's page of the model lists them") from None
                 raise
         if not _can_be_scored(found):
-            raise BadInput(f"{model_name} version {number} was not registered by Retake, which has no checkpoint to score it by")
+            raise BadInput(f"{model_name} version {number} was not registered by Retake, so its checkpoint is unknown")
         return _registered(found)
 
     def referred(self, reference: str) -> tuple[str, RegisteredVersion]:
-        """The name and the version that `models:/NAME@ALIAS` or `models:/NAME/VERSION` stands for.
+        """Resolve `models:/NAME@ALIAS` or `models:/NAME/VERSION` to name and version.
 
         Raises:
-            BadInput: there is no such model, version or alias, and the message names those that exist; or somebody else registered it.
+            BadInput: there is no such model, version or alias (the message lists those that exist), or Retake did not register it.
         """
         parsed = Reference.parse(reference)
         name = parsed.name
@@ -181,15 +181,15 @@ class Registry:
         model: TensorModel | ClipModel,
         card: VersionCard,
     ) -> int:
-        """Register the model that the run made; the version that an earlier try registered is found again.
+        """Register the run's model, or find the version that an earlier try registered.
 
         Args:
-            model_name: what it is registered as.
-            store_uri: the store that keeps the decisions on this model, for a model that is new.
-            run_id: the run that made it.
-            run_key: what the version is found by.
-            model: what the version holds.
-            card: what is said of the version.
+            model_name: name of the registered model.
+            store_uri: the store that keeps the decisions on a new model.
+            run_id: the MLflow run.
+            run_key: key to find the version by.
+            model: the model to log.
+            card: description and metadata of the version.
         """
         with answering():
             earlier = self._version_of(model_name, run_key)
@@ -219,12 +219,12 @@ class Registry:
         return int(made.version)
 
     def set_alias(self, model_name: str, alias: str, version: int) -> None:
-        """Point an alias of the registered model at a version."""
+        """Point an alias of the registered model to a version."""
         with answering():
             self._client.set_registered_model_alias(model_name, alias, str(version))
 
     def describe(self, model_name: str, version: int, description: str) -> None:
-        """Put another description on a version."""
+        """Replace a version's description."""
         with answering():
             self._client.update_model_version(model_name, str(version), description[:MAX_DESCRIPTION])
 
@@ -235,12 +235,12 @@ class Registry:
                 self._client.set_model_version_tag(model_name, str(version), key, value)
 
     def aliases(self, model_name: str, version: int) -> tuple[str, ...]:
-        """The aliases that point at a version."""
+        """List the aliases that point to a version."""
         with answering():
             return tuple(sorted(self._client.get_model_version(model_name, str(version)).aliases))
 
     def _exists(self, model_name: str) -> bool:
-        """By a search: a server with passwords answers for a model that does not exist as for one that this user may not see."""
+        """Search for the model: on a server with passwords a get fails alike for missing and for forbidden models."""
         return bool(self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1))
 
     def _ensure_model(self, model_name: str, store_uri: str) -> None:
@@ -259,7 +259,7 @@ class Registry:
         return int(found[0].version) if found else None
 
     def _logged_model(self, run_id: str) -> "LoggedModel | None":
-        """The model that the run has logged as a whole: by this try, or by one that was cut off before it was registered."""
+        """Find the run's completely logged model, from this try or from one interrupted before registering it."""
         experiment_id = self._client.get_run(run_id).info.experiment_id
         found = self._client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
         return next((model for model in found if model.status == LoggedModelStatus.READY), None)

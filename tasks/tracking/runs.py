@@ -1,4 +1,4 @@
-"""A run in MLflow: parameters, metrics, datasets and evidence."""
+"""Log to MLflow runs: parameters, metrics, datasets and artifacts."""
 
 import io
 import time
@@ -26,7 +26,7 @@ CONTEXTS: dict[SplitName, str] = {"train": "training", "val": "validation", "tes
 
 
 class Tracker:
-    """Everything that steps say to MLflow of their run.
+    """Log a step's results to its MLflow run.
 
     Every method raises `Unavailable` when the server does not answer.
     """
@@ -37,11 +37,11 @@ class Tracker:
 
     @classmethod
     def from_settings(cls, settings: MlflowSettings) -> "Self":
-        """Connect, and make sure that the server answers before any work is done."""
+        """Connect; fails early if the server does not answer."""
         return cls(settings)
 
     def ensure_run(self, experiment: str, run_key: str, tags: Mapping[str, str]) -> str:
-        """The id of the one run with this key, made where there is none; an earlier try's run goes on."""
+        """Find or create the run with this key, so that retries continue one run; return its id."""
         with answering():
             found = self._client.get_experiment_by_name(experiment)
             experiment_id = found.experiment_id if found else self._client.create_experiment(experiment)
@@ -57,38 +57,38 @@ class Tracker:
 
     @contextmanager
     def running(self, run_id: str) -> Iterator[None]:
-        """Show the run as running inside the block, and as failed when the block fails."""
+        """Mark the run as running inside the block, and as failed if the block fails."""
         self._set_status(run_id, "RUNNING")
         try:
             yield
         except BaseException:
-            # The error that ended the block says more than a server that cannot note it.
+            # Raise the block's own error, even if the server cannot record the failure.
             with suppress(Unavailable):
                 self._set_status(run_id, "FAILED")
             raise
 
     def finish(self, run_id: str) -> None:
-        """Show the run as finished."""
+        """Mark the run as finished."""
         self._set_status(run_id, "FINISHED")
 
     def run_url(self, run_id: str) -> str:
-        """The run's page in a person's browser."""
+        """Return the address of the run's page for browsers."""
         with answering():
             experiment_id = self._client.get_run(run_id).info.experiment_id
         return f"{self.public_uri}/#/experiments/{experiment_id}/runs/{run_id}"
 
     @property
     def public_uri(self) -> str:
-        """The server's address in a person's browser."""
+        """Return the server's address for browsers."""
         return (self._settings.public_uri or self._settings.uri).rstrip("/")
 
     def log_params(self, run_id: str, params: Mapping[str, object]) -> None:
-        """Log parameters; the same ones again are no error."""
+        """Log parameters; logging equal ones again is allowed."""
         with answering():
             self._client.log_batch(run_id, params=[mlflow.entities.Param(key, str(value)) for key, value in params.items()])
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
-        """Log numbers that have no step; those that an earlier try logged alike stay as they are."""
+        """Log metrics without a step; skip values that an earlier try has logged."""
         now_ms = int(time.time() * 1000)
         with answering():
             logged = self._client.get_run(run_id).data.metrics
@@ -96,27 +96,27 @@ class Tracker:
             self._client.log_batch(run_id, metrics=[mlflow.entities.Metric(k, v, now_ms, 0) for k, v in new.items()])
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        """Set tags of a run; `mlflow.note.content` is what its page shows as the description."""
+        """Set tags of a run; its page shows `mlflow.note.content` as the description."""
         with answering():
             for key, value in tags.items():
                 self._client.set_tag(run_id, key, value)
 
     def log_artifacts(self, run_id: str, folder: Path, artifact_path: str | None = None) -> None:
-        """Upload a folder's files into the run."""
+        """Upload a folder's files as artifacts."""
         with answering():
             self._client.log_artifacts(run_id, str(folder), artifact_path)
 
     def log_dataset(self, run_id: str, table: bytes, *, split: SplitName, source: str, digest: str) -> None:
         """Log one split, a CSV file, as an input of the run."""
         with answering(), warnings.catch_warnings():
-            # Class ids are never missing, so MLflow's advice to make them floats does not hold.
+            # Class ids are never missing, so MLflow's advice to use floats does not apply.
             warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column")
             dataset = from_pandas(pd.read_csv(io.BytesIO(table)), source=source, name=split, digest=digest)
             entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", CONTEXTS[split])])
             self._client.log_inputs(run_id, datasets=[entity])
 
     def log_epoch(self, run_id: str, epoch: Epoch) -> None:
-        """Log one epoch's losses and accuracies, with the epoch as the step; one that an earlier try logged stays as it is."""
+        """Log one epoch's losses and accuracies with the epoch as step; skip an epoch that an earlier try has logged."""
         now_ms = int(time.time() * 1000)
         values = epoch.model_dump(exclude={"epoch"}, exclude_none=True)
         with answering():

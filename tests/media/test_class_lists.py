@@ -44,5 +44,5 @@ def test_a_list_that_is_not_there_or_none_costs_a_warning(published, caplog):
     keep_epic_lists(shelf, "s3://retake", allow_private=True)
     assert not shelf.objects
     first, second = caplog.messages
-    assert "is no list of classes; or put EPIC_verb_classes.csv under pretrained/" in first
+    assert "is not a list of classes; or put EPIC_verb_classes.csv under pretrained/" in first
     assert "404" in second

@@ -41,7 +41,7 @@ def test_damaged_flow_is_computed_again_and_said_to_be(shelf, clips, tmp_path, c
     assert [shelf.objects[uri] for uri in uris] == whole
     assert np.load(again[clips[0].uid]).shape == (11, 256, 341, 2)
     for uri in uris:
-        assert [message.startswith(f"{uri}: ") for message in caplog.messages if "computing this optical flow again" in message].count(
+        assert [message.startswith(f"{uri}: ") for message in caplog.messages if "recomputing this optical flow" in message].count(
             True
         ) == 1
     second = cache_test_frames(shelf, clips, SEES_FLOW, tmp_path / "second")
@@ -52,7 +52,7 @@ def test_damaged_flow_is_computed_again_and_said_to_be(shelf, clips, tmp_path, c
 def test_where_its_clip_is_damaged_too_both_reasons_and_the_address_are_told(shelf, clips):
     uri = flow_uri(clips[0].uri, OPTIONS)
     shelf.objects[uri] = shelf.objects[clips[0].uri] = b"no video"
-    with pytest.raises(BadVideo, match=r"; nor can its clip be read to compute it again: 1 of 1 clips .* Delete the clips\.json") as raised:
+    with pytest.raises(BadVideo, match=r"; its clip cannot be read to recompute it: 1 of 1 clips .* Delete the clips\.json") as raised:
         cache_test_frames(shelf, clips[:1], SEES_FLOW)
     assert str(raised.value).startswith(f"{uri}: damaged, or not a video")
 

@@ -23,7 +23,7 @@ def test_a_clip_without_flow_is_left_out_of_training_by_name_and_never_out_of_a_
     good, bad = clips = shelf.clips("a" * 64, 2)
     shelf.write_bytes(bad.uri, b"no video")
     assert list(cache_train_frames(shelf, clips, SEES_FLOW, TrainOptions())) == [good.uid]
-    told = next(record.getMessage() for record in caplog.records if "left out of training" in record.getMessage())
+    told = next(record.getMessage() for record in caplog.records if "skipped in training" in record.getMessage())
     assert f"1 of 2 clips have no optical flow: {bad.uid}: " in told
     with pytest.raises(BadVideo, match=bad.uid):
         cache_test_frames(shelf, clips, SEES_FLOW)

@@ -75,7 +75,7 @@ def test_a_malformed_address_is_an_offer_that_costs_itself(taker, url):
 
 @pytest.mark.parametrize("source", ["/no/such/folder", "~nobody-here/films", "a" * 5000, "a\0b", "/etc/passwd/x"])
 def test_a_source_that_cannot_be_is_bad_input(source):
-    with pytest.raises(BadInput, match=r"does not exist|cannot be looked at"):
+    with pytest.raises(BadInput, match=r"does not exist|cannot be accessed"):
         offers_of(source)
 
 
@@ -91,7 +91,7 @@ def test_a_link_is_not_followed_out_of_the_folder_that_was_named(taker, tmp_path
     (folder / "elsewhere").symlink_to(tmp_path)
     read = []
     seen = {offer.name: taker().take_annotation(offer, read.append).reason for offer in offers_of(str(folder))}
-    refused = f"a link that leads out of {folder}; put there what it leads to"
+    refused = f"a link that leads out of {folder}; copy its target there"
     assert seen == {
         "absolute.csv": refused,
         "elsewhere": refused,
@@ -129,7 +129,7 @@ def test_where_one_folder_is_set_nothing_outside_it_is_taken(tmp_path, monkeypat
         videos / "out" / "hostname",
         "/proc/self/environ",
     ):
-        with pytest.raises(BadInput, match=r"files are taken from there alone|does not exist"):
+        with pytest.raises(BadInput, match=r"the only folder to take files from|does not exist"):
             offers_of(str(outside))
 
 

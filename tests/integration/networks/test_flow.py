@@ -99,8 +99,8 @@ def test_a_batch_with_odd_clips_costs_those_alone_and_is_done_once(workshop, att
     assert (result.num_clips, result.num_computed, result.num_fields) == (5, 3, 8 + 2 + 1)
     assert result.fields_per_second > 0
     assert {clip.name: clip.reason for clip in result.warnings} == {
-        "three": "3 frames make 2 fields of flow, and a network looks at 5 in a row; the last is repeated",
-        "single": "a single frame shows no motion; one field without any stands for the 5 that a network looks at",
+        "three": "3 frames make 2 fields of flow, but a network needs 5 in a row; the last is repeated",
+        "single": "a single frame shows no motion; one field of zero motion is repeated for the 5 that a network needs",
     }
     reasons = {clip.name: clip.reason for clip in result.set_aside}
     assert set(reasons) == {"damaged", "absent"}
