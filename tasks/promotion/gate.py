@@ -190,7 +190,7 @@ def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) ->
 def _reason(rules: Sequence[RuleOutcome], ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> str:
     failed = [rule for rule in rules if not rule.passed]
     if failed:
-        kept = "the champion stays" if theirs.model == "champion" else "there is no champion yet"
+        kept = "the champion stays" if theirs.model == "champion" else "there is still no champion"
         told = f"{'; '.join(f'{rule.title.lower()}: no ({rule.detail})' for rule in failed)}; {kept}"
     else:
         told = (

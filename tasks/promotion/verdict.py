@@ -66,12 +66,12 @@ def _against_opponent(theirs: EvaluateResult, difference: PairedDifference) -> s
 
 def _too_small(difference: PairedDifference) -> str:
     if difference.num_sources == 1:
-        return "one source video is not enough to tell, several are needed"
+        return "one source video is not enough to tell"
     too_small = "the data is too small to tell"
     if difference.num_clips_needed is None:
         return too_small
     num_sources = math.ceil(difference.num_clips_needed * difference.num_sources / difference.num_clips)
-    return f"{too_small}, {roughly(difference.num_clips_needed)} clips of {roughly(num_sources)} source videos would be needed"
+    return f"{too_small}: {roughly(difference.num_clips_needed)} clips of {roughly(num_sources)} source videos would be needed"
 
 
 def _against_majority(ours: EvaluateResult) -> str:
@@ -86,7 +86,8 @@ def _against_majority(ours: EvaluateResult) -> str:
     ]
     if action.top1 <= action.majority_top1:
         told = f"{always} gives {percent(action.majority_top1)}"
-        return f"{told}; it classifies {listed(others)}" if others else told
-    doubt = "" if action.top1_interval[0] > action.majority_top1 else ", though not significantly"
-    told = f"that beats {always} ({percent(action.majority_top1)}){doubt}"
-    return f"{told}, but it classifies {listed(others)}" if others else told
+    elif action.top1_interval[0] > action.majority_top1:
+        told = f"{always} gives significantly less, {percent(action.majority_top1)}"
+    else:
+        told = f"{always} gives {percent(action.majority_top1)}, which is not significantly less"
+    return f"{told}; the network classifies {listed(others)}" if others else told

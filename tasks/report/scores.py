@@ -101,7 +101,7 @@ def verdict_of(metrics: Metrics) -> Verdict:
     opponent = opponent_of(metrics)
     decisive = next((d for d in metrics.differences if d.target == metrics.targets[-1] and d.opponent == opponent), None)
     too_few = any(rule.rule in ("num_clips", "num_sources") and not rule.passed for rule in metrics.rules)
-    then = "Not promoted: " + ("the champion stays." if opponent == "champion" else "there is no champion yet.")
+    then = "Not promoted: " + ("the champion stays." if opponent == "champion" else "there is still no champion.")
     majority_wins = challenger is not None and challenger.action.top1 <= challenger.action.majority_top1
     if too_few or (decisive is not None and not excludes_zero(decisive) and not majority_wins):
         return Verdict("unknown", "Inconclusive", then, warnings)

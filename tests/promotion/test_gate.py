@@ -198,7 +198,7 @@ def test_every_failed_rule_is_in_the_reason(scored):
     )
     assert failed(judgement) == RULES
     assert all(rule.detail in judgement.reason for rule in judgement.rules)
-    assert "; there is no champion yet. Warning: " in judgement.reason
+    assert "; there is still no champion. Warning: " in judgement.reason
 
 
 def test_a_winner_that_guessing_matches_is_stopped_or_warned_of(scored):
