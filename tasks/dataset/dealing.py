@@ -1,4 +1,4 @@
-"""Assign whole sources to splits so that shares and actions are as close to the target as possible, with every action in train.
+"""Assign whole sources to splits, close to the target shares, with every action in train.
 
 Iterative stratification after Sechidis, Tsoumakas and Vlahavas (2011), rarest action first, then local search by single moves and swaps.
 """
@@ -20,10 +20,11 @@ MAX_PASSES = 20
 def deal(
     counts: Mapping[str, Mapping[str, int]], kept: Mapping[str, SplitName], shares: Mapping[SplitName, float], seed: int
 ) -> dict[str, SplitName]:
-    """Assign every source of `counts` (source to action to number of clips) that is not in `kept`.
+    """Assign every source of `counts` that is not in `kept`.
 
-    Every action of a new source is then in train, with one exception: if val would stay empty, it gets the new source that loses the fewest
-    clips by the move. Val, and test if it has a share, stay empty if no source can be moved there.
+    `counts` has the number of clips by source and action. Every action of a new source is then in train, with one exception: if val would
+    stay empty, it gets the new source that loses the fewest clips by the move. Val, and test if it has a share, stay empty if no source can
+    be moved there.
     """
     order = sorted((s for s in counts if s not in kept), key=lambda s: hashlib.sha256(f"{seed}:{s}".encode()).digest())
     table = _Table(counts, {source: kept[source] for source in counts if source in kept}, order, shares)
@@ -87,7 +88,7 @@ class _Table:
             self.num_train_sources[action] += sign if split == "train" else 0
 
     def cost_of_adding(self, source: str, split: SplitName, sign: int = 1) -> float:
-        """Compute the increase in squared distance to the target, for the split's size and each of the source's actions."""
+        """Compute the increase in squared distance to the target, over split size and actions."""
         share, size = self._shares[split], self.size(source)
         off = self._clips[split] - share * self._num_clips
         cost = SHARE_WEIGHT * size * (size + 2 * sign * off) / self._num_clips
@@ -156,7 +157,7 @@ def _try_move(table: _Table, source: str, split: SplitName) -> bool:
 
 
 def _try_swap(table: _Table, source: str, other: str) -> bool:
-    """Swap a train source with one of another split, or a val source with one of test, if that lowers the cost."""
+    """Swap two sources of different splits if that lowers the cost."""
     here, there = table.split[source], table.split[other]
     if SPLITS.index(here) >= SPLITS.index(there):
         return False

@@ -11,7 +11,7 @@ from tasks.wording import quoted
 
 @dataclass(frozen=True)
 class FolderLabels:
-    """The labels of videos by their folders, and the reasons why other folders are not labels."""
+    """The labels that videos get from folders, and why other folders are not labels."""
 
     label_by_video: Mapping[str, FolderLabel]
     reason_by_video: Mapping[str, str]
@@ -104,7 +104,7 @@ def _by_video(names: Mapping[str, tuple[str, ...]], labels: Mapping[Folders, Fol
 
 
 def _surest(labels: list[FolderLabel]) -> list[FolderLabel]:
-    """Keep labels with known verbs if there are any, else those of two words, else those of one.
+    """Keep only the most certain labels: known verbs, else two words, else one word.
 
     Drop a verb without a noun if the same verb with a noun is there.
     """

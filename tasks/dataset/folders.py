@@ -49,7 +49,7 @@ class FolderLabel:
 
 
 class FolderReader:
-    """Read folder paths by the class names of EPIC's lists and annotation files, and unknown words by their form."""
+    """Read folder paths by known class names, and unknown words by their form."""
 
     def __init__(self, verbs: Lexicon, nouns: Lexicon) -> None:
         self._verbs = verbs

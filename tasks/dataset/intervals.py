@@ -12,7 +12,7 @@ ROUNDING_SECONDS = 1e-6
 
 
 def without_overlaps(rows: Sequence[IntervalRow]) -> tuple[list[IntervalRow], list[tuple[int, str]]]:
-    """Sort the intervals of one video by time, and reject those that overlap one on an earlier line."""
+    """Sort a video's intervals by time, and reject those that overlap an earlier line."""
     kept: list[IntervalRow] = []
     refused: list[tuple[int, str]] = []
     for together in _touching(sorted(rows, key=attrgetter("start_seconds"))):

@@ -24,7 +24,10 @@ class LabelFile:
 
 @dataclass(frozen=True)
 class ReadFiles:
-    """All files in upload order, their classes, the first rejected lines, and the number of further ones by file."""
+    """All files in upload order, with their classes and the first rejected lines.
+
+    `num_more` counts further rejected lines by file.
+    """
 
     files: tuple[LabelFile, ...]
     verbs: Lexicon
@@ -34,7 +37,7 @@ class ReadFiles:
 
 
 def read_files(files: Sequence[AnnotationFile], own: OwnClasses) -> ReadFiles:
-    """Read all files, then look up their names, so that an id in one file applies to all.
+    """Read all files, then resolve names, so that ids apply across files.
 
     Ids come from `own`, then from the shipped EPIC names, then from EPIC's lists, then from the labels' id columns, latest file first, so that
     an id can be corrected. A line that contradicts an id known by then is rejected.

@@ -23,7 +23,7 @@ from tasks.wording import plain_count, printable, quoted
 
 @dataclass(frozen=True)
 class Labelling:
-    """All clips with their labels, the rejected and overridden lines, and hints for a person to check.
+    """All clips with their labels, rejected and overridden lines, and hints for people.
 
     A class without an id is None in its clips: the store numbers `words_without_id`, and `with_ids` fills the ids in.
     """

@@ -79,7 +79,7 @@ class Row(BaseModel):
 
 
 class LabelRow(Row):
-    """A line with a verb, a noun unless the action has no object, and optional class ids."""
+    """A line with a verb, an optional noun and optional class ids."""
 
     verb: ClassName
     noun: NounName

@@ -16,7 +16,7 @@ MAX_LISTED = 5
 
 
 class SplitAssignment(Record):
-    """The split of every source and video with labelled clips, the excluded clips (by uid), and warnings.
+    """The split of every labelled source and video, excluded clips by uid, and warnings.
 
     If a video's split differs from its source's, its clips are excluded. A second call that keeps `remembered` gives the same result.
     """
@@ -28,7 +28,7 @@ class SplitAssignment(Record):
 
     @property
     def remembered(self) -> dict[str, SplitName]:
-        """Merge the splits to keep for ever, by source and by video hash, since people rename sources."""
+        """Merge the permanent splits by source and by video hash, since people rename sources."""
         return self.split_by_source | self.split_by_video
 
 
@@ -134,7 +134,7 @@ def _stop_if_untrainable(used: Sequence[LabelledClip], splits: Mapping[str, Spli
 
 
 def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName], shares: Mapping[SplitName, float]) -> list[str]:
-    """Derive the warnings only from the resulting split, so that a rerun that keeps it repeats them."""
+    """Warn from the resulting split alone, so that a rerun repeats the warnings."""
     clips_of_source = Counter(clip.source for clip in used)
     got = Counter(splits[clip.source] for clip in used)
     sources_of_action: defaultdict[str, set[str]] = defaultdict(set)

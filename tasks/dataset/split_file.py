@@ -14,7 +14,7 @@ COLUMNS = ("source", "split")
 
 
 def read_split_csv(content: bytes) -> dict[str, SplitName]:
-    """Read the split of each source (by name) and each video (by hash), in the file's order.
+    """Read the split of each source name and video hash, in the file's order.
 
     Raises:
         BadDataset: the file is damaged; the message names the line. Nothing is guessed, since that could move a test clip into train.

@@ -36,7 +36,7 @@ def majority_scores(metrics: TargetMetrics) -> MajorityScores:
 
 
 def always_predicting(class_name: str) -> str:
-    """Word the baseline: `always predicting 'put meat'`, or `always predicting no object` for the noun `(none)`."""
+    """Name the baseline: `always predicting 'put meat'`, or `always predicting no object` for the noun `(none)`."""
     return f"always predicting {in_quotes(class_name)}"
 
 

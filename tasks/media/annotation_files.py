@@ -60,7 +60,10 @@ def keep_annotations(
 
 
 def to_write(kept: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Choose the files to write so that the latest of `kept` (in upload order) are the wanted ones, for every stem."""
+    """Choose the files to upload so that `wanted` are the latest of every stem.
+
+    `kept` is in upload order.
+    """
     kept_by_stem, wanted_by_stem = _by_stem(kept), _by_stem(wanted)
     missing = {name for stem, names in wanted_by_stem.items() for name in _rest(kept_by_stem[stem], names)}
     return [name for name in wanted if name in missing]

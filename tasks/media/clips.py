@@ -1,4 +1,4 @@
-"""Find the clips of a video in the store, from any version of ffmpeg, and name them."""
+"""Find a video's clips in the store, cut by any version of ffmpeg; name clips."""
 
 import logging
 
@@ -21,7 +21,7 @@ class _Options(BaseModel):
 
 
 def clip_uid(video: str, start_seconds: float, stop_seconds: float) -> str:
-    """Build a clip's uid from its video's first 12 hex digits and its interval in ms, which differs between cuttings."""
+    """Build a clip's uid from its video's first 12 hex digits and its interval in ms."""
     return f"{video[:12]}_{round(start_seconds * 1000):09d}-{round(stop_seconds * 1000):09d}"
 
 

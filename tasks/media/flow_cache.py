@@ -1,4 +1,4 @@
-"""Compute optical flow once per clip and cache it next to the clip in the store."""
+"""Compute optical flow once per clip; cache it next to the clip in the store."""
 
 import logging
 import tempfile

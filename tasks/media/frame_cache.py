@@ -46,7 +46,7 @@ class StoredClip(SeenClip, Protocol):
 
 
 def rgb_frames(num_segments: int) -> NetworkSpec:
-    """Build a spec of one RGB frame per segment, for contact sheets and fingerprints, whatever the network's input."""
+    """Build a spec of one RGB frame per segment, for contact sheets and fingerprints."""
     return NetworkSpec(backbone="none", num_segments=num_segments)
 
 
@@ -56,9 +56,9 @@ def passing_frames() -> AbstractContextManager[Path]:
 
 
 def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, root: Path | None = None) -> dict[str, Path]:
-    """Cache the test frames of each clip, (t * m, h, w, 3), or (t * m, h, w, 2) for flow, snippet by snippet; paths by uid.
+    """Cache the test frames of each clip, snippet by snippet; return paths by uid.
 
-    They are in this machine's cache, or under `root`.
+    Arrays are (t * m, h, w, 3), or (t * m, h, w, 2) for flow. They are in this machine's cache, or under `root`.
 
     Raises:
         BadVideo: a clip does not decode, or clips have no readable flow in the store and it cannot be computed from them; the message lists
@@ -70,10 +70,10 @@ def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSp
 
 
 def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, options: TrainOptions) -> dict[str, Path]:
-    """Cache the frames that training samples from, (t, h, w, 3), or (t, h, w, 2) for flow; paths by uid.
+    """Cache the frames that training samples from; return paths by uid.
 
-    These are every `frame_step`-th frame, all frames if a snippet has several, or the test frames if training does not sample. A clip whose
-    flow is missing and cannot be computed is skipped with a warning.
+    Arrays are (t, h, w, 3), or (t, h, w, 2) for flow: every `frame_step`-th frame, all frames if a snippet has several, or the test frames if
+    training does not sample. A clip whose flow is missing and cannot be computed is skipped with a warning.
 
     Raises:
         BadVideo: a clip does not decode, or no clip has flow.
@@ -152,7 +152,7 @@ def _cache(store: Store, clips: Sequence[StoredClip], frames: Sequence[tuple[int
 
 
 def _complete_flow(store: Store, clips: Sequence[StoredClip], options: FlowOptions) -> tuple[SetAside, ...]:
-    """Compute missing flow, for example for a champion that uses another kind than the network in training.
+    """Compute missing flow, for example for a champion with other flow options.
 
     Returns the clips, by uid, for which this fails.
     """
@@ -167,7 +167,7 @@ def _without_flow(bad: Sequence[SetAside], num_clips: int) -> BadVideo:
     return BadVideo(
         f"{len(bad)} of {num_clips} clips have no optical flow: {'; '.join(f'{clip.name}: {clip.reason}' for clip in bad[:NUM_NAMED])}"
         f"{'; …' if len(bad) > NUM_NAMED else ''}. Delete the clips.json beside them in the store and cut their videos again "
-        "(ingest_videos), or choose another input than flow"
+        "(ingest_videos), or choose an input other than flow"
     )
 
 

@@ -25,9 +25,9 @@ def own_classes(store: Store, store_uri: str) -> OwnClasses:
 
 
 def number_words(store: Store, store_uri: str, own: OwnClasses, words: Mapping[WordTarget, Iterable[str]]) -> OwnClasses:
-    """Give each of `words` the next free id, or the id that another step has given it meanwhile.
+    """Give each of `words` the next free id.
 
-    `own` has the ids given before.
+    If another step has numbered a word meanwhile, its id is used. `own` has the ids given before.
     """
     return OwnClasses(
         verbs=_numbered(store, store_uri, "verb", own.verbs, words["verb"]),

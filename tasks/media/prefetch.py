@@ -24,7 +24,7 @@ Decoded = dict[str, list[Path] | BadInput]
 
 
 class FramesAhead:
-    """Decode the test snippets of clips to disk, chunk by chunk in order, in the background of the block.
+    """Decode the test snippets of clips in the background, chunk by chunk, in order.
 
     One chunk is decoded while another is in use. A decoding error affects only its clip, and is raised when that clip is requested.
 
@@ -63,7 +63,7 @@ class FramesAhead:
         self._paths(clip)
 
     def load(self, clip: StoredClip) -> list[NDArray[np.uint8]]:
-        """Wait for the clip, and load its snippets, uint8 (t, h, w, p), for each network; raises as `wait`."""
+        """Wait for the clip, and load its snippets for each network, uint8 (t, h, w, p); raises as `wait`."""
         return [load_snippets(path, spec) for path, spec in zip(self._paths(clip), self._specs, strict=True)]
 
     def _paths(self, clip: StoredClip) -> list[Path]:

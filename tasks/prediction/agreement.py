@@ -1,4 +1,4 @@
-"""Count where two networks agree, how they differ, and how accurate each is on labelled clips.
+"""Measure the agreement, the differences and the accuracy of two networks.
 
 Legend: n clips, k ranks.
 """

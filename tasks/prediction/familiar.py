@@ -1,4 +1,4 @@
-"""Measure how far a clip is from the model's training clips, in features of its backbone.
+"""Measure a clip's distance from the model's training clips in backbone features.
 
 Legend: n and m clips, f features.
 """
@@ -21,7 +21,7 @@ def directions(features: Features) -> Features:
 
 
 def distances_to_nearest(features: Features, known: Features) -> NDArray[np.float64]:
-    """Compute the (n,) cosine distances of (n, f) to their nearest of (m, f), m >= 1: 0 same direction, 1 orthogonal."""
+    """Compute (n,) cosine distances to the nearest `known`, (m, f), m at least 1: 0 parallel, 1 orthogonal."""
     nearest = (directions(features) @ directions(known).T).max(axis=1)
     found: NDArray[np.float64] = np.clip(1.0 - nearest.astype(np.float64), 0.0, 2.0)
     return found

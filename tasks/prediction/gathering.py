@@ -1,4 +1,7 @@
-"""Stream over all predictions to write tables and tracks and sum up the page, keeping a few bytes per clip in memory."""
+"""Stream over all predictions to write tables and tracks and collect the page's data.
+
+Memory holds a few bytes per clip.
+"""
 
 import heapq
 import re

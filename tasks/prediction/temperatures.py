@@ -14,7 +14,10 @@ from tasks.wording import count
 
 @dataclass(frozen=True)
 class Served:
-    """Temperatures of both heads, with their origin in `words`; `crops` per frame in the fitted scores, None if not calibrated."""
+    """Temperatures of both heads.
+
+    `words` describes their origin; `crops` is the number of crops per frame of the fitted logits, None if not calibrated.
+    """
 
     verb: float
     noun: float

@@ -72,7 +72,7 @@ class ToLabel:
 
 
 def scores(entropies: NDArray[np.float64], novelty: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute (n,) scores from 0 to 1 from (n,) entropies and (n,) distances, or from entropies only if a distance is NaN."""
+    """Compute (n,) scores in [0, 1] from (n,) entropies and distances; if a distance is NaN, from entropies only."""
     parts = [_percentiles(entropies)]
     if not np.isnan(novelty).any():
         parts.append(_percentiles(novelty))
@@ -116,7 +116,7 @@ def in_order(values: NDArray[np.float64], features: Features, num_clips: int) ->
 
 
 def reason(clip: Candidate, novelty_percentile: float | None, spread: float) -> str:
-    """Word why this clip should be labelled.
+    """Explain why this clip should be labelled.
 
     Args:
         clip: the clip.
@@ -137,7 +137,7 @@ def percentiles(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
 
 
 def table(listed: Iterable[ToLabel]) -> bytes:
-    """Write the list as an annotation file without labels, in which a person fills in `verb` and `noun`."""
+    """Write the list as an annotation file with empty `verb` and `noun`, for a person to fill in."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()

@@ -18,7 +18,7 @@ class Cue:
 
 
 def opening(title: str) -> str:
-    """Write the header of a track, with `title` as a note to readers of the file."""
+    """Write the header of a track, with `title` as a note."""
     return f"WEBVTT\n\nNOTE {_text(title)}\n"
 
 

@@ -1,4 +1,4 @@
-"""Count earlier decisions on the same clips, and bound the risk of promoting an equally good network by chance."""
+"""Count earlier decisions on the same clips, and bound the risk of promotion by chance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def chance_of_passing(attempt: Attempt) -> float:
 
 
 def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:
-    """Word the number of this decision and its risk, as plain text; empty for results of versions that did not count."""
+    """Describe this decision's number and risk as plain text; empty for results of versions that did not count."""
     if attempt is None:
         return ""
     if attempt.number == 1:

@@ -76,7 +76,7 @@ def judge(
     Args:
         ours: the fine-tuned network's scores.
         theirs: the baseline's or the champion's scores on the same clips.
-        difference: their difference of top-1 on the last target.
+        difference: their difference in top-1 on the last target.
         outcomes: every verb and noun under both networks.
         gate: the gate options.
         attempt: the number of earlier decisions on these clips.

@@ -16,7 +16,7 @@ def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedD
     Args:
         ours: the fine-tuned network's scores.
         theirs: its opponent's scores on the same clips.
-        difference: their difference of top-1 on the last target.
+        difference: their difference in top-1 on the last target.
     """
     sample = f"{count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"
     return (

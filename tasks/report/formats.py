@@ -83,7 +83,7 @@ def code(text: str) -> str:
 
 
 def leaning(split: SplitName) -> str:
-    """Word the caveat for a val split that decides, as plain text; empty for test."""
+    """Return the caveat for a val split that decides, as plain text; empty for test."""
     if split != "val":
         return ""
     return (

@@ -1,4 +1,4 @@
-"""Compare scores on all clips with scores on the clips whose classes every network can name."""
+"""Compare scores on all clips with scores on clips that every network can name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -45,7 +45,7 @@ def corrected_p_values(comparison: Comparison, target: Target) -> dict[str, floa
 
 
 def verdict(comparison: Comparison) -> str:
-    """Word which networks are significantly better or worse than the reference, and whether their engines differ.
+    """Summarise which networks differ significantly from the reference, and whether their engines differ.
 
     Plain text, about actions, or about verbs if no label has an object.
     """

@@ -85,8 +85,8 @@ def target_tables(metrics: Metrics) -> tuple[TargetTable, ...]:
 def verdict_of(metrics: Metrics) -> Verdict:
     """Build the banner.
 
-    A failed gate is `unknown` with too little data, or if the interval of the deciding difference includes zero,
-    unless the network does not beat the majority class.
+    A failed gate is `unknown` if there are too few clips or source videos. It is also `unknown` if the interval of the deciding difference
+    includes zero, unless the network does not even beat the majority class.
     """
     challenger = next((result for result in deciding_results(metrics) if result.model == "fine-tuned"), None)
     scores = [(target, getattr(challenger, target)) for target in metrics.targets] if challenger else []
@@ -109,7 +109,7 @@ def verdict_of(metrics: Metrics) -> Verdict:
 
 
 def majority_warning(metrics: TargetMetrics) -> str:
-    """Word the warning for a network that does not beat the majority class; empty if it does."""
+    """Return the warning for a network that does not beat the majority class; empty if it does."""
     if metrics.top1 > metrics.majority_top1:
         return ""
     how = "below" if metrics.top1 < metrics.majority_top1 else "no better than"

@@ -45,7 +45,7 @@ def templates() -> Environment:
 
 @functools.cache
 def frame_script() -> tuple[str, str]:
-    """Return the page's only script and its hash for the content security policy, which blocks all others."""
+    """Return the page's only script, and its hash for the content security policy."""
     script = templates().get_template("frame.js").render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return script, f"sha256-{digest}"

@@ -55,7 +55,7 @@ def answering() -> Iterator[None]:
     except MlflowException as error:
         if error.error_code in ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"):
             raise BadConfiguration(
-                f"MLflow refuses this: {_first_line(error)}; check MLFLOW_TRACKING_USERNAME, its permissions, and MLFLOW_TRACKING_PASSWORD"
+                f"MLflow denies access: {_first_line(error)}; check MLFLOW_TRACKING_USERNAME, its permissions, and MLFLOW_TRACKING_PASSWORD"
             ) from None
         if isinstance(error, RestException) and error.error_code not in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"):
             raise

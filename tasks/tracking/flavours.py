@@ -20,7 +20,7 @@ ANSWERS = (("", DataType.string), ("_probability", DataType.double), ("_class", 
 
 @dataclass(frozen=True)
 class TensorModel:
-    """A torch module on the CPU, in eval mode, that returns a tensor or a tuple of tensors.
+    """A torch module on the CPU, in eval mode, returning one or more tensors.
 
     Attributes:
         module: the module.
@@ -74,7 +74,7 @@ class ClipModel:
 
 
 def _tensor_signature(shape: Sequence[int], output_names: Sequence[str]) -> ModelSignature:
-    """Describe input frames (clips, segments, height, width, 3) and one (clips, classes) tensor of logits per output name."""
+    """Describe frames (clips, segments, height, width, 3) in, and logits (clips, classes) out, per output name."""
     frames = TensorSpec(np.dtype(np.uint8), (-1, shape[1], -1, -1, shape[4]), "frames")
     return ModelSignature(Schema([frames]), Schema([TensorSpec(np.dtype(np.float32), (-1, -1), name) for name in output_names]))
 

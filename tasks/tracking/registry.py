@@ -58,7 +58,7 @@ class RegisteredVersion:
 
 @dataclass(frozen=True)
 class VersionCard:
-    """The description and metadata of a registered version, for people and for evaluating a champion again."""
+    """The description and metadata of a version, for people and for later evaluations."""
 
     description: str
     checkpoint_uri: str
@@ -83,7 +83,7 @@ class Registry:
         return cls(settings)
 
     def claim(self, model_name: str, store_uri: str) -> None:
-        """Claim the decisions on a model for this store, through which concurrent runs see each other.
+        """Claim a model's decisions for this store, where concurrent runs see each other.
 
         Raises:
             BadConfiguration: another store keeps them.
@@ -167,9 +167,7 @@ class Registry:
                 if parsed.alias == CHAMPION and CHALLENGER in aliases
                 else ""
             )
-            raise BadInput(
-                f"{reference} does not exist, or no longer; {name} has the versions {versions} and the aliases {pointing}{untried}"
-            )
+            raise BadInput(f"{reference} does not exist; {name} has the versions {versions} and the aliases {pointing}{untried}")
         return name, self.version(name, int(wanted))
 
     def register(
@@ -259,7 +257,7 @@ class Registry:
         return int(found[0].version) if found else None
 
     def _logged_model(self, run_id: str) -> "LoggedModel | None":
-        """Find the run's completely logged model, from this try or from one interrupted before registering it."""
+        """Find the run's completely logged model, from this or an interrupted try."""
         experiment_id = self._client.get_run(run_id).info.experiment_id
         found = self._client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
         return next((model for model in found if model.status == LoggedModelStatus.READY), None)

@@ -234,8 +234,8 @@ def test_without_videos_every_one_that_was_not_trained_on_is_taken(workshop, pre
 @pytest.mark.parametrize(
     ("reference", "told"),
     [
-        ("models:/retake-tsn/99", "models:/retake-tsn/99 does not exist, or no longer; retake-tsn has the versions 1 and the aliases"),
-        ("models:/retake-tsn@gone", "models:/retake-tsn@gone does not exist, or no longer; retake-tsn has the versions 1"),
+        ("models:/retake-tsn/99", "models:/retake-tsn/99 does not exist; retake-tsn has the versions 1 and the aliases"),
+        ("models:/retake-tsn@gone", "models:/retake-tsn@gone does not exist; retake-tsn has the versions 1"),
         ("models:/nobody/1", "there is no registered model nobody; MLflow has: "),
     ],
 )

@@ -15,7 +15,9 @@ GROUP_WIDTH = 0.76
 
 
 def comparison_figure(results: Sequence[EvaluateResult], title: str) -> bytes:
-    """Draw top-1 with 95 % confidence intervals, one panel per split, and a line for the majority class; PNG bytes.
+    """Draw top-1 with 95 % confidence intervals as PNG bytes, one panel per split.
+
+    A dashed line marks the majority class.
 
     Args:
         results: the networks' scores on one or several splits, at least one.

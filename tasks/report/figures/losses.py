@@ -1,4 +1,4 @@
-"""Draw the loss of every clip, to show which classes and clips a network finds hard.
+"""Draw the loss per clip, which shows the classes and clips that are hard.
 
 Legend: n clips.
 """
