@@ -129,12 +129,12 @@ class IntervalRow(NamedTuple):
 
     @property
     def verb(self) -> str:
-        """Return the label's value."""
+        """Return the label's verb."""
         return self.label.verb
 
     @property
     def noun(self) -> str:
-        """Return the label's value."""
+        """Return the label's noun."""
         return self.label.noun
 
 

@@ -1,4 +1,4 @@
-"""Find a video's clips in the store, cut by any version of ffmpeg; name clips."""
+"""Name clips, and find a video's clips in the store, cut by any version of ffmpeg."""
 
 import logging
 

@@ -123,9 +123,8 @@ class Taker:
         try:
             download(url, path, max_bytes=max_bytes, allow_private=self._allow_private)
         except Unavailable as error:
-            raise BadInput(
-                str(error)
-            ) from error  # Set aside instead of retried: download has tried three times, and other files do not need that server.
+            # Set aside instead of retried: download has tried three times, and other files do not need that server.
+            raise BadInput(str(error)) from error
 
     def _read_object(self, uri: str, path: Path) -> None:
         if not names_object(uri):

@@ -215,7 +215,7 @@ def gather(
     folder: Path,
     fetch: Callable[[str, Path], None],
 ) -> Gathered:
-    """Write `predictions.csv`, `predictions.parquet` and `tracks/` under `folder`, and sum up all videos.
+    """Write `predictions.csv`, `predictions.parquet` and `tracks/` under `folder`; return the page's data.
 
     Args:
         plan: the prediction plan, with the networks and their temperatures.
