@@ -1,1 +1,1 @@
-"""When things run: wiring only. A DAG file names steps and passes addresses; what a step does lies in `tasks`."""
+"""Wire steps into DAGs. A DAG file names steps and passes addresses; `tasks` does the work."""

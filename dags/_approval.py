@@ -1,4 +1,4 @@
-"""Asks a person whether the new version becomes champion, with the verdict and the way to the report."""
+"""Ask a person whether to promote the new version, with the verdict and a link to the report."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,9 +11,9 @@ COMMENT = "comment"
 
 
 class ApproveOperator(ApprovalOperator):
-    """Airflow's ApprovalOperator, whose subject and text a step wrote, and which leaves it to a later task what an answer means.
+    """Ask for approval with the subject and text of an earlier step; a later task acts on the answer.
 
-    It is skipped where the report says that nobody has to be asked. Without an answer within the report's `approval_hours` the answer is no.
+    The task is skipped if the report says that no approval is needed. No answer within the report's `approval_hours` means no.
 
     Args:
         report: id of the task whose result is a `ReportResult`.
@@ -26,16 +26,16 @@ class ApproveOperator(ApprovalOperator):
             "subject": f"Promote {_result(register, 'model_name')} version {_result(register, 'version')}?",
             "body": _result(report, "question"),
             "defaults": self.REJECT,
-            "params": {COMMENT: comment},  # in place of the DAG's, which Airflow gives every task
+            "params": {COMMENT: comment},  # replaces the DAG's params, which every task inherits
         }
         super().__init__(**{"queue": "cpu", **kwargs, **question})
         self.report = report
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
-        """Put the question, and wait.
+        """Ask, and wait for the answer.
 
         Raises:
-            AirflowSkipException: nobody has to be asked.
+            AirflowSkipException: no approval is needed.
         """
         report = context["ti"].xcom_pull(task_ids=self.report)
         if not report["awaits_approval"]:
@@ -44,7 +44,7 @@ class ApproveOperator(ApprovalOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
-        """The answer, for `answers`. The parent would skip what comes after a no, which is where it is kept."""
+        """Return the answer, for `answers`. The parent class would skip the tasks after a no, but `decide` records it."""
         given = HITLOperator.execute_complete(self, context, event)
         by = given["responded_by_user"]
         answer = "approved" if given["chosen_options"] == [self.APPROVE] else "rejected" if by else "no answer"
@@ -55,7 +55,7 @@ class ApproveOperator(ApprovalOperator):
         }
 
     def answers(self) -> dict[str, str]:
-        """The flags of a step that is told the answer, each a template."""
+        """Template the flags that pass the answer to a step."""
         given = f"(ti.xcom_pull(task_ids='{self.task_id}') or {{}})"
         return {
             "answer": f"{{{{ {given}.get('answer', 'not asked') }}}}",

@@ -1,6 +1,6 @@
-"""What one DAG makes and the next one waits for.
+"""Name the assets that one DAG updates and the next one waits for.
 
-An event of each carries the store and the options for the runs that follow, see `_params.Handover`.
+Their events carry the store and the options of the runs that follow, see `_params.Handover`.
 """
 
 from airflow.sdk import Asset

@@ -1,4 +1,4 @@
-"""What a step's container is: its command, its limits and what it may touch, as the Docker Engine's interface spells it."""
+"""Configure a step's container for the Docker Engine's API: command, limits, mounts and permissions."""
 
 import hashlib
 import json
@@ -12,16 +12,16 @@ from tasks.contracts.step import ImageKind
 from tasks.settings import DockerSettings
 
 USER = "10001:10001"
-"""That of the images, and the one that the proxy before the engine lets through."""
+"""The user of the images, and the only one that the proxy in front of the engine allows."""
 
 TMP_OPTIONS = "rw,nosuid,nodev,noexec,mode=1777,size=256m"
 ALL_GPUS = [{"Driver": "", "Count": -1, "DeviceIDs": [], "Capabilities": [["gpu"]], "Options": {}}]
 
 
 def container_name(network: str, dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
-    """The name that every try of one task of one run shares, so that the engine itself refuses a second container.
+    """Name the container of a task in a run. All tries share the name, so the engine refuses a second one.
 
-    The network tells stacks on one engine apart, whose scheduled runs are called alike.
+    The network is part of it: scheduled runs of two stacks on one engine have the same run id.
     """
     return f"retake-step-{_digest([network, dag_id, run_id, task_id, map_index])}"
 
@@ -35,10 +35,10 @@ def container_config(
     *,
     gpus: bool,
 ) -> dict[str, Any]:
-    """The body of a request to create the container of `command`.
+    """Make the body of the request that creates the container of `command`.
 
-    It runs as a user without a name, without capabilities, on a root that cannot be written to. `/tmp` is small and in memory; `/scratch`
-    is a volume that goes with the container.
+    It runs as an unnamed user without capabilities on a read-only root. `/tmp` is small and in memory; `/scratch` is a volume that is
+    removed with the container.
     """
     image, memory, cpus = {
         "worker": (settings.worker_image, settings.worker_memory, settings.worker_cpus),
@@ -48,7 +48,7 @@ def container_config(
         {"Type": "volume", "Target": SCRATCH_DIR},
         {"Type": "volume", "Target": CACHE_DIR, "Source": settings.cache_volume},
     ]
-    # NoCopy: what stands behind these is a person's folder, which the engine would give another owner.
+    # NoCopy: these are folders of the host, and the engine would change their owner.
     for volume, target in ((settings.videos_volume, VIDEOS_DIR), (settings.source_volume, SOURCE_DIR)):
         if volume:
             mounts.append({"Type": "volume", "Target": target, "Source": volume, "ReadOnly": True, "VolumeOptions": {"NoCopy": True}})

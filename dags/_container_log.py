@@ -1,4 +1,4 @@
-"""The log of a container, each line once, however often the connection to it breaks."""
+"""Follow the log of a container across broken connections, each line once."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -9,13 +9,13 @@ from docker.errors import create_api_error_from_http_exception  # type: ignore[i
 from requests import HTTPError
 
 SILENCE_SECONDS = 60.0
-"""After so long without a line the log is asked for anew: a connection whose other end has died without a word says nothing either."""
+"""Reconnect after this long without a line: a dead connection looks like silence."""
 
 FRAME_HEADER = struct.Struct(">BxxxL")
 
 
 class ContainerLog:
-    """What a container writes to stderr, handed line by line to `emit`."""
+    """Pass the lines that a container writes to stderr to `emit`."""
 
     def __init__(self, client: Any, name: str, emit: Callable[[str], None]) -> None:  # noqa: ANN401 - docker publishes no types
         self._client = client
@@ -25,7 +25,7 @@ class ContainerLog:
         self.last_line = ""
 
     def follow(self) -> None:
-        """Hand on what has not been handed on yet, until the container ends or the connection does.
+        """Emit new lines until the container or the connection ends.
 
         Raises:
             docker.errors.APIError: the engine refuses.
@@ -47,9 +47,9 @@ class ContainerLog:
         self._emit(line)
 
     def _parts(self) -> Iterator[tuple[str, bytes]]:
-        """Lines, or parts of long ones, each with the time at which the engine saw it."""
+        """Yield lines, or parts of long lines, with the engine's timestamps."""
         url = f"{self._client.base_url}/v{self._client.api_version}/containers/{self._name}/logs"
-        # The engine counts in seconds here; what of the same second was handed on before is known by its stamp.
+        # `since` has whole seconds: the timestamp tells which lines of that second were emitted before.
         since = int(datetime.fromisoformat(f"{self._stamp[:19]}+00:00").timestamp()) if self._stamp else 0
         wanted = {"follow": 1, "stderr": 1, "stdout": 0, "timestamps": 1, "since": since}
         with self._client.get(url, params=wanted, stream=True, timeout=SILENCE_SECONDS) as response:

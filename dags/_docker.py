@@ -1,4 +1,4 @@
-"""The runner `docker`: a step is a container of a Docker Engine."""
+"""Run a step as a container of a Docker Engine: the runner `docker`."""
 
 import contextlib
 import os
@@ -22,12 +22,12 @@ from dags._stored import stored_result
 from tasks.settings import DockerSettings, RunnerSettings
 
 STOP_GRACE_SECONDS = 2
-"""With the requests around it, less than the 5 s after which Airflow kills the process that `on_kill` runs in."""
+"""Airflow kills the process that runs `on_kill` after 5 s; this and the requests around it must fit."""
 
 POLL_SECONDS = 2.0
 RECONNECT_SECONDS = 3.0
 RECONNECT_TRIES = 20
-"""An engine or a proxy that is restarted is back within a minute; beyond that, the next try of the task finds the container."""
+"""A restarted engine or proxy is back within a minute; after that, the next try of the task finds the container."""
 
 NO_NVIDIA = (
     "the Docker Engine has no runtime `nvidia`: install NVIDIA's driver and the NVIDIA Container Toolkit on its machine, then run "
@@ -36,11 +36,11 @@ NO_NVIDIA = (
 
 
 class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  # their results differ in type
-    """Runs one step in a container whose name is made of the task and its run.
+    """Run one step in a container that is named after the task and its run.
 
-    The name is a lock: a second try of the same task can never start a second container. It adopts the one that a killed worker left
-    behind, where that runs or has finished the same command, and removes it otherwise. Of the provider's operator it takes the
-    connection alone: that would pull images, attach to the container, and know neither limits nor locks.
+    The name is a lock: a second try of the same task cannot start a second container. A retry adopts the container of a killed worker if
+    it runs or has finished the same command, and removes it otherwise. Only the connection comes from the provider's operator, which
+    would pull images and attach to the container, and has neither limits nor locks.
     """
 
     template_fields = StepOperator.template_fields
@@ -49,7 +49,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
     _name = ""
 
     def run_step(self, flags: list[str], context: Context) -> dict[str, Any]:
-        """See `StepOperator`. The result is what the step left in the store."""
+        """See `StepOperator`. The result is read from the store."""
         settings = settings_of(DockerSettings)
         self.docker_url = settings.host
         try:
@@ -69,7 +69,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
         return stored_result(self.step, out_of(flags))
 
     def on_kill(self) -> None:
-        """Stop the container, with a connection of its own: this interrupts the one that reads its log."""
+        """Stop the container over a new connection: this interrupts the one that reads its log."""
         if self._name:
             with contextlib.suppress(AirflowException, RequestException):
                 client = DockerHook(docker_conn_id=None, base_url=self.docker_url, timeout=STOP_GRACE_SECONDS).api_client
@@ -78,7 +78,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
                 self._remove(client, self._name)
 
     def _running_container(self, flags: list[str], context: Context, settings: DockerSettings) -> str:
-        """The name of the container that runs this command, or has done so: an earlier try's, else one that is started here."""
+        """Adopt the container of an earlier try, or start one; return its name."""
         run, task = context["dag_run"], context["ti"]
         map_index = -1 if task.map_index is None else task.map_index
         config = container_config(
@@ -118,11 +118,11 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
         return name
 
     def _limit(self) -> list[str]:
-        """What ends the step at its time limit even where Airflow has gone and does not come back."""
+        """Make the command prefix that enforces the time limit even if Airflow is gone."""
         return ["timeout", f"{self.execution_timeout.total_seconds():.0f}"] if self.execution_timeout else []
 
     def _adopts(self, name: str, config: dict[str, Any]) -> bool:
-        """Whether an earlier try's container does this work; one that does not is removed."""
+        """Tell whether to adopt the container of an earlier try; remove it if not."""
         try:
             found = self.cli.inspect_container(name)
         except NotFound:
@@ -142,7 +142,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
         return False
 
     def _end_of(self, name: str, log: ContainerLog) -> dict[str, Any]:
-        """The state of the container when it has ended; until then its log is handed on, whatever the connection does meanwhile."""
+        """Follow the log until the container ends, reconnecting as needed; return its final state."""
         failures = 0
         told = ""
         while True:
@@ -154,7 +154,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
                 if told != (told := _reason(error)):
                     self.log.warning("no log of the container %s: %s", name, told)
             except (RequestException, HTTPError):
-                pass  # silence, or a connection that broke: what follows tells
+                pass  # silence or a broken connection: the request below tells which
             try:
                 with contextlib.suppress(RequestException):
                     self.cli.wait(name, timeout=POLL_SECONDS)
@@ -170,12 +170,12 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
                 continue
             if not state["Running"]:
                 with contextlib.suppress(RequestException, HTTPError):
-                    log.follow()  # what came while nothing was read
+                    log.follow()  # lines written after the last read
                 return state
             failures = 0
 
     def _has_gpus(self) -> bool:
-        """Whether the container gets GPUs.
+        """Tell whether the container gets GPUs.
 
         Raises:
             AirflowFailException: they are required, and there are none.
@@ -191,7 +191,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
         return False
 
     def _remove(self, client: Any, name: str) -> None:  # noqa: ANN401 - docker publishes no types
-        """Remove the container and its scratch volume; what cannot be removed now is removed or taken by the next try."""
+        """Remove the container and its scratch volume; if that fails, the next try removes or adopts them."""
         try:
             client.remove_container(name, v=True, force=True)
         except NotFound:
@@ -201,7 +201,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
 
     @contextlib.contextmanager
     def _answering(self) -> Iterator[None]:
-        """Tells Airflow in one line of an engine that refuses or does not answer."""
+        """Turn errors of the engine into Airflow's, with a message of one line."""
         try:
             yield
         except APIError as error:

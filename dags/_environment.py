@@ -1,4 +1,4 @@
-"""What a step sees of this process's environment: never anything of Airflow's, which holds its database connection and its signing keys."""
+"""Select the environment of a step. Airflow's own variables hold its database connection and signing keys, so none is passed."""
 
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -10,7 +10,7 @@ from tasks.settings import MlflowSettings, StoreSettings
 PROXY_NAMES = frozenset(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"))
 PASSED_PREFIXES = ("RETAKE_", "AWS_", "MLFLOW_", "LC_", "CUDA_", "NVIDIA_", "OMP_")
 PASSED_NAMES = PROXY_NAMES | {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "XDG_CACHE_HOME", "SSL_CERT_FILE"}
-"""What a process on this machine gets."""
+"""Passed to a process on this machine, with those of PASSED_PREFIXES."""
 
 SERVER_NAMES = frozenset(
     f"{model.model_config.get('env_prefix')}{name}".upper() for model in (StoreSettings, MlflowSettings) for name in model.model_fields
@@ -27,7 +27,7 @@ CONTAINER_NAMES = (
         "RETAKE_ALLOW_PRIVATE_ADDRESSES",
     }
 )
-"""What a container gets: paths, libraries and the code's version are its image's own."""
+"""Passed to a container: paths, libraries and the code version come from its image."""
 
 CACHE_DIR = "/var/cache/retake"
 SCRATCH_DIR = "/scratch"
@@ -36,13 +36,13 @@ SOURCE_DIR = "/opt/retake/tasks"
 
 
 def process_environment(environment: Mapping[str, str], context: Context) -> dict[str, str]:
-    """The variables of a step that runs as a process here, with the address of its Airflow run."""
+    """Select the variables of a step that runs as a process, and add the address of its Airflow run."""
     passed = {name: value for name, value in environment.items() if name.upper() in PASSED_NAMES or name.startswith(PASSED_PREFIXES)}
     return passed | {"RETAKE_AIRFLOW_URL": _run_url(context)}
 
 
 def container_environment(environment: Mapping[str, str], context: Context) -> dict[str, str]:
-    """The variables of a step that runs in a container. Secrets are among them, so it must never become a field that Airflow shows."""
+    """Select the variables of a step that runs in a container. They include secrets: never show them in Airflow."""
     passed = {name: value for name, value in environment.items() if name.upper() in CONTAINER_NAMES}
     return passed | {"RETAKE_AIRFLOW_URL": _run_url(context), "RETAKE_CACHE_DIR": CACHE_DIR, "TMPDIR": SCRATCH_DIR}
 

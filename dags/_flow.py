@@ -1,4 +1,4 @@
-"""The tasks that compute optical flow before networks look at it."""
+"""Add the tasks that compute optical flow before a network needs it."""
 
 from datetime import timedelta
 
@@ -11,13 +11,15 @@ from tasks.contracts import retrain
 
 
 def flow_tasks(form: Form, *, out: str, trigger_rule: str = "all_success", **networks: str) -> tuple[BaseOperator, MappedOperator]:
-    """`flows`, which lists the clips without flow, and `flow`, mapped over batches of them. Where none is needed both are skipped.
+    """Make `flows`, which lists clips without flow, and `flow`, mapped over batches of them.
+
+    Both are skipped if no flow is missing.
 
     Args:
         form: the DAG's options.
         out: address that `flows` writes to, with a slash at the end.
         trigger_rule: Airflow's, for `flows`.
-        networks: what `flows` is told of the networks, by the names of its arguments.
+        networks: arguments of `flows` that name the networks.
     """
     flows = step_task(
         retrain.FLOWS,

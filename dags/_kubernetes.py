@@ -1,4 +1,4 @@
-"""The runner `kubernetes`: a step is a pod."""
+"""Run a step as a pod: the runner `kubernetes`."""
 
 import json
 import os
@@ -23,11 +23,11 @@ LOG_SECONDS = 30
 
 
 class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
-    """Runs one step in a pod, and occupies no worker while the pod runs.
+    """Run one step in a pod, without occupying a worker while the pod runs.
 
-    The provider finds the pod again after a worker that was killed, and removes it in the end. Tests check the pod against the client's
-    models and its end against a stand-in for the API. A cluster alone shows that it admits and schedules the pod, has its volumes, its
-    Secret and its GPUs, and lets Airflow's account make, read, patch and delete pods, read their logs and list events.
+    If a worker was killed, the provider finds the pod again; it removes the pod at the end. Tests check the pod against the client's
+    models and its end against a fake API. Only a cluster can show that it admits and schedules the pod, has its volumes, its Secret and
+    its GPUs, and lets Airflow's account create, read, patch and delete pods, read their logs and list events.
     """
 
     template_fields = StepOperator.template_fields
@@ -47,7 +47,7 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
     }
 
     def run_step(self, flags: list[str], context: Context) -> dict[str, Any]:
-        """See `StepOperator`. Leaves by TaskDeferred, unless the pod of an earlier try has ended already."""
+        """See `StepOperator`. Raises TaskDeferred, unless the pod of an earlier try has ended."""
         self.prepare(flags, context)
         try:
             self.execute_async(context)
@@ -59,7 +59,7 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
         return self._result(flags)
 
     def prepare(self, flags: list[str], context: Context) -> None:
-        """Make this operator the one of the pod that runs the step."""
+        """Set this operator's fields to the pod that runs the step."""
         settings = settings_of(KubernetesSettings)
         hidden = SECRET_NAMES | PROXY_NAMES
         environment = {name: value for name, value in container_environment(os.environ, context).items() if name.upper() not in hidden}
@@ -70,7 +70,7 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
         self.name = f"retake-{self.step}"
 
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Returned:
-        """Go on when the pod has ended; raises as `execute` does."""
+        """Return the result after the pod has ended; raises as `execute` does."""
         super().trigger_reentry(context, event)
         values = resolve(context, self.form)
         return self.conclude(self._result(command_flags(self, values)), values, context)
@@ -78,7 +78,7 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
     def cleanup(
         self, pod: k8s.V1Pod, remote_pod: k8s.V1Pod, xcom_result: dict[str, Any] | None = None, context: Context | None = None
     ) -> None:
-        """Remove the pod, and tell Airflow what its end means."""
+        """Remove the pod, and raise the error that its end means to Airflow."""
         try:
             super().cleanup(pod, remote_pod, xcom_result, context)
         except AirflowException:
@@ -91,13 +91,13 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
             raise_outcome(self.step, ended.exit_code, lines[-1].strip() if lines else "")
 
     def _result(self, flags: list[str]) -> dict[str, Any]:
-        # To the provider this stands for its side-car, which the pod does without; to Airflow, for handing on what is returned.
+        # Set late: the provider would add a sidecar, and Airflow pushes the result only if it is set.
         self.do_xcom_push = True
         return stored_result(self.step, out_of(flags))
 
 
 def _said(error: ApiException) -> str:
-    """The cluster's own words."""
+    """Extract the cluster's message."""
     try:
         return str(json.loads(error.body)["message"])
     except (TypeError, ValueError, KeyError):
@@ -110,7 +110,7 @@ def _ended(pod: k8s.V1Pod, container: str) -> k8s.V1ContainerStateTerminated | N
 
 
 def _hindrance(pod: k8s.V1Pod) -> str:
-    """Why a pod is not running, in the cluster's words."""
+    """Collect the cluster's reasons why a pod is not running."""
     status = pod.status
     waiting = [container.state.waiting for container in status.container_statuses or [] if container.state and container.state.waiting]
     unscheduled = [condition for condition in status.conditions or [] if condition.type == "PodScheduled" and condition.status != "True"]

@@ -1,4 +1,4 @@
-"""The runner `local`: a step is a process group of its own on the machine of the Airflow worker."""
+"""Run a step as a process group on the Airflow worker's machine: the runner `local`."""
 
 import contextlib
 import json
@@ -22,17 +22,17 @@ from tasks.settings import RunnerSettings
 REPOSITORY = Path(__file__).resolve().parents[1]
 POLL_SECONDS = 1.0
 TERM_GRACE_SECONDS = 3.0
-"""Less than the 5 s after which Airflow kills the process that `on_kill` runs in."""
+"""Airflow kills the process that runs `on_kill` after 5 s."""
 
 WATCHDOG = 'exec 3<&0; (trap "" TERM; read -r _; kill -KILL 0) <&3 >/dev/null 2>&1 3<&- & exec "$@" </dev/null 3<&-'
-"""A shell that becomes the step and leaves a child behind, which waits for the end of a pipe that this process alone holds.
+"""A shell that becomes the step, and a child of it that waits for the end of a pipe which only this process holds open.
 
-So the whole group is killed when this process goes, even by SIGKILL, and no process is left when the step has ended.
+So the whole group is killed when this process ends, even by SIGKILL, and no process is left when the step has ended.
 """
 
 
 class LocalStepOperator(StepOperator):
-    """Runs one step as a process group of its own."""
+    """Run one step as a process group."""
 
     _process: subprocess.Popen[bytes] | None = None
 
@@ -42,7 +42,7 @@ class LocalStepOperator(StepOperator):
         command = [str(python), "-m", "tasks", self.step, *flags]
         last_line = ""
         with tempfile.TemporaryFile() as stdout:
-            process = subprocess.Popen(  # noqa: S603 - a list, never a shell's text: the shell's script is the constant
+            process = subprocess.Popen(  # noqa: S603 - the script is a constant and the command a list
                 ["/bin/sh", "-c", WATCHDOG, "sh", *command],
                 cwd=REPOSITORY,
                 env=process_environment(os.environ, context),
@@ -65,7 +65,7 @@ class LocalStepOperator(StepOperator):
             return _result(self.step, stdout)
 
     def on_kill(self) -> None:
-        """End the step: SIGTERM to its group, and SIGKILL where that does not help in time."""
+        """End the step: SIGTERM to its group, then SIGKILL after the grace period."""
         if self._process is None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -77,7 +77,7 @@ class LocalStepOperator(StepOperator):
 
 
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """Lines on stderr as they come, until it ends or, where a left-over child holds it open, `process` does."""
+    """Yield lines of stderr until it closes, or until `process` ends if a child still holds it open."""
     assert process.stderr is not None  # noqa: S101 - for the type checker: Popen was given a pipe
     stream = process.stderr
     supervisor = os.getppid()

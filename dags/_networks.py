@@ -1,4 +1,4 @@
-"""The tasks of one network of a comparison."""
+"""Add the tasks of one network of a comparison."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,14 +12,14 @@ from tasks.store.runs import Decision, Run
 GROUP = "network"
 STEPS = (retrain.WEIGHTS, compare_networks.ENTER, retrain.TRAIN, retrain.EVALUATE)
 FAILURES = f"{{{{ ti.xcom_pull(task_ids={[f'{GROUP}.{step.task_id}' for step in STEPS]}, key='failure') | select | list | tojson }}}}"
-"""A template: of every task of the group that failed, what it said."""
+"""Template of a JSON list: the failure of each failed task of the group."""
 
 
 def network(mapped: dict[str, str], form: Form) -> None:
-    """Weights, plan, training and test of one configuration, by the steps that retrain takes.
+    """Add weights, plan, training and test of one configuration, with the steps of retrain.
 
     Args:
-        mapped: one element of `configure`'s list, as Airflow's stand-in for it.
+        mapped: Airflow's placeholder for one element of `configure`'s list.
         form: the DAG's options.
     """
     run, decision = Run(_planned("run_uri")), Decision(_planned("decision_uri"))
@@ -33,7 +33,7 @@ def network(mapped: dict[str, str], form: Form) -> None:
     weights = step_task(
         retrain.WEIGHTS,
         out=configured.weights.folder_uri,
-        # Where no network sees flow, `flow` is skipped; where it failed, the networks that see none go on, and the others try it themselves.
+        # `flow` may be skipped or failed: networks without flow do not need it, and the others compute it themselves.
         trigger_rule="all_done",
         execution_timeout=timedelta(hours=2),
         **common,
@@ -67,5 +67,5 @@ def network(mapped: dict[str, str], form: Form) -> None:
 
 
 def _planned(field: str) -> str:
-    """A template: this field of the plan of the same configuration."""
+    """Template a field of the same configuration's plan."""
     return f"{{{{ ti.xcom_pull(task_ids='{GROUP}.plan', map_indexes=ti.map_index)['{field}'] }}}}"

@@ -1,4 +1,4 @@
-"""What a step's pod is: its limits and what it may touch, as arguments of the provider's operator."""
+"""Configure a step's pod, as arguments of the provider's operator: limits, volumes and permissions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,9 +15,9 @@ TMP_SIZE = "256Mi"
 def pod_fields(
     kind: ImageKind, command: list[str], environment: Mapping[str, str], settings: KubernetesSettings, *, gpus: bool
 ) -> dict[str, Any]:
-    """The operator's attributes for a pod that runs `command`.
+    """Make the operator's attributes for a pod that runs `command`.
 
-    It runs as a user without a name, without capabilities, on a root that cannot be written to, with no token of the cluster.
+    It runs as an unnamed user without capabilities on a read-only root, without a token of the cluster.
     """
     image, requests, limits = {
         "worker": (settings.worker_image, settings.worker_requests, settings.worker_limits),
@@ -68,7 +68,7 @@ def _sources(settings: KubernetesSettings) -> list[k8s.V1EnvFromSource]:
 
 
 def _volumes(settings: KubernetesSettings) -> list[tuple[k8s.V1Volume, str]]:
-    """Volumes, each with the folder that it is."""
+    """List the volumes with their mount paths."""
     own = {
         "tmp": ("/tmp", {"size_limit": TMP_SIZE}),  # noqa: S108 - the pod's own
         "scratch": (SCRATCH_DIR, {"size_limit": settings.scratch_size}),
@@ -86,5 +86,5 @@ def _volumes(settings: KubernetesSettings) -> list[tuple[k8s.V1Volume, str]]:
 
 
 def _verbatim(text: str) -> str:
-    """Kubernetes puts variables, secrets among them, in the place of `$(NAME)`; what people typed stays what it is."""
+    """Escape `$(NAME)`, which Kubernetes would replace by variables, secrets included."""
     return text.replace("$", "$$")

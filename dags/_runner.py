@@ -1,4 +1,4 @@
-"""Picks what runs a step: `python -m tasks` with the same argument list as a process, a container or a pod, as `RETAKE_RUNNER` says."""
+"""Choose the runner of steps by `RETAKE_RUNNER`: process, container or pod, all with the same arguments."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,7 +15,7 @@ RUNNERS: Mapping[str, tuple[str, str]] = {
     "docker": ("dags._docker", "DockerStepOperator"),
     "kubernetes": ("dags._kubernetes", "KubernetesStepOperator"),
 }
-"""By name, so that the provider of the runner that is chosen is imported and no other."""
+"""By name, so that only the provider of the chosen runner is imported."""
 
 TASK_DEFAULTS: dict[str, Any] = {
     "owner": "retake",
@@ -24,11 +24,11 @@ TASK_DEFAULTS: dict[str, Any] = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
 }
-"""A store or an MLflow that is restarted is back within the minutes that these retries span."""
+"""These retries span the minutes that a restart of the store or MLflow takes."""
 
 
 def operator_of(runner: str) -> "type[_step.StepOperator]":
-    """The operator class of the runner of this name."""
+    """Import the operator class of a runner."""
     module, name = RUNNERS[runner]
     operator: type[_step.StepOperator] = getattr(import_module(module), name)
     return operator

@@ -1,4 +1,4 @@
-"""Reads what a step left in the object store: the way back from a container, whose output is never unpickled nor parsed from a log."""
+"""Read a step's result from the store: output of a container is neither unpickled nor parsed from a log."""
 
 import json
 from typing import Any
@@ -11,13 +11,13 @@ from tasks.store.stored import mark_of
 
 
 def stored_result(step: str, out: str) -> dict[str, Any]:
-    """The result that `step`, which ended well, wrote under `out`.
+    """Read the result that `step` wrote under `out`.
 
     Raises:
         AirflowFailException: the store refuses the keys, or the environment does not say where it is.
         AirflowException: the store does not answer, or there is no result.
     """
-    from tasks.store.objects import Store  # here alone, so that no parse of a DAG file pays for the S3 client
+    from tasks.store.objects import Store  # imported late: parsing a DAG file must not load the S3 client
 
     uri = mark_of(out)
     try:
