@@ -1,9 +1,9 @@
-"""Trigger forms made from the option models, and the options that one run works with, wherever it was started from."""
+"""Make trigger forms from the option models, and resolve the options of a run however it was started."""
 
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowFailException
@@ -19,28 +19,32 @@ log = logging.getLogger(__name__)
 
 
 class StoreOptions(Options):
-    """Where a run reads and writes."""
+    """Choose the store that a run reads and writes."""
+
+    section: ClassVar[str] = "Store"
 
     store: Annotated[StoreUri, AfterValidator(lambda uri: uri.rstrip("/"))] = Field(
         default_factory=lambda: RunnerSettings().store_uri,
         title="Store",
-        description="The bucket, or a prefix in it, that holds everything, as in s3://retake",
+        description="The bucket, or a prefix in it, that holds all data, such as s3://retake",
         validate_default=True,
     )
 
 
 class ThenOptions(Options):
-    """What the runs that this one starts through its asset are told."""
+    """Set the options of the runs that this one starts through its asset."""
+
+    section: ClassVar[str] = "Runs that follow"
 
     then: Annotated[dict[str, Any] | None, AfterValidator(lambda then: then or None)] = Field(
         None,
         title="Options for the runs that follow",
-        description='One flat object of their options, as in {"val_share": 0.2, "epochs": 6}; empty leaves them their defaults',
+        description='One flat JSON object, such as {"val_share": 0.2, "epochs": 6}; empty: their defaults',
     )
 
 
 class Handover(BaseModel):
-    """The extra of an asset event; other keys, such as those of an event made by hand in Airflow, are left alone."""
+    """The extra of an asset event. Other keys, such as those of an event created by hand in Airflow, are ignored."""
 
     store: str | None = None
     params: dict[str, Any] = {}
@@ -50,43 +54,38 @@ class Handover(BaseModel):
 class Form:
     """The options of one DAG.
 
-    `shared` are those of them that the runs which follow must share, `then` the options that only those runs have.
+    `first` names the fields that most runs need: they open the form, in this order, and all others are in collapsed sections. The runs
+    that follow get the same values for `shared`; only they have the options of `then`.
     """
 
     options: tuple[type[Options], ...]
+    first: tuple[str, ...] = ()
     shared: tuple[type[Options], ...] = ()
     then: tuple[type[Options], ...] = ()
 
     def params(self) -> dict[str, Param]:
-        """One Param a field.
-
-        Those of the store and of the first model are in sight at once, the others in a section that is named like their step.
-        """
-        in_sight = (StoreOptions, self.options[0])
-        return {
-            name: param
-            for model in self.models()
-            for name, param in _params(model, None if model in in_sight else model.__name__.removesuffix("Options"))
-        }
+        """Make one Param per field: those of `first`, then the rest, each in the section of its class."""
+        params = {name: param for model in self.models() for name, param in _params(model, self.first)}
+        return {name: params[name] for name in (*self.first, *(name for name in params if name not in self.first))}
 
     def models(self) -> tuple[type[Options], ...]:
-        """Every model that has a section in the form, in order."""
+        """List every model of the form, in order."""
         return (StoreOptions, *self.options, *([ThenOptions] if self.then else []))
 
     def handover(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The extra of the asset event that a run with these resolved `values` ends with."""
+        """Make the extra of the asset event that ends a run with these resolved `values`."""
         shared = {name: values[name] for name in _names(self.shared)}
         return Handover(store=values["store"], params={**shared, **(values["then"] or {} if self.then else {})}).model_dump()
 
 
 def resolve(context: Context, form: Form) -> dict[str, Any]:
-    """The options of the run that `context` belongs to, with `force_token` and `decide_token` in place of `force` and `decide_again`.
+    """Resolve the options of a run, with `force_token` and `decide_token` for `force` and `decide_again`.
 
-    A run by hand has its form's values, a scheduled one the defaults, and one that was started by assets the defaults overlaid with
-    what the latest event says of options that this DAG knows.
+    A manual run has the values of its form, a scheduled run the defaults. A run started by assets has the defaults, overridden by those
+    options of the latest event that this DAG knows.
 
     Raises:
-        AirflowFailException: an option is unknown or outside its limits; the message names each.
+        AirflowFailException: options are unknown or out of range; the message names each.
     """
     given = dict(context["params"])
     known = _names(form.models())
@@ -114,24 +113,29 @@ def resolve(context: Context, form: Form) -> dict[str, Any]:
 
 
 def places(values: Mapping[str, Any]) -> dict[str, str]:
-    """What `{store}`, `{key}` and `{recipe}` stand for in an address: the last where clips are cut or used."""
+    """Give the values of `{store}`, `{key}` and `{recipe}` in addresses; the last only for DAGs that cut or use clips."""
     cut = {name: values[name] for name in SegmentOptions.model_fields if name in values}
     recipe = {"recipe": recipe_of(SegmentOptions.model_validate(cut))} if cut else {}
     return {"store": values["store"], "key": content_key(values), **recipe}
 
 
-def _params(model: type[Options], section: str | None) -> Iterable[tuple[str, Param]]:
+def _params(model: type[Options], first: tuple[str, ...]) -> Iterable[tuple[str, Param]]:
     schema = model.model_json_schema()
     defaults = model().model_dump(mode="json")
-    placed: dict[str, Any] = {"section": section} if section else {}
     for name, field in schema["properties"].items():
         field = _flat(field, schema.get("$defs", {}))
         help_text = ". ".join(filter(None, (field.pop("description", None), _limits(field), f"Option: {name}")))
+        placed = {} if name in first else {"section": _section(model, name)}
         yield name, Param(defaults[name], description=help_text, **placed, **field)
 
 
+def _section(model: type[Options], name: str) -> str:
+    """Name the section of a field: that of the class that declares it."""
+    return next(base.section for base in model.__mro__ if issubclass(base, Options) and name in vars(base).get("__annotations__", {}))
+
+
 def _flat(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A field's JSON schema without references and unions, which Airflow's form does not follow."""
+    """Inline references and unions of a field's JSON schema: Airflow's form does not follow them."""
     parts = [definitions[part["$ref"].rsplit("/", 1)[-1]] if "$ref" in part else part for part in field.get("anyOf", [field])]
     flat = {key: value for part in parts for key, value in part.items() if key not in ("title", "description", "type", "default")}
     types = [part["type"] for part in parts]
@@ -140,7 +144,7 @@ def _flat(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _limits(field: Mapping[str, Any]) -> str | None:
-    """The limits of a number in words."""
+    """Word the limits of a number."""
     words = {"exclusiveMinimum": "above", "minimum": "at least", "exclusiveMaximum": "below", "maximum": "at most"}
     if "minimum" in field and "maximum" in field:
         return f"Allowed: {field['minimum']} to {field['maximum']}"
@@ -154,7 +158,7 @@ def _latest_event(context: Context) -> Handover | None:
         return None
     handovers = [_checked(Handover, event.extra, "asset event: ") for event in sorted(events, key=lambda event: event.timestamp)]
     if passed_over := sorted({handover.store or "no store" for handover in handovers} - {handovers[-1].store or "no store"}):
-        log.warning("several events started this run, which serves the latest; trigger it by hand for %s", ", ".join(passed_over))
+        log.warning("several events started this run, and it uses the latest only; trigger it by hand for %s", ", ".join(passed_over))
     return handovers[-1]
 
 

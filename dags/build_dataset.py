@@ -1,19 +1,19 @@
 """# Dataset
 
-Gathers the labels of all clips, deals their source videos to train, val and test, and writes the dataset with its histograms.
-It runs whenever `ingest_videos` brought something new, and by hand with a form. When the dataset is new, `retrain` follows by itself.
+Collects the labels of all clips, assigns their source videos to train, val and test, and writes the dataset with its histograms.
+It runs whenever `ingest_videos` added something, and by hand with a form. A new dataset starts `retrain`.
 
-**Owner**: whoever runs this Retake.
+**Owner**: the operator of this Retake.
 
 **When it fails**
-- *Orange, to be retried*: the store or MLflow did not answer. Nothing to do; it tries again.
+- *Orange, to be retried*: the store or MLflow did not answer. Nothing to do; it retries.
 - *Red, in `label`*: an annotation file cannot be read; the log names file, line and reason. Upload a corrected file and clear the task.
-- *Red, in `split` or `dataset`*: the labelled clips do not make a dataset, say because no label was found. The log says what is missing.
+- *Red, in `split` or `dataset`*: the labelled clips do not make a dataset, for example because there are no labels. The log says what is missing.
 
-A label that was refused or overruled does not fail a run; the log of `label` names it. It also says how folders were read, which clips are
-left out, and which names may mean one class: `annotations/classes.csv`, with the columns target, name and same_as, merges names.
+A rejected or overridden label does not fail a run; the log of `label` names it. The log also says how folder names were read, which clips are
+left out, and which names may mean the same class. To merge names, write `annotations/classes.csv` with the columns target, name and same_as.
 
-It may be run again at any time, from the start or from any task. A source video never changes its split.
+Safe to rerun at any time, from the start or from any task. A source video never changes its split.
 """
 
 from datetime import timedelta
@@ -40,6 +40,7 @@ from tasks.store.layout import Layout
 
 FORM = Form(
     options=(SplitOptions, LabelOptions, SegmentOptions),
+    first=("val_share", "test_share", "split_seed", "min_overlap", "then", "store"),
     then=(RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions),
 )
 STORE = Layout("{store}")

@@ -1,24 +1,23 @@
 """# Compare networks
 
-Trains and tests several networks on one dataset, each by the steps of `retrain`, and sets them beside each other in one table: accuracy with
-intervals, what differs from the first, parameters, FLOPs, latency, memory. It is started by hand, with a form: one configuration a line, and
-the options that all of them share. Under *Details* of `tabulate`, the button *Report* leads to the table, and *MLflow run* to its run.
+Trains and tests several networks on one dataset, each with the steps of `retrain`, and compares them in one table: accuracy with intervals,
+differences from the first network, parameters, FLOPs, latency, memory. Start it by hand, with a form: one configuration per line, and the
+options that all of them share. Under *Details* of `tabulate`, the button *Report* opens the table, and *MLflow run* its run.
 
-Nothing is registered or decided here. `retrain` with a configuration's options and registered model finds its training done; so does this DAG
-after `retrain`.
+Nothing is registered or promoted here. `retrain` reuses a training of this DAG if options and registered model are the same, and vice versa.
 
-**Owner**: whoever runs this Retake.
+**Owner**: the operator of this Retake.
 
 **When it fails**
-- *Red, in `configure`*: a line of the form is no configuration; the log repeats it and says what is wrong.
-- *Red, in `network`*: one configuration failed. The others go on, and the table names it with the reason. Clear its red task to try again,
-  with those after it; `tabulate` follows. In `plan`, it may be the same training as another, which the log names and the table shows once.
-- *Pink, skipped*: there is no dataset yet. `flows` and `flow` alone: no network looks at optical flow, or it is there already.
-- *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training goes on from its last epoch.
-- *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, one a GPU. Latencies are of the machine that scored, so
-  let nothing else run there meanwhile.
+- *Red, in `configure`*: a line of the form is invalid; the log repeats it with the reason.
+- *Red, in `network`*: one configuration failed. The others continue, and the table names it with the reason. To retry, clear its red task with
+  its downstream tasks; `tabulate` runs again. In `plan`, it may be the same training as another; the log names that one, and the table shows it once.
+- *Pink, skipped*: there is no dataset yet. Only `flows` and `flow`: no network needs optical flow, or it is there already.
+- *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training resumes after its last epoch.
+- *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, one per GPU. Latency is measured on the machine that tests:
+  run nothing else there meanwhile.
 
-It may be run again at any time, from the start or from any task: what is done already is not done twice.
+Safe to rerun at any time, from the start or from any task: finished work is not repeated.
 """
 
 from datetime import timedelta
@@ -36,7 +35,10 @@ from tasks.options import ComparisonOptions, EvaluateOptions, RegisterOptions, T
 from tasks.store.comparisons import Configurations
 from tasks.store.layout import Layout
 
-FORM = Form(options=(ComparisonOptions, TrainOptions, EvaluateOptions, RegisterOptions))
+FORM = Form(
+    options=(ComparisonOptions, TrainOptions, EvaluateOptions, RegisterOptions),
+    first=("configurations", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "store"),
+)
 CONFIGURED = Configurations("{{ ti.xcom_pull(task_ids='configure', key='result')['configured_uri'] }}")
 
 with DAG(
@@ -57,14 +59,14 @@ with DAG(
         execution_timeout=timedelta(minutes=30),
     )
     flows, flow = flow_tasks(FORM, configured=CONFIGURED.folder_uri, out=CONFIGURED.flows.folder_uri)
-    networks = task_group(group_id=GROUP, tooltip="Each network: its weights, training and test")(network)
+    networks = task_group(group_id=GROUP, tooltip="Weights, training and test of each network")(network)
     tabulate = step_task(
         compare_networks.TABULATE,
         FORM,
         configured=CONFIGURED.folder_uri,
         failures=FAILURES,
         out=CONFIGURED.table.folder_uri,
-        trigger_rule="all_done_min_one_success",  # a network that failed stands in the table as failed
+        trigger_rule="all_done_min_one_success",  # the table shows a failed network as failed
         execution_timeout=timedelta(hours=1),
     )
     configure >> flows

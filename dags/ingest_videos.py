@@ -1,18 +1,18 @@
-"""# Videos in
+"""# Ingest videos
 
-Takes videos and annotation files into the store and cuts the videos into clips of a few seconds.
-Every hour it takes what people put under `inbox/` and `annotations/` of the store; started by hand, it takes what the form names.
-When clips or annotations are new, `build_dataset` follows by itself.
+Copies videos and annotation files into the store and cuts the videos into clips of a few seconds.
+Every hour it ingests new files under `inbox/` and `annotations/` of the store; started by hand, it ingests the files that the form names.
+New clips or annotations start `build_dataset`.
 
-**Owner**: whoever runs this Retake.
+**Owner**: the operator of this Retake.
 
 **When it fails**
-- *Orange, to be retried*: the store did not answer. Nothing to do; it tries again.
-- *Red*: open the log of the red task; its last error line says what is wrong and what to do. Mend that and clear the task.
-- A video that cannot be used does not fail a run. It is set aside, and the log of `summarise` names it with the reason.
+- *Orange, to be retried*: the store did not answer. Nothing to do; it retries.
+- *Red*: the last error line in the log of the red task says what is wrong and how to fix it. Fix it and clear the task.
+- An unusable video does not fail a run. It is set aside, and the log of `summarise` names it with the reason.
 - *Pink, skipped*: there was nothing new.
 
-It may be run again at any time, from the start or from any task: what is in the store already is neither uploaded nor cut again.
+Safe to rerun at any time, from the start or from any task: videos and clips in the store are neither uploaded nor cut again.
 """
 
 from datetime import timedelta
@@ -40,6 +40,7 @@ from tasks.store.layout import Layout
 
 FORM = Form(
     options=(IngestOptions, SegmentOptions),
+    first=("sources", "clip_seconds", "fps", "short_side", "then", "store"),
     shared=(SegmentOptions,),
     then=(LabelOptions, SplitOptions, RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions),
 )
@@ -49,7 +50,7 @@ INGEST = Layout("{store}").ingest("{key}")
 with DAG(
     dag_id=Path(__file__).stem,
     doc_md=__doc__,
-    # False would still start a tick of the last minutes at once when the DAG is first switched on.
+    # With False, unpausing the DAG would start a run that was due in the last minutes.
     schedule=CronTriggerTimetable("@hourly", timezone="UTC", run_immediately=timedelta(0)),
     max_active_runs=1,
     params=FORM.params(),
@@ -79,7 +80,7 @@ with DAG(
         ingest=INGEST.folder_uri,
         out=INGEST.summary.folder_uri,
         outlets=[CLIPS],
-        # New annotations alone make no batch, so that `segment` is skipped; a skipped ingest skips this too.
+        # With new annotations but no new video, `segment` is skipped; a skipped `ingest` skips this task, too.
         trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
         execution_timeout=timedelta(minutes=30),
     )

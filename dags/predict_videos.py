@@ -1,29 +1,29 @@
 """# Predict videos
 
-Lets two networks say what happens in videos that were not trained on: the model in use and, beside it, the network that its training started from.
-It is started by hand, with a form that names folders, files or web addresses; without any it takes every ingested video that was not trained on.
-Under *Details* of `report`, the button *Report* leads to the page: timelines, where the two agree and differ, and which clips are worth a label.
-Tables, tracks for players and the list of clips to label lie beside it.
+Predicts the actions in videos that were not trained on, with two networks: the champion and the network that its training started from.
+Start it by hand, with a form that names folders, files or web addresses; if it names none, all ingested videos that were not trained on are predicted.
+Under *Details* of `report`, the button *Report* opens the page: timelines, agreements and differences of the two, and clips worth a label.
+Tables, tracks for players and the list of clips to label are stored beside it.
 
-**Owner**: whoever runs this Retake.
+**Owner**: the operator of this Retake.
 
 **When it fails**
-- *Pink, skipped*: the same videos were predicted by the same networks before; the log of `plan` links to the page. Or there is no video.
-  `flows` and `flow` alone: neither network looks at optical flow, or it is there already.
-- *Orange, to be retried*: the store or MLflow did not answer. Nothing to do; it tries again.
-- *Red, in `plan`*: there is no such model or version, or none of the videos can be used; the log names those that exist, and each video's reason.
-- *Grey, never starting*: `known` and `predict` wait for a slot of the pool `gpu`, one a GPU. Is there such a pool?
-- *Red, one of `cut` or `flow`*: `predict` tries the same itself, and fails where it cannot. Clear both.
-- *Red, one of `predict`*: it ran out of memory or of its 12 hours. The page is made of the other batches and names the videos of this one.
-  Clear the task with those after it: it goes on with the video that it ended in, and the page is made again.
-- A video or clip that cannot be used, and a video that was trained on, does not fail a run: the page names it with the reason.
+- *Pink, skipped*: these networks predicted these videos before, and the log of `plan` links to the page; or there is no video.
+  Only `flows` and `flow`: neither network needs optical flow, or it is there already.
+- *Orange, to be retried*: the store or MLflow did not answer. Nothing to do; it retries.
+- *Red, in `plan`*: the model or version does not exist, or no video is usable; the log lists the existing models, or the reason for each video.
+- *Grey, never starting*: `known` and `predict` wait for a slot of the pool `gpu`, one per GPU. Does the pool exist?
+- *Red, one of `cut` or `flow`*: `predict` tries the same work itself, and fails if it cannot do it. Clear both.
+- *Red, one of `predict`*: out of memory, or past its 12 hours. The page shows the other batches and names the videos of this one.
+  Clear the task with its downstream tasks: it resumes with the video that it ended in, and the page is written again.
+- An unusable video or clip, or a video that was trained on, does not fail a run: the page names it with the reason.
 
-**What takes long**: a network that sees optical flow has that of every clip computed in `flow`, on the cores of workers that need no GPU.
-A clip of 8 s has 239 fields: by DIS three seconds of a core; by TV-L1, about a field a second, four minutes of one, so that 16 cores take some
-two hours for an hour of video. It is kept beside the clips, and a second prediction has it at once.
-Flow that is missing of up to 300 training clips is computed in `known`, and that of a network whose training is not known in `predict`.
+**What takes long**: for a network that sees optical flow, `flow` computes the flow of every clip, on workers that need no GPU.
+A clip of 8 s has 239 fields. DIS takes three seconds of one core; TV-L1, at about one field per second, takes four minutes, so that 16 cores
+take about two hours for one hour of video. The flow is stored beside the clips and is not computed again for the next prediction.
+If the flow of up to 300 training clips is missing, `known` computes it; if a network's training clips are not known, `predict` does.
 
-It may be run again at any time, from the start or from any task: what is done already is not done twice.
+Safe to rerun at any time, from the start or from any task: finished work is not repeated.
 """
 
 from datetime import timedelta
@@ -40,7 +40,10 @@ from tasks.options import EvaluateOptions, PredictOptions
 from tasks.store.layout import Layout
 from tasks.store.predictions import PredictedBatch, Prediction
 
-FORM = Form(options=(PredictOptions, EvaluateOptions))
+FORM = Form(
+    options=(PredictOptions, EvaluateOptions),
+    first=("videos", "model", "against", "num_to_label", "preview", "store"),
+)
 PREDICTION = Prediction("{{ ti.xcom_pull(task_ids='plan', key='result')['prediction_uri'] }}")
 PLAN, KNOWN = PREDICTION.plan.folder_uri, PREDICTION.known.folder_uri
 
@@ -71,7 +74,7 @@ with DAG(
         max_active_tis_per_dagrun=2,
         execution_timeout=timedelta(hours=12),
     )
-    # A batch that could not be cut costs no other its prediction.
+    # If one batch fails to cut, the others are still predicted.
     flows, flow = flow_tasks(FORM, prediction=PLAN, out=PREDICTION.flows.folder_uri, trigger_rule="all_done_min_one_success")
     known = step_task(predict_videos.KNOWN, FORM, plan=PLAN, out=KNOWN, execution_timeout=timedelta(hours=3))
     predict = mapped_step_task(
@@ -83,13 +86,13 @@ with DAG(
         batch="{{ task.mapped.uri }}",
         out="{{ task.mapped.out }}",
         map_index_template="{{ task.mapped.name | truncate(100) }}",
-        trigger_rule="all_done",  # where no network sees flow, `flow` is skipped; what is not cut or computed by now is tried here
+        trigger_rule="all_done",  # `flow` is skipped if no network needs it; clips and flow that are still missing are made here
         execution_timeout=timedelta(hours=12),
     )
     report = step_task(
         predict_videos.REPORT,
         FORM,
-        trigger_rule="all_done_min_one_success",  # videos of a batch that failed stand on the page as left out
+        trigger_rule="all_done_min_one_success",  # the page lists the videos of a failed batch as left out
         plan=PLAN,
         known=KNOWN,
         out=PREDICTION.report.folder_uri,

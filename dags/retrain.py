@@ -1,26 +1,26 @@
 """# Retrain
 
-Fine-tunes the network on the latest dataset, scores it beside the baseline and the model in use, and registers it in MLflow.
-It becomes `champion` only if every promotion rule lets it pass, on clips that it was not trained on. It runs every week and on every new dataset,
-one run at a time, and by hand with a form. Under *Details* of `report`, the button *Report* leads to the evidence on one page, and
-*MLflow run* there and at the steps around it to the run.
+Fine-tunes the network on the latest dataset, tests it against the baseline and the champion, and registers it in MLflow.
+It becomes `champion` only if it passes every promotion rule, on clips that it was not trained on. The DAG runs every week and on every new
+dataset, one run at a time, and by hand with a form. Under *Details* of `report`, the button *Report* opens the evidence on one page. The button
+*MLflow run*, there and on other steps, opens the run in MLflow.
 
-**When it waits for you**: with *Promotion* set to `approve`, `approve` asks whether the new version becomes champion, under *Required actions*.
+**When it waits for you**: if *Promotion* is `approve`, the task `approve` asks under *Required actions* whether to promote the new version.
 Without an answer in time the champion stays.
 
-**Owner**: whoever runs this Retake.
+**Owner**: the operator of this Retake.
 
 **When it fails**
-- *Pink, skipped*: there is no dataset yet, or it was trained before with these options; `plan`'s log says which and links to that run.
-  *Train again* in the form overrides. `flows` and `flow` alone: the network looks at no optical flow, or it is there already.
-- *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training goes on from its last epoch.
-- *Red, in `prepare`*: weights that are missing or not what they should be. The log says what to put where.
-- *Red, in `train` or `evaluate`*: the log's last lines say why. Out of memory: a smaller batch size, or fewer segments. No flow: see `flow`'s log.
-- *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, one a GPU. Is there such a pool?
+- *Pink, skipped*: there is no dataset yet, or it was trained with these options before; the log of `plan` says which and links to that run.
+  *Train again* in the form overrides this. Only `flows` and `flow`: the network needs no optical flow, or it is there already.
+- *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training resumes after its last epoch.
+- *Red, in `prepare`*: weights are missing or wrong. The log says which file to put where.
+- *Red, in `train` or `evaluate`*: see the last lines of the log. Out of memory: lower the batch size or the segments. No flow: see the log of `flow`.
+- *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, one per GPU. Does the pool exist?
 
 `python -m tasks rollback --to VERSION --reason "..."` makes an earlier version champion again.
 
-It may be run again at any time, from the start or from any task: what is done already is not done twice.
+Safe to rerun at any time, from the start or from any task: finished work is not repeated.
 """
 
 from datetime import timedelta
@@ -39,7 +39,10 @@ from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, Retrain
 from tasks.store.layout import Layout
 from tasks.store.runs import Decision, Run
 
-FORM = Form(options=(RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions))
+FORM = Form(
+    options=(RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions),
+    first=("preset", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "promotion", "store"),
+)
 RUN = Run("{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['run_uri'] }}")
 DECISION = Decision("{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['decision_uri'] }}")
 PLAN = DECISION.plan.folder_uri
@@ -51,7 +54,7 @@ with DAG(
     dag_id=Path(__file__).stem,
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(
-        # Mondays at 02:00. False would still start a tick of the last hours at once when the DAG is first switched on.
+        # Mondays at 02:00. With False, unpausing the DAG would start a run that was due in the last hours.
         timetable=CronTriggerTimetable("0 2 * * 1", timezone="UTC", run_immediately=timedelta(0)),
         assets=[DATASET],
     ),
@@ -60,7 +63,7 @@ with DAG(
     default_args=TASK_DEFAULTS,
     tags=["retake", "model"],
 ) as dag:
-    with TaskGroup("prepare", tooltip="The weights to start from, what is trained and tested, and optical flow for a network that sees it"):
+    with TaskGroup("prepare", tooltip="Initial weights, the plan of training and tests, and optical flow if the network needs it"):
         weights = step_task(retrain.WEIGHTS, FORM, out=WEIGHTS.folder_uri, execution_timeout=timedelta(hours=2))
         plan = step_task(
             retrain.PLAN,
@@ -103,7 +106,7 @@ with DAG(
             **approve.answers(),
             out=DECISION.decide.folder_uri,
             outlets=[MODEL],
-            trigger_rule="none_failed_min_one_success",  # where nobody has to be asked, `approve` is skipped
+            trigger_rule="none_failed_min_one_success",  # `approve` is skipped if no approval is needed
             execution_timeout=HALF_HOUR,
         )
         compare >> report >> register >> [approve, decide]

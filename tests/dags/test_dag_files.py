@@ -116,7 +116,7 @@ def test_a_dag_is_the_same_at_every_parse_so_that_no_version_is_made_without_a_c
 
 @pytest.mark.parametrize("dag", DAGS.values(), ids=DAGS)
 def test_a_dag_tells_the_person_on_call_what_to_do(dag):
-    for wanted in ("Owner", "When it fails", "may be run again at any time"):
+    for wanted in ("Owner", "When it fails", "Safe to rerun at any time"):
         assert wanted in dag.doc_md
     assert "retake" in dag.tags
     assert dag.max_active_runs == 1

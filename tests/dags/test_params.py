@@ -1,9 +1,11 @@
+from itertools import groupby
+
 import pytest
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 from pydantic import ValidationError
 
-from dags import build_dataset, ingest_videos, predict_videos, retrain
+from dags import build_dataset, compare_networks, ingest_videos, predict_videos, retrain
 from dags._params import Form, StoreOptions, places, resolve
 from tasks.keys import recipe_of
 from tasks.options import (
@@ -53,8 +55,27 @@ def model_takes(model, name, value):
 @pytest.mark.parametrize("dag", DAGS)
 def test_a_form_has_each_field_of_its_option_models_and_no_other(dag):
     wanted = [name for model in dag.FORM.models() for name in model.model_fields]
-    assert list(dag.FORM.params()) == wanted
+    assert sorted(dag.FORM.params()) == sorted(wanted)
     assert len(set(wanted)) == len(wanted), "two models of one form share a name"
+
+
+@pytest.mark.parametrize("dag", [*DAGS, compare_networks])
+def test_a_form_opens_with_the_few_fields_that_most_runs_need(dag):
+    params = dag.FORM.params()
+    assert 5 <= len(dag.FORM.first) <= 8
+    assert tuple(params)[: len(dag.FORM.first)] == dag.FORM.first
+    assert {name for name, param in params.items() if "section" not in param.schema} == set(dag.FORM.first)
+
+
+def test_options_of_one_topic_share_a_section():
+    params = retrain.FORM.params()
+    sections = {name: params[name].schema["section"] for name in ("momentum", "warmup_epochs", "mixup", "family", "checkpoint", "seed")}
+    assert sections == {
+        "momentum": "Optimizer", "warmup_epochs": "Learning rate schedule", "mixup": "Augmentation", "family": "Network",
+        "checkpoint": "Initial weights", "seed": "Cache and seed",
+    }  # fmt: skip
+    titles = [param.schema["section"] for param in params.values() if "section" in param.schema]
+    assert len([title for title, _ in groupby(titles)]) == len(set(titles)), "a section is split"
 
 
 @pytest.mark.parametrize(("model", "name"), FIELDS)

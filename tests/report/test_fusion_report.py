@@ -58,11 +58,11 @@ def test_hostile_names_of_members_stay_text():
 
 def test_a_fusion_has_no_epochs_and_no_rate_among_its_settings():
     shown = page(ReportInputs(metrics(fusion())))
-    assert not any(title in shown for title in ("Learning rate", "Epochs at most", "Optimizer"))
+    assert not any(title in shown for title in ("Learning rate", "Maximum epochs", "Optimizer"))
 
 
 def test_a_training_has_them_and_says_nothing_of_a_fusion(make_inputs, page_of):
     shown = page_of("usual")
-    assert all(title in shown for title in ("Learning rate", "Epochs at most", "Optimizer"))
+    assert all(title in shown for title in ("Learning rate", "Maximum epochs", "Optimizer"))
     assert "Fusion" not in shown
     assert "Fusion" not in model_card(make_inputs("usual").metrics)

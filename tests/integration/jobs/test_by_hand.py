@@ -15,6 +15,16 @@ pytestmark = [pytest.mark.integration, pytest.mark.browser, pytest.mark.timeout(
 RUN_SECONDS = 600
 MODEL = "by-hand"
 COMMENT = "Looked at the mistakes."
+CHOSEN = SAMPLE_OPTIONS | {"store": SAMPLE_STORE, "epochs": 2, "crops": 1, "model_name": MODEL, "promotion": "approve"}
+SECTIONS = {
+    "": ("store", "backbone", "epochs", "batch_size", "learning_rate", "promotion"),
+    "Optimizer": ("trainable",),
+    "Initial weights": ("weights",),
+    "Cache and seed": ("frame_step",),
+    "Evaluation": ("crops",),
+    "Registration": ("model_name",),
+}
+"""Where the form has these fields; those without a section are in sight at once."""
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +42,7 @@ def fill(form: Locator, name: str, value: object) -> None:
 
 
 def section(form: Locator, name: str) -> None:
+    """Open a section of the trigger form."""
     form.get_by_role("button", name=name, exact=True).click()
 
 
@@ -47,19 +58,12 @@ def run_path(browser, sample_run) -> str:
     assert len(browser.kitchen.runs("retrain")) == num_before
 
     form = browser.trigger_form("retrain")
-    fill(form, "store", SAMPLE_STORE)
-    section(form, "Train")
-    for name, value in (SAMPLE_OPTIONS | {"epochs": 2}).items():
-        if name != "model_name":
-            fill(form, name, value)
-    section(form, "Evaluate")
-    fill(form, "crops", 1)
-    section(form, "Register")
-    fill(form, "model_name", MODEL)
-    section(form, "Gate")
-    fill(form, "promotion", "approve")
-    form.locator("#element_promotion").scroll_into_view_if_needed()
     browser.keep("form")
+    for title, names in SECTIONS.items():
+        if title:
+            section(form, title)
+        for name in names:
+            fill(form, name, CHOSEN[name])
     form.get_by_role("button", name="Trigger").click()
     expect(form).to_be_hidden()
     browser.kitchen.wait_for(lambda: len(browser.kitchen.runs("retrain")) > num_before)
