@@ -81,7 +81,7 @@ with DAG(
         FORM,
         plan=PLAN,
         out=RUN.train.folder_uri,
-        trigger_rule="none_failed_min_one_success",  # where no flow is needed, `flow` is skipped; where nothing is trained, `plan` is too
+        trigger_rule="none_failed_min_one_success",  # `flow` is skipped if no flow is needed, `plan` if nothing is to be trained
         execution_timeout=timedelta(days=3),
     )
     evaluate = mapped_step_task(
@@ -94,7 +94,7 @@ with DAG(
         map_index_template="{{ task.mapped.model }}",
         execution_timeout=timedelta(hours=12),
     )
-    with TaskGroup("publish", tooltip="The comparison, the report, MLflow's registry, and who becomes champion"):
+    with TaskGroup("publish", tooltip="Comparison, report, MLflow's registry, and the promotion"):
         compare = step_task(retrain.COMPARE, FORM, plan=PLAN, out=DECISION.compare.folder_uri, execution_timeout=HALF_HOUR)
         report = step_task(retrain.REPORT, FORM, plan=PLAN, out=DECISION.report.folder_uri, execution_timeout=HOUR)
         register = step_task(retrain.REGISTER, FORM, plan=PLAN, out=RUN.register.folder_uri, execution_timeout=HOUR)

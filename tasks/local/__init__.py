@@ -1,1 +1,1 @@
-"""The embedded default behind `make run`: object store, MLflow and Airflow as local processes, and sample videos."""
+"""Run object store, MLflow and Airflow as local processes, and the sample videos through them: `make run`."""

@@ -1,4 +1,4 @@
-"""The local servers and the whole job on them: `python -m tasks.local run`, which `make run` calls."""
+"""Run the local servers and the DAGs on them: `python -m tasks.local run`, which `make run` calls."""
 
 import argparse
 import logging
@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return error.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted; the servers and a run that has begun go on. `make stop` ends them, `make run` takes up again\n")
+        sys.stderr.write("\ninterrupted; the servers and any started run continue. `make stop` ends them, `make run` resumes\n")
         return 130
     return code
 
@@ -33,27 +33,27 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tasks.local", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("run", help="do the whole job, on sample videos or on a folder of yours, and leave the servers up")
-    command.add_argument("--videos", type=Path, help="folder of videos with labels; without it, sample videos are made")
+    command = commands.add_parser("run", help="run all DAGs on the sample videos or on your folder, and leave the servers up")
+    command.add_argument("--videos", type=Path, help="folder of labelled videos; default: the sample videos")
     _add_settings(command)
     command.set_defaults(command=lambda home, a: run(home, a.videos, a.set))
 
-    command = commands.add_parser("ingest-folder", help="take one folder into the store; what follows is left to Airflow")
+    command = commands.add_parser("ingest-folder", help="ingest one folder; Airflow starts the DAGs that follow")
     command.add_argument("videos", type=Path)
     command.add_argument(
         "--into",
         choices=("auto", "local", "stack"),
         default="auto",
-        help="auto: the stack of `make up` where it is up, else the local servers",
+        help="auto: the stack of `make up` if it is up, else the local servers",
     )
     _add_settings(command)
     command.set_defaults(command=_ingest_folder)
 
     for name, function, text in (
-        ("start", _start, "start the servers, or those that do not run"),
-        ("stop", _stop, "end the servers"),
-        ("status", _status, "say which servers run; exit code 1 if one does not"),
-        ("env", _env, "print what `python -m tasks STEP` needs in its environment; secrets are among it"),
+        ("start", _start, "start the servers that are not running"),
+        ("stop", _stop, "stop the servers"),
+        ("status", _status, "show which servers run; exit code 1 if one does not"),
+        ("env", _env, "print the environment variables, secrets included, that `python -m tasks STEP` needs"),
     ):
         commands.add_parser(name, help=text).set_defaults(command=function)
     return parser
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_settings(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="an option of any step, as in epochs=3; may be repeated"
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="an option of any step, such as epochs=3; may be repeated"
     )
 
 
@@ -71,7 +71,7 @@ def _ingest_folder(home: Home, arguments: argparse.Namespace) -> int:
         raise BadConfiguration("the stack in containers is not up; `make up` starts it")
     if found is None:
         if stack.ENV_FILE.exists() and arguments.into == "auto":
-            _say(f"the stack of {stack.ENV_FILE} is not up; the local servers take the folder")
+            _say(f"the stack of {stack.ENV_FILE} is not up; ingesting into the local servers")
         return ingest_folder(home, arguments.videos, arguments.set)
     return stack.ingest_folder(found, arguments.videos, arguments.set)
 
@@ -98,7 +98,7 @@ def _stop(home: Home, _: argparse.Namespace) -> int:
 def _status(home: Home, _: argparse.Namespace) -> int:
     states = supervise.running(home)
     for state in states:
-        word = "well" if state.is_healthy else "runs, but is not well" if state.is_running else "does not run"
+        word = "healthy" if state.is_healthy else "running, but unhealthy" if state.is_running else "not running"
         _say(f"{state.server.title}: {word}" + (f" at {state.server.address}" if state.is_running else ""))
     return 0 if all(state.is_healthy for state in states) else 1
 
@@ -106,11 +106,11 @@ def _status(home: Home, _: argparse.Namespace) -> int:
 def _env(home: Home, _: argparse.Namespace) -> int:
     states = supervise.running(home)
     if stopped := [state.server.title for state in states if not state.is_running]:
-        raise BadConfiguration(f"not running: {', '.join(stopped)}; start them first: `make run`, or `python -m tasks.local start`")
+        raise BadConfiguration(f"not running: {', '.join(stopped)}; start them with `make run` or `python -m tasks.local start`")
     ports = {state.server.name: state.server.ports for state in states}
     variables = step_environment(home, Credentials.load(home), ports)
     if sys.stdout.isatty():
-        sys.stderr.write('# These hold secrets: do not paste them anywhere. Use: eval "$(.venv/bin/python -m tasks.local env)"\n')
+        sys.stderr.write('# Secrets: do not paste these lines anywhere. Use: eval "$(.venv/bin/python -m tasks.local env)"\n')
     for name, value in (variables | {"MLFLOW_TRACKING_URI": variables["RETAKE_MLFLOW_URI"]}).items():
         _say(f"export {name}={shlex.quote(value)}")
     return 0

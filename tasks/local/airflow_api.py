@@ -1,4 +1,4 @@
-"""Airflow's REST API (v2), as far as `make run` needs it."""
+"""Call those parts of Airflow's REST API (v2) that `make run` needs."""
 
 import time
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _PAGE = 100
 
 
 class _Seen(BaseModel):
-    """A part of a reply; Airflow sends more than is read."""
+    """The fields of a reply that are read; others are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -32,7 +32,7 @@ class RunRef(_Seen):
 
 
 class Task(_Seen):
-    """One task instance; `state` is None before Airflow looked at it, and `map_index` is -1 where it is not mapped."""
+    """One task instance. `state` is None until Airflow schedules it; `map_index` is -1 if it is not mapped."""
 
     task_id: str
     map_index: int
@@ -50,7 +50,7 @@ class Task(_Seen):
 
 
 def is_healthy(address: str) -> bool:
-    """Whether Airflow's API, database, scheduler and DAG processor are all well."""
+    """Tell whether Airflow's API, database, scheduler and DAG processor are all healthy."""
     try:
         reply = httpx.get(f"{address}/api/v2/monitor/health", timeout=5, trust_env=False)
         parts = reply.json() if reply.is_success else {}
@@ -63,7 +63,7 @@ _RETRY_PAUSES_SECONDS = (0.5, 1, 2, 4)
 
 
 class AirflowApi:
-    """A client that logs in when it must. Every method raises `Unavailable` when Airflow does not answer."""
+    """A client that logs in when needed. Every method raises `Unavailable` if Airflow does not answer."""
 
     def __init__(self, address: str, password: str, transport: httpx.BaseTransport | None = None) -> None:
         self._password = password
@@ -76,25 +76,25 @@ class AirflowApi:
         self._client.close()
 
     def ensure_pool(self, name: str, slots: int, description: str) -> None:
-        """Make the pool unless it exists; a person's change to its slots stays."""
+        """Create the pool unless it exists; slots that a person changed are kept."""
         pool = {"name": name, "slots": slots, "description": description, "include_deferred": False}
         self._call("POST", "/pools", json=pool, accept=(201, 409))
 
     def dag_ids(self) -> set[str]:
-        """The DAGs that were read from the folder."""
+        """List the DAGs that Airflow has parsed."""
         return {dag["dag_id"] for dag in self._get("/dags", limit=_PAGE)["dags"]}
 
     def import_errors(self) -> dict[str, str]:
-        """Each DAG file that cannot be read, and the last line of why."""
+        """Map each DAG file that fails to import to the last line of its traceback."""
         errors = self._get("/importErrors", limit=_PAGE)["import_errors"]
         return {e["filename"]: e["stack_trace"].strip().splitlines()[-1] for e in errors}
 
     def unpause(self, dag_id: str) -> None:
-        """Let the DAG run."""
+        """Unpause the DAG."""
         self._call("PATCH", f"/dags/{quote(dag_id)}", json={"is_paused": False})
 
     def trigger(self, dag_id: str, conf: Mapping[str, object]) -> RunRef:
-        """Start a run.
+        """Trigger a run.
 
         Raises:
             BadConfiguration: Airflow refuses the parameters.
@@ -103,12 +103,12 @@ class AirflowApi:
         return RunRef(dag_id=dag_id, run_id=reply.json()["dag_run_id"])
 
     def run_state(self, run: RunRef) -> str:
-        """queued, running, success or failed."""
+        """Return the run's state: queued, running, success or failed."""
         state: str = self._get(_path(run))["state"]
         return state
 
     def tasks(self, run: RunRef) -> list[Task]:
-        """Every task instance of the run, each mapped one by itself."""
+        """List every task instance of the run, mapped ones separately."""
         found: list[Task] = []
         while True:
             page = self._get(f"{_path(run)}/taskInstances", limit=_PAGE, offset=len(found))
@@ -117,14 +117,14 @@ class AirflowApi:
                 return found
 
     def num_asset_events(self, run: RunRef) -> int:
-        """How many assets the run has updated."""
+        """Count the assets that the run has updated."""
         total: int = self._get("/assets/events", source_dag_id=run.dag_id, source_run_id=run.run_id, limit=0)["total_entries"]
         return total
 
     def runs_caused_by(self, run: RunRef) -> list[RunRef] | None:
-        """The runs of other DAGs that the run's assets have started so far; None while one of them is queued.
+        """List the runs that the run's assets have started so far; None while one of them is queued.
 
-        Airflow 3.3 answers 500 then, for its reply cannot hold a run that has not begun.
+        Airflow 3.3 answers 500 then: its reply cannot hold a run that has not started.
         """
         query: dict[str, str | int] = {"source_dag_id": run.dag_id, "source_run_id": run.run_id, "limit": _PAGE}
         reply = self._call("GET", "/assets/events", params=query, accept=(200, 500))
@@ -133,13 +133,13 @@ class AirflowApi:
         return [RunRef.model_validate(created) for event in reply.json()["asset_events"] for created in event["created_dagruns"]]
 
     def active_runs(self, dag_id: str) -> list[RunRef]:
-        """The runs of the DAG that have not ended, the earliest first."""
+        """List the unfinished runs of the DAG, earliest first."""
         query: dict[str, str | int | list[str]] = {"state": ["queued", "running"], "order_by": "run_after", "limit": _PAGE}
         found = self._call("GET", f"/dags/{quote(dag_id)}/dagRuns", params=query).json()["dag_runs"]
         return [RunRef(dag_id=dag_id, run_id=run["dag_run_id"]) for run in found]
 
     def log_lines(self, run: RunRef, task: Task) -> list[str]:
-        """What the task's last try has written so far, without Airflow's own heading."""
+        """Return the log of the task's last try so far, without Airflow's heading."""
         path = f"{_path(run)}/taskInstances/{quote(task.task_id)}/logs/{max(task.try_number, 1)}"
         reply = self._call("GET", path, params={"map_index": task.map_index, "full_content": True}, accept=(200, 404))
         if reply.status_code == 404:
@@ -156,8 +156,8 @@ class AirflowApi:
         return lines
 
     def result(self, run: RunRef, task: Task) -> dict[str, Any] | None:
-        """The result of the task's step; None where the task was skipped."""
-        for key in ("result", "return_value"):  # the first where the return value is a list to expand over
+        """Return the result of the task's step; None if the task was skipped."""
+        for key in ("result", "return_value"):  # `result` exists if the return value is a list to map over
             path = f"{_path(run)}/taskInstances/{quote(task.task_id)}/xcomEntries/{key}"
             reply = self._call("GET", path, params={"map_index": task.map_index, "stringify": False}, accept=(200, 404))
             if reply.status_code == 200:
@@ -166,7 +166,7 @@ class AirflowApi:
         return None
 
     def task_page(self, run: RunRef, task: Task) -> str:
-        """The address of the task in Airflow's UI."""
+        """Build the address of the task in Airflow's UI."""
         mapped = f"/mapped/{task.map_index}" if task.map_index >= 0 else ""
         return f"{str(self._client.base_url).rstrip('/')}/dags/{quote(run.dag_id)}/runs/{quote(run.run_id)}/tasks/{quote(task.task_id)}{mapped}"
 
@@ -185,11 +185,11 @@ class AirflowApi:
             for pause_seconds in _RETRY_PAUSES_SECONDS if method != "POST" else ():
                 if reply.status_code < 500 or reply.status_code in accept:
                     break
-                time.sleep(pause_seconds)  # SQLite is locked for a moment while the DAG processor writes
+                time.sleep(pause_seconds)  # SQLite is briefly locked while the DAG processor writes
                 reply = self._client.request(method, f"/api/v2{path}", **request)
         except httpx.HTTPError as error:
             raise Unavailable(
-                f"Airflow at {self._client.base_url} does not answer ({type(error).__name__}: {error}); `make run` starts it again"
+                f"Airflow at {self._client.base_url} does not answer ({type(error).__name__}: {error}); `make run` restarts it"
             ) from error
         if reply.status_code in accept:
             return reply

@@ -1,4 +1,4 @@
-"""The settings of the local Airflow, all by environment variables, and the files that it wants in its home."""
+"""Configure the local Airflow: environment variables, and files in its home."""
 
 import json
 from pathlib import Path
@@ -9,11 +9,11 @@ from tasks.local.ports import LOOPBACK
 USER = "admin"
 DAGS = REPOSITORY / "dags"
 
-_LOCAL_SETTINGS = f'''"""Written by `make run`. Airflow's two log servers listen on every interface and have no setting for it: keep them on loopback."""
+_LOCAL_SETTINGS = f'''"""Keep Airflow's two log servers on loopback: they listen on every interface, and no setting changes it. Written by `make run`."""
 
 import sys
 
-__all__: list[str] = []  # nothing of this is to replace Airflow's own settings
+__all__: list[str] = []  # none of these names may override Airflow's settings
 
 if sys.argv[1:2] in (["scheduler"], ["triggerer"]):
     import uvicorn
@@ -23,25 +23,25 @@ if sys.argv[1:2] in (["scheduler"], ["triggerer"]):
 
 
 def hostname() -> str:
-    """The name under which the log servers are asked for logs."""
+    """Return the host name by which the log servers are reached."""
     return "{LOOPBACK}"
 '''
 
 
 def passwords_file(home: Home) -> Path:
-    """Where Airflow's simple auth manager looks for the password."""
+    """Locate the password file of Airflow's simple auth manager."""
     return home.root / "airflow" / "passwords.json"
 
 
 def write_files(home: Home, credentials: Credentials) -> None:
-    """Put the password and the loopback hook where Airflow finds them."""
+    """Write the password file and the loopback hook into Airflow's home."""
     home.folder("airflow/config")
     write_private(passwords_file(home), json.dumps({USER: credentials.airflow_password}))
     write_private(home.root / "airflow" / "config" / "airflow_local_settings.py", _LOCAL_SETTINGS)
 
 
 def environment(home: Home, credentials: Credentials, ports: dict[str, int]) -> dict[str, str]:
-    """Airflow's configuration as environment variables. `ports` has `airflow`, `airflow_worker_logs` and `airflow_trigger_logs`."""
+    """Make Airflow's configuration as environment variables. `ports` has `airflow`, `airflow_worker_logs` and `airflow_trigger_logs`."""
     folder = home.root / "airflow"
     address = f"http://{LOOPBACK}:{ports['airflow']}"
     sections: dict[str, dict[str, object]] = {
@@ -59,15 +59,15 @@ def environment(home: Home, credentials: Credentials, ports: dict[str, int]) -> 
         "API": {"HOST": LOOPBACK, "PORT": ports["airflow"], "BASE_URL": address, "SECRET_KEY": credentials.airflow_secret_key},
         "API_AUTH": {"JWT_SECRET": credentials.airflow_jwt_secret},
         "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}"},
-        # An idle second between two looks makes a chain of short steps twice as long; a tenth takes a sixth of a core.
-        # Tasks of a scheduler that was killed are taken up again after a minute, not after five.
+        # Idle sleep: 1 s doubles the time of a chain of short steps, 0.1 s takes a sixth of a core.
+        # Orphaned tasks of a killed scheduler are adopted after one minute instead of five.
         "SCHEDULER": {
             "SCHEDULER_IDLE_SLEEP_TIME": 0.3,
             "JOB_HEARTBEAT_SEC": 2,
             "ORPHANED_TASKS_CHECK_INTERVAL": 30,
             "TASK_INSTANCE_HEARTBEAT_TIMEOUT": 120,
         },
-        # A skipped task ends for Airflow only with the heartbeat after its process has ended.
+        # Airflow notices the end of a skipped task only at the next heartbeat.
         "WORKERS": {"MIN_HEARTBEAT_INTERVAL": 1},
         "DAG_PROCESSOR": {"PARSING_PROCESSES": 1, "REFRESH_INTERVAL": 30, "MIN_FILE_PROCESS_INTERVAL": 60, "PRINT_STATS_INTERVAL": 3600},
         "LOGGING": {

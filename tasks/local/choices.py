@@ -1,4 +1,4 @@
-"""What a run of the chain is told: which DAG takes which options, and `key=value` from a command line checked against their models."""
+"""Parse `key=value` options, and pass each to the DAG of the chain that takes it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,9 +26,9 @@ from tasks.options import (
 from tasks.refusals import refusals
 
 SAMPLE_OPTIONS: dict[str, object] = {"model_name": "retake-tsn-sample", **LIGHT.model_dump(mode="json", exclude_defaults=True)}
-"""How the sample videos are trained on: the same everywhere, whatever the network allows, and quick on two cores.
+"""Options for the sample videos: the same on every machine, without downloads, and fast on two cores.
 
-Their model has a name of its own, so that it never competes with one for real kitchens.
+Their model has its own name, so that it never competes with a model for your videos.
 """
 
 
@@ -39,30 +39,30 @@ CHAIN: dict[str, tuple[tuple[type[Options], ...], tuple[type[Options], ...]]] = 
     "build_dataset": ((SegmentOptions, *_DATASET), _FOLLOWING),
     "retrain": (_FOLLOWING, ()),
 }
-"""The DAGs in order, each with the options of its own form and those that it hands on as `then`."""
+"""The DAGs in order, each with the options of its form and those that it passes on as `then`."""
 
 _MODELS = (IngestOptions, SegmentOptions, *_DATASET, *_FOLLOWING)
 AUTO = "auto"
-"""The preset of `make run VIDEOS=dir` where no option of a training is chosen: what suits this machine. Airflow is told what that is."""
+"""The preset of `make run VIDEOS=dir` without training options: it suits this machine. Airflow gets the options it stands for."""
 SUITED = {
-    True: "training the whole network on the GPU, as in the original experiment; the heads alone, in minutes: SET=preset=light",
-    False: f"no GPU: training the heads alone on {LIGHT.backbone}, in minutes; the whole network, as in the original experiment: SET=preset=original",
+    True: "training the whole network on the GPU, as in the original experiment; for the heads only, in minutes: SET=preset=light",
+    False: f"no GPU: training only the heads on {LIGHT.backbone}, in minutes; for the whole network, as in the original experiment: SET=preset=original",
 }
 
-_NOT_CHOSEN = frozenset({"sources", "dataset"})  # VIDEOS=dir says the one, and the chain makes the other
+_NOT_CHOSEN = frozenset({"sources", "dataset"})  # given by VIDEOS=dir and by the chain
 
 
 class Choices(BaseModel):
-    """What one run of the chain is told."""
+    """The parameters of one run of the chain."""
 
     model_config = ConfigDict(frozen=True)
 
     store: str
     sources: list[str] = Field(description="Folders on this machine")
-    options: dict[str, object] = Field(description="Of all three DAGs, flat; the others have their defaults")
+    options: dict[str, object] = Field(description="Of all three DAGs, flat; missing ones have their defaults")
 
     def conf(self, dag_id: str) -> dict[str, object]:
-        """The parameters of a run of `dag_id`."""
+        """Make the `conf` of a run of `dag_id`."""
         own, then = CHAIN[dag_id]
         sources: dict[str, object] = {"sources": self.sources} if IngestOptions in own else {}
         following = {"then": _picked(then, self.options)} if then else {}
@@ -70,12 +70,12 @@ class Choices(BaseModel):
 
 
 def parse(pairs: Sequence[str], *, takes_auto: bool = False) -> dict[str, object]:
-    """Read options from `key=value` texts, each checked by the model that has it.
+    """Parse options from `key=value` texts, and validate each by its model.
 
-    `takes_auto` lets `preset=auto` pass, for `suited`.
+    `takes_auto` accepts `preset=auto`, for `suited`.
 
     Raises:
-        BadConfiguration: a text is no pair, an option is unknown, or a value is outside its limits; the message names it.
+        BadConfiguration: a text is no pair, an option is unknown, or a value is out of range; the message names it.
     """
     given: dict[str, object] = {}
     for pair in pairs:
@@ -97,24 +97,24 @@ def parse(pairs: Sequence[str], *, takes_auto: bool = False) -> dict[str, object
 
 
 def suited(chosen: Mapping[str, object], *, has_gpu: bool) -> tuple[dict[str, object], str | None]:
-    """Replace the preset `auto` by the options that suit this machine, and say in a line which.
+    """Replace the preset `auto` by options that suit this machine, and describe them in one line.
 
-    Without a preset and without any option of a training it is `auto`. Options that are chosen beside it hold.
+    Without a preset and without training options, the preset is `auto`. Chosen options override those of the preset.
     """
     by_default = None if TrainOptions.model_fields.keys() & chosen.keys() else AUTO
     if chosen.get("preset", by_default) != AUTO:
         return dict(chosen), None
-    # On a GPU the EPIC-KITCHENS weights where they can be fetched, which makes it the same run as by the preset.
+    # With AUTO, a GPU machine without EPIC weights still trains; with them, it is the same run as preset=original.
     preset = ORIGINAL.model_copy(update={"weights": Weights.AUTO}) if has_gpu else LIGHT
     own = {name: value for name, value in chosen.items() if name != "preset"}
     return {**preset.model_dump(mode="json", exclude_defaults=True), **own}, SUITED[has_gpu]
 
 
 def check_folder(videos: Path) -> Path:
-    """The folder of videos, absolute.
+    """Resolve the folder of videos.
 
     Raises:
-        BadInput: it is no folder or has no file.
+        BadInput: it is not a folder, or has no file.
     """
     folder = videos.expanduser().resolve()
     if not folder.is_dir():
@@ -138,7 +138,7 @@ def _validated(model: type[Options], given: Mapping[str, object]) -> dict[str, o
 
 
 def _value(text: str) -> object:
-    """Numbers, true, false and null as JSON has them; everything else is text."""
+    """Parse numbers, true, false and null as JSON; anything else is text."""
     try:
         value = json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Follows the chain of runs from DAG to DAG through Airflow's API, and starts by hand what had no reason to start by itself."""
+"""Follow the chain of runs from DAG to DAG in Airflow, and trigger those that no asset starts."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -24,18 +24,18 @@ EXIT_CODES = {kind.__name__: kind.exit_code for kind in vars(errors).values() if
 
 @dataclass(frozen=True)
 class FollowedRun:
-    """One run of the chain with its tasks as last seen."""
+    """One run of the chain, with the last known state of its tasks."""
 
     ref: RunRef
     tasks: tuple[Task, ...]
 
     def first(self, step: str) -> Task | None:
-        """The task of that step."""
+        """Find the task of a step."""
         return next((task for task in self.tasks if task.step == step), None)
 
 
 class StepFailed(RetakeError):
-    """A step failed; `code` is what the command ends with."""
+    """A step failed; `code` is the exit code of the command."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -43,10 +43,10 @@ class StepFailed(RetakeError):
 
 
 def wait_for_dags(api: AirflowApi, seconds: float = 60) -> None:
-    """Wait until Airflow has read every DAG of the chain, and let them run.
+    """Wait until Airflow has parsed every DAG of the chain, and unpause them.
 
     Raises:
-        BadConfiguration: a DAG file cannot be read.
+        BadConfiguration: a DAG file fails to import.
         Unavailable: they do not appear in time.
     """
     deadline = time.monotonic() + seconds
@@ -65,7 +65,7 @@ def follow_chain(api: AirflowApi, choices: Choices, screen: Screen) -> list[Foll
 
     Raises:
         StepFailed: a step failed; the message has its error and the end of its log.
-        Unavailable: Airflow does not answer any more.
+        Unavailable: Airflow no longer answers.
     """
     done: list[FollowedRun] = []
     for dag_id in CHAIN:
@@ -88,7 +88,7 @@ def follow_run(api: AirflowApi, ref: RunRef, screen: Screen, before: Sequence[Fo
 
 
 def shown(screen: Screen, work: Callable[[], object]) -> int:
-    """Do `work` and show its end; returns the exit code."""
+    """Do `work`, show how it ends, and return the exit code."""
     try:
         work()
     except StepFailed as failure:
@@ -101,12 +101,12 @@ def shown(screen: Screen, work: Callable[[], object]) -> int:
 
 
 def _next_run(api: AirflowApi, choices: Choices, screen: Screen, done: Sequence[FollowedRun], dag_id: str) -> RunRef:
-    """The run of `dag_id` that belongs to this chain: one that the last run's assets start, or else one by hand. Earlier runs end first."""
+    """Find the run of `dag_id` that the last run's assets start, or trigger one; wait for earlier runs first."""
     num_updated = _patiently(partial(api.num_asset_events, done[-1].ref)) if done else 0
     cause = done[-1].ref if num_updated else None
     if done and cause is None:
-        # What was done before may have been cut short later, or is wanted with other options now.
-        screen.say(f"{done[-1].ref.dag_id}: nothing new; {dag_id} is started by hand")
+        # An earlier chain may have stopped after this DAG, or had other options.
+        screen.say(f"{done[-1].ref.dag_id}: nothing new; triggering {dag_id}")
     deadline = time.monotonic() + _SUCCESSOR_SECONDS
     while time.monotonic() < deadline:
         caused = _patiently(partial(api.runs_caused_by, cause)) if cause else []
@@ -114,7 +114,7 @@ def _next_run(api: AirflowApi, choices: Choices, screen: Screen, done: Sequence[
             return mine
         earlier = _patiently(lambda: api.active_runs(dag_id)) if caused is not None else []
         if earlier:
-            screen.say(f"{dag_id} is at work on an earlier run, {earlier[0].run_id}; this one comes after it")
+            screen.say(f"{dag_id} is busy with an earlier run, {earlier[0].run_id}; this run starts after it")
             _shown_to_its_end(api, earlier[0], screen, done)
         elif cause is None:
             return api.trigger(dag_id, choices.conf(dag_id))
@@ -137,7 +137,7 @@ def _shown_to_its_end(api: AirflowApi, ref: RunRef, screen: Screen, before: Sequ
             key = (task.task_id, task.map_index, task.try_number)
             if task.state == "up_for_retry" and key not in announced:
                 announced.add(key)
-                screen.say(f"{task.step} is tried again soon, since it failed: {_last_word(api, ref, task)}")
+                screen.say(f"{task.step} failed and will be retried: {_last_word(api, ref, task)}")
             elif task.state == "awaiting_input" and key not in announced:
                 announced.add(key)
                 screen.say(f"{task.step} waits for your answer: {api.task_page(ref, task)}/required_actions")
@@ -147,12 +147,12 @@ def _shown_to_its_end(api: AirflowApi, ref: RunRef, screen: Screen, before: Sequ
 
 
 def _progress_line(lines: Sequence[str]) -> str:
-    """The last line that the step itself wrote; the runner's first one repeats the command."""
+    """Return the last line of the step's log, unless it is the runner's line with the command."""
     return lines[-1] if lines and not lines[-1].startswith("python -m tasks ") else ""
 
 
 def _patiently(ask: Callable[[], T]) -> T:
-    """Ask again for a while: Airflow's API may be busy for some seconds."""
+    """Retry for a minute: Airflow's API may be busy for some seconds."""
     deadline = time.monotonic() + _UNANSWERED_SECONDS
     while True:
         try:
@@ -164,7 +164,7 @@ def _patiently(ask: Callable[[], T]) -> T:
 
 
 def _in_order(tasks: list[Task]) -> list[Task]:
-    """Tasks as they were started, those to come last; mapped ones stay together."""
+    """Sort tasks by their start, pending ones last, mapped ones together."""
     never = datetime.max.replace(tzinfo=UTC)
     starts: dict[str, datetime] = {}
     for task in tasks:
@@ -187,7 +187,7 @@ def _rows(run: FollowedRun) -> list[Row]:
 
 
 def _state(task: Task) -> str:
-    """Airflow's word, but that a mapped task is still starting as long as its name is its number."""
+    """Return Airflow's state, but `starting` for a mapped task whose name is not rendered yet."""
     if task.state == "running" and task.map_index >= 0 and task.rendered_map_index in (None, str(task.map_index)):
         return "starting"
     return task.state or "waiting"
@@ -200,7 +200,7 @@ def _seconds(task: Task) -> float | None:
 
 
 def _last_word(api: AirflowApi, ref: RunRef, task: Task) -> str:
-    """The error line that the step ended with, else the last line of its log."""
+    """Return the step's last error line, else the last line of its log."""
     lines = api.log_lines(ref, task) or ["no log"]
     return next((line for line in reversed(lines) if line.split(":")[0] in EXIT_CODES), lines[-1])
 
@@ -216,6 +216,6 @@ def _failure(api: AirflowApi, run: FollowedRun) -> StepFailed:
     name = f"{run.ref.dag_id}, step {task.step}{others}"
     text = "\n".join(["", *(f"  | {line}" for line in lines[-_TAIL_LINES:])])
     return StepFailed(
-        f"{name}: {error}{text}\n  The whole log: {api.task_page(run.ref, task)}",
+        f"{name}: {error}{text}\n  Full log: {api.task_page(run.ref, task)}",
         EXIT_CODES.get(error.split(":")[0], 1),
     )

@@ -1,6 +1,7 @@
-"""Hands a step over to the process that has everything imported, or becomes the interpreter.
+"""Hand a step to the warm process, which has its imports loaded, or become the interpreter.
 
-Run as a file: hand_over.py PYTHON FOLDER ARGUMENT… It stands for the interpreter of every step, so it runs without site-packages and imports little.
+Run as a file: hand_over.py PYTHON FOLDER ARGUMENT… It takes the place of the interpreter of every step, so it runs without site-packages and
+imports little.
 """
 
 import json
@@ -14,15 +15,15 @@ SIZE_BYTES = 8
 PATIENCE_SECONDS = 5
 ACCEPTED, END = b"+", b"T"
 GONE_STATUS = 75
-"""A retry helps: the exit code of `tasks.errors.Unavailable`, whose import would take longer than all of this."""
+"""Retry: the exit code of `tasks.errors.Unavailable`, whose import would take longer than this program."""
 
 
 def main() -> None:
-    """Run a step there, or else here."""
+    """Run the step in the warm process if it accepts, else in this one."""
     python, folder, *arguments = sys.argv[1:]
     server = _accepting(folder, arguments)
     if server is None:
-        os.execv(python, [python, *arguments])  # noqa: S606 - no shell is what is wanted
+        os.execv(python, [python, *arguments])  # noqa: S606 - no shell is needed
     server.settimeout(None)
     signal.signal(signal.SIGTERM, lambda *_: server.send(END))
     try:
@@ -30,7 +31,7 @@ def main() -> None:
     except OSError:
         ended = b""
     if not ended:
-        sys.stderr.write("Unavailable: the process that had forked this step is gone; a retry starts it anew\n")
+        sys.stderr.write("Unavailable: the process that had forked this step is gone; a retry restarts it\n")
         os._exit(GONE_STATUS)
     code = int(ended)
     if code < 0:
@@ -41,13 +42,13 @@ def main() -> None:
 
 
 def _accepting(folder: str, arguments: list[str]) -> socket.socket | None:
-    """Ask the server to run a step with this environment, folder and outputs; None where there is none."""
+    """Ask the warm process to run a step with this environment, folder and outputs; None if it does not accept."""
     try:
         server = socket.socket(socket.AF_UNIX)
         server.settimeout(PATIENCE_SECONDS)
-        # Through the descriptor of its folder, for an address of a socket is 108 bytes at most.
+        # By the descriptor of its folder: a socket address has at most 108 bytes.
         server.connect(f"/proc/self/fd/{os.open(folder, os.O_RDONLY)}/{SOCKET}")
-        request = json.dumps([arguments, dict(os.environ), os.getcwd()]).encode()  # noqa: PTH109 - pathlib takes as long to import as the rest
+        request = json.dumps([arguments, dict(os.environ), os.getcwd()]).encode()  # noqa: PTH109 - importing pathlib takes as long as everything else
         socket.send_fds(server, [len(request).to_bytes(SIZE_BYTES, "big")], [1, 2])
         server.sendall(request)
         return server if server.recv(1) == ACCEPTED else None

@@ -1,4 +1,4 @@
-"""The one folder that everything local lives in, its credentials and its lock."""
+"""Manage the folder of all local state, with its credentials and its lock."""
 
 import base64
 import fcntl
@@ -18,34 +18,34 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Home:
-    """`.retake/` at the repository's root, or what RETAKE_HOME names."""
+    """`.retake/` at the repository's root, or the folder that RETAKE_HOME names."""
 
     root: Path
 
     @classmethod
     def find(cls) -> "Home":
-        """The home of this checkout; nothing is created."""
+        """Find the home of this checkout, without creating it."""
         return cls(Path(os.environ.get("RETAKE_HOME") or REPOSITORY / ".retake").resolve())
 
     def make(self) -> None:
-        """Create the folder, closed to other users, who could read the videos and the databases otherwise."""
+        """Create the folder without access for other users: it holds videos and databases."""
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(0o700)
 
     def folder(self, name: str) -> Path:
-        """A sub-folder, created where absent."""
+        """Create a sub-folder unless it exists."""
         path = self.root / name
         path.mkdir(parents=True, exist_ok=True)
         return path
 
     @property
     def credentials_file(self) -> Path:
-        """Where the generated keys and passwords are."""
+        """Locate the generated keys and passwords."""
         return self.root / "credentials.json"
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep every other command that starts or stops servers out; the kernel frees the lock whatever ends this process.
+        """Lock out other commands that start or stop servers; the kernel frees the lock if this process dies.
 
         Raises:
             BadConfiguration: another command holds it.
@@ -57,7 +57,7 @@ class Home:
             except BlockingIOError:
                 file.seek(0)
                 raise BadConfiguration(
-                    f"another `make run` or `make stop` is at work in {self.root} (process {file.read().strip() or 'unknown'}); "
+                    f"another `make run` or `make stop` is running in {self.root} (process {file.read().strip() or 'unknown'}); "
                     "wait for it, or end it with Ctrl-C in its terminal"
                 ) from None
             file.truncate(0)
@@ -71,7 +71,7 @@ def _token() -> str:
 
 
 class Credentials(BaseModel):
-    """Keys and passwords of the local servers, generated once."""
+    """The keys and passwords of the local servers, generated once."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -84,7 +84,7 @@ class Credentials(BaseModel):
 
     @classmethod
     def load(cls, home: Home) -> "Credentials":
-        """The credentials of `home`.
+        """Load the credentials of `home`.
 
         Raises:
             BadConfiguration: there are none yet, or the file is damaged.
@@ -100,7 +100,7 @@ class Credentials(BaseModel):
 
     @classmethod
     def load_or_create(cls, home: Home) -> "Credentials":
-        """The credentials of `home`, generated at the first call."""
+        """Load the credentials of `home`; the first call generates them."""
         if not home.credentials_file.exists():
             home.make()
             write_private(home.credentials_file, cls().model_dump_json(indent=1))
@@ -108,7 +108,7 @@ class Credentials(BaseModel):
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only this user can read; it appears complete or not at all."""
+    """Write a file atomically, readable by this user only."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

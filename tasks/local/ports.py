@@ -1,4 +1,4 @@
-"""TCP ports on loopback: the usual number where it is free, else the next free one."""
+"""Choose TCP ports on loopback: the usual number if it is free, else the next free one."""
 
 import socket
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ _SEARCHED = 200
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on `port` now. A closed connection that lingers does not count as one that listens."""
+    """Tell whether a server can listen on `port` now. Lingering closed connections do not block it."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -21,7 +21,7 @@ def is_free(port: int) -> bool:
 
 
 def choose(wanted: Mapping[str, int], avoid: Iterable[int] = ()) -> dict[str, int]:
-    """A free port for each name, different from one another and from `avoid`, each the wanted one or the next above it.
+    """Choose a distinct free port per name, none of `avoid`: the wanted one, or the next above it.
 
     Raises:
         BadConfiguration: none of the next 200 is free.

@@ -1,4 +1,4 @@
-"""Processes that outlive the command which started them, told from all others by pid and time of creation."""
+"""Start and stop server processes that outlive their command, identified by pid and creation time."""
 
 import os
 import signal
@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tasks.local.home import Home, write_private
 
 MARK = "RETAKE_SERVER"
-"""A variable in the environment of every server and so of all that it starts, whatever session or parent those end up with."""
+"""Environment variable of every server. Its child processes inherit it, whatever session or parent they have."""
 
 
 class Record(BaseModel):
-    """One started server, as its file in `.retake/servers/` keeps it."""
+    """The record of a started server, kept in `.retake/servers/`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,12 +28,12 @@ class Record(BaseModel):
 
 
 def record_file(home: Home, name: str) -> Path:
-    """Where the record of server `name` is."""
+    """Locate the record of server `name`."""
     return home.root / "servers" / f"{name}.json"
 
 
 def read_record(home: Home, name: str) -> Record | None:
-    """What was last started as `name`; a file that another version wrote counts as none."""
+    """Read the record of the last start of `name`; None if there is none of this version."""
     try:
         return Record.model_validate_json(record_file(home, name).read_bytes())
     except (FileNotFoundError, ValidationError):
@@ -41,7 +41,7 @@ def read_record(home: Home, name: str) -> Record | None:
 
 
 def is_running(record: Record) -> bool:
-    """Whether the very process of `record` runs; a process that got its pid later does not count."""
+    """Tell whether the process of `record` runs; a later process with the same pid does not count."""
     try:
         process = psutil.Process(record.pid)
     except psutil.NoSuchProcess:
@@ -50,13 +50,13 @@ def is_running(record: Record) -> bool:
 
 
 def launch(home: Home, name: str, argv: list[str], env: Mapping[str, str], ports: dict[str, int], fingerprint: str) -> Record:
-    """Start a server in a session of its own, its output going to `.retake/logs/<name>.log`, and record it."""
-    # posix_spawn, since a Popen object would want to wait for its child.
+    """Start a server in its own session, with output to `.retake/logs/<name>.log`, and record it."""
+    # posix_spawn: a Popen object would have to wait for its child.
     output_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     pid = os.posix_spawn(
         argv[0],
         argv,
-        {**env, MARK: _mark(home, name), "SPT_NOENV": "1"},  # SPT_NOENV: setproctitle leaves the environment readable
+        {**env, MARK: _mark(home, name), "SPT_NOENV": "1"},  # SPT_NOENV: setproctitle must not overwrite the environment
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, str(log_file(home, name)), output_flags, 0o600),
@@ -64,7 +64,7 @@ def launch(home: Home, name: str, argv: list[str], env: Mapping[str, str], ports
         ],
         setsid=True,
     )
-    # A child that died at once is a zombie and can still be asked.
+    # Works even if the child has died: it is a zombie then.
     created = psutil.Process(pid).create_time()
     record = Record(name=name, pid=pid, create_time=created, fingerprint=fingerprint, ports=ports)
     home.folder("servers")
@@ -73,26 +73,26 @@ def launch(home: Home, name: str, argv: list[str], env: Mapping[str, str], ports
 
 
 def log_file(home: Home, name: str) -> Path:
-    """The log of server `name`."""
+    """Locate the log of server `name`."""
     return home.folder("logs") / f"{name}.log"
 
 
 def rotate_log(home: Home, name: str) -> None:
-    """Keep the log of the last start beside the new one."""
+    """Rename the log of the last start, to keep it beside the new one."""
     log = log_file(home, name)
     if log.exists():
         log.replace(log.with_suffix(".log.1"))
 
 
 def tail(path: Path, num_lines: int = 15) -> str:
-    """The last lines of a log."""
+    """Return the last lines of a log."""
     if not path.exists():
         return ""
     return "\n".join(path.read_text(errors="replace").splitlines()[-num_lines:])
 
 
 def stop(home: Home, name: str, leader_signal: signal.Signals, grace_seconds: float) -> bool:
-    """End server `name` and all that it started: its leader gets `leader_signal`, and what remains after the grace SIGKILL.
+    """Stop server `name` and its child processes: `leader_signal` to its leader, SIGKILL to survivors after the grace.
 
     Returns whether anything ran.
     """
@@ -104,7 +104,7 @@ def stop(home: Home, name: str, leader_signal: signal.Signals, grace_seconds: fl
         _signal([leader], leader_signal)
     else:
         _signal(found, signal.SIGTERM)
-    remaining = _wait(found, grace_seconds) | members(home, name)  # with what was born during the grace
+    remaining = _wait(found, grace_seconds) | members(home, name)  # with processes started during the grace
     _signal(remaining, signal.SIGKILL)
     _wait(remaining, 5)
     record_file(home, name).unlink(missing_ok=True)
@@ -116,7 +116,7 @@ def _mark(home: Home, name: str) -> str:
 
 
 def members(home: Home, name: str) -> set[psutil.Process]:
-    """Every process of this user that carries the mark of server `name`."""
+    """Find all processes of this user that carry the mark of server `name`."""
     found = set()
     for process in psutil.process_iter():
         try:
@@ -130,13 +130,13 @@ def members(home: Home, name: str) -> set[psutil.Process]:
 def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
     for process in processes:
         try:
-            process.send_signal(number)  # psutil checks the time of creation first
+            process.send_signal(number)  # psutil checks the creation time first
         except psutil.NoSuchProcess:
             continue
 
 
 def _wait(processes: Iterable[psutil.Process], seconds: float) -> set[psutil.Process]:
-    """Wait for the end of `processes`; returns those that go on."""
+    """Wait for `processes` to end; return those that still run."""
     deadline = time.monotonic() + seconds
     while (alive := {process for process in processes if _is_alive(process)}) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -144,7 +144,7 @@ def _wait(processes: Iterable[psutil.Process], seconds: float) -> set[psutil.Pro
 
 
 def _is_alive(process: psutil.Process) -> bool:
-    """Whether it runs; one that ended and that nobody has waited for, as in a container without an init, does not."""
+    """Tell whether a process runs. Zombies, as in a container without an init, do not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""What a person sees while the chain runs: a live table on a terminal, plain lines elsewhere."""
+"""Show the progress of the chain: a live table on a terminal, plain lines elsewhere."""
 
 import time
 from collections import Counter
@@ -15,7 +15,7 @@ from rich.text import Text
 from tasks.wording import printable
 
 _MAPPED_ROWS = 8
-"""So many rows of one mapped task; more are shown as one."""
+"""Mapped tasks with more instances are shown as one row."""
 LINES = "\n\t"
 _QUIET = frozenset({"waiting", "scheduled", "queued", "starting"})
 _STYLES = {
@@ -30,7 +30,7 @@ _STYLES = {
 
 @dataclass(frozen=True)
 class Row:
-    """One step as it stands. `index` and `label` tell mapped ones apart; `seconds` is None before it began."""
+    """The state of one step. `index` and `label` identify mapped instances; `seconds` is None before the start."""
 
     dag_id: str
     step: str
@@ -41,31 +41,31 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The step with its label."""
+        """Join the step and its label."""
         return f"{self.step} [{self.label}]" if self.label else self.step
 
 
 class Screen(Protocol):
-    """Where progress goes."""
+    """An output for progress."""
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
 
     def show(self, rows: Sequence[Row], running_line: str) -> None:
-        """The steps as they stand and the last log line of the one that runs."""
+        """Show the state of the steps, and the last log line of the running one."""
 
     def close(self) -> None:
-        """End the live part, leaving its last state on the screen."""
+        """Stop the live display, and leave its last state on the screen."""
 
 
 def screen_for(stream: TextIO) -> Screen:
-    """A live table where `stream` is a terminal, else plain lines."""
+    """Choose a live table if `stream` is a terminal, else plain lines."""
     console = Console(file=stream)
     return LiveScreen(console) if console.is_terminal and not console.is_dumb_terminal else PlainScreen(stream)
 
 
 class PlainScreen:
-    """One line for each change of a step's state and each new line of the running step, with the time since the start."""
+    """Print a line per state change and per new log line of the running step, with the elapsed time."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -74,12 +74,12 @@ class PlainScreen:
         self._running_line = ""
 
     def say(self, text: str) -> None:
-        """Print it."""
+        """Print a line."""
         self._stream.write(f"{clock(time.monotonic() - self._begun)}  {printable(text, kept=LINES)}\n")
         self._stream.flush()
 
     def show(self, rows: Sequence[Row], running_line: str) -> None:
-        """Print what changed since the last call."""
+        """Print the changes since the last call."""
         for row in rows:
             key = (row.dag_id, row.step, row.index)
             if row.state != self._states.get(key) and row.state not in _QUIET:
@@ -91,11 +91,11 @@ class PlainScreen:
         self._running_line = running_line
 
     def close(self) -> None:
-        """Nothing is live."""
+        """Do nothing: there is no live display."""
 
 
 class LiveScreen:
-    """A table that is drawn again at each change, below the lines that stay."""
+    """Redraw a table at each change, below the lines that stay."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -103,11 +103,11 @@ class LiveScreen:
         self._live: Live | None = None
 
     def say(self, text: str) -> None:
-        """Print it above the table."""
+        """Print a line above the table."""
         self._console.print(f"[dim]{clock(time.monotonic() - self._begun)}[/dim]  {escape(printable(text, kept=LINES))}", highlight=False)
 
     def show(self, rows: Sequence[Row], running_line: str) -> None:
-        """Draw the table anew."""
+        """Redraw the table."""
         table = Table(box=None, pad_edge=False)
         for title in ("DAG", "step", "state"):
             table.add_column(title)
@@ -132,7 +132,7 @@ class LiveScreen:
 
 
 def folded(rows: Sequence[Row]) -> list[Row]:
-    """The rows, with those of a task that is mapped more than eight times as one that counts states."""
+    """Fold the rows of each task with more than eight mapped instances into one that counts states."""
     sizes = Counter((row.dag_id, row.step) for row in rows)
     shown: list[Row] = []
     for (dag_id, step), size in sizes.items():
@@ -148,5 +148,5 @@ def folded(rows: Sequence[Row]) -> list[Row]:
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds, as in 2:05."""
+    """Format minutes and seconds, such as 2:05."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,4 +1,4 @@
-"""What a finished chain of runs has to say: what was set aside, the table, the decision."""
+"""Report a finished chain of runs: files set aside, the table, the decision."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,16 +12,16 @@ from tasks.results.video import IngestResult, SummaryResult
 from tasks.store.objects import Store
 from tasks.store.runs import Comparing, Decision, find_decision
 
-REMEDY = "to use them, name their folders as in 'put meat' or 'wave', or label them in a CSV: docs/labels.md"
+REMEDY = "to use them, name their folders by label, such as 'put meat' or 'wave', or label them in a CSV: docs/labels.md"
 
 Ending = CompareResult | DecideResult | ReportResult
 
 _ENDINGS: Mapping[str, type[Ending]] = {"compare": CompareResult, "decide": DecideResult, "report": ReportResult}
-"""The steps whose results the end of a run tells, in this order."""
+"""The steps whose results are reported at the end of a run, in this order."""
 
 
 def report(api: AirflowApi, store: Store, followed: Sequence[FollowedRun]) -> Iterator[str]:
-    """Lines for a person, the table among them as one text of several lines."""
+    """Yield the lines of the report; the table is one text of several lines."""
     yield from _ingest_lines(api, followed[0])
     for run in followed:
         yield from _label_lines(api, run)
@@ -48,10 +48,10 @@ def _label_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
         return
     found = LabelResult.model_validate(labels)
     new = [SetAside(name=f"{folder.folder}/", reason=f"{folder.reading}, {folder.num_clips} clips") for folder in found.first_new_folders]
-    yield from _listed("folders of new words that were read as labels", found.num_new_folders, new, "label")
+    yield from _listed("folders with new words that were read as labels", found.num_new_folders, new, "label")
     yield from found.first_hints
     first = [SetAside(name=problem.place, reason=problem.reason) for problem in found.first_problems]
-    yield from _listed("labels refused", found.num_problems, first, "label")
+    yield from _listed("labels rejected", found.num_problems, first, "label")
     if found.num_labelled < found.num_clips:
         yield f"{found.num_clips - found.num_labelled} of {found.num_clips} clips have no label and are left out"
         yield from _items(found.num_left_out, found.first_left_out, "label")
@@ -84,7 +84,7 @@ def _earlier(store: Store, decision: Decision) -> Iterator[str]:
     try:
         results: list[Ending] = [store.read(decision.compare), store.read(decision.decide), store.read(decision.report)]
     except MissingObject:
-        yield f"its tables are not in the store any more ({decision.folder_uri})"
+        yield f"its tables are no longer in the store ({decision.folder_uri})"
         return
     yield "the result of that earlier run:"
     for result in results:
@@ -113,7 +113,7 @@ def _items(number: int, first: Sequence[SetAside], step: str) -> Iterator[str]:
     for item in first:
         yield f"  {item.name}: {item.reason}"
     if number > len(first):
-        yield f"  and {number - len(first)} more; the log of `{step}` has all"
+        yield f"  and {number - len(first)} more; the log of `{step}` lists all"
 
 
 def _result(api: AirflowApi, run: FollowedRun, step: str) -> dict[str, object] | None:

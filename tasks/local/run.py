@@ -1,4 +1,4 @@
-"""`make run`: servers up, the chain of DAGs run and shown, and its result."""
+"""Start the servers, run and show the chain of DAGs, and report its result: `make run`."""
 
 import sys
 import time
@@ -24,7 +24,7 @@ SAMPLES = Path(__file__).with_name("samples")
 
 
 def run(home: Home, videos: Path | None, settings: Sequence[str]) -> int:
-    """Do everything and return the exit code.
+    """Run the chain on the folder of videos, or on the samples; return the exit code.
 
     Raises:
         RetakeError: a server does not start, an option is wrong, or the folder has no videos.
@@ -51,7 +51,7 @@ def run(home: Home, videos: Path | None, settings: Sequence[str]) -> int:
 
 
 def ingest_folder(home: Home, videos: Path, settings: Sequence[str]) -> int:
-    """Start the servers, take one folder in, and leave what follows to Airflow."""
+    """Start the servers and ingest one folder; Airflow starts the DAGs that follow."""
     screen = screen_for(sys.stdout)
     options = _suited(parse(settings, takes_auto=True), screen)
     choices = Choices(store=OWN_STORE, sources=[str(check_folder(videos))], options=options)
@@ -60,31 +60,31 @@ def ingest_folder(home: Home, videos: Path, settings: Sequence[str]) -> int:
         with ready_airflow(home, servers) as api:
             code = shown(screen, lambda: follow_run(api, api.trigger("ingest_videos", choices.conf("ingest_videos")), screen, []))
     if code == 0:
-        screen.say("taken in; where anything was new, build_dataset and retrain follow in Airflow")
+        screen.say("ingested; if anything was new, Airflow starts build_dataset and retrain")
     say_where(home, servers, screen)
     return code
 
 
 @contextmanager
 def ready_airflow(home: Home, servers: Sequence[Server]) -> Iterator[AirflowApi]:
-    """A client of the local Airflow, once that has its pool and has read the DAGs."""
+    """Yield a client of the local Airflow, with the pool created and the DAGs parsed."""
     airflow = next(server for server in servers if server.name == "airflow")
     with AirflowApi(airflow.address, Credentials.load(home).airflow_password) as api:
-        api.ensure_pool("gpu", max(1, num_gpus()), "One slot for each GPU, or one where there is none")
+        api.ensure_pool("gpu", max(1, num_gpus()), "One slot per GPU, or one without a GPU")
         wait_for_dags(api)
         yield api
 
 
 def say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:
-    """Tell where the two UIs are and how to get in; the password itself on a terminal alone, for output may end in a file."""
+    """Print the addresses of the two UIs and the login; the password only on a terminal, not into files."""
     address = {server.name: server.address for server in servers}
     password = f"password {Credentials.load(home).airflow_password}, " if sys.stdout.isatty() else "password "
     screen.say(f"Airflow  {address['airflow']}  user {airflow_settings.USER}, {password}in {airflow_settings.passwords_file(home)}")
-    screen.say(f"MLflow   {address['mlflow']}  no password: it listens on this machine alone")
+    screen.say(f"MLflow   {address['mlflow']}  no password: it listens on this machine only")
 
 
 def _suited(chosen: Mapping[str, object], screen: Screen) -> dict[str, object]:
-    """Choose the options for a person's own videos on this machine, and say so in one line."""
+    """Choose the options for your own videos on this machine, and print them in one line."""
     device = load(MachineSettings).device
     options, line = suited(chosen, has_gpu=device == "cuda" or (device == "auto" and num_gpus() > 0))
     if line:

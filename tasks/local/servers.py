@@ -1,4 +1,4 @@
-"""The three local servers: how each is started, where it listens, and how it says that it is well."""
+"""Define the three local servers: command, ports, and health check."""
 
 import hashlib
 import json
@@ -41,19 +41,19 @@ WANTED_PORTS: dict[str, dict[str, int]] = {
     "mlflow": {"mlflow": 5000},
     "airflow": {"airflow": 8080, "airflow_worker_logs": 8793, "airflow_trigger_logs": 8794},
 }
-"""The ports of each server; the first is the one that a person knows."""
+"""The ports of each server; the first is the public one."""
 
 TITLES = {"store": "object store", "mlflow": "MLflow", "airflow": "Airflow"}
 STOPS = {"store": (signal.SIGTERM, 10.0), "mlflow": (signal.SIGTERM, 10.0), "airflow": (signal.SIGINT, 10.0)}
-"""The signal that each server's leader ends on, and the seconds that it has for that. Airflow would wait for the steps that run, however long."""
+"""The stop signal of each server and its grace in seconds. After SIGTERM, Airflow would wait for running steps."""
 
-# A person's shell may configure another Airflow, MLflow or S3; their machine settings for steps (RETAKE_DEVICE …) are kept.
+# The shell may configure another Airflow, MLflow or S3. Machine settings for steps (RETAKE_DEVICE …) are inherited.
 _NOT_INHERITED = ("AIRFLOW_", "AIRFLOW__", "AWS_", "MLFLOW_")
 
 
 @dataclass(frozen=True)
 class Server:
-    """One server as it is to run."""
+    """The specification of one server."""
 
     name: str
     argv: list[str]
@@ -62,25 +62,25 @@ class Server:
     is_healthy: Callable[[], bool]
     start_seconds: float
     database: Path | None = None
-    """What a first start that was cut short may leave half-made; it is removed before the next try."""
+    """Removed before a start if no start has succeeded yet: an interrupted first start may leave it incomplete."""
 
     @property
     def title(self) -> str:
-        """Its name for a person."""
+        """Return its display name."""
         return TITLES[self.name]
 
     @property
     def address(self) -> str:
-        """Its http address."""
+        """Return its http address."""
         return f"http://{LOOPBACK}:{self.ports[self.name]}"
 
     @property
     def fingerprint(self) -> str:
-        """Changes when the server must be started anew to be as it is to run."""
+        """Hash the specification: a server with another fingerprint must be restarted."""
         return hashlib.sha256(json.dumps([self.argv, self.env], sort_keys=True).encode()).hexdigest()
 
     def full_env(self) -> dict[str, str]:
-        """The environment for the process: the person's own, less what is meant for other servers."""
+        """Make the environment of the process: inherited, without variables for other servers."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_INHERITED)}
         no_proxy = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), LOOPBACK, "localhost")))
         scripts = sysconfig.get_path("scripts")
@@ -88,7 +88,7 @@ class Server:
 
 
 def all_servers(home: Home, credentials: Credentials, ports: dict[str, dict[str, int]]) -> list[Server]:
-    """The servers on `ports` (by server, then by name), in the order in which they need one another."""
+    """List the servers on `ports` (by server, then by name), in order of dependency."""
     settings = step_environment(home, credentials, ports)
     return [
         _object_store(home, credentials, ports["store"]),
@@ -98,7 +98,7 @@ def all_servers(home: Home, credentials: Credentials, ports: dict[str, dict[str,
 
 
 def store_settings(credentials: Credentials, ports: dict[str, dict[str, int]]) -> StoreSettings:
-    """How to reach the local object store."""
+    """Make the settings of the local object store."""
     return StoreSettings.model_validate(
         {
             "endpoint": f"{LOOPBACK}:{ports['store']['store']}",
@@ -109,7 +109,7 @@ def store_settings(credentials: Credentials, ports: dict[str, dict[str, int]]) -
 
 
 def step_environment(home: Home, credentials: Credentials, ports: dict[str, dict[str, int]]) -> dict[str, str]:
-    """What a step needs to reach the local servers, secrets included."""
+    """Make the environment that a step needs to reach the local servers, secrets included."""
     mlflow = f"http://{LOOPBACK}:{ports['mlflow']['mlflow']}"
     return {
         "RETAKE_STORE_ENDPOINT": f"{LOOPBACK}:{ports['store']['store']}",
@@ -124,7 +124,7 @@ def step_environment(home: Home, credentials: Credentials, ports: dict[str, dict
 
 
 def code_version() -> str:
-    """The git revision of this checkout, `-dirty` where files differ from it; `unknown` outside of git."""
+    """Return the git revision of this checkout, with `-dirty` if files differ; `unknown` outside git."""
     try:
         git = ["git", "-C", str(REPOSITORY)]
         revision = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=20)  # noqa: S603 - fixed arguments
@@ -135,19 +135,21 @@ def code_version() -> str:
 
 
 def _step_python(home: Home) -> str:
-    """Give the interpreter of steps: the person's choice, else this one, forked where that is of use."""
+    """Choose the interpreter of steps: RETAKE_PYTHON, else this one, forked from the warm process if possible."""
     if warm.is_of_use():
         return str(warm.write_program(home, sys.executable))
     chosen = os.environ.get("RETAKE_PYTHON") or sys.executable
     if shutil.which(chosen) is None:
-        raise BadConfiguration(f"RETAKE_PYTHON names {chosen}, which is no program; correct it or leave it out")
+        raise BadConfiguration(f"RETAKE_PYTHON names {chosen}, which is not a program; correct or unset it")
     return chosen
 
 
 def _program(name: str) -> str:
     path = Path(sysconfig.get_path("scripts")) / name
     if not path.exists():
-        raise BadConfiguration(f"{path} is absent; `make run` installs it, or: {sys.executable} -m pip install -e '.[airflow,train,local]'")
+        raise BadConfiguration(
+            f"{path} is missing; `make run` installs it, or: {sys.executable} -m pip install -e '.[airflow,train,local]'"
+        )
     return str(path)
 
 
@@ -167,7 +169,7 @@ def _object_store(home: Home, credentials: Credentials, ports: dict[str, int]) -
         "s3.port.grpc": ports["store_s3_grpc"],
         "master.port": ports["store_master"],
         "master.port.grpc": ports["store_master_grpc"],
-        # Each bucket takes a volume of its own; left to weed, their number follows the free disk space at start-up.
+        # Each bucket needs a volume; by default weed limits their number by the free disk space at startup.
         "volume.max": 10_000,
         "volume.port": ports["store_volume"],
         "volume.port.public": ports["store_volume_public"],
@@ -244,7 +246,7 @@ def _airflow(home: Home, credentials: Credentials, ports: dict[str, int], settin
         argv=[_program("airflow"), "standalone"],
         env=airflow_settings.environment(home, credentials, ports) | settings,
         ports=ports,
-        # The API that tasks speak to is built at its first request, for seconds in which the first task of all would wait.
+        # Airflow builds the execution API at its first request, which takes seconds: do it before the first task.
         is_healthy=lambda: _answers(f"{address}/execution/health") and airflow_is_healthy(address),
         start_seconds=180,
         database=home.root / "airflow" / "airflow.db",

@@ -1,4 +1,4 @@
-"""The stack in containers, as a person on its machine reaches it: its Airflow, and the inbox of its store for a folder of this machine."""
+"""Ingest a folder of this machine into the stack in containers, through its Airflow and its store's inbox."""
 
 import hashlib
 import os
@@ -24,11 +24,11 @@ from tasks.store.uri import bucket_uri
 
 ENV_FILE = REPOSITORY / ".env"
 OWN_STORE = "minio:9000"
-"""What containers call the stack's own store; on this machine it is at its published port."""
+"""The address of the stack's own store inside its network; on this machine it is at its published port."""
 
 
 class StackSettings(BaseSettings):
-    """What `.env` says of the stack; the environment wins over the file, as it does in Compose."""
+    """The stack's settings in `.env`; the environment overrides the file, as in Compose."""
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_", env_file=ENV_FILE, env_ignore_empty=True, extra="ignore")
 
@@ -46,25 +46,25 @@ class StackSettings(BaseSettings):
 
     @property
     def host(self) -> str:
-        """Where its ports are reached on this machine."""
+        """Return the host of its ports on this machine."""
         return "127.0.0.1" if self.bind in ("", "0.0.0.0") else self.bind  # noqa: S104 - compared, not listened on
 
     @property
     def airflow_address(self) -> str:
-        """Where its Airflow listens."""
+        """Return the address of its Airflow."""
         return f"http://{self.host}:{self.airflow_port}"
 
     @property
     def store_address(self) -> str:
-        """host:port of its store."""
+        """Return host:port of its store."""
         return f"{self.host}:{self.store_port}" if self.store_endpoint == OWN_STORE else self.store_endpoint
 
     def airflow(self) -> AirflowApi:
-        """A client of its Airflow."""
+        """Make a client of its Airflow."""
         return AirflowApi(self.airflow_address, self.airflow_password.get_secret_value())
 
     def store(self) -> Store:
-        """The store with the keys that steps have."""
+        """Open its store, with the keys of steps."""
         return Store.from_settings(
             StoreSettings(
                 endpoint=self.store_address,
@@ -77,7 +77,7 @@ class StackSettings(BaseSettings):
 
 
 def find() -> StackSettings | None:
-    """The stack, where its `.env` was written and an Airflow answers that takes its password; that of `make run` may have the same port."""
+    """Find the stack: `.env` exists and its Airflow accepts the password; `make run` may use the same port."""
     if not ENV_FILE.exists():
         return None
     settings = load(StackSettings)
@@ -92,7 +92,7 @@ def find() -> StackSettings | None:
 
 
 def ingest_folder(stack: StackSettings, videos: Path, pairs: Sequence[str]) -> int:
-    """Put one folder into the store's inbox, take the inbox in, and leave what follows to Airflow.
+    """Upload one folder to the store's inbox and ingest it; Airflow starts the DAGs that follow.
 
     Raises:
         RetakeError: an option is wrong, the folder has no file, or the store or Airflow does not answer.
@@ -109,19 +109,19 @@ def ingest_folder(stack: StackSettings, videos: Path, pairs: Sequence[str]) -> i
         run = api.trigger("ingest_videos", Choices(store=store_uri, sources=[], options=options).conf("ingest_videos"))
         code = shown(screen, lambda: follow_run(api, run, screen, []))
     if code == 0:
-        screen.say("taken in; where anything was new, build_dataset and retrain follow in Airflow")
+        screen.say("ingested; if anything was new, Airflow starts build_dataset and retrain")
     screen.say(f"Airflow  {stack.airflow_address}  user admin, password RETAKE_AIRFLOW_PASSWORD in {ENV_FILE}")
     screen.say(f"MLflow   http://{stack.host}:{stack.mlflow_port}  user admin, password RETAKE_MLFLOW_PASSWORD in {ENV_FILE}")
     return code
 
 
 def upload(store: Store, folder: Path, place: Folder, screen: Screen) -> tuple[int, int]:
-    """Put every file under `folder` into `place`, under its path, unless it lies there already.
+    """Upload every file of `folder` to its path in `place`, and skip those already there.
 
-    A file that cannot be put is told, and the rest goes on.
+    A file that cannot be uploaded is reported and left out.
 
     Returns:
-        How many were put, and how many lie there.
+        Number of uploaded files, and of all files there.
     """
     files = sorted(
         path for path in folder.rglob("*") if not _is_hidden(path.relative_to(folder)) and (path.is_symlink() or not path.is_dir())
@@ -149,12 +149,12 @@ def _is_hidden(path: Path) -> bool:
 
 def _check_file(path: Path, folder: Path) -> None:
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise BadInput(f"a link that leads out of {folder}; put there what it leads to")
+        raise BadInput(f"a link that leads out of {folder}; copy its target there")
     if not path.is_file():
-        raise BadInput("a device, a pipe or a folder, and no regular file")
+        raise BadInput("a device, a pipe or a folder, not a regular file")
 
 
 def _md5(path: Path) -> str:
-    """What a store calls an object that came in one part; a larger one is put again, which changes nothing."""
+    """Compute the ETag of an object uploaded in one part; larger files are uploaded again, with no change."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()

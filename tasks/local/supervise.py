@@ -1,4 +1,4 @@
-"""Bringing the local servers up, keeping what is well, and taking them down."""
+"""Start the local servers, reuse healthy ones, and stop them."""
 
 import os
 import time
@@ -21,7 +21,7 @@ _REUSE_SECONDS = 10
 
 @dataclass(frozen=True)
 class State:
-    """What `status` says of one server."""
+    """The status of one server."""
 
     server: Server
     is_running: bool
@@ -29,10 +29,10 @@ class State:
 
 
 def up(home: Home, announce: Announce, names: Collection[str] = tuple(WANTED_PORTS)) -> list[Server]:
-    """Start what of `names` does not run or runs otherwise than it should, all at once, and wait until it is well. Hold the lock.
+    """Start or restart the servers of `names` as needed, in parallel, and wait until healthy. Hold the lock.
 
     Raises:
-        Unavailable: a server ended or was not well in time; the message has the end of its log.
+        Unavailable: a server ended or was not healthy in time; the message has the end of its log.
         BadConfiguration: no port is free, or a program is not installed.
     """
     credentials = Credentials.load_or_create(home)
@@ -45,11 +45,11 @@ def up(home: Home, announce: Announce, names: Collection[str] = tuple(WANTED_POR
     for server in servers:
         record = records[server.name]
         if record is not None and _is_usable(server, record):
-            announce(f"{server.title}: runs already at {server.address}")
+            announce(f"{server.title}: already running at {server.address}")
             continue
         if record is not None and processes.is_running(record):
-            why = "it is not well" if record.fingerprint == server.fingerprint else "its settings or the code's version changed"
-            announce(f"{server.title}: ending the one that runs, since {why}")
+            why = "it is unhealthy" if record.fingerprint == server.fingerprint else "its settings or the code's version changed"
+            announce(f"{server.title}: restarting it: {why}")
         processes.stop(home, server.name, *STOPS[server.name])
         wanted = WANTED_PORTS[server.name][server.name] + _offset()
         taken = "" if server.ports[server.name] == wanted else f" (port {wanted} is taken)"
@@ -57,26 +57,26 @@ def up(home: Home, announce: Announce, names: Collection[str] = tuple(WANTED_POR
         started[server.name] = _start(home, server)
     _wait(home, [s for s in servers if s.name in started], started, announce)
     if "airflow" in names and warm.is_of_use():
-        # After the servers, whose start keeps every core busy: the first steps need little of what it imports.
+        # Started last: the servers' start keeps every core busy, and the first steps need few of its imports.
         warm.start(home, next(server for server in servers if server.name == "airflow").full_env())
     return servers
 
 
 def down(home: Home, announce: Announce) -> None:
-    """End every server of this home and all that they started, Airflow first. Hold the lock."""
+    """Stop every server of this home and their child processes, Airflow first. Hold the lock."""
 
     def end(name: str) -> None:
         ended = processes.stop(home, name, *STOPS[name])
         announce(f"{TITLES[name]}: {'ended' if ended else 'did not run'}")
 
-    end("airflow")  # so that no step sees the others vanish
+    end("airflow")  # before the servers that its steps use
     warm.stop(home)
     with ThreadPoolExecutor() as pool:
         list(pool.map(end, ("mlflow", "store")))
 
 
 def running(home: Home) -> list[State]:
-    """How each server is, without touching any."""
+    """Check the status of each server, without changing any."""
     credentials = Credentials.load(home)
     records = {name: processes.read_record(home, name) for name in WANTED_PORTS}
     states = []
@@ -92,7 +92,7 @@ def _offset() -> int:
 
 
 def _ports(records: dict[str, Record | None], patience_seconds: float = 0) -> dict[str, dict[str, int]]:
-    """The ports of what runs; what was used last where that is free, if need be in a moment; else the wanted or the next free ones."""
+    """Choose ports: those of running servers; else the last ones, once free; else the wanted or next free ones."""
     ports: dict[str, dict[str, int]] = {}
     for name, record in records.items():
         if record is None or record.ports.keys() != WANTED_PORTS[name].keys():
@@ -111,7 +111,7 @@ def _ports(records: dict[str, Record | None], patience_seconds: float = 0) -> di
 
 
 def _is_usable(server: Server, record: Record) -> bool:
-    """Whether the running server is as it should be, waiting a little for one that was started a moment ago."""
+    """Tell whether the running server matches and is healthy; wait for one that is still starting."""
     if not processes.is_running(record) or record.fingerprint != server.fingerprint:
         return False
     patience = max(_REUSE_SECONDS, record.create_time + server.start_seconds - time.time())
@@ -125,7 +125,7 @@ def _is_usable(server: Server, record: Record) -> bool:
 
 def _start(home: Home, server: Server) -> Record:
     if server.database and not _was_well(home, server).exists():
-        for path in server.database.parent.glob(f"{server.database.name}*"):  # with SQLite's -wal and -shm
+        for path in server.database.parent.glob(f"{server.database.name}*"):  # and SQLite's -wal and -shm
             path.unlink()
     processes.rotate_log(home, server.name)
     return processes.launch(home, server.name, server.argv, server.full_env(), server.ports, server.fingerprint)

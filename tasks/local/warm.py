@@ -1,7 +1,7 @@
-"""Forks steps from one process that has imported all they need: `python -m tasks.local.warm HOME MODULE…`.
+"""Fork steps from one process that has imported their modules: `python -m tasks.local.warm HOME MODULE…`.
 
-To import torch, MLflow and the rest takes seconds per step. RETAKE_PYTHON names a small program that hands the step's command over, its signals too, and ends as the step ended. Where there is no such
-process, or the code on the disk is no longer the code that it imported, that program becomes the interpreter itself.
+Importing torch, MLflow and the rest takes seconds per step. RETAKE_PYTHON names a small program that passes on the step's command and signals,
+and ends with the step's exit code. If there is no such process, or the code has changed since it imported it, that program becomes the interpreter.
 """
 
 import atexit
@@ -35,15 +35,15 @@ from tasks.model.gpus import num_gpus
 
 NAME = "warm"
 MODULES = (*(step.full_module for step in COMMANDS.values()), "mlflow.pytorch")
-"""Imported by every step at its start, or slow and imported later; none may start a thread of its own, as OpenVINO does."""
+"""Imported by every step at its start, or later but slow to import. None may start a thread, as OpenVINO does."""
 IDLE_SECONDS = 600
-"""After this long without a step the process ends, since its imports take some 700 MB."""
+"""The process ends after this long without a step: its imports take about 700 MB."""
 PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
 class Request:
-    """A step to be run: its arguments, environment and folder, and where its stdout and stderr go."""
+    """A step to run: arguments, environment, working directory, and descriptors of stdout and stderr."""
 
     argv: list[str]
     environment: dict[str, str]
@@ -53,7 +53,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Running:
-    """A step that was forked, and whoever waits for its end."""
+    """A forked step, and the client that waits for its end."""
 
     pid: int
     ended: int
@@ -61,7 +61,7 @@ class Running:
 
 
 def write_program(home: Home, python: str) -> Path:
-    """Write the program for RETAKE_PYTHON, which becomes `python` where no process is warm."""
+    """Write the program for RETAKE_PYTHON, which becomes `python` if no warm process runs."""
     servers = home.folder("servers")
     program = servers / "python"
     _write(program, f'#!/bin/sh\nexec {shlex.join([sys.executable, "-IS", hand_over.__file__, python, str(servers)])} "$@"\n')
@@ -71,13 +71,13 @@ def write_program(home: Home, python: str) -> Path:
 def is_of_use() -> bool:
     """Tell whether steps are forked here.
 
-    Not beside a GPU, which no process may share with its forks, nor where a person chose the interpreter.
+    Not with a GPU, which a process cannot share with its forks, nor if RETAKE_PYTHON is set.
     """
     return not os.environ.get("RETAKE_PYTHON") and num_gpus() == 0
 
 
 def start(home: Home, environment: Mapping[str, str], modules: Sequence[str] = MODULES) -> None:
-    """Start the process, which imports `modules`, unless it runs; steps need not wait for it. Hold the lock."""
+    """Start the process with these modules unless it runs; steps need not wait for it. Hold the lock."""
     record = processes.read_record(home, NAME)
     fingerprint = hashlib.sha256(json.dumps([sys.executable, *modules, *_sources().values()]).encode()).hexdigest()
     if record is not None and processes.is_running(record) and record.fingerprint == fingerprint:
@@ -89,12 +89,12 @@ def start(home: Home, environment: Mapping[str, str], modules: Sequence[str] = M
 
 
 def stop(home: Home) -> None:
-    """End the process with the steps that it forked, where it runs. Hold the lock."""
+    """Stop the process and the steps that it forked. Hold the lock."""
     processes.stop(home, NAME, signal.SIGTERM, 2)
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a program whole, and only where it changes: a step may start at any time."""
+    """Write a program atomically, and only if it changed: a step may start at any time."""
     if path.exists() and path.read_text() == text:
         return
     new = path.with_suffix(".new")
@@ -104,14 +104,14 @@ def _write(path: Path, text: str) -> None:
 
 
 def _sources() -> dict[str, int]:
-    """Every source file of ours and when it was changed, in nanoseconds."""
+    """Map each source file of `tasks` to its modification time in nanoseconds."""
     return {str(path): path.stat().st_mtime_ns for path in sorted((REPOSITORY / "tasks").rglob("*.py"))}
 
 
 def _serve(home: Home, modules: Sequence[str]) -> Request:
-    """Fork a step for each request; returns in the step alone.
+    """Fork a step for each request; returns only in the forked step.
 
-    The process itself ends here, once it was idle for long or its code is out of date.
+    The process itself ends here, after a long idle time or once its code is out of date.
     """
     sources = _sources()
     left_behind = _import(modules)
@@ -123,7 +123,7 @@ def _serve(home: Home, modules: Sequence[str]) -> Request:
                 if key.fileobj is listener:
                     if sources != _sources():
                         selector.unregister(listener)
-                        listener.close()  # whoever asks now runs by itself
+                        listener.close()  # new clients run the step themselves
                     elif request := _accept(listener, running, selector):
                         return replace(request, environment={**left_behind, **request.environment})
                 elif one := running.get(key.data):
@@ -134,15 +134,15 @@ def _serve(home: Home, modules: Sequence[str]) -> Request:
 
 
 def _import(modules: Sequence[str]) -> dict[str, str]:
-    """Import everything as a step would find it; returns the variables that modules set meanwhile."""
+    """Import the modules of steps; return the environment variables that they set."""
     before = dict(os.environ)
-    gc.disable()
-    # A step's stdout is its result; modules that print while they are imported may not add to it.
+    gc.disable()  # imported objects are never freed
+    # A step's stdout is its result: keep prints of imported modules out of it.
     with contextlib.redirect_stdout(sys.stderr):
         for module in modules:
             with contextlib.suppress(ImportError):
                 import_module(module)
-    # A module that logs while it is imported sets the root logger up, and a step's own settings would come too late.
+    # A module that logs during import configures the root logger; undo it, so that a step's own configuration applies.
     logging.getLogger().handlers.clear()
     logging.getLogger().setLevel(logging.WARNING)
     gc.freeze()
@@ -154,7 +154,7 @@ def _import(modules: Sequence[str]) -> dict[str, str]:
 def _listening(home: Home) -> Iterator[socket.socket]:
     servers = home.folder("servers")
     (servers / SOCKET).unlink(missing_ok=True)
-    address = f"/proc/self/fd/{os.open(servers, os.O_RDONLY)}/{SOCKET}"  # an address of a socket is 108 bytes at most
+    address = f"/proc/self/fd/{os.open(servers, os.O_RDONLY)}/{SOCKET}"  # a socket address has at most 108 bytes
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen()
@@ -162,7 +162,7 @@ def _listening(home: Home) -> Iterator[socket.socket]:
 
 
 def _accept(listener: socket.socket, running: dict[int, Running], selector: selectors.BaseSelector) -> Request | None:
-    """Fork the step that is asked for; returns it in the fork alone."""
+    """Fork the requested step; return the request only in the fork."""
     client, _ = listener.accept()
     client.settimeout(PATIENCE_SECONDS)
     try:
@@ -185,7 +185,7 @@ def _accept(listener: socket.socket, running: dict[int, Running], selector: sele
             os.close(other.ended)
         return request
     with contextlib.suppress(OSError):
-        os.setpgid(pid, pid)  # here, too: the client may be gone before the fork has run
+        os.setpgid(pid, pid)  # also here: the client may be gone before the fork has run
     for output in request.outputs:
         os.close(output)
     step = running[pid] = Running(pid, os.pidfd_open(pid), client)
@@ -197,11 +197,11 @@ def _accept(listener: socket.socket, running: dict[int, Running], selector: sele
 
 
 def _look_after(step: Running, fd: int, running: dict[int, Running], selector: selectors.BaseSelector) -> None:
-    """Tell the client how the step ended; end the step as the client asks, or with it."""
+    """Report the step's exit to the client; stop the step if the client asks or is gone."""
     if fd == step.ended:
         _, status = os.waitpid(step.pid, 0)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(step.pid, signal.SIGKILL)  # processes that the step left behind
+            os.killpg(step.pid, signal.SIGKILL)  # child processes that outlive the step
         with contextlib.suppress(OSError):
             step.client.sendall(str(os.waitstatus_to_exitcode(status)).encode())
         with contextlib.suppress(KeyError):
@@ -234,7 +234,7 @@ def _received(client: socket.socket) -> Request:
         argv, environment, folder = json.loads(data)
     except (OSError, ValueError):
         for output in outputs:
-            os.close(output)  # whoever reads it would wait for its end
+            os.close(output)  # a reader would wait for its end
         raise
     return Request(argv, environment, folder, outputs)
 
@@ -260,8 +260,8 @@ def _run(request: Request) -> None:
 
 
 def _end(code: int) -> NoReturn:
-    """End as the interpreter does, without taking modules apart, which takes half a second."""
-    threading._shutdown()  # type: ignore[attr-defined] # waits for threads that are not daemons
+    """Exit like the interpreter, but without module teardown, which takes half a second."""
+    threading._shutdown()  # type: ignore[attr-defined] # waits for non-daemon threads
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

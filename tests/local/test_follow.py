@@ -158,7 +158,7 @@ def test_a_run_that_is_at_work_already_ends_first(api, airflow, output, silent):
     airflow.silent = silent
     airflow.at_work = "earlier retrain"
     followed = run(api, output)
-    assert "retrain is at work on an earlier run, earlier retrain" in output.getvalue()
+    assert "retrain is busy with an earlier run, earlier retrain" in output.getvalue()
     assert followed[-1].ref.run_id in ("manual retrain", "after after manual ingest_videos")
 
 

@@ -151,17 +151,17 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
     text = list(
         report(Api({"summarise": SUMMARY, "label": labels, "dataset": dataset, **RESULTS}), stored(TABLE), [INGESTED, built, TRAINED])
     )
-    begun = text.index("folders of new words that were read as labels: 1")
+    begun = text.index("folders with new words that were read as labels: 1")
     assert text[begun : begun + 11] == [
-        "folders of new words that were read as labels: 1",
+        "folders with new words that were read as labels: 1",
         "  wave/: verb 'wave', no object, 4 clips",
         "'yoghurt' 3 clips, 'yogurt' 5 clips: the same class? Then merge them in classes.csv",
-        "labels refused: 2",
+        "labels rejected: 2",
         "  labels.csv line 3: verb is empty",
         "  old.csv: is empty",
         "2 of 9 clips have no label and are left out",
         "  day 1/: 2 clips of 1 video: has a digit in its name, so it is not a label",
-        "  and 21 more; the log of `label` has all",
+        "  and 21 more; the log of `label` lists all",
         REMEDY,
         "1 clip of val or test stay out",
     ]
@@ -173,10 +173,10 @@ def test_of_many_files_the_first_are_named_and_the_rest_counted():
     summary = SUMMARY.model_copy(update=found)
     lines = list(report(Api({"summarise": summary}), Shelf(), [INGESTED]))
     assert lines[1:3] == [f"set aside: {NUM_FIRST + 5}", "  00.mp4: no video stream"]
-    assert lines[-1] == "  and 5 more; the log of `summarise` has all"
+    assert lines[-1] == "  and 5 more; the log of `summarise` lists all"
     ingest = IngestResult(num_videos=0, num_files=25, num_annotations=0, batches=(), **found)
     lines = list(report(Api({"ingest": ingest}), Shelf(), [INGESTED]))
-    assert (len(lines), lines[-1]) == (1 + 1 + NUM_FIRST + 1, "  and 5 more; the log of `ingest` has all")
+    assert (len(lines), lines[-1]) == (1 + 1 + NUM_FIRST + 1, "  and 5 more; the log of `ingest` lists all")
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -187,4 +187,4 @@ def test_a_training_that_was_done_before_shows_its_table_where_it_is_kept(kept):
     text = "\n".join(report(api, stored(objects), [INGESTED, SKIPPED]))
     assert f"nothing was trained: trained before: {DECISION_URI}" in text
     assert ("| verb | 0.60 |" in text) == kept
-    assert ("not in the store any more" in text) != kept
+    assert ("no longer in the store" in text) != kept

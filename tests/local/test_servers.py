@@ -83,7 +83,7 @@ def test_a_second_start_reuses_what_is_well(home):
     before = pids(home)
     _, announced = up(home)
     assert pids(home) == before
-    assert all("runs already" in line for line in announced)
+    assert all("already running" in line for line in announced)
 
 
 def test_every_server_listens_on_this_machine_alone(home):

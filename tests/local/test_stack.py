@@ -68,4 +68,4 @@ def test_a_folder_is_put_into_the_inbox_without_what_lies_outside_it_or_no_store
     assert sorted(left_out) == ["c.csv", "d", "e.csv", "f.mp4", "g\N{REPLACEMENT CHARACTER}.mp4"]
     assert "leads out of" in left_out["c.csv"]
     assert "leads out of" in left_out["d"]
-    assert "no regular file" in left_out["f.mp4"]
+    assert "not a regular file" in left_out["f.mp4"]

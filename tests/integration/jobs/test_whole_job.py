@@ -85,7 +85,7 @@ def test_the_lines_of_the_docs_load_the_champion_without_our_code(kitchen, sampl
 
 
 def test_a_persons_own_videos_go_through_the_same_servers(kitchen, own_run):
-    assert own_run.count("runs already at") == 3
+    assert own_run.count("already running at") == 3
     decided = DecideResult.model_validate(kitchen.latest_result("retrain", "decide"))
     assert (decided.model_name, decided.version) == ("retake-tsn", 1)
     compared = CompareResult.model_validate(kitchen.latest_result("retrain", "compare"))
