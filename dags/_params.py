@@ -125,7 +125,7 @@ def _params(model: type[Options], first: tuple[str, ...]) -> Iterable[tuple[str,
     for name, field in schema["properties"].items():
         field = _flat(field, schema.get("$defs", {}))
         help_text = ". ".join(filter(None, (field.pop("description", None), _limits(field), f"Option: {name}")))
-        placed = {} if name in first else {"section": _section(model, name)}
+        placed: dict[str, Any] = {} if name in first else {"section": _section(model, name)}
         yield name, Param(defaults[name], description=help_text, **placed, **field)
 
 

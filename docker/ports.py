@@ -1,4 +1,4 @@
-"""Finds ports of the stack that are taken, and their holders. Needs Python alone."""
+"""Find taken ports of the stack and the processes that hold them. Needs only Python."""
 
 import errno
 import pwd
@@ -16,17 +16,17 @@ VARIABLES = {
     "minio": "RETAKE_STORE_PORT",
     "redis": "RETAKE_REDIS_PORT",
 }
-"""By service, the variable of .env that chooses its port."""
+"""The variable of .env that sets the port of each service."""
 
 PROC = Path("/proc")
 LISTENING = "0A"
 FIRST_FREE, NUM_PORTS = 1024, 1 << 16
-"""Ports below the first are the administrator's."""
+"""Ports below the first need root."""
 
 
 @dataclass(frozen=True)
 class Port:
-    """A port that a service is to be reached at."""
+    """A port that a service publishes."""
 
     service: str
     host: str
@@ -34,9 +34,9 @@ class Port:
 
 
 def published(configuration: dict[str, Any]) -> list[Port]:
-    """All that Compose will publish, from its resolved configuration."""
+    """List the ports in Compose's resolved configuration."""
     return [
-        Port(name, port.get("host_ip") or "0.0.0.0", int(port["published"]))  # noqa: S104 - what Docker takes a missing address for
+        Port(name, port.get("host_ip") or "0.0.0.0", int(port["published"]))  # noqa: S104 - Docker's default address
         for name, service in configuration["services"].items()
         for port in service.get("ports", [])
         if str(port.get("published", "")).isdigit()
@@ -44,12 +44,12 @@ def published(configuration: dict[str, Any]) -> list[Port]:
 
 
 def problems(wanted: Sequence[Port], own: Collection[int], container_at: Callable[[int], str]) -> list[str]:
-    """One line a port that another holds, with its remedy.
+    """Describe each taken port and its remedy, one line per port.
 
     Args:
-        wanted: what the stack needs.
-        own: ports that the stack's own containers hold already.
-        container_at: the name of the container that publishes a port; empty where none does.
+        wanted: ports that the stack needs.
+        own: ports that the stack's containers hold already.
+        container_at: returns the name of the container that publishes a port, or an empty string.
     """
     found = []
     numbers = {port.number for port in wanted}
@@ -63,15 +63,15 @@ def problems(wanted: Sequence[Port], own: Collection[int], container_at: Callabl
         numbers.add(free)
         variable = VARIABLES.get(port.service, "its port")
         found.append(
-            f"port {port.number}, which {port.service} needs, is taken by {by}. End that, or set {variable}={free} in .env, which is free"
+            f"port {port.number}, which {port.service} needs, is taken by {by}. End it, or set {variable}={free} in .env; that port is free"
         )
     return found
 
 
 def is_taken(host: str, number: int) -> bool:
-    """Tell whether a program listens there; where this user may not find out, Docker will say."""
+    """Tell whether a program listens there; if this user may not probe the port, Docker reports it later."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        # A closed connection that lingers is none that listens.
+        # Ignore lingering closed connections.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, number))
@@ -81,7 +81,7 @@ def is_taken(host: str, number: int) -> bool:
 
 
 def _process_at(number: int) -> str:
-    """The process that listens, or its user where Linux tells no more; empty elsewhere."""
+    """Name the listening process, or only its user if Linux hides the process; empty on other systems."""
     for inode, user in _listeners(number):
         for folder in PROC.glob("[0-9]*"):
             with suppress(OSError):
@@ -93,7 +93,7 @@ def _process_at(number: int) -> str:
 
 
 def _listeners(number: int) -> Iterator[tuple[int, int]]:
-    """Inode and user of each socket that listens at a port."""
+    """Yield inode and user of each socket that listens on a port."""
     for table in ("tcp", "tcp6"):
         with suppress(OSError):
             for line in (PROC / "net" / table).read_text().splitlines()[1:]:

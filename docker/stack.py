@@ -1,4 +1,4 @@
-"""`make up`, `make down` and `make build`: secrets, images, containers, and where all is. Needs Docker's compose plugin and Python alone."""
+"""Build, start and stop the stack: `make build`, `make up`, `make down`. Needs only Python and Docker's compose plugin."""
 
 import json
 import os
@@ -18,15 +18,15 @@ BUILT_FROM = ("tasks", "dags", "docker", "pyproject.toml", "constraints.txt")
 
 
 def build() -> int:
-    """Write what is missing of .env, and build the images."""
+    """Complete .env and build the images."""
     return _prepare() or _build()
 
 
 def up() -> int:
-    """Build, start, wait until all is well, and say where it is."""
+    """Build, start, wait until all is healthy, and print the addresses."""
     if code := _prepare():
         return code
-    # Before the build, which takes minutes the first time.
+    # Checked before the build, which takes minutes the first time.
     if taken := _taken_ports():
         return _fail("\n".join(taken))
     if code := _build():
@@ -34,52 +34,52 @@ def up() -> int:
     if _compose(["up", "--detach", "--wait", f"--wait-timeout={WAIT_SECONDS}", "--remove-orphans"]):
         _show_unwell()
         return _fail(
-            "the stack is not up; what is unwell stands above. Where a port was taken meanwhile, choose another in .env: "
-            f"{', '.join(ports.VARIABLES.values())}. `make up` goes on from here, `make down` ends it"
+            "the stack is not up; the unhealthy containers are listed above. If a port was taken meanwhile, choose another in .env: "
+            f"{', '.join(ports.VARIABLES.values())}. `make up` resumes from here, `make down` stops it"
         )
     _say_where(_variables())
     return 0
 
 
 def down() -> int:
-    """End the steps that run, then everything else; volumes stay."""
+    """Stop the running steps, then everything else; keep the volumes."""
     if problem := _missing():
         return _fail(problem)
     if not (ROOT / ".env").exists():
-        return _fail("there is no .env, so nothing was started from here")
-    # Whatever could start the next step goes first.
+        return _fail("there is no .env, so nothing was started from this checkout")
+    # Airflow first, so that it starts no further step.
     services = _output(["docker", "compose", "config", "--services"]).split()
     _compose(["stop", "--timeout=10", *(service for service in services if service.startswith("airflow-"))])
     network: str = _configuration()["networks"]["steps"]["name"]
     steps = _output(["docker", "ps", "--all", "--quiet", "--filter=label=retake.command", f"--filter=network={network}"]).split()
     if steps:
         subprocess.run(["docker", "rm", "--force", "--volumes", *steps], check=True, stdout=subprocess.DEVNULL)  # noqa: S603, S607 - fixed program
-        sys.stdout.write(f"ended {len(steps)} step{'s' if len(steps) > 1 else ''}; the next `make up` does them again\n")
+        sys.stdout.write(f"ended {len(steps)} step{'s' if len(steps) > 1 else ''}; the next `make up` runs them again\n")
     return _compose(["down", "--remove-orphans"])
 
 
 def _prepare() -> int:
-    """Whatever must be there before a build; an exit code."""
+    """Check Docker and complete .env; return an exit code."""
     if problem := _missing() or _left_by_another():
         return _fail(problem)
     return write_env.main()
 
 
 def _build() -> int:
-    # A checkout under a strict umask: what is mounted is read by another user.
+    # Under a strict umask, the user of the container could not read the mounted file.
     (ROOT / "docker" / "postgres" / "databases.sql").chmod(0o644)
     return _compose(["build"])
 
 
 def _taken_ports() -> list[str]:
-    """Say of each port that another holds who does, and the remedy."""
+    """Describe each port that another program holds, and the remedy."""
     running = map(json.loads, _output(["docker", "compose", "ps", "--format=json"]).splitlines())
     own = {published["PublishedPort"] for container in running for published in container["Publishers"] or []}
     return ports.problems(ports.published(_configuration()), own, _container_at)
 
 
 def _container_at(number: int) -> str:
-    """The container that publishes a port, or nothing."""
+    """Name the container that publishes a port, or return an empty string."""
     return _output(["docker", "ps", f"--filter=publish={number}", "--format={{.Names}}"]).partition("\n")[0]
 
 
@@ -97,14 +97,14 @@ def _output(command: Sequence[str]) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """This environment, with what Compose is told: the git revision that images and runs name, and no object store where another is used."""
+    """Make Compose's environment: with the git revision, and without the object store's profile if another store is used."""
     revision = os.environ.get("RETAKE_REVISION") or _revision()
     profiles = {"COMPOSE_PROFILES": ""} if write_env.has_other_store(_variables()) else {}
     return {**os.environ, **profiles, "RETAKE_REVISION": revision, "PWD": str(ROOT)}
 
 
 def _variables() -> dict[str, str]:
-    """What Compose sees: the environment wins over .env."""
+    """Merge .env and the environment, which overrides it, as Compose does."""
     return {**write_env.read(ROOT / ".env"), **os.environ}
 
 
@@ -123,10 +123,10 @@ def _git(command: Sequence[str]) -> str:
 
 
 def _missing() -> str | None:
-    """What this machine lacks, and the remedy."""
+    """Describe a missing prerequisite and its remedy; None if there is none."""
     for command, remedy in (
         (["docker", "compose", "version"], "install Docker Engine with its compose plugin; `make run` needs neither"),
-        (["docker", "info"], "start Docker Engine, or join the group that may use it"),
+        (["docker", "info"], "start Docker Engine, or join the group that has access to it"),
     ):
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed programs
@@ -138,7 +138,7 @@ def _missing() -> str | None:
 
 
 def _left_by_another() -> str | None:
-    """What a checkout without .env finds of an earlier one: volumes, whose passwords it does not have."""
+    """Describe volumes of an earlier stack whose passwords this checkout, without .env, does not have."""
     project = os.environ.get("COMPOSE_PROJECT_NAME", "retake")
     volume = f"{project}_postgres"
     found = subprocess.run(["docker", "volume", "inspect", volume], capture_output=True, check=False)  # noqa: S603, S607 - fixed program
@@ -146,13 +146,13 @@ def _left_by_another() -> str | None:
         return None
     return (
         f"there is no .env here, but the volume {volume} of an earlier stack: copy the .env of its checkout here, or run a second stack "
-        "beside it with COMPOSE_PROJECT_NAME and RETAKE_IMAGE_TAG of its own, or remove its volumes with all that they hold "
+        "beside it with COMPOSE_PROJECT_NAME and RETAKE_IMAGE_TAG of its own, or remove its volumes and all their data "
         f"(`docker volume ls --filter name={project}_`)"
     )
 
 
 def _show_unwell() -> None:
-    """Every container that is not as it should be, with the end of its log where it has failed."""
+    """Print every container that is not healthy, with the end of the log of failed ones."""
     listed = list(map(json.loads, _output(["docker", "compose", "ps", "--all", "--format=json"]).splitlines()))
     failed = [
         c
@@ -165,11 +165,11 @@ def _show_unwell() -> None:
         _compose(["logs", f"--tail={NUM_LOG_LINES}", "--no-log-prefix", container["Service"]])
     waiting = [c["Service"] for c in listed if c not in failed and (c["State"] == "created" or c["Health"] == "starting")]
     if waiting:
-        sys.stderr.write(f"== not well yet, or waiting for another: {', '.join(waiting)}\n")
+        sys.stderr.write(f"== not healthy yet, or waiting for another: {', '.join(waiting)}\n")
 
 
 def _say_where(variables: dict[str, str]) -> None:
-    host = {"": "localhost", "0.0.0.0": "localhost", "127.0.0.1": "localhost"}  # noqa: S104 - what a person may have set
+    host = {"": "localhost", "0.0.0.0": "localhost", "127.0.0.1": "localhost"}  # noqa: S104 - a value of .env
     bound = variables.get("RETAKE_BIND", "")
 
     def address(name: str, port: int) -> str:
@@ -185,7 +185,7 @@ def _say_where(variables: dict[str, str]) -> None:
         )
     sys.stdout.write(
         f"Steps see the folder {variables['RETAKE_VIDEOS']} as /videos: put videos there and name /videos in the form of ingest_videos,\n"
-        "or take any folder in: make ingest VIDEOS=DIR\n"
+        "or ingest any folder: make ingest VIDEOS=DIR\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""Writes .env with random secrets the first time, adds what a newer version needs, and refuses placeholders. Needs Python alone."""
+"""Write .env with random secrets, add variables of newer versions, and reject placeholders. Needs only Python."""
 
 import base64
 import os
@@ -12,14 +12,14 @@ ROOT = Path(__file__).resolve().parents[1]
 SOCKET = Path(os.environ.get("RETAKE_DOCKER_SOCKET", "/var/run/docker.sock"))
 OWN_STORE = "minio:9000"
 MIN_SECRET_LENGTH = 16
-# What needs no quotes in .env, in an address, or in MLflow's INI file; a store's keys stand in none of the latter two.
+# Safe without quotes in .env, in URLs and in MLflow's INI file; store keys are only in .env.
 LETTERS = re.compile(r"[A-Za-z0-9_.~=-]+")
 STORE_LETTERS = re.compile(r"[A-Za-z0-9_.~=/+-]+")
-REMEDY = "Delete the line to get a random one; after the first start, put back what the server was made with"
+REMEDY = "Delete the line to get a random one; after the first start, restore the value that the server was created with"
 PLACEHOLDERS = ("change", "example", "password", "placeholder", "secret")
 HEAD = """\
 # Secrets and settings of the stack, written once and never overwritten. Keep it out of git and of backups that others can read.
-# A database keeps the password that it was made with: to change one, change it there too. docs/containers.md tells of the rest.
+# A database keeps the password that it was created with: to change one, change it there, too. docs/containers.md describes the other variables.
 """
 
 
@@ -62,24 +62,24 @@ SECRETS: dict[str, Callable[[], str]] = {
 }
 
 SETTINGS: dict[str, Callable[[], str]] = {
-    # The group that may use the engine's socket: the proxy belongs to it, so that it need not be root.
+    # The group of the engine's socket: the proxy joins it instead of running as root.
     "RETAKE_DOCKER_GID": lambda: str(SOCKET.stat().st_gid if SOCKET.exists() else 0),
     # The folder of videos that steps see as /videos.
     "RETAKE_VIDEOS": lambda: str(ROOT / "videos"),
-    # Without it, plain `docker compose` starts no object store; `make up` sees by RETAKE_STORE_ENDPOINT whether one is to start.
+    # For plain `docker compose`, which starts no object store without it; `make up` goes by RETAKE_STORE_ENDPOINT.
     "COMPOSE_PROFILES": lambda: "minio",
 }
 
 
 def read(path: Path) -> dict[str, str]:
-    """The variables of an .env file, as far as this program writes them: one NAME=value a line."""
+    """Read the variables of an .env file as this program writes it: one NAME=value per line."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
     return {name.strip(): value.strip().strip("'\"") for name, value in pairs}
 
 
 def complete(path: Path) -> list[str]:
-    """Add what `path` lacks, and return the names; what is there stays as it is."""
+    """Add missing variables to `path` and return their names; existing ones are kept."""
     present = read(path)
     missing = {name: make() for name, make in {**SECRETS, **SETTINGS}.items() if name not in present}
     if missing:
@@ -92,23 +92,23 @@ def complete(path: Path) -> list[str]:
 
 
 def has_other_store(variables: Mapping[str, str]) -> bool:
-    """Whether the object store is not the one that the stack brings."""
+    """Tell whether the object store is another than the stack's own."""
     return variables.get("RETAKE_STORE_ENDPOINT", "") not in ("", OWN_STORE)
 
 
 def problems(variables: Mapping[str, str]) -> list[str]:
-    """What is wrong with the secrets and with what depends on them: each line names one and says what to do."""
+    """Check secrets and related variables; each line names a problem and its remedy."""
     found = []
     for name in SECRETS:
         value = variables[name]
         letters = STORE_LETTERS if name.startswith("RETAKE_STORE_") else LETTERS
         if len(value) < MIN_SECRET_LENGTH or any(word in value.lower() for word in PLACEHOLDERS):
             what = "it is empty" if not value else "too short, or a placeholder"
-            found.append(f"{name} is no secret: {what}. {REMEDY}")
+            found.append(f"{name} is not a secret: {what}. {REMEDY}")
         elif not letters.fullmatch(value):
-            found.append(f"{name} has a character that means something in an address or a file. {REMEDY}")
+            found.append(f"{name} has a character with a special meaning in URLs or files. {REMEDY}")
     if variables.get("RETAKE_STORE_SECURE", "") not in ("", "true"):
-        found.append("RETAKE_STORE_SECURE is neither true nor empty. Delete the line where the store speaks no TLS")
+        found.append("RETAKE_STORE_SECURE is neither true nor empty. Delete the line if the store does not use TLS")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Whether a component of Airflow is well, by what Airflow itself reports of it; a check of its own would start a whole Airflow each time."""
+"""Check the health of an Airflow component through the API: Airflow's own commands would load all of Airflow each time."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ HEALTH = "http://airflow-api:8080/api/v2/monitor/health"
 
 
 def main(component: str) -> int:
-    """0 where `component` is healthy; an api-server that does not answer ends this with an error."""
+    """Return 0 if `component` is healthy; raises if the api-server does not answer."""
     with urllib.request.urlopen(HEALTH, timeout=8) as reply:
         status = json.load(reply)[component]["status"]
     sys.stdout.write(f"{component}: {status}\n")

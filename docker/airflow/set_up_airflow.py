@@ -1,4 +1,4 @@
-"""Brings Airflow's database up to date, and makes the first person and the pool `gpu` unless they are there. Safe to repeat."""
+"""Migrate Airflow's database, and create the first user and the pool `gpu` if missing. Safe to repeat."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ def _airflow(*arguments: str) -> int:
 
 
 def main() -> int:
-    """Set up, and return the exit code of what failed first."""
+    """Set up, and return the exit code of the first command that fails."""
     person = {
         "username": "admin",
         "firstname": "Retake",
@@ -25,7 +25,7 @@ def main() -> int:
         return code
     if _airflow("pools", "get", "gpu") == 0:
         return 0
-    return _airflow("pools", "set", "gpu", os.environ["RETAKE_GPU_SLOTS"], "One slot for each GPU, or one where there is none")
+    return _airflow("pools", "set", "gpu", os.environ["RETAKE_GPU_SLOTS"], "One slot per GPU, or one without a GPU")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Writes what MLflow wants to know from a file, with its secrets, to memory, and becomes the server."""
+"""Write MLflow's auth file, with its secrets, to memory, and become the MLflow server."""
 
 import os
 import sys
 from pathlib import Path
 
-AUTH_FILE = Path("/tmp/basic_auth.ini")  # noqa: S108 - a tmpfs of this container alone
+AUTH_FILE = Path("/tmp/basic_auth.ini")  # noqa: S108 - a tmpfs of this container
 AUTH = """\
 [mlflow]
 default_permission = READ

@@ -1,4 +1,4 @@
--- One role and one database a program. Run once, when the volume is empty.
+-- Roles and databases of Airflow and MLflow. Run once, when the volume is empty.
 \getenv airflow_password AIRFLOW_DB_PASSWORD
 \getenv mlflow_password MLFLOW_DB_PASSWORD
 CREATE ROLE airflow LOGIN PASSWORD :'airflow_password';

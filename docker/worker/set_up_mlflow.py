@@ -1,4 +1,4 @@
-"""Makes the MLflow user that steps log in as, who is no administrator. Safe to repeat."""
+"""Create the MLflow user of steps, which is no administrator. Safe to repeat."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ STEPS_USER = "steps"
 
 
 def main() -> int:
-    """Make the user, or give it the present password, and return the exit code."""
+    """Create the user or update its password, and return the exit code."""
     password = os.environ["MLFLOW_STEPS_PASSWORD"]
     with httpx.Client(base_url=os.environ["MLFLOW_URI"], auth=("admin", os.environ["MLFLOW_ADMIN_PASSWORD"]), timeout=60) as mlflow:
         users = "/api/2.0/mlflow/users"
@@ -22,7 +22,7 @@ def main() -> int:
         known = {"username": STEPS_USER, "password": password}
         done = mlflow.patch(f"{users}/update-password", json=known) if found.is_success else mlflow.post(f"{users}/create", json=known)
         if not done.is_success:
-            sys.stderr.write(f"MLflow does not take the user {STEPS_USER}: {done.status_code} {done.text[:300]}\n")
+            sys.stderr.write(f"MLflow rejects the user {STEPS_USER}: {done.status_code} {done.text[:300]}\n")
             return 75
     return 0
 

@@ -1,6 +1,6 @@
-"""Makes the buckets of the stack's own store, and for each a user that reaches this bucket alone. Safe to repeat.
+"""Create the buckets of the stack's store, each with a user that has access to it only. Safe to repeat.
 
-The buckets and users of another store are its own matter; they are tried out here.
+In another store, buckets and users must exist; here their keys are only checked.
 """
 
 import logging
@@ -45,7 +45,7 @@ class SetUpSettings(BaseSettings):
 
 @dataclass(frozen=True)
 class BucketUser:
-    """A bucket and the one user that reaches it."""
+    """A bucket and the only user with access to it."""
 
     bucket: str
     access_key: str
@@ -53,7 +53,7 @@ class BucketUser:
 
 
 def policy(bucket: str) -> dict[str, object]:
-    """What a user may do: everything with the objects of one bucket, nothing elsewhere."""
+    """Make the policy of a user: full access to the objects of one bucket, none elsewhere."""
     on_bucket = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
     on_objects = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
     return {
@@ -66,7 +66,7 @@ def policy(bucket: str) -> dict[str, object]:
 
 
 def main() -> int:
-    """Set up, try each key out, and return the exit code."""
+    """Set up, check each key, and return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         _set_up(load(SetUpSettings))
@@ -92,8 +92,8 @@ def _set_up(settings: SetUpSettings) -> None:
             _try_out(settings, user, others={other.bucket for other in users} - {user.bucket})
     except (S3Error, MinioAdminException) as error:
         raise BadConfiguration(
-            f"the store at {settings.store_endpoint} does not do as it is asked ({str(error)[:300]}); where it is not the stack's own, "
-            "make buckets and users there, and put their keys into .env: docs/containers.md, Another store"
+            f"the store at {settings.store_endpoint} rejects a request ({str(error)[:300]}); if it is not the stack's own, "
+            "create buckets and users there, and put their keys into .env: docs/containers.md, Another store"
         ) from None
     except urllib3.exceptions.HTTPError as error:
         raise Unavailable(f"the store at {settings.store_endpoint} does not answer ({type(error).__name__})") from None
@@ -114,15 +114,17 @@ def _make(settings: SetUpSettings, users: list[BucketUser]) -> None:
         admin.user_add(user.access_key, user.secret_key)
         admin.policy_add(f"only-{user.bucket}", policy=policy(user.bucket))
         admin.policy_set(f"only-{user.bucket}", user=user.access_key)
-        log.info("bucket %s has a user of its own", user.bucket)
+        log.info("bucket %s has its own user", user.bucket)
 
 
 def _try_out(settings: SetUpSettings, user: BucketUser, others: set[str]) -> None:
     client = _client(settings, user.access_key, user.secret_key)
     if not client.bucket_exists(bucket_name=user.bucket):
-        raise BadConfiguration(f"the store at {settings.store_endpoint} has no bucket {user.bucket}; make it, or name another in .env")
+        raise BadConfiguration(f"the store at {settings.store_endpoint} has no bucket {user.bucket}; create it, or name another in .env")
     if reached := sorted(other for other in others if _reaches(client, other)):
-        log.warning("the user of bucket %s also reaches %s: this store does not keep users to one bucket", user.bucket, ", ".join(reached))
+        log.warning(
+            "the user of bucket %s also has access to %s: this store does not restrict users to one bucket", user.bucket, ", ".join(reached)
+        )
 
 
 def _reaches(client: Minio, bucket: str) -> bool:

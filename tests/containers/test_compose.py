@@ -34,7 +34,7 @@ def test_a_missing_secret_stops_the_start_with_a_message(cold_stack):
             cold_stack.compose("config")
         done = cold_stack.make("up")
         assert done.returncode != 0
-        assert "RETAKE_AIRFLOW_JWT_SECRET is no secret: it is empty" in done.stdout
+        assert "RETAKE_AIRFLOW_JWT_SECRET is not a secret: it is empty" in done.stdout
     finally:
         env.write_text(whole)
 

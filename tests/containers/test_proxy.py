@@ -226,4 +226,4 @@ def test_a_container_that_could_reach_beyond_itself_is_refused(scheduler):
 
 def test_a_refusal_says_why(scheduler):
     ((_, text),) = ask(scheduler, ("POST", CREATE, REFUSED["an image that is not ours"]))
-    assert "the image is none of ours" in text
+    assert "the image is not one of ours" in text

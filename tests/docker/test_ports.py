@@ -91,7 +91,7 @@ def test_each_of_two_taken_ports_gets_a_free_one_of_its_own_which_exists():
 
 def test_a_container_that_holds_a_port_is_named(make_up, listener):
     _, said, _ = make_up({"airflow-api": listener}, container="other-airflow-api-1\n")
-    assert "is taken by the container other-airflow-api-1. End that, or set RETAKE_AIRFLOW_PORT=" in said
+    assert "is taken by the container other-airflow-api-1. End it, or set RETAKE_AIRFLOW_PORT=" in said
 
 
 @pytest.mark.parametrize("is_own", [True, False])
