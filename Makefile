@@ -1,10 +1,10 @@
-# `make` alone says what there is. Needs GNU make, git and Python 3.11 to 3.13; everything else goes into .venv.
+# `make` lists the targets. Needs GNU make, git and Python 3.11 to 3.13; everything else is installed into .venv.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# The first of these that is fit; or say yourself: make run PYTHON=python3.12
+# The first suitable one; to choose another: make run PYTHON=python3.12
 FIT := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do $$p -c '$(FIT)' 2>/dev/null && echo $$p && break; done)
 
@@ -16,65 +16,65 @@ FOR_BENCH := $(VENV)/.for-bench
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt
 COMPILE := $(BIN)/uv pip compile pyproject.toml --all-extras --quiet --no-header --no-annotate
 
-# One a core, four at most: each takes up to 2 GiB.
+# One per core, at most four: each takes up to 2 GiB.
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 
-# VIDEOS goes through the environment, so that no character in a folder's name means anything to the shell.
+# VIDEOS is passed in the environment, so that the shell does not interpret folder names.
 export VIDEOS
 
 .PHONY: help run stop status secrets build up ingest down test test-fast test-containers coverage bench evidence commands lint constraints constraints-check clean
 
-help: ## This list
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
 
-run: $(FOR_RUN) ## Everything: servers, sample videos (or VIDEOS=dir), training, result. SET="epochs=3 seed=1" changes options
+run: $(FOR_RUN) ## Start the servers and train on the sample videos (or VIDEOS=dir). SET="epochs=3 seed=1" changes options
 	@$(BIN)/python -m tasks.local run $${VIDEOS:+--videos "$$VIDEOS"} $(foreach pair,$(SET),--set '$(pair)')
 
-stop: ## End the servers that `make run` left up
+stop: ## Stop the servers that `make run` started
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tasks.local stop; else echo "nothing runs: there is no $(VENV)"; fi
 
-status: $(FOR_RUN) ## Which servers run, and where
+status: $(FOR_RUN) ## Show which servers run, and their addresses
 	@$(BIN)/python -m tasks.local status
 
-secrets: ## Write .env with random secrets, or what a newer version lacks there; `make up` does so first
+secrets: ## Write or complete .env with random secrets; `make up` does so first
 	@python3 docker/write_env.py
 
-up: ## The stack in containers: secrets, images, start, wait until healthy, addresses
+up: ## Start the stack in containers: write secrets, build images, wait until healthy, print addresses
 	@python3 docker/stack.py up
 
-build: ## The images of the stack alone, which name the revision they are made from
+build: ## Build the images of the stack, labelled with the git revision
 	@python3 docker/stack.py build
 
-ingest: ## Take VIDEOS=dir into the stack, or into the local servers where it is not up; SET as above
+ingest: ## Ingest VIDEOS=dir into the stack, or into the local servers if it is not up; SET as above
 	@[ -n "$$VIDEOS" ] || { echo "make ingest VIDEOS=dir: name the folder" >&2; exit 1; }
 	@$(MAKE) --no-print-directory $(FOR_RUN)
 	@$(BIN)/python -m tasks.local ingest-folder "$$VIDEOS" $(foreach pair,$(SET),--set '$(pair)')
 
-down: ## End the stack and its steps; the volumes with everything in them stay
+down: ## Stop the stack and its steps; volumes and their data are kept
 	@python3 docker/stack.py down
 
-test: $(FOR_TEST) ## All tests but those in containers; ARGS="tests/local -x" chooses, WORKERS=0 runs them in one process
+test: $(FOR_TEST) ## Run all tests except those in containers; ARGS="tests/local -x" selects, WORKERS=0 uses one process
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
-test-fast: $(FOR_TEST) ## The tests without servers, browser, containers and whole trainings; ARGS and WORKERS as above
+test-fast: $(FOR_TEST) ## Run the tests without servers, browser, containers and whole trainings; ARGS and WORKERS as above
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not integration and not browser and not containers and not slow" $(ARGS)
 
-test-containers: $(FOR_TEST) ## The tests of the stack in containers; needs a Docker Engine
+test-containers: $(FOR_TEST) ## Run the tests of the stack in containers; needs a Docker Engine
 	RETAKE_TEST_CONTAINERS=1 $(BIN)/python -m pytest -n 2 -m containers $(ARGS)
 
-coverage: $(FOR_TEST) ## As `make test`, and which lines of the code ran
+coverage: $(FOR_TEST) ## Run the tests of `make test` and report code coverage
 	$(BIN)/python -m pytest -n $(WORKERS) --cov $(ARGS)
 
-bench: $(FOR_BENCH) ## Measure speed and memory beside the original's ways and other packages; ARGS="--quick --only item" chooses
+bench: $(FOR_BENCH) ## Benchmark speed and memory against the original code and other packages; ARGS="--quick --only item" selects
 	$(BIN)/python -m tests.bench $(ARGS)
 
-evidence: $(FOR_TEST) ## Simulate how often intervals, gate and corrections are wrong; ARGS=--write-docs puts the tables into docs/evidence.md
+evidence: $(FOR_TEST) ## Simulate the error rates of intervals, gate and corrections; ARGS=--write-docs updates docs/evidence.md
 	$(BIN)/python -m tests.simulations $(ARGS)
 
 commands: $(FOR_TEST) ## Write docs/commands.md from the contracts of the steps
 	$(BIN)/python -m tests.contracts.page
 
-lint: $(FOR_TEST) ## Style, types and the import rules
+lint: $(FOR_TEST) ## Check style, types and import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -88,19 +88,19 @@ define CONSTRAINTS_HEAD
 endef
 export CONSTRAINTS_HEAD
 
-constraints: $(FOR_TEST) ## Choose all versions anew, within pyproject.toml
+constraints: $(FOR_TEST) ## Update constraints.txt to the newest versions that pyproject.toml allows
 	{ printf '%s\n' "$$CONSTRAINTS_HEAD"; $(COMPILE) --universal --python-version 3.11 \
 	  | grep -vE '^((torch|torchvision|triton)==|(nvidia|cuda)-)'; } > $(VENV)/constraints.new
 	mv $(VENV)/constraints.new constraints.txt
 
-constraints-check: $(FOR_TEST) ## Whether constraints.txt resolves for each Python
+constraints-check: $(FOR_TEST) ## Check that constraints.txt resolves for each Python
 	@! grep -n '://' constraints.txt
 	@for version in 3.11 3.12 3.13; do \
 	  $(COMPILE) --python-version $$version --python-platform x86_64-manylinux_2_28 -c constraints.txt > /dev/null || exit 1; \
 	  echo "constraints.txt resolves for Python $$version"; \
 	done
 
-clean: stop ## End the servers and remove .venv and the caches; .retake with its models and passwords stays
+clean: stop ## Stop the servers, remove .venv and the caches; .retake with models and passwords is kept
 	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
@@ -116,11 +116,11 @@ $(FOR_RUN): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(FOR_TEST): pyproject.toml constraints.txt | $(BIN)/python
-	@echo "installing into $(VENV), with what the tests need; some minutes the first time"
+	@echo "installing into $(VENV), with the packages of the tests; some minutes the first time"
 	@$(INSTALL) -e '.[airflow,steps,train,local,dev]'
 	@touch $@ $(FOR_RUN)
 
 $(FOR_BENCH): $(FOR_TEST)
-	@echo "installing what is measured beside Retake"
+	@echo "installing the packages to benchmark against"
 	@$(INSTALL) -e '.[bench]'
 	@touch $@

@@ -1,4 +1,4 @@
-"""Where the servers are and how this process may use the machine: environment variables with the prefix RETAKE_."""
+"""Read settings of servers and machine from environment variables with the prefix RETAKE_."""
 
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -13,28 +13,28 @@ DOCKER_SIZE = r"^\d+[bkmg]$"
 
 
 class StoreSettings(BaseSettings):
-    """How to reach the object store."""
+    """Address and keys of the object store."""
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_STORE_")
 
     endpoint: str = Field(pattern=r"^[^/\s]+$", description="host:port of the S3 server, without http://")
     access_key: SecretStr
     secret_key: SecretStr
-    secure: bool = Field(False, description="speak TLS to the S3 server")
+    secure: bool = Field(False, description="use TLS to the S3 server")
     region: str = "us-east-1"
 
 
 class MlflowSettings(BaseSettings):
-    """How to reach MLflow. A user name and a password, where the server wants them, are MLflow's own variables."""
+    """Address of MLflow. If the server needs a user and a password, set MLflow's own variables."""
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_MLFLOW_")
 
-    uri: str = Field(description="http address of the MLflow server as this process sees it")
-    public_uri: str | None = Field(None, description="the address in a person's browser, where it differs")
+    uri: str = Field(description="http address of the MLflow server for this process")
+    public_uri: str | None = Field(None, description="its address in a browser, if different")
 
 
 class MachineSettings(BaseSettings):
-    """How a step may use the machine that it runs on, and who started it."""
+    """Use of the machine by a step, and the step's provenance."""
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_")
 
@@ -42,52 +42,54 @@ class MachineSettings(BaseSettings):
         Path("~/.cache/retake"),
         description="decoded frames, features of frozen backbones and downloaded weights; may be deleted at any time",
     )
-    num_processes: int = Field(0, ge=0, description="processes for decoding; 0 takes every core this process may use")
+    num_processes: int = Field(0, ge=0, description="processes for decoding; 0: every core available to this process")
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    devices: int = Field(1, ge=1, description="processes that train together on this machine, each on a GPU of its own or all on the CPU")
-    num_nodes: int = Field(1, ge=1, description="machines that train together; the same step is started on each")
-    ffmpeg: Path | None = Field(None, description="ffmpeg binary; else imageio-ffmpeg's, else the system's; clips lie under its version")
-    videos_dir: Path | None = Field(None, description="the only folder that local files are taken in from; else they may lie anywhere")
-    allow_private_addresses: bool = Field(False, description="let downloads reach loopback and private networks")
+    devices: int = Field(1, ge=1, description="processes of one training on this machine, one per GPU or all on the CPU")
+    num_nodes: int = Field(1, ge=1, description="machines of one training; start the same step on each")
+    ffmpeg: Path | None = Field(
+        None, description="ffmpeg binary; default: imageio-ffmpeg's, else the system's. Its version is part of the address of clips"
+    )
+    videos_dir: Path | None = Field(None, description="the only folder from which local files are ingested; default: any")
+    allow_private_addresses: bool = Field(False, description="allow downloads from loopback and private networks")
     code_version: str = Field("unknown", description="git revision of the code, for provenance")
     airflow_url: str | None = Field(None, description="address of the Airflow run that started this step")
 
 
 class RunnerSettings(BaseSettings):
-    """How Airflow runs a step."""
+    """Choice of the runner of steps in Airflow."""
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_")
 
-    runner: Literal["local", "docker", "kubernetes"] = Field("local", description="what a step runs as: a process, a container or a pod")
+    runner: Literal["local", "docker", "kubernetes"] = Field("local", description="runner of steps: process, container or pod")
     gpu: Literal["auto", "required", "off"] = Field(
-        "auto", description="whether training and testing get GPUs; auto: a container where the Docker Engine has any, a pod always"
+        "auto", description="GPUs for training and testing; auto: for a container if the Docker Engine has any, for a pod always"
     )
-    python: Path | None = Field(None, description="interpreter that runs a step as a process; else the one that runs Airflow")
-    store_uri: str = Field("s3://retake", description="the bucket, or a prefix in it, that holds everything")
+    python: Path | None = Field(None, description="interpreter of steps that run as a process; default: Airflow's")
+    store_uri: str = Field("s3://retake", description="the bucket, or a prefix in it, that holds all data")
 
 
 class DockerSettings(BaseSettings):
-    """How a step runs as a container of a Docker Engine."""
+    """Containers of steps on a Docker Engine."""
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_DOCKER_")
 
-    host: str = Field("tcp://docker-proxy:2375", description="address of the Docker Engine, or of a proxy before it")
+    host: str = Field("tcp://docker-proxy:2375", description="address of the Docker Engine or its proxy")
     worker_image: str = Field(description="image of the steps that need no torch")
     trainer_image: str = Field(description="image of the steps that need torch")
-    network: str = Field(description="network from which the object store and MLflow can be reached")
+    network: str = Field(description="network with access to the object store and MLflow")
     cache_volume: str = Field("retake-cache", description="volume for decoded frames and downloaded weights; may be deleted at any time")
-    videos_volume: str | None = Field(None, description="volume of videos, which steps read at /videos")
-    source_volume: str | None = Field(None, description="volume that stands in for the images' own tasks/, for work on the code")
-    worker_memory: str = Field("4g", pattern=DOCKER_SIZE, description="memory limit of a worker container, as in 512m or 4g")
-    trainer_memory: str = Field("12g", pattern=DOCKER_SIZE, description="memory limit of a trainer container, as in 12g")
-    worker_cpus: float = Field(0, ge=0, description="cores that a worker container may use; 0: all")
-    trainer_cpus: float = Field(0, ge=0, description="cores that a trainer container may use; 0: all")
-    pids_limit: int = Field(512, ge=1, description="processes and threads that one container may have")
-    shm_size: str = Field("1g", pattern=DOCKER_SIZE, description="shared memory of a container, through which torch's loaders pass frames")
+    videos_volume: str | None = Field(None, description="volume of videos, mounted at /videos")
+    source_volume: str | None = Field(None, description="volume that replaces the images' tasks/, for development")
+    worker_memory: str = Field("4g", pattern=DOCKER_SIZE, description="memory limit of a worker container, such as 512m or 4g")
+    trainer_memory: str = Field("12g", pattern=DOCKER_SIZE, description="memory limit of a trainer container, such as 12g")
+    worker_cpus: float = Field(0, ge=0, description="cores of a worker container; 0: all")
+    trainer_cpus: float = Field(0, ge=0, description="cores of a trainer container; 0: all")
+    pids_limit: int = Field(512, ge=1, description="maximum number of processes and threads of a container")
+    shm_size: str = Field("1g", pattern=DOCKER_SIZE, description="shared memory of a container, used by torch's data loaders")
 
 
 class Toleration(BaseModel):
-    """A taint of nodes that a pod may run on all the same, spelled as in a manifest."""
+    """A toleration of a pod, spelled as in a manifest."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -99,35 +101,37 @@ class Toleration(BaseModel):
 
 
 class KubernetesSettings(BaseSettings):
-    """How a step runs as a pod. Lists and objects are JSON."""
+    """Pods of steps. Lists and objects are JSON."""
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_KUBERNETES_")
 
     namespace: str = Field(description="namespace of the pods")
     worker_image: str = Field(description="image of the steps that need no torch")
     trainer_image: str = Field(description="image of the steps that need torch")
-    secret_name: str = Field(description="Secret whose keys are the variables that no one may read, such as RETAKE_STORE_SECRET_KEY")
-    config_map: str | None = Field(None, description="ConfigMap whose keys are further variables of a step, such as HTTP_PROXY")
-    service_account: str | None = Field(None, description="account that the pods run under; its token is never given to them")
-    worker_requests: dict[str, str] = Field({"cpu": "500m", "memory": "1Gi"}, description="what a worker pod is promised")
-    worker_limits: dict[str, str] = Field({"memory": "4Gi"}, description="what a worker pod may use at most")
-    trainer_requests: dict[str, str] = Field({"cpu": "2", "memory": "4Gi"}, description="what a trainer pod is promised")
-    trainer_limits: dict[str, str] = Field({"memory": "12Gi"}, description="what a trainer pod may use at most")
-    gpu_resource: str = Field("nvidia.com/gpu", description="the cluster's name for a GPU")
+    secret_name: str = Field(description="Secret with the secret variables of steps, such as RETAKE_STORE_SECRET_KEY")
+    config_map: str | None = Field(None, description="ConfigMap with further variables of steps, such as HTTP_PROXY")
+    service_account: str | None = Field(None, description="service account of the pods; its token is not mounted")
+    worker_requests: dict[str, str] = Field({"cpu": "500m", "memory": "1Gi"}, description="resource requests of a worker pod")
+    worker_limits: dict[str, str] = Field({"memory": "4Gi"}, description="resource limits of a worker pod")
+    trainer_requests: dict[str, str] = Field({"cpu": "2", "memory": "4Gi"}, description="resource requests of a trainer pod")
+    trainer_limits: dict[str, str] = Field({"memory": "12Gi"}, description="resource limits of a trainer pod")
+    gpu_resource: str = Field("nvidia.com/gpu", description="resource name of a GPU")
     gpu_count: int = Field(1, ge=1, description="GPUs of a pod that trains or tests, unless RETAKE_GPU is off")
-    node_selector: dict[str, str] = Field({}, description="labels of the nodes that the pods may run on")
-    tolerations: list[Toleration] = Field([], description="taints of nodes that the pods may run on all the same")
-    gpu_node_selector: dict[str, str] = Field({}, description="further labels of the nodes for pods with a GPU")
+    node_selector: dict[str, str] = Field({}, description="node selector of the pods")
+    tolerations: list[Toleration] = Field([], description="tolerations of the pods")
+    gpu_node_selector: dict[str, str] = Field({}, description="additional node selector of pods with a GPU")
     gpu_tolerations: list[Toleration] = Field(
-        [Toleration(key="nvidia.com/gpu", operator="Exists", effect="NoSchedule")], description="further taints for pods with a GPU"
+        [Toleration(key="nvidia.com/gpu", operator="Exists", effect="NoSchedule")], description="additional tolerations of pods with a GPU"
     )
-    cache_claim: str | None = Field(None, description="claim of a shared volume for decoded frames and weights; else each pod has its own")
-    cache_size: str = Field("20Gi", description="limit of a pod's own cache, where there is no claim")
-    scratch_size: str = Field("50Gi", description="limit of a pod's scratch folder")
-    shm_size: str = Field("1Gi", description="shared memory of a pod, through which torch's loaders pass frames; counts as its memory")
-    user: int = Field(10001, ge=1, description="number of the user and the group that a step runs as")
-    start_seconds: int = Field(900, ge=1, description="how long a pod may wait for a node, and again for its image")
-    poll_seconds: float = Field(10, gt=0, description="how often a pod is looked at")
+    cache_claim: str | None = Field(
+        None, description="claim of a shared volume for decoded frames and weights; default: an own cache per pod"
+    )
+    cache_size: str = Field("20Gi", description="size limit of a pod's own cache")
+    scratch_size: str = Field("50Gi", description="size limit of a pod's scratch folder")
+    shm_size: str = Field("1Gi", description="shared memory of a pod, used by torch's data loaders; counts as its memory")
+    user: int = Field(10001, ge=1, description="user and group id of a step")
+    start_seconds: int = Field(900, ge=1, description="maximum wait of a pod for a node, and again for its image")
+    poll_seconds: float = Field(10, gt=0, description="interval between two checks of a pod")
 
 
 def load(settings: type[S]) -> S:

@@ -1,4 +1,4 @@
-"""What every test may use: the shared real videos and reference data, where they are."""
+"""Configure all tests: environment, order, workers, and the shared real videos and reference data."""
 
 import os
 from pathlib import Path
@@ -12,24 +12,24 @@ from tasks.video.ffmpeg import find_ffmpeg
 
 KEPT_SETTINGS = ("RETAKE_FUZZ_VIDEOS", "RETAKE_SCREENSHOTS", "RETAKE_TEST_CONTAINERS")
 
-# Workers share the cores, and a sum over threads depends on their number. No test has imported torch yet.
+# Workers share the cores, and floating-point sums depend on the number of threads. Set before torch is imported.
 os.environ["OMP_NUM_THREADS"] = "1"
-# Settings of the shell are for `make run`; a test chooses its own.
+# Settings of the shell are meant for `make run`; tests choose their own.
 for name in [name for name in os.environ if name.startswith("RETAKE_") and name not in KEPT_SETTINGS]:
     del os.environ[name]
 
-# How long an example takes says more of what else the machine does than of the code.
+# The time of an example depends on the load of the machine more than on the code.
 hypothesis.settings.register_profile("retake", deadline=None)
 hypothesis.settings.load_profile("retake")
 
 WITH_SERVERS = ("tests/containers/", "tests/integration/jobs/", "tests/integration/", "")
-"""Folders whose tests share servers, slowest first; the last stands for all others."""
+"""Prefixes of tests that share servers, slowest first; the last matches all others."""
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest. Tests on a Docker Engine run when they are asked for, and fail where there is none."""
+    """Run the slowest tests first, and skip those on a Docker Engine unless requested."""
     slow_files = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (WITH_SERVERS.index(_folder_with_servers(item.nodeid)), item.path not in slow_files))
     for item in items:
@@ -39,13 +39,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    """Give a worker all tests that share servers, or a file; a `--dist` of the command line has no effect."""
+    """Assign all tests that share servers, or a file, to one worker; `--dist` has no effect."""
     config.option.loadscopereorder = False
     return ByServers(config, log)
 
 
 class ByServers(LoadFileScheduling):  # type: ignore[misc] # no type information is published
-    """Divides tests by the servers that they share, and else by file."""
+    """Group tests by the servers that they share, else by file."""
 
     def _split_scope(self, nodeid: str) -> str:
         scope: str = _folder_with_servers(nodeid) or super()._split_scope(nodeid)
@@ -58,11 +58,11 @@ def _folder_with_servers(nodeid: str) -> str:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder of real videos and reference logits; absent on a user's machine, demanded under CI."""
+    """Return the folder of real videos and reference logits; optional, but required in CI."""
     if SHARED.is_dir():
         return SHARED
     if os.environ.get("CI"):
-        pytest.fail(f"{SHARED} is absent, and CI demands it")
+        pytest.fail(f"{SHARED} is missing, and CI requires it")
     pytest.skip(f"real videos and reference logits are not at {SHARED}")
 
 

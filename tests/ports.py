@@ -1,15 +1,15 @@
-"""Keeps ports of test servers apart: from those of `make run`, and between workers of pytest-xdist."""
+"""Separate the ports of test servers from those of `make run` and of other pytest-xdist workers."""
 
 import os
 
 PORTS_OF_A_WORKER = 2800
-"""A distance at which no two workers' servers want the same port."""
+"""At this distance, servers of two workers never want the same port."""
 
 MAX_WORKERS = 5
-"""So that the highest port, 33646 of the store, stays below 65536."""
+"""Keeps the highest port, 33646 of the store plus its offset, below 65536."""
 
 
 def port_offset(number: int) -> int:
-    """Give `RETAKE_PORT_OFFSET` for the servers that a folder of tests knows by `number`."""
+    """Compute RETAKE_PORT_OFFSET of this worker for the servers of a test folder, which `number` identifies."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     return number + PORTS_OF_A_WORKER * (worker % MAX_WORKERS)

@@ -1,4 +1,4 @@
-"""Real servers: a store and MLflow for single steps, and whole homes for whole jobs."""
+"""Start real servers: store and MLflow for single steps, whole homes for whole jobs."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ DAG_MODULES = [f"dags.{path.stem}" for path in (REPOSITORY / "dags").glob("[a-z]
 
 @contextmanager
 def own_home(folder: Path, port_offset: int) -> Iterator[Home]:
-    """A home with ports of its own, whose servers end with the block."""
+    """Make a home with its own ports, and stop its servers at the end of the block."""
     home = Home(folder / "home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RETAKE_PORT_OFFSET", str(port_offset))
@@ -87,7 +87,7 @@ def warm_python(home: Home, environment: Mapping[str, str], modules: Sequence[st
 
 @pytest.fixture
 def attempt(workshop, monkeypatch, caplog) -> Callable[..., tuple[int, str]]:
-    """Run a step in this process, with other settings where they are given; its exit code and its last line."""
+    """Run steps in this process, optionally with other settings; return exit code and last log line."""
 
     def call(step: str, settings: dict[str, str] | None = None, **flags: Any) -> tuple[int, str]:
         for name, value in {**workshop.environment, **(settings or {})}.items():
@@ -101,7 +101,7 @@ def attempt(workshop, monkeypatch, caplog) -> Callable[..., tuple[int, str]]:
 
 @dataclass(frozen=True)
 class Chain:
-    """Three films through the three DAGs: what the DAGs were told, how their tasks ended, and where their results lie."""
+    """Three films through the three DAGs: their options, the states of their tasks, and the addresses of their results."""
 
     confs: dict[str, dict[str, Any]]
     states: dict[str, dict[str, str]]
@@ -131,6 +131,6 @@ def chain(workshop, tmp_path_factory) -> Chain:
 
 
 def first_result(store: Store, folder: str) -> str:
-    """The address, less `result.json`, of the only step that wrote right under `folder`."""
+    """Find the folder, directly under `folder`, of the only step that wrote a result there."""
     results = [found.uri for found in store.list(folder) if found.uri.removeprefix(folder).count("/") == 1]
     return next(uri.removesuffix("result.json") for uri in results if uri.endswith("/result.json"))

@@ -1,4 +1,4 @@
-"""Runs DAGs one after another by `dag.test()`, as `python -m tests.integration.run_dags CONFS`; prints by DAG the state of its run and of each task."""
+"""Run DAGs in sequence with `dag.test()`, and print the states of run and tasks: `python -m tests.integration.run_dags CONFS`."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from importlib import import_module
 
 
 def main() -> None:
-    """Read the DAGs and their options, JSON, from the command line."""
+    """Read DAGs and their options as JSON from the command line, and run them."""
     states = {}
     for dag_id, conf in json.loads(sys.argv[1]).items():
         run = import_module(f"dags.{dag_id}").dag.test(run_conf=conf)

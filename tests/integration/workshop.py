@@ -1,4 +1,4 @@
-"""A real store and MLflow, and steps as a runner starts them: `python -m tasks STEP` in a process of its own."""
+"""Run steps on a real store and MLflow as a runner does: `python -m tasks STEP` in a subprocess."""
 
 import json
 import subprocess
@@ -26,37 +26,37 @@ TRAINING = {
     "engine": "pytorch",
 }
 EASY_GATE = {"min_gate_clips": 1, "min_gate_sources": 1, "beat_guessing": False}
-"""Lets pass what is surely better, however little data tells so."""
+"""Promotes a significantly better network, however few the clips."""
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """Servers, and a way to run steps against them."""
+    """Servers, and methods to run steps on them."""
 
     store: Store
     environment: dict[str, str]
     airflow_python: Path
 
     def command(self, step: str, **flags: Any) -> list[str]:
-        """The command line of a step; a value of None is left out, True and False are `--…` and `--no-…`, a list is a flag an item."""
+        """Build the command of a step: None is left out, booleans become `--…` or `--no-…`, lists one flag per item."""
         spelled = {name.replace("_", "-"): value for name, value in flags.items() if value is not None}
         each = [(name, one) for name, value in spelled.items() for one in (value if isinstance(value, list) else [value])]
         argv = [f"--{'' if value else 'no-'}{name}" if isinstance(value, bool) else f"--{name}={value}" for name, value in each]
         return [sys.executable, "-m", "tasks", step, *argv]
 
     def attempt(self, step: str, **flags: Any) -> subprocess.CompletedProcess[str]:
-        """Run a step in a warm process, whatever comes of it."""
+        """Run a step in a warm process; it may fail."""
         command = [self.environment["RETAKE_PYTHON"], *self.command(step, **flags)[1:]]
         return subprocess.run(command, cwd=REPOSITORY, env=self.environment, capture_output=True, text=True, timeout=STEP_SECONDS)
 
     def run(self, step: str, **flags: Any) -> dict[str, Any]:
-        """Run a step that must succeed and give its result."""
+        """Run a step that must succeed, and return its result."""
         done = self.attempt(step, **flags)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.strip().splitlines()[-1])
 
     def dag_test(self, confs: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
-        """Run DAGs one after another in one warm process; by DAG, the state of its run and of each task."""
+        """Run DAGs in sequence in one warm process; return the states of run and tasks per DAG."""
         script = [str(self.airflow_python), "-m", "tests.integration.run_dags", json.dumps(confs)]
         done = subprocess.run(script, cwd=REPOSITORY, env=self.environment, capture_output=True, text=True, timeout=DAG_TEST_SECONDS)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -64,26 +64,26 @@ class Workshop:
         return states
 
     def ingest(self, store: str, sources: Path | str) -> dict[str, Any]:
-        """Take in and cut what is at `sources`; the summary."""
+        """Ingest and cut the videos of `sources`; return the summary."""
         done = self.run("ingest", store=store, sources=sources, out=f"{store}/ingests/test/")
         for batch in done["batches"]:
             self.run("segment", store=store, batch=batch["uri"], out=batch["out"])
         return self.run("summarise", store=store, ingest=f"{store}/ingests/test/", out=f"{store}/ingests/test/summary/")
 
     def split(self, store: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Label what was cut, and try to split it."""
+        """Label the clips, and try to split them."""
         labels = f"{store}/labels/{RECIPE}/"
         self.run("label", store=store, out=labels)
         return self.attempt("split", store=store, labels=labels, out=f"{labels}split/", **options)
 
     def build(self, store: str) -> dict[str, Any]:
-        """Everything from cut clips to a dataset."""
+        """Build a dataset from cut clips."""
         split = self.split(store)
         assert split.returncode == 0, split.stderr
         return self.run("dataset", store=store, labels=f"{store}/labels/{RECIPE}/", out=f"{store}/datasets/")
 
     def plan(self, store: str, name: str = "test", force_token: str | None = None, **changes: Any) -> subprocess.CompletedProcess[str]:
-        """Fetch the weights, and try to plan a training; its result lies under `plans/<name>/`."""
+        """Fetch the weights, and try to plan a training, with the result under `plans/<name>/`."""
         options = TRAINING | changes
         weights = f"{store}/pretrained/choices/{name}/"
         self.run("weights", store=store, out=weights, **{key: value for key, value in options.items() if key in TrainOptions.model_fields})

@@ -1,4 +1,4 @@
-"""A real Chromium, logged in to Airflow, and what a person does in the two UIs again and again."""
+"""Drive a real Chromium that is logged in to Airflow."""
 
 import os
 import shutil
@@ -18,33 +18,33 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 def chromium() -> str:
-    """Where the browser is; without one the test is skipped, but not where CI demands it."""
+    """Find the browser; without one, skip the test, or fail in CI."""
     found = shutil.which("chromium") or shutil.which("google-chrome")
     if found is None:
         reason = "no Chromium is installed (Debian: chromium)"
         if os.environ.get("CI"):
-            pytest.fail(f"{reason}, and CI demands it")
+            pytest.fail(f"{reason}, and CI requires it")
         pytest.skip(reason)
     return found
 
 
 @dataclass(frozen=True)
 class Browser:
-    """A page, and the addresses that it goes to."""
+    """A page, and the servers that it opens."""
 
     page: Page
     kitchen: Kitchen
 
     def airflow(self, path: str) -> None:
-        """Go to a page of Airflow."""
+        """Open a page of Airflow."""
         self.page.goto(self.kitchen.addresses["airflow"] + path)
 
     def rest(self) -> None:
-        """Leave Airflow's page, which takes most of a core while a run goes on."""
+        """Leave Airflow's page, which uses most of a core during a run."""
         self.page.goto("about:blank")
 
     def run_path(self, dag_id: str) -> str:
-        """The path of the DAG's latest run."""
+        """Return the path of the DAG's latest run."""
         return f"/dags/{dag_id}/runs/{self.kitchen.runs(dag_id)[0]['dag_run_id']}"
 
     def trigger_form(self, dag_id: str) -> Locator:
@@ -56,14 +56,14 @@ class Browser:
         return form
 
     def keep(self, name: str) -> None:
-        """Save what is seen as `name`.png, where RETAKE_SCREENSHOTS names a folder: the pictures of the README come from here."""
+        """Save a screenshot as `name`.png if RETAKE_SCREENSHOTS names a folder: these are the README's pictures."""
         if folder := os.environ.get("RETAKE_SCREENSHOTS"):
             self.page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 @contextmanager
 def open_browser(kitchen: Kitchen) -> Iterator[Browser]:
-    """A browser that is logged in to Airflow."""
+    """Open a browser that is logged in to Airflow."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         page = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()

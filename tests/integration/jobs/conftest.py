@@ -1,4 +1,4 @@
-"""A home in which whole jobs are done, under Airflow's scheduler."""
+"""Run whole jobs in one home, under Airflow's scheduler."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ KITCHEN = pytest.StashKey[Kitchen]()
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """End the servers after the last job: an idle Airflow takes a tenth of a core from the tests that follow."""
+    """Stop the servers after the last job: an idle Airflow takes a tenth of a core from later tests."""
     if (kitchen := item.session.stash.get(KITCHEN, None)) and not (nextitem and nextitem.path.is_relative_to(Path(__file__).parent)):
         del item.session.stash[KITCHEN]
         supervise.down(kitchen.home, lambda _: None)
@@ -24,7 +24,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.fixture(scope="session")
 def kitchen(tmp_path_factory, request) -> Iterator[Kitchen]:
-    """A home in which whole jobs are done."""
+    """Make the home of the jobs."""
     with own_home(tmp_path_factory.mktemp("kitchen"), KITCHEN_PORT_OFFSET) as home:
         home.make()
         kitchen = request.session.stash[KITCHEN] = Kitchen(home)
@@ -33,11 +33,11 @@ def kitchen(tmp_path_factory, request) -> Iterator[Kitchen]:
 
 @pytest.fixture(scope="session")
 def sample_run(kitchen) -> str:
-    """What `make run` prints, but that it scores the centre crop alone."""
+    """Return the output of `make run` with the centre crop only."""
     return kitchen.make_run("crops=1")
 
 
 @pytest.fixture(scope="session")
 def own_run(kitchen, sample_run, shared) -> str:
-    """What `make run VIDEOS=kitchen` prints in the same home."""
+    """Return the output of `make run VIDEOS=kitchen` in the same home."""
     return kitchen.make_run(*OWN_OPTIONS, videos=shared / "videos" / "kitchen")

@@ -1,4 +1,4 @@
-"""One person, one browser: from the trigger form to the champion in the registry, without a shell."""
+"""Promote a champion by browser only: trigger form, approval, report, registry."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ SECTIONS = {
     "Evaluation": ("crops",),
     "Registration": ("model_name",),
 }
-"""Where the form has these fields; those without a section are in sight at once."""
+"""The section of each field in the form; the first is open."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def browser(kitchen, sample_run) -> Iterator[Browser]:
 
 
 def fill(form: Locator, name: str, value: object) -> None:
-    """Give a field of the trigger form a value, whether it is text, a number or a list of choices."""
+    """Fill a field of the trigger form: a text, a number or a list of choices."""
     choices = form.locator(f"#element_{name} [role=combobox]")
     field = choices if choices.count() else form.locator(f"input[name='element_{name}']")
     field.fill(str(value))
@@ -48,7 +48,7 @@ def section(form: Locator, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def run_path(browser, sample_run) -> str:
-    """The path of the run that was started from the form, which first refuses a value."""
+    """Trigger a run from the form, after one that it rejects; return its path."""
     num_before = len(browser.kitchen.runs("retrain"))
     form = browser.trigger_form("retrain")
     fill(form, "store", "my bucket")
@@ -73,7 +73,7 @@ def run_path(browser, sample_run) -> str:
 
 @pytest.fixture(scope="module")
 def approved(browser, run_path) -> str:
-    """The same path, once the person was asked, has approved, and the run has ended."""
+    """Approve the promotion, wait for the end of the run, and return its path."""
     page = browser.page
     browser.kitchen.wait_for_step("retrain", "approve", "awaiting_input", RUN_SECONDS)
     browser.airflow(f"{run_path}/tasks/publish.approve/required_actions")

@@ -1,4 +1,4 @@
-"""What people look at after a run, in a real Chromium: Airflow's grid, its form and its logs, and the evidence in MLflow."""
+"""Open the pages after a run in a real Chromium: Airflow's grid, form and logs, and the evidence in MLflow."""
 
 import re
 from collections.abc import Iterator
