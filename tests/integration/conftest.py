@@ -72,7 +72,7 @@ def workshop(tmp_path_factory) -> Iterator[Workshop]:
 
 @contextmanager
 def warm_python(home: Home, environment: Mapping[str, str], modules: Sequence[str]) -> Iterator[Path]:
-    """Give a program that stands for the interpreter and has `modules` imported."""
+    """Run a warm process with `modules` imported, and yield the program that forks steps from it."""
     program = warm.write_program(home, sys.executable)
     warm.start(home, environment, modules)
     try:

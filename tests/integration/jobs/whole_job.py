@@ -1,4 +1,4 @@
-"""`make run` as a person has it: a home of its own, and what a finished run leaves."""
+"""Run `make run` in its own home, and read the state that it leaves."""
 
 import os
 import subprocess
@@ -29,16 +29,16 @@ OWN_OPTIONS = (
 
 @dataclass(frozen=True)
 class Kitchen:
-    """A home and its servers, once a run has started them."""
+    """A home and its servers, after a run has started them."""
 
     home: Home
 
     def make_run(self, *settings: str, videos: Path | None = None) -> str:
-        """What a run prints that must end well; plain lines, for it is no terminal."""
+        """Run the chain, which must succeed; return its output in plain lines."""
         folder = ["--videos", str(videos)] if videos else []
         pairs = [argument for setting in settings for argument in ("--set", setting)]
         command = [sys.executable, "-m", "tasks.local", "run", *folder, *pairs]
-        # Airflow under a tracer takes twice as long, and the steps are measured where other tests run them.
+        # Coverage would double Airflow's time, and other tests cover the steps.
         untraced = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
         environment = {**untraced, "RETAKE_HOME": str(self.home.root)}
         done = subprocess.run(
@@ -49,26 +49,26 @@ class Kitchen:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Of each server."""
+        """Map each server to its address."""
         return {state.server.name: state.server.address for state in supervise.running(self.home)}
 
     @property
     def airflow_password(self) -> str:
-        """Of the user admin."""
+        """Return the password of the user admin."""
         return Credentials.load(self.home).airflow_password
 
     def airflow(self) -> AirflowApi:
-        """A client of its Airflow."""
+        """Make a client of its Airflow."""
         return AirflowApi(self.addresses["airflow"], self.airflow_password)
 
     def runs(self, dag_id: str) -> list[dict[str, str]]:
-        """Airflow's runs of a DAG, the latest first."""
+        """List Airflow's runs of a DAG, latest first."""
         with self.airflow() as api:
             found: list[dict[str, str]] = api._get(f"/dags/{dag_id}/dagRuns", order_by="-run_after")["dag_runs"]
         return found
 
     def wait_for_step(self, dag_id: str, step: str, state: str, seconds: float) -> None:
-        """Wait until a step of the DAG's latest run is in `state`; a run that fails before does not come to it."""
+        """Wait until a step of the DAG's latest run is in `state`; the run must not end before."""
         run = RunRef(dag_id=dag_id, run_id=self.runs(dag_id)[0]["dag_run_id"])
         deadline = time.monotonic() + seconds
         with self.airflow() as api:
@@ -85,7 +85,7 @@ class Kitchen:
             time.sleep(POLL_SECONDS)
 
     def wait_for_success(self, dag_id: str, seconds: float) -> None:
-        """Wait for the good end of the DAG's latest run."""
+        """Wait until the DAG's latest run has succeeded."""
         deadline = time.monotonic() + seconds
         while (state := self.runs(dag_id)[0]["state"]) != "success":
             assert state != "failed"
@@ -93,7 +93,7 @@ class Kitchen:
             time.sleep(POLL_SECONDS)
 
     def latest_result(self, dag_id: str, step: str) -> dict[str, object]:
-        """What a step of the DAG's latest run gave."""
+        """Return the result of a step of the DAG's latest run."""
         run = RunRef(dag_id=dag_id, run_id=self.runs(dag_id)[0]["dag_run_id"])
         with self.airflow() as api:
             task = next(task for task in api.tasks(run) if task.step == step)
@@ -103,10 +103,10 @@ class Kitchen:
 
     @property
     def store(self) -> Store:
-        """Its object store."""
+        """Open its object store."""
         ports = {state.server.name: state.server.ports for state in supervise.running(self.home)}
         return Store.from_settings(store_settings(Credentials.load(self.home), ports))
 
     def listing(self, store_uri: str) -> list[tuple[str, str]]:
-        """Every object's address and hash."""
+        """List address and hash of every object."""
         return [(found.uri, found.etag) for found in self.store.list(store_uri)]
