@@ -1,0 +1,38 @@
+"""Declare the options of each step: the command line and Airflow's trigger forms are made from these models."""
+
+from tasks.options.base import STORE_URI_PATTERN, Options, StoreUri
+from tasks.options.comparison import ComparisonOptions
+from tasks.options.dataset import LabelOptions, SplitOptions
+from tasks.options.evaluation import EvaluateOptions
+from tasks.options.ingest import IngestOptions, SegmentOptions
+from tasks.options.network import Family, FlowOptions, Modality
+from tasks.options.prediction import MODEL_REFERENCE, PredictOptions
+from tasks.options.promotion import GateOptions, RegisterOptions
+from tasks.options.recipe import RecipeOptions
+from tasks.options.training import LIGHT, ORIGINAL, PRESETS, RetrainOptions, TrainOptions, Weights
+
+__all__ = [
+    "LIGHT",
+    "MODEL_REFERENCE",
+    "ORIGINAL",
+    "PRESETS",
+    "STORE_URI_PATTERN",
+    "ComparisonOptions",
+    "EvaluateOptions",
+    "Family",
+    "FlowOptions",
+    "GateOptions",
+    "IngestOptions",
+    "LabelOptions",
+    "Modality",
+    "Options",
+    "PredictOptions",
+    "RecipeOptions",
+    "RegisterOptions",
+    "RetrainOptions",
+    "SegmentOptions",
+    "SplitOptions",
+    "StoreUri",
+    "TrainOptions",
+    "Weights",
+]

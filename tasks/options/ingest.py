@@ -1,0 +1,36 @@
+"""Declare the options of ingesting videos and cutting them into clips."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tasks.options.base import Options
+
+
+class IngestOptions(Options):
+    """Select the files to ingest."""
+
+    section: ClassVar[str] = "Ingest"
+
+    sources: list[str] = Field(
+        [], title="Sources", description="Folders, files or http(s) addresses; empty: everything under inbox/ of the store"
+    )
+    max_video_mib: int = Field(4096, ge=1, le=1_048_576, title="Maximum video size, MiB", description="Larger files are set aside")
+    max_video_minutes: int = Field(240, ge=1, le=10_080, title="Maximum video length, minutes", description="Longer videos are set aside")
+
+
+class SegmentOptions(Options):
+    """Set how videos are cut into clips. A hash of these options and of ffmpeg's version names the folder of the clips."""
+
+    section: ClassVar[str] = "Clips"
+
+    clip_seconds: float = Field(8, ge=1, le=60, title="Clip length, seconds")
+    fps: int = Field(30, ge=5, le=60, title="Frames per second", description="Constant frame rate of every clip")
+    short_side: int = Field(
+        256, ge=128, le=1080, title="Short side, pixels", description="Larger videos are scaled down to it; smaller ones keep their size"
+    )
+    min_clip_seconds: float = Field(
+        2, ge=0.3, le=60, title="Minimum last clip, seconds", description="A shorter rest at the end of a video is dropped and recorded"
+    )
+    crf: int = Field(20, ge=0, le=40, title="x264 quality (CRF)", description="Lower: better quality and larger files")
+    gop_frames: int = Field(15, ge=1, le=300, title="Group of pictures, frames", description="Short groups make sampling seeks cheap")

@@ -1,0 +1,69 @@
+"""Declare the options of the network and of optical flow."""
+
+from enum import StrEnum
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tasks.options.base import MODEL_NAME_PATTERN, Options
+
+
+class Family(StrEnum):
+    """Networks that EPIC-KITCHENS-55 published: TSN averages over segments, TRN relates them, MTRN does so at several scales, TSM shifts."""
+
+    TSN = "TSN"
+    TRN = "TRN"
+    MTRN = "MTRN"
+    TSM = "TSM"
+
+
+class Modality(StrEnum):
+    """The input of a network."""
+
+    RGB = "rgb"
+    FLOW = "flow"
+    RGB_DIFFERENCE = "rgb-difference"
+
+
+class FlowOptions(Options):
+    """Set how optical flow is computed. A hash of these options and of OpenCV's version names its folder."""
+
+    section: ClassVar[str] = "Optical flow"
+
+    flow_method: Literal["tvl1", "dis"] = Field(
+        "tvl1", title="Optical flow method", description="For modality flow. tvl1: as in EPIC-KITCHENS-55 and TSN; dis: many times faster"
+    )
+    flow_bound_pixels: float = Field(
+        20, gt=0, le=127, title="Maximum flow, pixels", description="Motion is clipped to this in both directions and stored as 8 bit"
+    )
+
+
+class NetworkOptions(Options):
+    """Choose the network to train."""
+
+    section: ClassVar[str] = "Network"
+
+    family: Family = Field(
+        Family.TSN,
+        title="Network",
+        description="TSN averages over segments and ignores their order; TRN, MTRN (multi-scale) and TSM use it",
+    )
+    modality: Modality = Field(
+        Modality.RGB,
+        title="Input",
+        description="rgb: one frame per segment; flow: five x/y fields of optical flow, computed first; rgb-difference: five frame differences",
+    )
+    backbone: str = Field(
+        "auto",
+        pattern=MODEL_NAME_PATTERN,
+        title="Backbone",
+        description="auto: resnet50, or tf_efficientnet_lite0 if no weights can be downloaded; else bninception, or the name of a timm or torchvision model",
+    )
+    num_segments: int = Field(8, ge=1, le=32, title="Segments", description="Snippets per clip")
+    relation_draws: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        title="Relation draws, MTRN",
+        description="Random draws of relations that a test averages over, under the training's seed; 0: the mean over all possible draws",
+    )

@@ -1,0 +1,40 @@
+"""Declare the options of predictions."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tasks.options.base import Options
+
+MODEL_REFERENCE = r"models:/[A-Za-z0-9][A-Za-z0-9._-]{0,62}(@[A-Za-z0-9_-]{1,62}|/[1-9][0-9]{0,8})"
+
+
+class PredictOptions(Options):
+    """Choose the videos to predict and the networks."""
+
+    section: ClassVar[str] = "Prediction"
+
+    videos: list[str] = Field(
+        [],
+        title="Videos",
+        description="Folders, files or http(s) addresses; empty: every ingested video of the store that was not trained on",
+    )
+    model: str = Field(
+        "models:/retake-tsn@champion",
+        pattern=f"^{MODEL_REFERENCE}$",
+        title="Model",
+        description="models:/NAME@ALIAS or models:/NAME/VERSION in MLflow's registry",
+    )
+    against: str = Field(
+        "baseline",
+        pattern=f"^(baseline|none|{MODEL_REFERENCE})$",
+        title="Compare with",
+        description="baseline: the network that the model's training started from; none; or another registered model",
+    )
+    allow_trained: bool = Field(
+        False, title="Include training videos", description="Predict videos that were trained on, too; their scores are optimistic"
+    )
+    num_to_label: int = Field(
+        50, ge=0, le=1000, title="Clips to label", description="Number of clips to list whose labels would teach most, best first"
+    )
+    preview: bool = Field(False, title="Preview videos", description="Draw the predictions into a copy of each video; slow")
