@@ -1,4 +1,4 @@
-"""Ask a person whether to promote the new version, with the verdict and a link to the report."""
+"""Ask a person whether to promote the new version, with verdict and report."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ COMMENT = "comment"
 
 
 class ApproveOperator(ApprovalOperator):
-    """Ask for approval with the subject and text of an earlier step; a later task acts on the answer.
+    """Ask for approval with texts of an earlier step; a later task handles the answer.
 
     The task is skipped if the report says that no approval is needed. No answer within the report's `approval_hours` means no.
 

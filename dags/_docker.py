@@ -191,7 +191,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
         return False
 
     def _remove(self, client: Any, name: str) -> None:  # noqa: ANN401 - docker publishes no types
-        """Remove the container and its scratch volume; if that fails, the next try removes or adopts them."""
+        """Remove the container and its scratch volume; on failure, leave them to the next try."""
         try:
             client.remove_container(name, v=True, force=True)
         except NotFound:

@@ -36,7 +36,7 @@ SOURCE_DIR = "/opt/retake/tasks"
 
 
 def process_environment(environment: Mapping[str, str], context: Context) -> dict[str, str]:
-    """Select the variables of a step that runs as a process, and add the address of its Airflow run."""
+    """Make the environment of a step that runs as a process, with its run's address."""
     passed = {name: value for name, value in environment.items() if name.upper() in PASSED_NAMES or name.startswith(PASSED_PREFIXES)}
     return passed | {"RETAKE_AIRFLOW_URL": _run_url(context)}
 

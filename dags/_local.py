@@ -77,7 +77,7 @@ class LocalStepOperator(StepOperator):
 
 
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """Yield lines of stderr until it closes, or until `process` ends if a child still holds it open."""
+    """Yield lines of stderr until it closes, or `process` ends with a child holding it."""
     assert process.stderr is not None  # noqa: S101 - for the type checker: Popen was given a pipe
     stream = process.stderr
     supervisor = os.getppid()

@@ -1,4 +1,4 @@
-"""Make trigger forms from the option models, and resolve the options of a run however it was started."""
+"""Make trigger forms from option models, and resolve the options of a run."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -113,7 +113,7 @@ def resolve(context: Context, form: Form) -> dict[str, Any]:
 
 
 def places(values: Mapping[str, Any]) -> dict[str, str]:
-    """Give the values of `{store}`, `{key}` and `{recipe}` in addresses; the last only for DAGs that cut or use clips."""
+    """Fill in `{store}`, `{key}` and, for DAGs with cutting options, `{recipe}` of addresses."""
     cut = {name: values[name] for name in SegmentOptions.model_fields if name in values}
     recipe = {"recipe": recipe_of(SegmentOptions.model_validate(cut))} if cut else {}
     return {"store": values["store"], "key": content_key(values), **recipe}

@@ -69,7 +69,7 @@ def problems(wanted: Sequence[Port], own: Collection[int], container_at: Callabl
 
 
 def is_taken(host: str, number: int) -> bool:
-    """Tell whether a program listens there; if this user may not probe the port, Docker reports it later."""
+    """Tell whether a port is taken; False if this user may not probe it."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         # Ignore lingering closed connections.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -81,7 +81,7 @@ def is_taken(host: str, number: int) -> bool:
 
 
 def _process_at(number: int) -> str:
-    """Name the listening process, or only its user if Linux hides the process; empty on other systems."""
+    """Name the listening process, else its user; empty if neither is visible."""
     for inode, user in _listeners(number):
         for folder in PROC.glob("[0-9]*"):
             with suppress(OSError):

@@ -152,7 +152,7 @@ def _left_by_another() -> str | None:
 
 
 def _show_unwell() -> None:
-    """Print every container that is not healthy, with the end of the log of failed ones."""
+    """Print the unhealthy containers, with the end of the logs of failed ones."""
     listed = list(map(json.loads, _output(["docker", "compose", "ps", "--all", "--format=json"]).splitlines()))
     failed = [
         c

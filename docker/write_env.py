@@ -113,7 +113,7 @@ def problems(variables: Mapping[str, str]) -> list[str]:
 
 
 def main() -> int:
-    """Write or complete .env beside docker-compose.yml, make the folder of videos, and return the exit code."""
+    """Write or complete .env, create the folder of videos, and return the exit code."""
     path = ROOT / ".env"
     existed = path.exists()
     added = complete(path)

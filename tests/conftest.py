@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    """Assign all tests that share servers, or a file, to one worker; `--dist` has no effect."""
+    """Assign tests that share servers, or a file, to one worker; ignore `--dist`."""
     config.option.loadscopereorder = False
     return ByServers(config, log)
 

@@ -1,4 +1,4 @@
-"""Separate the ports of test servers from those of `make run` and of other pytest-xdist workers."""
+"""Separate the ports of test servers from `make run` and other pytest-xdist workers."""
 
 import os
 

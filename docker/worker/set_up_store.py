@@ -1,4 +1,4 @@
-"""Create the buckets of the stack's store, each with a user that has access to it only. Safe to repeat.
+"""Create the buckets of the stack's store, each with its own user. Safe to repeat.
 
 In another store, buckets and users must exist; here their keys are only checked.
 """

@@ -122,7 +122,7 @@ class AirflowApi:
         return total
 
     def runs_caused_by(self, run: RunRef) -> list[RunRef] | None:
-        """List the runs that the run's assets have started so far; None while one of them is queued.
+        """List the runs started by the run's assets; None while one of them is queued.
 
         Airflow 3.3 answers 500 then: its reply cannot hold a run that has not started.
         """

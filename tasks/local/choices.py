@@ -97,7 +97,7 @@ def parse(pairs: Sequence[str], *, takes_auto: bool = False) -> dict[str, object
 
 
 def suited(chosen: Mapping[str, object], *, has_gpu: bool) -> tuple[dict[str, object], str | None]:
-    """Replace the preset `auto` by options that suit this machine, and describe them in one line.
+    """Replace the preset `auto` by options for this machine, and describe them in one line.
 
     Without a preset and without training options, the preset is `auto`. Chosen options override those of the preset.
     """

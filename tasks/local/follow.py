@@ -1,4 +1,4 @@
-"""Follow the chain of runs from DAG to DAG in Airflow, and trigger those that no asset starts."""
+"""Follow the chain of runs in Airflow, and trigger runs that no asset starts."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -101,7 +101,7 @@ def shown(screen: Screen, work: Callable[[], object]) -> int:
 
 
 def _next_run(api: AirflowApi, choices: Choices, screen: Screen, done: Sequence[FollowedRun], dag_id: str) -> RunRef:
-    """Find the run of `dag_id` that the last run's assets start, or trigger one; wait for earlier runs first."""
+    """Find the run that the last run's assets start, or trigger one, after earlier runs."""
     num_updated = _patiently(partial(api.num_asset_events, done[-1].ref)) if done else 0
     cause = done[-1].ref if num_updated else None
     if done and cause is None:
@@ -147,7 +147,7 @@ def _shown_to_its_end(api: AirflowApi, ref: RunRef, screen: Screen, before: Sequ
 
 
 def _progress_line(lines: Sequence[str]) -> str:
-    """Return the last line of the step's log, unless it is the runner's line with the command."""
+    """Return the last line of the step's log, without the runner's command line."""
     return lines[-1] if lines and not lines[-1].startswith("python -m tasks ") else ""
 
 

@@ -1,4 +1,4 @@
-"""Hand a step to the warm process, which has its imports loaded, or become the interpreter.
+"""Hand a step to the warm process, or become the interpreter.
 
 Run as a file: hand_over.py PYTHON FOLDER ARGUMENT… It takes the place of the interpreter of every step, so it runs without site-packages and
 imports little.
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _accepting(folder: str, arguments: list[str]) -> socket.socket | None:
-    """Ask the warm process to run a step with this environment, folder and outputs; None if it does not accept."""
+    """Ask the warm process to run a step; None if it does not accept."""
     try:
         server = socket.socket(socket.AF_UNIX)
         server.settimeout(PATIENCE_SECONDS)

@@ -45,7 +45,9 @@ class Home:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Lock out other commands that start or stop servers; the kernel frees the lock if this process dies.
+        """Lock out other commands that start or stop servers.
+
+        The kernel frees the lock if this process dies.
 
         Raises:
             BadConfiguration: another command holds it.

@@ -33,7 +33,7 @@ def record_file(home: Home, name: str) -> Path:
 
 
 def read_record(home: Home, name: str) -> Record | None:
-    """Read the record of the last start of `name`; None if there is none of this version."""
+    """Read the record of the last start of `name`; None if absent or malformed."""
     try:
         return Record.model_validate_json(record_file(home, name).read_bytes())
     except (FileNotFoundError, ValidationError):
@@ -41,7 +41,7 @@ def read_record(home: Home, name: str) -> Record | None:
 
 
 def is_running(record: Record) -> bool:
-    """Tell whether the process of `record` runs; a later process with the same pid does not count."""
+    """Tell whether the process of `record` runs, not a later one with its pid."""
     try:
         process = psutil.Process(record.pid)
     except psutil.NoSuchProcess:

@@ -65,7 +65,7 @@ def screen_for(stream: TextIO) -> Screen:
 
 
 class PlainScreen:
-    """Print a line per state change and per new log line of the running step, with the elapsed time."""
+    """Print state changes and log lines of the running step, with the elapsed time."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -132,7 +132,7 @@ class LiveScreen:
 
 
 def folded(rows: Sequence[Row]) -> list[Row]:
-    """Fold the rows of each task with more than eight mapped instances into one that counts states."""
+    """Fold more than eight mapped instances of a task into one row that counts states."""
     sizes = Counter((row.dag_id, row.step) for row in rows)
     shown: list[Row] = []
     for (dag_id, step), size in sizes.items():

@@ -24,7 +24,7 @@ SAMPLES = Path(__file__).with_name("samples")
 
 
 def run(home: Home, videos: Path | None, settings: Sequence[str]) -> int:
-    """Run the chain on the folder of videos, or on the samples; return the exit code.
+    """Run the chain on a folder or on the samples; return the exit code.
 
     Raises:
         RetakeError: a server does not start, an option is wrong, or the folder has no videos.
@@ -76,7 +76,7 @@ def ready_airflow(home: Home, servers: Sequence[Server]) -> Iterator[AirflowApi]
 
 
 def say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:
-    """Print the addresses of the two UIs and the login; the password only on a terminal, not into files."""
+    """Print the addresses and the login of the UIs; the password only on a terminal."""
     address = {server.name: server.address for server in servers}
     password = f"password {Credentials.load(home).airflow_password}, " if sys.stdout.isatty() else "password "
     screen.say(f"Airflow  {address['airflow']}  user {airflow_settings.USER}, {password}in {airflow_settings.passwords_file(home)}")
@@ -84,7 +84,7 @@ def say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:
 
 
 def _suited(chosen: Mapping[str, object], screen: Screen) -> dict[str, object]:
-    """Choose the options for your own videos on this machine, and print them in one line."""
+    """Choose options for own videos on this machine, and print a line about them."""
     device = load(MachineSettings).device
     options, line = suited(chosen, has_gpu=device == "cuda" or (device == "auto" and num_gpus() > 0))
     if line:

@@ -1,4 +1,4 @@
-"""Ingest a folder of this machine into the stack in containers, through its Airflow and its store's inbox."""
+"""Ingest a folder of this machine into the stack in containers."""
 
 import hashlib
 import os
@@ -92,7 +92,7 @@ def find() -> StackSettings | None:
 
 
 def ingest_folder(stack: StackSettings, videos: Path, pairs: Sequence[str]) -> int:
-    """Upload one folder to the store's inbox and ingest it; Airflow starts the DAGs that follow.
+    """Upload one folder to the store's inbox and ingest it.
 
     Raises:
         RetakeError: an option is wrong, the folder has no file, or the store or Airflow does not answer.
@@ -155,6 +155,6 @@ def _check_file(path: Path, folder: Path) -> None:
 
 
 def _md5(path: Path) -> str:
-    """Compute the ETag of an object uploaded in one part; larger files are uploaded again, with no change."""
+    """Compute the ETag of a one-part upload; larger files are always uploaded again."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()

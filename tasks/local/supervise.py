@@ -111,7 +111,7 @@ def _ports(records: dict[str, Record | None], patience_seconds: float = 0) -> di
 
 
 def _is_usable(server: Server, record: Record) -> bool:
-    """Tell whether the running server matches and is healthy; wait for one that is still starting."""
+    """Tell whether the running server matches and is healthy; wait if it is starting."""
     if not processes.is_running(record) or record.fingerprint != server.fingerprint:
         return False
     patience = max(_REUSE_SECONDS, record.create_time + server.start_seconds - time.time())

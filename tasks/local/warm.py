@@ -197,7 +197,7 @@ def _accept(listener: socket.socket, running: dict[int, Running], selector: sele
 
 
 def _look_after(step: Running, fd: int, running: dict[int, Running], selector: selectors.BaseSelector) -> None:
-    """Report the step's exit to the client; stop the step if the client asks or is gone."""
+    """Report the step's exit; stop it if its client asks or is gone."""
     if fd == step.ended:
         _, status = os.waitpid(step.pid, 0)
         with contextlib.suppress(ProcessLookupError):

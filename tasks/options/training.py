@@ -11,7 +11,7 @@ from tasks.options.recipe import RecipeOptions
 
 
 class Weights(StrEnum):
-    """Where a network's weights come from.
+    """Origin of a network's weights.
 
     AUTO takes the network that `checkpoint` names, else EPIC's weights if they are available, else ImageNet's.
     """

@@ -32,7 +32,7 @@ DAG_MODULES = [f"dags.{path.stem}" for path in (REPOSITORY / "dags").glob("[a-z]
 
 @contextmanager
 def own_home(folder: Path, port_offset: int) -> Iterator[Home]:
-    """Make a home with its own ports, and stop its servers at the end of the block."""
+    """Make a home with its own ports, and stop its servers at the end."""
     home = Home(folder / "home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RETAKE_PORT_OFFSET", str(port_offset))
@@ -72,7 +72,7 @@ def workshop(tmp_path_factory) -> Iterator[Workshop]:
 
 @contextmanager
 def warm_python(home: Home, environment: Mapping[str, str], modules: Sequence[str]) -> Iterator[Path]:
-    """Run a warm process with `modules` imported, and yield the program that forks steps from it."""
+    """Run a warm process with `modules` imported; yield the program that forks from it."""
     program = warm.write_program(home, sys.executable)
     warm.start(home, environment, modules)
     try:
@@ -87,7 +87,7 @@ def warm_python(home: Home, environment: Mapping[str, str], modules: Sequence[st
 
 @pytest.fixture
 def attempt(workshop, monkeypatch, caplog) -> Callable[..., tuple[int, str]]:
-    """Run steps in this process, optionally with other settings; return exit code and last log line."""
+    """Run steps in this process with other settings; return exit code and last log line."""
 
     def call(step: str, settings: dict[str, str] | None = None, **flags: Any) -> tuple[int, str]:
         for name, value in {**workshop.environment, **(settings or {})}.items():

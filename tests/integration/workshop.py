@@ -56,7 +56,7 @@ class Workshop:
         return json.loads(done.stdout.strip().splitlines()[-1])
 
     def dag_test(self, confs: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
-        """Run DAGs in sequence in one warm process; return the states of run and tasks per DAG."""
+        """Run DAGs in sequence in a warm process; return the states of run and tasks."""
         script = [str(self.airflow_python), "-m", "tests.integration.run_dags", json.dumps(confs)]
         done = subprocess.run(script, cwd=REPOSITORY, env=self.environment, capture_output=True, text=True, timeout=DAG_TEST_SECONDS)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -68,7 +68,7 @@ class Kitchen:
         return found
 
     def wait_for_step(self, dag_id: str, step: str, state: str, seconds: float) -> None:
-        """Wait until a step of the DAG's latest run is in `state`; the run must not end before."""
+        """Wait until a step of the DAG's latest, unfinished run is in `state`."""
         run = RunRef(dag_id=dag_id, run_id=self.runs(dag_id)[0]["dag_run_id"])
         deadline = time.monotonic() + seconds
         with self.airflow() as api:
