@@ -107,7 +107,7 @@ $(BIN)/python:
 	@if [ -z "$(PYTHON)" ]; then \
 	  echo "Retake needs Python 3.11 to 3.13 with its venv module, and none was found. Install one (Debian: python3-venv), or name it: make run PYTHON=/path/to/python" >&2; exit 1; fi
 	@$(PYTHON) -c '$(FIT)' 2>/dev/null || { \
-	  echo "$(PYTHON) is no Python 3.11 to 3.13 with its venv module ($$($(PYTHON) --version 2>&1)). Install python3-venv, or name another: make run PYTHON=python3.12" >&2; exit 1; }
+	  echo "$(PYTHON) is not Python 3.11 to 3.13 with its venv module ($$($(PYTHON) --version 2>&1)). Install python3-venv, or name another: make run PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(FOR_RUN): pyproject.toml constraints.txt | $(BIN)/python

@@ -32,7 +32,7 @@ def test_make_alone_lists_the_commands(make):
 def test_a_python_that_is_unfit_is_named(make):
     result = make("run", "PYTHON=/bin/false")
     assert result.returncode
-    assert "/bin/false is no Python 3.11 to 3.13" in result.stderr
+    assert "/bin/false is not Python 3.11 to 3.13" in result.stderr
 
 
 def test_no_python_at_all_says_what_to_install(make):
