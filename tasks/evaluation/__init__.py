@@ -1,1 +1,1 @@
-"""Scores and their statistics: metrics, uncertainty, paired tests, calibration, checks of the data. Pure but for logging."""
+"""Scores and their statistics: metrics, uncertainty, paired tests, calibration, data checks. Pure functions, except for logging."""

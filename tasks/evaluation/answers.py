@@ -1,4 +1,4 @@
-"""From logits to answers: which verb, noun and action a network names, best first.
+"""Rank the verbs, nouns and actions that a network predicts from its logits.
 
 Legend: n clips, k ranks, v verbs, o nouns.
 """
@@ -19,28 +19,28 @@ NUM_RANKS = 5
 Ids = NDArray[np.int64]
 IdOrIds = TypeVar("IdOrIds", int, Ids)
 
-NOUNS_A_VERB = 1 << 32
-"""More than any head has, so that an action's id means the same verb and noun to networks of any size."""
+ACTION_ID_STRIDE = 1 << 32
+"""Larger than any noun head, so that an action id means the same verb and noun for every network."""
 
 
 def action_id(verb: IdOrIds, noun: IdOrIds) -> IdOrIds:
-    """One id for a verb and a noun."""
-    return verb * NOUNS_A_VERB + noun
+    """Combine a verb id and a noun id into one action id."""
+    return verb * ACTION_ID_STRIDE + noun
 
 
 def verb_and_noun(action: int) -> tuple[int, int]:
-    """The class ids that an action's id stands for."""
-    return divmod(action, NOUNS_A_VERB)
+    """Split an action id into its verb id and noun id."""
+    return divmod(action, ACTION_ID_STRIDE)
 
 
 @dataclass(frozen=True)
 class Answers:
-    """True and named classes of one target.
+    """True and predicted classes of one target.
 
     Attributes:
         true: (n,) class ids.
-        ranked: (n, k) class ids, the network's best guess first.
-        names: every id among `true` and the best guesses, with its name.
+        ranked: (n, k) predicted class ids, best first.
+        names: the name of each class id in `true` or among the top-1 predictions.
     """
 
     target: Target
@@ -50,20 +50,20 @@ class Answers:
 
     @property
     def predicted(self) -> Ids:
-        """(n,) the best guesses."""
+        """(n,) top-1 predictions."""
         return self.ranked[:, 0]
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """(n,) whether the best guess is true."""
+        """(n,) whether the top-1 prediction is right."""
         return np.equal(self.true, self.predicted)
 
 
 def answers_of(clips: ScoredClips, vocabulary: Vocabulary) -> dict[Target, Answers]:
-    """What the network says of every clip, for verbs, nouns and actions.
+    """Rank verbs, nouns and actions for every clip.
 
-    An action is right when verb and noun are right. Actions rank by log-probability of the verb plus that of the noun, over all pairs.
-    Equal logits rank by class id, so that the answer never depends on the machine. A class that no label names is called `verb-7` or `noun-7`.
+    An action is right when verb and noun are right. Actions are ranked by log-probability of the verb plus that of the noun, over all pairs.
+    Ties are broken by class id, so the ranking is the same on every machine. A class missing from the vocabulary is called `verb-7` or `noun-7`.
     """
     verbs, nouns = rank(clips.verb_logits), rank(clips.noun_logits)
     verb_name, noun_name = _namer(vocabulary.verbs, "verb"), _namer(vocabulary.nouns, "noun")
@@ -81,14 +81,14 @@ def answers_of(clips: ScoredClips, vocabulary: Vocabulary) -> dict[Target, Answe
 
 
 def rank(logits: Logits | NDArray[np.float64], num_ranks: int = NUM_RANKS) -> Ids:
-    """Ids of the best classes, (n, num_ranks), by logits or probabilities, best first; the lower id first where these are equal."""
+    """Return the top class ids (n, num_ranks) by logit or probability, best first; ties go to the lower id."""
     order: Ids = np.argsort(-logits, axis=1, kind="stable")
     return order[:, :num_ranks]
 
 
 def _rank_actions(clips: ScoredClips, verbs: Ids, nouns: Ids) -> Ids:
-    # No action outside the best k verbs and best k nouns can be among the best k: k others beat it in one of the two.
-    # Softmax takes the same constant off every logit of a clip, so sums of logits rank as sums of log-probabilities do.
+    # The best k actions combine the best k verbs with the best k nouns: any other action is beaten by k of these.
+    # Log-softmax subtracts one constant per clip, so sums of logits rank like sums of log-probabilities.
     verb_logits = np.take_along_axis(clips.verb_logits, verbs, axis=1).astype(np.float64)
     noun_logits = np.take_along_axis(clips.noun_logits, nouns, axis=1).astype(np.float64)
     sums = (verb_logits[:, :, None] + noun_logits[:, None, :]).reshape(len(verbs), -1)

@@ -1,4 +1,4 @@
-"""What the fine-tuning changed: class by class, and the clips that the network still gets most wrong."""
+"""Report how fine-tuning changed each class, and the network's worst remaining mistakes."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,14 +15,16 @@ NUM_MISTAKES = 8
 
 
 def class_changes(ours: EvaluateResult, theirs: EvaluateResult) -> tuple[ClassChange, ...]:
-    """Every class that some clip has, under both networks: verbs, nouns, then actions, or verbs alone, the commonest first.
+    """Compare precision, recall and F1 of each class between two networks.
+
+    Ordered by target (verb, noun, action), then the most frequent class first.
 
     Args:
         ours: the fine-tuned network's scores.
-        theirs: those of the network that it must beat, on the same clips.
+        theirs: the opponent's scores on the same clips.
 
     Raises:
-        BadInput: the two were scored on clips of other classes.
+        BadInput: the two networks were scored on clips of different classes.
     """
     return tuple(change for target in ours.targets for change in _changes_of(target, getattr(ours, target), getattr(theirs, target)))
 
@@ -30,17 +32,17 @@ def class_changes(ours: EvaluateResult, theirs: EvaluateResult) -> tuple[ClassCh
 def worst_mistakes(
     ours: ScoredClips, theirs: ScoredClips, clips: Sequence[DatasetClip], vocabulary: Vocabulary, num: int = NUM_MISTAKES
 ) -> tuple[Mistake, ...]:
-    """Of the clips whose action the fine-tuned network names wrong, those with the largest loss, the worst first.
+    """Return the clips whose action the fine-tuned network gets wrong with the largest loss, worst first.
 
     Args:
-        ours: what the fine-tuned network answered.
-        theirs: what the network that it must beat answered on the same clips.
-        clips: the dataset's, these among them.
+        ours: the fine-tuned network's scored clips.
+        theirs: the opponent's scores of the same clips.
+        clips: the dataset's clips, including these.
         vocabulary: names of the classes.
-        num: how many at most.
+        num: the maximum number of clips.
 
     Raises:
-        BadInput: the two were scored on other clips, or one is not of this dataset.
+        BadInput: the two networks were scored on different clips, or a clip is not in this dataset.
     """
     clip_of = {clip.uid: clip for clip in clips}
     if ours.uids != theirs.uids or not clip_of.keys() >= set(ours.uids):
@@ -70,7 +72,7 @@ def worst_mistakes(
 
 def _changes_of(target: Target, ours: TargetMetrics, theirs: TargetMetrics) -> Iterator[ClassChange]:
     if [(c.name, c.support) for c in ours.classes] != [(c.name, c.support) for c in theirs.classes]:
-        raise BadInput(f"the networks were scored on clips of other {target}s; run `evaluate` again for both on the same dataset")
+        raise BadInput(f"the networks were scored on clips of different {target}s; run `evaluate` again for both on the same dataset")
     for after, before in zip(ours.classes, theirs.classes, strict=True):
         yield ClassChange(
             target=target,

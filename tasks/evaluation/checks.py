@@ -1,4 +1,4 @@
-"""What a sceptic asks of the data: does a split know another, was every class taught, do labels contradict each other?
+"""Check the dataset for leakage between splits, classes missing from train, and contradicting labels.
 
 Legend: n clips, t frames.
 """
@@ -15,26 +15,26 @@ from tasks.results.metrics import DataChecks, LabelConflict, NearDuplicate
 from tasks.results.record import SPLITS, TARGETS, SplitName, Target
 
 MAX_DUPLICATE_BITS = 10.0
-"""Of 64, the mean over frames. Tried on 11 films of one kitchen counter: re-encoded, brightened, scaled down or cropped by a twentieth a film
-moves by up to 7 bits, cut half a second later by 4 to 12; the two halves of one film differ by 13 and more, two films by 17 and more."""
+"""Of 64, averaged over frames. Measured on 11 films of one kitchen counter: re-encoding, brightening, downscaling or cropping by a twentieth
+changes up to 7 bits, cutting half a second later 4 to 12; the two halves of one film differ by at least 13 bits, two films by at least 17."""
 
-CLIPS_AT_ONCE = 256
+NUM_CLIPS_PER_BLOCK = 256
 
 
 def check_data(clips: Sequence[DatasetClip], fingerprints: Mapping[str, Fingerprint], targets: Collection[Target]) -> DataChecks:
-    """Look for leakage between splits, classes that train lacks, and labels that contradict each other.
+    """Find leakage between splits, classes missing from train, and contradicting labels.
 
-    A clip of val is listed with its nearest look-alike in train, one of test with that in train or val, and a clip with a contradiction once,
-    beside its nearest, so that no list outgrows the clips. Clips of one source video look alike by nature, so that looks alone convict them of no contradiction: the
-    same content does. Memory grows with the number of clips, not with its square.
+    A val clip is listed with its nearest near-duplicate in train, a test clip with its nearest in train or val, and a clip with a
+    contradicting label with the nearest clip that contradicts it, so no list is longer than the clips. Clips of one source video always
+    look alike, so their labels contradict each other only if the content is identical. Memory grows linearly with the number of clips.
 
     Args:
-        clips: the dataset's, of all splits.
+        clips: the dataset's clips, of all splits.
         fingerprints: (t,) perceptual hashes of each clip, by uid; t is the same for all.
-        targets: those whose classes train must have.
+        targets: targets whose classes must all occur in train.
 
     Raises:
-        BadInput: a clip has no fingerprint, or one of another length.
+        BadInput: a clip has no fingerprint, or fingerprints differ in length.
     """
     ordered = sorted(clips, key=lambda clip: (SPLITS.index(clip.split), clip.uid))
     duplicates, conflicts = _look_alikes(ordered, _stacked(ordered, fingerprints))
@@ -47,11 +47,13 @@ def check_data(clips: Sequence[DatasetClip], fingerprints: Mapping[str, Fingerpr
 
 
 def _stacked(clips: Sequence[DatasetClip], fingerprints: Mapping[str, Fingerprint]) -> Fingerprint:
-    """(n, t) hashes in the order of the clips."""
+    """Stack the fingerprints as (n, t) in the order of the clips."""
     if missing := [clip.uid for clip in clips if clip.uid not in fingerprints]:
-        raise BadInput(f"clip {missing[0]} has no fingerprint (nor have {len(missing) - 1} others); make one of every clip of the dataset")
+        raise BadInput(
+            f"clip {missing[0]} has no fingerprint (nor have {len(missing) - 1} others); compute one for every clip of the dataset"
+        )
     if len({len(fingerprints[clip.uid]) for clip in clips}) > 1:
-        raise BadInput("fingerprints differ in their number of frames; make those of all clips with the same number of segments")
+        raise BadInput("fingerprints differ in their number of frames; compute all of them with the same number of segments")
     return np.array([fingerprints[clip.uid] for clip in clips], np.uint64)
 
 
@@ -63,7 +65,7 @@ def _shared_sources(clips: Sequence[DatasetClip]) -> tuple[str, ...]:
 
 
 def _missing_from_train(clips: Sequence[DatasetClip], targets: Collection[Target]) -> tuple[str, ...]:
-    """Such as `noun sauce (val, test)`: verbs, then nouns, then actions, by class id."""
+    """List missing classes as `noun sauce (val, test)`: verbs, then nouns, then actions, by class id."""
     splits_of: dict[tuple[int, int, int], set[SplitName]] = {}
     name_of: dict[tuple[int, int, int], str] = {}
     for clip in clips:
@@ -90,7 +92,7 @@ def _look_alikes(clips: Sequence[DatasetClip], hashes: Fingerprint) -> tuple[tup
         bits = distances(hashes[rows], hashes[columns])
         same_content = contents[rows, None] == contents[None, columns]
         bits[same_content] = 0
-        # Each pair once: with clips earlier in the order, whose splits are the same or earlier.
+        # Compare each clip only with earlier ones, whose splits are the same or earlier, so each pair is seen once.
         bits[np.arange(stop)[None, :] >= np.arange(start, stop)[:, None]] = np.inf
         other_split = splits[rows, None] != splits[None, columns]
         contradicts = (labels[rows, None] != labels[None, columns]).any(axis=2) & (
@@ -106,12 +108,12 @@ def _look_alikes(clips: Sequence[DatasetClip], hashes: Fingerprint) -> tuple[tup
 
 
 def _blocks(num_clips: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, num_clips, CLIPS_AT_ONCE):
-        yield start, min(start + CLIPS_AT_ONCE, num_clips)
+    for start in range(0, num_clips, NUM_CLIPS_PER_BLOCK):
+        yield start, min(start + NUM_CLIPS_PER_BLOCK, num_clips)
 
 
 def _nearest(bits: NDArray[np.float32], start: int) -> Iterator[tuple[int, int, float]]:
-    """Row (counted from `start`), column and bits of each row's nearest column, where it is near enough."""
+    """Yield row (counted from `start`), nearest column and distance in bits, for rows within `MAX_DUPLICATE_BITS`."""
     nearest = bits.argmin(axis=1)
     for row, column in enumerate(nearest.tolist()):
         if bits[row, column] <= MAX_DUPLICATE_BITS:

@@ -1,4 +1,4 @@
-"""Which classes the fine-tuned network names worse than its opponent does, by more than chance would have it."""
+"""Find classes on which the fine-tuned network is significantly worse than its opponent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from tasks.results.record import Target
 
 @dataclass(frozen=True)
 class ClassOutcome:
-    """One verb or noun under both networks: its clips, and those of them that one network alone names right."""
+    """Clip counts of one verb or noun: all, right only with our network (gained), right only with the opponent (lost)."""
 
     target: Target
     name: str
@@ -26,26 +26,26 @@ class ClassOutcome:
 
     @property
     def num_fewer(self) -> int:
-        """How many clips fewer are named right than before."""
+        """Net number of lost clips."""
         return self.num_lost - self.num_gained
 
     @property
     def p_of_loss(self) -> float:
-        """How often chance alone would lose at least as many of the clips that differ: McNemar's exact test, one-sided."""
+        """P-value of McNemar's exact one-sided test for a loss."""
         num_differing = self.num_lost + self.num_gained
         return float(binomtest(self.num_lost, num_differing, alternative="greater").pvalue) if num_differing else 1.0
 
 
 def class_outcomes(ours: ScoredClips, theirs: ScoredClips, vocabulary: Vocabulary) -> tuple[ClassOutcome, ...]:
-    """Every verb and noun that some clip has; verbs alone where there are no objects.
+    """Count gained and lost clips per verb and noun (verbs only if no label names an object).
 
     Args:
-        ours: what the fine-tuned network answered.
-        theirs: what the network that it must beat answered on the same clips.
+        ours: the fine-tuned network's scored clips.
+        theirs: the opponent's scores of the same clips.
         vocabulary: names of the classes.
 
     Raises:
-        BadInput: the two were scored on other clips.
+        BadInput: the two networks were scored on different clips.
     """
     if ours.uids != theirs.uids:
         raise BadInput("the networks were not scored on the same clips; run `evaluate` again for both")
@@ -62,7 +62,7 @@ def class_outcomes(ours: ScoredClips, theirs: ScoredClips, vocabulary: Vocabular
 
 
 def significant_losses(outcomes: Sequence[ClassOutcome]) -> list[ClassOutcome]:
-    """Those that lost more than chance explains, corrected for the number of `outcomes`."""
-    least = [0.5 ** (one.num_lost + one.num_gained) for one in outcomes]
-    is_significant = significant([one.p_of_loss for one in outcomes], least, LEVEL)
-    return [one for one, is_one in zip(outcomes, is_significant, strict=True) if is_one]
+    """Return the classes with a significant loss, corrected for the number of `outcomes`."""
+    min_p_values = [0.5 ** (one.num_lost + one.num_gained) for one in outcomes]
+    is_significant = significant([one.p_of_loss for one in outcomes], min_p_values, LEVEL)
+    return [outcome for outcome, keep in zip(outcomes, is_significant, strict=True) if keep]

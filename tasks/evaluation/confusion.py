@@ -1,4 +1,4 @@
-"""Which class is taken for which, as a matrix that stays small enough to read.
+"""Build confusion matrices that stay small enough to read.
 
 Legend: r true classes, c predicted classes.
 """
@@ -20,11 +20,11 @@ MAX_CLASSES = 30
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often each true class was given each name.
+    """Number of clips per true and predicted class.
 
     Attributes:
-        rows: (r,) names of the true classes, the commonest first.
-        columns: (c,) the same names in the same order, then those of classes that are only predicted.
+        rows: (r,) names of the true classes, most frequent first.
+        columns: (c,) the same names in the same order, then the classes that are only predicted.
         counts: (r, c) clips.
     """
 
@@ -34,7 +34,7 @@ class Confusion:
 
     @property
     def support(self) -> NDArray[np.int64]:
-        """(r,) clips of each row."""
+        """(r,) clips per row."""
         total: NDArray[np.int64] = self.counts.sum(axis=1)
         return total
 
@@ -42,8 +42,8 @@ class Confusion:
 def confusion_of(answers: Answers, max_classes: int = MAX_CLASSES) -> Confusion:
     """Count true against predicted classes; only classes that are true for some clip have a row.
 
-    Beyond `max_classes` the commonest are kept, by support and then by how often they were predicted; the rest, n of them, are added up
-    as `n others` in a last row and a last column. Right answers among those are counted there too.
+    If there are more than `max_classes`, the most frequent are kept, by support and then by number of predictions. The other n are summed
+    in a last row and column `n others`, right answers included.
     """
     true_ids, support = np.unique(answers.true, return_counts=True)
     by_support = sorted(zip(true_ids.tolist(), (-support).tolist(), strict=True), key=lambda pair: (pair[1], answers.names[pair[0]]))
@@ -59,10 +59,10 @@ def confusion_of(answers: Answers, max_classes: int = MAX_CLASSES) -> Confusion:
 
 
 def confusions(scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary) -> tuple[ConfusionCounts, ...]:
-    """The matrices of every target and network, as they stand in `metrics.json`.
+    """Build the matrix of every network and target, as stored in `metrics.json`.
 
     Args:
-        scored: by network, what it answered on the deciding split.
+        scored: each network's scored clips of the deciding split.
         vocabulary: names of the classes.
     """
     return tuple(

@@ -1,4 +1,4 @@
-"""Perceptual hashes of a clip's frames, how alike two clips look by them, and the file that keeps those of many clips.
+"""Compute perceptual hashes of clips, compare them, and store them as Parquet.
 
 Legend: n and k clips, t frames, h and w pixels.
 """
@@ -18,12 +18,12 @@ from tasks.errors import BadInput
 Fingerprint = NDArray[np.uint64]
 
 NO_TEXTURE = np.uint64(0)
-"""Stands for a frame without texture, whose hash would be noise; no picture hashes to it, since its mean brightness, the lowest
-frequency, lies above the median."""
+"""Marks a frame without texture, whose hash would be noise. No frame hashes to 0: its mean brightness, the lowest frequency, lies above
+the median."""
 
 TEXTURE_SIDE = 32
 MIN_TEXTURE = 4.0
-"""Grey levels of 255, the standard deviation in a thumbnail of 32 x 32: 28 and more in films of a kitchen, below 1 on a wall or a black frame."""
+"""Minimum standard deviation of a 32 x 32 thumbnail, in grey levels (0-255): at least 28 in kitchen films, below 1 on a wall or a black frame."""
 
 SCHEMA = pa.schema(
     [("uid", pa.string()), ("hashes", pa.list_(pa.uint64()))], metadata={"retake": "64-bit pHash of each test frame, 0 for no texture"}
@@ -31,26 +31,30 @@ SCHEMA = pa.schema(
 
 
 def fingerprint(frames: NDArray[np.uint8]) -> Fingerprint:
-    """Hash every frame: 64 bits of its lowest frequencies above their median (pHash, as in the ImageHash package).
+    """Hash every frame with the 64-bit pHash of the ImageHash package.
+
+    A bit is set where a low frequency of the frame lies above their median; encoding, scale and brightness change few bits.
 
     Args:
-        frames: (t, h, w, 3) RGB, best the same moments of every clip, such as the network's test frames.
+        frames: (t, h, w, 3) RGB, ideally the same moments of every clip, such as the network's test frames.
 
     Returns:
-        (t,) hashes, `NO_TEXTURE` for a frame of one colour. Encoding, scale and brightness change few of the bits.
+        (t,) hashes, `NO_TEXTURE` for a frame without texture.
     """
     return np.array([_hash(Image.fromarray(frame)) for frame in frames], np.uint64)
 
 
 def distances(ours: Fingerprint, theirs: Fingerprint) -> NDArray[np.float32]:
-    """How many bits differ, the mean over the frames that both clips have texture in; infinite where these are fewer than half.
+    """Compute the mean number of differing bits per frame between clips.
+
+    Only frames in which both clips have texture count; the distance is infinite if these are fewer than half.
 
     Args:
         ours: (n, t) hashes.
         theirs: (k, t) hashes.
 
     Returns:
-        (n, k) bits, 0 for the same picture, about 32 for any two.
+        (n, k) bits, 0 for identical pictures, about 32 for unrelated ones.
     """
     num_frames = ours.shape[1]
     bits = np.zeros((len(ours), len(theirs)), np.uint16)
@@ -65,7 +69,7 @@ def distances(ours: Fingerprint, theirs: Fingerprint) -> NDArray[np.float32]:
 
 
 def to_parquet(fingerprints: Mapping[str, Fingerprint]) -> bytes:
-    """The fingerprints of clips by uid as a Parquet file, one row a clip, in the order of the mapping."""
+    """Encode fingerprints as a Parquet file, one row per clip, in the order of the mapping."""
     columns = {"uid": list(fingerprints), "hashes": [hashes.tolist() for hashes in fingerprints.values()]}
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns, schema=SCHEMA), buffer, compression="zstd")
@@ -73,14 +77,14 @@ def to_parquet(fingerprints: Mapping[str, Fingerprint]) -> bytes:
 
 
 def from_parquet(data: bytes, uri: str) -> dict[str, Fingerprint]:
-    """Read back what `to_parquet` wrote.
+    """Read the fingerprints that `to_parquet` wrote.
 
     Args:
         data: the file's bytes.
-        uri: where they came from, for messages.
+        uri: the file's address, for error messages.
 
     Raises:
-        BadInput: the bytes are no file of fingerprints.
+        BadInput: the bytes are not a fingerprints file.
     """
     try:
         table = pq.read_table(io.BytesIO(data))

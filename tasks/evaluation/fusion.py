@@ -1,4 +1,4 @@
-"""Weights by which the logits of several networks are averaged, chosen on val.
+"""Choose, on val, the weights with which the logits of several networks are averaged.
 
 Legend: k networks, n clips, c classes of a head.
 """
@@ -18,10 +18,10 @@ from tasks.logit_mean import mean_logits
 from tasks.results.fusion import FusedMember, Fusion
 
 TEMPERATURES = (1e-3, 1e3)
-"""Ends of the search, as multiples of the logits' spread: which network is better must not depend on the scale that it answers in."""
+"""Search limits, in multiples of the logits' spread: the choice must not depend on the scale of a network's logits."""
 
 RIDGE = 1e-6
-"""What the square of a factor costs, in nats: it settles where many factors do equally well, as where val has no mistake left, on the smallest."""
+"""Penalty on a squared factor, in nats: it selects the smallest of many equally good factors, as when val has no mistakes left."""
 
 Weights = NDArray[np.float64]
 Ids = NDArray[np.int64]
@@ -29,23 +29,23 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class HeadFusion:
-    """One head's weights (k,), at least 0 and of sum 1, and the mean cross-entropy of the averaged logits at their best temperature."""
+    """One head's weights (k,), non-negative with sum 1, and the mean cross-entropy of the fused logits at their best temperature."""
 
     weights: Weights
     loss: float
 
 
 def fuse(members: Sequence[ScoredClips], names: Sequence[tuple[str, str]]) -> Fusion:
-    """Choose the weights of each head, and say what they gain over equal ones and over each network alone.
+    """Choose the weights of each head, and compare them with equal weights and with each network alone.
 
     Clips whose classes no network has outputs for are left out.
 
     Args:
-        members: what each of k networks answered on the clips of val, k at least 2.
-        names: (k,) of each, its name and what it is.
+        members: the scored val clips of each of k networks, k at least 2.
+        names: (k,) name and description of each network.
 
     Raises:
-        BadInput: the networks were not scored on the same clips, or one has outputs for none of them.
+        BadInput: the networks were not scored on the same clips, or one has no outputs for any of them.
     """
     first = members[0]
     if any((one.uids, one.sources) != (first.uids, first.sources) for one in members):
@@ -78,13 +78,13 @@ def fuse(members: Sequence[ScoredClips], names: Sequence[tuple[str, str]]) -> Fu
 
 
 def choose_weights(logits: Sequence[Logits], classes: Ids) -> HeadFusion:
-    """The weights, at least 0 and of sum 1, whose average of logits has the least cross-entropy at its best temperature.
+    """Choose non-negative weights of sum 1 that minimise the fused logits' cross-entropy at its best temperature.
 
-    One factor a network is sought under which the sum of the logits has the least cross-entropy. That is convex, so every start leads to the
-    same end, and it is each network's temperature, the temperature of the whole and the weights at once: no network gains or loses by the
-    scale of its logits. The shares of the factors are the weights; their sum, the inverse temperature, changes no answer and is left out.
+    Finds one factor per network that minimises the cross-entropy of the weighted sum of logits. The problem is convex, so the result does
+    not depend on the start, and the factors combine each network's temperature, the overall temperature and the weights: the scale of a
+    network's logits does not matter. The weights are the normalised factors; their sum, an inverse temperature, changes no ranking.
 
-    Where networks have outputs for different classes, those that all have decide, and all count alike where no clip is of these.
+    If the networks have different classes, only the shared ones are used; if no clip has a shared class, the weights are equal.
 
     Args:
         logits: (n, c) of each of k networks.
@@ -118,21 +118,21 @@ def _weights(logits: Sequence[Logits], classes: Ids) -> Weights:
         loss, equal, jac=True, method="L-BFGS-B", bounds=[(0, 1 / TEMPERATURES[0])] * num_networks, options={"ftol": 1e-12, "gtol": 1e-8}
     )
     factors = np.asarray(found.x)
-    # Where no network says anything of the classes, the best sum is none; then all count alike.
+    # If no network is informative, all factors are zero; use equal weights.
     shares = factors / spreads if factors.sum() > 1e-6 else equal
     weights: Weights = shares / shares.sum()
     return weights
 
 
 def best_loss(logits: Logits, classes: Ids) -> float:
-    """Mean cross-entropy (nats) of (n, c) logits at the temperature that suits them best, over the clips of classes that have an output."""
+    """Compute the mean cross-entropy (nats) of (n, c) logits at their best temperature, over clips whose class has an output."""
     within = classes < logits.shape[1]
     own, true = logits[within], classes[within]
     return _loss(own, true, _temperature(own, true))
 
 
 def _held_out(heads: Sequence[tuple[Sequence[Logits], Ids]], sources: Sequence[str]) -> tuple[float | None, float | None]:
-    """The losses of chosen and of equal weights on clips whose source videos chose neither weights nor temperature: two folds, each served by the other."""
+    """Compute held-out losses of chosen and of equal weights: two folds of source videos, each scored with weights and temperatures of the other."""
     halves = folds(sources)
     if halves is None:
         return None, None
@@ -147,13 +147,13 @@ def _held_out(heads: Sequence[tuple[Sequence[Logits], Ids]], sources: Sequence[s
 
 
 def _temperature(logits: Logits, classes: Ids) -> float:
-    """The best one within `TEMPERATURES` times the logits' own spread."""
+    """Fit the temperature within `TEMPERATURES` times the logits' spread."""
     spread = _spread(logits)
     return spread * fit_temperature(logits / spread, classes, TEMPERATURES)
 
 
 def _spread(logits: Logits) -> float:
-    """The standard deviation about each clip's mean; 1 where all are equal."""
+    """Compute the logits' standard deviation around each clip's mean; 1 if all logits are equal."""
     doubles = logits.astype(np.float64)
     return float((doubles - doubles.mean(axis=1, keepdims=True)).std()) or 1.0
 

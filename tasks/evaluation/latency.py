@@ -1,4 +1,4 @@
-"""Turns measured seconds into the figures that a report prints, and measures memory."""
+"""Summarise measured times for the report, and measure memory."""
 
 import re
 import resource
@@ -12,11 +12,11 @@ from tasks.results.evaluation import Latency
 
 
 def summarise_latency(timings: Timings, num_frames: int) -> Latency:
-    """Median and 90th percentile of loading and inference, the original experiment's FPS, and the clips a second of the whole.
+    """Compute median and 90th percentile latency, the original experiment's FPS, and clips per second.
 
     Args:
-        timings: what `score_clips` measured.
-        num_frames: frames, or fields of flow, that the network sees of one clip. The original's 4.28 FPS is 8 / (0.018 s + 1.850 s).
+        timings: measured by `score_clips`.
+        num_frames: frames, or flow fields, that the network sees per clip. The original's 4.28 FPS is 8 / (0.018 s + 1.850 s).
     """
     loading = np.percentile(timings.loading_seconds, (50, 90))
     inference = np.percentile(timings.inference_seconds, (50, 90))
@@ -32,9 +32,9 @@ def summarise_latency(timings: Timings, num_frames: int) -> Latency:
 
 
 def peak_memory_bytes() -> int:
-    """The most main memory that this process has held so far; a GPU's own is not part of it."""
+    """Return this process's peak main memory so far, without GPU memory."""
     status = Path("/proc/self/status")
-    # Linux hands ru_maxrss on from the process that started this one, so that a small step may show what a large runner held.
+    # On Linux ru_maxrss is inherited from the parent, so a small step could report the memory of a large runner.
     if status.exists() and (found := re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)):
         return int(found[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -15,12 +15,12 @@ from tasks.results.record import ModelRole, SplitName
 
 
 def measure(answers: Answers, sources: Sequence[str]) -> TargetMetrics:
-    """Score one target.
+    """Compute the metrics of one target.
 
     Precision, recall and F1 are scikit-learn's with `zero_division=0`. The weighted averages, which the original experiment called "average class",
-    weigh each class by its support; weighted recall is therefore top-1. The macro averages, `num_classes` and `classes` (commonest first) cover
-    the classes that are true for at least one clip: one that is only predicted has no recall, and a network that guesses names thousands.
-    The majority class is the commonest of this split's own labels (the first by name where several are), as if one knew them.
+    weight each class by its support; weighted recall is therefore top-1. The macro averages, `num_classes` and `classes` (most frequent first)
+    cover the classes that are true for at least one clip: a class that is only predicted has no recall, and a guessing network predicts thousands.
+    The majority class is the most frequent label of this split (ties go to the first by name), as if the labels were known.
 
     Args:
         answers: true and predicted classes of n clips, n at least 1.
@@ -83,25 +83,25 @@ def summarise(
     known_verbs: Container[int] | None = None,
     known_nouns: Container[int] | None = None,
 ) -> EvaluateResult:
-    """All figures of one network on one split.
+    """Combine all results of one network on one split.
 
     Args:
-        clips: what `score_clips` gave, with `timings`.
-        timings: seconds of each clip.
+        clips: from `score_clips`.
+        timings: from `score_clips`.
         vocabulary: names of the classes.
-        model: which network answered.
-        split: whose clips these are.
-        crops: views of each frame that were averaged.
-        num_frames: frames, or fields of flow, that the network sees of one clip.
-        predictions_uri: where the predictions lie in the store.
-        engine: what computed the logits.
+        model: the network's role.
+        split: the split of `clips`.
+        crops: number of crops averaged per frame.
+        num_frames: frames, or flow fields, that the network sees per clip.
+        predictions_uri: the predictions' address in the store.
+        engine: the engine that computed the logits.
         num_parameters: of the network.
-        num_flops: floating-point operations for one clip under `crops`.
-        peak_memory_bytes: that the process has held.
+        num_flops: floating-point operations per clip with `crops`.
+        peak_memory_bytes: of the process.
         hardware: the machine, as flat names and values.
-        fingerprints_uri: where the clips' fingerprints lie in the store, if they were written.
-        activations: where the network looked in its worst mistakes, if that was drawn.
-        known_verbs, known_nouns: ids that the network can name; None where that is every one that it has an output for.
+        fingerprints_uri: address of the clips' fingerprints in the store, if written.
+        activations: activation maps of the worst mistakes, if drawn.
+        known_verbs, known_nouns: class ids that the network can predict; None means all of its outputs.
     """
     answers = answers_of(clips, vocabulary)
     verb, noun, action = (measure(answers[target], clips.sources) for target in ("verb", "noun", "action"))
@@ -126,7 +126,7 @@ def summarise(
         fingerprints_uri=fingerprints_uri,
         activations=tuple(activations),
         unknown_verbs=_unknown(answers["verb"], range(clips.verb_logits.shape[1]) if known_verbs is None else known_verbs),
-        # Where no label has an object, nobody asks for nouns.
+        # Without objects in the labels, nouns are not a target.
         unknown_nouns=()
         if not vocabulary.has_objects
         else _unknown(answers["noun"], range(clips.noun_logits.shape[1]) if known_nouns is None else known_nouns),
@@ -134,5 +134,5 @@ def summarise(
 
 
 def _unknown(answers: Answers, known: Container[int]) -> tuple[ClassRef, ...]:
-    """The true classes that are not among the known ones, by id."""
+    """Return the true classes that are not in `known`, by id."""
     return tuple(ClassRef(id=i, name=answers.names[i]) for i in np.unique(answers.true).tolist() if i not in known)

@@ -1,4 +1,4 @@
-"""The clips that a network got most wrong, and what it said instead: those worth a look into the network."""
+"""Select a network's worst mistakes, for which the report draws activation maps."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,12 +12,12 @@ from tasks.results.dataset import Vocabulary
 
 @dataclass(frozen=True)
 class Misnamed:
-    """A wrong best guess.
+    """A wrong top-1 prediction.
 
     Attributes:
-        clip: its place among the scored clips.
-        target: the head that guessed: verb where the verb is wrong, else noun.
-        class_id, class_name: what it guessed.
+        clip: index into the scored clips.
+        target: the wrong head: "verb" if the verb is wrong, else "noun".
+        class_id, class_name: the predicted class.
     """
 
     clip: int
@@ -27,13 +27,13 @@ class Misnamed:
 
 
 def worst_wrong(clips: ScoredClips, vocabulary: Vocabulary, num_clips: int) -> list[int]:
-    """Places of at most so many of the clips whose action is wrong, the largest loss first; by uid where losses are equal."""
+    """Return the indices of at most `num_clips` clips with a wrong action, largest loss first; ties are ordered by uid."""
     wrong = np.flatnonzero(~answers_of(clips, vocabulary)["action"].right).tolist()
     return sorted(wrong, key=lambda i: (-clips.losses[i], clips.uids[i]))[:num_clips]
 
 
 def worst_misnamed(clips: ScoredClips, vocabulary: Vocabulary, num_clips: int) -> list[Misnamed]:
-    """What the network said of each of `worst_wrong`, in that order."""
+    """Return the wrong prediction for each clip of `worst_wrong`, in that order."""
     answers = answers_of(clips, vocabulary)
     found = []
     for i in worst_wrong(clips, vocabulary, num_clips):

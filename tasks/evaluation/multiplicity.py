@@ -1,39 +1,37 @@
-"""Several tests at once: how sure each is, given that there were others."""
+"""Correct p-values for multiple testing."""
 
 from collections.abc import Sequence
 
 LEVEL = 0.05
-"""What is called certain is so by chance in at most this share of families of tests."""
+"""Family-wise error rate: the share of families of tests in which any result is called significant by chance."""
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p-values for their number (Holm 1979, A simple sequentially rejective multiple test procedure).
 
-    Who calls those below 0.05 certain names one wrongly in at most one of twenty such families, whether or not the tests depend on each other.
+    Calling adjusted p-values below 0.05 significant keeps the family-wise error rate at 5 % at most, whether or not the tests are independent.
 
     Returns:
         the adjusted p-values, in the order of `p_values`.
     """
     adjusted = [1.0] * len(p_values)
     highest = 0.0
-    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = highest
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
     return adjusted
 
 
-def significant(p_values: Sequence[float], least_p_values: Sequence[float], level: float) -> list[bool]:
-    """Tell which tests of few counts are significant, corrected for the number of those that could be (Tarone 1990).
+def significant(p_values: Sequence[float], min_p_values: Sequence[float], level: float) -> list[bool]:
+    """Tell which tests on small counts are significant, with Tarone's correction (1990).
 
-    Of equal things, one or more is called significant in at most `level` of such families. A test on so few counts that even the clearest
-    outcome would not be significant costs the others nothing.
+    Keeps the family-wise error rate at `level` at most. Tests with counts too small to be significant at all are not counted, so they do
+    not weaken the others.
 
     Args:
         p_values: of the tests.
-        least_p_values: what each would be at the clearest outcome that its counts allow.
-        level: 0.05, say.
+        min_p_values: the smallest p-value that each test's counts allow.
+        level: family-wise error rate, such as 0.05.
     """
-    num_tests = next(
-        (num for num in range(1, len(p_values) + 1) if sum(least <= level / num for least in least_p_values) <= num), len(p_values)
-    )
+    num_tests = next((num for num in range(1, len(p_values) + 1) if sum(p <= level / num for p in min_p_values) <= num), len(p_values))
     return [p * num_tests <= level for p in p_values]

@@ -1,4 +1,4 @@
-"""The clips of classes that a network cannot name, and the comparison on those that every network can name."""
+"""Compare the networks on the clips whose classes all of them can predict."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,11 +22,11 @@ OPPONENTS: tuple[Opponent, ...] = ("baseline", "champion")
 def nameable_clips(
     results: Sequence[EvaluateResult], scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary, *, num_resamples: int = 2000
 ) -> NameableClips | None:
-    """Compare the networks on the clips that all of them can name; None where each can name every clip.
+    """Compare the networks on the clips that all of them can name; None if every network can name every clip.
 
     Args:
-        results: the scores of each network on the deciding split.
-        scored: what it answered there.
+        results: each network's results on the deciding split.
+        scored: each network's scored clips of that split.
         vocabulary: names of the classes.
         num_resamples: bootstrap draws.
 
@@ -72,7 +72,7 @@ def nameable_clips(
 
 
 def unnamed_in_words(found: NameableClips) -> str:
-    """`12 of 30 val clips belong to classes that the baseline cannot name: verb 'knit'.`, a sentence a network."""
+    """Describe the unnamed clips, one sentence per network: `12 of 30 val clips belong to classes that the baseline cannot name: verb 'knit'.`."""
     return " ".join(
         f"{one.num_clips:,} of {count(found.num_all_clips, f'{found.split} clip')} {'belongs' if one.num_clips == 1 else 'belong'} to classes that the "
         f"{one.model} cannot name: {_classes(one)}."
@@ -81,7 +81,7 @@ def unnamed_in_words(found: NameableClips) -> str:
 
 
 def nameable_in_words(found: NameableClips) -> str:
-    """What the networks make of the clips that all can name, and that the gate decides on all clips."""
+    """Describe the comparison on the clips that every network can name."""
     decides = "The gate decides on all clips."
     if not found.num_clips:
         return f"No clip is left that every network can name. {decides}"
@@ -97,7 +97,7 @@ def nameable_in_words(found: NameableClips) -> str:
 
 
 def _can_name(clips: ScoredClips, result: EvaluateResult) -> NDArray[np.bool_]:
-    """(n,) whether the network can name verb and noun of each clip."""
+    """Tell for each clip (n,) whether the network can name its verb and noun."""
     verbs, nouns = ([one.id for one in unknown] for unknown in (result.unknown_verbs, result.unknown_nouns))
     return ~(np.isin(clips.verb_classes, verbs) | np.isin(clips.noun_classes, nouns))
 

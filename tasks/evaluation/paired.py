@@ -1,6 +1,6 @@
-"""How much better one network is than another on the same clips, and how sure that is.
+"""Paired comparison of two networks on the same clips, with interval and p-value.
 
-Legend: n clips, m clips that one network alone names right, q points of a quantile grid.
+Legend: n clips, q points of a quantile grid.
 """
 
 import math
@@ -27,22 +27,22 @@ Opponent = Literal["baseline", "champion", "reference"]
 NUM_GRID_POINTS = 1000
 """Quantiles on either side of zero, over which the exact interval's distribution is averaged."""
 SMALLEST = 1e-300
-"""Stands for what is on one side of zero and too near to tell; one may be divided by it."""
+"""Replaces a value that is too close to zero to tell its sign; small, but safe to divide by."""
 
 
 def differences(
     ours: ScoredClips, opponents: Mapping[Opponent, ScoredClips], vocabulary: Vocabulary, *, num_resamples: int = 2000
 ) -> tuple[PairedDifference, ...]:
-    """The fine-tuned network beside every opponent on verbs, nouns and actions, or on verbs where there are no objects.
+    """Compare the fine-tuned network with every opponent on every target of the vocabulary.
 
     Args:
-        ours: what the fine-tuned network answered on the deciding split.
-        opponents: what the others answered on the same clips.
+        ours: the fine-tuned network's scored clips of the deciding split.
+        opponents: the opponents' scores of the same clips.
         vocabulary: names of the classes.
         num_resamples: bootstrap draws.
 
     Raises:
-        BadInput: an opponent was scored on other clips, or in another order.
+        BadInput: an opponent was scored on different clips, or in a different order.
     """
     our_answers = answers_of(ours, vocabulary)
     found = []
@@ -60,25 +60,25 @@ def differences(
 def paired_difference(
     ours: Answers, theirs: Answers, sources: Sequence[str], *, opponent: Opponent, num_resamples: int = 2000, seed: int = BOOTSTRAP_SEED
 ) -> PairedDifference:
-    """Top-1 of `ours` less that of `theirs` on the same clips, with a 95 % interval and the exact McNemar test.
+    """Compute the top-1 difference `ours` - `theirs` with a 95 % interval and the exact McNemar test.
 
-    The interval resamples source videos (`resample`), and is never narrower than the exact one of as many independent clips
-    (`exact_difference`), so it holds zero wherever McNemar's test finds nothing. One video says nothing about another: it is then (-1, 1).
-    McNemar's test is the two-sided binomial test of the clips that one network alone names right; it takes clips for independent, so that the
-    interval may hold zero although the test is significant. `p_value` is the interval's own: the largest of the tests that it is made from.
+    The interval resamples source videos (`resample`), and is at least as wide as the exact one for as many independent clips
+    (`exact_difference`), so it contains zero whenever McNemar's test is not significant. With a single video it is (-1, 1).
+    McNemar's test is the two-sided binomial test on the clips that exactly one network gets right. It assumes independent clips, so the
+    interval may contain zero although the test is significant. `p_value` belongs to the interval: the largest p of the tests it is built from.
 
     Args:
-        ours, theirs: answers of the two networks to the same n clips in the same order, n at least 1.
+        ours, theirs: answers of the two networks for the same n clips in the same order, n at least 1.
         sources: (n,) the source video of each clip.
-        opponent: which network `theirs` is.
+        opponent: the role of `theirs`.
         num_resamples: bootstrap draws.
-        seed: of the draws. The order of the clips changes nothing.
+        seed: of the draws. The result does not depend on the order of the clips.
 
     Raises:
         BadInput: the targets or the true classes differ.
     """
     if ours.target != theirs.target or not np.array_equal(ours.true, theirs.true) or len(sources) != len(ours.true):
-        raise BadInput(f"the answers of the fine-tuned network and the {opponent} are not of the same clips; run `evaluate` again for both")
+        raise BadInput(f"the fine-tuned network and the {opponent} have answers for different clips; run `evaluate` again for both")
     gains = ours.right.astype(np.int64) - theirs.right.astype(np.int64)
     num_clips, num_gained, num_lost = len(gains), int((gains > 0).sum()), int((gains < 0).sum())
     sums, clips_of_source = sums_by_source(gains, sources)
@@ -107,22 +107,23 @@ def paired_difference(
 
 @lru_cache(maxsize=4096)
 def exact_difference(num_gained: int, num_lost: int, num_clips: int) -> tuple[float, float]:
-    """95 % interval of the difference of two paired shares from independent pairs, which excludes zero exactly where McNemar's test does.
+    """Compute the exact 95 % interval of the difference of two paired proportions.
 
-    From Fay and Lumbard 2021, Confidence intervals for difference in proportions for matched pairs compatible with exact McNemar or sign
-    tests (Statistics in Medicine 40, 1147): the share of pairs that differ, and the share of gains among these, each have the beta
-    distributions of Clopper and Pearson's limits; their product, taken to the worse side, gives the limits of the difference.
+    Assumes independent pairs; excludes zero exactly when McNemar's test is significant. From Fay and Lumbard 2021, Confidence intervals for
+    difference in proportions for matched pairs compatible with exact McNemar or sign tests (Statistics in Medicine 40, 1147): the share of
+    discordant pairs, and the share of gains among these, each follow the beta distributions of Clopper and Pearson's limits; their product,
+    rounded to the conservative side, gives the limits of the difference.
     """
     low = _lower_limit(num_gained, num_lost, num_clips)
     return low, -_lower_limit(num_lost, num_gained, num_clips)
 
 
 def clips_needed(difference: float, interval: tuple[float, float], num_clips: int) -> int | None:
-    """About how many clips an interval takes to exclude zero, if the difference stays and clips come from videos like these.
+    """Estimate how many clips the interval needs to exclude zero, if the difference stays the same.
 
-    An interval shrinks with the square root of the number of clips, as long as each video brings as many: n (reach / difference)^2, where
-    `reach` is how far the interval goes from the difference towards zero. It was widened for clips that resemble each other and for few
-    videos, so the estimate is rather too high than too low. None where it excludes zero already, or where the difference is zero.
+    Assumes further clips from similar videos, with the same number per video. An interval shrinks with the square root of the number of
+    clips: n (reach / difference)^2, where `reach` is its extent from the difference towards zero. The interval is widened for correlated
+    clips and few videos, so the estimate tends to be too high. None if it already excludes zero, or if the difference is zero.
     """
     low, high = interval
     if difference == 0 or low > 0 or high < 0:
@@ -133,14 +134,14 @@ def clips_needed(difference: float, interval: tuple[float, float], num_clips: in
 
 def _lower_limit(num_gained: int, num_lost: int, num_clips: int) -> float:
     num_discordant = num_gained + num_lost
-    # Exact: the share of the distribution at or below zero, which is the one-sided p of McNemar's test. The grid decides the rest alone.
+    # Computed exactly, not on the grid: the share of the distribution at or below zero, McNemar's one-sided p-value.
     share_lost = float(_beta_cdf(num_gained, num_lost + 1, np.array([0.5]))[0])
     midpoints = (np.arange(NUM_GRID_POINTS) + 0.5) / NUM_GRID_POINTS
     down = np.minimum(_directions(num_gained, num_lost, share_lost * midpoints), -SMALLEST)
     up = np.maximum(_directions(num_gained, num_lost, share_lost + (1 - share_lost) * midpoints), SMALLEST)
 
     def share_below(limit: float) -> float:
-        """How much of the distribution lies at or below `limit`, less the tail that is wanted."""
+        """Share of the distribution at or below `limit`, minus the target tail."""
         if limit < 0:
             below = share_lost * (1 - _beta_cdf(num_discordant + 1, num_clips - num_discordant, limit / down)).mean()
         else:
@@ -148,7 +149,7 @@ def _lower_limit(num_gained: int, num_lost: int, num_clips: int) -> float:
         return float(below) - TAIL
 
     if share_lost < TAIL:
-        # Above zero however close, which the root's own tolerance must not round away.
+        # The limit is above zero, however close; keep the solver's tolerance from rounding it to zero.
         return max(float(brentq(share_below, 0.0, 1.0, xtol=1e-9)), SMALLEST)
     if share_below(-1.0) >= 0:
         return -1.0
@@ -156,13 +157,13 @@ def _lower_limit(num_gained: int, num_lost: int, num_clips: int) -> float:
 
 
 def _directions(num_gained: int, num_lost: int, quantiles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(q,) at these quantiles, the share of gains among the pairs that differ less that of losses, from -1 to 1."""
+    """Return at each quantile (q,) the share of gains minus that of losses among discordant pairs, from -1 to 1."""
     gained: NDArray[np.float64] = betaincinv(num_gained, num_lost + 1, quantiles) if num_gained else np.zeros_like(quantiles)
     return 2 * gained - 1
 
 
 def _beta_cdf(a: int, b: int, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The beta distribution's, whose limits a = 0 and b = 0 are all at 0 and all at 1."""
+    """Evaluate the beta CDF; a = 0 puts all mass at 0, b = 0 all mass at 1."""
     if a == 0:
         return np.ones_like(x)
     if b == 0:

@@ -1,4 +1,4 @@
-"""How large a difference the clips that decide can show, told before anything is trained.
+"""Estimate, before training, the smallest difference that the deciding clips can show.
 
 Legend: d draws, s source videos.
 """
@@ -13,25 +13,28 @@ from tasks.evaluation.uncertainty import TAIL
 from tasks.results.record import Target
 from tasks.wording import count
 
-WANTED_POWER = 0.8
+TARGET_POWER = 0.8
 CORRELATION = 0.2
-"""Of the clips of one video, under either network: assumed, for there is no network yet."""
-NUM_DRAWS, LEAST_DRAWS = 4000, 400
+"""Intra-class correlation of the clips of one video: an assumption, because there is no network yet."""
+NUM_DRAWS, MIN_DRAWS = 4000, 400
 MAX_DRAWN_VIDEOS = 1_000_000
-"""In all draws together, so that thousands of videos cost seconds and little memory; fewer than `LEAST_DRAWS` would tell too little."""
-NUM_EASES = 200
-"""How many videos there are, from the hardest to the easiest, of which each draw has some."""
+"""Over all draws; bounds time and memory for thousands of videos, down to `MIN_DRAWS` draws."""
+NUM_DIFFICULTIES = 200
+"""Number of difficulty levels, from the hardest video to the easiest."""
 SEED = 0
 
 
 def detectable_points(num_clips: Sequence[int]) -> int | None:
-    """The least true difference, in whole percentage points, that the gate's interval shows four times out of five; None if it shows none.
+    """Find the smallest true difference that the gate's interval detects four times out of five.
 
-    Two networks answer at random, each video being easier or harder for both of them, with an intra-class correlation of 0.2. One names as many
-    clips more than half right as the other names fewer, where differences are hardest to see.
+    Simulates two networks that answer at random; a video is equally hard for both, with an intra-class correlation of 0.2. Their accuracies
+    lie symmetrically around one half, where differences are hardest to detect.
 
     Args:
-        num_clips: (s,) clips of each source video of the split that decides.
+        num_clips: (s,) clips of each source video of the deciding split.
+
+    Returns:
+        whole percentage points; None if no difference is detected that often.
     """
     clips = np.array(num_clips)
     if len(clips) < 2:
@@ -39,24 +42,24 @@ def detectable_points(num_clips: Sequence[int]) -> int | None:
     low, high = 0, 100
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if power(middle, clips) >= WANTED_POWER else (middle, high)
-    return high if power(high, clips) >= WANTED_POWER else None
+        low, high = (low, middle) if power(middle, clips) >= TARGET_POWER else (middle, high)
+    return high if power(high, clips) >= TARGET_POWER else None
 
 
 def power(points: float, num_clips: NDArray[np.int64]) -> float:
-    """How often a true difference of `points` percentage points puts the whole interval above zero, in seeded draws."""
+    """Simulate how often a true difference of `points` percentage points puts the whole interval above zero."""
     rng = np.random.default_rng(SEED)
-    shape = (min(NUM_DRAWS, max(LEAST_DRAWS, MAX_DRAWN_VIDEOS // len(num_clips))), len(num_clips))
-    ease = rng.integers(NUM_EASES, size=shape)
-    ours, theirs = (_shares_right((1 + sign * points / 100) / 2)[ease] for sign in (1, -1))
+    shape = (min(NUM_DRAWS, max(MIN_DRAWS, MAX_DRAWN_VIDEOS // len(num_clips))), len(num_clips))
+    difficulty = rng.integers(NUM_DIFFICULTIES, size=shape)
+    ours, theirs = (_shares_right((1 + sign * points / 100) / 2)[difficulty] for sign in (1, -1))
     gained = rng.binomial(num_clips, ours * (1 - theirs))
-    # Of the clips that are not gained, in proportion.
+    # Drawn from the clips that are not gained, with the conditional probability.
     lost = rng.binomial(num_clips - gained, theirs * (1 - ours) / np.maximum(1 - ours * (1 - theirs), 1e-12))
     return float(_shows_gain(gained, lost, num_clips).mean())
 
 
 def power_in_words(num_clips: Sequence[int], split: str, target: Target) -> str:
-    """`with these 15 val clips of 3 source videos, a difference of 63 points on actions is detected four times out of five`."""
+    """Describe the power: `with these 15 val clips of 3 source videos, a difference of 63 points on actions is detected four times out of five`."""
     sample = f"with these {count(sum(num_clips), f'{split} clip')} of {count(len(num_clips), 'source video')}"
     points = detectable_points(num_clips)
     if points is None:
@@ -65,16 +68,17 @@ def power_in_words(num_clips: Sequence[int], split: str, target: Target) -> str:
 
 
 def _shares_right(mean: float) -> NDArray[np.float64]:
-    """How often a network of this mean names a video's clips right, from the hardest video to the easiest: quantiles of a beta distribution."""
+    """Return a network's accuracy per difficulty level, hardest first: quantiles of a beta distribution with this mean."""
     if mean >= 1 or mean <= 0:
-        return np.full(NUM_EASES, mean)
+        return np.full(NUM_DIFFICULTIES, mean)
     concentration = (1 - CORRELATION) / CORRELATION
-    shares: NDArray[np.float64] = betaincinv(mean * concentration, (1 - mean) * concentration, (np.arange(NUM_EASES) + 0.5) / NUM_EASES)
+    quantiles = (np.arange(NUM_DIFFICULTIES) + 0.5) / NUM_DIFFICULTIES
+    shares: NDArray[np.float64] = betaincinv(mean * concentration, (1 - mean) * concentration, quantiles)
     return shares
 
 
 def _shows_gain(gained: NDArray[np.int64], lost: NDArray[np.int64], num_clips: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(d,) whether Student's t over the videos and McNemar's test both find a gain, as the interval of `paired_difference` asks."""
+    """Tell per draw (d,) whether Student's t over the videos and McNemar's test both show a gain, as `paired_difference` requires."""
     num_sources, total = len(num_clips), num_clips.sum()
     gains = gained - lost
     mean = gains.sum(axis=1) / total

@@ -1,4 +1,4 @@
-"""How far a mean over clips would move with other source videos, by drawing videos anew.
+"""Bootstrap a mean over clips by resampling source videos.
 
 Legend: s source videos, r resamples.
 """
@@ -17,22 +17,22 @@ BOOTSTRAP_SEED = 0
 
 @dataclass(frozen=True)
 class Resampled:
-    """What the draws say of a mean: its 95 % interval, which may exceed what a mean can be, and the two-sided p that it is zero."""
+    """95 % interval of a mean, which may exceed the mean's range, and the two-sided p-value that the mean is zero."""
 
     interval: tuple[float, float]
     p_value: float
 
 
 def resample(sums: NDArray[np.int64], num_clips: NDArray[np.int64], *, num_resamples: int, seed: int) -> Resampled:
-    """Draw source videos, each with all its clips, for clips of one video resemble each other.
+    """Resample whole source videos, because clips of one video are correlated.
 
-    With few videos the percentile interval claims more than the data says, so its quantiles are moved out by Student's t ("expanded
-    percentile", Hesterberg 2015, What Teachers Should Know About the Bootstrap, arXiv 1411.5279). That cannot reach beyond the
-    lowest and the highest mean of any one video, between which the truth lies in only three of four samples of three videos; so the interval
-    is never narrower than Student's t interval with the draws' standard error either. The p-value is the larger of those of the two.
+    With few videos the percentile interval is too narrow, so its quantiles are moved outwards by Student's t ("expanded percentile",
+    Hesterberg 2015, What Teachers Should Know About the Bootstrap, arXiv 1411.5279). It still cannot reach beyond the lowest and highest
+    mean of a single video, which cover the truth in only three of four samples of three videos; so the interval is also at least as wide as
+    Student's t interval with the draws' standard error. The p-value is the larger one of the two.
 
     Args:
-        sums: (s,) of the values of each video's clips, s at least 2.
+        sums: (s,) sum of the values of each video's clips, s at least 2.
         num_clips: (s,) clips of each video.
         num_resamples: draws of s videos out of s.
         seed: of the draws.
@@ -53,7 +53,7 @@ def resample(sums: NDArray[np.int64], num_clips: NDArray[np.int64], *, num_resam
 
 
 def _draw(sums: NDArray[np.int64], num_clips: NDArray[np.int64], num_resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(r,) mean of each draw of s videos out of s, in blocks, so that memory does not grow with s times r."""
+    """Compute the mean (r,) of each draw of s videos out of s, in blocks, so that memory does not grow with s times r."""
     num_sources = len(num_clips)
     block = max(1, MAX_DRAWS_AT_ONCE // num_sources)
     means = np.empty(num_resamples)

@@ -1,4 +1,4 @@
-"""Scored clips as a Parquet file, one row a clip, and back.
+"""Write and read scored clips as a Parquet file, one row per clip.
 
 Legend: n clips.
 """
@@ -39,7 +39,7 @@ SCHEMA = pa.schema(
 
 
 def to_parquet(clips: ScoredClips, vocabulary: Vocabulary) -> bytes:
-    """Parquet bytes, the same for the same clips and pyarrow version."""
+    """Encode scored clips as Parquet; the bytes depend only on the clips and the pyarrow version."""
     answers = answers_of(clips, vocabulary)
     verb, noun = answers["verb"], answers["noun"]
     table = pa.table(
@@ -69,14 +69,14 @@ def to_parquet(clips: ScoredClips, vocabulary: Vocabulary) -> bytes:
 
 
 def from_parquet(data: bytes, uri: str) -> ScoredClips:
-    """Read back what `to_parquet` wrote, bit for bit.
+    """Read the clips that `to_parquet` wrote, bit for bit.
 
     Args:
         data: the file's bytes.
-        uri: where they came from, for messages.
+        uri: the file's address, for error messages.
 
     Raises:
-        BadInput: the bytes are no predictions file.
+        BadInput: the bytes are not a predictions file.
     """
     try:
         table = pq.read_table(io.BytesIO(data))

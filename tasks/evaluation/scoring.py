@@ -1,4 +1,4 @@
-"""Runs a network over the clips of a split, one clip at a time while the next ones load, and measures how long each takes.
+"""Score clips one at a time while the next ones are prefetched, and measure the time of each.
 
 Legend: n clips, v verbs, o nouns.
 """
@@ -27,28 +27,28 @@ A = TypeVar("A")
 
 SECONDS_BETWEEN_REPORTS = 20
 
-NUM_AHEAD = 4
-"""Clips that wait, loaded, for the one that is scored: what bounds memory, whatever the number of clips."""
+NUM_PREFETCHED = 4
+"""Number of clips loaded ahead; bounds memory use."""
 
 NUM_TIMED_CLIPS = 8
-"""Clips of a split that are always scored, and timed, however many answers are known beforehand."""
+"""Number of clips at the start of a split that are always scored and timed, even if their logits are known."""
 
-CERTAIN = 1e4
-"""A logit beside zeros, whose class is certain at any temperature within reason."""
+CERTAIN_LOGIT = 1e4
+"""The given class's logit, all others being 0: large enough for probability 1 at any reasonable temperature."""
 
-SURE = 20.0
-"""Likewise where the answer may be wrong: a mistake then costs a loss that can stand in a mean."""
+LIKELY_LOGIT = 20.0
+"""The same for a class that may be wrong: the loss of a mistake stays small enough to be averaged."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ScoredClips:
-    """What one network answered on the clips of one split, in the order they were given.
+    """One network's logits for the clips of one split, with their true classes, in input order.
 
     Attributes:
-        uids, sources: (n,) the clips and the source videos they come from.
-        verb_classes, noun_classes: (n,) true class ids, positions in the logits, or beyond them where the network has no output for a class.
+        uids, sources: (n,) each clip and its source video.
+        verb_classes, noun_classes: (n,) true class ids: indices into the logits, or beyond them if the network has no output for the class.
         verb_logits: (n, v) before softmax, averaged over segments and crops.
         noun_logits: (n, o) likewise.
     """
@@ -62,44 +62,44 @@ class ScoredClips:
 
     @cached_property
     def losses(self) -> NDArray[np.float64]:
-        """(n,) cross-entropy of the verb plus cross-entropy of the noun, in nats: the loss of training. Infinite without an output."""
+        """(n,) the training loss: cross-entropy of verb plus noun, in nats; infinite if a class has no output."""
         return _cross_entropy(self.verb_logits, self.verb_classes) + _cross_entropy(self.noun_logits, self.noun_classes)
 
     @property
     def has_outputs(self) -> NDArray[np.bool_]:
-        """(n,) whether the network has an output for the clip's verb and one for its noun; to it other classes are impossible."""
+        """(n,) whether the network has outputs for both the clip's verb and its noun."""
         found: NDArray[np.bool_] = (self.verb_classes < self.verb_logits.shape[1]) & (self.noun_classes < self.noun_logits.shape[1])
         return found
 
     def only(self, chosen: NDArray[np.bool_]) -> "ScoredClips":
-        """The clips that are `chosen` (n,), in their order."""
-        places = np.flatnonzero(chosen).tolist()
+        """Select the clips where `chosen` (n,) is true, in order."""
+        indices = np.flatnonzero(chosen).tolist()
         return ScoredClips(
-            uids=tuple(self.uids[i] for i in places),
-            sources=tuple(self.sources[i] for i in places),
-            verb_classes=self.verb_classes[places],
-            noun_classes=self.noun_classes[places],
-            verb_logits=self.verb_logits[places],
-            noun_logits=self.noun_logits[places],
+            uids=tuple(self.uids[i] for i in indices),
+            sources=tuple(self.sources[i] for i in indices),
+            verb_classes=self.verb_classes[indices],
+            noun_classes=self.noun_classes[indices],
+            verb_logits=self.verb_logits[indices],
+            noun_logits=self.noun_logits[indices],
         )
 
 
 def with_nouns_given(clips: ScoredClips, vocabulary: Vocabulary, given_noun: int | None = None) -> ScoredClips:
-    """Put given nouns in the place of answers that mean nothing.
+    """Replace the noun logits of a network that cannot predict nouns.
 
-    Where no label names an object, it is the true one, for certain: an action is then right when its verb is. Else it is `given_noun`, that of a
-    network that was taught verbs alone; of clips with an object it is wrong.
+    If no label names an object, the true noun is given with certainty: an action is then right when its verb is. Otherwise, for a network
+    trained on verbs alone, every clip gets `given_noun`, which is wrong for clips with an object.
     """
     if not vocabulary.has_objects:
-        return replace(clips, noun_logits=certain(clips.noun_classes, vocabulary.num_nouns))
+        return replace(clips, noun_logits=one_hot_logits(clips.noun_classes, vocabulary.num_nouns))
     if given_noun is None:
         return clips
     given = np.full(len(clips.uids), given_noun)
-    return replace(clips, noun_logits=certain(given, clips.noun_logits.shape[1], SURE))
+    return replace(clips, noun_logits=one_hot_logits(given, clips.noun_logits.shape[1], LIKELY_LOGIT))
 
 
-def certain(classes: NDArray[np.int64], num_classes: int, logit: float = CERTAIN) -> Logits:
-    """Logits (n, num_classes) that leave no doubt of the classes (n,)."""
+def one_hot_logits(classes: NDArray[np.int64], num_classes: int, logit: float = CERTAIN_LOGIT) -> Logits:
+    """Return logits (n, num_classes) that are `logit` at the given classes (n,) and 0 elsewhere."""
     logits = np.zeros((len(classes), num_classes), np.float32)
     logits[np.arange(len(classes)), classes] = logit
     return logits
@@ -107,11 +107,11 @@ def certain(classes: NDArray[np.int64], num_classes: int, logit: float = CERTAIN
 
 @dataclass(frozen=True)
 class Timings:
-    """How long it took, warm-up left out. Apart from the scores, which do not vary from run to run.
+    """Scoring times without warm-up; kept apart from the scores, which are the same in every run.
 
     Attributes:
-        loading_seconds, inference_seconds: (n,) of each clip.
-        total_seconds: of all, which is less than their sum: the next clips load while one is scored.
+        loading_seconds, inference_seconds: (n,) per clip.
+        total_seconds: wall-clock time, less than the sum of both, because clips are prefetched while others are scored.
     """
 
     loading_seconds: NDArray[np.float64]
@@ -124,7 +124,7 @@ class HasUid(Protocol):
 
     @property
     def uid(self) -> str:
-        """Its name."""
+        """The clip's id."""
 
 
 def score_clips(
@@ -137,11 +137,11 @@ def score_clips(
     num_warmup: int = 1,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[ScoredClips, Timings]:
-    """`compute_logits` of the clips of one split, with what is true of them.
+    """Compute the logits of one split's clips, and combine them with the true classes.
 
     Args:
-        clips, load, score, wait, num_warmup, clock: as of `compute_logits`.
-        known: gives the logits of a clip that need not be scored, or None; not asked for the first `NUM_TIMED_CLIPS`, which the timings are of.
+        clips, load, score, wait, num_warmup, clock: see `compute_logits`.
+        known: returns a clip's logits if they need not be computed, else None; not called for the first `NUM_TIMED_CLIPS`, which are timed.
 
     Raises:
         BadDataset: there are no clips.
@@ -152,7 +152,7 @@ def score_clips(
     for i, answer in answers.items():
         require_finite(clips[i], *answer)
     if answers:
-        log.info("%d of %d clips: the heads answered from features that another network's scoring kept", len(answers), len(clips))
+        log.info("%d of %d clips: logits computed from cached features of another network's evaluation", len(answers), len(clips))
     verb_logits, noun_logits, timings = compute_logits(
         [clips[i] for i in missing], load, score, wait=wait, num_warmup=num_warmup, clock=clock
     )
@@ -176,22 +176,24 @@ def compute_logits(
     num_warmup: int = 1,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[Logits, Logits, Timings]:
-    """Score every clip, logging progress every tenth of the way and every 20 s. Memory holds what `NUM_AHEAD` clips load, and one more.
+    """Score every clip, prefetching the next ones.
+
+    Logs progress at every tenth and at least every 20 s. Memory holds the inputs of at most `NUM_PREFETCHED` + 1 clips.
 
     Args:
         clips: the clips.
-        load: gives what is scored of a clip; called in a thread of its own, for one clip after the other.
-        score: gives verb logits (v,) and noun logits (o,) of it, on the CPU, so that a GPU has finished when it returns.
-        wait: returns when a clip can be loaded; called before `load` in the same thread, and not part of the loading time.
-        num_warmup: calls on the first clip, at least one, that are not measured: the first compiles, allocates and fills caches.
-        clock: seconds that only go up.
+        load: loads a clip's inputs; called in a separate thread, one clip at a time.
+        score: computes verb logits (v,) and noun logits (o,) from the inputs; returns them on the CPU, so that the GPU has finished.
+        wait: blocks until a clip can be loaded; called before `load` in the same thread, and not part of the loading time.
+        num_warmup: unmeasured calls on the first clip, at least one: the first compiles, allocates and fills caches.
+        clock: monotonic time in seconds.
 
     Returns:
-        (n, v) verb logits, (n, o) noun logits, and how long it took.
+        (n, v) verb logits, (n, o) noun logits, and the timings.
 
     Raises:
         BadDataset: there are no clips.
-        BadCheckpoint: a logit is not a finite number.
+        BadCheckpoint: a logit is not finite.
     """
     if not clips:
         raise BadDataset("no clips to score: the split is empty; add labelled videos or give the split a larger share")
@@ -213,7 +215,7 @@ def compute_logits(
 
 @dataclass(frozen=True)
 class Scored(Generic[C, A]):
-    """One clip and its answer; `scored` is the clock's time when it was there."""
+    """One clip and its answer; `scored` is the clock's time when the answer was ready."""
 
     clip: C
     answer: A
@@ -230,7 +232,7 @@ def each_scored(
     wait: Callable[[C], None] = lambda clip: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Generator[Scored[C, A]]:
-    """Score one clip after the other while the next ones load; arguments, memory and progress are those of `compute_logits`."""
+    """Yield each scored clip while the next ones are prefetched; see `compute_logits` for arguments, memory and progress."""
 
     def timed(clip: C) -> tuple[T, float]:
         wait(clip)
@@ -238,7 +240,7 @@ def each_scored(
         return load(clip), clock() - before
 
     started = last_report = clock()
-    with closing(_ahead(timed, clips)) as loaded:
+    with closing(_prefetch(timed, clips)) as loaded:
         for i, (inputs, seconds) in enumerate(loaded):
             before = clock()
             answer = score(inputs)
@@ -251,10 +253,10 @@ def each_scored(
 
 
 def require_finite(clip: HasUid, *logits: Logits) -> None:
-    """Refuse what no answer can be read from.
+    """Fail on non-finite logits.
 
     Raises:
-        BadCheckpoint: a logit is not a finite number.
+        BadCheckpoint: a logit is not finite.
     """
     if not all(np.isfinite(one).all() for one in logits):
         raise BadCheckpoint(
@@ -262,19 +264,19 @@ def require_finite(clip: HasUid, *logits: Logits) -> None:
         )
 
 
-def _ahead(load: Callable[[C], T], clips: Sequence[C]) -> Generator[T]:
-    """What `load` gives for each clip, in their order; a thread is up to `NUM_AHEAD` clips ahead of what was taken."""
+def _prefetch(load: Callable[[C], T], clips: Sequence[C]) -> Generator[T]:
+    """Yield the loaded inputs of each clip in order; a thread loads up to `NUM_PREFETCHED` clips ahead."""
     waiting: deque[Future[T]] = deque()
     loader = ThreadPoolExecutor(1, thread_name_prefix="loader")
     try:
         for clip in clips:
             waiting.append(loader.submit(load, clip))
-            if len(waiting) > NUM_AHEAD:
+            if len(waiting) > NUM_PREFETCHED:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
-        # One who stops early waits for the clip that is being loaded, and for no other.
+        # When the consumer stops early, wait only for the clip that is being loaded.
         loader.shutdown(cancel_futures=True)
 
 

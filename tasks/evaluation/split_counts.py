@@ -1,4 +1,4 @@
-"""Counts the clips, sources and labels of each split."""
+"""Count the clips, source videos and labels of each split."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,8 +9,8 @@ from tasks.results.record import SPLITS, Target
 
 
 def split_sizes(clips: Sequence[DatasetClip]) -> tuple[SplitSize, ...]:
-    """How much data each split has that has any: train, val, test."""
-    of_split = ((split, [clip for clip in clips if clip.split == split]) for split in SPLITS)
+    """Count the clips, source videos and classes of each non-empty split, in the order train, val, test."""
+    clips_of_split = ((split, [clip for clip in clips if clip.split == split]) for split in SPLITS)
     return tuple(
         SplitSize(
             split=split,
@@ -20,23 +20,20 @@ def split_sizes(clips: Sequence[DatasetClip]) -> tuple[SplitSize, ...]:
             num_nouns=len({clip.noun_class for clip in own}),
             num_actions=len({(clip.verb_class, clip.noun_class) for clip in own}),
         )
-        for split, own in of_split
+        for split, own in clips_of_split
         if own
     )
 
 
 def label_counts(clips: Sequence[DatasetClip], targets: Iterable[Target]) -> tuple[LabelCount, ...]:
-    """Clips of every class that a split has, by target and split, the commonest first.
-
-    A class without clips in a split has no entry there.
-    """
+    """Count the clips per class, target and split, most frequent first; classes without clips in a split are left out."""
     return tuple(
         LabelCount(target=target, split=split, name=name, num_clips=number)
         for target in targets
         for split in SPLITS
-        for name, number in _commonest_first(Counter(getattr(clip, target) for clip in clips if clip.split == split))
+        for name, number in _most_frequent_first(Counter(getattr(clip, target) for clip in clips if clip.split == split))
     )
 
 
-def _commonest_first(counter: Counter[str]) -> list[tuple[str, int]]:
+def _most_frequent_first(counter: Counter[str]) -> list[tuple[str, int]]:
     return sorted(counter.items(), key=lambda pair: (-pair[1], pair[0]))

@@ -1,4 +1,4 @@
-"""How far a share of right clips would move with other source videos.
+"""Confidence interval of top-1 accuracy when clips of one source video are correlated.
 
 Legend: n clips, s source videos, p shares of right clips, r correlations.
 """
@@ -14,29 +14,29 @@ LEVEL = 0.95
 TAIL = (1 - LEVEL) / 2
 NUM_SHARES, NUM_CORRELATIONS = 100, 32
 PRIOR_POWER = 0.25
-"""Of a correlation, to which it is likely beforehand; with 0 the interval of 20 right clips of four videos would hold the truth too seldom."""
+"""Exponent of the correlation in its prior; with 0, the interval of 20 right clips of four videos would cover the truth too rarely."""
 REACH = 6
-"""Standard errors on either side of the share, within which its true value is looked for."""
+"""Search range for the true share, in standard errors on either side of the observed one."""
 
 
 def top1_interval(right: NDArray[np.bool_], sources: Sequence[str]) -> tuple[float, float]:
-    """95 % interval of the share of right clips, of which those of one video resemble each other.
+    """Compute the 95 % interval of top-1 accuracy, allowing for correlated clips of one video.
 
-    Clips of one video are right or wrong together to a degree that few videos tell little of: where every clip is right they tell nothing,
-    and a bootstrap over videos then sees no spread at all. So every intra-class correlation is thought possible, as far as it suits the
-    videos' own shares under a beta-binomial distribution. Under each, n clips are worth n / design effect independent ones (Kish 1965),
-    which have an exact interval (Clopper and Pearson 1934); the limits are those of all of these together, weighed. `docs/evidence.md` has
-    the coverage that was simulated, beside that of other intervals. One video says nothing about another: the interval is then (0, 1).
+    A few videos say little about how strongly their clips are correlated: if every clip is right they say nothing, and a bootstrap over
+    videos sees no spread at all. So every intra-class correlation is considered, weighted by its likelihood given the videos' shares under a
+    beta-binomial distribution. For each, n clips count as n / design effect independent ones (Kish 1965), which have an exact interval
+    (Clopper and Pearson 1934); the limits are those of the weighted mixture. `docs/evidence.md` shows the simulated coverage next to that of
+    other intervals. With a single video the interval is (0, 1).
 
     Args:
-        right: (n,) whether each clip's answer is right; not empty. The order of the clips changes nothing.
+        right: (n,) whether each clip's answer is right; not empty. The result does not depend on the order of the clips.
         sources: (n,) the source video of each clip.
     """
     return share_interval(*sums_by_source(right, sources))
 
 
 def share_interval(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -> tuple[float, float]:
-    """`top1_interval` from sums: (s,) right clips and (s,) clips of each video."""
+    """Compute `top1_interval` from counts per video: (s,) right clips and (s,) clips."""
     if len(num_clips) == 1:
         return 0.0, 1.0
     correlations, weights = correlations_of(num_right, num_clips)
@@ -47,24 +47,24 @@ def share_interval(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -
 
 
 def sums_by_source(values: NDArray[np.bool_] | NDArray[np.int64], sources: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Add up whole numbers by source video.
+    """Sum integers by source video.
 
     Args:
-        values: (n,) one number a clip.
+        values: (n,) one per clip.
         sources: (n,) the source video of each clip.
 
     Returns:
-        (s,) sums and (s,) numbers of clips, by the sources' names.
+        (s,) sums and (s,) clip counts, ordered by source name.
     """
     _, source_of_clip = np.unique(np.asarray(sources), return_inverse=True)
     return np.bincount(source_of_clip, weights=values).astype(np.int64), np.bincount(source_of_clip).astype(np.int64)
 
 
 def correlations_of(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(r,) intra-class correlations from 0 to 1, and (r,) how well each suits the videos: weights that sum to 1.
+    """Compute a grid (r,) of intra-class correlations from 0 to 1 and their posterior weights (r,), with sum 1.
 
-    Before the videos are seen each true share is as likely as any other, and a correlation nearly so. There are more correlations near 0,
-    where many clips of each video tell them apart.
+    The prior is uniform for the true share and nearly so for the correlation. The grid is denser near 0, where many clips per video
+    tell correlations apart.
     """
     roots = (np.arange(NUM_CORRELATIONS) + 0.5) / NUM_CORRELATIONS
     correlations = roots**2
@@ -73,7 +73,7 @@ def correlations_of(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) 
     concentration = (1 - correlations) / correlations
     a, b = shares[:, None] * concentration, (1 - shares[:, None]) * concentration
     log_likelihood = np.zeros_like(a)
-    # Videos of the same two numbers are counted, not computed again.
+    # Videos with the same counts have the same likelihood; compute it once.
     for (k, m), times in zip(*np.unique(np.stack([num_right, num_clips], axis=1), axis=0, return_counts=True), strict=True):
         log_likelihood += times * (betaln(k + a, m - k + b) - betaln(a, b))
     weights = (np.exp(log_likelihood - log_likelihood.max()) * prior).sum(axis=0)
@@ -81,7 +81,7 @@ def correlations_of(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) 
 
 
 def _likely_shares(num_right: np.int64, num_clips: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(p,) evenly spread where the true share may lie if the videos' clips are right or wrong together; all between 0 and 1 if they are few."""
+    """Return an even grid (p,) over plausible true shares under full correlation; it spans 0 to 1 if there are few videos."""
     total = num_clips.sum()
     num_independent = total**2 / (num_clips**2).sum()
     centre = (num_right / total * num_independent + 2) / (num_independent + 4)
@@ -96,7 +96,7 @@ def _lower_limit(share: float, effective: NDArray[np.float64], weights: NDArray[
         return 0.0
 
     def share_below(limit: float) -> float:
-        """How much of the exact distributions lies below `limit`, less the tail that is wanted."""
+        """Share of the weighted exact distributions below `limit`, minus the target tail."""
         return float(weights @ betainc(share * effective, (1 - share) * effective + 1, limit)) - TAIL
 
     return float(brentq(share_below, 0.0, share, xtol=1e-9))

@@ -138,7 +138,7 @@ def test_blocks_and_the_order_of_clips_change_nothing(data):
     fingerprints = {c.uid: with_flipped(looks[rng.integers(3)], int(rng.integers(12))) for c in clips}
     whole = check_data(clips, fingerprints, TARGETS)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checks, "CLIPS_AT_ONCE", 4)
+        patch.setattr(checks, "NUM_CLIPS_PER_BLOCK", 4)
         assert check_data(data.draw(st.permutations(clips)), fingerprints, TARGETS) == whole
     assert len(whole.near_duplicates) <= len(clips) >= len(whole.label_conflicts)
 

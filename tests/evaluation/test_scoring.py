@@ -7,7 +7,7 @@ import pytest
 
 from tasks.errors import BadCheckpoint, BadDataset, BadVideo
 from tasks.evaluation.latency import peak_memory_bytes, summarise_latency
-from tasks.evaluation.scoring import NUM_AHEAD, NUM_TIMED_CLIPS, Timings, score_clips
+from tasks.evaluation.scoring import NUM_PREFETCHED, NUM_TIMED_CLIPS, Timings, score_clips
 from tasks.results.dataset import DatasetClip
 
 
@@ -123,15 +123,15 @@ def test_clips_load_while_one_is_scored_and_never_more_than_a_few_ahead():
     def slow_score(frames):
         done = len(ahead)  # the first call is the warm-up, on the first clip, which loads again
         deadline = time.monotonic() + 60
-        while done and len(loaded) - 1 < min(done + NUM_AHEAD, 20) and time.monotonic() < deadline:
+        while done and len(loaded) - 1 < min(done + NUM_PREFETCHED, 20) and time.monotonic() < deadline:
             time.sleep(0.001)
         ahead.append(len(loaded) - 1 - done)
         return score(frames)
 
     score_clips([clip(i) for i in range(20)], counted_load, slow_score)
     assert len(ahead) == 21
-    assert max(ahead) <= NUM_AHEAD + 1
-    assert ahead[5] >= NUM_AHEAD
+    assert max(ahead) <= NUM_PREFETCHED + 1
+    assert ahead[5] >= NUM_PREFETCHED
 
 
 def test_waiting_for_a_clip_is_not_loading_it():

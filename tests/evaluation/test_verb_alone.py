@@ -14,7 +14,7 @@ from tasks.evaluation.metrics import summarise
 from tasks.evaluation.misnamed import worst_misnamed
 from tasks.evaluation.paired import differences
 from tasks.evaluation.scores_file import from_parquet, to_parquet
-from tasks.evaluation.scoring import CERTAIN, Timings, with_nouns_given
+from tasks.evaluation.scoring import CERTAIN_LOGIT, Timings, with_nouns_given
 from tasks.options import GateOptions
 from tasks.promotion.gate import judge
 from tasks.report.figures.bars import comparison_figure
@@ -89,7 +89,7 @@ def test_an_action_is_its_verb(scored):
 def test_the_certainty_goes_through_the_store(scored):
     clips = scored["fine-tuned"]
     read = from_parquet(to_parquet(clips, WAVES), "s3://retake/p.parquet")
-    assert read.noun_logits[0, NONE_ID] == CERTAIN
+    assert read.noun_logits[0, NONE_ID] == CERTAIN_LOGIT
     assert read.losses.tolist() == clips.losses.tolist()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadVideo
-from tasks.evaluation.scoring import NUM_AHEAD, each_scored
+from tasks.evaluation.scoring import NUM_PREFETCHED, each_scored
 from tasks.keys import frames_made_by
 from tasks.media import frame_cache, prefetch
 from tasks.media.prefetch import CHUNK_CLIPS, FramesAhead
@@ -66,7 +66,7 @@ def test_loaded_frames_are_those_of_a_few_clips_whatever_their_number(shelf, mon
             self.frames = frames
             alive += 1
             most = max(most, alive)
-            if alive > NUM_AHEAD:
+            if alive > NUM_PREFETCHED:
                 full.set()
 
         def __del__(self):
@@ -77,4 +77,4 @@ def test_loaded_frames_are_those_of_a_few_clips_whatever_their_number(shelf, mon
         for _ in each_scored(clips, lambda clip: Counted(ahead.load(clip)), lambda loaded: full.wait(60)):
             pass
     assert full.is_set()
-    assert most <= NUM_AHEAD + 2
+    assert most <= NUM_PREFETCHED + 2

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import BadInput, BadVideo
-from tasks.evaluation.scoring import Logits, certain
+from tasks.evaluation.scoring import Logits, one_hot_logits
 from tasks.media.frame_cache import StoredClip, cache_test_frames, load_snippets
 from tasks.model.crops import NumCrops
 from tasks.model.engines.choice import NUM_CALIBRATION_CLIPS, Job, Wanted, num_checked, spread
@@ -38,7 +38,7 @@ class NothingToCheck(BadVideo):
 class Ready:
     """One checkpoint on its engine; it takes snippets of each of `specs`.
 
-    `given_noun` are the noun logits (n,) of every clip where the network was taught verbs alone: certain that there is no object; else None.
+    `given_noun` holds the noun logits (n,) of every clip if the network was trained on verbs alone: "no object" with certainty; else None.
     """
 
     scorer: Scorer
@@ -101,7 +101,7 @@ def make_ready(
         scorer, used = make_scorer(saved, "pytorch", jobs)
         used = used.model_copy(update={"fallback_reason": str(error)})
     noun = saved.classes.given_noun
-    return Ready(scorer, specs, used, None if noun is None else certain(np.array([noun]), len(saved.classes.nouns))[0])
+    return Ready(scorer, specs, used, None if noun is None else one_hot_logits(np.array([noun]), len(saved.classes.nouns))[0])
 
 
 def _decoded(clips: Sequence[StoredClip], num_clips: int, spec: NetworkSpec, store: Store, root: Path) -> list[Frames]:
