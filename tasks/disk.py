@@ -1,4 +1,4 @@
-"""Keeps temporary files in a folder that goes with its process, and reports full disks."""
+"""Keep temporary files in a folder that is removed with its process, and report full disks."""
 
 import errno
 import fcntl
@@ -17,7 +17,7 @@ UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 def in_units(size_bytes: float) -> str:
-    """Spell a size for a person, as in `1.5 MiB`."""
+    """Format a size for people, such as `1.5 MiB`."""
     power = 0
     while size_bytes >= 1024 and power < len(UNITS) - 1:
         size_bytes, power = size_bytes / 1024, power + 1
@@ -25,28 +25,28 @@ def in_units(size_bytes: float) -> str:
 
 
 def shortage(folder: Path, need_bytes: int) -> str | None:
-    """Say how much is needed and free where the disk has less room; None where it has enough."""
+    """Describe needed and free space if the disk has too little; None if it has enough."""
     free_bytes = shutil.disk_usage(folder).free
     return f"{in_units(need_bytes)} are needed and {in_units(free_bytes)} are free" if need_bytes > free_bytes else None
 
 
 def check_room(path: Path, need_bytes: int) -> None:
-    """Raise the error of a full disk before a file is begun that has no room.
+    """Fail before writing a file for which the disk has no room.
 
     Raises:
-        OSError: of a full disk, with both numbers.
+        OSError: ENOSPC, with needed and free space.
     """
     if short := shortage(path.parent, need_bytes):
         raise OSError(errno.ENOSPC, short, str(path))
 
 
 def no_room(path: Path, need_bytes: int) -> OSError:
-    """The error of a file that found no room, with both numbers."""
+    """Make the ENOSPC error of a file, with needed and free space."""
     return OSError(errno.ENOSPC, shortage(path.parent, need_bytes) or "the disk filled up", str(path))
 
 
 def full_disk(error: BaseException | None) -> OSError | None:
-    """Find the full disk behind an error: torch covers it with an error of its own."""
+    """Find a full-disk error in an exception's chain, because torch replaces it with its own error."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in FULL:
             return error
@@ -56,10 +56,10 @@ def full_disk(error: BaseException | None) -> OSError | None:
 
 @contextmanager
 def own_temporary_folder() -> Iterator[None]:
-    """Put every temporary file of this process into one folder that goes with the process.
+    """Put this process's temporary files into one folder that is removed with the process.
 
     Raises:
-        Unavailable: a disk is full, or no temporary folder can be written to.
+        Unavailable: a disk is full, or no temporary folder is writable.
     """
     try:
         root = tempfile.gettempdir()
@@ -86,10 +86,7 @@ def own_temporary_folder() -> Iterator[None]:
 
 @contextmanager
 def work_folder(root: Path) -> Iterator[Path]:
-    """Make a folder under `root` that is removed at the end.
-
-    Where this process is killed before, the next call there removes it.
-    """
+    """Create a folder under `root` that is removed at the end; if this process is killed, the next call removes it."""
     _remove_abandoned(root)
     folder, lock = _locked_folder(root)
     try:
@@ -100,12 +97,12 @@ def work_folder(root: Path) -> Iterator[Path]:
 
 
 def _locked_folder(root: Path) -> tuple[Path, int]:
-    """Make a folder and lock it; the system frees the lock however this process ends."""
+    """Create and lock a folder; the kernel releases the lock however this process ends."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=root))
-        with suppress(FileNotFoundError):  # another process took it for abandoned before it was locked
+        with suppress(FileNotFoundError):  # another process removed it as abandoned before it was locked
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            # Where a file system knows no such lock, nobody takes a folder for abandoned either.
+            # On a file system without such locks, no process removes folders as abandoned either.
             with suppress(OSError):
                 fcntl.flock(lock, fcntl.LOCK_EX)
             if folder.exists():
@@ -117,12 +114,12 @@ def _remove_abandoned(root: Path) -> None:
     for folder in root.glob(f"{WORK_PREFIX}*"):
         try:
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        except OSError:  # it is gone, or another user's
+        except OSError:  # already removed, or owned by another user
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
-        except OSError:  # its process runs
+        except OSError:  # its process is still running
             continue
         finally:
             os.close(lock)

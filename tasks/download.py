@@ -1,4 +1,4 @@
-"""Downloads from http(s) addresses that people give: with limits of size and time, and no way into private networks."""
+"""Download from untrusted http(s) URLs, with limits on size and time and without access to private networks."""
 
 import asyncio
 import ipaddress
@@ -19,29 +19,29 @@ NUM_TRIES = 3
 CHUNK_BYTES = 1 << 20
 TIMEOUT = httpx.Timeout(60, connect=10)
 GRACE_SECONDS = 90
-"""Longer than a read may take, so that a server that falls silent is asked again."""
+"""Longer than the read timeout, so that a stalled connection is retried instead of being reported as slow."""
 
 MIN_BYTES_PER_SECOND = 256 << 10
-"""On average, after the grace: a file of the largest size allowed has its time, and a server that sends a byte now and then has not."""
+"""Minimum average speed after the grace period: enough time for the largest allowed file, but not for a server that trickles bytes."""
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 
 
 def is_url(source: str) -> bool:
-    """Whether `source` is meant as an address rather than a path."""
+    """Tell whether `source` is a URL rather than a path."""
     return "://" in source
 
 
 def download(url: str, path: Path, *, max_bytes: int, allow_private: bool) -> None:
-    """Stream `url` to `path`; nothing is left there on failure.
+    """Stream `url` to `path`, and remove the file on failure.
 
-    Every hop of a redirect is resolved, checked, and fetched from the very address that was checked.
+    Every redirect is resolved, checked, and fetched from exactly the IP address that was checked.
 
     Raises:
-        BadInput: no http(s) address, a malformed or private one, a refusal (4xx), content that does not decode, or more than `max_bytes`.
+        BadInput: the URL is not http(s), malformed or private, the server refuses (4xx), or the content does not decode or exceeds `max_bytes`.
         Unavailable: the server does not answer after three tries, or is slower than `MIN_BYTES_PER_SECOND`.
-        OSError: the disk is full, among others.
+        OSError: the disk is full, for example.
     """
     for try_number in range(1, NUM_TRIES + 1):
         try:
@@ -54,8 +54,8 @@ def download(url: str, path: Path, *, max_bytes: int, allow_private: bool) -> No
         except TimeoutError as error:
             path.unlink(missing_ok=True)
             raise Unavailable(
-                f"{url} cannot be downloaded: the server sends less than {MIN_BYTES_PER_SECOND >> 10} KiB a second; "
-                "fetch the file by other means and give its path"
+                f"{url} cannot be downloaded: the server sends less than {MIN_BYTES_PER_SECOND >> 10} KiB per second; "
+                "download the file by other means and give its path"
             ) from error
         except BaseException:
             path.unlink(missing_ok=True)
@@ -70,7 +70,7 @@ async def _download_in_time(url: str, path: Path, max_bytes: int, allow_private:
 
 
 async def _download_once(url: str, path: Path, max_bytes: int, allow_private: bool, deadline: asyncio.Timeout) -> None:
-    # A second encoding, or one without a limit, would make gigabytes of a few bytes before anyone could count them.
+    # Nested or unlimited decompression could expand a few bytes to gigabytes before they are counted.
     headers = {"accept-encoding": "identity"}
     hooks = {"response": [_check_location]}
     async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, follow_redirects=False, headers=headers, event_hooks=hooks) as client:
@@ -93,13 +93,13 @@ async def _send(client: httpx.AsyncClient, url: str, allow_private: bool) -> htt
     try:
         return await client.send(await _pinned_request(client, url, allow_private), stream=True)
     except (ValueError, httpx.InvalidURL) as error:
-        # The UnicodeError of a host name tells of codecs, which helps nobody.
+        # A UnicodeError's message is about codecs, which does not help people.
         reason = "its host name is malformed" if isinstance(error, UnicodeError) else error
         raise BadInput(f"{url!r} is not an address that can be downloaded ({reason}); correct it") from error
 
 
 async def _check_location(response: httpx.Response) -> None:
-    """Runs before httpx looks at the location, whose complaint would pass for a server in trouble."""
+    """Check a redirect before httpx parses it, whose error would be retried as a server failure."""
     if response.has_redirect_location:
         location = response.headers["location"]
         try:
@@ -140,7 +140,7 @@ def _check(response: httpx.Response, url: str, max_bytes: int) -> None:
     if response.status_code >= 500 or response.status_code == 429:
         raise Unavailable(f"the server answers {response.status_code}")
     if response.is_redirect:
-        raise BadInput(f"{url}: the server answers {response.status_code} {response.reason_phrase} without an address to go on to")
+        raise BadInput(f"{url}: the server answers {response.status_code} {response.reason_phrase} without a redirect address")
     if response.status_code != 200:
         raise BadInput(f"{url}: the server answers {response.status_code} {response.reason_phrase}")
     if _announced_bytes(response) > max_bytes:
@@ -157,38 +157,35 @@ async def _write(response: httpx.Response, path: Path, url: str, max_bytes: int,
     with path.open("wb") as file:
         async for chunk in response.aiter_raw():
             deadline.reschedule(started_at + GRACE_SECONDS + response.num_bytes_downloaded / MIN_BYTES_PER_SECOND)
-            for content in [chunk] if unzip is None else _unzipped(chunk, unzip, url):
+            for content in [chunk] if unzip is None else _decompress(chunk, unzip, url):
                 file.write(content)
-                # What was sent counts, too: packed bytes that make no content would never end.
+                # Count compressed bytes too: an endless stream may decompress to nothing.
                 if max(file.tell(), response.num_bytes_downloaded) > max_bytes:
                     raise _too_large(url, max_bytes)
     if unzip is not None and not unzip.eof:
-        raise BadInput(f"{url}: what the server sends ends in the middle of its gzip")
+        raise BadInput(f"{url}: the server's gzip data is truncated")
 
 
 def _unzipper(response: httpx.Response, url: str) -> "zlib._Decompress | None":
-    """Give a decompressor, or None where the content comes as it is.
-
-    One encoding is undone, since some servers know a file in it alone.
-    """
+    """Return a gzip decompressor, or None if the content is not encoded; some servers only send gzip."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding in ("", "identity"):
         return None
     if encoding not in ("gzip", "x-gzip"):
-        raise BadInput(f"{url}: the server sends the file as {encoding!r}; only gzip is undone, and once")
+        raise BadInput(f"{url}: the server sends the file as {encoding!r}; only a single gzip encoding is supported")
     return zlib.decompressobj(zlib.MAX_WBITS | 16)
 
 
-def _unzipped(chunk: bytes, unzip: "zlib._Decompress", url: str) -> Iterator[bytes]:
-    """Pieces of bounded size, however much the chunk unpacks to."""
+def _decompress(chunk: bytes, unzip: "zlib._Decompress", url: str) -> Iterator[bytes]:
+    """Decompress a chunk in pieces of bounded size."""
     try:
         while chunk and not unzip.eof:
             yield unzip.decompress(chunk, CHUNK_BYTES)
             chunk = unzip.unconsumed_tail
     except zlib.error as error:
-        raise BadInput(f"{url}: what the server sends is not gzip, though it says so ({error})") from error
+        raise BadInput(f"{url}: the server declares gzip but sends other data ({error})") from error
     if chunk or unzip.unused_data:
-        raise BadInput(f"{url}: something follows the gzip that the server sends")
+        raise BadInput(f"{url}: the server sends extra data after the gzip")
 
 
 def _too_large(url: str, max_bytes: int) -> BadInput:

@@ -1,57 +1,57 @@
-"""One exception class per kind of failure, each with the exit code that tells a runner whether a retry can help."""
+"""Exceptions by kind of failure; the exit code tells a runner whether to retry."""
 
 from typing import ClassVar
 
 
 class RetakeError(Exception):
-    """A failure whose message is one line for a person: what is wrong, with which file, and what to do."""
+    """A failure with a one-line message for people: the problem, the file, and what to do."""
 
     exit_code: ClassVar[int] = 1
 
 
 class BadInput(RetakeError):
-    """The data that people gave cannot be used; a retry changes nothing."""
+    """The given data cannot be used; do not retry."""
 
     exit_code = 65
 
 
 class BadVideo(BadInput):
-    """One video cannot be probed, decoded or cut; it is set aside and the rest goes on."""
+    """A video cannot be probed, decoded or cut; only this video is skipped."""
 
 
 class OutOfMemory(BadVideo):
-    """Reading a video took more memory than it was given, or crashed; alone, with more of it, it may succeed."""
+    """Reading a video exceeded its memory limit or crashed; it may succeed alone, with more memory."""
 
 
 class BadLabels(BadInput):
-    """An annotation file as a whole cannot be read."""
+    """An annotation file cannot be read at all."""
 
 
 class BadDataset(BadInput):
-    """The labelled clips do not make a dataset that can be trained and tested."""
+    """The labelled clips are not sufficient for training and testing."""
 
 
 class BadCheckpoint(BadInput):
-    """A checkpoint is missing, is not what its name says, has the wrong shapes or would run code."""
+    """A checkpoint is missing, does not match its name, has the wrong shapes or would run code."""
 
 
 class MissingObject(BadInput):
-    """An object that an earlier step should have written is not in the store."""
+    """An object that an earlier step should have written is missing from the store."""
 
 
 class Unavailable(RetakeError):
-    """The object store, MLflow or a download does not answer; a retry may help."""
+    """The object store, MLflow or a download is unavailable; retry."""
 
     exit_code = 75
 
 
 class BadConfiguration(RetakeError):
-    """Settings or options contradict each other or name something that does not exist."""
+    """Settings or options contradict each other, or name something that does not exist."""
 
     exit_code = 78
 
 
 class NothingToDo(RetakeError):
-    """The work was done before, or there is nothing yet to do it on; the runner marks the task as skipped and shows the message."""
+    """The work is already done, or there is no input yet; the runner skips the task and shows the message."""
 
     exit_code = 99

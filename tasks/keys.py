@@ -1,4 +1,4 @@
-"""What choices are known by in the store: keys of equal choices are equal, also where they differ in what changes nothing."""
+"""Derive store keys from options; options that have no effect do not change a key."""
 
 import hashlib
 import json
@@ -11,14 +11,14 @@ from tasks.options import Family, FlowOptions, Modality, SegmentOptions, TrainOp
 
 OPENCV = "opencv-contrib-python-headless"
 UNNAMED_OPENCV = "5.0.0.93"
-"""Optical flow in a folder without a version is of this one."""
+"""Version of the optical flow in folders without a version in their key."""
 
 LATER = ("dropout", "train_frames", "mirror", "validation_crops")
-"""Options of a training that older stores do not know: where they have their defaults, they have no part in a key."""
+"""Training options added later: with their default values they are left out of keys, so older keys stay valid."""
 
 
 def _shows_one_view(chosen: TrainOptions) -> bool:
-    """Whether every epoch shows a clip alike."""
+    """Tell whether every epoch shows the same view of a clip."""
     has_colors = chosen.modality is not Modality.FLOW
     return chosen.train_frames == "middle" and chosen.crop == "centre" and not (chosen.mirror or (has_colors and chosen.color_jitter))
 
@@ -35,45 +35,45 @@ IDLE: tuple[tuple[Callable[[TrainOptions], bool], tuple[str, ...]], ...] = (
     (lambda chosen: chosen.trainable != "heads" or _shows_one_view(chosen), ("feature_variants",)),
     (lambda chosen: chosen.trainable == "heads", ("batch_norm",)),
 )
-"""Where an option changes nothing of a training."""
+"""Conditions under which options have no effect on a training."""
 
 
 def without_idle(chosen: TrainOptions) -> TrainOptions:
-    """The same training with the defaults of what changes nothing in it, so that it is known again whatever a form said there."""
+    """Reset options without effect to their defaults, so that equal trainings have equal keys."""
     idle = {name: TrainOptions.model_fields[name].default for is_idle, names in IDLE if is_idle(chosen) for name in names}
     return chosen.model_copy(update=idle)
 
 
 def training_key(chosen: TrainOptions) -> dict[str, object]:
-    """The part that the options of a training have in a key."""
+    """Return a training's options as they enter a key."""
     defaults = {name: TrainOptions.model_fields[name].default for name in LATER}
     return {name: value for name, value in chosen.model_dump(mode="json").items() if name not in defaults or value != defaults[name]}
 
 
 def content_key(values: Mapping[str, object]) -> str:
-    """16 hex digits that stand for `values`, whatever their order: the name of what was made with them."""
+    """Hash `values`, independently of their order, to a key of 16 hex digits."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def recipe_of(options: SegmentOptions) -> str:
-    """Name a way of cutting, whichever ffmpeg cuts.
+    """Compute the key of cutting options, independently of the ffmpeg version.
 
-    Labels, batches and the addresses that DAGs fill in go by it: they are the same for every ffmpeg, and Airflow has none to ask. Clips cut
-    before the name of their folder had ffmpeg's version in it lie under it, too.
+    Used for labels, batches and addresses in DAGs, because Airflow has no ffmpeg whose version it could read. Older clips, cut before their
+    folder's name included ffmpeg's version, are stored under this key too.
     """
     return content_key(options.model_dump(mode="json"))
 
 
 def clip_recipe_of(options: SegmentOptions, ffmpeg_version: str) -> str:
-    """Name the folder of the clips that this ffmpeg cuts with `options`; others cut other bytes."""
+    """Compute the key of clips cut with `options` by this ffmpeg version; other versions write different bytes."""
     return content_key({"segment": options.model_dump(mode="json"), "ffmpeg": ffmpeg_version})
 
 
 def flow_recipe_of(options: FlowOptions) -> str:
-    """Name the folder of the optical flow that the installed OpenCV computes with `options`.
+    """Compute the key of optical flow computed with `options` by the installed OpenCV.
 
-    Its versions compute slightly different flow. PyAV and Pillow have no part in the name: those measured gave it the same frames, and
-    another name means computing all flow again, for hours.
+    OpenCV's versions compute slightly different flow. PyAV and Pillow are not part of the key: the versions measured decode the same frames,
+    and a new key would mean recomputing all flow for hours.
     """
     chosen, version = options.model_dump(mode="json"), installed(OPENCV)
     return content_key(chosen if version == UNNAMED_OPENCV else {**chosen, "opencv": version})
@@ -81,13 +81,13 @@ def flow_recipe_of(options: FlowOptions) -> str:
 
 @cache
 def frames_made_by() -> str:
-    """Name what decodes and scales frames here: PyAV with its FFmpeg libraries, and Pillow."""
+    """Return the versions of the libraries that decode and scale frames: PyAV, with its FFmpeg libraries, and Pillow."""
     return f"av-{installed('av')}-pillow-{installed('pillow')}"
 
 
 @cache
 def installed(distribution: str) -> str:
-    """Give the version of an installed package without the cost of importing it.
+    """Return the version of an installed package without importing it.
 
     Raises:
         BadConfiguration: it is not installed.

@@ -1,4 +1,4 @@
-"""The weighted mean of the logits of several networks, which need not have the same number of classes."""
+"""Average the logits of several networks, which may have different numbers of classes."""
 
 # c: classes; leading dimensions are any, such as clips
 
@@ -12,9 +12,9 @@ Logits = NDArray[np.float32]
 
 
 def mean_logits(logits: Sequence[Logits], weights: Sequence[float] | NDArray[np.float64]) -> Logits:
-    """Average logits (…, c) of each network; weights need not sum to 1.
+    """Average the networks' logits (…, c) with weights, which need not sum to 1.
 
-    A class that some networks have no output for gets the odds, against all classes before it, that the others give it.
+    If only some networks have an output for a class, these determine its odds against all classes with lower ids.
     """
     fewest, *more = sorted({one.shape[-1] for one in logits})
     mean = _pooled(logits, weights, fewest)
@@ -26,7 +26,7 @@ def mean_logits(logits: Sequence[Logits], weights: Sequence[float] | NDArray[np.
 
 
 def _pooled(logits: Sequence[Logits], weights: Sequence[float] | NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """The first `size` logits, by the networks that have them; alike where none of these counts."""
+    """Average the first `size` logits over networks that have them; with equal weights if all of theirs are 0."""
     having = [i for i, one in enumerate(logits) if one.shape[-1] >= size]
     shares = np.asarray(weights, np.float64)[having]
     if not shares.any():

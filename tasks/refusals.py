@@ -1,10 +1,10 @@
-"""What is wrong with the values that people gave, in words: pydantic's errors, with what was given."""
+"""Turn pydantic's validation errors into plain words that quote the given value."""
 
 from pydantic import BaseModel, ValidationError
 
 
 def refusals(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
-    """For each value that `model` refused: the option's name, empty where several contradict each other, and what is wrong with it."""
+    """List option name and reason for each rejected value; the name is empty if several options contradict each other."""
     return [(".".join(map(str, one["loc"])), _reason(one["type"], one["msg"], one["input"], one["loc"], model)) for one in error.errors()]
 
 
@@ -14,5 +14,5 @@ def _reason(kind: str, message: str, given: object, place: tuple[int | str, ...]
     if field is None or kind in ("value_error", "missing"):
         return message
     if kind == "string_pattern_mismatch":
-        return f"{given!r} is not of the form that it needs: {field.description or field.title}"
+        return f"{given!r} does not have the required form: {field.description or field.title}"
     return f"{message}, and not {given!r}"

@@ -215,7 +215,7 @@ def test_a_redirect_to_a_private_address_is_followed_where_that_is_allowed(addre
 
 @pytest.mark.parametrize("status", [300, 302, 304, 308])
 def test_a_redirect_to_nowhere_is_refused(address, fetch, status):
-    with pytest.raises(BadInput, match=f"/status/{status}: the server answers {status} .* without an address"):
+    with pytest.raises(BadInput, match=f"/status/{status}: the server answers {status} .* without a redirect address"):
         fetch(f"{address}/status/{status}")
 
 
@@ -235,8 +235,8 @@ def test_an_encoding_is_undone(address, fetch, encoded):
         ("raw", "is not gzip"),
         ("twice", "as 'gzip, gzip'; only gzip"),
         ("br", "as 'br'; only gzip"),
-        ("cut", "ends in the middle"),
-        ("more", "something follows"),
+        ("cut", "gzip data is truncated"),
+        ("more", "extra data after the gzip"),
         ("empty", "larger than the limit"),
     ],
 )
@@ -261,7 +261,7 @@ def test_a_bomb_is_refused_before_it_fills_the_memory(address, fetch, encoded):
 def test_a_server_that_sends_a_byte_now_and_then_is_given_up(address, server, fetch, monkeypatch, what):
     monkeypatch.setattr(module, "GRACE_SECONDS", 0.3)
     began = time.monotonic()
-    with pytest.raises(Unavailable, match=f"/drip/{what} cannot be downloaded: the server sends less than 256 KiB a second"):
+    with pytest.raises(Unavailable, match=f"/drip/{what} cannot be downloaded: the server sends less than 256 KiB per second"):
         fetch(f"{address}/drip/{what}")
     assert time.monotonic() - began < 5
     assert len(server.hosts) == 1

@@ -21,7 +21,7 @@ from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.video.cut import NUM_ENCODER_THREADS, CutClip, CutResult, cut
 from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg
-from tasks.video.looking import VideoProbe
+from tasks.video.inspection import VideoProbe
 from tasks.video.memory import Memory, MemoryShares, usable_bytes
 from tasks.video.probe import probe
 from tasks.wording import plain_reason

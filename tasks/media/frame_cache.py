@@ -20,7 +20,7 @@ from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
-from tasks.video.cache import BadEntry, CacheItem, cache_frames, passing_folder
+from tasks.video.cache import BadEntry, CacheItem, cache_frames, temporary_cache
 from tasks.video.fields import num_fields
 
 log = logging.getLogger("retake")
@@ -52,7 +52,7 @@ def rgb_frames(num_segments: int) -> NetworkSpec:
 
 def passing_frames() -> AbstractContextManager[Path]:
     """Create a temporary folder on the cache's disk, for frames that are used once."""
-    return passing_folder(_root())
+    return temporary_cache(_root())
 
 
 def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, root: Path | None = None) -> dict[str, Path]:

@@ -1,1 +1,1 @@
-"""The network: what it is made of, where its weights come from, how it is trained and asked."""
+"""The network: its parts, pretrained weights, training and inference."""

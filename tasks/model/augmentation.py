@@ -1,4 +1,4 @@
-"""How training clips are made to look different from epoch to epoch: one random crop, mirror image and jitter of colours for all their frames."""
+"""Augment training clips: one random crop, horizontal flip and colour jitter for all frames of a clip."""
 
 # t: snippets, h, w: pixels, p: 8-bit planes of a snippet
 
@@ -22,20 +22,20 @@ SCALES: dict[Modality, tuple[float, ...]] = {
     Modality.FLOW: (1, 0.875, 0.75),
     Modality.RGB_DIFFERENCE: (1, 0.875, 0.75),
 }
-"""Sides of a multi-scale crop, as shares of the short side of a frame."""
+"""Side lengths of a multi-scale crop, relative to the frame's short side."""
 
 CLOSE_PIXELS = 3
-"""A side that is less than this away from a crop's is made that, so that nothing is scaled by a hair."""
+"""A side within this distance of the crop size is snapped to it, which avoids resizing by a pixel or two."""
 
 QUARTERS = ((0, 0), (4, 0), (0, 4), (4, 4), (2, 2), (0, 2), (4, 2), (2, 4), (2, 0), (1, 1), (3, 1), (1, 3), (3, 3))
-"""Where a multi-scale crop may lie, in quarters of the room to the right and below: corners, centre, middles of the sides, between these."""
+"""(right, down) offsets of a multi-scale crop, in quarters of the free space: corners, centre, edge midpoints, and the points between."""
 
 _random_crop = v2.RandomResizedCrop(CROP_PIXELS, scale=(0.25, 1.0), antialias=True)
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is drawn for a clip: a crop, its mirror image, and at most so large a change of brightness, contrast and saturation."""
+    """Random transforms of a clip: crop, horizontal flip, and `color_jitter` as the maximum change of brightness, contrast and saturation."""
 
     crop: Literal["resized", "multi-scale", "centre"] = "resized"
     color_jitter: float = 0
@@ -43,22 +43,22 @@ class Augmentation:
 
     @classmethod
     def of(cls, recipe: RecipeOptions, modality: Modality) -> "Augmentation":
-        """The one that a recipe asks for; flow has no colours."""
+        """Build the augmentation of a recipe; flow gets no colour jitter."""
         return cls(recipe.crop, 0 if modality is Modality.FLOW else recipe.color_jitter, recipe.mirror)
 
     @property
     def name(self) -> str:
-        """What tells it from every other; empty for the crop and the mirror image without jitter."""
+        """Unique name of these settings; empty for the defaults."""
         parts = {
             self.crop: self.crop != "resized",
             f"jitter-{self.color_jitter!r}": bool(self.color_jitter),
             "unmirrored": not self.mirror,
         }
-        return "-".join(part for part, is_told in parts.items() if is_told)
+        return "-".join(part for part, is_named in parts.items() if is_named)
 
     @property
     def draws_nothing(self) -> bool:
-        """Whether it makes a clip look alike each time: as in a test of one crop."""
+        """Whether it is deterministic: the centre crop without flip or jitter, as in single-crop testing."""
         return self.crop == "centre" and not (self.color_jitter or self.mirror)
 
 
@@ -66,7 +66,7 @@ PLAIN = Augmentation()
 
 
 class Place(NamedTuple):
-    """A part of a frame, in pixels from its left upper corner."""
+    """A rectangle in a frame, in pixels from the top-left corner."""
 
     x: int
     y: int
@@ -75,9 +75,9 @@ class Place(NamedTuple):
 
 
 def multiscale_places(width: int, height: int, scales: Sequence[float]) -> list[Place]:
-    """All places that TSN draws a training crop from (arXiv 1608.00859, section 3.2, as its code has them), each as likely as any other.
+    """List the equally likely training crops of TSN (arXiv 1608.00859, section 3.2, as in its code).
 
-    Width and height are shares of the short side, at most one step of `scales` apart.
+    Width and height are multiples of the short side, at most one step of `scales` apart.
     """
     sides = [int(min(width, height) * scale) for scale in scales]
     sides = [CROP_PIXELS if abs(side - CROP_PIXELS) < CLOSE_PIXELS else side for side in sides]
@@ -88,19 +88,19 @@ def multiscale_places(width: int, height: int, scales: Sequence[float]) -> list[
 
 
 def augmented(frames: Frames, seed: int, modality: Modality, augmentation: Augmentation = PLAIN) -> Tensor:
-    """One crop, horizontal flip and change of colours, the same for every frame; a pure function of its arguments.
+    """Apply one crop, horizontal flip and colour jitter to all frames; a pure function of its arguments.
 
     Args:
         frames: uint8 (t, h, w, p).
-        seed: names the random draw.
-        modality: what the planes are.
-        augmentation: what is drawn. The same seed draws the same crop with and without mirror images and a jitter of colours.
+        seed: of the random draw.
+        modality: of the planes.
+        augmentation: the transforms. The same seed draws the same crop with and without flip and colour jitter.
 
     Returns:
         uint8 (t, p, 224, 224).
     """
     with torch.random.fork_rng(devices=[]):
-        # torch.manual_seed also sees to every kind of device, which takes a quarter of an item's time.
+        # torch.manual_seed also seeds every other device type, which takes a quarter of an item's time.
         torch.default_generator.manual_seed(seed)
         planes = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
         images = _cropped(planes, augmentation, modality)
@@ -130,7 +130,7 @@ def _multiscale_crop(planes: Tensor, scales: Sequence[float]) -> Tensor:
 
 
 def _jittered(images: Tensor, share: float) -> Tensor:
-    """uint8 (t, p, h, w), the planes being red, green and blue of one frame or more."""
+    """Jitter the colours of uint8 (t, p, h, w), whose planes are red, green and blue of one or more frames."""
     apart = images.reshape(-1, 3, *images.shape[-2:])
     changed: Tensor = v2.ColorJitter(share, share, share)(apart)
     return changed.reshape(images.shape)

@@ -1,4 +1,4 @@
-"""The exponential moving average of the weights, which is validated and kept in their place."""
+"""Exponential moving average of the weights, validated and saved in place of the weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,19 +11,19 @@ from torch import Tensor
 
 
 class Averaging(WeightAveraging):
-    """After each change of the weights: average = decay_n * average + (1 - decay_n) * weights, the average being the weights after the first.
+    """Update after each optimizer step: average = decay_n * average + (1 - decay_n) * weights.
 
-    decay_n = min(decay, (1 + n) / (10 + n)) after n averages, as TensorFlow has it: what a short training begins with is soon forgotten.
-    Batch-norm's statistics are averaged as the weights are, and counters are taken over. Lightning shows the average to validation and leaves
-    it in the network when the training ends; a checkpoint has both.
+    The average starts as the weights after the first step. As in TensorFlow, decay_n = min(decay, (1 + n) / (10 + n)) after n updates, so a
+    short training soon forgets its first weights. Batch-norm statistics are averaged like weights; counters are copied. Lightning validates
+    the average and leaves it in the network when training ends; a checkpoint holds both.
     """
 
     def __init__(self, decay: float) -> None:
         super().__init__(multi_avg_fn=partial(_average, decay))
 
     @contextmanager
-    def shown(self, module: pl.LightningModule) -> Iterator[None]:
-        """Have the average in the module's place for a while."""
+    def swapped_in(self, module: pl.LightningModule) -> Iterator[None]:
+        """Put the averaged weights into the module for the block."""
         self._swap_models(module)
         try:
             yield
@@ -32,7 +32,7 @@ class Averaging(WeightAveraging):
 
 
 def _average(decay: float, averages: list[Tensor], currents: list[Tensor], num_averaged: Tensor | int) -> None:
-    """Bring averages, all of one type, up to date in place."""
+    """Update averages, all of one dtype, in place."""
     if averages[0].is_floating_point():
         torch._foreach_lerp_(averages, currents, 1 - decay_after(decay, int(num_averaged)))
     else:
@@ -40,5 +40,5 @@ def _average(decay: float, averages: list[Tensor], currents: list[Tensor], num_a
 
 
 def decay_after(decay: float, num_averaged: int) -> float:
-    """The decay after so many averages."""
+    """Compute the decay after this number of updates."""
     return min(decay, (1 + num_averaged) / (10 + num_averaged))

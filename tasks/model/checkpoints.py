@@ -1,4 +1,4 @@
-"""Checkpoint files: EPIC-KITCHENS-55's as published, and our own. Neither can run code when it is read."""
+"""Read and write checkpoints: our own, and those that EPIC-KITCHENS-55 published. Reading never runs code."""
 
 import argparse
 import hashlib
@@ -29,7 +29,7 @@ FUSION_FORMAT = "retake-fusion-1"
 
 
 class HeadWeights(NamedTuple):
-    """How much the logits of one network count among those of several."""
+    """Weights of one network's logits in a fusion."""
 
     verb: float
     noun: float
@@ -37,7 +37,7 @@ class HeadWeights(NamedTuple):
 
 @dataclass(frozen=True)
 class Saved:
-    """What a checkpoint of ours holds: one network, or several whose logits are averaged with `weights`."""
+    """Content of our checkpoints: one network, or several whose logits are averaged with `weights`."""
 
     networks: tuple[Network, ...]
     weights: tuple[HeadWeights, ...]
@@ -45,37 +45,35 @@ class Saved:
 
     @property
     def title(self) -> str:
-        """What it is, for a person."""
+        """Title for people."""
         return " + ".join(network.spec.title for network in self.networks)
 
     @property
     def network(self) -> Network:
-        """The one network.
+        """The only network.
 
         Raises:
             BadCheckpoint: there are several.
         """
         if len(self.networks) > 1:
-            raise BadCheckpoint(f"a fusion of {len(self.networks)} networks ({self.title}) where one network was asked for")
+            raise BadCheckpoint(f"a fusion of {len(self.networks)} networks ({self.title}) where a single network is required")
         return self.networks[0]
 
 
 def check_name(name: str) -> str:
-    """The digits of the hash that the name of a published file ends in.
+    """Return the hash digits at the end of a published file's name.
 
     Raises:
-        BadCheckpoint: it ends in none.
+        BadCheckpoint: the name does not end in a hash.
     """
     named = HASH_IN_NAME.search(name)
     if named is None:
-        raise BadCheckpoint(
-            f"{name!r}: the name does not end in a hash (like -3ecf904f.pth.tar); keep the name that it was published under"
-        )
+        raise BadCheckpoint(f"{name!r}: the name does not end in a hash (like -3ecf904f.pth.tar); keep the published name")
     return named[1]
 
 
 def verify_sha256(path: Path) -> str:
-    """The file's sha256, once it agrees with the digits in its name (`…-3ecf904f.pth.tar`).
+    """Check a file's sha256 against the digits in its name (`…-3ecf904f.pth.tar`), and return it.
 
     Raises:
         BadCheckpoint: the file is missing, its name carries no hash, or the hash differs.
@@ -86,20 +84,20 @@ def verify_sha256(path: Path) -> str:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if not digest.startswith(digits):
-        raise BadCheckpoint(f"{path}: its sha256 begins {digest[:8]}, its name says {digits}; download it again")
+        raise BadCheckpoint(f"{path}: its sha256 begins with {digest[:8]}, its name says {digits}; download it again")
     return digest
 
 
 def load_epic(path: Path, spec: NetworkSpec, seed: int = 0) -> Network:
-    """Read a published EPIC-KITCHENS-55 checkpoint into a new network, key by key.
+    """Load a published EPIC-KITCHENS-55 checkpoint into a new network.
 
     Args:
-        path: the file, under the name that it was published under.
+        path: the file, under its published name.
         spec: the network that it must hold.
-        seed: of the new network; no parameter of it is left.
+        seed: of the new network; every parameter is overwritten.
 
     Raises:
-        BadCheckpoint: the hash differs, the file would run code, or it holds another network than `spec`.
+        BadCheckpoint: the hash differs, the file would run code, or it holds a different network.
     """
     verify_sha256(path)
     with torch.serialization.safe_globals([argparse.Namespace]):
@@ -108,27 +106,27 @@ def load_epic(path: Path, spec: NetworkSpec, seed: int = 0) -> Network:
     if not isinstance(state, Mapping) or "model_type" not in content:
         raise BadCheckpoint(f"{path}: not a checkpoint of EPIC-KITCHENS-55; it holds {in_short(content)}")
     check_tensors(state.values(), path)
-    asked = {
+    expected = {
         "model_type": spec.family,
         "arch": EPIC_BACKBONES.get(spec.backbone, spec.backbone),
         "modality": EPIC_MODALITIES.get(spec.modality.value, spec.modality.value),
         "segment_count": spec.num_segments,
     }
-    held = {key: content.get(key) for key in asked}
-    if any(str(held[key]).casefold() != str(value).casefold() for key, value in asked.items()):
-        raise BadCheckpoint(f"{path}: it holds {_in_words(held)} where {_in_words(asked)} was asked")
+    held = {key: content.get(key) for key in expected}
+    if any(str(held[key]).casefold() != str(value).casefold() for key, value in expected.items()):
+        raise BadCheckpoint(f"{path}: it holds {_in_words(held)}, expected {_in_words(expected)}")
     network = Network(spec, seed)
     _fill(network, {_our_key(str(key)): value for key, value in state.items()}, path)
     return network
 
 
 def save(path: Path, network: Network, classes: ClassNames) -> None:
-    """Write a checkpoint of ours; the same weights give the same bytes, and nobody ever sees half a file."""
+    """Write one of our checkpoints atomically; the same weights give the same bytes."""
     _write(path, {"format": FORMAT, "classes": classes.content(), **_content(network)})
 
 
 def save_fusion(path: Path, networks: Sequence[Network], weights: Sequence[HeadWeights], classes: ClassNames) -> None:
-    """Write several networks as one checkpoint, likewise."""
+    """Write several networks as one checkpoint, in the same way."""
     members = [{**_content(network), "weights": tuple(shares)} for network, shares in zip(networks, weights, strict=True)]
     _write(path, {"format": FUSION_FORMAT, "classes": classes.content(), "members": members})
 
@@ -152,7 +150,7 @@ def _write(path: Path, content: Mapping[str, object]) -> None:
 
 
 def _tensors(content: object) -> Iterator[Tensor]:
-    """Every tensor in what a checkpoint holds."""
+    """Yield every tensor in a checkpoint's content."""
     if isinstance(content, Tensor):
         yield content
     elif isinstance(content, Mapping):
@@ -167,12 +165,12 @@ def load(path: Path) -> Saved:
     """Read a checkpoint that `save` or `save_fusion` wrote.
 
     Raises:
-        BadCheckpoint: the file is missing, damaged, would run code, or is not one of ours.
+        BadCheckpoint: the file is missing or damaged, would run code, or is not one of our checkpoints.
     """
     content = read_weights(path)
     try:
         if content["format"] not in (FORMAT, FUSION_FORMAT):
-            raise BadCheckpoint(f"{path}: written as {content['format']}, where {FORMAT} is read; use the version that wrote it")
+            raise BadCheckpoint(f"{path}: its format is {content['format']}, expected {FORMAT}; use the version that wrote it")
         classes = ClassNames.model_validate(content["classes"])
         members = content["members"] if content["format"] == FUSION_FORMAT else [{**content, "weights": (1.0, 1.0)}]
         specs = [NetworkSpec.model_validate(member["spec"], strict=False) for member in members]
@@ -193,27 +191,27 @@ def _network(spec: NetworkSpec, path: Path) -> Network:
     try:
         return Network(spec)
     except (BadConfiguration, ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
-        raise BadCheckpoint(f"{path}: no network can be made of its description ({first_line(error)[:200]})") from None
+        raise BadCheckpoint(f"{path}: its description does not give a valid network ({first_line(error)[:200]})") from None
 
 
 def _our_key(key: str) -> str:
-    """`base_model.…` is our backbone; the rest is our head, under the same names."""
+    """Map a published key to ours: `base_model.…` is the backbone, everything else the head."""
     return f"backbone.{key.removeprefix('base_model.')}" if key.startswith("base_model.") else f"head.{key}"
 
 
 def _fill(network: Network, state: Mapping[str, Tensor], path: Path) -> None:
-    wanted = network.state_dict()
-    for key in wanted:
+    required = network.state_dict()
+    for key in required:
         if not isinstance(state.get(key), Tensor):
-            raise BadCheckpoint(f"{path}: {key} is missing; {network.spec} was asked")
-        if not torch.can_cast(state[key].dtype, wanted[key].dtype):
-            raise BadCheckpoint(f"{path}: {key} is of {state[key].dtype} where {network.spec} needs {wanted[key].dtype}")
-        if state[key].shape != wanted[key].shape:
-            sizes = [" x ".join(map(str, tensor.shape)) for tensor in (state[key], wanted[key])]
+            raise BadCheckpoint(f"{path}: {key} is missing, which {network.spec} needs")
+        if not torch.can_cast(state[key].dtype, required[key].dtype):
+            raise BadCheckpoint(f"{path}: {key} is of {state[key].dtype} where {network.spec} needs {required[key].dtype}")
+        if state[key].shape != required[key].shape:
+            sizes = [" x ".join(map(str, tensor.shape)) for tensor in (state[key], required[key])]
             raise BadCheckpoint(f"{path}: {key} is {sizes[0]} where {network.spec} needs {sizes[1]}")
     for key in state:
-        if key not in wanted:
-            raise BadCheckpoint(f"{path}: {in_short([key])} has no place in {network.spec}")
+        if key not in required:
+            raise BadCheckpoint(f"{path}: {in_short([key])} is not a parameter of {network.spec}")
     network.load_state_dict(dict(state))
 
 

@@ -1,4 +1,4 @@
-"""The names of a network's classes: one for each of its logits."""
+"""Class names of a network, one per logit."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,7 +10,7 @@ from tasks.results.dataset import NO_OBJECT, Vocabulary
 
 
 class ClassNames(BaseModel):
-    """The names behind the class ids, in order. Without objects a network was taught verbs alone, and its nouns mean nothing."""
+    """Class names by id. Without objects the network was trained on verbs alone, and its noun logits are meaningless."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -19,22 +19,22 @@ class ClassNames(BaseModel):
     has_objects: bool = True
 
     def content(self) -> dict[str, object]:
-        """What a checkpoint holds of it; of a network that was taught nouns, the same bytes as ever."""
+        """Return the names as stored in a checkpoint; defaults are left out, so networks with nouns keep their bytes."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
     @property
     def known_verbs(self) -> frozenset[int]:
-        """Ids of the verbs that the network can name: those with a name of their own, or all of a start, which names none."""
+        """Ids of the verbs that the network can predict: those with a real name, or all if none has one."""
         return self._known("verb", self.verbs)
 
     @property
     def known_nouns(self) -> frozenset[int]:
-        """Likewise of nouns; the given one alone where there is one."""
+        """Ids of the nouns that the network can predict; only the given one if there is one."""
         return self._known("noun", self.nouns) if self.given_noun is None else frozenset({self.given_noun})
 
     @property
     def given_noun(self) -> int | None:
-        """The id of the noun that stands for no object, which a network that was taught verbs alone always answers; else None."""
+        """Id of the "no object" noun, always predicted by a network trained on verbs alone; else None."""
         return None if self.has_objects else self.nouns.index(NO_OBJECT)
 
     def _known(self, target: Literal["verb", "noun"], names: Sequence[str]) -> frozenset[int]:
@@ -43,12 +43,12 @@ class ClassNames(BaseModel):
 
 
 def placeholder(target: Literal["verb", "noun"], class_id: int) -> str:
-    """What stands for the name of a class that has none, as `verb-7`."""
+    """Return the placeholder name of an unnamed class, such as `verb-7`."""
     return f"{target}-{class_id}"
 
 
 def no_names(spec: NetworkSpec) -> ClassNames:
-    """`verb-7` or `noun-7` for every logit: the names in a start, whose classes nobody has named."""
+    """Return placeholder names for every logit, as in a network before training."""
     return ClassNames(
         verbs=tuple(placeholder("verb", i) for i in range(spec.num_verbs)),
         nouns=tuple(placeholder("noun", i) for i in range(spec.num_nouns)),
@@ -56,7 +56,7 @@ def no_names(spec: NetworkSpec) -> ClassNames:
 
 
 def trained_names(vocabulary: Vocabulary, start: ClassNames, spec: NetworkSpec) -> ClassNames:
-    """A name for every logit of a network that was trained: the vocabulary's, else the one that its start had."""
+    """Return a name for every logit of a trained network: the vocabulary's, else the one from before training."""
     unnamed = no_names(spec)
     verbs = dict(enumerate(unnamed.verbs)) | dict(enumerate(start.verbs)) | {ref.id: ref.name for ref in vocabulary.verbs}
     nouns = dict(enumerate(unnamed.nouns)) | dict(enumerate(start.nouns)) | {ref.id: ref.name for ref in vocabulary.nouns}

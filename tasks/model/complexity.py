@@ -1,4 +1,4 @@
-"""How large a network is, and how much it computes for one clip."""
+"""Count a network's parameters and its floating-point operations per clip."""
 
 # k: crops, t: segments, c: channels, h, w: pixels (224), f: features
 
@@ -16,12 +16,12 @@ from tasks.model.spec import NetworkSpec
 
 @dataclass(frozen=True)
 class Complexity:
-    """Of one network, or of several together.
+    """Size of one network, or of several together.
 
     Attributes:
-        num_parameters: as trained: of the backbone, its norms and both heads.
-        num_flops: floating-point operations for one clip. A multiplication and an addition are two; convolutions and matrix products are
-            counted, what stands between them is not. Whatever engine computes it, in whatever numbers.
+        num_parameters: as trained: backbone, norms and both heads.
+        num_flops: floating-point operations per clip, independent of engine and precision. A multiply-add counts as two; only convolutions
+            and matrix products are counted.
     """
 
     num_parameters: int
@@ -29,7 +29,7 @@ class Complexity:
 
 
 def complexity(specs: Iterable[NetworkSpec], num_crops: NumCrops) -> Complexity:
-    """Of these networks together, for a clip under so many crops. Nothing is computed: shapes alone go through each network."""
+    """Sum the complexity of networks for a clip with `num_crops` crops, on the meta device, without computing anything."""
     found = [_of_one(spec, num_crops) for spec in specs]
     return Complexity(sum(one.num_parameters for one in found), sum(one.num_flops for one in found))
 
@@ -41,7 +41,7 @@ def _of_one(spec: NetworkSpec, num_crops: NumCrops) -> Complexity:
         features = network.backbone(view)
     with torch.inference_mode(), FlopCounterMode(display=False) as of_head:
         network.head(features.reshape(1, spec.num_segments, -1))
-    # As the engines do: linear heads answer once, to the mean over crops.
+    # Engines run linear heads once, on the mean over crops.
     num_heads = 1 if network.head.is_linear else num_crops
     num_flops = num_crops * of_backbone.get_total_flops() + num_heads * of_head.get_total_flops()
     return Complexity(sum(parameter.numel() for parameter in network.parameters()), num_flops)

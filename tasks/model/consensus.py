@@ -1,4 +1,4 @@
-"""From the features of a clip's segments to one answer. Parameter names are those of the published checkpoints."""
+"""Consensus heads: combine segment features into one prediction. Parameter names match the published checkpoints."""
 
 # b: batch, t: segments, f: features, g: features of a relation (256), r: relations of one scale, s: segments of a relation, v: verbs, n: nouns
 
@@ -16,10 +16,10 @@ from tasks.model.spec import Consensus, NetworkSpec
 
 NUM_RELATION_FEATURES = 256
 MAX_RELATED_SEGMENTS = 16
-"""Their number of relations doubles with each segment."""
+"""The number of relations doubles with each segment."""
 
 NUM_DRAWN = 3
-"""Relations of a scale that the published code draws at a time."""
+"""Number of relations that the published code samples per scale."""
 
 
 class Logits(NamedTuple):
@@ -29,12 +29,12 @@ class Logits(NamedTuple):
     noun: Tensor
 
     def numpy(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The same as arrays; they must lie on the CPU and have no gradient."""
+        """Convert to arrays; the tensors must be on the CPU and have no gradient."""
         return self.verb.numpy(), self.noun.numpy()
 
 
 class SegmentAverage(nn.Module):
-    """TSN (Wang et al., arXiv 1608.00859): mean over segments of the logits, which a linear head lets us take over features."""
+    """TSN (Wang et al., arXiv 1608.00859): logits averaged over segments, computed from averaged features because the heads are linear."""
 
     is_linear: ClassVar[bool] = True
 
@@ -50,7 +50,7 @@ class SegmentAverage(nn.Module):
 
 
 class Relation(nn.Module):
-    """TRN (Zhou et al., arXiv 1711.08496) with one relation over all segments in their order."""
+    """TRN (Zhou et al., arXiv 1711.08496) with one relation over all ordered segments."""
 
     is_linear: ClassVar[bool] = False
 
@@ -69,12 +69,12 @@ class Relation(nn.Module):
 
 
 class MultiscaleRelation(nn.Module):
-    """Multi-scale TRN (the same paper), summed over scales: relations of all t segments, of t - 1, down to 2.
+    """Multi-scale TRN (the same paper): relations of t, t - 1, … and 2 segments, summed over scales.
 
-    As in EPIC-KITCHENS-55's code, whose checkpoints were trained with it, each scale but the largest uses the classifiers of the scale before
-    it, so the last classifiers are never used; and of each scale 3 relations are drawn. In training they are drawn anew for each batch, from
-    torch's generator. In evaluation the answer is the mean over such draws: of all of them, which is each relation weighted by how often it
-    is drawn, or of `spec.relation_draws` of them under `spec.relation_seed`.
+    As in the code that trained EPIC-KITCHENS-55's checkpoints, every scale except the largest uses the classifiers of the next larger
+    scale, so the last classifiers are never used; and 3 relations are sampled per scale. Training samples them for each batch from torch's
+    generator. Evaluation averages over samples: over all of them, which weights each relation by its probability of being sampled, or over
+    `spec.relation_draws` of them seeded by `spec.relation_seed`.
 
     Raises:
         BadConfiguration: fewer than 2 segments, or more than 16.
@@ -85,21 +85,21 @@ class MultiscaleRelation(nn.Module):
     def __init__(self, num_features: int, spec: NetworkSpec) -> None:
         super().__init__()
         if spec.num_segments < 2:
-            raise BadConfiguration("a relation is one of segments, and MTRN was asked for with 1; set num_segments to 2 or more")
+            raise BadConfiguration("MTRN relates segments and needs at least 2; set num_segments to 2 or more")
         if spec.num_segments > MAX_RELATED_SEGMENTS:
             raise BadConfiguration(
-                f"MTRN was asked for with {spec.num_segments} segments, which have {2**spec.num_segments:,} relations; "
+                f"MTRN with {spec.num_segments} segments has {2**spec.num_segments:,} relations; "
                 f"set num_segments to {MAX_RELATED_SEGMENTS} or fewer"
             )
         scales = range(spec.num_segments, 1, -1)
         self.relations = [torch.tensor(list(combinations(range(spec.num_segments), scale))) for scale in scales]
-        self.in_tests = _shares([len(relations) for relations in self.relations], spec.relation_draws, spec.relation_seed)
+        self.in_evaluation = _mean_draws([len(relations) for relations in self.relations], spec.relation_draws, spec.relation_seed)
         self.new_fc = _small_linear(num_features, NUM_RELATION_FEATURES)
         fusions = [nn.Sequential(nn.ReLU(), nn.Linear(NUM_RELATION_FEATURES * s, NUM_RELATION_FEATURES), nn.ReLU()) for s in scales]
         sizes = (spec.num_verbs, spec.num_nouns)
         heads = [nn.ModuleList([nn.Linear(NUM_RELATION_FEATURES, size) for size in sizes]) for _ in scales]
         if len(heads) > 1:
-            # Processes that train together wait for the gradient of whatever might learn.
+            # DDP waits for a gradient of every trainable parameter.
             heads[-1].requires_grad_(False)
         self.consensus = nn.ModuleDict({"classifiers": nn.ModuleList(heads), "fc_fusion_scales": nn.ModuleList(fusions)})
 
@@ -110,7 +110,7 @@ class MultiscaleRelation(nn.Module):
         verbs: list[Tensor] = []
         nouns: list[Tensor] = []
         for scale, relations in enumerate(self.relations):
-            chosen, share = _drawn(len(relations)) if self.training else self.in_tests[scale]
+            chosen, share = _draw(len(relations)) if self.training else self.in_evaluation[scale]
             # (b, r, s, g) -> (b, r, g) -> (b, g): the heads are linear, so they take the sum of the relations.
             segments = reduced[:, relations[chosen].to(features.device)]
             related = torch.einsum("brg,r->bg", fusions[scale](segments.flatten(2)), share.to(segments))
@@ -121,30 +121,30 @@ class MultiscaleRelation(nn.Module):
 
 
 Drawn = tuple[Tensor, Tensor]
-"""(r,) numbers of relations, and (r,) how often each is part of a draw, on the mean over draws."""
+"""(r,) indices of relations, and (r,) the share of draws that contain each."""
 
 
-def _shares(nums_relations: Sequence[int], num_draws: int, seed: int) -> list[Drawn]:
-    """For each scale, what the mean over all draws, or over so many, is made of."""
+def _mean_draws(nums_relations: Sequence[int], num_draws: int, seed: int) -> list[Drawn]:
+    """Average over `num_draws` draws, or over all possible ones if 0, for each scale."""
     if not num_draws:
         return [(torch.arange(num), torch.full((num,), min(NUM_DRAWN, num) / num)) for num in nums_relations]
     generator = torch.Generator().manual_seed(seed)
     found = []
     for num in nums_relations:
-        times = torch.cat([_drawn(num, generator)[0] for _ in range(num_draws)]).bincount(minlength=num)
+        times = torch.cat([_draw(num, generator)[0] for _ in range(num_draws)]).bincount(minlength=num)
         chosen = times.nonzero().squeeze(1)
         found.append((chosen, times[chosen] / num_draws))
     return found
 
 
-def _drawn(num_relations: int, generator: torch.Generator | None = None) -> Drawn:
-    """One draw."""
+def _draw(num_relations: int, generator: torch.Generator | None = None) -> Drawn:
+    """Sample `NUM_DRAWN` relations."""
     chosen = torch.randperm(num_relations, generator=generator)[:NUM_DRAWN]
     return chosen, torch.ones(len(chosen))
 
 
 def _small_linear(num_in: int, num_out: int) -> nn.Linear:
-    """A head whose first answers are close to uniform, as TSN starts it."""
+    """Build a linear layer with TSN's initialisation, whose first outputs are nearly uniform."""
     linear = nn.Linear(num_in, num_out)
     nn.init.normal_(linear.weight, 0, 0.001)
     nn.init.zeros_(linear.bias)
@@ -156,4 +156,4 @@ HEADS: Mapping[Consensus, Callable[[int, NetworkSpec], nn.Module]] = {
     Consensus.RELATION: Relation,
     Consensus.MULTISCALE_RELATION: MultiscaleRelation,
 }
-"""(number of features, spec) -> module (b, t, f) -> Logits. Each says by `is_linear` whether the mean of its answers is its answer to the mean."""
+"""(number of features, spec) -> module (b, t, f) -> Logits. If `is_linear`, averaging features or logits gives the same result."""

@@ -1,4 +1,4 @@
-"""From decoded frames to a network's input: crops and their mirror images, normalisation."""
+"""Turn decoded frames into a network's input: crops, horizontal flips, normalisation."""
 
 # k: crops, t: snippets, h, w: pixels, p: 8-bit planes of a snippet, c: channels of a backbone
 
@@ -18,12 +18,14 @@ NumCrops = Literal[1, 10]
 
 
 def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality) -> list[Frames]:
-    """Ten crops at TSN's offsets, each followed by its mirror image, or the centre crop alone; no pixel is copied but of mirrored flow.
+    """Cut TSN's ten crops, or the centre crop alone, as views; only mirrored flow is copied.
+
+    The ten are five offsets, each crop followed by its mirror image.
 
     Args:
         frames: the clip's snippets, uint8 (t, h, w, p), short side 256.
         num_crops: 10 or 1.
-        modality: what the planes are.
+        modality: of the planes.
 
     Returns:
         k views of `frames`, each uint8 (t, 224, 224, p).
@@ -40,13 +42,13 @@ def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality) -> list[F
 
 
 def cut_crops(frames: Frames, num_crops: NumCrops, modality: Modality, only: slice = slice(None)) -> Tensor:
-    """The same crops, or `only` these of them, as one tensor.
+    """Cut the same crops, or a slice of them, into one tensor.
 
     Args:
         frames: uint8 (t, h, w, p), short side 256.
         num_crops: 10 or 1.
-        modality: what the planes are.
-        only: of all of them; no other is copied.
+        modality: of the planes.
+        only: the slice of crops to copy.
 
     Returns:
         uint8 (k, t, p, 224, 224).
@@ -58,7 +60,7 @@ def cut_crops(frames: Frames, num_crops: NumCrops, modality: Modality, only: sli
 
 
 def mirrored(frames: Frames, modality: Modality) -> Frames:
-    """(t, h, w, p) from right to left. What moved left moves right then: 8-bit flow has no motion between 127 and 128."""
+    """Flip (t, h, w, p) horizontally; the x component of flow changes its sign (zero motion lies between 127 and 128)."""
     flipped = frames[:, :, ::-1]
     if modality is Modality.FLOW:
         flipped = flipped.copy()
@@ -67,18 +69,18 @@ def mirrored(frames: Frames, modality: Modality) -> Frames:
 
 
 def crop_offsets(width: int, height: int) -> list[tuple[int, int]]:
-    """TSN's five (x, y): corners, then centre, on a grid of quarters (torchvision's TenCrop has others)."""
+    """Return TSN's five (x, y) offsets: corners, then centre, on a grid of quarters (torchvision's TenCrop differs)."""
     step_x, step_y = (width - CROP_PIXELS) // 4, (height - CROP_PIXELS) // 4
     return [(0, 0), (4 * step_x, 0), (0, 4 * step_y), (4 * step_x, 4 * step_y), (2 * step_x, 2 * step_y)]
 
 
 def centre_offset(width: int, height: int) -> tuple[int, int]:
-    """(x, y) of the centre crop."""
+    """Return (x, y) of the centre crop."""
     return round((width - CROP_PIXELS) / 2), round((height - CROP_PIXELS) / 2)
 
 
 class Normalise(nn.Module):
-    """uint8 (..., p, h, w) -> float32 (..., c, h, w) as a backbone's row of the table says."""
+    """Normalise uint8 (..., p, h, w) to float32 (..., c, h, w) with a backbone's snippet format."""
 
     def __init__(self, snippet_format: SnippetFormat) -> None:
         super().__init__()
@@ -96,7 +98,7 @@ class Normalise(nn.Module):
 
 
 class Arrange(nn.Module):
-    """Normalised planes (..., p, h, w) -> channels (..., c, h, w): as they are, each frame's three reversed, or differences of frames."""
+    """Arrange normalised planes (..., p, h, w) as channels (..., c, h, w): unchanged, BGR per frame, frame differences, or both."""
 
     def __init__(self, snippet_format: SnippetFormat) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Clips for training: frames read from memory-mapped files, every random draw a function of (seed, view, clip)."""
+"""Load training clips from memory-mapped frames; every random draw is a function of (seed, view, clip)."""
 
 # b: batch, t: segments, f: features, h, w: pixels, p: 8-bit planes of a snippet
 
@@ -21,18 +21,19 @@ from tasks.model.sampling import joined, middle_snippets, random_snippets
 from tasks.model.spec import NetworkSpec
 
 NO_LABEL = -100
-"""The class id of a clip that stands in a batch a second time, only to fill it."""
+"""Class id of a clip that only fills up a batch."""
 
-MOST_EPOCHS = 1000
-"""No training has more, so a clip's repeats within an epoch have the numbers of no other epoch's views."""
+MAX_EPOCHS = 1000
+"""Upper limit of epochs; offsets the view numbers of repeats within an epoch, so they never collide with those of other epochs."""
 
 
 @dataclass(frozen=True)
 class CachedClip:
-    """A clip's decoded frames, an .npy file of uint8 (num_frames, h, w, 3), or (num_frames, h, w, 2) of flow, and its class ids.
+    """A clip's decoded frames and class ids.
 
-    The short side is 256. A file of as many frames as all snippets have holds the test frames alone, in their order.
-    The file is named for its content, as the frame cache does: what is drawn from a clip and what is kept of it go by that name.
+    The frames are an .npy file of uint8 (num_frames, h, w, 3), or (num_frames, h, w, 2) for flow, short side 256. A file with exactly as
+    many frames as all snippets together holds the test frames only, in order. The file name identifies the content, as in the frame cache;
+    it seeds the random draws and names the cached features.
     """
 
     frames: Path
@@ -41,9 +42,9 @@ class CachedClip:
 
 
 class Sample(NamedTuple):
-    """One clip, or a batch of them: images uint8 (b, t, p, 224, 224) or features float32 (b, t, f); verb and noun (b,).
+    """One clip or a batch: images uint8 (b, t, p, 224, 224) or features float32 (b, t, f); verb and noun (b,).
 
-    Of ten crops, the inputs are (b, k, t, …). Both classes are NO_LABEL where the clip does not count.
+    With ten crops the inputs are (b, k, t, …). Both classes are NO_LABEL if the clip does not count.
     """
 
     inputs: Tensor
@@ -52,7 +53,7 @@ class Sample(NamedTuple):
 
 
 class ClipKey(NamedTuple):
-    """What an item is asked for by; without `counts` it comes without its labels. `repeat` counts how often the epoch had the clip before."""
+    """Index of a dataset item. Without `counts` its labels are NO_LABEL; `repeat` counts earlier uses of the clip in this epoch."""
 
     epoch: int
     clip: int
@@ -61,9 +62,9 @@ class ClipKey(NamedTuple):
 
 
 class View(NamedTuple):
-    """One look at a clip: draw number `number` of its frames and of the augmentation under `seed`, of the latter alone with `middle_frames`.
+    """One view of a clip: random frames and augmentation, number `number` of `seed`; with `middle_frames` only the augmentation is random.
 
-    Without a seed, its middle frames: their centre, or crop number `number` of the ten where `num_crops` says so.
+    Without a seed, the middle frames: their centre crop, or with `num_crops` 10 the crop `number`.
     """
 
     frames: Path
@@ -75,18 +76,18 @@ class View(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What tells this view of this clip from every other."""
+        """Unique name of this view of this clip."""
         if self.seed is None:
             return f"{self.frames.stem}-middle" if self.num_crops == 1 else f"{self.frames.stem}-middle-crop-{self.number}"
         drawn = [str(self.seed), str(self.number), self.augmentation.name, "middle" if self.middle_frames else ""]
         return "-".join(filter(None, [self.frames.stem, *drawn]))
 
     def images(self, spec: NetworkSpec) -> Tensor:
-        """What the network sees: uint8 (t, p, 224, 224), a pure function of the name and of what `spec` says of snippets.
+        """Read the network's input uint8 (t, p, 224, 224): a pure function of the view's name and the spec's snippets.
 
         Raises:
-            MissingObject: the frames are not there.
-            BadDataset: their file holds something else.
+            MissingObject: the frames file does not exist.
+            BadDataset: it does not hold frames.
         """
         if self.seed is None:
             return cut_crops(read_snippets(self.frames, spec), self.num_crops, spec.modality, slice(self.number, self.number + 1))[0]
@@ -98,33 +99,33 @@ class View(NamedTuple):
 
 @dataclass(frozen=True)
 class Share:
-    """Which part of every batch is this process's: place `rank`, from 0, among `num_processes`."""
+    """This process's share of every batch: `rank`, from 0, of `num_processes`."""
 
     rank: int = 0
     num_processes: int = 1
 
 
 def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None) -> Frames:
-    """What a network sees of one clip, and nothing else of it: uint8 (t, h, w, p).
+    """Read only the frames of one clip that a network sees: uint8 (t, h, w, p).
 
     Args:
-        path: .npy file as `CachedClip` has it.
-        spec: t and what a snippet is.
-        rng: draws one snippet a segment; None takes the middle ones, as in a test.
+        path: .npy file as in `CachedClip`.
+        spec: gives t and the snippet.
+        rng: draws one snippet per segment; None takes the middle ones, as in testing.
 
     Raises:
-        MissingObject: there is no such file.
-        BadDataset: it holds something else.
+        MissingObject: the file does not exist.
+        BadDataset: it does not hold frames.
     """
     try:
         clip = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise MissingObject(f"{path}: the clip's frames are not there; decode it again") from None
+        raise MissingObject(f"{path}: the clip's frames are missing; decode it again") from None
     except (EOFError, ValueError) as error:
         raise BadDataset(f"{path}: not an array of frames ({error}); delete it and decode the clip again") from None
     planes, length = spec.snippet.frame_planes, spec.snippet.num_frames
     if clip.dtype != np.uint8 or clip.ndim != 4 or clip.shape[-1] != planes or not len(clip):
-        raise BadDataset(f"{path}: holds {clip.dtype} {clip.shape} where uint8 (frames, h, w, {planes}) is read; decode the clip again")
+        raise BadDataset(f"{path}: holds {clip.dtype} {clip.shape}, expected uint8 (frames, h, w, {planes}); decode the clip again")
     if rng is not None:
         snippets = random_snippets(len(clip), spec.num_segments, rng, length)
     elif len(clip) == spec.num_segments * length:
@@ -135,25 +136,25 @@ def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None
 
 
 Source = Callable[[View], Tensor]
-"""Gives the inputs (t, …) of a network, or of its heads, for one view."""
+"""Returns the inputs (t, …) of a network, or of its heads, for one view."""
 
 
 class ClipDataset(Dataset[Sample]):
-    """Items are asked for by ClipKey; `seed` None gives every epoch the clips' middle views, in their own order.
+    """Labelled clips, indexed by ClipKey; without a seed, every epoch has the clips' middle views in the given order.
 
     Args:
-        clips: what is shown.
-        spec: the network that must have a place for their class ids.
-        source: gives the inputs of a view.
+        clips: the clips.
+        spec: the network, which must have outputs for their classes.
+        source: returns the inputs of a view.
         seed: of the random views and orders.
-        num_views: epochs take turns with so many views of a clip; None gives each epoch views of its own.
+        num_views: number of views per clip that epochs cycle through; None draws new views for each epoch.
         augmentation: of the random views.
-        balanced: an epoch shows each action equally often, and as many clips as there are.
-        middle_frames: random views are of a clip's middle frames. Where the augmentation draws nothing either, all are the middle view.
-        num_crops: of the middle views; an item of ten has one more dimension before the others.
+        balanced: show each action equally often in an epoch, which keeps its number of clips.
+        middle_frames: use the middle frames in random views. If the augmentation is deterministic too, every view is the middle view.
+        num_crops: of the middle views; ten crops add a dimension in front.
 
     Raises:
-        BadDataset: there is no clip, or a class id has no place in the network.
+        BadDataset: there are no clips, or the network has no output for a class.
     """
 
     def __init__(
@@ -170,10 +171,10 @@ class ClipDataset(Dataset[Sample]):
         num_crops: NumCrops = 1,
     ) -> None:
         if not clips:
-            raise BadDataset("there is no labelled clip to train or validate on; label some and build the dataset again")
+            raise BadDataset("there are no labelled clips to train or validate on; label some and build the dataset again")
         for clip in clips:
             if not (0 <= clip.verb < spec.num_verbs and 0 <= clip.noun < spec.num_nouns):
-                raise BadDataset(f"{clip.frames}: verb {clip.verb} and noun {clip.noun} have no place among {spec}")
+                raise BadDataset(f"{clip.frames}: verb {clip.verb} or noun {clip.noun} has no output in {spec}")
         self.clips = clips
         self.source = source
         self.seed = seed
@@ -194,7 +195,7 @@ class ClipDataset(Dataset[Sample]):
         return Sample(inputs, torch.tensor(clip.verb if key.counts else NO_LABEL), torch.tensor(clip.noun if key.counts else NO_LABEL))
 
     def keys(self, epoch: int) -> list[ClipKey]:
-        """What an epoch shows, in its order: a function of (seed, epoch)."""
+        """List an epoch's items in order: a function of (seed, epoch)."""
         if self.seed is None:
             return [ClipKey(epoch, clip) for clip in range(len(self))]
         rng = np.random.default_rng([self.seed, epoch])
@@ -208,24 +209,24 @@ class ClipDataset(Dataset[Sample]):
         return keys
 
     def views(self, num_epochs: int) -> list[View]:
-        """All that so many epochs see, each once."""
-        # Without repeats, the views of a clip begin again after so many epochs.
-        num_others = num_epochs if self.actions else min(num_epochs, self.num_views or num_epochs)
+        """List the distinct views of `num_epochs` epochs."""
+        # Without repeats, a clip's views cycle after `num_views` epochs.
+        num_distinct = num_epochs if self.actions else min(num_epochs, self.num_views or num_epochs)
         frames = [clip.frames for clip in self.clips]
         return list(
-            dict.fromkeys(view for epoch in range(num_others) for key in self.keys(epoch) for view in self._views(frames[key.clip], key))
+            dict.fromkeys(view for epoch in range(num_distinct) for key in self.keys(epoch) for view in self._views(frames[key.clip], key))
         )
 
     def _views(self, frames: Path, key: ClipKey) -> list[View]:
-        """The one view of an item, or its crops."""
+        """List an item's only view, or one view per crop."""
         if not self.draws_views:
             return [View(frames, number=number, num_crops=self.num_crops) for number in range(self.num_crops)]
-        number = (key.epoch + key.repeat) % self.num_views if self.num_views else key.epoch + MOST_EPOCHS * key.repeat
+        number = (key.epoch + key.repeat) % self.num_views if self.num_views else key.epoch + MAX_EPOCHS * key.repeat
         return [View(frames, self.seed, number, self.augmentation, self.middle_frames)]
 
 
 def balanced_order(actions: Sequence[Hashable], rng: np.random.Generator) -> list[int]:
-    """As many clip numbers as there are clips, every action as often as any other or once more, its clips as often as each other or once more."""
+    """Draw `len(actions)` clip indices such that counts per action, and per clip of an action, differ by at most one."""
     clips_of: dict[Hashable, list[int]] = {}
     for clip, action in enumerate(actions):
         clips_of.setdefault(action, []).append(clip)
@@ -237,10 +238,10 @@ def balanced_order(actions: Sequence[Hashable], rng: np.random.Generator) -> lis
 
 
 class EpochSampler(Sampler[ClipKey]):
-    """One process's keys of an epoch; Lightning tells the epoch, also after a resume.
+    """One process's keys of an epoch; Lightning sets the epoch, also after a resume.
 
-    Processes take turns, so that their batches together are those of one process that takes larger ones. The last clip fills a short last
-    round, without counting: every process does equally many steps.
+    Keys are dealt to processes in turn, so that their batches together equal the larger batches of a single process. A short last round is
+    filled with the last clip, which does not count there, so that every process has the same number of steps.
     """
 
     def __init__(self, dataset: ClipDataset, share: Share = Share()) -> None:
@@ -262,10 +263,7 @@ class EpochSampler(Sampler[ClipKey]):
 
 
 def make_loader(dataset: ClipDataset, *, batch_size: int, num_workers: int, pin_memory: bool, share: Share = Share()) -> DataLoader[Sample]:
-    """Batches of a dataset, in an order of each epoch's own where it has a seed.
-
-    `batch_size` counts the clips of this process's share alone.
-    """
+    """Make a loader of a dataset's batches; `batch_size` counts only this process's clips."""
     return DataLoader(
         dataset,
         batch_size=batch_size,
@@ -273,5 +271,5 @@ def make_loader(dataset: ClipDataset, *, batch_size: int, num_workers: int, pin_
         num_workers=num_workers,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
-        generator=torch.Generator(),  # its own, so that making an iterator draws nothing from torch's
+        generator=torch.Generator(),  # creating an iterator must not draw from torch's global generator
     )

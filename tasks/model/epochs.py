@@ -1,4 +1,4 @@
-"""What happens around each epoch: seeds before it, and after it the record, the two files, one line for people, one call for the step."""
+"""Seed each epoch, then record it, write its checkpoints, log a line and call the step back."""
 
 import logging
 from collections.abc import Callable
@@ -30,7 +30,7 @@ LAST = "last.ckpt"
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over the clips of one pass; top-1 as shares from 0 to 1. Where verbs alone are learned, the rest is None."""
+    """Means over the clips of one pass; top-1 from 0 to 1. If only verbs are trained, noun and action fields are None."""
 
     loss: float
     verb_loss: float
@@ -42,7 +42,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch, counted from 0. `val` is absent where the epoch was not validated; `learning_rate` is that of the heads."""
+    """Record of one epoch, counted from 0; `val` is None if it was not validated, `learning_rate` is that of the heads."""
 
     epoch: int
     seconds: float
@@ -53,9 +53,9 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class EpochFiles:
-    """What lies on the disk after an epoch; a run goes on from these files alone, in any folder, machine and number of processes.
+    """Files after an epoch: all that a run needs to resume, in any folder, on any machine and with any number of processes.
 
-    `best` is None where no epoch has a validation loss yet, and where the best heads are part of `last` until the training ends.
+    `best` is None until an epoch has a validation loss, and always if the best heads are stored in `last` until training ends.
     """
 
     record: EpochRecord
@@ -65,14 +65,14 @@ class EpochFiles:
 
 
 class EpochKeeper(Callback):
-    """Keeps the history, the checkpoint of the lowest validation loss and the last one.
+    """Keeps the history, the checkpoint with the lowest validation loss, and the last checkpoint.
 
-    In place of Lightning's ModelCheckpoint, which takes the best score up only where a run goes on in the same folder, and cannot call the step
-    once both files are there. Every process keeps the same history; the first alone writes files, speaks and calls the step.
+    Replaces Lightning's ModelCheckpoint, which restores the best score only when resuming in the same folder, and cannot call the step once
+    both files are written. Every process keeps the same history; only the first writes files, logs and calls the step.
 
-    With `averaging` the best are its weights, which were validated. With `head_alone` the best heads go into the last checkpoint, and
-    `write_best` makes the network of them at the end: a backbone that never changes is many times as large as they are, and writing it takes
-    longer than an epoch of theirs.
+    With `averaging` the best checkpoint has the averaged weights, which are the validated ones. With `head_alone` the best heads are stored in
+    the last checkpoint, and `write_best` writes the network at the end: the frozen backbone is much larger than the heads, and writing it
+    takes longer than an epoch.
     """
 
     def __init__(
@@ -104,16 +104,16 @@ class EpochKeeper(Callback):
 
     @property
     def best(self) -> EpochRecord | None:
-        """The first epoch of the lowest validation loss; one whose loss is not a number never counts."""
+        """The first epoch with the lowest validation loss; epochs with a non-finite loss are ignored."""
         validated = [record for record in self.history if record.val and record.val.loss < float("inf")]
         return min(validated, key=lambda record: record.val.loss if record.val else 0, default=None)
 
     def state_dict(self) -> dict[str, Any]:
-        """The history and the best heads, for a run that goes on."""
+        """Return the history and the best heads for a resumed run."""
         return {"history": [asdict(record) for record in self.history], "best_head": self.best_head}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take them up."""
+        """Restore the history and the best heads."""
         self.best_head = state_dict["best_head"]
         self.history = [
             EpochRecord(**r | {"train": Scores(**r["train"]), "val": Scores(**r["val"]) if r["val"] else None})
@@ -121,7 +121,7 @@ class EpochKeeper(Callback):
         ]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Give a run that goes on the curves of its earlier epochs, and hold one that had stopped early where it stopped."""
+        """Log the earlier epochs of a resumed run, and stop it at once if it had already stopped early."""
         num_steps = ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
         for record in self.history:
             curves = _curves("train", record.train) | (_curves("val", record.val) if record.val else {})
@@ -133,14 +133,14 @@ class EpochKeeper(Callback):
             trainer.should_stop = True
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the rate, and seed torch by epoch and process, so that a run that goes on draws what an undisturbed one draws."""
+        """Record the learning rate, and seed torch by epoch and process, so that a resumed run draws the same random numbers."""
         torch.manual_seed(int(np.random.SeedSequence([self.seed, trainer.current_epoch, trainer.global_rank]).generate_state(1)[0]))
         self.learning_rate = highest_rate(trainer.optimizers[0])
         pl_module.log("learning_rate", self.learning_rate, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
         self.started_at_seconds = monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Record, save the best, save the last, say so, tell the step: in this order, so that a kill between any two loses nothing."""
+        """Record the epoch, save best and last, log, call the step: in this order, so that a kill at any point loses nothing."""
         epoch = trainer.current_epoch
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
         was_validated = (epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
@@ -154,7 +154,7 @@ class EpochKeeper(Callback):
         self.history.append(record)
         best_is_new = self.best is record
         if best_is_new:
-            with self.averaging.shown(pl_module) if self.averaging else nullcontext():
+            with self.averaging.swapped_in(pl_module) if self.averaging else nullcontext():
                 self._keep_best(trainer)
         self._keep_last(trainer)
         if trainer.is_global_zero:
@@ -162,7 +162,7 @@ class EpochKeeper(Callback):
             if self.on_epoch:
                 best = self.folder / BEST if self.best and not self.head_alone else None
                 self.on_epoch(EpochFiles(record, self.folder / LAST, best, best_is_new))
-        # Nobody is done before the first process is: what another may end with afterwards must not end the first.
+        # Wait for the first process: a failure of another one afterwards must not end it.
         trainer.strategy.barrier()
 
     def _keep_last(self, trainer: pl.Trainer) -> None:
@@ -182,7 +182,7 @@ class EpochKeeper(Callback):
             save(self.folder / BEST, self.network, self.classes)
 
     def write_best(self) -> None:
-        """Write the network of the best heads, which the network then has, where they were kept in the last checkpoint."""
+        """Load the best heads from the last checkpoint into the network, and write it; does nothing if they are not kept there."""
         if self.best_head:
             self.network.head.load_state_dict(self.best_head)
             save(self.folder / BEST, self.network, self.classes)
@@ -196,7 +196,7 @@ class EpochKeeper(Callback):
         if self.tells_rate:
             parts.append(f"learning rate {record.learning_rate:.2g}")
         elapsed_seconds = sum(r.seconds for r in self.history)
-        return "; ".join([*parts, f"{duration(elapsed_seconds)} gone, at most {duration(left_seconds)} left"])
+        return "; ".join([*parts, f"{duration(elapsed_seconds)} elapsed, at most {duration(left_seconds)} left"])
 
 
 def _scores(metrics: dict[str, float], stage: str) -> Scores:
@@ -224,7 +224,7 @@ def _in_words(scores: Scores) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time for a person: `3 h 05 min`, `2 min 08 s`, `41 s`."""
+    """Format a duration: `3 h 05 min`, `2 min 08 s`, `41 s`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -1,4 +1,4 @@
-"""Where in its frames a network looked for a class: Grad-CAM (Selvaraju et al., arXiv 1610.02391), drawn over the frames."""
+"""Draw Grad-CAM heat maps (Selvaraju et al., arXiv 1610.02391) over a clip's frames."""
 
 # t: segments, c: channels, p: 8-bit planes of a snippet, h, w: pixels
 
@@ -21,29 +21,29 @@ from tasks.model.pictures import pictures
 TILE_PIXELS = 160
 GAP_PIXELS = 4
 OPACITY = 0.7
-"""Of the heat where it is largest; where there is none, the frame is as it was."""
+"""Opacity of the strongest heat; it falls to 0 where there is none."""
 
 Heat = NDArray[np.float32]
 
 
 class NothingToSee(Exception):
-    """This network, or this machine, gives no such map; nothing else is wrong with it."""
+    """Grad-CAM is not possible for this network or on this machine; the network itself is fine."""
 
 
 def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "noun"], class_id: int) -> bytes:
-    """The clip's test frames in a row, each under the heat of what speaks for one class of one head.
+    """Draw a clip's test frames in a row, overlaid with the Grad-CAM heat of one class.
 
     Args:
         network: in evaluation mode, in float32.
         frames: the clip's test snippets, uint8 (t, h, w, p), short side 256; their centre crops are shown.
-        head: whose class it is.
-        class_id: its place in the head's logits.
+        head: the head of the class.
+        class_id: index into the head's logits.
 
     Returns:
-        PNG, t tiles of 160 pixels. The heat is of one scale over all tiles: nothing leaves the frame as it is, red is the most.
+        PNG, t tiles of 160 pixels. All tiles share one heat scale: no heat leaves the frame unchanged, red is the maximum.
 
     Raises:
-        NothingToSee: as `grad_cam`.
+        NothingToSee: see `grad_cam`.
     """
     modality = network.spec.modality
     crops = cut_views(frames, 1, modality)[0]
@@ -53,22 +53,22 @@ def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "no
     for i, tile in enumerate(tiles):
         sheet.paste(tile, (i * (TILE_PIXELS + GAP_PIXELS), 0))
     png = io.BytesIO()
-    # A palette of 256 colours makes a third of the bytes, and shows the same.
+    # A palette of 256 colours needs a third of the bytes and looks the same.
     sheet.quantize(256, method=Image.Quantize.MAXCOVERAGE).save(png, "PNG", optimize=True)
     return png.getvalue()
 
 
 def grad_cam(network: Network, crops: Frames, head: Literal["verb", "noun"], class_id: int) -> Heat:
-    """What of each crop speaks for a class: float32 (t, 224, 224) from 0 to 1, 1 being the most in any of them; all 0 where nothing does.
+    """Compute the heat of a class in each crop: float32 (t, 224, 224) from 0 to 1, the maximum over all crops; all 0 if nothing supports it.
 
     Args:
         network: in evaluation mode, in float32.
         crops: uint8 (t, 224, 224, p).
-        head: whose class it is.
-        class_id: its place in the head's logits.
+        head: the head of the class.
+        class_id: index into the head's logits.
 
     Raises:
-        NothingToSee: the backbone keeps no height and width, gives no gradients, or needs more memory for them than there is.
+        NothingToSee: the backbone has no spatial layer, no gradients, or there is not enough memory.
     """
     device = next(network.parameters()).device
     images = torch.from_numpy(np.ascontiguousarray(crops)).to(device).permute(0, 3, 1, 2)
@@ -82,7 +82,7 @@ def grad_cam(network: Network, crops: Frames, head: Literal["verb", "noun"], cla
         with torch.enable_grad():
             layer = last_spatial_layer(network.backbone, snippets)
             found = LayerGradCam(logits, layer).attribute(snippets, class_id, relu_attributions=True)
-    # What captum says of a layer that it cannot do, and torch of gradients or memory, has no class in common but these.
+    # Raised by captum for unsupported layers, and by torch for missing gradients or memory.
     except (AssertionError, RuntimeError, ValueError) as error:
         raise NothingToSee((str(error) or type(error).__name__).splitlines()[0]) from error
     heat = LayerAttribution.interpolate(found, (CROP_PIXELS, CROP_PIXELS), "bilinear").detach()[:, 0].float().cpu()
@@ -90,22 +90,22 @@ def grad_cam(network: Network, crops: Frames, head: Literal["verb", "noun"], cla
 
 
 def last_spatial_layer(backbone: nn.Module, images: Tensor) -> nn.Module:
-    """The module that ends last of those whose output still has a height and a width, alike as the crops' are; found by running it.
+    """Find the last module with a square spatial output, by running the backbone.
 
     Args:
         backbone: (t, c, h, w) -> (t, f).
         images: (t, c, 224, 224).
 
     Raises:
-        NothingToSee: there is none.
+        NothingToSee: there is no such module.
     """
     spatial: list[nn.Module] = []
 
-    def note(module: nn.Module, inputs: object, output: object) -> None:
+    def collect(module: nn.Module, inputs: object, output: object) -> None:
         if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] == output.shape[-2] > 1:
             spatial.append(module)
 
-    hooks = [module.register_forward_hook(note) for module in backbone.modules()]
+    hooks = [module.register_forward_hook(collect) for module in backbone.modules()]
     try:
         with torch.inference_mode():
             backbone(images)
@@ -113,7 +113,7 @@ def last_spatial_layer(backbone: nn.Module, images: Tensor) -> nn.Module:
         for hook in hooks:
             hook.remove()
     if not spatial:
-        raise NothingToSee("no module of this backbone keeps height and width: there is nowhere to look")
+        raise NothingToSee("no module of this backbone has a spatial output")
     return spatial[-1]
 
 

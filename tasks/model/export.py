@@ -1,4 +1,4 @@
-"""The network as other people load it: normalisation and centre crop inside, plain tensors out, no code of ours needed."""
+"""Export the network for use without our code: normalisation and centre crop included, plain tensors returned."""
 
 # b: clips, t: segments, h, w: pixels, p: 8-bit planes of a snippet, v: verbs, n: nouns
 
@@ -11,10 +11,10 @@ from tasks.model.network import Network
 
 
 class ExportedNetwork(nn.Module):
-    """uint8 snippets (b, t, h, w, p) at short side 256 -> (verb logits (b, v), noun logits (b, n)), of the centre crop.
+    """Maps uint8 snippets (b, t, h, w, p), short side 256, to (verb logits (b, v), noun logits (b, n)) of the centre crop.
 
-    `torch.export` takes it with any b, h and w. A tuple, because a named tuple would need our code to load; without objects, the verb logits
-    as they are.
+    Exportable by `torch.export` with dynamic b, h and w. Returns a plain tuple, because loading a named tuple would need our code; without
+    objects, only the verb logits.
     """
 
     def __init__(self, network: Network, *, has_objects: bool = True) -> None:
@@ -24,7 +24,7 @@ class ExportedNetwork(nn.Module):
         self.normalise = Normalise(network.input_format)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor] | Tensor:
-        """(b, t, h, w, p) -> (b, v), (b, n), or (b, v) alone."""
+        """(b, t, h, w, p) -> (b, v), (b, n), or only (b, v)."""
         y, x = _half(frames.shape[2] - CROP_PIXELS), _half(frames.shape[3] - CROP_PIXELS)
         crops = frames.narrow(2, y, CROP_PIXELS).narrow(3, x, CROP_PIXELS).permute(0, 1, 4, 2, 3)
         logits = self.network(self.normalise(crops))
@@ -32,12 +32,12 @@ class ExportedNetwork(nn.Module):
 
 
 def _half(pixels: int) -> int:
-    """`round(pixels / 2)` as `crops.centre_offset` has it, to even, in whole numbers, for `torch.export` traces no other."""
+    """Compute `round(pixels / 2)`, half to even as in `crops.centre_offset`, with the integer arithmetic that `torch.export` can trace."""
     return (pixels + pixels % 4 // 3) // 2
 
 
 def export_module(network: Network, *, has_objects: bool = True) -> tuple[ExportedNetwork, Tensor]:
-    """The module to log, on the CPU in evaluation mode, and an input example of two clips that leaves b, h and w free."""
+    """Build the module to log, on the CPU in evaluation mode, and an example input of two clips for dynamic b, h and w."""
     module = ExportedNetwork(network, has_objects=has_objects).cpu().eval()
     generator = torch.Generator().manual_seed(0)
     example = torch.randint(

@@ -1,8 +1,7 @@
-"""Features of a frozen backbone, computed once a dataset and kept on the disk: a training of the heads reads nothing else.
+"""Compute the features of a frozen backbone once per dataset, and cache them on disk for training the heads.
 
-A feature follows from the backbone's weights and input format, the clip's frames and what decoded them, the view and how views are drawn, and
-is filed under all of these. Learning rate, epochs, batch size and everything else about the heads have no part in it, so trainings that
-differ there share what is kept.
+The cache key holds everything that a feature depends on: the backbone's weights and input format, the clip's frames and their decoder, the
+view and how views are drawn. Trainings that differ only in the heads' options, such as learning rate, epochs or batch size, share the cache.
 """
 
 # b: batch, t: segments, f: features, c: channels, p: 8-bit planes, h, w: pixels
@@ -25,37 +24,37 @@ from tasks.model.spec import NetworkSpec
 log = logging.getLogger(__name__)
 
 VIEWS_VERSION = 1
-"""Of what a `View` shows: one more whenever its frames or its augmentation become others, in `data`, `sampling`, `crops` or `augmentation`."""
+"""Version of a `View`'s content: increment it when `data`, `sampling`, `crops` or `augmentation` change frames or augmentation."""
 
 SECONDS_BETWEEN_LINES = 10
 PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-"""What the backbone computes in, by the name that `TrainOptions.precision` has for it; float32 where it has none here."""
+"""The backbone's autocast dtype by `TrainOptions.precision`; float32 for any other value."""
 
 
 def training_features(root: Path, network: Network, precision: str) -> KeptFeatures:
-    """Give the features (t, f) of views under `root`, with `precision` as in `TrainOptions`."""
+    """Open the cache under `root` for features (t, f) of views; `precision` as in `TrainOptions`."""
     return KeptFeatures(root, network, (network.spec.num_segments,), {"precision": precision, "views": VIEWS_VERSION})
 
 
 def compute_features(
     network: Network, views: Sequence[View], kept: KeptFeatures, *, device: torch.device, precision: str, num_workers: int, place: float = 0
 ) -> None:
-    """Compute what is not kept yet. The backbone is moved to `device` for that, and back to the CPU.
+    """Compute and cache missing features; moves the backbone to `device` and back to the CPU.
 
-    Every clip goes through the backbone alone, so that its features do not depend on which others are missing.
+    The backbone runs on one clip at a time, so that features do not depend on which others are missing.
 
     Args:
-        network: the one that `kept` was made for.
-        views: whose features must be there afterwards.
-        kept: where they are kept.
+        network: the network of the cache.
+        views: views whose features are needed.
+        kept: the cache.
         device: where the backbone runs.
         precision: as in `TrainOptions`.
-        num_workers: processes that read and augment frames; 0 does it here.
-        place: from 0 to 1, where to begin. Processes that begin at different places share the work, for each skips what is there by then.
+        num_workers: processes that read and augment frames; 0 uses this process.
+        place: where to start, from 0 to 1. Processes that start at different places share the work, because each skips cached features.
 
     Raises:
         BadConfiguration: the disk is too small.
-        BadDataset, MissingObject: frames that cannot be read.
+        BadDataset, MissingObject: frames cannot be read.
         Unavailable: the disk is full.
     """
     missing = [view for view in views if not kept.has(view.name)]
@@ -74,12 +73,12 @@ def compute_features(
             if images.numel() and not kept.has(missing[index].name):
                 snippets = normalise(images.to(device)).contiguous(memory_format=torch.channels_last)
                 kept.write(missing[index].name, backbone(snippets).flatten(1).float().cpu())
-            progress.tell(index + 1)
+            progress.report(index + 1)
     backbone.cpu()
 
 
 class _Images(Dataset[Tensor]):
-    """The images uint8 (t, p, h, w) of views, or none where another process was quicker."""
+    """Images uint8 (t, p, h, w) of views; empty if another process has cached the features meanwhile."""
 
     def __init__(self, views: Sequence[View], spec: NetworkSpec, kept: KeptFeatures) -> None:
         self.views = views
@@ -95,20 +94,20 @@ class _Images(Dataset[Tensor]):
 
 
 class _Progress:
-    """Says every ten seconds, and at the end, how far the features are."""
+    """Logs the progress every ten seconds and at the end."""
 
-    def __init__(self, num_views: int, num_there: int) -> None:
+    def __init__(self, num_views: int, num_cached: int) -> None:
         self.num_views = num_views
-        self.num_there = num_there
-        self.started_at_seconds = self.told_at_seconds = monotonic()
+        self.num_cached = num_cached
+        self.started_at_seconds = self.logged_at_seconds = monotonic()
 
-    def tell(self, num_computed: int) -> None:
-        """Maybe say so."""
-        now, num_done = monotonic(), self.num_there + num_computed
-        gone = now - self.started_at_seconds
+    def report(self, num_computed: int) -> None:
+        """Log the progress if it is due."""
+        now, num_done = monotonic(), self.num_cached + num_computed
+        elapsed = now - self.started_at_seconds
         if num_done == self.num_views:
-            log.info("features of %d views, %d of them kept from before, %.0f s", self.num_views, self.num_there, gone)
-        elif now - self.told_at_seconds >= SECONDS_BETWEEN_LINES:
-            left = gone / num_computed * (self.num_views - num_done)
+            log.info("features of %d views, %d of them cached before, %.0f s", self.num_views, self.num_cached, elapsed)
+        elif now - self.logged_at_seconds >= SECONDS_BETWEEN_LINES:
+            left = elapsed / num_computed * (self.num_views - num_done)
             log.info("features of %d of %d views, %.0f s left", num_done, self.num_views, left)
-            self.told_at_seconds = now
+            self.logged_at_seconds = now

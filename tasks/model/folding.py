@@ -1,4 +1,4 @@
-"""Batch-norm folded into the convolution before it: the same answers, with every activation written and read once less."""
+"""Fold batch-norm into the preceding convolution, which saves one write and read of every activation."""
 
 # n: images, c: channels, h, w: pixels, f: features
 
@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 TOLERANCE = 1e-3
-"""Largest difference of a feature, as a share of the largest feature. Rounding alone gives a hundredth of it."""
+"""Maximum difference of a feature, relative to the largest feature. Rounding alone causes a hundredth of it."""
 
 log = logging.getLogger(__name__)
 
 
 class _Pair(NamedTuple):
-    """A convolution and the batch-norm that follows it, with their names in the backbone."""
+    """A convolution and the batch-norm after it, with their names in the backbone."""
 
     convolution_name: str
     convolution: nn.Conv2d
@@ -29,9 +29,9 @@ class _Pair(NamedTuple):
 
 
 def fold_batch_norms(backbone: nn.Module, images: Tensor) -> nn.Module:
-    """A copy of `backbone`, in evaluation mode, without the batch-norms that follow a convolution at once.
+    """Return a copy in evaluation mode with batch-norms folded into directly preceding convolutions.
 
-    Which do is seen by running it. A backbone that answers otherwise once they are folded is given back as it was.
+    The pairs are found by running the backbone. If folding changes its output, the backbone is returned unfolded.
 
     Args:
         backbone: (n, c, h, w) -> (n, f).
@@ -46,14 +46,14 @@ def fold_batch_norms(backbone: nn.Module, images: Tensor) -> nn.Module:
     with torch.inference_mode():
         difference = (folded(images) - expected).abs().max()
     if not difference <= TOLERANCE * expected.abs().max():
-        log.warning("batch-norm stays apart from the convolutions: folded, a feature would differ by %.2g", difference)
+        log.warning("batch-norm is not folded into the convolutions: a feature would change by %.2g", difference)
         return backbone
     return folded
 
 
 def _pairs(backbone: nn.Module, images: Tensor) -> list[_Pair]:
-    """Each batch-norm that takes a convolution's output as it is, where both run once an image."""
-    made_by: dict[int, tuple[str, nn.Conv2d, Tensor]] = {}  # with the tensor, which must live: a dead one's id is given again
+    """Find batch-norms that directly take a convolution's output, where both run once per forward pass."""
+    made_by: dict[int, tuple[str, nn.Conv2d, Tensor]] = {}  # holds the tensor, because a freed tensor's id can be reused
     pairs: list[_Pair] = []
     runs: Counter[str] = Counter()
 

@@ -1,4 +1,4 @@
-"""Which of this machine's GPUs a step keeps to, so that steps which run side by side take different ones. Needs no torch."""
+"""Claim one GPU per step, so that steps running side by side use different ones. Does not import torch."""
 
 import fcntl
 import os
@@ -11,19 +11,19 @@ DRIVER = Path("/proc/driver/nvidia/gpus")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 _claimed: list[IO[str]] = []
-"""Open for as long as this process lives; then the kernel frees their locks, whatever ended it."""
+"""Lock files, open until this process ends; the kernel then releases the locks, however it ends."""
 
 
 def num_gpus(driver: Path = DRIVER) -> int:
-    """How many GPUs NVIDIA's driver shows; 0 where there is no driver."""
+    """Count the GPUs that NVIDIA's driver lists; 0 without a driver."""
     return len(list(driver.iterdir())) if driver.is_dir() else 0
 
 
 def keep_to_one_gpu(driver: Path = DRIVER) -> None:
-    """Make the first GPU that no other step holds the only one that CUDA shows to this process. Call it before the first use of CUDA.
+    """Restrict CUDA in this process to the first GPU that no other step has claimed; call it before using CUDA.
 
-    Nothing changes where there are fewer than two, where somebody chose already, or where all are held. Locks lie in the cache, which steps
-    share even where each has a container of its own.
+    Does nothing with fewer than two GPUs, if CUDA_VISIBLE_DEVICES is set, or if all are claimed. The lock files are in the cache folder,
+    which steps share even in separate containers.
 
     Raises:
         BadConfiguration: the environment's machine settings are malformed.
@@ -32,7 +32,7 @@ def keep_to_one_gpu(driver: Path = DRIVER) -> None:
         return
     locks = load(MachineSettings).cache_dir.expanduser() / "gpus"
     locks.mkdir(parents=True, exist_ok=True)
-    # In a container that sees some of a machine's GPUs, CUDA counts those alone; the bus address is the same for all.
+    # CUDA numbers only the GPUs that a container sees; the bus address is the same in all containers.
     for number, gpu in enumerate(sorted(driver.iterdir())):
         file = (locks / f"{gpu.name}.lock").open("a")
         try:

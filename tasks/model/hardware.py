@@ -1,4 +1,4 @@
-"""The machine that a result was computed on."""
+"""Describe the machine that computes a result."""
 
 import os
 import platform
@@ -28,17 +28,17 @@ class Hardware:
     versions: dict[str, str]
 
     def flat(self) -> dict[str, str | int]:
-        """Names and values on one level, as results and MLflow's tags have them: a library's version is `version.<library>`."""
+        """Flatten to names and values for results and MLflow tags; a library's version is `version.<library>`."""
         values = asdict(self)
         versions: dict[str, str] = values.pop("versions")
         return {**values, **{f"version.{library}": version for library, version in versions.items()}}
 
 
 def choose_device(wanted: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cuda"]:
-    """The GPU where there is one and nobody said otherwise.
+    """Choose the device; "auto" takes the GPU if there is one.
 
     Raises:
-        BadConfiguration: a GPU was demanded and there is none.
+        BadConfiguration: "cuda" is required and there is no GPU.
     """
     if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
         return "cpu"
@@ -48,7 +48,7 @@ def choose_device(wanted: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cud
 
 
 def describe(device: Literal["cpu", "cuda"]) -> Hardware:
-    """What `device` is on this machine."""
+    """Describe `device` on this machine."""
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     cpu_name = _cpu_name()
     gpu = torch.cuda.get_device_properties(0) if device == "cuda" else None

@@ -1,4 +1,4 @@
-"""Keeps features of a backbone on this machine's disk, by everything that they follow from."""
+"""Cache backbone features on this machine's disk, keyed by everything that they depend on."""
 
 # t: segments, f: features
 
@@ -23,35 +23,35 @@ from tasks.model.network import Network, weights_sha256
 HEADER_BYTES = 128
 PARTIAL = ".partial"
 ABANDONED_SECONDS = 24 * 3600
-"""A file half written so long ago belongs to a process that was killed."""
+"""A partial file older than this belongs to a killed process."""
 
 
 class KeptFeatures:
-    """The features of one backbone under `root`, a file per name. Processes may write the same folder at the same time.
+    """Cached features of one backbone under `root`, one file per name; several processes may write at the same time.
 
     Args:
-        root: folder of all kept features; it may be deleted at any time.
-        network: whose backbone computes them, in evaluation mode, with the weights that it has now.
-        shape: of the features of one name, the last dimension f left out.
-        followed: what else the features follow from.
+        root: folder of the feature cache; may be deleted at any time.
+        network: its backbone computes the features, in evaluation mode, with its current weights.
+        shape: shape of one entry, without the last dimension f.
+        key: everything else that the features depend on.
     """
 
-    def __init__(self, root: Path, network: Network, shape: tuple[int, ...], followed: Mapping[str, object]) -> None:
+    def __init__(self, root: Path, network: Network, shape: tuple[int, ...], key: Mapping[str, object]) -> None:
         spec = network.spec
         self.shape = (*shape, backbones.find(spec.backbone).num_features)
         named = spec.model_dump(mode="json", include={"backbone", "num_segments", "modality", "flow", "temporal_shift"})
         made_by = {"input": asdict(network.input_format), "frames": frames_made_by(), "weights": weights_sha256(network.backbone)}
-        self.folder = root / content_key({**named, **made_by, **followed})
+        self.folder = root / content_key({**named, **made_by, **key})
 
     def path(self, name: str) -> Path:
-        """Give the file of the features of this name."""
+        """Return the file of this name's features."""
         return self.folder / f"{name}.npy"
 
     def read(self, name: str) -> Tensor:
         """Read float32 of `shape`.
 
         Raises:
-            Unavailable: the file was taken away, or is damaged; it is then removed, so that a retry computes it again.
+            Unavailable: the file is missing or damaged; a damaged file is removed, so that a retry computes it again.
         """
         path = self.path(name)
         try:
@@ -60,20 +60,20 @@ class KeptFeatures:
                 raise ValueError(f"{features.dtype} {features.shape}")
         except (ValueError, EOFError) as error:
             path.unlink(missing_ok=True)
-            raise Unavailable(f"{path}: a kept feature was damaged ({error}); retry, and it is computed again") from None
+            raise Unavailable(f"{path}: a cached feature is damaged ({error}); a retry computes it again") from None
         except OSError as error:
-            raise Unavailable(f"{path}: a kept feature is gone ({error}); retry, and it is computed again") from None
+            raise Unavailable(f"{path}: a cached feature is missing ({error}); a retry computes it again") from None
         return torch.from_numpy(features)
 
     def has(self, name: str) -> bool:
-        """Tell whether the features are there, in full."""
+        """Tell whether the features are cached completely."""
         try:
             return self.path(name).stat().st_size == self._file_bytes
         except OSError:
             return False
 
     def write(self, name: str, features: Tensor) -> None:
-        """Keep float32 of `shape`; nobody ever reads half of it.
+        """Write float32 of `shape` atomically.
 
         Raises:
             Unavailable: the disk is full.
@@ -90,10 +90,10 @@ class KeptFeatures:
             ) from error
 
     def make_room(self, num_files: int) -> None:
-        """Make the folder, and remove what killed processes left there.
+        """Create the folder, and remove partial files of killed processes.
 
         Raises:
-            BadConfiguration: the disk is too small for this many more files.
+            BadConfiguration: the disk has no room for `num_files` more files.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for partial in self.folder.glob(f"*{PARTIAL}"):

@@ -1,4 +1,4 @@
-"""How this process treats memory that networks give back."""
+"""Configure how glibc handles memory that networks free."""
 
 import ctypes
 
@@ -8,10 +8,10 @@ MAX_INT = 2**31 - 1
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what is freed for the next activation, which is as large.
+    """Let glibc reuse freed memory for the next activation, which has the same size.
 
-    Otherwise it gives every activation back to the kernel, which has to clear its pages again: half the time of a light backbone on a CPU.
-    Peak memory stays the same, but none of it is returned before the process ends. Another C library is left as it is.
+    By default it returns every activation to the kernel, which clears the pages again: half the run time of a light backbone on a CPU. Peak
+    memory stays the same, but is only returned when the process ends. Does nothing with other C libraries.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -1,4 +1,4 @@
-"""mixup (Zhang et al., arXiv 1710.09412): two clips of a batch are mixed, and so are their losses."""
+"""mixup (Zhang et al., arXiv 1710.09412): mix pairs of clips in a batch, and their losses."""
 
 # b: batch, …: whatever is mixed
 
@@ -15,7 +15,7 @@ from tasks.model.losses import ClipLosses, CrossEntropies
 
 @dataclass(frozen=True)
 class Mix:
-    """How one batch is mixed: each clip keeps `share` of itself and gets the rest of its partner (b,)."""
+    """Mixing of one batch: each clip keeps `share` of itself and takes the rest from its partner, given by index (b,)."""
 
     share: float
     partners: Tensor
@@ -25,7 +25,7 @@ class Mix:
         return self.share * inputs + (1 - self.share) * inputs[self.partners]
 
     def losses(self, criterion: CrossEntropies, logits: Logits, batch: Sample) -> ClipLosses:
-        """The mixed losses, verbs and nouns by the same share."""
+        """Mix the losses of verbs and nouns with the same share."""
         own = criterion(logits, batch.verb, batch.noun)
         other = criterion(logits, batch.verb[self.partners], batch.noun[self.partners])
         return ClipLosses(*(self.share * a + (1 - self.share) * b for a, b in zip(own, other, strict=True)))
@@ -33,17 +33,16 @@ class Mix:
 
 @dataclass(frozen=True)
 class Mixup:
-    """Draws a share from Beta(alpha, alpha) for each batch, a function of (seed, epoch, number of the batch), the same in all processes.
+    """Draws a share from Beta(alpha, alpha) per batch: a function of (seed, epoch, batch index), the same in all processes.
 
-    A clip's partner is the one before it in its process's part of the batch, which an epoch's order makes random; a clip that is alone there
-    stays as it is.
+    A clip's partner is the previous clip of the batch in the same process, which the epoch's order makes random; a single clip is unchanged.
     """
 
     alpha: float
     seed: int
 
     def draw(self, epoch: int, batch_index: int, batch: Sample) -> Mix:
-        """How this batch is mixed."""
+        """Draw the mixing of this batch."""
         share = float(np.random.default_rng([self.seed, epoch, batch_index]).beta(self.alpha, self.alpha))
         partners = torch.arange(len(batch.verb), device=batch.verb.device)
         counts = batch.verb != NO_LABEL

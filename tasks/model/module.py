@@ -1,4 +1,4 @@
-"""What Lightning trains: a network, or the heads of one on features that are kept."""
+"""Lightning modules: train a network on images, or only its heads on cached features."""
 
 # b: batch, t: segments, f: features, v: verbs, n: nouns, h, w: pixels
 
@@ -31,9 +31,9 @@ OF_VERBS = ("loss", "verb_loss", "verb_top1")
 
 
 class Means(Metric):
-    """The means of `Scores` over the clips of one pass, those of all processes together, each clip once.
+    """Means of `Scores` over one pass, across all processes, counting each clip once.
 
-    One metric of six numbers: six metrics cost more than a step of the heads. A loss that is not a number shows in its mean.
+    One metric with six values, because six metrics take longer than a step of the heads. A NaN loss makes the mean NaN.
     """
 
     full_state_update = False
@@ -51,7 +51,7 @@ class Means(Metric):
         self.num_clips += len(scores)
 
     def compute(self) -> Tensor:
-        """The means (6,), in the order of `Scores`."""
+        """Return the means (6,), in the order of `Scores`."""
         return self.sums / self.num_clips
 
     def count(self, losses: ClipLosses, logits: Logits, batch: Sample) -> None:
@@ -62,13 +62,13 @@ class Means(Metric):
 
 
 class Learner(pl.LightningModule, ABC):
-    """Learns as a recipe says. A subclass gives what the trained part sees, and what that answers.
+    """Trains with a recipe; a subclass defines the trained part, its inputs and its logits.
 
     Args:
-        network: whose sizes count; a subclass holds of it what it trains.
-        options: the recipe, and the seed of what is drawn for it.
-        clips: all that are trained on, in all processes.
-        has_objects: whether nouns are learned, too; else verbs alone are, and told of.
+        network: gives the sizes; a subclass keeps only the part that it trains.
+        options: the recipe and its seed.
+        clips: all training clips, of all processes.
+        has_objects: train and report nouns too; otherwise only verbs.
     """
 
     def __init__(self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True) -> None:
@@ -85,18 +85,18 @@ class Learner(pl.LightningModule, ABC):
 
     @abstractmethod
     def see(self, inputs: Tensor) -> Tensor:
-        """`Sample.inputs` -> what the trained part sees, float (b, t, …)."""
+        """Convert `Sample.inputs` to the inputs of the trained part, float (b, t, …)."""
 
     @abstractmethod
     def answer(self, seen: Tensor) -> Logits:
-        """What it sees -> Logits (b, v), (b, n)."""
+        """Compute Logits (b, v), (b, n) from the output of `see`."""
 
     @abstractmethod
     def make_optimizer(self) -> Optimizer:
-        """Of whatever is trainable."""
+        """Make the optimizer of the trainable parameters."""
 
     def training_step(self, batch: Sample, batch_index: int) -> Tensor:
-        """The loss of one batch: its part of the mean over all clips, of all processes and batches, that the weights change by together."""
+        """Compute one batch's part of the mean loss over all clips of an optimizer step, across processes and accumulated batches."""
         seen = self.see(batch.inputs)
         if self.mixup:
             mix = self.mixup.draw(self.current_epoch, batch_index, batch)
@@ -108,26 +108,26 @@ class Learner(pl.LightningModule, ABC):
         self.train_means.count(losses, logits, batch)
         if self.trainer.is_last_batch:
             self._report("train", self.train_means)
-        # Lightning takes the means over processes and batches, as if all held equally many clips.
+        # Lightning averages over processes and accumulated batches, as if all had the same number of clips.
         num_parts = self.trainer.world_size * self.recipe.accumulate_batches
         return losses.total.sum() * num_parts / clips_of_step(batch_index, self.num_clips, self.recipe)
 
     def validation_step(self, batch: Sample, batch_index: int) -> None:
-        """Count one batch, each clip by the mean of its crops' logits, as in a test."""
+        """Count one batch, averaging each clip's logits over its crops, as in testing."""
         crops = batch.inputs.unbind(1) if self.recipe.validation_crops > 1 else [batch.inputs]
         answers = [self.answer(self.see(crop)) for crop in crops]
         logits = Logits(*(torch.stack(of_crops).float().mean(0) for of_crops in zip(*answers, strict=True)))
         self.val_means.count(self.val_losses(logits, batch.verb, batch.noun), logits, batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Tell the means, also to a schedule that waits for a plateau."""
+        """Log the means, and step a plateau schedule."""
         loss = self._report("val", self.val_means)["val/loss"]
         schedule = self.lr_schedulers() if self.recipe.schedule == "plateau" else None
         if isinstance(schedule, ReduceLROnPlateau):
             schedule.step(float(loss))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The recipe's optimizer and schedule."""
+        """Return the recipe's optimizer and schedule."""
         optimizer = self.make_optimizer()
         schedule = make_schedule(optimizer, self.recipe)
         if schedule is None:
@@ -137,13 +137,13 @@ class Learner(pl.LightningModule, ABC):
         return {"optimizer": optimizer, "lr_scheduler": config}
 
     def lr_scheduler_step(self, scheduler: LRScheduler, metric: object) -> None:
-        """Go on to the next epoch's rate."""
-        # Lightning would tell a plateau after the epoch's checkpoint is written, so a run that goes on would not know.
+        """Step the schedule, except a plateau schedule."""
+        # Lightning would step a plateau after the checkpoint is written, so a resumed run would miss that step.
         if not isinstance(scheduler, ReduceLROnPlateau):
             super().lr_scheduler_step(scheduler, metric)
 
     def _report(self, stage: str, means: Means) -> dict[str, Tensor]:
-        # Once an epoch: Lightning takes longer to note a value than the heads to take a step. All processes tell the same.
+        # Once per epoch, because logging a value takes longer than a step of the heads. All processes log the same values.
         found = zip(NAMES, means.compute().float(), strict=True)
         values = {f"{stage}/{name}": value for name, value in found if name in self.names}
         self.log_dict(values, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
@@ -152,11 +152,11 @@ class Learner(pl.LightningModule, ABC):
 
 
 class ActionModule(Learner):
-    """A network, trained on images.
+    """Trains a network on images.
 
-    `batch_norm` says which running statistics `train()` lets move: "partial" the first layer's alone (TSN, arXiv 1608.00859, section 3.2),
-    "first-only" likewise, "frozen" none, "train" all. What `trainable` freezes stays as it is in every respect, and so does, with
-    "first-only", every batch-norm but the first.
+    `batch_norm` selects the running statistics that training updates: "partial" those of the first layer (TSN, arXiv 1608.00859, section
+    3.2), "first-only" the same, "frozen" none, "train" all. Modules frozen by `trainable` do not change at all; with "first-only", neither
+    does any batch-norm except the first.
     """
 
     def __init__(self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True) -> None:
@@ -164,63 +164,63 @@ class ActionModule(Learner):
         self.network = network
         self.normalise = Normalise(network.input_format)
         freeze(network, options)
-        self.still = modules_at_rest(network, options)
+        self.in_evaluation = evaluation_modules(network, options)
 
     def train(self, mode: bool = True) -> "ActionModule":
-        """Switch to training, but for the modules that rest."""
+        """Switch the mode, keeping frozen modules in evaluation mode."""
         super().train(mode)
-        for module in self.still:
+        for module in self.in_evaluation:
             module.eval()
         return self
 
     def see(self, inputs: Tensor) -> Tensor:
-        """uint8 (b, t, p, h, w) -> normalised (b, t, c, h, w), or features (b, t, f) where the heads alone train."""
+        """Normalise uint8 (b, t, p, h, w) to (b, t, c, h, w), or compute features (b, t, f) if only the heads are trained."""
         snippets: Tensor = self.normalise(inputs)
         return self.network.features(snippets) if self.recipe.trainable == "heads" else snippets
 
     def answer(self, seen: Tensor) -> Logits:
-        """What `see` gives -> Logits."""
+        """Compute logits from the output of `see`."""
         features = seen if self.recipe.trainable == "heads" else self.network.features(seen)
         logits: Logits = self.network.head(self.dropout(features))
         return logits
 
     def make_optimizer(self) -> Optimizer:
-        """Of the stages that are trained, and the heads."""
+        """Make the optimizer of the trained stages and the heads."""
         return make_optimizer(network_groups(self.network, self.recipe), self.recipe)
 
 
 class HeadModule(Learner):
-    """The heads of a network, trained on features; checkpoints of Lightning's hold nothing of the backbone, which never changes."""
+    """Trains a network's heads on features; Lightning's checkpoints leave out the frozen backbone."""
 
     def __init__(self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True) -> None:
         super().__init__(network, options, clips, has_objects=has_objects)
         self.head = network.head
 
     def see(self, inputs: Tensor) -> Tensor:
-        """Features float32 (b, t, f), as they are."""
+        """Return features float32 (b, t, f) unchanged."""
         return inputs
 
     def answer(self, seen: Tensor) -> Logits:
-        """Features float32 (b, t, f) -> Logits."""
+        """Compute logits from features float32 (b, t, f)."""
         logits: Logits = self.head(self.dropout(seen))
         return logits
 
     def make_optimizer(self) -> Optimizer:
-        """The same in one pass over the weights, which is most of what a step of the heads does."""
-        # Lightning cannot clip the gradients of such a pass in mixed precision.
+        """Make a fused optimizer of the heads: its pass over the weights takes most of a step."""
+        # Lightning cannot clip gradients with a fused optimizer in mixed precision.
         is_clipped_mixed = bool(self.recipe.clip_norm) and self.recipe.precision != "32-true"
         groups = parameter_groups([self.head.named_parameters()], self.recipe)
         return make_optimizer(groups, self.recipe, fused=None if is_clipped_mixed else True)
 
 
 def clips_of_step(batch_index: int, num_clips: int, recipe: RecipeOptions) -> int:
-    """How many clips, of all processes and batches, change the weights together with those of batch `batch_index` of an epoch."""
-    most = recipe.batch_size * recipe.accumulate_batches
-    return min(most, num_clips - batch_index // recipe.accumulate_batches * most)
+    """Count the clips, of all processes and accumulated batches, in the optimizer step that contains batch `batch_index` of an epoch."""
+    max_clips = recipe.batch_size * recipe.accumulate_batches
+    return min(max_clips, num_clips - batch_index // recipe.accumulate_batches * max_clips)
 
 
 def freeze(network: Network, options: TrainOptions) -> None:
-    """Leave what `trainable` names as all that learns, less what `batch_norm` keeps as it is."""
+    """Freeze everything that `trainable` and `batch_norm` exclude from training."""
     last = set(stages_of(network.backbone)[-1])
     for name, parameter in network.backbone.named_parameters():
         parameter.requires_grad_(options.trainable == "all" or (options.trainable == "last-stage" and name in last))
@@ -229,11 +229,11 @@ def freeze(network: Network, options: TrainOptions) -> None:
             norm.requires_grad_(False)
 
 
-def modules_at_rest(network: Network, options: TrainOptions) -> list[nn.Module]:
-    """The modules that stay in evaluation mode while the rest trains: what `freeze` froze, and batch-norm as `batch_norm` has it."""
+def evaluation_modules(network: Network, options: TrainOptions) -> list[nn.Module]:
+    """List the modules that stay in evaluation mode during training: frozen ones, and batch-norms according to `batch_norm`."""
     norms = _norms(network)
-    num_moving = {"partial": 1, "first-only": 1, "frozen": 0, "train": len(norms)}[options.batch_norm]
-    return [*_frozen(network.backbone), *norms[num_moving:]]
+    num_updated = {"partial": 1, "first-only": 1, "frozen": 0, "train": len(norms)}[options.batch_norm]
+    return [*_frozen(network.backbone), *norms[num_updated:]]
 
 
 def _norms(network: Network) -> list[nn.Module]:
@@ -241,7 +241,7 @@ def _norms(network: Network) -> list[nn.Module]:
 
 
 def _frozen(module: nn.Module) -> list[nn.Module]:
-    """The largest parts of a module that have weights and do not learn."""
+    """List the largest submodules that have parameters, all of them frozen."""
     learns = [parameter.requires_grad for parameter in module.parameters()]
     if not learns or all(learns):
         return []

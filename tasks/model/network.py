@@ -1,4 +1,4 @@
-"""One network: a backbone on each snippet, an optional temporal shift inside it, a consensus over the segments, two heads."""
+"""The network: a backbone on each snippet, optional temporal shift inside it, a consensus over segments, two heads."""
 
 # b: batch, t: segments, c: channels, h, w: pixels (224), f: features, v: verbs, n: nouns
 
@@ -15,12 +15,12 @@ from tasks.model.spec import NetworkSpec
 
 
 class Network(nn.Module):
-    """(b, t, c, 224, 224), normalised for the backbone -> Logits, verb (b, v) and noun (b, n).
+    """Maps (b, t, c, 224, 224), normalised for the backbone, to Logits, verb (b, v) and noun (b, n).
 
-    A network is a pure function of its spec and its seed, whatever the state of torch's own generator.
+    Its initial weights depend only on spec and seed, not on the state of torch's global generator.
 
     Raises:
-        BadConfiguration: the spec names a backbone, modality or combination that does not exist.
+        BadConfiguration: the spec names an unknown backbone, modality or combination.
     """
 
     def __init__(self, spec: NetworkSpec, seed: int = 0) -> None:
@@ -47,20 +47,20 @@ class Network(nn.Module):
 
 
 def to_channels_last(network: Network) -> Network:
-    """Lay the weights out as convolutions run quickest, on a CPU and on a GPU; changes `network` and gives it back."""
-    # torch documents `memory_format` and leaves it out of the types of `Module.to`.
+    """Convert a network in place to channels-last memory, in which convolutions are fastest on CPU and GPU."""
+    # torch documents `memory_format`, but its type hints for `Module.to` lack it.
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def synchronise_norms(network: Network) -> Network:
-    """Let batch-norm that trains count the batches of all processes, which GPUs alone can; changes `network` and gives it back."""
-    # Not torch's own, which loses the activation that timm's layers carry.
+    """Convert a network's batch-norms in place to synchronise over all processes; works on GPUs only."""
+    # timm's converter, because torch's loses the activation inside timm's layers.
     network.backbone = convert_sync_batchnorm(network.backbone)  # type: ignore[no-untyped-call]
     return network
 
 
 def weights_sha256(module: nn.Module) -> str:
-    """Hash of every parameter and buffer in order: the provenance of a set of weights, whatever file it came from."""
+    """Hash all parameters and buffers in order; identifies weights independently of their file."""
     digest = hashlib.sha256()
     for key, tensor in module.state_dict().items():
         digest.update(key.encode())

@@ -1,4 +1,4 @@
-"""How long a training takes: told once its first batches are timed, and kept current."""
+"""Log the estimated duration of a training after its first batches, and the remaining time regularly."""
 
 import logging
 from time import monotonic
@@ -14,18 +14,18 @@ from tasks.options import RecipeOptions
 log = logging.getLogger(__name__)
 
 NUM_TIMED = 2
-"""Batches that the first estimate rests on, after one that is left out, for the first is slower than all others."""
-LEAST_SECONDS = 10.0
-"""Between two lines. Where less is left, nothing is said."""
+"""Number of batches timed for the first estimate, after skipping the very first, which is slower."""
+MIN_SECONDS = 10.0
+"""Minimum time between two log lines; nothing is logged if less time remains."""
 SHARE = 0.01
-"""Of the time that is left, between two lines: a training of days says so every few minutes."""
+"""Time between two log lines, as a share of the remaining time: a training of days logs every few minutes."""
 
 
 class Pace(Callback):
-    """Says how long the whole training takes, and from time to time how much of that is left.
+    """Logs the estimated total time, and regularly the remaining time.
 
-    A batch takes what the batches of this process took on the mean. A validation takes what the last one took, and before the first one as
-    many forward passes of training as it looks at crops.
+    Batches are estimated by the mean over this process, validations by the last one. Before the first validation, its estimate is the
+    forward pass of training times the number of crops.
     """
 
     def __init__(self, recipe: RecipeOptions, num_train: int, num_val: int) -> None:
@@ -37,46 +37,46 @@ class Pace(Callback):
         self.forward_seconds = 0.0
         self.validation_seconds: float | None = None
         self.started_at_seconds = 0.0
-        self.noted_at_seconds = 0.0
-        self.tells_at_seconds: float | None = None
+        self.last_batch_at_seconds = 0.0
+        self.logs_at_seconds: float | None = None
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note when the first batch begins to be loaded."""
-        self.noted_at_seconds = _now(pl_module)
+        """Start timing when the first batch starts to load."""
+        self.last_batch_at_seconds = _now(pl_module)
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int) -> None:
-        """Note when a batch begins to be seen."""
+        """Start timing the forward pass."""
         if self._is_timing:
             self.started_at_seconds = _now(pl_module)
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
-        """Note what seeing it took."""
+        """Record the time of the forward pass."""
         if self._is_timing:
             self.forward_seconds = _now(pl_module) - self.started_at_seconds
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Note what the batch took, and say what is left where it is time to."""
-        # A GPU is still at work on it, and is waited for where a figure rests on that.
-        is_due = self.tells_at_seconds is not None and monotonic() >= self.tells_at_seconds
+        """Record the batch's time, and log the remaining time when it is due."""
+        # Synchronise with the GPU only when the time is used.
+        is_due = self.logs_at_seconds is not None and monotonic() >= self.logs_at_seconds
         now = _now(pl_module) if is_due or self._is_timing else monotonic()
         if self.num_batches:
-            self.training_seconds += now - self.noted_at_seconds
-        self.noted_at_seconds = now
+            self.training_seconds += now - self.last_batch_at_seconds
+        self.last_batch_at_seconds = now
         self.num_batches += 1
         if self.num_batches == 1 + NUM_TIMED or is_due:
             left_seconds = self._left_seconds(trainer, batch_idx + 1)
-            if trainer.is_global_zero and left_seconds >= LEAST_SECONDS:
+            if trainer.is_global_zero and left_seconds >= MIN_SECONDS:
                 log.info("%s", self._line(trainer, batch_idx + 1, left_seconds))
-            self.tells_at_seconds = now + max(LEAST_SECONDS, SHARE * left_seconds)
+            self.logs_at_seconds = now + max(MIN_SECONDS, SHARE * left_seconds)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note when it begins."""
+        """Start timing the validation."""
         self.started_at_seconds = _now(pl_module)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note what it took."""
+        """Record the validation's time."""
         self.validation_seconds = _now(pl_module) - self.started_at_seconds
 
     @property
@@ -84,7 +84,7 @@ class Pace(Callback):
         return self.num_batches <= NUM_TIMED
 
     def _left_seconds(self, trainer: pl.Trainer, num_done: int) -> float:
-        """What the rest takes, after `num_done` batches of this epoch."""
+        """Estimate the remaining time after `num_done` batches of this epoch."""
         epochs = range(trainer.current_epoch, self.recipe.epochs)
         num_validations = sum((epoch + 1) % self.recipe.validate_every == 0 for epoch in epochs)
         one_validation = self.validation_seconds
@@ -95,11 +95,11 @@ class Pace(Callback):
         return num_batches * self.training_seconds / (self.num_batches - 1) + num_validations * one_validation
 
     def _line(self, trainer: pl.Trainer, num_done: int, left_seconds: float) -> str:
-        if self.tells_at_seconds is None:
+        if self.logs_at_seconds is None:
             num_epochs = self.recipe.epochs - trainer.current_epoch
             return (
                 f"about {duration(left_seconds)} for {num_epochs} epochs of {self.num_train} clips and their validations, "
-                f"by {NUM_TIMED} timed batches of {self.training_seconds / NUM_TIMED:.2f} s"
+                f"estimated from {NUM_TIMED} batches of {self.training_seconds / NUM_TIMED:.2f} s"
             )
         return (
             f"epoch {trainer.current_epoch + 1}/{self.recipe.epochs}, batch {num_done} of {trainer.num_training_batches}; "
@@ -108,7 +108,7 @@ class Pace(Callback):
 
 
 def _now(module: pl.LightningModule) -> float:
-    """The time once the device has done all that it was given."""
+    """Return the time after the device has finished all queued work."""
     if module.device.type == "cuda":
         torch.cuda.synchronize(module.device)
     return monotonic()

@@ -1,4 +1,4 @@
-"""What a person is shown of snippets."""
+"""Render snippets as RGB pictures for people."""
 
 # t: segments, h, w: pixels, p: 8-bit planes of a snippet
 
@@ -13,20 +13,22 @@ NO_MOTION = 127.5
 
 
 def pictures(snippets: Frames, modality: Modality) -> Frames:
-    """One RGB picture a snippet: its first frame, or for flow the mean motion, its direction as hue and its speed as brightness.
+    """Render one RGB picture per snippet: its first frame, or for flow the mean motion.
+
+    Flow is drawn with direction as hue and speed as brightness.
 
     Args:
         snippets: uint8 (t, h, w, p).
-        modality: what the planes are.
+        modality: of the planes.
 
     Returns:
-        uint8 (t, h, w, 3). The brightest point is the fastest of all the snippets.
+        uint8 (t, h, w, 3); flow brightness is relative to the fastest point of all snippets.
     """
     if modality is not Modality.FLOW:
         return snippets[..., :3]
     x, y = (snippets[..., first::2].mean(-1) - NO_MOTION for first in (0, 1))
     speed = np.hypot(x, y)
     hue = np.arctan2(y, x) / (2 * np.pi) % 1
-    # Half a step of 8 bit is no motion: without the floor a still clip would be all noise.
+    # The floor of 1.0 keeps 8-bit rounding of a still clip from being amplified to noise.
     colours: Frames = (255 * hsv_to_rgb(np.stack([hue, np.ones_like(hue), speed / max(speed.max(), 1.0)], -1))).astype(np.uint8)
     return colours

@@ -1,4 +1,4 @@
-"""Where a network's first weights come from, and what is said of them."""
+"""Build a network with pretrained weights, and describe where they come from."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ EPIC_SEGMENTS = 8
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A checkpoint that EPIC-KITCHENS-55 published; `sha256_prefix` is also the end of its name."""
+    """A checkpoint published by EPIC-KITCHENS-55; its name ends in `sha256_prefix`."""
 
     name: str
     sha256_prefix: str
@@ -58,7 +58,7 @@ PUBLISHED: dict[tuple[str, str, Modality], PublishedFile] = {
 
 
 def published(spec: NetworkSpec) -> PublishedFile | None:
-    """The published checkpoint of this very network, if there is one."""
+    """Return the published checkpoint of exactly this network, if there is one."""
     if spec.num_segments != EPIC_SEGMENTS:
         return None
     return PUBLISHED.get((spec.family, spec.backbone, spec.modality))
@@ -66,7 +66,7 @@ def published(spec: NetworkSpec) -> PublishedFile | None:
 
 @dataclass(frozen=True)
 class Start:
-    """A network before fine-tuning, which is also the baseline that the fine-tuned one is measured against."""
+    """A network before fine-tuning, which is also the baseline for the comparison."""
 
     network: Network
     description: str
@@ -74,19 +74,19 @@ class Start:
 
 
 def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None, seed: int = 0) -> Start:
-    """Build a network with the weights that were asked for.
+    """Build a network with pretrained weights.
 
     Args:
         spec: the network.
-        weights: EPIC reads `epic_file`; IMAGENET goes to the backbone's own source, which may need the network
-            (`tf_efficientnet_lite0` never does); NONE leaves everything seeded. AUTO is EPIC where `epic_file` is given, else IMAGENET.
+        weights: EPIC reads `epic_file`; IMAGENET uses the backbone's source, which may need a download (`tf_efficientnet_lite0` never
+            does); NONE keeps the seeded initialisation. AUTO means EPIC if `epic_file` is given, else IMAGENET.
         epic_file: the published file on this disk.
-        seed: of whatever no weights are loaded for.
+        seed: of all parameters for which no weights are loaded.
 
     Raises:
-        BadCheckpoint: `epic_file` is not what its name says, or holds another network.
-        BadConfiguration: the spec names something that does not exist, or EPIC weights were asked for without a file.
-        Unavailable: ImageNet weights cannot be downloaded; the message says what to put where.
+        BadCheckpoint: `epic_file` does not match the hash in its name, or holds a different network.
+        BadConfiguration: the spec names something unknown, or EPIC weights are requested without a file.
+        Unavailable: ImageNet weights cannot be downloaded; the message says which file to put where.
     """
     if weights is Weights.AUTO:
         weights = Weights.EPIC if epic_file else Weights.IMAGENET
@@ -120,7 +120,7 @@ def _load_imagenet(network: Network) -> str:
 
 
 def _widened(state: dict[str, Tensor], num_channels: int) -> dict[str, Tensor]:
-    """With the first convolution's kernels (f, 3, h, w) as their mean over the colours, once a channel, where there are other channels.
+    """Adapt the first convolution (f, 3, h, w) to `num_channels`: the mean over colours, repeated per channel.
 
     TSN's cross-modality initialisation (arXiv 1608.00859, section 3.3).
     """
@@ -134,4 +134,4 @@ def _no_epic_file(spec: NetworkSpec) -> str:
     file = published(spec)
     if file is None:
         return f"EPIC-KITCHENS-55 published no weights for {spec}; choose weights imagenet, or backbone resnet50"
-    return f"the EPIC-KITCHENS-55 weights of {spec} are not here; put {file.name} from {EPIC_ADDRESS} under pretrained/ of the store"
+    return f"the EPIC-KITCHENS-55 weights of {spec} are missing; put {file.name} from {EPIC_ADDRESS} under pretrained/ of the store"

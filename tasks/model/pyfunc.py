@@ -1,4 +1,4 @@
-"""A registered model that takes clips: what MLflow loads with the code that goes along, on a machine that has neither a store nor settings."""
+"""MLflow model that predicts from video clips; runs from the code packaged with it, without store or settings."""
 
 # t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet, v: verbs, n: nouns
 
@@ -33,7 +33,7 @@ Frames = NDArray[np.uint8]
 
 
 class ClipModel:
-    """Networks, their weights and the names of their classes; each clip is seen under the 10 crops of the test protocol."""
+    """Networks, fusion weights and class names of a checkpoint; scores each clip with the 10 crops of the test protocol."""
 
     def __init__(self, saved: Saved) -> None:
         device = choose_device("auto")
@@ -42,16 +42,16 @@ class ClipModel:
         self._scorer = Scorer(tuple(PytorchEngine(prepare(network, device), NUM_CROPS) for network in saved.networks), saved.weights)
 
     def predict(self, model_input: pd.DataFrame | Iterable[str | bytes], params: dict[str, object] | None = None) -> pd.DataFrame:
-        """Name the verb and the noun of clips.
+        """Predict the verb and noun of clips.
 
         Args:
-            model_input: each a path of a video file or its bytes; of a table, the first column. Networks were trained on clips as Retake
-                cuts them: 8 s, 30 frames a second.
-            params: MLflow's; there are none.
+            model_input: paths or bytes of video files; of a table, the first column. The networks were trained on Retake's clips: 8 s,
+                30 frames per second.
+            params: required by MLflow; ignored.
 
         Returns:
-            One row a clip: `verb` and `noun`, the probability of each, `verb_class` and `noun_class`, and lists of all logits. Probabilities
-            are the softmax of the logits, not calibrated. Of networks that were taught verbs alone, those of the verb.
+            One row per clip: `verb` and `noun`, their probabilities, `verb_class` and `noun_class`, and lists of all logits. Probabilities
+            are the uncalibrated softmax of the logits. Networks trained on verbs alone return only the verb's columns.
 
         Raises:
             BadInput: a clip cannot be read; the message names it.
@@ -79,20 +79,20 @@ class ClipModel:
 
 
 def _load_pyfunc(data_path: str) -> ClipModel:
-    """MLflow's name for what makes a model of its data, which is one checkpoint of ours."""
+    """Load the model from a checkpoint; MLflow requires this name."""
     return ClipModel(load(Path(data_path)))
 
 
 def _snippets(clip: Path, specs: Sequence[NetworkSpec], folder: Path) -> list[Frames]:
-    """For each network its test snippets, uint8 (t, h, w, p)."""
+    """Read the test snippets for each network, uint8 (t, h, w, p)."""
     num_frames = count_frames(clip, memory=undivided())
     flows = {spec.flow: _flow(clip, num_frames, spec.flow, folder) for spec in specs if spec.flow}
-    return [_of_network(clip, num_frames, spec, flows) for spec in specs]
+    return [_network_snippets(clip, num_frames, spec, flows) for spec in specs]
 
 
-def _of_network(clip: Path, num_frames: int, spec: NetworkSpec, flows: dict[FlowOptions, Path]) -> Frames:
-    there = num_fields(num_frames) if spec.flow else num_frames
-    numbers = [number for snippet in middle_snippets(there, spec.num_segments, spec.snippet.num_frames) for number in snippet]
+def _network_snippets(clip: Path, num_frames: int, spec: NetworkSpec, flows: dict[FlowOptions, Path]) -> Frames:
+    num_inputs = num_fields(num_frames) if spec.flow else num_frames
+    numbers = [number for snippet in middle_snippets(num_inputs, spec.num_segments, spec.snippet.num_frames) for number in snippet]
     if spec.flow:
         return joined(np.stack(list(iter_fields(flows[spec.flow], numbers))), spec)
     return joined(read_frames(clip, numbers, short_side=SHORT_SIDE), spec)

@@ -1,4 +1,4 @@
-"""Which frames of a clip a network sees: TSN's segments (arXiv 1608.00859), one snippet of consecutive frames each."""
+"""Sample a clip's frames by TSN's segments (arXiv 1608.00859), one snippet of consecutive frames each."""
 
 # t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet
 
@@ -9,25 +9,26 @@ from tasks.model.spec import NetworkSpec
 
 
 def middle_snippets(num_frames: int, num_segments: int, snippet_frames: int = 1) -> list[list[int]]:
-    """The snippet in the middle of each segment, from int(tick/2 + tick*i) on, with tick = (num_frames - snippet_frames + 1) / num_segments.
+    """Sample the middle snippet of each segment, as in testing.
 
-    A clip shorter than a snippet repeats its last frame.
+    Snippet i starts at frame int(tick/2 + tick*i), with tick = (num_frames - snippet_frames + 1) / num_segments. A clip shorter than a
+    snippet repeats its last frame.
 
     Returns:
-        t lists of m frame numbers, which never fall from one to the next.
+        t lists of m frame numbers, in non-decreasing order.
 
     Raises:
-        ValueError: there is no frame.
+        ValueError: there are no frames.
     """
     tick = _tick(num_frames, num_segments, snippet_frames)
     return [_frames_from(int(tick / 2 + tick * i), num_frames, snippet_frames) for i in range(num_segments)]
 
 
 def random_snippets(num_frames: int, num_segments: int, rng: np.random.Generator, snippet_frames: int = 1) -> list[list[int]]:
-    """A random snippet that begins inside each segment; a clip shorter than its segments repeats frames.
+    """Sample a snippet with a random start in each segment, as in training; a clip with fewer frames than segments repeats frames.
 
     Raises:
-        ValueError: there is no frame.
+        ValueError: there are no frames.
     """
     tick = _tick(num_frames, num_segments, snippet_frames)
     last = max(0, num_frames - snippet_frames)
@@ -35,7 +36,7 @@ def random_snippets(num_frames: int, num_segments: int, rng: np.random.Generator
 
 
 def joined(frames: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.uint8]:
-    """The frames of all snippets, (t * m, h, w, planes of a frame), as snippets (t, h, w, p)."""
+    """Join the frames of all snippets, (t * m, h, w, planes per frame), into snippets (t, h, w, p)."""
     _, height, width, _ = frames.shape
     apart = frames.reshape(spec.num_segments, -1, height, width, spec.snippet.frame_planes)
     return np.ascontiguousarray(apart.transpose(0, 2, 3, 1, 4)).reshape(spec.num_segments, height, width, spec.snippet.num_planes)

@@ -1,4 +1,4 @@
-"""How the learning rate goes from epoch to epoch."""
+"""Make the learning-rate schedule."""
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, ReduceLROnPlateau, SequentialLR, StepLR
@@ -9,12 +9,12 @@ WARMUP_START = 0.01
 
 
 def make_schedule(optimizer: Optimizer, recipe: RecipeOptions) -> LRScheduler | None:
-    """What changes the rates of all parameter groups after each epoch, a plateau after each validation; None where they are constant.
+    """Make the schedule, stepped after each epoch, or for a plateau after each validation; None for constant rates.
 
-    The schedule begins when the warm-up has ended. The last epoch of a cosine still learns, at the rate that comes before nothing.
+    The schedule starts after the warm-up. A cosine reaches 0 only after the last epoch.
     """
     if recipe.schedule == "plateau":
-        # torch counts the validations that it bears with, of which the one that lowers the rate is none.
+        # torch's patience counts the tolerated validations; the next one lowers the rate.
         return ReduceLROnPlateau(optimizer, factor=recipe.decay_factor, patience=recipe.plateau_validations - 1, threshold=0, eps=0)
     after: LRScheduler | None = None
     if recipe.schedule == "step":
@@ -28,5 +28,5 @@ def make_schedule(optimizer: Optimizer, recipe: RecipeOptions) -> LRScheduler | 
 
 
 def highest_rate(optimizer: Optimizer) -> float:
-    """The learning rate of the heads, which is that of all where no layer learns at its own."""
+    """Return the learning rate of the heads, the highest of all groups."""
     return max(float(group["lr"]) for group in optimizer.param_groups)

@@ -1,4 +1,4 @@
-"""Temporal shift (TSM, Lin et al., arXiv 1811.08383): residual blocks that see a part of their neighbours in time."""
+"""Temporal shift (TSM, Lin et al., arXiv 1811.08383): residual blocks that see channels of neighbouring segments."""
 
 # b: batch, t: segments, c: channels, h, w: pixels
 
@@ -24,11 +24,11 @@ EXPANDING: Mapping[type[nn.Module], tuple[str, str]] = {
     Mobilenet3Block: ("block.0.0", "use_res_connect"),
     MBConv: ("block.0.0", "use_res_connect"),
 }
-"""Blocks of the mobile families: their first convolution, and what tells that the input is also added to the output."""
+"""Blocks of the mobile families: the name of their first convolution, and the attribute that marks a residual connection."""
 
 
 class TemporalShift(nn.Module):
-    """Moves 1/8 of the channels one segment back and 1/8 one segment on, zeros coming in, then applies `net`."""
+    """Shifts 1/8 of the channels one segment back and 1/8 one segment forward, padding with zeros, then applies `net`."""
 
     def __init__(self, net: nn.Module, num_segments: int) -> None:
         super().__init__()
@@ -36,21 +36,21 @@ class TemporalShift(nn.Module):
         self.num_segments = num_segments
 
     def forward(self, images: Tensor) -> Tensor:
-        """(b*t, c, h, w) -> what `net` makes of it."""
+        """(b*t, c, h, w) -> output of `net`."""
         x = images.reshape(-1, self.num_segments, *images.shape[1:])
         fold = x.shape[2] // FOLD
-        back, on, still = x[:, :, :fold], x[:, :, fold : 2 * fold], x[:, :, 2 * fold :]
+        back, forward, unshifted = x[:, :, :fold], x[:, :, fold : 2 * fold], x[:, :, 2 * fold :]
         zeros = torch.zeros_like(back[:, :1])
-        shifted = torch.cat([torch.cat([back[:, 1:], zeros], 1), torch.cat([zeros, on[:, :-1]], 1), still], 2)
+        shifted = torch.cat([torch.cat([back[:, 1:], zeros], 1), torch.cat([zeros, forward[:, :-1]], 1), unshifted], 2)
         result: Tensor = self.net(shifted.flatten(0, 1))
         return result
 
 
 def insert_temporal_shift(backbone: nn.Module, num_segments: int) -> None:
-    """Wrap the first convolution of each residual block, in place ("blockres" of the paper's code).
+    """Wrap the first convolution of each residual block, in place ("blockres" in the paper's code).
 
-    Of a ResNet's four stages all blocks are wrapped, as in EPIC-KITCHENS-55's code; TSM's own passes over every second one of ResNet-101's
-    third stage. Of the mobile families those whose input is also added to their output, as the paper has it for MobileNetV2.
+    In a ResNet, all blocks of the four stages are wrapped, as in EPIC-KITCHENS-55's code; TSM's code skips every second block in ResNet-101's
+    third stage. In the mobile families, blocks with a residual connection are wrapped, as in the paper's MobileNetV2.
 
     Raises:
         BadConfiguration: the backbone has no such blocks.
@@ -70,7 +70,7 @@ def insert_temporal_shift(backbone: nn.Module, num_segments: int) -> None:
 
 
 def unshifted_key(backbone: nn.Module, key: str) -> str:
-    """The name that a parameter of `backbone` has where nothing is shifted: the shift puts the convolution that it wraps one name deeper."""
+    """Return a parameter's name without temporal shift, which nests the wrapped convolution one level deeper."""
     for name, module in backbone.named_modules():
         if isinstance(module, TemporalShift) and key.startswith(f"{name}.net."):
             return f"{name}.{key.removeprefix(f'{name}.net.')}"

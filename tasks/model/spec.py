@@ -1,4 +1,4 @@
-"""What names a network: the few choices that are stored with every checkpoint and every result, and what each modality's input is."""
+"""Network specification, stored with every checkpoint and result, and the input of each modality."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tasks.results.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
 
 
 class Consensus(StrEnum):
-    """How the segments of a clip come to one answer."""
+    """How a clip's segments are combined into one prediction."""
 
     AVERAGE = "average"
     RELATION = "relation"
@@ -24,17 +24,17 @@ FAMILIES: Mapping[Family, tuple[Consensus, bool]] = {
     Family.MTRN: (Consensus.MULTISCALE_RELATION, False),
     Family.TSM: (Consensus.AVERAGE, True),
 }
-"""What each family is made of: the consensus over segments, and whether the backbone's blocks see their neighbours in time."""
+"""Parts of each family: the consensus over segments, and whether the backbone has temporal shift."""
 
 
 @dataclass(frozen=True)
 class Snippet:
-    """What a network takes of one segment.
+    """A network's input for one segment.
 
     Attributes:
         num_frames: consecutive frames, of the clip or of its optical flow.
-        frame_planes: 8-bit planes of one of them: red, green and blue, or x and y.
-        num_channels: what the backbone sees after normalisation.
+        frame_planes: 8-bit planes per frame: red, green and blue, or x and y.
+        num_channels: the backbone's input channels, after normalisation.
     """
 
     num_frames: int
@@ -52,23 +52,23 @@ SNIPPETS: Mapping[Modality, Snippet] = {
     Modality.FLOW: Snippet(num_frames=5, frame_planes=2, num_channels=10),
     Modality.RGB_DIFFERENCE: Snippet(num_frames=6, frame_planes=3, num_channels=15),
 }
-"""TSN's snippets (arXiv 1608.00859): a frame; 5 pairs of x and y; 5 differences of 6 frames."""
+"""TSN's snippets (arXiv 1608.00859): one frame; 5 flow fields of x and y; 5 differences of 6 frames."""
 
 MAX_SEGMENTS = 32
 MAX_DRAWS = 10_000
 MAX_CLASSES = 10_000
-"""Far more than anybody trains, and few enough that a checkpoint that claims more is refused before anything is made of it."""
+"""Far more than any training needs; a checkpoint that claims more is rejected before a network is built."""
 
 SHORT_SIDE = 256
-"""Of every cached frame and every field of flow, in pixels: what the crops of TSN's protocol are cut from."""
+"""Short side of cached frames and flow fields, in pixels; TSN's protocol cuts its crops from this size."""
 
 
 class NetworkSpec(BaseModel):
     """One network: backbone, optional temporal shift, consensus, and the sizes of both heads.
 
-    `flow` says how the optical flow is computed that it was trained on, where its modality is flow. `relation_draws` is of the multi-scale
-    relation alone: in a test the published code draws three relations a scale; 0 takes the mean of all such draws, another number the mean
-    of so many under `relation_seed`.
+    `flow` defines how the optical flow is computed, if the modality is flow. `relation_draws` applies to the multi-scale relation only: the
+    published code samples three relations per scale in testing; 0 averages over all possible samples, another number over that many samples
+    seeded by `relation_seed`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -86,31 +86,31 @@ class NetworkSpec(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _flow_where_it_is_seen(cls, values: object) -> object:
+    def _set_flow_by_modality(cls, values: object) -> object:
         if not isinstance(values, dict):
-            return values  # a spec already
-        is_seen = values.get("modality") == Modality.FLOW
-        return {**values, "flow": (values.get("flow") or FlowOptions()) if is_seen else None}
+            return values  # already a spec
+        is_flow = values.get("modality") == Modality.FLOW
+        return {**values, "flow": (values.get("flow") or FlowOptions()) if is_flow else None}
 
     @property
     def snippet(self) -> Snippet:
-        """What it takes of one segment."""
+        """The input for one segment."""
         return SNIPPETS[self.modality]
 
     @property
     def num_frames(self) -> int:
-        """Frames, or fields of flow, that it looks at of one clip."""
+        """Number of frames, or flow fields, that the network sees per clip."""
         return self.num_segments * self.snippet.num_frames
 
     @property
     def family(self) -> str:
-        """The name that the literature has for it: TSN, TRN, MTRN or TSM."""
+        """Name in the literature: TSN, TRN, MTRN or TSM."""
         found = (family.value for family, parts in FAMILIES.items() if parts == (self.consensus, self.temporal_shift))
         return next(found, f"TSM with {self.consensus.value}")
 
     @property
     def title(self) -> str:
-        """The network for a person, without its classes."""
+        """Title for people, without the classes."""
         drawn = f", {self.relation_draws or 'all'} draws of relations" if self.consensus is Consensus.MULTISCALE_RELATION else ""
         seen = f"{self.modality.value} ({self.flow.flow_method})" if self.flow else self.modality.value
         return f"{self.family} {self.backbone} {seen}, {self.num_segments} segments{drawn}"
@@ -120,7 +120,7 @@ class NetworkSpec(BaseModel):
 
 
 def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
-    """The network that `options` name, with EPIC's classes; `backbone` takes the place of theirs, say of "auto"."""
+    """Build the spec of training options, with EPIC's classes; `backbone` overrides theirs, for example "auto"."""
     consensus, temporal_shift = FAMILIES[options.family]
     return NetworkSpec(
         backbone=backbone or options.backbone,

@@ -1,4 +1,4 @@
-"""A batch that is timed before a training, for what the whole training will take."""
+"""Time one batch to estimate the duration of a training before it starts."""
 
 from dataclasses import dataclass
 from time import monotonic
@@ -15,13 +15,13 @@ from tasks.model.module import ActionModule
 from tasks.model.network import Network, to_channels_last
 from tasks.options import RecipeOptions, TrainOptions
 
-MOST_CLIPS = 4
-"""Of a timed batch; a larger one takes as much longer."""
+MAX_CLIPS = 4
+"""Maximum size of the timed batch; time is proportional to size."""
 
 
 @dataclass(frozen=True)
 class BatchTime:
-    """What a batch took, and the pass forward of it, on a device."""
+    """Time of a batch and of its forward pass on a device."""
 
     num_clips: int
     seconds: float
@@ -29,28 +29,28 @@ class BatchTime:
     device: str
 
     def training_seconds(self, recipe: RecipeOptions, num_train: int, num_val: int) -> float:
-        """What all epochs and their validations take."""
+        """Estimate the time of all epochs and validations."""
         one_epoch = self.seconds * num_train / self.num_clips
         one_validation = self.forward_seconds * num_val * recipe.validation_crops / self.num_clips
         return recipe.epochs * one_epoch + recipe.epochs // recipe.validate_every * one_validation
 
 
 def time_batch(network: Network, options: TrainOptions, num_train: int, device: Literal["auto", "cpu", "cuda"]) -> BatchTime | None:
-    """Learn from a batch of noise, twice, and time the second time, which changes `network`.
+    """Train on a batch of noise twice, and time the second step; modifies `network`.
 
     Returns:
-        None where this process has no such device, or its memory does not hold the batch: another process may train all the same.
+        the time, or None if this process has no such device or not enough memory; the training process may still have them.
     """
     try:
         kind = choose_device(device)
-        return _timed(network, options, min(options.batch_size, num_train, MOST_CLIPS), kind)
+        return _time_steps(network, options, min(options.batch_size, num_train, MAX_CLIPS), kind)
     except (BadConfiguration, torch.OutOfMemoryError):
         return None
 
 
-def _timed(network: Network, options: TrainOptions, num_clips: int, device: Literal["cpu", "cuda"]) -> BatchTime:
+def _time_steps(network: Network, options: TrainOptions, num_clips: int, device: Literal["cpu", "cuda"]) -> BatchTime:
     spec = network.spec
-    # Weights of classes need labels, and take no time.
+    # Class weights need labels, and take no time.
     module = ActionModule(to_channels_last(network), options.model_copy(update={"class_weights": "none"}), ()).to(device)
     module.train()
     optimizer, criterion = module.make_optimizer(), CrossEntropies()
@@ -70,7 +70,7 @@ def _timed(network: Network, options: TrainOptions, num_clips: int, device: Lite
 
 
 def _now(device: Literal["cpu", "cuda"]) -> float:
-    """The time once the device has done all that it was given."""
+    """Return the time after the device has finished all queued work."""
     if device == "cuda":
         torch.cuda.synchronize()
     return monotonic()

@@ -1,4 +1,4 @@
-"""Fine-tuning: one call from labelled clips to the best checkpoint, which goes on where an earlier call was cut off."""
+"""Fine-tune a network from labelled clips to the best checkpoint, resuming an interrupted run."""
 
 import logging
 import os
@@ -41,18 +41,19 @@ TENSORBOARD = "tensorboard"
 class TrainJob:
     """Everything that one training needs.
 
-    `folder` keeps best.pt, last.ckpt and tensorboard/. Where it holds a last.ckpt, training goes on from there, and best.pt must lie beside it,
-    unless features are kept: then last.ckpt has the best heads, too, and best.pt is written at the end.
-    `network` is changed by the training. Where `classes` have no objects, verbs alone are learned. `num_workers` None reads in this process on a CPU, and in up to 8 others beside a GPU.
+    `folder` holds best.pt, last.ckpt and tensorboard/. If there is a last.ckpt, training resumes from it and also needs best.pt, except with
+    cached features: then last.ckpt includes the best heads, and best.pt is written at the end.
+    `network` is modified by training. If `classes` have no objects, only verbs are trained. With `num_workers` None, clips are read in this
+    process on a CPU, and in up to 8 worker processes with a GPU.
 
-    Where the heads alone train, epochs take turns with `feature_variants` views of each clip, whose features are kept under `features`, also
-    for other trainings. Without that folder each epoch computes them anew, to the same figures but for rounding. Processes on one machine
-    must name the same one.
+    If only the heads are trained, epochs cycle through `feature_variants` views of each clip, whose features are cached under `features` and
+    shared with other trainings. Without that folder every epoch computes them again, with the same results up to rounding. Processes on
+    one machine must use the same folder.
 
-    `devices` processes train together on each of `num_nodes` machines (`processes` says how they are started), each on a GPU of its own or
-    all on the CPU. The options' batch size is that of all together, so the figures are those of one process up to rounding and to what
-    dropout and a backbone draw; on CPUs batch-norm that trains sees one process's part of a batch alone, as mixup does everywhere, and they
-    are further apart. Each process has a folder of its own, and only the first one's is written to. Where one finds a last.ckpt, all must find the same.
+    `devices` processes train together on each of `num_nodes` machines (see `processes`), each on its own GPU or all on the CPU. The batch
+    size is the total over all processes, so results equal those of a single process, up to rounding and the random numbers of dropout and
+    backbone. They differ more with mixup, and on CPUs with trainable batch-norm, because both see only one process's part of a batch. Each
+    process has its own folder; only the first process writes to its folder. Either all processes find the same last.ckpt, or none finds one.
     """
 
     network: Network
@@ -69,22 +70,22 @@ class TrainJob:
 
     @property
     def num_processes(self) -> int:
-        """How many processes train together."""
+        """Total number of processes."""
         return self.devices * self.num_nodes
 
     @property
     def keeps_features(self) -> bool:
-        """Whether the heads are trained on features that are kept."""
+        """Whether the heads are trained on cached features."""
         return self.options.trainable == "heads" and self.features is not None
 
 
 Parts = tuple[Learner, DataLoader[Sample], DataLoader[Sample]]
-"""What is trained, on what, and validated on what."""
+"""The module, and the loaders of training and validation."""
 
 
 @dataclass(frozen=True)
 class TrainOutcome:
-    """What a training left: `best`, which the first process has, is read with `checkpoints.load`; the history also covers earlier calls."""
+    """Result of a training. The first process has `best`, to be read with `checkpoints.load`; the history includes earlier calls."""
 
     best: Path
     best_epoch: int
@@ -95,19 +96,19 @@ class TrainOutcome:
 
 
 def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[EpochFiles], None] | None = None) -> TrainOutcome:
-    """Train until the options' end, or go on until there. With several processes, each calls this.
+    """Train to the end, resuming if possible; with several processes, each calls this.
 
     Args:
-        job: what to train, on what, where.
-        loggers: Lightning loggers beside TensorBoard's, which get every figure of every epoch.
-        on_epoch: called after each epoch in the first process, once its files are on the disk; an exception from it ends the training.
+        job: network, data, options and device.
+        loggers: Lightning loggers in addition to TensorBoard's; they get all metrics of every epoch.
+        on_epoch: called in the first process after each epoch, once its files are written; an exception from it ends training.
 
     Raises:
-        BadConfiguration: options that this machine or these data cannot follow, or a loss that is never a number.
-        BadDataset: nothing to train or validate on, or frames that cannot be read.
-        Unavailable: SIGTERM told this process to end.
-        RetakeError: another process failed, and its exit code chose the class. Where this one cannot notice, since it waits for all to
-            begin or for a GPU, Lightning kills it within five seconds of the failure.
+        BadConfiguration: the options do not fit this machine or the data, or the validation loss was never finite.
+        BadDataset: there is nothing to train or validate on, or frames cannot be read.
+        Unavailable: this process received SIGTERM.
+        RetakeError: another process failed; its exit code determines the class. If this process is waiting for the start of all or for a
+            GPU and cannot notice, Lightning kills it within five seconds of the failure.
     """
     options = job.options
     device = choose_device(job.device)
@@ -132,7 +133,7 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
     )
     last = job.folder / LAST
     if last.exists():
-        log.info("going on from %s", last)
+        log.info("resuming from %s", last)
     with warnings.catch_warnings(), _one_thread() if job.keeps_features else nullcontext():
         _quieten_lightning()
         callbacks = [EndInOrder(), Pace(options, len(job.train), len(job.val)), *filter(None, [averaging, keeper, early_stopping])]
@@ -142,12 +143,12 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
                 trainer.fit(module, train_loader, val_loader, ckpt_path=last if last.exists() else None, weights_only=True)
             except torch.OutOfMemoryError:
                 raise BadConfiguration(
-                    f"the GPU's memory does not hold batches of {options.batch_size} clips; "
+                    f"batches of {options.batch_size} clips do not fit into the GPU's memory; "
                     "lower batch_size, or choose precision bf16-mixed"
                 ) from None
     best = keeper.best
     if best is None or best.val is None:
-        raise BadConfiguration(f"the validation loss was never a number at learning rate {options.learning_rate}; lower it")
+        raise BadConfiguration(f"the validation loss was never finite at learning rate {options.learning_rate}; lower it")
     if trainer.is_global_zero:
         keeper.write_best()
     return TrainOutcome(
@@ -162,7 +163,7 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Keep torch to one thread of this process: a step of the heads is so small that several wait for each other longer than they work."""
+    """Limit torch to one thread: for the small steps of the heads, synchronising threads takes longer than the work."""
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -182,18 +183,18 @@ def _require_possible(job: TrainJob, device: Literal["cpu", "cuda"]) -> None:
         )
     if options.mixup and options.batch_size < 2 * job.num_processes:
         raise BadConfiguration(
-            f"mixup mixes the clips that one process has of a batch, and {job.num_processes} processes have one each of {options.batch_size}; "
+            f"mixup needs two clips per process, and {job.num_processes} processes share batches of {options.batch_size}; "
             f"set batch_size to {2 * job.num_processes} or more, or lower RETAKE_DEVICES or RETAKE_NUM_NODES"
         )
     if device == "cuda" and job.devices > torch.cuda.device_count():
         raise BadConfiguration(
-            f"RETAKE_DEVICES is {job.devices} and torch sees {torch.cuda.device_count()} GPU(s); lower it, or show this process more"
+            f"RETAKE_DEVICES is {job.devices} and torch sees {torch.cuda.device_count()} GPU(s); lower it, or give this process more GPUs"
         )
     require_places(job.devices, job.num_nodes)
 
 
 def _seeing_images(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
-    """The whole network, on images."""
+    """Set up training the network on images."""
     network = synchronise_norms(job.network) if device == "cuda" and job.num_processes > 1 else job.network
     module = ActionModule(to_channels_last(network), job.options, job.train, has_objects=job.classes.has_objects)
     train, val = _datasets(job, partial(View.images, spec=job.network.spec))
@@ -201,8 +202,8 @@ def _seeing_images(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
 
 
 def _keeping_features(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
-    """The heads alone, on features, all of which are kept from here on."""
-    assert job.features is not None  # noqa: S101 - for mypy; this is what the caller asked about
+    """Compute missing features, and set up training the heads on them."""
+    assert job.features is not None  # noqa: S101 - for mypy; the caller has checked `keeps_features`
     kept = training_features(job.features, job.network, job.options.precision)
     train, val = _datasets(job, lambda view: kept.read(view.name))
     rank = global_rank(job.devices)
@@ -216,7 +217,7 @@ def _keeping_features(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
         place=rank / job.num_processes,
     )
     module = HeadModule(job.network, job.options, job.train, has_objects=job.classes.has_objects)
-    # Reading a feature takes less time than handing it from process to process.
+    # Reading a feature is faster than passing it between processes, so there are no workers.
     return module, _loader(job, device, train, 0), _loader(job, device, val, 0)
 
 
@@ -258,14 +259,14 @@ def _make_trainer(job: TrainJob, device: Literal["cpu", "cuda"], loggers: Sequen
         num_nodes=job.num_nodes,
         strategy="ddp" if job.num_processes > 1 else "auto",
         plugins=[LightningEnvironment()] if job.num_processes > 1 else None,
-        use_distributed_sampler=False,  # ours shares the clips out
+        use_distributed_sampler=False,  # EpochSampler distributes the clips
         precision=options.precision,
         accumulate_grad_batches=options.accumulate_batches,
         gradient_clip_val=options.clip_norm or None,
         max_epochs=options.epochs,
         check_val_every_n_epoch=options.validate_every,
         num_sanity_val_steps=0,
-        # Some of cuDNN's kernels differ from run to run; a CPU's do not.
+        # Some cuDNN kernels are nondeterministic; CPU kernels are not.
         deterministic="warn" if device == "cuda" else False,
         logger=[TensorBoardLogger(job.folder, name=TENSORBOARD, version=""), *loggers],
         log_every_n_steps=1,
@@ -278,13 +279,13 @@ def _make_trainer(job: TrainJob, device: Literal["cpu", "cuda"], loggers: Sequen
 
 
 def _quieten_lightning() -> None:
-    """Leave Lightning its warnings, less those that are not for people here."""
-    # What devices it found, which libraries it would like: the step says what matters.
+    """Silence Lightning's info messages and the warnings that do not apply here."""
+    # Info lines about devices and optional libraries; the step logs what matters.
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It advises on the number of workers, which `num_workers` decides.
+    # The number of workers is chosen by `num_workers`.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    # Modules that rest in evaluation mode do so on purpose: partial batch-norm, or a frozen backbone.
+    # Partial batch-norm and frozen backbones are in evaluation mode on purpose.
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
-    # It makes a torch object in a way that torch is giving up.
+    # Lightning uses an API that torch has deprecated.
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated", category=FutureWarning)

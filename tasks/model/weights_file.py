@@ -1,4 +1,4 @@
-"""Files of weights that anybody may have made: read without running code, and refused before they can cost much."""
+"""Read weights files from untrusted sources: without running code, and rejecting oversized files early."""
 
 import re
 import struct
@@ -30,14 +30,14 @@ UNREADABLE = (
     struct.error,
     zipfile.BadZipFile,
 )
-"""What torch.load raises for damaged files, as trials with thousands of them gave it."""
+"""Errors that torch.load raises for damaged files, collected by trying thousands of them."""
 
 
 def read_weights(path: Path) -> dict[Any, Any]:
-    """Read a file of weights alone.
+    """Read a file that must hold only weights.
 
     Raises:
-        BadCheckpoint: the file is missing, damaged, would run code, or unpacks to more than it is.
+        BadCheckpoint: the file is missing or damaged, would run code, or unpacks to more than its size.
     """
     try:
         if zipfile.is_zipfile(path):
@@ -48,7 +48,7 @@ def read_weights(path: Path) -> dict[Any, Any]:
     except UNREADABLE as error:
         blocked = re.search(r"(?:GLOBAL|class|global) ([\w.]+)", str(error))
         if isinstance(error, UnpicklingError) and blocked:
-            raise BadCheckpoint(f"{path}: it holds code or objects ({blocked[1]}), not weights alone; take the file as published") from None
+            raise BadCheckpoint(f"{path}: it holds code or objects ({blocked[1]}), not only weights; use the published file") from None
         raise BadCheckpoint(f"{path}: cannot be read as a checkpoint ({first_line(error)[:120]}); download it again") from None
     if not isinstance(content, dict):
         raise BadCheckpoint(f"{path}: it holds a {type(content).__name__}, not a checkpoint")
@@ -56,7 +56,7 @@ def read_weights(path: Path) -> dict[Any, Any]:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse an archive that unpacks to more than it is: torch writes none."""
+    """Reject an archive that unpacks to more than its size; torch does not compress."""
     with zipfile.ZipFile(path) as archive:
         num_bytes = sum(entry.file_size for entry in archive.infolist())
     if num_bytes > path.stat().st_size:
@@ -64,15 +64,15 @@ def _check_archive(path: Path) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """What an error of a library says, short enough for one of ours."""
+    """Return the first line of a library's error, or its class name."""
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def check_tensors(values: Iterable[object], path: Path) -> None:
-    """Refuse tensors that are not what `save` writes, before a network is made for them.
+    """Reject tensors that `save` would not write, before a network is built.
 
     Raises:
-        BadCheckpoint: one is sparse, quantised, nested or without content, or all together claim more than the file holds.
+        BadCheckpoint: a tensor is sparse, quantised, nested or without data, or all together claim more bytes than the file has.
     """
     num_bytes = 0
     for tensor in values:
@@ -80,13 +80,13 @@ def check_tensors(values: Iterable[object], path: Path) -> None:
             continue
         is_plain = type(tensor) in (Tensor, torch.nn.Parameter) and not (tensor.is_nested or tensor.is_quantized or tensor.is_meta)
         if not is_plain or tensor.layout is not torch.strided:
-            raise BadCheckpoint(f"{path}: it holds a sparse, quantised, nested or empty tensor where plain weights are read")
+            raise BadCheckpoint(f"{path}: it holds a sparse, quantised, nested or empty tensor; only plain weights are accepted")
         num_bytes += tensor.numel() * tensor.element_size()
     if num_bytes > path.stat().st_size:
         raise BadCheckpoint(f"{path}: its weights claim {in_units(num_bytes)}, more than the file holds")
 
 
 def in_short(keys: Iterable[object]) -> str:
-    """A few names out of a file that may hold anything."""
+    """List the first few keys of an untrusted file."""
     names = [key[:100] if isinstance(key, str) else type(key).__name__ for key in islice(keys, 12)]
     return ", ".join(names).replace("\n", " ") or "nothing"

@@ -1,4 +1,5 @@
-"""What steps write for one another: the models of every JSON file in the store, `result.json` above all.
+"""Models of every JSON file in the store, above all the steps' `result.json`.
 
-No model holds a time of day, so the same inputs give the same bytes. Long lists lie in files of their own; a result stays small enough for XCom.
+A step's result has no timestamp, so the same inputs give the same bytes. Long lists are stored in separate files, so that a result is small
+enough for XCom.
 """

@@ -1,4 +1,4 @@
-"""What configure and tabulate write: several networks on the same clips."""
+"""Results of configure and tabulate: a comparison of networks on the same clips."""
 
 from pydantic import Field
 
@@ -10,9 +10,10 @@ SCHEMA_VERSION = 1
 
 
 class Configuration(Record):
-    """One network to be compared, as the arguments of a group of mapped tasks.
+    """One network to compare, as the arguments of a mapped task group.
 
-    `options` is a JSON object of `TrainOptions`, complete; `out` is where its plan lies; under `claims` each training has one configuration.
+    `options` is the complete `TrainOptions` as a JSON object; `out` is the address of its plan; under `claims` each training belongs to one
+    configuration.
     """
 
     name: str
@@ -23,7 +24,7 @@ class Configuration(Record):
 
 
 class ConfigureResult(Record):
-    """The networks of a comparison, the one that the others are compared to first. It lies under `configured_uri` for the later steps."""
+    """The networks of a comparison, the reference first; stored under `configured_uri` for the later steps."""
 
     dataset_uri: str
     configured_uri: str
@@ -31,9 +32,9 @@ class ConfigureResult(Record):
 
 
 class ComparedNetwork(Record):
-    """A network, trained and tested, under the first configuration that asks for it; `others` turned out to be the same training.
+    """A trained and tested network, named by its first configuration; `others` are configurations with the same training.
 
-    `differences` are its top-1 less the reference's; the reference has none. `num_parameters` and `num_flops` are None where they were not
+    `differences` are its top-1 minus the reference's; the reference has none. `num_parameters` and `num_flops` are None if they were not
     counted.
     """
 
@@ -65,7 +66,7 @@ class ComparedNetwork(Record):
 
 
 class FailedConfiguration(Record):
-    """A configuration without a result, and the step and the reason where they are known."""
+    """A configuration without a result, with the failed step and the reason if known."""
 
     name: str
     step: str | None
@@ -73,7 +74,7 @@ class FailedConfiguration(Record):
 
 
 class Comparison(Record):
-    """All numbers of a comparison. Shares are between 0 and 1; differences are the network's less the reference's, on the same clips."""
+    """All numbers of a comparison. Shares are between 0 and 1; differences are network minus reference on the same clips."""
 
     schema_version: int = Field(SCHEMA_VERSION, description="changes when a field changes its meaning")
     created: str = Field(description="UTC, ISO 8601")
@@ -82,16 +83,16 @@ class Comparison(Record):
     split: SplitName
     num_clips: int
     num_sources: int
-    targets: tuple[Target, ...] = Field(TARGETS, description="those to be shown; the last one decides")
-    train: TrainOptions = Field(description="of the first network; the others differ from it in what their names say")
+    targets: tuple[Target, ...] = Field(TARGETS, description="reported targets; the last one decides")
+    train: TrainOptions = Field(description="options of the first network; the names of the others tell how they differ")
     evaluate: EvaluateOptions
-    reference: str | None = Field(description="name of the configuration that the others are compared to; None where it failed")
+    reference: str | None = Field(description="name of the configuration that the others are compared to; None if it failed")
     networks: tuple[ComparedNetwork, ...]
     failed: tuple[FailedConfiguration, ...]
 
 
 class TabulateResult(Record):
-    """The comparison: the page, the tables, and the MLflow run that holds them."""
+    """Addresses of a comparison's page and tables, and of the MLflow run with them."""
 
     report_uri: str
     table_uri: str

@@ -1,4 +1,4 @@
-"""What label, split and dataset write."""
+"""Results of label, split and dataset."""
 
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions
 from tasks.results.record import TARGETS, VERB_ALONE, Record, SetAside, SplitName, Target
@@ -10,7 +10,7 @@ NO_OBJECT = "(none)"
 
 
 class Problem(Record):
-    """A line of an annotation file that was refused, or a label that was overruled."""
+    """A rejected line of an annotation file, or an overruled label."""
 
     file: str
     line: int | None
@@ -18,31 +18,31 @@ class Problem(Record):
 
     @property
     def place(self) -> str:
-        """Where it is, for a person."""
+        """File and line, for people."""
         return self.file if self.line is None else f"{self.file} line {self.line}"
 
 
 class ClassRef(Record):
-    """A class id and its name: of EPIC-KITCHENS-55 below its number of classes, of the store from there on."""
+    """A class id and its name: ids below EPIC-KITCHENS-55's number of classes are EPIC's, higher ones the store's."""
 
     id: int
     name: str
 
 
 class Vocabulary(Record):
-    """The classes that the labels name; ids are positions in the heads' logits."""
+    """The classes used by the labels; ids are indices into the heads' logits."""
 
     verbs: tuple[ClassRef, ...]
     nouns: tuple[ClassRef, ...]
 
     @property
     def num_verbs(self) -> int:
-        """How many outputs a verb head needs: EPIC's, and the store's own up to the last one named."""
+        """Number of outputs that a verb head needs: EPIC's, and the store's up to the highest id in use."""
         return max([NUM_EPIC_VERBS, *(verb.id + 1 for verb in self.verbs)])
 
     @property
     def num_nouns(self) -> int:
-        """How many outputs a noun head needs."""
+        """Number of outputs that a noun head needs."""
         return max([NUM_EPIC_NOUNS, *(noun.id + 1 for noun in self.nouns)])
 
     @property
@@ -52,17 +52,17 @@ class Vocabulary(Record):
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """The targets that are measured and shown."""
+        """The targets that are measured and reported."""
         return TARGETS if self.has_objects else VERB_ALONE
 
 
 def action_name(verb: str, noun: str) -> str:
-    """`put meat`, or the verb alone for an action without an object."""
+    """Return the action's name, such as `put meat`; only the verb if there is no object."""
     return verb if noun == NO_OBJECT else f"{verb} {noun}"
 
 
 class LabelledClip(Record):
-    """A clip with what is known about it. `source` groups clips that must share a split."""
+    """A clip and its label, if known. `source` groups clips that must be in the same split."""
 
     clip: ClipRecord
     names: tuple[str, ...]
@@ -75,12 +75,12 @@ class LabelledClip(Record):
 
     @property
     def action(self) -> str | None:
-        """Verb and noun as one name, as in `put meat`."""
+        """Verb and noun as one name, such as `put meat`."""
         return None if self.verb is None or self.noun is None else action_name(self.verb, self.noun)
 
 
 class ReadFolder(Record):
-    """A folder that labels clips, and how it was read; `is_new` says that no list and no annotation file knows its verb."""
+    """A folder name that labels clips, and its interpretation; `is_new` means that no class list or annotation file has its verb."""
 
     folder: str
     verb: str
@@ -90,7 +90,7 @@ class ReadFolder(Record):
 
     @property
     def reading(self) -> str:
-        """How it was read, for a person."""
+        """The interpretation, for people."""
         return f"verb '{self.verb}', " + ("no object" if self.noun == NO_OBJECT else f"noun '{self.noun}'")
 
 
@@ -110,7 +110,7 @@ class LabelsFile(Record):
 
 
 class LabelResult(Record):
-    """Sums up the labels: how many clips have one, and the first of all that a person should see."""
+    """Summary of the labels: counts, and the first entries of each list for people."""
 
     labels_uri: str
     inputs_digest: str
@@ -129,7 +129,7 @@ class LabelResult(Record):
 
 
 class SplitResult(Record):
-    """How many labelled clips and sources each split has."""
+    """Number of labelled clips and source videos per split."""
 
     split_file_uri: str
     num_clips: dict[SplitName, int]
@@ -165,7 +165,7 @@ class DatasetClip(Record):
 
 
 class Manifest(Record):
-    """`datasets/<digest>/manifest.json`, written last: all that a training needs to know of its data."""
+    """`datasets/<digest>/manifest.json`, written last: everything that a training needs to know about its data."""
 
     recipe: str
     segment: SegmentOptions

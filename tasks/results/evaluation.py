@@ -1,4 +1,4 @@
-"""What evaluate, compare, report, register and decide write."""
+"""Results of evaluate, compare, report, register and decide."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ EnginePrecision = Literal["float32", "bfloat16", "float16", "int8"]
 
 
 class ClassMetrics(Record):
-    """One class of one target."""
+    """Metrics of one class."""
 
     name: str
     support: int
@@ -22,7 +22,7 @@ class ClassMetrics(Record):
 
 
 class TargetMetrics(Record):
-    """Scores on one target. An interval is 95 %, of the share with other source videos."""
+    """Metrics of one target; the interval is at 95 %, over source videos."""
 
     num_clips: int
     num_classes: int
@@ -39,10 +39,11 @@ class TargetMetrics(Record):
 
 
 class Latency(Record):
-    """Seconds a clip after warm-up, loading from the cache of decoded frames, and the original's FPS: frames of a clip's snippets over the two medians.
+    """Seconds per clip after warm-up, for loading from the frame cache and for inference.
 
-    `num_clips` were measured: all, or some where another network's features answered for the rest. `clips_per_second` is of their whole scoring,
-    in which loading and inference overlap.
+    `fps` is defined as in the original experiment: frames of a clip's snippets divided by the sum of the two medians. `num_clips` is the
+    number of measured clips: all, or fewer if the rest was scored from another network's cached features. `clips_per_second` is for the
+    whole scoring, in which loading and inference overlap.
     """
 
     num_clips: int
@@ -55,10 +56,10 @@ class Latency(Record):
 
 
 class EngineUsed(Record):
-    """What computed the logits, and how it was checked: a few clips of the run beside PyTorch in float32.
+    """The engine that computed the logits, and its parity check against PyTorch in float32 on a few clips.
 
-    `max_difference` is the largest difference of a logit on these clips, in int8 the mean over clips of each one's largest, None for PyTorch in float32 itself; `fallback_reason` tells why a
-    quicker engine was not taken.
+    `max_difference` is the largest logit difference on these clips, in int8 the mean over clips of the largest per clip, None for PyTorch in
+    float32 itself; `fallback_reason` says why a faster engine was not used.
     """
 
     name: EngineName
@@ -71,12 +72,12 @@ class EngineUsed(Record):
 
     @property
     def label(self) -> str:
-        """Name and precision, as in `openvino bfloat16`: the gate compares networks of one label only."""
+        """Name and precision, such as `openvino bfloat16`; the gate only compares networks with the same label."""
         return f"{self.name} {self.precision}"
 
 
 class ActivationMap(Record):
-    """Where in the frames a network looked for what it named: a PNG, the clip's test frames under the Grad-CAM of one head's best guess."""
+    """A PNG of a clip's test frames, overlaid with the Grad-CAM heat of one head's top-1 prediction."""
 
     uid: str
     target: Literal["verb", "noun"]
@@ -85,15 +86,15 @@ class ActivationMap(Record):
 
 
 class EvaluateResult(Record):
-    """One network's scores on one split. The fine-tuned network's evaluation also leaves a fingerprint of each clip, for the report's checks.
+    """One network's results on one split. The fine-tuned network's evaluation also writes clip fingerprints for the report's data checks.
 
-    `targets` are those to be shown, the one that decides last: of clips without objects the noun is given, and actions score as verbs do.
+    `targets` are the reported ones, the deciding one last; without objects the noun is given, and actions score like verbs.
 
-    `num_flops` is of one clip under `crops`: floating-point operations of convolutions and matrix products, a multiplication and an addition
-    being two; it and `num_parameters` are None where they were not counted. `peak_memory_bytes` is of the process, which scores this network
-    alone, when it had scored the first of its splits. `loss` is the mean over the clips whose classes the network has outputs for, None where
-    there are none: on others it is infinite. `unknown_verbs` and `unknown_nouns` are those true classes of the split that the network cannot
-    name: it has no output for them, or was not trained to name them. Clips of theirs are wrong in all scores.
+    `num_flops` counts floating-point operations of convolutions and matrix products per clip with `crops`, a multiply-add as two; it and
+    `num_parameters` are None if not counted. `peak_memory_bytes` is that of the process, which scores only this network, after its first
+    split. `loss` is the mean over clips whose classes have an output (for others it is infinite), None if there are none. `unknown_verbs` and
+    `unknown_nouns` are true classes of the split that the network cannot predict: it has no output for them, or was not trained on them.
+    Their clips count as wrong in all metrics.
     """
 
     model: ModelRole
@@ -120,19 +121,18 @@ class EvaluateResult(Record):
 
 
 class EvaluateResults(Record):
-    """Where the results of one network lie, each an `EvaluateResult`, in the order of the plan's evaluations."""
+    """Addresses of one network's `EvaluateResult`s, in the order of the plan's evaluations."""
 
     model: ModelRole
     result_uris: tuple[str, ...]
 
 
 class PairedDifference(Record):
-    """Top-1 of the fine-tuned network less that of `opponent` on the same clips of one target; `reference` is a comparison's first network.
+    """Top-1 of the fine-tuned network minus that of `opponent` on the same clips; `reference` is the first network of a comparison.
 
-    `interval` is 95 %, from resampling source videos; `p_value` is the two-sided one that goes with it, None in records of older versions;
-    `mcnemar_p` is the exact two-sided test on the clips that one alone names right.
-    `num_clips_needed` estimates how many clips of as many source videos each a difference of this size takes to exclude zero; None where the
-    interval excludes zero already, or where there is no difference.
+    `interval` is at 95 %, from resampling source videos; `p_value` is its two-sided p-value, None in records of older versions; `mcnemar_p` is
+    the exact two-sided test on the clips that exactly one network gets right. `num_clips_needed` estimates the number of clips, with the same
+    number per source video, at which the interval would exclude zero; None if it already does, or if there is no difference.
     """
 
     target: Target
@@ -149,7 +149,7 @@ class PairedDifference(Record):
 
 
 class UnnamedClips(Record):
-    """How many clips belong to classes that a network cannot name, and these classes, as in `verb knit`."""
+    """Number of clips whose classes a network cannot name, and these classes, such as `verb knit`."""
 
     model: ModelRole
     num_clips: int
@@ -166,9 +166,9 @@ class NetworkScore(Record):
 
 
 class NameableClips(Record):
-    """The comparison on the clips that every network can name, where one of them cannot name all. The gate decides on all clips.
+    """Comparison on the clips that every network can name, if some network cannot name all. The gate decides on all clips.
 
-    `scores` and `differences` are empty where there is no such clip.
+    `scores` and `differences` are empty if there are no such clips.
     """
 
     split: SplitName
@@ -181,7 +181,7 @@ class NameableClips(Record):
 
 
 class RuleOutcome(Record):
-    """One promotion rule, what it found, and whether it lets the fine-tuned network pass. `detail` has the numbers, in words."""
+    """Outcome of one promotion rule; `detail` gives the numbers in words."""
 
     rule: Literal["engine", "num_clips", "num_sources", "first", "gain", "guessing", "classes"]
     title: str
@@ -190,9 +190,9 @@ class RuleOutcome(Record):
 
 
 class Attempt(Record):
-    """How often the deciding clips have decided under one model name: `number` counts this network too, from 1.
+    """Number of decisions made on the deciding clips under one model name, this one included, from 1.
 
-    `num_others_on_dataset` is of other networks that were decided on with this very dataset.
+    `num_others_on_dataset` counts the other networks that were decided on with exactly this dataset.
     """
 
     number: int
@@ -200,9 +200,9 @@ class Attempt(Record):
 
 
 class CompareResult(Record):
-    """The fine-tuned network beside what it must beat, and what the gate says, which holds against this champion, or none, alone.
+    """The fine-tuned network compared with its opponent, and the gate's verdict, valid only against this champion (or none).
 
-    `passed` tells whether every rule let it pass; whether that promotes it depends on `gate.promotion`. `attempt` is None in records of
+    `passed` means that every rule passed; `gate.promotion` determines whether that promotes the network. `attempt` is None in records of
     older versions.
     """
 
@@ -224,12 +224,12 @@ class CompareResult(Record):
 
     @property
     def awaits_approval(self) -> bool:
-        """Whether a person is asked before the champion changes."""
+        """Whether the champion changes only after a person approves."""
         return self.passed and self.gate.promotion == "approve"
 
 
 class ReportResult(Record):
-    """The report of one comparison: the page, the numbers, the model card, and what a person who approves is shown."""
+    """Addresses of a report's page, numbers and model card, and the question shown for approval."""
 
     report_uri: str
     metrics_uri: str
@@ -242,7 +242,7 @@ class ReportResult(Record):
 
 
 class RegisterResult(Record):
-    """The registered version, before anything is decided of it."""
+    """The registered version, before the decision on it."""
 
     model_name: str
     version: int
@@ -251,7 +251,7 @@ class RegisterResult(Record):
 
 
 class DecideResult(Record):
-    """What became of the registered version."""
+    """The decision on a registered version."""
 
     model_name: str
     version: int
@@ -266,7 +266,7 @@ class DecideResult(Record):
 
 
 class DecisionRecord(Record):
-    """One line of `decisions.csv`: what was decided of a version, when (UTC), by whom and why."""
+    """One line of `decisions.csv`: a decision on a version, with its time (UTC), person and reason."""
 
     time: str
     model_name: str
@@ -282,9 +282,9 @@ class DecisionRecord(Record):
 
 
 class ChampionMove(Record):
-    """One move of the alias `champion`, `champions/<model>/<number>.json`: only one run can make the next one, so no two promote at once.
+    """One move of the alias `champion`, stored as `champions/<model>/<number>.json`.
 
-    `key` is what the decision that it follows from is found by.
+    Only one run can write the next number, so no two runs promote at the same time. `key` identifies the decision behind the move.
     """
 
     number: int
@@ -293,7 +293,7 @@ class ChampionMove(Record):
 
 
 class RollbackResult(Record):
-    """The version that the alias `champion` was moved to, and from which."""
+    """The version that a rollback moved the alias `champion` to, and the previous one."""
 
     model_name: str
     version: int

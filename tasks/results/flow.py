@@ -1,4 +1,4 @@
-"""What flows and flow write."""
+"""Results of flows and flow."""
 
 from tasks.options import FlowOptions
 from tasks.results.record import Record, SetAside
@@ -6,7 +6,7 @@ from tasks.results.video import BatchRef
 
 
 class FlowClip(Record):
-    """A clip whose optical flow is wanted; `uid` is what messages call it."""
+    """A clip whose optical flow is needed; `uid` names it in messages."""
 
     uid: str
     uri: str
@@ -14,14 +14,14 @@ class FlowClip(Record):
 
 
 class FlowBatch(Record):
-    """The clips of one mapped task, and how their flow is computed. It lies beside each clip, under a hash of these options."""
+    """The clips of one mapped task, and the options of their flow, which is stored next to each clip under a hash of the options."""
 
     options: FlowOptions
     clips: tuple[FlowClip, ...]
 
 
 class FlowsResult(Record):
-    """Whose flow is missing, in batches. `num_missing` counts a clip once for each kind of flow."""
+    """Clips without flow, in batches. `num_missing` counts a clip once for each kind of flow."""
 
     num_clips: int
     num_missing: int
@@ -29,7 +29,7 @@ class FlowsResult(Record):
 
 
 class FlowResult(Record):
-    """What became of one batch. `num_computed` and the speed are of what was computed here; other clips had their flow already."""
+    """Result of one batch. `num_computed` and the speed count only clips computed here; the others already had their flow."""
 
     num_clips: int
     num_computed: int

@@ -1,11 +1,11 @@
-"""What a fusion of networks is made of, and how its weights were chosen."""
+"""Members of a fusion of networks, and how its weights were chosen."""
 
 from tasks.options import FlowOptions, Modality
 from tasks.results.record import Record
 
 
 class Member(Record):
-    """One network of a fusion, and where it was taken from: `name` is what the person wrote, `run_key` the training that it came from."""
+    """One network of a fusion, and its origin: `name` as the person wrote it, `run_key` of its training."""
 
     name: str
     network: str
@@ -17,7 +17,7 @@ class Member(Record):
 
 
 class FusedMember(Record):
-    """A network's shares among the logits of each head, which sum to 1 over the networks; its loss on val when it answers alone, over the clips whose classes it has outputs for."""
+    """A network's weight in each head, which sum to 1 over the networks, and its loss alone on val, over clips whose classes have an output."""
 
     name: str
     network: str
@@ -29,10 +29,9 @@ class FusedMember(Record):
 class Fusion(Record):
     """How the weights were chosen, on val.
 
-    A loss is the mean cross-entropy of verbs plus that of nouns, in nats, each head's logits being divided by the temperature that suits
-    them best (Guo et al. 2017, arXiv 1706.04599): networks differ in the scale of their logits, which changes no answer, and the raw losses
-    of two networks would compare their scales. `held_out_loss` is that of weights that were chosen in the same way on other source videos;
-    None where val has one alone.
+    A loss is the mean cross-entropy of verbs plus that of nouns, in nats, with each head's logits divided by their best temperature (Guo et
+    al. 2017, arXiv 1706.04599): otherwise losses would reflect the scale of a network's logits, which changes no prediction. `held_out_loss`
+    is that of weights chosen in the same way on other source videos; None if val has only one.
     """
 
     members: tuple[FusedMember, ...]
@@ -45,5 +44,5 @@ class Fusion(Record):
 
     @property
     def is_supported(self) -> bool:
-        """Whether chosen weights do better than equal ones on videos that they were not chosen on."""
+        """Whether chosen weights are better than equal ones on held-out videos."""
         return self.held_out_loss is not None and self.held_out_equal_loss is not None and self.held_out_loss < self.held_out_equal_loss

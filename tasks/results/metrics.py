@@ -1,4 +1,4 @@
-"""`metrics.json`: every number of a report, with a schema."""
+"""`metrics.json`: all numbers of a report, with a schema."""
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ SCHEMA_VERSION = 1
 
 
 class ReliabilityBin(Record):
-    """Clips whose best guess had a probability between `low` and `high`: its mean, and how many were right."""
+    """Clips with a top-1 probability between `low` and `high`: their mean probability and accuracy."""
 
     low: float
     high: float
@@ -22,13 +22,13 @@ class ReliabilityBin(Record):
 
 
 class Calibration(Record):
-    """Whether probabilities mean what they say, for one model and target on one split.
+    """Calibration of one model and target on one split.
 
-    `temperature` was fitted on val and divides the logits (of actions: None, since verb and noun have one each).
-    `ece` is the expected calibration error over the bins (Guo et al. 2017, arXiv 1706.04599); `ece_calibrated` is that after the
-    temperature, on val with temperatures fitted on other source videos than they are used on, and None where val has only one.
-    `ece_by_chance` and `ece_calibrated_by_chance` are what a perfectly calibrated model would have on as many clips; None in records of older
-    versions.
+    `temperature` is fitted on val and divides the logits; None for actions, because verb and noun have one each.
+    `ece` is the expected calibration error over the bins (Guo et al. 2017, arXiv 1706.04599); `ece_calibrated` is the same after temperature
+    scaling, on val with temperatures fitted on other source videos, and None if val has only one video.
+    `ece_by_chance` and `ece_calibrated_by_chance` are those of a perfectly calibrated model on the same number of clips; None in records of
+    older versions.
     """
 
     model: str
@@ -43,7 +43,7 @@ class Calibration(Record):
 
 
 class ClassChange(Record):
-    """One class of one target under both models on the deciding split. `is_worse` marks a lower F1."""
+    """One class of one target under both models on the deciding split. `is_worse` means a lower F1."""
 
     target: Target
     name: str
@@ -58,7 +58,7 @@ class ClassChange(Record):
 
 
 class Mistake(Record):
-    """One of the clips that the fine-tuned network got most wrong on the deciding split."""
+    """One of the fine-tuned network's worst mistakes on the deciding split."""
 
     uid: str
     clip_uri: str
@@ -73,7 +73,7 @@ class Mistake(Record):
 
 
 class NearDuplicate(Record):
-    """Two clips of different splits whose frames look alike: `distance` is of 64-bit perceptual hashes, in bits, the mean over frames."""
+    """Two clips of different splits that look alike; `distance` is the mean over frames of differing bits of 64-bit perceptual hashes."""
 
     uid: str
     split: SplitName
@@ -83,7 +83,7 @@ class NearDuplicate(Record):
 
 
 class LabelConflict(Record):
-    """Clips that look alike, or have the same content, and carry different labels."""
+    """Two clips that look alike or have the same content, but different labels."""
 
     uid: str
     action: str
@@ -92,7 +92,7 @@ class LabelConflict(Record):
 
 
 class DataChecks(Record):
-    """What a sceptic asks of the data: leakage, classes that were never taught, labels that contradict each other."""
+    """Checks of the data: leakage between splits, classes missing from train, contradicting labels."""
 
     shared_sources: tuple[str, ...]
     near_duplicates: tuple[NearDuplicate, ...]
@@ -101,14 +101,14 @@ class DataChecks(Record):
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing was found."""
+        """Whether the checks found nothing."""
         return not (self.shared_sources or self.near_duplicates or self.missing_from_train or self.label_conflicts)
 
 
 class ConfusionCounts(Record):
-    """How often each true class was given each name by one model on the deciding split: `counts[row][column]` clips.
+    """Confusion matrix of one model on the deciding split: `counts[row][column]` clips of a true and a predicted class.
 
-    Beyond 30 classes the rest is added up in a last row and column.
+    Classes beyond 30 are summed in a last row and column.
     """
 
     model: ModelRole
@@ -119,7 +119,7 @@ class ConfusionCounts(Record):
 
 
 class LabelCount(Record):
-    """Clips of one class of one target in one split."""
+    """Number of clips of one class in one split."""
 
     target: Target
     split: SplitName
@@ -128,7 +128,7 @@ class LabelCount(Record):
 
 
 class SplitSize(Record):
-    """How much data a split has."""
+    """Size of a split."""
 
     split: SplitName
     num_clips: int
@@ -139,9 +139,9 @@ class SplitSize(Record):
 
 
 class Provenance(Record):
-    """Where everything came from, and when (ISO 8601): enough to run it again.
+    """Origin of all inputs, with times (ISO 8601): enough to reproduce the run.
 
-    A time is whatever text the object store gives, `None` where it keeps none.
+    A time is the object store's text, `None` if it keeps none.
     """
 
     run_key: str
@@ -164,7 +164,7 @@ class Provenance(Record):
 
 
 class Metrics(Record):
-    """All numbers of a report. Shares are between 0 and 1; differences are fine-tuned less baseline or champion."""
+    """All numbers of a report. Shares are between 0 and 1; differences are fine-tuned minus baseline or champion."""
 
     schema_version: int = Field(SCHEMA_VERSION, description="changes when a field changes its meaning")
     created: str = Field(description="UTC, ISO 8601")
@@ -178,11 +178,13 @@ class Metrics(Record):
     passed: bool
     gate: GateOptions
     rules: tuple[RuleOutcome, ...]
-    attempt: Attempt | None = Field(None, description="how often the deciding clips have decided, this decision included")
+    attempt: Attempt | None = Field(None, description="number of decisions made on the deciding clips, this one included")
     splits: tuple[SplitSize, ...]
     results: tuple[EvaluateResult, ...]
     differences: tuple[PairedDifference, ...]
-    nameable: NameableClips | None = Field(None, description="the same on the clips that every network can name, where one cannot name all")
+    nameable: NameableClips | None = Field(
+        None, description="the comparison on the clips that every network can name, if some network cannot name all"
+    )
     class_changes: tuple[ClassChange, ...]
     confusions: tuple[ConfusionCounts, ...]
     label_counts: tuple[LabelCount, ...]
@@ -191,10 +193,10 @@ class Metrics(Record):
     checks: DataChecks
     epochs: tuple[Epoch, ...]
     best_epoch: int
-    fusion: Fusion | None = Field(None, description="how the weights of a fusion, which has no epochs, were chosen")
+    fusion: Fusion | None = Field(None, description="how the weights of a fusion were chosen; a fusion has no epochs")
     provenance: Provenance
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """Those to be shown; the last one decides."""
+        """The reported targets; the last one decides."""
         return self.results[0].targets if self.results else TARGETS

@@ -1,4 +1,4 @@
-"""What the steps of a prediction write."""
+"""Results of a prediction's steps."""
 
 from typing import Literal
 
@@ -10,15 +10,15 @@ from tasks.results.record import Record, SetAside
 from tasks.results.video import BatchRef
 
 PredictorRole = Literal["model", "against"]
-"""The network that was asked for, and the one that it is set beside."""
+"""The requested network, and the one that it is compared with."""
 
 
 class Predictor(Record):
-    """One network, frozen: a checkpoint by its hash, and the temperatures that make its probabilities mean what they say.
+    """One network, pinned by its checkpoint's hash, with the temperatures that calibrate it.
 
-    `label` is its name in every table; `flows` is the optical flow that it sees, as far as its training is known; `calibration` says where
-    the temperatures are from, or why they are 1, and `calibration_crops` with how many crops a frame the clips were scored that they were
-    fitted on, None where they are 1.
+    `label` is its name in every table; `flows` is the optical flow that it needs, as far as its training is known. `calibration` says where
+    the temperatures come from, or why they are 1; `calibration_crops` is the number of crops per frame of the clips they were fitted on, None
+    if they are 1.
     """
 
     label: str
@@ -34,7 +34,7 @@ class Predictor(Record):
 
 
 class PredictedVideo(Record):
-    """A video by its content, under the name that a person knows."""
+    """A video, identified by its content, and its name for people."""
 
     video: str
     name: str
@@ -47,7 +47,7 @@ class PredictionBatch(Record):
 
 
 class KnownLabel(Record):
-    """What people say of a clip that is predicted."""
+    """Human label of a predicted clip."""
 
     uid: str
     verb_class: int
@@ -55,18 +55,18 @@ class KnownLabel(Record):
 
 
 class KnownLabels(Record):
-    """`predictions/<key>/labels.json`: the labels there were when the prediction was planned."""
+    """`predictions/<key>/labels.json`: the labels at the time the prediction was planned."""
 
     labels: tuple[KnownLabel, ...]
 
 
 class PredictPlanResult(Record):
-    """One prediction, decided: which videos, by which networks, cut how. `missing` names what was asked for and could not be had.
+    """Plan of a prediction: its videos, networks and cutting options. `missing` names requested inputs that are not available.
 
-    `run_uri` and `model_dataset_uri` are those of the model's training, None where it is not known, and the latter where the dataset is gone;
-    `dataset_uris` are those of both networks' trainings that are there, the model's own first, or else the latest of the store.
-    `sources` names, by video, the recording that it was cut from where labels say so; every other video is a source of its own.
-    `trained_on` are the videos that are predicted although they were trained on.
+    `run_uri` and `model_dataset_uri` belong to the model's training, and are None if it is unknown, the latter also if the dataset is gone.
+    `dataset_uris` are the available datasets of both networks' trainings, the model's first, or else the store's latest. `sources` maps a
+    video to the recording that it was cut from, if labels name one; every other video is its own source. `trained_on` are the videos
+    that are predicted although the model was trained on them.
     """
 
     key: str
@@ -89,18 +89,18 @@ class PredictPlanResult(Record):
 
     @property
     def predictors(self) -> dict[PredictorRole, Predictor]:
-        """The networks of the plan, by what they are in it."""
+        """The networks of the plan, by role."""
         both: dict[PredictorRole, Predictor | None] = {"model": self.model, "against": self.against}
         return {role: predictor for role, predictor in both.items() if predictor}
 
     @property
     def temperatures(self) -> dict[PredictorRole, tuple[float, float]]:
-        """By network, that of its verb head and that of its noun head."""
+        """Temperatures of verb head and noun head, by network."""
         return {role: (predictor.verb_temperature, predictor.noun_temperature) for role, predictor in self.predictors.items()}
 
 
 class KnownClipsResult(Record):
-    """What the model sees in a sample of the clips that it was trained on; None where these are unknown."""
+    """Features of a sample of the clips that the model was trained on; None if these are unknown."""
 
     num_clips: int
     features_uri: str | None
@@ -108,7 +108,7 @@ class KnownClipsResult(Record):
 
 
 class ScoredVideo(Record):
-    """What was predicted of one video: `scored_uri` has a row a clip, `preview_uri` the video with the predictions drawn in."""
+    """Predictions of one video: `scored_uri` has one row per clip, `preview_uri` the video with captions."""
 
     video: str
     name: str
@@ -118,10 +118,10 @@ class ScoredVideo(Record):
 
 
 class PredictBatchResult(Record):
-    """What one mapped task predicted. `missing` names a network that could not be had, without which the others went on.
+    """Predictions of one mapped task. `missing` names a network that was not available and was left out.
 
-    `set_aside` names videos, and single clips of a video by their place in it; `warnings` names clips that were predicted and say less.
-    `verb_alone` are the networks that were taught verbs and no nouns.
+    `set_aside` names videos, and single clips by their time in the video; `warnings` names clips whose predictions are limited.
+    `verb_alone` are the networks trained on verbs alone.
     """
 
     videos: tuple[ScoredVideo, ...]
@@ -135,9 +135,9 @@ class PredictBatchResult(Record):
 
 
 class PredictReportResult(Record):
-    """A finished prediction. Agreement is of the two networks' best actions, or verbs where these are all, None without a second network.
+    """A finished prediction. Agreement compares the two networks' best actions, or verbs if there are no objects; None without a second network.
 
-    `num_failed_batches` counts those whose task left no result: with any, the same prediction may be asked for again.
+    `num_failed_batches` counts batches without a result; if there are any, the same prediction can be run again.
     """
 
     num_videos: int

@@ -1,4 +1,4 @@
-"""What all results have in common."""
+"""Base model and types shared by all results."""
 
 from datetime import UTC, datetime
 from typing import Literal
@@ -11,22 +11,22 @@ Target = Literal["verb", "noun", "action"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 TARGETS: tuple[Target, ...] = ("verb", "noun", "action")
 VERB_ALONE: tuple[Target, ...] = ("verb",)
-"""Of a dataset without objects. In either tuple the last target is the one that decides."""
+"""Targets of a dataset without objects. In both tuples the last target decides."""
 
 
 class Record(BaseModel):
-    """A closed, immutable record."""
+    """An immutable record without extra fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SetAside(Record):
-    """A file that could not be used, and why, in words for the person who brought it."""
+    """A file that could not be used, and the reason, in plain words."""
 
     name: str
     reason: str
 
 
 def now_utc() -> str:
-    """The time as records have it: UTC, ISO 8601, in milliseconds."""
+    """Return the current time as stored in records: UTC, ISO 8601, with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

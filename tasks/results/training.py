@@ -1,4 +1,4 @@
-"""What weights, plan and train write."""
+"""Results of weights, plan and train."""
 
 from typing import Any
 
@@ -18,9 +18,9 @@ def _scored_networks(data: dict[str, Any]) -> tuple["ScoredNetwork", ...]:
 
 
 class WeightsResult(Record):
-    """The network that training starts from, as a checkpoint in the store. `is_chance` tells that its heads know nothing before training.
+    """The network that training starts from, as a checkpoint in the store. `is_chance` means that its heads are untrained.
 
-    Where `network` is missing, it is a TSN that sees RGB. Of a fusion, `members` are its networks, in the checkpoint's order.
+    If `network` is missing, it is a TSN on RGB. `members` are the networks of a fusion, in the checkpoint's order.
     """
 
     backbone: str
@@ -34,7 +34,7 @@ class WeightsResult(Record):
 
 
 class Evaluation(Record):
-    """One network to be scored on one split, and where its result goes."""
+    """One network to score on one split, and the address of the result."""
 
     model: ModelRole
     split: SplitName
@@ -42,13 +42,13 @@ class Evaluation(Record):
 
 
 class ScoredNetwork(Record):
-    """One network to be scored on all splits that are planned for it: what one mapped task is told."""
+    """One network to score on all of its planned splits: the argument of one mapped task."""
 
     model: ModelRole
 
 
 class Champion(Record):
-    """The registered version that the fine-tuned network must beat, and the optical flow that it sees, as far as its training is known."""
+    """The registered version that the fine-tuned network must beat, and the optical flow that it needs, as far as its training is known."""
 
     version: int
     checkpoint_uri: str
@@ -57,10 +57,10 @@ class Champion(Record):
 
 
 class PlanResult(Record):
-    """One training, decided: everything that the later steps need.
+    """Plan of one training: everything that the later steps need.
 
-    What is decided of the trained network lies under `decision_uri`, which the gate and the champion that it competes with name: other rules,
-    or another champion, are another decision on the same training. `networks` are those of `evaluations`, each once.
+    The decision on the trained network is stored under `decision_uri`, which depends on the gate and the champion: different rules or another
+    champion mean another decision on the same training. `networks` are the distinct networks of `evaluations`.
     """
 
     run_key: str
@@ -80,9 +80,9 @@ class PlanResult(Record):
 
 
 class Epoch(Record):
-    """One epoch's learning rate, that of the heads, its losses and accuracies.
+    """Losses, accuracies and the heads' learning rate of one epoch.
 
-    `learning_rate` is None where it is not known, `val` where the epoch was not validated.
+    `learning_rate` is None if unknown, the `val` fields if the epoch was not validated.
     """
 
     epoch: int
@@ -95,7 +95,7 @@ class Epoch(Record):
 
 
 class TrainResult(Record):
-    """A finished training; of a fusion, which has no epochs, the weights that were chosen."""
+    """A finished training; a fusion has no epochs but chosen weights."""
 
     checkpoint_uri: str
     checkpoint_sha256: str

@@ -1,16 +1,16 @@
-"""What ingest, segment and summarise write."""
+"""Results of ingest, segment and summarise."""
 
 from tasks.options import SegmentOptions
 from tasks.results.record import Record, SetAside
 
 NUM_FIRST = 20
-"""A result names no more files than this one by one."""
+"""Maximum number of files that a result lists by name."""
 
 
 class VideoRecord(Record):
-    """`videos/<sha256>/probe.json`: one video, known by its content, under every name it came by.
+    """`videos/<sha256>/probe.json`: one video, identified by its content, with all names it was uploaded under.
 
-    `is_hdr` and the numbers of the streams to be used are absent where an older version took the video.
+    `is_hdr` and the indices of the streams to use are None if an older version ingested the video.
     """
 
     video: str
@@ -32,7 +32,7 @@ class VideoRecord(Record):
 
 
 class BatchRef(Record):
-    """One mapped task's share of an ingest, with the name that the task carries in Airflow."""
+    """One mapped task's batch, with the task's name in Airflow."""
 
     uri: str
     name: str
@@ -46,7 +46,7 @@ class Batch(Record):
 
 
 class SeenFile(Record):
-    """A file as it was when an ingest last looked at it; an annotation file that could be used has neither `video` nor `reason`."""
+    """A file as an ingest last saw it; a usable annotation file has neither `video` nor `reason`."""
 
     name: str
     etag: str
@@ -56,7 +56,7 @@ class SeenFile(Record):
 
 
 class Inventory(Record):
-    """`ingests/<key>/inventory.json`: every file that an ingest looked at."""
+    """`ingests/<key>/inventory.json`: every file that an ingest has seen."""
 
     files: tuple[SeenFile, ...]
 
@@ -67,7 +67,7 @@ class Inventory(Record):
 
 
 class IngestResult(Record):
-    """What an ingest took in, and the batches that are to be cut; the inventory has every file that was set aside."""
+    """Counts of an ingest, and the batches to cut; the inventory lists every file that was set aside."""
 
     num_videos: int
     num_files: int
@@ -78,7 +78,7 @@ class IngestResult(Record):
 
 
 class ClipRecord(Record):
-    """One clip in the store. `uid` is the video's first 12 hex digits and the clip's interval in milliseconds: another cutting gives others."""
+    """One clip in the store. `uid` is the video's first 12 hex digits and the clip's interval in milliseconds, so it depends on the cutting."""
 
     uid: str
     video: str
@@ -97,8 +97,8 @@ class ClipRecord(Record):
 class ClipsFile(Record):
     """`clips/<video>/<recipe>/clips.json`, written last: all clips of one video, or the reason why there are none.
 
-    `recipe` is `tasks.keys.clip_recipe_of` the options and `ffmpeg`, its version; `recipe_of` the options alone where that is not known, for
-    it was cut before it was recorded. `lacked_bytes` is the memory that was too little for it.
+    `recipe` is `tasks.keys.clip_recipe_of` the options and the version `ffmpeg`; for clips cut by older versions, which did not record it,
+    `recipe_of` the options alone. `lacked_bytes` is the memory limit that was too small for the video.
     """
 
     video: str
@@ -113,7 +113,7 @@ class ClipsFile(Record):
 
 
 class SegmentResult(Record):
-    """What one batch of videos was cut into."""
+    """Counts of one batch of videos that was cut."""
 
     num_videos: int
     num_clips: int
@@ -123,14 +123,14 @@ class SegmentResult(Record):
 
 
 class SetAsideFile(Record):
-    """`ingests/<key>/summary/set_aside.json`: everything that an ingest and its cutting could not use, or not wholly."""
+    """`ingests/<key>/summary/set_aside.json`: everything that an ingest and its cutting could not use completely."""
 
     set_aside: tuple[SetAside, ...]
     warnings: tuple[SetAside, ...]
 
 
 class SummaryResult(Record):
-    """One ingest in numbers: what a person sees first, and what the clips' asset event carries. The lists in full lie in the named file."""
+    """Summary of one ingest, for people and for the clips' asset event; the complete lists are in the file `set_aside_uri`."""
 
     num_files: int
     num_videos: int

@@ -1,1 +1,1 @@
-"""The only room that runs ffmpeg or decodes: probe, cut, frames."""
+"""Probe, cut and decode videos; the only room that runs ffmpeg or PyAV."""

@@ -1,4 +1,4 @@
-"""Keeps decoded frames and fields of flow as memory-mapped arrays, one file a clip, so that no clip is decoded twice and memory does not grow.
+"""Cache decoded frames and flow fields as memory-mapped arrays, one file per clip.
 
 Shapes: t frames, h and w pixels, p planes: 3 of RGB, or x and y of flow; uint8.
 """
@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 
 
 class BadEntry(BadVideo):
-    """The file of an item does not decode or is not what the item says. `key` is the item's."""
+    """An item's file does not decode, or does not match the item; `key` is the item's."""
 
     def __init__(self, key: str, reason: str) -> None:
         super().__init__(f"{key}: {reason}")
@@ -38,10 +38,10 @@ class BadEntry(BadVideo):
 
 @dataclass(frozen=True)
 class CacheItem:
-    """Which frames of which clip, or which fields of its optical flow where `flow` names the recipe of that.
+    """Frames of a clip, or fields of its optical flow if `flow` names a flow recipe.
 
-    `key` is what `fetch` knows the file by, which for flow is one of `tasks.video.fields` at the cache's short side; `sha256`, `width`
-    and `height` are the clip's; `indices` may come twice and fall, as overlapping snippets of a short clip do.
+    `key` identifies the file for `fetch`; a flow file is in the format of `tasks.video.fields`, at the cache's short side. `sha256`, `width`
+    and `height` are the clip's. `indices` may repeat and decrease, as for overlapping snippets of a short clip.
     """
 
     key: str
@@ -55,15 +55,15 @@ class CacheItem:
 def cache_frames(
     items: Sequence[CacheItem], root: Path, *, short_side: int, fetch: Fetch, num_processes: int, progress: Progress
 ) -> list[Path]:
-    """Give for each item the path of an array (t, h, w, p), to be opened with `numpy.load(path, mmap_mode="r")`; decode what is missing.
+    """Decode missing items, and return each item's array file (t, h, w, p), to be opened with `numpy.load(path, mmap_mode="r")`.
 
     `fetch(key, path)` writes the file to `path`; it is called from several threads of this process, while other processes decode.
-    `num_processes` of 0 takes every core that this process may use. `progress(num_done, num_items)` is called from this thread.
+    `num_processes` 0 means all cores that this process may use. `progress(num_done, num_items)` is called from this thread.
 
     Raises:
         BadConfiguration: the disk under `root` is too small.
-        BadEntry: a clip does not decode or is not what its item says.
-        Unavailable: a decoding process was killed, or the disk filled up; a retry goes on where this ended.
+        BadEntry: a clip does not decode, or does not match its item.
+        Unavailable: a decoding process was killed, or the disk is full; a retry keeps the finished items.
     """
     root.mkdir(parents=True, exist_ok=True)
     paths = [entry_path(item, root, short_side) for item in items]
@@ -77,7 +77,7 @@ def cache_frames(
     with (
         work_folder(root) as work,
         ProcessPoolExecutor(num_processes, mp_context=get_context("spawn")) as decoders,
-        # Twice as many threads as decoders: while one half waits for its decoder, the other fetches. It bounds the clips on disk, too.
+        # Two threads per decoder: one fetches while the other waits for its decoder. This also bounds the number of fetched clips on disk.
         ThreadPoolExecutor(2 * num_processes) as fetchers,
     ):
         jobs = [
@@ -97,16 +97,16 @@ def cache_frames(
     return paths
 
 
-def passing_folder(root: Path) -> AbstractContextManager[Path]:
-    """A cache of its own under `root`, for entries that nobody needs later: removed at the end, or by a later process where this is killed."""
+def temporary_cache(root: Path) -> AbstractContextManager[Path]:
+    """Create a separate cache under `root`, removed at the end, or by a later process if this one is killed."""
     root.mkdir(parents=True, exist_ok=True)
     return work_folder(root)
 
 
 def entry_path(item: CacheItem, root: Path, short_side: int) -> Path:
-    """Name an entry for what is in it: the clip's content, the frames and their size, in a folder of what made them.
+    """Return an entry's path: named by the clip's content, the frames and their size, in a folder per decoder version.
 
-    A folder, for what a training draws of a clip at random goes by the name of the file and stays as it is with another PyAV.
+    The version is not part of the file name, because the name seeds a training's random draws, which must not change with PyAV.
     """
     frames = hashlib.sha256(json.dumps(item.indices).encode()).hexdigest()[:16]
     flow = f"-{item.flow}" if item.flow else ""
@@ -114,7 +114,7 @@ def entry_path(item: CacheItem, root: Path, short_side: int) -> Path:
 
 
 def entry_shape(item: CacheItem, short_side: int) -> tuple[int, int, int, int]:
-    """Give the shape (t, h, w, p) of an entry."""
+    """Return the shape (t, h, w, p) of an entry."""
     width, height = scaled_size(item.width, item.height, short_side)
     return len(item.indices), height, width, 2 if item.flow else 3
 
@@ -134,7 +134,7 @@ def _make_entry(item: CacheItem, path: Path, work: Path, *, short_side: int, fet
 
 
 def _write_array(item: CacheItem, clip: Path, array: Path, short_side: int) -> None:
-    """Write frame by frame: a clip need not fit into memory, and a full disk is an error instead of a SIGBUS, as under a memory map."""
+    """Write frame by frame: the clip need not fit into memory, and a full disk raises an error instead of SIGBUS as in a memory map."""
     shape = entry_shape(item, short_side)
     frames = iter_fields(clip, item.indices) if item.flow else iter_frames(clip, item.indices, short_side=short_side)
     try:
@@ -160,5 +160,5 @@ def _check_space(root: Path, need_bytes: int) -> None:
     if short := shortage(root, need_bytes):
         raise BadConfiguration(
             f"{root}: for decoded frames {short}; "
-            "make room, point RETAKE_CACHE_DIR to a larger disk, or raise frame_step where the network sees rgb"
+            "make room, point RETAKE_CACHE_DIR to a larger disk, or raise frame_step if the modality is rgb"
         )

@@ -1,4 +1,4 @@
-"""Runs a program on a hostile file: few variables, limited memory and time, ended with this process."""
+"""Run a program on an untrusted file: minimal environment, limited memory and time, killed with this process."""
 
 import os
 import signal
@@ -16,11 +16,11 @@ T = TypeVar("T")
 GUARD = Path(__file__).with_name("guard.py")
 
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
-"""All that a child sees of the environment; the store's keys are not for a process that parses hostile files."""
+"""Environment variables that a child gets; a process that parses untrusted files must not see the store's keys."""
 
 
 def child_environment() -> dict[str, str]:
-    """The variables that a child gets."""
+    """Return the environment variables that a child gets."""
     return {key: os.environ[key] for key in KEPT_VARIABLES if key in os.environ}
 
 
@@ -33,16 +33,16 @@ def run_child(
     read: Callable[[IO[str]], T],
     variables: Mapping[str, str],
 ) -> tuple[int | None, T]:
-    """Run a program in `folder`, `read` what it writes to stdout and stderr, and wait for its end.
+    """Run a program in `folder`, `read` its stdout and stderr, and wait for it to end.
 
     Returns:
-        Its exit status, negative for a signal and None where it took longer than the limit; and what `read` made of its output.
+        Its exit status, negative for a signal and None if it exceeded the time limit; and the result of `read`.
 
     Raises:
         Unavailable: it cannot be started.
     """
     expired = Event()
-    with _started([sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), str(memory_bytes), *command], folder, variables) as process:
+    with _start([sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), str(memory_bytes), *command], folder, variables) as process:
 
         def expire() -> None:
             expired.set()
@@ -51,7 +51,7 @@ def run_child(
         timer = Timer(time_limit_seconds, expire)
         timer.start()
         try:
-            assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+            assert process.stdout is not None  # noqa: S101 - for mypy; stdout is a PIPE
             output = read(process.stdout)
             status = process.wait()
         finally:
@@ -60,7 +60,7 @@ def run_child(
     return None if expired.is_set() else status, output
 
 
-def _started(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> "subprocess.Popen[str]":
+def _start(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> "subprocess.Popen[str]":
     try:
         return subprocess.Popen(  # noqa: S603 - a list, no shell
             command,
@@ -75,7 +75,7 @@ def _started(command: Sequence[str], folder: Path, variables: Mapping[str, str])
         )
     except OSError as error:
         raise Unavailable(
-            f"no further process can be started ({error.strerror}); raise the limit of processes or of memory, and retry"
+            f"no more processes can be started ({error.strerror}); raise the limit of processes or of memory, and retry"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Cuts a video into clips of equal length and constant rate, in one pass of ffmpeg."""
+"""Cut a video into clips of equal length and constant frame rate, in one pass of ffmpeg."""
 
 import hashlib
 import shutil
@@ -14,15 +14,15 @@ import ffmpeg as arguments_of
 from tasks.errors import BadVideo, OutOfMemory
 from tasks.options import SegmentOptions
 from tasks.video.ffmpeg import Log, run_ffmpeg
-from tasks.video.looking import VideoProbe
+from tasks.video.inspection import VideoProbe
 from tasks.video.memory import Memory
 from tasks.video.source import FORMATS, MAX_PIXELS, PROTOCOLS, url
 
 NUM_ENCODER_THREADS = 2
-"""Fixed, since x264's output depends on it. The decoder has one: its output on damaged data depends on more."""
+"""Fixed, because x264's output depends on it. The decoder has one thread, because with more its output on damaged data varies."""
 
 MAX_OVERRUN_SECONDS = 60
-"""A video may last so much longer than its header says; a bogus timestamp must not make hours of still frames."""
+"""Maximum time beyond the duration in the header; a bogus timestamp must not produce hours of still frames."""
 
 MIN_LOSS_SECONDS = 0.5
 
@@ -30,8 +30,8 @@ PRESET = "veryfast"
 
 SAMPLE_RATE = 48_000
 
-ENOUGH_BYTES, ENOUGH_BYTES_A_PIXEL = 192 << 20, 96
-"""Memory that any video is cut in: for threads, 120 MB on 16 cores, and for 16 pictures of 6 bytes a pixel, as many as H.264 and HEVC keep."""
+ENOUGH_BYTES, ENOUGH_BYTES_PER_PIXEL = 192 << 20, 96
+"""Memory that is enough for any video: threads, 120 MB on 16 cores, and 16 pictures of 6 bytes per pixel, the maximum of H.264 and HEVC."""
 
 AAC_DELAY_SAMPLES = 1024
 
@@ -41,14 +41,14 @@ TONE_MAPPING = (
     ("tonemap", {"tonemap": "mobius"}),
     ("zscale", {"primaries": "bt709", "transfer": "bt709", "matrix": "170m", "range": "limited"}),
 )
-"""From PQ or HLG to SDR; reference white is 203 cd/m2 (ITU-R BT.2408)."""
+"""PQ or HLG to SDR; reference white is 203 cd/m2 (ITU-R BT.2408)."""
 
 SCALER = "bicubic+accurate_rnd+full_chroma_int+bitexact"
 
 
 @dataclass(frozen=True)
 class CutClip:
-    """One clip on disk, and the part of the video that it shows."""
+    """One clip on disk, and its interval of the video."""
 
     path: Path
     index: int
@@ -64,7 +64,7 @@ class CutClip:
 
 @dataclass(frozen=True)
 class CutResult:
-    """The clips of one video in order, the length of the rest that was dropped, and what a person should know."""
+    """The clips of one video in order, the duration of the dropped rest, and warnings for people."""
 
     clips: tuple[CutClip, ...]
     dropped_seconds: float
@@ -74,17 +74,17 @@ class CutResult:
 def cut(
     path: Path, source: VideoProbe, folder: Path, options: SegmentOptions, *, ffmpeg: Path, time_limit_seconds: float, memory: Memory
 ) -> CutResult:
-    """Cut `path`, which holds what `source` tells, into clips in a new folder under `folder`; on failure nothing is left there.
+    """Cut the video `path`, probed as `source`, into clips in a new folder under `folder`, which is removed on failure.
 
-    Every clip but the last has exactly `clip_seconds * fps` frames. The pictures are upright, 8-bit 4:2:0, BT.601 limited range, without
-    B-frames, so that a clip starts at zero and every player shows it. The same file, options and ffmpeg give the same bytes.
+    Every clip except the last has exactly `clip_seconds * fps` frames. Pictures are upright, 8-bit 4:2:0, BT.601 limited range, without
+    B-frames, so that a clip starts at time zero and every player shows it. The same file, options and ffmpeg give the same bytes.
 
     Raises:
-        BadVideo: nothing of it decodes, it is shorter than `min_clip_seconds`, or it takes longer than the limit.
-        OutOfMemory: it takes more memory, or crashes ffmpeg; where memory is scarce, anything of it is lost or damaged.
+        BadVideo: nothing decodes, the video is shorter than `min_clip_seconds`, or cutting exceeds the time limit.
+        OutOfMemory: cutting exceeds the memory limit, or ffmpeg crashes; if memory is scarce, also for any lost or damaged frame.
         Unavailable: the disk is full.
     """
-    memory = memory.enough_at(ENOUGH_BYTES + ENOUGH_BYTES_A_PIXEL * source.width * source.height)
+    memory = memory.enough_at(ENOUGH_BYTES + ENOUGH_BYTES_PER_PIXEL * source.width * source.height)
     clips_folder = Path(tempfile.mkdtemp(prefix="clips-", dir=folder))
     try:
         return _cut(path, clips_folder, options, source, ffmpeg, time_limit_seconds, memory)
@@ -102,8 +102,8 @@ def _cut(
     if not clips:
         raise BadVideo(f"{path.name}: nothing of it decodes")
     for clip in clips:
-        if clip.num_frames > frames_a_clip(options) or (clip.num_frames < frames_a_clip(options) and clip is not clips[-1]):
-            raise BadVideo(f"{path.name}: clip {clip.index} came out with {clip.num_frames} frames instead of {frames_a_clip(options)}")
+        if clip.num_frames > frames_per_clip(options) or (clip.num_frames < frames_per_clip(options) and clip is not clips[-1]):
+            raise BadVideo(f"{path.name}: clip {clip.index} came out with {clip.num_frames} frames instead of {frames_per_clip(options)}")
     total_seconds = clips[-1].stop_seconds
     warnings += _losses(path.name, source, log, total_seconds)
     dropped_seconds = 0.0
@@ -112,28 +112,28 @@ def _cut(
         rest.path.unlink()
         dropped_seconds = rest.num_frames / options.fps
     if not clips:
-        raise BadVideo(f"{path.name}: {total_seconds:.2f} s long, shorter than the {options.min_clip_seconds:g} s that a clip needs")
+        raise BadVideo(f"{path.name}: {total_seconds:.2f} s long, shorter than the minimum of {options.min_clip_seconds:g} s per clip")
     return CutResult(tuple(clips), dropped_seconds, tuple(warnings))
 
 
-def frames_a_clip(options: SegmentOptions) -> int:
-    """Give the number of frames of a full clip."""
+def frames_per_clip(options: SegmentOptions) -> int:
+    """Return the number of frames of a full clip."""
     return round(options.clip_seconds * options.fps)
 
 
 def is_kept(num_frames: int, options: SegmentOptions) -> bool:
-    """Tell whether a clip of `num_frames` is full, or a rest that is long enough."""
-    return num_frames >= min(frames_a_clip(options), round(options.min_clip_seconds * options.fps, 6))
+    """Tell whether a clip of `num_frames` is full, or is a long enough rest."""
+    return num_frames >= min(frames_per_clip(options), round(options.min_clip_seconds * options.fps, 6))
 
 
 def clip_size(width: int, height: int, short_side: int) -> tuple[int, int]:
-    """Give the even width and height of a clip: the short side scaled down to `short_side`, never up."""
+    """Return the even width and height of a clip: the short side is scaled down to `short_side`, never up."""
     scale = min(1.0, short_side / min(width, height))
     return int(width * scale / 2 + 1e-6) * 2, int(height * scale / 2 + 1e-6) * 2
 
 
 def cut_arguments(path: Path, source: VideoProbe, options: SegmentOptions, audio_index: int | None) -> list[str]:
-    """Build ffmpeg's argument list; the clips come out as 0000.mp4, 0001.mp4, … in its working folder."""
+    """Build ffmpeg's argument list; it writes 0000.mp4, 0001.mp4, … into its working folder."""
     file = arguments_of.input(url(path), protocol_whitelist=PROTOCOLS, format_whitelist=",".join(FORMATS), max_pixels=MAX_PIXELS, threads=1)
     width, height = clip_size(source.width, source.height, options.short_side)
     matrix = {} if source.is_hdr else {"out_color_matrix": "bt601", "out_range": "tv"}
@@ -141,17 +141,17 @@ def cut_arguments(path: Path, source: VideoProbe, options: SegmentOptions, audio
     for name, settings in TONE_MAPPING if source.is_hdr else ():
         video = video.filter(name, **settings)
     video = video.filter("format", pix_fmts="yuv420p").filter("setparams", range="tv", colorspace="smpte170m").filter("setsar", 1)
-    # The rate comes last, and tags are a filter and no option of the output: a gap in time is filled with references to one picture, and
-    # a conversion behind it would make each of them a picture in memory.
+    # The fps filter comes last, and colour tags are set by a filter instead of an output option: fps fills a time gap with references to
+    # one picture, and a conversion after it would copy each of them in memory.
     streams = [video.filter("fps", fps=options.fps, start_time=0)]
     sound: dict[str, str | int | None] = {}
     if audio_index is not None:
-        # Silence fills gaps and a late start. The encoder puts its delay before the first sample; without leaving room for it, the muxer
-        # would shift the picture. Endless padding with `shortest` makes the sound end with the picture.
+        # Silence fills gaps and a late start. Without room for the encoder's delay before the first sample, the muxer would shift the
+        # picture. Endless padding with `shortest` makes the sound end with the picture.
         audio = file[str(audio_index)].filter("aresample", SAMPLE_RATE).filter("aresample", first_pts=AAC_DELAY_SAMPLES, **{"async": 1})
         streams.append(audio.filter("apad"))
         sound = {"c:a": "aac", "b:a": "128k", "ac": 2, "ar": SAMPLE_RATE, "flags:a": "+bitexact", "shortest": None}
-    num_frames = frames_a_clip(options)
+    num_frames = frames_per_clip(options)
     output = arguments_of.output(
         *streams,
         "%04d.mp4",
@@ -182,7 +182,7 @@ def cut_arguments(path: Path, source: VideoProbe, options: SegmentOptions, audio
 def _convert(
     path: Path, folder: Path, options: SegmentOptions, source: VideoProbe, ffmpeg: Path, time_limit_seconds: float, memory: Memory
 ) -> tuple[list[str], Log]:
-    """Run ffmpeg, and once more without the sound if it fails with it."""
+    """Run ffmpeg, and again without sound if it fails with it."""
     stop = monotonic() + time_limit_seconds
 
     def convert(audio_index: int | None) -> Log:
@@ -204,8 +204,8 @@ def _convert(
 
 
 def _examine(file: Path, index: int, options: SegmentOptions) -> CutClip:
-    num_frames, width, height, has_audio = _held(file)
-    start_frame = index * frames_a_clip(options)
+    num_frames, width, height, has_audio = _read_properties(file)
+    start_frame = index * frames_per_clip(options)
     with file.open("rb") as data:
         sha256 = hashlib.file_digest(data, "sha256").hexdigest()
     return CutClip(
@@ -222,11 +222,8 @@ def _examine(file: Path, index: int, options: SegmentOptions) -> CutClip:
     )
 
 
-def _held(file: Path) -> tuple[int, int, int, bool]:
-    """Look up a clip's number of frames, width, height, and whether it has sound.
-
-    Of no frame at all ffmpeg makes no stream.
-    """
+def _read_properties(file: Path) -> tuple[int, int, int, bool]:
+    """Read a clip's number of frames, width, height, and whether it has sound; without frames, ffmpeg writes no video stream."""
     with av.open(str(file)) as container:
         if not container.streams.video:
             return 0, 0, 0, False
@@ -236,17 +233,17 @@ def _held(file: Path) -> tuple[int, int, int, bool]:
 
 
 def _losses(name: str, source: VideoProbe, log: Log, total_seconds: float) -> list[str]:
-    promised_seconds = source.duration_seconds
+    header_seconds = source.duration_seconds
     num_bad = log.num_decode_errors.get(source.video_index, 0) + log.num_corrupt_frames
     losses = []
     if num_bad:
         num_packets = log.num_packets.get(source.video_index, num_bad)
-        bad_seconds = promised_seconds * min(1, num_bad / num_packets)
+        bad_seconds = header_seconds * min(1, num_bad / num_packets)
         losses.append(
-            f"{name}: {num_bad} of {num_packets} frames are damaged: about {bad_seconds:.1f} of {promised_seconds:.1f} s are frozen or blurred"
+            f"{name}: {num_bad} of {num_packets} frames are damaged: about {bad_seconds:.1f} of {header_seconds:.1f} s are frozen or blurred"
         )
-    if promised_seconds - total_seconds > MIN_LOSS_SECONDS:
-        losses.append(f"{name}: {promised_seconds - total_seconds:.1f} of the promised {promised_seconds:.1f} s are lost at its end")
-    if total_seconds - promised_seconds > MAX_OVERRUN_SECONDS - 1:
-        losses.append(f"{name}: goes on for long after the {promised_seconds:.1f} s that it promises; the rest is left out")
+    if header_seconds - total_seconds > MIN_LOSS_SECONDS:
+        losses.append(f"{name}: {header_seconds - total_seconds:.1f} s are missing at the end; the header says {header_seconds:.1f} s")
+    if total_seconds - header_seconds > MAX_OVERRUN_SECONDS - 1:
+        losses.append(f"{name}: far longer than the {header_seconds:.1f} s in its header; the rest is left out")
     return losses

@@ -1,4 +1,4 @@
-"""Finds ffmpeg, and runs it as a child under limits; its log becomes a reason for a person."""
+"""Find ffmpeg, run it as a child process under limits, and turn its log into a plain error message."""
 
 import re
 import shutil
@@ -19,8 +19,8 @@ from tasks.video.memory import Memory
 MAX_ALLOC_BYTES = 1 << 29
 NUM_LINES_KEPT = 20
 
-CARRIED = Path(imageio_ffmpeg.__file__).with_name("binaries")
-"""Where a wheel of imageio-ffmpeg has the one binary for its platform."""
+BUNDLED = Path(imageio_ffmpeg.__file__).with_name("binaries")
+"""Folder of the ffmpeg binary in imageio-ffmpeg's wheel."""
 
 VERSION = re.compile(r"ffmpeg version (\S+)")
 
@@ -42,9 +42,9 @@ REASONS = (
 
 @dataclass(frozen=True)
 class Log:
-    """Holds ffmpeg's last errors, and each input stream's packets read and not decoded.
+    """ffmpeg's last errors, and for each input stream the number of packets and of decode errors.
 
-    `lacked_memory` tells whether it found no memory for something, be it for a single frame.
+    `lacked_memory` tells whether any allocation failed, even for a single frame.
     """
 
     errors: tuple[str, ...]
@@ -55,26 +55,26 @@ class Log:
 
     @property
     def has_losses(self) -> bool:
-        """Whether anything of a stream that was used is missing or damaged."""
+        """Whether any part of a used stream is missing or damaged."""
         return self.lacked_memory or self.num_corrupt_frames > 0 or any(self.num_decode_errors.values())
 
 
 def find_ffmpeg(configured: Path | None) -> Path:
-    """Give the configured binary, else the one that imageio-ffmpeg carries, else the system's.
+    """Return the configured ffmpeg, else the one bundled with imageio-ffmpeg, else the system's.
 
-    What imageio-ffmpeg carries is pinned with it, so that every machine cuts alike; the system's, which may be any, is for platforms that it
-    carries none for. Its own search is not asked: IMAGEIO_FFMPEG_EXE would come before the pinned binary, and the PATH behind it.
+    The bundled version is pinned, so that every machine cuts alike; the system's is for platforms without a bundled one. imageio-ffmpeg's
+    own search is not used, because it puts IMAGEIO_FFMPEG_EXE before the bundled binary.
 
     Raises:
-        BadConfiguration: the configured binary is not there, or there is none at all.
+        BadConfiguration: the configured binary does not exist, or no ffmpeg is found.
     """
     if configured is not None:
         found = shutil.which(configured.expanduser())
         if found is None:
-            raise BadConfiguration(f"RETAKE_FFMPEG names {configured}, which is no program; correct it or leave it out")
+            raise BadConfiguration(f"RETAKE_FFMPEG names {configured}, which is not a program; correct it or unset it")
         return Path(found)
-    if carried := sorted(CARRIED.glob("ffmpeg-*")):
-        return carried[0]
+    if bundled := sorted(BUNDLED.glob("ffmpeg-*")):
+        return bundled[0]
     if system := shutil.which("ffmpeg"):
         return Path(system)
     raise BadConfiguration("there is no ffmpeg; install one, or name it in RETAKE_FFMPEG")
@@ -82,10 +82,10 @@ def find_ffmpeg(configured: Path | None) -> Path:
 
 @cache
 def ffmpeg_version(ffmpeg: Path) -> str:
-    """Ask a binary for its version, such as 7.0.2-static or 7.1.5-0+deb13u1.
+    """Return a binary's version, such as 7.0.2-static or 7.1.5-0+deb13u1.
 
     Raises:
-        BadConfiguration: it does not start, or is no ffmpeg.
+        BadConfiguration: it does not start, or is not ffmpeg.
     """
     try:
         done = subprocess.run(  # noqa: S603 - a list, no shell; the binary is the configured one
@@ -102,16 +102,16 @@ def ffmpeg_version(ffmpeg: Path) -> str:
         raise BadConfiguration(f"{ffmpeg} does not start: {error}; name another ffmpeg in RETAKE_FFMPEG") from error
     found = VERSION.match(done.stdout)
     if found is None:
-        raise BadConfiguration(f"{ffmpeg} does not tell its version as ffmpeg does; name another ffmpeg in RETAKE_FFMPEG")
+        raise BadConfiguration(f"{ffmpeg} does not report a version like ffmpeg; name another ffmpeg in RETAKE_FFMPEG")
     return found[1]
 
 
 def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_limit_seconds: float, memory: Memory, name: str) -> Log:
-    """Run ffmpeg in `folder` and wait for its end. `name` is what an error calls the video.
+    """Run ffmpeg in `folder` and wait for it to end; `name` is the video's name in errors.
 
     Raises:
-        BadVideo: ffmpeg failed or took longer than `time_limit_seconds`.
-        OutOfMemory: it ran out of memory or crashed; where memory is scarce, whatever else is wrong.
+        BadVideo: ffmpeg failed or exceeded `time_limit_seconds`.
+        OutOfMemory: it ran out of memory or crashed; if memory is scarce, also for any other failure or loss.
         Unavailable: the disk is full.
     """
     options = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+verbose", "-max_alloc", str(MAX_ALLOC_BYTES))
@@ -124,21 +124,21 @@ def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_lim
         variables={},
     )
     if status is None:
-        raise BadVideo(f"{name}: cutting took longer than {time_limit_seconds:g} s and was ended")
+        raise BadVideo(f"{name}: cutting took longer than {time_limit_seconds:g} s and was stopped")
     if status != 0 and any("No space left on device" in line for line in log.errors):
         raise Unavailable(f"{name}: the disk under {folder} is full; make room and run this step again")
     if status < 0 or (status != 0 and log.lacked_memory):
         raise OutOfMemory(f"{name}: {reason(status, log.errors)}")
-    # Without memory ffmpeg loses single frames, or ends with any reason; most of its messages do not tell that this is why.
+    # Short of memory, ffmpeg drops frames or fails with any error; most of its messages do not mention memory.
     if memory.is_scarce and (status != 0 or log.has_losses):
-        raise OutOfMemory(f"{name}: not all of it decodes in a share of the memory")
+        raise OutOfMemory(f"{name}: it does not decode completely in its share of the memory")
     if status != 0:
         raise BadVideo(f"{name}: {reason(status, log.errors)}")
     return log
 
 
 def read_log(lines: Iterable[str]) -> Log:
-    """Take from ffmpeg's log what matters; memory does not grow with its length."""
+    """Parse ffmpeg's log; memory use does not grow with its length."""
     errors: deque[str] = deque(maxlen=NUM_LINES_KEPT)
     num_corrupt_frames = 0
     num_packets, num_decode_errors = {}, {}
@@ -157,9 +157,9 @@ def read_log(lines: Iterable[str]) -> Log:
 
 
 def reason(status: int, errors: Sequence[str]) -> str:
-    """Say why ffmpeg failed, in words that need no knowledge of ffmpeg, and then ffmpeg's own."""
-    own = errors[-1] if errors else f"exit status {status}"
+    """Explain in plain words why ffmpeg failed, followed by ffmpeg's message."""
+    message = errors[-1] if errors else f"exit status {status}"
     if status < 0:
-        return f"ffmpeg was ended by {signal.Signals(-status).name}; the file may be damaged, or memory too small"
+        return f"ffmpeg was killed by {signal.Signals(-status).name}; the file may be damaged, or memory too small"
     plain = next((words for pattern, words in REASONS if any(pattern.search(line) for line in errors)), "ffmpeg cannot convert it")
-    return f"{plain} (ffmpeg: {own[:200]})"
+    return f"{plain} (ffmpeg: {message[:200]})"

@@ -1,6 +1,6 @@
-"""How the optical flow of a clip is kept: a lossless grey video, x above y, one picture a field. Needs no OpenCV.
+"""Store a clip's optical flow as a lossless grey video, one picture per field, x above y.
 
-A decoder of the frame cache imports this and no more: the threads that OpenCV's libraries start are too many for a process a core.
+Does not import OpenCV: the frame cache's decoders, one process per core, would start too many of its threads.
 """
 
 # n: frames of the clip, h, w: pixels; the flow has max(1, n - 1) fields
@@ -20,19 +20,19 @@ from tasks.video.frames import iter_frames
 FLOW_SUFFIX = ".mkv"
 
 ENCODER_OPTIONS = {"level": "3", "g": "1", "slices": "4", "slicecrc": "1", "coder": "range_def", "context": "0"}
-"""FFV1 (RFC 9043): lossless, any width, a checksum a slice, and each field a key frame, so that a single one is read alone."""
+"""FFV1 (RFC 9043): lossless, any width, a checksum per slice, and every field a key frame for random access."""
 
-FIELDS_A_SECOND = 30
-"""Only how fast a player shows the file."""
+FIELDS_PER_SECOND = 30
+"""Only affects playback speed."""
 
 
 def num_fields(num_frames: int) -> int:
-    """How many fields of flow a clip of so many frames has."""
+    """Return the number of flow fields of a clip of `num_frames` frames."""
     return max(1, num_frames - 1)
 
 
 def write_fields(path: Path, fields: Iterator[NDArray[np.uint8]]) -> int:
-    """Write fields that come as uint8 (2h, w), x above y, and give their number. Equal fields make equal bytes.
+    """Write fields uint8 (2h, w), x above y, and return their number; equal fields give equal bytes.
 
     Raises:
         Unavailable: the disk is full.
@@ -41,7 +41,7 @@ def write_fields(path: Path, fields: Iterator[NDArray[np.uint8]]) -> int:
     num_written = 0
     try:
         with av.open(str(path), "w", format="matroska", options={"fflags": "+bitexact"}) as container:
-            stream = container.add_stream("ffv1", rate=FIELDS_A_SECOND, options=ENCODER_OPTIONS)
+            stream = container.add_stream("ffv1", rate=FIELDS_PER_SECOND, options=ENCODER_OPTIONS)
             stream.height, stream.width = first.shape
             stream.pix_fmt = "gray"
             stream.codec_context.thread_count = 1
@@ -57,7 +57,7 @@ def write_fields(path: Path, fields: Iterator[NDArray[np.uint8]]) -> int:
 
 
 def iter_fields(path: Path, numbers: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
-    """Read one field, uint8 (h, w, 2), x before y, after the other from a file that `write_fields` wrote, in any order.
+    """Yield fields, uint8 (h, w, 2) with x before y, by number, in any order, from a file that `write_fields` wrote.
 
     Raises:
         BadVideo: the file does not decode, or has fewer fields.

@@ -1,9 +1,10 @@
-"""From a clip to its optical flow: how far every pixel moves along x and y from each frame to the next, as 8 bit.
+"""Compute a clip's optical flow: the x and y motion of every pixel from each frame to the next, in 8 bits.
 
-TV-L1 (Zach, Pock, Bischof, DAGM 2007) with OpenCV's own settings, as TSN's dense_flow and EPIC-KITCHENS-55's gpu_flow computed it, on a
-GPU; or DIS (arXiv 1603.03590), OpenCV's medium preset. EPIC's published flow is of 60 fps video, every second frame set beside the third
-after it, clipped to 25 pixels; ours is of each frame and the next, clipped to 20 pixels by default, as TSN's is. The same motion in 30 fps
-clips is so two thirds as many pixels, and 0.83 times as far from the middle grey, as in the flow that EPIC's networks were trained on.
+The method is TV-L1 (Zach, Pock, Bischof, DAGM 2007) with OpenCV's default settings, as in TSN's dense_flow and EPIC-KITCHENS-55's gpu_flow,
+which ran on a GPU; or DIS (arXiv 1603.03590) with OpenCV's medium preset. EPIC's published flow uses 60 fps video, pairs every second frame
+with the third one after it, and is clipped to 25 pixels. Ours pairs each frame with the next and is clipped to 20 pixels by default, like
+TSN's. The same motion in 30 fps clips is therefore two thirds as many pixels, and 0.83 times as far from middle grey, as in the flow that
+EPIC's networks were trained on.
 """
 
 # n: frames of the clip, h, w: pixels; the flow has max(1, n - 1) fields
@@ -27,18 +28,18 @@ from tasks.video.frames import iter_frames
 Picture = NDArray[np.uint8]
 
 FIELDS_AHEAD = 2
-"""For each thread: so many fields of a clip are computed or wait to be written, so that memory does not grow with its length."""
+"""Number of fields per thread that are computed ahead of writing; bounds memory use for long clips."""
 
 
 class FlowMaker:
-    """Computes optical flow on threads that the clips which are written at once share.
+    """Computes optical flow on a thread pool shared by all clips that are written at the same time.
 
-    OpenCV leaves the interpreter while it computes, and its own threads gain nothing here, so that a thread takes a pair of frames and one
-    clip alone has every core busy. A field follows from its pair of frames, the options, OpenCV's version and the kind of processor alone.
+    OpenCV releases the GIL, and its own threads bring no gain here, so each thread computes one pair of frames, and a single clip uses all
+    cores. A field depends only on its two frames, the options, OpenCV's version and the processor type.
 
     Args:
         options: method and bound.
-        num_threads: pairs of frames at a time; 0 takes every core that this process may use.
+        num_threads: number of pairs computed in parallel; 0 means all cores that this process may use.
     """
 
     def __init__(self, options: FlowOptions, num_threads: int = 0) -> None:
@@ -54,9 +55,10 @@ class FlowMaker:
         self._pool.shutdown(cancel_futures=True)
 
     def write(self, clip: Path, path: Path, *, num_frames: int, short_side: int) -> int:
-        """Write the flow of a clip of `num_frames` frames, scaled as `tasks.video.frames` does and turned grey, and give its number of fields.
+        """Write the flow of a clip of `num_frames` frames, and return the number of fields.
 
-        A clip of one frame has one field, of no motion. The same clip gives the same bytes on the same machine.
+        Frames are scaled as in `tasks.video.frames` and converted to grey. A clip of one frame has one field without motion. The same clip
+        gives the same bytes on the same machine.
 
         Raises:
             BadVideo: the clip does not decode, or has fewer frames.
@@ -68,7 +70,7 @@ class FlowMaker:
         return write_fields(path, self._fields(pairs))
 
     def _fields(self, pairs: Iterable[tuple[Picture, Picture]]) -> Iterator[Picture]:
-        """In the order of the pairs."""
+        """Yield the fields in the order of the pairs."""
         ahead: deque[Future[Picture]] = deque()
         for pair in pairs:
             ahead.append(self._pool.submit(self._field, *pair))
@@ -78,21 +80,21 @@ class FlowMaker:
             yield ahead.popleft().result()
 
     def _field(self, first: Picture, second: Picture) -> Picture:
-        """uint8 (2h, w): x above y."""
-        flow = quantised(_motion(first, second, self._options.flow_method), self._options.flow_bound_pixels)
+        """Compute one field, uint8 (2h, w): x above y."""
+        flow = quantise(_motion(first, second, self._options.flow_method), self._options.flow_bound_pixels)
         x, y = np.moveaxis(flow, -1, 0)
         return np.concatenate([x, y])
 
 
-def quantised(flow: NDArray[np.float32], bound_pixels: float) -> Picture:
-    """Pixels as 8 bit: minus and plus the bound, and all that lies beyond, are 0 and 255, no motion is 128."""
+def quantise(flow: NDArray[np.float32], bound_pixels: float) -> Picture:
+    """Quantise flow in pixels to 8 bits: minus and plus the bound, and values beyond, become 0 and 255, no motion 128."""
     levels: NDArray[np.float32] = np.rint((np.clip(flow, -bound_pixels, bound_pixels) + bound_pixels) * (255 / (2 * bound_pixels)))
     return levels.astype(np.uint8)
 
 
 def _motion(first: Picture, second: Picture, method: str) -> NDArray[np.float32]:
-    """Flow (h, w, 2) in pixels."""
+    """Compute flow (h, w, 2) in pixels."""
     algorithm = (
         cv2.optflow.DualTVL1OpticalFlow.create() if method == "tvl1" else cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     )
-    return np.asarray(algorithm.calc(first, second, None), np.float32)  # type: ignore[call-overload] # None: no flow to begin with
+    return np.asarray(algorithm.calc(first, second, None), np.float32)  # type: ignore[call-overload] # None: no initial flow

@@ -1,4 +1,4 @@
-"""Picks single frames out of a clip, exactly, and scales them.
+"""Decode frames of a clip by number, frame-exactly, and scale them.
 
 Shapes: t frames, h and w pixels, 3 channels RGB, uint8.
 """
@@ -21,17 +21,16 @@ from tasks.video.source import open_video
 
 
 def read_frames(path: Path, indices: Sequence[int], *, short_side: int | None) -> NDArray[np.uint8]:
-    """Decode the frames with these numbers, in the order asked for; a number may come twice.
+    """Decode the frames `indices`, in that order; indices may repeat.
 
     Returns:
-        (t, h, w, 3) RGB. The shorter of h and w is `short_side`, up or down, by bilinear interpolation as in TSN's protocol; with None
-        the size stays.
+        (t, h, w, 3) RGB, scaled to `short_side` by bilinear interpolation, as in TSN's protocol, or unscaled if it is None.
 
     Raises:
         BadVideo: the clip does not decode, or has fewer frames.
     """
     if not indices:
-        raise ValueError("no frames asked for")
+        raise ValueError("indices is empty")
     numbers = sorted(set(indices))
     frames = np.stack(list(iter_frames(path, numbers, short_side=short_side)))
     return frames if numbers == list(indices) else frames[np.searchsorted(numbers, indices)]
@@ -40,7 +39,7 @@ def read_frames(path: Path, indices: Sequence[int], *, short_side: int | None) -
 def iter_frames(
     path: Path, numbers: Sequence[int], *, short_side: int | None, pixel_format: Literal["rgb24", "gray"] = "rgb24"
 ) -> Iterator[NDArray[np.uint8]]:
-    """Decode one frame (h, w, 3), or (h, w) of grey, after the other, as `read_frames` does. Where a number falls, the clip is sought back.
+    """Yield frames (h, w, 3), or (h, w) if grey, scaled as in `read_frames`; a decreasing number seeks backwards.
 
     Raises:
         BadVideo: the clip does not decode, or has fewer frames.
@@ -49,7 +48,7 @@ def iter_frames(
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
         try:
-            for frame in _picked(path, container, stream, numbers):
+            for frame in _pick(path, container, stream, numbers):
                 picture = np.asarray(frame.to_ndarray(format=pixel_format), dtype=np.uint8)
                 yield picture if short_side is None else _scaled(picture, short_side)
         except av.error.FFmpegError as error:
@@ -57,7 +56,7 @@ def iter_frames(
 
 
 def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
-    """Give the size with this short side, the long one rounded down as torchvision's Resize does."""
+    """Return the size with this short side; the long side is rounded down, as in torchvision's Resize."""
     if width <= height:
         return short_side, int(short_side * height / width)
     return int(short_side * width / height), short_side
@@ -69,12 +68,12 @@ def _scaled(picture: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
     return picture if size == (width, height) else np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
 
 
-def _picked(path: Path, container: InputContainer, stream: VideoStream, numbers: Sequence[int]) -> Iterator[VideoFrame]:
-    """Decode on, or from a key frame: a later one that is on the way to the next number, or an earlier one where the number falls."""
+def _pick(path: Path, container: InputContainer, stream: VideoStream, numbers: Sequence[int]) -> Iterator[VideoFrame]:
+    """Yield frames, decoding onwards, and seeking to a key frame where that skips frames or a number decreases."""
     packets = sorted((p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None)
     keys = [number for number, (_, is_key) in enumerate(packets) if is_key]
     if not keys or min(numbers) < 0 or max(numbers) >= len(packets):
-        raise BadVideo(f"{path.name}: frames {min(numbers)} to {max(numbers)} asked for, and it has {len(packets)}")
+        raise BadVideo(f"{path.name}: frames {min(numbers)} to {max(numbers)} requested, but it has {len(packets)}")
     container.seek(packets[0][0], stream=stream)
     decoded, position = container.decode(stream), -1
     frame: VideoFrame | None = None

@@ -1,4 +1,4 @@
-"""Shares memory out to the children that read videos, so that all fit the machine."""
+"""Divide memory among the child processes that read videos."""
 
 import os
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from tasks.errors import OutOfMemory
 T = TypeVar("T")
 
 MAX_BYTES = 8 << 30
-"""For one child, however large the machine."""
+"""Maximum per child, on any machine."""
 
-OWN_BYTES = 512 << 20
-"""Of a container's memory, for the step itself."""
+STEP_BYTES = 512 << 20
+"""Part of a container's memory that is reserved for the step itself."""
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
@@ -24,21 +24,18 @@ OWN_CGROUPS = Path("/proc/self/cgroup")
 
 @dataclass(frozen=True)
 class Memory:
-    """Limits one child. Scarce means perhaps too little, where alone it would have more."""
+    """Memory limit of one child. Scarce means that it may be too little, and running alone the child would have more."""
 
     size_bytes: int
     is_scarce: bool
 
     def enough_at(self, enough_bytes: int) -> "Memory":
-        """The same, known not to be scarce if it is that much."""
+        """Return the same limit, not scarce if it is at least `enough_bytes`."""
         return Memory(self.size_bytes, self.is_scarce and self.size_bytes < enough_bytes)
 
 
 class MemoryShares:
-    """Gives each of `num_at_once` videos a share of the memory.
-
-    One that needs more is tried again alone, with all of it.
-    """
+    """Gives each of `num_at_once` videos an equal share of memory; a video that needs more is retried alone with all of it."""
 
     def __init__(self, num_at_once: int, all_bytes: int) -> None:
         self._num_at_once = num_at_once
@@ -47,10 +44,10 @@ class MemoryShares:
         self._alone = Lock()
 
     def run(self, work: Callable[[Memory], T]) -> T:
-        """Call `work` while there is a slot, and again while nothing else runs where memory ran out.
+        """Call `work` with a share of memory; if that is not enough, again with all memory while nothing else runs.
 
         Raises:
-            OutOfMemory: it ran out alone, too.
+            OutOfMemory: all memory is not enough either.
         """
         if self._num_at_once > 1:
             try:
@@ -65,24 +62,24 @@ class MemoryShares:
 
 
 def undivided() -> Memory:
-    """For a child that runs alone."""
+    """Return the limit for a child that runs alone."""
     return Memory(usable_bytes(), is_scarce=False)
 
 
 def usable_bytes() -> int:
-    """Give the memory of all children: a container's limit less the step's own, else half the machine's.
+    """Return the memory for all children: a container's limit minus the step's share, else half of the machine's.
 
-    Half, for a machine without a limit runs other steps and the servers, too.
+    Half, because a machine without a limit also runs other steps and the servers.
     """
     machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit_bytes = min(_cgroup_limits(), default=machine_bytes)
     if limit_bytes >= machine_bytes:
         return min(MAX_BYTES, machine_bytes // 2)
-    return min(MAX_BYTES, max(limit_bytes // 2, limit_bytes - OWN_BYTES))
+    return min(MAX_BYTES, max(limit_bytes // 2, limit_bytes - STEP_BYTES))
 
 
 def _cgroup_limits() -> list[int]:
-    """List the limits of this process's cgroup and of those above it, of either version."""
+    """List the memory limits of this process's cgroup and its parents, in cgroup v1 or v2."""
     limits = []
     for line in OWN_CGROUPS.read_text().splitlines() if OWN_CGROUPS.exists() else ():
         _, controllers, path = line.split(":", 2)
@@ -92,12 +89,12 @@ def _cgroup_limits() -> list[int]:
             root, name = CGROUPS / "memory", "memory.limit_in_bytes"
         else:
             continue
-        # Seen from within a container, its own cgroup is the root, whatever path is told.
+        # Inside a container its cgroup is mounted as the root, whatever path is listed.
         for folder in (PurePosixPath(path), *PurePosixPath(path).parents):
             try:
-                told = (root / folder.relative_to("/") / name).read_text().strip()
+                limit = (root / folder.relative_to("/") / name).read_text().strip()
             except OSError:
                 continue
-            if told != "max":
-                limits.append(int(told))
+            if limit != "max":
+                limits.append(int(limit))
     return limits

@@ -1,4 +1,4 @@
-"""Draws words under the clips of a video and joins them to one film, which any browser plays.
+"""Join a video's clips into one film with captions below, playable in any browser.
 
 Shapes: h and w pixels, 3 channels RGB, uint8.
 """
@@ -27,24 +27,24 @@ LINE_PIXELS = 22
 MARGIN_PIXELS = 6
 PAPER, INK = (18, 23, 28), (230, 235, 239)
 OPTIONS = {"preset": "veryfast", "crf": "23", "threads": "2", "x264-params": "mbtree=0"}
-"""With AVX-512, x264's macroblock tree now and then gives other bytes for the same pictures."""
+"""The macroblock tree is off: with AVX-512 it occasionally gives different bytes for the same pictures."""
 
 
 @dataclass(frozen=True)
 class Captioned:
-    """A clip that Retake cut, and what is written under it, a line each."""
+    """A clip and the lines of its caption."""
 
     path: Path
     lines: tuple[str, ...]
 
 
 def write_film(clips: Iterable[Captioned], path: Path, *, fps: int) -> None:
-    """Write an H.264 film of the clips in their order, without sound, to `path`.
+    """Write an H.264 film of the clips in order, without sound, to `path`.
 
-    Every clip has the same size and as many lines. The words are drawn as pixels: no character in them means anything to a program.
+    All clips must have the same size and number of lines. Captions are drawn as pixels, so no program interprets their text.
 
     Raises:
-        BadVideo: a clip does not decode, or there is none.
+        BadVideo: a clip does not decode, or there are no clips.
         Unavailable: the disk is full.
     """
     try:
@@ -67,27 +67,27 @@ def _write(clips: Iterable[Captioned], path: Path, fps: int) -> None:
                     _encode(film, stream, np.concatenate([picture, strip]), number)
                     number += 1
         if stream is None:
-            raise BadVideo(f"{path.name}: there is no clip to show")
+            raise BadVideo(f"{path.name}: there are no clips to show")
         film.mux(stream.encode(None))
 
 
 def caption(lines: Sequence[str], width: int) -> NDArray[np.uint8]:
-    """(h, w, 3) the lines under one another, each cut where the picture ends; h is even."""
+    """Draw the lines below each other as (h, w, 3), each truncated to the width; h is even."""
     height = (len(lines) * LINE_PIXELS + MARGIN_PIXELS + 1) // 2 * 2
     picture = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(picture)
     for number, line in enumerate(lines):
-        draw.text((MARGIN_PIXELS, MARGIN_PIXELS // 2 + number * LINE_PIXELS), _fitting(line, width - 2 * MARGIN_PIXELS), INK, _font())
+        draw.text((MARGIN_PIXELS, MARGIN_PIXELS // 2 + number * LINE_PIXELS), _truncate(line, width - 2 * MARGIN_PIXELS), INK, _font())
     return np.asarray(picture, np.uint8)
 
 
 @cache
 def _font() -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which matplotlib brings: it has the letters of most languages."""
+    """Load DejaVu Sans from matplotlib; it covers most alphabets."""
     return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", FONT_PIXELS)
 
 
-def _fitting(line: str, width: int) -> str:
+def _truncate(line: str, width: int) -> str:
     text = " ".join(line.split())
     if _font().getlength(text) <= width:
         return text
@@ -113,7 +113,7 @@ def _stream(film: OutputContainer, width: int, height: int, fps: int) -> VideoSt
 
 def _encode(film: OutputContainer, stream: VideoStream, picture: NDArray[np.uint8], number: int) -> None:
     if picture.shape[:2] != (stream.height, stream.width):
-        raise BadVideo(f"a clip has {picture.shape[1]}x{picture.shape[0]} pixels where the film has {stream.width}x{stream.height}")
+        raise BadVideo(f"a clip has {picture.shape[1]}x{picture.shape[0]} pixels, the film {stream.width}x{stream.height}")
     frame = VideoFrame.from_ndarray(picture, format="rgb24")
     frame.pts = number
     film.mux(stream.encode(frame))

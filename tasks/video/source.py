@@ -1,4 +1,4 @@
-"""Opens a video file that people gave, under white lists and limits, and says in plain words why one cannot be opened."""
+"""Open an untrusted video file with whitelists and limits, and explain in plain words why one cannot be opened."""
 
 import stat
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from av.container import InputContainer
 from tasks.errors import BadVideo, OutOfMemory
 
 FORMATS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "mxf")
-"""Demuxers that read one file and nothing else; playlists and scripts (hls, dash, concat, …) are not among them."""
+"""Demuxers that read only one file; this excludes playlists and scripts (hls, dash, concat, …)."""
 
 AUDIO_FORMATS = ("mp3", "flac", "wav", "aac")
-"""Opened only to say that a sound file is no video; ffmpeg never gets one."""
+"""Opened only to report that a sound file is not a video; never passed to ffmpeg."""
 
 FORMAT_NAMES = "mp4, mov, mkv, webm, avi, ts, mpg, flv, wmv, ogv or mxf"
 
 MAX_PIXELS = 8192 * 4352
-"""Of one frame: 8K."""
+"""Maximum size of a frame: 8K."""
 
 MIN_SIDE_PIXELS = 32
 
@@ -27,11 +27,11 @@ PROTOCOLS = "file"
 
 MORE_MEMORY = "reading it takes more memory than one video may take; its index may be damaged"
 
-NO_REGULAR_FILE = "a device, a pipe or a folder, and no regular file"
+NO_REGULAR_FILE = "not a regular file but a device, a pipe or a folder"
 
 
 def url(path: Path) -> str:
-    """Name a file such that neither a leading dash nor a colon in it means anything to ffmpeg."""
+    """Return a file's URL for ffmpeg, in which a leading dash or a colon has no special meaning."""
     return f"file:{path.absolute()}"
 
 
@@ -39,9 +39,9 @@ def open_video(path: Path) -> InputContainer:
     """Open `path` for demuxing and decoding.
 
     Raises:
-        BadVideo: it is no regular file, empty, cut off, or in no format that is taken.
-        OutOfMemory: its header asks for more memory than this process may take.
-        FileNotFoundError: there is no such file.
+        BadVideo: it is not a regular file, or is empty, truncated, or in an unsupported format.
+        OutOfMemory: its header requires more memory than this process may use.
+        FileNotFoundError: the file does not exist.
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
@@ -65,7 +65,7 @@ def _why_closed(path: Path) -> str:
     boxes = list(_mp4_boxes(path))
     if boxes[:1] == [b"ftyp"] and b"moov" not in boxes:
         return "no index (moov): the recording or the copy was cut off; repair it or record it again"
-    return f"damaged, or not a video in a format that is taken ({FORMAT_NAMES})"
+    return f"damaged, or not a video in a supported format ({FORMAT_NAMES})"
 
 
 def _mp4_boxes(path: Path) -> Iterator[bytes]:

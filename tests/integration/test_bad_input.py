@@ -100,7 +100,7 @@ def videos(tmp_path_factory, ffmpeg):
         ("ingest", {"sources": str(REPOSITORY / "dags")}, 65, "no usable video"),
         ("ingest", {}, 99, f"put videos under {NOWHERE}/inbox/"),
         ("label", {}, 65, "run ingest_videos"),
-        ("weights", {"backbone": "resnet5000", "weights": "imagenet"}, 78, "'resnet5000' is not known; did you mean"),
+        ("weights", {"backbone": "resnet5000", "weights": "imagenet"}, 78, "'resnet5000' is unknown; did you mean"),
         ("weights", {"epochs": 0}, 78, "--epochs"),
         ("split", {"labels": f"{NOWHERE}/x/", "val_share": 1.5}, 78, "--val-share"),
         ("split", {"labels": f"{NOWHERE}/x/", "val_share": 0.7, "test_share": 0.4}, 78, "leave nothing to train on"),

@@ -34,7 +34,7 @@ def test_a_pair_becomes_a_typed_option(text, expected):
         ("colour=3", "unknown options colour; .*known are"),
         ("epochs=0", "epochs: .*greater than or equal to 1"),
         ("epochs=many", "epochs: .*valid integer.*and not 'many'"),
-        ("model_name=a b", "model_name: 'a b' is not of the form that it needs: Name in MLflow's registry"),
+        ("model_name=a b", "model_name: 'a b' does not have the required form: Name in MLflow's registry"),
         ("val_share=1.5", "val_share"),
         ("sources=/tmp", "unknown options sources"),
         ("preset=auto", "preset: .*'none', 'original' or 'light'.* and not 'auto'"),

@@ -68,7 +68,7 @@ def test_the_good_files_of_a_folder_are_taken_and_the_bad_ones_told(folder, monk
     assert "does not decode" in reasons["b millions of frames.mp4"] or "more memory" in reasons["b millions of frames.mp4"]
     assert "more memory" in reasons["c frame of a gigabyte.mp4"]
     for name in ("e pipe.mp4", "f pipe.csv", "zero"):
-        assert reasons[name] == "a device, a pipe or a folder, and no regular file"
+        assert reasons[name] == "not a regular file but a device, a pipe or a folder"
     assert "empty" in reasons["g empty.mp4"]
     assert "not a video" in reasons["h text.mp4"]
     assert "cut off" in reasons["i cut off.mp4"]
@@ -77,7 +77,7 @@ def test_the_good_files_of_a_folder_are_taken_and_the_bad_ones_told(folder, monk
     cut = [segment.run(SegmentArguments(store=STORE, batch=batch.uri, out=batch.out), store) for batch in found.batches]
     assert sum(one.num_clips for one in cut) == 2
     (bad,) = [bad for one in cut for bad in one.set_aside]
-    assert (bad.name, bad.reason) == ("d one frame.mp4", "0.00 s long, shorter than the 2 s that a clip needs")
+    assert (bad.name, bad.reason) == ("d one frame.mp4", "0.00 s long, shorter than the minimum of 2 s per clip")
     assert [store.read(f"{batch.out}result.json", SegmentResult) for batch in found.batches] == cut
     assert not list(scratch.iterdir())
 
@@ -96,7 +96,7 @@ def test_a_pipe_that_takes_the_place_of_a_file_is_not_waited_for(tmp_path, monke
     ended = threading.Timer(30, lambda: (tmp_path / "a.mp4").open("wb").close())
     ended.daemon = True
     ended.start()
-    with pytest.raises(BadInput, match="no regular file"):
+    with pytest.raises(BadInput, match="not a regular file"):
         list(read_chunks(tmp_path / "a.mp4", max_bytes=1, too_large="too large"))
     assert ended.is_alive()
     ended.cancel()
@@ -116,7 +116,7 @@ def test_a_file_that_grows_or_never_ends_is_given_up(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("start_seconds", "reason"), [(0.001, "reading it took longer"), (60, None)])
 def test_a_video_that_takes_for_ever_to_look_into_is_set_aside(good, monkeypatch, start_seconds, reason):
     monkeypatch.setattr(probe, "START_SECONDS", start_seconds)
-    monkeypatch.setattr(probe, "BYTES_A_SECOND", 1 << 40)
+    monkeypatch.setattr(probe, "BYTES_PER_SECOND", 1 << 40)
     taker = Taker(Bucket(), STORE, IngestOptions(), allow_private=False)
     seen = taker.take_video(Offer("a.mp4", str(Path(good)), "", good.stat().st_size))
     assert seen.reason == reason if reason is None else seen.reason.startswith(reason)

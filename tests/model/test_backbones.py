@@ -46,6 +46,6 @@ class Wider(nn.Module):
 @pytest.mark.parametrize("module", [Pair, Wider])
 def test_a_backbone_that_answers_otherwise_in_training_is_refused_before_any(module, monkeypatch):
     monkeypatch.setattr(backbones, "_timm", lambda name, num_channels: module())
-    with pytest.raises(BadConfiguration, match="backbone test_byobnet gives something else in training than in a test") as refused:
+    with pytest.raises(BadConfiguration, match="backbone test_byobnet returns different outputs in training and in evaluation") as refused:
         Network(NetworkSpec(backbone="test_byobnet"))
     assert "\n" not in str(refused.value)

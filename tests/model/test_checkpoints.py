@@ -49,9 +49,9 @@ def test_an_epic_file_fills_every_parameter(epic_content, hashed, tiny_spec):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"arch": "BNInception"}, "holds TSN BNInception RGB with 2 segments where TSN test_resnet RGB with 2 segments was asked"),
+        ({"arch": "BNInception"}, "holds TSN BNInception RGB with 2 segments, expected TSN test_resnet RGB with 2 segments"),
         ({"model_type": "trn"}, "holds TRN"),
-        ({"segment_count": 8}, "with 8 segments where .* with 2 segments"),
+        ({"segment_count": 8}, "with 8 segments, expected .* with 2 segments"),
         ({"modality": "Flow"}, "test_resnet Flow with"),
     ],
 )
@@ -67,7 +67,7 @@ def test_wrong_shapes_missing_and_foreign_keys_are_named(epic_content, hashed, t
     for changed, told in (
         (state | {"fc_verb.weight": torch.zeros(97, width)}, rf"head\.fc_verb\.weight is 97 x {width} where .* needs 5 x {width}"),
         ({key: value for key, value in state.items() if key != "fc_noun.bias"}, r"head\.fc_noun\.bias is missing"),
-        (state | {"new_fc.weight": torch.zeros(1)}, r"head\.new_fc\.weight has no place"),
+        (state | {"new_fc.weight": torch.zeros(1)}, r"head\.new_fc\.weight is not a parameter"),
     ):
         with pytest.raises(BadCheckpoint, match=told):
             load_epic(hashed(epic_content | {"state_dict": changed}), tiny_spec)

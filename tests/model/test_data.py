@@ -152,7 +152,7 @@ def test_a_clip_that_fills_a_batch_comes_without_its_labels(clips, tiny_spec):
 def test_no_clips_and_foreign_class_ids_are_refused(clips, tiny_spec):
     with pytest.raises(BadDataset, match="no labelled clip"):
         dataset([], tiny_spec)
-    with pytest.raises(BadDataset, match="verb 5 and noun 0"):
+    with pytest.raises(BadDataset, match="verb 5 or noun 0"):
         dataset([CachedClip(clips[0].frames, 5, 0)], tiny_spec)
 
 

@@ -81,7 +81,7 @@ class Exhausted(torch.nn.Module):
 @pytest.mark.parametrize(
     ("backbone", "reason"),
     [
-        (torch.nn.Flatten(), "nowhere to look"),
+        (torch.nn.Flatten(), "no module of this backbone has a spatial output"),
         (Detached(), "not have been used in the graph"),
         (torch.nn.Sequential(Exhausted(), torch.nn.Flatten()), "out of memory"),
     ],

@@ -157,7 +157,7 @@ def test_what_is_damaged_is_computed_again_and_the_rest_is_not(clips, tiny_netwo
     kept.path(views[1].name).write_bytes(b"")
     kept.path(views[2].name).write_bytes(good[2][:-1])
     kept.path(views[3].name).unlink()
-    for view, reason in ((views[1], "damaged"), (views[3], "gone")):
+    for view, reason in ((views[1], "damaged"), (views[3], "missing")):
         with pytest.raises(Unavailable, match=rf"{reason}.*retry"):
             kept.read(view.name)
     passes.clear()

@@ -77,8 +77,8 @@ def test_what_ends_one_process_ends_the_other_with_its_exit_code(clips, tmp_path
     with start("fail", tmp_path, clips) as process:
         _, said = process.communicate()
     assert process.returncode == 65
-    assert "gone.npy: the clip's frames are not there" in said
-    assert said.splitlines()[-1].startswith("another process of this training ended with 65")
+    assert "gone.npy: the clip's frames are missing" in said
+    assert said.splitlines()[-1].startswith("another process of this training exited with 65")
 
 
 def test_what_several_processes_cannot_share_is_refused(clips, tmp_path: Path, monkeypatch):

@@ -127,7 +127,7 @@ def usual():
             ),
         )
         * 3,
-        set_aside=(SetAside(name="one frame.mp4", reason="0.03 s long, shorter than the 2 s that a clip needs"),),
+        set_aside=(SetAside(name="one frame.mp4", reason="0.03 s long, shorter than the minimum of 2 s per clip"),),
         warnings=(SetAside(name="short.mp4, 0-2 s", reason="3 frames make 2 fields of flow, but a network needs 5 in a row"),),
         provenance=PredictionProvenance(
             key="0123456789abcdef",

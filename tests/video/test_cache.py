@@ -153,7 +153,7 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(
 
 def test_what_a_killed_process_left_is_removed(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
     (tmp_path / f"{WORK_PREFIX}old").mkdir()
-    with cache.passing_folder(tmp_path) as passing:
+    with cache.temporary_cache(tmp_path) as passing:
         fill([item(clips[0], MIDDLES)], tmp_path, store)
         assert [path for path in tmp_path.iterdir() if path.name.startswith(WORK_PREFIX)] == [passing]
     assert not passing.exists()

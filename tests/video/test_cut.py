@@ -12,7 +12,7 @@ from PIL import Image
 
 from tasks.errors import BadVideo, OutOfMemory
 from tasks.options import SegmentOptions
-from tasks.video.cut import CutResult, clip_size, cut, cut_arguments, frames_a_clip, is_kept
+from tasks.video.cut import CutResult, clip_size, cut, cut_arguments, frames_per_clip, is_kept
 from tasks.video.ffmpeg import run_ffmpeg
 from tasks.video.frames import read_frames
 from tasks.video.memory import Memory, undivided
@@ -82,7 +82,7 @@ def test_a_short_rest_is_dropped_and_its_length_told(counted: Path, cut_up: Cut)
 def test_odd_lengths_and_rates_are_cut_exactly(counted: Path, cut_up: Cut):
     options = SegmentOptions(clip_seconds=1.3, fps=29, gop_frames=7)
     result = cut_up(counted, options)
-    assert {clip.num_frames for clip in result.clips} == {frames_a_clip(options)} == {38}
+    assert {clip.num_frames for clip in result.clips} == {frames_per_clip(options)} == {38}
     assert result.clips[-1].stop_seconds + result.dropped_seconds == pytest.approx(20.5, abs=1 / 29)
 
 
@@ -106,7 +106,7 @@ SET_ASIDE = {
     "audio_only.m4a": "only audio",
     "bitmap.mp4": "too few",
     "garbage.mp4": "not a video",
-    "shorter_than_8_frames.mp4": r"0\.20 s long, shorter than the 0\.5 s",
+    "shorter_than_8_frames.mp4": r"0\.20 s long, shorter than the minimum of 0\.5 s",
     "truncated_no_moov.mp4": "moov",
     "unordered.mov": r"0\.13 s long, shorter",
     "video_0.mov": r"0\.10 s long, shorter",
@@ -188,7 +188,7 @@ def test_damage_is_told_with_its_length(shared: Path, counted: Path, make_video:
     result = cut_up(half)
     lost_seconds = 20.5 - result.clips[-1].stop_seconds - result.dropped_seconds
     assert 5 < lost_seconds < 15
-    assert f"half.mp4: {lost_seconds:.1f} of the promised 20.5 s are lost at its end" in result.warnings
+    assert f"half.mp4: {lost_seconds:.1f} s are missing at the end; the header says 20.5 s" in result.warnings
 
 
 def test_nothing_decodes(counted: Path, tmp_path: Path, cut_up: Cut):
@@ -214,7 +214,7 @@ def test_damage_in_a_small_share_of_the_memory_is_no_verdict(shared: Path, ffmpe
 
 def test_a_single_picture_of_a_fast_camera_is_too_short(make_video: Callable[..., Path], tmp_path: Path, cut_up: Cut):
     path = make_video(tmp_path / "one.mp4", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=240", "-frames:v", "1")
-    with pytest.raises(BadVideo, match=r"one\.mp4: 0\.00 s long, shorter than the 0\.5 s"):
+    with pytest.raises(BadVideo, match=r"one\.mp4: 0\.00 s long, shorter than the minimum of 0\.5 s"):
         cut_up(path)
     assert list(tmp_path.iterdir()) == [path]
 
@@ -299,8 +299,8 @@ def test_a_clip_is_never_larger_than_its_video(width: int, height: int, short_si
     st.integers(1, 3600),
 )
 def test_a_rest_is_kept_when_it_lasts_long_enough(options: SegmentOptions, num_frames: int):
-    assert is_kept(frames_a_clip(options), options)
-    if num_frames < frames_a_clip(options) and abs(num_frames / options.fps - options.min_clip_seconds) > 1e-6:
+    assert is_kept(frames_per_clip(options), options)
+    if num_frames < frames_per_clip(options) and abs(num_frames / options.fps - options.min_clip_seconds) > 1e-6:
         assert is_kept(num_frames, options) == (
-            num_frames / options.fps >= min(options.min_clip_seconds, frames_a_clip(options) / options.fps)
+            num_frames / options.fps >= min(options.min_clip_seconds, frames_per_clip(options) / options.fps)
         )

@@ -34,7 +34,7 @@ def test_takes_the_configured_binary_then_the_carried_one_then_the_systems(tmp_p
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(systems))
     assert find_ffmpeg(None) == carried
-    monkeypatch.setattr(ffmpeg, "CARRIED", tmp_path / "binaries")
+    monkeypatch.setattr(ffmpeg, "BUNDLED", tmp_path / "binaries")
     assert find_ffmpeg(None) == systems
     systems.unlink()
     with pytest.raises(BadConfiguration, match="there is no ffmpeg"):
@@ -49,7 +49,7 @@ def test_asks_the_binary_itself_for_its_version(tmp_path: Path):
     assert ffmpeg_version(debians) == "7.1.5-0+deb13u1"
 
 
-@pytest.mark.parametrize(("text", "words"), [("exit 3", "does not start"), ("echo GNU sed 4.9", "does not tell its version")])
+@pytest.mark.parametrize(("text", "words"), [("exit 3", "does not start"), ("echo GNU sed 4.9", "does not report a version")])
 def test_what_is_no_ffmpeg_is_named(tmp_path: Path, text: str, words: str):
     program = script(tmp_path / "odd", text)
     with pytest.raises(BadConfiguration, match=rf"^{program} {words}.*RETAKE_FFMPEG"):
@@ -104,7 +104,7 @@ def test_a_machine_that_starts_no_further_process_is_not_the_videos_fault(tmp_pa
         raise OSError(errno.ENOMEM, "Cannot allocate memory")
 
     monkeypatch.setattr(child.subprocess, "Popen", refuse)
-    with pytest.raises(Unavailable, match="no further process"):
+    with pytest.raises(Unavailable, match="no more processes"):
         run(script(tmp_path / "ok", "exit 0"))
 
 
@@ -116,7 +116,7 @@ def test_memory_is_limited(tmp_path: Path):
 
 
 def test_a_crash_is_named(tmp_path: Path):
-    with pytest.raises(BadVideo, match=r"party\.mp4: ffmpeg was ended by SIGSEGV"):
+    with pytest.raises(BadVideo, match=r"party\.mp4: ffmpeg was killed by SIGSEGV"):
         run(script(tmp_path / "crash", "kill -SEGV $$"))
 
 

@@ -15,7 +15,7 @@ from tasks.errors import BadVideo
 from tasks.model.crops import cut_views
 from tasks.options import FlowOptions, Modality
 from tasks.video.fields import iter_fields, num_fields
-from tasks.video.flow import FlowMaker, quantised
+from tasks.video.flow import FlowMaker, quantise
 from tasks.video.frames import read_frames
 from tests.video.conftest import MakeVideo
 
@@ -95,9 +95,9 @@ def test_motion_beyond_the_bound_is_the_bound(method: str, tmp_path: Path):
 
 def test_8_bit_values_are_as_tsn_has_them():
     values = np.array([-99, -20, -10, 0, 10, 20, 99], np.float32)
-    np.testing.assert_array_equal(quantised(values, 20), [0, 0, 64, 128, 191, 255, 255])
+    np.testing.assert_array_equal(quantise(values, 20), [0, 0, 64, 128, 191, 255, 255])
     steps = np.linspace(-20, 20, 1001, dtype=np.float32)
-    assert np.abs(quantised(steps, 20) * (40 / 255) - 20 - steps).max() <= 20 / 255 + 1e-5
+    assert np.abs(quantise(steps, 20) * (40 / 255) - 20 - steps).max() <= 20 / 255 + 1e-5
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -138,7 +138,7 @@ def test_the_file_holds_exactly_what_was_computed_and_any_field_is_read_alone(tm
     flow = flow_of(clip, 12, bound_pixels=4)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in read_frames(clip, range(12), short_side=SIDE)]
     algorithm = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    computed = np.stack([quantised(algorithm.calc(a, b, None), 4) for a, b in pairwise(grey)])
+    computed = np.stack([quantise(algorithm.calc(a, b, None), 4) for a, b in pairwise(grey)])
     np.testing.assert_array_equal(flow, computed)
     assert len(np.unique(flow)) > 200
     np.testing.assert_array_equal(list(iter_fields(clip.with_suffix(".mkv"), (7, 7, 10))), flow[[7, 7, 10]])
@@ -163,7 +163,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(method: str, tmp_path:
 
 def test_a_damaged_or_shorter_clip_is_told(tmp_path: Path):
     clip = write_clip(tmp_path / "clip.mp4", moving(8, 2, 1))
-    with pytest.raises(BadVideo, match="frames 0 to 8 asked for, and it has 8"):
+    with pytest.raises(BadVideo, match="frames 0 to 8 requested, but it has 8"):
         flow_of(clip, 9)
     whole = clip.read_bytes()
     clip.write_bytes(whole[: len(whole) // 2])

@@ -61,7 +61,7 @@ def test_the_short_side_is_as_asked_and_the_shape_stays(width: int, height: int,
 
 @pytest.mark.parametrize("indices", [[240], [0, 500], [-1]])
 def test_a_frame_that_is_not_there(clip: Path, indices: list[int]):
-    with pytest.raises(BadVideo, match=rf"{clip.name}: frames .* asked for, and it has 240"):
+    with pytest.raises(BadVideo, match=rf"{clip.name}: frames .* requested, but it has 240"):
         read_frames(clip, indices, short_side=None)
 
 

@@ -78,7 +78,7 @@ def _wrong_with(number: int, source: Path, folder: Path, ffmpeg: Path, shares: M
         reason = str(error)
     except Exception as error:  # noqa: BLE001 - this is what is looked for
         return f"{type(error).__name__}: {error}"
-    if "exit status" in reason or "was ended by" in reason:
+    if "exit status" in reason or "was killed by" in reason:
         return reason
     if time.monotonic() - started > START_SECONDS + CUT_SECONDS + TOLERATED_SECONDS:
         return f"took {time.monotonic() - started:.0f} s"

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.errors import BadVideo, OutOfMemory
 from tasks.video import memory
-from tasks.video.memory import MAX_BYTES, OWN_BYTES, Memory, MemoryShares, usable_bytes
+from tasks.video.memory import MAX_BYTES, STEP_BYTES, Memory, MemoryShares, usable_bytes
 
 GIB = 1 << 30
 
@@ -30,10 +30,10 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("own", "files", "usable"),
     [
-        ("0::/\n", {"memory.max": str(4 * GIB)}, 4 * GIB - OWN_BYTES),
+        ("0::/\n", {"memory.max": str(4 * GIB)}, 4 * GIB - STEP_BYTES),
         ("0::/\n", {"memory.max": "max"}, MAX_BYTES),
-        ("0::/a/b\n", {"a/b/memory.max": "max", "a/memory.max": str(2 * GIB)}, 2 * GIB - OWN_BYTES),
-        ("4:memory:/docker/x\n0::/\n", {"memory/memory.limit_in_bytes": str(GIB)}, GIB - OWN_BYTES),
+        ("0::/a/b\n", {"a/b/memory.max": "max", "a/memory.max": str(2 * GIB)}, 2 * GIB - STEP_BYTES),
+        ("4:memory:/docker/x\n0::/\n", {"memory/memory.limit_in_bytes": str(GIB)}, GIB - STEP_BYTES),
         ("4:cpu,memory:/x\n", {"memory/x/memory.limit_in_bytes": "9223372036854771712"}, MAX_BYTES),
         ("0::/\n", {"memory.max": str(GIB // 2)}, GIB // 4),
         ("", {}, MAX_BYTES),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.errors import BadVideo, OutOfMemory, Unavailable
 from tasks.video import probe as probing
-from tasks.video.looking import displayed_size
+from tasks.video.inspection import displayed_size
 from tasks.video.memory import Memory, undivided
 from tasks.video.probe import count_frames, probe
 from tests.video.hostile import blank, claiming_a_frame_of, claiming_samples
@@ -110,21 +110,21 @@ def test_an_index_that_claims_more_than_there_is_costs_no_memory_of_ours(
 
 def test_a_crash_or_an_odd_answer_of_the_child_is_told(counted: Path, monkeypatch: pytest.MonkeyPatch):
     def says(code: str) -> None:
-        monkeypatch.setattr(probing, "LOOK", ("-c", f"print('ready', flush=True); {code}"))
+        monkeypatch.setattr(probing, "INSPECT", ("-c", f"print('ready', flush=True); {code}"))
 
     says("import os; os.abort()")
     with pytest.raises(OutOfMemory, match=r"counted\.mp4: reading it crashes.*-6"):
         look(counted)
     says("import json; print(json.dumps({'probe': {'width': 'x'}}))")
-    with pytest.raises(BadVideo, match="cannot be told"):
+    with pytest.raises(BadVideo, match="cannot be determined"):
         look(counted)
-    monkeypatch.setattr(probing, "LOOK", ("-c", "import nothing_of_that_name"))
+    monkeypatch.setattr(probing, "INSPECT", ("-c", "import nothing_of_that_name"))
     with pytest.raises(Unavailable, match=r"does not start .*nothing_of_that_name"):
         look(counted)
 
 
 def test_longer_than_allowed(counted: Path):
-    with pytest.raises(BadVideo, match=r"0\.3 minutes long, and 0\.2 are allowed"):
+    with pytest.raises(BadVideo, match=r"0\.3 minutes long; at most 0\.2 are allowed"):
         probe(counted, max_seconds=12, memory=undivided())
 
 
@@ -142,7 +142,7 @@ def test_a_playlist_is_no_video(counted: Path, tmp_path: Path, text: str):
     (tmp_path / "inner.mp4").symlink_to(counted)
     path = tmp_path / "movie.mp4"
     path.write_text(text)
-    with pytest.raises(BadVideo, match="not a video in a format that is taken"):
+    with pytest.raises(BadVideo, match="not a video in a supported format"):
         look(path)
 
 

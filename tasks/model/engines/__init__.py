@@ -1,1 +1,1 @@
-"""How a network scores clips: one interface, an engine for each kind of machine, and the check that an engine must pass first."""
+"""Inference engines: one interface, an engine per kind of machine, and the parity check that each must pass."""

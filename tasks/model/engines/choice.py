@@ -1,7 +1,7 @@
-"""Which engine scores a network: by the machine, the number of clips and what was asked for, and only after the parity check.
+"""Choose the engine by machine, number of clips and option, then run the parity check.
 
-None of this looks at the network's weights before the check, so that all networks of one shape that one plan scores on one machine get the
-same engine; the check alone can send one of them on to OpenVINO in float32, and back to PyTorch, which the result then says.
+The choice does not depend on the network's weights, so networks of the same shape get the same engine on a machine. Only a failed check
+changes it: to OpenVINO in float32, then to PyTorch. The result records the fallback.
 """
 
 # t: segments, h, w: pixels, p: 8-bit planes of a snippet
@@ -29,25 +29,25 @@ Device = Literal["cpu", "cuda"]
 
 NUM_CALIBRATION_CLIPS = 8
 OPENVINO_FROM_CLIPS = 10
-"""From so many clips on, what OpenVINO gains is more than converting, compiling and checking take (ResNet-50, 10 crops, two cores)."""
+"""From this number of clips on, OpenVINO saves more time than conversion, compilation and check take (ResNet-50, 10 crops, two cores)."""
 
 MAX_REASON = 300
-"""Characters of a library's error that a result repeats."""
+"""Maximum characters of a library's error in a result."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be scored.
+    """Clips to score, and the data for the parity check.
 
     Attributes:
-        device: where networks run on this machine, by its settings.
-        num_clips: of all that are scored by engines of the same kind.
+        device: the configured device of this machine.
+        num_clips: total number of clips to score with this kind of engine.
         num_crops: 10 or 1.
-        checked: gives `num_checked` of them, uint8 (t, h, w, p), for the parity check; not called for PyTorch.
-        calibration: gives training clips likewise; called for int8 alone.
-        trained: the classes that were trained, among which the check looks for the best; None where all were, or it is not known.
+        checked: returns `num_checked` of the clips, uint8 (t, h, w, p), for the parity check; not called for PyTorch.
+        calibration: returns training clips in the same format; only called for int8.
+        trained: the trained classes, to which the check's top-1 comparison is limited; None if all were trained, or if unknown.
     """
 
     device: Device
@@ -59,15 +59,15 @@ class Job:
 
 
 def num_checked(wanted: Wanted) -> int:
-    """How many clips the parity check of this engine takes."""
+    """Return the number of clips in this engine's parity check."""
     return NUM_CHECKED_IN_INT8 if wanted == "openvino-int8" else NUM_CHECKED_CLIPS
 
 
 def choose(wanted: Wanted | Kind, device: Device, num_clips: int) -> Kind:
-    """The engine for this machine and so many clips.
+    """Choose the engine for this machine and this number of clips.
 
     Raises:
-        BadConfiguration: the one asked for by name is not available here.
+        BadConfiguration: the requested engine is not available here.
     """
     if wanted == "auto":
         if device == "cuda":
@@ -85,10 +85,10 @@ def choose(wanted: Wanted | Kind, device: Device, num_clips: int) -> Kind:
 
 
 def make_engine(network: Network, wanted: Wanted | Kind, job: Job) -> tuple[Engine, EngineUsed]:
-    """An engine that has passed the parity check, or PyTorch in float32; changes `network`, which the engine keeps.
+    """Build an engine that passes the parity check, falling back to PyTorch in float32; modifies and keeps `network`.
 
     Raises:
-        BadConfiguration: the one asked for by name is not available here.
+        BadConfiguration: the requested engine is not available here.
         BadInput: a checked clip does not fit the network.
     """
     kind = choose(wanted, job.device, job.num_clips)
@@ -102,21 +102,21 @@ def make_engine(network: Network, wanted: Wanted | Kind, job: Job) -> tuple[Engi
         try:
             engine = _build(one, reference.network, job)
             parity = check(engine, reference, checked, job.trained)
-        # What torch, and for OpenVINO and NNCF our engine, raise for an operation, a shape or memory that they cannot do; ours are of other
-        # classes.
+        # Raised by torch, and by our engine for OpenVINO and NNCF, for unsupported operations, shapes or lack of memory; RetakeError is not
+        # among them.
         except (RuntimeError, ImportError, TypeError, NotImplementedError) as error:
             reasons.append(f"{one} cannot run this network: {' '.join(str(error).split())[:MAX_REASON] or type(error).__name__}")
             break
         if not parity.failure:
             return _settled(engine, parity, "; ".join(reasons) or None)
-        reasons.append(f"{engine.name} {engine.precision} did not pass the check beside PyTorch: {parity.failure}")
+        reasons.append(f"{engine.name} {engine.precision} failed the parity check against PyTorch: {parity.failure}")
         if engine.precision == "float32":
             break
     return _settled(reference, None, "; ".join(reasons))
 
 
 def spread(items: Sequence[T], num_items: int) -> list[T]:
-    """At most `num_items` of `items`, evenly spread from the first on: the same ones every time."""
+    """Pick at most `num_items` of `items`, evenly spaced from the first; deterministic."""
     return [items[i * len(items) // num_items] for i in range(num_items)] if len(items) > num_items else list(items)
 
 
@@ -126,7 +126,7 @@ def _build(kind: Kind, network: Network, job: Job) -> Engine:
     if kind in ("openvino", "openvino-float32"):
         return OpenvinoEngine(network, job.num_crops, floating=None if kind == "openvino" else "float32")
     if not (calibration := job.calibration()):
-        raise BadConfiguration("engine openvino-int8: there are no training clips to calibrate it on; choose engine openvino")
+        raise BadConfiguration("engine openvino-int8: there are no training clips for calibration; choose engine openvino")
     return OpenvinoEngine(network, job.num_crops, calibration)
 
 
@@ -141,14 +141,14 @@ def _settled(engine: Engine, parity: Parity | None, fallback_reason: str | None)
         fallback_reason=fallback_reason,
     )
     if fallback_reason:
-        log.warning("scoring by %s instead: %s", used.label, fallback_reason)
+        log.warning("falling back to %s: %s", used.label, fallback_reason)
     log.info("engine: %s (%s)", used.label, used.description)
     if parity:
         log.info(
-            "checked on %d clips: a logit differs by %.3g %s, %.3g is allowed",
+            "parity check on %d clips: %s logit difference %.3g, tolerance %.3g",
             parity.num_clips,
+            "mean" if engine.precision == "int8" else "largest",
             parity.max_difference,
-            "in the mean over clips" if engine.precision == "int8" else "at most",
             parity.tolerance,
         )
     return engine, used

@@ -1,4 +1,4 @@
-"""A GPU: half precision on tensor cores, all views of a clip at once, compiled where there are enough clips."""
+"""GPU engine: half precision on tensor cores, all views of a clip in one batch, compiled if there are enough clips."""
 
 # n: images, c: channels, h, w: pixels, f: features
 
@@ -15,11 +15,11 @@ from tasks.model.network import Network
 from tasks.results.evaluation import EngineName
 
 COMPILE_FROM_CLIPS = 5000
-"""An estimate, not a measurement: compiling takes about a minute, and saves some ten milliseconds a clip."""
+"""An estimate, not a measurement: compiling takes about a minute, and saves about ten milliseconds per clip."""
 
 
 class CudaEngine(PytorchEngine):
-    """bfloat16 where the GPU has it, else float16, by autocast; the heads stay in float32.
+    """Autocasts the backbone to bfloat16, or to float16 if the GPU lacks bfloat16; the heads stay in float32.
 
     Raises:
         BadConfiguration: the network is not on a GPU.
@@ -33,7 +33,7 @@ class CudaEngine(PytorchEngine):
             raise BadConfiguration("engine cuda: the network is not on a GPU; choose engine auto, or RETAKE_DEVICE=cuda")
         self._dtype = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
         self.precision = "bfloat16" if self._dtype is torch.bfloat16 else "float16"
-        # The kernels that torch.compile writes need a C compiler to start them, which slim images lack.
+        # torch.compile needs a C compiler for its launcher, which slim images lack.
         compiles = num_clips >= COMPILE_FROM_CLIPS and shutil.which("cc") is not None
         self._backbone = torch.compile(network.backbone, dynamic=False) if compiles else network.backbone
         how = "compiled" if compiles else "not compiled"

@@ -1,6 +1,6 @@
-"""The scores of one clip, as the test protocol has them (arXiv 1908.00867): logits averaged over segments, then crops, before softmax.
+"""Score a clip with the test protocol (arXiv 1908.00867): average logits over segments, then crops, before softmax.
 
-An engine is one way to compute the features; all engines cut the same crops and share the heads, in float32.
+Engines differ only in how they compute the features; all cut the same crops and use the same heads in float32.
 """
 
 # k: crops, t: segments, h, w: pixels, p: 8-bit planes of a snippet, c: channels, f: features, v: verbs, n: nouns
@@ -23,13 +23,13 @@ from tasks.results.evaluation import EngineName, EnginePrecision
 
 
 class Engine(ABC):
-    """One network on one machine, ready to score clips one after the other.
+    """One network on one device, ready to score clips one by one.
 
     Attributes:
-        name, precision: what computes the features, and in which numbers.
-        description: the same for a person, with versions and what was optimised.
-        network: as `prepare` gives it; its heads answer for every engine.
-        num_crops: 10 or the centre alone.
+        name, precision: of the backbone's computation.
+        description: the same for people, with versions and optimisations.
+        network: as returned by `prepare`; every engine uses its heads.
+        num_crops: 10, or 1 for the centre crop.
     """
 
     name: ClassVar[EngineName]
@@ -42,7 +42,7 @@ class Engine(ABC):
 
     @abstractmethod
     def features(self, views: Sequence[Frames]) -> Tensor:
-        """What the backbone sees in k views of one clip, each uint8 (t, 224, 224, p): float32 (k, t, f) on the CPU."""
+        """Compute the backbone's features of k views of one clip, each uint8 (t, 224, 224, p): float32 (k, t, f) on the CPU."""
 
     def score(self, frames: Frames) -> Logits:
         """Score one clip.
@@ -54,24 +54,24 @@ class Engine(ABC):
             float32 on the CPU, verb (v,) and noun (n,).
 
         Raises:
-            BadInput: frames are smaller than a crop, or not the snippets that the network takes.
+            BadInput: frames are smaller than a crop, or do not match the network's snippets.
         """
         return self.answer(self.see(frames))
 
     def see(self, frames: Frames, num_crops: NumCrops | None = None) -> Tensor:
-        """What the backbone sees in every crop of one clip, or in `num_crops`, float32 (k, t, f) on the CPU; `frames` and errors as of `score`."""
+        """Compute the features of one clip's crops, float32 (k, t, f) on the CPU; `num_crops` overrides the engine's. See `score` for errors."""
         spec = self.network.spec
         if (len(frames), frames.shape[-1]) != (spec.num_segments, spec.snippet.num_planes):
             raise BadInput(
-                f"the clip has {len(frames)} snippets of {frames.shape[-1]} planes where the network takes {spec.num_segments} of "
+                f"the clip has {len(frames)} snippets of {frames.shape[-1]} planes, the network expects {spec.num_segments} of "
                 f"{spec.snippet.num_planes} ({spec.modality.value})"
             )
         return self.features(cut_views(frames, num_crops or self.num_crops, spec.modality))
 
     def answer(self, features: Tensor) -> Logits:
-        """The logits, verb (v,) and noun (n,), of what `see` gave.
+        """Compute logits, verb (v,) and noun (n,), from the features of `see`.
 
-        Where the heads are linear they run once, on features averaged over the crops, which gives the same logits.
+        Linear heads run once, on features averaged over crops, which gives the same logits.
         """
         if self.network.head.is_linear:
             features = features.mean(dim=0, keepdim=True)
@@ -85,12 +85,12 @@ class Engine(ABC):
 
 
 def prepare(network: Network, device: torch.device | str = "cpu") -> Network:
-    """Put a network where and how it scores quickest: evaluation mode, batch-norm folded, channels last. Changes `network` and gives it back."""
+    """Prepare a network for fast inference, in place: evaluation mode, batch-norm folded, channels last."""
     network.backbone = fold_batch_norms(network.backbone, example_view(network.spec))
     return to_channels_last(network.eval().to(device))
 
 
 def example_view(spec: NetworkSpec) -> Tensor:
-    """Noise of the shape that a backbone sees of one view of a clip: float32 (t, c, 224, 224), always the same."""
+    """Return fixed noise with the shape of one normalised view: float32 (t, c, 224, 224)."""
     generator = torch.Generator().manual_seed(0)
     return torch.rand(spec.num_segments, spec.snippet.num_channels, CROP_PIXELS, CROP_PIXELS, generator=generator)

@@ -1,4 +1,4 @@
-"""OpenVINO on CPUs: the backbone as a static graph on 8-bit images, in bfloat16 where the CPU has it, else float32, or in int8."""
+"""OpenVINO engine for CPUs: a static graph on 8-bit images, in bfloat16 if the CPU supports it, else float32, or in int8."""
 
 # k: crops, t: segments, h, w: pixels, p: 8-bit planes, c: channels, f: features
 
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     import openvino  # type: ignore[import-untyped]
 
 NUM_STREAMS = 2
-"""Views at the same time. One view alone leaves cores idle between layers; more only compete for the caches."""
+"""Number of views computed in parallel. One leaves cores idle between layers; more than two compete for the caches."""
 
 HINTS: dict[EnginePrecision, str] = {"bfloat16": "bf16", "float32": "f32"}
 
 
 class OpenvinoEngine(Engine):
-    """Converts the backbone for one view (t images) and runs the views of a clip in two asynchronous streams.
+    """Converts the backbone for one view (t images) and runs a clip's views in two asynchronous streams.
 
     Args:
-        network: as `prepare` gives it, on the CPU.
+        network: as returned by `prepare`, on the CPU.
         num_crops: 10 or 1.
-        calibration: clips, uint8 (t, h, w, p), from which int8 learns the range of every activation; none keeps to floating point.
-        floating: bfloat16 or float32; None takes what is quickest on this CPU.
+        calibration: clips, uint8 (t, h, w, p), for calibrating the activation ranges of int8; if empty, the engine uses floating point.
+        floating: bfloat16 or float32; None takes the faster one on this CPU.
 
     Raises:
         ImportError: OpenVINO, or for int8 NNCF, is not installed.
@@ -76,20 +76,20 @@ class OpenvinoEngine(Engine):
         return torch.from_numpy(found)
 
     def features_in_float32(self, view: Frames) -> Tensor:
-        """The graph before it was quantised or rounded, on one view (t, 224, 224, p): float32 (t, f)."""
+        """Run the graph in float32, without quantisation, on one view (t, 224, 224, p): float32 (t, f)."""
         compiled = compile_graph(self._graph, "float32", 1)
         return torch.from_numpy(np.array(compiled(np.ascontiguousarray(view))[0], np.float32))
 
 
 def _ov() -> Any:  # noqa: ANN401 -- a module
     with kept_quiet():
-        import openvino  # not on every machine: where it is missing, PyTorch scores
+        import openvino  # optional; PyTorch scores without it
     return openvino
 
 
 @cache
 def _core() -> openvino.Core:
-    """The one core of this process: with several, OpenVINO crashes in a signal handler when the process ends."""
+    """Return this process's only core: with several, OpenVINO crashes in a signal handler when the process ends."""
     core: openvino.Core = _ov().Core()
     return core
 
@@ -99,10 +99,10 @@ def _best_floating_point() -> EnginePrecision:
 
 
 def _convert(network: Network) -> openvino.Model:
-    """The backbone as a graph: uint8 (t, 224, 224, p) -> float32 (t, f), normalisation included.
+    """Convert the backbone to a graph uint8 (t, 224, 224, p) -> float32 (t, f), including normalisation.
 
     Raises:
-        RuntimeError: it has an operation that OpenVINO lacks, or does what cannot be traced.
+        RuntimeError: the backbone has an operation that OpenVINO lacks, or cannot be traced.
     """
     ov = _ov()
     expected, spec = network.input_format, network.spec
@@ -111,40 +111,42 @@ def _convert(network: Network) -> openvino.Model:
     try:
         with kept_quiet(), torch.no_grad():
             graph = ov.convert_model(arranged, example_input=example, input=list(example.shape))
-    except Exception as error:  # what its frontends raise has no class in common but this
+    except Exception as error:  # OpenVINO's frontends share no other base class
         raise RuntimeError(f"not converted: {error}") from error
     steps = ov.preprocess.PrePostProcessor(graph)
     steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
     steps.input().model().set_layout(ov.Layout("NCHW"))
     images = steps.input().preprocess().convert_element_type(ov.Type.f32)
-    # (value * scale - mean) / std, as OpenVINO writes it: (value - mean / scale) / (std / scale).
+    # OpenVINO's form of (value * scale - mean) / std: (value - mean / scale) / (std / scale).
     images.mean([mean / expected.scale for mean in expected.mean]).scale([std / expected.scale for std in expected.std])
     built: openvino.Model = steps.build()
     return built
 
 
 def _quantised(graph: openvino.Model, calibration: Sequence[Frames], modality: Modality) -> openvino.Model:
-    """The graph with convolutions and matrix products in int8; activations' ranges are those of five views of each clip, mirrored by turns.
+    """Quantise convolutions and matrix products to int8.
+
+    Activation ranges are calibrated on five views per clip, mirrored for every other clip.
 
     Raises:
         ImportError: NNCF is not installed.
-        RuntimeError: NNCF finds nothing in it that it can quantise, or fails otherwise.
+        RuntimeError: NNCF finds nothing to quantise, or fails otherwise.
     """
     views = [view for i, clip in enumerate(calibration) for view in cut_views(clip, 10, modality)[i % 2 :: 2]]
     with kept_quiet():
-        import nncf  # type: ignore[import-untyped]  # with int8 alone: it takes seconds
+        import nncf  # type: ignore[import-untyped]  # only for int8: importing takes seconds
 
         logging.getLogger("nncf").setLevel(logging.WARNING)
         try:
             images = nncf.Dataset([np.ascontiguousarray(view) for view in views])
             quantised: openvino.Model = nncf.quantize(graph, images, subset_size=len(views))
-        except Exception as error:  # NNCF's own errors have no class in common but this
+        except Exception as error:  # NNCF's errors share no other base class
             raise RuntimeError(f"not quantised: {error}") from error
     return quantised
 
 
 def compile_graph(graph: openvino.Model, precision: EnginePrecision, num_streams: int) -> openvino.CompiledModel:
-    """A graph made ready for this CPU, in float32 or bfloat16, with all the cores that this process may use."""
+    """Compile a graph for this CPU, in float32 or bfloat16, with all cores that this process may use."""
     hints = {
         "INFERENCE_PRECISION_HINT": HINTS[precision],
         "NUM_STREAMS": num_streams,

@@ -1,18 +1,16 @@
-"""Whether an engine answers as PyTorch does in float32, on a few clips of the very run that it is to score.
+"""Parity check: compare an engine with PyTorch in float32 on a few of the clips to be scored.
 
-What is asked of it:
+An engine passes if:
 
-- every logit is within a tolerance of PyTorch's: 0.25 standard deviations of the head's logits in bfloat16 and float16, an absolute 0.001
-  in float32;
-- the best verb and noun of every clip, among the classes that were trained, are PyTorch's own, but for a near tie: PyTorch's logits of the two
-  classes lie no further apart than that tolerance. Heads that are not trained have many, and rounding decides them on any machine;
-- int8 is coarser, and what it does to one clip says little of the next. It is checked on the centre crop of 30 clips: the largest difference of
-  a clip's logits is within 0.75 standard deviations in the mean over clips, and the best class is another one in at most one clip of 20;
-- where the graph was converted, its features in float32 are PyTorch's within a thousandth of the largest: a wrong graph cannot hide behind
-  a tolerance that is there for rounding.
+- every logit is within a tolerance of PyTorch's: 0.25 standard deviations of the head's logits in bfloat16 and float16, 0.001 in float32;
+- the best verb and noun of every clip, among the trained classes, are PyTorch's, except for near ties: PyTorch's logits of the two classes
+  are within the tolerance. Untrained heads have many ties, which rounding decides on any machine;
+- in int8, which is coarser and varies from clip to clip, on the centre crop of 30 clips: the largest logit difference per clip is within
+  0.75 standard deviations on average, and the best class differs in at most one of 20 clips;
+- a converted graph's features in float32 are within a thousandth of the largest of PyTorch's features, so that the tolerance for rounding
+  cannot hide a wrong graph.
 
-A few clips show that an engine is sound; they do not show that no other clip of the run is decided otherwise. How far the logits went
-apart is part of the result.
+The check shows that an engine works; it does not guarantee the same prediction for every other clip. The result records the difference.
 """
 
 # n: clips, t: segments, h, w: pixels, p: 8-bit planes, v: classes of a head
@@ -33,21 +31,21 @@ NUM_CHECKED_CLIPS, NUM_CHECKED_IN_INT8 = 3, 30
 MAX_SHARE_FLIPPED_IN_INT8 = 1 / 20
 SHARE_OF_STD: dict[EnginePrecision, float] = {"bfloat16": 0.25, "float16": 0.25, "int8": 0.75}
 ABSOLUTE = 1e-3
-"""Largest difference of a logit in float32."""
+"""Maximum logit difference in float32."""
 GRAPH = 1e-3
-"""Largest difference of a feature of the converted graph in float32, as a share of the largest feature."""
+"""Maximum difference of a converted graph's feature in float32, relative to the largest feature."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The ids of the classes that a network's training had clips of."""
+    """Ids of the classes that occur in a network's training clips."""
 
     verbs: tuple[int, ...]
     nouns: tuple[int, ...]
 
 
 def trained_classes(trained_on: Sequence[DatasetClip]) -> Trained | None:
-    """The classes of these clips; None where there are no clips, so that nothing is known."""
+    """Collect the classes of the training clips; None if there are no clips."""
     if not trained_on:
         return None
     verbs, nouns = ({getattr(clip, name) for clip in trained_on} for name in ("verb_class", "noun_class"))
@@ -56,9 +54,10 @@ def trained_classes(trained_on: Sequence[DatasetClip]) -> Trained | None:
 
 @dataclass(frozen=True)
 class Parity:
-    """What was found. `max_difference` and `tolerance` are of the head that comes nearest to its limit; `failure` is None where all is well.
+    """Result of the check.
 
-    In int8 `max_difference` is the mean over clips of each one's largest.
+    `max_difference` and `tolerance` belong to the head that is closest to its limit; in int8 `max_difference` is the mean over clips of the
+    largest difference per clip. `failure` is None if the check passed.
     """
 
     num_clips: int
@@ -68,13 +67,13 @@ class Parity:
 
 
 def check(engine: Engine, reference: Engine, clips: Sequence[Frames], trained: Trained | None = None) -> Parity:
-    """Score `clips`, at least one, by both engines.
+    """Compare the logits of both engines on `clips`, at least one.
 
     Args:
-        engine: the one that wants to be trusted.
+        engine: the engine under test.
         reference: PyTorch in float32, with the same network.
         clips: test snippets, each uint8 (t, h, w, p).
-        trained: the classes that a best one is looked for among; None for all.
+        trained: classes considered for the best one; None for all.
     """
     num_crops: NumCrops = 1 if engine.precision == "int8" else engine.num_crops
     answers, expected = ([one.answer(one.see(clip, num_crops)) for clip in clips] for one in (engine, reference))
@@ -95,26 +94,26 @@ def check(engine: Engine, reference: Engine, clips: Sequence[Frames], trained: T
 
 
 def compare(head: str, logits: Tensor, expected: Tensor, precision: EnginePrecision, classes: Sequence[int] | None = None) -> Parity:
-    """One head's logits (n, v) beside those of PyTorch in float32; the best class is looked for among `classes`, or all."""
+    """Compare one head's logits (n, v) with those of PyTorch in float32; top-1 is taken among `classes`, or among all."""
     of_clips = (logits - expected).abs().amax(dim=1)
     difference = float(of_clips.mean() if precision == "int8" else of_clips.max())
     tolerance = SHARE_OF_STD[precision] * float(expected.std(dim=1).mean()) if precision in SHARE_OF_STD else ABSOLUTE
-    # A head may lack a class that was taught later, or all of them.
-    places = [class_id for class_id in classes or () if class_id < logits.shape[1]] or list(range(logits.shape[1]))
-    named, wanted = logits[:, places], expected[:, places]
-    num_flipped = int((_margins_lost(named, wanted) > tolerance).logical_and(named.argmax(1) != wanted.argmax(1)).sum())
+    # A head may lack some or all of these classes, if they were added later.
+    ids = [class_id for class_id in classes or () if class_id < logits.shape[1]] or list(range(logits.shape[1]))
+    ours, theirs = logits[:, ids], expected[:, ids]
+    num_flipped = int((_lost_margins(ours, theirs) > tolerance).logical_and(ours.argmax(1) != theirs.argmax(1)).sum())
     max_flipped = int(MAX_SHARE_FLIPPED_IN_INT8 * len(logits)) if precision == "int8" else 0
     failure = None
-    if not difference <= tolerance:  # also where one is not a number
-        in_the_mean = " in the mean over clips" if precision == "int8" else ""
-        failure = f"a {head} logit differs by {difference:.3g}{in_the_mean}, and {tolerance:.3g} is allowed"
+    if not difference <= tolerance:  # also true for NaN
+        on_average = " on average over clips" if precision == "int8" else ""
+        failure = f"a {head} logit differs by {difference:.3g}{on_average}, tolerance {tolerance:.3g}"
     elif num_flipped > max_flipped:
-        failure = f"the best {head} of {num_flipped} of {len(logits)} clips is another one"
+        failure = f"the best {head} differs for {num_flipped} of {len(logits)} clips"
     return Parity(len(logits), difference, tolerance, failure)
 
 
-def _margins_lost(logits: Tensor, expected: Tensor) -> Tensor:
-    """(n,) by how much `expected` prefers its own best class to that of `logits`."""
+def _lost_margins(logits: Tensor, expected: Tensor) -> Tensor:
+    """Compute by how much (n,) `expected` prefers its best class to that of `logits`."""
     return expected.max(dim=1).values - expected.gather(1, logits.argmax(dim=1, keepdim=True)).squeeze(1)
 
 
@@ -126,4 +125,4 @@ def _wrong_graph(engine: Engine, reference: Engine, clip: Frames) -> str | None:
     difference = float((engine.features_in_float32(view) - expected).abs().max() / expected.abs().max())
     if difference <= GRAPH:
         return None
-    return f"in float32 a feature of the converted graph differs by {difference:.2g} of the largest, and {GRAPH:g} is allowed"
+    return f"in float32 a feature of the converted graph differs by {difference:.2g} of the largest, tolerance {GRAPH:g}"

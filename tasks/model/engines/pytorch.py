@@ -1,4 +1,4 @@
-"""PyTorch in float32: runs everywhere, and is what every other engine is checked against."""
+"""PyTorch engine in float32: runs everywhere, and is the reference of the parity check."""
 
 # k: crops, t: segments, n: images, p: 8-bit planes, c: channels, h, w: pixels, f: features
 
@@ -16,7 +16,7 @@ from tasks.results.evaluation import EngineName, EnginePrecision
 
 
 class PytorchEngine(Engine):
-    """Runs on the device that the network is on."""
+    """Runs on the network's device."""
 
     name: ClassVar[EngineName] = "pytorch"
     precision: EnginePrecision = "float32"
@@ -30,20 +30,20 @@ class PytorchEngine(Engine):
     @torch.inference_mode()
     def features(self, views: Sequence[Frames]) -> Tensor:
         """Views uint8 (t, 224, 224, p) -> float32 (k, t, f) on the CPU."""
-        # A CPU is quickest on one view at a time, whose activations stay near its caches; a GPU on all of them.
+        # One view at a time is fastest on a CPU, because activations stay in its caches; all at once on a GPU.
         at_once = 1 if self.device.type == "cpu" else len(views)
         parts = [self._run_batch(views[i : i + at_once]) for i in range(0, len(views), at_once)]
         features = torch.cat(parts)
         return features.view(len(views), -1, *features.shape[1:])
 
     def _run_batch(self, views: Sequence[Frames]) -> Tensor:
-        # The last dimension of frames is the channels: turned around, they are channels last already.
+        # Frames store channels in the last dimension, so permuting gives channels-last memory without a copy.
         images = torch.from_numpy(np.concatenate(views)).to(self.device).permute(0, 3, 1, 2)
         return self._run(self._normalise(images)).float().cpu()
 
     def _run(self, images: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, f) on the same device."""
-        # In float32 proper: on a GPU cuDNN rounds the inputs of convolutions to 10 bits unless it is told not to.
+        # True float32: cuDNN otherwise rounds the inputs of convolutions to 10 bits (TF32).
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             features: Tensor = self.network.backbone(images)
         return features

@@ -1,4 +1,4 @@
-"""OpenVINO and NNCF kept to themselves: no usage statistics, nothing on stdout, and logging as it was."""
+"""Keep OpenVINO and NNCF from sending statistics, printing to stdout or changing the logging configuration."""
 
 import contextlib
 import logging
@@ -11,22 +11,21 @@ import torch
 
 @contextlib.contextmanager
 def kept_quiet() -> Iterator[None]:
-    """Around every import of OpenVINO or NNCF, and around conversion and quantisation.
+    """Disable telemetry, stdout and logging changes around imports, conversion and quantisation.
 
-    Both send usage statistics when imported, by a package that they do without where it is missing, so it is made to look missing: nothing
-    is sent or written. Converting sets the root logger to ERROR; NNCF makes its own class that of all loggers and logs to stdout, where a
-    step's result belongs.
+    Both libraries send usage statistics when imported, through an optional package; hiding that package disables it. Conversion sets the
+    root logger to ERROR; NNCF replaces the logger class and logs to stdout, which is reserved for a step's result.
     """
-    # Python's own way to say that a module cannot be imported.
+    # A None entry makes Python treat the module as not importable.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     root = logging.getLogger()
     level, filters, handlers = root.level, list(root.filters), list(root.handlers)
     logger_class = logging.getLoggerClass()
     try:
         with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
-            # Shapes are fixed here, so what tracing takes for constants is constant; the parity check would tell.
+            # Shapes are fixed, so values that tracing treats as constants are constant; the parity check would catch an error.
             warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
-            # OpenVINO's to mend: it converts by what torch is about to drop.
+            # OpenVINO still converts through an API that torch has deprecated.
             warnings.filterwarnings("ignore", r"`torch\.jit\.", DeprecationWarning)
             yield
     finally:

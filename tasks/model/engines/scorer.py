@@ -1,4 +1,4 @@
-"""Scores the clips of one checkpoint: by one network, or by several whose logits are averaged."""
+"""Score clips with a checkpoint: one network, or several whose logits are averaged."""
 
 # k: crops, t: segments, f: features, h, w: pixels, p: 8-bit planes of a snippet, v: verbs, n: nouns
 
@@ -17,12 +17,12 @@ from tasks.model.engines.engine import Engine
 from tasks.results.evaluation import EngineUsed
 
 CENTRE_VIEW = 8
-"""Of TSN's ten: four corners, then the centre, each followed by its mirror image."""
+"""Index of the centre crop in TSN's ten: four corners, then the centre, each followed by its mirror image."""
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """One engine a network. Weights need not sum to 1."""
+    """Engines and fusion weights of a checkpoint, one per network. Weights need not sum to 1."""
 
     engines: tuple[Engine, ...]
     weights: tuple[HeadWeights, ...]
@@ -31,7 +31,7 @@ class Scorer:
         """Score one clip.
 
         Args:
-            inputs: for each network its test snippets of the clip, uint8 (t, h, w, p).
+            inputs: the clip's test snippets for each network, uint8 (t, h, w, p).
 
         Returns:
             float32 on the CPU, verb (v,) and noun (n,).
@@ -42,16 +42,16 @@ class Scorer:
         return self.answer(self.see(inputs))
 
     def see(self, inputs: Sequence[Frames]) -> list[Tensor]:
-        """Compute for each network the features of one clip, float32 (k, t, f) on the CPU; errors as of `score`."""
+        """Compute the features of one clip for each network, float32 (k, t, f) on the CPU; see `score` for errors."""
         return [engine.see(frames) for engine, frames in zip(self.engines, inputs, strict=True)]
 
     def score_and_see(self, inputs: Sequence[Frames]) -> tuple[Logits, Tensor]:
-        """The same, and what the first network's backbone sees in the centre crop, averaged over segments: float32 (f,) on the CPU."""
-        seen = self.see(inputs)
-        return self.answer(seen), seen[0][CENTRE_VIEW if len(seen[0]) > 1 else 0].mean(dim=0)
+        """Score one clip, and return also the first network's features of the centre crop, averaged over segments: float32 (f,) on the CPU."""
+        features = self.see(inputs)
+        return self.answer(features), features[0][CENTRE_VIEW if len(features[0]) > 1 else 0].mean(dim=0)
 
     def answer(self, features: Sequence[Tensor]) -> Logits:
-        """Give the logits, verb (v,) and noun (n,), of what `see` computed."""
+        """Compute logits, verb (v,) and noun (n,), from the features of `see`."""
         answers = [engine.answer(one) for engine, one in zip(self.engines, features, strict=True)]
         if len(answers) == 1:
             return answers[0]
@@ -61,25 +61,25 @@ class Scorer:
 
 
 def make_scorer(saved: Saved, wanted: Wanted, jobs: Sequence[Job]) -> tuple[Scorer, EngineUsed]:
-    """Engines that have passed the parity check; where one network falls back, all do, so that one name says what scored.
+    """Build checked engines for all networks of a checkpoint; if one falls back, all do, so that they are of one kind.
 
     Args:
-        saved: whose networks it changes and keeps.
+        saved: the checkpoint, whose networks are modified and kept.
         wanted: the engine, or "auto".
-        jobs: what each network is to score.
+        jobs: one per network.
 
     Raises:
-        BadConfiguration: the one asked for by name is not available here.
+        BadConfiguration: the requested engine is not available here.
         BadInput: a checked clip does not fit its network.
     """
-    engines, used = _made(saved, wanted, jobs)
+    engines, used = _make_engines(saved, wanted, jobs)
     reason = next((one.fallback_reason for one in used if one.fallback_reason), None)
     while len({one.label for one in used}) > 1:
-        engines, used = _made(saved, "pytorch" if "pytorch" in {one.name for one in used} else "openvino-float32", jobs)
-    return Scorer(engines, saved.weights), _together(used).model_copy(update={"fallback_reason": reason})
+        engines, used = _make_engines(saved, "pytorch" if "pytorch" in {one.name for one in used} else "openvino-float32", jobs)
+    return Scorer(engines, saved.weights), _summarise(used).model_copy(update={"fallback_reason": reason})
 
 
-def _made(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[Job]) -> tuple[tuple[Engine, ...], tuple[EngineUsed, ...]]:
+def _make_engines(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[Job]) -> tuple[tuple[Engine, ...], tuple[EngineUsed, ...]]:
     engines, used = zip(*(make_engine(network, wanted, job) for network, job in zip(saved.networks, jobs, strict=True)), strict=True)
     return engines, used
 
@@ -88,7 +88,7 @@ def _mean(logits: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
     return torch.from_numpy(mean_logits([one.numpy() for one in logits], shares))
 
 
-def _together(used: Sequence[EngineUsed]) -> EngineUsed:
-    """What is said of several engines of one kind: the check is that of the network that came nearest to its limit."""
-    nearest = max(used, key=lambda one: (one.max_difference or 0) / (one.tolerance or 1))
-    return nearest.model_copy(update={"description": "; ".join(dict.fromkeys(one.description for one in used))})
+def _summarise(used: Sequence[EngineUsed]) -> EngineUsed:
+    """Summarise engines of one kind, with the check of the network closest to its limit."""
+    closest = max(used, key=lambda one: (one.max_difference or 0) / (one.tolerance or 1))
+    return closest.model_copy(update={"description": "; ".join(dict.fromkeys(one.description for one in used))})

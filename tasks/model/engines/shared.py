@@ -1,4 +1,4 @@
-"""Shares features of test clips between networks that differ in their heads alone: such a network then scores clips in milliseconds."""
+"""Share cached features of test clips between networks that differ only in their heads."""
 
 # k: crops, t: segments, h, w: pixels, p: 8-bit planes of a snippet, f: features, v: verbs, n: nouns
 
@@ -18,13 +18,13 @@ log = logging.getLogger(__name__)
 
 
 class SharedFeatures:
-    """The features that one scorer's backbones compute of clips, float32 (k, t, f), by clip; averaged over crops where the heads are linear.
+    """Cache of a scorer's features per clip, float32 (k, t, f); averaged over crops if the heads are linear.
 
     Args:
-        root: folder of all kept features.
-        scorer: computes the ones that are missing.
-        used: its engine, since another one computes slightly different features.
-        num_clips: that will be scored; on a disk without room for them nothing is kept.
+        root: folder of the feature cache.
+        scorer: computes missing features.
+        used: its engine, part of the cache key because engines compute slightly different features.
+        num_clips: number of clips to score; nothing is cached if the disk has no room for them.
     """
 
     def __init__(self, root: Path, scorer: Scorer, used: EngineUsed, num_clips: int) -> None:
@@ -34,21 +34,21 @@ class SharedFeatures:
             for kept in self._kept:
                 kept.make_room(num_clips)
         except BadConfiguration as error:
-            log.warning("every network computes its own features: %s", error)
+            log.warning("features are not shared between networks: %s", error)
             self._kept = []
 
     def known(self, clip_sha256: str) -> Logits | None:
-        """Answer from kept features, verb (v,) and noun (n,); None where they are not there.
+        """Compute logits, verb (v,) and noun (n,), from cached features; None if they are not cached.
 
         Raises:
-            Unavailable: they are damaged; a retry computes them again.
+            Unavailable: the cached features are damaged; a retry computes them again.
         """
         if not self._kept or not all(kept.has(clip_sha256) for kept in self._kept):
             return None
         return self._scorer.answer([kept.read(clip_sha256) for kept in self._kept])
 
     def score(self, clip_sha256: str, inputs: Sequence[Frames]) -> Logits:
-        """Score one clip as `Scorer.score` does, and keep its features.
+        """Score one clip like `Scorer.score`, and cache its features.
 
         Raises:
             BadInput: snippets do not fit their network.
@@ -63,5 +63,5 @@ class SharedFeatures:
 def _kept(root: Path, engine: Engine, used: EngineUsed) -> KeptFeatures:
     network = engine.network
     num_kept = 1 if network.head.is_linear else engine.num_crops
-    followed = {"engine": used.description, "precision": used.precision, "crops": engine.num_crops, "kept": num_kept}
-    return KeptFeatures(root, network, (num_kept, network.spec.num_segments), followed)
+    key = {"engine": used.description, "precision": used.precision, "crops": engine.num_crops, "kept": num_kept}
+    return KeptFeatures(root, network, (num_kept, network.spec.num_segments), key)

@@ -121,7 +121,7 @@ def test_where_bfloat16_is_too_coarse_openvino_goes_on_in_float32(job, outspoken
     answers_otherwise(monkeypatch, "bfloat16")
     engine, used = make_engine(outspoken_network, "openvino", job())
     assert used.label == "openvino float32"
-    assert used.fallback_reason.startswith("openvino bfloat16 did not pass the check")
+    assert used.fallback_reason.startswith("openvino bfloat16 failed the parity check")
     assert used.max_difference <= used.tolerance == ABSOLUTE
     expected = PytorchEngine(engine.network, 1).score(CLIPS[2])
     torch.testing.assert_close(engine.score(CLIPS[2]).verb, expected.verb, atol=ABSOLUTE, rtol=0)
@@ -132,11 +132,11 @@ def test_an_engine_that_answers_otherwise_gives_way_to_pytorch_with_the_reasons(
     answers_otherwise(monkeypatch, "bfloat16", "float32")
     _, used = make_engine(outspoken_network, "openvino", job())
     assert used.label == "pytorch float32"
-    assert [part.partition(" did not pass the check")[0] for part in used.fallback_reason.split("; ") if "did not pass" in part] == [
+    assert [part.partition(" failed the parity check")[0] for part in used.fallback_reason.split("; ") if "failed the parity" in part] == [
         "openvino bfloat16",
         "openvino float32",
     ]
-    assert [record.levelname for record in caplog.records if "instead" in record.message] == ["WARNING"]
+    assert [record.levelname for record in caplog.records if "falling back" in record.message] == ["WARNING"]
 
 
 def test_a_network_that_cannot_be_converted_is_scored_by_pytorch(job, outspoken_network):

@@ -69,7 +69,7 @@ def test_one_crop_is_the_centre(outspoken_network):
 
 
 def test_a_clip_of_another_number_of_segments_is_refused(tiny_network):
-    with pytest.raises(BadInput, match="1 snippets of 3 planes where the network takes 2 of 3"):
+    with pytest.raises(BadInput, match="1 snippets of 3 planes, the network expects 2 of 3"):
         PytorchEngine(tiny_network, 10).score(FRAMES[:1])
 
 

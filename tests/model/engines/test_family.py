@@ -126,7 +126,7 @@ def test_where_one_network_needs_float32_all_are_scored_in_it(tmp_path, monkeypa
     scorer, used = make_scorer(saved, "openvino", [job_of(network.spec) for network in saved.networks])
     assert [(engine.name, engine.precision) for engine in scorer.engines] == [("openvino", "float32")] * 2
     assert used.label == "openvino float32"
-    assert "bfloat16 did not pass" in used.fallback_reason
+    assert "bfloat16 failed the parity check" in used.fallback_reason
 
 
 def test_a_fusion_is_not_taken_for_one_network(tmp_path):

@@ -16,7 +16,7 @@ from tasks.results.video import Batch, VideoRecord
 from tasks.steps.ingest_videos.segment import run
 from tasks.video.cut import CutClip, CutResult, cut
 from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg
-from tasks.video.looking import VideoProbe
+from tasks.video.inspection import VideoProbe
 from tests.steps.shelf import Shelf, filmed, recorded
 
 STORE = "s3://retake"

@@ -459,7 +459,7 @@ def test_the_dataset_of_another_network_stands_in_for_the_models_in_nothing(smal
     small.write_plan(engine="openvino-int8", knows_training=False)
     known = small.know()
     assert known == KnownClipsResult(num_clips=0, features_uri=None, reason="the store does not have the dataset that model was trained on")
-    with pytest.raises(BadConfiguration, match="no training clips to calibrate it on"):
+    with pytest.raises(BadConfiguration, match="no training clips for calibration"):
         small.predict()
 
 

@@ -1,7 +1,7 @@
-"""Looks into a video file, in a process of its own.
+"""Probe a video file in a separate process, because the file may use excessive memory or time, or crash the reader.
 
-Run as `python -m tasks.video.looking probe PATH MAX_SECONDS`, or `count PATH`. The file may take more memory or time than its size lets expect, or crash what reads it. The last line of stdout is the answer, as JSON.
-Decodes no more than the first frame.
+Run as `python -m tasks.video.inspection probe PATH MAX_SECONDS`, or `count PATH`. The last line of stdout is the answer, as JSON. Decodes
+at most the first frame.
 """
 
 import json
@@ -23,7 +23,7 @@ from tasks.errors import BadVideo, OutOfMemory
 from tasks.video.source import AUDIO_FORMATS, MAX_PIXELS, MIN_SIDE_PIXELS, MORE_MEMORY, open_video
 
 READY = "ready"
-"""The first line: what comes after it is about the file."""
+"""First line of stdout: the process has started, so later failures are caused by the file."""
 
 MAX_PACKETS_BEFORE_A_FRAME = 300
 
@@ -32,7 +32,7 @@ HDR_TRANSFERS = (16, 18)
 
 
 class Undecoded(BadVideo):
-    """It opens, and its first pictures do not decode."""
+    """The file opens, but its first pictures do not decode."""
 
 
 KINDS = {OutOfMemory: "out_of_memory", Undecoded: "undecoded"}
@@ -40,7 +40,7 @@ KINDS = {OutOfMemory: "out_of_memory", Undecoded: "undecoded"}
 
 @dataclass(frozen=True)
 class VideoProbe:
-    """Describes a video file. `video_index` and `audio_index` number the streams to be used."""
+    """Properties of a video file. `video_index` and `audio_index` are the streams to use."""
 
     container: str
     codec: str
@@ -56,12 +56,12 @@ class VideoProbe:
 
     @property
     def has_audio(self) -> bool:
-        """Whether there is a sound stream; whether it decodes shows when it is cut."""
+        """Whether there is a sound stream; cutting finds out whether it decodes."""
         return self.audio_index is not None
 
 
 def main() -> None:
-    """Answer on stdout, without the file's name. An exception that nobody foresaw ends this process alone."""
+    """Print the answer, without the file's name. An unexpected exception ends only this process."""
     print(READY, flush=True)  # noqa: T201 - the parent reads it
     command, path, *arguments = sys.argv[1:]
     print(json.dumps(_answer(command, Path(path), *arguments)))  # noqa: T201 - as above
@@ -69,19 +69,19 @@ def main() -> None:
 
 def _answer(command: str, path: Path, *arguments: str) -> dict[str, object]:
     try:
-        return {"count": count(path)} if command == "count" else {"probe": asdict(look(path, max_seconds=float(*arguments)))}
+        return {"count": count(path)} if command == "count" else {"probe": asdict(inspect(path, max_seconds=float(*arguments)))}
     except MemoryError:
         return {"out_of_memory": MORE_MEMORY}
     except BadVideo as error:
         return {KINDS.get(type(error), "bad"): str(error).removeprefix(f"{path.name}: ")}
 
 
-def look(path: Path, *, max_seconds: float) -> VideoProbe:
-    """As `tasks.video.probe.probe` tells, in this process.
+def inspect(path: Path, *, max_seconds: float) -> VideoProbe:
+    """Probe `path` in this process; see `tasks.video.probe.probe`.
 
     Raises:
-        BadVideo: as told there.
-        MemoryError: there is not enough of it.
+        BadVideo: see there.
+        MemoryError: there is not enough memory.
     """
     with open_video(path) as container:
         stream = _video_stream(path, container)
@@ -97,7 +97,7 @@ def look(path: Path, *, max_seconds: float) -> VideoProbe:
         if duration_seconds <= 0:
             raise BadVideo(f"{path.name}: a single picture is not a video")
         if duration_seconds > max_seconds:
-            raise BadVideo(f"{path.name}: {duration_seconds / 60:.1f} minutes long, and {max_seconds / 60:.1f} are allowed")
+            raise BadVideo(f"{path.name}: {duration_seconds / 60:.1f} minutes long; at most {max_seconds / 60:.1f} are allowed")
         return VideoProbe(
             container=container.format.name,
             codec=stream.codec_context.codec.canonical_name,
@@ -114,7 +114,7 @@ def look(path: Path, *, max_seconds: float) -> VideoProbe:
 
 
 def count(path: Path) -> int:
-    """As `tasks.video.probe.count_frames` tells, in this process."""
+    """Count the frames in this process; see `tasks.video.probe.count_frames`."""
     with open_video(path) as container:
         if not container.streams.video:
             raise BadVideo(f"{path.name}: no video stream")
@@ -125,12 +125,12 @@ def count(path: Path) -> int:
         except av.error.FFmpegError as error:
             raise BadVideo(f"{path.name}: cannot be read ({error.strerror})") from error
     if num_frames == 0:
-        raise BadVideo(f"{path.name}: it has no frame")
+        raise BadVideo(f"{path.name}: it has no frames")
     return num_frames
 
 
 def displayed_size(width: int, height: int, pixel_aspect: Fraction | None, rotation_degrees: int) -> tuple[int, int]:
-    """Give width and height in square pixels after rotation, for a stored picture with pixels of another shape."""
+    """Return width and height as displayed: in square pixels, after rotation."""
     square_width = round(width * (pixel_aspect or 1))
     return (height, square_width) if rotation_degrees % 180 == 90 else (square_width, height)
 
@@ -163,14 +163,14 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     best = container.streams.best("video")
     stream = next((s for s in moving if best is not None and s.index == best.index), moving[0])
     if stream.codec_context is None:
-        raise BadVideo(f"{path.name}: its video codec is not known")
+        raise BadVideo(f"{path.name}: its video codec is unknown")
     _refuse_large(path, stream.width, stream.height)
     return stream
 
 
 def _refuse_large(path: Path, width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise BadVideo(f"{path.name}: {width}x{height} pixels are too many; 8192x4352 are allowed")
+        raise BadVideo(f"{path.name}: {width}x{height} pixels are too many; at most 8192x4352 are allowed")
 
 
 def _header_seconds(container: InputContainer, stream: VideoStream) -> float | None:
@@ -180,7 +180,7 @@ def _header_seconds(container: InputContainer, stream: VideoStream) -> float | N
 
 
 def _first_frame(path: Path, container: InputContainer, stream: VideoStream, *, measure: bool) -> tuple[VideoFrame, _Packets]:
-    """Decode until a frame comes out; with `measure`, read on to the last packet."""
+    """Decode the first frame; with `measure`, also read all packets."""
     stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     stream.codec_context.thread_count = 1
     frame: VideoFrame | None = None
@@ -199,7 +199,7 @@ def _first_frame(path: Path, container: InputContainer, stream: VideoStream, *, 
 
 
 def _readable(container: InputContainer, stream: VideoStream) -> "Iterator[av.Packet[VideoStream]]":
-    """The packets before the end or the first damage that cannot be read over."""
+    """Yield packets up to the end, or to the first damage that stops the demuxer."""
     try:
         yield from container.demux(stream)
     except MemoryError:
