@@ -167,12 +167,15 @@ async def _write(response: httpx.Response, path: Path, url: str, max_bytes: int,
 
 
 def _unzipper(response: httpx.Response, url: str) -> "zlib._Decompress | None":
-    """Return a gzip decompressor, or None if the content is not encoded; some servers only send gzip."""
+    """Return a gzip decompressor, or None if the content is not encoded.
+
+    Some servers only send gzip.
+    """
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding in ("", "identity"):
         return None
     if encoding not in ("gzip", "x-gzip"):
-        raise BadInput(f"{url}: the server sends the file as {encoding!r}; only a single gzip encoding is supported")
+        raise BadInput(f"{url}: the server sends the file as {encoding!r}; only gzip is supported, and only once")
     return zlib.decompressobj(zlib.MAX_WBITS | 16)
 
 

@@ -65,7 +65,10 @@ def recipe_of(options: SegmentOptions) -> str:
 
 
 def clip_recipe_of(options: SegmentOptions, ffmpeg_version: str) -> str:
-    """Compute the key of clips cut with `options` by this ffmpeg version; other versions write different bytes."""
+    """Compute the key of clips cut with `options` by this ffmpeg version.
+
+    Other versions write different bytes.
+    """
     return content_key({"segment": options.model_dump(mode="json"), "ffmpeg": ffmpeg_version})
 
 
@@ -81,7 +84,7 @@ def flow_recipe_of(options: FlowOptions) -> str:
 
 @cache
 def frames_made_by() -> str:
-    """Return the versions of the libraries that decode and scale frames: PyAV, with its FFmpeg libraries, and Pillow."""
+    """Return the versions of PyAV (with its FFmpeg) and Pillow, which decode and scale frames."""
     return f"av-{installed('av')}-pillow-{installed('pillow')}"
 
 

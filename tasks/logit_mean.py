@@ -26,7 +26,10 @@ def mean_logits(logits: Sequence[Logits], weights: Sequence[float] | NDArray[np.
 
 
 def _pooled(logits: Sequence[Logits], weights: Sequence[float] | NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Average the first `size` logits over networks that have them; with equal weights if all of theirs are 0."""
+    """Average the first `size` logits over networks that have them.
+
+    If all of their weights are 0, they count equally.
+    """
     having = [i for i, one in enumerate(logits) if one.shape[-1] >= size]
     shares = np.asarray(weights, np.float64)[having]
     if not shares.any():

@@ -4,7 +4,10 @@ from pydantic import BaseModel, ValidationError
 
 
 def refusals(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
-    """List option name and reason for each rejected value; the name is empty if several options contradict each other."""
+    """List option name and reason for each rejected value.
+
+    The name is empty if several options contradict each other.
+    """
     return [(".".join(map(str, one["loc"])), _reason(one["type"], one["msg"], one["input"], one["loc"], model)) for one in error.errors()]
 
 

@@ -1,4 +1,7 @@
-"""Format numbers and names for people, the same way in every table, sentence and tag. Shares are between 0 and 1."""
+"""Format numbers and names for people, the same way in every table, sentence and tag.
+
+Shares are between 0 and 1.
+"""
 
 import math
 import re
@@ -40,7 +43,10 @@ def count(number: int, noun: str) -> str:
 
 
 def plain_count(number: int, noun: str) -> str:
-    """Format a count without separators: `12000 clips`. Datasets' digests cover this form, so it must never change."""
+    """Format a count without separators: `12000 clips`.
+
+    Datasets' digests cover this form, so it must never change.
+    """
     return _counted(str(number), noun)
 
 
@@ -86,7 +92,7 @@ def printable(text: str, kept: str = "") -> str:
 
 
 def near(text: str, known: Iterable[str]) -> str:
-    """List up to three close matches of `text` in `known` as ` (near: 'a', 'b')`, or return an empty string."""
+    """Suggest up to three close matches of `text`: ` (near: 'a', 'b')`, or an empty string."""
     matches = get_close_matches(text[:200], known, n=3, cutoff=0.6)
     return f" (near: {', '.join(map(quoted, matches))})" if matches else ""
 
@@ -97,7 +103,10 @@ def some(texts: Sequence[str]) -> str:
 
 
 def plain_reason(text: object, name: str = "") -> str:
-    """Remove the internal file name at the start of an error message; people see the video's own name next to the reason."""
+    """Remove the internal file name at the start of an error message.
+
+    People see the video's own name next to the reason.
+    """
     return re.sub(rf"^(source(\.\w+)?|{re.escape(PurePosixPath(name).name)}): ", "", str(text))
 
 
@@ -110,9 +119,9 @@ def plain_cell(value: object) -> object:
 
 
 def markdown_text(text: str) -> str:
-    """Escape `text` for Markdown, on one line: no link, picture, HTML, table cell, emphasis, code, list or heading.
+    """Escape `text` for Markdown, on one line.
 
-    Addresses get a word joiner, so that no renderer turns them into links. HTML is written as entities, because some renderers ignore a
+    It cannot become a link, picture, HTML, table cell, emphasis, code, list or heading. Addresses get a word joiner, so that no renderer turns them into links. HTML is written as entities, because some renderers ignore a
     backslash before it.
     """
     line = re.sub("[&<>]", lambda found: _ENTITIES[found[0]], " ".join(text.split()))

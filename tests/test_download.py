@@ -232,7 +232,7 @@ def test_an_encoding_is_undone(address, fetch, encoded):
 @pytest.mark.parametrize(
     ("encoded", "told"),
     [
-        ("raw", "is not gzip"),
+        ("raw", "declares gzip but sends other data"),
         ("twice", "as 'gzip, gzip'; only gzip"),
         ("br", "as 'br'; only gzip"),
         ("cut", "gzip data is truncated"),

@@ -107,12 +107,14 @@ def folds(sources: Sequence[str]) -> NDArray[np.bool_] | None:
 
 
 def at_search_limit(temperature: float) -> bool:
-    """Tell whether a fitted temperature lies at a limit of the search, so that the best one lies beyond it."""
+    """Tell whether a fitted temperature is at a limit of the search."""
     return temperature < MIN_TEMPERATURE * 1.001 or temperature > MAX_TEMPERATURE / 1.001
 
 
 def reliability(confidences: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
-    """Bin the clips by top-1 probability, in ten bins of equal width; empty bins are left out.
+    """Bin the clips by top-1 probability, in ten bins of equal width.
+
+    Empty bins are left out.
 
     Args:
         confidences: (n,) probability of each clip's top-1 prediction.
@@ -138,7 +140,7 @@ def expected_error(bins: Sequence[ReliabilityBin]) -> float:
 
 
 def error_by_chance(confidences: NDArray[np.float64]) -> float:
-    """Estimate the expected calibration error of a perfectly calibrated network on this number of clips: the mean of seeded draws.
+    """Estimate the expected calibration error of a perfectly calibrated network from seeded draws.
 
     Args:
         confidences: (n,) probability of each clip's top-1 prediction; each draw is right with this probability, independently.
@@ -165,7 +167,7 @@ def _repeat(fitted: tuple[float, float] | None, num_clips: int) -> Temperatures 
 
 
 def _cross_fit_temperatures(clips: ScoredClips) -> Temperatures | None:
-    """Fit each fold's temperatures on the other fold; None if there is only one video, or a fold has no usable clip."""
+    """Fit each fold's temperatures on the other fold; None without two usable folds."""
     in_second = folds(clips.sources)
     if in_second is None:
         return None
@@ -179,7 +181,7 @@ def _cross_fit_temperatures(clips: ScoredClips) -> Temperatures | None:
 
 
 def _fit_temperatures(clips: ScoredClips) -> tuple[float, float] | None:
-    """Fit the verb and noun temperatures on the clips whose classes have an output; None if there is no such clip."""
+    """Fit verb and noun temperatures on clips whose classes have outputs; None without any."""
     usable = clips.only(clips.has_outputs)
     if not usable.uids:
         return None

@@ -16,7 +16,7 @@ from tasks.results.record import Target
 
 @dataclass(frozen=True)
 class ClassOutcome:
-    """Clip counts of one verb or noun: all, right only with our network (gained), right only with the opponent (lost)."""
+    """Clip counts of one verb or noun; gained (lost) are right only with our network (the opponent)."""
 
     target: Target
     name: str

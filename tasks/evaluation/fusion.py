@@ -29,7 +29,10 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class HeadFusion:
-    """One head's weights (k,), non-negative with sum 1, and the mean cross-entropy of the fused logits at their best temperature."""
+    """One head's weights (k,), non-negative with sum 1.
+
+    `loss` is the mean cross-entropy of the fused logits at their best temperature.
+    """
 
     weights: Weights
     loss: float
@@ -125,14 +128,20 @@ def _weights(logits: Sequence[Logits], classes: Ids) -> Weights:
 
 
 def best_loss(logits: Logits, classes: Ids) -> float:
-    """Compute the mean cross-entropy (nats) of (n, c) logits at their best temperature, over clips whose class has an output."""
+    """Compute the mean cross-entropy (nats) of logits (n, c) at their best temperature.
+
+    Clips whose class has no output are left out.
+    """
     within = classes < logits.shape[1]
     own, true = logits[within], classes[within]
     return _loss(own, true, _temperature(own, true))
 
 
 def _held_out(heads: Sequence[tuple[Sequence[Logits], Ids]], sources: Sequence[str]) -> tuple[float | None, float | None]:
-    """Compute held-out losses of chosen and of equal weights: two folds of source videos, each scored with weights and temperatures of the other."""
+    """Compute the held-out losses of chosen and of equal weights.
+
+    There are two folds of source videos; each is scored with the weights and temperatures of the other.
+    """
     halves = folds(sources)
     if halves is None:
         return None, None

@@ -27,7 +27,10 @@ class Misnamed:
 
 
 def worst_wrong(clips: ScoredClips, vocabulary: Vocabulary, num_clips: int) -> list[int]:
-    """Return the indices of at most `num_clips` clips with a wrong action, largest loss first; ties are ordered by uid."""
+    """Return the indices of at most `num_clips` clips with a wrong action, largest loss first.
+
+    Ties are ordered by uid.
+    """
     wrong = np.flatnonzero(~answers_of(clips, vocabulary)["action"].right).tolist()
     return sorted(wrong, key=lambda i: (-clips.losses[i], clips.uids[i]))[:num_clips]
 

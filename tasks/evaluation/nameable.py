@@ -22,7 +22,7 @@ OPPONENTS: tuple[Opponent, ...] = ("baseline", "champion")
 def nameable_clips(
     results: Sequence[EvaluateResult], scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary, *, num_resamples: int = 2000
 ) -> NameableClips | None:
-    """Compare the networks on the clips that all of them can name; None if every network can name every clip.
+    """Compare the networks on clips that all can name; None if all can name every clip.
 
     Args:
         results: each network's results on the deciding split.
@@ -72,7 +72,10 @@ def nameable_clips(
 
 
 def unnamed_in_words(found: NameableClips) -> str:
-    """Describe the unnamed clips, one sentence per network: `12 of 30 val clips belong to classes that the baseline cannot name: verb 'knit'.`."""
+    """Describe the unnamed clips, one sentence per network.
+
+    For example `12 of 30 val clips belong to classes that the baseline cannot name: verb 'knit'.`
+    """
     return " ".join(
         f"{one.num_clips:,} of {count(found.num_all_clips, f'{found.split} clip')} {'belongs' if one.num_clips == 1 else 'belong'} to classes that the "
         f"{one.model} cannot name: {_classes(one)}."

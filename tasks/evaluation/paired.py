@@ -157,13 +157,13 @@ def _lower_limit(num_gained: int, num_lost: int, num_clips: int) -> float:
 
 
 def _directions(num_gained: int, num_lost: int, quantiles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return at each quantile (q,) the share of gains minus that of losses among discordant pairs, from -1 to 1."""
+    """Return per quantile (q,) gains minus losses, as a share of discordant pairs."""
     gained: NDArray[np.float64] = betaincinv(num_gained, num_lost + 1, quantiles) if num_gained else np.zeros_like(quantiles)
     return 2 * gained - 1
 
 
 def _beta_cdf(a: int, b: int, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Evaluate the beta CDF; a = 0 puts all mass at 0, b = 0 all mass at 1."""
+    """Evaluate the beta CDF; with a = 0 all mass is at 0, with b = 0 at 1."""
     if a == 0:
         return np.ones_like(x)
     if b == 0:

@@ -59,7 +59,10 @@ def power(points: float, num_clips: NDArray[np.int64]) -> float:
 
 
 def power_in_words(num_clips: Sequence[int], split: str, target: Target) -> str:
-    """Describe the power: `with these 15 val clips of 3 source videos, a difference of 63 points on actions is detected four times out of five`."""
+    """Describe the smallest detectable difference in a sentence.
+
+    For example `with these 15 val clips of 3 source videos, a difference of 63 points on actions is detected four times out of five`.
+    """
     sample = f"with these {count(sum(num_clips), f'{split} clip')} of {count(len(num_clips), 'source video')}"
     points = detectable_points(num_clips)
     if points is None:
@@ -78,7 +81,10 @@ def _shares_right(mean: float) -> NDArray[np.float64]:
 
 
 def _shows_gain(gained: NDArray[np.int64], lost: NDArray[np.int64], num_clips: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell per draw (d,) whether Student's t over the videos and McNemar's test both show a gain, as `paired_difference` requires."""
+    """Tell per draw (d,) whether the interval of `paired_difference` shows a gain.
+
+    That needs both Student's t over the videos and McNemar's test.
+    """
     num_sources, total = len(num_clips), num_clips.sum()
     gains = gained - lost
     mean = gains.sum(axis=1) / total

@@ -17,7 +17,10 @@ BOOTSTRAP_SEED = 0
 
 @dataclass(frozen=True)
 class Resampled:
-    """95 % interval of a mean, which may exceed the mean's range, and the two-sided p-value that the mean is zero."""
+    """95 % interval of a mean, and two-sided p-value for a mean of zero.
+
+    The interval may exceed the range of the mean.
+    """
 
     interval: tuple[float, float]
     p_value: float
@@ -53,7 +56,7 @@ def resample(sums: NDArray[np.int64], num_clips: NDArray[np.int64], *, num_resam
 
 
 def _draw(sums: NDArray[np.int64], num_clips: NDArray[np.int64], num_resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Compute the mean (r,) of each draw of s videos out of s, in blocks, so that memory does not grow with s times r."""
+    """Compute the mean (r,) of each resample, in blocks that bound memory use."""
     num_sources = len(num_clips)
     block = max(1, MAX_DRAWS_AT_ONCE // num_sources)
     means = np.empty(num_resamples)

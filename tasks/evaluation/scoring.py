@@ -1,4 +1,4 @@
-"""Score clips one at a time while the next ones are prefetched, and measure the time of each.
+"""Score clips one by one, prefetching the next ones, and time each.
 
 Legend: n clips, v verbs, o nouns.
 """
@@ -62,7 +62,10 @@ class ScoredClips:
 
     @cached_property
     def losses(self) -> NDArray[np.float64]:
-        """(n,) the training loss: cross-entropy of verb plus noun, in nats; infinite if a class has no output."""
+        """(n,) the training loss: cross-entropy of verb plus noun, in nats.
+
+        It is infinite if a class has no output.
+        """
         return _cross_entropy(self.verb_logits, self.verb_classes) + _cross_entropy(self.noun_logits, self.noun_classes)
 
     @property
@@ -232,7 +235,10 @@ def each_scored(
     wait: Callable[[C], None] = lambda clip: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Generator[Scored[C, A]]:
-    """Yield each scored clip while the next ones are prefetched; see `compute_logits` for arguments, memory and progress."""
+    """Yield each scored clip while the next ones are prefetched.
+
+    See `compute_logits` for arguments, memory and progress.
+    """
 
     def timed(clip: C) -> tuple[T, float]:
         wait(clip)
@@ -265,7 +271,10 @@ def require_finite(clip: HasUid, *logits: Logits) -> None:
 
 
 def _prefetch(load: Callable[[C], T], clips: Sequence[C]) -> Generator[T]:
-    """Yield the loaded inputs of each clip in order; a thread loads up to `NUM_PREFETCHED` clips ahead."""
+    """Yield the loaded inputs of each clip in order.
+
+    A thread loads up to `NUM_PREFETCHED` clips ahead.
+    """
     waiting: deque[Future[T]] = deque()
     loader = ThreadPoolExecutor(1, thread_name_prefix="loader")
     try:

@@ -26,7 +26,10 @@ def split_sizes(clips: Sequence[DatasetClip]) -> tuple[SplitSize, ...]:
 
 
 def label_counts(clips: Sequence[DatasetClip], targets: Iterable[Target]) -> tuple[LabelCount, ...]:
-    """Count the clips per class, target and split, most frequent first; classes without clips in a split are left out."""
+    """Count the clips per class, target and split, most frequent first.
+
+    Classes without clips in a split are left out.
+    """
     return tuple(
         LabelCount(target=target, split=split, name=name, num_clips=number)
         for target in targets

@@ -61,7 +61,9 @@ def sums_by_source(values: NDArray[np.bool_] | NDArray[np.int64], sources: Seque
 
 
 def correlations_of(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compute a grid (r,) of intra-class correlations from 0 to 1 and their posterior weights (r,), with sum 1.
+    """Compute a grid (r,) of intra-class correlations and their posterior weights (r,).
+
+    Correlations are between 0 and 1, and the weights sum to 1.
 
     The prior is uniform for the true share and nearly so for the correlation. The grid is denser near 0, where many clips per video
     tell correlations apart.
@@ -81,7 +83,10 @@ def correlations_of(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) 
 
 
 def _likely_shares(num_right: np.int64, num_clips: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return an even grid (p,) over plausible true shares under full correlation; it spans 0 to 1 if there are few videos."""
+    """Return an even grid (p,) over plausible true shares under full correlation.
+
+    It spans 0 to 1 if there are few videos.
+    """
     total = num_clips.sum()
     num_independent = total**2 / (num_clips**2).sum()
     centre = (num_right / total * num_independent + 2) / (num_independent + 4)

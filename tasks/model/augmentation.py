@@ -35,7 +35,10 @@ _random_crop = v2.RandomResizedCrop(CROP_PIXELS, scale=(0.25, 1.0), antialias=Tr
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random transforms of a clip: crop, horizontal flip, and `color_jitter` as the maximum change of brightness, contrast and saturation."""
+    """Random transforms of a clip: crop, horizontal flip and colour jitter.
+
+    `color_jitter` is the maximum change of brightness, contrast and saturation.
+    """
 
     crop: Literal["resized", "multi-scale", "centre"] = "resized"
     color_jitter: float = 0
@@ -88,7 +91,9 @@ def multiscale_places(width: int, height: int, scales: Sequence[float]) -> list[
 
 
 def augmented(frames: Frames, seed: int, modality: Modality, augmentation: Augmentation = PLAIN) -> Tensor:
-    """Apply one crop, horizontal flip and colour jitter to all frames; a pure function of its arguments.
+    """Apply one crop, horizontal flip and colour jitter to all frames.
+
+    The result is a pure function of the arguments.
 
     Args:
         frames: uint8 (t, h, w, p).
@@ -130,7 +135,7 @@ def _multiscale_crop(planes: Tensor, scales: Sequence[float]) -> Tensor:
 
 
 def _jittered(images: Tensor, share: float) -> Tensor:
-    """Jitter the colours of uint8 (t, p, h, w), whose planes are red, green and blue of one or more frames."""
+    """Jitter the colours of uint8 (t, p, h, w); planes are RGB of one or more frames."""
     apart = images.reshape(-1, 3, *images.shape[-2:])
     changed: Tensor = v2.ColorJitter(share, share, share)(apart)
     return changed.reshape(images.shape)

@@ -10,7 +10,10 @@ from tasks.results.dataset import NO_OBJECT, Vocabulary
 
 
 class ClassNames(BaseModel):
-    """Class names by id. Without objects the network was trained on verbs alone, and its noun logits are meaningless."""
+    """Class names by id.
+
+    Without objects the network was trained on verbs alone, and its noun logits are meaningless.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -19,12 +22,15 @@ class ClassNames(BaseModel):
     has_objects: bool = True
 
     def content(self) -> dict[str, object]:
-        """Return the names as stored in a checkpoint; defaults are left out, so networks with nouns keep their bytes."""
+        """Return the names as stored in a checkpoint.
+
+        Defaults are left out, so networks with nouns keep their bytes.
+        """
         return self.model_dump(mode="json", exclude_defaults=True)
 
     @property
     def known_verbs(self) -> frozenset[int]:
-        """Ids of the verbs that the network can predict: those with a real name, or all if none has one."""
+        """Ids of verbs that the network can predict: the named ones, or all if none is named."""
         return self._known("verb", self.verbs)
 
     @property
@@ -34,7 +40,7 @@ class ClassNames(BaseModel):
 
     @property
     def given_noun(self) -> int | None:
-        """Id of the "no object" noun, always predicted by a network trained on verbs alone; else None."""
+        """Id of the "no object" noun, always predicted by a network trained on verbs alone, else None."""
         return None if self.has_objects else self.nouns.index(NO_OBJECT)
 
     def _known(self, target: Literal["verb", "noun"], names: Sequence[str]) -> frozenset[int]:
@@ -56,7 +62,7 @@ def no_names(spec: NetworkSpec) -> ClassNames:
 
 
 def trained_names(vocabulary: Vocabulary, start: ClassNames, spec: NetworkSpec) -> ClassNames:
-    """Return a name for every logit of a trained network: the vocabulary's, else the one from before training."""
+    """Name every logit of a trained network: by the vocabulary, else as before training."""
     unnamed = no_names(spec)
     verbs = dict(enumerate(unnamed.verbs)) | dict(enumerate(start.verbs)) | {ref.id: ref.name for ref in vocabulary.verbs}
     nouns = dict(enumerate(unnamed.nouns)) | dict(enumerate(start.nouns)) | {ref.id: ref.name for ref in vocabulary.nouns}

@@ -29,7 +29,7 @@ class Complexity:
 
 
 def complexity(specs: Iterable[NetworkSpec], num_crops: NumCrops) -> Complexity:
-    """Sum the complexity of networks for a clip with `num_crops` crops, on the meta device, without computing anything."""
+    """Sum the complexity of networks for a clip with `num_crops` crops, without computing anything."""
     found = [_of_one(spec, num_crops) for spec in specs]
     return Complexity(sum(one.num_parameters for one in found), sum(one.num_flops for one in found))
 

@@ -53,7 +53,10 @@ class Sample(NamedTuple):
 
 
 class ClipKey(NamedTuple):
-    """Index of a dataset item. Without `counts` its labels are NO_LABEL; `repeat` counts earlier uses of the clip in this epoch."""
+    """Index of a dataset item.
+
+    Without `counts` its labels are NO_LABEL; `repeat` counts earlier uses of the clip in this epoch.
+    """
 
     epoch: int
     clip: int
@@ -62,7 +65,9 @@ class ClipKey(NamedTuple):
 
 
 class View(NamedTuple):
-    """One view of a clip: random frames and augmentation, number `number` of `seed`; with `middle_frames` only the augmentation is random.
+    """One view of a clip: random frames and augmentation, number `number` of `seed`.
+
+    With `middle_frames` only the augmentation is random.
 
     Without a seed, the middle frames: their centre crop, or with `num_crops` 10 the crop `number`.
     """
@@ -140,7 +145,9 @@ Source = Callable[[View], Tensor]
 
 
 class ClipDataset(Dataset[Sample]):
-    """Labelled clips, indexed by ClipKey; without a seed, every epoch has the clips' middle views in the given order.
+    """Labelled clips, indexed by ClipKey.
+
+    Without a seed, every epoch has the clips' middle views in the given order.
 
     Args:
         clips: the clips.
@@ -226,7 +233,10 @@ class ClipDataset(Dataset[Sample]):
 
 
 def balanced_order(actions: Sequence[Hashable], rng: np.random.Generator) -> list[int]:
-    """Draw `len(actions)` clip indices such that counts per action, and per clip of an action, differ by at most one."""
+    """Draw `len(actions)` clip indices, balanced over actions and over the clips of an action.
+
+    Counts differ by at most one.
+    """
     clips_of: dict[Hashable, list[int]] = {}
     for clip, action in enumerate(actions):
         clips_of.setdefault(action, []).append(clip)

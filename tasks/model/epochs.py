@@ -30,7 +30,10 @@ LAST = "last.ckpt"
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over the clips of one pass; top-1 from 0 to 1. If only verbs are trained, noun and action fields are None."""
+    """Means over the clips of one pass; top-1 is from 0 to 1.
+
+    If only verbs are trained, noun and action fields are None.
+    """
 
     loss: float
     verb_loss: float
@@ -42,7 +45,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """Record of one epoch, counted from 0; `val` is None if it was not validated, `learning_rate` is that of the heads."""
+    """Record of one epoch, counted from 0.
+
+    `val` is None if it was not validated, `learning_rate` is that of the heads.
+    """
 
     epoch: int
     seconds: float
@@ -53,9 +59,9 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class EpochFiles:
-    """Files after an epoch: all that a run needs to resume, in any folder, on any machine and with any number of processes.
+    """Files after an epoch, from which a run can be resumed.
 
-    `best` is None until an epoch has a validation loss, and always if the best heads are stored in `last` until training ends.
+    They suffice in any folder, on any machine and with any number of processes. `best` is None until an epoch has a validation loss, and always if the best heads are stored in `last` until training ends.
     """
 
     record: EpochRecord
@@ -121,7 +127,7 @@ class EpochKeeper(Callback):
         ]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the earlier epochs of a resumed run, and stop it at once if it had already stopped early."""
+        """Log the earlier epochs of a resumed run; stop it if it had stopped early."""
         num_steps = ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
         for record in self.history:
             curves = _curves("train", record.train) | (_curves("val", record.val) if record.val else {})
@@ -133,14 +139,17 @@ class EpochKeeper(Callback):
             trainer.should_stop = True
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Record the learning rate, and seed torch by epoch and process, so that a resumed run draws the same random numbers."""
+        """Record the learning rate, and seed torch by epoch and process for reproducible resumes."""
         torch.manual_seed(int(np.random.SeedSequence([self.seed, trainer.current_epoch, trainer.global_rank]).generate_state(1)[0]))
         self.learning_rate = highest_rate(trainer.optimizers[0])
         pl_module.log("learning_rate", self.learning_rate, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
         self.started_at_seconds = monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Record the epoch, save best and last, log, call the step: in this order, so that a kill at any point loses nothing."""
+        """Record the epoch, save best and last, log, call the step.
+
+        In this order a kill at any point loses nothing.
+        """
         epoch = trainer.current_epoch
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
         was_validated = (epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
@@ -182,7 +191,10 @@ class EpochKeeper(Callback):
             save(self.folder / BEST, self.network, self.classes)
 
     def write_best(self) -> None:
-        """Load the best heads from the last checkpoint into the network, and write it; does nothing if they are not kept there."""
+        """Load the best heads from the last checkpoint into the network, and write it.
+
+        Does nothing if they are not kept there.
+        """
         if self.best_head:
             self.network.head.load_state_dict(self.best_head)
             save(self.folder / BEST, self.network, self.classes)

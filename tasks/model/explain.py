@@ -59,7 +59,9 @@ def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "no
 
 
 def grad_cam(network: Network, crops: Frames, head: Literal["verb", "noun"], class_id: int) -> Heat:
-    """Compute the heat of a class in each crop: float32 (t, 224, 224) from 0 to 1, the maximum over all crops; all 0 if nothing supports it.
+    """Compute the heat of a class in each crop: float32 (t, 224, 224).
+
+    The maximum over all crops is 1; all values are 0 if nothing supports the class.
 
     Args:
         network: in evaluation mode, in float32.

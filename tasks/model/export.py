@@ -37,7 +37,7 @@ def _half(pixels: int) -> int:
 
 
 def export_module(network: Network, *, has_objects: bool = True) -> tuple[ExportedNetwork, Tensor]:
-    """Build the module to log, on the CPU in evaluation mode, and an example input of two clips for dynamic b, h and w."""
+    """Build the module to log, and an example input of two clips for dynamic b, h and w."""
     module = ExportedNetwork(network, has_objects=has_objects).cpu().eval()
     generator = torch.Generator().manual_seed(0)
     example = torch.randint(

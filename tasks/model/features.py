@@ -1,4 +1,4 @@
-"""Compute the features of a frozen backbone once per dataset, and cache them on disk for training the heads.
+"""Compute a frozen backbone's features once per dataset, and cache them for training heads.
 
 The cache key holds everything that a feature depends on: the backbone's weights and input format, the clip's frames and their decoder, the
 view and how views are drawn. Trainings that differ only in the heads' options, such as learning rate, epochs or batch size, share the cache.

@@ -1,4 +1,7 @@
-"""Claim one GPU per step, so that steps running side by side use different ones. Does not import torch."""
+"""Claim one GPU per step, so that steps running side by side use different ones.
+
+Does not import torch.
+"""
 
 import fcntl
 import os
@@ -20,7 +23,9 @@ def num_gpus(driver: Path = DRIVER) -> int:
 
 
 def keep_to_one_gpu(driver: Path = DRIVER) -> None:
-    """Restrict CUDA in this process to the first GPU that no other step has claimed; call it before using CUDA.
+    """Restrict CUDA in this process to the first GPU that no other step has claimed.
+
+    Call it before using CUDA.
 
     Does nothing with fewer than two GPUs, if CUDA_VISIBLE_DEVICES is set, or if all are claimed. The lock files are in the cache folder,
     which steps share even in separate containers.

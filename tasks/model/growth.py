@@ -6,9 +6,9 @@ from tasks.model.network import Network
 
 
 def grown(network: Network, num_verbs: int, num_nouns: int, seed: int) -> Network:
-    """Return a network with at least `num_verbs` and `num_nouns` outputs; `network` itself if it is large enough.
+    """Widen the heads to at least `num_verbs` and `num_nouns` outputs.
 
-    A class's id is its index, so rows of the classifiers (weights and biases) are copied by index. Additional rows are initialised as in a
+    Returns `network` itself if it is large enough. A class's id is its index, so rows of the classifiers (weights and biases) are copied by index. Additional rows are initialised as in a
     new network of this size and seed.
     """
     spec = network.spec

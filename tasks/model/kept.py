@@ -27,7 +27,9 @@ ABANDONED_SECONDS = 24 * 3600
 
 
 class KeptFeatures:
-    """Cached features of one backbone under `root`, one file per name; several processes may write at the same time.
+    """Cached features of one backbone under `root`, one file per name.
+
+    Several processes may write at the same time.
 
     Args:
         root: folder of the feature cache; may be deleted at any time.

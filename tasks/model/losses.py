@@ -1,4 +1,4 @@
-"""Compute losses per clip: cross-entropy of verbs and nouns, with label smoothing and class weights in training only."""
+"""Compute losses per clip: cross-entropy of verbs and nouns, smoothed and weighted in training."""
 
 # b: batch, v: verbs, n: nouns
 

@@ -15,7 +15,7 @@ from tasks.model.losses import ClipLosses, CrossEntropies
 
 @dataclass(frozen=True)
 class Mix:
-    """Mixing of one batch: each clip keeps `share` of itself and takes the rest from its partner, given by index (b,)."""
+    """Mixing of one batch: `share` of each clip, the rest from its partner (b,)."""
 
     share: float
     partners: Tensor

@@ -96,7 +96,7 @@ class Learner(pl.LightningModule, ABC):
         """Make the optimizer of the trainable parameters."""
 
     def training_step(self, batch: Sample, batch_index: int) -> Tensor:
-        """Compute one batch's part of the mean loss over all clips of an optimizer step, across processes and accumulated batches."""
+        """Compute one batch's part of the mean loss over all clips of an optimizer step."""
         seen = self.see(batch.inputs)
         if self.mixup:
             mix = self.mixup.draw(self.current_epoch, batch_index, batch)
@@ -214,7 +214,10 @@ class HeadModule(Learner):
 
 
 def clips_of_step(batch_index: int, num_clips: int, recipe: RecipeOptions) -> int:
-    """Count the clips, of all processes and accumulated batches, in the optimizer step that contains batch `batch_index` of an epoch."""
+    """Count the clips of the optimizer step that contains batch `batch_index` of an epoch.
+
+    Clips of all processes and accumulated batches count.
+    """
     max_clips = recipe.batch_size * recipe.accumulate_batches
     return min(max_clips, num_clips - batch_index // recipe.accumulate_batches * max_clips)
 

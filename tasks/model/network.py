@@ -1,4 +1,4 @@
-"""The network: a backbone on each snippet, optional temporal shift inside it, a consensus over segments, two heads."""
+"""The network: a backbone per snippet, optional temporal shift, a consensus over segments, two heads."""
 
 # b: batch, t: segments, c: channels, h, w: pixels (224), f: features, v: verbs, n: nouns
 

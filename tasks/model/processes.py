@@ -28,7 +28,10 @@ GRACE_SECONDS = 15
 
 
 def is_first_process() -> bool:
-    """Tell whether this is the first process, the only one that uses MLflow, writes to the store and has a result."""
+    """Tell whether this is the first process.
+
+    Only the first uses MLflow, writes to the store and has a result.
+    """
     return global_rank(1) == 0
 
 

@@ -1,4 +1,7 @@
-"""MLflow model that predicts from video clips; runs from the code packaged with it, without store or settings."""
+"""MLflow model that predicts from video clips.
+
+Runs from the code packaged with it, without store or settings.
+"""
 
 # t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet, v: verbs, n: nouns
 
@@ -33,7 +36,10 @@ Frames = NDArray[np.uint8]
 
 
 class ClipModel:
-    """Networks, fusion weights and class names of a checkpoint; scores each clip with the 10 crops of the test protocol."""
+    """Networks, fusion weights and class names of a checkpoint.
+
+    Scores each clip with the 10 crops of the test protocol.
+    """
 
     def __init__(self, saved: Saved) -> None:
         device = choose_device("auto")

@@ -25,7 +25,9 @@ def middle_snippets(num_frames: int, num_segments: int, snippet_frames: int = 1)
 
 
 def random_snippets(num_frames: int, num_segments: int, rng: np.random.Generator, snippet_frames: int = 1) -> list[list[int]]:
-    """Sample a snippet with a random start in each segment, as in training; a clip with fewer frames than segments repeats frames.
+    """Sample a snippet with a random start in each segment, as in training.
+
+    A clip with fewer frames than segments repeats frames.
 
     Raises:
         ValueError: there are no frames.

@@ -9,9 +9,9 @@ WARMUP_START = 0.01
 
 
 def make_schedule(optimizer: Optimizer, recipe: RecipeOptions) -> LRScheduler | None:
-    """Make the schedule, stepped after each epoch, or for a plateau after each validation; None for constant rates.
+    """Make the schedule, stepped after each epoch, or for a plateau after each validation.
 
-    The schedule starts after the warm-up. A cosine reaches 0 only after the last epoch.
+    Returns None for constant rates. The schedule starts after the warm-up. A cosine reaches 0 only after the last epoch.
     """
     if recipe.schedule == "plateau":
         # torch's patience counts the tolerated validations; the next one lowers the rate.

@@ -28,7 +28,7 @@ EXPANDING: Mapping[type[nn.Module], tuple[str, str]] = {
 
 
 class TemporalShift(nn.Module):
-    """Shifts 1/8 of the channels one segment back and 1/8 one segment forward, padding with zeros, then applies `net`."""
+    """Shifts 1/8 of the channels back and 1/8 forward by one segment, then applies `net`."""
 
     def __init__(self, net: nn.Module, num_segments: int) -> None:
         super().__init__()

@@ -31,7 +31,7 @@ def stages_of(backbone: nn.Module) -> list[list[str]]:
 
 
 def _stage_key(name: str) -> str | None:
-    """Return the common prefix of a stage's parameters; None if no part of the name is numbered."""
+    """Return the common prefix of a stage's parameters, or None without a number."""
     *modules, _ = name.split(".")
     for index, module in enumerate(modules):
         if number := NUMBERED.match(module):

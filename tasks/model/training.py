@@ -85,7 +85,10 @@ Parts = tuple[Learner, DataLoader[Sample], DataLoader[Sample]]
 
 @dataclass(frozen=True)
 class TrainOutcome:
-    """Result of a training. The first process has `best`, to be read with `checkpoints.load`; the history includes earlier calls."""
+    """Result of a training.
+
+    The first process has `best`, to be read with `checkpoints.load`; the history includes earlier calls.
+    """
 
     best: Path
     best_epoch: int
@@ -163,7 +166,7 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Limit torch to one thread: for the small steps of the heads, synchronising threads takes longer than the work."""
+    """Limit torch to one thread: in small steps, synchronising threads takes longer than the work."""
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -32,7 +32,9 @@ class ConfigureResult(Record):
 
 
 class ComparedNetwork(Record):
-    """A trained and tested network, named by its first configuration; `others` are configurations with the same training.
+    """A trained and tested network, named by its first configuration.
+
+    `others` are configurations with the same training.
 
     `differences` are its top-1 minus the reference's; the reference has none. `num_parameters` and `num_flops` are None if they were not
     counted.
@@ -74,7 +76,10 @@ class FailedConfiguration(Record):
 
 
 class Comparison(Record):
-    """All numbers of a comparison. Shares are between 0 and 1; differences are network minus reference on the same clips."""
+    """All numbers of a comparison.
+
+    Shares are between 0 and 1; differences are network minus reference on the same clips.
+    """
 
     schema_version: int = Field(SCHEMA_VERSION, description="changes when a field changes its meaning")
     created: str = Field(description="UTC, ISO 8601")

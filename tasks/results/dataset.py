@@ -23,7 +23,7 @@ class Problem(Record):
 
 
 class ClassRef(Record):
-    """A class id and its name: ids below EPIC-KITCHENS-55's number of classes are EPIC's, higher ones the store's."""
+    """A class id and its name; ids from EPIC-KITCHENS-55's number of classes on are the store's."""
 
     id: int
     name: str
@@ -37,12 +37,12 @@ class Vocabulary(Record):
 
     @property
     def num_verbs(self) -> int:
-        """Number of outputs that a verb head needs: EPIC's, and the store's up to the highest id in use."""
+        """Number of verb outputs needed: EPIC's, and the store's up to the highest used id."""
         return max([NUM_EPIC_VERBS, *(verb.id + 1 for verb in self.verbs)])
 
     @property
     def num_nouns(self) -> int:
-        """Number of outputs that a noun head needs."""
+        """Number of noun outputs needed."""
         return max([NUM_EPIC_NOUNS, *(noun.id + 1 for noun in self.nouns)])
 
     @property
@@ -62,7 +62,10 @@ def action_name(verb: str, noun: str) -> str:
 
 
 class LabelledClip(Record):
-    """A clip and its label, if known. `source` groups clips that must be in the same split."""
+    """A clip and its label, if known.
+
+    `source` groups clips that must be in the same split.
+    """
 
     clip: ClipRecord
     names: tuple[str, ...]
@@ -80,7 +83,10 @@ class LabelledClip(Record):
 
 
 class ReadFolder(Record):
-    """A folder name that labels clips, and its interpretation; `is_new` means that no class list or annotation file has its verb."""
+    """A folder name that labels clips, and its interpretation.
+
+    `is_new` means that no class list or annotation file has its verb.
+    """
 
     folder: str
     verb: str

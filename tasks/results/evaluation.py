@@ -56,7 +56,7 @@ class Latency(Record):
 
 
 class EngineUsed(Record):
-    """The engine that computed the logits, and its parity check against PyTorch in float32 on a few clips.
+    """The engine that computed the logits, and its parity check against PyTorch in float32.
 
     `max_difference` is the largest logit difference on these clips, in int8 the mean over clips of the largest per clip, None for PyTorch in
     float32 itself; `fallback_reason` says why a faster engine was not used.
@@ -86,7 +86,9 @@ class ActivationMap(Record):
 
 
 class EvaluateResult(Record):
-    """One network's results on one split. The fine-tuned network's evaluation also writes clip fingerprints for the report's data checks.
+    """One network's results on one split.
+
+    The fine-tuned network's evaluation also writes clip fingerprints for the report's data checks.
 
     `targets` are the reported ones, the deciding one last; without objects the noun is given, and actions score like verbs.
 
@@ -128,7 +130,9 @@ class EvaluateResults(Record):
 
 
 class PairedDifference(Record):
-    """Top-1 of the fine-tuned network minus that of `opponent` on the same clips; `reference` is the first network of a comparison.
+    """Top-1 of the fine-tuned network minus that of `opponent` on the same clips.
+
+    `reference` is the first network of a comparison.
 
     `interval` is at 95 %, from resampling source videos; `p_value` is its two-sided p-value, None in records of older versions; `mcnemar_p` is
     the exact two-sided test on the clips that exactly one network gets right. `num_clips_needed` estimates the number of clips, with the same
@@ -166,7 +170,9 @@ class NetworkScore(Record):
 
 
 class NameableClips(Record):
-    """Comparison on the clips that every network can name, if some network cannot name all. The gate decides on all clips.
+    """Comparison on the clips that every network can name, if some network cannot name all.
+
+    The gate decides on all clips.
 
     `scores` and `differences` are empty if there are no such clips.
     """
@@ -200,9 +206,9 @@ class Attempt(Record):
 
 
 class CompareResult(Record):
-    """The fine-tuned network compared with its opponent, and the gate's verdict, valid only against this champion (or none).
+    """The fine-tuned network compared with its opponent, and the gate's verdict.
 
-    `passed` means that every rule passed; `gate.promotion` determines whether that promotes the network. `attempt` is None in records of
+    The verdict is valid only against this champion (or none). `passed` means that every rule passed; `gate.promotion` determines whether that promotes the network. `attempt` is None in records of
     older versions.
     """
 

@@ -5,7 +5,7 @@ from tasks.results.record import Record
 
 
 class Member(Record):
-    """One network of a fusion, and its origin: `name` as the person wrote it, `run_key` of its training."""
+    """One network of a fusion: `name` as the person wrote it, `run_key` of its training."""
 
     name: str
     network: str
@@ -17,7 +17,10 @@ class Member(Record):
 
 
 class FusedMember(Record):
-    """A network's weight in each head, which sum to 1 over the networks, and its loss alone on val, over clips whose classes have an output."""
+    """A network's weight in each head, and its loss alone on val.
+
+    The weights of a head sum to 1 over the networks; the loss is over clips whose classes have an output.
+    """
 
     name: str
     network: str

@@ -43,7 +43,10 @@ class Calibration(Record):
 
 
 class ClassChange(Record):
-    """One class of one target under both models on the deciding split. `is_worse` means a lower F1."""
+    """One class of one target under both models on the deciding split.
+
+    `is_worse` means a lower F1.
+    """
 
     target: Target
     name: str
@@ -73,7 +76,10 @@ class Mistake(Record):
 
 
 class NearDuplicate(Record):
-    """Two clips of different splits that look alike; `distance` is the mean over frames of differing bits of 64-bit perceptual hashes."""
+    """Two clips of different splits that look alike.
+
+    `distance` is the mean over frames of differing bits of 64-bit perceptual hashes.
+    """
 
     uid: str
     split: SplitName
@@ -106,7 +112,9 @@ class DataChecks(Record):
 
 
 class ConfusionCounts(Record):
-    """Confusion matrix of one model on the deciding split: `counts[row][column]` clips of a true and a predicted class.
+    """Confusion matrix of one model on the deciding split.
+
+    `counts[row][column]` is the number of clips of a true and a predicted class.
 
     Classes beyond 30 are summed in a last row and column.
     """
@@ -164,7 +172,10 @@ class Provenance(Record):
 
 
 class Metrics(Record):
-    """All numbers of a report. Shares are between 0 and 1; differences are fine-tuned minus baseline or champion."""
+    """All numbers of a report.
+
+    Shares are between 0 and 1; differences are fine-tuned minus baseline or champion.
+    """
 
     schema_version: int = Field(SCHEMA_VERSION, description="changes when a field changes its meaning")
     created: str = Field(description="UTC, ISO 8601")

@@ -61,9 +61,9 @@ class KnownLabels(Record):
 
 
 class PredictPlanResult(Record):
-    """Plan of a prediction: its videos, networks and cutting options. `missing` names requested inputs that are not available.
+    """Plan of a prediction: its videos, networks and cutting options.
 
-    `run_uri` and `model_dataset_uri` belong to the model's training, and are None if it is unknown, the latter also if the dataset is gone.
+    `missing` names requested inputs that are not available. `run_uri` and `model_dataset_uri` belong to the model's training, and are None if it is unknown, the latter also if the dataset is gone.
     `dataset_uris` are the available datasets of both networks' trainings, the model's first, or else the store's latest. `sources` maps a
     video to the recording that it was cut from, if labels name one; every other video is its own source. `trained_on` are the videos
     that are predicted although the model was trained on them.
@@ -100,7 +100,7 @@ class PredictPlanResult(Record):
 
 
 class KnownClipsResult(Record):
-    """Features of a sample of the clips that the model was trained on; None if these are unknown."""
+    """Features of a sample of the model's training clips; None if these are unknown."""
 
     num_clips: int
     features_uri: str | None
@@ -118,9 +118,9 @@ class ScoredVideo(Record):
 
 
 class PredictBatchResult(Record):
-    """Predictions of one mapped task. `missing` names a network that was not available and was left out.
+    """Predictions of one mapped task.
 
-    `set_aside` names videos, and single clips by their time in the video; `warnings` names clips whose predictions are limited.
+    `missing` names a network that was not available and was left out. `set_aside` names videos, and single clips by their time in the video; `warnings` names clips whose predictions are limited.
     `verb_alone` are the networks trained on verbs alone.
     """
 
@@ -135,7 +135,9 @@ class PredictBatchResult(Record):
 
 
 class PredictReportResult(Record):
-    """A finished prediction. Agreement compares the two networks' best actions, or verbs if there are no objects; None without a second network.
+    """A finished prediction.
+
+    Agreement compares the two networks' best actions, or verbs if there are no objects; None without a second network.
 
     `num_failed_batches` counts batches without a result; if there are any, the same prediction can be run again.
     """

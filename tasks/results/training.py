@@ -18,7 +18,9 @@ def _scored_networks(data: dict[str, Any]) -> tuple["ScoredNetwork", ...]:
 
 
 class WeightsResult(Record):
-    """The network that training starts from, as a checkpoint in the store. `is_chance` means that its heads are untrained.
+    """The network that training starts from, as a checkpoint in the store.
+
+    `is_chance` means that its heads are untrained.
 
     If `network` is missing, it is a TSN on RGB. `members` are the networks of a fusion, in the checkpoint's order.
     """
@@ -48,7 +50,10 @@ class ScoredNetwork(Record):
 
 
 class Champion(Record):
-    """The registered version that the fine-tuned network must beat, and the optical flow that it needs, as far as its training is known."""
+    """The registered version that the fine-tuned network must beat.
+
+    `flows` is the optical flow that it needs, as far as its training is known.
+    """
 
     version: int
     checkpoint_uri: str

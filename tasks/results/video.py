@@ -46,7 +46,10 @@ class Batch(Record):
 
 
 class SeenFile(Record):
-    """A file as an ingest last saw it; a usable annotation file has neither `video` nor `reason`."""
+    """A file as an ingest last saw it.
+
+    A usable annotation file has neither `video` nor `reason`.
+    """
 
     name: str
     etag: str
@@ -67,7 +70,10 @@ class Inventory(Record):
 
 
 class IngestResult(Record):
-    """Counts of an ingest, and the batches to cut; the inventory lists every file that was set aside."""
+    """Counts of an ingest, and the batches to cut.
+
+    The inventory lists every file that was set aside.
+    """
 
     num_videos: int
     num_files: int
@@ -78,7 +84,10 @@ class IngestResult(Record):
 
 
 class ClipRecord(Record):
-    """One clip in the store. `uid` is the video's first 12 hex digits and the clip's interval in milliseconds, so it depends on the cutting."""
+    """One clip in the store.
+
+    `uid` is the video's first 12 hex digits and the clip's interval in milliseconds, so it depends on the cutting.
+    """
 
     uid: str
     video: str
@@ -130,7 +139,10 @@ class SetAsideFile(Record):
 
 
 class SummaryResult(Record):
-    """Summary of one ingest, for people and for the clips' asset event; the complete lists are in the file `set_aside_uri`."""
+    """Summary of one ingest, for people and for the clips' asset event.
+
+    The complete lists are in the file `set_aside_uri`.
+    """
 
     num_files: int
     num_videos: int

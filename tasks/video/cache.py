@@ -98,13 +98,16 @@ def cache_frames(
 
 
 def temporary_cache(root: Path) -> AbstractContextManager[Path]:
-    """Create a separate cache under `root`, removed at the end, or by a later process if this one is killed."""
+    """Create a separate cache under `root`, removed at the end.
+
+    If this process is killed, a later one removes it.
+    """
     root.mkdir(parents=True, exist_ok=True)
     return work_folder(root)
 
 
 def entry_path(item: CacheItem, root: Path, short_side: int) -> Path:
-    """Return an entry's path: named by the clip's content, the frames and their size, in a folder per decoder version.
+    """Return an entry's path: named by content, frames and size, in a folder per decoder version.
 
     The version is not part of the file name, because the name seeds a training's random draws, which must not change with PyAV.
     """
@@ -134,7 +137,10 @@ def _make_entry(item: CacheItem, path: Path, work: Path, *, short_side: int, fet
 
 
 def _write_array(item: CacheItem, clip: Path, array: Path, short_side: int) -> None:
-    """Write frame by frame: the clip need not fit into memory, and a full disk raises an error instead of SIGBUS as in a memory map."""
+    """Write an array frame by frame, so that a clip need not fit into memory.
+
+    In a memory map a full disk would raise SIGBUS instead of an error.
+    """
     shape = entry_shape(item, short_side)
     frames = iter_fields(clip, item.indices) if item.flow else iter_frames(clip, item.indices, short_side=short_side)
     try:

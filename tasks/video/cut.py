@@ -74,9 +74,9 @@ class CutResult:
 def cut(
     path: Path, source: VideoProbe, folder: Path, options: SegmentOptions, *, ffmpeg: Path, time_limit_seconds: float, memory: Memory
 ) -> CutResult:
-    """Cut the video `path`, probed as `source`, into clips in a new folder under `folder`, which is removed on failure.
+    """Cut the video `path`, probed as `source`, into clips in a new folder under `folder`.
 
-    Every clip except the last has exactly `clip_seconds * fps` frames. Pictures are upright, 8-bit 4:2:0, BT.601 limited range, without
+    The new folder is removed on failure. Every clip except the last has exactly `clip_seconds * fps` frames. Pictures are upright, 8-bit 4:2:0, BT.601 limited range, without
     B-frames, so that a clip starts at time zero and every player shows it. The same file, options and ffmpeg give the same bytes.
 
     Raises:
@@ -127,7 +127,7 @@ def is_kept(num_frames: int, options: SegmentOptions) -> bool:
 
 
 def clip_size(width: int, height: int, short_side: int) -> tuple[int, int]:
-    """Return the even width and height of a clip: the short side is scaled down to `short_side`, never up."""
+    """Return the even width and height of a clip, scaled down to `short_side`, never up."""
     scale = min(1.0, short_side / min(width, height))
     return int(width * scale / 2 + 1e-6) * 2, int(height * scale / 2 + 1e-6) * 2
 
@@ -223,7 +223,10 @@ def _examine(file: Path, index: int, options: SegmentOptions) -> CutClip:
 
 
 def _read_properties(file: Path) -> tuple[int, int, int, bool]:
-    """Read a clip's number of frames, width, height, and whether it has sound; without frames, ffmpeg writes no video stream."""
+    """Read a clip's number of frames, width, height, and whether it has sound.
+
+    Without frames, ffmpeg writes no video stream.
+    """
     with av.open(str(file)) as container:
         if not container.streams.video:
             return 0, 0, 0, False

@@ -1,4 +1,4 @@
-"""Find ffmpeg, run it as a child process under limits, and turn its log into a plain error message."""
+"""Find ffmpeg, run it as a limited child process, and explain its errors in plain words."""
 
 import re
 import shutil
@@ -107,7 +107,9 @@ def ffmpeg_version(ffmpeg: Path) -> str:
 
 
 def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_limit_seconds: float, memory: Memory, name: str) -> Log:
-    """Run ffmpeg in `folder` and wait for it to end; `name` is the video's name in errors.
+    """Run ffmpeg in `folder` and wait for it to end.
+
+    `name` is the video's name in errors.
 
     Raises:
         BadVideo: ffmpeg failed or exceeded `time_limit_seconds`.

@@ -32,7 +32,9 @@ def num_fields(num_frames: int) -> int:
 
 
 def write_fields(path: Path, fields: Iterator[NDArray[np.uint8]]) -> int:
-    """Write fields uint8 (2h, w), x above y, and return their number; equal fields give equal bytes.
+    """Write fields uint8 (2h, w), x above y, and return their number.
+
+    Equal fields give equal bytes.
 
     Raises:
         Unavailable: the disk is full.
@@ -57,7 +59,7 @@ def write_fields(path: Path, fields: Iterator[NDArray[np.uint8]]) -> int:
 
 
 def iter_fields(path: Path, numbers: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
-    """Yield fields, uint8 (h, w, 2) with x before y, by number, in any order, from a file that `write_fields` wrote.
+    """Yield fields, uint8 (h, w, 2) with x before y, by number, in any order.
 
     Raises:
         BadVideo: the file does not decode, or has fewer fields.

@@ -1,4 +1,4 @@
-"""Compute a clip's optical flow: the x and y motion of every pixel from each frame to the next, in 8 bits.
+"""Compute a clip's optical flow: each pixel's x and y motion between frames, in 8 bits.
 
 The method is TV-L1 (Zach, Pock, Bischof, DAGM 2007) with OpenCV's default settings, as in TSN's dense_flow and EPIC-KITCHENS-55's gpu_flow,
 which ran on a GPU; or DIS (arXiv 1603.03590) with OpenCV's medium preset. EPIC's published flow uses 60 fps video, pairs every second frame
@@ -32,7 +32,7 @@ FIELDS_AHEAD = 2
 
 
 class FlowMaker:
-    """Computes optical flow on a thread pool shared by all clips that are written at the same time.
+    """Computes optical flow on a thread pool shared by concurrently written clips.
 
     OpenCV releases the GIL, and its own threads bring no gain here, so each thread computes one pair of frames, and a single clip uses all
     cores. A field depends only on its two frames, the options, OpenCV's version and the processor type.
@@ -87,7 +87,10 @@ class FlowMaker:
 
 
 def quantise(flow: NDArray[np.float32], bound_pixels: float) -> Picture:
-    """Quantise flow in pixels to 8 bits: minus and plus the bound, and values beyond, become 0 and 255, no motion 128."""
+    """Clip flow in pixels to the bound, and quantise it to 8 bits.
+
+    Minus the bound becomes 0, plus the bound 255, no motion 128.
+    """
     levels: NDArray[np.float32] = np.rint((np.clip(flow, -bound_pixels, bound_pixels) + bound_pixels) * (255 / (2 * bound_pixels)))
     return levels.astype(np.uint8)
 

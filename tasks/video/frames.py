@@ -56,7 +56,10 @@ def iter_frames(
 
 
 def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
-    """Return the size with this short side; the long side is rounded down, as in torchvision's Resize."""
+    """Return the size with this short side.
+
+    The long side is rounded down, as in torchvision's Resize.
+    """
     if width <= height:
         return short_side, int(short_side * height / width)
     return int(short_side * width / height), short_side
@@ -69,7 +72,7 @@ def _scaled(picture: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
 
 
 def _pick(path: Path, container: InputContainer, stream: VideoStream, numbers: Sequence[int]) -> Iterator[VideoFrame]:
-    """Yield frames, decoding onwards, and seeking to a key frame where that skips frames or a number decreases."""
+    """Yield frames by number, seeking to a key frame only to skip frames or go back."""
     packets = sorted((p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None)
     keys = [number for number, (_, is_key) in enumerate(packets) if is_key]
     if not keys or min(numbers) < 0 or max(numbers) >= len(packets):

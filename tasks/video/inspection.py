@@ -1,4 +1,4 @@
-"""Probe a video file in a separate process, because the file may use excessive memory or time, or crash the reader.
+"""Probe a video file in a separate process, which the file may crash or overload.
 
 Run as `python -m tasks.video.inspection probe PATH MAX_SECONDS`, or `count PATH`. The last line of stdout is the answer, as JSON. Decodes
 at most the first frame.

@@ -24,7 +24,10 @@ OWN_CGROUPS = Path("/proc/self/cgroup")
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory limit of one child. Scarce means that it may be too little, and running alone the child would have more."""
+    """Memory limit of one child.
+
+    Scarce means that it may be too little, and running alone the child would have more.
+    """
 
     size_bytes: int
     is_scarce: bool
@@ -35,7 +38,10 @@ class Memory:
 
 
 class MemoryShares:
-    """Gives each of `num_at_once` videos an equal share of memory; a video that needs more is retried alone with all of it."""
+    """Gives each of `num_at_once` videos an equal share of memory.
+
+    A video that needs more is retried alone with all of it.
+    """
 
     def __init__(self, num_at_once: int, all_bytes: int) -> None:
         self._num_at_once = num_at_once
@@ -44,7 +50,7 @@ class MemoryShares:
         self._alone = Lock()
 
     def run(self, work: Callable[[Memory], T]) -> T:
-        """Call `work` with a share of memory; if that is not enough, again with all memory while nothing else runs.
+        """Call `work` with a share of memory; retry it alone with all memory if needed.
 
         Raises:
             OutOfMemory: all memory is not enough either.
@@ -67,9 +73,9 @@ def undivided() -> Memory:
 
 
 def usable_bytes() -> int:
-    """Return the memory for all children: a container's limit minus the step's share, else half of the machine's.
+    """Return the memory for all children.
 
-    Half, because a machine without a limit also runs other steps and the servers.
+    It is a container's limit minus the step's share, else half of the machine's, which also runs other steps and the servers.
     """
     machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit_bytes = min(_cgroup_limits(), default=machine_bytes)

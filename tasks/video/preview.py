@@ -72,7 +72,7 @@ def _write(clips: Iterable[Captioned], path: Path, fps: int) -> None:
 
 
 def caption(lines: Sequence[str], width: int) -> NDArray[np.uint8]:
-    """Draw the lines below each other as (h, w, 3), each truncated to the width; h is even."""
+    """Draw lines of text as (h, w, 3) with an even h, each truncated to the width."""
     height = (len(lines) * LINE_PIXELS + MARGIN_PIXELS + 1) // 2 * 2
     picture = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(picture)

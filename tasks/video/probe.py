@@ -30,7 +30,10 @@ ROOTS = ":".join({str(Path(module.__file__).parents[depth]) for module, depth in
 
 
 class Answer(BaseModel):
-    """A child's answer: exactly one field. Validated strictly, because the file may have taken over the child."""
+    """A child's answer: exactly one field.
+
+    It is validated strictly, because the file may have taken over the child.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

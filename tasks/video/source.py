@@ -1,4 +1,4 @@
-"""Open an untrusted video file with whitelists and limits, and explain in plain words why one cannot be opened."""
+"""Open an untrusted video file with whitelists and limits, or explain the failure in plain words."""
 
 import stat
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ NO_REGULAR_FILE = "not a regular file but a device, a pipe or a folder"
 
 
 def url(path: Path) -> str:
-    """Return a file's URL for ffmpeg, in which a leading dash or a colon has no special meaning."""
+    """Return a file's URL for ffmpeg, in which dashes and colons have no special meaning."""
     return f"file:{path.absolute()}"
 
 

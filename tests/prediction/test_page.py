@@ -70,7 +70,7 @@ def test_what_is_said_of_a_usual_run():
         "baseline: not calibrated: no answers. Its probabilities",
         "≠ differ",
         "one frame.mp4",
-        "shorter than the 2 s",
+        "shorter than the minimum of 2 s",
         "2 more videos: only in predictions.csv",
         "s3://retake/predictions/0123/previews/1.mp4",
         "0.93 bits",

@@ -1,1 +1,1 @@
-"""Inference engines: one interface, an engine per kind of machine, and the parity check that each must pass."""
+"""Inference engines for CPUs and GPUs behind one interface, and their parity check."""

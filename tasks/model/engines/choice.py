@@ -85,7 +85,9 @@ def choose(wanted: Wanted | Kind, device: Device, num_clips: int) -> Kind:
 
 
 def make_engine(network: Network, wanted: Wanted | Kind, job: Job) -> tuple[Engine, EngineUsed]:
-    """Build an engine that passes the parity check, falling back to PyTorch in float32; modifies and keeps `network`.
+    """Build an engine that passes the parity check, falling back to PyTorch in float32.
+
+    Modifies and keeps `network`.
 
     Raises:
         BadConfiguration: the requested engine is not available here.

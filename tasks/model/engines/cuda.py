@@ -1,4 +1,4 @@
-"""GPU engine: half precision on tensor cores, all views of a clip in one batch, compiled if there are enough clips."""
+"""GPU engine: half precision, all views in one batch, compiled if there are enough clips."""
 
 # n: images, c: channels, h, w: pixels, f: features
 
@@ -19,7 +19,9 @@ COMPILE_FROM_CLIPS = 5000
 
 
 class CudaEngine(PytorchEngine):
-    """Autocasts the backbone to bfloat16, or to float16 if the GPU lacks bfloat16; the heads stay in float32.
+    """Autocasts the backbone to bfloat16, or to float16 if the GPU lacks bfloat16.
+
+    The heads stay in float32.
 
     Raises:
         BadConfiguration: the network is not on a GPU.

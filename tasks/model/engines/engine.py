@@ -59,7 +59,10 @@ class Engine(ABC):
         return self.answer(self.see(frames))
 
     def see(self, frames: Frames, num_crops: NumCrops | None = None) -> Tensor:
-        """Compute the features of one clip's crops, float32 (k, t, f) on the CPU; `num_crops` overrides the engine's. See `score` for errors."""
+        """Compute the features of one clip's crops, float32 (k, t, f) on the CPU.
+
+        `num_crops` overrides the engine's. See `score` for errors.
+        """
         spec = self.network.spec
         if (len(frames), frames.shape[-1]) != (spec.num_segments, spec.snippet.num_planes):
             raise BadInput(

@@ -1,4 +1,7 @@
-"""OpenVINO engine for CPUs: a static graph on 8-bit images, in bfloat16 if the CPU supports it, else float32, or in int8."""
+"""OpenVINO engine for CPUs: a static graph on 8-bit images.
+
+It runs in bfloat16 if the CPU supports it, else in float32, or in int8.
+"""
 
 # k: crops, t: segments, h, w: pixels, p: 8-bit planes, c: channels, f: features
 
@@ -146,7 +149,7 @@ def _quantised(graph: openvino.Model, calibration: Sequence[Frames], modality: M
 
 
 def compile_graph(graph: openvino.Model, precision: EnginePrecision, num_streams: int) -> openvino.CompiledModel:
-    """Compile a graph for this CPU, in float32 or bfloat16, with all cores that this process may use."""
+    """Compile a graph for this CPU, with all cores that this process may use."""
     hints = {
         "INFERENCE_PRECISION_HINT": HINTS[precision],
         "NUM_STREAMS": num_streams,

@@ -1,4 +1,4 @@
-"""Parity check: compare an engine with PyTorch in float32 on a few of the clips to be scored.
+"""Parity check: compare an engine with PyTorch in float32 on a few clips.
 
 An engine passes if:
 
@@ -94,7 +94,10 @@ def check(engine: Engine, reference: Engine, clips: Sequence[Frames], trained: T
 
 
 def compare(head: str, logits: Tensor, expected: Tensor, precision: EnginePrecision, classes: Sequence[int] | None = None) -> Parity:
-    """Compare one head's logits (n, v) with those of PyTorch in float32; top-1 is taken among `classes`, or among all."""
+    """Compare one head's logits (n, v) with those of PyTorch in float32.
+
+    Top-1 is taken among `classes`, or among all.
+    """
     of_clips = (logits - expected).abs().amax(dim=1)
     difference = float(of_clips.mean() if precision == "int8" else of_clips.max())
     tolerance = SHARE_OF_STD[precision] * float(expected.std(dim=1).mean()) if precision in SHARE_OF_STD else ABSOLUTE

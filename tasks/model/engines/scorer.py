@@ -42,11 +42,17 @@ class Scorer:
         return self.answer(self.see(inputs))
 
     def see(self, inputs: Sequence[Frames]) -> list[Tensor]:
-        """Compute the features of one clip for each network, float32 (k, t, f) on the CPU; see `score` for errors."""
+        """Compute the features of one clip for each network, float32 (k, t, f) on the CPU.
+
+        See `score` for errors.
+        """
         return [engine.see(frames) for engine, frames in zip(self.engines, inputs, strict=True)]
 
     def score_and_see(self, inputs: Sequence[Frames]) -> tuple[Logits, Tensor]:
-        """Score one clip, and return also the first network's features of the centre crop, averaged over segments: float32 (f,) on the CPU."""
+        """Score one clip, and return the first network's centre-crop features too.
+
+        The features are averaged over segments: float32 (f,) on the CPU.
+        """
         features = self.see(inputs)
         return self.answer(features), features[0][CENTRE_VIEW if len(features[0]) > 1 else 0].mean(dim=0)
 
@@ -61,7 +67,7 @@ class Scorer:
 
 
 def make_scorer(saved: Saved, wanted: Wanted, jobs: Sequence[Job]) -> tuple[Scorer, EngineUsed]:
-    """Build checked engines for all networks of a checkpoint; if one falls back, all do, so that they are of one kind.
+    """Build checked engines for all networks of a checkpoint; if one falls back, all do.
 
     Args:
         saved: the checkpoint, whose networks are modified and kept.

@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 
 
 class SharedFeatures:
-    """Cache of a scorer's features per clip, float32 (k, t, f); averaged over crops if the heads are linear.
+    """Cache of a scorer's features per clip, float32 (k, t, f).
+
+    The features are averaged over crops if the heads are linear.
 
     Args:
         root: folder of the feature cache.
