@@ -121,8 +121,8 @@ def plain_cell(value: object) -> object:
 def markdown_text(text: str) -> str:
     """Escape `text` for Markdown, on one line.
 
-    It cannot become a link, picture, HTML, table cell, emphasis, code, list or heading. Addresses get a word joiner, so that no renderer turns them into links. HTML is written as entities, because some renderers ignore a
-    backslash before it.
+    It cannot become a link, picture, HTML, table cell, emphasis, code, list or heading. Addresses get a word joiner, so that no renderer
+    turns them into links. HTML is written as entities, because some renderers ignore a backslash before it.
     """
     line = re.sub("[&<>]", lambda found: _ENTITIES[found[0]], " ".join(text.split()))
     line = _OPENERS.sub(r"\1\\\2", _SPECIALS.sub(r"\\\g<0>", line))

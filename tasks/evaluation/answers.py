@@ -62,8 +62,9 @@ class Answers:
 def answers_of(clips: ScoredClips, vocabulary: Vocabulary) -> dict[Target, Answers]:
     """Rank verbs, nouns and actions for every clip.
 
-    An action is right when verb and noun are right. Actions are ranked by log-probability of the verb plus that of the noun, over all pairs.
-    Ties are broken by class id, so the ranking is the same on every machine. A class missing from the vocabulary is called `verb-7` or `noun-7`.
+    An action is right when verb and noun are right. Actions are ranked by log-probability of the verb plus that of the noun, over all
+    pairs. Ties are broken by class id, so the ranking is the same on every machine. A class missing from the vocabulary is called `verb-7`
+    or `noun-7`.
     """
     verbs, nouns = rank(clips.verb_logits), rank(clips.noun_logits)
     verb_name, noun_name = _namer(vocabulary.verbs, "verb"), _namer(vocabulary.nouns, "noun")

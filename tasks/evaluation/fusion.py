@@ -58,7 +58,7 @@ def fuse(members: Sequence[ScoredClips], names: Sequence[tuple[str, str]]) -> Fu
     first = members[0]
     for one, (name, _) in zip(members, names, strict=True):
         if not one.has_outputs.any():
-            raise BadInput(f"fuse: {name} has outputs for the classes of no val clip; leave it out, or train it again on this dataset")
+            raise BadInput(f"fuse: {name} has no outputs for the classes of any val clip; leave it out, or train it again on this dataset")
     heads = [([one.verb_logits for one in members], first.verb_classes), ([one.noun_logits for one in members], first.noun_classes)]
     verb, noun = (choose_weights(logits, classes) for logits, classes in heads)
     alone = [sum(best_loss(logits[i], classes) for logits, classes in heads) for i in range(len(members))]

@@ -63,9 +63,9 @@ def paired_difference(
     """Compute the top-1 difference `ours` - `theirs` with a 95 % interval and the exact McNemar test.
 
     The interval resamples source videos (`resample`), and is at least as wide as the exact one for as many independent clips
-    (`exact_difference`), so it contains zero whenever McNemar's test is not significant. With a single video it is (-1, 1).
-    McNemar's test is the two-sided binomial test on the clips that exactly one network gets right. It assumes independent clips, so the
-    interval may contain zero although the test is significant. `p_value` belongs to the interval: the largest p of the tests it is built from.
+    (`exact_difference`), so it contains zero whenever McNemar's test is not significant. With a single video it is (-1, 1). McNemar's test
+    is the two-sided binomial test on the clips that exactly one network gets right. It assumes independent clips, so the interval may
+    contain zero although the test is significant. `p_value` belongs to the interval: the largest p of the tests it is built from.
 
     Args:
         ours, theirs: answers of the two networks for the same n clips in the same order, n at least 1.

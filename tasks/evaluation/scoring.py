@@ -50,7 +50,7 @@ class ScoredClips:
         uids, sources: (n,) each clip and its source video.
         verb_classes, noun_classes: (n,) true class ids: indices into the logits, or beyond them if the network has no output for the class.
         verb_logits: (n, v) before softmax, averaged over segments and crops.
-        noun_logits: (n, o) likewise.
+        noun_logits: (n, o) the same for nouns.
     """
 
     uids: tuple[str, ...]

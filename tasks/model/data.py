@@ -65,11 +65,10 @@ class ClipKey(NamedTuple):
 
 
 class View(NamedTuple):
-    """One view of a clip: random frames and augmentation, number `number` of `seed`.
+    """One view of a clip: frames and augmentation, drawn with `seed` and `number`.
 
-    With `middle_frames` only the augmentation is random.
-
-    Without a seed, the middle frames: their centre crop, or with `num_crops` 10 the crop `number`.
+    With `middle_frames` only the augmentation is random. Without a seed, the view is the centre crop of the middle frames, or with
+    `num_crops` 10 the crop `number`.
     """
 
     frames: Path

@@ -61,7 +61,8 @@ class EpochRecord:
 class EpochFiles:
     """Files after an epoch, from which a run can be resumed.
 
-    They suffice in any folder, on any machine and with any number of processes. `best` is None until an epoch has a validation loss, and always if the best heads are stored in `last` until training ends.
+    They suffice in any folder, on any machine and with any number of processes. `best` is None until an epoch has a validation loss, and
+    always if the best heads are stored in `last` until training ends.
     """
 
     record: EpochRecord
@@ -76,9 +77,9 @@ class EpochKeeper(Callback):
     Replaces Lightning's ModelCheckpoint, which restores the best score only when resuming in the same folder, and cannot call the step once
     both files are written. Every process keeps the same history; only the first writes files, logs and calls the step.
 
-    With `averaging` the best checkpoint has the averaged weights, which are the validated ones. With `head_alone` the best heads are stored in
-    the last checkpoint, and `write_best` writes the network at the end: the frozen backbone is much larger than the heads, and writing it
-    takes longer than an epoch.
+    With `averaging` the best checkpoint has the averaged weights, which are the validated ones. With `head_alone` the best heads are stored
+    in the last checkpoint, and `write_best` writes the network at the end: the frozen backbone is much larger than the heads, and writing
+    it takes longer than an epoch.
     """
 
     def __init__(

@@ -8,8 +8,8 @@ from tasks.model.network import Network
 def grown(network: Network, num_verbs: int, num_nouns: int, seed: int) -> Network:
     """Widen the heads to at least `num_verbs` and `num_nouns` outputs.
 
-    Returns `network` itself if it is large enough. A class's id is its index, so rows of the classifiers (weights and biases) are copied by index. Additional rows are initialised as in a
-    new network of this size and seed.
+    Returns `network` itself if it is large enough. A class's id is its index, so rows of the classifiers (weights and biases) are copied by
+    index. Additional rows are initialised as in a new network of this size and seed.
     """
     spec = network.spec
     sizes = {"num_verbs": max(num_verbs, spec.num_verbs), "num_nouns": max(num_nouns, spec.num_nouns)}

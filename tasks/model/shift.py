@@ -49,8 +49,8 @@ class TemporalShift(nn.Module):
 def insert_temporal_shift(backbone: nn.Module, num_segments: int) -> None:
     """Wrap the first convolution of each residual block, in place ("blockres" in the paper's code).
 
-    In a ResNet, all blocks of the four stages are wrapped, as in EPIC-KITCHENS-55's code; TSM's code skips every second block in ResNet-101's
-    third stage. In the mobile families, blocks with a residual connection are wrapped, as in the paper's MobileNetV2.
+    In a ResNet, all blocks of the four stages are wrapped, as in EPIC-KITCHENS-55's code; TSM's code skips every second block in
+    ResNet-101's third stage. In the mobile families, blocks with a residual connection are wrapped, as in the paper's MobileNetV2.
 
     Raises:
         BadConfiguration: the backbone has no such blocks.

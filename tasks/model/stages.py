@@ -11,11 +11,11 @@ NUMBERED = re.compile(r"^\D*\d+")
 def stages_of(backbone: nn.Module) -> list[list[str]]:
     """List the parameter names of each stage, in module order.
 
-    One rule covers all of timm's and torchvision's networks, which number their stages: a stage is everything below the first numbered name on
-    the path to a parameter, cut after that number. The last stage is thus `layer4` of a ResNet, `blocks.6` of timm's EfficientNet-Lite0 with
-    the convolution after it, `features.denseblock4` of a DenseNet, `inception_5` of BN-Inception, or the last block of a vision transformer.
-    Parameters without a number, and groups with only scales and shifts, belong to the preceding stage; so does a single convolution, unless
-    the preceding stage is itself a single convolution.
+    One rule covers all of timm's and torchvision's networks, which number their stages: a stage is everything below the first numbered name
+    on the path to a parameter, cut after that number. The last stage is thus `layer4` of a ResNet, `blocks.6` of timm's EfficientNet-Lite0
+    with the convolution after it, `features.denseblock4` of a DenseNet, `inception_5` of BN-Inception, or the last block of a vision
+    transformer. Parameters without a number, and groups with only scales and shifts, belong to the preceding stage; so does a single
+    convolution, unless the preceding stage is itself a single convolution.
     """
     shapes = {name: parameter.ndim for name, parameter in backbone.named_parameters()}
     found: list[list[str]] = []

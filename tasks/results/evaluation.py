@@ -88,15 +88,14 @@ class ActivationMap(Record):
 class EvaluateResult(Record):
     """One network's results on one split.
 
-    The fine-tuned network's evaluation also writes clip fingerprints for the report's data checks.
-
-    `targets` are the reported ones, the deciding one last; without objects the noun is given, and actions score like verbs.
+    The fine-tuned network's evaluation also writes clip fingerprints for the report's data checks. `targets` are the reported ones, the
+    deciding one last; without objects the noun is given, and actions score like verbs.
 
     `num_flops` counts floating-point operations of convolutions and matrix products per clip with `crops`, a multiply-add as two; it and
     `num_parameters` are None if not counted. `peak_memory_bytes` is that of the process, which scores only this network, after its first
-    split. `loss` is the mean over clips whose classes have an output (for others it is infinite), None if there are none. `unknown_verbs` and
-    `unknown_nouns` are true classes of the split that the network cannot predict: it has no output for them, or was not trained on them.
-    Their clips count as wrong in all metrics.
+    split. `loss` is the mean over clips whose classes have an output (for others it is infinite), None if there are none. `unknown_verbs`
+    and `unknown_nouns` are true classes of the split that the network cannot predict: it has no output for them, or was not trained on
+    them. Their clips count as wrong in all metrics.
     """
 
     model: ModelRole
@@ -132,11 +131,10 @@ class EvaluateResults(Record):
 class PairedDifference(Record):
     """Top-1 of the fine-tuned network minus that of `opponent` on the same clips.
 
-    `reference` is the first network of a comparison.
-
-    `interval` is at 95 %, from resampling source videos; `p_value` is its two-sided p-value, None in records of older versions; `mcnemar_p` is
-    the exact two-sided test on the clips that exactly one network gets right. `num_clips_needed` estimates the number of clips, with the same
-    number per source video, at which the interval would exclude zero; None if it already does, or if there is no difference.
+    `reference` is the first network of a comparison. `interval` is at 95 %, from resampling source videos; `p_value` is its two-sided
+    p-value, None in records of older versions; `mcnemar_p` is the exact two-sided test on the clips that exactly one network gets right.
+    `num_clips_needed` estimates the number of clips, with the same number per source video, at which the interval would exclude zero; None
+    if it already does, or if there is no difference.
     """
 
     target: Target
@@ -172,9 +170,7 @@ class NetworkScore(Record):
 class NameableClips(Record):
     """Comparison on the clips that every network can name, if some network cannot name all.
 
-    The gate decides on all clips.
-
-    `scores` and `differences` are empty if there are no such clips.
+    The gate decides on all clips. `scores` and `differences` are empty if there are no such clips.
     """
 
     split: SplitName
@@ -208,8 +204,8 @@ class Attempt(Record):
 class CompareResult(Record):
     """The fine-tuned network compared with its opponent, and the gate's verdict.
 
-    The verdict is valid only against this champion (or none). `passed` means that every rule passed; `gate.promotion` determines whether that promotes the network. `attempt` is None in records of
-    older versions.
+    The verdict is valid only against this champion (or none). `passed` means that every rule passed; `gate.promotion` determines whether
+    that promotes the network. `attempt` is None in records of older versions.
     """
 
     split: SplitName

@@ -17,8 +17,8 @@ class Predictor(Record):
     """One network, pinned by its checkpoint's hash, with the temperatures that calibrate it.
 
     `label` is its name in every table; `flows` is the optical flow that it needs, as far as its training is known. `calibration` says where
-    the temperatures come from, or why they are 1; `calibration_crops` is the number of crops per frame of the clips they were fitted on, None
-    if they are 1.
+    the temperatures come from, or why they are 1; `calibration_crops` is the number of crops per frame of the clips they were fitted on,
+    None if they are 1.
     """
 
     label: str
@@ -63,10 +63,10 @@ class KnownLabels(Record):
 class PredictPlanResult(Record):
     """Plan of a prediction: its videos, networks and cutting options.
 
-    `missing` names requested inputs that are not available. `run_uri` and `model_dataset_uri` belong to the model's training, and are None if it is unknown, the latter also if the dataset is gone.
-    `dataset_uris` are the available datasets of both networks' trainings, the model's first, or else the store's latest. `sources` maps a
-    video to the recording that it was cut from, if labels name one; every other video is its own source. `trained_on` are the videos
-    that are predicted although the model was trained on them.
+    `missing` names requested inputs that are not available. `run_uri` and `model_dataset_uri` belong to the model's training, and are None
+    if it is unknown, the latter also if the dataset is gone. `dataset_uris` are the available datasets of both networks' trainings, the
+    model's first, or else the store's latest. `sources` maps a video to the recording that it was cut from, if labels name one; every other
+    video is its own source. `trained_on` are the videos that are predicted although the model was trained on them.
     """
 
     key: str
@@ -120,8 +120,8 @@ class ScoredVideo(Record):
 class PredictBatchResult(Record):
     """Predictions of one mapped task.
 
-    `missing` names a network that was not available and was left out. `set_aside` names videos, and single clips by their time in the video; `warnings` names clips whose predictions are limited.
-    `verb_alone` are the networks trained on verbs alone.
+    `missing` names a network that was not available and was left out. `set_aside` names videos, and single clips by their time in the
+    video; `warnings` names clips whose predictions are limited. `verb_alone` are the networks trained on verbs alone.
     """
 
     videos: tuple[ScoredVideo, ...]

@@ -64,8 +64,8 @@ class Champion(Record):
 class PlanResult(Record):
     """Plan of one training: everything that the later steps need.
 
-    The decision on the trained network is stored under `decision_uri`, which depends on the gate and the champion: different rules or another
-    champion mean another decision on the same training. `networks` are the distinct networks of `evaluations`.
+    The decision on the trained network is stored under `decision_uri`, which depends on the gate and the champion: different rules or
+    another champion mean another decision on the same training. `networks` are the distinct networks of `evaluations`.
     """
 
     run_key: str

@@ -76,8 +76,9 @@ def cut(
 ) -> CutResult:
     """Cut the video `path`, probed as `source`, into clips in a new folder under `folder`.
 
-    The new folder is removed on failure. Every clip except the last has exactly `clip_seconds * fps` frames. Pictures are upright, 8-bit 4:2:0, BT.601 limited range, without
-    B-frames, so that a clip starts at time zero and every player shows it. The same file, options and ffmpeg give the same bytes.
+    The new folder is removed on failure. Every clip except the last has exactly `clip_seconds * fps` frames. Pictures are upright, 8-bit
+    4:2:0, BT.601 limited range, without B-frames, so that a clip starts at time zero and every player shows it. The same file, options and
+    ffmpeg give the same bytes.
 
     Raises:
         BadVideo: nothing decodes, the video is shorter than `min_clip_seconds`, or cutting exceeds the time limit.

@@ -24,10 +24,7 @@ OWN_CGROUPS = Path("/proc/self/cgroup")
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory limit of one child.
-
-    Scarce means that it may be too little, and running alone the child would have more.
-    """
+    """Memory limit of one child; scarce if it may be too little and the child would get more alone."""
 
     size_bytes: int
     is_scarce: bool
@@ -68,7 +65,7 @@ class MemoryShares:
 
 
 def undivided() -> Memory:
-    """Return the limit for a child that runs alone."""
+    """Return the whole memory, for a child that runs alone."""
     return Memory(usable_bytes(), is_scarce=False)
 
 

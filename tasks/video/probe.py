@@ -47,8 +47,8 @@ class Answer(BaseModel):
 def probe(path: Path, *, max_seconds: float, memory: Memory) -> VideoProbe:
     """Probe a video file.
 
-    `width` and `height` are as displayed: square pixels, rotation applied. `rotation_degrees` is the clockwise rotation that a player applies
-    to the stored picture. `duration_seconds` and the average `fps` come from the header, or else from the packets.
+    `width` and `height` are as displayed: square pixels, rotation applied. `rotation_degrees` is the clockwise rotation that a player
+    applies to the stored picture. `duration_seconds` and the average `fps` come from the header, or else from the packets.
 
     Raises:
         BadVideo: it cannot be opened, has no video stream, is too large, too small or longer than `max_seconds`, or its start does not decode.

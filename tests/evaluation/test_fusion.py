@@ -141,7 +141,7 @@ def test_a_network_that_can_name_no_clip_of_val_is_refused():
     wide = scored(rng, (2, 2))
     beyond = replace(wide, verb_classes=wide.verb_classes + 120, verb_logits=answers(rng, wide.verb_classes + 120, 130, 2, 1))
     narrow = replace(beyond, verb_logits=wide.verb_logits[:, :120])
-    with pytest.raises(BadInput, match="fuse: b has outputs for the classes of no val clip"):
+    with pytest.raises(BadInput, match="fuse: b has no outputs for the classes of any val clip"):
         fuse([beyond, narrow], [("a", "TSN"), ("b", "TRN")])
     some = fuse([beyond, replace(beyond, verb_logits=wide.verb_logits[:, :124])], [("a", "TSN"), ("b", "TRN")])
     assert some.num_clips == 60

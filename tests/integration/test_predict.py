@@ -71,7 +71,7 @@ def read_table(workshop, uri):
 def test_a_folder_is_predicted_and_bad_files_cost_themselves(workshop, predicted):
     assert (predicted.num_videos, predicted.num_clips) == (2, 4)
     reasons = {bad.name: bad.reason for bad in predicted.first_set_aside}
-    assert "shorter than the 2 s" in reasons["one frame.mp4"]
+    assert "shorter than the minimum of 2 s" in reasons["one frame.mp4"]
     assert "not a video" in reasons["words.mp4"]
     rows = read_table(workshop, predicted.table_uri)
     assert len(rows) == 4 * 2 * 5
