@@ -24,9 +24,10 @@ NUM_CLIPS_PER_BLOCK = 256
 def check_data(clips: Sequence[DatasetClip], fingerprints: Mapping[str, Fingerprint], targets: Collection[Target]) -> DataChecks:
     """Find leakage between splits, classes missing from train, and contradicting labels.
 
-    A val clip is listed with its nearest near-duplicate in train, a test clip with its nearest in train or val, and a clip with a
-    contradicting label with the nearest clip that contradicts it, so no list is longer than the clips. Clips of one source video always
-    look alike, so their labels contradict each other only if the content is identical. Memory grows linearly with the number of clips.
+    A val clip is listed with its nearest near-duplicate in train, a test clip with the nearest in train or val. A clip whose label is
+    contradicted is listed once, with the nearest clip that contradicts it. So no list is longer than the clips. Clips of one source video
+    always look alike, so their labels contradict each other only if the content is identical. Memory grows linearly with the number of
+    clips.
 
     Args:
         clips: the dataset's clips, of all splits.

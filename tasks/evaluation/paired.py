@@ -62,7 +62,7 @@ def paired_difference(
 ) -> PairedDifference:
     """Compute the top-1 difference `ours` - `theirs` with a 95 % interval and the exact McNemar test.
 
-    The interval resamples source videos (`resample`), and is at least as wide as the exact one for as many independent clips
+    The interval resamples source videos (`resample`), and is at least as wide as the exact one for the same number of independent clips
     (`exact_difference`), so it contains zero whenever McNemar's test is not significant. With a single video it is (-1, 1). McNemar's test
     is the two-sided binomial test on the clips that exactly one network gets right. It assumes independent clips, so the interval may
     contain zero although the test is significant. `p_value` belongs to the interval: the largest p of the tests it is built from.
@@ -112,7 +112,7 @@ def exact_difference(num_gained: int, num_lost: int, num_clips: int) -> tuple[fl
     Assumes independent pairs; excludes zero exactly when McNemar's test is significant. From Fay and Lumbard 2021, Confidence intervals for
     difference in proportions for matched pairs compatible with exact McNemar or sign tests (Statistics in Medicine 40, 1147): the share of
     discordant pairs, and the share of gains among these, each follow the beta distributions of Clopper and Pearson's limits; their product,
-    rounded to the conservative side, gives the limits of the difference.
+    taken on the conservative side, gives the limits of the difference.
     """
     low = _lower_limit(num_gained, num_lost, num_clips)
     return low, -_lower_limit(num_lost, num_gained, num_clips)

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from tasks.model.crops import Normalise
 from tasks.model.data import View
-from tasks.model.kept import KeptFeatures
+from tasks.model.feature_cache import FeatureCache
 from tasks.model.network import Network, to_channels_last
 from tasks.model.spec import NetworkSpec
 
@@ -31,48 +31,55 @@ PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 """The backbone's autocast dtype by `TrainOptions.precision`; float32 for any other value."""
 
 
-def training_features(root: Path, network: Network, precision: str) -> KeptFeatures:
+def training_features(root: Path, network: Network, precision: str) -> FeatureCache:
     """Open the cache under `root` for features (t, f) of views; `precision` as in `TrainOptions`."""
-    return KeptFeatures(root, network, (network.spec.num_segments,), {"precision": precision, "views": VIEWS_VERSION})
+    return FeatureCache(root, network, (network.spec.num_segments,), {"precision": precision, "views": VIEWS_VERSION})
 
 
 def compute_features(
-    network: Network, views: Sequence[View], kept: KeptFeatures, *, device: torch.device, precision: str, num_workers: int, place: float = 0
+    network: Network,
+    views: Sequence[View],
+    cache: FeatureCache,
+    *,
+    device: torch.device,
+    precision: str,
+    num_workers: int,
+    place: float = 0,
 ) -> None:
     """Compute and cache missing features; moves the backbone to `device` and back to the CPU.
 
     The backbone runs on one clip at a time, so that features do not depend on which others are missing.
 
     Args:
-        network: the network of the cache.
+        network: its backbone computes the features.
         views: views whose features are needed.
-        kept: the cache.
+        cache: the features' cache, opened for `network`.
         device: where the backbone runs.
         precision: as in `TrainOptions`.
         num_workers: processes that read and augment frames; 0 uses this process.
-        place: where to start, from 0 to 1. Processes that start at different places share the work, because each skips cached features.
+        place: where to start in the missing views, from 0 to 1; processes that start at different places share the work.
 
     Raises:
         BadConfiguration: the disk is too small.
         BadDataset, MissingObject: frames cannot be read.
         Unavailable: the disk is full.
     """
-    missing = [view for view in views if not kept.has(view.name)]
+    missing = [view for view in views if not cache.has(view.name)]
     if not missing:
         return
-    kept.make_room(len(missing))
+    cache.make_room(len(missing))
     first = int(place * len(missing))
     missing = missing[first:] + missing[:first]
     backbone = to_channels_last(network).backbone.eval().to(device)
     normalise = Normalise(network.input_format).to(device)
-    loader = DataLoader(_Images(missing, network.spec, kept), batch_size=None, num_workers=num_workers)
+    loader = DataLoader(_Images(missing, network.spec, cache), batch_size=None, num_workers=num_workers)
     progress = _Progress(len(views), len(views) - len(missing))
     dtype = PRECISIONS.get(precision)
     with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
         for index, images in enumerate(loader):
-            if images.numel() and not kept.has(missing[index].name):
+            if images.numel() and not cache.has(missing[index].name):
                 snippets = normalise(images.to(device)).contiguous(memory_format=torch.channels_last)
-                kept.write(missing[index].name, backbone(snippets).flatten(1).float().cpu())
+                cache.write(missing[index].name, backbone(snippets).flatten(1).float().cpu())
             progress.report(index + 1)
     backbone.cpu()
 
@@ -80,17 +87,17 @@ def compute_features(
 class _Images(Dataset[Tensor]):
     """Images uint8 (t, p, h, w) of views; empty if another process has cached the features meanwhile."""
 
-    def __init__(self, views: Sequence[View], spec: NetworkSpec, kept: KeptFeatures) -> None:
+    def __init__(self, views: Sequence[View], spec: NetworkSpec, cache: FeatureCache) -> None:
         self.views = views
         self.spec = spec
-        self.kept = kept
+        self.cache = cache
 
     def __len__(self) -> int:
         return len(self.views)
 
     def __getitem__(self, index: int) -> Tensor:
         view = self.views[index]
-        return torch.empty(0) if self.kept.has(view.name) else view.images(self.spec)
+        return torch.empty(0) if self.cache.has(view.name) else view.images(self.spec)
 
 
 class _Progress:

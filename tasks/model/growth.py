@@ -5,7 +5,7 @@ import torch
 from tasks.model.network import Network
 
 
-def grown(network: Network, num_verbs: int, num_nouns: int, seed: int) -> Network:
+def widen_heads(network: Network, num_verbs: int, num_nouns: int, seed: int) -> Network:
     """Widen the heads to at least `num_verbs` and `num_nouns` outputs.
 
     Returns `network` itself if it is large enough. A class's id is its index, so rows of the classifiers (weights and biases) are copied by

@@ -120,7 +120,7 @@ class NetworkSpec(BaseModel):
 
 
 def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
-    """Build the spec of training options, with EPIC's classes; `backbone` overrides theirs, for example "auto"."""
+    """Build the spec of training options, with EPIC's classes; `backbone` replaces theirs, such as "auto"."""
     consensus, temporal_shift = FAMILIES[options.family]
     return NetworkSpec(
         backbone=backbone or options.backbone,

@@ -74,7 +74,7 @@ class TrainJob:
         return self.devices * self.num_nodes
 
     @property
-    def keeps_features(self) -> bool:
+    def caches_features(self) -> bool:
         """Whether the heads are trained on cached features."""
         return self.options.trainable == "heads" and self.features is not None
 
@@ -119,7 +119,7 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
     if job.num_processes > 1:
         end_with_starter()
     job.folder.mkdir(parents=True, exist_ok=True)
-    module, train_loader, val_loader = _keeping_features(job, device) if job.keeps_features else _seeing_images(job, device)
+    module, train_loader, val_loader = _feature_parts(job, device) if job.caches_features else _image_parts(job, device)
     module.train()
     early_stopping = EarlyStopping("val/loss", patience=options.patience, check_on_train_epoch_end=False) if options.patience else None
     averaging = Averaging(options.ema_decay) if options.ema_decay else None
@@ -131,13 +131,13 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
         early_stopping,
         on_epoch,
         averaging=averaging,
-        head_alone=job.keeps_features,
+        head_alone=job.caches_features,
         tells_rate=options.schedule != "constant" or options.warmup_epochs > 0,
     )
     last = job.folder / LAST
     if last.exists():
         log.info("resuming from %s", last)
-    with warnings.catch_warnings(), _one_thread() if job.keeps_features else nullcontext():
+    with warnings.catch_warnings(), _one_thread() if job.caches_features else nullcontext():
         _quieten_lightning()
         callbacks = [EndInOrder(), Pace(options, len(job.train), len(job.val)), *filter(None, [averaging, keeper, early_stopping])]
         trainer = _make_trainer(job, device, loggers, callbacks)
@@ -196,7 +196,7 @@ def _require_possible(job: TrainJob, device: Literal["cpu", "cuda"]) -> None:
     require_places(job.devices, job.num_nodes)
 
 
-def _seeing_images(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
+def _image_parts(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
     """Set up training the network on images."""
     network = synchronise_norms(job.network) if device == "cuda" and job.num_processes > 1 else job.network
     module = ActionModule(to_channels_last(network), job.options, job.train, has_objects=job.classes.has_objects)
@@ -204,16 +204,16 @@ def _seeing_images(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
     return module, _loader(job, device, train, _num_workers(job, device)), _loader(job, device, val, _num_workers(job, device))
 
 
-def _keeping_features(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
+def _feature_parts(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
     """Compute missing features, and set up training the heads on them."""
-    assert job.features is not None  # noqa: S101 - for mypy; the caller has checked `keeps_features`
-    kept = training_features(job.features, job.network, job.options.precision)
-    train, val = _datasets(job, lambda view: kept.read(view.name))
+    assert job.features is not None  # noqa: S101 - for mypy; the caller has checked `caches_features`
+    cache = training_features(job.features, job.network, job.options.precision)
+    train, val = _datasets(job, lambda view: cache.read(view.name))
     rank = global_rank(job.devices)
     compute_features(
         job.network,
         train.views(job.options.epochs) + val.views(1),
-        kept,
+        cache,
         device=torch.device(device, rank % job.devices) if device == "cuda" else torch.device(device),
         precision=job.options.precision,
         num_workers=_num_workers(job, device),

@@ -31,7 +31,7 @@ PRESET = "veryfast"
 SAMPLE_RATE = 48_000
 
 ENOUGH_BYTES, ENOUGH_BYTES_PER_PIXEL = 192 << 20, 96
-"""Memory that is enough for any video: threads, 120 MB on 16 cores, and 16 pictures of 6 bytes per pixel, the maximum of H.264 and HEVC."""
+"""Memory that is enough for any video: for threads, 120 MB on 16 cores, and for the 16 pictures of 6 bytes per pixel that H.264 and HEVC keep."""
 
 AAC_DELAY_SAMPLES = 1024
 

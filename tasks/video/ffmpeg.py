@@ -63,7 +63,7 @@ def find_ffmpeg(configured: Path | None) -> Path:
     """Return the configured ffmpeg, else the one bundled with imageio-ffmpeg, else the system's.
 
     The bundled version is pinned, so that every machine cuts alike; the system's is for platforms without a bundled one. imageio-ffmpeg's
-    own search is not used, because it puts IMAGEIO_FFMPEG_EXE before the bundled binary.
+    own search is not used, because it puts IMAGEIO_FFMPEG_EXE before the bundled binary and the PATH after it.
 
     Raises:
         BadConfiguration: the configured binary does not exist, or no ffmpeg is found.

@@ -19,7 +19,7 @@ from tasks.model.consensus import Logits
 from tasks.model.engines.engine import Engine, example_view, prepare
 from tasks.model.engines.openvino import OpenvinoEngine, compile_graph
 from tasks.model.engines.pytorch import PytorchEngine
-from tasks.model.engines.quiet import kept_quiet
+from tasks.model.engines.quiet import silenced
 from tasks.model.network import Network
 from tasks.model.sampling import middle_snippets
 from tasks.video.cut import CutClip
@@ -160,7 +160,7 @@ def clip_flop(network: Network) -> float:
 
 def matrix_flop_per_second(precision: Literal["float32", "bfloat16"], size: int = 4096, repetitions: int = 5) -> float:
     """What this CPU does in a square matrix product, by OpenVINO: the best of a few. torch's own reaches half of it in float32 on AMD."""
-    with kept_quiet():
+    with silenced():
         import openvino
         from openvino import opset13
     numbers = np.random.default_rng(0).random((size, size), np.float32)

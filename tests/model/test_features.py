@@ -14,8 +14,8 @@ from tasks.model import features
 from tasks.model.augmentation import Augmentation
 from tasks.model.checkpoints import load
 from tasks.model.data import CachedClip, View
+from tasks.model.feature_cache import FeatureCache
 from tasks.model.features import compute_features, training_features
-from tasks.model.kept import KeptFeatures
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.model.training import TrainJob, TrainOutcome, fit
@@ -42,12 +42,12 @@ def figures(outcome: TrainOutcome) -> list[float]:
     return [value for record in outcome.history for means in (record.train, record.val) for value in asdict(means).values()]
 
 
-def compute(network: Network, views: list[View], kept: KeptFeatures, **choice) -> None:
+def compute(network: Network, views: list[View], kept: FeatureCache, **choice) -> None:
     compute_features(network, views, kept, device=torch.device("cpu"), precision="32-true", num_workers=0, **choice)
 
 
 @pytest.fixture
-def kept(tmp_path: Path, tiny_network: Network) -> KeptFeatures:
+def kept(tmp_path: Path, tiny_network: Network) -> FeatureCache:
     return training_features(tmp_path / "features", tiny_network, "32-true")
 
 
@@ -127,7 +127,7 @@ def test_features_are_filed_under_all_that_they_follow_from(tmp_path: Path, tiny
         otherwise.input_format = replace(otherwise.input_format, **change)
         others.append(folder(otherwise))
     before = folder(network)
-    monkeypatch.setattr("tasks.model.kept.frames_made_by", lambda: "av-99.0-pillow-13.0.0")
+    monkeypatch.setattr("tasks.model.feature_cache.frames_made_by", lambda: "av-99.0-pillow-13.0.0")
     others.append(folder(network))
     monkeypatch.setattr(features, "VIEWS_VERSION", features.VIEWS_VERSION + 1)
     assert len({before, folder(network), *others}) == 2 + len(others)
@@ -189,7 +189,7 @@ def test_processes_begin_apart_and_leave_each_other_what_is_done(clips, tiny_net
     views = [View(clip.frames) for clip in clips]
     names = [view.name for view in views]
     order = []
-    write = KeptFeatures.write
+    write = FeatureCache.write
 
     def watched(self, name, tensor):
         order.append(names.index(name))
@@ -197,7 +197,7 @@ def test_processes_begin_apart_and_leave_each_other_what_is_done(clips, tiny_net
         if len(order) == 1:  # another process has done the next one meanwhile
             write(self, names[4], tensor)
 
-    monkeypatch.setattr(KeptFeatures, "write", watched)
+    monkeypatch.setattr(FeatureCache, "write", watched)
     compute(tiny_network, views, kept, place=0.5)
     assert order == [3, 5, 0, 1, 2]
     assert not list(kept.folder.glob("*.partial"))

@@ -8,7 +8,7 @@ from tasks.model.checkpoints import load, save
 from tasks.model.class_names import ClassNames
 from tasks.model.engines.engine import prepare
 from tasks.model.export import export_module
-from tasks.model.growth import grown
+from tasks.model.growth import widen_heads
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import FAMILIES, NetworkSpec
 from tasks.model.training import TrainJob, fit
@@ -32,7 +32,7 @@ def small(family: Family) -> Network:
 @pytest.mark.parametrize("family", Family)
 def test_known_rows_are_copied_and_new_ones_follow_from_the_seed(family):
     network = small(family)
-    wider, again, other = grown(network, 7, 6, seed=3), grown(network, 7, 6, seed=3), grown(network, 7, 6, seed=4)
+    wider, again, other = widen_heads(network, 7, 6, seed=3), widen_heads(network, 7, 6, seed=3), widen_heads(network, 7, 6, seed=4)
     assert (wider.spec.num_verbs, wider.spec.num_nouns) == (7, 6)
     assert weights_sha256(wider) == weights_sha256(again) != weights_sha256(other)
     widened = set()
@@ -53,18 +53,18 @@ def test_known_classes_have_the_logits_that_they_had(family):
     network = small(family).eval()
     snippets = torch.rand(2, 3, 3, 224, 224)
     with torch.inference_mode():
-        before, after = network(snippets), grown(network, 7, 4, seed=3).eval()(snippets)
+        before, after = network(snippets), widen_heads(network, 7, 4, seed=3).eval()(snippets)
     torch.testing.assert_close(after.verb[:, :5], before.verb)
     torch.testing.assert_close(after.noun, before.noun)
 
 
 def test_a_network_with_outputs_enough_stays_as_it_is(tiny_network):
-    assert grown(tiny_network, 5, 4, seed=3) is tiny_network
-    assert grown(tiny_network, 2, 3, seed=3) is tiny_network
+    assert widen_heads(tiny_network, 5, 4, seed=3) is tiny_network
+    assert widen_heads(tiny_network, 2, 3, seed=3) is tiny_network
 
 
 def test_a_grown_network_is_saved_read_and_exported_with_all_its_outputs(tiny_network, tmp_path):
-    wider = grown(tiny_network, 7, 6, seed=3)
+    wider = widen_heads(tiny_network, 7, 6, seed=3)
     save(tmp_path / "wider.pt", wider, CLASSES)
     saved = load(tmp_path / "wider.pt")
     assert saved.classes == CLASSES
@@ -86,7 +86,7 @@ def test_a_training_of_a_grown_network_goes_on_where_it_was_cut_off(clips, tmp_p
 
     def job(folder: Path) -> TrainJob:
         spec = NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=5, num_nouns=4)
-        network = grown(Network(spec, seed=1), 7, 6, seed=0)
+        network = widen_heads(Network(spec, seed=1), 7, 6, seed=0)
         return TrainJob(network, CLASSES, labelled[:4], labelled[4:], options, folder, device="cpu", features=tmp_path / "features")
 
     undisturbed = fit(job(tmp_path / "whole"))

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from tasks.model.backbones import CROP_PIXELS
 from tasks.model.crops import Arrange, Frames, NumCrops, cut_views
 from tasks.model.engines.engine import Engine
-from tasks.model.engines.quiet import kept_quiet
+from tasks.model.engines.quiet import silenced
 from tasks.model.network import Network
 from tasks.options import Modality
 from tasks.results.evaluation import EngineName, EnginePrecision
@@ -85,7 +85,7 @@ class OpenvinoEngine(Engine):
 
 
 def _ov() -> Any:  # noqa: ANN401 -- a module
-    with kept_quiet():
+    with silenced():
         import openvino  # optional; PyTorch scores without it
     return openvino
 
@@ -112,7 +112,7 @@ def _convert(network: Network) -> openvino.Model:
     arranged = nn.Sequential(Arrange(expected), network.backbone).eval()
     example = torch.rand(spec.num_segments, spec.snippet.num_planes, CROP_PIXELS, CROP_PIXELS, generator=torch.Generator().manual_seed(0))
     try:
-        with kept_quiet(), torch.no_grad():
+        with silenced(), torch.no_grad():
             graph = ov.convert_model(arranged, example_input=example, input=list(example.shape))
     except Exception as error:  # OpenVINO's frontends share no other base class
         raise RuntimeError(f"not converted: {error}") from error
@@ -136,7 +136,7 @@ def _quantised(graph: openvino.Model, calibration: Sequence[Frames], modality: M
         RuntimeError: NNCF finds nothing to quantise, or fails otherwise.
     """
     views = [view for i, clip in enumerate(calibration) for view in cut_views(clip, 10, modality)[i % 2 :: 2]]
-    with kept_quiet():
+    with silenced():
         import nncf  # type: ignore[import-untyped]  # only for int8: importing takes seconds
 
         logging.getLogger("nncf").setLevel(logging.WARNING)

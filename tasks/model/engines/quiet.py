@@ -10,7 +10,7 @@ import torch
 
 
 @contextlib.contextmanager
-def kept_quiet() -> Iterator[None]:
+def silenced() -> Iterator[None]:
     """Disable telemetry, stdout and logging changes around imports, conversion and quantisation.
 
     Both libraries send usage statistics when imported, through an optional package; hiding that package disables it. Conversion sets the

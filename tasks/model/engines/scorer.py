@@ -17,7 +17,7 @@ from tasks.model.engines.engine import Engine
 from tasks.results.evaluation import EngineUsed
 
 CENTRE_VIEW = 8
-"""Index of the centre crop in TSN's ten: four corners, then the centre, each followed by its mirror image."""
+"""Index of the centre crop among TSN's ten crops: four corners, then the centre, each followed by its mirror image."""
 
 
 @dataclass(frozen=True)

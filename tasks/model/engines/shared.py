@@ -11,7 +11,7 @@ from tasks.model.consensus import Logits
 from tasks.model.crops import Frames
 from tasks.model.engines.engine import Engine
 from tasks.model.engines.scorer import Scorer
-from tasks.model.kept import KeptFeatures
+from tasks.model.feature_cache import FeatureCache
 from tasks.results.evaluation import EngineUsed
 
 log = logging.getLogger(__name__)
@@ -31,13 +31,13 @@ class SharedFeatures:
 
     def __init__(self, root: Path, scorer: Scorer, used: EngineUsed, num_clips: int) -> None:
         self._scorer = scorer
-        self._kept = [_kept(root, engine, used) for engine in scorer.engines]
+        self._caches = [_open_cache(root, engine, used) for engine in scorer.engines]
         try:
-            for kept in self._kept:
-                kept.make_room(num_clips)
+            for cache in self._caches:
+                cache.make_room(num_clips)
         except BadConfiguration as error:
             log.warning("features are not shared between networks: %s", error)
-            self._kept = []
+            self._caches = []
 
     def known(self, clip_sha256: str) -> Logits | None:
         """Compute logits, verb (v,) and noun (n,), from cached features; None if they are not cached.
@@ -45,9 +45,9 @@ class SharedFeatures:
         Raises:
             Unavailable: the cached features are damaged; a retry computes them again.
         """
-        if not self._kept or not all(kept.has(clip_sha256) for kept in self._kept):
+        if not self._caches or not all(cache.has(clip_sha256) for cache in self._caches):
             return None
-        return self._scorer.answer([kept.read(clip_sha256) for kept in self._kept])
+        return self._scorer.answer([cache.read(clip_sha256) for cache in self._caches])
 
     def score(self, clip_sha256: str, inputs: Sequence[Frames]) -> Logits:
         """Score one clip like `Scorer.score`, and cache its features.
@@ -57,13 +57,13 @@ class SharedFeatures:
             Unavailable: the disk is full.
         """
         features = self._scorer.see(inputs)
-        for kept, one in zip(self._kept, features, strict=False):
-            kept.write(clip_sha256, one if len(one) == kept.shape[0] else one.mean(dim=0, keepdim=True))
+        for cache, one in zip(self._caches, features, strict=False):
+            cache.write(clip_sha256, one if len(one) == cache.shape[0] else one.mean(dim=0, keepdim=True))
         return self._scorer.answer(features)
 
 
-def _kept(root: Path, engine: Engine, used: EngineUsed) -> KeptFeatures:
+def _open_cache(root: Path, engine: Engine, used: EngineUsed) -> FeatureCache:
     network = engine.network
-    num_kept = 1 if network.head.is_linear else engine.num_crops
-    key = {"engine": used.description, "precision": used.precision, "crops": engine.num_crops, "kept": num_kept}
-    return KeptFeatures(root, network, (num_kept, network.spec.num_segments), key)
+    num_views = 1 if network.head.is_linear else engine.num_crops
+    key = {"engine": used.description, "precision": used.precision, "crops": engine.num_crops, "kept": num_views}
+    return FeatureCache(root, network, (num_views, network.spec.num_segments), key)

@@ -12,7 +12,7 @@ from tasks.model.class_names import trained_names
 from tasks.model.data import CachedClip
 from tasks.model.epochs import BEST, LAST, EpochFiles, EpochRecord
 from tasks.model.gpus import keep_to_one_gpu
-from tasks.model.growth import grown
+from tasks.model.growth import widen_heads
 from tasks.model.memory import keep_freed_memory
 from tasks.model.processes import is_first_process, shareable_devices
 from tasks.model.training import TrainJob, fit
@@ -132,7 +132,7 @@ def _job(arguments: PlannedArguments, plan: PlanResult, manifest: Manifest, stor
     machine = load(MachineSettings)
     start = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
     words = manifest.vocabulary
-    network = grown(start.network, words.num_verbs, words.num_nouns, plan.train.seed)
+    network = widen_heads(start.network, words.num_verbs, words.num_nouns, plan.train.seed)
     spec = network.spec
     clips = {split: [clip for clip in manifest.clips if clip.split == split] for split in SPLITS}
     job = TrainJob(

@@ -10,9 +10,9 @@ from tasks.model.engines.engine import prepare
 from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.engines.parity import ABSOLUTE
 from tasks.model.engines.pytorch import PytorchEngine
-from tasks.model.engines.quiet import kept_quiet
+from tasks.model.engines.quiet import silenced
 
-with kept_quiet():
+with silenced():
     import nncf
 
 CLIPS = list(np.random.default_rng(0).integers(0, 256, (3, 2, 256, 300, 3), dtype=np.uint8))

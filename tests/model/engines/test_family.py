@@ -13,7 +13,7 @@ from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.engines.parity import check
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.scorer import make_scorer
-from tasks.model.growth import grown
+from tasks.model.growth import widen_heads
 from tasks.model.network import Network
 from tasks.model.spec import FAMILIES, NetworkSpec
 from tasks.options import Family, Modality
@@ -82,7 +82,7 @@ def test_a_fusion_answers_with_the_weighted_mean_of_its_networks(tmp_path, wante
 
 
 def test_networks_of_different_sizes_answer_as_their_weights_were_chosen_for(tmp_path):
-    networks = [network_of(seed=1), grown(network_of(seed=2), 7, 6, seed=0), grown(network_of(seed=3), 7, 4, seed=0)]
+    networks = [network_of(seed=1), widen_heads(network_of(seed=2), 7, 6, seed=0), widen_heads(network_of(seed=3), 7, 4, seed=0)]
     classes = ClassNames(verbs=tuple("abcdefg"), nouns=tuple("uvwxyz"))
     save_fusion(tmp_path / "fused.pt", networks, [HeadWeights(1, 3), HeadWeights(2, 1), HeadWeights(1, 0)], classes)
     saved = load(tmp_path / "fused.pt")

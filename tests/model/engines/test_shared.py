@@ -65,7 +65,7 @@ def test_features_of_another_backbone_crop_or_engine_are_not_taken(shared, chang
 
 
 def test_a_disk_without_room_costs_the_sharing_alone(shared, monkeypatch, caplog):
-    monkeypatch.setattr("tasks.model.kept.shortage", lambda folder, size_bytes: "0.1 GiB are needed, and 0.0 GiB are free")
+    monkeypatch.setattr("tasks.model.feature_cache.shortage", lambda folder, size_bytes: "0.1 GiB are needed, and 0.0 GiB are free")
     features, scorer = shared(network_of(Family.TSN, head_seed=2))
     assert "features are not shared between networks" in caplog.text
     torch.testing.assert_close(features.score("clip", [snippets(1)]), scorer.score([snippets(1)]))

@@ -26,7 +26,7 @@ ABANDONED_SECONDS = 24 * 3600
 """A partial file older than this belongs to a killed process."""
 
 
-class KeptFeatures:
+class FeatureCache:
     """Cached features of one backbone under `root`, one file per name.
 
     Several processes may write at the same time.
