@@ -33,7 +33,7 @@ def near_names(num_clips: Mapping[str, int], names: Lexicon) -> Iterator[str]:
     for first, second in islice(near, MAX_TOLD):
         yield (
             f"{quoted(first)} {plain_count(num_clips[first], 'clip')}, {quoted(second)} {plain_count(num_clips[second], 'clip')}: "
-            "the same class? Then merge them in classes.csv"
+            "the same class? Say so in classes.csv"
         )
 
 

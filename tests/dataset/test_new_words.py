@@ -86,7 +86,7 @@ def test_near_names_are_pointed_out_and_never_merged(label):
     rows = "".join(f"v{number},stir,{noun},,,\n" for number, noun in enumerate(["yoghurt"] * 3 + ["yogurt"] * 5 + [""]))
     result = label({f"v{number}.mp4": 1 for number in range(9)}, {"x.csv": ANNOTATIONS + rows})
     assert result.hints == (
-        "'yoghurt' 3 clips, 'yogurt' 5 clips: the same class? Then merge them in classes.csv",
+        "'yoghurt' 3 clips, 'yogurt' 5 clips: the same class? Say so in classes.csv",
         "'stir' has no object on 1 clip but one on 8: was it forgotten?",
     )
     assert {clip.noun for clip in result.clips} == {"yoghurt", "yogurt", NO_OBJECT}

@@ -94,7 +94,7 @@ def test_folders_of_any_words_make_a_dataset_and_ids_stay_when_classes_are_added
     workshop.ingest(store, folder)
     labelled = workshop.run("label", store=store, out=out)
     assert (labelled["num_labelled"], labelled["num_problems"]) == (8, 0)
-    assert labelled["first_hints"] == ["'wave' 2 clips, 'waves' 1 clip: the same class? Then merge them in classes.csv"]
+    assert labelled["first_hints"] == ["'wave' 2 clips, 'waves' 1 clip: the same class? Say so in classes.csv"]
     assert ids_of(workshop, out) | {None: (None, None)} == {
         None: (None, None),
         "knit sock": (125, 353),

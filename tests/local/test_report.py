@@ -136,7 +136,7 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
         num_left_out=22,
         first_left_out=(SetAside(name="day 1/", reason="2 clips of 1 video: has a digit in its name, so it is not a label"),),
         num_hints=1,
-        first_hints=("'yoghurt' 3 clips, 'yogurt' 5 clips: the same class? Then merge them in classes.csv",),
+        first_hints=("'yoghurt' 3 clips, 'yogurt' 5 clips: the same class? Say so in classes.csv",),
     )
     dataset = DatasetResult(
         digest="",
@@ -155,7 +155,7 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
     assert text[begun : begun + 11] == [
         "folders with new words that were read as labels: 1",
         "  wave/: verb 'wave', no object, 4 clips",
-        "'yoghurt' 3 clips, 'yogurt' 5 clips: the same class? Then merge them in classes.csv",
+        "'yoghurt' 3 clips, 'yogurt' 5 clips: the same class? Say so in classes.csv",
         "labels rejected: 2",
         "  labels.csv line 3: verb is empty",
         "  old.csv: is empty",
