@@ -91,8 +91,8 @@ def _rows(names: list[str], losses: NDArray[np.float64]) -> list[tuple[str, froz
     of_name: defaultdict[str, list[float]] = defaultdict(list)
     for name, loss in zip(names, losses.tolist(), strict=True):
         of_name[name].append(loss)
-    commonest = sorted(of_name, key=lambda name: (-len(of_name[name]), name))
-    kept, rest = commonest[:MAX_ROWS], commonest[MAX_ROWS:]
+    by_frequency = sorted(of_name, key=lambda name: (-len(of_name[name]), name))
+    kept, rest = by_frequency[:MAX_ROWS], by_frequency[MAX_ROWS:]
     kept.sort(key=lambda name: (-np.median(of_name[name]), name))
     rows = [(f"{short(name)} ({len(of_name[name])})", frozenset({name})) for name in kept]
     if rest:
