@@ -45,8 +45,6 @@ FORM = Form(
 )
 STORE = Layout("{store}")
 LABELS = STORE.labels("{recipe}")
-STORE = Layout("{store}")
-LABELS = STORE.labels("{recipe}")
 
 with DAG(
     dag_id=Path(__file__).stem,

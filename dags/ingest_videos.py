@@ -45,7 +45,6 @@ FORM = Form(
     then=(LabelOptions, SplitOptions, RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions),
 )
 INGEST = Layout("{store}").ingest("{key}")
-INGEST = Layout("{store}").ingest("{key}")
 
 with DAG(
     dag_id=Path(__file__).stem,
