@@ -86,7 +86,7 @@ def test_answers_without_any_output_for_them_have_no_loss_and_no_temperature():
     assert (found.loss, found.action.top1, found.action.top5) == (None, 0, 0)
     assert EvaluateResult.model_validate_json(found.model_dump_json()) == found
     assert {one.temperature for one in calibrate(clips, clips, model="baseline", split="val")} == {None}
-    assert "has outputs for the classes of no val clip" in served(clips, 1, "pytorch", TARGETS).words
+    assert "cannot name the classes of any val clip" in served(clips, 1, "pytorch", TARGETS).words
 
 
 def test_a_parquet_file_keeps_what_a_narrower_network_answered():

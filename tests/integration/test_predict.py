@@ -218,7 +218,7 @@ def test_allowed_ones_are_predicted_beside_their_labels(workshop, chain, predict
     code, result, _ = predict(trained, f"--model={MODEL}", "--crops=1", "--allow-trained")
     assert (code, result["num_videos"], result["num_clips"]) == (0, 3, 6)
     assert result["num_to_label"] == 0
-    assert "Accuracy where labels exist" in workshop.store.read_bytes(result["page_uri"]).decode()
+    assert "Accuracy on labelled clips" in workshop.store.read_bytes(result["page_uri"]).decode()
 
 
 def test_without_videos_every_one_that_was_not_trained_on_is_taken(workshop, predict, predicted):

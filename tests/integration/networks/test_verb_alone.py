@@ -67,7 +67,7 @@ def test_one_target_from_the_training_to_a_prediction(workshop, retrain, attempt
     page, card = (store.read_bytes(uri).decode() for uri in (reported.report_uri, reported.card_uri))
     assert 'data-target="verb"' in page
     assert 'data-target="noun"' not in page
-    assert "to name the verb of short video clips" in card
+    assert "to predict the verb of short video clips" in card
     version = retrain.result("register", RegisterResult).version
     signature = get_model_info(f"models:/{MODEL}/{version}").signature
     assert signature.outputs.input_names() == ["verb_logits"]
