@@ -21,11 +21,15 @@ GONE_STATUS = 75
 def main() -> None:
     """Run the step in the warm process if it accepts, else in this one."""
     python, folder, *arguments = sys.argv[1:]
+    # A SIGTERM waits until this process can pass it on.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     server = _accepting(folder, arguments)
     if server is None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.execv(python, [python, *arguments])  # noqa: S606 - no shell is needed
     server.settimeout(None)
     signal.signal(signal.SIGTERM, lambda *_: server.send(END))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     try:
         ended = server.recv(16)
     except OSError:

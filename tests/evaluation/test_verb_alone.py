@@ -111,8 +111,8 @@ def test_the_gate_the_tables_and_the_verdict_speak_of_verbs_alone(scored, result
     assert {one.target for one in outcomes} == {"verb"}
     judgement = judge(ours, theirs, found[0], outcomes, GateOptions(), Attempt(number=1, num_others_on_dataset=0))
     assert judgement.passed
-    assert "no verb with 10 clips or more (3 such)" in judgement.rules[-1].detail
-    assert "of the verbs right" in judgement.verdict
+    assert "no verb with 10 clips or more (3 tested)" in judgement.rules[-1].detail
+    assert "of the verbs correctly" in judgement.verdict
     assert "Better on verbs" in [rule.title for rule in judgement.rules]
     for written in (
         markdown(list(results.values()), found, judgement, "none"),
