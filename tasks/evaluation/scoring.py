@@ -155,7 +155,7 @@ def score_clips(
     for i, answer in answers.items():
         require_finite(clips[i], *answer)
     if answers:
-        log.info("%d of %d clips: logits computed from cached features of another network's evaluation", len(answers), len(clips))
+        log.info("%d of %d clips: logits computed from cached features", len(answers), len(clips))
     verb_logits, noun_logits, timings = compute_logits(
         [clips[i] for i in missing], load, score, wait=wait, num_warmup=num_warmup, clock=clock
     )

@@ -1,4 +1,4 @@
-"""Fork steps from one process that has imported their modules: `python -m tasks.local.warm HOME MODULE…`.
+"""Fork steps from one process that has imported their modules: `python -m tasks.local.warm HOME SOURCES MODULE…`.
 
 Importing torch, MLflow and the rest takes seconds per step. RETAKE_PYTHON names a small program that passes on the step's command and signals,
 and ends with the step's exit code. If there is no such process, or the code has changed since it imported it, that program becomes the interpreter.
@@ -76,15 +76,18 @@ def is_of_use() -> bool:
     return not os.environ.get("RETAKE_PYTHON") and num_gpus() == 0
 
 
-def start(home: Home, environment: Mapping[str, str], modules: Sequence[str] = MODULES) -> None:
-    """Start the process with these modules unless it runs; steps need not wait for it. Hold the lock."""
+def start(home: Home, environment: Mapping[str, str], modules: Sequence[str] = MODULES, sources: Path = REPOSITORY / "tasks") -> None:
+    """Start the process with these modules unless it runs; steps need not wait for it. Hold the lock.
+
+    It ends when a Python file under `sources` changes.
+    """
     record = processes.read_record(home, NAME)
-    fingerprint = hashlib.sha256(json.dumps([sys.executable, *modules, *_sources().values()]).encode()).hexdigest()
+    fingerprint = hashlib.sha256(json.dumps([sys.executable, *modules, *_modified(sources).values()]).encode()).hexdigest()
     if record is not None and processes.is_running(record) and record.fingerprint == fingerprint:
         return
     stop(home)
     processes.rotate_log(home, NAME)
-    argv = [sys.executable, "-m", "tasks.local.warm", str(home.root), *modules]
+    argv = [sys.executable, "-m", "tasks.local.warm", str(home.root), str(sources), *modules]
     processes.launch(home, NAME, argv, environment, {}, fingerprint)
 
 
@@ -103,17 +106,17 @@ def _write(path: Path, text: str) -> None:
     new.replace(path)
 
 
-def _sources() -> dict[str, int]:
-    """Map each source file of `tasks` to its modification time in nanoseconds."""
-    return {str(path): path.stat().st_mtime_ns for path in sorted((REPOSITORY / "tasks").rglob("*.py"))}
+def _modified(sources: Path) -> dict[str, int]:
+    """Map each Python file under `sources` to its modification time in nanoseconds."""
+    return {str(path): path.stat().st_mtime_ns for path in sorted(sources.rglob("*.py"))}
 
 
-def _serve(home: Home, modules: Sequence[str]) -> Request:
+def _serve(home: Home, sources: Path, modules: Sequence[str]) -> Request:
     """Fork a step for each request; returns only in the forked step.
 
     The process itself ends here, after a long idle time or once its code is out of date.
     """
-    sources = _sources()
+    modified = _modified(sources)
     left_behind = _import(modules)
     running: dict[int, Running] = {}
     with _listening(home) as listener, selectors.DefaultSelector() as selector:
@@ -121,7 +124,7 @@ def _serve(home: Home, modules: Sequence[str]) -> Request:
         while (events := selector.select(None if running else IDLE_SECONDS)) or running:
             for key, _ in events:
                 if key.fileobj is listener:
-                    if sources != _sources():
+                    if modified != _modified(sources):
                         selector.unregister(listener)
                         listener.close()  # new clients run the step themselves
                     elif request := _accept(listener, running, selector):
@@ -269,4 +272,4 @@ def _end(code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    _run(_serve(Home(Path(sys.argv[1])), sys.argv[2:]))
+    _run(_serve(Home(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3:]))

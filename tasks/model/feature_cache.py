@@ -91,8 +91,12 @@ class FeatureCache:
                 f"{self.folder}: {error.strerror}; make room, or point RETAKE_CACHE_DIR to a larger disk, and retry"
             ) from error
 
-    def make_room(self, num_files: int) -> None:
+    def make_room(self, num_files: int, advice: str = "make room, or point RETAKE_CACHE_DIR to a larger disk") -> None:
         """Create the folder, and remove partial files of killed processes.
+
+        Args:
+            num_files: number of files that will be written.
+            advice: the remedy, if the disk is too small.
 
         Raises:
             BadConfiguration: the disk has no room for `num_files` more files.
@@ -103,10 +107,7 @@ class FeatureCache:
                 if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
                     partial.unlink()
         if short := shortage(self.folder, num_files * self._file_bytes):
-            raise BadConfiguration(
-                f"{self.folder}: for the features of {num_files} views {short}; "
-                "make room, point RETAKE_CACHE_DIR to a larger disk, or lower feature_variants"
-            )
+            raise BadConfiguration(f"{self.folder}: for the features of {num_files} views {short}; {advice}")
 
     @property
     def _file_bytes(self) -> int:

@@ -67,7 +67,7 @@ def compute_features(
     missing = [view for view in views if not cache.has(view.name)]
     if not missing:
         return
-    cache.make_room(len(missing))
+    cache.make_room(len(missing), "make room, point RETAKE_CACHE_DIR to a larger disk, or lower feature_variants")
     first = int(place * len(missing))
     missing = missing[first:] + missing[:first]
     backbone = to_channels_last(network).backbone.eval().to(device)

@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,7 +26,8 @@ def program(tmp_path_factory):
     """The program for RETAKE_PYTHON, and the home of the process that it hands steps over to."""
     home = Home(tmp_path_factory.mktemp("a home with a name that is longer than the address of a socket may be " * 2))
     program = warm.write_program(home, sys.executable)
-    warm.start(home, os.environ)
+    # A copy: to change a file of the checkout would end the processes that other tests use.
+    warm.start(home, os.environ, sources=Path(shutil.copytree(REPOSITORY / "tasks" / "local", home.root / "sources")))
     socket = home.root / "servers" / "warm.sock"
     assert comes_true(socket.exists, 100), processes.tail(processes.log_file(home, "warm"))
     yield program, home
@@ -108,7 +110,7 @@ def test_steps_run_side_by_side(program, tmp_path):
 
 def test_what_is_changed_on_the_disk_is_run_as_it_is_there(program, tmp_path):
     before = server(program)
-    source = REPOSITORY / "tasks" / "local" / "warm.py"
+    source = program[1].root / "sources" / "warm.py"
     times = source.stat()
     os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
     try:

@@ -3,15 +3,20 @@
 # k: crops, t: segments, h, w: pixels, p: 8-bit planes of a snippet, f: features, v: verbs, n: nouns
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tasks.errors import BadConfiguration
+from torch import Tensor
+
+from tasks.errors import BadConfiguration, RetakeError, Unavailable
+from tasks.keys import flow_recipe_of
 from tasks.model.consensus import Logits
 from tasks.model.crops import Frames
 from tasks.model.engines.engine import Engine
 from tasks.model.engines.scorer import Scorer
 from tasks.model.feature_cache import FeatureCache
+from tasks.model.features import VIEWS_VERSION
 from tasks.results.evaluation import EngineUsed
 
 log = logging.getLogger(__name__)
@@ -26,44 +31,69 @@ class SharedFeatures:
         root: folder of the feature cache.
         scorer: computes missing features.
         used: its engine, part of the cache key because engines compute slightly different features.
-        num_clips: number of clips to score; nothing is cached if the disk has no room for them.
+        clips: the clips to score, by hash; nothing is cached if the disk has no room for them.
     """
 
-    def __init__(self, root: Path, scorer: Scorer, used: EngineUsed, num_clips: int) -> None:
+    def __init__(self, root: Path, scorer: Scorer, used: EngineUsed, clips: Collection[str]) -> None:
         self._scorer = scorer
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="features")
         self._caches = [_open_cache(root, engine, used) for engine in scorer.engines]
         try:
             for cache in self._caches:
-                cache.make_room(num_clips)
+                cache.make_room(sum(not cache.has(clip) for clip in clips))
         except BadConfiguration as error:
-            log.warning("features are not shared between networks: %s", error)
-            self._caches = []
+            self._stop(error)
 
-    def known(self, clip_sha256: str) -> Logits | None:
+    def known(self, clip: str) -> Logits | None:
         """Compute logits, verb (v,) and noun (n,), from cached features; None if they are not cached.
 
         Raises:
             Unavailable: the cached features are damaged; a retry computes them again.
         """
-        if not self._caches or not all(cache.has(clip_sha256) for cache in self._caches):
+        if not self._caches or not all(cache.has(clip) for cache in self._caches):
             return None
-        return self._scorer.answer([cache.read(clip_sha256) for cache in self._caches])
+        return self._scorer.answer([cache.read(clip) for cache in self._caches])
 
-    def score(self, clip_sha256: str, inputs: Sequence[Frames]) -> Logits:
-        """Score one clip like `Scorer.score`, and cache its features.
+    def score(self, clip: str, inputs: Sequence[Frames]) -> Logits:
+        """Score one clip like `Scorer.score`, and cache its features in the background.
 
         Raises:
             BadInput: snippets do not fit their network.
-            Unavailable: the disk is full.
         """
         features = self._scorer.see(inputs)
-        for cache, one in zip(self._caches, features, strict=False):
-            cache.write(clip_sha256, one if len(one) == cache.shape[0] else one.mean(dim=0, keepdim=True))
+        self._writer.submit(self._write, clip, features)
         return self._scorer.answer(features)
+
+    def close(self) -> None:
+        """Wait until all features are written."""
+        self._writer.shutdown()
+
+    def _write(self, clip: str, features: Sequence[Tensor]) -> None:
+        try:
+            for cache, one in zip(self._caches, features, strict=False):
+                cache.write(clip, one if len(one) == cache.shape[0] else one.mean(dim=0, keepdim=True))
+        except Unavailable as error:
+            self._stop(error)
+
+    def _stop(self, error: RetakeError) -> None:
+        log.warning("features are not shared between networks: %s", error)
+        self._caches = []
+
+
+def is_shareable(used: EngineUsed) -> bool:
+    """Tell whether features of an engine depend on nothing but the clip: int8 also depends on the calibration clips."""
+    return used.precision != "int8"
 
 
 def _open_cache(root: Path, engine: Engine, used: EngineUsed) -> FeatureCache:
     network = engine.network
     num_views = 1 if network.head.is_linear else engine.num_crops
-    key = {"engine": used.description, "precision": used.precision, "crops": engine.num_crops, "kept": num_views}
+    key = {
+        "engine": used.description,
+        "precision": used.precision,
+        "crops": engine.num_crops,
+        "kept": num_views,
+        "views": VIEWS_VERSION,
+        "computed_flow": flow_recipe_of(network.spec.flow) if network.spec.flow else None,
+    }
     return FeatureCache(root, network, (num_views, network.spec.num_segments), key)

@@ -28,7 +28,7 @@ from tasks.model.crops import Frames
 from tasks.model.engines.choice import NUM_CALIBRATION_CLIPS, Job, num_checked, spread
 from tasks.model.engines.parity import trained_classes
 from tasks.model.engines.scorer import Scorer, make_scorer
-from tasks.model.engines.shared import SharedFeatures
+from tasks.model.engines.shared import SharedFeatures, is_shareable
 from tasks.model.explain import NothingToSee, activation_sheet
 from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.hardware import choose_device, describe
@@ -139,6 +139,8 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
                     known_nouns=ready.classes.known_nouns,
                 )
                 _publish(evaluation, result, files, folder / evaluation.split, tracker, run_id, store)
+        if ready.shared:
+            ready.shared.close()
 
 
 def _make_ready(plan: PlanResult, model: ModelRole, clips: Sequence[DatasetClip], manifest: Manifest, store: Store, folder: Path) -> Ready:
@@ -147,8 +149,10 @@ def _make_ready(plan: PlanResult, model: ModelRole, clips: Sequence[DatasetClip]
     specs = [network.spec for network in saved.networks]
     scorer, used = make_scorer(saved, plan.evaluate.engine, [_job(plan, clips, manifest, store, spec) for spec in specs])
     # Networks whose backbones were trained have no features in common.
-    is_shared = plan.train.trainable == "heads"
-    shared = SharedFeatures(load(MachineSettings).cache_dir.expanduser() / "features", scorer, used, len(clips)) if is_shared else None
+    shared = None
+    if plan.train.trainable == "heads" and is_shareable(used):
+        root = load(MachineSettings).cache_dir.expanduser() / "features"
+        shared = SharedFeatures(root, scorer, used, [clip.sha256 for clip in clips])
     hardware = describe("cuda" if next(scorer.engines[0].network.parameters()).is_cuda else "cpu")
     return Ready(scorer, specs, saved.classes, used, complexity(specs, plan.evaluate.crops), hardware.flat(), shared)
 

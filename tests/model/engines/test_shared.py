@@ -11,14 +11,15 @@ from tasks.model.engines.scorer import make_scorer
 from tasks.model.engines.shared import SharedFeatures
 from tasks.model.network import Network
 from tasks.model.spec import FAMILIES, NetworkSpec
-from tasks.options import Family
+from tasks.options import Family, Modality
 
 CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
 
 
-def network_of(family, head_seed, backbone_seed=1):
+def network_of(family, head_seed, backbone_seed=1, modality=Modality.RGB):
     consensus, shift = FAMILIES[family]
-    spec = NetworkSpec(backbone="test_resnet", num_segments=3, consensus=consensus, temporal_shift=shift, num_verbs=5, num_nouns=4)
+    numbers = {"num_segments": 3, "num_verbs": 5, "num_nouns": 4}
+    spec = NetworkSpec(backbone="test_resnet", modality=modality, consensus=consensus, temporal_shift=shift, **numbers)
     network = Network(spec, seed=backbone_seed).eval()
     with torch.no_grad():
         for parameter in network.head.parameters():
@@ -31,13 +32,13 @@ def shared(tmp_path):
     def call(network, wanted="pytorch", num_crops=10):
         job = Job(device="cpu", num_clips=2, num_crops=num_crops, checked=lambda: [snippets(3)], calibration=list)
         scorer, used = make_scorer(Saved((network,), (HeadWeights(1, 1),), CLASSES), wanted, [job])
-        return SharedFeatures(tmp_path, scorer, used, num_clips=2), scorer
+        return SharedFeatures(tmp_path, scorer, used, ["clip", "other"]), scorer
 
     return call
 
 
-def snippets(seed):
-    return np.random.default_rng(seed).integers(0, 256, (3, 256, 300, 3), dtype=np.uint8)
+def snippets(seed, num_planes=3):
+    return np.random.default_rng(seed).integers(0, 256, (3, 256, 300, num_planes), dtype=np.uint8)
 
 
 @pytest.mark.parametrize("family", [Family.TSN, Family.TRN, Family.TSM])
@@ -45,10 +46,12 @@ def test_another_head_answers_from_kept_features_as_it_would_from_frames(shared,
     first, scorer = shared(network_of(family, head_seed=2))
     frames = snippets(1)
     assert first.known("clip") is None
-    for answer in (first.score("clip", [frames]), first.known("clip")):
-        torch.testing.assert_close(answer, scorer.score([frames]), rtol=0, atol=1e-5)
+    answer = first.score("clip", [frames])
+    first.close()
+    for one in (answer, first.known("clip")):
+        torch.testing.assert_close(one, scorer.score([frames]), rtol=0, atol=0)
     second, scorer = shared(network_of(family, head_seed=3))
-    torch.testing.assert_close(second.known("clip"), scorer.score([frames]), rtol=0, atol=1e-5)
+    torch.testing.assert_close(second.known("clip"), scorer.score([frames]), rtol=0, atol=0)
     assert second.known("other") is None
 
 
@@ -60,7 +63,20 @@ def test_another_head_answers_from_kept_features_as_it_would_from_frames(shared,
 def test_features_of_another_backbone_crop_or_engine_are_not_taken(shared, change, choice):
     first, _ = shared(network_of(Family.TSN, head_seed=2))
     first.score("clip", [snippets(1)])
+    first.close()
     second, _ = shared(network_of(**{"family": Family.TSN, "head_seed": 2, **change}), **choice)
+    assert second.known("clip") is None
+
+
+@pytest.mark.parametrize("changed", ["VIEWS_VERSION", "flow_recipe_of"])
+def test_features_of_other_crops_or_other_computed_flow_are_not_taken(shared, monkeypatch, changed):
+    network = network_of(Family.TSN, head_seed=2, modality=Modality.FLOW)
+    first, _ = shared(network, num_crops=1)
+    first.score("clip", [snippets(1, network.spec.snippet.num_planes)])
+    first.close()
+    assert first.known("clip") is not None
+    monkeypatch.setattr(f"tasks.model.engines.shared.{changed}", {"VIEWS_VERSION": 0, "flow_recipe_of": lambda options: "other"}[changed])
+    second, _ = shared(network_of(Family.TSN, head_seed=2, modality=Modality.FLOW), num_crops=1)
     assert second.known("clip") is None
 
 
