@@ -22,7 +22,7 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 # VIDEOS is passed in the environment, so that the shell does not interpret folder names.
 export VIDEOS
 
-.PHONY: help run stop status secrets build up ingest down test test-fast test-containers coverage bench evidence commands lint constraints constraints-check clean
+.PHONY: help run stop status secrets build up ingest down test test-fast test-containers coverage bench evidence commands format typecheck lint constraints constraints-check clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
@@ -74,11 +74,17 @@ evidence: $(FOR_TEST) ## Simulate the error rates of intervals, gate and correct
 commands: $(FOR_TEST) ## Write docs/commands.md from the contracts of the steps
 	$(BIN)/python -m tests.contracts.page
 
-lint: $(FOR_TEST) ## Check style, types and import rules
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
+format: $(FOR_TEST) ## Format the code and fix what ruff can fix
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+typecheck: $(FOR_TEST) ## Check types
 	$(BIN)/mypy
 	$(BIN)/mypy docker/*.py docker/*/*.py
+
+lint: typecheck ## Check style, types and import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-logo
 
 define CONSTRAINTS_HEAD
