@@ -152,7 +152,7 @@ def test_frames_of_flow_are_computed_where_they_are_missing(workshop, put, in_th
     caplog.set_level("INFO")
     long, three, single = clips = [put("long", 15, seed=7), put("short", 3, seed=8), put("one", 1, seed=9)]
     tested = cache_test_frames(workshop.store, clips, SPEC)
-    assert "3 of 3 clips have no optical flow (dis) in the store yet" in caplog.text
+    assert "3 of 3 clips have no optical flow (dis) in the store" in caplog.text
     # 14 fields make two segments of (14 - 5 + 1) / 2 = 5 places each, and the middle snippets begin at 2 and 7.
     for clip, numbers in ((long, [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]), (three, [0, 1, 1, 1, 1] * 2), (single, [0] * 10)):
         whole = fields(workshop, clip, tmp_path)
