@@ -10,7 +10,7 @@ NO_OBJECT = "(none)"
 
 
 class Problem(Record):
-    """A rejected line of an annotation file, or an overruled label."""
+    """A rejected line of an annotation file, or an overridden label."""
 
     file: str
     line: int | None

@@ -1,1 +1,1 @@
-"""Steps: read inputs from the store, call the rooms' cores, write outputs, write `result.json` last. Each module has `run`."""
+"""Run the steps: read the store, call the rooms, write outputs, `result.json` last."""

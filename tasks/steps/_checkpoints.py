@@ -1,4 +1,4 @@
-"""Fetches checkpoints from the store, and finds those of trainings by the names that people give them in an option."""
+"""Fetch checkpoints from the store, and find trained networks by the names in options."""
 
 import hashlib
 import re
@@ -20,17 +20,19 @@ MODEL = re.compile(MODEL_REFERENCE)
 
 
 def file_sha256(path: Path) -> str:
-    """The hash of a file's content."""
+    """Hash the content of a file with SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fetch_network(store: Store, uri: str, sha256: str, folder: Path) -> Saved:
-    """A checkpoint of ours from the store, verified by its hash, which is left as `CHECKPOINT` in the folder.
+    """Fetch a checkpoint and verify its hash.
+
+    The file is left as `CHECKPOINT` in the folder.
 
     Raises:
-        MissingObject: there is none.
-        BadCheckpoint: its content is not what was recorded.
+        MissingObject: the store does not have it.
+        BadCheckpoint: its hash is not the recorded one.
     """
     path = folder / CHECKPOINT
     store.read_file(uri, path)
@@ -41,7 +43,7 @@ def fetch_network(store: Store, uri: str, sha256: str, folder: Path) -> Saved:
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training: the name that a person gave it, its run's key, and its checkpoint."""
+    """A finished training: its name in the option, its run's key, and its checkpoint."""
 
     name: str
     run_key: str
@@ -50,15 +52,15 @@ class Trained:
 
 
 def is_trained(name: str) -> bool:
-    """Whether this is the name of a trained network, and not of a file."""
+    """Tell whether this names a trained network rather than a file."""
     return bool(MODEL.fullmatch(name) or parse_run(name))
 
 
 def find_trained(option: str, name: str, store_uri: str, store: Store) -> Trained:
-    """The training that `name` stands for under this option.
+    """Find the training that `name` stands for under this option.
 
     Raises:
-        BadConfiguration: the name is none.
+        BadConfiguration: no network has a name of this form.
         BadInput: there is no such training, or it belongs to another store.
     """
     if MODEL.fullmatch(name):
@@ -81,10 +83,10 @@ def find_trained(option: str, name: str, store_uri: str, store: Store) -> Traine
 
 
 def fetch_trained(option: str, trained: Trained, store: Store, folder: Path) -> Saved:
-    """Its checkpoint, read.
+    """Fetch and read the checkpoint of a training.
 
     Raises:
-        BadCheckpoint: the checkpoint is gone or is not what was recorded.
+        BadCheckpoint: the checkpoint is gone, or its hash is not the recorded one.
     """
     try:
         return fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, folder)
@@ -96,7 +98,10 @@ def fetch_trained(option: str, trained: Trained, store: Store, folder: Path) -> 
 
 
 def _require_same_store(option: str, name: str, uri: str, store_uri: str) -> None:
-    """Splits never move within a store; a network of another one may have been trained on clips that are tested here."""
+    """Require a network of this store.
+
+    Splits are fixed within a store: a network of another one may have been trained on clips that are tested here.
+    """
     if not Layout(store_uri).holds(uri):
         raise BadInput(
             f"{option}: {name} was trained in another store ({uri}), perhaps on clips that {store_uri} keeps for tests; "

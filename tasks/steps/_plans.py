@@ -1,4 +1,4 @@
-"""What every plan of a training fixes: the dataset, the options as they are trained, and the key of the run."""
+"""Plan a training: its dataset, its options as trained, and the key of its run."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from tasks.tracking import RegisteredVersion
 
 @dataclass(frozen=True)
 class PlannedTraining:
-    """One training: the same options on the same dataset from the same weights are the same run, whoever asks for it."""
+    """One training: equal options, dataset and weights make the same run, whoever asks for it."""
 
     train: TrainOptions
     run_key: str
@@ -31,11 +31,11 @@ class PlannedTraining:
 def plan_training(
     store_uri: str, digest: str, options: TrainOptions, weights: WeightsResult, model_name: str, force_token: str | None = None
 ) -> PlannedTraining:
-    """The training of `options` on a dataset; `force_token` makes it one of its own."""
+    """Plan the training of `options` on a dataset; `force_token` makes it a new one."""
     train = without_idle(options).model_copy(update={"backbone": weights.backbone, "weights": weights.weights, "checkpoint": None})
     members = {"members": [member.checkpoint_sha256 for member in weights.members]} if weights.members else {}
     if members:
-        # Nothing else that could be chosen changes a fusion; an alias may point elsewhere tomorrow.
+        # No other option changes a fusion. Keys stand for the names, because an alias may move.
         train = TrainOptions(fuse=list(dict.fromkeys(run_name(member.run_key) for member in weights.members)))
     run_key = content_key(
         {
@@ -55,7 +55,7 @@ def find_dataset(store: Store, store_uri: str, dataset: str | None) -> Dataset:
     """Find this dataset, or the latest.
 
     Raises:
-        NothingToDo: there is none yet.
+        NothingToDo: the store has no dataset yet.
     """
     if dataset:
         return Dataset.at(dataset)
@@ -67,12 +67,12 @@ def find_dataset(store: Store, store_uri: str, dataset: str | None) -> Dataset:
 
 
 def run_of(version: RegisteredVersion, store_uri: str) -> Run:
-    """Find the training of a registered version: in the store that has its checkpoint, and else in this one."""
+    """Find a version's training, in the store that has its checkpoint, else in this one."""
     return run_beside(version.checkpoint_uri, version.run_key, store_uri)
 
 
 def plans_of(run: Run, store: Store) -> tuple[PlanResult, ...]:
-    """The plans of this training, the latest first; none where the store has none. One that cannot be read is left out with a warning."""
+    """List the plans of this training, the latest first; skip unreadable ones with a warning."""
     found = [o for o in store.list(run.decisions) if deciding(o.uri, "plan")]
     plans = []
     for one in sorted(found, key=lambda o: (o.modified, o.uri), reverse=True):
@@ -84,15 +84,15 @@ def plans_of(run: Run, store: Store) -> tuple[PlanResult, ...]:
 
 
 def flow_of(train: TrainOptions) -> FlowOptions | None:
-    """How the optical flow is computed that such a network sees."""
+    """Return the network's flow options, or None."""
     return train.picked(FlowOptions) if train.modality is Modality.FLOW else None
 
 
 def flows_of(plan: PlanResult) -> tuple[FlowOptions, ...]:
-    """How the optical flow is computed that the planned network sees, or the networks of a fusion."""
+    """List the flow options of the planned network, or of a fusion's members, each once."""
     return different([member.flow for member in plan.weights.members] or [flow_of(plan.train)])
 
 
 def different(flows: Iterable[FlowOptions | None]) -> tuple[FlowOptions, ...]:
-    """Each way of computing flow once."""
+    """List flow options by their recipes, each once; drop None."""
     return tuple({flow_recipe_of(options): options for options in flows if options}.values())

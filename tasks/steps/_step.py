@@ -1,4 +1,4 @@
-"""What every step shares: where it writes, and how it says that it is done."""
+"""Find and write the results of steps."""
 
 import logging
 from typing import TypeVar
@@ -21,6 +21,6 @@ def finished(store: Store, output: Output[R]) -> R | None:
 
 
 def finish(store: Store, output: Output[R], result: R) -> R:
-    """Write the commit mark, last of all."""
+    """Write the result last, as the commit mark."""
     store.write(output, result)
     return result

@@ -1,4 +1,4 @@
-"""Writes the dataset under its digest: CSV files, histograms, and the manifest last."""
+"""Write the dataset under its digest: CSV files, histograms, and the manifest last."""
 
 from tasks.contracts.build_dataset import DatasetArguments
 from tasks.dataset.histograms import histograms
@@ -17,10 +17,10 @@ from tasks.store.stored import Output
 
 
 def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
-    """Write the dataset unless one with the same content exists; either way it becomes the latest.
+    """Write the dataset, unless its content exists already, and make it the latest.
 
     Raises:
-        BadDataset: the labels cannot make a train and a val set, or `split` has not dealt them.
+        BadDataset: the labels cannot make a train and a val set, or `split` has not dealt their sources.
     """
     layout = Layout(arguments.store)
     labels = store.read(store.read(Labels(arguments.labels)).labels_uri, LabelsFile)

@@ -1,4 +1,4 @@
-"""Finds the labels of all clips of one recipe: from folder names, annotation files and interval files."""
+"""Find the labels of one recipe's clips in folder names, annotation and interval files."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,9 @@ NUM_SHOWN = 20
 
 
 def run(arguments: LabelArguments, store: Store) -> LabelResult:
-    """Label every clip, and number the words that have no id. Unlabelled clips are kept and counted; lines that cannot be used are named.
+    """Label every clip, and number the words that have no id.
+
+    Unlabelled clips are kept and counted; rejected lines are named.
 
     Raises:
         BadInput: no video has been cut by this recipe.
@@ -90,14 +92,14 @@ def _read(store: Store, store_uri: str, segment: SegmentOptions, probe: StoredOb
 
 
 def _tell(labelling: Labelling, uri: str) -> None:
-    """Log the first of everything that a person should see."""
+    """Log the first folders, overridden and rejected labels, left-out files, and hints."""
     _each(
         log.info,
         [f"folder {folder.folder}/ is read as {folder.reading}: {plain_count(folder.num_clips, 'clip')}" for folder in labelling.folders],
         uri,
     )
-    _each(log.info, [f"changed: {change.place}: {change.reason}" for change in labelling.changes], uri)
-    _each(log.warning, [f"refused: {problem.place}: {problem.reason}" for problem in labelling.problems], uri)
+    _each(log.info, [f"overridden: {change.place}: {change.reason}" for change in labelling.changes], uri)
+    _each(log.warning, [f"rejected: {problem.place}: {problem.reason}" for problem in labelling.problems], uri)
     _each(log.warning, [f"left out: {item.name}: {item.reason}" for item in labelling.left_out], uri)
     _each(log.warning, labelling.hints, uri)
 

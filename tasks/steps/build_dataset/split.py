@@ -1,4 +1,4 @@
-"""Deals source videos to train, val and test; a video that has a split keeps it for ever."""
+"""Deal source videos to train, val and test; a video keeps its split for ever."""
 
 from collections import Counter
 
@@ -15,7 +15,7 @@ from tasks.store.stored import Output
 
 
 def run(arguments: SplitArguments, store: Store) -> SplitResult:
-    """Assign the sources that have no split yet, and remember the split of every source and video.
+    """Assign sources without a split, and remember the split of every source and video.
 
     Raises:
         BadDataset: the labels cannot make a train and a val set.

@@ -1,4 +1,4 @@
-"""Reads the configurations of a comparison: one network a line, on the common ground of the options under Train."""
+"""Read the configurations of a comparison: one network per line, over shared training options."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ KNOWN = tuple(name for name in TrainOptions.model_fields if name != "fuse")
 
 
 def run(arguments: ConfigureArguments, store: Store) -> ConfigureResult:
-    """Give each configuration complete options, and the same dataset to all.
+    """Complete the options of each configuration, and fix one dataset for all.
 
     Raises:
         BadConfiguration: a line names an unknown option or a bad value, or two lines are the same network.
@@ -27,7 +27,7 @@ def run(arguments: ConfigureArguments, store: Store) -> ConfigureResult:
     """
     dataset = find_dataset(store, arguments.store, arguments.dataset)
     found = configured(arguments.configurations, arguments.picked(TrainOptions))
-    # Another comparison, or the same on another dataset, must not change what the later tasks of this one read.
+    # Later tasks read the place of this dataset, which no other comparison may change.
     place = AskedComparison(arguments.out).on(dataset.digest)
     configurations = tuple(
         Configuration(
@@ -46,10 +46,10 @@ def run(arguments: ConfigureArguments, store: Store) -> ConfigureResult:
 
 
 def configured(lines: Sequence[str], common: TrainOptions) -> dict[str, TrainOptions]:
-    """By its line, less needless spaces, the options of each configuration.
+    """Complete the options of each configuration, by its line with single spaces.
 
     Raises:
-        BadConfiguration: as above; the message repeats the line.
+        BadConfiguration: as of `run`; the message repeats the line.
     """
     found: dict[str, TrainOptions] = {}
     for line in filter(None, (" ".join(line.split()) for line in lines)):
@@ -69,11 +69,11 @@ def _overlaid(line: str, common: TrainOptions) -> TrainOptions:
     for pair in line.split(" "):
         name, equals, value = pair.partition("=")
         if not equals:
-            raise BadConfiguration(f"configurations: `{line}`: {pair} is no option=value")
+            raise BadConfiguration(f"configurations: `{line}`: {pair} is not option=value")
         if name not in KNOWN:
             raise BadConfiguration(f"configurations: `{line}`: unknown option {name}; known are {', '.join(KNOWN)}")
         if name in changes:
-            raise BadConfiguration(f"configurations: `{line}`: {name} is there twice")
+            raise BadConfiguration(f"configurations: `{line}`: {name} occurs twice")
         changes[name] = value
     try:
         return TrainOptions.model_validate(common.model_dump(mode="json") | changes)

@@ -1,4 +1,4 @@
-"""Plans the training of one configuration of a comparison: the run that `retrain` would make of the same options, with nothing to decide on it."""
+"""Plan one configuration's training: `retrain`'s run with equal options, without a decision."""
 
 from tasks.contracts.compare_networks import EnterArguments
 from tasks.errors import BadConfiguration
@@ -15,14 +15,14 @@ from tasks.store.stored import Output
 
 
 def run(arguments: EnterArguments, store: Store) -> PlanResult:
-    """Fix the run key, so that what was trained before, here or by `retrain`, is not trained again.
+    """Plan the training under the run key of `retrain`, so that neither repeats it.
 
-    The fine-tuned network alone is planned to be scored, on the split that decides. No champion is asked for: what lies under the plan's
-    `decision_uri` is the plan itself and nothing else.
+    Only the fine-tuned network is scored, on the split that decides. No champion is looked up: under the plan's `decision_uri` lies the plan
+    alone.
 
     Raises:
         MissingObject: there is no such dataset.
-        BadConfiguration: another configuration of the comparison turns out to be the same training, and has begun it.
+        BadConfiguration: another configuration of the comparison is the same training, and has claimed it.
     """
     dataset = find_dataset(store, arguments.store, arguments.dataset)
     manifest = store.read(dataset.manifest)
@@ -49,7 +49,7 @@ def run(arguments: EnterArguments, store: Store) -> PlanResult:
         ),
     )
     log.info("run %s: %s from %s on dataset %s", plan.run_key, weights.network, weights.description, dataset.digest)
-    # Where the later steps read it: another comparison of the same network must not change this one's.
+    # Later steps read the plan here: another comparison of the same network must not change it.
     finish(store, decision.plan, plan)
     finish(store, Output(arguments.out, PlanResult), plan)
     _claim(Claims(arguments.claims).of(training.run_key), arguments.name, store)
@@ -57,7 +57,10 @@ def run(arguments: EnterArguments, store: Store) -> PlanResult:
 
 
 def _claim(uri: str, name: str, store: Store) -> None:
-    """Make this training this configuration's, since two tasks must not train it at once; the table shows it once, under all its names."""
+    """Claim the training, since two tasks must not train it at once.
+
+    The table shows it once, under all its names.
+    """
     if store.create_bytes(uri, name.encode()):
         return
     other = store.read_bytes(uri).decode()

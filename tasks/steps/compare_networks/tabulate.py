@@ -1,4 +1,4 @@
-"""Sets the networks of a comparison beside each other: a page, the table as CSV and JSON, and an MLflow run of its own."""
+"""Put the compared networks into one table: page, CSV, JSON, and an MLflow run."""
 
 import json
 import tempfile
@@ -27,11 +27,11 @@ from tasks.store.runs import Run, Scores
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, comparison_run
 
-NO_REASON = "it left no result; the log of its first red task says why"
+NO_REASON = "it left no result; the log of its first failed task says why"
 
 
 class Failure(BaseModel):
-    """One of them."""
+    """A failed step."""
 
     map_index: int
     step: str
@@ -39,7 +39,7 @@ class Failure(BaseModel):
 
 
 class Tested:
-    """What the steps of a network left in the store."""
+    """The plan, training and scores of one network, read from the store."""
 
     def __init__(self, store: Store, configuration: Configuration) -> None:
         self.name = configuration.name
@@ -52,7 +52,7 @@ class Tested:
 
 
 def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
-    """Write the comparison of the networks that were trained and tested, and name those that were not, with the reason where it is known.
+    """Write the comparison of the tested networks, and name the failed ones with their reasons.
 
     Raises:
         BadInput: every configuration failed.
@@ -62,7 +62,7 @@ def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
     tested, failed = _gather(store, configured, _failures(arguments.failures))
     if not tested:
         raise BadInput(f"every configuration failed: {'; '.join(f'{one.name}: {one.reason}' for one in failed)}")
-    # The same networks and failures are the same comparison, whoever asks for it: pages that people have links to stay.
+    # Equal networks and failures make the same comparison, so that links to its page stay valid.
     key = content_key(
         {
             "results": [one.plan.evaluations[0].out for one in tested],
@@ -107,7 +107,7 @@ def _failures(text: str) -> list[Failure]:
     try:
         return TypeAdapter(list[Failure]).validate_json(text)
     except ValidationError as error:
-        raise BadConfiguration(f"--failures is no list of failures: {error.errors()[0]['msg']}") from None
+        raise BadConfiguration(f"--failures is not a list of failures: {error.errors()[0]['msg']}") from None
 
 
 def _gather(store: Store, configured: ConfigureResult, failures: Sequence[Failure]) -> tuple[list[Tested], list[FailedConfiguration]]:
@@ -134,7 +134,10 @@ def _gather(store: Store, configured: ConfigureResult, failures: Sequence[Failur
 
 
 def _is_anothers(store: Store, configuration: Configuration) -> bool:
-    """Tell whether it failed since another configuration has its training, under whichever of the two names stands first in the table."""
+    """Tell whether it failed because another configuration has its training.
+
+    The table shows the training under whichever of the two names comes first.
+    """
     try:
         plan = store.read(Configured(configuration.out).plan)
         return store.read_bytes(Claims(configuration.claims).of(plan.run_key)).decode() != configuration.name

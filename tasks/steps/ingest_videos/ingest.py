@@ -1,4 +1,4 @@
-"""Takes videos and annotation files into the store: a video is known by its content, under every name it came by."""
+"""Take videos and annotation files into the store; know videos by content under all names."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +22,11 @@ from tasks.store.objects import Store
 
 
 def run(arguments: IngestArguments, store: Store) -> IngestResult:
-    """Ingest; a file that cannot be used is set aside with its reason, and the rest goes on.
+    """Ingest the files on offer; set unusable ones aside with their reasons.
 
     Raises:
         BadInput: nothing on offer can be used, or a source does not exist.
-        NothingToDo: nothing in the inbox can be used, or it is as it was when labels were last gathered.
+        NothingToDo: nothing in the inbox can be used, or it has not changed since labels were last gathered.
     """
     store.ensure_bucket(arguments.store)
     found = list(offers(arguments.sources, arguments.store, store))
@@ -46,7 +46,7 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
     if arguments.sources:
         _refuse_if_useless(arguments.sources, inventory)
     elif reason := _reason_to_stop(arguments, store, names, inventory, known):
-        # What is known to be bad is not fetched again by the next tick.
+        # The next scheduled run must not fetch the bad files again.
         if inventory != earlier:
             store.write(Ingest(arguments.out).inventory, inventory)
         raise NothingToDo(reason)
@@ -77,7 +77,7 @@ def _refuse_if_useless(sources: Sequence[str], inventory: Inventory) -> None:
 def _reason_to_stop(
     arguments: IngestArguments, store: Store, names: Mapping[str, str], inventory: Inventory, known: Mapping[tuple[str, str], SeenFile]
 ) -> str | None:
-    """Why the steps after a scheduled ingest would have nothing to work on, or nothing new to say."""
+    """Explain why a scheduled ingest has nothing new for later steps; None if it has."""
     annotated = any(annotation_objects(store, arguments.store))
     waiting = annotated and not any(probe_objects(store, arguments.store))
     if not names and (waiting or not annotated):

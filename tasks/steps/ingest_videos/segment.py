@@ -1,4 +1,4 @@
-"""Cuts a batch of videos into clips; a video that was cut before is left alone."""
+"""Cut a batch of videos into clips; skip videos that were cut before."""
 
 from tasks.contracts.ingest_videos import SegmentArguments
 from tasks.media.cutting import cut_videos
@@ -10,6 +10,6 @@ from tasks.store.stored import Output
 
 
 def run(arguments: SegmentArguments, store: Store) -> SegmentResult:
-    """Cut every video of the batch, several at a time. A video that cannot be cut is recorded with its reason; the rest goes on."""
+    """Cut several videos of the batch at a time; record failed ones with their reasons."""
     videos = store.read(arguments.batch, Batch).videos
     return finish(store, Output(arguments.out, SegmentResult), cut_videos(store, arguments.store, videos, arguments.picked(SegmentOptions)))

@@ -1,4 +1,4 @@
-"""Sums up an ingest for people, and for the asset event that starts the next DAG."""
+"""Sum up an ingest for people and for the event that starts the next DAG."""
 
 from tasks.contracts.ingest_videos import SummariseArguments
 from tasks.keys import recipe_of
@@ -12,7 +12,7 @@ from tasks.store.stored import Output
 
 
 def run(arguments: SummariseArguments, store: Store) -> SummaryResult:
-    """Count what came in and name everything that was set aside."""
+    """Count files, videos and clips, and name everything that was set aside."""
     place = Ingest(arguments.ingest)
     ingest, inventory = store.read(place), store.read(place.inventory)
     segments = [store.read(Output(batch.out, SegmentResult)) for batch in ingest.batches]

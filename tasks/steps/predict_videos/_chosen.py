@@ -1,4 +1,4 @@
-"""Which networks predict: what a person wrote, turned into checkpoints by their hash, with temperatures that make probabilities true."""
+"""Find the networks that predict, with their checkpoints, temperatures, classes and datasets."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ SHIPPED = Vocabulary(
 
 @dataclass(frozen=True)
 class Found:
-    """A network, and the plans of the training that it is from, the latest first: none where the store has none."""
+    """A network and the plans of its training in the store, the latest first."""
 
     predictor: Predictor
     run_uri: str | None
@@ -34,7 +34,9 @@ class Found:
 
 
 def registered(reference: str, store_uri: str, crops: int, store: Store, registry: Registry) -> Found:
-    """The network of a registered version, with temperatures from clips that were scored with so many crops a frame if there are any.
+    """Find a registered network, with temperatures fitted at this number of crops.
+
+    Without such scores, the temperatures are those of another number of crops, which is named.
 
     Raises:
         BadInput: there is no such version, or its checkpoint is gone.
@@ -54,7 +56,7 @@ def registered(reference: str, store_uri: str, crops: int, store: Store, registr
 
 
 def baseline_of(model: Found, crops: int, store: Store) -> Found:
-    """The network that the model's training started from, with temperatures as of `registered`.
+    """Find the network that the model's training started from, with temperatures as of `registered`.
 
     Raises:
         BadInput: it was never fetched, or is gone from the store.
@@ -72,21 +74,21 @@ def baseline_of(model: Found, crops: int, store: Store) -> Found:
 
 
 def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[PredictorRole]) -> Names:
-    """What the classes are called in the datasets that the networks were trained on, and else in the few names that ship.
+    """Name the classes by the training datasets, else by the shipped names.
 
-    Of a model among those that were taught verbs alone, verbs are all that is shown, whatever it is compared with.
+    If the model was trained on verbs alone, only verbs are shown, whatever it is compared with.
     """
     names = Names.of([*(manifest.vocabulary for manifest in manifests(plan, store)), SHIPPED])
     return names.of_verbs() if "model" in verb_alone else names
 
 
 def manifests(plan: PredictPlanResult, store: Store) -> list[Manifest]:
-    """The datasets of the plan."""
+    """Read the manifests of the plan's datasets."""
     return [store.read(Dataset(uri).manifest) for uri in plan.dataset_uris]
 
 
 def training_clips(plan: PredictPlanResult, store: Store) -> list[DatasetClip]:
-    """The clips that the model was trained on; none where its dataset is not known, or gone."""
+    """List the model's training clips; empty if its dataset is unknown or gone."""
     if plan.model_dataset_uri is None:
         return []
     return [clip for clip in store.read(Dataset(plan.model_dataset_uri).manifest).clips if clip.split == "train"]
@@ -108,7 +110,10 @@ def _predictor(label: str, description: str, uri: str, sha256: str, plans: Seque
 
 
 def _served(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Store) -> Served:
-    """Temperatures from the latest answers on val with as many crops, and else from the latest with another number, which are named."""
+    """Fit temperatures on the latest val scores, at this number of crops if possible.
+
+    Otherwise the latest scores at another number are taken, and the number is named.
+    """
     found = [(plan.evaluate.crops, e.out) for plan in plans for e in plan.evaluations if (e.model, e.split) == (role, "val")]
     unreadable: list[str] = []
     for _, out in sorted(found, key=lambda one: one[0] != crops):

@@ -1,4 +1,4 @@
-"""Predicts one video by both networks, clip after clip, and keeps the answers; draws the preview where it is wanted."""
+"""Predict one video by both networks, clip by clip, and draw its preview if wanted."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,12 +39,15 @@ Answer = tuple[dict[PredictorRole, tuple[Logits, Logits]], Features]
 
 
 class NotComparable(RetakeError):
-    """Nothing can be read from what the second network answers; the batch goes on without it."""
+    """The second network's logits are not finite; the batch goes on without it."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What every video of the batch needs: `known` is (m, f), `folder` is for files, `frames` for decoded frames."""
+    """Inputs of every video of a batch.
+
+    `known` is (m, f), `folder` is for files, `frames` for decoded frames.
+    """
 
     plan: PredictPlanResult
     known: Features | None
@@ -54,14 +57,14 @@ class Work:
 
 
 def verb_alone(networks: Mapping[PredictorRole, Ready]) -> tuple[PredictorRole, ...]:
-    """The networks that were taught verbs and no nouns."""
+    """List the networks that were trained on verbs and no nouns."""
     return tuple(role for role, ready in networks.items() if ready.given_noun is not None)
 
 
 def predict_video(
     work: Work, networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord]
 ) -> PredictBatchResult:
-    """One video, kept under an address of its own; found there, it is not scored again."""
+    """Predict one video, unless its result by these networks lies in the store."""
     prediction = Prediction(work.plan.prediction_uri)
     place = prediction.scored(video.video)
     earlier = finished(work.store, place)
@@ -106,16 +109,16 @@ def predict_video(
 def _write_preview(
     plan: PredictPlanResult, clips: Sequence[ClipRecord], scored: Path, uri: str, names: Names, folder: Path, store: Store
 ) -> None:
-    """Draw under every clip of a video the best action of each network, and keep the film at `uri`.
+    """Draw the best action of each network under every clip, and store the film.
 
     Args:
         plan: names the networks.
         clips: of the video, in order.
-        scored: what was answered on them.
-        uri: where the film is kept.
+        scored: file with the answers on them.
+        uri: of the film.
         names: of the classes.
         folder: for a clip and the film, until this returns.
-        store: where clips are.
+        store: of the clips and the film.
 
     Raises:
         BadVideo: a clip does not decode.
@@ -146,10 +149,10 @@ def _write_preview(
 def _score(
     work: Work, networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord], path: Path
 ) -> dict[str, str]:
-    """Write what the networks answer to `path`; gives by uid the clips that cannot be predicted, with the reason.
+    """Write the networks' answers to `path`; return failed clips, by uid with the reason.
 
     Raises:
-        BadVideo: none can be predicted.
+        BadVideo: no clip can be predicted.
         NotComparable: a logit of the second network is not a finite number.
     """
     bad: dict[str, str] = {}
@@ -166,7 +169,7 @@ def _score(
         def answer(inputs: list[Frames] | str) -> Answer | str:
             return inputs if isinstance(inputs, str) else _answer(inputs, networks)
 
-        # Left early, it would go on loading ahead in a folder that the next try uses too.
+        # Left open by an error, it would keep prefetching into the folder that the next try uses.
         with closing(each_scored(clips, load_or_reason, answer)) as answers:
             for one in answers:
                 if isinstance(one.answer, str):
@@ -187,11 +190,11 @@ def _score(
 
 
 def _require_readable(clip: ClipRecord, logits: Mapping[PredictorRole, tuple[Logits, Logits]], plan: PredictPlanResult) -> None:
-    """Refuse what no answer can be read from.
+    """Require finite logits for a clip.
 
     Raises:
         BadCheckpoint: a logit of the model is not a finite number.
-        NotComparable: one of the second network is not.
+        NotComparable: a logit of the second network is not.
     """
     require_finite(clip, *logits["model"])
     if plan.against and "against" in logits:
@@ -202,7 +205,7 @@ def _require_readable(clip: ClipRecord, logits: Mapping[PredictorRole, tuple[Log
 
 
 def _shortnesses(networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord]) -> list[SetAside]:
-    """Clips with less motion than a network that sees flow looks at."""
+    """List the clips with fewer flow fields than a network needs, and log them."""
     if not any(spec.flow for ready in networks.values() for spec in ready.specs):
         return []
     short = [SetAside(name=_place(video, clip), reason=reason) for clip in clips if (reason := shortness(clip))]
@@ -212,12 +215,15 @@ def _shortnesses(networks: Mapping[PredictorRole, Ready], video: PredictedVideo,
 
 
 def _place(video: PredictedVideo, clip: ClipRecord) -> str:
-    """A clip as a person finds it."""
+    """Name a clip by its video and its seconds."""
     return f"{video.name}, {clip.start_seconds:g}-{clip.stop_seconds:g} s"
 
 
 def _answer(inputs: Sequence[Frames], networks: Mapping[PredictorRole, Ready]) -> Answer:
-    """By network its logits, verb (v,) and noun (n,), and what the model's first backbone sees (f,)."""
+    """Score one clip by each network: logits, verb (v,) and noun (n,), and features (f,).
+
+    The features are of the model's first backbone.
+    """
     logits: dict[PredictorRole, tuple[Logits, Logits]] = {}
     features = np.empty(0, np.float32)
     for (role, ready), own in zip(networks.items(), _dealt(inputs, networks), strict=True):
@@ -229,7 +235,7 @@ def _answer(inputs: Sequence[Frames], networks: Mapping[PredictorRole, Ready]) -
 
 
 def _dealt(inputs: Sequence[Frames], networks: Mapping[PredictorRole, Ready]) -> Iterator[Sequence[Frames]]:
-    """To each checkpoint the snippets of its own networks."""
+    """Deal each checkpoint the snippets of its own networks."""
     start = 0
     for ready in networks.values():
         yield inputs[start : start + len(ready.specs)]

@@ -1,4 +1,4 @@
-"""The networks of a prediction, ready to score."""
+"""Make the networks of a prediction ready to score."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from tasks.steps._step import log
 from tasks.store.objects import Store
 
 MAX_TRIED_CLIPS = 32
-"""So many clips are tried in place of one that does not decode, before the check is done without."""
+"""Maximum clips tried to replace those that do not decode."""
 
 Frames = NDArray[np.uint8]
 
@@ -58,22 +58,24 @@ def make_ready(
     folder: Path,
     frames: Path,
 ) -> Ready:
-    """Fetch a network and choose its engine. In place of a clip that does not decode it is checked on another; where none does, it is PyTorch.
+    """Fetch a network and choose its engine.
+
+    The engine is checked on clips that decode; if none does, it is PyTorch.
 
     Args:
-        predictor: whose checkpoint it is.
-        clips: what it is to score.
-        trained_on: training clips, which int8 is calibrated on, and whose classes the engine is checked for.
+        predictor: describes the network.
+        clips: to score.
+        trained_on: training clips; int8 is calibrated on them, and the engine is checked for their classes.
         wanted: the engine, or "auto".
         num_crops: 10 or 1.
-        store: where all of them lie.
+        store: of the checkpoint and the clips.
         folder: for the checkpoint, until this returns.
         frames: for the decoded frames of a few clips.
 
     Raises:
         MissingObject: the checkpoint is gone.
-        BadCheckpoint: it is not what was recorded.
-        BadConfiguration: the engine is not available here, or int8 and no training clip to calibrate it on.
+        BadCheckpoint: its hash is not the recorded one.
+        BadConfiguration: the engine is not available here, or int8 has no training clip to be calibrated on.
     """
     saved = fetch_network(store, predictor.checkpoint_uri, predictor.checkpoint_sha256, folder)
     specs = tuple(network.spec for network in saved.networks)
@@ -105,7 +107,7 @@ def make_ready(
 
 
 def _decoded(clips: Sequence[StoredClip], num_clips: int, spec: NetworkSpec, store: Store, root: Path) -> list[Frames]:
-    """The snippets of so many clips, evenly spread; one that does not decode gives its place to another."""
+    """Load snippets of evenly spaced clips; replace clips that do not decode."""
     few = spread(clips, num_clips)
     try:
         paths = cache_test_frames(store, few, spec, root)

@@ -1,4 +1,4 @@
-"""Predicts videos in one go, for a person at a shell: `python -m tasks predict VIDEO… --model models:/retake-tsn@champion`."""
+"""Predict videos by one command: `python -m tasks predict VIDEO… --model models:/retake-tsn@champion`."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from tasks.tracking import Reference, Registry
 
 
 def run(arguments: PredictArguments, store: Store) -> PredictReportResult:
-    """Every step after the other; what was predicted before is only named again.
+    """Run all steps of a prediction, or return the earlier report if nothing changed.
 
     Raises:
         BadInput: there is no such model, or no video that can be predicted.
@@ -45,7 +45,7 @@ def run(arguments: PredictArguments, store: Store) -> PredictReportResult:
 
 
 def _make_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be made before any work."""
+    """Make the folder, or refuse it before any work."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -57,7 +57,7 @@ def _not_writable(folder: Path, error: OSError) -> BadConfiguration:
 
 
 def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
-    """Everything that a person looks at. Files of an earlier prediction that have the same names are replaced.
+    """Copy the report and the previews to a folder; replace files of the same names.
 
     Raises:
         BadConfiguration: the folder cannot be written to.
@@ -65,7 +65,7 @@ def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
     report = Prediction(plan.prediction_uri).report
     places = {found.uri: report.name_of(found.uri) for found in store.list(report.folder_uri) if found.uri != report.uri}
     for uri in [uri for uri, place in places.items() if not _leads_into_a_folder(place)]:
-        log.warning("left in the store, for no file here can have its name: %s", uri)
+        log.warning("left in the store, because no file here can have its name: %s", uri)
         del places[uri]
     for batch in plan.batches:
         for video in store.read(PredictedBatch(batch.out)).videos:
@@ -81,7 +81,7 @@ def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
 
 
 def _leads_into_a_folder(place: str) -> bool:
-    """Whether a key, taken as a path, is one below whatever folder it is put into: `/etc/x` of `report//etc/x` is not."""
+    """Tell whether a key, as a path, stays below its folder; `/etc/x` does not."""
     return all(name not in ("", ".", "..") and "\0" not in name for name in place.split("/"))
 
 

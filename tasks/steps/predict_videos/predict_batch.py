@@ -1,4 +1,4 @@
-"""Predicts a batch of videos by both networks: cuts what was not cut before, scores clip after clip, and keeps the answers video by video."""
+"""Predict a batch of videos by both networks: cut, score, and store the answers."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -36,14 +36,14 @@ CutVideo = tuple[PredictedVideo, tuple[ClipRecord, ...]]
 
 
 def run(arguments: PredictBatchArguments, store: Store) -> PredictBatchResult:
-    """Score every clip of the batch. A video that cannot be cut or decoded is set aside with its reason, and so is a single clip of one.
+    """Score every clip of the batch; set failed videos and clips aside with their reasons.
 
-    A video is kept as soon as it is scored, so that a retry goes on with the next. Without the second network the first one goes on alone;
-    where a logit of the second is not a finite number, the batch is done again without it. One of the model's costs its clip.
+    A video is kept as soon as it is scored, so that a retry goes on with the next. If the second network is missing, the first one goes on
+    alone; if one of its logits is not finite, the batch is scored again without it. A non-finite logit of the model drops only that clip.
 
     Raises:
         MissingObject: the model's checkpoint is gone.
-        BadCheckpoint: it is not what was recorded.
+        BadCheckpoint: its hash is not the recorded one.
     """
     output = Output(arguments.out, PredictBatchResult)
     if earlier := finished(store, output):
@@ -98,7 +98,7 @@ def _cut(plan: PredictPlanResult, videos: Sequence[PredictedVideo], store: Store
 
 
 def _make_ready(work: Work, clips: Sequence[ClipRecord]) -> tuple[dict[PredictorRole, Ready], tuple[str, ...]]:
-    """The networks, whose engines are chosen for the batch as a whole, and why the second one is missing."""
+    """Make the networks ready for the whole batch; explain why the second one is missing."""
     if not clips:
         return {}, ()
     plan, store = work.plan, work.store
@@ -126,18 +126,18 @@ def _make_ready(work: Work, clips: Sequence[ClipRecord]) -> tuple[dict[Predictor
 
 
 def _known(result: KnownClipsResult, store: Store) -> Features | None:
-    """What the model knows; a file that is gone or damaged costs what is told of novelty, and no more."""
+    """Read the features of known clips; without them, skip novelty."""
     try:
         return from_bytes(store.read_bytes(result.features_uri), result.features_uri) if result.features_uri else None
     except BadInput as error:
-        log.warning("nothing is told of novelty: %s", error)
+        log.warning("novelty is skipped: %s", error)
         return None
 
 
 def _predict_all(
     work: Work, networks: Mapping[PredictorRole, Ready], videos: Sequence[CutVideo]
 ) -> tuple[list[PredictBatchResult], list[SetAside]]:
-    """Predict each video; gives with them those that could not be predicted.
+    """Predict each video; return the results, and the videos that failed.
 
     Raises:
         NotComparable: a logit of the second network is not a finite number.

@@ -1,4 +1,4 @@
-"""Cuts a batch of videos that are to be predicted, as the model's clips were; a video that was cut before is left alone."""
+"""Cut a batch of videos to predict, as the model's clips were; skip cut ones."""
 
 from tasks.contracts.predict_videos import PredictCutArguments
 from tasks.media.cutting import cut_videos
@@ -10,7 +10,7 @@ from tasks.store.stored import Output
 
 
 def run(arguments: PredictCutArguments, store: Store) -> SegmentResult:
-    """Cut every video of the batch. One that cannot be cut is recorded with its reason; the rest goes on."""
+    """Cut every video of the batch; record failed ones with their reasons."""
     plan = store.read(Output(arguments.plan, PredictPlanResult))
     videos = [video.video for video in store.read(arguments.batch, PredictionBatch).videos]
     return finish(store, Output(arguments.out, SegmentResult), cut_videos(store, plan.store, videos, plan.segment))

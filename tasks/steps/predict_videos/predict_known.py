@@ -1,6 +1,6 @@
-"""Looks at a sample of the clips that the model was trained on, so that later steps can tell what is unlike them.
+"""Compute features of a sample of the model's training clips, to measure novelty by.
 
-Measured against nothing else than this model's own backbone, and kept under its training's run: once a model, whatever is predicted by it later.
+They come from this model's own backbone and lie under its training's run: computed once per model, whatever it predicts later.
 """
 
 import tempfile
@@ -30,13 +30,13 @@ from tasks.store.runs import Run
 from tasks.store.stored import Output
 
 MAX_KNOWN_CLIPS = 300
-"""Evenly spread over the training clips, so that every video has its share: the centre crop of each, a tenth of the work of scoring it."""
+"""Evenly spaced training clips, so that every video has its share; one crop each, a tenth of the work of scoring."""
 
 
 def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
-    """Write the features of the sample, unless they lie in the store; a clip that is gone is left out.
+    """Write the features of the sample, unless they lie in the store.
 
-    Without a known training, or without its clips, there are none.
+    A clip that cannot be read is left out. Without a known training, or without its clips, there are no features.
     """
     output = Output(arguments.out, KnownClipsResult)
     if earlier := finished(store, output):
@@ -54,16 +54,16 @@ def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
         known = _seen(plan, sample, trained_on, store)
         if known is None:
             reason = f"none of {len(sample)} clips that {plan.model.label} was trained on can be read"
-            log.warning("nothing is told of novelty: %s", reason)
+            log.warning("novelty is skipped: %s", reason)
             return finish(store, output, KnownClipsResult(num_clips=0, features_uri=None, reason=reason))
         store.write_bytes(uri, to_bytes(known))
-    left_out = f"; {len(sample) - len(known)} could not be had" if len(known) < len(sample) else ""
+    left_out = f"; {len(sample) - len(known)} could not be read" if len(known) < len(sample) else ""
     reason = f"{len(known)} of {len(trained_on)} training clips{left_out}"
     return finish(store, output, KnownClipsResult(num_clips=len(known), features_uri=uri, reason=reason))
 
 
 def _key(plan: PredictPlanResult, sample: Sequence[DatasetClip]) -> str:
-    """Stands for all that the features depend on."""
+    """Hash everything that the features depend on."""
     return content_key(
         {
             "checkpoint": plan.model.checkpoint_sha256,
@@ -80,12 +80,12 @@ def _kept(uri: str, store: Store) -> Features | None:
     try:
         return from_bytes(store.read_bytes(uri), uri)
     except BadInput as error:
-        log.warning("looking again: %s", error)
+        log.warning("computing the features again: %s", error)
         return None
 
 
 def _seen(plan: PredictPlanResult, sample: Sequence[DatasetClip], trained_on: Sequence[DatasetClip], store: Store) -> Features | None:
-    """(m, f) what the model's first backbone sees in the clips that can be read; None where there are none."""
+    """Compute features (m, f) of the model's first backbone; None without a readable clip."""
     keep_to_one_gpu()
     keep_freed_memory()
     with passing_frames() as frames, tempfile.TemporaryDirectory(prefix="retake-known-") as name:

@@ -1,4 +1,4 @@
-"""Decides which videos are predicted and by which networks; takes new videos into the store, and refuses those that were trained on."""
+"""Plan a prediction: its networks and videos. Store new videos; refuse those trained on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,12 +27,12 @@ from tasks.store.stored import Output
 from tasks.tracking import Registry
 
 NUM_THREADS = 4
-TRAINED_ON = "it was trained on; allow_trained predicts it all the same"
+TRAINED_ON = "it was trained on; allow_trained predicts it anyway"
 
 
 @dataclass(frozen=True)
 class Videos:
-    """The videos that are predicted, by their names in order, those of them that were trained on, and what is left out with its reason."""
+    """Videos to predict in order of their names, with those trained on; and others left out."""
 
     taken: tuple[PredictedVideo, ...]
     trained_on: tuple[str, ...]
@@ -40,7 +40,7 @@ class Videos:
 
 
 def run(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
-    """Fix everything that the later steps need.
+    """Plan the prediction for all later steps.
 
     Raises:
         BadInput: there is no such model, or no video that can be predicted.
@@ -53,14 +53,17 @@ def run(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
 
 
 def finished_report(plan: PredictPlanResult, store: Store) -> PredictReportResult | None:
-    """What an earlier run with the same inputs ended with; none where a batch failed in it, which may succeed now."""
+    """Find the report of an earlier run with the same inputs.
+
+    None if a batch failed in it, which may succeed now.
+    """
     report = Prediction(plan.prediction_uri).report
     found = store.read(report) if store.exists(report.uri) else None
     return None if found is None or found.num_failed_batches else found
 
 
 def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
-    """The plan, which lies under its own address for the later steps; errors as of `run`."""
+    """Make the plan and write it under its own address; errors as of `run`."""
     store.ensure_bucket(arguments.store)
     registry = Registry.from_settings(load(MlflowSettings))
     model = registered(arguments.model, arguments.store, arguments.crops, store, registry)
@@ -68,7 +71,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     dataset_uris = _dataset_uris(arguments.store, [model, *([against] if against else [])], store)
     model_dataset_uri = model.plans[0].dataset_uri if model.plans and model.plans[0].dataset_uri in dataset_uris else None
     manifests = [store.read(Dataset(uri).manifest) for uri in dataset_uris]
-    # The model's own, if it is there, comes first.
+    # The model's own dataset comes first, if it is known.
     segment = manifests[0].segment if manifests else SegmentOptions()
     if model_dataset_uri is None:
         missing += _unknown(arguments.store, model.predictor.label, dataset_uris, store)
@@ -120,7 +123,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
 
 
 def _against(arguments: PredictPlanArguments, model: Found, store: Store, registry: Registry) -> tuple[Found | None, tuple[str, ...]]:
-    """The second network; where it is not available, why, for the first one goes on alone."""
+    """Find the second network, or explain why the first one goes on alone."""
     if arguments.against == "none":
         return None, ()
     try:
@@ -136,7 +139,7 @@ def _against(arguments: PredictPlanArguments, model: Found, store: Store, regist
 
 
 def _dataset_uris(store_uri: str, networks: Sequence[Found], store: Store) -> tuple[str, ...]:
-    """The datasets that the networks were trained on, the model's own first; the latest of the store where none is known of either."""
+    """List the networks' training datasets, the model's first; else the store's latest."""
     uris = [found.plans[0].dataset_uri for found in networks if found.plans]
     latest = Layout(store_uri).latest_dataset
     if not uris and store.exists(latest.uri):
@@ -145,7 +148,7 @@ def _dataset_uris(store_uri: str, networks: Sequence[Found], store: Store) -> tu
 
 
 def _unknown(store_uri: str, label: str, dataset_uris: Sequence[str], store: Store) -> tuple[str, ...]:
-    """What must be said where the dataset that the model was trained on is not there."""
+    """Word the warnings for a model whose training dataset is not in the store."""
     taken = f"as the clips of {dataset_uris[0]}" if dataset_uris else "by the defaults of ingest_videos"
     cut = f"the dataset that {label} was trained on is not there to tell how its clips were cut; these videos are cut {taken}"
     if store.exists(Layout(store_uri).split_file):
@@ -158,7 +161,7 @@ def _unknown(store_uri: str, label: str, dataset_uris: Sequence[str], store: Sto
 
 
 def _trained_on(store_uri: str, manifests: Iterable[Manifest], store: Store) -> frozenset[str]:
-    """Videos whose clips were in train of a network's dataset, and videos and sources that are in train by the split file."""
+    """List the videos and sources in train, by the networks' datasets and the split file."""
     found = {clip.video for manifest in manifests for clip in manifest.clips if clip.split == "train"}
     uri = Layout(store_uri).split_file
     if store.exists(uri):
@@ -167,7 +170,7 @@ def _trained_on(store_uri: str, manifests: Iterable[Manifest], store: Store) -> 
 
 
 def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources: Mapping[str, str], store: Store) -> Videos:
-    """What is asked for, less what cannot be used and what was trained on.
+    """Select the videos to predict; leave out unusable ones and those trained on.
 
     Raises:
         BadInput: nothing is left.
@@ -224,13 +227,16 @@ def _latest_labels(store_uri: str, recipe: str, store: Store) -> tuple[LabelledC
 
 
 def _sources(manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> dict[str, str]:
-    """By video the recording that it was cut from: as the latest labels say, which know videos without labels too, and else the datasets."""
+    """Map each video to its source recording, by the latest labels, else by the datasets.
+
+    The latest labels also know videos without labels.
+    """
     sources = {clip.video: clip.source for manifest in manifests for clip in manifest.clips}
     return sources | {one.clip.video: one.source for one in latest}
 
 
 def _labels(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> KnownLabels:
-    """What people say of the clips of these videos: the latest labels, and else those of the datasets."""
+    """Collect the labels of these videos' clips: the latest, else those of the datasets."""
     wanted = {video.video for video in videos}
     found: dict[str, KnownLabel] = {}
     for clip in (clip for manifest in manifests for clip in manifest.clips if clip.video in wanted):
@@ -242,7 +248,7 @@ def _labels(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], lat
 
 
 def _write_batches(prediction: Prediction, videos: Sequence[PredictedVideo], store: Store) -> tuple[BatchRef, ...]:
-    """As many a mapped task as an ingest cuts: each task fetches both networks and makes their engines ready."""
+    """Write batches of ingest's size: each task must load both networks."""
     size = batch_size(len(videos))
     batches = []
     for number, start in enumerate(range(0, len(videos), size)):

@@ -1,4 +1,4 @@
-"""Gathers a prediction: tables, WebVTT tracks, a page that opens anywhere, and the list of clips to label."""
+"""Write a prediction's report: tables, WebVTT tracks, one HTML page, and clips to label."""
 
 import tempfile
 from collections import Counter
@@ -34,14 +34,16 @@ from tasks.store.stored import Output
 from tasks.tracking import Tracker, prediction_run
 
 MAX_PLAYABLE_BYTES = 16 << 20
-"""Of clips and previews in a page; further ones are named by their address."""
+"""Maximum size of the clips and previews in a page; others are named by their address."""
 
 NUM_PAIRS = 8
 TASK_FAILED = "its task failed; see predict's log"
 
 
 def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
-    """Write everything to the store and into an MLflow run of its own. Videos of a batch that left no result are left out by name.
+    """Write the report to the store and into an MLflow run of its own.
+
+    Videos of a batch that left no result are set aside by name.
 
     Raises:
         BadInput: no video could be predicted; the message names each with its reason.
@@ -50,7 +52,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
     place = PredictionReport(arguments.out)
     batches, failed = _batches(plan, store)
     num_failed_batches = len(plan.batches) - len(batches)
-    # One that was made while other batches were missing is made anew.
+    # A report that was made while other batches were missing is made again.
     if (earlier := finished(store, place)) and earlier.num_failed_batches == num_failed_batches:
         return earlier
     known = store.read(Output(arguments.known, KnownClipsResult))
@@ -97,7 +99,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
 
 
 def _batches(plan: PredictPlanResult, store: Store) -> tuple[list[PredictBatchResult], list[SetAside]]:
-    """What the batches predicted, and the videos of those that left no result."""
+    """Read the results of the batches, and set aside the videos of batches without one."""
     found, failed = [], []
     for batch in plan.batches:
         try:
@@ -156,12 +158,15 @@ def _page_inputs(
 
 
 def _engines(batches: Sequence[PredictBatchResult]) -> dict[PredictorRole, tuple[tuple[EngineUsed, int], ...]]:
-    """By network every engine with the clips that it scored, the most first; batches of few clips may have had another than the rest."""
+    """Count the clips that each engine scored, by network, the most first.
+
+    Batches of few clips may have another engine than the rest.
+    """
     counts: dict[PredictorRole, Counter[str]] = {}
     engines: dict[str, EngineUsed] = {}
     for batch in batches:
         for role, used in batch.engines.items():
-            # How far the clips that it was checked on were off differs from batch to batch, and makes it no other engine.
+            # The parity difference varies by batch and does not distinguish engines.
             key = "; ".join(filter(None, (used.label, used.description, used.fallback_reason)))
             engines.setdefault(key, used)
             counts.setdefault(role, Counter())[key] += sum(video.num_clips for video in batch.videos)
@@ -171,7 +176,7 @@ def _engines(batches: Sequence[PredictBatchResult]) -> dict[PredictorRole, tuple
 def _playable(
     differing: Sequence[Differing], videos: Sequence[ShownVideo], store: Store
 ) -> tuple[tuple[Differing, ...], tuple[ShownVideo, ...]]:
-    """The clips, and after them the previews, that a page of reasonable size can carry."""
+    """Load the clips, then the previews, up to the maximum size of a page."""
     left_bytes = MAX_PLAYABLE_BYTES
 
     def media(uri: str | None) -> bytes | None:

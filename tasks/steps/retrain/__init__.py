@@ -1,1 +1,1 @@
-"""Train a network, score it, decide on it, and register it; compare_networks uses its training steps too."""
+"""Train a network, score it, decide on it, and register it."""

@@ -1,4 +1,4 @@
-"""What a training is expected to take: by a timed batch where this process has torch, else by the champion's training."""
+"""Estimate a training's time by a timed batch, or without torch by the champion's training."""
 
 import importlib.util
 import tempfile
@@ -16,15 +16,15 @@ from tasks.store.objects import Store
 from tasks.store.runs import Run
 
 ALIKE = ("family", "modality", "backbone", "num_segments", "trainable", "precision")
-"""Options that trainings must share for the time of one to tell that of the other."""
+"""Options that two trainings must share for one to predict the other's time."""
 VALIDATION_SHARE = 1 / 3
-"""What a clip takes that is only looked at, in one crop, of one that is learned from: a pass forward, of that and one back."""
+"""Cost of a validation clip relative to a training clip: one forward pass against forward and backward."""
 WORTH_TIMING = 100
-"""Clips that are learned from in all epochs together; fewer take seconds, as timing a batch does."""
+"""Minimum training clips in all epochs together; fewer take seconds, as timing a batch does."""
 
 
 def log_expected_time(planned: TrainOptions, weights: WeightsResult, manifest: Manifest, earlier: PlanResult | None, store: Store) -> None:
-    """Say how much `train` has before it, and how long that takes as far as this process can tell; `earlier` is the champion's training."""
+    """Log the work of `train` and its estimated time; `earlier` is the champion's training."""
     num_train, num_val = _num_clips(manifest)
     said = f"to train: at most {planned.epochs} epochs of {num_train} clips"
     if planned.trainable == "heads":
@@ -38,7 +38,7 @@ def log_expected_time(planned: TrainOptions, weights: WeightsResult, manifest: M
 
 
 def _by_a_batch(planned: TrainOptions, weights: WeightsResult, num_train: int, num_val: int, store: Store) -> str | None:
-    """The time at the pace of a batch on this machine; None where it cannot be timed here."""
+    """Estimate the time by a batch on this machine; None if none can be timed."""
     # The image that `plan` runs in has no torch; the environment of `make run` has, and there `train` runs on the same machine.
     if importlib.util.find_spec("torch") is None:
         return None
@@ -57,7 +57,7 @@ def _by_a_batch(planned: TrainOptions, weights: WeightsResult, num_train: int, n
 
 
 def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResult | None, store: Store) -> str | None:
-    """The time at the pace of an earlier training; None where that was another kind, or left no record."""
+    """Estimate the time by an earlier training; None if it differs or left no record."""
     if earlier is None or any(getattr(planned, name) != getattr(earlier.train, name) for name in ALIKE):
         return None
     try:
@@ -74,12 +74,12 @@ def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResul
 
 
 def _num_clips(manifest: Manifest) -> tuple[int, int]:
-    """Those to train and those to validate on."""
+    """Count training and validation clips."""
     splits = [clip.split for clip in manifest.clips]
     return splits.count("train"), splits.count("val")
 
 
 def _work(train: TrainOptions, manifest: Manifest, num_epochs: int) -> float:
-    """How many clips are learned from, those that are only looked at as their share."""
+    """Count the clips of all epochs, validation clips by their relative cost."""
     num_train, num_val = _num_clips(manifest)
     return num_epochs * num_train + VALIDATION_SHARE * (num_epochs // train.validate_every) * num_val * train.validation_crops

@@ -1,4 +1,4 @@
-"""Reads from the store what the steps of a plan left there: scores, answers, and the model card."""
+"""Read the scores, answers and model card that a plan's steps wrote."""
 
 from tasks.evaluation.scores_file import from_parquet
 from tasks.evaluation.scoring import ScoredClips
@@ -10,18 +10,18 @@ from tasks.store.runs import Decision, Scores
 
 
 def evaluation_results(store: Store, plan: PlanResult) -> list[EvaluateResult]:
-    """The scores of every evaluation of the plan, in its order."""
+    """Read the scores of every evaluation of the plan, in its order."""
     return [store.read(Scores(evaluation.out)) for evaluation in plan.evaluations]
 
 
 def predictions(store: Store, results: list[EvaluateResult], split: SplitName) -> dict[ModelRole, ScoredClips]:
-    """By model, what it answered on the clips of `split`."""
+    """Read each model's answers on the clips of `split`."""
     found = [result for result in results if result.split == split]
     return {result.model: from_parquet(store.read_bytes(result.predictions_uri), result.predictions_uri) for result in found}
 
 
 def version_description(store: Store, plan: PlanResult) -> str:
-    """The card that the plan's report left, as Markdown."""
+    """Read the model card of the plan's report, as Markdown without its front matter."""
     reported = store.read(Decision(plan.decision_uri).report)
     card = store.read_bytes(reported.card_uri).decode()
     return card.removeprefix("---\n").partition("\n---\n")[2].lstrip()

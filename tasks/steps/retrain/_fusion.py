@@ -1,4 +1,4 @@
-"""Networks that were trained before, fused: who they are, the fusion by equal weights, and the choice of weights on val."""
+"""Fuse trained networks: by equal weights first, then by weights chosen on val."""
 
 import tempfile
 import time
@@ -35,12 +35,12 @@ KINDS: tuple[Literal["verb", "noun"], ...] = ("verb", "noun")
 
 
 def equal_fusion(names: Sequence[str], store_uri: str, store: Store) -> WeightsResult:
-    """The networks that `names` stand for, as one checkpoint in the store in which all count alike.
+    """Store the named networks as one checkpoint with equal weights.
 
     Raises:
-        BadConfiguration: a name is none or stands alone, or a network is there twice, by one name, by two, or as a member of two fusions.
+        BadConfiguration: a name is malformed or stands alone, or a network occurs twice: by one name, by two, or as a member of two fusions.
         BadInput: a member does not exist, belongs to another store, or has another name for a class than the first.
-        BadCheckpoint: a member's checkpoint is gone or is not what was recorded.
+        BadCheckpoint: a member's checkpoint is gone, or its hash is not the recorded one.
     """
     with tempfile.TemporaryDirectory(prefix="retake-fusion-") as folder:
         members: list[Member] = []
@@ -86,7 +86,7 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store) -> WeightsR
         weights=Weights.NONE,
         uri=fused_uri,
         sha256=sha256,
-        description=f"the mean of {len(members)} networks that all count alike: {', '.join(dict.fromkeys(m.name for m in members))}",
+        description=f"the mean of {len(members)} networks with equal weights: {', '.join(dict.fromkeys(m.name for m in members))}",
         is_chance=False,
         members=tuple(members),
     )
@@ -95,15 +95,15 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store) -> WeightsR
 def choose_fusion(
     training: Training, plan: PlanResult, manifest: Manifest, store: Store, tracker: Tracker, run_id: str, folder: Path
 ) -> TrainResult:
-    """What `train` does with a fusion: score val by each network, choose the weights of each head, and write the fused checkpoint.
+    """Choose the weights of each head on val, and write the fused checkpoint.
 
-    Val is seen through the centre crop. The result has no epochs, and `best_val_loss` is `Fusion.chosen_loss`.
+    `train` does this for a fusion. Each network scores the centre crops of val. The result has no epochs, and `best_val_loss` is `Fusion.chosen_loss`.
     """
     started = time.monotonic()
     clips = [clip for clip in manifest.clips if clip.split == "val"]
     scored = [with_nouns_given(_score(network, clips, store), manifest.vocabulary) for network in _saved(plan, store, folder).networks]
     fusion = fuse(scored, [(member.name, member.network) for member in plan.weights.members])
-    # Scoring changed the networks: those that are kept come from the store again.
+    # Scoring changed the networks: fetch them again for the checkpoint.
     saved = _saved(plan, store, folder)
     path = folder / BEST
     save_fusion(path, saved.networks, [HeadWeights(m.verb_weight, m.noun_weight) for m in fusion.members], saved.classes)
@@ -135,7 +135,11 @@ def choose_fusion(
 
 
 def _joined(classes: ClassNames | None, saved: Saved, name: str, members: Sequence[Member]) -> ClassNames:
-    """The names of all members, each class under the name that any of them has for it."""
+    """Join the class names of all members.
+
+    Raises:
+        BadInput: two members name a class differently.
+    """
     if classes is None:
         return saved.classes
     joined: dict[str, tuple[str, ...]] = {}

@@ -1,4 +1,4 @@
-"""Sets the fine-tuned network beside what it must beat: the original's three tables, the paired differences, and what the gate says."""
+"""Compare the fine-tuned network with its opponents: three tables, paired differences, gate."""
 
 import tempfile
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from tasks.tracking import Tracker, tracked_run
 
 
 def run(arguments: PlannedArguments, store: Store) -> CompareResult:
-    """Write the tables to the store and to MLflow, and say whether the gate lets the fine-tuned network pass."""
+    """Write the tables to the store and to MLflow, and apply the gate's rules."""
     place = Comparing(arguments.out)
     if earlier := finished(store, place):
         log.info("%s", store.read_bytes(place.text).decode())
@@ -85,7 +85,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
 
 
 def _gains(found: Sequence[PairedDifference], split: str) -> dict[str, float]:
-    """`gain/val/action_top1_over_baseline` and the ends of its interval."""
+    """Name the gains and their intervals, as in `gain/val/action_top1_over_baseline`."""
     named = {f"gain/{split}/{d.target}_top1_over_{d.opponent}": d for d in found}
     return {
         f"{name}{suffix}": value
@@ -95,7 +95,7 @@ def _gains(found: Sequence[PairedDifference], split: str) -> dict[str, float]:
 
 
 def attempt_in_store(store: Store, store_uri: str, plan: PlanResult, manifest: Manifest) -> Attempt:
-    """Count the decisions under this plan's model name on clips such as those that decide on it; a rollback is none."""
+    """Count decisions under this model name on this plan's deciding clips; rollbacks do not count."""
     manifests = {plan.dataset_uri: manifest}
     this = _decided(plan, manifest)
     records = kept_decisions(store, store_uri)

@@ -1,4 +1,4 @@
-"""Computes the optical flow of a batch of clips; that of a clip which has it already is left alone."""
+"""Compute the optical flow of a batch of clips; skip clips that have it."""
 
 import os
 
@@ -13,7 +13,7 @@ from tasks.store.stored import Output
 
 
 def run(arguments: FlowArguments, store: Store) -> FlowResult:
-    """Compute on all cores what is missing and keep it beside its clip. A clip that cannot be read is set aside; the rest goes on."""
+    """Compute missing flow on all cores beside its clips; set unreadable clips aside."""
     output = Output(arguments.out, FlowResult)
     batch = store.read(arguments.batch, FlowBatch)
     missing = without_flow(store, batch.clips, batch.options)

@@ -1,4 +1,4 @@
-"""Makes the registered version champion, or leaves the champion as it is, and keeps the decision with its reason."""
+"""Promote the registered version or keep the champion, and record the decision with its reason."""
 
 from typing import Literal
 
@@ -20,7 +20,10 @@ RULES = "the gate's rules"
 
 
 def run(arguments: DecideArguments, store: Store) -> DecideResult:
-    """Decide once. Of two runs that were compared with the same champion, one promotes; the other is told to compare again."""
+    """Decide once on the registered version.
+
+    Of two runs that were compared with the same champion, one promotes; the other is told to compare again.
+    """
     output = Output(arguments.out, DecideResult)
     if earlier := finished(store, output):
         return earlier
@@ -63,7 +66,7 @@ def run(arguments: DecideArguments, store: Store) -> DecideResult:
 def _decide(
     arguments: DecideArguments, plan: PlanResult, compared: CompareResult, registered: RegisterResult, store: Store, registry: Registry
 ) -> tuple[DecisionRecord, ChampionMove | None]:
-    """What is decided, and the move of the champion where there is one."""
+    """Make the decision, and the champion's move if it promotes."""
     champion = registry.champion(plan.model_name)
     now = champion.version if champion else None
 

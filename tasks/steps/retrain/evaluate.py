@@ -1,4 +1,7 @@
-"""Scores one network on its splits by the test protocol: predictions, metrics, pictures, latency, fingerprints, where the network looked."""
+"""Score one network on its splits by the test protocol.
+
+Writes predictions, metrics, pictures, latency, fingerprints, and Grad-CAM of mistakes.
+"""
 
 import os
 import tempfile
@@ -57,7 +60,7 @@ FINGERPRINT_FRAMES = 8
 
 @dataclass(frozen=True)
 class Ready:
-    """A network ready to score, and what all of its results say of it."""
+    """A network ready to score, and the facts that all of its results record."""
 
     scorer: Scorer
     specs: Sequence[NetworkSpec]
@@ -73,13 +76,15 @@ class Ready:
         return logits.numpy()
 
     def known(self, clip: DatasetClip) -> tuple[Logits, Logits] | None:
-        """Give the same where an earlier network has computed the clip's features."""
+        """Return logits from cached features, or None."""
         logits = self.shared.known(clip.sha256) if self.shared else None
         return logits and logits.numpy()
 
 
 def run(arguments: EvaluateArguments, store: Store) -> EvaluateResults:
-    """Score the network on each of its splits that has no result yet, and log it under `<model>/<split>` of the plan's MLflow run.
+    """Score the network on each of its splits that has no result yet.
+
+    Each is logged under `<model>/<split>` of the plan's MLflow run.
 
     Raises:
         BadConfiguration: the plan does not score this network.
@@ -95,7 +100,7 @@ def run(arguments: EvaluateArguments, store: Store) -> EvaluateResults:
 
 
 def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Evaluation], store: Store) -> None:
-    """Make one network ready once, as all its `planned` splits have it, and score those that are `missing`."""
+    """Make one network ready for all its `planned` splits, and score the `missing` ones."""
     keep_to_one_gpu()
     keep_freed_memory()
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
@@ -144,7 +149,7 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
 
 
 def _make_ready(plan: PlanResult, model: ModelRole, clips: Sequence[DatasetClip], manifest: Manifest, store: Store, folder: Path) -> Ready:
-    """Fetch the network and choose its engine, checked on a few of the `clips` that it scores."""
+    """Fetch the network and choose its engine, checked on a few of the `clips`."""
     saved = fetch_network(store, *_checkpoint(model, plan, store), folder)
     specs = [network.spec for network in saved.networks]
     scorer, used = make_scorer(saved, plan.evaluate.engine, [_job(plan, clips, manifest, store, spec) for spec in specs])
@@ -167,7 +172,7 @@ def _evidence(
     ahead: FramesAhead,
     store: Store,
 ) -> tuple[dict[str, bytes], list[ActivationMap]]:
-    """Every file of one evaluation, by its address, and which of them show where the network looked."""
+    """Make the files of one evaluation, by address, and list its Grad-CAM pictures."""
     place = Scores(evaluation.out)
     files = {
         place.predictions: to_parquet(scored, vocabulary),
@@ -189,7 +194,7 @@ def _evidence(
 def _publish(
     evaluation: Evaluation, result: EvaluateResult, files: dict[str, bytes], folder: Path, tracker: Tracker, run_id: str, store: Store
 ) -> None:
-    """Hand one evaluation to the store and MLflow, its commit mark last."""
+    """Write one evaluation to the store and MLflow, its commit mark last."""
     place = Scores(evaluation.out)
     for uri, data in files.items():
         store.write_bytes(uri, data)
@@ -209,7 +214,7 @@ def _publish(
 
 
 def _checkpoint(model: ModelRole, plan: PlanResult, store: Store) -> tuple[str, str]:
-    """Address and sha256 of the network's checkpoint."""
+    """Find the address and SHA-256 of the network's checkpoint."""
     if model == "baseline":
         return plan.weights.uri, plan.weights.sha256
     if model == "fine-tuned":
@@ -220,7 +225,7 @@ def _checkpoint(model: ModelRole, plan: PlanResult, store: Store) -> tuple[str, 
 
 
 def _job(plan: PlanResult, clips: Sequence[DatasetClip], manifest: Manifest, store: Store, spec: NetworkSpec) -> Job:
-    """What the engine is to score, with the few clips that it is checked and, for int8, calibrated on."""
+    """Describe the clips to score, check and calibrate on."""
     trained_on = [clip for clip in manifest.clips if clip.split == "train"]
     # Those of every network, so that a champion, which is scored on fewer, gets the engine that the others get.
     splits = {evaluation.split for evaluation in plan.evaluations}
@@ -235,7 +240,10 @@ def _job(plan: PlanResult, clips: Sequence[DatasetClip], manifest: Manifest, sto
 
 
 def _fingerprints(store: Store, clips: Sequence[DatasetClip]) -> dict[str, Fingerprint]:
-    """Of every clip, by uid; a core holds the frames of one clip at a time. After the scoring, whose measured times are so of the network alone."""
+    """Fingerprint every clip, by uid; each core holds the frames of one clip.
+
+    This follows the scoring, so that the measured times are of the network alone.
+    """
     paths = cache_test_frames(store, clips, rgb_frames(FINGERPRINT_FRAMES))
     with ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="fingerprints") as pool:
         hashes = pool.map(lambda clip: fingerprint(np.load(paths[clip.uid])), clips)
@@ -243,14 +251,15 @@ def _fingerprints(store: Store, clips: Sequence[DatasetClip]) -> dict[str, Finge
 
 
 def _is_explained(evaluation: Evaluation, plan: PlanResult) -> bool:
-    """Whether this is the evaluation that a person looks at to see where the new network looks."""
+    """Tell whether this evaluation has Grad-CAM: the fine-tuned network's on the deciding split."""
     return evaluation.model == "fine-tuned" and evaluation.split == deciding_split([planned.split for planned in plan.evaluations])
 
 
 def _activation_sheet(scorer: Scorer, clip: DatasetClip, wrong: Misnamed, ahead: FramesAhead) -> bytes | None:
-    """Where the network saw what it named wrong, as PNG; None, with a warning, where that cannot be drawn: the scores are worth more.
+    """Draw Grad-CAM for a mistake; return None if it fails.
 
-    Of several networks, the one that counts most for the verb or the noun, of those with an output for it, is looked into.
+    It is a PNG. A failure is only logged: the scores are worth more. Of the networks with an output for the class, the one with the largest
+    weight for the verb or the noun is drawn.
     """
     able = [i for i, engine in enumerate(scorer.engines) if wrong.class_id < getattr(engine.network.spec, f"num_{wrong.target}s")]
     most = max(able, key=lambda i: getattr(scorer.weights[i], wrong.target))

@@ -1,4 +1,4 @@
-"""Decides what is trained and tested, and against which champion; stops where the same was done before."""
+"""Plan a training, its tests and its opponents; stop if it was done before."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ from tasks.tracking import Registry
 
 
 def run(arguments: PlanArguments, store: Store) -> PlanResult:
-    """Fix the run key and everything that the later steps need.
+    """Fix the run key and the inputs of all later steps.
 
     Raises:
         MissingObject: there is no such dataset.
-        NothingToDo: this dataset and these options were trained, and decided on, before, or there is no dataset yet.
+        NothingToDo: these options were trained on this dataset and decided on before, or there is no dataset yet.
     """
     dataset = find_dataset(store, arguments.store, arguments.dataset)
     manifest = store.read(dataset.manifest)
@@ -39,7 +39,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     registry = Registry.from_settings(load(MlflowSettings))
     registry.claim(arguments.model_name, arguments.store)
     complete_last_move(store, arguments.store, arguments.model_name, registry)
-    # Before the champion, so that one who is named in between makes this plan's decision void, and not the other way round.
+    # Count moves before reading the champion: a promotion in between then voids this plan's decision.
     num_champions = len(moves(store, arguments.store, arguments.model_name))
     champion, its_plan = _champion(arguments, registry, store)
     how = {"evaluate": evaluate.model_dump(mode="json"), "gate": gate.model_dump(mode="json")}
@@ -70,13 +70,17 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     decisive = deciding_split(splits)
     clips_of_source = Counter(clip.source for clip in manifest.clips if clip.split == decisive)
     log.info("%s", power_in_words(list(clips_of_source.values()), decisive, manifest.vocabulary.targets[-1]))
-    # Where the later steps read it: a plan for another dataset, made with the same form, must not change this run's.
+    # Later steps read the plan here: the same form may lead to a plan for another dataset.
     finish(store, decision.plan, plan)
     return finish(store, Output(arguments.out, PlanResult), plan)
 
 
 def _stop_if_decided(store: Store, run: Run, decision: Decision, champion: Champion | None, planned: Sequence[Evaluation]) -> None:
-    """Stop where the network that these options train was scored like this and is the champion, or was decided on by this gate against it."""
+    """Stop if this decision was made before, or its network is champion and was scored.
+
+    Raises:
+        NothingToDo: that is so; the message names the version.
+    """
     found = sorted(store.list(run.decisions), key=lambda one: (one.modified, one.uri))
     decided = [earlier for one in found if (earlier := deciding(one.uri, "decide"))]
     if not decided:
@@ -93,7 +97,7 @@ def _stop_if_decided(store: Store, run: Run, decision: Decision, champion: Champ
 
 
 def _champion(arguments: PlanArguments, registry: Registry, store: Store) -> tuple[Champion | None, PlanResult | None]:
-    """The champion, and the plan that it was trained by where the store has that."""
+    """Find the champion, and the plan of its training if the store has it."""
     found = registry.champion(arguments.model_name)
     if found is None:
         return None, None
@@ -108,7 +112,7 @@ def _champion(arguments: PlanArguments, registry: Registry, store: Store) -> tup
 
 
 def evaluations(place: Evaluations, splits: list[SplitName], champion: Champion | None) -> list[Evaluation]:
-    """What is scored: baseline and fine-tuned on every split, and a champion where promotion is decided."""
+    """List the evaluations: baseline and fine-tuned on every split, champion on the deciding one."""
     pairs: list[tuple[ModelRole, SplitName, str]] = [(model, split, model) for model in ("baseline", "fine-tuned") for split in splits]
     if champion:
         pairs.append(("champion", deciding_split(splits), f"champion-{champion.version}"))

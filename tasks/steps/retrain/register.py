@@ -1,4 +1,4 @@
-"""Registers the fine-tuned network in MLflow as challenger, with its model card."""
+"""Register the fine-tuned network in MLflow as challenger, with its model card."""
 
 import tempfile
 from importlib.metadata import version
@@ -37,13 +37,13 @@ CLIP_PACKAGES = (
     "pydantic",
     "scipy",
 )
-"""What `LOADER` imports, and what that imports."""
+"""Packages that `LOADER` needs, with their dependencies."""
 
 IN_CLIPS = {"clips": "paths or bytes of videos; frames, optical flow, crops, normalisation and the fusion are inside"}
 
 
 def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
-    """Register the network once. Whether it becomes champion is `decide`'s matter."""
+    """Register the network once; `decide` alone makes it champion."""
     output = Output(arguments.out, RegisterResult)
     if earlier := finished(store, output):
         return earlier
@@ -64,24 +64,27 @@ def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
 
 
 def _model(saved: Saved, folder: Path) -> TensorModel | ClipModel:
-    """One network is a tensor module, which needs none of our code. Several, which see different things, are one model that takes a clip."""
+    """Make a tensor module of one network, or a clip model of a fusion.
+
+    The tensor module needs none of our code. The networks of a fusion have different inputs, so that their model takes a clip.
+    """
     heads = _heads(saved)
     if len(saved.networks) == 1:
         exported = export_module(saved.network, has_objects=saved.classes.has_objects)
         return TensorModel(*exported, output_names=tuple(f"{head}_logits" for head in heads))
-    # Its name is what stays of it in MLflow; the file is as it was fetched.
+    # MLflow keeps the file under this name.
     checkpoint = folder / "networks.ckpt"
     (folder / CHECKPOINT).rename(checkpoint)
     return ClipModel(checkpoint, LOADER, Path(tasks.__file__).parent, heads)
 
 
 def _heads(saved: Saved) -> tuple[str, ...]:
-    """The heads whose answers mean something."""
+    """List the trained heads: verb, and noun if the labels have objects."""
     return ("verb", "noun") if saved.classes.has_objects else ("verb",)
 
 
 def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Saved, description: str) -> VersionCard:
-    """What a person who finds the version needs to know of it."""
+    """Describe the version for people who find it in MLflow."""
     is_fusion = len(saved.networks) > 1
     return VersionCard(
         description=description,
@@ -111,7 +114,7 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Sav
 
 
 def _in_tensors(spec: NetworkSpec) -> dict[str, str]:
-    """What stands in a batch of the tensor module."""
+    """Describe a batch of the tensor module."""
     shape = f"(clips, {spec.num_segments}, height, width, {spec.snippet.num_planes})"
     return {
         "snippets": _snippets_in_words(spec),
@@ -120,7 +123,7 @@ def _in_tensors(spec: NetworkSpec) -> dict[str, str]:
 
 
 def _snippets_in_words(spec: NetworkSpec) -> str:
-    """What a person who fills the input by hand has to know."""
+    """Describe the snippets, for people who fill the input by hand."""
     snippet = spec.snippet
     planes = {
         Modality.RGB: "one RGB frame each",

@@ -1,4 +1,4 @@
-"""Writes the report of one comparison: a page that opens anywhere, its numbers as `metrics.json` with their schema, and the model card."""
+"""Write the report of one comparison: page, `metrics.json` with its schema, model card."""
 
 import json
 import tempfile
@@ -39,11 +39,11 @@ from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
 
 MAX_PLAYABLE_BYTES = 16 << 20
-"""Of clips in a page; further ones are named by their address."""
+"""Maximum size of the clips in a page; others are named by their address."""
 
 
 def run(arguments: PlannedArguments, store: Store) -> ReportResult:
-    """Write page, numbers and card to the store and into the MLflow run: at its root, and under the decision's own name."""
+    """Write page, numbers and card to the store and into the MLflow run."""
     place = Report(arguments.out)
     if earlier := finished(store, place):
         return earlier
@@ -167,7 +167,7 @@ def _written(store: Store, uri: str) -> str:
 
 
 def _fingerprints(store: Store, results: list[EvaluateResult]) -> dict[str, Fingerprint]:
-    """Of every clip that the fine-tuned network was scored on, which are those of all splits."""
+    """Read the fingerprints of all clips; the fine-tuned network was scored on every split."""
     found: dict[str, Fingerprint] = {}
     for uri in filter(None, (result.fingerprints_uri for result in results)):
         found |= from_parquet(store.read_bytes(uri), uri)
@@ -189,7 +189,7 @@ def _activations(store: Store, results: list[EvaluateResult], mistakes: Sequence
 
 
 def _playable(store: Store, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
-    """The clips that a page of reasonable size can carry, the worst first."""
+    """Load the clips, the worst mistakes first, up to the maximum size of a page."""
     found: dict[str, bytes] = {}
     left_bytes = MAX_PLAYABLE_BYTES
     for mistake in mistakes:

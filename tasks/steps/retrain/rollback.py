@@ -1,6 +1,4 @@
-"""Moves the alias `champion` back to an earlier version, with a reason that is kept like any decision."""
-
-import getpass
+"""Move the alias `champion` back to an earlier version, and record the reason."""
 
 from tasks.contracts.retrain import RollbackArguments
 from tasks.promotion.rollback import roll_back
@@ -9,13 +7,6 @@ from tasks.settings import MlflowSettings, load
 from tasks.steps._step import log
 from tasks.store.objects import Store
 from tasks.tracking import Registry, Tracker
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user that the system has no name for
-        return "a person at a shell"
 
 
 def run(arguments: RollbackArguments, store: Store) -> RollbackResult:

@@ -1,4 +1,7 @@
-"""Fine-tunes the planned network; a run that was cut off goes on from its last epoch, in the same MLflow run."""
+"""Fine-tune the planned network; a retry goes on from its last epoch.
+
+It goes on in the same MLflow run.
+"""
 
 import csv
 import io
@@ -34,7 +37,7 @@ FOLDER_PREFIX = "retake-train-"
 
 
 def run(arguments: PlannedArguments, store: Store) -> TrainResult:
-    """Train, and leave the best checkpoint, the loss curves and the history in the store and in MLflow.
+    """Train, and write best checkpoint, loss curves and history to the store and MLflow.
 
     RETAKE_DEVICES processes train together on each of RETAKE_NUM_NODES machines; `tasks.model.processes` says how the others are started.
     They end here, with exit code 0: the first process alone has a result, writes to the store and speaks to MLflow.
@@ -93,7 +96,7 @@ def run(arguments: PlannedArguments, store: Store) -> TrainResult:
 
 
 def _take_part(arguments: PlannedArguments, store: Store) -> None:
-    """Train what the first process trains, in silence."""
+    """Train along with the first process; write no result, and log warnings only."""
     logging.getLogger().setLevel(logging.WARNING)
     if finished(store, Training(arguments.out)):
         return
@@ -106,7 +109,7 @@ def _take_part(arguments: PlannedArguments, store: Store) -> None:
 
 
 def _settle(plan: PlanResult) -> int:
-    """How many processes train on this machine; one alone keeps to one GPU."""
+    """Choose the number of processes on this machine; one alone keeps to one GPU."""
     machine = load(MachineSettings)
     devices = shareable_devices(machine.devices, machine.num_nodes, plan.train.batch_size)
     if devices < machine.devices:
@@ -128,7 +131,7 @@ def _inputs(arguments: PlannedArguments, store: Store) -> tuple[PlanResult, Mani
 
 
 def _job(arguments: PlannedArguments, plan: PlanResult, manifest: Manifest, store: Store, folder: Path, devices: int) -> TrainJob:
-    """What to train, everything that it needs being on this machine, and the last epoch of an earlier try in `folder`."""
+    """Fetch all inputs of the training, and an earlier try's last epoch into `folder`."""
     machine = load(MachineSettings)
     start = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
     words = manifest.vocabulary
@@ -153,7 +156,7 @@ def _job(arguments: PlannedArguments, plan: PlanResult, manifest: Manifest, stor
 
 def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manifest, store: Store) -> None:
     weights = {f"weights.{key}": value for key, value in plan.weights.model_dump(include={"sha256", "is_chance"}).items()}
-    # A fusion is not trained: of all the options its members alone are its own.
+    # A fusion is not trained: `fuse` is its only option.
     chosen = plan.train.model_dump(mode="json", include={"fuse"} if plan.weights.members else None, exclude={"checkpoint"})
     tracker.log_params(run_id, {**chosen, **weights, "network": plan.weights.network, "dataset": plan.dataset_digest})
     for split in SPLITS:
@@ -167,7 +170,7 @@ def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manif
 
 
 def _labelled(clips: list[DatasetClip], frames: dict[str, Path]) -> list[CachedClip]:
-    """The clips of which there are frames."""
+    """Pair the clips that have frames with their classes."""
     return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class) for clip in clips if clip.uid in frames]
 
 

@@ -1,4 +1,4 @@
-"""Fetches and verifies the weights to start from, and stores the network that they make: it is the baseline, too."""
+"""Fetch and verify the weights to start from, and store their network, the baseline."""
 
 import tempfile
 from pathlib import Path, PurePosixPath
@@ -28,20 +28,20 @@ DEFAULT_BACKBONE = "resnet50"
 OFFLINE_BACKBONE = "tf_efficientnet_lite0"
 MAX_CHECKPOINT_BYTES = 2 << 30
 MAX_NAME_BYTES = 200
-"""The store's client writes to a file of a longer name first."""
+"""The store's client adds to the name while it writes."""
 
 Candidate = tuple[str, Weights]
 
 
 def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
-    """Take the first start that is available, and say why others are not.
+    """Take the first start that is available, and log why others are not.
 
-    Networks to be fused are a start that is trained.
+    A fusion starts from trained networks.
 
     Raises:
-        BadInput: a network to be fused cannot be.
-        BadCheckpoint: a file is there, but is not what its name says.
-        BadConfiguration: no such backbone, or weights that nobody published for it.
+        BadInput: a network cannot be fused.
+        BadCheckpoint: the hash of a file is not the one in its name.
+        BadConfiguration: no such backbone, or no published weights for it.
         Unavailable: no start is available; the message says what to put where.
     """
     store.ensure_bucket(arguments.store)
@@ -60,7 +60,7 @@ def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
 
 
 def candidates(options: TrainOptions) -> list[Candidate]:
-    """The starts that `options` allow, best first."""
+    """List the starts that `options` allow, best first."""
     backbones = [DEFAULT_BACKBONE] if options.backbone == AUTO else [options.backbone]
     wanted = [Weights.EPIC, Weights.IMAGENET] if options.weights is Weights.AUTO else [options.weights]
     found = [(backbone, weights) for backbone in backbones for weights in wanted]
@@ -74,12 +74,12 @@ def candidates(options: TrainOptions) -> list[Candidate]:
 
 
 def _trained_start(arguments: WeightsArguments, store: Store) -> WeightsResult:
-    """A trained network as it is; `train` widens it where the dataset has classes beyond its own.
+    """Start from a trained network; `train` adds outputs for new classes.
 
     Raises:
-        BadConfiguration: none is named, or it is another network than the options ask for.
+        BadConfiguration: none is named, or the options ask for another network.
         BadInput: there is no such network, or it belongs to another store.
-        BadCheckpoint: its checkpoint is gone or is not what was recorded.
+        BadCheckpoint: its checkpoint is gone, or its hash is not the recorded one.
     """
     if not arguments.checkpoint:
         raise BadConfiguration("weights=trained needs the network's name under checkpoint, such as models:/NAME@champion or runs/KEY/")
@@ -135,7 +135,10 @@ def _start_from(candidate: Candidate, arguments: WeightsArguments, store: Store)
 
 
 def _epic_file(spec: NetworkSpec, arguments: WeightsArguments, store: Store, folder: Path) -> Path:
-    """The published file on this disk: where the person says, else in the store, else from its public address, then kept in the store."""
+    """Fetch the published file: from the given place, else the store, else its public address.
+
+    From its public address it is kept in the store.
+    """
     named = next((file for file in PUBLISHED.values() if file.name == arguments.checkpoint), None)
     if arguments.checkpoint and named is None:
         return _fetch(arguments.checkpoint, store, folder)
@@ -149,7 +152,7 @@ def _epic_file(spec: NetworkSpec, arguments: WeightsArguments, store: Store, fol
         path = _fetch(file.url, store, folder)
         verify_sha256(path)
     except (BadInput, Unavailable) as error:
-        # Whatever stands between this machine and the public address, a proxy's own page among it, is not the person's mistake.
+        # A wrong file from the public address, such as a proxy's own page, is not the user's mistake.
         raise Unavailable(f"{error}; or put {file.name} under pretrained/ of the store") from error
     store.write_file(kept, path)
     keep_epic_lists(store, arguments.store, allow_private=load(MachineSettings).allow_private_addresses)
@@ -169,10 +172,10 @@ def _fetch(source: str, store: Store, folder: Path) -> Path:
 
 
 def _file_name(address: str) -> str:
-    """The name that the file was published under, which ends in its hash: without that nothing is fetched.
+    """Read the published name from an address; it must end in a hash.
 
     Raises:
-        BadCheckpoint: the address has none, or none that a file can have here.
+        BadCheckpoint: the address has no such name, or one that no file can have here.
     """
     try:
         name = PurePosixPath(address if address.startswith("s3://") else unquote(urlsplit(address).path)).name
@@ -190,5 +193,5 @@ def _local_file(source: str) -> Path:
         if path.is_file():
             return path
     except (OSError, RuntimeError) as error:
-        raise BadCheckpoint(f"{source!r} cannot be looked at ({error})") from error
+        raise BadCheckpoint(f"{source!r} cannot be read ({error})") from error
     raise BadCheckpoint(f"{source!r}: no such file on the machine that runs this step; give a file, s3:// or http(s) address")

@@ -24,11 +24,11 @@ def test_the_forms_own_lines_are_configurations():
     ("lines", "said"),
     [
         (["family=TSN", "famly=TRN"], "`famly=TRN`: unknown option famly; known are family, modality, backbone"),
-        (["family=TSN", "family"], "`family`: family is no option=value"),
+        (["family=TSN", "family"], "`family`: family is not option=value"),
         (["family=TSN", "family=TXN epochs=2"], "`family=TXN epochs=2`: family: Input should be 'TSN', 'TRN', 'MTRN' or 'TSM'"),
         (["family=TSN", "epochs=many"], "`epochs=many`: epochs: Input should be a valid integer"),
         (["family=TSN", "epochs=0"], "`epochs=0`: epochs: Input should be greater than or equal to 1"),
-        (["family=TSN", "epochs=1 epochs=2"], "epochs is there twice"),
+        (["family=TSN", "epochs=1 epochs=2"], "epochs occurs twice"),
         (["family=TSN", "epochs=3"], "`epochs=3` is the same network as `family=TSN`"),
         (["family=TSN", "", "  "], "needs two or more"),
         (["family=TSN", "fuse=runs/0123456789abcdef/"], "unknown option fuse"),

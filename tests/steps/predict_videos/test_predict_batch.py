@@ -441,7 +441,7 @@ def test_training_clips_that_cannot_be_had_are_left_out_of_what_is_known(job, tm
     job.shelf.write_bytes(job.trained_on[0].uri, b"no video")
     job.shelf.remove(job.trained_on[2].uri)
     known = job.know()
-    assert (known.num_clips, known.reason) == (2, "2 of 4 training clips; 2 could not be had")
+    assert (known.num_clips, known.reason) == (2, "2 of 4 training clips; 2 could not be read")
     assert from_bytes(job.shelf.read_bytes(known.features_uri), "").shape[0] == 2
     assert list((tmp_path / "cache/frames").iterdir()) == []
     assert job.know(f"{PREDICTION}again/").features_uri == known.features_uri
