@@ -1,4 +1,7 @@
-"""What every runner shares: the arguments of a step, its command line, and what its exit code means to Airflow."""
+"""Define the operator that all runners extend.
+
+It makes a step's command line, and raises for Airflow by the step's exit code.
+"""
 
 import json
 import signal
@@ -21,7 +24,7 @@ S = TypeVar("S", bound=BaseSettings)
 Returned = dict[str, Any] | list[dict[str, str]]
 
 FAILURE = "failure"
-"""The XCom that says why a step failed, for a later one that goes on without it."""
+"""The XCom with the reason of a failure, for a later step that goes on without it."""
 
 
 class MlflowRunLink(BaseOperatorLink):
@@ -30,7 +33,10 @@ class MlflowRunLink(BaseOperatorLink):
     name = "MLflow run"
 
     def get_link(self, operator: BaseOperator, *, ti_key: object) -> str:
-        """The address that the step's result named; Airflow calls this where the task ran and keeps it as an XCom."""
+        """Return the run's address from the step's result.
+
+        Airflow calls this where the task ran, and keeps the address as an XCom.
+        """
         return operator.mlflow_run_url if isinstance(operator, StepOperator) else ""
 
 
@@ -40,7 +46,7 @@ class ReportLink(BaseOperatorLink):
     name = "Report"
 
     def get_link(self, operator: BaseOperator, *, ti_key: object) -> str:
-        """As above."""
+        """Return the report's address from the step's result."""
         return operator.report_url if isinstance(operator, StepOperator) else ""
 
 
@@ -55,18 +61,18 @@ class StepOperator(BaseOperator):
         inputs: further flags; templated, and `{store}`, `{key}` and `{recipe}` are filled in, as in `out`.
         out: address that the step writes to, with a slash at the end.
         mapped: one element of the list that the task, or the group around it, is expanded over; templates reach it as `task.mapped`.
-        overlay: template of a JSON object whose options take the place of the form's.
-        returns: name of the result's list that later tasks are expanded over. It is the task's return value, for Airflow expands over
-            nothing else, and the whole result lies beside it as XCom `result`.
-        image: which image the step needs, where it runs in a container.
-        gpu: whether it uses a GPU where there is one. Such a task waits in the queue `gpu`, others in `cpu`, unless `queue` says otherwise.
+        overlay: template of a JSON object whose options override the form's.
+        returns: name of the result's list that later tasks are expanded over. It is the task's return value, because Airflow expands over
+            nothing else; the whole result is the XCom `result`.
+        image: of the step's container.
+        gpu: whether it uses a GPU if there is one. Such a task waits in the queue `gpu`, others in `cpu`, unless `queue` says otherwise.
     """
 
     template_fields = ("mapped", "overlay", "inputs", "out")  # in this order: the others may speak of `task.mapped`
     operator_extra_links = (MlflowRunLink(), ReportLink())
     ui_color = "#e8f0fe"
     provider_arguments: ClassVar[dict[str, Any]] = {}
-    """What a runner tells the provider's operator that it is made of."""
+    """Arguments for the provider's operator."""
 
     def __init__(
         self,
@@ -100,15 +106,17 @@ class StepOperator(BaseOperator):
         self.report_url = ""
 
     @classmethod
-    def partial(cls, *, gpu: bool = False, **kwargs: Any) -> OperatorPartial:  # noqa: ANN401 - as above
-        """As Airflow's; the scheduler reads the queue of a mapped task here, before there is an operator."""
+    def partial(cls, *, gpu: bool = False, **kwargs: Any) -> OperatorPartial:  # noqa: ANN401 - Airflow's own arguments
+        """Set the queue of a mapped task, which the scheduler reads before it makes an operator."""
         return super().partial(gpu=gpu, **{"queue": _queue(gpu), **kwargs})
 
     def execute(self, context: Context) -> Returned:
-        """Run the step, its stderr into the task's log, and return its result, or the list of it that `returns` names.
+        """Run the step and return its result, or the list that `returns` names.
+
+        The step's stderr goes into the task's log.
 
         Raises:
-            AirflowFailException: bad input or wrong configuration, which a retry does not mend.
+            AirflowFailException: bad input, wrong configuration or a bug, which a retry does not fix.
             AirflowSkipException: there was nothing to do.
             AirflowException: everything else.
         """
@@ -120,14 +128,14 @@ class StepOperator(BaseOperator):
         except AirflowSkipException:
             raise
         except AirflowException as error:
-            name = self.task_id.rpartition(".")[2]  # as people see it
+            name = self.task_id.rpartition(".")[2]  # without its groups
             context["ti"].xcom_push(FAILURE, {"step": name, "map_index": context["ti"].map_index, "reason": str(error)})
             raise
         return self.conclude(result, values, context)
 
     @abstractmethod
     def run_step(self, flags: list[str], context: Context) -> dict[str, Any]:
-        """Run the step to its end and give its result; raises as `execute` does."""
+        """Run the step to its end and return its result; raises as `execute` does."""
 
     def conclude(self, result: dict[str, Any], values: Mapping[str, Any], context: Context) -> Returned:
         """Hand `result` to Airflow: the link, the asset events and the XComs."""
@@ -143,7 +151,7 @@ class StepOperator(BaseOperator):
 
 
 def command_flags(step: StepOperator, values: Mapping[str, Any]) -> list[str]:
-    """The flags of `step` for a run with these resolved `values`; what is None is left out."""
+    """Make the flags of `step` from resolved `values`; leave out None."""
     names = (*(name for model in step.options for name in model.model_fields), *step.passes)
     where = places(values)
     addresses = {name: _filled(text, where) for name, text in {**(step.inputs or {}), "out": step.out}.items()}
@@ -152,12 +160,12 @@ def command_flags(step: StepOperator, values: Mapping[str, Any]) -> list[str]:
 
 
 def out_of(flags: list[str]) -> str:
-    """The address that a step with these `flags` writes to."""
+    """Read the address that a step with these `flags` writes to."""
     return next(flag for flag in reversed(flags) if flag.startswith("--out=")).removeprefix("--out=")
 
 
 def settings_of(model: type[S]) -> S:
-    """Settings from the environment.
+    """Load settings from the environment.
 
     Raises:
         AirflowFailException: a variable is missing or malformed; the message names each.
@@ -169,7 +177,9 @@ def settings_of(model: type[S]) -> S:
 
 
 def raise_outcome(step: str, code: int, last_line: str) -> Never:
-    """Raise what tells Airflow whether a retry can mend a step that ended with `code`, with its last line on stderr as the message.
+    """Raise the exception by which Airflow fails, retries or skips a step that ended.
+
+    The message is the step's last line on stderr.
 
     Raises:
         AirflowFailException: no retry.
@@ -185,17 +195,17 @@ def raise_outcome(step: str, code: int, last_line: str) -> Never:
     }
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     exception, prefix = outcomes.get(code, (AirflowException, f"{step} ended with {how}: "))
-    raise exception(prefix + (last_line or "no word on stderr"))
+    raise exception(prefix + (last_line or "nothing on stderr"))
 
 
 def raise_out_of_memory(step: str, variable: str) -> Never:
-    """Raise what a step is told whose container was killed at the memory limit that `variable` sets.
+    """Raise that a step's container was killed at the memory limit of `variable`.
 
     Raises:
-        AirflowException: a retry, for what else runs on the machine may have ended by then.
+        AirflowException: a retry, because the machine may have more free memory by then.
     """
     raise AirflowException(
-        f"{step} reached the memory limit of its container; raise {variable}, or ask for less at a time, say a smaller batch size"
+        f"{step} reached the memory limit of its container; raise {variable}, or choose options that need less, such as a smaller batch size"
     )
 
 
@@ -204,14 +214,14 @@ def _queue(gpu: bool) -> str:
 
 
 def _filled(text: str, where: Mapping[str, str]) -> str:
-    """Not str.format, which would read attributes of what it is given."""
+    """Fill in the places; str.format would also read attributes of the values."""
     for name, value in where.items():
         text = text.replace(f"{{{name}}}", value)
     return text
 
 
 def _spelled(name: str, value: object) -> list[str]:
-    """One option as flags; `--name=value`, so that a value that starts with a dash stays a value."""
+    """Spell one option as flags, as `--name=value`: a value may start with a dash."""
     flag = name.replace("_", "-")
     if value is None:
         return []

@@ -1,4 +1,4 @@
-"""Makes the tasks of steps: id, command, options, image and GPU come from a step's contract."""
+"""Make the tasks of steps from their contracts: id, command, options, image and GPU."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def step_task(step: Step, form: Form, *, out: str, **given: Any) -> BaseOperator
 
 
 def mapped_step_task(step: Step, form: Form, *, over: XComArg, out: str, **given: Any) -> MappedOperator:  # noqa: ANN401 - see above
-    """Make the task of a step for each element of the list `over`, which templates reach as `task.mapped`."""
+    """Map the task of a step over the list `over`; templates reach elements as `task.mapped`."""
     return StepOperator.partial(**_arguments(step, form, out, given)).expand(mapped=over)
 
 

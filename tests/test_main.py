@@ -67,6 +67,8 @@ def test_help_takes_little_processor_time():
         (["label", "--store=s3://retake", "--out=s3://retake/x/", "--bogus=1"], "--bogus"),
         (["evaluate", "--store=s3://retake", "--out=s3://retake/x/", "--plan=s3://retake/p/", "--model=best"], "--model"),
         (["label", "--store=/tmp", "--out=s3://retake/x/"], "--store"),
+        (["flows", "--store=s3://retake", "--out=s3://retake/x/"], "exactly one of --plan, --configured, --prediction is needed"),
+        (["flows", "--store=s3://retake", "--out=s3://retake/x/", "--plan=s3://retake/p/", "--configured=s3://retake/c/"], "exactly one"),
     ],
 )
 def test_a_wrong_command_line_is_one_line_and_a_wrong_configuration(argv, told, caplog):

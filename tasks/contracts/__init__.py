@@ -1,1 +1,4 @@
-"""What each step takes and gives: light, so that the command line, the DAGs and the documentation can read it. A file per DAG."""
+"""Describe the arguments and the result of each step, one file per DAG.
+
+They are light, because the command line, the DAGs and docs/commands.md read them.
+"""

@@ -1,4 +1,4 @@
-"""The steps that label the clips, split their videos, and write the dataset."""
+"""Describe the steps that label the clips, split their videos, and write the dataset."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from tasks.contracts.step import Step, StepArguments
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions, StoreUri
 from tasks.results.dataset import DatasetResult, LabelResult, SplitResult
 
-LabelsUri = Annotated[StoreUri, Field(description="Address that the step label wrote to")]
+LabelsUri = Annotated[StoreUri, Field(description="The `--out` address of `label`")]
 
 
 class LabelArguments(StepArguments, SegmentOptions, LabelOptions):
@@ -22,7 +22,7 @@ class SplitArguments(StepArguments, SplitOptions):
 
 
 class DatasetArguments(StepArguments, SplitOptions):
-    """The labels whose clips make the dataset, and the options they were split by."""
+    """The labels of the dataset's clips, and the options that split them."""
 
     labels: LabelsUri
 

@@ -1,4 +1,4 @@
-"""Lists every sub-command of `python -m tasks` by its name."""
+"""List the sub-commands of `python -m tasks` by their names."""
 
 from collections.abc import Mapping
 
@@ -12,4 +12,4 @@ COMMANDS: Mapping[str, Step] = {
     if isinstance(step, Step)
 }
 STEPS: Mapping[str, Step] = {name: step for name, step in COMMANDS.items() if not step.by_hand}
-"""Those that DAGs run."""
+"""Commands that DAGs run."""

@@ -1,4 +1,4 @@
-"""The steps that train several networks on one dataset and compare them in a table."""
+"""Describe the steps that train several networks on one dataset and compare them in a table."""
 
 from pydantic import Field
 
@@ -16,15 +16,17 @@ class EnterArguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptio
     """The options of one configuration; `model_name` is part of a run's key."""
 
     dataset: StoreUri = Field(description="Address of the dataset")
-    weights_result: StoreUri = Field(description="Address that the step weights wrote to")
-    claims: StoreUri = Field(description="Address under which configurations claim their trainings, so that none is trained twice at once")
-    name: str = Field(description="The configuration, as its line of the form has it")
+    weights_result: StoreUri = Field(description="The `--out` address of `weights`")
+    claims: StoreUri = Field(
+        description="Address under which configurations claim their trainings, so that no two tasks train the same one"
+    )
+    name: str = Field(description="The configuration, as in its line of the form")
 
 
 class TabulateArguments(StepArguments):
-    """The configurations, and what the runner was told by steps that failed."""
+    """The configurations, and the failures that the runner recorded."""
 
-    configured: StoreUri = Field(description="Address that the step configure wrote to")
+    configured: StoreUri = Field(description="The `--out` address of `configure`")
     failures: str = Field("[]", description='The failed steps, as JSON: `[{"map_index": 1, "step": "train", "reason": "…"}]`')
 
 
@@ -45,7 +47,7 @@ ENTER = Step(
 )
 TABULATE = Step(
     name="tabulate",
-    summary="set the networks of a comparison beside each other in one table",
+    summary="put the compared networks into one table",
     module="compare_networks.tabulate",
     arguments=TabulateArguments,
     result=TabulateResult,

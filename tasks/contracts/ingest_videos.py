@@ -1,4 +1,4 @@
-"""The steps that take videos into the store and cut them into clips."""
+"""Describe the steps that take videos into the store and cut them into clips."""
 
 from pydantic import Field
 
@@ -20,7 +20,7 @@ class SegmentArguments(StepArguments, SegmentOptions):
 class SummariseArguments(StepArguments, SegmentOptions):
     """The ingest, and the recipe that its videos were cut by."""
 
-    ingest: StoreUri = Field(description="Address that the step ingest wrote to")
+    ingest: StoreUri = Field(description="The `--out` address of `ingest`")
 
 
 INGEST = Step(
@@ -39,7 +39,7 @@ SEGMENT = Step(
 )
 SUMMARISE = Step(
     name="summarise",
-    summary="sum up an ingest",
+    summary="count the files, videos and clips of an ingest, and list what was set aside",
     module="ingest_videos.summarise",
     arguments=SummariseArguments,
     result=SummaryResult,

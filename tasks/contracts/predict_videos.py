@@ -1,4 +1,4 @@
-"""The steps that predict videos by two networks side by side."""
+"""Describe the steps that predict videos by two networks side by side."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +10,12 @@ from tasks.options import EvaluateOptions, PredictOptions, StoreUri
 from tasks.results.prediction import KnownClipsResult, PredictBatchResult, PredictPlanResult, PredictReportResult
 from tasks.results.video import SegmentResult
 
-PlanUri = Annotated[StoreUri, Field(description="Address that the step predict_plan wrote to")]
-KnownUri = Annotated[StoreUri, Field(description="Address that the step predict_known wrote to")]
+PlanUri = Annotated[StoreUri, Field(description="The `--out` address of `predict_plan`")]
+KnownUri = Annotated[StoreUri, Field(description="The `--out` address of `predict_known`")]
 
 
 class PredictPlanArguments(StepArguments, PredictOptions, EvaluateOptions):
-    """Everything that a person chose."""
+    """All options of a prediction."""
 
 
 class PredictCutArguments(StepArguments):
@@ -32,7 +32,7 @@ class PredictKnownArguments(StepArguments):
 
 
 class PredictBatchArguments(StepArguments):
-    """The plan, one of its batches, and the clips that the model knows."""
+    """The plan, one of its batches, and the features of training clips."""
 
     plan: PlanUri
     batch: BatchUri
@@ -40,14 +40,14 @@ class PredictBatchArguments(StepArguments):
 
 
 class PredictReportArguments(StepArguments):
-    """The plan of the prediction, and the clips that the model knows."""
+    """The plan of the prediction, and the features of training clips."""
 
     plan: PlanUri
     known: KnownUri
 
 
 class PredictArguments(EvaluateOptions, PredictOptions):
-    """Everything that a person chose, without Airflow."""
+    """All options of a prediction at a shell."""
 
     store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes the one that keeps the model's decisions")
     to: Path | None = Field(
@@ -65,7 +65,7 @@ PLAN = Step(
 )
 CUT = Step(
     name="predict_cut",
-    summary="cut a batch of videos that are to be predicted",
+    summary="cut a batch of videos to predict",
     module="predict_videos.predict_cut",
     arguments=PredictCutArguments,
     result=SegmentResult,
@@ -73,7 +73,7 @@ CUT = Step(
 )
 KNOWN = Step(
     name="predict_known",
-    summary="look at a sample of the clips that the model was trained on",
+    summary="compute features of a sample of the model's training clips",
     module="predict_videos.predict_known",
     arguments=PredictKnownArguments,
     result=KnownClipsResult,

@@ -1,9 +1,9 @@
-"""The steps that train a network, test it, and decide whether it becomes champion."""
+"""Describe the steps that train a network, test it, and decide whether it becomes champion."""
 
 import getpass
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.contracts.step import BatchUri, PlanUri, Step, StepArguments
 from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions
@@ -12,30 +12,41 @@ from tasks.results.flow import FlowResult, FlowsResult
 from tasks.results.record import ModelRole
 from tasks.results.training import PlanResult, TrainResult, WeightsResult
 
+FLOW_SOURCES = ("plan", "configured", "prediction")
+
 
 class WeightsArguments(StepArguments, TrainOptions):
-    """The network with its weights or checkpoint and the seed, or the networks to be fused; other options have no effect."""
+    """The network with its weights or checkpoint and the seed, or a fusion.
+
+    Other options have no effect.
+    """
 
 
 class PlanArguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions):
-    """Everything that a person chose."""
+    """All options of a training and its gate, with the dataset and the weights."""
 
     dataset: StoreUri | None = Field(None, description="Address of a dataset; empty takes the latest")
-    weights_result: StoreUri = Field(description="Address that the step weights wrote to")
+    weights_result: StoreUri = Field(description="The `--out` address of `weights`")
     force_token: str | None = Field(None, description="Any text; makes the training a new one")
     decide_token: str | None = Field(None, description="Any text; makes the decision a new one")
 
 
 class FlowsArguments(StepArguments):
-    """The networks that need optical flow: those of a training, of a comparison, or of a prediction."""
+    """The networks that need optical flow, of a training, a comparison or a prediction."""
 
-    plan: StoreUri | None = Field(None, description="Address that the step plan wrote to, for a training")
-    configured: StoreUri | None = Field(None, description="Address that the step configure wrote to, for a comparison")
-    prediction: StoreUri | None = Field(None, description="Address that the step predict_plan wrote to, for a prediction")
+    plan: StoreUri | None = Field(None, description="The `--out` address of `plan`, for a training")
+    configured: StoreUri | None = Field(None, description="The `--out` address of `configure`, for a comparison")
+    prediction: StoreUri | None = Field(None, description="The `--out` address of `predict_plan`, for a prediction")
+
+    @model_validator(mode="after")
+    def _name_exactly_one(self) -> "FlowsArguments":
+        if sum(getattr(self, name) is not None for name in FLOW_SOURCES) != 1:
+            raise ValueError(f"exactly one of {', '.join(f'--{name}' for name in FLOW_SOURCES)} is needed")
+        return self
 
 
 class FlowArguments(StepArguments):
-    """One batch, which says how its flow is computed."""
+    """One batch, with its flow options."""
 
     batch: BatchUri
 
@@ -49,11 +60,11 @@ class PlannedArguments(StepArguments):
 class EvaluateArguments(PlannedArguments):
     """One of the networks that the plan scores."""
 
-    model: ModelRole = Field(description="Which of the plan's networks is scored")
+    model: ModelRole = Field(description="The network of the plan to score")
 
 
 class DecideArguments(PlannedArguments):
-    """The plan whose network is decided on, and a person's answer where one was asked."""
+    """The plan, and a person's answer if one was asked."""
 
     answer: Literal["approved", "rejected", "no answer", "not asked"] = Field("not asked", description="A person's answer")
     answered_by: str = Field("", description="Who answered")
@@ -70,9 +81,11 @@ def _user() -> str:
 class RollbackArguments(RegisterOptions):
     """The version to go back to, and why."""
 
-    to: int = Field(ge=1, title="Version", description="That was champion before and becomes it again")
-    reason: str = Field(min_length=3, max_length=500, title="Reason", description="In words, for those who look at the registry later")
-    by: str = Field(default_factory=_user, min_length=1, max_length=100, title="Who", description="Is kept with the reason")
+    to: int = Field(ge=1, title="Version", description="An earlier champion, which becomes champion again")
+    reason: str = Field(min_length=3, max_length=500, title="Reason", description="Kept in the registry")
+    by: str = Field(
+        default_factory=_user, min_length=1, max_length=100, title="Who", description="Kept with the reason; by default your user name"
+    )
 
 
 WEIGHTS = Step(
@@ -86,7 +99,7 @@ WEIGHTS = Step(
 )
 PLAN = Step(
     name="plan",
-    summary="decide what is trained and tested",
+    summary="plan a training, its tests and its opponents",
     module="retrain.plan",
     arguments=PlanArguments,
     result=PlanResult,
@@ -98,6 +111,7 @@ FLOWS = Step(
     arguments=FlowsArguments,
     result=FlowsResult,
     also_in=("compare_networks", "predict_videos"),
+    alternatives=FLOW_SOURCES,
 )
 FLOW = Step(
     name="flow",
@@ -109,7 +123,7 @@ FLOW = Step(
 )
 TRAIN = Step(
     name="train",
-    summary="fine-tune the network",
+    summary="fine-tune the network that a plan describes",
     module="retrain.train",
     arguments=PlannedArguments,
     result=TrainResult,
@@ -129,7 +143,7 @@ EVALUATE = Step(
 )
 COMPARE = Step(
     name="compare",
-    summary="set the fine-tuned network beside what it must beat, by the gate's rules",
+    summary="compare the fine-tuned network with its opponents by the gate's rules",
     module="retrain.compare",
     arguments=PlannedArguments,
     result=CompareResult,
@@ -151,7 +165,7 @@ REGISTER = Step(
 )
 DECIDE = Step(
     name="decide",
-    summary="make it champion, or leave the champion as it is",
+    summary="promote the version, or keep the champion",
     module="retrain.decide",
     arguments=DecideArguments,
     result=DecideResult,

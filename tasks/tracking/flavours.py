@@ -1,4 +1,4 @@
-"""Log models to MLflow: a tensor module for other code, or a model that takes video clips."""
+"""Log models to MLflow: a tensor module, or a model that takes video clips."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType, Array, DataType
 
 MODEL = "model"
-"""Its name within the run."""
+"""Name of the model within its run."""
 
 ANSWERS = (("", DataType.string), ("_probability", DataType.double), ("_class", DataType.long), ("_logits", Array(DataType.double)))
-"""What stands behind the name of each head in the columns of a clip model's answers."""
+"""Suffixes and types of the columns that a clip model returns for each head."""
 
 
 @dataclass(frozen=True)
 class TensorModel:
-    """A torch module on the CPU, in eval mode, returning one or more tensors.
+    """A torch module on the CPU in eval mode, which returns one or more tensors.
 
     Attributes:
         module: the module.
@@ -74,13 +74,16 @@ class ClipModel:
 
 
 def _tensor_signature(shape: Sequence[int], output_names: Sequence[str]) -> ModelSignature:
-    """Describe frames (clips, segments, height, width, 3) in, and logits (clips, classes) out, per output name."""
+    """Describe the input frames and the output logits.
+
+    Frames are (clips, segments, height, width, planes), logits (clips, classes) for each output name.
+    """
     frames = TensorSpec(np.dtype(np.uint8), (-1, shape[1], -1, -1, shape[4]), "frames")
     return ModelSignature(Schema([frames]), Schema([TensorSpec(np.dtype(np.float32), (-1, -1), name) for name in output_names]))
 
 
 def _clip_signature(heads: Sequence[str]) -> ModelSignature:
-    """Describe input paths or bytes, and output names, probabilities, class ids and logits."""
-    answers = [(f"{head}{what}", kind) for what, kind in ANSWERS for head in heads]
-    clip = ColSpec(AnyType())  # type: ignore[no-untyped-call] # MLflow's; without a name, so that a plain list of clips will do
+    """Describe the input paths or bytes, and the output columns."""
+    answers = [(f"{head}{suffix}", kind) for suffix, kind in ANSWERS for head in heads]
+    clip = ColSpec(AnyType())  # type: ignore[no-untyped-call] # MLflow's; without a name, so that a plain list of clips is valid
     return ModelSignature(Schema([clip]), Schema([ColSpec(kind, name) for name, kind in answers]))

@@ -1,10 +1,10 @@
-"""Lists the clips whose optical flow networks need and the store lacks."""
+"""List the clips whose optical flow networks need and the store lacks."""
 
 import math
 from collections.abc import Sequence
 
 from tasks.contracts.retrain import FlowsArguments
-from tasks.errors import BadConfiguration, NothingToDo
+from tasks.errors import NothingToDo
 from tasks.keys import flow_recipe_of
 from tasks.media.clips import find_cut
 from tasks.media.flow_cache import SeenClip, without_flow
@@ -23,15 +23,16 @@ from tasks.store.stored import Output
 
 MAX_BATCHES = 256
 CLIPS_A_BATCH = 16
-"""At least: TV-L1 takes minutes a clip and core, so that a batch is long enough to be worth a task, and short enough to be lost."""
+"""Minimum batch size: long enough for a task, short enough to repeat. TV-L1 takes minutes per clip on a core."""
 
 
 def run(arguments: FlowsArguments, store: Store) -> FlowsResult:
-    """Write the batches of all clips, the same for the same networks, and list those in which flow is missing.
+    """Write the batches of all clips, and list those in which flow is missing.
+
+    The same networks have the same batches.
 
     Raises:
-        BadConfiguration: none of them is named.
-        NothingToDo: no network sees flow, or that of every clip is there.
+        NothingToDo: no network sees flow, or every clip has it.
     """
     recipes, seen = _wanted(arguments, store)
     if not recipes:
@@ -58,7 +59,7 @@ def run(arguments: FlowsArguments, store: Store) -> FlowsResult:
 
 
 def _wanted(arguments: FlowsArguments, store: Store) -> tuple[Sequence[FlowOptions], Sequence[SeenClip]]:
-    """How the flow is computed that networks see, and the clips that they see it of: none where there are no networks that do."""
+    """Return the flow options and clips that need flow; empty if none do."""
     if arguments.plan:
         plan = store.read(Output(arguments.plan, PlanResult))
         recipes = different([*flows_of(plan), *(plan.champion.flows if plan.champion else ())])
@@ -67,11 +68,10 @@ def _wanted(arguments: FlowsArguments, store: Store) -> tuple[Sequence[FlowOptio
         configured = store.read(Configurations(arguments.configured))
         recipes = different([flow_of(TrainOptions.model_validate_json(one.options)) for one in configured.configurations])
         return recipes, _dataset_clips(configured.dataset_uri, store) if recipes else ()
-    if arguments.prediction:
-        prediction = store.read(Output(arguments.prediction, PredictPlanResult))
-        recipes = different([options for predictor in prediction.predictors.values() for options in predictor.flows])
-        return recipes, _cut_clips(prediction, store) if recipes else ()
-    raise BadConfiguration("flows: name a plan, the configurations of a comparison, or a prediction")
+    assert arguments.prediction is not None  # noqa: S101 - the arguments name exactly one of the three
+    prediction = store.read(Output(arguments.prediction, PredictPlanResult))
+    recipes = different([options for predictor in prediction.predictors.values() for options in predictor.flows])
+    return recipes, _cut_clips(prediction, store) if recipes else ()
 
 
 def _dataset_clips(dataset_uri: str, store: Store) -> Sequence[SeenClip]:
@@ -79,7 +79,7 @@ def _dataset_clips(dataset_uri: str, store: Store) -> Sequence[SeenClip]:
 
 
 def _cut_clips(prediction: PredictPlanResult, store: Store) -> list[ClipRecord]:
-    """Those of every video that was cut; of a video that could not be, `predict` says why."""
+    """List the clips of every video that was cut; `predict` says why others were not."""
     clips: list[ClipRecord] = []
     for batch in prediction.batches:
         for video in store.read(batch.uri, PredictionBatch).videos:
