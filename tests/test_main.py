@@ -108,3 +108,12 @@ def test_the_rule_that_no_step_imports_another_names_every_step():
     rules.read(REPOSITORY / ".importlinter")
     named = rules["importlinter:contract:steps-apart"]["modules"].split()
     assert set(named) == {step.full_module for step in COMMANDS.values() if step.name != "predict"}
+
+
+def test_the_rule_that_training_and_engines_see_no_films_names_every_module_but_pyfunc():
+    rules = configparser.ConfigParser()
+    rules.read(REPOSITORY / ".importlinter")
+    named = rules["importlinter:contract:models-see-arrays"]["source_modules"].split()
+    folder = REPOSITORY / "tasks" / "model"
+    found = {f"tasks.model.{path.stem}" for path in (*folder.glob("[!_]*.py"), *(init.parent for init in folder.glob("*/__init__.py")))}
+    assert set(named) == found - {"tasks.model.pyfunc"}
