@@ -1,6 +1,6 @@
 """Name the assets that one DAG updates and the next one waits for.
 
-Their events carry the store and the options of the runs that follow, see `_params.Handover`.
+Their events carry the store and the options of the runs that follow, see `_form.Handover`.
 """
 
 from airflow.sdk import Asset

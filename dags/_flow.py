@@ -5,7 +5,7 @@ from datetime import timedelta
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
-from dags._params import Form
+from dags._form import Form
 from dags._tasks import mapped_step_task, step_task
 from tasks.contracts import retrain
 

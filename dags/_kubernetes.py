@@ -12,7 +12,7 @@ from kubernetes.client import models as k8s
 from urllib3.exceptions import HTTPError
 
 from dags._environment import PROXY_NAMES, SECRET_NAMES, container_environment
-from dags._params import resolve
+from dags._form import resolve
 from dags._pod import pod_fields
 from dags._step import Returned, StepOperator, command_flags, out_of, raise_out_of_memory, raise_outcome, settings_of
 from dags._stored import stored_result

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from dags._params import Form
+from dags._form import Form
 from dags._tasks import step_task
 from tasks.contracts import compare_networks, retrain
 from tasks.store.comparisons import Configured

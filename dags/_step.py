@@ -14,7 +14,7 @@ from airflow.sdk.definitions.mappedoperator import OperatorPartial
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from pydantic_settings import BaseSettings
 
-from dags._params import Form, places, resolve
+from dags._form import Form, places, resolve
 from tasks.contracts.step import ImageKind
 from tasks.errors import BadConfiguration, BadInput, NothingToDo, RetakeError, Unavailable
 from tasks.options import Options
@@ -55,7 +55,7 @@ class StepOperator(BaseOperator):
 
     Args:
         step: sub-command of `python -m tasks`.
-        form: the DAG's options, see `_params.Form`.
+        form: the DAG's options, see `_form.Form`.
         options: the option models that the step takes.
         passes: names of resolved values that the step takes besides, such as `dataset`.
         inputs: further flags; templated, and `{store}`, `{key}` and `{recipe}` are filled in, as in `out`.

@@ -5,7 +5,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, XComArg
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
-from dags._params import Form
+from dags._form import Form
 from dags._runner import StepOperator
 from tasks.contracts.step import Step
 

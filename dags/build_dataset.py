@@ -22,7 +22,7 @@ from pathlib import Path
 from airflow.sdk import DAG
 
 from dags._assets import CLIPS, DATASET
-from dags._params import Form
+from dags._form import Form
 from dags._runner import TASK_DEFAULTS
 from dags._tasks import step_task
 from tasks.contracts import build_dataset

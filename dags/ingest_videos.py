@@ -21,7 +21,7 @@ from pathlib import Path
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
 
 from dags._assets import CLIPS
-from dags._params import Form
+from dags._form import Form
 from dags._runner import TASK_DEFAULTS
 from dags._tasks import mapped_step_task, step_task
 from tasks.contracts import ingest_videos

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadVideo
 from tasks.keys import flow_recipe_of
-from tasks.media.flow_cache import SeenClip, compute_flow, flow_uri, without_flow
+from tasks.media.stored_flow import SeenClip, compute_flow, flow_uri, without_flow
 from tasks.model.sampling import joined, middle_snippets
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions

@@ -10,7 +10,7 @@ import docker
 
 from dags._container import container_name
 from dags._docker import DockerStepOperator
-from dags._params import Form
+from dags._form import Form
 from tasks.options import IngestOptions
 from tasks.store.objects import Store
 

@@ -84,7 +84,7 @@ def test_a_dag_file_is_wiring_only(path):
         "dags._assets",
         "dags._flow",
         "dags._networks",
-        "dags._params",
+        "dags._form",
         "dags._runner",
         "dags._tasks",
     }

@@ -10,8 +10,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, TaskDeferred
 from kubernetes.client import ApiClient, V1Pod
 
+from dags._form import Form
 from dags._kubernetes import KubernetesStepOperator
-from dags._params import Form
 from tasks.options import IngestOptions
 from tests.dags.cluster import Cluster
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dags import build_dataset, ingest_videos, retrain
-from dags._params import StoreOptions
+from dags._form import StoreOptions
 from tasks.errors import BadConfiguration
 from tasks.local.choices import CHAIN, parse
 

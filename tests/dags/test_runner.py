@@ -12,8 +12,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from airflow.serialization.serialized_objects import DagSerialization
 
 from dags._environment import process_environment
+from dags._form import Form
 from dags._local import LocalStepOperator as StepOperator
-from dags._params import Form
 from dags._runner import RUNNERS, operator_of
 from dags._step import MlflowRunLink
 from tasks.errors import RetakeError
@@ -210,7 +210,7 @@ SUPERVISED = """
 import json, os, sys
 from datetime import datetime
 from types import SimpleNamespace
-from dags._params import Form
+from dags._form import Form
 from dags._local import LocalStepOperator as StepOperator
 from tasks.options import IngestOptions
 form = Form((IngestOptions,))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadVideo
-from tasks.media.flow_cache import flow_uri
 from tasks.media.frame_cache import cache_test_frames, cache_train_frames
+from tasks.media.stored_flow import flow_uri
 from tasks.model.spec import NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tests.steps.shelf import Shelf, filmed

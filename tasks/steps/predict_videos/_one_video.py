@@ -11,8 +11,8 @@ import numpy as np
 from tasks.errors import BadCheckpoint, BadInput, BadVideo, RetakeError
 from tasks.evaluation.latency import peak_memory_bytes
 from tasks.evaluation.scoring import Logits, each_scored, require_finite
-from tasks.media.flow_cache import shortness
 from tasks.media.prefetch import FramesAhead
+from tasks.media.stored_flow import shortness
 from tasks.prediction.answered import answered
 from tasks.prediction.familiar import Features, distances_to_nearest
 from tasks.prediction.names import Names

@@ -3,7 +3,7 @@
 import os
 
 from tasks.contracts.retrain import FlowArguments
-from tasks.media.flow_cache import compute_flow, shortness, without_flow
+from tasks.media.stored_flow import compute_flow, shortness, without_flow
 from tasks.results.flow import FlowBatch, FlowResult
 from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load

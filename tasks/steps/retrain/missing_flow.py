@@ -7,7 +7,7 @@ from tasks.contracts.retrain import FlowsArguments
 from tasks.errors import NothingToDo
 from tasks.keys import flow_recipe_of
 from tasks.media.clips import find_cut
-from tasks.media.flow_cache import SeenClip, without_flow
+from tasks.media.stored_flow import SeenClip, without_flow
 from tasks.options import FlowOptions, TrainOptions
 from tasks.results.flow import FlowBatch, FlowClip, FlowsResult
 from tasks.results.prediction import PredictionBatch, PredictPlanResult

@@ -13,8 +13,8 @@ import pytest
 from tasks.errors import BadVideo
 from tasks.keys import flow_recipe_of
 from tasks.local.home import REPOSITORY
-from tasks.media.flow_cache import flow_uri
 from tasks.media.frame_cache import cache_test_frames, cache_train_frames, load_snippets
+from tasks.media.stored_flow import flow_uri
 from tasks.model.spec import NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.results.flow import FlowBatch, FlowClip, FlowResult

@@ -9,7 +9,7 @@ import torch
 from tasks.contracts.predict_videos import PredictBatchArguments, PredictKnownArguments
 from tasks.errors import BadCheckpoint, BadConfiguration
 from tasks.keys import recipe_of
-from tasks.media.flow_cache import compute_flow, flow_uri
+from tasks.media.stored_flow import compute_flow, flow_uri
 from tasks.model.checkpoints import HeadWeights, save, save_fusion
 from tasks.model.class_names import ClassNames
 from tasks.model.crops import Normalise, cut_views

@@ -6,7 +6,7 @@ from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 from pydantic import ValidationError
 
 from dags import build_dataset, compare_networks, ingest_videos, predict_videos, retrain
-from dags._params import Form, StoreOptions, places, resolve
+from dags._form import Form, StoreOptions, places, resolve
 from tasks.keys import recipe_of
 from tasks.options import (
     ORIGINAL,
