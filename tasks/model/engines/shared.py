@@ -50,9 +50,10 @@ class SharedFeatures:
         Raises:
             Unavailable: the cached features are damaged; a retry computes them again.
         """
-        if not self._caches or not all(cache.has(clip) for cache in self._caches):
+        caches = self._caches  # the writer may stop sharing meanwhile
+        if not caches or not all(cache.has(clip) for cache in caches):
             return None
-        return self._scorer.answer([cache.read(clip) for cache in self._caches])
+        return self._scorer.answer([cache.read(clip) for cache in caches])
 
     def score(self, clip: str, inputs: Sequence[Frames]) -> Logits:
         """Score one clip like `Scorer.score`, and cache its features in the background.
