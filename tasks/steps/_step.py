@@ -1,6 +1,8 @@
 """Find and write the results of steps."""
 
 import logging
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -18,6 +20,15 @@ def finished(store: Store, output: Output[R]) -> R | None:
         return None
     log.info("found finished: %s", output.uri)
     return store.read(output)
+
+
+def write_files(store: Store, output: Output[R], files: Mapping[str, bytes], folder: Path) -> None:
+    """Write files, by address, beside the commit mark and, under the same names, into a folder for MLflow."""
+    for uri, data in files.items():
+        store.write_bytes(uri, data)
+        file = folder / output.name_of(uri)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
 
 
 def finish(store: Store, output: Output[R], result: R) -> R:

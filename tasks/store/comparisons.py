@@ -83,6 +83,11 @@ class ComparisonTable(Output[TabulateResult]):
         """Give all numbers of the comparison."""
         return Stored(self.file("networks.json"), Comparison)
 
+    @property
+    def schema(self) -> str:
+        """Give the address of the JSON schema of the numbers."""
+        return self.file("networks.schema.json")
+
 
 @dataclass(frozen=True)
 class AskedComparison(Output[ConfigureResult]):

@@ -104,6 +104,11 @@ class Comparing(Output[CompareResult]):
         """Give the address of the tables as plain text."""
         return self.file("comparison.txt")
 
+    @property
+    def figure(self) -> str:
+        """Give the address of the figure."""
+        return self.file("comparison.png")
+
     @classmethod
     def of(cls, result: CompareResult) -> "Self":
         """Find the comparison that left a result, by the address of its table."""
@@ -125,6 +130,11 @@ class Report(Output[ReportResult]):
     def metrics(self) -> Stored[Metrics]:
         """Give the numbers of the page."""
         return Stored(self.file("metrics.json"), Metrics)
+
+    @property
+    def schema(self) -> str:
+        """Give the address of the JSON schema of the numbers."""
+        return self.file("metrics.schema.json")
 
     @property
     def card(self) -> str:

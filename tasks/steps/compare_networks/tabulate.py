@@ -19,8 +19,8 @@ from tasks.results.comparison import ComparedNetwork, Comparison, Configuration,
 from tasks.results.dataset import Manifest
 from tasks.results.record import now_utc
 from tasks.settings import MlflowSettings, load
-from tasks.steps._step import finish, finished, log
-from tasks.store.comparisons import Claims, Configurations, Configured
+from tasks.steps._step import finish, finished, log, write_files
+from tasks.store.comparisons import Claims, ComparisonTable, Configurations, Configured
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store, to_json
 from tasks.store.runs import Run, Scores
@@ -80,9 +80,7 @@ def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
         comparison_run(tracker, arguments.store, key, comparison, [one.trained.mlflow_run_id for one in tested]) as run_id,
         tempfile.TemporaryDirectory(prefix="retake-tabulate-") as folder,
     ):
-        for name, data in _files(comparison).items():
-            store.write_bytes(place.file(name), data)
-            (Path(folder) / name).write_bytes(data)
+        write_files(store, place, _files(place, comparison), Path(folder))
         tracker.log_artifacts(run_id, Path(folder))
         tracker.log_metrics(run_id, metrics_of(comparison))
         tracker.set_tags(run_id, {"mlflow.note.content": networks_note(comparison)})
@@ -197,11 +195,11 @@ def _compared(one: Tested, reference: ScoredClips | None, manifest: Manifest) ->
     )
 
 
-def _files(comparison: Comparison) -> dict[str, bytes]:
+def _files(place: ComparisonTable, comparison: Comparison) -> dict[str, bytes]:
     schema = json.dumps(Comparison.model_json_schema(), sort_keys=True, indent=1)
     return {
-        "report.html": networks_page(comparison).encode(),
-        "networks.csv": table(comparison),
-        "networks.json": to_json(comparison),
-        "networks.schema.json": f"{schema}\n".encode(),
+        place.page: networks_page(comparison).encode(),
+        place.csv: table(comparison),
+        place.numbers.uri: to_json(comparison),
+        place.schema: f"{schema}\n".encode(),
     }

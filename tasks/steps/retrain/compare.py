@@ -21,7 +21,7 @@ from tasks.results.record import SPLITS
 from tasks.results.training import PlanResult
 from tasks.settings import MlflowSettings, load
 from tasks.steps._plans import plans_of
-from tasks.steps._step import finish, finished, log
+from tasks.steps._step import finish, finished, log, write_files
 from tasks.steps.retrain._evidence import evaluation_results, predictions
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
@@ -52,18 +52,16 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     judgement = judge(ours, theirs, decisive, outcomes, plan.gate, attempt)
     baseline = plan.weights.description
     files = {
-        "comparison.md": markdown(results, found, judgement, baseline, nameable).encode(),
-        "comparison.txt": text(results, found, judgement, baseline, nameable).encode(),
-        "comparison.png": comparison_figure(results, f"{plan.run_key}: what the fine-tuning changed"),
+        place.table: markdown(results, found, judgement, baseline, nameable).encode(),
+        place.text: text(results, found, judgement, baseline, nameable).encode(),
+        place.figure: comparison_figure(results, f"{plan.run_key}: what the fine-tuning changed"),
     }
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-compare-") as folder:
-        for name, data in files.items():
-            store.write_bytes(place.file(name), data)
-            (Path(folder) / name).write_bytes(data)
+        write_files(store, place, files, Path(folder))
         tracker.log_artifacts(run_id, Path(folder))
         tracker.log_metrics(run_id, _gains(found, ours.split))
-        tracker.set_tags(run_id, {"mlflow.note.content": files["comparison.md"].decode(), "retake.verdict": judgement.reason})
-    log.info("%s", files["comparison.txt"].decode())
+        tracker.set_tags(run_id, {"mlflow.note.content": files[place.table].decode(), "retake.verdict": judgement.reason})
+    log.info("%s", files[place.text].decode())
     result = CompareResult(
         split=ours.split,
         table_uri=place.table,

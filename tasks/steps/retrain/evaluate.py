@@ -46,7 +46,7 @@ from tasks.results.record import ModelRole
 from tasks.results.training import Evaluation, PlanResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network
-from tasks.steps._step import finish, finished, log
+from tasks.steps._step import finish, finished, log, write_files
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.runs import Run, Scores
@@ -196,11 +196,7 @@ def _publish(
 ) -> None:
     """Write one evaluation to the store and MLflow, its commit mark last."""
     place = Scores(evaluation.out)
-    for uri, data in files.items():
-        store.write_bytes(uri, data)
-        file = folder / place.name_of(uri)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
+    write_files(store, place, files, folder)
     tracker.log_artifacts(run_id, folder, f"{result.model}/{result.split}")
     tracker.log_metrics(run_id, _metrics(result))
     finish(store, place, result)

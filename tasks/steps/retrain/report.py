@@ -30,7 +30,7 @@ from tasks.results.metrics import Metrics, Mistake, Provenance
 from tasks.results.record import ModelRole, now_utc
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.steps._step import finish, finished, log
+from tasks.steps._step import finish, finished, log, write_files
 from tasks.steps.retrain._evidence import evaluation_results, predictions
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store, to_json
@@ -63,9 +63,7 @@ def run(arguments: PlannedArguments, store: Store) -> ReportResult:
             activations=_activations(store, results, metrics.mistakes),
             clips=_playable(store, metrics.mistakes),
         )
-        for name, data in _files(inputs).items():
-            store.write_bytes(place.file(name), data)
-            (Path(folder) / name).write_bytes(data)
+        write_files(store, place, _files(place, inputs), Path(folder))
         kept = f"decisions/{decision.key}"
         # At the root lies the latest decision on this training; links lead to the place that no later decision writes to.
         tracker.log_artifacts(run_id, Path(folder))
@@ -85,13 +83,13 @@ def run(arguments: PlannedArguments, store: Store) -> ReportResult:
     return finish(store, place, result)
 
 
-def _files(inputs: ReportInputs) -> dict[str, bytes]:
+def _files(place: Report, inputs: ReportInputs) -> dict[str, bytes]:
     schema = json.dumps(Metrics.model_json_schema(), sort_keys=True, indent=1)
     return {
-        "report.html": page(inputs).encode(),
-        "metrics.json": to_json(inputs.metrics),
-        "metrics.schema.json": f"{schema}\n".encode(),
-        "README.md": model_card(inputs.metrics).encode(),
+        place.page: page(inputs).encode(),
+        place.metrics.uri: to_json(inputs.metrics),
+        place.schema: f"{schema}\n".encode(),
+        place.card: model_card(inputs.metrics).encode(),
     }
 
 
