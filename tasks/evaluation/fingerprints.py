@@ -3,17 +3,15 @@
 Legend: n and k clips, t frames, h and w pixels.
 """
 
-import io
 from collections.abc import Mapping
 
 import imagehash
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.errors import BadInput
+from tasks.evaluation.parquet import decode, encode
 
 Fingerprint = NDArray[np.uint64]
 
@@ -71,9 +69,7 @@ def distances(ours: Fingerprint, theirs: Fingerprint) -> NDArray[np.float32]:
 def to_parquet(fingerprints: Mapping[str, Fingerprint]) -> bytes:
     """Encode fingerprints as a Parquet file, one row per clip, in the order of the mapping."""
     columns = {"uid": list(fingerprints), "hashes": [hashes.tolist() for hashes in fingerprints.values()]}
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=SCHEMA), buffer, compression="zstd")
-    return buffer.getvalue()
+    return encode(pa.table(columns, schema=SCHEMA))
 
 
 def from_parquet(data: bytes, uri: str) -> dict[str, Fingerprint]:
@@ -86,12 +82,7 @@ def from_parquet(data: bytes, uri: str) -> dict[str, Fingerprint]:
     Raises:
         BadInput: the bytes are not a fingerprints file.
     """
-    try:
-        table = pq.read_table(io.BytesIO(data))
-    except (pa.ArrowInvalid, OSError):
-        raise BadInput(f"{uri} is not a Parquet file; run `evaluate` again") from None
-    if not table.schema.equals(SCHEMA):
-        raise BadInput(f"{uri} has other columns than a file of fingerprints; run `evaluate` again")
+    table = decode(data, uri, SCHEMA, "fingerprints")
     return {uid: np.array(hashes, np.uint64) for uid, hashes in zip(*(table[name].to_pylist() for name in SCHEMA.names), strict=True)}
 
 

@@ -3,15 +3,12 @@
 Legend: n clips.
 """
 
-import io
-
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tasks.errors import BadInput
 from tasks.evaluation.answers import Answers, answers_of
+from tasks.evaluation.parquet import decode, encode
 from tasks.evaluation.scoring import Logits, ScoredClips
 from tasks.results.dataset import Vocabulary
 
@@ -63,9 +60,7 @@ def to_parquet(clips: ScoredClips, vocabulary: Vocabulary) -> bytes:
         },
         schema=SCHEMA,
     )
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()
+    return encode(table)
 
 
 def from_parquet(data: bytes, uri: str) -> ScoredClips:
@@ -78,12 +73,7 @@ def from_parquet(data: bytes, uri: str) -> ScoredClips:
     Raises:
         BadInput: the bytes are not a predictions file.
     """
-    try:
-        table = pq.read_table(io.BytesIO(data))
-    except (pa.ArrowInvalid, OSError):
-        raise BadInput(f"{uri} is not a Parquet file; run `evaluate` again") from None
-    if not table.schema.equals(SCHEMA):
-        raise BadInput(f"{uri} has other columns than a predictions file; run `evaluate` again")
+    table = decode(data, uri, SCHEMA, "predictions")
     return ScoredClips(
         uids=tuple(table["uid"].to_pylist()),
         sources=tuple(table["source"].to_pylist()),
