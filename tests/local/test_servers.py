@@ -94,6 +94,11 @@ def test_every_server_listens_on_this_machine_alone(home):
     assert {address.port for address in listening} == expected
 
 
+def test_the_store_has_volumes_for_many_buckets_however_full_the_disk_is(home):
+    master = processes.read_record(home, "store").ports["store_master"]
+    assert httpx.get(f"http://127.0.0.1:{master}/dir/status", trust_env=False).json()["Topology"]["Max"] >= 10_000
+
+
 def test_mlflow_keeps_artifacts_in_the_store(home):
     running, _ = up(home)
     artifact = "api/2.0/mlflow-artifacts/artifacts/0/note.txt"

@@ -8,10 +8,11 @@ from tasks.model.checkpoints import HeadWeights, Saved
 from tasks.model.class_names import ClassNames
 from tasks.model.engines.choice import Job
 from tasks.model.engines.scorer import make_scorer
-from tasks.model.engines.shared import SharedFeatures
+from tasks.model.engines.shared import SharedFeatures, is_shareable
 from tasks.model.network import Network
 from tasks.model.spec import FAMILIES, NetworkSpec
 from tasks.options import Family, Modality
+from tasks.results.evaluation import EngineUsed
 
 CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
 
@@ -78,6 +79,13 @@ def test_features_of_other_crops_or_other_computed_flow_are_not_taken(shared, mo
     monkeypatch.setattr(f"tasks.model.engines.shared.{changed}", {"VIEWS_VERSION": 0, "flow_recipe_of": lambda options: "other"}[changed])
     second, _ = shared(network_of(Family.TSN, head_seed=2, modality=Modality.FLOW), num_crops=1)
     assert second.known("clip") is None
+
+
+def test_features_of_int8_are_not_shared_because_they_depend_on_the_calibration_clips():
+    checked = {"num_checked_clips": 0, "max_difference": 0, "tolerance": 0, "fallback_reason": None}
+    used = EngineUsed(name="openvino", precision="int8", description="", **checked)
+    assert not is_shareable(used)
+    assert is_shareable(used.model_copy(update={"precision": "bfloat16"}))
 
 
 def test_a_disk_without_room_costs_the_sharing_alone(shared, monkeypatch, caplog):
