@@ -4,7 +4,7 @@ import math
 
 from tasks.evaluation.majority import always_predicting, in_quotes
 from tasks.results.evaluation import EvaluateResult, PairedDifference, TargetMetrics
-from tasks.results.record import Target
+from tasks.results.record import SplitName, Target
 from tasks.wording import count, listed, percent, percent_interval, points, roughly
 
 
@@ -61,17 +61,17 @@ def _against_opponent(theirs: EvaluateResult, difference: PairedDifference) -> s
         return f"as many as the {theirs.model} ({interval})"
     more = "more" if difference.difference > 0 else "fewer"
     told = f"{points(difference.difference)} {more} than the {theirs.model} ({percent(theirs.action.top1)}; {interval})"
-    return told if low > 0 or high < 0 else f"{told}; {_too_small(difference)}"
+    return told if low > 0 or high < 0 else f"{told}; {_too_small(difference, theirs.split)}"
 
 
-def _too_small(difference: PairedDifference) -> str:
+def _too_small(difference: PairedDifference, split: SplitName) -> str:
     if difference.num_sources == 1:
         return "one source video is not enough to tell"
     too_small = "the data is too small to tell"
     if difference.num_clips_needed is None:
         return too_small
     num_sources = math.ceil(difference.num_clips_needed * difference.num_sources / difference.num_clips)
-    return f"{too_small}: {roughly(difference.num_clips_needed)} clips of {roughly(num_sources)} source videos would be needed"
+    return f"{too_small}: {roughly(difference.num_clips_needed)} {split} clips of {roughly(num_sources)} source videos would be needed"
 
 
 def _against_majority(ours: EvaluateResult) -> str:

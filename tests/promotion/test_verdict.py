@@ -69,7 +69,7 @@ def test_a_tie(verdict):
 def test_too_little_data_says_how_much_is_needed(verdict):
     sentence = verdict(8, 5, (-0.04, 0.1), needed=544)
     assert sentence.startswith("Too little data to tell: ")
-    assert "too small to tell: about 550 clips of about 55 source videos would be needed;" in sentence
+    assert "too small to tell: about 550 test clips of about 55 source videos would be needed;" in sentence
 
 
 def test_one_source_video_tells_nothing(verdict):
