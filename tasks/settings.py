@@ -45,7 +45,6 @@ class MachineSettings(BaseSettings):
     num_processes: int = Field(0, ge=0, description="processes for decoding; 0: every core available to this process")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = Field(1, ge=1, description="processes of one training on this machine, one per GPU or all on the CPU")
-    num_nodes: int = Field(1, ge=1, description="machines of one training; start the same step on each")
     ffmpeg: Path | None = Field(
         None, description="ffmpeg binary; default: imageio-ffmpeg's, else the system's. Its version is part of the address of clips"
     )

@@ -1,8 +1,7 @@
 """Coordinate the processes of one training: find this process's rank, and end all of them together.
 
-On each machine Lightning runs the first process's command line again for every other process, with LOCAL_RANK in its environment. For
-training on several machines, start the same command on each, with MASTER_ADDR and MASTER_PORT of the first machine and NODE_RANK from 0.
-torchrun sets all of these, and starts every process itself.
+Lightning runs the first process's command line again for every other process, with LOCAL_RANK in its environment. torchrun sets it, too, and
+starts every process itself.
 """
 
 import ctypes
@@ -32,51 +31,39 @@ def is_first_process() -> bool:
 
     Only the first uses MLflow, writes to the store and has a result.
     """
-    return global_rank(1) == 0
+    return process_rank() == 0
 
 
-def global_rank(devices: int) -> int:
-    """Return this process's rank among all, with `devices` processes per machine."""
-    environment = LightningEnvironment()
-    return environment.node_rank() * devices + environment.local_rank()
+def process_rank() -> int:
+    """Return this process's rank, from 0."""
+    return LightningEnvironment().local_rank()
 
 
-def shareable_devices(devices: int, num_nodes: int, batch_size: int) -> int:
-    """Find the largest number of processes, up to `devices`, that divides `batch_size`.
-
-    On several machines it is `devices`, because no machine may decide for the others.
-    """
-    if num_nodes > 1:
-        return devices
+def shareable_devices(devices: int, batch_size: int) -> int:
+    """Find the largest number of processes, up to `devices`, that divides `batch_size`."""
     return max(number for number in range(1, devices + 1) if batch_size % number == 0)
 
 
-def require_places(devices: int, num_nodes: int) -> None:
-    """Check that the environment gives this process a valid rank among `devices` on each of `num_nodes` machines.
+def require_place(devices: int) -> None:
+    """Check that the environment gives this process a rank below `devices`.
 
     Raises:
-        BadConfiguration: a different number of processes was started, or the address of the first machine is missing.
+        BadConfiguration: more processes were started.
     """
-    rank, num_processes = global_rank(devices), devices * num_nodes
-    if rank >= num_processes:
+    rank = process_rank()
+    if rank >= devices:
         raise BadConfiguration(
-            f"this is process {rank + 1} of {num_processes}; "
-            "set RETAKE_DEVICES and RETAKE_NUM_NODES to the number of started processes, or unset LOCAL_RANK and NODE_RANK"
+            f"this is process {rank + 1} of {devices}; set RETAKE_DEVICES to the number of started processes, or unset LOCAL_RANK"
         )
-    missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
-    if not {"NODE_RANK", "GROUP_RANK"} & os.environ.keys():
-        missing.append("NODE_RANK")
-    if num_nodes > 1 and missing:
-        raise BadConfiguration(f"RETAKE_NUM_NODES is {num_nodes}: each machine also needs {', '.join(missing)} in its environment")
 
 
 def end_with_starter() -> None:
     """Let Linux kill this process when the training process that started it ends for any reason; does nothing on other systems.
 
-    Call it in every process before training. It has no effect under torchrun and between machines: there a process fails at its next
-    communication with a dead one, or when that times out after half an hour.
+    Call it in every process before training. It has no effect under torchrun: there a process fails at its next communication with a dead
+    one, or when that times out after half an hour.
     """
-    if LightningEnvironment().local_rank() == 0:
+    if is_first_process():
         os.environ[STARTER] = str(os.getpid())
     elif STARTER in os.environ:
         prctl = getattr(ctypes.CDLL(None), "prctl", None)
@@ -98,7 +85,7 @@ class EndInOrder(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Replace Lightning's signal handler; Lightning restores the original one after training."""
-        # The other processes of a machine end with its first one.
+        # The other processes end with the first one.
         signal.signal(signal.SIGTERM, self._note if trainer.local_rank == 0 else signal.SIG_DFL)
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int) -> None:

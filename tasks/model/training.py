@@ -28,7 +28,7 @@ from tasks.model.hardware import Hardware, choose_device, describe
 from tasks.model.module import ActionModule, HeadModule, Learner
 from tasks.model.network import Network, synchronise_norms, to_channels_last
 from tasks.model.pace import Pace
-from tasks.model.processes import EndInOrder, end_with_starter, failing_together, global_rank, require_places
+from tasks.model.processes import EndInOrder, end_with_starter, failing_together, process_rank, require_place
 from tasks.options import TrainOptions
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class TrainJob:
     shared with other trainings. Without that folder every epoch computes them again, with the same results up to rounding. Processes on
     one machine must use the same folder.
 
-    `devices` processes train together on each of `num_nodes` machines (see `processes`), each on its own GPU or all on the CPU. The batch
+    `devices` processes train together (see `processes`), each on its own GPU or all on the CPU. The batch
     size is the total over all processes, so results equal those of a single process, up to rounding and the random numbers of dropout and
     backbone. They differ more with mixup, and on CPUs with trainable batch-norm, because both see only one process's part of a batch. Each
     process has its own folder; only the first process writes to its folder. Either all processes find the same last.ckpt, or none finds one.
@@ -66,12 +66,6 @@ class TrainJob:
     num_workers: int | None = None
     features: Path | None = None
     devices: int = 1
-    num_nodes: int = 1
-
-    @property
-    def num_processes(self) -> int:
-        """Total number of processes."""
-        return self.devices * self.num_nodes
 
     @property
     def caches_features(self) -> bool:
@@ -116,7 +110,7 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
     options = job.options
     device = choose_device(job.device)
     _require_possible(job, device)
-    if job.num_processes > 1:
+    if job.devices > 1:
         end_with_starter()
     job.folder.mkdir(parents=True, exist_ok=True)
     module, train_loader, val_loader = _feature_parts(job, device) if job.caches_features else _image_parts(job, device)
@@ -179,26 +173,26 @@ def _require_possible(job: TrainJob, device: Literal["cpu", "cuda"]) -> None:
     options = job.options
     if options.precision == "16-mixed" and device == "cpu":
         raise BadConfiguration("precision 16-mixed needs a GPU and there is none; choose 32-true or bf16-mixed")
-    if options.batch_size % job.num_processes:
+    if options.batch_size % job.devices:
         raise BadConfiguration(
-            f"batch_size {options.batch_size} cannot be shared by {job.num_processes} processes; "
-            f"set it to a multiple of {job.num_processes}, or lower RETAKE_DEVICES or RETAKE_NUM_NODES"
+            f"batch_size {options.batch_size} cannot be shared by {job.devices} processes; "
+            f"set it to a multiple of {job.devices}, or lower RETAKE_DEVICES"
         )
-    if options.mixup and options.batch_size < 2 * job.num_processes:
+    if options.mixup and options.batch_size < 2 * job.devices:
         raise BadConfiguration(
-            f"mixup needs two clips per process, and {job.num_processes} processes share batches of {options.batch_size}; "
-            f"set batch_size to {2 * job.num_processes} or more, or lower RETAKE_DEVICES or RETAKE_NUM_NODES"
+            f"mixup needs two clips per process, and {job.devices} processes share batches of {options.batch_size}; "
+            f"set batch_size to {2 * job.devices} or more, or lower RETAKE_DEVICES"
         )
     if device == "cuda" and job.devices > torch.cuda.device_count():
         raise BadConfiguration(
             f"RETAKE_DEVICES is {job.devices} and torch sees {torch.cuda.device_count()} GPU(s); lower it, or give this process more GPUs"
         )
-    require_places(job.devices, job.num_nodes)
+    require_place(job.devices)
 
 
 def _image_parts(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
     """Set up training the network on images."""
-    network = synchronise_norms(job.network) if device == "cuda" and job.num_processes > 1 else job.network
+    network = synchronise_norms(job.network) if device == "cuda" and job.devices > 1 else job.network
     module = ActionModule(to_channels_last(network), job.options, job.train, has_objects=job.classes.has_objects)
     train, val = _datasets(job, partial(View.images, spec=job.network.spec))
     return module, _loader(job, device, train, _num_workers(job, device)), _loader(job, device, val, _num_workers(job, device))
@@ -209,15 +203,15 @@ def _feature_parts(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
     assert job.features is not None  # noqa: S101 - for mypy; the caller has checked `caches_features`
     cache = training_features(job.features, job.network, job.options.precision)
     train, val = _datasets(job, lambda view: cache.read(view.name))
-    rank = global_rank(job.devices)
+    rank = process_rank()
     compute_features(
         job.network,
         train.views(job.options.epochs) + val.views(1),
         cache,
-        device=torch.device(device, rank % job.devices) if device == "cuda" else torch.device(device),
+        device=torch.device(device, rank) if device == "cuda" else torch.device(device),
         precision=job.options.precision,
         num_workers=_num_workers(job, device),
-        place=rank / job.num_processes,
+        place=rank / job.devices,
     )
     module = HeadModule(job.network, job.options, job.train, has_objects=job.classes.has_objects)
     # Reading a feature is faster than passing it between processes, so there are no workers.
@@ -247,10 +241,10 @@ def _num_workers(job: TrainJob, device: Literal["cpu", "cuda"]) -> int:
 def _loader(job: TrainJob, device: Literal["cpu", "cuda"], dataset: ClipDataset, num_workers: int) -> DataLoader[Sample]:
     return make_loader(
         dataset,
-        batch_size=job.options.batch_size // job.num_processes,
+        batch_size=job.options.batch_size // job.devices,
         num_workers=num_workers,
         pin_memory=device == "cuda",
-        share=Share(global_rank(job.devices), job.num_processes),
+        share=Share(process_rank(), job.devices),
     )
 
 
@@ -259,9 +253,8 @@ def _make_trainer(job: TrainJob, device: Literal["cpu", "cuda"], loggers: Sequen
     return pl.Trainer(
         accelerator=device,
         devices=job.devices,
-        num_nodes=job.num_nodes,
-        strategy="ddp" if job.num_processes > 1 else "auto",
-        plugins=[LightningEnvironment()] if job.num_processes > 1 else None,
+        strategy="ddp" if job.devices > 1 else "auto",
+        plugins=[LightningEnvironment()] if job.devices > 1 else None,
         use_distributed_sampler=False,  # EpochSampler distributes the clips
         precision=options.precision,
         accumulate_grad_batches=options.accumulate_batches,

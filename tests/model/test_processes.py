@@ -14,7 +14,7 @@ import torch
 from tasks.errors import BadConfiguration
 from tasks.model.data import CachedClip
 from tasks.model.epochs import EpochFiles
-from tasks.model.processes import require_places, shareable_devices
+from tasks.model.processes import require_place, shareable_devices
 from tasks.model.training import TrainJob, fit
 from tests.model.test_training import EXACT, REPOSITORY, job
 from tests.model.train_together import RICH
@@ -83,24 +83,19 @@ def test_what_ends_one_process_ends_the_other_with_its_exit_code(clips, tmp_path
 
 def test_what_several_processes_cannot_share_is_refused(clips, tmp_path: Path, monkeypatch):
     with pytest.raises(BadConfiguration, match="batch_size 2 cannot be shared by 4 processes; set it to a multiple of 4"):
-        fit(replace(job(tmp_path, clips), devices=2, num_nodes=2))
+        fit(replace(job(tmp_path, clips), devices=4))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(BadConfiguration, match="RETAKE_DEVICES is 2 and torch sees 1 GPU"):
         fit(replace(job(tmp_path, clips), device="cuda", devices=2))
 
 
-@pytest.mark.parametrize(
-    ("devices", "num_nodes", "batch_size", "usable"), [(2, 1, 1, 1), (2, 1, 4, 2), (4, 1, 6, 3), (1, 1, 5, 1), (2, 3, 1, 2)]
-)
-def test_as_many_processes_train_as_share_a_batch_evenly(devices, num_nodes, batch_size, usable):
-    assert shareable_devices(devices, num_nodes, batch_size) == usable
+@pytest.mark.parametrize(("devices", "batch_size", "usable"), [(2, 1, 1), (2, 4, 2), (4, 6, 3), (1, 5, 1)])
+def test_as_many_processes_train_as_share_a_batch_evenly(devices, batch_size, usable):
+    assert shareable_devices(devices, batch_size) == usable
 
 
 def test_a_process_without_a_place_is_refused(monkeypatch):
-    monkeypatch.setenv("MASTER_PORT", "29500")
-    with pytest.raises(BadConfiguration, match="each machine also needs MASTER_ADDR, NODE_RANK"):
-        require_places(devices=1, num_nodes=2)
     monkeypatch.setenv("LOCAL_RANK", "2")
     with pytest.raises(BadConfiguration, match="process 3 of 2"):
-        require_places(devices=2, num_nodes=1)
+        require_place(devices=2)

@@ -9,7 +9,7 @@ from tasks.errors import RetakeError
 from tasks.model.data import CachedClip
 from tasks.model.epochs import EpochFiles
 from tasks.model.network import Network
-from tasks.model.processes import global_rank, is_first_process
+from tasks.model.processes import is_first_process, process_rank
 from tasks.model.spec import Consensus
 from tasks.model.training import TrainJob, TrainOutcome, fit
 from tests.model.test_training import EXACT, job
@@ -41,7 +41,7 @@ def told(outcome: TrainOutcome) -> str:
 
 
 def train(case: str, folder: Path, clips: list[CachedClip]) -> None:
-    here = folder / str(global_rank(2))
+    here = folder / str(process_rank())
 
     def shared(name: str, **choice) -> TrainJob:
         """Three clips to train and three to validate, so that every last batch is one clip short."""

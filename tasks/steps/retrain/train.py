@@ -39,7 +39,7 @@ FOLDER_PREFIX = "retake-train-"
 def run(arguments: PlannedArguments, store: Store) -> TrainResult:
     """Train, and write best checkpoint, loss curves and history to the store and MLflow.
 
-    RETAKE_DEVICES processes train together on each of RETAKE_NUM_NODES machines; `tasks.model.processes` says how the others are started.
+    RETAKE_DEVICES processes train together ; `tasks.model.processes` says how the others are started.
     They end here, with exit code 0: the first process alone has a result, writes to the store and speaks to MLflow.
     """
     if not is_first_process():
@@ -67,7 +67,7 @@ def run(arguments: PlannedArguments, store: Store) -> TrainResult:
 
         outcome = fit(job, on_epoch=keep)
         epochs = tuple(_epoch(record) for record in outcome.history)
-        hardware = {**outcome.hardware.flat(), "num_processes": job.num_processes}
+        hardware = {**outcome.hardware.flat(), "num_processes": job.devices}
         evidence = folder / "evidence"
         evidence.mkdir()
         (evidence / "training.png").write_bytes(
@@ -109,9 +109,9 @@ def _take_part(arguments: PlannedArguments, store: Store) -> None:
 
 
 def _settle(plan: PlanResult) -> int:
-    """Choose the number of processes on this machine; one alone keeps to one GPU."""
+    """Choose the number of processes; one alone keeps to one GPU."""
     machine = load(MachineSettings)
-    devices = shareable_devices(machine.devices, machine.num_nodes, plan.train.batch_size)
+    devices = shareable_devices(machine.devices, plan.train.batch_size)
     if devices < machine.devices:
         log.warning(
             "a batch of %d cannot be shared by %d processes, so %d trains; choose a batch size that is a multiple of RETAKE_DEVICES",
@@ -148,7 +148,6 @@ def _job(arguments: PlannedArguments, plan: PlanResult, manifest: Manifest, stor
         device=machine.device,
         features=machine.cache_dir.expanduser() / "features",
         devices=devices,
-        num_nodes=machine.num_nodes,
     )
     _fetch_earlier_epochs(store, Training(arguments.out), folder)
     return job
