@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tasks.results.comparison import Comparison, ConfigureResult, TabulateResult
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.store.runs import Flows
-from tasks.store.stored import Output, Stored
+from tasks.store.stored import Below, Output, file, output, record
 
 
 @dataclass(frozen=True)
@@ -14,15 +14,8 @@ class Configured:
 
     folder_uri: str
 
-    @property
-    def weights(self) -> Output[WeightsResult]:
-        """Give the weights that the configuration starts from."""
-        return Output(f"{self.folder_uri}weights/", WeightsResult)
-
-    @property
-    def plan(self) -> Output[PlanResult]:
-        """Give the plan of the configuration."""
-        return Output(f"{self.folder_uri}plan/", PlanResult)
+    weights = output("weights/", WeightsResult)
+    plan = output("plan/", PlanResult)
 
 
 @dataclass(frozen=True)
@@ -42,24 +35,14 @@ class Configurations(Output[ConfigureResult]):
 
     model: type[ConfigureResult] = ConfigureResult
 
+    claims = Below("claims/", Claims)
+    flows = Below("flows/", Flows)
+    table = output("table/", TabulateResult)
+    """The result of `tabulate`, which says where the table lies."""
+
     def network(self, key: str) -> Configured:
         """Find a configuration by the key of its options."""
         return Configured(f"{self.place_uri}{key}/")
-
-    @property
-    def claims(self) -> Claims:
-        """Give the trainings that configurations have begun."""
-        return Claims(f"{self.place_uri}claims/")
-
-    @property
-    def flows(self) -> Flows:
-        """Give the batches of optical flow that the trainings wait for."""
-        return Flows(f"{self.place_uri}flows/")
-
-    @property
-    def table(self) -> Output[TabulateResult]:
-        """Give the result of `tabulate`, which says where the table lies."""
-        return Output(f"{self.place_uri}table/", TabulateResult)
 
 
 @dataclass(frozen=True)
@@ -68,25 +51,10 @@ class ComparisonTable(Output[TabulateResult]):
 
     model: type[TabulateResult] = TabulateResult
 
-    @property
-    def page(self) -> str:
-        """Give the address of the page."""
-        return self.file("report.html")
-
-    @property
-    def csv(self) -> str:
-        """Give the address of the table."""
-        return self.file("networks.csv")
-
-    @property
-    def numbers(self) -> Stored[Comparison]:
-        """Give all numbers of the comparison."""
-        return Stored(self.file("networks.json"), Comparison)
-
-    @property
-    def schema(self) -> str:
-        """Give the address of the JSON schema of the numbers."""
-        return self.file("networks.schema.json")
+    page = file("report.html")
+    csv = file("networks.csv")
+    numbers = record("networks.json", Comparison)
+    schema = file("networks.schema.json")
 
 
 @dataclass(frozen=True)

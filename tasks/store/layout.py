@@ -18,7 +18,7 @@ from tasks.results.video import Batch, ClipsFile, IngestResult, Inventory, Segme
 from tasks.store.comparisons import AskedComparison, ComparisonTable
 from tasks.store.predictions import Prediction
 from tasks.store.runs import Run
-from tasks.store.stored import Folder, Output, Stored
+from tasks.store.stored import Below, Folder, Output, Stored, file, last_name, output, record
 
 if TYPE_CHECKING:
     from typing import Self
@@ -32,10 +32,8 @@ class Video:
 
     folder_uri: str
 
-    @property
-    def probe(self) -> Stored[VideoRecord]:
-        """Give the record of the video; it is written last."""
-        return Stored(f"{self.folder_uri}probe.json", VideoRecord)
+    probe = record("probe.json", VideoRecord)
+    """Written last."""
 
     def source(self, suffix: str) -> str:
         """Give the address of the file itself."""
@@ -56,7 +54,7 @@ class Clips(Stored[ClipsFile]):
     @property
     def recipe(self) -> str:
         """Name the way of cutting."""
-        return _last(self.place_uri)
+        return last_name(self.place_uri)
 
     def clip(self, index: int) -> str:
         """Give the address of a clip."""
@@ -75,10 +73,21 @@ def flow_folders(flow_uris: Iterable[str]) -> set[str]:
 
 
 @dataclass(frozen=True)
+class Summary(Output[SummaryResult]):
+    """`ingests/<key>/summary/`: an ingest in numbers."""
+
+    model: type[SummaryResult] = SummaryResult
+
+    set_aside = record("set_aside.json", SetAsideFile)
+
+
+@dataclass(frozen=True)
 class Ingest(Output[IngestResult]):
     """`ingests/<key>/`: the files that an ingest saw, its batches and their results."""
 
     model: type[IngestResult] = IngestResult
+
+    summary = Below("summary/", Summary)
 
     @property
     def inventory(self) -> Stored[Inventory]:
@@ -93,23 +102,6 @@ class Ingest(Output[IngestResult]):
         """Give the output of the mapped task that cuts a batch."""
         return Output(f"{self.place_uri}segment/{recipe}/{number:04d}/", SegmentResult)
 
-    @property
-    def summary(self) -> "Summary":
-        """Give the output of the step that sums the ingest up."""
-        return Summary(f"{self.place_uri}summary/")
-
-
-@dataclass(frozen=True)
-class Summary(Output[SummaryResult]):
-    """`ingests/<key>/summary/`: an ingest in numbers."""
-
-    model: type[SummaryResult] = SummaryResult
-
-    @property
-    def set_aside(self) -> Stored[SetAsideFile]:
-        """Give the list of all files that could not be used."""
-        return Stored(self.file("set_aside.json"), SetAsideFile)
-
 
 @dataclass(frozen=True)
 class Labels(Output[LabelResult]):
@@ -117,15 +109,9 @@ class Labels(Output[LabelResult]):
 
     model: type[LabelResult] = LabelResult
 
-    @property
-    def clips(self) -> Stored[LabelsFile]:
-        """Give the list of clips, labelled or not."""
-        return Stored(self.file("labels.json"), LabelsFile)
-
-    @property
-    def split(self) -> Output[SplitResult]:
-        """Give the output of the step that deals the source videos."""
-        return Output(f"{self.place_uri}split/", SplitResult)
+    clips = record("labels.json", LabelsFile)
+    """All clips, labelled or not."""
+    split = output("split/", SplitResult)
 
 
 @dataclass(frozen=True)
@@ -133,6 +119,10 @@ class Dataset:
     """`datasets/<digest>/`: a dataset, known by its content."""
 
     folder_uri: str
+
+    manifest = record("manifest.json", Manifest)
+    """Written last."""
+    figures = file("figures/")
 
     @classmethod
     def at(cls, uri: str) -> "Self":
@@ -142,21 +132,11 @@ class Dataset:
     @property
     def digest(self) -> str:
         """Name the content of the dataset."""
-        return _last(self.folder_uri)
-
-    @property
-    def manifest(self) -> Stored[Manifest]:
-        """Give the list of clips, which is written last."""
-        return Stored(f"{self.folder_uri}manifest.json", Manifest)
+        return last_name(self.folder_uri)
 
     def table(self, split: SplitName) -> str:
         """Give the address of the CSV file of a split."""
         return f"{self.folder_uri}{split}.csv"
-
-    @property
-    def figures(self) -> str:
-        """Give the folder of the histograms."""
-        return f"{self.folder_uri}figures/"
 
     def figure(self, name: str) -> str:
         """Give the address of a histogram."""
@@ -169,28 +149,28 @@ class Layout:
 
     store_uri: str
 
-    def holds(self, uri: str) -> bool:
-        """Whether an address is one of this store."""
-        return uri.startswith(f"{self.store_uri}/")
+    inbox = Below("inbox/", Folder)
+    """`inbox/`: the files that people put there."""
+    annotations = Below("annotations/", Folder)
+    videos = file("videos/")
+    latest_dataset = output("datasets/", DatasetResult)
+    split_file = file("datasets/split.csv")
+    """The split of each source and each video."""
+    decisions = file("decisions/")
+    decisions_table = file("decisions.csv")
 
     @property
-    def inbox(self) -> Folder:
-        """`inbox/`: find the files that people put there."""
-        return Folder(f"{self.store_uri}/inbox/")
+    def folder_uri(self) -> str:
+        """Give the address with a slash at the end."""
+        return f"{self.store_uri}/"
+
+    def holds(self, uri: str) -> bool:
+        """Whether an address is one of this store."""
+        return uri.startswith(self.folder_uri)
 
     def uploaded(self, name: str) -> Folder:
         """`inbox/<folder>/`: find a folder that was put into the inbox as a whole."""
         return Folder(f"{self.inbox.folder_uri}{name}/")
-
-    @property
-    def annotations(self) -> Folder:
-        """`annotations/`: find the annotation files."""
-        return Folder(f"{self.store_uri}/annotations/")
-
-    @property
-    def videos(self) -> str:
-        """`videos/`: give the folder of all videos."""
-        return f"{self.store_uri}/videos/"
 
     def video(self, video: str) -> Video:
         """Find a video by its hash."""
@@ -219,16 +199,6 @@ class Layout:
     def labels(self, recipe: str) -> Labels:
         """Find the labels of the clips of one way of cutting."""
         return Labels(f"{self.store_uri}/labels/{recipe}/")
-
-    @property
-    def latest_dataset(self) -> Output[DatasetResult]:
-        """`datasets/`: find the latest dataset."""
-        return Output(f"{self.store_uri}/datasets/", DatasetResult)
-
-    @property
-    def split_file(self) -> str:
-        """`datasets/split.csv`: give the address of the split of each source and each video."""
-        return self.latest_dataset.file("split.csv")
 
     def dataset(self, digest: str) -> Dataset:
         """Find a dataset by its content."""
@@ -262,19 +232,9 @@ class Layout:
         """`champions/<model name>/<number>.json`: find a move of the champion."""
         return Stored(f"{self.champion_moves(model_name)}{number:06d}.json", ChampionMove)
 
-    @property
-    def decisions(self) -> str:
-        """`decisions/`: give the folder of all decisions."""
-        return f"{self.store_uri}/decisions/"
-
     def decision(self, key: str) -> Stored[DecisionRecord]:
         """`decisions/<key>.json`: find a decision."""
         return Stored(f"{self.decisions}{key}.json", DecisionRecord)
-
-    @property
-    def decisions_table(self) -> str:
-        """`decisions.csv`: give the address of the table of all decisions."""
-        return f"{self.store_uri}/decisions.csv"
 
     def comparison(self, key: str) -> AskedComparison:
         """`comparisons/<key>/`: find the comparison that a form asks for."""
@@ -301,7 +261,3 @@ def is_probe(uri: str) -> bool:
 def is_own_class(uri: str) -> bool:
     """Whether a listed object is one of the store's own classes."""
     return bool(_OWN_CLASS.fullmatch(uri))
-
-
-def _last(folder: str) -> str:
-    return folder.rstrip("/").rpartition("/")[2]

@@ -12,7 +12,7 @@ from tasks.results.prediction import (
 )
 from tasks.results.video import SegmentResult
 from tasks.store.runs import Flows
-from tasks.store.stored import Output, Stored
+from tasks.store.stored import Below, Output, Stored, file, output, record
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,7 @@ class PredictedBatch(Output[PredictBatchResult]):
 
     model: type[PredictBatchResult] = PredictBatchResult
 
-    @property
-    def cut(self) -> Output[SegmentResult]:
-        """Give the output of the mapped task that cuts the videos of the batch."""
-        return Output(f"{self.place_uri}cut/", SegmentResult)
+    cut = output("cut/", SegmentResult)
 
 
 @dataclass(frozen=True)
@@ -33,10 +30,7 @@ class PredictedClips(Output[PredictBatchResult]):
 
     model: type[PredictBatchResult] = PredictBatchResult
 
-    @property
-    def clips(self) -> str:
-        """Give the address of the answers, a row for each clip."""
-        return self.file("clips.parquet")
+    clips = file("clips.parquet")
 
 
 @dataclass(frozen=True)
@@ -45,20 +39,9 @@ class PredictionReport(Output[PredictReportResult]):
 
     model: type[PredictReportResult] = PredictReportResult
 
-    @property
-    def page(self) -> str:
-        """Give the address of the page."""
-        return self.file("report.html")
-
-    @property
-    def table(self) -> str:
-        """Give the address of the table of all clips."""
-        return self.file("predictions.csv")
-
-    @property
-    def to_label(self) -> str:
-        """Give the address of the list of clips to label."""
-        return self.file("to_label.csv")
+    page = file("report.html")
+    table = file("predictions.csv")
+    to_label = file("to_label.csv")
 
 
 @dataclass(frozen=True)
@@ -67,25 +50,13 @@ class Prediction:
 
     folder_uri: str
 
-    @property
-    def plan(self) -> Output[PredictPlanResult]:
-        """Give the plan, where the later steps read it."""
-        return Output(f"{self.folder_uri}plan/", PredictPlanResult)
-
-    @property
-    def labels(self) -> Stored[KnownLabels]:
-        """Give the labels there were when the prediction was planned."""
-        return Stored(f"{self.folder_uri}labels.json", KnownLabels)
-
-    @property
-    def flows(self) -> Flows:
-        """Give the batches of optical flow that the prediction waits for."""
-        return Flows(f"{self.folder_uri}flows/")
-
-    @property
-    def known(self) -> Output[KnownClipsResult]:
-        """Give what the model sees in a sample of its training clips."""
-        return Output(f"{self.folder_uri}known/", KnownClipsResult)
+    plan = output("plan/", PredictPlanResult)
+    labels = record("labels.json", KnownLabels)
+    """The labels there were when the prediction was planned."""
+    flows = Below("flows/", Flows)
+    known = output("known/", KnownClipsResult)
+    """Features of a sample of the model's training clips."""
+    report = Below("report/", PredictionReport)
 
     def batch(self, number: int) -> Stored[PredictionBatch]:
         """Give the videos of one mapped task."""
@@ -102,8 +73,3 @@ class Prediction:
     def preview(self, video: str) -> str:
         """Give the address of a video with the predictions drawn in."""
         return f"{self.folder_uri}previews/{video}.mp4"
-
-    @property
-    def report(self) -> PredictionReport:
-        """Give the report."""
-        return PredictionReport(f"{self.folder_uri}report/")

@@ -10,7 +10,7 @@ from tasks.results.fusion import Fusion
 from tasks.results.metrics import Metrics
 from tasks.results.record import SplitName
 from tasks.results.training import PlanResult, TrainResult
-from tasks.store.stored import Output, Stored
+from tasks.store.stored import Below, Output, Stored, file, last_name, output, record
 
 if TYPE_CHECKING:
     from typing import Self
@@ -36,24 +36,14 @@ class Flows(Output[FlowsResult]):
 
 @dataclass(frozen=True)
 class Training(Output[TrainResult]):
-    """`runs/<run key>/train/`: the checkpoints, written after each epoch, and the curves."""
+    """`runs/<run key>/train/`: the checkpoints, written after each epoch, and the history."""
 
     model: type[TrainResult] = TrainResult
 
-    @property
-    def best(self) -> str:
-        """Give the address of the best checkpoint so far."""
-        return self.file("best.pt")
-
-    @property
-    def last(self) -> str:
-        """Give the address of the checkpoint that a retry goes on from."""
-        return self.file("last.ckpt")
-
-    @property
-    def fusion(self) -> Stored[Fusion]:
-        """Give the weights that were chosen for a fusion."""
-        return Stored(self.file("fusion.json"), Fusion)
+    best = file("best.pt")
+    last = file("last.ckpt")
+    """The checkpoint that a retry goes on from."""
+    fusion = record("fusion.json", Fusion)
 
 
 @dataclass(frozen=True)
@@ -62,15 +52,8 @@ class Scores(Output[EvaluateResult]):
 
     model: type[EvaluateResult] = EvaluateResult
 
-    @property
-    def predictions(self) -> str:
-        """Give the address of the answers, a row for each clip."""
-        return self.file("predictions.parquet")
-
-    @property
-    def fingerprints(self) -> str:
-        """Give the address of the fingerprints of the clips."""
-        return self.file("fingerprints.parquet")
+    predictions = file("predictions.parquet")
+    fingerprints = file("fingerprints.parquet")
 
     def activation(self, uid: str, target: Literal["verb", "noun"]) -> str:
         """Give the address of a picture of where the network looked in a clip."""
@@ -94,20 +77,9 @@ class Comparing(Output[CompareResult]):
 
     model: type[CompareResult] = CompareResult
 
-    @property
-    def table(self) -> str:
-        """Give the address of the tables as Markdown."""
-        return self.file("comparison.md")
-
-    @property
-    def text(self) -> str:
-        """Give the address of the tables as plain text."""
-        return self.file("comparison.txt")
-
-    @property
-    def figure(self) -> str:
-        """Give the address of the figure."""
-        return self.file("comparison.png")
+    table = file("comparison.md")
+    text = file("comparison.txt")
+    figure = file("comparison.png")
 
     @classmethod
     def of(cls, result: CompareResult) -> "Self":
@@ -121,25 +93,10 @@ class Report(Output[ReportResult]):
 
     model: type[ReportResult] = ReportResult
 
-    @property
-    def page(self) -> str:
-        """Give the address of the page."""
-        return self.file("report.html")
-
-    @property
-    def metrics(self) -> Stored[Metrics]:
-        """Give the numbers of the page."""
-        return Stored(self.file("metrics.json"), Metrics)
-
-    @property
-    def schema(self) -> str:
-        """Give the address of the JSON schema of the numbers."""
-        return self.file("metrics.schema.json")
-
-    @property
-    def card(self) -> str:
-        """Give the address of the model card."""
-        return self.file("README.md")
+    page = file("report.html")
+    metrics = record("metrics.json", Metrics)
+    schema = file("metrics.schema.json")
+    card = file("README.md")
 
 
 @dataclass(frozen=True)
@@ -148,34 +105,19 @@ class Decision:
 
     folder_uri: str
 
+    plan = output("plan/", PlanResult)
+    compare = Below("compare/", Comparing)
+    report = Below("report/", Report)
+    decide = output("decide/", DecideResult)
+
     @property
     def key(self) -> str:
         """Name the gate, the champion and the way of scoring."""
-        return self.folder_uri.rstrip("/").rpartition("/")[2]
-
-    @property
-    def plan(self) -> Output[PlanResult]:
-        """Give the plan, where the later steps read it."""
-        return Output(f"{self.folder_uri}plan/", PlanResult)
+        return last_name(self.folder_uri)
 
     def evaluate(self, network: str) -> Output[EvaluateResults]:
         """Give the list of a network's scores."""
         return Output(f"{self.folder_uri}evaluate/{network}/", EvaluateResults)
-
-    @property
-    def compare(self) -> Comparing:
-        """Give the comparison that the decision rests on."""
-        return Comparing(f"{self.folder_uri}compare/")
-
-    @property
-    def report(self) -> Report:
-        """Give the report of the comparison."""
-        return Report(f"{self.folder_uri}report/")
-
-    @property
-    def decide(self) -> Output[DecideResult]:
-        """Give the outcome."""
-        return Output(f"{self.folder_uri}decide/", DecideResult)
 
 
 @dataclass(frozen=True)
@@ -183,6 +125,11 @@ class Run:
     """`runs/<run key>/`: one training, whoever asks for it."""
 
     folder_uri: str
+
+    flows = Below("flows/", Flows)
+    train = Below("train/", Training)
+    register = output("register/", RegisterResult)
+    decisions = file("decisions/")
 
     @property
     def store_uri(self) -> str:
@@ -192,17 +139,7 @@ class Run:
     @property
     def key(self) -> str:
         """Name the dataset, the options and everything else that makes the training."""
-        return self.folder_uri.rstrip("/").rpartition("/")[2]
-
-    @property
-    def flows(self) -> Flows:
-        """Give the batches of optical flow that the training waits for."""
-        return Flows(f"{self.folder_uri}flows/")
-
-    @property
-    def train(self) -> Training:
-        """Give the training itself."""
-        return Training(f"{self.folder_uri}train/")
+        return last_name(self.folder_uri)
 
     def evaluations(self, key: str) -> Evaluations:
         """Find the evaluations with the options that `key` names."""
@@ -211,16 +148,6 @@ class Run:
     def known(self, key: str) -> str:
         """Give the address of what the network sees in a sample of its training clips."""
         return f"{self.folder_uri}known/{key}.npy"
-
-    @property
-    def register(self) -> Output[RegisterResult]:
-        """Give the registered version."""
-        return Output(f"{self.folder_uri}register/", RegisterResult)
-
-    @property
-    def decisions(self) -> str:
-        """Give the folder of all decisions on the training."""
-        return f"{self.folder_uri}decisions/"
 
     def decision(self, key: str) -> Decision:
         """Find a decision on the training."""

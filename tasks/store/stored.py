@@ -1,11 +1,13 @@
-"""An address together with the model of the record that is stored at it."""
+"""An address together with the model of the record that is stored at it, and the places below a folder."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar, overload
 
 from pydantic import BaseModel
 
 M = TypeVar("M", bound=BaseModel)
+P = TypeVar("P")
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,48 @@ class Output(Stored[M]):
 def mark_of(folder: str) -> str:
     """Give the address of the commit mark of a step that writes to a folder."""
     return f"{folder.rstrip('/')}/result.json"
+
+
+class HasFolder(Protocol):
+    """Anything with the address of a folder, which ends with a slash."""
+
+    @property
+    def folder_uri(self) -> str:
+        """Give the address."""
+
+
+class Below(Generic[P]):
+    """An attribute that is a place below the folder of its owner: `train = Below("train/", Training)`."""
+
+    def __init__(self, name: str, make: Callable[[str], P]) -> None:
+        self._name = name
+        self._make = make
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> "Below[P]": ...
+
+    @overload
+    def __get__(self, owner: HasFolder, kind: type) -> P: ...
+
+    def __get__(self, owner: HasFolder | None, kind: type) -> "Below[P] | P":
+        return self if owner is None else self._make(f"{owner.folder_uri}{self._name}")
+
+
+def file(name: str) -> Below[str]:
+    """Declare a file, or a folder that is only listed, by its address."""
+    return Below(name, str)
+
+
+def record(name: str, model: type[M]) -> Below[Stored[M]]:
+    """Declare a record."""
+    return Below(name, lambda uri: Stored(uri, model))
+
+
+def output(name: str, model: type[M]) -> Below[Output[M]]:
+    """Declare the folder of a step, by the model of its commit mark."""
+    return Below(name, lambda uri: Output(uri, model))
+
+
+def last_name(folder: str) -> str:
+    """Give the name of a folder from its address."""
+    return folder.rstrip("/").rpartition("/")[2]

@@ -5,7 +5,7 @@ import typing
 from collections.abc import Iterator
 
 from tasks.store.layout import Layout, flow_of_clip
-from tasks.store.stored import Folder, Stored
+from tasks.store.stored import Below, Folder, Stored
 
 ROOT = "s3://store"
 LEFT_OUT = {"digest", "file", "folder_uri", "holds", "key", "model", "name_of", "place_uri", "recipe", "store_uri", "uri"}
@@ -30,7 +30,7 @@ def _below(place: object) -> Iterator[tuple[str, str]]:
     for name, member in inspect.getmembers(type(place)):
         if name.startswith("_") or name in LEFT_OUT:
             continue
-        if isinstance(member, property):
+        if isinstance(member, (property, Below)):
             yield from _below(getattr(place, name))
         elif inspect.isfunction(member):
             hints = typing.get_type_hints(member)
