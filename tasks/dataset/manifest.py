@@ -1,9 +1,8 @@
 """Write a dataset's files: the manifest for training, and one CSV per split with the original experiment's header."""
 
-import csv
-import io
 from collections.abc import Iterable
 
+from tasks.csv_table import csv_table
 from tasks.dataset.split import SplitAssignment
 from tasks.keys import content_key
 from tasks.options import SplitOptions
@@ -40,11 +39,9 @@ def dataset_digest(manifest: Manifest) -> str:
 
 def split_csv(manifest: Manifest, split: SplitName) -> bytes:
     """Write `train.csv`, `val.csv` or `test.csv`: header `uid,verb,noun,action,verb_class,noun_class`, one line per clip."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    writer.writerows([getattr(clip, column) for column in CSV_COLUMNS] for clip in manifest.clips if clip.split == split)
-    return text.getvalue().encode()
+    return csv_table(
+        CSV_COLUMNS, ({column: getattr(clip, column) for column in CSV_COLUMNS} for clip in manifest.clips if clip.split == split)
+    )
 
 
 def _dataset_clip(labelled: LabelledClip, split: SplitName) -> DatasetClip:

@@ -1,10 +1,9 @@
 """Read and write `datasets/split.csv`, the permanent split of every source and video."""
 
-import csv
-import io
 from collections.abc import Mapping
 from typing import TypeGuard
 
+from tasks.csv_table import csv_table
 from tasks.dataset.tables import read_table
 from tasks.errors import BadDataset, BadLabels
 from tasks.results.record import SPLITS, SplitName
@@ -42,9 +41,5 @@ def _is_split(text: str) -> TypeGuard[SplitName]:
 
 def write_split_csv(kept: Mapping[str, SplitName], assigned: Mapping[str, SplitName]) -> bytes:
     """Write the lines of `kept` in their order, then the new ones of `assigned`, sorted."""
-    new = sorted(assigned.keys() - kept.keys())
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([*kept.items(), *((source, assigned[source]) for source in new)])
-    return text.getvalue().encode()
+    new = {source: assigned[source] for source in sorted(assigned.keys() - kept.keys())}
+    return csv_table(COLUMNS, ({"source": source, "split": split} for source, split in {**kept, **new}.items()))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
@@ -11,9 +11,6 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.local.airflow_settings import USER
-
-if TYPE_CHECKING:
-    from typing import Self
 
 _PAGE = 100
 
@@ -69,7 +66,7 @@ class AirflowApi:
         self._password = password
         self._client = httpx.Client(base_url=address, timeout=30, trust_env=False, transport=transport)
 
-    def __enter__(self) -> "Self":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +48,7 @@ class FramesAhead:
     def __enter__(self) -> "FramesAhead":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._decoder.shutdown(cancel_futures=True)
         for number in range(len(self._jobs)):
             self._drop(number)

@@ -3,12 +3,11 @@
 Legend: n clips.
 """
 
-import csv
-import io
 from collections.abc import Mapping
 
 import numpy as np
 
+from tasks.csv_table import csv_table
 from tasks.evaluation.answers import Answers, verb_and_noun
 from tasks.evaluation.confusion import Confusion, confusion_of
 from tasks.prediction.names import Names
@@ -32,14 +31,12 @@ def confusion_between(target: Target, named: Named, names: Names) -> Confusion:
 
 def confusion_table(named: Mapping[Target, Named], names: Names) -> bytes:
     """Write all pairs of classes as CSV, most frequent first within each target; an action's class is `verb-noun`."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows = []
     for target, counts in named.items():
         for (ours, theirs), number in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
             both = [part for one in (theirs, ours) for part in (plain_cell(names.name(target, one)), _class(target, one))]
-            writer.writerow([target, *both, number])
-    return text.getvalue().encode()
+            rows.append(dict(zip(COLUMNS, (target, *both, number), strict=True)))
+    return csv_table(COLUMNS, rows)
 
 
 def _class(target: Target, class_id: int) -> str:

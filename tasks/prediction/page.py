@@ -9,8 +9,8 @@ from tasks.evaluation.confusion import Confusion
 from tasks.prediction.agreement import Accuracy, Agreement, Pair
 from tasks.prediction.timeline import Drawing, Guess, ShownClip, Span, clock, drawing, spans
 from tasks.prediction.to_label import ToLabel
+from tasks.report.confusion_tables import matrix_between
 from tasks.report.formats import data_uri
-from tasks.report.matrices import matrix_between
 from tasks.report.templating import frame_script, templates
 from tasks.results.evaluation import EngineUsed
 from tasks.results.prediction import Predictor, PredictorRole

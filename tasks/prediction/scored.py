@@ -6,7 +6,6 @@ Legend: n clips, f features, 125 verbs, 352 nouns.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import pyarrow as pa
@@ -70,7 +69,7 @@ class ScoredWriter:
     def __enter__(self) -> "ScoredWriter":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if error is None:
             self._write()
         self._writer.close()

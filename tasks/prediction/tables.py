@@ -8,7 +8,6 @@ rank 2.
 import csv
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -68,7 +67,7 @@ class PredictionTables:
     def __enter__(self) -> "PredictionTables":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._text.close()
         self._parquet.close()
 

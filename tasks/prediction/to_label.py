@@ -9,15 +9,14 @@ fill the top. This is maximal marginal relevance (Carbonell and Goldstein 1998) 
 Savarese 2018, arXiv 1708.00489) as diversity.
 """
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from tasks.csv_table import csv_table
 from tasks.prediction.familiar import Features, directions
 from tasks.results.dataset import NO_OBJECT
 from tasks.wording import percent, plain_cell
@@ -138,11 +137,8 @@ def percentiles(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
 
 def table(listed: Iterable[ToLabel]) -> bytes:
     """Write the list as an annotation file with empty `verb` and `noun`, for a person to fill in."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
-    for one in listed:
-        row: dict[str, object] = {
+    rows: Iterator[dict[str, object]] = (
+        {
             "uid": one.clip.uid,
             "suggested_verb": one.clip.verb,
             "suggested_noun": "" if one.clip.noun == NO_OBJECT else one.clip.noun,
@@ -153,9 +149,10 @@ def table(listed: Iterable[ToLabel]) -> bytes:
             "to_seconds": f"{one.clip.stop_seconds:.3f}",
             "score": round(one.score, 3),
         }
-        # Annotation files are read line by line, so a quote must never stay open at the end of a line.
-        writer.writerow({name: _cell(value) for name, value in row.items()})
-    return text.getvalue().encode()
+        for one in listed
+    )
+    # Annotation files are read line by line, so a quote must never stay open at the end of a line.
+    return csv_table(COLUMNS, ({name: _cell(value) for name, value in row.items()} for row in rows))
 
 
 def chosen(

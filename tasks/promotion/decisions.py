@@ -1,8 +1,6 @@
 """Record every decision: as an object, as tags of the version, and in the store's `decisions.csv`."""
 
-import csv
-import io
-
+from tasks.csv_table import csv_table
 from tasks.keys import content_key
 from tasks.results.evaluation import DecisionRecord
 from tasks.store.layout import Layout
@@ -44,16 +42,15 @@ def _write_table(store: Store, store_uri: str) -> None:
     written: list[str] | None = None
     while (found := sorted(o.uri for o in store.list(Layout(store_uri).decisions))) != written:
         records = [store.read(uri, DecisionRecord) for uri in found]
-        store.write_bytes(Layout(store_uri).decisions_table, _table(sorted(records, key=lambda record: (record.time, record.version))))
+        store.write_bytes(Layout(store_uri).decisions_table, _table(records))
         written = found
 
 
 def _table(records: list[DecisionRecord]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(DecisionRecord.model_fields), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: plain_cell(value) for name, value in record.model_dump().items()} for record in records)
-    return text.getvalue().encode()
+    in_order = sorted(records, key=lambda record: (record.time, record.version))
+    return csv_table(
+        DecisionRecord.model_fields, ({name: plain_cell(value) for name, value in record.model_dump().items()} for record in in_order)
+    )
 
 
 def _at(store_uri: str, key: str) -> Stored[DecisionRecord]:

@@ -3,9 +3,9 @@
 from tasks.evaluation.nameable import unnamed_in_words
 from tasks.promotion.attempts import attempt_in_words
 from tasks.report.formats import leaning
-from tasks.report.nameable import nameable_rows
-from tasks.report.scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
-from tasks.report.templating import templates
+from tasks.report.nameable_scores import nameable_rows
+from tasks.report.page_scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
+from tasks.report.templating import rendered
 from tasks.results.metrics import Metrics
 
 MAX_WORSE_NAMED = 10
@@ -17,21 +17,18 @@ def model_card(metrics: Metrics) -> str:
     tables = target_tables(metrics)
     challenger = next((result for result in results if result.model == "fine-tuned"), None)
     worse = {target: [c.name for c in metrics.class_changes if c.target == target and c.is_worse] for target in metrics.targets}
-    return (
-        templates()
-        .get_template("card.md.j2")
-        .render(
-            m=metrics,
-            verdict=verdict_of(metrics),
-            leaning=leaning(metrics.deciding_split),
-            attempt=attempt_in_words(metrics.attempt, metrics.deciding_split),
-            tables=tables,
-            unnamed=unnamed_in_words(metrics.nameable) if metrics.nameable else "",
-            nameable_rows=nameable_rows(metrics, tables[-1:]),
-            challenger=challenger,
-            scores=[(target, getattr(challenger, target)) for target in metrics.targets] if challenger else [],
-            opponent=label_of(opponent_of(metrics), metrics),
-            worse=worse,
-            max_worse=MAX_WORSE_NAMED,
-        )
+    return rendered(
+        "card.md.j2",
+        m=metrics,
+        verdict=verdict_of(metrics),
+        leaning=leaning(metrics.deciding_split),
+        attempt=attempt_in_words(metrics.attempt, metrics.deciding_split),
+        tables=tables,
+        unnamed=unnamed_in_words(metrics.nameable) if metrics.nameable else "",
+        nameable_rows=nameable_rows(metrics, tables[-1:]),
+        challenger=challenger,
+        scores=[(target, getattr(challenger, target)) for target in metrics.targets] if challenger else [],
+        opponent=label_of(opponent_of(metrics), metrics),
+        worse=worse,
+        max_worse=MAX_WORSE_NAMED,
     )

@@ -1,8 +1,8 @@
 """Compare networks scored on the same clips: significant differences to the first, and a CSV table."""
 
-import csv
-import io
+from itertools import chain
 
+from tasks.csv_table import csv_table
 from tasks.errors import BadInput
 from tasks.evaluation.multiplicity import LEVEL, holm
 from tasks.results.comparison import ComparedNetwork, Comparison
@@ -92,15 +92,11 @@ def _best(names: list[str], num_networks: int, target: Target) -> str:
 
 def table(comparison: Comparison) -> bytes:
     """Write a CSV with one row per configuration; accuracies are shares, and a failed one has only its name and reason."""
-    text = io.StringIO(newline="")
     measured = (("top1", "top1_low", "top1_high"), ("difference", "difference_low", "difference_high", "corrected_p"))
     scores = [f"{target}_{name}" for names in measured for target in comparison.targets for name in names]
-    writer = csv.DictWriter(text, fieldnames=(*FIRST_COLUMNS, *scores, *LAST_COLUMNS), restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(_row(name, network, comparison) for network in comparison.networks for name in (network.name, *network.others))
-    for failed in comparison.failed:
-        writer.writerow({"configuration": failed.name, "failed_in": failed.step or "", "failed_because": failed.reason})
-    return text.getvalue().encode()
+    tested = (_row(name, network, comparison) for network in comparison.networks for name in (network.name, *network.others))
+    failed = ({"configuration": one.name, "failed_in": one.step, "failed_because": one.reason} for one in comparison.failed)
+    return csv_table((*FIRST_COLUMNS, *scores, *LAST_COLUMNS), chain(tested, failed))
 
 
 def metrics_of(comparison: Comparison) -> dict[str, float]:

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 
 from tasks.options import Options, TrainOptions
 from tasks.promotion.attempts import attempt_in_words
-from tasks.report.charts import training_charts
 from tasks.report.classes import change_tables, histograms
-from tasks.report.evidence import mistake_cards, reliability_charts
+from tasks.report.comparison_text import MODELS
+from tasks.report.confusion_tables import matrix_groups
+from tasks.report.figures.curves import training_charts
+from tasks.report.figures.reliability import reliability_charts
 from tasks.report.formats import leaning
 from tasks.report.inputs import ReportInputs
 from tasks.report.machine import machine_rows
-from tasks.report.matrices import matrix_groups
-from tasks.report.nameable import nameable_rows, unnamed_of
-from tasks.report.score_tables import MODELS
-from tasks.report.scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
-from tasks.report.templating import frame_script, templates
+from tasks.report.mistakes import mistake_cards
+from tasks.report.nameable_scores import nameable_rows, unnamed_of
+from tasks.report.page_scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
+from tasks.report.templating import frame_script, rendered
 from tasks.results.metrics import Metrics
 
 SECTIONS = (
@@ -52,35 +53,32 @@ def page(inputs: ReportInputs) -> str:
     challenger = next((r for r in results if r.model == "fine-tuned"), None)
     scored_on = (challenger or results[0]).hardware if results else {}
     script, script_hash = frame_script()
-    return (
-        templates()
-        .get_template("page.html.j2")
-        .render(
-            m=metrics,
-            script=script,
-            script_hash=script_hash,
-            sections=SECTIONS,
-            results=results,
-            challenger=challenger,
-            deciding_size=next((s for s in metrics.splits if s.split == metrics.deciding_split), None),
-            labels={role: label_of(role, metrics) for role in MODELS},
-            opponent=opponent,
-            verdict=verdict_of(metrics),
-            leaning=leaning(metrics.deciding_split),
-            attempt=attempt_in_words(metrics.attempt, metrics.deciding_split),
-            tables=tables,
-            unnamed=unnamed_of(metrics),
-            nameable_rows=nameable_rows(metrics, tables),
-            gate_settings=settings_of(metrics.gate),
-            change_tables=change_tables(metrics.class_changes),
-            matrix_groups=matrix_groups(metrics.confusions, MODELS),
-            training_charts=training_charts(metrics.epochs, metrics.best_epoch, metrics.provenance.train.validation_crops),
-            histograms=histograms(metrics.label_counts),
-            reliability_charts=reliability_charts(metrics),
-            mistakes=mistake_cards(inputs),
-            machines=(("Scored on", machine_rows(scored_on)), ("Trained on", machine_rows(metrics.provenance.trained_on))),
-            option_groups=(("Training", training_settings(metrics)), ("Evaluation", settings_of(metrics.provenance.evaluate))),
-        )
+    return rendered(
+        "page.html.j2",
+        m=metrics,
+        script=script,
+        script_hash=script_hash,
+        sections=SECTIONS,
+        results=results,
+        challenger=challenger,
+        deciding_size=next((s for s in metrics.splits if s.split == metrics.deciding_split), None),
+        labels={role: label_of(role, metrics) for role in MODELS},
+        opponent=opponent,
+        verdict=verdict_of(metrics),
+        leaning=leaning(metrics.deciding_split),
+        attempt=attempt_in_words(metrics.attempt, metrics.deciding_split),
+        tables=tables,
+        unnamed=unnamed_of(metrics),
+        nameable_rows=nameable_rows(metrics, tables),
+        gate_settings=settings_of(metrics.gate),
+        change_tables=change_tables(metrics.class_changes),
+        matrix_groups=matrix_groups(metrics.confusions, MODELS),
+        training_charts=training_charts(metrics.epochs, metrics.best_epoch, metrics.provenance.train.validation_crops),
+        histograms=histograms(metrics.label_counts),
+        reliability_charts=reliability_charts(metrics),
+        mistakes=mistake_cards(inputs),
+        machines=(("Scored on", machine_rows(scored_on)), ("Trained on", machine_rows(metrics.provenance.trained_on))),
+        option_groups=(("Training", training_settings(metrics)), ("Evaluation", settings_of(metrics.provenance.evaluate))),
     )
 
 

@@ -2,7 +2,7 @@
 
 from tasks.promotion.attempts import attempt_in_words
 from tasks.report.formats import leaning
-from tasks.report.nameable import unnamed_of
+from tasks.report.nameable_scores import unnamed_of
 from tasks.results.metrics import Metrics
 from tasks.wording import markdown_text
 

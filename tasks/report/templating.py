@@ -43,9 +43,14 @@ def templates() -> Environment:
     return environment
 
 
+def rendered(template: str, **values: object) -> str:
+    """Render one of the package's templates."""
+    return templates().get_template(template).render(**values)
+
+
 @functools.cache
 def frame_script() -> tuple[str, str]:
     """Return the page's only script, and its hash for the content security policy."""
-    script = templates().get_template("frame.js").render()
+    script = rendered("frame.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return script, f"sha256-{digest}"

@@ -7,7 +7,7 @@ text. In place of a real address, any of these can be built over a template, suc
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Self
 
 from tasks.results.dataset import ClassRef, DatasetResult, LabelResult, LabelsFile, Manifest, SplitResult
 from tasks.results.evaluation import ChampionMove, DecisionRecord
@@ -19,9 +19,6 @@ from tasks.store.comparisons import AskedComparison, ComparisonTable
 from tasks.store.predictions import Prediction
 from tasks.store.runs import Run
 from tasks.store.stored import Below, Folder, Output, Stored, file, last_name, output, record
-
-if TYPE_CHECKING:
-    from typing import Self
 
 _OWN_CLASS = re.compile(r".*/[0-9]+\.json", re.DOTALL)
 
@@ -125,7 +122,7 @@ class Dataset:
     figures = file("figures/")
 
     @classmethod
-    def at(cls, uri: str) -> "Self":
+    def at(cls, uri: str) -> Self:
         """Read an address as a person writes it, with or without the slash at the end."""
         return cls(f"{uri.rstrip('/')}/")
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from glob import escape
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar, overload
+from typing import NoReturn, Self, TypeVar, overload
 
 import urllib3
 from minio import Minio
@@ -21,9 +21,6 @@ from tasks.errors import BadConfiguration, BadInput, MissingObject, Unavailable
 from tasks.settings import StoreSettings
 from tasks.store.stored import Stored
 from tasks.store.uri import check_key, split_uri
-
-if TYPE_CHECKING:
-    from typing import Self
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -81,7 +78,7 @@ class Store:
         self._endpoint = endpoint
 
     @classmethod
-    def from_settings(cls, settings: StoreSettings) -> "Self":
+    def from_settings(cls, settings: StoreSettings) -> Self:
         """Connect lazily; a few quick retries bridge a server that is just restarting."""
         http = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=5, read=300),
@@ -125,13 +122,11 @@ class Store:
             self._fail(error, uri)
         except _FAILURES as error:
             self._fail(error, uri)
-        return StoredObject(uri, (found.etag or "").strip('"'), found.size or 0, str(found.last_modified))
+        return _stored(uri, found)
 
     def list(self, prefix_uri: str) -> Iterator[StoredObject]:
         """Every object whose address begins with `prefix_uri`, in order of key; nothing where there is no bucket."""
-        for uri, found in self._listed(prefix_uri, recursive=True):
-            if not found.is_dir:
-                yield StoredObject(uri, (found.etag or "").strip('"'), found.size or 0, str(found.last_modified))
+        return (_stored(uri, found) for uri, found in self._listed(prefix_uri, recursive=True) if not found.is_dir)
 
     def folders(self, folder_uri: str) -> tuple[str, ...]:
         """List the folders right under `folder_uri`, in order; each ends with a slash, as that does."""
@@ -156,12 +151,8 @@ class Store:
         """
         bucket, key = split_uri(uri)
         try:
-            response = self._client.get_object(bucket_name=bucket, object_name=key)
-            try:
+            with self._client.get_object(bucket_name=bucket, object_name=key) as response:
                 data: bytes = response.read()
-            finally:
-                response.close()
-                response.release_conn()
         except _FAILURES as error:
             self._fail(error, uri)
         return data
@@ -207,9 +198,7 @@ class Store:
                     f"the object store at {self._endpoint} knows no conditional writes (If-None-Match); use one that does"
                 )
             case HTTPStatus.FORBIDDEN:
-                raise BadConfiguration(
-                    f"the object store at {self._endpoint} refuses the keys for {uri}; check RETAKE_STORE_ACCESS_KEY and RETAKE_STORE_SECRET_KEY"
-                )
+                raise self._refused(uri, "AccessDenied")
             case status:
                 raise Unavailable(f"the object store at {self._endpoint} answers {status} for {uri}; try again")
 
@@ -280,25 +269,29 @@ class Store:
             if error.code in _MISSING:
                 raise MissingObject(f"{uri} is not in the object store; the step that writes it has not finished") from None
             if error.code in _REFUSED:
-                raise BadConfiguration(
-                    f"the object store at {self._endpoint} refuses the keys for {uri} ({error.code}); "
-                    "check RETAKE_STORE_ACCESS_KEY and RETAKE_STORE_SECRET_KEY"
-                ) from None
+                raise self._refused(uri, error.code) from None
             if error.code in _NEVER:
                 raise BadInput(
                     f"the object store at {self._endpoint} can never accept {uri!r} ({error.code}); choose another name"
                 ) from None
         if isinstance(error, ValueError) and not isinstance(error, urllib3.exceptions.HTTPError):
             raise BadInput(f"{uri!r} is not an address in the object store ({error}); write s3://bucket/key") from None
+        cause = getattr(error, "reason", None) or error
+        reason = f"{type(cause).__name__}: {cause}".replace("\n", " ")[:200]
         raise Unavailable(
-            f"the object store at {self._endpoint} does not answer for {uri} ({_reason(error)}); "
+            f"the object store at {self._endpoint} does not answer for {uri} ({reason}); "
             "start it (`make run` does) or check RETAKE_STORE_ENDPOINT"
         ) from error
 
+    def _refused(self, uri: str, code: str) -> BadConfiguration:
+        return BadConfiguration(
+            f"the object store at {self._endpoint} refuses the keys for {uri} ({code}); "
+            "check RETAKE_STORE_ACCESS_KEY and RETAKE_STORE_SECRET_KEY"
+        )
 
-def _reason(error: Exception) -> str:
-    cause = getattr(error, "reason", None) or error
-    return f"{type(cause).__name__}: {cause}".replace("\n", " ")[:200]
+
+def _stored(uri: str, found: ListedObject) -> StoredObject:
+    return StoredObject(uri, (found.etag or "").strip('"'), found.size or 0, str(found.last_modified))
 
 
 def _content_type(key: str) -> str:

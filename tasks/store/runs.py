@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResult, EvaluateResults, RegisterResult, ReportResult
 from tasks.results.flow import FlowBatch, FlowResult, FlowsResult
@@ -11,9 +11,6 @@ from tasks.results.metrics import Metrics
 from tasks.results.record import SplitName
 from tasks.results.training import PlanResult, TrainResult
 from tasks.store.stored import Below, Output, Stored, file, last_name, output, record
-
-if TYPE_CHECKING:
-    from typing import Self
 
 _RUN = re.compile(r"(?:(s3://.+)/)?runs/([0-9a-f]{16})/?")
 _DECISION = re.compile(r"s3://\S+/runs/[0-9a-f]{16}/decisions/[0-9a-f]{16}/")
@@ -79,10 +76,9 @@ class Comparing(Output[CompareResult]):
 
     table = file("comparison.md")
     text = file("comparison.txt")
-    figure = file("comparison.png")
 
     @classmethod
-    def of(cls, result: CompareResult) -> "Self":
+    def of(cls, result: CompareResult) -> Self:
         """Find the comparison that left a result, by the address of its table."""
         return cls(result.table_uri.removesuffix("comparison.md"))
 

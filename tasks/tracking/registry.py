@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import mlflow
 from mlflow.entities import LoggedModelStatus
@@ -14,8 +14,6 @@ from tasks.tracking.connection import RUN_KEY_TAG, answering, connect
 from tasks.tracking.flavours import ClipModel, TensorModel
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
 
@@ -78,7 +76,7 @@ class Registry:
         self._client = connect(settings)
 
     @classmethod
-    def from_settings(cls, settings: MlflowSettings) -> "Self":
+    def from_settings(cls, settings: MlflowSettings) -> Self:
         """Connect; fails early if the server does not answer."""
         return cls(settings)
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Self
 
 import mlflow
 import pandas as pd
@@ -18,9 +18,6 @@ from tasks.results.record import SplitName
 from tasks.results.training import Epoch
 from tasks.settings import MlflowSettings
 from tasks.tracking.connection import RUN_KEY_TAG, answering, connect
-
-if TYPE_CHECKING:
-    from typing import Self
 
 CONTEXTS: dict[SplitName, str] = {"train": "training", "val": "validation", "test": "testing"}
 
@@ -36,7 +33,7 @@ class Tracker:
         self._client = connect(settings)
 
     @classmethod
-    def from_settings(cls, settings: MlflowSettings) -> "Self":
+    def from_settings(cls, settings: MlflowSettings) -> Self:
         """Connect; fails early if the server does not answer."""
         return cls(settings)
 

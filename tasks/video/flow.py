@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -51,7 +50,7 @@ class FlowMaker:
     def __enter__(self) -> "FlowMaker":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
     def write(self, clip: Path, path: Path, *, num_frames: int, short_side: int) -> int:

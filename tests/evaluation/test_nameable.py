@@ -16,7 +16,7 @@ from tasks.evaluation.scoring import ScoredClips, Timings
 from tasks.options import GateOptions
 from tasks.prediction.temperatures import served
 from tasks.promotion.gate import judge
-from tasks.report.score_tables import markdown, text
+from tasks.report.comparison_text import markdown, text
 from tasks.results.dataset import ClassRef, Vocabulary
 from tasks.results.evaluation import Attempt, EvaluateResult
 from tasks.results.record import TARGETS

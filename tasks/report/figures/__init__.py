@@ -1,1 +1,1 @@
-"""Draw training and evaluation as PNG bytes; equal data give equal bytes under one version of matplotlib."""
+"""Draw charts by matplotlib: PNG for MLflow and the store, SVG for pages; equal data give equal bytes under one version of it."""

@@ -8,7 +8,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
-BLUE, ORANGE, VERMILION, SKY, PURPLE, GREY, INK = "#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#CC79A7", "#9A9A9A", "#222222"
+BLUE, ORANGE, VERMILION, SKY, GREEN, GREY, INK = "#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#009E73", "#9A9A9A", "#222222"
 
 DPI = 120
 MAX_NAME_LENGTH = 28

@@ -1,76 +1,114 @@
-"""Draw loss and accuracy by epoch."""
+"""Draw losses, accuracies and learning rate by epoch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator, PercentFormatter
 
-from tasks.report.figures.canvas import BLUE, INK, ORANGE, PURPLE, SKY, VERMILION, new_figure, png, styled
+from tasks.report.figures.svg import BLUE, INK, ORANGE, PAGE, PURPLE, Chart, Look, new_drawing, page_style, svg
 from tasks.results.training import Epoch
-from tasks.wording import crops_in_words
+from tasks.wording import crops_in_words, percent
 
-ACCURACIES = (("val_verb_top1", "verbs", SKY, "^"), ("val_noun_top1", "nouns", PURPLE, "D"), ("val_action_top1", "actions", INK, "v"))
+SIZE = (380, 250)
+LINE_LOOKS: tuple[Look, ...] = ((ORANGE, "s", "--"), (BLUE, "o", "-"), (PURPLE, "D", ":"))
+Line = tuple[str, Sequence[tuple[int, float | None]]]
+MAX_MARKS = 20
 
 
-def training_figure(epochs: Sequence[Epoch], best_epoch: int, title: str, crops: int) -> bytes:
-    """Draw training and validation loss, and validation accuracy below, with the kept epoch marked; PNG bytes.
+@dataclass(frozen=True)
+class Quantity:
+    """The format of a y axis: label, tick formatter, value as text, and upper limit if fixed."""
 
-    Args:
-        epochs: at least one; epochs without validation have no point on the validation curves.
-        best_epoch: the epoch of lowest validation loss, whose checkpoint is kept.
-        title: title of the figure.
-        crops: crops per clip in validation.
+    label: str
+    formatter: Formatter
+    spell: Callable[[float], str]
+    top: float | None = None
+
+
+LOSS = Quantity("loss, nats", FuncFormatter(lambda value, _: f"{value:g}"), lambda value: f"{value:.3f}")
+TOP1 = Quantity("top-1, %", PercentFormatter(1, symbol=None), percent, top=1)
+RATE = Quantity("learning rate", FuncFormatter(lambda value, _: f"{value:g}"), lambda value: f"{value:.3g}")
+
+
+def training_charts(epochs: Sequence[Epoch], best_epoch: int, crops: int) -> tuple[Chart, ...]:
+    """Draw losses, validation accuracies if recorded, and the learning rate if it varies; no charts without epochs.
+
+    The page counts epochs from 1, as the log does. `crops` is the number of crops per clip in validation.
     """
-    with styled():
-        figure = new_figure(8, 5.6)
-        loss_axes, accuracy_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-        _line(loss_axes, [(e.epoch, e.train_loss) for e in epochs], "training", ORANGE, "s")
-        validated = [(e.epoch, e.val_loss) for e in epochs]
-        _line(loss_axes, validated, "validation", BLUE, "o")
-        for field, label, colour, marker in ACCURACIES:
-            _line(accuracy_axes, [(e.epoch, getattr(e, field)) for e in epochs], label, colour, marker)
-        best_loss = dict(validated).get(best_epoch)
-        for axes in (loss_axes, accuracy_axes):
-            axes.axvline(best_epoch, color=VERMILION, linewidth=1, linestyle=":", zorder=1)
-            axes.grid(axis="y")
-            if axes.get_legend_handles_labels()[0]:
-                axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-        if best_loss is not None:
-            loss_axes.plot([best_epoch], [best_loss], marker="*", markersize=13, color=VERMILION, markeredgecolor="white")
-            # Put the label on the side with more room, so that it stays inside the axes.
-            in_right_half = best_epoch > (epochs[0].epoch + epochs[-1].epoch) / 2
-            loss_axes.annotate(
-                f"kept: epoch {best_epoch}, {best_loss:.3f}",
-                (best_epoch, 1),
-                (-6 if in_right_half else 6, -2),
-                xycoords=("data", "axes fraction"),
-                textcoords="offset points",
-                ha="right" if in_right_half else "left",
-                va="top",
-                color=INK,
-            )
-        loss_axes.set_title(title)
-        loss_axes.set_ylabel("loss, nats")
-        loss_axes.set_ylim(0, 1.12 * max(loss for e in epochs for loss in (e.train_loss, e.val_loss) if loss is not None))
-        accuracy_axes.set_ylabel(f"validation top-1\n({crops_in_words(crops)})")
-        accuracy_axes.set_ylim(-0.03, 1.03)
-        accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1))
-        accuracy_axes.set_xlabel("epoch")
-        accuracy_axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        return png(figure)
+    if not epochs:
+        return ()
+    losses: list[Line] = [
+        ("training", [(e.epoch + 1, e.train_loss) for e in epochs]),
+        ("validation", [(e.epoch + 1, e.val_loss) for e in epochs]),
+    ]
+    accuracies: list[Line] = [(f"{t}s", [(e.epoch + 1, getattr(e, f"val_{t}_top1")) for e in epochs]) for t in ("verb", "noun", "action")]
+    charts = [_by_epoch("training-losses", "Loss", losses, best_epoch + 1, LOSS)]
+    if any(value is not None for _, line in accuracies for _, value in line):
+        charts.append(_by_epoch("training-top1", f"Validation top-1, {crops_in_words(crops)}", accuracies, best_epoch + 1, TOP1))
+    if len({e.learning_rate for e in epochs}) > 1:
+        rates: list[Line] = [("heads", [(e.epoch + 1, e.learning_rate) for e in epochs])]
+        charts.append(_by_epoch("training-rate", "Learning rate", rates, best_epoch + 1, RATE))
+    return tuple(charts)
 
 
-def _line(axes: Axes, points: Sequence[tuple[int, float | None]], label: str, colour: str, marker: str) -> None:
-    known = [(epoch, value) for epoch, value in points if value is not None]
-    if not known:
-        return
+def _by_epoch(key: str, title: str, lines: Sequence[Line], best: int, quantity: Quantity) -> Chart:
+    first, last = min(x for _, line in lines for x, _ in line), max(x for _, line in lines for x, _ in line)
+    top = max(value for _, line in lines for _, value in line if value is not None)
+    spoken: dict[str, list[str]] = {}
+    with page_style():
+        figure = new_drawing(*SIZE)
+        axes = figure.add_subplot()
+        for (name, line), look in zip(lines, LINE_LOOKS, strict=False):
+            known = [(x, y) for x, y in line if y is not None]
+            if known:
+                gid = f"marks-{name}"
+                every = _draw_line(axes, known, name, look, gid)
+                spoken[gid] = [f"{name}, epoch {x}: {quantity.spell(y)}" for x, y in known[::every]]
+        axes.set_xlim(*((first, last) if last > first else (first - 0.5, first + 0.5)))
+        axes.set_ylim(0, quantity.top or 1.1 * top or 1)
+        axes.set(xlabel="epoch", ylabel=quantity.label)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_formatter(quantity.formatter)
+        axes.grid(axis="y", clip_on=False)
+        if first <= best <= last:
+            _mark_kept(axes, best, on_right=best > (first + last) / 2)
+        figure.legend(loc="outside upper left", ncols=3, borderpad=0, handlelength=2.4)
+        ends = "; ".join(f"{name.removeprefix('marks-')} ends at {marks[-1].rsplit(': ', 1)[1]}" for name, marks in spoken.items())
+        drawn = svg(figure, key, title, f"By epoch, {first} to {last}: {ends}. The kept epoch is {best}.", spoken)
+    return Chart(title, drawn, SIZE[0] + 100)
+
+
+def _draw_line(axes: Axes, known: Sequence[tuple[int, float]], name: str, look: Look, gid: str) -> int:
+    """Draw the line and return its marker interval in points."""
+    every = 1 + len(known) // MAX_MARKS
+    colour, marker, dashes = look
     axes.plot(
-        [e for e, _ in known],
-        [v for _, v in known],
-        label=label,
+        [x for x, _ in known],
+        [y for _, y in known],
+        label=name,
         color=colour,
+        linestyle=dashes,
+        linewidth=1.8,
         marker=marker,
-        markersize=5,
-        markevery=1 + len(known) // 20,
-        linewidth=1.6,
+        markersize=5.5,
+        markeredgecolor=PAGE,
+        markevery=every,
+        clip_on=False,
+        gid=gid,
+    )
+    return every
+
+
+def _mark_kept(axes: Axes, best: int, *, on_right: bool) -> None:
+    axes.axvline(best, color=INK, linewidth=1, linestyle=(0, (2, 3)), clip_on=False)
+    axes.annotate(
+        f"kept: {best}",
+        (best, 1),
+        (-5 if on_right else 5, -2),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        ha="right" if on_right else "left",
+        va="top",
     )

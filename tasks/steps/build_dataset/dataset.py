@@ -1,13 +1,13 @@
 """Write the dataset under its digest: CSV files, histograms, and the manifest last."""
 
 from tasks.contracts.build_dataset import DatasetArguments
-from tasks.dataset.histograms import histograms
 from tasks.dataset.manifest import build_manifest, dataset_digest, split_csv
 from tasks.dataset.split import assign_splits
 from tasks.dataset.split_file import read_split_csv
 from tasks.dataset.statistics import num_classes, num_clips, num_sources
 from tasks.errors import BadDataset
 from tasks.options import SplitOptions
+from tasks.report.figures.histograms import histograms
 from tasks.results.dataset import DatasetResult, LabelsFile, Manifest
 from tasks.results.record import SPLITS
 from tasks.steps._step import finish, log

@@ -13,8 +13,7 @@ from tasks.evaluation.scoring import ScoredClips
 from tasks.promotion.attempts import Decided, attempt_of
 from tasks.promotion.decisions import kept_decisions
 from tasks.promotion.gate import contenders, deciding_split, judge
-from tasks.report.figures.bars import comparison_figure
-from tasks.report.score_tables import markdown, text
+from tasks.report.comparison_text import markdown, text
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import Attempt, CompareResult, PairedDifference
 from tasks.results.record import SPLITS
@@ -54,7 +53,6 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     files = {
         place.table: markdown(results, found, judgement, baseline, nameable).encode(),
         place.text: text(results, found, judgement, baseline, nameable).encode(),
-        place.figure: comparison_figure(results, f"{plan.run_key}: what the fine-tuning changed"),
     }
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-compare-") as folder:
         write_files(store, place, files, Path(folder))

@@ -38,8 +38,8 @@ from tasks.model.hardware import choose_device, describe
 from tasks.model.memory import keep_freed_memory
 from tasks.model.spec import NetworkSpec
 from tasks.promotion.gate import deciding_split
+from tasks.report.figures.confusion import confusion_figure
 from tasks.report.figures.losses import clip_loss_figure
-from tasks.report.figures.matrices import confusion_figure
 from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.results.evaluation import ActivationMap, EngineUsed, EvaluateResult, EvaluateResults
 from tasks.results.record import ModelRole

@@ -3,13 +3,12 @@
 It goes on in the same MLflow run.
 """
 
-import csv
-import io
 import logging
 import tempfile
 from pathlib import Path
 
 from tasks.contracts.retrain import PlannedArguments
+from tasks.csv_table import csv_table
 from tasks.media.frame_cache import cache_test_frames, cache_train_frames
 from tasks.model.class_names import trained_names
 from tasks.model.data import CachedClip
@@ -19,13 +18,12 @@ from tasks.model.growth import widen_heads
 from tasks.model.memory import keep_freed_memory
 from tasks.model.processes import is_first_process, shareable_devices
 from tasks.model.training import TrainJob, fit
-from tasks.report.figures.curves import training_figure
 from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.record import SPLITS
 from tasks.results.training import Epoch, PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network, file_sha256
-from tasks.steps._step import finish, finished, log
+from tasks.steps._step import finish, finished, log, write_files
 from tasks.steps.retrain._fusion import choose_fusion
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
@@ -37,7 +35,7 @@ FOLDER_PREFIX = "retake-train-"
 
 
 def run(arguments: PlannedArguments, store: Store) -> TrainResult:
-    """Train, and write best checkpoint, loss curves and history to the store and MLflow.
+    """Train, and write best checkpoint and history to the store and MLflow.
 
     RETAKE_DEVICES processes train together ; `tasks.model.processes` says how the others are started.
     They end here, with exit code 0: the first process alone has a result, writes to the store and speaks to MLflow.
@@ -69,13 +67,8 @@ def run(arguments: PlannedArguments, store: Store) -> TrainResult:
         epochs = tuple(_epoch(record) for record in outcome.history)
         hardware = {**outcome.hardware.flat(), "num_processes": job.devices}
         evidence = folder / "evidence"
-        evidence.mkdir()
-        (evidence / "training.png").write_bytes(
-            training_figure(epochs, outcome.best_epoch, f"Training of {plan.run_key}", plan.train.validation_crops)
-        )
-        (evidence / "epochs.csv").write_text(_table(epochs), encoding="utf-8")
-        for file in sorted(evidence.iterdir()):
-            store.write_file(training.file(file.name), file)
+        table = csv_table(Epoch.model_fields, (epoch.model_dump() for epoch in epochs))
+        write_files(store, training, {training.file("epochs.csv"): table}, evidence)
         tracker.log_artifacts(run_id, evidence, "train")
         tracker.log_artifacts(run_id, folder / "tensorboard", "tensorboard")
         tracker.set_tags(run_id, {f"retake.{key}": str(value) for key, value in hardware.items()})
@@ -193,11 +186,3 @@ def _epoch(record: EpochRecord) -> Epoch:
         val_noun_top1=val.noun_top1 if val else None,
         val_action_top1=val.action_top1 if val else None,
     )
-
-
-def _table(epochs: tuple[Epoch, ...]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(Epoch.model_fields), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(epoch.model_dump() for epoch in epochs)
-    return text.getvalue()

@@ -8,7 +8,7 @@ from tasks.evaluation.metrics import measure
 from tasks.evaluation.paired import paired_difference
 from tasks.options import GateOptions
 from tasks.promotion.gate import contenders, judge
-from tasks.report.score_tables import headline, markdown, text
+from tasks.report.comparison_text import headline, markdown, text
 from tasks.results.evaluation import Attempt
 from tasks.results.record import TARGETS
 from tests.report.rendered import HOSTILE, rendered

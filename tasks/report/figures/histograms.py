@@ -1,44 +1,35 @@
 """Draw the number of clips per class and split."""
 
-import io
 from collections.abc import Mapping
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from tasks.dataset.statistics import class_counts
+from tasks.report.figures.canvas import BLUE, GREEN, GREY, INK, ORANGE, new_figure, png, short, styled
 from tasks.results.dataset import Manifest
 from tasks.results.record import SPLITS, SplitName, Target
 from tasks.wording import plain_count
 
-# Okabe and Ito (2008): distinguishable with any kind of colour blindness.
-COLOURS: dict[SplitName, str] = {"train": "#0072B2", "val": "#E69F00", "test": "#009E73"}
+COLOURS: dict[SplitName, str] = {"train": BLUE, "val": ORANGE, "test": GREEN}
 TITLES: dict[Target, str] = {"verb": "Verbs", "noun": "Nouns", "action": "Actions"}
 MAX_CLASSES = 60
-MAX_LABEL_LENGTH = 32
-ROW_INCHES = 0.24
+ROW_INCHES = 0.22
 PANEL_INCHES = 3.1
 
 
 def histograms(manifest: Manifest) -> dict[Target, bytes]:
     """Draw one PNG per target: one panel per split, one bar per class, most frequent on top. Equal manifests give equal bytes."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
+    with styled():
         return {target: _picture(target, class_counts(manifest, target)) for target in manifest.vocabulary.targets}
 
 
 def _picture(target: Target, counts: Mapping[str, Mapping[SplitName, int]]) -> bytes:
     shown = list(counts)[:MAX_CLASSES]
     splits = [split for split in SPLITS if split != "test" or any(own["test"] for own in counts.values())]
-    longest = max((min(len(name), MAX_LABEL_LENGTH) for name in shown), default=0)
-    size = (PANEL_INCHES * len(splits) + 0.4 + 0.075 * longest, 1.6 + ROW_INCHES * max(len(shown), 3))
-    figure = Figure(figsize=size, dpi=110, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08, wspace=0.04))
-    FigureCanvasAgg(figure)
-    figure.suptitle(_title(target, counts, len(shown)), fontsize=12, fontweight="bold")
+    longest = max((len(short(name)) for name in shown), default=0)
+    figure = new_figure(PANEL_INCHES * len(splits) + 0.4 + 0.075 * longest, 1.6 + ROW_INCHES * max(len(shown), 3))
+    figure.suptitle(_title(target, counts, len(shown)), x=0.01, ha="left", fontsize=11)
     panels: list[Axes] = list(figure.subplots(1, len(splits), sharey=True, squeeze=False)[0])
     num_clips = {split: sum(own[split] for own in counts.values()) for split in splits}
     largest_share = max((own[split] / max(num_clips[split], 1) for own in counts.values() for split in splits), default=1)
@@ -46,28 +37,23 @@ def _picture(target: Target, counts: Mapping[str, Mapping[SplitName, int]]) -> b
         _draw(panel, split, counts, shown, num_clips[split])
         # All panels share one scale of shares, so that the same mix of classes has the same shape.
         panel.set_xlim(0, max(num_clips[split], 1) * largest_share * 1.18)
-    panels[0].set_yticks(range(len(shown)), labels=[_short(name) for name in shown], parse_math=False)
+    panels[0].set_yticks(range(len(shown)), [short(name) for name in shown])
     panels[0].set_ylim(len(shown) - 0.4, -0.6)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", metadata={"Software": None})
-    return picture.getvalue()
+    return png(figure)
 
 
 def _draw(panel: Axes, split: SplitName, counts: Mapping[str, Mapping[SplitName, int]], shown: list[str], num_clips: int) -> None:
     numbers = [counts[name][split] for name in shown]
     bars = panel.barh(range(len(shown)), numbers, height=0.72, color=COLOURS[split])
     for label, number in zip(panel.bar_label(bars, padding=3, fontsize=8), numbers, strict=True):
-        label.set_color("black" if number else "#999999")
+        label.set_color(INK if number else GREY)
         label.set_in_layout(False)
     num_present = sum(1 for own in counts.values() if own[split])
     panel.set_title(f"{split}: {plain_count(num_clips, 'clip')}, {num_present} of {len(counts)} classes", fontsize=10)
-    panel.set_xlabel("clips (scale per split)", fontsize=9)
+    panel.set_xlabel("clips (scale per split)")
     panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    panel.tick_params(axis="x", labelsize=8)
-    panel.tick_params(axis="y", labelsize=9, length=0)
-    panel.grid(axis="x", color="#dddddd", linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
+    panel.tick_params(axis="y", length=0)
+    panel.grid(axis="x")
 
 
 def _title(target: Target, counts: Mapping[str, Mapping[SplitName, int]], num_shown: int) -> str:
@@ -77,7 +63,3 @@ def _title(target: Target, counts: Mapping[str, Mapping[SplitName, int]], num_sh
     return (
         f"{TITLES[target]}: the {num_shown} most frequent (the other {len(counts) - num_shown} have {plain_count(rest, 'clip')} in total)"
     )
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= MAX_LABEL_LENGTH else f"{name[: MAX_LABEL_LENGTH - 1]}…"

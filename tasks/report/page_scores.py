@@ -1,10 +1,10 @@
-"""Prepare the page's first screen: verdict, scores per target and differences between networks."""
+"""Prepare the first screen of a page: verdict, scores per target and differences between networks."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from tasks.evaluation.majority import always_predicting, majority_scores
-from tasks.report.score_tables import MODELS
+from tasks.report.comparison_text import MODELS
 from tasks.results.evaluation import EvaluateResult, PairedDifference, TargetMetrics
 from tasks.results.metrics import Metrics
 from tasks.results.record import ModelRole, Target

@@ -1,5 +1,4 @@
 import io
-import math
 
 import numpy as np
 import pytest
@@ -7,12 +6,9 @@ from PIL import Image
 
 from tasks.evaluation.answers import Answers, answers_of
 from tasks.evaluation.confusion import confusion_of
-from tasks.report.figures.bars import comparison_figure
-from tasks.report.figures.curves import training_figure
+from tasks.report.figures.confusion import confusion_figure
 from tasks.report.figures.losses import clip_loss_figure
-from tasks.report.figures.matrices import confusion_figure
 from tasks.results.dataset import ClassRef, Vocabulary
-from tasks.results.training import Epoch
 
 HOSTILE = Vocabulary(verbs=(ClassRef(id=0, name=r"$\frac{"),), nouns=(ClassRef(id=0, name="x" * 300),))
 
@@ -21,21 +17,6 @@ def size(png):
     with Image.open(io.BytesIO(png)) as image:
         image.verify()
         return image.size
-
-
-def epochs(number, every=1):
-    losses = [5 * math.exp(-i / 9) for i in range(number)]
-    return [
-        Epoch(
-            epoch=i,
-            train_loss=loss,
-            val_loss=loss + 1 if i % every == 0 else None,
-            val_verb_top1=0.5 if i % every == 0 else None,
-            val_noun_top1=0.4 if i % every == 0 else None,
-            val_action_top1=0.2 if i % every == 0 else None,
-        )
-        for i, loss in enumerate(losses, start=1)
-    ]
 
 
 @pytest.mark.parametrize("num_classes", [1, 3, 30, 80])
@@ -53,31 +34,18 @@ def test_losses_can_be_drawn_for_one_clip_and_for_many(make_clips, vocabulary, n
     assert (width, height) < (1500, 2000)
 
 
-@pytest.mark.parametrize(("number", "every", "best"), [(1, 1, 1), (60, 2, 60), (3, 5, 2)])
-def test_curves_can_be_drawn_whatever_was_validated(number, every, best):
-    size(training_figure(epochs(number, every), best, "training", 1))
-
-
-def test_bars_have_a_panel_for_each_split(make_result):
-    one = size(comparison_figure([make_result("baseline"), make_result()], "both"))
-    two = size(comparison_figure([make_result(m, s) for m in ("baseline", "champion", "fine-tuned") for s in ("train", "val")], "three"))
-    assert two[0] > 1.5 * one[0]
-
-
 def test_pictures_tell_different_data_apart(make_clips, vocabulary):
     pictures = {clip_loss_figure(make_clips(seed=seed), vocabulary, "val") for seed in range(2)}
     assert len(pictures) == 2
 
 
 @pytest.mark.slow
-def test_the_same_data_give_the_same_bytes(make_clips, make_result, vocabulary):
+def test_the_same_data_give_the_same_bytes(make_clips, vocabulary):
     def draw():
         clips = make_clips(60)
         return [
             confusion_figure(confusion_of(answers_of(clips, vocabulary)["action"]), "val"),
             clip_loss_figure(clips, vocabulary, "val"),
-            training_figure(epochs(12), 4, "training", 1),
-            comparison_figure([make_result("baseline"), make_result()], "both"),
         ]
 
     first = draw()

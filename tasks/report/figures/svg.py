@@ -1,9 +1,11 @@
-"""Convert matplotlib figures to inline SVG in the page's font and colours, light or dark."""
+"""Convert figures to inline SVG in the page's font and colours, light or dark."""
 
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
 from xml.etree import ElementTree as ET
 
 import matplotlib
@@ -25,6 +27,9 @@ VARIABLES = {
     PURPLE: "var(--purple)",
 }
 
+Look = tuple[str, str, Literal["-", "--", ":"]]
+"""Colour, marker and dashes of a line, so that colour-blind readers can tell lines apart."""
+
 FONT_SIZE = 12
 UNITS_PER_INCH = 72
 NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -32,6 +37,15 @@ NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 _XLINK = "{http://www.w3.org/1999/xlink}href"
 _DEFAULTS = re.compile(r"\s*(font-family|stroke-dashoffset|stroke-linejoin|stroke-linecap|stroke-miterlimit):[^;]*(;|$)")
 _DECIMALS = re.compile(r"(\d+\.\d)\d+")
+
+
+@dataclass(frozen=True)
+class Chart:
+    """An `<svg>` element, at most `width` pixels wide."""
+
+    title: str
+    svg: str
+    width: int
 
 
 @contextmanager

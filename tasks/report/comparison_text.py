@@ -1,4 +1,4 @@
-"""Write the original experiment's tables: all networks, the majority class, and the gate's verdict."""
+"""Write a comparison as Markdown and as plain text: the original experiment's tables, and the gate's verdict."""
 
 import textwrap
 from collections.abc import Sequence

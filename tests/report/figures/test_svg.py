@@ -2,8 +2,9 @@ import re
 
 import pytest
 
-from tasks.report.charts import MAX_MARKS, reliability_chart, training_charts
-from tasks.report.drawing import VARIABLES
+from tasks.report.figures.curves import MAX_MARKS, training_charts
+from tasks.report.figures.reliability import reliability_chart
+from tasks.report.figures.svg import VARIABLES
 from tasks.results.metrics import Calibration, ReliabilityBin
 from tasks.results.training import Epoch
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.evaluation.nameable import nameable_in_words, unnamed_in_words
-from tasks.report.scores import TargetTable, deciding_results, label_of
+from tasks.report.page_scores import TargetTable, deciding_results, label_of
 from tasks.results.evaluation import NetworkScore, PairedDifference, TargetMetrics
 from tasks.results.metrics import Metrics
 from tasks.wording import percent, percent_interval, signed

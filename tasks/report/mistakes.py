@@ -1,15 +1,11 @@
-"""Prepare the worst mistakes with their pictures, and the reliability diagrams."""
+"""Prepare the worst mistakes with their pictures."""
 
 from dataclasses import dataclass
 
-from tasks.report.charts import Chart, reliability_chart
 from tasks.report.formats import data_uri
 from tasks.report.inputs import ReportInputs
-from tasks.report.score_tables import MODELS
-from tasks.report.scores import deciding_results
 from tasks.results.dataset import NO_OBJECT, action_name
-from tasks.results.metrics import Metrics, Mistake
-from tasks.results.record import TARGETS
+from tasks.results.metrics import Mistake
 
 
 @dataclass(frozen=True)
@@ -40,22 +36,6 @@ class MistakeCard:
 def mistake_cards(inputs: ReportInputs) -> tuple[MistakeCard, ...]:
     """Build a card per mistake, in the order of `metrics`, with the pictures it has."""
     return tuple(_card(mistake, inputs) for mistake in inputs.metrics.mistakes)
-
-
-def reliability_charts(metrics: Metrics) -> tuple[Chart, ...]:
-    """Draw one chart per target with every network scored on the deciding split; skip targets without bins."""
-    charts = []
-    scored = {result.model for result in deciding_results(metrics)}
-    for target in TARGETS:
-        lines = [
-            (role, c)
-            for role in MODELS
-            for c in metrics.calibration
-            if (c.model, c.split, c.target) == (role, metrics.deciding_split, target) and role in scored and c.bins
-        ]
-        if lines:
-            charts.append(reliability_chart(target, lines))
-    return tuple(charts)
 
 
 def _card(mistake: Mistake, inputs: ReportInputs) -> MistakeCard:
