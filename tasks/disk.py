@@ -10,24 +10,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tasks.errors import RetakeError, Unavailable
+from tasks.wording import size
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 WORK_PREFIX = "retake-work-"
-UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
-
-
-def in_units(size_bytes: float) -> str:
-    """Format a size for people, such as `1.5 MiB`."""
-    power = 0
-    while size_bytes >= 1024 and power < len(UNITS) - 1:
-        size_bytes, power = size_bytes / 1024, power + 1
-    return f"{size_bytes:.3g} {UNITS[power]}" if size_bytes < 1000 else f"{size_bytes:.0f} {UNITS[power]}"
 
 
 def shortage(folder: Path, need_bytes: int) -> str | None:
     """Describe needed and free space if the disk has too little; None if it has enough."""
     free_bytes = shutil.disk_usage(folder).free
-    return f"{in_units(need_bytes)} are needed and {in_units(free_bytes)} are free" if need_bytes > free_bytes else None
+    return f"{size(need_bytes)} are needed and {size(free_bytes)} are free" if need_bytes > free_bytes else None
 
 
 def check_room(path: Path, need_bytes: int) -> None:
@@ -131,5 +123,5 @@ def _remove_abandoned(root: Path) -> None:
 def _unavailable(error: OSError, root: str) -> Unavailable:
     file = Path(error.filename or root)
     place = root if file.is_relative_to(root) else file.parent
-    free = "" if "are free" in str(error.strerror) else f", {in_units(shutil.disk_usage(root).free)} are free"
+    free = "" if "are free" in str(error.strerror) else f", {size(shutil.disk_usage(root).free)} are free"
     return Unavailable(f"{place}: the disk is full ({error.strerror}{free}); make room there, or set TMPDIR to a folder of a larger disk")

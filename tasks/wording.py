@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 MAX_QUOTED = 60
 MAX_LISTED = 5
+UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 WORD_JOINER = "\u2060"
 """A zero-width character without a line break; inserted into an address, it keeps renderers from making a link."""
 
@@ -38,8 +39,8 @@ def percent_interval(interval: tuple[float, float]) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Format a count with its noun: `1 clip`, `2 clips`, `12,000 clips`."""
-    return _counted(f"{number:,}", noun)
+    """Format a count with its noun: `1 clip`, `12,000 clips`, `2 classes`."""
+    return f"{number:,} {noun}es" if noun.endswith("s") and number != 1 else _counted(f"{number:,}", noun)
 
 
 def plain_count(number: int, noun: str) -> str:
@@ -78,6 +79,34 @@ def roughly(number: int) -> str:
     """Format an estimated count, rounded up to two digits: `about 240`, `about 1,300`."""
     unit = 10 ** max(0, len(str(number)) - 2)
     return f"about {math.ceil(number / unit) * unit:,}"
+
+
+def quantity(number: int) -> str:
+    """Format a large number to three digits, `24.5 million`, `655 billion`; leave small ones as they are."""
+    for unit, word in ((10**12, "trillion"), (10**9, "billion"), (10**6, "million")):
+        # A number that rounds up to 1000 of a unit is written in the next unit.
+        if number >= 0.9995 * unit:
+            return f"{number / unit:.{max(0, 2 - len(str(int(number / unit + 0.0005))) + 1)}f} {word}"
+    return f"{number:,}"
+
+
+def size(num_bytes: float) -> str:
+    """Format a size: `98 MiB`, `1.5 GiB`."""
+    power = 0
+    while num_bytes >= 1024 and power < len(UNITS) - 1:
+        num_bytes, power = num_bytes / 1024, power + 1
+    return f"{num_bytes:.3g} {UNITS[power]}" if num_bytes < 1000 else f"{num_bytes:.0f} {UNITS[power]}"
+
+
+def duration(seconds: float) -> str:
+    """Format a duration: `18 ms`, `1.85 s`, `41 s`, `2 min 08 s`, `3 h 05 min`."""
+    if 0 < seconds < 0.9995:
+        return f"{1000 * seconds:.{0 if seconds >= 0.00995 else 2}f} ms"
+    if seconds < 9.995 and seconds % 1:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def quoted(text: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from tasks import __main__ as command_line
 from tasks import disk
-from tasks.disk import check_room, full_disk, in_units, work_folder
+from tasks.disk import check_room, full_disk, work_folder
 from tasks.errors import BadInput, Unavailable
 
 HOLDS_A_FOLDER = """
@@ -93,14 +93,6 @@ def test_a_link_that_has_the_name_of_a_folder_is_left_alone(root):
     with work_folder(root):
         pass
     assert (root / "other").is_dir()
-
-
-@pytest.mark.parametrize(
-    ("size_bytes", "words"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1536, "1.5 KiB"), (1023 << 10, "1023 KiB"), (98 << 20, "98 MiB"), (3 << 40, "3 TiB")],
-)
-def test_sizes_are_told_in_units_that_suit_them(size_bytes, words):
-    assert in_units(size_bytes) == words
 
 
 def test_a_file_that_finds_no_room_is_refused_with_both_numbers(root, monkeypatch):

@@ -1,7 +1,22 @@
 import pytest
 
 from tasks.report.formats import leaning
-from tasks.wording import count, listed, markdown_text, p_value, percent, percent_interval, plain_count, points, quoted, roughly, signed
+from tasks.wording import (
+    count,
+    duration,
+    listed,
+    markdown_text,
+    p_value,
+    percent,
+    percent_interval,
+    plain_count,
+    points,
+    quantity,
+    quoted,
+    roughly,
+    signed,
+    size,
+)
 from tests.report.rendered import HOSTILE, rendered
 
 
@@ -14,6 +29,12 @@ from tests.report.rendered import HOSTILE, rendered
         (count(1, "clip"), "1 clip"),
         (count(0, "clip"), "0 clips"),
         (count(12000, "clip"), "12,000 clips"),
+        (count(1, "class"), "1 class"),
+        (count(1200, "class"), "1,200 classes"),
+        (quantity(24_485_405), "24.5 million"),
+        (quantity(999_600_000), "1.00 billion"),
+        (quantity(655_402_000_000), "655 billion"),
+        (quantity(1200), "1,200"),
         (signed(0.083), "+8.3"),
         (signed(-0.083), "-8.3"),
         (signed(-0.0002), "0.0"),
@@ -35,6 +56,33 @@ from tests.report.rendered import HOSTILE, rendered
 )
 def test_numbers_in_words(written, expected):
     assert written == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (0.0042, "4.20 ms"),
+        (0.018, "18 ms"),
+        (0.9999, "1.00 s"),
+        (1.85, "1.85 s"),
+        (41.2, "41 s"),
+        (128, "2 min 08 s"),
+        (300, "5 min 00 s"),
+        (7380, "2 h 03 min"),
+        (3_600_000, "1,000 h 00 min"),
+    ],
+)
+def test_a_duration_has_the_unit_that_fits(seconds, words):
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("num_bytes", "words"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1536, "1.5 KiB"), (1023 << 10, "1023 KiB"), (98 << 20, "98 MiB"), (3 << 40, "3 TiB")],
+)
+def test_a_size_has_the_unit_that_fits(num_bytes, words):
+    assert size(num_bytes) == words
 
 
 def test_a_long_name_is_cut():

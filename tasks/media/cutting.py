@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 
-from tasks.disk import in_units
 from tasks.errors import BadVideo, OutOfMemory
 from tasks.keys import clip_recipe_of
 from tasks.media.clips import clip_uid, find_cut
@@ -24,7 +23,7 @@ from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg
 from tasks.video.inspection import VideoProbe
 from tasks.video.memory import Memory, MemoryShares, usable_bytes
 from tasks.video.probe import probe
-from tasks.wording import plain_reason
+from tasks.wording import plain_reason, size
 
 log = logging.getLogger("retake")
 
@@ -106,7 +105,7 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
             found = shares.run(cut_with)
         except OutOfMemory as error:
             lacked_bytes = shares.all_bytes
-            reason = f"{plain_reason(error)}; it had {in_units(lacked_bytes)}: scale it down, or take it again where a step has more"
+            reason = f"{plain_reason(error)}; it had {size(lacked_bytes)}: scale it down, or take it again where a step has more"
         except BadVideo as error:
             reason = plain_reason(error)
         clips = ClipsFile(

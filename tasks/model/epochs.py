@@ -21,6 +21,7 @@ from tasks.model.checkpoints import save
 from tasks.model.class_names import ClassNames
 from tasks.model.network import Network
 from tasks.model.schedules import highest_rate
+from tasks.wording import duration
 
 log = logging.getLogger(__name__)
 
@@ -209,7 +210,7 @@ class EpochKeeper(Callback):
         if self.tells_rate:
             parts.append(f"learning rate {record.learning_rate:.2g}")
         elapsed_seconds = sum(r.seconds for r in self.history)
-        return "; ".join([*parts, f"{duration(elapsed_seconds)} elapsed, at most {duration(left_seconds)} left"])
+        return "; ".join([*parts, f"{duration(round(elapsed_seconds))} elapsed, at most {duration(round(left_seconds))} left"])
 
 
 def _scores(metrics: dict[str, float], stage: str) -> Scores:
@@ -234,10 +235,3 @@ def _in_words(scores: Scores) -> str:
         f"loss {scores.loss:.3f} (verb {scores.verb_loss:.3f}, noun {scores.noun_loss:.3f}), "
         f"top-1 verb {scores.verb_top1:.1%}, noun {scores.noun_top1:.1%}, action {scores.action_top1:.1%}"
     )
-
-
-def duration(seconds: float) -> str:
-    """Format a duration: `3 h 05 min`, `2 min 08 s`, `41 s`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -8,8 +8,8 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
-from tasks.model.epochs import duration
 from tasks.options import RecipeOptions
+from tasks.wording import duration
 
 log = logging.getLogger(__name__)
 
@@ -98,12 +98,12 @@ class Pace(Callback):
         if self.logs_at_seconds is None:
             num_epochs = self.recipe.epochs - trainer.current_epoch
             return (
-                f"about {duration(left_seconds)} for {num_epochs} epochs of {self.num_train} clips and their validations, "
+                f"about {duration(round(left_seconds))} for {num_epochs} epochs of {self.num_train} clips and their validations, "
                 f"estimated from {NUM_TIMED} batches of {self.training_seconds / NUM_TIMED:.2f} s"
             )
         return (
             f"epoch {trainer.current_epoch + 1}/{self.recipe.epochs}, batch {num_done} of {trainer.num_training_batches}; "
-            f"about {duration(left_seconds)} left"
+            f"about {duration(round(left_seconds))} left"
         )
 
 

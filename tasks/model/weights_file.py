@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.disk import in_units
 from tasks.errors import BadCheckpoint
+from tasks.wording import size
 
 UNREADABLE = (
     UnpicklingError,
@@ -60,7 +60,7 @@ def _check_archive(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         num_bytes = sum(entry.file_size for entry in archive.infolist())
     if num_bytes > path.stat().st_size:
-        raise BadCheckpoint(f"{path}: it unpacks to {in_units(num_bytes)}, more than the file holds; download it again")
+        raise BadCheckpoint(f"{path}: it unpacks to {size(num_bytes)}, more than the file holds; download it again")
 
 
 def first_line(error: Exception) -> str:
@@ -83,7 +83,7 @@ def check_tensors(values: Iterable[object], path: Path) -> None:
             raise BadCheckpoint(f"{path}: it holds a sparse, quantised, nested or empty tensor; only plain weights are accepted")
         num_bytes += tensor.numel() * tensor.element_size()
     if num_bytes > path.stat().st_size:
-        raise BadCheckpoint(f"{path}: its weights claim {in_units(num_bytes)}, more than the file holds")
+        raise BadCheckpoint(f"{path}: its weights claim {size(num_bytes)}, more than the file holds")
 
 
 def in_short(keys: Iterable[object]) -> str:

@@ -1,47 +1,11 @@
-"""Format times, sizes and addresses for pages and cards."""
+"""Format times, options and addresses for pages and cards."""
 
 import base64
 from datetime import UTC, datetime
 
 from tasks.results.record import SplitName
-from tasks.wording import count
 
 UNKNOWN_TIME = "unknown date"
-
-
-def counted(number: int, noun: str) -> str:
-    """Format a count with its noun: `1 clip`, `1,200 clips`, `2 classes`."""
-    return f"{number:,} {noun}es" if noun.endswith("s") and number != 1 else count(number, noun)
-
-
-def decimal(number: float, digits: int = 3) -> str:
-    """Format a number with a fixed number of decimals: `1,234.500`."""
-    return f"{number:,.{digits}f}"
-
-
-def seconds(duration: float) -> str:
-    """Format a duration in a fitting unit: `18 ms`, `1.85 s`, `2 h 03 min`."""
-    if duration < 0.9995:
-        return f"{1000 * duration:.{0 if duration >= 0.00995 else 2}f} ms"
-    if duration < 120:
-        return f"{duration:.2f} s"
-    minutes = round(duration / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60:,} h {minutes % 60:02d} min"
-
-
-def size(num_bytes: int) -> str:
-    """Format a size: `512 MiB`, `1.9 GiB`."""
-    mebibytes = num_bytes / 2**20
-    return f"{mebibytes:.0f} MiB" if mebibytes < 1000 else f"{mebibytes / 1024:.1f} GiB"
-
-
-def quantity(number: int) -> str:
-    """Format a large number to three digits, `24.5 million`, `655 billion`; leave small ones as they are."""
-    for unit, word in ((10**12, "trillion"), (10**9, "billion"), (10**6, "million")):
-        # A number that rounds up to 1000 of a unit is written in the next unit.
-        if number >= 0.9995 * unit:
-            return f"{number / unit:.{max(0, 2 - len(str(int(number / unit + 0.0005))) + 1)}f} {word}"
-    return f"{number:,}"
 
 
 def utc(iso: str) -> str:

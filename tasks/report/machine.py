@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tasks.report.formats import size
+from tasks.wording import size
 
 BYTES, VERSION = "_bytes", "version."
 

@@ -53,7 +53,7 @@ def test_the_first_batches_tell_how_long_it_all_takes_and_the_rest_how_much_is_l
     assert first == f"about 1 h 03 min for 3 epochs of 4 clips and their validations, estimated from {pace.NUM_TIMED} batches of 400.00 s"
     left = [9 * 400 + 200 - 400 * number for number in range(1, 10)]
     assert others == [
-        f"epoch {batch // 4 + 1}/3, batch {batch % 4 + 1} of 4; about {pace.duration(seconds)} left"
+        f"epoch {batch // 4 + 1}/3, batch {batch % 4 + 1} of 4; about {pace.duration(round(seconds))} left"
         for batch, seconds in enumerate(left, start=3)
     ]
 

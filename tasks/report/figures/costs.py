@@ -3,9 +3,8 @@
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tasks.report.figures.svg import BLUE, GREY, INK, PAGE, Chart, new_drawing, page_style, svg
-from tasks.report.formats import quantity, seconds
 from tasks.results.comparison import ComparedNetwork, Comparison
-from tasks.wording import percent, percent_interval
+from tasks.wording import duration, percent, percent_interval, quantity
 
 SIZE = (420, 300)
 ROOM = 0.12
@@ -45,5 +44,5 @@ def cost_chart(comparison: Comparison, *, in_flops: bool) -> Chart | None:
 def _cost(network: ComparedNetwork, *, in_flops: bool) -> tuple[float, str] | None:
     """Compute the cost per clip, as axis value and as text; None if unknown."""
     if not in_flops:
-        return network.latency.inference_median_seconds, seconds(network.latency.inference_median_seconds)
+        return network.latency.inference_median_seconds, duration(network.latency.inference_median_seconds)
     return None if network.num_flops is None else (network.num_flops / 1e9, f"{quantity(network.num_flops)} FLOPs")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from tasks.errors import BadInput
 from tasks.options import TrainOptions
-from tasks.report.formats import seconds
 from tasks.results.dataset import Manifest
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.settings import MachineSettings, load
@@ -14,6 +13,7 @@ from tasks.steps._step import log
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.runs import Run
+from tasks.wording import duration
 
 ALIKE = ("family", "modality", "backbone", "num_segments", "trainable", "precision")
 """Options that two trainings must share for one to predict the other's time."""
@@ -52,8 +52,8 @@ def _by_a_batch(planned: TrainOptions, weights: WeightsResult, num_train: int, n
     timed = time_batch(network, planned, num_train, load(MachineSettings).device)
     if timed is None:
         return None
-    expected = seconds(timed.training_seconds(planned, num_train, num_val))
-    return f"about {expected}: a batch of {timed.num_clips} took {seconds(timed.seconds)} on {timed.device}"
+    expected = duration(timed.training_seconds(planned, num_train, num_val))
+    return f"about {expected}: a batch of {timed.num_clips} took {duration(timed.seconds)} on {timed.device}"
 
 
 def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResult | None, store: Store) -> str | None:
@@ -68,9 +68,9 @@ def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResul
     its_work = _work(earlier.train, known, len(result.epochs))
     if not its_work:
         return None
-    expected = seconds(result.seconds * _work(planned, manifest, planned.epochs) / its_work)
+    expected = duration(result.seconds * _work(planned, manifest, planned.epochs) / its_work)
     machine = result.hardware.get("device_name", "its machine")
-    return f"about {expected}: the champion's training took {seconds(result.seconds)} for {len(result.epochs)} epochs on {machine}"
+    return f"about {expected}: the champion's training took {duration(result.seconds)} for {len(result.epochs)} epochs on {machine}"
 
 
 def _num_clips(manifest: Manifest) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.results.training import Epoch, PlanResult, WeightsResult
 from tasks.steps._checkpoints import file_sha256
 from tasks.steps.retrain._estimate import log_expected_time
+from tasks.wording import duration
 from tests.steps.shelf import Shelf, train_result
 
 RUN, DATASET = "s3://retake/runs/old/", "s3://retake/datasets/old/"
@@ -85,14 +86,14 @@ def said(caplog, tmp_path):
 
 def test_twice_the_clips_take_twice_as_long_as_the_champions_training(said, torchless):
     assert said(WHOLE) == (
-        "to train: at most 10 epochs of 20 clips, about 4 min: the champion's training took 110.00 s for 10 epochs on a GPU"
+        "to train: at most 10 epochs of 20 clips, about 3 min 40 s: the champion's training took 1 min 50 s for 10 epochs on a GPU"
     )
 
 
 def test_epochs_and_crops_of_validations_count(said, torchless):
     # 100 clips learned from and 15 looked at took 110 s; now they are 600 and 6 * 15 * 10.
     planned = WHOLE.model_copy(update={"epochs": 30, "validation_crops": 10})
-    assert f"about {round(110 * (600 + 900 / 3) / (100 + 15 / 3) / 60)} min" in said(planned)
+    assert f"about {duration(110 * (600 + 900 / 3) / (100 + 15 / 3))}:" in said(planned)
 
 
 @pytest.mark.parametrize(
@@ -109,8 +110,8 @@ def test_a_batch_is_timed_where_there_is_torch(said, batch_norm, monkeypatch):
     monkeypatch.setattr(timing, "monotonic", lambda: next(clock))
     line = said(WHOLE.model_copy(update={"batch_size": 2, "validation_crops": 10, "batch_norm": batch_norm}))
     # Two seconds a batch of 2, in 10 epochs of 20; half a second to look at 2, in 5 validations of 6 in 10 crops.
-    minutes = round((10 * 10 * 2 + 5 * 30 * 0.5) / 60)
-    assert line.startswith(f"to train: at most 10 epochs of 20 clips, about {minutes} min: a batch of 2 took 2.00 s on ")
+    seconds = 10 * 10 * 2 + 5 * 30 * 0.5
+    assert line.startswith(f"to train: at most 10 epochs of 20 clips, about {duration(seconds)}: a batch of 2 took 2 s on ")
 
 
 def test_what_takes_seconds_is_not_timed(said):
@@ -119,7 +120,7 @@ def test_what_takes_seconds_is_not_timed(said):
 
 def test_a_device_that_is_not_here_is_timed_by_nobody(said, monkeypatch):
     monkeypatch.setattr(timing, "choose_device", Mock(side_effect=BadConfiguration("no GPU")))
-    assert "the champion's training took 110.00 s" in said(WHOLE)
+    assert "the champion's training took 1 min 50 s" in said(WHOLE)
 
 
 def test_heads_wait_for_the_backbone_once(said):
