@@ -1,8 +1,10 @@
-"""Count a dataset's clips, sources and classes."""
+"""Count a dataset's clips, source videos and classes."""
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from tasks.results.dataset import Manifest
+from tasks.results.dataset import DatasetClip, Manifest
+from tasks.results.metrics import LabelCount, SplitSize
 from tasks.results.record import SPLITS, SplitName, Target
 
 
@@ -22,9 +24,43 @@ def class_counts(manifest: Manifest, target: Target) -> dict[str, dict[SplitName
     """Count clips per class and split, largest class first."""
     total = Counter(str(getattr(clip, target)) for clip in manifest.clips)
     by_split = Counter((getattr(clip, target), clip.split) for clip in manifest.clips)
-    return {name: {split: by_split[name, split] for split in SPLITS} for name in sorted(total, key=lambda name: (-total[name], name))}
+    return {name: {split: by_split[name, split] for split in SPLITS} for name, _ in _most_frequent_first(total)}
 
 
 def num_classes(manifest: Manifest) -> dict[Target, int]:
     """Count classes per target, over all splits."""
     return {target: len(class_counts(manifest, target)) for target in manifest.vocabulary.targets}
+
+
+def split_sizes(clips: Sequence[DatasetClip]) -> tuple[SplitSize, ...]:
+    """Count the clips, source videos and classes of each non-empty split, in the order train, val, test."""
+    clips_of_split = ((split, [clip for clip in clips if clip.split == split]) for split in SPLITS)
+    return tuple(
+        SplitSize(
+            split=split,
+            num_clips=len(own),
+            num_sources=len({clip.source for clip in own}),
+            num_verbs=len({clip.verb_class for clip in own}),
+            num_nouns=len({clip.noun_class for clip in own}),
+            num_actions=len({(clip.verb_class, clip.noun_class) for clip in own}),
+        )
+        for split, own in clips_of_split
+        if own
+    )
+
+
+def label_counts(clips: Sequence[DatasetClip], targets: Iterable[Target]) -> tuple[LabelCount, ...]:
+    """Count the clips per class, target and split, most frequent first.
+
+    Classes without clips in a split are left out.
+    """
+    return tuple(
+        LabelCount(target=target, split=split, name=name, num_clips=number)
+        for target in targets
+        for split in SPLITS
+        for name, number in _most_frequent_first(Counter(getattr(clip, target) for clip in clips if clip.split == split))
+    )
+
+
+def _most_frequent_first(counter: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counter.items(), key=lambda pair: (-pair[1], pair[0]))

@@ -12,9 +12,7 @@ from tasks.evaluation.scoring import ScoredClips
 from tasks.results.dataset import NO_OBJECT, ClassRef, Vocabulary
 from tasks.results.evaluation import EvaluateResult, NameableClips, NetworkScore, UnnamedClips
 from tasks.results.record import ModelRole
-from tasks.wording import count, listed, percent, percent_interval, quoted, signed
 
-MAX_CLASSES_NAMED = 5
 WITHOUT_OBJECT = "no object"
 OPPONENTS: tuple[Opponent, ...] = ("baseline", "champion")
 
@@ -71,34 +69,6 @@ def nameable_clips(
     )
 
 
-def unnamed_in_words(found: NameableClips) -> str:
-    """Describe the unnamed clips, one sentence per network.
-
-    For example `12 of 30 val clips belong to classes that the baseline cannot name: verb 'knit'.`
-    """
-    return " ".join(
-        f"{one.num_clips:,} of {count(found.num_all_clips, f'{found.split} clip')} {'belongs' if one.num_clips == 1 else 'belong'} to classes that the "
-        f"{one.model} cannot name: {_classes(one)}."
-        for one in found.unnamed
-    )
-
-
-def nameable_in_words(found: NameableClips) -> str:
-    """Describe the comparison on the clips that every network can name."""
-    decides = "The gate decides on all clips."
-    if not found.num_clips:
-        return f"No clip is left that every network can name. {decides}"
-    decisive = found.scores[-1].target
-    right = [f"{percent(score.top1)} by the {score.model}" for score in found.scores if score.target == decisive]
-    gains = [
-        f"{signed(one.difference)} {percent_interval(one.interval)} over the {one.opponent}"
-        for one in found.differences
-        if one.target == decisive
-    ]
-    sample = f"{count(found.num_clips, 'clip')} of {count(found.num_sources, 'source video')}"
-    return f"On the {sample} that every network can name, {decisive}s right: {listed(right)}; in points {listed(gains)}. {decides}"
-
-
 def _can_name(clips: ScoredClips, result: EvaluateResult) -> NDArray[np.bool_]:
     """Tell for each clip (n,) whether the network can name its verb and noun."""
     verbs, nouns = ([one.id for one in unknown] for unknown in (result.unknown_verbs, result.unknown_nouns))
@@ -107,10 +77,3 @@ def _can_name(clips: ScoredClips, result: EvaluateResult) -> NDArray[np.bool_]:
 
 def _noun(noun: ClassRef) -> str:
     return WITHOUT_OBJECT if noun.name == NO_OBJECT else f"noun {noun.name}"
-
-
-def _classes(unnamed: UnnamedClips) -> str:
-    shown = [(one, *one.split(" ", 1)) for one in unnamed.classes[:MAX_CLASSES_NAMED]]
-    named = [one if one == WITHOUT_OBJECT else f"{target} {quoted(name)}" for one, target, name in shown]
-    others = len(unnamed.classes) - len(named)
-    return f"{', '.join(named)} and {others} more" if others else listed(named)

@@ -137,13 +137,12 @@ def score_clips(
     *,
     known: Callable[[DatasetClip], tuple[Logits, Logits] | None] = lambda clip: None,
     wait: Callable[[DatasetClip], None] = lambda clip: None,
-    num_warmup: int = 1,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[ScoredClips, Timings]:
     """Compute the logits of one split's clips, and combine them with the true classes.
 
     Args:
-        clips, load, score, wait, num_warmup, clock: see `compute_logits`.
+        clips, load, score, wait, clock: see `compute_logits`.
         known: returns a clip's logits if they need not be computed, else None; not called for the first `NUM_TIMED_CLIPS`, which are timed.
 
     Raises:
@@ -156,9 +155,7 @@ def score_clips(
         require_finite(clips[i], *answer)
     if answers:
         log.info("%d of %d clips: logits computed from cached features", len(answers), len(clips))
-    verb_logits, noun_logits, timings = compute_logits(
-        [clips[i] for i in missing], load, score, wait=wait, num_warmup=num_warmup, clock=clock
-    )
+    verb_logits, noun_logits, timings = compute_logits([clips[i] for i in missing], load, score, wait=wait, clock=clock)
     answers.update(zip(missing, zip(verb_logits, noun_logits, strict=True), strict=True))
     return ScoredClips(
         uids=tuple(clip.uid for clip in clips),
@@ -176,7 +173,6 @@ def compute_logits(
     score: Callable[[T], tuple[Logits, Logits]],
     *,
     wait: Callable[[C], None] = lambda clip: None,
-    num_warmup: int = 1,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[Logits, Logits, Timings]:
     """Score every clip, prefetching the next ones.
@@ -188,7 +184,6 @@ def compute_logits(
         load: loads a clip's inputs; called in a separate thread, one clip at a time.
         score: computes verb logits (v,) and noun logits (o,) from the inputs; returns them on the CPU, so that the GPU has finished.
         wait: blocks until a clip can be loaded; called before `load` in the same thread, and not part of the loading time.
-        num_warmup: unmeasured calls on the first clip, at least one: the first compiles, allocates and fills caches.
         clock: monotonic time in seconds.
 
     Returns:
@@ -202,8 +197,8 @@ def compute_logits(
         raise BadDataset("no clips to score: the split is empty; add labelled videos or give the split a larger share")
     wait(clips[0])
     first = load(clips[0])
-    for _ in range(num_warmup):
-        verb, noun = score(first)
+    # Not measured: the first call compiles, allocates and fills caches.
+    verb, noun = score(first)
     verb_logits = np.empty((len(clips), verb.size), np.float32)
     noun_logits = np.empty((len(clips), noun.size), np.float32)
     loading_seconds, inference_seconds = np.empty(len(clips)), np.empty(len(clips))

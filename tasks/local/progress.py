@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -43,25 +43,6 @@ class Row:
     def name(self) -> str:
         """Join the step and its label."""
         return f"{self.step} [{self.label}]" if self.label else self.step
-
-
-class Screen(Protocol):
-    """An output for progress."""
-
-    def say(self, text: str) -> None:
-        """Print a line that stays."""
-
-    def show(self, rows: Sequence[Row], running_line: str) -> None:
-        """Show the state of the steps, and the last log line of the running one."""
-
-    def close(self) -> None:
-        """Stop the live display, and leave its last state on the screen."""
-
-
-def screen_for(stream: TextIO) -> Screen:
-    """Choose a live table if `stream` is a terminal, else plain lines."""
-    console = Console(file=stream)
-    return LiveScreen(console) if console.is_terminal and not console.is_dumb_terminal else PlainScreen(stream)
 
 
 class PlainScreen:
@@ -129,6 +110,15 @@ class LiveScreen:
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+
+Screen = PlainScreen | LiveScreen
+
+
+def screen_for(stream: TextIO) -> Screen:
+    """Choose a live table if `stream` is a terminal, else plain lines."""
+    console = Console(file=stream)
+    return LiveScreen(console) if console.is_terminal and not console.is_dumb_terminal else PlainScreen(stream)
 
 
 def folded(rows: Sequence[Row]) -> list[Row]:

@@ -1,9 +1,8 @@
 """Write the model card: `README.md` of a registered version, with the front matter that model hubs read."""
 
-from tasks.evaluation.nameable import unnamed_in_words
 from tasks.promotion.attempts import attempt_in_words
 from tasks.report.formats import leaning
-from tasks.report.nameable_scores import nameable_rows
+from tasks.report.nameable_scores import nameable_rows, unnamed_in_words
 from tasks.report.page_scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
 from tasks.report.templating import rendered
 from tasks.results.metrics import Metrics

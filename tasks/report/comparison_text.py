@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from dataclasses import astuple
 
 from tasks.evaluation.majority import majority_scores, readable
-from tasks.evaluation.nameable import nameable_in_words, unnamed_in_words
 from tasks.promotion.gate import Judgement, contenders
 from tasks.report.formats import leaning
+from tasks.report.nameable_scores import nameable_in_words, unnamed_in_words
 from tasks.results.evaluation import EvaluateResult, NameableClips, PairedDifference, TargetMetrics
-from tasks.results.record import ModelRole, SplitName, Target
+from tasks.results.record import MODELS, SplitName, Target
 from tasks.wording import count, crops_in_words, markdown_text, p_value, percent, percent_interval, signed
 
-MODELS: tuple[ModelRole, ...] = ("baseline", "champion", "fine-tuned")
 SPLIT_ORDER: tuple[SplitName, ...] = ("test", "val", "train")
 COLUMNS = (
     "top-1 [95 % interval]",

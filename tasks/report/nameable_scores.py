@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.evaluation.nameable import nameable_in_words, unnamed_in_words
+from tasks.evaluation.nameable import WITHOUT_OBJECT
 from tasks.report.page_scores import TargetTable, deciding_results, label_of
-from tasks.results.evaluation import NetworkScore, PairedDifference, TargetMetrics
+from tasks.results.evaluation import NameableClips, NetworkScore, PairedDifference, TargetMetrics, UnnamedClips
 from tasks.results.metrics import Metrics
-from tasks.wording import percent, percent_interval, signed
+from tasks.wording import count, listed, percent, percent_interval, quoted, signed
+
+MAX_CLASSES_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,34 @@ def unnamed_of(metrics: Metrics) -> str:
     """Describe the clips whose classes some network cannot name; empty if there are none."""
     found = metrics.nameable
     return f"{unnamed_in_words(found)} {nameable_in_words(found)}" if found else ""
+
+
+def unnamed_in_words(found: NameableClips) -> str:
+    """Describe the unnamed clips, one sentence per network.
+
+    For example `12 of 30 val clips belong to classes that the baseline cannot name: verb 'knit'.`
+    """
+    return " ".join(
+        f"{one.num_clips:,} of {count(found.num_all_clips, f'{found.split} clip')} {'belongs' if one.num_clips == 1 else 'belong'} to classes that the "
+        f"{one.model} cannot name: {_classes(one)}."
+        for one in found.unnamed
+    )
+
+
+def nameable_in_words(found: NameableClips) -> str:
+    """Describe the comparison on the clips that every network can name."""
+    decides = "The gate decides on all clips."
+    if not found.num_clips:
+        return f"No clip is left that every network can name. {decides}"
+    decisive = found.scores[-1].target
+    right = [f"{percent(score.top1)} by the {score.model}" for score in found.scores if score.target == decisive]
+    gains = [
+        f"{signed(one.difference)} {percent_interval(one.interval)} over the {one.opponent}"
+        for one in found.differences
+        if one.target == decisive
+    ]
+    sample = f"{count(found.num_clips, 'clip')} of {count(found.num_sources, 'source video')}"
+    return f"On the {sample} that every network can name, {decisive}s right: {listed(right)}; in points {listed(gains)}. {decides}"
 
 
 def nameable_rows(metrics: Metrics, tables: Sequence[TargetTable]) -> tuple[NameableRow, ...]:
@@ -61,3 +91,10 @@ def _score(of_all: TargetMetrics, of_nameable: NetworkScore) -> NameableCell:
 
 def _gain(of_all: PairedDifference, of_nameable: PairedDifference) -> NameableCell:
     return NameableCell(signed(of_all.difference), signed(of_nameable.difference), percent_interval(of_nameable.interval))
+
+
+def _classes(unnamed: UnnamedClips) -> str:
+    shown = [(one, *one.split(" ", 1)) for one in unnamed.classes[:MAX_CLASSES_NAMED]]
+    named = [one if one == WITHOUT_OBJECT else f"{target} {quoted(name)}" for one, target, name in shown]
+    others = len(unnamed.classes) - len(named)
+    return f"{', '.join(named)} and {others} more" if others else listed(named)

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from tasks.options import Options, TrainOptions
 from tasks.promotion.attempts import attempt_in_words
 from tasks.report.classes import change_tables, histograms
-from tasks.report.comparison_text import MODELS
 from tasks.report.confusion_tables import matrix_groups
 from tasks.report.figures.curves import training_charts
 from tasks.report.figures.reliability import reliability_charts
 from tasks.report.formats import leaning
 from tasks.report.inputs import ReportInputs
 from tasks.report.machine import machine_rows
-from tasks.report.mistakes import mistake_cards
+from tasks.report.mistake_cards import mistake_cards
 from tasks.report.nameable_scores import nameable_rows, unnamed_of
 from tasks.report.page_scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
 from tasks.report.templating import frame_script, rendered
 from tasks.results.metrics import Metrics
+from tasks.results.record import MODELS
 
 SECTIONS = (
     ("scores", "Scores"),

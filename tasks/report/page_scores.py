@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.evaluation.majority import always_predicting, majority_scores
-from tasks.report.comparison_text import MODELS
 from tasks.results.evaluation import EvaluateResult, PairedDifference, TargetMetrics
 from tasks.results.metrics import Metrics
-from tasks.results.record import ModelRole, Target
+from tasks.results.record import MODELS, ModelRole, Target
 from tasks.wording import percent, roughly
 
 

@@ -252,19 +252,15 @@ class RegisterResult(Record):
     mlflow_run_url: str
 
 
-class DecideResult(Record):
+class DecideResult(RegisterResult):
     """The decision on a registered version."""
 
-    model_name: str
-    version: int
     promoted: bool
     champion_before: int | None
     champion: int | None
     aliases: tuple[str, ...]
     reason: str
     decided_by: str
-    mlflow_run_id: str
-    mlflow_run_url: str
 
 
 class DecisionRecord(Record):

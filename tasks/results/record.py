@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 SplitName = Literal["train", "val", "test"]
 ModelRole = Literal["baseline", "fine-tuned", "champion"]
 Target = Literal["verb", "noun", "action"]
+MODELS: tuple[ModelRole, ...] = ("baseline", "champion", "fine-tuned")
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 TARGETS: tuple[Target, ...] = ("verb", "noun", "action")
 VERB_ALONE: tuple[Target, ...] = ("verb",)

@@ -9,7 +9,7 @@ from tasks.evaluation.answers import answers_of, verb_and_noun
 from tasks.evaluation.calibration import calibrate, fit_temperature
 from tasks.evaluation.class_losses import class_outcomes
 from tasks.evaluation.metrics import summarise
-from tasks.evaluation.nameable import nameable_clips, nameable_in_words, unnamed_in_words
+from tasks.evaluation.nameable import nameable_clips
 from tasks.evaluation.paired import differences
 from tasks.evaluation.scores_file import from_parquet, to_parquet
 from tasks.evaluation.scoring import ScoredClips, Timings
@@ -17,6 +17,7 @@ from tasks.options import GateOptions
 from tasks.prediction.temperatures import served
 from tasks.promotion.gate import judge
 from tasks.report.comparison_text import markdown, text
+from tasks.report.nameable_scores import nameable_in_words, unnamed_in_words
 from tasks.results.dataset import ClassRef, Vocabulary
 from tasks.results.evaluation import Attempt, EvaluateResult
 from tasks.results.record import TARGETS

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from tasks.evaluation.answers import action_id, answers_of
-from tasks.evaluation.changes import class_changes
+from tasks.evaluation.class_changes import class_changes
 from tasks.evaluation.class_losses import class_outcomes
 from tasks.evaluation.confusion import confusions
 from tasks.evaluation.fusion import fuse
 from tasks.evaluation.metrics import summarise
-from tasks.evaluation.misnamed import worst_misnamed
 from tasks.evaluation.paired import differences
 from tasks.evaluation.scores_file import from_parquet, to_parquet
 from tasks.evaluation.scoring import CERTAIN_LOGIT, Timings, with_nouns_given
+from tasks.evaluation.worst_mistakes import worst_misnamed
 from tasks.options import GateOptions
 from tasks.promotion.gate import judge
 from tasks.report.comparison_text import markdown, text

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
-from tasks.report.comparison_text import MODELS
 from tasks.report.figures.svg import BLUE, GREY, ORANGE, PAGE, Chart, Look, new_drawing, page_style, svg
 from tasks.report.page_scores import deciding_results
 from tasks.results.metrics import Calibration, Metrics
-from tasks.results.record import TARGETS, ModelRole, Target
+from tasks.results.record import MODELS, TARGETS, ModelRole, Target
 from tasks.wording import count, percent
 
 SIZE = (330, 350)

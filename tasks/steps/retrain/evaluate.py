@@ -20,9 +20,9 @@ from tasks.evaluation.fingerprints import Fingerprint, fingerprint
 from tasks.evaluation.fingerprints import to_parquet as fingerprints_to_parquet
 from tasks.evaluation.latency import peak_memory_bytes
 from tasks.evaluation.metrics import summarise
-from tasks.evaluation.misnamed import Misnamed, worst_misnamed
 from tasks.evaluation.scores_file import to_parquet
 from tasks.evaluation.scoring import Logits, ScoredClips, score_clips, with_nouns_given
+from tasks.evaluation.worst_mistakes import Misnamed, worst_misnamed
 from tasks.media.frame_cache import cache_test_frames, load_few, rgb_frames
 from tasks.media.prefetch import FramesAhead
 from tasks.model.class_names import ClassNames

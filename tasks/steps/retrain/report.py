@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from tasks.contracts.retrain import PlannedArguments
+from tasks.dataset.statistics import label_counts, split_sizes
 from tasks.errors import MissingObject
 from tasks.evaluation.calibration import calibrations
-from tasks.evaluation.changes import class_changes, worst_mistakes
 from tasks.evaluation.checks import check_data
+from tasks.evaluation.class_changes import class_changes
 from tasks.evaluation.confusion import confusions
 from tasks.evaluation.fingerprints import Fingerprint, from_parquet
 from tasks.evaluation.resampling import BOOTSTRAP_SEED
 from tasks.evaluation.scoring import ScoredClips
-from tasks.evaluation.split_counts import label_counts, split_sizes
+from tasks.evaluation.worst_mistakes import worst_mistakes
 from tasks.media.frame_cache import cache_test_frames, rgb_frames
 from tasks.promotion.gate import contenders
 from tasks.report.card import model_card

@@ -1,6 +1,6 @@
 from types import SimpleNamespace
 
-from tasks.evaluation.split_counts import label_counts, split_sizes
+from tasks.dataset.statistics import label_counts, split_sizes
 from tasks.results.record import TARGETS, VERB_ALONE
 
 

@@ -5,9 +5,8 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.evaluation.answers import answers_of
-from tasks.evaluation.changes import class_changes, worst_mistakes
+from tasks.evaluation.worst_mistakes import worst_misnamed, worst_mistakes, worst_wrong
 from tasks.results.dataset import DatasetClip
-from tasks.results.record import TARGETS
 
 
 def dataset_clip(uid, split="val", source="a", verb_class=0, noun_class=20):
@@ -41,36 +40,32 @@ def scored(make_clips):
     return ours, theirs, [dataset_clip(uid, verb_class=verb, noun_class=noun) for uid, verb, noun in pairs]
 
 
-def test_every_class_is_compared_the_commonest_first(make_result):
-    ours, theirs = (make_result(model, num_clips=60, skill=skill) for model, skill in (("fine-tuned", 4), ("champion", 1)))
-    changes = class_changes(ours, theirs)
-    assert [c.target for c in changes] == sorted((c.target for c in changes), key=TARGETS.index)
-    for target in TARGETS:
-        own = [c for c in changes if c.target == target]
-        assert [c.support for c in own] == sorted((c.support for c in own), reverse=True)
-        assert [(c.recall_after, c.f1_after) for c in own] == [(m.recall, m.f1) for m in getattr(ours, target).classes]
-        assert [(c.precision_before, c.recall_before) for c in own] == [(m.precision, m.recall) for m in getattr(theirs, target).classes]
+def test_the_worst_of_the_wrong_clips_come_first_with_what_was_said_instead(make_clips, vocabulary):
+    clips = make_clips(40, skill=3.0)
+    found = worst_misnamed(clips, vocabulary, 4)
+    losses = [clips.losses[m.clip] for m in found]
+    assert losses == sorted(losses, reverse=True)
+    verb_right = clips.verb_logits.argmax(1) == clips.verb_classes
+    noun_right = clips.noun_logits.argmax(1) == clips.noun_classes
+    wrong = ~(verb_right & noun_right)
+    assert min(losses) >= np.sort(clips.losses[wrong])[-4]
+    assert {m.target for m in worst_misnamed(clips, vocabulary, 40)} == {"verb", "noun"}
+    for m in worst_misnamed(clips, vocabulary, 40):
+        assert m.target == ("noun" if verb_right[m.clip] else "verb")
+        logits, true = (clips.verb_logits, clips.verb_classes) if m.target == "verb" else (clips.noun_logits, clips.noun_classes)
+        assert m.class_id == logits[m.clip].argmax() != true[m.clip]
 
 
-def test_what_got_worse_is_marked_and_swapping_turns_it(make_result):
-    ours, theirs = (make_result(model, num_clips=60, skill=skill) for model, skill in (("fine-tuned", 1.5), ("champion", 1.4)))
-    changes, swapped = class_changes(ours, theirs), class_changes(theirs, ours)
-    assert {(c.is_worse, s.is_worse) for c, s in zip(changes, swapped, strict=True)} >= {(False, True)}
-    assert all(c.is_worse == (c.f1_after < c.f1_before) for c in changes)
-    assert not any(c.is_worse for c in class_changes(ours, ours))
+def test_clips_of_equal_loss_come_in_the_order_of_their_uids(make_clips, vocabulary):
+    """As the report shows them, which knows the clips by uid."""
+    clips = make_clips(2, classes=1, skill=-5.0)
+    same = replace(clips, uids=("b", "a"), verb_logits=clips.verb_logits[[0, 0]], noun_logits=clips.noun_logits[[0, 0]])
+    assert worst_wrong(same, vocabulary, 2) == [1, 0]
+    assert [m.clip for m in worst_misnamed(same, vocabulary, 1)] == [1]
 
 
-def test_f1_decides_what_is_worse_not_recall(make_result):
-    theirs = make_result(num_clips=60)
-    first, *others = theirs.verb.classes
-    named_too_often = first.model_copy(update={"recall": first.recall + 0.01, "f1": first.f1 - 0.01})
-    ours = theirs.model_copy(update={"verb": theirs.verb.model_copy(update={"classes": (named_too_often, *others)})})
-    assert [c.name for c in class_changes(ours, theirs) if c.is_worse] == [first.name]
-
-
-def test_classes_of_other_clips_are_refused(make_result):
-    with pytest.raises(BadInput, match="run `evaluate` again"):
-        class_changes(make_result(num_clips=60), make_result(num_clips=60, classes=2))
+def test_a_network_that_is_always_right_has_none(make_clips, vocabulary):
+    assert worst_misnamed(make_clips(10, skill=1000.0), vocabulary, 4) == []
 
 
 def test_the_worst_mistakes_are_the_largest_losses_among_the_wrong(scored, vocabulary):

@@ -1,32 +1,54 @@
-"""Report how fine-tuning changed each class, and the network's worst remaining mistakes."""
+"""Select a network's worst mistakes, which the report shows with activation maps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
 
 from tasks.errors import BadInput
 from tasks.evaluation.answers import answers_of
-from tasks.evaluation.misnamed import worst_wrong
 from tasks.evaluation.scoring import ScoredClips
 from tasks.results.dataset import DatasetClip, Vocabulary
-from tasks.results.evaluation import EvaluateResult, TargetMetrics
-from tasks.results.metrics import ClassChange, Mistake
-from tasks.results.record import Target
+from tasks.results.metrics import Mistake
 
 NUM_MISTAKES = 8
 
 
-def class_changes(ours: EvaluateResult, theirs: EvaluateResult) -> tuple[ClassChange, ...]:
-    """Compare precision, recall and F1 of each class between two networks.
+@dataclass(frozen=True)
+class Misnamed:
+    """A wrong top-1 prediction.
 
-    Ordered by target (verb, noun, action), then the most frequent class first.
-
-    Args:
-        ours: the fine-tuned network's scores.
-        theirs: the opponent's scores on the same clips.
-
-    Raises:
-        BadInput: the two networks were scored on clips of different classes.
+    Attributes:
+        clip: index into the scored clips.
+        target: the wrong head: "verb" if the verb is wrong, else "noun".
+        class_id, class_name: the predicted class.
     """
-    return tuple(change for target in ours.targets for change in _changes_of(target, getattr(ours, target), getattr(theirs, target)))
+
+    clip: int
+    target: Literal["verb", "noun"]
+    class_id: int
+    class_name: str
+
+
+def worst_wrong(clips: ScoredClips, vocabulary: Vocabulary, num_clips: int) -> list[int]:
+    """Return the indices of at most `num_clips` clips with a wrong action, largest loss first.
+
+    Ties are ordered by uid.
+    """
+    wrong = np.flatnonzero(~answers_of(clips, vocabulary)["action"].right).tolist()
+    return sorted(wrong, key=lambda i: (-clips.losses[i], clips.uids[i]))[:num_clips]
+
+
+def worst_misnamed(clips: ScoredClips, vocabulary: Vocabulary, num_clips: int) -> list[Misnamed]:
+    """Return the wrong prediction for each clip of `worst_wrong`, in that order."""
+    answers = answers_of(clips, vocabulary)
+    found = []
+    for i in worst_wrong(clips, vocabulary, num_clips):
+        target: Literal["verb", "noun"] = "noun" if answers["verb"].right[i] else "verb"
+        class_id = int(answers[target].predicted[i])
+        found.append(Misnamed(i, target, class_id, answers[target].names[class_id]))
+    return found
 
 
 def worst_mistakes(
@@ -68,21 +90,3 @@ def worst_mistakes(
         )
         for i in worst_wrong(ours, vocabulary, num)
     )
-
-
-def _changes_of(target: Target, ours: TargetMetrics, theirs: TargetMetrics) -> Iterator[ClassChange]:
-    if [(c.name, c.support) for c in ours.classes] != [(c.name, c.support) for c in theirs.classes]:
-        raise BadInput(f"the networks were scored on clips of different {target}s; run `evaluate` again for both on the same dataset")
-    for after, before in zip(ours.classes, theirs.classes, strict=True):
-        yield ClassChange(
-            target=target,
-            name=after.name,
-            support=after.support,
-            recall_before=before.recall,
-            recall_after=after.recall,
-            precision_before=before.precision,
-            precision_after=after.precision,
-            f1_before=before.f1,
-            f1_after=after.f1,
-            is_worse=after.f1 < before.f1,
-        )
