@@ -26,22 +26,13 @@ from dags._form import Form
 from dags._runner import TASK_DEFAULTS
 from dags._tasks import step_task
 from tasks.contracts import build_dataset
-from tasks.options import (
-    EvaluateOptions,
-    GateOptions,
-    LabelOptions,
-    RegisterOptions,
-    RetrainOptions,
-    SegmentOptions,
-    SplitOptions,
-    TrainOptions,
-)
+from tasks.options import SegmentOptions, forms
 from tasks.store.layout import Layout
 
 FORM = Form(
-    options=(SplitOptions, LabelOptions, SegmentOptions),
+    options=(*forms.DATASET, SegmentOptions),
     first=("val_share", "test_share", "split_seed", "min_overlap", "then", "store"),
-    then=(RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions),
+    then=forms.RETRAIN,
 )
 STORE = Layout("{store}")
 LABELS = STORE.labels("{recipe}")

@@ -25,24 +25,14 @@ from dags._form import Form
 from dags._runner import TASK_DEFAULTS
 from dags._tasks import mapped_step_task, step_task
 from tasks.contracts import ingest_videos
-from tasks.options import (
-    EvaluateOptions,
-    GateOptions,
-    IngestOptions,
-    LabelOptions,
-    RegisterOptions,
-    RetrainOptions,
-    SegmentOptions,
-    SplitOptions,
-    TrainOptions,
-)
+from tasks.options import SegmentOptions, forms
 from tasks.store.layout import Layout
 
 FORM = Form(
-    options=(IngestOptions, SegmentOptions),
+    options=forms.INGEST,
     first=("sources", "clip_seconds", "fps", "short_side", "then", "store"),
     shared=(SegmentOptions,),
-    then=(LabelOptions, SplitOptions, RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions),
+    then=(*forms.DATASET, *forms.RETRAIN),
 )
 INGEST = Layout("{store}").ingest("{key}")
 

@@ -35,12 +35,12 @@ from dags._form import Form
 from dags._runner import TASK_DEFAULTS
 from dags._tasks import mapped_step_task, step_task
 from tasks.contracts import retrain
-from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, RetrainOptions, TrainOptions
+from tasks.options import forms
 from tasks.store.layout import Layout
 from tasks.store.runs import Decision, Run
 
 FORM = Form(
-    options=(RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions),
+    options=forms.RETRAIN,
     first=("preset", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "promotion", "store"),
 )
 RUN = Run("{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['run_uri'] }}")

@@ -8,21 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.errors import BadConfiguration, BadInput
-from tasks.options import (
-    LIGHT,
-    ORIGINAL,
-    EvaluateOptions,
-    GateOptions,
-    IngestOptions,
-    LabelOptions,
-    Options,
-    RegisterOptions,
-    RetrainOptions,
-    SegmentOptions,
-    SplitOptions,
-    TrainOptions,
-    Weights,
-)
+from tasks.options import LIGHT, ORIGINAL, IngestOptions, Options, SegmentOptions, TrainOptions, Weights, forms
 from tasks.refusals import refusals
 
 SAMPLE_OPTIONS: dict[str, object] = {"model_name": "retake-tsn-sample", **LIGHT.model_dump(mode="json", exclude_defaults=True)}
@@ -31,17 +17,14 @@ SAMPLE_OPTIONS: dict[str, object] = {"model_name": "retake-tsn-sample", **LIGHT.
 Their model has its own name, so that it never competes with a model for your videos.
 """
 
-
-_FOLLOWING = (RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions)
-_DATASET = (LabelOptions, SplitOptions)
-CHAIN: dict[str, tuple[tuple[type[Options], ...], tuple[type[Options], ...]]] = {
-    "ingest_videos": ((IngestOptions, SegmentOptions), (*_DATASET, *_FOLLOWING)),
-    "build_dataset": ((SegmentOptions, *_DATASET), _FOLLOWING),
-    "retrain": (_FOLLOWING, ()),
+CHAIN: dict[str, tuple[forms.OptionModels, forms.OptionModels]] = {
+    "ingest_videos": (forms.INGEST, (*forms.DATASET, *forms.RETRAIN)),
+    "build_dataset": ((*forms.DATASET, SegmentOptions), forms.RETRAIN),
+    "retrain": (forms.RETRAIN, ()),
 }
 """The DAGs in order, each with the options of its form and those that it passes on as `then`."""
 
-_MODELS = (IngestOptions, SegmentOptions, *_DATASET, *_FOLLOWING)
+_MODELS = (*forms.INGEST, *forms.DATASET, *forms.RETRAIN)
 AUTO = "auto"
 """The preset of `make run VIDEOS=dir` without training options: it suits this machine. Airflow gets the options it stands for."""
 SUITED = {

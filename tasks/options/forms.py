@@ -1,0 +1,15 @@
+"""List the options of the DAGs that follow one another, for their forms and for `make run`."""
+
+from tasks.options.base import Options
+from tasks.options.dataset import LabelOptions, SplitOptions
+from tasks.options.evaluation import EvaluateOptions
+from tasks.options.ingest import IngestOptions, SegmentOptions
+from tasks.options.promotion import GateOptions, RegisterOptions
+from tasks.options.training import RetrainOptions, TrainOptions
+
+OptionModels = tuple[type[Options], ...]
+
+INGEST: OptionModels = (IngestOptions, SegmentOptions)
+DATASET: OptionModels = (SplitOptions, LabelOptions)
+"""The dataset's form also has `SegmentOptions`, which an ingest passes on."""
+RETRAIN: OptionModels = (RetrainOptions, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions)
