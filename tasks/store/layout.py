@@ -19,6 +19,7 @@ from tasks.store.comparisons import AskedComparison, ComparisonTable
 from tasks.store.predictions import Prediction
 from tasks.store.runs import Run
 from tasks.store.stored import Folder, Output, Stored
+from tasks.store.uri import as_folder
 
 if TYPE_CHECKING:
     from typing import Self
@@ -137,7 +138,7 @@ class Dataset:
     @classmethod
     def at(cls, uri: str) -> "Self":
         """Read an address as a person writes it, with or without the slash at the end."""
-        return cls(f"{uri.rstrip('/')}/")
+        return cls(as_folder(uri))
 
     @property
     def digest(self) -> str:

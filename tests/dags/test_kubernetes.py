@@ -56,7 +56,13 @@ def task(context):
 
 
 def operator(**arguments):
-    fixed = {"task_id": "a_task", "step": "ingest", "form": FORM, "out": "{store}/ingests/x/", "execution_timeout": timedelta(hours=1)}
+    fixed = {
+        "task_id": "a_task",
+        "step": "ingest",
+        "form": FORM,
+        "inputs": {"out": "{store}/ingests/x/"},
+        "execution_timeout": timedelta(hours=1),
+    }
     return KubernetesStepOperator(**fixed | arguments)
 
 

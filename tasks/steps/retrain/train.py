@@ -9,7 +9,7 @@ import logging
 import tempfile
 from pathlib import Path
 
-from tasks.contracts.retrain import PlannedArguments
+from tasks.contracts.retrain import TRAIN, PlannedArguments
 from tasks.media.frame_cache import cache_test_frames, cache_train_frames
 from tasks.model.class_names import trained_names
 from tasks.model.data import CachedClip
@@ -45,7 +45,7 @@ def run(arguments: PlannedArguments, store: Store) -> TrainResult:
     if not is_first_process():
         _take_part(arguments, store)
         raise SystemExit
-    training = Training(arguments.out)
+    training = TRAIN.address(arguments)
     if earlier := finished(store, training):
         return earlier
     plan, manifest = _inputs(arguments, store)
@@ -98,7 +98,7 @@ def run(arguments: PlannedArguments, store: Store) -> TrainResult:
 def _take_part(arguments: PlannedArguments, store: Store) -> None:
     """Train along with the first process; write no result, and log warnings only."""
     logging.getLogger().setLevel(logging.WARNING)
-    if finished(store, Training(arguments.out)):
+    if finished(store, TRAIN.address(arguments)):
         return
     plan, manifest = _inputs(arguments, store)
     if plan.weights.members:
@@ -150,7 +150,7 @@ def _job(arguments: PlannedArguments, plan: PlanResult, manifest: Manifest, stor
         devices=devices,
         num_nodes=machine.num_nodes,
     )
-    _fetch_earlier_epochs(store, Training(arguments.out), folder)
+    _fetch_earlier_epochs(store, TRAIN.address(arguments), folder)
     return job
 
 
