@@ -12,7 +12,6 @@ from kubernetes.client import models as k8s
 from urllib3.exceptions import HTTPError
 
 from dags._environment import PROXY_NAMES, SECRET_NAMES, container_environment
-from dags._form import resolve
 from dags._pod import pod_fields
 from dags._step import Returned, StepOperator, command_flags, raise_out_of_memory, raise_outcome, settings_of
 from dags._stored import stored_result
@@ -72,7 +71,7 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Returned:
         """Return the result after the pod has ended; raises as `execute` does."""
         super().trigger_reentry(context, event)
-        values = resolve(context, self.form)
+        values = self.values(context)
         return self.conclude(self._result(command_flags(self, values)), values, context)
 
     def cleanup(

@@ -117,7 +117,7 @@ class StepOperator(BaseOperator):
             AirflowSkipException: there was nothing to do.
             AirflowException: everything else.
         """
-        values = resolve(context, self.form) | json.loads(self.overlay or "{}")
+        values = self.values(context)
         flags = command_flags(self, values)
         self.log.info("python -m tasks %s", " ".join((self.step, *flags)))
         try:
@@ -129,6 +129,11 @@ class StepOperator(BaseOperator):
             context["ti"].xcom_push(FAILURE, {"step": name, "map_index": context["ti"].map_index, "reason": str(error)})
             raise
         return self.conclude(result, values, context)
+
+    def values(self, context: Context) -> dict[str, Any]:
+        """Resolve the options of the run, and put those of the overlay in their place."""
+        overlay: dict[str, Any] = json.loads(self.overlay or "{}")
+        return resolve(context, self.form) | overlay
 
     @abstractmethod
     def run_step(self, flags: list[str], context: Context) -> dict[str, Any]:

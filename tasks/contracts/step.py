@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from tasks.options import Options, StoreUri
 from tasks.results.record import Record
@@ -16,7 +16,9 @@ ImageKind = Literal["worker", "trainer"]
 class StepArguments(Options):
     """The arguments of every step that a DAG runs."""
 
-    store: StoreUri = Field(description="The bucket, or a prefix in it, that holds everything")
+    store: Annotated[StoreUri, AfterValidator(lambda uri: uri.rstrip("/"))] = Field(
+        description="The bucket, or a prefix in it, that holds everything"
+    )
 
 
 class OutArguments(StepArguments):

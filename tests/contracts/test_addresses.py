@@ -20,6 +20,7 @@ ADDRESSES = {
     ("segment", f"--batch={ROOT}/ingests/i/batches/0012.json"): f"ingests/i/segment/{RECIPE}/0012/",
     ("summarise", f"--ingest={ROOT}/ingests/i"): "ingests/i/summary/",
     ("label",): f"labels/{RECIPE}/",
+    ("label", f"--store={ROOT}/"): f"labels/{RECIPE}/",
     ("label", "--crf=21"): f"labels/{recipe_of(SegmentOptions(crf=21))}/",
     ("split", f"--labels={ROOT}/labels/l"): "labels/l/split/",
     ("dataset", f"--labels={ROOT}/labels/l/"): "datasets/",
