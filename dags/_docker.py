@@ -17,7 +17,7 @@ from urllib3.exceptions import HTTPError
 from dags._container import container_config, container_name
 from dags._container_log import ContainerLog
 from dags._environment import container_environment
-from dags._step import StepOperator, out_of, raise_out_of_memory, raise_outcome, settings_of
+from dags._step import StepOperator, raise_out_of_memory, raise_outcome, settings_of
 from dags._stored import stored_result
 from tasks.settings import DockerSettings, RunnerSettings
 
@@ -66,7 +66,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
             raise_out_of_memory(self.step, f"RETAKE_DOCKER_{self.image_kind.upper()}_MEMORY")
         if code:
             raise_outcome(self.step, code, log.last_line or state["Error"])
-        return stored_result(self.step, out_of(flags))
+        return stored_result(self.step, flags)
 
     def on_kill(self) -> None:
         """Stop the container over a new connection: this interrupts the one that reads its log."""

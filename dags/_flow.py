@@ -10,21 +10,19 @@ from dags._tasks import mapped_step_task, step_task
 from tasks.contracts import retrain
 
 
-def flow_tasks(form: Form, *, out: str, trigger_rule: str = "all_success", **networks: str) -> tuple[BaseOperator, MappedOperator]:
+def flow_tasks(form: Form, *, trigger_rule: str = "all_success", **networks: str) -> tuple[BaseOperator, MappedOperator]:
     """Make `flows`, which lists clips without flow, and `flow`, mapped over batches of them.
 
     Both are skipped if no flow is missing.
 
     Args:
         form: the DAG's options.
-        out: address that `flows` writes to, with a slash at the end.
         trigger_rule: Airflow's, for `flows`.
         networks: arguments of `flows` that name the networks.
     """
     flows = step_task(
         retrain.FLOWS,
         form,
-        out=out,
         returns="batches",
         execution_timeout=timedelta(minutes=30),
         trigger_rule=trigger_rule,
@@ -35,7 +33,6 @@ def flow_tasks(form: Form, *, out: str, trigger_rule: str = "all_success", **net
         form,
         over=flows.output,
         batch="{{ task.mapped.uri }}",
-        out="{{ task.mapped.out }}",
         map_index_template="{{ task.mapped.name }}",
         max_active_tis_per_dagrun=2,
         execution_timeout=timedelta(hours=12),

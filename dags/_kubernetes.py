@@ -12,9 +12,8 @@ from kubernetes.client import models as k8s
 from urllib3.exceptions import HTTPError
 
 from dags._environment import PROXY_NAMES, SECRET_NAMES, container_environment
-from dags._form import resolve
 from dags._pod import pod_fields
-from dags._step import Returned, StepOperator, command_flags, out_of, raise_out_of_memory, raise_outcome, settings_of
+from dags._step import Returned, StepOperator, command_flags, raise_out_of_memory, raise_outcome, settings_of
 from dags._stored import stored_result
 from tasks.errors import NothingToDo
 from tasks.settings import KubernetesSettings, RunnerSettings
@@ -72,7 +71,7 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Returned:
         """Return the result after the pod has ended; raises as `execute` does."""
         super().trigger_reentry(context, event)
-        values = resolve(context, self.form)
+        values = self.values(context)
         return self.conclude(self._result(command_flags(self, values)), values, context)
 
     def cleanup(
@@ -93,7 +92,7 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
     def _result(self, flags: list[str]) -> dict[str, Any]:
         # Set late: the provider would add a sidecar, and Airflow pushes the result only if it is set.
         self.do_xcom_push = True
-        return stored_result(self.step, out_of(flags))
+        return stored_result(self.step, flags)
 
 
 def _said(error: ApiException) -> str:

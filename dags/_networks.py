@@ -7,12 +7,15 @@ from dags._form import Form
 from dags._tasks import step_task
 from tasks.contracts import compare_networks, retrain
 from tasks.store.comparisons import Configured
-from tasks.store.runs import Decision, Run
+from tasks.store.runs import Decision
 
 GROUP = "network"
-STEPS = (retrain.WEIGHTS, compare_networks.ENTER, retrain.TRAIN, retrain.EVALUATE)
+STEPS = (retrain.WEIGHTS, compare_networks.PLAN_NETWORK, retrain.TRAIN, retrain.EVALUATE)
 FAILURES = f"{{{{ ti.xcom_pull(task_ids={[f'{GROUP}.{step.task_id}' for step in STEPS]}, key='failure') | select | list | tojson }}}}"
 """Template of a JSON list: the failure of each failed task of the group."""
+
+_PLANNED_DECISION = f"{{{{ ti.xcom_pull(task_ids='{GROUP}.plan', map_indexes=ti.map_index)['decision_uri'] }}}}"
+"""Template of a field of the same configuration's plan."""
 
 
 def network(mapped: dict[str, str], form: Form) -> None:
@@ -22,8 +25,8 @@ def network(mapped: dict[str, str], form: Form) -> None:
         mapped: Airflow's placeholder for one element of `configure`'s list.
         form: the DAG's options.
     """
-    run, decision = Run(_planned("run_uri")), Decision(_planned("decision_uri"))
     configured = Configured("{{ task.mapped.out }}")
+    planned = Decision(_PLANNED_DECISION).plan.folder_uri
     common: dict[str, Any] = {
         "form": form,
         "mapped": mapped,
@@ -39,33 +42,25 @@ def network(mapped: dict[str, str], form: Form) -> None:
         **common,
     )
     plan = step_task(
-        compare_networks.ENTER,
+        compare_networks.PLAN_NETWORK,
         dataset="{{ task.mapped.dataset }}",
         weights_result=configured.weights.folder_uri,
         claims="{{ task.mapped.claims }}",
         name="{{ task.mapped.name }}",
-        out=configured.plan.folder_uri,
         execution_timeout=timedelta(minutes=30),
         **common,
     )
     train = step_task(
         retrain.TRAIN,
-        plan=decision.plan.folder_uri,
-        out=run.train.folder_uri,
+        plan=planned,
         execution_timeout=timedelta(days=3),
         **common,
     )
     evaluate = step_task(
         retrain.EVALUATE,
-        plan=decision.plan.folder_uri,
+        plan=planned,
         model="fine-tuned",
-        out=decision.evaluate("fine-tuned").folder_uri,
         execution_timeout=timedelta(hours=12),
         **common,
     )
     weights >> plan >> train >> evaluate
-
-
-def _planned(field: str) -> str:
-    """Template a field of the same configuration's plan."""
-    return f"{{{{ ti.xcom_pull(task_ids='{GROUP}.plan', map_indexes=ti.map_index)['{field}'] }}}}"

@@ -58,8 +58,7 @@ class StepOperator(BaseOperator):
         form: the DAG's options, see `_form.Form`.
         options: the option models that the step takes.
         passes: names of resolved values that the step takes besides, such as `dataset`.
-        inputs: further flags; templated, and `{store}`, `{key}` and `{recipe}` are filled in, as in `out`.
-        out: address that the step writes to, with a slash at the end.
+        inputs: further flags; templated, and `{store}`, `{key}` and `{recipe}` are filled in.
         mapped: one element of the list that the task, or the group around it, is expanded over; templates reach it as `task.mapped`.
         overlay: template of a JSON object whose options override the form's.
         returns: name of the result's list that later tasks are expanded over. It is the task's return value, because Airflow expands over
@@ -68,7 +67,7 @@ class StepOperator(BaseOperator):
         gpu: whether it uses a GPU if there is one. Such a task waits in the queue `gpu`, others in `cpu`, unless `queue` says otherwise.
     """
 
-    template_fields = ("mapped", "overlay", "inputs", "out")  # in this order: the others may speak of `task.mapped`
+    template_fields = ("mapped", "overlay", "inputs")  # in this order: the others may speak of `task.mapped`
     operator_extra_links = (MlflowRunLink(), ReportLink())
     ui_color = "#e8f0fe"
     provider_arguments: ClassVar[dict[str, Any]] = {}
@@ -79,7 +78,6 @@ class StepOperator(BaseOperator):
         *,
         step: str,
         form: Form,
-        out: str,
         options: tuple[type[Options], ...] = (),
         passes: tuple[str, ...] = (),
         inputs: dict[str, str] | None = None,
@@ -93,7 +91,6 @@ class StepOperator(BaseOperator):
         super().__init__(**{"queue": _queue(gpu), **self.provider_arguments, **kwargs})
         self.step = step
         self.form = form
-        self.out = out
         self.options = options
         self.passes = passes
         self.inputs = inputs
@@ -120,7 +117,7 @@ class StepOperator(BaseOperator):
             AirflowSkipException: there was nothing to do.
             AirflowException: everything else.
         """
-        values = resolve(context, self.form) | json.loads(self.overlay or "{}")
+        values = self.values(context)
         flags = command_flags(self, values)
         self.log.info("python -m tasks %s", " ".join((self.step, *flags)))
         try:
@@ -132,6 +129,11 @@ class StepOperator(BaseOperator):
             context["ti"].xcom_push(FAILURE, {"step": name, "map_index": context["ti"].map_index, "reason": str(error)})
             raise
         return self.conclude(result, values, context)
+
+    def values(self, context: Context) -> dict[str, Any]:
+        """Resolve the options of the run, and put those of the overlay in their place."""
+        overlay: dict[str, Any] = json.loads(self.overlay or "{}")
+        return resolve(context, self.form) | overlay
 
     @abstractmethod
     def run_step(self, flags: list[str], context: Context) -> dict[str, Any]:
@@ -154,14 +156,9 @@ def command_flags(step: StepOperator, values: Mapping[str, Any]) -> list[str]:
     """Make the flags of `step` from resolved `values`; leave out None."""
     names = (*(name for model in step.options for name in model.model_fields), *step.passes)
     where = places(values)
-    addresses = {name: _filled(text, where) for name, text in {**(step.inputs or {}), "out": step.out}.items()}
+    addresses = {name: _filled(text, where) for name, text in (step.inputs or {}).items()}
     flags = {"store": values["store"], **{name: values[name] for name in names}, **addresses}
     return [flag for name, value in flags.items() for flag in _spelled(name, value)]
-
-
-def out_of(flags: list[str]) -> str:
-    """Read the address that a step with these `flags` writes to."""
-    return next(flag for flag in reversed(flags) if flag.startswith("--out=")).removeprefix("--out=")
 
 
 def settings_of(model: type[S]) -> S:

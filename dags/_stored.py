@@ -5,22 +5,24 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from tasks.command_line import parse
+from tasks.contracts.commands import STEPS
 from tasks.errors import BadConfiguration, MissingObject, Unavailable
 from tasks.settings import StoreSettings, load
-from tasks.store.stored import mark_of
 
 
-def stored_result(step: str, out: str) -> dict[str, Any]:
-    """Read the result that `step` wrote under `out`.
+def stored_result(step: str, flags: list[str]) -> dict[str, Any]:
+    """Read the result of `step` from the place that its contract derives from its `flags`.
 
     Raises:
-        AirflowFailException: the store refuses the keys, or the environment does not say where it is.
+        AirflowFailException: the step does not take these flags, the store refuses the keys, or the environment does not say where it is.
         AirflowException: the store does not answer, or there is no result.
     """
     from tasks.store.objects import Store  # imported late: parsing a DAG file must not load the S3 client
 
-    uri = mark_of(out)
     try:
+        _, arguments = parse([step, *flags])
+        uri = STEPS[step].address(arguments).uri
         result = json.loads(Store.from_settings(load(StoreSettings)).read_bytes(uri))
     except BadConfiguration as error:
         raise AirflowFailException(str(error)) from None

@@ -10,24 +10,23 @@ from dags._runner import StepOperator
 from tasks.contracts.step import Step
 
 
-def step_task(step: Step, form: Form, *, out: str, **given: Any) -> BaseOperator:  # noqa: ANN401 - see below
+def step_task(step: Step[Any, Any], form: Form, **given: Any) -> BaseOperator:  # noqa: ANN401 - see below
     """Make the task of a step.
 
     Args:
         step: its contract.
         form: the DAG's options.
-        out: address that the step writes to, with a slash at the end.
         given: templates for arguments of the step, by their names; everything else is an argument of the operator.
     """
-    return StepOperator(**_arguments(step, form, out, given))
+    return StepOperator(**_arguments(step, form, given))
 
 
-def mapped_step_task(step: Step, form: Form, *, over: XComArg, out: str, **given: Any) -> MappedOperator:  # noqa: ANN401 - see above
+def mapped_step_task(step: Step[Any, Any], form: Form, *, over: XComArg, **given: Any) -> MappedOperator:  # noqa: ANN401 - see above
     """Map the task of a step over the list `over`; templates reach elements as `task.mapped`."""
-    return StepOperator.partial(**_arguments(step, form, out, given)).expand(mapped=over)
+    return StepOperator.partial(**_arguments(step, form, given)).expand(mapped=over)
 
 
-def _arguments(step: Step, form: Form, out: str, given: dict[str, Any]) -> dict[str, Any]:
+def _arguments(step: Step[Any, Any], form: Form, given: dict[str, Any]) -> dict[str, Any]:
     inputs = {name: value for name, value in given.items() if name in step.own}
     made = {
         "task_id": step.task_id,
@@ -35,7 +34,6 @@ def _arguments(step: Step, form: Form, out: str, given: dict[str, Any]) -> dict[
         "form": form,
         "options": step.options,
         "inputs": inputs,
-        "out": out,
         "image": step.image,
         "gpu": step.gpu,
         "pool": "gpu" if step.gpu else None,

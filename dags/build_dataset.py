@@ -34,8 +34,7 @@ FORM = Form(
     first=("val_share", "test_share", "split_seed", "min_overlap", "then", "store"),
     then=forms.RETRAIN,
 )
-STORE = Layout("{store}")
-LABELS = STORE.labels("{recipe}")
+LABELS = Layout("{store}").labels("{recipe}").folder_uri
 
 with DAG(
     dag_id=Path(__file__).stem,
@@ -46,24 +45,12 @@ with DAG(
     default_args=TASK_DEFAULTS,
     tags=["retake", "data"],
 ) as dag:
-    label = step_task(
-        build_dataset.LABEL,
-        FORM,
-        out=LABELS.folder_uri,
-        execution_timeout=timedelta(hours=1),
-    )
-    split = step_task(
-        build_dataset.SPLIT,
-        FORM,
-        labels=LABELS.folder_uri,
-        out=LABELS.split.folder_uri,
-        execution_timeout=timedelta(minutes=30),
-    )
+    label = step_task(build_dataset.LABEL, FORM, execution_timeout=timedelta(hours=1))
+    split = step_task(build_dataset.SPLIT, FORM, labels=LABELS, execution_timeout=timedelta(minutes=30))
     dataset = step_task(
         build_dataset.DATASET,
         FORM,
-        labels=LABELS.folder_uri,
-        out=STORE.latest_dataset.folder_uri,
+        labels=LABELS,
         outlets=[DATASET],
         execution_timeout=timedelta(hours=1),
     )

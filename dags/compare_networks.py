@@ -32,14 +32,13 @@ from dags._runner import TASK_DEFAULTS
 from dags._tasks import step_task
 from tasks.contracts import compare_networks
 from tasks.options import ComparisonOptions, EvaluateOptions, RegisterOptions, TrainOptions
-from tasks.store.comparisons import Configurations
 from tasks.store.layout import Layout
 
 FORM = Form(
     options=(ComparisonOptions, TrainOptions, EvaluateOptions, RegisterOptions),
     first=("configurations", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "store"),
 )
-CONFIGURED = Configurations("{{ ti.xcom_pull(task_ids='configure', key='result')['configured_uri'] }}")
+CONFIGURED = "{{ ti.xcom_pull(task_ids='configure', key='result')['configured_uri'] }}"
 
 with DAG(
     dag_id=Path(__file__).stem,
@@ -58,14 +57,13 @@ with DAG(
         returns="configurations",
         execution_timeout=timedelta(minutes=30),
     )
-    flows, flow = flow_tasks(FORM, configured=CONFIGURED.folder_uri, out=CONFIGURED.flows.folder_uri)
+    flows, flow = flow_tasks(FORM, configured=CONFIGURED)
     networks = task_group(group_id=GROUP, tooltip="Weights, training and test of each network")(network)
     tabulate = step_task(
         compare_networks.TABULATE,
         FORM,
-        configured=CONFIGURED.folder_uri,
+        configured=CONFIGURED,
         failures=FAILURES,
-        out=CONFIGURED.table.folder_uri,
         trigger_rule="all_done_min_one_success",  # the table shows a failed network as failed
         execution_timeout=timedelta(hours=1),
     )

@@ -34,7 +34,7 @@ FORM = Form(
     shared=(SegmentOptions,),
     then=(*forms.DATASET, *forms.RETRAIN),
 )
-INGEST = Layout("{store}").ingest("{key}")
+INGEST = Layout("{store}").ingest("{key}").folder_uri
 
 with DAG(
     dag_id=Path(__file__).stem,
@@ -49,7 +49,7 @@ with DAG(
     ingest = step_task(
         ingest_videos.INGEST,
         FORM,
-        out=INGEST.folder_uri,
+        out=INGEST,
         returns="batches",
         execution_timeout=timedelta(hours=6),
     )
@@ -58,7 +58,6 @@ with DAG(
         FORM,
         over=ingest.output,
         batch="{{ task.mapped.uri }}",
-        out="{{ task.mapped.out }}",
         map_index_template="{{ task.mapped.name | truncate(100) }}",
         max_active_tis_per_dagrun=2,
         execution_timeout=timedelta(hours=12),
@@ -66,8 +65,7 @@ with DAG(
     summarise = step_task(
         ingest_videos.SUMMARISE,
         FORM,
-        ingest=INGEST.folder_uri,
-        out=INGEST.summary.folder_uri,
+        ingest=INGEST,
         outlets=[CLIPS],
         # With new annotations but no new video, `segment` is skipped; a skipped `ingest` skips this task, too.
         trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,

@@ -37,15 +37,13 @@ from dags._runner import TASK_DEFAULTS
 from dags._tasks import mapped_step_task, step_task
 from tasks.contracts import predict_videos
 from tasks.options import EvaluateOptions, PredictOptions
-from tasks.store.layout import Layout
-from tasks.store.predictions import PredictedBatch, Prediction
+from tasks.store.predictions import Prediction
 
 FORM = Form(
     options=(PredictOptions, EvaluateOptions),
     first=("videos", "model", "against", "num_to_label", "preview", "store"),
 )
-PREDICTION = Prediction("{{ ti.xcom_pull(task_ids='plan', key='result')['prediction_uri'] }}")
-PLAN, KNOWN = PREDICTION.plan.folder_uri, PREDICTION.known.folder_uri
+PLAN = Prediction("{{ ti.xcom_pull(task_ids='plan', key='result')['prediction_uri'] }}").plan.folder_uri
 
 with DAG(
     dag_id=Path(__file__).stem,
@@ -59,7 +57,6 @@ with DAG(
     plan = step_task(
         predict_videos.PLAN,
         FORM,
-        out=Layout("{store}").prediction_plan("{key}").folder_uri,
         returns="batches",
         execution_timeout=timedelta(hours=6),
     )
@@ -69,22 +66,19 @@ with DAG(
         over=plan.output,
         plan=PLAN,
         batch="{{ task.mapped.uri }}",
-        out=PredictedBatch("{{ task.mapped.out }}").cut.folder_uri,
         map_index_template="{{ task.mapped.name | truncate(100) }}",
         max_active_tis_per_dagrun=2,
         execution_timeout=timedelta(hours=12),
     )
     # If one batch fails to cut, the others are still predicted.
-    flows, flow = flow_tasks(FORM, prediction=PLAN, out=PREDICTION.flows.folder_uri, trigger_rule="all_done_min_one_success")
-    known = step_task(predict_videos.KNOWN, FORM, plan=PLAN, out=KNOWN, execution_timeout=timedelta(hours=3))
+    flows, flow = flow_tasks(FORM, prediction=PLAN, trigger_rule="all_done_min_one_success")
+    known = step_task(predict_videos.KNOWN, FORM, plan=PLAN, execution_timeout=timedelta(hours=3))
     predict = mapped_step_task(
         predict_videos.PREDICT_BATCH,
         FORM,
         over=plan.output,
         plan=PLAN,
-        known=KNOWN,
         batch="{{ task.mapped.uri }}",
-        out="{{ task.mapped.out }}",
         map_index_template="{{ task.mapped.name | truncate(100) }}",
         trigger_rule="all_done",  # `flow` is skipped if no network needs it; clips and flow that are still missing are made here
         execution_timeout=timedelta(hours=12),
@@ -94,8 +88,6 @@ with DAG(
         FORM,
         trigger_rule="all_done_min_one_success",  # the page lists the videos of a failed batch as left out
         plan=PLAN,
-        known=KNOWN,
-        out=PREDICTION.report.folder_uri,
         execution_timeout=timedelta(hours=2),
     )
     plan >> known

@@ -37,17 +37,14 @@ from dags._tasks import mapped_step_task, step_task
 from tasks.contracts import retrain
 from tasks.options import forms
 from tasks.store.layout import Layout
-from tasks.store.runs import Decision, Run
+from tasks.store.runs import Decision
 
 FORM = Form(
     options=forms.RETRAIN,
     first=("preset", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "promotion", "store"),
 )
-RUN = Run("{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['run_uri'] }}")
-DECISION = Decision("{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['decision_uri'] }}")
-PLAN = DECISION.plan.folder_uri
-STORE = Layout("{store}")
-WEIGHTS = STORE.weights("{key}")
+PLAN = Decision("{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['decision_uri'] }}").plan.folder_uri
+WEIGHTS = Layout("{store}").weights("{key}").folder_uri
 HALF_HOUR, HOUR = timedelta(minutes=30), timedelta(hours=1)
 
 with DAG(
@@ -64,23 +61,21 @@ with DAG(
     tags=["retake", "model"],
 ) as dag:
     with TaskGroup("prepare", tooltip="Initial weights, the plan of training and tests, and optical flow if the network needs it"):
-        weights = step_task(retrain.WEIGHTS, FORM, out=WEIGHTS.folder_uri, execution_timeout=timedelta(hours=2))
+        weights = step_task(retrain.WEIGHTS, FORM, out=WEIGHTS, execution_timeout=timedelta(hours=2))
         plan = step_task(
             retrain.PLAN,
             FORM,
             passes=("dataset", "force_token", "decide_token"),
-            weights_result=WEIGHTS.folder_uri,
-            out=STORE.plan("{key}").folder_uri,
+            weights_result=WEIGHTS,
             returns="networks",
             execution_timeout=HALF_HOUR,
         )
-        flows, flow = flow_tasks(FORM, plan=PLAN, out=RUN.flows.folder_uri)
+        flows, flow = flow_tasks(FORM, plan=PLAN)
         weights >> plan >> flows
     train = step_task(
         retrain.TRAIN,
         FORM,
         plan=PLAN,
-        out=RUN.train.folder_uri,
         trigger_rule="none_failed_min_one_success",  # `flow` is skipped if no flow is needed, `plan` if nothing is to be trained
         execution_timeout=timedelta(days=3),
     )
@@ -90,21 +85,19 @@ with DAG(
         over=plan.output,
         plan=PLAN,
         model="{{ task.mapped.model }}",
-        out=DECISION.evaluate("{{ task.mapped.model }}").folder_uri,
         map_index_template="{{ task.mapped.model }}",
         execution_timeout=timedelta(hours=12),
     )
     with TaskGroup("publish", tooltip="Comparison, report, MLflow's registry, and the promotion"):
-        compare = step_task(retrain.COMPARE, FORM, plan=PLAN, out=DECISION.compare.folder_uri, execution_timeout=HALF_HOUR)
-        report = step_task(retrain.REPORT, FORM, plan=PLAN, out=DECISION.report.folder_uri, execution_timeout=HOUR)
-        register = step_task(retrain.REGISTER, FORM, plan=PLAN, out=RUN.register.folder_uri, execution_timeout=HOUR)
+        compare = step_task(retrain.COMPARE, FORM, plan=PLAN, execution_timeout=HALF_HOUR)
+        report = step_task(retrain.REPORT, FORM, plan=PLAN, execution_timeout=HOUR)
+        register = step_task(retrain.REGISTER, FORM, plan=PLAN, execution_timeout=HOUR)
         approve = ApproveOperator(task_id="approve", report="publish.report", register="publish.register")
         decide = step_task(
             retrain.DECIDE,
             FORM,
             plan=PLAN,
             **approve.answers(),
-            out=DECISION.decide.folder_uri,
             outlets=[MODEL],
             trigger_rule="none_failed_min_one_success",  # `approve` is skipped if no approval is needed
             execution_timeout=HALF_HOUR,

@@ -55,6 +55,11 @@ def content_key(values: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+def configuration_key(chosen: TrainOptions) -> str:
+    """Compute the key of one configuration of a comparison of networks."""
+    return content_key(training_key(without_idle(chosen)))
+
+
 def recipe_of(options: SegmentOptions) -> str:
     """Compute the key of cutting options, independently of the ffmpeg version.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import __main__ as command_line
+from tasks import __main__ as program
 from tasks import disk
 from tasks.disk import check_room, full_disk, work_folder
 from tasks.errors import BadInput, Unavailable
@@ -133,9 +133,9 @@ def covered() -> RuntimeError:
     ],
 )
 def test_a_step_that_fills_the_disk_is_tried_again(root, monkeypatch, caplog, error, told):
-    monkeypatch.setattr(command_line, "_parse", lambda arguments: ("train", {}))
-    monkeypatch.setattr(command_line, "_run", ends_with(error))
-    assert command_line.main([]) == Unavailable.exit_code
+    monkeypatch.setattr(program, "parse", lambda arguments: ("train", {}))
+    monkeypatch.setattr(program, "_run", ends_with(error))
+    assert program.main([]) == Unavailable.exit_code
     assert told in caplog.messages[-1]
     assert "are free" in caplog.messages[-1]
     assert "\n" not in caplog.messages[-1]
@@ -147,14 +147,14 @@ def test_the_folder_that_a_person_chose_is_named_and_not_one_inside_it(root):
 
 
 def test_other_errors_stay_what_they_are(root, monkeypatch):
-    monkeypatch.setattr(command_line, "_parse", lambda arguments: ("train", {}))
-    monkeypatch.setattr(command_line, "_run", ends_with(PermissionError(errno.EACCES, "no")))
+    monkeypatch.setattr(program, "parse", lambda arguments: ("train", {}))
+    monkeypatch.setattr(program, "_run", ends_with(PermissionError(errno.EACCES, "no")))
     with pytest.raises(PermissionError):
-        command_line.main([])
+        program.main([])
     refusal = BadInput("a file cannot be used")
     refusal.__cause__ = OSError(errno.ENOSPC, "No space left on device")
-    monkeypatch.setattr(command_line, "_run", ends_with(refusal))
-    assert command_line.main([]) == BadInput.exit_code
+    monkeypatch.setattr(program, "_run", ends_with(refusal))
+    assert program.main([]) == BadInput.exit_code
 
 
 def test_no_temporary_folder_at_all_is_temporary(root, monkeypatch):

@@ -7,10 +7,13 @@ import sys
 
 import pytest
 
-from tasks.__main__ import _parse, main
+from tasks.__main__ import main
+from tasks.command_line import parse
 from tasks.contracts.commands import COMMANDS
 from tasks.local.home import REPOSITORY
 from tests.contracts.light import HEAVY
+
+PLAN = "s3://retake/runs/r/decisions/d/plan/"
 
 
 def test_the_help_names_every_step(capsys):
@@ -38,7 +41,7 @@ from tasks.contracts.commands import COMMANDS
 for step in COMMANDS:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
         main([step, "--help"])
-assert main(["label", "--store=/tmp", "--out=s3://retake/x/"]) == 78
+assert main(["label", "--store=/tmp"]) == 78
 print(*{name.partition(".")[0] for name in sys.modules})
 """
 
@@ -63,12 +66,16 @@ def test_help_takes_little_processor_time():
     [
         ([], "STEP"),
         (["trane"], "invalid choice: 'trane'"),
-        (["label", "--store=s3://retake"], "--out"),
-        (["label", "--store=s3://retake", "--out=s3://retake/x/", "--bogus=1"], "--bogus"),
-        (["evaluate", "--store=s3://retake", "--out=s3://retake/x/", "--plan=s3://retake/p/", "--model=best"], "--model"),
-        (["label", "--store=/tmp", "--out=s3://retake/x/"], "--store"),
-        (["flows", "--store=s3://retake", "--out=s3://retake/x/"], "exactly one of --plan, --configured, --prediction is needed"),
-        (["flows", "--store=s3://retake", "--out=s3://retake/x/", "--plan=s3://retake/p/", "--configured=s3://retake/c/"], "exactly one"),
+        (["label"], "--store"),
+        (["weights", "--store=s3://retake"], "--out"),
+        (["label", "--store=s3://retake", "--out=s3://retake/x/"], "--out"),
+        (["label", "--store=s3://retake", "--bogus=1"], "--bogus"),
+        (["evaluate", "--store=s3://retake", f"--plan={PLAN}", "--model=best"], "--model"),
+        (["label", "--store=/tmp"], "--store"),
+        (["train", "--store=s3://retake", "--plan=s3://retake/plans/x/"], "--plan: s3://retake/plans/x/ does not have the form"),
+        (["flow", "--store=s3://retake", "--batch=s3://retake/ingests/x/batches/0000.json"], "the result of `flows`"),
+        (["flows", "--store=s3://retake"], "exactly one of --plan, --configured, --prediction is needed"),
+        (["flows", "--store=s3://retake", f"--plan={PLAN}", "--configured=s3://retake/c/"], "exactly one"),
     ],
 )
 def test_a_wrong_command_line_is_one_line_and_a_wrong_configuration(argv, told, caplog):
@@ -78,7 +85,7 @@ def test_a_wrong_command_line_is_one_line_and_a_wrong_configuration(argv, told, 
 
 
 def test_the_log_of_a_step_holds_nothing_that_a_terminal_obeys():
-    command = [sys.executable, "-m", "tasks", "label", "--store=s3://retake", "--out=s3://retake/x/", "--a\x1b[2J\r=1"]
+    command = [sys.executable, "-m", "tasks", "label", "--store=s3://retake", "--a\x1b[2J\r=1"]
     said = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False, timeout=60).stderr.decode()
     assert "--a\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}" in said
     assert said.rstrip("\n").isprintable()
@@ -86,12 +93,12 @@ def test_the_log_of_a_step_holds_nothing_that_a_terminal_obeys():
 
 @pytest.mark.parametrize(
     ("argv", "videos"),
-    [([], None), (["a.mp4", "b c.mp4"], ["a.mp4", "b c.mp4"]), (["--against=none", "--", "-a.mp4"], ["-a.mp4"])],
+    [([], []), (["a.mp4", "b c.mp4"], ["a.mp4", "b c.mp4"]), (["--against=none", "--", "-a.mp4"], ["-a.mp4"])],
 )
 def test_videos_are_named_without_a_flag(argv, videos):
-    step, values = _parse(["predict", *argv])
-    assert step.name == "predict"
-    assert values.get("videos") == videos
+    command, arguments = parse(["predict", *argv])
+    assert command.name == "predict"
+    assert arguments.videos == videos
 
 
 def test_what_a_person_predicts_with_is_in_the_help(capsys):

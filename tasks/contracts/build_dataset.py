@@ -1,14 +1,11 @@
 """Describe the steps that label the clips, split their videos, and write the dataset."""
 
-from typing import Annotated
-
-from pydantic import Field
-
+from tasks.contracts.addresses import LabelsUri
 from tasks.contracts.step import Step, StepArguments
-from tasks.options import LabelOptions, SegmentOptions, SplitOptions, StoreUri
+from tasks.keys import recipe_of
+from tasks.options import LabelOptions, SegmentOptions, SplitOptions
 from tasks.results.dataset import DatasetResult, LabelResult, SplitResult
-
-LabelsUri = Annotated[StoreUri, Field(description="The `--out` address of `label`")]
+from tasks.store.layout import Labels, Layout
 
 
 class LabelArguments(StepArguments, SegmentOptions, LabelOptions):
@@ -33,6 +30,7 @@ LABEL = Step(
     module="build_dataset.label",
     arguments=LabelArguments,
     result=LabelResult,
+    address=lambda arguments: Layout(arguments.store).labels(recipe_of(arguments.picked(SegmentOptions))),
 )
 SPLIT = Step(
     name="split",
@@ -40,6 +38,7 @@ SPLIT = Step(
     module="build_dataset.split",
     arguments=SplitArguments,
     result=SplitResult,
+    address=lambda arguments: Labels(arguments.labels).split,
 )
 DATASET = Step(
     name="dataset",
@@ -47,4 +46,5 @@ DATASET = Step(
     module="build_dataset.dataset",
     arguments=DatasetArguments,
     result=DatasetResult,
+    address=lambda arguments: Layout(arguments.store).latest_dataset,
 )

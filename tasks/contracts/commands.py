@@ -1,15 +1,16 @@
 """List the sub-commands of `python -m tasks` by their names."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from tasks.contracts import build_dataset, compare_networks, ingest_videos, predict_videos, retrain
-from tasks.contracts.step import Step
+from tasks.contracts.step import Command, Step
 
-COMMANDS: Mapping[str, Step] = {
-    step.name: step
+COMMANDS: Mapping[str, Command] = {
+    command.name: command
     for contracts in (ingest_videos, build_dataset, retrain, compare_networks, predict_videos)
-    for step in vars(contracts).values()
-    if isinstance(step, Step)
+    for command in vars(contracts).values()
+    if isinstance(command, Command)
 }
-STEPS: Mapping[str, Step] = {name: step for name, step in COMMANDS.items() if not step.by_hand}
+STEPS: Mapping[str, Step[Any, Any]] = {name: command for name, command in COMMANDS.items() if isinstance(command, Step)}
 """Commands that DAGs run."""

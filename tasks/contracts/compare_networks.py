@@ -2,31 +2,39 @@
 
 from pydantic import Field
 
-from tasks.contracts.step import Step, StepArguments
+from tasks.contracts.addresses import ClaimsUri, FolderUri
+from tasks.contracts.step import OutArguments, Step, StepArguments
+from tasks.keys import configuration_key
 from tasks.options import ComparisonOptions, EvaluateOptions, RegisterOptions, StoreUri, TrainOptions
 from tasks.results.comparison import ConfigureResult, TabulateResult
 from tasks.results.training import PlanResult
+from tasks.store.comparisons import AskedComparison, Configurations
+from tasks.store.derived import configurations_of_claims
+from tasks.store.stored import Output
 
 
-class ConfigureArguments(StepArguments, ComparisonOptions, TrainOptions):
+class ConfigureArguments(OutArguments, ComparisonOptions, TrainOptions):
     """The configurations, and the options that they share."""
 
 
-class EnterArguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions):
+class PlanNetworkArguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions):
     """The options of one configuration; `model_name` is part of a run's key."""
 
     dataset: StoreUri = Field(description="Address of the dataset")
-    weights_result: StoreUri = Field(description="The `--out` address of `weights`")
-    claims: StoreUri = Field(
-        description="Address under which configurations claim their trainings, so that no two tasks train the same one"
-    )
+    weights_result: FolderUri = Field(description="The `--out` address of `weights`")
+    claims: ClaimsUri
     name: str = Field(description="The configuration, as in its line of the form")
+
+
+def _plan_of_network(arguments: PlanNetworkArguments) -> Output[PlanResult]:
+    configurations = configurations_of_claims(arguments.claims)
+    return configurations.network(configuration_key(arguments.picked(TrainOptions))).plan
 
 
 class TabulateArguments(StepArguments):
     """The configurations, and the failures that the runner recorded."""
 
-    configured: StoreUri = Field(description="The `--out` address of `configure`")
+    configured: FolderUri = Field(description="The `configured_uri` of the result of `configure`")
     failures: str = Field("[]", description='The failed steps, as JSON: `[{"map_index": 1, "step": "train", "reason": "…"}]`')
 
 
@@ -36,13 +44,15 @@ CONFIGURE = Step(
     module="compare_networks.configure",
     arguments=ConfigureArguments,
     result=ConfigureResult,
+    address=lambda arguments: AskedComparison(arguments.out),
 )
-ENTER = Step(
-    name="enter",
+PLAN_NETWORK = Step(
+    name="plan_network",
     summary="plan the training of one configuration",
     module="compare_networks.plan_network",
-    arguments=EnterArguments,
+    arguments=PlanNetworkArguments,
     result=PlanResult,
+    address=_plan_of_network,
     task="plan",
 )
 TABULATE = Step(
@@ -51,4 +61,5 @@ TABULATE = Step(
     module="compare_networks.tabulate",
     arguments=TabulateArguments,
     result=TabulateResult,
+    address=lambda arguments: Configurations(arguments.configured).table,
 )

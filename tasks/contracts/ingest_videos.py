@@ -2,25 +2,29 @@
 
 from pydantic import Field
 
-from tasks.contracts.step import BatchUri, Step, StepArguments
-from tasks.options import IngestOptions, SegmentOptions, StoreUri
+from tasks.contracts.addresses import FolderUri, IngestBatchUri
+from tasks.contracts.step import OutArguments, Step, StepArguments
+from tasks.keys import recipe_of
+from tasks.options import IngestOptions, SegmentOptions
 from tasks.results.video import IngestResult, SegmentResult, SummaryResult
+from tasks.store.derived import segment_of_batch
+from tasks.store.layout import Ingest
 
 
-class IngestArguments(StepArguments, IngestOptions, SegmentOptions):
+class IngestArguments(OutArguments, IngestOptions, SegmentOptions):
     """The sources, and the recipe that their videos will be cut by."""
 
 
 class SegmentArguments(StepArguments, SegmentOptions):
     """One batch and the recipe to cut it by."""
 
-    batch: BatchUri
+    batch: IngestBatchUri
 
 
 class SummariseArguments(StepArguments, SegmentOptions):
     """The ingest, and the recipe that its videos were cut by."""
 
-    ingest: StoreUri = Field(description="The `--out` address of `ingest`")
+    ingest: FolderUri = Field(description="The `--out` address of `ingest`")
 
 
 INGEST = Step(
@@ -29,6 +33,7 @@ INGEST = Step(
     module="ingest_videos.ingest",
     arguments=IngestArguments,
     result=IngestResult,
+    address=lambda arguments: Ingest(arguments.out),
 )
 SEGMENT = Step(
     name="segment",
@@ -36,6 +41,7 @@ SEGMENT = Step(
     module="ingest_videos.segment",
     arguments=SegmentArguments,
     result=SegmentResult,
+    address=lambda arguments: segment_of_batch(arguments.batch, recipe_of(arguments.picked(SegmentOptions))),
 )
 SUMMARISE = Step(
     name="summarise",
@@ -43,4 +49,5 @@ SUMMARISE = Step(
     module="ingest_videos.summarise",
     arguments=SummariseArguments,
     result=SummaryResult,
+    address=lambda arguments: Ingest(arguments.ingest).summary,
 )

@@ -1,49 +1,52 @@
 """Describe the steps that predict videos by two networks side by side."""
 
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field
 
-from tasks.contracts.step import BatchUri, Step, StepArguments
+from tasks.contracts.addresses import PredictionBatchUri, PredictionPlanUri
+from tasks.contracts.step import Command, Step, StepArguments
+from tasks.keys import content_key
 from tasks.options import EvaluateOptions, PredictOptions, StoreUri
 from tasks.results.prediction import KnownClipsResult, PredictBatchResult, PredictPlanResult, PredictReportResult
 from tasks.results.video import SegmentResult
-
-PlanUri = Annotated[StoreUri, Field(description="The `--out` address of `predict_plan`")]
-KnownUri = Annotated[StoreUri, Field(description="The `--out` address of `predict_known`")]
+from tasks.store.derived import predicted_of_batch, prediction_of_plan
+from tasks.store.layout import Layout
+from tasks.store.stored import Output
 
 
 class PredictPlanArguments(StepArguments, PredictOptions, EvaluateOptions):
     """All options of a prediction."""
 
 
+def _plan(arguments: PredictPlanArguments) -> Output[PredictPlanResult]:
+    return Layout(arguments.store).prediction_plan(content_key(arguments.model_dump(mode="json")))
+
+
 class PredictCutArguments(StepArguments):
     """The plan, and one of its batches."""
 
-    plan: PlanUri
-    batch: BatchUri
+    plan: PredictionPlanUri
+    batch: PredictionBatchUri
 
 
 class PredictKnownArguments(StepArguments):
     """The plan of the prediction."""
 
-    plan: PlanUri
+    plan: PredictionPlanUri
 
 
 class PredictBatchArguments(StepArguments):
-    """The plan, one of its batches, and the features of training clips."""
+    """The plan, and one of its batches."""
 
-    plan: PlanUri
-    batch: BatchUri
-    known: KnownUri
+    plan: PredictionPlanUri
+    batch: PredictionBatchUri
 
 
 class PredictReportArguments(StepArguments):
-    """The plan of the prediction, and the features of training clips."""
+    """The plan of the prediction."""
 
-    plan: PlanUri
-    known: KnownUri
+    plan: PredictionPlanUri
 
 
 class PredictArguments(EvaluateOptions, PredictOptions):
@@ -61,6 +64,7 @@ PLAN = Step(
     module="predict_videos.predict_plan",
     arguments=PredictPlanArguments,
     result=PredictPlanResult,
+    address=_plan,
     task="plan",
 )
 CUT = Step(
@@ -69,6 +73,7 @@ CUT = Step(
     module="predict_videos.predict_cut",
     arguments=PredictCutArguments,
     result=SegmentResult,
+    address=lambda arguments: predicted_of_batch(arguments.batch).cut,
     task="cut",
 )
 KNOWN = Step(
@@ -77,6 +82,7 @@ KNOWN = Step(
     module="predict_videos.predict_known",
     arguments=PredictKnownArguments,
     result=KnownClipsResult,
+    address=lambda arguments: prediction_of_plan(arguments.plan).known,
     task="known",
     image="trainer",
     gpu=True,
@@ -87,6 +93,7 @@ PREDICT_BATCH = Step(
     module="predict_videos.predict_batch",
     arguments=PredictBatchArguments,
     result=PredictBatchResult,
+    address=lambda arguments: predicted_of_batch(arguments.batch),
     task="predict",
     image="trainer",
     gpu=True,
@@ -97,15 +104,15 @@ REPORT = Step(
     module="predict_videos.predict_report",
     arguments=PredictReportArguments,
     result=PredictReportResult,
+    address=lambda arguments: prediction_of_plan(arguments.plan).report,
     task="report",
 )
-PREDICT = Step(
+PREDICT = Command(
     name="predict",
     summary="predict videos by two networks side by side",
     module="predict_videos.predict",
     arguments=PredictArguments,
     result=PredictReportResult,
-    by_hand=True,
     image="trainer",
     gpu=True,
     positional={"videos": "VIDEO"},

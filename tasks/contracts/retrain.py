@@ -5,17 +5,24 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from tasks.contracts.step import BatchUri, PlanUri, Step, StepArguments
+from tasks.contracts.addresses import FlowBatchUri, FolderUri, PredictionPlanUri, TrainingPlanUri
+from tasks.contracts.step import Command, OutArguments, Step, StepArguments
+from tasks.keys import content_key
 from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions
 from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResults, RegisterResult, ReportResult, RollbackResult
 from tasks.results.flow import FlowResult, FlowsResult
 from tasks.results.record import ModelRole
 from tasks.results.training import PlanResult, TrainResult, WeightsResult
+from tasks.store.comparisons import Configurations
+from tasks.store.derived import decision_of_plan, flow_of_batch, prediction_of_plan, run_of_plan
+from tasks.store.layout import Layout
+from tasks.store.runs import Flows
+from tasks.store.stored import Output
 
 FLOW_SOURCES = ("plan", "configured", "prediction")
 
 
-class WeightsArguments(StepArguments, TrainOptions):
+class WeightsArguments(OutArguments, TrainOptions):
     """The network with its weights or checkpoint and the seed, or a fusion.
 
     Other options have no effect.
@@ -26,17 +33,22 @@ class PlanArguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOption
     """All options of a training and its gate, with the dataset and the weights."""
 
     dataset: StoreUri | None = Field(None, description="Address of a dataset; empty takes the latest")
-    weights_result: StoreUri = Field(description="The `--out` address of `weights`")
+    weights_result: FolderUri = Field(description="The `--out` address of `weights`")
     force_token: str | None = Field(None, description="Any text; makes the training a new one")
     decide_token: str | None = Field(None, description="Any text; makes the decision a new one")
+
+
+def _plan(arguments: PlanArguments) -> Output[PlanResult]:
+    """Find the plan by the key of the form: these are all of its values, besides an address that contains the same key."""
+    return Layout(arguments.store).plan(content_key(arguments.model_dump(mode="json", exclude={"weights_result"})))
 
 
 class FlowsArguments(StepArguments):
     """The networks that need optical flow, of a training, a comparison or a prediction."""
 
-    plan: StoreUri | None = Field(None, description="The `--out` address of `plan`, for a training")
-    configured: StoreUri | None = Field(None, description="The `--out` address of `configure`, for a comparison")
-    prediction: StoreUri | None = Field(None, description="The `--out` address of `predict_plan`, for a prediction")
+    plan: TrainingPlanUri | None = Field(None, description="Address of the plan of a training, as `train` takes it")
+    configured: FolderUri | None = Field(None, description="The `configured_uri` of the result of `configure`, for a comparison")
+    prediction: PredictionPlanUri | None = Field(None, description="Address of the plan of a prediction, as `predict_batch` takes it")
 
     @model_validator(mode="after")
     def _name_exactly_one(self) -> "FlowsArguments":
@@ -45,16 +57,25 @@ class FlowsArguments(StepArguments):
         return self
 
 
+def _missing_flow(arguments: FlowsArguments) -> Flows:
+    if arguments.plan is not None:
+        return run_of_plan(arguments.plan).flows
+    if arguments.configured is not None:
+        return Configurations(arguments.configured).flows
+    assert arguments.prediction is not None  # noqa: S101 - the arguments name exactly one of the three
+    return prediction_of_plan(arguments.prediction).flows
+
+
 class FlowArguments(StepArguments):
     """One batch, with its flow options."""
 
-    batch: BatchUri
+    batch: FlowBatchUri
 
 
 class PlannedArguments(StepArguments):
     """A plan to follow."""
 
-    plan: PlanUri
+    plan: TrainingPlanUri
 
 
 class EvaluateArguments(PlannedArguments):
@@ -94,6 +115,7 @@ WEIGHTS = Step(
     module="retrain.weights",
     arguments=WeightsArguments,
     result=WeightsResult,
+    address=lambda arguments: Output(arguments.out, WeightsResult),
     also_in=("compare_networks",),
     image="trainer",
 )
@@ -103,6 +125,7 @@ PLAN = Step(
     module="retrain.plan",
     arguments=PlanArguments,
     result=PlanResult,
+    address=_plan,
 )
 FLOWS = Step(
     name="flows",
@@ -110,6 +133,7 @@ FLOWS = Step(
     module="retrain.missing_flow",
     arguments=FlowsArguments,
     result=FlowsResult,
+    address=_missing_flow,
     also_in=("compare_networks", "predict_videos"),
     alternatives=FLOW_SOURCES,
 )
@@ -119,6 +143,7 @@ FLOW = Step(
     module="retrain.compute_flow",
     arguments=FlowArguments,
     result=FlowResult,
+    address=lambda arguments: flow_of_batch(arguments.batch),
     also_in=("compare_networks", "predict_videos"),
 )
 TRAIN = Step(
@@ -127,6 +152,7 @@ TRAIN = Step(
     module="retrain.train",
     arguments=PlannedArguments,
     result=TrainResult,
+    address=lambda arguments: run_of_plan(arguments.plan).train,
     also_in=("compare_networks",),
     image="trainer",
     gpu=True,
@@ -137,6 +163,7 @@ EVALUATE = Step(
     module="retrain.evaluate",
     arguments=EvaluateArguments,
     result=EvaluateResults,
+    address=lambda arguments: decision_of_plan(arguments.plan).evaluate(arguments.model),
     also_in=("compare_networks",),
     image="trainer",
     gpu=True,
@@ -147,6 +174,7 @@ COMPARE = Step(
     module="retrain.compare",
     arguments=PlannedArguments,
     result=CompareResult,
+    address=lambda arguments: decision_of_plan(arguments.plan).compare,
 )
 REPORT = Step(
     name="report",
@@ -154,6 +182,7 @@ REPORT = Step(
     module="retrain.report",
     arguments=PlannedArguments,
     result=ReportResult,
+    address=lambda arguments: decision_of_plan(arguments.plan).report,
 )
 REGISTER = Step(
     name="register",
@@ -161,6 +190,7 @@ REGISTER = Step(
     module="retrain.register",
     arguments=PlannedArguments,
     result=RegisterResult,
+    address=lambda arguments: run_of_plan(arguments.plan).register,
     image="trainer",
 )
 DECIDE = Step(
@@ -169,12 +199,12 @@ DECIDE = Step(
     module="retrain.decide",
     arguments=DecideArguments,
     result=DecideResult,
+    address=lambda arguments: decision_of_plan(arguments.plan).decide,
 )
-ROLLBACK = Step(
+ROLLBACK = Command(
     name="rollback",
     summary="make an earlier version champion again",
     module="retrain.rollback",
     arguments=RollbackArguments,
     result=RollbackResult,
-    by_hand=True,
 )

@@ -1,42 +1,49 @@
-"""Define the description of a step: name, arguments, result, image, and GPU."""
+"""Define the description of a command or step: name, arguments, result and its place, image, and GPU."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from tasks.options import Options, StoreUri
 from tasks.results.record import Record
+from tasks.store.stored import Output
 
 ImageKind = Literal["worker", "trainer"]
-PlanUri = Annotated[StoreUri, Field(description="The `--out` address of `plan`")]
-BatchUri = Annotated[StoreUri, Field(description="Address of the batch, a JSON file")]
 
 
 class StepArguments(Options):
-    """The arguments of every step that a DAG runs.
+    """The arguments of every step that a DAG runs."""
 
-    The DAG chooses `out`, because it contains the form's key; container runners read the result there.
+    store: Annotated[StoreUri, AfterValidator(lambda uri: uri.rstrip("/"))] = Field(
+        description="The bucket, or a prefix in it, that holds everything"
+    )
+
+
+class OutArguments(StepArguments):
+    """The arguments of a step whose result lies at an address that its other arguments do not determine.
+
+    The address contains the key of the whole form, or of a configuration, of which the step takes a part.
     """
 
-    store: StoreUri = Field(description="The bucket, or a prefix in it, that holds everything")
     out: StoreUri = Field(description="Address that the step writes to; its result.json comes last")
 
 
+A = TypeVar("A", bound=Options)
+P = TypeVar("P", bound=Output[Any])
+
+
 @dataclass(frozen=True, kw_only=True)
-class Step:
-    """One sub-command of `python -m tasks`.
+class Command:
+    """One sub-command of `python -m tasks`. People run it at a shell; a `Step` is run by DAGs, too.
 
     Args:
         name: of the sub-command.
         summary: its verb and object.
         module: of its code, below `tasks.steps`; the first part is its DAG.
         arguments: the model of its command line.
-        result: the model of its `result.json` and of its last line on stdout.
-        task: id of its task, if that differs from the name.
-        also_in: further DAGs that run it.
-        by_hand: whether only people run it, at a shell.
+        result: the model of its last line on stdout.
         image: of its container; only `trainer` has torch.
         gpu: whether it uses a GPU if there is one.
         alternatives: arguments of which exactly one is given.
@@ -48,9 +55,6 @@ class Step:
     module: str
     arguments: type[Options]
     result: type[Record]
-    task: str = ""
-    also_in: tuple[str, ...] = ()
-    by_hand: bool = False
     image: ImageKind = "worker"
     gpu: bool = False
     alternatives: tuple[str, ...] = ()
@@ -60,11 +64,6 @@ class Step:
     def dag(self) -> str:
         """Name its DAG."""
         return self.module.partition(".")[0]
-
-    @property
-    def task_id(self) -> str:
-        """Name its task, without the groups around it."""
-        return self.task or self.name
 
     @property
     def full_module(self) -> str:
@@ -82,3 +81,25 @@ class Step:
         """Name the arguments that are in none of those models."""
         chosen = {name for model in self.options for name in model.model_fields}
         return tuple(name for name in self.arguments.model_fields if name not in chosen)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Command, Generic[A, P]):
+    """A command that DAGs run; it leaves its result in the store.
+
+    Args:
+        arguments: the model of its command line.
+        address: finds the place of its result from its arguments.
+        task: id of its task, if that differs from the name.
+        also_in: further DAGs that run it.
+    """
+
+    arguments: type[A]
+    address: Callable[[A], P]
+    task: str = ""
+    also_in: tuple[str, ...] = ()
+
+    @property
+    def task_id(self) -> str:
+        """Name its task, without the groups around it."""
+        return self.task or self.name

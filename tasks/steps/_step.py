@@ -34,4 +34,5 @@ def write_files(store: Store, output: Output[R], files: Mapping[str, bytes], fol
 def finish(store: Store, output: Output[R], result: R) -> R:
     """Write the result last, as the commit mark."""
     store.write(output, result)
+    log.info("wrote %s", output.uri)
     return result

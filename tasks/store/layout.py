@@ -19,6 +19,7 @@ from tasks.store.comparisons import AskedComparison, ComparisonTable
 from tasks.store.predictions import Prediction
 from tasks.store.runs import Run
 from tasks.store.stored import Below, Folder, Output, Stored, file, last_name, output, record
+from tasks.store.uri import as_folder
 
 _OWN_CLASS = re.compile(r".*/[0-9]+\.json", re.DOTALL)
 
@@ -124,7 +125,7 @@ class Dataset:
     @classmethod
     def at(cls, uri: str) -> Self:
         """Read an address as a person writes it, with or without the slash at the end."""
-        return cls(f"{uri.rstrip('/')}/")
+        return cls(as_folder(uri))
 
     @property
     def digest(self) -> str:

@@ -33,6 +33,11 @@ def without_scheme(uri: str) -> str:
     return uri.removeprefix("s3://").rstrip("/")
 
 
+def as_folder(uri: str) -> str:
+    """Complete the address of a folder, as a person writes it, by the slash at its end."""
+    return f"{uri.rstrip('/')}/"
+
+
 def names_object(uri: str) -> bool:
     """Tell whether an s3:// address has both a bucket and a key."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")

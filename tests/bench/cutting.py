@@ -111,7 +111,7 @@ def segmenting(folder: Path, quick: bool) -> list[Row]:
 
     def run(name: str, num_processes: int) -> float:
         os.environ["RETAKE_NUM_PROCESSES"] = str(num_processes)
-        arguments = SegmentArguments(store=STORE, batch=f"{STORE}/batch.json", out=f"{STORE}/out/")
+        arguments = SegmentArguments(store=STORE, batch=f"{STORE}/ingests/x/batches/0000.json")
         started, used = time.perf_counter(), cpu_seconds()
         segment.run(arguments, _Objects(sources, folder))  # type: ignore[arg-type]
         seconds = time.perf_counter() - started

@@ -28,6 +28,7 @@ from tasks.results.prediction import KnownClipsResult, PredictedVideo, Predictio
 from tasks.results.video import ClipRecord, ClipsFile, VideoRecord
 from tasks.steps._checkpoints import file_sha256
 from tasks.steps.predict_videos import predict_batch
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tests.bench.disk import Disk
 from tests.bench.material import CLASSES, NUM_NOUNS, NUM_VERBS, cut_up, drawn, network, noise
@@ -64,7 +65,7 @@ def predict(num_clips: int, folder: Path) -> None:
     """The step itself on one video of so many clips, by two networks; only the store is a folder, and all clips are one film."""
     os.environ |= {"RETAKE_CACHE_DIR": str(folder / "cache"), "RETAKE_DEVICE": "cpu"}
     (film,) = cut_up(drawn(folder / "film.mp4", seconds=8), folder)
-    disk = Disk(folder / "store", film.path)
+    disk, prediction = Disk(folder / "store", film.path), Layout(BENCH[:-1]).prediction("x")
     video, segment = "0" * 64, SegmentOptions()
     size = {"width": film.width, "height": film.height}
     clips = tuple(_clip(f"{number:064x}", number).model_copy(update=size) for number in range(num_clips))
@@ -78,14 +79,12 @@ def predict(num_clips: int, folder: Path) -> None:
         f"{BENCH}clips/{video}/{recipe_of(segment)}/clips.json",
         ClipsFile(video=video, recipe="", options=segment, clips=clips, dropped_seconds=0, warnings=(), set_aside=None),
     )
-    disk.write(f"{BENCH}batch.json", PredictionBatch(videos=(PredictedVideo(video=video, name="film.mp4"),)))
-    disk.write(f"{BENCH}plan/result.json", _plan(model, against, EvaluateOptions(crops=1), 1))
+    disk.write(prediction.batch(0).uri, PredictionBatch(videos=(PredictedVideo(video=video, name="film.mp4"),)))
+    disk.write(prediction.plan.uri, _plan(model, against, EvaluateOptions(crops=1), 1))
     features = np.random.default_rng(0).random((300, find(BACKBONE).num_features)).astype(np.float32)
     disk.write_bytes(f"{BENCH}known.npy", to_bytes(features))
-    disk.write(f"{BENCH}known/result.json", KnownClipsResult(num_clips=300, features_uri=f"{BENCH}known.npy", reason=""))
-    arguments = PredictBatchArguments.model_validate(
-        {"store": BENCH[:-1]} | {name: f"{BENCH}{name}/" for name in ("out", "plan", "known")} | {"batch": f"{BENCH}batch.json"}
-    )
+    disk.write(prediction.known.uri, KnownClipsResult(num_clips=300, features_uri=f"{BENCH}known.npy", reason=""))
+    arguments = PredictBatchArguments(store=BENCH[:-1], plan=prediction.plan.folder_uri, batch=prediction.batch(0).uri)
     result = predict_batch.run(arguments, cast(Store, disk))
     assert [one.num_clips for one in result.videos] == [num_clips], result.set_aside
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from tasks.contracts.commands import COMMANDS
-from tasks.contracts.step import Step, StepArguments
+from tasks.contracts.step import Command, Step, StepArguments
 from tasks.local.home import REPOSITORY
 from tasks.options import Options
 
@@ -21,7 +21,7 @@ Each step of a DAG is a command: `python -m tasks STEP --…`. It reads from the
 
 `python -m tasks STEP --help` lists the arguments with their defaults. A flag is the name with dashes, as in `--val-share=0.2`. A list has one flag
 for each element, as in `--sources=a.mp4 --sources=b.mp4`. Switches are `--mirror` and `--no-mirror`. Steps follow one another as in their DAG.
-Pass the address of an earlier step's result with `--plan`, `--labels` and so on.
+Pass the address of an earlier step's result with `--plan`, `--labels` and so on; the log of a step names the address of its own.
 
 This page is made from `tasks/contracts/` by `make commands`."""
 WORDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
@@ -33,7 +33,7 @@ def page() -> str:
     models = list(dict.fromkeys(model for step in COMMANDS.values() for model in step.options))
     overview = table(("Step", "DAG", "Does", "Image", "GPU"), map(_overview, COMMANDS.values()))
     common = [
-        "Each step that a DAG runs takes these two:",
+        "Each step that a DAG runs takes this one:",
         _arguments(StepArguments, StepArguments.model_fields),
     ]
     steps = [part for dag in dags for part in (f"## {dag}", *(_section(step) for step in COMMANDS.values() if step.dag == dag))]
@@ -46,14 +46,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
 
 
-def _overview(step: Step) -> tuple[str, ...]:
-    dags = "by hand" if step.by_hand else ", ".join(f"`{dag}`" for dag in (step.dag, *step.also_in))
+def _overview(step: Command) -> tuple[str, ...]:
+    dags = "by hand" if not isinstance(step, Step) else ", ".join(f"`{dag}`" for dag in (step.dag, *step.also_in))
     return f"[`{step.name}`](#{step.name})", dags, step.summary, step.image, "yes" if step.gpu else ""
 
 
-def _section(step: Step) -> str:
-    own = [name for name in step.own if step.by_hand or name not in StepArguments.model_fields]
-    task = f" In Airflow the task is `{step.task_id}`." if step.task_id != step.name else ""
+def _section(step: Command) -> str:
+    own = [name for name in step.own if not isinstance(step, Step) or name not in StepArguments.model_fields]
+    task = f" In Airflow the task is `{step.task_id}`." if isinstance(step, Step) and step.task_id != step.name else ""
     options = ", ".join(f"[{_title(model)}](#{_title(model).lower().replace(' ', '-')})" for model in step.options)
     parts = [f"### {step.name}", f"`{_usage(step)}`", f"{step.summary[0].upper()}{step.summary[1:]}.{task}"]
     parts += [f"`{word}` stands for `{name}`, which has no flag here." for name, word in step.positional.items()]
@@ -64,7 +64,7 @@ def _section(step: Step) -> str:
     return "\n\n".join(parts)
 
 
-def _usage(step: Step) -> str:
+def _usage(step: Command) -> str:
     """Write the shortest command line of a step."""
     fields = step.arguments.model_fields
     required = [f"--{_flag(name)}=…" for name, field in fields.items() if field.is_required()]

@@ -34,8 +34,8 @@ COPY tasks/__main__.py tasks/__main__.py
 """
 MAIN = """
 import json, os, signal, sys
-play = next(flag for flag in sys.argv[1:] if flag.startswith("--play="))
-exec(play.removeprefix("--play="))
+play = next(flag for flag in sys.argv[1:] if flag.startswith("--sources="))
+exec(play.removeprefix("--sources="))
 """
 
 
@@ -83,4 +83,4 @@ class Bench:
 
 
 def step(play, run_id):
-    return {"task_id": "a_task", "step": "ingest", "form": FORM, "out": f"s3://retake/{run_id}/", "inputs": {"play": play}}
+    return {"task_id": "a_task", "step": "ingest", "form": FORM, "inputs": {"out": f"s3://retake/{run_id}/", "sources": play}}

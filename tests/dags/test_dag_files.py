@@ -130,7 +130,6 @@ def test_every_task_has_a_time_limit_retries_and_a_step(task):
     assert task.retries >= 1
     assert arguments["step"] in STEPS
     assert arguments["form"] is {module.dag.dag_id: module for module in MODULES}[task.dag.dag_id].FORM
-    assert arguments["out"].endswith("/") or arguments["out"] == "{{ task.mapped.out }}"
 
 
 def test_every_step_is_in_the_dags_that_its_contract_names():
@@ -151,7 +150,7 @@ def test_what_a_step_takes_is_what_its_arguments_name():
     for task in TASKS:
         given = made_of(task)
         options = {name for model in given.get("options", ()) for name in model.model_fields}
-        named = {"store", "out", *options, *given.get("passes", ()), *(given.get("inputs") or {})}
+        named = {"store", *options, *given.get("passes", ()), *(given.get("inputs") or {})}
         known = set(STEPS[given["step"]].arguments.model_fields)
         assert named <= known, task.task_id
         assert known - named <= INSTEAD.get(given["step"], set()), task.task_id

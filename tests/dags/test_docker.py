@@ -50,7 +50,7 @@ def test_an_exit_code_says_whether_a_retry_helps(code, wanted, bench, execute):
 
 def test_a_step_that_ends_well_without_a_result_is_tried_again(bench, context):
     operator = bench.operator("pass")
-    operator.out = "s3://retake/nowhere/"
+    operator.inputs["out"] = "s3://retake/nowhere/"
     with pytest.raises(AirflowException, match=r"no result at s3://retake/nowhere/result\.json"):
         operator.execute(context(PARAMS, run_id=bench.run_id))
 

@@ -7,6 +7,8 @@ from pydantic import ValidationError
 
 from dags import build_dataset, compare_networks, ingest_videos, predict_videos, retrain
 from dags._form import Form, StoreOptions, places, resolve
+from dags._step import command_flags
+from tasks.command_line import parse
 from tasks.keys import recipe_of
 from tasks.options import (
     ORIGINAL,
@@ -20,6 +22,7 @@ from tasks.options import (
     TrainOptions,
     Weights,
 )
+from tasks.store.layout import Layout
 
 DAGS = (ingest_videos, build_dataset, retrain, predict_videos)
 MODELS = dict.fromkeys(model for dag in DAGS for model in dag.FORM.models())
@@ -203,6 +206,29 @@ def test_the_preset_takes_the_place_of_all_training_options(context):
     assert values["crops"] == 1
     by_hand = defaults(retrain.FORM) | ORIGINAL.model_dump(mode="json") | {"crops": 1}
     assert places(values)["key"] == places(resolve(context(by_hand), retrain.FORM))["key"]
+
+
+def flags_of(task, values):
+    """The command line of a task in a run with these values."""
+    return [task.step, *command_flags(task, values)]
+
+
+@pytest.mark.parametrize(
+    ("dag", "task", "place", "params"),
+    [
+        (retrain, "prepare.plan", lambda layout, where: layout.plan(where["key"]), {}),
+        (retrain, "prepare.plan", lambda layout, where: layout.plan(where["key"]), {"preset": "original", "force": True, "crops": 1}),
+        (retrain, "prepare.plan", lambda layout, where: layout.plan(where["key"]), {"dataset": "s3://retake/datasets/x", "epochs": 3}),
+        (predict_videos, "plan", lambda layout, where: layout.prediction_plan(where["key"]), {}),
+        (predict_videos, "plan", lambda layout, where: layout.prediction_plan(where["key"]), {"videos": ["/a b", "--c"], "preview": True}),
+        (build_dataset, "label", lambda layout, where: layout.labels(where["recipe"]), {"clip_seconds": 4}),
+    ],
+)
+def test_a_contract_finds_the_result_under_the_key_of_the_form(dag, task, place, params, context):
+    values = resolve(context(defaults(dag.FORM) | params), dag.FORM)
+    where = places(values)
+    step, arguments = parse(flags_of(dag.dag.get_task(task), values))
+    assert step.address(arguments) == place(Layout(where["store"]), where)
 
 
 def test_training_again_has_a_key_of_its_own_for_each_run(context):

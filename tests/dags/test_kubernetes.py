@@ -12,7 +12,9 @@ from kubernetes.client import ApiClient, V1Pod
 
 from dags._form import Form
 from dags._kubernetes import KubernetesStepOperator
-from tasks.options import IngestOptions
+from tasks.keys import recipe_of
+from tasks.options import IngestOptions, SegmentOptions
+from tasks.store.layout import Layout
 from tests.dags.cluster import Cluster
 
 FORM = Form(options=(IngestOptions,))
@@ -56,7 +58,13 @@ def task(context):
 
 
 def operator(**arguments):
-    fixed = {"task_id": "a_task", "step": "ingest", "form": FORM, "out": "{store}/ingests/x/", "execution_timeout": timedelta(hours=1)}
+    fixed = {
+        "task_id": "a_task",
+        "step": "ingest",
+        "form": FORM,
+        "inputs": {"out": "{store}/ingests/x/"},
+        "execution_timeout": timedelta(hours=1),
+    }
     return KubernetesStepOperator(**fixed | arguments)
 
 
@@ -184,6 +192,17 @@ def test_a_step_waits_outside_of_the_worker_and_returns_what_it_left_in_the_stor
     assert task["ti"].pushed["result"] == RESULT
     assert again.mlflow_run_url == "http://mlflow/run"
     assert len(cluster.deleted) == 1
+
+
+def test_a_result_is_found_where_the_options_of_one_network_lead_to(cluster, task, reachable):
+    cut = SegmentOptions(crf=21)
+    form = Form(options=(SegmentOptions,))
+    task |= {"params": {name: param.value for name, param in form.params().items()}}
+    one = {"step": "label", "form": form, "options": (SegmentOptions,), "inputs": None, "overlay": '{"crf": 21}'}
+    reachable.write_bytes(Layout("s3://retake").labels(recipe_of(cut)).uri, json.dumps(RESULT).encode())
+    trigger = start(operator(**one), task)
+    cluster.end()
+    assert operator(**one).trigger_reentry(task, event_of(trigger)) == RESULT
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ PARAMS = {name: param.value for name, param in FORM.params().items()}
 
 
 def step(**arguments):
-    return StepOperator(**({"task_id": "a_task", "step": "ingest", "form": FORM, "out": "{store}/ingests/{key}/"} | arguments))
+    return StepOperator(**({"task_id": "a_task", "step": "ingest", "form": FORM, "inputs": {"out": "{store}/ingests/{key}/"}} | arguments))
 
 
 def is_running(pid):
@@ -57,7 +57,7 @@ child.wait()
 
 def test_a_step_gets_its_arguments_and_its_result_is_returned(play, context):
     play("print('chatter')\nprint(json.dumps({'argv': sys.argv[1:]}))")
-    operator = step(options=(IngestOptions,), inputs={"other_thing": "{store}/x/"}, out="{store}/clips/{recipe}/")
+    operator = step(options=(IngestOptions,), inputs={"other_thing": "{store}/x/", "out": "{store}/clips/{recipe}/"})
     argv = operator.execute(context(PARAMS | {"sources": ["/a b", "--c"], "store": "s3://mine"}))["argv"]
     assert argv[:4] == ["-m", "tasks", "ingest", "--store=s3://mine"]
     assert argv[4:6] == ["--sources=/a b", "--sources=--c"]
@@ -72,7 +72,7 @@ def test_what_is_none_is_left_out_and_booleans_are_flags(play, context):
 
     play("print(json.dumps({'argv': sys.argv[1:]}))")
     params = {name: param.value for name, param in RETRAIN.params().items()}
-    operator = step(form=RETRAIN, step="plan", passes=("dataset", "force_token"), out="{store}/plans/{key}/")
+    operator = step(form=RETRAIN, step="plan", passes=("dataset", "force_token"))
     argv = operator.execute(context(params))["argv"]
     assert not [flag for flag in argv if flag.startswith(("--dataset", "--force"))]
     argv = operator.execute(context(params | {"force": True, "dataset": "s3://mine/datasets/x/"}, run_id="run 1"))["argv"]
@@ -214,7 +214,7 @@ from dags._form import Form
 from dags._local import LocalStepOperator as StepOperator
 from tasks.options import IngestOptions
 form = Form((IngestOptions,))
-operator = StepOperator(task_id="a_task", step="ingest", form=form, out="{store}/x/")
+operator = StepOperator(task_id="a_task", step="ingest", form=form, inputs={"out": "{store}/x/"})
 context = {"params": {n: p.value for n, p in form.params().items()}, "run_id": "r", "triggering_asset_events": {},
            "dag_run": SimpleNamespace(dag_id="d", run_id="r")}
 task = os.fork()
@@ -250,22 +250,22 @@ def test_a_step_is_mapped_over_a_list_in_every_runner(runner):
     operator = operator_of(runner)
     fixed = {"step": "evaluate", "form": FORM, "image": "trainer", "gpu": True, "inputs": {"model": "{{ task.mapped.model }}"}}
     with DAG("a_dag") as dag:
-        over = operator(task_id="over", step="plan", form=FORM, out="{store}/plans/{key}/", returns="evaluations")
-        mapped = operator.partial(task_id="mapped", out="{{ task.mapped.out }}", **fixed).expand(mapped=over.output)
+        over = operator(task_id="over", step="plan", form=FORM, returns="evaluations")
+        mapped = operator.partial(task_id="mapped", **fixed).expand(mapped=over.output)
     assert (over.queue, mapped.queue) == ("cpu", "gpu")
     assert over.task_id in mapped.upstream_task_ids
-    task = mapped.unmap({"mapped": {"model": "baseline", "out": "s3://retake/x/"}})
+    task = mapped.unmap({"mapped": {"model": "baseline"}})
     task.render_template_fields({"task": task})
-    assert (task.inputs, task.out) == ({"model": "baseline"}, "s3://retake/x/")
+    assert task.inputs == {"model": "baseline"}
     assert (task.image_kind, task.gpu, task.queue, task.step) == ("trainer", True, "gpu", "evaluate")
     shown = DagSerialization.to_dict(dag)["dag"]["tasks"]
-    assert {tuple(one["__var"].get("template_fields", ())) for one in shown} == {("mapped", "overlay", "inputs", "out")}
+    assert {tuple(one["__var"].get("template_fields", ())) for one in shown} == {("mapped", "overlay", "inputs")}
 
 
 def test_a_queue_of_ones_own_is_kept():
     assert step(queue="night").queue == "night"
     with DAG("a_dag"):
-        mapped = StepOperator.partial(task_id="t", step="s", form=FORM, out="o", queue="night").expand(mapped=[{}])
+        mapped = StepOperator.partial(task_id="t", step="s", form=FORM, queue="night").expand(mapped=[{}])
     assert mapped.queue == "night"
 
 
@@ -273,7 +273,7 @@ def test_an_overlay_takes_the_place_of_the_forms_options_and_of_the_key_that_the
     play("print(json.dumps({'argv': sys.argv[1:]}))")
     form = Form(options=(TrainOptions,))
     params = {name: param.value for name, param in form.params().items()}
-    task = {"form": form, "step": "weights", "options": (TrainOptions,), "out": "{store}/choices/{key}/"}
+    task = {"form": form, "step": "weights", "options": (TrainOptions,), "inputs": {"out": "{store}/choices/{key}/"}}
     plain, overlaid = (
         step(**task, overlay=overlay).execute(context(params))["argv"] for overlay in (None, '{"family": "TRN", "epochs": 3}')
     )

@@ -20,7 +20,8 @@ from tests.integration.workshop import RECIPE
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 NOWHERE = "s3://retake-nowhere"
-UNSCORED = "s3://retake-unscored/plan"
+UNDONE = "s3://retake-undone"
+OUT = {"out": f"{NOWHERE}/never/"}
 FOLLOWERS_OF_A_PLAN: dict[str, dict[str, str]] = {
     "train": {},
     "evaluate": {"model": "baseline"},
@@ -34,38 +35,46 @@ FOLLOWERS_OF_A_PLAN: dict[str, dict[str, str]] = {
 @pytest.fixture
 def required(chain):
     """The flags without which a step does not begin."""
-    labels = {"labels": f"{CHAIN_STORE}/labels/{RECIPE}/"}
+    labels, prediction = {"labels": f"{CHAIN_STORE}/labels/{RECIPE}/"}, {"plan": f"{NOWHERE}/predictions/x/plan/"}
     return {
-        "ingest": {"sources": str(REPOSITORY / "README.md")},
+        "ingest": OUT | {"sources": str(REPOSITORY / "README.md")},
         "segment": {"batch": f"{chain.ingest}batches/0000.json"},
         "summarise": {"ingest": chain.ingest},
         "label": {},
         "split": labels,
         "dataset": labels,
-        "weights": {"backbone": "tf_efficientnet_lite0", "weights": "imagenet"},
+        "weights": OUT | {"backbone": "tf_efficientnet_lite0", "weights": "imagenet"},
         "plan": {"weights_result": chain.weights},
         **{step: {"plan": chain.plan, **flags} for step, flags in FOLLOWERS_OF_A_PLAN.items()},
         "flows": {"plan": chain.plan},
-        "flow": {"batch": f"{NOWHERE}/batch.json"},
-        "configure": {},
-        "enter": {"dataset": f"{NOWHERE}/datasets/x/", "weights_result": chain.weights, "claims": f"{NOWHERE}/claims/", "name": "x"},
+        "flow": {"batch": f"{NOWHERE}/runs/x/flows/x/0000.json"},
+        "configure": OUT,
+        "plan_network": {
+            "dataset": f"{NOWHERE}/datasets/x/",
+            "weights_result": chain.weights,
+            "claims": f"{NOWHERE}/comparisons/x/x/claims/",
+            "name": "x",
+        },
         "tabulate": {"configured": f"{NOWHERE}/comparisons/x/"},
         "predict_plan": {},
-        "predict_cut": {"plan": f"{NOWHERE}/plan/", "batch": f"{NOWHERE}/batch.json"},
-        "predict_known": {"plan": f"{NOWHERE}/plan/"},
-        "predict_batch": {"plan": f"{NOWHERE}/plan/", "batch": f"{NOWHERE}/batch.json", "known": f"{NOWHERE}/known/"},
-        "predict_report": {"plan": f"{NOWHERE}/plan/", "known": f"{NOWHERE}/known/"},
+        "predict_cut": prediction | {"batch": f"{NOWHERE}/predictions/x/batches/0000.json"},
+        "predict_known": prediction,
+        "predict_batch": prediction | {"batch": f"{NOWHERE}/predictions/x/batches/0000.json"},
+        "predict_report": prediction,
     }
 
 
 @pytest.fixture(scope="module")
-def unscored(workshop, chain):
-    """The plan of the chain, but that its networks have no scores yet."""
+def undone(workshop, chain):
+    """Copies of the chain's plan that no step has followed; of one, the networks have no scores yet."""
     planned = workshop.store.read(f"{chain.plan}result.json", PlanResult)
     evaluations = tuple(one.model_copy(update={"out": f"{NOWHERE}/{one.model}/{one.split}/"}) for one in planned.evaluations)
-    workshop.store.ensure_bucket(UNSCORED)
-    workshop.store.write(f"{UNSCORED}/result.json", planned.model_copy(update={"evaluations": evaluations}))
-    return f"{UNSCORED}/"
+    plans = {"scored": planned, "unscored": planned.model_copy(update={"evaluations": evaluations})}
+    workshop.store.ensure_bucket(UNDONE)
+    addresses = {name: f"{UNDONE}/runs/{name}/decisions/x/plan/" for name in plans}
+    for name, plan in plans.items():
+        workshop.store.write(f"{addresses[name]}result.json", plan)
+    return addresses
 
 
 @pytest.fixture
@@ -96,20 +105,20 @@ def videos(tmp_path_factory, ffmpeg):
 @pytest.mark.parametrize(
     ("step", "flags", "code", "told"),
     [
-        ("ingest", {"sources": "/no/such/folder"}, 65, "/no/such/folder does not exist"),
-        ("ingest", {"sources": str(REPOSITORY / "dags")}, 65, "no usable video"),
-        ("ingest", {}, 99, f"put videos under {NOWHERE}/inbox/"),
+        ("ingest", OUT | {"sources": "/no/such/folder"}, 65, "/no/such/folder does not exist"),
+        ("ingest", OUT | {"sources": str(REPOSITORY / "dags")}, 65, "no usable video"),
+        ("ingest", OUT, 99, f"put videos under {NOWHERE}/inbox/"),
         ("label", {}, 65, "run ingest_videos"),
-        ("weights", {"backbone": "resnet5000", "weights": "imagenet"}, 78, "'resnet5000' is unknown; did you mean"),
-        ("weights", {"epochs": 0}, 78, "--epochs"),
+        ("weights", OUT | {"backbone": "resnet5000", "weights": "imagenet"}, 78, "'resnet5000' is unknown; did you mean"),
+        ("weights", OUT | {"epochs": 0}, 78, "--epochs"),
         ("split", {"labels": f"{NOWHERE}/x/", "val_share": 1.5}, 78, "--val-share"),
         ("split", {"labels": f"{NOWHERE}/x/", "val_share": 0.7, "test_share": 0.4}, 78, "leave nothing to train on"),
         ("plan", {"weights_result": f"{NOWHERE}/x/"}, 99, "run ingest_videos and build_dataset first"),
-        ("train", {"plan": f"{NOWHERE}/plans/x/"}, 65, f"{NOWHERE}/plans/x/result.json"),
+        ("train", {"plan": f"{NOWHERE}/runs/x/decisions/x/plan/"}, 65, f"{NOWHERE}/runs/x/decisions/x/plan/result.json"),
     ],
 )
 def test_what_cannot_work_is_one_line_with_its_exit_code(attempt, unchanged, step, flags, code, told):
-    found, line = attempt(step, store=NOWHERE, out=f"{NOWHERE}/x/", **flags)
+    found, line = attempt(step, store=NOWHERE, **flags)
     assert found == code
     assert told in line
     assert "\n" not in line
@@ -186,15 +195,15 @@ def no_pauses(monkeypatch):
 @pytest.mark.parametrize("step", STEPS)
 def test_a_store_that_is_down_is_temporary(attempt, unchanged, required, no_pauses, step):
     down = {"RETAKE_STORE_ENDPOINT": "127.0.0.1:9"}
-    code, line = attempt(step, down, store=CHAIN_STORE, out=f"{CHAIN_STORE}/never/", **required[step])
+    code, line = attempt(step, down, store=CHAIN_STORE, **required[step])
     assert (code, "does not answer" in line) == (75, True), line
 
 
 @pytest.mark.parametrize("step", ["plan", *FOLLOWERS_OF_A_PLAN])
-def test_an_mlflow_that_is_down_is_temporary(attempt, unchanged, required, unscored, no_pauses, step):
+def test_an_mlflow_that_is_down_is_temporary(attempt, unchanged, required, undone, no_pauses, step):
     down = {"RETAKE_MLFLOW_URI": "http://127.0.0.1:9"}
-    changed = {"plan": {"backbone": "resnet18"}, "evaluate": {"plan": unscored}}.get(step, {})
-    code, line = attempt(step, down, store=CHAIN_STORE, out=f"{CHAIN_STORE}/never/", **{**required[step], **changed})
+    changed = {"plan": {"backbone": "resnet18"}, "evaluate": {"plan": undone["unscored"]}}.get(step, {"plan": undone["scored"]})
+    code, line = attempt(step, down, store=CHAIN_STORE, **{**required[step], **changed})
     assert (code, "MLflow at http://127.0.0.1:9 does not answer" in line) == (75, True), line
 
 
@@ -206,7 +215,7 @@ def test_an_mlflow_that_is_down_is_temporary(attempt, unchanged, required, unsco
     ],
 )
 def test_wrong_settings_are_named(attempt, unchanged, settings, code, told):
-    found, line = attempt("label", settings, store=NOWHERE, out=f"{NOWHERE}/x/")
+    found, line = attempt("label", settings, store=NOWHERE)
     assert (found, told in line) == (code, True), line
 
 
@@ -230,7 +239,7 @@ def test_a_dataset_that_is_cut_off_at_any_write_is_never_read(workshop, videos, 
     while code == 75:
         written.clear()
         monkeypatch.setattr(Store, "write_bytes", write_until(limit))
-        code, _ = attempt("dataset", store=store, labels=f"{store}/labels/{RECIPE}/", out=f"{store}/datasets/")
+        code, _ = attempt("dataset", store=store, labels=f"{store}/labels/{RECIPE}/")
         found = {o.name for o in workshop.store.list(f"{store}/datasets/")}
         if "manifest.json" in found:
             assert {"train.csv", "val.csv", "test.csv", "verbs.png", "nouns.png", "actions.png"} <= found

@@ -152,7 +152,7 @@ def test_a_new_bad_file_reaches_the_summary_once(workshop, stops, video, monkeyp
     workshop.store.ensure_bucket(store)
     workshop.store.write_bytes(f"{store}/inbox/put meat/a.mp4", video)
     workshop.ingest(store, None)
-    workshop.run("label", store=store, out=f"{store}/labels/{RECIPE}/")
+    workshop.run("label", store=store)
     unchanged = ("NothingToDo", "no new video and no new annotation since labels were last gathered")
     assert stops(store) == unchanged
     before = [(o.uri, o.modified) for o in workshop.store.list(store)]
@@ -188,7 +188,7 @@ def test_a_store_that_was_written_before_clips_knew_their_ffmpeg_is_neither_cut_
     assert cut_before.endswith(f"/{RECIPE}/")
     before = [(o.uri, o.modified, o.etag) for o in workshop.store.list(f"{store}/clips/")]
     assert workshop.ingest(store, None)["num_clips"] == 1
-    labelled = workshop.run("label", store=store, out=f"{store}/labels/{RECIPE}/")
+    labelled = workshop.run("label", store=store)
     assert (labelled["num_clips"], labelled["num_labelled"]) == (1, 1)
     assert stops(store) == ("NothingToDo", "no new video and no new annotation since labels were last gathered")
     assert [(o.uri, o.modified, o.etag) for o in workshop.store.list(f"{store}/clips/")] == before

@@ -8,8 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tasks.keys import recipe_of
 from tasks.local.home import REPOSITORY
+from tasks.options import SegmentOptions
 from tasks.results.dataset import NO_OBJECT, LabelsFile, Manifest
+from tasks.results.video import ClipsFile
+from tasks.store.layout import Layout
 from tests.integration.workshop import RECIPE
 from tests.steps.shelf import Shelf, filmed, taken_in
 
@@ -36,11 +40,16 @@ def test_steps_side_by_side_agree_on_every_id_and_a_killed_one_leaves_none_twice
     shelf = Shelf()
     verbs = [f"verb{first}{second}" for first in LETTERS for second in LETTERS]
     taken_in(shelf, [f"{verbs[n % NUM_VERBS]} noun{LETTERS[n // NUM_VERBS]}/{n}.mp4" for n in range(NUM_VIDEOS)])
+    cuts = [SegmentOptions(crf=crf) for crf in (20, 21, 22)]
     for uri, data in shelf.objects.items():
-        if uri.endswith(".json"):
+        if uri.endswith("/probe.json"):
             workshop.store.write_bytes(uri.replace("s3://retake/", f"{store}/"), data)
-    outs = [f"{store}/labels/{name}/" for name in ("killed", "first", "second")]
-    command = workshop.command("label", store=store, out=outs[0])
+        if uri.endswith("/clips.json"):
+            clips = ClipsFile.model_validate_json(data)
+            for cut in cuts:
+                workshop.store.write(Layout(store).clips(clips.video, f"{cut.crf}"), clips.model_copy(update={"options": cut}))
+    outs = [f"{store}/labels/{recipe_of(cut)}/" for cut in cuts]
+    command = workshop.command("label", store=store, crf=20)
     with subprocess.Popen(command, cwd=REPOSITORY, env=workshop.environment, stderr=subprocess.DEVNULL) as killed:
         until = time.monotonic() + PATIENCE_SECONDS
         while not any(workshop.store.list(f"{store}/classes/verbs/")):
@@ -50,7 +59,7 @@ def test_steps_side_by_side_agree_on_every_id_and_a_killed_one_leaves_none_twice
     assert 0 < len(given(workshop, store, "verb")) < NUM_VERBS
     assert not workshop.store.exists(f"{outs[0]}result.json")
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda out: workshop.run("label", store=store, out=out), outs[1:]))
+        list(pool.map(lambda crf: workshop.run("label", store=store, crf=crf), (21, 22)))
     assert ids_of(workshop, outs[1]) == ids_of(workshop, outs[2])
     for target, first in (("verb", 125), ("noun", 352)):
         numbers, names = zip(*given(workshop, store, target), strict=True)
@@ -92,7 +101,7 @@ def test_folders_of_any_words_make_a_dataset_and_ids_stay_when_classes_are_added
     folder = films("waves/3.mp4", "sew/4.mp4")
     (folder / "train.csv").write_text(train, encoding="utf-8")
     workshop.ingest(store, folder)
-    labelled = workshop.run("label", store=store, out=out)
+    labelled = workshop.run("label", store=store)
     assert (labelled["num_labelled"], labelled["num_problems"]) == (8, 0)
     assert labelled["first_hints"] == ["'wave' 2 clips, 'waves' 1 clip: the same class? Say so in classes.csv"]
     assert ids_of(workshop, out) | {None: (None, None)} == {
@@ -106,7 +115,7 @@ def test_folders_of_any_words_make_a_dataset_and_ids_stay_when_classes_are_added
 
     (folder / "classes.csv").write_text("target,name,same_as\nverb,waves,wave\n")
     workshop.ingest(store, folder)
-    labelled = workshop.run("label", store=store, out=out)
+    labelled = workshop.run("label", store=store)
     assert (labelled["num_labelled"], labelled["num_problems"], labelled["first_hints"]) == (8, 0, [])
     assert "waves" not in ids_of(workshop, out)
     assert given(workshop, store, "verb") == [(125, "knit"), (126, "wave"), (127, "наливать"), (128, "sew"), (129, "waves")]

@@ -108,10 +108,19 @@ def test_probabilities_are_those_of_the_kept_logits_at_each_networks_temperature
                     assert [float(row[f"{head}_probability"]) for row in told] == pytest.approx(sorted(own)[:-6:-1], abs=1e-6)
 
 
-def test_a_prediction_labels_nothing(workshop, chain, films, predict, tmp_path):
+@pytest.fixture
+def labels(workshop, chain):
+    """The address of the chain's labels, which are the same after the test as before."""
+    address = f"{STORE}/labels/{RECIPE}/"
+    before = {found.uri: workshop.store.read_bytes(found.uri) for found in workshop.store.list(address)}
+    yield address
+    for uri, data in before.items():
+        workshop.store.write_bytes(uri, data)
+
+
+def test_a_prediction_labels_nothing(workshop, chain, labels, films, predict, tmp_path):
     trained = Path(chain.confs["ingest_videos"]["sources"][0])
     train = {name for name, split in splits(workshop).items() if split == "train"}
-    labels = f"{STORE}/labels/{RECIPE}/"
     copied = next(path for path in sorted(trained.rglob("*.mp4")) if hashlib.sha256(path.read_bytes()).hexdigest() in train)
     folder = tmp_path / "put bag"
     folder.mkdir()
@@ -121,8 +130,8 @@ def test_a_prediction_labels_nothing(workshop, chain, films, predict, tmp_path):
     shutil.copy(next((tmp_path / "other").glob("*.mp4")), folder / copied.name)
 
     def labelled():
-        workshop.run("label", store=STORE, out=f"{labels}again/")
-        found = workshop.store.read(f"{labels}again/labels.json", LabelsFile)
+        workshop.run("label", store=STORE)
+        found = workshop.store.read(f"{labels}labels.json", LabelsFile)
         return {one.clip.uid: one for one in found.clips if one.verb or one.noun}, found.problems, found.changes
 
     before = labelled()
@@ -181,7 +190,7 @@ def test_the_list_to_label_is_taken_as_annotations(workshop, predicted, tmp_path
             workshop.store.ensure_bucket(store)
             workshop.store.write_bytes(found.uri.replace(STORE, store), workshop.store.read_bytes(found.uri))
     workshop.store.write_bytes(f"{store}/annotations/to_label.csv", filled.encode())
-    labelled = workshop.run("label", store=store, out=f"{store}/labels/x/", **plan.segment.model_dump())
+    labelled = workshop.run("label", store=store, **plan.segment.model_dump())
     assert (labelled["num_labelled"], labelled["num_problems"]) == (3, 0)
 
 

@@ -50,7 +50,7 @@ def decide(workshop, chain, monkeypatch):
             for name, field in model.model_fields.items()
         }
         chosen = {**known, "store": OTHER, "model": MODEL, "against": "none", "crops": 1, **options}
-        return predict_plan.decide(PredictPlanArguments(out=f"{chosen['store']}/predictions/choices/x/", **chosen), workshop.store)
+        return predict_plan.decide(PredictPlanArguments(**chosen), workshop.store)
 
     return call
 
@@ -70,14 +70,14 @@ def stranger(workshop, chain):
 def test_a_recording_is_one_source_whether_its_clips_have_labels_or_not(workshop, decide, films):
     workshop.ingest(OTHER, films)
     labels = f"{OTHER}/labels/{RECIPE}/"
-    workshop.run("label", store=OTHER, out=labels)
+    workshop.run("label", store=OTHER)
     uids = sorted(one.clip.uid for one in workshop.store.read(f"{labels}labels.json", LabelsFile).clips)
     # The first clip of each film, of which two are of one recording.
     lines = [[uid, "put", "meat", "kitchen" if i < 2 else ""] for i, uid in enumerate(uids[::2])]
     text = io.StringIO()
     csv.writer(text).writerows([["uid", "verb", "noun", "source"], *lines])
     workshop.store.write_bytes(f"{OTHER}/annotations/half.csv", text.getvalue().encode())
-    workshop.run("label", store=OTHER, out=labels)
+    workshop.run("label", store=OTHER)
     plan = decide()
     assert plan.num_videos == 4
     assert {video[:12]: source for video, source in plan.sources.items()} == dict.fromkeys((uids[0][:12], uids[2][:12]), "kitchen")
@@ -116,8 +116,7 @@ def test_a_model_of_which_nothing_is_known_is_not_said_to_be_of_the_other_networ
     assert (plan.run_uri, plan.model_dataset_uri, plan.dataset_uris) == (None, None, known.dataset_uris)
     assert plan.segment == known.segment
     assert plan.missing[0].endswith(f"these videos are cut as the clips of {known.model_dataset_uri}")
-    out = f"{plan.prediction_uri}known/"
-    seen = predict_known.run(PredictKnownArguments(store=plan.store, plan=f"{plan.prediction_uri}plan/", out=out), workshop.store)
+    seen = predict_known.run(PredictKnownArguments(store=plan.store, plan=f"{plan.prediction_uri}plan/"), workshop.store)
     assert (seen.num_clips, seen.features_uri) == (0, None)
 
 
@@ -148,14 +147,14 @@ def test_a_batch_that_failed_is_left_out_by_name_until_it_succeeds(workshop, dec
     plan = decide(videos=[str(films)])
     store: Store = workshop.store
     assert len(plan.batches) > 1
-    common = {"store": plan.store, "plan": f"{plan.prediction_uri}plan/", "known": f"{plan.prediction_uri}known/"}
-    predict_known.run(PredictKnownArguments(store=plan.store, plan=common["plan"], out=common["known"]), store)
+    common = {"store": plan.store, "plan": f"{plan.prediction_uri}plan/"}
+    predict_known.run(PredictKnownArguments(**common), store)
 
     def predict(batch):
-        return predict_batch.run(PredictBatchArguments(**common, out=batch.out, batch=batch.uri), store)
+        return predict_batch.run(PredictBatchArguments(**common, batch=batch.uri), store)
 
     def report():
-        return predict_report.run(PredictReportArguments(**common, out=f"{plan.prediction_uri}report/"), store)
+        return predict_report.run(PredictReportArguments(**common), store)
 
     first: PredictBatchResult = predict(plan.batches[0])
     found: PredictReportResult = report()

@@ -104,7 +104,7 @@ def candidate(workshop):
 @pytest.fixture
 def decided(workshop):
     def call(plan, **answer) -> DecideResult:
-        arguments = DecideArguments(store=STORE, plan=f"{plan.decision_uri}plan/", out=f"{plan.decision_uri}decide/", **answer)
+        arguments = DecideArguments(store=STORE, plan=f"{plan.decision_uri}plan/", **answer)
         return decide.run(arguments, workshop.store)
 
     return call

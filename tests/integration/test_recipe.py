@@ -55,20 +55,20 @@ def train(workshop: Workshop, store: str, name: str, *, kill: bool) -> Trained:
     done = workshop.plan(store, name, force_token=name, model_name="recipes", **RECIPE)
     assert done.returncode == 0, done.stderr
     plan = PlanResult.model_validate_json(done.stdout.splitlines()[-1])
-    flags = {"store": store, "plan": f"{plan.decision_uri}plan/", "out": f"{plan.run_uri}train/"}
+    flags = {"store": store, "plan": f"{plan.decision_uri}plan/"}
     if kill:
         command = workshop.command("train", **flags)
         with subprocess.Popen(command, cwd=REPOSITORY, env=workshop.environment, stderr=subprocess.DEVNULL) as process:
             deadline = time.monotonic() + PATIENCE_SECONDS
-            while not workshop.store.exists(f"{flags['out']}last.ckpt"):
+            while not workshop.store.exists(f"{plan.run_uri}train/last.ckpt"):
                 assert process.poll() is None
                 assert time.monotonic() < deadline
             os.kill(process.pid, signal.SIGKILL)
-        assert not workshop.store.exists(f"{flags['out']}result.json")
+        assert not workshop.store.exists(f"{plan.run_uri}train/result.json")
     again = workshop.attempt("train", **flags)
     assert again.returncode == 0, again.stderr
     assert ("going on from there" in again.stderr) == kill
-    return Trained(json.loads(again.stdout.splitlines()[-1]), again.stderr, flags["out"])
+    return Trained(json.loads(again.stdout.splitlines()[-1]), again.stderr, f"{plan.run_uri}train/")
 
 
 def test_a_rich_recipe_goes_through_the_steps_and_over_a_kill(workshop, chain):

@@ -109,21 +109,21 @@ def planned(workshop, name):
 @pytest.fixture(scope="module")
 def undisturbed(workshop, chain):
     plan = planned(workshop, "undisturbed")
-    return plan, workshop.run("train", store=STORE, plan=f"{plan.decision_uri}plan/", out=f"{plan.run_uri}train/")
+    return plan, workshop.run("train", store=STORE, plan=f"{plan.decision_uri}plan/")
 
 
 @pytest.fixture(scope="module")
 def killed(workshop, chain):
     """The same training, killed after its first epoch and tried again."""
     plan = planned(workshop, "killed")
-    flags = {"store": STORE, "plan": f"{plan.decision_uri}plan/", "out": f"{plan.run_uri}train/"}
+    flags = {"store": STORE, "plan": f"{plan.decision_uri}plan/"}
     with subprocess.Popen(workshop.command("train", **flags), cwd=REPOSITORY, env=workshop.environment, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not workshop.store.exists(f"{flags['out']}last.ckpt"):
+        while not workshop.store.exists(f"{plan.run_uri}train/last.ckpt"):
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
         os.kill(process.pid, signal.SIGKILL)
-    assert not workshop.store.exists(f"{flags['out']}result.json")
+    assert not workshop.store.exists(f"{plan.run_uri}train/result.json")
     again = workshop.attempt("train", **flags)
     assert "going on from there" in again.stderr
     return plan, json.loads(again.stdout.splitlines()[-1])
@@ -143,9 +143,9 @@ def test_a_training_that_is_killed_goes_on_as_if_nothing_had_happened(workshop, 
 
 def test_two_processes_train_as_one_does_and_the_first_alone_has_a_result(workshop, chain, undisturbed):
     options = TRAINING | HEADS | {"force_token": "together"}
-    plan = workshop.run("plan", store=STORE, weights_result=chain.weights, out=f"{STORE}/plans/together/", **options)
+    plan = workshop.run("plan", store=STORE, weights_result=chain.weights, **options)
     together = replace(workshop, environment=workshop.environment | {"RETAKE_DEVICES": "2"})
-    done = together.attempt("train", store=STORE, plan=f"{plan['decision_uri']}plan/", out=f"{plan['run_uri']}train/")
+    done = together.attempt("train", store=STORE, plan=f"{plan['decision_uri']}plan/")
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     result = json.loads(line)
@@ -163,10 +163,10 @@ def test_a_champion_stays_where_a_network_that_does_as_well_comes_after_it(works
     def follow(plan, *steps):
         flags = {"store": STORE, "plan": f"{plan.decision_uri}plan/"}
         for network in plan.networks if "evaluate" in steps else ():
-            assert attempt("evaluate", **flags, model=network.model, out=address(plan, f"evaluate/{network.model}"))[0] == 0
+            assert attempt("evaluate", **flags, model=network.model)[0] == 0
         for step in steps:
             if step != "evaluate":
-                assert attempt(step, **flags, out=address(plan, step))[0] == 0
+                assert attempt(step, **flags)[0] == 0
 
     def result(plan, step, model):
         return workshop.store.read(f"{address(plan, step)}result.json", model)
@@ -190,7 +190,7 @@ def test_a_champion_stays_where_a_network_that_does_as_well_comes_after_it(works
 
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "create_model_version", cut_off)
-        code, _ = attempt("register", store=STORE, plan=f"{second.decision_uri}plan/", out=address(second, "register"))
+        code, _ = attempt("register", store=STORE, plan=f"{second.decision_uri}plan/")
     assert code == 75
     follow(second, "register", "decide")
     registered, decided = result(second, "register", RegisterResult), result(second, "decide", DecideResult)

@@ -67,24 +67,23 @@ class Workshop:
         """Ingest and cut the videos of `sources`; return the summary."""
         done = self.run("ingest", store=store, sources=sources, out=f"{store}/ingests/test/")
         for batch in done["batches"]:
-            self.run("segment", store=store, batch=batch["uri"], out=batch["out"])
-        return self.run("summarise", store=store, ingest=f"{store}/ingests/test/", out=f"{store}/ingests/test/summary/")
+            self.run("segment", store=store, batch=batch["uri"])
+        return self.run("summarise", store=store, ingest=f"{store}/ingests/test/")
 
     def split(self, store: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Label the clips, and try to split them."""
-        labels = f"{store}/labels/{RECIPE}/"
-        self.run("label", store=store, out=labels)
-        return self.attempt("split", store=store, labels=labels, out=f"{labels}split/", **options)
+        self.run("label", store=store)
+        return self.attempt("split", store=store, labels=f"{store}/labels/{RECIPE}/", **options)
 
     def build(self, store: str) -> dict[str, Any]:
         """Build a dataset from cut clips."""
         split = self.split(store)
         assert split.returncode == 0, split.stderr
-        return self.run("dataset", store=store, labels=f"{store}/labels/{RECIPE}/", out=f"{store}/datasets/")
+        return self.run("dataset", store=store, labels=f"{store}/labels/{RECIPE}/")
 
     def plan(self, store: str, name: str = "test", force_token: str | None = None, **changes: Any) -> subprocess.CompletedProcess[str]:
-        """Fetch the weights, and try to plan a training, with the result under `plans/<name>/`."""
+        """Fetch the weights under `pretrained/choices/<name>/`, and try to plan a training."""
         options = TRAINING | changes
         weights = f"{store}/pretrained/choices/{name}/"
         self.run("weights", store=store, out=weights, **{key: value for key, value in options.items() if key in TrainOptions.model_fields})
-        return self.attempt("plan", store=store, weights_result=weights, out=f"{store}/plans/{name}/", force_token=force_token, **options)
+        return self.attempt("plan", store=store, weights_result=weights, force_token=force_token, **options)

@@ -76,8 +76,8 @@ def also_cut(store, recipe, options=OPTIONS):
 
 def read_by_all(store):
     """The clips that each reader sees, which must be the same; their address without the clip's name."""
-    label.run(LabelArguments(store=STORE, out=f"{STORE}/labels/"), store)
-    labelled = [one.clip for one in store.read(f"{STORE}/labels/labels.json", LabelsFile).clips]
+    label.run(LabelArguments(store=STORE), store)
+    labelled = [one.clip for one in store.read(f"{STORE}/labels/{recipe_of(OPTIONS)}/labels.json", LabelsFile).clips]
     store.write(f"{STORE}/batch.json", PredictionBatch(videos=(PredictedVideo(video=VIDEO, name="a.mp4"),)))
     batch = BatchRef(uri=f"{STORE}/batch.json", name="", out=f"{STORE}/out/")
     seen = missing_flow._cut_clips(SimpleNamespace(store=STORE, segment=OPTIONS, batches=[batch]), store)

@@ -21,7 +21,7 @@ from tasks.video import probe
 from tests.steps.shelf import Shelf, filmed
 from tests.video.hostile import claiming_a_frame_of, claiming_samples, misplacing_a_fragment
 
-STORE, OUT = "s3://retake", "s3://retake/x/"
+STORE, OUT = "s3://retake", "s3://retake/ingests/x/"
 
 
 class Bucket(Shelf):
@@ -74,7 +74,7 @@ def test_the_good_files_of_a_folder_are_taken_and_the_bad_ones_told(folder, monk
     assert "cut off" in reasons["i cut off.mp4"]
     assert "does not decode" in reasons["j misplaced fragment.mp4"]
 
-    cut = [segment.run(SegmentArguments(store=STORE, batch=batch.uri, out=batch.out), store) for batch in found.batches]
+    cut = [segment.run(SegmentArguments(store=STORE, batch=batch.uri), store) for batch in found.batches]
     assert sum(one.num_clips for one in cut) == 2
     (bad,) = [bad for one in cut for bad in one.set_aside]
     assert (bad.name, bad.reason) == ("d one frame.mp4", "0.00 s long, shorter than the minimum of 2 s per clip")

@@ -1,6 +1,6 @@
 """Write the dataset under its digest: CSV files, histograms, and the manifest last."""
 
-from tasks.contracts.build_dataset import DatasetArguments
+from tasks.contracts.build_dataset import DATASET, DatasetArguments
 from tasks.dataset.manifest import build_manifest, dataset_digest, split_csv
 from tasks.dataset.split import assign_splits
 from tasks.dataset.split_file import read_split_csv
@@ -13,7 +13,6 @@ from tasks.results.record import SPLITS
 from tasks.steps._step import finish, log
 from tasks.store.layout import Dataset, Labels, Layout
 from tasks.store.objects import Store
-from tasks.store.stored import Output
 
 
 def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
@@ -44,7 +43,7 @@ def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
         store.write(dataset.manifest, manifest)
     result = _result(manifest, dataset, num_unlabelled=sum(clip.action is None for clip in labels.clips))
     log.info("dataset %s: %s", digest, ", ".join(f"{n} clips in {split}" for split, n in result.num_clips.items()))
-    return finish(store, Output(arguments.out, DatasetResult), result)
+    return finish(store, DATASET.address(arguments), result)
 
 
 def _result(manifest: Manifest, dataset: Dataset, num_unlabelled: int) -> DatasetResult:

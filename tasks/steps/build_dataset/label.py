@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from tasks.contracts.build_dataset import LabelArguments
+from tasks.contracts.build_dataset import LABEL, LabelArguments
 from tasks.dataset.labels import Labelling, label_clips
 from tasks.dataset.rows import AnnotationFile
 from tasks.errors import BadInput
@@ -15,7 +15,6 @@ from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelResult, LabelsFile
 from tasks.results.video import ClipsFile, VideoRecord
 from tasks.steps._step import finish, log
-from tasks.store.layout import Labels
 from tasks.store.objects import Store, StoredObject
 from tasks.wording import plain_count
 
@@ -63,7 +62,7 @@ def run(arguments: LabelArguments, store: Store) -> LabelResult:
         hints=labelling.hints,
     )
     new_folders = tuple(folder for folder in labels.folders if folder.is_new)
-    place = Labels(arguments.out)
+    place = LABEL.address(arguments)
     store.write(place.clips, labels)
     log.info("%d clips, %d labelled; %d annotation files", len(labels.clips), labelling.num_labelled, len(files))
     _tell(labelling, place.clips.uri)

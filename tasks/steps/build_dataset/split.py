@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tasks.contracts.build_dataset import SplitArguments
+from tasks.contracts.build_dataset import SPLIT, SplitArguments
 from tasks.dataset.split import assign_splits
 from tasks.dataset.split_file import read_split_csv, write_split_csv
 from tasks.options import SplitOptions
@@ -11,7 +11,6 @@ from tasks.results.record import SPLITS
 from tasks.steps._step import finish, log
 from tasks.store.layout import Labels, Layout
 from tasks.store.objects import Store
-from tasks.store.stored import Output
 
 
 def run(arguments: SplitArguments, store: Store) -> SplitResult:
@@ -41,4 +40,4 @@ def run(arguments: SplitArguments, store: Store) -> SplitResult:
         num_sources={split: num_sources[split] for split in SPLITS},
         warnings=assignment.warnings,
     )
-    return finish(store, Output(arguments.out, SplitResult), result)
+    return finish(store, SPLIT.address(arguments), result)

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from tasks.contracts.compare_networks import ConfigureArguments
+from tasks.contracts.compare_networks import CONFIGURE, ConfigureArguments
 from tasks.errors import BadConfiguration
-from tasks.keys import content_key, training_key, without_idle
+from tasks.keys import configuration_key, without_idle
 from tasks.options import TrainOptions
 from tasks.refusals import refusals
 from tasks.results.comparison import Configuration, ConfigureResult
 from tasks.steps._plans import find_dataset
 from tasks.steps._step import finish, log
-from tasks.store.comparisons import AskedComparison
 from tasks.store.objects import Store
 
 KNOWN = tuple(name for name in TrainOptions.model_fields if name != "fuse")
@@ -28,13 +27,13 @@ def run(arguments: ConfigureArguments, store: Store) -> ConfigureResult:
     dataset = find_dataset(store, arguments.store, arguments.dataset)
     found = configured(arguments.configurations, arguments.picked(TrainOptions))
     # Later tasks read the place of this dataset, which no other comparison may change.
-    place = AskedComparison(arguments.out).on(dataset.digest)
+    place = CONFIGURE.address(arguments).on(dataset.digest)
     configurations = tuple(
         Configuration(
             name=name,
             options=options.model_dump_json(),
             dataset=dataset.folder_uri,
-            out=place.network(content_key(training_key(options))).folder_uri,
+            out=place.network(configuration_key(options)).folder_uri,
             claims=place.claims.folder_uri,
         )
         for name, options in found.items()
@@ -42,7 +41,7 @@ def run(arguments: ConfigureArguments, store: Store) -> ConfigureResult:
     log.info("%d networks on dataset %s: %s", len(configurations), dataset.digest, "; ".join(found))
     result = ConfigureResult(dataset_uri=dataset.folder_uri, configured_uri=place.folder_uri, configurations=configurations)
     finish(store, place, result)
-    return finish(store, AskedComparison(arguments.out), result)
+    return finish(store, CONFIGURE.address(arguments), result)
 
 
 def configured(lines: Sequence[str], common: TrainOptions) -> dict[str, TrainOptions]:

@@ -1,6 +1,6 @@
 """Plan one configuration's training: `retrain`'s run with equal options, without a decision."""
 
-from tasks.contracts.compare_networks import EnterArguments
+from tasks.contracts.compare_networks import PLAN_NETWORK, PlanNetworkArguments
 from tasks.errors import BadConfiguration
 from tasks.keys import content_key
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions
@@ -14,7 +14,7 @@ from tasks.store.objects import Store
 from tasks.store.stored import Output
 
 
-def run(arguments: EnterArguments, store: Store) -> PlanResult:
+def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
     """Plan the training under the run key of `retrain`, so that neither repeats it.
 
     Only the fine-tuned network is scored, on the split that decides. No champion is looked up: under the plan's `decision_uri` lies the plan
@@ -51,7 +51,7 @@ def run(arguments: EnterArguments, store: Store) -> PlanResult:
     log.info("run %s: %s from %s on dataset %s", plan.run_key, weights.network, weights.description, dataset.digest)
     # Later steps read the plan here: another comparison of the same network must not change it.
     finish(store, decision.plan, plan)
-    finish(store, Output(arguments.out, PlanResult), plan)
+    finish(store, PLAN_NETWORK.address(arguments), plan)
     _claim(Claims(arguments.claims).of(training.run_key), arguments.name, store)
     return plan
 

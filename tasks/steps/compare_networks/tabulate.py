@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from tasks.contracts.compare_networks import TabulateArguments
+from tasks.contracts.compare_networks import TABULATE, TabulateArguments
 from tasks.errors import BadConfiguration, BadInput, MissingObject
 from tasks.evaluation.paired import differences
 from tasks.evaluation.scores_file import from_parquet
@@ -24,7 +24,6 @@ from tasks.store.comparisons import Claims, ComparisonTable, Configurations, Con
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store, to_json
 from tasks.store.runs import Run, Scores
-from tasks.store.stored import Output
 from tasks.tracking import Tracker, comparison_run
 
 NO_REASON = "it left no result; the log of its first failed task says why"
@@ -57,7 +56,7 @@ def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
     Raises:
         BadInput: every configuration failed.
     """
-    output = Output(arguments.out, TabulateResult)
+    output = TABULATE.address(arguments)
     configured = store.read(Configurations(arguments.configured))
     tested, failed = _gather(store, configured, _failures(arguments.failures))
     if not tested:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from tasks.contracts.ingest_videos import IngestArguments
+from tasks.contracts.ingest_videos import INGEST, IngestArguments
 from tasks.errors import BadInput, MissingObject, NothingToDo
 from tasks.keys import recipe_of
 from tasks.media.annotation_files import keep_annotations
@@ -17,7 +17,7 @@ from tasks.results.record import SetAside
 from tasks.results.video import NUM_FIRST, Batch, BatchRef, IngestResult, Inventory, SeenFile
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import finish, log
-from tasks.store.layout import Ingest, Layout
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
 
 
@@ -48,7 +48,7 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
     elif reason := _reason_to_stop(arguments, store, names, inventory, known):
         # The next scheduled run must not fetch the bad files again.
         if inventory != earlier:
-            store.write(Ingest(arguments.out).inventory, inventory)
+            store.write(INGEST.address(arguments).inventory, inventory)
         raise NothingToDo(reason)
     result = IngestResult(
         num_videos=len(names),
@@ -58,13 +58,13 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
         first_set_aside=inventory.set_aside[:NUM_FIRST],
         batches=_write_batches(arguments, store, names),
     )
-    store.write(Ingest(arguments.out).inventory, inventory)
-    return finish(store, Ingest(arguments.out), result)
+    store.write(INGEST.address(arguments).inventory, inventory)
+    return finish(store, INGEST.address(arguments), result)
 
 
 def _earlier_inventory(arguments: IngestArguments, store: Store) -> Inventory:
     try:
-        return store.read(Ingest(arguments.out).inventory)
+        return store.read(INGEST.address(arguments).inventory)
     except MissingObject:
         return Inventory(files=())
 
@@ -112,7 +112,7 @@ def _write_batches(arguments: IngestArguments, store: Store, names: Mapping[str,
     videos = sorted(names, key=lambda video: (names[video], video))
     size = batch_size(len(videos))
     recipe = recipe_of(arguments.picked(SegmentOptions))
-    ingest, batches = Ingest(arguments.out), []
+    ingest, batches = INGEST.address(arguments), []
     for number, start in enumerate(range(0, len(videos), size)):
         batch = videos[start : start + size]
         store.write(ingest.batch(number), Batch(videos=tuple(batch)))

@@ -1,15 +1,14 @@
 """Cut a batch of videos into clips; skip videos that were cut before."""
 
-from tasks.contracts.ingest_videos import SegmentArguments
+from tasks.contracts.ingest_videos import SEGMENT, SegmentArguments
 from tasks.media.cutting import cut_videos
 from tasks.options import SegmentOptions
 from tasks.results.video import Batch, SegmentResult
 from tasks.steps._step import finish
 from tasks.store.objects import Store
-from tasks.store.stored import Output
 
 
 def run(arguments: SegmentArguments, store: Store) -> SegmentResult:
     """Cut several videos of the batch at a time; record failed ones with their reasons."""
     videos = store.read(arguments.batch, Batch).videos
-    return finish(store, Output(arguments.out, SegmentResult), cut_videos(store, arguments.store, videos, arguments.picked(SegmentOptions)))
+    return finish(store, SEGMENT.address(arguments), cut_videos(store, arguments.store, videos, arguments.picked(SegmentOptions)))

@@ -1,12 +1,12 @@
 """Sum up an ingest for people and for the event that starts the next DAG."""
 
-from tasks.contracts.ingest_videos import SummariseArguments
+from tasks.contracts.ingest_videos import SUMMARISE, SummariseArguments
 from tasks.keys import recipe_of
 from tasks.media.label_inputs import inputs_digest
 from tasks.options import SegmentOptions
 from tasks.results.video import NUM_FIRST, SegmentResult, SetAsideFile, SummaryResult
 from tasks.steps._step import finish, log
-from tasks.store.layout import Ingest, Summary
+from tasks.store.layout import Ingest
 from tasks.store.objects import Store
 from tasks.store.stored import Output
 
@@ -20,7 +20,7 @@ def run(arguments: SummariseArguments, store: Store) -> SummaryResult:
         set_aside=(*inventory.set_aside, *(bad for s in segments for bad in s.set_aside)),
         warnings=tuple(warning for s in segments for warning in s.warnings),
     )
-    summary = Summary(arguments.out)
+    summary = SUMMARISE.address(arguments)
     store.write(summary.set_aside, found)
     recipe = recipe_of(arguments.picked(SegmentOptions))
     result = SummaryResult(

@@ -10,14 +10,12 @@ from tasks.contracts.predict_videos import (
     PredictReportArguments,
 )
 from tasks.errors import BadConfiguration
-from tasks.keys import content_key
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.prediction.gathering import file_stem
 from tasks.results.prediction import PredictPlanResult, PredictReportResult
 from tasks.settings import MlflowSettings, RunnerSettings, load
 from tasks.steps._step import log
 from tasks.steps.predict_videos import predict_batch, predict_known, predict_plan, predict_report
-from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.predictions import PredictedBatch, Prediction
 from tasks.tracking import Reference, Registry
@@ -34,8 +32,7 @@ def run(arguments: PredictArguments, store: Store) -> PredictReportResult:
         _make_folder(arguments.to.expanduser())
     where = (arguments.store or _store_of(arguments.model)).rstrip("/")
     options = {name: getattr(arguments, name) for model in (PredictOptions, EvaluateOptions) for name in model.model_fields}
-    out = Layout(where).prediction_plan(content_key(options)).folder_uri
-    plan = predict_plan.decide(PredictPlanArguments(store=where, out=out, **options), store)
+    plan = predict_plan.decide(PredictPlanArguments(store=where, **options), store)
     if earlier := predict_plan.finished_report(plan, store):
         log.info("these videos were predicted by these networks before: %s", earlier.report_url)
     result = earlier or _carry_out(plan, store)
@@ -87,11 +84,11 @@ def _leads_into_a_folder(place: str) -> bool:
 
 def _carry_out(plan: PredictPlanResult, store: Store) -> PredictReportResult:
     prediction = Prediction(plan.prediction_uri)
-    common, known = {"store": plan.store, "plan": prediction.plan.folder_uri}, prediction.known.folder_uri
-    predict_known.run(PredictKnownArguments(**common, out=known), store)
+    common = {"store": plan.store, "plan": prediction.plan.folder_uri}
+    predict_known.run(PredictKnownArguments(**common), store)
     for batch in plan.batches:
-        predict_batch.run(PredictBatchArguments(**common, out=batch.out, batch=batch.uri, known=known), store)
-    return predict_report.run(PredictReportArguments(**common, out=prediction.report.folder_uri, known=known), store)
+        predict_batch.run(PredictBatchArguments(**common, batch=batch.uri), store)
+    return predict_report.run(PredictReportArguments(**common), store)
 
 
 def _store_of(reference: str) -> str:

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tasks.contracts.predict_videos import PredictBatchArguments
+from tasks.contracts.predict_videos import PREDICT_BATCH, PredictBatchArguments
 from tasks.errors import BadCheckpoint, BadInput, MissingObject
 from tasks.evaluation.latency import peak_memory_bytes
 from tasks.media.cutting import cut_video
@@ -26,6 +26,7 @@ from tasks.steps._step import finish, finished, log
 from tasks.steps.predict_videos._chosen import training_clips
 from tasks.steps.predict_videos._one_video import NotComparable, Work, predict_video, verb_alone
 from tasks.steps.predict_videos._ready import Ready, make_ready
+from tasks.store.derived import prediction_of_plan
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.stored import Output
@@ -45,14 +46,14 @@ def run(arguments: PredictBatchArguments, store: Store) -> PredictBatchResult:
         MissingObject: the model's checkpoint is gone.
         BadCheckpoint: its hash is not the recorded one.
     """
-    output = Output(arguments.out, PredictBatchResult)
+    output = PREDICT_BATCH.address(arguments)
     if earlier := finished(store, output):
         return earlier
     keep_to_one_gpu()
     keep_freed_memory()
     plan = store.read(Output(arguments.plan, PredictPlanResult))
     videos, set_aside = _cut(plan, store.read(arguments.batch, PredictionBatch).videos, store)
-    known = _known(store.read(Output(arguments.known, KnownClipsResult)), store)
+    known = _known(store.read(prediction_of_plan(arguments.plan).known), store)
     with passing_frames() as frames, tempfile.TemporaryDirectory(prefix="retake-predict-") as name:
         work = Work(plan, known, Path(name), frames, store)
         networks, missing = _make_ready(work, [clip for _, clips in videos for clip in clips])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.contracts.predict_videos import PredictKnownArguments
+from tasks.contracts.predict_videos import KNOWN, PredictKnownArguments
 from tasks.errors import BadInput
 from tasks.evaluation.scoring import each_scored
 from tasks.keys import content_key
@@ -38,7 +38,7 @@ def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
 
     A clip that cannot be read is left out. Without a known training, or without its clips, there are no features.
     """
-    output = Output(arguments.out, KnownClipsResult)
+    output = KNOWN.address(arguments)
     if earlier := finished(store, output):
         return earlier
     plan = store.read(Output(arguments.plan, PredictPlanResult))

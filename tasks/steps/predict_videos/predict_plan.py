@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tasks.contracts.predict_videos import PredictPlanArguments
+from tasks.contracts.predict_videos import PLAN, PredictPlanArguments
 from tasks.dataset.split_file import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key, recipe_of
@@ -23,7 +23,6 @@ from tasks.steps.predict_videos._chosen import Found, baseline_of, registered
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.predictions import Prediction
-from tasks.store.stored import Output
 from tasks.tracking import Registry
 
 NUM_THREADS = 4
@@ -49,7 +48,7 @@ def run(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     plan = decide(arguments, store)
     if earlier := finished_report(plan, store):
         raise NothingToDo(f"these videos were predicted by these networks before: {earlier.report_url}")
-    return finish(store, Output(arguments.out, PredictPlanResult), plan)
+    return finish(store, PLAN.address(arguments), plan)
 
 
 def finished_report(plan: PredictPlanResult, store: Store) -> PredictReportResult | None:

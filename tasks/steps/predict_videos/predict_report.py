@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.contracts.predict_videos import PredictReportArguments
+from tasks.contracts.predict_videos import REPORT, PredictReportArguments
 from tasks.errors import BadInput, MissingObject
 from tasks.prediction.agreement import Tally
 from tasks.prediction.confusion import confusion_table
@@ -28,8 +28,9 @@ from tasks.results.video import NUM_FIRST
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._step import finish, finished, log
 from tasks.steps.predict_videos._chosen import names_of
+from tasks.store.derived import prediction_of_plan
 from tasks.store.objects import Store
-from tasks.store.predictions import PredictedBatch, Prediction, PredictionReport
+from tasks.store.predictions import PredictedBatch, Prediction
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, prediction_run
 
@@ -49,13 +50,13 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         BadInput: no video could be predicted; the message names each with its reason.
     """
     plan = store.read(Output(arguments.plan, PredictPlanResult))
-    place = PredictionReport(arguments.out)
+    place = REPORT.address(arguments)
     batches, failed = _batches(plan, store)
     num_failed_batches = len(plan.batches) - len(batches)
     # A report that was made while other batches were missing is made again.
     if (earlier := finished(store, place)) and earlier.num_failed_batches == num_failed_batches:
         return earlier
-    known = store.read(Output(arguments.known, KnownClipsResult))
+    known = store.read(prediction_of_plan(arguments.plan).known)
     videos = [video for batch in batches for video in batch.videos]
     set_aside = (*plan.set_aside, *(bad for batch in batches for bad in batch.set_aside), *failed)
     if not videos:

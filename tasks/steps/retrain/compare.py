@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.contracts.retrain import PlannedArguments
+from tasks.contracts.retrain import COMPARE, PlannedArguments
 from tasks.errors import MissingObject
 from tasks.evaluation.class_losses import class_outcomes
 from tasks.evaluation.nameable import OPPONENTS, nameable_clips
@@ -24,14 +24,13 @@ from tasks.steps._step import finish, finished, log, write_files
 from tasks.steps.retrain._evidence import evaluation_results, predictions
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.runs import Comparing
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
 
 
 def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     """Write the tables to the store and to MLflow, and apply the gate's rules."""
-    place = Comparing(arguments.out)
+    place = COMPARE.address(arguments)
     if earlier := finished(store, place):
         log.info("%s", store.read_bytes(place.text).decode())
         return earlier

@@ -2,19 +2,18 @@
 
 import os
 
-from tasks.contracts.retrain import FlowArguments
+from tasks.contracts.retrain import FLOW, FlowArguments
 from tasks.media.stored_flow import compute_flow, shortness, without_flow
 from tasks.results.flow import FlowBatch, FlowResult
 from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import finish, finished, log
 from tasks.store.objects import Store
-from tasks.store.stored import Output
 
 
 def run(arguments: FlowArguments, store: Store) -> FlowResult:
     """Compute missing flow on all cores beside its clips; set unreadable clips aside."""
-    output = Output(arguments.out, FlowResult)
+    output = FLOW.address(arguments)
     batch = store.read(arguments.batch, FlowBatch)
     missing = without_flow(store, batch.clips, batch.options)
     earlier = finished(store, output)

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from tasks.contracts.retrain import DecideArguments
+from tasks.contracts.retrain import DECIDE, DecideArguments
 from tasks.promotion.champion import complete_move, make_move, moves
 from tasks.promotion.decisions import keep_decision, kept_decision
 from tasks.results.evaluation import ChampionMove, CompareResult, DecideResult, DecisionRecord, RegisterResult
@@ -24,7 +24,7 @@ def run(arguments: DecideArguments, store: Store) -> DecideResult:
 
     Of two runs that were compared with the same champion, one promotes; the other is told to compare again.
     """
-    output = Output(arguments.out, DecideResult)
+    output = DECIDE.address(arguments)
     if earlier := finished(store, output):
         return earlier
     plan = store.read(Output(arguments.plan, PlanResult))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.contracts.retrain import EvaluateArguments
+from tasks.contracts.retrain import EVALUATE, EvaluateArguments
 from tasks.errors import BadConfiguration
 from tasks.evaluation.answers import answers_of
 from tasks.evaluation.confusion import confusion_of
@@ -96,7 +96,7 @@ def run(arguments: EvaluateArguments, store: Store) -> EvaluateResults:
     if missing := [evaluation for evaluation in planned if not finished(store, Scores(evaluation.out))]:
         _score(plan, planned, missing, store)
     uris = tuple(Scores(one.out).uri for one in planned)
-    return finish(store, Output(arguments.out, EvaluateResults), EvaluateResults(model=arguments.model, result_uris=uris))
+    return finish(store, EVALUATE.address(arguments), EvaluateResults(model=arguments.model, result_uris=uris))
 
 
 def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Evaluation], store: Store) -> None:

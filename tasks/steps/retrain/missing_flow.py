@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from tasks.contracts.retrain import FlowsArguments
+from tasks.contracts.retrain import FLOWS, FlowsArguments
 from tasks.errors import NothingToDo
 from tasks.keys import flow_recipe_of
 from tasks.media.clips import find_cut
@@ -18,7 +18,6 @@ from tasks.steps._step import finish, log
 from tasks.store.comparisons import Configurations
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
-from tasks.store.runs import Flows
 from tasks.store.stored import Output
 
 MAX_BATCHES = 256
@@ -39,7 +38,7 @@ def run(arguments: FlowsArguments, store: Store) -> FlowsResult:
         raise NothingToDo("no network of this run looks at optical flow")
     clips = [FlowClip(uid=clip.uid, uri=clip.uri, num_frames=clip.num_frames) for clip in seen]
     size = max(CLIPS_A_BATCH, math.ceil(len(clips) / MAX_BATCHES))
-    flows, batches = Flows(arguments.out), list[BatchRef]()
+    flows, batches = FLOWS.address(arguments), list[BatchRef]()
     num_missing = 0
     for options in recipes:
         missing = {clip.uri for clip in without_flow(store, clips, options)}

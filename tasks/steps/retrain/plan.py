@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from tasks.contracts.retrain import PlanArguments
+from tasks.contracts.retrain import PLAN, PlanArguments
 from tasks.errors import NothingToDo
 from tasks.evaluation.power import power_in_words
 from tasks.keys import content_key
@@ -72,7 +72,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     log.info("%s", power_in_words(list(clips_of_source.values()), decisive, manifest.vocabulary.targets[-1]))
     # Later steps read the plan here: the same form may lead to a plan for another dataset.
     finish(store, decision.plan, plan)
-    return finish(store, Output(arguments.out, PlanResult), plan)
+    return finish(store, PLAN.address(arguments), plan)
 
 
 def _stop_if_decided(store: Store, run: Run, decision: Decision, champion: Champion | None, planned: Sequence[Evaluation]) -> None:

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import tasks
-from tasks.contracts.retrain import PlannedArguments
+from tasks.contracts.retrain import REGISTER, PlannedArguments
 from tasks.model.checkpoints import Saved
 from tasks.model.export import export_module
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
@@ -44,7 +44,7 @@ IN_CLIPS = {"clips": "paths or bytes of videos; frames, optical flow, crops, nor
 
 def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
     """Register the network once; `decide` alone makes it champion."""
-    output = Output(arguments.out, RegisterResult)
+    output = REGISTER.address(arguments)
     if earlier := finished(store, output):
         return earlier
     plan = store.read(Output(arguments.plan, PlanResult))

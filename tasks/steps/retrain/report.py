@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.contracts.retrain import PlannedArguments
+from tasks.contracts.retrain import REPORT, PlannedArguments
 from tasks.dataset.statistics import label_counts, split_sizes
 from tasks.errors import MissingObject
 from tasks.evaluation.calibration import calibrations
@@ -45,7 +45,7 @@ MAX_PLAYABLE_BYTES = 16 << 20
 
 def run(arguments: PlannedArguments, store: Store) -> ReportResult:
     """Write page, numbers and card to the store and into the MLflow run."""
-    place = Report(arguments.out)
+    place = REPORT.address(arguments)
     if earlier := finished(store, place):
         return earlier
     plan = store.read(Output(arguments.plan, PlanResult))

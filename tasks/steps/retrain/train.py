@@ -7,7 +7,7 @@ import logging
 import tempfile
 from pathlib import Path
 
-from tasks.contracts.retrain import PlannedArguments
+from tasks.contracts.retrain import TRAIN, PlannedArguments
 from tasks.csv_table import csv_table
 from tasks.media.frame_cache import cache_test_frames, cache_train_frames
 from tasks.model.class_names import trained_names
@@ -43,7 +43,7 @@ def run(arguments: PlannedArguments, store: Store) -> TrainResult:
     if not is_first_process():
         _take_part(arguments, store)
         raise SystemExit
-    training = Training(arguments.out)
+    training = TRAIN.address(arguments)
     if earlier := finished(store, training):
         return earlier
     plan, manifest = _inputs(arguments, store)
@@ -91,7 +91,7 @@ def run(arguments: PlannedArguments, store: Store) -> TrainResult:
 def _take_part(arguments: PlannedArguments, store: Store) -> None:
     """Train along with the first process; write no result, and log warnings only."""
     logging.getLogger().setLevel(logging.WARNING)
-    if finished(store, Training(arguments.out)):
+    if finished(store, TRAIN.address(arguments)):
         return
     plan, manifest = _inputs(arguments, store)
     if plan.weights.members:
@@ -142,7 +142,7 @@ def _job(arguments: PlannedArguments, plan: PlanResult, manifest: Manifest, stor
         features=machine.cache_dir.expanduser() / "features",
         devices=devices,
     )
-    _fetch_earlier_epochs(store, Training(arguments.out), folder)
+    _fetch_earlier_epochs(store, TRAIN.address(arguments), folder)
     return job
 
 

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from tasks.contracts.retrain import WeightsArguments
+from tasks.contracts.retrain import WEIGHTS, WeightsArguments
 from tasks.download import download, is_url
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, RetakeError, Unavailable
 from tasks.media.class_lists import keep_epic_lists
@@ -21,7 +21,6 @@ from tasks.steps.retrain._fusion import equal_fusion
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.runs import run_name
-from tasks.store.stored import Output
 
 AUTO = "auto"
 DEFAULT_BACKBONE = "resnet50"
@@ -46,9 +45,9 @@ def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
     """
     store.ensure_bucket(arguments.store)
     if arguments.fuse:
-        return finish(store, Output(arguments.out, WeightsResult), equal_fusion(arguments.fuse, arguments.store, store))
+        return finish(store, WEIGHTS.address(arguments), equal_fusion(arguments.fuse, arguments.store, store))
     if arguments.weights is Weights.TRAINED or is_trained(arguments.checkpoint or ""):
-        return finish(store, Output(arguments.out, WeightsResult), _trained_start(arguments, store))
+        return finish(store, WEIGHTS.address(arguments), _trained_start(arguments, store))
     failure: RetakeError | None = None
     for candidate in candidates(arguments.picked(TrainOptions)):
         try:
@@ -131,7 +130,7 @@ def _start_from(candidate: Candidate, arguments: WeightsArguments, store: Store)
         description=start.description,
         is_chance=start.is_chance,
     )
-    return finish(store, Output(arguments.out, WeightsResult), result)
+    return finish(store, WEIGHTS.address(arguments), result)
 
 
 def _epic_file(spec: NetworkSpec, arguments: WeightsArguments, store: Store, folder: Path) -> Path:

@@ -119,7 +119,7 @@ def test_the_same_again_changes_nothing_and_retrain_finds_the_training_done(work
     assert done.returncode == 0, done.stderr
     plan = json.loads(done.stdout.splitlines()[-1])
     assert plan["run_uri"] == comparison.networks[1].run_uri
-    again = workshop.attempt("train", store=STORE, plan=f"{plan['decision_uri']}plan/", out=f"{plan['run_uri']}train/")
+    again = workshop.attempt("train", store=STORE, plan=f"{plan['decision_uri']}plan/")
     assert "found finished" in again.stderr
 
 

@@ -5,10 +5,12 @@ import json
 import pytest
 from mlflow import MlflowClient
 
+from tasks.command_line import parse
+from tasks.contracts.retrain import PLAN
 from tasks.options import FlowOptions, TrainOptions
 from tasks.results.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
 from tasks.results.metrics import Metrics
-from tasks.results.training import PlanResult, TrainResult
+from tasks.results.training import TrainResult
 from tests.integration.conftest import CHAIN_STORE as STORE
 from tests.integration.workshop import EASY_GATE, TRAINING
 
@@ -43,8 +45,9 @@ class Retrain:
         name = json.dumps(options, sort_keys=True).encode().hex()[-16:]
         weights = f"{STORE}/pretrained/choices/{name}/"
         self.do("weights", out=weights, **{key: value for key, value in options.items() if key in TrainOptions.model_fields})
-        self.do("plan", weights_result=weights, out=f"{STORE}/plans/{name}/", **options)
-        self.plan = self.store.read(f"{STORE}/plans/{name}/result.json", PlanResult)
+        self.do("plan", weights_result=weights, **options)
+        _, arguments = parse(workshop.command("plan", store=STORE, weights_result=weights, **options)[3:])
+        self.plan = self.store.read(PLAN.address(arguments))
 
     def do(self, step, **flags):
         code, said = self.attempt(step, store=STORE, **flags)
@@ -52,11 +55,11 @@ class Retrain:
 
     def follow(self):
         plan = {"plan": f"{self.plan.decision_uri}plan/"}
-        self.do("train", **plan, out=f"{self.plan.run_uri}train/")
+        self.do("train", **plan)
         for network in self.plan.networks:
-            self.do("evaluate", **plan, model=network.model, out=self.address(f"evaluate/{network.model}"))
+            self.do("evaluate", **plan, model=network.model)
         for step in ("compare", "report", "register", "decide"):
-            self.do(step, **plan, out=self.address(step))
+            self.do(step, **plan)
 
     def address(self, step):
         return f"{self.plan.run_uri if step in ('train', 'register') else self.plan.decision_uri}{step}/"

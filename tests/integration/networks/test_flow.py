@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from tasks.contracts.retrain import FLOW, FlowArguments
 from tasks.errors import BadVideo
 from tasks.keys import flow_recipe_of
 from tasks.local.home import REPOSITORY
@@ -74,10 +75,10 @@ def listing(workshop, folder: str) -> list[tuple[str, str]]:
 
 def batch_of(workshop, name: str, *clips: Clip) -> dict[str, str]:
     """The flags of `flow` for these clips."""
-    uri = f"{STORE}/{name}.json"
+    uri = f"{STORE}/flows/{name}/0000.json"
     listed = tuple(FlowClip(uid=clip.uid, uri=clip.uri, num_frames=clip.num_frames) for clip in clips)
     workshop.store.write(uri, FlowBatch(options=OPTIONS, clips=listed))
-    return {"store": STORE, "batch": uri, "out": f"{STORE}/{name}/"}
+    return {"store": STORE, "batch": uri}
 
 
 def fields(workshop, clip: Clip, folder: Path) -> np.ndarray:
@@ -95,7 +96,7 @@ def test_a_batch_with_odd_clips_costs_those_alone_and_is_done_once(workshop, att
     code, _ = attempt("flow", **flags)
     assert code == 0
     assert "5 of 5 clips: single: 1 fields" in caplog.text
-    result = workshop.store.read(f"{flags['out']}result.json", FlowResult)
+    result = workshop.store.read(FLOW.address(FlowArguments(**flags)))
     assert (result.num_clips, result.num_computed, result.num_fields) == (5, 3, 8 + 2 + 1)
     assert result.fields_per_second > 0
     assert {clip.name: clip.reason for clip in result.warnings} == {
@@ -116,7 +117,7 @@ def test_a_batch_with_odd_clips_costs_those_alone_and_is_done_once(workshop, att
 
     put("damaged", 9)
     assert attempt("flow", **flags)[0] == 0
-    mended = workshop.store.read(f"{flags['out']}result.json", FlowResult)
+    mended = workshop.store.read(FLOW.address(FlowArguments(**flags)))
     assert (mended.num_computed, [clip.name for clip in mended.set_aside]) == (1, ["absent"])
 
 
@@ -134,7 +135,7 @@ def test_a_killed_try_is_gone_on_with_and_nothing_is_done_twice(workshop, put):
     kept = {clip.uid: workshop.store.stat(flow_uri(clip.uri, OPTIONS)) for clip in clips}
     assert kept["killed0"]
     assert not kept["killed4"]
-    assert not workshop.store.exists(f"{flags['out']}result.json")
+    assert not workshop.store.exists(FLOW.address(FlowArguments(**flags)).uri)
     result = workshop.run("flow", **flags)
     assert result["num_computed"] == sum(found is None for found in kept.values())
     now = {clip.uid: workshop.store.stat(flow_uri(clip.uri, OPTIONS)) for clip in clips}
@@ -209,7 +210,7 @@ def test_a_network_that_sees_flow_is_trained_and_its_flow_computed_once(workshop
 
     done = workshop.plan(CHAIN_STORE, "flow-again", force_token="again", **SEES_FLOW)  # noqa: S106 - no password
     plan = PlanResult.model_validate(json.loads(done.stdout.splitlines()[-1]))
-    listed = workshop.attempt("flows", store=CHAIN_STORE, plan=f"{plan.decision_uri}plan/", out=f"{plan.run_uri}flows/")
+    listed = workshop.attempt("flows", store=CHAIN_STORE, plan=f"{plan.decision_uri}plan/")
     assert (listed.returncode, "of all 6 clips is in the store" in listed.stderr) == (99, True)
 
 
@@ -217,8 +218,9 @@ def test_flow_that_the_champion_sees_is_listed_where_the_network_itself_sees_non
     plan = workshop.store.read(f"{chain.plan}result.json", PlanResult)
     seen = FlowOptions(flow_method="dis", flow_bound_pixels=7)
     champion = Champion(version=1, checkpoint_uri="s3://x", checkpoint_sha256="", flows=(seen,))
-    workshop.store.write(f"{STORE}/champion/result.json", plan.model_copy(update={"champion": champion}))
-    listed = workshop.run("flows", store=STORE, plan=f"{STORE}/champion/", out=f"{STORE}/champion/flows/")
+    address = f"{STORE}/runs/x/decisions/x/plan/"
+    workshop.store.write(f"{address}result.json", plan.model_copy(update={"champion": champion}))
+    listed = workshop.run("flows", store=STORE, plan=address)
     assert (listed["num_clips"], listed["num_missing"]) == (6, 6)
     assert workshop.store.read(listed["batches"][0]["uri"], FlowBatch).options == seen
 

@@ -69,7 +69,7 @@ def plan(workshop, members):
 
 @pytest.fixture(scope="module")
 def trained(workshop, plan):
-    workshop.run("train", store=STORE, plan=f"{plan.decision_uri}plan/", out=f"{plan.run_uri}train/")
+    workshop.run("train", store=STORE, plan=f"{plan.decision_uri}plan/")
     return workshop.store.read(f"{plan.run_uri}train/result.json", TrainResult)
 
 
@@ -77,11 +77,9 @@ def trained(workshop, plan):
 def registered(workshop, plan, trained):
     flags = {"store": STORE, "plan": f"{plan.decision_uri}plan/"}
     for network in plan.networks:
-        workshop.run("evaluate", **flags, model=network.model, out=f"{plan.decision_uri}evaluate/{network.model}/")
-    for step in ("compare", "report"):
-        workshop.run(step, **flags, out=f"{plan.decision_uri}{step}/")
-    workshop.run("register", **flags, out=f"{plan.run_uri}register/")
-    workshop.run("decide", **flags, out=f"{plan.decision_uri}decide/")
+        workshop.run("evaluate", **flags, model=network.model)
+    for step in ("compare", "report", "register", "decide"):
+        workshop.run(step, **flags)
     return workshop.store.read(f"{plan.run_uri}register/result.json", RegisterResult)
 
 

@@ -9,13 +9,16 @@ import pytest
 from tasks.contracts.build_dataset import LabelArguments
 from tasks.dataset.vocabulary import OwnClasses
 from tasks.errors import Unavailable
+from tasks.keys import recipe_of
 from tasks.media.label_inputs import inputs_digest
 from tasks.media.own_classes import number_words, own_classes
+from tasks.options import SegmentOptions
 from tasks.results.dataset import NO_OBJECT, LabelsFile
 from tasks.steps.build_dataset import label
 from tests.steps.shelf import Shelf, taken_in
 
-STORE, OUT = "s3://retake", "s3://retake/labels/x/"
+STORE = "s3://retake"
+OUT = f"{STORE}/labels/{recipe_of(SegmentOptions())}/"
 NAMES = ("knit sock/a.mp4", "наливать чай/b.mp4", "wave/c.mp4", "put meat/d.mp4", "day 1/e.mp4")
 
 
@@ -43,7 +46,7 @@ def store():
 
 
 def labelled(store):
-    result = label.run(LabelArguments(store=STORE, out=OUT), store)
+    result = label.run(LabelArguments(store=STORE), store)
     clips = store.read(f"{OUT}labels.json", LabelsFile).clips
     return result, {clip.action: (clip.verb_class, clip.noun_class) for clip in clips if clip.action}
 

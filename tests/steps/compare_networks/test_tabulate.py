@@ -20,7 +20,7 @@ def test_a_result_that_cannot_be_read_is_the_reason_why_its_network_is_left_out(
     store.write(f"{CONFIGURED}result.json", configured)
     store.write_bytes(plan, b'{"run_key": "1"}')
     with pytest.raises(BadInput) as caught:
-        tabulate.run(TabulateArguments(store="s3://retake", out="s3://retake/out/", configured=CONFIGURED), store)
+        tabulate.run(TabulateArguments(store="s3://retake", configured=CONFIGURED), store)
     told = str(caught.value).removeprefix("every configuration failed: ")
     assert told.startswith(f"old: {plan} is not a PlanResult (")
     assert told.endswith(f"gone: {tabulate.NO_REASON}")

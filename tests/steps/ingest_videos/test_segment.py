@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.contracts.ingest_videos import SegmentArguments
+from tasks.contracts.ingest_videos import SEGMENT, SegmentArguments
 from tasks.errors import BadVideo, OutOfMemory, Unavailable
 from tasks.keys import clip_recipe_of
 from tasks.media import cutting
@@ -20,7 +20,7 @@ from tasks.video.inspection import VideoProbe
 from tests.steps.shelf import Shelf, filmed, recorded
 
 STORE = "s3://retake"
-ARGUMENTS = SegmentArguments(store=STORE, batch=f"{STORE}/batch.json", out=f"{STORE}/out/")
+ARGUMENTS = SegmentArguments(store=STORE, batch=f"{STORE}/ingests/x/batches/0000.json")
 NAMES = ("a", "b", "c")
 
 
@@ -84,7 +84,7 @@ def test_a_video_that_cannot_be_cut_costs_itself_and_a_full_disk_the_batch(one_c
     store = in_store()
     with pytest.raises(Unavailable):
         run(ARGUMENTS, store)
-    assert not store.exists(f"{ARGUMENTS.out}result.json")
+    assert not store.exists(SEGMENT.address(ARGUMENTS).uri)
 
 
 @pytest.mark.parametrize(

@@ -149,8 +149,12 @@ class Job:
         path.write_bytes(data)
         return path
 
-    def know(self, out=f"{PREDICTION}known/"):
-        return predict_known.run(PredictKnownArguments(store=ROOT, out=out, plan=f"{PREDICTION}plan/"), self.shelf)
+    def know(self):
+        return predict_known.run(PredictKnownArguments(store=ROOT, plan=f"{PREDICTION}plan/"), self.shelf)
+
+    def know_again(self):
+        self.shelf.remove(f"{PREDICTION}known/result.json")
+        return self.know()
 
     def predict(self):
         if not self.shelf.exists(f"{PREDICTION}known/result.json"):
@@ -158,10 +162,8 @@ class Job:
         return predict_batch.run(
             PredictBatchArguments(
                 store=ROOT,
-                out=f"{PREDICTION}batches/0000/",
                 plan=f"{PREDICTION}plan/",
                 batch=f"{PREDICTION}batches/0000.json",
-                known=f"{PREDICTION}known/",
             ),
             self.shelf,
         )
@@ -444,7 +446,7 @@ def test_training_clips_that_cannot_be_had_are_left_out_of_what_is_known(job, tm
     assert (known.num_clips, known.reason) == (2, "2 of 4 training clips; 2 could not be read")
     assert from_bytes(job.shelf.read_bytes(known.features_uri), "").shape[0] == 2
     assert list((tmp_path / "cache/frames").iterdir()) == []
-    assert job.know(f"{PREDICTION}again/").features_uri == known.features_uri
+    assert job.know_again().features_uri == known.features_uri
 
 
 def test_without_any_training_clip_a_prediction_says_nothing_of_novelty(small):
@@ -466,9 +468,9 @@ def test_the_dataset_of_another_network_stands_in_for_the_models_in_nothing(smal
 def test_what_is_known_is_kept_by_engine_and_code(job, monkeypatch):
     uris = {job.know().features_uri}
     job.write_plan(engine="auto")
-    uris.add(job.know(f"{PREDICTION}by-another/").features_uri)
+    uris.add(job.know_again().features_uri)
     monkeypatch.setenv("RETAKE_CODE_VERSION", "another")
-    uris.add(job.know(f"{PREDICTION}by-other-code/").features_uri)
+    uris.add(job.know_again().features_uri)
     assert len(uris) == 3
     assert all(job.shelf.exists(uri) for uri in uris)
 
@@ -477,7 +479,7 @@ def test_what_is_known_is_looked_at_again_where_its_file_is_damaged(job):
     uri = job.know().features_uri
     whole = job.shelf.read_bytes(uri)
     job.shelf.write_bytes(uri, b"damaged")
-    assert job.know(f"{PREDICTION}again/").features_uri == uri
+    assert job.know_again().features_uri == uri
     assert job.shelf.read_bytes(uri) == whole
 
 

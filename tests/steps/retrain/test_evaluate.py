@@ -100,7 +100,7 @@ def shelf(tmp_path):
             champion=champion,
             sha256=sha256,
         )
-        made.write(f"{RUN}plan/result.json", record)
+        made.write(f"{RUN}decisions/d/plan/result.json", record)
 
     plan(crops=1)
     made.plan, made.sha256 = plan, sha256
@@ -136,7 +136,7 @@ def score(shelf, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate.Tracker, "from_settings", lambda settings: book)
 
     def run(model):
-        arguments = EvaluateArguments(store="s3://retake", out=f"{RUN}decisions/d/evaluate/{model}/", plan=f"{RUN}plan/", model=model)
+        arguments = EvaluateArguments(store="s3://retake", plan=f"{RUN}decisions/d/plan/", model=model)
         results = [shelf.read(uri, EvaluateResult) for uri in evaluate.run(arguments, shelf).result_uris]
         return {result.split: result for result in results}, book
 

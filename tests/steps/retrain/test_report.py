@@ -182,7 +182,7 @@ def written(make_clips, make_result, vocabulary, tmp_path_factory):
         patch.setattr(report, "cache_test_frames", frames)
         patch.setattr(report, "tracked_run", tracked)
         patch.setattr(report, "Tracker", SimpleNamespace(from_settings=lambda settings: book))
-        arguments = PlannedArguments(store="s3://retake", out=f"{DECISION}report/", plan=f"{DECISION}plan/")
+        arguments = PlannedArguments(store="s3://retake", plan=f"{DECISION}plan/")
         result = report.run(arguments, shelf)
         assert report.run(arguments, shelf) == result
     return result, shelf.objects, book.artifacts

@@ -65,7 +65,7 @@ def planned(tmp_path, monkeypatch):
             excluded=(),
             warnings=(),
         )
-        arguments = PlannedArguments(store="s3://retake", out=f"{RUN}train/", plan=f"{RUN}plan/")
+        arguments = PlannedArguments(store="s3://retake", plan=f"{RUN}decisions/d/plan/")
         return train._job(arguments, plan, manifest, shelf, Path(tmp_path), 1)
 
     return make

@@ -148,13 +148,13 @@ def workbench(ffmpeg, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_one_target_from_the_training_to_the_report_and_a_prediction(workbench, tmp_path):
     shelf, book, plan = workbench
-    trained = run(train, shelf, f"{RUN}train/", plan=f"{DECISION}plan/")
+    trained = run(train, shelf, plan=f"{DECISION}plan/")
     shelf.read_file(trained.checkpoint_uri, tmp_path / "best.pt")
     assert not load(tmp_path / "best.pt").classes.has_objects
     for one in plan.networks:
-        run(evaluate, shelf, f"{RUN}scored/{one.model}/", plan=f"{DECISION}plan/", model=one.model)
-    compared = run(compare, shelf, f"{DECISION}compare/", plan=f"{DECISION}plan/")
-    reported = run(report, shelf, f"{DECISION}report/", plan=f"{DECISION}plan/")
+        run(evaluate, shelf, plan=f"{DECISION}plan/", model=one.model)
+    compared = run(compare, shelf, plan=f"{DECISION}plan/")
+    reported = run(report, shelf, plan=f"{DECISION}plan/")
     results = {e.model: shelf.read(f"{e.out}result.json", EvaluateResult) for e in plan.evaluations if e.split == "val"}
     assert {result.targets for result in results.values()} == {VERB_ALONE}
     assert "4 of 4 val clips belong to classes that the baseline cannot name: verb 'wave' and verb 'наливать'." in shelf.objects[
@@ -180,10 +180,10 @@ def test_one_target_from_the_training_to_the_report_and_a_prediction(workbench, 
     assert not OF_OBJECTS.search(told)
 
 
-def run(step, shelf, out, **arguments):
+def run(step, shelf, **arguments):
     """Run a step as the command line does."""
     model = next(contract.arguments for contract in STEPS.values() if contract.full_module == step.__name__)
-    return step.run(model(store=ROOT, out=out, **arguments), shelf)
+    return step.run(model(store=ROOT, **arguments), shelf)
 
 
 def predict(shelf, plan, trained):
@@ -231,6 +231,6 @@ def predict(shelf, plan, trained):
     )
     shelf.write(f"{PREDICTION}plan/result.json", planned)
     common = {"plan": f"{PREDICTION}plan/"}
-    run(predict_known, shelf, f"{PREDICTION}known/", **common)
-    run(predict_batch, shelf, batch.out, batch=batch.uri, known=f"{PREDICTION}known/", **common)
-    run(predict_report, shelf, f"{PREDICTION}report/", known=f"{PREDICTION}known/", **common)
+    run(predict_known, shelf, **common)
+    run(predict_batch, shelf, batch=batch.uri, **common)
+    run(predict_report, shelf, **common)

@@ -1,0 +1,76 @@
+"""Derive the place of a step's result from the addresses that the step takes.
+
+Each function takes addresses of one form only, so that no step writes beside an object of another kind.
+"""
+
+import re
+
+from tasks.results.flow import FlowResult
+from tasks.results.video import SegmentResult
+from tasks.store.comparisons import Configurations
+from tasks.store.layout import Ingest
+from tasks.store.predictions import PredictedBatch, Prediction
+from tasks.store.runs import Decision, Flows, Run
+from tasks.store.stored import Output
+
+_PLAN = re.compile(r"((s3://.+/runs/[^/]+/)(?:decisions|comparisons)/[^/]+/)plan/?")
+_PREDICTION_PLAN = re.compile(r"(s3://.+/predictions/[^/]+/)plan/?")
+_CLAIMS = re.compile(r"(s3://.+/comparisons/[^/]+/[^/]+/)claims/?")
+_INGEST_BATCH = re.compile(r"(s3://.+/ingests/[^/]+/)batches/([0-9]{4,})\.json")
+_FLOW_BATCH = re.compile(r"(s3://.+/flows/)([^/]+)/([0-9]{4,})\.json")
+_PREDICTION_BATCH = re.compile(r"(s3://.+/predictions/[^/]+/)batches/([0-9]{4,})\.json")
+
+
+def decision_of_plan(uri: str) -> Decision:
+    """Find the decision, or the comparison of networks, that a plan is part of.
+
+    Raises:
+        ValueError: the address is of another form; so for all functions of this file.
+    """
+    return Decision(_plan_parts(uri)[0])
+
+
+def run_of_plan(uri: str) -> Run:
+    """Find the training that a plan describes."""
+    return Run(_plan_parts(uri)[1])
+
+
+def prediction_of_plan(uri: str) -> Prediction:
+    """Find the prediction that a plan describes."""
+    (folder,) = _parts(_PREDICTION_PLAN, uri, "predictions/KEY/plan/, below the `prediction_uri` of the plan's result")
+    return Prediction(folder)
+
+
+def configurations_of_claims(uri: str) -> Configurations:
+    """Find the configurations that claim their trainings at an address."""
+    (folder,) = _parts(_CLAIMS, uri, "comparisons/KEY/DIGEST/claims/, as the result of `configure` has it")
+    return Configurations(folder)
+
+
+def segment_of_batch(uri: str, recipe: str) -> Output[SegmentResult]:
+    """Find the output of the task that cuts a batch of an ingest in one way."""
+    folder, number = _parts(_INGEST_BATCH, uri, "ingests/KEY/batches/0000.json, as the result of `ingest` has it")
+    return Ingest(folder).segment(recipe, int(number))
+
+
+def flow_of_batch(uri: str) -> Output[FlowResult]:
+    """Find the output of the task that computes the optical flow of a batch."""
+    folder, recipe, number = _parts(_FLOW_BATCH, uri, "flows/KEY/0000.json, as the result of `flows` has it")
+    return Flows(folder).computed(recipe, int(number))
+
+
+def predicted_of_batch(uri: str) -> PredictedBatch:
+    """Find the output of the task that predicts a batch of a prediction."""
+    folder, number = _parts(_PREDICTION_BATCH, uri, "predictions/KEY/batches/0000.json, as the result of `predict_plan` has it")
+    return Prediction(folder).predicted(int(number))
+
+
+def _plan_parts(uri: str) -> tuple[str, ...]:
+    return _parts(_PLAN, uri, "runs/KEY/decisions/KEY/plan/, below the `decision_uri` of the plan's result")
+
+
+def _parts(pattern: re.Pattern[str], uri: str, form: str) -> tuple[str, ...]:
+    found = pattern.fullmatch(uri)
+    if found is None:
+        raise ValueError(f"{uri} does not have the form s3://…/{form}")
+    return found.groups()
