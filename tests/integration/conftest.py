@@ -123,8 +123,9 @@ def chain(workshop, tmp_path_factory) -> Chain:
         "retrain": {"store": CHAIN_STORE, **TRAINING},
     }
     states = workshop.dag_test(confs)
-    ingest, weights, plan = (first_result(workshop.store, f"{CHAIN_STORE}/{kind}/") for kind in ("ingests", "pretrained/choices", "plans"))
-    planned = workshop.store.read(f"{plan}result.json", PlanResult)
+    ingest, weights, form = (first_result(workshop.store, f"{CHAIN_STORE}/{kind}/") for kind in ("ingests", "pretrained/choices", "plans"))
+    planned = workshop.store.read(f"{form}result.json", PlanResult)
+    plan = f"{planned.decision_uri}plan/"
     # Now, for other tests write to this store too.
     addresses = tuple(found.uri for found in workshop.store.list(f"{CHAIN_STORE}/"))
     return Chain(confs, states, ingest, weights, plan, planned.run_uri, planned.decision_uri, addresses)
