@@ -1,6 +1,8 @@
-"""The images, as far as a file tells."""
+"""The images and the dev container, as far as a file tells."""
 
+import json
 import re
+import subprocess
 import tomllib
 
 from tasks.local.home import REPOSITORY
@@ -8,10 +10,12 @@ from tasks.local.home import REPOSITORY
 PINNED = re.compile(r"^[a-z0-9./-]+(:(?!latest$)[A-Za-z0-9._-]+|@sha256:[0-9a-f]{64})$")
 
 
+DOCKERFILE = (REPOSITORY / "docker" / "Dockerfile").read_text()
+
+
 def test_every_image_is_made_from_a_pinned_tag_or_from_a_stage():
-    text = (REPOSITORY / "docker" / "Dockerfile").read_text()
-    stages = re.findall(r"^FROM (\S+) AS (\S+)$", text, re.MULTILINE)
-    assert len(stages) == text.count("\nFROM ")
+    stages = re.findall(r"^FROM (\S+) AS (\S+)$", DOCKERFILE, re.MULTILINE)
+    assert len(stages) == DOCKERFILE.count("\nFROM ")
     names = {name for _, name in stages}
     assert [image for image, _ in stages if image not in names and not PINNED.match(image)] == []
 
@@ -20,3 +24,17 @@ def test_the_images_are_tagged_with_the_version_of_the_project():
     version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
     tags = re.findall(r"\$\{RETAKE_IMAGE_TAG:-([^}]+)\}", (REPOSITORY / "docker-compose.yml").read_text())
     assert set(tags) == {version}
+
+
+def test_the_dev_container_has_the_images_python_and_installs_into_the_venv_that_make_uses():
+    folder = REPOSITORY / ".devcontainer"
+    container = json.loads((folder / "devcontainer.json").read_text())
+    text, workspace = (folder / container["build"]["dockerfile"]).read_text(), container["workspaceFolder"]
+    bases = [re.search(r"^FROM (\S+)", each, re.MULTILINE).group(1) for each in (text, DOCKERFILE)]
+    assert bases[0] == bases[1]
+    assert f"target={workspace},type=bind" in container["workspaceMount"]
+    assert [mount.split(",")[1] for mount in container["mounts"]] == [f"target={workspace}/.venv"]
+    assert f"{workspace}/.venv\n" in text and f" {container['remoteUser']} " in text
+    assert container["customizations"]["vscode"]["settings"]["python.defaultInterpreterPath"] == f"{workspace}/.venv/bin/python"
+    make, target = container["postCreateCommand"].split()
+    assert subprocess.run([make, "--dry-run", target], cwd=REPOSITORY, capture_output=True).returncode == 0
