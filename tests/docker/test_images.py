@@ -20,10 +20,13 @@ def test_every_image_is_made_from_a_pinned_tag_or_from_a_stage():
     assert [image for image, _ in stages if image not in names and not PINNED.match(image)] == []
 
 
-def test_the_images_are_tagged_with_the_version_of_the_project():
-    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
+def test_packages_images_and_the_changelog_have_one_version():
+    packages = {
+        tomllib.loads((REPOSITORY / path).read_text())["project"]["version"] for path in ("pyproject.toml", "docker/mlflow/pyproject.toml")
+    }
     tags = re.findall(r"\$\{RETAKE_IMAGE_TAG:-([^}]+)\}", (REPOSITORY / "docker-compose.yml").read_text())
-    assert set(tags) == {version}
+    released = re.findall(r"^## (\S+) \(\d{4}-\d\d-\d\d\)$", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert packages == set(tags) == {released[0]}
 
 
 def test_the_dev_container_has_the_images_python_and_installs_into_the_venv_that_make_uses():

@@ -130,7 +130,7 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
             dataset_digest="2c26b46b68ffc68f",
             dataset_created="2026-11-24 08:00:00+00:00",
             trained="2026-11-25 22:10:00+00:00",
-            code_version="0.1.0+g1a2b3c4",
+            code_version="1a2b3c4",
             weights="EPIC-KITCHENS-55 checkpoint of TSN, ResNet-50, RGB",
             weights_sha256="5e" * 32,
             checkpoint_sha256="a7" * 32,
