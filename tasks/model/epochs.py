@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 BEST = "best.pt"
 LAST = "last.ckpt"
+
+Keeps = Literal["each epoch", "at the end", "never"]
+"""When the last checkpoint is written."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ class EpochKeeper(Callback):
 
     With `averaging` the best checkpoint has the averaged weights, which are the validated ones. With `head_alone` the best heads are stored
     in the last checkpoint, and `write_best` writes the network at the end: the frozen backbone is much larger than the heads, and writing
-    it takes longer than an epoch.
+    it takes longer than an epoch. Unless it `keeps` a checkpoint of each epoch, it neither logs epochs nor calls the step; in that case only
+    heads alone may be trained.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class EpochKeeper(Callback):
         averaging: Averaging | None = None,
         head_alone: bool = False,
         tells_rate: bool = False,
+        keeps: Keeps = "each epoch",
     ) -> None:
         self.folder = folder
         self.network = network
@@ -105,6 +110,7 @@ class EpochKeeper(Callback):
         self.averaging = averaging
         self.head_alone = head_alone
         self.tells_rate = tells_rate
+        self.keeps = keeps
         self.best_head: dict[str, Tensor] = {}
         self.history: list[EpochRecord] = []
         self.started_at_seconds = 0.0
@@ -167,8 +173,10 @@ class EpochKeeper(Callback):
         if best_is_new:
             with self.averaging.swapped_in(pl_module) if self.averaging else nullcontext():
                 self._keep_best(trainer)
-        self._keep_last(trainer)
-        if trainer.is_global_zero:
+        is_last = epoch + 1 == trainer.max_epochs or trainer.should_stop
+        if self.keeps == "each epoch" or (self.keeps == "at the end" and is_last):
+            self._keep_last(trainer)
+        if trainer.is_global_zero and self.keeps == "each epoch":
             log.info("%s", self._line(record, trainer.max_epochs or 0, best_is_new))
             if self.on_epoch:
                 best = self.folder / BEST if self.best and not self.head_alone else None

@@ -112,3 +112,23 @@ class FeatureCache:
     @property
     def _file_bytes(self) -> int:
         return HEADER_BYTES + 4 * math.prod(self.shape)
+
+
+class FeatureMemory:
+    """Features that this process has read from caches, kept up to `max_bytes`; the rest is read anew each time."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._num_bytes = 0
+        self._kept: dict[Path, Tensor] = {}
+
+    def read(self, cache: FeatureCache, name: str) -> Tensor:
+        """Return the features of this name, not to be modified; see `FeatureCache.read` for shape and errors."""
+        path = cache.path(name)
+        if path in self._kept:
+            return self._kept[path]
+        features = cache.read(name)
+        if self._num_bytes + features.nbytes <= self.max_bytes:
+            self._kept[path] = features
+            self._num_bytes += features.nbytes
+        return features

@@ -66,12 +66,17 @@ def end_with_starter() -> None:
     if is_first_process():
         os.environ[STARTER] = str(os.getpid())
     elif STARTER in os.environ:
-        prctl = getattr(ctypes.CDLL(None), "prctl", None)
-        if prctl is not None:
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        # The parent may have ended before prctl was called.
-        if os.getppid() != int(os.environ[STARTER]):
-            raise SystemExit(1)
+        end_with(int(os.environ[STARTER]))
+
+
+def end_with(parent: int) -> None:
+    """Let Linux kill this process when `parent`, its parent's process id, ends for any reason; does nothing on other systems."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    # The parent may have ended before prctl was called.
+    if os.getppid() != parent:
+        raise SystemExit(1)
 
 
 class EndInOrder(Callback):

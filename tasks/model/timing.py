@@ -1,22 +1,34 @@
-"""Time one batch to estimate the duration of a training before it starts."""
+"""Time one batch to estimate the duration of a training before it starts, and one clip for a network's latency."""
+
+# t: segments, h, w: pixels, p: 8-bit planes of a snippet
 
 from dataclasses import dataclass
-from time import monotonic
+from statistics import median
+from time import monotonic, perf_counter
 from typing import Literal
 
+import numpy as np
 import torch
 
 from tasks.errors import BadConfiguration
 from tasks.model.backbones import CROP_PIXELS
+from tasks.model.crops import NumCrops
+from tasks.model.engines.engine import prepare
+from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.features import PRECISIONS
 from tasks.model.hardware import choose_device, describe
 from tasks.model.losses import CrossEntropies
 from tasks.model.module import ActionModule
 from tasks.model.network import Network, to_channels_last
+from tasks.model.spec import SHORT_SIDE
 from tasks.options import RecipeOptions, TrainOptions
 
 MAX_CLIPS = 4
 """Maximum size of the timed batch; time is proportional to size."""
+
+NUM_TIMED_CLIPS = 5
+CLIP_WIDTH = 341
+"""Width of a timed clip, in pixels: 16:9 at the short side of cached frames. Crops have one size, so it changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,29 @@ def time_batch(network: Network, options: TrainOptions, num_train: int, device: 
         return _time_steps(network, options, min(options.batch_size, num_train, MAX_CLIPS), kind)
     except (BadConfiguration, torch.OutOfMemoryError):
         return None
+
+
+def clip_seconds(network: Network, num_crops: NumCrops, device: Literal["auto", "cpu", "cuda"]) -> float:
+    """Measure the median time from a clip's frames to its logits, with PyTorch in float32; modifies `network`.
+
+    Raises:
+        BadConfiguration: this machine has no such device, or not enough GPU memory.
+    """
+    spec = network.spec
+    frames = np.random.default_rng(0).integers(
+        256, size=(spec.num_segments, SHORT_SIDE, CLIP_WIDTH, spec.snippet.num_planes), dtype=np.uint8
+    )
+    engine = PytorchEngine(prepare(network, choose_device(device)), num_crops)
+    seconds = []
+    try:
+        # The first clip allocates and fills caches.
+        for _ in range(1 + NUM_TIMED_CLIPS):
+            started = perf_counter()
+            engine.score(frames)  # the logits lie on the CPU, so the GPU has finished
+            seconds.append(perf_counter() - started)
+    except torch.OutOfMemoryError:
+        raise BadConfiguration(f"{spec.title} with {num_crops} crops does not fit into the GPU's memory; set RETAKE_DEVICE=cpu") from None
+    return median(seconds[1:])
 
 
 def _time_steps(network: Network, options: TrainOptions, num_clips: int, device: Literal["cpu", "cuda"]) -> BatchTime:

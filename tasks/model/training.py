@@ -1,80 +1,30 @@
 """Fine-tune a network from labelled clips to the best checkpoint, resuming an interrupted run."""
 
 import logging
-import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
-from torch.utils.data import DataLoader
 
 from tasks.errors import BadConfiguration
-from tasks.model.augmentation import Augmentation
 from tasks.model.averaging import Averaging
-from tasks.model.class_names import ClassNames
-from tasks.model.data import CachedClip, ClipDataset, Sample, Share, View, make_loader
-from tasks.model.epochs import BEST, LAST, EpochFiles, EpochKeeper, EpochRecord
-from tasks.model.features import compute_features, training_features
+from tasks.model.epochs import BEST, LAST, EpochFiles, EpochKeeper, EpochRecord, Keeps
 from tasks.model.hardware import Hardware, choose_device, describe
-from tasks.model.module import ActionModule, HeadModule, Learner
-from tasks.model.network import Network, synchronise_norms, to_channels_last
+from tasks.model.job import TrainJob
 from tasks.model.pace import Pace
+from tasks.model.parts import Device, Parts, feature_parts, image_parts
 from tasks.model.processes import EndInOrder, end_with_starter, failing_together, process_rank, require_place
-from tasks.options import TrainOptions
 
 log = logging.getLogger(__name__)
 
-MAX_WORKERS = 8
 TENSORBOARD = "tensorboard"
-
-
-@dataclass(frozen=True)
-class TrainJob:
-    """Everything that one training needs.
-
-    `folder` holds best.pt, last.ckpt and tensorboard/. If there is a last.ckpt, training resumes from it and also needs best.pt, except with
-    cached features: then last.ckpt includes the best heads, and best.pt is written at the end.
-    `network` is modified by training. If `classes` have no objects, only verbs are trained. With `num_workers` None, clips are read in this
-    process on a CPU, and in up to 8 worker processes with a GPU.
-
-    If only the heads are trained, epochs cycle through `feature_variants` views of each clip, whose features are cached under `features` and
-    shared with other trainings. Without that folder every epoch computes them again, with the same results up to rounding. Processes on
-    one machine must use the same folder.
-
-    `devices` processes train together (see `processes`), each on its own GPU or all on the CPU. The batch
-    size is the total over all processes, so results equal those of a single process, up to rounding and the random numbers of dropout and
-    backbone. They differ more with mixup, and on CPUs with trainable batch-norm, because both see only one process's part of a batch. Each
-    process has its own folder; only the first process writes to its folder. Either all processes find the same last.ckpt, or none finds one.
-    """
-
-    network: Network
-    classes: ClassNames
-    train: Sequence[CachedClip]
-    val: Sequence[CachedClip]
-    options: TrainOptions
-    folder: Path
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    num_workers: int | None = None
-    features: Path | None = None
-    devices: int = 1
-
-    @property
-    def caches_features(self) -> bool:
-        """Whether the heads are trained on cached features."""
-        return self.options.trainable == "heads" and self.features is not None
-
-
-Parts = tuple[Learner, DataLoader[Sample], DataLoader[Sample]]
-"""The module, and the loaders of training and validation."""
 
 
 @dataclass(frozen=True)
@@ -107,13 +57,46 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
         RetakeError: another process failed; its exit code determines the class. If this process is waiting for the start of all or for a
             GPU and cannot notice, Lightning kills it within five seconds of the failure.
     """
-    options = job.options
     device = choose_device(job.device)
-    _require_possible(job, device)
+    require_possible(job, device)
     if job.devices > 1:
         end_with_starter()
     job.folder.mkdir(parents=True, exist_ok=True)
-    module, train_loader, val_loader = _feature_parts(job, device) if job.caches_features else _image_parts(job, device)
+    parts = feature_parts(job, device) if job.caches_features else image_parts(job, device)
+    tensorboard = TensorBoardLogger(job.folder, name=TENSORBOARD, version="")
+    with one_thread() if job.caches_features else nullcontext():
+        keeper, best_epoch, best_val_loss = run_epochs(job, device, parts, loggers=[tensorboard, *loggers], on_epoch=on_epoch)
+    if process_rank() == 0:
+        keeper.write_best()
+    return TrainOutcome(
+        best=job.folder / BEST,
+        best_epoch=best_epoch,
+        best_val_loss=best_val_loss,
+        stopped_early=len(keeper.history) < job.options.epochs,
+        history=tuple(keeper.history),
+        hardware=describe(device),
+    )
+
+
+def run_epochs(
+    job: TrainJob,
+    device: Device,
+    parts: Parts,
+    *,
+    loggers: Sequence[Logger] = (),
+    on_epoch: Callable[[EpochFiles], None] | None = None,
+    keeps: Keeps = "each epoch",
+) -> tuple[EpochKeeper, int, float]:
+    """Run the remaining epochs of a job whose module and loaders are set up.
+
+    Returns:
+        the keeper, with the history; the best epoch, and its validation loss.
+
+    Raises:
+        BadConfiguration, Unavailable, RetakeError: as `fit`.
+    """
+    options = job.options
+    module, train_loader, val_loader = parts
     module.train()
     early_stopping = EarlyStopping("val/loss", patience=options.patience, check_on_train_epoch_end=False) if options.patience else None
     averaging = Averaging(options.ema_decay) if options.ema_decay else None
@@ -127,11 +110,12 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
         averaging=averaging,
         head_alone=job.caches_features,
         tells_rate=options.schedule != "constant" or options.warmup_epochs > 0,
+        keeps=keeps,
     )
     last = job.folder / LAST
     if last.exists():
         log.info("resuming from %s", last)
-    with warnings.catch_warnings(), _one_thread() if job.caches_features else nullcontext():
+    with warnings.catch_warnings():
         _quieten_lightning()
         callbacks = [EndInOrder(), Pace(options, len(job.train), len(job.val)), *filter(None, [averaging, keeper, early_stopping])]
         trainer = _make_trainer(job, device, loggers, callbacks)
@@ -146,20 +130,11 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
     best = keeper.best
     if best is None or best.val is None:
         raise BadConfiguration(f"the validation loss was never finite at learning rate {options.learning_rate}; lower it")
-    if trainer.is_global_zero:
-        keeper.write_best()
-    return TrainOutcome(
-        best=job.folder / BEST,
-        best_epoch=best.epoch,
-        best_val_loss=best.val.loss,
-        stopped_early=len(keeper.history) < options.epochs,
-        history=tuple(keeper.history),
-        hardware=describe(device),
-    )
+    return keeper, best.epoch, best.val.loss
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Limit torch to one thread: in small steps, synchronising threads takes longer than the work."""
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -169,7 +144,12 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(num_threads)
 
 
-def _require_possible(job: TrainJob, device: Literal["cpu", "cuda"]) -> None:
+def require_possible(job: TrainJob, device: Device) -> None:
+    """Check that the options fit this machine.
+
+    Raises:
+        BadConfiguration: they do not.
+    """
     options = job.options
     if options.precision == "16-mixed" and device == "cpu":
         raise BadConfiguration("precision 16-mixed needs a GPU and there is none; choose 32-true or bf16-mixed")
@@ -190,65 +170,7 @@ def _require_possible(job: TrainJob, device: Literal["cpu", "cuda"]) -> None:
     require_place(job.devices)
 
 
-def _image_parts(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
-    """Set up training the network on images."""
-    network = synchronise_norms(job.network) if device == "cuda" and job.devices > 1 else job.network
-    module = ActionModule(to_channels_last(network), job.options, job.train, has_objects=job.classes.has_objects)
-    train, val = _datasets(job, partial(View.images, spec=job.network.spec))
-    return module, _loader(job, device, train, _num_workers(job, device)), _loader(job, device, val, _num_workers(job, device))
-
-
-def _feature_parts(job: TrainJob, device: Literal["cpu", "cuda"]) -> Parts:
-    """Compute missing features, and set up training the heads on them."""
-    assert job.features is not None  # noqa: S101 - for mypy; the caller has checked `caches_features`
-    cache = training_features(job.features, job.network, job.options.precision)
-    train, val = _datasets(job, lambda view: cache.read(view.name))
-    rank = process_rank()
-    compute_features(
-        job.network,
-        train.views(job.options.epochs) + val.views(1),
-        cache,
-        device=torch.device(device, rank) if device == "cuda" else torch.device(device),
-        precision=job.options.precision,
-        num_workers=_num_workers(job, device),
-        place=rank / job.devices,
-    )
-    module = HeadModule(job.network, job.options, job.train, has_objects=job.classes.has_objects)
-    # Reading a feature is faster than passing it between processes, so there are no workers.
-    return module, _loader(job, device, train, 0), _loader(job, device, val, 0)
-
-
-def _datasets(job: TrainJob, source: Callable[[View], torch.Tensor]) -> tuple[ClipDataset, ClipDataset]:
-    options, spec = job.options, job.network.spec
-    train = ClipDataset(
-        job.train,
-        spec,
-        source,
-        options.seed,
-        num_views=options.feature_variants if options.trainable == "heads" else None,
-        augmentation=Augmentation.of(options, spec.modality),
-        balanced=options.sampler == "balanced",
-        middle_frames=options.train_frames == "middle",
-    )
-    return train, ClipDataset(job.val, spec, source, num_crops=options.validation_crops)
-
-
-def _num_workers(job: TrainJob, device: Literal["cpu", "cuda"]) -> int:
-    default = 0 if device == "cpu" else min(MAX_WORKERS, max(1, len(os.sched_getaffinity(0)) // job.devices))
-    return default if job.num_workers is None else job.num_workers
-
-
-def _loader(job: TrainJob, device: Literal["cpu", "cuda"], dataset: ClipDataset, num_workers: int) -> DataLoader[Sample]:
-    return make_loader(
-        dataset,
-        batch_size=job.options.batch_size // job.devices,
-        num_workers=num_workers,
-        pin_memory=device == "cuda",
-        share=Share(process_rank(), job.devices),
-    )
-
-
-def _make_trainer(job: TrainJob, device: Literal["cpu", "cuda"], loggers: Sequence[Logger], callbacks: list[Callback]) -> pl.Trainer:
+def _make_trainer(job: TrainJob, device: Device, loggers: Sequence[Logger], callbacks: list[Callback]) -> pl.Trainer:
     options = job.options
     return pl.Trainer(
         accelerator=device,
@@ -264,7 +186,7 @@ def _make_trainer(job: TrainJob, device: Literal["cpu", "cuda"], loggers: Sequen
         num_sanity_val_steps=0,
         # Some cuDNN kernels are nondeterministic; CPU kernels are not.
         deterministic="warn" if device == "cuda" else False,
-        logger=[TensorBoardLogger(job.folder, name=TENSORBOARD, version=""), *loggers],
+        logger=list(loggers),
         log_every_n_steps=1,
         callbacks=callbacks,
         default_root_dir=job.folder,

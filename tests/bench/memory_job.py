@@ -16,7 +16,8 @@ from tasks.model.checkpoints import save
 from tasks.model.data import CachedClip
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.openvino import OpenvinoEngine
-from tasks.model.training import TrainJob, fit
+from tasks.model.job import TrainJob
+from tasks.model.training import fit
 from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions, TrainOptions
 from tasks.prediction.familiar import to_bytes
 from tasks.prediction.gathering import gather

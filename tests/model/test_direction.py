@@ -7,9 +7,10 @@ import pytest
 
 from tasks.model.class_names import ClassNames
 from tasks.model.data import CachedClip
+from tasks.model.job import TrainJob
 from tasks.model.pretrained import build
 from tasks.model.spec import FAMILIES, NetworkSpec
-from tasks.model.training import TrainJob, fit
+from tasks.model.training import fit
 from tasks.options import Family, TrainOptions, Weights
 
 pytestmark = pytest.mark.slow

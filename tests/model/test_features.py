@@ -16,9 +16,10 @@ from tasks.model.checkpoints import load
 from tasks.model.data import CachedClip, View
 from tasks.model.feature_cache import FeatureCache
 from tasks.model.features import compute_features, training_features
+from tasks.model.job import TrainJob
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
-from tasks.model.training import TrainJob, TrainOutcome, fit
+from tasks.model.training import TrainOutcome, fit
 from tests.model.test_training import Stop, job, same_files, scores, stop_after
 
 FIGURES_OF_VIEWS = [

@@ -9,9 +9,10 @@ from tasks.model.class_names import ClassNames
 from tasks.model.engines.engine import prepare
 from tasks.model.export import export_module
 from tasks.model.growth import widen_heads
+from tasks.model.job import TrainJob
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import FAMILIES, NetworkSpec
-from tasks.model.training import TrainJob, fit
+from tasks.model.training import fit
 from tasks.options import Family, TrainOptions
 from tests.model.test_training import OPTIONS, Stop, same_files, scores, stop_after
 

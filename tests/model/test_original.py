@@ -13,11 +13,12 @@ from tasks.model.checkpoints import load
 from tasks.model.consensus import Logits
 from tasks.model.crops import centre_offset, cut_crops
 from tasks.model.data import CachedClip, ClipDataset, ClipKey, View
+from tasks.model.job import TrainJob
 from tasks.model.losses import CrossEntropies
 from tasks.model.module import ActionModule, HeadModule, Learner
 from tasks.model.network import Network
 from tasks.model.spec import Consensus, NetworkSpec
-from tasks.model.training import TrainJob, TrainOutcome, fit
+from tasks.model.training import TrainOutcome, fit
 from tasks.options import ORIGINAL, Modality, TrainOptions
 from tests.model.test_training import job
 

@@ -14,8 +14,9 @@ import torch
 from tasks.errors import BadConfiguration
 from tasks.model.data import CachedClip
 from tasks.model.epochs import EpochFiles
+from tasks.model.job import TrainJob
 from tasks.model.processes import require_place, shareable_devices
-from tasks.model.training import TrainJob, fit
+from tasks.model.training import fit
 from tests.model.test_training import EXACT, REPOSITORY, job
 from tests.model.train_together import RICH
 

@@ -15,11 +15,12 @@ from tasks.errors import BadConfiguration
 from tasks.model.averaging import decay_after
 from tasks.model.checkpoints import load
 from tasks.model.data import CachedClip, ClipDataset, ClipKey, View
+from tasks.model.job import TrainJob
 from tasks.model.losses import CrossEntropies, balanced_weights
 from tasks.model.mixup import Mixup
 from tasks.model.module import ActionModule, HeadModule
 from tasks.model.network import Network
-from tasks.model.training import TrainJob, TrainOutcome, fit
+from tasks.model.training import TrainOutcome, fit
 from tests.model.test_training import EXACT, Stop, curves, job, same_files, scores, stop_after
 
 pytestmark = pytest.mark.slow

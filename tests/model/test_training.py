@@ -16,9 +16,10 @@ from tasks.model.checkpoints import load
 from tasks.model.class_names import ClassNames
 from tasks.model.data import CachedClip
 from tasks.model.epochs import EpochFiles
+from tasks.model.job import TrainJob
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import NetworkSpec
-from tasks.model.training import TrainJob, TrainOutcome, fit
+from tasks.model.training import TrainOutcome, fit
 from tasks.options import TrainOptions
 
 REPOSITORY = Path(__file__).resolve().parents[2]

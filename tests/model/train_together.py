@@ -8,10 +8,11 @@ from pathlib import Path
 from tasks.errors import RetakeError
 from tasks.model.data import CachedClip
 from tasks.model.epochs import EpochFiles
+from tasks.model.job import TrainJob
 from tasks.model.network import Network
 from tasks.model.processes import is_first_process, process_rank
 from tasks.model.spec import Consensus
-from tasks.model.training import TrainJob, TrainOutcome, fit
+from tasks.model.training import TrainOutcome, fit
 from tests.model.test_training import EXACT, job
 
 RICH = {

@@ -72,19 +72,21 @@ class Engine(ABC):
         return self.features(cut_views(frames, num_crops or self.num_crops, spec.modality))
 
     def answer(self, features: Tensor) -> Logits:
-        """Compute logits, verb (v,) and noun (n,), from the features of `see`.
+        """Compute logits, verb (v,) and noun (n,), from the features of `see`."""
+        return clip_logits(self.network, features)
 
-        Linear heads run once, on features averaged over crops, which gives the same logits.
-        """
-        if self.network.head.is_linear:
-            features = features.mean(dim=0, keepdim=True)
-        verb, noun = self._logits(features)
-        return Logits(verb.mean(0), noun.mean(0))
 
-    @torch.inference_mode()
-    def _logits(self, features: Tensor) -> Logits:
-        device = next(self.network.head.parameters()).device
-        return Logits(*(logits.float().cpu() for logits in self.network.head(features.to(device))))
+@torch.inference_mode()
+def clip_logits(network: Network, features: Tensor) -> Logits:
+    """Compute one clip's logits from its crops' features (k, t, f): float32 on the CPU, verb (v,) and noun (n,).
+
+    Linear heads run once, on features averaged over crops, which gives the same logits.
+    """
+    if network.head.is_linear:
+        features = features.mean(dim=0, keepdim=True)
+    device = next(network.head.parameters()).device
+    verb, noun = (logits.float().cpu() for logits in network.head(features.to(device)))
+    return Logits(verb.mean(0), noun.mean(0))
 
 
 def prepare(network: Network, device: torch.device | str = "cpu") -> Network:

@@ -15,9 +15,10 @@ from tasks.model.data import CachedClip
 from tasks.model.epochs import BEST, LAST, EpochFiles, EpochRecord
 from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.growth import widen_heads
+from tasks.model.job import TrainJob
 from tasks.model.memory import keep_freed_memory
 from tasks.model.processes import is_first_process, shareable_devices
-from tasks.model.training import TrainJob, fit
+from tasks.model.training import fit
 from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.record import SPLITS
 from tasks.results.training import Epoch, PlanResult, TrainResult

@@ -1,0 +1,100 @@
+"""Set up the module and the loaders of a training, on images or on cached features."""
+
+# t: segments, f: features
+
+import os
+from functools import partial
+from typing import Literal
+
+import torch
+from torch.utils.data import DataLoader
+
+from tasks.model.augmentation import Augmentation
+from tasks.model.data import ClipDataset, Sample, Share, Source, View, make_loader
+from tasks.model.feature_cache import FeatureCache
+from tasks.model.features import compute_features, training_features
+from tasks.model.job import TrainJob
+from tasks.model.module import ActionModule, HeadModule, Learner
+from tasks.model.network import synchronise_norms, to_channels_last
+from tasks.model.processes import process_rank
+
+Device = Literal["cpu", "cuda"]
+
+MAX_WORKERS = 8
+
+Parts = tuple[Learner, DataLoader[Sample], DataLoader[Sample]]
+"""The module, and the loaders of training and validation."""
+
+
+def image_parts(job: TrainJob, device: Device) -> Parts:
+    """Set up training the network on images."""
+    network = synchronise_norms(job.network) if device == "cuda" and job.devices > 1 else job.network
+    module = ActionModule(to_channels_last(network), job.options, job.train, has_objects=job.classes.has_objects)
+    train, val = _datasets(job, partial(View.images, spec=job.network.spec))
+    return module, _loader(job, device, train, _num_workers(job, device)), _loader(job, device, val, _num_workers(job, device))
+
+
+def feature_parts(job: TrainJob, device: Device) -> Parts:
+    """Compute missing features, and set up training the heads on them."""
+    assert job.features is not None  # noqa: S101 - for mypy; the caller has checked `caches_features`
+    cache = training_features(job.features, job.network, job.options.precision)
+    compute(job, device, cache, views_of(job))
+    return head_parts(job, device, lambda view: cache.read(view.name))
+
+
+def head_parts(job: TrainJob, device: Device, read: Source) -> Parts:
+    """Set up training the heads on features (t, f) that `read` returns; the network's backbone is not used."""
+    train, val = _datasets(job, read)
+    module = HeadModule(job.network, job.options, job.train, has_objects=job.classes.has_objects)
+    # Reading a feature is faster than passing it between processes, so there are no workers.
+    return module, _loader(job, device, train, 0), _loader(job, device, val, 0)
+
+
+def views_of(job: TrainJob) -> list[View]:
+    """List the distinct views of all epochs and validations."""
+    train, val = _datasets(job, partial(View.images, spec=job.network.spec))
+    return train.views(job.options.epochs) + val.views(1)
+
+
+def compute(job: TrainJob, device: Device, cache: FeatureCache, views: list[View]) -> None:
+    """Compute missing features; the processes of a training share the work."""
+    rank = process_rank()
+    compute_features(
+        job.network,
+        views,
+        cache,
+        device=torch.device(device, rank) if device == "cuda" else torch.device(device),
+        precision=job.options.precision,
+        num_workers=_num_workers(job, device),
+        place=rank / job.devices,
+    )
+
+
+def _datasets(job: TrainJob, source: Source) -> tuple[ClipDataset, ClipDataset]:
+    options, spec = job.options, job.network.spec
+    train = ClipDataset(
+        job.train,
+        spec,
+        source,
+        options.seed,
+        num_views=options.feature_variants if options.trainable == "heads" else None,
+        augmentation=Augmentation.of(options, spec.modality),
+        balanced=options.sampler == "balanced",
+        middle_frames=options.train_frames == "middle",
+    )
+    return train, ClipDataset(job.val, spec, source, num_crops=options.validation_crops)
+
+
+def _num_workers(job: TrainJob, device: Device) -> int:
+    default = 0 if device == "cpu" else min(MAX_WORKERS, max(1, len(os.sched_getaffinity(0)) // job.devices))
+    return default if job.num_workers is None else job.num_workers
+
+
+def _loader(job: TrainJob, device: Device, dataset: ClipDataset, num_workers: int) -> DataLoader[Sample]:
+    return make_loader(
+        dataset,
+        batch_size=job.options.batch_size // job.devices,
+        num_workers=num_workers,
+        pin_memory=device == "cuda",
+        share=Share(process_rank(), job.devices),
+    )

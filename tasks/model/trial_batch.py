@@ -1,0 +1,128 @@
+"""Train the trials of a batch: heads side by side in processes of one thread each, whole networks one after another."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cache, partial
+from multiprocessing import get_context
+from time import monotonic
+from typing import TypeVar
+
+from tasks.errors import BadConfiguration, BadInput, Unavailable
+from tasks.model.epochs import EpochFiles
+from tasks.model.feature_cache import FeatureMemory
+from tasks.model.processes import end_with
+from tasks.model.trials import HeadTrial, TrialJob, TrialOutcome, open_network, prepare_head_trial, run_head_trial, run_trial
+
+log = logging.getLogger(__name__)
+
+START_SECONDS = 10.0
+"""Time in which processes start; if less is left to train, this process trains alone."""
+
+MAX_PROCESSES = 8
+"""Each takes half a gigabyte for its libraries, and up to `MEMORY_BYTES` for features."""
+
+MEMORY_BYTES = 512 * 1024**2
+
+
+@dataclass(frozen=True)
+class TrialFailure:
+    """Reason why a trial has no result, for people."""
+
+    reason: str
+
+
+T = TypeVar("T")
+Prepare = Callable[[TrialJob], HeadTrial]
+OnDone = Callable[[int, TrialOutcome | TrialFailure], None]
+
+
+def run_trials(
+    jobs: Sequence[TrialJob],
+    *,
+    num_processes: int,
+    on_done: OnDone,
+    on_epoch: Callable[[int, EpochFiles], None] | None = None,
+) -> None:
+    """Train and score each job, first those of heads on cached features.
+
+    Results do not depend on `num_processes`. Jobs may share a network object; its feature caches are then opened once.
+
+    Args:
+        jobs: the trials.
+        num_processes: maximum number of processes that train heads; 0: as many as cores.
+        on_done: called in this thread with a job's index as soon as it is done; an exception from it stops all.
+        on_epoch: called with a job's index as `fit` calls it; not for heads on cached features.
+
+    Raises:
+        Unavailable: a process was killed, or features or frames are damaged or do not fit on the disk.
+    """
+    heads = [index for index, job in enumerate(jobs) if job.train.caches_features]
+    _run_heads({index: jobs[index] for index in heads}, num_processes or len(os.sched_getaffinity(0)), on_done)
+    for index in sorted(set(range(len(jobs))) - set(heads)):
+        on_done(index, _attempt(partial(run_trial, jobs[index], on_epoch=partial(on_epoch, index) if on_epoch else None)))
+
+
+def _run_heads(jobs: Mapping[int, TrialJob], num_processes: int, on_done: OnDone) -> None:
+    """Run trials of heads in this process, until the rest is worth starting others."""
+    prepare: Prepare = partial(prepare_head_trial, opened=cache(open_network))
+    memory = FeatureMemory(MEMORY_BYTES)
+    left = dict(jobs)
+    for index, job in jobs.items():
+        del left[index]
+        trial = _attempt(partial(prepare, job))
+        started = monotonic()
+        on_done(index, trial if isinstance(trial, TrialFailure) else _attempt(partial(run_head_trial, trial, memory)))
+        if num_processes > 1 and (monotonic() - started) * len(left) > START_SECONDS:
+            break
+    if left:
+        _run_side_by_side(left, prepare, min(num_processes, len(left), MAX_PROCESSES), on_done)
+
+
+def _run_side_by_side(jobs: Mapping[int, TrialJob], prepare: Prepare, num_processes: int, on_done: OnDone) -> None:
+    """Run trials of heads in other processes, while this one computes the features of the next."""
+    running: dict[Future[TrialOutcome | TrialFailure], int] = {}
+
+    def report(timeout_seconds: float | None) -> None:
+        for future in wait(running, timeout_seconds, FIRST_COMPLETED).done:
+            on_done(running.pop(future), future.result())
+
+    log.info("%d trials in %d processes", len(jobs), num_processes)
+    with ProcessPoolExecutor(num_processes, get_context("spawn"), initializer=end_with, initargs=(os.getpid(),)) as pool:
+        try:
+            for index, job in jobs.items():
+                trial = _attempt(partial(prepare, job))
+                if isinstance(trial, TrialFailure):
+                    on_done(index, trial)
+                else:
+                    running[pool.submit(_run_here, trial)] = index
+                report(0)
+            while running:
+                report(None)
+        except BrokenProcessPool as error:
+            raise Unavailable(
+                "a process that trained heads was killed, probably for lack of memory; lower RETAKE_NUM_PROCESSES and retry"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _run_here(trial: HeadTrial) -> TrialOutcome | TrialFailure:
+    return _attempt(partial(run_head_trial, trial, _memory()))
+
+
+@cache
+def _memory() -> FeatureMemory:
+    """Return this process's memory, which its trials share."""
+    return FeatureMemory(MEMORY_BYTES)
+
+
+def _attempt(run: Callable[[], T]) -> T | TrialFailure:
+    """Run, and turn a failure that a retry would repeat into a result."""
+    try:
+        return run()
+    except (BadConfiguration, BadInput) as error:
+        return TrialFailure(str(error))

@@ -1,0 +1,180 @@
+"""Train one trial of a search, and score its best epoch on the validation clips.
+
+Heads are trained on cached features, without files after each epoch and without their backbone: about half a second per trial of some dozen
+clips. Module, callbacks and random draws are those of `fit`, so the heads are the same, bit for bit.
+"""
+
+# k: crops, t: segments, f: features, v: verbs, n: nouns
+
+import math
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tasks.errors import BadConfiguration
+from tasks.model.checkpoints import load
+from tasks.model.consensus import Logits
+from tasks.model.crops import NumCrops
+from tasks.model.data import CachedClip, View, read_snippets
+from tasks.model.engines.engine import clip_logits, prepare
+from tasks.model.engines.pytorch import PytorchEngine
+from tasks.model.epochs import LAST, EpochFiles, EpochKeeper, EpochRecord
+from tasks.model.feature_cache import FeatureCache, FeatureMemory
+from tasks.model.features import training_features
+from tasks.model.hardware import choose_device
+from tasks.model.job import TrainJob
+from tasks.model.losses import CrossEntropies
+from tasks.model.network import Network
+from tasks.model.parts import compute, head_parts, views_of
+from tasks.model.training import fit, one_thread, require_possible, run_epochs
+from tasks.results.record import TARGETS, VERB_ALONE, Target
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """One training of a search, and the crops of its score.
+
+    `train` is a job for `fit` in a single process. The weights of its network are left as they are, so trials may share one. If it trains
+    heads on cached features, it reads nothing from its folder but a last.ckpt, if there is one to resume from, and writes nothing there
+    but a new one at the end, if `keeps_last`.
+    """
+
+    train: TrainJob
+    num_crops: NumCrops
+    keeps_last: bool = False
+
+
+@dataclass(frozen=True)
+class TrialOutcome:
+    """Result of a trial. `loss` and `right` are of its best epoch.
+
+    `loss` is the mean over the validation clips, in nats. `right` has, per trained target, one digit per validation clip: 1 if the answer is
+    right. `last` is the last checkpoint, if it was kept.
+    """
+
+    history: tuple[EpochRecord, ...]
+    best_epoch: int
+    stopped_early: bool
+    loss: float
+    right: dict[Target, str]
+    last: Path | None
+
+
+@dataclass(frozen=True)
+class HeadTrial:
+    """A trial of heads whose features are cached; small enough to be sent to another process.
+
+    The network of `job` has no backbone. Training reads `trained`, the score reads `scored`, which is in float32.
+    """
+
+    job: TrialJob
+    trained: FeatureCache
+    scored: FeatureCache
+
+
+Opened = tuple[Network, FeatureCache, FeatureCache]
+"""A network without its backbone, and its caches for training and score."""
+
+
+def run_trial(job: TrialJob, *, on_epoch: Callable[[EpochFiles], None] | None = None) -> TrialOutcome:
+    """Train and score in this process.
+
+    Args:
+        job: the trial.
+        on_epoch: as for `fit`; not called for heads on cached features.
+
+    Raises:
+        BadConfiguration: as `fit`, or the score's loss is not finite.
+        BadDataset, MissingObject, Unavailable: as `fit`.
+    """
+    if job.train.caches_features:
+        return run_head_trial(prepare_head_trial(job), FeatureMemory(0))
+    train = replace(job.train, network=deepcopy(job.train.network))
+    outcome = fit(train, on_epoch=on_epoch)
+    engine = PytorchEngine(prepare(load(outcome.best).network, choose_device(train.device)), job.num_crops)
+    answers = [engine.score(read_snippets(clip.frames, engine.network.spec)) for clip in train.val]
+    loss, right = _score(answers, train)
+    return TrialOutcome(outcome.history, outcome.best_epoch, outcome.stopped_early, loss, right, train.folder / LAST)
+
+
+def open_network(network: Network, root: Path, precision: str) -> Opened:
+    """Copy a network without its backbone, and open its feature caches under `root`.
+
+    It takes as long as hashing the backbone's weights, so it is worth caching.
+    """
+    head_alone = deepcopy(network, {id(network.backbone): nn.Identity()})
+    return head_alone, training_features(root, network, precision), training_features(root, network, "32-true")
+
+
+def prepare_head_trial(job: TrialJob, opened: Callable[[Network, Path, str], Opened] = open_network) -> HeadTrial:
+    """Compute a trial's missing features; `opened` is `open_network`, or a cache of it.
+
+    Raises:
+        BadConfiguration, BadDataset, MissingObject, Unavailable: as `fit`.
+    """
+    train = job.train
+    assert train.features is not None  # noqa: S101 - for mypy; callers check `caches_features`
+    device = choose_device(train.device)
+    require_possible(train, device)
+    head_alone, trained, scored = opened(train.network, train.features, train.options.precision)
+    compute(train, device, trained, views_of(train))
+    exactly = replace(train, options=train.options.model_copy(update={"precision": "32-true"}))
+    compute(exactly, device, scored, [view for clip in train.val for view in _test_views(clip, job.num_crops)])
+    return HeadTrial(replace(job, train=replace(train, network=head_alone)), trained, scored)
+
+
+def run_head_trial(trial: HeadTrial, memory: FeatureMemory) -> TrialOutcome:
+    """Train and score heads in this process, with one thread.
+
+    Raises:
+        BadConfiguration, Unavailable: as `run_trial`.
+    """
+    train, num_crops = trial.job.train, trial.job.num_crops
+    with one_thread():
+        network, keeper, best_epoch = train_heads(trial, memory)
+        answers = [
+            clip_logits(network, torch.stack([memory.read(trial.scored, view.name) for view in _test_views(clip, num_crops)]))
+            for clip in train.val
+        ]
+        loss, right = _score(answers, train)
+    last = train.folder / LAST if trial.job.keeps_last else None
+    return TrialOutcome(tuple(keeper.history), best_epoch, len(keeper.history) < train.options.epochs, loss, right, last)
+
+
+def train_heads(trial: HeadTrial, memory: FeatureMemory) -> tuple[Network, EpochKeeper, int]:
+    """Train heads on cached features.
+
+    Returns:
+        a network without a backbone and with the heads of the best epoch, in evaluation mode on the CPU; the keeper; the best epoch.
+
+    Raises:
+        BadConfiguration, Unavailable: as `fit`.
+    """
+    train = replace(trial.job.train, network=deepcopy(trial.job.train.network))
+    device = choose_device(train.device)
+    parts = head_parts(train, device, lambda view: memory.read(trial.trained, view.name))
+    keeper, best_epoch, _ = run_epochs(train, device, parts, keeps="at the end" if trial.job.keeps_last else "never")
+    network = train.network.cpu().eval()
+    network.head.load_state_dict(keeper.best_head)
+    return network, keeper, best_epoch
+
+
+def _test_views(clip: CachedClip, num_crops: NumCrops) -> list[View]:
+    return [View(clip.frames, number=number, num_crops=num_crops) for number in range(num_crops)]
+
+
+def _score(answers: Sequence[Logits], job: TrainJob) -> tuple[float, dict[Target, str]]:
+    """Compute the mean loss, and the digits of right answers by target, from logits (v,), (n,) of each validation clip."""
+    logits = Logits(torch.stack([answer.verb for answer in answers]), torch.stack([answer.noun for answer in answers]))
+    verbs, nouns = torch.tensor([clip.verb for clip in job.val]), torch.tensor([clip.noun for clip in job.val])
+    has_objects = job.classes.has_objects
+    loss = float(CrossEntropies(has_objects=has_objects)(logits, verbs, nouns).total.mean())
+    if not math.isfinite(loss):
+        raise BadConfiguration(f"the test logits are not finite at learning rate {job.options.learning_rate}; lower it")
+    verb_right, noun_right = logits.verb.argmax(1) == verbs, logits.noun.argmax(1) == nouns
+    rights = dict(zip(TARGETS, (verb_right, noun_right, verb_right & noun_right), strict=True))
+    return loss, {target: "".join(str(int(one)) for one in rights[target]) for target in (TARGETS if has_objects else VERB_ALONE)}

@@ -1,0 +1,146 @@
+"""One trial against `fit`: the same heads, the same curve, and the score of a test."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasks.errors import BadConfiguration, BadDataset
+from tasks.model.checkpoints import load
+from tasks.model.data import CachedClip, read_snippets
+from tasks.model.engines.engine import prepare
+from tasks.model.engines.pytorch import PytorchEngine
+from tasks.model.epochs import EpochRecord
+from tasks.model.feature_cache import FeatureMemory
+from tasks.model.network import Network, weights_sha256
+from tasks.model.spec import Consensus
+from tasks.model.training import TrainOutcome, fit
+from tasks.model.trials import TrialJob, prepare_head_trial, run_trial, train_heads
+from tests.model.test_training import job, scores
+
+HEADS = {"trainable": "heads", "feature_variants": 2, "learning_rate": 1e-2}
+RICH = {
+    "optimizer": "adamw",
+    "weight_decay": 0.05,
+    "schedule": "cosine",
+    "warmup_epochs": 1,
+    "label_smoothing": 0.1,
+    "class_weights": "balanced",
+    "mixup": 0.4,
+    "dropout": 0.5,
+    "validation_crops": 10,
+    "ema_decay": 0.9,
+    "accumulate_batches": 2,
+    "clip_norm": 1,
+    "patience": 2,
+    "precision": "bf16-mixed",
+}
+CHOICES = {"default": {}, "rich": RICH, "sgd": {"optimizer": "sgd", "sampler": "balanced", "learning_rate": 0.1}}
+
+
+def trial(folder: Path, clips: list[CachedClip], *, num_crops: int = 1, keeps_last: bool = False, **choice) -> TrialJob:
+    planned = replace(job(folder / "job", clips, **choice), features=folder / "features")
+    return TrialJob(planned, num_crops, keeps_last)
+
+
+def heads(folder: Path, clips: list[CachedClip], consensus: Consensus = Consensus.AVERAGE, **choice) -> TrialJob:
+    planned = trial(folder, clips, **HEADS | choice)
+    network = Network(planned.train.network.spec.model_copy(update={"consensus": consensus}), seed=1)
+    return replace(planned, train=replace(planned.train, network=network))
+
+
+def through_fit(planned: TrialJob, folder: Path) -> TrainOutcome:
+    """Train the same job from an equal network to files of its own."""
+    spec = planned.train.network.spec
+    return fit(replace(planned.train, network=Network(spec, seed=1), folder=folder))
+
+
+def curve(history: tuple[EpochRecord, ...]) -> list[EpochRecord]:
+    return [replace(record, seconds=0) for record in history]
+
+
+def in_a_test(outcome: TrainOutcome, planned: TrialJob) -> tuple[float, list[list[bool]]]:
+    """Return the loss and, for each clip, whether verb and noun are right, of a test of the best checkpoint."""
+    engine = PytorchEngine(prepare(load(outcome.best).network), planned.num_crops)
+    losses, rights = [], []
+    for clip in planned.train.val:
+        logits = engine.score(read_snippets(clip.frames, engine.network.spec))
+        pairs = list(zip(logits, (clip.verb, clip.noun), strict=True))
+        losses.append(sum(float(torch.logsumexp(one, 0) - one[label]) for one, label in pairs))
+        rights.append([int(one.argmax()) == label for one, label in pairs])
+    return sum(losses) / len(losses), rights
+
+
+@pytest.mark.parametrize("consensus", [Consensus.AVERAGE, Consensus.MULTISCALE_RELATION])
+@pytest.mark.parametrize("name", CHOICES)
+def test_heads_and_curve_are_those_of_a_training_to_the_bit(clips, tmp_path: Path, name, consensus):
+    planned = heads(tmp_path, clips, consensus, epochs=5, **CHOICES[name])
+    before = weights_sha256(planned.train.network)
+    network, keeper, best_epoch = train_heads(prepare_head_trial(planned), FeatureMemory(2**20))
+    outcome = run_trial(planned)
+    assert weights_sha256(planned.train.network) == before
+    assert not planned.train.folder.exists()
+    trained = through_fit(planned, tmp_path / "fit")
+    theirs = load(trained.best).network.head.state_dict()
+    assert all(torch.equal(tensor, theirs[key]) for key, tensor in network.head.state_dict().items())
+    assert not all(torch.equal(tensor, theirs[key]) for key, tensor in planned.train.network.head.state_dict().items())
+    assert curve(tuple(keeper.history)) == curve(outcome.history) == scores(trained)
+    assert best_epoch == outcome.best_epoch == trained.best_epoch
+    assert outcome.stopped_early == trained.stopped_early
+
+
+@pytest.mark.parametrize("num_crops", [1, 10])
+@pytest.mark.parametrize("trainable", ["heads", pytest.param("last-stage", marks=pytest.mark.slow)])
+def test_the_score_is_that_of_a_test_of_the_best_checkpoint(clips, tmp_path: Path, trainable, num_crops):
+    planned = trial(tmp_path, clips, num_crops=num_crops, **HEADS | {"trainable": trainable})
+    planned = replace(planned, train=replace(planned.train, val=clips))
+    outcome = run_trial(planned)
+    loss, rights = in_a_test(through_fit(planned, tmp_path / "fit"), planned)
+    assert outcome.loss == pytest.approx(loss, rel=1e-5)
+    assert outcome.right == {
+        "verb": "".join(str(int(verb)) for verb, _ in rights),
+        "noun": "".join(str(int(noun)) for _, noun in rights),
+        "action": "".join(str(int(verb and noun)) for verb, noun in rights),
+    }
+    assert {"0", "1"} == set(outcome.right["verb"] + outcome.right["noun"])
+
+
+def test_a_trial_in_half_precision_is_scored_in_float32(clips, tmp_path: Path):
+    planned = heads(tmp_path, clips, precision="bf16-mixed", epochs=2)
+    loss, _ = in_a_test(through_fit(planned, tmp_path / "fit"), planned)
+    outcome = run_trial(planned)
+    validated = outcome.history[outcome.best_epoch].val
+    assert outcome.loss == pytest.approx(loss, rel=1e-6)
+    assert validated and outcome.loss != pytest.approx(validated.loss, rel=1e-6)
+
+
+def test_without_objects_verbs_alone_are_scored(clips, tmp_path: Path):
+    planned = heads(tmp_path, clips, epochs=2)
+    planned = replace(planned, train=replace(planned.train, classes=planned.train.classes.model_copy(update={"has_objects": False})))
+    outcome = run_trial(planned)
+    assert list(outcome.right) == ["verb"]
+    best = outcome.history[outcome.best_epoch].val
+    assert best and outcome.loss == pytest.approx(best.verb_loss, rel=1e-5)
+
+
+def test_a_whole_training_leaves_the_files_of_each_epoch(clips, tmp_path: Path):
+    planned = trial(tmp_path, clips, epochs=2)
+    seen = []
+    outcome = run_trial(planned, on_epoch=lambda files: seen.append((files.last.exists(), files.best and files.best.exists())))
+    assert seen == [(True, True)] * 2
+    assert outcome.last == planned.train.folder / "last.ckpt"
+    assert weights_sha256(planned.train.network) == weights_sha256(Network(planned.train.network.spec, seed=1))
+
+
+def test_a_loss_that_is_never_finite_fails(clips, tmp_path: Path):
+    planned = heads(tmp_path, clips, epochs=1)
+    diverging = planned.train.options.model_copy(update={"learning_rate": 1e60})
+    with pytest.raises(BadConfiguration, match="finite"):
+        run_trial(replace(planned, train=replace(planned.train, options=diverging, network=Network(planned.train.network.spec, seed=1))))
+
+
+def test_a_class_without_an_output_is_named(clips, tmp_path: Path):
+    planned = heads(tmp_path, clips)
+    with pytest.raises(BadDataset, match="verb 99"):
+        run_trial(replace(planned, train=replace(planned.train, val=[replace(clips[4], verb=99)])))
