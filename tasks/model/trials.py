@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
 
 from tasks.errors import BadConfiguration
 from tasks.model.checkpoints import load
+from tasks.model.class_names import ClassNames
 from tasks.model.consensus import Logits
 from tasks.model.crops import NumCrops
 from tasks.model.data import CachedClip, View, read_snippets
@@ -95,10 +97,23 @@ def run_trial(job: TrialJob, *, on_epoch: Callable[[EpochFiles], None] | None = 
         return run_head_trial(prepare_head_trial(job), FeatureMemory(0))
     train = replace(job.train, network=deepcopy(job.train.network))
     outcome = fit(train, on_epoch=on_epoch)
-    engine = PytorchEngine(prepare(load(outcome.best).network, choose_device(train.device)), job.num_crops)
-    answers = [engine.score(read_snippets(clip.frames, engine.network.spec)) for clip in train.val]
-    loss, right = _score(answers, train)
+    loss, right = score_network(load(outcome.best).network, train.classes, train.val, job.num_crops, train.device)
     return TrialOutcome(outcome.history, outcome.best_epoch, outcome.stopped_early, loss, right, train.folder / LAST)
+
+
+def score_network(
+    network: Network, classes: ClassNames, clips: Sequence[CachedClip], num_crops: NumCrops, device: Literal["auto", "cpu", "cuda"]
+) -> tuple[float, dict[Target, str]]:
+    """Score a trained network on clips, in float32.
+
+    Returns:
+        the mean loss in nats, and per trained target the digits of right answers, as in `TrialOutcome`.
+
+    Raises:
+        BadConfiguration: the loss is not finite.
+    """
+    engine = PytorchEngine(prepare(network, choose_device(device)), num_crops)
+    return _score([engine.score(read_snippets(clip.frames, network.spec)) for clip in clips], clips, classes)
 
 
 def open_network(network: Network, root: Path, precision: str) -> Opened:
@@ -140,7 +155,7 @@ def run_head_trial(trial: HeadTrial, memory: FeatureMemory) -> TrialOutcome:
             clip_logits(network, torch.stack([memory.read(trial.scored, view.name) for view in _test_views(clip, num_crops)]))
             for clip in train.val
         ]
-        loss, right = _score(answers, train)
+        loss, right = _score(answers, train.val, train.classes)
     last = train.folder / LAST if trial.job.keeps_last else None
     return TrialOutcome(tuple(keeper.history), best_epoch, len(keeper.history) < train.options.epochs, loss, right, last)
 
@@ -167,14 +182,14 @@ def _test_views(clip: CachedClip, num_crops: NumCrops) -> list[View]:
     return [View(clip.frames, number=number, num_crops=num_crops) for number in range(num_crops)]
 
 
-def _score(answers: Sequence[Logits], job: TrainJob) -> tuple[float, dict[Target, str]]:
+def _score(answers: Sequence[Logits], clips: Sequence[CachedClip], classes: ClassNames) -> tuple[float, dict[Target, str]]:
     """Compute the mean loss, and the digits of right answers by target, from logits (v,), (n,) of each validation clip."""
     logits = Logits(torch.stack([answer.verb for answer in answers]), torch.stack([answer.noun for answer in answers]))
-    verbs, nouns = torch.tensor([clip.verb for clip in job.val]), torch.tensor([clip.noun for clip in job.val])
-    has_objects = job.classes.has_objects
+    verbs, nouns = torch.tensor([clip.verb for clip in clips]), torch.tensor([clip.noun for clip in clips])
+    has_objects = classes.has_objects
     loss = float(CrossEntropies(has_objects=has_objects)(logits, verbs, nouns).total.mean())
     if not math.isfinite(loss):
-        raise BadConfiguration(f"the test logits are not finite at learning rate {job.options.learning_rate}; lower it")
+        raise BadConfiguration("the test logits are not finite; lower the learning rate")
     verb_right, noun_right = logits.verb.argmax(1) == verbs, logits.noun.argmax(1) == nouns
     rights = dict(zip(TARGETS, (verb_right, noun_right, verb_right & noun_right), strict=True))
     return loss, {target: "".join(str(int(one)) for one in rights[target]) for target in (TARGETS if has_objects else VERB_ALONE)}

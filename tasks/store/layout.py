@@ -18,6 +18,7 @@ from tasks.results.video import Batch, ClipsFile, IngestResult, Inventory, Segme
 from tasks.store.comparisons import AskedComparison, ComparisonTable
 from tasks.store.predictions import Prediction
 from tasks.store.runs import Run
+from tasks.store.searches import AskedSearch
 from tasks.store.stored import Below, Folder, Output, Stored, file, last_name, output, record
 from tasks.store.uri import as_folder
 
@@ -249,6 +250,10 @@ class Layout:
     def prediction_plan(self, key: str) -> Output[PredictPlanResult]:
         """`predictions/choices/<key>/`: find the plan of a prediction that a form led to."""
         return Output(f"{self.store_uri}/predictions/choices/{key}/", PredictPlanResult)
+
+    def search(self, key: str) -> AskedSearch:
+        """`searches/<key>/`: find the search that a form asks for."""
+        return AskedSearch(f"{self.store_uri}/searches/{key}/")
 
 
 def is_probe(uri: str) -> bool:

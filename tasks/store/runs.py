@@ -9,6 +9,7 @@ from tasks.results.flow import FlowBatch, FlowResult, FlowsResult
 from tasks.results.fusion import Fusion
 from tasks.results.metrics import Metrics
 from tasks.results.record import SplitName
+from tasks.results.search import TrialScore
 from tasks.results.training import PlanResult, TrainResult
 from tasks.store.stored import Below, Output, Stored, file, last_name, output, record
 
@@ -140,6 +141,10 @@ class Run:
     def evaluations(self, key: str) -> Evaluations:
         """Find the evaluations with the options that `key` names."""
         return Evaluations(f"{self.folder_uri}evaluate/{key}/")
+
+    def validation(self, crops: int) -> Stored[TrialScore]:
+        """Give the training's curve and its answers on its validation clips, by the crops of their test."""
+        return Stored(f"{self.folder_uri}validation/{crops}-crops.json", TrialScore)
 
     def known(self, key: str) -> str:
         """Give the address of what the network sees in a sample of its training clips."""

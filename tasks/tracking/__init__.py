@@ -8,14 +8,15 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
-from tasks.tracking.experiments import comparison_run, prediction_run, tracked_run
+from tasks.tracking.experiments import comparison_run, prediction_run, search_run, tracked_run
 from tasks.tracking.flavours import ClipModel, TensorModel
 from tasks.tracking.registry import CHALLENGER, CHAMPION, Reference, RegisteredVersion, Registry, VersionCard
-from tasks.tracking.runs import Tracker
+from tasks.tracking.runs import ChildRun, Tracker
 
 __all__ = [
     "CHALLENGER",
     "CHAMPION",
+    "ChildRun",
     "ClipModel",
     "Reference",
     "RegisteredVersion",
@@ -25,5 +26,6 @@ __all__ = [
     "VersionCard",
     "comparison_run",
     "prediction_run",
+    "search_run",
     "tracked_run",
 ]

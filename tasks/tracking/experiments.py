@@ -5,9 +5,11 @@ from contextlib import contextmanager
 
 from tasks.results.comparison import Comparison
 from tasks.results.prediction import PredictPlanResult
+from tasks.results.search import SearchPlanResult
 from tasks.results.training import PlanResult
 from tasks.settings import MachineSettings, load
 from tasks.store.runs import Run
+from tasks.store.searches import SearchPlan
 from tasks.store.uri import without_scheme
 from tasks.tracking.runs import Tracker
 
@@ -64,6 +66,22 @@ def prediction_run(tracker: Tracker, plan: PredictPlanResult) -> Iterator[str]:
     with tracker.running(run_id):
         yield run_id
         tracker.finish(run_id)
+
+
+@contextmanager
+def search_run(tracker: Tracker, plan: SearchPlanResult) -> Iterator[str]:
+    """Yield the id of the search's run, in the store's experiment for searches, where its trials are child runs."""
+    machine = load(MachineSettings)
+    tags = {
+        "retake.dataset_digest": plan.dataset_digest,
+        "retake.dataset_uri": plan.dataset_uri,
+        "retake.search_uri": plan.search_uri,
+        "mlflow.source.git.commit": machine.code_version,
+        "retake.airflow_run": machine.airflow_url or "started by hand",
+    }
+    run_id = tracker.ensure_run(f"{_experiment(SearchPlan(plan.search_uri).store_uri)} searches", f"search-{plan.key}", tags)
+    with tracker.running(run_id):
+        yield run_id
 
 
 def _experiment(store_uri: str) -> str:

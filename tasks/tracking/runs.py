@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +13,7 @@ import mlflow
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import DatasetInput, InputTag, RunStatus
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from tasks.errors import Unavailable
 from tasks.results.record import SplitName
@@ -19,7 +21,20 @@ from tasks.results.training import Epoch
 from tasks.settings import MlflowSettings
 from tasks.tracking.connection import RUN_KEY_TAG, answering, connect
 
+MAX_CHILDREN = 5000
+"""More than the trials of the largest search."""
+
 CONTEXTS: dict[SplitName, str] = {"train": "training", "val": "validation", "test": "testing"}
+
+
+@dataclass(frozen=True)
+class ChildRun:
+    """One finished part of a larger run."""
+
+    params: Mapping[str, object]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    failed: bool
 
 
 class Tracker:
@@ -121,6 +136,28 @@ class Tracker:
                 self._client.log_batch(
                     run_id, metrics=[mlflow.entities.Metric(name, value, now_ms, epoch.epoch) for name, value in values.items()]
                 )
+
+    def log_children(self, run_id: str, children: Mapping[str, ChildRun]) -> None:
+        """Log runs below this one by their names; skip those that an earlier try has finished."""
+        now_ms = int(time.time() * 1000)
+        with answering():
+            experiment_id = self._client.get_run(run_id).info.experiment_id
+            found = self._client.search_runs(
+                [experiment_id], filter_string=f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}'", max_results=MAX_CHILDREN
+            )
+            known = {run.info.run_name: run for run in found}
+            for name, child in children.items():
+                run = known.get(name) or self._client.create_run(
+                    experiment_id, tags={**child.tags, MLFLOW_PARENT_RUN_ID: run_id}, run_name=name
+                )
+                if run.info.status == "FINISHED":
+                    continue
+                self._client.log_batch(
+                    run.info.run_id,
+                    metrics=[mlflow.entities.Metric(key, value, now_ms, 0) for key, value in child.metrics.items()],
+                    params=[mlflow.entities.Param(key, str(value)) for key, value in child.params.items()],
+                )
+                self._client.set_terminated(run.info.run_id, "FAILED" if child.failed else "FINISHED")
 
     def _set_status(self, run_id: str, status: str) -> None:
         with answering():

@@ -5,10 +5,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
-
 from tasks.contracts.compare_networks import TABULATE, TabulateArguments
-from tasks.errors import BadConfiguration, BadInput, MissingObject
+from tasks.errors import BadInput, MissingObject
 from tasks.evaluation.paired import differences
 from tasks.evaluation.scores_file import from_parquet
 from tasks.evaluation.scoring import ScoredClips
@@ -19,6 +17,7 @@ from tasks.results.comparison import ComparedNetwork, Comparison, Configuration,
 from tasks.results.dataset import Manifest
 from tasks.results.record import now_utc
 from tasks.settings import MlflowSettings, load
+from tasks.steps._failures import Failure, parse_failures
 from tasks.steps._step import finish, finished, log, write_files
 from tasks.store.comparisons import Claims, ComparisonTable, Configurations, Configured
 from tasks.store.layout import Dataset, Layout
@@ -27,14 +26,6 @@ from tasks.store.runs import Run, Scores
 from tasks.tracking import Tracker, comparison_run
 
 NO_REASON = "it left no result; the log of its first failed task says why"
-
-
-class Failure(BaseModel):
-    """A failed step."""
-
-    map_index: int
-    step: str
-    reason: str
 
 
 class Tested:
@@ -58,7 +49,7 @@ def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
     """
     output = TABULATE.address(arguments)
     configured = store.read(Configurations(arguments.configured))
-    tested, failed = _gather(store, configured, _failures(arguments.failures))
+    tested, failed = _gather(store, configured, parse_failures(arguments.failures))
     if not tested:
         raise BadInput(f"every configuration failed: {'; '.join(f'{one.name}: {one.reason}' for one in failed)}")
     # Equal networks and failures make the same comparison, so that links to its page stay valid.
@@ -98,13 +89,6 @@ def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
     log.info("%s", result.verdict)
     finish(store, place, result)
     return finish(store, output, result)
-
-
-def _failures(text: str) -> list[Failure]:
-    try:
-        return TypeAdapter(list[Failure]).validate_json(text)
-    except ValidationError as error:
-        raise BadConfiguration(f"--failures is not a list of failures: {error.errors()[0]['msg']}") from None
 
 
 def _gather(store: Store, configured: ConfigureResult, failures: Sequence[Failure]) -> tuple[list[Tested], list[FailedConfiguration]]:

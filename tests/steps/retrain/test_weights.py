@@ -8,7 +8,8 @@ from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.options import TrainOptions, Weights
 from tasks.steps._checkpoints import file_sha256
-from tasks.steps.retrain.weights import candidates, run
+from tasks.steps._weights import candidates
+from tasks.steps.retrain.weights import run
 from tests.steps.shelf import Shelf, train_result
 
 EPIC, IMAGENET, NONE = Weights.EPIC, Weights.IMAGENET, Weights.NONE

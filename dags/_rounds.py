@@ -1,0 +1,50 @@
+"""Add the rounds of a search: suggest trials, train them, gather the results."""
+
+from datetime import timedelta
+
+from airflow.sdk import BaseOperator, TaskGroup
+
+from dags._form import Form
+from dags._tasks import mapped_step_task, step_task
+from tasks.contracts import search
+from tasks.options.search import MAX_ROUNDS
+
+SEARCH = "{{ ti.xcom_pull(task_ids='plan')['search_uri'] }}"
+
+
+def add_rounds(plan: BaseOperator, form: Form) -> list[BaseOperator]:
+    """Add as many rounds as a form can ask for, one after another behind `plan`; return the last task of each.
+
+    Airflow's graphs have no loops. The rounds that a form does not ask for are skipped.
+    """
+    gathered: list[BaseOperator] = []
+    for number in range(1, MAX_ROUNDS + 1):
+        with TaskGroup(f"round_{number}", tooltip="Suggestions from all earlier rounds, their trainings, and the best so far"):
+            gathered.append(_round(number, gathered[-1] if gathered else plan, form))
+    return gathered
+
+
+def _round(number: int, before: BaseOperator, form: Form) -> BaseOperator:
+    suggest = step_task(search.SUGGEST, form, search=SEARCH, round=str(number), returns="batches", execution_timeout=timedelta(minutes=30))
+    trials = mapped_step_task(
+        search.TRAIN_TRIALS,
+        form,
+        over=suggest.output,
+        search=SEARCH,
+        batch="{{ task.mapped.uri }}",
+        map_index_template="{{ task.mapped.name }}",
+        execution_timeout=timedelta(days=3),
+    )
+    failures = f"{{{{ ti.xcom_pull(task_ids=['round_{number}.{search.TRAIN_TRIALS.task_id}'], key='failure') | select | list | tojson }}}}"
+    gather = step_task(
+        search.GATHER,
+        form,
+        search=SEARCH,
+        round=str(number),
+        failures=failures,
+        trigger_rule="all_done_min_one_success",  # a failed trial does not fail the search
+        execution_timeout=timedelta(minutes=30),
+    )
+    before >> suggest >> trials >> gather
+    suggest >> gather
+    return gather

@@ -1,0 +1,39 @@
+"""Start `retrain` with the winner of a search."""
+
+from typing import Any
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+
+class RetrainWinner(TriggerDagRunOperator):
+    """Trigger `retrain` with the winner's options, once per search; skipped if the form does not ask for it.
+
+    Args:
+        report: id of the task whose result is a `SearchReportResult`.
+    """
+
+    def __init__(self, *, report: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
+        result = f"ti.xcom_pull(task_ids='{report}')"
+        super().__init__(
+            **{
+                "queue": "cpu",
+                "trigger_dag_id": "retrain",
+                "trigger_run_id": f"search__{{{{ {result}['key'] }}}}",
+                "conf": f"{{{{ {result}['retrain'] | tojson }}}}",
+                "skip_when_already_exists": True,
+                **kwargs,
+            }
+        )
+        self.report = report
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
+        """Trigger the run.
+
+        Raises:
+            AirflowSkipException: the form does not ask for it, or an earlier try has started it.
+        """
+        if not context["ti"].xcom_pull(task_ids=self.report)["starts_retrain"]:
+            raise AirflowSkipException("the setting *Retrain the winner* is off")
+        return super().execute(context)

@@ -1,0 +1,79 @@
+"""# Search
+
+Searches the best recipe for a network on the latest dataset: learning rate, schedule, batch size, regularization, and any other option that you
+tick. Each round suggests trials from the results of the rounds before it, trains them, and scores them on val or in cross-validation. Start it by
+hand, with a form. Under *Details* of `report`, the button *Report* opens the table of all trials, and *MLflow run* the run that has them as
+child runs.
+
+The search never sees the test split, and nothing is registered or promoted here. *Retrain the winner* starts `retrain` with the winner's options;
+its gate decides. `retrain` reuses a training of this DAG if options and registered model are the same, and vice versa.
+
+**Owner**: the operator of this Retake.
+
+**When it fails**
+- *Red, in `plan` or `suggest`*: a range of the form is invalid, or the sampler cannot search it; the log says which.
+- *Red, in `trials`*: the machine or the store failed more often than a task is retried. The other trials count, and the table shows these as failed.
+  To retry, clear the red task with its downstream tasks.
+- *Pink, skipped*: the search has fewer rounds, its time budget is spent, or its space has no further trial. In `plan`: there is no dataset yet.
+- *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Finished trials are not repeated.
+- *Grey, never starting*: `trials` waits for a slot of the pool `gpu`, one per GPU.
+
+Safe to rerun at any time, from the start or from any task: the same results lead to the same suggestions, and finished work is not repeated.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG
+
+from dags._form import Form
+from dags._rounds import SEARCH, add_rounds
+from dags._runner import TASK_DEFAULTS
+from dags._tasks import mapped_step_task, step_task
+from dags._winner import RetrainWinner
+from tasks.contracts import search
+from tasks.options import EvaluateOptions, RegisterOptions, SearchOptions, TrainOptions
+
+FORM = Form(
+    options=(SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions),
+    first=("search", "num_trials", "rounds", "dataset", "backbone", "epochs", "then_retrain", "store"),
+)
+
+with DAG(
+    dag_id=Path(__file__).stem,
+    doc_md=__doc__,
+    schedule=None,
+    max_active_runs=1,
+    params=FORM.params(),
+    default_args=TASK_DEFAULTS,
+    tags=["retake", "model"],
+) as dag:
+    plan = step_task(search.PLAN, FORM, execution_timeout=timedelta(minutes=30))
+    rounds = add_rounds(plan, FORM)
+    repeat = step_task(
+        search.REPEAT_WINNER,
+        FORM,
+        search=SEARCH,
+        returns="batches",
+        trigger_rule="none_failed_min_one_success",  # rounds beyond the last are skipped
+        execution_timeout=timedelta(minutes=30),
+    )
+    seeds = mapped_step_task(
+        search.TRAIN_TRIALS,
+        FORM,
+        task_id="seeds",
+        over=repeat.output,
+        search=SEARCH,
+        batch="{{ task.mapped.uri }}",
+        map_index_template="{{ task.mapped.name }}",
+        execution_timeout=timedelta(days=3),
+    )
+    report = step_task(
+        search.REPORT,
+        FORM,
+        search=SEARCH,
+        trigger_rule="all_done_min_one_success",  # without the new seeds, the report says that they failed
+        execution_timeout=timedelta(hours=1),
+    )
+    rounds >> repeat >> seeds >> report >> RetrainWinner(task_id="retrain", report="report")
+    repeat >> report

@@ -1,0 +1,117 @@
+"""Describe the steps that search the best recipe in rounds."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from tasks.contracts.step import Command, Step, StepArguments
+from tasks.keys import content_key
+from tasks.options import EvaluateOptions, RegisterOptions, SearchOptions, StoreUri, TrainOptions
+from tasks.options.search import MAX_ROUNDS
+from tasks.results.search import GatherResult, SearchPlanResult, SearchReportResult, SuggestResult, TrialsResult
+from tasks.store.layout import Layout
+from tasks.store.searches import AskedSearch, SearchPlan, trials_of
+
+SearchUri = Annotated[StoreUri, Field(description="The `search_uri` of the result of `search_plan`")]
+
+
+class SearchPlanArguments(StepArguments, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions):
+    """All options of a search, and the recipe that it starts from."""
+
+
+class SearchedArguments(StepArguments):
+    """A search."""
+
+    search: SearchUri
+
+
+class RoundArguments(SearchedArguments):
+    """A search and one of its rounds."""
+
+    round: int = Field(ge=1, le=MAX_ROUNDS, description="The round, from 1")
+
+
+class GatherArguments(RoundArguments):
+    """A round, and the failures that the runner recorded."""
+
+    failures: str = Field("[]", description='The failed steps, as JSON: `[{"map_index": 1, "step": "train_trials", "reason": "…"}]`')
+
+
+class TrainTrialsArguments(SearchedArguments):
+    """One batch of trials."""
+
+    batch: StoreUri = Field(description="Address of the batch, a JSON file")
+
+
+class SearchArguments(SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions):
+    """All options of a search at a shell."""
+
+    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
+
+
+def _asked(arguments: SearchPlanArguments) -> AskedSearch:
+    return Layout(arguments.store).search(content_key(arguments.model_dump(mode="json")))
+
+
+PLAN = Step(
+    name="search_plan",
+    summary="fix the dataset, the folds and the space of a search",
+    module="search.search_plan",
+    arguments=SearchPlanArguments,
+    result=SearchPlanResult,
+    address=_asked,
+    task="plan",
+)
+SUGGEST = Step(
+    name="suggest",
+    summary="suggest the trials of a round",
+    module="search.suggest",
+    arguments=RoundArguments,
+    result=SuggestResult,
+    address=lambda arguments: SearchPlan(arguments.search).round(arguments.round).suggest,
+)
+TRAIN_TRIALS = Step(
+    name="train_trials",
+    summary="train and score a batch of trials",
+    module="search.train_trials",
+    arguments=TrainTrialsArguments,
+    result=TrialsResult,
+    address=lambda arguments: trials_of(arguments.batch),
+    task="trials",
+    image="trainer",
+    gpu=True,
+)
+GATHER = Step(
+    name="gather",
+    summary="gather the trials up to a round, and log them to MLflow",
+    module="search.gather",
+    arguments=GatherArguments,
+    result=GatherResult,
+    address=lambda arguments: SearchPlan(arguments.search).round(arguments.round).gather,
+)
+REPEAT_WINNER = Step(
+    name="repeat_winner",
+    summary="suggest the winner again under new seeds",
+    module="search.repeat_winner",
+    arguments=SearchedArguments,
+    result=SuggestResult,
+    address=lambda arguments: SearchPlan(arguments.search).seeds.suggest,
+)
+REPORT = Step(
+    name="search_report",
+    summary="write the report of a search",
+    module="search.search_report",
+    arguments=SearchedArguments,
+    result=SearchReportResult,
+    address=lambda arguments: SearchPlan(arguments.search).report,
+    task="report",
+)
+SEARCH = Command(
+    name="search",
+    summary="search the best recipe, all rounds",
+    module="search.search",
+    arguments=SearchArguments,
+    result=SearchReportResult,
+    image="trainer",
+    gpu=True,
+)

@@ -1,0 +1,121 @@
+"""Declare the options of a search for the best recipe."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from tasks.options.base import Options, StoreUri
+
+RANGES = {
+    "learning_rate": "1e-5..1e-1 log",
+    "schedule": "constant, cosine",
+    "batch_size": "2, 4, 8, 16",
+    "weight_decay": "1e-6..1e-1 log",
+    "dropout": "0..0.8",
+    "label_smoothing": "0..0.2",
+    "class_weights": "none, balanced",
+    "mixup": "0, 0.2, 0.4",
+    "warmup_epochs": "0..2",
+    "trainable": "heads, last-stage, all",
+    "crop": "resized, multi-scale, centre",
+    "mirror": "true, false",
+    "color_jitter": "0..0.4",
+    "num_segments": "3, 5, 8",
+    "family": "TSN, TRN, MTRN, TSM",
+    "modality": "rgb, rgb-difference",
+    "backbone": "tf_efficientnet_lite0, resnet50",
+}
+"""Options of a training that can be searched, with their default ranges."""
+
+Searched = Literal[
+    "learning_rate",
+    "schedule",
+    "batch_size",
+    "weight_decay",
+    "dropout",
+    "label_smoothing",
+    "class_weights",
+    "mixup",
+    "warmup_epochs",
+    "trainable",
+    "crop",
+    "mirror",
+    "color_jitter",
+    "num_segments",
+    "family",
+    "modality",
+    "backbone",
+]
+MAX_ROUNDS = 8
+
+
+class SearchOptions(Options):
+    """Choose what is searched, and how long."""
+
+    section: ClassVar[str] = "Search"
+
+    dataset: StoreUri | None = Field(
+        None, title="Dataset", description="s3:// address of a dataset's folder; empty: the latest dataset of the store"
+    )
+    search: list[Searched] = Field(
+        ["learning_rate", "schedule", "batch_size", "weight_decay", "dropout", "label_smoothing", "class_weights"],
+        min_length=1,
+        title="Searched options",
+        description="All others keep the value of this form",
+        json_schema_extra={"examples": list(RANGES)},
+    )
+    ranges: list[str] = Field(
+        [f"{name}={values}" for name, values in RANGES.items()],
+        title="Ranges",
+        description="One per line: `dropout=0..0.8` between two numbers, `learning_rate=1e-5..1e-1 log` on a logarithmic scale, `batch_size=4, 8, 16` "
+        "one of these. Only lines of searched options count",
+    )
+    num_trials: int = Field(24, ge=1, le=1000, title="Trials", description="Number of recipes that are trained, over all rounds")
+    rounds: int = Field(
+        3,
+        ge=1,
+        le=MAX_ROUNDS,
+        title="Rounds",
+        description="Trials of one round run at the same time; each round learns from the rounds before it",
+    )
+    search_sampler: Literal["tpe", "random", "grid", "cma-es"] = Field(
+        "tpe",
+        title="Sampler",
+        description="Optuna's. tpe: suggests near the best trials so far; random: independent of them; grid: all combinations of listed values, and 5 values "
+        "of a range; cma-es: for ranges of numbers alone",
+    )
+    objectives: Literal["accuracy", "accuracy and latency"] = Field(
+        "accuracy",
+        title="Objectives",
+        description="accuracy: action top-1 on val, or verb top-1 if no label has an object; accuracy and latency: the trade-off with the seconds "
+        "per clip of the network",
+    )
+    folds: Literal[0, 3, 5] = Field(
+        0,
+        title="Cross-validation, folds",
+        description="0: trials are scored on val; 3 or 5: each trial is trained this many times, and scored on the training videos that it left out",
+    )
+    halving: bool = Field(
+        False,
+        title="Successive halving",
+        description="Rounds are rungs: all trials train for few epochs, and in each round the best third goes on for three times as many, from its last epoch",
+    )
+    budget_hours: float = Field(
+        0, ge=0, le=10_000, title="Time budget, hours", description="No further round starts after this many hours of training; 0: no limit"
+    )
+    search_seed: int = Field(0, ge=0, le=2**31 - 1, title="Search seed")
+    then_retrain: bool = Field(
+        False,
+        title="Retrain the winner",
+        description="Start retrain with the winner's options; its gate decides on the test split, which the search never sees",
+    )
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "SearchOptions":
+        if self.search_sampler == "cma-es" and self.objectives != "accuracy":
+            raise ValueError("search_sampler cma-es knows one objective; choose objectives accuracy, or search_sampler tpe")
+        if self.halving and self.rounds < 2:
+            raise ValueError("successive halving needs two rounds or more; raise rounds, or turn halving off")
+        if self.num_trials < self.rounds:
+            raise ValueError(f"{self.num_trials} trials cannot fill {self.rounds} rounds; raise num_trials or lower rounds")
+        return self

@@ -1,0 +1,195 @@
+"""Records of a search: its rounds, its trials, and the numbers of its report."""
+
+from typing import Any
+
+from pydantic import Field
+
+from tasks.options import EvaluateOptions, SearchOptions, TrainOptions
+from tasks.results.record import TARGETS, Record, Target
+from tasks.results.training import Epoch
+
+SCHEMA_VERSION = 1
+
+Value = bool | int | float | str
+"""Value of a searched option."""
+
+
+class SearchPlanResult(Record):
+    """Everything that the rounds of a search have in common; stored under `search_uri`.
+
+    `fold_uris` are the datasets of the folds, in order; without folds, `dataset_uri` alone.
+    """
+
+    key: str
+    search_uri: str
+    dataset_uri: str
+    dataset_digest: str
+    search: SearchOptions
+    train: TrainOptions
+    evaluate: EvaluateOptions
+    model_name: str
+    fold_uris: tuple[str, ...]
+
+
+class Trial(Record):
+    """One recipe to try, numbered from 0 over the whole search.
+
+    `values` are the searched options, `options` all options of its training. `resumes` are the runs, one per fold, whose training this one
+    continues to more epochs; without them it starts anew.
+    """
+
+    number: int
+    values: dict[str, Value]
+    options: TrainOptions
+    resumes: tuple[str, ...] = ()
+
+
+class TrialBatch(Record):
+    """Trials that one mapped task trains."""
+
+    round: int
+    trials: tuple[Trial, ...]
+
+
+class TrialBatchRef(Record):
+    """Address and name of a batch: the argument of a mapped task."""
+
+    uri: str
+    name: str
+
+
+class SuggestResult(Record):
+    """The trials of one round; none if the time budget is spent, or the space has no further trial. `reason` says which."""
+
+    round: int
+    batches: tuple[TrialBatchRef, ...]
+    reason: str = ""
+
+
+class TrialScore(Record):
+    """One training's curve and answers on its validation clips, stored with the training for all searches.
+
+    `right` has, per target, one digit per validation clip in the order of the dataset: 1 if the answer is right.
+    """
+
+    run_key: str
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+    seconds: float
+    loss: float
+    right: dict[Target, str]
+
+
+class Top1(Record):
+    """Share of right answers, with a 95 % interval over source videos."""
+
+    top1: float
+    interval: tuple[float, float]
+
+
+class ScoredTrial(Record):
+    """A finished or failed trial.
+
+    `run_keys` has one training per fold, or a single one. `was_found` means that all of them were trained before. `loss` is the mean
+    validation loss in nats. `fold_top1` is the deciding target's accuracy in each fold. A failed trial has only its `failure`.
+    """
+
+    number: int
+    round: int
+    values: dict[str, Value]
+    options: TrainOptions
+    run_keys: tuple[str, ...] = ()
+    was_found: bool = False
+    num_epochs: int = 0
+    seconds: float = 0
+    loss: float | None = None
+    scores: dict[Target, Top1] = Field(default_factory=dict)
+    fold_top1: tuple[float, ...] = ()
+    latency_seconds: float | None = None
+    failure: str | None = None
+
+
+class NetworkLatency(Record):
+    """Median seconds per clip of a network, on the first machine that measured it."""
+
+    seconds: float
+    device: str
+
+
+class TrialsResult(Record):
+    """The trials of one batch."""
+
+    trials: tuple[ScoredTrial, ...]
+
+
+class GatherResult(Record):
+    """All trials so far, by number, and the best one; stored after each round."""
+
+    round: int
+    trials: tuple[ScoredTrial, ...]
+    best: int | None
+    progress: str
+
+
+class Importance(Record):
+    """Share of the variance of the score that an option explains by itself, with a 95 % interval over resampled trials.
+
+    If no option matters, all shares stay below their `by_chance` in 95 of 100 searches.
+    """
+
+    option: str
+    share: float
+    interval: tuple[float, float]
+    by_chance: float
+
+
+class SelectionBias(Record):
+    """How much the best of the trials flatters itself.
+
+    `best_of_equal` is the expected lead of the best trial over the mean if all trials were equally good, in top-1; `corrected` is the
+    winner's top-1 less the estimated `optimism`. The three are None with a single source video, which does not show how far scores vary.
+    `seeds` are the scores of the winner's recipe under new seeds.
+    """
+
+    num_trials: int
+    best_of_equal: float | None
+    optimism: float | None
+    corrected: float | None
+    seeds: tuple[ScoredTrial, ...] = ()
+
+
+class Search(Record):
+    """All numbers of a search's report. Shares are between 0 and 1."""
+
+    schema_version: int = Field(SCHEMA_VERSION, description="changes when a field changes its meaning")
+    created: str = Field(description="UTC, ISO 8601")
+    plan: SearchPlanResult
+    targets: tuple[Target, ...] = Field(TARGETS, description="reported targets; the last one decides")
+    num_clips: int = Field(description="clips that trials are selected on: val, or all clips of the folds")
+    num_sources: int
+    majority_top1: float = Field(description="of always predicting the most frequent class of the deciding target")
+    trials: tuple[ScoredTrial, ...]
+    curves: dict[int, tuple[Epoch, ...]] = Field(description="by trial number; of the first fold")
+    winner: int
+    pareto: tuple[int, ...] = Field(description="numbers of the trials that no other beats in both accuracy and latency")
+    importances: tuple[Importance, ...]
+    importance_note: str
+    bias: SelectionBias
+
+
+class SearchReportResult(Record):
+    """Addresses of a search's page and tables, its winner's options, and the MLflow run with them."""
+
+    key: str
+    inputs_digest: str
+    report_uri: str
+    table_uri: str
+    numbers_uri: str
+    num_trials: int
+    num_failed: int
+    winner: TrainOptions
+    retrain: dict[str, Any] = Field(description="parameters of a run of the DAG `retrain` with the winner's options")
+    starts_retrain: bool
+    verdict: str
+    report_url: str
+    mlflow_run_url: str

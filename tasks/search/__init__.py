@@ -1,0 +1,1 @@
+"""Suggest the trials of a search from the results of earlier rounds."""

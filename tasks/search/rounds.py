@@ -1,0 +1,76 @@
+"""Plan the rounds of a search: number of trials, rungs of successive halving, time budget, and batches."""
+
+from collections.abc import Sequence
+
+from tasks.errors import BadConfiguration
+from tasks.options import SearchOptions, TrainOptions
+from tasks.results.record import Target
+from tasks.results.search import ScoredTrial, Trial
+from tasks.search.scores import best_first
+from tasks.search.space import Space
+
+HALVING_FACTOR = 3
+"""One in three trials of a rung goes on, for three times as many epochs."""
+
+ROUNDING = 1e-6
+"""Keeps a trial that the budget covers exactly."""
+
+HEAD_TRIALS_PER_BATCH = 64
+"""Heads train in about a second on cached features; a task takes several seconds to start."""
+
+
+def num_suggested(chosen: SearchOptions, number: int, earlier: Sequence[ScoredTrial]) -> int:
+    """Count the trials of round `number`, from 1: an even share of all, or as many as the time budget allows.
+
+    Later rounds make up for trials that earlier rounds could not suggest. The budget counts the time of the search's own trainings, on all
+    GPUs together.
+    """
+    wanted = -(-(chosen.num_trials - len(earlier)) // (chosen.rounds - number + 1))
+    own_hours = [trial.seconds / 3600 for trial in earlier if not trial.was_found]
+    if not chosen.budget_hours or not sum(own_hours):
+        return wanted
+    affordable = (chosen.budget_hours - sum(own_hours)) / (sum(own_hours) / len(own_hours))
+    return max(0, min(wanted, int(affordable + ROUNDING)))
+
+
+def rung_epochs(chosen: SearchOptions, epochs: int, number: int) -> int:
+    """Return the epochs of rung `number`, from 1; the last rung has all `epochs`."""
+    return max(1, round(epochs * float(HALVING_FACTOR) ** (number - chosen.rounds)))
+
+
+def require_resumable(chosen: SearchOptions, space: Space) -> None:
+    """Refuse what successive halving would compare unfairly.
+
+    Raises:
+        BadConfiguration: a learning rate would depend on the total number of epochs, or rungs would be equally long.
+    """
+    if not chosen.halving:
+        return
+    schedules = space.grid().get("schedule", [space.base.schedule])
+    if "cosine" in schedules:
+        raise BadConfiguration(
+            "halving: schedule cosine falls to 0 at the end of the training, so a rung could not go on with it and would not be comparable "
+            "with longer ones; choose constant, step or plateau, or turn halving off"
+        )
+    rungs = [rung_epochs(chosen, space.base.epochs, number) for number in range(1, chosen.rounds + 1)]
+    if len(set(rungs)) < len(rungs):
+        raise BadConfiguration(
+            f"halving: {chosen.rounds} rounds need rungs of {HALVING_FACTOR} times as many epochs each, and {space.base.epochs} epochs give "
+            f"{', '.join(map(str, rungs))}; raise epochs or lower rounds"
+        )
+
+
+def promote(
+    chosen: SearchOptions, epochs: int, number: int, last_rung: Sequence[ScoredTrial], target: Target
+) -> list[tuple[ScoredTrial, TrainOptions]]:
+    """Choose the trials that go on to rung `number` of a training of `epochs`, with their options there, best first."""
+    num_kept = max(1, len(last_rung) // HALVING_FACTOR)
+    longer = rung_epochs(chosen, epochs, number)
+    return [(trial, trial.options.model_copy(update={"epochs": longer})) for trial in best_first(last_rung, target)[:num_kept]]
+
+
+def batches_of(trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
+    """Divide the trials of a round into those of one task each: many head trainings, or one of a backbone."""
+    heads = [trial for trial in trials if trial.options.trainable == "heads"]
+    cut = [tuple(heads[start : start + HEAD_TRIALS_PER_BATCH]) for start in range(0, len(heads), HEAD_TRIALS_PER_BATCH)]
+    return cut + [(trial,) for trial in trials if trial.options.trainable != "heads"]

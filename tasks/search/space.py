@@ -1,0 +1,130 @@
+"""Parse the ranges of a search, and complete suggested values to the options of a training."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from pydantic import ValidationError
+
+from tasks.errors import BadConfiguration
+from tasks.keys import without_idle
+from tasks.options import SearchOptions, TrainOptions
+from tasks.refusals import refusals
+from tasks.results.search import Value
+
+GRID_POINTS = 5
+"""Number of values that a grid takes from a range of real numbers."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """The searched options with their ranges, over the base recipe that has all other options."""
+
+    base: TrainOptions
+    ranges: Mapping[str, BaseDistribution]
+
+    @classmethod
+    def of(cls, chosen: SearchOptions, base: TrainOptions) -> "Space":
+        """Read the ranges of the searched options.
+
+        Raises:
+            BadConfiguration: a line is no range, a searched option has none, or no training can have one of its values.
+        """
+        lines = dict(_split(line) for line in chosen.ranges if line.strip())
+        if missing := [name for name in chosen.search if name not in lines]:
+            raise BadConfiguration(f"ranges: {', '.join(missing)} has no line; add one, as in `{missing[0]}=…`, or do not search it")
+        if base.fuse:
+            raise BadConfiguration("fuse: a search trains its networks; fuse them afterwards in retrain, by their runs/KEY/")
+        space = cls(base, {name: _distribution(name, lines[name]) for name in sorted(set(chosen.search))})
+        for name, distribution in space.ranges.items():
+            for value in _ends(distribution):
+                if problems := _problems(name, value):
+                    raise BadConfiguration(f"ranges: `{name}={lines[name]}`: {problems}")
+        return space
+
+    def complete(self, values: Mapping[str, Value]) -> TrainOptions | None:
+        """Complete suggested values to the options of a training; None if they contradict one another."""
+        try:
+            return without_idle(TrainOptions.model_validate(self.base.model_dump(mode="json") | dict(values)))
+        except ValidationError:
+            return None
+
+    def grid(self) -> dict[str, list[Value]]:
+        """List the values of a full grid, by option."""
+        return {name: _points(distribution) for name, distribution in self.ranges.items()}
+
+
+def _split(line: str) -> tuple[str, str]:
+    name, equals, values = line.partition("=")
+    if not equals or not values.strip():
+        raise BadConfiguration(f"ranges: `{line}` is no range; write option=value, value or option=low..high")
+    if name.strip() not in TrainOptions.model_fields:
+        raise BadConfiguration(f"ranges: `{line}`: unknown option {name.strip()}")
+    return name.strip(), values.strip()
+
+
+def _distribution(name: str, text: str) -> BaseDistribution:
+    if ".." not in text:
+        return CategoricalDistribution([_value(value.strip()) for value in text.split(",") if value.strip()])
+    words = text.split()
+    try:
+        low, high = (_number(end) for end in words[0].split(".."))
+        if words[1:] not in ([], ["log"]):
+            raise ValueError
+        is_log = words[1:] == ["log"]
+        if isinstance(low, int) and isinstance(high, int):
+            return IntDistribution(low, high, log=is_log)
+        return FloatDistribution(float(low), float(high), log=is_log)
+    except ValueError:
+        raise BadConfiguration(
+            f"ranges: `{name}={text}` is no range; write low..high with the lower number first, and `log` behind it for a logarithmic scale, "
+            "which needs numbers above 0"
+        ) from None
+
+
+def _number(text: str) -> int | float:
+    value = _value(text)
+    if isinstance(value, (str, bool)):
+        raise ValueError(text)
+    return value
+
+
+def _value(text: str) -> Value:
+    """Parse numbers, true and false as JSON; anything else is text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, (bool, int, float)) else text
+
+
+def _ends(distribution: BaseDistribution) -> Sequence[Value]:
+    if isinstance(distribution, CategoricalDistribution):
+        return [_plain(choice) for choice in distribution.choices]
+    assert isinstance(distribution, (IntDistribution, FloatDistribution))  # noqa: S101 - `_distribution` makes no others
+    return [distribution.low, distribution.high]
+
+
+def _points(distribution: BaseDistribution) -> list[Value]:
+    if isinstance(distribution, FloatDistribution):
+        spaced = np.geomspace if distribution.log else np.linspace
+        return [float(point) for point in spaced(distribution.low, distribution.high, GRID_POINTS)]
+    if isinstance(distribution, IntDistribution):
+        return list(range(distribution.low, distribution.high + 1))
+    return list(_ends(distribution))
+
+
+def _plain(choice: object) -> Value:
+    assert isinstance(choice, (bool, int, float, str))  # noqa: S101 - `_value` makes no others
+    return choice
+
+
+def _problems(name: str, value: Value) -> str:
+    """Say why no training can have this value; contradictions to other options do not count."""
+    try:
+        TrainOptions.model_validate({name: value})
+    except ValidationError as error:
+        return "; ".join(reason for field, reason in refusals(error, TrainOptions) if field)
+    return ""

@@ -1,0 +1,188 @@
+"""Find the weights that a training starts from, verify them, and store their network, the baseline."""
+
+import tempfile
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from tasks.download import download, is_url
+from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, RetakeError, Unavailable
+from tasks.media.class_lists import keep_epic_lists
+from tasks.model.checkpoints import check_name, save, verify_sha256
+from tasks.model.class_names import no_names
+from tasks.model.pretrained import PUBLISHED, build, published
+from tasks.model.spec import NetworkSpec, spec_of
+from tasks.options import TrainOptions, Weights
+from tasks.results.training import WeightsResult
+from tasks.settings import MachineSettings, load
+from tasks.steps._checkpoints import fetch_trained, file_sha256, find_trained, is_trained
+from tasks.steps._step import log
+from tasks.store.layout import Layout
+from tasks.store.objects import Store
+from tasks.store.runs import run_name
+
+AUTO = "auto"
+DEFAULT_BACKBONE = "resnet50"
+OFFLINE_BACKBONE = "tf_efficientnet_lite0"
+MAX_CHECKPOINT_BYTES = 2 << 30
+MAX_NAME_BYTES = 200
+"""The store's client adds to the name while it writes."""
+
+Candidate = tuple[str, Weights]
+
+
+def find_weights(options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
+    """Take the first start that is available, and log why others are not.
+
+    Raises:
+        BadCheckpoint: the hash of a file is not the one in its name.
+        BadConfiguration: no such backbone, or no published weights for it.
+        BadInput: the trained network to start from is not in this store.
+        Unavailable: no start is available; the message says what to put where.
+    """
+    if options.weights is Weights.TRAINED or is_trained(options.checkpoint or ""):
+        return _trained_start(options, store_uri, store)
+    failure: RetakeError | None = None
+    for candidate in candidates(options):
+        try:
+            return _start_from(candidate, options, store_uri, store)
+        except (Unavailable, BadConfiguration) as error:
+            log.warning("%s from %s weights is not available: %s", *candidate, error)
+            failure = error
+    raise failure or BadConfiguration(f"EPIC-KITCHENS-55 published no weights for backbone {options.backbone}")
+
+
+def candidates(options: TrainOptions) -> list[Candidate]:
+    """List the starts that `options` allow, best first."""
+    backbones = [DEFAULT_BACKBONE] if options.backbone == AUTO else [options.backbone]
+    wanted = [Weights.EPIC, Weights.IMAGENET] if options.weights is Weights.AUTO else [options.weights]
+    found = [(backbone, weights) for backbone in backbones for weights in wanted]
+    if options.backbone == AUTO and Weights.IMAGENET in wanted:
+        found.append((OFFLINE_BACKBONE, Weights.IMAGENET))
+    if options.checkpoint and options.weights is Weights.AUTO:
+        return [c for c in found if c[1] is Weights.EPIC]
+    if options.weights is Weights.AUTO:
+        found = [c for c in found if c[1] is not Weights.EPIC or published(spec_of(options, c[0]))]
+    return found
+
+
+def _trained_start(options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
+    """Start from a trained network; `train` adds outputs for new classes.
+
+    Raises:
+        BadConfiguration: none is named, or the options ask for another network.
+        BadInput: there is no such network, or it belongs to another store.
+        BadCheckpoint: its checkpoint is gone, or its hash is not the recorded one.
+    """
+    if not options.checkpoint:
+        raise BadConfiguration("weights=trained needs the network's name under checkpoint, such as models:/NAME@champion or runs/KEY/")
+    if options.weights not in (Weights.AUTO, Weights.TRAINED):
+        raise BadConfiguration(
+            f"checkpoint {options.checkpoint} is a trained network, and weights is {options.weights}; choose trained, or leave one of them out"
+        )
+    trained = find_trained("checkpoint", options.checkpoint, store_uri, store)
+    with tempfile.TemporaryDirectory(prefix="retake-weights-") as folder:
+        spec = fetch_trained("checkpoint", trained, store, Path(folder)).network.spec
+    asked = spec_of(options, spec.backbone if options.backbone == AUTO else None)
+    if (spec.title, spec.flow) != (asked.title, asked.flow):
+        held, wanted = (f"{one.title}{f', {one.flow.flow_bound_pixels} pixels' if one.flow else ''}" for one in (spec, asked))
+        raise BadConfiguration(
+            f"checkpoint: {trained.name} is {held}, where {wanted} was asked; choose the options that it was trained with"
+        )
+    log.info("starting from %s: %s, run %s", trained.name, spec, trained.run_key)
+    return WeightsResult(
+        backbone=spec.backbone,
+        network=spec.title,
+        weights=Weights.TRAINED,
+        uri=trained.checkpoint_uri,
+        sha256=trained.checkpoint_sha256,
+        description=f"the network that {run_name(trained.run_key)} trained",
+        is_chance=False,
+    )
+
+
+def _start_from(candidate: Candidate, options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
+    backbone, weights = candidate
+    spec = spec_of(options, backbone)
+    with tempfile.TemporaryDirectory(prefix="retake-weights-") as name:
+        folder = Path(name)
+        epic_file = _epic_file(spec, options, store_uri, store, folder) if weights is Weights.EPIC else None
+        start = build(spec, weights, epic_file=epic_file, seed=options.seed)
+        path = folder / "start.ckpt"
+        save(path, start.network, no_names(spec))
+        sha256 = file_sha256(path)
+        uri = Layout(store_uri).network(sha256)
+        if not store.exists(uri):
+            store.write_file(uri, path)
+    log.info("starting from %s: %s", spec, start.description)
+    return WeightsResult(
+        backbone=backbone,
+        network=spec.title,
+        weights=weights,
+        uri=uri,
+        sha256=sha256,
+        description=start.description,
+        is_chance=start.is_chance,
+    )
+
+
+def _epic_file(spec: NetworkSpec, options: TrainOptions, store_uri: str, store: Store, folder: Path) -> Path:
+    """Fetch the published file: from the given place, else the store, else its public address.
+
+    From its public address it is kept in the store.
+    """
+    named = next((file for file in PUBLISHED.values() if file.name == options.checkpoint), None)
+    if options.checkpoint and named is None:
+        return _fetch(options.checkpoint, store, folder)
+    file = named or published(spec)
+    if file is None:
+        raise BadConfiguration(f"EPIC-KITCHENS-55 published no weights for {spec}; choose weights imagenet, or backbone {DEFAULT_BACKBONE}")
+    kept = Layout(store_uri).pretrained(file.name)
+    if store.exists(kept):
+        return _fetch(kept, store, folder)
+    try:
+        path = _fetch(file.url, store, folder)
+        verify_sha256(path)
+    except (BadInput, Unavailable) as error:
+        # A wrong file from the public address, such as a proxy's own page, is not the user's mistake.
+        raise Unavailable(f"{error}; or put {file.name} under pretrained/ of the store") from error
+    store.write_file(kept, path)
+    keep_epic_lists(store, store_uri, allow_private=load(MachineSettings).allow_private_addresses)
+    return path
+
+
+def _fetch(source: str, store: Store, folder: Path) -> Path:
+    if not is_url(source):
+        return _local_file(source)
+    path = folder / _file_name(source)
+    if source.startswith("s3://"):
+        store.read_file(source, path)
+    else:
+        log.info("downloading %s", source)
+        download(source, path, max_bytes=MAX_CHECKPOINT_BYTES, allow_private=load(MachineSettings).allow_private_addresses)
+    return path
+
+
+def _file_name(address: str) -> str:
+    """Read the published name from an address; it must end in a hash.
+
+    Raises:
+        BadCheckpoint: the address has no such name, or one that no file can have here.
+    """
+    try:
+        name = PurePosixPath(address if address.startswith("s3://") else unquote(urlsplit(address).path)).name
+    except ValueError as error:
+        raise BadCheckpoint(f"{address!r} is not an address ({error}); correct it") from error
+    check_name(name)
+    if not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
+        raise BadCheckpoint(f"{address!r}: no file can have this name; keep the name that it was published under")
+    return name
+
+
+def _local_file(source: str) -> Path:
+    try:
+        path = Path(source).expanduser()
+        if path.is_file():
+            return path
+    except (OSError, RuntimeError) as error:
+        raise BadCheckpoint(f"{source!r} cannot be read ({error})") from error
+    raise BadCheckpoint(f"{source!r}: no such file on the machine that runs this step; give a file, s3:// or http(s) address")

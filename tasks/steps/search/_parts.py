@@ -1,0 +1,233 @@
+"""The trainings of a search's trials, one per fold: their inputs, their scores, and where both are kept."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tasks.keys import content_key
+from tasks.media.frame_cache import cache_test_frames, cache_train_frames
+from tasks.model.checkpoints import Saved
+from tasks.model.class_names import trained_names
+from tasks.model.data import CachedClip
+from tasks.model.epochs import LAST
+from tasks.model.growth import widen_heads
+from tasks.model.hardware import choose_device, describe
+from tasks.model.job import TrainJob
+from tasks.model.network import Network
+from tasks.model.timing import clip_seconds
+from tasks.model.trials import TrialJob, TrialOutcome, score_network
+from tasks.options import GateOptions, TrainOptions
+from tasks.results.record import Target
+from tasks.results.search import NetworkLatency, SearchPlanResult, Trial, TrialScore
+from tasks.results.training import Epoch, PlanResult, TrainResult, WeightsResult
+from tasks.settings import MachineSettings, load
+from tasks.steps._checkpoints import fetch_network
+from tasks.steps._plans import PlannedTraining, plan_training
+from tasks.steps._step import finish, log
+from tasks.steps._training import epoch_of, train_planned
+from tasks.steps._weights import find_weights
+from tasks.steps.search._rounds import Data
+from tasks.store.layout import Dataset, Layout
+from tasks.store.objects import Store
+from tasks.store.runs import Run, Training
+from tasks.store.searches import SearchPlan
+
+NETWORK_OPTIONS = ("family", "backbone", "modality", "num_segments", "weights", "checkpoint", "flow_method", "flow_bound_pixels", "seed")
+"""Options that the weights of a training depend on."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The training of a trial on one fold, or on the whole dataset."""
+
+    trial: Trial
+    fold: int
+    weights: WeightsResult
+    training: PlannedTraining
+
+    @property
+    def run(self) -> Run:
+        """Its place in the store."""
+        return self.training.run
+
+    @property
+    def options(self) -> TrainOptions:
+        """Its options, as `retrain` would plan them."""
+        return self.training.train
+
+
+class Parts:
+    """Plan the trainings of a search's trials, and share networks, frames and data between them.
+
+    Args:
+        plan: the search.
+        store: the object store.
+        folder: for checkpoints; empty.
+    """
+
+    def __init__(self, plan: SearchPlanResult, store: Store, folder: Path) -> None:
+        self.plan = plan
+        self.place = SearchPlan(plan.search_uri)
+        self.store = store
+        self.folder = folder
+        self.data = Data.of(plan, store)
+        self.machine = load(MachineSettings)
+        self._saved: dict[str, Saved] = {}
+        self._networks: dict[tuple[str, int], Network] = {}
+        self._frames: dict[tuple[object, ...], dict[str, Path]] = {}
+
+    def of(self, trial: Trial) -> list[Part]:
+        """Plan the trainings of a trial, one per fold, under the run keys of `retrain`.
+
+        Raises:
+            BadConfiguration, BadInput, Unavailable: as the step `weights`.
+        """
+        weights = self._weights(trial.options)
+        return [
+            Part(
+                trial, fold, weights, plan_training(self.place.store_uri, Dataset(uri).digest, trial.options, weights, self.plan.model_name)
+            )
+            for fold, uri in enumerate(self.plan.fold_uris)
+        ]
+
+    def score_of(self, part: Part) -> TrialScore | None:
+        """Read the score of a training, if it has one."""
+        stored = part.run.validation(self.plan.evaluate.crops)
+        return self.store.read(stored) if self.store.exists(stored.uri) else None
+
+    def find_score(self, part: Part) -> TrialScore | None:
+        """Find the score of a training; score its checkpoint if another DAG has trained it."""
+        if score := self.score_of(part):
+            return score
+        if not self.store.exists(part.run.train.uri):
+            return None
+        log.info("trial %d: found trained, %s", part.trial.number, part.run.folder_uri)
+        return self._score_checkpoint(part, self.store.read(part.run.train))
+
+    def train_network(self, part: Part) -> TrialScore:
+        """Train as the step `train` does, with checkpoints and an MLflow run, and score the best epoch."""
+        if earlier := self._earlier(part):
+            _continue_from(earlier.train, part.run.train, self.store)
+        return self._score_checkpoint(part, train_planned(self._planned(part), part.run.train, self.store, devices=1))
+
+    def head_job(self, part: Part) -> TrialJob:
+        """Describe the training of heads on cached features."""
+        folder = self.folder / f"{part.trial.number}-{part.fold}"
+        folder.mkdir()
+        if earlier := self._earlier(part):
+            self.store.read_file(earlier.train.last, folder / LAST)
+        return TrialJob(self._job(part, folder), self.plan.evaluate.crops, keeps_last=self.plan.search.halving)
+
+    def keep_heads(self, part: Part, outcome: TrialOutcome) -> None:
+        """Write the score of trained heads, and with successive halving their last epoch, from which the next rung goes on."""
+        if outcome.last:
+            self.store.write_file(part.run.train.last, outcome.last)
+        epochs = tuple(epoch_of(record) for record in outcome.history)
+        self._keep(part, epochs, outcome.best_epoch, sum(record.seconds for record in outcome.history), outcome.loss, outcome.right)
+
+    def latency_seconds(self, part: Part) -> float | None:
+        """Return the median time per clip of the network, if latency is an objective; it is measured once per search."""
+        if self.plan.search.objectives == "accuracy":
+            return None
+        network = self._network(part)
+        stored = self.place.latency(content_key(network.spec.model_dump(mode="json")))
+        if not self.store.exists(stored.uri):
+            measured = clip_seconds(network, self.plan.evaluate.crops, self.machine.device)
+            self.store.create(stored, NetworkLatency(seconds=measured, device=describe(choose_device(self.machine.device)).device_name))
+        return self.store.read(stored).seconds
+
+    def _weights(self, options: TrainOptions) -> WeightsResult:
+        """Find the weights that trainings of this network start from, once per search."""
+        chosen = options.model_dump(mode="json", include=set(NETWORK_OPTIONS))
+        output = self.place.weights(content_key(chosen))
+        if self.store.exists(output.uri):
+            return self.store.read(output)
+        return finish(self.store, output, find_weights(options, self.place.store_uri, self.store))
+
+    def _network(self, part: Part) -> Network:
+        """Build the network of a training, with outputs for all classes; trainings must not change it."""
+        sha256, seed = part.weights.sha256, part.options.seed
+        if (sha256, seed) not in self._networks:
+            words = self.data.manifests[0].vocabulary
+            self._networks[sha256, seed] = widen_heads(self._start(part).network, words.num_verbs, words.num_nouns, seed)
+        return self._networks[sha256, seed]
+
+    def _start(self, part: Part) -> Saved:
+        sha256 = part.weights.sha256
+        if sha256 not in self._saved:
+            self._saved[sha256] = fetch_network(self.store, part.weights.uri, sha256, self.folder)
+        return self._saved[sha256]
+
+    def _job(self, part: Part, folder: Path) -> TrainJob:
+        network = self._network(part)
+        return TrainJob(
+            network=network,
+            classes=trained_names(self.data.manifests[part.fold].vocabulary, self._start(part).classes, network.spec),
+            train=self._cached(part, "train"),
+            val=self._cached(part, "val"),
+            options=part.options,
+            folder=folder,
+            device=self.machine.device,
+            features=self.machine.cache_dir.expanduser() / "features",
+        )
+
+    def _planned(self, part: Part) -> PlanResult:
+        """Make the plan that `train` would follow; nothing of it is tested or decided here."""
+        return PlanResult(
+            run_key=part.training.run_key,
+            run_uri=part.run.folder_uri,
+            dataset_uri=self.plan.fold_uris[part.fold],
+            dataset_digest=Dataset(self.plan.fold_uris[part.fold]).digest,
+            train=part.options,
+            evaluate=self.plan.evaluate,
+            gate=GateOptions(),
+            decision_uri=part.run.comparison(self.plan.key).folder_uri,
+            num_champions=0,
+            model_name=self.plan.model_name,
+            weights=part.weights,
+            champion=None,
+            evaluations=(),
+        )
+
+    def _earlier(self, part: Part) -> Run | None:
+        """Find the training of the last rung that this one goes on from."""
+        return Layout(self.place.store_uri).run(part.trial.resumes[part.fold]) if part.trial.resumes else None
+
+    def _score_checkpoint(self, part: Part, trained: TrainResult) -> TrialScore:
+        saved = fetch_network(self.store, trained.checkpoint_uri, trained.checkpoint_sha256, self.folder)
+        loss, right = score_network(saved.network, saved.classes, self._cached(part, "val"), self.plan.evaluate.crops, self.machine.device)
+        return self._keep(part, trained.epochs, trained.best_epoch, trained.seconds, loss, right)
+
+    def _keep(
+        self, part: Part, epochs: tuple[Epoch, ...], best_epoch: int, seconds: float, loss: float, right: dict[Target, str]
+    ) -> TrialScore:
+        score = TrialScore(
+            run_key=part.training.run_key, epochs=epochs, best_epoch=best_epoch, seconds=round(seconds, 3), loss=loss, right=right
+        )
+        self.store.write(part.run.validation(self.plan.evaluate.crops), score)
+        return score
+
+    def _cached(self, part: Part, split: Literal["train", "val"]) -> list[CachedClip]:
+        """Pair the clips of a split that have frames with their classes."""
+        clips = [clip for clip in self.data.manifests[part.fold].clips if clip.split == split]
+        spec, options = self._network(part).spec, part.options
+        key = (part.fold, split, spec.model_dump_json(), options.frame_step, options.train_frames)
+        if key not in self._frames:
+            self._frames[key] = (
+                cache_train_frames(self.store, clips, spec, options) if split == "train" else cache_test_frames(self.store, clips, spec)
+            )
+        frames = self._frames[key]
+        return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class) for clip in clips if clip.uid in frames]
+
+
+def _continue_from(earlier: Training, place: Training, store: Store) -> None:
+    """Copy the last and the best checkpoint of a shorter training, unless this one has begun; `train` resumes from them."""
+    if store.exists(place.last):
+        return
+    with tempfile.TemporaryDirectory(prefix="retake-rung-") as folder:
+        # `last` marks the epoch: without it, nothing is resumed.
+        for source, target in ((earlier.best, place.best), (earlier.last, place.last)):
+            path = Path(folder) / "checkpoint"
+            store.read_file(source, path)
+            store.write_file(target, path)

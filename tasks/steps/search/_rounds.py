@@ -1,0 +1,88 @@
+"""Read and write the rounds of a search."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tasks.errors import MissingObject
+from tasks.results.dataset import DatasetClip, Manifest
+from tasks.results.record import Target
+from tasks.results.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial, TrialBatch, TrialBatchRef
+from tasks.search.rounds import batches_of
+from tasks.store.layout import Dataset
+from tasks.store.objects import Store
+from tasks.store.searches import SearchPlan, SearchRound, trials_of
+
+NO_REASON = "it left no result; the log of its task says why"
+
+
+def trials_before(round_number: int, place: SearchPlan, store: Store) -> tuple[ScoredTrial, ...]:
+    """Read the trials of all rounds before this one."""
+    return store.read(place.round(round_number - 1).gather).trials if round_number > 1 else ()
+
+
+def all_trials(plan: SearchPlanResult, store: Store) -> tuple[ScoredTrial, ...]:
+    """Read the trials of all rounds.
+
+    Raises:
+        MissingObject: no round is finished.
+    """
+    place = SearchPlan(plan.search_uri)
+    for number in range(plan.search.rounds, 0, -1):
+        if store.exists(place.round(number).gather.uri):
+            return store.read(place.round(number).gather).trials
+    raise MissingObject(f"{plan.search_uri} has no finished round; run `gather` first")
+
+
+def trained_seeds(plan: SearchPlanResult, store: Store) -> tuple[ScoredTrial, ...]:
+    """Read the trials of the winner under new seeds, as far as they are finished."""
+    seeds = SearchPlan(plan.search_uri).seeds
+    if not store.exists(seeds.suggest.uri):
+        return ()
+    return tuple(trials_of_round(seeds, {}, store))
+
+
+def trials_of_round(place: SearchRound, reasons: Mapping[int, str], store: Store) -> list[ScoredTrial]:
+    """Read the trials of a round, by number; a trial without a result failed, for the reason of its batch."""
+    found = []
+    for index, ref in enumerate(store.read(place.suggest).batches):
+        trained, batch = trials_of(ref.uri), store.read(place.batch(index))
+        for trial in batch.trials:
+            stored = trained.trial(trial.number)
+            failed = ScoredTrial(
+                number=trial.number, round=batch.round, values=trial.values, options=trial.options, failure=reasons.get(index, NO_REASON)
+            )
+            found.append(store.read(stored) if store.exists(stored.uri) else failed)
+    return sorted(found, key=lambda trial: trial.number)
+
+
+def write_round(place: SearchRound, number: int, trials: Sequence[Trial], store: Store) -> SuggestResult:
+    """Write the trials of a round in batches of one task each."""
+    refs = []
+    for index, batch in enumerate(batches_of(trials)):
+        stored = place.batch(index)
+        store.write(stored, TrialBatch(round=number, trials=batch))
+        first, last = batch[0].number, batch[-1].number
+        refs.append(TrialBatchRef(uri=stored.uri, name=f"trial {first}" if first == last else f"trials {first} to {last}"))
+    return SuggestResult(round=number, batches=tuple(refs))
+
+
+@dataclass(frozen=True)
+class Data:
+    """The datasets of a search, one per fold: their manifests, and the clips that trials are scored on."""
+
+    manifests: tuple[Manifest, ...]
+
+    @classmethod
+    def of(cls, plan: SearchPlanResult, store: Store) -> "Data":
+        """Read the manifests."""
+        return cls(tuple(store.read(Dataset(uri).manifest) for uri in plan.fold_uris))
+
+    @property
+    def clips(self) -> list[list[DatasetClip]]:
+        """The validation clips of each fold."""
+        return [[clip for clip in manifest.clips if clip.split == "val"] for manifest in self.manifests]
+
+    @property
+    def target(self) -> Target:
+        """The target that decides."""
+        return self.manifests[0].vocabulary.targets[-1]

@@ -1,0 +1,124 @@
+"""Train the trials of a batch, or find that they were trained before, and score them on their validation clips."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from tasks.errors import BadConfiguration, BadInput
+from tasks.model.gpus import keep_to_one_gpu
+from tasks.model.memory import keep_freed_memory
+from tasks.model.trial_batch import TrialFailure, run_trials
+from tasks.model.trials import TrialOutcome
+from tasks.results.search import ScoredTrial, SearchPlanResult, Trial, TrialBatch
+from tasks.search.scores import scored, values_in_words
+from tasks.settings import MachineSettings, load
+from tasks.steps._step import log
+from tasks.steps.search._parts import Part, Parts
+from tasks.store.objects import Store
+from tasks.store.searches import TrainedTrials
+from tasks.wording import duration, percent
+
+TRIAL_FAILS = (BadConfiguration, BadInput)
+"""Errors that fail one trial; any other, such as an unreachable store, ends the task, whose retry goes on with the rest."""
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """The trials of a batch, written as soon as all of their trainings are scored."""
+
+    plan: SearchPlanResult
+    batch: TrialBatch
+    place: TrainedTrials
+    parts: Parts
+    store: Store
+    started_at_seconds: float
+
+    @property
+    def missing(self) -> list[Trial]:
+        """The trials without a result."""
+        return [trial for trial in self.batch.trials if not self.store.exists(self.place.trial(trial.number).uri)]
+
+    def conclude(self, trial: Trial, parts: Sequence[Part], *, was_found: bool) -> None:
+        """Write the trial if all of its trainings are scored."""
+        scores = [self.parts.score_of(part) for part in parts]
+        known = [score for score in scores if score is not None]
+        if len(known) < len(scores):
+            return
+        blank = self._blank(trial, was_found=was_found, latency_seconds=self.parts.latency_seconds(parts[0]))
+        done = scored(blank, known, self.parts.data.clips, self.parts.data.target)
+        self.store.write(self.place.trial(trial.number), done)
+        self._report(done)
+
+    def fail(self, trial: Trial, reason: str) -> None:
+        """Write that the trial failed."""
+        self.store.write(self.place.trial(trial.number), self._blank(trial, failure=reason))
+        log.warning("trial %d failed: %s", trial.number, reason)
+
+    def _blank(self, trial: Trial, **fields: object) -> ScoredTrial:
+        return ScoredTrial.model_validate(
+            {"number": trial.number, "round": self.batch.round, "values": trial.values, "options": trial.options, **fields}
+        )
+
+    def _report(self, done: ScoredTrial) -> None:
+        num_left = len(self.missing)
+        num_done = len(self.batch.trials) - num_left
+        left = (monotonic() - self.started_at_seconds) / num_done * num_left
+        target = self.parts.data.target
+        log.info(
+            "trial %d, %d of %d: %s top-1 %s with %s; about %s left",
+            done.number,
+            num_done,
+            len(self.batch.trials),
+            target,
+            percent(done.scores[target].top1),
+            values_in_words(done.values),
+            duration(left),
+        )
+
+
+def train_batch(plan: SearchPlanResult, batch: TrialBatch, place: TrainedTrials, store: Store) -> None:
+    """Write each trial of the batch: its scores, or why it failed."""
+    keep_to_one_gpu()
+    keep_freed_memory()
+    with tempfile.TemporaryDirectory(prefix="retake-trials-") as folder:
+        parts = Parts(plan, store, Path(folder))
+        card = Scorecard(plan, batch, place, parts, store, monotonic())
+        planned: dict[int, list[Part]] = {}
+        for trial in card.missing:
+            try:
+                planned[trial.number] = parts.of(trial)
+            except TRIAL_FAILS as error:
+                card.fail(trial, str(error))
+        _find_and_train(card, planned)
+
+
+def _find_and_train(card: Scorecard, planned: dict[int, list[Part]]) -> None:
+    """Score what was trained before, train whole networks one by one, and then all heads together."""
+    trials = {trial.number: trial for trial in card.batch.trials}
+    heads: list[Part] = []
+    for number, parts in planned.items():
+        try:
+            missing = [part for part in parts if card.parts.find_score(part) is None]
+            if not missing:
+                card.conclude(trials[number], parts, was_found=True)
+            elif trials[number].options.trainable == "heads":
+                heads += missing
+            else:
+                for part in missing:
+                    card.parts.train_network(part)
+                card.conclude(trials[number], parts, was_found=False)
+        except TRIAL_FAILS as error:
+            card.fail(trials[number], str(error))
+
+    def done(index: int, outcome: TrialOutcome | TrialFailure) -> None:
+        part = heads[index]
+        trial = trials[part.trial.number]
+        if isinstance(outcome, TrialFailure):
+            card.fail(trial, outcome.reason)
+        else:
+            card.parts.keep_heads(part, outcome)
+            card.conclude(trial, planned[trial.number], was_found=False)
+
+    run_trials([card.parts.head_job(part) for part in heads], num_processes=load(MachineSettings).num_processes, on_done=done)

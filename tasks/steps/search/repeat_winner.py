@@ -1,0 +1,41 @@
+"""Suggest the winner again under new seeds, to show how much of its score is luck."""
+
+from tasks.contracts.search import REPEAT_WINNER, SearchedArguments
+from tasks.errors import BadInput
+from tasks.results.search import SuggestResult, Trial
+from tasks.search.scores import best_first, finalists
+from tasks.steps._step import finish, finished
+from tasks.steps.search._rounds import Data, all_trials, write_round
+from tasks.store.objects import Store
+from tasks.store.searches import SearchPlan
+
+NUM_SEEDS = 3
+SEEDS_ROUND = 0
+"""Number of the round in records; rounds of suggestions count from 1."""
+
+
+def run(arguments: SearchedArguments, store: Store) -> SuggestResult:
+    """Write trials of the winner's recipe with the next three seeds.
+
+    Raises:
+        BadInput: every trial failed.
+    """
+    if earlier := finished(store, REPEAT_WINNER.address(arguments)):
+        return earlier
+    place = SearchPlan(arguments.search)
+    plan = store.read(place)
+    trials = all_trials(plan, store)
+    ranked = best_first(finalists(trials, plan.search), Data.of(plan, store).target)
+    if not ranked:
+        reasons = dict.fromkeys(str(trial.failure) for trial in trials)
+        raise BadInput(f"every trial failed: {'; '.join(reasons)}")
+    winner = ranked[0]
+    repeated = [
+        Trial(
+            number=len(trials) + i,
+            values=winner.values,
+            options=winner.options.model_copy(update={"seed": winner.options.seed + i + 1}),
+        )
+        for i in range(NUM_SEEDS)
+    ]
+    return finish(store, REPEAT_WINNER.address(arguments), write_round(place.seeds, SEEDS_ROUND, repeated, store))

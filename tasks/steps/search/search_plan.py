@@ -1,0 +1,72 @@
+"""Plan a search: fix its dataset and folds, and check its space before anything is trained."""
+
+from tasks.contracts.search import PLAN, SearchPlanArguments
+from tasks.dataset.folds import folds_of
+from tasks.dataset.manifest import dataset_digest, split_csv
+from tasks.errors import BadDataset
+from tasks.keys import content_key, training_key
+from tasks.options import EvaluateOptions, SearchOptions, TrainOptions
+from tasks.results.dataset import Manifest
+from tasks.results.search import SearchPlanResult
+from tasks.search.rounds import require_resumable
+from tasks.search.space import Space
+from tasks.steps._plans import find_dataset
+from tasks.steps._step import finish, log
+from tasks.store.layout import Dataset
+from tasks.store.objects import Store
+from tasks.store.searches import SearchPlan
+
+
+def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
+    """Fix everything that the rounds have in common.
+
+    Raises:
+        BadConfiguration: a range is wrong, or contradicts other options.
+        BadDataset: there is nothing to select trials on.
+        MissingObject: there is no such dataset.
+        NothingToDo: there is no dataset yet.
+    """
+    dataset = find_dataset(store, arguments.store, arguments.dataset)
+    chosen, train, evaluate = arguments.picked(SearchOptions), arguments.picked(TrainOptions), arguments.picked(EvaluateOptions)
+    space = Space.of(chosen, train)
+    require_resumable(chosen, space)
+    place = PLAN.address(arguments).on(dataset.digest)
+    plan = SearchPlanResult(
+        key=content_key(
+            {
+                "dataset": dataset.digest,
+                "search": chosen.model_dump(mode="json", exclude={"dataset", "then_retrain"}),
+                "train": training_key(train),
+                "evaluate": evaluate.model_dump(mode="json"),
+                "model_name": arguments.model_name,
+            }
+        ),
+        search_uri=place.folder_uri,
+        dataset_uri=dataset.folder_uri,
+        dataset_digest=dataset.digest,
+        search=chosen,
+        train=train,
+        evaluate=evaluate,
+        model_name=arguments.model_name,
+        fold_uris=_folds(store.read(dataset.manifest), dataset, place, chosen, store),
+    )
+    log.info("search %s: %d trials in %d rounds on dataset %s", plan.key, chosen.num_trials, chosen.rounds, dataset.digest)
+    # The rounds read the plan here: the same form may lead to a plan for another dataset.
+    finish(store, place, plan)
+    return finish(store, PLAN.address(arguments), plan)
+
+
+def _folds(manifest: Manifest, dataset: Dataset, place: SearchPlan, chosen: SearchOptions, store: Store) -> tuple[str, ...]:
+    """Write the folds as datasets; without cross-validation, return the dataset itself."""
+    if not chosen.folds:
+        if not any(clip.split == "val" for clip in manifest.clips):
+            raise BadDataset(f"{dataset.folder_uri} has no clip in val to select trials on; choose 3 or 5 folds, or add labelled videos")
+        return (dataset.folder_uri,)
+    uris = []
+    for fold in folds_of(manifest, chosen.folds, chosen.search_seed):
+        written = Dataset(place.fold(dataset_digest(fold)))
+        for split in ("train", "val"):
+            store.write_bytes(written.table(split), split_csv(fold, split))
+        store.write(written.manifest, fold)
+        uris.append(written.folder_uri)
+    return tuple(uris)

@@ -1,0 +1,139 @@
+"""Write the report of a search: page, table and numbers, also to MLflow."""
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.contracts.search import REPORT, SearchedArguments
+from tasks.errors import BadInput
+from tasks.keys import content_key
+from tasks.options import TrainOptions
+from tasks.report.search_page import search_note, search_page
+from tasks.report.search_table import metrics_of, table, verdict
+from tasks.results.record import now_utc
+from tasks.results.search import ScoredTrial, Search, SearchPlanResult, SearchReportResult, SelectionBias
+from tasks.results.training import Epoch
+from tasks.search.bias import flattery
+from tasks.search.importance import importances
+from tasks.search.scores import best_first, finalists
+from tasks.search.space import Space
+from tasks.search.suggest import pareto_front
+from tasks.settings import MlflowSettings, load
+from tasks.steps._step import finish, finished, log, write_files
+from tasks.steps.search._rounds import Data, all_trials, trained_seeds
+from tasks.store.layout import Layout
+from tasks.store.objects import Store, to_json
+from tasks.store.searches import SearchPlan, SearchReport
+from tasks.tracking import Tracker, search_run
+
+
+def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
+    """Report all trials of the finished rounds, and the winner under new seeds as far as these are finished.
+
+    Raises:
+        BadInput: every trial failed.
+    """
+    place, plan = REPORT.address(arguments), store.read(SearchPlan(arguments.search))
+    trials, seeds = all_trials(plan, store), trained_seeds(plan, store)
+    inputs = content_key({"trials": [one.model_dump(mode="json") for one in (*trials, *seeds)]})
+    earlier = finished(store, place)
+    if earlier and earlier.inputs_digest == inputs:
+        log.info("%s", earlier.verdict)
+        return earlier
+    search = _search(plan, trials, seeds, store)
+    winner = search.trials[search.winner].options
+    retrain = retrain_parameters(plan, winner)
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    with search_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-search-") as folder:
+        write_files(store, place, _files(place, search, retrain), Path(folder))
+        tracker.log_artifacts(run_id, Path(folder))
+        tracker.log_metrics(run_id, metrics_of(search))
+        tracker.set_tags(run_id, {"mlflow.note.content": search_note(search)})
+    tracker.finish(run_id)
+    url = tracker.run_url(run_id)
+    result = SearchReportResult(
+        key=plan.key,
+        inputs_digest=inputs,
+        report_uri=place.page,
+        table_uri=place.csv,
+        numbers_uri=place.numbers.uri,
+        num_trials=len(trials),
+        num_failed=sum(trial.failure is not None for trial in trials),
+        winner=winner,
+        retrain=retrain,
+        starts_retrain=plan.search.then_retrain,
+        verdict=verdict(search),
+        report_url=f"{url}/artifacts/report.html",
+        mlflow_run_url=url,
+    )
+    log.info("%s", result.verdict)
+    return finish(store, place, result)
+
+
+def retrain_parameters(plan: SearchPlanResult, winner: TrainOptions) -> dict[str, object]:
+    """Collect the parameters of a run of `retrain` that trains the winner's recipe on the same dataset."""
+    own = {"store": SearchPlan(plan.search_uri).store_uri, "dataset": plan.dataset_uri, "model_name": plan.model_name, "preset": "none"}
+    return {**own, **winner.model_dump(mode="json"), **plan.evaluate.model_dump(mode="json")}
+
+
+def _search(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequence[ScoredTrial], store: Store) -> Search:
+    data = Data.of(plan, store)
+    target = data.target
+    ranked = best_first(finalists(trials, plan.search), target)
+    if not ranked:
+        raise BadInput(f"every trial failed: {'; '.join(dict.fromkeys(str(trial.failure) for trial in trials))}")
+    clips = [clip for fold in data.clips for clip in fold]
+    frequencies = Counter({"verb": lambda clip: clip.verb, "action": lambda clip: clip.action}[target](clip) for clip in clips)
+    importance, note = importances(trials, Space.of(plan.search, plan.train).ranges, target)
+    return Search(
+        created=now_utc(),
+        plan=plan,
+        targets=data.manifests[0].vocabulary.targets,
+        num_clips=len(clips),
+        num_sources=len({clip.source for clip in clips}),
+        majority_top1=frequencies.most_common(1)[0][1] / len(clips),
+        trials=tuple(trials),
+        curves={trial.number: _curve(trial, plan, store) for trial in trials if trial.failure is None},
+        winner=ranked[0].number,
+        pareto=pareto_front(trials, target),
+        importances=importance,
+        importance_note=note,
+        bias=_bias(ranked, [clip.source for clip in clips], seeds, plan, store),
+    )
+
+
+def _curve(trial: ScoredTrial, plan: SearchPlanResult, store: Store) -> tuple[Epoch, ...]:
+    """Read the learning curve of the first fold."""
+    run = Layout(SearchPlan(plan.search_uri).store_uri).run(trial.run_keys[0])
+    return store.read(run.validation(plan.evaluate.crops)).epochs
+
+
+def _bias(
+    ranked: Sequence[ScoredTrial], sources: Sequence[str], seeds: Sequence[ScoredTrial], plan: SearchPlanResult, store: Store
+) -> SelectionBias:
+    layout = Layout(SearchPlan(plan.search_uri).store_uri)
+    target = Data.of(plan, store).target
+    right = [
+        "".join(store.read(layout.run(key).validation(plan.evaluate.crops)).right[target] for key in trial.run_keys) for trial in ranked
+    ]
+    found = flattery(right, sources, 0)
+    return SelectionBias(
+        num_trials=len(ranked),
+        best_of_equal=found and found.best_of_equal,
+        optimism=found and found.optimism,
+        corrected=found and found.corrected,
+        seeds=tuple(seeds),
+    )
+
+
+def _files(place: SearchReport, search: Search, retrain: dict[str, object]) -> dict[str, bytes]:
+    schema = json.dumps(Search.model_json_schema(), sort_keys=True, indent=1)
+    form = None
+    return {
+        place.page: search_page(search, form).encode(),
+        place.csv: table(search),
+        place.numbers.uri: to_json(search),
+        place.schema: f"{schema}\n".encode(),
+    }

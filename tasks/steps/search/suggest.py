@@ -1,0 +1,69 @@
+"""Suggest the trials of a round from all earlier rounds."""
+
+from collections.abc import Sequence
+
+from tasks.contracts.search import SUGGEST, RoundArguments
+from tasks.errors import NothingToDo
+from tasks.results.record import Target
+from tasks.results.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial
+from tasks.search.rounds import num_suggested, promote, rung_epochs
+from tasks.search.space import Space
+from tasks.search.suggest import identity, seed_of, suggest
+from tasks.steps._step import finish, finished
+from tasks.steps.search._rounds import Data, trials_before, write_round
+from tasks.store.objects import Store
+from tasks.store.searches import SearchPlan
+
+
+def run(arguments: RoundArguments, store: Store) -> SuggestResult:
+    """Suggest trials, and write them in batches of one task each.
+
+    Raises:
+        BadConfiguration: the sampler cannot search this space, or all of its trials contradict themselves.
+        NothingToDo: the search has fewer rounds, its time budget is spent, or its space has no further trial.
+    """
+    place = SearchPlan(arguments.search)
+    plan = store.read(place)
+    if arguments.round > plan.search.rounds:
+        raise NothingToDo(f"the search has {plan.search.rounds} rounds")
+    if earlier := finished(store, SUGGEST.address(arguments)):
+        return earlier
+    known, target = trials_before(arguments.round, place, store), Data.of(plan, store).target
+    goes_on = plan.search.halving and arguments.round > 1
+    trials = (_promoted if goes_on else _new)(plan, arguments.round, known, target)
+    if not trials:
+        raise NothingToDo(_why_none(plan, known))
+    return finish(store, SUGGEST.address(arguments), write_round(place.round(arguments.round), arguments.round, trials, store))
+
+
+def _new(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial], target: Target) -> list[Trial]:
+    """Suggest new recipes; the first trial of all is the recipe of the form."""
+    space = Space.of(plan.search, plan.train)
+    if plan.search.halving:
+        space = Space(plan.train.model_copy(update={"epochs": rung_epochs(plan.search, plan.train.epochs, 1)}), space.ranges)
+    wanted = plan.search.num_trials if plan.search.halving else num_suggested(plan.search, number, known)
+    own = {name: value for name, value in space.base.model_dump(mode="json").items() if name in space.ranges}
+    base = space.complete(own)
+    found = [] if known or base is None else [(own, base)]
+    taken = {identity(options) for _, options in found}
+    new = suggest(space, plan.search, seed_of(plan.key, number, plan.search.search_seed), known, target, wanted)
+    found += [(values, options) for values, options in new if identity(options) not in taken]
+    first = len(known)
+    return [Trial(number=first + i, values=values, options=options) for i, (values, options) in enumerate(found[:wanted])]
+
+
+def _promoted(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial], target: Target) -> list[Trial]:
+    """Let the best trials of the last rung go on."""
+    rung = [trial for trial in known if trial.round == number - 1]
+    kept = promote(plan.search, plan.train.epochs, number, rung, target)
+    first = len(known)
+    return [
+        Trial(number=first + i, values=trial.values, options=options, resumes=trial.run_keys) for i, (trial, options) in enumerate(kept)
+    ]
+
+
+def _why_none(plan: SearchPlanResult, known: Sequence[ScoredTrial]) -> str:
+    hours = sum(trial.seconds for trial in known) / 3600
+    if plan.search.budget_hours and hours:
+        return f"the time budget of {plan.search.budget_hours:g} h leaves no time for another trial after {hours:.2f} h"
+    return f"the space has no other trial than the {len(known)} of earlier rounds; widen the ranges, or search further options"

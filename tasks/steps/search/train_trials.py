@@ -1,0 +1,22 @@
+"""Train and score a batch of trials; each is written as soon as it is finished."""
+
+from tasks.contracts.search import TRAIN_TRIALS, TrainTrialsArguments
+from tasks.results.search import TrialBatch, TrialsResult
+from tasks.steps._step import finish, finished
+from tasks.steps.search._trials import train_batch
+from tasks.store.objects import Store
+from tasks.store.searches import SearchPlan
+
+
+def run(arguments: TrainTrialsArguments, store: Store) -> TrialsResult:
+    """Train the trials that no DAG has trained yet. A trial that cannot be trained is recorded as failed; the others go on.
+
+    Raises:
+        Unavailable: the store, MLflow or the weights are not there for now; finished trials are not repeated.
+    """
+    place = TRAIN_TRIALS.address(arguments)
+    if earlier := finished(store, place):
+        return earlier
+    plan, batch = store.read(SearchPlan(arguments.search)), store.read(arguments.batch, TrialBatch)
+    train_batch(plan, batch, place, store)
+    return finish(store, place, TrialsResult(trials=tuple(store.read(place.trial(trial.number)) for trial in batch.trials)))

@@ -1,0 +1,104 @@
+"""Where searches lie; `layout` has the rest of the store."""
+
+from dataclasses import dataclass
+
+from tasks.results.search import (
+    GatherResult,
+    NetworkLatency,
+    ScoredTrial,
+    Search,
+    SearchPlanResult,
+    SearchReportResult,
+    SuggestResult,
+    TrialBatch,
+    TrialsResult,
+)
+from tasks.results.training import WeightsResult
+from tasks.store.stored import Below, Output, Stored, file, output, record
+
+
+@dataclass(frozen=True)
+class SearchRound:
+    """`searches/<key>/<digest>/rounds/<number>/`: the trials that are trained at the same time."""
+
+    folder_uri: str
+
+    suggest = output("suggest/", SuggestResult)
+    gather = output("gather/", GatherResult)
+    """All trials up to this round."""
+
+    def batch(self, number: int) -> Stored[TrialBatch]:
+        """Give the trials of one mapped task."""
+        return Stored(f"{self.folder_uri}batches/{number:04d}.json", TrialBatch)
+
+
+@dataclass(frozen=True)
+class TrainedTrials(Output[TrialsResult]):
+    """`searches/<key>/<digest>/rounds/<number>/trials/<batch>/`: the trials that one mapped task trained."""
+
+    model: type[TrialsResult] = TrialsResult
+
+    def trial(self, number: int) -> Stored[ScoredTrial]:
+        """Give a trial, written as soon as it is scored."""
+        return Stored(self.file(f"trial-{number}.json"), ScoredTrial)
+
+
+@dataclass(frozen=True)
+class SearchReport(Output[SearchReportResult]):
+    """`searches/<key>/<digest>/report/`: the page and the table of all trials."""
+
+    model: type[SearchReportResult] = SearchReportResult
+
+    page = file("report.html")
+    csv = file("trials.csv")
+    numbers = record("search.json", Search)
+    schema = file("search.schema.json")
+
+
+@dataclass(frozen=True)
+class SearchPlan(Output[SearchPlanResult]):
+    """`searches/<key>/<digest>/`: a search on one dataset, and the plan of its rounds."""
+
+    model: type[SearchPlanResult] = SearchPlanResult
+
+    seeds = Below("rounds/seeds/", SearchRound)
+    """The round that trains the winner again under new seeds."""
+    report = Below("report/", SearchReport)
+
+    @property
+    def store_uri(self) -> str:
+        """Give the store that the search lies in."""
+        return self.place_uri.rpartition("/searches/")[0]
+
+    def fold(self, digest: str) -> str:
+        """Give the folder of a fold, a dataset of its own."""
+        return f"{self.place_uri}folds/{digest}/"
+
+    def weights(self, key: str) -> Output[WeightsResult]:
+        """Give the weights that trials of one network start from."""
+        return Output(f"{self.place_uri}weights/{key}/", WeightsResult)
+
+    def latency(self, key: str) -> Stored[NetworkLatency]:
+        """Give the latency of one network, measured once."""
+        return Stored(f"{self.place_uri}latency/{key}.json", NetworkLatency)
+
+    def round(self, number: int) -> SearchRound:
+        """Give a round, counted from 1."""
+        return SearchRound(f"{self.place_uri}rounds/{number}/")
+
+
+@dataclass(frozen=True)
+class AskedSearch(Output[SearchPlanResult]):
+    """`searches/<key>/`: the search that a form asks for, on the dataset that it was last read with."""
+
+    model: type[SearchPlanResult] = SearchPlanResult
+
+    def on(self, digest: str) -> SearchPlan:
+        """Find the search of the form on one dataset."""
+        return SearchPlan(f"{self.place_uri}{digest}/")
+
+
+def trials_of(batch_uri: str) -> TrainedTrials:
+    """Find the output of the mapped task that trains a batch, by the address of the batch."""
+    round_uri, _, name = batch_uri.rpartition("/batches/")
+    return TrainedTrials(f"{round_uri}/trials/{name.removesuffix('.json')}/")

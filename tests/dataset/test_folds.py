@@ -1,0 +1,48 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.dataset.folds import folds_of
+from tasks.errors import BadDataset
+from tasks.options import LabelOptions, SegmentOptions, SplitOptions
+from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
+
+
+def manifest(actions_of_source: list[list[int]]) -> Manifest:
+    clips = [
+        DatasetClip(
+            uid=f"{source}-{i}", split="train", source=f"source {source}", names=(), video=str(source), uri="s3://b/c", sha256="0", start_seconds=0,
+            stop_seconds=8, num_frames=240, width=64, height=64, verb=f"verb {verb}", noun="meat", verb_class=verb, noun_class=26, origin="a.csv",
+        )
+        for source, verbs in enumerate(actions_of_source)
+        for i, verb in enumerate(verbs)
+    ]  # fmt: skip
+    held_out = [clips[0].model_copy(update={"uid": f"{split}-1", "source": split, "split": split}) for split in ("val", "test")]
+    vocabulary = Vocabulary(verbs=tuple(ClassRef(id=i, name=f"verb {i}") for i in range(4)), nouns=(ClassRef(id=26, name="meat"),))
+    return Manifest(
+        recipe="r", segment=SegmentOptions(), label=LabelOptions(), split=SplitOptions(), vocabulary=vocabulary, clips=(*clips, *held_out),
+        excluded=(), warnings=(),
+    )  # fmt: skip
+
+
+SOURCES = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=4), min_size=5, max_size=12)
+
+
+@given(sources=SOURCES, num_folds=st.sampled_from([3, 5]), seed=st.integers(0, 100))
+@settings(max_examples=60, deadline=None)
+def test_each_training_clip_is_held_out_once_and_no_source_is_divided(sources, num_folds, seed):
+    whole = manifest(sources)
+    folds = folds_of(whole, num_folds, seed)
+    trained_on = [clip.uid for clip in whole.clips if clip.split == "train"]
+    held_out = [clip.uid for fold in folds for clip in fold.clips if clip.split == "val"]
+    assert sorted(held_out) == sorted(trained_on)
+    for fold in folds:
+        assert [clip.uid for clip in fold.clips] == trained_on
+        split_of = {clip.source: clip.split for clip in fold.clips}
+        assert all(split_of[clip.source] == clip.split for clip in fold.clips)
+    assert folds == folds_of(whole, num_folds, seed)
+
+
+def test_fewer_videos_than_folds_are_refused():
+    with pytest.raises(BadDataset, match="there are 2; choose fewer folds"):
+        folds_of(manifest([[0], [1]]), 3, 0)

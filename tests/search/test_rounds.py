@@ -1,0 +1,67 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.errors import BadConfiguration
+from tasks.options import LIGHT, SearchOptions
+from tasks.results.search import ScoredTrial, Top1, Trial
+from tasks.search.rounds import batches_of, num_suggested, promote, require_resumable, rung_epochs
+from tasks.search.space import Space
+
+
+def trial(number: int, *, top1: float = 0.5, seconds: float = 0, round_number: int = 1) -> ScoredTrial:
+    return ScoredTrial(
+        number=number,
+        round=round_number,
+        values={},
+        options=LIGHT,
+        loss=1.0,
+        seconds=seconds,
+        scores={"action": Top1(top1=top1, interval=(0, 1))},
+    )
+
+
+@given(num_trials=st.integers(1, 200), rounds=st.integers(1, 8))
+def test_the_rounds_have_even_shares_of_all_trials(num_trials, rounds):
+    chosen = SearchOptions(num_trials=max(num_trials, rounds), rounds=rounds)
+    trials: list[ScoredTrial] = []
+    sizes = []
+    for number in range(1, rounds + 1):
+        sizes.append(num_suggested(chosen, number, trials))
+        trials += [trial(len(trials) + i) for i in range(sizes[-1])]
+    assert sum(sizes) == chosen.num_trials
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_spent_budget_ends_the_search_and_a_small_rest_shortens_a_round():
+    chosen = SearchOptions(num_trials=30, rounds=3, budget_hours=1)
+    assert num_suggested(chosen, 2, [trial(i, seconds=360) for i in range(10)]) == 0
+    assert num_suggested(chosen, 2, [trial(i, seconds=300) for i in range(10)]) == 2
+    assert num_suggested(chosen, 2, [trial(i, seconds=1) for i in range(10)]) == 10
+
+
+def test_one_in_three_trials_of_a_rung_goes_on_for_three_times_as_many_epochs():
+    chosen = SearchOptions(halving=True, rounds=3, num_trials=9)
+    assert [rung_epochs(chosen, 27, number) for number in (1, 2, 3)] == [3, 9, 27]
+    kept = promote(chosen, 27, 2, [trial(i, top1=i / 10) for i in range(9)], "action")
+    assert [(one.number, options.epochs) for one, options in kept] == [(8, 9), (7, 9), (6, 9)]
+
+
+def test_halving_refuses_a_schedule_that_depends_on_the_total():
+    chosen = SearchOptions(halving=True, search=["schedule"])
+    with pytest.raises(BadConfiguration, match="cosine falls to 0"):
+        require_resumable(chosen, Space.of(chosen, LIGHT.model_copy(update={"epochs": 27})))
+
+
+def test_halving_refuses_rungs_of_equal_length():
+    chosen = SearchOptions(halving=True, search=["dropout"])
+    with pytest.raises(BadConfiguration, match="raise epochs"):
+        require_resumable(chosen, Space.of(chosen, LIGHT.model_copy(update={"epochs": 2})))
+
+
+def test_head_trainings_share_a_task_and_others_have_their_own():
+    whole = LIGHT.model_copy(update={"trainable": "all"})
+    trials = [Trial(number=i, values={}, options=whole if i % 3 == 0 else LIGHT) for i in range(100)]
+    batches = batches_of(trials)
+    assert sorted(one.number for batch in batches for one in batch) == list(range(100))
+    assert [len(batch) for batch in batches] == [64, 2, *[1] * 34]

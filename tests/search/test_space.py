@@ -1,0 +1,66 @@
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from tasks.errors import BadConfiguration
+from tasks.options import LIGHT, SearchOptions, TrainOptions
+from tasks.options.search import RANGES, Searched
+from tasks.search.space import Space
+
+
+def space(*lines: str, base: TrainOptions = LIGHT) -> Space:
+    chosen = SearchOptions.model_validate({"search": [line.partition("=")[0] for line in lines], "ranges": lines})
+    return Space.of(chosen, base)
+
+
+def test_the_default_form_can_be_searched_with_every_option_ticked():
+    found = Space.of(SearchOptions(search=list(RANGES)), LIGHT)
+    assert list(found.ranges) == sorted(RANGES)
+    assert found.ranges["learning_rate"] == FloatDistribution(1e-5, 1e-1, log=True)
+    assert found.ranges["batch_size"] == CategoricalDistribution([2, 4, 8, 16])
+    assert found.ranges["warmup_epochs"] == IntDistribution(0, 2)
+    assert found.ranges["mirror"] == CategoricalDistribution([True, False])
+
+
+def test_every_searchable_option_has_a_default_range():
+    assert set(RANGES) == set(Searched.__args__)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("dropout=0.8..0", "lower number first"),
+        ("learning_rate=0..1 log", "above 0"),
+        ("learning_rate=1e-3..x", "low..high"),
+        ("learning_rate=1e-3..1 linear", "low..high"),
+        ("dropout=0..1.5", "less than 1"),
+        ("batch_size=2, 4, 1000", "256"),
+        ("schedule=constant, cosin", "cosine"),
+        ("dropout=", "no range"),
+    ],
+)
+def test_a_wrong_range_is_refused_with_its_line(line, message):
+    with pytest.raises(BadConfiguration, match=message) as caught:
+        space(line)
+    assert line.partition("=")[0] in str(caught.value)
+
+
+def test_an_option_without_a_range_is_refused():
+    with pytest.raises(BadConfiguration, match="dropout has no line"):
+        Space.of(SearchOptions(search=["dropout"], ranges=["learning_rate=1e-5..1e-1"]), LIGHT)
+
+
+def test_an_unknown_option_in_a_line_is_refused():
+    with pytest.raises(BadConfiguration, match="unknown option droput"):
+        Space.of(SearchOptions(search=["dropout"], ranges=["droput=0..1", "dropout=0..0.5"]), LIGHT)
+
+
+def test_values_that_contradict_one_another_make_no_training():
+    found = space("batch_size=1, 4", "mixup=0, 0.2")
+    assert found.complete({"batch_size": 1, "mixup": 0.2}) is None
+    assert found.complete({"batch_size": 4, "mixup": 0.2}) == LIGHT.model_copy(update={"batch_size": 4, "mixup": 0.2})
+
+
+def test_options_without_effect_do_not_tell_trials_apart():
+    found = space("schedule=constant, cosine")
+    one = found.complete({"schedule": "constant"})
+    assert one == Space(LIGHT.model_copy(update={"step_epochs": 3}), found.ranges).complete({"schedule": "constant"})
