@@ -1,0 +1,135 @@
+"""Draw the recipes of all trials as lines across one axis per searched option, stronger with the score.
+
+Legend: k trials.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+
+from tasks.report.charts import Chart
+from tasks.report.drawing import BLUE, GREY, INK, ORANGE, PAGE, QUIET, new_drawing, page_style, svg
+from tasks.report.search_table import decisive, range_of, searched, spelled, top1_of, values_in_words
+from tasks.results.search import ScoredTrial, Search, Value
+from tasks.wording import percent
+
+AXIS_WIDTH, HEIGHT = 112, 330
+MAX_LABEL = 14
+MANY = 60
+NUM_STRENGTHS = 9
+"""`svg` rounds to one decimal, so opacity has the steps 0.1 to 0.9."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One vertical axis: the height of each trial between 0 and 1, and its labels (height, text)."""
+
+    name: str
+    heights: tuple[float, ...]
+    ticks: tuple[tuple[float, str], ...]
+
+
+def parallel_chart(search: Search) -> Chart | None:
+    """Draw the chart; None with fewer than two trials that have a score."""
+    trials = sorted(
+        (one for one in search.trials if one.failure is None), key=lambda one: (one.number == search.winner, top1_of(one, search))
+    )
+    if len(trials) < 2:
+        return None
+    scales = [_scale(name, [one.values[name] for one in trials], range_of(name, search)) for name in searched(search)]
+    scores = [top1_of(one, search) for one in trials]
+    scales.append(_numbers(f"{decisive(search)} top-1", scores, is_log=False, spell=percent))
+    spoken = [f"trial {one.number}: {percent(top1)}; {values_in_words(one.values)}" for one, top1 in zip(trials, scores, strict=True)]
+    with page_style():
+        figure = new_drawing(AXIS_WIDTH * len(scales), HEIGHT)
+        axes = figure.add_subplot()
+        axes.set_axis_off()
+        for x, scale in enumerate(scales):
+            _draw_scale(axes, x, scale)
+        paths = [[(x, scale.heights[i]) for x, scale in enumerate(scales)] for i in range(len(trials))]
+        colours = [ORANGE if one.number == search.winner else BLUE for one in trials]
+        widths = [2.6 if one.number == search.winner else 1.4 for one in trials]
+        axes.add_collection(
+            LineCollection(paths, colors=colours, linewidths=widths, alpha=_strengths(trials, search), gid="recipes", zorder=1)
+        )
+        axes.set_xlim(-0.12, len(scales) - 0.45)
+        axes.set_ylim(-0.04, 1.16)
+        words = f"Orange: the winner; the stronger the blue, the higher the score. {'; '.join(reversed(spoken))}."
+        drawn = svg(figure, "search-parallel", "Recipes of all trials", words, {"recipes": spoken})
+    return Chart("Recipes of all trials", drawn, AXIS_WIDTH * len(scales))
+
+
+def _strengths(trials: Sequence[ScoredTrial], search: Search) -> list[float]:
+    """Compute the opacity of each line, from the lowest score to the winner; of many trials only the best are strong."""
+    power = 2 if len(trials) <= MANY else 6
+    shares = [(i / (len(trials) - 1)) ** power for i in range(len(trials))]
+    return [
+        1.0 if one.number == search.winner else (1 + round((NUM_STRENGTHS - 1) * share)) / 10
+        for one, share in zip(trials, shares, strict=True)
+    ]
+
+
+def _scale(name: str, values: Sequence[Value], text: str) -> Scale:
+    numbers = [float(value) for value in values if isinstance(value, (int, float))]
+    if ".." in text and len(numbers) == len(values):
+        return _numbers(name, numbers, is_log=text.split()[-1] == "log" and min(numbers) > 0, spell=lambda value: f"{value:.2g}")
+    kinds = sorted(set(values), key=lambda value: (isinstance(value, str), value))
+    place = {kind: (i + 0.5) / len(kinds) for i, kind in enumerate(kinds)}
+    ticks = tuple((height, _short(spelled(kind))) for kind, height in place.items())
+    return Scale(name, tuple(place[value] for value in values), ticks)
+
+
+def _numbers(name: str, values: Sequence[float], *, is_log: bool, spell: Callable[[float], str]) -> Scale:
+    low, high = min(values), max(values)
+    if high == low:
+        return Scale(name, (0.5,) * len(values), ((0.5, spell(low)),))
+    measure = math.log10 if is_log else float
+    start, reach = measure(low), measure(high) - measure(low)
+    inner = (
+        [10.0**power for power in range(math.ceil(start), math.floor(measure(high)) + 1)]
+        if is_log
+        else [low + share * (high - low) for share in (0.25, 0.5, 0.75)]
+    )
+    heights = [((measure(value) - start) / reach, value) for value in (low, *inner, high)]
+    # Decades too near to an end would overlap its label.
+    shown = [(height, value) for height, value in heights if value in (low, high) or 0.08 < height < 0.92]
+    return Scale(
+        name, tuple((measure(value) - start) / reach for value in values), tuple((height, spell(value)) for height, value in shown)
+    )
+
+
+def _short(text: str) -> str:
+    """Cut a long name in the middle: the ends of networks' names tell them apart."""
+    half = MAX_LABEL // 2
+    return text if len(text) <= MAX_LABEL else f"{text[:half]}…{text[1 - half :]}"
+
+
+def _draw_scale(axes: Axes, x: int, scale: Scale) -> None:
+    axes.plot([x, x], [0, 1], color=GREY, linewidth=1.2, zorder=2)
+    axes.annotate(
+        scale.name.replace("_", "_\n"),
+        (x, 1),
+        (-4, 8),
+        textcoords="offset points",
+        ha="left",
+        va="bottom",
+        color=INK,
+        fontweight="bold",
+        annotation_clip=False,
+    )
+    for height, text in scale.ticks:
+        axes.plot([x - 0.03, x], [height, height], color=GREY, linewidth=1.2, zorder=2)
+        axes.annotate(
+            text,
+            (x, height),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            color=QUIET,
+            fontsize=10.5,
+            zorder=3,
+            bbox={"facecolor": PAGE, "edgecolor": "none", "alpha": 0.8, "pad": 1},
+        )

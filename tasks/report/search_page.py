@@ -1,0 +1,159 @@
+"""Render the report of a search: the winner, all trials, what mattered, and how much of the best score is luck."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from tasks.options import SearchOptions
+from tasks.report.formats import seconds
+from tasks.report.page import settings_of
+from tasks.report.parallel import parallel_chart
+from tasks.report.retrain_form import as_json, form_values
+from tasks.report.search_charts import curves_chart, history_chart, latency_chart
+from tasks.report.search_table import (
+    best_first,
+    decisive,
+    failed,
+    num_hours,
+    range_of,
+    sample,
+    searched,
+    spelled,
+    top1_of,
+    values_in_words,
+    verdict,
+    winner_of,
+)
+from tasks.report.templating import frame_script, templates
+from tasks.results.search import ScoredTrial, Search
+
+NUM_SHOWN = 30
+"""Number of trials that are shown; the others are collapsed."""
+NUM_IN_NOTE = 10
+SECTIONS = (
+    ("trials", "Trials"),
+    ("curves", "Curves"),
+    ("importance", "What mattered"),
+    ("bias", "Luck of the best"),
+    ("cost", "Cost"),
+    ("settings", "Settings"),
+    ("reading", "How to read this"),
+)
+
+RANGE_TITLES = tuple(SearchOptions.model_fields[name].title for name in ("search", "ranges"))
+"""The settings that are shown as a table of their own."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trial in the table; `values` are those of the searched options, as text."""
+
+    trial: ScoredTrial
+    values: tuple[str, ...]
+    top1: float
+    interval: tuple[float, float]
+    is_winner: bool
+
+
+@dataclass(frozen=True)
+class RoundRow:
+    """The trials of one round, and the best of them; `best` is None if none has a score."""
+
+    number: int
+    num_trials: int
+    num_failed: int
+    num_found: int
+    num_epochs: int
+    duration: str
+    best: Row | None
+
+
+def search_page(search: Search, form_url: str | None = None) -> str:
+    """Render the page as HTML. Names are escaped.
+
+    Args:
+        search: all numbers.
+        form_url: where retrain's form is opened; None leaves the link out.
+    """
+    rows = _rows(search)
+    script, script_hash = frame_script()
+    charts = [curves_chart(search), history_chart(search), latency_chart(search)]
+    return (
+        templates()
+        .get_template("search.html.j2")
+        .render(
+            s=search,
+            script=script,
+            script_hash=script_hash,
+            sections=SECTIONS,
+            target=decisive(search),
+            others=search.targets[:-1],
+            sample=sample(search),
+            verdict=verdict(search),
+            options=searched(search),
+            winner=rows[0],
+            top=rows[:NUM_SHOWN],
+            rest=rows[NUM_SHOWN:],
+            failed=[(trial, values_in_words(trial.values)) for trial in failed(search)],
+            reasons=Counter(trial.failure for trial in failed(search)).most_common(),
+            rounds=_rounds(search),
+            again=[_row(trial, search) for trial in search.bias.seeds if trial.failure is None],
+            form=_row(search.default, search) if search.default and search.default.failure is None else None,
+            charts=[chart for chart in charts if chart],
+            has_latency=any(trial.latency_seconds is not None for trial in search.trials),
+            parallel=parallel_chart(search),
+            duration=seconds(3600 * num_hours(search.trials)),
+            retrain_json=as_json(form_values(search.plan, winner_of(search).options)),
+            form_url=form_url,
+            ranges={name: range_of(name, search) for name in searched(search)},
+            search_settings=[one for one in settings_of(search.plan.search) if one.title not in RANGE_TITLES],
+            train_settings=settings_of(search.plan.train),
+        )
+    )
+
+
+def search_note(search: Search) -> str:
+    """Render the verdict and the best trials as Markdown."""
+    rows = _rows(search)
+    return (
+        templates()
+        .get_template("search.md.j2")
+        .render(
+            s=search,
+            target=decisive(search),
+            verdict=verdict(search),
+            options=searched(search),
+            rows=rows[:NUM_IN_NOTE],
+            num_scored=len(rows),
+            num_failed=len(failed(search)),
+            duration=seconds(3600 * num_hours(search.trials)),
+        )
+    )
+
+
+def _rows(search: Search) -> list[Row]:
+    return [_row(trial, search) for trial in best_first(search)]
+
+
+def _row(trial: ScoredTrial, search: Search) -> Row:
+    values = tuple(spelled(trial.values[name]) if name in trial.values else "–" for name in searched(search))
+    interval = trial.scores[decisive(search)].interval
+    return Row(trial, values, top1_of(trial, search), interval, trial.number == search.winner)
+
+
+def _rounds(search: Search) -> list[RoundRow]:
+    rows = _rows(search)
+    found = []
+    for number in sorted({trial.round for trial in search.trials}):
+        trials = [trial for trial in search.trials if trial.round == number]
+        found.append(
+            RoundRow(
+                number=number,
+                num_trials=len(trials),
+                num_failed=sum(trial.failure is not None for trial in trials),
+                num_found=sum(trial.was_found for trial in trials),
+                num_epochs=sum(trial.num_epochs for trial in trials if not trial.was_found),
+                duration=seconds(3600 * num_hours(trials)),
+                best=next((row for row in rows if row.trial.round == number), None),
+            )
+        )
+    return found
