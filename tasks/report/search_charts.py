@@ -4,19 +4,21 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from tasks.report.charts import LOSS, TOP1, Chart, Quantity
 from tasks.report.drawing import BLUE, GREY, INK, LINE, ORANGE, PAGE, QUIET, new_drawing, page_style, svg
 from tasks.report.formats import seconds
-from tasks.report.search_table import decisive, top1_of, values_in_words, winner_of
-from tasks.results.search import ScoredTrial, Search
+from tasks.report.search_table import decisive, top1_of, values_in_words
+from tasks.results.search import Search
 from tasks.results.training import Epoch
 from tasks.wording import count, percent
 
 SIZE = (460, 300)
-ROOM = 0.06
+ROOM = 0.12
 """Margin beside the outermost points, as a share of the axis."""
+MIN_GAP = 0.05
+"""Least distance between two numbers, as a share of the axis."""
 MANY = 60
 """From this number of curves on, each is drawn fainter."""
 
@@ -101,11 +103,15 @@ def latency_chart(search: Search) -> Chart | None:
     trials = [(one, one.latency_seconds) for one in search.trials if one.failure is None and one.latency_seconds is not None]
     if not trials:
         return None
-    front = sorted((latency, top1_of(one, search), one.number) for one, latency in trials if one.number in search.pareto)
     spoken = [
         f"trial {one.number}: {percent(top1_of(one, search))}, {seconds(latency)} per clip; {values_in_words(one.values)}"
         for one, latency in trials
     ]
+    front = sorted(
+        (latency, top1_of(one, search), one.number, words)
+        for (one, latency), words in zip(trials, spoken, strict=True)
+        if one.number in search.pareto
+    )
     x = [latency for _, latency in trials]
     with page_style():
         figure = new_drawing(*SIZE)
@@ -115,27 +121,33 @@ def latency_chart(search: Search) -> Chart | None:
         )
         axes.plot(
             [latency for latency, *_ in front],
-            [top1 for _, top1, _ in front],
+            [top1 for _, top1, *_ in front],
             color=BLUE,
             linewidth=1.6,
             marker="o",
             markersize=6.5,
             markeredgecolor=PAGE,
             clip_on=False,
+            gid="front",
         )
-        for latency, top1, number in front:
-            axes.annotate(str(number), (latency, top1), (-5, 5), textcoords="offset points", ha="right", color=INK, fontweight="bold")
+        top = min(1.05, 1.2 * max(top1_of(one, search) for one, _ in trials) or 1)
+        above = top
+        for latency, top1, number, _ in front[::-1]:
+            if above - top1 > MIN_GAP * top:
+                axes.annotate(str(number), (latency, top1), (-5, 5), textcoords="offset points", ha="right", color=INK, fontweight="bold")
+                above = top1
         if min(x) > 0 and max(x) > 10 * min(x):
             axes.set_xscale("log")
         else:
             reach = (max(x) - min(x)) or max(x) or 1
             axes.set_xlim(max(0.0, min(x) - ROOM * reach), max(x) + ROOM * reach)
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
-        axes.set_ylim(0, min(1.05, 1.2 * max(top1_of(one, search) for one, _ in trials) or 1))
+        axes.set_ylim(0, top)
         axes.set(xlabel="seconds per clip, median", ylabel=f"{decisive(search)} top-1, %")
         _finish(axes, TOP1)
-        words = f"{'; '.join(spoken)}. No trial beats these in both: {', '.join(str(number) for *_, number in front)}."
-        drawn = svg(figure, "search-latency", "Accuracy over latency", words, {"latency": spoken})
+        words = f"{'; '.join(spoken)}. No trial beats these in both: {', '.join(str(number) for *_, number, _ in front)}."
+        of_front = [words for *_, words in front]
+        drawn = svg(figure, "search-latency", "Accuracy over latency", words, {"latency": spoken, "front": of_front})
     return Chart("Accuracy over latency", drawn, SIZE[0] + 100)
 
 

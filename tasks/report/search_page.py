@@ -135,7 +135,7 @@ def _rows(search: Search) -> list[Row]:
 
 
 def _row(trial: ScoredTrial, search: Search) -> Row:
-    values = tuple(spelled(trial.values[name]) if name in trial.values else "–" for name in searched(search))
+    values = tuple(spelled(trial.values[name]) if name in trial.values else "" for name in searched(search))
     interval = trial.scores[decisive(search)].interval
     return Row(trial, values, top1_of(trial, search), interval, trial.number == search.winner)
 

@@ -130,7 +130,7 @@ def metrics_of(search: Search) -> dict[str, float]:
 
 
 def _row(trial: ScoredTrial, folds: list[str]) -> dict[str, object]:
-    given = {"trial": trial.number, "round": trial.round, **trial.values}
+    given: dict[str, object] = {"trial": trial.number, "round": trial.round, **trial.values}
     if trial.failure is not None:
         return given | {"failed_because": trial.failure}
     scores = {

@@ -9,7 +9,6 @@ from tasks.results.training import Epoch
 
 NUM_CLIPS, NUM_SOURCES = 96, 21
 BY_IMPORTANCE = ("learning_rate", "class_weights", "weight_decay", "batch_size", "dropout", "label_smoothing", "schedule")
-HOSTILE = '<script>alert("x")</script>'
 
 
 def values_of(rng):

@@ -9,8 +9,10 @@ from PIL import Image
 
 from tasks.report.inputs import ReportInputs
 from tasks.report.page import page
+from tasks.report.search_page import search_page
 from tasks.report.sheets import contact_sheet
 from tasks.results.evaluation import ActivationMap
+from tests.report.a_search import search_of
 from tests.report.named import HOSTILE_NAMES, Named, drawn, hostile, mixed, without_objects
 from tests.report.named import original as drawn_original
 from tests.report.runs import DIRTY, metrics_of
@@ -88,6 +90,15 @@ CASES = {
     ),
 }
 
+AIRFLOW = "http://127.0.0.1:8080/dags/retrain"
+SEARCHES = {
+    "search": lambda: search_page(search_of(24), AIRFLOW),
+    "search of two objectives": lambda: search_page(
+        search_of(80, num_failed=7, latency=True, folds=5, backbone="tf_efficientnet_lite2.in1k")
+    ),
+    "hostile search": lambda: search_page(search_of(12, failure=HOSTILE_NAMES[2], backbone=HOSTILE_NAMES[0]), HOSTILE_NAMES[2]),
+}
+
 
 @pytest.fixture(scope="session")
 def make_inputs():
@@ -106,4 +117,4 @@ def make_inputs():
 @pytest.fixture(scope="session")
 def page_of(make_inputs):
     """The page of one of the cases, rendered once for all who look at it."""
-    return cache(lambda case: page(make_inputs(case)))
+    return cache(lambda case: SEARCHES[case]() if case in SEARCHES else page(make_inputs(case)))

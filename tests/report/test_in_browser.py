@@ -59,7 +59,9 @@ def show(browser, page_of, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["usual", "original", "one clip", "verbs alone", "hostile", "bare"])
+@pytest.mark.parametrize(
+    "case", ["usual", "original", "one clip", "verbs alone", "hostile", "bare", "search", "search of two objectives", "hostile search"]
+)
 def test_a_phone_never_scrolls_sideways(show, case):
     shown = show(case, PHONE)
     shown.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
@@ -73,7 +75,7 @@ def test_wide_tables_scroll_in_their_own_box(show):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("case", ["usual", "original"])
+@pytest.mark.parametrize("case", ["usual", "original", "search", "search of two objectives"])
 def test_all_text_has_contrast(show, case, scheme):
     shown = show(case, DESK, scheme)
     shown.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
