@@ -4,11 +4,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 from tasks.options import SearchOptions
-from tasks.report.formats import seconds
+from tasks.report.figures.parallel import parallel_chart
+from tasks.report.figures.trials import curves_chart, history_chart, latency_chart
 from tasks.report.page import settings_of
-from tasks.report.parallel import parallel_chart
 from tasks.report.retrain_form import as_json, form_values
-from tasks.report.search_charts import curves_chart, history_chart, latency_chart
 from tasks.report.search_table import (
     best_first,
     decisive,
@@ -25,6 +24,7 @@ from tasks.report.search_table import (
 )
 from tasks.report.templating import frame_script, templates
 from tasks.results.search import ScoredTrial, Search
+from tasks.wording import duration
 
 NUM_SHOWN = 30
 """Number of trials that are shown; the others are collapsed."""
@@ -101,7 +101,7 @@ def search_page(search: Search, form_url: str | None = None) -> str:
             charts=[chart for chart in charts if chart],
             has_latency=any(trial.latency_seconds is not None for trial in search.trials),
             parallel=parallel_chart(search),
-            duration=seconds(3600 * num_hours(search.trials)),
+            duration=duration(3600 * num_hours(search.trials)),
             retrain_json=as_json(form_values(search.plan, winner_of(search).options)),
             form_url=form_url,
             ranges={name: range_of(name, search) for name in searched(search)},
@@ -125,7 +125,7 @@ def search_note(search: Search) -> str:
             rows=rows[:NUM_IN_NOTE],
             num_scored=len(rows),
             num_failed=len(failed(search)),
-            duration=seconds(3600 * num_hours(search.trials)),
+            duration=duration(3600 * num_hours(search.trials)),
         )
     )
 
@@ -152,7 +152,7 @@ def _rounds(search: Search) -> list[RoundRow]:
                 num_failed=sum(trial.failure is not None for trial in trials),
                 num_found=sum(trial.was_found for trial in trials),
                 num_epochs=sum(trial.num_epochs for trial in trials if not trial.was_found),
-                duration=seconds(3600 * num_hours(trials)),
+                duration=duration(3600 * num_hours(trials)),
                 best=next((row for row in rows if row.trial.round == number), None),
             )
         )

@@ -51,6 +51,11 @@ class Space:
         except ValidationError:
             return None
 
+    @property
+    def own(self) -> dict[str, Value]:
+        """The values of the base recipe; they may lie outside the ranges."""
+        return {name: value for name, value in self.base.model_dump(mode="json").items() if name in self.ranges}
+
     def grid(self) -> dict[str, list[Value]]:
         """List the values of a full grid, by option."""
         return {name: _points(distribution) for name, distribution in self.ranges.items()}

@@ -112,7 +112,9 @@ def test_tpe_finds_the_best_region_of_a_built_in_problem_more_often_than_random_
         sampler: sum(
             any(
                 _in_best_region(one.options)
-                for one in search(SearchOptions(search_sampler=sampler, search_seed=seed, search=[*NUMBERS, "schedule"]), _built_in, 4, 6)[12:]
+                for one in search(SearchOptions(search_sampler=sampler, search_seed=seed, search=[*NUMBERS, "schedule"]), _built_in, 4, 6)[
+                    12:
+                ]
             )
             for seed in range(20)
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from tasks.contracts.search import REPORT, SearchedArguments
 from tasks.errors import BadInput
 from tasks.keys import content_key
-from tasks.options import TrainOptions
+from tasks.report.retrain_form import form_address, form_values
 from tasks.report.search_page import search_note, search_page
 from tasks.report.search_table import metrics_of, table, verdict
 from tasks.results.record import now_utc
@@ -20,7 +20,7 @@ from tasks.search.importance import importances
 from tasks.search.scores import best_first, finalists
 from tasks.search.space import Space
 from tasks.search.suggest import pareto_front
-from tasks.settings import MlflowSettings, load
+from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._step import finish, finished, log, write_files
 from tasks.steps.search._rounds import Data, all_trials, trained_seeds
 from tasks.store.layout import Layout
@@ -44,10 +44,10 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
         return earlier
     search = _search(plan, trials, seeds, store)
     winner = search.trials[search.winner].options
-    retrain = retrain_parameters(plan, winner)
+    retrain = {**form_values(plan, winner), "store": SearchPlan(plan.search_uri).store_uri, "dataset": plan.dataset_uri}
     tracker = Tracker.from_settings(load(MlflowSettings))
     with search_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-search-") as folder:
-        write_files(store, place, _files(place, search, retrain), Path(folder))
+        write_files(store, place, _files(place, search), Path(folder))
         tracker.log_artifacts(run_id, Path(folder))
         tracker.log_metrics(run_id, metrics_of(search))
         tracker.set_tags(run_id, {"mlflow.note.content": search_note(search)})
@@ -72,12 +72,6 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
     return finish(store, place, result)
 
 
-def retrain_parameters(plan: SearchPlanResult, winner: TrainOptions) -> dict[str, object]:
-    """Collect the parameters of a run of `retrain` that trains the winner's recipe on the same dataset."""
-    own = {"store": SearchPlan(plan.search_uri).store_uri, "dataset": plan.dataset_uri, "model_name": plan.model_name, "preset": "none"}
-    return {**own, **winner.model_dump(mode="json"), **plan.evaluate.model_dump(mode="json")}
-
-
 def _search(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequence[ScoredTrial], store: Store) -> Search:
     data = Data.of(plan, store)
     target = data.target
@@ -86,7 +80,8 @@ def _search(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequen
         raise BadInput(f"every trial failed: {'; '.join(dict.fromkeys(str(trial.failure) for trial in trials))}")
     clips = [clip for fold in data.clips for clip in fold]
     frequencies = Counter({"verb": lambda clip: clip.verb, "action": lambda clip: clip.action}[target](clip) for clip in clips)
-    importance, note = importances(trials, Space.of(plan.search, plan.train).ranges, target)
+    space = Space.of(plan.search, plan.train)
+    importance, note = importances(trials, space.ranges, target)
     return Search(
         created=now_utc(),
         plan=plan,
@@ -100,6 +95,7 @@ def _search(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequen
         pareto=pareto_front(trials, target),
         importances=importance,
         importance_note=note,
+        default=trials[0] if trials[0].values == space.own else None,
         bias=_bias(ranked, [clip.source for clip in clips], seeds, plan, store),
     )
 
@@ -128,9 +124,10 @@ def _bias(
     )
 
 
-def _files(place: SearchReport, search: Search, retrain: dict[str, object]) -> dict[str, bytes]:
+def _files(place: SearchReport, search: Search) -> dict[str, bytes]:
     schema = json.dumps(Search.model_json_schema(), sort_keys=True, indent=1)
-    form = None
+    airflow_url = load(MachineSettings).airflow_url
+    form = form_address(airflow_url.partition("/dags/")[0]) if airflow_url else None
     return {
         place.page: search_page(search, form).encode(),
         place.csv: table(search),

@@ -42,9 +42,8 @@ def _new(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial], targ
     if plan.search.halving:
         space = Space(plan.train.model_copy(update={"epochs": rung_epochs(plan.search, plan.train.epochs, 1)}), space.ranges)
     wanted = plan.search.num_trials if plan.search.halving else num_suggested(plan.search, number, known)
-    own = {name: value for name, value in space.base.model_dump(mode="json").items() if name in space.ranges}
-    base = space.complete(own)
-    found = [] if known or base is None else [(own, base)]
+    base = space.complete(space.own)
+    found = [] if known or base is None else [(space.own, base)]
     taken = {identity(options) for _, options in found}
     new = suggest(space, plan.search, seed_of(plan.key, number, plan.search.search_seed), known, target, wanted)
     found += [(values, options) for values, options in new if identity(options) not in taken]

@@ -6,13 +6,12 @@ from itertools import accumulate
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from tasks.report.charts import LOSS, TOP1, Chart, Quantity
-from tasks.report.drawing import BLUE, GREY, INK, LINE, ORANGE, PAGE, QUIET, new_drawing, page_style, svg
-from tasks.report.formats import seconds
+from tasks.report.figures.curves import LOSS, TOP1, Quantity
+from tasks.report.figures.svg import BLUE, GREY, INK, LINE, ORANGE, PAGE, QUIET, Chart, new_drawing, page_style, svg
 from tasks.report.search_table import decisive, top1_of, values_in_words
 from tasks.results.search import Search
 from tasks.results.training import Epoch
-from tasks.wording import count, percent
+from tasks.wording import count, duration, percent
 
 SIZE = (460, 300)
 ROOM = 0.12
@@ -104,7 +103,7 @@ def latency_chart(search: Search) -> Chart | None:
     if not trials:
         return None
     spoken = [
-        f"trial {one.number}: {percent(top1_of(one, search))}, {seconds(latency)} per clip; {values_in_words(one.values)}"
+        f"trial {one.number}: {percent(top1_of(one, search))}, {duration(latency)} per clip; {values_in_words(one.values)}"
         for one, latency in trials
     ]
     front = sorted(

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from tasks.report.charts import Chart
-from tasks.report.drawing import BLUE, GREY, INK, ORANGE, PAGE, QUIET, new_drawing, page_style, svg
+from tasks.report.figures.svg import BLUE, GREY, INK, ORANGE, PAGE, QUIET, Chart, new_drawing, page_style, svg
 from tasks.report.search_table import decisive, range_of, searched, spelled, top1_of, values_in_words
 from tasks.results.search import ScoredTrial, Search, Value
 from tasks.wording import percent
