@@ -43,3 +43,9 @@ _BATCH = Field(description="Address of the batch, a JSON file")
 IngestBatchUri = Annotated[StoreUri, _leads(lambda uri: derived.segment_of_batch(uri, recipe="")), _BATCH]
 FlowBatchUri = Annotated[StoreUri, _leads(derived.flow_of_batch), _BATCH]
 PredictionBatchUri = Annotated[StoreUri, _leads(derived.predicted_of_batch), _BATCH]
+SearchUri = Annotated[
+    StoreUri,
+    AfterValidator(lambda uri: derived.search_at(uri).folder_uri),
+    Field(description="Address of a search: the `search_uri` of the result of `search_plan`"),
+]
+TrialBatchUri = Annotated[StoreUri, _leads(derived.trials_of_batch), _BATCH]

@@ -1,18 +1,16 @@
 """Describe the steps that search the best recipe in rounds."""
 
-from typing import Annotated
-
 from pydantic import Field
 
+from tasks.contracts.addresses import SearchUri, TrialBatchUri
 from tasks.contracts.step import Command, Step, StepArguments
 from tasks.keys import content_key
 from tasks.options import EvaluateOptions, RegisterOptions, SearchOptions, StoreUri, TrainOptions
 from tasks.options.search import MAX_ROUNDS
 from tasks.results.search import GatherResult, SearchPlanResult, SearchReportResult, SuggestResult, TrialsResult
+from tasks.store.derived import search_at, trials_of_batch
 from tasks.store.layout import Layout
-from tasks.store.searches import AskedSearch, SearchPlan, trials_of
-
-SearchUri = Annotated[StoreUri, Field(description="The `search_uri` of the result of `search_plan`")]
+from tasks.store.searches import AskedSearch
 
 
 class SearchPlanArguments(StepArguments, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions):
@@ -40,7 +38,7 @@ class GatherArguments(RoundArguments):
 class TrainTrialsArguments(SearchedArguments):
     """One batch of trials."""
 
-    batch: StoreUri = Field(description="Address of the batch, a JSON file")
+    batch: TrialBatchUri
 
 
 class SearchArguments(SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions):
@@ -68,7 +66,7 @@ SUGGEST = Step(
     module="search.suggest",
     arguments=RoundArguments,
     result=SuggestResult,
-    address=lambda arguments: SearchPlan(arguments.search).round(arguments.round).suggest,
+    address=lambda arguments: search_at(arguments.search).round(arguments.round).suggest,
 )
 TRAIN_TRIALS = Step(
     name="train_trials",
@@ -76,7 +74,7 @@ TRAIN_TRIALS = Step(
     module="search.train_trials",
     arguments=TrainTrialsArguments,
     result=TrialsResult,
-    address=lambda arguments: trials_of(arguments.batch),
+    address=lambda arguments: trials_of_batch(arguments.batch),
     task="trials",
     image="trainer",
     gpu=True,
@@ -87,7 +85,7 @@ GATHER = Step(
     module="search.gather",
     arguments=GatherArguments,
     result=GatherResult,
-    address=lambda arguments: SearchPlan(arguments.search).round(arguments.round).gather,
+    address=lambda arguments: search_at(arguments.search).round(arguments.round).gather,
 )
 REPEAT_WINNER = Step(
     name="repeat_winner",
@@ -95,7 +93,7 @@ REPEAT_WINNER = Step(
     module="search.repeat_winner",
     arguments=SearchedArguments,
     result=SuggestResult,
-    address=lambda arguments: SearchPlan(arguments.search).seeds.suggest,
+    address=lambda arguments: search_at(arguments.search).seeds.suggest,
 )
 REPORT = Step(
     name="search_report",
@@ -103,7 +101,7 @@ REPORT = Step(
     module="search.search_report",
     arguments=SearchedArguments,
     result=SearchReportResult,
-    address=lambda arguments: SearchPlan(arguments.search).report,
+    address=lambda arguments: search_at(arguments.search).report,
     task="report",
 )
 SEARCH = Command(

@@ -11,7 +11,9 @@ from tasks.store.comparisons import Configurations
 from tasks.store.layout import Ingest
 from tasks.store.predictions import PredictedBatch, Prediction
 from tasks.store.runs import Decision, Flows, Run
+from tasks.store.searches import SearchPlan, SearchRound, TrainedTrials
 from tasks.store.stored import Output
+from tasks.store.uri import as_folder
 
 _PLAN = re.compile(r"((s3://.+/runs/[^/]+/)(?:decisions|comparisons)/[^/]+/)plan/?")
 _PREDICTION_PLAN = re.compile(r"(s3://.+/predictions/[^/]+/)plan/?")
@@ -19,6 +21,8 @@ _CLAIMS = re.compile(r"(s3://.+/comparisons/[^/]+/[^/]+/)claims/?")
 _INGEST_BATCH = re.compile(r"(s3://.+/ingests/[^/]+/)batches/([0-9]{4,})\.json")
 _FLOW_BATCH = re.compile(r"(s3://.+/flows/)([^/]+)/([0-9]{4,})\.json")
 _PREDICTION_BATCH = re.compile(r"(s3://.+/predictions/[^/]+/)batches/([0-9]{4,})\.json")
+_SEARCH = re.compile(r"(s3://.+/searches/[^/]+/[^/]+/?)")
+_TRIAL_BATCH = re.compile(r"(s3://.+/searches/[^/]+/[^/]+/rounds/[^/]+/)batches/([0-9]{4,})\.json")
 
 
 def decision_of_plan(uri: str) -> Decision:
@@ -63,6 +67,18 @@ def predicted_of_batch(uri: str) -> PredictedBatch:
     """Find the output of the task that predicts a batch of a prediction."""
     folder, number = _parts(_PREDICTION_BATCH, uri, "predictions/KEY/batches/0000.json, as the result of `predict_plan` has it")
     return Prediction(folder).predicted(int(number))
+
+
+def search_at(uri: str) -> SearchPlan:
+    """Find a search by the address that its plan names."""
+    (folder,) = _parts(_SEARCH, uri, "searches/KEY/DIGEST/, the `search_uri` of the result of `search_plan`")
+    return SearchPlan(as_folder(folder))
+
+
+def trials_of_batch(uri: str) -> TrainedTrials:
+    """Find the output of the task that trains a batch of trials."""
+    folder, number = _parts(_TRIAL_BATCH, uri, "searches/KEY/DIGEST/rounds/1/batches/0000.json, as the result of `suggest` has it")
+    return SearchRound(folder).trials(int(number))
 
 
 def _plan_parts(uri: str) -> tuple[str, ...]:

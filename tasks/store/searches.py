@@ -18,6 +18,17 @@ from tasks.store.stored import Below, Output, Stored, file, output, record
 
 
 @dataclass(frozen=True)
+class TrainedTrials(Output[TrialsResult]):
+    """`searches/<key>/<digest>/rounds/<number>/trials/<batch>/`: the trials that one mapped task trained."""
+
+    model: type[TrialsResult] = TrialsResult
+
+    def trial(self, number: int) -> Stored[ScoredTrial]:
+        """Give a trial, written as soon as it is scored."""
+        return Stored(self.file(f"trial-{number}.json"), ScoredTrial)
+
+
+@dataclass(frozen=True)
 class SearchRound:
     """`searches/<key>/<digest>/rounds/<number>/`: the trials that are trained at the same time."""
 
@@ -31,16 +42,9 @@ class SearchRound:
         """Give the trials of one mapped task."""
         return Stored(f"{self.folder_uri}batches/{number:04d}.json", TrialBatch)
 
-
-@dataclass(frozen=True)
-class TrainedTrials(Output[TrialsResult]):
-    """`searches/<key>/<digest>/rounds/<number>/trials/<batch>/`: the trials that one mapped task trained."""
-
-    model: type[TrialsResult] = TrialsResult
-
-    def trial(self, number: int) -> Stored[ScoredTrial]:
-        """Give a trial, written as soon as it is scored."""
-        return Stored(self.file(f"trial-{number}.json"), ScoredTrial)
+    def trials(self, number: int) -> TrainedTrials:
+        """Give the output of the mapped task that trains a batch."""
+        return TrainedTrials(f"{self.folder_uri}trials/{number:04d}/")
 
 
 @dataclass(frozen=True)
@@ -96,9 +100,3 @@ class AskedSearch(Output[SearchPlanResult]):
     def on(self, digest: str) -> SearchPlan:
         """Find the search of the form on one dataset."""
         return SearchPlan(f"{self.place_uri}{digest}/")
-
-
-def trials_of(batch_uri: str) -> TrainedTrials:
-    """Find the output of the mapped task that trains a batch, by the address of the batch."""
-    round_uri, _, name = batch_uri.rpartition("/batches/")
-    return TrainedTrials(f"{round_uri}/trials/{name.removesuffix('.json')}/")

@@ -13,6 +13,7 @@ ROOT = "s3://retake/lab"
 RUN = f"{ROOT}/runs/r"
 PLAN = f"--plan={RUN}/decisions/d/plan/"
 PREDICTION = f"--plan={ROOT}/predictions/p/plan/"
+SEARCH = f"--search={ROOT}/searches/s/x/"
 OUT = f"--out={ROOT}/chosen/"
 RECIPE = recipe_of(SegmentOptions())
 ADDRESSES = {
@@ -44,12 +45,18 @@ ADDRESSES = {
         *("--family=TRN", "--epochs=3"),
     ): f"comparisons/c/x/{configuration_key(TrainOptions(family='TRN', epochs=3))}/plan/",
     ("tabulate", f"--configured={ROOT}/comparisons/c/x/"): "comparisons/c/x/table/",
+    ("suggest", SEARCH, "--round=2"): "searches/s/x/rounds/2/suggest/",
+    ("train_trials", SEARCH, f"--batch={ROOT}/searches/s/x/rounds/2/batches/0003.json"): "searches/s/x/rounds/2/trials/0003/",
+    ("train_trials", SEARCH, f"--batch={ROOT}/searches/s/x/rounds/seeds/batches/0000.json"): "searches/s/x/rounds/seeds/trials/0000/",
+    ("gather", SEARCH, "--round=2"): "searches/s/x/rounds/2/gather/",
+    ("repeat_winner", SEARCH): "searches/s/x/rounds/seeds/suggest/",
+    ("search_report", SEARCH): "searches/s/x/report/",
     ("predict_cut", PREDICTION, f"--batch={ROOT}/predictions/p/batches/0003.json"): "predictions/p/batches/0003/cut/",
     ("predict_known", PREDICTION): "predictions/p/known/",
     ("predict_batch", PREDICTION, f"--batch={ROOT}/predictions/p/batches/0003.json"): "predictions/p/batches/0003/",
     ("predict_report", PREDICTION): "predictions/p/report/",
 }
-BY_FORM = {("plan", f"--weights-result={ROOT}/w/"): "plans/", ("predict_plan",): "predictions/choices/"}
+BY_FORM = {("plan", f"--weights-result={ROOT}/w/"): "plans/", ("predict_plan",): "predictions/choices/", ("search_plan",): "searches/"}
 """In a folder that the key of all their options names."""
 
 

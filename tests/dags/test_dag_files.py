@@ -8,17 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from dags import build_dataset, compare_networks, ingest_videos, predict_videos, retrain
+from dags import build_dataset, compare_networks, ingest_videos, predict_videos, retrain, search
 from dags._assets import CLIPS, DATASET, MODEL
 from tasks.contracts.commands import STEPS
+from tasks.options.search import MAX_ROUNDS
 
 FOLDER = Path(retrain.__file__).parent
 FILES = sorted(FOLDER.glob("[!_]*.py"))
-MODULES = (ingest_videos, build_dataset, retrain, compare_networks, predict_videos)
+MODULES = (ingest_videos, build_dataset, retrain, compare_networks, search, predict_videos)
 DAGS = {module.dag.dag_id: module.dag for module in MODULES}
-TASKS = [task for dag in DAGS.values() for task in dag.tasks if task.task_id != "publish.approve"]
-GPU_TASKS = {"train", "evaluate", "network.train", "network.evaluate", "known", "predict"}
 APPROVE = retrain.dag.get_task("publish.approve")
+WITHOUT_STEP = (APPROVE, search.dag.get_task("retrain"))
+TASKS = [task for dag in DAGS.values() for task in dag.tasks if task not in WITHOUT_STEP]
+TRIALS = {"seeds", *(f"round_{number}.trials" for number in range(1, MAX_ROUNDS + 1))}
+GPU_TASKS = {"train", "evaluate", "network.train", "network.evaluate", "known", "predict", *TRIALS}
 
 OPERATORS = {"docker": "airflow.providers.docker.operators.docker", "kubernetes": "airflow.providers.cncf.kubernetes.operators.pod"}
 HEAVY = {"torch", "pandas", "mlflow", "minio", "av", "numpy", "pytorch_lightning", "sklearn"}
@@ -35,13 +38,13 @@ for runner in sys.argv[1:]:
         assert os.waitpid(pid, 0)[1] == 0, runner
         continue
     os.environ["RETAKE_RUNNER"] = runner
-    from dags import build_dataset, compare_networks, ingest_videos, predict_videos, retrain
+    from dags import build_dataset, compare_networks, ingest_videos, predict_videos, retrain, search
     print(json.dumps([name for name, module in {OPERATORS!r}.items() if module in sys.modules]), flush=True)
     if runner != "local":
         os._exit(0)
     sys.meta_path.pop(0)
     from airflow.serialization.serialized_objects import DagSerialization
-    modules = (ingest_videos, build_dataset, retrain, compare_networks, predict_videos)
+    modules = (ingest_videos, build_dataset, retrain, compare_networks, search, predict_videos)
     print(json.dumps([DagSerialization.to_dict(module.dag) for module in modules]), flush=True)
     os._exit(0)
 """
@@ -85,8 +88,10 @@ def test_a_dag_file_is_wiring_only(path):
         "dags._flow",
         "dags._networks",
         "dags._form",
+        "dags._rounds",
         "dags._runner",
         "dags._tasks",
+        "dags._winner",
     }
     assert not [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, (ast.If, ast.For, ast.FunctionDef))]
     assert len(path.read_text().splitlines()) <= 150
@@ -133,7 +138,7 @@ def test_every_task_has_a_time_limit_retries_and_a_step(task):
 
 
 def test_every_step_is_in_the_dags_that_its_contract_names():
-    runs = {(made_of(task)["step"], dag_id) for dag_id, dag in DAGS.items() for task in dag.tasks if task is not APPROVE}
+    runs = {(made_of(task)["step"], dag_id) for dag_id, dag in DAGS.items() for task in dag.tasks if task not in WITHOUT_STEP}
     assert runs == {(name, dag) for name, step in STEPS.items() for dag in (step.dag, *step.also_in)}
 
 
@@ -210,6 +215,22 @@ def test_steps_follow_one_another():
             "network.evaluate": ["configure", "network.train"],
             "tabulate": ["configure", "network.evaluate"],
         },
+        "search": {
+            "plan": [],
+            **{
+                f"round_{number}.{task}": sorted(before)
+                for number in range(1, MAX_ROUNDS + 1)
+                for task, before in (
+                    ("suggest", ["plan" if number == 1 else f"round_{number - 1}.gather"]),
+                    ("trials", [f"round_{number}.suggest"]),
+                    ("gather", [f"round_{number}.suggest", f"round_{number}.trials"]),
+                )
+            },
+            "repeat_winner": [f"round_{number}.gather" for number in range(1, MAX_ROUNDS + 1)],
+            "seeds": ["repeat_winner"],
+            "report": ["repeat_winner", "seeds"],
+            "retrain": ["report"],
+        },
         "predict_videos": {
             "plan": [],
             "cut": ["plan"],
@@ -242,6 +263,18 @@ def test_a_prediction_has_a_page_where_a_batch_failed():
         "predict": "all_done",
         "report": "all_done_min_one_success",
     }
+
+
+def test_a_search_goes_on_where_a_trial_failed_and_reports_the_rounds_that_there_were():
+    rules = {task.task_id.rpartition(".")[2]: task.trigger_rule for task in search.dag.tasks}
+    assert rules == {
+        **dict.fromkeys(("plan", "suggest", "trials", "seeds", "retrain"), "all_success"),
+        "gather": "all_done_min_one_success",
+        "repeat_winner": "none_failed_min_one_success",
+        "report": "all_done_min_one_success",
+    }
+    for number in range(1, MAX_ROUNDS + 1):
+        assert f"'round_{number}.trials'" in search.dag.get_task(f"round_{number}.gather").inputs["failures"]
 
 
 def test_a_comparison_has_a_row_for_what_failed_and_none_of_its_networks_waits_for_another():

@@ -1,18 +1,10 @@
 """A search in rounds: heads by the dozen, whole networks as retrain trains them, folds, rungs, and what is found trained."""
 
-import csv
-import io
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 
-from tasks.results.search import GatherResult, Search, SearchPlanResult, SearchReportResult
-from tasks.store.layout import Layout
+from tasks.results.search import SearchPlanResult
 from tasks.store.searches import SearchPlan
 from tests.integration.conftest import CHAIN_STORE as STORE
 from tests.integration.workshop import TRAINING

@@ -7,8 +7,8 @@ import pytest
 
 from tasks.options import TrainOptions
 from tasks.report.figures.parallel import parallel_chart
-from tasks.report.retrain_form import form_address, form_values
 from tasks.report.figures.trials import curves_chart, history_chart, latency_chart
+from tasks.report.retrain_form import form_address, form_values
 from tasks.report.search_page import search_note, search_page
 from tasks.report.search_table import best_first, metrics_of, table, verdict
 from tasks.results.record import VERB_ALONE

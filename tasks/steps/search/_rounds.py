@@ -10,7 +10,7 @@ from tasks.results.search import ScoredTrial, SearchPlanResult, SuggestResult, T
 from tasks.search.rounds import batches_of
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
-from tasks.store.searches import SearchPlan, SearchRound, trials_of
+from tasks.store.searches import SearchPlan, SearchRound
 
 NO_REASON = "it left no result; the log of its task says why"
 
@@ -44,8 +44,8 @@ def trained_seeds(plan: SearchPlanResult, store: Store) -> tuple[ScoredTrial, ..
 def trials_of_round(place: SearchRound, reasons: Mapping[int, str], store: Store) -> list[ScoredTrial]:
     """Read the trials of a round, by number; a trial without a result failed, for the reason of its batch."""
     found = []
-    for index, ref in enumerate(store.read(place.suggest).batches):
-        trained, batch = trials_of(ref.uri), store.read(place.batch(index))
+    for index in range(len(store.read(place.suggest).batches)):
+        trained, batch = place.trials(index), store.read(place.batch(index))
         for trial in batch.trials:
             stored = trained.trial(trial.number)
             failed = ScoredTrial(
