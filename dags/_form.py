@@ -103,10 +103,9 @@ def resolve(context: Context, form: Form) -> dict[str, Any]:
         _refuse_unknown(values["then"], _names(form.then), "then.")
         for model in form.then:
             _validated(model, values["then"], "then.")
+    if (preset := values.pop("preset", "none")) != "none":
+        values |= PRESETS[preset].model_dump(mode="json")
     if RetrainOptions in form.options:
-        preset = values.pop("preset")
-        if preset != "none":
-            values |= PRESETS[preset].model_dump(mode="json")
         for option, token in (("force", "force_token"), ("decide_again", "decide_token")):
             values[token] = context["run_id"] if values.pop(option) else None
     return values

@@ -32,11 +32,11 @@ from dags._runner import TASK_DEFAULTS
 from dags._tasks import mapped_step_task, step_task
 from dags._winner import RetrainWinner
 from tasks.contracts import search
-from tasks.options import EvaluateOptions, RegisterOptions, SearchOptions, TrainOptions
+from tasks.options import EvaluateOptions, RegisterOptions, SearchBaseOptions, SearchOptions, TrainOptions
 
 FORM = Form(
-    options=(SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions),
-    first=("search", "num_trials", "rounds", "dataset", "backbone", "epochs", "then_retrain", "store"),
+    options=(SearchBaseOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions),
+    first=("preset", "search", "num_trials", "rounds", "dataset", "then_retrain", "store"),
 )
 
 with DAG(

@@ -5,7 +5,7 @@ from pydantic import Field
 from tasks.contracts.addresses import SearchUri, TrialBatchUri
 from tasks.contracts.step import Command, Step, StepArguments
 from tasks.keys import content_key
-from tasks.options import EvaluateOptions, RegisterOptions, SearchOptions, StoreUri, TrainOptions
+from tasks.options import EvaluateOptions, RegisterOptions, SearchBaseOptions, SearchOptions, StoreUri, TrainOptions
 from tasks.options.search import MAX_ROUNDS
 from tasks.results.search import GatherResult, SearchPlanResult, SearchReportResult, SuggestResult, TrialsResult
 from tasks.store.derived import search_at, trials_of_batch
@@ -41,7 +41,7 @@ class TrainTrialsArguments(SearchedArguments):
     batch: TrialBatchUri
 
 
-class SearchArguments(SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions):
+class SearchArguments(SearchBaseOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions):
     """All options of a search at a shell."""
 
     store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")

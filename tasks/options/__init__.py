@@ -9,7 +9,7 @@ from tasks.options.network import Family, FlowOptions, Modality
 from tasks.options.prediction import MODEL_REFERENCE, PredictOptions
 from tasks.options.promotion import GateOptions, RegisterOptions
 from tasks.options.recipe import RecipeOptions
-from tasks.options.search import SearchOptions
+from tasks.options.search import SearchBaseOptions, SearchOptions
 from tasks.options.training import LIGHT, ORIGINAL, PRESETS, RetrainOptions, TrainOptions, Weights
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "RecipeOptions",
     "RegisterOptions",
     "RetrainOptions",
+    "SearchBaseOptions",
     "SearchOptions",
     "SegmentOptions",
     "SplitOptions",

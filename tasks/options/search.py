@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from tasks.options.base import Options, StoreUri
+from tasks.options.training import Preset
 
 RANGES = {
     "learning_rate": "1e-5..1e-1 log",
@@ -119,3 +120,16 @@ class SearchOptions(Options):
         if self.num_trials < self.rounds:
             raise ValueError(f"{self.num_trials} trials cannot fill {self.rounds} rounds; raise num_trials or lower rounds")
         return self
+
+
+class SearchBaseOptions(Options):
+    """Choose the recipe that a search starts from."""
+
+    section: ClassVar[str] = "Search"
+
+    preset: Preset = Field(
+        "light",
+        title="Base recipe",
+        description="Values of all options that are not searched, and the first trial. none: the training options of this form; light: only the heads of "
+        "tf_efficientnet_lite0, minutes on a CPU; original: the original experiment's, for a GPU",
+    )

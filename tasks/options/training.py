@@ -101,6 +101,7 @@ LIGHT = TrainOptions(
 )
 """New heads on a light backbone that sees each clip once per epoch, with cached features: minutes on a CPU, no weights to download."""
 
+Preset = Literal["none", "original", "light"]
 PRESETS: dict[str, TrainOptions] = {"original": ORIGINAL, "light": LIGHT}
 
 
@@ -109,7 +110,7 @@ class RetrainOptions(Options):
 
     section: ClassVar[str] = "Rerun"
 
-    preset: Literal["none", "original", "light"] = Field(
+    preset: Preset = Field(
         "none",
         title="Preset",
         description="Replaces all training options. original: the original experiment (Adam 1e-5, batch size 1, whole network except its later batch norms, dropout 0.7, 60 epochs of the same frames); light: only the heads of tf_efficientnet_lite0, minutes on a CPU",
