@@ -1,29 +1,29 @@
 """Render the report of a search: the winner, all trials, what mattered, and how much of the best score is luck."""
 
-from collections import Counter
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tasks.options import SearchOptions
-from tasks.report.figures.parallel import parallel_chart
+from tasks.report.figures.recipes import recipes_chart
 from tasks.report.figures.trials import curves_chart, history_chart, latency_chart
 from tasks.report.page import settings_of
-from tasks.report.retrain_form import as_json, form_values
 from tasks.report.search_table import (
-    best_first,
     decisive,
     failed,
+    form_recipe,
     num_hours,
     range_of,
+    ranked,
     sample,
     searched,
     spelled,
     top1_of,
-    values_in_words,
     verdict,
-    winner_of,
 )
-from tasks.report.templating import frame_script, templates
+from tasks.report.templating import frame_script, rendered
 from tasks.results.search import ScoredTrial, Search
+from tasks.search.scores import values_in_words
 from tasks.wording import duration
 
 NUM_SHOWN = 30
@@ -67,71 +67,74 @@ class RoundRow:
     best: Row | None
 
 
-def search_page(search: Search, form_url: str | None = None) -> str:
+def retrain_address(run_url: str | None) -> str | None:
+    """Return the address of retrain in the Airflow of a run, such as `http://…/dags/search/runs/…`; None without a run.
+
+    Airflow 3.3 fills its form from pasted JSON or from an earlier run, but not from an address (apache/airflow#54800).
+    """
+    server, dags, _ = (run_url or "").partition("/dags/")
+    return f"{server}{dags}retrain" if dags else None
+
+
+def search_page(search: Search, retrain: Mapping[str, object], form_url: str | None = None) -> str:
     """Render the page as HTML. Names are escaped.
 
     Args:
         search: all numbers.
-        form_url: where retrain's form is opened; None leaves the link out.
+        retrain: parameters of a run of retrain with the winner's recipe.
+        form_url: where retrain is started, see `retrain_address`; None leaves the link out.
     """
     rows = _rows(search)
     script, script_hash = frame_script()
     charts = [curves_chart(search), history_chart(search), latency_chart(search)]
-    return (
-        templates()
-        .get_template("search.html.j2")
-        .render(
-            s=search,
-            script=script,
-            script_hash=script_hash,
-            sections=SECTIONS,
-            target=decisive(search),
-            others=search.targets[:-1],
-            sample=sample(search),
-            verdict=verdict(search),
-            options=searched(search),
-            winner=rows[0],
-            top=rows[:NUM_SHOWN],
-            rest=rows[NUM_SHOWN:],
-            failed=[(trial, values_in_words(trial.values)) for trial in failed(search)],
-            reasons=Counter(trial.failure for trial in failed(search)).most_common(),
-            rounds=_rounds(search),
-            again=[_row(trial, search) for trial in search.bias.seeds if trial.failure is None],
-            form=_row(search.default, search) if search.default and search.default.failure is None else None,
-            charts=[chart for chart in charts if chart],
-            has_latency=any(trial.latency_seconds is not None for trial in search.trials),
-            parallel=parallel_chart(search),
-            duration=duration(3600 * num_hours(search.trials)),
-            retrain_json=as_json(form_values(search.plan, winner_of(search).options)),
-            form_url=form_url,
-            ranges={name: range_of(name, search) for name in searched(search)},
-            search_settings=[one for one in settings_of(search.plan.search) if one.title not in RANGE_TITLES],
-            train_settings=settings_of(search.plan.train),
-        )
+    return rendered(
+        "search.html.j2",
+        s=search,
+        script=script,
+        script_hash=script_hash,
+        sections=SECTIONS,
+        target=decisive(search),
+        others=search.targets[:-1],
+        sample=sample(search),
+        verdict=verdict(search),
+        options=searched(search),
+        winner=rows[0],
+        top=rows[:NUM_SHOWN],
+        rest=rows[NUM_SHOWN:],
+        failed=[(trial, values_in_words(trial.values)) for trial in failed(search)],
+        rounds=_rounds(search),
+        again=[_row(trial, search) for trial in search.bias.seeds if trial.failure is None],
+        form=_row(own, search) if (own := form_recipe(search)) and own.number != search.winner else None,
+        charts=[chart for chart in charts if chart],
+        has_latency=any(trial.latency_seconds is not None for trial in search.trials),
+        recipes=recipes_chart(search),
+        duration=duration(3600 * num_hours(search.trials)),
+        retrain_json=json.dumps(retrain, indent=2, ensure_ascii=False),
+        form_url=form_url,
+        ranges={name: range_of(name, search) for name in searched(search)},
+        search_settings=[one for one in settings_of(search.plan.search) if one.title not in RANGE_TITLES],
+        train_settings=settings_of(search.plan.train),
     )
 
 
 def search_note(search: Search) -> str:
     """Render the verdict and the best trials as Markdown."""
     rows = _rows(search)
-    return (
-        templates()
-        .get_template("search.md.j2")
-        .render(
-            s=search,
-            target=decisive(search),
-            verdict=verdict(search),
-            options=searched(search),
-            rows=rows[:NUM_IN_NOTE],
-            num_scored=len(rows),
-            num_failed=len(failed(search)),
-            duration=duration(3600 * num_hours(search.trials)),
-        )
+    return rendered(
+        "search.md.j2",
+        s=search,
+        target=decisive(search),
+        verdict=verdict(search),
+        options=searched(search),
+        rows=rows[:NUM_IN_NOTE],
+        num_scored=len(rows),
+        num_failed=len(failed(search)),
+        duration=duration(3600 * num_hours(search.trials)),
     )
 
 
 def _rows(search: Search) -> list[Row]:
-    return [_row(trial, search) for trial in best_first(search)]
+    return [_row(trial, search) for trial in ranked(search)]
 
 
 def _row(trial: ScoredTrial, search: Search) -> Row:

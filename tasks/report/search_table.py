@@ -1,11 +1,11 @@
 """Sum up a search: verdict, a CSV table of all trials, and metrics."""
 
-import csv
-import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
+from tasks.csv_table import csv_table
 from tasks.results.record import Target
 from tasks.results.search import ScoredTrial, Search, Value
+from tasks.search.scores import best_first, finalists, values_in_words
 from tasks.wording import count, listed, percent, percent_interval, plain_cell
 
 
@@ -14,18 +14,11 @@ def decisive(search: Search) -> Target:
     return search.targets[-1]
 
 
-def best_first(search: Search) -> list[ScoredTrial]:
-    """Sort the trials with a score by top-1; the lower loss, then the earlier trial decides a tie. The winner is always first."""
+def ranked(search: Search) -> list[ScoredTrial]:
+    """Sort the trials with a score, the winner first; with successive halving, those of the last rung are before all others."""
+    final = finalists(search.trials, search.plan.search)
     target = decisive(search)
-    return sorted(
-        (trial for trial in search.trials if trial.failure is None),
-        key=lambda one: (
-            one.number != search.winner,
-            -one.scores[target].top1,
-            float("inf") if one.loss is None else one.loss,
-            one.number,
-        ),
-    )
+    return [*best_first(final, target), *best_first([trial for trial in search.trials if trial not in final], target)]
 
 
 def failed(search: Search) -> list[ScoredTrial]:
@@ -38,6 +31,13 @@ def winner_of(search: Search) -> ScoredTrial:
     return next(trial for trial in search.trials if trial.number == search.winner)
 
 
+def form_recipe(search: Search) -> ScoredTrial | None:
+    """Find the trial that has the recipe of the form; None if it has no score, or was trained for fewer epochs than the winner could be."""
+    own = search.plan.train.model_dump(mode="json")
+    final = finalists(search.trials, search.plan.search)
+    return next((one for one in final if one.failure is None and all(value == own[name] for name, value in one.values.items())), None)
+
+
 def top1_of(trial: ScoredTrial, search: Search) -> float:
     """Return the deciding top-1 of a trial that has a score."""
     return trial.scores[decisive(search)].top1
@@ -48,11 +48,6 @@ def spelled(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def values_in_words(values: Mapping[str, Value]) -> str:
-    """List searched values: `learning_rate=0.0032, mirror=true`."""
-    return ", ".join(f"{name}={spelled(value)}" for name, value in values.items())
 
 
 def sample(search: Search) -> str:
@@ -70,7 +65,7 @@ def num_hours(trials: Iterable[ScoredTrial]) -> float:
 def verdict(search: Search) -> str:
     """Sum up the search as plain text: the winner, its score, and how much of it is luck."""
     target, winner, bias = decisive(search), winner_of(search), search.bias
-    score, num_scored = winner.scores[target], len(best_first(search))
+    score, num_scored = winner.scores[target], len(ranked(search))
     recipe = values_in_words(winner.values)
     parts = [
         f"On {sample(search)}, trial {winner.number} is {f'the best of {num_scored}' if num_scored > 1 else 'the only one with a result'}: "
@@ -83,8 +78,12 @@ def verdict(search: Search) -> str:
         parts.append(f"{'; '.join(filter(None, (expected, again)))}.")
     if score.top1 <= search.majority_top1:
         parts.append(f"That does not beat always predicting the most frequent class ({percent(search.majority_top1)}).")
-    form = "" if search.default is None or search.default.failure else f" ({percent(top1_of(search.default, search))})"
-    parts.append(f"Whether it is better than the recipe of the form{form}, the gate of retrain decides, on clips that chose nothing.")
+    own = form_recipe(search)
+    form = f" ({percent(top1_of(own, search))})" if own else ""
+    gate = "the gate of retrain decides, on test if the dataset has a test split."
+    parts.append(
+        f"Whether it is better than the recipe of the form{form}, {gate}" if own is not winner else f"It is the recipe of the form; {gate}"
+    )
     return " ".join(parts)
 
 
@@ -94,12 +93,9 @@ def table(search: Search) -> bytes:
     scores = [f"{target}_top1{end}" for target in search.targets for end in ("", "_low", "_high")]
     folds = [f"fold_{number}_top1" for number in range(1, search.plan.search.folds + 1)]
     last = ("loss", "epochs", "training_seconds", "latency_seconds", "was_found", "run_keys", "failed_because")
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=("trial", "round", *options, *scores, *folds, *last), restval="", lineterminator="\n")
-    writer.writeheader()
-    for trial in (*best_first(search), *failed(search)):
-        writer.writerow({name: plain_cell(value) for name, value in _row(trial, folds).items()})
-    return text.getvalue().encode()
+    rows = [_row(trial, folds) for trial in (*ranked(search), *failed(search))]
+    cells = ({name: plain_cell(value) for name, value in row.items()} for row in rows)
+    return csv_table(("trial", "round", *options, *scores, *folds, *last), cells)
 
 
 def searched(search: Search) -> tuple[str, ...]:

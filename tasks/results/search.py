@@ -175,7 +175,6 @@ class Search(Record):
     importances: tuple[Importance, ...]
     importance_note: str
     bias: SelectionBias
-    default: ScoredTrial | None = Field(description="the trial of the recipe that the form started from; None if it contradicts itself")
 
 
 class SearchReportResult(Record):

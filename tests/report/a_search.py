@@ -8,6 +8,10 @@ from tasks.results.search import Importance, ScoredTrial, Search, SearchPlanResu
 from tasks.results.training import Epoch
 
 NUM_CLIPS, NUM_SOURCES = 96, 21
+OF_FORM = {
+    name: getattr(TrainOptions(), name)
+    for name in ("learning_rate", "schedule", "batch_size", "weight_decay", "dropout", "label_smoothing", "class_weights")
+}
 BY_IMPORTANCE = ("learning_rate", "class_weights", "weight_decay", "batch_size", "dropout", "label_smoothing", "schedule")
 
 
@@ -79,16 +83,15 @@ def search_of(
     seed=0,
     has_accuracy=True,
     backbone=None,
-    default=True,
     one_source=False,
     note=None,
 ):
     rng = np.random.default_rng(seed)
     trials = []
     for number in range(num_trials):
-        values = values_of(rng)
+        values = values_of(rng) if number else OF_FORM.copy()
         if backbone:
-            values["backbone"] = backbone if number % 2 else "tf_efficientnet_lite0"
+            values["backbone"] = backbone if number % 2 else ("tf_efficientnet_lite0" if number else TrainOptions().backbone)
         round_number = 1 + number * rounds // num_trials
         if number in {3 + 5 * i for i in range(num_failed)} and number < num_trials - 1:
             trials.append(ScoredTrial(number=number, round=round_number, values=values, options=TrainOptions(), failure=failure))
@@ -109,15 +112,6 @@ def search_of(
         )
         for i in range(3)
     )
-    form = {
-        "learning_rate": 1e-5,
-        "schedule": "constant",
-        "batch_size": 2,
-        "weight_decay": 1e-6,
-        "dropout": 0.5,
-        "label_smoothing": 0.0,
-        "class_weights": "none",
-    }
     return Search(
         created="2026-11-27T04:11:57.966Z",
         plan=SearchPlanResult(
@@ -164,9 +158,6 @@ def search_of(
         bias=SelectionBias(num_trials=len(done), best_of_equal=None, optimism=None, corrected=None, seeds=seeds)
         if one_source
         else SelectionBias(num_trials=len(done), best_of_equal=0.071, optimism=0.034, corrected=best - 0.034, seeds=seeds),
-        default=scored(num_trials, rounds, form, rng, targets=targets, folds=folds, latency=latency, options=TrainOptions())
-        if default
-        else None,
     )
 
 

@@ -90,13 +90,16 @@ CASES = {
     ),
 }
 
+RETRAIN = {"store": "s3://retake", "learning_rate": 0.003}
 AIRFLOW = "http://127.0.0.1:8080/dags/retrain"
 SEARCHES = {
-    "search": lambda: search_page(search_of(24), AIRFLOW),
+    "search": lambda: search_page(search_of(24), RETRAIN, AIRFLOW),
     "search of two objectives": lambda: search_page(
-        search_of(80, num_failed=7, latency=True, folds=5, backbone="tf_efficientnet_lite2.in1k")
+        search_of(80, num_failed=7, latency=True, folds=5, backbone="tf_efficientnet_lite2.in1k"), RETRAIN
     ),
-    "hostile search": lambda: search_page(search_of(12, failure=HOSTILE_NAMES[2], backbone=HOSTILE_NAMES[0]), HOSTILE_NAMES[2]),
+    "hostile search": lambda: search_page(
+        search_of(12, failure=HOSTILE_NAMES[2], backbone=HOSTILE_NAMES[0]), {HOSTILE_NAMES[0]: HOSTILE_NAMES[2]}, HOSTILE_NAMES[2]
+    ),
 }
 
 

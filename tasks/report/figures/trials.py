@@ -8,9 +8,10 @@ from matplotlib.ticker import MaxNLocator
 
 from tasks.report.figures.curves import LOSS, TOP1, Quantity
 from tasks.report.figures.svg import BLUE, GREY, INK, LINE, ORANGE, PAGE, QUIET, Chart, new_drawing, page_style, svg
-from tasks.report.search_table import decisive, top1_of, values_in_words
+from tasks.report.search_table import decisive, form_recipe, top1_of
 from tasks.results.search import Search
 from tasks.results.training import Epoch
+from tasks.search.scores import values_in_words
 from tasks.wording import count, duration, percent
 
 SIZE = (460, 300)
@@ -33,7 +34,8 @@ def curves_chart(search: Search) -> Chart | None:
     if not lines:
         return None
     title = f"Validation {target} top-1" if has_accuracy else "Validation loss"
-    of_form = search.default.number if search.default else None
+    own = form_recipe(search)
+    of_form = own.number if own else None
     # The winner is drawn last, over the others.
     order = sorted(lines, key=lambda number: (number == search.winner, number == of_form, number))
     with page_style():

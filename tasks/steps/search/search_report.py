@@ -9,8 +9,8 @@ from pathlib import Path
 from tasks.contracts.search import REPORT, SearchedArguments
 from tasks.errors import BadInput
 from tasks.keys import content_key
-from tasks.report.retrain_form import form_address, form_values
-from tasks.report.search_page import search_note, search_page
+from tasks.options import Options, RegisterOptions, TrainOptions
+from tasks.report.search_page import retrain_address, search_note, search_page
 from tasks.report.search_table import metrics_of, table, verdict
 from tasks.results.record import now_utc
 from tasks.results.search import ScoredTrial, Search, SearchPlanResult, SearchReportResult, SelectionBias
@@ -44,10 +44,10 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
         return earlier
     search = _search(plan, trials, seeds, store)
     winner = search.trials[search.winner].options
-    retrain = {**form_values(plan, winner), "store": SearchPlan(plan.search_uri).store_uri, "dataset": plan.dataset_uri}
+    retrain = _retrain_parameters(plan, winner)
     tracker = Tracker.from_settings(load(MlflowSettings))
     with search_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-search-") as folder:
-        write_files(store, place, _files(place, search), Path(folder))
+        write_files(store, place, _files(place, search, retrain), Path(folder))
         tracker.log_artifacts(run_id, Path(folder))
         tracker.log_metrics(run_id, metrics_of(search))
         tracker.set_tags(run_id, {"mlflow.note.content": search_note(search)})
@@ -72,6 +72,13 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
     return finish(store, place, result)
 
 
+def _retrain_parameters(plan: SearchPlanResult, winner: TrainOptions) -> dict[str, object]:
+    """Collect the parameters of a run of `retrain` that trains the winner's recipe on the same dataset; others have their defaults."""
+    given: list[Options] = [winner, plan.evaluate, RegisterOptions(model_name=plan.model_name)]
+    values = {name: value for one in given for name, value in one.model_dump(mode="json", exclude_defaults=True).items()}
+    return {"store": SearchPlan(plan.search_uri).store_uri, "dataset": plan.dataset_uri, **values}
+
+
 def _search(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequence[ScoredTrial], store: Store) -> Search:
     data = Data.of(plan, store)
     target = data.target
@@ -80,8 +87,7 @@ def _search(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequen
         raise BadInput(f"every trial failed: {'; '.join(dict.fromkeys(str(trial.failure) for trial in trials))}")
     clips = [clip for fold in data.clips for clip in fold]
     frequencies = Counter({"verb": lambda clip: clip.verb, "action": lambda clip: clip.action}[target](clip) for clip in clips)
-    space = Space.of(plan.search, plan.train)
-    importance, note = importances(trials, space.ranges, target)
+    importance, note = importances(trials, Space.of(plan.search, plan.train).ranges, target)
     return Search(
         created=now_utc(),
         plan=plan,
@@ -95,7 +101,6 @@ def _search(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequen
         pareto=pareto_front(trials, target),
         importances=importance,
         importance_note=note,
-        default=trials[0] if trials[0].values == space.own else None,
         bias=_bias(ranked, [clip.source for clip in clips], seeds, plan, store),
     )
 
@@ -124,12 +129,10 @@ def _bias(
     )
 
 
-def _files(place: SearchReport, search: Search) -> dict[str, bytes]:
+def _files(place: SearchReport, search: Search, retrain: dict[str, object]) -> dict[str, bytes]:
     schema = json.dumps(Search.model_json_schema(), sort_keys=True, indent=1)
-    airflow_url = load(MachineSettings).airflow_url
-    form = form_address(airflow_url.partition("/dags/")[0]) if airflow_url else None
     return {
-        place.page: search_page(search, form).encode(),
+        place.page: search_page(search, retrain, retrain_address(load(MachineSettings).airflow_url)).encode(),
         place.csv: table(search),
         place.numbers.uri: to_json(search),
         place.schema: f"{schema}\n".encode(),

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from tasks.report.figures.svg import BLUE, GREY, INK, ORANGE, PAGE, QUIET, Chart, new_drawing, page_style, svg
-from tasks.report.search_table import decisive, range_of, searched, spelled, top1_of, values_in_words
+from tasks.report.search_table import decisive, range_of, searched, spelled, top1_of
 from tasks.results.search import ScoredTrial, Search, Value
+from tasks.search.scores import values_in_words
 from tasks.wording import percent
 
 AXIS_WIDTH, HEIGHT = 112, 330
@@ -31,7 +32,7 @@ class Scale:
     ticks: tuple[tuple[float, str], ...]
 
 
-def parallel_chart(search: Search) -> Chart | None:
+def recipes_chart(search: Search) -> Chart | None:
     """Draw the chart; None with fewer than two trials that have a score."""
     trials = sorted(
         (one for one in search.trials if one.failure is None), key=lambda one: (one.number == search.winner, top1_of(one, search))
@@ -57,7 +58,7 @@ def parallel_chart(search: Search) -> Chart | None:
         axes.set_xlim(-0.12, len(scales) - 0.45)
         axes.set_ylim(-0.04, 1.16)
         words = f"Orange: the winner; the stronger the blue, the higher the score. {'; '.join(reversed(spoken))}."
-        drawn = svg(figure, "search-parallel", "Recipes of all trials", words, {"recipes": spoken})
+        drawn = svg(figure, "search-recipes", "Recipes of all trials", words, {"recipes": spoken})
     return Chart("Recipes of all trials", drawn, AXIS_WIDTH * len(scales))
 
 
