@@ -4,7 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.keys import LATER, content_key, training_key, without_idle
-from tasks.options import ORIGINAL, STORE_URI_PATTERN, StoreUri, TrainOptions
+from tasks.options import ORIGINAL, PRESETS, STORE_URI_PATTERN, StoreUri, TrainOptions
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,15 @@ def test_the_original_experiment_stays_what_it_was():
         "mirror": False, "validate_every": 2, "validation_crops": 10,
     }  # fmt: skip
     assert (ORIGINAL.optimizer, ORIGINAL.learning_rate, ORIGINAL.batch_size, ORIGINAL.epochs) == ("adam", 1e-5, 1, 60)
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_a_preset_sets_nothing_without_effect(preset):
+    assert without_idle(preset) == preset
+
+
+def test_the_presets_are_different_trainings():
+    assert len({content_key(training_key(preset)) for preset in (TrainOptions(), *PRESETS.values())}) == len(PRESETS) + 1
 
 
 ONE_VIEW = {"train_frames": "middle", "crop": "centre", "mirror": False}

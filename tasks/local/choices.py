@@ -28,7 +28,7 @@ _MODELS = (*forms.INGEST, *forms.DATASET, *forms.RETRAIN)
 AUTO = "auto"
 """The preset of `make run VIDEOS=dir` without training options: it suits this machine. Airflow gets the options it stands for."""
 SUITED = {
-    True: "training the whole network on the GPU, as in the original experiment; for the heads only, in minutes: SET=preset=light",
+    True: "training the whole network on the GPU, as in the original experiment; by a newer recipe: SET=preset=thorough; for the heads only, in minutes: SET=preset=light",
     False: f"no GPU: training only the heads on {LIGHT.backbone}, in minutes; for the whole network, as in the original experiment: SET=preset=original",
 }
 

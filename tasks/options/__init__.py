@@ -10,7 +10,7 @@ from tasks.options.prediction import MODEL_REFERENCE, PredictOptions
 from tasks.options.promotion import GateOptions, RegisterOptions
 from tasks.options.recipe import RecipeOptions
 from tasks.options.search import SearchBaseOptions, SearchOptions
-from tasks.options.training import LIGHT, ORIGINAL, PRESETS, RetrainOptions, TrainOptions, Weights
+from tasks.options.training import LIGHT, ORIGINAL, PRESETS, THOROUGH, RetrainOptions, TrainOptions, Weights
 
 __all__ = [
     "LIGHT",
@@ -18,6 +18,7 @@ __all__ = [
     "ORIGINAL",
     "PRESETS",
     "STORE_URI_PATTERN",
+    "THOROUGH",
     "ComparisonOptions",
     "EvaluateOptions",
     "Family",

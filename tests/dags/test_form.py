@@ -11,7 +11,6 @@ from dags._step import command_flags
 from tasks.command_line import parse
 from tasks.keys import recipe_of
 from tasks.options import (
-    ORIGINAL,
     PRESETS,
     EvaluateOptions,
     IngestOptions,
@@ -200,11 +199,12 @@ def test_a_malformed_event_fails_without_a_retry(context):
         resolve(context(defaults(retrain.FORM), {"params": 3}), retrain.FORM)
 
 
-def test_the_preset_takes_the_place_of_all_training_options(context):
-    values = resolve(context(defaults(retrain.FORM) | {"preset": "original", "epochs": 3, "crops": 1}), retrain.FORM)
-    assert TrainOptions.model_validate({name: values[name] for name in TrainOptions.model_fields}) == ORIGINAL
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_preset_takes_the_place_of_all_training_options(preset, context):
+    values = resolve(context(defaults(retrain.FORM) | {"preset": preset, "epochs": 3, "crops": 1}), retrain.FORM)
+    assert TrainOptions.model_validate({name: values[name] for name in TrainOptions.model_fields}) == PRESETS[preset]
     assert values["crops"] == 1
-    by_hand = defaults(retrain.FORM) | ORIGINAL.model_dump(mode="json") | {"crops": 1}
+    by_hand = defaults(retrain.FORM) | PRESETS[preset].model_dump(mode="json") | {"crops": 1}
     assert places(values)["key"] == places(resolve(context(by_hand), retrain.FORM))["key"]
 
 

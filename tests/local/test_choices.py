@@ -2,7 +2,7 @@ import pytest
 
 from tasks.errors import BadConfiguration, BadInput
 from tasks.local.choices import CHAIN, SAMPLE_OPTIONS, Choices, check_folder, parse, suited
-from tasks.options import LIGHT, ORIGINAL, EvaluateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
+from tasks.options import LIGHT, ORIGINAL, PRESETS, EvaluateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
 
 
 def test_the_sample_options_are_within_their_limits():
@@ -19,7 +19,7 @@ def test_the_sample_options_are_within_their_limits():
         ("checkpoint=null", {"checkpoint": None}),
         ("force=true", {"force": True}),
         ("weights=none", {"weights": "none"}),
-        ("preset=original", {"preset": "original"}),
+        *((f"preset={name}", {"preset": name}) for name in PRESETS),
     ],
 )
 def test_a_pair_becomes_a_typed_option(text, expected):
@@ -37,7 +37,7 @@ def test_a_pair_becomes_a_typed_option(text, expected):
         ("model_name=a b", "model_name: 'a b' does not have the required form: Name in MLflow's registry"),
         ("val_share=1.5", "val_share"),
         ("sources=/tmp", "unknown options sources"),
-        ("preset=auto", "preset: .*'none', 'original' or 'light'.* and not 'auto'"),
+        ("preset=auto", "preset: .*'none', 'original', 'thorough' or 'light'.* and not 'auto'"),
     ],
 )
 def test_a_wrong_pair_is_named(text, complaint):
@@ -66,7 +66,7 @@ def test_a_cpu_trains_heads_and_a_gpu_as_the_original_experiment_and_a_line_name
     assert options.get("val_share") == (0.3 if chosen == ["val_share=0.3"] else None)
 
 
-@pytest.mark.parametrize("chosen", [["epochs=3"], ["preset=none"], ["preset=original"], ["preset=light", "epochs=3"]])
+@pytest.mark.parametrize("chosen", [["epochs=3"], ["preset=none"], ["preset=original"], ["preset=thorough"], ["preset=light", "epochs=3"]])
 def test_who_chooses_a_training_gets_no_other(chosen):
     assert trained_with(chosen, has_gpu=False)[1:] == (parse(chosen), None)
 

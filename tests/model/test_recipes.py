@@ -21,6 +21,7 @@ from tasks.model.mixup import Mixup
 from tasks.model.module import ActionModule, HeadModule
 from tasks.model.network import Network
 from tasks.model.training import TrainOutcome, fit
+from tasks.options import THOROUGH, RecipeOptions
 from tests.model.test_training import EXACT, Stop, curves, job, same_files, scores, stop_after
 
 pytestmark = pytest.mark.slow
@@ -74,6 +75,15 @@ def test_a_run_that_goes_on_is_as_one_that_was_never_stopped(recipe, clips, tmp_
     assert scores(resumed) == scores(undisturbed)
     same_files(tmp_path / "cut", tmp_path / "undisturbed")
     assert curves(tmp_path / "cut") == curves(tmp_path / "undisturbed")
+
+
+def test_the_preset_for_a_gpu_trains_and_goes_on_on_a_cpu(clips, tmp_path: Path):
+    recipe = {name: getattr(THOROUGH, name) for name in RecipeOptions.model_fields} | {"epochs": 5}
+    undisturbed = fit(job(tmp_path / "undisturbed", clips, **recipe))
+    with pytest.raises(Stop):
+        fit(job(tmp_path / "cut", clips, **recipe), on_epoch=stop_after(3))
+    assert scores(fit(job(tmp_path / "cut", clips, **recipe))) == scores(undisturbed)
+    same_files(tmp_path / "cut", tmp_path / "undisturbed")
 
 
 def test_the_rate_of_every_epoch_is_recorded_drawn_and_said(clips, tmp_path: Path, caplog: pytest.LogCaptureFixture):
