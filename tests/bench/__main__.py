@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import chain, cutting, flow, heads, item, memory, scoring
+from tests.bench import chain, cutting, flow, heads, item, memory, scoring, trials
 from tests.bench.machine import in_words, machine
 from tests.bench.measure import Row
 from tests.bench.table import markdown, show, write_docs
@@ -23,6 +23,7 @@ BENCHES: dict[str, Callable[[Path, bool], list[Row]]] = {
     "scoring": scoring.scoring,
     "epoch": heads.epoch,
     "sweep": heads.sweep,
+    "trials": trials.trials,
     "item": item.item,
     "cut": cutting.cutting,
     "segment": cutting.segmenting,

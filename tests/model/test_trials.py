@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from tasks.errors import BadConfiguration, BadDataset
+from tasks.model.backbones import find
 from tasks.model.checkpoints import load
 from tasks.model.data import CachedClip, read_snippets
-from tasks.model.engines.engine import prepare
+from tasks.model.engines.engine import clip_logits, prepare
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.epochs import EpochRecord
 from tasks.model.feature_cache import FeatureMemory
@@ -46,8 +47,10 @@ def trial(folder: Path, clips: list[CachedClip], *, num_crops: int = 1, keeps_la
 
 def heads(folder: Path, clips: list[CachedClip], consensus: Consensus = Consensus.AVERAGE, **choice) -> TrialJob:
     planned = trial(folder, clips, **HEADS | choice)
-    network = Network(planned.train.network.spec.model_copy(update={"consensus": consensus}), seed=1)
-    return replace(planned, train=replace(planned.train, network=network))
+    # Of four segments, a training draws some relations and a test takes all.
+    changed = {"consensus": consensus, "num_segments": 2 if consensus is Consensus.AVERAGE else 4}
+    network = Network(planned.train.network.spec.model_copy(update=changed), seed=1)
+    return replace(planned, train=replace(planned.train, network=network.eval()))
 
 
 def through_fit(planned: TrialJob, folder: Path) -> TrainOutcome:
@@ -82,19 +85,23 @@ def test_heads_and_curve_are_those_of_a_training_to_the_bit(clips, tmp_path: Pat
     assert weights_sha256(planned.train.network) == before
     assert not planned.train.folder.exists()
     trained = through_fit(planned, tmp_path / "fit")
-    theirs = load(trained.best).network.head.state_dict()
+    best = load(trained.best).network.eval()
+    theirs = best.head.state_dict()
     assert all(torch.equal(tensor, theirs[key]) for key, tensor in network.head.state_dict().items())
     assert not all(torch.equal(tensor, theirs[key]) for key, tensor in planned.train.network.head.state_dict().items())
+    seen = torch.randn(1, best.spec.num_segments, find(best.spec.backbone).num_features)
+    assert all(map(torch.equal, clip_logits(network, seen), clip_logits(best, seen)))
     assert curve(tuple(keeper.history)) == curve(outcome.history) == scores(trained)
     assert best_epoch == outcome.best_epoch == trained.best_epoch
     assert outcome.stopped_early == trained.stopped_early
 
 
 @pytest.mark.parametrize("num_crops", [1, 10])
-@pytest.mark.parametrize("trainable", ["heads", pytest.param("last-stage", marks=pytest.mark.slow)])
-def test_the_score_is_that_of_a_test_of_the_best_checkpoint(clips, tmp_path: Path, trainable, num_crops):
-    planned = trial(tmp_path, clips, num_crops=num_crops, **HEADS | {"trainable": trainable})
-    planned = replace(planned, train=replace(planned.train, val=clips))
+@pytest.mark.parametrize("kind", ["heads", "relations", pytest.param("whole", marks=pytest.mark.slow)])
+def test_the_score_is_that_of_a_test_of_the_best_checkpoint(clips, tmp_path: Path, kind, num_crops):
+    consensus = Consensus.MULTISCALE_RELATION if kind == "relations" else Consensus.AVERAGE
+    planned = trial(tmp_path, clips, **HEADS | {"trainable": "last-stage"}) if kind == "whole" else heads(tmp_path, clips, consensus)
+    planned = replace(planned, train=replace(planned.train, val=clips), num_crops=num_crops)
     outcome = run_trial(planned)
     loss, rights = in_a_test(through_fit(planned, tmp_path / "fit"), planned)
     assert outcome.loss == pytest.approx(loss, rel=1e-5)
