@@ -1,42 +1,212 @@
-"""A search in rounds: heads by the dozen, whole networks as retrain trains them, folds, rungs, and what is found trained."""
+"""A search in rounds: heads by the dozen, whole networks as retrain trains them, folds, rungs, and a worker that is killed."""
 
+import csv
+import io
 import json
+import subprocess
+import sys
+import time
 
+import jsonschema
 import pytest
 
-from tasks.results.search import SearchPlanResult
+from tasks.local.home import REPOSITORY
+from tasks.results.search import Search, SearchPlanResult, SearchReportResult
+from tasks.store.layout import Dataset, Layout
 from tasks.store.searches import SearchPlan
+from tasks.video.ffmpeg import find_ffmpeg
+from tests.films.samples import make_samples
 from tests.integration.conftest import CHAIN_STORE as STORE
 from tests.integration.workshop import TRAINING
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
-HEADS = {**TRAINING, "trainable": "heads", "epochs": 3}
-CONF = {"store": STORE, **HEADS, "search": ["learning_rate", "dropout", "schedule"], "num_trials": 6, "rounds": 2}
+HEADS = {**TRAINING, "trainable": "heads", "epochs": 3, "preset": "none"}
+BACKBONES = "backbone=tf_efficientnet_lite0, no_such_network"
+CONF = {
+    "store": STORE,
+    **HEADS,
+    "search": ["learning_rate", "dropout", "backbone"],
+    "ranges": ["learning_rate=1e-4..1e-2 log", "dropout=0..0.5", BACKBONES],
+    "num_trials": 6,
+    "rounds": 2,
+}
+GRID = {
+    **HEADS,
+    "search": ["batch_size", "schedule"],
+    "ranges": ["batch_size=1, 2", "schedule=constant, cosine"],
+    "search_sampler": "grid",
+    "num_trials": 4,
+    "rounds": 1,
+}
+FOLD_STORE = "s3://retake-folds"
 CHILDREN = """
 import json, mlflow, sys
 client = mlflow.MlflowClient()
 parent = client.get_run(sys.argv[1])
 found = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
-print(json.dumps({run.info.run_name: [run.data.params, run.data.metrics] for run in found}))
+print(json.dumps({run.info.run_name: [run.info.status, run.data.params, run.data.metrics] for run in found}))
 """
 
 
-def objects_under(workshop, folder):
-    return {found.uri: found.etag for found in workshop.store.list(f"{STORE}/{folder}/")}
+def objects_under(workshop, folder, store=STORE):
+    return {found.uri: found.etag for found in workshop.store.list(f"{store}/{folder}/")}
+
+
+def without_preset(options):
+    return {name: value for name, value in options.items() if name != "preset"}
 
 
 @pytest.fixture(scope="module")
-def states(workshop, chain):
+def runs_before(workshop, chain):
+    return objects_under(workshop, "runs")
+
+
+@pytest.fixture(scope="module")
+def states(workshop, runs_before):
     return workshop.dag_test({"search": CONF})["search"]
 
 
 @pytest.fixture(scope="module")
 def place(workshop, states):
-    (asked,) = [uri for uri in objects_under(workshop, "searches") if uri.count("/") == 5 and uri.endswith("result.json")]
-    return SearchPlan(workshop.store.read(asked, SearchPlanResult).search_uri)
+    (report,) = [uri for uri in objects_under(workshop, "searches") if uri.endswith("/report/result.json")]
+    return SearchPlan(report.removesuffix("report/result.json"))
 
 
-def test_first(states, place, workshop):
-    print(json.dumps(states, indent=1))
-    print(workshop.store.read(place.round(2).gather).model_dump_json(indent=1)[:3000])
+@pytest.fixture(scope="module")
+def reported(workshop, place):
+    return workshop.store.read(place.report.uri, SearchReportResult)
+
+
+@pytest.fixture(scope="module")
+def found(workshop, place):
+    return workshop.store.read(place.report.numbers)
+
+
+def test_rounds_that_nobody_asked_for_are_skipped_and_a_failed_trial_fails_nothing(states, found):
+    assert states["run"] == "success"
+    assert all(states[f"round_{number}.gather[-1]"] == "success" for number in (1, 2))
+    assert all(states[f"round_{number}.{task}[-1]"] == "skipped" for number in range(3, 9) for task in ("suggest", "gather"))
+    assert [states[f"{task}[-1]"] for task in ("plan", "repeat_winner", "report", "retrain")] == ["success"] * 3 + ["skipped"]
+    failed = [trial for trial in found.trials if trial.failure]
+    assert all("no_such_network" in trial.failure for trial in failed)
+    assert [trial.values["backbone"] for trial in found.trials if trial.values["backbone"] == "no_such_network"] == [
+        "no_such_network"
+    ] * len(failed)
+
+
+def test_the_first_trial_is_the_recipe_of_the_form_and_each_other_one_is_within_the_ranges(found):
+    first, *others = found.trials
+    assert first.values == {name: {**TRAINING, "dropout": 0}[name] for name in ("backbone", "dropout", "learning_rate")}
+    assert [trial.number for trial in found.trials] == list(range(6))
+    assert all(1e-4 <= trial.values["learning_rate"] <= 1e-2 and 0 <= trial.values["dropout"] <= 0.5 for trial in others)
+    assert {trial.round for trial in found.trials} == {1, 2}
+
+
+def test_the_winner_is_trained_again_under_three_new_seeds(found):
+    winner = found.trials[found.winner]
+    assert [trial.options.seed for trial in found.bias.seeds] == [1, 2, 3]
+    assert all(trial.failure is None and trial.values == winner.values for trial in found.bias.seeds)
+
+
+def test_page_table_and_schema_hold_the_trials(workshop, place, reported, found):
+    rows = list(csv.DictReader(io.StringIO(workshop.store.read_bytes(reported.table_uri).decode())))
+    assert len(rows) == reported.num_trials == 6
+    assert float(rows[0]["action_top1"]) == found.trials[found.winner].scores["action"].top1
+    jsonschema.validate(
+        json.loads(workshop.store.read_bytes(reported.numbers_uri)), json.loads(workshop.store.read_bytes(place.report.schema))
+    )
+    page = workshop.store.read_bytes(reported.report_uri).decode()
+    assert all(text in page for text in ("Luck of the best", "What mattered", "<svg", "learning_rate"))
+
+
+def test_trials_are_child_runs_with_their_options_and_scores(workshop, reported, found):
+    script = [sys.executable, "-c", CHILDREN, reported.mlflow_run_url.rpartition("/")[2]]
+    children = json.loads(subprocess.check_output(script, env=workshop.environment, text=True, timeout=60))
+    assert set(children) == {f"trial {trial.number}" for trial in found.trials}
+    for trial in found.trials:
+        status, params, metrics = children[f"trial {trial.number}"]
+        assert status == ("FAILED" if trial.failure else "FINISHED")
+        assert params == {name: str(value) for name, value in trial.values.items()}
+        assert trial.failure or metrics["val_action_top1"] == trial.scores["action"].top1
+
+
+def test_the_same_again_changes_nothing(workshop, reported):
+    before = objects_under(workshop, "searches"), objects_under(workshop, "runs")
+    assert workshop.dag_test({"search": CONF})["search"]["run"] == "success"
+    assert (objects_under(workshop, "searches"), objects_under(workshop, "runs")) == before
+
+
+def test_a_training_of_retrain_is_found_and_not_repeated(workshop, chain, reported):
+    before = objects_under(workshop, "runs")
+    one = {"search": ["learning_rate"], "ranges": ["learning_rate=1e-4..1e-2 log"], "num_trials": 1, "rounds": 1}
+    plan = SearchPlanResult.model_validate(workshop.run("search_plan", store=STORE, **TRAINING, **one))
+    suggested = workshop.run("suggest", store=STORE, search=plan.search_uri, round=1)
+    (batch,) = suggested["batches"]
+    (trial,) = workshop.run("train_trials", store=STORE, search=plan.search_uri, batch=batch["uri"])["trials"]
+    assert trial["was_found"]
+    assert f"{STORE}/runs/{trial['run_keys'][0]}/" == chain.run
+    after = objects_under(workshop, "runs")
+    assert {uri.removeprefix(chain.run) for uri in after.keys() - before.keys()} == {"validation/1-crops.json"}
+    assert {uri: after[uri] for uri in before} == before
+
+
+def test_a_worker_that_is_killed_leaves_the_same_table(workshop, chain, reported):
+    calm, killed = (
+        SearchPlanResult.model_validate(workshop.run("search_plan", store=STORE, model_name=name, **without_preset(GRID)))
+        for name in ("calm", "killed")
+    )
+    workshop.run("train_trials", store=STORE, search=calm.search_uri, batch=batch_of(workshop, calm))
+    batch = batch_of(workshop, killed)
+    trials = SearchPlan(killed.search_uri).round(1).trials(0)
+    command = workshop.command("train_trials", store=STORE, search=killed.search_uri, batch=batch)
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, env=workshop.environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    ) as worker:
+        deadline = time.monotonic() + 120
+        while not (first := [one.uri for one in workshop.store.list(trials.folder_uri)]):
+            assert worker.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        worker.kill()
+    kept = {uri: workshop.store.stat(uri).etag for uri in first}
+    assert trials.uri not in kept
+    workshop.run("train_trials", store=STORE, search=killed.search_uri, batch=batch)
+    assert {uri: workshop.store.stat(uri).etag for uri in kept} == kept
+    assert scores_of(workshop, killed) == scores_of(workshop, calm)
+
+
+def batch_of(workshop, plan):
+    (batch,) = workshop.run("suggest", store=STORE, search=plan.search_uri, round=1)["batches"]
+    return batch["uri"]
+
+
+def scores_of(workshop, plan):
+    trials = workshop.store.read(SearchPlan(plan.search_uri).round(1).trials(0)).trials
+    return sorted((sorted(trial.values.items()), trial.scores["action"].top1, trial.loss) for trial in trials)
+
+
+def test_folds_and_rungs_by_one_command(workshop, tmp_path):
+    make_samples(tmp_path / "films", seed=1, num_videos=6, video_seconds=8, ffmpeg=find_ffmpeg(None))
+    workshop.ingest(FOLD_STORE, tmp_path / "films")
+    workshop.build(FOLD_STORE)
+    options = {**HEADS, "epochs": 9, "search": ["learning_rate", "batch_size"], "num_trials": 6, "rounds": 2, "folds": 3, "halving": True}
+    result = SearchReportResult.model_validate(workshop.run("search", store=FOLD_STORE, **options))
+    search = workshop.store.read(result.numbers_uri, Search)
+    first, last = ([trial for trial in search.trials if trial.round == number] for number in (1, 2))
+    assert [trial.num_epochs for trial in first] == [3] * 6
+    assert [trial.num_epochs for trial in last] == [9, 9]
+    assert search.winner in [trial.number for trial in last]
+    train = [clip for uri in search.plan.fold_uris for clip in held_out(workshop, uri)]
+    assert search.num_clips == len(train) == len({clip.uid for clip in train})
+    assert all(len(trial.run_keys) == len(trial.fold_top1) == 3 for trial in search.trials)
+    layout = Layout(FOLD_STORE)
+    for trial in last:
+        earlier = next(one for one in first if one.values == trial.values)
+        for run, start in zip(trial.run_keys, earlier.run_keys, strict=True):
+            whole, begun = (workshop.store.read(layout.run(key).validation(1)).epochs for key in (run, start))
+            assert whole[:3] == begun
+
+
+def held_out(workshop, fold_uri):
+    return [clip for clip in workshop.store.read(Dataset(fold_uri).manifest).clips if clip.split == "val"]
