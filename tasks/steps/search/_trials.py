@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 
 from tasks.errors import BadConfiguration, BadInput
 from tasks.model.gpus import keep_to_one_gpu
@@ -33,7 +32,7 @@ class Scorecard:
     place: TrainedTrials
     parts: Parts
     store: Store
-    started_at_seconds: float
+    durations_seconds: list[float]
 
     @property
     def missing(self) -> list[Trial]:
@@ -63,18 +62,18 @@ class Scorecard:
 
     def _report(self, done: ScoredTrial) -> None:
         num_left = len(self.missing)
-        num_done = len(self.batch.trials) - num_left
-        left = (monotonic() - self.started_at_seconds) / num_done * num_left
+        self.durations_seconds.append(done.seconds)
+        left = sum(self.durations_seconds) / len(self.durations_seconds) * num_left
         target = self.parts.data.target
         log.info(
-            "trial %d, %d of %d: %s top-1 %s with %s; about %s left",
+            "trial %d, %d of %d: %s top-1 %s with %s; about %s of training left",
             done.number,
-            num_done,
+            len(self.batch.trials) - num_left,
             len(self.batch.trials),
             target,
             percent(done.scores[target].top1),
             values_in_words(done.values),
-            duration(left),
+            duration(round(left)),
         )
 
 
@@ -84,7 +83,7 @@ def train_batch(plan: SearchPlanResult, batch: TrialBatch, place: TrainedTrials,
     keep_freed_memory()
     with tempfile.TemporaryDirectory(prefix="retake-trials-") as folder:
         parts = Parts(plan, store, Path(folder))
-        card = Scorecard(plan, batch, place, parts, store, monotonic())
+        card = Scorecard(plan, batch, place, parts, store, [])
         planned: dict[int, list[Part]] = {}
         for trial in card.missing:
             try:

@@ -66,5 +66,7 @@ def _progress(plan: SearchPlanResult, number: int, trials: Sequence[ScoredTrial]
     if trained:
         mean_seconds = sum(trial.seconds for trial in trained) / len(trained)
         num_left = max(0, plan.search.num_trials - len(trials))
-        parts.append(f"{duration(sum(trial.seconds for trial in trained))} of training, about {duration(mean_seconds * num_left)} left")
+        parts.append(
+            f"{duration(round(sum(trial.seconds for trial in trained)))} of training, about {duration(round(mean_seconds * num_left))} left"
+        )
     return "; ".join(parts)
