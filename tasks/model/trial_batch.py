@@ -20,10 +20,10 @@ from tasks.model.trials import HeadTrial, TrialJob, TrialOutcome, open_network, 
 log = logging.getLogger(__name__)
 
 START_SECONDS = 10.0
-"""Time in which processes start; if less is left to train, this process trains alone."""
+"""If less is left to train, this process trains alone: each other one spends 4 s of processor time on its imports."""
 
 MAX_PROCESSES = 8
-"""Each takes half a gigabyte for its libraries, and up to `MEMORY_BYTES` for features."""
+"""Each takes 0.7 GB, most of it for libraries, and up to `MEMORY_BYTES` more for features."""
 
 MEMORY_BYTES = 512 * 1024**2
 
@@ -75,8 +75,10 @@ def _run_heads(jobs: Mapping[int, TrialJob], num_processes: int, on_done: OnDone
         del left[index]
         trial = _attempt(partial(prepare, job))
         started = monotonic()
-        on_done(index, trial if isinstance(trial, TrialFailure) else _attempt(partial(run_head_trial, trial, memory)))
-        if num_processes > 1 and (monotonic() - started) * len(left) > START_SECONDS:
+        outcome = trial if isinstance(trial, TrialFailure) else _attempt(partial(run_head_trial, trial, memory))
+        seconds = monotonic() - started
+        on_done(index, outcome)
+        if num_processes > 1 and seconds * len(left) > START_SECONDS:
             break
     if left:
         _run_side_by_side(left, prepare, min(num_processes, len(left), MAX_PROCESSES), on_done)

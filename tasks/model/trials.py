@@ -42,7 +42,7 @@ class TrialJob:
 
     `train` is a job for `fit` in a single process. The weights of its network are left as they are, so trials may share one. If it trains
     heads on cached features, it reads nothing from its folder but a last.ckpt, if there is one to resume from, and writes nothing there
-    but a new one at the end, if `keeps_last`.
+    but a new one at the end, if `keeps_last`. Trials that write need a folder each.
     """
 
     train: TrainJob
