@@ -1,6 +1,7 @@
 """The trainings of a search's trials, one per fold: their inputs, their scores, and where both are kept."""
 
 import tempfile
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -133,7 +134,7 @@ class Parts:
         network = self._network(part)
         stored = self.place.latency(content_key(network.spec.model_dump(mode="json")))
         if not self.store.exists(stored.uri):
-            measured = clip_seconds(network, self.plan.evaluate.crops, self.machine.device)
+            measured = clip_seconds(deepcopy(network), self.plan.evaluate.crops, self.machine.device)
             self.store.create(stored, NetworkLatency(seconds=measured, device=describe(choose_device(self.machine.device)).device_name))
         return self.store.read(stored).seconds
 
