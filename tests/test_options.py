@@ -18,6 +18,7 @@ from tasks.options import ORIGINAL, PRESETS, STORE_URI_PATTERN, StoreUri, TrainO
         ({"layer_decay": 0.5, "trainable": "heads"}, "layer_decay has nothing to slow down"),
         ({"class_weights": "balanced", "sampler": "balanced"}, "balance one of them"),
         ({"schedule": "step", "epochs": 20}, "schedule step would end before its first step after 20 epochs"),
+        ({"epochs": 1001}, "more than 1000 epochs are for trainable=heads"),
         ({"schedule": "plateau", "epochs": 10, "validate_every": 2}, "its 5 validations before it could lower the rate"),
     ],
 )
@@ -63,9 +64,9 @@ def test_a_training_keeps_the_name_that_it_had_before_there_were_these_options()
 
 
 def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():
-    others = [{"dropout": 0.5}, {"train_frames": "middle"}, {"mirror": False}, {"validation_crops": 10}]
+    others = [{"dropout": 0.5}, {"train_frames": "middle"}, {"mirror": False}, {"validation_crops": 10}, {"label_noise": 0.2}]
     assert {name for other in others for name in other} == set(LATER)
-    assert len({content_key(training_key(TrainOptions(**other))) for other in [{}, *others]}) == 5
+    assert len({content_key(training_key(TrainOptions(**other))) for other in [{}, *others]}) == len(others) + 1
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Legend: n clips, q points of a quantile grid.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -28,6 +29,19 @@ NUM_GRID_POINTS = 1000
 """Quantiles on either side of zero, over which the exact interval's distribution is averaged."""
 SMALLEST = 1e-300
 """Replaces a value that is too close to zero to tell its sign; small, but safe to divide by."""
+
+
+@dataclass(frozen=True)
+class PairedChange:
+    """Difference of two shares of the same clips, with 95 % interval and p-values; see `paired_change`."""
+
+    difference: float
+    interval: tuple[float, float]
+    num_sources: int
+    num_gained: int
+    num_lost: int
+    mcnemar_p: float
+    p_value: float
 
 
 def differences(
@@ -62,10 +76,7 @@ def paired_difference(
 ) -> PairedDifference:
     """Compute the top-1 difference `ours` - `theirs` with a 95 % interval and the exact McNemar test.
 
-    The interval resamples source videos (`resample`), and is at least as wide as the exact one for the same number of independent clips
-    (`exact_difference`), so it contains zero whenever McNemar's test is not significant. With a single video it is (-1, 1). McNemar's test
-    is the two-sided binomial test on the clips that exactly one network gets right. It assumes independent clips, so the interval may
-    contain zero although the test is significant. `p_value` belongs to the interval: the largest p of the tests it is built from.
+    `paired_change` says how.
 
     Args:
         ours, theirs: answers of the two networks for the same n clips in the same order, n at least 1.
@@ -79,7 +90,39 @@ def paired_difference(
     """
     if ours.target != theirs.target or not np.array_equal(ours.true, theirs.true) or len(sources) != len(ours.true):
         raise BadInput(f"the fine-tuned network and the {opponent} have answers for different clips; run `evaluate` again for both")
-    gains = ours.right.astype(np.int64) - theirs.right.astype(np.int64)
+    found = paired_change(ours.right, theirs.right, sources, num_resamples=num_resamples, seed=seed)
+    return PairedDifference(
+        target=ours.target,
+        opponent=opponent,
+        num_clips=len(sources),
+        num_sources=found.num_sources,
+        difference=found.difference,
+        interval=found.interval,
+        num_gained=found.num_gained,
+        num_lost=found.num_lost,
+        mcnemar_p=found.mcnemar_p,
+        p_value=found.p_value,
+        num_clips_needed=clips_needed(found.difference, found.interval, len(sources)),
+    )
+
+
+def paired_change(
+    ours: NDArray[np.bool_], theirs: NDArray[np.bool_], sources: Sequence[str], *, num_resamples: int = 2000, seed: int = BOOTSTRAP_SEED
+) -> PairedChange:
+    """Compute the difference of two shares of the same clips, `ours` - `theirs`, with interval and tests.
+
+    The interval resamples source videos (`resample`), and is at least as wide as the exact one for the same number of independent clips
+    (`exact_difference`), so it contains zero whenever McNemar's test is not significant. With a single video it is (-1, 1). McNemar's test
+    is the two-sided binomial test on the clips that exactly one of the two has. It assumes independent clips, so the interval may contain
+    zero although the test is significant. `p_value` belongs to the interval: the largest p of the tests it is built from.
+
+    Args:
+        ours, theirs: (n,) whether each clip counts, n at least 1.
+        sources: (n,) the source video of each clip.
+        num_resamples: bootstrap draws.
+        seed: of the draws. The result does not depend on the order of the clips.
+    """
+    gains = ours.astype(np.int64) - theirs.astype(np.int64)
     num_clips, num_gained, num_lost = len(gains), int((gains > 0).sum()), int((gains < 0).sum())
     sums, clips_of_source = sums_by_source(gains, sources)
     mcnemar_p = float(binomtest(num_gained, num_gained + num_lost).pvalue) if num_gained + num_lost else 1.0
@@ -89,19 +132,14 @@ def paired_difference(
         exact = exact_difference(num_gained, num_lost, num_clips)
         low, high = max(low, min(resampled.interval[0], exact[0])), min(high, max(resampled.interval[1], exact[1]))
         p_value = max(resampled.p_value, mcnemar_p)
-    difference = (num_gained - num_lost) / num_clips
-    return PairedDifference(
-        target=ours.target,
-        opponent=opponent,
-        num_clips=num_clips,
-        num_sources=len(clips_of_source),
-        difference=difference,
+    return PairedChange(
+        difference=(num_gained - num_lost) / num_clips,
         interval=(low, high),
+        num_sources=len(clips_of_source),
         num_gained=num_gained,
         num_lost=num_lost,
         mcnemar_p=mcnemar_p,
         p_value=p_value,
-        num_clips_needed=clips_needed(difference, (low, high), num_clips),
     )
 
 

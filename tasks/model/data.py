@@ -19,12 +19,10 @@ from tasks.model.augmentation import PLAIN, Augmentation, augmented
 from tasks.model.crops import Frames, NumCrops, cut_crops
 from tasks.model.sampling import joined, middle_snippets, random_snippets
 from tasks.model.spec import NetworkSpec
+from tasks.options.recipe import MAX_EPOCHS
 
 NO_LABEL = -100
 """Class id of a clip that only fills up a batch."""
-
-MAX_EPOCHS = 1000
-"""Upper limit of epochs; offsets the view numbers of repeats within an epoch, so they never collide with those of other epochs."""
 
 
 @dataclass(frozen=True)
@@ -219,14 +217,19 @@ class ClipDataset(Dataset[Sample]):
         # Without repeats, a clip's views cycle after `num_views` epochs.
         num_distinct = num_epochs if self.actions else min(num_epochs, self.num_views or num_epochs)
         frames = [clip.frames for clip in self.clips]
-        return list(
-            dict.fromkeys(view for epoch in range(num_distinct) for key in self.keys(epoch) for view in self._views(frames[key.clip], key))
-        )
+        num_per_clip = self.num_views if self.draws_views else self.num_crops
+        found: dict[View, None] = {}
+        for epoch in range(num_distinct):
+            found.update(dict.fromkeys(view for key in self.keys(epoch) for view in self._views(frames[key.clip], key)))
+            if num_per_clip and len(found) == num_per_clip * len(set(frames)):
+                break
+        return list(found)
 
     def _views(self, frames: Path, key: ClipKey) -> list[View]:
         """List an item's only view, or one view per crop."""
         if not self.draws_views:
             return [View(frames, number=number, num_crops=self.num_crops) for number in range(self.num_crops)]
+        # Trainings without `num_views` have at most MAX_EPOCHS epochs, so repeats never collide with views of other epochs.
         number = (key.epoch + key.repeat) % self.num_views if self.num_views else key.epoch + MAX_EPOCHS * key.repeat
         return [View(frames, self.seed, number, self.augmentation, self.middle_frames)]
 

@@ -1,10 +1,10 @@
-"""Seed each epoch, then record it, write its checkpoints, log a line and call the step back."""
+"""Seed each epoch, then record it; write checkpoints, log a line and call the step back when it is due."""
 
 import logging
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
-from math import ceil
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from math import ceil, inf
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from tasks.disk import full_disk, no_room
 from tasks.model.averaging import Averaging
 from tasks.model.checkpoints import save
 from tasks.model.class_names import ClassNames
+from tasks.model.history import EpochRecord, curves_of, from_state, in_words, is_power_of_two, is_told, scores_of, to_state
 from tasks.model.network import Network
 from tasks.model.schedules import highest_rate
 from tasks.wording import duration
@@ -27,52 +28,36 @@ log = logging.getLogger(__name__)
 
 BEST = "best.pt"
 LAST = "last.ckpt"
+ALL_WRITTEN = 100
+"""Number of epochs, from the first, that are all written."""
+MIN_SECONDS = 10.0
+"""Minimum time between two writes of later epochs on cached features."""
+PATIENCE = 20
+"""Minimum time between two writes as a multiple of the time that a write takes, the step's part included."""
 
 Keeps = Literal["each epoch", "at the end", "never"]
-"""When the last checkpoint is written."""
+"""When the last checkpoint is written; quick epochs are written together."""
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Means over the clips of one pass; top-1 is from 0 to 1.
-
-    If only verbs are trained, noun and action fields are None.
-    """
-
-    loss: float
-    verb_loss: float
-    noun_loss: float | None
-    verb_top1: float
-    noun_top1: float | None
-    action_top1: float | None
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """Record of one epoch, counted from 0.
-
-    `val` is None if it was not validated, `learning_rate` is that of the heads.
-    """
-
-    epoch: int
-    seconds: float
-    learning_rate: float
-    train: Scores
-    val: Scores | None
+def head_file(number: int) -> str:
+    """Name the file of the heads after `number` epochs."""
+    return f"heads-{number:06d}.pt"
 
 
 @dataclass(frozen=True)
 class EpochFiles:
-    """Files after an epoch, from which a run can be resumed.
+    """Files after one or more epochs, from which a run can be resumed.
 
-    They suffice in any folder, on any machine and with any number of processes. `best` is None until an epoch has a validation loss, and
-    always if the best heads are stored in `last` until training ends.
+    They suffice in any folder, on any machine and with any number of processes. `records` are the epochs since the last call. `best` is None
+    until an epoch has a validation loss, and always if the best heads are stored in `last` until training ends. `heads` are those after the
+    last epoch, if they are to be kept.
     """
 
-    record: EpochRecord
+    records: tuple[EpochRecord, ...]
     last: Path
     best: Path | None
     best_is_new: bool
+    heads: Path | None = None
 
 
 class EpochKeeper(Callback):
@@ -81,10 +66,16 @@ class EpochKeeper(Callback):
     Replaces Lightning's ModelCheckpoint, which restores the best score only when resuming in the same folder, and cannot call the step once
     both files are written. Every process keeps the same history; only the first writes files, logs and calls the step.
 
-    With `averaging` the best checkpoint has the averaged weights, which are the validated ones. With `head_alone` the best heads are stored
-    in the last checkpoint, and `write_best` writes the network at the end: the frozen backbone is much larger than the heads, and writing
-    it takes longer than an epoch. Unless it `keeps` a checkpoint of each epoch, it neither logs epochs nor calls the step; in that case only
-    heads alone may be trained.
+    Epochs on cached features take milliseconds, so after the first hundred they are written, logged and passed to the step together, at
+    intervals. A killed run loses that time at most: it resumes from the last write and draws the same epochs again.
+
+    `reported` has the scores of the last epoch by name, as `scores_of` reads them. With `averaging` the best checkpoint has the averaged
+    weights, which are the validated ones. With `head_alone` the best heads are stored in the last checkpoint, and `write_best` writes the
+    network at the end: the frozen backbone is much larger than the heads, and writing it takes longer than an epoch. With `keeps_heads` the
+    heads after 1, 2, 4, 8 … epochs and after the last have a file each.
+
+    Unless it `keeps` a checkpoint of each epoch, it neither logs epochs nor calls the step, and no heads have a file of their own; in that
+    case only heads alone may be trained.
     """
 
     def __init__(
@@ -93,11 +84,13 @@ class EpochKeeper(Callback):
         network: Network,
         classes: ClassNames,
         seed: int,
+        reported: Mapping[str, float],
         early_stopping: EarlyStopping | None,
         on_epoch: Callable[[EpochFiles], None] | None,
         *,
         averaging: Averaging | None = None,
         head_alone: bool = False,
+        keeps_heads: bool = False,
         tells_rate: bool = False,
         keeps: Keeps = "each epoch",
     ) -> None:
@@ -105,44 +98,44 @@ class EpochKeeper(Callback):
         self.network = network
         self.classes = classes
         self.seed = seed
+        self.reported = reported
         self.early_stopping = early_stopping
         self.on_epoch = on_epoch
         self.averaging = averaging
         self.head_alone = head_alone
+        self.keeps_heads = keeps_heads
         self.tells_rate = tells_rate
         self.keeps = keeps
         self.best_head: dict[str, Tensor] = {}
         self.history: list[EpochRecord] = []
-        self.started_at_seconds = 0.0
-        self.learning_rate = 0.0
-
-    @property
-    def best(self) -> EpochRecord | None:
+        self.best: EpochRecord | None = None
         """The first epoch with the lowest validation loss; epochs with a non-finite loss are ignored."""
-        validated = [record for record in self.history if record.val and record.val.loss < float("inf")]
-        return min(validated, key=lambda record: record.val.loss if record.val else 0, default=None)
+        self.elapsed_seconds = 0.0
+        self.num_written = 0
+        self.started_at_seconds = 0.0
+        self.next_write_at_seconds = 0.0
+        self.learning_rate = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """Return the history and the best heads for a resumed run."""
-        return {"history": [asdict(record) for record in self.history], "best_head": self.best_head}
+        return {"history": to_state(self.history), "best_head": self.best_head}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the history and the best heads."""
         self.best_head = state_dict["best_head"]
-        self.history = [
-            EpochRecord(**r | {"train": Scores(**r["train"]), "val": Scores(**r["val"]) if r["val"] else None})
-            for r in state_dict["history"]
-        ]
+        for record in from_state(state_dict["history"]):
+            self._add(record)
+        self.num_written = len(self.history)
+
+    def _add(self, record: EpochRecord) -> None:
+        self.history.append(record)
+        self.elapsed_seconds += record.seconds
+        if record.val and record.val.loss < (self.best.val.loss if self.best and self.best.val else inf):
+            self.best = record
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the earlier epochs of a resumed run; stop it if it had stopped early."""
-        num_steps = ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
-        for record in self.history:
-            curves = _curves("train", record.train) | (_curves("val", record.val) if record.val else {})
-            for logger in trainer.loggers:
-                logger.log_metrics(
-                    curves | {"epoch": float(record.epoch), "learning_rate": record.learning_rate}, (record.epoch + 1) * num_steps - 1
-                )
+        self._show(trainer, self.history)
         if self.early_stopping and self.early_stopping.stopped_epoch:
             trainer.should_stop = True
 
@@ -150,39 +143,78 @@ class EpochKeeper(Callback):
         """Record the learning rate, and seed torch by epoch and process for reproducible resumes."""
         torch.manual_seed(int(np.random.SeedSequence([self.seed, trainer.current_epoch, trainer.global_rank]).generate_state(1)[0]))
         self.learning_rate = highest_rate(trainer.optimizers[0])
-        pl_module.log("learning_rate", self.learning_rate, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
         self.started_at_seconds = monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Record the epoch, save best and last, log, call the step.
+        """Record the epoch; if it is due, save best and last, log, call the step.
 
         In this order a kill at any point loses nothing.
         """
         epoch = trainer.current_epoch
-        metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
         was_validated = (epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
         record = EpochRecord(
             epoch=epoch,
             seconds=monotonic() - self.started_at_seconds,
             learning_rate=self.learning_rate,
-            train=_scores(metrics, "train"),
-            val=_scores(metrics, "val") if was_validated else None,
+            train=scores_of(self.reported, "train"),
+            val=scores_of(self.reported, "val") if was_validated else None,
         )
-        self.history.append(record)
-        best_is_new = self.best is record
-        if best_is_new:
-            with self.averaging.swapped_in(pl_module) if self.averaging else nullcontext():
+        self._add(record)
+        self._show(trainer, [record])
+        if self.best is record:
+            with self._averaged(pl_module):
                 self._keep_best(trainer)
         is_last = epoch + 1 == trainer.max_epochs or trainer.should_stop
-        if self.keeps == "each epoch" or (self.keeps == "at the end" and is_last):
+        if self.keeps == "each epoch":
+            with_heads = self.keeps_heads and (is_last or is_power_of_two(epoch + 1))
+            if with_heads or is_last or self._is_due(trainer):
+                self._write(trainer, pl_module, with_heads=with_heads)
+        elif self.keeps == "at the end" and is_last:
             self._keep_last(trainer)
-        if trainer.is_global_zero and self.keeps == "each epoch":
-            log.info("%s", self._line(record, trainer.max_epochs or 0, best_is_new))
+
+    def _show(self, trainer: pl.Trainer, records: Iterable[EpochRecord]) -> None:
+        """Pass epochs to the loggers, by the number of steps until their end."""
+        num_steps = ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+        for record in records:
+            if not is_told(record.epoch):
+                continue
+            curves = curves_of("train", record.train) | (curves_of("val", record.val) if record.val else {})
+            for logger in trainer.loggers:
+                logger.log_metrics(
+                    curves | {"epoch": float(record.epoch), "learning_rate": record.learning_rate}, (record.epoch + 1) * num_steps - 1
+                )
+
+    def _is_due(self, trainer: pl.Trainer) -> bool:
+        if not self.head_alone or len(self.history) <= ALL_WRITTEN:
+            return True
+        # All processes write together, so the first one's clock counts.
+        return bool(trainer.strategy.broadcast(monotonic() >= self.next_write_at_seconds))
+
+    def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *, with_heads: bool) -> None:
+        started = monotonic()
+        heads = self.folder / head_file(len(self.history)) if with_heads else None
+        if heads and trainer.is_global_zero:
+            with self._averaged(pl_module):
+                torch.save(self._head(), heads)
+        self._keep_last(trainer)
+        if trainer.is_global_zero:
+            records = tuple(self.history[self.num_written :])
+            best_is_new = self.best in records
+            log.info("%s", self._line(self.history[-1], trainer.max_epochs or 0, self.best is self.history[-1]))
             if self.on_epoch:
                 best = self.folder / BEST if self.best and not self.head_alone else None
-                self.on_epoch(EpochFiles(record, self.folder / LAST, best, best_is_new))
+                self.on_epoch(EpochFiles(records, self.folder / LAST, best, best_is_new, heads))
+        self.num_written = len(self.history)
         # Wait for the first process: a failure of another one afterwards must not end it.
         trainer.strategy.barrier()
+        now = monotonic()
+        self.next_write_at_seconds = now + max(MIN_SECONDS, PATIENCE * (now - started))
+
+    def _averaged(self, pl_module: pl.LightningModule) -> AbstractContextManager[None]:
+        return self.averaging.swapped_in(pl_module) if self.averaging else nullcontext()
+
+    def _head(self) -> dict[str, Tensor]:
+        return {name: tensor.detach().cpu().clone() for name, tensor in self.network.head.state_dict().items()}
 
     def _keep_last(self, trainer: pl.Trainer) -> None:
         try:
@@ -196,7 +228,7 @@ class EpochKeeper(Callback):
 
     def _keep_best(self, trainer: pl.Trainer) -> None:
         if self.head_alone:
-            self.best_head = {name: tensor.detach().cpu().clone() for name, tensor in self.network.head.state_dict().items()}
+            self.best_head = self._head()
         elif trainer.is_global_zero:
             save(self.folder / BEST, self.network, self.classes)
 
@@ -212,34 +244,10 @@ class EpochKeeper(Callback):
     def _line(self, record: EpochRecord, num_epochs: int, best_is_new: bool) -> str:
         recent = [r.seconds for r in self.history[-5:]]
         left_seconds = (num_epochs - record.epoch - 1) * sum(recent) / len(recent)
-        parts = [f"epoch {record.epoch + 1}/{num_epochs}", f"train {_in_words(record.train)}"]
+        parts = [f"epoch {record.epoch + 1}/{num_epochs}", f"train {in_words(record.train)}"]
         if record.val:
-            parts.append(f"val {_in_words(record.val)}{' (best so far)' if best_is_new else ''}")
+            parts.append(f"val {in_words(record.val)}{' (best so far)' if best_is_new else ''}")
         if self.tells_rate:
             parts.append(f"learning rate {record.learning_rate:.2g}")
-        elapsed_seconds = sum(r.seconds for r in self.history)
-        return "; ".join([*parts, f"{duration(round(elapsed_seconds))} elapsed, at most {duration(round(left_seconds))} left"])
-
-
-def _scores(metrics: dict[str, float], stage: str) -> Scores:
-    return Scores(
-        loss=metrics[f"{stage}/loss"],
-        verb_loss=metrics[f"{stage}/verb_loss"],
-        noun_loss=metrics.get(f"{stage}/noun_loss"),
-        verb_top1=metrics[f"{stage}/verb_top1"],
-        noun_top1=metrics.get(f"{stage}/noun_top1"),
-        action_top1=metrics.get(f"{stage}/action_top1"),
-    )
-
-
-def _curves(stage: str, scores: Scores) -> dict[str, float]:
-    return {f"{stage}/{name}": value for name, value in asdict(scores).items() if value is not None}
-
-
-def _in_words(scores: Scores) -> str:
-    if scores.action_top1 is None:
-        return f"loss {scores.loss:.3f}, top-1 verb {scores.verb_top1:.1%}"
-    return (
-        f"loss {scores.loss:.3f} (verb {scores.verb_loss:.3f}, noun {scores.noun_loss:.3f}), "
-        f"top-1 verb {scores.verb_top1:.1%}, noun {scores.noun_top1:.1%}, action {scores.action_top1:.1%}"
-    )
+        elapsed, left = duration(round(self.elapsed_seconds)), duration(round(left_seconds))
+        return "; ".join([*parts, f"{elapsed} elapsed, at most {left} left"])

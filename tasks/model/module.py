@@ -17,7 +17,7 @@ from torchmetrics import Metric
 from tasks.model.consensus import Logits
 from tasks.model.crops import Normalise
 from tasks.model.data import NO_LABEL, CachedClip, Sample
-from tasks.model.epochs import Scores
+from tasks.model.history import Scores
 from tasks.model.losses import ClassWeights, ClipLosses, CrossEntropies, balanced_weights
 from tasks.model.mixup import Mixup
 from tasks.model.network import Network
@@ -82,6 +82,8 @@ class Learner(pl.LightningModule, ABC):
         self.mixup = Mixup(options.mixup, options.seed) if options.mixup else None
         self.train_means = Means()
         self.val_means = Means()
+        self.reported: dict[str, float] = {}
+        """The latest scores by name, such as `val/loss`."""
 
     @abstractmethod
     def see(self, inputs: Tensor) -> Tensor:
@@ -120,11 +122,14 @@ class Learner(pl.LightningModule, ABC):
         self.val_means.count(self.val_losses(logits, batch.verb, batch.noun), logits, batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the means, and step a plateau schedule."""
-        loss = self._report("val", self.val_means)["val/loss"]
+        """Report the means, and step a plateau schedule."""
+        self._report("val", self.val_means)
+        loss = self.reported["val/loss"]
+        if self.recipe.patience or self.recipe.schedule == "plateau":
+            self.log("val/loss", loss, logger=False)
         schedule = self.lr_schedulers() if self.recipe.schedule == "plateau" else None
         if isinstance(schedule, ReduceLROnPlateau):
-            schedule.step(float(loss))
+            schedule.step(loss)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the recipe's optimizer and schedule."""
@@ -142,13 +147,11 @@ class Learner(pl.LightningModule, ABC):
         if not isinstance(scheduler, ReduceLROnPlateau):
             super().lr_scheduler_step(scheduler, metric)
 
-    def _report(self, stage: str, means: Means) -> dict[str, Tensor]:
-        # Once per epoch, because logging a value takes longer than a step of the heads. All processes log the same values.
-        found = zip(NAMES, means.compute().float(), strict=True)
-        values = {f"{stage}/{name}": value for name, value in found if name in self.names}
-        self.log_dict(values, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
+    def _report(self, stage: str, means: Means) -> None:
+        # Not through Lightning's `log`: that takes longer than a step of the heads. All processes have the same values.
+        found = zip(NAMES, means.compute().float().tolist(), strict=True)
+        self.reported |= {f"{stage}/{name}": value for name, value in found if name in self.names}
         means.reset()
-        return values
 
 
 class ActionModule(Learner):

@@ -11,9 +11,10 @@ from torch.utils.data import DataLoader
 
 from tasks.model.augmentation import Augmentation
 from tasks.model.data import ClipDataset, Sample, Share, Source, View, make_loader
-from tasks.model.feature_cache import FeatureCache
+from tasks.model.feature_cache import FeatureCache, FeatureMemory
 from tasks.model.features import compute_features, training_features
 from tasks.model.job import TrainJob
+from tasks.model.label_noise import with_label_noise
 from tasks.model.module import ActionModule, HeadModule, Learner
 from tasks.model.network import synchronise_norms, to_channels_last
 from tasks.model.processes import process_rank
@@ -21,6 +22,8 @@ from tasks.model.processes import process_rank
 Device = Literal["cpu", "cuda"]
 
 MAX_WORKERS = 8
+MEMORY_BYTES = 64 * 1024**2
+"""Features that are read from the disk once: those of some hundred clips, so that memory does not grow with their number."""
 
 Parts = tuple[Learner, DataLoader[Sample], DataLoader[Sample]]
 """The module, and the loaders of training and validation."""
@@ -29,8 +32,8 @@ Parts = tuple[Learner, DataLoader[Sample], DataLoader[Sample]]
 def image_parts(job: TrainJob, device: Device) -> Parts:
     """Set up training the network on images."""
     network = synchronise_norms(job.network) if device == "cuda" and job.devices > 1 else job.network
-    module = ActionModule(to_channels_last(network), job.options, job.train, has_objects=job.classes.has_objects)
     train, val = _datasets(job, partial(View.images, spec=job.network.spec))
+    module = ActionModule(to_channels_last(network), job.options, train.clips, has_objects=job.classes.has_objects)
     return module, _loader(job, device, train, _num_workers(job, device)), _loader(job, device, val, _num_workers(job, device))
 
 
@@ -39,13 +42,14 @@ def feature_parts(job: TrainJob, device: Device) -> Parts:
     assert job.features is not None  # noqa: S101 - for mypy; the caller has checked `caches_features`
     cache = training_features(job.features, job.network, job.options.precision)
     compute(job, device, cache, views_of(job))
-    return head_parts(job, device, lambda view: cache.read(view.name))
+    memory = FeatureMemory(MEMORY_BYTES)
+    return head_parts(job, device, lambda view: memory.read(cache, view.name))
 
 
 def head_parts(job: TrainJob, device: Device, read: Source) -> Parts:
     """Set up training the heads on features (t, f) that `read` returns; the network's backbone is not used."""
     train, val = _datasets(job, read)
-    module = HeadModule(job.network, job.options, job.train, has_objects=job.classes.has_objects)
+    module = HeadModule(job.network, job.options, train.clips, has_objects=job.classes.has_objects)
     # Reading a feature is faster than passing it between processes, so there are no workers.
     return module, _loader(job, device, train, 0), _loader(job, device, val, 0)
 
@@ -73,7 +77,7 @@ def compute(job: TrainJob, device: Device, cache: FeatureCache, views: list[View
 def _datasets(job: TrainJob, source: Source) -> tuple[ClipDataset, ClipDataset]:
     options, spec = job.options, job.network.spec
     train = ClipDataset(
-        job.train,
+        with_label_noise(job.train, options.label_noise, options.seed) if options.label_noise else job.train,
         spec,
         source,
         options.seed,

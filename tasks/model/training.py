@@ -15,8 +15,9 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from tasks.errors import BadConfiguration
 from tasks.model.averaging import Averaging
-from tasks.model.epochs import BEST, LAST, EpochFiles, EpochKeeper, EpochRecord, Keeps
+from tasks.model.epochs import BEST, LAST, EpochFiles, EpochKeeper, Keeps
 from tasks.model.hardware import Hardware, choose_device, describe
+from tasks.model.history import EpochRecord
 from tasks.model.job import TrainJob
 from tasks.model.pace import Pace
 from tasks.model.parts import Device, Parts, feature_parts, image_parts
@@ -47,8 +48,8 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
 
     Args:
         job: network, data, options and device.
-        loggers: Lightning loggers in addition to TensorBoard's; they get all metrics of every epoch.
-        on_epoch: called in the first process after each epoch, once its files are written; an exception from it ends training.
+        loggers: Lightning loggers in addition to TensorBoard's; they get all metrics of every epoch that is told.
+        on_epoch: called in the first process once the files of an epoch, or of several quick ones, are written; an exception ends training.
 
     Raises:
         BadConfiguration: the options do not fit this machine or the data, or the validation loss was never finite.
@@ -105,10 +106,12 @@ def run_epochs(
         job.network,
         job.classes,
         options.seed,
+        module.reported,
         early_stopping,
         on_epoch,
         averaging=averaging,
         head_alone=job.caches_features,
+        keeps_heads=job.caches_features and options.is_long,
         tells_rate=options.schedule != "constant" or options.warmup_epochs > 0,
         keeps=keeps,
     )

@@ -24,10 +24,11 @@ from tasks.model.crops import NumCrops
 from tasks.model.data import CachedClip, View, read_snippets
 from tasks.model.engines.engine import clip_logits, prepare
 from tasks.model.engines.pytorch import PytorchEngine
-from tasks.model.epochs import LAST, EpochFiles, EpochKeeper, EpochRecord
+from tasks.model.epochs import LAST, EpochFiles, EpochKeeper
 from tasks.model.feature_cache import FeatureCache, FeatureMemory
 from tasks.model.features import training_features
 from tasks.model.hardware import choose_device
+from tasks.model.history import EpochRecord
 from tasks.model.job import TrainJob
 from tasks.model.losses import CrossEntropies
 from tasks.model.network import Network

@@ -10,15 +10,17 @@ from tasks.options.prediction import MODEL_REFERENCE, PredictOptions
 from tasks.options.promotion import GateOptions, RegisterOptions
 from tasks.options.recipe import RecipeOptions
 from tasks.options.search import SearchBaseOptions, SearchOptions
-from tasks.options.training import LIGHT, ORIGINAL, PRESETS, THOROUGH, RetrainOptions, TrainOptions, Weights
+from tasks.options.training import LIGHT, LONG, ORIGINAL, PRESETS, THOROUGH, UNPRESET, RetrainOptions, TrainOptions, Weights
 
 __all__ = [
     "LIGHT",
+    "LONG",
     "MODEL_REFERENCE",
     "ORIGINAL",
     "PRESETS",
     "STORE_URI_PATTERN",
     "THOROUGH",
+    "UNPRESET",
     "ComparisonOptions",
     "EvaluateOptions",
     "Family",

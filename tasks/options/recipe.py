@@ -6,13 +6,20 @@ from pydantic import Field, model_validator
 
 from tasks.options.base import Options
 
+MAX_EPOCHS = 1000
+"""Upper limit of epochs, unless only the heads train: those epochs may be ten times as many."""
+LONG_EPOCHS = 200
+"""From this number of epochs on, a training of the heads is a long one: it keeps heads on the way, and has a section in the report."""
+
 
 class OptimizerOptions(Options):
     """Set the optimizer, the batch, and the part of the network that is trained."""
 
     section: ClassVar[str] = "Optimizer"
 
-    epochs: int = Field(60, ge=1, le=1000, title="Maximum epochs")
+    epochs: int = Field(
+        60, ge=1, le=10 * MAX_EPOCHS, title="Maximum epochs", description=f"More than {MAX_EPOCHS} only if only the heads train"
+    )
     batch_size: int = Field(1, ge=1, le=256, title="Batch size, clips")
     accumulate_batches: int = Field(
         1,
@@ -90,6 +97,13 @@ class LossOptions(Options):
         "shuffled",
         title="Sampler",
         description="balanced: an epoch has the same length and shows each action equally often; rare clips repeat in several views",
+    )
+    label_noise: float = Field(
+        0,
+        ge=0,
+        le=1,
+        title="Label noise",
+        description="To study long trainings: share of the training clips that get the verb and noun of another action of train. Such a network is never registered. Presets leave this option as it is",
     )
 
 
@@ -185,6 +199,11 @@ class ValidationOptions(Options):
 class RecipeOptions(ValidationOptions, RegularizationOptions, AugmentationOptions, LossOptions, ScheduleOptions, OptimizerOptions):
     """Set how a network is trained. By default optimizer, rate, batch size and epochs are the original experiment's; `ORIGINAL` has the rest."""
 
+    @property
+    def is_long(self) -> bool:
+        """Whether this is a long training of the heads."""
+        return self.trainable == "heads" and self.epochs >= LONG_EPOCHS
+
     @model_validator(mode="after")
     def _fit_together(self) -> "RecipeOptions":
         if self.validate_every > self.epochs:
@@ -211,4 +230,6 @@ class RecipeOptions(ValidationOptions, RegularizationOptions, AugmentationOption
             raise ValueError("layer_decay has nothing to slow down if only the heads train; set it to 1, or trainable to all or last-stage")
         if self.class_weights == "balanced" and self.sampler == "balanced":
             raise ValueError("class_weights and sampler both compensate for rare classes; balance one of them")
+        if self.epochs > MAX_EPOCHS and self.trainable != "heads":
+            raise ValueError(f"more than {MAX_EPOCHS} epochs are for trainable=heads, whose features are cached; lower epochs")
         return self

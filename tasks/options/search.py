@@ -131,5 +131,5 @@ class SearchBaseOptions(Options):
         "light",
         title="Base recipe",
         description="Values of all options that are not searched, and the first trial. none: the training options of this form; light: only the heads of "
-        "tf_efficientnet_lite0, minutes on a CPU; original and thorough: the presets of retrain for a GPU",
+        "tf_efficientnet_lite0, minutes on a CPU; long: the same heads for 4000 epochs; original and thorough: the presets of retrain for a GPU",
     )

@@ -129,8 +129,26 @@ THOROUGH = TrainOptions(
 - TSM (arXiv 1811.08383): gradients up to norm 20; on small datasets, frozen batch norms except for the first.
 """
 
-Preset = Literal["none", "original", "thorough", "light"]
-PRESETS: dict[str, TrainOptions] = {"original": ORIGINAL, "thorough": THOROUGH, "light": LIGHT}
+LONG = TrainOptions(
+    backbone="tf_efficientnet_lite0",
+    weights=Weights.IMAGENET,
+    epochs=4000,
+    learning_rate=1e-4,
+    batch_size=16,
+    trainable="heads",
+    train_frames="middle",
+    crop="centre",
+    mirror=False,
+)
+"""Thousands of epochs of new heads on the same views, with a constant rate and no early stopping: is there a second descent?
+
+One view of each clip, because the training error then reaches 0. Source: Nakkiran et al. 2019, arXiv 1912.02292.
+"""
+
+Preset = Literal["none", "original", "thorough", "light", "long"]
+PRESETS: dict[str, TrainOptions] = {"original": ORIGINAL, "thorough": THOROUGH, "light": LIGHT, "long": LONG}
+UNPRESET = {"label_noise"}
+"""Options that a preset leaves as they are chosen."""
 
 
 class RetrainOptions(Options):
@@ -141,7 +159,7 @@ class RetrainOptions(Options):
     preset: Preset = Field(
         "none",
         title="Preset",
-        description="Replaces all training options. original: the original experiment (Adam 1e-5, batch size 1, whole network except its later batch norms, dropout 0.7, 60 epochs of the same frames); thorough: a published recipe for a GPU (AdamW, cosine, label smoothing, dropout, averaged weights, 50 epochs of random frames and crops); light: only the heads of tf_efficientnet_lite0, minutes on a CPU",
+        description="Replaces all training options but label noise. original: the original experiment (Adam 1e-5, batch size 1, whole network except its later batch norms, dropout 0.7, 60 epochs of the same frames); thorough: a published recipe for a GPU (AdamW, cosine, label smoothing, dropout, averaged weights, 50 epochs of random frames and crops); light: only the heads of tf_efficientnet_lite0, minutes on a CPU; long: the same heads for 4000 epochs, to see whether the validation error falls a second time",
     )
     dataset: StoreUri | None = Field(
         None, title="Dataset", description="s3:// address of a dataset's folder; empty: the latest dataset of the store"

@@ -22,7 +22,7 @@ class Judgement:
     """The gate's result.
 
     Attributes:
-        rules: engine, num_clips, num_sources, first (if test decides), gain, guessing (if `beat_guessing`), classes, in this order.
+        rules: labels (if they were altered), engine, num_clips, num_sources, first (if test decides), gain, guessing (if `beat_guessing`), classes, in this order.
         passed: whether all rules passed.
         verdict: one sentence: which network is better, by how much, whether that is significant, and the majority class's score.
         reason: the failed rules, or the gain, for tags and tables.
@@ -67,6 +67,7 @@ def judge(
     outcomes: Sequence[ClassOutcome],
     gate: GateOptions,
     attempt: Attempt,
+    label_noise: float = 0,
 ) -> Judgement:
     """Apply the promotion rules. A tie never passes.
 
@@ -80,12 +81,14 @@ def judge(
         outcomes: every verb and noun under both networks.
         gate: the gate options.
         attempt: the number of earlier decisions on these clips.
+        label_noise: the share of training labels that were altered; with any, the network never passes.
 
     Raises:
         BadInput: the two were not scored on the same clips, or the difference is of other networks.
     """
     _check(ours, theirs, difference)
     rules = (
+        *([_labels(label_noise)] if label_noise else []),
         _engine(ours, theirs),
         _enough("num_clips", "Enough clips", ours.num_clips, gate.min_gate_clips, "clip"),
         _enough("num_sources", "Enough source videos", ours.num_sources, gate.min_gate_sources, "source video"),
@@ -124,6 +127,11 @@ def _engine(ours: EvaluateResult, theirs: EvaluateResult) -> RuleOutcome:
             "can use, such as engine=pytorch, and the same `crops`"
         )
     return RuleOutcome(rule="engine", title="Same engine and crops", passed=passed, detail=detail)
+
+
+def _labels(label_noise: float) -> RuleOutcome:
+    detail = f"{percent(label_noise)} of the training labels were altered, to study long trainings; such a network is never registered"
+    return RuleOutcome(rule="labels", title="Labels as people gave them", passed=False, detail=detail)
 
 
 def _enough(rule: Literal["num_clips", "num_sources"], title: str, number: int, least: int, noun: str) -> RuleOutcome:

@@ -185,7 +185,7 @@ class NameableClips(Record):
 class RuleOutcome(Record):
     """Outcome of one promotion rule; `detail` gives the numbers in words."""
 
-    rule: Literal["engine", "num_clips", "num_sources", "first", "gain", "guessing", "classes"]
+    rule: Literal["labels", "engine", "num_clips", "num_sources", "first", "gain", "guessing", "classes"]
     title: str
     passed: bool
     detail: str

@@ -87,12 +87,17 @@ class PlanResult(Record):
 class Epoch(Record):
     """Losses, accuracies and the heads' learning rate of one epoch.
 
-    `learning_rate` is None if unknown, the `val` fields if the epoch was not validated.
+    `learning_rate` is None if unknown, the `val` fields if the epoch was not validated. The `train` accuracies are means over the epoch's
+    own views, while the weights change, and of altered labels where there is label noise. They are None with mixup, whose mixed clips have no
+    one right class, and in records of older versions.
     """
 
     epoch: int
     learning_rate: float | None = None
     train_loss: float
+    train_verb_top1: float | None = None
+    train_noun_top1: float | None = None
+    train_action_top1: float | None = None
     val_loss: float | None
     val_verb_top1: float | None
     val_noun_top1: float | None
@@ -100,7 +105,11 @@ class Epoch(Record):
 
 
 class TrainResult(Record):
-    """A finished training; a fusion has no epochs but chosen weights."""
+    """A finished training; a fusion has no epochs but chosen weights.
+
+    Beyond the first thousand, `epochs` has those that a logarithmic axis can show; `epochs.csv` has all. `kept_epochs` are those whose
+    heads were kept, from 0; only a long training keeps them. `label_noise` is the share of training labels that were altered.
+    """
 
     checkpoint_uri: str
     checkpoint_sha256: str
@@ -113,3 +122,5 @@ class TrainResult(Record):
     mlflow_run_url: str
     hardware: dict[str, str | int]
     fusion: Fusion | None = None
+    kept_epochs: tuple[int, ...] = ()
+    label_noise: float = 0

@@ -40,7 +40,7 @@ def scored(trial: ScoredTrial, scores: Sequence[TrialScore], clips: Sequence[Seq
     return trial.model_copy(
         update={
             "run_keys": tuple(score.run_key for score in scores),
-            "num_epochs": max(len(score.epochs) for score in scores),
+            "num_epochs": max(score.epochs[-1].epoch + 1 for score in scores),
             "seconds": round(sum(score.seconds for score in scores), 3),
             "loss": float(np.average([score.loss for score in scores], weights=sizes)),
             "scores": top1_of(scores, clips),

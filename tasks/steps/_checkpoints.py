@@ -61,7 +61,7 @@ def find_trained(option: str, name: str, store_uri: str, store: Store) -> Traine
 
     Raises:
         BadConfiguration: no network has a name of this form.
-        BadInput: there is no such training, or it belongs to another store.
+        BadInput: there is no such training, it belongs to another store, or its labels were altered.
     """
     if MODEL.fullmatch(name):
         _, version = Registry.from_settings(load_settings(MlflowSettings)).referred(name)
@@ -73,6 +73,10 @@ def find_trained(option: str, name: str, store_uri: str, store: Store) -> Traine
             trained = store.read(run.train)
         except MissingObject:
             raise BadInput(f"{option}: {name}: {store_uri} has no finished training under {run_name(named.key)}") from None
+        if trained.label_noise:
+            raise BadInput(
+                f"{option}: {name} was trained on altered labels (label_noise {trained.label_noise:g}), for study; choose another"
+            )
         found = Trained(name, named.key, trained.checkpoint_uri, trained.checkpoint_sha256)
     else:
         raise BadConfiguration(

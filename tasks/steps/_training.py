@@ -4,13 +4,16 @@ import tempfile
 from pathlib import Path
 
 from tasks.csv_table import csv_table
+from tasks.evaluation.descents import first_without_error
 from tasks.media.frame_cache import cache_test_frames, cache_train_frames
 from tasks.model.class_names import trained_names
 from tasks.model.data import CachedClip
-from tasks.model.epochs import BEST, LAST, EpochFiles, EpochRecord
+from tasks.model.epochs import BEST, LAST, EpochFiles
 from tasks.model.growth import widen_heads
+from tasks.model.history import EpochRecord, is_told
 from tasks.model.job import TrainJob
 from tasks.model.training import fit
+from tasks.options import TrainOptions
 from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.record import SPLITS
 from tasks.results.training import Epoch, PlanResult, TrainResult
@@ -18,6 +21,7 @@ from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network, file_sha256
 from tasks.steps._step import finish, log, write_files
 from tasks.steps.retrain._fusion import choose_fusion
+from tasks.steps.retrain._kept_heads import keep_answers
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.runs import Training
@@ -50,12 +54,15 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
         def keep(files: EpochFiles) -> None:
             if files.best_is_new and files.best:
                 store.write_file(training.best, files.best)
-            tracker.log_epoch(run_id, epoch_of(files.record))
-            # The commit mark of the epoch: a try that ends before it does the epoch again.
+            if files.heads:
+                store.write_file(training.heads(files.records[-1].epoch + 1), files.heads)
+            tracker.log_epochs(run_id, [epoch_of(record, plan.train) for record in files.records if is_told(record.epoch)])
+            # The commit mark of the epochs: a try that ends before it does them again.
             store.write_file(training.last, files.last)
 
         outcome = fit(job, on_epoch=keep)
-        epochs = tuple(epoch_of(record) for record in outcome.history)
+        epochs = tuple(epoch_of(record, plan.train) for record in outcome.history)
+        kept_epochs = keep_answers(job, len(epochs), training, manifest, store) if plan.train.is_long else ()
         hardware = {**outcome.hardware.flat(), "num_processes": job.devices}
         evidence = folder / "evidence"
         table = csv_table(Epoch.model_fields, (epoch.model_dump() for epoch in epochs))
@@ -69,12 +76,14 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
             checkpoint_sha256=file_sha256(outcome.best),
             best_epoch=outcome.best_epoch,
             best_val_loss=outcome.best_val_loss,
-            epochs=epochs,
+            epochs=told(epochs, outcome.best_epoch),
             stopped_early=outcome.stopped_early,
             seconds=round(sum(record.seconds for record in outcome.history), 3),
             mlflow_run_id=run_id,
             mlflow_run_url=tracker.run_url(run_id),
             hardware=hardware,
+            kept_epochs=kept_epochs,
+            label_noise=plan.train.label_noise,
         )
     return finish(store, training, result)
 
@@ -98,7 +107,7 @@ def make_job(plan: PlanResult, training: Training, manifest: Manifest, store: St
         features=machine.cache_dir.expanduser() / "features",
         devices=devices,
     )
-    _fetch_earlier_epochs(store, training, folder)
+    _fetch_earlier_epochs(store, training, folder, is_long=plan.train.is_long)
     return job
 
 
@@ -122,8 +131,9 @@ def _labelled(clips: list[DatasetClip], frames: dict[str, Path]) -> list[CachedC
     return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class) for clip in clips if clip.uid in frames]
 
 
-def _fetch_earlier_epochs(store: Store, training: Training, folder: Path) -> None:
-    if not store.exists(training.last):
+def _fetch_earlier_epochs(store: Store, training: Training, folder: Path, *, is_long: bool) -> None:
+    # A search leaves a checkpoint without the heads on the way, which a long training needs.
+    if not store.exists(training.last) or (is_long and not store.exists(training.heads(1))):
         return
     for uri, name in ((training.best, BEST), (training.last, LAST)):
         if store.exists(uri):
@@ -131,15 +141,24 @@ def _fetch_earlier_epochs(store: Store, training: Training, folder: Path) -> Non
     log.info("an earlier try left its last epoch; going on from there")
 
 
-def epoch_of(record: EpochRecord) -> Epoch:
-    """Make the result's record of an epoch."""
-    val = record.val
+def epoch_of(record: EpochRecord, options: TrainOptions) -> Epoch:
+    """Make the result's record of an epoch; a mixed clip has no one right class, so with mixup there is no training accuracy."""
+    train, val = (None if options.mixup else record.train), record.val
     return Epoch(
         epoch=record.epoch,
         learning_rate=record.learning_rate,
         train_loss=record.train.loss,
+        train_verb_top1=train.verb_top1 if train else None,
+        train_noun_top1=train.noun_top1 if train else None,
+        train_action_top1=train.action_top1 if train else None,
         val_loss=val.loss if val else None,
         val_verb_top1=val.verb_top1 if val else None,
         val_noun_top1=val.noun_top1 if val else None,
         val_action_top1=val.action_top1 if val else None,
     )
+
+
+def told(epochs: tuple[Epoch, ...], best_epoch: int) -> tuple[Epoch, ...]:
+    """Select the epochs of a result: those that are told, the kept one, the last, and the first without an error on the training clips."""
+    fitted = first_without_error(epochs)
+    return tuple(one for one in epochs if is_told(one.epoch) or one.epoch in (best_epoch, fitted, len(epochs) - 1))

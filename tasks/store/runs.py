@@ -34,14 +34,20 @@ class Flows(Output[FlowsResult]):
 
 @dataclass(frozen=True)
 class Training(Output[TrainResult]):
-    """`runs/<run key>/train/`: the checkpoints, written after each epoch, and the history."""
+    """`runs/<run key>/train/`: the checkpoints, written after each epoch or at intervals, and the history."""
 
     model: type[TrainResult] = TrainResult
 
     best = file("best.pt")
     last = file("last.ckpt")
     """The checkpoint that a retry goes on from."""
+    answers = file("answers.parquet")
+    """How the heads that a long training kept answer val, a row for each of them and each clip."""
     fusion = record("fusion.json", Fusion)
+
+    def heads(self, number: int) -> str:
+        """Give the address of the heads after `number` epochs of a long training."""
+        return self.file(f"heads/{number:06d}.pt")
 
 
 @dataclass(frozen=True)

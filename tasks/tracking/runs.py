@@ -3,7 +3,7 @@
 import io
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from tasks.tracking.connection import RUN_KEY_TAG, answering, connect
 MAX_CHILDREN = 5000
 """More than the trials of the largest search."""
 
+EPOCHS_AT_ONCE = 100
+"""MLflow takes at most 1000 metrics in one call, and an epoch has up to nine."""
 CONTEXTS: dict[SplitName, str] = {"train": "training", "val": "validation", "test": "testing"}
 
 
@@ -127,15 +129,16 @@ class Tracker:
             entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", CONTEXTS[split])])
             self._client.log_inputs(run_id, datasets=[entity])
 
-    def log_epoch(self, run_id: str, epoch: Epoch) -> None:
-        """Log one epoch's losses and accuracies with the epoch as step; skip an epoch that an earlier try has logged."""
+    def log_epochs(self, run_id: str, epochs: Sequence[Epoch]) -> None:
+        """Log losses and accuracies with the epoch as step; skip epochs that an earlier try has logged."""
         now_ms = int(time.time() * 1000)
-        values = epoch.model_dump(exclude={"epoch"}, exclude_none=True)
         with answering():
-            if epoch.epoch not in {logged.step for logged in self._client.get_metric_history(run_id, "train_loss")}:
-                self._client.log_batch(
-                    run_id, metrics=[mlflow.entities.Metric(name, value, now_ms, epoch.epoch) for name, value in values.items()]
-                )
+            logged = {metric.step for metric in self._client.get_metric_history(run_id, "train_loss")} if epochs else set()
+            new = [epoch for epoch in epochs if epoch.epoch not in logged]
+            for start in range(0, len(new), EPOCHS_AT_ONCE):
+                values = [(one.epoch, one.model_dump(exclude={"epoch"}, exclude_none=True)) for one in new[start : start + EPOCHS_AT_ONCE]]
+                metrics = [mlflow.entities.Metric(name, value, now_ms, step) for step, named in values for name, value in named.items()]
+                self._client.log_batch(run_id, metrics=metrics)
 
     def log_children(self, run_id: str, children: Mapping[str, ChildRun]) -> None:
         """Log runs below this one by their names; skip those that an earlier try has finished."""

@@ -11,6 +11,7 @@ from dags._step import command_flags
 from tasks.command_line import parse
 from tasks.keys import recipe_of
 from tasks.options import (
+    LONG,
     PRESETS,
     EvaluateOptions,
     IngestOptions,
@@ -206,6 +207,13 @@ def test_the_preset_takes_the_place_of_all_training_options(preset, context):
     assert values["crops"] == 1
     by_hand = defaults(retrain.FORM) | PRESETS[preset].model_dump(mode="json") | {"crops": 1}
     assert places(values)["key"] == places(resolve(context(by_hand), retrain.FORM))["key"]
+
+
+def test_a_preset_leaves_the_label_noise_of_the_form(context):
+    values = resolve(context(defaults(retrain.FORM) | {"preset": "long", "label_noise": 0.2, "epochs": 3}), retrain.FORM)
+    assert TrainOptions.model_validate({name: values[name] for name in TrainOptions.model_fields}) == LONG.model_copy(
+        update={"label_noise": 0.2}
+    )
 
 
 def flags_of(task, values):

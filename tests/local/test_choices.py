@@ -37,7 +37,7 @@ def test_a_pair_becomes_a_typed_option(text, expected):
         ("model_name=a b", "model_name: 'a b' does not have the required form: Name in MLflow's registry"),
         ("val_share=1.5", "val_share"),
         ("sources=/tmp", "unknown options sources"),
-        ("preset=auto", "preset: .*'none', 'original', 'thorough' or 'light'.* and not 'auto'"),
+        ("preset=auto", "preset: .*'none', 'original', 'thorough', 'light' or 'long'.* and not 'auto'"),
     ],
 )
 def test_a_wrong_pair_is_named(text, complaint):

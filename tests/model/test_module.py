@@ -4,7 +4,7 @@ from torch.nn import functional
 
 from tasks.model.consensus import Logits
 from tasks.model.data import NO_LABEL, Sample
-from tasks.model.epochs import Scores
+from tasks.model.history import Scores
 from tasks.model.losses import CrossEntropies
 from tasks.model.module import ActionModule, HeadModule, Means, clips_of_step
 from tasks.model.network import Network

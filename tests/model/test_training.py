@@ -41,7 +41,7 @@ class Stop(Exception):
 
 def stop_after(epoch: int):
     def hook(files: EpochFiles) -> None:
-        if files.record.epoch == epoch:
+        if files.records[-1].epoch == epoch:
             raise Stop
 
     return hook
@@ -197,7 +197,7 @@ def test_the_hook_sees_both_files_and_each_epoch_is_one_line(clips, tmp_path: Pa
         (True, False, False),
         (True, True, True),
     ]
-    assert seen[0].record.val is None
+    assert seen[0].records[0].val is None
     assert [record.getMessage()[:10] for record in caplog.records] == ["epoch 1/2;", "epoch 2/2;"]
     assert "top-1 verb" in caplog.text
     assert "left" in caplog.text

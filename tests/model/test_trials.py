@@ -12,8 +12,8 @@ from tasks.model.checkpoints import load
 from tasks.model.data import CachedClip, read_snippets
 from tasks.model.engines.engine import clip_logits, prepare
 from tasks.model.engines.pytorch import PytorchEngine
-from tasks.model.epochs import EpochRecord
 from tasks.model.feature_cache import FeatureMemory
+from tasks.model.history import EpochRecord
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import Consensus
 from tasks.model.training import TrainOutcome, fit
@@ -37,7 +37,13 @@ RICH = {
     "patience": 2,
     "precision": "bf16-mixed",
 }
-CHOICES = {"default": {}, "rich": RICH, "sgd": {"optimizer": "sgd", "sampler": "balanced", "learning_rate": 0.1}}
+CHOICES = {
+    "default": {},
+    "rich": RICH,
+    "sgd": {"optimizer": "sgd", "sampler": "balanced", "learning_rate": 0.1},
+    "altered labels": {"label_noise": 0.5, "class_weights": "balanced"},
+    "altered labels in balance": {"label_noise": 0.5, "sampler": "balanced"},
+}
 
 
 def trial(folder: Path, clips: list[CachedClip], *, num_crops: int = 1, keeps_last: bool = False, **choice) -> TrialJob:
@@ -129,6 +135,13 @@ def test_without_objects_verbs_alone_are_scored(clips, tmp_path: Path):
     assert list(outcome.right) == ["verb"]
     best = outcome.history[outcome.best_epoch].val
     assert best and outcome.loss == pytest.approx(best.verb_loss, rel=1e-5)
+
+
+def test_a_long_trial_writes_nothing_on_the_way(clips, tmp_path: Path):
+    planned = replace(heads(tmp_path, clips, epochs=200, feature_variants=1, validate_every=50), keeps_last=True)
+    outcome = run_trial(planned)
+    assert [file.name for file in planned.train.folder.iterdir()] == ["last.ckpt"]
+    assert len(outcome.history) == 200
 
 
 def test_a_whole_training_leaves_the_files_of_each_epoch(clips, tmp_path: Path):

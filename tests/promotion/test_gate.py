@@ -71,6 +71,14 @@ def found(judgement, rule):
     return next(r for r in judgement.rules if r.rule == rule)
 
 
+def test_altered_labels_never_pass_whatever_the_gain(scored):
+    parts = (*scored(), difference(), [outcome()], GateOptions(), Attempt(number=1, num_others_on_dataset=0))
+    assert judge(*parts).passed
+    judgement = judge(*parts, label_noise=0.2)
+    assert failed(judgement) == ["labels"]
+    assert "20.0 % of the training labels were altered" in judgement.reason
+
+
 def test_a_sure_gain_passes_every_rule(scored):
     judgement = judged(*scored(), difference(), [outcome()], GateOptions())
     assert judgement.passed

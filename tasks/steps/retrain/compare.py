@@ -47,7 +47,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     decisive = next(d for d in found if (d.target, d.opponent) == (ours.targets[-1], theirs.model))
     outcomes = class_outcomes(scored["fine-tuned"], scored[theirs.model], manifest.vocabulary)
     attempt = attempt_in_store(store, arguments.store, plan, manifest)
-    judgement = judge(ours, theirs, decisive, outcomes, plan.gate, attempt)
+    judgement = judge(ours, theirs, decisive, outcomes, plan.gate, attempt, plan.train.label_noise)
     baseline = plan.weights.description
     files = {
         place.table: markdown(results, found, judgement, baseline, nameable).encode(),

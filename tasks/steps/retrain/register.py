@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tasks
 from tasks.contracts.retrain import REGISTER, PlannedArguments
+from tasks.errors import NothingToDo
 from tasks.model.checkpoints import Saved
 from tasks.model.export import export_module
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
@@ -43,15 +44,25 @@ IN_CLIPS = {"clips": "paths or bytes of videos; frames, optical flow, crops, nor
 
 
 def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
-    """Register the network once; `decide` alone makes it champion."""
+    """Register the network once; `decide` alone makes it champion.
+
+    Raises:
+        NothingToDo: the network was trained on altered labels.
+    """
     output = REGISTER.address(arguments)
     if earlier := finished(store, output):
         return earlier
     plan = store.read(Output(arguments.plan, PlanResult))
-    manifest = store.read(Dataset(plan.dataset_uri).manifest)
     trained = store.read(Run(plan.run_uri).train)
     settings = load(MlflowSettings)
     tracker, registry = Tracker.from_settings(settings), Registry.from_settings(settings)
+    if plan.train.label_noise:
+        tracker.finish(trained.mlflow_run_id)
+        raise NothingToDo(
+            f"not registered: label_noise {plan.train.label_noise:g} altered training labels, so the network is for study only; "
+            "the report has its figures"
+        )
+    manifest = store.read(Dataset(plan.dataset_uri).manifest)
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-register-") as folder:
         saved = fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, Path(folder))
         card = _card(plan, manifest, trained, saved, version_description(store, plan))

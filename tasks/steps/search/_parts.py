@@ -26,7 +26,7 @@ from tasks.settings import MachineSettings, load
 from tasks.steps._checkpoints import fetch_network
 from tasks.steps._plans import PlannedTraining, plan_training
 from tasks.steps._step import finish, log
-from tasks.steps._training import epoch_of, train_planned
+from tasks.steps._training import epoch_of, told, train_planned
 from tasks.steps._weights import find_weights
 from tasks.steps.search._rounds import Data
 from tasks.store.layout import Dataset, Layout
@@ -124,8 +124,15 @@ class Parts:
         """Write the score of trained heads, and with successive halving their last epoch, from which the next rung goes on."""
         if outcome.last:
             self.store.write_file(part.run.train.last, outcome.last)
-        epochs = tuple(epoch_of(record) for record in outcome.history)
-        self._keep(part, epochs, outcome.best_epoch, sum(record.seconds for record in outcome.history), outcome.loss, outcome.right)
+        epochs = tuple(epoch_of(record, part.options) for record in outcome.history)
+        self._keep(
+            part,
+            told(epochs, outcome.best_epoch),
+            outcome.best_epoch,
+            sum(record.seconds for record in outcome.history),
+            outcome.loss,
+            outcome.right,
+        )
 
     def latency_seconds(self, part: Part) -> float | None:
         """Return the median time per clip of the network, if latency is an objective; it is measured once per search."""

@@ -9,7 +9,7 @@ from tasks.contracts.search import (
     TrainTrialsArguments,
 )
 from tasks.errors import NothingToDo
-from tasks.options import PRESETS, EvaluateOptions, RegisterOptions, SearchOptions, TrainOptions
+from tasks.options import PRESETS, UNPRESET, EvaluateOptions, RegisterOptions, SearchOptions, TrainOptions
 from tasks.results.search import SearchReportResult, SuggestResult
 from tasks.settings import RunnerSettings, load
 from tasks.steps._step import log
@@ -30,7 +30,7 @@ def run(arguments: SearchArguments, store: Store) -> SearchReportResult:
     where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
     options = {name: getattr(arguments, name) for model in MODELS for name in model.model_fields}
     if arguments.preset != "none":
-        options |= PRESETS[arguments.preset].model_dump()
+        options |= PRESETS[arguments.preset].model_dump(exclude=UNPRESET)
     plan = search_plan.run(SearchPlanArguments(store=where, **options), store)
     common = {"store": where, "search": plan.search_uri}
     for number in range(1, plan.search.rounds + 1):

@@ -59,8 +59,9 @@ class Book:
     def log_metrics(self, run_id, metrics):
         self.metrics.update(metrics)
 
-    def log_epoch(self, run_id, epoch):
-        self.metrics.update(epoch.model_dump(exclude_none=True))
+    def log_epochs(self, run_id, epochs):
+        for epoch in epochs:
+            self.metrics.update(epoch.model_dump(exclude_none=True))
 
     def set_tags(self, run_id, tags):
         self.tags.update(tags)

@@ -7,6 +7,7 @@ from tasks.model.class_names import no_names
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.options import TrainOptions, Weights
+from tasks.results.training import TrainResult
 from tasks.steps._checkpoints import file_sha256
 from tasks.steps._weights import candidates
 from tasks.steps.retrain.weights import run
@@ -76,6 +77,13 @@ def test_a_trained_network_of_this_store_is_a_start(shelf, options):
 def test_a_start_that_does_not_fit_is_refused_with_the_remedy(shelf, options, said):
     with pytest.raises((BadConfiguration, BadInput), match=said):
         start_from(shelf, **options)
+
+
+def test_a_network_of_altered_labels_is_no_start(shelf):
+    uri = f"s3://retake/{RUN}train/result.json"
+    shelf.write(uri, shelf.read(uri, TrainResult).model_copy(update={"label_noise": 0.2}))
+    with pytest.raises(BadInput, match=f"checkpoint: {RUN} was trained on altered labels"):
+        start_from(shelf)
 
 
 class Bucket(Shelf):
