@@ -12,7 +12,7 @@ Without an answer in time the champion stays.
 
 **When it fails**
 - *Pink, skipped*: there is no dataset yet, or it was trained with these options before; the log of `plan` says which and links to that run.
-  *Train again* in the form overrides this. Only `flows` and `flow`: the network needs no optical flow, or it is there already.
+  *Train again* in the form overrides this. Only `register` and what follows: labels were altered (*Label noise*), so nothing is registered. Only `flows` and `flow`: the network needs no optical flow, or it is there already.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training resumes after its last epoch.
 - *Red, in `prepare`*: weights are missing or wrong. The log says which file to put where.
 - *Red, in `train` or `evaluate`*: see the last lines of the log. Out of memory: lower the batch size or the segments. No flow: see the log of `flow`.

@@ -11,6 +11,7 @@ from tasks.report.figures.curves import training_charts
 from tasks.report.figures.reliability import reliability_charts
 from tasks.report.formats import leaning
 from tasks.report.inputs import ReportInputs
+from tasks.report.long_training import long_section
 from tasks.report.machine import machine_rows
 from tasks.report.mistake_cards import mistake_cards
 from tasks.report.nameable_scores import nameable_rows, unnamed_of
@@ -74,6 +75,7 @@ def page(inputs: ReportInputs) -> str:
         change_tables=change_tables(metrics.class_changes),
         matrix_groups=matrix_groups(metrics.confusions, MODELS),
         training_charts=training_charts(metrics.epochs, metrics.best_epoch, metrics.provenance.train.validation_crops),
+        long_section=long_section(metrics),
         histograms=histograms(metrics.label_counts),
         reliability_charts=reliability_charts(metrics),
         mistakes=mistake_cards(inputs),

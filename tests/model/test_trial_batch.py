@@ -60,7 +60,7 @@ def test_each_trial_is_told_when_done_and_failures_are_their_own(clips, tmp_path
     seen = []
     planned = batch(tmp_path, clips)
     jobs = [whole, planned[0], impossible(planned[1]), diverging(planned[1]), impossible(whole), planned[2]]
-    done = run(jobs, on_epoch=lambda index, files: seen.append((index, files.record.epoch)))
+    done = run(jobs, on_epoch=lambda index, files: seen.append((index, files.records[-1].epoch)))
     assert [index for index, _ in done] == [1, 2, 3, 5, 0, 4]
     outcomes = dict(done)
     assert {index for index, outcome in done if isinstance(outcome, TrialFailure)} == {2, 3, 4}

@@ -10,10 +10,12 @@ import numpy as np
 from tasks.contracts.retrain import REPORT, PlannedArguments
 from tasks.dataset.statistics import label_counts, split_sizes
 from tasks.errors import MissingObject
+from tasks.evaluation import kept_answers
 from tasks.evaluation.calibration import calibrations
 from tasks.evaluation.checks import check_data
 from tasks.evaluation.class_changes import class_changes
 from tasks.evaluation.confusion import confusions
+from tasks.evaluation.descents import long_training
 from tasks.evaluation.fingerprints import Fingerprint, from_parquet
 from tasks.evaluation.resampling import BOOTSTRAP_SEED
 from tasks.evaluation.scoring import ScoredClips
@@ -27,6 +29,7 @@ from tasks.report.question import approval_question
 from tasks.report.sheets import contact_sheet
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import ActivationMap, CompareResult, EvaluateResult, ReportResult
+from tasks.results.long_training import LongTraining
 from tasks.results.metrics import Metrics, Mistake, Provenance
 from tasks.results.record import ModelRole, now_utc
 from tasks.results.training import PlanResult, TrainResult
@@ -130,9 +133,18 @@ def _metrics(
         checks=check_data(manifest.clips, _fingerprints(store, results), manifest.vocabulary.targets),
         epochs=trained.epochs,
         best_epoch=trained.best_epoch,
+        long_training=_long_training(store, plan, manifest, trained),
         fusion=trained.fusion,
         provenance=_provenance(store, plan, manifest, trained, url),
     )
+
+
+def _long_training(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult) -> LongTraining | None:
+    if not trained.kept_epochs:
+        return None
+    uri = Run(plan.run_uri).train.answers
+    kept = kept_answers.from_parquet(store.read_bytes(uri), uri)
+    return long_training(kept, trained.epochs, manifest.vocabulary.targets[-1], num_resamples=plan.evaluate.bootstrap_resamples)
 
 
 def _provenance(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult, url: str) -> Provenance:
