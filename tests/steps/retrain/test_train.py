@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tasks.contracts.retrain import PlannedArguments
 from tasks.model.checkpoints import load, save
 from tasks.model.class_names import ClassNames, no_names
 from tasks.model.network import Network, weights_sha256
@@ -12,8 +11,9 @@ from tasks.model.spec import NetworkSpec
 from tasks.options import EvaluateOptions, GateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
 from tasks.results.dataset import ClassRef, Manifest, Vocabulary
 from tasks.results.training import PlanResult, WeightsResult
+from tasks.steps import _training
 from tasks.steps._checkpoints import file_sha256
-from tasks.steps.retrain import train
+from tasks.store.runs import Training
 from tests.steps.shelf import Shelf
 
 RUN = "s3://retake/runs/0123/"
@@ -25,8 +25,8 @@ OWN_WORDS = Vocabulary(verbs=(*EPIC_WORDS.verbs, ClassRef(id=127, name="knit")),
 @pytest.fixture
 def planned(tmp_path, monkeypatch):
     """The job of a plan that starts from a network, on a dataset of these words."""
-    monkeypatch.setattr(train, "cache_train_frames", lambda *_: {})
-    monkeypatch.setattr(train, "cache_test_frames", lambda *_: {})
+    monkeypatch.setattr(_training, "cache_train_frames", lambda *_: {})
+    monkeypatch.setattr(_training, "cache_test_frames", lambda *_: {})
 
     def make(words, start: Network, classes: ClassNames, seed=0):
         shelf = Shelf()
@@ -65,8 +65,7 @@ def planned(tmp_path, monkeypatch):
             excluded=(),
             warnings=(),
         )
-        arguments = PlannedArguments(store="s3://retake", plan=f"{RUN}decisions/d/plan/")
-        return train._job(arguments, plan, manifest, shelf, Path(tmp_path), 1)
+        return _training.make_job(plan, Training(f"{RUN}train/"), manifest, shelf, Path(tmp_path), devices=1)
 
     return make
 

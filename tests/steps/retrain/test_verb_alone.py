@@ -24,6 +24,7 @@ from tasks.results.prediction import KnownLabels, PredictedVideo, PredictionBatc
 from tasks.results.record import VERB_ALONE
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.results.video import BatchRef, ClipsFile
+from tasks.steps import _training
 from tasks.steps._checkpoints import file_sha256
 from tasks.steps.predict_videos import predict_batch, predict_known, predict_report
 from tasks.steps.retrain import compare, evaluate, report, train
@@ -97,7 +98,7 @@ def workbench(ffmpeg, tmp_path, monkeypatch):
     for name, value in {"CACHE_DIR": tmp_path / "cache", "DEVICE": "cpu", "NUM_PROCESSES": 1, "MLFLOW_URI": "http://mlflow"}.items():
         monkeypatch.setenv(f"RETAKE_{name}", str(value))
     book = Book()
-    for step in (train, evaluate, compare, report, predict_report):
+    for step in (_training, evaluate, compare, report, predict_report):
         monkeypatch.setattr(step, "Tracker", SimpleNamespace(from_settings=lambda settings: book))
     shelf = Shelf(filmed(ffmpeg, tmp_path / "clip.mp4").read_bytes())
     clips = [dataset_clip(clip, i, "train" if i < 4 else "val") for i, clip in enumerate(shelf.clips("c" * 64, 8))]
