@@ -124,3 +124,8 @@ class TrainResult(Record):
     fusion: Fusion | None = None
     kept_epochs: tuple[int, ...] = ()
     label_noise: float = 0
+
+    @property
+    def num_epochs(self) -> int:
+        """The number of epochs that were trained, which may be more than `epochs` has."""
+        return self.epochs[-1].epoch + 1 if self.epochs else 0

@@ -173,7 +173,7 @@ def _compared(one: Tested, reference: ScoredClips | None, manifest: Manifest) ->
         hardware=result.hardware,
         trained_on=trained.hardware,
         training_seconds=trained.seconds,
-        num_epochs=len(trained.epochs),
+        num_epochs=trained.num_epochs,
         differences=differences(one.scored, {"reference": reference}, manifest.vocabulary, num_resamples=resamples) if reference else (),
     )
 

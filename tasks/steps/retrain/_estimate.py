@@ -65,12 +65,12 @@ def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResul
         known = store.read(Dataset(earlier.dataset_uri).manifest)
     except BadInput:
         return None
-    its_work = _work(earlier.train, known, len(result.epochs))
+    its_work = _work(earlier.train, known, result.num_epochs)
     if not its_work:
         return None
     expected = duration(result.seconds * _work(planned, manifest, planned.epochs) / its_work)
     machine = result.hardware.get("device_name", "its machine")
-    return f"about {expected}: the champion's training took {duration(result.seconds)} for {len(result.epochs)} epochs on {machine}"
+    return f"about {expected}: the champion's training took {duration(result.seconds)} for {result.num_epochs} epochs on {machine}"
 
 
 def _num_clips(manifest: Manifest) -> tuple[int, int]:
