@@ -1,8 +1,7 @@
 """Estimate how much each searched option explains of the scores of the trials, and whether chance would explain as much."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import optuna
@@ -14,6 +13,7 @@ from optuna.trial import FrozenTrial, create_trial
 
 from tasks.results.record import Target
 from tasks.results.search import Importance, ScoredTrial, Value
+from tasks.search.suggest import is_within, quiet
 from tasks.wording import count, listed
 
 MIN_TRIALS = 10
@@ -60,7 +60,7 @@ def importances(
         return (), f"All {count(len(found), 'trial')} have the same score, so no option made a difference."
     rng = np.random.default_rng(SEED)
     names = tuple(varied)
-    with _quiet():
+    with quiet():
         study = _study(found)
         shares = _shares(study, scores, names)
         halves = np.array([_shares(_study([found[i] for i in half]), scores[half], names) for half in _halves(len(found), rng)])
@@ -90,17 +90,14 @@ def _scaled(distribution: BaseDistribution) -> BaseDistribution:
 def _counted(
     trials: Sequence[ScoredTrial], ranges: Mapping[str, BaseDistribution], varied: Mapping[str, BaseDistribution], target: Target
 ) -> list[FrozenTrial]:
-    """Make Optuna's trials of those with a score, the first of each recipe."""
+    """Make Optuna's trials of those with a score and values within the ranges, the first of each recipe."""
     first: dict[tuple[Value, ...], FrozenTrial] = {}
     for trial in sorted(trials, key=lambda one: one.number):
         recipe = tuple(trial.values[name] for name in ranges)
-        if trial.failure is not None or recipe in first:
+        if trial.failure is not None or recipe in first or not is_within(trial.values, ranges):
             continue
         values = {name: _logarithm(trial.values[name]) if varied[name] is not ranges[name] else trial.values[name] for name in varied}
-        try:
-            first[recipe] = create_trial(params=values, distributions=dict(varied), value=trial.scores[target].top1)
-        except ValueError:
-            continue  # the form's own recipe may lie outside the ranges
+        first[recipe] = create_trial(params=values, distributions=dict(varied), value=trial.scores[target].top1)
     return list(first.values())
 
 
@@ -125,17 +122,6 @@ def _shares(study: Study, scores: NDArray[np.float64], names: Sequence[str]) -> 
     evaluator = FanovaImportanceEvaluator(n_trees=NUM_TREES, max_depth=MAX_DEPTH, seed=SEED)
     found = evaluator.evaluate(study, list(names), target=lambda trial: float(scores[trial.number]))
     return np.array([found[name] for name in names])
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence Optuna's log line per study."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(level)
 
 
 def _family_wise(permuted: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -58,7 +58,7 @@ def suggest(
     """
     known = {identity(trial.options) for trial in earlier}
     found: list[Suggestion] = []
-    with _quiet():
+    with quiet():
         for values in _proposals(space, chosen, seed, earlier, target, num_trials):
             options = space.complete(values)
             if options is not None and (key := identity(options)) not in known:
@@ -77,9 +77,9 @@ def study_of(
     sampler: BaseSampler | None = None,
 ) -> Study:
     """Rebuild the study of these trials; leave out trials with values outside the ranges, such as the form's own recipe."""
-    with _quiet():
+    with quiet():
         study = optuna.create_study(directions=DIRECTIONS[: num_objectives(chosen)], sampler=sampler)
-        study.add_trials([_frozen(trial, ranges, chosen, target) for trial in trials if _is_within(trial.values, ranges)])
+        study.add_trials([_frozen(trial, ranges, chosen, target) for trial in trials if is_within(trial.values, ranges)])
     return study
 
 
@@ -150,7 +150,8 @@ def _frozen(trial: ScoredTrial, ranges: Mapping[str, BaseDistribution], chosen: 
     return create(values=measured[: num_objectives(chosen)])
 
 
-def _is_within(values: Mapping[str, Value], ranges: Mapping[str, BaseDistribution]) -> bool:
+def is_within(values: Mapping[str, Value], ranges: Mapping[str, BaseDistribution]) -> bool:
+    """Tell whether a trial has a value within each range; the form's own recipe may not."""
     for name, distribution in ranges.items():
         value = values[name]
         if isinstance(distribution, (IntDistribution, FloatDistribution)):
@@ -162,7 +163,7 @@ def _is_within(values: Mapping[str, Value], ranges: Mapping[str, BaseDistributio
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence Optuna's log lines, and its warnings that an API may change."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -98,6 +98,7 @@ def test_only_comparable_trials_count():
         trial(9, found[0].values, 0.9),  # the same recipe, trained on
         trial(10, outside, 0.9),
         trial(11, search_of(10, by_rate)[9].values, 0, failure="out of memory"),
+        trial(12, found[0].values | {"learning_rate": 0}, 0.9),  # the logarithm of 0 is no number
     ]
     assert "Only 9 trials" in importances([*found, *odd], RANGES, "action")[1]
 

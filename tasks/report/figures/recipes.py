@@ -19,6 +19,10 @@ from tasks.wording import percent
 AXIS_WIDTH, HEIGHT = 112, 330
 MAX_LABEL = 14
 MANY = 60
+MIN_GAP = 0.08
+"""Minimum distance between two labels, as a share of an axis."""
+ABOVE_ZERO = 0.12
+"""Height of the smallest positive value on a logarithmic axis that also has 0."""
 NUM_STRENGTHS = 9
 """`svg` rounds to one decimal, so opacity has the steps 0.1 to 0.9."""
 
@@ -41,7 +45,7 @@ def recipes_chart(search: Search) -> Chart | None:
         return None
     scales = [_scale(name, [one.values[name] for one in trials], range_of(name, search)) for name in searched(search)]
     scores = [top1_of(one, search) for one in trials]
-    scales.append(_numbers(f"{decisive(search)} top-1", scores, is_log=False, spell=percent))
+    scales.append(_numbers(f"{decisive(search)} top-1", scores, spell=percent))
     spoken = [f"trial {one.number}: {percent(top1)}; {values_in_words(one.values)}" for one, top1 in zip(trials, scores, strict=True)]
     with page_style():
         figure = new_drawing(AXIS_WIDTH * len(scales), HEIGHT)
@@ -75,30 +79,37 @@ def _strengths(trials: Sequence[ScoredTrial], search: Search) -> list[float]:
 def _scale(name: str, values: Sequence[Value], text: str) -> Scale:
     numbers = [float(value) for value in values if isinstance(value, (int, float))]
     if ".." in text and len(numbers) == len(values):
-        return _numbers(name, numbers, is_log=text.split()[-1] == "log" and min(numbers) > 0, spell=lambda value: f"{value:.2g}")
+        return (_logarithms if text.split()[-1] == "log" else _numbers)(name, numbers, spell=lambda value: f"{value:.2g}")
     kinds = sorted(set(values), key=lambda value: (isinstance(value, str), value))
     place = {kind: (i + 0.5) / len(kinds) for i, kind in enumerate(kinds)}
     ticks = tuple((height, _short(spelled(kind))) for kind, height in place.items())
     return Scale(name, tuple(place[value] for value in values), ticks)
 
 
-def _numbers(name: str, values: Sequence[float], *, is_log: bool, spell: Callable[[float], str]) -> Scale:
+def _numbers(name: str, values: Sequence[float], *, spell: Callable[[float], str]) -> Scale:
     low, high = min(values), max(values)
     if high == low:
         return Scale(name, (0.5,) * len(values), ((0.5, spell(low)),))
-    measure = math.log10 if is_log else float
-    start, reach = measure(low), measure(high) - measure(low)
-    inner = (
-        [10.0**power for power in range(math.ceil(start), math.floor(measure(high)) + 1)]
-        if is_log
-        else [low + share * (high - low) for share in (0.25, 0.5, 0.75)]
-    )
-    heights = [((measure(value) - start) / reach, value) for value in (low, *inner, high)]
+    heights = [(value - low) / (high - low) for value in values]
+    return Scale(name, tuple(heights), tuple((height, spell(low + height * (high - low))) for height in (0, 0.25, 0.5, 0.75, 1)))
+
+
+def _logarithms(name: str, values: Sequence[float], *, spell: Callable[[float], str]) -> Scale:
+    """Place values on a logarithmic axis; 0, such as the form's own weight decay, lies at its foot."""
+    positive = [value for value in values if value > 0]
+    if len(set(positive)) < 2:
+        return _numbers(name, values, spell=spell)
+    low, high = math.log10(min(positive)), math.log10(max(positive))
+    foot = ABOVE_ZERO if len(positive) < len(values) else 0.0
+
+    def height(value: float) -> float:
+        return 0.0 if value <= 0 else foot + (1 - foot) * (math.log10(value) - low) / (high - low)
+
+    inner = [10.0**power for power in range(math.ceil(low), math.floor(high) + 1)]
+    ends = [*([0.0] if foot else []), min(positive), max(positive)]
     # Decades too near to an end would overlap its label.
-    shown = [(height, value) for height, value in heights if value in (low, high) or 0.08 < height < 0.92]
-    return Scale(
-        name, tuple((measure(value) - start) / reach for value in values), tuple((height, spell(value)) for height, value in shown)
-    )
+    shown = ends + [value for value in inner if all(abs(height(value) - height(end)) > MIN_GAP for end in ends)]
+    return Scale(name, tuple(map(height, values)), tuple((height(value), spell(value)) for value in shown))
 
 
 def _short(text: str) -> str:
