@@ -13,6 +13,8 @@ from tasks.model.trials import TrialJob, run_trial
 from tests.model.test_training import job, learnt, same_files, scores
 from tests.model.test_trials import HEADS, curve, heads, trial
 
+pytestmark = pytest.mark.slow
+
 SHORT, LONG = 3, 7
 
 CHOICES = {

@@ -41,6 +41,7 @@ def test_dropout_takes_features_of_every_snippet_from_the_heads_and_none_in_a_te
     network = Network(NetworkSpec(backbone="test_resnet", num_segments=3, num_verbs=5, num_nouns=4, consensus=consensus), seed=1)
     options = TrainOptions(dropout=0.7, trainable="all" if trainable == "all" else "heads", batch_norm="frozen")
     module = (HeadModule if trainable == "kept features" else ActionModule)(network, options, [])
+    torch.manual_seed(0)
     images = torch.randn(4, 3, 3, 64, 64)
     with torch.no_grad():
         features = network.eval().features(images)

@@ -20,6 +20,8 @@ from tasks.model.training import TrainOutcome, fit
 from tasks.model.trials import TrialJob, prepare_head_trial, run_trial, train_heads
 from tests.model.test_training import job, scores
 
+pytestmark = pytest.mark.slow
+
 HEADS = {"trainable": "heads", "feature_variants": 2, "learning_rate": 1e-2}
 RICH = {
     "optimizer": "adamw",

@@ -38,6 +38,7 @@ def errors_over_searches(truths, num_searches=300):
     return np.mean(own), np.mean(corrected), np.std(corrected) / np.sqrt(num_searches)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "truths",
     [np.full(24, 0.4), 0.4 + 0.03 * np.linspace(-1.7, 1.7, 24), 0.4 + 0.08 * np.linspace(-1.7, 1.7, 24)],

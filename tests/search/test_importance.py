@@ -103,12 +103,14 @@ def test_only_comparable_trials_count():
     assert "Only 9 trials" in importances([*found, *odd], RANGES, "action")[1]
 
 
+@pytest.mark.slow
 def test_an_option_with_one_value_is_left_out(quick):
     ranges = RANGES | {"schedule": CategoricalDistribution(("constant",))}
     rows, _ = importances(search_of(15, by_rate, ranges), ranges, "action")
     assert {one.option for one in rows} == set(RANGES)
 
 
+@pytest.mark.slow
 def test_equal_searches_give_equal_numbers_without_a_word_in_the_log(quick, caplog):
     found = search_of(12, by_rate)
     with caplog.at_level(logging.INFO):

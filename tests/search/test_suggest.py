@@ -56,6 +56,7 @@ print([sorted(one.values.items()) for one in found])
     assert "dropout" in outputs.pop()
 
 
+@pytest.mark.slow
 @given(sampler=st.sampled_from(["tpe", "random", "grid"]), seed=st.integers(0, 1000), wanted=st.integers(1, 12))
 @settings(max_examples=20, deadline=None)
 def test_no_recipe_is_suggested_twice(sampler, seed, wanted):
