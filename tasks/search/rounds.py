@@ -26,11 +26,17 @@ def num_suggested(chosen: SearchOptions, number: int, earlier: Sequence[ScoredTr
     GPUs together.
     """
     wanted = -(-(chosen.num_trials - len(earlier)) // (chosen.rounds - number + 1))
-    own_hours = [trial.seconds / 3600 for trial in earlier if not trial.was_found]
-    if not chosen.budget_hours or not sum(own_hours):
+    own = [trial for trial in earlier if not trial.was_found]
+    spent_hours = hours_of(own)
+    if not chosen.budget_hours or not spent_hours:
         return wanted
-    affordable = (chosen.budget_hours - sum(own_hours)) / (sum(own_hours) / len(own_hours))
+    affordable = (chosen.budget_hours - spent_hours) / (spent_hours / len(own))
     return max(0, min(wanted, int(affordable + ROUNDING)))
+
+
+def hours_of(trials: Sequence[ScoredTrial]) -> float:
+    """Sum the hours of a search's own trainings."""
+    return sum(trial.seconds for trial in trials if not trial.was_found) / 3600
 
 
 def rung_epochs(chosen: SearchOptions, epochs: int, number: int) -> int:

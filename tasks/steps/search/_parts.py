@@ -199,8 +199,16 @@ class Parts:
         )
 
     def _earlier(self, part: Part) -> Run | None:
-        """Find the training of the last rung that this one goes on from."""
-        return Layout(self.place.store_uri).run(part.trial.resumes[part.fold]) if part.trial.resumes else None
+        """Find the training of the last rung that this one goes on from; None if it kept no checkpoint, as one that another search made."""
+        if not part.trial.resumes:
+            return None
+        run = Layout(self.place.store_uri).run(part.trial.resumes[part.fold])
+        return run if self.store.exists(run.train.last) else None
+
+    def seconds_before(self, part: Part) -> float:
+        """Return the time of the epochs that an earlier rung trained."""
+        earlier = self._earlier(part)
+        return self.store.read(earlier.validation(self.plan.evaluate.crops)).seconds if earlier else 0.0
 
     def _score_checkpoint(self, part: Part, trained: TrainResult) -> TrialScore:
         saved = fetch_network(self.store, trained.checkpoint_uri, trained.checkpoint_sha256, self.folder)

@@ -46,7 +46,9 @@ class Scorecard:
         if len(known) < len(scores):
             return
         blank = self._blank(trial, was_found=was_found, latency_seconds=self.parts.latency_seconds(parts[0]))
-        done = scored(blank, known, self.parts.data.clips, self.parts.data.target)
+        whole = scored(blank, known, self.parts.data.clips, self.parts.data.target)
+        before_seconds = 0.0 if was_found else sum(map(self.parts.seconds_before, parts))
+        done = whole.model_copy(update={"seconds": round(max(0.0, whole.seconds - before_seconds), 3)})
         self.store.write(self.place.trial(trial.number), done)
         self._report(done)
 

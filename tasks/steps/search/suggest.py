@@ -6,7 +6,7 @@ from tasks.contracts.search import SUGGEST, RoundArguments
 from tasks.errors import NothingToDo
 from tasks.results.record import Target
 from tasks.results.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial
-from tasks.search.rounds import num_suggested, promote, rung_epochs
+from tasks.search.rounds import hours_of, num_suggested, promote, rung_epochs
 from tasks.search.space import Space
 from tasks.search.suggest import identity, seed_of, suggest
 from tasks.steps._step import finish, finished
@@ -52,7 +52,9 @@ def _new(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial], targ
 
 
 def _promoted(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial], target: Target) -> list[Trial]:
-    """Let the best trials of the last rung go on."""
+    """Let the best trials of the last rung go on, unless the time budget is spent."""
+    if plan.search.budget_hours and hours_of(known) >= plan.search.budget_hours:
+        return []
     rung = [trial for trial in known if trial.round == number - 1]
     kept = promote(plan.search, plan.train.epochs, number, rung, target)
     first = len(known)
@@ -62,7 +64,6 @@ def _promoted(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial],
 
 
 def _why_none(plan: SearchPlanResult, known: Sequence[ScoredTrial]) -> str:
-    hours = sum(trial.seconds for trial in known) / 3600
-    if plan.search.budget_hours and hours:
+    if plan.search.budget_hours and (hours := hours_of(known)):
         return f"the time budget of {plan.search.budget_hours:g} h leaves no time for another trial after {hours:.2f} h"
     return f"the space has no other trial than the {len(known)} of earlier rounds; widen the ranges, or search further options"
