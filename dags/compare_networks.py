@@ -25,9 +25,9 @@ from pathlib import Path
 
 from airflow.sdk import DAG, task_group
 
-from dags._flow import flow_tasks
 from dags._form import Form
 from dags._networks import FAILURES, GROUP, network
+from dags._optical_flow import flow_tasks
 from dags._runner import TASK_DEFAULTS
 from dags._tasks import step_task
 from tasks.contracts import compare_networks

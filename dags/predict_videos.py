@@ -31,8 +31,8 @@ from pathlib import Path
 
 from airflow.sdk import DAG
 
-from dags._flow import flow_tasks
 from dags._form import Form
+from dags._optical_flow import flow_tasks
 from dags._runner import TASK_DEFAULTS
 from dags._tasks import mapped_step_task, step_task
 from tasks.contracts import predict_videos

@@ -30,8 +30,8 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TaskGrou
 
 from dags._approval import ApproveOperator
 from dags._assets import DATASET, MODEL
-from dags._flow import flow_tasks
 from dags._form import Form
+from dags._optical_flow import flow_tasks
 from dags._runner import TASK_DEFAULTS
 from dags._tasks import mapped_step_task, step_task
 from tasks.contracts import retrain

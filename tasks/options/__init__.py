@@ -7,10 +7,12 @@ from tasks.options.evaluation import EvaluateOptions
 from tasks.options.ingest import IngestOptions, SegmentOptions
 from tasks.options.network import Family, FlowOptions, Modality
 from tasks.options.prediction import MODEL_REFERENCE, PredictOptions
+from tasks.options.presets import LIGHT, LONG, ORIGINAL, PRESETS, THOROUGH, UNPRESET
 from tasks.options.promotion import GateOptions, RegisterOptions
 from tasks.options.recipe import RecipeOptions
+from tasks.options.retrain import RetrainOptions
 from tasks.options.search import SearchBaseOptions, SearchOptions
-from tasks.options.training import LIGHT, LONG, ORIGINAL, PRESETS, THOROUGH, UNPRESET, RetrainOptions, TrainOptions, Weights
+from tasks.options.training import TrainOptions, Weights
 
 __all__ = [
     "LIGHT",

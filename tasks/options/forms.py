@@ -5,7 +5,8 @@ from tasks.options.dataset import LabelOptions, SplitOptions
 from tasks.options.evaluation import EvaluateOptions
 from tasks.options.ingest import IngestOptions, SegmentOptions
 from tasks.options.promotion import GateOptions, RegisterOptions
-from tasks.options.training import RetrainOptions, TrainOptions
+from tasks.options.retrain import RetrainOptions
+from tasks.options.training import TrainOptions
 
 OptionModels = tuple[type[Options], ...]
 

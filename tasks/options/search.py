@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from tasks.options.base import Options, StoreUri
-from tasks.options.training import Preset
+from tasks.options.presets import Preset
 
 RANGES = {
     "learning_rate": "1e-5..1e-1 log",

@@ -85,7 +85,7 @@ def test_a_dag_file_is_wiring_only(path):
         "tasks.store.runs",
         "dags._approval",
         "dags._assets",
-        "dags._flow",
+        "dags._optical_flow",
         "dags._networks",
         "dags._form",
         "dags._rounds",

@@ -3,7 +3,7 @@
 from tasks.contracts.search import TRAIN_TRIALS, TrainTrialsArguments
 from tasks.results.search import TrialBatch, TrialsResult
 from tasks.steps._step import finish, finished
-from tasks.steps.search._trials import train_batch
+from tasks.steps.search._batch import train_batch
 from tasks.store.objects import Store
 from tasks.store.searches import SearchPlan
 

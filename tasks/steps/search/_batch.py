@@ -14,7 +14,7 @@ from tasks.results.search import ScoredTrial, SearchPlanResult, Trial, TrialBatc
 from tasks.search.scores import scored, values_in_words
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import log
-from tasks.steps.search._parts import Part, Parts
+from tasks.steps.search._fold_trainings import FoldTraining, FoldTrainings
 from tasks.store.objects import Store
 from tasks.store.searches import TrainedTrials
 from tasks.wording import duration, percent
@@ -30,7 +30,7 @@ class Scorecard:
     plan: SearchPlanResult
     batch: TrialBatch
     place: TrainedTrials
-    parts: Parts
+    parts: FoldTrainings
     store: Store
     durations_seconds: list[float]
 
@@ -39,7 +39,7 @@ class Scorecard:
         """The trials without a result."""
         return [trial for trial in self.batch.trials if not self.store.exists(self.place.trial(trial.number).uri)]
 
-    def conclude(self, trial: Trial, parts: Sequence[Part], *, was_found: bool) -> None:
+    def conclude(self, trial: Trial, parts: Sequence[FoldTraining], *, was_found: bool) -> None:
         """Write the trial if all of its trainings are scored."""
         scores = [self.parts.score_of(part) for part in parts]
         known = [score for score in scores if score is not None]
@@ -84,9 +84,9 @@ def train_batch(plan: SearchPlanResult, batch: TrialBatch, place: TrainedTrials,
     keep_to_one_gpu()
     keep_freed_memory()
     with tempfile.TemporaryDirectory(prefix="retake-trials-") as folder:
-        parts = Parts(plan, store, Path(folder))
+        parts = FoldTrainings(plan, store, Path(folder))
         card = Scorecard(plan, batch, place, parts, store, [])
-        planned: dict[int, list[Part]] = {}
+        planned: dict[int, list[FoldTraining]] = {}
         for trial in card.missing:
             try:
                 planned[trial.number] = parts.of(trial)
@@ -95,10 +95,10 @@ def train_batch(plan: SearchPlanResult, batch: TrialBatch, place: TrainedTrials,
         _find_and_train(card, planned)
 
 
-def _find_and_train(card: Scorecard, planned: dict[int, list[Part]]) -> None:
+def _find_and_train(card: Scorecard, planned: dict[int, list[FoldTraining]]) -> None:
     """Score what was trained before, train whole networks one by one, and then all heads together."""
     trials = {trial.number: trial for trial in card.batch.trials}
-    heads: list[Part] = []
+    heads: list[FoldTraining] = []
     for number, parts in planned.items():
         try:
             missing = [part for part in parts if card.parts.find_score(part) is None]

@@ -39,7 +39,7 @@ NETWORK_OPTIONS = ("family", "backbone", "modality", "num_segments", "weights", 
 
 
 @dataclass(frozen=True)
-class Part:
+class FoldTraining:
     """The training of a trial on one fold, or on the whole dataset."""
 
     trial: Trial
@@ -58,7 +58,7 @@ class Part:
         return self.training.train
 
 
-class Parts:
+class FoldTrainings:
     """Plan the trainings of a search's trials, and share networks, frames and data between them.
 
     Args:
@@ -78,7 +78,7 @@ class Parts:
         self._networks: dict[tuple[str, int], Network] = {}
         self._frames: dict[tuple[object, ...], dict[str, Path]] = {}
 
-    def of(self, trial: Trial) -> list[Part]:
+    def of(self, trial: Trial) -> list[FoldTraining]:
         """Plan the trainings of a trial, one per fold, under the run keys of `retrain`.
 
         Raises:
@@ -86,18 +86,18 @@ class Parts:
         """
         weights = self._weights(trial.options)
         return [
-            Part(
+            FoldTraining(
                 trial, fold, weights, plan_training(self.place.store_uri, Dataset(uri).digest, trial.options, weights, self.plan.model_name)
             )
             for fold, uri in enumerate(self.plan.fold_uris)
         ]
 
-    def score_of(self, part: Part) -> TrialScore | None:
+    def score_of(self, part: FoldTraining) -> TrialScore | None:
         """Read the score of a training, if it has one."""
         stored = part.run.validation(self.plan.evaluate.crops)
         return self.store.read(stored) if self.store.exists(stored.uri) else None
 
-    def find_score(self, part: Part) -> TrialScore | None:
+    def find_score(self, part: FoldTraining) -> TrialScore | None:
         """Find the score of a training; score its checkpoint if another DAG has trained it."""
         if score := self.score_of(part):
             return score
@@ -106,13 +106,13 @@ class Parts:
         log.info("trial %d: found trained, %s", part.trial.number, part.run.folder_uri)
         return self._score_checkpoint(part, self.store.read(part.run.train))
 
-    def train_network(self, part: Part) -> TrialScore:
+    def train_network(self, part: FoldTraining) -> TrialScore:
         """Train as the step `train` does, with checkpoints and an MLflow run, and score the best epoch."""
         if earlier := self._earlier(part):
             _continue_from(earlier.train, part.run.train, self.store)
         return self._score_checkpoint(part, train_planned(self._planned(part), part.run.train, self.store, devices=1))
 
-    def head_job(self, part: Part) -> TrialJob:
+    def head_job(self, part: FoldTraining) -> TrialJob:
         """Describe the training of heads on cached features."""
         folder = self.folder / f"{part.trial.number}-{part.fold}"
         folder.mkdir()
@@ -120,7 +120,7 @@ class Parts:
             self.store.read_file(earlier.train.last, folder / LAST)
         return TrialJob(self._job(part, folder), self.plan.evaluate.crops, keeps_last=self.plan.search.halving)
 
-    def keep_heads(self, part: Part, outcome: TrialOutcome) -> None:
+    def keep_heads(self, part: FoldTraining, outcome: TrialOutcome) -> None:
         """Write the score of trained heads, and with successive halving their last epoch, from which the next rung goes on."""
         if outcome.last:
             self.store.write_file(part.run.train.last, outcome.last)
@@ -134,7 +134,7 @@ class Parts:
             outcome.right,
         )
 
-    def latency_seconds(self, part: Part) -> float | None:
+    def latency_seconds(self, part: FoldTraining) -> float | None:
         """Return the median time per clip of the network, if latency is an objective; it is measured once per search."""
         if self.plan.search.objectives == "accuracy":
             return None
@@ -153,7 +153,7 @@ class Parts:
             return self.store.read(output)
         return finish(self.store, output, find_weights(options, self.place.store_uri, self.store))
 
-    def _network(self, part: Part) -> Network:
+    def _network(self, part: FoldTraining) -> Network:
         """Build the network of a training, with outputs for all classes; trainings must not change it."""
         sha256, seed = part.weights.sha256, part.options.seed
         if (sha256, seed) not in self._networks:
@@ -161,13 +161,13 @@ class Parts:
             self._networks[sha256, seed] = widen_heads(self._start(part).network, words.num_verbs, words.num_nouns, seed)
         return self._networks[sha256, seed]
 
-    def _start(self, part: Part) -> Saved:
+    def _start(self, part: FoldTraining) -> Saved:
         sha256 = part.weights.sha256
         if sha256 not in self._saved:
             self._saved[sha256] = fetch_network(self.store, part.weights.uri, sha256, self.folder)
         return self._saved[sha256]
 
-    def _job(self, part: Part, folder: Path) -> TrainJob:
+    def _job(self, part: FoldTraining, folder: Path) -> TrainJob:
         network = self._network(part)
         return TrainJob(
             network=network,
@@ -180,7 +180,7 @@ class Parts:
             features=self.machine.cache_dir.expanduser() / "features",
         )
 
-    def _planned(self, part: Part) -> PlanResult:
+    def _planned(self, part: FoldTraining) -> PlanResult:
         """Make the plan that `train` would follow; nothing of it is tested or decided here."""
         return PlanResult(
             run_key=part.training.run_key,
@@ -198,25 +198,25 @@ class Parts:
             evaluations=(),
         )
 
-    def _earlier(self, part: Part) -> Run | None:
+    def _earlier(self, part: FoldTraining) -> Run | None:
         """Find the training of the last rung that this one goes on from; None if it kept no checkpoint, as one that another search made."""
         if not part.trial.resumes:
             return None
         run = Layout(self.place.store_uri).run(part.trial.resumes[part.fold])
         return run if self.store.exists(run.train.last) else None
 
-    def seconds_before(self, part: Part) -> float:
+    def seconds_before(self, part: FoldTraining) -> float:
         """Return the time of the epochs that an earlier rung trained."""
         earlier = self._earlier(part)
         return self.store.read(earlier.validation(self.plan.evaluate.crops)).seconds if earlier else 0.0
 
-    def _score_checkpoint(self, part: Part, trained: TrainResult) -> TrialScore:
+    def _score_checkpoint(self, part: FoldTraining, trained: TrainResult) -> TrialScore:
         saved = fetch_network(self.store, trained.checkpoint_uri, trained.checkpoint_sha256, self.folder)
         loss, right = score_network(saved.network, saved.classes, self._cached(part, "val"), self.plan.evaluate.crops, self.machine.device)
         return self._keep(part, trained.epochs, trained.best_epoch, trained.seconds, loss, right)
 
     def _keep(
-        self, part: Part, epochs: tuple[Epoch, ...], best_epoch: int, seconds: float, loss: float, right: dict[Target, str]
+        self, part: FoldTraining, epochs: tuple[Epoch, ...], best_epoch: int, seconds: float, loss: float, right: dict[Target, str]
     ) -> TrialScore:
         score = TrialScore(
             run_key=part.training.run_key, epochs=epochs, best_epoch=best_epoch, seconds=round(seconds, 3), loss=loss, right=right
@@ -224,7 +224,7 @@ class Parts:
         self.store.write(part.run.validation(self.plan.evaluate.crops), score)
         return score
 
-    def _cached(self, part: Part, split: Literal["train", "val"]) -> list[CachedClip]:
+    def _cached(self, part: FoldTraining, split: Literal["train", "val"]) -> list[CachedClip]:
         """Pair the clips of a split that have frames with their classes."""
         clips = [clip for clip in self.data.manifests[part.fold].clips if clip.split == split]
         spec, options = self._network(part).spec, part.options
