@@ -6,7 +6,8 @@ hand, with a form. Under *Details* of `report`, the button *Report* opens the ta
 child runs.
 
 The search never sees the test split, and nothing is registered or promoted here. *Retrain the winner* starts `retrain` with the winner's options;
-its gate decides. `retrain` reuses a training of this DAG if options and registered model are the same, and vice versa.
+its gate decides. If options and registered model are the same, this DAG finds a training of `retrain`, and `retrain` one of a whole network that
+this DAG trained; it trains heads again, in seconds.
 
 **Owner**: the operator of this Retake.
 
@@ -72,7 +73,7 @@ with DAG(
         search.REPORT,
         FORM,
         search=SEARCH,
-        trigger_rule="all_done_min_one_success",  # without the new seeds, the report says that they failed
+        trigger_rule="all_done_min_one_success",  # the report says which new seeds failed
         execution_timeout=timedelta(hours=1),
     )
     rounds >> repeat >> seeds >> report >> RetrainWinner(task_id="retrain", report="report")

@@ -46,7 +46,7 @@ def is_power_of_two(number: int) -> bool:
 
 
 def is_told(epoch: int) -> bool:
-    """Tell whether this epoch, counted from 0, is one of the few hundred of a long training that are shown to people."""
+    """Tell whether this epoch, from 0, is shown to people; a long training has too many."""
     number = epoch + 1
     return number <= ALL_TOLD or is_power_of_two(number) or _place(number) > _place(number - 1)
 

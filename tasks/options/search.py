@@ -71,7 +71,13 @@ class SearchOptions(Options):
         description="One per line: `dropout=0..0.8` between two numbers, `learning_rate=1e-5..1e-1 log` on a logarithmic scale, `batch_size=4, 8, 16` "
         "one of these. Only lines of searched options count",
     )
-    num_trials: int = Field(24, ge=1, le=1000, title="Trials", description="Number of recipes that are trained, over all rounds")
+    num_trials: int = Field(
+        24,
+        ge=1,
+        le=1000,
+        title="Trials",
+        description="Number of recipes that are trained, over all rounds; with successive halving, in the first",
+    )
     rounds: int = Field(
         3,
         ge=1,
@@ -102,7 +108,11 @@ class SearchOptions(Options):
         description="Rounds are rungs: all trials train for few epochs, and in each round the best third goes on for three times as many, from its last epoch",
     )
     budget_hours: float = Field(
-        0, ge=0, le=10_000, title="Time budget, hours", description="No further round starts after this many hours of training; 0: no limit"
+        0,
+        ge=0,
+        le=10_000,
+        title="Time budget, hours",
+        description="Later rounds have only as many trials as it leaves time for, on all GPUs together; 0: no limit",
     )
     search_seed: int = Field(0, ge=0, le=2**31 - 1, title="Search seed")
     then_retrain: bool = Field(

@@ -12,7 +12,6 @@ from tasks.report.search_table import (
     decisive,
     failed,
     form_recipe,
-    num_hours,
     range_of,
     ranked,
     sample,
@@ -23,7 +22,7 @@ from tasks.report.search_table import (
 )
 from tasks.report.templating import frame_script, rendered
 from tasks.results.search import ScoredTrial, Search
-from tasks.search.scores import values_in_words
+from tasks.search.scores import num_hours, values_in_words
 from tasks.wording import duration
 
 NUM_SHOWN = 30
@@ -104,6 +103,7 @@ def search_page(search: Search, retrain: Mapping[str, object], form_url: str | N
         failed=[(trial, values_in_words(trial.values)) for trial in failed(search)],
         rounds=_rounds(search),
         again=[_row(trial, search) for trial in search.bias.seeds if trial.failure is None],
+        num_unrepeated=sum(trial.failure is not None for trial in search.bias.seeds),
         form=_row(own, search) if (own := form_recipe(search)) and own.number != search.winner else None,
         charts=[chart for chart in charts if chart],
         has_latency=any(trial.latency_seconds is not None for trial in search.trials),

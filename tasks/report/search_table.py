@@ -1,11 +1,9 @@
 """Sum up a search: verdict, a CSV table of all trials, and metrics."""
 
-from collections.abc import Iterable
-
 from tasks.csv_table import csv_table
 from tasks.results.record import Target
 from tasks.results.search import ScoredTrial, Search, Value
-from tasks.search.scores import best_first, finalists, values_in_words
+from tasks.search.scores import best_first, finalists, num_hours, values_in_words
 from tasks.wording import count, listed, percent, percent_interval, plain_cell
 
 
@@ -55,11 +53,6 @@ def sample(search: Search) -> str:
     clips = f"{count(search.num_clips, 'clip')} of {count(search.num_sources, 'source video')}"
     folds = search.plan.search.folds
     return f"the left-out clips of {folds} folds ({clips})" if folds else f"val ({clips})"
-
-
-def num_hours(trials: Iterable[ScoredTrial]) -> float:
-    """Sum the hours of training, without trainings that were found."""
-    return sum(trial.seconds for trial in trials if not trial.was_found) / 3600
 
 
 def verdict(search: Search) -> str:

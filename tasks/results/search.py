@@ -59,11 +59,10 @@ class TrialBatchRef(Record):
 
 
 class SuggestResult(Record):
-    """The trials of one round; none if the time budget is spent, or the space has no further trial. `reason` says which."""
+    """The trials of one round, in batches of one task each."""
 
     round: int
     batches: tuple[TrialBatchRef, ...]
-    reason: str = ""
 
 
 class TrialScore(Record):
@@ -146,7 +145,8 @@ class Importance(Record):
 class SelectionBias(Record):
     """How much the best of the trials flatters itself.
 
-    `best_of_equal` is the expected lead of the best trial over the mean if all trials were equally good, in top-1; `corrected` is the
+    `num_trials` recipes were compared, each by its longest training. `best_of_equal` is the expected lead of the best one over the mean if all
+    were equally good, in top-1; `corrected` is the
     winner's top-1 less the estimated `optimism`. The three are None with a single source video, which does not show how far scores vary.
     `seeds` are the scores of the winner's recipe under new seeds.
     """

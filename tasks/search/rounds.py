@@ -6,7 +6,7 @@ from tasks.errors import BadConfiguration
 from tasks.options import SearchOptions, TrainOptions
 from tasks.results.record import Target
 from tasks.results.search import ScoredTrial, Trial
-from tasks.search.scores import best_first
+from tasks.search.scores import best_first, num_hours
 from tasks.search.space import Space
 
 HALVING_FACTOR = 3
@@ -26,17 +26,27 @@ def num_suggested(chosen: SearchOptions, number: int, earlier: Sequence[ScoredTr
     GPUs together.
     """
     wanted = -(-(chosen.num_trials - len(earlier)) // (chosen.rounds - number + 1))
-    own = [trial for trial in earlier if not trial.was_found]
-    spent_hours = hours_of(own)
+    spent_hours, num_own = num_hours(earlier), sum(not trial.was_found for trial in earlier)
     if not chosen.budget_hours or not spent_hours:
         return wanted
-    affordable = (chosen.budget_hours - spent_hours) / (spent_hours / len(own))
+    affordable = (chosen.budget_hours - spent_hours) / (spent_hours / num_own)
     return max(0, min(wanted, int(affordable + ROUNDING)))
 
 
-def hours_of(trials: Sequence[ScoredTrial]) -> float:
-    """Sum the hours of a search's own trainings."""
-    return sum(trial.seconds for trial in trials if not trial.was_found) / 3600
+def num_left(chosen: SearchOptions, number: int, trials: Sequence[ScoredTrial]) -> int:
+    """Count the trials that are still to be trained after round `number`, if no budget ends the search."""
+    if not chosen.halving:
+        return max(0, chosen.num_trials - len(trials))
+    size, left = sum(trial.round == number for trial in trials), 0
+    for _ in range(number, chosen.rounds):
+        size = num_promoted(size)
+        left += size
+    return left
+
+
+def num_promoted(num_trials: int) -> int:
+    """Count the trials of a rung that go on to the next."""
+    return max(1, num_trials // HALVING_FACTOR)
 
 
 def rung_epochs(chosen: SearchOptions, epochs: int, number: int) -> int:
@@ -70,9 +80,9 @@ def promote(
     chosen: SearchOptions, epochs: int, number: int, last_rung: Sequence[ScoredTrial], target: Target
 ) -> list[tuple[ScoredTrial, TrainOptions]]:
     """Choose the trials that go on to rung `number` of a training of `epochs`, with their options there, best first."""
-    num_kept = max(1, len(last_rung) // HALVING_FACTOR)
     longer = rung_epochs(chosen, epochs, number)
-    return [(trial, trial.options.model_copy(update={"epochs": longer})) for trial in best_first(last_rung, target)[:num_kept]]
+    kept = best_first(last_rung, target)[: num_promoted(len(last_rung))]
+    return [(trial, trial.options.model_copy(update={"epochs": longer})) for trial in kept]
 
 
 def batches_of(trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:

@@ -3,7 +3,7 @@
 Legend: n clips.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,17 @@ def finalists(trials: Sequence[ScoredTrial], chosen: SearchOptions) -> list[Scor
     """List the trials that may win: all, or with successive halving those of the last rung, which were trained longest."""
     last = max((trial.round for trial in trials if trial.failure is None), default=0)
     return [trial for trial in trials if trial.round == last or not chosen.halving]
+
+
+def longest_of_each(trials: Sequence[ScoredTrial]) -> list[ScoredTrial]:
+    """List the longest training of each recipe, by number: with successive halving, the one of its last rung."""
+    finished = sorted((trial for trial in trials if trial.failure is None), key=lambda one: one.round)
+    return sorted({tuple(sorted(trial.values.items())): trial for trial in finished}.values(), key=lambda one: one.number)
+
+
+def num_hours(trials: Iterable[ScoredTrial]) -> float:
+    """Sum the hours of training on all GPUs together, without trainings that were found."""
+    return sum(trial.seconds for trial in trials if not trial.was_found) / 3600
 
 
 def values_in_words(values: Mapping[str, Value]) -> str:

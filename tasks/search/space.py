@@ -72,14 +72,17 @@ def _split(line: str) -> tuple[str, str]:
 
 def _distribution(name: str, text: str) -> BaseDistribution:
     if ".." not in text:
-        return CategoricalDistribution([_value(value.strip()) for value in text.split(",") if value.strip()])
+        choices = [_value(value.strip()) for value in text.split(",") if value.strip()]
+        if not choices:
+            raise BadConfiguration(f"ranges: `{name}={text}` has no value; write {name}=value, value or {name}=low..high")
+        return CategoricalDistribution(choices)
     words = text.split()
     try:
         low, high = (_number(end) for end in words[0].split(".."))
         if words[1:] not in ([], ["log"]):
             raise ValueError
         is_log = words[1:] == ["log"]
-        if isinstance(low, int) and isinstance(high, int):
+        if isinstance(low, int) and isinstance(high, int) and TrainOptions.model_fields[name].annotation is int:
             return IntDistribution(low, high, log=is_log)
         return FloatDistribution(float(low), float(high), log=is_log)
     except ValueError:

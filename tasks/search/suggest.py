@@ -33,6 +33,9 @@ NUM_STARTUP_TRIALS = 5
 MIN_WARM_START_TRIALS = 10
 """Number of finished trials from which CMA-ES estimates its first distribution; before that it suggests at random."""
 
+MAX_GRID = 100_000
+"""Number of combinations above which a grid is refused: Optuna lists all of them in memory."""
+
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 """Of top-1, and of latency."""
 
@@ -113,7 +116,13 @@ def _proposals(
 ) -> Iterator[dict[str, Value]]:
     if chosen.search_sampler == "grid":
         grid = space.grid()
-        study, limit = optuna.create_study(sampler=GridSampler(grid, seed=seed)), math.prod(map(len, grid.values()))
+        limit = math.prod(map(len, grid.values()))
+        if limit > MAX_GRID:
+            raise BadConfiguration(
+                f"search_sampler grid would have {limit:,} combinations, and at most {MAX_GRID:,} are possible; search fewer options, or "
+                "choose search_sampler tpe"
+            )
+        study = optuna.create_study(sampler=GridSampler(grid, seed=seed))
     else:
         study, limit = study_of(space.ranges, chosen, earlier, target), num_trials * MAX_ATTEMPTS
         study.sampler = _sampler(space, chosen, seed, study)

@@ -62,6 +62,8 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
 
         outcome = fit(job, on_epoch=keep)
         epochs = tuple(epoch_of(record, plan.train) for record in outcome.history)
+        # Of those that a shorter training of a search did, `keep` was not told.
+        tracker.log_epochs(run_id, [one for one in epochs if is_told(one.epoch)])
         kept_epochs = keep_answers(job, len(epochs), training, manifest, store) if plan.train.is_long else ()
         hardware = {**outcome.hardware.flat(), "num_processes": job.devices}
         evidence = folder / "evidence"

@@ -155,6 +155,9 @@ class Tracker:
                 )
                 if run.info.status == "FINISHED":
                     continue
+                # A trial that failed may have been trained since.
+                for key, value in child.tags.items():
+                    self._client.set_tag(run.info.run_id, key, value)
                 self._client.log_batch(
                     run.info.run_id,
                     metrics=[mlflow.entities.Metric(key, value, now_ms, 0) for key, value in child.metrics.items()],

@@ -106,6 +106,15 @@ def test_where_luck_cannot_be_estimated_no_number_is_given(case, said):
     assert "luck of the best, expect" not in verdict(search)
 
 
+def test_new_seeds_that_failed_are_counted():
+    search = search_of(24)
+    assert "with a new seed failed" not in search_page(search, RETRAIN)
+    first, *others = search.bias.seeds
+    failed = first.model_copy(update={"failure": "the task was killed", "scores": {}})
+    search = search.model_copy(update={"bias": search.bias.model_copy(update={"seeds": (failed, *others)})})
+    assert "1 training of the winner's recipe with a new seed failed" in search_page(search, RETRAIN)
+
+
 def test_scores_of_folds_are_those_of_left_out_clips():
     search = search_of(24, folds=5)
     assert "On the left-out clips of 5 folds (96 clips of 21 source videos)" in verdict(search)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tasks.errors import BadConfiguration
 from tasks.options import LIGHT, SearchOptions
 from tasks.results.search import ScoredTrial, Top1, Trial
-from tasks.search.rounds import batches_of, num_suggested, promote, require_resumable, rung_epochs
+from tasks.search.rounds import batches_of, num_left, num_suggested, promote, require_resumable, rung_epochs
 from tasks.search.space import Space
 
 
@@ -45,6 +45,14 @@ def test_one_in_three_trials_of_a_rung_goes_on_for_three_times_as_many_epochs():
     assert [rung_epochs(chosen, 27, number) for number in (1, 2, 3)] == [3, 9, 27]
     kept = promote(chosen, 27, 2, [trial(i, top1=i / 10) for i in range(9)], "action")
     assert [(one.number, options.epochs) for one, options in kept] == [(8, 9), (7, 9), (6, 9)]
+
+
+def test_the_rest_of_a_search_with_rungs_is_what_the_later_rungs_train():
+    chosen = SearchOptions(halving=True, rounds=3, num_trials=9)
+    first = [trial(i) for i in range(9)]
+    assert num_left(chosen, 1, first) == 3 + 1
+    assert num_left(chosen, 2, [*first, *(trial(9 + i, round_number=2) for i in range(3))]) == 1
+    assert num_left(SearchOptions(num_trials=24), 1, first) == 15
 
 
 def test_halving_refuses_a_schedule_that_depends_on_the_total():

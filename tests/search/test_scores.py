@@ -4,7 +4,7 @@ from tasks.options import LIGHT, SearchOptions
 from tasks.results.dataset import DatasetClip
 from tasks.results.search import ScoredTrial, Top1, TrialScore
 from tasks.results.training import Epoch
-from tasks.search.scores import best_first, finalists, scored, values_in_words
+from tasks.search.scores import best_first, finalists, longest_of_each, num_hours, scored, values_in_words
 from tasks.search.suggest import pareto_front
 
 EPOCH = Epoch(epoch=1, train_loss=1, val_loss=1, val_verb_top1=0, val_noun_top1=0, val_action_top1=0)
@@ -60,6 +60,16 @@ def test_with_halving_only_the_last_rung_may_win():
     trials = [done(0, 0.9), done(1, 0.5), done(2, 0.6, round=2), trial(3, round=3, failure="x")]
     assert [one.number for one in finalists(trials, SearchOptions(halving=True))] == [2]
     assert len(finalists(trials, SearchOptions())) == 4
+
+
+def test_each_recipe_is_compared_by_its_longest_training():
+    rungs = [done(0, 0.9, values={"dropout": 0.1}), done(1, 0.5, values={"dropout": 0.2}), done(2, 0.6, values={"dropout": 0.1}, round=2)]
+    failed = trial(3, values={"dropout": 0.2}, round=2, failure="x")
+    assert [one.number for one in longest_of_each([*rungs, failed])] == [1, 2]
+
+
+def test_hours_are_those_of_trainings_that_were_not_found():
+    assert num_hours([trial(0, seconds=1800), trial(1, seconds=3600, was_found=True), trial(2, failure="x")]) == 0.5
 
 
 def test_the_pareto_front_has_no_trial_that_another_beats():

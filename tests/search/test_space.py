@@ -21,6 +21,12 @@ def test_the_default_form_can_be_searched_with_every_option_ticked():
     assert found.ranges["mirror"] == CategoricalDistribution([True, False])
 
 
+def test_a_range_of_a_real_number_may_end_in_whole_numbers():
+    found = space("mixup=0..1", "warmup_epochs=0..1")
+    assert found.ranges["mixup"] == FloatDistribution(0, 1)
+    assert found.ranges["warmup_epochs"] == IntDistribution(0, 1)
+
+
 def test_every_searchable_option_has_a_default_range():
     assert set(RANGES) == set(Searched.__args__)
 
@@ -36,6 +42,7 @@ def test_every_searchable_option_has_a_default_range():
         ("batch_size=2, 4, 1000", "256"),
         ("schedule=constant, cosin", "cosine"),
         ("dropout=", "no range"),
+        ("dropout=,", "no value"),
     ],
 )
 def test_a_wrong_range_is_refused_with_its_line(line, message):

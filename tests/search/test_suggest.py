@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tasks.errors import BadConfiguration
 from tasks.options import LIGHT, SearchOptions, TrainOptions
+from tasks.options.search import RANGES
 from tasks.results.search import ScoredTrial, Top1
 from tasks.search.space import Space
 from tasks.search.suggest import identity, seed_of, suggest
@@ -73,6 +74,11 @@ def test_a_grid_has_each_combination_once():
     chosen = SearchOptions(search_sampler="grid", search=["learning_rate", "schedule"])
     trials = search(chosen, lambda options: 0.5, 2, 8)
     assert len({(one.options.learning_rate, one.options.schedule) for one in trials}) == 10
+
+
+def test_a_grid_that_does_not_fit_into_memory_is_refused():
+    with pytest.raises(BadConfiguration, match="search fewer options"):
+        search(SearchOptions(search_sampler="grid", search=list(RANGES)), lambda options: 0.5, 1, 2)
 
 
 def test_contradicting_values_are_never_suggested():

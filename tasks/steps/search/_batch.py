@@ -7,9 +7,10 @@ from pathlib import Path
 
 from tasks.errors import BadConfiguration, BadInput
 from tasks.model.gpus import keep_to_one_gpu
+from tasks.model.hardware import choose_device
 from tasks.model.memory import keep_freed_memory
 from tasks.model.trial_batch import TrialFailure, run_trials
-from tasks.model.trials import TrialOutcome
+from tasks.model.trials import TrialJob, TrialOutcome
 from tasks.results.search import ScoredTrial, SearchPlanResult, Trial, TrialBatch
 from tasks.search.scores import scored, values_in_words
 from tasks.settings import MachineSettings, load
@@ -80,9 +81,14 @@ class Scorecard:
 
 
 def train_batch(plan: SearchPlanResult, batch: TrialBatch, place: TrainedTrials, store: Store) -> None:
-    """Write each trial of the batch: its scores, or why it failed."""
+    """Write each trial of the batch: its scores, or why it failed.
+
+    Raises:
+        BadConfiguration: this machine lacks the device that its settings ask for.
+    """
     keep_to_one_gpu()
     keep_freed_memory()
+    choose_device(load(MachineSettings).device)
     with tempfile.TemporaryDirectory(prefix="retake-trials-") as folder:
         parts = FoldTrainings(plan, store, Path(folder))
         card = Scorecard(plan, batch, place, parts, store, [])
@@ -98,14 +104,16 @@ def train_batch(plan: SearchPlanResult, batch: TrialBatch, place: TrainedTrials,
 def _find_and_train(card: Scorecard, planned: dict[int, list[FoldTraining]]) -> None:
     """Score what was trained before, train whole networks one by one, and then all heads together."""
     trials = {trial.number: trial for trial in card.batch.trials}
-    heads: list[FoldTraining] = []
+    heads: list[tuple[FoldTraining, TrialJob]] = []
     for number, parts in planned.items():
         try:
             missing = [part for part in parts if card.parts.find_score(part) is None]
             if not missing:
                 card.conclude(trials[number], parts, was_found=True)
             elif trials[number].options.trainable == "heads":
-                heads += missing
+                # Measured before other processes train: their load would slow it down.
+                card.parts.latency_seconds(parts[0])
+                heads += [(part, card.parts.head_job(part)) for part in missing]
             else:
                 for part in missing:
                     card.parts.train_network(part)
@@ -114,7 +122,7 @@ def _find_and_train(card: Scorecard, planned: dict[int, list[FoldTraining]]) -> 
             card.fail(trials[number], str(error))
 
     def done(index: int, outcome: TrialOutcome | TrialFailure) -> None:
-        part = heads[index]
+        part, _ = heads[index]
         trial = trials[part.trial.number]
         if isinstance(outcome, TrialFailure):
             card.fail(trial, outcome.reason)
@@ -122,4 +130,4 @@ def _find_and_train(card: Scorecard, planned: dict[int, list[FoldTraining]]) -> 
             card.parts.keep_heads(part, outcome)
             card.conclude(trial, planned[trial.number], was_found=False)
 
-    run_trials([card.parts.head_job(part) for part in heads], num_processes=load(MachineSettings).num_processes, on_done=done)
+    run_trials([job for _, job in heads], num_processes=load(MachineSettings).num_processes, on_done=done)

@@ -22,7 +22,7 @@ from tasks.options import GateOptions, TrainOptions
 from tasks.results.record import Target
 from tasks.results.search import NetworkLatency, SearchPlanResult, Trial, TrialScore
 from tasks.results.training import Epoch, PlanResult, TrainResult, WeightsResult
-from tasks.settings import MachineSettings, load
+from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network
 from tasks.steps._plans import PlannedTraining, plan_training
 from tasks.steps._step import finish, log
@@ -33,6 +33,7 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.runs import Run, Training
 from tasks.store.searches import SearchPlan
+from tasks.tracking import Tracker
 
 NETWORK_OPTIONS = ("family", "backbone", "modality", "num_segments", "weights", "checkpoint", "flow_method", "flow_bound_pixels", "seed")
 """Options that the weights of a training depend on."""
@@ -110,7 +111,10 @@ class FoldTrainings:
         """Train as the step `train` does, with checkpoints and an MLflow run, and score the best epoch."""
         if earlier := self._earlier(part):
             _continue_from(earlier.train, part.run.train, self.store)
-        return self._score_checkpoint(part, train_planned(self._planned(part), part.run.train, self.store, devices=1))
+        trained = train_planned(self._planned(part), part.run.train, self.store, devices=1)
+        score = self._score_checkpoint(part, trained)
+        Tracker.from_settings(load(MlflowSettings)).finish(trained.mlflow_run_id)
+        return score
 
     def head_job(self, part: FoldTraining) -> TrialJob:
         """Describe the training of heads on cached features."""
@@ -199,7 +203,10 @@ class FoldTrainings:
         )
 
     def _earlier(self, part: FoldTraining) -> Run | None:
-        """Find the training of the last rung that this one goes on from; None if it kept no checkpoint, as one that another search made."""
+        """Find the training of the last rung that this one goes on from.
+
+        A search without rungs scores heads and leaves no checkpoint; from such a training nothing is resumed, and the epochs are the same.
+        """
         if not part.trial.resumes:
             return None
         run = Layout(self.place.store_uri).run(part.trial.resumes[part.fold])

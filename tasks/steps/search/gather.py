@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from tasks.contracts.search import GATHER, GatherArguments
 from tasks.results.record import Target
 from tasks.results.search import GatherResult, ScoredTrial, SearchPlanResult
-from tasks.search.scores import best_first, finalists, values_in_words
+from tasks.search.rounds import num_left
+from tasks.search.scores import best_first, finalists, num_hours, values_in_words
 from tasks.settings import MlflowSettings, load
 from tasks.steps._failures import parse_failures
 from tasks.steps._step import finish, log
@@ -53,10 +54,8 @@ def _child(trial: ScoredTrial) -> ChildRun:
 
 def _progress(plan: SearchPlanResult, number: int, trials: Sequence[ScoredTrial], target: Target) -> str:
     """Describe the best trial so far, the time spent, and the expected rest."""
-    ranked, trained = (
-        best_first(finalists(trials, plan.search), target),
-        [trial for trial in trials if trial.seconds and not trial.was_found],
-    )
+    ranked = best_first(finalists(trials, plan.search), target)
+    trained = [trial for trial in trials if trial.seconds and not trial.was_found]
     parts = [f"round {number} of {plan.search.rounds}, {len(trials)} trials"]
     if ranked:
         best, score = ranked[0], ranked[0].scores[target]
@@ -64,9 +63,7 @@ def _progress(plan: SearchPlanResult, number: int, trials: Sequence[ScoredTrial]
             f"best is trial {best.number}: {target} top-1 {percent(score.top1)} {percent_interval(score.interval)} with {values_in_words(best.values)}"
         )
     if trained:
-        mean_seconds = sum(trial.seconds for trial in trained) / len(trained)
-        num_left = max(0, plan.search.num_trials - len(trials))
-        parts.append(
-            f"{duration(round(sum(trial.seconds for trial in trained)))} of training, about {duration(round(mean_seconds * num_left))} left"
-        )
+        mean_seconds = 3600 * num_hours(trained) / len(trained)
+        left_seconds = mean_seconds * num_left(plan.search, number, trials)
+        parts.append(f"{duration(round(3600 * num_hours(trials)))} of training, about {duration(round(left_seconds))} left")
     return "; ".join(parts)

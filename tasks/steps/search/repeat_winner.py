@@ -34,7 +34,7 @@ def run(arguments: SearchedArguments, store: Store) -> SuggestResult:
         Trial(
             number=len(trials) + i,
             values=winner.values,
-            options=winner.options.model_copy(update={"seed": winner.options.seed + i + 1}),
+            options=winner.options.model_copy(update={"seed": (winner.options.seed + i + 1) % 2**31}),
         )
         for i in range(NUM_SEEDS)
     ]

@@ -1,14 +1,17 @@
 """Plan a search: fix its dataset and folds, and check its space before anything is trained."""
 
+from pydantic import ValidationError
+
 from tasks.contracts.search import PLAN, SearchPlanArguments
 from tasks.dataset.folds import folds_of
 from tasks.dataset.manifest import dataset_digest, split_csv
-from tasks.errors import BadDataset
+from tasks.errors import BadConfiguration, BadDataset
 from tasks.keys import content_key, training_key
 from tasks.options import EvaluateOptions, SearchOptions, TrainOptions
+from tasks.refusals import refusals
 from tasks.results.dataset import Manifest
 from tasks.results.search import SearchPlanResult
-from tasks.search.rounds import require_resumable
+from tasks.search.rounds import require_resumable, rung_epochs
 from tasks.search.space import Space
 from tasks.steps._plans import find_dataset
 from tasks.steps._step import finish, log
@@ -30,6 +33,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     chosen, train, evaluate = arguments.picked(SearchOptions), arguments.picked(TrainOptions), arguments.picked(EvaluateOptions)
     space = Space.of(chosen, train)
     require_resumable(chosen, space)
+    _require_first_rung(chosen, train)
     place = PLAN.address(arguments).on(dataset.digest)
     plan = SearchPlanResult(
         key=content_key(
@@ -54,6 +58,18 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     # The rounds read the plan here: the same form may lead to a plan for another dataset.
     finish(store, place, plan)
     return finish(store, PLAN.address(arguments), plan)
+
+
+def _require_first_rung(chosen: SearchOptions, train: TrainOptions) -> None:
+    """Refuse a recipe that needs more epochs than the first rung of successive halving has."""
+    if not chosen.halving:
+        return
+    epochs = rung_epochs(chosen, train.epochs, 1)
+    try:
+        TrainOptions.model_validate(train.model_dump(mode="json") | {"epochs": epochs})
+    except ValidationError as error:
+        reasons = "; ".join(reason for _, reason in refusals(error, TrainOptions))
+        raise BadConfiguration(f"halving: the first rung has {epochs} epochs, and {reasons}; raise epochs or lower rounds") from None
 
 
 def _folds(manifest: Manifest, dataset: Dataset, place: SearchPlan, chosen: SearchOptions, store: Store) -> tuple[str, ...]:

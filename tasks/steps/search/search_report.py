@@ -17,7 +17,7 @@ from tasks.results.search import ScoredTrial, Search, SearchPlanResult, SearchRe
 from tasks.results.training import Epoch
 from tasks.search.bias import flattery
 from tasks.search.importance import importances
-from tasks.search.scores import best_first, finalists
+from tasks.search.scores import best_first, finalists, longest_of_each
 from tasks.search.space import Space
 from tasks.search.suggest import pareto_front
 from tasks.settings import MachineSettings, MlflowSettings, load
@@ -85,6 +85,8 @@ def _search(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequen
     ranked = best_first(finalists(trials, plan.search), target)
     if not ranked:
         raise BadInput(f"every trial failed: {'; '.join(dict.fromkeys(str(trial.failure) for trial in trials))}")
+    # A failed trial that was trained since may have won after the former winner was repeated.
+    seeds = [one for one in seeds if one.values == ranked[0].values]
     clips = [clip for fold in data.clips for clip in fold]
     frequencies = Counter({"verb": lambda clip: clip.verb, "action": lambda clip: clip.action}[target](clip) for clip in clips)
     importance, note = importances(trials, Space.of(plan.search, plan.train).ranges, target)
@@ -101,7 +103,8 @@ def _search(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequen
         pareto=pareto_front(trials, target),
         importances=importance,
         importance_note=note,
-        bias=_bias(ranked, [clip.source for clip in clips], seeds, plan, store),
+        # The earlier rungs chose on the same clips, so their recipes count, too.
+        bias=_bias(ranked[0], best_first(longest_of_each(trials), target), [clip.source for clip in clips], seeds, plan, store),
     )
 
 
@@ -112,16 +115,21 @@ def _curve(trial: ScoredTrial, plan: SearchPlanResult, store: Store) -> tuple[Ep
 
 
 def _bias(
-    ranked: Sequence[ScoredTrial], sources: Sequence[str], seeds: Sequence[ScoredTrial], plan: SearchPlanResult, store: Store
+    winner: ScoredTrial,
+    compared: Sequence[ScoredTrial],
+    sources: Sequence[str],
+    seeds: Sequence[ScoredTrial],
+    plan: SearchPlanResult,
+    store: Store,
 ) -> SelectionBias:
     layout = Layout(SearchPlan(plan.search_uri).store_uri)
     target = Data.of(plan, store).target
     right = [
-        "".join(store.read(layout.run(key).validation(plan.evaluate.crops)).right[target] for key in trial.run_keys) for trial in ranked
+        "".join(store.read(layout.run(key).validation(plan.evaluate.crops)).right[target] for key in trial.run_keys) for trial in compared
     ]
-    found = flattery(right, sources, 0)
+    found = flattery(right, sources, compared.index(winner))
     return SelectionBias(
-        num_trials=len(ranked),
+        num_trials=len(compared),
         best_of_equal=found and found.best_of_equal,
         optimism=found and found.optimism,
         corrected=found and found.corrected,

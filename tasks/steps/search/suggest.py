@@ -6,7 +6,8 @@ from tasks.contracts.search import SUGGEST, RoundArguments
 from tasks.errors import NothingToDo
 from tasks.results.record import Target
 from tasks.results.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial
-from tasks.search.rounds import hours_of, num_suggested, promote, rung_epochs
+from tasks.search.rounds import num_suggested, promote, rung_epochs
+from tasks.search.scores import num_hours
 from tasks.search.space import Space
 from tasks.search.suggest import identity, seed_of, suggest
 from tasks.steps._step import finish, finished
@@ -32,7 +33,7 @@ def run(arguments: RoundArguments, store: Store) -> SuggestResult:
     goes_on = plan.search.halving and arguments.round > 1
     trials = (_promoted if goes_on else _new)(plan, arguments.round, known, target)
     if not trials:
-        raise NothingToDo(_why_none(plan, known))
+        raise NothingToDo(_why_none(plan, arguments.round, known))
     return finish(store, SUGGEST.address(arguments), write_round(place.round(arguments.round), arguments.round, trials, store))
 
 
@@ -53,7 +54,7 @@ def _new(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial], targ
 
 def _promoted(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial], target: Target) -> list[Trial]:
     """Let the best trials of the last rung go on, unless the time budget is spent."""
-    if plan.search.budget_hours and hours_of(known) >= plan.search.budget_hours:
+    if plan.search.budget_hours and num_hours(known) >= plan.search.budget_hours:
         return []
     rung = [trial for trial in known if trial.round == number - 1]
     kept = promote(plan.search, plan.train.epochs, number, rung, target)
@@ -63,7 +64,11 @@ def _promoted(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial],
     ]
 
 
-def _why_none(plan: SearchPlanResult, known: Sequence[ScoredTrial]) -> str:
-    if plan.search.budget_hours and (hours := hours_of(known)):
+def _why_none(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial]) -> str:
+    hours = num_hours(known)
+    is_spent = hours >= plan.search.budget_hours if plan.search.halving else num_suggested(plan.search, number, known) == 0
+    if plan.search.budget_hours and is_spent:
         return f"the time budget of {plan.search.budget_hours:g} h leaves no time for another trial after {hours:.2f} h"
+    if plan.search.halving and number > 1:
+        return "every trial of the last rung failed"
     return f"the space has no other trial than the {len(known)} of earlier rounds; widen the ranges, or search further options"
