@@ -39,3 +39,20 @@ def test_a_contract_lies_in_the_file_of_its_dag():
 
 def test_what_a_dag_runs_is_told_where_to_read_and_write():
     assert all(issubclass(step.arguments, StepArguments) for step in STEPS.values())
+
+
+@pytest.mark.slow
+def test_what_the_image_without_torch_runs_imports_without_it():
+    modules = [step.full_module for step in STEPS.values() if step.image == "worker"]
+    program = f"""
+import sys
+from importlib import import_module
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision", "pytorch_lightning", "timm"):
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Blocker())
+for module in {modules!r}:
+    import_module(module)
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, timeout=120)
