@@ -20,7 +20,7 @@ class RetrainWinner(TriggerDagRunOperator):
             **{
                 "queue": "cpu",
                 "trigger_dag_id": "retrain",
-                "trigger_run_id": f"search__{{{{ {result}['key'] }}}}__{{{{ {result}['retrain']['store'] | replace('s3://', '') | replace('/', '_') }}}}",
+                "trigger_run_id": f"{{{{ {result}['retrain_run_id'] }}}}",
                 "conf": f"{{{{ {result}['retrain'] | tojson }}}}",
                 "skip_when_already_exists": True,
                 **kwargs,

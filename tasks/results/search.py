@@ -189,6 +189,7 @@ class SearchReportResult(Record):
     num_failed: int
     winner: TrainOptions
     retrain: dict[str, Any] = Field(description="parameters of a run of the DAG `retrain` with the winner's options")
+    retrain_run_id: str = Field(description="id of that run, the same at each try")
     starts_retrain: bool
     verdict: str
     report_url: str

@@ -36,6 +36,7 @@ FOLLOWERS_OF_A_PLAN: dict[str, dict[str, str]] = {
 def required(chain):
     """The flags without which a step does not begin."""
     labels, prediction = {"labels": f"{CHAIN_STORE}/labels/{RECIPE}/"}, {"plan": f"{NOWHERE}/predictions/x/plan/"}
+    search = {"search": f"{NOWHERE}/searches/x/x/"}
     return {
         "ingest": OUT | {"sources": str(REPOSITORY / "README.md")},
         "segment": {"batch": f"{chain.ingest}batches/0000.json"},
@@ -56,6 +57,12 @@ def required(chain):
             "name": "x",
         },
         "tabulate": {"configured": f"{NOWHERE}/comparisons/x/"},
+        "search_plan": {},
+        "suggest": search | {"round": 1},
+        "train_trials": search | {"batch": f"{NOWHERE}/searches/x/x/rounds/1/batches/0000.json"},
+        "gather": search | {"round": 1},
+        "repeat_winner": search,
+        "search_report": search,
         "predict_plan": {},
         "predict_cut": prediction | {"batch": f"{NOWHERE}/predictions/x/batches/0000.json"},
         "predict_known": prediction,

@@ -46,7 +46,8 @@ def figures(outcome: TrialOutcome | TrialFailure) -> tuple:
 
 def trainers(pid: int | None = None) -> list[psutil.Process]:
     """Processes that a batch started, without the one with which Python tidies up."""
-    return [child for child in psutil.Process(pid).children() if "spawn_main" in " ".join(child.cmdline())]
+    living = [child for child in psutil.Process(pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in living if "spawn_main" in " ".join(child.cmdline())]
 
 
 def run(jobs: list[TrialJob], num_processes: int = 1, **choice) -> list[tuple[int, TrialOutcome | TrialFailure]]:

@@ -63,6 +63,7 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
         num_failed=sum(trial.failure is not None for trial in trials),
         winner=winner,
         retrain=retrain,
+        retrain_run_id=f"search__{content_key({'search': plan.search_uri})}",
         starts_retrain=plan.search.then_retrain,
         verdict=verdict(search),
         report_url=f"{url}/artifacts/report.html",
