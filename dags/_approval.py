@@ -32,7 +32,7 @@ class ApproveOperator(ApprovalOperator):
         self.report = report
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
-        """Ask, and wait for the answer.
+        """Ask for approval, and wait for the answer.
 
         Raises:
             AirflowSkipException: no approval is needed.

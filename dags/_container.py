@@ -12,7 +12,7 @@ from tasks.contracts.step import ImageKind
 from tasks.settings import DockerSettings
 
 USER = "10001:10001"
-"""The user of the images, and the only one that the proxy in front of the engine allows."""
+"""The user of the images, the only one that the engine's proxy allows."""
 
 TMP_OPTIONS = "rw,nosuid,nodev,noexec,mode=1777,size=256m"
 ALL_GPUS = [{"Driver": "", "Count": -1, "DeviceIDs": [], "Capabilities": [["gpu"]], "Options": {}}]

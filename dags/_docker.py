@@ -22,12 +22,12 @@ from dags._stored import stored_result
 from tasks.settings import DockerSettings, RunnerSettings
 
 STOP_GRACE_SECONDS = 2
-"""Airflow kills the process that runs `on_kill` after 5 s; this and the requests around it must fit."""
+"""Airflow kills the process that runs `on_kill` after 5 s. This and the requests around it must fit."""
 
 POLL_SECONDS = 2.0
 RECONNECT_SECONDS = 3.0
 RECONNECT_TRIES = 20
-"""A restarted engine or proxy is back within a minute; after that, the next try of the task finds the container."""
+"""A restarted engine or proxy is back within a minute. After that, the next try of the task finds the container."""
 
 NO_NVIDIA = (
     "the Docker Engine has no runtime `nvidia`: install NVIDIA's driver and the NVIDIA Container Toolkit on its machine, then run "
@@ -122,7 +122,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
         return ["timeout", f"{self.execution_timeout.total_seconds():.0f}"] if self.execution_timeout else []
 
     def _adopts(self, name: str, config: dict[str, Any]) -> bool:
-        """Tell whether to adopt the container of an earlier try; remove it if not."""
+        """Check whether to adopt the container of an earlier try; remove it if not."""
         try:
             found = self.cli.inspect_container(name)
         except NotFound:
@@ -154,7 +154,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
                 if told != (told := _reason(error)):
                     self.log.warning("no log of the container %s: %s", name, told)
             except (RequestException, HTTPError):
-                pass  # silence or a broken connection: the request below tells which
+                pass  # silence or a broken connection: the request below shows which
             try:
                 with contextlib.suppress(RequestException):
                     self.cli.wait(name, timeout=POLL_SECONDS)
@@ -175,7 +175,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
             failures = 0
 
     def _has_gpus(self) -> bool:
-        """Tell whether the container gets GPUs.
+        """Check whether the container gets GPUs.
 
         Raises:
             AirflowFailException: they are required, and there are none.

@@ -64,7 +64,10 @@ class Form:
     then: tuple[type[Options], ...] = ()
 
     def params(self) -> dict[str, Param]:
-        """Make one Param per field: those of `first`, then the rest, each in the section of its class."""
+        """Make one Param per field, each in the section of its class.
+
+        The fields of `first` come first, then the rest.
+        """
         params = {name: param for model in self.models() for name, param in _params(model, self.first)}
         return {name: params[name] for name in (*self.first, *(name for name in params if name not in self.first))}
 

@@ -13,9 +13,9 @@ SEARCH = "{{ ti.xcom_pull(task_ids='plan')['search_uri'] }}"
 
 
 def add_rounds(plan: BaseOperator, form: Form) -> list[BaseOperator]:
-    """Add as many rounds as a form can ask for, one after another behind `plan`; return the last task of each.
+    """Add as many rounds as a form can ask for, in sequence behind `plan`.
 
-    Airflow's graphs have no loops. The rounds that a form does not ask for are skipped.
+    Returns the last task of each round. Airflow's graphs have no loops. The rounds that a form does not ask for are skipped.
     """
     gathered: list[BaseOperator] = []
     for number in range(1, MAX_ROUNDS + 1):

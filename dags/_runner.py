@@ -1,4 +1,7 @@
-"""Choose the runner of steps by `RETAKE_RUNNER`: process, container or pod, all with the same arguments."""
+"""Choose the runner of steps by `RETAKE_RUNNER`: process, container or pod.
+
+All take the same arguments.
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta

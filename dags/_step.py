@@ -24,7 +24,7 @@ S = TypeVar("S", bound=BaseSettings)
 Returned = dict[str, Any] | list[dict[str, str]]
 
 FAILURE = "failure"
-"""The XCom with the reason of a failure, for a later step that goes on without it."""
+"""XCom key of a failure's reason, for later steps that continue without it."""
 
 
 class MlflowRunLink(BaseOperatorLink):
@@ -51,7 +51,7 @@ class ReportLink(BaseOperatorLink):
 
 
 class StepOperator(BaseOperator):
-    """One step of `python -m tasks`; a subclass says where it runs.
+    """One step of `python -m tasks`; a subclass defines where it runs.
 
     Args:
         step: sub-command of `python -m tasks`.
@@ -67,7 +67,7 @@ class StepOperator(BaseOperator):
         gpu: whether it uses a GPU if there is one. Such a task waits in the queue `gpu`, others in `cpu`, unless `queue` says otherwise.
     """
 
-    template_fields = ("mapped", "overlay", "inputs")  # in this order: the others may speak of `task.mapped`
+    template_fields = ("mapped", "overlay", "inputs")  # in this order: the others may refer to `task.mapped`
     operator_extra_links = (MlflowRunLink(), ReportLink())
     ui_color = "#e8f0fe"
     provider_arguments: ClassVar[dict[str, Any]] = {}
@@ -104,7 +104,10 @@ class StepOperator(BaseOperator):
 
     @classmethod
     def partial(cls, *, gpu: bool = False, **kwargs: Any) -> OperatorPartial:  # noqa: ANN401 - Airflow's own arguments
-        """Set the queue of a mapped task, which the scheduler reads before it makes an operator."""
+        """Set the queue of a mapped task.
+
+        The scheduler reads it before it makes an operator.
+        """
         return super().partial(gpu=gpu, **{"queue": _queue(gpu), **kwargs})
 
     def execute(self, context: Context) -> Returned:

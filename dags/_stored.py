@@ -1,4 +1,7 @@
-"""Read a step's result from the store: output of a container is neither unpickled nor parsed from a log."""
+"""Read a step's result from the store.
+
+Output of a container is neither unpickled nor parsed from a log.
+"""
 
 import json
 from typing import Any

@@ -8,7 +8,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 
 class RetrainWinner(TriggerDagRunOperator):
-    """Trigger `retrain` with the winner's options, once per search; skipped if the form does not ask for it.
+    """Trigger `retrain` with the winner's options, once per search.
+
+    Skipped if the form does not ask for it.
 
     Args:
         report: id of the task whose result is a `SearchReportResult`.

@@ -1,1 +1,4 @@
-"""What Retake does: the steps and the rooms that they are made of. Knows nothing of Airflow."""
+"""Implement the steps of Retake, and the packages that they use.
+
+Knows nothing of Airflow.
+"""

@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(command: Command, arguments: Options) -> str:
-    """Run the step; gives its result as one line of JSON."""
+    """Run the step, and return its result as one line of JSON."""
     module = _module(command)
     from tasks.store.objects import Store, to_json  # here alone, so that help and a wrong command line do not wait for the S3 client
 

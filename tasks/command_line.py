@@ -21,7 +21,10 @@ from tasks.refusals import refusals
 
 
 class _Parser(argparse.ArgumentParser):
-    """Ends a wrong command line with the exit code that every runner knows, not with argparse's own."""
+    """Ends a wrong command line with the exit code that every runner knows.
+
+    argparse would use an exit code of its own.
+    """
 
     def error(self, message: str) -> NoReturn:
         raise BadConfiguration(f"{message}; see {self.prog} --help")
@@ -32,7 +35,7 @@ def parse(argv: Sequence[str]) -> tuple[Command, Options]:
 
     Raises:
         BadConfiguration: there is no such command, or it does not take these arguments.
-        SystemExit: help was asked for, and printed.
+        SystemExit: help was requested, and printed.
     """
     parser = _Parser(prog="python -m tasks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -77,7 +80,10 @@ def _help(field: FieldInfo) -> str:
 
 
 def _kind(annotation: object) -> tuple[Literal["bool", "list", "scalar"], type]:
-    """How a field is spelled on a command line; numbers are told from text so that a Literal of numbers matches."""
+    """Classify a field by how it is spelled on a command line.
+
+    Numbers are distinguished from text so that a Literal of numbers matches.
+    """
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         annotation = next(a for a in typing.get_args(annotation) if a is not type(None))
     if annotation is bool:

@@ -1,4 +1,7 @@
-"""Keep temporary files in a folder that is removed with its process, and report full disks."""
+"""Keep temporary files in a folder that is removed with its process.
+
+Full disks are reported.
+"""
 
 import errno
 import fcntl
@@ -17,7 +20,10 @@ WORK_PREFIX = "retake-work-"
 
 
 def shortage(folder: Path, need_bytes: int) -> str | None:
-    """Describe needed and free space if the disk has too little; None if it has enough."""
+    """Describe needed and free space if the disk has too little.
+
+    None if it has enough.
+    """
     free_bytes = shutil.disk_usage(folder).free
     return f"{size(need_bytes)} are needed and {size(free_bytes)} are free" if need_bytes > free_bytes else None
 
@@ -38,7 +44,10 @@ def no_room(path: Path, need_bytes: int) -> OSError:
 
 
 def full_disk(error: BaseException | None) -> OSError | None:
-    """Find a full-disk error in an exception's chain, because torch replaces it with its own error."""
+    """Find a full-disk error in an exception's chain.
+
+    torch replaces it with its own error.
+    """
     while error is not None:
         if isinstance(error, OSError) and error.errno in FULL:
             return error

@@ -1,4 +1,7 @@
-"""Download from untrusted http(s) URLs, with limits on size and time and without access to private networks."""
+"""Download from untrusted http(s) URLs, with limits on size and time.
+
+Private networks cannot be accessed.
+"""
 
 import asyncio
 import ipaddress
@@ -19,17 +22,17 @@ NUM_TRIES = 3
 CHUNK_BYTES = 1 << 20
 TIMEOUT = httpx.Timeout(60, connect=10)
 GRACE_SECONDS = 90
-"""Longer than the read timeout, so that a stalled connection is retried instead of being reported as slow."""
+"""Longer than the read timeout, so that a stalled connection is retried. Otherwise, it would be reported as slow."""
 
 MIN_BYTES_PER_SECOND = 256 << 10
-"""Minimum average speed after the grace period: enough time for the largest allowed file, but not for a server that trickles bytes."""
+"""Minimum average speed after the grace period. Enough time for the largest allowed file, but not for a server that trickles bytes."""
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 
 
 def is_url(source: str) -> bool:
-    """Tell whether `source` is a URL rather than a path."""
+    """Check whether `source` is a URL rather than a path."""
     return "://" in source
 
 
@@ -99,7 +102,10 @@ async def _send(client: httpx.AsyncClient, url: str, allow_private: bool) -> htt
 
 
 async def _check_location(response: httpx.Response) -> None:
-    """Check a redirect before httpx parses it, whose error would be retried as a server failure."""
+    """Check a redirect before httpx parses it.
+
+    httpx's error would be retried as a server failure.
+    """
     if response.has_redirect_location:
         location = response.headers["location"]
         try:

@@ -1,10 +1,16 @@
-"""Exceptions by kind of failure; the exit code tells a runner whether to retry."""
+"""Define an exception per kind of failure.
+
+The exit code tells a runner whether to retry.
+"""
 
 from typing import ClassVar
 
 
 class RetakeError(Exception):
-    """A failure with a one-line message for people: the problem, the file, and what to do."""
+    """A failure with a one-line message for people.
+
+    The message has the problem, the file, and what to do.
+    """
 
     exit_code: ClassVar[int] = 1
 
@@ -20,7 +26,10 @@ class BadVideo(BadInput):
 
 
 class OutOfMemory(BadVideo):
-    """Reading a video exceeded its memory limit or crashed; it may succeed alone, with more memory."""
+    """Reading a video exceeded its memory limit or crashed.
+
+    It may succeed alone, with more memory.
+    """
 
 
 class BadLabels(BadInput):
@@ -32,7 +41,10 @@ class BadDataset(BadInput):
 
 
 class BadCheckpoint(BadInput):
-    """A checkpoint is missing, does not match its name, has the wrong shapes or would run code."""
+    """A checkpoint is missing, misnamed, of wrong shapes, or would run code.
+
+    It is misnamed if its hash does not match its name.
+    """
 
 
 class MissingObject(BadInput):

@@ -14,11 +14,11 @@ UNNAMED_OPENCV = "5.0.0.93"
 """Version of the optical flow in folders without a version in their key."""
 
 LATER = ("dropout", "train_frames", "mirror", "validation_crops", "label_noise")
-"""Training options added later: with their default values they are left out of keys, so older keys stay valid."""
+"""Training options added later. With their default values they are left out of keys, so older keys stay valid."""
 
 
 def _shows_one_view(chosen: TrainOptions) -> bool:
-    """Tell whether every epoch shows the same view of a clip."""
+    """Check whether every epoch shows the same view of a clip."""
     has_colors = chosen.modality is not Modality.FLOW
     return chosen.train_frames == "middle" and chosen.crop == "centre" and not (chosen.mirror or (has_colors and chosen.color_jitter))
 

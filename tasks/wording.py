@@ -13,7 +13,7 @@ MAX_QUOTED = 60
 MAX_LISTED = 5
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 WORD_JOINER = "\u2060"
-"""A zero-width character without a line break; inserted into an address, it keeps renderers from making a link."""
+"""A zero-width character without a line break. Inserted into an address, it keeps renderers from making a link."""
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _SPECIALS = re.compile(r"[\\`*_{}\[\]#|~!]")
@@ -82,7 +82,10 @@ def roughly(number: int) -> str:
 
 
 def quantity(number: int) -> str:
-    """Format a large number to three digits, `24.5 million`, `655 billion`; leave small ones as they are."""
+    """Format a large number to three digits, such as `24.5 million` or `655 billion`.
+
+    Small ones are left as they are.
+    """
     for unit, word in ((10**12, "trillion"), (10**9, "billion"), (10**6, "million")):
         # A number that rounds up to 1000 of a unit is written in the next unit.
         if number >= 0.9995 * unit:
@@ -99,7 +102,10 @@ def size(num_bytes: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Format a duration: `18 ms`, `1.85 s`, `41 s`, `2 min 08 s`, `3 h 05 min`."""
+    """Format a duration, from `18 ms` and `1.85 s` to `3 h 05 min`.
+
+    In between: `41 s`, `2 min 08 s`.
+    """
     if 0 < seconds < 0.9995:
         return f"{1000 * seconds:.{0 if seconds >= 0.00995 else 2}f} ms"
     if seconds < 9.995 and seconds % 1:
@@ -121,7 +127,10 @@ def printable(text: str, kept: str = "") -> str:
 
 
 def near(text: str, known: Iterable[str]) -> str:
-    """Suggest up to three close matches of `text`: ` (near: 'a', 'b')`, or an empty string."""
+    """Suggest up to three close matches of `text`.
+
+    For example ` (near: 'a', 'b')`; an empty string without any.
+    """
     matches = get_close_matches(text[:200], known, n=3, cutoff=0.6)
     return f" (near: {', '.join(map(quoted, matches))})" if matches else ""
 

@@ -1,4 +1,7 @@
-"""Type the addresses that steps take from earlier steps; each is checked against the map of the store."""
+"""Type the addresses that steps take from earlier steps.
+
+Each is checked against the map of the store.
+"""
 
 from collections.abc import Callable
 from typing import Annotated

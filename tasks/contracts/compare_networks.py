@@ -1,4 +1,7 @@
-"""Describe the steps that train several networks on one dataset and compare them in a table."""
+"""Describe the steps that train several networks and compare them in a table.
+
+All are trained on one dataset.
+"""
 
 from pydantic import Field
 

@@ -39,7 +39,10 @@ class PlanArguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOption
 
 
 def _plan(arguments: PlanArguments) -> Output[PlanResult]:
-    """Find the plan by the key of the form: these are all of its values, besides an address that contains the same key."""
+    """Find the plan by the key of the form.
+
+    The key covers all values except `weights_result`, an address that contains the same key.
+    """
     return Layout(arguments.store).plan(content_key(arguments.model_dump(mode="json", exclude={"weights_result"})))
 
 
@@ -95,7 +98,7 @@ class DecideArguments(PlannedArguments):
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a user that the system has no name for
+    except (KeyError, OSError):  # a user without a name in the system
         return "a person at a shell"
 
 

@@ -1,4 +1,7 @@
-"""Define the description of a command or step: name, arguments, result and its place, image, and GPU."""
+"""Define the description of a command or step.
+
+It has a name, arguments, a result and its place, an image, and a GPU.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +25,7 @@ class StepArguments(Options):
 
 
 class OutArguments(StepArguments):
-    """The arguments of a step whose result lies at an address that its other arguments do not determine.
+    """The arguments of a step whose other arguments do not determine its result's address.
 
     The address contains the key of the whole form, or of a configuration, of which the step takes a part.
     """
@@ -62,12 +65,15 @@ class Command:
 
     @property
     def dag(self) -> str:
-        """Name its DAG."""
+        """Return the id of its DAG."""
         return self.module.partition(".")[0]
 
     @property
     def full_module(self) -> str:
-        """Name its module; `run` there takes the arguments and the store, and returns the result."""
+        """Return the name of its module.
+
+        `run` there takes the arguments and the store, and returns the result.
+        """
         return f"tasks.steps.{self.module}"
 
     @property
@@ -78,7 +84,7 @@ class Command:
 
     @property
     def own(self) -> tuple[str, ...]:
-        """Name the arguments that are in none of those models."""
+        """List the arguments that are in none of those models."""
         chosen = {name for model in self.options for name in model.model_fields}
         return tuple(name for name in self.arguments.model_fields if name not in chosen)
 
@@ -101,5 +107,5 @@ class Step(Command, Generic[A, P]):
 
     @property
     def task_id(self) -> str:
-        """Name its task, without the groups around it."""
+        """Return the id of its task, without the groups around it."""
         return self.task or self.name

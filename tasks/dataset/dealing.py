@@ -13,7 +13,7 @@ from tasks.results.record import SPLITS, SplitName
 SHARE_WEIGHT = 10.0
 """Weight of a split's size relative to its mix of actions."""
 MAX_SWAPPED = 200
-"""Maximum number of sources for which all pairs are tried as swaps; with more, single moves are good enough."""
+"""Maximum number of sources for which all pairs are tried as swaps. With more, single moves are good enough."""
 MAX_PASSES = 20
 
 
@@ -126,7 +126,10 @@ def _cover(table: _Table) -> list[str]:
 
 
 def _fill(table: _Table, split: SplitName) -> None:
-    """Move the best-fitting source to an empty split, if any may leave; val may take test's only source."""
+    """Move the best-fitting source to an empty split, if any may leave.
+
+    val may take test's only source.
+    """
     able = [
         source
         for source in table.new
@@ -173,7 +176,10 @@ def _try_swap(table: _Table, source: str, other: str) -> bool:
 
 
 def _hold_out(table: _Table) -> None:
-    """Fill an empty val as a last resort: move the source that costs train the fewest clips, if train keeps two actions."""
+    """Fill an empty val as a last resort, if train keeps two actions.
+
+    Moves the source that costs train the fewest clips.
+    """
 
     def lost(source: str) -> list[str]:
         return [action for action in table.counts[source] if table.num_train_sources[action] == 1]

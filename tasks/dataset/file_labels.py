@@ -17,9 +17,10 @@ from tasks.wording import quoted
 
 @dataclass
 class FileLabels:
-    """The labels of one file: the line for each clip, the line with each video's source, and the rejected lines.
+    """The labels of one file, and its rejected lines.
 
-    `num_more_refused` counts rejected lines beyond the limit of `refused`.
+    It has the line for each clip, and the line with each video's source. `num_more_refused` counts rejected lines beyond the limit of
+    `refused`.
     """
 
     row_by_uid: dict[str, LabelRow | IntervalRow] = field(default_factory=dict)
@@ -29,7 +30,10 @@ class FileLabels:
 
 
 def labels_of_file(rows: Sequence[LabelRow | IntervalRow], places: Places, min_overlap: float) -> FileLabels:
-    """Match a file's lines to clips; a line about a clip overrides a line about its whole video."""
+    """Match a file's lines to clips.
+
+    A line about a clip overrides a line about its whole video.
+    """
     labels = FileLabels()
     by_video: defaultdict[str, list[ClipRow]] = defaultdict(list)
     by_clip: defaultdict[ClipRecord, list[ClipRow]] = defaultdict(list)
@@ -59,7 +63,10 @@ def labels_of_file(rows: Sequence[LabelRow | IntervalRow], places: Places, min_o
 
 
 def _agreed(rows: list[ClipRow], labels: FileLabels) -> ClipRow | None:
-    """Choose the line to use among lines about the same clip or video; None if they contradict each other."""
+    """Choose the line to use among lines about the same clip or video.
+
+    None if they contradict each other.
+    """
     first = rows[0]
     if len({(row.verb, row.noun) for row in rows}) == 1:
         labels.refused += [(row.line, f"{quoted(row.uid)} already has this label on line {first.line}") for row in rows[1:]]

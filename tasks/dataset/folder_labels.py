@@ -1,4 +1,7 @@
-"""Read the folders of all videos as labels: known words first, then new words in the context of the other folders."""
+"""Read the folders of all videos as labels.
+
+Known words are read first, then new words in the context of the other folders.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Set
@@ -79,7 +82,7 @@ def _read_paths(paths: Iterable[Folders], reader: FolderReader) -> tuple[dict[Fo
 
 
 def _num_common(paths: list[list[str]]) -> int:
-    """Count the folders that all paths start with, except their last: they distinguish nothing."""
+    """Count the leading folders that all paths share, except their last: they distinguish nothing."""
     filled = [path for path in paths if path]
     num_common = 0
     while filled and all(len(path) > num_common + 1 and path[num_common] == filled[0][num_common] for path in filled):

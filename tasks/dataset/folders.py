@@ -1,4 +1,7 @@
-"""Read one folder path as a label: `put meat`, `put_meat`, `put/meat`, or `wave` without an object."""
+"""Read one folder path as a label.
+
+Examples: `put meat`, `put_meat`, `put/meat`, or `wave` without an object.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -19,7 +22,7 @@ COLLECTION_WORDS = (
     "unlabelled unsorted val validation video videos"
 )
 COLLECTIONS = frozenset(COLLECTION_WORDS.split())
-"""A folder named only by these words is not a label, unless they are known class names."""
+"""Words that alone do not make a folder a label, unless known class names."""
 
 
 class Certainty(IntEnum):
@@ -33,7 +36,10 @@ class Certainty(IntEnum):
 
 @dataclass(frozen=True)
 class FolderLabel:
-    """A folder read as a label: its path, the part that was read, and the canonical class names."""
+    """A folder read as a label.
+
+    It has the path, the part that was read, and the canonical class names.
+    """
 
     path: Folders
     folder: str
@@ -56,7 +62,9 @@ class FolderReader:
         self._nouns = nouns
 
     def known(self, path: Folders) -> FolderLabel | None:
-        """Read the innermost folder that starts with a known verb; prefer folders with a known noun.
+        """Read the innermost folder that starts with a known verb.
+
+        Folders with a known noun are preferred.
 
         Raises:
             ValueError: a name means no class, or two.
@@ -96,13 +104,19 @@ class FolderReader:
         return [depth for depth, folder in enumerate(path) if not self.why_no_label(folder)]
 
     def why_no_label(self, folder: str) -> str:
-        """Explain why a folder without a known verb is not a label, as a predicate; empty if it could be one."""
+        """Explain why a folder without a known verb is not a label.
+
+        As a predicate; empty if it could be one.
+        """
         verb = _strongest_parts(folder)[0]
         left_out = self._verbs.why_left_out(verb)
         return _why_no_words(folder) or (f"is not a label: verb {quoted(verb)} {left_out}" if left_out else "")
 
     def _known_at(self, path: Folders) -> Iterator[tuple[tuple[bool, int], FolderLabel]]:
-        """Yield readings of the last folder and of the last two, with their rank: known nouns first, then the innermost."""
+        """Yield readings of the last folder and of the last two, with their rank.
+
+        Known nouns rank first, then the innermost.
+        """
         inner, joined = path[-1], "/".join(path[-2:])
         for folder in [inner, joined] if len(path) > 1 else [inner]:
             words = [word for word in re.split(r"[-\s_/]+", normal_name(folder)) if word]
@@ -139,7 +153,10 @@ def _why_no_words(folder: str) -> str:
 
 @lru_cache(MAX_CACHED_NAMES)
 def _strongest_parts(folder: str) -> tuple[str, ...]:
-    """Split a folder name at spaces, else at `_`, else at `-`: `pick-up spoon` gives two parts."""
+    """Split a folder name at spaces, else at `_`, else at `-`.
+
+    For example, `pick-up spoon` gives two parts.
+    """
     for separator in (r"\s+", "_+", "-+"):
         parts = tuple(normal_name(part) for part in re.split(separator, folder) if part)
         if len(parts) > 1:

@@ -13,9 +13,10 @@ RARE = ""
 
 
 def folds_of(manifest: Manifest, num_folds: int, seed: int) -> list[Manifest]:
-    """Make one dataset per fold: its val is a part of train, its train the rest of train; val and test are left out.
+    """Make one dataset per fold by splitting train.
 
-    Clips of one source are in one fold, and folds have similar shares of each action, as far as whole sources allow.
+    A fold's val is a part of train, and its train is the rest of train. The dataset's own val and test are left out. Clips of one source
+    are in one fold, and folds have similar shares of each action, as far as whole sources allow.
 
     Raises:
         BadDataset: train has fewer sources than folds.
@@ -27,7 +28,7 @@ def folds_of(manifest: Manifest, num_folds: int, seed: int) -> list[Manifest]:
             f"{num_folds} folds need as many source videos in train, and there are {len(set(sources))}; choose fewer folds, or add videos"
         )
     num_clips = Counter(clip.action for clip in clips)
-    # An action that cannot be in every fold is not spread over them; scikit-learn refuses data that has only such actions.
+    # An action that cannot be in every fold is not spread over them; scikit-learn rejects data that has only such actions.
     strata = [clip.action if num_clips[clip.action] >= num_folds else RARE for clip in clips]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")

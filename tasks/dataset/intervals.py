@@ -21,7 +21,10 @@ def without_overlaps(rows: Sequence[IntervalRow]) -> tuple[list[IntervalRow], li
 
 
 def _touching(rows: Iterable[IntervalRow]) -> Iterator[list[IntervalRow]]:
-    """Group rows sorted by time into runs that do not overlap each other; most runs have one row."""
+    """Group rows sorted by time into runs that do not overlap each other.
+
+    Most runs have one row.
+    """
     together: list[IntervalRow] = []
     end_seconds = 0.0
     for row in rows:
@@ -35,7 +38,10 @@ def _touching(rows: Iterable[IntervalRow]) -> Iterator[list[IntervalRow]]:
 
 
 def _first_come(rows: Sequence[IntervalRow], refused: list[tuple[int, str]]) -> list[IntervalRow]:
-    """Keep the rows that overlap none on an earlier line, sorted by time; add the others to `refused`."""
+    """Keep the rows that overlap none on an earlier line, sorted by time.
+
+    The others are added to `refused`.
+    """
     kept: list[IntervalRow] = []
     starts: list[float] = []
     for row in sorted(rows, key=lambda row: row.line):
@@ -56,9 +62,10 @@ def overlap_seconds(clip: ClipRecord, row: IntervalRow) -> float:
 
 
 def winning_row(clip: ClipRecord, rows: Sequence[IntervalRow], min_overlap: float) -> IntervalRow | None:
-    """Find the longest interval of the label that covers most of the clip; None if that is less than the share `min_overlap`.
+    """Find the longest interval of the label that covers most of the clip.
 
-    `rows` are the intervals of the clip's video, sorted by time, without overlaps. Ties go to the earlier label.
+    None if it covers less than the share `min_overlap`. `rows` are the intervals of the clip's video, sorted by time, without overlaps.
+    Ties go to the earlier label.
     """
     first = max(0, bisect_left(rows, clip.start_seconds, key=lambda row: row.start_seconds) - 1)
     total: defaultdict[tuple[str, str], float] = defaultdict(float)

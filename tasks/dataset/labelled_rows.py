@@ -74,7 +74,10 @@ def read_files(files: Sequence[AnnotationFile], own: OwnClasses) -> ReadFiles:
 
 
 def _accepted(rows: list[AnyLabel], change: Callable[[LabelRow], LabelRow], refused: list[tuple[int, str]]) -> list[AnyLabel]:
-    """Apply `change` to each label and keep the rows that it accepts; it is called once per label shared by many intervals."""
+    """Apply `change` to each label and keep the rows that it accepts.
+
+    It is called once per label shared by many intervals.
+    """
     good: list[AnyLabel] = []
     answers: dict[int, LabelRow | str] = {}
     for row in rows:

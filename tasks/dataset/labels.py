@@ -1,4 +1,7 @@
-"""Label clips by folders, then by annotation files in upload order; later labels override earlier ones."""
+"""Label clips by folders, then by annotation files in upload order.
+
+Later labels override earlier ones.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -75,7 +78,10 @@ class _Label:
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
     def contradicts(self, other: "_Label") -> bool:
-        """Check whether the labels differ; a folder with only a verb leaves the noun to files."""
+        """Check whether the labels differ.
+
+        A folder with only a verb leaves the noun to files.
+        """
         return self.verb != other.verb or (self.noun != other.noun and not (other.line is None and other.noun == NO_OBJECT))
 
 
@@ -139,7 +145,10 @@ def _of_row(row: LabelRow | IntervalRow, file: str) -> _Label:
 
 
 def _overrule(labels: dict[str, _Label], new_labels: Mapping[str, _Label]) -> list[Problem]:
-    """Put `new_labels` into `labels`; report each pair of lines that disagree once, with the number of clips."""
+    """Put `new_labels` into `labels`.
+
+    Each pair of lines that disagree is reported once, with the number of clips.
+    """
     overruled: Counter[tuple[_Label, _Label]] = Counter()
     for uid, new in new_labels.items():
         old = labels.get(uid)
@@ -196,7 +205,10 @@ def _folders_in_use(clips: Iterable[LabelledClip], folders: FolderLabels) -> tup
 
 
 def _hints(clips: Sequence[LabelledClip], verbs: Lexicon, nouns: Lexicon) -> tuple[str, ...]:
-    """List what a person should check: names that may mean the same class, and unused ids."""
+    """List the names that a person should check.
+
+    These are names that may mean the same class, and unused ids.
+    """
     num_verbs = Counter(clip.verb for clip in clips if clip.verb)
     num_nouns = Counter(clip.noun for clip in clips if clip.noun and clip.noun != NO_OBJECT)
     num_alone = Counter(clip.verb for clip in clips if clip.verb and clip.noun == NO_OBJECT)

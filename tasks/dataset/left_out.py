@@ -11,7 +11,10 @@ from tasks.wording import plain_count, printable, quoted, some
 
 
 def left_out(clips: Sequence[LabelledClip], reason_by_video: Mapping[str, str]) -> tuple[SetAside, ...]:
-    """List clips without a label and the reasons, by folder; clips of partly labelled videos are one item."""
+    """List clips without a label and the reasons, by folder.
+
+    Clips of partly labelled videos are one item.
+    """
     in_part = {clip.clip.video for clip in clips if clip.action}
     num_between = Counter(clip.clip.video for clip in clips if not clip.action and clip.clip.video in in_part)
     num_clips: Counter[tuple[str, str]] = Counter()

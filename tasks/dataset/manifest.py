@@ -1,4 +1,7 @@
-"""Write a dataset's files: the manifest for training, and one CSV per split with the original experiment's header."""
+"""Write a dataset's manifest for training, and one CSV per split.
+
+The CSV files have the original experiment's header.
+"""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,7 @@
-"""Resolve names in annotations: a clip by uid, or a video by content hash, path or file name."""
+"""Resolve names in annotations to clips and videos.
+
+A clip is named by uid, a video by content hash, path or file name.
+"""
 
 import re
 import unicodedata
@@ -12,7 +15,7 @@ from tasks.wording import near, quoted, some
 EXTENSION = re.compile(r"(?<=[^/])\.[^./]+$")
 UID = re.compile(r"([0-9a-f]{12})_[0-9]+(-[0-9]+)?")
 MAX_NEAR_MATCHES = 20
-"""Maximum number of rejected lines that suggest similar names, since comparing with thousands of names is slow."""
+"""Maximum number of rejected lines that suggest similar names. Comparing with thousands of names is slow."""
 
 
 class Places:

@@ -11,15 +11,18 @@ MAX_PROBLEMS_A_FILE = 1000
 
 
 def first_problems(file: str, refused: Sequence[tuple[int, str]], num_more: Counter[str]) -> list[Problem]:
-    """Record the first rejected lines of a file and count the others: a million records would take more memory than the file."""
+    """Record the first rejected lines of a file and count the others.
+
+    A million records would take more memory than the file.
+    """
     num_more[file] += max(0, len(refused) - MAX_PROBLEMS_A_FILE)
     return [Problem(file=file, line=line, reason=reason) for line, reason in nsmallest(MAX_PROBLEMS_A_FILE, refused)]
 
 
 def in_order(problems: Iterable[Problem], files: Sequence[AnnotationFile], num_more: Mapping[str, int]) -> tuple[Problem, ...]:
-    """Sort by file in upload order, then by line; truncate very long lists, with the number of the rest.
+    """Sort by file in upload order, then by line.
 
-    `num_more` counts rejected lines by file that are not in `problems`.
+    Very long lists are truncated, with the number of the rest. `num_more` counts rejected lines by file that are not in `problems`.
     """
     order = {file.name: place for place, file in enumerate(files)}
     by_file: defaultdict[str, list[Problem]] = defaultdict(list)

@@ -19,7 +19,7 @@ MAX_CLASS_ID = 1_000_000
 MAX_PLACE_LENGTH = 1024
 TIME = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,2}):)?([0-9]{1,7}(?:[.,][0-9]{0,9})?)")
 PLAIN_SECONDS = re.compile(r"[0-9]{1,7}(?:\.[0-9]{0,9})?")
-"""A fast path for the usual spelling, which halves the time to read a million lines."""
+"""A fast path for the usual spelling. It halves the time to read a million lines."""
 
 # Sources become cells of split.csv, which people open in Excel, so none may start a formula.
 SOURCE = re.compile(rf"[^\W_](?:[^\x00-\x1f\x7f\";|]|[;|](?! *{FORMULA_SIGN}))*")
@@ -191,7 +191,7 @@ LAYOUTS = {
 }
 LABEL_COLUMNS = ("verb", "noun", "action", "verb_class", "noun_class")
 TO_FILL_IN = (*LABEL_COLUMNS, "source")
-"""Lines with none of these are skipped: they are from a list of clips to label and not filled in yet."""
+"""Lines with none of these are skipped. They are from a list of clips to label, and not filled in yet."""
 EPIC_100_HEADER = b"id,key,instances"
 
 
@@ -236,7 +236,10 @@ def _read_by(model: type[Row], line: int, cells: Cells) -> Row:
 
 
 def _interval_reader() -> Callable[[int, Cells], IntervalRow]:
-    """Make a fast reader of interval lines that validates each label once; `IntervalLine` takes a minute for a million lines."""
+    """Make a fast reader of interval lines that validates each label once.
+
+    `IntervalLine` takes a minute for a million lines.
+    """
     labels: dict[tuple[str | None, ...], LabelRow] = {}
     videos: dict[str, str] = {}
 
@@ -249,7 +252,7 @@ def _interval_reader() -> Callable[[int, Cells], IntervalRow]:
         except ValueError:
             start = stop = 0.0
         if not (start < stop <= MAX_SECONDS and 0 < len(video) <= MAX_PLACE_LENGTH):
-            # The slow model raises with everything that is wrong with the line.
+            # The slow model reports all errors of the line.
             whole = IntervalLine.model_validate({**cells, "line": line})
             return IntervalRow(line, whole, whole.video, whole.start_seconds, whole.stop_seconds)
         return IntervalRow(line, label, videos.setdefault(video, video), start, stop)

@@ -1,4 +1,7 @@
-"""Split sources into train, val and test: videos never move, sources are never divided, and train has all classes."""
+"""Split sources into train, val and test.
+
+Videos never move, sources are never divided, and train has all classes.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +14,7 @@ from tasks.results.record import SPLITS, Record, SetAside, SplitName
 from tasks.wording import plain_count, quoted
 
 ENOUGH_OFF = 0.25
-"""Warn if a split is off its target size by more than this share, and by more than one clip."""
+"""Deviation from a split's target size above which to warn, as a share. Deviations of at most one clip are ignored."""
 MAX_LISTED = 5
 
 
@@ -87,7 +90,10 @@ def _stop_if_nothing_to_learn(labelled: Sequence[LabelledClip], num_clips: int) 
 
 
 def _fixed(labelled: Iterable[LabelledClip], kept: Mapping[str, SplitName]) -> dict[str, SplitName]:
-    """Find the fixed split of each source: its videos' split; if those differ, its own if it is among them."""
+    """Find the fixed split of each source.
+
+    It is its videos' split; if those differ, its own if it is among them.
+    """
     of_videos: defaultdict[str, dict[str, SplitName | None]] = defaultdict(dict)
     for clip in labelled:
         of_videos[clip.source][clip.clip.video] = kept.get(clip.clip.video)

@@ -33,7 +33,10 @@ def num_classes(manifest: Manifest) -> dict[Target, int]:
 
 
 def split_sizes(clips: Sequence[DatasetClip]) -> tuple[SplitSize, ...]:
-    """Count the clips, source videos and classes of each non-empty split, in the order train, val, test."""
+    """Count the clips, source videos and classes of each non-empty split.
+
+    In the order train, val, test.
+    """
     clips_of_split = ((split, [clip for clip in clips if clip.split == split]) for split in SPLITS)
     return tuple(
         SplitSize(

@@ -57,10 +57,11 @@ def read_table(content: bytes, layouts: Mapping[str, tuple[str, ...]]) -> Table:
 
 
 def open_table(content: bytes, layouts: Mapping[str, tuple[str, ...]]) -> tuple[str, Iterator[tuple[int, Cells | str]]]:
-    """Match a table's header to the first of `layouts` (name to required columns); return the layout's name and the lines.
+    """Match a table's header to the first of `layouts` (name to required columns).
 
-    Order, case and spaces of the header are free, and so is the delimiter. Every physical line is parsed on its own, so that an unclosed
-    quote spoils one line, not the rest of the file. A line is its number with its cells, or with the reason for rejecting it.
+    Returns the layout's name and the lines. Order, case and spaces of the header are free, and so is the delimiter. Every physical line is
+    parsed on its own, so that an unclosed quote spoils one line, not the rest of the file. A line is its number with its cells, or with the
+    reason for rejecting it.
 
     Raises:
         BadLabels: not text, empty, or no layout fits.
@@ -86,7 +87,10 @@ def _read_lines(lines: Iterator[tuple[int, str]], delimiter: str, columns: list[
 
 
 def _filled_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield lines one at a time: a list of a million lines takes more memory than the file."""
+    """Yield lines one at a time.
+
+    A list of a million lines takes more memory than the file.
+    """
     lines = (found[1] for found in LINE.finditer(text))
     return ((number, line) for number, line in enumerate(lines, start=1) if line and not line.isspace())
 

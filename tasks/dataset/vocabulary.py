@@ -25,7 +25,10 @@ LEFT_OUT = "-"
 
 @lru_cache(MAX_CACHED_NAMES)
 def normal_name(text: str) -> str:
-    """Normalise a class name: lower case, words joined by `-`, so that an action is two words."""
+    """Normalise a class name: lower case, words joined by `-`.
+
+    An action is then two words.
+    """
     # Text copied from web pages may contain invisible characters, such as direction marks.
     shown = "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
     return re.sub(r"[\s_]+", "-", unicodedata.normalize("NFKC", shown.strip().casefold()))
@@ -78,7 +81,10 @@ class Lexicon:
         self._not_used: dict[str, int] = {}
 
     def __contains__(self, name: str) -> bool:
-        """Check whether EPIC or an annotation file has the name; a store id alone may come from a folder."""
+        """Check whether EPIC or an annotation file has the name.
+
+        A store id alone may come from a folder.
+        """
         if self.why_left_out(name):
             return False
         return name in self._id_by_name or name in self._mentioned or len(self._ids_by_synonym.get(name, ())) == 1
@@ -110,7 +116,9 @@ class Lexicon:
         self._ids_by_synonym.setdefault(synonym, set()).add(class_id)
 
     def learn(self, name: str, class_id: int | None, where: str) -> None:
-        """Record a label's name, and its id if it has one; the id of a synonym or merged name is ignored.
+        """Record a label's name, and its id if it has one.
+
+        The id of a synonym or merged name is ignored.
 
         Raises:
             ValueError: as in `define`; or the id is beyond EPIC's and is not the one that the store gave this name.
@@ -166,11 +174,17 @@ class Lexicon:
         return name
 
     def id_of(self, name: str) -> int | None:
-        """Return the id of a class by its canonical name; None if the store has not given one yet."""
+        """Return the id of a class by its canonical name.
+
+        None if the store has not given one yet.
+        """
         return self._own.get(name, self._id_by_name.get(name))
 
     def remarks(self, used: Iterable[str]) -> Iterator[str]:
-        """Yield remarks on ids in files that came too late: the store had numbered these `used` classes before."""
+        """Yield remarks on ids in files that came too late.
+
+        The store had numbered these `used` classes before.
+        """
         own = sorted(set(used) & self._own.keys())
         if kept := [f"{quoted(name)} {self._own[name]}, not {self._not_used[name]}" for name in own if name in self._not_used]:
             yield f"{self.target}s that keep the store's id, given before a file had one: {some(kept)}"

@@ -1,1 +1,4 @@
-"""Scores and their statistics: metrics, uncertainty, paired tests, calibration, data checks. Pure functions, except for logging."""
+"""Compute scores and their statistics.
+
+Metrics, uncertainty, paired tests, calibration, and data checks. Pure functions, except for logging.
+"""

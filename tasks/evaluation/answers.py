@@ -20,7 +20,7 @@ Ids = NDArray[np.int64]
 IdOrIds = TypeVar("IdOrIds", int, Ids)
 
 ACTION_ID_STRIDE = 1 << 32
-"""Larger than any noun head, so that an action id means the same verb and noun for every network."""
+"""Larger than any noun head, so that action ids are equal for all networks. An action id means the same verb and noun for every network."""
 
 
 def action_id(verb: IdOrIds, noun: IdOrIds) -> IdOrIds:
@@ -50,12 +50,12 @@ class Answers:
 
     @property
     def predicted(self) -> Ids:
-        """(n,) top-1 predictions."""
+        """Return the (n,) top-1 predictions."""
         return self.ranked[:, 0]
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """(n,) whether the top-1 prediction is right."""
+        """Return (n,) whether the top-1 prediction is right."""
         return np.equal(self.true, self.predicted)
 
 

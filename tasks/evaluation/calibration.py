@@ -17,10 +17,10 @@ from tasks.results.record import TARGETS, ModelRole, SplitName, Target
 NUM_BINS = 10
 NUM_CHANCE_DRAWS, CHANCE_SEED = 200, 0
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
-"""Limits of the search: if val has no mistakes, or only mistakes, the best temperature is zero or infinite."""
+"""Limits of the search for a temperature. If val has no mistakes, or only mistakes, the best temperature is zero or infinite."""
 
 Temperatures = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""(n,) of the verb head and (n,) of the noun head: one per clip, because val is calibrated in two folds."""
+"""(n,) of the verb head and (n,) of the noun head. One per clip, because val is calibrated in two folds."""
 
 
 def calibrations(
@@ -107,7 +107,7 @@ def folds(sources: Sequence[str]) -> NDArray[np.bool_] | None:
 
 
 def at_search_limit(temperature: float) -> bool:
-    """Tell whether a fitted temperature is at a limit of the search."""
+    """Check whether a fitted temperature is at a limit of the search."""
     return temperature < MIN_TEMPERATURE * 1.001 or temperature > MAX_TEMPERATURE / 1.001
 
 

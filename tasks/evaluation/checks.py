@@ -66,7 +66,10 @@ def _shared_sources(clips: Sequence[DatasetClip]) -> tuple[str, ...]:
 
 
 def _missing_from_train(clips: Sequence[DatasetClip], targets: Collection[Target]) -> tuple[str, ...]:
-    """List missing classes as `noun sauce (val, test)`: verbs, then nouns, then actions, by class id."""
+    """List missing classes as `noun sauce (val, test)`.
+
+    Verbs, then nouns, then actions, by class id.
+    """
     splits_of: dict[tuple[int, int, int], set[SplitName]] = {}
     name_of: dict[tuple[int, int, int], str] = {}
     for clip in clips:

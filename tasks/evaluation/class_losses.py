@@ -16,7 +16,10 @@ from tasks.results.record import Target
 
 @dataclass(frozen=True)
 class ClassOutcome:
-    """Clip counts of one verb or noun; gained (lost) are right only with our network (the opponent)."""
+    """Clip counts of one verb or noun.
+
+    Gained (lost) clips are right only with our network (the opponent).
+    """
 
     target: Target
     name: str
@@ -26,18 +29,20 @@ class ClassOutcome:
 
     @property
     def num_fewer(self) -> int:
-        """Net number of lost clips."""
+        """Return the net number of lost clips."""
         return self.num_lost - self.num_gained
 
     @property
     def p_of_loss(self) -> float:
-        """P-value of McNemar's exact one-sided test for a loss."""
+        """Compute the p-value of McNemar's exact one-sided test for a loss."""
         num_differing = self.num_lost + self.num_gained
         return float(binomtest(self.num_lost, num_differing, alternative="greater").pvalue) if num_differing else 1.0
 
 
 def class_outcomes(ours: ScoredClips, theirs: ScoredClips, vocabulary: Vocabulary) -> tuple[ClassOutcome, ...]:
-    """Count gained and lost clips per verb and noun (verbs only if no label names an object).
+    """Count gained and lost clips per verb and noun.
+
+    Verbs only if no label names an object.
 
     Args:
         ours: the fine-tuned network's scored clips.

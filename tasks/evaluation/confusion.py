@@ -34,16 +34,16 @@ class Confusion:
 
     @property
     def support(self) -> NDArray[np.int64]:
-        """(r,) clips per row."""
+        """Return the (r,) clips per row."""
         total: NDArray[np.int64] = self.counts.sum(axis=1)
         return total
 
 
 def confusion_of(answers: Answers, max_classes: int = MAX_CLASSES) -> Confusion:
-    """Count true against predicted classes; only classes that are true for some clip have a row.
+    """Count true against predicted classes.
 
-    If there are more than `max_classes`, the most frequent are kept, by support and then by number of predictions. The other n are summed
-    in a last row and column `n others`, right answers included.
+    Only classes that are true for some clip have a row. If there are more than `max_classes`, the most frequent are kept, by support and
+    then by number of predictions. The other n are summed in a last row and column `n others`, right answers included.
     """
     true_ids, support = np.unique(answers.true, return_counts=True)
     by_support = sorted(zip(true_ids.tolist(), (-support).tolist(), strict=True), key=lambda pair: (pair[1], answers.names[pair[0]]))

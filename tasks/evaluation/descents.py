@@ -1,4 +1,4 @@
-"""Tell whether the validation error of a long training falls a second time.
+"""Test whether the validation error of a long training falls a second time.
 
 Legend: e kept epochs, n clips.
 """
@@ -17,7 +17,10 @@ from tasks.results.training import Epoch
 
 
 def first_without_error(epochs: Sequence[Epoch]) -> int | None:
-    """Find the first epoch whose training clips were all answered right; None if there is none or nobody counted."""
+    """Find the first epoch whose training clips were all answered right.
+
+    None if there is none, or if training accuracy was not recorded.
+    """
     for one in epochs:
         top1 = one.train_verb_top1 if one.train_action_top1 is None else one.train_action_top1
         if top1 == 1:
@@ -80,9 +83,9 @@ def long_training(kept: Sequence[KeptAnswers], epochs: Sequence[Epoch], target: 
 
 
 def rise_and_fall(errors: Sequence[int]) -> tuple[int, int, int] | None:
-    """Find first minimum, peak and second minimum, as places in `errors`; None if no error is between two lower ones.
+    """Find the first minimum, the peak and the second minimum of `errors`.
 
-    Of equal ones, the first.
+    Returns their indices; None if no error lies between two lower ones. Of equal ones, the first.
     """
     best: tuple[int, int, int] | None = None
     highest = 0

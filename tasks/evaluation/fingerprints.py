@@ -21,7 +21,10 @@ the median."""
 
 TEXTURE_SIDE = 32
 MIN_TEXTURE = 4.0
-"""Minimum standard deviation of a 32 x 32 thumbnail, in grey levels (0-255): at least 28 in kitchen films, below 1 on a wall or a black frame."""
+"""Minimum standard deviation of a 32 x 32 thumbnail, in grey levels (0-255).
+
+It is at least 28 in kitchen films, below 1 on a wall or a black frame.
+"""
 
 SCHEMA = pa.schema(
     [("uid", pa.string()), ("hashes", pa.list_(pa.uint64()))], metadata={"retake": "64-bit pHash of each test frame, 0 for no texture"}
@@ -67,7 +70,10 @@ def distances(ours: Fingerprint, theirs: Fingerprint) -> NDArray[np.float32]:
 
 
 def to_parquet(fingerprints: Mapping[str, Fingerprint]) -> bytes:
-    """Encode fingerprints as a Parquet file, one row per clip, in the order of the mapping."""
+    """Encode fingerprints as a Parquet file, one row per clip.
+
+    Rows are in the order of the mapping.
+    """
     columns = {"uid": list(fingerprints), "hashes": [hashes.tolist() for hashes in fingerprints.values()]}
     return encode(pa.table(columns, schema=SCHEMA))
 

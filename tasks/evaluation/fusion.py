@@ -1,4 +1,4 @@
-"""Choose, on val, the weights with which the logits of several networks are averaged.
+"""Choose on val the weights for averaging several networks' logits.
 
 Legend: k networks, n clips, c classes of a head.
 """
@@ -18,10 +18,10 @@ from tasks.logit_mean import mean_logits
 from tasks.results.fusion import FusedMember, Fusion
 
 TEMPERATURES = (1e-3, 1e3)
-"""Search limits, in multiples of the logits' spread: the choice must not depend on the scale of a network's logits."""
+"""Search limits, in multiples of the logits' spread. The choice must not depend on the scale of a network's logits."""
 
 RIDGE = 1e-6
-"""Penalty on a squared factor, in nats: it selects the smallest of many equally good factors, as when val has no mistakes left."""
+"""Penalty on a squared factor, in nats. It selects the smallest of many equally good factors, as when val has no mistakes left."""
 
 Weights = NDArray[np.float64]
 Ids = NDArray[np.int64]
@@ -39,9 +39,9 @@ class HeadFusion:
 
 
 def fuse(members: Sequence[ScoredClips], names: Sequence[tuple[str, str]]) -> Fusion:
-    """Choose the weights of each head, and compare them with equal weights and with each network alone.
+    """Choose the weights of each head, and compare them with alternatives.
 
-    Clips whose classes no network has outputs for are left out.
+    The alternatives are equal weights and each network alone. Clips whose classes no network has outputs for are left out.
 
     Args:
         members: the scored val clips of each of k networks, k at least 2.
@@ -81,11 +81,12 @@ def fuse(members: Sequence[ScoredClips], names: Sequence[tuple[str, str]]) -> Fu
 
 
 def choose_weights(logits: Sequence[Logits], classes: Ids) -> HeadFusion:
-    """Choose non-negative weights of sum 1 that minimise the fused logits' cross-entropy at its best temperature.
+    """Choose weights that minimise the fused logits' cross-entropy at its best temperature.
 
-    Finds factors, one per network, that minimise the cross-entropy of the weighted sum of logits. The problem is convex, so the result does
-    not depend on the start, and the factors combine each network's temperature, the overall temperature and the weights: the scale of a
-    network's logits does not matter. The weights are the normalised factors; their sum, an inverse temperature, changes no ranking.
+    They are non-negative and sum to 1. Finds factors, one per network, that minimise the cross-entropy of the weighted sum of logits. The
+    problem is convex, so the result does not depend on the start, and the factors combine each network's temperature, the overall
+    temperature and the weights: the scale of a network's logits does not matter. The weights are the normalised factors; their sum, an
+    inverse temperature, changes no ranking.
 
     If the networks have different classes, only the shared ones are used; if no clip has a shared class, the weights are equal.
 
@@ -111,7 +112,7 @@ def _weights(logits: Sequence[Logits], classes: Ids) -> Weights:
     true = scaled[:, rows, classes]
 
     def loss(factors: Weights) -> tuple[float, Weights]:
-        """Mean cross-entropy with the ridge, and its gradient."""
+        """Compute the mean cross-entropy with the ridge, and its gradient."""
         fused = np.tensordot(factors, scaled, axes=1)
         value = -log_softmax(fused, axis=1)[rows, classes].mean() + RIDGE * (factors**2).sum()
         gradient = (np.einsum("nc,knc->kn", softmax(fused, axis=1), scaled) - true).mean(axis=1) + 2 * RIDGE * factors

@@ -1,4 +1,6 @@
-"""Write and read how the heads of one training answered val after some of its epochs, a row for each epoch and clip.
+"""Write and read the answers of a long training's kept heads on val.
+
+One row per epoch and clip.
 
 Legend: n clips.
 """

@@ -1,4 +1,4 @@
-"""Scores of a baseline that always predicts the most frequent class."""
+"""Score a baseline that always predicts the most frequent class."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,10 @@ def majority_scores(metrics: TargetMetrics) -> MajorityScores:
 
 
 def always_predicting(class_name: str) -> str:
-    """Name the baseline: `always predicting 'put meat'`, or `always predicting no object` for the noun `(none)`."""
+    """Name the baseline, such as `always predicting 'put meat'`.
+
+    For the noun `(none)`, it is `always predicting no object`.
+    """
     return f"always predicting {in_quotes(class_name)}"
 
 

@@ -1,4 +1,4 @@
-"""Scores of one network on one split, for verbs, nouns and actions."""
+"""Score one network on one split, for verbs, nouns and actions."""
 
 from collections.abc import Container, Mapping, Sequence
 

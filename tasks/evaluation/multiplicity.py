@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 LEVEL = 0.05
-"""Family-wise error rate: the share of families of tests in which any result is called significant by chance."""
+"""Family-wise error rate. The share of families of tests in which any result is called significant by chance."""
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -23,7 +23,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def significant(p_values: Sequence[float], min_p_values: Sequence[float], level: float) -> list[bool]:
-    """Tell which tests on small counts are significant, with Tarone's correction (1990).
+    """Find the significant tests on small counts, with Tarone's correction (1990).
 
     Keeps the family-wise error rate at `level` at most. Tests with counts too small to be significant at all are not counted, so they do
     not weaken the others.

@@ -20,7 +20,9 @@ OPPONENTS: tuple[Opponent, ...] = ("baseline", "champion")
 def nameable_clips(
     results: Sequence[EvaluateResult], scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary, *, num_resamples: int = 2000
 ) -> NameableClips | None:
-    """Compare the networks on clips that all can name; None if all can name every clip.
+    """Compare the networks on clips that all can name.
+
+    None if all can name every clip.
 
     Args:
         results: each network's results on the deciding split.
@@ -70,7 +72,7 @@ def nameable_clips(
 
 
 def _can_name(clips: ScoredClips, result: EvaluateResult) -> NDArray[np.bool_]:
-    """Tell for each clip (n,) whether the network can name its verb and noun."""
+    """Check for each clip (n,) whether the network can name its verb and noun."""
     verbs, nouns = ([one.id for one in unknown] for unknown in (result.unknown_verbs, result.unknown_nouns))
     return ~(np.isin(clips.verb_classes, verbs) | np.isin(clips.noun_classes, nouns))
 

@@ -1,4 +1,4 @@
-"""Paired comparison of two networks on the same clips, with interval and p-value.
+"""Compare two networks on the same clips, with interval and p-value.
 
 Legend: n clips, q points of a quantile grid.
 """
@@ -28,12 +28,15 @@ Opponent = Literal["baseline", "champion", "reference"]
 NUM_GRID_POINTS = 1000
 """Quantiles on either side of zero, over which the exact interval's distribution is averaged."""
 SMALLEST = 1e-300
-"""Replaces a value that is too close to zero to tell its sign; small, but safe to divide by."""
+"""Replaces a value that is too close to zero to tell its sign. It is small, but safe to divide by."""
 
 
 @dataclass(frozen=True)
 class PairedChange:
-    """Difference of two shares of the same clips, with 95 % interval and p-values; see `paired_change`."""
+    """Difference of two shares of the same clips, with interval and p-values.
+
+    The interval is at 95 %; see `paired_change`.
+    """
 
     difference: float
     interval: tuple[float, float]
@@ -74,9 +77,9 @@ def differences(
 def paired_difference(
     ours: Answers, theirs: Answers, sources: Sequence[str], *, opponent: Opponent, num_resamples: int = 2000, seed: int = BOOTSTRAP_SEED
 ) -> PairedDifference:
-    """Compute the top-1 difference `ours` - `theirs` with a 95 % interval and the exact McNemar test.
+    """Compute the top-1 difference `ours` - `theirs` with a 95 % interval.
 
-    `paired_change` says how.
+    Tests it by the exact McNemar test. `paired_change` says how.
 
     Args:
         ours, theirs: answers of the two networks for the same n clips in the same order, n at least 1.
@@ -109,12 +112,13 @@ def paired_difference(
 def paired_change(
     ours: NDArray[np.bool_], theirs: NDArray[np.bool_], sources: Sequence[str], *, num_resamples: int = 2000, seed: int = BOOTSTRAP_SEED
 ) -> PairedChange:
-    """Compute the difference of two shares of the same clips, `ours` - `theirs`, with interval and tests.
+    """Compute the difference of two shares of the same clips, `ours` - `theirs`.
 
-    The interval resamples source videos (`resample`), and is at least as wide as the exact one for the same number of independent clips
-    (`exact_difference`), so it contains zero whenever McNemar's test is not significant. With a single video it is (-1, 1). McNemar's test
-    is the two-sided binomial test on the clips that exactly one of the two has. It assumes independent clips, so the interval may contain
-    zero although the test is significant. `p_value` belongs to the interval: the largest p of the tests it is built from.
+    It has an interval and tests. The interval resamples source videos (`resample`), and is at least as wide as the exact one for the same
+    number of independent clips (`exact_difference`), so it contains zero whenever McNemar's test is not significant. With a single video it
+    is (-1, 1). McNemar's test is the two-sided binomial test on the clips that exactly one of the two has. It assumes independent clips, so
+    the interval may contain zero although the test is significant. `p_value` belongs to the interval: the largest p of the tests it is
+    built from.
 
     Args:
         ours, theirs: (n,) whether each clip counts, n at least 1.
@@ -157,11 +161,12 @@ def exact_difference(num_gained: int, num_lost: int, num_clips: int) -> tuple[fl
 
 
 def clips_needed(difference: float, interval: tuple[float, float], num_clips: int) -> int | None:
-    """Estimate how many clips the interval needs to exclude zero, if the difference stays the same.
+    """Estimate how many clips the interval needs to exclude zero.
 
-    Assumes further clips from similar videos, with the same number per video. An interval shrinks with the square root of the number of
-    clips: n (reach / difference)^2, where `reach` is its extent from the difference towards zero. The interval is widened for correlated
-    clips and few videos, so the estimate tends to be too high. None if it already excludes zero, or if the difference is zero.
+    The difference is assumed to stay the same. Assumes further clips from similar videos, with the same number per video. An interval
+    shrinks with the square root of the number of clips: n (reach / difference)^2, where `reach` is its extent from the difference towards
+    zero. The interval is widened for correlated clips and few videos, so the estimate tends to be too high. None if it already excludes
+    zero, or if the difference is zero.
     """
     low, high = interval
     if difference == 0 or low > 0 or high < 0:
@@ -179,7 +184,7 @@ def _lower_limit(num_gained: int, num_lost: int, num_clips: int) -> float:
     up = np.maximum(_directions(num_gained, num_lost, share_lost + (1 - share_lost) * midpoints), SMALLEST)
 
     def share_below(limit: float) -> float:
-        """Share of the distribution at or below `limit`, minus the target tail."""
+        """Return the share of the distribution at or below `limit`, minus the target tail."""
         if limit < 0:
             below = share_lost * (1 - _beta_cdf(num_discordant + 1, num_clips - num_discordant, limit / down)).mean()
         else:
@@ -201,7 +206,10 @@ def _directions(num_gained: int, num_lost: int, quantiles: NDArray[np.float64]) 
 
 
 def _beta_cdf(a: int, b: int, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Evaluate the beta CDF; with a = 0 all mass is at 0, with b = 0 at 1."""
+    """Evaluate the beta CDF.
+
+    With a = 0 all mass is at 0, with b = 0 at 1.
+    """
     if a == 0:
         return np.ones_like(x)
     if b == 0:

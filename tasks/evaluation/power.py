@@ -1,4 +1,4 @@
-"""Estimate, before training, the smallest difference that the deciding clips can show.
+"""Estimate before training the smallest difference that the deciding clips can show.
 
 Legend: d draws, s source videos.
 """
@@ -15,7 +15,7 @@ from tasks.wording import count
 
 TARGET_POWER = 0.8
 CORRELATION = 0.2
-"""Intra-class correlation of the clips of one video: an assumption, because there is no network yet."""
+"""Intra-class correlation of the clips of one video. An assumption, because there is no network yet."""
 NUM_DRAWS, MIN_DRAWS = 4000, 400
 MAX_DRAWN_VIDEOS = 1_000_000
 """Over all draws; bounds time and memory for thousands of videos, down to `MIN_DRAWS` draws."""
@@ -47,7 +47,10 @@ def detectable_points(num_clips: Sequence[int]) -> int | None:
 
 
 def power(points: float, num_clips: NDArray[np.int64]) -> float:
-    """Simulate how often a true difference of `points` percentage points puts the whole interval above zero."""
+    """Simulate how often the whole interval of a true difference is above zero.
+
+    The difference is `points` percentage points.
+    """
     rng = np.random.default_rng(SEED)
     shape = (min(NUM_DRAWS, max(MIN_DRAWS, MAX_DRAWN_VIDEOS // len(num_clips))), len(num_clips))
     difficulty = rng.integers(NUM_DIFFICULTIES, size=shape)
@@ -71,7 +74,10 @@ def power_in_words(num_clips: Sequence[int], split: str, target: Target) -> str:
 
 
 def _shares_right(mean: float) -> NDArray[np.float64]:
-    """Return a network's accuracy per difficulty level, hardest first: quantiles of a beta distribution with this mean."""
+    """Return a network's accuracy per difficulty level, hardest first.
+
+    They are quantiles of a beta distribution with this mean.
+    """
     if mean >= 1 or mean <= 0:
         return np.full(NUM_DIFFICULTIES, mean)
     concentration = (1 - CORRELATION) / CORRELATION
@@ -81,7 +87,7 @@ def _shares_right(mean: float) -> NDArray[np.float64]:
 
 
 def _shows_gain(gained: NDArray[np.int64], lost: NDArray[np.int64], num_clips: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell per draw (d,) whether the interval of `paired_difference` shows a gain.
+    """Check per draw (d,) whether the interval of `paired_difference` shows a gain.
 
     That needs both Student's t over the videos and McNemar's test.
     """

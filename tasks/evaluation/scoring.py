@@ -31,20 +31,22 @@ NUM_PREFETCHED = 4
 """Number of clips loaded ahead; bounds memory use."""
 
 NUM_TIMED_CLIPS = 8
-"""Number of clips at the start of a split that are always scored and timed, even if their logits are known."""
+"""Number of clips at the start of a split that are always timed. They are scored even if their logits are known."""
 
 CERTAIN_LOGIT = 1e4
-"""The given class's logit, all others being 0: large enough for probability 1 at any reasonable temperature."""
+"""The given class's logit, all others being 0. Large enough for probability 1 at any reasonable temperature."""
 
 LIKELY_LOGIT = 20.0
-"""The same for a class that may be wrong: the loss of a mistake stays small enough to be averaged."""
+"""The same for a class that may be wrong. The loss of a mistake stays small enough to be averaged."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ScoredClips:
-    """One network's logits for the clips of one split, with their true classes, in input order.
+    """One network's logits for the clips of one split, with their true classes.
+
+    In input order.
 
     Attributes:
         uids, sources: (n,) each clip and its source video.
@@ -62,15 +64,15 @@ class ScoredClips:
 
     @cached_property
     def losses(self) -> NDArray[np.float64]:
-        """(n,) the training loss: cross-entropy of verb plus noun, in nats.
+        """Compute (n,) the training loss.
 
-        It is infinite if a class has no output.
+        It is cross-entropy of verb plus noun, in nats. It is infinite if a class has no output.
         """
         return _cross_entropy(self.verb_logits, self.verb_classes) + _cross_entropy(self.noun_logits, self.noun_classes)
 
     @property
     def has_outputs(self) -> NDArray[np.bool_]:
-        """(n,) whether the network has outputs for both the clip's verb and its noun."""
+        """Check (n,) whether the network has outputs for both the clip's verb and noun."""
         found: NDArray[np.bool_] = (self.verb_classes < self.verb_logits.shape[1]) & (self.noun_classes < self.noun_logits.shape[1])
         return found
 
@@ -110,7 +112,9 @@ def one_hot_logits(classes: NDArray[np.int64], num_classes: int, logit: float = 
 
 @dataclass(frozen=True)
 class Timings:
-    """Scoring times without warm-up; kept apart from the scores, which are the same in every run.
+    """Scoring times without warm-up.
+
+    Kept apart from the scores, which are the same in every run.
 
     Attributes:
         loading_seconds, inference_seconds: (n,) per clip.
@@ -127,7 +131,7 @@ class HasUid(Protocol):
 
     @property
     def uid(self) -> str:
-        """The clip's id."""
+        """Return the clip's id."""
 
 
 def score_clips(

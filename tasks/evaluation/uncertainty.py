@@ -1,4 +1,4 @@
-"""Confidence interval of top-1 accuracy when clips of one source video are correlated.
+"""Compute confidence intervals of top-1 accuracy with correlated clips per source video.
 
 Legend: n clips, s source videos, p shares of right clips, r correlations.
 """
@@ -14,9 +14,9 @@ LEVEL = 0.95
 TAIL = (1 - LEVEL) / 2
 NUM_SHARES, NUM_CORRELATIONS = 100, 32
 PRIOR_POWER = 0.25
-"""Exponent of the correlation in its prior; with 0, the interval of 20 right clips of four videos would cover the truth too rarely."""
+"""Exponent of the correlation in its prior. With 0, the interval of 20 right clips of four videos would cover the truth too rarely."""
 REACH = 6
-"""Search range for the true share, in standard errors on either side of the observed one."""
+"""Search range for the true share, in standard errors around the observed one."""
 
 
 def top1_interval(right: NDArray[np.bool_], sources: Sequence[str]) -> tuple[float, float]:
@@ -101,7 +101,7 @@ def _lower_limit(share: float, effective: NDArray[np.float64], weights: NDArray[
         return 0.0
 
     def share_below(limit: float) -> float:
-        """Share of the weighted exact distributions below `limit`, minus the target tail."""
+        """Return the share of the weighted exact distributions below `limit`, minus the target tail."""
         return float(weights @ betainc(share * effective, (1 - share) * effective + 1, limit)) - TAIL
 
     return float(brentq(share_below, 0.0, share, xtol=1e-9))

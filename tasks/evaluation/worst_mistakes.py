@@ -54,7 +54,9 @@ def worst_misnamed(clips: ScoredClips, vocabulary: Vocabulary, num_clips: int) -
 def worst_mistakes(
     ours: ScoredClips, theirs: ScoredClips, clips: Sequence[DatasetClip], vocabulary: Vocabulary, num: int = NUM_MISTAKES
 ) -> tuple[Mistake, ...]:
-    """Return the clips whose action the fine-tuned network gets wrong with the largest loss, worst first.
+    """Return the clips whose action the fine-tuned network gets wrong, worst first.
+
+    The worst has the largest loss.
 
     Args:
         ours: the fine-tuned network's scored clips.

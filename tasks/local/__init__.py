@@ -1,1 +1,4 @@
-"""Run object store, MLflow and Airflow as local processes, and the sample videos through them: `make run`."""
+"""Run object store, MLflow and Airflow as local processes: `make run`.
+
+The sample videos pass through them.
+"""

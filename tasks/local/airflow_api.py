@@ -42,12 +42,12 @@ class Task(_Seen):
 
     @property
     def step(self) -> str:
-        """The task's name without its groups."""
+        """Return the task's name without its groups."""
         return self.task_id.rsplit(".", 1)[-1]
 
 
 def is_healthy(address: str) -> bool:
-    """Tell whether Airflow's API, database, scheduler and DAG processor are all healthy."""
+    """Check whether Airflow's API, database, scheduler and DAG processor are all healthy."""
     try:
         reply = httpx.get(f"{address}/api/v2/monitor/health", timeout=5, trust_env=False)
         parts = reply.json() if reply.is_success else {}

@@ -12,7 +12,9 @@ from tasks.options import LIGHT, ORIGINAL, IngestOptions, Options, SegmentOption
 from tasks.refusals import refusals
 
 SAMPLE_OPTIONS: dict[str, object] = {"model_name": "retake-tsn-sample", **LIGHT.model_dump(mode="json", exclude_defaults=True)}
-"""Options for the sample videos: the same on every machine, without downloads, and fast on two cores.
+"""Options for the sample videos, without downloads and fast on two cores.
+
+They are the same on every machine.
 
 Their model has its own name, so that it never competes with a model for your videos.
 """
@@ -22,7 +24,7 @@ CHAIN: dict[str, tuple[forms.OptionModels, forms.OptionModels]] = {
     "build_dataset": ((*forms.DATASET, SegmentOptions), forms.RETRAIN),
     "retrain": (forms.RETRAIN, ()),
 }
-"""The DAGs in order, each with the options of its form and those that it passes on as `then`."""
+"""The DAGs in order, each with its form's options and its `then` options. The latter are those that it passes on."""
 
 _MODELS = (*forms.INGEST, *forms.DATASET, *forms.RETRAIN)
 AUTO = "auto"

@@ -1,4 +1,7 @@
-"""Choose TCP ports on loopback: the usual number if it is free, else the next free one."""
+"""Choose TCP ports on loopback.
+
+The usual number if it is free, else the next free one.
+"""
 
 import socket
 from collections.abc import Iterable, Mapping
@@ -10,7 +13,7 @@ _SEARCHED = 200
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server can listen on `port` now. Lingering closed connections do not block it."""
+    """Check whether a server can listen on `port` now. Lingering closed connections do not block it."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -21,7 +24,9 @@ def is_free(port: int) -> bool:
 
 
 def choose(wanted: Mapping[str, int], avoid: Iterable[int] = ()) -> dict[str, int]:
-    """Choose a distinct free port per name, none of `avoid`: the wanted one, or the next above it.
+    """Choose a distinct free port per name, none of `avoid`.
+
+    It is the wanted one, or the next above it.
 
     Raises:
         BadConfiguration: none of the next 200 is free.

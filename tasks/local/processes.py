@@ -41,7 +41,7 @@ def read_record(home: Home, name: str) -> Record | None:
 
 
 def is_running(record: Record) -> bool:
-    """Tell whether the process of `record` runs, not a later one with its pid."""
+    """Check whether the process of `record` runs, not a later one with its pid."""
     try:
         process = psutil.Process(record.pid)
     except psutil.NoSuchProcess:
@@ -92,7 +92,9 @@ def tail(path: Path, num_lines: int = 15) -> str:
 
 
 def stop(home: Home, name: str, leader_signal: signal.Signals, grace_seconds: float) -> bool:
-    """Stop server `name` and its child processes: `leader_signal` to its leader, SIGKILL to survivors after the grace.
+    """Stop server `name` and its child processes.
+
+    The leader gets `leader_signal`; survivors get SIGKILL after the grace.
 
     Returns whether anything ran.
     """
@@ -144,7 +146,7 @@ def _wait(processes: Iterable[psutil.Process], seconds: float) -> set[psutil.Pro
 
 
 def _is_alive(process: psutil.Process) -> bool:
-    """Tell whether a process runs. Zombies, as in a container without an init, do not."""
+    """Check whether a process runs. Zombies, as in a container without an init, do not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -1,4 +1,7 @@
-"""Start the servers, run and show the chain of DAGs, and report its result: `make run`."""
+"""Start the servers, run and show the DAG chain, and report its result.
+
+`make run` calls it.
+"""
 
 import sys
 import time

@@ -62,7 +62,7 @@ class Server:
     is_healthy: Callable[[], bool]
     start_seconds: float
     database: Path | None = None
-    """Removed before a start if no start has succeeded yet: an interrupted first start may leave it incomplete."""
+    """Removed before a start if no start has succeeded yet. An interrupted first start may leave it incomplete."""
 
     @property
     def title(self) -> str:
@@ -135,7 +135,10 @@ def code_version() -> str:
 
 
 def _step_python(home: Home) -> str:
-    """Choose the interpreter of steps: RETAKE_PYTHON, else this one, forked from the warm process if possible."""
+    """Choose the interpreter of steps: RETAKE_PYTHON, else this one.
+
+    It is forked from the warm process if possible.
+    """
     if warm.is_of_use():
         return str(warm.write_program(home, sys.executable))
     chosen = os.environ.get("RETAKE_PYTHON") or sys.executable

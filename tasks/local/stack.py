@@ -24,7 +24,7 @@ from tasks.store.uri import bucket_uri
 
 ENV_FILE = REPOSITORY / ".env"
 OWN_STORE = "minio:9000"
-"""The address of the stack's own store inside its network; on this machine it is at its published port."""
+"""The address of the stack's own store inside its network. On this machine it is at its published port."""
 
 
 class StackSettings(BaseSettings):
@@ -77,7 +77,10 @@ class StackSettings(BaseSettings):
 
 
 def find() -> StackSettings | None:
-    """Find the stack: `.env` exists and its Airflow accepts the password; `make run` may use the same port."""
+    """Find the stack: `.env` exists and its Airflow accepts the password.
+
+    `make run` may use the same port.
+    """
     if not ENV_FILE.exists():
         return None
     settings = load(StackSettings)

@@ -92,7 +92,10 @@ def _offset() -> int:
 
 
 def _ports(records: dict[str, Record | None], patience_seconds: float = 0) -> dict[str, dict[str, int]]:
-    """Choose ports: those of running servers; else the last ones, once free; else the wanted or next free ones."""
+    """Choose the ports of the servers.
+
+    Those of running servers; else the last ones, once free; else the wanted or next free ones.
+    """
     ports: dict[str, dict[str, int]] = {}
     for name, record in records.items():
         if record is None or record.ports.keys() != WANTED_PORTS[name].keys():
@@ -111,7 +114,7 @@ def _ports(records: dict[str, Record | None], patience_seconds: float = 0) -> di
 
 
 def _is_usable(server: Server, record: Record) -> bool:
-    """Tell whether the running server matches and is healthy; wait if it is starting."""
+    """Check whether the running server matches and is healthy; wait if it is starting."""
     if not processes.is_running(record) or record.fingerprint != server.fingerprint:
         return False
     patience = max(_REUSE_SECONDS, record.create_time + server.start_seconds - time.time())

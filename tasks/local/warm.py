@@ -1,7 +1,8 @@
-"""Fork steps from one process that has imported their modules: `python -m tasks.local.warm HOME SOURCES MODULE…`.
+"""Fork steps from one process that has imported their modules.
 
-Importing torch, MLflow and the rest takes seconds per step. RETAKE_PYTHON names a small program that passes on the step's command and signals,
-and ends with the step's exit code. If there is no such process, or the code has changed since it imported it, that program becomes the interpreter.
+Usage: `python -m tasks.local.warm HOME SOURCES MODULE…`. Importing torch, MLflow and the rest takes seconds per step. RETAKE_PYTHON names a
+small program that passes on the step's command and signals, and ends with the step's exit code. If there is no such process, or the code
+has changed since it imported it, that program becomes the interpreter.
 """
 
 import atexit
@@ -69,7 +70,7 @@ def write_program(home: Home, python: str) -> Path:
 
 
 def is_of_use() -> bool:
-    """Tell whether steps are forked here.
+    """Check whether steps are forked here.
 
     Not with a GPU, which a process cannot share with its forks, nor if RETAKE_PYTHON is set.
     """
@@ -97,7 +98,10 @@ def stop(home: Home) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a program atomically, and only if it changed: a step may start at any time."""
+    """Write a program atomically, and only if it changed.
+
+    A step may start at any time.
+    """
     if path.exists() and path.read_text() == text:
         return
     new = path.with_suffix(".new")

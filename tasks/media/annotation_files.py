@@ -16,7 +16,7 @@ from tasks.store.objects import Store
 from tasks.store.uri import check_key
 
 TICK_SECONDS = 1.1
-"""Minimum gap between uploads: the store's times are whole seconds, and files of the same second are ordered by name."""
+"""Minimum gap between uploads. The store's times are whole seconds, and files of the same second are ordered by name."""
 
 _KEPT = re.compile(r"(.*)-[0-9a-f]{8}\.csv", re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""Name clips, and find a video's clips in the store, cut by any version of ffmpeg."""
+"""Name clips, and find a video's clips cut by any version of ffmpeg."""
 
 import logging
 
@@ -21,16 +21,19 @@ class _Options(BaseModel):
 
 
 def clip_uid(video: str, start_seconds: float, stop_seconds: float) -> str:
-    """Build a clip's uid from its video's first 12 hex digits and its interval in ms."""
+    """Build a clip's uid from its video and its interval in ms.
+
+    The video is given by the first 12 hex digits of its hash.
+    """
     return f"{video[:12]}_{round(start_seconds * 1000):09d}-{round(stop_seconds * 1000):09d}"
 
 
 def find_cut(store: Store, store_uri: str, video: str, options: SegmentOptions) -> ClipsFile | None:
-    """Find the clips of a video that was cut with `options`; None if it was not.
+    """Find the clips of a video that was cut with `options`.
 
-    The ffmpeg version does not matter: after an upgrade clips keep their addresses, labels and optical flow, and no video is cut again. If
-    machines with different versions cut a video at the same time, all readers take the same folder: the one without a version, else the first
-    by name. Defaults of new options must cut as before, because older files lack these options.
+    None if it was not. The ffmpeg version does not matter: after an upgrade clips keep their addresses, labels and optical flow, and no
+    video is cut again. If machines with different versions cut a video at the same time, all readers take the same folder: the one without
+    a version, else the first by name. Defaults of new options must cut as before, because older files lack these options.
 
     Raises:
         BadInput: another version of Retake wrote the clips of these options, and this version cannot read them.
@@ -41,7 +44,10 @@ def find_cut(store: Store, store_uri: str, video: str, options: SegmentOptions) 
 
 
 def _read(store: Store, clips: Clips, options: SegmentOptions) -> ClipsFile | None:
-    """Read the file if its options match; None if they differ, or if the cutting has not finished and the file is missing."""
+    """Read the file if its options match.
+
+    None if they differ, or if the cutting has not finished and the file is missing.
+    """
     try:
         file = store.read(clips)
     except MissingObject:

@@ -29,7 +29,7 @@ log = logging.getLogger("retake")
 
 MAX_BATCHES = 64
 MIN_VIDEOS_PER_BATCH = 8
-"""Minimum batch size, if there are enough videos: a mapped Airflow task costs seconds, and a batch's videos are cut in parallel."""
+"""Minimum batch size, if there are enough videos. A mapped Airflow task costs seconds, and a batch's videos are cut in parallel."""
 
 SECONDS_PER_VIDEO_SECOND = 10
 """Time limit of ffmpeg, as a multiple of the video's duration; at least two minutes."""
@@ -41,7 +41,10 @@ SHARE_BYTES = 256 << 20
 
 
 def batch_size(num_videos: int) -> int:
-    """Compute the number of videos per mapped task: at most 64 batches, and at least two, so that two machines can share the work."""
+    """Compute the number of videos per mapped task.
+
+    At most 64 batches, and at least two, so that two machines can share the work.
+    """
     return max(1, math.ceil(num_videos / MAX_BATCHES), min(MIN_VIDEOS_PER_BATCH, math.ceil(num_videos / 2)))
 
 
@@ -80,9 +83,9 @@ def num_at_once(num_cores: int, memory_bytes: int) -> int:
 
 
 def cut_video(store: Store, store_uri: str, record: VideoRecord, options: SegmentOptions, shares: MemoryShares) -> ClipsFile:
-    """Cut one video, unless it was cut before; record the reason if it cannot be cut.
+    """Cut one video, unless it was cut before.
 
-    A video that ran out of memory is retried on a machine with more.
+    If it cannot be cut, the reason is recorded. A video that ran out of memory is retried on a machine with more.
     """
     cut_before = find_cut(store, store_uri, record.video, options)
     if cut_before and (cut_before.lacked_bytes is None or cut_before.lacked_bytes >= shares.all_bytes):
@@ -124,7 +127,10 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
 
 
 def _held(record: VideoRecord, path: Path, memory: Memory) -> VideoProbe:
-    """Return the probe from ingest; probe again if an older version did not record all of it."""
+    """Return the probe from ingest.
+
+    Probe again if an older version did not record all of it.
+    """
     if record.is_hdr is None:
         return probe(path, max_seconds=math.inf, memory=memory)
     return VideoProbe(**record.model_dump(include={field.name for field in fields(VideoProbe)}))

@@ -34,15 +34,15 @@ class StoredClip(SeenClip, Protocol):
 
     @property
     def sha256(self) -> str:
-        """The content hash."""
+        """Return the content hash."""
 
     @property
     def width(self) -> int:
-        """The width in pixels."""
+        """Return the width in pixels."""
 
     @property
     def height(self) -> int:
-        """The height in pixels."""
+        """Return the height in pixels."""
 
 
 def rgb_frames(num_segments: int) -> NetworkSpec:
@@ -98,7 +98,10 @@ def load_snippets(path: Path, spec: NetworkSpec) -> NDArray[np.uint8]:
 
 
 def load_few(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec) -> list[NDArray[np.uint8]]:
-    """Load the test snippets, uint8 (t, h, w, p), of all these clips into memory; raises as `cache_test_frames`."""
+    """Load the test snippets, uint8 (t, h, w, p), of all these clips into memory.
+
+    Raises as `cache_test_frames`.
+    """
     paths = cache_test_frames(store, clips, spec)
     return [load_snippets(paths[clip.uid], spec) for clip in clips]
 

@@ -43,10 +43,11 @@ SUFFIXES = {"matroska": ".mkv", "webm": ".webm", "mov": ".mp4", "avi": ".avi", "
 
 
 class Taker:
-    """Ingest single files from several threads; a lock per content hash keeps two names of one video from racing.
+    """Ingest single files from several threads.
 
-    Names label videos, through folders and annotation files. If `labels` is false, ingesting must not change any label: a known video keeps
-    its names, and a new one gets a name that no folder and no annotation file matches.
+    A lock per content hash keeps two names of one video from racing. Names label videos, through folders and annotation files. If `labels`
+    is false, ingesting must not change any label: a known video keeps its names, and a new one gets a name that no folder and no annotation
+    file matches.
     """
 
     def __init__(self, store: Store, store_uri: str, options: IngestOptions, allow_private: bool, *, labels: bool = True) -> None:
@@ -76,7 +77,9 @@ class Taker:
         return self._take(offer, mib << 20, too_large, keep)
 
     def take_annotation(self, offer: Offer, keep: Callable[[bytes], None]) -> SeenFile:
-        """Pass the content of an annotation file to `keep`; set it aside with the reason if it is unreadable.
+        """Pass the content of an annotation file to `keep`.
+
+        It is set aside with the reason if it is unreadable.
 
         Raises:
             Unavailable: the store does not answer, or this machine's disk is full.
@@ -174,7 +177,10 @@ def _name_without_label(name: str, video: str) -> str:
 
 
 def _reason_to_set_aside(offer: Offer, error: BadInput | OSError) -> str:
-    """Explain why only this file is set aside; raise errors that would affect all other files, too."""
+    """Explain why only this file is set aside.
+
+    Errors that would affect all other files, too, are raised.
+    """
     if isinstance(error, BadInput):
         return plain_reason(error, offer.name if is_url(offer.source) else offer.source)
     reason = error.strerror or str(error)

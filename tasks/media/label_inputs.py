@@ -1,4 +1,7 @@
-"""List the inputs of labelling: ingested videos with their names, annotation files, and EPIC's class lists."""
+"""List the inputs of labelling.
+
+Ingested videos with their names, annotation files, and EPIC's class lists.
+"""
 
 from tasks.keys import content_key
 from tasks.media.class_lists import epic_list_uris

@@ -91,7 +91,10 @@ def lies_in(path: Path, folder: Path) -> bool:
 
 
 def _may_be_file(path: Path) -> bool:
-    """Check whether to try it; pipes, devices and links to folders are tried too, so that they are reported with a reason."""
+    """Check whether to try it.
+
+    Pipes, devices and links to folders are tried too, so that they are reported with a reason.
+    """
     try:
         return path.is_symlink() or not path.is_dir()
     except OSError:

@@ -16,7 +16,7 @@ from tasks.model.spec import NetworkSpec
 from tasks.store.objects import Store
 
 CHUNK_CLIPS = 32
-"""Clips decoded per chunk: enough to amortise starting the processes, few enough that the first are ready soon."""
+"""Clips decoded per chunk. Enough to amortise starting the processes, few enough that the first are ready soon."""
 
 Decoded = dict[str, list[Path] | BadInput]
 """By uid: the paths of a clip's arrays, one per network, or the error."""
@@ -62,7 +62,10 @@ class FramesAhead:
         self._paths(clip)
 
     def load(self, clip: StoredClip) -> list[NDArray[np.uint8]]:
-        """Wait for the clip, and load its snippets for each network, uint8 (t, h, w, p); raises as `wait`."""
+        """Wait for the clip, and load its snippets for each network.
+
+        They are uint8 (t, h, w, p). Raises as `wait`.
+        """
         return [load_snippets(path, spec) for path, spec in zip(self._paths(clip), self._specs, strict=True)]
 
     def _paths(self, clip: StoredClip) -> list[Path]:

@@ -31,15 +31,15 @@ class SeenClip(Protocol):
 
     @property
     def uid(self) -> str:
-        """The clip's uid."""
+        """Return the clip's uid."""
 
     @property
     def uri(self) -> str:
-        """The clip's address."""
+        """Return the clip's address."""
 
     @property
     def num_frames(self) -> int:
-        """The clip's number of frames."""
+        """Return the clip's number of frames."""
 
 
 C = TypeVar("C", bound=SeenClip)
@@ -73,7 +73,10 @@ def without_flow(store: Store, clips: Sequence[C], options: FlowOptions) -> list
 
 
 def shortness(clip: SeenClip) -> str | None:
-    """Explain why this clip shows a network less motion than others do; None if it does not."""
+    """Explain why this clip shows a network less motion than others do.
+
+    None if it does not.
+    """
     found, wanted = num_fields(clip.num_frames), SNIPPETS[Modality.FLOW].num_frames
     if clip.num_frames == 1:
         return f"a single frame shows no motion; one field of zero motion is repeated for the {wanted} that a network needs"
@@ -83,7 +86,10 @@ def shortness(clip: SeenClip) -> str | None:
 
 
 def compute_flow(store: Store, clips: Sequence[SeenClip], options: FlowOptions) -> Computed:
-    """Compute the flow of these clips and upload it to the store; set aside clips that cannot be read."""
+    """Compute the flow of these clips and upload it to the store.
+
+    Clips that cannot be read are set aside.
+    """
     started = time.monotonic()
     num_fields, set_aside = 0, []
     with (
@@ -108,12 +114,18 @@ def compute_flow(store: Store, clips: Sequence[SeenClip], options: FlowOptions) 
 
 
 def clips_at_once(num_threads: int) -> int:
-    """Compute how many clips share the threads: one clip cannot keep many threads busy, and too many delay the first upload."""
+    """Compute how many clips share the threads.
+
+    One clip cannot keep many threads busy, and too many delay the first upload.
+    """
     return min(MAX_AT_ONCE, 1 + num_threads // 4)
 
 
 def _keep(store: Store, clip: SeenClip, options: FlowOptions, maker: FlowMaker, source: Path) -> int | SetAside:
-    """Compute and upload one clip's flow; return its number of fields, or why there is none. `source` is a temporary path."""
+    """Compute and upload one clip's flow.
+
+    Returns its number of fields, or why there is none. `source` is a temporary path.
+    """
     made = source.with_suffix(FLOW_SUFFIX)
     try:
         store.read_file(clip.uri, source)

@@ -1,1 +1,1 @@
-"""The network: its parts, pretrained weights, training and inference."""
+"""Implement the network: its parts, pretrained weights, training and inference."""

@@ -1,4 +1,7 @@
-"""Augment training clips: one random crop, horizontal flip and colour jitter for all frames of a clip."""
+"""Augment training clips.
+
+One random crop, horizontal flip and colour jitter for all frames of a clip.
+"""
 
 # t: snippets, h, w: pixels, p: 8-bit planes of a snippet
 
@@ -25,10 +28,10 @@ SCALES: dict[Modality, tuple[float, ...]] = {
 """Side lengths of a multi-scale crop, relative to the frame's short side."""
 
 CLOSE_PIXELS = 3
-"""A side within this distance of the crop size is snapped to it, which avoids resizing by a pixel or two."""
+"""A side within this distance of the crop size is snapped to it. This avoids resizing by a pixel or two."""
 
 QUARTERS = ((0, 0), (4, 0), (0, 4), (4, 4), (2, 2), (0, 2), (4, 2), (2, 4), (2, 0), (1, 1), (3, 1), (1, 3), (3, 3))
-"""(right, down) offsets of a multi-scale crop, in quarters of the free space: corners, centre, edge midpoints, and the points between."""
+"""(right, down) offsets of a multi-scale crop, in quarters of the free space. Corners, centre, edge midpoints, and the points between."""
 
 _random_crop = v2.RandomResizedCrop(CROP_PIXELS, scale=(0.25, 1.0), antialias=True)
 
@@ -51,7 +54,7 @@ class Augmentation:
 
     @property
     def name(self) -> str:
-        """Unique name of these settings; empty for the defaults."""
+        """Build a unique name of these settings; empty for the defaults."""
         parts = {
             self.crop: self.crop != "resized",
             f"jitter-{self.color_jitter!r}": bool(self.color_jitter),
@@ -61,7 +64,10 @@ class Augmentation:
 
     @property
     def draws_nothing(self) -> bool:
-        """Whether it is deterministic: the centre crop without flip or jitter, as in single-crop testing."""
+        """Check whether it is deterministic: the centre crop without flip or jitter.
+
+        This is single-crop testing.
+        """
         return self.crop == "centre" and not (self.color_jitter or self.mirror)
 
 
@@ -78,9 +84,10 @@ class Place(NamedTuple):
 
 
 def multiscale_places(width: int, height: int, scales: Sequence[float]) -> list[Place]:
-    """List the equally likely training crops of TSN (arXiv 1608.00859, section 3.2, as in its code).
+    """List the equally likely training crops of TSN.
 
-    Width and height are multiples of the short side, at most one step of `scales` apart.
+    Source: arXiv 1608.00859, section 3.2, as in its code. Width and height are multiples of the short side, at most one step of `scales`
+    apart.
     """
     sides = [int(min(width, height) * scale) for scale in scales]
     sides = [CROP_PIXELS if abs(side - CROP_PIXELS) < CLOSE_PIXELS else side for side in sides]
@@ -116,7 +123,7 @@ def augmented(frames: Frames, seed: int, modality: Modality, augmentation: Augme
 
 
 def _cropped(planes: Tensor, augmentation: Augmentation, modality: Modality) -> Tensor:
-    """uint8 (t, p, h, w) -> (t, p, 224, 224)."""
+    """Crop uint8 (t, p, h, w) to (t, p, 224, 224)."""
     if augmentation.crop == "multi-scale":
         return _multiscale_crop(planes, SCALES[modality])
     if augmentation.crop == "centre":
@@ -127,7 +134,7 @@ def _cropped(planes: Tensor, augmentation: Augmentation, modality: Modality) -> 
 
 
 def _multiscale_crop(planes: Tensor, scales: Sequence[float]) -> Tensor:
-    """uint8 (t, p, h, w) -> (t, p, 224, 224)."""
+    """Crop uint8 (t, p, h, w) to (t, p, 224, 224) by a multi-scale crop."""
     places = multiscale_places(planes.shape[-1], planes.shape[-2], scales)
     place = places[int(torch.randint(len(places), (1,)))]
     cut: Tensor = functional.resized_crop(planes, place.y, place.x, place.height, place.width, [CROP_PIXELS, CROP_PIXELS], antialias=True)
@@ -135,7 +142,10 @@ def _multiscale_crop(planes: Tensor, scales: Sequence[float]) -> Tensor:
 
 
 def _jittered(images: Tensor, share: float) -> Tensor:
-    """Jitter the colours of uint8 (t, p, h, w); planes are RGB of one or more frames."""
+    """Jitter the colours of uint8 (t, p, h, w).
+
+    Planes are RGB of one or more frames.
+    """
     apart = images.reshape(-1, 3, *images.shape[-2:])
     changed: Tensor = v2.ColorJitter(share, share, share)(apart)
     return changed.reshape(images.shape)

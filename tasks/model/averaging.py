@@ -1,4 +1,4 @@
-"""Exponential moving average of the weights, validated and saved in place of the weights."""
+"""Average the weights exponentially, for validation and saving in place of the weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +11,12 @@ from torch import Tensor
 
 
 class Averaging(WeightAveraging):
-    """Update after each optimizer step: average = decay_n * average + (1 - decay_n) * weights.
+    """Updates the average after each optimizer step.
 
-    The average starts as the weights after the first step. As in TensorFlow, decay_n = min(decay, (1 + n) / (10 + n)) after n updates, so a
-    short training soon forgets its first weights. Batch-norm statistics are averaged like weights; counters are copied. Lightning validates
-    the average and leaves it in the network when training ends; a checkpoint holds both.
+    average = decay_n * average + (1 - decay_n) * weights. The average starts as the weights after the first step. As in TensorFlow, decay_n
+    = min(decay, (1 + n) / (10 + n)) after n updates, so a short training soon forgets its first weights. Batch-norm statistics are averaged
+    like weights; counters are copied. Lightning validates the average and leaves it in the network when training ends; a checkpoint holds
+    both.
     """
 
     def __init__(self, decay: float) -> None:

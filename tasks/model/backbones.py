@@ -1,4 +1,4 @@
-"""Table of backbones: constructor, input format and ImageNet weights of each."""
+"""List backbones with their constructor, input format and ImageNet weights."""
 
 # n: images, c: channels, h, w: pixels, f: features
 
@@ -31,7 +31,10 @@ CROP_PIXELS = 224
 
 @dataclass(frozen=True)
 class InputFormat:
-    """Input of a backbone, 224x224: (8-bit value * scale - mean) / std, with three channels in `channel_order`."""
+    """Input of a backbone, 224x224, with three channels in `channel_order`.
+
+    Values are (8-bit value * scale - mean) / std.
+    """
 
     channel_order: Literal["RGB", "BGR"]
     scale: float
@@ -41,7 +44,9 @@ class InputFormat:
 
 @dataclass(frozen=True)
 class SnippetFormat:
-    """Conversion of snippet planes to backbone channels: (8-bit value * scale - mean) / std per plane, then `arrange`.
+    """Conversion of snippet planes to backbone channels.
+
+    (8-bit value * scale - mean) / std per plane, then `arrange`.
 
     Attributes:
         scale: of all planes.
@@ -203,7 +208,9 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def find(name: str) -> Backbone:
-    """Find a backbone by name: in the table, else among timm's models, else among torchvision's classifiers.
+    """Find a backbone by name.
+
+    In the table, else among timm's models, else among torchvision's classifiers.
 
     Raises:
         BadConfiguration: the name is unknown (the message suggests close matches), the model does not accept 224x224 pixels, or it does
@@ -258,7 +265,10 @@ def _by_name_from_torchvision(name: str) -> Backbone:
 
 
 def _measure_features(name: str, construct: Callable[[], nn.Module]) -> int:
-    """Measure the length of a feature vector, which must be the same in training mode (batch-norm then needs two images)."""
+    """Measure the length of a feature vector.
+
+    It must be the same in training mode, where batch-norm needs two images.
+    """
     try:
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
             module = construct()

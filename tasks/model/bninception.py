@@ -1,4 +1,7 @@
-"""BN-Inception (Ioffe and Szegedy, arXiv 1502.03167) with the parameter names of the Caffe original and of EPIC-KITCHENS-55."""
+"""Define BN-Inception (Ioffe and Szegedy, arXiv 1502.03167).
+
+Parameters are named as in the Caffe original and in EPIC-KITCHENS-55.
+"""
 
 # n: images, c: channels, h, w: pixels, f: features (1024)
 
@@ -82,7 +85,7 @@ class BNInception(nn.Module):
         return torch.cat(branches, dim=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(n, c, h, w) -> (n, 1024)."""
+        """Map (n, c, h, w) to (n, 1024)."""
         x = self._apply_convolution("conv1_7x7_s2", images)
         x = functional.max_pool2d(x, 3, stride=2, ceil_mode=True)
         x = self._apply_convolution("conv2_3x3_reduce", x)

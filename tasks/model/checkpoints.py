@@ -45,12 +45,12 @@ class Saved:
 
     @property
     def title(self) -> str:
-        """Title for people."""
+        """Return the title for people."""
         return " + ".join(network.spec.title for network in self.networks)
 
     @property
     def network(self) -> Network:
-        """The only network.
+        """Return the only network.
 
         Raises:
             BadCheckpoint: there are several.

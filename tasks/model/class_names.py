@@ -1,4 +1,4 @@
-"""Class names of a network, one per logit."""
+"""Name the classes of a network, one per logit."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -30,17 +30,26 @@ class ClassNames(BaseModel):
 
     @property
     def known_verbs(self) -> frozenset[int]:
-        """Ids of verbs that the network can predict: the named ones, or all if none is named."""
+        """List the ids of verbs that the network can predict.
+
+        The named ones, or all if none is named.
+        """
         return self._known("verb", self.verbs)
 
     @property
     def known_nouns(self) -> frozenset[int]:
-        """Ids of the nouns that the network can predict; only the given one if there is one."""
+        """List the ids of the nouns that the network can predict.
+
+        Only the given one if there is one.
+        """
         return self._known("noun", self.nouns) if self.given_noun is None else frozenset({self.given_noun})
 
     @property
     def given_noun(self) -> int | None:
-        """Id of the "no object" noun, always predicted by a network trained on verbs alone, else None."""
+        """Return the id of the "no object" noun of a network without objects.
+
+        Such a network, trained on verbs alone, always predicts it; else None.
+        """
         return None if self.has_objects else self.nouns.index(NO_OBJECT)
 
     def _known(self, target: Literal["verb", "noun"], names: Sequence[str]) -> frozenset[int]:

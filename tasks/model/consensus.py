@@ -1,4 +1,7 @@
-"""Consensus heads: combine segment features into one prediction. Parameter names match the published checkpoints."""
+"""Combine segment features into one prediction by consensus heads.
+
+Parameter names match the published checkpoints.
+"""
 
 # b: batch, t: segments, f: features, g: features of a relation (256), r: relations of one scale, s: segments of a relation, v: verbs, n: nouns
 
@@ -34,7 +37,10 @@ class Logits(NamedTuple):
 
 
 class SegmentAverage(nn.Module):
-    """TSN (Wang et al., arXiv 1608.00859): logits averaged over segments, computed from averaged features because the heads are linear."""
+    """TSN's consensus (Wang et al., arXiv 1608.00859): logits averaged over segments.
+
+    They are computed from averaged features because the heads are linear.
+    """
 
     is_linear: ClassVar[bool] = True
 
@@ -44,7 +50,7 @@ class SegmentAverage(nn.Module):
         self.fc_noun = _small_linear(num_features, spec.num_nouns)
 
     def forward(self, features: Tensor) -> Logits:
-        """(b, t, f) -> Logits (b, v), (b, n)."""
+        """Map (b, t, f) to Logits (b, v), (b, n)."""
         mean = features.mean(dim=1)
         return Logits(self.fc_verb(mean), self.fc_noun(mean))
 
@@ -62,19 +68,19 @@ class Relation(nn.Module):
         self.consensus = nn.ModuleDict({"pre_classifier": relation, "classifiers": heads})
 
     def forward(self, features: Tensor) -> Logits:
-        """(b, t, f) -> Logits (b, v), (b, n)."""
+        """Map (b, t, f) to Logits (b, v), (b, n)."""
         relation = self.consensus["pre_classifier"](self.new_fc(features).flatten(1))
         verb_head, noun_head = self.consensus["classifiers"].children()
         return Logits(verb_head(relation), noun_head(relation))
 
 
 class MultiscaleRelation(nn.Module):
-    """Multi-scale TRN (the same paper): relations of t, t - 1, … and 2 segments, summed over scales.
+    """Multi-scale TRN (the same paper): relations summed over scales.
 
-    As in the code that trained EPIC-KITCHENS-55's checkpoints, every scale except the largest uses the classifiers of the next larger
-    scale, so the last classifiers are never used; and 3 relations are sampled per scale. Training samples them for each batch from torch's
-    generator. Evaluation averages over samples: over all of them, which weights each relation by its probability of being sampled, or over
-    `spec.relation_draws` of them seeded by `spec.relation_seed`.
+    The scales are t, t - 1, … and 2 segments. As in the code that trained EPIC-KITCHENS-55's checkpoints, every scale except the largest
+    uses the classifiers of the next larger scale, so the last classifiers are never used; and 3 relations are sampled per scale. Training
+    samples them for each batch from torch's generator. Evaluation averages over samples: over all of them, which weights each relation by
+    its probability of being sampled, or over `spec.relation_draws` of them seeded by `spec.relation_seed`.
 
     Raises:
         BadConfiguration: fewer than 2 segments, or more than 16.
@@ -104,7 +110,7 @@ class MultiscaleRelation(nn.Module):
         self.consensus = nn.ModuleDict({"classifiers": nn.ModuleList(heads), "fc_fusion_scales": nn.ModuleList(fusions)})
 
     def forward(self, features: Tensor) -> Logits:
-        """(b, t, f) -> Logits (b, v), (b, n)."""
+        """Map (b, t, f) to Logits (b, v), (b, n)."""
         reduced = self.new_fc(features)
         heads, fusions = (list(self.consensus[name].children()) for name in ("classifiers", "fc_fusion_scales"))
         verbs: list[Tensor] = []

@@ -18,9 +18,9 @@ NumCrops = Literal[1, 10]
 
 
 def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality) -> list[Frames]:
-    """Cut TSN's ten crops, or the centre crop alone, as views; only mirrored flow is copied.
+    """Cut TSN's ten crops, or the centre crop alone, as views.
 
-    The ten are five offsets, each crop followed by its mirror image.
+    Only mirrored flow is copied. The ten are five offsets, each crop followed by its mirror image.
 
     Args:
         frames: the clip's snippets, uint8 (t, h, w, p), short side 256.
@@ -60,7 +60,10 @@ def cut_crops(frames: Frames, num_crops: NumCrops, modality: Modality, only: sli
 
 
 def mirrored(frames: Frames, modality: Modality) -> Frames:
-    """Flip (t, h, w, p) horizontally; the x component of flow changes its sign (zero motion lies between 127 and 128)."""
+    """Flip (t, h, w, p) horizontally.
+
+    The x component of flow changes its sign (zero motion lies between 127 and 128).
+    """
     flipped = frames[:, :, ::-1]
     if modality is Modality.FLOW:
         flipped = flipped.copy()
@@ -69,7 +72,10 @@ def mirrored(frames: Frames, modality: Modality) -> Frames:
 
 
 def crop_offsets(width: int, height: int) -> list[tuple[int, int]]:
-    """Return TSN's five (x, y) offsets: corners, then centre, on a grid of quarters (torchvision's TenCrop differs)."""
+    """Return TSN's five (x, y) offsets: corners, then centre.
+
+    They lie on a grid of quarters (torchvision's TenCrop differs).
+    """
     step_x, step_y = (width - CROP_PIXELS) // 4, (height - CROP_PIXELS) // 4
     return [(0, 0), (4 * step_x, 0), (0, 4 * step_y), (4 * step_x, 4 * step_y), (2 * step_x, 2 * step_y)]
 
@@ -80,7 +86,10 @@ def centre_offset(width: int, height: int) -> tuple[int, int]:
 
 
 class Normalise(nn.Module):
-    """Normalise uint8 (..., p, h, w) to float32 (..., c, h, w) with a backbone's snippet format."""
+    """Normalises uint8 (..., p, h, w) to float32 (..., c, h, w).
+
+    The scale is that of a backbone's snippet format.
+    """
 
     def __init__(self, snippet_format: SnippetFormat) -> None:
         super().__init__()
@@ -92,13 +101,16 @@ class Normalise(nn.Module):
         self.register_buffer("offset", torch.tensor(snippet_format.mean).view(-1, 1, 1) / std, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(..., p, h, w) -> (..., c, h, w)."""
+        """Map (..., p, h, w) to (..., c, h, w)."""
         arranged: Tensor = self.arrange(images.float() * self.factor - self.offset)
         return arranged
 
 
 class Arrange(nn.Module):
-    """Arrange normalised planes (..., p, h, w) as channels (..., c, h, w): unchanged, BGR per frame, frame differences, or both."""
+    """Arranges normalised planes (..., p, h, w) as channels (..., c, h, w).
+
+    Unchanged, BGR per frame, frame differences, or both.
+    """
 
     def __init__(self, snippet_format: SnippetFormat) -> None:
         super().__init__()
@@ -106,7 +118,7 @@ class Arrange(nn.Module):
         self.order = [3 * (i // 3) + 2 - i % 3 for i in range(len(snippet_format.mean))] if "reversed" in snippet_format.arrange else None
 
     def forward(self, planes: Tensor) -> Tensor:
-        """(..., p, h, w) -> (..., c, h, w)."""
+        """Map (..., p, h, w) to (..., c, h, w)."""
         if self.order is not None:
             planes = planes[..., self.order, :, :]
         return planes[..., 3:, :, :] - planes[..., :-3, :, :] if self.takes_differences else planes

@@ -1,4 +1,7 @@
-"""Load training clips from memory-mapped frames; every random draw is a function of (seed, view, clip)."""
+"""Load training clips from memory-mapped frames.
+
+Every random draw is a function of (seed, view, clip).
+"""
 
 # b: batch, t: segments, f: features, h, w: pixels, p: 8-bit planes of a snippet
 
@@ -40,9 +43,10 @@ class CachedClip:
 
 
 class Sample(NamedTuple):
-    """One clip or a batch: images uint8 (b, t, p, 224, 224) or features float32 (b, t, f); verb and noun (b,).
+    """One clip or a batch, with its inputs and its labels.
 
-    With ten crops the inputs are (b, k, t, …). Both classes are NO_LABEL if the clip does not count.
+    Images uint8 (b, t, p, 224, 224) or features float32 (b, t, f); verb and noun (b,). With ten crops the inputs are (b, k, t, …). Both
+    classes are NO_LABEL if the clip does not count.
     """
 
     inputs: Tensor
@@ -78,14 +82,16 @@ class View(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Unique name of this view of this clip."""
+        """Build the unique name of this view of this clip."""
         if self.seed is None:
             return f"{self.frames.stem}-middle" if self.num_crops == 1 else f"{self.frames.stem}-middle-crop-{self.number}"
         drawn = [str(self.seed), str(self.number), self.augmentation.name, "middle" if self.middle_frames else ""]
         return "-".join(filter(None, [self.frames.stem, *drawn]))
 
     def images(self, spec: NetworkSpec) -> Tensor:
-        """Read the network's input uint8 (t, p, 224, 224): a pure function of the view's name and the spec's snippets.
+        """Read the network's input uint8 (t, p, 224, 224).
+
+        It is a pure function of the view's name and the spec's snippets.
 
         Raises:
             MissingObject: the frames file does not exist.
@@ -108,7 +114,7 @@ class Share:
 
 
 def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None) -> Frames:
-    """Read only the frames of one clip that a network sees: uint8 (t, h, w, p).
+    """Read one clip's frames that a network sees: uint8 (t, h, w, p).
 
     Args:
         path: .npy file as in `CachedClip`.
@@ -262,7 +268,7 @@ class EpochSampler(Sampler[ClipKey]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
+        """Set the epoch; called by Lightning before each."""
         self.epoch = epoch
 
     def __len__(self) -> int:

@@ -1,4 +1,7 @@
-"""Seed each epoch, then record it; write checkpoints, log a line and call the step back when it is due."""
+"""Seed and record each epoch, and write its checkpoints and log lines.
+
+The step is called back when an epoch is due.
+"""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -29,11 +32,11 @@ log = logging.getLogger(__name__)
 BEST = "best.pt"
 LAST = "last.ckpt"
 ALL_WRITTEN = 100
-"""Number of epochs, from the first, that are all written."""
+"""Number of epochs, from the first, that are all written to the store."""
 MIN_SECONDS = 10.0
 """Minimum time between two writes of later epochs on cached features."""
 PATIENCE = 20
-"""Minimum time between two writes as a multiple of the time that a write takes, the step's part included."""
+"""Minimum time between two writes as a multiple of a write's time. The step's part is included."""
 
 Keeps = Literal["each epoch", "at the end", "never"]
 """When the last checkpoint is written; quick epochs are written together."""

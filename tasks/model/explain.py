@@ -27,11 +27,14 @@ Heat = NDArray[np.float32]
 
 
 class NothingToSee(Exception):
-    """Grad-CAM is not possible for this network or on this machine; the network itself is fine."""
+    """Grad-CAM is not possible for this network or on this machine.
+
+    The network itself is fine.
+    """
 
 
 def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "noun"], class_id: int) -> bytes:
-    """Draw a clip's test frames in a row, overlaid with the Grad-CAM heat of one class.
+    """Draw a clip's test frames in a row, overlaid with one class's Grad-CAM heat.
 
     Args:
         network: in evaluation mode, in float32.

@@ -1,4 +1,7 @@
-"""Export the network for use without our code: normalisation and centre crop included, plain tensors returned."""
+"""Export the network for use without our code.
+
+Normalisation and centre crop are included; it returns plain tensors.
+"""
 
 # b: clips, t: segments, h, w: pixels, p: 8-bit planes of a snippet, v: verbs, n: nouns
 
@@ -11,10 +14,10 @@ from tasks.model.network import Network
 
 
 class ExportedNetwork(nn.Module):
-    """Maps uint8 snippets (b, t, h, w, p), short side 256, to (verb logits (b, v), noun logits (b, n)) of the centre crop.
+    """Maps uint8 snippets (b, t, h, w, p) to logits of the centre crop.
 
-    Exportable by `torch.export` with dynamic b, h and w. Returns a plain tuple, because loading a named tuple would need our code; without
-    objects, only the verb logits.
+    The short side is 256; returns (verb logits (b, v), noun logits (b, n)). Exportable by `torch.export` with dynamic b, h and w. Returns a
+    plain tuple, because loading a named tuple would need our code; without objects, only the verb logits.
     """
 
     def __init__(self, network: Network, *, has_objects: bool = True) -> None:
@@ -24,7 +27,7 @@ class ExportedNetwork(nn.Module):
         self.normalise = Normalise(network.input_format)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor] | Tensor:
-        """(b, t, h, w, p) -> (b, v), (b, n), or only (b, v)."""
+        """Map (b, t, h, w, p) to (b, v), (b, n), or only (b, v)."""
         y, x = _half(frames.shape[2] - CROP_PIXELS), _half(frames.shape[3] - CROP_PIXELS)
         crops = frames.narrow(2, y, CROP_PIXELS).narrow(3, x, CROP_PIXELS).permute(0, 1, 4, 2, 3)
         logits = self.network(self.normalise(crops))
@@ -32,12 +35,18 @@ class ExportedNetwork(nn.Module):
 
 
 def _half(pixels: int) -> int:
-    """Compute `round(pixels / 2)`, half to even as in `crops.centre_offset`, with the integer arithmetic that `torch.export` can trace."""
+    """Compute `round(pixels / 2)`, half to even as in `crops.centre_offset`.
+
+    `torch.export` can trace its integer arithmetic.
+    """
     return (pixels + pixels % 4 // 3) // 2
 
 
 def export_module(network: Network, *, has_objects: bool = True) -> tuple[ExportedNetwork, Tensor]:
-    """Build the module to log, and an example input of two clips for dynamic b, h and w."""
+    """Build the module to log, and an example input of two clips.
+
+    The example makes b, h and w dynamic.
+    """
     module = ExportedNetwork(network, has_objects=has_objects).cpu().eval()
     generator = torch.Generator().manual_seed(0)
     example = torch.randint(

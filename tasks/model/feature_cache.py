@@ -68,7 +68,7 @@ class FeatureCache:
         return torch.from_numpy(features)
 
     def has(self, name: str) -> bool:
-        """Tell whether the features are cached completely."""
+        """Check whether the features are cached completely."""
         try:
             return self.path(name).stat().st_size == self._file_bytes
         except OSError:
@@ -115,7 +115,10 @@ class FeatureCache:
 
 
 class FeatureMemory:
-    """Features that this process has read from caches, kept up to `max_bytes`; the rest is read anew each time."""
+    """Features that this process has read from caches, up to `max_bytes`.
+
+    The rest is read anew each time.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -123,7 +126,10 @@ class FeatureMemory:
         self._kept: dict[Path, Tensor] = {}
 
     def read(self, cache: FeatureCache, name: str) -> Tensor:
-        """Return the features of this name, not to be modified; see `FeatureCache.read` for shape and errors."""
+        """Return the features of this name, not to be modified.
+
+        See `FeatureCache.read` for shape and errors.
+        """
         path = cache.path(name)
         if path in self._kept:
             return self._kept[path]

@@ -24,7 +24,7 @@ from tasks.model.spec import NetworkSpec
 log = logging.getLogger(__name__)
 
 VIEWS_VERSION = 1
-"""Version of a `View`'s content: increment it when `data`, `sampling`, `crops` or `augmentation` change frames or augmentation."""
+"""Version of a `View`'s content. Increment it when `data`, `sampling`, `crops` or `augmentation` change frames or augmentation."""
 
 SECONDS_BETWEEN_LINES = 10
 PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -85,7 +85,10 @@ def compute_features(
 
 
 class _Images(Dataset[Tensor]):
-    """Images uint8 (t, p, h, w) of views; empty if another process has cached the features meanwhile."""
+    """Images uint8 (t, p, h, w) of views.
+
+    Empty if another process has cached the features meanwhile.
+    """
 
     def __init__(self, views: Sequence[View], spec: NetworkSpec, cache: FeatureCache) -> None:
         self.views = views

@@ -14,7 +14,7 @@ DRIVER = Path("/proc/driver/nvidia/gpus")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 _claimed: list[IO[str]] = []
-"""Lock files, open until this process ends; the kernel then releases the locks, however it ends."""
+"""Lock files, open until this process ends. The kernel then releases the locks, however it ends."""
 
 
 def num_gpus(driver: Path = DRIVER) -> int:

@@ -1,4 +1,4 @@
-"""Hold what is recorded of each epoch, and put it into words."""
+"""Record the scores of each epoch, and format them for people."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -6,9 +6,9 @@ from math import floor, log
 from typing import Any
 
 ALL_TOLD = 1000
-"""Number of epochs, from the first, that are all told."""
+"""Number of epochs, from the first, that are all logged."""
 STEP = 1.01
-"""Ratio between two later epochs that are told, on the logarithmic axis that such a training is read on."""
+"""Ratio between two later logged epochs, on the logarithmic axis of long trainings."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,15 @@ class EpochRecord:
 
 
 def is_power_of_two(number: int) -> bool:
-    """Tell whether `number`, from 1, is 1, 2, 4, 8 …"""
+    """Check whether `number`, at least 1, is a power of two."""
     return number & (number - 1) == 0
 
 
 def is_told(epoch: int) -> bool:
-    """Tell whether this epoch, from 0, is shown to people; a long training has too many."""
+    """Check whether this epoch, from 0, is logged.
+
+    A long training has too many epochs to log all of them.
+    """
     number = epoch + 1
     return number <= ALL_TOLD or is_power_of_two(number) or _place(number) > _place(number - 1)
 
@@ -84,7 +87,7 @@ def curves_of(stage: str, scores: Scores) -> dict[str, float]:
 
 
 def in_words(scores: Scores) -> str:
-    """Put the scores into words, for a line of the log."""
+    """Format the scores for a line of the log."""
     if scores.action_top1 is None:
         return f"loss {scores.loss:.3f}, top-1 verb {scores.verb_top1:.1%}"
     return (

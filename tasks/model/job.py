@@ -43,5 +43,5 @@ class TrainJob:
 
     @property
     def caches_features(self) -> bool:
-        """Whether the heads are trained on cached features."""
+        """Check whether the heads are trained on cached features."""
         return self.options.trainable == "heads" and self.features is not None

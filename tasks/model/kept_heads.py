@@ -1,4 +1,4 @@
-"""Score the heads that a long training kept on the way, on the cached features of val."""
+"""Score the heads that a long training kept, on the cached features of val."""
 
 # n: clips, k: crops, t: segments, f: features, v: verbs, o: nouns
 
@@ -17,7 +17,9 @@ from tasks.model.job import TrainJob
 
 
 def score_heads(job: TrainJob, files: Mapping[int, Path]) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]:
-    """Compute the logits (n, v) and (n, o) of each epoch's heads, averaged over crops as in validation.
+    """Compute the logits (n, v) and (n, o) of each epoch's heads.
+
+    They are averaged over crops, as in validation.
 
     Args:
         job: a finished training on cached features; n are its clips of val, in order.

@@ -20,7 +20,7 @@ class ClipLosses(NamedTuple):
 
     @property
     def total(self) -> Tensor:
-        """The training objective per clip (b,)."""
+        """Return the training objective per clip (b,)."""
         return self.verb + self.noun
 
 
@@ -50,7 +50,7 @@ class CrossEntropies(nn.Module):
         self.register_buffer("noun_weights", weights.noun if weights else None, persistent=False)
 
     def forward(self, logits: Logits, verb: Tensor, noun: Tensor) -> ClipLosses:
-        """Logits (b, v), (b, n) and class ids (b,), (b,) -> losses (b,), (b,)."""
+        """Compute losses (b,), (b,) from logits (b, v), (b, n) and class ids (b,), (b,)."""
         verb_losses = self._of(logits.verb, verb, self.verb_weights)
         if self.has_objects:
             return ClipLosses(verb_losses, self._of(logits.noun, noun, self.noun_weights))

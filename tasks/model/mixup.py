@@ -1,4 +1,7 @@
-"""mixup (Zhang et al., arXiv 1710.09412): mix pairs of clips in a batch, and their losses."""
+"""Mix pairs of clips in a batch, and their losses, by mixup.
+
+Source: Zhang et al., arXiv 1710.09412.
+"""
 
 # b: batch, …: whatever is mixed
 
@@ -21,7 +24,7 @@ class Mix:
     partners: Tensor
 
     def inputs(self, inputs: Tensor) -> Tensor:
-        """(b, …) -> (b, …)."""
+        """Mix the inputs (b, …)."""
         return self.share * inputs + (1 - self.share) * inputs[self.partners]
 
     def losses(self, criterion: CrossEntropies, logits: Logits, batch: Sample) -> ClipLosses:
@@ -33,9 +36,10 @@ class Mix:
 
 @dataclass(frozen=True)
 class Mixup:
-    """Draws a share from Beta(alpha, alpha) per batch: a function of (seed, epoch, batch index), the same in all processes.
+    """Draws a share from Beta(alpha, alpha) per batch.
 
-    A clip's partner is the previous clip of the batch in the same process, which the epoch's order makes random; a single clip is unchanged.
+    It is a function of (seed, epoch, batch index), the same in all processes. A clip's partner is the previous clip of the batch in the
+    same process, which the epoch's order makes random; a single clip is unchanged.
     """
 
     alpha: float

@@ -1,4 +1,7 @@
-"""Lightning modules: train a network on images, or only its heads on cached features."""
+"""Train a network on images, or only its heads on cached features.
+
+The classes are Lightning modules.
+"""
 
 # b: batch, t: segments, f: features, v: verbs, n: nouns, h, w: pixels
 
@@ -177,7 +180,10 @@ class ActionModule(Learner):
         return self
 
     def see(self, inputs: Tensor) -> Tensor:
-        """Normalise uint8 (b, t, p, h, w) to (b, t, c, h, w), or compute features (b, t, f) if only the heads are trained."""
+        """Normalise uint8 (b, t, p, h, w) to (b, t, c, h, w).
+
+        If only the heads are trained, compute features (b, t, f).
+        """
         snippets: Tensor = self.normalise(inputs)
         return self.network.features(snippets) if self.recipe.trainable == "heads" else snippets
 
@@ -209,7 +215,10 @@ class HeadModule(Learner):
         return logits
 
     def make_optimizer(self) -> Optimizer:
-        """Make a fused optimizer of the heads: its pass over the weights takes most of a step."""
+        """Make a fused optimizer of the heads.
+
+        Its pass over the weights takes most of a step.
+        """
         # Lightning cannot clip gradients with a fused optimizer in mixed precision.
         is_clipped_mixed = bool(self.recipe.clip_norm) and self.recipe.precision != "32-true"
         groups = parameter_groups([self.head.named_parameters()], self.recipe)
@@ -236,7 +245,10 @@ def freeze(network: Network, options: TrainOptions) -> None:
 
 
 def evaluation_modules(network: Network, options: TrainOptions) -> list[nn.Module]:
-    """List the modules that stay in evaluation mode during training: frozen ones, and batch-norms according to `batch_norm`."""
+    """List the modules that stay in evaluation mode during training.
+
+    Frozen ones, and batch-norms according to `batch_norm`.
+    """
     norms = _norms(network)
     num_updated = {"partial": 1, "first-only": 1, "frozen": 0, "train": len(norms)}[options.batch_norm]
     return [*_frozen(network.backbone), *norms[num_updated:]]

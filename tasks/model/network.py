@@ -1,4 +1,7 @@
-"""The network: a backbone per snippet, optional temporal shift, a consensus over segments, two heads."""
+"""Define the network: backbone, optional temporal shift, consensus, and two heads.
+
+The backbone runs per snippet, the consensus over segments.
+"""
 
 # b: batch, t: segments, c: channels, h, w: pixels (224), f: features, v: verbs, n: nouns
 
@@ -15,9 +18,10 @@ from tasks.model.spec import NetworkSpec
 
 
 class Network(nn.Module):
-    """Maps (b, t, c, 224, 224), normalised for the backbone, to Logits, verb (b, v) and noun (b, n).
+    """Maps (b, t, c, 224, 224) to Logits, verb (b, v) and noun (b, n).
 
-    Its initial weights depend only on spec and seed, not on the state of torch's global generator.
+    The input is normalised for the backbone. Its initial weights depend only on spec and seed, not on the state of torch's global
+    generator.
 
     Raises:
         BadConfiguration: the spec names an unknown backbone, modality or combination.
@@ -36,18 +40,21 @@ class Network(nn.Module):
             insert_temporal_shift(self.backbone, spec.num_segments)
 
     def forward(self, snippets: Tensor) -> Logits:
-        """(b, t, c, h, w) -> Logits (b, v), (b, n)."""
+        """Map (b, t, c, h, w) to Logits (b, v), (b, n)."""
         logits: Logits = self.head(self.features(snippets))
         return logits
 
     def features(self, snippets: Tensor) -> Tensor:
-        """(b, t, c, h, w) -> (b, t, f)."""
+        """Map (b, t, c, h, w) to (b, t, f)."""
         features: Tensor = self.backbone(snippets.flatten(0, 1))
         return features.reshape(*snippets.shape[:2], -1)
 
 
 def to_channels_last(network: Network) -> Network:
-    """Convert a network in place to channels-last memory, in which convolutions are fastest on CPU and GPU."""
+    """Convert a network in place to channels-last memory.
+
+    Convolutions are fastest in it, on CPU and GPU.
+    """
     # torch documents `memory_format`, but its type hints for `Module.to` lack it.
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 

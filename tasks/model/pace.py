@@ -1,4 +1,7 @@
-"""Log the estimated duration of a training after its first batches, and the remaining time regularly."""
+"""Log the estimated duration of a training, and the remaining time regularly.
+
+The estimate comes after its first batches.
+"""
 
 import logging
 from time import monotonic
@@ -14,11 +17,11 @@ from tasks.wording import duration
 log = logging.getLogger(__name__)
 
 NUM_TIMED = 2
-"""Number of batches timed for the first estimate, after skipping the very first, which is slower."""
+"""Number of batches timed for the first estimate. The very first batch is slower, and skipped."""
 MIN_SECONDS = 10.0
 """Minimum time between two log lines; nothing is logged if less time remains."""
 SHARE = 0.01
-"""Time between two log lines, as a share of the remaining time: a training of days logs every few minutes."""
+"""Time between two log lines, as a share of the remaining time. A training of days logs every few minutes."""
 
 
 class Pace(Callback):

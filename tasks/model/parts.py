@@ -1,4 +1,4 @@
-"""Set up the module and the loaders of a training, on images or on cached features."""
+"""Set up a training's module and loaders, on images or on cached features."""
 
 # t: segments, f: features
 
@@ -23,7 +23,7 @@ Device = Literal["cpu", "cuda"]
 
 MAX_WORKERS = 8
 MEMORY_BYTES = 64 * 1024**2
-"""Features that are read from the disk once: those of some hundred clips, so that memory does not grow with their number."""
+"""Limit of the features kept in memory, enough for some hundred clips. It keeps memory use from growing with the number of clips."""
 
 Parts = tuple[Learner, DataLoader[Sample], DataLoader[Sample]]
 """The module, and the loaders of training and validation."""
@@ -47,7 +47,10 @@ def feature_parts(job: TrainJob, device: Device) -> Parts:
 
 
 def head_parts(job: TrainJob, device: Device, read: Source) -> Parts:
-    """Set up training the heads on features (t, f) that `read` returns; the network's backbone is not used."""
+    """Set up training the heads on features (t, f) that `read` returns.
+
+    The network's backbone is not used.
+    """
     train, val = _datasets(job, read)
     module = HeadModule(job.network, job.options, train.clips, has_objects=job.classes.has_objects)
     # Reading a feature is faster than passing it between processes, so there are no workers.
@@ -61,7 +64,7 @@ def views_of(job: TrainJob) -> list[View]:
 
 
 def compute(job: TrainJob, device: Device, cache: FeatureCache, views: list[View]) -> None:
-    """Compute missing features; the processes of a training share the work."""
+    """Compute missing features, divided among the processes of a training."""
     rank = process_rank()
     compute_features(
         job.network,

@@ -27,7 +27,7 @@ class PublishedFile:
 
     @property
     def url(self) -> str:
-        """Its public address."""
+        """Return its public address."""
         return EPIC_ADDRESS + self.name
 
 
@@ -120,9 +120,9 @@ def _load_imagenet(network: Network) -> str:
 
 
 def _widened(state: dict[str, Tensor], num_channels: int) -> dict[str, Tensor]:
-    """Adapt the first convolution (f, 3, h, w) to `num_channels`: the mean over colours, repeated per channel.
+    """Adapt the first convolution (f, 3, h, w) to `num_channels`.
 
-    TSN's cross-modality initialisation (arXiv 1608.00859, section 3.3).
+    It is the mean over colours, repeated per channel. TSN's cross-modality initialisation (arXiv 1608.00859, section 3.3).
     """
     first = next(key for key, value in state.items() if value.ndim == 4)
     if state[first].shape[1] == num_channels:

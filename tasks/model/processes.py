@@ -1,4 +1,4 @@
-"""Coordinate the processes of one training: find this process's rank, and end all of them together.
+"""Find this process's rank in a training, and end all processes together.
 
 Lightning runs the first process's command line again for every other process, with LOCAL_RANK in its environment. torchrun sets it, too, and
 starts every process itself.
@@ -27,7 +27,7 @@ GRACE_SECONDS = 15
 
 
 def is_first_process() -> bool:
-    """Tell whether this is the first process.
+    """Check whether this is the first process.
 
     Only the first uses MLflow, writes to the store and has a result.
     """
@@ -58,10 +58,10 @@ def require_place(devices: int) -> None:
 
 
 def end_with_starter() -> None:
-    """Let Linux kill this process when the training process that started it ends for any reason; does nothing on other systems.
+    """Let Linux kill this process when the training process that started it ends.
 
-    Call it in every process before training. It has no effect under torchrun: there a process fails at its next communication with a dead
-    one, or when that times out after half an hour.
+    For any reason; does nothing on other systems. Call it in every process before training. It has no effect under torchrun: there a
+    process fails at its next communication with a dead one, or when that times out after half an hour.
     """
     if is_first_process():
         os.environ[STARTER] = str(os.getpid())
@@ -70,7 +70,10 @@ def end_with_starter() -> None:
 
 
 def end_with(parent: int) -> None:
-    """Let Linux kill this process when `parent`, its parent's process id, ends for any reason; does nothing on other systems."""
+    """Let Linux kill this process when its parent process ends for any reason.
+
+    `parent` is the parent's process id. Does nothing on other systems.
+    """
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -80,9 +83,10 @@ def end_with(parent: int) -> None:
 
 
 class EndInOrder(Callback):
-    """Ends training with Unavailable at the batch after SIGTERM, and leaves failures of other processes to `failing_together`.
+    """Ends training with Unavailable at the batch after SIGTERM.
 
-    Lightning's own handling may leave processes waiting for each other, exit with code 0, or kill this process.
+    Failures of other processes are left to `failing_together`. Lightning's own handling may leave processes waiting for each other, exit
+    with code 0, or kill this process.
     """
 
     def __init__(self) -> None:

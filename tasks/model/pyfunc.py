@@ -1,4 +1,4 @@
-"""MLflow model that predicts from video clips.
+"""Define the MLflow model that predicts from video clips.
 
 Runs from the code packaged with it, without store or settings.
 """

@@ -38,7 +38,10 @@ def random_snippets(num_frames: int, num_segments: int, rng: np.random.Generator
 
 
 def joined(frames: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.uint8]:
-    """Join the frames of all snippets, (t * m, h, w, planes per frame), into snippets (t, h, w, p)."""
+    """Join the frames of all snippets into snippets (t, h, w, p).
+
+    The input is (t * m, h, w, planes per frame).
+    """
     _, height, width, _ = frames.shape
     apart = frames.reshape(spec.num_segments, -1, height, width, spec.snippet.frame_planes)
     return np.ascontiguousarray(apart.transpose(0, 2, 3, 1, 4)).reshape(spec.num_segments, height, width, spec.snippet.num_planes)

@@ -1,4 +1,7 @@
-"""Temporal shift (TSM, Lin et al., arXiv 1811.08383): residual blocks that see channels of neighbouring segments."""
+"""Shift channels between segments in residual blocks (TSM).
+
+The blocks see channels of neighbouring segments. Source: Lin et al., arXiv 1811.08383.
+"""
 
 # b: batch, t: segments, c: channels, h, w: pixels
 
@@ -24,7 +27,7 @@ EXPANDING: Mapping[type[nn.Module], tuple[str, str]] = {
     Mobilenet3Block: ("block.0.0", "use_res_connect"),
     MBConv: ("block.0.0", "use_res_connect"),
 }
-"""Blocks of the mobile families: the name of their first convolution, and the attribute that marks a residual connection."""
+"""Blocks of the mobile families. The name of their first convolution, and the attribute that marks a residual connection."""
 
 
 class TemporalShift(nn.Module):
@@ -36,7 +39,7 @@ class TemporalShift(nn.Module):
         self.num_segments = num_segments
 
     def forward(self, images: Tensor) -> Tensor:
-        """(b*t, c, h, w) -> output of `net`."""
+        """Map (b*t, c, h, w) to the output of `net`."""
         x = images.reshape(-1, self.num_segments, *images.shape[1:])
         fold = x.shape[2] // FOLD
         back, forward, unshifted = x[:, :, :fold], x[:, :, fold : 2 * fold], x[:, :, 2 * fold :]

@@ -1,4 +1,7 @@
-"""Network specification, stored with every checkpoint and result, and the input of each modality."""
+"""Specify a network and the input of each modality.
+
+The specification is stored with every checkpoint and result.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,7 +46,7 @@ class Snippet:
 
     @property
     def num_planes(self) -> int:
-        """8-bit planes of the whole snippet."""
+        """Count the 8-bit planes of the whole snippet."""
         return self.num_frames * self.frame_planes
 
 
@@ -52,15 +55,15 @@ SNIPPETS: Mapping[Modality, Snippet] = {
     Modality.FLOW: Snippet(num_frames=5, frame_planes=2, num_channels=10),
     Modality.RGB_DIFFERENCE: Snippet(num_frames=6, frame_planes=3, num_channels=15),
 }
-"""TSN's snippets (arXiv 1608.00859): one frame; 5 flow fields of x and y; 5 differences of 6 frames."""
+"""TSN's snippets (arXiv 1608.00859). One frame; 5 flow fields of x and y; 5 differences of 6 frames."""
 
 MAX_SEGMENTS = 32
 MAX_DRAWS = 10_000
 MAX_CLASSES = 10_000
-"""Far more than any training needs; a checkpoint that claims more is rejected before a network is built."""
+"""Far more than any training needs. A checkpoint that claims more is rejected before a network is built."""
 
 SHORT_SIDE = 256
-"""Short side of cached frames and flow fields, in pixels; TSN's protocol cuts its crops from this size."""
+"""Short side of cached frames and flow fields, in pixels. TSN's protocol cuts its crops from this size."""
 
 
 class NetworkSpec(BaseModel):
@@ -94,23 +97,23 @@ class NetworkSpec(BaseModel):
 
     @property
     def snippet(self) -> Snippet:
-        """The input for one segment."""
+        """Return the input for one segment."""
         return SNIPPETS[self.modality]
 
     @property
     def num_frames(self) -> int:
-        """Number of frames, or flow fields, that the network sees per clip."""
+        """Count the frames, or flow fields, that the network sees per clip."""
         return self.num_segments * self.snippet.num_frames
 
     @property
     def family(self) -> str:
-        """Name in the literature: TSN, TRN, MTRN or TSM."""
+        """Return the name in the literature: TSN, TRN, MTRN or TSM."""
         found = (family.value for family, parts in FAMILIES.items() if parts == (self.consensus, self.temporal_shift))
         return next(found, f"TSM with {self.consensus.value}")
 
     @property
     def title(self) -> str:
-        """Title for people, without the classes."""
+        """Return the title for people, without the classes."""
         drawn = f", {self.relation_draws or 'all'} draws of relations" if self.consensus is Consensus.MULTISCALE_RELATION else ""
         seen = f"{self.modality.value} ({self.flow.flow_method})" if self.flow else self.modality.value
         return f"{self.family} {self.backbone} {seen}, {self.num_segments} segments{drawn}"

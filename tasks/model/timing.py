@@ -1,4 +1,7 @@
-"""Time one batch to estimate the duration of a training before it starts, and one clip for a network's latency."""
+"""Time a batch to estimate a training's duration, and a clip for latency.
+
+The estimate is made before the training starts.
+"""
 
 # t: segments, h, w: pixels, p: 8-bit planes of a snippet
 
@@ -61,7 +64,9 @@ def time_batch(network: Network, options: TrainOptions, num_train: int, device: 
 
 
 def clip_seconds(network: Network, num_crops: NumCrops, device: Literal["auto", "cpu", "cuda"]) -> float:
-    """Measure the median time from a clip's frames to its logits, with PyTorch in float32; modifies `network`.
+    """Measure the median time from a clip's frames to its logits.
+
+    With PyTorch in float32; modifies `network`.
 
     Raises:
         BadConfiguration: this machine has no such device, or not enough GPU memory.

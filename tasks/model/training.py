@@ -44,11 +44,11 @@ class TrainOutcome:
 
 
 def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[EpochFiles], None] | None = None) -> TrainOutcome:
-    """Train to the end, resuming if possible; with several processes, each calls this.
+    """Train to the end, resuming if possible; each of several processes calls it.
 
     Args:
         job: network, data, options and device.
-        loggers: Lightning loggers in addition to TensorBoard's; they get all metrics of every epoch that is told.
+        loggers: Lightning loggers in addition to TensorBoard's; they get all metrics of every logged epoch.
         on_epoch: called in the first process once the files of an epoch, or of several quick ones, are written; an exception ends training.
 
     Raises:

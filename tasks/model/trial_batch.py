@@ -1,4 +1,7 @@
-"""Train the trials of a batch: heads side by side in processes of one thread each, whole networks one after another."""
+"""Train the trials of a batch.
+
+Heads train side by side in processes of one thread each, whole networks one after another.
+"""
 
 import logging
 import os
@@ -20,10 +23,10 @@ from tasks.model.trials import HeadTrial, TrialJob, TrialOutcome, open_network, 
 log = logging.getLogger(__name__)
 
 START_SECONDS = 10.0
-"""If less is left to train, this process trains alone: each other one spends 4 s of processor time on its imports."""
+"""Minimum training time that justifies starting other processes. Each of them spends 4 s of processor time on its imports."""
 
 MAX_PROCESSES = 8
-"""Each takes 0.7 GB, most of it for libraries, and up to `MEMORY_BYTES` more for features."""
+"""Maximum number of processes. Each takes 0.7 GB, most of it for libraries, and up to `MEMORY_BYTES` more for features."""
 
 MEMORY_BYTES = 512 * 1024**2
 
@@ -67,7 +70,7 @@ def run_trials(
 
 
 def _run_heads(jobs: Mapping[int, TrialJob], num_processes: int, on_done: OnDone) -> None:
-    """Run trials of heads in this process, until the rest is worth starting others."""
+    """Run trials of heads in this process, until the rest justifies starting others."""
     prepare: Prepare = partial(prepare_head_trial, opened=cache(open_network))
     memory = FeatureMemory(MEMORY_BYTES)
     left = dict(jobs)
@@ -85,7 +88,10 @@ def _run_heads(jobs: Mapping[int, TrialJob], num_processes: int, on_done: OnDone
 
 
 def _run_side_by_side(jobs: Mapping[int, TrialJob], prepare: Prepare, num_processes: int, on_done: OnDone) -> None:
-    """Run trials of heads in other processes, while this one computes the features of the next."""
+    """Run trials of heads in other processes.
+
+    Meanwhile, this process computes the features of the next trial.
+    """
     running: dict[Future[TrialOutcome | TrialFailure], int] = {}
 
     def report(timeout_seconds: float | None) -> None:
@@ -123,7 +129,7 @@ def _memory() -> FeatureMemory:
 
 
 def _attempt(run: Callable[[], T]) -> T | TrialFailure:
-    """Run, and turn a failure that a retry would repeat into a result."""
+    """Run a trial, and convert a permanent failure to a result."""
     try:
         return run()
     except (BadConfiguration, BadInput) as error:

@@ -69,7 +69,7 @@ class TrialOutcome:
 
 @dataclass(frozen=True)
 class HeadTrial:
-    """A trial of heads whose features are cached; small enough to be sent to another process.
+    """A trial of heads on cached features, small enough to send to another process.
 
     The network of `job` has no backbone. Training reads `trained`, the score reads `scored`, which is in float32.
     """
@@ -184,7 +184,10 @@ def _test_views(clip: CachedClip, num_crops: NumCrops) -> list[View]:
 
 
 def _score(answers: Sequence[Logits], clips: Sequence[CachedClip], classes: ClassNames) -> tuple[float, dict[Target, str]]:
-    """Compute the mean loss, and the digits of right answers by target, from logits (v,), (n,) of each validation clip."""
+    """Compute the mean loss, and the digits of right answers by target.
+
+    The logits, (v,) and (n,), are those of each validation clip.
+    """
     logits = Logits(torch.stack([answer.verb for answer in answers]), torch.stack([answer.noun for answer in answers]))
     verbs, nouns = torch.tensor([clip.verb for clip in clips]), torch.tensor([clip.noun for clip in clips])
     has_objects = classes.has_objects

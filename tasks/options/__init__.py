@@ -1,4 +1,7 @@
-"""Declare the options of each step: the command line and Airflow's trigger forms are made from these models."""
+"""Declare the options of each step.
+
+The command line and Airflow's trigger forms are made from these models.
+"""
 
 from tasks.options.base import STORE_URI_PATTERN, Options, StoreUri
 from tasks.options.comparison import ComparisonOptions

@@ -1,4 +1,4 @@
-"""List the options of the DAGs that follow one another, for their forms and for `make run`."""
+"""List the options of the chained DAGs, for their forms and for `make run`."""
 
 from tasks.options.base import Options
 from tasks.options.dataset import LabelOptions, SplitOptions

@@ -9,7 +9,10 @@ from tasks.options.base import MODEL_NAME_PATTERN, Options
 
 
 class Family(StrEnum):
-    """Networks that EPIC-KITCHENS-55 published: TSN averages over segments, TRN relates them, MTRN does so at several scales, TSM shifts."""
+    """Networks that EPIC-KITCHENS-55 published.
+
+    TSN averages over segments, TRN relates them, MTRN does so at several scales, TSM shifts.
+    """
 
     TSN = "TSN"
     TRN = "TRN"

@@ -19,9 +19,9 @@ ORIGINAL = TrainOptions(
     validate_every=2,
     validation_crops=10,
 )
-"""The original experiment: Adam 1e-5, batch size 1, whole network, 60 epochs of the same frames, ten-crop validation every second epoch.
+"""The original experiment, trained for 60 epochs of the same frames.
 
-docs/models.md lists the remaining differences.
+Adam 1e-5, batch size 1, whole network, ten-crop validation every second epoch. docs/models.md lists the remaining differences.
 """
 
 LIGHT = TrainOptions(
@@ -33,7 +33,10 @@ LIGHT = TrainOptions(
     trainable="heads",
     frame_step=3,
 )
-"""New heads on a light backbone that sees each clip once per epoch, with cached features: minutes on a CPU, no weights to download."""
+"""New heads on a light backbone that sees each clip once per epoch.
+
+Features are cached. It takes minutes on a CPU, and downloads no weights.
+"""
 
 THOROUGH = TrainOptions(
     backbone="resnet50",
@@ -54,7 +57,7 @@ THOROUGH = TrainOptions(
     clip_norm=20,
     precision="bf16-mixed",
 )
-"""The whole network by a recipe of published fine-tunings on videos.
+"""Fine-tuning of the whole network, by a recipe of published fine-tunings on videos.
 
 - mmaction2's guide to fine-tuning TSN: 50 epochs, random frames, multi-scale crop, mirror images.
 - Video Swin Transformer (arXiv 2106.13230) on Something-Something v2: AdamW at 3e-4 for 64 clips, weight decay 0.05, warm-up of 2.5 epochs,
@@ -74,12 +77,13 @@ LONG = TrainOptions(
     crop="centre",
     mirror=False,
 )
-"""Thousands of epochs of new heads on the same views, with a constant rate and no early stopping: is there a second descent?
+"""Thousands of epochs of new heads on the same views, to find a second descent.
 
-One view of each clip, because the training error then reaches 0. Source: Nakkiran et al. 2019, arXiv 1912.02292.
+The rate is constant, and there is no early stopping. One view of each clip, because the training error then
+reaches 0. Source: Nakkiran et al. 2019, arXiv 1912.02292.
 """
 
 Preset = Literal["none", "original", "thorough", "light", "long"]
 PRESETS: dict[str, TrainOptions] = {"original": ORIGINAL, "thorough": THOROUGH, "light": LIGHT, "long": LONG}
 UNPRESET = {"label_noise"}
-"""Options that a preset leaves as they are chosen."""
+"""Options that a preset does not change."""

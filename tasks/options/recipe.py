@@ -7,9 +7,9 @@ from pydantic import Field, model_validator
 from tasks.options.base import Options
 
 MAX_EPOCHS = 1000
-"""Upper limit of epochs, unless only the heads train: those epochs may be ten times as many."""
+"""Upper limit of epochs, unless only the heads train. Those epochs may be ten times as many."""
 LONG_EPOCHS = 200
-"""From this number of epochs on, a training of the heads is a long one: it keeps heads on the way, and has a section in the report."""
+"""Number of epochs from which a training of the heads is a long one. It keeps intermediate heads, and has a section in the report."""
 
 
 class OptimizerOptions(Options):
@@ -201,7 +201,7 @@ class RecipeOptions(ValidationOptions, RegularizationOptions, AugmentationOption
 
     @property
     def is_long(self) -> bool:
-        """Whether this is a long training of the heads."""
+        """Check whether this is a long training of the heads."""
         return self.trainable == "heads" and self.epochs >= LONG_EPOCHS
 
     @model_validator(mode="after")

@@ -1,4 +1,7 @@
-"""Declare the options of a training: its initial weights, cache and seed, beside network and recipe."""
+"""Declare the options of a training: initial weights, cache and seed.
+
+Network and recipe have files of their own.
+"""
 
 from enum import StrEnum
 from typing import ClassVar

@@ -1,1 +1,4 @@
-"""What two networks say of clips without labels: how sure they are, where they agree, and which clips a person should label."""
+"""Compare two networks' predictions for clips without labels.
+
+How sure they are, where they agree, and which clips a person should label.
+"""

@@ -25,7 +25,10 @@ RankedByRole = Mapping[PredictorRole, Mapping[Target, Ranked]]
 
 @dataclass(frozen=True)
 class Agreement:
-    """The clips with equal top-1 predictions; `interval` is the share's 95 % confidence interval over source videos."""
+    """The clips with equal top-1 predictions.
+
+    `interval` is the share's 95 % confidence interval over source videos.
+    """
 
     target: Target
     num_clips: int
@@ -68,7 +71,10 @@ class _Labelled:
 
 
 class Tally:
-    """Count clips as they are added, a few of one video at a time; keeps a few bytes per clip."""
+    """Counts clips as they are added, a few of one video at a time.
+
+    It keeps a few bytes per clip.
+    """
 
     def __init__(self, names: Names) -> None:
         self._names = names
@@ -151,7 +157,10 @@ class Tally:
         return sum(n for (a, b), n in self._named[target].items() if a != b)
 
     def confusions(self) -> dict[Target, Confusion]:
-        """Build the confusion of the model against the other network, by target; none without a second network."""
+        """Build the confusion of the model against the other network, by target.
+
+        Empty without a second network.
+        """
         return {target: confusion_between(target, named, self._names) for target, named in self._named.items() if named}
 
     def accuracies(self) -> tuple[Accuracy, ...]:

@@ -34,7 +34,10 @@ class Answered:
 
 
 def answered(clips: ScoredVideoClips, temperatures: Temperatures, targets: Collection[Target]) -> Answered:
-    """Compute probabilities from logits; if nouns are no target, use a single noun of probability 1."""
+    """Compute probabilities from logits.
+
+    If nouns are no target, use a single noun of probability 1.
+    """
     one_noun = np.zeros((len(clips.uids), 1), np.float32)
     likely = {
         role: distributions(verbs, nouns if "noun" in targets else one_noun, *temperatures[role])

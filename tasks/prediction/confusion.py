@@ -30,7 +30,10 @@ def confusion_between(target: Target, named: Named, names: Names) -> Confusion:
 
 
 def confusion_table(named: Mapping[Target, Named], names: Names) -> bytes:
-    """Write all pairs of classes as CSV, most frequent first within each target; an action's class is `verb-noun`."""
+    """Write all pairs of classes as CSV, most frequent first within each target.
+
+    An action's class is `verb-noun`.
+    """
     rows = []
     for target, counts in named.items():
         for (ours, theirs), number in sorted(counts.items(), key=lambda one: (-one[1], one[0])):

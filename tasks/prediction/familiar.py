@@ -14,14 +14,20 @@ Features = NDArray[np.float32]
 
 
 def directions(features: Features) -> Features:
-    """Scale (n, f) features to unit length, so that dot products are cosines; zero rows stay zero."""
+    """Scale (n, f) features to unit length, so that dot products are cosines.
+
+    Zero rows stay zero.
+    """
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     unit: Features = (features / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32, copy=False)
     return unit
 
 
 def distances_to_nearest(features: Features, known: Features) -> NDArray[np.float64]:
-    """Compute (n,) cosine distances to the nearest `known`, (m, f), m at least 1: 0 parallel, 1 orthogonal."""
+    """Compute (n,) cosine distances to the nearest `known`.
+
+    `known` is (m, f), m at least 1; 0 is parallel, 1 orthogonal.
+    """
     nearest = (directions(features) @ directions(known).T).max(axis=1)
     found: NDArray[np.float64] = np.clip(1.0 - nearest.astype(np.float64), 0.0, 2.0)
     return found

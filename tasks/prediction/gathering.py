@@ -25,7 +25,7 @@ from tasks.prediction.tracks import Cue, block, opening
 from tasks.results.prediction import KnownLabel, PredictedVideo, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
 
 MAX_SHOWN_CLIPS = 2000
-"""Limit for all timelines of a page together; clips beyond it are only in the tables."""
+"""Limit for all timelines of a page together. Clips beyond it are only in the tables."""
 
 NUM_DIFFERING = 10
 NUM_GUESSES = 3
@@ -233,5 +233,8 @@ def gather(
 
 
 def file_stem(video: PredictedVideo | ScoredVideo) -> str:
-    """Build a recognisable, unique file name for a video: letters, digits and dashes of its name, then its content hash."""
+    """Build a recognisable, unique file name for a video.
+
+    Letters, digits and dashes of its name, then its content hash.
+    """
     return f"{re.sub(r'[^A-Za-z0-9]+', '-', Path(video.name).stem).strip('-')[:60] or 'video'}-{video.video[:12]}"

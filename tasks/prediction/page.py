@@ -1,4 +1,7 @@
-"""Render a prediction as one self-contained HTML file: no requests, no web fonts, readable without scripts."""
+"""Render a prediction as one self-contained HTML file.
+
+No requests, no web fonts, readable without scripts.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

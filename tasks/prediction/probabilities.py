@@ -19,7 +19,10 @@ Probabilities = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Ranked:
-    """The best classes of one target: (n, k) ids and (n, k) probabilities, best first; ties by lower id."""
+    """The best classes of one target, best first.
+
+    (n, k) ids and (n, k) probabilities; ties by lower id.
+    """
 
     ids: Ids
     probabilities: Probabilities
@@ -27,13 +30,19 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Distributions:
-    """One network's probabilities of (n, v) verbs and (n, o) nouns; each row sums to 1."""
+    """One network's probabilities of (n, v) verbs and (n, o) nouns.
+
+    Each row sums to 1.
+    """
 
     verbs: Probabilities
     nouns: Probabilities
 
     def ranked(self) -> dict[Target, Ranked]:
-        """Rank the best five classes of each target; actions over all pairs of verb and noun."""
+        """Rank the best five classes of each target.
+
+        Actions are ranked over all pairs of verb and noun.
+        """
         verbs, nouns = _best(self.verbs), _best(self.nouns)
         # The best k pairs use only the best k verbs and nouns: any other pair is beaten by k pairs with a better verb or noun.
         products = (verbs.probabilities[:, :, None] * nouns.probabilities[:, None, :]).reshape(len(self.verbs), -1)
@@ -43,7 +52,10 @@ class Distributions:
         return {"verb": verbs, "noun": nouns, "action": best}
 
     def entropies(self) -> Probabilities:
-        """Compute the (n,) entropies of the action as shares of the maximum: 0 is certain, 1 is uniform."""
+        """Compute the (n,) entropies of the action as shares of the maximum.
+
+        0 is certain, 1 is uniform.
+        """
         most = np.log(self.verbs.shape[1]) + np.log(self.nouns.shape[1])
         shares: Probabilities = (entr(self.verbs).sum(axis=1) + entr(self.nouns).sum(axis=1)) / most
         return shares
@@ -58,9 +70,9 @@ def distributions(verb_logits: Logits, noun_logits: Logits, verb_temperature: fl
 
 
 def divergences(ours: Distributions, theirs: Distributions) -> Probabilities:
-    """Compute the (n,) Jensen-Shannon divergences of two networks over all actions, in bits: 0 equal, 1 disjoint.
+    """Compute the (n,) Jensen-Shannon divergences of two networks over all actions.
 
-    Lin 1991, Divergence measures based on the Shannon entropy.
+    In bits: 0 equal, 1 disjoint. Lin 1991, Divergence measures based on the Shannon entropy.
     """
     found = np.empty(len(ours.verbs))
     num_verbs, num_nouns = (max(one.shape[1], other.shape[1]) for one, other in ((ours.verbs, theirs.verbs), (ours.nouns, theirs.nouns)))

@@ -1,4 +1,6 @@
-"""Write and read the networks' logits for the clips of one video: a Parquet file with one row per clip, streamed.
+"""Write and read the networks' logits for the clips of one video.
+
+A Parquet file with one row per clip, streamed.
 
 Legend: n clips, f features, 125 verbs, 352 nouns.
 """

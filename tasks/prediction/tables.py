@@ -54,7 +54,10 @@ def schema_of(targets: Collection[Target]) -> pa.Schema:
 
 
 class PredictionTables:
-    """Write both files a few clips at a time; each `add` makes one Parquet row group, which bounds memory."""
+    """Writes both files a few clips at a time.
+
+    Each `add` makes one Parquet row group, which bounds memory.
+    """
 
     def __init__(self, csv_path: Path, parquet_path: Path, names: Names) -> None:
         self._names = names

@@ -31,7 +31,9 @@ class Served:
 
 
 def served(val: ScoredClips, crops: int, engine: str, targets: Collection[Target]) -> Served:
-    """Fit temperatures on val clips whose classes the network can name; 1 for a head that cannot be fitted.
+    """Fit temperatures on val clips whose classes the network can name.
+
+    A head that cannot be fitted has temperature 1.
 
     Args:
         val: logits on val clips.

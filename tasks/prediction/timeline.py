@@ -7,7 +7,7 @@ from typing import TypeVar
 Said = TypeVar("Said")
 
 PERCENT_PER_LETTER, PERCENT_PER_LETTER_ON_PHONES = 0.8, 2.2
-"""Width of a letter in percent of the page; a bar narrower than its text stays empty, since the table below has the text."""
+"""Width of a letter in percent of the page. A bar narrower than its text stays empty, since the table below has the text."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,10 @@ class Guess:
 
 @dataclass(frozen=True)
 class ShownClip:
-    """One clip on the page; `against` is missing without a second network, `truth` without a label."""
+    """One clip on the page.
+
+    `against` is missing without a second network, `truth` without a label.
+    """
 
     uid: str
     start_seconds: float
@@ -49,7 +52,10 @@ class Span:
 
 @dataclass(frozen=True)
 class Bar:
-    """A stretch of a video with one prediction: its start and width in percent, its text if it fits on a desktop, its tooltip."""
+    """A stretch of a video with one prediction.
+
+    Its start and width in percent, its text if it fits on a desktop, its tooltip.
+    """
 
     x: float
     width: float
@@ -72,7 +78,10 @@ class Drawing:
 
 
 def spans(clips: Sequence[ShownClip]) -> tuple[Span, ...]:
-    """Merge equal neighbours of clips in time order; spans never cover parts that were not predicted."""
+    """Merge equal neighbours of clips in time order.
+
+    Spans never cover parts that were not predicted.
+    """
     groups = _stretches([(clip, (clip.model.action, clip.against.action if clip.against else None, clip.truth)) for clip in clips])
     return tuple(
         Span(
@@ -103,7 +112,10 @@ def drawing(clips: Sequence[ShownClip]) -> Drawing:
 
 
 def clock(seconds: float) -> str:
-    """Format a position in a video: `0:08`, `1:02:03`, with a decimal unless it is a whole second."""
+    """Format a position in a video: `0:08`, `1:02:03`.
+
+    It has a decimal unless it is a whole second.
+    """
     whole, tenth = divmod(round(10 * seconds), 10)
     hours, minutes = divmod(whole // 60, 60)
     place = f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"

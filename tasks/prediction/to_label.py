@@ -40,7 +40,7 @@ COLUMNS = (
     "to_seconds",
     "score",
 )
-"""The columns of an annotation file, to be filled in, and others that the ingest ignores."""
+"""The columns of an annotation file to fill in, and others that the ingest ignores."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,10 @@ class ToLabel:
 
 
 def scores(entropies: NDArray[np.float64], novelty: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute (n,) scores in [0, 1] from (n,) entropies and distances; if a distance is NaN, from entropies only."""
+    """Compute (n,) scores in [0, 1] from (n,) entropies and distances.
+
+    If a distance is NaN, from entropies only.
+    """
     parts = [_percentiles(entropies)]
     if not np.isnan(novelty).any():
         parts.append(_percentiles(novelty))
@@ -136,7 +139,10 @@ def percentiles(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
 
 
 def table(listed: Iterable[ToLabel]) -> bytes:
-    """Write the list as an annotation file with empty `verb` and `noun`, for a person to fill in."""
+    """Write the list as an annotation file with empty `verb` and `noun`.
+
+    A person fills them in.
+    """
     rows: Iterator[dict[str, object]] = (
         {
             "uid": one.clip.uid,

@@ -17,7 +17,10 @@ RESTARTS: dict[SplitName, str] = {
 
 @dataclass(frozen=True)
 class Decided:
-    """A network with a decision: its training run, its dataset, and the clips of the deciding split."""
+    """A network with a decision.
+
+    Its training run, its dataset, and the clips of the deciding split.
+    """
 
     run_key: str
     dataset_digest: str
@@ -46,7 +49,10 @@ def chance_of_passing(attempt: Attempt) -> float:
 
 
 def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:
-    """Describe this decision's number and risk as plain text; empty for results of versions that did not count."""
+    """Describe this decision's number and risk as plain text.
+
+    Empty for results of versions that did not count.
+    """
     if attempt is None:
         return ""
     if attempt.number == 1:

@@ -41,7 +41,10 @@ def complete_move(store: Store, store_uri: str, move: ChampionMove, registry: Re
 
 
 def complete_last_move(store: Store, store_uri: str, model_name: str, registry: Registry) -> ChampionMove | None:
-    """Complete and return the last move if it was interrupted; None if there is nothing to complete."""
+    """Complete and return the last move if it was interrupted.
+
+    None if there is nothing to complete.
+    """
     known = _uris(store, store_uri, model_name)
     if not known:
         return None

@@ -1,4 +1,4 @@
-"""Record every decision: as an object, as tags of the version, and in the store's `decisions.csv`."""
+"""Record every decision as an object, as version tags, and in `decisions.csv`."""
 
 from tasks.csv_table import csv_table
 from tasks.keys import content_key
@@ -38,7 +38,10 @@ def kept_decisions(store: Store, store_uri: str) -> list[DecisionRecord]:
 
 
 def _write_table(store: Store, store_uri: str) -> None:
-    """Write the table of all objects; repeat if one was added meanwhile, so that the last of several writers includes every line."""
+    """Write the table of all objects.
+
+    Repeat if one was added meanwhile, so that the last of several writers includes every line.
+    """
     written: list[str] | None = None
     while (found := sorted(o.uri for o in store.list(Layout(store_uri).decisions))) != written:
         records = [store.read(uri, DecisionRecord) for uri in found]

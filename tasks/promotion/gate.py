@@ -35,7 +35,9 @@ class Judgement:
 
 
 def contenders(results: Sequence[EvaluateResult]) -> tuple[EvaluateResult, EvaluateResult]:
-    """Select the fine-tuned network and its opponent: the champion, else the baseline; on test, else on val.
+    """Select the fine-tuned network and its opponent: the champion, else the baseline.
+
+    On test, else on val.
 
     Raises:
         BadInput: neither split has results of both.

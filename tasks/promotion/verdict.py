@@ -1,4 +1,7 @@
-"""Sum up a comparison in one sentence: which network is better, by how much, and the majority class's score."""
+"""Sum up a comparison in one sentence.
+
+Which network is better, by how much, and the majority class's score.
+"""
 
 import math
 
@@ -26,9 +29,10 @@ def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedD
 
 
 def guessing_caveat(ours: EvaluateResult) -> str:
-    """List the targets that do not beat the majority class: `no better than always predicting 'put meat' (34.8 % of actions)`.
+    """List the targets that do not beat the majority class.
 
-    Empty if all targets do. `ours` are the fine-tuned network's scores.
+    For example `no better than always predicting 'put meat' (34.8 % of actions)`. Empty if all targets do. `ours` are the fine-tuned
+    network's scores.
     """
     baselines = [
         f"{in_quotes(metrics.majority_class)} ({percent(metrics.majority_top1)} of {target}s)"

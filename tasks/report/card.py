@@ -1,4 +1,7 @@
-"""Write the model card: `README.md` of a registered version, with the front matter that model hubs read."""
+"""Write the model card: `README.md` of a registered version.
+
+It has the front matter that model hubs read.
+"""
 
 from tasks.promotion.attempts import attempt_in_words
 from tasks.report.formats import leaning
@@ -11,7 +14,10 @@ MAX_WORSE_NAMED = 10
 
 
 def model_card(metrics: Metrics) -> str:
-    """Render the card: YAML front matter and Markdown, under 5,000 characters unless names are very long."""
+    """Render the card: YAML front matter and Markdown.
+
+    Under 5,000 characters unless names are very long.
+    """
     results = deciding_results(metrics)
     tables = target_tables(metrics)
     challenger = next((result for result in results if result.model == "fine-tuned"), None)

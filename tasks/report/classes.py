@@ -9,13 +9,16 @@ from tasks.results.record import SPLITS, TARGETS, SplitName, Target
 
 Row = TypeVar("Row")
 NUM_SHOWN = 12
-# Below this the fold's own line would take more room than the rows it hides.
+# Below this the fold's own line would take more space than the rows it hides.
 FOLD_FROM = 15
 
 
 @dataclass(frozen=True)
 class ChangeTable:
-    """The classes of one target, most frequent first: shown rows, folded rows, and names of the classes that got worse."""
+    """The classes of one target, most frequent first.
+
+    Shown rows, folded rows, and names of the classes that got worse.
+    """
 
     target: Target
     shown: tuple[ClassChange, ...]
@@ -26,7 +29,10 @@ class ChangeTable:
 
 @dataclass(frozen=True)
 class LabelRow:
-    """One class: its clips per split, and each count as a share of that split's largest class."""
+    """One class and its clips per split.
+
+    Each count is also a share of that split's largest class.
+    """
 
     name: str
     counts: tuple[int, ...]
@@ -58,7 +64,10 @@ def change_tables(changes: Sequence[ClassChange]) -> tuple[ChangeTable, ...]:
 
 
 def histograms(label_counts: Sequence[LabelCount]) -> tuple[Histogram, ...]:
-    """Build one histogram per target, largest class first; skip targets without labels and splits without clips."""
+    """Build one histogram per target, largest class first.
+
+    Targets without labels and splits without clips are skipped.
+    """
     found = []
     for target in TARGETS:
         of_split = {split: {c.name: c.num_clips for c in label_counts if (c.target, c.split) == (target, split)} for split in SPLITS}

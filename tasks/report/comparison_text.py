@@ -1,4 +1,7 @@
-"""Write a comparison as Markdown and as plain text: the original experiment's tables, and the gate's verdict."""
+"""Write a comparison as Markdown and as plain text.
+
+It has the original experiment's tables, and the gate's verdict.
+"""
 
 import textwrap
 from collections.abc import Sequence
@@ -35,7 +38,10 @@ COLUMN_WIDTH = 22
 
 
 def headline(judgement: Judgement) -> str:
-    """Join verdict and gate outcome; with `beat_guessing` off the gate may pass a network no better than the majority class."""
+    """Join verdict and gate outcome.
+
+    With `beat_guessing` off the gate may pass a network no better than the majority class.
+    """
     return f"{judgement.verdict} Gate: {_passed(judgement)}."
 
 
@@ -46,7 +52,9 @@ def markdown(
     baseline: str,
     nameable: NameableClips | None = None,
 ) -> str:
-    """Write the comparison as Markdown: verdict, rules, and per split the scores per target, loss and speed.
+    """Write the comparison as Markdown: verdict, rules, and scores per split.
+
+    Scores are per target, with loss and speed.
 
     Args:
         results: the networks' scores on one or several splits.
@@ -82,7 +90,9 @@ def text(
     baseline: str,
     nameable: NameableClips | None = None,
 ) -> str:
-    """Write the comparison for logs and terminals, 100 columns wide: verdict, top-1 with interval, loss, FPS and rules.
+    """Write the comparison for logs and terminals, 100 columns wide.
+
+    Verdict, top-1 with interval, loss, FPS and rules.
 
     Args:
         results: the networks' scores on one or several splits.

@@ -19,7 +19,10 @@ Size = Literal["small", "medium", "large"]
 
 @dataclass(frozen=True)
 class Cell:
-    """Clips of one true class with one predicted class: count, `text` that fits the cell, and share of the true class."""
+    """Clips of one true class with one predicted class.
+
+    Count, `text` that fits the cell, and share of the true class.
+    """
 
     count: int
     text: str

@@ -42,7 +42,10 @@ def setting(value: object) -> str:
 
 
 def code(text: str) -> str:
-    """Format an address or key as a Markdown code span on one line, for copying; not for tables."""
+    """Format an address or key as a Markdown code span on one line.
+
+    For copying; not for tables.
+    """
     return f"`{' '.join(text.split()).replace('`', chr(39))}`"
 
 

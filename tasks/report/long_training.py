@@ -1,4 +1,4 @@
-"""Say whether the validation error of a long training falls a second time."""
+"""Report whether the validation error of a long training falls a second time."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,10 @@ def long_section(metrics: Metrics) -> LongSection | None:
 
 
 def sentence_of(found: LongTraining) -> str:
-    """Put the outcome into one sentence; the page counts epochs from 1."""
+    """State the outcome in one sentence.
+
+    The page counts epochs from 1.
+    """
     sample = f"on {count(found.num_clips, 'val clip')} of {count(found.num_sources, 'source video')}"
     errors = {score.epoch: score.error for score in found.scores}
     if found.rise is None or found.fall is None or found.gain is None:

@@ -8,7 +8,10 @@ BYTES, VERSION = "_bytes", "version."
 
 
 def machine_rows(hardware: Mapping[str, str | int]) -> list[tuple[str, str]]:
-    """List names and values; format bytes as sizes and join library versions in the last row."""
+    """List names and values of the machine.
+
+    Bytes are formatted as sizes, and library versions are joined in the last row.
+    """
     rows = []
     for key, value in hardware.items():
         if key.endswith(BYTES) and isinstance(value, int):

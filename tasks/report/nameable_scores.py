@@ -14,7 +14,10 @@ MAX_CLASSES_NAMED = 5
 
 @dataclass(frozen=True)
 class NameableCell:
-    """Top-1, or a difference in points, of one target: on all clips, and with its interval on the clips that every network can name."""
+    """Top-1, or a difference in points, of one target.
+
+    On all clips, and with its interval on the clips that every network can name.
+    """
 
     of_all: str
     of_nameable: str
@@ -64,7 +67,10 @@ def nameable_in_words(found: NameableClips) -> str:
 
 
 def nameable_rows(metrics: Metrics, tables: Sequence[TargetTable]) -> tuple[NameableRow, ...]:
-    """Build the rows; none if every network can name every clip, or if no such clip is left."""
+    """Build the rows of the table.
+
+    Empty if every network can name every clip, or if no such clip is left.
+    """
     found = metrics.nameable
     if found is None or not found.num_clips:
         return ()

@@ -1,4 +1,7 @@
-"""Compare networks scored on the same clips: significant differences to the first, and a CSV table."""
+"""Compare networks on the same clips, and write a CSV table.
+
+The first network is the reference of significant differences.
+"""
 
 from itertools import chain
 
@@ -27,7 +30,10 @@ LAST_COLUMNS = (
 
 
 def difference_of(network: ComparedNetwork, target: Target) -> PairedDifference | None:
-    """Find its difference to the reference; None for the reference itself, or if the reference failed."""
+    """Find its difference to the reference.
+
+    None for the reference itself, or if the reference failed.
+    """
     return next((one for one in network.differences if one.target == target), None)
 
 
@@ -91,7 +97,10 @@ def _best(names: list[str], num_networks: int, target: Target) -> str:
 
 
 def table(comparison: Comparison) -> bytes:
-    """Write a CSV with one row per configuration; accuracies are shares, and a failed one has only its name and reason."""
+    """Write a CSV with one row per configuration.
+
+    Accuracies are shares, and a failed one has only its name and reason.
+    """
     measured = (("top1", "top1_low", "top1_high"), ("difference", "difference_low", "difference_high", "corrected_p"))
     scores = [f"{target}_{name}" for names in measured for target in comparison.targets for name in names]
     tested = (_row(name, network, comparison) for network in comparison.networks for name in (network.name, *network.others))

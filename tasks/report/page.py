@@ -1,4 +1,7 @@
-"""Render the report as one self-contained HTML file: no requests, no web fonts, readable without scripts."""
+"""Render the report as one self-contained HTML file.
+
+No requests, no web fonts, readable without scripts.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

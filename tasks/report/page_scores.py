@@ -49,7 +49,10 @@ class TargetTable:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The banner: `kind` sets colour and symbol; one warning per target on which the network does not beat the majority class."""
+    """The banner of a page.
+
+    `kind` sets colour and symbol; one warning per target on which the network does not beat the majority class.
+    """
 
     kind: Literal["passes", "kept", "unknown"]
     word: str
@@ -58,7 +61,10 @@ class Verdict:
 
 
 def deciding_results(metrics: Metrics) -> tuple[EvaluateResult, ...]:
-    """Select the scores on the deciding split, in the order baseline, champion, fine-tuned; some may be missing."""
+    """Select the scores on the deciding split; some may be missing.
+
+    In the order baseline, champion, fine-tuned.
+    """
     of_role = {result.model: result for result in metrics.results if result.split == metrics.deciding_split}
     return tuple(of_role[role] for role in MODELS if role in of_role)
 
@@ -76,7 +82,10 @@ def label_of(role: ModelRole, metrics: Metrics) -> str:
 
 
 def target_tables(metrics: Metrics) -> tuple[TargetTable, ...]:
-    """Build one table per target for the deciding split; none if nothing was scored on it."""
+    """Build one table per target for the deciding split.
+
+    Empty if nothing was scored on it.
+    """
     results = deciding_results(metrics)
     return tuple(_table(target, results, metrics) for target in metrics.targets) if results else ()
 
@@ -108,7 +117,10 @@ def verdict_of(metrics: Metrics) -> Verdict:
 
 
 def majority_warning(metrics: TargetMetrics) -> str:
-    """Return the warning for a network that does not beat the majority class; empty if it does."""
+    """Return the warning for a network that does not beat the majority class.
+
+    Empty if it does.
+    """
     if metrics.top1 > metrics.majority_top1:
         return ""
     how = "below" if metrics.top1 < metrics.majority_top1 else "no better than"

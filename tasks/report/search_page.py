@@ -1,4 +1,4 @@
-"""Render the report of a search: the winner, all trials, what mattered, and how much of the best score is luck."""
+"""Render the report of a search: winner, trials, importances and selection bias."""
 
 import json
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ SECTIONS = (
 )
 
 RANGE_TITLES = tuple(SearchOptions.model_fields[name].title for name in ("search", "ranges"))
-"""The settings that are shown as a table of their own."""
+"""Titles of the settings that are shown in their own table."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,10 @@ class Row:
 
 @dataclass(frozen=True)
 class RoundRow:
-    """The trials of one round, and the best of them; `best` is None if none has a score."""
+    """The trials of one round, and the best of them.
+
+    `best` is None if none has a score.
+    """
 
     number: int
     num_trials: int
@@ -67,9 +70,10 @@ class RoundRow:
 
 
 def retrain_address(run_url: str | None) -> str | None:
-    """Return the address of retrain in the Airflow of a run, such as `http://…/dags/search/runs/…`; None without a run.
+    """Return the address of `retrain` in the Airflow of a run.
 
-    Airflow 3.3 fills its form from pasted JSON or from an earlier run, but not from an address (apache/airflow#54800).
+    `run_url` is an address such as `http://…/dags/search/runs/…`; None without a run. Airflow 3.3 fills its form from pasted JSON or from
+    an earlier run, but not from an address (apache/airflow#54800).
     """
     server, dags, _ = (run_url or "").partition("/dags/")
     return f"{server}{dags}retrain" if dags else None

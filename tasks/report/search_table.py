@@ -13,7 +13,10 @@ def decisive(search: Search) -> Target:
 
 
 def ranked(search: Search) -> list[ScoredTrial]:
-    """Sort the trials with a score, the winner first; with successive halving, those of the last rung are before all others."""
+    """Sort the trials with a score, the winner first.
+
+    With successive halving, those of the last rung come before all others.
+    """
     final = finalists(search.trials, search.plan.search)
     target = decisive(search)
     return [*best_first(final, target), *best_first([trial for trial in search.trials if trial not in final], target)]
@@ -30,7 +33,10 @@ def winner_of(search: Search) -> ScoredTrial:
 
 
 def form_recipe(search: Search) -> ScoredTrial | None:
-    """Find the trial that has the recipe of the form; None if it has no score, or was trained for fewer epochs than the winner could be."""
+    """Find the trial that has the recipe of the form.
+
+    None if it has no score, or was trained for fewer epochs than the winner could be.
+    """
     own = search.plan.train.model_dump(mode="json")
     final = finalists(search.trials, search.plan.search)
     return next((one for one in final if one.failure is None and all(value == own[name] for name, value in one.values.items())), None)
@@ -42,21 +48,21 @@ def top1_of(trial: ScoredTrial, search: Search) -> float:
 
 
 def spelled(value: Value) -> str:
-    """Write a value as in the form's ranges, numbers with three digits."""
+    """Format a value as in the form's ranges, numbers with three digits."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def sample(search: Search) -> str:
-    """Say on which clips trials were selected."""
+    """Describe the clips that trials were selected on."""
     clips = f"{count(search.num_clips, 'clip')} of {count(search.num_sources, 'source video')}"
     folds = search.plan.search.folds
     return f"the left-out clips of {folds} folds ({clips})" if folds else f"val ({clips})"
 
 
 def verdict(search: Search) -> str:
-    """Sum up the search as plain text: the winner, its score, and how much of it is luck."""
+    """Sum up the search as plain text: winner, score, and selection bias."""
     target, winner, bias = decisive(search), winner_of(search), search.bias
     score, num_scored = winner.scores[target], len(ranked(search))
     recipe = values_in_words(winner.values)
@@ -81,7 +87,10 @@ def verdict(search: Search) -> str:
 
 
 def table(search: Search) -> bytes:
-    """Write a CSV with one row per trial, best first; shares are between 0 and 1, and a failed trial has only its values and reason."""
+    """Write a CSV with one row per trial, best first.
+
+    Shares are between 0 and 1; a failed trial has only its values and reason.
+    """
     options = searched(search)
     scores = [f"{target}_top1{end}" for target in search.targets for end in ("", "_low", "_high")]
     folds = [f"fold_{number}_top1" for number in range(1, search.plan.search.folds + 1)]
@@ -97,7 +106,10 @@ def searched(search: Search) -> tuple[str, ...]:
 
 
 def range_of(name: str, search: Search) -> str:
-    """Return the range of a searched option as the form gave it, such as `1e-5..1e-1 log`; empty if it has none."""
+    """Return the range of a searched option as the form gave it.
+
+    For example `1e-5..1e-1 log`; empty if it has none.
+    """
     lines = [line.partition("=") for line in search.plan.search.ranges]
     return next((text.strip() for option, _, text in reversed(lines) if option.strip() == name), "")
 

@@ -1,4 +1,7 @@
-"""Make contact sheets: the frames of a clip that a network saw, in one small picture."""
+"""Make contact sheets of the frames of a clip that a network saw.
+
+A sheet is one small picture.
+"""
 
 import io
 
@@ -12,7 +15,9 @@ QUALITY = 80
 
 
 def contact_sheet(frames: NDArray[np.uint8]) -> bytes:
-    """Make a JPEG of the frames in reading order: 4 per row up to 8 frames, else 8; at most 160 pixels wide, never enlarged.
+    """Make a JPEG of the frames in reading order.
+
+    4 per row up to 8 frames, else 8; at most 160 pixels wide, never enlarged.
 
     Args:
         frames: (t, h, w, 3) RGB, t at least 1.

@@ -1,5 +1,5 @@
-"""Models of every JSON file in the store, above all the steps' `result.json`.
+"""Define the models of every JSON file in the store.
 
-A step's result has no timestamp, so the same inputs give the same bytes. Long lists are stored in separate files, so that a result is small
-enough for XCom.
+Above all, the steps' `result.json`. A step's result has no timestamp, so the same inputs give the same bytes. Long lists are stored in
+separate files, so that a result is small enough for XCom.
 """

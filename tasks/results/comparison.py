@@ -1,4 +1,4 @@
-"""Results of configure and tabulate: a comparison of networks on the same clips."""
+"""Define the results of configure and tabulate: a comparison of networks."""
 
 from pydantic import Field
 

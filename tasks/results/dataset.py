@@ -1,4 +1,4 @@
-"""Results of label, split and dataset."""
+"""Define the results of label, split and dataset."""
 
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions
 from tasks.results.record import TARGETS, VERB_ALONE, Record, SetAside, SplitName, Target
@@ -18,12 +18,15 @@ class Problem(Record):
 
     @property
     def place(self) -> str:
-        """File and line, for people."""
+        """Format file and line, for people."""
         return self.file if self.line is None else f"{self.file} line {self.line}"
 
 
 class ClassRef(Record):
-    """A class id and its name; ids from EPIC-KITCHENS-55's number of classes on are the store's."""
+    """A class id and its name.
+
+    Ids from EPIC-KITCHENS-55's number of classes on are the store's.
+    """
 
     id: int
     name: str
@@ -37,27 +40,30 @@ class Vocabulary(Record):
 
     @property
     def num_verbs(self) -> int:
-        """Number of verb outputs needed: EPIC's, and the store's up to the highest used id."""
+        """Count the verb outputs needed: EPIC's, and the store's up to the highest used id."""
         return max([NUM_EPIC_VERBS, *(verb.id + 1 for verb in self.verbs)])
 
     @property
     def num_nouns(self) -> int:
-        """Number of noun outputs needed."""
+        """Count the noun outputs needed."""
         return max([NUM_EPIC_NOUNS, *(noun.id + 1 for noun in self.nouns)])
 
     @property
     def has_objects(self) -> bool:
-        """Whether any label names an object; if none does, verbs are the only target."""
+        """Check whether any label names an object; if none does, verbs are the only target."""
         return {noun.name for noun in self.nouns} != {NO_OBJECT}
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """The targets that are measured and reported."""
+        """List the targets that are measured and reported."""
         return TARGETS if self.has_objects else VERB_ALONE
 
 
 def action_name(verb: str, noun: str) -> str:
-    """Return the action's name, such as `put meat`; only the verb if there is no object."""
+    """Return the action's name, such as `put meat`.
+
+    Only the verb if there is no object.
+    """
     return verb if noun == NO_OBJECT else f"{verb} {noun}"
 
 
@@ -78,7 +84,7 @@ class LabelledClip(Record):
 
     @property
     def action(self) -> str | None:
-        """Verb and noun as one name, such as `put meat`."""
+        """Join verb and noun to one name, such as `put meat`."""
         return None if self.verb is None or self.noun is None else action_name(self.verb, self.noun)
 
 
@@ -96,7 +102,7 @@ class ReadFolder(Record):
 
     @property
     def reading(self) -> str:
-        """The interpretation, for people."""
+        """Describe the interpretation, for people."""
         return f"verb '{self.verb}', " + ("no object" if self.noun == NO_OBJECT else f"noun '{self.noun}'")
 
 
@@ -166,7 +172,7 @@ class DatasetClip(Record):
 
     @property
     def action(self) -> str:
-        """Verb and noun as one name."""
+        """Join verb and noun to one name."""
         return action_name(self.verb, self.noun)
 
 

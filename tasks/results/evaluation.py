@@ -1,4 +1,4 @@
-"""Results of evaluate, compare, report, register and decide."""
+"""Define the results of evaluate, compare, report, register and decide."""
 
 from typing import Literal
 
@@ -72,12 +72,12 @@ class EngineUsed(Record):
 
     @property
     def label(self) -> str:
-        """Name and precision, such as `openvino bfloat16`; the gate only compares networks with the same label."""
+        """Join name and precision to the label that networks in the gate must share."""
         return f"{self.name} {self.precision}"
 
 
 class ActivationMap(Record):
-    """A PNG of a clip's test frames, overlaid with the Grad-CAM heat of one head's top-1 prediction."""
+    """A PNG of a clip's test frames with one head's Grad-CAM heat for its top-1."""
 
     uid: str
     target: Literal["verb", "noun"]
@@ -151,7 +151,7 @@ class PairedDifference(Record):
 
 
 class UnnamedClips(Record):
-    """Number of clips whose classes a network cannot name, and these classes, such as `verb knit`."""
+    """Clips whose classes a network cannot name, and these classes, such as `verb knit`."""
 
     model: ModelRole
     num_clips: int
@@ -192,9 +192,9 @@ class RuleOutcome(Record):
 
 
 class Attempt(Record):
-    """Number of decisions made on the deciding clips under one model name, this one included, from 1.
+    """Number of decisions on the deciding clips under one model name.
 
-    `num_others_on_dataset` counts the other networks that were decided on with exactly this dataset.
+    This one included, counted from 1. `num_others_on_dataset` counts the other networks that were decided on with exactly this dataset.
     """
 
     number: int
@@ -226,7 +226,7 @@ class CompareResult(Record):
 
     @property
     def awaits_approval(self) -> bool:
-        """Whether the champion changes only after a person approves."""
+        """Check whether the champion changes only after a person approves."""
         return self.passed and self.gate.promotion == "approve"
 
 
@@ -264,7 +264,7 @@ class DecideResult(RegisterResult):
 
 
 class DecisionRecord(Record):
-    """One line of `decisions.csv`: a decision on a version, with its time (UTC), person and reason."""
+    """A line of `decisions.csv`: a version's decision, with time (UTC), person and reason."""
 
     time: str
     model_name: str

@@ -1,4 +1,4 @@
-"""Results of flows and flow."""
+"""Define the results of flows and flow."""
 
 from tasks.options import FlowOptions
 from tasks.results.record import Record, SetAside

@@ -1,4 +1,4 @@
-"""Members of a fusion of networks, and how its weights were chosen."""
+"""Define the members of a fusion, and how its weights were chosen."""
 
 from tasks.options import FlowOptions, Modality
 from tasks.results.record import Record
@@ -47,5 +47,5 @@ class Fusion(Record):
 
     @property
     def is_supported(self) -> bool:
-        """Whether chosen weights are better than equal ones on held-out videos."""
+        """Check whether chosen weights are better than equal ones on held-out videos."""
         return self.held_out_loss is not None and self.held_out_equal_loss is not None and self.held_out_loss < self.held_out_equal_loss

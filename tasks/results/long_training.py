@@ -1,4 +1,4 @@
-"""What a long training shows of a second descent."""
+"""Define the results of testing a long training for a second descent."""
 
 from typing import Literal
 
@@ -6,7 +6,10 @@ from tasks.results.record import Record, Target
 
 
 class KeptScore(Record):
-    """Error on val of the heads after one epoch, from 0, with its 95 % interval over source videos; mean loss in nats."""
+    """The heads' error on val after one epoch, counted from 0.
+
+    It has a 95 % interval over source videos; the mean loss is in nats.
+    """
 
     epoch: int
     error: float
@@ -15,9 +18,10 @@ class KeptScore(Record):
 
 
 class ErrorChange(Record):
-    """Change of the error on val from one epoch to a later one, from -1 to 1, on the same clips.
+    """Change of the validation error from one epoch to a later one.
 
-    `interval` is of this difference alone. `p_value` is corrected for all pairs of kept epochs (Holm).
+    It is between -1 and 1, on the same clips. `interval` is of this difference alone. `p_value` is corrected for all pairs of kept epochs
+    (Holm).
     """
 
     first_epoch: int
@@ -28,12 +32,12 @@ class ErrorChange(Record):
 
     @property
     def is_significant(self) -> bool:
-        """Whether the corrected test tells the two epochs apart."""
+        """Check whether the corrected test distinguishes the two epochs."""
         return self.p_value < 0.05
 
 
 class LongTraining(Record):
-    """Whether the validation error of a long training falls a second time.
+    """Result of testing whether a long training has a second descent.
 
     Attributes:
         target: verb, noun or action: the one that decides.
@@ -54,7 +58,7 @@ class LongTraining(Record):
 
     @property
     def outcome(self) -> Literal["second descent", "none seen", "cannot tell"]:
-        """Sum up: both the rise and the fall must be significant."""
+        """Summarise the tests; a second descent needs a significant rise and fall."""
         if self.rise is None or self.fall is None:
             return "none seen"
         return "second descent" if self.rise.is_significant and self.fall.is_significant else "cannot tell"

@@ -1,4 +1,4 @@
-"""`metrics.json`: all numbers of a report, with a schema."""
+"""Define `metrics.json`: all numbers of a report, with a schema."""
 
 from pydantic import Field
 
@@ -108,7 +108,7 @@ class DataChecks(Record):
 
     @property
     def is_clean(self) -> bool:
-        """Whether the checks found nothing."""
+        """Check whether the checks found nothing."""
         return not (self.shared_sources or self.near_duplicates or self.missing_from_train or self.label_conflicts)
 
 
@@ -211,5 +211,5 @@ class Metrics(Record):
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """The reported targets; the last one decides."""
+        """List the reported targets; the last one decides."""
         return self.results[0].targets if self.results else TARGETS

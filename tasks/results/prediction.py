@@ -1,4 +1,4 @@
-"""Results of a prediction's steps."""
+"""Define the results of a prediction's steps."""
 
 from typing import Literal
 
@@ -89,13 +89,13 @@ class PredictPlanResult(Record):
 
     @property
     def predictors(self) -> dict[PredictorRole, Predictor]:
-        """The networks of the plan, by role."""
+        """Return the networks of the plan, by role."""
         both: dict[PredictorRole, Predictor | None] = {"model": self.model, "against": self.against}
         return {role: predictor for role, predictor in both.items() if predictor}
 
     @property
     def temperatures(self) -> dict[PredictorRole, tuple[float, float]]:
-        """Temperatures of verb head and noun head, by network."""
+        """Return the temperatures of verb head and noun head, by network."""
         return {role: (predictor.verb_temperature, predictor.noun_temperature) for role, predictor in self.predictors.items()}
 
 

@@ -1,4 +1,4 @@
-"""Base model and types shared by all results."""
+"""Define the base model and types shared by all results."""
 
 from datetime import UTC, datetime
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Records of a search: its rounds, its trials, and the numbers of its report."""
+"""Define the results of a search: rounds, trials, and the report's numbers."""
 
 from typing import Any
 
@@ -66,9 +66,10 @@ class SuggestResult(Record):
 
 
 class TrialScore(Record):
-    """One training's curve and answers on its validation clips, stored with the training for all searches.
+    """One training's curve and its answers on its validation clips.
 
-    `right` has, per target, one digit per validation clip in the order of the dataset: 1 if the answer is right.
+    Stored with the training, for all searches. `right` has, per target, one digit per validation clip in the order of the dataset: 1 if the
+    answer is right.
     """
 
     run_key: str
@@ -131,9 +132,9 @@ class GatherResult(Record):
 
 
 class Importance(Record):
-    """Share of the variance of the score that an option explains by itself, with a 95 % interval over resampled trials.
+    """Share of the score's variance that an option explains by itself.
 
-    If no option matters, all shares stay below their `by_chance` in 95 of 100 searches.
+    It has a 95 % interval over resampled trials. If no option matters, all shares stay below their `by_chance` in 95 of 100 searches.
     """
 
     option: str
@@ -143,7 +144,7 @@ class Importance(Record):
 
 
 class SelectionBias(Record):
-    """How much the best of the trials flatters itself.
+    """How much better the best trial looks than it is.
 
     `num_trials` recipes were compared, each by its longest training. `best_of_equal` is the expected lead of the best one over the mean if all
     were equally good, in top-1; `corrected` is the
@@ -178,7 +179,10 @@ class Search(Record):
 
 
 class SearchReportResult(Record):
-    """Addresses of a search's page and tables, its winner's options, and the MLflow run with them."""
+    """Addresses of a search's page and tables.
+
+    The winner's options, and the MLflow run with them, are included.
+    """
 
     key: str
     inputs_digest: str

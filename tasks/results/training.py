@@ -1,4 +1,4 @@
-"""Results of weights, plan and train."""
+"""Define the results of weights, plan and train."""
 
 from typing import Any
 
@@ -44,7 +44,10 @@ class Evaluation(Record):
 
 
 class ScoredNetwork(Record):
-    """One network to score on all of its planned splits: the argument of one mapped task."""
+    """One network to score on all of its planned splits.
+
+    It is the argument of one mapped task.
+    """
 
     model: ModelRole
 
@@ -127,5 +130,5 @@ class TrainResult(Record):
 
     @property
     def num_epochs(self) -> int:
-        """The number of epochs that were trained, which may be more than `epochs` has."""
+        """Count the trained epochs, which may be more than `epochs` has."""
         return self.epochs[-1].epoch + 1 if self.epochs else 0

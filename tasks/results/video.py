@@ -1,4 +1,4 @@
-"""Results of ingest, segment and summarise."""
+"""Define the results of ingest, segment and summarise."""
 
 from tasks.options import SegmentOptions
 from tasks.results.record import Record, SetAside
@@ -65,7 +65,7 @@ class Inventory(Record):
 
     @property
     def set_aside(self) -> tuple[SetAside, ...]:
-        """The files that could not be used."""
+        """List the files that could not be used."""
         return tuple(SetAside(name=file.name, reason=file.reason) for file in self.files if file.reason)
 
 

@@ -1,4 +1,4 @@
-"""Estimate how much the best of several trials flatters itself.
+"""Estimate the selection bias of the best of several trials.
 
 Legend: k trials, n clips, s source videos, r resamples.
 """
@@ -17,7 +17,10 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Flattery:
-    """The lead of the best of equally good trials, the optimism of the winner's top-1, and its top-1 less that."""
+    """The selection bias of a search's winner.
+
+    The lead of the best of equally good trials, the optimism of the winner's top-1, and its top-1 without that optimism.
+    """
 
     best_of_equal: float
     optimism: float
@@ -31,8 +34,8 @@ def flattery(right: Sequence[str], sources: Sequence[str], winner: int) -> Flatt
     `best_of_equal` is the mean of the largest deviation of a resampled score from the trial's own score.
 
     The optimism is what a resample adds to the score of the trial that wins on it (Efron and Gong 1983). The observed scores already differ
-    by chance, so a resample around them would keep the lucky winner in front and find seven tenths of the optimism. Hence they are first drawn
-    towards their mean, until they differ as much as the true scores do: by their variance less the variance of the resamples.
+    by chance, so a resample around them would keep the lucky winner in front and find seven tenths of the optimism. So they are first
+    shrunk towards their mean, until they differ as much as the true scores do: by their variance less the variance of the resamples.
 
     The corrected score is that of the winner's network on other videos of this kind. Luck of its training seed is another matter.
 
@@ -55,7 +58,10 @@ def flattery(right: Sequence[str], sources: Sequence[str], winner: int) -> Flatt
 
 
 def _deviations(answers: NDArray[np.bool_], sources: Sequence[str]) -> NDArray[np.float64]:
-    """Resample the videos; return (r, k) differences of each trial's resampled score to its own score."""
+    """Resample the videos to see how far each trial's score varies.
+
+    Returns the (r, k) differences of the resampled scores from the trial's own score.
+    """
     per_trial = [sums_by_source(row, sources) for row in answers]
     num_clips = per_trial[0][1]
     sums = np.stack([of_trial for of_trial, _ in per_trial], axis=1)

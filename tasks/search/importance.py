@@ -1,4 +1,7 @@
-"""Estimate how much each searched option explains of the scores of the trials, and whether chance would explain as much."""
+"""Estimate how much of the trials' score variance each searched option explains.
+
+It also estimates whether chance would explain as much.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -27,11 +30,11 @@ SEED = 0
 def importances(
     trials: Sequence[ScoredTrial], ranges: Mapping[str, BaseDistribution], target: Target
 ) -> tuple[tuple[Importance, ...], str]:
-    """Estimate the importance of each searched option, most important first; say in words what the data can tell.
+    """Estimate the importance of each searched option, most important first.
 
-    The share is that of fANOVA (Hutter, Hoos and Leyton-Brown 2014, An Efficient Approach for Assessing Hyperparameter Importance): the variance
-    of a random forest's predictions over the option alone, divided by the variance over all. Ranges with a logarithmic scale are
-    measured on it.
+    The text says how much the data can show. The share is that of fANOVA (Hutter, Hoos and Leyton-Brown 2014, An Efficient Approach for
+    Assessing Hyperparameter Importance): the variance of a random forest's predictions over the option alone, divided by the variance over
+    all. Ranges with a logarithmic scale are measured on it.
 
     Intervals come from random halves of the trials, whose shares differ about as much as those of other searches of the full size would
     (the delete-half jackknife of Shao and Wu 1989). A bootstrap would repeat trials, which a forest takes for certainty.
@@ -81,7 +84,10 @@ def importances(
 
 
 def _scaled(distribution: BaseDistribution) -> BaseDistribution:
-    """Turn a logarithmic range into a linear one of logarithms, which fANOVA would not do."""
+    """Convert a logarithmic range to a linear one of logarithms.
+
+    fANOVA would not do so.
+    """
     if isinstance(distribution, (FloatDistribution, IntDistribution)) and distribution.log:
         return FloatDistribution(math.log10(distribution.low), math.log10(distribution.high))
     return distribution
@@ -90,7 +96,10 @@ def _scaled(distribution: BaseDistribution) -> BaseDistribution:
 def _counted(
     trials: Sequence[ScoredTrial], ranges: Mapping[str, BaseDistribution], varied: Mapping[str, BaseDistribution], target: Target
 ) -> list[FrozenTrial]:
-    """Make Optuna's trials of those with a score and values within the ranges, the first of each recipe."""
+    """Convert the trials with a score and values within the ranges to Optuna's.
+
+    Of each recipe, only the first counts.
+    """
     first: dict[tuple[Value, ...], FrozenTrial] = {}
     for trial in sorted(trials, key=lambda one: one.number):
         recipe = tuple(trial.values[name] for name in ranges)
@@ -116,7 +125,10 @@ def _halves(num_trials: int, rng: np.random.Generator) -> list[NDArray[np.int64]
 
 
 def _shares(study: Study, scores: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:
-    """Compute the share of each option in (number of trials,) scores; zero if all are equal."""
+    """Compute the share of each option in (number of trials,) scores.
+
+    All are zero if all scores are equal.
+    """
     if np.ptp(scores) == 0:
         return np.zeros(len(names))
     evaluator = FanovaImportanceEvaluator(n_trees=NUM_TREES, max_depth=MAX_DEPTH, seed=SEED)
@@ -125,7 +137,10 @@ def _shares(study: Study, scores: NDArray[np.float64], names: Sequence[str]) -> 
 
 
 def _family_wise(permuted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute the level of each option that all options stay below in 95 of 100 permutations."""
+    """Compute each option's family-wise 95 % level from permuted scores.
+
+    In 95 of 100 permutations, all options stay below their levels.
+    """
     mean, deviation = permuted.mean(axis=0), permuted.std(axis=0, ddof=1)
     extreme = ((permuted - mean) / np.where(deviation > 0, deviation, 1)).max(axis=1)
     levels: NDArray[np.float64] = np.minimum(1, mean + np.quantile(extreme, LEVEL) * deviation)

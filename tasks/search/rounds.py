@@ -1,4 +1,7 @@
-"""Plan the rounds of a search: number of trials, rungs of successive halving, time budget, and batches."""
+"""Plan the rounds of a search.
+
+A plan has the number of trials, the rungs of successive halving, the time budget, and the batches.
+"""
 
 from collections.abc import Sequence
 
@@ -10,20 +13,20 @@ from tasks.search.scores import best_first, num_hours
 from tasks.search.space import Space
 
 HALVING_FACTOR = 3
-"""One in three trials of a rung goes on, for three times as many epochs."""
+"""One in three trials of a rung is promoted, with three times as many epochs."""
 
 ROUNDING = 1e-6
 """Keeps a trial that the budget covers exactly."""
 
 HEAD_TRIALS_PER_BATCH = 64
-"""Heads train in about a second on cached features; a task takes several seconds to start."""
+"""Number of trials of heads per task, because starting a task takes several seconds. On cached features, heads train in about a second."""
 
 
 def num_suggested(chosen: SearchOptions, number: int, earlier: Sequence[ScoredTrial]) -> int:
-    """Count the trials of round `number`, from 1: an even share of all, or as many as the time budget allows.
+    """Compute the number of trials of round `number`, from 1.
 
-    Later rounds make up for trials that earlier rounds could not suggest. The budget counts the time of the search's own trainings, on all
-    GPUs together.
+    An even share of all, or as many as the time budget allows. Later rounds make up for trials that earlier rounds could not suggest. The
+    budget counts the time of the search's own trainings, on all GPUs together.
     """
     wanted = -(-(chosen.num_trials - len(earlier)) // (chosen.rounds - number + 1))
     spent_hours, num_own = num_hours(earlier), sum(not trial.was_found for trial in earlier)
@@ -34,7 +37,7 @@ def num_suggested(chosen: SearchOptions, number: int, earlier: Sequence[ScoredTr
 
 
 def num_left(chosen: SearchOptions, number: int, trials: Sequence[ScoredTrial]) -> int:
-    """Count the trials that are still to be trained after round `number`, if no budget ends the search."""
+    """Count the trials left after round `number`, if no budget ends the search."""
     if not chosen.halving:
         return max(0, chosen.num_trials - len(trials))
     size, left = sum(trial.round == number for trial in trials), 0
@@ -45,7 +48,7 @@ def num_left(chosen: SearchOptions, number: int, trials: Sequence[ScoredTrial]) 
 
 
 def num_promoted(num_trials: int) -> int:
-    """Count the trials of a rung that go on to the next."""
+    """Count the trials of a rung that are promoted to the next."""
     return max(1, num_trials // HALVING_FACTOR)
 
 
@@ -55,7 +58,7 @@ def rung_epochs(chosen: SearchOptions, epochs: int, number: int) -> int:
 
 
 def require_resumable(chosen: SearchOptions, space: Space) -> None:
-    """Refuse what successive halving would compare unfairly.
+    """Reject options that successive halving would compare unfairly.
 
     Raises:
         BadConfiguration: a learning rate would depend on the total number of epochs, or rungs would be equally long.
@@ -79,14 +82,20 @@ def require_resumable(chosen: SearchOptions, space: Space) -> None:
 def promote(
     chosen: SearchOptions, epochs: int, number: int, last_rung: Sequence[ScoredTrial], target: Target
 ) -> list[tuple[ScoredTrial, TrainOptions]]:
-    """Choose the trials that go on to rung `number` of a training of `epochs`, with their options there, best first."""
+    """Choose the trials to promote to rung `number`, best first.
+
+    `epochs` is the length of the whole training; the trials have their options on the rung.
+    """
     longer = rung_epochs(chosen, epochs, number)
     kept = best_first(last_rung, target)[: num_promoted(len(last_rung))]
     return [(trial, trial.options.model_copy(update={"epochs": longer})) for trial in kept]
 
 
 def batches_of(trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
-    """Divide the trials of a round into those of one task each: many head trainings, or one of a backbone."""
+    """Divide the trials of a round into one batch per task.
+
+    A batch has many head trainings, or one of a backbone.
+    """
     heads = [trial for trial in trials if trial.options.trainable == "heads"]
     cut = [tuple(heads[start : start + HEAD_TRIALS_PER_BATCH]) for start in range(0, len(heads), HEAD_TRIALS_PER_BATCH)]
     return cut + [(trial,) for trial in trials if trial.options.trainable != "heads"]

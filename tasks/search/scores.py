@@ -21,14 +21,17 @@ def right_of(scores: Sequence[TrialScore], target: Target) -> NDArray[np.bool_]:
 
 
 def top1_of(scores: Sequence[TrialScore], clips: Sequence[Sequence[DatasetClip]]) -> dict[Target, Top1]:
-    """Compute top-1 of each target over the clips of all folds, with a 95 % interval over source videos."""
+    """Compute top-1 of each target over the clips of all folds.
+
+    It has a 95 % interval over source videos.
+    """
     sources = [clip.source for fold in clips for clip in fold]
     found = {target: right_of(scores, target) for target in scores[0].right}
     return {target: Top1(top1=float(right.mean()), interval=top1_interval(right, sources)) for target, right in found.items()}
 
 
 def scored(trial: ScoredTrial, scores: Sequence[TrialScore], clips: Sequence[Sequence[DatasetClip]], target: Target) -> ScoredTrial:
-    """Add the scores of its trainings, one per fold, to a trial.
+    """Add the scores of a trial's trainings, one per fold, to the trial.
 
     Args:
         trial: the trial, without scores.
@@ -56,22 +59,31 @@ def best_first(trials: Sequence[ScoredTrial], target: Target) -> list[ScoredTria
 
 
 def finalists(trials: Sequence[ScoredTrial], chosen: SearchOptions) -> list[ScoredTrial]:
-    """List the trials that may win: all, or with successive halving those of the last rung, which were trained longest."""
+    """List the trials that may win.
+
+    With successive halving, these are the trials of the last rung, which were trained longest.
+    """
     last = max((trial.round for trial in trials if trial.failure is None), default=0)
     return [trial for trial in trials if trial.round == last or not chosen.halving]
 
 
 def longest_of_each(trials: Sequence[ScoredTrial]) -> list[ScoredTrial]:
-    """List the longest training of each recipe, by number: with successive halving, the one of its last rung."""
+    """List the longest training of each recipe, by number.
+
+    With successive halving, it is that of its last rung.
+    """
     finished = sorted((trial for trial in trials if trial.failure is None), key=lambda one: one.round)
     return sorted({tuple(sorted(trial.values.items())): trial for trial in finished}.values(), key=lambda one: one.number)
 
 
 def num_hours(trials: Iterable[ScoredTrial]) -> float:
-    """Sum the hours of training on all GPUs together, without trainings that were found."""
+    """Sum the hours of training on all GPUs together.
+
+    Trainings that were found are not counted.
+    """
     return sum(trial.seconds for trial in trials if not trial.was_found) / 3600
 
 
 def values_in_words(values: Mapping[str, Value]) -> str:
-    """Write searched values as people write options: `dropout=0.25, schedule=cosine`."""
+    """Format searched values as people write options: `dropout=0.25, schedule=cosine`."""
     return ", ".join(f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}" for name, value in values.items())

@@ -1,4 +1,4 @@
-"""Parse the ranges of a search, and complete suggested values to the options of a training."""
+"""Parse the ranges of a search, and complete suggested values to training options."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,10 @@ class Space:
 
     @property
     def own(self) -> dict[str, Value]:
-        """The values of the base recipe; they may lie outside the ranges."""
+        """Return the values of the base recipe.
+
+        They may lie outside the ranges.
+        """
         return {name: value for name, value in self.base.model_dump(mode="json").items() if name in self.ranges}
 
     def grid(self) -> dict[str, list[Value]]:
@@ -130,7 +133,10 @@ def _plain(choice: object) -> Value:
 
 
 def _problems(name: str, value: Value) -> str:
-    """Say why no training can have this value; contradictions to other options do not count."""
+    """Explain why no training can have this value.
+
+    Contradictions to other options do not count.
+    """
     try:
         TrainOptions.model_validate({name: value})
     except ValidationError as error:

@@ -25,19 +25,19 @@ from tasks.results.search import ScoredTrial, Value
 from tasks.search.space import Space
 
 MAX_ATTEMPTS = 50
-"""Suggestions per wanted trial after which a round gives up: they contradict themselves, or were made before."""
+"""Suggestions per wanted trial after which a round gives up. Such suggestions contradict themselves, or were made before."""
 
 NUM_STARTUP_TRIALS = 5
 """Number of finished trials from which TPE learns. Optuna's default of 10 would leave a search of three small rounds to chance."""
 
 MIN_WARM_START_TRIALS = 10
-"""Number of finished trials from which CMA-ES estimates its first distribution; before that it suggests at random."""
+"""Number of finished trials from which CMA-ES estimates its first distribution. Before that it suggests at random."""
 
 MAX_GRID = 100_000
-"""Number of combinations above which a grid is refused: Optuna lists all of them in memory."""
+"""Number of combinations above which a grid is rejected. Optuna lists all of them in memory."""
 
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
-"""Of top-1, and of latency."""
+"""Optimisation directions of top-1 and of latency."""
 
 Suggestion = tuple[dict[str, Value], TrainOptions]
 """The searched values, and the complete options."""
@@ -79,7 +79,10 @@ def study_of(
     target: Target,
     sampler: BaseSampler | None = None,
 ) -> Study:
-    """Rebuild the study of these trials; leave out trials with values outside the ranges, such as the form's own recipe."""
+    """Rebuild the study of these trials.
+
+    Trials with values outside the ranges are left out, such as the form's own recipe.
+    """
     with quiet():
         study = optuna.create_study(directions=DIRECTIONS[: num_objectives(chosen)], sampler=sampler)
         study.add_trials([_frozen(trial, ranges, chosen, target) for trial in trials if is_within(trial.values, ranges)])
@@ -87,7 +90,10 @@ def study_of(
 
 
 def pareto_front(trials: Sequence[ScoredTrial], target: Target) -> tuple[int, ...]:
-    """List the trials, by number, that no other beats in both top-1 and latency; empty without latency."""
+    """List the trials, by number, that no other beats in top-1 and latency.
+
+    Empty without latency.
+    """
     measured = [(trial.number, trial.scores[target].top1, trial.latency_seconds) for trial in trials if trial.latency_seconds is not None]
     return tuple(
         number
@@ -102,7 +108,7 @@ def num_objectives(chosen: SearchOptions) -> int:
 
 
 def identity(options: TrainOptions) -> str:
-    """Name a recipe; equal recipes have equal names."""
+    """Build the identity of a recipe, equal for equal recipes."""
     return content_key(training_key(options))
 
 
@@ -160,7 +166,10 @@ def _frozen(trial: ScoredTrial, ranges: Mapping[str, BaseDistribution], chosen: 
 
 
 def is_within(values: Mapping[str, Value], ranges: Mapping[str, BaseDistribution]) -> bool:
-    """Tell whether a trial has a value within each range; the form's own recipe may not."""
+    """Check whether all values of a trial lie within their ranges.
+
+    Those of the form's own recipe may not.
+    """
     for name, distribution in ranges.items():
         value = values[name]
         if isinstance(distribution, (IntDistribution, FloatDistribution)):

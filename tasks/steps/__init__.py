@@ -1,1 +1,4 @@
-"""Run the steps: read the store, call the rooms, write outputs, `result.json` last."""
+"""Run the steps: read the store, call other packages, write outputs.
+
+`result.json` is written last.
+"""

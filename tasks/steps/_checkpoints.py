@@ -52,7 +52,7 @@ class Trained:
 
 
 def is_trained(name: str) -> bool:
-    """Tell whether this names a trained network rather than a file."""
+    """Check whether this names a trained network rather than a file."""
     return bool(MODEL.fullmatch(name) or parse_run(name))
 
 

@@ -17,7 +17,7 @@ from tasks.tracking import RegisteredVersion
 
 @dataclass(frozen=True)
 class PlannedTraining:
-    """One training: equal options, dataset and weights make the same run, whoever asks for it."""
+    """One training: equal options, dataset and weights make the same run, whichever DAG requests it."""
 
     train: TrainOptions
     run_key: str

@@ -23,7 +23,10 @@ def finished(store: Store, output: Output[R]) -> R | None:
 
 
 def write_files(store: Store, output: Output[R], files: Mapping[str, bytes], folder: Path) -> None:
-    """Write files, by address, beside the commit mark and, under the same names, into a folder for MLflow."""
+    """Write files, by address, beside the commit mark and into a folder for MLflow.
+
+    They have the same names in the folder.
+    """
     for uri, data in files.items():
         store.write_bytes(uri, data)
         file = folder / output.name_of(uri)

@@ -1,4 +1,7 @@
-"""Train a planned network: fetch its inputs, fit, and write checkpoints and history to the store and MLflow."""
+"""Train a planned network.
+
+Fetch its inputs, fit, and write checkpoints and history to the store and MLflow.
+"""
 
 import tempfile
 from pathlib import Path
@@ -31,7 +34,9 @@ FOLDER_PREFIX = "retake-train-"
 
 
 def train_planned(plan: PlanResult, training: Training, store: Store, devices: int) -> TrainResult:
-    """Train, or go on after the last epoch of an earlier try, in the same MLflow run.
+    """Train, or resume after the last epoch of an earlier try.
+
+    It continues in the same MLflow run.
 
     Args:
         plan: the training.
@@ -57,12 +62,12 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
             if files.heads:
                 store.write_file(training.heads(files.records[-1].epoch + 1), files.heads)
             tracker.log_epochs(run_id, [epoch_of(record, plan.train) for record in files.records if is_told(record.epoch)])
-            # The commit mark of the epochs: a try that ends before it does them again.
+            # The commit mark of the epochs: the next try repeats them if this one ends before it.
             store.write_file(training.last, files.last)
 
         outcome = fit(job, on_epoch=keep)
         epochs = tuple(epoch_of(record, plan.train) for record in outcome.history)
-        # Of those that a shorter training of a search did, `keep` was not told.
+        # `keep` was not called for epochs that a shorter training of a search trained.
         tracker.log_epochs(run_id, [one for one in epochs if is_told(one.epoch)])
         kept_epochs = keep_answers(job, len(epochs), training, manifest, store) if plan.train.is_long else ()
         hardware = {**outcome.hardware.flat(), "num_processes": job.devices}
@@ -134,7 +139,7 @@ def _labelled(clips: list[DatasetClip], frames: dict[str, Path]) -> list[CachedC
 
 
 def _fetch_earlier_epochs(store: Store, training: Training, folder: Path, *, is_long: bool) -> None:
-    # A search leaves a checkpoint without the heads on the way, which a long training needs.
+    # A search's checkpoint lacks the intermediate heads that a long training needs.
     if not store.exists(training.last) or (is_long and not store.exists(training.heads(1))):
         return
     for uri, name in ((training.best, BEST), (training.last, LAST)):
@@ -144,7 +149,10 @@ def _fetch_earlier_epochs(store: Store, training: Training, folder: Path, *, is_
 
 
 def epoch_of(record: EpochRecord, options: TrainOptions) -> Epoch:
-    """Make the result's record of an epoch; a mixed clip has no one right class, so with mixup there is no training accuracy."""
+    """Make the result's record of an epoch.
+
+    A mixed clip has no one right class, so with mixup there is no training accuracy.
+    """
     train, val = (None if options.mixup else record.train), record.val
     return Epoch(
         epoch=record.epoch,
@@ -161,6 +169,9 @@ def epoch_of(record: EpochRecord, options: TrainOptions) -> Epoch:
 
 
 def told(epochs: tuple[Epoch, ...], best_epoch: int) -> tuple[Epoch, ...]:
-    """Select the epochs of a result: those that are told, the kept one, the last, and the first without an error on the training clips."""
+    """Select the epochs of a result.
+
+    These are the logged ones, the kept one, the last, and the first without an error on the training clips.
+    """
     fitted = first_without_error(epochs)
     return tuple(one for one in epochs if is_told(one.epoch) or one.epoch in (best_epoch, fitted, len(epochs) - 1))

@@ -1,4 +1,4 @@
-"""Find the weights that a training starts from, verify them, and store their network, the baseline."""
+"""Find and verify a training's initial weights, and store their network, the baseline."""
 
 import tempfile
 from pathlib import Path, PurePosixPath
@@ -31,7 +31,7 @@ Candidate = tuple[str, Weights]
 
 
 def find_weights(options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
-    """Take the first start that is available, and log why others are not.
+    """Use the first available start, and log why others are not.
 
     Raises:
         BadCheckpoint: the hash of a file is not the one in its name.

@@ -1,1 +1,1 @@
-"""The object store: `objects` reads and writes, `layout` knows where everything lies."""
+"""Read and write the object store by `objects`, at addresses that `layout` defines."""

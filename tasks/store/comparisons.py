@@ -1,4 +1,4 @@
-"""Where comparisons of networks lie; `layout` has the rest of the store."""
+"""Lay out the store's comparisons of networks; `layout` has the rest."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class Claims:
     folder_uri: str
 
     def of(self, run_key: str) -> str:
-        """Give the address of the name of the configuration that has this training."""
+        """Return the address of the name of the configuration that has this training."""
         return f"{self.folder_uri}{run_key}"
 
 

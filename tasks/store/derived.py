@@ -52,7 +52,7 @@ def configurations_of_claims(uri: str) -> Configurations:
 
 
 def segment_of_batch(uri: str, recipe: str) -> Output[SegmentResult]:
-    """Find the output of the task that cuts a batch of an ingest in one way."""
+    """Find the output of the task that cuts a batch with one recipe."""
     folder, number = _parts(_INGEST_BATCH, uri, "ingests/KEY/batches/0000.json, as the result of `ingest` has it")
     return Ingest(folder).segment(recipe, int(number))
 

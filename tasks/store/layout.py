@@ -1,4 +1,4 @@
-"""The map of the store: every address, with the model of the record that lies there.
+"""Map the store: every address, with the model of its record.
 
 An address is made here and nowhere else. `Layout(store).run(key).train` is what `Store.read` reads and `Store.write` checks; its `uri` is
 text. In place of a real address, any of these can be built over a template, such as `Layout("{store}")`: the text goes in as it is.
@@ -35,39 +35,42 @@ class Video:
     """Written last."""
 
     def source(self, suffix: str) -> str:
-        """Give the address of the file itself."""
+        """Return the address of the file itself."""
         return f"{self.folder_uri}source{suffix}"
 
 
 @dataclass(frozen=True)
 class Clips(Stored[ClipsFile]):
-    """`clips/<video>/<recipe>/`: the clips of a video that were cut in one way; `clips.json` is written last."""
+    """`clips/<video>/<recipe>/`: the clips of a video cut with one recipe.
+
+    `clips.json` is written last.
+    """
 
     model: type[ClipsFile] = ClipsFile
 
     @property
     def uri(self) -> str:
-        """Give the address of the list of clips."""
+        """Return the address of the list of clips."""
         return f"{self.place_uri}clips.json"
 
     @property
     def recipe(self) -> str:
-        """Name the way of cutting."""
+        """Return the key of the recipe that the clips were cut with."""
         return last_name(self.place_uri)
 
     def clip(self, index: int) -> str:
-        """Give the address of a clip."""
+        """Return the address of a clip."""
         return f"{self.place_uri}{index:04d}.mp4"
 
 
 def flow_of_clip(clip_uri: str, recipe: str) -> str:
-    """`clips/<video>/<recipe>/flow/<flow recipe>/<clip>.mkv`: give the address of the optical flow of a clip."""
+    """`clips/<video>/<recipe>/flow/<flow recipe>/<clip>.mkv`: return the address of the optical flow of a clip."""
     folder, _, name = clip_uri.rpartition("/")
     return f"{folder}/flow/{recipe}/{name.removesuffix('.mp4')}.mkv"
 
 
 def flow_folders(flow_uris: Iterable[str]) -> set[str]:
-    """Give the folders that these files of optical flow lie in, to be listed."""
+    """Return the folders that these files of optical flow lie in, to be listed."""
     return {f"{uri.rpartition('/')[0]}/" for uri in flow_uris}
 
 
@@ -90,21 +93,21 @@ class Ingest(Output[IngestResult]):
 
     @property
     def inventory(self) -> Stored[Inventory]:
-        """Give the list of all files that the ingest looked at."""
+        """Return the list of all files that the ingest looked at."""
         return Stored(f"{self.place_uri.rstrip('/')}/inventory.json", Inventory)
 
     def batch(self, number: int) -> Stored[Batch]:
-        """Give the videos of one mapped task."""
+        """Return the videos of one mapped task."""
         return Stored(f"{self.place_uri}batches/{number:04d}.json", Batch)
 
     def segment(self, recipe: str, number: int) -> Output[SegmentResult]:
-        """Give the output of the mapped task that cuts a batch."""
+        """Return the output of the mapped task that cuts a batch."""
         return Output(f"{self.place_uri}segment/{recipe}/{number:04d}/", SegmentResult)
 
 
 @dataclass(frozen=True)
 class Labels(Output[LabelResult]):
-    """`labels/<recipe>/`: the labels of all clips that were cut in one way."""
+    """`labels/<recipe>/`: the labels of all clips that were cut with one recipe."""
 
     model: type[LabelResult] = LabelResult
 
@@ -125,26 +128,32 @@ class Dataset:
 
     @classmethod
     def at(cls, uri: str) -> Self:
-        """Read an address as a person writes it, with or without the slash at the end."""
+        """Read an address as a person writes it.
+
+        The slash at the end may be missing.
+        """
         return cls(as_folder(uri))
 
     @property
     def digest(self) -> str:
-        """Name the content of the dataset."""
+        """Return the digest of the dataset's content."""
         return last_name(self.folder_uri)
 
     def table(self, split: SplitName) -> str:
-        """Give the address of the CSV file of a split."""
+        """Return the address of the CSV file of a split."""
         return f"{self.folder_uri}{split}.csv"
 
     def figure(self, name: str) -> str:
-        """Give the address of a histogram."""
+        """Return the address of a histogram."""
         return f"{self.figures}{name}.png"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A whole store: the bucket, or a prefix in it, without a slash at the end."""
+    """A whole store: the bucket, or a prefix in it.
+
+    Its address has no slash at the end.
+    """
 
     store_uri: str
 
@@ -160,15 +169,15 @@ class Layout:
 
     @property
     def folder_uri(self) -> str:
-        """Give the address with a slash at the end."""
+        """Return the address with a slash at the end."""
         return f"{self.store_uri}/"
 
     def holds(self, uri: str) -> bool:
-        """Whether an address is one of this store."""
+        """Check whether an address is one of this store."""
         return uri.startswith(self.folder_uri)
 
     def uploaded(self, name: str) -> Folder:
-        """`inbox/<folder>/`: find a folder that was put into the inbox as a whole."""
+        """`inbox/<folder>/`: find a folder that was uploaded to the inbox as a whole."""
         return Folder(f"{self.inbox.folder_uri}{name}/")
 
     def video(self, video: str) -> Video:
@@ -176,15 +185,15 @@ class Layout:
         return Video(f"{self.videos}{video}/")
 
     def clips_of(self, video: str) -> str:
-        """`clips/<video>/`: give the folder of all clips of a video, whichever way they were cut."""
+        """`clips/<video>/`: return the folder of all clips of a video, with any recipe."""
         return f"{self.store_uri}/clips/{video}/"
 
     def clips(self, video: str, recipe: str) -> Clips:
-        """Find the clips of a video that were cut in one way."""
+        """Find the clips of a video that were cut with one recipe."""
         return Clips(f"{self.clips_of(video)}{recipe}/")
 
     def own_classes(self, target: Literal["verb", "noun"]) -> str:
-        """`classes/<target>s/`: give the folder of the store's own classes."""
+        """`classes/<target>s/`: return the folder of the store's own classes."""
         return f"{self.store_uri}/classes/{target}s/"
 
     def own_class(self, target: Literal["verb", "noun"], number: int) -> Stored[ClassRef]:
@@ -196,7 +205,7 @@ class Layout:
         return Ingest(f"{self.store_uri}/ingests/{key}/")
 
     def labels(self, recipe: str) -> Labels:
-        """Find the labels of the clips of one way of cutting."""
+        """Find the labels of the clips cut with one recipe."""
         return Labels(f"{self.store_uri}/labels/{recipe}/")
 
     def dataset(self, digest: str) -> Dataset:
@@ -204,19 +213,19 @@ class Layout:
         return Dataset(f"{self.latest_dataset.folder_uri}{digest}/")
 
     def pretrained(self, name: str) -> str:
-        """`pretrained/<name>`: give the address of a published file."""
+        """`pretrained/<name>`: return the address of a published file."""
         return f"{self.store_uri}/pretrained/{name}"
 
     def network(self, sha256: str) -> str:
-        """`pretrained/networks/<sha256>.ckpt`: give the address of a network that trainings start from."""
+        """`pretrained/networks/<sha256>.ckpt`: return the address of a network that trainings start from."""
         return self.pretrained(f"networks/{sha256}.ckpt")
 
     def weights(self, key: str) -> Output[WeightsResult]:
-        """`pretrained/choices/<key>/`: find the weights that a form led to."""
+        """`pretrained/choices/<key>/`: find the weights that a form selects."""
         return Output(self.pretrained(f"choices/{key}/"), WeightsResult)
 
     def plan(self, key: str) -> Output[PlanResult]:
-        """`plans/<key>/`: find the plan that a form led to."""
+        """`plans/<key>/`: find the plan of a form."""
         return Output(f"{self.store_uri}/plans/{key}/", PlanResult)
 
     def run(self, key: str) -> Run:
@@ -224,7 +233,7 @@ class Layout:
         return Run(f"{self.store_uri}/runs/{key}/")
 
     def champion_moves(self, model_name: str) -> str:
-        """`champions/<model name>/`: give the folder of the champion's moves."""
+        """`champions/<model name>/`: return the folder of the champion's moves."""
         return f"{self.store_uri}/champions/{model_name}/"
 
     def champion_move(self, model_name: str, number: int) -> Stored[ChampionMove]:
@@ -248,7 +257,7 @@ class Layout:
         return Prediction(f"{self.store_uri}/predictions/{key}/")
 
     def prediction_plan(self, key: str) -> Output[PredictPlanResult]:
-        """`predictions/choices/<key>/`: find the plan of a prediction that a form led to."""
+        """`predictions/choices/<key>/`: find the prediction plan of a form."""
         return Output(f"{self.store_uri}/predictions/choices/{key}/", PredictPlanResult)
 
     def search(self, key: str) -> AskedSearch:
@@ -257,10 +266,10 @@ class Layout:
 
 
 def is_probe(uri: str) -> bool:
-    """Whether a listed object is the record of a video."""
+    """Check whether a listed object is the record of a video."""
     return uri.endswith("/probe.json")
 
 
 def is_own_class(uri: str) -> bool:
-    """Whether a listed object is one of the store's own classes."""
+    """Check whether a listed object is one of the store's own classes."""
     return bool(_OWN_CLASS.fullmatch(uri))

@@ -1,4 +1,4 @@
-"""The object store: objects by s3:// address, over any S3 server. The only importer of `minio`."""
+"""Read and write objects by s3:// address, over any S3 server. The only importer of `minio`."""
 
 import io
 import json
@@ -39,10 +39,10 @@ _REFUSED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMat
 _NEVER = frozenset(
     {"BadRequest", "EntityTooLarge", "InvalidBucketName", "InvalidRequest", "InvalidURI", "KeyTooLongError", "XMinioInvalidObjectName"}
 )
-"""A NUL, or two dots between backslashes, in what is read is a bad request to SeaweedFS and an invalid name to MinIO."""
+"""Error codes that no retry can change. A NUL, or two dots between backslashes, is a bad request to SeaweedFS, a bad name to MinIO."""
 
 _FAILURES = (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError, ValueError)
-"""The SDK raises ValueError for a bucket or a key that it does not even ask for."""
+"""Exceptions of the SDK for a failed request. It raises ValueError for a bucket or a key without asking the server."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class StoredObject:
 
     @property
     def name(self) -> str:
-        """The last part of the address."""
+        """Return the last part of the address."""
         return self.uri.rsplit("/", 1)[-1]
 
 
 def to_json(record: BaseModel) -> bytes:
-    """The one spelling of a record: sorted keys, so that equal records are equal bytes."""
+    """Serialise a record with sorted keys, so that equal records are equal bytes."""
     return json.dumps(record.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
@@ -108,11 +108,11 @@ class Store:
             self._fail(error, uri)
 
     def exists(self, uri: str) -> bool:
-        """Whether there is such an object."""
+        """Check whether the object exists."""
         return self.stat(uri) is not None
 
     def stat(self, uri: str) -> StoredObject | None:
-        """The object as a listing would show it, or None."""
+        """Return the object as a listing would show it, or None."""
         bucket, key = split_uri(uri)
         try:
             found = self._client.stat_object(bucket_name=bucket, object_name=key)
@@ -125,11 +125,11 @@ class Store:
         return _stored(uri, found)
 
     def list(self, prefix_uri: str) -> Iterator[StoredObject]:
-        """Every object whose address begins with `prefix_uri`, in order of key; nothing where there is no bucket."""
+        """List the objects under a prefix, by key; none if there is no bucket."""
         return (_stored(uri, found) for uri, found in self._listed(prefix_uri, recursive=True) if not found.is_dir)
 
     def folders(self, folder_uri: str) -> tuple[str, ...]:
-        """List the folders right under `folder_uri`, in order; each ends with a slash, as that does."""
+        """List the folders directly under `folder_uri`, in order, with their final slashes."""
         return tuple(sorted(uri for uri, found in self._listed(folder_uri, recursive=False) if found.is_dir and uri != folder_uri))
 
     def _listed(self, prefix_uri: str, *, recursive: bool) -> Iterator[tuple[str, ListedObject]]:
@@ -144,7 +144,7 @@ class Store:
             self._fail(error, prefix_uri)
 
     def read_bytes(self, uri: str) -> bytes:
-        """The whole object.
+        """Read the whole object.
 
         Raises:
             MissingObject: there is none.
@@ -169,9 +169,10 @@ class Store:
             self._fail(error, uri)
 
     def create_bytes(self, uri: str, data: bytes) -> bool:
-        """Write an object that nobody wrote before; False where there is one. Of several who try at once, one succeeds.
+        """Write an object unless it exists; return False if it does.
 
-        It asks for what S3 calls a conditional write (`If-None-Match: *`), by a signed address, for the SDK has no such argument.
+        Of several concurrent writers, one succeeds. It asks for what S3 calls a conditional write (`If-None-Match: *`), by a signed
+        address, because the SDK has no such argument.
 
         Raises:
             BadConfiguration: the server does not know conditional writes.
@@ -183,13 +184,13 @@ class Store:
         headers = {"If-None-Match": "*", "Content-Type": _content_type(key)}
         try:
             address = self._client.presigned_put_object(bucket_name=bucket, object_name=key, expires=timedelta(minutes=5))
-            # Sent once: a second try would find the first one's object and take it for somebody else's.
+            # Sent once: a second try would find the first one's object and mistake it for another writer's.
             answer = self._http.request("PUT", address, body=data, headers=headers, retries=False)
         except _FAILURES as error:
             self._fail(error, uri)
         match answer.status:
             case HTTPStatus.OK:
-                # A server that passes over the condition keeps the last of several: each sees whether it was its own.
+                # A server that ignores the condition keeps the last of several objects: each writer checks whether it is its own.
                 return self.read_bytes(uri) == data
             case HTTPStatus.PRECONDITION_FAILED | HTTPStatus.CONFLICT:
                 return False
@@ -223,7 +224,7 @@ class Store:
             raise no_room(path, found.size_bytes if found else 0) from error
 
     def write_file(self, uri: str, path: Path) -> None:
-        """Upload a file, in parts where it is large."""
+        """Upload a file, in parts if it is large."""
         check_key(uri)
         bucket, key = split_uri(uri)
         try:
@@ -238,7 +239,7 @@ class Store:
     def read(self, at: str, model: type[M]) -> M: ...
 
     def read(self, at: Stored[M] | str, model: type[M] | None = None) -> M:
-        """Read a record, at an address of the layout, or at one that another record names.
+        """Read a record, at an address of the layout or of another record.
 
         Raises:
             MissingObject: there is none.
@@ -261,7 +262,7 @@ class Store:
         self.write_bytes(at if isinstance(at, str) else at.uri, to_json(record))
 
     def create(self, at: Stored[M], record: M) -> bool:
-        """Write a record where nobody wrote one before, as `create_bytes` does."""
+        """Write a record unless one exists, as `create_bytes` does."""
         return self.create_bytes(at.uri, to_json(record))
 
     def _fail(self, error: Exception, uri: str) -> NoReturn:

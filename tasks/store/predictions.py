@@ -1,4 +1,4 @@
-"""Where a prediction lies; `layout` has the rest of the store."""
+"""Lay out the store's predictions; `layout` has the rest."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from tasks.store.stored import Below, Output, Stored, file, output, record
 
 @dataclass(frozen=True)
 class PredictedBatch(Output[PredictBatchResult]):
-    """`predictions/<key>/batches/<number>/`: what one mapped task predicted."""
+    """`predictions/<key>/batches/<number>/`: the predictions of one mapped task."""
 
     model: type[PredictBatchResult] = PredictBatchResult
 
@@ -26,7 +26,7 @@ class PredictedBatch(Output[PredictBatchResult]):
 
 @dataclass(frozen=True)
 class PredictedClips(Output[PredictBatchResult]):
-    """`predictions/<key>/scored/<video>/`: what was predicted of one video."""
+    """`predictions/<key>/scored/<video>/`: the predictions of one video."""
 
     model: type[PredictBatchResult] = PredictBatchResult
 
@@ -52,24 +52,24 @@ class Prediction:
 
     plan = output("plan/", PredictPlanResult)
     labels = record("labels.json", KnownLabels)
-    """The labels there were when the prediction was planned."""
+    """The labels at the time that the prediction was planned."""
     flows = Below("flows/", Flows)
     known = output("known/", KnownClipsResult)
     """Features of a sample of the model's training clips."""
     report = Below("report/", PredictionReport)
 
     def batch(self, number: int) -> Stored[PredictionBatch]:
-        """Give the videos of one mapped task."""
+        """Return the videos of one mapped task."""
         return Stored(f"{self.folder_uri}batches/{number:04d}.json", PredictionBatch)
 
     def predicted(self, number: int) -> PredictedBatch:
-        """Give the output of the mapped task that predicts a batch."""
+        """Return the output of the mapped task that predicts a batch."""
         return PredictedBatch(f"{self.folder_uri}batches/{number:04d}/")
 
     def scored(self, video: str) -> PredictedClips:
-        """Find what was predicted of a video."""
+        """Find the predictions of a video."""
         return PredictedClips(f"{self.folder_uri}scored/{video}/")
 
     def preview(self, video: str) -> str:
-        """Give the address of a video with the predictions drawn in."""
+        """Return the address of a video with the predictions drawn in."""
         return f"{self.folder_uri}previews/{video}.mp4"

@@ -1,4 +1,4 @@
-"""Where a training, its evaluations and the decisions on it lie; `layout` has the rest of the store."""
+"""Lay out the store's trainings, evaluations and decisions; `layout` has the rest."""
 
 import re
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ _DECISION = re.compile(r"s3://\S+/runs/[0-9a-f]{16}/decisions/[0-9a-f]{16}/")
 
 @dataclass(frozen=True)
 class Flows(Output[FlowsResult]):
-    """`flows/`: the batches of clips whose optical flow was missing."""
+    """`flows/`: the batches of clips without optical flow."""
 
     model: type[FlowsResult] = FlowsResult
 
     def batch(self, recipe: str, number: int) -> Stored[FlowBatch]:
-        """Give the clips of one mapped task."""
+        """Return the clips of one mapped task."""
         return Stored(f"{self.place_uri}{recipe}/{number:04d}.json", FlowBatch)
 
     def computed(self, recipe: str, number: int) -> Output[FlowResult]:
-        """Give the output of the mapped task that computes the flow of a batch."""
+        """Return the output of the mapped task that computes the flow of a batch."""
         return Output(f"{self.place_uri}{recipe}/{number:04d}/", FlowResult)
 
 
@@ -40,13 +40,13 @@ class Training(Output[TrainResult]):
 
     best = file("best.pt")
     last = file("last.ckpt")
-    """The checkpoint that a retry goes on from."""
+    """The checkpoint that a retry resumes from."""
     answers = file("answers.parquet")
-    """How the heads that a long training kept answer val, a row for each of them and each clip."""
+    """The answers of a long training's kept heads on val. One row per kept head and clip."""
     fusion = record("fusion.json", Fusion)
 
     def heads(self, number: int) -> str:
-        """Give the address of the heads after `number` epochs of a long training."""
+        """Return the address of the heads after `number` epochs of a long training."""
         return self.file(f"heads/{number:06d}.pt")
 
 
@@ -60,7 +60,7 @@ class Scores(Output[EvaluateResult]):
     fingerprints = file("fingerprints.parquet")
 
     def activation(self, uid: str, target: Literal["verb", "noun"]) -> str:
-        """Give the address of a picture of where the network looked in a clip."""
+        """Return the address of a Grad-CAM picture of a clip."""
         return self.file(f"activations/{uid}-{target}.png")
 
 
@@ -86,7 +86,7 @@ class Comparing(Output[CompareResult]):
 
     @classmethod
     def of(cls, result: CompareResult) -> Self:
-        """Find the comparison that left a result, by the address of its table."""
+        """Find the comparison of a result, by the address of its table."""
         return cls(result.table_uri.removesuffix("comparison.md"))
 
 
@@ -115,17 +115,17 @@ class Decision:
 
     @property
     def key(self) -> str:
-        """Name the gate, the champion and the way of scoring."""
+        """Return the key of the gate, the champion and the evaluation options."""
         return last_name(self.folder_uri)
 
     def evaluate(self, network: str) -> Output[EvaluateResults]:
-        """Give the list of a network's scores."""
+        """Return the list of a network's scores."""
         return Output(f"{self.folder_uri}evaluate/{network}/", EvaluateResults)
 
 
 @dataclass(frozen=True)
 class Run:
-    """`runs/<run key>/`: one training, whoever asks for it."""
+    """`runs/<run key>/`: one training, shared by all who ask for it."""
 
     folder_uri: str
 
@@ -136,12 +136,12 @@ class Run:
 
     @property
     def store_uri(self) -> str:
-        """Give the store that the training lies in."""
+        """Return the store that the training lies in."""
         return self.folder_uri.rpartition("/runs/")[0]
 
     @property
     def key(self) -> str:
-        """Name the dataset, the options and everything else that makes the training."""
+        """Return the key of the dataset, the options and all other inputs."""
         return last_name(self.folder_uri)
 
     def evaluations(self, key: str) -> Evaluations:
@@ -149,11 +149,14 @@ class Run:
         return Evaluations(f"{self.folder_uri}evaluate/{key}/")
 
     def validation(self, crops: int) -> Stored[TrialScore]:
-        """Give the training's curve and its answers on its validation clips, by the crops of their test."""
+        """Find the training's curve and its answers on its validation clips.
+
+        They are stored by the number of test crops.
+        """
         return Stored(f"{self.folder_uri}validation/{crops}-crops.json", TrialScore)
 
     def known(self, key: str) -> str:
-        """Give the address of what the network sees in a sample of its training clips."""
+        """Return the address of the backbone features of a sample of training clips."""
         return f"{self.folder_uri}known/{key}.npy"
 
     def decision(self, key: str) -> Decision:
@@ -161,18 +164,27 @@ class Run:
         return Decision(f"{self.decisions}{key}/")
 
     def comparison(self, key: str) -> Decision:
-        """`runs/<run key>/comparisons/<key>/`: find the plan of the training in a comparison of networks, which decides nothing."""
+        """`runs/<run key>/comparisons/<key>/`: find the plan of the training in a comparison of networks.
+
+        Such a comparison decides nothing.
+        """
         return Decision(f"{self.folder_uri}comparisons/{key}/")
 
 
 def run_beside(uri: str, key: str, otherwise: str) -> Run:
-    """Find a training in the store of `uri`, an address below any run, and in the store `otherwise` where `uri` is below none."""
+    """Find a training in the store of `uri`, else in `otherwise`.
+
+    `otherwise` is used if `uri` is below no run.
+    """
     root, found, _ = uri.rpartition("/runs/")
     return Run(f"{root if found else otherwise}/runs/{key}/")
 
 
 class NamedRun(NamedTuple):
-    """A training as people name it in options; without a store it is one of theirs."""
+    """A training as people name it in options.
+
+    Without a store, it lies in their own.
+    """
 
     store: str | None
     key: str
@@ -185,12 +197,15 @@ def parse_run(text: str) -> NamedRun | None:
 
 
 def run_name(key: str) -> str:
-    """Give the name of a training in its store, as people write it in options."""
+    """Return the name of a training in its store, as people write it in options."""
     return f"runs/{key}/"
 
 
 def deciding(uri: str, step: Literal["plan", "decide"]) -> Decision | None:
-    """Find the decision whose `step` has its commit mark at `uri`; None for any other object."""
+    """Find the decision whose `step` has its commit mark at `uri`.
+
+    None for any other object.
+    """
     mark = f"/{step}/result.json"
     return Decision(f"{uri.removesuffix(mark)}/") if uri.endswith(mark) else None
 

@@ -1,4 +1,4 @@
-"""Where searches lie; `layout` has the rest of the store."""
+"""Lay out the store's searches; `layout` has the rest."""
 
 from dataclasses import dataclass
 
@@ -24,13 +24,13 @@ class TrainedTrials(Output[TrialsResult]):
     model: type[TrialsResult] = TrialsResult
 
     def trial(self, number: int) -> Stored[ScoredTrial]:
-        """Give a trial, written as soon as it is scored."""
+        """Return the address of a trial, written as soon as it is scored."""
         return Stored(self.file(f"trial-{number}.json"), ScoredTrial)
 
 
 @dataclass(frozen=True)
 class SearchRound:
-    """`searches/<key>/<digest>/rounds/<number>/`: the trials that are trained at the same time."""
+    """`searches/<key>/<digest>/rounds/<number>/`: the trials that are trained together."""
 
     folder_uri: str
 
@@ -39,11 +39,11 @@ class SearchRound:
     """All trials up to this round."""
 
     def batch(self, number: int) -> Stored[TrialBatch]:
-        """Give the trials of one mapped task."""
+        """Return the trials of one mapped task."""
         return Stored(f"{self.folder_uri}batches/{number:04d}.json", TrialBatch)
 
     def trials(self, number: int) -> TrainedTrials:
-        """Give the output of the mapped task that trains a batch."""
+        """Return the output of the mapped task that trains a batch."""
         return TrainedTrials(f"{self.folder_uri}trials/{number:04d}/")
 
 
@@ -71,19 +71,19 @@ class SearchPlan(Output[SearchPlanResult]):
 
     @property
     def store_uri(self) -> str:
-        """Give the store that the search lies in."""
+        """Return the store that the search lies in."""
         return self.place_uri.rpartition("/searches/")[0]
 
     def fold(self, digest: str) -> str:
-        """Give the folder of a fold, a dataset of its own."""
+        """Return the folder of a fold, a dataset of its own."""
         return f"{self.place_uri}folds/{digest}/"
 
     def weights(self, key: str) -> Output[WeightsResult]:
-        """Give the weights that trials of one network start from."""
+        """Return the weights that trials of one network start from."""
         return Output(f"{self.place_uri}weights/{key}/", WeightsResult)
 
     def latency(self, key: str) -> Stored[NetworkLatency]:
-        """Give the latency of one network, measured once."""
+        """Return the latency of one network, measured once."""
         return Stored(f"{self.place_uri}latency/{key}.json", NetworkLatency)
 
     def round(self, number: int) -> SearchRound:
@@ -93,7 +93,7 @@ class SearchPlan(Output[SearchPlanResult]):
 
 @dataclass(frozen=True)
 class AskedSearch(Output[SearchPlanResult]):
-    """`searches/<key>/`: the search that a form asks for, on the dataset that it was last read with."""
+    """`searches/<key>/`: the search that a form asks for, on its last dataset."""
 
     model: type[SearchPlanResult] = SearchPlanResult
 

@@ -1,4 +1,7 @@
-"""An address together with the model of the record that is stored at it, and the places below a folder."""
+"""Define addresses with the model of the record that is stored there.
+
+A folder's places are declared below it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +22,7 @@ class Stored(Generic[M]):
 
     @property
     def uri(self) -> str:
-        """Give the address of the record."""
+        """Return the address of the record."""
         return self.place_uri
 
 
@@ -30,39 +33,42 @@ class Folder:
     folder_uri: str
 
     def file(self, name: str) -> str:
-        """Give the address of a file; its name may name folders in between."""
+        """Return the address of a file; its name may name folders in between."""
         return f"{self.folder_uri}{name}"
 
     def name_of(self, uri: str) -> str:
-        """Give the name of a file from its address."""
+        """Return the name of a file from its address."""
         return uri.removeprefix(self.folder_uri)
 
 
 @dataclass(frozen=True)
 class Output(Stored[M]):
-    """The folder of a step, with a slash at the end; its record is the commit mark."""
+    """The folder of a step, with a slash at the end.
+
+    Its record is the commit mark.
+    """
 
     @property
     def uri(self) -> str:
-        """Give the address of the commit mark."""
+        """Return the address of the commit mark."""
         return mark_of(self.place_uri)
 
     @property
     def folder_uri(self) -> str:
-        """Give the address that the step writes under."""
+        """Return the address that the step writes under."""
         return self.place_uri
 
     def file(self, name: str) -> str:
-        """Give the address of a file beside the commit mark."""
+        """Return the address of a file beside the commit mark."""
         return Folder(self.place_uri).file(name)
 
     def name_of(self, uri: str) -> str:
-        """Give the name of a file beside the commit mark."""
+        """Return the name of a file beside the commit mark."""
         return Folder(self.place_uri).name_of(uri)
 
 
 def mark_of(folder: str) -> str:
-    """Give the address of the commit mark of a step that writes to a folder."""
+    """Return the address of the commit mark of a step that writes to a folder."""
     return f"{folder.rstrip('/')}/result.json"
 
 
@@ -71,11 +77,14 @@ class HasFolder(Protocol):
 
     @property
     def folder_uri(self) -> str:
-        """Give the address."""
+        """Return the address of the folder."""
 
 
 class Below(Generic[P]):
-    """An attribute that is a place below the folder of its owner: `train = Below("train/", Training)`."""
+    """An attribute that is a place below the folder of its owner.
+
+    For example `train = Below("train/", Training)`.
+    """
 
     def __init__(self, name: str, make: Callable[[str], P]) -> None:
         self._name = name
@@ -107,5 +116,5 @@ def output(name: str, model: type[M]) -> Below[Output[M]]:
 
 
 def last_name(folder: str) -> str:
-    """Give the name of a folder from its address."""
+    """Return the name of a folder from its address."""
     return folder.rstrip("/").rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""Takes s3:// addresses apart, and refuses those under which no server can keep an object."""
+"""Parse s3:// addresses, and reject those that no server can store an object under."""
 
 import re
 
@@ -24,28 +24,28 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 def bucket_uri(bucket: str) -> str:
-    """Give the address of a bucket."""
+    """Return the address of a bucket."""
     return f"s3://{bucket}"
 
 
 def without_scheme(uri: str) -> str:
-    """Give the bucket, or the folder in it, as people name it elsewhere."""
+    """Return the bucket, or the folder in it, as people name it elsewhere."""
     return uri.removeprefix("s3://").rstrip("/")
 
 
 def as_folder(uri: str) -> str:
-    """Complete the address of a folder, as a person writes it, by the slash at its end."""
+    """Add the slash at the end of a folder's address, if it is missing."""
     return f"{uri.rstrip('/')}/"
 
 
 def names_object(uri: str) -> bool:
-    """Tell whether an s3:// address has both a bucket and a key."""
+    """Check whether an s3:// address has both a bucket and a key."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bool(bucket and key)
 
 
 def check_key(uri: str) -> None:
-    """Refuse an address under which nothing can be kept, whatever server is asked.
+    """Reject an address under which no server can store an object.
 
     Raises:
         BadInput: a name in it is too long for a file's, is `.` or `..`, or holds characters that no listing can spell.
@@ -54,7 +54,7 @@ def check_key(uri: str) -> None:
     _, key = split_uri(uri)
     if found := UNSTORABLE_CHARACTERS.search(key):
         raise BadInput(f"its name holds {found[0]!r}, which no object store can list; rename the file ({uri!r})")
-    # Servers that keep objects as files take a backslash for a slash.
+    # Servers that store objects as files treat a backslash as a slash.
     for name in key.replace("\\", "/").split("/"):
         if name in (".", ".."):
             raise BadInput(f"its name holds {name!r} as the name of a folder, which no object store takes; rename the file ({uri!r})")

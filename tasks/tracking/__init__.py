@@ -1,4 +1,4 @@
-"""Talk to MLflow: runs with metrics and artifacts, and the model registry. The only package that imports `mlflow`."""
+"""Access MLflow: runs with metrics and artifacts, and the model registry. The only package that imports `mlflow`."""
 
 import os
 

@@ -16,7 +16,10 @@ from tasks.tracking.runs import Tracker
 
 @contextmanager
 def tracked_run(tracker: Tracker, plan: PlanResult) -> Iterator[str]:
-    """Yield the id of the plan's run; it shows as running inside the block, and as failed if the block fails."""
+    """Yield the id of the plan's run.
+
+    It shows as running inside the block, and as failed if the block fails.
+    """
     machine = load(MachineSettings)
     tags = {
         "retake.dataset_digest": plan.dataset_digest,
@@ -34,7 +37,10 @@ def tracked_run(tracker: Tracker, plan: PlanResult) -> Iterator[str]:
 
 @contextmanager
 def comparison_run(tracker: Tracker, store_uri: str, key: str, comparison: Comparison, trained: Sequence[str]) -> Iterator[str]:
-    """Yield the id of the comparison's run, likewise; tags link to it from the run of each network in `trained`."""
+    """Yield the id of the comparison's run, likewise.
+
+    Tags link to it from the run of each network in `trained`.
+    """
     machine = load(MachineSettings)
     tags = {
         "retake.dataset_digest": comparison.dataset_digest,
@@ -52,7 +58,10 @@ def comparison_run(tracker: Tracker, store_uri: str, key: str, comparison: Compa
 
 @contextmanager
 def prediction_run(tracker: Tracker, plan: PredictPlanResult) -> Iterator[str]:
-    """Yield the id of the prediction's run, in the store's experiment for predictions; finished when the block ends."""
+    """Yield the id of the prediction's run, in the store's experiment for predictions.
+
+    Finished when the block ends.
+    """
     machine = load(MachineSettings)
     tags = {
         "retake.prediction_uri": plan.prediction_uri,
@@ -70,7 +79,10 @@ def prediction_run(tracker: Tracker, plan: PredictPlanResult) -> Iterator[str]:
 
 @contextmanager
 def search_run(tracker: Tracker, plan: SearchPlanResult) -> Iterator[str]:
-    """Yield the id of the search's run, in the store's experiment for searches, where its trials are child runs."""
+    """Yield the id of the search's run, in the store's experiment for searches.
+
+    Its trials are child runs.
+    """
     machine = load(MachineSettings)
     tags = {
         "retake.dataset_digest": plan.dataset_digest,

@@ -77,7 +77,7 @@ class Registry:
 
     @classmethod
     def from_settings(cls, settings: MlflowSettings) -> Self:
-        """Connect; fails early if the server does not answer."""
+        """Connect to the server, or fail early if it does not answer."""
         return cls(settings)
 
     def claim(self, model_name: str, store_uri: str) -> None:
@@ -98,7 +98,10 @@ class Registry:
             )
 
     def kept_by(self, model_name: str) -> str | None:
-        """Find the store that keeps the decisions on a model; None if no run has claimed it."""
+        """Find the store that keeps the decisions on a model.
+
+        None if no run has claimed it.
+        """
         with answering():
             found = self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1)
         return found[0].tags.get(STORE_TAG) if found else None
@@ -236,7 +239,10 @@ class Registry:
             return tuple(sorted(self._client.get_model_version(model_name, str(version)).aliases))
 
     def _exists(self, model_name: str) -> bool:
-        """Search for the model: on a server with passwords a get fails alike for missing and for forbidden models."""
+        """Search for the model.
+
+        On a server with passwords a get fails alike for missing and for forbidden models.
+        """
         return bool(self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1))
 
     def _ensure_model(self, model_name: str, store_uri: str) -> None:

@@ -25,7 +25,7 @@ MAX_CHILDREN = 5000
 """More than the trials of the largest search."""
 
 EPOCHS_AT_ONCE = 100
-"""MLflow takes at most 1000 metrics in one call, and an epoch has up to nine."""
+"""MLflow takes at most 1000 metrics in one call. An epoch has up to nine."""
 CONTEXTS: dict[SplitName, str] = {"train": "training", "val": "validation", "test": "testing"}
 
 
@@ -51,11 +51,14 @@ class Tracker:
 
     @classmethod
     def from_settings(cls, settings: MlflowSettings) -> Self:
-        """Connect; fails early if the server does not answer."""
+        """Connect to the server, or fail early if it does not answer."""
         return cls(settings)
 
     def ensure_run(self, experiment: str, run_key: str, tags: Mapping[str, str]) -> str:
-        """Find or create the run with this key, so that retries continue one run; return its id."""
+        """Find or create the run with this key, and return its id.
+
+        Retries continue one run.
+        """
         with answering():
             found = self._client.get_experiment_by_name(experiment)
             experiment_id = found.experiment_id if found else self._client.create_experiment(experiment)
@@ -130,7 +133,10 @@ class Tracker:
             self._client.log_inputs(run_id, datasets=[entity])
 
     def log_epochs(self, run_id: str, epochs: Sequence[Epoch]) -> None:
-        """Log losses and accuracies with the epoch as step; skip epochs that an earlier try has logged."""
+        """Log losses and accuracies with the epoch as step.
+
+        Epochs that an earlier try has logged are skipped.
+        """
         now_ms = int(time.time() * 1000)
         with answering():
             logged = {metric.step for metric in self._client.get_metric_history(run_id, "train_loss")} if epochs else set()
@@ -141,7 +147,10 @@ class Tracker:
                 self._client.log_batch(run_id, metrics=metrics)
 
     def log_children(self, run_id: str, children: Mapping[str, ChildRun]) -> None:
-        """Log runs below this one by their names; skip those that an earlier try has finished."""
+        """Log runs below this one by their names.
+
+        Those that an earlier try has finished are skipped.
+        """
         now_ms = int(time.time() * 1000)
         with answering():
             experiment_id = self._client.get_run(run_id).info.experiment_id

@@ -29,7 +29,10 @@ Progress = Callable[[int, int], None]
 
 
 class BadEntry(BadVideo):
-    """An item's file does not decode, or does not match the item; `key` is the item's."""
+    """An item's file does not decode, or does not match the item.
+
+    `key` is the item's.
+    """
 
     def __init__(self, key: str, reason: str) -> None:
         super().__init__(f"{key}: {reason}")
@@ -38,10 +41,11 @@ class BadEntry(BadVideo):
 
 @dataclass(frozen=True)
 class CacheItem:
-    """Frames of a clip, or fields of its optical flow if `flow` names a flow recipe.
+    """Frames of a clip, or fields of its optical flow.
 
-    `key` identifies the file for `fetch`; a flow file is in the format of `tasks.video.fields`, at the cache's short side. `sha256`, `width`
-    and `height` are the clip's. `indices` may repeat and decrease, as for overlapping snippets of a short clip.
+    Fields if `flow` names a flow recipe. `key` identifies the file for `fetch`; a flow file is in the format of `tasks.video.fields`, at
+    the cache's short side. `sha256`, `width` and `height` are the clip's. `indices` may repeat and decrease, as for overlapping snippets of
+    a short clip.
     """
 
     key: str
@@ -55,10 +59,11 @@ class CacheItem:
 def cache_frames(
     items: Sequence[CacheItem], root: Path, *, short_side: int, fetch: Fetch, num_processes: int, progress: Progress
 ) -> list[Path]:
-    """Decode missing items, and return each item's array file (t, h, w, p), to be opened with `numpy.load(path, mmap_mode="r")`.
+    """Decode missing items, and return each item's array file.
 
-    `fetch(key, path)` writes the file to `path`; it is called from several threads of this process, while other processes decode.
-    `num_processes` 0 means all cores that this process may use. `progress(num_done, num_items)` is called from this thread.
+    It is (t, h, w, p), to be opened with `numpy.load(path, mmap_mode="r")`. `fetch(key, path)` writes the file to `path`; it is called from
+    several threads of this process, while other processes decode. `num_processes` 0 means all cores that this process may use.
+    `progress(num_done, num_items)` is called from this thread.
 
     Raises:
         BadConfiguration: the disk under `root` is too small.
@@ -107,9 +112,10 @@ def temporary_cache(root: Path) -> AbstractContextManager[Path]:
 
 
 def entry_path(item: CacheItem, root: Path, short_side: int) -> Path:
-    """Return an entry's path: named by content, frames and size, in a folder per decoder version.
+    """Return an entry's path.
 
-    The version is not part of the file name, because the name seeds a training's random draws, which must not change with PyAV.
+    It is named by content, frames and size, in a folder per decoder version. The version is not part of the file name, because the name
+    seeds a training's random draws, which must not change with PyAV.
     """
     frames = hashlib.sha256(json.dumps(item.indices).encode()).hexdigest()[:16]
     flow = f"-{item.flow}" if item.flow else ""

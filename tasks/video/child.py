@@ -1,4 +1,7 @@
-"""Run a program on an untrusted file: minimal environment, limited memory and time, killed with this process."""
+"""Run a program on an untrusted file as a limited child process.
+
+Minimal environment, limited memory and time, killed with this process.
+"""
 
 import os
 import signal
@@ -16,7 +19,7 @@ T = TypeVar("T")
 GUARD = Path(__file__).with_name("guard.py")
 
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
-"""Environment variables that a child gets; a process that parses untrusted files must not see the store's keys."""
+"""Environment variables that a child gets. A process that parses untrusted files must not see the store's keys."""
 
 
 def child_environment() -> dict[str, str]:
@@ -33,7 +36,9 @@ def run_child(
     read: Callable[[IO[str]], T],
     variables: Mapping[str, str],
 ) -> tuple[int | None, T]:
-    """Run a program in `folder`, `read` its stdout and stderr, and wait for it to end.
+    """Run a program in `folder`, `read` its output, and wait for it.
+
+    The output is stdout and stderr.
 
     Returns:
         Its exit status, negative for a signal and None if it exceeded the time limit; and the result of `read`.

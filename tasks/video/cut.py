@@ -1,4 +1,7 @@
-"""Cut a video into clips of equal length and constant frame rate, in one pass of ffmpeg."""
+"""Cut a video into clips of equal length and constant frame rate.
+
+This takes one pass of ffmpeg.
+"""
 
 import hashlib
 import shutil
@@ -22,7 +25,7 @@ NUM_ENCODER_THREADS = 2
 """Fixed, because x264's output depends on it. The decoder has one thread, because with more its output on damaged data varies."""
 
 MAX_OVERRUN_SECONDS = 60
-"""Maximum time beyond the duration in the header; a bogus timestamp must not produce hours of still frames."""
+"""Maximum time beyond the duration in the header. A bogus timestamp must not produce hours of still frames."""
 
 MIN_LOSS_SECONDS = 0.5
 
@@ -31,7 +34,10 @@ PRESET = "veryfast"
 SAMPLE_RATE = 48_000
 
 ENOUGH_BYTES, ENOUGH_BYTES_PER_PIXEL = 192 << 20, 96
-"""Memory that is enough for any video: for threads, 120 MB on 16 cores, and for the 16 pictures of 6 bytes per pixel that H.264 and HEVC keep."""
+"""Memory that is enough for any video.
+
+For threads, 120 MB on 16 cores, and for the 16 pictures of 6 bytes per pixel that H.264 and HEVC keep.
+"""
 
 AAC_DELAY_SAMPLES = 1024
 
@@ -64,7 +70,10 @@ class CutClip:
 
 @dataclass(frozen=True)
 class CutResult:
-    """The clips of one video in order, the duration of the dropped rest, and warnings for people."""
+    """The clips of one video in order, with warnings for people.
+
+    The duration of the dropped rest is included.
+    """
 
     clips: tuple[CutClip, ...]
     dropped_seconds: float
@@ -123,7 +132,7 @@ def frames_per_clip(options: SegmentOptions) -> int:
 
 
 def is_kept(num_frames: int, options: SegmentOptions) -> bool:
-    """Tell whether a clip of `num_frames` is full, or is a long enough rest."""
+    """Check whether a clip of `num_frames` is full, or is a long enough rest."""
     return num_frames >= min(frames_per_clip(options), round(options.min_clip_seconds * options.fps, 6))
 
 
@@ -147,7 +156,7 @@ def cut_arguments(path: Path, source: VideoProbe, options: SegmentOptions, audio
     streams = [video.filter("fps", fps=options.fps, start_time=0)]
     sound: dict[str, str | int | None] = {}
     if audio_index is not None:
-        # Silence fills gaps and a late start. Without room for the encoder's delay before the first sample, the muxer would shift the
+        # Silence fills gaps and a late start. Without space for the encoder's delay before the first sample, the muxer would shift the
         # picture. Endless padding with `shortest` makes the sound end with the picture.
         audio = file[str(audio_index)].filter("aresample", SAMPLE_RATE).filter("aresample", first_pts=AAC_DELAY_SAMPLES, **{"async": 1})
         streams.append(audio.filter("apad"))

@@ -1,4 +1,7 @@
-"""Find ffmpeg, run it as a limited child process, and explain its errors in plain words."""
+"""Run ffmpeg as a limited child process, and explain its errors.
+
+The explanations are in plain words.
+"""
 
 import re
 import shutil
@@ -42,9 +45,9 @@ REASONS = (
 
 @dataclass(frozen=True)
 class Log:
-    """ffmpeg's last errors, and for each input stream the number of packets and of decode errors.
+    """ffmpeg's last errors, and the counts of each input stream.
 
-    `lacked_memory` tells whether any allocation failed, even for a single frame.
+    Numbers of packets and of decode errors. `lacked_memory` tells whether any allocation failed, even for a single frame.
     """
 
     errors: tuple[str, ...]
@@ -55,7 +58,7 @@ class Log:
 
     @property
     def has_losses(self) -> bool:
-        """Whether any part of a used stream is missing or damaged."""
+        """Check whether any part of a used stream is missing or damaged."""
         return self.lacked_memory or self.num_corrupt_frames > 0 or any(self.num_decode_errors.values())
 
 

@@ -1,6 +1,7 @@
-"""Store a clip's optical flow as a lossless grey video, one picture per field, x above y.
+"""Store a clip's optical flow as a lossless grey video.
 
-Does not import OpenCV: the frame cache's decoders, one process per core, would start too many of its threads.
+One picture per field, x above y. Does not import OpenCV: the frame cache's decoders, one process per core, would start too many of its
+threads.
 """
 
 # n: frames of the clip, h, w: pixels; the flow has max(1, n - 1) fields
@@ -20,7 +21,7 @@ from tasks.video.frames import iter_frames
 FLOW_SUFFIX = ".mkv"
 
 ENCODER_OPTIONS = {"level": "3", "g": "1", "slices": "4", "slicecrc": "1", "coder": "range_def", "context": "0"}
-"""FFV1 (RFC 9043): lossless, any width, a checksum per slice, and every field a key frame for random access."""
+"""FFV1 (RFC 9043), with every field a key frame for random access. Lossless, any width, a checksum per slice."""
 
 FIELDS_PER_SECOND = 30
 """Only affects playback speed."""

@@ -1,10 +1,10 @@
-"""Compute a clip's optical flow: each pixel's x and y motion between frames, in 8 bits.
+"""Compute a clip's optical flow.
 
-The method is TV-L1 (Zach, Pock, Bischof, DAGM 2007) with OpenCV's default settings, as in TSN's dense_flow and EPIC-KITCHENS-55's gpu_flow,
-which ran on a GPU; or DIS (arXiv 1603.03590) with OpenCV's medium preset. EPIC's published flow uses 60 fps video, pairs every second frame
-with the third one after it, and is clipped to 25 pixels. Ours pairs each frame with the next and is clipped to 20 pixels by default, like
-TSN's. The same motion in 30 fps clips is therefore two thirds as many pixels, and 0.83 times as far from middle grey, as in the flow that
-EPIC's networks were trained on.
+It is each pixel's x and y motion between frames, in 8 bits. The method is TV-L1 (Zach, Pock, Bischof, DAGM 2007) with OpenCV's default
+settings, as in TSN's dense_flow and EPIC-KITCHENS-55's gpu_flow, which ran on a GPU; or DIS (arXiv 1603.03590) with OpenCV's medium preset.
+EPIC's published flow uses 60 fps video, pairs every second frame with the third one after it, and is clipped to 25 pixels. Ours pairs each
+frame with the next and is clipped to 20 pixels by default, like TSN's. The same motion in 30 fps clips is therefore two thirds as many
+pixels, and 0.83 times as far from middle grey, as in the flow that EPIC's networks were trained on.
 """
 
 # n: frames of the clip, h, w: pixels; the flow has max(1, n - 1) fields
@@ -27,7 +27,7 @@ from tasks.video.frames import iter_frames
 Picture = NDArray[np.uint8]
 
 FIELDS_AHEAD = 2
-"""Number of fields per thread that are computed ahead of writing; bounds memory use for long clips."""
+"""Number of fields per thread that are computed ahead of writing. It bounds memory use for long clips."""
 
 
 class FlowMaker:

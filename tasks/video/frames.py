@@ -39,7 +39,9 @@ def read_frames(path: Path, indices: Sequence[int], *, short_side: int | None) -
 def iter_frames(
     path: Path, numbers: Sequence[int], *, short_side: int | None, pixel_format: Literal["rgb24", "gray"] = "rgb24"
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield frames (h, w, 3), or (h, w) if grey, scaled as in `read_frames`; a decreasing number seeks backwards.
+    """Yield frames (h, w, 3), or (h, w) if grey, scaled as in `read_frames`.
+
+    A decreasing number seeks backwards.
 
     Raises:
         BadVideo: the clip does not decode, or has fewer frames.
@@ -72,7 +74,10 @@ def _scaled(picture: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
 
 
 def _pick(path: Path, container: InputContainer, stream: VideoStream, numbers: Sequence[int]) -> Iterator[VideoFrame]:
-    """Yield frames by number, seeking to a key frame only to skip frames or go back."""
+    """Yield frames by number.
+
+    Seeks to a key frame only to skip frames or go back.
+    """
     packets = sorted((p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None)
     keys = [number for number, (_, is_key) in enumerate(packets) if is_key]
     if not keys or min(numbers) < 0 or max(numbers) >= len(packets):

@@ -23,7 +23,7 @@ from tasks.errors import BadVideo, OutOfMemory
 from tasks.video.source import AUDIO_FORMATS, MAX_PIXELS, MIN_SIDE_PIXELS, MORE_MEMORY, open_video
 
 READY = "ready"
-"""First line of stdout: the process has started, so later failures are caused by the file."""
+"""First line of stdout: the process has started. Later failures are caused by the file."""
 
 MAX_PACKETS_BEFORE_A_FRAME = 300
 
@@ -56,7 +56,7 @@ class VideoProbe:
 
     @property
     def has_audio(self) -> bool:
-        """Whether there is a sound stream; cutting finds out whether it decodes."""
+        """Check whether there is a sound stream; cutting finds out whether it decodes."""
         return self.audio_index is not None
 
 

@@ -24,7 +24,10 @@ OWN_CGROUPS = Path("/proc/self/cgroup")
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory limit of one child; scarce if it may be too little and the child would get more alone."""
+    """Memory limit of one child.
+
+    Scarce if it may be too little and the child would get more alone.
+    """
 
     size_bytes: int
     is_scarce: bool
@@ -82,7 +85,10 @@ def usable_bytes() -> int:
 
 
 def _cgroup_limits() -> list[int]:
-    """List the memory limits of this process's cgroup and its parents, in cgroup v1 or v2."""
+    """List the memory limits of this process's cgroup and its parents.
+
+    In cgroup v1 or v2.
+    """
     limits = []
     for line in OWN_CGROUPS.read_text().splitlines() if OWN_CGROUPS.exists() else ():
         _, controllers, path = line.split(":", 2)

@@ -27,7 +27,7 @@ LINE_PIXELS = 22
 MARGIN_PIXELS = 6
 PAPER, INK = (18, 23, 28), (230, 235, 239)
 OPTIONS = {"preset": "veryfast", "crf": "23", "threads": "2", "x264-params": "mbtree=0"}
-"""The macroblock tree is off: with AVX-512 it occasionally gives different bytes for the same pictures."""
+"""Encoder options; the macroblock tree is off. With AVX-512 it occasionally gives different bytes for the same pictures."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,10 @@ def _write(clips: Iterable[Captioned], path: Path, fps: int) -> None:
 
 
 def caption(lines: Sequence[str], width: int) -> NDArray[np.uint8]:
-    """Draw lines of text as (h, w, 3) with an even h, each truncated to the width."""
+    """Draw lines of text as (h, w, 3) with an even h.
+
+    Each is truncated to the width.
+    """
     height = (len(lines) * LINE_PIXELS + MARGIN_PIXELS + 1) // 2 * 2
     picture = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(picture)

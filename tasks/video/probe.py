@@ -14,12 +14,12 @@ from tasks.video.inspection import READY, VideoProbe
 from tasks.video.memory import Memory
 
 MAX_BYTES = 2 << 30
-"""Memory limit of the child; an 8K picture of 12 bits is 214 MB, and a decoder keeps several."""
+"""Memory limit of the child. An 8K picture of 12 bits is 214 MB, and a decoder keeps several."""
 
 START_SECONDS = 60
 
 BYTES_PER_SECOND = 8 << 20
-"""Reading speed assumed for the time limit: a file without a duration in its header is read to the end, perhaps from a slow disk."""
+"""Reading speed assumed for the time limit. A file without a duration in its header is read to the end, perhaps from a slow disk."""
 
 MAX_ANSWER_CHARACTERS = 1 << 16
 

@@ -1,4 +1,7 @@
-"""Open an untrusted video file with whitelists and limits, or explain the failure in plain words."""
+"""Open an untrusted video file with whitelists and limits.
+
+A failure is explained in plain words.
+"""
 
 import stat
 from collections.abc import Iterator
@@ -14,7 +17,7 @@ FORMATS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "mxf
 """Demuxers that read only one file; this excludes playlists and scripts (hls, dash, concat, …)."""
 
 AUDIO_FORMATS = ("mp3", "flac", "wav", "aac")
-"""Opened only to report that a sound file is not a video; never passed to ffmpeg."""
+"""Opened only to report that a sound file is not a video. Never passed to ffmpeg."""
 
 FORMAT_NAMES = "mp4, mov, mkv, webm, avi, ts, mpg, flv, wmv, ogv or mxf"
 
@@ -69,7 +72,10 @@ def _why_closed(path: Path) -> str:
 
 
 def _mp4_boxes(path: Path) -> Iterator[bytes]:
-    """Yield the types of the top-level boxes of an ISO base media file (ISO/IEC 14496-12, 4.2)."""
+    """Yield the types of the top-level boxes of an ISO base media file.
+
+    Source: ISO/IEC 14496-12, 4.2.
+    """
     size_bytes, start = path.stat().st_size, 0
     with path.open("rb") as file:
         while start + 8 <= size_bytes:

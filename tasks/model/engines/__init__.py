@@ -1,1 +1,1 @@
-"""Inference engines for CPUs and GPUs behind one interface, and their parity check."""
+"""Implement inference engines for CPUs and GPUs, and their parity check."""

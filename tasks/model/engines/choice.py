@@ -29,7 +29,10 @@ Device = Literal["cpu", "cuda"]
 
 NUM_CALIBRATION_CLIPS = 8
 OPENVINO_FROM_CLIPS = 10
-"""From this number of clips on, OpenVINO saves more time than conversion, compilation and check take (ResNet-50, 10 crops, two cores)."""
+"""Number of clips from which OpenVINO saves time.
+
+It saves more than conversion, compilation and check take (ResNet-50, 10 crops, two cores).
+"""
 
 MAX_REASON = 300
 """Maximum characters of a library's error in a result."""

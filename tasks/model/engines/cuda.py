@@ -1,4 +1,7 @@
-"""GPU engine: half precision, all views in one batch, compiled if there are enough clips."""
+"""Score on a GPU in half precision, all views in one batch.
+
+Compiled if there are enough clips.
+"""
 
 # n: images, c: channels, h, w: pixels, f: features
 
@@ -15,7 +18,10 @@ from tasks.model.network import Network
 from tasks.results.evaluation import EngineName
 
 COMPILE_FROM_CLIPS = 5000
-"""An estimate, not a measurement: compiling takes about a minute, and saves about ten milliseconds per clip."""
+"""An estimate, not a measurement, of when compiling saves time.
+
+Compiling takes about a minute, and saves about ten milliseconds per clip.
+"""
 
 
 class CudaEngine(PytorchEngine):

@@ -1,6 +1,7 @@
-"""Score a clip with the test protocol (arXiv 1908.00867): average logits over segments, then crops, before softmax.
+"""Score a clip with the test protocol (arXiv 1908.00867).
 
-Engines differ only in how they compute the features; all cut the same crops and use the same heads in float32.
+Logits are averaged over segments, then crops, before softmax. Engines differ only in how they compute the features; all cut the same crops
+and use the same heads in float32.
 """
 
 # k: crops, t: segments, h, w: pixels, p: 8-bit planes of a snippet, c: channels, f: features, v: verbs, n: nouns
@@ -42,7 +43,10 @@ class Engine(ABC):
 
     @abstractmethod
     def features(self, views: Sequence[Frames]) -> Tensor:
-        """Compute the backbone's features of k views of one clip, each uint8 (t, 224, 224, p): float32 (k, t, f) on the CPU."""
+        """Compute the backbone's features of k views of one clip.
+
+        Each view is uint8 (t, 224, 224, p); returns float32 (k, t, f) on the CPU.
+        """
 
     def score(self, frames: Frames) -> Logits:
         """Score one clip.
@@ -78,9 +82,9 @@ class Engine(ABC):
 
 @torch.inference_mode()
 def clip_logits(network: Network, features: Tensor) -> Logits:
-    """Compute one clip's logits from its crops' features (k, t, f): float32 on the CPU, verb (v,) and noun (n,).
+    """Compute one clip's logits from its crops' features (k, t, f).
 
-    Linear heads run once, on features averaged over crops, which gives the same logits.
+    float32 on the CPU, verb (v,) and noun (n,). Linear heads run once, on features averaged over crops, which gives the same logits.
     """
     if network.head.is_linear:
         features = features.mean(dim=0, keepdim=True)

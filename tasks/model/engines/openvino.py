@@ -1,4 +1,4 @@
-"""OpenVINO engine for CPUs: a static graph on 8-bit images.
+"""Run networks by OpenVINO on CPUs: a static graph on 8-bit images.
 
 It runs in bfloat16 if the CPU supports it, else in float32, or in int8.
 """
@@ -36,7 +36,9 @@ HINTS: dict[EnginePrecision, str] = {"bfloat16": "bf16", "float32": "f32"}
 
 
 class OpenvinoEngine(Engine):
-    """Converts the backbone for one view (t images) and runs a clip's views in two asynchronous streams.
+    """Converts the backbone for one view (t images).
+
+    Runs a clip's views in two asynchronous streams.
 
     Args:
         network: as returned by `prepare`, on the CPU.
@@ -66,7 +68,7 @@ class OpenvinoEngine(Engine):
         )
 
     def features(self, views: Sequence[Frames]) -> Tensor:
-        """Views uint8 (t, 224, 224, p) -> float32 (k, t, f) on the CPU."""
+        """Map views uint8 (t, 224, 224, p) to float32 (k, t, f) on the CPU."""
         found = np.empty((len(views), *self._compiled.output(0).shape), np.float32)
 
         def keep(request: Any, k: int) -> None:  # noqa: ANN401 -- OpenVINO publishes no type for it
@@ -79,7 +81,10 @@ class OpenvinoEngine(Engine):
         return torch.from_numpy(found)
 
     def features_in_float32(self, view: Frames) -> Tensor:
-        """Run the graph in float32, without quantisation, on one view (t, 224, 224, p): float32 (t, f)."""
+        """Run the graph in float32 on one view (t, 224, 224, p): float32 (t, f).
+
+        Without quantisation.
+        """
         compiled = compile_graph(self._graph, "float32", 1)
         return torch.from_numpy(np.array(compiled(np.ascontiguousarray(view))[0], np.float32))
 
@@ -92,7 +97,10 @@ def _ov() -> Any:  # noqa: ANN401 -- a module
 
 @cache
 def _core() -> openvino.Core:
-    """Return this process's only core: with several, OpenVINO crashes in a signal handler when the process ends."""
+    """Return this process's only core.
+
+    With several, OpenVINO crashes in a signal handler when the process ends.
+    """
     core: openvino.Core = _ov().Core()
     return core
 
@@ -102,7 +110,9 @@ def _best_floating_point() -> EnginePrecision:
 
 
 def _convert(network: Network) -> openvino.Model:
-    """Convert the backbone to a graph uint8 (t, 224, 224, p) -> float32 (t, f), including normalisation.
+    """Convert the backbone to a graph, including normalisation.
+
+    It maps uint8 (t, 224, 224, p) to float32 (t, f).
 
     Raises:
         RuntimeError: the backbone has an operation that OpenVINO lacks, or cannot be traced.

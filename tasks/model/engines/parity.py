@@ -1,6 +1,6 @@
-"""Parity check: compare an engine with PyTorch in float32 on a few clips.
+"""Check the parity of an engine with PyTorch in float32.
 
-An engine passes if:
+A few clips are compared. An engine passes if:
 
 - every logit is within a tolerance of PyTorch's: 0.25 standard deviations of the head's logits in bfloat16 and float16, 0.001 in float32;
 - the best verb and noun of every clip, among the trained classes, are PyTorch's, except for near ties: PyTorch's logits of the two classes

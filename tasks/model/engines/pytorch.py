@@ -1,4 +1,7 @@
-"""PyTorch engine in float32: runs everywhere, and is the reference of the parity check."""
+"""Run networks by PyTorch in float32, the reference of the parity check.
+
+This engine runs everywhere.
+"""
 
 # k: crops, t: segments, n: images, p: 8-bit planes, c: channels, h, w: pixels, f: features
 
@@ -29,7 +32,7 @@ class PytorchEngine(Engine):
 
     @torch.inference_mode()
     def features(self, views: Sequence[Frames]) -> Tensor:
-        """Views uint8 (t, 224, 224, p) -> float32 (k, t, f) on the CPU."""
+        """Map views uint8 (t, 224, 224, p) to float32 (k, t, f) on the CPU."""
         # One view at a time is fastest on a CPU, because activations stay in its caches; all at once on a GPU.
         at_once = 1 if self.device.type == "cpu" else len(views)
         parts = [self._run_batch(views[i : i + at_once]) for i in range(0, len(views), at_once)]
@@ -42,7 +45,7 @@ class PytorchEngine(Engine):
         return self._run(self._normalise(images)).float().cpu()
 
     def _run(self, images: Tensor) -> Tensor:
-        """(n, c, h, w) -> (n, f) on the same device."""
+        """Map (n, c, h, w) to (n, f) on the same device."""
         # True float32: cuDNN otherwise rounds the inputs of convolutions to 10 bits (TF32).
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             features: Tensor = self.network.backbone(images)

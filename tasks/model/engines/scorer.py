@@ -17,7 +17,7 @@ from tasks.model.engines.engine import Engine
 from tasks.results.evaluation import EngineUsed
 
 CENTRE_VIEW = 8
-"""Index of the centre crop among TSN's ten crops: four corners, then the centre, each followed by its mirror image."""
+"""Index of the centre crop among TSN's ten crops. Four corners, then the centre, each followed by its mirror image."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Scorer:
         return self.answer(self.see(inputs))
 
     def see(self, inputs: Sequence[Frames]) -> list[Tensor]:
-        """Compute the features of one clip for each network, float32 (k, t, f) on the CPU.
+        """Compute one clip's features for each network, float32 (k, t, f) on the CPU.
 
         See `score` for errors.
         """

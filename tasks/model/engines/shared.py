@@ -45,7 +45,9 @@ class SharedFeatures:
             self._stop(error)
 
     def known(self, clip: str) -> Logits | None:
-        """Compute logits, verb (v,) and noun (n,), from cached features; None if they are not cached.
+        """Compute logits, verb (v,) and noun (n,), from cached features.
+
+        None if they are not cached.
 
         Raises:
             Unavailable: the cached features are damaged; a retry computes them again.
@@ -82,7 +84,10 @@ class SharedFeatures:
 
 
 def is_shareable(used: EngineUsed) -> bool:
-    """Tell whether features of an engine depend on nothing but the clip: int8 also depends on the calibration clips."""
+    """Check whether features of an engine depend on nothing but the clip.
+
+    int8 also depends on the calibration clips.
+    """
     return used.precision != "int8"
 
 

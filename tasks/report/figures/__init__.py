@@ -1,1 +1,4 @@
-"""Draw charts by matplotlib: PNG for MLflow and the store, SVG for pages; equal data give equal bytes under one version of it."""
+"""Draw charts by matplotlib: PNG for MLflow and the store, SVG for pages.
+
+Equal data give equal bytes under one version of it.
+"""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import matplotlib
 from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart.
+# Okabe and Ito's palette, which colour-blind readers can distinguish.
 BLUE, ORANGE, VERMILION, SKY, GREEN, GREY, INK = "#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#009E73", "#9A9A9A", "#222222"
 
 DPI = 120

@@ -12,7 +12,10 @@ ROOM = 0.12
 
 
 def cost_chart(comparison: Comparison, *, in_flops: bool) -> Chart | None:
-    """Draw top-1 of the deciding target, with its interval, over cost per clip; points are numbered. None if no cost is known."""
+    """Draw top-1 of the deciding target, with its interval, over cost per clip.
+
+    Points are numbered. None if no cost is known.
+    """
     title = "Accuracy over FLOPs" if in_flops else "Accuracy over latency"
     shown = [(i, n.name, n.action, *found) for i, n in enumerate(comparison.networks, 1) if (found := _cost(n, in_flops=in_flops))]
     if not shown:

@@ -18,7 +18,10 @@ MAX_MARKS = 20
 
 @dataclass(frozen=True)
 class Quantity:
-    """The format of a y axis: label, tick formatter, value as text, and upper limit if fixed."""
+    """The format of a y axis.
+
+    Label, tick formatter, value as text, and upper limit if fixed.
+    """
 
     label: str
     formatter: Formatter
@@ -32,9 +35,10 @@ RATE = Quantity("learning rate", FuncFormatter(lambda value, _: f"{value:g}"), l
 
 
 def training_charts(epochs: Sequence[Epoch], best_epoch: int, crops: int) -> tuple[Chart, ...]:
-    """Draw losses, validation accuracies if recorded, and the learning rate if it varies; no charts without epochs.
+    """Draw the charts of a training: losses, accuracies and learning rate.
 
-    The page counts epochs from 1, as the log does. `crops` is the number of crops per clip in validation.
+    Validation accuracies if recorded, the rate if it varies; no charts without epochs. The page counts epochs from 1, as the log does.
+    `crops` is the number of crops per clip in validation.
     """
     if not epochs:
         return ()

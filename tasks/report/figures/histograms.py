@@ -19,7 +19,10 @@ PANEL_INCHES = 3.1
 
 
 def histograms(manifest: Manifest) -> dict[Target, bytes]:
-    """Draw one PNG per target: one panel per split, one bar per class, most frequent on top. Equal manifests give equal bytes."""
+    """Draw one PNG per target, with one panel per split.
+
+    One bar per class, most frequent on top. Equal manifests give equal bytes.
+    """
     with styled():
         return {target: _picture(target, class_counts(manifest, target)) for target in manifest.vocabulary.targets}
 

@@ -1,4 +1,4 @@
-"""Draw the errors and the loss of a long training over a logarithmic axis of epochs."""
+"""Draw the errors and the loss of a long training over logarithmic epochs."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,10 @@ BAND_OPACITY = 0.16
 
 
 def long_chart(found: LongTraining, epochs: Sequence[Epoch]) -> Chart:
-    """Draw training error, validation error with its band, and validation loss over a logarithmic axis of epochs."""
+    """Draw errors and validation loss over a logarithmic axis of epochs.
+
+    The validation error has a band.
+    """
     title = f"Error of {found.target}s and validation loss"
     kept = [(score.epoch + 1, score.error) for score in found.scores]
     with page_style():
@@ -70,7 +73,10 @@ def _mark_fitted(errors: Axes, losses: Axes, found: LongTraining, last: int) -> 
 
 
 def _mark_turns(axes: Axes, found: LongTraining) -> str:
-    """Name first minimum, peak and second minimum in the drawing, and return them as a sentence."""
+    """Label the first minimum, the peak and the second minimum in the drawing.
+
+    Returns them as a sentence.
+    """
     if found.rise is None or found.fall is None:
         return ""
     turns = (("1st minimum", found.rise.first_epoch), ("peak", found.rise.second_epoch), ("2nd minimum", found.fall.second_epoch))

@@ -28,9 +28,10 @@ KINDS_OF_VERBS = {(True, True): ("correct", BLUE, "o"), (False, True): ("wrong",
 
 
 def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> bytes:
-    """Draw each clip's loss, one row per true action, hardest first, as PNG bytes; the worst clips are numbered and listed.
+    """Draw each clip's loss, one row per true action, as PNG bytes.
 
-    Actions beyond the 30 most frequent share a last row. A dashed line marks the loss of uniform probabilities, if in range.
+    Hardest first; the worst clips are numbered and listed. Actions beyond the 30 most frequent share a last row. A dashed line marks the
+    loss of uniform probabilities, if in range.
 
     Args:
         clips: scored clips, at least one, all of classes that the network can predict.
@@ -87,7 +88,10 @@ def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> 
 
 
 def _rows(names: list[str], losses: NDArray[np.float64]) -> list[tuple[str, frozenset[str]]]:
-    """List label and actions of each row: one action per row by falling median loss, then one row for the rest."""
+    """List label and actions of each row.
+
+    One action per row by falling median loss, then one row for the rest.
+    """
     of_name: defaultdict[str, list[float]] = defaultdict(list)
     for name, loss in zip(names, losses.tolist(), strict=True):
         of_name[name].append(loss)

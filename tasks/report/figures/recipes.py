@@ -1,4 +1,6 @@
-"""Draw the recipes of all trials as lines across one axis per searched option, stronger with the score.
+"""Draw the recipes of all trials as parallel coordinates.
+
+Each trial is a line across one axis per searched option, more opaque with a better score.
 
 Legend: k trials.
 """
@@ -29,7 +31,10 @@ NUM_STRENGTHS = 9
 
 @dataclass(frozen=True)
 class Scale:
-    """One vertical axis: the height of each trial between 0 and 1, and its labels (height, text)."""
+    """One vertical axis, with each trial's height and the labels.
+
+    Heights are between 0 and 1; a label is (height, text).
+    """
 
     name: str
     heights: tuple[float, ...]
@@ -67,7 +72,10 @@ def recipes_chart(search: Search) -> Chart | None:
 
 
 def _strengths(trials: Sequence[ScoredTrial], search: Search) -> list[float]:
-    """Compute the opacity of each line, from the lowest score to the winner; of many trials only the best are strong."""
+    """Compute the opacity of each line, from the lowest score to the winner.
+
+    Of many trials, only the best are opaque.
+    """
     power = 2 if len(trials) <= MANY else 6
     shares = [(i / (len(trials) - 1)) ** power for i in range(len(trials))]
     return [
@@ -95,7 +103,10 @@ def _numbers(name: str, values: Sequence[float], *, spell: Callable[[float], str
 
 
 def _logarithms(name: str, values: Sequence[float], *, spell: Callable[[float], str]) -> Scale:
-    """Place values on a logarithmic axis; 0, such as the form's own weight decay, lies at its foot."""
+    """Place values on a logarithmic axis.
+
+    0, such as the form's own weight decay, lies at its foot.
+    """
     positive = [value for value in values if value > 0]
     if len(set(positive)) < 2:
         return _numbers(name, values, spell=spell)
@@ -113,7 +124,7 @@ def _logarithms(name: str, values: Sequence[float], *, spell: Callable[[float], 
 
 
 def _short(text: str) -> str:
-    """Cut a long name in the middle: the ends of networks' names tell them apart."""
+    """Shorten a long name in the middle: the ends of networks' names distinguish them."""
     half = MAX_LABEL // 2
     return text if len(text) <= MAX_LABEL else f"{text[:half]}…{text[1 - half :]}"
 

@@ -17,7 +17,10 @@ MIN_MARK_AREA, MAX_MARK_AREA = 14.0, 200.0
 
 
 def reliability_charts(metrics: Metrics) -> tuple[Chart, ...]:
-    """Draw one chart per target with every network scored on the deciding split; skip targets without bins."""
+    """Draw one chart per target with every network scored on the deciding split.
+
+    Targets without bins are skipped.
+    """
     charts = []
     scored = {result.model for result in deciding_results(metrics)}
     for target in TARGETS:
@@ -33,7 +36,10 @@ def reliability_charts(metrics: Metrics) -> tuple[Chart, ...]:
 
 
 def reliability_chart(target: Target, calibrations: Sequence[tuple[ModelRole, Calibration]]) -> Chart:
-    """Draw accuracy over confidence, one marker per bin with area proportional to its clips; the diagonal is perfect calibration."""
+    """Draw accuracy over confidence, one marker per bin.
+
+    A marker's area is proportional to the bin's clips; the diagonal is perfect calibration.
+    """
     title = f"{target}s"
     most = max((b.num_clips for _, c in calibrations for b in c.bins), default=1) or 1
     spoken: dict[str, list[str]] = {}

@@ -28,7 +28,7 @@ VARIABLES = {
 }
 
 Look = tuple[str, str, Literal["-", "--", ":"]]
-"""Colour, marker and dashes of a line, so that colour-blind readers can tell lines apart."""
+"""Colour, marker and dashes of a line, so that colour-blind readers can distinguish lines."""
 
 FONT_SIZE = 12
 UNITS_PER_INCH = 72

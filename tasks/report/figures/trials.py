@@ -1,4 +1,4 @@
-"""Draw the trials of a search: learning curves, the best score over trials, and accuracy over latency."""
+"""Draw a search's learning curves, best score so far, and accuracy over latency."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -18,13 +18,16 @@ SIZE = (460, 300)
 ROOM = 0.12
 """Margin beside the outermost points, as a share of the axis."""
 MIN_GAP = 0.05
-"""Least distance between two numbers, as a share of the axis."""
+"""Minimum distance between two numbers, as a share of the axis."""
 MANY = 60
-"""From this number of curves on, each is drawn fainter."""
+"""Number of curves from which each is drawn fainter."""
 
 
 def curves_chart(search: Search) -> Chart | None:
-    """Draw validation top-1 of all trials over their epochs, or the loss if no accuracy was recorded; None without epochs."""
+    """Draw validation top-1 of all trials over their epochs.
+
+    Draws the loss if no accuracy was recorded; None without epochs.
+    """
     target = decisive(search)
     accuracies = {number: _points(epochs, f"val_{target}_top1") for number, epochs in search.curves.items()}
     has_accuracy = any(accuracies.values())
@@ -63,7 +66,7 @@ def curves_chart(search: Search) -> Chart | None:
 
 
 def history_chart(search: Search) -> Chart:
-    """Draw the score of each trial in the order of their numbers, and the best one so far."""
+    """Draw each trial's score in order of number, and the best so far."""
     trials = sorted((one for one in search.trials if one.failure is None), key=lambda one: one.number)
     x, y = [one.number for one in trials], [top1_of(one, search) for one in trials]
     spoken = [f"trial {one.number}, round {one.round}: {percent(top1)}" for one, top1 in zip(trials, y, strict=True)]
@@ -100,7 +103,10 @@ def history_chart(search: Search) -> Chart:
 
 
 def latency_chart(search: Search) -> Chart | None:
-    """Draw accuracy over latency, with the trials that no other beats in both; None if latency was not measured."""
+    """Draw accuracy over latency, with the Pareto front.
+
+    None if latency was not measured.
+    """
     trials = [(one, one.latency_seconds) for one in search.trials if one.failure is None and one.latency_seconds is not None]
     if not trials:
         return None

@@ -1,4 +1,4 @@
-"""Deal source videos to train, val and test; a video keeps its split for ever."""
+"""Deal source videos to train, val and test; a video never changes its split."""
 
 from collections import Counter
 

@@ -26,7 +26,7 @@ def run(arguments: ConfigureArguments, store: Store) -> ConfigureResult:
     """
     dataset = find_dataset(store, arguments.store, arguments.dataset)
     found = configured(arguments.configurations, arguments.picked(TrainOptions))
-    # Later tasks read the place of this dataset, which no other comparison may change.
+    # Later tasks read the address of this dataset, which no other comparison may change.
     place = CONFIGURE.address(arguments).on(dataset.digest)
     configurations = tuple(
         Configuration(

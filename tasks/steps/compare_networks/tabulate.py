@@ -52,7 +52,7 @@ def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
     tested, failed = _gather(store, configured, parse_failures(arguments.failures))
     if not tested:
         raise BadInput(f"every configuration failed: {'; '.join(f'{one.name}: {one.reason}' for one in failed)}")
-    # Equal networks and failures make the same comparison, so that links to its page stay valid.
+    # Equal networks and failures have the same key, so that links to the page stay valid.
     key = content_key(
         {
             "results": [one.plan.evaluations[0].out for one in tested],
@@ -115,7 +115,7 @@ def _gather(store: Store, configured: ConfigureResult, failures: Sequence[Failur
 
 
 def _is_anothers(store: Store, configuration: Configuration) -> bool:
-    """Tell whether it failed because another configuration has its training.
+    """Check whether it failed because another configuration has its training.
 
     The table shows the training under whichever of the two names comes first.
     """

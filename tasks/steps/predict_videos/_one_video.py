@@ -39,7 +39,7 @@ Answer = tuple[dict[PredictorRole, tuple[Logits, Logits]], Features]
 
 
 class NotComparable(RetakeError):
-    """The second network's logits are not finite; the batch goes on without it."""
+    """The second network's logits are not finite; the batch continues without it."""
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
 
 
 def _leads_into_a_folder(place: str) -> bool:
-    """Tell whether a key, as a path, stays below its folder; `/etc/x` does not."""
+    """Check whether a key, as a path, stays below its folder; `/etc/x` does not."""
     return all(name not in ("", ".", "..") and "\0" not in name for name in place.split("/"))
 
 

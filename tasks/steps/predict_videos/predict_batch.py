@@ -39,8 +39,9 @@ CutVideo = tuple[PredictedVideo, tuple[ClipRecord, ...]]
 def run(arguments: PredictBatchArguments, store: Store) -> PredictBatchResult:
     """Score every clip of the batch; set failed videos and clips aside with their reasons.
 
-    A video is kept as soon as it is scored, so that a retry goes on with the next. If the second network is missing, the first one goes on
-    alone; if one of its logits is not finite, the batch is scored again without it. A non-finite logit of the model drops only that clip.
+    A video is kept as soon as it is scored, so that a retry continues with the next. If the second network is missing, the first one goes
+    on alone; if one of its logits is not finite, the batch is scored again without it. A non-finite logit of the model drops only that
+    clip.
 
     Raises:
         MissingObject: the model's checkpoint is gone.

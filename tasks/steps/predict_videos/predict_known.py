@@ -30,7 +30,7 @@ from tasks.store.runs import Run
 from tasks.store.stored import Output
 
 MAX_KNOWN_CLIPS = 300
-"""Evenly spaced training clips, so that every video has its share; one crop each, a tenth of the work of scoring."""
+"""Maximum number of training clips, evenly spaced so that every video has its share. One crop each, a tenth of the work of scoring."""
 
 
 def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:

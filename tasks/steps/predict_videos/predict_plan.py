@@ -31,7 +31,10 @@ TRAINED_ON = "it was trained on; allow_trained predicts it anyway"
 
 @dataclass(frozen=True)
 class Videos:
-    """Videos to predict in order of their names, with those trained on; and others left out."""
+    """Videos to predict, in order of their names, and others left out.
+
+    `trained_on` names those that were trained on.
+    """
 
     taken: tuple[PredictedVideo, ...]
     trained_on: tuple[str, ...]
@@ -122,7 +125,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
 
 
 def _against(arguments: PredictPlanArguments, model: Found, store: Store, registry: Registry) -> tuple[Found | None, tuple[str, ...]]:
-    """Find the second network, or explain why the first one goes on alone."""
+    """Find the second network, or explain why the first one continues alone."""
     if arguments.against == "none":
         return None, ()
     try:
@@ -173,7 +176,7 @@ def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources
 
     Raises:
         BadInput: nothing is left.
-        NothingToDo: nothing was asked for, and every ingested video was trained on.
+        NothingToDo: no video was requested, and every ingested video was trained on.
     """
     found, bad = _asked_for(arguments, store) if arguments.videos else (_ingested(arguments.store, store), [])
     trained = [video for video in found if not trained_on.isdisjoint({video.video, sources.get(video.video, video.video)})]

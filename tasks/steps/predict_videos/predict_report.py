@@ -35,7 +35,7 @@ from tasks.store.stored import Output
 from tasks.tracking import Tracker, prediction_run
 
 MAX_PLAYABLE_BYTES = 16 << 20
-"""Maximum size of the clips and previews in a page; others are named by their address."""
+"""Maximum size of the clips and previews in a page. Others are named by their address."""
 
 NUM_PAIRS = 8
 TASK_FAILED = "its task failed; see predict's log"

@@ -18,7 +18,7 @@ from tasks.wording import duration
 ALIKE = ("family", "modality", "backbone", "num_segments", "trainable", "precision")
 """Options that two trainings must share for one to predict the other's time."""
 VALIDATION_SHARE = 1 / 3
-"""Cost of a validation clip relative to a training clip: one forward pass against forward and backward."""
+"""Cost of a validation clip relative to a training clip. One forward pass against forward and backward."""
 WORTH_TIMING = 100
 """Minimum training clips in all epochs together; fewer take seconds, as timing a batch does."""
 

@@ -1,4 +1,4 @@
-"""Score the heads that a long training kept on the way on val, clip by clip."""
+"""Score a long training's kept heads on val, clip by clip."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tasks.store.runs import Training
 
 
 def keep_answers(job: TrainJob, num_epochs: int, training: Training, manifest: Manifest, store: Store) -> tuple[int, ...]:
-    """Write the answers of all kept heads to the store, and list their epochs, from 0."""
+    """Write the answers of all kept heads, and list their epochs, from 0."""
     files: dict[int, Path] = {}
     for number in range(1, num_epochs + 1):
         if is_power_of_two(number) or number == num_epochs:

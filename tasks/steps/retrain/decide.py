@@ -22,7 +22,7 @@ RULES = "the gate's rules"
 def run(arguments: DecideArguments, store: Store) -> DecideResult:
     """Decide once on the registered version.
 
-    Of two runs that were compared with the same champion, one promotes; the other is told to compare again.
+    Of two runs that were compared with the same champion, one promotes; the other fails with the advice to compare again.
     """
     output = DECIDE.address(arguments)
     if earlier := finished(store, output):

@@ -120,7 +120,7 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
                     wait=ahead.wait,
                 )
                 scored = with_nouns_given(scored, manifest.vocabulary, ready.classes.given_noun)
-                # Before the first pictures and maps are made: of the scoring alone, which takes the same on every split.
+                # Measured before the first pictures and maps are made: the memory of scoring alone, which is equal for all splits.
                 peak = peak or peak_memory_bytes()
                 place = Scores(evaluation.out)
                 files, maps = _evidence(evaluation, plan, scored, clips[evaluation.split], manifest.vocabulary, ready.scorer, ahead, store)
@@ -223,7 +223,7 @@ def _checkpoint(model: ModelRole, plan: PlanResult, store: Store) -> tuple[str, 
 def _job(plan: PlanResult, clips: Sequence[DatasetClip], manifest: Manifest, store: Store, spec: NetworkSpec) -> Job:
     """Describe the clips to score, check and calibrate on."""
     trained_on = [clip for clip in manifest.clips if clip.split == "train"]
-    # Those of every network, so that a champion, which is scored on fewer, gets the engine that the others get.
+    # All networks' clips, so that a champion, scored on fewer, gets the same engine as the others.
     splits = {evaluation.split for evaluation in plan.evaluations}
     return Job(
         device=choose_device(load(MachineSettings).device),
@@ -247,7 +247,7 @@ def _fingerprints(store: Store, clips: Sequence[DatasetClip]) -> dict[str, Finge
 
 
 def _is_explained(evaluation: Evaluation, plan: PlanResult) -> bool:
-    """Tell whether this evaluation has Grad-CAM: the fine-tuned network's on the deciding split."""
+    """Check whether this evaluation has Grad-CAM: the fine-tuned network's on the deciding split."""
     return evaluation.model == "fine-tuned" and evaluation.split == deciding_split([planned.split for planned in plan.evaluations])
 
 

@@ -69,7 +69,7 @@ def run(arguments: PlannedArguments, store: Store) -> ReportResult:
         )
         write_files(store, place, _files(place, inputs), Path(folder))
         kept = f"decisions/{decision.key}"
-        # At the root lies the latest decision on this training; links lead to the place that no later decision writes to.
+        # The root has the latest decision on this training; links lead to an address that no later decision overwrites.
         tracker.log_artifacts(run_id, Path(folder))
         tracker.log_artifacts(run_id, Path(folder), kept)
     report_url = f"{url}/artifacts/{kept}/report.html"

@@ -1,6 +1,6 @@
-"""Fine-tune the planned network; a retry goes on from its last epoch.
+"""Fine-tune the planned network; a retry resumes from its last epoch.
 
-It goes on in the same MLflow run.
+It continues the same MLflow run.
 """
 
 import logging

@@ -1,4 +1,7 @@
-"""Train the trials of a batch, or find that they were trained before, and score them on their validation clips."""
+"""Train the trials of a batch, or find their trainings, and score them.
+
+They are scored on their validation clips.
+"""
 
 import tempfile
 from collections.abc import Sequence
@@ -21,7 +24,7 @@ from tasks.store.searches import TrainedTrials
 from tasks.wording import duration, percent
 
 TRIAL_FAILS = (BadConfiguration, BadInput)
-"""Errors that fail one trial; any other, such as an unreachable store, ends the task, whose retry goes on with the rest."""
+"""Errors that fail one trial. Any other, such as an unreachable store, ends the task, whose retry continues with the rest."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Scorecard:
 
     @property
     def missing(self) -> list[Trial]:
-        """The trials without a result."""
+        """List the trials without a result."""
         return [trial for trial in self.batch.trials if not self.store.exists(self.place.trial(trial.number).uri)]
 
     def conclude(self, trial: Trial, parts: Sequence[FoldTraining], *, was_found: bool) -> None:
@@ -81,7 +84,7 @@ class Scorecard:
 
 
 def train_batch(plan: SearchPlanResult, batch: TrialBatch, place: TrainedTrials, store: Store) -> None:
-    """Write each trial of the batch: its scores, or why it failed.
+    """Write each trial of the batch: its scores, or the reason of its failure.
 
     Raises:
         BadConfiguration: this machine lacks the device that its settings ask for.
@@ -102,7 +105,7 @@ def train_batch(plan: SearchPlanResult, batch: TrialBatch, place: TrainedTrials,
 
 
 def _find_and_train(card: Scorecard, planned: dict[int, list[FoldTraining]]) -> None:
-    """Score what was trained before, train whole networks one by one, and then all heads together."""
+    """Score earlier trainings, train whole networks one by one, then all heads together."""
     trials = {trial.number: trial for trial in card.batch.trials}
     heads: list[tuple[FoldTraining, TrialJob]] = []
     for number, parts in planned.items():

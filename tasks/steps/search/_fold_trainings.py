@@ -1,4 +1,7 @@
-"""The trainings of a search's trials, one per fold: their inputs, their scores, and where both are kept."""
+"""Plan, train and score a search's trials, one training per fold.
+
+Their inputs, and the addresses of their results, are determined here.
+"""
 
 import tempfile
 from copy import deepcopy
@@ -50,12 +53,12 @@ class FoldTraining:
 
     @property
     def run(self) -> Run:
-        """Its place in the store."""
+        """Return its place in the store."""
         return self.training.run
 
     @property
     def options(self) -> TrainOptions:
-        """Its options, as `retrain` would plan them."""
+        """Return its options, as `retrain` would plan them."""
         return self.training.train
 
 
@@ -80,7 +83,7 @@ class FoldTrainings:
         self._frames: dict[tuple[object, ...], dict[str, Path]] = {}
 
     def of(self, trial: Trial) -> list[FoldTraining]:
-        """Plan the trainings of a trial, one per fold, under the run keys of `retrain`.
+        """Plan a trial's trainings, one per fold, under the run keys of `retrain`.
 
         Raises:
             BadConfiguration, BadInput, Unavailable: as the step `weights`.
@@ -108,7 +111,10 @@ class FoldTrainings:
         return self._score_checkpoint(part, self.store.read(part.run.train))
 
     def train_network(self, part: FoldTraining) -> TrialScore:
-        """Train as the step `train` does, with checkpoints and an MLflow run, and score the best epoch."""
+        """Train as the step `train` does, and score the best epoch.
+
+        It writes checkpoints and an MLflow run.
+        """
         if earlier := self._earlier(part):
             _continue_from(earlier.train, part.run.train, self.store)
         trained = train_planned(self._planned(part), part.run.train, self.store, devices=1)
@@ -125,7 +131,10 @@ class FoldTrainings:
         return TrialJob(self._job(part, folder), self.plan.evaluate.crops, keeps_last=self.plan.search.halving)
 
     def keep_heads(self, part: FoldTraining, outcome: TrialOutcome) -> None:
-        """Write the score of trained heads, and with successive halving their last epoch, from which the next rung goes on."""
+        """Write the score of trained heads.
+
+        With successive halving, it also writes their last epoch, from which the next rung continues.
+        """
         if outcome.last:
             self.store.write_file(part.run.train.last, outcome.last)
         epochs = tuple(epoch_of(record, part.options) for record in outcome.history)
@@ -139,7 +148,10 @@ class FoldTrainings:
         )
 
     def latency_seconds(self, part: FoldTraining) -> float | None:
-        """Return the median time per clip of the network, if latency is an objective; it is measured once per search."""
+        """Return the network's median time per clip, if latency is an objective.
+
+        It is measured once per search.
+        """
         if self.plan.search.objectives == "accuracy":
             return None
         network = self._network(part)
@@ -158,7 +170,10 @@ class FoldTrainings:
         return finish(self.store, output, find_weights(options, self.place.store_uri, self.store))
 
     def _network(self, part: FoldTraining) -> Network:
-        """Build the network of a training, with outputs for all classes; trainings must not change it."""
+        """Build the network of a training, with outputs for all classes.
+
+        Trainings must not change it.
+        """
         sha256, seed = part.weights.sha256, part.options.seed
         if (sha256, seed) not in self._networks:
             words = self.data.manifests[0].vocabulary
@@ -185,7 +200,7 @@ class FoldTrainings:
         )
 
     def _planned(self, part: FoldTraining) -> PlanResult:
-        """Make the plan that `train` would follow; nothing of it is tested or decided here."""
+        """Make the plan that `train` would follow, without testing or deciding anything."""
         return PlanResult(
             run_key=part.training.run_key,
             run_uri=part.run.folder_uri,
@@ -203,7 +218,7 @@ class FoldTrainings:
         )
 
     def _earlier(self, part: FoldTraining) -> Run | None:
-        """Find the training of the last rung that this one goes on from.
+        """Find the training of the last rung that this one resumes.
 
         A search without rungs scores heads and leaves no checkpoint; from such a training nothing is resumed, and the epochs are the same.
         """
@@ -245,7 +260,10 @@ class FoldTrainings:
 
 
 def _continue_from(earlier: Training, place: Training, store: Store) -> None:
-    """Copy the last and the best checkpoint of a shorter training, unless this one has begun; `train` resumes from them."""
+    """Copy the last and the best checkpoint of a shorter training.
+
+    Nothing is copied if this training has begun; `train` resumes from them.
+    """
     if store.exists(place.last):
         return
     with tempfile.TemporaryDirectory(prefix="retake-rung-") as folder:

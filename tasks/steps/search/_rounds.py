@@ -42,7 +42,10 @@ def trained_seeds(plan: SearchPlanResult, store: Store) -> tuple[ScoredTrial, ..
 
 
 def trials_of_round(place: SearchRound, reasons: Mapping[int, str], store: Store) -> list[ScoredTrial]:
-    """Read the trials of a round, by number; a trial without a result failed, for the reason of its batch."""
+    """Read the trials of a round, by number.
+
+    A trial without a result failed, for the reason of its batch.
+    """
     found = []
     for index in range(len(store.read(place.suggest).batches)):
         trained, batch = place.trials(index), store.read(place.batch(index))
@@ -68,7 +71,10 @@ def write_round(place: SearchRound, number: int, trials: Sequence[Trial], store:
 
 @dataclass(frozen=True)
 class Data:
-    """The datasets of a search, one per fold: their manifests, and the clips that trials are scored on."""
+    """The datasets of a search, one per fold.
+
+    Their manifests, and the clips that trials are scored on.
+    """
 
     manifests: tuple[Manifest, ...]
 
@@ -79,10 +85,10 @@ class Data:
 
     @property
     def clips(self) -> list[list[DatasetClip]]:
-        """The validation clips of each fold."""
+        """Return the validation clips of each fold."""
         return [[clip for clip in manifest.clips if clip.split == "val"] for manifest in self.manifests]
 
     @property
     def target(self) -> Target:
-        """The target that decides."""
+        """Return the deciding target."""
         return self.manifests[0].vocabulary.targets[-1]

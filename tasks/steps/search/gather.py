@@ -1,4 +1,7 @@
-"""Gather the trials up to a round: the finished, the failed, and the best; log each to MLflow."""
+"""Gather the trials up to a round, and log each to MLflow.
+
+The result has the finished trials, the failed ones, and the best.
+"""
 
 from collections.abc import Sequence
 
@@ -18,7 +21,10 @@ from tasks.wording import duration, percent, percent_interval
 
 
 def run(arguments: GatherArguments, store: Store) -> GatherResult:
-    """Put the trials of the round behind those of earlier rounds; a failed trial that was trained since replaces its failure."""
+    """Append the trials of the round to those of earlier rounds.
+
+    A failed trial that was trained since replaces its failure.
+    """
     place = SearchPlan(arguments.search)
     plan = store.read(place)
     reasons = {failure.map_index: failure.reason for failure in parse_failures(arguments.failures)}
@@ -40,7 +46,10 @@ def run(arguments: GatherArguments, store: Store) -> GatherResult:
 
 
 def _child(trial: ScoredTrial) -> ChildRun:
-    """Describe a trial as a child run, so that MLflow's comparison shows searched options beside scores."""
+    """Describe a trial as a child run.
+
+    MLflow's comparison then shows searched options beside scores.
+    """
     metrics = {f"val_{target}_top1": score.top1 for target, score in trial.scores.items()}
     measured = {"val_loss": trial.loss, "latency_seconds": trial.latency_seconds, "seconds": trial.seconds, "epochs": trial.num_epochs}
     tags = {"retake.round": trial.round, "retake.runs": ", ".join(trial.run_keys), "retake.failure": trial.failure}

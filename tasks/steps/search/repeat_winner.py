@@ -1,4 +1,4 @@
-"""Suggest the winner again under new seeds, to show how much of its score is luck."""
+"""Repeat the winner under new seeds, to show the share of luck in its score."""
 
 from tasks.contracts.search import REPEAT_WINNER, SearchedArguments
 from tasks.errors import BadInput

@@ -20,7 +20,7 @@ MODELS = (SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions)
 
 
 def run(arguments: SearchArguments, store: Store) -> SearchReportResult:
-    """Run all steps of a search, or go on where an earlier one was interrupted.
+    """Run all steps of a search, or resume an interrupted one.
 
     Raises:
         BadConfiguration: a range is wrong.

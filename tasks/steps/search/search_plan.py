@@ -1,4 +1,4 @@
-"""Plan a search: fix its dataset and folds, and check its space before anything is trained."""
+"""Plan a search: fix dataset and folds, and check the space before training."""
 
 from pydantic import ValidationError
 
@@ -61,7 +61,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
 
 
 def _require_first_rung(chosen: SearchOptions, train: TrainOptions) -> None:
-    """Refuse a recipe that needs more epochs than the first rung of successive halving has."""
+    """Reject a recipe that needs more epochs than the first rung of successive halving."""
     if not chosen.halving:
         return
     epochs = rung_epochs(chosen, train.epochs, 1)

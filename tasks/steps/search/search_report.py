@@ -30,7 +30,9 @@ from tasks.tracking import Tracker, search_run
 
 
 def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
-    """Report all trials of the finished rounds, and the winner under new seeds as far as these are finished.
+    """Report all trials of the finished rounds, and the winner under new seeds.
+
+    Repeats that have not finished are left out.
 
     Raises:
         BadInput: every trial failed.
@@ -74,7 +76,10 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
 
 
 def _retrain_parameters(plan: SearchPlanResult, winner: TrainOptions) -> dict[str, object]:
-    """Collect the parameters of a run of `retrain` that trains the winner's recipe on the same dataset; others have their defaults."""
+    """Collect the parameters of `retrain` for the winner's recipe and this dataset.
+
+    Others have their defaults.
+    """
     given: list[Options] = [winner, plan.evaluate, RegisterOptions(model_name=plan.model_name)]
     values = {name: value for one in given for name, value in one.model_dump(mode="json", exclude_defaults=True).items()}
     return {"store": SearchPlan(plan.search_uri).store_uri, "dataset": plan.dataset_uri, **values}
@@ -104,7 +109,7 @@ def _search(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequen
         pareto=pareto_front(trials, target),
         importances=importance,
         importance_note=note,
-        # The earlier rungs chose on the same clips, so their recipes count, too.
+        # The earlier rungs selected on the same clips, so their recipes count, too.
         bias=_bias(ranked[0], best_first(longest_of_each(trials), target), [clip.source for clip in clips], seeds, plan, store),
     )
 

@@ -38,7 +38,7 @@ def run(arguments: RoundArguments, store: Store) -> SuggestResult:
 
 
 def _new(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial], target: Target) -> list[Trial]:
-    """Suggest new recipes; the first trial of all is the recipe of the form."""
+    """Suggest new recipes; the first trial of the search is the form's recipe."""
     space = Space.of(plan.search, plan.train)
     if plan.search.halving:
         space = Space(plan.train.model_copy(update={"epochs": rung_epochs(plan.search, plan.train.epochs, 1)}), space.ranges)
@@ -53,7 +53,7 @@ def _new(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial], targ
 
 
 def _promoted(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial], target: Target) -> list[Trial]:
-    """Let the best trials of the last rung go on, unless the time budget is spent."""
+    """Promote the best trials of the last rung, unless the time budget is spent."""
     if plan.search.budget_hours and num_hours(known) >= plan.search.budget_hours:
         return []
     rung = [trial for trial in known if trial.round == number - 1]

@@ -1,4 +1,4 @@
-"""Train and score a batch of trials; each is written as soon as it is finished."""
+"""Train and score a batch of trials, each written as soon as it finishes."""
 
 from tasks.contracts.search import TRAIN_TRIALS, TrainTrialsArguments
 from tasks.results.search import TrialBatch, TrialsResult
@@ -9,7 +9,7 @@ from tasks.store.searches import SearchPlan
 
 
 def run(arguments: TrainTrialsArguments, store: Store) -> TrialsResult:
-    """Train the trials that no DAG has trained yet. A trial that cannot be trained is recorded as failed; the others go on.
+    """Train the trials that no DAG has trained yet. A trial that cannot be trained is recorded as failed; the others continue.
 
     Raises:
         Unavailable: the store, MLflow or the weights are not there for now; finished trials are not repeated.
