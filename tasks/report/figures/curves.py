@@ -77,7 +77,7 @@ def _by_epoch(key: str, title: str, lines: Sequence[Line], best: int, quantity: 
         axes.yaxis.set_major_formatter(quantity.formatter)
         axes.grid(axis="y", clip_on=False)
         if first <= best <= last:
-            _mark_kept(axes, best, on_right=best > (first + last) / 2)
+            mark_epoch(axes, best, f"kept: {best}", on_right=best > (first + last) / 2)
         figure.legend(loc="outside upper left", ncols=3, borderpad=0, handlelength=2.4)
         ends = "; ".join(f"{name.removeprefix('marks-')} ends at {marks[-1].rsplit(': ', 1)[1]}" for name, marks in spoken.items())
         drawn = svg(figure, key, title, f"By epoch, {first} to {last}: {ends}. The kept epoch is {best}.", spoken)
@@ -105,11 +105,12 @@ def _draw_line(axes: Axes, known: Sequence[tuple[int, float]], name: str, look: 
     return every
 
 
-def _mark_kept(axes: Axes, best: int, *, on_right: bool) -> None:
-    axes.axvline(best, color=INK, linewidth=1, linestyle=(0, (2, 3)), clip_on=False)
+def mark_epoch(axes: Axes, epoch: int, text: str, *, on_right: bool) -> None:
+    """Draw a line at an epoch, with its label at the top, on the side with more room."""
+    axes.axvline(epoch, color=INK, linewidth=1, linestyle=(0, (2, 3)), clip_on=False)
     axes.annotate(
-        f"kept: {best}",
-        (best, 1),
+        text,
+        (epoch, 1),
         (-5 if on_right else 5, -2),
         xycoords=("data", "axes fraction"),
         textcoords="offset points",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
+from tasks.report.figures.curves import mark_epoch
 from tasks.report.figures.svg import BLUE, INK, ORANGE, PAGE, PURPLE, Chart, new_drawing, page_style, svg
 from tasks.results.long_training import LongTraining
 from tasks.results.training import Epoch
@@ -58,18 +59,8 @@ def _mark_fitted(errors: Axes, losses: Axes, found: LongTraining, last: int) -> 
     if found.fitted_epoch is None:
         return
     number = found.fitted_epoch + 1
-    for axes in (errors, losses):
-        axes.axvline(number, color=INK, linewidth=1, linestyle=(0, (2, 3)))
-    on_right = number**2 > last
-    losses.annotate(
-        f"training error 0: {number:,}",
-        (number, 1),
-        (-5 if on_right else 5, -2),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        ha="right" if on_right else "left",
-        va="top",
-    )
+    errors.axvline(number, color=INK, linewidth=1, linestyle=(0, (2, 3)))
+    mark_epoch(losses, number, f"training error 0: {number:,}", on_right=number**2 > last)
 
 
 def _mark_turns(axes: Axes, found: LongTraining) -> str:
