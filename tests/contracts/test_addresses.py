@@ -97,6 +97,12 @@ def test_only_steps_that_see_a_part_of_their_key_are_told_where_to_write():
         (("segment", f"--batch={ROOT}/predictions/p/batches/0000.json"), "ingests/KEY/batches/0000.json"),
         (("flow", f"--batch={ROOT}/ingests/i/batches/0000.json"), "flows/KEY/0000.json"),
         (("predict_batch", PREDICTION, f"--batch={ROOT}/ingests/i/batches/0000.json"), "predictions/KEY/batches/0000.json"),
+        (("train_trials", SEARCH, f"--batch={ROOT}/predictions/p/batches/0000.json"), "searches/KEY/DIGEST/rounds/1/batches/0000.json"),
+        (
+            ("train_trials", SEARCH, f"--batch={ROOT}/searches/s/x/folds/d/batches/0000.json"),
+            "searches/KEY/DIGEST/rounds/1/batches/0000.json",
+        ),
+        (("search_report", f"--search={ROOT}/searches/s/"), "searches/KEY/DIGEST/"),
     ],
 )
 def test_an_address_of_another_kind_is_refused_with_the_form_that_is_taken(argv, told):
