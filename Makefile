@@ -57,7 +57,7 @@ test: $(FOR_TEST) ## Run all tests except those in containers; ARGS="tests/local
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 test-fast: $(FOR_TEST) ## Run the tests without servers, browser, containers and whole trainings; ARGS and WORKERS as above
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not integration and not browser and not containers and not slow" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not integration and not browser and not containers and not slow" --ignore=tests/integration --ignore=tests/containers $(ARGS)
 
 test-containers: $(FOR_TEST) ## Run the tests of the stack in containers; needs a Docker Engine
 	RETAKE_TEST_CONTAINERS=1 $(BIN)/python -m pytest -n 2 -m containers $(ARGS)

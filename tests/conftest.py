@@ -18,8 +18,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 for name in [name for name in os.environ if name.startswith("RETAKE_") and name not in KEPT_SETTINGS]:
     del os.environ[name]
 
-# The time of an example depends on the load of the machine more than on the code.
-hypothesis.settings.register_profile("retake", deadline=None)
+# The time of an example depends on the load of the machine more than on the code. CI tries the same examples each time.
+hypothesis.settings.register_profile("retake", deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.load_profile("retake")
 
 WITH_SERVERS = ("tests/containers/", "tests/integration/jobs/", "tests/integration/", "")

@@ -311,6 +311,7 @@ def test_a_file_that_finds_no_room_is_not_begun(address, server, fetch, monkeypa
     assert len(server.hosts) == 1
 
 
+@pytest.mark.slow
 def test_a_download_that_is_cut_off_leaves_nothing(address, fetch):
     with pytest.raises(Unavailable, match="cannot be downloaded"):
         fetch(f"{address}/cut")

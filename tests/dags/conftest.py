@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -14,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.local import supervise
+from tasks.local import processes, supervise
 from tasks.local.home import Credentials, Home
 from tasks.local.servers import store_settings
 from tasks.store.objects import Store
@@ -68,7 +69,7 @@ def store(tmp_path_factory):
         store = Store.from_settings(settings)
         store.ensure_bucket("s3://retake")
         yield store, settings
-        supervise.down(home, lambda _: None)
+        processes.stop(home, "store", signal.SIGKILL, 10)  # nothing in it is needed, and a graceful stop may take 10 s
 
 
 @pytest.fixture

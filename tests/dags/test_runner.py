@@ -201,6 +201,7 @@ def test_on_kill_before_the_step_has_started_is_no_error():
     step().on_kill()
 
 
+@pytest.mark.slow
 def test_a_child_that_the_step_leaves_behind_ends_with_it(play, context):
     play("child = subprocess.Popen(['sleep', '600']); print(json.dumps({'child': child.pid}))")
     assert all_end([step().execute(context(PARAMS))["child"]])

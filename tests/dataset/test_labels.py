@@ -298,6 +298,7 @@ cells = st.one_of(
 lines = st.lists(st.lists(cells, max_size=8).map(",".join), max_size=8).map("\n".join)
 
 
+@pytest.mark.slow
 @given(st.sampled_from([ANNOTATIONS, INTERVALS, "verb_id,class_key,verbs\n", "noun_id;class_key;nouns\n", ""]), lines)
 def test_hostile_text_never_raises_and_never_labels_with_the_unnameable(label, header, body):
     result = label({"a.mp4": 2}, {"x.csv": (header + body).encode("utf-8", "surrogatepass")})

@@ -234,6 +234,7 @@ def test_a_source_column_added_later_moves_no_clip(clips_of):
     assert assign_splits(joined, kept | torn.remembered, DEFAULT) == torn
 
 
+@pytest.mark.slow
 def test_ten_thousand_sources_take_seconds(clips_of):
     clips = clips_of({f"{number:05d}": [ACTIONS[number % 6], ACTIONS[number % 5]] for number in range(10_000)})
     start = time.process_time()

@@ -106,6 +106,7 @@ def test_without_val_there_is_no_temperature():
     assert calibrations({"champion": clips}, {}, "test", VERB_ALONE) == (verb,)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(seed=st.integers(0, 1000))
 def test_the_order_of_clips_changes_nothing(seed):

@@ -39,6 +39,7 @@ def cropped(frame):
     return frame[height // 40 : height - height // 40, width // 40 : width - width // 40]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [reencoded, brightened, cropped])
 def test_a_changed_copy_stays_near(kitchen, changed):
     for name, frames in kitchen.items():

@@ -50,6 +50,7 @@ def test_averages_are_scikit_learns(pairs):
     assert all(c.num_predicted == (predicted == int(c.name[1:])).sum() for c in metrics.classes)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(seed=st.integers(0, 10_000))
 def test_the_order_of_clips_changes_nothing(make_clips, vocabulary, seed):

@@ -16,6 +16,8 @@ from tasks.video.ffmpeg import find_ffmpeg
 from tests.films.film import Film, Interval, frames
 from tests.films.samples import ACTIONS, make_samples, plan
 
+pytestmark = pytest.mark.slow
+
 FFMPEG = str(find_ffmpeg(None))
 TINY = {"seed": 5, "num_videos": 1, "video_seconds": 8, "ffmpeg": FFMPEG}
 

@@ -51,6 +51,7 @@ def test_stop_ends_a_stubborn_server_and_its_children_in_other_sessions(home, se
     assert processes.read_record(home, "store") is None
 
 
+@pytest.mark.slow
 def test_stop_finds_the_children_of_a_leader_that_was_killed(home, server):
     record, child = server
     os.kill(record.pid, signal.SIGKILL)

@@ -10,6 +10,8 @@ from tasks.model.spec import NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tests.steps.shelf import Shelf, filmed
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = FlowOptions(flow_method="dis")
 SEES_FLOW = NetworkSpec(backbone="test_resnet", num_segments=2, modality=Modality.FLOW, flow=OPTIONS)
 

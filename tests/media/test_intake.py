@@ -133,6 +133,7 @@ def test_where_one_folder_is_set_nothing_outside_it_is_taken(tmp_path, monkeypat
             offers_of(str(outside))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "told"),
     [

@@ -21,6 +21,8 @@ from tasks.video import probe
 from tests.steps.shelf import Shelf, filmed
 from tests.video.hostile import claiming_a_frame_of, claiming_samples, misplacing_a_fragment
 
+pytestmark = pytest.mark.slow
+
 STORE, OUT = "s3://retake", "s3://retake/ingests/x/"
 
 

@@ -104,6 +104,7 @@ def test_what_is_drawn_is_one_of_these_places_scaled_to_a_crop_or_its_mirror_ima
     assert {number % 2 for number in drawn} == {0, 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("modality", "planes"), [(Modality.RGB, 3), (Modality.RGB_DIFFERENCE, 18)])
 def test_jitter_changes_all_frames_of_a_clip_by_one_draw_and_nothing_else(modality, planes):
     grey = np.full((2, 256, 300, planes), 100, np.uint8)

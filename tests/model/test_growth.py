@@ -64,6 +64,7 @@ def test_a_network_with_outputs_enough_stays_as_it_is(tiny_network):
     assert widen_heads(tiny_network, 2, 3, seed=3) is tiny_network
 
 
+@pytest.mark.slow
 def test_a_grown_network_is_saved_read_and_exported_with_all_its_outputs(tiny_network, tmp_path):
     wider = widen_heads(tiny_network, 7, 6, seed=3)
     save(tmp_path / "wider.pt", wider, CLASSES)

@@ -15,6 +15,8 @@ from tasks.model.training import fit
 from tests.model.test_features import kept_job
 from tests.model.test_training import Stop, curves, same_files, scores
 
+pytestmark = pytest.mark.slow
+
 LONG = {"epochs": 200, "feature_variants": 1, "batch_size": 4, "learning_rate": 1e-2}
 KEPT = [1, 2, 4, 8, 16, 32, 64, 128, 200]
 

@@ -11,6 +11,8 @@ from tasks.model.training import fit
 from tasks.options import TrainOptions
 from tests.model.test_training import job
 
+pytestmark = pytest.mark.slow
+
 
 class Clock:
     """Time that passes as the network works: so long a pass forward, and so long a pass back."""

@@ -56,6 +56,7 @@ def run(jobs: list[TrialJob], num_processes: int = 1, **choice) -> list[tuple[in
     return done
 
 
+@pytest.mark.slow
 def test_each_trial_is_told_when_done_and_failures_are_their_own(clips, tmp_path: Path):
     whole = trial(tmp_path / "whole", clips, epochs=1)
     seen = []

@@ -93,6 +93,7 @@ def test_the_card_says_it_and_has_the_actions_on_both(metrics):
     assert len(card) < 5000
 
 
+@pytest.mark.slow
 def test_where_no_clip_is_left_there_is_a_sentence_and_no_table(metrics):
     none = metrics.model_copy(update={"nameable": nameable(metrics, num_clips=0)})
     for document in (page(ReportInputs(none)), model_card(none)):

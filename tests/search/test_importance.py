@@ -61,6 +61,7 @@ def by_luck(_, rng):
     return 0.4 + 0.05 * rng.standard_normal()
 
 
+@pytest.mark.slow
 def test_what_matters_is_first_and_above_chance(quick):
     rows, words = importances(search_of(40, by_rate), RANGES, "action")
     assert rows[0].option == "learning_rate"

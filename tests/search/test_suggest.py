@@ -36,6 +36,7 @@ def search(chosen: SearchOptions, score, num_rounds: int, per_round: int, base: 
     return trials
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid", "cma-es"])
 def test_the_same_results_lead_to_the_same_suggestions_in_every_process(sampler):
     code = f"""
@@ -113,6 +114,7 @@ def _built_in(options: TrainOptions) -> float:
     return math.exp(-((math.log10(options.learning_rate) + 3) ** 2) - 2 * options.dropout**2)
 
 
+@pytest.mark.slow
 def test_tpe_finds_the_best_region_of_a_built_in_problem_more_often_than_random_search():
     """24 trials in 4 rounds, 20 seeds: the best region is 5 % of the space."""
     found = {

@@ -16,6 +16,8 @@ from tests.simulations.decisions import (
 )
 from tests.simulations.probabilities import calibrated_errors, trusted
 
+pytestmark = pytest.mark.slow
+
 HARDEST = [(0.5, 0.6), (0.5, 0.8), (0.7, 0.8), (0.95, 0.8), (0.95, 0.0)]
 
 

@@ -58,6 +58,7 @@ def fill(items: list[CacheItem], root: Path, store: Store, progress: Progress = 
     return cache_frames(items, root, short_side=80, fetch=store.fetch, num_processes=num_processes, progress=progress)
 
 
+@pytest.mark.slow
 def test_entries_hold_the_frames_and_are_made_once(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
     items = [
         item(clips[0], EVERY_FIFTH),

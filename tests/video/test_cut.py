@@ -38,6 +38,7 @@ def greys(path: Path) -> list[int]:
         return [round(float(frame.to_ndarray(format="gray8").mean())) for frame in container.decode(video=0)]
 
 
+@pytest.mark.slow
 def test_every_frame_is_in_its_clip_once(counted: Path, cut_up: Cut):
     result = cut_up(counted, SegmentOptions(crf=1))
     assert [(c.index, c.num_frames, c.start_seconds, c.stop_seconds) for c in result.clips] == [
@@ -197,6 +198,7 @@ def test_nothing_decodes(counted: Path, tmp_path: Path, cut_up: Cut):
         cut_up(tmp_path / "blank.mp4")
 
 
+@pytest.mark.slow
 def test_damage_in_a_small_share_of_the_memory_is_no_verdict(shared: Path, ffmpeg: Path, tmp_path: Path):
     path = shared / "videos/odd/corrupted.mp4"
     held = probe(path, max_seconds=60, memory=undivided())
@@ -236,6 +238,7 @@ def test_damaged_sound_is_told(counted: Path, make_video: Callable[..., Path], t
     assert "of its sound do not decode" in result.warnings[0]
 
 
+@pytest.mark.slow
 def test_a_picture_that_starts_late_stays_in_time_with_the_sound(
     counted: Path, make_video: Callable[..., Path], tmp_path: Path, cut_up: Cut
 ):

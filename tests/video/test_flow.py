@@ -118,6 +118,7 @@ def test_three_frames_have_two_fields(tmp_path: Path):
     assert len(flow_of(write_clip(tmp_path / "clip.mp4", moving(3, 1, 1)), 3)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_the_flow_of_the_mirror_image_is_what_a_mirrored_crop_shows(method: str, tmp_path: Path):
     frames = moving(2, x=5, y=3, height=224, width=256)

@@ -28,6 +28,7 @@ def all_frames(clip: Path) -> NDArray[np.uint8]:
     return decode_all(clip)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(indices=st.lists(st.integers(0, 239), min_size=1, max_size=12))
 def test_any_frames_in_any_order(clip: Path, all_frames: NDArray[np.uint8], indices: list[int]):
@@ -35,6 +36,7 @@ def test_any_frames_in_any_order(clip: Path, all_frames: NDArray[np.uint8], indi
     np.testing.assert_array_equal(list(iter_frames(clip, indices, short_side=None)), all_frames[indices])
 
 
+@pytest.mark.slow
 def test_frames_of_videos_with_reordered_pictures(counted: Path, shared: Path):
     """Not only clips: key frames far apart, B-frames, open groups of pictures."""
     for path in (shared / "videos/long/bikes.mp4", shared / "videos/odd/h265_10bits.mp4", counted):

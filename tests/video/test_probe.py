@@ -77,6 +77,7 @@ def test_names_that_look_like_options_or_protocols(counted: Path, tmp_path: Path
         assert look(Path(name)).width == 96
 
 
+@pytest.mark.slow
 def test_a_picture_that_needs_more_memory_is_told_from_one_that_does_not_decode(
     counted: Path, make_video: Callable[..., Path], tmp_path: Path
 ):

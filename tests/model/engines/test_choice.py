@@ -12,6 +12,8 @@ from tasks.model.engines.parity import ABSOLUTE
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.quiet import silenced
 
+pytestmark = pytest.mark.slow
+
 with silenced():
     import nncf
 

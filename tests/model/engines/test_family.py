@@ -18,6 +18,8 @@ from tasks.model.network import Network
 from tasks.model.spec import FAMILIES, NetworkSpec
 from tasks.options import Family, Modality
 
+pytestmark = pytest.mark.slow
+
 NUM_CLASSES = {"num_verbs": 5, "num_nouns": 4}
 
 

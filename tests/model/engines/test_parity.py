@@ -77,6 +77,7 @@ def test_logits_that_are_not_finite_never_pass(broken):
     assert compare("verb", logits, logits, "bfloat16").failure
 
 
+@pytest.mark.slow
 def test_a_wrong_graph_does_not_hide_behind_the_tolerance_of_rounding(outspoken_network, monkeypatch):
     network = prepare(outspoken_network)
     engine, clips = OpenvinoEngine(network, 10), np.zeros((1, 2, 256, 300, 3), np.uint8)

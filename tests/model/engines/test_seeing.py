@@ -11,6 +11,8 @@ from tasks.model.engines.scorer import Scorer
 from tasks.options import Family, Modality
 from tests.model.engines.test_family import network_of, snippets_for
 
+pytestmark = pytest.mark.slow
+
 
 def scorer_of(num_crops, *networks):
     return Scorer(

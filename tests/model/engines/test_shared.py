@@ -14,6 +14,8 @@ from tasks.model.spec import FAMILIES, NetworkSpec
 from tasks.options import Family, Modality
 from tasks.results.evaluation import EngineUsed
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
 
 

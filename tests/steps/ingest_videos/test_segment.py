@@ -95,6 +95,7 @@ def test_as_many_videos_at_once_as_have_every_core_busy_and_fit_the_memory(num_c
     assert num_at_once(num_cores, int(memory_gib * 2**30)) == at_once
 
 
+@pytest.mark.slow
 def test_videos_that_are_too_large_side_by_side_are_cut_one_after_the_other(ffmpeg, tmp_path, monkeypatch):
     monkeypatch.setenv("RETAKE_NUM_PROCESSES", "6")
     monkeypatch.setattr(cutting, "SHARE_BYTES", 1)
@@ -132,6 +133,7 @@ def test_what_had_too_little_memory_is_cut_where_there_is_more(one_clip, monkeyp
     assert run(ARGUMENTS, store) == result
 
 
+@pytest.mark.slow
 def test_a_video_that_an_older_version_took_is_looked_into_again(ffmpeg, tmp_path):
     store = in_store()
     for name in NAMES:

@@ -36,6 +36,8 @@ from tasks.video.fields import iter_fields, num_fields
 from tasks.video.frames import iter_frames
 from tests.steps.shelf import Shelf, filmed, recorded
 
+pytestmark = pytest.mark.slow
+
 ROOT = "s3://retake"
 PREDICTION, RUN, DATASET = f"{ROOT}/predictions/p/", f"{ROOT}/runs/0123/", f"{ROOT}/datasets/d/"
 RECIPE = recipe_of(SegmentOptions())

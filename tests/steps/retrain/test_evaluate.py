@@ -31,6 +31,8 @@ from tasks.store.runs import Evaluations
 from tasks.wording import percent
 from tests.steps.shelf import RUN, Shelf, plan_result, train_result
 
+pytestmark = pytest.mark.slow
+
 SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
 NUM_VAL, NUM_TRAIN = OPENVINO_FROM_CLIPS - 2, 3
 CHECKPOINT = f"{RUN}c.ckpt"
