@@ -64,7 +64,10 @@ def test_a_training_keeps_the_name_that_it_had_before_there_were_these_options()
 
 
 def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():
-    others = [{"dropout": 0.5}, {"train_frames": "middle"}, {"mirror": False}, {"validation_crops": 10}, {"label_noise": 0.2}]
+    others = [
+        {"dropout": 0.5}, {"train_frames": "middle"}, {"mirror": False}, {"validation_crops": 10}, {"label_noise": 0.2},
+        {"sampling_window": 0.5}, {"segment_length": 0.5},
+    ]  # fmt: skip
     assert {name for other in others for name in other} == set(LATER)
     assert len({content_key(training_key(TrainOptions(**other))) for other in [{}, *others]}) == len(others) + 1
 
@@ -77,6 +80,7 @@ def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():
         ("flow_bound_pixels", 15, {"modality": "flow"}),
         ("frame_step", 3, {}),
         ("color_jitter", 0.2, {}),
+        ("segment_length", 0.5, {}),
         ("momentum", 0.5, {"optimizer": "sgd"}),
         ("step_epochs", 7, {"schedule": "step"}),
         ("plateau_validations", 7, {"schedule": "plateau"}),
@@ -90,7 +94,8 @@ def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():
     ],
 )
 def test_what_changes_nothing_of_a_training_makes_no_other_one(option, value, used_with):
-    without = {"modality": "flow"} if option in ("frame_step", "color_jitter") else {"trainable": "heads"} if option == "batch_norm" else {}
+    others = {"frame_step": {"modality": "flow"}, "color_jitter": {"modality": "flow"}, "batch_norm": {"trainable": "heads"}}
+    without = (others | {"segment_length": {"train_frames": "middle"}}).get(option, {})
     assert without_idle(TrainOptions(**{option: value}, **without)) == without_idle(TrainOptions(**without))
     assert without_idle(TrainOptions(**{option: value}, **used_with)) != without_idle(TrainOptions(**used_with))
 

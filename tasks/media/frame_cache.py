@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tasks.errors import BadVideo
 from tasks.keys import flow_recipe_of
 from tasks.media.stored_flow import SeenClip, compute_flow, flow_uri, without_flow
-from tasks.model.sampling import joined, middle_snippets
+from tasks.model.sampling import joined, middle_frames, window_frames
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.results.record import SetAside
@@ -45,9 +45,9 @@ class StoredClip(SeenClip, Protocol):
         """Return the height in pixels."""
 
 
-def rgb_frames(num_segments: int) -> NetworkSpec:
+def rgb_frames(num_segments: int, sampling_window: float = 1) -> NetworkSpec:
     """Build a spec of one RGB frame per segment, for contact sheets and fingerprints."""
-    return NetworkSpec(backbone="none", num_segments=num_segments)
+    return NetworkSpec(backbone="none", num_segments=num_segments, sampling_window=sampling_window)
 
 
 def passing_frames() -> AbstractContextManager[Path]:
@@ -66,14 +66,14 @@ def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSp
     """
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         raise _without_flow(bad, len(clips))
-    return _cache(store, clips, [_test_frames(_num_frames(clip, spec), spec) for clip in clips], spec, root or _root())
+    return _cache(store, clips, [middle_frames(_num_frames(clip, spec), spec) for clip in clips], spec, root or _root())
 
 
 def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, options: TrainOptions) -> dict[str, Path]:
     """Cache the frames that training samples from; return paths by uid.
 
-    Arrays are (t, h, w, 3), or (t, h, w, 2) for flow: every `frame_step`-th frame, all frames if a snippet has several, or the test frames if
-    training does not sample. A clip whose flow is missing and cannot be computed is skipped with a warning.
+    Arrays are (t, h, w, 3), or (t, h, w, 2) for flow: every `frame_step`-th frame of the sampling window, all of its frames if a snippet has
+    several, or the test frames if training does not sample. A clip whose flow is missing and cannot be computed is skipped with a warning.
 
     Raises:
         BadVideo: a clip does not decode, or no clip has flow.
@@ -85,11 +85,13 @@ def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkS
         log.warning("skipped in training: %s", error)
         clips = [clip for clip in clips if clip.uid not in lacking]
     step = options.frame_step if spec.modality is Modality.RGB else 1
-    frames = [
-        _test_frames(_num_frames(clip, spec), spec) if options.train_frames == "middle" else tuple(range(0, _num_frames(clip, spec), step))
-        for clip in clips
-    ]
-    return _cache(store, clips, frames, spec, _root())
+
+    def seen(num_frames: int) -> tuple[int, ...]:
+        if options.train_frames == "middle":
+            return middle_frames(num_frames, spec)
+        return tuple(window_frames(num_frames, spec.sampling_window, spec.snippet.num_frames)[::step])
+
+    return _cache(store, clips, [seen(_num_frames(clip, spec)) for clip in clips], spec, _root())
 
 
 def load_snippets(path: Path, spec: NetworkSpec) -> NDArray[np.uint8]:
@@ -104,11 +106,6 @@ def load_few(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec) -> li
     """
     paths = cache_test_frames(store, clips, spec)
     return [load_snippets(paths[clip.uid], spec) for clip in clips]
-
-
-def _test_frames(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:
-    snippets = middle_snippets(num_frames, spec.num_segments, spec.snippet.num_frames)
-    return tuple(number for snippet in snippets for number in snippet)
 
 
 def _num_frames(clip: StoredClip, spec: NetworkSpec) -> int:

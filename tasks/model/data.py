@@ -137,7 +137,7 @@ def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None
     if rng is not None:
         snippets = random_snippets(len(clip), spec.num_segments, rng, length)
     elif len(clip) == spec.num_segments * length:
-        return joined(clip, spec)
+        return joined(np.array(clip), spec)  # torch takes no read-only memory
     else:
         snippets = middle_snippets(len(clip), spec.num_segments, length)
     return joined(np.stack([clip[i] for snippet in snippets for i in snippet]), spec)

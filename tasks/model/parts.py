@@ -88,6 +88,7 @@ def _datasets(job: TrainJob, source: Source) -> tuple[ClipDataset, ClipDataset]:
         augmentation=Augmentation.of(options, spec.modality),
         balanced=options.sampler == "balanced",
         middle_frames=options.train_frames == "middle",
+        segment_length=options.segment_length,
     )
     return train, ClipDataset(job.val, spec, source, num_crops=options.validation_crops)
 

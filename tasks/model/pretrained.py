@@ -58,7 +58,10 @@ PUBLISHED: dict[tuple[str, str, Modality], PublishedFile] = {
 
 
 def published(spec: NetworkSpec) -> PublishedFile | None:
-    """Return the published checkpoint of exactly this network, if there is one."""
+    """Return the published checkpoint of this network, if there is one.
+
+    They were trained on whole clips. No weight depends on the sampling window.
+    """
     if spec.num_segments != EPIC_SEGMENTS:
         return None
     return PUBLISHED.get((spec.family, spec.backbone, spec.modality))
@@ -93,7 +96,9 @@ def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None,
     if weights is Weights.EPIC:
         if epic_file is None:
             raise BadConfiguration(_no_epic_file(spec))
-        return Start(load_epic(epic_file, spec, seed), f"EPIC-KITCHENS-55 weights as published ({epic_file.name})", is_chance=False)
+        window = "" if spec.sampling_window == 1 else f", on sampling window {spec.sampling_window:g} instead of the whole clip"
+        description = f"EPIC-KITCHENS-55 weights as published ({epic_file.name}){window}"
+        return Start(load_epic(epic_file, spec, seed), description, is_chance=False)
     network = Network(spec, seed)
     if weights is Weights.NONE:
         return Start(network, "Untrained, seeded network: this baseline is chance", is_chance=True)

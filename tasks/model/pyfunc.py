@@ -21,7 +21,7 @@ from tasks.model.engines.engine import prepare
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.scorer import Scorer
 from tasks.model.hardware import choose_device
-from tasks.model.sampling import joined, middle_snippets
+from tasks.model.sampling import joined, middle_frames
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions
 from tasks.video.fields import FLOW_SUFFIX, iter_fields, num_fields
@@ -97,8 +97,7 @@ def _snippets(clip: Path, specs: Sequence[NetworkSpec], folder: Path) -> list[Fr
 
 
 def _network_snippets(clip: Path, num_frames: int, spec: NetworkSpec, flows: dict[FlowOptions, Path]) -> Frames:
-    num_inputs = num_fields(num_frames) if spec.flow else num_frames
-    numbers = [number for snippet in middle_snippets(num_inputs, spec.num_segments, spec.snippet.num_frames) for number in snippet]
+    numbers = middle_frames(num_fields(num_frames) if spec.flow else num_frames, spec)
     if spec.flow:
         return joined(np.stack(list(iter_fields(flows[spec.flow], numbers))), spec)
     return joined(read_frames(clip, numbers, short_side=SHORT_SIDE), spec)

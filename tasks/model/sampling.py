@@ -8,6 +8,28 @@ from numpy.typing import NDArray
 from tasks.model.spec import NetworkSpec
 
 
+def window_frames(num_frames: int, window: float, snippet_frames: int = 1) -> range:
+    """List the frames of the sampling window: this middle share of the clip.
+
+    Its length is rounded to whole frames; it is at least that of a snippet, or of the clip if that is shorter. An odd rest of the clip has
+    its larger part behind the window.
+    """
+    length = min(num_frames, max(round(num_frames * window), snippet_frames))
+    first = (num_frames - length) // 2
+    return range(first, first + length)
+
+
+def middle_frames(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:
+    """List the t * m frames that a network sees in testing, snippet by snippet.
+
+    Raises:
+        ValueError: there are no frames.
+    """
+    window = window_frames(num_frames, spec.sampling_window, spec.snippet.num_frames)
+    snippets = middle_snippets(len(window), spec.num_segments, spec.snippet.num_frames)
+    return tuple(window[number] for snippet in snippets for number in snippet)
+
+
 def middle_snippets(num_frames: int, num_segments: int, snippet_frames: int = 1) -> list[list[int]]:
     """Sample the middle snippet of each segment, as in testing.
 
@@ -24,17 +46,20 @@ def middle_snippets(num_frames: int, num_segments: int, snippet_frames: int = 1)
     return [_frames_from(int(tick / 2 + tick * i), num_frames, snippet_frames) for i in range(num_segments)]
 
 
-def random_snippets(num_frames: int, num_segments: int, rng: np.random.Generator, snippet_frames: int = 1) -> list[list[int]]:
+def random_snippets(
+    num_frames: int, num_segments: int, rng: np.random.Generator, snippet_frames: int = 1, segment_length: float = 1
+) -> list[list[int]]:
     """Sample a snippet with a random start in each segment, as in training.
 
-    A clip with fewer frames than segments repeats frames.
+    It starts in the middle `segment_length`, a share, of the segment. A clip with fewer frames than segments repeats frames.
 
     Raises:
         ValueError: there are no frames.
     """
     tick = _tick(num_frames, num_segments, snippet_frames)
     last = max(0, num_frames - snippet_frames)
-    return [_frames_from(min(int(tick * (i + u)), last), num_frames, snippet_frames) for i, u in enumerate(rng.random(num_segments))]
+    places = (1 - segment_length) / 2 + segment_length * rng.random(num_segments)
+    return [_frames_from(min(int(tick * (i + u)), last), num_frames, snippet_frames) for i, u in enumerate(places)]
 
 
 def joined(frames: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.uint8]:

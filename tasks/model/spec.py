@@ -71,13 +71,15 @@ class NetworkSpec(BaseModel):
 
     `flow` defines how the optical flow is computed, if the modality is flow. `relation_draws` applies to the multi-scale relation only: the
     published code samples three relations per scale in testing; 0 averages over all possible samples, another number over that many samples
-    seeded by `relation_seed`.
+    seeded by `relation_seed`. `sampling_window` is the middle share of a clip that the segments are spread over; at 1 it is left out of dumps,
+    so that these, and the keys made of them, are those of earlier versions.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     backbone: str
     num_segments: int = Field(8, ge=1, le=MAX_SEGMENTS)
+    sampling_window: float = Field(1, gt=0, le=1, exclude_if=lambda window: window == 1)
     modality: Modality = Modality.RGB
     flow: FlowOptions | None = None
     consensus: Consensus = Consensus.AVERAGE
@@ -116,7 +118,8 @@ class NetworkSpec(BaseModel):
         """Return the title for people, without the classes."""
         drawn = f", {self.relation_draws or 'all'} draws of relations" if self.consensus is Consensus.MULTISCALE_RELATION else ""
         seen = f"{self.modality.value} ({self.flow.flow_method})" if self.flow else self.modality.value
-        return f"{self.family} {self.backbone} {seen}, {self.num_segments} segments{drawn}"
+        window = "" if self.sampling_window == 1 else f", window {self.sampling_window:g}"
+        return f"{self.family} {self.backbone} {seen}, {self.num_segments} segments{window}{drawn}"
 
     def __str__(self) -> str:
         return f"{self.title}, {self.num_verbs} verbs, {self.num_nouns} nouns"
@@ -128,6 +131,7 @@ def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
     return NetworkSpec(
         backbone=backbone or options.backbone,
         num_segments=options.num_segments,
+        sampling_window=options.sampling_window,
         modality=options.modality,
         flow=options.picked(FlowOptions),
         consensus=consensus,

@@ -63,6 +63,13 @@ class NetworkOptions(Options):
         description="auto: resnet50, or tf_efficientnet_lite0 if no weights can be downloaded; else bninception, or the name of a timm or torchvision model",
     )
     num_segments: int = Field(8, ge=1, le=32, title="Segments", description="Snippets per clip")
+    sampling_window: float = Field(
+        1,
+        gt=0,
+        le=1,
+        title="Sampling window, share of the clip",
+        description="The segments are spread over this middle part of each clip, in training and in tests; half of it halves their spacing. 1: the whole clip",
+    )
     relation_draws: int = Field(
         0,
         ge=0,

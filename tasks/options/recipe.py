@@ -117,6 +117,13 @@ class AugmentationOptions(Options):
         title="Training frames",
         description="random: each epoch draws a snippet from each segment; middle: every epoch has the snippets of a test",
     )
+    segment_length: float = Field(
+        1,
+        gt=0,
+        le=1,
+        title="Segment length, share of the spacing",
+        description="For training frames random: the snippet is drawn from this middle part of its segment; 1: from all of it",
+    )
     crop: Literal["resized", "multi-scale", "centre"] = Field(
         "resized",
         title="Training crop",

@@ -12,6 +12,7 @@ import pytest
 
 from tasks.local.home import REPOSITORY
 from tasks.results.search import Search, SearchPlanResult, SearchReportResult
+from tasks.results.training import WeightsResult
 from tasks.store.layout import Dataset, Layout
 from tasks.store.searches import SearchPlan
 from tasks.video.ffmpeg import find_ffmpeg
@@ -33,8 +34,8 @@ CONF = {
 }
 GRID = {
     **HEADS,
-    "search": ["batch_size", "schedule"],
-    "ranges": ["batch_size=1, 2", "schedule=constant, cosine"],
+    "search": ["batch_size", "sampling_window"],
+    "ranges": ["batch_size=1, 2", "sampling_window=0.5, 1"],
     "search_sampler": "grid",
     "num_trials": 4,
     "rounds": 1,
@@ -174,6 +175,10 @@ def test_a_worker_that_is_killed_leaves_the_same_table(workshop, chain, reported
     workshop.run("train_trials", store=STORE, search=killed.search_uri, batch=batch)
     assert {uri: workshop.store.stat(uri).etag for uri in kept} == kept
     assert scores_of(workshop, killed) == scores_of(workshop, calm)
+    starts = [one.uri for one in workshop.store.list(f"{killed.search_uri}weights/")]
+    titles = [workshop.store.read(uri, WeightsResult).network for uri in starts]
+    assert sorted(titles) == [f"TSN tf_efficientnet_lite0 rgb, 2 segments{window}" for window in ("", ", window 0.5")]
+    assert len({loss for _, _, loss in scores_of(workshop, calm)}) == 4
 
 
 def batch_of(workshop, plan):

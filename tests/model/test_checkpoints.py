@@ -14,8 +14,9 @@ from tasks.errors import BadCheckpoint
 from tasks.model.checkpoints import load, load_epic, save
 from tasks.model.class_names import ClassNames
 from tasks.model.network import Network, weights_sha256
+from tasks.model.pretrained import build
 from tasks.model.spec import NetworkSpec
-from tasks.options import FlowOptions
+from tasks.options import FlowOptions, Weights
 
 
 @pytest.fixture
@@ -44,6 +45,13 @@ def test_an_epic_file_fills_every_parameter(epic_content, hashed, tiny_spec):
     network = load_epic(hashed(epic_content), tiny_spec)
     assert torch.equal(network.head.fc_verb.weight, epic_content["state_dict"]["fc_verb.weight"])
     assert weights_sha256(network) == weights_sha256(load_epic(hashed(epic_content), tiny_spec, seed=9))
+
+
+def test_published_weights_start_a_network_of_another_window_and_their_description_says_so(epic_content, hashed, tiny_spec):
+    path = hashed(epic_content)
+    whole, half = (build(tiny_spec.model_copy(update={"sampling_window": window}), Weights.EPIC, epic_file=path) for window in (1, 0.5))
+    assert weights_sha256(whole.network) == weights_sha256(half.network)
+    assert half.description == f"{whole.description}, on sampling window 0.5 instead of the whole clip"
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,20 @@ def test_validation_takes_middle_snippets_and_the_centre_whatever_the_epoch(clip
     assert torch.equal(images, torch.from_numpy(middle).permute(0, 3, 1, 2))
 
 
+def test_shorter_segments_show_frames_nearer_to_the_middle_ones(clips, tiny_spec):
+    def distances(segment_length: float) -> list[int]:
+        shown = dataset(
+            numbered_frames, tiny_spec, seed=1, augmentation=Augmentation("centre", mirror=False), segment_length=segment_length
+        )
+        return [abs(int(shown[ClipKey(epoch, 0)].inputs[i, 0, 0, 0]) - (5, 15)[i]) for epoch in range(60) for i in range(2)]
+
+    frames = np.zeros((20, 256, 256, 3), np.uint8) + np.arange(20, dtype=np.uint8)[:, None, None, None]
+    path = clips[0].frames.with_name("numbered.npy")
+    np.save(path, frames)
+    numbered_frames = [CachedClip(path, 0, 0)]
+    assert [max(distances(part)) for part in (1, 0.6, 0.01)] == [5, 3, 1]
+
+
 def test_worker_processes_give_the_same_batches(clips, tiny_spec):
     def batches(num_workers: int) -> list[torch.Tensor]:
         loader = make_loader(dataset(clips, tiny_spec, seed=3), batch_size=4, num_workers=num_workers, pin_memory=False)
@@ -137,7 +151,8 @@ def test_views_of_other_augmentations_have_names_of_their_own():
     kinds = [Augmentation(crop, jitter, mirror) for crop, jitter, mirror in choices]
     names = {View(Path("a.npy"), 0, 1, kind, middle).name for kind in kinds for middle in (False, True)}
     names |= {View(Path("a.npy"), number=number, num_crops=10).name for number in range(10)}
-    assert len(names | {View(Path("a.npy")).name}) == 2 * len(kinds) + 11
+    names |= {View(Path("a.npy"), 0, 1, segment_length=part).name for part in (0.1, 0.5)}
+    assert len(names | {View(Path("a.npy")).name}) == 2 * len(kinds) + 13
     assert View(Path("a.npy"), 0, 1).name == "a-0-1"
     assert len({View(Path("a.npy"), augmentation=kind).name for kind in kinds}) == 1
 

@@ -3,10 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.model.sampling import joined, middle_snippets, random_snippets
+from tasks.model.sampling import joined, middle_frames, middle_snippets, random_snippets, window_frames
 from tasks.model.spec import NetworkSpec
+from tasks.options import Modality
 
 NUM_FRAMES, NUM_SEGMENTS, LENGTHS = st.integers(1, 5000), st.integers(1, 32), st.integers(1, 6)
+SHARES = st.floats(0, 1, exclude_min=True)
 
 
 def test_a_full_clip_is_tested_at_the_middle_of_each_segment():
@@ -37,6 +39,62 @@ def test_training_reaches_every_frame(length):
     rng = np.random.default_rng(0)
     drawn = (frame for _ in range(300) for snippet in random_snippets(20, 4, rng, length) for frame in snippet)
     assert set(drawn) == set(range(20))
+
+
+@given(NUM_FRAMES, LENGTHS, SHARES)
+def test_a_window_is_the_middle_of_the_clip_and_holds_a_snippet(num_frames, length, share):
+    window = window_frames(num_frames, share, length)
+    before, behind = window.start, num_frames - window.stop
+    assert before >= 0
+    assert behind - before in (0, 1)
+    assert len(window) == min(num_frames, length) or abs(len(window) - share * num_frames) <= 0.5
+
+
+@given(NUM_FRAMES, NUM_SEGMENTS, st.sampled_from(Modality), SHARES)
+def test_a_network_is_tested_within_its_window_in_order_and_alike_from_both_ends(num_frames, num_segments, modality, share):
+    spec = NetworkSpec(backbone="none", num_segments=num_segments, modality=modality, sampling_window=share)
+    length = spec.snippet.num_frames
+    snippets = np.reshape(middle_frames(num_frames, spec), (num_segments, length))
+    window = window_frames(num_frames, share, length)
+    assert set(snippets.ravel().tolist()) <= set(window)
+    assert snippets[:, 0].tolist() == sorted(snippets[:, 0].tolist())
+    if num_frames >= length:
+        assert (np.diff(snippets) == 1).all()
+        mirrored = num_frames - 1 - snippets[::-1, ::-1]
+        # One frame by the window's place, one by rounding down in it.
+        assert np.abs(mirrored - snippets).max() <= 2
+
+
+@given(NUM_FRAMES, NUM_SEGMENTS, st.sampled_from(Modality))
+def test_a_window_of_the_whole_clip_changes_nothing(num_frames, num_segments, modality):
+    spec = NetworkSpec(backbone="none", num_segments=num_segments, modality=modality, sampling_window=1.0)
+    length = spec.snippet.num_frames
+    tick = max(1, num_frames - length + 1) / num_segments
+    firsts = [int(tick / 2 + tick * i) for i in range(num_segments)]
+    assert middle_frames(num_frames, spec) == tuple(min(first + i, num_frames - 1) for first in firsts for i in range(length))
+    assert window_frames(num_frames, 1.0, length) == range(num_frames)
+
+
+def test_half_of_a_clip_is_tested_at_half_the_spacing():
+    assert middle_frames(240, NetworkSpec(backbone="none", sampling_window=0.5)) == (67, 82, 97, 112, 127, 142, 157, 172)
+
+
+@given(NUM_FRAMES, NUM_SEGMENTS, LENGTHS, SHARES, st.integers(0, 2**32))
+def test_training_stays_within_the_middle_part_of_each_segment(num_frames, num_segments, length, share, seed):
+    tick = max(1, num_frames - length + 1) / num_segments
+    drawn = random_snippets(num_frames, num_segments, np.random.default_rng(seed), length, share)
+    middles = [tick / 2 + tick * i for i in range(num_segments)]
+    # Starts are rounded down to a frame.
+    assert all(abs(snippet[0] + 0.5 - middle) <= share * tick / 2 + 0.5 + 1e-6 for snippet, middle in zip(drawn, middles, strict=True))
+
+
+@given(NUM_FRAMES, NUM_SEGMENTS, LENGTHS, st.integers(0, 2**32))
+def test_whole_segments_are_drawn_from_as_before_there_were_parts(num_frames, num_segments, length, seed):
+    num_places = max(1, num_frames - length + 1)
+    draws = np.random.default_rng(seed).random(num_segments)
+    firsts = [min(int(num_places / num_segments * (i + u)), num_places - 1) for i, u in enumerate(draws)]
+    drawn = random_snippets(num_frames, num_segments, np.random.default_rng(seed), length, 1.0)
+    assert [snippet[0] for snippet in drawn] == firsts
 
 
 def test_no_frames_cannot_be_sampled():

@@ -1,7 +1,10 @@
+import json
+
 import pytest
+from pydantic import ValidationError
 
 from tasks.model.spec import NetworkSpec
-from tasks.options import FlowOptions
+from tasks.options import FlowOptions, TrainOptions
 
 
 @pytest.mark.parametrize(
@@ -12,6 +15,7 @@ from tasks.options import FlowOptions
         ({"consensus": "multiscale-relation"}, "MTRN resnet50 rgb, 8 segments, all draws of relations"),
         ({"consensus": "multiscale-relation", "relation_draws": 9}, "MTRN resnet50 rgb, 8 segments, 9 draws of relations"),
         ({"temporal_shift": True, "modality": "flow"}, "TSM resnet50 flow (tvl1), 8 segments"),
+        ({"sampling_window": 0.5}, "TSN resnet50 rgb, 8 segments, window 0.5"),
         ({"temporal_shift": True, "consensus": "relation"}, "TSM with relation resnet50 rgb, 8 segments"),
     ],
 )
@@ -32,6 +36,24 @@ def test_only_a_network_that_sees_flow_says_how_its_flow_is_computed():
 
 
 def test_a_spec_comes_back_as_it_was_stored():
-    spec = NetworkSpec(backbone="b", modality="flow", flow=FlowOptions(flow_bound_pixels=15))
+    spec = NetworkSpec(backbone="b", modality="flow", flow=FlowOptions(flow_bound_pixels=15), sampling_window=0.3)
     assert NetworkSpec.model_validate(spec.model_dump(mode="json")) == NetworkSpec.model_validate(spec) == spec
     assert NetworkSpec.model_validate({"backbone": "b", "num_segments": 8, "modality": "rgb"}) == NetworkSpec(backbone="b")
+
+
+def test_a_network_of_the_whole_clip_is_stored_as_before_there_were_windows():
+    stored = {
+        "backbone": "b", "num_segments": 8, "modality": "rgb", "flow": None, "consensus": "average", "temporal_shift": False,
+        "relation_draws": 0, "relation_seed": 0, "num_verbs": 125, "num_nouns": 352,
+    }  # fmt: skip
+    for spec in (NetworkSpec(backbone="b"), NetworkSpec(backbone="b", sampling_window=1.0), NetworkSpec.model_validate(stored)):
+        assert spec.model_dump(mode="json") == json.loads(spec.model_dump_json()) == stored
+        assert spec == NetworkSpec(backbone="b")
+        assert hash(spec) == hash(NetworkSpec(backbone="b"))
+
+
+@pytest.mark.parametrize("window", [0, -0.5, 1.01, float("nan"), float("inf")])
+def test_a_window_is_a_part_of_the_clip(window):
+    for refuses in (lambda: NetworkSpec(backbone="b", sampling_window=window), lambda: TrainOptions(sampling_window=window)):
+        with pytest.raises(ValidationError, match="sampling_window"):
+            refuses()

@@ -141,5 +141,11 @@ def _snippets_in_words(spec: NetworkSpec) -> str:
         Modality.FLOW: f"{snippet.num_frames} flow frames in a row each, x and y by turns, 8 bit",
         Modality.RGB_DIFFERENCE: f"{snippet.num_frames} RGB frames in a row each",
     }
-    first = f"int(tick / 2 + tick * i) with tick = (number of frames - {snippet.num_frames - 1}) / {spec.num_segments}"
+    last = snippet.num_frames - 1
+    first = f"int(tick / 2 + tick * i) with tick = (number of frames - {last}) / {spec.num_segments}"
+    if spec.sampling_window < 1:
+        first = (
+            f"start + int(tick / 2 + tick * i) with tick = (length - {last}) / {spec.num_segments}, start = (number of frames - length) // 2 "
+            f"and length = max({snippet.num_frames}, round({spec.sampling_window!r} * number of frames))"
+        )
     return f"{spec.num_segments} snippets, {planes[spec.modality]}, which begin at {first}"

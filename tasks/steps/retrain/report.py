@@ -187,7 +187,8 @@ def _fingerprints(store: Store, results: list[EvaluateResult]) -> dict[str, Fing
 
 def _sheets(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
     shown = {mistake.uid for mistake in mistakes}
-    frames = cache_test_frames(store, [clip for clip in manifest.clips if clip.uid in shown], rgb_frames(plan.train.num_segments))
+    seen = rgb_frames(plan.train.num_segments, plan.train.sampling_window)
+    frames = cache_test_frames(store, [clip for clip in manifest.clips if clip.uid in shown], seen)
     return {uid: contact_sheet(np.load(path)) for uid, path in frames.items()}
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tasks.keys import content_key
+from tasks.keys import content_key, training_key
 from tasks.media.frame_cache import cache_test_frames, cache_train_frames
 from tasks.model.checkpoints import Saved
 from tasks.model.class_names import trained_names
@@ -38,8 +38,19 @@ from tasks.store.runs import Run, Training
 from tasks.store.searches import SearchPlan
 from tasks.tracking import Tracker
 
-NETWORK_OPTIONS = ("family", "backbone", "modality", "num_segments", "weights", "checkpoint", "flow_method", "flow_bound_pixels", "seed")
-"""Options that the weights of a training depend on."""
+NETWORK_OPTIONS = (
+    "family",
+    "backbone",
+    "modality",
+    "num_segments",
+    "sampling_window",
+    "weights",
+    "checkpoint",
+    "flow_method",
+    "flow_bound_pixels",
+    "seed",
+)
+"""Options that the start of a training depends on: its weights, and the specification beside them."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +166,7 @@ class FoldTrainings:
         if self.plan.search.objectives == "accuracy":
             return None
         network = self._network(part)
-        stored = self.place.latency(content_key(network.spec.model_dump(mode="json")))
+        stored = self.place.latency(content_key(network.spec.model_dump(mode="json", exclude={"sampling_window"})))
         if not self.store.exists(stored.uri):
             measured = clip_seconds(deepcopy(network), self.plan.evaluate.crops, self.machine.device)
             self.store.create(stored, NetworkLatency(seconds=measured, device=describe(choose_device(self.machine.device)).device_name))
@@ -163,8 +174,8 @@ class FoldTrainings:
 
     def _weights(self, options: TrainOptions) -> WeightsResult:
         """Find the weights that trainings of this network start from, once per search."""
-        chosen = options.model_dump(mode="json", include=set(NETWORK_OPTIONS))
-        output = self.place.weights(content_key(chosen))
+        chosen = training_key(options)
+        output = self.place.weights(content_key({name: chosen[name] for name in NETWORK_OPTIONS if name in chosen}))
         if self.store.exists(output.uri):
             return self.store.read(output)
         return finish(self.store, output, find_weights(options, self.place.store_uri, self.store))

@@ -19,9 +19,9 @@ pytestmark = pytest.mark.slow
 CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
 
 
-def network_of(family, head_seed, backbone_seed=1, modality=Modality.RGB):
+def network_of(family, head_seed, backbone_seed=1, modality=Modality.RGB, window=1):
     consensus, shift = FAMILIES[family]
-    numbers = {"num_segments": 3, "num_verbs": 5, "num_nouns": 4}
+    numbers = {"num_segments": 3, "sampling_window": window, "num_verbs": 5, "num_nouns": 4}
     spec = NetworkSpec(backbone="test_resnet", modality=modality, consensus=consensus, temporal_shift=shift, **numbers)
     network = Network(spec, seed=backbone_seed).eval()
     with torch.no_grad():
@@ -60,10 +60,10 @@ def test_another_head_answers_from_kept_features_as_it_would_from_frames(shared,
 
 @pytest.mark.parametrize(
     ("change", "choice"),
-    [({"backbone_seed": 2}, {}), ({"family": Family.TSM}, {}), ({}, {"num_crops": 1}), ({}, {"wanted": "openvino"})],
-    ids=["weights", "family", "crops", "engine"],
+    [({"backbone_seed": 2}, {}), ({"family": Family.TSM}, {}), ({"window": 0.5}, {}), ({}, {"num_crops": 1}), ({}, {"wanted": "openvino"})],
+    ids=["weights", "family", "window", "crops", "engine"],
 )
-def test_features_of_another_backbone_crop_or_engine_are_not_taken(shared, change, choice):
+def test_features_of_another_backbone_window_crop_or_engine_are_not_taken(shared, change, choice):
     first, _ = shared(network_of(Family.TSN, head_seed=2))
     first.score("clip", [snippets(1)])
     first.close()
