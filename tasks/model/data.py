@@ -32,9 +32,9 @@ NO_LABEL = -100
 class CachedClip:
     """A clip's decoded frames and class ids.
 
-    The frames are an .npy file of uint8 (num_frames, h, w, 3), or (num_frames, h, w, 2) for flow, short side 256. A file with exactly as
-    many frames as all snippets together holds the test frames only, in order. The file name identifies the content, as in the frame cache;
-    it seeds the random draws and names the cached features.
+    The frames are those of the sampling window, in an .npy file of uint8 (num_frames, h, w, 3), or (num_frames, h, w, 2) for flow, short side
+    256. A file with exactly as many frames as all snippets together holds the test frames only, in order. The file name identifies the
+    content, as in the frame cache; it seeds the random draws and names the cached features.
     """
 
     frames: Path
@@ -69,8 +69,8 @@ class ClipKey(NamedTuple):
 class View(NamedTuple):
     """One view of a clip: frames and augmentation, drawn with `seed` and `number`.
 
-    With `middle_frames` only the augmentation is random. Without a seed, the view is the centre crop of the middle frames, or with
-    `num_crops` 10 the crop `number`.
+    Snippets are drawn from the middle part of their segments that `segment_length` gives as a share; with `middle_frames` only the
+    augmentation is random. Without a seed, the view is the centre crop of the middle frames, or with `num_crops` 10 the crop `number`.
     """
 
     frames: Path
@@ -79,13 +79,15 @@ class View(NamedTuple):
     augmentation: Augmentation = PLAIN
     middle_frames: bool = False
     num_crops: NumCrops = 1
+    segment_length: float = 1
 
     @property
     def name(self) -> str:
         """Build the unique name of this view of this clip."""
         if self.seed is None:
             return f"{self.frames.stem}-middle" if self.num_crops == 1 else f"{self.frames.stem}-middle-crop-{self.number}"
-        drawn = [str(self.seed), str(self.number), self.augmentation.name, "middle" if self.middle_frames else ""]
+        part = "middle" if self.middle_frames else "" if self.segment_length == 1 else f"within-{self.segment_length!r}"
+        drawn = [str(self.seed), str(self.number), self.augmentation.name, part]
         return "-".join(filter(None, [self.frames.stem, *drawn]))
 
     def images(self, spec: NetworkSpec) -> Tensor:
@@ -101,7 +103,7 @@ class View(NamedTuple):
             return cut_crops(read_snippets(self.frames, spec), self.num_crops, spec.modality, slice(self.number, self.number + 1))[0]
         clip = int.from_bytes(hashlib.sha256(self.frames.stem.encode()).digest()[:8], "big")
         rng = np.random.default_rng([self.seed, self.number, clip])
-        snippets = read_snippets(self.frames, spec, None if self.middle_frames else rng)
+        snippets = read_snippets(self.frames, spec, None if self.middle_frames else rng, self.segment_length)
         return augmented(snippets, int(rng.integers(2**62)), spec.modality, self.augmentation)
 
 
@@ -113,13 +115,14 @@ class Share:
     num_processes: int = 1
 
 
-def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None) -> Frames:
+def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None, segment_length: float = 1) -> Frames:
     """Read one clip's frames that a network sees: uint8 (t, h, w, p).
 
     Args:
         path: .npy file as in `CachedClip`.
         spec: gives t and the snippet.
         rng: draws one snippet per segment; None takes the middle ones, as in testing.
+        segment_length: middle share of each segment that `rng` draws from.
 
     Raises:
         MissingObject: the file does not exist.
@@ -135,7 +138,7 @@ def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None
     if clip.dtype != np.uint8 or clip.ndim != 4 or clip.shape[-1] != planes or not len(clip):
         raise BadDataset(f"{path}: holds {clip.dtype} {clip.shape}, expected uint8 (frames, h, w, {planes}); decode the clip again")
     if rng is not None:
-        snippets = random_snippets(len(clip), spec.num_segments, rng, length)
+        snippets = random_snippets(len(clip), spec.num_segments, rng, length, segment_length)
     elif len(clip) == spec.num_segments * length:
         return joined(np.array(clip), spec)  # torch takes no read-only memory
     else:
@@ -162,6 +165,7 @@ class ClipDataset(Dataset[Sample]):
         balanced: show each action equally often in an epoch, which keeps its number of clips.
         middle_frames: use the middle frames in random views. If the augmentation is deterministic too, every view is the middle view.
         num_crops: of the middle views; ten crops add a dimension in front.
+        segment_length: middle share of each segment that random views are drawn from.
 
     Raises:
         BadDataset: there are no clips, or the network has no output for a class.
@@ -179,6 +183,7 @@ class ClipDataset(Dataset[Sample]):
         balanced: bool = False,
         middle_frames: bool = False,
         num_crops: NumCrops = 1,
+        segment_length: float = 1,
     ) -> None:
         if not clips:
             raise BadDataset("there are no labelled clips to train or validate on; label some and build the dataset again")
@@ -192,6 +197,7 @@ class ClipDataset(Dataset[Sample]):
         self.augmentation = augmentation
         self.middle_frames = middle_frames
         self.num_crops = num_crops
+        self.segment_length = segment_length
         self.draws_views = seed is not None and not (middle_frames and augmentation.draws_nothing)
         self.actions = [(clip.verb, clip.noun) for clip in clips] if balanced else None
 
@@ -237,7 +243,7 @@ class ClipDataset(Dataset[Sample]):
             return [View(frames, number=number, num_crops=self.num_crops) for number in range(self.num_crops)]
         # Trainings without `num_views` have at most MAX_EPOCHS epochs, so repeats never collide with views of other epochs.
         number = (key.epoch + key.repeat) % self.num_views if self.num_views else key.epoch + MAX_EPOCHS * key.repeat
-        return [View(frames, self.seed, number, self.augmentation, self.middle_frames)]
+        return [View(frames, self.seed, number, self.augmentation, self.middle_frames, segment_length=self.segment_length)]
 
 
 def balanced_order(actions: Sequence[Hashable], rng: np.random.Generator) -> list[int]:

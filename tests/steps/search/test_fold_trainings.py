@@ -1,0 +1,69 @@
+"""Trials of a search share what does not depend on their sampling window, and nothing else."""
+
+import pytest
+
+from tasks.keys import content_key
+from tasks.model.network import weights_sha256
+from tasks.options import EvaluateOptions, LabelOptions, SearchOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
+from tasks.results.dataset import ClassRef, Manifest, Vocabulary
+from tasks.results.search import SearchPlanResult, Trial
+from tasks.steps._checkpoints import fetch_network
+from tasks.steps.search import _fold_trainings
+from tasks.steps.search._fold_trainings import FoldTrainings
+from tests.steps.shelf import Shelf
+
+SEARCH, DATASET = "s3://retake/searches/a/b/", "s3://retake/datasets/x/"
+TRAIN = TrainOptions(backbone="test_resnet", num_segments=2, weights=Weights.NONE)
+
+
+@pytest.fixture
+def trainings(tmp_path):
+    shelf = Shelf()
+    words = Vocabulary(verbs=(ClassRef(id=1, name="put"),), nouns=(ClassRef(id=26, name="meat"),))
+    ways = {"segment": SegmentOptions(), "label": LabelOptions(), "split": SplitOptions()}
+    shelf.write(f"{DATASET}manifest.json", Manifest(recipe="r", vocabulary=words, clips=(), excluded=(), warnings=(), **ways))
+    plan = SearchPlanResult(
+        key="b",
+        search_uri=SEARCH,
+        dataset_uri=DATASET,
+        dataset_digest="x",
+        search=SearchOptions(objectives="accuracy and latency"),
+        train=TRAIN,
+        evaluate=EvaluateOptions(crops=1),
+        model_name="m",
+        fold_uris=(DATASET,),
+    )
+    return FoldTrainings(plan, shelf, tmp_path)
+
+
+def trial(number, **values):
+    return Trial(number=number, values=values, options=TRAIN.model_copy(update=values))
+
+
+def test_windows_have_starts_of_the_same_weights_and_runs_of_their_own(trainings, tmp_path):
+    whole, half, shorter = (
+        trainings.of(trial(number, **values))[0]
+        for number, values in enumerate(({}, {"sampling_window": 0.5}, {"sampling_window": 0.5, "segment_length": 0.5}))
+    )
+    assert len({part.run.folder_uri for part in (whole, half, shorter)}) == 3
+    assert half.weights == shorter.weights
+    first, second = (fetch_network(trainings.store, part.weights.uri, part.weights.sha256, tmp_path).network for part in (whole, half))
+    assert weights_sha256(first) == weights_sha256(second)
+    assert (first.spec.sampling_window, second.spec.sampling_window) == (1, 0.5)
+
+
+def test_a_search_of_whole_clips_finds_what_it_stored_before_there_were_windows(trainings):
+    trainings.of(trial(0))
+    named = ("family", "backbone", "modality", "num_segments", "weights", "checkpoint", "flow_method", "flow_bound_pixels", "seed")
+    key = content_key(TRAIN.model_dump(mode="json", include=set(named)))
+    assert trainings.store.exists(f"{SEARCH}weights/{key}/result.json")
+
+
+def test_the_latency_of_a_network_is_measured_once_for_all_windows(trainings, monkeypatch):
+    measured = []
+    monkeypatch.setattr(_fold_trainings, "clip_seconds", lambda network, *_: measured.append(network.spec) or 0.5)
+    parts = [trainings.of(trial(number, sampling_window=window))[0] for number, window in enumerate((0.5, 1, 0.25))]
+    assert [trainings.latency_seconds(part) for part in parts] == [0.5] * 3
+    (spec,) = measured
+    (stored,) = [uri for uri in trainings.store.objects if uri.startswith(f"{SEARCH}latency/")]
+    assert stored == f"{SEARCH}latency/{content_key(spec.model_copy(update={'sampling_window': 1}).model_dump(mode='json'))}.json"
