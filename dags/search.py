@@ -50,7 +50,9 @@ with DAG(
     tags=["retake", "model"],
 ) as dag:
     plan = step_task(search.PLAN, FORM, execution_timeout=timedelta(minutes=30))
-    rounds = add_rounds(plan, FORM)
+    recut = step_task(search.RECUT, FORM, search=SEARCH, execution_timeout=timedelta(hours=12))
+    plan >> recut
+    rounds = add_rounds([plan, recut], FORM)
     repeat = step_task(
         search.REPEAT_WINNER,
         FORM,

@@ -7,7 +7,7 @@ from tasks.contracts.step import Command, Step, StepArguments
 from tasks.keys import content_key
 from tasks.options import EvaluateOptions, RegisterOptions, SearchBaseOptions, SearchOptions, StoreUri, TrainOptions
 from tasks.options.search import MAX_ROUNDS
-from tasks.results.search import GatherResult, SearchPlanResult, SearchReportResult, SuggestResult, TrialsResult
+from tasks.results.search import GatherResult, RecutResult, SearchPlanResult, SearchReportResult, SuggestResult, TrialsResult
 from tasks.store.derived import search_at, trials_of_batch
 from tasks.store.layout import Layout
 from tasks.store.searches import AskedSearch
@@ -59,6 +59,14 @@ PLAN = Step(
     result=SearchPlanResult,
     address=_asked,
     task="plan",
+)
+RECUT = Step(
+    name="recut",
+    summary="cut and label the videos of a search again, for other clip lengths",
+    module="search.recut",
+    arguments=SearchedArguments,
+    result=RecutResult,
+    address=lambda arguments: search_at(arguments.search).recut,
 )
 SUGGEST = Step(
     name="suggest",

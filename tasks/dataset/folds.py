@@ -2,6 +2,7 @@
 
 import warnings
 from collections import Counter
+from collections.abc import Sequence, Set
 
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -33,13 +34,28 @@ def folds_of(manifest: Manifest, num_folds: int, seed: int) -> list[Manifest]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
         folds = list(StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed).split(clips, strata, sources))
-    return [
-        manifest.model_copy(
-            update={
-                "clips": tuple(
-                    clip.model_copy(update={"split": "val" if index in held_out else "train"}) for index, clip in enumerate(clips)
-                )
-            }
-        )
-        for held_out in (set(indices.tolist()) for _, indices in folds)
-    ]
+    return [_fold(manifest, {sources[index] for index in held_out}) for _, held_out in folds]
+
+
+def same_folds(manifest: Manifest, folds: Sequence[Manifest]) -> list[Manifest]:
+    """Divide the training clips of a manifest as `folds` divide the same sources.
+
+    Raises:
+        BadDataset: no clip is left to train on or to validate.
+    """
+    held_out = [{clip.source for clip in fold.clips if clip.split == "val"} for fold in folds]
+    divided = [_fold(manifest, sources) for sources in held_out]
+    for number, fold in enumerate(divided, 1):
+        if {clip.split for clip in fold.clips} != {"train", "val"}:
+            raise BadDataset(
+                f"no labelled clip of fold {number} is left to train on or to validate; choose fewer folds, or label more clips"
+            )
+    return divided
+
+
+def _fold(manifest: Manifest, held_out: Set[str]) -> Manifest:
+    """Keep the training clips, and make those of the sources `held_out` the validation clips."""
+    clips = (clip for clip in manifest.clips if clip.split == "train")
+    return manifest.model_copy(
+        update={"clips": tuple(clip.model_copy(update={"split": "val" if clip.source in held_out else "train"}) for clip in clips)}
+    )

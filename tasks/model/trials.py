@@ -7,9 +7,10 @@ clips. Module, callbacks and random draws are those of `fit`, so the heads are t
 # k: crops, t: segments, f: features, v: verbs, n: nouns
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -38,24 +39,49 @@ from tasks.results.record import TARGETS, VERB_ALONE, Target
 
 
 @dataclass(frozen=True)
+class ScoredClip:
+    """A labelled clip that a trial is scored on, and the frames of the clips that cover it.
+
+    Its logits are the mean over `parts`, weighted by the seconds that each has in common with it. A clip usually covers itself; a network
+    of another clip length sees other clips of the same seconds.
+    """
+
+    verb: int
+    noun: int
+    parts: tuple[tuple[Path, float], ...]
+
+
+def by_themselves(clips: Iterable[CachedClip]) -> tuple[ScoredClip, ...]:
+    """Score each clip by its own frames."""
+    return tuple(ScoredClip(clip.verb, clip.noun, ((clip.frames, 1.0),)) for clip in clips)
+
+
+@dataclass(frozen=True)
 class TrialJob:
-    """One training of a search, and the crops of its score.
+    """One training of a search, and the clips and crops of its score.
 
     `train` is a job for `fit` in a single process. The weights of its network are left as they are, so trials may share one. If it trains
     heads on cached features, it reads nothing from its folder but a last.ckpt, if there is one to resume from, and writes nothing there
-    but a new one at the end, if `keeps_last`. Trials that write need a folder each.
+    but a new one at the end, if `keeps_last`. Trials that write need a folder each. Without `others`, the trial is scored on the validation
+    clips of its training.
     """
 
     train: TrainJob
     num_crops: NumCrops
     keeps_last: bool = False
+    others: tuple[ScoredClip, ...] = ()
+
+    @property
+    def scored(self) -> tuple[ScoredClip, ...]:
+        """List the clips that the trial is scored on."""
+        return self.others or by_themselves(self.train.val)
 
 
 @dataclass(frozen=True)
 class TrialOutcome:
     """Result of a trial. `loss` and `right` are of its best epoch.
 
-    `loss` is the mean over the validation clips, in nats. `right` has, per trained target, one digit per validation clip: 1 if the answer is
+    `loss` is the mean over the scored clips, in nats. `right` has, per trained target, one digit per scored clip: 1 if the answer is
     right. `last` is the last checkpoint, if it was kept.
     """
 
@@ -98,12 +124,12 @@ def run_trial(job: TrialJob, *, on_epoch: Callable[[EpochFiles], None] | None = 
         return run_head_trial(prepare_head_trial(job), FeatureMemory(0))
     train = replace(job.train, network=deepcopy(job.train.network))
     outcome = fit(train, on_epoch=on_epoch)
-    loss, right = score_network(load(outcome.best).network, train.classes, train.val, job.num_crops, train.device)
+    loss, right = score_network(load(outcome.best).network, train.classes, job.scored, job.num_crops, train.device)
     return TrialOutcome(outcome.history, outcome.best_epoch, outcome.stopped_early, loss, right, train.folder / LAST)
 
 
 def score_network(
-    network: Network, classes: ClassNames, clips: Sequence[CachedClip], num_crops: NumCrops, device: Literal["auto", "cpu", "cuda"]
+    network: Network, classes: ClassNames, clips: Sequence[ScoredClip], num_crops: NumCrops, device: Literal["auto", "cpu", "cuda"]
 ) -> tuple[float, dict[Target, str]]:
     """Score a trained network on clips, in float32.
 
@@ -114,7 +140,7 @@ def score_network(
         BadConfiguration: the loss is not finite.
     """
     engine = PytorchEngine(prepare(network, choose_device(device)), num_crops)
-    return _score([engine.score(read_snippets(clip.frames, network.spec)) for clip in clips], clips, classes)
+    return _score(lambda frames: engine.score(read_snippets(frames, network.spec)), clips, classes)
 
 
 def open_network(network: Network, root: Path, precision: str) -> Opened:
@@ -139,7 +165,8 @@ def prepare_head_trial(job: TrialJob, opened: Callable[[Network, Path, str], Ope
     head_alone, trained, scored = opened(train.network, train.features, train.options.precision)
     compute(train, device, trained, views_of(train))
     exactly = replace(train, options=train.options.model_copy(update={"precision": "32-true"}))
-    compute(exactly, device, scored, [view for clip in train.val for view in _test_views(clip, job.num_crops)])
+    seen = dict.fromkeys(frames for clip in job.scored for frames, _ in clip.parts)
+    compute(exactly, device, scored, [view for frames in seen for view in _test_views(frames, job.num_crops)])
     return HeadTrial(replace(job, train=replace(train, network=head_alone)), trained, scored)
 
 
@@ -152,11 +179,11 @@ def run_head_trial(trial: HeadTrial, memory: FeatureMemory) -> TrialOutcome:
     train, num_crops = trial.job.train, trial.job.num_crops
     with one_thread():
         network, keeper, best_epoch = train_heads(trial, memory)
-        answers = [
-            clip_logits(network, torch.stack([memory.read(trial.scored, view.name) for view in _test_views(clip, num_crops)]))
-            for clip in train.val
-        ]
-        loss, right = _score(answers, train.val, train.classes)
+
+        def answer(frames: Path) -> Logits:
+            return clip_logits(network, torch.stack([memory.read(trial.scored, view.name) for view in _test_views(frames, num_crops)]))
+
+        loss, right = _score(answer, trial.job.scored, train.classes)
     last = train.folder / LAST if trial.job.keeps_last else None
     return TrialOutcome(tuple(keeper.history), best_epoch, len(keeper.history) < train.options.epochs, loss, right, last)
 
@@ -179,16 +206,18 @@ def train_heads(trial: HeadTrial, memory: FeatureMemory) -> tuple[Network, Epoch
     return network, keeper, best_epoch
 
 
-def _test_views(clip: CachedClip, num_crops: NumCrops) -> list[View]:
-    return [View(clip.frames, number=number, num_crops=num_crops) for number in range(num_crops)]
+def _test_views(frames: Path, num_crops: NumCrops) -> list[View]:
+    return [View(frames, number=number, num_crops=num_crops) for number in range(num_crops)]
 
 
-def _score(answers: Sequence[Logits], clips: Sequence[CachedClip], classes: ClassNames) -> tuple[float, dict[Target, str]]:
+def _score(answer: Callable[[Path], Logits], clips: Sequence[ScoredClip], classes: ClassNames) -> tuple[float, dict[Target, str]]:
     """Compute the mean loss, and the digits of right answers by target.
 
-    The logits, (v,) and (n,), are those of each validation clip.
+    `answer` returns the logits, (v,) and (n,), of the frames of one clip.
     """
-    logits = Logits(torch.stack([answer.verb for answer in answers]), torch.stack([answer.noun for answer in answers]))
+    kept = cache(answer)
+    verb_rows, noun_rows = zip(*(_mean([(kept(frames), weight) for frames, weight in clip.parts]) for clip in clips), strict=True)
+    logits = Logits(torch.stack(verb_rows), torch.stack(noun_rows))
     verbs, nouns = torch.tensor([clip.verb for clip in clips]), torch.tensor([clip.noun for clip in clips])
     has_objects = classes.has_objects
     loss = float(CrossEntropies(has_objects=has_objects)(logits, verbs, nouns).total.mean())
@@ -197,3 +226,13 @@ def _score(answers: Sequence[Logits], clips: Sequence[CachedClip], classes: Clas
     verb_right, noun_right = logits.verb.argmax(1) == verbs, logits.noun.argmax(1) == nouns
     rights = dict(zip(TARGETS, (verb_right, noun_right, verb_right & noun_right), strict=True))
     return loss, {target: "".join(str(int(one)) for one in rights[target]) for target in (TARGETS if has_objects else VERB_ALONE)}
+
+
+def _mean(answers: Sequence[tuple[Logits, float]]) -> Logits:
+    """Average logits, (v,) and (n,), by weight; those of a single clip stay as they are."""
+    if len(answers) == 1:
+        return answers[0][0]
+    total = sum(weight for _, weight in answers)
+    verb = torch.stack([logits.verb * (weight / total) for logits, weight in answers]).sum(0)
+    noun = torch.stack([logits.noun * (weight / total) for logits, weight in answers]).sum(0)
+    return Logits(verb, noun)

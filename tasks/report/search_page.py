@@ -19,6 +19,7 @@ from tasks.report.search_table import (
     spelled,
     top1_of,
     verdict,
+    winner_of,
 )
 from tasks.report.templating import frame_script, rendered
 from tasks.results.search import ScoredTrial, Search
@@ -113,6 +114,7 @@ def search_page(search: Search, retrain: Mapping[str, object], form_url: str | N
         has_latency=any(trial.latency_seconds is not None for trial in search.trials),
         recipes=recipes_chart(search),
         duration=duration(3600 * num_hours(search.trials)),
+        winner_seconds=winner_of(search).values.get("clip_seconds"),
         retrain_json=json.dumps(retrain, indent=2, ensure_ascii=False),
         form_url=form_url,
         ranges={name: range_of(name, search) for name in searched(search)},

@@ -17,7 +17,7 @@ Value = bool | int | float | str
 class SearchPlanResult(Record):
     """Everything that the rounds of a search have in common; stored under `search_uri`.
 
-    `fold_uris` are the datasets of the folds, in order; without folds, `dataset_uri` alone.
+    `clip_seconds` is the clip length of the dataset. `fold_uris` are the datasets of the folds, in order; without folds, `dataset_uri` alone.
     """
 
     key: str
@@ -28,7 +28,30 @@ class SearchPlanResult(Record):
     train: TrainOptions
     evaluate: EvaluateOptions
     model_name: str
+    clip_seconds: float
     fold_uris: tuple[str, ...]
+
+
+class ClipLength(Record):
+    """The dataset of another clip length: the same videos in the same splits and folds, cut and labelled again.
+
+    With a `failure` there is none, and it is the reason.
+    """
+
+    clip_seconds: float
+    dataset_uri: str | None = None
+    fold_uris: tuple[str, ...] = ()
+    failure: str | None = None
+
+
+class RecutResult(Record):
+    """The datasets of all clip lengths of a search but its own."""
+
+    lengths: tuple[ClipLength, ...]
+
+    def of(self, clip_seconds: float) -> ClipLength:
+        """Find the dataset of a clip length."""
+        return next(length for length in self.lengths if length.clip_seconds == clip_seconds)
 
 
 class Trial(Record):
@@ -66,10 +89,10 @@ class SuggestResult(Record):
 
 
 class TrialScore(Record):
-    """One training's curve and its answers on its validation clips.
+    """One training's curve and its answers on validation clips.
 
     Stored with the training, for all searches. `right` has, per target, one digit per validation clip in the order of the dataset: 1 if the
-    answer is right.
+    answer is right. The clips are those of the training, or of a search's dataset with another clip length.
     """
 
     run_key: str

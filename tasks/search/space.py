@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -10,23 +10,30 @@ from pydantic import ValidationError
 
 from tasks.errors import BadConfiguration
 from tasks.keys import without_idle
-from tasks.options import SearchOptions, TrainOptions
+from tasks.options import SearchOptions, SegmentOptions, TrainOptions
 from tasks.refusals import refusals
 from tasks.results.search import Value
 
 GRID_POINTS = 5
 """Number of values that a grid takes from a range of real numbers."""
 
+CLIP_SECONDS = "clip_seconds"
+"""The searched option that belongs to the clips and not to the training."""
+
 
 @dataclass(frozen=True)
 class Space:
-    """The searched options with their ranges, over the base recipe that has all other options."""
+    """The searched options with their ranges, over the base recipe that has all other options.
+
+    `clip_seconds` is the clip length of the dataset.
+    """
 
     base: TrainOptions
     ranges: Mapping[str, BaseDistribution]
+    clip_seconds: float
 
     @classmethod
-    def of(cls, chosen: SearchOptions, base: TrainOptions) -> "Space":
+    def of(cls, chosen: SearchOptions, base: TrainOptions, clip_seconds: float) -> "Space":
         """Read the ranges of the searched options.
 
         Raises:
@@ -37,17 +44,23 @@ class Space:
             raise BadConfiguration(f"ranges: {', '.join(missing)} has no line; add one, as in `{missing[0]}=…`, or do not search it")
         if base.fuse:
             raise BadConfiguration("fuse: a search trains its networks; fuse them afterwards in retrain, by their runs/KEY/")
-        space = cls(base, {name: _distribution(name, lines[name]) for name in sorted(set(chosen.search))})
+        if CLIP_SECONDS in chosen.search and ".." in lines[CLIP_SECONDS]:
+            raise BadConfiguration(
+                f"ranges: `{CLIP_SECONDS}={lines[CLIP_SECONDS]}`: list single lengths; the videos are cut again for each"
+            )
+        space = cls(base, {name: _distribution(name, lines[name]) for name in sorted(set(chosen.search))}, clip_seconds)
         for name, distribution in space.ranges.items():
             for value in _ends(distribution):
                 if problems := _problems(name, value):
                     raise BadConfiguration(f"ranges: `{name}={lines[name]}`: {problems}")
-        return space
+        lengths = [float(one) for one in space.grid().get(CLIP_SECONDS, [])]
+        return replace(space, ranges={**space.ranges, CLIP_SECONDS: CategoricalDistribution(lengths)}) if lengths else space
 
     def complete(self, values: Mapping[str, Value]) -> TrainOptions | None:
         """Complete suggested values to the options of a training; None if they contradict one another."""
+        trained = {name: value for name, value in values.items() if name != CLIP_SECONDS}
         try:
-            return without_idle(TrainOptions.model_validate(self.base.model_dump(mode="json") | dict(values)))
+            return without_idle(TrainOptions.model_validate(self.base.model_dump(mode="json") | trained))
         except ValidationError:
             return None
 
@@ -57,7 +70,13 @@ class Space:
 
         They may lie outside the ranges.
         """
-        return {name: value for name, value in self.base.model_dump(mode="json").items() if name in self.ranges}
+        values = self.base.model_dump(mode="json") | {CLIP_SECONDS: self.clip_seconds}
+        return {name: values[name] for name in self.ranges}
+
+    @property
+    def other_lengths(self) -> list[float]:
+        """List the clip lengths of the space, in seconds, that the dataset does not have."""
+        return sorted({float(value) for value in self.grid().get(CLIP_SECONDS, [])} - {self.clip_seconds})
 
     def grid(self) -> dict[str, list[Value]]:
         """List the values of a full grid, by option."""
@@ -68,7 +87,7 @@ def _split(line: str) -> tuple[str, str]:
     name, equals, values = line.partition("=")
     if not equals or not values.strip():
         raise BadConfiguration(f"ranges: `{line}` is no range; write option=value, value or option=low..high")
-    if name.strip() not in TrainOptions.model_fields:
+    if name.strip() not in (*TrainOptions.model_fields, CLIP_SECONDS):
         raise BadConfiguration(f"ranges: `{line}`: unknown option {name.strip()}")
     return name.strip(), values.strip()
 
@@ -133,12 +152,13 @@ def _plain(choice: object) -> Value:
 
 
 def _problems(name: str, value: Value) -> str:
-    """Explain why no training can have this value.
+    """Explain why no training, or no clip, can have this value.
 
     Contradictions to other options do not count.
     """
+    model = SegmentOptions if name == CLIP_SECONDS else TrainOptions
     try:
-        TrainOptions.model_validate({name: value})
+        model.model_validate({name: value})
     except ValidationError as error:
-        return "; ".join(reason for field, reason in refusals(error, TrainOptions) if field)
+        return "; ".join(reason for field, reason in refusals(error, model) if field)
     return ""

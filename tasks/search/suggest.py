@@ -22,7 +22,7 @@ from tasks.keys import content_key, training_key
 from tasks.options import SearchOptions, TrainOptions
 from tasks.results.record import Target
 from tasks.results.search import ScoredTrial, Value
-from tasks.search.space import Space
+from tasks.search.space import CLIP_SECONDS, Space
 
 MAX_ATTEMPTS = 50
 """Suggestions per wanted trial after which a round gives up. Such suggestions contradict themselves, or were made before."""
@@ -59,12 +59,12 @@ def suggest(
     Raises:
         BadConfiguration: the sampler cannot search this space.
     """
-    known = {identity(trial.options) for trial in earlier}
+    known = {identity(trial.values, trial.options) for trial in earlier}
     found: list[Suggestion] = []
     with quiet():
         for values in _proposals(space, chosen, seed, earlier, target, num_trials):
             options = space.complete(values)
-            if options is not None and (key := identity(options)) not in known:
+            if options is not None and (key := identity(values, options)) not in known:
                 known.add(key)
                 found.append((values, options))
             if len(found) == num_trials:
@@ -107,9 +107,9 @@ def num_objectives(chosen: SearchOptions) -> int:
     return 1 if chosen.objectives == "accuracy" else 2
 
 
-def identity(options: TrainOptions) -> str:
+def identity(values: Mapping[str, Value], options: TrainOptions) -> str:
     """Build the identity of a recipe, equal for equal recipes."""
-    return content_key(training_key(options))
+    return content_key(training_key(options) | {CLIP_SECONDS: values.get(CLIP_SECONDS)})
 
 
 def seed_of(key: str, round_number: int, seed: int) -> int:

@@ -155,6 +155,10 @@ class Run:
         """
         return Stored(f"{self.folder_uri}validation/{crops}-crops.json", TrialScore)
 
+    def validation_on(self, digest: str, crops: int) -> Stored[TrialScore]:
+        """Find the answers on the validation clips of another dataset, whose clips have another length."""
+        return Stored(f"{self.folder_uri}validation/{digest}/{crops}-crops.json", TrialScore)
+
     def known(self, key: str) -> str:
         """Return the address of the backbone features of a sample of training clips."""
         return f"{self.folder_uri}known/{key}.npy"

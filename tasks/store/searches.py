@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from tasks.results.search import (
     GatherResult,
     NetworkLatency,
+    RecutResult,
     ScoredTrial,
     Search,
     SearchPlanResult,
@@ -68,6 +69,8 @@ class SearchPlan(Output[SearchPlanResult]):
     seeds = Below("rounds/seeds/", SearchRound)
     """The round that trains the winner again under new seeds."""
     report = Below("report/", SearchReport)
+    recut = output("recut/", RecutResult)
+    """The datasets of other clip lengths."""
 
     @property
     def store_uri(self) -> str:

@@ -45,6 +45,7 @@ ADDRESSES = {
         *("--family=TRN", "--epochs=3"),
     ): f"comparisons/c/x/{configuration_key(TrainOptions(family='TRN', epochs=3))}/plan/",
     ("tabulate", f"--configured={ROOT}/comparisons/c/x/"): "comparisons/c/x/table/",
+    ("recut", SEARCH): "searches/s/x/recut/",
     ("suggest", SEARCH, "--round=2"): "searches/s/x/rounds/2/suggest/",
     ("train_trials", SEARCH, f"--batch={ROOT}/searches/s/x/rounds/2/batches/0003.json"): "searches/s/x/rounds/2/trials/0003/",
     ("train_trials", SEARCH, f"--batch={ROOT}/searches/s/x/rounds/seeds/batches/0000.json"): "searches/s/x/rounds/seeds/trials/0000/",

@@ -217,11 +217,12 @@ def test_steps_follow_one_another():
         },
         "search": {
             "plan": [],
+            "recut": ["plan"],
             **{
                 f"round_{number}.{task}": sorted(before)
                 for number in range(1, MAX_ROUNDS + 1)
                 for task, before in (
-                    ("suggest", ["plan" if number == 1 else f"round_{number - 1}.gather"]),
+                    ("suggest", ["plan", "recut"] if number == 1 else [f"round_{number - 1}.gather"]),
                     ("trials", [f"round_{number}.suggest"]),
                     ("gather", [f"round_{number}.suggest", f"round_{number}.trials"]),
                 )
@@ -268,7 +269,8 @@ def test_a_prediction_has_a_page_where_a_batch_failed():
 def test_a_search_goes_on_where_a_trial_failed_and_reports_the_rounds_that_there_were():
     rules = {task.task_id.rpartition(".")[2]: task.trigger_rule for task in search.dag.tasks}
     assert rules == {
-        **dict.fromkeys(("plan", "suggest", "trials", "seeds", "retrain"), "all_success"),
+        **dict.fromkeys(("plan", "recut", "trials", "seeds", "retrain"), "all_success"),
+        "suggest": "none_failed_min_one_success",
         "gather": "all_done_min_one_success",
         "repeat_winner": "none_failed_min_one_success",
         "report": "all_done_min_one_success",

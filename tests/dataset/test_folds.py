@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.dataset.folds import folds_of
+from tasks.dataset.folds import folds_of, same_folds
 from tasks.errors import BadDataset
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions
 from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
@@ -46,3 +46,27 @@ def test_each_training_clip_is_held_out_once_and_no_source_is_divided(sources, n
 def test_fewer_videos_than_folds_are_refused():
     with pytest.raises(BadDataset, match="there are 2; choose fewer folds"):
         folds_of(manifest([[0], [1]]), 3, 0)
+
+
+@given(sources=SOURCES, seed=st.integers(0, 100))
+@settings(max_examples=40, deadline=None)
+def test_other_clips_of_the_same_sources_are_divided_alike(sources, seed):
+    whole = manifest(sources)
+    folds = folds_of(whole, 3, seed)
+    assert same_folds(whole, folds) == folds
+    twice = whole.model_copy(
+        update={"clips": tuple(clip.model_copy(update={"uid": f"{clip.uid}/{half}"}) for clip in whole.clips for half in (0, 1))}
+    )
+    for fold, other in zip(folds, same_folds(twice, folds), strict=True):
+        split_of = {clip.source: clip.split for clip in fold.clips}
+        assert len(other.clips) == 2 * len(fold.clips)
+        assert all(split_of[clip.source] == clip.split for clip in other.clips)
+
+
+def test_a_fold_without_clips_to_validate_is_refused():
+    whole = manifest([[0], [1], [2], [3]])
+    folds = folds_of(whole, 3, 0)
+    held_out = {clip.source for clip in folds[1].clips if clip.split == "val"}
+    fewer = whole.model_copy(update={"clips": tuple(clip for clip in whole.clips if clip.source not in held_out)})
+    with pytest.raises(BadDataset, match="fold 2"):
+        same_folds(fewer, folds)

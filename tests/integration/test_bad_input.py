@@ -58,6 +58,7 @@ def required(chain):
         },
         "tabulate": {"configured": f"{NOWHERE}/comparisons/x/"},
         "search_plan": {},
+        "recut": search,
         "suggest": search | {"round": 1},
         "train_trials": search | {"batch": f"{NOWHERE}/searches/x/x/rounds/1/batches/0000.json"},
         "gather": search | {"round": 1},

@@ -17,7 +17,7 @@ from tasks.model.history import EpochRecord
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import Consensus
 from tasks.model.training import TrainOutcome, fit
-from tasks.model.trials import TrialJob, prepare_head_trial, run_trial, train_heads
+from tasks.model.trials import ScoredClip, TrialJob, TrialOutcome, prepare_head_trial, run_trial, train_heads
 from tests.model.test_training import job, scores
 
 pytestmark = pytest.mark.slow
@@ -69,6 +69,26 @@ def through_fit(planned: TrialJob, folder: Path) -> TrainOutcome:
 
 def curve(history: tuple[EpochRecord, ...]) -> list[EpochRecord]:
     return [replace(record, seconds=0) for record in history]
+
+
+def test_a_clip_of_several_parts_has_the_mean_of_their_logits_by_seconds(clips, tmp_path: Path):
+    planned = heads(tmp_path, clips, epochs=2)
+    first, second = (clip.frames for clip in planned.train.val[:2])
+    engine = PytorchEngine(prepare(load(through_fit(planned, tmp_path / "fit").best).network), planned.num_crops)
+    parts = [engine.score(read_snippets(frames, engine.network.spec)) for frames in (first, second)]
+    verb, noun = (0.25 * one + 0.75 * other for one, other in zip(*parts, strict=True))
+    label = int(verb.argmax()), int(noun.argmax())
+    other = ScoredClip(*label, ((first, 1.0), (second, 3.0)))
+    wrong = replace(other, noun=(label[1] + 1) % len(noun))
+    for run in (run_trial(replace(planned, others=(other, wrong))), run_whole(replace(planned, others=(other, wrong)), tmp_path / "whole")):
+        assert run.right == {"verb": "11", "noun": "10", "action": "10"}
+        losses = [float(torch.logsumexp(verb, 0) - verb[label[0]] + torch.logsumexp(noun, 0) - noun[one.noun]) for one in (other, wrong)]
+        assert run.loss == pytest.approx(sum(losses) / 2, rel=1e-4)
+
+
+def run_whole(planned: TrialJob, folder: Path) -> TrialOutcome:
+    """Train the same heads without cached features, as a network is trained whose backbone changes."""
+    return run_trial(replace(planned, train=replace(planned.train, features=None, folder=folder)))
 
 
 def in_a_test(outcome: TrainOutcome, planned: TrialJob) -> tuple[float, list[list[bool]]]:

@@ -129,6 +129,7 @@ def search_of(
             train=TrainOptions(),
             evaluate=EvaluateOptions(),
             model_name="retake-tsn",
+            clip_seconds=8,
             fold_uris=tuple(f"s3://retake/searches/5e/folds/{i}/" for i in range(folds)),
         ),
         targets=targets,

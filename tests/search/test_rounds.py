@@ -58,13 +58,13 @@ def test_the_rest_of_a_search_with_rungs_is_what_the_later_rungs_train():
 def test_halving_refuses_a_schedule_that_depends_on_the_total():
     chosen = SearchOptions(halving=True, search=["schedule"])
     with pytest.raises(BadConfiguration, match="cosine falls to 0"):
-        require_resumable(chosen, Space.of(chosen, LIGHT.model_copy(update={"epochs": 27})))
+        require_resumable(chosen, Space.of(chosen, LIGHT.model_copy(update={"epochs": 27}), 8))
 
 
 def test_halving_refuses_rungs_of_equal_length():
     chosen = SearchOptions(halving=True, search=["dropout"])
     with pytest.raises(BadConfiguration, match="raise epochs"):
-        require_resumable(chosen, Space.of(chosen, LIGHT.model_copy(update={"epochs": 2})))
+        require_resumable(chosen, Space.of(chosen, LIGHT.model_copy(update={"epochs": 2}), 8))
 
 
 def test_head_trainings_share_a_task_and_others_have_their_own():

@@ -9,11 +9,11 @@ from tasks.search.space import Space
 
 def space(*lines: str, base: TrainOptions = LIGHT) -> Space:
     chosen = SearchOptions.model_validate({"search": [line.partition("=")[0] for line in lines], "ranges": lines})
-    return Space.of(chosen, base)
+    return Space.of(chosen, base, 8)
 
 
 def test_the_default_form_can_be_searched_with_every_option_ticked():
-    found = Space.of(SearchOptions(search=list(RANGES)), LIGHT)
+    found = Space.of(SearchOptions(search=list(RANGES)), LIGHT, 8)
     assert list(found.ranges) == sorted(RANGES)
     assert found.ranges["learning_rate"] == FloatDistribution(1e-5, 1e-1, log=True)
     assert found.ranges["batch_size"] == CategoricalDistribution([2, 4, 8, 16])
@@ -43,6 +43,8 @@ def test_every_searchable_option_has_a_default_range():
         ("schedule=constant, cosin", "cosine"),
         ("dropout=", "no range"),
         ("dropout=,", "no value"),
+        ("clip_seconds=2..8", "list single lengths"),
+        ("clip_seconds=4, 90", "60"),
     ],
 )
 def test_a_wrong_range_is_refused_with_its_line(line, message):
@@ -53,12 +55,12 @@ def test_a_wrong_range_is_refused_with_its_line(line, message):
 
 def test_an_option_without_a_range_is_refused():
     with pytest.raises(BadConfiguration, match="dropout has no line"):
-        Space.of(SearchOptions(search=["dropout"], ranges=["learning_rate=1e-5..1e-1"]), LIGHT)
+        Space.of(SearchOptions(search=["dropout"], ranges=["learning_rate=1e-5..1e-1"]), LIGHT, 8)
 
 
 def test_an_unknown_option_in_a_line_is_refused():
     with pytest.raises(BadConfiguration, match="unknown option droput"):
-        Space.of(SearchOptions(search=["dropout"], ranges=["droput=0..1", "dropout=0..0.5"]), LIGHT)
+        Space.of(SearchOptions(search=["dropout"], ranges=["droput=0..1", "dropout=0..0.5"]), LIGHT, 8)
 
 
 def test_values_that_contradict_one_another_make_no_training():
@@ -70,4 +72,13 @@ def test_values_that_contradict_one_another_make_no_training():
 def test_options_without_effect_do_not_tell_trials_apart():
     found = space("schedule=constant, cosine")
     one = found.complete({"schedule": "constant"})
-    assert one == Space(LIGHT.model_copy(update={"step_epochs": 3}), found.ranges).complete({"schedule": "constant"})
+    assert one == Space(LIGHT.model_copy(update={"step_epochs": 3}), found.ranges, 8).complete({"schedule": "constant"})
+
+
+def test_a_clip_length_is_of_the_clips_and_changes_no_option_of_the_training():
+    found = space("clip_seconds=2, 4, 8", "dropout=0, 0.5")
+    assert found.ranges["clip_seconds"] == CategoricalDistribution([2.0, 4.0, 8.0])
+    assert found.own == {"clip_seconds": 8, "dropout": LIGHT.dropout}
+    assert found.other_lengths == [2, 4]
+    assert found.complete({"clip_seconds": 2.0, "dropout": 0.5}) == found.complete({"clip_seconds": 4.0, "dropout": 0.5})
+    assert space("dropout=0, 0.5").other_lengths == []

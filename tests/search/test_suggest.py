@@ -29,7 +29,7 @@ def trial(number: int, values: dict, options: TrainOptions, score: float) -> Sco
 
 
 def search(chosen: SearchOptions, score, num_rounds: int, per_round: int, base: TrainOptions = LIGHT) -> list[ScoredTrial]:
-    space, trials = Space.of(chosen, base), []
+    space, trials = Space.of(chosen, base, 8), []
     for number in range(1, num_rounds + 1):
         found = suggest(space, chosen, seed_of("key", number, chosen.search_seed), trials, "action", per_round)
         trials += [trial(len(trials) + i, values, options, score(options)) for i, (values, options) in enumerate(found)]
@@ -64,7 +64,7 @@ print([sorted(one.values.items()) for one in found])
 def test_no_recipe_is_suggested_twice(sampler, seed, wanted):
     chosen = SearchOptions(search_sampler=sampler, search=["schedule", "batch_size", "class_weights"], search_seed=seed)
     trials = search(chosen, lambda options: options.batch_size / 16, 3, wanted)
-    assert len({identity(one.options) for one in trials}) == len(trials) == min(3 * wanted, 16)
+    assert len({identity(one.values, one.options) for one in trials}) == len(trials) == min(3 * wanted, 16)
 
 
 def test_a_space_without_further_recipes_ends_the_round():
@@ -94,7 +94,7 @@ def test_cma_es_refuses_lists_of_values():
 
 def test_failed_trials_and_trials_outside_the_ranges_do_not_stop_the_next_round():
     chosen = SearchOptions(search=["learning_rate"], ranges=["learning_rate=1e-4..1e-2 log"])
-    space = Space.of(chosen, LIGHT)
+    space = Space.of(chosen, LIGHT, 8)
     outside = trial(0, {"learning_rate": 0.5}, LIGHT.model_copy(update={"learning_rate": 0.5}), 0.9)
     failed = ScoredTrial(number=1, round=1, values={"learning_rate": 1e-3}, options=LIGHT, failure="the loss was never finite")
     assert len(suggest(space, chosen, 0, [outside, failed], "action", 4)) == 4

@@ -1,15 +1,14 @@
 """Write the dataset under its digest: CSV files, histograms, and the manifest last."""
 
 from tasks.contracts.build_dataset import DATASET, DatasetArguments
-from tasks.dataset.manifest import build_manifest, dataset_digest, split_csv
+from tasks.dataset.manifest import build_manifest, dataset_digest
 from tasks.dataset.split import assign_splits
 from tasks.dataset.split_file import read_split_csv
 from tasks.dataset.statistics import num_classes, num_clips, num_sources
 from tasks.errors import BadDataset
 from tasks.options import SplitOptions
-from tasks.report.figures.histograms import histograms
 from tasks.results.dataset import DatasetResult, LabelsFile, Manifest
-from tasks.results.record import SPLITS
+from tasks.steps._datasets import write_dataset
 from tasks.steps._step import finish, log
 from tasks.store.layout import Dataset, Labels, Layout
 from tasks.store.objects import Store
@@ -33,14 +32,7 @@ def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
     manifest = build_manifest(labels, assignment, options)
     digest = dataset_digest(manifest)
     dataset = layout.dataset(digest)
-    if store.exists(dataset.manifest.uri):
-        log.info("the dataset is there already: %s", dataset.folder_uri)
-    else:
-        for split in SPLITS:
-            store.write_bytes(dataset.table(split), split_csv(manifest, split))
-        for name, picture in histograms(manifest).items():
-            store.write_bytes(dataset.figure(f"{name}s"), picture)
-        store.write(dataset.manifest, manifest)
+    write_dataset(dataset, manifest, store)
     result = _result(manifest, dataset, num_unlabelled=sum(clip.action is None for clip in labels.clips))
     log.info("dataset %s: %s", digest, ", ".join(f"{n} clips in {split}" for split, n in result.num_clips.items()))
     return finish(store, DATASET.address(arguments), result)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tasks.errors import BadDataset
 from tasks.keys import content_key, training_key
+from tasks.media.clips import find_cut
 from tasks.media.frame_cache import cache_test_frames, cache_train_frames
 from tasks.model.checkpoints import Saved
 from tasks.model.class_names import trained_names
@@ -20,22 +22,25 @@ from tasks.model.hardware import choose_device, describe
 from tasks.model.job import TrainJob
 from tasks.model.network import Network
 from tasks.model.timing import clip_seconds
-from tasks.model.trials import TrialJob, TrialOutcome, score_network
+from tasks.model.trials import ScoredClip, TrialJob, TrialOutcome, by_themselves, score_network
 from tasks.options import GateOptions, TrainOptions
+from tasks.results.dataset import Manifest
 from tasks.results.record import Target
 from tasks.results.search import NetworkLatency, SearchPlanResult, Trial, TrialScore
 from tasks.results.training import Epoch, PlanResult, TrainResult, WeightsResult
+from tasks.search.lengths import clip_seconds_of, covering
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network
 from tasks.steps._plans import PlannedTraining, plan_training
 from tasks.steps._step import finish, log
 from tasks.steps._training import epoch_of, told, train_planned
 from tasks.steps._weights import find_weights
-from tasks.steps.search._rounds import Data
+from tasks.steps.search._rounds import Data, has_other_length, score_at
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.runs import Run, Training
 from tasks.store.searches import SearchPlan
+from tasks.store.stored import Stored
 from tasks.tracking import Tracker
 
 NETWORK_OPTIONS = (
@@ -55,10 +60,14 @@ NETWORK_OPTIONS = (
 
 @dataclass(frozen=True)
 class FoldTraining:
-    """The training of a trial on one fold, or on the whole dataset."""
+    """The training of a trial on one fold, or on the whole dataset.
+
+    `dataset_uri` has the clips of the trial's length.
+    """
 
     trial: Trial
     fold: int
+    dataset_uri: str
     weights: WeightsResult
     training: PlannedTraining
 
@@ -90,26 +99,32 @@ class FoldTrainings:
         self.data = Data.of(plan, store)
         self.machine = load(MachineSettings)
         self._saved: dict[str, Saved] = {}
-        self._networks: dict[tuple[str, int], Network] = {}
+        self._networks: dict[tuple[str, int, int, int], Network] = {}
         self._frames: dict[tuple[object, ...], dict[str, Path]] = {}
+        self._manifests = dict(zip(plan.fold_uris, self.data.manifests, strict=True))
 
     def of(self, trial: Trial) -> list[FoldTraining]:
         """Plan a trial's trainings, one per fold, under the run keys of `retrain`.
 
         Raises:
+            BadDataset: no training can have clips of the trial's length.
             BadConfiguration, BadInput, Unavailable: as the step `weights`.
         """
-        weights = self._weights(trial.options)
+        weights, uris = self._weights(trial.options), self._fold_uris(trial)
         return [
             FoldTraining(
-                trial, fold, weights, plan_training(self.place.store_uri, Dataset(uri).digest, trial.options, weights, self.plan.model_name)
+                trial,
+                fold,
+                uri,
+                weights,
+                plan_training(self.place.store_uri, Dataset(uri).digest, trial.options, weights, self.plan.model_name),
             )
-            for fold, uri in enumerate(self.plan.fold_uris)
+            for fold, uri in enumerate(uris)
         ]
 
     def score_of(self, part: FoldTraining) -> TrialScore | None:
         """Read the score of a training, if it has one."""
-        stored = part.run.validation(self.plan.evaluate.crops)
+        stored = self._stored(part)
         return self.store.read(stored) if self.store.exists(stored.uri) else None
 
     def find_score(self, part: FoldTraining) -> TrialScore | None:
@@ -139,7 +154,7 @@ class FoldTrainings:
         folder.mkdir()
         if earlier := self._earlier(part):
             self.store.read_file(earlier.train.last, folder / LAST)
-        return TrialJob(self._job(part, folder), self.plan.evaluate.crops, keeps_last=self.plan.search.halving)
+        return TrialJob(self._job(part, folder), self.plan.evaluate.crops, self.plan.search.halving, self._others(part))
 
     def keep_heads(self, part: FoldTraining, outcome: TrialOutcome) -> None:
         """Write the score of trained heads.
@@ -185,11 +200,11 @@ class FoldTrainings:
 
         Trainings must not change it.
         """
-        sha256, seed = part.weights.sha256, part.options.seed
-        if (sha256, seed) not in self._networks:
-            words = self.data.manifests[0].vocabulary
-            self._networks[sha256, seed] = widen_heads(self._start(part).network, words.num_verbs, words.num_nouns, seed)
-        return self._networks[sha256, seed]
+        words = self._manifest(part.dataset_uri).vocabulary
+        key = (part.weights.sha256, part.options.seed, words.num_verbs, words.num_nouns)
+        if key not in self._networks:
+            self._networks[key] = widen_heads(self._start(part).network, words.num_verbs, words.num_nouns, part.options.seed)
+        return self._networks[key]
 
     def _start(self, part: FoldTraining) -> Saved:
         sha256 = part.weights.sha256
@@ -201,7 +216,7 @@ class FoldTrainings:
         network = self._network(part)
         return TrainJob(
             network=network,
-            classes=trained_names(self.data.manifests[part.fold].vocabulary, self._start(part).classes, network.spec),
+            classes=trained_names(self._manifest(part.dataset_uri).vocabulary, self._start(part).classes, network.spec),
             train=self._cached(part, "train"),
             val=self._cached(part, "val"),
             options=part.options,
@@ -215,8 +230,8 @@ class FoldTrainings:
         return PlanResult(
             run_key=part.training.run_key,
             run_uri=part.run.folder_uri,
-            dataset_uri=self.plan.fold_uris[part.fold],
-            dataset_digest=Dataset(self.plan.fold_uris[part.fold]).digest,
+            dataset_uri=part.dataset_uri,
+            dataset_digest=Dataset(part.dataset_uri).digest,
             train=part.options,
             evaluate=self.plan.evaluate,
             gate=GateOptions(),
@@ -241,11 +256,12 @@ class FoldTrainings:
     def seconds_before(self, part: FoldTraining) -> float:
         """Return the time of the epochs that an earlier rung trained."""
         earlier = self._earlier(part)
-        return self.store.read(earlier.validation(self.plan.evaluate.crops)).seconds if earlier else 0.0
+        return self.store.read(score_at(earlier, part.trial.values, part.fold, self.plan)).seconds if earlier else 0.0
 
     def _score_checkpoint(self, part: FoldTraining, trained: TrainResult) -> TrialScore:
         saved = fetch_network(self.store, trained.checkpoint_uri, trained.checkpoint_sha256, self.folder)
-        loss, right = score_network(saved.network, saved.classes, self._cached(part, "val"), self.plan.evaluate.crops, self.machine.device)
+        scored = self._others(part) or by_themselves(self._cached(part, "val"))
+        loss, right = score_network(saved.network, saved.classes, scored, self.plan.evaluate.crops, self.machine.device)
         return self._keep(part, trained.epochs, trained.best_epoch, trained.seconds, loss, right)
 
     def _keep(
@@ -254,20 +270,59 @@ class FoldTrainings:
         score = TrialScore(
             run_key=part.training.run_key, epochs=epochs, best_epoch=best_epoch, seconds=round(seconds, 3), loss=loss, right=right
         )
-        self.store.write(part.run.validation(self.plan.evaluate.crops), score)
+        self.store.write(self._stored(part), score)
         return score
 
     def _cached(self, part: FoldTraining, split: Literal["train", "val"]) -> list[CachedClip]:
         """Pair the clips of a split that have frames with their classes."""
-        clips = [clip for clip in self.data.manifests[part.fold].clips if clip.split == split]
+        clips = [clip for clip in self._manifest(part.dataset_uri).clips if clip.split == split]
         spec, options = self._network(part).spec, part.options
-        key = (part.fold, split, spec.model_dump_json(), options.frame_step, options.train_frames)
+        key = (part.dataset_uri, split, spec.model_dump_json(), options.frame_step, options.train_frames)
         if key not in self._frames:
             self._frames[key] = (
                 cache_train_frames(self.store, clips, spec, options) if split == "train" else cache_test_frames(self.store, clips, spec)
             )
         frames = self._frames[key]
         return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class) for clip in clips if clip.uid in frames]
+
+    def _others(self, part: FoldTraining) -> tuple[ScoredClip, ...]:
+        """Return the clips that all trials are scored on, if this one was trained on clips of another length.
+
+        Raises:
+            BadDataset: a clip is covered by none of this length.
+        """
+        if not has_other_length(part.trial.values, self.plan):
+            return ()
+        spec, segment = self._network(part).spec, self._manifest(part.dataset_uri).segment
+        scored = self.data.clips[part.fold]
+        files = {video: find_cut(self.store, self.place.store_uri, video, segment) for video in {clip.video for clip in scored}}
+        parts = [covering(clip, file.clips if (file := files[clip.video]) else ()) for clip in scored]
+        key = (part.dataset_uri, "covering", spec.model_dump_json())
+        if key not in self._frames:
+            self._frames[key] = cache_test_frames(self.store, list({one.uid: one for own in parts for one, _ in own}.values()), spec)
+        frames = self._frames[key]
+        return tuple(
+            ScoredClip(clip.verb_class, clip.noun_class, tuple((frames[one.uid], seconds) for one, seconds in own))
+            for clip, own in zip(scored, parts, strict=True)
+        )
+
+    def _fold_uris(self, trial: Trial) -> tuple[str, ...]:
+        """Return the datasets of a trial's clip length, one per fold."""
+        clip_seconds = clip_seconds_of(trial.values, self.plan)
+        if clip_seconds == self.plan.clip_seconds:
+            return self.plan.fold_uris
+        length = self.store.read(self.place.recut).of(clip_seconds)
+        if length.failure is not None:
+            raise BadDataset(f"no training can have clips of {clip_seconds:g} s: {length.failure}")
+        return length.fold_uris
+
+    def _manifest(self, uri: str) -> Manifest:
+        if uri not in self._manifests:
+            self._manifests[uri] = self.store.read(Dataset(uri).manifest)
+        return self._manifests[uri]
+
+    def _stored(self, part: FoldTraining) -> Stored[TrialScore]:
+        return score_at(part.run, part.trial.values, part.fold, self.plan)
 
 
 def _continue_from(earlier: Training, place: Training, store: Store) -> None:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from tasks.errors import MissingObject
 from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.record import Target
-from tasks.results.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial, TrialBatch, TrialBatchRef
+from tasks.results.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial, TrialBatch, TrialBatchRef, TrialScore, Value
+from tasks.search.lengths import clip_seconds_of
 from tasks.search.rounds import batches_of
-from tasks.store.layout import Dataset
+from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
+from tasks.store.runs import Run
 from tasks.store.searches import SearchPlan, SearchRound
+from tasks.store.stored import Stored
 
 NO_REASON = "it left no result; the log of its task says why"
 
@@ -67,6 +70,23 @@ def write_round(place: SearchRound, number: int, trials: Sequence[Trial], store:
         first, last = batch[0].number, batch[-1].number
         refs.append(TrialBatchRef(uri=stored.uri, name=f"trial {first}" if first == last else f"trials {first} to {last}"))
     return SuggestResult(round=number, batches=tuple(refs))
+
+
+def has_other_length(values: Mapping[str, Value], plan: SearchPlanResult) -> bool:
+    """Check whether the clips of a trial have another length than those that it is scored on."""
+    return clip_seconds_of(values, plan) != plan.clip_seconds
+
+
+def score_at(run: Run, values: Mapping[str, Value], fold: int, plan: SearchPlanResult) -> Stored[TrialScore]:
+    """Find the score of a trial's training on one fold."""
+    crops = plan.evaluate.crops
+    return run.validation_on(Dataset(plan.fold_uris[fold]).digest, crops) if has_other_length(values, plan) else run.validation(crops)
+
+
+def scores_of(trial: ScoredTrial, plan: SearchPlanResult, store: Store) -> list[TrialScore]:
+    """Read the scores of a finished trial, one per fold."""
+    layout = Layout(SearchPlan(plan.search_uri).store_uri)
+    return [store.read(score_at(layout.run(key), trial.values, fold, plan)) for fold, key in enumerate(trial.run_keys)]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from tasks.options import PRESETS, UNPRESET, EvaluateOptions, RegisterOptions, S
 from tasks.results.search import SearchReportResult, SuggestResult
 from tasks.settings import RunnerSettings, load
 from tasks.steps._step import log
-from tasks.steps.search import gather, repeat_winner, search_plan, search_report, suggest, train_trials
+from tasks.steps.search import gather, recut, repeat_winner, search_plan, search_report, suggest, train_trials
 from tasks.store.objects import Store
 
 MODELS = (SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions)
@@ -33,6 +33,10 @@ def run(arguments: SearchArguments, store: Store) -> SearchReportResult:
         options |= PRESETS[arguments.preset].model_dump(exclude=UNPRESET)
     plan = search_plan.run(SearchPlanArguments(store=where, **options), store)
     common = {"store": where, "search": plan.search_uri}
+    try:
+        recut.run(SearchedArguments(**common), store)
+    except NothingToDo as reason:
+        log.info("%s", reason)
     for number in range(1, plan.search.rounds + 1):
         try:
             suggested = suggest.run(RoundArguments(**common, round=number), store)

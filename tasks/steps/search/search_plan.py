@@ -4,7 +4,6 @@ from pydantic import ValidationError
 
 from tasks.contracts.search import PLAN, SearchPlanArguments
 from tasks.dataset.folds import folds_of
-from tasks.dataset.manifest import dataset_digest, split_csv
 from tasks.errors import BadConfiguration, BadDataset
 from tasks.keys import content_key, training_key
 from tasks.options import EvaluateOptions, SearchOptions, TrainOptions
@@ -15,6 +14,7 @@ from tasks.search.rounds import require_resumable, rung_epochs
 from tasks.search.space import Space
 from tasks.steps._plans import find_dataset
 from tasks.steps._step import finish, log
+from tasks.steps.search._folds import write_folds
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.searches import SearchPlan
@@ -31,7 +31,8 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     """
     dataset = find_dataset(store, arguments.store, arguments.dataset)
     chosen, train, evaluate = arguments.picked(SearchOptions), arguments.picked(TrainOptions), arguments.picked(EvaluateOptions)
-    space = Space.of(chosen, train)
+    manifest = store.read(dataset.manifest)
+    space = Space.of(chosen, train, manifest.segment.clip_seconds)
     require_resumable(chosen, space)
     _require_first_rung(chosen, train)
     place = PLAN.address(arguments).on(dataset.digest)
@@ -52,7 +53,8 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
         train=train,
         evaluate=evaluate,
         model_name=arguments.model_name,
-        fold_uris=_folds(store.read(dataset.manifest), dataset, place, chosen, store),
+        clip_seconds=manifest.segment.clip_seconds,
+        fold_uris=_folds(manifest, dataset, place, chosen, store),
     )
     log.info("search %s: %d trials in %d rounds on dataset %s", plan.key, chosen.num_trials, chosen.rounds, dataset.digest)
     # The rounds read the plan here: the same form may lead to a plan for another dataset.
@@ -78,11 +80,4 @@ def _folds(manifest: Manifest, dataset: Dataset, place: SearchPlan, chosen: Sear
         if not any(clip.split == "val" for clip in manifest.clips):
             raise BadDataset(f"{dataset.folder_uri} has no clip in val to select trials on; choose 3 or 5 folds, or add labelled videos")
         return (dataset.folder_uri,)
-    uris = []
-    for fold in folds_of(manifest, chosen.folds, chosen.search_seed):
-        written = Dataset(place.fold(dataset_digest(fold)))
-        for split in ("train", "val"):
-            store.write_bytes(written.table(split), split_csv(fold, split))
-        store.write(written.manifest, fold)
-        uris.append(written.folder_uri)
-    return tuple(uris)
+    return write_folds(place, folds_of(manifest, chosen.folds, chosen.search_seed), store)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tasks.contracts.search import REPORT, SearchedArguments
 from tasks.errors import BadInput
 from tasks.keys import content_key
-from tasks.options import Options, RegisterOptions, TrainOptions
+from tasks.options import Options, RegisterOptions
 from tasks.report.search_page import retrain_address, search_note, search_page
 from tasks.report.search_table import metrics_of, table, verdict
 from tasks.results.record import now_utc
@@ -17,13 +17,13 @@ from tasks.results.search import ScoredTrial, Search, SearchPlanResult, SearchRe
 from tasks.results.training import Epoch
 from tasks.search.bias import flattery
 from tasks.search.importance import importances
+from tasks.search.lengths import clip_seconds_of
 from tasks.search.scores import best_first, finalists, longest_of_each
 from tasks.search.space import Space
 from tasks.search.suggest import pareto_front
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._step import finish, finished, log, write_files
-from tasks.steps.search._rounds import Data, all_trials, trained_seeds
-from tasks.store.layout import Layout
+from tasks.steps.search._rounds import Data, all_trials, scores_of, trained_seeds
 from tasks.store.objects import Store, to_json
 from tasks.store.searches import SearchPlan, SearchReport
 from tasks.tracking import Tracker, search_run
@@ -45,8 +45,8 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
         log.info("%s", earlier.verdict)
         return earlier
     search = _search(plan, trials, seeds, store)
-    winner = search.trials[search.winner].options
-    retrain = _retrain_parameters(plan, winner)
+    winner = search.trials[search.winner]
+    retrain = _retrain_parameters(plan, winner, store)
     tracker = Tracker.from_settings(load(MlflowSettings))
     with search_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-search-") as folder:
         write_files(store, place, _files(place, search, retrain), Path(folder))
@@ -63,7 +63,7 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
         numbers_uri=place.numbers.uri,
         num_trials=len(trials),
         num_failed=sum(trial.failure is not None for trial in trials),
-        winner=winner,
+        winner=winner.options,
         retrain=retrain,
         retrain_run_id=f"search__{content_key({'search': plan.search_uri})}",
         starts_retrain=plan.search.then_retrain,
@@ -75,14 +75,17 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
     return finish(store, place, result)
 
 
-def _retrain_parameters(plan: SearchPlanResult, winner: TrainOptions) -> dict[str, object]:
-    """Collect the parameters of `retrain` for the winner's recipe and this dataset.
+def _retrain_parameters(plan: SearchPlanResult, winner: ScoredTrial, store: Store) -> dict[str, object]:
+    """Collect the parameters of `retrain` for the winner's recipe and the dataset of its clip length.
 
     Others have their defaults.
     """
-    given: list[Options] = [winner, plan.evaluate, RegisterOptions(model_name=plan.model_name)]
+    given: list[Options] = [winner.options, plan.evaluate, RegisterOptions(model_name=plan.model_name)]
     values = {name: value for one in given for name, value in one.model_dump(mode="json", exclude_defaults=True).items()}
-    return {"store": SearchPlan(plan.search_uri).store_uri, "dataset": plan.dataset_uri, **values}
+    search, clip_seconds = SearchPlan(plan.search_uri), clip_seconds_of(winner.values, plan)
+    is_own = clip_seconds == plan.clip_seconds
+    dataset = plan.dataset_uri if is_own else store.read(search.recut).of(clip_seconds).dataset_uri
+    return {"store": search.store_uri, "dataset": dataset, **values}
 
 
 def _search(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequence[ScoredTrial], store: Store) -> Search:
@@ -95,7 +98,7 @@ def _search(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequen
     seeds = [one for one in seeds if one.values == ranked[0].values]
     clips = [clip for fold in data.clips for clip in fold]
     frequencies = Counter({"verb": lambda clip: clip.verb, "action": lambda clip: clip.action}[target](clip) for clip in clips)
-    importance, note = importances(trials, Space.of(plan.search, plan.train).ranges, target)
+    importance, note = importances(trials, Space.of(plan.search, plan.train, plan.clip_seconds).ranges, target)
     return Search(
         created=now_utc(),
         plan=plan,
@@ -116,8 +119,7 @@ def _search(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequen
 
 def _curve(trial: ScoredTrial, plan: SearchPlanResult, store: Store) -> tuple[Epoch, ...]:
     """Read the learning curve of the first fold."""
-    run = Layout(SearchPlan(plan.search_uri).store_uri).run(trial.run_keys[0])
-    return store.read(run.validation(plan.evaluate.crops)).epochs
+    return scores_of(trial, plan, store)[0].epochs
 
 
 def _bias(
@@ -128,11 +130,8 @@ def _bias(
     plan: SearchPlanResult,
     store: Store,
 ) -> SelectionBias:
-    layout = Layout(SearchPlan(plan.search_uri).store_uri)
     target = Data.of(plan, store).target
-    right = [
-        "".join(store.read(layout.run(key).validation(plan.evaluate.crops)).right[target] for key in trial.run_keys) for trial in compared
-    ]
+    right = ["".join(score.right[target] for score in scores_of(trial, plan, store)) for trial in compared]
     found = flattery(right, sources, compared.index(winner))
     return SelectionBias(
         num_trials=len(compared),

@@ -1,6 +1,7 @@
 """Suggest the trials of a round from all earlier rounds."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tasks.contracts.search import SUGGEST, RoundArguments
 from tasks.errors import NothingToDo
@@ -39,15 +40,15 @@ def run(arguments: RoundArguments, store: Store) -> SuggestResult:
 
 def _new(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial], target: Target) -> list[Trial]:
     """Suggest new recipes; the first trial of the search is the form's recipe."""
-    space = Space.of(plan.search, plan.train)
+    space = Space.of(plan.search, plan.train, plan.clip_seconds)
     if plan.search.halving:
-        space = Space(plan.train.model_copy(update={"epochs": rung_epochs(plan.search, plan.train.epochs, 1)}), space.ranges)
+        space = replace(space, base=plan.train.model_copy(update={"epochs": rung_epochs(plan.search, plan.train.epochs, 1)}))
     wanted = plan.search.num_trials if plan.search.halving else num_suggested(plan.search, number, known)
     base = space.complete(space.own)
     found = [] if known or base is None else [(space.own, base)]
-    taken = {identity(options) for _, options in found}
+    taken = {identity(*one) for one in found}
     new = suggest(space, plan.search, seed_of(plan.key, number, plan.search.search_seed), known, target, wanted)
-    found += [(values, options) for values, options in new if identity(options) not in taken]
+    found += [one for one in new if identity(*one) not in taken]
     first = len(known)
     return [Trial(number=first + i, values=values, options=options) for i, (values, options) in enumerate(found[:wanted])]
 

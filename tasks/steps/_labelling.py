@@ -1,0 +1,62 @@
+"""Label all clips of one recipe from the folders, annotation and interval files of a store."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from tasks.dataset.labels import label_clips
+from tasks.dataset.rows import AnnotationFile
+from tasks.errors import BadInput
+from tasks.keys import recipe_of
+from tasks.media.clips import find_cut
+from tasks.media.label_inputs import annotation_objects, epic_list_objects, probe_objects
+from tasks.media.own_classes import number_words, own_classes
+from tasks.options import LabelOptions, SegmentOptions
+from tasks.results.dataset import LabelsFile
+from tasks.results.video import ClipsFile, VideoRecord
+from tasks.steps._step import log
+from tasks.store.objects import Store, StoredObject
+
+NUM_THREADS = 16
+
+
+def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> LabelsFile:
+    """Label every clip that was cut with `segment`, and number the words that have no id.
+
+    Unlabelled clips are kept.
+
+    Raises:
+        BadInput: no video has been cut by this recipe.
+    """
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        found = list(pool.map(lambda probe: _read(store, store_uri, segment, probe), probe_objects(store, store_uri)))
+    cut = [(record, clips) for record, clips in found if clips]
+    if not cut:
+        raise BadInput(f"no clips in {store_uri} cut by this recipe; run ingest_videos with the same cutting options first")
+    listed = [*epic_list_objects(store, store_uri), *annotation_objects(store, store_uri)]
+    files = [AnnotationFile(o.name, store.read_bytes(o.uri)) for o in listed]
+    own = own_classes(store, store_uri)
+    labelling = label_clips(
+        [clip for _, file in cut for clip in file.clips],
+        {record.video: record.names for record, _ in cut},
+        files,
+        options,
+        own,
+    )
+    labelling = labelling.with_ids(number_words(store, store_uri, own, labelling.words_without_id))
+    log.info("%d clips, %d labelled; %d annotation files", len(labelling.clips), labelling.num_labelled, len(files))
+    return LabelsFile(
+        recipe=recipe_of(segment),
+        segment=segment,
+        options=options,
+        vocabulary=labelling.vocabulary,
+        clips=labelling.clips,
+        problems=labelling.problems,
+        changes=labelling.changes,
+        folders=labelling.folders,
+        left_out=labelling.left_out,
+        hints=labelling.hints,
+    )
+
+
+def _read(store: Store, store_uri: str, segment: SegmentOptions, probe: StoredObject) -> tuple[VideoRecord, ClipsFile | None]:
+    record = store.read(probe.uri, VideoRecord)
+    return record, find_cut(store, store_uri, record.video, segment)
