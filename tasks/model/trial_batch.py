@@ -1,7 +1,4 @@
-"""Train the trials of a batch.
-
-Heads train side by side in processes of one thread each, whole networks one after another.
-"""
+"""Train the heads of a batch of trials side by side, in processes of one thread each."""
 
 import logging
 import os
@@ -15,10 +12,9 @@ from time import monotonic
 from typing import TypeVar
 
 from tasks.errors import BadConfiguration, BadInput, Unavailable
-from tasks.model.epochs import EpochFiles
 from tasks.model.feature_cache import FeatureMemory
 from tasks.model.processes import end_with
-from tasks.model.trials import HeadTrial, TrialJob, TrialOutcome, open_network, prepare_head_trial, run_head_trial, run_trial
+from tasks.model.trials import HeadTrial, TrialJob, TrialOutcome, open_network, prepare_head_trial, run_head_trial
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +44,8 @@ def run_trials(
     *,
     num_processes: int,
     on_done: OnDone,
-    on_epoch: Callable[[int, EpochFiles], None] | None = None,
 ) -> None:
-    """Train and score each job, first those of heads on cached features.
+    """Train and score each job: in this process, until the rest justifies starting others.
 
     Results do not depend on `num_processes`. Jobs may share a network object; its feature caches are then opened once.
 
@@ -58,23 +53,15 @@ def run_trials(
         jobs: the trials.
         num_processes: maximum number of processes that train heads; 0: as many as cores.
         on_done: called in this thread with a job's index as soon as it is done; an exception from it stops all.
-        on_epoch: called with a job's index as `fit` calls it; not for heads on cached features.
 
     Raises:
         Unavailable: a process was killed, or features or frames are damaged or do not fit on the disk.
     """
-    heads = [index for index, job in enumerate(jobs) if job.train.caches_features]
-    _run_heads({index: jobs[index] for index in heads}, num_processes or len(os.sched_getaffinity(0)), on_done)
-    for index in sorted(set(range(len(jobs))) - set(heads)):
-        on_done(index, _attempt(partial(run_trial, jobs[index], on_epoch=partial(on_epoch, index) if on_epoch else None)))
-
-
-def _run_heads(jobs: Mapping[int, TrialJob], num_processes: int, on_done: OnDone) -> None:
-    """Run trials of heads in this process, until the rest justifies starting others."""
+    num_processes = num_processes or len(os.sched_getaffinity(0))
     prepare: Prepare = partial(prepare_head_trial, opened=cache(open_network))
     memory = FeatureMemory(MEMORY_BYTES)
-    left = dict(jobs)
-    for index, job in jobs.items():
+    left = dict(enumerate(jobs))
+    for index, job in enumerate(jobs):
         del left[index]
         trial = _attempt(partial(prepare, job))
         started = monotonic()

@@ -1,7 +1,7 @@
-"""Train one trial of a search, and score its best epoch on the validation clips.
+"""Train the heads of one trial of a search on cached features, and score its best epoch.
 
-Heads are trained on cached features, without files after each epoch and without their backbone: about half a second per trial of some dozen
-clips. Module, callbacks and random draws are those of `fit`, so the heads are the same, bit for bit.
+There are no files after each epoch and there is no backbone: about half a second per trial of some dozen clips. Module, callbacks and random
+draws are those of `fit`, so the heads are the same, bit for bit.
 """
 
 # k: crops, t: segments, f: features, v: verbs, n: nouns
@@ -18,14 +18,13 @@ import torch
 from torch import nn
 
 from tasks.errors import BadConfiguration
-from tasks.model.checkpoints import load
 from tasks.model.class_names import ClassNames
 from tasks.model.consensus import Logits
 from tasks.model.crops import NumCrops
 from tasks.model.data import CachedClip, View, read_snippets
 from tasks.model.engines.engine import clip_logits, prepare
 from tasks.model.engines.pytorch import PytorchEngine
-from tasks.model.epochs import LAST, EpochFiles, EpochKeeper
+from tasks.model.epochs import LAST, EpochKeeper
 from tasks.model.feature_cache import FeatureCache, FeatureMemory
 from tasks.model.features import training_features
 from tasks.model.hardware import choose_device
@@ -34,7 +33,7 @@ from tasks.model.job import TrainJob
 from tasks.model.losses import CrossEntropies
 from tasks.model.network import Network
 from tasks.model.parts import compute, head_parts, views_of
-from tasks.model.training import fit, one_thread, require_possible, run_epochs
+from tasks.model.training import one_thread, require_possible, run_epochs
 from tasks.results.record import TARGETS, VERB_ALONE, Target
 
 
@@ -58,12 +57,11 @@ def by_themselves(clips: Iterable[CachedClip]) -> tuple[ScoredClip, ...]:
 
 @dataclass(frozen=True)
 class TrialJob:
-    """One training of a search, and the clips and crops of its score.
+    """One training of heads, and the clips and crops of its score.
 
-    `train` is a job for `fit` in a single process. The weights of its network are left as they are, so trials may share one. If it trains
-    heads on cached features, it reads nothing from its folder but a last.ckpt, if there is one to resume from, and writes nothing there
-    but a new one at the end, if `keeps_last`. Trials that write need a folder each. Without `others`, the trial is scored on the validation
-    clips of its training.
+    `train` is a job for `fit` in a single process, with a folder of features. The weights of its network are left as they are, so trials may
+    share one. It reads nothing from its folder but a last.ckpt, if there is one to resume from, and writes nothing there but a new one at the
+    end, if `keeps_last`. Trials that write need a folder each. Without `others`, the trial is scored on the validation clips of its training.
     """
 
     train: TrainJob
@@ -109,23 +107,14 @@ Opened = tuple[Network, FeatureCache, FeatureCache]
 """A network without its backbone, and its caches for training and score."""
 
 
-def run_trial(job: TrialJob, *, on_epoch: Callable[[EpochFiles], None] | None = None) -> TrialOutcome:
-    """Train and score in this process.
-
-    Args:
-        job: the trial.
-        on_epoch: as for `fit`; not called for heads on cached features.
+def run_trial(job: TrialJob) -> TrialOutcome:
+    """Train heads on cached features, and score them, in this process.
 
     Raises:
         BadConfiguration: as `fit`, or the score's loss is not finite.
         BadDataset, MissingObject, Unavailable: as `fit`.
     """
-    if job.train.caches_features:
-        return run_head_trial(prepare_head_trial(job), FeatureMemory(0))
-    train = replace(job.train, network=deepcopy(job.train.network))
-    outcome = fit(train, on_epoch=on_epoch)
-    loss, right = score_network(load(outcome.best).network, train.classes, job.scored, job.num_crops, train.device)
-    return TrialOutcome(outcome.history, outcome.best_epoch, outcome.stopped_early, loss, right, train.folder / LAST)
+    return run_head_trial(prepare_head_trial(job), FeatureMemory(0))
 
 
 def score_network(

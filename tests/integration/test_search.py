@@ -191,10 +191,15 @@ def scores_of(workshop, plan):
     return sorted((sorted(trial.values.items()), trial.scores["action"].top1, trial.loss) for trial in trials)
 
 
-def test_folds_and_rungs_by_one_command(workshop, tmp_path):
-    make_samples(tmp_path / "films", seed=1, num_videos=6, video_seconds=8, ffmpeg=find_ffmpeg(None))
-    workshop.ingest(FOLD_STORE, tmp_path / "films")
+@pytest.fixture(scope="module")
+def six_films(workshop, tmp_path_factory):
+    films = tmp_path_factory.mktemp("six") / "films"
+    make_samples(films, seed=1, num_videos=6, video_seconds=8, ffmpeg=find_ffmpeg(None))
+    workshop.ingest(FOLD_STORE, films)
     workshop.build(FOLD_STORE)
+
+
+def test_folds_and_rungs_by_one_command(workshop, six_films):
     options = {**HEADS, "epochs": 9, "search": ["learning_rate", "batch_size"], "num_trials": 6, "rounds": 2, "folds": 3, "halving": True}
     result = SearchReportResult.model_validate(workshop.run("search", store=FOLD_STORE, **options))
     search = workshop.store.read(result.numbers_uri, Search)
@@ -215,3 +220,61 @@ def test_folds_and_rungs_by_one_command(workshop, tmp_path):
 
 def held_out(workshop, fold_uri):
     return [clip for clip in workshop.store.read(Dataset(fold_uri).manifest).clips if clip.split == "val"]
+
+
+LENGTHS = {
+    **HEADS,
+    "search": ["clip_seconds"],
+    "ranges": ["clip_seconds=4, 8, 2"],
+    "search_sampler": "grid",
+    "num_trials": 3,
+    "rounds": 1,
+    "folds": 3,
+}
+
+
+def test_clips_of_each_length_are_cut_and_labelled_and_answer_for_the_same_clips(workshop, six_films):
+    result = SearchReportResult.model_validate(workshop.run("search", store=FOLD_STORE, **LENGTHS))
+    search = workshop.store.read(result.numbers_uri, Search)
+    place, layout = SearchPlan(search.plan.search_uri), Layout(FOLD_STORE)
+    own = workshop.store.read(Dataset(search.plan.dataset_uri).manifest)
+    split_of = {clip.source: clip.split for clip in own.clips}
+    assert {trial.values["clip_seconds"]: trial.failure for trial in search.trials} == {2: None, 4: None, 8: None}
+    folds = [workshop.store.read(Dataset(uri).manifest) for uri in search.plan.fold_uris]
+    recut = workshop.store.read(place.recut)
+    for seconds in (2, 4):
+        length = recut.of(seconds)
+        manifest = workshop.store.read(Dataset(length.dataset_uri).manifest)
+        assert len(manifest.clips) > len(own.clips)
+        assert all(clip.stop_seconds - clip.start_seconds <= seconds for clip in manifest.clips)
+        assert {clip.source: clip.split for clip in manifest.clips}.items() <= split_of.items()
+        assert {clip.uri.rsplit("/", 2)[0] for clip in manifest.clips}.isdisjoint(clip.uri.rsplit("/", 2)[0] for clip in own.clips)
+        (trial,) = (one for one in search.trials if one.values["clip_seconds"] == seconds)
+        for key, fold, uri in zip(trial.run_keys, folds, length.fold_uris, strict=True):
+            held_out = [clip for clip in fold.clips if clip.split == "val"]
+            score = workshop.store.read(layout.run(key).validation_on(Dataset(search.plan.fold_uris[folds.index(fold)]).digest, 1))
+            assert len(score.right["action"]) == len(held_out)
+            shorter = {clip.source for clip in workshop.store.read(Dataset(uri).manifest).clips if clip.split == "val"}
+            assert shorter <= {clip.source for clip in held_out}
+    winner = search.trials[search.winner].values["clip_seconds"]
+    assert result.retrain["dataset"] == (search.plan.dataset_uri if winner == 8 else recut.of(winner).dataset_uri)
+    before = objects_under(workshop, "searches", FOLD_STORE), objects_under(workshop, "videos", FOLD_STORE)
+    workshop.run("search", store=FOLD_STORE, **LENGTHS)
+    assert (objects_under(workshop, "searches", FOLD_STORE), objects_under(workshop, "videos", FOLD_STORE)) == before
+
+
+def test_a_length_whose_clips_have_no_label_fails_its_trials_alone(workshop, six_films, tmp_path):
+    store = "s3://retake-uids"
+    films = tmp_path / "films"
+    make_samples(films, seed=1, num_videos=6, video_seconds=8, ffmpeg=find_ffmpeg(None))
+    (films / "intervals.csv").unlink()
+    workshop.ingest(store, films)
+    labelled = workshop.store.read(Dataset(workshop.store.read(Layout(FOLD_STORE).latest_dataset).dataset_uri).manifest).clips
+    lines = [f"{clip.uid},{clip.verb},{clip.noun}" for clip in labelled]
+    workshop.store.write_bytes(Layout(store).annotations.file("labels.csv"), "\n".join(["uid,verb,noun", *lines]).encode())
+    workshop.build(store)
+    options = {**LENGTHS, "ranges": ["clip_seconds=8, 4"], "num_trials": 2, "folds": 0}
+    search = workshop.store.read(SearchReportResult.model_validate(workshop.run("search", store=store, **options)).numbers_uri, Search)
+    failures = {trial.values["clip_seconds"]: trial.failure for trial in search.trials}
+    assert failures[8] is None
+    assert "no training can have clips of 4 s" in failures[4] and "has a label" in failures[4]

@@ -17,7 +17,7 @@ from tasks.model.history import EpochRecord
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import Consensus
 from tasks.model.training import TrainOutcome, fit
-from tasks.model.trials import ScoredClip, TrialJob, TrialOutcome, prepare_head_trial, run_trial, train_heads
+from tasks.model.trials import ScoredClip, TrialJob, by_themselves, prepare_head_trial, run_trial, score_network, train_heads
 from tests.model.test_training import job, scores
 
 pytestmark = pytest.mark.slow
@@ -80,15 +80,12 @@ def test_a_clip_of_several_parts_has_the_mean_of_their_logits_by_seconds(clips, 
     label = int(verb.argmax()), int(noun.argmax())
     other = ScoredClip(*label, ((first, 1.0), (second, 3.0)))
     wrong = replace(other, noun=(label[1] + 1) % len(noun))
-    for run in (run_trial(replace(planned, others=(other, wrong))), run_whole(replace(planned, others=(other, wrong)), tmp_path / "whole")):
-        assert run.right == {"verb": "11", "noun": "10", "action": "10"}
-        losses = [float(torch.logsumexp(verb, 0) - verb[label[0]] + torch.logsumexp(noun, 0) - noun[one.noun]) for one in (other, wrong)]
-        assert run.loss == pytest.approx(sum(losses) / 2, rel=1e-4)
-
-
-def run_whole(planned: TrialJob, folder: Path) -> TrialOutcome:
-    """Train the same heads without cached features, as a network is trained whose backbone changes."""
-    return run_trial(replace(planned, train=replace(planned.train, features=None, folder=folder)))
+    losses = [float(torch.logsumexp(verb, 0) - verb[label[0]] + torch.logsumexp(noun, 0) - noun[one.noun]) for one in (other, wrong)]
+    outcome = run_trial(replace(planned, others=(other, wrong)))
+    scored = score_network(engine.network, planned.train.classes, (other, wrong), planned.num_crops, "cpu")
+    for loss, right in ((outcome.loss, outcome.right), scored):
+        assert right == {"verb": "11", "noun": "10", "action": "10"}
+        assert loss == pytest.approx(sum(losses) / 2, rel=1e-4)
 
 
 def in_a_test(outcome: TrainOutcome, planned: TrialJob) -> tuple[float, list[list[bool]]]:
@@ -125,14 +122,16 @@ def test_heads_and_curve_are_those_of_a_training_to_the_bit(clips, tmp_path: Pat
 
 
 @pytest.mark.parametrize("num_crops", [1, 10])
-@pytest.mark.parametrize("kind", ["heads", "relations", pytest.param("whole", marks=pytest.mark.slow)])
-def test_the_score_is_that_of_a_test_of_the_best_checkpoint(clips, tmp_path: Path, kind, num_crops):
-    consensus = Consensus.MULTISCALE_RELATION if kind == "relations" else Consensus.AVERAGE
-    planned = trial(tmp_path, clips, **HEADS | {"trainable": "last-stage"}) if kind == "whole" else heads(tmp_path, clips, consensus)
+@pytest.mark.parametrize("consensus", [Consensus.AVERAGE, Consensus.MULTISCALE_RELATION])
+def test_the_score_is_that_of_a_test_of_the_best_checkpoint(clips, tmp_path: Path, consensus, num_crops):
+    planned = heads(tmp_path, clips, consensus)
     planned = replace(planned, train=replace(planned.train, val=clips), num_crops=num_crops)
     outcome = run_trial(planned)
-    loss, rights = in_a_test(through_fit(planned, tmp_path / "fit"), planned)
+    trained = through_fit(planned, tmp_path / "fit")
+    loss, rights = in_a_test(trained, planned)
     assert outcome.loss == pytest.approx(loss, rel=1e-5)
+    whole = score_network(load(trained.best).network, planned.train.classes, by_themselves(clips), num_crops, "cpu")
+    assert whole == (pytest.approx(loss, rel=1e-5), outcome.right)
     assert outcome.right == {
         "verb": "".join(str(int(verb)) for verb, _ in rights),
         "noun": "".join(str(int(noun)) for _, noun in rights),
@@ -164,15 +163,6 @@ def test_a_long_trial_writes_nothing_on_the_way(clips, tmp_path: Path):
     outcome = run_trial(planned)
     assert [file.name for file in planned.train.folder.iterdir()] == ["last.ckpt"]
     assert len(outcome.history) == 200
-
-
-def test_a_whole_training_leaves_the_files_of_each_epoch(clips, tmp_path: Path):
-    planned = trial(tmp_path, clips, epochs=2)
-    seen = []
-    outcome = run_trial(planned, on_epoch=lambda files: seen.append((files.last.exists(), files.best and files.best.exists())))
-    assert seen == [(True, True)] * 2
-    assert outcome.last == planned.train.folder / "last.ckpt"
-    assert weights_sha256(planned.train.network) == weights_sha256(Network(planned.train.network.spec, seed=1))
 
 
 def test_a_loss_that_is_never_finite_fails(clips, tmp_path: Path):
