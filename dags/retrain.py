@@ -13,10 +13,11 @@ Without an answer in time the champion stays.
 **When it fails**
 - *Pink, skipped*: there is no dataset yet, or it was trained with these options before; the log of `plan` says which and links to that run.
   *Train again* in the form overrides this. Only `register` and what follows: labels were altered (*Label noise*), so nothing is registered. Only `flows` and `flow`: the network needs no optical flow, or it is there already.
+  Only `learning_curve`: it is switched off, or nothing was trained (*Fuse*).
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training resumes after its last epoch.
 - *Red, in `prepare`*: weights are missing or wrong. The log says which file to put where.
-- *Red, in `train` or `evaluate`*: see the last lines of the log. Out of memory: lower the batch size or the segments. No flow: see the log of `flow`.
-- *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, one per GPU. Does the pool exist?
+- *Red, in `train`, `evaluate` or `learning_curve`*: see the last lines of the log. Out of memory: lower the batch size or the segments. No flow: see the log of `flow`.
+- *Grey, never starting*: `train`, `evaluate` and `learning_curve` wait for a slot of the pool `gpu`, one per GPU. Does the pool exist?
 
 `python -m tasks rollback --to VERSION --reason "..."` makes an earlier version champion again.
 
@@ -88,9 +89,21 @@ with DAG(
         map_index_template="{{ task.mapped.model }}",
         execution_timeout=timedelta(hours=12),
     )
+    curve = step_task(
+        retrain.LEARNING_CURVE,
+        FORM,
+        plan=PLAN,
+        execution_timeout=timedelta(hours=12),
+    )
     with TaskGroup("publish", tooltip="Comparison, report, MLflow's registry, and the promotion"):
         compare = step_task(retrain.COMPARE, FORM, plan=PLAN, execution_timeout=HALF_HOUR)
-        report = step_task(retrain.REPORT, FORM, plan=PLAN, execution_timeout=HOUR)
+        report = step_task(
+            retrain.REPORT,
+            FORM,
+            plan=PLAN,
+            trigger_rule="none_failed_min_one_success",  # `learning_curve` is skipped if it is switched off, or nothing was trained
+            execution_timeout=HOUR,
+        )
         register = step_task(retrain.REGISTER, FORM, plan=PLAN, execution_timeout=HOUR)
         approve = ApproveOperator(task_id="approve", report="publish.report", register="publish.register")
         decide = step_task(
@@ -105,3 +118,4 @@ with DAG(
         compare >> report >> register >> [approve, decide]
         approve >> decide
     [plan, flow] >> train >> evaluate >> compare
+    train >> curve >> report

@@ -8,9 +8,10 @@ from pydantic import Field, model_validator
 from tasks.contracts.addresses import FlowBatchUri, FolderUri, PredictionPlanUri, TrainingPlanUri
 from tasks.contracts.step import Command, OutArguments, Step, StepArguments
 from tasks.keys import content_key
-from tasks.options import EvaluateOptions, GateOptions, RegisterOptions, StoreUri, TrainOptions
+from tasks.options import EvaluateOptions, GateOptions, LearningCurveOptions, RegisterOptions, StoreUri, TrainOptions
 from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResults, RegisterResult, ReportResult, RollbackResult
 from tasks.results.flow import FlowResult, FlowsResult
+from tasks.results.learning_curve import LearningCurveResult
 from tasks.results.record import ModelRole
 from tasks.results.training import PlanResult, TrainResult, WeightsResult
 from tasks.store.comparisons import Configurations
@@ -85,6 +86,10 @@ class EvaluateArguments(PlannedArguments):
     """One of the networks that the plan scores."""
 
     model: ModelRole = Field(description="The network of the plan to score")
+
+
+class LearningCurveArguments(PlannedArguments, LearningCurveOptions):
+    """The plan, and whether to train for a learning curve at all."""
 
 
 class DecideArguments(PlannedArguments):
@@ -168,6 +173,16 @@ EVALUATE = Step(
     result=EvaluateResults,
     address=lambda arguments: decision_of_plan(arguments.plan).evaluate(arguments.model),
     also_in=("compare_networks",),
+    image="trainer",
+    gpu=True,
+)
+LEARNING_CURVE = Step(
+    name="learning_curve",
+    summary="train on shares of the clips, and extrapolate what more labels would gain",
+    module="retrain.learning_curve",
+    arguments=LearningCurveArguments,
+    result=LearningCurveResult,
+    address=lambda arguments: decision_of_plan(arguments.plan).learning_curve,
     image="trainer",
     gpu=True,
 )

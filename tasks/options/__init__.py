@@ -8,6 +8,7 @@ from tasks.options.comparison import ComparisonOptions
 from tasks.options.dataset import LabelOptions, SplitOptions
 from tasks.options.evaluation import EvaluateOptions
 from tasks.options.ingest import IngestOptions, SegmentOptions
+from tasks.options.learning_curve import LearningCurveOptions
 from tasks.options.network import Family, FlowOptions, Modality
 from tasks.options.prediction import MODEL_REFERENCE, PredictOptions
 from tasks.options.presets import LIGHT, LONG, ORIGINAL, PRESETS, THOROUGH, UNPRESET
@@ -33,6 +34,7 @@ __all__ = [
     "GateOptions",
     "IngestOptions",
     "LabelOptions",
+    "LearningCurveOptions",
     "Modality",
     "Options",
     "PredictOptions",

@@ -14,6 +14,7 @@ from tasks.report.figures.curves import training_charts
 from tasks.report.figures.reliability import reliability_charts
 from tasks.report.formats import leaning
 from tasks.report.inputs import ReportInputs
+from tasks.report.learning_curve import curve_section
 from tasks.report.long_training import long_section
 from tasks.report.machine import machine_rows
 from tasks.report.mistake_cards import mistake_cards
@@ -29,6 +30,7 @@ SECTIONS = (
     ("classes", "Classes"),
     ("confusion", "Confusion matrices"),
     ("training", "Training"),
+    ("more-labels", "More labels"),
     ("labels", "Labels"),
     ("calibration", "Calibration"),
     ("mistakes", "Mistakes"),
@@ -79,6 +81,7 @@ def page(inputs: ReportInputs) -> str:
         matrix_groups=matrix_groups(metrics.confusions, MODELS),
         training_charts=training_charts(metrics.epochs, metrics.best_epoch, metrics.provenance.train.validation_crops),
         long_section=long_section(metrics),
+        curve=curve_section(metrics.learning_curve) if metrics.learning_curve else None,
         histograms=histograms(metrics.label_counts),
         reliability_charts=reliability_charts(metrics),
         mistakes=mistake_cards(inputs),

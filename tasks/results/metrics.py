@@ -5,6 +5,7 @@ from pydantic import Field
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions
 from tasks.results.evaluation import Attempt, EvaluateResult, NameableClips, PairedDifference, RuleOutcome
 from tasks.results.fusion import Fusion
+from tasks.results.learning_curve import LearningCurveResult
 from tasks.results.long_training import LongTraining
 from tasks.results.record import TARGETS, ModelRole, Record, SplitName, Target
 from tasks.results.training import Epoch
@@ -206,6 +207,9 @@ class Metrics(Record):
     epochs: tuple[Epoch, ...]
     best_epoch: int
     long_training: LongTraining | None = Field(None, description="whether the validation error of a long training falls a second time")
+    learning_curve: LearningCurveResult | None = Field(
+        None, description="what more training clips would gain; null if it was switched off or nothing was trained"
+    )
     fusion: Fusion | None = Field(None, description="how the weights of a fusion were chosen; a fusion has no epochs")
     provenance: Provenance
 

@@ -97,16 +97,28 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
 
 def make_job(plan: PlanResult, training: Training, manifest: Manifest, store: Store, folder: Path, devices: int) -> TrainJob:
     """Fetch all inputs of the training, and an earlier try's last epoch into `folder`."""
+    job, _ = fetch_inputs(plan, manifest, store, folder, devices)
+    _fetch_earlier_epochs(store, training, folder, is_long=plan.train.is_long)
+    return job
+
+
+def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Path, devices: int) -> tuple[TrainJob, list[DatasetClip]]:
+    """Fetch the inputs of a training that begins with its first epoch.
+
+    Returns:
+        the job, and the clips of its `train`, in this order.
+    """
     machine = load(MachineSettings)
     start = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
     words = manifest.vocabulary
     network = widen_heads(start.network, words.num_verbs, words.num_nouns, plan.train.seed)
     spec = network.spec
     clips = {split: [clip for clip in manifest.clips if clip.split == split] for split in SPLITS}
+    frames = cache_train_frames(store, clips["train"], spec, plan.train)
     job = TrainJob(
         network=network,
         classes=trained_names(words, start.classes, spec),
-        train=_labelled(clips["train"], cache_train_frames(store, clips["train"], spec, plan.train)),
+        train=_labelled(clips["train"], frames),
         val=_labelled(clips["val"], cache_test_frames(store, clips["val"], spec)),
         options=plan.train,
         folder=folder,
@@ -114,8 +126,7 @@ def make_job(plan: PlanResult, training: Training, manifest: Manifest, store: St
         features=machine.cache_dir.expanduser() / "features",
         devices=devices,
     )
-    _fetch_earlier_epochs(store, training, folder, is_long=plan.train.is_long)
-    return job
+    return job, [clip for clip in clips["train"] if clip.uid in frames]
 
 
 def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manifest, store: Store) -> None:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, Self
 from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResult, EvaluateResults, RegisterResult, ReportResult
 from tasks.results.flow import FlowBatch, FlowResult, FlowsResult
 from tasks.results.fusion import Fusion
+from tasks.results.learning_curve import CurveTrainings, LearningCurveResult
 from tasks.results.metrics import Metrics
 from tasks.results.record import SplitName
 from tasks.results.search import TrialScore
@@ -109,6 +110,7 @@ class Decision:
     folder_uri: str
 
     plan = output("plan/", PlanResult)
+    learning_curve = output("learning_curve/", LearningCurveResult)
     compare = Below("compare/", Comparing)
     report = Below("report/", Report)
     decide = output("decide/", DecideResult)
@@ -158,6 +160,10 @@ class Run:
     def validation_on(self, digest: str, crops: int) -> Stored[TrialScore]:
         """Find the answers on the validation clips of another dataset, whose clips have another length."""
         return Stored(f"{self.folder_uri}validation/{digest}/{crops}-crops.json", TrialScore)
+
+    def learning_curve(self, crops: int) -> Stored[CurveTrainings]:
+        """Find the trainings on shares of the clips, by the number of test crops."""
+        return Stored(f"{self.folder_uri}learning_curve/{crops}-crops.json", CurveTrainings)
 
     def known(self, key: str) -> str:
         """Return the address of the backbone features of a sample of training clips."""

@@ -29,6 +29,7 @@ from tasks.report.question import approval_question
 from tasks.report.sheets import contact_sheet
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import ActivationMap, CompareResult, EvaluateResult, ReportResult
+from tasks.results.learning_curve import LearningCurveResult
 from tasks.results.long_training import LongTraining
 from tasks.results.metrics import Metrics, Mistake, Provenance
 from tasks.results.record import ModelRole, now_utc
@@ -134,6 +135,7 @@ def _metrics(
         epochs=trained.epochs,
         best_epoch=trained.best_epoch,
         long_training=_long_training(store, plan, manifest, trained),
+        learning_curve=_learning_curve(store, plan),
         fusion=trained.fusion,
         provenance=_provenance(store, plan, manifest, trained, url),
     )
@@ -145,6 +147,12 @@ def _long_training(store: Store, plan: PlanResult, manifest: Manifest, trained: 
     uri = Run(plan.run_uri).train.answers
     kept = kept_answers.from_parquet(store.read_bytes(uri), uri)
     return long_training(kept, trained.epochs, manifest.vocabulary.targets[-1], num_resamples=plan.evaluate.bootstrap_resamples)
+
+
+def _learning_curve(store: Store, plan: PlanResult) -> LearningCurveResult | None:
+    """Read the learning curve; None if its step was skipped."""
+    kept = Decision(plan.decision_uri).learning_curve
+    return store.read(kept) if store.exists(kept.uri) else None
 
 
 def _provenance(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult, url: str) -> Provenance:

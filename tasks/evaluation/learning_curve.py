@@ -1,0 +1,144 @@
+"""Estimate how much more training clips would gain.
+
+Legend: p numbers of training clips, d draws, n val clips, s source videos of val, r resamples.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit
+
+from tasks.evaluation.power_law import PowerLaws, fit_power_laws
+from tasks.evaluation.resampling import BOOTSTRAP_SEED
+from tasks.evaluation.uncertainty import TAIL, share_interval, sums_by_source
+from tasks.results.learning_curve import CurveFit, CurveGain, CurvePoint, TargetCurve
+from tasks.results.record import Target
+from tasks.wording import count
+
+Floats = NDArray[np.float64]
+Estimate = tuple[float, tuple[float, float]]
+"""A gain and its interval."""
+
+TIMES = (2, 4)
+"""Multiples of the training clips that gains are estimated for."""
+MIN_CLIPS = 20
+"""Minimum number of training clips: below, the smallest share is a single clip."""
+MIN_SHARES = 3
+"""Minimum number of different shares, for a law of three parameters."""
+NUM_FITTED = 25
+
+
+def learning_curve(
+    right: NDArray[np.bool_],
+    num_clips: Sequence[int],
+    sources: Sequence[str],
+    *,
+    target: Target,
+    majority_top1: float,
+    num_resamples: int = 2000,
+    seed: int = BOOTSTRAP_SEED,
+) -> TargetCurve:
+    """Compute a learning curve of one target, and extrapolate it by a power law with a floor.
+
+    A bootstrap draws source videos of val and draws of training clips anew, both at once, and fits the law to each resample (the pigeonhole
+    bootstrap, Owen 2007, Annals of Applied Statistics 1, 386). Intervals are widened by Student's t with the smaller number of the two, as in `resample`; they are
+    limited to what the law allows: no loss, and no more than the error that is left. They hold if the curve follows such a law;
+    `docs/evidence.md` has their simulated coverage.
+
+    Args:
+        right: (p, d, n) whether each training answers each val clip correctly.
+        num_clips: (p,) training clips, in rising order; the last one is all of them.
+        sources: (n,) the source video of each val clip.
+        target: what is answered.
+        majority_top1: top-1 of always predicting the most frequent class.
+        num_resamples: bootstrap draws.
+        seed: of the draws. The result does not depend on the order of the val clips.
+    """
+    top1 = right.mean(axis=(1, 2))
+    by_source = [[sums_by_source(of_draw, sources) for of_draw in of_share] for of_share in right]
+    sizes = by_source[0][0][1]
+    wrong = np.array([[sizes - num_right for num_right, _ in of_share] for of_share in by_source])
+    points = tuple(
+        CurvePoint(
+            num_clips=number,
+            draws=tuple(float(one) for one in right[index].mean(axis=1)),
+            top1=float(top1[index]),
+            interval=_interval_of_mean(wrong[index], sizes, float(top1[index])),
+        )
+        for index, number in enumerate(num_clips)
+    )
+    blank = TargetCurve(target=target, majority_top1=majority_top1, points=points, fit=(), gains=(), unknown=None)
+    if reason := _reason_not_to(right, num_clips, sizes):
+        return blank.model_copy(update={"unknown": reason})
+    shares = np.array(num_clips) / num_clips[-1]
+    law = fit_power_laws((1 - top1)[None], shares)
+    laws = fit_power_laws(_resampled_errors(wrong, sizes, num_resamples, seed), shares)
+    beyond = _gains(law, laws, len(sources), num_units=min(len(sizes), right.shape[1]), left=1 - float(top1[-1]))
+    gains = tuple(
+        CurveGain(times=times, num_clips=times * num_clips[-1], gain=beyond[times][0], interval=beyond[times][1]) for times in TIMES
+    )
+    fitted = {
+        round(share * num_clips[-1]): CurveFit(
+            num_clips=round(share * num_clips[-1]),
+            top1=1 - float(law.error(share)[0]),
+            interval=_around(1 - float(law.error(1)[0]), beyond[share][1]) if share in beyond else None,
+        )
+        for share in (*np.geomspace(shares[0], 1, NUM_FITTED // 2)[:-1].tolist(), *sorted(beyond))
+    }
+    return blank.model_copy(update={"fit": tuple(fitted.values()), "gains": gains})
+
+
+def _reason_not_to(right: NDArray[np.bool_], num_clips: Sequence[int], sizes: NDArray[np.int64]) -> str | None:
+    """Say in a sentence why the data cannot tell; None if they can."""
+    if len(sizes) < 2:
+        return "All val clips are of one source video, which does not show how far a gain would vary with other videos."
+    if num_clips[-1] < MIN_CLIPS or len(num_clips) < MIN_SHARES:
+        return f"Shares of {count(num_clips[-1], 'training clip')} are too small to extrapolate; it takes {MIN_CLIPS} clips or more."
+    if right[-1].all():
+        return "With all training clips every val clip is right already, so these val clips cannot show what more labels would gain."
+    return None
+
+
+def _interval_of_mean(wrong: NDArray[np.int64], sizes: NDArray[np.int64], top1: float) -> tuple[float, float]:
+    """Compute the interval of a top-1 from its counts (d, s), rounded to whole clips."""
+    low, high = share_interval(np.rint(sizes - wrong.mean(axis=0)).astype(np.int64), sizes)
+    return min(low, top1), max(high, top1)
+
+
+def _resampled_errors(wrong: NDArray[np.int64], sizes: NDArray[np.int64], num_resamples: int, seed: int) -> Floats:
+    """Draw source videos and draws anew: errors (r, p) from counts (p, d, s) and sizes (s,)."""
+    rng = np.random.default_rng(seed)
+    num_draws, num_sources = wrong.shape[1:]
+    draws = rng.multinomial(num_draws, np.full(num_draws, 1 / num_draws), size=num_resamples)
+    sources = rng.multinomial(num_sources, np.full(num_sources, 1 / num_sources), size=num_resamples)
+    sums = np.stack([((draws @ of_share) * sources).sum(axis=1) for of_share in wrong], axis=1)
+    errors: Floats = sums / (num_draws * (sources @ sizes))[:, None]
+    return errors
+
+
+def _gains(law: PowerLaws, laws: PowerLaws, num_val_clips: int, *, num_units: int, left: float) -> dict[float, Estimate]:
+    """Compute the gains from more clips, from the fitted law and the resampled ones, by multiples of the training clips in rising order.
+
+    `num_units` is the number of source videos or draws, whichever is smaller, and `left` the error that is left.
+    """
+    correction = np.sqrt(num_units / (num_units - 1))
+    quantile_of_t = stdtrit(num_units - 1, TAIL)
+    tail = ndtr(correction * quantile_of_t)
+    found: dict[float, Estimate] = {}
+    lowest, highest = 0.0, 0.0
+    for times in sorted({*TIMES, *np.geomspace(1, TIMES[-1], NUM_FITTED // 2).tolist()}):
+        gain, gains = min(float(law.gain(times)[0]), left), laws.gain(times)
+        low, high = np.quantile(gains, (tail, 1 - tail))
+        reach = -quantile_of_t * correction * gains.std()
+        if reach == 0 and times > 1:
+            # No resample differs. What not one of n clips shows may still be true of 1 - 0.025^(1/n) of all.
+            high = 1 - TAIL ** (1 / num_val_clips)
+        # More clips never gain less, so neither limit may fall.
+        lowest, highest = max(lowest, min(low, gain - reach)), min(left, max(highest, high, gain + reach))
+        found[times] = gain, (float(lowest), float(highest))
+    return found
+
+
+def _around(top1: float, interval: tuple[float, float]) -> tuple[float, float]:
+    return top1 + interval[0], min(1.0, top1 + interval[1])

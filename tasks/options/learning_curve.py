@@ -1,0 +1,19 @@
+"""Declare the option of the learning curve."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tasks.options.base import Options
+
+
+class LearningCurveOptions(Options):
+    """Choose whether the report says if more labels would help. It changes no training."""
+
+    section: ClassVar[str] = "Learning curve"
+
+    learning_curve: bool = Field(
+        True,
+        title="Learning curve",
+        description="Trains the heads 20 more times, on 10, 20, 50 and 100 % of the training clips, and extrapolates the accuracy to twice as many clips. Takes seconds to minutes if only the heads train; otherwise also the features of all training clips",
+    )

@@ -1,0 +1,60 @@
+"""Choose the recipe of a learning curve, and stretch it to the shares of the clips."""
+
+from math import ceil
+
+from tasks.options import LIGHT, TrainOptions
+from tasks.options.recipe import LONG_EPOCHS
+
+FROM_LIGHT = {
+    "epochs", "batch_size", "accumulate_batches", "trainable", "learning_rate", "layer_decay", "optimizer", "momentum", "weight_decay",
+    "schedule", "warmup_epochs", "step_epochs", "plateau_validations", "decay_factor", "label_smoothing", "class_weights", "sampler",
+    "mixup", "dropout", "ema_decay", "clip_norm", "precision", "validate_every", "validation_crops", "patience", "feature_variants",
+}  # fmt: skip
+"""Options by which heads are trained in place of a whole network. Views of the clips stay those of the run, so its cached frames serve."""
+MAX_STEPS = 20_000
+"""Maximum number of optimizer steps of one training, some minutes of heads on cached features."""
+
+
+def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:
+    """Return the options of a training of the curve on all clips.
+
+    That is the run's own recipe if it trains heads alone, else that of preset `light` on its network. Longer trainings are shortened.
+    """
+    recipe = train if train.trainable == "heads" else train.model_copy(update=LIGHT.model_dump(include=FROM_LIGHT))
+    most_epochs = max(1, MAX_STEPS // _steps(recipe, num_clips))
+    # The clips' labels are altered before shares are drawn.
+    return _over(recipe, min(recipe.epochs, LONG_EPOCHS, most_epochs)).model_copy(update={"label_noise": 0.0})
+
+
+def asked_epochs(train: TrainOptions) -> int:
+    """Return the epochs of the recipe that `curve_recipe` may have shortened."""
+    return train.epochs if train.trainable == "heads" else LIGHT.epochs
+
+
+def stretched(recipe: TrainOptions, num_clips: int, num_all_clips: int) -> TrainOptions:
+    """Train a share of the clips for as many optimizer steps as all of them.
+
+    With as many epochs, a share would have fewer steps, and the curve would show how long heads were trained. Its epochs cycle through the
+    views that a training on all clips sees, so they are cached.
+    """
+    stretch = _steps(recipe, num_all_clips) / _steps(recipe, num_clips)
+    views = min(recipe.feature_variants, recipe.epochs)
+    return _over(recipe, round(stretch * recipe.epochs)).model_copy(update={"feature_variants": views})
+
+
+def _steps(recipe: TrainOptions, num_clips: int) -> int:
+    """Count the optimizer steps of an epoch."""
+    return ceil(ceil(num_clips / recipe.batch_size) / recipe.accumulate_batches)
+
+
+def _over(recipe: TrainOptions, epochs: int) -> TrainOptions:
+    """Spread a recipe over another number of epochs, its schedule and its validations included."""
+    ratio = epochs / recipe.epochs
+    return recipe.model_copy(
+        update={
+            "epochs": epochs,
+            "warmup_epochs": int(ratio * recipe.warmup_epochs),
+            "step_epochs": max(1, round(ratio * recipe.step_epochs)),
+            "validate_every": max(1, int(ratio * recipe.validate_every)),
+        }
+    )
