@@ -4,6 +4,7 @@ Legend: p numbers of training clips, d draws, n val clips, s source videos of va
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,16 @@ MIN_CLIPS = 20
 """Minimum number of training clips: below, the smallest share is a single clip."""
 MIN_SHARES = 3
 """Minimum number of different shares, for a law of three parameters."""
-NUM_FITTED = 25
+NUM_FITTED = 12
+"""Number of points of the law that are drawn on either side of all training clips."""
+
+
+@dataclass(frozen=True)
+class Extrapolation:
+    """The fitted law as points to draw, and the gains at `TIMES`."""
+
+    fit: tuple[CurveFit, ...]
+    gains: tuple[CurveGain, ...]
 
 
 def learning_curve(
@@ -39,15 +49,10 @@ def learning_curve(
     num_resamples: int = 2000,
     seed: int = BOOTSTRAP_SEED,
 ) -> TargetCurve:
-    """Compute a learning curve of one target, and extrapolate it by a power law with a floor.
-
-    A bootstrap draws source videos of val and draws of training clips anew, both at once, and fits the law to each resample (the pigeonhole
-    bootstrap, Owen 2007, Annals of Applied Statistics 1, 386). Intervals are widened by Student's t with the smaller number of the two, as in `resample`; they are
-    limited to what the law allows: no loss, and no more than the error that is left. They hold if the curve follows such a law;
-    `docs/evidence.md` has their simulated coverage.
+    """Compute a learning curve of one target, and extrapolate it where the data allow.
 
     Args:
-        right: (p, d, n) whether each training answers each val clip correctly.
+        right: (p, d, n) whether each training answers each val clip correctly; d at least 2.
         num_clips: (p,) training clips, in rising order; the last one is all of them.
         sources: (n,) the source video of each val clip.
         target: what is answered.
@@ -55,55 +60,59 @@ def learning_curve(
         num_resamples: bootstrap draws.
         seed: of the draws. The result does not depend on the order of the val clips.
     """
+    unknown = _reason_not_to(right, num_clips, sources)
+    found = Extrapolation((), ()) if unknown else extrapolate(right, num_clips, sources, num_resamples=num_resamples, seed=seed)
+    points = tuple(_point(number, of_share, sources) for number, of_share in zip(num_clips, right, strict=True))
+    return TargetCurve(target=target, majority_top1=majority_top1, points=points, fit=found.fit, gains=found.gains, unknown=unknown)
+
+
+def extrapolate(
+    right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str], *, num_resamples: int, seed: int = BOOTSTRAP_SEED
+) -> Extrapolation:
+    """Extrapolate a learning curve by a power law with a floor.
+
+    A bootstrap draws source videos of val and draws of training clips anew, both at once, and fits the law to each resample (the pigeonhole
+    bootstrap, Owen 2007, Annals of Applied Statistics 1, 386). Intervals are widened by Student's t with the smaller number of the two, as in
+    `resample`. They are limited to what the law allows: no loss, and no more than the error that is left. They hold if the curve follows such a
+    law; `docs/evidence.md` has their simulated coverage. Arguments are as in `learning_curve`, from two source videos and three shares on.
+    """
     top1 = right.mean(axis=(1, 2))
-    by_source = [[sums_by_source(of_draw, sources) for of_draw in of_share] for of_share in right]
-    sizes = by_source[0][0][1]
-    wrong = np.array([[sizes - num_right for num_right, _ in of_share] for of_share in by_source])
-    points = tuple(
-        CurvePoint(
-            num_clips=number,
-            draws=tuple(float(one) for one in right[index].mean(axis=1)),
-            top1=float(top1[index]),
-            interval=_interval_of_mean(wrong[index], sizes, float(top1[index])),
-        )
-        for index, number in enumerate(num_clips)
-    )
-    blank = TargetCurve(target=target, majority_top1=majority_top1, points=points, fit=(), gains=(), unknown=None)
-    if reason := _reason_not_to(right, num_clips, sizes):
-        return blank.model_copy(update={"unknown": reason})
+    wrong = np.array([[sums_by_source(~of_draw, sources)[0] for of_draw in of_share] for of_share in right])
+    sizes = sums_by_source(right[0, 0], sources)[1]
     shares = np.array(num_clips) / num_clips[-1]
     law = fit_power_laws((1 - top1)[None], shares)
     laws = fit_power_laws(_resampled_errors(wrong, sizes, num_resamples, seed), shares)
-    beyond = _gains(law, laws, len(sources), num_units=min(len(sizes), right.shape[1]), left=1 - float(top1[-1]))
-    gains = tuple(
-        CurveGain(times=times, num_clips=times * num_clips[-1], gain=beyond[times][0], interval=beyond[times][1]) for times in TIMES
+    estimates = _gains(law, laws, len(sources), num_units=min(len(sizes), right.shape[1]), left=1 - float(top1[-1]))
+    fitted = {}
+    for share in (*np.geomspace(shares[0], 1, NUM_FITTED)[:-1].tolist(), *estimates):
+        number, fitted_top1 = round(share * num_clips[-1]), 1 - float(law.error(share)[0])
+        interval = _around(1 - float(law.error(1)[0]), estimates[share][1]) if share in estimates else None
+        fitted[number] = CurveFit(num_clips=number, top1=fitted_top1, interval=interval)
+    gains = (
+        CurveGain(times=times, num_clips=times * num_clips[-1], gain=estimates[times][0], interval=estimates[times][1]) for times in TIMES
     )
-    fitted = {
-        round(share * num_clips[-1]): CurveFit(
-            num_clips=round(share * num_clips[-1]),
-            top1=1 - float(law.error(share)[0]),
-            interval=_around(1 - float(law.error(1)[0]), beyond[share][1]) if share in beyond else None,
-        )
-        for share in (*np.geomspace(shares[0], 1, NUM_FITTED // 2)[:-1].tolist(), *sorted(beyond))
-    }
-    return blank.model_copy(update={"fit": tuple(fitted.values()), "gains": gains})
+    return Extrapolation(tuple(fitted.values()), tuple(gains))
 
 
-def _reason_not_to(right: NDArray[np.bool_], num_clips: Sequence[int], sizes: NDArray[np.int64]) -> str | None:
+def _point(number: int, right: NDArray[np.bool_], sources: Sequence[str]) -> CurvePoint:
+    """Average the draws (d, n) of one share; the interval counts each video's mean, rounded to whole clips."""
+    sums, sizes = sums_by_source(right.sum(axis=0), sources)
+    top1 = float(right.mean())
+    low, high = share_interval(np.rint(sums / len(right)).astype(np.int64), sizes)
+    return CurvePoint(
+        num_clips=number, draws=tuple(float(one) for one in right.mean(axis=1)), top1=top1, interval=(min(low, top1), max(high, top1))
+    )
+
+
+def _reason_not_to(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str]) -> str | None:
     """Say in a sentence why the data cannot tell; None if they can."""
-    if len(sizes) < 2:
+    if len(set(sources)) < 2:
         return "All val clips are of one source video, which does not show how far a gain would vary with other videos."
     if num_clips[-1] < MIN_CLIPS or len(num_clips) < MIN_SHARES:
         return f"Shares of {count(num_clips[-1], 'training clip')} are too small to extrapolate; it takes {MIN_CLIPS} clips or more."
     if right[-1].all():
         return "With all training clips every val clip is right already, so these val clips cannot show what more labels would gain."
     return None
-
-
-def _interval_of_mean(wrong: NDArray[np.int64], sizes: NDArray[np.int64], top1: float) -> tuple[float, float]:
-    """Compute the interval of a top-1 from its counts (d, s), rounded to whole clips."""
-    low, high = share_interval(np.rint(sizes - wrong.mean(axis=0)).astype(np.int64), sizes)
-    return min(low, top1), max(high, top1)
 
 
 def _resampled_errors(wrong: NDArray[np.int64], sizes: NDArray[np.int64], num_resamples: int, seed: int) -> Floats:
@@ -127,7 +136,7 @@ def _gains(law: PowerLaws, laws: PowerLaws, num_val_clips: int, *, num_units: in
     tail = ndtr(correction * quantile_of_t)
     found: dict[float, Estimate] = {}
     lowest, highest = 0.0, 0.0
-    for times in sorted({*TIMES, *np.geomspace(1, TIMES[-1], NUM_FITTED // 2).tolist()}):
+    for times in sorted({*TIMES, *np.geomspace(1, TIMES[-1], NUM_FITTED).tolist()}):
         gain, gains = min(float(law.gain(times)[0]), left), laws.gain(times)
         low, high = np.quantile(gains, (tail, 1 - tail))
         reach = -quantile_of_t * correction * gains.std()

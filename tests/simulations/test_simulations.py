@@ -14,6 +14,7 @@ from tests.simulations.decisions import (
     promoted_in_a_history,
     seen,
 )
+from tests.simulations.labels import TRUTHS, held
 from tests.simulations.probabilities import calibrated_errors, trusted
 
 pytestmark = pytest.mark.slow
@@ -77,6 +78,19 @@ def test_what_plan_says_is_seen_four_times_out_of_five():
     assert 0.7 < seen(29, 10, 5, 400) < 0.9
 
 
+@pytest.mark.parametrize("name", ["no floor", "usual", "nearly flat"])
+def test_the_gain_from_more_labels_is_in_its_interval(name):
+    truth = next(one for one in TRUTHS if one.name == name)
+    assert held(truth, 6, 100)[0] >= 0.92
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [2, 4])
+@pytest.mark.parametrize("truth", TRUTHS, ids=lambda truth: truth.name)
+def test_so_it_is_whatever_the_curve_and_however_many_films(truth, times):
+    assert min(held(truth, films, 200, times=times)[0] for films in (3, 20, 60)) >= 0.91
+
+
 def test_what_stands_beside_the_calibration_error_is_what_a_calibrated_network_has():
     found, by_chance = calibrated_errors(23, 60)
     assert found == pytest.approx(by_chance, rel=0.1)
@@ -88,11 +102,16 @@ def test_thirty_clips_tell_an_int8_that_changes_answers_from_one_that_does_not()
 
 def test_the_tables_are_in_the_docs():
     text = DOCS.read_text(encoding="utf-8")
-    for title in ("The interval of an accuracy", "Equal networks in compare_networks", "int8 passes its check"):
+    for title in (
+        "The interval of an accuracy",
+        "Equal networks in compare_networks",
+        "int8 passes its check",
+        "What more labels would gain",
+    ):
         assert f"### {title}" in text
 
 
 @pytest.mark.slow
 def test_every_table_can_be_made(capsys: pytest.CaptureFixture[str], tmp_path: Path):
     assert main(["--quick"]) == 0
-    assert capsys.readouterr().out.count("### ") == 10
+    assert capsys.readouterr().out.count("### ") == 11

@@ -1,0 +1,90 @@
+"""How often the interval of what more labels gain holds the truth, on curves that are known."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from tasks.dataset.subsets import SHARES
+from tasks.evaluation.learning_curve import extrapolate
+from tests.simulations.tables import Table, per_cent
+
+NUM_DRAWS, NUM_TRAIN_CLIPS, NUM_CLIPS = 5, 1000, 5
+FILMS = (3, 6, 20)
+OF_FILM, OF_CLIP, OF_SUBSET = 0.15, 0.35, 0.25
+"""Shares of the variance between answers that film and clip explain, and how far subsets of all clips differ, in standard deviations."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Errors `floor + scale * share ** -exponent`."""
+
+    name: str
+    floor: float
+    scale: float
+    exponent: float
+
+    def top1(self, share: float) -> float:
+        return 1 - self.floor - self.scale * share**-self.exponent
+
+    def gain(self, times: float) -> float:
+        return self.top1(times) - self.top1(1)
+
+
+TRUTHS = (
+    Truth("no floor", 0.0, 0.3, 0.3),
+    Truth("slow, no floor", 0.0, 0.4, 0.15),
+    Truth("slow", 0.2, 0.25, 0.1),
+    Truth("usual", 0.2, 0.15, 0.5),
+    Truth("fast", 0.1, 0.08, 1.0),
+    Truth("nearly flat", 0.3, 0.02, 0.7),
+    Truth("flat", 0.4, 0.0, 0.5),
+)
+
+
+def answers(rng: np.random.Generator, truth: Truth, num_films: int, num_clips: int = NUM_CLIPS) -> np.ndarray:
+    """(p, d, n) which val clips each training answers correctly.
+
+    Films and clips are easy or hard for every training. Subsets are better or worse than their size; those of one draw are nested.
+    """
+    film = np.repeat(rng.normal(0, OF_FILM**0.5, num_films), num_clips)
+    ease = film + rng.normal(0, OF_CLIP**0.5, num_films * num_clips)
+    right = np.empty((len(SHARES), NUM_DRAWS, len(ease)), bool)
+    for draw in range(NUM_DRAWS):
+        effect, variance = 0.0, 0.0
+        for index, share in reversed(list(enumerate(SHARES))):
+            grown = OF_SUBSET**2 * (1 / share - 1)
+            effect, variance = effect + rng.normal(0, (grown - variance) ** 0.5), grown
+            noise = rng.normal(0, (1 - OF_FILM - OF_CLIP) ** 0.5, len(ease))
+            right[index, draw] = ease + noise + effect < ndtri(truth.top1(share)) * (1 + variance) ** 0.5
+    return right
+
+
+def held(truth: Truth, num_films: int, num_draws: int, *, times: int = 2, num_clips: int = NUM_CLIPS) -> tuple[float, float]:
+    """How often the interval holds the true gain, and its mean width."""
+    rng, outcomes = np.random.default_rng(0), []
+    sources = [str(film) for film in range(num_films) for _ in range(num_clips)]
+    sizes = [round(share * NUM_TRAIN_CLIPS) for share in SHARES]
+    for _ in range(num_draws):
+        found = extrapolate(answers(rng, truth, num_films, num_clips), sizes, sources, num_resamples=300)
+        low, high = next(gain.interval for gain in found.gains if gain.times == times)
+        outcomes.append((low - 1e-9 <= truth.gain(times) <= high + 1e-9, high - low))
+    coverage, width = np.mean(outcomes, axis=0).tolist()
+    return coverage, width
+
+
+def tables(num_draws: int) -> list[Table]:
+    rows = []
+    for truth in TRUTHS:
+        found = [held(truth, films, num_draws // 2) for films in FILMS]
+        figures = [figure for coverage, width in found for figure in (per_cent(coverage), f"{100 * width:.0f}")]
+        rows.append((truth.name, per_cent(truth.top1(1)), f"{100 * truth.gain(2):+.1f}", *figures))
+    return [
+        Table(
+            "What more labels would gain",
+            f"Errors that follow a power law with a floor; val films of {NUM_CLIPS} clips, {NUM_DRAWS} draws of the training clips, {num_draws // 2} curves each. "
+            "Coverage of the true gain of twice as many clips by its 95 % interval, and the interval's mean width in points.",
+            ["curve", "top-1", "twice as many", *(f"{films} films: {what}" for films in FILMS for what in ("coverage", "width"))],
+            rows,
+        )
+    ]
