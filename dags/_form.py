@@ -10,12 +10,15 @@ from airflow.sdk.exceptions import AirflowFailException
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from tasks.keys import content_key, recipe_of
-from tasks.options import PRESETS, UNPRESET, Options, RetrainOptions, SegmentOptions, StoreUri
+from tasks.options import PRESETS, UNPRESET, LearningCurveOptions, Options, RetrainOptions, SegmentOptions, StoreUri
 from tasks.refusals import refusals
 from tasks.settings import RunnerSettings
 
 M = TypeVar("M", bound=BaseModel)
 log = logging.getLogger(__name__)
+
+UNKEYED = frozenset(LearningCurveOptions.model_fields)
+"""Options that change neither the weights nor the plan, so they have no part in the key of a form."""
 
 
 class StoreOptions(Options):
@@ -118,7 +121,7 @@ def places(values: Mapping[str, Any]) -> dict[str, str]:
     """Fill in `{store}`, `{key}` and, for DAGs with cutting options, `{recipe}` of addresses."""
     cut = {name: values[name] for name in SegmentOptions.model_fields if name in values}
     recipe = {"recipe": recipe_of(SegmentOptions.model_validate(cut))} if cut else {}
-    return {"store": values["store"], "key": content_key(values), **recipe}
+    return {"store": values["store"], "key": content_key({name: value for name, value in values.items() if name not in UNKEYED}), **recipe}
 
 
 def _params(model: type[Options], first: tuple[str, ...]) -> Iterable[tuple[str, Param]]:

@@ -43,7 +43,11 @@ def curve_section(result: LearningCurveResult) -> CurveSection:
         answer=answer_of(result),
         chart=learning_curve_chart(decisive),
         rows=tuple(_row(curve, gain) for curve in reversed(result.curves) for gain in curve.gains),
-        unknown=tuple(f"{curve.target.capitalize()}s: {curve.unknown}" for curve in result.curves[:-1] if curve.unknown),
+        unknown=tuple(
+            f"{curve.target.capitalize()}s: {curve.unknown}"
+            for curve in result.curves[:-1]
+            if curve.unknown not in (None, decisive.unknown)
+        ),
         notes=(_training_note(result), _caveats(result)),
     )
 
@@ -59,7 +63,7 @@ def answer_of(result: LearningCurveResult) -> str:
         answer = "More labels would help."
     elif high < HARDLY:
         answer = "More labels would hardly help."
-    elif high >= 1 - curve.points[-1].top1:
+    elif _points(high) == _points(1 - curve.points[-1].top1):
         answer = "The data cannot tell whether more labels would help: anything from no gain to no error left is possible."
     else:
         answer = "More labels may help."
@@ -81,7 +85,7 @@ def _row(curve: TargetCurve, gain: CurveGain) -> GainRow:
     fitted = next(one for one in curve.fit if one.num_clips == gain.num_clips)
     return GainRow(
         target=curve.target,
-        clips=f"{MULTIPLES[gain.times]} as many, {gain.num_clips:,}",
+        clips=f"{gain.num_clips:,} ({gain.times}×)",
         gain=signed(gain.gain),
         interval=percent_interval(gain.interval),
         top1=percent(fitted.top1),
@@ -116,7 +120,7 @@ def _caveats(result: LearningCurveResult) -> str:
     told = [
         f"Scored on {count(result.num_val_clips, 'val clip')} of {count(result.num_val_sources, 'source video')}"
         f"{', few enough to make intervals wide' if 1 < result.num_val_sources < FEW_SOURCES else ''}.",
-        "Val also selected the epoch that each training kept, so all points are a little high.",
+        "The epoch that each training kept was selected on these clips, too, so all points are a little high.",
     ]
     if curve.gains:
         told.append(

@@ -34,6 +34,8 @@ ADDRESSES = {
     ("train", PLAN): "runs/r/train/",
     ("train", PLAN.rstrip("/")): "runs/r/train/",
     ("evaluate", PLAN, "--model=champion"): "runs/r/decisions/d/evaluate/champion/",
+    ("learning_curve", PLAN): "runs/r/decisions/d/learning_curve/",
+    ("learning_curve", PLAN, "--no-learning-curve"): "runs/r/decisions/d/learning_curve/",
     ("compare", PLAN): "runs/r/decisions/d/compare/",
     ("report", PLAN): "runs/r/decisions/d/report/",
     ("register", PLAN): "runs/r/register/",

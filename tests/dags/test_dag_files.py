@@ -21,7 +21,7 @@ APPROVE = retrain.dag.get_task("publish.approve")
 WITHOUT_STEP = (APPROVE, search.dag.get_task("retrain"))
 TASKS = [task for dag in DAGS.values() for task in dag.tasks if task not in WITHOUT_STEP]
 TRIALS = {"seeds", *(f"round_{number}.trials" for number in range(1, MAX_ROUNDS + 1))}
-GPU_TASKS = {"train", "evaluate", "network.train", "network.evaluate", "known", "predict", *TRIALS}
+GPU_TASKS = {"train", "evaluate", "learning_curve", "network.train", "network.evaluate", "known", "predict", *TRIALS}
 
 OPERATORS = {"docker": "airflow.providers.docker.operators.docker", "kubernetes": "airflow.providers.cncf.kubernetes.operators.pod"}
 HEAVY = {"torch", "pandas", "mlflow", "minio", "av", "numpy", "pytorch_lightning", "sklearn"}
@@ -199,8 +199,9 @@ def test_steps_follow_one_another():
             "prepare.flow": ["prepare.flows"],
             "train": ["prepare.flow", "prepare.plan"],
             "evaluate": ["prepare.plan", "train"],
+            "learning_curve": ["train"],
             "publish.compare": ["evaluate"],
-            "publish.report": ["publish.compare"],
+            "publish.report": ["learning_curve", "publish.compare"],
             "publish.register": ["publish.report"],
             "publish.approve": ["publish.register"],
             "publish.decide": ["publish.approve", "publish.register"],

@@ -25,6 +25,7 @@ OUT = {"out": f"{NOWHERE}/never/"}
 FOLLOWERS_OF_A_PLAN: dict[str, dict[str, str]] = {
     "train": {},
     "evaluate": {"model": "baseline"},
+    "learning_curve": {},
     "compare": {},
     "report": {},
     "register": {},

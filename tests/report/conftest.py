@@ -13,6 +13,7 @@ from tasks.report.search_page import search_page
 from tasks.report.sheets import contact_sheet
 from tasks.results.evaluation import ActivationMap
 from tests.report.a_search import search_of
+from tests.report.labels import curve_of
 from tests.report.named import HOSTILE_NAMES, Named, drawn, hostile, mixed, without_objects
 from tests.report.named import original as drawn_original
 from tests.report.runs import DIRTY, metrics_of
@@ -62,7 +63,7 @@ CASES = {
     ),
     "one clip": lambda: (
         named := Named([("take", "bag")], {"baseline": [("put", "cloth")], "fine-tuned": [("take", "bag")]}, num_sources=1),
-        metrics_of(named, split="val", num_epochs=1, passed=False, baseline_is_chance=True),
+        metrics_of(named, split="val", num_epochs=1, passed=False, baseline_is_chance=True, learning_curve=curve_of(1)),
     ),
     "verbs alone": lambda: (named := without_objects(), metrics_of(named)),
     "mixed": lambda: (named := mixed(), metrics_of(named)),
@@ -86,6 +87,7 @@ CASES = {
             calibration=(),
             mistakes=(),
             epochs=(),
+            learning_curve=None,
         ),
     ),
 }

@@ -18,6 +18,7 @@ from tasks.results.metrics import (
     SplitSize,
 )
 from tasks.results.training import Epoch
+from tests.report.labels import curve_of
 from tests.report.scored import MACHINE, TARGETS, class_changes, confusion, difference, label_counts, result
 
 DIRTY = DataChecks(
@@ -124,6 +125,7 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
         "checks": checks,
         "epochs": epochs(num_epochs, validated, len(named.targets) > 1),
         "best_epoch": min(num_epochs, 28),
+        "learning_curve": curve_of(targets=named.targets),
         "provenance": Provenance(
             run_key="9f86d081884c7d65",
             dataset_uri="s3://retake/datasets/2c26b46b68ffc68f/",

@@ -30,7 +30,7 @@ def learning_curve_chart(curve: TargetCurve) -> Chart:
         axes.fill_between(x, low, high, color=BLUE, alpha=BAND_OPACITY, linewidth=0)
         axes.plot(
             [number for number, _ in draws], [top1 for _, top1 in draws],
-            color=GREY, linestyle="none", marker="o", markersize=4, markeredgecolor=PAGE, clip_on=False, gid="draws", label="single draws",
+            color=GREY, linestyle="none", marker="o", markersize=5, markeredgecolor=PAGE, clip_on=False, gid="draws", label="single draws",
         )  # fmt: skip
         axes.plot(
             x, [point.top1 for point in curve.points],
@@ -48,7 +48,7 @@ def _draw_extrapolation(axes: Axes, curve: TargetCurve) -> None:
         return
     axes.plot(
         [one.num_clips for one in curve.fit], [one.top1 for one in curve.fit],
-        color=ORANGE, linewidth=1.8, linestyle="--", label="extrapolation",
+        color=ORANGE, linewidth=1.8, linestyle="--", label="power law",
     )  # fmt: skip
     beyond = [(one.num_clips, *one.interval) for one in curve.fit if one.interval]
     numbers, low, high = zip(*beyond, strict=True)

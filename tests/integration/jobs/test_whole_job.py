@@ -25,6 +25,7 @@ STEPS = (
     "plan",
     "train",
     "evaluate",
+    "learning_curve",
     "compare",
     "report",
     "register",
