@@ -85,7 +85,7 @@ def _row(curve: TargetCurve, gain: CurveGain) -> GainRow:
     fitted = next(one for one in curve.fit if one.num_clips == gain.num_clips)
     return GainRow(
         target=curve.target,
-        clips=f"{gain.num_clips:,} ({gain.times}×)",
+        clips=f"{gain.num_clips:,} ({MULTIPLES[gain.times]})",
         gain=signed(gain.gain),
         interval=percent_interval(gain.interval),
         top1=percent(fitted.top1),

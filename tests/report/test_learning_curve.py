@@ -80,7 +80,7 @@ def test_a_curve_that_does_not_beat_guessing_says_so():
 def test_the_table_has_each_target_the_deciding_one_first():
     rows = curve_section(curve_of(6)).rows
     assert [row.target for row in rows] == ["action", "action", "noun", "noun", "verb", "verb"]
-    assert [row.clips for row in rows[:2]] == ["240 (2×)", "480 (4×)"]
+    assert [row.clips for row in rows[:2]] == ["240 (twice)", "480 (four times)"]
 
 
 def test_the_drawing_has_every_draw_and_the_extrapolation_within_its_frame():
