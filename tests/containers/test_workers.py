@@ -35,6 +35,7 @@ def test_training_is_taken_by_the_worker_of_the_gpu_queue_and_the_rest_by_the_ot
         "plan": on_cpu,
         "train": on_gpu,
         "evaluate": on_gpu,
+        "learning_curve": on_gpu,
         "compare": on_cpu,
         "report": on_cpu,
         "register": on_cpu,

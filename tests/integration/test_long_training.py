@@ -17,6 +17,7 @@ LONG = {
     "mirror": False,
     "label_noise": 0.5,
     "model_name": MODEL,
+    "learning_curve": False,
 }
 
 
@@ -24,8 +25,8 @@ def test_altered_labels_end_the_dag_well_and_register_nothing(workshop, chain):
     before = {found.uri for found in workshop.store.list(f"{chain.confs['retrain']['store']}/runs/")}
     states = workshop.dag_test({"retrain": chain.confs["retrain"] | LONG})["retrain"]
     assert states["run"] == "success"
-    assert {name: states[f"{name}[-1]"] for name in ("train", "publish.report", "publish.register", "publish.approve", "publish.decide")} == {
-        "train": "success", "publish.report": "success", "publish.register": "skipped", "publish.approve": "skipped", "publish.decide": "skipped",
+    assert {name: states[f"{name}[-1]"] for name in ("train", "learning_curve", "publish.report", "publish.register", "publish.approve", "publish.decide")} == {
+        "train": "success", "learning_curve": "skipped", "publish.report": "success", "publish.register": "skipped", "publish.approve": "skipped", "publish.decide": "skipped",
     }  # fmt: skip
     left = sorted({found.uri for found in workshop.store.list(f"{chain.confs['retrain']['store']}/runs/")} - before)
     (result,) = (uri for uri in left if uri.endswith("/train/result.json") and "/evaluate/" not in uri)

@@ -15,6 +15,7 @@ from mlflow.entities import LoggedModelStatus
 from tasks.errors import Unavailable
 from tasks.local.home import REPOSITORY
 from tasks.results.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
+from tasks.results.learning_curve import LearningCurveResult
 from tasks.results.metrics import Metrics
 from tasks.results.training import PlanResult
 from tests.integration.conftest import CHAIN_STORE as STORE
@@ -78,6 +79,16 @@ def test_the_report_its_numbers_and_the_card_are_in_mlflow_too(workshop, chain):
     assert sum(split.num_clips for split in metrics.splits) == 6
 
 
+def test_the_learning_curve_of_a_network_trained_as_a_whole_is_that_of_heads_and_is_in_the_report(workshop, chain):
+    found = workshop.store.read(f"{chain.decision}learning_curve/result.json", LearningCurveResult)
+    assert (found.recipe, found.num_clips, found.num_val_sources) == ("light", 4, 1)
+    assert [point.num_clips for point in found.curves[-1].points] == [1, 2, 4]
+    assert "one source video" in found.curves[-1].unknown
+    reported = workshop.store.read(f"{chain.decision}report/result.json", ReportResult)
+    assert workshop.store.read(reported.metrics_uri, Metrics).learning_curve == found
+    assert "heads alone were trained by the recipe of preset light" in workshop.store.read_bytes(reported.report_uri).decode()
+
+
 def test_a_second_run_leaves_the_store_as_it_is_and_trains_nothing(workshop, chain):
     # Other tests predict videos in this store, which the next labels name as clips without one.
     workshop.dag_test({dag_id: chain.confs[dag_id] for dag_id in ("ingest_videos", "build_dataset")})
@@ -139,6 +150,17 @@ def test_a_training_that_is_killed_goes_on_as_if_nothing_had_happened(workshop, 
         histories.append(json.loads(subprocess.check_output(script, env=workshop.environment, text=True, timeout=60)))
     assert histories[0] == histories[1]
     assert [step for step, _ in histories[1]["val_loss"]] == list(range(NUM_EPOCHS))
+
+
+def test_the_learning_curve_of_heads_is_by_their_own_recipe_and_on_their_features(workshop, undisturbed):
+    plan, _ = undisturbed
+    done = workshop.attempt("learning_curve", store=STORE, plan=f"{plan.decision_uri}plan/")
+    assert done.returncode == 0, done.stderr
+    found = LearningCurveResult.model_validate_json(done.stdout.splitlines()[-1])
+    assert (found.recipe, found.num_epochs, found.num_draws, len(found.curves)) == ("own", NUM_EPOCHS, 5, 3)
+    assert "training 15 of 15: 4 clips of 2 source videos" in done.stderr
+    off = workshop.attempt("learning_curve", store=STORE, plan=f"{plan.decision_uri}plan/", learning_curve=False)
+    assert (off.returncode, "switched off" in off.stderr) == (99, True)
 
 
 def test_two_processes_train_as_one_does_and_the_first_alone_has_a_result(workshop, chain, undisturbed):

@@ -78,6 +78,8 @@ def registered(workshop, plan, trained):
     flags = {"store": STORE, "plan": f"{plan.decision_uri}plan/"}
     for network in plan.networks:
         workshop.run("evaluate", **flags, model=network.model)
+    skipped = workshop.attempt("learning_curve", **flags)
+    assert (skipped.returncode, "a fusion of trained networks is not trained" in skipped.stderr) == (99, True)
     for step in ("compare", "report", "register", "decide"):
         workshop.run(step, **flags)
     return workshop.store.read(f"{plan.run_uri}register/result.json", RegisterResult)
