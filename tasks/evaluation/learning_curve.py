@@ -27,6 +27,8 @@ MIN_CLIPS = 20
 """Minimum number of training clips: below, the smallest share is a single clip."""
 MIN_SHARES = 3
 """Minimum number of different shares, for a law of three parameters."""
+MIN_WRONG = 3
+"""Minimum number of wrong val clips with all training clips. With fewer, the error that is left is hardly known, and intervals are too narrow."""
 NUM_FITTED = 12
 """Number of points of the law that are drawn on either side of all training clips."""
 
@@ -60,7 +62,7 @@ def learning_curve(
         num_resamples: bootstrap draws.
         seed: of the draws. The result does not depend on the order of the val clips.
     """
-    unknown = _reason_not_to(right, num_clips, sources)
+    unknown = reason_not_to(right, num_clips, sources)
     found = Extrapolation((), ()) if unknown else extrapolate(right, num_clips, sources, num_resamples=num_resamples, seed=seed)
     points = tuple(_point(number, of_share, sources) for number, of_share in zip(num_clips, right, strict=True))
     return TargetCurve(target=target, majority_top1=majority_top1, points=points, fit=found.fit, gains=found.gains, unknown=unknown)
@@ -73,8 +75,9 @@ def extrapolate(
 
     A bootstrap draws source videos of val and draws of training clips anew, both at once, and fits the law to each resample (the pigeonhole
     bootstrap, Owen 2007, Annals of Applied Statistics 1, 386). Intervals are widened by Student's t with the smaller number of the two, as in
-    `resample`. They are limited to what the law allows: no loss, and no more than the error that is left. They hold if the curve follows such a
-    law; `docs/evidence.md` has their simulated coverage. Arguments are as in `learning_curve`, from two source videos and three shares on.
+    `resample`. They are limited to what the law allows: no loss, and no more than the error that is left, which on other videos may be larger
+    than on these. They hold if the curve follows such a law; `docs/evidence.md` has their simulated coverage. Arguments are as in
+    `learning_curve`, where `reason_not_to` finds none.
     """
     top1 = right.mean(axis=(1, 2))
     wrong = np.array([[sums_by_source(~of_draw, sources)[0] for of_draw in of_share] for of_share in right])
@@ -104,14 +107,18 @@ def _point(number: int, right: NDArray[np.bool_], sources: Sequence[str]) -> Cur
     )
 
 
-def _reason_not_to(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str]) -> str | None:
-    """Say in a sentence why the data cannot tell; None if they can."""
+def reason_not_to(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str]) -> str | None:
+    """Say in a sentence why the data cannot tell; None if they can. Arguments are as in `learning_curve`."""
     if len(set(sources)) < 2:
         return "All val clips are of one source video, which does not show how far a gain would vary with other videos."
     if num_clips[-1] < MIN_CLIPS or len(num_clips) < MIN_SHARES:
         return f"Shares of {count(num_clips[-1], 'training clip')} are too small to extrapolate; it takes {MIN_CLIPS} clips or more."
-    if right[-1].all():
-        return "With all training clips every val clip is right already, so these val clips cannot show what more labels would gain."
+    num_wrong = float((~right[-1]).sum(axis=1).mean())
+    if num_wrong < MIN_WRONG:
+        return (
+            f"After training on all clips, only {num_wrong:.3g} of {count(len(sources), 'val clip')} are wrong on average; it takes {MIN_WRONG} or more "
+            "to show what more labels would gain."
+        )
     return None
 
 
@@ -129,11 +136,12 @@ def _resampled_errors(wrong: NDArray[np.int64], sizes: NDArray[np.int64], num_re
 def _gains(law: PowerLaws, laws: PowerLaws, num_val_clips: int, *, num_units: int, left: float) -> dict[float, Estimate]:
     """Compute the gains from more clips, from the fitted law and the resampled ones, by multiples of the training clips in rising order.
 
-    `num_units` is the number of source videos or draws, whichever is smaller, and `left` the error that is left.
+    `num_units` is the number of source videos or draws, whichever is smaller, and `left` the error that is left on these val clips.
     """
     correction = np.sqrt(num_units / (num_units - 1))
     quantile_of_t = stdtrit(num_units - 1, TAIL)
     tail = ndtr(correction * quantile_of_t)
+    most = min(1.0, left - quantile_of_t * correction * laws.error(1).std())
     found: dict[float, Estimate] = {}
     lowest, highest = 0.0, 0.0
     for times in sorted({*TIMES, *np.geomspace(1, TIMES[-1], NUM_FITTED).tolist()}):
@@ -144,7 +152,7 @@ def _gains(law: PowerLaws, laws: PowerLaws, num_val_clips: int, *, num_units: in
             # No resample differs. What not one of n clips shows may still be true of 1 - 0.025^(1/n) of all.
             high = 1 - TAIL ** (1 / num_val_clips)
         # More clips never gain less, so neither limit may fall.
-        lowest, highest = max(lowest, min(low, gain - reach)), min(left, max(highest, high, gain + reach))
+        lowest, highest = max(lowest, min(low, gain - reach)), min(most, max(highest, high, gain + reach))
         found[times] = gain, (float(lowest), float(highest))
     return found
 

@@ -63,7 +63,7 @@ def answer_of(result: LearningCurveResult) -> str:
         answer = "More labels would help."
     elif high < HARDLY:
         answer = "More labels would hardly help."
-    elif _points(high) == _points(1 - curve.points[-1].top1):
+    elif _points(high) >= _points(1 - curve.points[-1].top1):
         answer = "The data cannot tell whether more labels would help: anything from no gain to no error left is possible."
     else:
         answer = "More labels may help."

@@ -6,11 +6,12 @@ import numpy as np
 from scipy.special import ndtri
 
 from tasks.dataset.subsets import SHARES
-from tasks.evaluation.learning_curve import extrapolate
+from tasks.evaluation.learning_curve import MIN_WRONG, extrapolate, reason_not_to
 from tests.simulations.tables import Table, per_cent
 
 NUM_DRAWS, NUM_TRAIN_CLIPS, NUM_CLIPS = 5, 1000, 5
 FILMS = (3, 6, 20)
+MIN_TOLD = 0.1
 OF_FILM, OF_CLIP, OF_SUBSET = 0.15, 0.35, 0.25
 """Shares of the variance between answers that film and clip explain, and how far subsets of all clips differ, in standard deviations."""
 
@@ -37,6 +38,7 @@ TRUTHS = (
     Truth("slow", 0.2, 0.25, 0.1),
     Truth("usual", 0.2, 0.15, 0.5),
     Truth("fast", 0.1, 0.08, 1.0),
+    Truth("near the top", 0.0, 0.08, 1.0),
     Truth("nearly flat", 0.3, 0.02, 0.7),
     Truth("flat", 0.4, 0.0, 0.5),
 )
@@ -60,15 +62,20 @@ def answers(rng: np.random.Generator, truth: Truth, num_films: int, num_clips: i
     return right
 
 
-def held(truth: Truth, num_films: int, num_draws: int, *, times: int = 2, num_clips: int = NUM_CLIPS) -> tuple[float, float]:
-    """How often the interval holds the true gain, and its mean width."""
+def held(truth: Truth, num_films: int, num_draws: int, *, times: int = 2, num_clips: int = NUM_CLIPS) -> tuple[float, float] | None:
+    """How often the interval holds the true gain, and its mean width, where a gain is told; None if it seldom is."""
     rng, outcomes = np.random.default_rng(0), []
     sources = [str(film) for film in range(num_films) for _ in range(num_clips)]
     sizes = [round(share * NUM_TRAIN_CLIPS) for share in SHARES]
     for _ in range(num_draws):
-        found = extrapolate(answers(rng, truth, num_films, num_clips), sizes, sources, num_resamples=300)
+        right = answers(rng, truth, num_films, num_clips)
+        if reason_not_to(right, sizes, sources):
+            continue
+        found = extrapolate(right, sizes, sources, num_resamples=300)
         low, high = next(gain.interval for gain in found.gains if gain.times == times)
         outcomes.append((low - 1e-9 <= truth.gain(times) <= high + 1e-9, high - low))
+    if len(outcomes) < MIN_TOLD * num_draws:
+        return None
     coverage, width = np.mean(outcomes, axis=0).tolist()
     return coverage, width
 
@@ -77,13 +84,13 @@ def tables(num_draws: int) -> list[Table]:
     rows = []
     for truth in TRUTHS:
         found = [held(truth, films, num_draws // 2) for films in FILMS]
-        figures = [figure for coverage, width in found for figure in (per_cent(coverage), f"{100 * width:.0f}")]
+        figures = [figure for one in found for figure in ((per_cent(one[0]), f"{100 * one[1]:.0f}") if one else ("", ""))]
         rows.append((truth.name, per_cent(truth.top1(1)), f"{100 * truth.gain(2):+.1f}", *figures))
     return [
         Table(
             "What more labels would gain",
             f"Errors that follow a power law with a floor; val films of {NUM_CLIPS} clips, {NUM_DRAWS} draws of the training clips, {num_draws // 2} curves each. "
-            "Coverage of the true gain of twice as many clips by its 95 % interval, and the interval's mean width in points.",
+            f"Coverage of the true gain of twice as many clips by its 95 % interval, and the interval's mean width in points. Curves that end with fewer than {MIN_WRONG} wrong val clips are left out, because then no gain is given.",
             ["curve", "top-1", "twice as many", *(f"{films} films: {what}" for films in FILMS for what in ("coverage", "width"))],
             rows,
         )

@@ -78,7 +78,7 @@ def test_what_plan_says_is_seen_four_times_out_of_five():
     assert 0.7 < seen(29, 10, 5, 400) < 0.9
 
 
-@pytest.mark.parametrize("name", ["no floor", "usual", "nearly flat"])
+@pytest.mark.parametrize("name", ["no floor", "usual", "near the top"])
 def test_the_gain_from_more_labels_is_in_its_interval(name):
     truth = next(one for one in TRUTHS if one.name == name)
     assert held(truth, 6, 100)[0] >= 0.92
@@ -88,7 +88,9 @@ def test_the_gain_from_more_labels_is_in_its_interval(name):
 @pytest.mark.parametrize("times", [2, 4])
 @pytest.mark.parametrize("truth", TRUTHS, ids=lambda truth: truth.name)
 def test_so_it_is_whatever_the_curve_and_however_many_films(truth, times):
-    assert min(held(truth, films, 200, times=times)[0] for films in (3, 20, 60)) >= 0.91
+    found = [held(truth, films, 200, times=times) for films in (3, 20, 60)]
+    assert min(one[0] for one in found if one) >= 0.91
+    assert found[-1] is not None
 
 
 def test_what_stands_beside_the_calibration_error_is_what_a_calibrated_network_has():
