@@ -22,7 +22,7 @@ from tasks.disk import full_disk, no_room
 from tasks.model.averaging import Averaging
 from tasks.model.checkpoints import save
 from tasks.model.class_names import ClassNames
-from tasks.model.history import EpochRecord, curves_of, from_state, in_words, is_power_of_two, is_told, scores_of, to_state
+from tasks.model.history import EpochRecord, curves_of, from_state, in_words, is_logged, is_power_of_two, scores_of, to_state
 from tasks.model.network import Network
 from tasks.model.schedules import highest_rate
 from tasks.wording import duration
@@ -179,7 +179,7 @@ class EpochKeeper(Callback):
         """Pass epochs to the loggers, by the number of steps until their end."""
         num_steps = ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
         for record in records:
-            if not is_told(record.epoch):
+            if not is_logged(record.epoch):
                 continue
             curves = curves_of("train", record.train) | (curves_of("val", record.val) if record.val else {})
             for logger in trainer.loggers:

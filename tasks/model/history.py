@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from math import floor, log
 from typing import Any
 
-ALL_TOLD = 1000
+ALL_LOGGED = 1000
 """Number of epochs, from the first, that are all logged."""
 STEP = 1.01
 """Ratio between two later logged epochs, on the logarithmic axis of long trainings."""
@@ -45,13 +45,13 @@ def is_power_of_two(number: int) -> bool:
     return number & (number - 1) == 0
 
 
-def is_told(epoch: int) -> bool:
+def is_logged(epoch: int) -> bool:
     """Check whether this epoch, from 0, is logged.
 
     A long training has too many epochs to log all of them.
     """
     number = epoch + 1
-    return number <= ALL_TOLD or is_power_of_two(number) or _place(number) > _place(number - 1)
+    return number <= ALL_LOGGED or is_power_of_two(number) or _place(number) > _place(number - 1)
 
 
 def _place(number: int) -> int:

@@ -16,7 +16,7 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Flattery:
+class BiasEstimate:
     """The selection bias of a search's winner.
 
     The lead of the best of equally good trials, the optimism of the winner's top-1, and its top-1 without that optimism.
@@ -27,7 +27,7 @@ class Flattery:
     corrected: float
 
 
-def flattery(right: Sequence[str], sources: Sequence[str], winner: int) -> Flattery | None:
+def selection_bias(right: Sequence[str], sources: Sequence[str], winner: int) -> BiasEstimate | None:
     """Estimate the selection bias by resampling source videos, with the same videos for all trials.
 
     Trials are right and wrong on the same clips, so their scores rise and fall together; only what moves them apart lets a lucky one win.
@@ -54,7 +54,7 @@ def flattery(right: Sequence[str], sources: Sequence[str], winner: int) -> Flatt
     deviations = _deviations(answers, sources)
     best = (_drawn_together(scores, deviations) + deviations).argmax(axis=1)
     optimism = float(deviations[np.arange(len(best)), best].mean())
-    return Flattery(float(deviations.max(axis=1).mean()), optimism, float(scores[winner]) - optimism)
+    return BiasEstimate(float(deviations.max(axis=1).mean()), optimism, float(scores[winner]) - optimism)
 
 
 def _deviations(answers: NDArray[np.bool_], sources: Sequence[str]) -> NDArray[np.float64]:

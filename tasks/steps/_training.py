@@ -13,7 +13,7 @@ from tasks.model.class_names import trained_names
 from tasks.model.data import CachedClip
 from tasks.model.epochs import BEST, LAST, EpochFiles
 from tasks.model.growth import widen_heads
-from tasks.model.history import EpochRecord, is_told
+from tasks.model.history import EpochRecord, is_logged
 from tasks.model.job import TrainJob
 from tasks.model.training import fit
 from tasks.options import TrainOptions
@@ -61,14 +61,14 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
                 store.write_file(training.best, files.best)
             if files.heads:
                 store.write_file(training.heads(files.records[-1].epoch + 1), files.heads)
-            tracker.log_epochs(run_id, [epoch_of(record, plan.train) for record in files.records if is_told(record.epoch)])
+            tracker.log_epochs(run_id, [epoch_of(record, plan.train) for record in files.records if is_logged(record.epoch)])
             # The commit mark of the epochs: the next try repeats them if this one ends before it.
             store.write_file(training.last, files.last)
 
         outcome = fit(job, on_epoch=keep)
         epochs = tuple(epoch_of(record, plan.train) for record in outcome.history)
         # `keep` was not called for epochs that a shorter training of a search trained.
-        tracker.log_epochs(run_id, [one for one in epochs if is_told(one.epoch)])
+        tracker.log_epochs(run_id, [one for one in epochs if is_logged(one.epoch)])
         kept_epochs = keep_answers(job, len(epochs), training, manifest, store) if plan.train.is_long else ()
         hardware = {**outcome.hardware.flat(), "num_processes": job.devices}
         evidence = folder / "evidence"
@@ -83,7 +83,7 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
             checkpoint_sha256=file_sha256(outcome.best),
             best_epoch=outcome.best_epoch,
             best_val_loss=outcome.best_val_loss,
-            epochs=told(epochs, outcome.best_epoch),
+            epochs=logged_epochs(epochs, outcome.best_epoch),
             stopped_early=outcome.stopped_early,
             seconds=round(sum(record.seconds for record in outcome.history), 3),
             mlflow_run_id=run_id,
@@ -179,10 +179,10 @@ def epoch_of(record: EpochRecord, options: TrainOptions) -> Epoch:
     )
 
 
-def told(epochs: tuple[Epoch, ...], best_epoch: int) -> tuple[Epoch, ...]:
+def logged_epochs(epochs: tuple[Epoch, ...], best_epoch: int) -> tuple[Epoch, ...]:
     """Select the epochs of a result.
 
     These are the logged ones, the kept one, the last, and the first without an error on the training clips.
     """
     fitted = first_without_error(epochs)
-    return tuple(one for one in epochs if is_told(one.epoch) or one.epoch in (best_epoch, fitted, len(epochs) - 1))
+    return tuple(one for one in epochs if is_logged(one.epoch) or one.epoch in (best_epoch, fitted, len(epochs) - 1))

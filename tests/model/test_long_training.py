@@ -9,7 +9,7 @@ import torch
 from tasks.errors import BadCheckpoint
 from tasks.model import epochs
 from tasks.model.epochs import head_file
-from tasks.model.history import is_told
+from tasks.model.history import is_logged
 from tasks.model.kept_heads import score_heads
 from tasks.model.training import fit
 from tests.model.test_features import kept_job
@@ -81,8 +81,8 @@ def test_a_short_training_keeps_no_heads(clips, tmp_path):
 
 
 def test_ten_thousand_epochs_are_told_by_some_hundreds_and_the_first_thousand_by_all():
-    told = [epoch for epoch in range(10_000) if is_told(epoch)]
-    assert told[:1000] == list(range(1000))
-    assert len(told) < 1300
-    assert {2**power - 1 for power in range(14)} <= set(told)
-    assert max(later / epoch for epoch, later in pairwise(told[1000:])) < 1.03
+    logged = [epoch for epoch in range(10_000) if is_logged(epoch)]
+    assert logged[:1000] == list(range(1000))
+    assert len(logged) < 1300
+    assert {2**power - 1 for power in range(14)} <= set(logged)
+    assert max(later / epoch for epoch, later in pairwise(logged[1000:])) < 1.03
