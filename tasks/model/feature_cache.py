@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tasks.disk import shortage
-from tasks.errors import BadConfiguration, Unavailable
+from tasks.errors import Unavailable
 from tasks.keys import content_key, frames_made_by
 from tasks.model import backbones
 from tasks.model.network import Network, weights_sha256
@@ -99,7 +99,7 @@ class FeatureCache:
             advice: the remedy, if the disk is too small.
 
         Raises:
-            BadConfiguration: the disk has no room for `num_files` more files.
+            Unavailable: the disk has no room for `num_files` more files.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for partial in self.folder.glob(f"*{PARTIAL}"):
@@ -107,7 +107,7 @@ class FeatureCache:
                 if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
                     partial.unlink()
         if short := shortage(self.folder, num_files * self._file_bytes):
-            raise BadConfiguration(f"{self.folder}: for the features of {num_files} views {short}; {advice}")
+            raise Unavailable(f"{self.folder}: for the features of {num_files} views {short}; {advice}")
 
     @property
     def _file_bytes(self) -> int:

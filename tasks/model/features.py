@@ -60,9 +60,8 @@ def compute_features(
         place: where to start in the missing views, from 0 to 1; processes that start at different places share the work.
 
     Raises:
-        BadConfiguration: the disk is too small.
         BadDataset, MissingObject: frames cannot be read.
-        Unavailable: the disk is full.
+        Unavailable: the disk has no room for the features, or is full.
     """
     missing = [view for view in views if not cache.has(view.name)]
     if not missing:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.disk import shortage, work_folder
-from tasks.errors import BadConfiguration, BadVideo, Unavailable
+from tasks.errors import BadVideo, Unavailable
 from tasks.keys import frames_made_by
 from tasks.video.fields import FLOW_SUFFIX, iter_fields
 from tasks.video.frames import iter_frames, scaled_size
@@ -66,9 +66,8 @@ def cache_frames(
     `progress(num_done, num_items)` is called from this thread.
 
     Raises:
-        BadConfiguration: the disk under `root` is too small.
         BadEntry: a clip does not decode, or does not match its item.
-        Unavailable: a decoding process was killed, or the disk is full; a retry keeps the finished items.
+        Unavailable: a decoding process was killed, or the disk has no room; a retry keeps the finished items.
     """
     root.mkdir(parents=True, exist_ok=True)
     paths = [entry_path(item, root, short_side) for item in items]
@@ -170,7 +169,7 @@ def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
 
 def _check_space(root: Path, need_bytes: int) -> None:
     if short := shortage(root, need_bytes):
-        raise BadConfiguration(
+        raise Unavailable(
             f"{root}: for decoded frames {short}; "
             "make room, point RETAKE_CACHE_DIR to a larger disk, or raise frame_step if the modality is rgb"
         )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.errors import BadConfiguration, Unavailable
+from tasks.errors import Unavailable
 from tasks.model import features
 from tasks.model.augmentation import Augmentation
 from tasks.model.checkpoints import load
@@ -217,7 +217,7 @@ def test_progress_is_told_with_the_time_left(clips, tiny_network, kept, monkeypa
 def test_a_disk_that_is_too_small_is_told_before_anything_is_computed(clips, tiny_network, kept, monkeypatch):
     passes = passes_of(tiny_network)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 100))
-    with pytest.raises(BadConfiguration, match=r"896 bytes are needed and 100 bytes are free.*RETAKE_CACHE_DIR.*feature_variants"):
+    with pytest.raises(Unavailable, match=r"896 bytes are needed and 100 bytes are free.*RETAKE_CACHE_DIR.*feature_variants"):
         compute(tiny_network, [View(clips[0].frames)], kept)
     assert not passes
 

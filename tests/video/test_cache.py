@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tasks.disk import WORK_PREFIX
-from tasks.errors import BadConfiguration, BadVideo
+from tasks.errors import BadVideo, Unavailable
 from tasks.keys import flow_recipe_of, frames_made_by
 from tasks.options import FlowOptions
 from tasks.video import cache
@@ -147,7 +147,7 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(
     clips: tuple[CutClip, ...], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 100 * 1024))
-    with pytest.raises(BadConfiguration, match=r"for decoded frames 225 KiB are needed and 100 KiB are free; .*frame_step"):
+    with pytest.raises(Unavailable, match=r"for decoded frames 225 KiB are needed and 100 KiB are free; .*frame_step"):
         fill([item(clips[0], MIDDLES)], tmp_path, store)
     assert not store.fetched
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from tasks.errors import BadConfiguration, RetakeError, Unavailable
+from tasks.errors import RetakeError, Unavailable
 from tasks.keys import flow_recipe_of
 from tasks.model.consensus import Logits
 from tasks.model.crops import Frames
@@ -41,7 +41,7 @@ class SharedFeatures:
         try:
             for cache in self._caches:
                 cache.make_room(sum(not cache.has(clip) for clip in clips))
-        except BadConfiguration as error:
+        except Unavailable as error:
             self._stop(error)
 
     def known(self, clip: str) -> Logits | None:
