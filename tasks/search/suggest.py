@@ -55,9 +55,6 @@ def suggest(
         earlier: the trials of all earlier rounds.
         target: the target whose top-1 is maximised.
         num_trials: wanted number of trials.
-
-    Raises:
-        BadConfiguration: the sampler cannot search this space.
     """
     known = {identity(trial.values, trial.options) for trial in earlier}
     found: list[Suggestion] = []
@@ -70,6 +67,25 @@ def suggest(
             if len(found) == num_trials:
                 break
     return found
+
+
+def require_searchable(space: Space, chosen: SearchOptions) -> None:
+    """Check that the sampler can search this space.
+
+    Raises:
+        BadConfiguration: a grid would be too large, or CMA-ES would have lists of values, or one option alone.
+    """
+    if chosen.search_sampler == "grid" and (size := math.prod(map(len, space.grid().values()))) > MAX_GRID:
+        raise BadConfiguration(
+            f"search_sampler grid would have {size:,} combinations, and at most {MAX_GRID:,} are possible; search fewer options, or "
+            "choose search_sampler tpe"
+        )
+    of_words = [name for name, distribution in space.ranges.items() if isinstance(distribution, CategoricalDistribution)]
+    if chosen.search_sampler == "cma-es" and (of_words or len(space.ranges) < 2):
+        listed = f"{', '.join(of_words)}: lists of values" if of_words else "one option alone"
+        raise BadConfiguration(
+            f"search_sampler cma-es searches two or more ranges of numbers, but not {listed}; choose search_sampler tpe, or other options"
+        )
 
 
 def study_of(
@@ -123,15 +139,10 @@ def _proposals(
     if chosen.search_sampler == "grid":
         grid = space.grid()
         limit = math.prod(map(len, grid.values()))
-        if limit > MAX_GRID:
-            raise BadConfiguration(
-                f"search_sampler grid would have {limit:,} combinations, and at most {MAX_GRID:,} are possible; search fewer options, or "
-                "choose search_sampler tpe"
-            )
         study = optuna.create_study(sampler=GridSampler(grid, seed=seed))
     else:
         study, limit = study_of(space.ranges, chosen, earlier, target), num_trials * MAX_ATTEMPTS
-        study.sampler = _sampler(space, chosen, seed, study)
+        study.sampler = _sampler(chosen, seed, study)
     for _ in range(limit):
         trial = study.ask(dict(space.ranges))
         values: dict[str, Value] = dict(trial.params)
@@ -140,17 +151,11 @@ def _proposals(
             study.tell(trial, state=TrialState.FAIL)
 
 
-def _sampler(space: Space, chosen: SearchOptions, seed: int, study: Study) -> BaseSampler:
+def _sampler(chosen: SearchOptions, seed: int, study: Study) -> BaseSampler:
     if chosen.search_sampler == "random":
         return RandomSampler(seed=seed)
     if chosen.search_sampler == "tpe":
         return TPESampler(seed=seed, multivariate=True, n_startup_trials=NUM_STARTUP_TRIALS)
-    of_words = [name for name, distribution in space.ranges.items() if isinstance(distribution, CategoricalDistribution)]
-    if of_words or len(space.ranges) < 2:
-        listed = f"{', '.join(of_words)}: lists of values" if of_words else "one option alone"
-        raise BadConfiguration(
-            f"search_sampler cma-es searches two or more ranges of numbers, but not {listed}; choose search_sampler tpe, or other options"
-        )
     finished = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
     if len(finished) < MIN_WARM_START_TRIALS:
         return RandomSampler(seed=seed)

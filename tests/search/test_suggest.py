@@ -11,7 +11,7 @@ from tasks.options import LIGHT, SearchOptions, TrainOptions
 from tasks.options.search import RANGES
 from tasks.results.search import ScoredTrial, Top1
 from tasks.search.space import Space
-from tasks.search.suggest import identity, seed_of, suggest
+from tasks.search.suggest import identity, require_searchable, seed_of, suggest
 
 NUMBERS = ["learning_rate", "dropout", "weight_decay"]
 
@@ -78,8 +78,9 @@ def test_a_grid_has_each_combination_once():
 
 
 def test_a_grid_that_does_not_fit_into_memory_is_refused():
+    chosen = SearchOptions(search_sampler="grid", search=list(RANGES))
     with pytest.raises(BadConfiguration, match="search fewer options"):
-        search(SearchOptions(search_sampler="grid", search=list(RANGES)), lambda options: 0.5, 1, 2)
+        require_searchable(Space.of(chosen, LIGHT), chosen)
 
 
 def test_contradicting_values_are_never_suggested():
@@ -87,9 +88,19 @@ def test_contradicting_values_are_never_suggested():
     assert all(one.options.batch_size > 1 or not one.options.mixup for one in search(chosen, lambda options: 0.5, 2, 4))
 
 
-def test_cma_es_refuses_lists_of_values():
-    with pytest.raises(BadConfiguration, match="schedule: lists of values"):
-        search(SearchOptions(search_sampler="cma-es", search=["learning_rate", "schedule"]), lambda options: 0.5, 1, 2)
+@pytest.mark.parametrize(
+    ("searched", "reason"), [(["learning_rate", "schedule"], "schedule: lists of values"), (["learning_rate"], "one option alone")]
+)
+def test_cma_es_refuses_lists_of_values_and_an_option_alone(searched, reason):
+    chosen = SearchOptions(search_sampler="cma-es", search=searched)
+    with pytest.raises(BadConfiguration, match=reason):
+        require_searchable(Space.of(chosen, LIGHT), chosen)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "grid", "cma-es"])
+def test_every_sampler_searches_ranges_of_numbers(sampler):
+    chosen = SearchOptions(search_sampler=sampler, search=NUMBERS)
+    require_searchable(Space.of(chosen, LIGHT), chosen)
 
 
 def test_failed_trials_and_trials_outside_the_ranges_do_not_stop_the_next_round():

@@ -12,6 +12,7 @@ from tasks.results.dataset import Manifest
 from tasks.results.search import SearchPlanResult
 from tasks.search.rounds import require_resumable, rung_epochs
 from tasks.search.space import Space
+from tasks.search.suggest import require_searchable
 from tasks.steps._plans import find_dataset
 from tasks.steps._step import finish, log
 from tasks.steps.search._folds import write_folds
@@ -24,7 +25,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     """Fix everything that the rounds have in common.
 
     Raises:
-        BadConfiguration: a range is wrong, or contradicts other options.
+        BadConfiguration: a range is wrong or contradicts other options, or the sampler cannot search this space.
         BadDataset: there is nothing to select trials on.
         MissingObject: there is no such dataset.
         NothingToDo: there is no dataset yet.
@@ -33,6 +34,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     chosen, train, evaluate = arguments.picked(SearchOptions), arguments.picked(TrainOptions), arguments.picked(EvaluateOptions)
     manifest = store.read(dataset.manifest)
     space = Space.of(chosen, train, manifest.segment.clip_seconds)
+    require_searchable(space, chosen)
     require_resumable(chosen, space)
     _require_first_rung(chosen, train)
     place = PLAN.address(arguments).on(dataset.digest)
@@ -42,7 +44,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
                 "dataset": dataset.digest,
                 "search": chosen.model_dump(mode="json", exclude={"dataset", "then_retrain"}),
                 "train": training_key(train),
-                "evaluate": evaluate.model_dump(mode="json"),
+                "evaluate": evaluate.model_dump(mode="json", include={"crops"}),  # trials have no engine and no resamples
                 "model_name": arguments.model_name,
             }
         ),
