@@ -1,6 +1,6 @@
 """Describe the steps that search the best recipe in rounds."""
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.contracts.addresses import SearchUri, TrialBatchUri
 from tasks.contracts.step import Command, Step, StepArguments
@@ -39,6 +39,13 @@ class TrainTrialsArguments(SearchedArguments):
     """One batch of trials."""
 
     batch: TrialBatchUri
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> "TrainTrialsArguments":
+        search = search_at(self.search).folder_uri
+        if not trials_of_batch(self.batch).folder_uri.startswith(search):
+            raise ValueError(f"batch {self.batch} is of another search than {search}; take it from the result of `suggest` of this search")
+        return self
 
 
 class SearchArguments(SearchBaseOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions):

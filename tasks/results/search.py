@@ -82,9 +82,13 @@ class TrialBatchRef(Record):
 
 
 class SuggestResult(Record):
-    """The trials of one round, in batches of one task each."""
+    """The trials of one round, in batches of one task each.
+
+    `inputs_digest` is that of the earlier trials that they follow from.
+    """
 
     round: int
+    inputs_digest: str
     batches: tuple[TrialBatchRef, ...]
 
 
@@ -113,8 +117,9 @@ class Top1(Record):
 class ScoredTrial(Record):
     """A finished or failed trial.
 
-    `run_keys` has one training per fold, or a single one. `was_found` means that all of them were trained before. `loss` is the mean
-    validation loss in nats. `fold_top1` is the deciding target's accuracy in each fold. A failed trial has only its `failure`.
+    `run_keys` has one training per fold, or a single one. `was_found` means that this search trained none of them; then `seconds` are those
+    of their trainings, else of its own. `loss` is the mean validation loss in nats. `fold_top1` is the deciding target's accuracy in each
+    fold. A failed trial has only its `failure`.
     """
 
     number: int
@@ -140,16 +145,28 @@ class NetworkLatency(Record):
 
 
 class TrialsResult(Record):
-    """The trials of one batch."""
+    """The trials of one batch, which lie beside it."""
+
+    num_trials: int
+    num_failed: int
+
+
+class TrialList(Record):
+    """All trials up to a round, by number."""
 
     trials: tuple[ScoredTrial, ...]
 
 
 class GatherResult(Record):
-    """All trials so far, by number, and the best one; stored after each round."""
+    """The end of a round: how many trials there are so far, and the best one.
+
+    `inputs_digest` is that of the trials before this round, as its suggestions have it.
+    """
 
     round: int
-    trials: tuple[ScoredTrial, ...]
+    inputs_digest: str
+    num_trials: int
+    num_failed: int
     best: int | None
     progress: str
 
@@ -216,7 +233,7 @@ class SearchReportResult(Record):
     num_failed: int
     winner: TrainOptions
     retrain: dict[str, Any] = Field(description="parameters of a run of the DAG `retrain` with the winner's options")
-    retrain_run_id: str = Field(description="id of that run, the same at each try")
+    retrain_run_id: str = Field(description="id of that run, the same for the same winner")
     starts_retrain: bool
     verdict: str
     report_url: str

@@ -6,6 +6,7 @@ A plan has the number of trials, the rungs of successive halving, the time budge
 from collections.abc import Sequence
 
 from tasks.errors import BadConfiguration
+from tasks.keys import content_key
 from tasks.options import SearchOptions, TrainOptions
 from tasks.results.record import Target
 from tasks.results.search import ScoredTrial, Trial
@@ -18,8 +19,16 @@ HALVING_FACTOR = 3
 ROUNDING = 1e-6
 """Keeps a trial that the budget covers exactly."""
 
-HEAD_TRIALS_PER_BATCH = 64
-"""Number of trials of heads per task, because starting a task takes several seconds. On cached features, heads train in about a second."""
+MAX_HEADS, MIN_HEADS = 64, 8
+"""Number of trials of heads per task. Starting a task takes several seconds, and eight train side by side in one."""
+
+EPOCHS_PER_BATCH = 4000
+"""Epochs of heads per task, all trials together: of long trainings, fewer share the retries and the time limit of a task."""
+
+
+def history_digest(earlier: Sequence[ScoredTrial]) -> str:
+    """Hash what suggestions follow from: earlier recipes, scores and times, and which trials failed, for whatever reason."""
+    return content_key({"trials": [one.model_dump(mode="json") | {"failure": one.failure is not None} for one in earlier]})
 
 
 def num_suggested(chosen: SearchOptions, number: int, earlier: Sequence[ScoredTrial]) -> int:
@@ -94,8 +103,10 @@ def promote(
 def batches_of(trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
     """Divide the trials of a round into one batch per task.
 
-    A batch has many head trainings, or one of a backbone.
+    A batch has several head trainings, fewer if they are long, or one of a backbone.
     """
     heads = [trial for trial in trials if trial.options.trainable == "heads"]
-    cut = [tuple(heads[start : start + HEAD_TRIALS_PER_BATCH]) for start in range(0, len(heads), HEAD_TRIALS_PER_BATCH)]
+    longest = max((trial.options.epochs for trial in heads), default=1)
+    size = min(MAX_HEADS, max(MIN_HEADS, EPOCHS_PER_BATCH // longest))
+    cut = [tuple(heads[start : start + size]) for start in range(0, len(heads), size)]
     return cut + [(trial,) for trial in trials if trial.options.trainable != "heads"]

@@ -22,7 +22,7 @@ _INGEST_BATCH = re.compile(r"(s3://.+/ingests/[^/]+/)batches/([0-9]{4,})\.json")
 _FLOW_BATCH = re.compile(r"(s3://.+/flows/)([^/]+)/([0-9]{4,})\.json")
 _PREDICTION_BATCH = re.compile(r"(s3://.+/predictions/[^/]+/)batches/([0-9]{4,})\.json")
 _SEARCH = re.compile(r"(s3://.+/searches/[^/]+/[^/]+/?)")
-_TRIAL_BATCH = re.compile(r"(s3://.+/searches/[^/]+/[^/]+/rounds/[^/]+/)batches/([0-9]{4,})\.json")
+_TRIAL_BATCH = re.compile(r"(s3://.+/searches/[^/]+/[^/]+/rounds/[^/]+/)batches/([0-9a-f]{16})\.json")
 
 
 def decision_of_plan(uri: str) -> Decision:
@@ -77,8 +77,8 @@ def search_at(uri: str) -> SearchPlan:
 
 def trials_of_batch(uri: str) -> TrainedTrials:
     """Find the output of the task that trains a batch of trials."""
-    folder, number = _parts(_TRIAL_BATCH, uri, "searches/KEY/DIGEST/rounds/1/batches/0000.json, as the result of `suggest` has it")
-    return SearchRound(folder).trials(int(number))
+    folder, key = _parts(_TRIAL_BATCH, uri, "searches/KEY/DIGEST/rounds/1/batches/KEY.json, as the result of `suggest` has it")
+    return SearchRound(folder).trials(key)
 
 
 def _plan_parts(uri: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from tasks.results.search import (
     SearchReportResult,
     SuggestResult,
     TrialBatch,
+    TrialList,
     TrialsResult,
 )
 from tasks.results.training import WeightsResult
@@ -20,7 +21,7 @@ from tasks.store.stored import Below, Output, Stored, file, output, record
 
 @dataclass(frozen=True)
 class TrainedTrials(Output[TrialsResult]):
-    """`searches/<key>/<digest>/rounds/<number>/trials/<batch>/`: the trials that one mapped task trained."""
+    """`searches/<key>/<digest>/rounds/<number>/trials/<key>/`: the trials that one mapped task trained."""
 
     model: type[TrialsResult] = TrialsResult
 
@@ -30,22 +31,30 @@ class TrainedTrials(Output[TrialsResult]):
 
 
 @dataclass(frozen=True)
+class GatheredTrials(Output[GatherResult]):
+    """`searches/<key>/<digest>/rounds/<number>/gather/`: all trials up to this round."""
+
+    model: type[GatherResult] = GatherResult
+
+    trials = record("trials.json", TrialList)
+
+
+@dataclass(frozen=True)
 class SearchRound:
     """`searches/<key>/<digest>/rounds/<number>/`: the trials that are trained together."""
 
     folder_uri: str
 
     suggest = output("suggest/", SuggestResult)
-    gather = output("gather/", GatherResult)
-    """All trials up to this round."""
+    gather = Below("gather/", GatheredTrials)
 
-    def batch(self, number: int) -> Stored[TrialBatch]:
-        """Return the trials of one mapped task."""
-        return Stored(f"{self.folder_uri}batches/{number:04d}.json", TrialBatch)
+    def batch(self, key: str) -> Stored[TrialBatch]:
+        """Return the trials of one mapped task; the key is a hash of them."""
+        return Stored(f"{self.folder_uri}batches/{key}.json", TrialBatch)
 
-    def trials(self, number: int) -> TrainedTrials:
+    def trials(self, key: str) -> TrainedTrials:
         """Return the output of the mapped task that trains a batch."""
-        return TrainedTrials(f"{self.folder_uri}trials/{number:04d}/")
+        return TrainedTrials(f"{self.folder_uri}trials/{key}/")
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,10 @@ class SearchPlan(Output[SearchPlanResult]):
     def weights(self, key: str) -> Output[WeightsResult]:
         """Return the weights that trials of one network start from."""
         return Output(f"{self.place_uri}weights/{key}/", WeightsResult)
+
+    def claim(self, run_key: str) -> str:
+        """Return the address of the mark that this search trains a run."""
+        return f"{self.place_uri}claims/{run_key}"
 
     def latency(self, key: str) -> Stored[NetworkLatency]:
         """Return the latency of one network, measured once."""

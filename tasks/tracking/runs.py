@@ -24,6 +24,9 @@ from tasks.tracking.connection import RUN_KEY_TAG, answering, connect
 MAX_CHILDREN = 5000
 """More than the trials of the largest search."""
 
+OWN_TAGS = "retake."
+"""Prefix of the tags that Retake sets."""
+
 EPOCHS_AT_ONCE = 100
 """MLflow takes at most 1000 metrics in one call. An epoch has up to nine."""
 CONTEXTS: dict[SplitName, str] = {"train": "training", "val": "validation", "test": "testing"}
@@ -149,7 +152,8 @@ class Tracker:
     def log_children(self, run_id: str, children: Mapping[str, ChildRun]) -> None:
         """Log runs below this one by their names.
 
-        Those that an earlier try has finished are skipped.
+        Those that an earlier try has finished are skipped. A run of the same name with other parameters, which nothing refers to any more,
+        is deleted.
         """
         now_ms = int(time.time() * 1000)
         with answering():
@@ -159,14 +163,19 @@ class Tracker:
             )
             known = {run.info.run_name: run for run in found}
             for name, child in children.items():
-                run = known.get(name) or self._client.create_run(
-                    experiment_id, tags={**child.tags, MLFLOW_PARENT_RUN_ID: run_id}, run_name=name
-                )
+                run = known.get(name)
+                if run and any(run.data.params.get(key, str(value)) != str(value) for key, value in child.params.items()):
+                    self._client.delete_run(run.info.run_id)  # parameters cannot be changed
+                    run = None
+                run = run or self._client.create_run(experiment_id, tags={**child.tags, MLFLOW_PARENT_RUN_ID: run_id}, run_name=name)
                 if run.info.status == "FINISHED":
                     continue
                 # A trial that failed may have been trained since.
                 for key, value in child.tags.items():
                     self._client.set_tag(run.info.run_id, key, value)
+                for key in run.data.tags.keys() - child.tags.keys():
+                    if key.startswith(OWN_TAGS):
+                        self._client.delete_tag(run.info.run_id, key)
                 self._client.log_batch(
                     run.info.run_id,
                     metrics=[mlflow.entities.Metric(key, value, now_ms, 0) for key, value in child.metrics.items()],

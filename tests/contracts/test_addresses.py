@@ -49,8 +49,16 @@ ADDRESSES = {
     ("tabulate", f"--configured={ROOT}/comparisons/c/x/"): "comparisons/c/x/table/",
     ("recut", SEARCH): "searches/s/x/recut/",
     ("suggest", SEARCH, "--round=2"): "searches/s/x/rounds/2/suggest/",
-    ("train_trials", SEARCH, f"--batch={ROOT}/searches/s/x/rounds/2/batches/0003.json"): "searches/s/x/rounds/2/trials/0003/",
-    ("train_trials", SEARCH, f"--batch={ROOT}/searches/s/x/rounds/seeds/batches/0000.json"): "searches/s/x/rounds/seeds/trials/0000/",
+    (
+        "train_trials",
+        SEARCH,
+        f"--batch={ROOT}/searches/s/x/rounds/2/batches/0123456789abcdef.json",
+    ): "searches/s/x/rounds/2/trials/0123456789abcdef/",
+    (
+        "train_trials",
+        SEARCH,
+        f"--batch={ROOT}/searches/s/x/rounds/seeds/batches/0123456789abcdef.json",
+    ): "searches/s/x/rounds/seeds/trials/0123456789abcdef/",
     ("gather", SEARCH, "--round=2"): "searches/s/x/rounds/2/gather/",
     ("repeat_winner", SEARCH): "searches/s/x/rounds/seeds/suggest/",
     ("search_report", SEARCH): "searches/s/x/report/",
@@ -100,12 +108,16 @@ def test_only_steps_that_see_a_part_of_their_key_are_told_where_to_write():
         (("segment", f"--batch={ROOT}/predictions/p/batches/0000.json"), "ingests/KEY/batches/0000.json"),
         (("flow", f"--batch={ROOT}/ingests/i/batches/0000.json"), "flows/KEY/0000.json"),
         (("predict_batch", PREDICTION, f"--batch={ROOT}/ingests/i/batches/0000.json"), "predictions/KEY/batches/0000.json"),
-        (("train_trials", SEARCH, f"--batch={ROOT}/predictions/p/batches/0000.json"), "searches/KEY/DIGEST/rounds/1/batches/0000.json"),
+        (("train_trials", SEARCH, f"--batch={ROOT}/predictions/p/batches/0000.json"), "searches/KEY/DIGEST/rounds/1/batches/KEY.json"),
         (
-            ("train_trials", SEARCH, f"--batch={ROOT}/searches/s/x/folds/d/batches/0000.json"),
-            "searches/KEY/DIGEST/rounds/1/batches/0000.json",
+            ("train_trials", SEARCH, f"--batch={ROOT}/searches/s/x/folds/d/batches/0123456789abcdef.json"),
+            "searches/KEY/DIGEST/rounds/1/batches/KEY.json",
         ),
         (("search_report", f"--search={ROOT}/searches/s/"), "searches/KEY/DIGEST/"),
+        (
+            ("train_trials", SEARCH, f"--batch={ROOT}/searches/s/y/rounds/2/batches/0123456789abcdef.json"),
+            "is of another search than s3://retake/lab/searches/s/x/",
+        ),
     ],
 )
 def test_an_address_of_another_kind_is_refused_with_the_form_that_is_taken(argv, told):

@@ -61,7 +61,7 @@ def required(chain):
         "search_plan": {},
         "recut": search,
         "suggest": search | {"round": 1},
-        "train_trials": search | {"batch": f"{NOWHERE}/searches/x/x/rounds/1/batches/0000.json"},
+        "train_trials": search | {"batch": f"{NOWHERE}/searches/x/x/rounds/1/batches/0123456789abcdef.json"},
         "gather": search | {"round": 1},
         "repeat_winner": search,
         "search_report": search,

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tasks.errors import BadConfiguration
 from tasks.options import LIGHT, SearchOptions
 from tasks.results.search import ScoredTrial, Top1, Trial
-from tasks.search.rounds import batches_of, num_left, num_suggested, promote, require_resumable, rung_epochs
+from tasks.search.rounds import batches_of, history_digest, num_left, num_suggested, promote, require_resumable, rung_epochs
 from tasks.search.space import Space
 
 
@@ -73,3 +73,18 @@ def test_head_trainings_share_a_task_and_others_have_their_own():
     batches = batches_of(trials)
     assert sorted(one.number for batch in batches for one in batch) == list(range(100))
     assert [len(batch) for batch in batches] == [64, 2, *[1] * 34]
+
+
+@pytest.mark.parametrize(("epochs", "sizes"), [(4, [20]), (400, [10, 10]), (4000, [8, 8, 4]), (10_000, [8, 8, 4])])
+def test_long_trainings_of_heads_come_in_smaller_batches(epochs, sizes):
+    long = LIGHT.model_copy(update={"epochs": epochs})
+    assert [len(batch) for batch in batches_of([Trial(number=i, values={}, options=long) for i in range(20)])] == sizes
+
+
+def test_suggestions_follow_from_results_and_not_from_the_words_of_a_failure():
+    known = [trial(0), trial(1)]
+    failed, again = (known[1].model_copy(update={"failure": reason, "scores": {}}) for reason in ("killed", "killed twice"))
+    assert history_digest(known) == history_digest(list(known))
+    assert history_digest([known[0], failed]) == history_digest([known[0], again])
+    others = (known, [known[0], failed], known[:1], [], [known[0], trial(1, top1=0.6)])
+    assert len({history_digest(one) for one in others}) == len(others)

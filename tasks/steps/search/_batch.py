@@ -36,28 +36,30 @@ class Scorecard:
     place: TrainedTrials
     parts: FoldTrainings
     store: Store
+    left: set[int]
+    """Numbers of the trials without a result."""
     durations_seconds: list[float]
 
-    @property
-    def missing(self) -> list[Trial]:
-        """List the trials without a result."""
-        return [trial for trial in self.batch.trials if not self.store.exists(self.place.trial(trial.number).uri)]
-
-    def conclude(self, trial: Trial, parts: Sequence[FoldTraining], *, was_found: bool) -> None:
+    def conclude(self, trial: Trial, parts: Sequence[FoldTraining]) -> None:
         """Write the trial if all of its trainings are scored."""
         scores = [self.parts.score_of(part) for part in parts]
         known = [score for score in scores if score is not None]
         if len(known) < len(scores):
             return
-        blank = self._blank(trial, was_found=was_found, latency_seconds=self.parts.latency_seconds(parts[0]))
-        whole = scored(blank, known, self.parts.data.clips, self.parts.data.target)
-        before_seconds = 0.0 if was_found else sum(map(self.parts.seconds_before, parts))
-        done = whole.model_copy(update={"seconds": round(max(0.0, whole.seconds - before_seconds), 3)})
+        own = [self.parts.is_own(part) for part in parts]
+        blank = self._blank(trial, was_found=not any(own), latency_seconds=self.parts.latency_seconds(parts[0]))
+        done = scored(blank, known, self.parts.data.clips, self.parts.data.target)
+        if any(own):
+            own_seconds = [
+                score.seconds - self.parts.seconds_before(part) for part, score, mine in zip(parts, known, own, strict=True) if mine
+            ]
+            done = done.model_copy(update={"seconds": round(max(0.0, sum(own_seconds)), 3)})
         self.store.write(self.place.trial(trial.number), done)
         self._report(done)
 
     def fail(self, trial: Trial, reason: str) -> None:
         """Write that the trial failed."""
+        self.left.discard(trial.number)
         self.store.write(self.place.trial(trial.number), self._blank(trial, failure=reason))
         log.warning("trial %d failed: %s", trial.number, reason)
 
@@ -67,7 +69,8 @@ class Scorecard:
         )
 
     def _report(self, done: ScoredTrial) -> None:
-        num_left = len(self.missing)
+        self.left.discard(done.number)
+        num_left = len(self.left)
         self.durations_seconds.append(done.seconds)
         left = sum(self.durations_seconds) / len(self.durations_seconds) * num_left
         target = self.parts.data.target
@@ -94,14 +97,21 @@ def train_batch(plan: SearchPlanResult, batch: TrialBatch, place: TrainedTrials,
     choose_device(load(MachineSettings).device)
     with tempfile.TemporaryDirectory(prefix="retake-trials-") as folder:
         parts = FoldTrainings(plan, store, Path(folder))
-        card = Scorecard(plan, batch, place, parts, store, [])
+        missing = [trial for trial in batch.trials if not _is_scored(place, trial, store)]
+        card = Scorecard(plan, batch, place, parts, store, {trial.number for trial in missing}, [])
         planned: dict[int, list[FoldTraining]] = {}
-        for trial in card.missing:
+        for trial in missing:
             try:
                 planned[trial.number] = parts.of(trial)
             except TRIAL_FAILS as error:
                 card.fail(trial, str(error))
         _find_and_train(card, planned)
+
+
+def _is_scored(place: TrainedTrials, trial: Trial, store: Store) -> bool:
+    """Check whether a trial has a score; one that failed is tried again, because its cause may have passed."""
+    stored = place.trial(trial.number)
+    return store.exists(stored.uri) and store.read(stored).failure is None
 
 
 def _find_and_train(card: Scorecard, planned: dict[int, list[FoldTraining]]) -> None:
@@ -111,8 +121,10 @@ def _find_and_train(card: Scorecard, planned: dict[int, list[FoldTraining]]) -> 
     for number, parts in planned.items():
         try:
             missing = [part for part in parts if card.parts.find_score(part) is None]
+            for part in missing:
+                card.parts.claim(part)
             if not missing:
-                card.conclude(trials[number], parts, was_found=True)
+                card.conclude(trials[number], parts)
             elif trials[number].options.trainable == "heads":
                 # Measured before other processes train: their load would slow it down.
                 card.parts.latency_seconds(parts[0])
@@ -120,7 +132,7 @@ def _find_and_train(card: Scorecard, planned: dict[int, list[FoldTraining]]) -> 
             else:
                 for part in missing:
                     card.parts.train_network(part)
-                card.conclude(trials[number], parts, was_found=False)
+                card.conclude(trials[number], parts)
         except TRIAL_FAILS as error:
             card.fail(trials[number], str(error))
 
@@ -131,6 +143,6 @@ def _find_and_train(card: Scorecard, planned: dict[int, list[FoldTraining]]) -> 
             card.fail(trial, outcome.reason)
         else:
             card.parts.keep_heads(part, outcome)
-            card.conclude(trial, planned[trial.number], was_found=False)
+            card.conclude(trial, planned[trial.number])
 
     run_trials([job for _, job in heads], num_processes=load(MachineSettings).num_processes, on_done=done)

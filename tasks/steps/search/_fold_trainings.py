@@ -33,7 +33,7 @@ from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network
 from tasks.steps._plans import PlannedTraining, plan_training
 from tasks.steps._step import finish, log
-from tasks.steps._training import epoch_of, told, train_planned
+from tasks.steps._training import epoch_of, logged_epochs, train_planned
 from tasks.steps._weights import find_weights
 from tasks.steps.search._rounds import Data, has_other_length, score_at
 from tasks.store.layout import Dataset, Layout
@@ -136,6 +136,14 @@ class FoldTrainings:
         log.info("trial %d: found trained, %s", part.trial.number, part.run.folder_uri)
         return self._score_checkpoint(part, self.store.read(part.run.train))
 
+    def claim(self, part: FoldTraining) -> None:
+        """Mark the training as one of this search, before it begins: a later try finds it trained."""
+        self.store.create_bytes(self.place.claim(part.training.run_key), b"trained by this search\n")
+
+    def is_own(self, part: FoldTraining) -> bool:
+        """Check whether this search trains it, rather than finding it trained."""
+        return self.store.exists(self.place.claim(part.training.run_key))
+
     def train_network(self, part: FoldTraining) -> TrialScore:
         """Train as the step `train` does, and score the best epoch.
 
@@ -166,7 +174,7 @@ class FoldTrainings:
         epochs = tuple(epoch_of(record, part.options) for record in outcome.history)
         self._keep(
             part,
-            told(epochs, outcome.best_epoch),
+            logged_epochs(epochs, outcome.best_epoch),
             outcome.best_epoch,
             sum(record.seconds for record in outcome.history),
             outcome.loss,

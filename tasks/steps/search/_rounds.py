@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.errors import MissingObject
+from tasks.keys import content_key
 from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.record import Target
 from tasks.results.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial, TrialBatch, TrialBatchRef, TrialScore, Value
 from tasks.search.lengths import clip_seconds_of
-from tasks.search.rounds import batches_of
+from tasks.search.rounds import batches_of, history_digest
+from tasks.store.derived import trials_of_batch
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.runs import Run
@@ -19,27 +21,53 @@ NO_REASON = "it left no result; the log of its task says why"
 
 
 def trials_before(round_number: int, place: SearchPlan, store: Store) -> tuple[ScoredTrial, ...]:
-    """Read the trials of all rounds before this one."""
-    return store.read(place.round(round_number - 1).gather).trials if round_number > 1 else ()
+    """Read the trials of all rounds before this one.
+
+    Raises:
+        MissingObject: one of them is not finished.
+    """
+    finished = _finished_rounds(round_number - 1, place, store)
+    if len(finished) < round_number - 1:
+        raise MissingObject(f"round {len(finished) + 1} of {place.folder_uri} is not finished; run `suggest`, `train_trials` and `gather`")
+    return finished[-1] if finished else ()
 
 
 def all_trials(plan: SearchPlanResult, store: Store) -> tuple[ScoredTrial, ...]:
-    """Read the trials of all rounds.
+    """Read the trials of all finished rounds.
 
     Raises:
         MissingObject: no round is finished.
     """
-    place = SearchPlan(plan.search_uri)
-    for number in range(plan.search.rounds, 0, -1):
-        if store.exists(place.round(number).gather.uri):
-            return store.read(place.round(number).gather).trials
-    raise MissingObject(f"{plan.search_uri} has no finished round; run `gather` first")
+    finished = _finished_rounds(plan.search.rounds, SearchPlan(plan.search_uri), store)
+    if not finished:
+        raise MissingObject(f"{plan.search_uri} has no finished round; run `gather` first")
+    return finished[-1]
 
 
-def trained_seeds(plan: SearchPlanResult, store: Store) -> tuple[ScoredTrial, ...]:
-    """Read the trials of the winner under new seeds, as far as they are finished."""
+def _finished_rounds(last: int, place: SearchPlan, store: Store) -> list[tuple[ScoredTrial, ...]]:
+    """Read the trials up to each finished round, at most up to round `last`.
+
+    A round that followed from other results of the rounds before it does not count, nor do those after it.
+    """
+    found: list[tuple[ScoredTrial, ...]] = []
+    for number in range(1, last + 1):
+        gather = place.round(number).gather
+        if not store.exists(gather.uri) or store.read(gather).inputs_digest != history_digest(found[-1] if found else ()):
+            break
+        found.append(store.read(gather.trials).trials)
+    return found
+
+
+def trained_seeds(plan: SearchPlanResult, trials: Sequence[ScoredTrial], store: Store) -> tuple[ScoredTrial, ...]:
+    """Read the winner's trials under new seeds, as far as they are finished.
+
+    Args:
+        plan: the search.
+        trials: all of its trials; the seeds of a former winner are left out.
+        store: the object store.
+    """
     seeds = SearchPlan(plan.search_uri).seeds
-    if not store.exists(seeds.suggest.uri):
+    if not store.exists(seeds.suggest.uri) or store.read(seeds.suggest).inputs_digest != history_digest(trials):
         return ()
     return tuple(trials_of_round(seeds, {}, store))
 
@@ -50,8 +78,8 @@ def trials_of_round(place: SearchRound, reasons: Mapping[int, str], store: Store
     A trial without a result failed, for the reason of its batch.
     """
     found = []
-    for index in range(len(store.read(place.suggest).batches)):
-        trained, batch = place.trials(index), store.read(place.batch(index))
+    for index, ref in enumerate(store.read(place.suggest).batches):
+        trained, batch = trials_of_batch(ref.uri), store.read(ref.uri, TrialBatch)
         for trial in batch.trials:
             stored = trained.trial(trial.number)
             failed = ScoredTrial(
@@ -61,15 +89,19 @@ def trials_of_round(place: SearchRound, reasons: Mapping[int, str], store: Store
     return sorted(found, key=lambda trial: trial.number)
 
 
-def write_round(place: SearchRound, number: int, trials: Sequence[Trial], store: Store) -> SuggestResult:
-    """Write the trials of a round in batches of one task each."""
+def write_round(place: SearchRound, number: int, trials: Sequence[Trial], inputs_digest: str, store: Store) -> SuggestResult:
+    """Write the trials of a round in batches of one task each.
+
+    The address of a batch has a hash of its trials, so that other trials never meet the results of these.
+    """
     refs = []
-    for index, batch in enumerate(batches_of(trials)):
-        stored = place.batch(index)
-        store.write(stored, TrialBatch(round=number, trials=batch))
-        first, last = batch[0].number, batch[-1].number
+    for some in batches_of(trials):
+        batch = TrialBatch(round=number, trials=some)
+        stored = place.batch(content_key(batch.model_dump(mode="json")))
+        store.write(stored, batch)
+        first, last = some[0].number, some[-1].number
         refs.append(TrialBatchRef(uri=stored.uri, name=f"trial {first}" if first == last else f"trials {first} to {last}"))
-    return SuggestResult(round=number, batches=tuple(refs))
+    return SuggestResult(round=number, inputs_digest=inputs_digest, batches=tuple(refs))
 
 
 def has_other_length(values: Mapping[str, Value], plan: SearchPlanResult) -> bool:

@@ -1,13 +1,10 @@
-"""Gather the trials up to a round, and log each to MLflow.
-
-The result has the finished trials, the failed ones, and the best.
-"""
+"""Gather the trials up to a round, and log each to MLflow."""
 
 from collections.abc import Sequence
 
 from tasks.contracts.search import GATHER, GatherArguments
 from tasks.results.record import Target
-from tasks.results.search import GatherResult, ScoredTrial, SearchPlanResult
+from tasks.results.search import GatherResult, ScoredTrial, SearchPlanResult, TrialList
 from tasks.search.rounds import num_left
 from tasks.search.scores import best_first, finalists, num_hours, values_in_words
 from tasks.settings import MlflowSettings, load
@@ -24,6 +21,9 @@ def run(arguments: GatherArguments, store: Store) -> GatherResult:
     """Append the trials of the round to those of earlier rounds.
 
     A failed trial that was trained since replaces its failure.
+
+    Raises:
+        MissingObject: an earlier round is not finished, or this one has no suggestions.
     """
     place = SearchPlan(arguments.search)
     plan = store.read(place)
@@ -35,9 +35,12 @@ def run(arguments: GatherArguments, store: Store) -> GatherResult:
     with search_run(tracker, plan) as run_id:
         tracker.log_children(run_id, {f"trial {trial.number}": _child(trial) for trial in new})
     ranked = best_first(finalists(trials, plan.search), target)
+    store.write(place.round(arguments.round).gather.trials, TrialList(trials=trials))
     result = GatherResult(
         round=arguments.round,
-        trials=trials,
+        inputs_digest=store.read(place.round(arguments.round).suggest).inputs_digest,
+        num_trials=len(trials),
+        num_failed=sum(trial.failure is not None for trial in trials),
         best=ranked[0].number if ranked else None,
         progress=_progress(plan, arguments.round, trials, target),
     )

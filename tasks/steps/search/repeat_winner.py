@@ -3,8 +3,9 @@
 from tasks.contracts.search import REPEAT_WINNER, SearchedArguments
 from tasks.errors import BadInput
 from tasks.results.search import SuggestResult, Trial
+from tasks.search.rounds import history_digest
 from tasks.search.scores import best_first, finalists
-from tasks.steps._step import finish, finished
+from tasks.steps._step import finish, finished, log
 from tasks.steps.search._rounds import Data, all_trials, write_round
 from tasks.store.objects import Store
 from tasks.store.searches import SearchPlan
@@ -15,16 +16,20 @@ SEEDS_ROUND = 0
 
 
 def run(arguments: SearchedArguments, store: Store) -> SuggestResult:
-    """Write trials of the winner's recipe with the next three seeds.
+    """Write trials of the winner's recipe with the next three seeds; another winner gets its own.
 
     Raises:
         BadInput: every trial failed.
     """
-    if earlier := finished(store, REPEAT_WINNER.address(arguments)):
-        return earlier
     place = SearchPlan(arguments.search)
     plan = store.read(place)
     trials = all_trials(plan, store)
+    inputs = history_digest(trials)
+    earlier = finished(store, REPEAT_WINNER.address(arguments))
+    if earlier and earlier.inputs_digest == inputs:
+        return earlier
+    if earlier:
+        log.info("the search has other results than before; repeating the winner anew")
     ranked = best_first(finalists(trials, plan.search), Data.of(plan, store).target)
     if not ranked:
         reasons = dict.fromkeys(str(trial.failure) for trial in trials)
@@ -38,4 +43,4 @@ def run(arguments: SearchedArguments, store: Store) -> SuggestResult:
         )
         for i in range(NUM_SEEDS)
     ]
-    return finish(store, REPEAT_WINNER.address(arguments), write_round(place.seeds, SEEDS_ROUND, repeated, store))
+    return finish(store, REPEAT_WINNER.address(arguments), write_round(place.seeds, SEEDS_ROUND, repeated, inputs, store))

@@ -15,7 +15,7 @@ from tasks.report.search_table import metrics_of, table, verdict
 from tasks.results.record import now_utc
 from tasks.results.search import ScoredTrial, Search, SearchPlanResult, SearchReportResult, SelectionBias
 from tasks.results.training import Epoch
-from tasks.search.bias import flattery
+from tasks.search.bias import selection_bias
 from tasks.search.importance import importances
 from tasks.search.lengths import clip_seconds_of
 from tasks.search.scores import best_first, finalists, longest_of_each
@@ -38,7 +38,8 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
         BadInput: every trial failed.
     """
     place, plan = REPORT.address(arguments), store.read(SearchPlan(arguments.search))
-    trials, seeds = all_trials(plan, store), trained_seeds(plan, store)
+    trials = all_trials(plan, store)
+    seeds = trained_seeds(plan, trials, store)
     inputs = content_key({"trials": [one.model_dump(mode="json") for one in (*trials, *seeds)]})
     earlier = finished(store, place)
     if earlier and earlier.inputs_digest == inputs:
@@ -65,7 +66,7 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
         num_failed=sum(trial.failure is not None for trial in trials),
         winner=winner.options,
         retrain=retrain,
-        retrain_run_id=f"search__{content_key({'search': plan.search_uri})}",
+        retrain_run_id=f"search__{content_key({'search': plan.search_uri, 'retrain': retrain})}",
         starts_retrain=plan.search.then_retrain,
         verdict=verdict(search),
         report_url=f"{url}/artifacts/report.html",
@@ -94,8 +95,6 @@ def _search(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequen
     ranked = best_first(finalists(trials, plan.search), target)
     if not ranked:
         raise BadInput(f"every trial failed: {'; '.join(dict.fromkeys(str(trial.failure) for trial in trials))}")
-    # A failed trial that was trained since may have won after the former winner was repeated.
-    seeds = [one for one in seeds if one.values == ranked[0].values]
     clips = [clip for fold in data.clips for clip in fold]
     frequencies = Counter({"verb": lambda clip: clip.verb, "action": lambda clip: clip.action}[target](clip) for clip in clips)
     importance, note = importances(trials, Space.of(plan.search, plan.train, plan.clip_seconds).ranges, target)
@@ -109,7 +108,7 @@ def _search(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequen
         trials=tuple(trials),
         curves={trial.number: _curve(trial, plan, store) for trial in trials if trial.failure is None},
         winner=ranked[0].number,
-        pareto=pareto_front(trials, target),
+        pareto=pareto_front(finalists(trials, plan.search), target),
         importances=importance,
         importance_note=note,
         # The earlier rungs selected on the same clips, so their recipes count, too.
@@ -132,7 +131,7 @@ def _bias(
 ) -> SelectionBias:
     target = Data.of(plan, store).target
     right = ["".join(score.right[target] for score in scores_of(trial, plan, store)) for trial in compared]
-    found = flattery(right, sources, compared.index(winner))
+    found = selection_bias(right, sources, compared.index(winner))
     return SelectionBias(
         num_trials=len(compared),
         best_of_equal=found and found.best_of_equal,

@@ -7,11 +7,11 @@ from tasks.contracts.search import SUGGEST, RoundArguments
 from tasks.errors import NothingToDo
 from tasks.results.record import Target
 from tasks.results.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial
-from tasks.search.rounds import num_suggested, promote, rung_epochs
+from tasks.search.rounds import history_digest, num_suggested, promote, rung_epochs
 from tasks.search.scores import num_hours
 from tasks.search.space import Space
 from tasks.search.suggest import identity, seed_of, suggest
-from tasks.steps._step import finish, finished
+from tasks.steps._step import finish, finished, log
 from tasks.steps.search._rounds import Data, trials_before, write_round
 from tasks.store.objects import Store
 from tasks.store.searches import SearchPlan
@@ -20,22 +20,28 @@ from tasks.store.searches import SearchPlan
 def run(arguments: RoundArguments, store: Store) -> SuggestResult:
     """Suggest trials, and write them in batches of one task each.
 
+    The same earlier results lead to the same suggestions; other results, such as those of a trial that had failed, to new ones.
+
     Raises:
-        BadConfiguration: the sampler cannot search this space, or all of its trials contradict themselves.
+        MissingObject: an earlier round is not finished.
         NothingToDo: the search has fewer rounds, its time budget is spent, or its space has no further trial.
     """
     place = SearchPlan(arguments.search)
     plan = store.read(place)
     if arguments.round > plan.search.rounds:
         raise NothingToDo(f"the search has {plan.search.rounds} rounds")
-    if earlier := finished(store, SUGGEST.address(arguments)):
-        return earlier
     known, target = trials_before(arguments.round, place, store), Data.of(plan, store).target
+    inputs = history_digest(known)
+    earlier = finished(store, SUGGEST.address(arguments))
+    if earlier and earlier.inputs_digest == inputs:
+        return earlier
+    if earlier:
+        log.info("earlier rounds have other results than before; suggesting anew")
     goes_on = plan.search.halving and arguments.round > 1
     trials = (_promoted if goes_on else _new)(plan, arguments.round, known, target)
     if not trials:
         raise NothingToDo(_why_none(plan, arguments.round, known))
-    return finish(store, SUGGEST.address(arguments), write_round(place.round(arguments.round), arguments.round, trials, store))
+    return finish(store, SUGGEST.address(arguments), write_round(place.round(arguments.round), arguments.round, trials, inputs, store))
 
 
 def _new(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial], target: Target) -> list[Trial]:
