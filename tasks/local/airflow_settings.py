@@ -60,12 +60,12 @@ def environment(home: Home, credentials: Credentials, ports: dict[str, int]) -> 
         "API_AUTH": {"JWT_SECRET": credentials.airflow_jwt_secret},
         "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}"},
         # Idle sleep: 1 s doubles the time of a chain of short steps, 0.1 s takes a sixth of a core.
-        # Orphaned tasks of a killed scheduler are adopted after one minute instead of five.
+        # Orphaned tasks of a killed scheduler are adopted after one minute instead of five, and those of a killed worker retried after one.
         "SCHEDULER": {
             "SCHEDULER_IDLE_SLEEP_TIME": 0.3,
             "JOB_HEARTBEAT_SEC": 2,
             "ORPHANED_TASKS_CHECK_INTERVAL": 30,
-            "TASK_INSTANCE_HEARTBEAT_TIMEOUT": 120,
+            "TASK_INSTANCE_HEARTBEAT_TIMEOUT": 60,
         },
         # Airflow notices the end of a skipped task only at the next heartbeat.
         "WORKERS": {"MIN_HEARTBEAT_INTERVAL": 1},

@@ -6,15 +6,20 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import jsonschema
 import pytest
+from mlflow import MlflowClient
 
 from tasks.local.home import REPOSITORY
-from tasks.results.search import Search, SearchPlanResult, SearchReportResult
+from tasks.results.search import ScoredTrial, Search, SearchPlanResult, SearchReportResult, TrialBatch, TrialsResult
 from tasks.results.training import WeightsResult
+from tasks.settings import MlflowSettings
+from tasks.store.derived import trials_of_batch
 from tasks.store.layout import Dataset, Layout
 from tasks.store.searches import SearchPlan
+from tasks.tracking import ChildRun, Tracker
 from tasks.video.ffmpeg import find_ffmpeg
 from tests.films.samples import make_samples
 from tests.integration.conftest import CHAIN_STORE as STORE
@@ -132,6 +137,19 @@ def test_trials_are_child_runs_with_their_options_and_scores(workshop, reported,
         assert trial.failure or metrics["val_action_top1"] == trial.scores["action"].top1
 
 
+def test_a_child_run_loses_its_failure_once_it_is_trained_and_gives_way_to_another_trial(workshop):
+    tracker = Tracker.from_settings(MlflowSettings(uri=workshop.environment["RETAKE_MLFLOW_URI"]))
+    parent = tracker.ensure_run("children", "parent", {})
+    failed = ChildRun(params={"dropout": 0.1}, metrics={}, tags={"retake.round": "1", "retake.failure": "killed"}, failed=True)
+    trained = replace(failed, metrics={"val_loss": 1.0}, tags={"retake.round": "1"}, failed=False)
+    shown = []
+    for child in (failed, trained, replace(trained, params={"dropout": 0.2})):
+        tracker.log_children(parent, {"trial 0": child})
+        runs = [run for run in MlflowClient().search_runs([MlflowClient().get_run(parent).info.experiment_id]) if run.info.run_id != parent]
+        shown.append([(run.info.status, run.data.params["dropout"], run.data.tags.get("retake.failure")) for run in runs])
+    assert shown == [[("FAILED", "0.1", "killed")], [("FINISHED", "0.1", None)], [("FINISHED", "0.2", None)]]
+
+
 def test_the_same_again_changes_nothing(workshop, reported):
     before = objects_under(workshop, "searches"), objects_under(workshop, "runs")
     assert workshop.dag_test({"search": CONF})["search"]["run"] == "success"
@@ -142,24 +160,25 @@ def test_a_training_of_retrain_is_found_and_not_repeated(workshop, chain, report
     before = objects_under(workshop, "runs")
     one = {"search": ["learning_rate"], "ranges": ["learning_rate=1e-4..1e-2 log"], "num_trials": 1, "rounds": 1}
     plan = SearchPlanResult.model_validate(workshop.run("search_plan", store=STORE, **TRAINING, **one))
-    suggested = workshop.run("suggest", store=STORE, search=plan.search_uri, round=1)
-    (batch,) = suggested["batches"]
-    (trial,) = workshop.run("train_trials", store=STORE, search=plan.search_uri, batch=batch["uri"])["trials"]
-    assert trial["was_found"]
-    assert f"{STORE}/runs/{trial['run_keys'][0]}/" == chain.run
+    batch = batch_of(workshop, plan)
+    workshop.run("train_trials", store=STORE, search=plan.search_uri, batch=batch)
+    trial = workshop.store.read(trials_of_batch(batch).trial(0))
+    assert trial.was_found
+    assert f"{STORE}/runs/{trial.run_keys[0]}/" == chain.run
     after = objects_under(workshop, "runs")
     assert {uri.removeprefix(chain.run) for uri in after.keys() - before.keys()} == {"validation/1-crops.json"}
     assert {uri: after[uri] for uri in before} == before
 
 
+def planned_grid(workshop, name):
+    return SearchPlanResult.model_validate(workshop.run("search_plan", store=STORE, model_name=name, **without_preset(GRID)))
+
+
 def test_a_worker_that_is_killed_leaves_the_same_table(workshop, chain, reported):
-    calm, killed = (
-        SearchPlanResult.model_validate(workshop.run("search_plan", store=STORE, model_name=name, **without_preset(GRID)))
-        for name in ("calm", "killed")
-    )
+    calm, killed = (planned_grid(workshop, name) for name in ("calm", "killed"))
     workshop.run("train_trials", store=STORE, search=calm.search_uri, batch=batch_of(workshop, calm))
     batch = batch_of(workshop, killed)
-    trials = SearchPlan(killed.search_uri).round(1).trials(0)
+    trials = trials_of_batch(batch)
     command = workshop.command("train_trials", store=STORE, search=killed.search_uri, batch=batch)
     with subprocess.Popen(
         command, cwd=REPOSITORY, env=workshop.environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
@@ -181,13 +200,38 @@ def test_a_worker_that_is_killed_leaves_the_same_table(workshop, chain, reported
     assert len({loss for _, _, loss in scores_of(workshop, calm)}) == 4
 
 
+def test_a_try_that_was_killed_before_it_wrote_a_trial_has_trained_it(workshop, chain, reported):
+    plan = planned_grid(workshop, "calm")
+    batch = batch_of(workshop, plan)
+    workshop.run("train_trials", store=STORE, search=plan.search_uri, batch=batch)
+    trials = trials_of_batch(batch)
+    before = {found.uri: found.etag for found in workshop.store.list(trials.folder_uri)}
+    assert not any(workshop.store.read(trials.trial(number)).was_found for number in range(4))
+    for uri in (trials.trial(2).uri, trials.uri):
+        workshop.remove(uri)
+    workshop.run("train_trials", store=STORE, search=plan.search_uri, batch=batch)
+    assert {found.uri: found.etag for found in workshop.store.list(trials.folder_uri)} == before
+
+
+def test_a_trial_that_failed_is_tried_again_when_its_task_is(workshop, chain, reported):
+    plan = planned_grid(workshop, "mended")
+    batch = batch_of(workshop, plan)
+    trials, wanted = trials_of_batch(batch), workshop.store.read(batch, TrialBatch).trials
+    failed = ScoredTrial(number=1, round=1, values=wanted[1].values, options=wanted[1].options, failure="MLflow denies access")
+    workshop.store.write(trials.trial(1), failed)
+    workshop.store.write(trials, TrialsResult(num_trials=4, num_failed=1))
+    assert workshop.run("train_trials", store=STORE, search=plan.search_uri, batch=batch) == {"num_trials": 4, "num_failed": 0}
+    assert scores_of(workshop, plan) == scores_of(workshop, planned_grid(workshop, "calm"))
+
+
 def batch_of(workshop, plan):
     (batch,) = workshop.run("suggest", store=STORE, search=plan.search_uri, round=1)["batches"]
     return batch["uri"]
 
 
 def scores_of(workshop, plan):
-    trials = workshop.store.read(SearchPlan(plan.search_uri).round(1).trials(0)).trials
+    batch = batch_of(workshop, plan)
+    trials = [workshop.store.read(trials_of_batch(batch).trial(number)) for number in range(4)]
     return sorted((sorted(trial.values.items()), trial.scores["action"].top1, trial.loss) for trial in trials)
 
 
@@ -278,3 +322,33 @@ def test_a_length_whose_clips_have_no_label_fails_its_trials_alone(workshop, six
     failures = {trial.values["clip_seconds"]: trial.failure for trial in search.trials}
     assert failures[8] is None
     assert "no training can have clips of 4 s" in failures[4] and "has a label" in failures[4]
+
+
+def test_rungs_of_whole_networks_go_on_from_their_last_epoch(workshop, chain):
+    options = {**TRAINING, "preset": "none", "trainable": "last-stage", "epochs": 3, "model_name": "rungs"}
+    asked = {"search": ["learning_rate"], "ranges": ["learning_rate=1e-4..1e-2 log"], "num_trials": 3, "rounds": 2, "halving": True}
+    result = SearchReportResult.model_validate(workshop.run("search", store=STORE, **options, **asked))
+    search = workshop.store.read(result.numbers_uri, Search)
+    *first, last = search.trials
+    assert [trial.num_epochs for trial in search.trials] == [1, 1, 1, 3]
+    begun = next(trial for trial in first if trial.values == last.values)
+    layout = Layout(STORE)
+    whole, short = (workshop.store.read(layout.run(trial.run_keys[0]).train) for trial in (last, begun))
+    assert whole.epochs[:1] == short.epochs
+    assert last.seconds == pytest.approx(whole.seconds - short.seconds, abs=0.002)
+    assert not any(trial.was_found for trial in search.trials)
+
+
+def test_latency_is_measured_once_per_network_and_weighed_against_accuracy(workshop, chain):
+    options = {**HEADS, "model_name": "latency", "objectives": "accuracy and latency", "num_trials": 3, "rounds": 1}
+    asked = {"search": ["num_segments", "dropout"], "ranges": ["num_segments=2, 3", "dropout=0, 0.5"], "search_sampler": "grid"}
+    result = SearchReportResult.model_validate(workshop.run("search", store=STORE, **options, **asked))
+    search = workshop.store.read(result.numbers_uri, Search)
+    by_segments = {trial.values["num_segments"]: trial.latency_seconds for trial in search.trials}
+    assert all(trial.latency_seconds == by_segments[trial.values["num_segments"]] > 0 for trial in search.trials)
+    assert len(by_segments) == 2
+    assert len({found.uri for found in workshop.store.list(f"{search.plan.search_uri}latency/")}) == 2
+    assert (
+        max(search.trials[number].scores["action"].top1 for number in search.pareto) == search.trials[search.winner].scores["action"].top1
+    )
+    assert "latency" in workshop.store.read_bytes(result.report_uri).decode()

@@ -11,6 +11,7 @@ from tasks.keys import recipe_of
 from tasks.local.home import REPOSITORY
 from tasks.options import SegmentOptions, TrainOptions
 from tasks.store.objects import Store
+from tasks.store.uri import split_uri
 
 STEP_SECONDS = 240
 DAG_TEST_SECONDS = 400
@@ -62,6 +63,11 @@ class Workshop:
         assert done.returncode == 0, done.stdout + done.stderr
         states: dict[str, dict[str, str]] = json.loads(done.stdout.splitlines()[-1])
         return states
+
+    def remove(self, uri: str) -> None:
+        """Remove an object, which no step does."""
+        bucket, key = split_uri(uri)
+        self.store._client.remove_object(bucket_name=bucket, object_name=key)
 
     def ingest(self, store: str, sources: Path | str) -> dict[str, Any]:
         """Ingest and cut the videos of `sources`; return the summary."""

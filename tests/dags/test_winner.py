@@ -1,0 +1,55 @@
+"""When a search starts retrain, and with which options."""
+
+from types import SimpleNamespace
+
+import jinja2
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
+
+from dags import retrain, search
+from tasks.options import LIGHT, EvaluateOptions, TrainOptions
+
+OPTIONS = {"store": "s3://retake", "dataset": "s3://retake/datasets/d/", **LIGHT.model_dump(mode="json", exclude_defaults=True)}
+
+
+@pytest.fixture
+def winner():
+    """The task, and the result of `report` that its templates and itself see."""
+    task = search.dag.get_task("retrain")
+
+    def make(starts_retrain):
+        result = {"starts_retrain": starts_retrain, "retrain": OPTIONS, "retrain_run_id": "search__0123456789abcdef"}
+        instance = SimpleNamespace(xcom_pull=lambda task_ids: {"report": result}[task_ids])
+        own = task.prepare_for_execution()
+        own.conf, own.trigger_run_id = (jinja2.Template(text).render(ti=instance) for text in (task.conf, task.trigger_run_id))
+        return own, {"ti": instance}
+
+    return make
+
+
+def test_retrain_starts_once_with_the_winners_options(winner):
+    task, context = winner(starts_retrain=True)
+    with pytest.raises(DagRunTriggerException) as started:
+        task.execute(context)
+    assert (started.value.trigger_dag_id, started.value.dag_run_id) == ("retrain", "search__0123456789abcdef")
+    assert started.value.conf == OPTIONS
+    assert started.value.skip_when_already_exists
+    assert not started.value.reset_dag_run
+
+
+def test_nothing_starts_where_the_form_does_not_ask_for_it(winner):
+    task, context = winner(starts_retrain=False)
+    with pytest.raises(AirflowSkipException, match="Retrain the winner"):
+        task.execute(context)
+
+
+def test_retrain_knows_every_option_that_it_is_given():
+    known = {name for model in retrain.FORM.models() for name in model.model_fields}
+    given = {*TrainOptions.model_fields, *EvaluateOptions.model_fields, "store", "dataset", "model_name"}
+    assert given <= known
+
+
+def test_the_task_comes_last_and_waits_for_no_gpu():
+    task = search.dag.get_task("retrain")
+    assert (task.upstream_task_ids, task.downstream_task_ids, task.queue) == ({"report"}, set(), "cpu")
+    assert {"conf", "trigger_run_id"} <= set(task.template_fields)

@@ -1,0 +1,209 @@
+"""What becomes of later rounds, of the seeds and of the key of a search where earlier results change."""
+
+import json
+from contextlib import nullcontext
+
+import pytest
+
+from tasks.contracts.search import GatherArguments, RoundArguments, SearchedArguments, SearchPlanArguments
+from tasks.errors import BadConfiguration, MissingObject, NothingToDo
+from tasks.options import LIGHT, LabelOptions, SegmentOptions, SplitOptions
+from tasks.results.dataset import ClassRef, DatasetClip, DatasetResult, Manifest, Vocabulary
+from tasks.results.search import ScoredTrial, Top1, TrialBatch, TrialsResult
+from tasks.steps.search import gather, repeat_winner, search_plan, suggest
+from tasks.steps.search._rounds import all_trials, trained_seeds, trials_before
+from tasks.store.derived import trials_of_batch
+from tasks.store.layout import Layout
+from tasks.store.searches import SearchPlan
+from tests.steps.shelf import Shelf
+
+STORE = "s3://retake"
+WORDS = Vocabulary(verbs=(ClassRef(id=1, name="put"),), nouns=(ClassRef(id=26, name="meat"),))
+CLIP = DatasetClip(
+    uid="a", split="val", source="x", names=(), video="v", uri="s3://b/c", sha256="0", start_seconds=0, stop_seconds=8, num_frames=240,
+    width=64, height=64, verb="put", noun="meat", verb_class=1, noun_class=26, origin="a.csv",
+)  # fmt: skip
+MANIFEST = Manifest(
+    recipe="r",
+    segment=SegmentOptions(),
+    label=LabelOptions(),
+    split=SplitOptions(),
+    vocabulary=WORDS,
+    clips=(CLIP,),
+    excluded=(),
+    warnings=(),
+)
+FORM = {"store": STORE, "search": ["learning_rate", "dropout"], "num_trials": 20, "rounds": 2, **LIGHT.model_dump(mode="json")}
+
+
+class Children:
+    """An MLflow that keeps the names of child runs."""
+
+    def __init__(self):
+        self.names = set()
+
+    def log_children(self, run_id, children):
+        self.names |= set(children)
+
+
+@pytest.fixture
+def shelf(monkeypatch):
+    shelf = Shelf()
+    dataset = Layout(STORE).dataset("d")
+    shelf.write(dataset.manifest, MANIFEST)
+    latest = DatasetResult(
+        digest="d", dataset_uri=dataset.folder_uri, num_clips={}, num_sources={}, num_classes={}, num_unlabelled=0, warnings=()
+    )
+    shelf.write(Layout(STORE).latest_dataset, latest)
+    monkeypatch.setenv("RETAKE_MLFLOW_URI", "http://mlflow.test")
+    monkeypatch.setattr(gather.Tracker, "from_settings", lambda settings: Children())
+    monkeypatch.setattr(gather, "search_run", lambda tracker, plan: nullcontext("run"))
+    return shelf
+
+
+def planned(shelf, **changes):
+    return search_plan.run(SearchPlanArguments.model_validate(FORM | changes), shelf)
+
+
+def train(shelf, suggested, seconds=1.0, without=()):
+    """Score the trials of a round: trial 1 wins, others by their dropout. Those of `without` leave no result."""
+    for ref in suggested.batches:
+        place, batch = trials_of_batch(ref.uri), shelf.read(ref.uri, TrialBatch)
+        for trial in batch.trials:
+            if trial.number not in without:
+                top1 = Top1(top1=1 if trial.number == 1 else trial.options.dropout / 2, interval=(0, 1))
+                done = ScoredTrial(
+                    number=trial.number,
+                    round=batch.round,
+                    values=trial.values,
+                    options=trial.options,
+                    run_keys=(f"run-{trial.number}",),
+                    num_epochs=trial.options.epochs,
+                    seconds=seconds,
+                    loss=1.0,
+                    scores={"action": top1},
+                )
+                shelf.write(place.trial(trial.number), done)
+        shelf.write(place, TrialsResult(num_trials=len(batch.trials), num_failed=0))
+
+
+def suggested(shelf, plan, number):
+    return suggest.run(RoundArguments(store=STORE, search=plan.search_uri, round=number), shelf)
+
+
+def gathered(shelf, plan, number, failures="[]"):
+    return gather.run(GatherArguments(store=STORE, search=plan.search_uri, round=number, failures=failures), shelf)
+
+
+def repeated(shelf, plan):
+    return repeat_winner.run(SearchedArguments(store=STORE, search=plan.search_uri), shelf)
+
+
+def searched(shelf, plan, **first):
+    """Both rounds, from whatever lies in the store."""
+    found = []
+    for number in (1, 2):
+        found.append(suggested(shelf, plan, number))
+        train(shelf, found[-1], **(first if number == 1 else {}))
+        gathered(shelf, plan, number)
+    return found
+
+
+def test_the_same_results_lead_to_the_same_suggestions_and_objects(shelf):
+    plan = planned(shelf)
+    first = searched(shelf, plan), repeated(shelf, plan)
+    before = dict(shelf.objects)
+    assert (searched(shelf, plan), repeated(shelf, plan)) == first
+    assert shelf.objects == before
+
+
+def test_suggestions_that_were_lost_are_made_again(shelf):
+    plan = planned(shelf)
+    searched(shelf, plan)
+    place = SearchPlan(plan.search_uri).round(2)
+    before = shelf.objects[place.suggest.uri]
+    shelf.remove(place.suggest.uri)
+    suggested(shelf, plan, 2)
+    assert shelf.objects[place.suggest.uri] == before
+
+
+def test_a_trial_that_is_trained_after_it_failed_leads_to_new_suggestions_beside_the_old_ones(shelf):
+    plan = planned(shelf)
+    failing = searched(shelf, plan, without=(1, 2))
+    before = dict(shelf.objects)
+    train(shelf, failing[0])
+    gathered(shelf, plan, 1)
+    assert [trial.number for trial in all_trials(plan, shelf)] == list(range(10))
+    with pytest.raises(MissingObject, match="round 2"):
+        trials_before(3, SearchPlan(plan.search_uri), shelf)
+    again = suggested(shelf, plan, 2)
+    assert {ref.uri for ref in again.batches}.isdisjoint(ref.uri for ref in failing[1].batches)
+    assert not any(shelf.exists(trials_of_batch(ref.uri).uri) for ref in again.batches)
+    train(shelf, again)
+    gathered(shelf, plan, 2)
+    assert [trial.failure for trial in all_trials(plan, shelf)] == [None] * 20
+    kept = [uri for uri in before if "/batches/" in uri or "/trials/" in uri]
+    assert {uri: shelf.objects[uri] for uri in kept} == {uri: before[uri] for uri in kept}
+
+
+def test_a_failure_with_another_reason_leads_to_the_same_suggestions(shelf):
+    plan = planned(shelf)
+    _, second = searched(shelf, plan, without=(1,))
+    gathered(shelf, plan, 1, failures=json.dumps([{"map_index": 0, "step": "train_trials", "reason": "killed"}]))
+    assert suggested(shelf, plan, 2) == second
+    assert [trial.failure for trial in all_trials(plan, shelf)][1] is not None
+    assert len(all_trials(plan, shelf)) == 20
+
+
+def test_a_new_winner_gets_new_seeds_and_those_of_the_former_one_do_not_count(shelf):
+    plan = planned(shelf)
+    searched(shelf, plan, without=(1, 2))
+    old = repeated(shelf, plan)
+    train(shelf, old)
+    assert len(trained_seeds(plan, all_trials(plan, shelf), shelf)) == 3
+    searched(shelf, plan)
+    assert trained_seeds(plan, all_trials(plan, shelf), shelf) == ()
+    new = repeated(shelf, plan)
+    assert {ref.uri for ref in new.batches}.isdisjoint(ref.uri for ref in old.batches)
+    best = all_trials(plan, shelf)[1]
+    (batch,) = (shelf.read(ref.uri, TrialBatch) for ref in new.batches)
+    assert [(trial.values, trial.options.seed) for trial in batch.trials] == [(best.values, seed) for seed in (1, 2, 3)]
+    train(shelf, new)
+    assert len(trained_seeds(plan, all_trials(plan, shelf), shelf)) == 3
+
+
+def test_what_airflow_keeps_of_a_round_does_not_grow_with_its_trials(shelf):
+    sizes = []
+    for num_trials in (2, 200):
+        plan = planned(shelf, num_trials=num_trials)
+        train(shelf, suggested(shelf, plan, 1))
+        sizes.append(len(gathered(shelf, plan, 1).model_dump_json()))
+    assert max(sizes) < 1000
+    assert len(all_trials(plan, shelf)) == 100
+
+
+def test_a_spent_budget_ends_the_rungs(shelf):
+    halving = {"halving": True, "budget_hours": 1, "epochs": 9, "search": ["dropout"], "num_trials": 6}
+    plan = planned(shelf, **halving)
+    train(shelf, suggested(shelf, plan, 1), seconds=650)
+    gathered(shelf, plan, 1)
+    with pytest.raises(NothingToDo, match="time budget of 1 h"):
+        suggested(shelf, plan, 2)
+    plan = planned(shelf, **halving | {"budget_hours": 2})
+    first = suggested(shelf, plan, 1)
+    train(shelf, first, seconds=650)
+    gathered(shelf, plan, 1)
+    second = suggested(shelf, plan, 2)
+    promoted = [trial for ref in second.batches for trial in shelf.read(ref.uri, TrialBatch).trials]
+    assert [(trial.options.epochs, len(trial.resumes)) for trial in promoted] == [(9, 1)] * 2
+
+
+def test_options_without_an_effect_on_trials_leave_the_key(shelf):
+    keys = {planned(shelf, **changes).key for changes in ({}, {"engine": "pytorch"}, {"bootstrap_resamples": 500}, {"then_retrain": True})}
+    assert len(keys) == 1
+    assert planned(shelf, crops=1).key not in keys
+
+
+def test_a_sampler_that_cannot_search_the_space_is_refused_before_anything_is_trained(shelf):
+    with pytest.raises(BadConfiguration, match="two or more ranges of numbers, but not batch_size"):
+        planned(shelf, search_sampler="cma-es", search=["learning_rate", "batch_size"])
