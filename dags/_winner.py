@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 
 class RetrainWinner(TriggerDagRunOperator):
-    """Trigger `retrain` with the winner's options, once per search.
+    """Trigger `retrain` with the winner's options, once per winner.
 
     Skipped if the form does not ask for it.
 

@@ -12,9 +12,10 @@ this DAG trained; it trains heads again, in seconds.
 **Owner**: the operator of this Retake.
 
 **When it fails**
-- *Red, in `plan` or `suggest`*: a range of the form is invalid, or the sampler cannot search it; the log says which.
+- *Red, in `plan`*: a range of the form is invalid, or the sampler cannot search it; the log says which.
 - *Red, in `trials`*: the machine or the store failed more often than a task is retried. The other trials count, and the table shows these as failed.
-  To retry, clear the red task with its downstream tasks.
+- *Failed trials in the table*: it has the reason. If the cause has passed, clear their task `trials`, red or green, with its downstream tasks. Later
+  rounds are suggested anew if results changed.
 - *Pink, skipped*: the search has fewer rounds, its time budget is spent, or its space has no further trial. In `plan`: there is no dataset yet.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Finished trials are not repeated.
 - *Grey, never starting*: `trials` waits for a slot of the pool `gpu`, one per GPU.
