@@ -13,6 +13,7 @@ from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.servers import store_settings
 from tasks.store.objects import Store
+from tasks.store.uri import split_uri
 
 RUN_SECONDS = 900
 POLL_SECONDS = 0.5
@@ -77,12 +78,12 @@ class Kitchen:
                 assert time.monotonic() < deadline, f"{step} is {found.state}"
                 time.sleep(POLL_SECONDS)
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 60, poll_seconds: float = POLL_SECONDS) -> None:
         """Wait until a condition holds."""
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline
-            time.sleep(POLL_SECONDS)
+            time.sleep(poll_seconds)
 
     def wait_for_success(self, dag_id: str, seconds: float) -> None:
         """Wait until the DAG's latest run has succeeded."""
@@ -91,6 +92,11 @@ class Kitchen:
             assert state != "failed"
             assert time.monotonic() < deadline
             time.sleep(POLL_SECONDS)
+
+    def states(self, run: RunRef) -> dict[str, str]:
+        """Map each task of a run that is not mapped to its state."""
+        with self.airflow() as api:
+            return {task.task_id: str(task.state) for task in api.tasks(run) if task.map_index == -1}
 
     def latest_result(self, dag_id: str, step: str) -> dict[str, object]:
         """Return the result of a step of the DAG's latest run."""
@@ -106,6 +112,13 @@ class Kitchen:
         """Open its object store."""
         ports = {state.server.name: state.server.ports for state in supervise.running(self.home)}
         return Store.from_settings(store_settings(Credentials.load(self.home), ports))
+
+    def remove(self, prefix_uri: str, part: str) -> None:
+        """Remove the objects under a prefix whose address has this part."""
+        for found in list(self.store.list(prefix_uri)):
+            if part in found.uri:
+                bucket, key = split_uri(found.uri)
+                self.store._client.remove_object(bucket_name=bucket, object_name=key)
 
     def listing(self, store_uri: str) -> list[tuple[str, str]]:
         """List address and hash of every object."""
