@@ -45,7 +45,7 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
     if earlier and earlier.inputs_digest == inputs:
         log.info("%s", earlier.verdict)
         return earlier
-    search = _search(plan, trials, seeds, store)
+    search = numbers_of(plan, trials, seeds, store)
     winner = search.trials[search.winner]
     retrain = _retrain_parameters(plan, winner, store)
     tracker = Tracker.from_settings(load(MlflowSettings))
@@ -89,7 +89,12 @@ def _retrain_parameters(plan: SearchPlanResult, winner: ScoredTrial, store: Stor
     return {"store": search.store_uri, "dataset": dataset, **values}
 
 
-def _search(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequence[ScoredTrial], store: Store) -> Search:
+def numbers_of(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequence[ScoredTrial], store: Store) -> Search:
+    """Compute the numbers of the report.
+
+    Raises:
+        BadInput: every trial failed.
+    """
     data = Data.of(plan, store)
     target = data.target
     ranked = best_first(finalists(trials, plan.search), target)

@@ -9,8 +9,8 @@ from tasks.contracts.search import GatherArguments, RoundArguments, SearchedArgu
 from tasks.errors import BadConfiguration, MissingObject, NothingToDo
 from tasks.options import LIGHT, LabelOptions, SegmentOptions, SplitOptions
 from tasks.results.dataset import ClassRef, DatasetClip, DatasetResult, Manifest, Vocabulary
-from tasks.results.search import ScoredTrial, Top1, TrialBatch, TrialsResult
-from tasks.steps.search import gather, repeat_winner, search_plan, suggest
+from tasks.results.search import ScoredTrial, Top1, TrialBatch, TrialScore, TrialsResult
+from tasks.steps.search import gather, repeat_winner, search_plan, search_report, suggest
 from tasks.steps.search._rounds import all_trials, trained_seeds, trials_before
 from tasks.store.derived import trials_of_batch
 from tasks.store.layout import Layout
@@ -82,6 +82,7 @@ def train(shelf, suggested, seconds=1.0, without=()):
                     seconds=seconds,
                     loss=1.0,
                     scores={"action": top1},
+                    latency_seconds=1.0 + trial.number,
                 )
                 shelf.write(place.trial(trial.number), done)
         shelf.write(place, TrialsResult(num_trials=len(batch.trials), num_failed=0))
@@ -182,20 +183,35 @@ def test_what_airflow_keeps_of_a_round_does_not_grow_with_its_trials(shelf):
     assert len(all_trials(plan, shelf)) == 100
 
 
+HALVING = {"halving": True, "epochs": 9, "search": ["dropout"], "num_trials": 6}
+
+
 def test_a_spent_budget_ends_the_rungs(shelf):
-    halving = {"halving": True, "budget_hours": 1, "epochs": 9, "search": ["dropout"], "num_trials": 6}
-    plan = planned(shelf, **halving)
+    plan = planned(shelf, **HALVING, budget_hours=1)
     train(shelf, suggested(shelf, plan, 1), seconds=650)
     gathered(shelf, plan, 1)
     with pytest.raises(NothingToDo, match="time budget of 1 h"):
         suggested(shelf, plan, 2)
-    plan = planned(shelf, **halving | {"budget_hours": 2})
+    plan = planned(shelf, **HALVING, budget_hours=2)
     first = suggested(shelf, plan, 1)
     train(shelf, first, seconds=650)
     gathered(shelf, plan, 1)
     second = suggested(shelf, plan, 2)
     promoted = [trial for ref in second.batches for trial in shelf.read(ref.uri, TrialBatch).trials]
     assert [(trial.options.epochs, len(trial.resumes)) for trial in promoted] == [(9, 1)] * 2
+
+
+def test_only_the_last_rung_is_on_the_pareto_front(shelf):
+    plan = planned(shelf, **HALVING, objectives="accuracy and latency")
+    searched(shelf, plan)
+    trials = all_trials(plan, shelf)
+    assert [trial.round for trial in trials] == [1] * 6 + [2] * 2
+    for trial in trials:
+        score = TrialScore(run_key=trial.run_keys[0], epochs=(), best_epoch=0, seconds=1, loss=1, right={"action": "1"})
+        shelf.write(Layout(STORE).run(trial.run_keys[0]).validation(plan.evaluate.crops), score)
+    numbers = search_report.numbers_of(plan, trials, (), shelf)
+    assert numbers.pareto
+    assert set(numbers.pareto) <= {6, 7}
 
 
 def test_options_without_an_effect_on_trials_leave_the_key(shelf):
