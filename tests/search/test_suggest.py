@@ -80,7 +80,7 @@ def test_a_grid_has_each_combination_once():
 def test_a_grid_that_does_not_fit_into_memory_is_refused():
     chosen = SearchOptions(search_sampler="grid", search=list(RANGES))
     with pytest.raises(BadConfiguration, match="search fewer options"):
-        require_searchable(Space.of(chosen, LIGHT), chosen)
+        require_searchable(Space.of(chosen, LIGHT, 8), chosen)
 
 
 def test_contradicting_values_are_never_suggested():
@@ -94,13 +94,13 @@ def test_contradicting_values_are_never_suggested():
 def test_cma_es_refuses_lists_of_values_and_an_option_alone(searched, reason):
     chosen = SearchOptions(search_sampler="cma-es", search=searched)
     with pytest.raises(BadConfiguration, match=reason):
-        require_searchable(Space.of(chosen, LIGHT), chosen)
+        require_searchable(Space.of(chosen, LIGHT, 8), chosen)
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid", "cma-es"])
 def test_every_sampler_searches_ranges_of_numbers(sampler):
     chosen = SearchOptions(search_sampler=sampler, search=NUMBERS)
-    require_searchable(Space.of(chosen, LIGHT), chosen)
+    require_searchable(Space.of(chosen, LIGHT, 8), chosen)
 
 
 def test_failed_trials_and_trials_outside_the_ranges_do_not_stop_the_next_round():

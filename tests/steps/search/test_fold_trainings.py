@@ -31,6 +31,7 @@ def trainings(tmp_path):
         train=TRAIN,
         evaluate=EvaluateOptions(crops=1),
         model_name="m",
+        clip_seconds=8,
         fold_uris=(DATASET,),
     )
     return FoldTrainings(plan, shelf, tmp_path)
