@@ -107,16 +107,6 @@ Opened = tuple[Network, FeatureCache, FeatureCache]
 """A network without its backbone, and its caches for training and score."""
 
 
-def run_trial(job: TrialJob) -> TrialOutcome:
-    """Train heads on cached features, and score them, in this process.
-
-    Raises:
-        BadConfiguration: as `fit`, or the score's loss is not finite.
-        BadDataset, MissingObject, Unavailable: as `fit`.
-    """
-    return run_head_trial(prepare_head_trial(job), FeatureMemory(0))
-
-
 def score_network(
     network: Network, classes: ClassNames, clips: Sequence[ScoredClip], num_crops: NumCrops, device: Literal["auto", "cpu", "cuda"]
 ) -> tuple[float, dict[Target, str]]:
@@ -163,7 +153,8 @@ def run_head_trial(trial: HeadTrial, memory: FeatureMemory) -> TrialOutcome:
     """Train and score heads in this process, with one thread.
 
     Raises:
-        BadConfiguration, Unavailable: as `run_trial`.
+        BadConfiguration: as `fit`, or the score's loss is not finite.
+        Unavailable: as `fit`.
     """
     train, num_crops = trial.job.train, trial.job.num_crops
     with one_thread():

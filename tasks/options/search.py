@@ -75,7 +75,7 @@ class SearchOptions(Options):
         [f"{name}={values}" for name, values in RANGES.items()],
         title="Ranges",
         description="One per line: `dropout=0..0.8` between two numbers, `learning_rate=1e-5..1e-1 log` on a logarithmic scale, `batch_size=4, 8, 16` "
-        "one of these. Only lines of searched options count. For each value of clip_seconds the videos are cut and labelled again",
+        "one of these. Only lines of searched options count. For each other value of clip_seconds the videos are cut and labelled again",
     )
     num_trials: int = Field(
         24,

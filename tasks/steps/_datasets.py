@@ -9,13 +9,13 @@ from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 
 
-def write_dataset(dataset: Dataset, manifest: Manifest, store: Store) -> None:
+def write_dataset(dataset: Dataset, manifest: Manifest, store: Store, *, has_figures: bool = True) -> None:
     """Write the dataset, unless it exists already."""
     if store.exists(dataset.manifest.uri):
         log.info("the dataset is there already: %s", dataset.folder_uri)
         return
     for split in SPLITS:
         store.write_bytes(dataset.table(split), split_csv(manifest, split))
-    for name, picture in histograms(manifest).items():
+    for name, picture in histograms(manifest).items() if has_figures else ():
         store.write_bytes(dataset.figure(f"{name}s"), picture)
     store.write(dataset.manifest, manifest)

@@ -13,6 +13,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tasks.local.home import REPOSITORY
+from tasks.media.clips import clip_uid
 from tasks.results.search import ScoredTrial, Search, SearchPlanResult, SearchReportResult, TrialBatch, TrialsResult
 from tasks.results.training import WeightsResult
 from tasks.settings import MlflowSettings
@@ -292,7 +293,9 @@ def test_clips_of_each_length_are_cut_and_labelled_and_answer_for_the_same_clips
         assert len(manifest.clips) > len(own.clips)
         assert all(clip.stop_seconds - clip.start_seconds <= seconds for clip in manifest.clips)
         assert {clip.source: clip.split for clip in manifest.clips}.items() <= split_of.items()
-        assert {clip.uri.rsplit("/", 2)[0] for clip in manifest.clips}.isdisjoint(clip.uri.rsplit("/", 2)[0] for clip in own.clips)
+        folders, own_folders = ({clip.uri.rpartition("/")[0] for clip in one.clips} for one in (manifest, own))
+        assert folders.isdisjoint(own_folders)
+        assert {one.rpartition("/")[0] for one in folders} <= {one.rpartition("/")[0] for one in own_folders}
         (trial,) = (one for one in search.trials if one.values["clip_seconds"] == seconds)
         for key, fold, uri in zip(trial.run_keys, folds, length.fold_uris, strict=True):
             held_out = [clip for clip in fold.clips if clip.split == "val"]
@@ -322,6 +325,17 @@ def test_a_length_whose_clips_have_no_label_fails_its_trials_alone(workshop, six
     failures = {trial.values["clip_seconds"]: trial.failure for trial in search.trials}
     assert failures[8] is None
     assert "no training can have clips of 4 s" in failures[4] and "has a label" in failures[4]
+    # Labels of the shorter clips mend it.
+    video = {clip.video: (clip.verb, clip.noun) for clip in labelled}
+    shorter = [f"{clip_uid(one, start, start + 4)},{','.join(label)}" for one, label in video.items() for start in range(0, 8, 4)]
+    workshop.store.write_bytes(Layout(store).annotations.file("shorter.csv"), "\n".join(["uid,verb,noun", *shorter]).encode())
+    search = workshop.store.read(SearchReportResult.model_validate(workshop.run("search", store=store, **options)).numbers_uri, Search)
+    assert not any(trial.failure for trial in search.trials)
+    # A changed label would be in the clips of other lengths alone.
+    changed = f"{labelled[0].uid},{next(clip.verb for clip in labelled if clip.verb != labelled[0].verb)},{labelled[0].noun}"
+    workshop.store.write_bytes(Layout(store).annotations.file("changed.csv"), f"uid,verb,noun\n{changed}".encode())
+    refused = workshop.attempt("search", store=store, **options | {"search_seed": 1})
+    assert refused.returncode != 0 and "run build_dataset" in refused.stderr
 
 
 def test_rungs_of_whole_networks_go_on_from_their_last_epoch(workshop, chain):

@@ -9,9 +9,9 @@ import torch
 
 from tasks.model.network import Network
 from tasks.model.training import fit
-from tasks.model.trials import TrialJob, run_trial
+from tasks.model.trials import TrialJob
 from tests.model.test_training import job, learnt, same_files, scores
-from tests.model.test_trials import HEADS, curve, heads, trial
+from tests.model.test_trials import HEADS, curve, heads, run_trial, trial
 
 pytestmark = pytest.mark.slow
 

@@ -16,9 +16,9 @@ from tasks.model import trial_batch
 from tasks.model.data import CachedClip
 from tasks.model.feature_cache import FeatureCache, FeatureMemory
 from tasks.model.trial_batch import TrialFailure, run_trials
-from tasks.model.trials import TrialJob, TrialOutcome, run_trial
+from tasks.model.trials import TrialJob, TrialOutcome
 from tests.model.test_training import REPOSITORY, Stop
-from tests.model.test_trials import curve, heads
+from tests.model.test_trials import curve, heads, run_trial
 
 RATES = (1e-3, 1e-2, 1e-1)
 

@@ -17,7 +17,16 @@ from tasks.model.history import EpochRecord
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import Consensus
 from tasks.model.training import TrainOutcome, fit
-from tasks.model.trials import ScoredClip, TrialJob, by_themselves, prepare_head_trial, run_trial, score_network, train_heads
+from tasks.model.trials import (
+    ScoredClip,
+    TrialJob,
+    TrialOutcome,
+    by_themselves,
+    prepare_head_trial,
+    run_head_trial,
+    score_network,
+    train_heads,
+)
 from tests.model.test_training import job, scores
 
 pytestmark = pytest.mark.slow
@@ -65,6 +74,11 @@ def through_fit(planned: TrialJob, folder: Path) -> TrainOutcome:
     """Train the same job from an equal network to files of its own."""
     spec = planned.train.network.spec
     return fit(replace(planned.train, network=Network(spec, seed=1), folder=folder))
+
+
+def run_trial(planned: TrialJob) -> TrialOutcome:
+    """Train and score a trial in this process, as a batch of one."""
+    return run_head_trial(prepare_head_trial(planned), FeatureMemory(0))
 
 
 def curve(history: tuple[EpochRecord, ...]) -> list[EpochRecord]:

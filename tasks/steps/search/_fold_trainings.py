@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from tasks.errors import BadDataset
-from tasks.keys import content_key, training_key
-from tasks.media.clips import find_cut
+from tasks.keys import content_key
 from tasks.media.frame_cache import cache_test_frames, cache_train_frames
 from tasks.model.checkpoints import Saved
 from tasks.model.class_names import trained_names
@@ -28,13 +27,15 @@ from tasks.results.dataset import Manifest
 from tasks.results.record import Target
 from tasks.results.search import NetworkLatency, SearchPlanResult, Trial, TrialScore
 from tasks.results.training import Epoch, PlanResult, TrainResult, WeightsResult
-from tasks.search.lengths import clip_seconds_of, covering
+from tasks.results.video import ClipRecord
+from tasks.search.lengths import clip_seconds_of
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network
 from tasks.steps._plans import PlannedTraining, plan_training
 from tasks.steps._step import finish, log
 from tasks.steps._training import epoch_of, logged_epochs, train_planned
 from tasks.steps._weights import find_weights
+from tasks.steps.search._lengths import covering_clips
 from tasks.steps.search._rounds import Data, has_other_length, score_at
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
@@ -101,6 +102,7 @@ class FoldTrainings:
         self._saved: dict[str, Saved] = {}
         self._networks: dict[tuple[str, int, int, int], Network] = {}
         self._frames: dict[tuple[object, ...], dict[str, Path]] = {}
+        self._parts: dict[tuple[str, int], list[list[tuple[ClipRecord, float]]]] = {}
         self._manifests = dict(zip(plan.fold_uris, self.data.manifests, strict=True))
 
     def of(self, trial: Trial) -> list[FoldTraining]:
@@ -162,7 +164,7 @@ class FoldTrainings:
         folder.mkdir()
         if earlier := self._earlier(part):
             self.store.read_file(earlier.train.last, folder / LAST)
-        return TrialJob(self._job(part, folder), self.plan.evaluate.crops, self.plan.search.halving, self._others(part))
+        return TrialJob(self._job(part, folder), self.plan.evaluate.crops, self.plan.search.halving, self._scored_clips(part))
 
     def keep_heads(self, part: FoldTraining, outcome: TrialOutcome) -> None:
         """Write the score of trained heads.
@@ -182,9 +184,9 @@ class FoldTrainings:
         )
 
     def latency_seconds(self, part: FoldTraining) -> float | None:
-        """Return the network's median time per clip, if latency is an objective.
+        """Return the network's median time for a scored clip, if latency is an objective.
 
-        It is measured once per search.
+        A network is measured once per search. Networks of shorter clips see several for each scored clip.
         """
         if self.plan.search.objectives == "accuracy":
             return None
@@ -193,12 +195,12 @@ class FoldTrainings:
         if not self.store.exists(stored.uri):
             measured = clip_seconds(deepcopy(network), self.plan.evaluate.crops, self.machine.device)
             self.store.create(stored, NetworkLatency(seconds=measured, device=describe(choose_device(self.machine.device)).device_name))
-        return self.store.read(stored).seconds
+        return self.store.read(stored).seconds * self.plan.clip_seconds / clip_seconds_of(part.trial.values, self.plan)
 
     def _weights(self, options: TrainOptions) -> WeightsResult:
         """Find the weights that trainings of this network start from, once per search."""
-        chosen = training_key(options)
-        output = self.place.weights(content_key({name: chosen[name] for name in NETWORK_OPTIONS if name in chosen}))
+        chosen = options.model_dump(mode="json", include=set(NETWORK_OPTIONS))
+        output = self.place.weights(content_key(chosen))
         if self.store.exists(output.uri):
             return self.store.read(output)
         return finish(self.store, output, find_weights(options, self.place.store_uri, self.store))
@@ -268,7 +270,7 @@ class FoldTrainings:
 
     def _score_checkpoint(self, part: FoldTraining, trained: TrainResult) -> TrialScore:
         saved = fetch_network(self.store, trained.checkpoint_uri, trained.checkpoint_sha256, self.folder)
-        scored = self._others(part) or by_themselves(self._cached(part, "val"))
+        scored = self._scored_clips(part) or by_themselves(self._cached(part, "val"))
         loss, right = score_network(saved.network, saved.classes, scored, self.plan.evaluate.crops, self.machine.device)
         return self._keep(part, trained.epochs, trained.best_epoch, trained.seconds, loss, right)
 
@@ -293,22 +295,19 @@ class FoldTrainings:
         frames = self._frames[key]
         return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class) for clip in clips if clip.uid in frames]
 
-    def _others(self, part: FoldTraining) -> tuple[ScoredClip, ...]:
-        """Return the clips that all trials are scored on, if this one was trained on clips of another length.
-
-        Raises:
-            BadDataset: a clip is covered by none of this length.
-        """
+    def _scored_clips(self, part: FoldTraining) -> tuple[ScoredClip, ...]:
+        """Return the clips that all trials are scored on, if this one was trained on clips of another length."""
         if not has_other_length(part.trial.values, self.plan):
             return ()
-        spec, segment = self._network(part).spec, self._manifest(part.dataset_uri).segment
-        scored = self.data.clips[part.fold]
-        files = {video: find_cut(self.store, self.place.store_uri, video, segment) for video in {clip.video for clip in scored}}
-        parts = [covering(clip, file.clips if (file := files[clip.video]) else ()) for clip in scored]
-        key = (part.dataset_uri, "covering", spec.model_dump_json())
-        if key not in self._frames:
-            self._frames[key] = cache_test_frames(self.store, list({one.uid: one for own in parts for one, _ in own}.values()), spec)
-        frames = self._frames[key]
+        spec, scored, key = self._network(part).spec, self.data.clips[part.fold], (part.dataset_uri, part.fold)
+        if key not in self._parts:
+            segment = self._manifest(part.dataset_uri).segment
+            self._parts[key] = covering_clips(self.store, self.place.store_uri, scored, segment)
+        parts = self._parts[key]
+        seen = (*key, "covering", spec.model_dump_json())
+        if seen not in self._frames:
+            self._frames[seen] = cache_test_frames(self.store, list({one.uid: one for own in parts for one, _ in own}.values()), spec)
+        frames = self._frames[seen]
         return tuple(
             ScoredClip(clip.verb_class, clip.noun_class, tuple((frames[one.uid], seconds) for one, seconds in own))
             for clip, own in zip(scored, parts, strict=True)

@@ -2,20 +2,17 @@
 
 from collections.abc import Iterable
 
-from tasks.dataset.manifest import dataset_digest, split_csv
+from tasks.dataset.manifest import dataset_digest
 from tasks.results.dataset import Manifest
+from tasks.steps._datasets import write_dataset
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.searches import SearchPlan
 
 
 def write_folds(place: SearchPlan, folds: Iterable[Manifest], store: Store) -> tuple[str, ...]:
-    """Write each fold as a dataset, its manifest last; return their folders."""
-    uris = []
-    for fold in folds:
-        written = Dataset(place.fold(dataset_digest(fold)))
-        for split in ("train", "val"):
-            store.write_bytes(written.table(split), split_csv(fold, split))
-        store.write(written.manifest, fold)
-        uris.append(written.folder_uri)
-    return tuple(uris)
+    """Write each fold as a dataset; return their folders."""
+    datasets = [(Dataset(place.fold(dataset_digest(fold))), fold) for fold in folds]
+    for dataset, fold in datasets:
+        write_dataset(dataset, fold, store, has_figures=False)
+    return tuple(dataset.folder_uri for dataset, _ in datasets)

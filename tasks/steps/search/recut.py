@@ -3,13 +3,16 @@
 The clips lie beside those of the dataset, and their dataset has the same splits and folds.
 """
 
+from collections.abc import Sequence
+
 from tasks.contracts.search import RECUT, SearchedArguments
 from tasks.dataset.folds import same_folds
 from tasks.dataset.manifest import build_manifest, dataset_digest
 from tasks.dataset.split import assign_splits
-from tasks.errors import BadInput, NothingToDo
+from tasks.errors import BadDataset, BadInput, NothingToDo
 from tasks.media.cutting import cut_videos
-from tasks.results.dataset import Manifest
+from tasks.options import SegmentOptions
+from tasks.results.dataset import DatasetClip, LabelsFile, Manifest
 from tasks.results.record import SPLITS
 from tasks.results.search import ClipLength, RecutResult, SearchPlanResult
 from tasks.search.space import Space
@@ -17,52 +20,91 @@ from tasks.steps._datasets import write_dataset
 from tasks.steps._labelling import label_store
 from tasks.steps._step import finish, finished, log
 from tasks.steps.search._folds import write_folds
+from tasks.steps.search._lengths import covering_clips
+from tasks.steps.search._rounds import Data
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.searches import SearchPlan
+from tasks.wording import quoted, some
 
 
 def run(arguments: SearchedArguments, store: Store) -> RecutResult:
     """Make the dataset of each other clip length.
 
-    A length whose clips cannot be trained on is recorded with the reason, and its trials fail.
+    A length whose clips cannot be trained or scored is recorded with the reason, and its trials fail. It is tried again when this step runs
+    again.
 
     Raises:
+        BadDataset: labels have changed since the dataset was built, so lengths would differ in more than their length.
         NothingToDo: the search has the clip length of its dataset alone.
     """
     place = RECUT.address(arguments)
-    if earlier := finished(store, place):
+    earlier = finished(store, place)
+    if earlier and not any(length.failure for length in earlier.lengths):
         return earlier
     plan = store.read(SearchPlan(arguments.search))
     lengths = Space.of(plan.search, plan.train, plan.clip_seconds).other_lengths
     if not lengths:
         raise NothingToDo("no other clip length is searched")
-    manifest = store.read(Dataset(plan.dataset_uri).manifest)
+    own = store.read(Dataset(plan.dataset_uri).manifest)
+    _require_same_labels(own, plan, store)
     found = []
     for number, seconds in enumerate(lengths, 1):
         log.info("clips of %g s, %d of %d lengths", seconds, number, len(lengths))
-        found.append(_length(seconds, plan, manifest, store))
+        try:
+            found.append(_length(seconds, plan, own, store))
+        except BadInput as error:
+            log.warning("no trial can have clips of %g s: %s", seconds, error)
+            found.append(ClipLength(clip_seconds=seconds, failure=str(error)))
     return finish(store, place, RecutResult(lengths=tuple(found)))
 
 
+def _require_same_labels(own: Manifest, plan: SearchPlanResult, store: Store) -> None:
+    labels = _labels(own, own.segment, plan, store)
+    excluded = {bad.name for bad in own.excluded}
+    now = {clip.clip.uid: (clip.verb, clip.noun) for clip in labels.clips if clip.action and clip.clip.uid not in excluded}
+    if now != {clip.uid: (clip.verb, clip.noun) for clip in own.clips}:
+        raise BadDataset(
+            f"labels have changed since {plan.dataset_uri} was built, and other clip lengths would have the new ones: run build_dataset, and "
+            "search its dataset"
+        )
+
+
+def _labels(own: Manifest, segment: SegmentOptions, plan: SearchPlanResult, store: Store) -> LabelsFile:
+    """Label the videos of the dataset as they are cut with `segment`."""
+    videos = {clip.video for clip in own.clips}
+    labels = label_store(store, SearchPlan(plan.search_uri).store_uri, segment, own.label)
+    return labels.model_copy(update={"clips": tuple(clip for clip in labels.clips if clip.clip.video in videos)})
+
+
 def _length(seconds: float, plan: SearchPlanResult, own: Manifest, store: Store) -> ClipLength:
-    """Cut the videos of the dataset, label the clips by the same rules, and keep every source in its split."""
+    """Cut the videos of the dataset, label the clips by the same rules, and keep every source in its split.
+
+    Raises:
+        BadInput: there are no such clips, they cannot be divided, or they do not cover the scored clips and their classes.
+    """
     search = SearchPlan(plan.search_uri)
-    videos = sorted({clip.video for clip in own.clips})
     segment = own.segment.model_copy(update={"clip_seconds": seconds, "min_clip_seconds": min(seconds, own.segment.min_clip_seconds)})
-    cut_videos(store, search.store_uri, videos, segment)
+    cut_videos(store, search.store_uri, sorted({clip.video for clip in own.clips}), segment)
     kept = {name: clip.split for clip in own.clips for name in (clip.source, clip.video)}
-    try:
-        labels = label_store(store, search.store_uri, segment, own.label)
-        labels = labels.model_copy(update={"clips": tuple(clip for clip in labels.clips if clip.clip.video in videos)})
-        manifest = build_manifest(labels, assign_splits(labels.clips, kept, own.split), own.split)
-        dataset = Layout(search.store_uri).dataset(dataset_digest(manifest))
-        write_dataset(dataset, manifest, store)
-        folds = [store.read(Dataset(uri).manifest) for uri in plan.fold_uris] if plan.search.folds else []
-        uris = write_folds(search, same_folds(manifest, folds), store) or (dataset.folder_uri,)
-    except BadInput as error:
-        log.warning("no trial can have clips of %g s: %s", seconds, error)
-        return ClipLength(clip_seconds=seconds, failure=str(error))
+    labels = _labels(own, segment, plan, store)
+    manifest = build_manifest(labels, assign_splits(labels.clips, kept, own.split), own.split)
+    data = Data.of(plan, store)
+    scored = [clip for fold in data.clips for clip in fold]
+    covering_clips(store, search.store_uri, scored, segment)
+    _require_outputs(manifest, scored, own)
+    dataset = Layout(search.store_uri).dataset(dataset_digest(manifest))
+    write_dataset(dataset, manifest, store)
+    folds = write_folds(search, same_folds(manifest, data.manifests), store) if plan.search.folds else (dataset.folder_uri,)
     num_clips = ", ".join(f"{sum(clip.split == split for clip in manifest.clips)} clips in {split}" for split in SPLITS)
     log.info("dataset %s: %s", dataset.digest, num_clips)
-    return ClipLength(clip_seconds=seconds, dataset_uri=dataset.folder_uri, fold_uris=uris)
+    return ClipLength(clip_seconds=seconds, dataset_uri=dataset.folder_uri, fold_uris=folds)
+
+
+def _require_outputs(manifest: Manifest, scored: Sequence[DatasetClip], own: Manifest) -> None:
+    """Reject a length whose networks would lack an output for a class of the scored clips."""
+    words = manifest.vocabulary
+    lacking = {clip.action for clip in scored if clip.verb_class >= words.num_verbs or clip.noun_class >= words.num_nouns}
+    if lacking or words.has_objects != own.vocabulary.has_objects:
+        named = some([quoted(action) for action in sorted(lacking)]) if lacking else "an object"
+        raise BadDataset(f"no clip of this length shows {named}, on which trials are scored; do not search this clip length")

@@ -6,19 +6,23 @@ from tasks.contracts.search import PLAN, SearchPlanArguments
 from tasks.dataset.folds import folds_of
 from tasks.errors import BadConfiguration, BadDataset
 from tasks.keys import content_key, training_key
-from tasks.options import EvaluateOptions, SearchOptions, TrainOptions
+from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
 from tasks.refusals import refusals
 from tasks.results.dataset import Manifest
 from tasks.results.search import SearchPlanResult
 from tasks.search.rounds import require_resumable, rung_epochs
 from tasks.search.space import Space
 from tasks.search.suggest import require_searchable
+from tasks.steps._checkpoints import is_trained
 from tasks.steps._plans import find_dataset
 from tasks.steps._step import finish, log
 from tasks.steps.search._folds import write_folds
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.searches import SearchPlan
+
+NETWORK_OPTIONS = {"family", "modality", "backbone", "num_segments", "sampling_window"}
+"""Searched options that make another network."""
 
 
 def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
@@ -35,6 +39,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     manifest = store.read(dataset.manifest)
     space = Space.of(chosen, train, manifest.segment.clip_seconds)
     require_searchable(space, chosen)
+    _require_one_start(chosen, train)
     require_resumable(chosen, space)
     _require_first_rung(chosen, train)
     place = PLAN.address(arguments).on(dataset.digest)
@@ -62,6 +67,17 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     # The rounds read the plan here: the same form may lead to a plan for another dataset.
     finish(store, place, plan)
     return finish(store, PLAN.address(arguments), plan)
+
+
+def _require_one_start(chosen: SearchOptions, train: TrainOptions) -> None:
+    """Reject a trained start that fits one of the searched networks alone."""
+    if (others := sorted(NETWORK_OPTIONS & set(chosen.search))) and (
+        train.weights is Weights.TRAINED or is_trained(train.checkpoint or "")
+    ):
+        raise BadConfiguration(
+            f"checkpoint {train.checkpoint} is a trained network, which fits one value of {', '.join(others)}; do not search these, or start from "
+            "published weights"
+        )
 
 
 def _require_first_rung(chosen: SearchOptions, train: TrainOptions) -> None:

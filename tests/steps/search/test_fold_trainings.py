@@ -1,5 +1,7 @@
 """Trials of a search share what does not depend on their sampling window, and nothing else."""
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.keys import content_key
@@ -53,13 +55,6 @@ def test_windows_have_starts_of_the_same_weights_and_runs_of_their_own(trainings
     assert (first.spec.sampling_window, second.spec.sampling_window) == (1, 0.5)
 
 
-def test_a_search_of_whole_clips_finds_what_it_stored_before_there_were_windows(trainings):
-    trainings.of(trial(0))
-    named = ("family", "backbone", "modality", "num_segments", "weights", "checkpoint", "flow_method", "flow_bound_pixels", "seed")
-    key = content_key(TRAIN.model_dump(mode="json", include=set(named)))
-    assert trainings.store.exists(f"{SEARCH}weights/{key}/result.json")
-
-
 def test_the_latency_of_a_network_is_measured_once_for_all_windows(trainings, monkeypatch):
     measured = []
     monkeypatch.setattr(_fold_trainings, "clip_seconds", lambda network, *_: measured.append(network.spec) or 0.5)
@@ -68,3 +63,10 @@ def test_the_latency_of_a_network_is_measured_once_for_all_windows(trainings, mo
     (spec,) = measured
     (stored,) = [uri for uri in trainings.store.objects if uri.startswith(f"{SEARCH}latency/")]
     assert stored == f"{SEARCH}latency/{content_key(spec.model_copy(update={'sampling_window': 1}).model_dump(mode='json'))}.json"
+
+
+def test_networks_of_shorter_clips_take_their_time_for_each_clip_that_they_cover(trainings, monkeypatch):
+    monkeypatch.setattr(_fold_trainings, "clip_seconds", lambda *_: 0.5)
+    (part,) = trainings.of(trial(0))
+    shorter = replace(part, trial=part.trial.model_copy(update={"values": {"clip_seconds": trainings.plan.clip_seconds / 4}}))
+    assert trainings.latency_seconds(shorter) == 4 * trainings.latency_seconds(part)

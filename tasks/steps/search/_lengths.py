@@ -1,0 +1,22 @@
+"""Find the clips of another length that cover the clips which trials are scored on."""
+
+from collections.abc import Sequence
+
+from tasks.media.clips import find_cut
+from tasks.options import SegmentOptions
+from tasks.results.dataset import DatasetClip
+from tasks.results.video import ClipRecord
+from tasks.search.lengths import covering
+from tasks.store.objects import Store
+
+
+def covering_clips(
+    store: Store, store_uri: str, scored: Sequence[DatasetClip], segment: SegmentOptions
+) -> list[list[tuple[ClipRecord, float]]]:
+    """List, for each scored clip, the clips cut with `segment` that overlap it, with their common seconds.
+
+    Raises:
+        BadDataset: a clip is covered by none.
+    """
+    files = {video: find_cut(store, store_uri, video, segment) for video in {clip.video for clip in scored}}
+    return [covering(clip, file.clips if (file := files[clip.video]) else ()) for clip in scored]
