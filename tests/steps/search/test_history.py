@@ -223,3 +223,11 @@ def test_options_without_an_effect_on_trials_leave_the_key(shelf):
 def test_a_sampler_that_cannot_search_the_space_is_refused_before_anything_is_trained(shelf):
     with pytest.raises(BadConfiguration, match="two or more ranges of numbers, but not batch_size"):
         planned(shelf, search_sampler="cma-es", search=["learning_rate", "batch_size"])
+
+
+@pytest.mark.parametrize("start", [{"weights": "trained", "checkpoint": "models:/m@champion"}, {"checkpoint": "runs/0123456789abcdef/"}])
+def test_a_trained_start_is_refused_where_other_networks_are_searched(shelf, start):
+    asked = {"search": ["learning_rate", "sampling_window"], "ranges": ["learning_rate=1e-4..1e-2 log", "sampling_window=0.5, 1"]}
+    with pytest.raises(BadConfiguration, match="fits one value of sampling_window"):
+        planned(shelf, **asked, **start)
+    assert planned(shelf, **asked | {"search": ["learning_rate"]}, **start).search.search == ["learning_rate"]
