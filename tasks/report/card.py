@@ -5,6 +5,7 @@ It has the front matter that model hubs read.
 
 from tasks.promotion.attempts import attempt_in_words
 from tasks.report.formats import leaning
+from tasks.report.learning_curve import answer_of
 from tasks.report.nameable_scores import nameable_rows, unnamed_in_words
 from tasks.report.page_scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
 from tasks.report.templating import rendered
@@ -35,5 +36,6 @@ def model_card(metrics: Metrics) -> str:
         scores=[(target, getattr(challenger, target)) for target in metrics.targets] if challenger else [],
         opponent=label_of(opponent_of(metrics), metrics),
         worse=worse,
+        more_labels=answer_of(metrics.learning_curve) if metrics.learning_curve else "",
         max_worse=MAX_WORSE_NAMED,
     )

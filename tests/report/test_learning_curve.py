@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tasks.report.card import model_card
 from tasks.report.learning_curve import answer_of, curve_section, in_points
 from tasks.results.learning_curve import CurveGain
 from tests.report.labels import curve_of
@@ -99,3 +100,8 @@ def test_a_page_without_a_curve_says_why(page_of):
     page = re.sub(r"<[^>]+>", " ", page_of("bare"))
     assert "There is no learning curve: it was switched off" in page
     assert "Twice as many clips: +" in page_of("usual")
+
+
+def test_the_card_has_the_answer_too(make_inputs):
+    assert "## Would more labels help?\n\nMore labels may help" in model_card(make_inputs("usual").metrics)
+    assert "Would more labels help?" not in model_card(make_inputs("bare").metrics)
