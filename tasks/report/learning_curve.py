@@ -98,11 +98,12 @@ def _training_note(result: LearningCurveResult) -> str:
         "Heads were trained by the recipe of this run"
         if result.recipe == "own"
         else "This run trains more than the heads, which takes too long for a curve: heads alone were trained by the recipe of preset light on the "
-        "frozen backbone of the run's initial weights, so the network itself may gain more or less"
+        "frozen backbone of the run's initial weights"
     )
     shortened = (
         f", for {result.num_epochs:,} instead of {result.num_asked_epochs:,} epochs" if result.num_epochs < result.num_asked_epochs else ""
     )
+    unlike = "" if result.recipe == "own" else " The network itself may gain more or less."
     drawn = (
         "all of one source video, so what clips of other videos would add does not show"
         if result.num_sources == 1
@@ -111,6 +112,7 @@ def _training_note(result: LearningCurveResult) -> str:
     return (
         f"{heads}{shortened}, on shares of {count(result.num_clips, 'training clip')}, {drawn}; {result.num_draws} draws for each share. "
         "Each training takes as many steps as the one on all clips, so the curve shows the effect of clips and not of training time."
+        f"{unlike}"
     )
 
 
