@@ -13,10 +13,11 @@ Without an answer in time the champion stays.
 **When it fails**
 - *Pink, skipped*: there is no dataset yet, or it was trained with these options before; the log of `plan` says which and links to that run.
   *Train again* in the form overrides this. Only `register` and what follows: labels were altered (*Label noise*), so nothing is registered. Only `flows` and `flow`: the network needs no optical flow, or it is there already.
-  Only `learning_curve`: it is switched off, or nothing was trained (*Fuse*).
+  Only `learning_curve`: it is switched off, or there is nothing to draw it from; its log and the report say why.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training resumes after its last epoch.
 - *Red, in `prepare`*: weights are missing or wrong. The log says which file to put where.
 - *Red, in `train`, `evaluate` or `learning_curve`*: see the last lines of the log. Out of memory: lower the batch size or the segments. No flow: see the log of `flow`.
+  The run goes on without `learning_curve`; *Decide again* puts it into the next report.
 - *Grey, never starting*: `train`, `evaluate` and `learning_curve` wait for a slot of the pool `gpu`, one per GPU. Does the pool exist?
 
 `python -m tasks rollback --to VERSION --reason "..."` makes an earlier version champion again.
@@ -31,6 +32,7 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TaskGrou
 
 from dags._approval import ApproveOperator
 from dags._assets import DATASET, MODEL
+from dags._ended import ended
 from dags._form import Form
 from dags._optical_flow import flow_tasks
 from dags._runner import TASK_DEFAULTS
@@ -97,13 +99,7 @@ with DAG(
     )
     with TaskGroup("publish", tooltip="Comparison, report, MLflow's registry, and the promotion"):
         compare = step_task(retrain.COMPARE, FORM, plan=PLAN, execution_timeout=HALF_HOUR)
-        report = step_task(
-            retrain.REPORT,
-            FORM,
-            plan=PLAN,
-            trigger_rule="none_failed_min_one_success",  # `learning_curve` is skipped if it is switched off, or nothing was trained
-            execution_timeout=HOUR,
-        )
+        report = step_task(retrain.REPORT, FORM, plan=PLAN, execution_timeout=HOUR)
         register = step_task(retrain.REGISTER, FORM, plan=PLAN, execution_timeout=HOUR)
         approve = ApproveOperator(task_id="approve", report="publish.report", register="publish.register")
         decide = step_task(
@@ -118,4 +114,5 @@ with DAG(
         compare >> report >> register >> [approve, decide]
         approve >> decide
     [plan, flow] >> train >> evaluate >> compare
-    train >> curve >> report
+    train >> curve
+    ended(curve, "curve_ended") >> report

@@ -25,8 +25,6 @@ TIMES = (2, 4)
 """Multiples of the training clips that gains are estimated for."""
 MIN_CLIPS = 20
 """Minimum number of training clips: below, the smallest share is a single clip."""
-MIN_SHARES = 3
-"""Minimum number of different shares, for a law of three parameters."""
 MIN_WRONG = 3
 """Minimum number of wrong val clips with all training clips. With fewer, the error that is left is hardly known, and intervals are too narrow."""
 NUM_FITTED = 12
@@ -111,7 +109,7 @@ def reason_not_to(right: NDArray[np.bool_], num_clips: Sequence[int], sources: S
     """Say in a sentence why the data cannot tell; None if they can. Arguments are as in `learning_curve`."""
     if len(set(sources)) < 2:
         return "All val clips are of one source video, which does not show how far a gain would vary with other videos."
-    if num_clips[-1] < MIN_CLIPS or len(num_clips) < MIN_SHARES:
+    if num_clips[-1] < MIN_CLIPS:
         return f"Shares of {count(num_clips[-1], 'training clip')} are too small to extrapolate; it takes {MIN_CLIPS} clips or more."
     num_wrong = float((~right[-1]).sum(axis=1).mean())
     if num_wrong < MIN_WRONG:

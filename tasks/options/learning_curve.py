@@ -15,5 +15,5 @@ class LearningCurveOptions(Options):
     learning_curve: bool = Field(
         True,
         title="Learning curve",
-        description="Trains the heads 20 more times, on 10, 20, 50 and 100 % of the training clips, and extrapolates the accuracy to twice as many clips. Takes seconds to minutes if only the heads train; otherwise also the features of all training clips",
+        description="Trains heads on 10, 20, 50 and 100 % of the training clips, and extrapolates the accuracy to twice as many clips. Takes seconds to minutes if only the heads train. If more is trained, the features of all training clips are computed first, which can take hours on a CPU",
     )

@@ -9,8 +9,8 @@ from tasks.results.record import Target
 from tasks.wording import count, listed, percent, percent_interval, signed
 
 MULTIPLES = {2: "twice", 4: "four times"}
-HARDLY = 0.02
-"""Gain below which more labels hardly help."""
+HARDLY_POINTS = 2
+"""Gain below which more labels hardly help, in points as they are printed."""
 FEW_SOURCES = 5
 
 
@@ -61,7 +61,7 @@ def answer_of(result: LearningCurveResult) -> str:
     low, high = twice.interval
     if _points(low) > 0:
         answer = "More labels would help."
-    elif high < HARDLY:
+    elif _points(high) < HARDLY_POINTS:
         answer = "More labels would hardly help."
     elif _points(high) >= _points(1 - curve.points[-1].top1):
         answer = "The data cannot tell whether more labels would help: anything from no gain to no error left is possible."
@@ -111,7 +111,7 @@ def _training_note(result: LearningCurveResult) -> str:
     )
     return (
         f"{heads}{shortened}, on shares of {count(result.num_clips, 'training clip')}, {drawn}; {result.num_draws} draws for each share. "
-        "Each training takes as many steps as the one on all clips, so the curve shows the effect of clips and not of training time."
+        "Each training takes about as many steps as the one on all clips, so the curve shows the effect of clips and not of training time."
         f"{unlike}"
     )
 
@@ -125,6 +125,10 @@ def _caveats(result: LearningCurveResult) -> str:
         "The epoch that each training kept was selected on these clips, too, so all points are a little high.",
     ]
     if curve.gains:
+        told.append(
+            "With all training clips, all draws are of the same clips. So the interval is for the average over training sets of this size, and leaves out "
+            "how lucky this one is."
+        )
         told.append(
             "The extrapolation is a power law with a floor. It holds for further clips like these, of as many clips per video; a new kitchen or rare "
             "classes may gain more, and labels of other quality less."

@@ -101,3 +101,9 @@ class LearningCurveResult(Record):
     seconds: float
     trainings_uri: str
     mlflow_run_url: str
+
+
+class NoLearningCurve(Record):
+    """Why the step `learning_curve` had nothing to do, as a part of a sentence."""
+
+    reason: str

@@ -208,8 +208,9 @@ class Metrics(Record):
     best_epoch: int
     long_training: LongTraining | None = Field(None, description="whether the validation error of a long training falls a second time")
     learning_curve: LearningCurveResult | None = Field(
-        None, description="what more training clips would gain; null if it was switched off or nothing was trained"
+        None, description="what more training clips would gain; null if `no_learning_curve` says why not"
     )
+    no_learning_curve: str | None = Field(None, description="why there is no learning curve, as a part of a sentence")
     fusion: Fusion | None = Field(None, description="how the weights of a fusion were chosen; a fusion has no epochs")
     provenance: Provenance
 

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, Self
 from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResult, EvaluateResults, RegisterResult, ReportResult
 from tasks.results.flow import FlowBatch, FlowResult, FlowsResult
 from tasks.results.fusion import Fusion
-from tasks.results.learning_curve import CurveTrainings, LearningCurveResult
+from tasks.results.learning_curve import CurveTrainings, LearningCurveResult, NoLearningCurve
 from tasks.results.metrics import Metrics
 from tasks.results.record import SplitName
 from tasks.results.search import TrialScore
@@ -111,6 +111,7 @@ class Decision:
 
     plan = output("plan/", PlanResult)
     learning_curve = output("learning_curve/", LearningCurveResult)
+    no_learning_curve = record("learning_curve/skipped.json", NoLearningCurve)
     compare = Below("compare/", Comparing)
     report = Below("report/", Report)
     decide = output("decide/", DecideResult)

@@ -1,5 +1,6 @@
 """Write docs/commands.md from the contracts of the steps: `python -m tests.contracts.page`."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -91,7 +92,8 @@ def _sections(model: type[Options]) -> Iterator[str]:
 
 
 def _title(model: type[BaseModel]) -> str:
-    return f"{model.__name__.removesuffix('Options')} options"
+    words = re.findall("[A-Z][a-z]*", model.__name__)
+    return " ".join(words).capitalize()
 
 
 def _arguments(model: type[BaseModel], names: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ FILES = sorted(FOLDER.glob("[!_]*.py"))
 MODULES = (ingest_videos, build_dataset, retrain, compare_networks, search, predict_videos)
 DAGS = {module.dag.dag_id: module.dag for module in MODULES}
 APPROVE = retrain.dag.get_task("publish.approve")
-WITHOUT_STEP = (APPROVE, search.dag.get_task("retrain"))
+WITHOUT_STEP = (APPROVE, retrain.dag.get_task("curve_ended"), search.dag.get_task("retrain"))
 TASKS = [task for dag in DAGS.values() for task in dag.tasks if task not in WITHOUT_STEP]
 TRIALS = {"seeds", *(f"round_{number}.trials" for number in range(1, MAX_ROUNDS + 1))}
 GPU_TASKS = {"train", "evaluate", "learning_curve", "network.train", "network.evaluate", "known", "predict", *TRIALS}
@@ -85,6 +85,7 @@ def test_a_dag_file_is_wiring_only(path):
         "tasks.store.runs",
         "dags._approval",
         "dags._assets",
+        "dags._ended",
         "dags._optical_flow",
         "dags._networks",
         "dags._form",
@@ -201,7 +202,8 @@ def test_steps_follow_one_another():
             "evaluate": ["prepare.plan", "train"],
             "learning_curve": ["train"],
             "publish.compare": ["evaluate"],
-            "publish.report": ["learning_curve", "publish.compare"],
+            "curve_ended": ["learning_curve"],
+            "publish.report": ["curve_ended", "publish.compare"],
             "publish.register": ["publish.report"],
             "publish.approve": ["publish.register"],
             "publish.decide": ["publish.approve", "publish.register"],
@@ -265,6 +267,13 @@ def test_a_prediction_has_a_page_where_a_batch_failed():
         "predict": "all_done",
         "report": "all_done_min_one_success",
     }
+
+
+def test_a_report_needs_a_comparison_and_waits_for_the_learning_curve_however_it_ends():
+    rules = {task.task_id: task.trigger_rule for task in retrain.dag.tasks}
+    assert {name for name, rule in rules.items() if rule == "all_done"} == {"curve_ended"}
+    for needed in ("evaluate", "learning_curve", "publish.compare", "publish.report", "publish.register"):
+        assert rules[needed] == "all_success"
 
 
 def test_a_search_goes_on_where_a_trial_failed_and_reports_the_rounds_that_there_were():

@@ -88,6 +88,7 @@ CASES = {
             mistakes=(),
             epochs=(),
             learning_curve=None,
+            no_learning_curve="it is switched off",
         ),
     ),
 }

@@ -28,6 +28,9 @@ def with_gain(gain, low, high, top1=0.7):
         ),
         ((4, 0.4, 9), "More labels may help. Twice as many clips: +4 points [0, 9]"),
         ((0.6, 0, 1.4), "More labels would hardly help. Twice as many clips: +1 point [0, 1]"),
+        ((0, 0, 1.49), "More labels would hardly help. Twice as many clips: +0 points [0, 1]"),
+        ((0, 0, 1.96), "More labels may help. Twice as many clips: +0 points [0, 2]"),
+        ((0, 0, 2.1), "More labels may help. Twice as many clips: +0 points [0, 2]"),
         ((0, 0, 1.4), "More labels would hardly help. Twice as many clips: +0 points [0, 1]"),
         ((9, 0, 30), "The data cannot tell whether more labels would help: anything from no gain to no error left is possible. Twice"),
     ],
@@ -66,6 +69,7 @@ def test_the_notes_say_what_the_figures_rest_on(changes, told):
     notes = " ".join(curve_section(curve_of(6, **changes)).notes)
     assert told in notes
     assert "The epoch that each training kept was selected on these clips, too" in notes
+    assert "the interval is for the average over training sets of this size" in notes
     for other in ("frozen backbone", "instead of", "all of one source video", "few enough"):
         assert (other in notes) == (other in told)
 
@@ -98,7 +102,7 @@ def test_the_drawing_has_every_draw_and_the_extrapolation_within_its_frame():
 
 def test_a_page_without_a_curve_says_why(page_of):
     page = re.sub(r"<[^>]+>", " ", page_of("bare"))
-    assert "There is no learning curve: it was switched off" in page
+    assert "There is no learning curve: it is switched off." in page
     assert "Twice as many clips: +" in page_of("usual")
 
 

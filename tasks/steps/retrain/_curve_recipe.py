@@ -18,12 +18,13 @@ MAX_STEPS = 20_000
 def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:
     """Return the options of a training of the curve on all clips.
 
-    That is the run's own recipe if it trains heads alone, else that of preset `light` on its network. Longer trainings are shortened.
+    That is the run's own recipe if it trains heads alone, else that of preset `light` on its network. Longer trainings are shortened. None stops
+    early, so that all take as many steps; the best epoch is kept anyway.
     """
     recipe = train if train.trainable == "heads" else train.model_copy(update=LIGHT.model_dump(include=FROM_LIGHT))
     most_epochs = max(1, MAX_STEPS // _steps(recipe, num_clips))
     # The clips' labels are altered before shares are drawn.
-    return _over(recipe, min(recipe.epochs, LONG_EPOCHS, most_epochs)).model_copy(update={"label_noise": 0.0})
+    return _over(recipe, min(recipe.epochs, LONG_EPOCHS, most_epochs)).model_copy(update={"label_noise": 0.0, "patience": 0})
 
 
 def asked_epochs(train: TrainOptions) -> int:
@@ -32,7 +33,7 @@ def asked_epochs(train: TrainOptions) -> int:
 
 
 def stretched(recipe: TrainOptions, num_clips: int, num_all_clips: int) -> TrainOptions:
-    """Train a share of the clips for as many optimizer steps as all of them.
+    """Train a share of the clips for as many optimizer steps as all of them, to the nearest epoch.
 
     With as many epochs, a share would have fewer steps, and the curve would show how long heads were trained. Its epochs cycle through the
     views that a training on all clips sees, so they are cached.
@@ -48,13 +49,30 @@ def _steps(recipe: TrainOptions, num_clips: int) -> int:
 
 
 def _over(recipe: TrainOptions, epochs: int) -> TrainOptions:
-    """Spread a recipe over another number of epochs, its schedule and its validations included."""
-    ratio = epochs / recipe.epochs
+    """Spread a recipe over another number of epochs, its schedule and its validations included.
+
+    The rate is constant where too few epochs are left for it to fall.
+    """
+
+    def spread(number: int) -> int:
+        # Rounded down, so that the parts still fit into the whole.
+        return number * epochs // recipe.epochs
+
+    warmup_epochs, step_epochs, validate_every = (
+        spread(recipe.warmup_epochs),
+        max(1, spread(recipe.step_epochs)),
+        max(1, spread(recipe.validate_every)),
+    )
+    num_validations = epochs // validate_every
+    plateau_validations = max(1, recipe.plateau_validations * num_validations // (recipe.epochs // recipe.validate_every))
+    never_falls = {"step": epochs - warmup_epochs <= step_epochs, "plateau": num_validations <= plateau_validations}
     return recipe.model_copy(
         update={
             "epochs": epochs,
-            "warmup_epochs": int(ratio * recipe.warmup_epochs),
-            "step_epochs": max(1, round(ratio * recipe.step_epochs)),
-            "validate_every": max(1, int(ratio * recipe.validate_every)),
+            "warmup_epochs": warmup_epochs,
+            "step_epochs": step_epochs,
+            "validate_every": validate_every,
+            "plateau_validations": plateau_validations,
+            "schedule": "constant" if never_falls.get(recipe.schedule, False) else recipe.schedule,
         }
     )

@@ -50,7 +50,7 @@ def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrai
         def keep(index: int, outcome: TrialOutcome | TrialFailure) -> None:
             size, draw = shares[index]
             if isinstance(outcome, TrialFailure):
-                raise NothingToDo(f"no learning curve: on {count(size, 'training clip')}, {outcome.reason}")
+                raise NothingToDo(f"heads do not train on {count(size, 'training clip')}: {outcome.reason}")
             done[index] = CurveTraining(
                 num_clips=size,
                 num_sources=len({sources[clip] for clip in draws[draw][:size]}),

@@ -11,14 +11,16 @@ from tasks.contracts.retrain import LEARNING_CURVE, LearningCurveArguments
 from tasks.csv_table import csv_table
 from tasks.errors import NothingToDo
 from tasks.evaluation.learning_curve import learning_curve
+from tasks.options import Weights
 from tasks.report.learning_curve import answer_of
 from tasks.results.dataset import DatasetClip
-from tasks.results.learning_curve import CurveTraining, CurveTrainings, LearningCurveResult, TargetCurve
+from tasks.results.learning_curve import CurveTraining, CurveTrainings, LearningCurveResult, NoLearningCurve, TargetCurve
 from tasks.results.record import Target
 from tasks.results.training import PlanResult
 from tasks.settings import MlflowSettings, load
 from tasks.steps._step import finish, finished, log, write_files
 from tasks.steps.retrain._curve_trainings import train_curve
+from tasks.store.derived import decision_of_plan
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.runs import Run
@@ -31,20 +33,35 @@ COLUMNS = ("num_clips", "num_sources", "draw", "num_epochs", "best_epoch", "seco
 def run(arguments: LearningCurveArguments, store: Store) -> LearningCurveResult:
     """Write the learning curve to the store, and its gains to MLflow.
 
-    The trainings are shared by all decisions on the same training.
+    The trainings are shared by all decisions on the same training. Where there is nothing to do, the reason is kept for the report.
 
     Raises:
-        NothingToDo: the curve is switched off, nothing was trained, or heads do not train on a share of the clips.
+        NothingToDo: the curve is switched off, the run trains nothing or goes on from a trained network, or heads do not train on a share of the
+            clips.
         BadCheckpoint, BadDataset, MissingObject, Unavailable: as the step `train`.
     """
+    try:
+        return _draw(arguments, store)
+    except NothingToDo as nothing:
+        store.write(decision_of_plan(arguments.plan).no_learning_curve, NoLearningCurve(reason=str(nothing)))
+        raise NothingToDo(f"no learning curve: {nothing}") from None
+
+
+def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResult:
     if not arguments.learning_curve:
-        raise NothingToDo("the learning curve is switched off; in the form, tick Learning curve to have it in the report")
+        raise NothingToDo(
+            "it is switched off; to have it in the report, start retrain with Learning curve and Decide again ticked in the form"
+        )
     place = LEARNING_CURVE.address(arguments)
     if earlier := finished(store, place):
         return earlier
     plan = store.read(Output(arguments.plan, PlanResult))
     if plan.weights.members:
-        raise NothingToDo("no learning curve: a fusion of trained networks is not trained")
+        raise NothingToDo("a fusion of trained networks is not trained")
+    if plan.weights.weights is Weights.TRAINED:
+        raise NothingToDo(
+            "the training starts from a trained network, which may know all of these clips already, so a share of them would not show what the others add"
+        )
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     kept = Run(plan.run_uri).learning_curve(plan.evaluate.crops)
     if not store.exists(kept.uri):

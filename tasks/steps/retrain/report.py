@@ -29,7 +29,6 @@ from tasks.report.question import approval_question
 from tasks.report.sheets import contact_sheet
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import ActivationMap, CompareResult, EvaluateResult, ReportResult
-from tasks.results.learning_curve import LearningCurveResult
 from tasks.results.long_training import LongTraining
 from tasks.results.metrics import Metrics, Mistake, Provenance
 from tasks.results.record import ModelRole, now_utc
@@ -108,6 +107,8 @@ def _metrics(
     url: str,
 ) -> Metrics:
     trained = store.read(Run(plan.run_uri).train)
+    decision = Decision(plan.decision_uri)
+    curve = store.read(decision.learning_curve) if store.exists(decision.learning_curve.uri) else None
     ours, theirs = contenders(results)
     return Metrics(
         created=now_utc(),
@@ -135,7 +136,8 @@ def _metrics(
         epochs=trained.epochs,
         best_epoch=trained.best_epoch,
         long_training=_long_training(store, plan, manifest, trained),
-        learning_curve=_learning_curve(store, plan),
+        learning_curve=curve,
+        no_learning_curve=None if curve else _why_no_curve(store, decision),
         fusion=trained.fusion,
         provenance=_provenance(store, plan, manifest, trained, url),
     )
@@ -149,10 +151,17 @@ def _long_training(store: Store, plan: PlanResult, manifest: Manifest, trained: 
     return long_training(kept, trained.epochs, manifest.vocabulary.targets[-1], num_resamples=plan.evaluate.bootstrap_resamples)
 
 
-def _learning_curve(store: Store, plan: PlanResult) -> LearningCurveResult | None:
-    """Read the learning curve; None if its step was skipped."""
-    kept = Decision(plan.decision_uri).learning_curve
-    return store.read(kept) if store.exists(kept.uri) else None
+def _why_no_curve(store: Store, decision: Decision) -> str:
+    """Say why the step `learning_curve` left no result: it kept its reason, or failed."""
+    kept = decision.no_learning_curve
+    if store.exists(kept.uri):
+        return store.read(kept).reason.rstrip(".")
+    run_url = load(MachineSettings).airflow_url
+    where = f"in Airflow, at {run_url}/tasks/learning_curve, " if run_url else ""
+    return (
+        f"the step learning_curve failed, or did not run. Its log {where}says why. Then start retrain with Decide again ticked in the form, to have it "
+        "in the report"
+    )
 
 
 def _provenance(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult, url: str) -> Provenance:

@@ -7,23 +7,26 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tasks.errors import BadConfiguration, NothingToDo
-from tasks.model.trial_batch import TrialFailure
-from tasks.options import LIGHT, LONG, ORIGINAL, THOROUGH, TrainOptions
+from tasks.model.trial_batch import TrialFailure, run_trials
+from tasks.options import LIGHT, LONG, ORIGINAL, THOROUGH, LearningCurveOptions, RetrainOptions, TrainOptions, Weights
+from tasks.results.dataset import Manifest
 from tasks.results.fusion import Member
-from tasks.results.learning_curve import CurveTrainings
+from tasks.results.learning_curve import CurveTrainings, NoLearningCurve
 from tasks.results.metrics import Metrics
 from tasks.steps.retrain import _curve_trainings, compare, evaluate, learning_curve, report, train
 from tasks.steps.retrain._curve_recipe import MAX_STEPS, curve_recipe, stretched
-from tests.steps.retrain.test_verb_alone import DECISION, OPTIONS, RUN, run, workbench
+from tests.steps.retrain.test_verb_alone import DATASET, DECISION, OPTIONS, RUN, run, workbench
 
 __all__ = ["workbench"]
 
 PLAN = f"{DECISION}plan/"
 KEPT = f"{RUN}learning_curve/1-crops.json"
+SKIPPED = f"{DECISION}learning_curve/skipped.json"
 
 
 @pytest.fixture
@@ -85,16 +88,30 @@ def test_of_a_network_that_is_trained_as_a_whole_heads_alone_are_trained_and_the
     assert "heads alone were trained by the recipe of preset light" in page
 
 
-@pytest.mark.parametrize(("told", "switched", "members"), [("switched off", False, False), ("a fusion of trained networks", True, True)])
-def test_without_a_curve_to_make_the_step_is_skipped_and_leaves_nothing(bench, told, switched, members):
+MEMBER = Member(name="runs/1/", run_key="1", network="n", modality="rgb", flow=None, checkpoint_uri="c", checkpoint_sha256="0")
+
+
+@pytest.mark.parametrize(
+    ("told", "switched", "changes"),
+    [
+        ("it is switched off; to have it in the report, start retrain with Learning curve and Decide again ticked", False, {}),
+        ("a fusion of trained networks is not trained", True, {"members": (MEMBER,)}),
+        ("starts from a trained network, which may know all of these clips already", True, {"weights": Weights.TRAINED}),
+    ],
+)
+def test_without_a_curve_to_make_the_step_is_skipped_and_keeps_the_reason_alone(bench, told, switched, changes):
     shelf, _, plan = bench(trainable="heads")
-    member = Member(name="runs/1/", run_key="1", network="n", modality="rgb", flow=None, checkpoint_uri="c", checkpoint_sha256="0")
-    weights = plan.weights.model_copy(update={"members": (member,) if members else ()})
-    shelf.write(f"{PLAN}result.json", plan.model_copy(update={"weights": weights}))
+    shelf.write(f"{PLAN}result.json", plan.model_copy(update={"weights": plan.weights.model_copy(update=changes)}))
     before = dict(shelf.objects)
-    with pytest.raises(NothingToDo, match=told):
+    with pytest.raises(NothingToDo, match=f"no learning curve: .*{told}"):
         run(learning_curve, shelf, plan=PLAN, learning_curve=switched)
-    assert shelf.objects == before
+    assert shelf.objects.keys() - before.keys() == {SKIPPED}
+    assert told in shelf.read(SKIPPED, NoLearningCurve).reason
+
+
+def test_the_titles_that_a_skipped_step_names_are_those_of_the_form():
+    assert LearningCurveOptions.model_fields["learning_curve"].title == "Learning curve"
+    assert RetrainOptions.model_fields["decide_again"].title == "Decide again"
 
 
 def test_heads_that_do_not_train_on_a_share_cost_the_curve_and_not_the_run(bench, monkeypatch):
@@ -102,26 +119,59 @@ def test_heads_that_do_not_train_on_a_share_cost_the_curve_and_not_the_run(bench
     monkeypatch.setattr(
         _curve_trainings, "run_trials", lambda jobs, num_processes, on_done: on_done(0, TrialFailure(str(BadConfiguration("lower it"))))
     )
-    with pytest.raises(NothingToDo, match="no learning curve: on 1 training clip, lower it"):
+    with pytest.raises(NothingToDo, match="no learning curve: heads do not train on 1 training clip: lower it"):
         run(learning_curve, shelf, plan=PLAN)
     assert KEPT not in shelf.objects
+    assert "lower it" in shelf.read(SKIPPED, NoLearningCurve).reason
 
 
 def test_altered_labels_are_the_same_on_every_share(bench, monkeypatch):
     shelf, _, _ = bench(trainable="heads", label_noise=0.5)
-    seen = []
-    monkeypatch.setattr(_curve_trainings, "run_trials", lambda jobs, **_: seen.extend(job.train for job in jobs))
-    with pytest.raises(KeyError):
-        run(learning_curve, shelf, plan=PLAN)
-    labels = {(clip.frames, clip.verb) for job in seen for clip in job.train}
+    jobs = []
+
+    def watched(asked, **how):
+        jobs.extend(asked)
+        run_trials(asked, **how)
+
+    monkeypatch.setattr(_curve_trainings, "run_trials", watched)
+    result = run(learning_curve, shelf, plan=PLAN)
+    assert (len(jobs), result.num_clips) == (15, 4)
+    assert {len(job.train) for job in jobs} == {1, 2, 4}
+    labels = {(clip.frames, clip.verb) for job in jobs for clip in job.train}
     assert len(labels) == 4
-    assert {job.options.label_noise for job in seen} == {0}
+    given = {clip.uid: clip.verb_class for clip in shelf.read(f"{DATASET}manifest.json", Manifest).clips}
+    assert sum(given[uid] != verb for uid, verb in ((frames.stem, verb) for frames, verb in labels)) == 2
+    assert {job.options.label_noise for job in jobs} == {0}
+
+
+@st.composite
+def recipes(draw):
+    """Options that a form accepts."""
+    options = draw(
+        st.fixed_dictionaries(
+            {
+                "trainable": st.just("heads"),
+                "epochs": st.integers(1, 400),
+                "batch_size": st.sampled_from([1, 4, 32]),
+                "schedule": st.sampled_from(["constant", "step", "cosine", "plateau"]),
+                "warmup_epochs": st.integers(0, 20),
+                "step_epochs": st.integers(1, 90),
+                "plateau_validations": st.integers(1, 20),
+                "validate_every": st.integers(1, 9),
+                "patience": st.integers(0, 30),
+            }
+        )
+    )
+    try:
+        return TrainOptions.model_validate(options)
+    except ValidationError:
+        assume(False)
 
 
 @given(
-    recipe=st.sampled_from([ORIGINAL, LIGHT, THOROUGH, LONG, TrainOptions(trainable="heads", schedule="cosine", warmup_epochs=5)]),
+    recipe=st.one_of(st.sampled_from([ORIGINAL, LIGHT, THOROUGH, LONG]), recipes()),
     num_clips=st.integers(1, 30_000),
-    share=st.floats(0.05, 1),
+    share=st.floats(0.1, 1),
 )
 def test_a_share_is_trained_for_as_many_steps_as_all_clips(recipe, num_clips, share):
     whole = curve_recipe(recipe, num_clips)
@@ -137,8 +187,29 @@ def test_a_share_is_trained_for_as_many_steps_as_all_clips(recipe, num_clips, sh
     assert abs(num_steps(part, size) - num_steps(whole, num_clips)) <= math.ceil(size / part.batch_size) / 2
     assert part.feature_variants <= whole.epochs
     assert 1 <= part.validate_every <= part.epochs
-    assert part.warmup_epochs < part.epochs
+    for one in (whole, part):
+        TrainOptions.model_validate(one.model_dump())  # no contradiction, so the schedule has its effect
+        assert one.patience == 0
+        assert one.schedule in (whole.schedule, "constant")
     assert stretched(whole, num_clips, num_clips).model_copy(update={"feature_variants": whole.feature_variants}) == whole
+
+
+@pytest.mark.parametrize(
+    ("options", "schedule"),
+    [
+        ({"schedule": "plateau", "plateau_validations": 5}, "plateau"),
+        ({"schedule": "plateau", "plateau_validations": 5, "validate_every": 2}, "plateau"),
+        ({"schedule": "step", "step_epochs": 20}, "step"),
+    ],
+)
+def test_a_schedule_is_spread_over_the_epochs_of_a_share(options, schedule):
+    recipe = TrainOptions(trainable="heads", epochs=60, batch_size=1, patience=8, **options)
+    long = stretched(curve_recipe(recipe, 100), 10, 100)
+    short = curve_recipe(recipe, 10_000)
+    assert (long.epochs, long.schedule, short.epochs, short.schedule) == (600, schedule, 2, schedule)
+    for one in (long, short):
+        assert one.epochs // one.validate_every > one.plateau_validations * (schedule == "plateau")
+    assert curve_recipe(recipe, 20_000).schedule == "constant"
 
 
 def test_a_network_trained_as_a_whole_keeps_its_input_and_its_frames():

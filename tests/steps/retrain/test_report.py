@@ -16,6 +16,7 @@ from tasks.evaluation.scores_file import to_parquet
 from tasks.options import EvaluateOptions, GateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
 from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.evaluation import CompareResult
+from tasks.results.learning_curve import NoLearningCurve
 from tasks.results.metrics import Metrics
 from tasks.results.training import Epoch, Evaluation, PlanResult, TrainResult, WeightsResult
 from tasks.steps.retrain import report
@@ -24,6 +25,7 @@ from tests.steps.shelf import Shelf
 RUN = "s3://retake/runs/0123/"
 DECISION = f"{RUN}decisions/9f86/"
 PAGE = "http://mlflow/#/experiments/1/runs/r"
+AIRFLOW_RUN = "http://airflow/dags/retrain/runs/r"
 
 
 class Book:
@@ -77,6 +79,32 @@ def of_vocabulary(clips, vocabulary):
         verb_logits=moved(clips.verb_logits, verbs),
         noun_logits=moved(clips.noun_logits, nouns),
     )
+
+
+def reported(shelf, book, folder):
+    """Run the step, and once more."""
+
+    def frames(store, clips, spec):
+        paths = {}
+        for number, clip in enumerate(clips):
+            paths[clip.uid] = folder / f"{clip.uid}.npy"
+            np.save(paths[clip.uid], np.random.default_rng(number).integers(0, 256, (spec.num_segments, 48, 64, 3), dtype=np.uint8))
+        return paths
+
+    @contextmanager
+    def tracked(tracker, plan):
+        yield "r"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RETAKE_MLFLOW_URI", "http://mlflow")
+        patch.setenv("RETAKE_AIRFLOW_URL", AIRFLOW_RUN)
+        patch.setattr(report, "cache_test_frames", frames)
+        patch.setattr(report, "tracked_run", tracked)
+        patch.setattr(report, "Tracker", SimpleNamespace(from_settings=lambda settings: book))
+        arguments = PlannedArguments(store="s3://retake", plan=f"{DECISION}plan/")
+        result = report.run(arguments, shelf)
+        assert report.run(arguments, shelf) == result
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -166,25 +194,7 @@ def written(make_clips, make_result, vocabulary, tmp_path_factory):
     )
     shelf.write(f"{DECISION}compare/result.json", compared)
 
-    def frames(store, clips, spec):
-        paths = {}
-        for number, clip in enumerate(clips):
-            paths[clip.uid] = folder / f"{clip.uid}.npy"
-            np.save(paths[clip.uid], np.random.default_rng(number).integers(0, 256, (spec.num_segments, 48, 64, 3), dtype=np.uint8))
-        return paths
-
-    @contextmanager
-    def tracked(tracker, plan):
-        yield "r"
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RETAKE_MLFLOW_URI", "http://mlflow")
-        patch.setattr(report, "cache_test_frames", frames)
-        patch.setattr(report, "tracked_run", tracked)
-        patch.setattr(report, "Tracker", SimpleNamespace(from_settings=lambda settings: book))
-        arguments = PlannedArguments(store="s3://retake", plan=f"{DECISION}plan/")
-        result = report.run(arguments, shelf)
-        assert report.run(arguments, shelf) == result
+    result = reported(shelf, book, folder)
     return result, shelf.objects, book.artifacts
 
 
@@ -218,3 +228,22 @@ def test_a_store_without_times_leaves_them_out(written):
     page = objects[result.report_uri].decode()
     assert "dataset of unknown date" in page
     assert ">None<" not in page
+
+
+def test_a_page_without_a_learning_curve_says_that_its_step_failed_and_where_its_log_is(written):
+    result, objects, _ = written
+    page = objects[result.report_uri].decode()
+    assert "There is no learning curve: the step learning_curve failed, or did not run." in page
+    assert f"{AIRFLOW_RUN}/tasks/learning_curve" in page
+    assert "Decide again" in page
+
+
+def test_a_page_without_a_learning_curve_has_the_reason_that_its_step_kept(written, tmp_path):
+    result, objects, _ = written
+    shelf = Shelf()
+    shelf.objects |= {uri: data for uri, data in objects.items() if not uri.endswith("report/result.json")}
+    shelf.write(f"{DECISION}learning_curve/skipped.json", NoLearningCurve(reason="heads do not train on 1 clip: lower the <rate>."))
+    reported(shelf, Book(), tmp_path)
+    assert (
+        "There is no learning curve: heads do not train on 1 clip: lower the &lt;rate&gt;.</p>" in shelf.objects[result.report_uri].decode()
+    )
