@@ -58,11 +58,9 @@ def _over(recipe: TrainOptions, epochs: int) -> TrainOptions:
         # Rounded down, so that the parts still fit into the whole.
         return number * epochs // recipe.epochs
 
-    warmup_epochs, step_epochs, validate_every = (
-        spread(recipe.warmup_epochs),
-        max(1, spread(recipe.step_epochs)),
-        max(1, spread(recipe.validate_every)),
-    )
+    warmup_epochs = spread(recipe.warmup_epochs)
+    step_epochs = max(1, spread(recipe.step_epochs))
+    validate_every = max(1, spread(recipe.validate_every))
     num_validations = epochs // validate_every
     plateau_validations = max(1, recipe.plateau_validations * num_validations // (recipe.epochs // recipe.validate_every))
     never_falls = {"step": epochs - warmup_epochs <= step_epochs, "plateau": num_validations <= plateau_validations}

@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from tasks.errors import BadConfiguration, NothingToDo
 from tasks.model.trial_batch import TrialFailure, run_trials
 from tasks.options import LIGHT, LONG, ORIGINAL, THOROUGH, LearningCurveOptions, RetrainOptions, TrainOptions, Weights
-from tasks.results.dataset import Manifest
 from tasks.results.fusion import Member
 from tasks.results.learning_curve import CurveTrainings, NoLearningCurve
 from tasks.results.metrics import Metrics
+from tasks.steps._training import fetch_inputs
 from tasks.steps.retrain import _curve_trainings, compare, evaluate, learning_curve, report, train
 from tasks.steps.retrain._curve_recipe import MAX_STEPS, curve_recipe, stretched
-from tests.steps.retrain.test_verb_alone import DATASET, DECISION, OPTIONS, RUN, run, workbench
+from tests.steps.retrain.test_verb_alone import DECISION, OPTIONS, RUN, run, workbench
 
 __all__ = ["workbench"]
 
@@ -127,20 +127,25 @@ def test_heads_that_do_not_train_on_a_share_cost_the_curve_and_not_the_run(bench
 
 def test_altered_labels_are_the_same_on_every_share(bench, monkeypatch):
     shelf, _, _ = bench(trainable="heads", label_noise=0.5)
-    jobs = []
+    given, jobs = {}, []
+
+    def fetched(*args, **how):
+        job, clips = fetch_inputs(*args, **how)
+        given.update({clip.frames: clip.verb for clip in job.train})
+        return job, clips
 
     def watched(asked, **how):
-        jobs.extend(asked)
+        jobs.extend(trial.train for trial in asked)
         run_trials(asked, **how)
 
+    monkeypatch.setattr(_curve_trainings, "fetch_inputs", fetched)
     monkeypatch.setattr(_curve_trainings, "run_trials", watched)
     result = run(learning_curve, shelf, plan=PLAN)
     assert (len(jobs), result.num_clips) == (15, 4)
     assert {len(job.train) for job in jobs} == {1, 2, 4}
     labels = {(clip.frames, clip.verb) for job in jobs for clip in job.train}
     assert len(labels) == 4
-    given = {clip.uid: clip.verb_class for clip in shelf.read(f"{DATASET}manifest.json", Manifest).clips}
-    assert sum(given[uid] != verb for uid, verb in ((frames.stem, verb) for frames, verb in labels)) == 2
+    assert sum(given[frames] != verb for frames, verb in labels) == 2
     assert {job.options.label_noise for job in jobs} == {0}
 
 
