@@ -3,11 +3,11 @@
 # n: images, c: channels, h, w: pixels, f: features
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import timm
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tasks.errors import BadConfiguration
 from tasks.model.bninception import NUM_FEATURES, BNInception
 from tasks.model.spec import SNIPPETS
+from tasks.model.weights_file import first_line
 from tasks.options import Modality
 
 StateDict = dict[str, Tensor]
@@ -128,8 +129,14 @@ def _torchvision(name: str, num_channels: int) -> nn.Module:
     return module
 
 
-def _timm(name: str, num_channels: int) -> nn.Module:
-    return timm.create_model(name, num_classes=0, in_chans=num_channels)
+NO_ARGUMENTS: Mapping[str, Any] = {}
+TIMM_ARGUMENTS = (NO_ARGUMENTS, {"img_size": CROP_PIXELS}, {"dynamic_img_size": True})
+"""Arguments that make timm's models take 224x224 pixels, in the order in which they are tried."""
+
+
+def _timm(name: str, num_channels: int, arguments: Mapping[str, Any] = NO_ARGUMENTS) -> nn.Module:
+    module: nn.Module = timm.create_model(name, num_classes=0, in_chans=num_channels, **arguments)
+    return module
 
 
 def _matching_keys(backbone: nn.Module, state: StateDict) -> StateDict:
@@ -151,8 +158,9 @@ def _torchvision_imagenet(name: str) -> StateDict:
     return _matching_keys(_torchvision(name, 3), _download(_torchvision_url(name)))
 
 
-def _timm_imagenet(name: str) -> StateDict:
-    state: StateDict = timm.create_model(name, pretrained=True, num_classes=0).state_dict()
+def _timm_imagenet(name: str, arguments: Mapping[str, Any] = NO_ARGUMENTS) -> StateDict:
+    # timm resamples position embeddings to the size that the arguments give.
+    state: StateDict = timm.create_model(name, pretrained=True, num_classes=0, **arguments).state_dict()
     return state
 
 
@@ -238,12 +246,13 @@ def _triple(values: Sequence[float]) -> Triple:
 def _by_name_from_timm(name: str) -> Backbone:
     config = timm.get_pretrained_cfg(name)
     mean, std = (_triple(config.mean), _triple(config.std)) if config else (IMAGENET_MEAN, IMAGENET_STD)
+    arguments, num_features = _fit_to_crop(name)
     return Backbone(
         name=name,
-        num_features=_measure_features(name, lambda: _timm(name, 3)),
+        num_features=num_features,
         input=InputFormat("RGB", 1 / 255, mean, std),
-        construct=lambda num_channels: _timm(name, num_channels),
-        imagenet=lambda: _timm_imagenet(name),
+        construct=lambda num_channels: _timm(name, num_channels, arguments),
+        imagenet=lambda: _timm_imagenet(name, arguments),
         imagenet_source=f"timm's {config.hf_hub_id or config.url}" if config else f"timm's {name}",
         imagenet_cache=HUGGING_FACE_CACHE,
     )
@@ -264,6 +273,21 @@ def _by_name_from_torchvision(name: str) -> Backbone:
     )
 
 
+def _fit_to_crop(name: str) -> tuple[Mapping[str, Any], int]:
+    """Find the first arguments with which a timm model takes a crop, and the length of its feature vector.
+
+    Raises:
+        BadConfiguration: there are none; the reason is that of the model as it is.
+    """
+    refusals: list[BadConfiguration] = []
+    for arguments in TIMM_ARGUMENTS:
+        try:
+            return arguments, _measure_features(name, partial(_timm, name, 3, arguments))
+        except BadConfiguration as error:
+            refusals.append(error)
+    raise refusals[0]
+
+
 def _measure_features(name: str, construct: Callable[[], nn.Module]) -> int:
     """Measure the length of a feature vector.
 
@@ -275,9 +299,7 @@ def _measure_features(name: str, construct: Callable[[], nn.Module]) -> int:
             tested = module.eval()(torch.zeros(1, 3, CROP_PIXELS, CROP_PIXELS))
             trained = module.train()(torch.zeros(2, 3, CROP_PIXELS, CROP_PIXELS))
     except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
-        raise BadConfiguration(
-            f"backbone {name} does not take {CROP_PIXELS}x{CROP_PIXELS} RGB images: {str(error).splitlines()[0]}"
-        ) from None
+        raise BadConfiguration(f"backbone {name} does not take {CROP_PIXELS}x{CROP_PIXELS} RGB images: {first_line(error)}") from None
     if not isinstance(tested, Tensor) or tested.ndim != 2:
         raise BadConfiguration(f"backbone {name} does not return one feature vector per image; choose another")
     if not isinstance(trained, Tensor) or trained.shape[1:] != tested.shape[1:]:
