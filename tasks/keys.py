@@ -13,7 +13,7 @@ OPENCV = "opencv-contrib-python-headless"
 UNNAMED_OPENCV = "5.0.0.93"
 """Version of the optical flow in folders without a version in their key."""
 
-LATER = ("dropout", "train_frames", "mirror", "validation_crops", "label_noise", "sampling_window", "segment_length")
+LATER = ("dropout", "train_frames", "mirror", "validation_crops", "label_noise", "sampling_window", "segment_length", "backbone_weights")
 """Training options added later. With their default values they are left out of keys, so older keys stay valid."""
 
 

@@ -19,6 +19,13 @@ from tasks.options import ORIGINAL, PRESETS, STORE_URI_PATTERN, StoreUri, TrainO
         ({"class_weights": "balanced", "sampler": "balanced"}, "balance one of them"),
         ({"schedule": "step", "epochs": 20}, "schedule step would end before its first step after 20 epochs"),
         ({"epochs": 1001}, "more than 1000 epochs are for trainable=heads"),
+        (
+            {"backbone": "resnet50", "backbone_weights": "a.pth", "weights": "imagenet"},
+            "names a file, and weights is imagenet; choose weights file",
+        ),
+        ({"backbone": "resnet50", "backbone_weights": "a.pth", "checkpoint": "runs/x/"}, "leave one of them out"),
+        ({"backbone_weights": "a.pth"}, "name the backbone that the file was made for"),
+        ({"weights": "file"}, "weights=file needs backbone_weights"),
         ({"schedule": "plateau", "epochs": 10, "validate_every": 2}, "its 5 validations before it could lower the rate"),
     ],
 )
@@ -66,9 +73,9 @@ def test_a_training_keeps_the_name_that_it_had_before_there_were_these_options()
 def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():
     others = [
         {"dropout": 0.5}, {"train_frames": "middle"}, {"mirror": False}, {"validation_crops": 10}, {"label_noise": 0.2},
-        {"sampling_window": 0.5}, {"segment_length": 0.5},
+        {"sampling_window": 0.5}, {"segment_length": 0.5}, {"backbone": "resnet50", "backbone_weights": "0" * 64},
     ]  # fmt: skip
-    assert {name for other in others for name in other} == set(LATER)
+    assert {name for other in others for name in other if name != "backbone"} == set(LATER)
     assert len({content_key(training_key(TrainOptions(**other))) for other in [{}, *others]}) == len(others) + 1
 
 

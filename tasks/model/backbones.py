@@ -3,6 +3,7 @@
 # n: images, c: channels, h, w: pixels, f: features
 
 import difflib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -85,6 +86,7 @@ class Backbone:
 
     `construct` takes the number of input channels and returns a module (n, c, 224, 224) -> (n, num_features).
     `imagenet` returns a state dict for that module, downloaded from `imagenet_source` or read from `imagenet_cache`.
+    `from_published` takes the tensors of a published file and that module, and returns them as the module names and shapes them.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Backbone:
     imagenet: Callable[[], StateDict]
     imagenet_source: str
     imagenet_cache: str
+    from_published: Callable[[StateDict, nn.Module], StateDict] = lambda state, _: state
 
 
 TORCH_CACHE = "$TORCH_HOME/hub/checkpoints (default ~/.cache/torch/hub/checkpoints)"
@@ -164,13 +167,24 @@ def _timm_imagenet(name: str, arguments: Mapping[str, Any] = NO_ARGUMENTS) -> St
     return state
 
 
+def _timm_filter(name: str) -> Callable[[StateDict, nn.Module], StateDict]:
+    """Find what timm does to published tensors before it loads them: it renames them, and resamples position embeddings."""
+    module = sys.modules[timm.model_entrypoint(name).__module__]
+    found: Callable[[StateDict, nn.Module], StateDict] = getattr(module, "checkpoint_filter_fn", lambda state, _: state)
+    return found
+
+
 BN_INCEPTION_URL = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth"
 
 
+def _as_in_caffe(state: StateDict, _: nn.Module) -> StateDict:
+    """Read batch-norm vectors that the file stores as (1, c), as in Caffe."""
+    return {key: value.squeeze(0) if value.shape[:1] == (1,) else value for key, value in state.items()}
+
+
 def _bninception_imagenet() -> StateDict:
-    # The file stores batch-norm vectors as (1, c), as in Caffe.
-    state = {key: value.squeeze(0) if value.shape[:1] == (1,) else value for key, value in _download(BN_INCEPTION_URL).items()}
-    return _matching_keys(BNInception(), state)
+    module = BNInception()
+    return _matching_keys(module, _as_in_caffe(_download(BN_INCEPTION_URL), module))
 
 
 def _lite0_imagenet() -> StateDict:
@@ -201,6 +215,7 @@ BACKBONES: dict[str, Backbone] = {
             imagenet=_bninception_imagenet,
             imagenet_source=BN_INCEPTION_URL,
             imagenet_cache=TORCH_CACHE,
+            from_published=_as_in_caffe,
         ),
         Backbone(
             name="tf_efficientnet_lite0",
@@ -255,6 +270,7 @@ def _by_name_from_timm(name: str) -> Backbone:
         imagenet=lambda: _timm_imagenet(name, arguments),
         imagenet_source=f"timm's {config.hf_hub_id or config.url}" if config else f"timm's {name}",
         imagenet_cache=HUGGING_FACE_CACHE,
+        from_published=_timm_filter(name),
     )
 
 

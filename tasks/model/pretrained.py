@@ -1,18 +1,19 @@
 """Build a network with pretrained weights, and describe where they come from."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.model import backbones
+from tasks.model.backbone_file import fill_backbone, load_backbone
 from tasks.model.checkpoints import EPIC_BACKBONES, load_epic
 from tasks.model.network import Network
-from tasks.model.shift import unshifted_key
 from tasks.model.spec import NetworkSpec
 from tasks.model.weights_file import first_line
 from tasks.options import Modality, Weights
+
+log = logging.getLogger(__name__)
 
 EPIC_ADDRESS = "https://data.bris.ac.uk/datasets/2tw6gdvmfj3f12papdy24flvmo/"
 EPIC_SEGMENTS = 8
@@ -76,19 +77,20 @@ class Start:
     is_chance: bool
 
 
-def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None, seed: int = 0) -> Start:
+def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None, backbone_file: Path | None = None, seed: int = 0) -> Start:
     """Build a network with pretrained weights.
 
     Args:
         spec: the network.
         weights: EPIC reads `epic_file`; IMAGENET uses the backbone's source, which may need a download (`tf_efficientnet_lite0` never
-            does); NONE keeps the seeded initialisation. AUTO means EPIC if `epic_file` is given, else IMAGENET.
+            does); FILE reads `backbone_file`; NONE keeps the seeded initialisation. AUTO means EPIC if `epic_file` is given, else IMAGENET.
         epic_file: the published file on this disk.
+        backbone_file: the user's own weights of the backbone, on this disk.
         seed: of all parameters for which no weights are loaded.
 
     Raises:
-        BadCheckpoint: `epic_file` does not match the hash in its name, or holds a different network.
-        BadConfiguration: the spec names something unknown, or EPIC weights are requested without a file.
+        BadCheckpoint: `epic_file` does not match the hash in its name, or a file holds a different network or backbone.
+        BadConfiguration: the spec names something unknown, or weights of a file are requested without it.
         Unavailable: ImageNet weights cannot be downloaded; the message says which file to put where.
     """
     if weights is Weights.AUTO:
@@ -102,6 +104,16 @@ def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None,
     network = Network(spec, seed)
     if weights is Weights.NONE:
         return Start(network, "Untrained, seeded network: this baseline is chance", is_chance=True)
+    if weights is Weights.FILE:
+        if backbone_file is None:
+            raise BadConfiguration("weights=file needs the file under backbone_weights")
+        tensors = load_backbone(network, backbone_file)
+        log.info(
+            "of %s used: %s; not used: %s", backbone_file.name, *(", ".join(names) or "nothing" for names in (tensors.used, tensors.unused))
+        )
+        return Start(
+            network, f"Backbone of {backbone_file.name} ({tensors}) under untrained, seeded heads: this baseline is chance", is_chance=True
+        )
     source = _load_imagenet(network)
     return Start(network, f"ImageNet backbone ({source}) under untrained, seeded heads: this baseline is chance", is_chance=True)
 
@@ -109,9 +121,7 @@ def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None,
 def _load_imagenet(network: Network) -> str:
     row = backbones.find(network.spec.backbone)
     try:
-        theirs = row.imagenet()
-        found = {key: theirs[unshifted_key(network.backbone, key)] for key in network.backbone.state_dict()}
-        network.backbone.load_state_dict(_widened(found, network.spec.snippet.num_channels))
+        fill_backbone(network, row.imagenet())
     except OSError as error:
         raise Unavailable(
             f"ImageNet weights of {row.name} cannot be downloaded from {row.imagenet_source} ({first_line(error)}); "
@@ -122,17 +132,6 @@ def _load_imagenet(network: Network) -> str:
             f"ImageNet weights of {row.name} from {row.imagenet_source} do not fit it ({first_line(error)}); choose another backbone"
         ) from error
     return row.imagenet_source
-
-
-def _widened(state: dict[str, Tensor], num_channels: int) -> dict[str, Tensor]:
-    """Adapt the first convolution (f, 3, h, w) to `num_channels`.
-
-    It is the mean over colours, repeated per channel. TSN's cross-modality initialisation (arXiv 1608.00859, section 3.3).
-    """
-    first = next(key for key, value in state.items() if value.ndim == 4)
-    if state[first].shape[1] == num_channels:
-        return state
-    return {**state, first: state[first].mean(1, keepdim=True).expand(-1, num_channels, -1, -1)}
 
 
 def _no_epic_file(spec: NetworkSpec) -> str:

@@ -10,6 +10,8 @@ from pickle import UnpicklingError  # noqa: TID251 - the error that torch.load r
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from tasks.errors import BadCheckpoint
@@ -17,6 +19,7 @@ from tasks.wording import size
 
 UNREADABLE = (
     UnpicklingError,
+    SafetensorError,
     EOFError,
     OSError,
     RuntimeError,
@@ -53,6 +56,25 @@ def read_weights(path: Path) -> dict[Any, Any]:
     if not isinstance(content, dict):
         raise BadCheckpoint(f"{path}: it holds a {type(content).__name__}, not a checkpoint")
     return content
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Read a file in the safetensors format.
+
+    Raises:
+        BadCheckpoint: the file is damaged.
+    """
+    try:
+        return load_file(path)
+    except UNREADABLE as error:
+        raise BadCheckpoint(f"{path}: cannot be read as safetensors ({first_line(error)[:120]}); download it again") from None
+
+
+def is_safetensors(path: Path) -> bool:
+    """Check by its content whether a file has the safetensors format: the length of a JSON header, then the header."""
+    with path.open("rb") as file:
+        length, brace = file.read(8), file.read(1)
+    return brace == b"{" and int.from_bytes(length, "little") < path.stat().st_size
 
 
 def _check_archive(path: Path) -> None:

@@ -4,9 +4,9 @@ Network and recipe have files of their own.
 """
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.options.base import Options
 from tasks.options.network import FlowOptions, NetworkOptions
@@ -16,12 +16,13 @@ from tasks.options.recipe import RecipeOptions
 class Weights(StrEnum):
     """Origin of a network's weights.
 
-    AUTO takes the network that `checkpoint` names, else EPIC's weights if they are available, else ImageNet's.
+    AUTO takes the network that `checkpoint` names, else the file of `backbone_weights`, else EPIC's weights if they are available, else ImageNet's.
     """
 
     AUTO = "auto"
     EPIC = "epic"
     IMAGENET = "imagenet"
+    FILE = "file"
     NONE = "none"
     TRAINED = "trained"
 
@@ -34,7 +35,7 @@ class StartOptions(Options):
     weights: Weights = Field(
         Weights.AUTO,
         title="Start from",
-        description="epic: EPIC-KITCHENS-55 checkpoint; imagenet: ImageNet backbone with new heads; none: random weights; trained: the network under "
+        description="epic: EPIC-KITCHENS-55 checkpoint; imagenet: ImageNet backbone with new heads; file: the file under Backbone weights with new heads; none: random weights; trained: the network under "
         "Checkpoint; auto: the first that is available",
     )
     checkpoint: str | None = Field(
@@ -43,12 +44,28 @@ class StartOptions(Options):
         description="EPIC weights: name of a published file, a path, an s3:// or http(s) address. A name (empty: the network's own) is looked up under pretrained/ of the store, then at its public address. "
         "Trained network: models:/NAME@ALIAS, models:/NAME/VERSION, or runs/KEY/ of this store; classes that are new to it get new, seeded outputs",
     )
+    backbone_weights: str | None = Field(
+        None,
+        title="Backbone weights",
+        description="A file of your own with the weights of the backbone that is named, .safetensors or .pth: a path, an s3:// or http(s) address, or "
+        "the sha256 of a file under pretrained/backbones/ of the store. Its classifier is left out",
+    )
     fuse: list[str] = Field(
         [],
         title="Fuse",
         description="Trained networks to fuse instead of training, one per line: models:/NAME@ALIAS, models:/NAME/VERSION, or runs/KEY/ of this "
         "store. Their logits are averaged with weights chosen on val; all other training options are ignored",
     )
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> Self:
+        if self.backbone_weights and self.weights not in (Weights.AUTO, Weights.FILE):
+            raise ValueError(f"backbone_weights names a file, and weights is {self.weights}; choose weights file, or leave one of them out")
+        if self.weights is Weights.FILE and not self.backbone_weights:
+            raise ValueError("weights=file needs backbone_weights, the file to start from")
+        if self.backbone_weights and self.checkpoint:
+            raise ValueError("backbone_weights and checkpoint both name a start; leave one of them out")
+        return self
 
 
 class TrainOptions(StartOptions, RecipeOptions, FlowOptions, NetworkOptions):
@@ -71,3 +88,11 @@ class TrainOptions(StartOptions, RecipeOptions, FlowOptions, NetworkOptions):
         description="For modality rgb. 1: training frames are drawn from all frames; higher: less disk space",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Training seed")
+
+    @model_validator(mode="after")
+    def _name_backbone(self) -> Self:
+        if self.backbone_weights and self.backbone == "auto":
+            raise ValueError(
+                "backbone_weights are the weights of one backbone, and backbone is auto; name the backbone that the file was made for"
+            )
+        return self

@@ -22,7 +22,8 @@ class WeightsResult(Record):
 
     `is_chance` means that its heads are untrained.
 
-    If `network` is missing, it is a TSN on RGB. `members` are the networks of a fusion, in the checkpoint's order.
+    If `network` is missing, it is a TSN on RGB. `members` are the networks of a fusion, in the checkpoint's order. `backbone_sha256` is the
+    hash of the user's file that the backbone is from.
     """
 
     backbone: str
@@ -33,6 +34,7 @@ class WeightsResult(Record):
     description: str
     is_chance: bool
     members: tuple[Member, ...] = ()
+    backbone_sha256: str | None = None
 
 
 class Evaluation(Record):

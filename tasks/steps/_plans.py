@@ -32,7 +32,8 @@ def plan_training(
     store_uri: str, digest: str, options: TrainOptions, weights: WeightsResult, model_name: str, force_token: str | None = None
 ) -> PlannedTraining:
     """Plan the training of `options` on a dataset; `force_token` makes it a new one."""
-    train = without_idle(options).model_copy(update={"backbone": weights.backbone, "weights": weights.weights, "checkpoint": None})
+    start = {"backbone": weights.backbone, "weights": weights.weights, "checkpoint": None, "backbone_weights": weights.backbone_sha256}
+    train = without_idle(options).model_copy(update=start)
     members = {"members": [member.checkpoint_sha256 for member in weights.members]} if weights.members else {}
     if members:
         # No other option changes a fusion. Keys stand for the names, because an alias may move.

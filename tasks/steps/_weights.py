@@ -1,6 +1,8 @@
 """Find and verify a training's initial weights, and store their network, the baseline."""
 
+import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -26,6 +28,8 @@ OFFLINE_BACKBONE = "tf_efficientnet_lite0"
 MAX_CHECKPOINT_BYTES = 2 << 30
 MAX_NAME_BYTES = 200
 """The store's client adds to the name while it writes."""
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Candidate = tuple[str, Weights]
 
@@ -53,6 +57,8 @@ def find_weights(options: TrainOptions, store_uri: str, store: Store) -> Weights
 
 def candidates(options: TrainOptions) -> list[Candidate]:
     """List the starts that `options` allow, best first."""
+    if options.backbone_weights:
+        return [(options.backbone, Weights.FILE)]
     backbones = [DEFAULT_BACKBONE] if options.backbone == AUTO else [options.backbone]
     wanted = [Weights.EPIC, Weights.IMAGENET] if options.weights is Weights.AUTO else [options.weights]
     found = [(backbone, weights) for backbone in backbones for weights in wanted]
@@ -106,13 +112,16 @@ def _start_from(candidate: Candidate, options: TrainOptions, store_uri: str, sto
     with tempfile.TemporaryDirectory(prefix="retake-weights-") as name:
         folder = Path(name)
         epic_file = _epic_file(spec, options, store_uri, store, folder) if weights is Weights.EPIC else None
-        start = build(spec, weights, epic_file=epic_file, seed=options.seed)
+        backbone_file = _backbone_file(options, store_uri, store, folder) if weights is Weights.FILE else None
+        backbone_sha256 = file_sha256(backbone_file) if backbone_file else None
+        start = build(spec, weights, epic_file=epic_file, backbone_file=backbone_file, seed=options.seed)
+        if backbone_file and backbone_sha256:
+            _keep(backbone_file, Layout(store_uri).backbone_weights(backbone_sha256), store)
         path = folder / "start.ckpt"
         save(path, start.network, no_names(spec))
         sha256 = file_sha256(path)
         uri = Layout(store_uri).network(sha256)
-        if not store.exists(uri):
-            store.write_file(uri, path)
+        _keep(path, uri, store)
     log.info("starting from %s: %s", spec, start.description)
     return WeightsResult(
         backbone=backbone,
@@ -122,7 +131,23 @@ def _start_from(candidate: Candidate, options: TrainOptions, store_uri: str, sto
         sha256=sha256,
         description=start.description,
         is_chance=start.is_chance,
+        backbone_sha256=backbone_sha256,
     )
+
+
+def _keep(path: Path, uri: str, store: Store) -> None:
+    if not store.exists(uri):
+        store.write_file(uri, path)
+
+
+def _backbone_file(options: TrainOptions, store_uri: str, store: Store, folder: Path) -> Path:
+    """Fetch the user's own weights: from this disk, the store by their hash, or an address."""
+    source = options.backbone_weights or ""
+    if SHA256.fullmatch(source):
+        path = folder / source
+        store.read_file(Layout(store_uri).backbone_weights(source), path)
+        return path
+    return _fetch(source, store, folder, _plain_name)
 
 
 def _epic_file(spec: NetworkSpec, options: TrainOptions, store_uri: str, store: Store, folder: Path) -> Path:
@@ -132,15 +157,15 @@ def _epic_file(spec: NetworkSpec, options: TrainOptions, store_uri: str, store: 
     """
     named = next((file for file in PUBLISHED.values() if file.name == options.checkpoint), None)
     if options.checkpoint and named is None:
-        return _fetch(options.checkpoint, store, folder)
+        return _fetch(options.checkpoint, store, folder, _published_name)
     file = named or published(spec)
     if file is None:
         raise BadConfiguration(f"EPIC-KITCHENS-55 published no weights for {spec}; choose weights imagenet, or backbone {DEFAULT_BACKBONE}")
     kept = Layout(store_uri).pretrained(file.name)
     if store.exists(kept):
-        return _fetch(kept, store, folder)
+        return _fetch(kept, store, folder, _published_name)
     try:
-        path = _fetch(file.url, store, folder)
+        path = _fetch(file.url, store, folder, _published_name)
         verify_sha256(path)
     except (BadInput, Unavailable) as error:
         # A wrong file from the public address, such as a proxy's own page, is not the user's mistake.
@@ -150,10 +175,10 @@ def _epic_file(spec: NetworkSpec, options: TrainOptions, store_uri: str, store: 
     return path
 
 
-def _fetch(source: str, store: Store, folder: Path) -> Path:
+def _fetch(source: str, store: Store, folder: Path, name_of: Callable[[str], str]) -> Path:
     if not is_url(source):
         return _local_file(source)
-    path = folder / _file_name(source)
+    path = folder / name_of(source)
     if source.startswith("s3://"):
         store.read_file(source, path)
     else:
@@ -162,19 +187,36 @@ def _fetch(source: str, store: Store, folder: Path) -> Path:
     return path
 
 
-def _file_name(address: str) -> str:
+def _published_name(address: str) -> str:
     """Read the published name from an address; it must end in a hash.
 
     Raises:
         BadCheckpoint: the address has no such name, or one that no file can have here.
     """
+    name = _last_part(address)
+    check_name(name)
+    return _possible(name, address, "keep the name that it was published under")
+
+
+def _plain_name(address: str) -> str:
+    """Read the name of a file from its address.
+
+    Raises:
+        BadCheckpoint: the address has none, or one that no file can have here.
+    """
+    return _possible(_last_part(address), address, "give the address of a file")
+
+
+def _last_part(address: str) -> str:
     try:
-        name = PurePosixPath(address if address.startswith("s3://") else unquote(urlsplit(address).path)).name
+        return PurePosixPath(address if address.startswith("s3://") else unquote(urlsplit(address).path)).name
     except ValueError as error:
         raise BadCheckpoint(f"{address!r} is not an address ({error}); correct it") from error
-    check_name(name)
-    if not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
-        raise BadCheckpoint(f"{address!r}: no file can have this name; keep the name that it was published under")
+
+
+def _possible(name: str, address: str, remedy: str) -> str:
+    if name in ("", "..") or not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
+        raise BadCheckpoint(f"{address!r}: no file can have this name; {remedy}")
     return name
 
 

@@ -220,6 +220,10 @@ class Layout:
         """`pretrained/networks/<sha256>.ckpt`: return the address of a network that trainings start from."""
         return self.pretrained(f"networks/{sha256}.ckpt")
 
+    def backbone_weights(self, sha256: str) -> str:
+        """`pretrained/backbones/<sha256>`: return the address of a user's own weights of a backbone."""
+        return self.pretrained(f"backbones/{sha256}")
+
     def weights(self, key: str) -> Output[WeightsResult]:
         """`pretrained/choices/<key>/`: find the weights that a form selects."""
         return Output(self.pretrained(f"choices/{key}/"), WeightsResult)

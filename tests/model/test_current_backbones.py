@@ -49,7 +49,7 @@ def test_the_graph_of_a_current_backbone_sees_what_the_backbone_sees(name, num_f
     assert difference <= 1e-4 * expected.abs().max()
 
 
-@pytest.mark.parametrize("name", ["test_vit", pytest.param("vit_small_patch14_dinov2", marks=slow)])
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_384", pytest.param("vit_small_patch14_dinov2", marks=slow)])
 def test_a_transformer_of_another_size_trains_its_heads_on_kept_features(name, clips, tmp_path: Path):
     planned = job(tmp_path, clips, backbone=name, trainable="heads", epochs=2, feature_variants=1)
     spec = planned.network.spec.model_copy(update={"backbone": name})
@@ -63,6 +63,6 @@ def test_a_transformer_of_another_size_trains_its_heads_on_kept_features(name, c
 
 @pytest.mark.parametrize("modality", [Modality.FLOW, Modality.RGB_DIFFERENCE])
 def test_a_transformer_of_another_size_takes_every_input(modality):
-    spec = NetworkSpec(backbone="test_vit", num_segments=1, modality=modality)
+    spec = NetworkSpec(backbone="vit_tiny_patch16_384", num_segments=1, modality=modality)
     with torch.inference_mode():
         assert Network(spec).eval()(torch.zeros(1, 1, spec.snippet.num_channels, 224, 224)).verb.shape == (1, 125)

@@ -52,6 +52,7 @@ NETWORK_OPTIONS = (
     "sampling_window",
     "weights",
     "checkpoint",
+    "backbone_weights",
     "flow_method",
     "flow_bound_pixels",
     "seed",

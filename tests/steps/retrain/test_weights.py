@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from tasks.contracts.retrain import WeightsArguments
 from tasks.errors import BadConfiguration, BadInput
@@ -9,6 +10,7 @@ from tasks.model.spec import NetworkSpec
 from tasks.options import TrainOptions, Weights
 from tasks.results.training import TrainResult
 from tasks.steps._checkpoints import file_sha256
+from tasks.steps._plans import plan_training
 from tasks.steps._weights import candidates
 from tasks.steps.retrain.weights import run
 from tests.steps.shelf import Shelf, train_result
@@ -29,6 +31,7 @@ EPIC, IMAGENET, NONE = Weights.EPIC, Weights.IMAGENET, Weights.NONE
         ({"backbone": "resnet50", "sampling_window": 0.5}, [("resnet50", EPIC), ("resnet50", IMAGENET)]),
         ({"num_segments": 4, "checkpoint": "/own.pth.tar"}, [("resnet50", EPIC)]),
         ({"backbone": "resnet50", "weights": NONE}, [("resnet50", NONE)]),
+        ({"backbone": "resnet50", "backbone_weights": "own.pth"}, [("resnet50", Weights.FILE)]),
     ],
 )
 def test_starts_come_best_first_and_a_checkpoint_that_is_named_has_no_rival(options, expected):
@@ -126,4 +129,48 @@ def test_a_checkpoint_that_cannot_be_is_bad_input(checkpoint):
     arguments = WeightsArguments(store="s3://retake", out="s3://retake/x/", backbone="resnet50", weights=EPIC, checkpoint=checkpoint)
     with pytest.raises(BadInput) as caught:
         run(arguments, Bucket())
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def own(tmp_path):
+    """The backbone of somebody's own network."""
+    path = tmp_path / "own.pth"
+    torch.save(Network(SPEC, seed=7).backbone.state_dict(), path)
+    return path
+
+
+def test_the_users_own_backbone_is_kept_by_its_hash_and_found_by_it(own):
+    bucket = Bucket()
+    found = start_from(bucket, checkpoint=None, backbone_weights=str(own))
+    assert (found.weights, found.backbone_sha256) == (Weights.FILE, file_sha256(own))
+    assert "own.pth (" in found.description
+    kept = f"s3://retake/pretrained/backbones/{found.backbone_sha256}"
+    assert bucket.read_bytes(kept) == own.read_bytes()
+    bucket.write_file("s3://elsewhere/weights/other.name", own)
+    for source in (found.backbone_sha256, "s3://elsewhere/weights/other.name", kept):
+        assert start_from(bucket, checkpoint=None, backbone_weights=source).sha256 == found.sha256
+
+
+def test_a_run_of_the_users_own_backbone_is_known_by_the_content_of_the_file(own):
+    bucket, keys = Bucket(), []
+    same, other = own.with_name("same.pth"), own.with_name("other.pth")
+    same.write_bytes(own.read_bytes())
+    torch.save(Network(SPEC, seed=8).backbone.state_dict(), other)
+    for path in (own, same, other):
+        options = TrainOptions(backbone="test_resnet", num_segments=2, backbone_weights=str(path))
+        found = start_from(bucket, checkpoint=None, backbone_weights=str(path))
+        planned = plan_training("s3://retake", "digest", options, found, "model")
+        assert planned.train.backbone_weights == file_sha256(path)
+        assert TrainOptions.model_validate(planned.train.model_dump()) == planned.train
+        keys.append(planned.run_key)
+    assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize(
+    "source", ["/no/such/file", "s3://retake/none.pth", "http://127.0.0.1:9/", "s3://retake/..", "0" * 64, "http://[::1/a"]
+)
+def test_backbone_weights_that_cannot_be_are_bad_input(source):
+    with pytest.raises(BadInput) as caught:
+        start_from(Bucket(), checkpoint=None, backbone_weights=source)
     assert "\n" not in str(caught.value)
