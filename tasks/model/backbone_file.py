@@ -14,9 +14,9 @@ from torch import Tensor
 
 from tasks.errors import BadCheckpoint
 from tasks.model import backbones
-from tasks.model.backbones import StateDict
 from tasks.model.network import Network
 from tasks.model.shift import unshifted_key
+from tasks.model.timm_models import StateDict
 from tasks.model.weights_file import check_tensors, first_line, in_short, is_safetensors, read_safetensors, read_weights
 
 CONTAINERS = ("state_dict_ema", "model_ema", "state_dict", "model", "teacher")

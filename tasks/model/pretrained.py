@@ -8,6 +8,7 @@ from tasks.errors import BadConfiguration, Unavailable
 from tasks.model import backbones
 from tasks.model.backbone_file import fill_backbone, load_backbone
 from tasks.model.checkpoints import EPIC_BACKBONES, load_epic
+from tasks.model.licences import licence_warning
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.model.weights_file import first_line
@@ -131,7 +132,10 @@ def _load_imagenet(network: Network) -> str:
         raise BadConfiguration(
             f"ImageNet weights of {row.name} from {row.imagenet_source} do not fit it ({first_line(error)}); choose another backbone"
         ) from error
-    return row.imagenet_source
+    warning = licence_warning(row.licence) if row.licence else ""
+    if warning:
+        log.warning("%s from %s: %s", row.name, row.imagenet_source, warning)
+    return "; ".join(filter(None, (row.imagenet_source, warning)))
 
 
 def _no_epic_file(spec: NetworkSpec) -> str:

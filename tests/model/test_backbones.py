@@ -7,7 +7,7 @@ from torch import nn
 from torchvision.transforms.functional import normalize
 
 from tasks.errors import BadConfiguration
-from tasks.model import backbones
+from tasks.model import backbones, timm_models
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.options import Modality
@@ -45,7 +45,7 @@ class Wider(nn.Module):
 
 @pytest.mark.parametrize("module", [Pair, Wider])
 def test_a_backbone_that_answers_otherwise_in_training_is_refused_before_any(module, monkeypatch):
-    monkeypatch.setattr(backbones, "_timm", lambda *_: module())
+    monkeypatch.setattr(timm_models, "construct", lambda *_: module())
     with pytest.raises(BadConfiguration, match="backbone test_byobnet returns different outputs in training and in evaluation") as refused:
         Network(NetworkSpec(backbone="test_byobnet"))
     assert "\n" not in str(refused.value)
