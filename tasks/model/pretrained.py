@@ -126,7 +126,7 @@ def _load_imagenet(network: Network) -> str:
     except OSError as error:
         raise Unavailable(
             f"ImageNet weights of {row.name} cannot be downloaded from {row.imagenet_source} ({first_line(error)}); "
-            f"put the file into {row.imagenet_cache}, or choose backbone tf_efficientnet_lite0, which needs no network"
+            f"put the file into {row.imagenet_cache}, name it under backbone_weights, or choose backbone tf_efficientnet_lite0, which needs no network"
         ) from error
     except (KeyError, RuntimeError) as error:
         raise BadConfiguration(

@@ -63,7 +63,7 @@ def test_synchronised_norms_are_the_same_function_with_the_same_weights(name):
     ("choice", "named"),
     [
         ({"backbone": "resnet55"}, r"did you mean resnet50(?!.*resnet50\b)"),
-        ({"backbone": "qqqqqq"}, "choose resnet50, bninception, tf_efficientnet_lite0"),
+        ({"backbone": "qqqqqq"}, "choose resnet50, bninception, tf_efficientnet_lite0, tf_efficientnet_lite2"),
         ({"backbone": "bninception", "temporal_shift": True}, "residual blocks of the ResNet"),
         ({"backbone": "bat_resnext26ts"}, "does not take 224x224 RGB images: AssertionError"),
         ({"backbone": "squeezenet1_1"}, "squeezenet1_1"),

