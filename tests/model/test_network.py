@@ -64,7 +64,9 @@ def test_synchronised_norms_are_the_same_function_with_the_same_weights(name):
     [
         ({"backbone": "resnet55"}, r"did you mean resnet50(?!.*resnet50\b)"),
         ({"backbone": "qqqqqq"}, "choose resnet50, bninception, tf_efficientnet_lite0, tf_efficientnet_lite2"),
-        ({"backbone": "bninception", "temporal_shift": True}, "residual blocks of the ResNet"),
+        ({"backbone": "bninception", "temporal_shift": True}, "residual blocks, and this backbone has none of the ResNet"),
+        ({"backbone": "test_vit", "temporal_shift": True}, "choose backbone resnet50, or tf_efficientnet_lite0, or family TRN"),
+        ({"backbone": "efficientvit_b0", "temporal_shift": True}, "has none of the ResNet"),
         ({"backbone": "bat_resnext26ts"}, "does not take 224x224 RGB images: AssertionError"),
         ({"backbone": "squeezenet1_1"}, "squeezenet1_1"),
     ],
@@ -89,6 +91,8 @@ def test_timm_and_torchvision_models_serve_by_name(name):
         "mobilenet_v2",
         "mobilenet_v3_small",
         "efficientnet_b0",
+        "mobilenetv4_conv_small",
+        pytest.param("convnext_atto", marks=pytest.mark.slow),
         pytest.param("resnet34d", marks=pytest.mark.slow),
     ],
 )
@@ -98,6 +102,18 @@ def test_residual_families_of_timm_and_torchvision_can_be_shifted(backbone):
     assert len(shifts) >= 5
     with torch.inference_mode():
         assert network(torch.zeros(2, 3, 3, 224, 224)).verb.shape == (2, 125)
+
+
+@pytest.mark.parametrize(("backbone", "num_blocks"), [("mobilenetv4_conv_small", 10), ("test_convnext", 9)])
+def test_newer_blocks_see_the_segments_beside(backbone, num_blocks):
+    network = Network(NetworkSpec(backbone=backbone, num_segments=3, temporal_shift=True)).eval()
+    assert sum(isinstance(module, TemporalShift) for module in network.modules()) == num_blocks
+    clip = torch.zeros(1, 3, 3, 224, 224)
+    other = clip.clone()
+    other[:, 2] = torch.rand(3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        differences = (network.features(clip) - network.features(other)).abs().amax(2)[0]
+    assert (differences > 0).all()
 
 
 @pytest.mark.parametrize("modality", Modality)
