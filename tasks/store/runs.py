@@ -163,7 +163,7 @@ class Run:
         return Stored(f"{self.folder_uri}validation/{digest}/{crops}-crops.json", TrialScore)
 
     def learning_curve(self, crops: int) -> Stored[CurveTrainings]:
-        """Find the trainings on shares of the clips, by the number of test crops."""
+        """Find the trainings on shares of the clips, by the number of crops that score them."""
         return Stored(f"{self.folder_uri}learning_curve/{crops}-crops.json", CurveTrainings)
 
     def known(self, key: str) -> str:

@@ -28,7 +28,9 @@ NUM_DRAWS = 5
 
 
 def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrainings:
-    """Train each share of the clips, drawn in several ways, and score it as a test does.
+    """Train each share of the clips, drawn in several ways, and score it with the crops of a validation.
+
+    A test's ten crops would cost more than all trainings together.
 
     Raises:
         NothingToDo: heads do not train on some share, for example because their loss is not finite.
@@ -44,7 +46,7 @@ def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrai
         recipe = curve_recipe(plan.train, len(clips))
         draws = random_orders(sources, NUM_DRAWS, plan.train.seed)
         shares = [(size, draw) for size in subset_sizes(len(clips)) for draw in range(NUM_DRAWS)]
-        jobs = [TrialJob(_part(job, recipe, draws[draw][:size]), plan.evaluate.crops) for size, draw in shares]
+        jobs = [TrialJob(_part(job, recipe, draws[draw][:size]), plan.train.validation_crops) for size, draw in shares]
         done: dict[int, CurveTraining] = {}
 
         def keep(index: int, outcome: TrialOutcome | TrialFailure) -> None:
