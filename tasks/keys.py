@@ -13,7 +13,17 @@ OPENCV = "opencv-contrib-python-headless"
 UNNAMED_OPENCV = "5.0.0.93"
 """Version of the optical flow in folders without a version in their key."""
 
-LATER = ("dropout", "train_frames", "mirror", "validation_crops", "label_noise", "sampling_window", "segment_length", "backbone_weights")
+LATER = (
+    "dropout",
+    "train_frames",
+    "mirror",
+    "validation_crops",
+    "label_noise",
+    "sampling_window",
+    "segment_length",
+    "backbone_weights",
+    "interpolation",
+)
 """Training options added later. With their default values they are left out of keys, so older keys stay valid."""
 
 
@@ -28,7 +38,7 @@ IDLE: tuple[tuple[Callable[[TrainOptions], bool], tuple[str, ...]], ...] = (
     (lambda chosen: chosen.modality is not Modality.FLOW, ("flow_method", "flow_bound_pixels")),
     (lambda chosen: chosen.modality is not Modality.RGB or chosen.train_frames == "middle", ("frame_step",)),
     (lambda chosen: chosen.train_frames == "middle", ("segment_length",)),
-    (lambda chosen: chosen.modality is Modality.FLOW, ("color_jitter",)),
+    (lambda chosen: chosen.modality is Modality.FLOW, ("color_jitter", "interpolation")),
     (lambda chosen: chosen.optimizer != "sgd", ("momentum",)),
     (lambda chosen: chosen.schedule != "step", ("step_epochs",)),
     (lambda chosen: chosen.schedule != "plateau", ("plateau_validations",)),

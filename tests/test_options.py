@@ -74,6 +74,7 @@ def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():
     others = [
         {"dropout": 0.5}, {"train_frames": "middle"}, {"mirror": False}, {"validation_crops": 10}, {"label_noise": 0.2},
         {"sampling_window": 0.5}, {"segment_length": 0.5}, {"backbone": "resnet50", "backbone_weights": "0" * 64},
+        {"interpolation": "bicubic"},
     ]  # fmt: skip
     assert {name for other in others for name in other if name != "backbone"} == set(LATER)
     assert len({content_key(training_key(TrainOptions(**other))) for other in [{}, *others]}) == len(others) + 1
@@ -88,6 +89,7 @@ def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():
         ("frame_step", 3, {}),
         ("color_jitter", 0.2, {}),
         ("segment_length", 0.5, {}),
+        ("interpolation", "bicubic", {}),
         ("momentum", 0.5, {"optimizer": "sgd"}),
         ("step_epochs", 7, {"schedule": "step"}),
         ("plateau_validations", 7, {"schedule": "plateau"}),
@@ -101,7 +103,12 @@ def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():
     ],
 )
 def test_what_changes_nothing_of_a_training_makes_no_other_one(option, value, used_with):
-    others = {"frame_step": {"modality": "flow"}, "color_jitter": {"modality": "flow"}, "batch_norm": {"trainable": "heads"}}
+    others = {
+        "frame_step": {"modality": "flow"},
+        "color_jitter": {"modality": "flow"},
+        "interpolation": {"modality": "flow"},
+        "batch_norm": {"trainable": "heads"},
+    }
     without = (others | {"segment_length": {"train_frames": "middle"}}).get(option, {})
     assert without_idle(TrainOptions(**{option: value}, **without)) == without_idle(TrainOptions(**without))
     assert without_idle(TrainOptions(**{option: value}, **used_with)) != without_idle(TrainOptions(**used_with))

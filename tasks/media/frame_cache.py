@@ -125,6 +125,7 @@ def _cache(store: Store, clips: Sequence[StoredClip], frames: Sequence[tuple[int
             height=clip.height,
             indices=indices,
             flow=flow_recipe_of(spec.flow) if spec.flow else None,
+            interpolation=spec.interpolation,
         )
         for clip, indices in zip(clips, frames, strict=True)
     ]

@@ -89,7 +89,7 @@ class Backbone:
 
     `construct` takes the number of input channels and returns a module (n, c, 224, 224) -> (n, num_features).
     `imagenet` returns a state dict for that module, downloaded from `imagenet_source` or read from `imagenet_cache`.
-    `licence` is that of these weights as timm names it; empty if it names none. `from_published` takes the tensors of a published file and that module, and returns them as the module names and shapes them.
+    `interpolation` is that of the images that these weights were trained on. `licence` is that of these weights as timm names it; empty if it names none. `from_published` takes the tensors of a published file and that module, and returns them as the module names and shapes them.
     """
 
     name: str
@@ -100,6 +100,7 @@ class Backbone:
     imagenet_source: str
     imagenet_cache: str
     licence: str = ""
+    interpolation: str = "bilinear"
     from_published: Callable[[StateDict, nn.Module], StateDict] = lambda state, _: state
 
 
@@ -257,6 +258,7 @@ def _by_name_from_timm(name: str) -> Backbone:
         imagenet_source=f"timm's {config.hf_hub_id or config.url}" if config else f"timm's {name}",
         imagenet_cache=HUGGING_FACE_CACHE,
         licence=(config.license or "") if config else "",
+        interpolation=config.interpolation if config else "bilinear",
         from_published=timm_models.conversion(name),
     )
 

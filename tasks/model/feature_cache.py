@@ -41,7 +41,9 @@ class FeatureCache:
     def __init__(self, root: Path, network: Network, shape: tuple[int, ...], key: Mapping[str, object]) -> None:
         spec = network.spec
         self.shape = (*shape, backbones.find(spec.backbone).num_features)
-        named = spec.model_dump(mode="json", include={"backbone", "num_segments", "sampling_window", "modality", "flow", "temporal_shift"})
+        named = spec.model_dump(
+            mode="json", include={"backbone", "num_segments", "sampling_window", "interpolation", "modality", "flow", "temporal_shift"}
+        )
         made_by = {"input": asdict(network.input_format), "frames": frames_made_by(), "weights": weights_sha256(network.backbone)}
         self.folder = root / content_key({**named, **made_by, **key})
 

@@ -105,6 +105,9 @@ def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None,
     network = Network(spec, seed)
     if weights is Weights.NONE:
         return Start(network, "Untrained, seeded network: this baseline is chance", is_chance=True)
+    published_with = backbones.find(spec.backbone).interpolation
+    if spec.modality is not Modality.FLOW and (spec.interpolation, published_with) == ("bilinear", "bicubic"):
+        log.info("%s was published for images that were scaled by bicubic interpolation: interpolation=bicubic does so", spec.backbone)
     if weights is Weights.FILE:
         if backbone_file is None:
             raise BadConfiguration("weights=file needs the file under backbone_weights")

@@ -100,7 +100,7 @@ def _network_snippets(clip: Path, num_frames: int, spec: NetworkSpec, flows: dic
     numbers = middle_frames(num_fields(num_frames) if spec.flow else num_frames, spec)
     if spec.flow:
         return joined(np.stack(list(iter_fields(flows[spec.flow], numbers))), spec)
-    return joined(read_frames(clip, numbers, short_side=SHORT_SIDE), spec)
+    return joined(read_frames(clip, numbers, short_side=SHORT_SIDE, interpolation=spec.interpolation), spec)
 
 
 def _flow(clip: Path, num_frames: int, options: FlowOptions, folder: Path) -> Path:

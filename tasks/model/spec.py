@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tasks.options import Family, FlowOptions, Modality, TrainOptions
+from tasks.options import Family, FlowOptions, Interpolation, Modality, TrainOptions
 from tasks.results.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
 
 
@@ -71,8 +71,9 @@ class NetworkSpec(BaseModel):
 
     `flow` defines how the optical flow is computed, if the modality is flow. `relation_draws` applies to the multi-scale relation only: the
     published code samples three relations per scale in testing; 0 averages over all possible samples, another number over that many samples
-    seeded by `relation_seed`. `sampling_window` is the middle share of a clip that the segments are spread over; at 1 it is left out of dumps,
-    so that these, and the keys made of them, are those of earlier versions.
+    seeded by `relation_seed`. `sampling_window` is the middle share of a clip that the segments are spread over, and `interpolation`
+    scales frames to short side 256; at 1 and bilinear they are left out of dumps, so that these, and the keys made of them, are those of
+    earlier versions. Flow is always made of frames that were scaled bilinearly.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,6 +81,7 @@ class NetworkSpec(BaseModel):
     backbone: str
     num_segments: int = Field(8, ge=1, le=MAX_SEGMENTS)
     sampling_window: float = Field(1, gt=0, le=1, exclude_if=lambda window: window == 1)
+    interpolation: Interpolation = Field("bilinear", exclude_if=lambda interpolation: interpolation == "bilinear")
     modality: Modality = Modality.RGB
     flow: FlowOptions | None = None
     consensus: Consensus = Consensus.AVERAGE
@@ -119,7 +121,8 @@ class NetworkSpec(BaseModel):
         drawn = f", {self.relation_draws or 'all'} draws of relations" if self.consensus is Consensus.MULTISCALE_RELATION else ""
         seen = f"{self.modality.value} ({self.flow.flow_method})" if self.flow else self.modality.value
         window = "" if self.sampling_window == 1 else f", window {self.sampling_window:g}"
-        return f"{self.family} {self.backbone} {seen}, {self.num_segments} segments{window}{drawn}"
+        scaled = "" if self.interpolation == "bilinear" else f", {self.interpolation}"
+        return f"{self.family} {self.backbone} {seen}, {self.num_segments} segments{window}{scaled}{drawn}"
 
     def __str__(self) -> str:
         return f"{self.title}, {self.num_verbs} verbs, {self.num_nouns} nouns"
@@ -132,6 +135,7 @@ def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
         backbone=backbone or options.backbone,
         num_segments=options.num_segments,
         sampling_window=options.sampling_window,
+        interpolation="bilinear" if options.modality is Modality.FLOW else options.interpolation,
         modality=options.modality,
         flow=options.picked(FlowOptions),
         consensus=consensus,

@@ -28,6 +28,9 @@ class Modality(StrEnum):
     RGB_DIFFERENCE = "rgb-difference"
 
 
+Interpolation = Literal["bilinear", "bicubic"]
+
+
 class FlowOptions(Options):
     """Set how optical flow is computed. A hash of these options and of OpenCV's version names its folder."""
 
@@ -69,6 +72,11 @@ class NetworkOptions(Options):
         le=1,
         title="Sampling window, share of the clip",
         description="The segments are spread over this middle part of each clip, in training and in tests; half of it halves their spacing. 1: the whole clip",
+    )
+    interpolation: Interpolation = Field(
+        "bilinear",
+        title="Interpolation of frames",
+        description="For rgb and rgb-difference, of clips whose short side is not 256 pixels. bilinear: as in TSN; bicubic: as for most newer models of timm",
     )
     relation_draws: int = Field(
         0,

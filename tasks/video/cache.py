@@ -11,6 +11,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import numpy as np
 from tasks.disk import shortage, work_folder
 from tasks.errors import BadVideo, Unavailable
 from tasks.keys import frames_made_by
+from tasks.options import Interpolation
 from tasks.video.fields import FLOW_SUFFIX, iter_fields
 from tasks.video.frames import iter_frames, scaled_size
 
@@ -54,6 +56,7 @@ class CacheItem:
     height: int
     indices: tuple[int, ...]
     flow: str | None = None
+    interpolation: Interpolation = "bilinear"
 
 
 def cache_frames(
@@ -118,7 +121,8 @@ def entry_path(item: CacheItem, root: Path, short_side: int) -> Path:
     """
     frames = hashlib.sha256(json.dumps(item.indices).encode()).hexdigest()[:16]
     flow = f"-{item.flow}" if item.flow else ""
-    return root / frames_made_by() / f"{item.sha256}-{short_side}{flow}-{frames}.npy"
+    scaled = "" if item.interpolation == "bilinear" else f"-{item.interpolation}"
+    return root / frames_made_by() / f"{item.sha256}-{short_side}{flow}{scaled}-{frames}.npy"
 
 
 def entry_shape(item: CacheItem, short_side: int) -> tuple[int, int, int, int]:
@@ -147,7 +151,8 @@ def _write_array(item: CacheItem, clip: Path, array: Path, short_side: int) -> N
     In a memory map a full disk would raise SIGBUS instead of an error.
     """
     shape = entry_shape(item, short_side)
-    frames = iter_fields(clip, item.indices) if item.flow else iter_frames(clip, item.indices, short_side=short_side)
+    scale = partial(iter_frames, short_side=short_side, interpolation=item.interpolation)
+    frames = iter_fields(clip, item.indices) if item.flow else scale(clip, item.indices)
     try:
         with array.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})

@@ -4,7 +4,7 @@ Shapes: t frames, h and w pixels, 3 channels RGB, uint8.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,14 +17,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.errors import BadVideo
+from tasks.options import Interpolation
 from tasks.video.source import open_video
 
+RESAMPLING: Mapping[Interpolation, Image.Resampling] = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
-def read_frames(path: Path, indices: Sequence[int], *, short_side: int | None) -> NDArray[np.uint8]:
+
+def read_frames(
+    path: Path, indices: Sequence[int], *, short_side: int | None, interpolation: Interpolation = "bilinear"
+) -> NDArray[np.uint8]:
     """Decode the frames `indices`, in that order; indices may repeat.
 
     Returns:
-        (t, h, w, 3) RGB, scaled to `short_side` by bilinear interpolation, as in TSN's protocol, or unscaled if it is None.
+        (t, h, w, 3) RGB, scaled to `short_side`, bilinearly as in TSN's protocol or bicubically, or unscaled if it is None.
 
     Raises:
         BadVideo: the clip does not decode, or has fewer frames.
@@ -32,12 +37,17 @@ def read_frames(path: Path, indices: Sequence[int], *, short_side: int | None) -
     if not indices:
         raise ValueError("indices is empty")
     numbers = sorted(set(indices))
-    frames = np.stack(list(iter_frames(path, numbers, short_side=short_side)))
+    frames = np.stack(list(iter_frames(path, numbers, short_side=short_side, interpolation=interpolation)))
     return frames if numbers == list(indices) else frames[np.searchsorted(numbers, indices)]
 
 
 def iter_frames(
-    path: Path, numbers: Sequence[int], *, short_side: int | None, pixel_format: Literal["rgb24", "gray"] = "rgb24"
+    path: Path,
+    numbers: Sequence[int],
+    *,
+    short_side: int | None,
+    pixel_format: Literal["rgb24", "gray"] = "rgb24",
+    interpolation: Interpolation = "bilinear",
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield frames (h, w, 3), or (h, w) if grey, scaled as in `read_frames`.
 
@@ -52,7 +62,7 @@ def iter_frames(
         try:
             for frame in _pick(path, container, stream, numbers):
                 picture = np.asarray(frame.to_ndarray(format=pixel_format), dtype=np.uint8)
-                yield picture if short_side is None else _scaled(picture, short_side)
+                yield picture if short_side is None else _scaled(picture, short_side, interpolation)
         except av.error.FFmpegError as error:
             raise BadVideo(f"{path.name}: does not decode ({error.strerror})") from error
 
@@ -67,10 +77,10 @@ def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
     return int(short_side * width / height), short_side
 
 
-def _scaled(picture: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
+def _scaled(picture: NDArray[np.uint8], short_side: int, interpolation: Interpolation) -> NDArray[np.uint8]:
     height, width = picture.shape[:2]
     size = scaled_size(width, height, short_side)
-    return picture if size == (width, height) else np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
+    return picture if size == (width, height) else np.asarray(Image.fromarray(picture).resize(size, RESAMPLING[interpolation]))
 
 
 def _pick(path: Path, container: InputContainer, stream: VideoStream, numbers: Sequence[int]) -> Iterator[VideoFrame]:

@@ -16,6 +16,7 @@ from tasks.options import FlowOptions, TrainOptions
         ({"consensus": "multiscale-relation", "relation_draws": 9}, "MTRN resnet50 rgb, 8 segments, 9 draws of relations"),
         ({"temporal_shift": True, "modality": "flow"}, "TSM resnet50 flow (tvl1), 8 segments"),
         ({"sampling_window": 0.5}, "TSN resnet50 rgb, 8 segments, window 0.5"),
+        ({"sampling_window": 0.5, "interpolation": "bicubic"}, "TSN resnet50 rgb, 8 segments, window 0.5, bicubic"),
         ({"temporal_shift": True, "consensus": "relation"}, "TSM with relation resnet50 rgb, 8 segments"),
     ],
 )
@@ -36,7 +37,7 @@ def test_only_a_network_that_sees_flow_says_how_its_flow_is_computed():
 
 
 def test_a_spec_comes_back_as_it_was_stored():
-    spec = NetworkSpec(backbone="b", modality="flow", flow=FlowOptions(flow_bound_pixels=15), sampling_window=0.3)
+    spec = NetworkSpec(backbone="b", modality="flow", flow=FlowOptions(flow_bound_pixels=15), sampling_window=0.3, interpolation="bicubic")
     assert NetworkSpec.model_validate(spec.model_dump(mode="json")) == NetworkSpec.model_validate(spec) == spec
     assert NetworkSpec.model_validate({"backbone": "b", "num_segments": 8, "modality": "rgb"}) == NetworkSpec(backbone="b")
 

@@ -50,3 +50,10 @@ def counted(make_video: MakeVideo, tmp_path_factory: pytest.TempPathFactory) -> 
         *("-f", "lavfi", "-i", "sine=f=440:d=20.5"),
         *("-c:v", "libx264", "-preset", "ultrafast", "-crf", "1", "-pix_fmt", "yuv420p", "-c:a", "aac"),
     )
+
+
+@pytest.fixture(scope="session")
+def patterned(make_video: MakeVideo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five frames of 96x64 pixels with edges, which interpolations scale differently."""
+    drawn = ["-f", "lavfi", "-i", "testsrc2=size=96x64:rate=30", "-frames:v", "5", "-pix_fmt", "yuv420p"]
+    return make_video(tmp_path_factory.mktemp("patterned") / "0000.mp4", *drawn)

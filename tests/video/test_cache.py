@@ -92,6 +92,17 @@ def test_frames_of_another_decoder_or_scaler_are_made_anew_under_the_same_name(
     assert store.fetched == ["clips/0", "clips/0"]
 
 
+def test_frames_that_are_scaled_otherwise_have_entries_of_their_own(patterned: Path, store: Store, tmp_path: Path):
+    store.paths["patterned"] = patterned
+    bilinear = CacheItem("patterned", "0" * 64, 96, 64, (1, 3))
+    bicubic = replace(bilinear, interpolation="bicubic")
+    paths = fill([bilinear, bicubic], tmp_path, store)
+    assert paths[1].name == paths[0].name.replace("-80-", "-80-bicubic-")
+    for path, interpolation in zip(paths, ("bilinear", "bicubic"), strict=True):
+        np.testing.assert_array_equal(np.load(path), read_frames(patterned, (1, 3), short_side=80, interpolation=interpolation))
+    assert not np.array_equal(*map(np.load, paths))
+
+
 def test_damaged_entries_are_made_again(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
     items = [item(clips[0], (number, 100)) for number in range(5)]
     paths = fill(items, tmp_path, store)

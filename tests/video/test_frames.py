@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from tasks.errors import BadVideo
 from tasks.video.cut import CutResult
@@ -51,6 +52,14 @@ def test_scaled_up_or_down_to_the_short_side(clip: Path, all_frames: NDArray[np.
     assert frames.shape == (2, short_side, short_side * 96 // 64, 3)
     assert frames.dtype == np.uint8
     np.testing.assert_allclose(frames.mean((1, 2)), all_frames[[0, 100]].mean((1, 2)), atol=1)
+
+
+def test_frames_are_scaled_as_asked(patterned: Path):
+    (whole,) = read_frames(patterned, [3], short_side=None)
+    bilinear, bicubic = (np.asarray(Image.fromarray(whole).resize((120, 80), Image.Resampling[name])) for name in ("BILINEAR", "BICUBIC"))
+    np.testing.assert_array_equal(read_frames(patterned, [3], short_side=80)[0], bilinear)
+    np.testing.assert_array_equal(read_frames(patterned, [3], short_side=80, interpolation="bicubic")[0], bicubic)
+    assert not np.array_equal(bilinear, bicubic)
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 1080))

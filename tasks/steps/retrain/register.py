@@ -127,10 +127,11 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Sav
 
 def _in_tensors(spec: NetworkSpec) -> dict[str, str]:
     """Describe a batch of the tensor module."""
+    scaled = "" if spec.interpolation == "bilinear" else f" by {spec.interpolation} interpolation"
     shape = f"(clips, {spec.num_segments}, height, width, {spec.snippet.num_planes})"
     return {
         "snippets": _snippets_in_words(spec),
-        "pixels": f"uint8, {shape}, short side {SHORT_SIDE}; crop and normalisation are inside",
+        "pixels": f"uint8, {shape}, short side {SHORT_SIDE}{scaled}; crop and normalisation are inside",
     }
 
 

@@ -50,6 +50,7 @@ NETWORK_OPTIONS = (
     "modality",
     "num_segments",
     "sampling_window",
+    "interpolation",
     "weights",
     "checkpoint",
     "backbone_weights",
@@ -192,7 +193,7 @@ class FoldTrainings:
         if self.plan.search.objectives == "accuracy":
             return None
         network = self._network(part)
-        stored = self.place.latency(content_key(network.spec.model_dump(mode="json", exclude={"sampling_window"})))
+        stored = self.place.latency(content_key(network.spec.model_dump(mode="json", exclude={"sampling_window", "interpolation"})))
         if not self.store.exists(stored.uri):
             measured = clip_seconds(deepcopy(network), self.plan.evaluate.crops, self.machine.device)
             self.store.create(stored, NetworkLatency(seconds=measured, device=describe(choose_device(self.machine.device)).device_name))
