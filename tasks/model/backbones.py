@@ -30,7 +30,7 @@ IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
 HALF: Triple = (0.5, 0.5, 0.5)
 CROP_PIXELS = 224
 
-TIMM_ARGUMENTS = (PLAIN, {"img_size": CROP_PIXELS}, {"dynamic_img_size": True})
+TIMM_ARGUMENTS = (PLAIN, {"img_size": CROP_PIXELS})
 """Arguments that make timm's models take 224x224 pixels, in the order in which they are tried."""
 
 
