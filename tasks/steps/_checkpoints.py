@@ -1,22 +1,20 @@
 """Fetch checkpoints from the store, and find trained networks by the names in options."""
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, MissingObject
 from tasks.model.checkpoints import Saved, load
-from tasks.options import MODEL_REFERENCE
 from tasks.settings import MlflowSettings
 from tasks.settings import load as load_settings
+from tasks.steps._plans import MODEL
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.runs import parse_run, run_name
 from tasks.tracking import Registry
 
 CHECKPOINT = "network.ckpt"
-MODEL = re.compile(MODEL_REFERENCE)
 
 
 def file_sha256(path: Path) -> str:
@@ -49,11 +47,6 @@ class Trained:
     run_key: str
     checkpoint_uri: str
     checkpoint_sha256: str
-
-
-def is_trained(name: str) -> bool:
-    """Check whether this names a trained network rather than a file."""
-    return bool(MODEL.fullmatch(name) or parse_run(name))
 
 
 def find_trained(option: str, name: str, store_uri: str, store: Store) -> Trained:

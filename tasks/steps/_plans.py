@@ -1,18 +1,21 @@
 """Plan a training: its dataset, its options as trained, and the key of its run."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tasks.errors import BadInput, MissingObject, NothingToDo
 from tasks.keys import content_key, flow_recipe_of, training_key, without_idle
-from tasks.options import EvaluateOptions, FlowOptions, Modality, TrainOptions
+from tasks.options import MODEL_REFERENCE, EvaluateOptions, FlowOptions, Modality, TrainOptions
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import log
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.runs import Evaluations, Run, deciding, run_beside, run_name
+from tasks.store.runs import Evaluations, Run, deciding, parse_run, run_beside, run_name
 from tasks.tracking import RegisteredVersion
+
+MODEL = re.compile(MODEL_REFERENCE)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ def plan_training(
         }
     )
     return PlannedTraining(train, run_key, Layout(store_uri).run(run_key))
+
+
+def is_trained(name: str) -> bool:
+    """Check whether this names a trained network rather than a file."""
+    return bool(MODEL.fullmatch(name) or parse_run(name))
 
 
 def find_dataset(store: Store, store_uri: str, dataset: str | None) -> Dataset:

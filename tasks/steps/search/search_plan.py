@@ -13,8 +13,7 @@ from tasks.results.search import SearchPlanResult
 from tasks.search.rounds import require_resumable, rung_epochs
 from tasks.search.space import Space
 from tasks.search.suggest import require_searchable
-from tasks.steps._checkpoints import is_trained
-from tasks.steps._plans import find_dataset
+from tasks.steps._plans import find_dataset, is_trained
 from tasks.steps._step import finish, log
 from tasks.steps.search._folds import write_folds
 from tasks.store.layout import Dataset

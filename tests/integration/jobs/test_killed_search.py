@@ -19,7 +19,7 @@ from tests.integration.jobs.whole_job import Kitchen
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(2400)]
 
-FORM = {"store": SAMPLE_STORE, "crops": 1, "num_trials": 12, "rounds": 3}
+FORM = {"store": SAMPLE_STORE, "crops": 1, "num_trials": 12, "rounds": 3, "model_name": "retake-searched"}
 RUN_SECONDS, STEP_SECONDS = 900, 300
 
 
@@ -110,7 +110,7 @@ def test_the_winner_goes_through_report_gate_and_registry(kitchen, killed):
     assert {states[f"publish.{step}"] for step in ("compare", "report", "register", "decide")} == {"success"}
     compared = CompareResult.model_validate(kitchen.latest_result("retrain", "compare"))
     decided = DecideResult.model_validate(kitchen.latest_result("retrain", "decide"))
-    assert (decided.model_name, decided.version) == ("retake-tsn", 1)
+    assert (decided.model_name, decided.version) == ("retake-searched", 1)
     assert ("champion" in decided.aliases) == decided.promoted == compared.passed
 
 
