@@ -6,6 +6,8 @@ from tasks.model.complexity import complexity
 from tasks.model.spec import FAMILIES, NetworkSpec
 from tasks.options import Family, Modality
 
+pytestmark = pytest.mark.slow
+
 
 def spec(family=Family.TSN, **changes):
     consensus, shift = FAMILIES[family]

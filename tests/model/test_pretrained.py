@@ -12,6 +12,8 @@ from tasks.model.pretrained import PUBLISHED, build, published
 from tasks.model.spec import NetworkSpec
 from tasks.options import Weights
 
+pytestmark = pytest.mark.slow
+
 LITE0 = NetworkSpec(backbone="tf_efficientnet_lite0", num_segments=2)
 
 

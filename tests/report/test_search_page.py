@@ -15,6 +15,8 @@ from tests.report.a_search import search_of
 from tests.report.named import HOSTILE_NAMES
 from tests.report.rendered import rendered
 
+pytestmark = pytest.mark.slow
+
 RETRAIN = {"store": "s3://retake", "learning_rate": 0.003, "fuse": [], "checkpoint": None}
 CASES = {
     "three": lambda: search_of(3, num_failed=0),
@@ -61,7 +63,6 @@ def test_the_page_needs_nothing_but_itself_and_says_its_charts_in_words(search):
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.slow
 def test_every_finished_trial_has_a_row_the_ranked(search):
     numbers = row_numbers(search_page(search, RETRAIN))
     assert numbers == [trial.number for trial in ranked(search)]
@@ -227,7 +228,6 @@ def test_the_page_shows_retrains_parameters_as_json_and_the_way_to_its_form():
     assert 'href="javascript' not in search_page(search, RETRAIN, "javascript:alert(1)")
 
 
-@pytest.mark.slow
 def test_the_recipe_of_the_form_is_shown_beside_the_winner():
     search = search_of(24)
     own = form_recipe(search)

@@ -18,6 +18,8 @@ from tasks.video.fields import iter_fields
 from tasks.video.flow import FlowMaker
 from tasks.video.frames import read_frames
 
+pytestmark = pytest.mark.slow
+
 EVERY_FIFTH = tuple(range(0, 240, 5))
 MIDDLES = (15, 45, 75, 105, 135, 165, 195, 225)
 
@@ -58,7 +60,6 @@ def fill(items: list[CacheItem], root: Path, store: Store, progress: Progress = 
     return cache_frames(items, root, short_side=80, fetch=store.fetch, num_processes=num_processes, progress=progress)
 
 
-@pytest.mark.slow
 def test_entries_hold_the_frames_and_are_made_once(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
     items = [
         item(clips[0], EVERY_FIFTH),

@@ -19,6 +19,8 @@ from tasks.video.memory import Memory, undivided
 from tasks.video.probe import probe
 from tests.video.hostile import blank
 
+pytestmark = pytest.mark.slow
+
 # Long enough for odd files of a second; the shortest are set aside.
 SHORT = SegmentOptions(min_clip_seconds=0.5)
 
@@ -38,7 +40,6 @@ def greys(path: Path) -> list[int]:
         return [round(float(frame.to_ndarray(format="gray8").mean())) for frame in container.decode(video=0)]
 
 
-@pytest.mark.slow
 def test_every_frame_is_in_its_clip_once(counted: Path, cut_up: Cut):
     result = cut_up(counted, SegmentOptions(crf=1))
     assert [(c.index, c.num_frames, c.start_seconds, c.stop_seconds) for c in result.clips] == [
@@ -66,7 +67,6 @@ def test_a_clip_is_what_every_player_shows(counted: Path, cut_up: Cut):
         assert (clip.size_bytes, clip.sha256) == (len(head), hashlib.sha256(head).hexdigest())
 
 
-@pytest.mark.slow
 def test_same_bytes_again(shared: Path, counted: Path, cut_up: Cut):
     for path in (counted, shared / "videos/odd/corrupted.mp4"):
         first, second = ([clip.sha256 for clip in cut_up(path).clips] for _ in range(2))
@@ -129,7 +129,6 @@ def test_an_odd_file_is_set_aside(shared: Path, cut_up: Cut, name: str):
         cut_up(shared / "videos/odd" / name)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CUT)
 def test_an_odd_file_is_cut(shared: Path, cut_up: Cut, name: str):
     seconds, (width, height) = CUT[name]
@@ -198,7 +197,6 @@ def test_nothing_decodes(counted: Path, tmp_path: Path, cut_up: Cut):
         cut_up(tmp_path / "blank.mp4")
 
 
-@pytest.mark.slow
 def test_damage_in_a_small_share_of_the_memory_is_no_verdict(shared: Path, ffmpeg: Path, tmp_path: Path):
     path = shared / "videos/odd/corrupted.mp4"
     held = probe(path, max_seconds=60, memory=undivided())
@@ -238,7 +236,6 @@ def test_damaged_sound_is_told(counted: Path, make_video: Callable[..., Path], t
     assert "of its sound do not decode" in result.warnings[0]
 
 
-@pytest.mark.slow
 def test_a_picture_that_starts_late_stays_in_time_with_the_sound(
     counted: Path, make_video: Callable[..., Path], tmp_path: Path, cut_up: Cut
 ):
@@ -259,7 +256,6 @@ def test_ffmpeg_opens_nothing_but_the_video(counted: Path, ffmpeg: Path, tmp_pat
     assert not list(tmp_path.glob("0*.mp4"))
 
 
-@pytest.mark.slow
 def test_memory_does_not_grow_with_length(make_video: Callable[..., Path], ffmpeg: Path, tmp_path: Path, cut_up: Cut):
     program = tmp_path / "measured"
     # Linux hands a peak on from the process that starts another: here from this small program, and not from pytest.

@@ -19,6 +19,8 @@ from tasks.video.flow import FlowMaker, quantise
 from tasks.video.frames import read_frames
 from tests.video.conftest import MakeVideo
 
+pytestmark = pytest.mark.slow
+
 METHODS = ("tvl1", "dis")
 SIDE = 64
 PEAK_OF_A_LONG_CLIP = """
@@ -118,7 +120,6 @@ def test_three_frames_have_two_fields(tmp_path: Path):
     assert len(flow_of(write_clip(tmp_path / "clip.mp4", moving(3, 1, 1)), 3)) == 2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_the_flow_of_the_mirror_image_is_what_a_mirrored_crop_shows(method: str, tmp_path: Path):
     frames = moving(2, x=5, y=3, height=224, width=256)
@@ -181,7 +182,6 @@ def test_a_damaged_file_of_flow_is_told(tmp_path: Path):
         list(iter_fields(path, range(7)))
 
 
-@pytest.mark.slow
 def test_memory_does_not_grow_with_the_clip(make_video: MakeVideo, tmp_path: Path):
     clip = make_video(tmp_path / "clip.mp4", "-f", "lavfi", "-i", "testsrc2=s=170x128:r=30:d=30", "-preset", "ultrafast")
 
@@ -193,7 +193,6 @@ def test_memory_does_not_grow_with_the_clip(make_video: MakeVideo, tmp_path: Pat
     assert peak_mib(900) - peak_mib(100) < grey_mib / 2
 
 
-@pytest.mark.slow
 def test_both_methods_see_the_same_motion_in_a_real_clip(shared: Path, tmp_path: Path):
     clip = tmp_path / "clip.mp4"
     clip.write_bytes((shared / "videos" / "kitchen" / "put_pan1.mp4").read_bytes())

@@ -14,6 +14,8 @@ from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.options import Modality
 
+pytestmark = pytest.mark.slow
+
 FRAMES = np.random.default_rng(0).integers(0, 256, (3, 2, 256, 300, 3), dtype=np.uint8)
 
 WITHOUT_A_WORD = """
@@ -79,7 +81,6 @@ def test_each_view_keeps_its_own_features_whichever_stream_ends_first(outspoken_
     assert torch.cdist(found.flatten(1), expected.flatten(1)).argmin(1).tolist() == list(range(10))
 
 
-@pytest.mark.slow
 def test_int8_is_calibrated_on_clips_and_says_so(outspoken_network):
     network = prepare(outspoken_network)
     engine = OpenvinoEngine(network, 10, list(FRAMES[1:]))
@@ -89,7 +90,6 @@ def test_int8_is_calibrated_on_clips_and_says_so(outspoken_network):
     assert (ours.noun - theirs.noun).abs().max() < 0.75 * theirs.noun.std()
 
 
-@pytest.mark.slow
 def test_nothing_is_sent_printed_or_done_to_other_peoples_loggers():
     done = subprocess.run([sys.executable, "-c", WITHOUT_A_WORD], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

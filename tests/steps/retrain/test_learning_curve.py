@@ -22,6 +22,8 @@ from tasks.steps.retrain import _curve_trainings, compare, evaluate, learning_cu
 from tasks.steps.retrain._curve_recipe import MAX_STEPS, curve_recipe, stretched
 from tests.steps.retrain.test_verb_alone import DECISION, OPTIONS, RUN, run, workbench
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["workbench"]
 
 PLAN = f"{DECISION}plan/"
@@ -72,7 +74,6 @@ def test_a_second_decision_on_the_same_training_trains_nothing(bench, monkeypatc
     assert run(learning_curve, shelf, plan=f"{again}plan/") == first
 
 
-@pytest.mark.slow
 def test_of_a_network_that_is_trained_as_a_whole_heads_alone_are_trained_and_the_report_says_so(bench):
     shelf, _, plan = bench()
     run(train, shelf, plan=PLAN)
