@@ -63,7 +63,7 @@ test-containers: $(FOR_TEST) ## Run the tests of the stack in containers; needs 
 	RETAKE_TEST_CONTAINERS=1 $(BIN)/python -m pytest -n 2 -m containers $(ARGS)
 
 coverage: $(FOR_TEST) ## Run the tests of `make test` and report code coverage
-	$(BIN)/python -m pytest -n $(WORKERS) --cov $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS) --cov
 
 bench: $(FOR_BENCH) ## Benchmark speed and memory against the original code and other packages; ARGS="--quick --only item" selects
 	$(BIN)/python -m tests.bench $(ARGS)
