@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
+from typing import Protocol
 
 from tasks.dataset.rows import IntervalRow
 from tasks.results.video import ClipRecord
@@ -56,9 +57,21 @@ def _first_come(rows: Sequence[IntervalRow], refused: list[tuple[int, str]]) -> 
     return kept
 
 
-def overlap_seconds(clip: ClipRecord, row: IntervalRow) -> float:
-    """Compute the overlap of clip and interval."""
-    return max(0.0, min(clip.stop_seconds, row.stop_seconds) - max(clip.start_seconds, row.start_seconds))
+class Span(Protocol):
+    """A part of a video: a clip or an interval."""
+
+    @property
+    def start_seconds(self) -> float:
+        """Return its start in the video."""
+
+    @property
+    def stop_seconds(self) -> float:
+        """Return its end in the video."""
+
+
+def overlap_seconds(one: Span, other: Span) -> float:
+    """Compute the overlap of two parts of the same video."""
+    return max(0.0, min(one.stop_seconds, other.stop_seconds) - max(one.start_seconds, other.start_seconds))
 
 
 def winning_row(clip: ClipRecord, rows: Sequence[IntervalRow], min_overlap: float) -> IntervalRow | None:

@@ -21,7 +21,7 @@ class CurveTraining(Record):
 
 
 class CurveTrainings(Record):
-    """`runs/<run key>/learning_curve/<crops>-crops.json`: the trainings of a learning curve, by number of clips and draw.
+    """`runs/<run key>/learning_curve/trainings.json`: the trainings of a learning curve, by number of clips and draw.
 
     `recipe` is `own` if the run trains heads alone, else `light`: heads on the frozen backbone of its start weights. `num_epochs` are those of a
     training on all `num_clips` clips, of `num_asked_epochs` in the recipe; smaller shares are trained for as many steps.

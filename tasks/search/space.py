@@ -20,6 +20,22 @@ GRID_POINTS = 5
 CLIP_SECONDS = "clip_seconds"
 """The searched option that belongs to the clips and not to the training."""
 
+START_OPTIONS = {
+    "family",
+    "backbone",
+    "modality",
+    "num_segments",
+    "sampling_window",
+    "interpolation",
+    "weights",
+    "checkpoint",
+    "backbone_weights",
+    "flow_method",
+    "flow_bound_pixels",
+    "seed",
+}
+"""Options that the start of a training depends on: its weights, and the specification beside them."""
+
 
 @dataclass(frozen=True)
 class Space:

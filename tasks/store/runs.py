@@ -135,6 +135,8 @@ class Run:
     flows = Below("flows/", Flows)
     train = Below("train/", Training)
     register = output("register/", RegisterResult)
+    learning_curve = record("learning_curve/trainings.json", CurveTrainings)
+    """The trainings on shares of the clips."""
     decisions = file("decisions/")
 
     @property
@@ -161,10 +163,6 @@ class Run:
     def validation_on(self, digest: str, crops: int) -> Stored[TrialScore]:
         """Find the answers on the validation clips of another dataset, whose clips have another length."""
         return Stored(f"{self.folder_uri}validation/{digest}/{crops}-crops.json", TrialScore)
-
-    def learning_curve(self, crops: int) -> Stored[CurveTrainings]:
-        """Find the trainings on shares of the clips, by the number of crops that score them."""
-        return Stored(f"{self.folder_uri}learning_curve/{crops}-crops.json", CurveTrainings)
 
     def known(self, key: str) -> str:
         """Return the address of the backbone features of a sample of training clips."""

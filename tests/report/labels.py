@@ -30,7 +30,7 @@ def curve_of(num_films=30, *, name="usual", num_clips=120, targets=("verb", "nou
         "num_epochs": 60,
         "curves": curves,
         "seconds": 12.5,
-        "trainings_uri": "s3://retake/runs/0123/learning_curve/10-crops.json",
+        "trainings_uri": "s3://retake/runs/0123/learning_curve/trainings.json",
         "mlflow_run_url": "u",
     }
     return LearningCurveResult(**{**values, **changes})

@@ -63,7 +63,7 @@ def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResul
             "the training starts from a trained network, which may know all of these clips already, so a share of them would not show what the others add"
         )
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
-    kept = Run(plan.run_uri).learning_curve(plan.train.validation_crops)
+    kept = Run(plan.run_uri).learning_curve
     if not store.exists(kept.uri):
         store.write(kept, train_curve(plan, manifest, store))
     found = store.read(kept)

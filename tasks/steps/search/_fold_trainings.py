@@ -28,7 +28,8 @@ from tasks.results.record import Target
 from tasks.results.search import NetworkLatency, SearchPlanResult, Trial, TrialScore
 from tasks.results.training import Epoch, PlanResult, TrainResult, WeightsResult
 from tasks.results.video import ClipRecord
-from tasks.search.lengths import clip_seconds_of
+from tasks.search.lengths import clip_seconds_of, has_other_length
+from tasks.search.space import START_OPTIONS
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network
 from tasks.steps._plans import PlannedTraining, plan_training
@@ -36,29 +37,13 @@ from tasks.steps._step import finish, log
 from tasks.steps._training import epoch_of, logged_epochs, train_planned
 from tasks.steps._weights import find_weights
 from tasks.steps.search._lengths import covering_clips
-from tasks.steps.search._rounds import Data, has_other_length, score_at
+from tasks.steps.search._rounds import Data, score_at
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.runs import Run, Training
 from tasks.store.searches import SearchPlan
 from tasks.store.stored import Stored
 from tasks.tracking import Tracker
-
-NETWORK_OPTIONS = (
-    "family",
-    "backbone",
-    "modality",
-    "num_segments",
-    "sampling_window",
-    "interpolation",
-    "weights",
-    "checkpoint",
-    "backbone_weights",
-    "flow_method",
-    "flow_bound_pixels",
-    "seed",
-)
-"""Options that the start of a training depends on: its weights, and the specification beside them."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +186,7 @@ class FoldTrainings:
 
     def _weights(self, options: TrainOptions) -> WeightsResult:
         """Find the weights that trainings of this network start from, once per search."""
-        chosen = options.model_dump(mode="json", include=set(NETWORK_OPTIONS))
+        chosen = options.model_dump(mode="json", include=START_OPTIONS)
         output = self.place.weights(content_key(chosen))
         if self.store.exists(output.uri):
             return self.store.read(output)
@@ -317,9 +302,9 @@ class FoldTrainings:
 
     def _fold_uris(self, trial: Trial) -> tuple[str, ...]:
         """Return the datasets of a trial's clip length, one per fold."""
-        clip_seconds = clip_seconds_of(trial.values, self.plan)
-        if clip_seconds == self.plan.clip_seconds:
+        if not has_other_length(trial.values, self.plan):
             return self.plan.fold_uris
+        clip_seconds = clip_seconds_of(trial.values, self.plan)
         length = self.store.read(self.place.recut).of(clip_seconds)
         if length.failure is not None:
             raise BadDataset(f"no training can have clips of {clip_seconds:g} s: {length.failure}")

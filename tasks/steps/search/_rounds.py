@@ -8,14 +8,15 @@ from tasks.keys import content_key
 from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.record import Target
 from tasks.results.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial, TrialBatch, TrialBatchRef, TrialScore, Value
-from tasks.search.lengths import clip_seconds_of
+from tasks.search.lengths import has_other_length
 from tasks.search.rounds import batches_of, history_digest
+from tasks.steps._step import finished, log
 from tasks.store.derived import trials_of_batch
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.runs import Run
 from tasks.store.searches import SearchPlan, SearchRound
-from tasks.store.stored import Stored
+from tasks.store.stored import Output, Stored
 
 NO_REASON = "it left no result; the log of its task says why"
 
@@ -89,6 +90,15 @@ def trials_of_round(place: SearchRound, reasons: Mapping[int, str], store: Store
     return sorted(found, key=lambda trial: trial.number)
 
 
+def still_valid(output: Output[SuggestResult], inputs_digest: str, store: Store) -> SuggestResult | None:
+    """Find the suggestions of an earlier run, if they follow from these results."""
+    earlier = finished(store, output)
+    if earlier and earlier.inputs_digest != inputs_digest:
+        log.info("earlier rounds have other results than before; suggesting anew")
+        return None
+    return earlier
+
+
 def write_round(place: SearchRound, number: int, trials: Sequence[Trial], inputs_digest: str, store: Store) -> SuggestResult:
     """Write the trials of a round in batches of one task each.
 
@@ -102,11 +112,6 @@ def write_round(place: SearchRound, number: int, trials: Sequence[Trial], inputs
         first, last = some[0].number, some[-1].number
         refs.append(TrialBatchRef(uri=stored.uri, name=f"trial {first}" if first == last else f"trials {first} to {last}"))
     return SuggestResult(round=number, inputs_digest=inputs_digest, batches=tuple(refs))
-
-
-def has_other_length(values: Mapping[str, Value], plan: SearchPlanResult) -> bool:
-    """Check whether the clips of a trial have another length than those that it is scored on."""
-    return clip_seconds_of(values, plan) != plan.clip_seconds
 
 
 def score_at(run: Run, values: Mapping[str, Value], fold: int, plan: SearchPlanResult) -> Stored[TrialScore]:

@@ -5,8 +5,8 @@ from tasks.errors import BadInput
 from tasks.results.search import SuggestResult, Trial
 from tasks.search.rounds import history_digest
 from tasks.search.scores import best_first, finalists
-from tasks.steps._step import finish, finished, log
-from tasks.steps.search._rounds import Data, all_trials, write_round
+from tasks.steps._step import finish
+from tasks.steps.search._rounds import Data, all_trials, still_valid, write_round
 from tasks.store.objects import Store
 from tasks.store.searches import SearchPlan
 
@@ -25,11 +25,8 @@ def run(arguments: SearchedArguments, store: Store) -> SuggestResult:
     plan = store.read(place)
     trials = all_trials(plan, store)
     inputs = history_digest(trials)
-    earlier = finished(store, REPEAT_WINNER.address(arguments))
-    if earlier and earlier.inputs_digest == inputs:
+    if earlier := still_valid(REPEAT_WINNER.address(arguments), inputs, store):
         return earlier
-    if earlier:
-        log.info("the search has other results than before; repeating the winner anew")
     ranked = best_first(finalists(trials, plan.search), Data.of(plan, store).target)
     if not ranked:
         reasons = dict.fromkeys(str(trial.failure) for trial in trials)

@@ -11,7 +11,7 @@ from tasks.refusals import refusals
 from tasks.results.dataset import Manifest
 from tasks.results.search import SearchPlanResult
 from tasks.search.rounds import require_resumable, rung_epochs
-from tasks.search.space import Space
+from tasks.search.space import START_OPTIONS, Space
 from tasks.search.suggest import require_searchable
 from tasks.steps._plans import find_dataset, is_trained
 from tasks.steps._step import finish, log
@@ -19,9 +19,6 @@ from tasks.steps.search._folds import write_folds
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.searches import SearchPlan
-
-NETWORK_OPTIONS = {"family", "modality", "backbone", "num_segments", "sampling_window"}
-"""Searched options that make another network."""
 
 
 def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
@@ -70,9 +67,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
 
 def _require_one_start(chosen: SearchOptions, train: TrainOptions) -> None:
     """Reject a trained start that fits one of the searched networks alone."""
-    if (others := sorted(NETWORK_OPTIONS & set(chosen.search))) and (
-        train.weights is Weights.TRAINED or is_trained(train.checkpoint or "")
-    ):
+    if (others := sorted(START_OPTIONS & set(chosen.search))) and (train.weights is Weights.TRAINED or is_trained(train.checkpoint or "")):
         raise BadConfiguration(
             f"checkpoint {train.checkpoint} is a trained network, which fits one value of {', '.join(others)}; do not search these, or start from "
             "published weights"

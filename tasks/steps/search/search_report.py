@@ -17,7 +17,7 @@ from tasks.results.search import ScoredTrial, Search, SearchPlanResult, SearchRe
 from tasks.results.training import Epoch
 from tasks.search.bias import selection_bias
 from tasks.search.importance import importances
-from tasks.search.lengths import clip_seconds_of
+from tasks.search.lengths import clip_seconds_of, has_other_length
 from tasks.search.scores import best_first, finalists, longest_of_each
 from tasks.search.space import Space
 from tasks.search.suggest import pareto_front
@@ -83,10 +83,11 @@ def _retrain_parameters(plan: SearchPlanResult, winner: ScoredTrial, store: Stor
     """
     given: list[Options] = [winner.options, plan.evaluate, RegisterOptions(model_name=plan.model_name)]
     values = {name: value for one in given for name, value in one.model_dump(mode="json", exclude_defaults=True).items()}
-    search, clip_seconds = SearchPlan(plan.search_uri), clip_seconds_of(winner.values, plan)
-    is_own = clip_seconds == plan.clip_seconds
-    dataset = plan.dataset_uri if is_own else store.read(search.recut).of(clip_seconds).dataset_uri
-    return {"store": search.store_uri, "dataset": dataset, **values}
+    search = SearchPlan(plan.search_uri)
+    values |= {"store": search.store_uri, "dataset": plan.dataset_uri}
+    if has_other_length(winner.values, plan):
+        values["dataset"] = store.read(search.recut).of(clip_seconds_of(winner.values, plan)).dataset_uri
+    return values
 
 
 def numbers_of(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequence[ScoredTrial], store: Store) -> Search:

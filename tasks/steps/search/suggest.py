@@ -11,8 +11,8 @@ from tasks.search.rounds import history_digest, num_suggested, promote, rung_epo
 from tasks.search.scores import num_hours
 from tasks.search.space import Space
 from tasks.search.suggest import identity, seed_of, suggest
-from tasks.steps._step import finish, finished, log
-from tasks.steps.search._rounds import Data, trials_before, write_round
+from tasks.steps._step import finish
+from tasks.steps.search._rounds import Data, still_valid, trials_before, write_round
 from tasks.store.objects import Store
 from tasks.store.searches import SearchPlan
 
@@ -32,11 +32,8 @@ def run(arguments: RoundArguments, store: Store) -> SuggestResult:
         raise NothingToDo(f"the search has {plan.search.rounds} rounds")
     known, target = trials_before(arguments.round, place, store), Data.of(plan, store).target
     inputs = history_digest(known)
-    earlier = finished(store, SUGGEST.address(arguments))
-    if earlier and earlier.inputs_digest == inputs:
+    if earlier := still_valid(SUGGEST.address(arguments), inputs, store):
         return earlier
-    if earlier:
-        log.info("earlier rounds have other results than before; suggesting anew")
     goes_on = plan.search.halving and arguments.round > 1
     trials = (_promoted if goes_on else _new)(plan, arguments.round, known, target)
     if not trials:

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 __all__ = ["workbench"]
 
 PLAN = f"{DECISION}plan/"
-KEPT = f"{RUN}learning_curve/1-crops.json"
+KEPT = f"{RUN}learning_curve/trainings.json"
 SKIPPED = f"{DECISION}learning_curve/skipped.json"
 
 
