@@ -1,19 +1,21 @@
 """Draw Grad-CAM heat maps (Selvaraju et al., arXiv 1610.02391) over a clip's frames."""
 
-# t: segments, c: channels, p: 8-bit planes of a snippet, h, w: pixels
+# t: segments, c: channels, p: 8-bit planes of a snippet, h, w: pixels, n: tokens
 
 import io
+import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import torch
-from captum.attr import LayerAttribution, LayerGradCam  # type: ignore[import-untyped]
 from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
 from tasks.model.backbones import CROP_PIXELS
+from tasks.model.consensus import Logits
 from tasks.model.crops import Frames, Normalise, cut_views
 from tasks.model.network import Network
 from tasks.model.pictures import pictures
@@ -77,49 +79,72 @@ def grad_cam(network: Network, crops: Frames, head: Literal["verb", "noun"], cla
     """
     device = next(network.parameters()).device
     images = torch.from_numpy(np.ascontiguousarray(crops)).to(device).permute(0, 3, 1, 2)
-    snippets = Normalise(network.input_format).to(device)(images)
-
-    def logits(snippets: Tensor) -> Tensor:
-        answer: Tensor = getattr(network(snippets[None]), head)
-        return answer
-
+    snippets = Normalise(network.input_format).to(device)(images).requires_grad_()
     try:
         with torch.enable_grad():
-            layer = last_spatial_layer(network.backbone, snippets)
-            found = LayerGradCam(logits, layer).attribute(snippets, class_id, relu_attributions=True)
-    # Raised by captum for unsupported layers, and by torch for missing gradients or memory.
-    except (AssertionError, RuntimeError, ValueError) as error:
+            outputs, features = _spatial_outputs(network, snippets)
+            logits: Logits = network.head(features)
+        heat = _heat(outputs, getattr(logits, head)[0, class_id])
+    # Raised by torch for missing gradients or memory.
+    except RuntimeError as error:
         raise NothingToSee((str(error) or type(error).__name__).splitlines()[0]) from error
-    heat = LayerAttribution.interpolate(found, (CROP_PIXELS, CROP_PIXELS), "bilinear").detach()[:, 0].float().cpu()
-    return np.asarray(heat / heat.max().clamp_min(torch.finfo(torch.float32).tiny), np.float32)
+    scaled = nn.functional.interpolate(heat[:, None], (CROP_PIXELS, CROP_PIXELS), mode="bilinear")[:, 0].float().cpu()
+    return np.asarray(scaled / scaled.max().clamp_min(torch.finfo(torch.float32).tiny), np.float32)
 
 
-def last_spatial_layer(backbone: nn.Module, images: Tensor) -> nn.Module:
-    """Find the last module with a square spatial output, by running the backbone.
-
-    Args:
-        backbone: (t, c, h, w) -> (t, f).
-        images: (t, c, 224, 224).
+def _spatial_outputs(network: Network, snippets: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Compute features (1, t, f), and collect the spatial outputs of the backbone's modules, in order.
 
     Raises:
-        NothingToSee: there is no such module.
+        NothingToSee: there are none.
     """
-    spatial: list[nn.Module] = []
+    outputs: list[Tensor] = []
 
     def collect(module: nn.Module, inputs: object, output: object) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] == output.shape[-2] > 1:
-            spatial.append(module)
+        if isinstance(output, Tensor) and _as_map(output) is not None:
+            outputs.append(output)
 
-    hooks = [module.register_forward_hook(collect) for module in backbone.modules()]
+    hooks = [module.register_forward_hook(collect) for module in network.backbone.modules()]
     try:
-        with torch.inference_mode():
-            backbone(images)
+        features = network.features(snippets[None])
     finally:
         for hook in hooks:
             hook.remove()
+    # Keys, queries and values have as many tokens, but other channels.
+    spatial = [one for one in outputs if one.ndim == 4 or one.shape[2] == features.shape[2]]
     if not spatial:
         raise NothingToSee("no module of this backbone has a spatial output")
-    return spatial[-1]
+    return spatial, features
+
+
+def _heat(outputs: Sequence[Tensor], logit: Tensor) -> Tensor:
+    """Weight the last output that the logit depends on by its mean gradient: (t, h, w).
+
+    A vision transformer that answers by its class token returns patches without a gradient; the input of its last block has one.
+
+    Raises:
+        NothingToSee: the logit depends on none of them.
+        RuntimeError: there are no gradients.
+    """
+    for output in reversed(outputs):
+        (gradient,) = torch.autograd.grad(logit, output, retain_graph=True)
+        found, gradients = _as_map(output), _as_map(gradient)
+        if found is not None and gradients is not None and gradients.any():
+            return (gradients.mean((2, 3), keepdim=True) * found).sum(1).relu().detach()
+    raise NothingToSee("this class does not depend on any spatial output of the backbone")
+
+
+def _as_map(output: Tensor) -> Tensor | None:
+    """View an output as maps (t, c, h, h); None if it has no places.
+
+    It has its channels first, or last, or tokens (t, n, c) of patches, after those of a class and of registers.
+    """
+    if output.ndim == 4 and output.shape[2] == output.shape[3] > 1:
+        return output
+    if output.ndim == 4 and output.shape[1] == output.shape[2] > 1:
+        return output.permute(0, 3, 1, 2)
+    side = math.isqrt(output.shape[1]) if output.ndim == 3 else 0
+    return output[:, -side * side :].transpose(1, 2).reshape(len(output), -1, side, side) if side > 1 else None
 
 
 def _tile(image: NDArray[np.uint8], heat: Heat) -> Image.Image:

@@ -22,6 +22,8 @@ FRAMES = np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), dtype=np.ui
         NetworkSpec(backbone="test_resnet", num_segments=2, consensus="relation"),
         NetworkSpec(backbone="test_resnet", num_segments=2, consensus="multiscale-relation"),
         NetworkSpec(backbone="test_resnet", num_segments=2, modality="flow"),
+        NetworkSpec(backbone="test_vit", num_segments=2),
+        pytest.param(NetworkSpec(backbone="swin_tiny_patch4_window7_224", num_segments=2), marks=pytest.mark.slow),
         pytest.param(NetworkSpec(backbone="bninception", num_segments=2, modality="rgb-difference"), marks=pytest.mark.slow),
     ],
     ids=lambda spec: spec.title,
@@ -38,10 +40,11 @@ def test_every_kind_of_network_can_be_looked_into(spec):
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-def test_heat_lies_where_the_class_is(tiny_spec):
+@pytest.mark.parametrize("kind", ["channels first", "channels last", "tokens"])
+def test_heat_lies_where_the_class_is(tiny_spec, kind):
     """A network that names verb 1 for what is red, and frames of which the second has a red corner."""
     network = Network(tiny_spec).eval()
-    network.backbone = Redness()
+    network.backbone = REDNESS[kind]()
     network.head = RedHead()
     frames = np.zeros((2, 256, 256, 3), np.uint8)
     frames[1, 16:96, 16:96, 0] = 255
@@ -103,6 +106,37 @@ class Redness(torch.nn.Module):
     def forward(self, images):
         red = images[:, :1] - images[:, :1].amin()
         return self.pool(torch.cat([red, -red], 1)).mean((2, 3))
+
+
+class RedLast(torch.nn.Module):
+    """The same features of a map (n, 14, 14, 2)."""
+
+    def __init__(self):
+        super().__init__()
+        self.pool = torch.nn.AvgPool2d(16)
+        self.mapped = torch.nn.Identity()
+
+    def forward(self, images):
+        red = images[:, :1] - images[:, :1].amin()
+        return self.mapped(self.pool(torch.cat([red, -red], 1)).permute(0, 2, 3, 1)).mean((1, 2))
+
+
+class RedTokens(torch.nn.Module):
+    """The same features of a class token that looks at 196 patches once; afterwards nothing depends on the patches."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.last = torch.nn.Identity(), torch.nn.Identity()
+
+    def forward(self, images):
+        red = images[:, :1] - images[:, :1].amin()
+        patches = torch.nn.functional.avg_pool2d(torch.cat([red, -red], 1), 16).flatten(2).transpose(1, 2)
+        tokens = self.norm(torch.cat([torch.zeros_like(patches[:, :1]), patches], 1))
+        looked = torch.cat([tokens[:, 1:].mean(1, keepdim=True), tokens[:, 1:]], 1)
+        return self.last(looked)[:, 0]
+
+
+REDNESS = {"channels first": Redness, "channels last": RedLast, "tokens": RedTokens}
 
 
 class RedHead(torch.nn.Module):
