@@ -2,6 +2,7 @@
 
 import logging
 import os
+import pickle  # noqa: TID251 - between the processes of one step, as multiprocessing does itself
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -93,7 +94,8 @@ def _run_side_by_side(jobs: Mapping[int, TrialJob], prepare: Prepare, num_proces
                 if isinstance(trial, TrialFailure):
                     on_done(index, trial)
                 else:
-                    running[pool.submit(_run_here, trial)] = index
+                    # As bytes: multiprocessing would share the memory of tensors over a socket in a temporary folder that ends before it does.
+                    running[pool.submit(_run_here, pickle.dumps(trial))] = index
                 report(0)
             while running:
                 report(None)
@@ -105,7 +107,8 @@ def _run_side_by_side(jobs: Mapping[int, TrialJob], prepare: Prepare, num_proces
             pool.shutdown(cancel_futures=True)
 
 
-def _run_here(trial: HeadTrial) -> TrialOutcome | TrialFailure:
+def _run_here(pickled: bytes) -> TrialOutcome | TrialFailure:
+    trial: HeadTrial = pickle.loads(pickled)  # noqa: S301 - this process's parent made it
     return _attempt(partial(run_head_trial, trial, _memory()))
 
 

@@ -190,3 +190,34 @@ def test_the_processes_of_a_killed_batch_end_with_it(clips, tmp_path: Path):
         assert len(children) == 2
         process.send_signal(signal.SIGTERM)
     assert not psutil.wait_procs(children, timeout=20)[1]
+
+
+IN_A_FOLDER = """
+import sys
+from pathlib import Path
+from tasks.disk import own_temporary_folder
+from tasks.model import trial_batch
+from tasks.model.data import CachedClip
+from tests.model.test_trial_batch import batch, run_trials
+
+if __name__ == "__main__":
+    trial_batch.START_SECONDS = 0
+    clips = [CachedClip(Path(path), i % 3, i % 2) for i, path in enumerate(sys.argv[2:])]
+    with own_temporary_folder():
+        run_trials(batch(Path(sys.argv[1]), clips), num_processes=2, on_done=lambda index, outcome: None)
+"""
+
+
+@pytest.mark.slow
+def test_nothing_of_a_batch_outlives_the_temporary_folder(clips, tmp_path: Path):
+    script = tmp_path / "batch.py"
+    script.write_text(IN_A_FOLDER)
+    ended = subprocess.run(
+        [sys.executable, str(script), str(tmp_path), *(str(clip.frames) for clip in clips)],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Traceback" not in ended.stderr
