@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from tasks.keys import content_key, recipe_of
-from tasks.options import PRESETS, UNPRESET, LearningCurveOptions, Options, RetrainOptions, SegmentOptions, StoreUri
+from tasks.options import LearningCurveOptions, Options, RetrainOptions, SegmentOptions, StoreUri, with_preset
 from tasks.refusals import refusals
 from tasks.settings import RunnerSettings
 
@@ -109,8 +109,10 @@ def resolve(context: Context, form: Form) -> dict[str, Any]:
         _refuse_unknown(values["then"], _names(form.then), "then.")
         for model in form.then:
             _validated(model, values["then"], "then.")
-    if (preset := values.pop("preset", "none")) != "none":
-        values |= PRESETS[preset].model_dump(mode="json", exclude=UNPRESET)
+    try:
+        values = with_preset(values.pop("preset", "none"), values)
+    except ValueError as error:
+        raise AirflowFailException(str(error)) from None
     if RetrainOptions in form.options:
         for option, token in (("force", "force_token"), ("decide_again", "decide_token")):
             values[token] = context["run_id"] if values.pop(option) else None

@@ -11,7 +11,7 @@ from tasks.options.ingest import IngestOptions, SegmentOptions
 from tasks.options.learning_curve import LearningCurveOptions
 from tasks.options.network import Family, FlowOptions, Interpolation, Modality
 from tasks.options.prediction import MODEL_REFERENCE, PredictOptions
-from tasks.options.presets import LIGHT, LONG, ORIGINAL, PRESETS, THOROUGH, UNPRESET
+from tasks.options.presets import LIGHT, LONG, ORIGINAL, PRESETS, THOROUGH, with_preset
 from tasks.options.promotion import GateOptions, RegisterOptions
 from tasks.options.recipe import RecipeOptions
 from tasks.options.retrain import RetrainOptions
@@ -26,7 +26,6 @@ __all__ = [
     "PRESETS",
     "STORE_URI_PATTERN",
     "THOROUGH",
-    "UNPRESET",
     "ComparisonOptions",
     "EvaluateOptions",
     "Family",
@@ -49,4 +48,5 @@ __all__ = [
     "StoreUri",
     "TrainOptions",
     "Weights",
+    "with_preset",
 ]

@@ -1,6 +1,7 @@
 """Name recipes that replace the training options of a form."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from tasks.options.training import TrainOptions, Weights
 
@@ -87,3 +88,20 @@ Preset = Literal["none", "original", "thorough", "light", "long"]
 PRESETS: dict[str, TrainOptions] = {"original": ORIGINAL, "thorough": THOROUGH, "light": LIGHT, "long": LONG}
 UNPRESET = {"label_noise"}
 """Options that a preset does not change."""
+NAMED_STARTS = ("checkpoint", "backbone_weights", "fuse")
+
+
+def with_preset(preset: Preset, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace the training options among `given` by those of a preset.
+
+    Raises:
+        ValueError: they name a start that the preset would ignore.
+    """
+    if preset == "none":
+        return dict(given)
+    for name in NAMED_STARTS:
+        if given[name]:
+            raise ValueError(
+                f"preset {preset} starts from weights of its own, and {name} names others; set preset to none, or leave {name} out"
+            )
+    return {**given, **PRESETS[preset].model_dump(mode="json", exclude=UNPRESET)}

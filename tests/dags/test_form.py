@@ -209,6 +209,14 @@ def test_the_preset_takes_the_place_of_all_training_options(preset, context):
     assert places(values)["key"] == places(resolve(context(by_hand), retrain.FORM))["key"]
 
 
+@pytest.mark.parametrize(
+    "start", [{"checkpoint": "models:/meals@champion"}, {"backbone_weights": "s3://a/b.pth", "backbone": "resnet18"}, {"fuse": ["runs/a/"]}]
+)
+def test_a_preset_is_refused_beside_a_start_that_it_would_ignore(start, context):
+    with pytest.raises(AirflowFailException, match=f"preset light starts from weights of its own, and {next(iter(start))} names others"):
+        resolve(context(defaults(retrain.FORM) | {"preset": "light"} | start), retrain.FORM)
+
+
 def test_a_preset_leaves_the_label_noise_of_the_form(context):
     values = resolve(context(defaults(retrain.FORM) | {"preset": "long", "label_noise": 0.2, "epochs": 3}), retrain.FORM)
     assert TrainOptions.model_validate({name: values[name] for name in TrainOptions.model_fields}) == LONG.model_copy(

@@ -8,8 +8,8 @@ from tasks.contracts.search import (
     SearchPlanArguments,
     TrainTrialsArguments,
 )
-from tasks.errors import NothingToDo
-from tasks.options import PRESETS, UNPRESET, EvaluateOptions, RegisterOptions, SearchOptions, TrainOptions
+from tasks.errors import BadConfiguration, NothingToDo
+from tasks.options import EvaluateOptions, RegisterOptions, SearchOptions, TrainOptions, with_preset
 from tasks.results.search import SearchReportResult, SuggestResult
 from tasks.settings import RunnerSettings, load
 from tasks.steps._step import log
@@ -23,14 +23,16 @@ def run(arguments: SearchArguments, store: Store) -> SearchReportResult:
     """Run all steps of a search, or resume an interrupted one.
 
     Raises:
-        BadConfiguration: a range is wrong.
+        BadConfiguration: a range is wrong, or the preset would ignore a start that is named.
         BadInput: there is nothing to select trials on, or every trial failed.
         NothingToDo: there is no dataset yet.
     """
     where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
     options = {name: getattr(arguments, name) for model in MODELS for name in model.model_fields}
-    if arguments.preset != "none":
-        options |= PRESETS[arguments.preset].model_dump(exclude=UNPRESET)
+    try:
+        options = with_preset(arguments.preset, options)
+    except ValueError as error:
+        raise BadConfiguration(str(error)) from None
     plan = search_plan.run(SearchPlanArguments(store=where, **options), store)
     common = {"store": where, "search": plan.search_uri}
     try:
