@@ -23,6 +23,7 @@ LATER = (
     "segment_length",
     "backbone_weights",
     "interpolation",
+    "head",
 )
 """Training options added later. With their default values they are left out of keys, so older keys stay valid."""
 

@@ -25,6 +25,8 @@ from tasks.options import ORIGINAL, PRESETS, STORE_URI_PATTERN, StoreUri, TrainO
         ),
         ({"backbone": "resnet50", "backbone_weights": "a.pth", "checkpoint": "runs/x/"}, "leave one of them out"),
         ({"backbone_weights": "a.pth"}, "name the backbone that the file was made for"),
+        ({"family": "TRN", "head": "lstm"}, "TRN relates segments by a head of its own; choose family TSN or TSM for head lstm"),
+        ({"family": "MTRN", "head": "tcn"}, "MTRN relates segments by a head of its own"),
         ({"weights": "file"}, "weights=file needs backbone_weights"),
         ({"schedule": "plateau", "epochs": 10, "validate_every": 2}, "its 5 validations before it could lower the rate"),
     ],
@@ -74,7 +76,7 @@ def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():
     others = [
         {"dropout": 0.5}, {"train_frames": "middle"}, {"mirror": False}, {"validation_crops": 10}, {"label_noise": 0.2},
         {"sampling_window": 0.5}, {"segment_length": 0.5}, {"backbone": "resnet50", "backbone_weights": "0" * 64},
-        {"interpolation": "bicubic"},
+        {"interpolation": "bicubic"}, {"head": "lstm"},
     ]  # fmt: skip
     assert {name for other in others for name in other if name != "backbone"} == set(LATER)
     assert len({content_key(training_key(TrainOptions(**other))) for other in [{}, *others]}) == len(others) + 1

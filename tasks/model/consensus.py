@@ -1,11 +1,11 @@
-"""Combine segment features into one prediction by consensus heads.
+"""Combine segment features into one prediction by the consensus heads of the families.
 
 Parameter names match the published checkpoints.
 """
 
 # b: batch, t: segments, f: features, g: features of a relation (256), r: relations of one scale, s: segments of a relation, v: verbs, n: nouns
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import ClassVar, NamedTuple
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tasks.errors import BadConfiguration
-from tasks.model.spec import Consensus, NetworkSpec
+from tasks.model.spec import NetworkSpec
 
 NUM_RELATION_FEATURES = 256
 MAX_RELATED_SEGMENTS = 16
@@ -46,8 +46,8 @@ class SegmentAverage(nn.Module):
 
     def __init__(self, num_features: int, spec: NetworkSpec) -> None:
         super().__init__()
-        self.fc_verb = _small_linear(num_features, spec.num_verbs)
-        self.fc_noun = _small_linear(num_features, spec.num_nouns)
+        self.fc_verb = small_linear(num_features, spec.num_verbs)
+        self.fc_noun = small_linear(num_features, spec.num_nouns)
 
     def forward(self, features: Tensor) -> Logits:
         """Map (b, t, f) to Logits (b, v), (b, n)."""
@@ -62,7 +62,7 @@ class Relation(nn.Module):
 
     def __init__(self, num_features: int, spec: NetworkSpec) -> None:
         super().__init__()
-        self.new_fc = _small_linear(num_features, NUM_RELATION_FEATURES)
+        self.new_fc = small_linear(num_features, NUM_RELATION_FEATURES)
         relation = nn.Sequential(nn.ReLU(), nn.Linear(NUM_RELATION_FEATURES * spec.num_segments, 512), nn.ReLU())
         heads = nn.ModuleList([nn.Linear(512, spec.num_verbs), nn.Linear(512, spec.num_nouns)])
         self.consensus = nn.ModuleDict({"pre_classifier": relation, "classifiers": heads})
@@ -100,7 +100,7 @@ class MultiscaleRelation(nn.Module):
         scales = range(spec.num_segments, 1, -1)
         self.relations = [torch.tensor(list(combinations(range(spec.num_segments), scale))) for scale in scales]
         self.in_evaluation = _mean_draws([len(relations) for relations in self.relations], spec.relation_draws, spec.relation_seed)
-        self.new_fc = _small_linear(num_features, NUM_RELATION_FEATURES)
+        self.new_fc = small_linear(num_features, NUM_RELATION_FEATURES)
         fusions = [nn.Sequential(nn.ReLU(), nn.Linear(NUM_RELATION_FEATURES * s, NUM_RELATION_FEATURES), nn.ReLU()) for s in scales]
         sizes = (spec.num_verbs, spec.num_nouns)
         heads = [nn.ModuleList([nn.Linear(NUM_RELATION_FEATURES, size) for size in sizes]) for _ in scales]
@@ -149,17 +149,9 @@ def _draw(num_relations: int, generator: torch.Generator | None = None) -> Drawn
     return chosen, torch.ones(len(chosen))
 
 
-def _small_linear(num_in: int, num_out: int) -> nn.Linear:
+def small_linear(num_in: int, num_out: int) -> nn.Linear:
     """Build a linear layer with TSN's initialisation, whose first outputs are nearly uniform."""
     linear = nn.Linear(num_in, num_out)
     nn.init.normal_(linear.weight, 0, 0.001)
     nn.init.zeros_(linear.bias)
     return linear
-
-
-HEADS: Mapping[Consensus, Callable[[int, NetworkSpec], nn.Module]] = {
-    Consensus.AVERAGE: SegmentAverage,
-    Consensus.RELATION: Relation,
-    Consensus.MULTISCALE_RELATION: MultiscaleRelation,
-}
-"""(number of features, spec) -> module (b, t, f) -> Logits. If `is_linear`, averaging features or logits gives the same result."""

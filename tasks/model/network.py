@@ -12,7 +12,8 @@ from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
 
 from tasks.model import backbones
-from tasks.model.consensus import HEADS, Logits
+from tasks.model.consensus import Logits
+from tasks.model.heads import HEADS
 from tasks.model.shift import insert_temporal_shift
 from tasks.model.spec import NetworkSpec
 

@@ -64,7 +64,7 @@ def published(spec: NetworkSpec) -> PublishedFile | None:
 
     They were trained on whole clips. No weight depends on the sampling window.
     """
-    if spec.num_segments != EPIC_SEGMENTS:
+    if spec.num_segments != EPIC_SEGMENTS or spec.has_chosen_head:
         return None
     return PUBLISHED.get((spec.family, spec.backbone, spec.modality))
 

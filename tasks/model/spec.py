@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tasks.options import Family, FlowOptions, Interpolation, Modality, TrainOptions
+from tasks.options import Family, FlowOptions, Head, Interpolation, Modality, TrainOptions
 from tasks.results.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
 
 
@@ -19,6 +19,8 @@ class Consensus(StrEnum):
     AVERAGE = "average"
     RELATION = "relation"
     MULTISCALE_RELATION = "multiscale-relation"
+    LSTM = "lstm"
+    TCN = "tcn"
 
 
 FAMILIES: Mapping[Family, tuple[Consensus, bool]] = {
@@ -28,6 +30,9 @@ FAMILIES: Mapping[Family, tuple[Consensus, bool]] = {
     Family.TSM: (Consensus.AVERAGE, True),
 }
 """Parts of each family: the consensus over segments, and whether the backbone has temporal shift."""
+
+CONSENSUS_OF_HEADS: Mapping[Head, Consensus] = {Head.LSTM: Consensus.LSTM, Head.TCN: Consensus.TCN}
+"""Consensus that a head puts in the place of the family's."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ SNIPPETS: Mapping[Modality, Snippet] = {
 }
 """TSN's snippets (arXiv 1608.00859). One frame; 5 flow fields of x and y; 5 differences of 6 frames."""
 
-MAX_SEGMENTS = 32
+MAX_SEGMENTS = 64
 MAX_DRAWS = 10_000
 MAX_CLASSES = 10_000
 """Far more than any training needs. A checkpoint that claims more is rejected before a network is built."""
@@ -112,8 +117,14 @@ class NetworkSpec(BaseModel):
     @property
     def family(self) -> str:
         """Return the name in the literature: TSN, TRN, MTRN or TSM."""
-        found = (family.value for family, parts in FAMILIES.items() if parts == (self.consensus, self.temporal_shift))
+        consensus = Consensus.AVERAGE if self.has_chosen_head else self.consensus
+        found = (family.value for family, parts in FAMILIES.items() if parts == (consensus, self.temporal_shift))
         return next(found, f"TSM with {self.consensus.value}")
+
+    @property
+    def has_chosen_head(self) -> bool:
+        """Check whether the option `head` gave the network another head than its family's."""
+        return self.consensus in CONSENSUS_OF_HEADS.values()
 
     @property
     def title(self) -> str:
@@ -122,7 +133,8 @@ class NetworkSpec(BaseModel):
         seen = f"{self.modality.value} ({self.flow.flow_method})" if self.flow else self.modality.value
         window = "" if self.sampling_window == 1 else f", window {self.sampling_window:g}"
         scaled = "" if self.interpolation == "bilinear" else f", {self.interpolation}"
-        return f"{self.family} {self.backbone} {seen}, {self.num_segments} segments{window}{scaled}{drawn}"
+        head = f", {self.consensus.value} head" if self.has_chosen_head else ""
+        return f"{self.family} {self.backbone} {seen}, {self.num_segments} segments{window}{scaled}{drawn}{head}"
 
     def __str__(self) -> str:
         return f"{self.title}, {self.num_verbs} verbs, {self.num_nouns} nouns"
@@ -138,7 +150,7 @@ def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
         interpolation="bilinear" if options.modality is Modality.FLOW else options.interpolation,
         modality=options.modality,
         flow=options.picked(FlowOptions),
-        consensus=consensus,
+        consensus=CONSENSUS_OF_HEADS.get(options.head, consensus),
         temporal_shift=temporal_shift,
         relation_draws=options.relation_draws,
         relation_seed=options.seed if options.relation_draws else 0,

@@ -1,9 +1,9 @@
 """Declare the options of the network and of optical flow."""
 
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.options.base import MODEL_NAME_PATTERN, Options
 
@@ -18,6 +18,14 @@ class Family(StrEnum):
     TRN = "TRN"
     MTRN = "MTRN"
     TSM = "TSM"
+
+
+class Head(StrEnum):
+    """What names verb and noun from the features of a clip's segments."""
+
+    LINEAR = "linear"
+    LSTM = "lstm"
+    TCN = "tcn"
 
 
 class Modality(StrEnum):
@@ -59,13 +67,18 @@ class NetworkOptions(Options):
         title="Input",
         description="rgb: one frame per segment; flow: five x/y fields of optical flow, computed first; rgb-difference: five frame differences",
     )
+    head: Head = Field(
+        Head.LINEAR,
+        title="Head",
+        description="For TSN and TSM; TRN and MTRN have heads of their own. linear: the mean over segments; lstm and tcn: the order of segments, by a recurrent or a convolutional network",
+    )
     backbone: str = Field(
         "auto",
         pattern=MODEL_NAME_PATTERN,
         title="Backbone",
         description="auto: resnet50, or tf_efficientnet_lite0 if no weights can be downloaded; else bninception, or the name of a timm or torchvision model",
     )
-    num_segments: int = Field(8, ge=1, le=32, title="Segments", description="Snippets per clip")
+    num_segments: int = Field(8, ge=1, le=64, title="Segments", description="Snippets per clip; at most 16 with MTRN")
     sampling_window: float = Field(
         1,
         gt=0,
@@ -85,3 +98,11 @@ class NetworkOptions(Options):
         title="Relation draws, MTRN",
         description="Random draws of relations that a test averages over, under the training's seed; 0: the mean over all possible draws",
     )
+
+    @model_validator(mode="after")
+    def _check_head(self) -> Self:
+        if self.head is not Head.LINEAR and self.family in (Family.TRN, Family.MTRN):
+            raise ValueError(
+                f"{self.family} relates segments by a head of its own; choose family TSN or TSM for head {self.head}, or head linear"
+            )
+        return self

@@ -22,6 +22,7 @@ CLIP_SECONDS = "clip_seconds"
 
 START_OPTIONS = {
     "family",
+    "head",
     "backbone",
     "modality",
     "num_segments",

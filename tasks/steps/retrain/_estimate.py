@@ -15,7 +15,7 @@ from tasks.store.objects import Store
 from tasks.store.runs import Run
 from tasks.wording import duration
 
-ALIKE = ("family", "modality", "backbone", "num_segments", "trainable", "precision")
+ALIKE = ("family", "head", "modality", "backbone", "num_segments", "trainable", "precision")
 """Options that two trainings must share for one to predict the other's time."""
 VALIDATION_SHARE = 1 / 3
 """Cost of a validation clip relative to a training clip. One forward pass against forward and backward."""

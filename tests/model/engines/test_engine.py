@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from tasks.errors import BadInput
-from tasks.model.consensus import HEADS, Logits
+from tasks.model.consensus import Logits
 from tasks.model.crops import Normalise, cut_crops, cut_views
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.pytorch import PytorchEngine
+from tasks.model.heads import HEADS
 from tasks.model.network import Network
 from tasks.model.spec import Consensus, NetworkSpec
 from tasks.options import Modality

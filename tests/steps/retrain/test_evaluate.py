@@ -15,9 +15,9 @@ from tasks.evaluation.scoring import score_clips
 from tasks.media import frame_cache, prefetch
 from tasks.model.checkpoints import HeadWeights, Saved, save
 from tasks.model.class_names import ClassNames
-from tasks.model.consensus import HEADS
 from tasks.model.engines.choice import OPENVINO_FROM_CLIPS
 from tasks.model.engines.scorer import make_scorer
+from tasks.model.heads import HEADS
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.options import EvaluateOptions, LabelOptions, Modality, SegmentOptions, SplitOptions
