@@ -69,6 +69,12 @@ def flow_of_clip(clip_uri: str, recipe: str) -> str:
     return f"{folder}/flow/{recipe}/{name.removesuffix('.mp4')}.mkv"
 
 
+def sound_of_clip(clip_uri: str, recipe: str) -> str:
+    """`clips/<video>/<recipe>/sound/<sound recipe>/<clip>.npz`: return the address of the described sound of a clip."""
+    folder, _, name = clip_uri.rpartition("/")
+    return f"{folder}/sound/{recipe}/{name.removesuffix('.mp4')}.npz"
+
+
 def flow_folders(flow_uris: Iterable[str]) -> set[str]:
     """Return the folders that these files of optical flow lie in, to be listed."""
     return {f"{uri.rpartition('/')[0]}/" for uri in flow_uris}
