@@ -15,7 +15,7 @@ from tasks.model.spec import SHORT_SIDE, SNIPPETS
 from tasks.options import FlowOptions, Modality
 from tasks.results.record import SetAside
 from tasks.settings import MachineSettings, load
-from tasks.store.layout import flow_folders, flow_of_clip
+from tasks.store.layout import flow_of_clip, folders_of
 from tasks.store.objects import Store
 from tasks.video.fields import FLOW_SUFFIX, num_fields
 from tasks.video.flow import FlowMaker
@@ -68,7 +68,7 @@ def flow_uri(clip_uri: str, options: FlowOptions) -> str:
 def without_flow(store: Store, clips: Sequence[C], options: FlowOptions) -> list[C]:
     """Select the clips whose flow is not in the store."""
     wanted = [flow_uri(clip.uri, options) for clip in clips]
-    there = {found.uri for folder in flow_folders(wanted) for found in store.list(folder)}
+    there = {found.uri for folder in folders_of(wanted) for found in store.list(folder)}
     return [clip for clip, uri in zip(clips, wanted, strict=True) if uri not in there]
 
 

@@ -75,9 +75,9 @@ def sound_of_clip(clip_uri: str, recipe: str) -> str:
     return f"{folder}/sound/{recipe}/{name.removesuffix('.mp4')}.npz"
 
 
-def flow_folders(flow_uris: Iterable[str]) -> set[str]:
-    """Return the folders that these files of optical flow lie in, to be listed."""
-    return {f"{uri.rpartition('/')[0]}/" for uri in flow_uris}
+def folders_of(uris: Iterable[str]) -> set[str]:
+    """Return the folders that these files lie in, to be listed."""
+    return {f"{uri.rpartition('/')[0]}/" for uri in uris}
 
 
 @dataclass(frozen=True)

@@ -52,11 +52,11 @@ EFFECTS = PackagedWeights(
 SPEECH = PackagedWeights(
     distribution="silero-vad",
     version="6.2.3",
-    file="silero_vad/data/silero_vad_16k.safetensors",
-    sha256="c59271c284ae9c8335d795d60e0bfdb71aaaceec578d9bd9ffc1b8153c319ea1",
+    file="silero_vad/data/silero_vad_16k_sequence.onnx",
+    sha256="9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85",
     install="pip install silero-vad==6.2.3",
 )
-"""Silero VAD; MIT."""
+"""Silero VAD; MIT. Run by OpenVINO."""
 
 NUM_EFFECTS = 512
 

@@ -1,6 +1,6 @@
 """Keep the described sound of a clip in a file. Does not import torch."""
 
-# s: spectra, one every 5 ms; w: windows, one every 125 ms; f: features
+# s: spectra, one every 5 ms; w: windows, one every 250 ms; f: features
 
 import zipfile
 import zlib

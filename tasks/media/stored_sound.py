@@ -1,0 +1,150 @@
+"""Describe sound once per clip; keep the description next to the clip in the store. torch is imported where sound is described."""
+
+import logging
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from tasks.errors import BadVideo, MissingObject
+from tasks.model.sound.recipe import sound_recipe_of
+from tasks.model.sound.stored import SOUND_SUFFIX, Sound, read_sound, write_sound
+from tasks.results.record import SetAside
+from tasks.results.sound import SoundRecipe, SoundState
+from tasks.store.layout import folders_of, sound_of_clip
+from tasks.store.objects import Store
+from tasks.video import sound as track
+from tasks.wording import plain_reason
+
+if TYPE_CHECKING:
+    from tasks.model.sound.describe import Describer
+
+log = logging.getLogger("retake")
+
+CLIPS_AT_ONCE = 4
+"""Clips are fetched and decoded beside one another. torch describes one after the other, on all cores."""
+
+NUM_NAMED = 5
+"""Maximum number of clips listed in an error."""
+
+
+class HeardClip(Protocol):
+    """The properties of a clip that its sound needs."""
+
+    @property
+    def uid(self) -> str:
+        """Return the clip's uid."""
+
+    @property
+    def uri(self) -> str:
+        """Return the clip's address."""
+
+
+C = TypeVar("C", bound=HeardClip)
+
+
+@dataclass(frozen=True)
+class Described:
+    """The result of `describe_sound`; `set_aside` lists clips whose file cannot be read, with the reason."""
+
+    num_clips: int
+    seconds: float
+    set_aside: tuple[SetAside, ...]
+
+
+def sound_uri(clip_uri: str, recipe: SoundRecipe) -> str:
+    """Return the address of a clip's described sound."""
+    return sound_of_clip(clip_uri, sound_recipe_of(recipe))
+
+
+def without_sound(store: Store, clips: Sequence[C], recipe: SoundRecipe) -> list[C]:
+    """Select the clips whose sound is not described in the store."""
+    wanted = [sound_uri(clip.uri, recipe) for clip in clips]
+    there = {found.uri for folder in folders_of(wanted) for found in store.list(folder)}
+    return [clip for clip, uri in zip(clips, wanted, strict=True) if uri not in there]
+
+
+def complete_sound(store: Store, clips: Sequence[HeardClip], recipe: SoundRecipe) -> None:
+    """Describe the sound that is missing, for example for a champion that hears by another recipe.
+
+    Raises:
+        BadVideo: clips cannot be read; the message lists them. A clip without sound is no such clip.
+        BadConfiguration: a network of the recipe is not installed here.
+    """
+    missing = without_sound(store, clips, recipe)
+    if not missing:
+        return
+    log.info("the sound of %d of %d clips is not described in the store; describing it now", len(missing), len(clips))
+    if bad := describe_sound(store, missing, recipe).set_aside:
+        raise BadVideo(
+            f"{len(bad)} of {len(clips)} clips cannot be read: {'; '.join(f'{clip.name}: {clip.reason}' for clip in bad[:NUM_NAMED])}"
+            f"{'; …' if len(bad) > NUM_NAMED else ''}. Delete the clips.json beside them in the store and cut their videos again (ingest_videos)"
+        )
+
+
+def describe_sound(store: Store, clips: Sequence[HeardClip], recipe: SoundRecipe) -> Described:
+    """Describe the sound of these clips and upload the descriptions to the store.
+
+    A clip without sound is described as silence, with the reason.
+
+    Raises:
+        BadConfiguration: a network of the recipe is not installed here.
+    """
+    from tasks.model.sound.describe import describer  # imports torch, which steps that describe nothing do without
+
+    started = time.monotonic()
+    set_aside, lock, hearing = [], Lock(), describer(recipe)
+    with (
+        tempfile.TemporaryDirectory(prefix="retake-sound-") as name,
+        ThreadPoolExecutor(CLIPS_AT_ONCE, thread_name_prefix="sound-clips") as pool,
+    ):
+        jobs = [pool.submit(_keep, store, clip, hearing, lock, Path(name) / f"{number}.mp4") for number, clip in enumerate(clips)]
+        try:
+            for number, (clip, job) in enumerate(zip(clips, jobs, strict=True), 1):
+                outcome = job.result()
+                if isinstance(outcome, SetAside):
+                    set_aside.append(outcome)
+                    log.warning("%d of %d clips: %s cannot be heard: %s", number, len(clips), clip.uri, outcome.reason)
+                else:
+                    log.info("%d of %d clips: %s: %s", number, len(clips), clip.uid, outcome.reason or outcome.state.value)
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return Described(len(clips) - len(set_aside), time.monotonic() - started, tuple(set_aside))
+
+
+def read_stored(store: Store, clip: HeardClip, recipe: SoundRecipe) -> Sound:
+    """Read the described sound of a clip.
+
+    Raises:
+        MissingObject: its sound is not described.
+        BadVideo: the description is damaged.
+    """
+    with tempfile.TemporaryDirectory(prefix="retake-sound-") as name:
+        path = Path(name) / f"0{SOUND_SUFFIX}"
+        store.read_file(sound_uri(clip.uri, recipe), path)
+        return read_sound(path)
+
+
+def _keep(store: Store, clip: HeardClip, hearing: "Describer", lock: Lock, source: Path) -> Sound | SetAside:
+    """Describe and upload one clip's sound, or say why its file cannot be read. `source` is a temporary path."""
+    made = source.with_suffix(SOUND_SUFFIX)
+    try:
+        store.read_file(clip.uri, source)
+        heard = track.read_sound(source, hearing.rates_hz)
+        state = SoundState.HEARD if heard.is_there else SoundState.NO_TRACK if heard.num_seconds is None else SoundState.UNREADABLE
+        with lock:
+            sound = hearing.describe(heard.samples, seconds=heard.seconds, state=state, reason=heard.reason)
+        write_sound(made, sound)
+        store.write_file(sound_uri(clip.uri, hearing.recipe), made)
+    except MissingObject:
+        return SetAside(name=clip.uid, reason="the clip is not in the store")
+    except BadVideo as error:
+        return SetAside(name=clip.uid, reason=plain_reason(error, source.name))
+    finally:
+        source.unlink(missing_ok=True)
+        made.unlink(missing_ok=True)
+    return sound

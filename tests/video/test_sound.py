@@ -1,0 +1,133 @@
+"""Sound is read in step with the picture, whatever the track is like."""
+
+import av
+import numpy as np
+import pytest
+
+from tasks.errors import BadVideo
+from tasks.video.sound import read_sound
+
+PICTURE = ("-f", "lavfi", "-i", "color=s=64x48:r=30:d=3")
+ENCODED = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "30", "-pix_fmt", "yuv420p")
+RATES = (16_000, 24_000, 44_100)
+
+
+def clicks(layout: str, rate: int, seconds: float = 3) -> tuple[str, ...]:
+    """A click of 10 ms half a second into each second, in all channels."""
+    channels = {"mono": 1, "stereo": 2, "5.1": 6}[layout]
+    expression = "|".join(["if(between(mod(t\\,1)\\,0.5\\,0.51)\\,0.5\\,0)"] * channels)
+    return "-f", "lavfi", "-i", f"aevalsrc={expression}:c={layout}:s={rate}:d={seconds}"
+
+
+def onsets(samples: np.ndarray, rate: int) -> list[float]:
+    loud = np.flatnonzero(np.abs(samples) > 0.2) / rate
+    return [float(loud[0]), *loud[1:][np.diff(loud) > 0.5].tolist()] if len(loud) else []
+
+
+@pytest.mark.parametrize(("layout", "rate"), [("stereo", 48_000), ("mono", 8_000), ("5.1", 96_000), ("mono", 44_100)])
+def test_a_click_is_heard_when_it_is_seen_at_every_rate(make_video, tmp_path, layout, rate):
+    clip = make_video(tmp_path / "clip.mp4", *PICTURE, *clicks(layout, rate), *ENCODED, "-c:a", "aac", "-b:a", "192k")
+    heard = read_sound(clip, RATES)
+    assert heard.seconds == 3
+    assert heard.reason == ""
+    assert heard.num_seconds == pytest.approx(3, abs=0.01)
+    for wanted in RATES:
+        samples = heard.samples[wanted]
+        assert samples.shape == (3 * wanted,)
+        assert samples.dtype == np.float32
+        assert onsets(samples, wanted) == pytest.approx([0.5, 1.5, 2.5], abs=0.002)
+        assert np.abs(samples).max() == pytest.approx(0.5, abs=0.12)
+
+
+@pytest.mark.parametrize(("layout", "rate"), [("stereo", 44_100), ("mono", 8_000), ("5.1", 96_000)])
+def test_cut_clips_keep_their_sound_in_step(make_video, cut_into, tmp_path, layout, rate):
+    picture = ("-f", "lavfi", "-i", "color=s=64x48:r=30:d=16")
+    video = make_video(tmp_path / "video.mp4", *picture, *clicks(layout, rate, 16), *ENCODED, "-c:a", "aac", "-b:a", "192k")
+    for clip in cut_into(tmp_path, video).clips:
+        assert clip.has_audio
+        heard = read_sound(clip.path, (24_000,))
+        assert heard.seconds == 8
+        assert onsets(heard.samples[24_000], 24_000) == pytest.approx([second + 0.5 for second in range(8)], abs=0.003)
+
+
+def test_a_late_track_is_silent_until_it_begins(make_video, tmp_path):
+    late = make_video(tmp_path / "late.mkv", *PICTURE, "-itsoffset", "1.5", *clicks("mono", 48_000, 1.5), *ENCODED, "-c:a", "flac")
+    heard = read_sound(late, (24_000,))
+    assert heard.reason == "its sound begins 1.5 s after the picture; before is silence"
+    assert onsets(heard.samples[24_000], 24_000) == pytest.approx([2], abs=0.01)
+    assert heard.num_seconds == pytest.approx(1.5, abs=0.03)
+    assert heard.is_there
+
+
+def test_a_track_that_ends_early_is_silent_from_there_on(make_video, tmp_path):
+    short = make_video(tmp_path / "short.mp4", *PICTURE, *clicks("mono", 48_000, 1.2), *ENCODED, "-c:a", "aac")
+    heard = read_sound(short, (24_000,))
+    assert heard.reason == "its sound ends 1.8 s before the picture; behind is silence"
+    assert heard.samples[24_000].shape == (72_000,)
+    assert not heard.samples[24_000][36_000:].any()
+
+
+def test_a_track_that_goes_on_after_the_picture_ends_with_it(make_video, tmp_path):
+    longer = make_video(tmp_path / "longer.mp4", *PICTURE, *clicks("mono", 48_000, 6), *ENCODED, "-c:a", "aac")
+    heard = read_sound(longer, (24_000,))
+    assert heard.samples[24_000].shape == (72_000,)
+    assert heard.num_seconds == pytest.approx(3, abs=0.03)
+    assert heard.reason == ""
+
+
+def test_a_gap_is_silent_and_what_follows_stays_in_step(make_video, tmp_path):
+    apart = tmp_path / "apart.mkv"
+    whole = make_video(tmp_path / "whole.mkv", *PICTURE, *clicks("mono", 48_000), *ENCODED, "-c:a", "pcm_s16le")
+    with av.open(str(whole)) as source, av.open(str(apart), "w") as target:
+        streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            late = packet.pts is not None and packet.stream.type == "audio" and 0.7 < packet.pts * packet.time_base < 1.8
+            if packet.size and not late:
+                packet.stream = streams[packet.stream.index]
+                target.mux(packet)
+    heard = read_sound(apart, (24_000,))
+    assert onsets(heard.samples[24_000], 24_000) == pytest.approx([0.5, 2.5], abs=0.003)
+    assert heard.num_seconds == pytest.approx(1.9, abs=0.1)
+
+
+def test_a_clip_without_a_track_is_silence_and_says_so(make_video, tmp_path):
+    heard = read_sound(make_video(tmp_path / "clip.mp4", *PICTURE, *ENCODED), RATES)
+    assert (heard.num_seconds, heard.reason, heard.is_there) == (None, "it has no sound track", False)
+    assert not any(samples.any() for samples in heard.samples.values())
+    assert {rate: len(samples) for rate, samples in heard.samples.items()} == {rate: 3 * rate for rate in RATES}
+
+
+def test_a_damaged_track_is_silent_where_it_does_not_decode(make_video, tmp_path):
+    clip = make_video(tmp_path / "clip.mp4", *PICTURE, *clicks("mono", 48_000), *ENCODED, "-c:a", "aac", "-b:a", "192k")
+    with av.open(str(clip)) as container:
+        places = [(packet.pos, packet.size) for packet in container.demux(audio=0) if packet.size]
+    data = bytearray(clip.read_bytes())
+    for pos, size in places[40:80]:
+        data[pos : pos + size] = b"\xff" * size
+    clip.write_bytes(data)
+    heard = read_sound(clip, (24_000,))
+    assert "packets of its sound do not decode and are silent (" in heard.reason
+    assert onsets(heard.samples[24_000], 24_000)[-1] == pytest.approx(2.5, abs=0.01)
+    for pos, size in places:
+        data[pos : pos + size] = b"\xff" * size
+    clip.write_bytes(data)
+    heard = read_sound(clip, (24_000,))
+    assert heard.reason.startswith("its sound does not decode (")
+    assert not heard.is_there
+
+
+def test_a_real_video_whose_sound_fails_is_cut_and_heard(shared, cut_into, tmp_path):
+    cut = cut_into(tmp_path, shared / "videos" / "odd" / "video_with_failing_audio.mp4")
+    for clip in cut.clips:
+        heard = read_sound(clip.path, (24_000,))
+        assert len(heard.samples[24_000]) == round(24_000 * heard.seconds)
+        assert heard.is_there == clip.has_audio
+
+
+def test_what_has_no_picture_or_is_no_clip_is_refused(make_video, tmp_path):
+    sound = make_video(tmp_path / "sound.m4a", *clicks("mono", 48_000), "-c:a", "aac")
+    with pytest.raises(BadVideo, match=r"sound\.m4a: it has no picture"):
+        read_sound(sound, (24_000,))
+    hour = make_video(tmp_path / "hour.mkv", "-f", "lavfi", "-i", "color=s=16x16:r=1/300:d=3600", *ENCODED)
+    with pytest.raises(BadVideo, match="sound is read from clips of up to 600 s"):
+        read_sound(hour, (24_000,))
