@@ -5,6 +5,7 @@ Frames are (HEIGHT, WIDTH, 3), 8-bit RGB.
 
 import contextlib
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from PIL import Image
 from tests.films.hands import Hands, hands
 from tests.films.motion import VERBS, Action, Moment, Pose
 from tests.films.scene import WORLD_HEIGHT, WORLD_WIDTH, Kitchen, kitchen
+from tests.films.sounds import RATE_HZ, soundtrack
 from tests.films.sprites import Sprite, turned
 from tests.films.things import NOUNS
 
@@ -24,6 +26,7 @@ WIDTH, HEIGHT, FPS = 320, 240, 15
 CAMERA_REST = (WORLD_WIDTH / 2, 176.0)
 CAMERA_SECONDS = 0.35
 NUM_NOISES = 6
+SOUND_SEED = 1
 
 
 @dataclass(frozen=True)
@@ -138,13 +141,21 @@ def frames(film: Film) -> Iterator[NDArray[np.uint8]]:
         yield np.clip(np.asarray(picture) + noises[n % NUM_NOISES, dy : dy + HEIGHT, dx : dx + WIDTH], 0, 255).astype(np.uint8)
 
 
-def _arguments(film: Film, ffmpeg: Path | str, path: Path) -> list[str]:
-    """ffmpeg's argument list: raw frames from standard input, made-up kitchen noise, and nothing that differs from run to run."""
-    noise = f"anoisesrc=color=brown:amplitude=0.03:sample_rate=16000:seed={film.seed[0] * 1000 + film.seed[1]}:duration={film.seconds}"
+def sound(film: Film) -> NDArray[np.int16]:
+    """The film's sound (n,) at 16 kHz; deterministic by the film's seed, and apart from what the picture draws."""
+    rng = np.random.default_rng(film.seed)
+    scene, _ = kitchen(rng), hands(rng)
+    actions = _actions(film, scene, rng)
+    nouns = [interval.noun for interval in film.intervals]
+    return soundtrack(list(zip(nouns, actions, strict=True)), film.seconds, np.random.default_rng((*film.seed, SOUND_SEED)))
+
+
+def _arguments(film: Film, ffmpeg: Path | str, path: Path, track: Path) -> list[str]:
+    """ffmpeg's argument list: raw frames from standard input, the sound from a file, and nothing that differs from run to run."""
     return [
         *(str(ffmpeg), "-nostdin", "-loglevel", "error", "-y"),
         *f"-f rawvideo -pix_fmt rgb24 -s {WIDTH}x{HEIGHT} -r {FPS} -i pipe:0".split(),
-        *(f"-f lavfi -i {noise}".split() if film.audio else ()),
+        *(["-f", "s16le", "-ar", str(RATE_HZ), "-ac", "1", "-i", str(track)] if film.audio else ()),
         *["-c:v", "libx264", "-preset", "superfast", "-crf", "27", "-threads", "1", "-pix_fmt", "yuv420p"],
         *(["-c:a", "aac", "-b:a", "24k"] if film.audio else ()),
         *["-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", "-movflags", "+faststart"],
@@ -158,14 +169,18 @@ def make_film(film: Film, ffmpeg: Path | str, folder: Path) -> None:
     Raises:
         CalledProcessError: ffmpeg ends with an error, which it says on stderr.
     """
-    command = _arguments(film, ffmpeg, folder / film.name)
-    # A pipe that breaks means that ffmpeg gave up; its exit status tells.
-    with (
-        subprocess.Popen(command, stdin=subprocess.PIPE) as process,
-        contextlib.suppress(BrokenPipeError),
-        cast(IO[bytes], process.stdin) as pipe,
-    ):
-        for frame in frames(film):
-            pipe.write(frame.tobytes())
+    with tempfile.TemporaryDirectory() as apart:
+        track = Path(apart) / "track.pcm"
+        if film.audio:
+            track.write_bytes(sound(film).tobytes())
+        command = _arguments(film, ffmpeg, folder / film.name, track)
+        # A pipe that breaks means that ffmpeg gave up; its exit status tells.
+        with (
+            subprocess.Popen(command, stdin=subprocess.PIPE) as process,
+            contextlib.suppress(BrokenPipeError),
+            cast(IO[bytes], process.stdin) as pipe,
+        ):
+            for frame in frames(film):
+                pipe.write(frame.tobytes())
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)

@@ -33,7 +33,7 @@ def test_folder_holds_videos_and_labels(samples: Path):
     assert sorted(p.name for p in samples.iterdir()) == ["intervals.csv", "kitchen_01.mp4", "kitchen_02.mp4"]
 
 
-def test_videos_are_small_h264_with_a_quiet_track(samples: Path):
+def test_videos_are_small_h264_with_sound(samples: Path):
     for path in samples.glob("*.mp4"):
         with av.open(str(path)) as container:
             video, audio = container.streams.video[0], container.streams.audio[0]
@@ -41,7 +41,7 @@ def test_videos_are_small_h264_with_a_quiet_track(samples: Path):
             assert video.average_rate == Fraction(15)
             assert audio.codec_context.name == "aac"
             sound = np.concatenate([frame.to_ndarray().ravel() for frame in container.decode(audio)])
-            assert 0 < np.abs(sound).max() < 0.2
+            assert 0.05 < np.abs(sound).max() < 1
         with av.open(str(path)) as container:
             assert sum(1 for _ in container.decode(video=0)) == 300
 

@@ -23,6 +23,12 @@ def test_folder_is_the_plan_of_the_painter(tmp_path: Path):
     assert (SAMPLES / "intervals.csv").read_bytes() == (tmp_path / "intervals.csv").read_bytes()
 
 
+@pytest.mark.parametrize("name", FILMS)
+def test_films_have_sound_as_planned(name: str):
+    with av.open(str(SAMPLES / name)) as container:
+        assert bool(container.streams.audio) == FILMS[name].audio
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILMS)
 def test_painter_draws_each_film(tmp_path: Path, name: str):
