@@ -21,7 +21,7 @@ from tasks.model.bninception import NUM_FEATURES, BNInception
 from tasks.model.spec import SNIPPETS
 from tasks.model.timm_models import PLAIN, StateDict
 from tasks.model.weights_file import first_line
-from tasks.options import Modality
+from tasks.options import Interpolation, Modality
 
 Triple = tuple[float, float, float]
 
@@ -100,7 +100,7 @@ class Backbone:
     imagenet_source: str
     imagenet_cache: str
     licence: str = ""
-    interpolation: str = "bilinear"
+    interpolation: Interpolation = "bilinear"
     from_published: Callable[[StateDict, nn.Module], StateDict] = lambda state, _: state
 
 
@@ -186,6 +186,7 @@ def _lite(name: str, package: str, path: str) -> Backbone:
         imagenet_source=f"PyPI's {package}",
         imagenet_cache=PACKAGED,
         licence="apache-2.0",
+        interpolation="bicubic",
     )
 
 
@@ -258,7 +259,7 @@ def _by_name_from_timm(name: str) -> Backbone:
         imagenet_source=f"timm's {config.hf_hub_id or config.url}" if config else f"timm's {name}",
         imagenet_cache=HUGGING_FACE_CACHE,
         licence=(config.license or "") if config else "",
-        interpolation=config.interpolation if config else "bilinear",
+        interpolation="bicubic" if config and config.interpolation == "bicubic" else "bilinear",
         from_published=timm_models.conversion(name),
     )
 

@@ -78,6 +78,13 @@ class Start:
     is_chance: bool
 
 
+def scaled_as_published(spec: NetworkSpec) -> NetworkSpec:
+    """Let frames be scaled as the images that the backbone's published weights were trained on."""
+    if spec.modality is Modality.FLOW:
+        return spec
+    return spec.model_copy(update={"interpolation": backbones.find(spec.backbone).interpolation})
+
+
 def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None, backbone_file: Path | None = None, seed: int = 0) -> Start:
     """Build a network with pretrained weights.
 
@@ -105,9 +112,6 @@ def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None,
     network = Network(spec, seed)
     if weights is Weights.NONE:
         return Start(network, "Untrained, seeded network: this baseline is chance", is_chance=True)
-    published_with = backbones.find(spec.backbone).interpolation
-    if spec.modality is not Modality.FLOW and (spec.interpolation, published_with) == ("bilinear", "bicubic"):
-        log.info("%s was published for images that were scaled by bicubic interpolation: interpolation=bicubic does so", spec.backbone)
     if weights is Weights.FILE:
         if backbone_file is None:
             raise BadConfiguration("weights=file needs the file under backbone_weights")

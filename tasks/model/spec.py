@@ -141,13 +141,16 @@ class NetworkSpec(BaseModel):
 
 
 def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
-    """Build the spec of training options, with EPIC's classes; `backbone` replaces theirs, such as "auto"."""
+    """Build the spec of training options, with EPIC's classes; `backbone` replaces theirs, such as "auto".
+
+    Interpolation "auto" is bilinear here, until the weights are known.
+    """
     consensus, temporal_shift = FAMILIES[options.family]
     return NetworkSpec(
         backbone=backbone or options.backbone,
         num_segments=options.num_segments,
         sampling_window=options.sampling_window,
-        interpolation="bilinear" if options.modality is Modality.FLOW else options.interpolation,
+        interpolation="bicubic" if options.interpolation == "bicubic" and options.modality is not Modality.FLOW else "bilinear",
         modality=options.modality,
         flow=options.picked(FlowOptions),
         consensus=CONSENSUS_OF_HEADS.get(options.head, consensus),

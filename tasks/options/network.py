@@ -86,10 +86,10 @@ class NetworkOptions(Options):
         title="Sampling window, share of the clip",
         description="The segments are spread over this middle part of each clip, in training and in tests; half of it halves their spacing. 1: the whole clip",
     )
-    interpolation: Interpolation = Field(
-        "bilinear",
+    interpolation: Literal["auto", "bilinear", "bicubic"] = Field(
+        "auto",
         title="Interpolation of frames",
-        description="For rgb and rgb-difference, of clips whose short side is not 256 pixels. bilinear: as in TSN; bicubic: as for most newer models of timm",
+        description="For rgb and rgb-difference, of clips whose short side is not 256 pixels. auto: as for the images that the weights of the backbone were trained on; bilinear: as in TSN",
     )
     relation_draws: int = Field(
         0,

@@ -11,7 +11,7 @@ from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, RetakeError,
 from tasks.media.class_lists import keep_epic_lists
 from tasks.model.checkpoints import check_name, save, verify_sha256
 from tasks.model.class_names import no_names
-from tasks.model.pretrained import PUBLISHED, build, published
+from tasks.model.pretrained import PUBLISHED, build, published, scaled_as_published
 from tasks.model.spec import NetworkSpec, spec_of
 from tasks.options import TrainOptions, Weights
 from tasks.results.training import WeightsResult
@@ -90,6 +90,8 @@ def _trained_start(options: TrainOptions, store_uri: str, store: Store) -> Weigh
     with tempfile.TemporaryDirectory(prefix="retake-weights-") as folder:
         spec = fetch_trained("checkpoint", trained, store, Path(folder)).network.spec
     asked = spec_of(options, spec.backbone if options.backbone == AUTO else None)
+    if options.interpolation == AUTO:
+        asked = asked.model_copy(update={"interpolation": spec.interpolation})
     if (spec.title, spec.flow) != (asked.title, asked.flow):
         held, wanted = (f"{one.title}{f', {one.flow.flow_bound_pixels} pixels' if one.flow else ''}" for one in (spec, asked))
         raise BadConfiguration(
@@ -110,6 +112,8 @@ def _trained_start(options: TrainOptions, store_uri: str, store: Store) -> Weigh
 def _start_from(candidate: Candidate, options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
     backbone, weights = candidate
     spec = spec_of(options, backbone)
+    if options.interpolation == AUTO and weights in (Weights.IMAGENET, Weights.FILE):
+        spec = scaled_as_published(spec)
     with tempfile.TemporaryDirectory(prefix="retake-weights-") as name:
         folder = Path(name)
         epic_file = _epic_file(spec, options, store_uri, store, folder) if weights is Weights.EPIC else None

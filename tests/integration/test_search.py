@@ -197,7 +197,7 @@ def test_a_worker_that_is_killed_leaves_the_same_table(workshop, chain, reported
     assert scores_of(workshop, killed) == scores_of(workshop, calm)
     starts = [one.uri for one in workshop.store.list(f"{killed.search_uri}weights/")]
     titles = [workshop.store.read(uri, WeightsResult).network for uri in starts]
-    assert sorted(titles) == [f"TSN tf_efficientnet_lite0 rgb, 2 segments{window}" for window in ("", ", window 0.5")]
+    assert sorted(titles) == [f"TSN tf_efficientnet_lite0 rgb, 2 segments{window}, bicubic" for window in ("", ", window 0.5")]
     assert len({loss for _, _, loss in scores_of(workshop, calm)}) == 4
 
 

@@ -3,7 +3,7 @@ import torch
 
 from tasks.contracts.retrain import WeightsArguments
 from tasks.errors import BadConfiguration, BadInput
-from tasks.model.checkpoints import save
+from tasks.model.checkpoints import load, save
 from tasks.model.class_names import no_names
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
@@ -82,6 +82,37 @@ def test_a_trained_network_of_this_store_is_a_start(shelf, options):
 def test_a_start_that_does_not_fit_is_refused_with_the_remedy(shelf, options, said):
     with pytest.raises((BadConfiguration, BadInput), match=said):
         start_from(shelf, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "interpolation"),
+    [
+        ({}, "bicubic"),
+        ({"interpolation": "bilinear"}, "bilinear"),
+        ({"modality": "flow"}, "bilinear"),
+        ({"weights": NONE}, "bilinear"),
+        ({"weights": NONE, "interpolation": "bicubic"}, "bicubic"),
+    ],
+)
+def test_frames_are_scaled_as_those_that_the_weights_know(shelf, tmp_path, options, interpolation):
+    chosen = {"backbone": "tf_efficientnet_lite0", "weights": IMAGENET, "checkpoint": None, **options}
+    found = start_from(shelf, **chosen)
+    shelf.read_file(found.uri, tmp_path / "start.ckpt")
+    assert load(tmp_path / "start.ckpt").network.spec.interpolation == interpolation
+
+
+@pytest.mark.parametrize(("asked", "is_taken"), [("auto", True), ("bicubic", True), ("bilinear", False)])
+def test_a_trained_network_keeps_its_scaling(shelf, tmp_path, asked, is_taken):
+    spec = SPEC.model_copy(update={"interpolation": "bicubic"})
+    save(tmp_path / "best.pt", Network(spec, seed=1), no_names(spec))
+    uri = f"s3://retake/{RUN}train/best.pt"
+    shelf.write_file(uri, tmp_path / "best.pt")
+    shelf.write(f"s3://retake/{RUN}train/result.json", train_result(uri, file_sha256(tmp_path / "best.pt")))
+    if is_taken:
+        assert start_from(shelf, interpolation=asked).network == spec.title
+    else:
+        with pytest.raises(BadConfiguration, match="2 segments, bicubic, where"):
+            start_from(shelf, interpolation=asked)
 
 
 def test_a_network_of_altered_labels_is_no_start(shelf):
