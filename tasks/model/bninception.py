@@ -86,6 +86,10 @@ class BNInception(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (n, c, h, w) to (n, 1024)."""
+        return functional.adaptive_avg_pool2d(self.forward_features(images), 1).flatten(1)
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Map (n, c, h, w) to (n, 1024, h / 32, w / 32)."""
         x = self._apply_convolution("conv1_7x7_s2", images)
         x = functional.max_pool2d(x, 3, stride=2, ceil_mode=True)
         x = self._apply_convolution("conv2_3x3_reduce", x)
@@ -93,4 +97,4 @@ class BNInception(nn.Module):
         x = functional.max_pool2d(x, 3, stride=2, ceil_mode=True)
         for name, block in BLOCKS.items():
             x = self._apply_block(f"inception_{name}", block, x)
-        return functional.adaptive_avg_pool2d(x, 1).flatten(1)
+        return x

@@ -40,7 +40,7 @@ def _of_one(spec: NetworkSpec, num_crops: NumCrops) -> Complexity:
     with torch.inference_mode(), FlopCounterMode(display=False) as of_backbone:
         features = network.backbone(view)
     with torch.inference_mode(), FlopCounterMode(display=False) as of_head:
-        network.head(features.reshape(1, spec.num_segments, -1))
+        network.head(features.reshape(1, spec.num_segments, *network.feature_shape))
     # Engines run linear heads once, on the mean over crops.
     num_heads = 1 if network.head.is_linear else num_crops
     num_flops = num_crops * of_backbone.get_total_flops() + num_heads * of_head.get_total_flops()

@@ -1,6 +1,6 @@
 """Cache backbone features on this machine's disk, keyed by everything that they depend on."""
 
-# t: segments, f: features
+# t: segments, p: patches, f: features
 
 import math
 import os
@@ -17,7 +17,6 @@ from torch import Tensor
 from tasks.disk import shortage
 from tasks.errors import Unavailable
 from tasks.keys import content_key, frames_made_by
-from tasks.model import backbones
 from tasks.model.network import Network, weights_sha256
 
 HEADER_BYTES = 128
@@ -34,18 +33,19 @@ class FeatureCache:
     Args:
         root: folder of the feature cache; may be deleted at any time.
         network: its backbone computes the features, in evaluation mode, with its current weights.
-        shape: shape of one entry, without the last dimension f.
+        shape: shape of one entry, without the last dimensions, those of a segment's features.
         key: everything else that the features depend on.
     """
 
     def __init__(self, root: Path, network: Network, shape: tuple[int, ...], key: Mapping[str, object]) -> None:
         spec = network.spec
-        self.shape = (*shape, backbones.find(spec.backbone).num_features)
+        self.shape = (*shape, *network.feature_shape)
         named = spec.model_dump(
             mode="json", include={"backbone", "num_segments", "sampling_window", "interpolation", "modality", "flow", "temporal_shift"}
         )
         made_by = {"input": asdict(network.input_format), "frames": frames_made_by(), "weights": weights_sha256(network.backbone)}
-        self.folder = root / content_key({**named, **made_by, **key})
+        seen = {"patches": True} if spec.sees_patches else {}
+        self.folder = root / content_key({**named, **made_by, **key, **seen})
 
     def path(self, name: str) -> Path:
         """Return the file of this name's features."""
@@ -108,8 +108,12 @@ class FeatureCache:
             with suppress(FileNotFoundError):
                 if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
                     partial.unlink()
-        if short := shortage(self.folder, num_files * self._file_bytes):
+        if short := shortage(self.folder, self.num_bytes(num_files)):
             raise Unavailable(f"{self.folder}: for the features of {num_files} views {short}; {advice}")
+
+    def num_bytes(self, num_files: int) -> int:
+        """Compute how much room this number of files takes."""
+        return num_files * self._file_bytes
 
     @property
     def _file_bytes(self) -> int:

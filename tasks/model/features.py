@@ -4,7 +4,7 @@ The cache key holds everything that a feature depends on: the backbone's weights
 view and how views are drawn. Trainings that differ only in the heads' options, such as learning rate, epochs or batch size, share the cache.
 """
 
-# b: batch, t: segments, f: features, c: channels, p: 8-bit planes, h, w: pixels
+# b: batch, t: segments, f: features, c: channels, p: patches, h, w: pixels
 
 import logging
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from tasks.model.data import View
 from tasks.model.feature_cache import FeatureCache
 from tasks.model.network import Network, to_channels_last
 from tasks.model.spec import NetworkSpec
+from tasks.wording import size
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 def training_features(root: Path, network: Network, precision: str) -> FeatureCache:
-    """Open the cache under `root` for features (t, f) of views; `precision` as in `TrainOptions`."""
+    """Open the cache under `root` for features (t, f), or (t, p, f), of views; `precision` as in `TrainOptions`."""
     return FeatureCache(root, network, (network.spec.num_segments,), {"precision": precision, "views": VIEWS_VERSION})
 
 
@@ -67,6 +68,8 @@ def compute_features(
     if not missing:
         return
     cache.make_room(len(missing), "make room, point RETAKE_CACHE_DIR to a larger disk, or lower feature_variants")
+    if network.spec.sees_patches:
+        log.info("features of patches take %s on the disk", size(cache.num_bytes(len(missing))))
     first = int(place * len(missing))
     missing = missing[first:] + missing[:first]
     backbone = to_channels_last(network).backbone.eval().to(device)
@@ -78,7 +81,7 @@ def compute_features(
         for index, images in enumerate(loader):
             if images.numel() and not cache.has(missing[index].name):
                 snippets = normalise(images.to(device)).contiguous(memory_format=torch.channels_last)
-                cache.write(missing[index].name, backbone(snippets).flatten(1).float().cpu())
+                cache.write(missing[index].name, backbone(snippets).reshape(cache.shape).float().cpu())
             progress.report(index + 1)
     backbone.cpu()
 

@@ -1,16 +1,19 @@
 """List the heads, and define those for small data: they reduce the features to few numbers before they relate them."""
 
-# b: batch, t: segments, f: features, r: reduced features (128), v: verbs, n: nouns
+# b: batch, t: segments, p: patches, f: features, r: reduced features (128), v: verbs, n: nouns
 
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 
 from tasks.model.consensus import Logits, MultiscaleRelation, Relation, SegmentAverage, small_linear
 from tasks.model.spec import Consensus, NetworkSpec
 
 NUM_REDUCED = 128
+NUM_ATTENTION_HEADS = 4
 KERNEL = 3
 
 
@@ -30,6 +33,41 @@ class ReducedHead(nn.Module):
         return Logits(self.fc_verb(summary), self.fc_noun(summary))
 
 
+class Attentive(ReducedHead):
+    """One learned query attends to the patches of all segments at once.
+
+    It is the attentive probe of V-JEPA (Bardes et al., arXiv 2404.08471): one cross-attention and a small network after it. Patches have the
+    position of their segment in time, by sines (Vaswani et al., arXiv 1706.03762), and none in the image.
+    """
+
+    def __init__(self, num_features: int, spec: NetworkSpec) -> None:
+        super().__init__(num_features, spec)
+        self.query = nn.Parameter(torch.randn(NUM_REDUCED))
+        self.keys_and_values = nn.Linear(NUM_REDUCED, 2 * NUM_REDUCED)
+        self.attended = nn.Linear(NUM_REDUCED, NUM_REDUCED)
+        self.combine = nn.Sequential(
+            nn.LayerNorm(NUM_REDUCED), nn.Linear(NUM_REDUCED, 2 * NUM_REDUCED), nn.GELU(), nn.Linear(2 * NUM_REDUCED, NUM_REDUCED)
+        )
+        self.register_buffer("places", places(spec.num_segments), persistent=False)
+        self.places: Tensor
+
+    def forward(self, features: Tensor) -> Logits:
+        """Map (b, t, p, f) to Logits (b, v), (b, n)."""
+        seen = (self.reduce(features) + self.places[:, None]).flatten(1, 2)
+        # (b, t * p, 2 * r) -> (b, a, t * p, 2 * r / a), for a attention heads
+        keys, values = self.keys_and_values(seen).unflatten(2, (NUM_ATTENTION_HEADS, -1)).transpose(1, 2).chunk(2, dim=3)
+        query = self.query.reshape(NUM_ATTENTION_HEADS, 1, -1).expand(seen.shape[0], -1, -1, -1)
+        found = self.attended(scaled_dot_product_attention(query, keys, values).flatten(1))
+        return self.name(found + self.combine(found))
+
+
+def places(num_segments: int) -> Tensor:
+    """Compute the sines and cosines (t, r) of the segments' places in time; their longest wave is that of 64 segments."""
+    rates = 2 * torch.pi / 2 ** torch.linspace(1, 6, NUM_REDUCED // 2)
+    angles = torch.arange(num_segments)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
 class Recurrent(ReducedHead):
     """An LSTM over the segments, which answers at the last one (Ng et al., arXiv 1503.08909).
 
@@ -38,13 +76,17 @@ class Recurrent(ReducedHead):
 
     def __init__(self, num_features: int, spec: NetworkSpec) -> None:
         super().__init__(num_features, spec)
-        self.lstm = nn.LSTM(NUM_REDUCED, NUM_REDUCED, batch_first=True)
-        nn.init.ones_(self.lstm.get_parameter("bias_ih_l0")[NUM_REDUCED : 2 * NUM_REDUCED])
+        # Unlike `nn.LSTM`, a cell can be exported, and cuDNN cannot keep it from giving gradients in evaluation mode.
+        self.lstm = nn.LSTMCell(NUM_REDUCED, NUM_REDUCED)
+        nn.init.ones_(self.lstm.bias_ih[NUM_REDUCED : 2 * NUM_REDUCED])
 
     def forward(self, features: Tensor) -> Logits:
         """Map (b, t, f) to Logits (b, v), (b, n)."""
-        states, _ = self.lstm(self.reduce(features))
-        return self.name(states[:, -1])
+        first, *others = self.reduce(features).unbind(1)
+        state = self.lstm(first)
+        for segment in others:
+            state = self.lstm(segment, state)
+        return self.name(state[0])
 
 
 class DilatedBlock(nn.Module):
@@ -82,7 +124,8 @@ HEADS: Mapping[Consensus, Callable[[int, NetworkSpec], nn.Module]] = {
     Consensus.AVERAGE: SegmentAverage,
     Consensus.RELATION: Relation,
     Consensus.MULTISCALE_RELATION: MultiscaleRelation,
+    Consensus.ATTENTIVE: Attentive,
     Consensus.LSTM: Recurrent,
     Consensus.TCN: TemporalConvolution,
 }
-"""(number of features, spec) -> module (b, t, f) -> Logits. If `is_linear`, averaging features or logits gives the same result."""
+"""(number of features, spec) -> module (b, t, f), or (b, t, p, f) if the spec sees patches, -> Logits. If `is_linear`, averaging features or logits gives the same result."""

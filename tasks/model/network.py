@@ -3,7 +3,7 @@
 The backbone runs per snippet, the consensus over segments.
 """
 
-# b: batch, t: segments, c: channels, h, w: pixels (224), f: features, v: verbs, n: nouns
+# b: batch, t: segments, c: channels, h, w: pixels (224), p: patches, f: features, v: verbs, n: nouns
 
 import hashlib
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tasks.model import backbones
 from tasks.model.consensus import Logits
 from tasks.model.heads import HEADS
+from tasks.model.patches import give_patches, patch_shape
 from tasks.model.shift import insert_temporal_shift
 from tasks.model.spec import NetworkSpec
 
@@ -22,7 +23,7 @@ class Network(nn.Module):
     """Maps (b, t, c, 224, 224) to Logits, verb (b, v) and noun (b, n).
 
     The input is normalised for the backbone. Its initial weights depend only on spec and seed, not on the state of torch's global
-    generator.
+    generator. `feature_shape` is that of a segment's features, (f,), or (p, f) if the head sees patches.
 
     Raises:
         BadConfiguration: the spec names an unknown backbone, modality or combination.
@@ -32,11 +33,14 @@ class Network(nn.Module):
         super().__init__()
         row = backbones.find(spec.backbone)
         self.spec = spec
+        self.feature_shape: tuple[int, ...] = patch_shape(spec.backbone) if spec.sees_patches else (row.num_features,)
         self.input_format = backbones.snippet_format(row.input, spec.modality)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.backbone = row.construct(spec.snippet.num_channels)
-            self.head = HEADS[spec.consensus](row.num_features, spec)
+            self.head = HEADS[spec.consensus](self.feature_shape[-1], spec)
+        if spec.sees_patches:
+            give_patches(self.backbone)
         if spec.temporal_shift:
             insert_temporal_shift(self.backbone, spec.num_segments)
 
@@ -46,9 +50,9 @@ class Network(nn.Module):
         return logits
 
     def features(self, snippets: Tensor) -> Tensor:
-        """Map (b, t, c, h, w) to (b, t, f)."""
+        """Map (b, t, c, h, w) to (b, t, f), or (b, t, p, f) if the head sees patches."""
         features: Tensor = self.backbone(snippets.flatten(0, 1))
-        return features.reshape(*snippets.shape[:2], -1)
+        return features.reshape(*snippets.shape[:2], *self.feature_shape[:-1], -1)
 
 
 def to_channels_last(network: Network) -> Network:

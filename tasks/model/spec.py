@@ -19,6 +19,7 @@ class Consensus(StrEnum):
     AVERAGE = "average"
     RELATION = "relation"
     MULTISCALE_RELATION = "multiscale-relation"
+    ATTENTIVE = "attentive"
     LSTM = "lstm"
     TCN = "tcn"
 
@@ -31,7 +32,11 @@ FAMILIES: Mapping[Family, tuple[Consensus, bool]] = {
 }
 """Parts of each family: the consensus over segments, and whether the backbone has temporal shift."""
 
-CONSENSUS_OF_HEADS: Mapping[Head, Consensus] = {Head.LSTM: Consensus.LSTM, Head.TCN: Consensus.TCN}
+CONSENSUS_OF_HEADS: Mapping[Head, Consensus] = {
+    Head.ATTENTIVE: Consensus.ATTENTIVE,
+    Head.LSTM: Consensus.LSTM,
+    Head.TCN: Consensus.TCN,
+}
 """Consensus that a head puts in the place of the family's."""
 
 
@@ -125,6 +130,11 @@ class NetworkSpec(BaseModel):
     def has_chosen_head(self) -> bool:
         """Check whether the option `head` gave the network another head than its family's."""
         return self.consensus in CONSENSUS_OF_HEADS.values()
+
+    @property
+    def sees_patches(self) -> bool:
+        """Check whether the head takes the features of each image's patches instead of one vector."""
+        return self.consensus is Consensus.ATTENTIVE
 
     @property
     def title(self) -> str:

@@ -24,6 +24,7 @@ class Head(StrEnum):
     """What names verb and noun from the features of a clip's segments."""
 
     LINEAR = "linear"
+    ATTENTIVE = "attentive"
     LSTM = "lstm"
     TCN = "tcn"
 
@@ -70,7 +71,7 @@ class NetworkOptions(Options):
     head: Head = Field(
         Head.LINEAR,
         title="Head",
-        description="For TSN and TSM; TRN and MTRN have heads of their own. linear: the mean over segments; lstm and tcn: the order of segments, by a recurrent or a convolutional network",
+        description="For TSN and TSM; TRN and MTRN have heads of their own. linear: the mean over segments; attentive: a learned query looks at the patches of all segments; lstm and tcn: the order of segments, by a recurrent or a convolutional network",
     )
     backbone: str = Field(
         "auto",

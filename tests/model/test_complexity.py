@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.model.complexity import complexity
-from tasks.model.spec import FAMILIES, NetworkSpec
+from tasks.model.spec import FAMILIES, Consensus, NetworkSpec
 from tasks.options import Family, Modality
 
 pytestmark = pytest.mark.slow
@@ -28,9 +28,9 @@ def test_ten_crops_are_ten_backbones_and_one_linear_head():
     assert ten.num_flops - head == 10 * (one.num_flops - head)
 
 
-@pytest.mark.parametrize("family", [Family.TRN, Family.MTRN])
-def test_a_relation_answers_to_every_crop(family):
-    small = spec(family, backbone="test_resnet", num_segments=3)
+@pytest.mark.parametrize("consensus", [one for one in Consensus if one is not Consensus.AVERAGE])
+def test_a_head_that_relates_segments_answers_to_every_crop(consensus):
+    small = spec(backbone="test_resnet", num_segments=3, consensus=consensus)
     assert complexity([small], 10).num_flops == 10 * complexity([small], 1).num_flops
 
 

@@ -11,7 +11,7 @@ from tasks.model.engines.engine import prepare
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.export import _half, export_module
 from tasks.model.network import Network
-from tasks.model.spec import FAMILIES, NetworkSpec
+from tasks.model.spec import CONSENSUS_OF_HEADS, FAMILIES, NetworkSpec
 from tasks.options import Family, Modality
 
 READ_WITHOUT_OUR_CODE = """
@@ -66,6 +66,18 @@ def test_an_exported_network_answers_alike_without_our_code_for_any_batch_and_si
         logits = PytorchEngine(prepare(outspoken(family, NETWORKS[family])), 1).score(clip.numpy())
         torch.testing.assert_close(verb[i], logits.verb, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(noun[i], logits.noun, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("consensus", CONSENSUS_OF_HEADS.values())
+def test_a_network_with_a_chosen_head_is_exported_for_any_batch_and_size(consensus):
+    spec = outspoken(Family.TSN, Modality.RGB).spec.model_copy(update={"consensus": consensus, "num_segments": 9})
+    module, example = export_module(Network(spec, seed=1))
+    program = torch.export.export(module, (example,), dynamic_shapes=[{0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}])
+    frames = torch.randint(0, 256, (3, 9, 261, 455, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        for one, other in zip(program.module()(frames), module(frames), strict=True):
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
 def test_of_a_network_that_was_taught_verbs_alone_the_verb_logits_are_exported():

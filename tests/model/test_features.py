@@ -18,8 +18,9 @@ from tasks.model.feature_cache import FeatureCache
 from tasks.model.features import compute_features, training_features
 from tasks.model.job import TrainJob
 from tasks.model.network import Network
-from tasks.model.spec import NetworkSpec
+from tasks.model.spec import CONSENSUS_OF_HEADS, NetworkSpec
 from tasks.model.training import TrainOutcome, fit
+from tasks.options import Head
 from tests.model.test_training import Stop, job, same_files, scores, stop_after
 
 FIGURES_OF_VIEWS = [
@@ -68,6 +69,34 @@ def test_heads_on_kept_features_train_as_they_do_through_the_backbone(clips, tmp
     ours, theirs = load(kept.best).network, load(through.best).network
     for (name, one), other in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
         torch.testing.assert_close(one, other, msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", CONSENSUS_OF_HEADS)
+def test_each_head_trains_alike_on_kept_features_and_through_the_backbone_and_goes_on_where_it_was_cut_off(clips, tmp_path: Path, head):
+    def planned(name: str, root: Path | None, **choice) -> TrainJob:
+        made = job(tmp_path / name, clips, **HEADS | {"head": head, "dropout": 0.5} | choice)
+        spec = made.network.spec.model_copy(update={"consensus": CONSENSUS_OF_HEADS[head]})
+        return replace(made, network=Network(spec, seed=1), features=root)
+
+    root = tmp_path / "features"
+    undisturbed = fit(planned("whole", root))
+    with pytest.raises(Stop):
+        fit(planned("cut", root), on_epoch=stop_after(1))
+    assert scores(fit(planned("cut", root))) == scores(undisturbed)
+    same_files(tmp_path / "cut", tmp_path / "whole")
+    kept, through = (fit(planned(name, root if name == "kept" else None, dropout=0)) for name in ("kept", "through"))
+    assert figures(kept) == pytest.approx(figures(through), rel=1e-3)
+
+
+@pytest.mark.slow
+def test_an_attentive_head_and_the_backbone_below_it_train_together(clips, tmp_path: Path):
+    made = job(tmp_path, clips, head="attentive")
+    spec = made.network.spec.model_copy(update={"consensus": CONSENSUS_OF_HEADS[Head.ATTENTIVE]})
+    outcome = fit(replace(made, network=Network(spec, seed=1)))
+    assert outcome.history[-1].train.loss < outcome.history[0].train.loss
+    trained, before = load(outcome.best).network.backbone.state_dict(), Network(spec, seed=1).backbone.state_dict()
+    assert not all(torch.equal(trained[name], before[name]) for name in before)
 
 
 def test_the_last_checkpoint_goes_on_without_the_backbone(clips, tmp_path: Path):

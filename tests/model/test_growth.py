@@ -11,16 +11,18 @@ from tasks.model.export import export_module
 from tasks.model.growth import widen_heads
 from tasks.model.job import TrainJob
 from tasks.model.network import Network, weights_sha256
-from tasks.model.spec import FAMILIES, NetworkSpec
+from tasks.model.spec import CONSENSUS_OF_HEADS, FAMILIES, Consensus, NetworkSpec
 from tasks.model.training import fit
-from tasks.options import Family, TrainOptions
+from tasks.options import TrainOptions
 from tests.model.test_training import OPTIONS, Stop, same_files, scores, stop_after
 
 CLASSES = ClassNames(verbs=tuple("abcdefg"), nouns=tuple("uvwxyz"))
 
 
-def small(family: Family) -> Network:
-    consensus, temporal_shift = FAMILIES[family]
+PARTS = [*FAMILIES.values(), *((consensus, False) for consensus in CONSENSUS_OF_HEADS.values())]
+
+
+def small(consensus: Consensus, temporal_shift: bool) -> Network:
     spec = NetworkSpec(backbone="test_resnet", num_segments=3, consensus=consensus, temporal_shift=temporal_shift, num_verbs=5, num_nouns=4)
     network = Network(spec, seed=1)
     with torch.no_grad():
@@ -30,9 +32,9 @@ def small(family: Family) -> Network:
     return network
 
 
-@pytest.mark.parametrize("family", Family)
-def test_known_rows_are_copied_and_new_ones_follow_from_the_seed(family):
-    network = small(family)
+@pytest.mark.parametrize(("consensus", "temporal_shift"), PARTS)
+def test_known_rows_are_copied_and_new_ones_follow_from_the_seed(consensus, temporal_shift):
+    network = small(consensus, temporal_shift)
     wider, again, other = widen_heads(network, 7, 6, seed=3), widen_heads(network, 7, 6, seed=3), widen_heads(network, 7, 6, seed=4)
     assert (wider.spec.num_verbs, wider.spec.num_nouns) == (7, 6)
     assert weights_sha256(wider) == weights_sha256(again) != weights_sha256(other)
@@ -46,12 +48,12 @@ def test_known_rows_are_copied_and_new_ones_follow_from_the_seed(family):
                 assert not torch.equal(new, newer)
         assert torch.equal(found, tensor), name
     # Weights and biases of both classifiers, of each scale where there are several.
-    assert len(widened) == (8 if family is Family.MTRN else 4)
+    assert len(widened) == (8 if consensus is Consensus.MULTISCALE_RELATION else 4)
 
 
-@pytest.mark.parametrize("family", Family)
-def test_known_classes_have_the_logits_that_they_had(family):
-    network = small(family).eval()
+@pytest.mark.parametrize(("consensus", "temporal_shift"), PARTS)
+def test_known_classes_have_the_logits_that_they_had(consensus, temporal_shift):
+    network = small(consensus, temporal_shift).eval()
     snippets = torch.rand(2, 3, 3, 224, 224)
     with torch.inference_mode():
         before, after = network(snippets), widen_heads(network, 7, 4, seed=3).eval()(snippets)

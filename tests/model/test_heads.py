@@ -3,10 +3,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.model.checkpoints import load, save
 from tasks.model.heads import HEADS
+from tasks.model.network import Network
 from tasks.model.spec import CONSENSUS_OF_HEADS, Consensus, NetworkSpec
 
-NUM_FEATURES = 24
+NUM_FEATURES, NUM_PATCHES = 24, 5
 
 
 def head_of(consensus: Consensus, num_segments: int) -> torch.nn.Module:
@@ -21,15 +23,16 @@ def head_of(consensus: Consensus, num_segments: int) -> torch.nn.Module:
     return head
 
 
-def seen(seed: int, *shape: int) -> torch.Tensor:
-    return torch.randn(2, *shape, NUM_FEATURES, generator=torch.Generator().manual_seed(seed))
+def seen(consensus: Consensus, num_segments: int, seed: int) -> torch.Tensor:
+    patches = (NUM_PATCHES,) if NetworkSpec(backbone="none", consensus=consensus).sees_patches else ()
+    return torch.randn(2, num_segments, *patches, NUM_FEATURES, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("consensus", CONSENSUS_OF_HEADS.values())
 @given(num_segments=st.integers(2, 64), seed=st.integers(0, 99))
 @torch.inference_mode()
 def test_a_chosen_head_answers_otherwise_to_the_reverse(consensus, num_segments, seed):
-    head, features = head_of(consensus, num_segments), seen(seed, num_segments)
+    head, features = head_of(consensus, num_segments), seen(consensus, num_segments, seed)
     for one, other in zip(head(features), head(features.flip(1)), strict=True):
         assert (one - other).abs().max() > 1e-3
 
@@ -38,10 +41,29 @@ def test_a_chosen_head_answers_otherwise_to_the_reverse(consensus, num_segments,
 @given(num_segments=st.integers(1, 64), seed=st.integers(0, 99))
 @torch.inference_mode()
 def test_a_chosen_head_answers_to_each_clip_by_itself_and_whatever_the_scale_of_the_features(consensus, num_segments, seed):
-    head, features = head_of(consensus, num_segments), seen(seed, num_segments)
-    together = head(features)
-    for answer in (head(100 * features), *(type(together)(*map(torch.cat, zip(*(head(one[None]) for one in features), strict=True))),)):
-        assert torch.allclose(answer if isinstance(answer, torch.Tensor) else answer.verb, together.verb, atol=1e-3)
+    head, features = head_of(consensus, num_segments), seen(consensus, num_segments, seed)
+    together = head(features).verb
+    torch.testing.assert_close(torch.cat([head(one[None]).verb for one in features]), together, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(head(100 * features).verb, together, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("consensus", CONSENSUS_OF_HEADS.values())
+@torch.inference_mode()
+def test_a_saved_network_answers_as_before(consensus, tmp_path, tiny_spec, tiny_classes):
+    network = Network(tiny_spec.model_copy(update={"consensus": consensus}), seed=3).eval()
+    save(tmp_path / "one.pt", network, tiny_classes)
+    saved = load(tmp_path / "one.pt").network.eval()
+    snippets = torch.rand(1, 2, 3, 224, 224)
+    assert saved.spec == network.spec
+    assert torch.equal(saved(snippets).verb, network(snippets).verb)
+
+
+@given(num_segments=st.integers(1, 16), seed=st.integers(0, 99), order=st.permutations(range(NUM_PATCHES)))
+@torch.inference_mode()
+def test_the_attentive_head_answers_alike_wherever_in_the_image_a_patch_is(num_segments, seed, order):
+    head, features = head_of(Consensus.ATTENTIVE, num_segments), seen(Consensus.ATTENTIVE, num_segments, seed)
+    for one, other in zip(head(features), head(features[:, :, list(order)]), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("num_segments", [2, 3, 8, 20, 64])

@@ -15,7 +15,7 @@ from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.scorer import make_scorer
 from tasks.model.growth import widen_heads
 from tasks.model.network import Network
-from tasks.model.spec import FAMILIES, NetworkSpec
+from tasks.model.spec import FAMILIES, Consensus, NetworkSpec
 from tasks.options import Family, Modality
 
 pytestmark = pytest.mark.slow
@@ -23,10 +23,11 @@ pytestmark = pytest.mark.slow
 NUM_CLASSES = {"num_verbs": 5, "num_nouns": 4}
 
 
-def network_of(family=Family.TSN, modality=Modality.RGB, backbone="test_resnet", seed=1) -> Network:
+def network_of(family=Family.TSN, modality=Modality.RGB, backbone="test_resnet", seed=1, **changes) -> Network:
     """A small network whose logits are as large as a trained one's."""
     consensus, shift = FAMILIES[family]
-    spec = NetworkSpec(backbone=backbone, num_segments=3, modality=modality, consensus=consensus, temporal_shift=shift, **NUM_CLASSES)
+    parts = {"modality": modality, "consensus": consensus, "temporal_shift": shift, **NUM_CLASSES}
+    spec = NetworkSpec(**{"backbone": backbone, "num_segments": 3, **parts, **changes})
     network = Network(spec, seed=seed).eval()
     with torch.no_grad():
         for parameter in network.head.parameters():
@@ -56,6 +57,17 @@ def test_openvino_answers_as_pytorch_does_for_every_network_and_input(backbone, 
     num_crops = 1 if backbone == "bninception" else 10
     reference, clip = PytorchEngine(network, num_crops), snippets_for(network.spec)
     assert check(OpenvinoEngine(network, num_crops, floating="float32"), reference, [clip]).failure is None
+
+
+@pytest.mark.parametrize("backbone", ["test_resnet", "vit_tiny_patch16_224", "bninception"])
+@pytest.mark.parametrize("shift", [False, True])
+def test_openvino_gives_the_patches_of_an_attentive_network(backbone, shift):
+    if shift and backbone != "test_resnet":
+        pytest.skip("it has no blocks that can be shifted")
+    network = network_of(backbone=backbone, consensus=Consensus.ATTENTIVE, temporal_shift=shift)
+    engine, clip = OpenvinoEngine(network, 1, floating="float32"), snippets_for(network.spec)
+    assert engine.see(clip).shape == (1, 3, *network.feature_shape)
+    assert check(engine, PytorchEngine(network, 1), [clip]).failure is None
 
 
 def saved_fusion(tmp_path) -> Saved:

@@ -10,7 +10,7 @@ from tasks.model.engines.choice import Job
 from tasks.model.engines.scorer import make_scorer
 from tasks.model.engines.shared import SharedFeatures, is_shareable
 from tasks.model.network import Network
-from tasks.model.spec import FAMILIES, NetworkSpec
+from tasks.model.spec import FAMILIES, Consensus, NetworkSpec
 from tasks.options import Family, Modality
 from tasks.results.evaluation import EngineUsed
 
@@ -19,10 +19,10 @@ pytestmark = pytest.mark.slow
 CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
 
 
-def network_of(family, head_seed, backbone_seed=1, modality=Modality.RGB, window=1):
+def network_of(family, head_seed, backbone_seed=1, modality=Modality.RGB, window=1, **changes):
     consensus, shift = FAMILIES[family]
     numbers = {"num_segments": 3, "sampling_window": window, "num_verbs": 5, "num_nouns": 4}
-    spec = NetworkSpec(backbone="test_resnet", modality=modality, consensus=consensus, temporal_shift=shift, **numbers)
+    spec = NetworkSpec(backbone="test_resnet", modality=modality, **{"consensus": consensus, "temporal_shift": shift, **numbers, **changes})
     network = Network(spec, seed=backbone_seed).eval()
     with torch.no_grad():
         for parameter in network.head.parameters():
@@ -44,24 +44,34 @@ def snippets(seed, num_planes=3):
     return np.random.default_rng(seed).integers(0, 256, (3, 256, 300, num_planes), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("family", [Family.TSN, Family.TRN, Family.TSM])
-def test_another_head_answers_from_kept_features_as_it_would_from_frames(shared, family):
-    first, scorer = shared(network_of(family, head_seed=2))
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [*((family, {}) for family in (Family.TSN, Family.TRN, Family.TSM)), (Family.TSN, {"consensus": Consensus.ATTENTIVE})],
+)
+def test_another_head_answers_from_kept_features_as_it_would_from_frames(shared, family, changes):
+    first, scorer = shared(network_of(family, head_seed=2, **changes))
     frames = snippets(1)
     assert first.known("clip") is None
     answer = first.score("clip", [frames])
     first.close()
     for one in (answer, first.known("clip")):
         torch.testing.assert_close(one, scorer.score([frames]), rtol=0, atol=0)
-    second, scorer = shared(network_of(family, head_seed=3))
+    second, scorer = shared(network_of(family, head_seed=3, **changes))
     torch.testing.assert_close(second.known("clip"), scorer.score([frames]), rtol=0, atol=0)
     assert second.known("other") is None
 
 
 @pytest.mark.parametrize(
     ("change", "choice"),
-    [({"backbone_seed": 2}, {}), ({"family": Family.TSM}, {}), ({"window": 0.5}, {}), ({}, {"num_crops": 1}), ({}, {"wanted": "openvino"})],
-    ids=["weights", "family", "window", "crops", "engine"],
+    [
+        ({"consensus": Consensus.ATTENTIVE}, {}),
+        ({"backbone_seed": 2}, {}),
+        ({"family": Family.TSM}, {}),
+        ({"window": 0.5}, {}),
+        ({}, {"num_crops": 1}),
+        ({}, {"wanted": "openvino"}),
+    ],
+    ids=["patches", "weights", "family", "window", "crops", "engine"],
 )
 def test_features_of_another_backbone_window_crop_or_engine_are_not_taken(shared, change, choice):
     first, _ = shared(network_of(Family.TSN, head_seed=2))
