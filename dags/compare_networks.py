@@ -12,7 +12,7 @@ Nothing is registered or promoted here. `retrain` reuses a training of this DAG 
 - *Red, in `configure`*: a line of the form is invalid; the log repeats it with the reason.
 - *Red, in `network`*: one configuration failed. The others continue, and the table names it with the reason. To retry, clear its red task with
   its downstream tasks; `tabulate` runs again. In `plan`, it may be the same training as another; the log names that one, and the table shows it once.
-- *Pink, skipped*: there is no dataset yet. Only `flows` and `flow`: no network needs optical flow, or it is there already.
+- *Pink, skipped*: there is no dataset yet. Only `flows` and `flow`, or `sound`: no network needs optical flow or hears, or it is there already.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training resumes after its last epoch.
 - *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, one per GPU. Latency is measured on the machine that tests:
   run nothing else there meanwhile.
@@ -26,8 +26,8 @@ from pathlib import Path
 from airflow.sdk import DAG, task_group
 
 from dags._form import Form
+from dags._inputs import flow_tasks, sound_task
 from dags._networks import FAILURES, GROUP, network
-from dags._optical_flow import flow_tasks
 from dags._runner import TASK_DEFAULTS
 from dags._tasks import step_task
 from tasks.contracts import compare_networks
@@ -58,6 +58,7 @@ with DAG(
         execution_timeout=timedelta(minutes=30),
     )
     flows, flow = flow_tasks(FORM, configured=CONFIGURED)
+    sound = sound_task(FORM, configured=CONFIGURED)
     networks = task_group(group_id=GROUP, tooltip="Weights, training and test of each network")(network)
     tabulate = step_task(
         compare_networks.TABULATE,
@@ -67,6 +68,6 @@ with DAG(
         trigger_rule="all_done_min_one_success",  # the table shows a failed network as failed
         execution_timeout=timedelta(hours=1),
     )
-    configure >> flows
-    [configure, flow] >> networks.partial(form=FORM).expand(mapped=configure.output) >> tabulate
+    configure >> [flows, sound]
+    [configure, flow, sound] >> networks.partial(form=FORM).expand(mapped=configure.output) >> tabulate
     configure >> tabulate

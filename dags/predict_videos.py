@@ -9,7 +9,7 @@ Tables, tracks for players and the list of clips to label are stored beside it.
 
 **When it fails**
 - *Pink, skipped*: these networks predicted these videos before, and the log of `plan` links to the page; or there is no video.
-  Only `flows` and `flow`: neither network needs optical flow, or it is there already.
+  Only `flows` and `flow`, or `sound`: neither network needs optical flow or hears, or it is there already.
 - *Orange, to be retried*: the store or MLflow did not answer. Nothing to do; it retries.
 - *Red, in `plan`*: the model or version does not exist, or no video is usable; the log lists the existing models, or the reason for each video.
 - *Grey, never starting*: `known` and `predict` wait for a slot of the pool `gpu`, one per GPU. Does the pool exist?
@@ -32,7 +32,7 @@ from pathlib import Path
 from airflow.sdk import DAG
 
 from dags._form import Form
-from dags._optical_flow import flow_tasks
+from dags._inputs import flow_tasks, sound_task
 from dags._runner import TASK_DEFAULTS
 from dags._tasks import mapped_step_task, step_task
 from tasks.contracts import predict_videos
@@ -72,6 +72,7 @@ with DAG(
     )
     # If one batch fails to cut, the others are still predicted.
     flows, flow = flow_tasks(FORM, prediction=PLAN, trigger_rule="all_done_min_one_success")
+    sound = sound_task(FORM, prediction=PLAN, trigger_rule="all_done_min_one_success")
     known = step_task(predict_videos.KNOWN, FORM, plan=PLAN, execution_timeout=timedelta(hours=3))
     predict = mapped_step_task(
         predict_videos.PREDICT_BATCH,
@@ -80,7 +81,7 @@ with DAG(
         plan=PLAN,
         batch="{{ task.mapped.uri }}",
         map_index_template="{{ task.mapped.name | truncate(100) }}",
-        trigger_rule="all_done",  # `flow` is skipped if no network needs it; clips and flow that are still missing are made here
+        trigger_rule="all_done",  # `flow` and `sound` are skipped if no network needs them; clips, flow and sound that are still missing are made here
         execution_timeout=timedelta(hours=12),
     )
     report = step_task(
@@ -92,4 +93,5 @@ with DAG(
     )
     plan >> known
     [plan, cut] >> flows
-    [known, flow] >> predict >> report
+    [plan, cut] >> sound
+    [known, flow, sound] >> predict >> report

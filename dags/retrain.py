@@ -12,11 +12,11 @@ Without an answer in time the champion stays.
 
 **When it fails**
 - *Pink, skipped*: there is no dataset yet, or it was trained with these options before; the log of `plan` says which and links to that run.
-  *Train again* in the form overrides this. Only `register` and what follows: labels were altered (*Label noise*), so nothing is registered. Only `flows` and `flow`: the network needs no optical flow, or it is there already.
+  *Train again* in the form overrides this. Only `register` and what follows: labels were altered (*Label noise*), so nothing is registered. Only `flows` and `flow`, or `sound`: the network needs no optical flow or does not hear, or it is there already.
   Only `learning_curve`: it is switched off, or there is nothing to draw it from; its log and the report say why.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training resumes after its last epoch.
 - *Red, in `prepare`*: weights are missing or wrong. The log says which file to put where.
-- *Red, in `train`, `evaluate` or `learning_curve`*: see the last lines of the log. Out of memory: lower the batch size or the segments. No flow: see the log of `flow`.
+- *Red, in `train`, `evaluate` or `learning_curve`*: see the last lines of the log. Out of memory: lower the batch size or the segments. No flow or sound: see the log of `flow` or `sound`.
   The run goes on without `learning_curve`; *Decide again* puts it into the next report.
 - *Grey, never starting*: `train`, `evaluate` and `learning_curve` wait for a slot of the pool `gpu`, one per GPU. Does the pool exist?
 
@@ -34,7 +34,7 @@ from dags._approval import ApproveOperator
 from dags._assets import DATASET, MODEL
 from dags._ended import ended
 from dags._form import Form
-from dags._optical_flow import flow_tasks
+from dags._inputs import flow_tasks, sound_task
 from dags._runner import TASK_DEFAULTS
 from dags._tasks import mapped_step_task, step_task
 from tasks.contracts import retrain
@@ -63,7 +63,7 @@ with DAG(
     default_args=TASK_DEFAULTS,
     tags=["retake", "model"],
 ) as dag:
-    with TaskGroup("prepare", tooltip="Initial weights, the plan of training and tests, and optical flow if the network needs it"):
+    with TaskGroup("prepare", tooltip="Initial weights, the plan of training and tests, and optical flow or sound if the network needs it"):
         weights = step_task(retrain.WEIGHTS, FORM, out=WEIGHTS, execution_timeout=timedelta(hours=2))
         plan = step_task(
             retrain.PLAN,
@@ -74,12 +74,13 @@ with DAG(
             execution_timeout=HALF_HOUR,
         )
         flows, flow = flow_tasks(FORM, plan=PLAN)
-        weights >> plan >> flows
+        sound = sound_task(FORM, plan=PLAN)
+        weights >> plan >> [flows, sound]
     train = step_task(
         retrain.TRAIN,
         FORM,
         plan=PLAN,
-        trigger_rule="none_failed_min_one_success",  # `flow` is skipped if no flow is needed, `plan` if nothing is to be trained
+        trigger_rule="none_failed_min_one_success",  # `flow` and `sound` are skipped if they are not needed, `plan` if nothing is to be trained
         execution_timeout=timedelta(days=3),
     )
     evaluate = mapped_step_task(
@@ -113,6 +114,6 @@ with DAG(
         )
         compare >> report >> register >> [approve, decide]
         approve >> decide
-    [plan, flow] >> train >> evaluate >> compare
+    [plan, flow, sound] >> train >> evaluate >> compare
     train >> curve
     ended(curve, "curve_ended") >> report

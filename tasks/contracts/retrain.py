@@ -1,7 +1,7 @@
 """Describe the steps that train a network, test it, and decide whether it becomes champion."""
 
 import getpass
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,14 +13,16 @@ from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResult
 from tasks.results.flow import FlowResult, FlowsResult
 from tasks.results.learning_curve import LearningCurveResult
 from tasks.results.record import ModelRole
+from tasks.results.sound import SoundResult
 from tasks.results.training import PlanResult, TrainResult, WeightsResult
 from tasks.store.comparisons import Configurations
 from tasks.store.derived import decision_of_plan, flow_of_batch, prediction_of_plan, run_of_plan
 from tasks.store.layout import Layout
-from tasks.store.runs import Flows
+from tasks.store.predictions import Prediction
+from tasks.store.runs import Run
 from tasks.store.stored import Output
 
-FLOW_SOURCES = ("plan", "configured", "prediction")
+NETWORK_SOURCES = ("plan", "configured", "prediction")
 
 
 class WeightsArguments(OutArguments, TrainOptions):
@@ -47,27 +49,36 @@ def _plan(arguments: PlanArguments) -> Output[PlanResult]:
     return Layout(arguments.store).plan(content_key(arguments.model_dump(mode="json", exclude={"weights_result"})))
 
 
-class FlowsArguments(StepArguments):
-    """The networks that need optical flow, of a training, a comparison or a prediction."""
+class NetworksArguments(StepArguments):
+    """The networks of a training, a comparison or a prediction."""
 
     plan: TrainingPlanUri | None = Field(None, description="Address of the plan of a training, as `train` takes it")
     configured: FolderUri | None = Field(None, description="The `configured_uri` of the result of `configure`, for a comparison")
     prediction: PredictionPlanUri | None = Field(None, description="Address of the plan of a prediction, as `predict_batch` takes it")
 
     @model_validator(mode="after")
-    def _name_exactly_one(self) -> "FlowsArguments":
-        if sum(getattr(self, name) is not None for name in FLOW_SOURCES) != 1:
-            raise ValueError(f"exactly one of {', '.join(f'--{name}' for name in FLOW_SOURCES)} is needed")
+    def _name_exactly_one(self) -> Self:
+        if sum(getattr(self, name) is not None for name in NETWORK_SOURCES) != 1:
+            raise ValueError(f"exactly one of {', '.join(f'--{name}' for name in NETWORK_SOURCES)} is needed")
         return self
 
+    @property
+    def place(self) -> Run | Configurations | Prediction:
+        """Return the place of what they have in common."""
+        if self.plan is not None:
+            return run_of_plan(self.plan)
+        if self.configured is not None:
+            return Configurations(self.configured)
+        assert self.prediction is not None  # noqa: S101 - the arguments name exactly one of the three
+        return prediction_of_plan(self.prediction)
 
-def _missing_flow(arguments: FlowsArguments) -> Flows:
-    if arguments.plan is not None:
-        return run_of_plan(arguments.plan).flows
-    if arguments.configured is not None:
-        return Configurations(arguments.configured).flows
-    assert arguments.prediction is not None  # noqa: S101 - the arguments name exactly one of the three
-    return prediction_of_plan(arguments.prediction).flows
+
+class FlowsArguments(NetworksArguments):
+    """The networks that need optical flow."""
+
+
+class SoundArguments(NetworksArguments):
+    """The networks that need sound."""
 
 
 class FlowArguments(StepArguments):
@@ -141,9 +152,9 @@ FLOWS = Step(
     module="retrain.missing_flow",
     arguments=FlowsArguments,
     result=FlowsResult,
-    address=_missing_flow,
+    address=lambda arguments: arguments.place.flows,
     also_in=("compare_networks", "predict_videos"),
-    alternatives=FLOW_SOURCES,
+    alternatives=NETWORK_SOURCES,
 )
 FLOW = Step(
     name="flow",
@@ -153,6 +164,17 @@ FLOW = Step(
     result=FlowResult,
     address=lambda arguments: flow_of_batch(arguments.batch),
     also_in=("compare_networks", "predict_videos"),
+)
+SOUND = Step(
+    name="sound",
+    summary="describe the sound of the clips, where it is missing",
+    module="retrain.describe_clips",
+    arguments=SoundArguments,
+    result=SoundResult,
+    address=lambda arguments: arguments.place.sound,
+    also_in=("compare_networks", "predict_videos"),
+    alternatives=NETWORK_SOURCES,
+    image="trainer",
 )
 TRAIN = Step(
     name="train",

@@ -14,9 +14,10 @@ from tasks.errors import BadVideo, MissingObject
 from tasks.model.sound.recipe import sound_recipe_of
 from tasks.model.sound.stored import SOUND_SUFFIX, Sound, read_sound, write_sound
 from tasks.results.record import SetAside
-from tasks.results.sound import SoundRecipe, SoundState
-from tasks.store.layout import folders_of, sound_of_clip
+from tasks.results.sound import SoundNote, SoundRecipe, SoundState
+from tasks.store.layout import folders_of, sound_note_of_clip, sound_of_clip
 from tasks.store.objects import Store
+from tasks.store.stored import Stored
 from tasks.video import sound as track
 from tasks.wording import plain_reason
 
@@ -27,6 +28,8 @@ log = logging.getLogger("retake")
 
 CLIPS_AT_ONCE = 4
 """Clips are fetched and decoded beside one another. torch describes one after the other, on all cores."""
+
+NOTES_AT_ONCE = 8
 
 NUM_NAMED = 5
 """Maximum number of clips listed in an error."""
@@ -61,11 +64,23 @@ def sound_uri(clip_uri: str, recipe: SoundRecipe) -> str:
     return sound_of_clip(clip_uri, sound_recipe_of(recipe))
 
 
+def note_of(clip: HeardClip, recipe: SoundRecipe) -> Stored[SoundNote]:
+    """Find the note on a clip's described sound."""
+    return sound_note_of_clip(clip.uri, sound_recipe_of(recipe))
+
+
+def read_notes(store: Store, clips: Sequence[HeardClip], recipe: SoundRecipe) -> list[SoundNote | None]:
+    """Read what there is to hear in each clip; None where sound is not described."""
+    described = {clip.uri for clip in clips} - {clip.uri for clip in without_sound(store, clips, recipe)}
+    with ThreadPoolExecutor(NOTES_AT_ONCE, thread_name_prefix="sound-notes") as pool:
+        return list(pool.map(lambda clip: store.read(note_of(clip, recipe)) if clip.uri in described else None, clips))
+
+
 def without_sound(store: Store, clips: Sequence[C], recipe: SoundRecipe) -> list[C]:
     """Select the clips whose sound is not described in the store."""
-    wanted = [sound_uri(clip.uri, recipe) for clip in clips]
-    there = {found.uri for folder in folders_of(wanted) for found in store.list(folder)}
-    return [clip for clip, uri in zip(clips, wanted, strict=True) if uri not in there]
+    wanted = [(sound_uri(clip.uri, recipe), note_of(clip, recipe).uri) for clip in clips]
+    there = {found.uri for folder in folders_of(uri for uri, _ in wanted) for found in store.list(folder)}
+    return [clip for clip, uris in zip(clips, wanted, strict=True) if not there.issuperset(uris)]
 
 
 def complete_sound(store: Store, clips: Sequence[HeardClip], recipe: SoundRecipe) -> None:
@@ -140,6 +155,7 @@ def _keep(store: Store, clip: HeardClip, hearing: "Describer", lock: Lock, sourc
             sound = hearing.describe(heard.samples, seconds=heard.seconds, state=state, reason=heard.reason)
         write_sound(made, sound)
         store.write_file(sound_uri(clip.uri, hearing.recipe), made)
+        store.write(note_of(clip, hearing.recipe), SoundNote(state=sound.state, reason=sound.reason, speech_share=sound.speech_share))
     except MissingObject:
         return SetAside(name=clip.uid, reason="the clip is not in the store")
     except BadVideo as error:

@@ -1,16 +1,19 @@
 """Define the members of a fusion, and how its weights were chosen."""
 
+from pydantic import Field
+
 from tasks.options import FlowOptions, Modality
 from tasks.results.record import Record
 
 
 class Member(Record):
-    """One network of a fusion: `name` as the person wrote it, `run_key` of its training."""
+    """One network of a fusion: `name` as the person wrote it, `run_key` of its training, `sound` as of a `Champion`."""
 
     name: str
     network: str
     modality: Modality
     flow: FlowOptions | None
+    sound: str | None = Field(None, exclude_if=lambda name: name is None)
     run_key: str
     checkpoint_uri: str
     checkpoint_sha256: str

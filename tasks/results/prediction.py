@@ -16,7 +16,8 @@ PredictorRole = Literal["model", "against"]
 class Predictor(Record):
     """One network, pinned by its checkpoint's hash, with the temperatures that calibrate it.
 
-    `label` is its name in every table; `flows` is the optical flow that it needs, as far as its training is known. `calibration` says where
+    `label` is its name in every table; `flows` is the optical flow that it needs, and `sounds` are the names of the
+    features of sound, as far as its training is known. `calibration` says where
     the temperatures come from, or why they are 1; `calibration_crops` is the number of crops per frame of the clips they were fitted on,
     None if they are 1.
     """
@@ -26,6 +27,7 @@ class Predictor(Record):
     checkpoint_uri: str
     checkpoint_sha256: str
     flows: tuple[FlowOptions, ...]
+    sounds: tuple[str, ...] = Field((), exclude_if=lambda names: not names)
     verb_temperature: float
     noun_temperature: float
     is_calibrated: bool

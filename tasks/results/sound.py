@@ -1,8 +1,11 @@
-"""Define the recipe of stored sound, and the results of sounds and sound."""
+"""Define the recipe of stored sound, and the result of sound."""
 
 from enum import StrEnum
 
-from tasks.results.record import Record
+from tasks.results.record import Record, SetAside
+
+MIN_SPEECH_SHARE = 0.05
+"""From here on somebody is said to speak in a clip: 0.4 of 8 seconds. Less may be a clatter."""
 
 
 class SoundState(StrEnum):
@@ -23,3 +26,38 @@ class SoundRecipe(Record):
 
     network: str | None
     speech: str | None
+
+
+class SoundNote(Record):
+    """`clips/<video>/<recipe>/sound/<sound recipe>/0003.json`, written after the sound itself: what there is to hear in a clip.
+
+    `reason` says what is missing; `speech_share` is the share of the clip in which somebody speaks, None if nobody listened for it.
+    """
+
+    state: SoundState
+    reason: str
+    speech_share: float | None
+
+    @property
+    def has_speech(self) -> bool:
+        """Check whether somebody speaks."""
+        return self.speech_share is not None and self.speech_share >= MIN_SPEECH_SHARE
+
+
+class SoundResult(Record):
+    """What there is to hear in the clips of a training, a comparison or a prediction.
+
+    `num_described` and `seconds` are of this run; the other clips were described before. `warnings` has each clip in which there is nothing to
+    hear, or not all the time, with the reason; `set_aside` those whose file cannot be read. `num_with_speech` counts the clips in which
+    somebody speaks; None if nobody listened for it.
+    """
+
+    num_clips: int
+    num_described: int
+    num_silent: int
+    num_without_track: int
+    num_unreadable: int
+    num_with_speech: int | None
+    seconds: float
+    warnings: tuple[SetAside, ...]
+    set_aside: tuple[SetAside, ...]

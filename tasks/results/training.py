@@ -57,13 +57,14 @@ class ScoredNetwork(Record):
 class Champion(Record):
     """The registered version that the fine-tuned network must beat.
 
-    `flows` is the optical flow that it needs, as far as its training is known.
+    `flows` is the optical flow that it needs, and `sounds` are the names of the features of sound, as far as its training is known.
     """
 
     version: int
     checkpoint_uri: str
     checkpoint_sha256: str
     flows: tuple[FlowOptions, ...] = ()
+    sounds: tuple[str, ...] = Field((), exclude_if=lambda names: not names)
 
 
 class PlanResult(Record):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from tasks.errors import BadInput, MissingObject, NothingToDo
 from tasks.keys import content_key, flow_recipe_of, training_key, without_idle
@@ -16,6 +17,9 @@ from tasks.store.runs import Evaluations, Run, deciding, parse_run, run_beside, 
 from tasks.tracking import RegisteredVersion
 
 MODEL = re.compile(MODEL_REFERENCE)
+
+HEARD = ("spectrogram", "sound")
+"""Inputs that are made of sound."""
 
 
 @dataclass(frozen=True)
@@ -105,3 +109,28 @@ def flows_of(plan: PlanResult) -> tuple[FlowOptions, ...]:
 def different(flows: Iterable[FlowOptions | None]) -> tuple[FlowOptions, ...]:
     """List flow options by their recipes, each once; drop None."""
     return tuple({flow_recipe_of(options): options for options in flows if options}.values())
+
+
+class Seeing(Protocol):
+    """The input of a network, in its options or its spec."""
+
+    @property
+    def modality(self) -> Modality:
+        """Return the input."""
+
+    @property
+    def backbone(self) -> str:
+        """Return the backbone, or in its place the name of the features of sound."""
+
+
+def sound_of(network: Seeing) -> str | None:
+    """Return the name of the features of sound that a network hears, `auto` for a spectrogram alone, or None if it hears nothing."""
+    if str(network.modality) not in HEARD:
+        return None
+    return network.backbone if str(network.modality) == "sound" else "auto"
+
+
+def sounds_of(plan: PlanResult) -> tuple[str, ...]:
+    """List the features of sound of the planned network, or of a fusion's members, each once."""
+    names = [member.sound for member in plan.weights.members] or [sound_of(plan.train)]
+    return tuple(dict.fromkeys(name for name in names if name))

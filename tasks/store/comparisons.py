@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tasks.results.comparison import Comparison, ConfigureResult, TabulateResult
+from tasks.results.sound import SoundResult
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.store.runs import Flows
 from tasks.store.stored import Below, Output, file, output, record
@@ -37,6 +38,7 @@ class Configurations(Output[ConfigureResult]):
 
     claims = Below("claims/", Claims)
     flows = Below("flows/", Flows)
+    sound = output("sound/", SoundResult)
     table = output("table/", TabulateResult)
     """The result of `tabulate`, which says where the table lies."""
 

@@ -13,6 +13,7 @@ from tasks.results.dataset import ClassRef, DatasetResult, LabelResult, LabelsFi
 from tasks.results.evaluation import ChampionMove, DecisionRecord
 from tasks.results.prediction import PredictPlanResult
 from tasks.results.record import SplitName
+from tasks.results.sound import SoundNote
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.results.video import Batch, ClipsFile, IngestResult, Inventory, SegmentResult, SetAsideFile, SummaryResult, VideoRecord
 from tasks.store.comparisons import AskedComparison, ComparisonTable
@@ -73,6 +74,11 @@ def sound_of_clip(clip_uri: str, recipe: str) -> str:
     """`clips/<video>/<recipe>/sound/<sound recipe>/<clip>.npz`: return the address of the described sound of a clip."""
     folder, _, name = clip_uri.rpartition("/")
     return f"{folder}/sound/{recipe}/{name.removesuffix('.mp4')}.npz"
+
+
+def sound_note_of_clip(clip_uri: str, recipe: str) -> Stored[SoundNote]:
+    """`clips/<video>/<recipe>/sound/<sound recipe>/<clip>.json`: find the note on the described sound of a clip."""
+    return Stored(f"{sound_of_clip(clip_uri, recipe).removesuffix('.npz')}.json", SoundNote)
 
 
 def folders_of(uris: Iterable[str]) -> set[str]:

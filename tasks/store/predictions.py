@@ -10,6 +10,7 @@ from tasks.results.prediction import (
     PredictPlanResult,
     PredictReportResult,
 )
+from tasks.results.sound import SoundResult
 from tasks.results.video import SegmentResult
 from tasks.store.runs import Flows
 from tasks.store.stored import Below, Output, Stored, file, output, record
@@ -54,6 +55,7 @@ class Prediction:
     labels = record("labels.json", KnownLabels)
     """The labels at the time that the prediction was planned."""
     flows = Below("flows/", Flows)
+    sound = output("sound/", SoundResult)
     known = output("known/", KnownClipsResult)
     """Features of a sample of the model's training clips."""
     report = Below("report/", PredictionReport)

@@ -11,6 +11,7 @@ from tasks.results.learning_curve import CurveTrainings, LearningCurveResult, No
 from tasks.results.metrics import Metrics
 from tasks.results.record import SplitName
 from tasks.results.search import TrialScore
+from tasks.results.sound import SoundResult
 from tasks.results.training import PlanResult, TrainResult
 from tasks.store.stored import Below, Output, Stored, file, last_name, output, record
 
@@ -133,6 +134,7 @@ class Run:
     folder_uri: str
 
     flows = Below("flows/", Flows)
+    sound = output("sound/", SoundResult)
     train = Below("train/", Training)
     register = output("register/", RegisterResult)
     learning_curve = record("learning_curve/trainings.json", CurveTrainings)

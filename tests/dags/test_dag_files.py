@@ -86,9 +86,9 @@ def test_a_dag_file_is_wiring_only(path):
         "dags._approval",
         "dags._assets",
         "dags._ended",
-        "dags._optical_flow",
-        "dags._networks",
         "dags._form",
+        "dags._inputs",
+        "dags._networks",
         "dags._rounds",
         "dags._runner",
         "dags._tasks",
@@ -148,7 +148,7 @@ def test_later_tasks_are_expanded_over_a_list_that_the_result_has():
     assert {(step, name) for step, name in lists if name not in STEPS[step].result.model_fields} == set()
 
 
-INSTEAD = {"flows": {"plan", "configured", "prediction"}}
+INSTEAD = {step: {"plan", "configured", "prediction"} for step in ("flows", "sound")}
 """Arguments of which a step takes one in place of the other."""
 
 
@@ -168,7 +168,7 @@ def test_only_training_and_testing_wait_for_the_gpu():
 
 def test_what_needs_torch_has_the_image_with_torch():
     given = {task.task_id: made_of(task) for task in TASKS}
-    trainers = {"prepare.weights", "publish.register", "network.weights", *GPU_TASKS}
+    trainers = {"prepare.weights", "prepare.sound", "sound", "publish.register", "network.weights", *GPU_TASKS}
     assert {name for name, fields in given.items() if "trainer" in (fields.get("image"), fields.get("image_kind"))} == trainers
     assert {name for name, fields in given.items() if fields.get("gpu")} == GPU_TASKS
     assert {task.task_id for task in TASKS if task.queue == "gpu"} == GPU_TASKS
@@ -198,7 +198,8 @@ def test_steps_follow_one_another():
             "prepare.plan": ["prepare.weights"],
             "prepare.flows": ["prepare.plan"],
             "prepare.flow": ["prepare.flows"],
-            "train": ["prepare.flow", "prepare.plan"],
+            "prepare.sound": ["prepare.plan"],
+            "train": ["prepare.flow", "prepare.plan", "prepare.sound"],
             "evaluate": ["prepare.plan", "train"],
             "learning_curve": ["train"],
             "publish.compare": ["evaluate"],
@@ -212,7 +213,8 @@ def test_steps_follow_one_another():
             "configure": [],
             "flows": ["configure"],
             "flow": ["flows"],
-            "network.weights": ["configure", "flow"],
+            "sound": ["configure"],
+            "network.weights": ["configure", "flow", "sound"],
             "network.plan": ["configure", "network.weights"],
             "network.train": ["configure", "network.plan"],
             "network.evaluate": ["configure", "network.train"],
@@ -240,8 +242,9 @@ def test_steps_follow_one_another():
             "cut": ["plan"],
             "flows": ["cut", "plan"],
             "flow": ["flows"],
+            "sound": ["cut", "plan"],
             "known": ["plan"],
-            "predict": ["flow", "known", "plan"],
+            "predict": ["flow", "known", "plan", "sound"],
             "report": ["predict"],
         },
     }
@@ -263,7 +266,7 @@ def test_two_batches_at_once_are_cut_and_have_their_flow_computed():
 def test_a_prediction_has_a_page_where_a_batch_failed():
     assert {task.task_id: task.trigger_rule for task in predict_videos.dag.tasks} == {
         **dict.fromkeys(("plan", "known", "cut", "flow"), "all_success"),
-        "flows": "all_done_min_one_success",
+        **dict.fromkeys(("flows", "sound"), "all_done_min_one_success"),
         "predict": "all_done",
         "report": "all_done_min_one_success",
     }

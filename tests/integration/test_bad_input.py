@@ -50,6 +50,7 @@ def required(chain):
         **{step: {"plan": chain.plan, **flags} for step, flags in FOLLOWERS_OF_A_PLAN.items()},
         "flows": {"plan": chain.plan},
         "flow": {"batch": f"{NOWHERE}/runs/x/flows/x/0000.json"},
+        "sound": {"plan": chain.plan},
         "configure": OUT,
         "plan_network": {
             "dataset": f"{NOWHERE}/datasets/x/",

@@ -4,7 +4,7 @@ import inspect
 import typing
 from collections.abc import Iterator
 
-from tasks.store.layout import Layout, flow_of_clip, sound_of_clip
+from tasks.store.layout import Layout, flow_of_clip, sound_note_of_clip, sound_of_clip
 from tasks.store.stored import Below, Folder, Stored
 
 ROOT = "s3://store"
@@ -15,8 +15,9 @@ LEFT_OUT = {"digest", "file", "folder_uri", "holds", "key", "model", "name_of", 
 def addresses() -> dict[str, str]:
     """Give every address below a store, with the name of its record's model where it has one."""
     clip = Layout(ROOT).clips("<video>", "<recipe>").clip(3)
-    beside = (flow_of_clip(clip, "<flow recipe>"), sound_of_clip(clip, "<sound recipe>"))
-    return {uri.removeprefix(f"{ROOT}/"): model for uri, model in (*_below(Layout(ROOT)), *((uri, "") for uri in beside))}
+    note = sound_note_of_clip(clip, "<sound recipe>")
+    beside = ((flow_of_clip(clip, "<flow recipe>"), ""), (sound_of_clip(clip, "<sound recipe>"), ""), (note.uri, note.model.__name__))
+    return {uri.removeprefix(f"{ROOT}/"): model for uri, model in (*_below(Layout(ROOT)), *beside)}
 
 
 def _below(place: object) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
 from tasks.results.prediction import Predictor, PredictorRole, PredictPlanResult
 from tasks.results.record import ModelRole
 from tasks.results.training import PlanResult
-from tasks.steps._plans import flows_of, plans_of, run_of
+from tasks.steps._plans import flows_of, plans_of, run_of, sounds_of
 from tasks.steps._step import log
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
@@ -101,6 +101,7 @@ def _predictor(label: str, description: str, uri: str, sha256: str, plans: Seque
         checkpoint_uri=uri,
         checkpoint_sha256=sha256,
         flows=flows_of(plans[0]) if plans else (),
+        sounds=sounds_of(plans[0]) if plans else (),
         verb_temperature=fitted.verb,
         noun_temperature=fitted.noun,
         is_calibrated=fitted.is_calibrated,

@@ -25,6 +25,7 @@ from tasks.results.fusion import Fusion, Member
 from tasks.results.training import PlanResult, TrainResult, WeightsResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._checkpoints import fetch_network, fetch_trained, file_sha256, find_trained
+from tasks.steps._plans import sound_of
 from tasks.steps._step import log
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
@@ -64,6 +65,7 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store) -> WeightsR
                         network=network.spec.title,
                         modality=network.spec.modality,
                         flow=network.spec.flow,
+                        sound=sound_of(network.spec),
                         run_key=trained.run_key,
                         checkpoint_uri=trained.checkpoint_uri,
                         checkpoint_sha256=trained.checkpoint_sha256,

@@ -13,7 +13,7 @@ from tasks.promotion.gate import deciding_split
 from tasks.results.record import SPLITS, ModelRole, SplitName
 from tasks.results.training import Champion, Evaluation, PlanResult, WeightsResult
 from tasks.settings import MlflowSettings, load
-from tasks.steps._plans import find_dataset, flows_of, plan_training, plans_of, run_of
+from tasks.steps._plans import find_dataset, flows_of, plan_training, plans_of, run_of, sounds_of
 from tasks.steps._step import finish, log
 from tasks.steps.retrain._estimate import log_expected_time
 from tasks.store.objects import Store
@@ -107,6 +107,7 @@ def _champion(arguments: PlanArguments, registry: Registry, store: Store) -> tup
         checkpoint_uri=found.checkpoint_uri,
         checkpoint_sha256=found.checkpoint_sha256,
         flows=flows_of(trained) if trained else (),
+        sounds=sounds_of(trained) if trained else (),
     )
     return champion, trained
 

@@ -1,4 +1,4 @@
-"""Add the tasks that compute optical flow before a network needs it."""
+"""Add the tasks that make what networks need besides frames: optical flow and sound."""
 
 from datetime import timedelta
 
@@ -38,3 +38,11 @@ def flow_tasks(form: Form, *, trigger_rule: str = "all_success", **networks: str
         execution_timeout=timedelta(hours=12),
     )
     return flows, flow
+
+
+def sound_task(form: Form, *, trigger_rule: str = "all_success", **networks: str) -> BaseOperator:
+    """Make `sound`, which describes the sound of clips; skipped if no network hears.
+
+    Unlike optical flow, which takes minutes for a clip, sound takes seconds: one task does it.
+    """
+    return step_task(retrain.SOUND, form, execution_timeout=timedelta(hours=12), trigger_rule=trigger_rule, **networks)

@@ -1,0 +1,77 @@
+"""Find the networks that a run is about, and the clips that they see."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from tasks.contracts.retrain import NetworksArguments
+from tasks.media.clips import find_cut
+from tasks.media.stored_flow import SeenClip
+from tasks.options import FlowOptions, TrainOptions
+from tasks.results.prediction import PredictionBatch, PredictPlanResult
+from tasks.results.training import PlanResult
+from tasks.results.video import ClipRecord
+from tasks.steps._plans import different, flow_of, flows_of, sound_of, sounds_of
+from tasks.steps._step import log
+from tasks.store.comparisons import Configurations
+from tasks.store.layout import Dataset
+from tasks.store.objects import Store
+from tasks.store.stored import Output
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The inputs that networks need besides frames.
+
+    Attributes:
+        flows: options of optical flow, each once.
+        sounds: names of the features of sound, each once.
+        clips: lists the clips that the networks see.
+    """
+
+    flows: tuple[FlowOptions, ...]
+    sounds: tuple[str, ...]
+    clips: Callable[[], Sequence[SeenClip]]
+
+
+def needs_of(arguments: NetworksArguments, store: Store) -> Needs:
+    """Find what the networks of a training, a comparison or a prediction need."""
+    if arguments.plan:
+        plan = store.read(Output(arguments.plan, PlanResult))
+        champion = plan.champion
+        return Needs(
+            different([*flows_of(plan), *(champion.flows if champion else ())]),
+            _named([*sounds_of(plan), *(champion.sounds if champion else ())]),
+            lambda: _dataset_clips(plan.dataset_uri, store),
+        )
+    if arguments.configured:
+        configured = store.read(Configurations(arguments.configured))
+        trains = [TrainOptions.model_validate_json(one.options) for one in configured.configurations]
+        return Needs(different(map(flow_of, trains)), _named(map(sound_of, trains)), lambda: _dataset_clips(configured.dataset_uri, store))
+    assert arguments.prediction is not None  # noqa: S101 - the arguments name exactly one of the three
+    prediction = store.read(Output(arguments.prediction, PredictPlanResult))
+    predictors = prediction.predictors.values()
+    return Needs(
+        different(options for one in predictors for options in one.flows),
+        _named(name for one in predictors for name in one.sounds),
+        lambda: _cut_clips(prediction, store),
+    )
+
+
+def _named(names: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _dataset_clips(dataset_uri: str, store: Store) -> Sequence[SeenClip]:
+    return store.read(Dataset(dataset_uri).manifest).clips
+
+
+def _cut_clips(prediction: PredictPlanResult, store: Store) -> list[ClipRecord]:
+    """List the clips of every video that was cut; `predict` says why others were not."""
+    clips: list[ClipRecord] = []
+    for batch in prediction.batches:
+        for video in store.read(batch.uri, PredictionBatch).videos:
+            if found := find_cut(store, prediction.store, video.video, prediction.segment):
+                clips += found.clips
+            else:
+                log.warning("%s: was not cut", video.name)
+    return clips

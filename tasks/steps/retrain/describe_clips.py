@@ -1,0 +1,78 @@
+"""Describe the sound of the clips that networks hear; skip clips that have it."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from tasks.contracts.retrain import SOUND, SoundArguments
+from tasks.errors import NothingToDo
+from tasks.media.stored_flow import SeenClip
+from tasks.media.stored_sound import describe_sound, read_notes, without_sound
+from tasks.model.sound.recipe import installed_recipe
+from tasks.results.record import SetAside
+from tasks.results.sound import SoundNote, SoundRecipe, SoundResult, SoundState
+from tasks.steps._step import finish, finished, log
+from tasks.steps.retrain._networks import needs_of
+from tasks.store.objects import Store
+from tasks.wording import count
+
+
+def run(arguments: SoundArguments, store: Store) -> SoundResult:
+    """Describe missing sound beside its clips; count and name the clips in which there is nothing to hear.
+
+    Raises:
+        NothingToDo: no network hears.
+        BadConfiguration: a network that describes sound is not installed.
+    """
+    needs = needs_of(arguments, store)
+    if not needs.sounds:
+        raise NothingToDo("no network of this run hears sound")
+    clips = needs.clips()
+    recipes = list(dict.fromkeys(_recipe(name) for name in needs.sounds))
+    missing = {recipe: without_sound(store, clips, recipe) for recipe in recipes}
+    earlier = finished(store, SOUND.address(arguments))
+    if earlier and not any(missing.values()):
+        return earlier
+    for recipe, lacking in missing.items():
+        log.info("describing the sound of %d of %d clips by %s", len(lacking), len(clips), "aisfx" if recipe.network else "statistics")
+    done = [describe_sound(store, lacking, recipe) for recipe, lacking in missing.items() if lacking]
+    result = _result(clips, read_notes(store, clips, recipes[0]), recipes[0]).model_copy(
+        update={
+            "num_described": sum(one.num_clips for one in done),
+            "seconds": round(sum(one.seconds for one in done), 3),
+            "set_aside": tuple({aside.name: aside for one in done for aside in one.set_aside}.values()),
+        }
+    )
+    if earlier and not result.num_described:
+        return earlier
+    return finish(store, SOUND.address(arguments), result)
+
+
+def _recipe(name: str) -> SoundRecipe:
+    found = installed_recipe()
+    return found.model_copy(update={"network": None}) if name == "log-mel" else found
+
+
+def _result(clips: Sequence[SeenClip], notes: Sequence[SoundNote | None], recipe: SoundRecipe) -> SoundResult:
+    """Count what there is to hear, and say so."""
+    heard = [note for note in notes if note]
+    states = Counter(note.state for note in heard)
+    warnings = tuple(SetAside(name=clip.uid, reason=note.reason) for clip, note in zip(clips, notes, strict=True) if note and note.reason)
+    for warning in warnings:
+        log.warning("%s: %s", warning.name, warning.reason)
+    num_with_speech = sum(note.has_speech for note in heard) if recipe.speech else None
+    log.info(
+        "of %s, %d are silent, %d have no sound track, that of %d cannot be read%s",
+        *(count(len(clips), "clip"), states[SoundState.SILENT], states[SoundState.NO_TRACK], states[SoundState.UNREADABLE]),
+        "" if num_with_speech is None else f"; somebody speaks in {num_with_speech}",
+    )
+    return SoundResult(
+        num_clips=len(clips),
+        num_described=0,
+        num_silent=states[SoundState.SILENT],
+        num_without_track=states[SoundState.NO_TRACK],
+        num_unreadable=states[SoundState.UNREADABLE],
+        num_with_speech=num_with_speech,
+        seconds=0,
+        warnings=warnings,
+        set_aside=(),
+    )

@@ -1,0 +1,109 @@
+"""Sound is described where a network hears; clips in which there is nothing to hear are counted and named."""
+
+import subprocess
+
+import pytest
+
+from tasks.contracts.retrain import SOUND, SoundArguments
+from tasks.errors import NothingToDo
+from tasks.media.stored_sound import note_of, sound_uri
+from tasks.model.sound import recipe as installed
+from tasks.model.sound.recipe import PackagedWeights
+from tasks.options import LabelOptions, SegmentOptions, SplitOptions
+from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
+from tasks.results.sound import SoundNote, SoundRecipe, SoundState
+from tasks.results.training import Champion
+from tasks.steps.retrain import describe_clips
+from tests.steps.shelf import RUN, Shelf, plan_result
+
+RECIPE = SoundRecipe(network=None, speech=None)
+TRACKS = {"tone": "sine=f=440:r=48000:d=1", "silence": "anullsrc=r=48000:d=1", "none": None, "damaged": None}
+PLAN = f"{RUN}decisions/d/plan/"
+ARGUMENTS = SoundArguments(store="s3://retake", plan=PLAN)
+
+
+@pytest.fixture(scope="module")
+def films(ffmpeg, tmp_path_factory):
+    folder, made = tmp_path_factory.mktemp("films"), {}
+    for name, track in TRACKS.items():
+        sound = ["-f", "lavfi", "-i", track, "-c:a", "aac"] if track else []
+        source = ["-f", "lavfi", "-i", "testsrc2=s=64x48:r=30:d=1", *sound, "-pix_fmt", "yuv420p"]
+        subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", "-y", *source, folder / f"{name}.mp4"], check=True)
+        made[name] = (folder / f"{name}.mp4").read_bytes()
+    return made | {"damaged": made["damaged"][:500]}
+
+
+def clip(name):
+    where = {"uid": name, "split": "val", "source": "a", "names": ("a.mp4",), "video": "0" * 64, "sha256": f"{len(name):064x}"}
+    seen = {"start_seconds": 0, "stop_seconds": 1, "num_frames": 30, "width": 64, "height": 48}
+    action = {"verb": "put", "noun": "meat", "verb_class": 1, "noun_class": 26, "origin": "test"}
+    return DatasetClip(uri=f"s3://retake/clips/v/r/{name}.mp4", **where, **seen, **action)
+
+
+@pytest.fixture
+def shelf(films, monkeypatch):
+    monkeypatch.setattr(PackagedWeights, "find", lambda self: None)
+    made = Shelf()
+    for name, data in films.items():
+        made.objects[clip(name).uri] = data
+    dataset = {"segment": SegmentOptions(), "label": LabelOptions(), "split": SplitOptions(), "vocabulary": Vocabulary(verbs=(), nouns=())}
+    manifest = Manifest(recipe="r", clips=tuple(map(clip, TRACKS)), excluded=(), warnings=(), **dataset)
+    made.write("s3://retake/datasets/x/manifest.json", manifest)
+    return made
+
+
+def planned(shelf, *sounds):
+    champion = Champion(version=1, checkpoint_uri="s3://retake/c.ckpt", checkpoint_sha256="0", sounds=sounds)
+    shelf.write(f"{PLAN}result.json", plan_result((), champion=champion))
+
+
+def test_without_a_network_that_hears_there_is_nothing_to_do(shelf):
+    planned(shelf)
+    with pytest.raises(NothingToDo, match="no network of this run hears sound"):
+        describe_clips.run(ARGUMENTS, shelf)
+
+
+def test_clips_are_described_counted_and_named(shelf, caplog):
+    caplog.set_level("INFO", "retake")
+    planned(shelf, "auto", "log-mel")
+    result = describe_clips.run(ARGUMENTS, shelf)
+    assert (result.num_clips, result.num_described) == (4, 3)
+    assert (result.num_silent, result.num_without_track, result.num_unreadable, result.num_with_speech) == (1, 1, 0, None)
+    assert {one.name: one.reason for one in result.warnings} == {"silence": "its sound is silence", "none": "it has no sound track"}
+    assert [one.name for one in result.set_aside] == ["damaged"]
+    assert "of 4 clips, 1 are silent, 1 have no sound track, that of 0 cannot be read" in caplog.text
+    for line in ("silence: its sound is silence", "none: it has no sound track"):
+        assert line in caplog.text
+    assert shelf.read(SOUND.address(ARGUMENTS)) == result
+    assert all(sound_uri(clip(name).uri, RECIPE) in shelf.objects for name in ("tone", "silence", "none"))
+
+
+def test_a_second_time_changes_nothing_and_what_is_lost_is_described_again(shelf):
+    planned(shelf, "log-mel")
+    result = describe_clips.run(ARGUMENTS, shelf)
+    before = dict(shelf.objects)
+    assert describe_clips.run(ARGUMENTS, shelf) == result
+    assert shelf.objects == before
+    shelf.objects.pop(sound_uri(clip("tone").uri, RECIPE))
+    again = describe_clips.run(ARGUMENTS, shelf)
+    assert again.num_described == 1
+    assert again.warnings == result.warnings
+    mark = SOUND.address(ARGUMENTS).uri
+    assert {uri: data for uri, data in shelf.objects.items() if uri != mark} == {uri: data for uri, data in before.items() if uri != mark}
+
+
+def test_clips_in_which_somebody_speaks_are_counted_where_somebody_listened(shelf, monkeypatch):
+    planned(shelf, "log-mel")
+    recipe = SoundRecipe(network=None, speech="s")
+    monkeypatch.setattr(describe_clips, "installed_recipe", lambda: recipe)
+    monkeypatch.setattr(describe_clips, "describe_sound", lambda *_: pytest.fail("all is described"))
+    for name, share in (("tone", 0.3), ("silence", 0.01), ("none", 0.0), ("damaged", 0.06)):
+        shelf.objects[sound_uri(clip(name).uri, recipe)] = b""
+        shelf.write(note_of(clip(name), recipe), SoundNote(state=SoundState.HEARD, reason="", speech_share=share))
+    assert describe_clips.run(ARGUMENTS, shelf).num_with_speech == 2
+
+
+def test_statistics_are_taken_although_a_network_is_installed_where_they_are_asked_for(monkeypatch, tmp_path):
+    monkeypatch.setattr(PackagedWeights, "find", lambda self: tmp_path if self is installed.EFFECTS else None)
+    assert describe_clips._recipe("log-mel") == RECIPE
+    assert describe_clips._recipe("aisfx").network == describe_clips._recipe("auto").network == installed.EFFECTS.sha256
