@@ -21,7 +21,12 @@ changes up to 7 bits, cutting half a second later 4 to 12; the two halves of one
 NUM_CLIPS_PER_BLOCK = 256
 
 
-def check_data(clips: Sequence[DatasetClip], fingerprints: Mapping[str, Fingerprint], targets: Collection[Target]) -> DataChecks:
+def check_data(
+    clips: Sequence[DatasetClip],
+    fingerprints: Mapping[str, Fingerprint],
+    targets: Collection[Target],
+    with_speech: tuple[str, ...] | None = None,
+) -> DataChecks:
     """Find leakage between splits, classes missing from train, and contradicting labels.
 
     A val clip is listed with its nearest near-duplicate in train, a test clip with the nearest in train or val. A clip whose label is
@@ -33,6 +38,7 @@ def check_data(clips: Sequence[DatasetClip], fingerprints: Mapping[str, Fingerpr
         clips: the dataset's clips, of all splits.
         fingerprints: (t,) perceptual hashes of each clip, by uid; t is the same for all.
         targets: targets whose classes must all occur in train.
+        with_speech: uids of the clips in which somebody speaks; None if nobody listened for it.
 
     Raises:
         BadInput: a clip has no fingerprint, or fingerprints differ in length.
@@ -44,6 +50,7 @@ def check_data(clips: Sequence[DatasetClip], fingerprints: Mapping[str, Fingerpr
         near_duplicates=duplicates,
         missing_from_train=_missing_from_train(ordered, targets),
         label_conflicts=conflicts,
+        with_speech=with_speech,
     )
 
 

@@ -100,12 +100,16 @@ class LabelConflict(Record):
 
 
 class DataChecks(Record):
-    """Checks of the data: leakage between splits, classes missing from train, contradicting labels."""
+    """Checks of the data: leakage between splits, classes missing from train, contradicting labels.
+
+    In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened for it. It harms no score.
+    """
 
     shared_sources: tuple[str, ...]
     near_duplicates: tuple[NearDuplicate, ...]
     missing_from_train: tuple[str, ...]
     label_conflicts: tuple[LabelConflict, ...]
+    with_speech: tuple[str, ...] | None = Field(None, exclude_if=lambda uids: uids is None)
 
     @property
     def is_clean(self) -> bool:

@@ -48,8 +48,8 @@ class SoundResult(Record):
     """What there is to hear in the clips of a training, a comparison or a prediction.
 
     `num_described` and `seconds` are of this run; the other clips were described before. `warnings` has each clip in which there is nothing to
-    hear, or not all the time, with the reason; `set_aside` those whose file cannot be read. `num_with_speech` counts the clips in which
-    somebody speaks; None if nobody listened for it.
+    hear, or not all the time, with the reason; `set_aside` those whose file cannot be read. In the clips `with_speech`, by their
+    uids, somebody speaks; None if nobody listened for it.
     """
 
     num_clips: int
@@ -57,7 +57,7 @@ class SoundResult(Record):
     num_silent: int
     num_without_track: int
     num_unreadable: int
-    num_with_speech: int | None
+    with_speech: tuple[str, ...] | None
     seconds: float
     warnings: tuple[SetAside, ...]
     set_aside: tuple[SetAside, ...]

@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
@@ -265,6 +266,21 @@ def test_what_the_data_checks_found_is_named(page_of):
         assert found in dirty
     assert clean.count("✓ none") == 4
     assert "No problems in 479 clips of 2 splits." in clean
+
+
+def test_the_data_checks_ask_about_speech_where_somebody_listened_for_it(make_inputs):
+    def shown(with_speech):
+        inputs = make_inputs("usual")
+        checks = inputs.metrics.checks.model_copy(update={"with_speech": with_speech})
+        return page(replace(inputs, metrics=inputs.metrics.model_copy(update={"checks": checks})))
+
+    assert "omebody speaks" not in shown(None)
+    assert "Clips in which somebody speaks" in (silent := shown(()))
+    assert "allowed to keep" not in silent
+    spoken = shown(("a" * 12 + "-0001", "b" * 12 + "-0002"))
+    assert "People speak in 2 clips: are you allowed to keep that?" in spoken
+    assert "<code>aaaaaaaaaaaa-0001</code>" in spoken
+    assert "No problems in 479 clips" in spoken
 
 
 def test_pictures_speak_to_those_who_do_not_see_them(case):

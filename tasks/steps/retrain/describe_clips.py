@@ -59,11 +59,11 @@ def _result(clips: Sequence[SeenClip], notes: Sequence[SoundNote | None], recipe
     warnings = tuple(SetAside(name=clip.uid, reason=note.reason) for clip, note in zip(clips, notes, strict=True) if note and note.reason)
     for warning in warnings:
         log.warning("%s: %s", warning.name, warning.reason)
-    num_with_speech = sum(note.has_speech for note in heard) if recipe.speech else None
+    with_speech = tuple(clip.uid for clip, note in zip(clips, notes, strict=True) if note and note.has_speech)
     log.info(
         "of %s, %d are silent, %d have no sound track, that of %d cannot be read%s",
         *(count(len(clips), "clip"), states[SoundState.SILENT], states[SoundState.NO_TRACK], states[SoundState.UNREADABLE]),
-        "" if num_with_speech is None else f"; somebody speaks in {num_with_speech}",
+        f"; somebody speaks in {len(with_speech)}" if recipe.speech else "",
     )
     return SoundResult(
         num_clips=len(clips),
@@ -71,7 +71,7 @@ def _result(clips: Sequence[SeenClip], notes: Sequence[SoundNote | None], recipe
         num_silent=states[SoundState.SILENT],
         num_without_track=states[SoundState.NO_TRACK],
         num_unreadable=states[SoundState.UNREADABLE],
-        num_with_speech=num_with_speech,
+        with_speech=with_speech if recipe.speech else None,
         seconds=0,
         warnings=warnings,
         set_aside=(),

@@ -132,7 +132,7 @@ def _metrics(
         label_counts=label_counts(manifest.clips, manifest.vocabulary.targets),
         calibration=calibrations(scored, predictions(store, results, "val"), compared.split, manifest.vocabulary.targets),
         mistakes=worst_mistakes(scored["fine-tuned"], scored[theirs.model], manifest.clips, manifest.vocabulary),
-        checks=check_data(manifest.clips, _fingerprints(store, results), manifest.vocabulary.targets),
+        checks=check_data(manifest.clips, _fingerprints(store, results), manifest.vocabulary.targets, _with_speech(store, plan)),
         epochs=trained.epochs,
         best_epoch=trained.best_epoch,
         long_training=_long_training(store, plan, manifest, trained),
@@ -149,6 +149,12 @@ def _long_training(store: Store, plan: PlanResult, manifest: Manifest, trained: 
     uri = Run(plan.run_uri).train.answers
     kept = kept_answers.from_parquet(store.read_bytes(uri), uri)
     return long_training(kept, trained.epochs, manifest.vocabulary.targets[-1], num_resamples=plan.evaluate.bootstrap_resamples)
+
+
+def _with_speech(store: Store, plan: PlanResult) -> tuple[str, ...] | None:
+    """List the clips in which somebody speaks, if the step `sound` listened for it."""
+    heard = Run(plan.run_uri).sound
+    return store.read(heard).with_speech if store.exists(heard.uri) else None
 
 
 def _why_no_curve(store: Store, decision: Decision) -> str:

@@ -68,7 +68,7 @@ def test_clips_are_described_counted_and_named(shelf, caplog):
     planned(shelf, "auto", "log-mel")
     result = describe_clips.run(ARGUMENTS, shelf)
     assert (result.num_clips, result.num_described) == (4, 3)
-    assert (result.num_silent, result.num_without_track, result.num_unreadable, result.num_with_speech) == (1, 1, 0, None)
+    assert (result.num_silent, result.num_without_track, result.num_unreadable, result.with_speech) == (1, 1, 0, None)
     assert {one.name: one.reason for one in result.warnings} == {"silence": "its sound is silence", "none": "it has no sound track"}
     assert [one.name for one in result.set_aside] == ["damaged"]
     assert "of 4 clips, 1 are silent, 1 have no sound track, that of 0 cannot be read" in caplog.text
@@ -100,7 +100,7 @@ def test_clips_in_which_somebody_speaks_are_counted_where_somebody_listened(shel
     for name, share in (("tone", 0.3), ("silence", 0.01), ("none", 0.0), ("damaged", 0.06)):
         shelf.objects[sound_uri(clip(name).uri, recipe)] = b""
         shelf.write(note_of(clip(name), recipe), SoundNote(state=SoundState.HEARD, reason="", speech_share=share))
-    assert describe_clips.run(ARGUMENTS, shelf).num_with_speech == 2
+    assert describe_clips.run(ARGUMENTS, shelf).with_speech == ("tone", "damaged")
 
 
 def test_statistics_are_taken_although_a_network_is_installed_where_they_are_asked_for(monkeypatch, tmp_path):

@@ -18,6 +18,7 @@ from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.evaluation import CompareResult
 from tasks.results.learning_curve import NoLearningCurve
 from tasks.results.metrics import Metrics
+from tasks.results.sound import SoundResult
 from tasks.results.training import Epoch, Evaluation, PlanResult, TrainResult, WeightsResult
 from tasks.steps.retrain import report
 from tests.steps.shelf import Shelf
@@ -228,6 +229,21 @@ def test_a_store_without_times_leaves_them_out(written):
     page = objects[result.report_uri].decode()
     assert "dataset of unknown date" in page
     assert ">None<" not in page
+
+
+@pytest.mark.parametrize(("uids", "asked"), [(("x-0001",), "People speak in 1 clip: are you allowed to keep that?"), ((), ""), (None, "")])
+def test_clips_in_which_somebody_speaks_are_among_the_data_checks(written, tmp_path, uids, asked):
+    result, objects, _ = written
+    assert "omebody speaks" not in objects[result.report_uri].decode()
+    shelf = Shelf()
+    shelf.objects |= {uri: data for uri, data in objects.items() if not uri.endswith("report/result.json")}
+    heard = dict.fromkeys(("num_clips", "num_described", "num_silent", "num_without_track", "num_unreadable", "seconds"), 0)
+    shelf.write(f"{RUN}sound/result.json", SoundResult(**heard, with_speech=uids, warnings=(), set_aside=()))
+    reported(shelf, Book(), tmp_path)
+    page = shelf.objects[result.report_uri].decode()
+    assert ("omebody speaks" in page) is (uids is not None)
+    assert asked in page
+    assert ("allowed to keep" in page) is bool(asked)
 
 
 def test_a_page_without_a_learning_curve_says_that_its_step_failed_and_where_its_log_is(written):
