@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from tasks.errors import BadVideo, MissingObject
+from tasks.errors import BadConfiguration, BadVideo, MissingObject
 from tasks.model.sound.recipe import sound_recipe_of
 from tasks.model.sound.stored import SOUND_SUFFIX, Sound, read_sound, write_sound
 from tasks.results.record import SetAside
@@ -19,7 +19,7 @@ from tasks.store.layout import folders_of, sound_note_of_clip, sound_of_clip
 from tasks.store.objects import Store
 from tasks.store.stored import Stored
 from tasks.video import sound as track
-from tasks.wording import plain_reason
+from tasks.wording import count, plain_reason
 
 if TYPE_CHECKING:
     from tasks.model.sound.describe import Describer
@@ -107,10 +107,14 @@ def describe_sound(store: Store, clips: Sequence[HeardClip], recipe: SoundRecipe
     A clip without sound is described as silence, with the reason.
 
     Raises:
-        BadConfiguration: a network of the recipe is not installed here.
+        BadConfiguration: a network of the recipe, or torch, is not installed here.
     """
-    from tasks.model.sound.describe import describer  # imports torch, which steps that describe nothing do without
-
+    try:
+        from tasks.model.sound.describe import describer  # imports torch, which steps that describe nothing do without
+    except ModuleNotFoundError as error:
+        raise BadConfiguration(
+            f"the sound of {count(len(clips), 'clip')} is not described, and this image has no {error.name}; run the step `sound` again"
+        ) from error
     started = time.monotonic()
     set_aside, lock, hearing = [], Lock(), describer(recipe)
     with (

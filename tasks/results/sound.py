@@ -47,11 +47,12 @@ class SoundNote(Record):
 class SoundResult(Record):
     """What there is to hear in the clips of a training, a comparison or a prediction.
 
-    `num_described` and `seconds` are of this run; the other clips were described before. `warnings` has each clip in which there is nothing to
+    `recipes` are those that the networks hear by. `num_described` and `seconds` are of this run; the other clips were described before. `warnings` has each clip in which there is nothing to
     hear, or not all the time, with the reason; `set_aside` those whose file cannot be read. In the clips `with_speech`, by their
     uids, somebody speaks; None if nobody listened for it.
     """
 
+    recipes: tuple[SoundRecipe, ...]
     num_clips: int
     num_described: int
     num_silent: int

@@ -1,11 +1,12 @@
 """Sound is described once per clip, whatever its track is like."""
 
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from tasks.errors import BadVideo, MissingObject
+from tasks.errors import BadConfiguration, BadVideo, MissingObject
 from tasks.media.stored_sound import complete_sound, describe_sound, read_stored, sound_uri, without_sound
 from tasks.results.sound import SoundRecipe, SoundState
 from tests.steps.shelf import Shelf
@@ -114,3 +115,13 @@ def test_descriptions_do_not_depend_on_the_clips_beside_them(shelf, clips):
     together = read_stored(shelf, clips["8 kHz"], RECIPE)
     describe_sound(shelf, [clips["8 kHz"]], RECIPE)
     assert np.array_equal(read_stored(shelf, clips["8 kHz"], RECIPE).features, together.features)
+
+
+def test_an_image_without_torch_says_which_step_to_run(shelf, clips, monkeypatch):
+    monkeypatch.delitem(sys.modules, "tasks.model.sound.describe", raising=False)
+    monkeypatch.delitem(sys.modules, "tasks.model.sound.mel", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(
+        BadConfiguration, match="the sound of 2 clips is not described, and this image has no torch; run the step `sound` again"
+    ):
+        complete_sound(shelf, [clips["a tone"], clips["none"]], RECIPE)

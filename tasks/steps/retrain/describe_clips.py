@@ -37,6 +37,7 @@ def run(arguments: SoundArguments, store: Store) -> SoundResult:
     done = [describe_sound(store, lacking, recipe) for recipe, lacking in missing.items() if lacking]
     result = _result(clips, read_notes(store, clips, recipes[0]), recipes[0]).model_copy(
         update={
+            "recipes": tuple(recipes),
             "num_described": sum(one.num_clips for one in done),
             "seconds": round(sum(one.seconds for one in done), 3),
             "set_aside": tuple({aside.name: aside for one in done for aside in one.set_aside}.values()),
@@ -66,6 +67,7 @@ def _result(clips: Sequence[SeenClip], notes: Sequence[SoundNote | None], recipe
         f"; somebody speaks in {len(with_speech)}" if recipe.speech else "",
     )
     return SoundResult(
+        recipes=(recipe,),
         num_clips=len(clips),
         num_described=0,
         num_silent=states[SoundState.SILENT],

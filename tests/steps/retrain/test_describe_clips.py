@@ -67,7 +67,7 @@ def test_clips_are_described_counted_and_named(shelf, caplog):
     caplog.set_level("INFO", "retake")
     planned(shelf, "auto", "log-mel")
     result = describe_clips.run(ARGUMENTS, shelf)
-    assert (result.num_clips, result.num_described) == (4, 3)
+    assert (result.recipes, result.num_clips, result.num_described) == ((RECIPE,), 4, 3)
     assert (result.num_silent, result.num_without_track, result.num_unreadable, result.with_speech) == (1, 1, 0, None)
     assert {one.name: one.reason for one in result.warnings} == {"silence": "its sound is silence", "none": "it has no sound track"}
     assert [one.name for one in result.set_aside] == ["damaged"]

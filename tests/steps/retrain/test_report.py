@@ -238,7 +238,7 @@ def test_clips_in_which_somebody_speaks_are_among_the_data_checks(written, tmp_p
     shelf = Shelf()
     shelf.objects |= {uri: data for uri, data in objects.items() if not uri.endswith("report/result.json")}
     heard = dict.fromkeys(("num_clips", "num_described", "num_silent", "num_without_track", "num_unreadable", "seconds"), 0)
-    shelf.write(f"{RUN}sound/result.json", SoundResult(**heard, with_speech=uids, warnings=(), set_aside=()))
+    shelf.write(f"{RUN}sound/result.json", SoundResult(**heard, recipes=(), with_speech=uids, warnings=(), set_aside=()))
     reported(shelf, Book(), tmp_path)
     page = shelf.objects[result.report_uri].decode()
     assert ("omebody speaks" in page) is (uids is not None)
