@@ -7,7 +7,8 @@ from functools import cache
 from importlib import metadata
 
 from tasks.errors import BadConfiguration
-from tasks.options import Family, FlowOptions, Modality, SegmentOptions, TrainOptions
+from tasks.options import Family, FlowOptions, Head, Modality, SegmentOptions, TrainOptions
+from tasks.options.training import IDLE_IN_PROBE
 
 OPENCV = "opencv-contrib-python-headless"
 UNNAMED_OPENCV = "5.0.0.93"
@@ -35,6 +36,7 @@ def _shows_one_view(chosen: TrainOptions) -> bool:
 
 
 IDLE: tuple[tuple[Callable[[TrainOptions], bool], tuple[str, ...]], ...] = (
+    (lambda chosen: chosen.head is Head.PROBE, IDLE_IN_PROBE),
     (lambda chosen: chosen.family is not Family.MTRN, ("relation_draws",)),
     (lambda chosen: chosen.modality is not Modality.FLOW, ("flow_method", "flow_bound_pixels")),
     (lambda chosen: chosen.modality is not Modality.RGB or chosen.train_frames == "middle", ("frame_step",)),

@@ -26,6 +26,7 @@ from tasks.options import ORIGINAL, PRESETS, STORE_URI_PATTERN, StoreUri, TrainO
         ({"backbone": "resnet50", "backbone_weights": "a.pth", "checkpoint": "runs/x/"}, "leave one of them out"),
         ({"backbone_weights": "a.pth"}, "name the backbone that the file was made for"),
         ({"family": "TRN", "head": "lstm"}, "TRN relates segments by a head of its own; choose family TSN or TSM for head lstm"),
+        ({"head": "probe"}, "set trainable to heads, or choose head linear"),
         ({"family": "MTRN", "head": "tcn"}, "MTRN relates segments by a head of its own"),
         ({"weights": "file"}, "weights=file needs backbone_weights"),
         ({"schedule": "plateau", "epochs": 10, "validate_every": 2}, "its 5 validations before it could lower the rate"),

@@ -34,12 +34,14 @@ class CachedClip:
 
     The frames are those of the sampling window, in an .npy file of uint8 (num_frames, h, w, 3), or (num_frames, h, w, 2) for flow, short side
     256. A file with exactly as many frames as all snippets together holds the test frames only, in order. The file name identifies the
-    content, as in the frame cache; it seeds the random draws and names the cached features.
+    content, as in the frame cache; it seeds the random draws and names the cached features. `source` is the source video, of which a probe
+    keeps all clips in one fold; None stands for the clip alone.
     """
 
     frames: Path
     verb: int
     noun: int
+    source: str | None = None
 
 
 class Sample(NamedTuple):

@@ -225,6 +225,14 @@ class HeadModule(Learner):
         return make_optimizer(groups, self.recipe, fused=None if is_clipped_mixed else True)
 
 
+class FittedModule(HeadModule):
+    """Scores heads that are fitted already, in one epoch that leaves them as they are."""
+
+    def make_optimizer(self) -> Optimizer:
+        """Make an optimizer that changes nothing."""
+        return torch.optim.SGD(self.head.parameters(), lr=0.0)
+
+
 def clips_of_step(batch_index: int, num_clips: int, recipe: RecipeOptions) -> int:
     """Count the clips of the optimizer step that contains batch `batch_index` of an epoch.
 

@@ -6,18 +6,22 @@ import os
 from functools import partial
 from typing import Literal
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
 from tasks.model.augmentation import Augmentation
-from tasks.model.data import ClipDataset, Sample, Share, Source, View, make_loader
+from tasks.model.data import ClipDataset, ClipKey, Sample, Share, Source, View, make_loader
+from tasks.model.epochs import LAST
 from tasks.model.feature_cache import FeatureCache, FeatureMemory
 from tasks.model.features import compute_features, training_features
 from tasks.model.job import TrainJob
 from tasks.model.label_noise import with_label_noise
-from tasks.model.module import ActionModule, HeadModule, Learner
+from tasks.model.module import ActionModule, FittedModule, HeadModule, Learner
 from tasks.model.network import synchronise_norms, to_channels_last
+from tasks.model.probe import fit_heads
 from tasks.model.processes import process_rank
+from tasks.options import Head
 
 Device = Literal["cpu", "cuda"]
 
@@ -47,12 +51,15 @@ def feature_parts(job: TrainJob, device: Device) -> Parts:
 
 
 def head_parts(job: TrainJob, device: Device, read: Source) -> Parts:
-    """Set up training the heads on features (t, f) that `read` returns.
+    """Set up training the heads on features (t, f) that `read` returns, or fit them if they are a probe.
 
     The network's backbone is not used.
     """
     train, val = _datasets(job, read)
-    module = HeadModule(job.network, job.options, train.clips, has_objects=job.classes.has_objects)
+    is_probe = job.options.head is Head.PROBE
+    if is_probe and not (job.folder / LAST).exists():
+        fit_probes(job, train)
+    module = (FittedModule if is_probe else HeadModule)(job.network, job.options, train.clips, has_objects=job.classes.has_objects)
     # Reading a feature is faster than passing it between processes, so there are no workers.
     return module, _loader(job, device, train, 0), _loader(job, device, val, 0)
 
@@ -60,7 +67,24 @@ def head_parts(job: TrainJob, device: Device, read: Source) -> Parts:
 def views_of(job: TrainJob) -> list[View]:
     """List the distinct views of all epochs and validations."""
     train, val = _datasets(job, partial(View.images, spec=job.network.spec))
-    return train.views(job.options.epochs) + val.views(1)
+    # A probe is fitted to the mean of a clip's views.
+    num_epochs = job.options.feature_variants if job.options.head is Head.PROBE else job.options.epochs
+    return train.views(num_epochs) + val.views(1)
+
+
+def fit_probes(job: TrainJob, train: ClipDataset) -> None:
+    """Fit the heads of the job's network to the mean features over segments and views of each clip of `train`."""
+    num_views = job.options.feature_variants if train.draws_views else 1
+    rows = [[train[ClipKey(view, clip)].inputs.mean(0) for view in range(num_views)] for clip in range(len(train))]
+    clips = train.clips
+    fit_heads(
+        job.network.head,
+        torch.stack([torch.stack(row).double().mean(0) for row in rows]).numpy(),
+        np.array([clip.verb for clip in clips]),
+        np.array([clip.noun for clip in clips]) if job.classes.has_objects else None,
+        [clip.source or clip.frames.stem for clip in clips],
+        balanced=job.options.class_weights == "balanced",
+    )
 
 
 def compute(job: TrainJob, device: Device, cache: FeatureCache, views: list[View]) -> None:

@@ -4,7 +4,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -22,6 +22,7 @@ from tasks.model.job import TrainJob
 from tasks.model.pace import Pace
 from tasks.model.parts import Device, Parts, feature_parts, image_parts
 from tasks.model.processes import EndInOrder, end_with_starter, failing_together, process_rank, require_place
+from tasks.options import Head
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
         RetakeError: another process failed; its exit code determines the class. If this process is waiting for the start of all or for a
             GPU and cannot notice, Lightning kills it within five seconds of the failure.
     """
+    job = replace(job, options=job.options.as_trained())
     device = choose_device(job.device)
     require_possible(job, device)
     if job.devices > 1:
@@ -154,6 +156,8 @@ def require_possible(job: TrainJob, device: Device) -> None:
         BadConfiguration: they do not.
     """
     options = job.options
+    if options.head is Head.PROBE and not job.caches_features:
+        raise BadConfiguration("head probe is fitted on cached features; set trainable to heads, and name a folder for the features")
     if options.precision == "16-mixed" and device == "cpu":
         raise BadConfiguration("precision 16-mixed needs a GPU and there is none; choose 32-true or bf16-mixed")
     if options.batch_size % job.devices:

@@ -137,7 +137,7 @@ def prepare_head_trial(job: TrialJob, opened: Callable[[Network, Path, str], Ope
     Raises:
         BadConfiguration, BadDataset, MissingObject, Unavailable: as `fit`.
     """
-    train = job.train
+    train = replace(job.train, options=job.train.options.as_trained())
     assert train.features is not None  # noqa: S101 - for mypy; callers check `caches_features`
     device = choose_device(train.device)
     require_possible(train, device)

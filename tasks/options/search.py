@@ -25,7 +25,7 @@ RANGES = {
     "sampling_window": "0.25, 0.5, 0.75, 1",
     "segment_length": "0.25, 0.5, 1",
     "family": "TSN, TRN, MTRN, TSM",
-    "head": "linear, attentive, lstm, tcn",
+    "head": "linear, probe, attentive, lstm, tcn",
     "modality": "rgb, rgb-difference",
     "backbone": "tf_efficientnet_lite0, resnet50",
     "clip_seconds": "2, 4, 8",

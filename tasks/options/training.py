@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from tasks.options.base import Options
-from tasks.options.network import FlowOptions, NetworkOptions
+from tasks.options.network import FlowOptions, Head, NetworkOptions
 from tasks.options.recipe import RecipeOptions
 
 
@@ -68,6 +68,14 @@ class StartOptions(Options):
         return self
 
 
+IDLE_IN_PROBE = (
+    "epochs", "batch_size", "accumulate_batches", "learning_rate", "optimizer", "momentum", "weight_decay", "schedule", "warmup_epochs",
+    "step_epochs", "plateau_validations", "decay_factor", "label_smoothing", "sampler", "mixup", "dropout", "ema_decay", "clip_norm",
+    "validate_every", "patience",
+)  # fmt: skip
+"""Options without effect on a probe, which is fitted and not trained."""
+
+
 class TrainOptions(StartOptions, RecipeOptions, FlowOptions, NetworkOptions):
     """Choose the network, its initial weights, and how it is fine-tuned."""
 
@@ -96,3 +104,15 @@ class TrainOptions(StartOptions, RecipeOptions, FlowOptions, NetworkOptions):
                 "backbone_weights are the weights of one backbone, and backbone is auto; name the backbone that the file was made for"
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_probe(self) -> Self:
+        if self.head is Head.PROBE and self.trainable != "heads":
+            raise ValueError("head probe is fitted on the features of a frozen backbone; set trainable to heads, or choose head linear")
+        return self
+
+    def as_trained(self) -> Self:
+        """Return the options of the one epoch in which a probe is scored, once it is fitted; others stay as they are."""
+        if self.head is not Head.PROBE:
+            return self
+        return self.model_copy(update={**{name: type(self).model_fields[name].default for name in IDLE_IN_PROBE}, "epochs": 1})

@@ -146,7 +146,7 @@ def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manif
 
 def _labelled(clips: list[DatasetClip], frames: dict[str, Path]) -> list[CachedClip]:
     """Pair the clips that have frames with their classes."""
-    return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class) for clip in clips if clip.uid in frames]
+    return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
 
 
 def _fetch_earlier_epochs(store: Store, training: Training, folder: Path, *, is_long: bool) -> None:

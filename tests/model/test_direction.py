@@ -93,7 +93,7 @@ def test_tsn_is_at_chance_and_those_that_see_the_order_of_segments_are_not(films
         )
     )
     accuracies = [record.val.verb_top1 for record in outcome.history if record.val]
-    if (family, head) == (Family.TSN, Head.LINEAR):
+    if family is Family.TSN and head in (Head.LINEAR, Head.PROBE):
         # It answers a film and its reverse alike: it is right about one of every two, whatever it learned.
         assert accuracies == pytest.approx([0.5] * len(accuracies))
     else:

@@ -2,7 +2,7 @@
 
 from math import ceil
 
-from tasks.options import LIGHT, TrainOptions
+from tasks.options import LIGHT, Head, TrainOptions
 from tasks.options.recipe import LONG_EPOCHS
 
 FROM_LIGHT = {
@@ -21,7 +21,7 @@ def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:
     That is the run's own recipe if it trains heads alone, else that of preset `light` on its network. Longer trainings are shortened. None stops
     early, so that all take as many steps; the best epoch is kept anyway.
     """
-    recipe = train if train.trainable == "heads" else train.model_copy(update=LIGHT.model_dump(include=FROM_LIGHT))
+    recipe = train.as_trained() if train.trainable == "heads" else train.model_copy(update=LIGHT.model_dump(include=FROM_LIGHT))
     most_epochs = max(1, MAX_STEPS // _steps(recipe, num_clips))
     # The clips' labels are altered before shares are drawn.
     return _over(recipe, min(recipe.epochs, LONG_EPOCHS, most_epochs)).model_copy(update={"label_noise": 0.0, "patience": 0})
@@ -29,7 +29,7 @@ def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:
 
 def asked_epochs(train: TrainOptions) -> int:
     """Return the epochs of the recipe that `curve_recipe` may have shortened."""
-    return train.epochs if train.trainable == "heads" else LIGHT.epochs
+    return train.as_trained().epochs if train.trainable == "heads" else LIGHT.epochs
 
 
 def stretched(recipe: TrainOptions, num_clips: int, num_all_clips: int) -> TrainOptions:
@@ -38,6 +38,8 @@ def stretched(recipe: TrainOptions, num_clips: int, num_all_clips: int) -> Train
     With as many epochs, a share would have fewer steps, and the curve would show how long heads were trained. Its epochs cycle through the
     views that a training on all clips sees, so they are cached.
     """
+    if recipe.head is Head.PROBE:
+        return recipe
     stretch = _steps(recipe, num_all_clips) / _steps(recipe, num_clips)
     views = min(recipe.feature_variants, recipe.epochs)
     return _over(recipe, round(stretch * recipe.epochs)).model_copy(update={"feature_variants": views})

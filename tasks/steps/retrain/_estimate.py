@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from tasks.errors import BadInput
-from tasks.options import TrainOptions
+from tasks.options import Head, TrainOptions
 from tasks.results.dataset import Manifest
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.settings import MachineSettings, load
@@ -27,7 +27,9 @@ def log_expected_time(planned: TrainOptions, weights: WeightsResult, manifest: M
     """Log the work of `train` and its estimated time; `earlier` is the champion's training."""
     num_train, num_val = _num_clips(manifest)
     said = f"to train: at most {planned.epochs} epochs of {num_train} clips"
-    if planned.trainable == "heads":
+    if planned.head is Head.PROBE:
+        log.info("to fit: heads by logistic regression on %d clips, once the backbone has seen each clip", num_train)
+    elif planned.trainable == "heads":
         log.info("%s, of the heads alone, once the backbone has seen each clip", said)
     elif planned.epochs * num_train < WORTH_TIMING:
         log.info("%s", said)

@@ -280,7 +280,7 @@ class FoldTrainings:
                 cache_train_frames(self.store, clips, spec, options) if split == "train" else cache_test_frames(self.store, clips, spec)
             )
         frames = self._frames[key]
-        return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class) for clip in clips if clip.uid in frames]
+        return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
 
     def _scored_clips(self, part: FoldTraining) -> tuple[ScoredClip, ...]:
         """Return the clips that all trials are scored on, if this one was trained on clips of another length."""

@@ -1,0 +1,154 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from tasks.errors import BadConfiguration
+from tasks.model.checkpoints import load
+from tasks.model.features import training_features
+from tasks.model.job import TrainJob
+from tasks.model.network import Network
+from tasks.model.parts import views_of
+from tasks.model.probe import STRENGTHS, UNSEEN_MARGIN, fit_probe
+from tasks.model.training import fit
+from tasks.model.trials import TrialJob
+from tests.model.test_training import job, same_files, scores
+from tests.model.test_trials import run_trial
+
+PROBE = {"head": "probe", "trainable": "heads", "feature_variants": 2}
+
+
+def clusters(num_classes: int, num_clips: int, num_features: int, seed: int) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Features around a centre of each class, at different scales, with a constant one; three clips a source video."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(num_clips) % num_classes
+    centres = rng.normal(size=(num_classes, num_features))
+    features = (centres[labels] + rng.normal(size=(num_clips, num_features))) * 10.0 ** rng.uniform(-0.4, 0.4, num_features) + 5
+    features[:, 0] = 7
+    return features, labels * 3, [clip // 3 for clip in range(num_clips)]
+
+
+@settings(max_examples=5)
+@given(num_classes=st.integers(2, 4), num_clips=st.integers(12, 30), num_features=st.integers(2, 60), seed=st.integers(0, 99))
+def test_a_probe_answers_as_scikit_learn_does_on_standardised_features(num_classes, num_clips, num_features, seed):
+    features, labels, sources = clusters(num_classes, num_clips, num_features, seed)
+    probe, choice = fit_probe(features, labels, sources, 12)
+    theirs = make_pipeline(StandardScaler(), LogisticRegression(C=choice.strength, tol=1e-10, max_iter=10_000)).fit(features, labels)
+    found = torch.from_numpy(probe(features)[:, ::3][:, :num_classes]).softmax(1).numpy()
+    assert np.abs(found - theirs.predict_proba(features)).max() < 2e-3
+
+
+@given(seed=st.integers(0, 99), scale=st.floats(0.01, 1000), num_classes=st.integers(1, 4))
+@settings(max_examples=5)
+def test_a_class_without_training_clips_is_never_answered_whatever_is_seen(seed, scale, num_classes):
+    features, labels, sources = clusters(num_classes, 12, 20, seed)
+    probe, _ = fit_probe(features, labels, sources, 40)
+    anything = scale * np.random.default_rng(seed).normal(size=(100, 20))
+    logits = probe(anything)
+    assert set(logits.argmax(1)) <= set(labels)
+    unseen = np.delete(logits, np.unique(labels), axis=1)
+    assert (logits.max(1) - unseen.max(1) >= UNSEEN_MARGIN - 1e-6 * np.abs(logits).max(1)).all()
+
+
+def test_a_feature_that_hardly_varies_in_train_does_not_rule_elsewhere():
+    features, labels, sources = clusters(2, 12, 20, seed=0)
+    features[:, 1] = 1e-5 * labels
+    probe, _ = fit_probe(features, labels, sources, 4)
+    shown = features.copy()
+    shown[:, 1] = 1
+    assert np.abs(probe(shown) - probe(features)).max() < np.abs(probe(features)).max()
+
+
+def test_strong_regularisation_is_chosen_where_features_say_nothing_and_weak_where_they_say_all():
+    rng = np.random.default_rng(0)
+    labels, sources = np.arange(60) % 2, [clip // 4 for clip in range(60)]
+    _, of_noise = fit_probe(rng.normal(size=(60, 30)), labels, sources, 2)
+    _, of_signal = fit_probe(labels[:, None] * 10.0 + rng.normal(size=(60, 30)), labels, sources, 2)
+    assert of_noise.strength < 1e-2 <= of_signal.strength
+    assert set(of_noise.losses) == set(STRENGTHS)
+    assert of_noise.nested_top1 < 0.75
+    assert of_signal.nested_top1 == 1
+    assert "at C 0.01" in str(of_signal)
+
+
+def test_what_a_source_video_shows_of_itself_does_not_count():
+    """Each video has a feature of its own, which tells its clips' class within the video and nowhere else."""
+    sources = np.repeat(np.arange(12), 5)
+    labels = (sources % 2).astype(int)
+    features = np.eye(12)[sources] + 0.01 * np.random.default_rng(0).normal(size=(60, 12))
+    _, choice = fit_probe(features, labels, list(sources), 2)
+    assert choice.nested_top1 <= 0.5
+    assert choice.strength == min(STRENGTHS)
+    _, mixed = fit_probe(features, labels, list(range(60)), 2)
+    assert mixed.nested_top1 > 0.9
+
+
+@pytest.mark.parametrize("sources", [[0] * 8, [0, 0, 0, 0, 1, 1, 1, 1]], ids=["one video", "a class has one video"])
+def test_where_no_clip_can_be_left_out_a_strength_is_given(sources):
+    features = np.random.default_rng(0).normal(size=(8, 5))
+    probe, choice = fit_probe(features, np.repeat([0, 1], 4), sources, 2)
+    assert (choice.losses, choice.nested_top1) == ({}, None)
+    assert "no class has clips of two source videos" in str(choice)
+    assert np.isfinite(probe(features)).all()
+
+
+def kept(folder: Path, clips, **choice) -> TrainJob:
+    made = job(folder, clips, **PROBE | choice)
+    return replace(made, features=folder.parent / "features")
+
+
+def test_a_probe_has_one_epoch_and_is_the_same_each_time_and_after_a_resume(clips, tmp_path):
+    first, again = fit(kept(tmp_path / "a", clips)), fit(kept(tmp_path / "b", clips))
+    (record,) = first.history
+    assert record.learning_rate == 0
+    assert record.val.loss == first.best_val_loss
+    assert not first.stopped_early
+    assert scores(first) == scores(again)
+    same_files(tmp_path / "a", tmp_path / "b")
+    first.best.unlink()
+    assert scores(fit(kept(tmp_path / "a", clips))) == scores(first)
+    same_files(tmp_path / "a", tmp_path / "b")
+    assert load(first.best).network.spec == Network(load(first.best).network.spec).spec
+
+
+def test_the_fitted_heads_are_those_of_the_clips_mean_features(clips, tmp_path):
+    planned = kept(tmp_path / "a", clips)
+    outcome = fit(planned)
+    cache = training_features(tmp_path / "features", planned.network, "32-true")
+    views = views_of(planned)
+    rows = np.stack(
+        [
+            np.mean([cache.read(view.name).double().mean(0).numpy() for view in views if view.frames == clip.frames], axis=0)
+            for clip in clips[:4]
+        ]
+    )
+    probe, _ = fit_probe(rows, np.array([clip.verb for clip in clips[:4]]), [clip.frames.stem for clip in clips[:4]], 5)
+    head = load(outcome.best).network.head
+    np.testing.assert_allclose(head.fc_verb.weight.detach(), probe.weight, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(head.fc_verb.bias.detach(), probe.bias, rtol=1e-3, atol=1e-3)
+    assert head.fc_verb.bias[3:].max() < head.fc_verb.bias[:3].mean() - 9
+
+
+def test_options_of_an_epoch_change_nothing(clips, tmp_path):
+    plain = fit(kept(tmp_path / "a", clips))
+    other = fit(kept(tmp_path / "b", clips, epochs=9, learning_rate=0.3, dropout=0.5, mixup=0.4, ema_decay=0.9, patience=2))
+    assert plain.best.read_bytes() == other.best.read_bytes()
+
+
+def test_a_probe_without_cached_features_is_refused(clips, tmp_path):
+    with pytest.raises(BadConfiguration, match="fitted on cached features"):
+        fit(job(tmp_path, clips, **PROBE))
+
+
+def test_a_trial_of_a_search_fits_the_same_probe(clips, tmp_path):
+    whole = fit(kept(tmp_path / "a", clips))
+    outcome = run_trial(TrialJob(kept(tmp_path / "b", clips), num_crops=1))
+    assert [replace(record, seconds=0) for record in outcome.history] == scores(whole)
+    assert not outcome.stopped_early
