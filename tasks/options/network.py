@@ -21,7 +21,7 @@ class Family(StrEnum):
 
 
 class Head(StrEnum):
-    """What names verb and noun from the features of a clip's segments."""
+    """The part that names verb and noun from the features of a clip's segments."""
 
     LINEAR = "linear"
     PROBE = "probe"
@@ -71,7 +71,7 @@ class NetworkOptions(Options):
     )
     head: Head = Field(
         Head.LINEAR,
-        title="Head",
+        title="Classification head",
         description="For TSN and TSM; TRN and MTRN have heads of their own. linear: the mean over segments; probe: the same, fitted by logistic regression on features of a frozen backbone, without epochs; attentive: a learned query looks at the patches of all segments; lstm and tcn: the order of segments, by a recurrent or a convolutional network",
     )
     backbone: str = Field(
