@@ -61,6 +61,17 @@ def test_a_transformer_of_another_size_trains_its_heads_on_kept_features(name, c
     assert list((tmp_path / "features").rglob("*"))
 
 
+def test_the_last_stage_of_a_transformer_trains_alone(clips, tmp_path: Path):
+    planned = job(tmp_path, clips, backbone="test_vit", trainable="last-stage", epochs=1, learning_rate=0.01)
+    network = Network(planned.network.spec.model_copy(update={"backbone": "test_vit"}), seed=1)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    best = load(fit(replace(planned, network=network)).best).network
+    changed = {key for key, value in best.state_dict().items() if not torch.equal(value, before[key])}
+    assert {".".join(key.split(".")[:3]) for key in changed if key.startswith("backbone.")} == {
+        "backbone.blocks.5", "backbone.norm.weight", "backbone.norm.bias"
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("modality", [Modality.FLOW, Modality.RGB_DIFFERENCE])
 def test_a_transformer_of_another_size_takes_every_input(modality):
     spec = NetworkSpec(backbone="vit_tiny_patch16_384", num_segments=1, modality=modality)
