@@ -31,6 +31,8 @@ LATER = (
 
 def _shows_one_view(chosen: TrainOptions) -> bool:
     """Check whether every epoch shows the same view of a clip."""
+    if chosen.modality.is_heard:
+        return chosen.train_frames == "middle"
     has_colors = chosen.modality is not Modality.FLOW
     return chosen.train_frames == "middle" and chosen.crop == "centre" and not (chosen.mirror or (has_colors and chosen.color_jitter))
 
@@ -42,6 +44,7 @@ IDLE: tuple[tuple[Callable[[TrainOptions], bool], tuple[str, ...]], ...] = (
     (lambda chosen: chosen.modality is not Modality.RGB or chosen.train_frames == "middle", ("frame_step",)),
     (lambda chosen: chosen.train_frames == "middle", ("segment_length",)),
     (lambda chosen: chosen.modality is Modality.FLOW, ("color_jitter", "interpolation")),
+    (lambda chosen: chosen.modality.is_heard, ("crop", "mirror", "color_jitter", "interpolation", "validation_crops")),
     (lambda chosen: chosen.optimizer != "sgd", ("momentum",)),
     (lambda chosen: chosen.schedule != "step", ("step_epochs",)),
     (lambda chosen: chosen.schedule != "plateau", ("plateau_validations",)),

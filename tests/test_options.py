@@ -29,6 +29,11 @@ from tasks.options import ORIGINAL, PRESETS, STORE_URI_PATTERN, StoreUri, TrainO
         ({"head": "probe"}, "set trainable to heads, or choose head linear"),
         ({"family": "MTRN", "head": "tcn"}, "MTRN relates segments by a head of its own"),
         ({"weights": "file"}, "weights=file needs backbone_weights"),
+        ({"modality": "sound"}, "trainable is all; set trainable=heads"),
+        ({"modality": "sound", "trainable": "heads", "backbone": "resnet50"}, "set backbone to auto, aisfx or log-mel"),
+        ({"modality": "sound", "trainable": "heads", "family": "TSM"}, "choose family=TSN"),
+        ({"modality": "sound", "trainable": "heads", "weights": "imagenet"}, "set weights=auto"),
+        ({"modality": "spectrogram", "backbone": "log-mel"}, "modality is spectrogram; choose modality=sound"),
         ({"schedule": "plateau", "epochs": 10, "validate_every": 2}, "its 5 validations before it could lower the rate"),
     ],
 )
@@ -115,6 +120,14 @@ def test_what_changes_nothing_of_a_training_makes_no_other_one(option, value, us
     without = (others | {"segment_length": {"train_frames": "middle"}}).get(option, {})
     assert without_idle(TrainOptions(**{option: value}, **without)) == without_idle(TrainOptions(**without))
     assert without_idle(TrainOptions(**{option: value}, **used_with)) != without_idle(TrainOptions(**used_with))
+
+
+def test_what_changes_no_sound_makes_no_other_training_of_it():
+    for heard in ({"modality": "sound", "trainable": "heads"}, {"modality": "spectrogram"}):
+        seen = {"crop": "multi-scale", "mirror": False, "color_jitter": 0.1, "interpolation": "bicubic", "validation_crops": 10}
+        assert without_idle(TrainOptions(**heard, **seen)) == without_idle(TrainOptions(**heard))
+        middle = heard | {"train_frames": "middle", "trainable": "heads"}
+        assert without_idle(TrainOptions(**middle, feature_variants=3)) == without_idle(TrainOptions(**middle))
 
 
 @pytest.mark.parametrize("uri", ["s3://retake", "s3://retake/", "s3://retake/a/b/", "s3://retake/..a/.b/a../a=1/_"])

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadVideo
 from tasks.keys import flow_recipe_of
+from tasks.media.heard_cache import cache_root, cache_sound, leave_out_unheard
 from tasks.media.stored_flow import SeenClip, compute_flow, flow_uri, without_flow
+from tasks.model.hearing import read_heard
 from tasks.model.sampling import joined, middle_frames, window_frames
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
@@ -52,32 +54,38 @@ def rgb_frames(num_segments: int, sampling_window: float = 1) -> NetworkSpec:
 
 def passing_frames() -> AbstractContextManager[Path]:
     """Create a temporary folder on the cache's disk, for frames that are used once."""
-    return temporary_cache(_root())
+    return temporary_cache(cache_root())
 
 
 def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, root: Path | None = None) -> dict[str, Path]:
     """Cache the test frames of each clip, snippet by snippet; return paths by uid.
 
-    Arrays are (t * m, h, w, 3), or (t * m, h, w, 2) for flow. They are in this machine's cache, or under `root`.
+    Arrays are (t * m, h, w, 3), or (t * m, h, w, 2) for flow; of sound they are those of `heard_cache`. They are in this machine's cache, or
+    under `root`.
 
     Raises:
         BadVideo: a clip does not decode, or clips have no readable flow in the store and it cannot be computed from them; the message lists
             them. No clip is skipped, since networks are compared on the same clips.
     """
+    if spec.modality.is_heard:
+        return cache_sound(store, clips, spec.modality, spec.sound, root or cache_root())
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         raise _without_flow(bad, len(clips))
-    return _cache(store, clips, [middle_frames(_num_frames(clip, spec), spec) for clip in clips], spec, root or _root())
+    return _cache(store, clips, [middle_frames(_num_frames(clip, spec), spec) for clip in clips], spec, root or cache_root())
 
 
 def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, options: TrainOptions) -> dict[str, Path]:
     """Cache the frames that training samples from; return paths by uid.
 
     Arrays are (t, h, w, 3), or (t, h, w, 2) for flow: every `frame_step`-th frame of the sampling window, all of its frames if a snippet has
-    several, or the test frames if training does not sample. A clip whose flow is missing and cannot be computed is skipped with a warning.
+    several, or the test frames if training does not sample. A clip whose flow is missing and cannot be computed, or in which a network of
+    sound has nothing to hear, is skipped with a warning.
 
     Raises:
         BadVideo: a clip does not decode, or no clip has flow.
     """
+    if spec.modality.is_heard:
+        return leave_out_unheard(clips, cache_sound(store, clips, spec.modality, spec.sound, cache_root()))
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         error, lacking = _without_flow(bad, len(clips)), {one.name for one in bad}
         if len(lacking) == len(clips):
@@ -91,12 +99,12 @@ def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkS
             return middle_frames(num_frames, spec)
         return tuple(window_frames(num_frames, spec.sampling_window, spec.snippet.num_frames)[::step])
 
-    return _cache(store, clips, [seen(_num_frames(clip, spec)) for clip in clips], spec, _root())
+    return _cache(store, clips, [seen(_num_frames(clip, spec)) for clip in clips], spec, cache_root())
 
 
 def load_snippets(path: Path, spec: NetworkSpec) -> NDArray[np.uint8]:
-    """Load the test snippets, uint8 (t, h, w, p), of one array of `cache_test_frames`."""
-    return joined(np.load(path), spec)
+    """Load the test snippets, uint8 (t, h, w, p) or what `tasks.model.hearing` makes of sound, of one array of `cache_test_frames`."""
+    return read_heard(path, spec) if spec.modality.is_heard else joined(np.load(path), spec)
 
 
 def load_few(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec) -> list[NDArray[np.uint8]]:
@@ -110,10 +118,6 @@ def load_few(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec) -> li
 
 def _num_frames(clip: StoredClip, spec: NetworkSpec) -> int:
     return num_fields(clip.num_frames) if spec.flow else clip.num_frames
-
-
-def _root() -> Path:
-    return load(MachineSettings).cache_dir.expanduser() / "frames"
 
 
 def _cache(store: Store, clips: Sequence[StoredClip], frames: Sequence[tuple[int, ...]], spec: NetworkSpec, root: Path) -> dict[str, Path]:

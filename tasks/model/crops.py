@@ -17,10 +17,16 @@ Frames = NDArray[np.uint8]
 NumCrops = Literal[1, 10]
 
 
+def num_views(num_crops: NumCrops, modality: Modality) -> NumCrops:
+    """Return the number of views of a test: sound has neither corners nor a mirror image."""
+    return 1 if modality.is_heard else num_crops
+
+
 def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality) -> list[Frames]:
     """Cut TSN's ten crops, or the centre crop alone, as views.
 
-    Only mirrored flow is copied. The ten are five offsets, each crop followed by its mirror image.
+    Only mirrored flow is copied. The ten are five offsets, each crop followed by its mirror image. Pictures of sound are one view as they
+    are.
 
     Args:
         frames: the clip's snippets, uint8 (t, h, w, p), short side 256.
@@ -33,6 +39,8 @@ def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality) -> list[F
     Raises:
         BadInput: a side is shorter than a crop.
     """
+    if modality.is_heard:
+        return [frames]
     _, height, width, _ = frames.shape
     _require_room(height, width)
     if num_crops == 1:

@@ -10,16 +10,18 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from tasks.errors import BadDataset, MissingObject
 from tasks.model.augmentation import PLAIN, Augmentation, augmented
 from tasks.model.crops import Frames, NumCrops, cut_crops
+from tasks.model.hearing import read_heard
 from tasks.model.sampling import joined, middle_snippets, random_snippets
 from tasks.model.spec import NetworkSpec
 from tasks.options.recipe import MAX_EPOCHS
@@ -93,7 +95,7 @@ class View(NamedTuple):
         return "-".join(filter(None, [self.frames.stem, *drawn]))
 
     def images(self, spec: NetworkSpec) -> Tensor:
-        """Read the network's input uint8 (t, p, 224, 224).
+        """Read the network's input uint8 (t, p, 224, 224), or features of sound float32 (t, f).
 
         It is a pure function of the view's name and the spec's snippets.
 
@@ -101,12 +103,20 @@ class View(NamedTuple):
             MissingObject: the frames file does not exist.
             BadDataset: it does not hold frames.
         """
-        if self.seed is None:
+        rng = self._rng()
+        if spec.modality.is_heard:
+            inputs = torch.from_numpy(read_heard(self.frames, spec, None if self.middle_frames else rng, self.segment_length))
+            return inputs if spec.sound else inputs.permute(0, 3, 1, 2)
+        if rng is None:
             return cut_crops(read_snippets(self.frames, spec), self.num_crops, spec.modality, slice(self.number, self.number + 1))[0]
-        clip = int.from_bytes(hashlib.sha256(self.frames.stem.encode()).digest()[:8], "big")
-        rng = np.random.default_rng([self.seed, self.number, clip])
         snippets = read_snippets(self.frames, spec, None if self.middle_frames else rng, self.segment_length)
         return augmented(snippets, int(rng.integers(2**62)), spec.modality, self.augmentation)
+
+    def _rng(self) -> np.random.Generator | None:
+        if self.seed is None:
+            return None
+        clip = int.from_bytes(hashlib.sha256(self.frames.stem.encode()).digest()[:8], "big")
+        return np.random.default_rng([self.seed, self.number, clip])
 
 
 @dataclass(frozen=True)
@@ -146,6 +156,14 @@ def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None
     else:
         snippets = middle_snippets(len(clip), spec.num_segments, length)
     return joined(np.stack([clip[i] for snippet in snippets for i in snippet]), spec)
+
+
+def test_input(path: Path, spec: NetworkSpec) -> NDArray[Any]:
+    """Read what an engine scores of one clip: snippets uint8 (t, h, w, p), or what `hearing.heard` returns.
+
+    Raises as `read_snippets`.
+    """
+    return read_heard(path, spec) if spec.modality.is_heard else read_snippets(path, spec)
 
 
 Source = Callable[[View], Tensor]

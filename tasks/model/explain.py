@@ -51,6 +51,8 @@ def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "no
         NothingToSee: see `grad_cam`.
     """
     modality = network.spec.modality
+    if network.spec.sound:
+        raise NothingToSee("a network on features of sound looks at no picture")
     crops = cut_views(frames, 1, modality)[0]
     heats = grad_cam(network, crops, head, class_id)
     tiles = [_tile(image, heat) for image, heat in zip(pictures(crops, modality), heats, strict=True)]

@@ -41,7 +41,8 @@ class FeatureCache:
         spec = network.spec
         self.shape = (*shape, *network.feature_shape)
         named = spec.model_dump(
-            mode="json", include={"backbone", "num_segments", "sampling_window", "interpolation", "modality", "flow", "temporal_shift"}
+            mode="json",
+            include={"backbone", "num_segments", "sampling_window", "interpolation", "modality", "flow", "sound", "temporal_shift"},
         )
         made_by = {"input": asdict(network.input_format), "frames": frames_made_by(), "weights": weights_sha256(network.backbone)}
         seen = {"patches": True} if spec.sees_patches else {}

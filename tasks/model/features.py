@@ -80,14 +80,17 @@ def compute_features(
     with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
         for index, images in enumerate(loader):
             if images.numel() and not cache.has(missing[index].name):
-                snippets = normalise(images.to(device)).contiguous(memory_format=torch.channels_last)
-                cache.write(missing[index].name, backbone(snippets).reshape(cache.shape).float().cpu())
+                inputs = images.to(device)
+                snippets = inputs if network.spec.sound else normalise(inputs).contiguous(memory_format=torch.channels_last)
+                features = backbone(snippets).reshape(cache.shape).float().cpu()
+                is_silent = network.spec.modality.is_heard and not images.any()
+                cache.write(missing[index].name, torch.zeros_like(features) if is_silent else features)
             progress.report(index + 1)
     backbone.cpu()
 
 
 class _Images(Dataset[Tensor]):
-    """Images uint8 (t, p, h, w) of views.
+    """Images uint8 (t, p, h, w) of views, or features of sound (t, f).
 
     Empty if another process has cached the features meanwhile.
     """

@@ -244,7 +244,7 @@ def clips_of_step(batch_index: int, num_clips: int, recipe: RecipeOptions) -> in
 
 def freeze(network: Network, options: TrainOptions) -> None:
     """Freeze everything that `trainable` and `batch_norm` exclude from training."""
-    last = set(stages_of(network.backbone)[-1])
+    last = {name for stage in stages_of(network.backbone)[-1:] for name in stage}
     for name, parameter in network.backbone.named_parameters():
         parameter.requires_grad_(options.trainable == "all" or (options.trainable == "last-stage" and name in last))
     if options.batch_norm == "first-only":

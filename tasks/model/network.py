@@ -31,7 +31,7 @@ class Network(nn.Module):
 
     def __init__(self, spec: NetworkSpec, seed: int = 0) -> None:
         super().__init__()
-        row = backbones.find(spec.backbone)
+        row = backbones.of(spec)
         self.spec = spec
         self.feature_shape: tuple[int, ...] = patch_shape(spec.backbone) if spec.sees_patches else (row.num_features,)
         self.input_format = backbones.snippet_format(row.input, spec.modality)

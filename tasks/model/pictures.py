@@ -13,7 +13,7 @@ NO_MOTION = 127.5
 
 
 def pictures(snippets: Frames, modality: Modality) -> Frames:
-    """Render one RGB picture per snippet: its first frame, or for flow the mean motion.
+    """Render one RGB picture per snippet: its first frame, its spectrogram in grey, or for flow the mean motion.
 
     Flow is drawn with direction as hue and speed as brightness.
 
@@ -24,6 +24,8 @@ def pictures(snippets: Frames, modality: Modality) -> Frames:
     Returns:
         uint8 (t, h, w, 3); flow brightness is relative to the fastest point of all snippets.
     """
+    if modality is Modality.SPECTROGRAM:
+        return np.repeat(snippets, 3, axis=-1)
     if modality is not Modality.FLOW:
         return snippets[..., :3]
     x, y = (snippets[..., first::2].mean(-1) - NO_MOTION for first in (0, 1))

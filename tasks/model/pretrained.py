@@ -80,7 +80,7 @@ class Start:
 
 def scaled_as_published(spec: NetworkSpec) -> NetworkSpec:
     """Let frames be scaled as the images that the backbone's published weights were trained on."""
-    if spec.modality is Modality.FLOW:
+    if not spec.modality.is_scaled:
         return spec
     return spec.model_copy(update={"interpolation": backbones.find(spec.backbone).interpolation})
 
@@ -111,7 +111,8 @@ def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None,
         return Start(load_epic(epic_file, spec, seed), description, is_chance=False)
     network = Network(spec, seed)
     if weights is Weights.NONE:
-        return Start(network, "Untrained, seeded network: this baseline is chance", is_chance=True)
+        untrained = f"Features of sound ({spec.backbone}) under untrained, seeded heads" if spec.sound else "Untrained, seeded network"
+        return Start(network, f"{untrained}: this baseline is chance", is_chance=True)
     if weights is Weights.FILE:
         if backbone_file is None:
             raise BadConfiguration("weights=file needs the file under backbone_weights")

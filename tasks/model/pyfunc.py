@@ -21,14 +21,19 @@ from tasks.model.engines.engine import prepare
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.scorer import Scorer
 from tasks.model.hardware import choose_device
+from tasks.model.hearing import heard, rows_of
 from tasks.model.sampling import joined, middle_frames
+from tasks.model.sound.describe import describer
+from tasks.model.sound.stored import Sound
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions
+from tasks.results.sound import SoundRecipe, SoundState
 from tasks.video.fields import FLOW_SUFFIX, iter_fields, num_fields
 from tasks.video.flow import FlowMaker
 from tasks.video.frames import read_frames
 from tasks.video.memory import undivided
 from tasks.video.probe import count_frames
+from tasks.video.sound import read_sound
 
 NUM_CROPS: NumCrops = 10
 
@@ -90,10 +95,16 @@ def _load_pyfunc(data_path: str) -> ClipModel:
 
 
 def _snippets(clip: Path, specs: Sequence[NetworkSpec], folder: Path) -> list[Frames]:
-    """Read the test snippets for each network, uint8 (t, h, w, p)."""
+    """Read the test snippets for each network, uint8 (t, h, w, p), or what `tasks.model.hearing` makes of the sound."""
     num_frames = count_frames(clip, memory=undivided())
     flows = {spec.flow: _flow(clip, num_frames, spec.flow, folder) for spec in specs if spec.flow}
-    return [_network_snippets(clip, num_frames, spec, flows) for spec in specs]
+    sounds: dict[SoundRecipe | None, Sound] = {spec.sound: _sound(clip, spec.sound) for spec in specs if spec.modality.is_heard}
+    return [
+        heard(rows_of(sounds[spec.sound], spec.modality), spec)
+        if spec.modality.is_heard
+        else _network_snippets(clip, num_frames, spec, flows)
+        for spec in specs
+    ]
 
 
 def _network_snippets(clip: Path, num_frames: int, spec: NetworkSpec, flows: dict[FlowOptions, Path]) -> Frames:
@@ -108,3 +119,11 @@ def _flow(clip: Path, num_frames: int, options: FlowOptions, folder: Path) -> Pa
     with FlowMaker(options) as maker:
         maker.write(clip, path, num_frames=num_frames, short_side=SHORT_SIDE)
     return path
+
+
+def _sound(clip: Path, recipe: SoundRecipe | None) -> Sound:
+    """Describe the sound as the step `sound` does; a spectrogram is the same in each recipe."""
+    hearing = describer(recipe or SoundRecipe(network=None, speech=None))
+    found = read_sound(clip, hearing.rates_hz)
+    state = SoundState.HEARD if found.is_there else SoundState.NO_TRACK if found.num_seconds is None else SoundState.UNREADABLE
+    return hearing.describe(found.samples, seconds=found.seconds, state=state, reason=found.reason)

@@ -6,11 +6,14 @@ The specification is stored with every checkpoint and result.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tasks.model.sound.named import recipe_named
 from tasks.options import Family, FlowOptions, Head, Interpolation, Modality, TrainOptions
 from tasks.results.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
+from tasks.results.sound import SoundRecipe
 
 
 class Consensus(StrEnum):
@@ -64,8 +67,11 @@ SNIPPETS: Mapping[Modality, Snippet] = {
     Modality.RGB: Snippet(num_frames=1, frame_planes=3, num_channels=3),
     Modality.FLOW: Snippet(num_frames=5, frame_planes=2, num_channels=10),
     Modality.RGB_DIFFERENCE: Snippet(num_frames=6, frame_planes=3, num_channels=15),
+    Modality.SPECTROGRAM: Snippet(num_frames=1, frame_planes=1, num_channels=1),
+    Modality.SOUND: Snippet(num_frames=1, frame_planes=1, num_channels=1),
 }
-"""TSN's snippets (arXiv 1608.00859). One frame; 5 flow fields of x and y; 5 differences of 6 frames."""
+"""TSN's snippets (arXiv 1608.00859): one frame; 5 flow fields of x and y; 5 differences of 6 frames. And of sound: one grey picture of it, or
+the features of one window, which are no planes."""
 
 MAX_SEGMENTS = 64
 MAX_DRAWS = 10_000
@@ -79,7 +85,8 @@ SHORT_SIDE = 256
 class NetworkSpec(BaseModel):
     """One network: backbone, optional temporal shift, consensus, and the sizes of both heads.
 
-    `flow` defines how the optical flow is computed, if the modality is flow. `relation_draws` applies to the multi-scale relation only: the
+    `flow` defines how the optical flow is computed, if the modality is flow, and `sound` how sound is described, if it is sound; then
+    `backbone` names its features. `relation_draws` applies to the multi-scale relation only: the
     published code samples three relations per scale in testing; 0 averages over all possible samples, another number over that many samples
     seeded by `relation_seed`. `sampling_window` is the middle share of a clip that the segments are spread over, and `interpolation`
     scales frames to short side 256; at 1 and bilinear they are left out of dumps, so that these, and the keys made of them, are those of
@@ -94,6 +101,7 @@ class NetworkSpec(BaseModel):
     interpolation: Interpolation = Field("bilinear", exclude_if=lambda interpolation: interpolation == "bilinear")
     modality: Modality = Modality.RGB
     flow: FlowOptions | None = None
+    sound: SoundRecipe | None = Field(None, exclude_if=lambda recipe: recipe is None)
     consensus: Consensus = Consensus.AVERAGE
     temporal_shift: bool = False
     relation_draws: int = Field(0, ge=0, le=MAX_DRAWS)
@@ -108,6 +116,12 @@ class NetworkSpec(BaseModel):
             return values  # already a spec
         is_flow = values.get("modality") == Modality.FLOW
         return {**values, "flow": (values.get("flow") or FlowOptions()) if is_flow else None}
+
+    @model_validator(mode="after")
+    def _describe_sound(self) -> Self:
+        if (self.modality is Modality.SOUND) is not (self.sound is not None):
+            raise ValueError(f"modality {self.modality} {'without' if self.sound is None else 'with'} a recipe of its sound")
+        return self
 
     @property
     def snippet(self) -> Snippet:
@@ -160,9 +174,10 @@ def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
         backbone=backbone or options.backbone,
         num_segments=options.num_segments,
         sampling_window=options.sampling_window,
-        interpolation="bicubic" if options.interpolation == "bicubic" and options.modality is not Modality.FLOW else "bilinear",
+        interpolation="bicubic" if options.interpolation == "bicubic" and options.modality.is_scaled else "bilinear",
         modality=options.modality,
         flow=options.picked(FlowOptions),
+        sound=recipe_named(backbone or options.backbone) if options.modality is Modality.SOUND else None,
         consensus=CONSENSUS_OF_HEADS.get(options.head, consensus),
         temporal_shift=temporal_shift,
         relation_draws=options.relation_draws,

@@ -20,6 +20,7 @@ from tasks.model.engines.engine import prepare
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.features import PRECISIONS
 from tasks.model.hardware import choose_device, describe
+from tasks.model.hearing import example_input
 from tasks.model.losses import CrossEntropies
 from tasks.model.module import ActionModule
 from tasks.model.network import Network, to_channels_last
@@ -72,9 +73,8 @@ def clip_seconds(network: Network, num_crops: NumCrops, device: Literal["auto", 
         BadConfiguration: this machine has no such device, or not enough GPU memory.
     """
     spec = network.spec
-    frames = np.random.default_rng(0).integers(
-        256, size=(spec.num_segments, SHORT_SIDE, CLIP_WIDTH, spec.snippet.num_planes), dtype=np.uint8
-    )
+    shape = spec.num_segments, SHORT_SIDE, CLIP_WIDTH, spec.snippet.num_planes
+    frames = example_input(spec) if spec.modality.is_heard else np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
     engine = PytorchEngine(prepare(network, choose_device(device)), num_crops)
     seconds = []
     try:

@@ -36,9 +36,25 @@ class Modality(StrEnum):
     RGB = "rgb"
     FLOW = "flow"
     RGB_DIFFERENCE = "rgb-difference"
+    SPECTROGRAM = "spectrogram"
+    SOUND = "sound"
+
+    @property
+    def is_heard(self) -> bool:
+        """Check whether the input is made of a clip's sound."""
+        return self in (Modality.SPECTROGRAM, Modality.SOUND)
+
+    @property
+    def is_scaled(self) -> bool:
+        """Check whether the input is made of frames that `interpolation` scales."""
+        return self in (Modality.RGB, Modality.RGB_DIFFERENCE)
 
 
 Interpolation = Literal["bilinear", "bicubic"]
+
+AUTO_BACKBONE = "auto"
+SOUND_FEATURES = ("aisfx", "log-mel")
+"""Names of the features of sound, in place of a backbone: of a frozen network of that package, or statistics of the spectrogram."""
 
 
 class FlowOptions(Options):
@@ -67,7 +83,8 @@ class NetworkOptions(Options):
     modality: Modality = Field(
         Modality.RGB,
         title="Input",
-        description="rgb: one frame per segment; flow: five x/y fields of optical flow, computed first; rgb-difference: five frame differences",
+        description="rgb: one frame per segment; flow: five x/y fields of optical flow, computed first; rgb-difference: five frame differences; spectrogram: 2 seconds of sound as a picture; "
+        "sound: features of a window of sound, on which only heads train",
     )
     head: Head = Field(
         Head.LINEAR,
@@ -78,7 +95,8 @@ class NetworkOptions(Options):
         "auto",
         pattern=MODEL_NAME_PATTERN,
         title="Backbone",
-        description="auto: resnet50, or tf_efficientnet_lite0 if no weights can be downloaded; else bninception, or the name of a timm or torchvision model",
+        description="auto: resnet50, or tf_efficientnet_lite0 if no weights can be downloaded; else bninception, or the name of a timm or torchvision model. "
+        "For modality sound the features, aisfx or log-mel; auto: aisfx if it is installed",
     )
     num_segments: int = Field(8, ge=1, le=64, title="Segments", description="Snippets per clip; at most 16 with MTRN")
     sampling_window: float = Field(
@@ -107,4 +125,18 @@ class NetworkOptions(Options):
             raise ValueError(
                 f"{self.family} relates segments by a head of its own; choose family TSN or TSM for head {self.head}, or head linear"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _fit_modality(self) -> Self:
+        if self.modality is not Modality.SOUND:
+            if self.backbone in SOUND_FEATURES:
+                raise ValueError(f"{self.backbone} stands for features of sound, and modality is {self.modality}; choose modality=sound")
+            return self
+        if self.backbone not in (AUTO_BACKBONE, *SOUND_FEATURES):
+            raise ValueError(f"modality=sound has no image backbone such as {self.backbone}; set backbone to auto, aisfx or log-mel")
+        if self.family is Family.TSM:
+            raise ValueError("TSM shifts the channels of an image backbone, and modality=sound has none; choose family=TSN")
+        if self.head is Head.ATTENTIVE:
+            raise ValueError("head attentive looks at the patches of pictures, and modality=sound has none; choose head lstm or tcn")
         return self

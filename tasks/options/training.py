@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from tasks.options.base import Options
-from tasks.options.network import FlowOptions, Head, NetworkOptions
+from tasks.options.network import FlowOptions, Head, Modality, NetworkOptions
 from tasks.options.recipe import RecipeOptions
 
 
@@ -96,6 +96,18 @@ class TrainOptions(StartOptions, RecipeOptions, FlowOptions, NetworkOptions):
         description="For modality rgb. 1: training frames are drawn from all frames; higher: less disk space",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Training seed")
+
+    @model_validator(mode="after")
+    def _train_heads_on_sound(self) -> Self:
+        if self.modality is not Modality.SOUND or self.fuse:
+            return self
+        if self.trainable != "heads":
+            raise ValueError(f"modality=sound has no backbone to train, and trainable is {self.trainable}; set trainable=heads")
+        if self.weights not in (Weights.AUTO, Weights.NONE, Weights.TRAINED) or self.backbone_weights:
+            raise ValueError(
+                "modality=sound has no backbone whose weights could be loaded; set weights=auto and leave backbone_weights empty"
+            )
+        return self
 
     @model_validator(mode="after")
     def _name_backbone(self) -> Self:

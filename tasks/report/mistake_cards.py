@@ -18,7 +18,9 @@ class MapPicture:
 
 @dataclass(frozen=True)
 class MistakeCard:
-    """One mistake; `sheet` and `video` are data URIs, empty if missing.
+    """One mistake; `sheet`, `video` and `spectrogram` are data URIs, empty if missing.
+
+    `hears` says that the network hears; then there was nothing to hear in a clip without a spectrogram.
 
     `words` holds the predicted verb and noun, each with whether it is right; only the verb if truth and prediction have no object.
     """
@@ -31,6 +33,8 @@ class MistakeCard:
     sheet: str
     video: str
     maps: tuple[MapPicture, ...]
+    spectrogram: str
+    hears: bool
 
 
 def mistake_cards(inputs: ReportInputs) -> tuple[MistakeCard, ...]:
@@ -39,7 +43,7 @@ def mistake_cards(inputs: ReportInputs) -> tuple[MistakeCard, ...]:
 
 
 def _card(mistake: Mistake, inputs: ReportInputs) -> MistakeCard:
-    sheet, clip = inputs.sheets.get(mistake.uid), inputs.clips.get(mistake.uid)
+    sheet, clip, spectrogram = (found.get(mistake.uid) for found in (inputs.sheets, inputs.clips, inputs.spectrograms))
     return MistakeCard(
         found=mistake,
         true=action_name(mistake.true_verb, mistake.true_noun),
@@ -52,6 +56,8 @@ def _card(mistake: Mistake, inputs: ReportInputs) -> MistakeCard:
             MapPicture(f"{found.target} '{found.class_name}'", data_uri(png, "image/png"))
             for found, png in inputs.activations.get(mistake.uid, ())
         ),
+        spectrogram=data_uri(spectrogram, "image/png") if spectrogram else "",
+        hears=spectrogram is not None,
     )
 
 

@@ -76,7 +76,7 @@ def verdict(comparison: Comparison) -> str:
     first = comparison.networks[0]
     otherwise: dict[str, list[str]] = {}
     for one in comparison.networks:
-        if one.engine.label != first.engine.label:
+        if one.engine.label != first.engine.label and one.engine.has_backbone and first.engine.has_backbone:
             otherwise.setdefault(one.engine.label, []).append(one.name)
     if otherwise:
         engines = [f"{listed(names)} by {label}" for label, names in otherwise.items()]

@@ -1,17 +1,19 @@
-"""Make contact sheets of the frames of a clip that a network saw.
+"""Make contact sheets of the frames of a clip that a network saw, and draw its sound.
 
-A sheet is one small picture.
+Each is one small picture.
 """
 
 import io
 
 import numpy as np
+from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image
 
 FRAME_WIDTH = 160
 GAP = 2
 QUALITY = 80
+SPECTROGRAM_SIZE = 640, 128
 
 
 def contact_sheet(frames: NDArray[np.uint8]) -> bytes:
@@ -34,4 +36,18 @@ def contact_sheet(frames: NDArray[np.uint8]) -> bytes:
         sheet.paste(small, (column * (cell_width + GAP), row * (cell_height + GAP)))
     buffer = io.BytesIO()
     sheet.save(buffer, "JPEG", quality=QUALITY, optimize=True)
+    return buffer.getvalue()
+
+
+def spectrogram_sheet(levels: NDArray[np.uint8]) -> bytes:
+    """Draw a clip's spectrogram as a PNG: time to the right, low notes at the bottom, brighter is louder.
+
+    Args:
+        levels: (s, 128) spectra, from silence to the loudest tone.
+    """
+    drawn = Image.fromarray(np.ascontiguousarray(levels.T[::-1])).resize(SPECTROGRAM_SIZE, Image.Resampling.BILINEAR)
+    drawn = Image.fromarray(np.asarray(drawn))
+    drawn.putpalette((colormaps["magma"](np.arange(256))[:, :3] * 255).astype(np.uint8).tobytes())
+    buffer = io.BytesIO()
+    drawn.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

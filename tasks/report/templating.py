@@ -35,6 +35,7 @@ def templates() -> Environment:
         setting=formats.setting,
         thousands="{:,}".format,
         counted=wording.count,
+        some=wording.some,
         md=wording.markdown_text,
         code=formats.code,
     )

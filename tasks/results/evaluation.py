@@ -59,7 +59,8 @@ class EngineUsed(Record):
     """The engine that computed the logits, and its parity check against PyTorch in float32.
 
     `max_difference` is the largest logit difference on these clips, in int8 the mean over clips of the largest per clip, None for PyTorch in
-    float32 itself; `fallback_reason` says why a faster engine was not used.
+    float32 itself; `fallback_reason` says why a faster engine was not used. Without a backbone, only heads ran, which every engine runs in the
+    same way.
     """
 
     name: EngineName
@@ -69,6 +70,7 @@ class EngineUsed(Record):
     max_difference: float | None
     tolerance: float | None
     fallback_reason: str | None
+    has_backbone: bool = True
 
     @property
     def label(self) -> str:
@@ -95,7 +97,8 @@ class EvaluateResult(Record):
     `num_parameters` are None if not counted. `peak_memory_bytes` is that of the process, which scores only this network, after its first
     split. `loss` is the mean over clips whose classes have an output (for others it is infinite), None if there are none. `unknown_verbs`
     and `unknown_nouns` are true classes of the split that the network cannot predict: it has no output for them, or was not trained on
-    them. Their clips count as wrong in all metrics.
+    them. Their clips count as wrong in all metrics. In the clips `unheard`, by their uids, a network of sound had nothing to hear: alone it
+    answered by its biases, in a fusion it did not count.
     """
 
     model: ModelRole
@@ -119,6 +122,7 @@ class EvaluateResult(Record):
     activations: tuple[ActivationMap, ...]
     unknown_verbs: tuple[ClassRef, ...] = ()
     unknown_nouns: tuple[ClassRef, ...] = ()
+    unheard: tuple[str, ...] = ()
 
 
 class EvaluateResults(Record):

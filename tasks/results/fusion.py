@@ -37,7 +37,8 @@ class Fusion(Record):
 
     A loss is the mean cross-entropy of verbs plus that of nouns, in nats, with each head's logits divided by their best temperature (Guo et
     al. 2017, arXiv 1706.04599): otherwise losses would reflect the scale of a network's logits, which changes no prediction. `held_out_loss`
-    is that of weights chosen in the same way on other source videos; None if val has only one.
+    is that of weights chosen in the same way on other source videos; None if val has only one. `num_unheard` clips of val are not among
+    `num_clips`, because a network of sound had nothing to hear in them.
     """
 
     members: tuple[FusedMember, ...]
@@ -47,6 +48,7 @@ class Fusion(Record):
     equal_loss: float
     held_out_loss: float | None
     held_out_equal_loss: float | None
+    num_unheard: int = 0
 
     @property
     def is_supported(self) -> bool:

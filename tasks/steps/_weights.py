@@ -13,7 +13,7 @@ from tasks.model.checkpoints import check_name, save, verify_sha256
 from tasks.model.class_names import no_names
 from tasks.model.pretrained import PUBLISHED, build, published, scaled_as_published
 from tasks.model.spec import NetworkSpec, spec_of
-from tasks.options import TrainOptions, Weights
+from tasks.options import SOUND_FEATURES, Modality, TrainOptions, Weights
 from tasks.results.training import WeightsResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._checkpoints import fetch_trained, file_sha256, find_trained
@@ -58,6 +58,8 @@ def find_weights(options: TrainOptions, store_uri: str, store: Store) -> Weights
 
 def candidates(options: TrainOptions) -> list[Candidate]:
     """List the starts that `options` allow, best first."""
+    if options.modality is Modality.SOUND:
+        return [(name, Weights.NONE) for name in (SOUND_FEATURES if options.backbone == AUTO else [options.backbone])]
     if options.backbone_weights:
         return [(options.backbone, Weights.FILE)]
     backbones = [DEFAULT_BACKBONE] if options.backbone == AUTO else [options.backbone]

@@ -1,6 +1,6 @@
-"""Join a video's clips into one film with captions below, playable in any browser.
+"""Join a video's clips into one film with captions below and with their sound, playable in any browser.
 
-Shapes: h and w pixels, 3 channels RGB, uint8.
+Shapes: h and w pixels, 3 channels RGB, uint8; n samples of sound, float32.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +13,8 @@ import av
 import av.error
 import matplotlib as mpl
 import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from tasks.errors import BadVideo, Unavailable
+from tasks.video.sound import read_sound
 from tasks.video.source import open_video
 
 FONT_PIXELS = 15
@@ -28,6 +31,9 @@ MARGIN_PIXELS = 6
 PAPER, INK = (18, 23, 28), (230, 235, 239)
 OPTIONS = {"preset": "veryfast", "crf": "23", "threads": "2", "x264-params": "mbtree=0"}
 """Encoder options; the macroblock tree is off. With AVX-512 it occasionally gives different bytes for the same pictures."""
+
+SOUND_RATE_HZ = 48_000
+SOUND_BITS_PER_SECOND = 64_000
 
 
 @dataclass(frozen=True)
@@ -39,9 +45,9 @@ class Captioned:
 
 
 def write_film(clips: Iterable[Captioned], path: Path, *, fps: int) -> None:
-    """Write an H.264 film of the clips in order, without sound, to `path`.
+    """Write an H.264 film of the clips in order to `path`, with their sound if the first has a track.
 
-    All clips must have the same size and number of lines. Captions are drawn as pixels, so no program interprets their text.
+    All clips must have the same size and number of lines; clips without a track are silent. Captions are drawn as pixels, so no program interprets their text.
 
     Raises:
         BadVideo: a clip does not decode, or there are no clips.
@@ -56,19 +62,29 @@ def write_film(clips: Iterable[Captioned], path: Path, *, fps: int) -> None:
 def _write(clips: Iterable[Captioned], path: Path, fps: int) -> None:
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}) as film:
         stream: VideoStream | None = None
-        number = 0
+        track: AudioStream | None = None
+        number = num_samples = 0
         for clip in clips:
             with open_video(clip.path) as container:
                 source = container.streams.video[0]
                 strip = caption(clip.lines, source.width)
                 if stream is None:
                     stream = _stream(film, source.width, source.height + strip.shape[0], fps)
+                    track = film.add_stream("aac", rate=SOUND_RATE_HZ, layout="mono") if container.streams.audio else None
+                    if track:
+                        track.bit_rate = SOUND_BITS_PER_SECOND
                 for picture in _pictures(container, clip.path.name):
                     _encode(film, stream, np.concatenate([picture, strip]), number)
                     number += 1
+            if track:
+                wanted = round(number * SOUND_RATE_HZ / fps) - num_samples
+                _encode_sound(film, track, read_sound(clip.path, (SOUND_RATE_HZ,)).samples[SOUND_RATE_HZ], wanted, num_samples)
+                num_samples += wanted
         if stream is None:
             raise BadVideo(f"{path.name}: there are no clips to show")
         film.mux(stream.encode(None))
+        if track:
+            film.mux(track.encode(None))
 
 
 def caption(lines: Sequence[str], width: int) -> NDArray[np.uint8]:
@@ -120,3 +136,11 @@ def _encode(film: OutputContainer, stream: VideoStream, picture: NDArray[np.uint
     frame = VideoFrame.from_ndarray(picture, format="rgb24")
     frame.pts = number
     film.mux(stream.encode(frame))
+
+
+def _encode_sound(film: OutputContainer, track: AudioStream, samples: NDArray[np.float32], num_wanted: int, first: int) -> None:
+    """Encode exactly `num_wanted` samples from those of a clip, so that sound and picture stay in step over many clips."""
+    fitted = np.pad(samples[:num_wanted], (0, max(0, num_wanted - len(samples))))
+    frame = AudioFrame.from_ndarray(fitted[None], format="fltp", layout="mono")
+    frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE_HZ, first, Fraction(1, SOUND_RATE_HZ)
+    film.mux(track.encode(frame))

@@ -85,7 +85,7 @@ def test_a_side_by_a_hair_off_is_made_a_crops():
     assert int(258 * 0.875) == 225
 
 
-@pytest.mark.parametrize("modality", list(Modality))
+@pytest.mark.parametrize("modality", SCALES)
 def test_what_is_drawn_is_one_of_these_places_scaled_to_a_crop_or_its_mirror_image(modality):
     """Planes that hold their own column and row tell where a crop came from."""
     y, x = np.mgrid[:256, :300].astype(np.float32)
@@ -120,6 +120,11 @@ def test_jitter_changes_all_frames_of_a_clip_by_one_draw_and_nothing_else(modali
     difference = (plain.int() - jittered.int()).abs()
     assert difference.float().mean() > 0
     assert difference.max() < 12
+
+
+def test_of_sound_nothing_is_cropped_turned_or_coloured():
+    options = TrainOptions(color_jitter=0.5, crop="multi-scale")
+    assert all(Augmentation.of(options, modality).draws_nothing for modality in Modality if modality.is_heard)
 
 
 def test_jitter_leaves_flow_alone():

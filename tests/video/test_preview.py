@@ -9,6 +9,7 @@ from tasks.errors import BadVideo, Unavailable
 from tasks.video.memory import undivided
 from tasks.video.preview import Captioned, caption, write_film
 from tasks.video.probe import probe
+from tasks.video.sound import read_sound
 
 HOSTILE = "put'meat\\:%{eif:1}\n[in];drawtext=text=x,\x00 é ж <b>"
 
@@ -62,6 +63,30 @@ def test_every_line_differs_and_a_long_one_is_cut_at_the_edge():
     long = caption(("put meat " * 50,), 160)
     assert long.shape == caption(("a",), 160).shape
     assert (long[:, -4:] == long[0, 0]).all()
+
+
+def test_the_film_has_the_sound_of_its_clips_in_step_with_the_picture(tmp_path, ffmpeg):
+    clips = []
+    for number, frequency in enumerate((500, None, 4000)):
+        track = ["-f", "lavfi", "-i", f"sine=frequency={frequency}:d=1.1", "-c:a", "aac"] if frequency else []
+        path = tmp_path / f"{number}.mp4"
+        source = ["-f", "lavfi", "-i", "color=gray:s=160x128:r=30:d=1.1,format=yuv420p"]
+        subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", *source, *track, path], check=True)
+        clips.append(path)
+    film = film_of(tmp_path, clips, *[("a",)] * 3)
+    assert len(decoded(film)) == 99
+    heard = read_sound(film, (48_000,))
+    assert heard.seconds == pytest.approx(3.3, abs=0.01)
+    within = [heard.samples[48_000][round(first * 48_000) :][:24_000] for first in (0.3, 1.4, 2.5)]
+    spectra = [np.abs(np.fft.rfft(part * np.hanning(len(part)))) for part in within]
+    assert [2 * int(spectra[i].argmax()) for i in (0, 2)] == [500, 4000]
+    assert np.abs(within[1]).max() < 0.01 < np.abs(within[0]).max()
+    assert film.read_bytes() == film_of(tmp_path, clips, *[("a",)] * 3, name="again.mp4").read_bytes()
+
+
+def test_a_film_of_mute_clips_has_no_track(tmp_path, clips):
+    with av.open(str(film_of(tmp_path, clips, ("a",), ("b",)))) as container:
+        assert not container.streams.audio
 
 
 def test_hostile_words_are_pixels(tmp_path, clips):

@@ -96,11 +96,12 @@ def make_engine(network: Network, wanted: Wanted | Kind, job: Job) -> tuple[Engi
         BadConfiguration: the requested engine is not available here.
         BadInput: a checked clip does not fit the network.
     """
-    kind = choose(wanted, job.device, job.num_clips)
+    kind = "pytorch" if network.spec.sound else choose(wanted, job.device, job.num_clips)
     runs_on_gpu = job.device == "cuda" and kind in ("cuda", "pytorch")
     reference = PytorchEngine(prepare(network, "cuda" if runs_on_gpu else "cpu"), job.num_crops)
     if kind == "pytorch":
-        return _settled(reference, None, None)
+        engine, used = _settled(reference, None, None)
+        return engine, used.model_copy(update={"has_backbone": network.spec.sound is None})
     checked = job.checked()
     reasons: list[str] = []
     for one in (kind, "openvino-float32") if kind == "openvino" else (kind,):

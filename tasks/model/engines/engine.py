@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from tasks.errors import BadInput
+from tasks.model import backbones
 from tasks.model.backbones import CROP_PIXELS
 from tasks.model.consensus import Logits
-from tasks.model.crops import Frames, NumCrops, cut_views
+from tasks.model.crops import Frames, NumCrops, cut_views, num_views
 from tasks.model.folding import fold_batch_norms
+from tasks.model.hearing import is_unheard
 from tasks.model.network import Network, to_channels_last
 from tasks.model.spec import NetworkSpec
 from tasks.results.evaluation import EngineName, EnginePrecision
@@ -39,7 +41,7 @@ class Engine(ABC):
 
     def __init__(self, network: Network, num_crops: NumCrops) -> None:
         self.network = network
-        self.num_crops = num_crops
+        self.num_crops = num_views(num_crops, network.spec.modality)
 
     @abstractmethod
     def features(self, views: Sequence[Frames]) -> Tensor:
@@ -52,7 +54,7 @@ class Engine(ABC):
         """Score one clip.
 
         Args:
-            frames: the clip's test snippets, uint8 (t, h, w, p), short side 256.
+            frames: the clip's test snippets, uint8 (t, h, w, p), short side 256, or what `tasks.model.hearing` makes of its sound.
 
         Returns:
             float32 on the CPU, verb (v,) and noun (n,).
@@ -68,12 +70,20 @@ class Engine(ABC):
         `num_crops` overrides the engine's. See `score` for errors.
         """
         spec = self.network.spec
+        if spec.sound:
+            return torch.from_numpy(frames)[None].float()
         if (len(frames), frames.shape[-1]) != (spec.num_segments, spec.snippet.num_planes):
             raise BadInput(
                 f"the clip has {len(frames)} snippets of {frames.shape[-1]} planes, the network expects {spec.num_segments} of "
                 f"{spec.snippet.num_planes} ({spec.modality.value})"
             )
-        return self.features(cut_views(frames, num_crops or self.num_crops, spec.modality))
+        features = self.features(cut_views(frames, num_crops or self.num_crops, spec.modality))
+        # The heads answer a clip in which there is nothing to hear by their biases alone.
+        return torch.zeros_like(features) if is_unheard(frames, spec) else features
+
+    def hears_nothing(self, features: Tensor) -> bool:
+        """Check whether the features of `see` are those of a clip in which there is nothing to hear."""
+        return self.network.spec.modality.is_heard and not features.any()
 
     def answer(self, features: Tensor) -> Logits:
         """Compute logits, verb (v,) and noun (n,), from the features of `see`."""
@@ -100,6 +110,8 @@ def prepare(network: Network, device: torch.device | str = "cpu") -> Network:
 
 
 def example_view(spec: NetworkSpec) -> Tensor:
-    """Return fixed noise with the shape of one normalised view: float32 (t, c, 224, 224)."""
+    """Return fixed noise with the shape of one normalised view: float32 (t, c, 224, 224), or (t, f) for features of sound."""
     generator = torch.Generator().manual_seed(0)
+    if spec.sound:
+        return torch.rand(spec.num_segments, backbones.of(spec).num_features, generator=generator)
     return torch.rand(spec.num_segments, spec.snippet.num_channels, CROP_PIXELS, CROP_PIXELS, generator=generator)

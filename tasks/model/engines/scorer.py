@@ -31,7 +31,7 @@ class Scorer:
         """Score one clip.
 
         Args:
-            inputs: the clip's test snippets for each network, uint8 (t, h, w, p).
+            inputs: the clip's test snippets for each network, as in `Engine.score`.
 
         Returns:
             float32 on the CPU, verb (v,) and noun (n,).
@@ -58,16 +58,19 @@ class Scorer:
 
     def answer(self, features: Sequence[Tensor]) -> Logits:
         """Compute logits, verb (v,) and noun (n,), from the features of `see`."""
-        answers = [engine.answer(one) for engine, one in zip(self.engines, features, strict=True)]
+        members = list(zip(self.engines, features, self.weights, strict=True))
+        # A network that has nothing to hear does not count beside others.
+        heard = [member for member in members if not member[0].hears_nothing(member[1])] or members
+        answers = [engine.answer(one) for engine, one, _ in heard]
         if len(answers) == 1:
             return answers[0]
         verbs, nouns = zip(*answers, strict=True)
-        verb_shares, noun_shares = zip(*self.weights, strict=True)
+        verb_shares, noun_shares = zip(*(weights for _, _, weights in heard), strict=True)
         return Logits(_mean(verbs, verb_shares), _mean(nouns, noun_shares))
 
 
 def make_scorer(saved: Saved, wanted: Wanted, jobs: Sequence[Job]) -> tuple[Scorer, EngineUsed]:
-    """Build checked engines for all networks of a checkpoint; if one falls back, all do.
+    """Build checked engines for all networks of a checkpoint; if one falls back, all do, but for heads on features of sound.
 
     Args:
         saved: the checkpoint, whose networks are modified and kept.
@@ -79,10 +82,12 @@ def make_scorer(saved: Saved, wanted: Wanted, jobs: Sequence[Job]) -> tuple[Scor
         BadInput: a checked clip does not fit its network.
     """
     engines, used = _make_engines(saved, wanted, jobs)
+    seeing = [i for i, network in enumerate(saved.networks) if not network.spec.sound] or [0]
     reason = next((one.fallback_reason for one in used if one.fallback_reason), None)
-    while len({one.label for one in used}) > 1:
-        engines, used = _make_engines(saved, "pytorch" if "pytorch" in {one.name for one in used} else "openvino-float32", jobs)
-    return Scorer(engines, saved.weights), _summarise(used).model_copy(update={"fallback_reason": reason})
+    while len({used[i].label for i in seeing}) > 1:
+        names = {used[i].name for i in seeing}
+        engines, used = _make_engines(saved, "pytorch" if "pytorch" in names else "openvino-float32", jobs)
+    return Scorer(engines, saved.weights), _summarise([used[i] for i in seeing]).model_copy(update={"fallback_reason": reason})
 
 
 def _make_engines(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[Job]) -> tuple[tuple[Engine, ...], tuple[EngineUsed, ...]]:

@@ -13,6 +13,7 @@ from tasks.evaluation.latency import peak_memory_bytes
 from tasks.evaluation.scoring import Logits, each_scored, require_finite
 from tasks.media.prefetch import FramesAhead
 from tasks.media.stored_flow import shortness
+from tasks.model.hearing import is_unheard
 from tasks.prediction.answered import answered
 from tasks.prediction.familiar import Features, distances_to_nearest
 from tasks.prediction.names import Names
@@ -36,6 +37,11 @@ from tasks.video.preview import Captioned, write_film
 from tasks.wording import percent, plain_reason
 
 Answer = tuple[dict[PredictorRole, tuple[Logits, Logits]], Features]
+
+
+NOTHING_TO_HEAR = (
+    "there is nothing to hear in it; a network of sound alone answers it by the biases of its heads, and does not count in a fusion"
+)
 
 
 class NotComparable(RetakeError):
@@ -72,11 +78,12 @@ def predict_video(
         return earlier
     started = time.perf_counter()
     path = work.folder / f"{video.video}.parquet"
-    bad = _score(work, networks, video, clips, path)
+    bad, unheard = _score(work, networks, video, clips, path)
     seconds = time.perf_counter() - started
     scored = [clip for clip in clips if clip.uid not in bad]
     work.store.write_file(place.clips, path)
     warnings = _shortnesses(networks, video, scored)
+    warnings += [SetAside(name=_place(video, clip), reason=NOTHING_TO_HEAR) for clip in scored if clip.uid in unheard]
     preview_uri = None
     if work.plan.predict.preview:
         preview_uri = prediction.preview(video.video)
@@ -148,23 +155,30 @@ def _write_preview(
 
 def _score(
     work: Work, networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord], path: Path
-) -> dict[str, str]:
-    """Write the networks' answers to `path`; return failed clips, by uid with the reason.
+) -> tuple[dict[str, str], set[str]]:
+    """Write the networks' answers to `path`.
+
+    Returns:
+        failed clips, by uid with the reason; the uids of clips in which a network has nothing to hear.
 
     Raises:
         BadVideo: no clip can be predicted.
         NotComparable: a logit of the second network is not a finite number.
     """
     bad: dict[str, str] = {}
+    unheard: set[str] = set()
     specs = [spec for ready in networks.values() for spec in ready.specs]
     with FramesAhead(work.store, clips, specs, work.frames) as ahead, ScoredWriter(path) as writer:
 
         def load_or_reason(clip: ClipRecord) -> list[Frames] | str:
             try:
-                return ahead.load(clip)
+                inputs = ahead.load(clip)
             except BadInput as error:
                 log.warning("set aside: %s: %s", _place(video, clip), error)
                 return plain_reason(error)
+            if any(is_unheard(frames, spec) for frames, spec in zip(inputs, specs, strict=True)):
+                unheard.add(clip.uid)
+            return inputs
 
         def answer(inputs: list[Frames] | str) -> Answer | str:
             return inputs if isinstance(inputs, str) else _answer(inputs, networks)
@@ -186,7 +200,7 @@ def _score(
                 writer.add(one.clip, logits, features, novelty)
     if len(bad) == len(clips):
         raise BadVideo(f"none of its clips can be predicted: {next(iter(bad.values()))}")
-    return bad
+    return bad, unheard
 
 
 def _require_readable(clip: ClipRecord, logits: Mapping[PredictorRole, tuple[Logits, Logits]], plan: PredictPlanResult) -> None:

@@ -2,10 +2,12 @@
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from tasks.errors import BadConfiguration, BadInput
 from tasks.evaluation.fusion import fuse
@@ -14,9 +16,11 @@ from tasks.media.frame_cache import load_few
 from tasks.media.prefetch import FramesAhead
 from tasks.model.checkpoints import HeadWeights, Saved, save_fusion
 from tasks.model.class_names import ClassNames, placeholder
+from tasks.model.crops import Frames
 from tasks.model.engines.choice import Job, make_engine, num_checked, spread
 from tasks.model.epochs import BEST
 from tasks.model.hardware import choose_device, describe
+from tasks.model.hearing import is_unheard
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import NetworkSpec
 from tasks.options import Weights
@@ -31,6 +35,7 @@ from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.runs import Training
 from tasks.tracking import Tracker
+from tasks.wording import some
 
 KINDS: tuple[Literal["verb", "noun"], ...] = ("verb", "noun")
 
@@ -103,8 +108,12 @@ def choose_fusion(
     """
     started = time.monotonic()
     clips = [clip for clip in manifest.clips if clip.split == "val"]
-    scored = [with_nouns_given(_score(network, clips, store), manifest.vocabulary) for network in _saved(plan, store, folder).networks]
-    fusion = fuse(scored, [(member.name, member.network) for member in plan.weights.members])
+    unheard: set[str] = set()
+    scored = [
+        with_nouns_given(_score(network, clips, store, unheard), manifest.vocabulary) for network in _saved(plan, store, folder).networks
+    ]
+    fusion = fuse(_heard_by_all(scored, unheard), [(member.name, member.network) for member in plan.weights.members])
+    fusion = fusion.model_copy(update={"num_unheard": len(unheard)})
     # Scoring changed the networks: fetch them again for the checkpoint.
     saved = _saved(plan, store, folder)
     path = folder / BEST
@@ -160,7 +169,25 @@ def _saved(plan: PlanResult, store: Store, folder: Path) -> Saved:
     return fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
 
 
-def _score(network: Network, clips: Sequence[DatasetClip], store: Store) -> ScoredClips:
+def _heard_by_all(members: Sequence[ScoredClips], unheard: Set[str]) -> list[ScoredClips]:
+    """Leave out the clips in which a network of sound has nothing to hear.
+
+    Raises:
+        BadInput: no clip is left.
+    """
+    if not unheard:
+        return list(members)
+    log.warning(
+        "%d of %d val clips have no sound; weights are chosen on the others: %s", len(unheard), len(members[0].uids), some(sorted(unheard))
+    )
+    is_heard = np.array([uid not in unheard for uid in members[0].uids])
+    if not is_heard.any():
+        raise BadInput("fuse: no val clip has sound, so that no weight can be chosen for a network that hears; leave such networks out")
+    return [one.only(is_heard) for one in members]
+
+
+def _score(network: Network, clips: Sequence[DatasetClip], store: Store, unheard: set[str]) -> ScoredClips:
+    """Score the centre crops, and add the clips in which this network has nothing to hear to `unheard`."""
     job = Job(
         device=choose_device(load(MachineSettings).device),
         num_clips=len(clips),
@@ -170,7 +197,14 @@ def _score(network: Network, clips: Sequence[DatasetClip], store: Store) -> Scor
     )
     with FramesAhead(store, clips, [network.spec]) as ahead:
         engine, _ = make_engine(network, "auto", job)
-        scored, _ = score_clips(clips, lambda clip: ahead.load(clip)[0], lambda frames: engine.score(frames).numpy(), wait=ahead.wait)
+
+        def seen(clip: DatasetClip) -> Frames:
+            frames = ahead.load(clip)[0]
+            if is_unheard(frames, network.spec):
+                unheard.add(clip.uid)
+            return frames
+
+        scored, _ = score_clips(clips, seen, lambda frames: engine.score(frames).numpy(), wait=ahead.wait)
     return scored
 
 

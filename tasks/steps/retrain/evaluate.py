@@ -24,6 +24,7 @@ from tasks.evaluation.scores_file import to_parquet
 from tasks.evaluation.scoring import Logits, ScoredClips, score_clips, with_nouns_given
 from tasks.evaluation.worst_mistakes import Misnamed, worst_misnamed
 from tasks.media.frame_cache import cache_test_frames, load_few, rgb_frames
+from tasks.media.heard_cache import unheard_clips
 from tasks.media.prefetch import FramesAhead
 from tasks.model.class_names import ClassNames
 from tasks.model.complexity import Complexity, complexity
@@ -142,7 +143,7 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
                     activations=maps,
                     known_verbs=ready.classes.known_verbs,
                     known_nouns=ready.classes.known_nouns,
-                )
+                ).model_copy(update={"unheard": unheard_clips(store, clips[evaluation.split], ready.specs)})
                 _publish(evaluation, result, files, folder / evaluation.split, tracker, run_id, store)
         if ready.shared:
             ready.shared.close()
@@ -254,11 +255,13 @@ def _is_explained(evaluation: Evaluation, plan: PlanResult) -> bool:
 def _activation_sheet(scorer: Scorer, clip: DatasetClip, wrong: Misnamed, ahead: FramesAhead) -> bytes | None:
     """Draw Grad-CAM for a mistake; return None if it fails.
 
-    It is a PNG. A failure is only logged: the scores are worth more. Of the networks with an output for the class, the one with the largest
-    weight for the verb or the noun is drawn.
+    It is a PNG. A failure is only logged: the scores are worth more. Of the networks that see pictures and have an output for the class, the
+    one with the largest weight for the verb or the noun is drawn.
     """
     able = [i for i, engine in enumerate(scorer.engines) if wrong.class_id < getattr(engine.network.spec, f"num_{wrong.target}s")]
-    most = max(able, key=lambda i: getattr(scorer.weights[i], wrong.target))
+    most = max(
+        [i for i in able if not scorer.engines[i].network.spec.sound] or able, key=lambda i: getattr(scorer.weights[i], wrong.target)
+    )
     try:
         return activation_sheet(scorer.engines[most].network, ahead.load(clip)[most], wrong.target, wrong.class_id)
     except NothingToSee as error:

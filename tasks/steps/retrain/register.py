@@ -76,18 +76,23 @@ def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
 
 
 def _model(saved: Saved, folder: Path) -> TensorModel | ClipModel:
-    """Make a tensor module of one network, or a clip model of a fusion.
+    """Make a tensor module of one network, or a clip model of a fusion or of sound.
 
-    The tensor module needs none of our code. The networks of a fusion have different inputs, so that their model takes a clip.
+    The tensor module needs none of our code. The networks of a fusion have different inputs, and those of sound need more than frames, so
+    that their model takes a clip.
     """
     heads = _heads(saved)
-    if len(saved.networks) == 1:
+    if not _takes_clips(saved):
         exported = export_module(saved.network, has_objects=saved.classes.has_objects)
         return TensorModel(*exported, output_names=tuple(f"{head}_logits" for head in heads))
     # MLflow keeps the file under this name.
     checkpoint = folder / "networks.ckpt"
     (folder / CHECKPOINT).rename(checkpoint)
     return ClipModel(checkpoint, LOADER, Path(tasks.__file__).parent, heads)
+
+
+def _takes_clips(saved: Saved) -> bool:
+    return len(saved.networks) > 1 or saved.network.spec.modality.is_heard
 
 
 def _heads(saved: Saved) -> tuple[str, ...]:
@@ -97,25 +102,25 @@ def _heads(saved: Saved) -> tuple[str, ...]:
 
 def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Saved, description: str) -> VersionCard:
     """Describe the version for people who find it in MLflow."""
-    is_fusion = len(saved.networks) > 1
+    takes_clips = _takes_clips(saved)
     return VersionCard(
         description=description,
         checkpoint_uri=trained.checkpoint_uri,
         checkpoint_sha256=trained.checkpoint_sha256,
-        requirements=tuple(f"{package}=={version(package).partition('+')[0]}" for package in (CLIP_PACKAGES if is_fusion else PACKAGES)),
+        requirements=tuple(f"{package}=={version(package).partition('+')[0]}" for package in (CLIP_PACKAGES if takes_clips else PACKAGES)),
         metadata={
             **{
                 f"{head}s": {i: getattr(saved.classes, f"{head}s")[i] for i in sorted(getattr(saved.classes, f"known_{head}s"))}
                 for head in _heads(saved)
             },
             "preprocessing": {
-                **(IN_CLIPS if is_fusion else _in_tensors(saved.network.spec)),
+                **(IN_CLIPS if takes_clips else _in_tensors(saved.network.spec)),
                 "clip_seconds": manifest.segment.clip_seconds,
                 "fps": manifest.segment.fps,
             },
         },
         tags={
-            "retake.network": saved.title if is_fusion else str(saved.network.spec),
+            "retake.network": saved.title if len(saved.networks) > 1 else str(saved.network.spec),
             "retake.dataset_digest": plan.dataset_digest,
             "retake.dataset_uri": plan.dataset_uri,
             "retake.weights": plan.weights.description,

@@ -21,12 +21,13 @@ from tasks.evaluation.resampling import BOOTSTRAP_SEED
 from tasks.evaluation.scoring import ScoredClips
 from tasks.evaluation.worst_mistakes import worst_mistakes
 from tasks.media.frame_cache import cache_test_frames, rgb_frames
+from tasks.media.heard_cache import spectrograms
 from tasks.promotion.gate import contenders
 from tasks.report.card import model_card
 from tasks.report.inputs import ReportInputs
 from tasks.report.page import page
 from tasks.report.question import approval_question
-from tasks.report.sheets import contact_sheet
+from tasks.report.sheets import contact_sheet, spectrogram_sheet
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import ActivationMap, CompareResult, EvaluateResult, ReportResult
 from tasks.results.long_training import LongTraining
@@ -66,6 +67,7 @@ def run(arguments: PlannedArguments, store: Store) -> ReportResult:
             sheets=_sheets(store, plan, manifest, metrics.mistakes),
             activations=_activations(store, results, metrics.mistakes),
             clips=_playable(store, metrics.mistakes),
+            spectrograms=_spectrograms(store, plan, manifest, metrics.mistakes),
         )
         write_files(store, place, _files(place, inputs), Path(folder))
         kept = f"decisions/{decision.key}"
@@ -213,6 +215,15 @@ def _sheets(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequen
     seen = rgb_frames(plan.train.num_segments, plan.train.sampling_window)
     frames = cache_test_frames(store, [clip for clip in manifest.clips if clip.uid in shown], seen)
     return {uid: contact_sheet(np.load(path)) for uid, path in frames.items()}
+
+
+def _spectrograms(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
+    """Draw the sound of the mistakes of a network that hears; nothing where there is nothing to hear."""
+    if not any(modality.is_heard for modality in (plan.train.modality, *(member.modality for member in plan.weights.members))):
+        return {}
+    shown = {mistake.uid for mistake in mistakes}
+    heard = spectrograms(store, [clip for clip in manifest.clips if clip.uid in shown])
+    return {uid: spectrogram_sheet(levels) if levels.any() else b"" for uid, levels in heard.items()}
 
 
 def _activations(store: Store, results: list[EvaluateResult], mistakes: Sequence[Mistake]) -> dict[str, list[tuple[ActivationMap, bytes]]]:

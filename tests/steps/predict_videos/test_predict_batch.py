@@ -29,9 +29,11 @@ from tasks.results.prediction import (
     PredictPlanResult,
 )
 from tasks.results.record import TARGETS, VERB_ALONE
+from tasks.results.sound import SoundRecipe
 from tasks.results.video import ClipsFile
 from tasks.steps.predict_videos import predict_batch, predict_known
 from tasks.steps.predict_videos._chosen import names_of
+from tasks.steps.predict_videos._one_video import NOTHING_TO_HEAR
 from tasks.video.fields import iter_fields, num_fields
 from tasks.video.frames import iter_frames
 from tests.steps.shelf import Shelf, filmed, recorded
@@ -273,7 +275,7 @@ def small(job):
     return job
 
 
-@pytest.mark.parametrize("modality", Modality)
+@pytest.mark.parametrize("modality", [modality for modality in Modality if not modality.is_heard])
 @pytest.mark.parametrize("families", [(Family.TSN, Family.TRN), (Family.MTRN, Family.TSM)], ids=" and ".join)
 def test_every_family_answers_on_every_input_as_the_network_alone_does(small, film, flow_bytes, families, modality):
     networks = [made(spec_of(family, modality), seed) for seed, family in enumerate(families)]
@@ -284,6 +286,20 @@ def test_every_family_answers_on_every_input_as_the_network_alone_does(small, fi
     for role, network in zip(("model", "against"), networks, strict=True):
         for found, expected in zip(logits[role], alone(network, view(film, network.spec, flow)), strict=True):
             np.testing.assert_allclose(found[0], expected, atol=np.ptp(expected) / 1000)
+
+
+def test_a_clip_without_sound_is_named_and_answered_by_what_is_frequent(small):
+    sound = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None), num_segments=3)
+    networks = [Network(spec, seed) for seed, spec in enumerate((sound, spec_of(Family.TSN, Modality.SPECTROGRAM)))]
+    for network in networks:
+        torch.nn.init.normal_(network.head.fc_verb.bias)
+    small.write_plan(*networks)
+    result = small.predict()
+    assert result.set_aside == ()
+    assert [(warning.name, warning.reason) for warning in result.warnings] == [("first.mp4, 0-1 s", NOTHING_TO_HEAR)]
+    verbs = [small.scored(FIRST).logits[role][0][0] for role in ("model", "against")]
+    for found, network in zip(verbs, networks, strict=True):
+        np.testing.assert_array_equal(found, network.head.fc_verb.bias.detach().numpy())
 
 
 def test_a_fusion_answers_with_the_weighted_mean_of_its_members(small, film, flow_bytes):

@@ -1,0 +1,119 @@
+"""Cache the sound of clips on this machine, as networks that hear need it. Does not import torch."""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.disk import work_folder
+from tasks.errors import BadVideo
+from tasks.media.stored_sound import HeardClip, complete_sound, describe_sound, read_stored
+from tasks.model.hearing import rows_of
+from tasks.model.sound.grid import VERSION
+from tasks.model.sound.recipe import installed_recipe, sound_recipe_of
+from tasks.model.spec import NetworkSpec
+from tasks.options import Modality
+from tasks.results.sound import SoundRecipe
+from tasks.settings import MachineSettings, load
+from tasks.store.objects import Store
+from tasks.wording import some
+
+log = logging.getLogger("retake")
+
+NUM_FETCHERS = 8
+
+
+class CachedSound(HeardClip, Protocol):
+    """The properties of a clip that the cache of its sound needs."""
+
+    @property
+    def sha256(self) -> str:
+        """Return the content hash."""
+
+
+def cache_sound(store: Store, clips: Sequence[CachedSound], modality: Modality, recipe: SoundRecipe | None, root: Path) -> dict[str, Path]:
+    """Cache the sound of each clip under `root`, as `tasks.model.hearing.Rows`; return paths by uid.
+
+    Sound that is not in the store is described now. A clip in which there is nothing to hear has zeros.
+
+    Raises:
+        BadVideo: a clip cannot be read.
+        BadConfiguration: sound is missing, and the network that describes it is not installed here.
+    """
+    recipe = recipe or installed_recipe()
+    folder = root / "sound" / sound_recipe_of(recipe)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {clip.uid: folder / f"{clip.sha256}-{modality.value}-{VERSION}.npy" for clip in clips}
+    missing = [clip for clip in clips if not _is_whole(paths[clip.uid])]
+    if not missing:
+        return paths
+    complete_sound(store, missing, recipe)
+    with work_folder(folder) as work, ThreadPoolExecutor(NUM_FETCHERS, thread_name_prefix="sound") as pool:
+        jobs = [pool.submit(_fetch, store, clip, modality, recipe, work, paths[clip.uid]) for clip in missing]
+        for job in jobs:
+            job.result()
+    return paths
+
+
+def leave_out_unheard(clips: Sequence[CachedSound], paths: dict[str, Path]) -> dict[str, Path]:
+    """Leave out the clips in which there is nothing to hear, for a training; name and count them.
+
+    Raises:
+        BadVideo: no clip is left.
+    """
+    unheard = [clip.uid for clip in clips if not _load(paths[clip.uid]).any()]
+    if len(unheard) == len(clips):
+        raise BadVideo("no training clip has sound; choose an input other than sound or spectrogram, or add videos with sound")
+    if unheard:
+        log.warning("%d of %d training clips have nothing to hear and are left out: %s", len(unheard), len(clips), some(unheard))
+    return {uid: path for uid, path in paths.items() if uid not in unheard}
+
+
+def unheard_clips(store: Store, clips: Sequence[CachedSound], specs: Sequence[NetworkSpec]) -> tuple[str, ...]:
+    """List the clips in which these networks have nothing to hear, by uid; none if no network hears."""
+    hearing = next((spec for spec in specs if spec.modality.is_heard), None)
+    if hearing is None:
+        return ()
+    paths = cache_sound(store, clips, hearing.modality, hearing.sound, cache_root())
+    unheard = tuple(clip.uid for clip in clips if not _load(paths[clip.uid]).any())
+    if unheard:
+        log.warning("%d of %d clips have nothing to hear: %s", len(unheard), len(clips), some(unheard))
+    return unheard
+
+
+def spectrograms(store: Store, clips: Sequence[CachedSound], recipe: SoundRecipe | None = None) -> dict[str, NDArray[np.uint8]]:
+    """Load the spectrogram of each clip for people, uint8 (s, 128), by uid."""
+    return {uid: _load(path) for uid, path in cache_sound(store, clips, Modality.SPECTROGRAM, recipe, cache_root()).items()}
+
+
+def cache_root() -> Path:
+    """Return the folder of this machine's cache of frames and sound."""
+    return load(MachineSettings).cache_dir.expanduser() / "frames"
+
+
+def _fetch(store: Store, clip: CachedSound, modality: Modality, recipe: SoundRecipe, work: Path, path: Path) -> None:
+    made = work / path.name
+    try:
+        sound = read_stored(store, clip, recipe)
+    except BadVideo as error:
+        log.warning("%s; describing this sound again", error)
+        describe_sound(store, [clip], recipe)
+        sound = read_stored(store, clip, recipe)
+    np.save(made, rows_of(sound, modality), allow_pickle=False)
+    made.replace(path)
+
+
+def _load(path: Path) -> NDArray[np.uint8]:
+    rows: NDArray[np.uint8] = np.load(path, allow_pickle=False)
+    return rows
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return bool(len(np.load(path, mmap_mode="r", allow_pickle=False)))
+    except (OSError, ValueError, EOFError):
+        return False

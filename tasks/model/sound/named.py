@@ -1,0 +1,21 @@
+"""Find the recipe of the features of sound that a network asks for by name. Does not import torch."""
+
+from tasks.errors import BadConfiguration
+from tasks.model.sound.recipe import EFFECTS, installed_recipe
+from tasks.options import SOUND_FEATURES
+from tasks.results.sound import SoundRecipe
+
+
+def recipe_named(name: str) -> SoundRecipe:
+    """Describe sound by the features of this name, and by the network for speech that is installed here.
+
+    Raises:
+        BadConfiguration: they are not installed.
+    """
+    found = installed_recipe()
+    effects, _ = SOUND_FEATURES
+    if name != effects:
+        return found.model_copy(update={"network": None})
+    if found.network is None:
+        raise BadConfiguration(f"backbone {name}: it is not installed here; run `{EFFECTS.install}`, or choose backbone log-mel")
+    return found

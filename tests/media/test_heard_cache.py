@@ -1,0 +1,138 @@
+"""The sound of real clips, as networks that hear get it from the store."""
+
+import logging
+import subprocess
+
+import numpy as np
+import pytest
+from pandas import DataFrame
+
+from tasks.errors import BadVideo
+from tasks.media.frame_cache import cache_test_frames, cache_train_frames, load_few
+from tasks.media.heard_cache import spectrograms, unheard_clips
+from tasks.media.prefetch import FramesAhead
+from tasks.media.stored_sound import sound_uri
+from tasks.model.checkpoints import HeadWeights, Saved
+from tasks.model.class_names import ClassNames
+from tasks.model.data import View
+from tasks.model.engines.engine import prepare
+from tasks.model.engines.pytorch import PytorchEngine
+from tasks.model.engines.scorer import Scorer
+from tasks.model.network import Network
+from tasks.model.pyfunc import ClipModel
+from tasks.model.spec import NetworkSpec
+from tasks.options import Modality, TrainOptions
+from tasks.results.sound import SoundRecipe
+from tests.steps.shelf import Shelf
+
+RECIPE = SoundRecipe(network=None, speech=None)
+SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, sound=RECIPE, num_segments=4, num_verbs=3, num_nouns=2)
+SPECTROGRAM = NetworkSpec(backbone="test_resnet", modality=Modality.SPECTROGRAM, num_segments=2, num_verbs=3, num_nouns=2)
+SEES = NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=3, num_nouns=2)
+TRACKS = {
+    "low": "aevalsrc=sin(2*PI*(200+100*t)*t):d=4",
+    "high": "sine=frequency=6000:duration=4",
+    "silent": "anullsrc=duration=4",
+    "mute": None,
+}
+CLASSES = ClassNames(verbs=("put", "take", "move"), nouns=("bag", "meat"))
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory, ffmpeg):
+    """Four seconds of picture with each of these tracks."""
+    folder, found = tmp_path_factory.mktemp("films"), {}
+    for name, track in TRACKS.items():
+        picture = ["-f", "lavfi", "-i", "testsrc2=s=320x240:r=30:d=4"]
+        sound = ["-f", "lavfi", "-i", track, "-c:a", "aac", "-t", "4"] if track else []
+        found[name] = folder / f"{name}.mp4"
+        subprocess.run([ffmpeg, "-nostdin", "-v", "error", *picture, *sound, "-pix_fmt", "yuv420p", found[name]], check=True)
+    return found
+
+
+@pytest.fixture
+def shelf(films, monkeypatch, tmp_path):
+    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
+    return Shelf(films["low"].read_bytes())
+
+
+@pytest.fixture
+def clips(shelf, films):
+    """A clip with each track, in the order of `TRACKS`."""
+    found = [clip.model_copy(update={"num_frames": 120}) for clip in shelf.clips("a" * 64, len(TRACKS))]
+    for clip, film in zip(found, films.values(), strict=True):
+        shelf.write_file(clip.uri, film)
+    return found
+
+
+def test_a_network_hears_what_there_is_and_zeros_where_there_is_nothing(shelf, clips):
+    low, high, silent, mute = load_few(shelf, clips, SPECTROGRAM)
+    assert low.shape == (2, 224, 224, 1)
+    loudest = [picture[0, :, 112, 0].argmax() for picture in (low, high)]
+    assert loudest[0] > 160
+    assert loudest[1] < 80
+    assert not silent.any()
+    assert not mute.any()
+    features = load_few(shelf, clips, SOUND)
+    assert [one.shape for one in features] == [(4, 256)] * 4
+    assert [bool(one.any()) for one in features] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
+def test_clips_without_sound_are_named_and_counted_and_left_out_of_training_alone(shelf, clips, spec, caplog):
+    caplog.set_level(logging.WARNING)
+    low, high, silent, mute = (clip.uid for clip in clips)
+    assert list(cache_train_frames(shelf, clips, spec, TrainOptions())) == [low, high]
+    assert f"2 of 4 training clips have nothing to hear and are left out: {silent}, {mute}" in caplog.text
+    assert list(cache_test_frames(shelf, clips, spec)) == [low, high, silent, mute]
+    assert unheard_clips(shelf, clips, [SEES, spec]) == (silent, mute)
+    assert unheard_clips(shelf, clips, [SEES]) == ()
+    with pytest.raises(BadVideo, match="no training clip has sound"):
+        cache_train_frames(shelf, clips[2:], spec, TrainOptions())
+
+
+def test_a_view_of_training_is_drawn_from_the_whole_clip(shelf, clips):
+    paths = cache_train_frames(shelf, clips, SOUND, TrainOptions())
+    views = [View(paths[clips[0].uid], seed=3, number=number).images(SOUND) for number in range(4)]
+    assert len({view.numpy().tobytes() for view in views}) > 1
+
+
+def test_a_damaged_description_is_made_again(shelf, clips):
+    (expected,) = load_few(shelf, clips[:1], SOUND)
+    shelf.write_bytes(sound_uri(clips[0].uri, RECIPE), b"no sound")
+    for path in cache_test_frames(shelf, clips[:1], SOUND).values():
+        path.unlink()
+    (found,) = load_few(shelf, clips[:1], SOUND)
+    assert np.array_equal(found, expected)
+
+
+def test_a_clip_that_is_no_video_is_named(shelf, clips):
+    shelf.write_bytes(clips[1].uri, b"no video")
+    with pytest.raises(BadVideo, match=f"1 of 4 clips cannot be read: {clips[1].uid}"):
+        cache_test_frames(shelf, clips, SOUND)
+    with FramesAhead(shelf, clips, [SOUND, SPECTROGRAM]) as ahead:
+        assert [len(ahead.load(clip)) for clip in (clips[0], clips[2])] == [2, 2]
+        with pytest.raises(BadVideo, match=clips[1].uid):
+            ahead.load(clips[1])
+
+
+def test_people_see_the_spectrogram_of_the_whole_clip(shelf, clips):
+    found = spectrograms(shelf, clips)
+    assert [bool(levels.any()) for levels in found.values()] == [True, True, False, False]
+    assert found[clips[0].uid].shape == (801, 128)
+
+
+def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_clip(shelf, clips, films):
+    specs = [SEES, SOUND, SPECTROGRAM]
+    weights = (HeadWeights(0.2, 0.3), HeadWeights(0.5, 0.3), HeadWeights(0.3, 0.4))
+
+    def networks():
+        return tuple(Network(spec, seed) for seed, spec in enumerate(specs))
+
+    scorer = Scorer(tuple(PytorchEngine(prepare(network), 10) for network in networks()), weights)
+    model = ClipModel(Saved(networks(), weights, CLASSES))
+    answers = model.predict(DataFrame({"clip": [str(film) for film in films.values()]})).to_dict("records")
+    for clip, answer in zip(clips, answers, strict=True):
+        verb, noun = scorer.score([load_few(shelf, [clip], spec)[0] for spec in specs])
+        assert answer["verb_logits"] == pytest.approx(verb.tolist(), abs=1e-5)
+        assert answer["noun_logits"] == pytest.approx(noun.tolist(), abs=1e-5)

@@ -1,0 +1,255 @@
+"""Networks that hear: what they are shown of a clip's sound, and how they learn and answer."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.errors import BadDataset, MissingObject
+from tasks.model.backbone_file import fill_backbone
+from tasks.model.checkpoints import HeadWeights, Saved, load, save
+from tasks.model.complexity import complexity
+from tasks.model.crops import Normalise
+from tasks.model.data import CachedClip, View
+from tasks.model.engines.choice import Job
+from tasks.model.engines.engine import prepare
+from tasks.model.engines.pytorch import PytorchEngine
+from tasks.model.engines.scorer import make_scorer
+from tasks.model.explain import NothingToSee, activation_sheet
+from tasks.model.feature_cache import FeatureMemory
+from tasks.model.hearing import LOUDEST, PICTURE_SPECTRA, QUIETEST, example_input, heard, picture, quantised, read_heard, rows_of
+from tasks.model.job import TrainJob
+from tasks.model.network import Network
+from tasks.model.sampling import middle_snippets
+from tasks.model.sound.grid import NUM_MELS, num_spectra, num_windows
+from tasks.model.sound.stored import Sound
+from tasks.model.spec import NetworkSpec
+from tasks.model.timing import clip_seconds
+from tasks.model.training import fit
+from tasks.model.trials import TrialJob, by_themselves, prepare_head_trial, run_head_trial, score_network
+from tasks.options import Modality, TrainOptions
+from tasks.results.sound import SoundRecipe, SoundState
+
+STATISTICS = SoundRecipe(network=None, speech=None)
+SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, sound=STATISTICS, num_segments=4, num_verbs=5, num_nouns=4)
+SPECTROGRAM = NetworkSpec(backbone="test_resnet", modality=Modality.SPECTROGRAM, num_segments=3, num_verbs=5, num_nouns=4)
+SEES = NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=5, num_nouns=4)
+HEADS = {
+    Modality.SOUND: TrainOptions(modality=Modality.SOUND, trainable="heads", epochs=3, batch_size=2, learning_rate=1e-3),
+    Modality.SPECTROGRAM: TrainOptions(modality=Modality.SPECTROGRAM, backbone="test_resnet", trainable="heads", epochs=3, batch_size=2),
+}
+
+
+def noise(spec, seed, seconds=8):
+    rng = np.random.default_rng(seed)
+    if spec.sound:
+        return rng.random((num_windows(seconds), 2 * NUM_MELS), np.float32)
+    return rng.integers(1, 256, size=(num_spectra(seconds), NUM_MELS), dtype=np.uint8)
+
+
+def kept(folder, spec, num_clips=6):
+    clips = []
+    for i in range(num_clips):
+        path = folder / f"{i}-{spec.modality}.npy"
+        np.save(path, noise(spec, i))
+        clips.append(CachedClip(path, verb=i % 3, noun=i % 2))
+    return clips
+
+
+def silence(spec):
+    return np.zeros_like(example_input(spec))
+
+
+def learned(spec, seed=0):
+    """A network whose heads have weights and biases as large as those of a trained one."""
+    network = Network(spec, seed)
+    with torch.no_grad():
+        for name, parameter in network.head.named_parameters():
+            generator = torch.Generator().manual_seed(seed + len(name))
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    return network
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1, 8])
+@given(num_segments=st.integers(1, 64), window=st.sampled_from([0.25, 1]), seed=st.integers(0, 9))
+def test_each_segment_hears_a_window_within_itself(seconds, num_segments, window, seed):
+    spec = SOUND.model_copy(update={"num_segments": num_segments, "sampling_window": window})
+    rows = np.arange(num_windows(seconds), dtype=np.float32)[:, None]
+    middle, drawn = (heard(rows, spec, rng)[:, 0] for rng in (None, np.random.default_rng(seed)))
+    for found in (middle, drawn):
+        assert found.shape == (num_segments,)
+        assert (np.diff(found) >= 0).all()
+    length = max(1, round(len(rows) * window))
+    assert np.abs(drawn - middle).max() <= max(1, length / num_segments)
+    assert middle.max() - middle.min() < length
+
+
+def test_middles_are_heard_in_a_test_and_random_windows_in_training(tmp_path):
+    (clip, other) = kept(tmp_path, SOUND, 2)
+    rows = np.load(clip.frames)
+    assert np.array_equal(View(clip.frames).images(SOUND), rows[[first for (first,) in middle_snippets(len(rows), 4)]])
+    drawn = [View(clip.frames, seed=1, number=number).images(SOUND) for number in (0, 0, 1)]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    places = [
+        [int(np.flatnonzero((np.load(one.frames) == row).all(1))[0]) for row in View(one.frames, seed=1).images(SOUND).numpy()]
+        for one in (clip, other)
+    ]
+    assert places[0] != places[1]
+    assert torch.equal(View(clip.frames, seed=1, middle_frames=True).images(SOUND), View(clip.frames).images(SOUND))
+
+
+def test_a_picture_has_time_to_the_right_and_low_notes_at_the_bottom():
+    spectra = np.zeros((PICTURE_SPECTRA, NUM_MELS), np.uint8)
+    spectra[-100:, :32] = 255
+    found = picture(spectra)[..., 0]
+    assert found.shape == (224, 224)
+    assert found[-40:, -40:].min() == 255
+    assert not found[:160].any()
+    assert not found[:, :160].any()
+
+
+def test_a_clip_shorter_than_a_picture_holds_its_last_sound():
+    rows = np.full((50, NUM_MELS), 9, np.uint8)
+    assert (heard(rows, SPECTROGRAM) == 9).all()
+
+
+def test_eight_bits_hold_silence_and_the_loudest_tone_apart():
+    log_mel = np.array([[QUIETEST, -5, LOUDEST, LOUDEST + 1]], np.float16)
+    assert quantised(log_mel).tolist() == [[0, 108, 255, 255]]
+
+
+@pytest.mark.parametrize("modality", HEADS)
+@pytest.mark.parametrize("state", SoundState)
+def test_where_there_is_nothing_to_hear_there_are_zeros(modality, state):
+    sound = Sound(np.full((9, NUM_MELS), -3, np.float16), np.ones((4, 256), np.float32), np.zeros(4, np.float32), state)
+    assert rows_of(sound, modality).any() == (state is SoundState.HEARD)
+
+
+def test_a_file_of_something_else_is_refused(tmp_path):
+    with pytest.raises(MissingObject, match="fetch it again"):
+        read_heard(tmp_path / "no.npy", SOUND)
+    np.save(tmp_path / "a.npy", np.zeros((9, 7), np.float32))
+    with pytest.raises(BadDataset, match=r"expected float32 \(time, 256\)"):
+        read_heard(tmp_path / "a.npy", SOUND)
+    with pytest.raises(BadDataset, match=r"expected uint8 \(time, 128\)"):
+        read_heard(tmp_path / "a.npy", SPECTROGRAM)
+
+
+def test_a_spectrogram_is_seen_as_the_same_grey_picture_in_three_colours():
+    ours, theirs = (Network(NetworkSpec(backbone="tf_efficientnet_lite0", modality=one)) for one in (Modality.SPECTROGRAM, Modality.RGB))
+    fill_backbone(ours, theirs.backbone.state_dict())
+    grey = torch.randint(0, 256, (1, 1, 224, 224), dtype=torch.uint8)
+    with torch.no_grad():
+        heard_as, seen_as = (
+            network.eval().backbone(Normalise(network.input_format)(images))
+            for network, images in ((ours, grey), (theirs, grey.expand(1, 3, -1, -1)))
+        )
+    assert torch.allclose(heard_as, seen_as, atol=1e-5)
+
+
+@pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
+def test_heads_learn_the_same_on_cached_features_and_without(tmp_path, spec, tiny_classes):
+    clips = kept(tmp_path, spec)
+    losses = []
+    for features in (tmp_path / "features", None):
+        folder = tmp_path / f"out-{features is None}"
+        outcome = fit(TrainJob(Network(spec), tiny_classes, clips, clips, HEADS[spec.modality], folder, device="cpu", features=features))
+        losses.append([record.val.loss for record in outcome.history])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    assert losses[0][-1] < losses[0][0]
+    assert load(outcome.best).network.spec == spec
+
+
+@pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
+def test_a_trial_of_a_search_scores_as_the_engine_does(tmp_path, spec, tiny_classes):
+    clips = kept(tmp_path, spec)
+    train = TrainJob(
+        Network(spec), tiny_classes, clips, clips, HEADS[spec.modality], tmp_path / "out", device="cpu", features=tmp_path / "f"
+    )
+    trial = prepare_head_trial(TrialJob(train, num_crops=10))
+    outcome = run_head_trial(trial, FeatureMemory(2**20))
+    fitted = load(fit(train).best).network
+    loss, right = score_network(fitted, tiny_classes, by_themselves(clips), 10, "cpu")
+    assert outcome.loss == pytest.approx(loss, abs=1e-4)
+    assert outcome.right == right
+
+
+@pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
+def test_silence_is_answered_by_the_biases_alone(spec):
+    engine = PytorchEngine(prepare(learned(spec)), 10)
+    answer = engine.score(silence(spec))
+    assert torch.equal(answer.verb, engine.network.head.fc_verb.bias.detach())
+    assert not torch.equal(engine.score(example_input(spec)).verb, answer.verb)
+
+
+def job_of(spec, clips):
+    return Job("cpu", num_clips=20, num_crops=10, checked=lambda: clips, calibration=list)
+
+
+@pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
+def test_in_a_fusion_a_network_that_hears_nothing_does_not_count(spec, tiny_classes):
+    frames = np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), dtype=np.uint8)
+    networks = (learned(SEES, 1), learned(spec, 2))
+    saved = Saved(networks, (HeadWeights(0.3, 0.0), HeadWeights(0.7, 1.0)), tiny_classes)
+    scorer, used = make_scorer(saved, "pytorch", [job_of(SEES, []), job_of(spec, [])])
+    seen, heard_alone = scorer.engines[0].score(frames), scorer.engines[1].score(example_input(spec))
+    assert used.has_backbone
+    assert torch.allclose(scorer.score([frames, silence(spec)]).verb, seen.verb)
+    assert torch.allclose(scorer.score([frames, silence(spec)]).noun, seen.noun)
+    both = scorer.score([frames, example_input(spec)])
+    assert torch.allclose(both.verb, 0.3 * seen.verb + 0.7 * heard_alone.verb, atol=1e-5)
+    assert torch.allclose(both.noun, heard_alone.noun, atol=1e-5)
+
+
+def test_networks_of_sound_alone_answer_silence_together(tiny_classes):
+    saved = Saved((learned(SOUND, 1), learned(SPECTROGRAM, 2)), (HeadWeights(0.5, 0.5), HeadWeights(0.5, 0.5)), tiny_classes)
+    scorer, _ = make_scorer(saved, "pytorch", [job_of(SOUND, []), job_of(SPECTROGRAM, [])])
+    answer = scorer.score([silence(SOUND), silence(SPECTROGRAM)])
+    biases = [engine.network.head.fc_verb.bias.detach() for engine in scorer.engines]
+    assert torch.allclose(answer.verb, sum(biases) / 2)
+
+
+def test_features_of_sound_do_not_slow_the_engine_of_pictures(tiny_classes):
+    pytest.importorskip("openvino")
+    frames = np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), dtype=np.uint8)
+    saved = Saved((learned(SEES, 1), learned(SOUND, 2)), (HeadWeights(0.5, 0.5), HeadWeights(0.5, 0.5)), tiny_classes)
+    scorer, used = make_scorer(saved, "openvino", [job_of(SEES, [frames]), job_of(SOUND, [])])
+    assert [engine.name for engine in scorer.engines] == ["openvino", "pytorch"]
+    assert used.name == "openvino"
+
+
+def test_openvino_sees_a_spectrogram_as_pytorch_does(tiny_classes):
+    pytest.importorskip("openvino")
+    saved = Saved((learned(SPECTROGRAM, 1),), (HeadWeights(1, 1),), tiny_classes)
+    _, used = make_scorer(saved, "openvino", [job_of(SPECTROGRAM, [example_input(SPECTROGRAM)])])
+    assert (used.name, used.fallback_reason) == ("openvino", None)
+
+
+def test_sound_has_one_view_and_hardly_any_operations():
+    assert complexity([SPECTROGRAM], 10) == complexity([SPECTROGRAM], 1)
+    heads = SOUND.num_verbs + SOUND.num_nouns
+    assert complexity([SOUND], 10).num_flops == 2 * 2 * NUM_MELS * heads
+
+
+@pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
+def test_the_latency_of_a_clip_is_measured(spec):
+    assert 0 < clip_seconds(Network(spec), 10, "cpu") < 5
+
+
+def test_a_map_lies_over_a_spectrogram_and_over_no_features():
+    network = prepare(learned(SPECTROGRAM))
+    assert activation_sheet(network, example_input(SPECTROGRAM), "verb", 0).startswith(b"\x89PNG")
+    with pytest.raises(NothingToSee, match="features of sound"):
+        activation_sheet(prepare(learned(SOUND)), example_input(SOUND), "verb", 0)
+
+
+def test_a_network_of_sound_keeps_how_its_sound_is_described(tmp_path, tiny_classes):
+    spec = SOUND.model_copy(update={"sound": SoundRecipe(network="0" * 64, speech="1" * 64)})
+    save(tmp_path / "a.ckpt", Network(spec), tiny_classes)
+    assert load(tmp_path / "a.ckpt").network.spec == spec
+    assert Network(spec).head.fc_verb.in_features == 513
+    assert "sound" not in SEES.model_dump(mode="json")
+    with pytest.raises(ValueError, match="without a recipe"):
+        NetworkSpec(backbone="log-mel", modality=Modality.SOUND)
