@@ -158,6 +158,8 @@ def test_scores_of_another_engine_or_other_crops_do_not_count(scored):
         judgement = judged(ours, theirs.model_copy(update=update), difference(), [], GateOptions())
         assert failed(judgement) == ["engine"]
         assert "`engine`" in found(judgement, "engine").detail
+    heads_alone = theirs.engine.model_copy(update={"precision": other, "has_backbone": False})
+    assert judged(ours, theirs.model_copy(update={"engine": heads_alone}), difference(), [], GateOptions()).passed
     described = ours.engine.model_copy(update={"description": "another machine", "num_checked_clips": 99})
     assert judged(ours, theirs.model_copy(update={"engine": described}), difference(), [], GateOptions()).passed
 

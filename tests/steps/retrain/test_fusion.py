@@ -1,5 +1,7 @@
 """Which networks may be fused: none is in a fusion twice, by whatever name."""
 
+import logging
+
 import pytest
 
 from tasks.errors import BadConfiguration, BadInput
@@ -8,7 +10,7 @@ from tasks.model.class_names import ClassNames
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import NetworkSpec
 from tasks.steps._checkpoints import file_sha256
-from tasks.steps.retrain._fusion import equal_fusion
+from tasks.steps.retrain._fusion import _heard_by_all, equal_fusion
 from tests.steps.shelf import Shelf, train_result
 
 STORE = "s3://retake"
@@ -92,3 +94,15 @@ def test_networks_that_call_a_class_by_two_names_are_not_fused(shelf, tmp_path):
     put(shelf, tmp_path / "4")
     with pytest.raises(BadInput, match=r"fuse: verb 0 is knit to .* and a to .*; they name other classes"):
         equal_fusion([name(1), name(4)], STORE, shelf)
+
+
+def test_weights_are_chosen_on_the_clips_in_which_all_networks_hear(make_clips, caplog):
+    caplog.set_level(logging.WARNING)
+    members = [make_clips(seed=seed) for seed in (1, 2)]
+    uids = members[0].uids
+    assert _heard_by_all(members, set()) == members
+    heard = _heard_by_all(members, {uids[3], uids[5]})
+    assert [one.uids for one in heard] == [tuple(uid for uid in uids if uid not in (uids[3], uids[5]))] * 2
+    assert f"2 of 20 val clips have no sound; weights are chosen on the others: {uids[3]}, {uids[5]}" in caplog.text
+    with pytest.raises(BadInput, match="no val clip has sound"):
+        _heard_by_all(members, set(uids))

@@ -6,8 +6,10 @@ from tasks.errors import BadConfiguration, BadInput
 from tasks.model.checkpoints import load, save
 from tasks.model.class_names import no_names
 from tasks.model.network import Network
+from tasks.model.sound import named
 from tasks.model.spec import NetworkSpec
 from tasks.options import TrainOptions, Weights
+from tasks.results.sound import SoundRecipe
 from tasks.results.training import TrainResult
 from tasks.steps._checkpoints import file_sha256
 from tasks.steps._plans import plan_training
@@ -32,10 +34,29 @@ EPIC, IMAGENET, NONE = Weights.EPIC, Weights.IMAGENET, Weights.NONE
         ({"num_segments": 4, "checkpoint": "/own.pth.tar"}, [("resnet50", EPIC)]),
         ({"backbone": "resnet50", "weights": NONE}, [("resnet50", NONE)]),
         ({"backbone": "resnet50", "backbone_weights": "own.pth"}, [("resnet50", Weights.FILE)]),
+        ({"modality": "sound", "trainable": "heads"}, [("aisfx", NONE), ("log-mel", NONE)]),
+        ({"modality": "sound", "trainable": "heads", "backbone": "log-mel"}, [("log-mel", NONE)]),
+        ({"modality": "spectrogram"}, [("resnet50", IMAGENET), ("tf_efficientnet_lite0", IMAGENET)]),
     ],
 )
 def test_starts_come_best_first_and_a_checkpoint_that_is_named_has_no_rival(options, expected):
     assert candidates(TrainOptions(**options)) == expected
+
+
+@pytest.mark.parametrize("network", [None, "0" * 64])
+def test_features_of_sound_are_those_that_are_installed(tmp_path, monkeypatch, network):
+    monkeypatch.setattr(named, "installed_recipe", lambda: SoundRecipe(network=network, speech=None))
+    store, chosen = Shelf(), {"modality": "sound", "trainable": "heads", "num_segments": 2}
+    store.ensure_bucket = lambda uri: None
+    found = run(WeightsArguments(store="s3://retake", out="s3://retake/pretrained/choices/x/", **chosen), store)
+    name = "aisfx" if network else "log-mel"
+    assert (found.backbone, found.weights, found.network) == (name, NONE, f"TSN {name} sound, 2 segments")
+    assert found.description == f"Features of sound ({name}) under untrained, seeded heads: this baseline is chance"
+    store.read_file(found.uri, tmp_path / "start.ckpt")
+    assert load(tmp_path / "start.ckpt").network.spec.sound == SoundRecipe(network=network, speech=None)
+    if network is None:
+        with pytest.raises(BadConfiguration, match="pip install --no-deps aisfx"):
+            run(WeightsArguments(store="s3://retake", out="s3://retake/pretrained/choices/y/", **chosen, backbone="aisfx"), store)
 
 
 RUN = f"runs/{'3' * 16}/"
