@@ -123,7 +123,7 @@ def _engine(ours: EvaluateResult, theirs: EvaluateResult) -> RuleOutcome:
     scored = [f"{result.engine.label}, {count(result.crops, 'crop')}" for result in (ours, theirs)]
     passed = scored[0] == scored[1]
     detail = f"both scored by {scored[0]}"
-    if ours.crops == theirs.crops and not (ours.engine.has_backbone and theirs.engine.has_backbone):
+    if not passed and ours.crops == theirs.crops and not (ours.engine.has_backbone and theirs.engine.has_backbone):
         passed, detail = True, f"scored by {scored[0]} and {scored[1]}; heads on features of sound run alike in every engine"
     if not passed:
         detail = (

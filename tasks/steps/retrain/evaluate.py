@@ -253,15 +253,16 @@ def _is_explained(evaluation: Evaluation, plan: PlanResult) -> bool:
 
 
 def _activation_sheet(scorer: Scorer, clip: DatasetClip, wrong: Misnamed, ahead: FramesAhead) -> bytes | None:
-    """Draw Grad-CAM for a mistake; return None if it fails.
+    """Draw Grad-CAM for a mistake; return None if it fails, or if no network sees pictures.
 
     It is a PNG. A failure is only logged: the scores are worth more. Of the networks that see pictures and have an output for the class, the
     one with the largest weight for the verb or the noun is drawn.
     """
     able = [i for i, engine in enumerate(scorer.engines) if wrong.class_id < getattr(engine.network.spec, f"num_{wrong.target}s")]
-    most = max(
-        [i for i in able if not scorer.engines[i].network.spec.sound] or able, key=lambda i: getattr(scorer.weights[i], wrong.target)
-    )
+    seeing = [i for i in able if not scorer.engines[i].network.spec.sound]
+    if not seeing:
+        return None
+    most = max(seeing, key=lambda i: getattr(scorer.weights[i], wrong.target))
     try:
         return activation_sheet(scorer.engines[most].network, ahead.load(clip)[most], wrong.target, wrong.class_id)
     except NothingToSee as error:

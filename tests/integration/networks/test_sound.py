@@ -1,0 +1,78 @@
+"""Networks that hear on a real store: from the films' sound to a decision, alone, in a fusion, and as a model that takes a clip."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tasks.results.dataset import Manifest
+from tasks.results.evaluation import DecideResult, RegisterResult, ReportResult
+from tasks.results.training import TrainResult
+from tests.integration.conftest import CHAIN_STORE as STORE
+from tests.integration.networks.test_family import Retrain
+from tests.integration.networks.test_fusion import PREDICT
+from tests.integration.workshop import EASY_GATE, TRAINING
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+COMMON = TRAINING | EASY_GATE | {"num_segments": 4, "model_name": "hears", "trainable": "heads"}
+HEARS = COMMON | {"modality": "sound", "backbone": "log-mel"}
+LOOKS_AT_SOUND = COMMON | {"modality": "spectrogram", "backbone": "test_resnet", "weights": "none"}
+
+
+def retrained(workshop, options):
+    """A network that has gone the whole way. Each step has a process of its own, because a model that takes a clip imports much of MLflow."""
+
+    def attempt(step, **flags):
+        done = workshop.attempt(step, **flags)
+        return done.returncode, done.stderr
+
+    retrain = Retrain(workshop, attempt, options)
+    retrain.follow()
+    return retrain
+
+
+@pytest.fixture(scope="module")
+def heard(workshop, chain):
+    return retrained(workshop, HEARS)
+
+
+def page_of(workshop, retrain):
+    return workshop.store.read_bytes(retrain.result("report", ReportResult).report_uri).decode()
+
+
+def test_a_network_of_sound_is_trained_tested_reported_and_registered(workshop, heard):
+    assert heard.plan.weights.network == "TSN log-mel sound, 4 segments"
+    assert heard.result("train", TrainResult).best_val_loss > 0
+    assert heard.result("decide", DecideResult).version == heard.result("register", RegisterResult).version
+    assert "Spectrogram of clip" in page_of(workshop, heard)
+    described = [found.uri for found in workshop.store.list(f"{STORE}/clips/") if "/sound/" in found.uri and found.uri.endswith(".npz")]
+    assert len(described) == 6
+
+
+def test_a_registered_network_of_sound_takes_a_clip(workshop, heard, tmp_path):
+    manifest = workshop.store.read(f"{heard.plan.dataset_uri}manifest.json", Manifest)
+    clip = tmp_path / "clip.mp4"
+    workshop.store.read_file(manifest.clips[0].uri, clip)
+    environment = {key: value for key, value in workshop.environment.items() if not key.startswith(("RETAKE_", "PYTHON", "COVERAGE"))}
+    script = [sys.executable, "-P", "-c", PREDICT, f"models:/hears/{heard.result('register', RegisterResult).version}", str(clip)]
+    done = subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    first = json.loads(done.stdout.splitlines()[-1])["first"]
+    assert (len(first["verb_logits"]), len(first["noun_logits"])) == (125, 352)
+
+
+def test_an_image_backbone_looks_at_sound(workshop, heard):
+    retrain = retrained(workshop, LOOKS_AT_SOUND)
+    assert retrain.plan.weights.network == "TSN test_resnet spectrogram, 4 segments"
+    assert "Grad-CAM" in page_of(workshop, retrain)
+
+
+def test_what_is_seen_and_what_is_heard_decide_together(workshop, chain, heard):
+    runs = [uri.rstrip("/").rpartition("/")[2] for uri in (chain.run, heard.plan.run_uri)]
+    retrain = retrained(workshop, EASY_GATE | {"fuse": [f"runs/{run}/" for run in runs], "model_name": "sees-and-hears", "crops": 1})
+    fusion = retrain.result("train", TrainResult).fusion
+    assert [member.network.split()[2] for member in fusion.members] == ["rgb,", "sound,"]
+    assert fusion.num_unheard == 0
+    assert "Spectrogram of clip" in page_of(workshop, retrain)
