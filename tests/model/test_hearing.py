@@ -24,7 +24,7 @@ from tasks.model.network import Network
 from tasks.model.sampling import middle_snippets
 from tasks.model.sound.grid import NUM_MELS, num_spectra, num_windows
 from tasks.model.sound.stored import Sound
-from tasks.model.spec import NetworkSpec
+from tasks.model.spec import Consensus, NetworkSpec
 from tasks.model.timing import clip_seconds
 from tasks.model.training import fit
 from tasks.model.trials import TrialJob, by_themselves, prepare_head_trial, run_head_trial, score_network
@@ -147,6 +147,15 @@ def test_a_spectrogram_is_seen_as_the_same_grey_picture_in_three_colours():
             for network, images in ((ours, grey), (theirs, grey.expand(1, 3, -1, -1)))
         )
     assert torch.allclose(heard_as, seen_as, atol=1e-5)
+
+
+@pytest.mark.parametrize("consensus", ["relation", "multiscale-relation", "lstm", "tcn"])
+def test_heads_that_relate_segments_take_features_of_sound(tmp_path, consensus, tiny_classes):
+    spec, clips = SOUND.model_copy(update={"consensus": Consensus(consensus)}), kept(tmp_path, SOUND)
+    outcome = fit(TrainJob(Network(spec), tiny_classes, clips, clips, HEADS[Modality.SOUND], tmp_path / "out", features=tmp_path / "f"))
+    assert outcome.history[-1].val.loss < outcome.history[0].val.loss
+    engine = PytorchEngine(prepare(load(outcome.best).network), 10)
+    assert torch.equal(engine.score(silence(spec)).verb, engine.answer(torch.zeros(1, 4, 256)).verb)
 
 
 @pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
