@@ -18,9 +18,6 @@ from tasks.tracking import RegisteredVersion
 
 MODEL = re.compile(MODEL_REFERENCE)
 
-HEARD = ("spectrogram", "sound")
-"""Inputs that are made of sound."""
-
 
 @dataclass(frozen=True)
 class PlannedTraining:
@@ -125,9 +122,9 @@ class Seeing(Protocol):
 
 def sound_of(network: Seeing) -> str | None:
     """Return the name of the features of sound that a network hears, `auto` for a spectrogram alone, or None if it hears nothing."""
-    if str(network.modality) not in HEARD:
+    if not network.modality.is_heard:
         return None
-    return network.backbone if str(network.modality) == "sound" else "auto"
+    return network.backbone if network.modality is Modality.SOUND else "auto"
 
 
 def sounds_of(plan: PlanResult) -> tuple[str, ...]:

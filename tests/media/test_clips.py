@@ -15,7 +15,7 @@ from tasks.results.dataset import LabelsFile
 from tasks.results.prediction import PredictedVideo, PredictionBatch
 from tasks.results.video import BatchRef, ClipsFile
 from tasks.steps.build_dataset import label
-from tasks.steps.retrain import missing_flow
+from tasks.steps.retrain import _networks
 from tasks.video.ffmpeg import ffmpeg_version
 from tasks.video.memory import MemoryShares
 from tests.steps.shelf import Shelf, filmed, recorded
@@ -80,7 +80,7 @@ def read_by_all(store):
     labelled = [one.clip for one in store.read(f"{STORE}/labels/{recipe_of(OPTIONS)}/labels.json", LabelsFile).clips]
     store.write(f"{STORE}/batch.json", PredictionBatch(videos=(PredictedVideo(video=VIDEO, name="a.mp4"),)))
     batch = BatchRef(uri=f"{STORE}/batch.json", name="", out=f"{STORE}/out/")
-    seen = missing_flow._cut_clips(SimpleNamespace(store=STORE, segment=OPTIONS, batches=[batch]), store)
+    seen = _networks._cut_clips(SimpleNamespace(store=STORE, segment=OPTIONS, batches=[batch]), store)
     assert list(cut(store).clips) == labelled == seen
     (folder,) = {clip.uri.rsplit("/", 1)[0] for clip in seen}
     return folder

@@ -222,7 +222,9 @@ def _spectrograms(store: Store, plan: PlanResult, manifest: Manifest, mistakes: 
     if not any(modality.is_heard for modality in (plan.train.modality, *(member.modality for member in plan.weights.members))):
         return {}
     shown = {mistake.uid for mistake in mistakes}
-    heard = spectrograms(store, [clip for clip in manifest.clips if clip.uid in shown])
+    described = Run(plan.run_uri).sound
+    recipe = store.read(described).recipes[0] if store.exists(described.uri) else None
+    heard = spectrograms(store, [clip for clip in manifest.clips if clip.uid in shown], recipe)
     return {uid: spectrogram_sheet(levels) if levels.any() else b"" for uid, levels in heard.items()}
 
 

@@ -63,10 +63,12 @@ def test_a_registered_network_of_sound_takes_a_clip(workshop, heard, tmp_path):
     assert (len(first["verb_logits"]), len(first["noun_logits"])) == (125, 352)
 
 
-def test_an_image_backbone_looks_at_sound(workshop, heard):
-    retrain = retrained(workshop, LOOKS_AT_SOUND)
-    assert retrain.plan.weights.network == "TSN test_resnet spectrogram, 4 segments"
-    assert "Grad-CAM" in page_of(workshop, retrain)
+def test_sound_is_described_before_an_image_backbone_looks_at_it_and_once(workshop, chain, heard):
+    assert chain.states["retrain"]["prepare.sound[-1]"] == "skipped"
+    states = workshop.dag_test({"retrain": {"store": STORE, **LOOKS_AT_SOUND}})["retrain"]
+    assert states["prepare.sound[-1]"] == states["train[-1]"] == states["run"] == "success", states
+    described = workshop.run("sound", store=STORE, plan=f"{heard.plan.decision_uri}plan/")
+    assert (described["num_clips"], described["num_described"]) == (6, 0)
 
 
 def test_what_is_seen_and_what_is_heard_decide_together(workshop, chain, heard):
