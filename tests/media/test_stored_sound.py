@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadConfiguration, BadVideo, MissingObject
-from tasks.media.stored_sound import complete_sound, describe_sound, read_stored, sound_uri, without_sound
+from tasks.media.stored_sound import complete_sound, describe_sound, note_of, read_stored, sound_uri, without_sound
 from tasks.results.sound import SoundRecipe, SoundState
 from tests.steps.shelf import Shelf
 
@@ -80,6 +80,10 @@ def test_only_what_is_missing_is_described_and_a_second_time_gives_the_same_byte
     shelf.objects.pop(some[1].uri)
     complete_sound(shelf, some, RECIPE)
     assert shelf.objects[uri] == first
+    note = note_of(some[0], RECIPE).uri
+    kept = shelf.objects.pop(note)
+    complete_sound(shelf, some, RECIPE)
+    assert shelf.objects[note] == kept
 
 
 def test_sound_by_another_recipe_lies_apart(shelf, clips):

@@ -9,6 +9,7 @@ from tasks.video.sound import read_sound
 
 PICTURE = ("-f", "lavfi", "-i", "color=s=64x48:r=30:d=3")
 ENCODED = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "30", "-pix_fmt", "yuv420p")
+MAPPED = ("-map", "0", "-map", "1", "-map", "2")
 RATES = (16_000, 24_000, 44_100)
 
 
@@ -88,6 +89,25 @@ def test_a_gap_is_silent_and_what_follows_stays_in_step(make_video, tmp_path):
     heard = read_sound(apart, (24_000,))
     assert onsets(heard.samples[24_000], 24_000) == pytest.approx([0.5, 2.5], abs=0.003)
     assert heard.num_seconds == pytest.approx(1.9, abs=0.1)
+
+
+def test_the_last_samples_before_a_gap_are_kept(make_video, tmp_path):
+    first = make_video(tmp_path / "first.mkv", "-f", "lavfi", "-i", "sine=f=1000:r=48000:d=1", "-c:a", "pcm_s16le")
+    parted = make_video(
+        tmp_path / "parted.mkv", *PICTURE, "-i", str(first), "-itsoffset", "2", "-i", str(first), *MAPPED, *ENCODED, "-c:a", "pcm_s16le"
+    )
+    with av.open(str(parted)) as source, av.open(str(tmp_path / "gap.mkv"), "w") as target:
+        picture, tones = source.streams.video[0], source.streams.audio
+        streams = {picture.index: target.add_stream_from_template(picture)}
+        streams |= dict.fromkeys((tone.index for tone in tones), target.add_stream_from_template(tones[0]))
+        for packet in source.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream.index]
+                target.mux(packet)
+    samples = read_sound(tmp_path / "gap.mkv", (24_000,)).samples[24_000]
+    loud = np.flatnonzero(np.abs(samples) > 0.01) / 24_000
+    assert loud[loud < 1.5].max() == pytest.approx(1, abs=0.0002)
+    assert loud[loud > 1.5].min() == pytest.approx(2, abs=0.002)
 
 
 def test_a_clip_without_a_track_is_silence_and_says_so(make_video, tmp_path):

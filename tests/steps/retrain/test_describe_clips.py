@@ -97,7 +97,7 @@ def test_clips_in_which_somebody_speaks_are_counted_where_somebody_listened(shel
     recipe = SoundRecipe(network=None, speech="s")
     monkeypatch.setattr(describe_clips, "installed_recipe", lambda: recipe)
     monkeypatch.setattr(describe_clips, "describe_sound", lambda *_: pytest.fail("all is described"))
-    for name, share in (("tone", 0.3), ("silence", 0.01), ("none", 0.0), ("damaged", 0.06)):
+    for name, share in (("tone", 0.3), ("silence", 0.06), ("none", 0.0), ("damaged", 0.1)):
         shelf.objects[sound_uri(clip(name).uri, recipe)] = b""
         shelf.write(note_of(clip(name), recipe), SoundNote(state=SoundState.HEARD, reason="", speech_share=share))
     assert describe_clips.run(ARGUMENTS, shelf).with_speech == ("tone", "damaged")
