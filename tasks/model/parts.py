@@ -1,6 +1,6 @@
 """Set up a training's module and loaders, on images or on cached features."""
 
-# t: segments, f: features
+# n: clips, t: segments, f: features
 
 import os
 from functools import partial
@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from tasks.model.augmentation import Augmentation
@@ -73,13 +74,11 @@ def views_of(job: TrainJob) -> list[View]:
 
 
 def fit_probes(job: TrainJob, train: ClipDataset) -> None:
-    """Fit the heads of the job's network to the mean features over segments and views of each clip of `train`."""
-    num_views = job.options.feature_variants if train.draws_views else 1
-    rows = [[train[ClipKey(view, clip)].inputs.mean(0) for view in range(num_views)] for clip in range(len(train))]
+    """Fit the heads of the job's network to the clips of `train`."""
     clips = train.clips
     fit_heads(
         job.network.head,
-        torch.stack([torch.stack(row).double().mean(0) for row in rows]).numpy(),
+        probe_features(job, train),
         np.array([clip.verb for clip in clips]),
         np.array([clip.noun for clip in clips]) if job.classes.has_objects else None,
         [clip.source or clip.frames.stem for clip in clips],
@@ -101,9 +100,22 @@ def compute(job: TrainJob, device: Device, cache: FeatureCache, views: list[View
     )
 
 
+def probe_features(job: TrainJob, train: ClipDataset) -> NDArray[np.float64]:
+    """Average the features of each clip over its views, segments and patches: (n, f)."""
+    num_views = job.options.feature_variants if train.draws_views else 1
+    rows = [[train[ClipKey(view, clip)].inputs.flatten(0, -2).mean(0) for view in range(num_views)] for clip in range(len(train))]
+    found: NDArray[np.float64] = torch.stack([torch.stack(row).double().mean(0) for row in rows]).numpy()
+    return found
+
+
 def _datasets(job: TrainJob, source: Source) -> tuple[ClipDataset, ClipDataset]:
+    return training_clips(job, source), ClipDataset(job.val, job.network.spec, source, num_crops=job.options.validation_crops)
+
+
+def training_clips(job: TrainJob, source: Source) -> ClipDataset:
+    """Make the dataset of a training's own clips, whose inputs `source` returns."""
     options, spec = job.options, job.network.spec
-    train = ClipDataset(
+    return ClipDataset(
         with_label_noise(job.train, options.label_noise, options.seed) if options.label_noise else job.train,
         spec,
         source,
@@ -114,7 +126,6 @@ def _datasets(job: TrainJob, source: Source) -> tuple[ClipDataset, ClipDataset]:
         middle_frames=options.train_frames == "middle",
         segment_length=options.segment_length,
     )
-    return train, ClipDataset(job.val, spec, source, num_crops=options.validation_crops)
 
 
 def _num_workers(job: TrainJob, device: Device) -> int:

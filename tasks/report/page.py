@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tasks.options import Options, TrainOptions
 from tasks.promotion.attempts import attempt_in_words
+from tasks.report.beside_probe import probe_section
 from tasks.report.classes import change_tables, histograms
 from tasks.report.confusion_tables import matrix_groups
 from tasks.report.figures.curves import training_charts
@@ -81,6 +82,7 @@ def page(inputs: ReportInputs) -> str:
         matrix_groups=matrix_groups(metrics.confusions, MODELS),
         training_charts=training_charts(metrics.epochs, metrics.best_epoch, metrics.provenance.train.validation_crops),
         long_section=long_section(metrics),
+        beside_probe=probe_section(metrics),
         curve=curve_section(metrics.learning_curve) if metrics.learning_curve else None,
         histograms=histograms(metrics.label_counts),
         reliability_charts=reliability_charts(metrics),

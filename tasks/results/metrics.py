@@ -7,6 +7,7 @@ from tasks.results.evaluation import Attempt, EvaluateResult, NameableClips, Pai
 from tasks.results.fusion import Fusion
 from tasks.results.learning_curve import LearningCurveResult
 from tasks.results.long_training import LongTraining
+from tasks.results.probe import ProbeDifference
 from tasks.results.record import TARGETS, ModelRole, Record, SplitName, Target
 from tasks.results.training import Epoch
 
@@ -215,6 +216,9 @@ class Metrics(Record):
         None, description="what more training clips would gain; null if `no_learning_curve` says why not"
     )
     no_learning_curve: str | None = Field(None, description="why there is no learning curve, as a part of a sentence")
+    probe: tuple[ProbeDifference, ...] = Field(
+        (), description="the fine-tuned network minus a plain probe on the same features; empty where it was not compared"
+    )
     fusion: Fusion | None = Field(None, description="how the weights of a fusion were chosen; a fusion has no epochs")
     provenance: Provenance
 

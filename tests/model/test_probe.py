@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tasks.errors import BadConfiguration
+from tasks.model.beside_probe import fit_beside
 from tasks.model.checkpoints import load
 from tasks.model.features import training_features
 from tasks.model.job import TrainJob
@@ -19,7 +20,7 @@ from tasks.model.parts import views_of
 from tasks.model.probe import STRENGTHS, UNSEEN_MARGIN, fit_probe
 from tasks.model.training import fit
 from tasks.model.trials import TrialJob
-from tests.model.test_training import job, same_files, scores
+from tests.model.test_training import OPTIONS, job, same_files, scores
 from tests.model.test_trials import run_trial
 
 PROBE = {"head": "probe", "trainable": "heads", "feature_variants": 2}
@@ -140,6 +141,21 @@ def test_options_of_an_epoch_change_nothing(clips, tmp_path):
     plain = fit(kept(tmp_path / "a", clips))
     other = fit(kept(tmp_path / "b", clips, epochs=9, learning_rate=0.3, dropout=0.5, mixup=0.4, ema_decay=0.9, patience=2))
     assert plain.best.read_bytes() == other.best.read_bytes()
+
+
+def test_beside_a_training_the_probe_is_fitted_to_the_features_that_it_has_seen(clips, tmp_path):
+    trained = replace(kept(tmp_path / "a", clips), options=OPTIONS.model_copy(update={"trainable": "heads", "feature_variants": 2}))
+    fit(trained)
+    passes: list[None] = []
+    trained.network.backbone.register_forward_hook(lambda *_: passes.append(None))
+    beside = fit_beside(trained)
+    assert not passes
+    head = load(fit(kept(tmp_path / "b", clips)).best).network.head
+    np.testing.assert_allclose(beside.verb.weight, head.fc_verb.weight.detach(), rtol=1e-3, atol=1e-3)
+    assert beside.noun is not None
+    np.testing.assert_allclose(beside.noun.weight, head.fc_noun.weight.detach(), rtol=1e-3, atol=1e-3)
+    verbs, nouns = beside.predict(np.zeros((3, 96)))
+    assert (verbs.shape, nouns.shape) == ((3,), (3,))
 
 
 def test_a_probe_without_cached_features_is_refused(clips, tmp_path):

@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tasks.errors import RetakeError, Unavailable
@@ -66,6 +68,17 @@ class SharedFeatures:
         features = self._scorer.see(inputs)
         self._writer.submit(self._write, clip, features)
         return self._scorer.answer(features)
+
+    def mean(self, clip: str) -> NDArray[np.float64] | None:
+        """Average the cached features (f,) of a clip over crops, segments and patches.
+
+        None if they are not cached, or if there are several networks.
+        """
+        self._writer.submit(lambda: None).result()  # whatever was to be written before is
+        if len(self._caches) != 1 or not self._caches[0].has(clip):
+            return None
+        found: NDArray[np.float64] = self._caches[0].read(clip).flatten(0, -2).double().mean(0).numpy()
+        return found
 
     def close(self) -> None:
         """Wait until all features are written."""

@@ -16,6 +16,7 @@ from tasks.settings import MlflowSettings, load
 from tasks.steps._plans import find_dataset, flows_of, plan_training, plans_of, run_of, sounds_of
 from tasks.steps._step import finish, log
 from tasks.steps.retrain._estimate import log_expected_time
+from tasks.steps.retrain._few_clips import advice
 from tasks.store.objects import Store
 from tasks.store.runs import Decision, Evaluations, Run, Scores, deciding
 from tasks.store.stored import Output
@@ -67,6 +68,8 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, dataset.digest)
     if not weights.members:
         log_expected_time(training.train, weights, manifest, its_plan, store)
+    if said := advice(training.train, [clip for clip in manifest.clips if clip.split == "train"]):
+        log.info("%s", said)
     decisive = deciding_split(splits)
     clips_of_source = Counter(clip.source for clip in manifest.clips if clip.split == decisive)
     log.info("%s", power_in_words(list(clips_of_source.values()), decisive, manifest.vocabulary.targets[-1]))

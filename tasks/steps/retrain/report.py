@@ -11,6 +11,7 @@ from tasks.contracts.retrain import REPORT, PlannedArguments
 from tasks.dataset.statistics import label_counts, split_sizes
 from tasks.errors import MissingObject
 from tasks.evaluation import kept_answers
+from tasks.evaluation.beside_probe import probe_differences
 from tasks.evaluation.calibration import calibrations
 from tasks.evaluation.checks import check_data
 from tasks.evaluation.class_changes import class_changes
@@ -32,14 +33,15 @@ from tasks.results.dataset import Manifest
 from tasks.results.evaluation import ActivationMap, CompareResult, EvaluateResult, ReportResult
 from tasks.results.long_training import LongTraining
 from tasks.results.metrics import Metrics, Mistake, Provenance
-from tasks.results.record import ModelRole, now_utc
+from tasks.results.probe import ProbeDifference
+from tasks.results.record import ModelRole, SplitName, now_utc
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._step import finish, finished, log, write_files
 from tasks.steps.retrain._evidence import evaluation_results, predictions
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store, to_json
-from tasks.store.runs import Decision, Report, Run
+from tasks.store.runs import Decision, Report, Run, Scores
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
 
@@ -140,6 +142,7 @@ def _metrics(
         long_training=_long_training(store, plan, manifest, trained),
         learning_curve=curve,
         no_learning_curve=None if curve else _why_no_curve(store, decision),
+        probe=_beside_probe(store, plan, manifest, scored["fine-tuned"], compared.split),
         fusion=trained.fusion,
         provenance=_provenance(store, plan, manifest, trained, url),
     )
@@ -157,6 +160,14 @@ def _with_speech(store: Store, plan: PlanResult) -> tuple[str, ...] | None:
     """List the clips in which somebody speaks, if the step `sound` listened for it."""
     heard = Run(plan.run_uri).sound
     return store.read(heard).with_speech if store.exists(heard.uri) else None
+
+
+def _beside_probe(store: Store, plan: PlanResult, manifest: Manifest, ours: ScoredClips, split: SplitName) -> tuple[ProbeDifference, ...]:
+    """Compare the fine-tuned network with the probe that answered the same clips, if one did."""
+    place = next(Scores(one.out).probe for one in plan.evaluations if (one.model, one.split) == ("fine-tuned", split))
+    if not store.exists(place.uri):
+        return ()
+    return probe_differences(store.read(place), ours, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
 
 
 def _why_no_curve(store: Store, decision: Decision) -> str:

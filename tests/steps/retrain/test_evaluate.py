@@ -20,11 +20,13 @@ from tasks.model.engines.scorer import make_scorer
 from tasks.model.heads import HEADS
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
-from tasks.options import EvaluateOptions, LabelOptions, Modality, SegmentOptions, SplitOptions
+from tasks.options import EvaluateOptions, Head, LabelOptions, Modality, SegmentOptions, SplitOptions
 from tasks.results.dataset import NO_OBJECT, ClassRef, DatasetClip, Manifest, Vocabulary
 from tasks.results.evaluation import EvaluateResult
+from tasks.results.probe import ProbeAnswers
 from tasks.results.record import VERB_ALONE
-from tasks.results.training import Champion
+from tasks.results.training import Champion, PlanResult
+from tasks.steps import _training
 from tasks.steps.retrain import evaluate
 from tasks.steps.retrain.plan import evaluations
 from tasks.store.runs import Evaluations
@@ -133,6 +135,8 @@ def score(shelf, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, "cache_test_frames", frames)
     monkeypatch.setattr(frame_cache, "cache_test_frames", frames)
     monkeypatch.setattr(prefetch, "cache_test_frames", frames)
+    monkeypatch.setattr(_training, "cache_test_frames", frames)
+    monkeypatch.setattr(_training, "cache_train_frames", lambda store, clips, spec, options: frames(store, clips, spec))
     monkeypatch.setattr(evaluate, "tracked_run", tracked)
     monkeypatch.setattr(evaluate, "load", lambda settings: evaluate.MachineSettings() if settings is evaluate.MachineSettings else None)
     monkeypatch.setattr(evaluate.Tracker, "from_settings", lambda settings: book)
@@ -169,6 +173,38 @@ def test_each_result_says_what_scored_on_which_machine_and_where_the_network_loo
         assert Image.open(io.BytesIO(shelf.objects[seen.uri])).width == 2 * 160 + 4
         assert f"fine-tuned/val/activations/{seen.uid}-{seen.target}.png" in book.artifacts
     assert list(shelf.objects)[-1] == f"{RUN}decisions/d/evaluate/fine-tuned/result.json"
+
+
+def few_clips(shelf, **choice):
+    """Plan a training of heads alone on the few clips."""
+    shelf.plan(engine="pytorch", crops=1)
+    place = f"{RUN}decisions/d/plan/result.json"
+    plan = shelf.read(place, PlanResult)
+    heads = plan.train.model_copy(update={"trainable": "heads", "epochs": 2, "head": Head.LINEAR, **choice})
+    shelf.write(place, plan.model_copy(update={"train": heads}))
+
+
+def test_beside_heads_of_few_clips_a_probe_answers_the_deciding_clips(score, shelf, tmp_path, monkeypatch):
+    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
+    few_clips(shelf)
+    score("fine-tuned")
+    found = shelf.read(f"{RUN}fine-tuned/val/probe.json", ProbeAnswers)
+    assert found.num_training_clips == NUM_TRAIN
+    # There is one class of each in these clips.
+    assert found.right == dict.fromkeys(("verb", "noun", "action"), "1" * NUM_VAL)
+    assert not shelf.exists(f"{RUN}fine-tuned/train/probe.json")
+
+
+@pytest.mark.parametrize("why", ["a probe itself", "the whole network", "no clips"])
+def test_where_no_probe_can_be_compared_scores_are_as_ever(score, shelf, tmp_path, monkeypatch, why, caplog):
+    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
+    few_clips(shelf, **{"a probe itself": {"head": Head.PROBE}, "the whole network": {"trainable": "all"}}.get(why, {}))
+    if why == "no clips":
+        monkeypatch.setattr(_training, "cache_train_frames", lambda *_: {})
+    results, _ = score("fine-tuned")
+    assert results["val"].num_clips == NUM_VAL
+    assert not shelf.exists(f"{RUN}fine-tuned/val/probe.json")
+    assert ("does not compare the network with a plain probe" in caplog.text) == (why == "no clips")
 
 
 def test_without_objects_the_noun_is_given_and_verbs_alone_are_told_of(score, shelf, caplog):
