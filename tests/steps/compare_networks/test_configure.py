@@ -23,7 +23,7 @@ def test_the_forms_own_lines_are_configurations():
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (["family=TSN", "famly=TRN"], "`famly=TRN`: unknown option famly; known are family, modality, backbone"),
+        (["family=TSN", "famly=TRN"], "`famly=TRN`: unknown option famly; known are family, modality, head, backbone"),
         (["family=TSN", "family"], "`family`: family is not option=value"),
         (["family=TSN", "family=TXN epochs=2"], "`family=TXN epochs=2`: family: Input should be 'TSN', 'TRN', 'MTRN' or 'TSM'"),
         (["family=TSN", "epochs=many"], "`epochs=many`: epochs: Input should be a valid integer"),
