@@ -30,11 +30,6 @@ def listing(workshop) -> list[tuple[str, str]]:
     return [(one.uri, one.etag) for one in found]
 
 
-def remove(workshop, uri: str) -> None:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    workshop.store._client.remove_object(bucket_name=bucket, object_name=key)
-
-
 def test_sound_is_described_once_and_what_is_lost_comes_back_byte_for_byte(workshop, planned):
     recipe = installed_recipe()
     result = SoundResult.model_validate(workshop.run("sound", store=STORE, plan=PLAN))
@@ -47,10 +42,10 @@ def test_sound_is_described_once_and_what_is_lost_comes_back_byte_for_byte(works
     workshop.run("sound", store=STORE, plan=PLAN)
     assert listing(workshop) == before
 
-    remove(workshop, sound_uri(planned[0].uri, recipe))
-    remove(workshop, note_of(planned[1], recipe).uri)
+    workshop.remove(sound_uri(planned[0].uri, recipe))
+    workshop.remove(note_of(planned[1], recipe).uri)
     mark = f"{STORE}/runs/x/sound/result.json"
-    remove(workshop, mark)
+    workshop.remove(mark)
     again = SoundResult.model_validate(workshop.run("sound", store=STORE, plan=PLAN))
     assert (again.num_described, again.warnings) == (2, result.warnings)
     assert [one for one in listing(workshop) if one[0] != mark] == [one for one in before if one[0] != mark]
