@@ -90,7 +90,7 @@ class Recurrent(ReducedHead):
 
 
 class DilatedBlock(nn.Module):
-    """Residual block of MS-TCN (Farha and Gall, arXiv 1903.01945): a dilated convolution over time, then one of width 1."""
+    """Residual block of MS-TCN (Abu Farha and Gall, arXiv 1903.01945): a dilated convolution over time, then one of width 1."""
 
     def __init__(self, dilation: int) -> None:
         super().__init__()

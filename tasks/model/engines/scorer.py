@@ -51,10 +51,10 @@ class Scorer:
     def score_and_see(self, inputs: Sequence[Frames]) -> tuple[Logits, Tensor]:
         """Score one clip, and return the first network's centre-crop features too.
 
-        The features are averaged over segments: float32 (f,) on the CPU.
+        The features are averaged over segments and patches: float32 (f,) on the CPU.
         """
         features = self.see(inputs)
-        return self.answer(features), features[0][CENTRE_VIEW if len(features[0]) > 1 else 0].mean(dim=0)
+        return self.answer(features), features[0][CENTRE_VIEW if len(features[0]) > 1 else 0].flatten(0, -2).mean(dim=0)
 
     def answer(self, features: Sequence[Tensor]) -> Logits:
         """Compute logits, verb (v,) and noun (n,), from the features of `see`."""

@@ -72,6 +72,15 @@ def test_openvino_gives_the_patches_of_an_attentive_network(backbone, shift):
     assert check(engine, PytorchEngine(network, 1), [clip]).failure is None
 
 
+@pytest.mark.parametrize("consensus", Consensus)
+def test_a_scorer_shows_one_vector_of_a_clip_whatever_the_head_sees(consensus):
+    saved = Saved((network_of(consensus=consensus),), (HeadWeights(1, 1),), ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz")))
+    scorer, _ = make_scorer(saved, "pytorch", [job_of(saved.network.spec)])
+    logits, features = scorer.score_and_see([snippets_for(saved.network.spec)])
+    assert features.shape == (96,)
+    assert torch.equal(logits.verb, scorer.score([snippets_for(saved.network.spec)]).verb)
+
+
 def saved_fusion(tmp_path) -> Saved:
     networks = [network_of(seed=1), network_of(Family.TRN, Modality.FLOW, seed=2)]
     classes = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
