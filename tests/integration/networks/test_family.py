@@ -29,6 +29,11 @@ NETWORKS = {
         "relation_draws": 20,
     },
     "TSM test_resnet flow (dis), 3 segments": {"family": "TSM", **FLOW},
+    "TSN test_resnet rgb, 3 segments, attentive head": {"head": "attentive"},
+    "TSN test_resnet rgb, 3 segments, lstm head": {"head": "lstm", "trainable": "heads"},
+    "TSM test_resnet flow (dis), 3 segments, tcn head": {"family": "TSM", "head": "tcn", **FLOW},
+    # A probe is stored as the linear heads that it is.
+    "TSN test_resnet rgb, 3 segments": {"head": "probe", "trainable": "heads"},
 }
 """In this order, so that each but the first is measured against a champion of another kind."""
 
@@ -83,6 +88,8 @@ def test_every_network_goes_the_whole_way(workshop, chain, attempt, title):
         assert champion.flows == ((FlowOptions(flow_method="dis", flow_bound_pixels=15),) if sees_flow else ())
     assert ("champion" in {result.model for result in metrics.results}) == (champion is not None)
     assert retrain.result("train", TrainResult).best_val_loss > 0
+    # Beside heads that were trained on few clips stands a probe.
+    assert [one.target for one in metrics.probe] == (["verb", "noun", "action"] if NETWORKS[title].get("head") == "lstm" else [])
     assert retrain.result("compare", CompareResult).champion_version == (champion and champion.version)
     decided = retrain.result("decide", DecideResult)
     assert decided.version == retrain.result("register", RegisterResult).version
