@@ -44,6 +44,24 @@ def test_what_a_recipe_cannot_be_is_refused_in_one_line(choice, reason):
     assert "\n" not in error["msg"]
 
 
+def test_options_of_epochs_rates_and_batches_give_a_probe_no_name_of_its_own():
+    probe = {"head": "probe", "trainable": "heads"}
+    changed = {
+        "epochs": 9,
+        "learning_rate": 0.1,
+        "batch_size": 8,
+        "optimizer": "sgd",
+        "momentum": 0.5,
+        "dropout": 0.5,
+        "mixup": 0.2,
+        "patience": 3,
+    }
+    names = [
+        content_key(training_key(without_idle(TrainOptions(**probe | other)))) for other in ({}, changed, {"class_weights": "balanced"})
+    ]
+    assert names[0] == names[1] != names[2]
+
+
 def test_the_original_experiment_stays_what_it_was():
     changed = ORIGINAL.model_dump(exclude_defaults=True, mode="json")
     assert changed == {

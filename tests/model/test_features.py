@@ -153,6 +153,7 @@ def test_features_are_filed_under_all_that_they_follow_from(tmp_path: Path, tiny
         folder(Network(tiny_spec.model_copy(update={"num_segments": 3}), seed=1)),
         folder(Network(tiny_spec.model_copy(update={"sampling_window": 0.5}), seed=1)),
         folder(Network(tiny_spec.model_copy(update={"interpolation": "bicubic"}), seed=1)),
+        folder(Network(tiny_spec.model_copy(update={"consensus": CONSENSUS_OF_HEADS[Head.ATTENTIVE]}), seed=1)),
     ]
     for change in ({"arrange": "reversed"}, {"scale": 1.0}, {"mean": (0.0, 0.0, 0.0)}, {"std": (1.0, 1.0, 1.0)}):
         otherwise = Network(tiny_spec, seed=1)

@@ -143,6 +143,15 @@ def test_options_of_an_epoch_change_nothing(clips, tmp_path):
     assert plain.best.read_bytes() == other.best.read_bytes()
 
 
+def test_a_trial_that_goes_on_from_a_rung_is_the_same_probe(clips, tmp_path):
+    planned = TrialJob(kept(tmp_path / "a", clips), num_crops=1, keeps_last=True)
+    first = run_trial(planned)
+    assert first.last is not None
+    more = planned.train.options.model_copy(update={"epochs": 90})
+    further = run_trial(replace(planned, train=replace(planned.train, options=more)))
+    assert further == first
+
+
 def test_beside_a_training_the_probe_is_fitted_to_the_features_that_it_has_seen(clips, tmp_path):
     trained = replace(kept(tmp_path / "a", clips), options=OPTIONS.model_copy(update={"trainable": "heads", "feature_variants": 2}))
     fit(trained)

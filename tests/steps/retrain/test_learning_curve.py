@@ -19,7 +19,7 @@ from tasks.results.learning_curve import CurveTrainings, NoLearningCurve
 from tasks.results.metrics import Metrics
 from tasks.steps._training import fetch_inputs
 from tasks.steps.retrain import _curve_trainings, compare, evaluate, learning_curve, report, train
-from tasks.steps.retrain._curve_recipe import MAX_STEPS, curve_recipe, stretched
+from tasks.steps.retrain._curve_recipe import MAX_STEPS, asked_epochs, curve_recipe, stretched
 from tests.steps.retrain.test_verb_alone import DECISION, OPTIONS, RUN, run, workbench
 
 pytestmark = pytest.mark.slow
@@ -216,6 +216,13 @@ def test_a_schedule_is_spread_over_the_epochs_of_a_share(options, schedule):
     for one in (long, short):
         assert one.epochs // one.validate_every > one.plateau_validations * (schedule == "plateau")
     assert curve_recipe(recipe, 20_000).schedule == "constant"
+
+
+def test_a_probe_is_fitted_to_each_share_without_epochs():
+    recipe = TrainOptions(trainable="heads", head="probe", epochs=60, learning_rate=0.3, feature_variants=4)
+    whole = curve_recipe(recipe, 100)
+    assert (whole.head, whole.epochs, whole.feature_variants, asked_epochs(recipe)) == (recipe.head, 1, 4, 1)
+    assert stretched(whole, 10, 100) == whole
 
 
 def test_a_network_trained_as_a_whole_keeps_its_input_and_its_frames():
