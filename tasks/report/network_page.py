@@ -67,7 +67,7 @@ def networks_note(comparison: Comparison) -> str:
 
 def _flow_cost(comparison: Comparison) -> str:
     """Note that latency and FLOPs exclude optical flow; empty if no network uses it."""
-    return FLOW_COST if any(network.modality is Modality.FLOW for network in comparison.networks) else ""
+    return FLOW_COST if any(Modality.FLOW in network.inputs for network in comparison.networks) else ""
 
 
 def _rows(comparison: Comparison) -> list[NetworkRow]:

@@ -34,7 +34,7 @@ class ConfigureResult(Record):
 class ComparedNetwork(Record):
     """A trained and tested network, named by its first configuration.
 
-    `others` are configurations with the same training.
+    `others` are configurations with the same training. A fusion has the inputs of its `members` in place of an input and segments of its own.
 
     `differences` are its top-1 minus the reference's; the reference has none. `num_parameters` and `num_flops` are None if they were not
     counted.
@@ -45,8 +45,9 @@ class ComparedNetwork(Record):
     network: str
     family: str
     backbone: str
-    modality: Modality
-    num_segments: int
+    modality: Modality | None
+    num_segments: int | None
+    members: tuple[Modality, ...] = ()
     weights: str
     run_key: str
     run_uri: str
@@ -65,6 +66,11 @@ class ComparedNetwork(Record):
     training_seconds: float
     num_epochs: int
     differences: tuple[PairedDifference, ...]
+
+    @property
+    def inputs(self) -> tuple[Modality, ...]:
+        """List the inputs of the network, or of the members of a fusion."""
+        return self.members or ((self.modality,) if self.modality else ())
 
 
 class FailedConfiguration(Record):

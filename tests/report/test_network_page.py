@@ -69,6 +69,16 @@ def test_what_flow_costs_before_inference_is_said_where_a_network_sees_flow():
         assert "Neither includes optical flow, which is computed once per clip" in made(seeing)
 
 
+def test_a_fusion_has_the_inputs_of_its_members():
+    members = (Modality.FLOW, Modality.SOUND)
+    fused = with_network(comparison_of(), 1, modality=None, num_segments=None, members=members, family="fusion", backbone="2 networks")
+    html = networks_page(fused)
+    assert "flow + sound" in html
+    assert "Optical flow" in html
+    row = list(csv.DictReader(io.StringIO(table(fused).decode())))[1]
+    assert (row["family"], row["input"], row["segments"]) == ("fusion", "flow + sound", "")
+
+
 def test_what_was_not_counted_is_left_out_and_no_other_network_with_it():
     uncounted = with_network(comparison_of(), 1, num_parameters=None, num_flops=None)
     page, note = networks_page(uncounted), networks_note(uncounted)

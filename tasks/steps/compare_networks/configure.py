@@ -64,18 +64,19 @@ def configured(lines: Sequence[str], common: TrainOptions) -> dict[str, TrainOpt
 def _overlaid(line: str, common: TrainOptions) -> TrainOptions:
     changes: dict[str, str] = {}
     if common.fuse:
-        raise BadConfiguration("fuse: a comparison trains its networks; fuse them afterwards in retrain, by their runs/KEY/")
+        raise BadConfiguration("fuse: a comparison trains its networks; to fuse trained ones, write a line `fuse=runs/KEY/,runs/KEY/`")
     for pair in line.split(" "):
         name, equals, value = pair.partition("=")
         if not equals:
             raise BadConfiguration(f"configurations: `{line}`: {pair} is not option=value")
-        if name not in KNOWN:
+        if name not in (*KNOWN, "fuse"):
             raise BadConfiguration(f"configurations: `{line}`: unknown option {name}; known are {', '.join(KNOWN)}")
         if name in changes:
             raise BadConfiguration(f"configurations: `{line}`: {name} occurs twice")
         changes[name] = value
     try:
-        return TrainOptions.model_validate(common.model_dump(mode="json") | changes)
+        fused = {"fuse": [name for name in changes["fuse"].split(",") if name]} if "fuse" in changes else {}
+        return TrainOptions.model_validate(common.model_dump(mode="json") | changes | fused)
     except ValidationError as error:
         problems = "; ".join(f"{name}: {reason}" if name else reason for name, reason in refusals(error, TrainOptions))
         raise BadConfiguration(f"configurations: `{line}`: {problems}") from None

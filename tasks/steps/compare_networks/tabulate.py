@@ -24,6 +24,7 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store, to_json
 from tasks.store.runs import Run, Scores
 from tasks.tracking import Tracker, comparison_run
+from tasks.wording import count
 
 NO_REASON = "it left no result; the log of its first failed task says why"
 
@@ -148,15 +149,17 @@ def _comparison(store: Store, configured: ConfigureResult, tested: Sequence[Test
 
 def _compared(one: Tested, reference: ScoredClips | None, manifest: Manifest) -> ComparedNetwork:
     train, result, trained = one.plan.train, one.result, one.trained
+    members = one.plan.weights.members
     resamples = one.plan.evaluate.bootstrap_resamples
     return ComparedNetwork(
         name=one.name,
         others=tuple(one.others),
         network=one.plan.weights.network,
-        family=train.family.value,
-        backbone=train.backbone,
-        modality=train.modality,
-        num_segments=train.num_segments,
+        family="fusion" if members else train.family.value,
+        backbone=count(len(members), "network") if members else train.backbone,
+        modality=None if members else train.modality,
+        num_segments=None if members else train.num_segments,
+        members=tuple(member.modality for member in members),
         weights=one.plan.weights.description,
         run_key=one.plan.run_key,
         run_uri=one.plan.run_uri,

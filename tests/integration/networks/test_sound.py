@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tasks.results.comparison import Comparison
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import DecideResult, RegisterResult, ReportResult
 from tasks.results.training import TrainResult
@@ -78,3 +79,18 @@ def test_what_is_seen_and_what_is_heard_decide_together(workshop, chain, heard):
     assert [member.network.split()[2] for member in fusion.members] == ["rgb,", "sound,"]
     assert fusion.num_unheard == 0
     assert "Spectrogram of clip" in page_of(workshop, retrain)
+
+
+def test_vision_sound_and_both_stand_in_one_table(workshop, chain, heard):
+    runs = [uri.rstrip("/").rpartition("/")[2] for uri in (chain.run, heard.plan.run_uri)]
+    fused = ",".join(f"runs/{run}/" for run in runs)
+    sound = "modality=sound backbone=log-mel weights=auto trainable=heads num_segments=4"
+    conf = {"store": STORE, "configurations": ["modality=rgb", sound, f"fuse={fused}"], **TRAINING}
+    states = workshop.dag_test({"compare_networks": conf})["compare_networks"]
+    assert states["run"] == states["sound[-1]"] == "success", states
+    tables = [found for found in workshop.store.list(f"{STORE}/comparisons/") if found.uri.endswith("/networks.json")]
+    comparison = workshop.store.read(max(tables, key=lambda found: found.modified).uri, Comparison)
+    assert [network.inputs for network in comparison.networks] == [("rgb",), ("sound",), ("rgb", "sound")]
+    assert comparison.networks[0].run_uri == chain.run
+    assert {one.target for one in comparison.networks[2].differences} == {"verb", "noun", "action"}
+    assert comparison.failed == ()

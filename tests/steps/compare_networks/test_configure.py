@@ -31,7 +31,7 @@ def test_the_forms_own_lines_are_configurations():
         (["family=TSN", "epochs=1 epochs=2"], "epochs occurs twice"),
         (["family=TSN", "epochs=3"], "`epochs=3` is the same network as `family=TSN`"),
         (["family=TSN", "", "  "], "needs two or more"),
-        (["family=TSN", "fuse=runs/0123456789abcdef/"], "unknown option fuse"),
+        (["family=TSN", "fuse=runs/0123456789abcdef/ fuse=runs/0/"], "fuse occurs twice"),
     ],
 )
 def test_a_line_that_is_no_configuration_is_repeated_with_what_is_wrong(lines, said):
@@ -42,6 +42,13 @@ def test_a_line_that_is_no_configuration_is_repeated_with_what_is_wrong(lines, s
     assert "fuse," not in str(refused.value)
 
 
-def test_a_comparison_fuses_nothing():
-    with pytest.raises(BadConfiguration, match="fuse them afterwards in retrain"):
+def test_a_line_may_fuse_trained_networks():
+    runs = ["runs/0123456789abcdef/", "models:/a@champion"]
+    found = configured(["modality=rgb", f"fuse={','.join(runs)}"], COMMON)
+    assert found[f"fuse={','.join(runs)}"].fuse == runs
+    assert found["modality=rgb"].fuse == []
+
+
+def test_a_comparison_does_not_fuse_in_every_line():
+    with pytest.raises(BadConfiguration, match="write a line `fuse=runs/KEY/,runs/KEY/`"):
         configured(["family=TSN", "family=TRN"], COMMON.model_copy(update={"fuse": ["runs/0123456789abcdef/"]}))
