@@ -172,15 +172,17 @@ def test_heads_learn_the_same_on_cached_features_and_without(tmp_path, spec, tin
 
 
 @pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
-def test_a_trial_of_a_search_scores_as_the_engine_does(tmp_path, spec, tiny_classes):
+def test_a_trial_of_a_search_scores_as_the_engine_does_also_silence(tmp_path, spec, tiny_classes):
     clips = kept(tmp_path, spec)
+    np.save(tmp_path / "silent.npy", np.zeros_like(noise(spec, 0)))
+    scored = [*clips, CachedClip(tmp_path / "silent.npy", verb=0, noun=0)]
     train = TrainJob(
-        Network(spec), tiny_classes, clips, clips, HEADS[spec.modality], tmp_path / "out", device="cpu", features=tmp_path / "f"
+        learned(spec), tiny_classes, clips, scored, HEADS[spec.modality], tmp_path / "out", device="cpu", features=tmp_path / "f"
     )
     trial = prepare_head_trial(TrialJob(train, num_crops=10))
     outcome = run_head_trial(trial, FeatureMemory(2**20))
     fitted = load(fit(train).best).network
-    loss, right = score_network(fitted, tiny_classes, by_themselves(clips), 10, "cpu")
+    loss, right = score_network(fitted, tiny_classes, by_themselves(scored), 10, "cpu")
     assert outcome.loss == pytest.approx(loss, abs=1e-4)
     assert outcome.right == right
 
