@@ -28,7 +28,7 @@ from tasks.model.spec import Consensus, NetworkSpec
 from tasks.model.timing import clip_seconds
 from tasks.model.training import fit
 from tasks.model.trials import TrialJob, by_themselves, prepare_head_trial, run_head_trial, score_network
-from tasks.options import Modality, TrainOptions
+from tasks.options import Head, Modality, TrainOptions
 from tasks.results.sound import SoundRecipe, SoundState
 
 STATISTICS = SoundRecipe(network=None, speech=None)
@@ -156,6 +156,14 @@ def test_heads_that_relate_segments_take_features_of_sound(tmp_path, consensus, 
     assert outcome.history[-1].val.loss < outcome.history[0].val.loss
     engine = PytorchEngine(prepare(load(outcome.best).network), 10)
     assert torch.equal(engine.score(silence(spec)).verb, engine.answer(torch.zeros(1, 4, 256)).verb)
+
+
+def test_a_probe_is_fitted_on_features_of_sound(tmp_path, tiny_classes):
+    clips = kept(tmp_path, SOUND)
+    options = HEADS[Modality.SOUND].model_copy(update={"head": Head.PROBE}).as_trained()
+    outcome = fit(TrainJob(Network(SOUND), tiny_classes, clips, clips, options, tmp_path / "out", features=tmp_path / "f"))
+    engine = PytorchEngine(prepare(load(outcome.best).network), 1)
+    assert sum(int(engine.score(read_heard(clip.frames, SOUND)).verb.argmax()) == clip.verb for clip in clips) >= 5
 
 
 @pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
