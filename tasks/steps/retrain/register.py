@@ -9,6 +9,7 @@ from tasks.contracts.retrain import REGISTER, PlannedArguments
 from tasks.errors import NothingToDo
 from tasks.model.checkpoints import Saved
 from tasks.model.export import export_module
+from tasks.model.sound.recipe import SPEECH
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import Modality
 from tasks.results.dataset import Manifest
@@ -40,8 +41,10 @@ CLIP_PACKAGES = (
     "scipy",
 )
 """Packages that `LOADER` needs, with their dependencies."""
+SPEECH_PACKAGES = (SPEECH.distribution, "openvino")
+"""Those of a network that hears whether somebody speaks. aisfx is not among them: it cannot be installed with its dependencies."""
 
-IN_CLIPS = {"clips": "paths or bytes of videos; frames, optical flow, crops, normalisation and the fusion are inside"}
+IN_CLIPS = {"clips": "paths or bytes of videos; frames, optical flow, sound, crops, normalisation and the fusion are inside"}
 
 
 def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
@@ -95,6 +98,14 @@ def _takes_clips(saved: Saved) -> bool:
     return len(saved.networks) > 1 or saved.network.spec.modality.is_heard
 
 
+def _packages(saved: Saved) -> tuple[str, ...]:
+    """List the packages that the model needs."""
+    if not _takes_clips(saved):
+        return PACKAGES
+    listens = any(network.spec.sound and network.spec.sound.speech for network in saved.networks)
+    return (*CLIP_PACKAGES, *(SPEECH_PACKAGES if listens else ()))
+
+
 def _heads(saved: Saved) -> tuple[str, ...]:
     """List the trained heads: verb, and noun if the labels have objects."""
     return ("verb", "noun") if saved.classes.has_objects else ("verb",)
@@ -107,7 +118,7 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Sav
         description=description,
         checkpoint_uri=trained.checkpoint_uri,
         checkpoint_sha256=trained.checkpoint_sha256,
-        requirements=tuple(f"{package}=={version(package).partition('+')[0]}" for package in (CLIP_PACKAGES if takes_clips else PACKAGES)),
+        requirements=tuple(f"{package}=={version(package).partition('+')[0]}" for package in _packages(saved)),
         metadata={
             **{
                 f"{head}s": {i: getattr(saved.classes, f"{head}s")[i] for i in sorted(getattr(saved.classes, f"known_{head}s"))}
