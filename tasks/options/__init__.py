@@ -9,7 +9,7 @@ from tasks.options.dataset import LabelOptions, SplitOptions
 from tasks.options.evaluation import EvaluateOptions
 from tasks.options.ingest import IngestOptions, SegmentOptions
 from tasks.options.learning_curve import LearningCurveOptions
-from tasks.options.network import SOUND_FEATURES, Family, FlowOptions, Head, Interpolation, Modality
+from tasks.options.network import AUTO_BACKBONE, SOUND_FEATURES, Family, FlowOptions, Head, Interpolation, Modality
 from tasks.options.prediction import MODEL_REFERENCE, PredictOptions
 from tasks.options.presets import LIGHT, LONG, ORIGINAL, PRESETS, THOROUGH, with_preset
 from tasks.options.promotion import GateOptions, RegisterOptions
@@ -19,6 +19,7 @@ from tasks.options.search import SearchBaseOptions, SearchOptions
 from tasks.options.training import TrainOptions, Weights
 
 __all__ = [
+    "AUTO_BACKBONE",
     "LIGHT",
     "LONG",
     "MODEL_REFERENCE",

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from tasks.errors import BadInput, MissingObject, NothingToDo
 from tasks.keys import content_key, flow_recipe_of, training_key, without_idle
-from tasks.options import MODEL_REFERENCE, EvaluateOptions, FlowOptions, Modality, TrainOptions
+from tasks.options import AUTO_BACKBONE, MODEL_REFERENCE, EvaluateOptions, FlowOptions, Modality, TrainOptions
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import log
@@ -124,7 +124,7 @@ def sound_of(network: Seeing) -> str | None:
     """Return the name of the features of sound that a network hears, `auto` for a spectrogram alone, or None if it hears nothing."""
     if not network.modality.is_heard:
         return None
-    return network.backbone if network.modality is Modality.SOUND else "auto"
+    return network.backbone if network.modality is Modality.SOUND else AUTO_BACKBONE
 
 
 def sounds_of(plan: PlanResult) -> tuple[str, ...]:

@@ -7,7 +7,9 @@ from tasks.contracts.retrain import SOUND, SoundArguments
 from tasks.errors import NothingToDo
 from tasks.media.stored_flow import SeenClip
 from tasks.media.stored_sound import describe_sound, read_notes, without_sound
+from tasks.model.sound.named import recipe_named
 from tasks.model.sound.recipe import installed_recipe
+from tasks.options import AUTO_BACKBONE
 from tasks.results.record import SetAside
 from tasks.results.sound import SoundNote, SoundRecipe, SoundResult, SoundState
 from tasks.steps._step import finish, finished, log
@@ -49,8 +51,7 @@ def run(arguments: SoundArguments, store: Store) -> SoundResult:
 
 
 def _recipe(name: str) -> SoundRecipe:
-    found = installed_recipe()
-    return found.model_copy(update={"network": None}) if name == "log-mel" else found
+    return installed_recipe() if name == AUTO_BACKBONE else recipe_named(name)
 
 
 def _result(clips: Sequence[SeenClip], notes: Sequence[SoundNote | None], recipe: SoundRecipe) -> SoundResult:

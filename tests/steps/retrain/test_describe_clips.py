@@ -5,11 +5,11 @@ import subprocess
 import pytest
 
 from tasks.contracts.retrain import SOUND, SoundArguments
-from tasks.errors import NothingToDo
+from tasks.errors import BadConfiguration, NothingToDo
 from tasks.media.stored_sound import note_of, sound_uri
 from tasks.model.sound import recipe as installed
 from tasks.model.sound.recipe import PackagedWeights
-from tasks.options import LabelOptions, SegmentOptions, SplitOptions
+from tasks.options import LabelOptions, SegmentOptions, SplitOptions, TrainOptions
 from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.results.sound import SoundNote, SoundRecipe, SoundState
 from tasks.results.training import Champion
@@ -95,12 +95,24 @@ def test_a_second_time_changes_nothing_and_what_is_lost_is_described_again(shelf
 def test_clips_in_which_somebody_speaks_are_counted_where_somebody_listened(shelf, monkeypatch):
     planned(shelf, "log-mel")
     recipe = SoundRecipe(network=None, speech="s")
-    monkeypatch.setattr(describe_clips, "installed_recipe", lambda: recipe)
+    monkeypatch.setattr(describe_clips, "recipe_named", lambda name: recipe)
     monkeypatch.setattr(describe_clips, "describe_sound", lambda *_: pytest.fail("all is described"))
     for name, share in (("tone", 0.3), ("silence", 0.06), ("none", 0.0), ("damaged", 0.1)):
         shelf.objects[sound_uri(clip(name).uri, recipe)] = b""
         shelf.write(note_of(clip(name), recipe), SoundNote(state=SoundState.HEARD, reason="", speech_share=share))
     assert describe_clips.run(ARGUMENTS, shelf).with_speech == ("tone", "damaged")
+
+
+def test_a_network_that_asks_for_what_is_not_installed_is_told_so(shelf):
+    planned(shelf, "aisfx")
+    with pytest.raises(BadConfiguration, match="backbone aisfx: it is not installed here"):
+        describe_clips.run(ARGUMENTS, shelf)
+
+
+@pytest.mark.parametrize("options", [{"modality": "sound", "backbone": "log-mel", "trainable": "heads"}, {"modality": "spectrogram"}])
+def test_a_planned_network_that_hears_needs_it_as_a_champion_does(shelf, options):
+    shelf.write(f"{PLAN}result.json", plan_result(()).model_copy(update={"train": TrainOptions(**options)}))
+    assert describe_clips.run(ARGUMENTS, shelf).num_described == 3
 
 
 def test_statistics_are_taken_although_a_network_is_installed_where_they_are_asked_for(monkeypatch, tmp_path):
