@@ -10,7 +10,7 @@ from tasks.model.backbone_file import fill_backbone, load_backbone
 from tasks.model.checkpoints import EPIC_BACKBONES, load_epic
 from tasks.model.licences import licence_warning
 from tasks.model.network import Network
-from tasks.model.spec import NetworkSpec
+from tasks.model.spec import Consensus, NetworkSpec
 from tasks.model.weights_file import first_line
 from tasks.options import Modality, Weights
 
@@ -60,11 +60,11 @@ PUBLISHED: dict[tuple[str, str, Modality], PublishedFile] = {
 
 
 def published(spec: NetworkSpec) -> PublishedFile | None:
-    """Return the published checkpoint of this network, if there is one.
+    """Return the published checkpoint of this network, or of its backbone below a chosen head, if there is one.
 
     They were trained on whole clips. No weight depends on the sampling window.
     """
-    if spec.num_segments != EPIC_SEGMENTS or spec.has_chosen_head:
+    if spec.num_segments != EPIC_SEGMENTS:
         return None
     return PUBLISHED.get((spec.family, spec.backbone, spec.modality))
 
@@ -107,6 +107,12 @@ def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None,
         if epic_file is None:
             raise BadConfiguration(_no_epic_file(spec))
         window = "" if spec.sampling_window == 1 else f", on sampling window {spec.sampling_window:g} instead of the whole clip"
+        if spec.has_chosen_head:
+            network = Network(spec, seed)
+            linear = spec.model_copy(update={"consensus": Consensus.AVERAGE})
+            network.backbone.load_state_dict(load_epic(epic_file, linear, seed).backbone.state_dict())
+            description = f"Backbone of EPIC-KITCHENS-55 as published ({epic_file.name}){window} under untrained, seeded heads: this baseline is chance"
+            return Start(network, description, is_chance=True)
         description = f"EPIC-KITCHENS-55 weights as published ({epic_file.name}){window}"
         return Start(load_epic(epic_file, spec, seed), description, is_chance=False)
     network = Network(spec, seed)

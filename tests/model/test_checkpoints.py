@@ -15,7 +15,7 @@ from tasks.model.checkpoints import load, load_epic, save
 from tasks.model.class_names import ClassNames
 from tasks.model.network import Network, weights_sha256
 from tasks.model.pretrained import build
-from tasks.model.spec import NetworkSpec
+from tasks.model.spec import CONSENSUS_OF_HEADS, NetworkSpec
 from tasks.options import FlowOptions, Weights
 
 
@@ -52,6 +52,16 @@ def test_published_weights_start_a_network_of_another_window_and_their_descripti
     whole, half = (build(tiny_spec.model_copy(update={"sampling_window": window}), Weights.EPIC, epic_file=path) for window in (1, 0.5))
     assert weights_sha256(whole.network) == weights_sha256(half.network)
     assert half.description == f"{whole.description}, on sampling window 0.5 instead of the whole clip"
+
+
+@pytest.mark.parametrize("consensus", CONSENSUS_OF_HEADS.values())
+def test_a_chosen_head_starts_above_the_published_backbone(epic_content, hashed, tiny_spec, consensus):
+    start = build(tiny_spec.model_copy(update={"consensus": consensus}), Weights.EPIC, epic_file=hashed(epic_content), seed=3)
+    published = load_epic(hashed(epic_content), tiny_spec)
+    assert weights_sha256(start.network.backbone) == weights_sha256(published.backbone)
+    assert weights_sha256(start.network.head) == weights_sha256(Network(start.network.spec, seed=3).head)
+    assert start.is_chance
+    assert "Backbone of EPIC-KITCHENS-55" in start.description
 
 
 @pytest.mark.parametrize(
