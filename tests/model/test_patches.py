@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -50,3 +52,13 @@ def test_a_network_that_sees_patches_keeps_the_names_of_its_weights_and_can_be_s
     expected = plain.features(snippets)
     torch.testing.assert_close(seeing.features(snippets).mean(2), expected, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(prepare(seeing).features(snippets).mean(2), expected, atol=1e-5, rtol=1e-3)
+
+
+def test_a_copy_of_a_backbone_that_gives_patches_runs_its_own_weights():
+    backbone = Network(NetworkSpec(backbone="test_resnet", consensus="attentive")).backbone.eval()
+    copied = deepcopy(backbone)
+    with torch.inference_mode():
+        for parameter in copied.parameters():
+            parameter.zero_()
+        assert not copied(torch.rand(1, 3, 224, 224)).any()
+        assert backbone(torch.rand(1, 3, 224, 224)).any()
