@@ -40,6 +40,7 @@ def _shows_one_view(chosen: TrainOptions) -> bool:
 IDLE: tuple[tuple[Callable[[TrainOptions], bool], tuple[str, ...]], ...] = (
     (lambda chosen: chosen.head is Head.PROBE, IDLE_IN_PROBE),
     (lambda chosen: chosen.family is not Family.MTRN, ("relation_draws",)),
+    (lambda chosen: chosen.family is Family.VIDEO, ("num_segments", "frame_step", "validation_crops")),
     (lambda chosen: chosen.modality is not Modality.FLOW, ("flow_method", "flow_bound_pixels")),
     (lambda chosen: chosen.modality is not Modality.RGB or chosen.train_frames == "middle", ("frame_step",)),
     (lambda chosen: chosen.train_frames == "middle", ("segment_length",)),

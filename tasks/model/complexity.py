@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tasks.model.crops import NumCrops, num_views
+from tasks.model.crops import NumCrops
 from tasks.model.engines.engine import example_view
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
@@ -35,14 +35,15 @@ def complexity(specs: Iterable[NetworkSpec], num_crops: NumCrops) -> Complexity:
 
 
 def _of_one(spec: NetworkSpec, num_crops: NumCrops) -> Complexity:
-    num_crops = num_views(num_crops, spec.modality)
     network = Network(spec).eval().to("meta")
     view = example_view(spec).to("meta")
     with torch.inference_mode(), FlopCounterMode(display=False) as of_backbone:
         features = network.backbone(view)
     with torch.inference_mode(), FlopCounterMode(display=False) as of_head:
-        network.head(features.reshape(1, spec.num_segments, *network.feature_shape))
+        network.head(features.new_empty(1, spec.num_segments, *network.feature_shape))
     # Engines run linear heads once, on the mean over crops.
+    num_crops = spec.num_crops(num_crops)
+    num_backbones = num_crops * spec.num_segments // len(view)
     num_heads = 1 if network.head.is_linear else num_crops
-    num_flops = num_crops * of_backbone.get_total_flops() + num_heads * of_head.get_total_flops()
+    num_flops = num_backbones * of_backbone.get_total_flops() + num_heads * of_head.get_total_flops()
     return Complexity(sum(parameter.numel() for parameter in network.parameters()), num_flops)

@@ -22,7 +22,7 @@ from tasks.errors import BadDataset, MissingObject
 from tasks.model.augmentation import PLAIN, Augmentation, augmented
 from tasks.model.crops import Frames, NumCrops, cut_crops
 from tasks.model.hearing import read_heard
-from tasks.model.sampling import joined, middle_snippets, random_snippets
+from tasks.model.sampling import evaluation_snippets, joined, random_snippets
 from tasks.model.spec import NetworkSpec
 from tasks.options.recipe import MAX_EPOCHS
 
@@ -35,9 +35,9 @@ class CachedClip:
     """A clip's decoded frames and class ids.
 
     The frames are those of the sampling window, in an .npy file of uint8 (num_frames, h, w, 3), or (num_frames, h, w, 2) for flow, short side
-    256. A file with exactly as many frames as all snippets together holds the test frames only, in order. The file name identifies the
-    content, as in the frame cache; it seeds the random draws and names the cached features. `source` is the source video, of which a probe
-    keeps all clips in one fold; None stands for the clip alone.
+    256. A file with exactly as many frames as all snippets together holds the test frames only, in order; that of a video network always
+    holds frames at the network's own rate. The file name identifies the content, as in the frame cache; it seeds the random draws and names
+    the cached features. `source` is the source video, of which a probe keeps all clips in one fold; None stands for the clip alone.
     """
 
     frames: Path
@@ -108,9 +108,10 @@ class View(NamedTuple):
             inputs = torch.from_numpy(read_heard(self.frames, spec, None if self.middle_frames else rng, self.segment_length))
             return inputs if spec.sound else inputs.permute(0, 3, 1, 2)
         if rng is None:
-            return cut_crops(read_snippets(self.frames, spec), self.num_crops, spec.modality, slice(self.number, self.number + 1))[0]
+            only = slice(self.number, self.number + 1)
+            return cut_crops(read_snippets(self.frames, spec), self.num_crops, spec.modality, only, spec.video)[0]
         snippets = read_snippets(self.frames, spec, None if self.middle_frames else rng, self.segment_length)
-        return augmented(snippets, int(rng.integers(2**62)), spec.modality, self.augmentation)
+        return augmented(snippets, int(rng.integers(2**62)), spec.modality, self.augmentation, spec.video)
 
     def _rng(self) -> np.random.Generator | None:
         if self.seed is None:
@@ -151,10 +152,10 @@ def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None
         raise BadDataset(f"{path}: holds {clip.dtype} {clip.shape}, expected uint8 (frames, h, w, {planes}); decode the clip again")
     if rng is not None:
         snippets = random_snippets(len(clip), spec.num_segments, rng, length, segment_length)
-    elif len(clip) == spec.num_segments * length:
+    elif len(clip) == spec.num_segments * length and not spec.video:
         return joined(np.array(clip), spec)  # torch takes no read-only memory
     else:
-        snippets = middle_snippets(len(clip), spec.num_segments, length)
+        snippets = evaluation_snippets(len(clip), spec)
     return joined(np.stack([clip[i] for snippet in snippets for i in snippet]), spec)
 
 
@@ -184,7 +185,7 @@ class ClipDataset(Dataset[Sample]):
         augmentation: of the random views.
         balanced: show each action equally often in an epoch, which keeps its number of clips.
         middle_frames: use the middle frames in random views. If the augmentation is deterministic too, every view is the middle view.
-        num_crops: of the middle views; ten crops add a dimension in front.
+        num_crops: of the middle views; ten crops add a dimension in front. Video networks have one.
         segment_length: middle share of each segment that random views are drawn from.
 
     Raises:
@@ -216,7 +217,7 @@ class ClipDataset(Dataset[Sample]):
         self.num_views = num_views
         self.augmentation = augmentation
         self.middle_frames = middle_frames
-        self.num_crops = num_crops
+        self.num_crops = spec.num_crops(num_crops)
         self.segment_length = segment_length
         self.draws_views = seed is not None and not (middle_frames and augmentation.draws_nothing)
         self.actions = [(clip.verb, clip.noun) for clip in clips] if balanced else None

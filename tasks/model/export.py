@@ -8,9 +8,10 @@ Normalisation and centre crop are included; it returns plain tensors.
 import torch
 from torch import Tensor, nn
 
-from tasks.model.backbones import CROP_PIXELS
+from tasks.model.backbones import crop_pixels
 from tasks.model.crops import Normalise
 from tasks.model.network import Network
+from tasks.model.spec import SHORT_SIDE
 
 
 class ExportedNetwork(nn.Module):
@@ -28,10 +29,27 @@ class ExportedNetwork(nn.Module):
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor] | Tensor:
         """Map (b, t, h, w, p) to (b, v), (b, n), or only (b, v)."""
-        y, x = _half(frames.shape[2] - CROP_PIXELS), _half(frames.shape[3] - CROP_PIXELS)
-        crops = frames.narrow(2, y, CROP_PIXELS).narrow(3, x, CROP_PIXELS).permute(0, 1, 4, 2, 3)
-        logits = self.network(self.normalise(crops))
+        pixels, images = crop_pixels(self.network.spec), self._scaled(frames.permute(0, 1, 4, 2, 3))
+        video = self.network.spec.video
+        halve = _rounded_down if video and video.repository else _half
+        y, x = halve(images.shape[3] - pixels), halve(images.shape[4] - pixels)
+        logits = self.network(self.normalise(images.narrow(3, y, pixels).narrow(4, x, pixels)))
         return (logits.verb, logits.noun) if self.has_objects else logits.verb
+
+    def _scaled(self, images: Tensor) -> Tensor:
+        """Scale (b, t, p, h, w) to the size that a video network was published with, as `crops.scaled`."""
+        video = self.network.spec.video
+        if video is None or video.resize == (SHORT_SIDE,):
+            return images
+        flat = images.flatten(0, 1).float()
+        if len(video.resize) == 2:
+            sized = nn.functional.interpolate(flat, video.resize, mode="bilinear", align_corners=False)
+        else:
+            height, width = images.shape[3], images.shape[4]
+            (side,) = video.resize
+            size = (side, side * width // SHORT_SIDE) if height <= width else (side * height // SHORT_SIDE, side)
+            sized = nn.functional.interpolate(flat, size, mode="bilinear", align_corners=False, antialias=True)
+        return sized.round().reshape(*images.shape[:3], *sized.shape[-2:])
 
 
 def _half(pixels: int) -> int:
@@ -40,6 +58,10 @@ def _half(pixels: int) -> int:
     `torch.export` can trace its integer arithmetic.
     """
     return (pixels + pixels % 4 // 3) // 2
+
+
+def _rounded_down(pixels: int) -> int:
+    return pixels // 2
 
 
 def export_module(network: Network, *, has_objects: bool = True) -> tuple[ExportedNetwork, Tensor]:

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from tasks.model.crops import Normalise
 from tasks.model.data import View
 from tasks.model.feature_cache import FeatureCache
-from tasks.model.network import Network, to_channels_last
+from tasks.model.network import Network, in_channels_last, to_channels_last
 from tasks.model.spec import NetworkSpec
 from tasks.wording import size
 
@@ -80,9 +80,10 @@ def compute_features(
     with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
         for index, images in enumerate(loader):
             if images.numel() and not cache.has(missing[index].name):
-                inputs = images.to(device)
-                snippets = inputs if network.spec.sound else normalise(inputs).contiguous(memory_format=torch.channels_last)
-                features = backbone(snippets).reshape(cache.shape).float().cpu()
+                # All views of a clip at once may not fit into memory.
+                parts = images.to(device).split(1 if network.spec.video else len(images))
+                snippets = [part if network.spec.sound else in_channels_last(normalise(part)) for part in parts]
+                features = torch.cat([backbone(one) for one in snippets]).reshape(cache.shape).float().cpu()
                 is_silent = network.spec.modality.is_heard and not images.any()
                 cache.write(missing[index].name, torch.zeros_like(features) if is_silent else features)
             progress.report(index + 1)

@@ -16,6 +16,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 TOLERANCE = 1e-3
 """Maximum difference of a feature, relative to the largest feature. Rounding alone causes a hundredth of it."""
 
+Convolution = nn.Conv2d | nn.Conv3d
+Norm = nn.BatchNorm2d | nn.BatchNorm3d
+
 log = logging.getLogger(__name__)
 
 
@@ -23,9 +26,9 @@ class _Pair(NamedTuple):
     """A convolution and the batch-norm after it, with their names in the backbone."""
 
     convolution_name: str
-    convolution: nn.Conv2d
+    convolution: Convolution
     norm_name: str
-    norm: nn.BatchNorm2d
+    norm: Norm
 
 
 def fold_batch_norms(backbone: nn.Module, images: Tensor) -> nn.Module:
@@ -35,7 +38,7 @@ def fold_batch_norms(backbone: nn.Module, images: Tensor) -> nn.Module:
 
     Args:
         backbone: (n, c, h, w) -> (n, f).
-        images: (n, c, h, w) to run it on.
+        images: (n, c, h, w), or (n, 3, m, h, w), to run it on.
     """
     folded = deepcopy(backbone).eval()
     with torch.inference_mode():
@@ -53,24 +56,24 @@ def fold_batch_norms(backbone: nn.Module, images: Tensor) -> nn.Module:
 
 def _pairs(backbone: nn.Module, images: Tensor) -> list[_Pair]:
     """Find batch-norms that directly take a convolution's output, where both run once per forward pass."""
-    made_by: dict[int, tuple[str, nn.Conv2d, Tensor]] = {}  # holds the tensor, because a freed tensor's id can be reused
+    made_by: dict[int, tuple[str, Convolution, Tensor]] = {}  # holds the tensor, because a freed tensor's id can be reused
     pairs: list[_Pair] = []
     runs: Counter[str] = Counter()
 
-    def after(name: str, convolution: nn.Conv2d, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def after(name: str, convolution: Convolution, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         runs[name] += 1
         made_by[id(output)] = (name, convolution, output)
 
-    def before(name: str, norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
+    def before(name: str, norm: Norm, inputs: tuple[Tensor, ...]) -> None:
         runs[name] += 1
         if id(inputs[0]) in made_by:
             pairs.append(_Pair(*made_by[id(inputs[0])][:2], name, norm))
 
     hooks = []
     for name, module in backbone.named_modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, Convolution):
             hooks.append(module.register_forward_hook(partial(after, name)))
-        elif type(module) in (nn.BatchNorm2d, BatchNormAct2d):
+        elif type(module) in (nn.BatchNorm2d, nn.BatchNorm3d, BatchNormAct2d):
             hooks.append(module.register_forward_pre_hook(partial(before, name)))
     with torch.inference_mode():
         backbone(images)
@@ -79,5 +82,5 @@ def _pairs(backbone: nn.Module, images: Tensor) -> list[_Pair]:
     return [pair for pair in pairs if runs[pair.convolution_name] == runs[pair.norm_name] == 1]
 
 
-def _after_normalising(norm: nn.BatchNorm2d) -> nn.Module:
+def _after_normalising(norm: Norm) -> nn.Module:
     return nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()

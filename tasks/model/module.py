@@ -78,6 +78,7 @@ class Learner(pl.LightningModule, ABC):
         super().__init__()
         self.recipe = options
         self.num_clips = len(clips)
+        self.num_crops = network.spec.num_crops(options.validation_crops)
         self.names = NAMES if has_objects else OF_VERBS
         self.train_losses = CrossEntropies(options.label_smoothing, _class_weights(network, options, clips), has_objects=has_objects)
         self.val_losses = CrossEntropies(has_objects=has_objects)
@@ -119,7 +120,7 @@ class Learner(pl.LightningModule, ABC):
 
     def validation_step(self, batch: Sample, batch_index: int) -> None:
         """Count one batch, averaging each clip's logits over its crops, as in testing."""
-        crops = batch.inputs.unbind(1) if self.recipe.validation_crops > 1 else [batch.inputs]
+        crops = batch.inputs.unbind(1) if self.num_crops > 1 else [batch.inputs]
         answers = [self.answer(self.see(crop)) for crop in crops]
         logits = Logits(*(torch.stack(of_crops).float().mean(0) for of_crops in zip(*answers, strict=True)))
         self.val_means.count(self.val_losses(logits, batch.verb, batch.noun), logits, batch)
@@ -185,13 +186,19 @@ class ActionModule(Learner):
         If only the heads are trained, compute features (b, t, f).
         """
         snippets: Tensor = self.normalise(inputs)
-        return self.network.features(snippets) if self.recipe.trainable == "heads" else snippets
+        return self._features(snippets) if self.recipe.trainable == "heads" else snippets
 
     def answer(self, seen: Tensor) -> Logits:
         """Compute logits from the output of `see`."""
-        features = seen if self.recipe.trainable == "heads" else self.network.features(seen)
+        features = seen if self.recipe.trainable == "heads" else self._features(seen)
         logits: Logits = self.network.head(self.dropout(features))
         return logits
+
+    def _features(self, snippets: Tensor) -> Tensor:
+        """Map (b, t, c, h, w) to (b, t, f); all views of several clips would not fit into memory at once."""
+        if self.network.spec.video and not torch.is_grad_enabled():
+            return torch.cat([self.network.features(clip) for clip in torch.split(snippets, 1)])
+        return self.network.features(snippets)
 
     def make_optimizer(self) -> Optimizer:
         """Make the optimizer of the trained stages and the heads."""

@@ -3,7 +3,8 @@
 The backbone runs per snippet, the consensus over segments.
 """
 
-# b: batch, t: segments, c: channels, h, w: pixels (224), p: patches, f: features, v: verbs, n: nouns
+# b: batch, t: segments, or views of a video network, whose c is (3, frames); c: channels, h, w: pixels (224), p: patches, f: features,
+# v: verbs, n: nouns
 
 import hashlib
 
@@ -11,12 +12,14 @@ import torch
 from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
 
+from tasks.errors import BadConfiguration
 from tasks.model import backbones
 from tasks.model.consensus import Logits
 from tasks.model.heads import HEADS
 from tasks.model.patches import give_patches, patch_shape
 from tasks.model.shift import insert_temporal_shift
 from tasks.model.spec import NetworkSpec
+from tasks.options import Modality
 
 
 class Network(nn.Module):
@@ -31,10 +34,14 @@ class Network(nn.Module):
 
     def __init__(self, spec: NetworkSpec, seed: int = 0) -> None:
         super().__init__()
+        if spec.video and (spec.temporal_shift or spec.modality is not Modality.RGB):
+            raise BadConfiguration(
+                f"{spec.backbone} is a video network, which takes RGB frames and no temporal shift; choose family 3D and modality rgb"
+            )
         row = backbones.of(spec)
         self.spec = spec
         self.feature_shape: tuple[int, ...] = patch_shape(spec.backbone) if spec.sees_patches else (row.num_features,)
-        self.input_format = backbones.snippet_format(row.input, spec.modality)
+        self.input_format = backbones.snippet_format(row.input, spec.modality, spec.video)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.backbone = row.construct(spec.snippet.num_channels)
@@ -60,8 +67,15 @@ def to_channels_last(network: Network) -> Network:
 
     Convolutions are fastest in it, on CPU and GPU.
     """
+    if network.spec.video:
+        return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
     # torch documents `memory_format`, but its type hints for `Module.to` lack it.
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def in_channels_last(snippets: Tensor) -> Tensor:
+    """Convert snippets (n, c, h, w), or (n, 3, m, h, w), to channels-last memory."""
+    return snippets.contiguous(memory_format=torch.channels_last if snippets.ndim == 4 else torch.channels_last_3d)
 
 
 def synchronise_norms(network: Network) -> Network:

@@ -28,13 +28,14 @@ class Pace(Callback):
     """Logs the estimated total time, and regularly the remaining time.
 
     Batches are estimated by the mean over this process, validations by the last one. Before the first validation, its estimate is the
-    forward pass of training times the number of crops.
+    forward pass of training times the number of crops, and `num_views`: a validation's views of a clip for each that training shows.
     """
 
-    def __init__(self, recipe: RecipeOptions, num_train: int, num_val: int) -> None:
+    def __init__(self, recipe: RecipeOptions, num_train: int, num_val: int, num_views: int = 1) -> None:
         self.recipe = recipe
         self.num_train = num_train
         self.num_val = num_val
+        self.num_views = num_views
         self.num_batches = 0
         self.training_seconds = 0.0
         self.forward_seconds = 0.0
@@ -93,7 +94,7 @@ class Pace(Callback):
         one_validation = self.validation_seconds
         if one_validation is None:
             num_clips = min(self.recipe.batch_size, self.num_train)
-            one_validation = self.forward_seconds * self.num_val * self.recipe.validation_crops / num_clips
+            one_validation = self.forward_seconds * self.num_val * self.recipe.validation_crops * self.num_views / num_clips
         num_batches = len(epochs) * int(trainer.num_training_batches) - num_done
         return num_batches * self.training_seconds / (self.num_batches - 1) + num_validations * one_validation
 

@@ -22,6 +22,7 @@ from tasks.model.module import ActionModule, FittedModule, HeadModule, Learner
 from tasks.model.network import synchronise_norms, to_channels_last
 from tasks.model.probe import fit_heads
 from tasks.model.processes import process_rank
+from tasks.model.spec import trained_view
 from tasks.options import Head
 
 Device = Literal["cpu", "cuda"]
@@ -37,7 +38,8 @@ Parts = tuple[Learner, DataLoader[Sample], DataLoader[Sample]]
 def image_parts(job: TrainJob, device: Device) -> Parts:
     """Set up training the network on images."""
     network = synchronise_norms(job.network) if device == "cuda" and job.devices > 1 else job.network
-    train, val = _datasets(job, partial(View.images, spec=job.network.spec))
+    spec = job.network.spec
+    train, val = _datasets(job, partial(View.images, spec=trained_view(spec, job.options)), partial(View.images, spec=spec))
     module = ActionModule(to_channels_last(network), job.options, train.clips, has_objects=job.classes.has_objects)
     return module, _loader(job, device, train, _num_workers(job, device)), _loader(job, device, val, _num_workers(job, device))
 
@@ -56,7 +58,7 @@ def head_parts(job: TrainJob, device: Device, read: Source) -> Parts:
 
     The network's backbone is not used.
     """
-    train, val = _datasets(job, read)
+    train, val = _datasets(job, read, read)
     is_probe = job.options.head is Head.PROBE
     if is_probe and not (job.folder / LAST).exists():
         fit_probes(job, train)
@@ -67,7 +69,8 @@ def head_parts(job: TrainJob, device: Device, read: Source) -> Parts:
 
 def views_of(job: TrainJob) -> list[View]:
     """List the distinct views of all epochs and validations."""
-    train, val = _datasets(job, partial(View.images, spec=job.network.spec))
+    images = partial(View.images, spec=job.network.spec)
+    train, val = _datasets(job, images, images)
     # A probe is fitted to the mean of a clip's views.
     num_epochs = job.options.feature_variants if job.options.head is Head.PROBE else job.options.epochs
     return train.views(num_epochs) + val.views(1)
@@ -108,8 +111,9 @@ def probe_features(job: TrainJob, train: ClipDataset) -> NDArray[np.float64]:
     return found
 
 
-def _datasets(job: TrainJob, source: Source) -> tuple[ClipDataset, ClipDataset]:
-    return training_clips(job, source), ClipDataset(job.val, job.network.spec, source, num_crops=job.options.validation_crops)
+def _datasets(job: TrainJob, train_source: Source, val_source: Source) -> tuple[ClipDataset, ClipDataset]:
+    val = ClipDataset(job.val, job.network.spec, val_source, num_crops=job.options.validation_crops)
+    return training_clips(job, train_source), val
 
 
 def training_clips(job: TrainJob, source: Source) -> ClipDataset:

@@ -90,8 +90,8 @@ def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None,
 
     Args:
         spec: the network.
-        weights: EPIC reads `epic_file`; IMAGENET uses the backbone's source, which may need a download (`tf_efficientnet_lite0` never
-            does); FILE reads `backbone_file`; NONE keeps the seeded initialisation. AUTO means EPIC if `epic_file` is given, else IMAGENET.
+        weights: EPIC reads `epic_file`; IMAGENET uses the backbone's published weights, Kinetics-400's of a video network, which may need a
+            download (`tf_efficientnet_lite0` never does); FILE reads `backbone_file`; NONE keeps the seeded initialisation. AUTO means EPIC if `epic_file` is given, else IMAGENET.
         epic_file: the published file on this disk.
         backbone_file: the user's own weights of the backbone, on this disk.
         seed: of all parameters for which no weights are loaded.
@@ -99,7 +99,7 @@ def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None,
     Raises:
         BadCheckpoint: `epic_file` does not match the hash in its name, or a file holds a different network or backbone.
         BadConfiguration: the spec names something unknown, or weights of a file are requested without it.
-        Unavailable: ImageNet weights cannot be downloaded; the message says which file to put where.
+        Unavailable: published weights cannot be downloaded; the message says which file to put where.
     """
     if weights is Weights.AUTO:
         weights = Weights.EPIC if epic_file else Weights.IMAGENET
@@ -129,22 +129,27 @@ def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None,
         return Start(
             network, f"Backbone of {backbone_file.name} ({tensors}) under untrained, seeded heads: this baseline is chance", is_chance=True
         )
-    source = _load_imagenet(network)
-    return Start(network, f"ImageNet backbone ({source}) under untrained, seeded heads: this baseline is chance", is_chance=True)
+    source = _load_published(network)
+    return Start(
+        network,
+        f"{backbones.find(spec.backbone).trained_on} backbone ({source}) under untrained, seeded heads: this baseline is chance",
+        is_chance=True,
+    )
 
 
-def _load_imagenet(network: Network) -> str:
+def _load_published(network: Network) -> str:
     row = backbones.find(network.spec.backbone)
+    offline = f"{'family TSN and ' if network.spec.video else ''}backbone tf_efficientnet_lite0"
     try:
         fill_backbone(network, row.imagenet())
     except OSError as error:
         raise Unavailable(
-            f"ImageNet weights of {row.name} cannot be downloaded from {row.imagenet_source} ({first_line(error)}); "
-            f"put the file into {row.imagenet_cache}, name it under backbone_weights, or choose backbone tf_efficientnet_lite0, which needs no network"
+            f"{row.trained_on} weights of {row.name} cannot be downloaded from {row.imagenet_source} ({first_line(error)}); "
+            f"put the file into {row.imagenet_cache}, name it under backbone_weights, or choose {offline}, which needs no network"
         ) from error
     except (KeyError, RuntimeError) as error:
         raise BadConfiguration(
-            f"ImageNet weights of {row.name} from {row.imagenet_source} do not fit it ({first_line(error)}); choose another backbone"
+            f"{row.trained_on} weights of {row.name} from {row.imagenet_source} do not fit it ({first_line(error)}); choose another backbone"
         ) from error
     warning = licence_warning(row.licence) if row.licence else ""
     if warning:

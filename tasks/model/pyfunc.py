@@ -22,7 +22,7 @@ from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.scorer import Scorer
 from tasks.model.hardware import choose_device
 from tasks.model.hearing import heard, rows_of
-from tasks.model.sampling import joined, middle_frames
+from tasks.model.sampling import evaluation_snippets, joined, kept_frames, middle_frames
 from tasks.model.sound.describe import describer
 from tasks.model.sound.stored import Sound
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
@@ -108,6 +108,10 @@ def _snippets(clip: Path, specs: Sequence[NetworkSpec], folder: Path) -> list[Fr
 
 
 def _network_snippets(clip: Path, num_frames: int, spec: NetworkSpec, flows: dict[FlowOptions, Path]) -> Frames:
+    if spec.video:
+        numbers = tuple(kept_frames(num_frames, spec))
+        frames = read_frames(clip, numbers, short_side=SHORT_SIDE, interpolation=spec.interpolation)
+        return joined(np.stack([frames[i] for snippet in evaluation_snippets(len(numbers), spec) for i in snippet]), spec)
     numbers = middle_frames(num_fields(num_frames) if spec.flow else num_frames, spec)
     if spec.flow:
         return joined(np.stack(list(iter_fields(flows[spec.flow], numbers))), spec)

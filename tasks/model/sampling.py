@@ -25,9 +25,33 @@ def middle_frames(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:
     Raises:
         ValueError: there are no frames.
     """
-    window = window_frames(num_frames, spec.sampling_window, spec.snippet.num_frames)
-    snippets = middle_snippets(len(window), spec.num_segments, spec.snippet.num_frames)
-    return tuple(window[number] for snippet in snippets for number in snippet)
+    kept = kept_frames(num_frames, spec)
+    return tuple(kept[number] for snippet in evaluation_snippets(len(kept), spec) for number in snippet)
+
+
+def kept_frames(num_frames: int, spec: NetworkSpec) -> range:
+    """List the frames of a clip that snippets are made of: those of the sampling window, for a video network at its own rate."""
+    if spec.video:
+        return window_frames(num_frames, spec.sampling_window, spec.video.span)[:: spec.video.frame_stride]
+    return window_frames(num_frames, spec.sampling_window, spec.snippet.num_frames)
+
+
+def evaluation_snippets(num_kept: int, spec: NetworkSpec) -> list[list[int]]:
+    """Sample the snippets of a test from `num_kept` frames: t lists of m numbers among them."""
+    sample = uniform_snippets if spec.video else middle_snippets
+    return sample(num_kept, spec.num_segments, spec.snippet.num_frames)
+
+
+def uniform_snippets(num_frames: int, num_views: int, snippet_frames: int) -> list[list[int]]:
+    """Sample views evenly from the first to the last possible one, as torchvision's UniformClipSampler.
+
+    A single view begins with the clip. A clip shorter than a snippet repeats its last frame.
+
+    Raises:
+        ValueError: there are no frames.
+    """
+    last = int(_tick(num_frames, 1, snippet_frames)) - 1
+    return [_frames_from(i * last // max(1, num_views - 1), num_frames, snippet_frames) for i in range(num_views)]
 
 
 def middle_snippets(num_frames: int, num_segments: int, snippet_frames: int = 1) -> list[list[int]]:
@@ -68,8 +92,8 @@ def joined(frames: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.uint8]:
     The input is (t * m, h, w, planes per frame).
     """
     _, height, width, _ = frames.shape
-    apart = frames.reshape(spec.num_segments, -1, height, width, spec.snippet.frame_planes)
-    return np.ascontiguousarray(apart.transpose(0, 2, 3, 1, 4)).reshape(spec.num_segments, height, width, spec.snippet.num_planes)
+    apart = frames.reshape(-1, spec.snippet.num_frames, height, width, spec.snippet.frame_planes)
+    return np.ascontiguousarray(apart.transpose(0, 2, 3, 1, 4)).reshape(len(apart), height, width, spec.snippet.num_planes)
 
 
 def _tick(num_frames: int, num_segments: int, snippet_frames: int) -> float:

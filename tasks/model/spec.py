@@ -6,7 +6,7 @@ The specification is stored with every checkpoint and result.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,6 +14,7 @@ from tasks.model.sound.named import recipe_named
 from tasks.options import Family, FlowOptions, Head, Interpolation, Modality, TrainOptions
 from tasks.results.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
 from tasks.results.sound import SoundRecipe
+from tasks.video_networks import DEFAULT_VIDEO_NETWORK, VIDEO_NETWORKS, VideoNetwork
 
 
 class Consensus(StrEnum):
@@ -32,8 +33,9 @@ FAMILIES: Mapping[Family, tuple[Consensus, bool]] = {
     Family.TRN: (Consensus.RELATION, False),
     Family.MTRN: (Consensus.MULTISCALE_RELATION, False),
     Family.TSM: (Consensus.AVERAGE, True),
+    Family.VIDEO: (Consensus.AVERAGE, False),
 }
-"""Parts of each family: the consensus over segments, and whether the backbone has temporal shift."""
+"""Parts of each family: the consensus over segments, or over views, and whether the backbone has temporal shift."""
 
 CONSENSUS_OF_HEADS: Mapping[Head, Consensus] = {
     Head.ATTENTIVE: Consensus.ATTENTIVE,
@@ -124,9 +126,26 @@ class NetworkSpec(BaseModel):
         return self
 
     @property
+    def video(self) -> VideoNetwork | None:
+        """Return what a video network sees, or None if the backbone sees single pictures.
+
+        Its snippets are `num_segments` views of the clip.
+        """
+        return VIDEO_NETWORKS.get(self.backbone)
+
+    @property
     def snippet(self) -> Snippet:
-        """Return the input for one segment."""
+        """Return the input for one segment, or one view."""
+        if self.video:
+            return Snippet(self.video.num_frames, 3, 3 * self.video.num_frames)
         return SNIPPETS[self.modality]
+
+    def num_crops(self, wanted: Literal[1, 10]) -> Literal[1, 10]:
+        """Return the crops that a test has.
+
+        Of video networks, the centre of each view alone, as they were published. Sound has neither corners nor a mirror image.
+        """
+        return 1 if self.video or self.modality.is_heard else wanted
 
     @property
     def num_frames(self) -> int:
@@ -135,7 +154,9 @@ class NetworkSpec(BaseModel):
 
     @property
     def family(self) -> str:
-        """Return the name in the literature: TSN, TRN, MTRN or TSM."""
+        """Return the name in the literature: TSN, TRN, MTRN or TSM; 3D for video networks."""
+        if self.video:
+            return Family.VIDEO.value
         consensus = Consensus.AVERAGE if self.has_chosen_head else self.consensus
         found = (family.value for family, parts in FAMILIES.items() if parts == (consensus, self.temporal_shift))
         return next(found, f"TSM with {self.consensus.value}")
@@ -158,10 +179,19 @@ class NetworkSpec(BaseModel):
         window = "" if self.sampling_window == 1 else f", window {self.sampling_window:g}"
         scaled = "" if self.interpolation == "bilinear" else f", {self.interpolation}"
         head = f", {self.consensus.value} head" if self.has_chosen_head else ""
-        return f"{self.family} {self.backbone} {seen}, {self.num_segments} segments{window}{scaled}{drawn}{head}"
+        snippets = ("view" if self.num_segments == 1 else "views") if self.video else "segments"
+        return f"{self.family} {self.backbone} {seen}, {self.num_segments} {snippets}{window}{scaled}{drawn}{head}"
 
     def __str__(self) -> str:
         return f"{self.title}, {self.num_verbs} verbs, {self.num_nouns} nouns"
+
+
+def trained_view(spec: NetworkSpec, options: TrainOptions) -> NetworkSpec:
+    """Return the spec whose snippets a training step shows.
+
+    A video network that learns sees one view of each clip. A frozen one sees all, as in a test.
+    """
+    return spec if spec.video is None or options.trainable == "heads" else spec.model_copy(update={"num_segments": 1})
 
 
 def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
@@ -170,9 +200,13 @@ def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
     Interpolation "auto" is bilinear here, until the weights are known.
     """
     consensus, temporal_shift = FAMILIES[options.family]
+    backbone = backbone or options.backbone
+    if options.family is Family.VIDEO and backbone == "auto":
+        backbone = DEFAULT_VIDEO_NETWORK
+    video = VIDEO_NETWORKS.get(backbone)
     return NetworkSpec(
-        backbone=backbone or options.backbone,
-        num_segments=options.num_segments,
+        backbone=backbone,
+        num_segments=video.num_views if video else options.num_segments,
         sampling_window=options.sampling_window,
         interpolation="bicubic" if options.interpolation == "bicubic" and options.modality.is_scaled else "bilinear",
         modality=options.modality,

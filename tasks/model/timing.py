@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from tasks.errors import BadConfiguration
-from tasks.model.backbones import CROP_PIXELS
+from tasks.model.backbones import crop_pixels
 from tasks.model.crops import NumCrops
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.pytorch import PytorchEngine
@@ -24,7 +24,7 @@ from tasks.model.hearing import example_input
 from tasks.model.losses import CrossEntropies
 from tasks.model.module import ActionModule
 from tasks.model.network import Network, to_channels_last
-from tasks.model.spec import SHORT_SIDE
+from tasks.model.spec import SHORT_SIDE, trained_view
 from tasks.options import RecipeOptions, TrainOptions
 
 MAX_CLIPS = 4
@@ -37,7 +37,7 @@ CLIP_WIDTH = 341
 
 @dataclass(frozen=True)
 class BatchTime:
-    """Time of a batch and of its forward pass on a device."""
+    """Time of a batch, and of its forward pass with the views of a validation, on a device."""
 
     num_clips: int
     seconds: float
@@ -94,7 +94,8 @@ def _time_steps(network: Network, options: TrainOptions, num_clips: int, device:
     module = ActionModule(to_channels_last(network), options.model_copy(update={"class_weights": "none"}), ()).to(device)
     module.train()
     optimizer, criterion = module.make_optimizer(), CrossEntropies()
-    shape = (num_clips, spec.num_segments, spec.snippet.num_planes, CROP_PIXELS, CROP_PIXELS)
+    num_snippets, pixels = trained_view(spec, options).num_segments, crop_pixels(spec)
+    shape = (num_clips, num_snippets, spec.snippet.num_planes, pixels, pixels)
     images = torch.randint(256, shape, dtype=torch.uint8, device=device)
     labels = torch.zeros(num_clips, dtype=torch.long, device=device)
     dtype = PRECISIONS.get(options.precision)
@@ -106,7 +107,9 @@ def _time_steps(network: Network, options: TrainOptions, num_clips: int, device:
         loss.backward()
         optimizer.step()
         ended = _now(device)
-    return BatchTime(num_clips, ended - started, seen - started, describe(device).device_name)
+    # A validation shows all views of a video network, a training step one.
+    forward_seconds = (seen - started) * spec.num_segments / num_snippets
+    return BatchTime(num_clips, ended - started, forward_seconds, describe(device).device_name)
 
 
 def _now(device: Literal["cpu", "cuda"]) -> float:

@@ -22,6 +22,7 @@ from tasks.model.job import TrainJob
 from tasks.model.pace import Pace
 from tasks.model.parts import Device, Parts, feature_parts, image_parts
 from tasks.model.processes import EndInOrder, end_with_starter, failing_together, process_rank, require_place
+from tasks.model.spec import trained_view
 from tasks.options import Head
 
 log = logging.getLogger(__name__)
@@ -122,7 +123,12 @@ def run_epochs(
         log.info("resuming from %s", last)
     with warnings.catch_warnings():
         _quieten_lightning()
-        callbacks = [EndInOrder(), Pace(options, len(job.train), len(job.val)), *filter(None, [averaging, keeper, early_stopping])]
+        num_views = job.network.spec.num_segments // trained_view(job.network.spec, options).num_segments
+        callbacks = [
+            EndInOrder(),
+            Pace(options, len(job.train), len(job.val), num_views),
+            *filter(None, [averaging, keeper, early_stopping]),
+        ]
         trainer = _make_trainer(job, device, loggers, callbacks)
         with failing_together(trainer):
             try:

@@ -20,7 +20,7 @@ from torch import nn
 from tasks.errors import BadConfiguration
 from tasks.model.class_names import ClassNames
 from tasks.model.consensus import Logits
-from tasks.model.crops import NumCrops, num_views
+from tasks.model.crops import NumCrops
 from tasks.model.data import CachedClip, View, test_input
 from tasks.model.engines.engine import clip_logits, prepare
 from tasks.model.engines.pytorch import PytorchEngine
@@ -145,8 +145,7 @@ def prepare_head_trial(job: TrialJob, opened: Callable[[Network, Path, str], Ope
     compute(train, device, trained, views_of(train))
     exactly = replace(train, options=train.options.model_copy(update={"precision": "32-true"}))
     seen = dict.fromkeys(frames for clip in job.scored for frames, _ in clip.parts)
-    num_crops = num_views(job.num_crops, train.network.spec.modality)
-    compute(exactly, device, scored, [view for frames in seen for view in _test_views(frames, num_crops)])
+    compute(exactly, device, scored, [view for frames in seen for view in _test_views(frames, train.network.spec.num_crops(job.num_crops))])
     return HeadTrial(replace(job, train=replace(train, network=head_alone)), trained, scored)
 
 
@@ -157,8 +156,7 @@ def run_head_trial(trial: HeadTrial, memory: FeatureMemory) -> TrialOutcome:
         BadConfiguration: as `fit`, or the score's loss is not finite.
         Unavailable: as `fit`.
     """
-    train = trial.job.train
-    num_crops = num_views(trial.job.num_crops, train.network.spec.modality)
+    train, num_crops = trial.job.train, trial.job.train.network.spec.num_crops(trial.job.num_crops)
     with one_thread():
         network, keeper, best_epoch = train_heads(trial, memory)
 

@@ -6,18 +6,20 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.options.base import MODEL_NAME_PATTERN, Options
+from tasks.video_networks import DEFAULT_VIDEO_NETWORK, VIDEO_NETWORKS
 
 
 class Family(StrEnum):
-    """Networks that EPIC-KITCHENS-55 published.
+    """Networks that EPIC-KITCHENS-55 published, and those that see whole clips.
 
-    TSN averages over segments, TRN relates them, MTRN does so at several scales, TSM shifts.
+    TSN averages over segments, TRN relates them, MTRN does so at several scales, TSM shifts. 3D sees consecutive frames at once.
     """
 
     TSN = "TSN"
     TRN = "TRN"
     MTRN = "MTRN"
     TSM = "TSM"
+    VIDEO = "3D"
 
 
 class Head(StrEnum):
@@ -78,7 +80,7 @@ class NetworkOptions(Options):
     family: Family = Field(
         Family.TSN,
         title="Network",
-        description="TSN averages over segments and ignores their order; TRN, MTRN (multi-scale) and TSM use it",
+        description="TSN averages over segments and ignores their order; TRN, MTRN (multi-scale) and TSM use it; 3D: a video network, which sees consecutive frames at once",
     )
     modality: Modality = Field(
         Modality.RGB,
@@ -89,16 +91,23 @@ class NetworkOptions(Options):
     head: Head = Field(
         Head.LINEAR,
         title="Classification head",
-        description="For TSN and TSM; TRN and MTRN have heads of their own. linear: the mean over segments; probe: the same, fitted by logistic regression on features of a frozen backbone, without epochs; attentive: a learned query looks at the patches of all segments; lstm and tcn: the order of segments, by a recurrent or a convolutional network",
+        description="For TSN, TSM and 3D; TRN and MTRN have heads of their own. linear: the mean over segments; probe: the same, fitted by logistic regression on features of a frozen backbone, without epochs; attentive: a learned query looks at the patches of all segments; lstm and tcn: the order of segments, by a recurrent or a convolutional network",
     )
     backbone: str = Field(
         "auto",
         pattern=MODEL_NAME_PATTERN,
         title="Backbone",
         description="auto: resnet50, or tf_efficientnet_lite0 if no weights can be downloaded; else bninception, or the name of a timm or torchvision model. "
-        "For modality sound the features, aisfx or log-mel; auto: aisfx if it is installed",
+        "For modality sound the features, aisfx or log-mel; auto: aisfx if it is installed. "
+        f"For network 3D: auto is {DEFAULT_VIDEO_NETWORK}; else {', '.join(VIDEO_NETWORKS)}",
     )
-    num_segments: int = Field(8, ge=1, le=64, title="Segments", description="Snippets per clip; at most 16 with MTRN")
+    num_segments: int = Field(
+        8,
+        ge=1,
+        le=64,
+        title="Segments",
+        description="Snippets per clip; at most 16 with MTRN. Not for 3D, which has its own number of views",
+    )
     sampling_window: float = Field(
         1,
         gt=0,
@@ -124,6 +133,30 @@ class NetworkOptions(Options):
         if self.head is not Head.LINEAR and self.family in (Family.TRN, Family.MTRN):
             raise ValueError(
                 f"{self.family} relates segments by a head of its own; choose family TSN or TSM for head {self.head}, or head linear"
+            )
+        if self.head is Head.ATTENTIVE and self.family is Family.VIDEO:
+            raise ValueError(
+                "head attentive looks at the patches of single pictures, and family 3D has none; choose another head, or family TSN"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _see_the_same(self) -> Self:
+        is_video = self.backbone in VIDEO_NETWORKS
+        if self.family is Family.VIDEO and not is_video and self.backbone != "auto":
+            raise ValueError(
+                f"family 3D needs a video network and backbone {self.backbone} sees single pictures; "
+                f"choose backbone auto, {', '.join(VIDEO_NETWORKS)}, or family TSN"
+            )
+        if self.family is not Family.VIDEO and is_video:
+            raise ValueError(
+                f"backbone {self.backbone} is a video network and family {self.family} needs one that sees single pictures; "
+                "choose family 3D, or backbone auto"
+            )
+        if self.family is Family.VIDEO and self.modality is not Modality.RGB:
+            raise ValueError(
+                f"family 3D sees motion in its RGB frames, and its weights know no other input than rgb, not {self.modality}; "
+                "choose modality rgb, or family TSN"
             )
         return self
 

@@ -9,14 +9,15 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from tasks.options.base import Options
-from tasks.options.network import FlowOptions, Head, Modality, NetworkOptions
+from tasks.options.network import Family, FlowOptions, Head, Modality, NetworkOptions
 from tasks.options.recipe import RecipeOptions
 
 
 class Weights(StrEnum):
     """Origin of a network's weights.
 
-    AUTO takes the network that `checkpoint` names, else the file of `backbone_weights`, else EPIC's weights if they are available, else ImageNet's.
+    AUTO takes the network that `checkpoint` names, else the file of `backbone_weights`, else EPIC's weights if they are available, else
+    the published weights of the backbone: ImageNet's, or Kinetics-400's of a video network.
     """
 
     AUTO = "auto"
@@ -35,7 +36,7 @@ class StartOptions(Options):
     weights: Weights = Field(
         Weights.AUTO,
         title="Start from",
-        description="epic: EPIC-KITCHENS-55 checkpoint; imagenet: ImageNet backbone with new heads; file: the file under Backbone weights with new heads; none: random weights; trained: the network under "
+        description="epic: EPIC-KITCHENS-55 checkpoint; imagenet: published weights of the backbone, with new heads (ImageNet's, or Kinetics-400's of a video network); file: the file under Backbone weights with new heads; none: random weights; trained: the network under "
         "Checkpoint; auto: the first that is available",
     )
     checkpoint: str | None = Field(
@@ -119,6 +120,11 @@ class TrainOptions(StartOptions, RecipeOptions, FlowOptions, NetworkOptions):
 
     @model_validator(mode="after")
     def _check_probe(self) -> Self:
+        if self.family is Family.VIDEO and self.head in (Head.LSTM, Head.TCN) and self.trainable != "heads":
+            raise ValueError(
+                f"head {self.head} relates the views of a clip, and a step that trains the backbone of family 3D shows one; "
+                "set trainable to heads, or choose head linear"
+            )
         if self.head is Head.PROBE and self.trainable != "heads":
             raise ValueError("head probe is fitted on the features of a frozen backbone; set trainable to heads, or choose head linear")
         return self

@@ -13,7 +13,7 @@ from tasks.model.checkpoints import check_name, save, verify_sha256
 from tasks.model.class_names import no_names
 from tasks.model.pretrained import PUBLISHED, build, published, scaled_as_published
 from tasks.model.spec import NetworkSpec, spec_of
-from tasks.options import SOUND_FEATURES, Modality, TrainOptions, Weights
+from tasks.options import SOUND_FEATURES, Family, Modality, TrainOptions, Weights
 from tasks.results.training import WeightsResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._checkpoints import fetch_trained, file_sha256, find_trained
@@ -22,6 +22,7 @@ from tasks.steps._step import log
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.runs import run_name
+from tasks.video_networks import DEFAULT_VIDEO_NETWORK
 
 AUTO = "auto"
 DEFAULT_BACKBONE = "resnet50"
@@ -62,10 +63,12 @@ def candidates(options: TrainOptions) -> list[Candidate]:
         return [(name, Weights.NONE) for name in (SOUND_FEATURES if options.backbone == AUTO else [options.backbone])]
     if options.backbone_weights:
         return [(options.backbone, Weights.FILE)]
-    backbones = [DEFAULT_BACKBONE] if options.backbone == AUTO else [options.backbone]
+    is_video = options.family is Family.VIDEO
+    default = DEFAULT_VIDEO_NETWORK if is_video else DEFAULT_BACKBONE
+    backbones = [default] if options.backbone == AUTO else [options.backbone]
     wanted = [Weights.EPIC, Weights.IMAGENET] if options.weights is Weights.AUTO else [options.weights]
     found = [(backbone, weights) for backbone in backbones for weights in wanted]
-    if options.backbone == AUTO and Weights.IMAGENET in wanted:
+    if options.backbone == AUTO and Weights.IMAGENET in wanted and not is_video:
         found.append((OFFLINE_BACKBONE, Weights.IMAGENET))
     if options.checkpoint and options.weights is Weights.AUTO:
         return [c for c in found if c[1] is Weights.EPIC]
@@ -91,6 +94,10 @@ def _trained_start(options: TrainOptions, store_uri: str, store: Store) -> Weigh
     trained = find_trained("checkpoint", options.checkpoint, store_uri, store)
     with tempfile.TemporaryDirectory(prefix="retake-weights-") as folder:
         spec = fetch_trained("checkpoint", trained, store, Path(folder)).network.spec
+    if (options.family is Family.VIDEO) != (spec.video is not None):
+        raise BadConfiguration(
+            f"checkpoint: {trained.name} is {spec.title}, where family {options.family} was asked; choose family {spec.family}"
+        )
     asked = spec_of(options, spec.backbone if options.backbone == AUTO else None)
     if options.interpolation == AUTO:
         asked = asked.model_copy(update={"interpolation": spec.interpolation})

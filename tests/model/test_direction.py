@@ -60,7 +60,8 @@ def films(folder: Path) -> tuple[list[CachedClip], list[CachedClip]]:
     return both_ways(folder, 8, seed=0), both_ways(folder, 5, seed=1)
 
 
-NETWORKS = [*((family, Head.LINEAR) for family in Family), *((Family.TSN, head) for head in Head if head is not Head.LINEAR)]
+IMAGE_FAMILIES = [family for family in Family if family is not Family.VIDEO]
+NETWORKS = [*((family, Head.LINEAR) for family in IMAGE_FAMILIES), *((Family.TSN, head) for head in Head if head is not Head.LINEAR)]
 
 
 @pytest.mark.parametrize(("family", "head"), NETWORKS)

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tasks.model.export import _half, export_module
 from tasks.model.network import Network
 from tasks.model.spec import CONSENSUS_OF_HEADS, FAMILIES, NetworkSpec
 from tasks.options import Family, Modality
+from tests.model.tiny_video import TINY_VIDEO, tiny_video_network
 
 READ_WITHOUT_OUR_CODE = """
 import sys, torch
@@ -22,14 +24,21 @@ for folder in map(Path, sys.argv[1:]):
     torch.save([verb.detach(), noun.detach()], folder / "answers.pt")
 assert not any(name.split(".")[0] == "tasks" for name in sys.modules)
 """
-NETWORKS = {Family.TSN: Modality.RGB, Family.TRN: Modality.FLOW, Family.MTRN: Modality.RGB_DIFFERENCE, Family.TSM: Modality.RGB}
+NETWORKS = {
+    Family.TSN: Modality.RGB,
+    Family.TRN: Modality.FLOW,
+    Family.MTRN: Modality.RGB_DIFFERENCE,
+    Family.TSM: Modality.RGB,
+    Family.VIDEO: Modality.RGB,
+}
 """Every family and every input."""
 
 
 def outspoken(family: Family, modality: Modality) -> Network:
     """A small network with logits of the size that a trained one has."""
     consensus, temporal_shift = FAMILIES[family]
-    spec = NetworkSpec(backbone="test_resnet", num_segments=3, modality=modality, consensus=consensus, temporal_shift=temporal_shift)
+    backbone = TINY_VIDEO.name if family is Family.VIDEO else "test_resnet"
+    spec = NetworkSpec(backbone=backbone, num_segments=3, modality=modality, consensus=consensus, temporal_shift=temporal_shift)
     network = Network(spec, seed=1)
     with torch.no_grad():
         for parameter in network.head.parameters():
@@ -40,6 +49,12 @@ def outspoken(family: Family, modality: Modality) -> Network:
 def test_the_exported_networks_crop_is_the_protocols():
     sizes = range(224, 480)
     assert [(_half(pixels - 224), _half(256 - 224)) for pixels in sizes] == [centre_offset(pixels, 256) for pixels in sizes]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny_video() -> Iterator[None]:
+    with tiny_video_network():
+        yield
 
 
 @pytest.fixture(scope="module")

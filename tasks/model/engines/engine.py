@@ -15,9 +15,9 @@ from torch import Tensor
 
 from tasks.errors import BadInput
 from tasks.model import backbones
-from tasks.model.backbones import CROP_PIXELS
+from tasks.model.backbones import crop_pixels
 from tasks.model.consensus import Logits
-from tasks.model.crops import Frames, NumCrops, cut_views, num_views
+from tasks.model.crops import Frames, NumCrops, cut_views
 from tasks.model.folding import fold_batch_norms
 from tasks.model.hearing import is_unheard
 from tasks.model.network import Network, to_channels_last
@@ -32,7 +32,7 @@ class Engine(ABC):
         name, precision: of the backbone's computation.
         description: the same for people, with versions and optimisations.
         network: as returned by `prepare`; every engine uses its heads.
-        num_crops: 10, or 1 for the centre crop.
+        num_crops: 10, or 1 for the centre crop, the only one of a video network.
     """
 
     name: ClassVar[EngineName]
@@ -41,13 +41,13 @@ class Engine(ABC):
 
     def __init__(self, network: Network, num_crops: NumCrops) -> None:
         self.network = network
-        self.num_crops = num_views(num_crops, network.spec.modality)
+        self.num_crops = network.spec.num_crops(num_crops)
 
     @abstractmethod
     def features(self, views: Sequence[Frames]) -> Tensor:
         """Compute the backbone's features of k views of one clip.
 
-        Each view is uint8 (t, 224, 224, p); returns float32 (k, t, f) on the CPU.
+        Each view is uint8 (t, 224, 224, p), or of the size of a video network; returns float32 (k, t, f) on the CPU.
         """
 
     def score(self, frames: Frames) -> Logits:
@@ -77,7 +77,7 @@ class Engine(ABC):
                 f"the clip has {len(frames)} snippets of {frames.shape[-1]} planes, the network expects {spec.num_segments} of "
                 f"{spec.snippet.num_planes} ({spec.modality.value})"
             )
-        features = self.features(cut_views(frames, num_crops or self.num_crops, spec.modality))
+        features = self.features(cut_views(frames, num_crops or self.num_crops, spec.modality, spec.video))
         # The heads answer a clip in which there is nothing to hear by their biases alone.
         return torch.zeros_like(features) if is_unheard(frames, spec) else features
 
@@ -110,8 +110,12 @@ def prepare(network: Network, device: torch.device | str = "cpu") -> Network:
 
 
 def example_view(spec: NetworkSpec) -> Tensor:
-    """Return fixed noise with the shape of one normalised view: float32 (t, c, 224, 224), or (t, f) for features of sound."""
-    generator = torch.Generator().manual_seed(0)
+    """Return fixed noise with the shape of one normalised view: float32 (t, c, 224, 224), or (t, f) for features of sound.
+
+    For a video network it is one snippet, (1, 3, m, h, w).
+    """
+    generator, pixels = torch.Generator().manual_seed(0), crop_pixels(spec)
     if spec.sound:
         return torch.rand(spec.num_segments, backbones.of(spec).num_features, generator=generator)
-    return torch.rand(spec.num_segments, spec.snippet.num_channels, CROP_PIXELS, CROP_PIXELS, generator=generator)
+    shape = (1, 3, spec.video.num_frames) if spec.video else (spec.num_segments, spec.snippet.num_channels)
+    return torch.rand(*shape, pixels, pixels, generator=generator)

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks.model.backbones import CROP_PIXELS
+from tasks.model.backbones import crop_pixels
 from tasks.model.crops import Arrange, Frames, NumCrops, cut_views
 from tasks.model.engines.engine import Engine
 from tasks.model.engines.quiet import silenced
 from tasks.model.network import Network
-from tasks.options import Modality
+from tasks.model.spec import NetworkSpec
 from tasks.results.evaluation import EngineName, EnginePrecision
 
 if TYPE_CHECKING:
@@ -60,25 +60,27 @@ class OpenvinoEngine(Engine):
         self._graph = _convert(network)
         floating = floating or _best_floating_point()
         self.precision = "int8" if calibration else floating
-        graph = _quantised(self._graph, calibration, network.spec.modality) if calibration else self._graph
+        graph = _quantised(self._graph, calibration, network.spec) if calibration else self._graph
         self._compiled = compile_graph(graph, floating, NUM_STREAMS)
         self._queue = _ov().AsyncInferQueue(self._compiled, NUM_STREAMS)
-        self.description = f"OpenVINO {version('openvino')}, batches of {network.spec.num_segments} images in {NUM_STREAMS} streams" + (
+        batches = "single snippets" if network.spec.video else f"batches of {network.spec.num_segments} images"
+        self.description = f"OpenVINO {version('openvino')}, {batches} in {NUM_STREAMS} streams" + (
             f", quantised by NNCF {version('nncf')} on {len(calibration)} training clips, the rest in {floating}" if calibration else ""
         )
 
     def features(self, views: Sequence[Frames]) -> Tensor:
         """Map views uint8 (t, 224, 224, p) to float32 (k, t, f) on the CPU."""
-        found = np.empty((len(views), *self._compiled.output(0).shape), np.float32)
+        num_views, parts = len(views), [part for view in views for part in _parts(view, self.network.spec)]
+        found = np.empty((len(parts), *self._compiled.output(0).shape), np.float32)
 
         def keep(request: Any, k: int) -> None:  # noqa: ANN401 -- OpenVINO publishes no type for it
             found[k] = request.get_output_tensor().data
 
         self._queue.set_callback(keep)
-        for k, view in enumerate(views):
-            self._queue.start_async({0: np.ascontiguousarray(view)}, k)
+        for k, part in enumerate(parts):
+            self._queue.start_async({0: np.ascontiguousarray(part)}, k)
         self._queue.wait_all()
-        return torch.from_numpy(found)
+        return torch.from_numpy(found.reshape(num_views, -1, found.shape[-1]))
 
     def features_in_float32(self, view: Frames) -> Tensor:
         """Run the graph in float32 on one view (t, 224, 224, p): float32 (t, f).
@@ -86,7 +88,8 @@ class OpenvinoEngine(Engine):
         Without quantisation.
         """
         compiled = compile_graph(self._graph, "float32", 1)
-        return torch.from_numpy(np.array(compiled(np.ascontiguousarray(view))[0], np.float32))
+        parts = [np.array(compiled(np.ascontiguousarray(part))[0], np.float32) for part in _parts(view, self.network.spec)]
+        return torch.from_numpy(np.concatenate(parts))
 
 
 def _ov() -> Any:  # noqa: ANN401 -- a module
@@ -112,7 +115,7 @@ def _best_floating_point() -> EnginePrecision:
 def _convert(network: Network) -> openvino.Model:
     """Convert the backbone to a graph, including normalisation.
 
-    It maps uint8 (t, 224, 224, p) to float32 (t, f).
+    It maps uint8 (t, 224, 224, p) to float32 (t, f), for a video network one snippet at a time.
 
     Raises:
         RuntimeError: the backbone has an operation that OpenVINO lacks, or cannot be traced.
@@ -120,7 +123,8 @@ def _convert(network: Network) -> openvino.Model:
     ov = _ov()
     expected, spec = network.input_format, network.spec
     arranged = nn.Sequential(Arrange(expected), network.backbone).eval()
-    example = torch.rand(spec.num_segments, spec.snippet.num_planes, CROP_PIXELS, CROP_PIXELS, generator=torch.Generator().manual_seed(0))
+    num_images, pixels = 1 if spec.video else spec.num_segments, crop_pixels(spec)
+    example = torch.rand(num_images, spec.snippet.num_planes, pixels, pixels, generator=torch.Generator().manual_seed(0))
     try:
         with silenced(), torch.no_grad():
             graph = ov.convert_model(arranged, example_input=example, input=list(example.shape))
@@ -136,16 +140,22 @@ def _convert(network: Network) -> openvino.Model:
     return built
 
 
-def _quantised(graph: openvino.Model, calibration: Sequence[Frames], modality: Modality) -> openvino.Model:
+def _parts(view: Frames, spec: NetworkSpec) -> list[Frames]:
+    """Split a view (t, h, w, p) into the inputs of the graph: its snippets, if each is a video."""
+    return [view[i : i + 1] for i in range(len(view))] if spec.video else [view]
+
+
+def _quantised(graph: openvino.Model, calibration: Sequence[Frames], spec: NetworkSpec) -> openvino.Model:
     """Quantise convolutions and matrix products to int8.
 
-    Activation ranges are calibrated on five views per clip, mirrored for every other clip.
+    Activation ranges are calibrated on five views per clip, mirrored for every other clip; for a video network on its views of a test.
 
     Raises:
         ImportError: NNCF is not installed.
         RuntimeError: NNCF finds nothing to quantise, or fails otherwise.
     """
-    views = [view for i, clip in enumerate(calibration) for view in cut_views(clip, 10, modality)[i % 2 :: 2]]
+    cuts = [cut_views(clip, 10, spec.modality, spec.video) for clip in calibration]
+    views = [part for i, cut in enumerate(cuts) for view in (cut if spec.video else cut[i % 2 :: 2]) for part in _parts(view, spec)]
     with silenced():
         import nncf  # type: ignore[import-untyped]  # only for int8: importing takes seconds
 

@@ -123,7 +123,8 @@ def _lost_margins(logits: Tensor, expected: Tensor) -> Tensor:
 def _wrong_graph(engine: Engine, reference: Engine, clip: Frames) -> str | None:
     if not isinstance(engine, OpenvinoEngine):
         return None
-    view = cut_views(clip, 1, reference.network.spec.modality)[0]
+    spec = reference.network.spec
+    view = cut_views(clip, 1, spec.modality, spec.video)[0]
     expected = reference.features([view])[0]
     difference = float((engine.features_in_float32(view) - expected).abs().max() / expected.abs().max())
     if difference <= GRAPH:

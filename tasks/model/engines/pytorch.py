@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tasks.model.crops import Frames, Normalise, NumCrops
 from tasks.model.engines.engine import Engine
-from tasks.model.network import Network
+from tasks.model.network import Network, in_channels_last
 from tasks.results.evaluation import EngineName, EnginePrecision
 
 
@@ -35,14 +35,19 @@ class PytorchEngine(Engine):
         """Map views uint8 (t, 224, 224, p) to float32 (k, t, f) on the CPU."""
         # One view at a time is fastest on a CPU, because activations stay in its caches; all at once on a GPU.
         at_once = 1 if self.device.type == "cpu" else len(views)
+        num_views = len(views)
+        if self.network.spec.video:
+            # A snippet of a video network is a batch by itself: it may take gigabytes.
+            views, at_once = [view[i : i + 1] for view in views for i in range(len(view))], 1
         parts = [self._run_batch(views[i : i + at_once]) for i in range(0, len(views), at_once)]
         features = torch.cat(parts)
-        return features.view(len(views), -1, *features.shape[1:])
+        return features.view(num_views, -1, *features.shape[1:])
 
     def _run_batch(self, views: Sequence[Frames]) -> Tensor:
         # Frames store channels in the last dimension, so permuting gives channels-last memory without a copy.
         images = torch.from_numpy(np.concatenate(views)).to(self.device).permute(0, 3, 1, 2)
-        return self._run(self._normalise(images)).float().cpu()
+        snippets = self._normalise(images)
+        return self._run(in_channels_last(snippets) if self.network.spec.video else snippets).float().cpu()
 
     def _run(self, images: Tensor) -> Tensor:
         """Map (n, c, h, w) to (n, f) on the same device."""

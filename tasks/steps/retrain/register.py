@@ -24,6 +24,7 @@ from tasks.store.objects import Store
 from tasks.store.runs import Run
 from tasks.store.stored import Output
 from tasks.tracking import CHALLENGER, ClipModel, Registry, TensorModel, Tracker, VersionCard, tracked_run
+from tasks.video_networks import CLIP_FPS
 
 LOADER = "tasks.model.pyfunc"
 PACKAGES = ("torch", "numpy")
@@ -154,6 +155,13 @@ def _in_tensors(spec: NetworkSpec) -> dict[str, str]:
 def _snippets_in_words(spec: NetworkSpec) -> str:
     """Describe the snippets, for people who fill the input by hand."""
     snippet = spec.snippet
+    if video := spec.video:
+        length = f"max({video.span}, round({spec.sampling_window!r} * number of frames))"
+        window = "" if spec.sampling_window == 1 else f" of the middle {length}"
+        return (
+            f"{spec.num_segments} views of {video.num_frames} RGB frames in a row each, of every frame in {video.frame_stride}{window} at {CLIP_FPS} "
+            f"frames per second; of these n frames, view i begins at i * (n - {video.num_frames}) // {max(1, spec.num_segments - 1)}"
+        )
     planes = {
         Modality.RGB: "one RGB frame each",
         Modality.FLOW: f"{snippet.num_frames} flow frames in a row each, x and y by turns, 8 bit",

@@ -25,7 +25,7 @@ def test_the_forms_own_lines_are_configurations():
     [
         (["family=TSN", "famly=TRN"], "`famly=TRN`: unknown option famly; known are family, modality, head, backbone"),
         (["family=TSN", "family"], "`family`: family is not option=value"),
-        (["family=TSN", "family=TXN epochs=2"], "`family=TXN epochs=2`: family: Input should be 'TSN', 'TRN', 'MTRN' or 'TSM'"),
+        (["family=TSN", "family=TXN epochs=2"], "`family=TXN epochs=2`: family: Input should be 'TSN', 'TRN', 'MTRN', 'TSM' or '3D'"),
         (["family=TSN", "epochs=many"], "`epochs=many`: epochs: Input should be a valid integer"),
         (["family=TSN", "epochs=0"], "`epochs=0`: epochs: Input should be greater than or equal to 1"),
         (["family=TSN", "epochs=1 epochs=2"], "epochs occurs twice"),
