@@ -42,14 +42,15 @@ def test_dropout_takes_features_of_every_snippet_from_the_heads_and_none_in_a_te
     options = TrainOptions(dropout=0.7, trainable="all" if trainable == "all" else "heads", batch_norm="frozen")
     module = (HeadModule if trainable == "kept features" else ActionModule)(network, options, [])
     torch.manual_seed(0)
-    images = torch.randn(4, 3, 3, 64, 64)
+    images = torch.randn(4, 3, 3, 224, 224)
     with torch.no_grad():
         features = network.eval().features(images)
     seen = images if trainable == "all" else features
     dropped = seen_by_the_head(module.train(), seen)
     is_kept = dropped != 0
     torch.testing.assert_close(dropped[is_kept], features[is_kept] / 0.3)
-    shares = is_kept.sum((0, 2)) / (features != 0).sum((0, 2))
+    all_but_segments = (0, *range(2, features.ndim))
+    shares = is_kept.sum(all_but_segments) / (features != 0).sum(all_but_segments)
     assert shares.tolist() == pytest.approx([0.3] * 3, abs=0.1)
     assert not torch.equal(is_kept[:, 0], is_kept[:, 1])
     torch.testing.assert_close(seen_by_the_head(module.eval(), seen), features)
