@@ -2,7 +2,8 @@
 
 Frames, rate, size, normalisation and views are those that the published weights were tested with. Of torchvision's networks they are `transforms()`
 and `meta` of their weights, which `tests/model/test_video_networks.py` compares. Of those of transformers, size and normalisation are those of their
-processors; rate and views are VideoMAE's evaluation on Kinetics-400 (arXiv 2203.12602) and V-JEPA 2's on Something-Something v2 (arXiv 2506.09985).
+processors; rate and views are VideoMAE's evaluation on Kinetics-400 (arXiv 2203.12602) and V-JEPA 2's on Something-Something v2 (arXiv 2506.09985). Licences are those that
+github.com/MCG-NJU/VideoMAE and github.com/facebookresearch/vjepa2 name.
 """
 
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ class VideoNetwork:
         mean, std: of values from 0 to 1, red, green and blue.
         num_features: length of a snippet's feature vector.
         repository: of a network of transformers, its name on the Hugging Face hub. Their frames are scaled with antialiasing.
+        licence: of the published weights, by the hub's name; empty if none is known.
     """
 
     name: str
@@ -39,6 +41,7 @@ class VideoNetwork:
     std: Triple
     num_features: int
     repository: str = ""
+    licence: str = ""
 
     @property
     def span(self) -> int:
@@ -52,11 +55,11 @@ IMAGENET: tuple[Triple, Triple] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def _videomae(name: str, num_features: int) -> VideoNetwork:
-    return VideoNetwork(name, 16, 4, 5, (224,), 224, *IMAGENET, num_features, f"MCG-NJU/{name}")
+    return VideoNetwork(name, 16, 4, 5, (224,), 224, *IMAGENET, num_features, f"MCG-NJU/{name}", "cc-by-nc-4.0")
 
 
 def _vjepa2(name: str, crop_pixels: int, num_features: int) -> VideoNetwork:
-    return VideoNetwork(name, 64, 2, 2, (crop_pixels * 256 // 224,), crop_pixels, *IMAGENET, num_features, f"facebook/{name}")
+    return VideoNetwork(name, 64, 2, 2, (crop_pixels * 256 // 224,), crop_pixels, *IMAGENET, num_features, f"facebook/{name}", "mit")
 
 
 VIDEO_NETWORKS: Mapping[str, VideoNetwork] = {

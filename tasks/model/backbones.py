@@ -324,6 +324,7 @@ def _video(video: VideoNetwork) -> Backbone:
             imagenet_source=f"huggingface.co/{video.repository}",
             imagenet_cache=HUGGING_FACE_CACHE,
             trained_on="published",
+            licence=video.licence,
         )
     return Backbone(
         name=video.name,

@@ -84,9 +84,13 @@ def test_an_exported_network_answers_alike_without_our_code_for_any_batch_and_si
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("consensus", CONSENSUS_OF_HEADS.values())
-def test_a_network_with_a_chosen_head_is_exported_for_any_batch_and_size(consensus):
-    spec = outspoken(Family.TSN, Modality.RGB).spec.model_copy(update={"consensus": consensus, "num_segments": 9})
+@pytest.mark.parametrize(
+    "changes",
+    [*({"consensus": consensus} for consensus in CONSENSUS_OF_HEADS.values()), {"backbone": "test_vit"}],
+    ids=lambda changes: next(iter(changes.values())),
+)
+def test_a_network_with_a_chosen_head_or_of_a_transformer_is_exported_for_any_batch_and_size(changes):
+    spec = outspoken(Family.TSN, Modality.RGB).spec.model_copy(update={"num_segments": 9, **changes})
     module, example = export_module(Network(spec, seed=1))
     program = torch.export.export(module, (example,), dynamic_shapes=[{0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}])
     frames = torch.randint(0, 256, (3, 9, 261, 455, 3), dtype=torch.uint8)

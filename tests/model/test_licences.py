@@ -35,6 +35,11 @@ def test_the_licence_that_timm_names_is_warned_of(name, said):
     assert bool(said) == bool(warning)
 
 
+@pytest.mark.parametrize(("name", "is_warned"), [("videomae-base", True), ("vjepa2-vitl-fpc64-256", False)])
+def test_the_licence_of_a_video_network_is_warned_of(name, is_warned):
+    assert ("forbids commercial use" in licence_warning(backbones.find(name).licence)) == is_warned
+
+
 @pytest.mark.parametrize(("licence", "is_warned"), [("cc-by-nc-4.0", True), ("apache-2.0", False)])
 def test_the_log_and_the_description_for_the_report_warn(monkeypatch, caplog, licence, is_warned):
     row = backbones.find("test_resnet")

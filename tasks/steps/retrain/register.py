@@ -44,6 +44,8 @@ CLIP_PACKAGES = (
 """Packages that `LOADER` needs, with their dependencies."""
 SPEECH_PACKAGES = (SPEECH.distribution, "openvino")
 """Those of a network that hears whether somebody speaks. aisfx is not among them: it cannot be installed with its dependencies."""
+HUB_PACKAGES = ("transformers",)
+"""That of video networks from the Hugging Face hub."""
 
 IN_CLIPS = {"clips": "paths or bytes of videos; frames, optical flow, sound, crops, normalisation and the fusion are inside"}
 
@@ -104,7 +106,8 @@ def _packages(saved: Saved) -> tuple[str, ...]:
     if not _takes_clips(saved):
         return PACKAGES
     listens = any(network.spec.sound and network.spec.sound.speech for network in saved.networks)
-    return (*CLIP_PACKAGES, *(SPEECH_PACKAGES if listens else ()))
+    is_of_hub = any(network.spec.video and network.spec.video.repository for network in saved.networks)
+    return (*CLIP_PACKAGES, *(SPEECH_PACKAGES if listens else ()), *(HUB_PACKAGES if is_of_hub else ()))
 
 
 def _heads(saved: Saved) -> tuple[str, ...]:
