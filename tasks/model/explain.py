@@ -194,7 +194,7 @@ def _scaled(heat: Tensor, size: tuple[int, ...]) -> Heat:
 
 
 def _spatial_outputs(network: Network, snippets: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Compute features (1, t, f), and collect the spatial outputs of the backbone's modules, in order.
+    """Compute features (1, t, f), or (1, t, n, f) of patches, and collect the spatial outputs of the backbone's modules, in order.
 
     Raises:
         NothingToSee: there are none.
@@ -212,7 +212,7 @@ def _spatial_outputs(network: Network, snippets: Tensor) -> tuple[list[Tensor], 
         for hook in hooks:
             hook.remove()
     # Keys, queries and values have as many tokens, but other channels.
-    spatial = [one for one in outputs if one.ndim == 4 or one.shape[2] == features.shape[2]]
+    spatial = [one for one in outputs if one.ndim == 4 or one.shape[2] == features.shape[-1]]
     if not spatial:
         raise NothingToSee("no module of this backbone has a spatial output")
     return spatial, features

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from tasks.model.engines.engine import prepare
-from tasks.model.explain import NothingToSee, activation_sheet, grad_cam
+from tasks.model.explain import NothingToSee, _spatial_outputs, activation_sheet, grad_cam
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 
@@ -26,6 +26,8 @@ FRAMES = np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), dtype=np.ui
         NetworkSpec(backbone="test_resnet", num_segments=2, consensus="tcn"),
         NetworkSpec(backbone="test_resnet", num_segments=2, modality="flow"),
         NetworkSpec(backbone="test_vit", num_segments=2),
+        NetworkSpec(backbone="test_vit", num_segments=2, consensus="attentive"),
+        pytest.param(NetworkSpec(backbone="mixer_s32_224", num_segments=2, consensus="attentive"), marks=pytest.mark.slow),
         pytest.param(NetworkSpec(backbone="swin_tiny_patch4_window7_224", num_segments=2), marks=pytest.mark.slow),
         pytest.param(NetworkSpec(backbone="bninception", num_segments=2, modality="rgb-difference"), marks=pytest.mark.slow),
     ],
@@ -41,6 +43,15 @@ def test_every_kind_of_network_can_be_looked_into(spec):
     assert heat.min() >= 0
     assert heat.max() == pytest.approx(1)
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("backbone", ["test_vit", pytest.param("mixer_s32_224", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("consensus", ["average", "attentive"])
+def test_a_transformer_is_looked_into_at_its_last_patches_whatever_its_head_takes(backbone, consensus):
+    network = prepare(Network(NetworkSpec(backbone=backbone, num_segments=2, consensus=consensus), seed=1))
+    outputs, features = _spatial_outputs(network, torch.zeros(2, 3, 224, 224))
+    assert outputs[-1].ndim == 3
+    assert outputs[-1].shape[2] == features.shape[-1]
 
 
 @pytest.mark.parametrize("kind", ["channels first", "channels last", "tokens"])
