@@ -183,10 +183,12 @@ class ActionModule(Learner):
     def see(self, inputs: Tensor) -> Tensor:
         """Normalise uint8 (b, t, p, h, w) to (b, t, c, h, w).
 
-        If only the heads are trained, compute features (b, t, f).
+        If only the heads are trained, compute features (b, t, f). What is seen one clip at a time stays as it is until then.
         """
-        snippets: Tensor = self.normalise(inputs)
-        return self._features(snippets) if self.recipe.trainable == "heads" else snippets
+        if self.recipe.trainable == "heads":
+            return self._features(inputs)
+        snippets: Tensor = inputs if self._sees_single_clips else self.normalise(inputs)
+        return snippets
 
     def answer(self, seen: Tensor) -> Logits:
         """Compute logits from the output of `see`."""
@@ -194,11 +196,15 @@ class ActionModule(Learner):
         logits: Logits = self.network.head(self.dropout(features))
         return logits
 
+    @property
+    def _sees_single_clips(self) -> bool:
+        """Check whether the backbone sees clip by clip: all views of several clips would not fit into memory at once."""
+        return self.network.spec.video is not None and (self.recipe.trainable == "heads" or not torch.is_grad_enabled())
+
     def _features(self, snippets: Tensor) -> Tensor:
-        """Map (b, t, c, h, w) to (b, t, f); all views of several clips would not fit into memory at once."""
-        if self.network.spec.video and not torch.is_grad_enabled():
-            return torch.cat([self.network.features(clip) for clip in torch.split(snippets, 1)])
-        return self.network.features(snippets)
+        """Map (b, t, c, h, w), or uint8 (b, t, p, h, w), to (b, t, f)."""
+        parts = torch.split(snippets, 1) if self._sees_single_clips else [snippets]
+        return torch.cat([self.network.features(part if part.is_floating_point() else self.normalise(part)) for part in parts])
 
     def make_optimizer(self) -> Optimizer:
         """Make the optimizer of the trained stages and the heads."""

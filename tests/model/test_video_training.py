@@ -76,6 +76,20 @@ def test_a_test_shows_all_views_and_a_training_step_one(tmp_path, clips):
     assert next(iter(train)).inputs.shape == (2, 3, 128)
 
 
+@pytest.mark.parametrize("trainable", ["all", "heads"])
+def test_where_the_backbone_does_not_learn_one_clip_at_a_time_is_normalised(tmp_path, clips, trainable):
+    module, _, val = image_parts(job(tmp_path, clips, trainable=trainable), "cpu")
+    inputs = next(iter(val)).inputs
+    module.eval()
+    expected = module.network(module.normalise(inputs))
+    sizes = []
+    module.normalise.register_forward_hook(lambda _, __, output: sizes.append(len(output)))
+    with torch.set_grad_enabled(trainable == "heads"):
+        found = module.answer(module.see(inputs))
+    assert sizes == [1, 1]
+    torch.testing.assert_close(found.verb, expected.verb, rtol=1e-4, atol=1e-5)
+
+
 def test_the_frames_of_a_view_follow_one_another(clips):
     frames = np.load(clips[0].frames)
     snippets = read_snippets(clips[0].frames, SPEC)
