@@ -20,6 +20,7 @@ from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from tasks.errors import BadConfiguration
 from tasks.wording import count, percent
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,16 @@ def fit_probe(
         num_classes: v.
         balanced: weight clips by the inverse frequency of their class.
         scores_choice: whether `nested_top1` is computed, for up to `NESTED_UP_TO` clips.
+
+    Raises:
+        BadConfiguration: features are no finite numbers.
     """
+    is_finite = np.isfinite(features).all(axis=1)
+    if not is_finite.all():
+        raise BadConfiguration(
+            f"the features of {count(int((~is_finite).sum()), 'clip')} of {len(features)} are no finite numbers, which a probe cannot be fitted to; "
+            "choose precision 32-true, or other weights of the backbone"
+        )
     groups = np.unique([str(source) for source in sources], return_inverse=True)[1]
     with threadpool_limits(1):
         strength, losses = _choose(features, labels, groups, balanced=balanced)

@@ -219,6 +219,7 @@ class Metrics(Record):
     probe: tuple[ProbeDifference, ...] = Field(
         (), description="the fine-tuned network minus a plain probe on the same features; empty where it was not compared"
     )
+    no_probe: str | None = Field(None, description="why it was not compared, as a part of a sentence; null where it was, or need not be")
     fusion: Fusion | None = Field(None, description="how the weights of a fusion were chosen; a fusion has no epochs")
     provenance: Provenance
 

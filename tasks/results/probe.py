@@ -6,16 +6,27 @@ from tasks.results.record import Record, Target
 class ProbeAnswers(Record):
     """`probe.json` beside a network's scores: how a probe answers the same clips.
 
-    `right` has, per target, one digit per clip in the order of the dataset: 1 if the answer is right. `strengths` is the chosen C of each head.
+    `right` has, per target, one digit per clip in the order of `uids`: 1 if the answer is right. `strengths` is the chosen C of each head. Records
+    of older versions have no `uids`; their clips are those of the dataset, in its order.
     """
 
+    uids: tuple[str, ...] | None = None
     num_training_clips: int
     strengths: dict[Target, float]
     right: dict[Target, str]
 
 
+class NoProbe(Record):
+    """`no_probe.json` beside a network's scores: why no probe answers the same clips, as a part of a sentence."""
+
+    reason: str
+
+
 class ProbeDifference(Record):
-    """Top-1 of the trained network minus that of the probe on the same clips; interval and p-value as in `PairedDifference`."""
+    """Difference in top-1 between the trained network and the probe on the same clips.
+
+    It is the network's minus the probe's; interval and p-value as in `PairedDifference`.
+    """
 
     target: Target
     network_top1: float

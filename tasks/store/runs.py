@@ -9,7 +9,7 @@ from tasks.results.flow import FlowBatch, FlowResult, FlowsResult
 from tasks.results.fusion import Fusion
 from tasks.results.learning_curve import CurveTrainings, LearningCurveResult, NoLearningCurve
 from tasks.results.metrics import Metrics
-from tasks.results.probe import ProbeAnswers
+from tasks.results.probe import NoProbe, ProbeAnswers
 from tasks.results.record import SplitName
 from tasks.results.search import TrialScore
 from tasks.results.sound import SoundResult
@@ -63,6 +63,7 @@ class Scores(Output[EvaluateResult]):
     fingerprints = file("fingerprints.parquet")
     probe = record("probe.json", ProbeAnswers)
     """How a plain probe answers the same clips, where training clips are few."""
+    no_probe = record("no_probe.json", NoProbe)
 
     def activation(self, uid: str, target: Literal["verb", "noun"]) -> str:
         """Return the address of a Grad-CAM picture of a clip."""

@@ -27,5 +27,10 @@ def test_what_the_probe_answers_alike_is_no_difference_and_what_it_misses_is_a_g
 
 
 def test_answers_to_other_clips_are_not_compared(make_clips, vocabulary):
+    clips = make_clips(40)
     beside = ProbeAnswers(num_training_clips=9, strengths={}, right={"verb": "101"})
-    assert probe_differences(beside, make_clips(40), vocabulary, num_resamples=100) == ()
+    assert probe_differences(beside, clips, vocabulary, num_resamples=100) == ()
+    beside = ProbeAnswers(uids=clips.uids, num_training_clips=9, strengths={}, right={"verb": "1" * 40})
+    assert len(probe_differences(beside, clips, vocabulary, num_resamples=100)) == 1
+    in_another_order = beside.model_copy(update={"uids": clips.uids[::-1]})
+    assert probe_differences(in_another_order, clips, vocabulary, num_resamples=100) == ()

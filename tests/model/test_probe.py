@@ -100,6 +100,14 @@ def test_where_no_clip_can_be_left_out_a_strength_is_given(sources):
     assert np.isfinite(probe(features)).all()
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_that_are_no_numbers_are_refused_with_the_remedy(value):
+    features, labels, sources = clusters(2, 12, 5, seed=0)
+    features[3, 1] = value
+    with pytest.raises(BadConfiguration, match=r"features of 1 clip of 12 are no finite numbers.*choose precision 32-true"):
+        fit_probe(features, labels, sources, 4)
+
+
 def kept(folder: Path, clips, **choice) -> TrainJob:
     made = job(folder, clips, **PROBE | choice)
     return replace(made, features=folder.parent / "features")

@@ -43,3 +43,11 @@ def test_the_page_has_the_comparison_only_where_there_is_one(make_inputs):
     compared = page(type(inputs)(**{**vars(inputs), "metrics": inputs.metrics.model_copy(update={"probe": found})}))
     assert "Beside a plain probe" in compared
     assert "[-10.0, 10.0]" in compared
+
+
+def test_the_page_says_why_there_is_no_comparison_in_one_line(make_inputs):
+    inputs = make_inputs("usual")
+    assert "plain probe" not in page(inputs)
+    metrics = inputs.metrics.model_copy(update={"no_probe": "features of 2 clips were not kept"})
+    said = page(type(inputs)(**{**vars(inputs), "metrics": metrics}))
+    assert "<p>The network is not compared with a plain probe: features of 2 clips were not kept.</p>" in said

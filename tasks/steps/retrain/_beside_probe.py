@@ -6,40 +6,62 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.errors import RetakeError
+from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.model.beside_probe import fit_beside
 from tasks.model.engines.shared import SharedFeatures
 from tasks.options import Head
 from tasks.results.dataset import DatasetClip, Manifest
-from tasks.results.probe import ProbeAnswers
+from tasks.results.probe import NoProbe, ProbeAnswers
 from tasks.results.training import PlanResult
 from tasks.steps._step import log
 from tasks.steps._training import fetch_inputs
 from tasks.steps.retrain._few_clips import FEW_CLIPS
-from tasks.store.objects import Store
+from tasks.store.objects import Store, to_json
+from tasks.store.runs import Scores
+from tasks.wording import count
 
 
-def probe_answers(
-    plan: PlanResult, manifest: Manifest, clips: Sequence[DatasetClip], shared: SharedFeatures | None, store: Store, folder: Path
-) -> ProbeAnswers | None:
-    """Let a probe answer `clips`, whose features are shared; None if there is nothing to compare with, or if it fails."""
+def beside_probe(
+    place: Scores,
+    plan: PlanResult,
+    manifest: Manifest,
+    clips: Sequence[DatasetClip],
+    shared: SharedFeatures | None,
+    store: Store,
+    folder: Path,
+) -> dict[str, bytes]:
+    """Make the file of a probe's answers to `clips`, or of the reason why there are none.
+
+    There is no file where no comparison is due: many training clips, a fusion, a probe itself, or a backbone that was trained.
+
+    Raises:
+        Unavailable: inputs cannot be fetched now, or features are damaged; a retry compares them.
+    """
     num_training_clips = sum(clip.split == "train" for clip in manifest.clips)
     is_few = 0 < num_training_clips < FEW_CLIPS
-    if plan.weights.members or plan.train.trainable != "heads" or plan.train.head is Head.PROBE or not is_few or shared is None:
-        return None
+    if plan.weights.members or plan.train.trainable != "heads" or plan.train.head is Head.PROBE or not is_few:
+        return {}
     try:
-        return _answers(plan, manifest, clips, shared, store, folder)
-    except RetakeError as error:
+        return {place.probe.uri: to_json(_answers(plan, manifest, clips, shared, store, folder))}
+    except (BadConfiguration, BadInput, NothingToDo) as error:
         log.warning("the report does not compare the network with a plain probe: %s", error)
-        return None
+        return {place.no_probe.uri: to_json(NoProbe(reason=str(error)))}
 
 
 def _answers(
-    plan: PlanResult, manifest: Manifest, clips: Sequence[DatasetClip], shared: SharedFeatures, store: Store, folder: Path
-) -> ProbeAnswers | None:
+    plan: PlanResult, manifest: Manifest, clips: Sequence[DatasetClip], shared: SharedFeatures | None, store: Store, folder: Path
+) -> ProbeAnswers:
+    """Fit a probe, and let it answer.
+
+    Raises:
+        NothingToDo: features of the clips are not kept.
+        BadConfiguration, BadInput, Unavailable: as `fit_beside`.
+    """
+    if shared is None:
+        raise NothingToDo(f"features of engine {plan.evaluate.engine} are of no use to a probe; choose another engine")
     seen = [features for clip in clips if (features := shared.mean(clip.sha256)) is not None]
     if len(seen) < len(clips):
-        return None
+        raise NothingToDo(f"features of {count(len(clips) - len(seen), 'clip')} were not kept; the log of the step evaluate says why")
     job, _ = fetch_inputs(plan, manifest, store, folder, devices=1)
     probe = fit_beside(replace(job, num_workers=0))
     verbs, nouns = probe.predict(np.stack(seen))
@@ -49,6 +71,7 @@ def _answers(
         noun_right = nouns == np.array([clip.noun_class for clip in clips])
         right |= {"noun": noun_right, "action": verb_right & noun_right}
     return ProbeAnswers(
+        uids=tuple(clip.uid for clip in clips),
         num_training_clips=len(job.train),
         strengths=dict(zip(("verb", "noun"), probe.strengths, strict=False)),
         right={target: "".join(str(int(one)) for one in right[target]) for target in manifest.vocabulary.targets if target in right},

@@ -48,9 +48,9 @@ from tasks.results.training import Evaluation, PlanResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network
 from tasks.steps._step import finish, finished, log, write_files
-from tasks.steps.retrain._beside_probe import probe_answers
+from tasks.steps.retrain._beside_probe import beside_probe
 from tasks.store.layout import Dataset
-from tasks.store.objects import Store, to_json
+from tasks.store.objects import Store
 from tasks.store.runs import Run, Scores
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
@@ -127,8 +127,7 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
                 place = Scores(evaluation.out)
                 files, maps = _evidence(evaluation, plan, scored, clips[evaluation.split], manifest.vocabulary, ready.scorer, ahead, store)
                 if _is_explained(evaluation, plan):
-                    beside = probe_answers(plan, manifest, clips[evaluation.split], ready.shared, store, folder)
-                    files |= {place.probe.uri: to_json(beside)} if beside else {}
+                    files |= beside_probe(place, plan, manifest, clips[evaluation.split], ready.shared, store, folder)
                 result = summarise(
                     scored,
                     timings,

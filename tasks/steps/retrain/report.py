@@ -143,6 +143,7 @@ def _metrics(
         learning_curve=curve,
         no_learning_curve=None if curve else _why_no_curve(store, decision),
         probe=_beside_probe(store, plan, manifest, scored["fine-tuned"], compared.split),
+        no_probe=_why_no_probe(store, plan, compared.split),
         fusion=trained.fusion,
         provenance=_provenance(store, plan, manifest, trained, url),
     )
@@ -164,10 +165,20 @@ def _with_speech(store: Store, plan: PlanResult) -> tuple[str, ...] | None:
 
 def _beside_probe(store: Store, plan: PlanResult, manifest: Manifest, ours: ScoredClips, split: SplitName) -> tuple[ProbeDifference, ...]:
     """Compare the fine-tuned network with the probe that answered the same clips, if one did."""
-    place = next(Scores(one.out).probe for one in plan.evaluations if (one.model, one.split) == ("fine-tuned", split))
+    place = _fine_tuned(plan, split).probe
     if not store.exists(place.uri):
         return ()
     return probe_differences(store.read(place), ours, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
+
+
+def _why_no_probe(store: Store, plan: PlanResult, split: SplitName) -> str | None:
+    """Say why the step `evaluate` left the probe out, if one was due."""
+    place = _fine_tuned(plan, split).no_probe
+    return store.read(place).reason.rstrip(".") if store.exists(place.uri) else None
+
+
+def _fine_tuned(plan: PlanResult, split: SplitName) -> Scores:
+    return next(Scores(one.out) for one in plan.evaluations if (one.model, one.split) == ("fine-tuned", split))
 
 
 def _why_no_curve(store: Store, decision: Decision) -> str:

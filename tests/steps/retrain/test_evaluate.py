@@ -23,7 +23,7 @@ from tasks.model.spec import NetworkSpec
 from tasks.options import EvaluateOptions, Head, LabelOptions, Modality, SegmentOptions, SplitOptions
 from tasks.results.dataset import NO_OBJECT, ClassRef, DatasetClip, Manifest, Vocabulary
 from tasks.results.evaluation import EvaluateResult
-from tasks.results.probe import ProbeAnswers
+from tasks.results.probe import NoProbe, ProbeAnswers
 from tasks.results.record import VERB_ALONE
 from tasks.results.training import Champion, PlanResult
 from tasks.steps import _training
@@ -107,7 +107,7 @@ def shelf(tmp_path):
         made.write(f"{RUN}decisions/d/plan/result.json", record)
 
     plan(crops=1)
-    made.plan, made.sha256 = plan, sha256
+    made.plan, made.sha256, made.bright = plan, sha256, set()
     made.write(f"{RUN}train/result.json", train_result(CHECKPOINT, sha256))
     return made
 
@@ -122,10 +122,9 @@ def score(shelf, tmp_path, monkeypatch):
         paths = {}
         for one in clips:
             paths[one.uid] = tmp_path / f"{one.uid}-{spec.num_segments}.npy"
-            np.save(
-                paths[one.uid],
-                np.random.default_rng(int(one.sha256, 16)).integers(0, 256, (spec.num_frames, 256, 300, 3), dtype=np.uint8),
-            )
+            number = int(one.sha256, 16)
+            noise = np.random.default_rng(number).integers(0, 256, (spec.num_frames, 256, 300, 3), dtype=np.uint8)
+            np.save(paths[one.uid], noise // 4 + 190 if number in shelf.bright else noise)
         return paths
 
     @contextmanager
@@ -185,26 +184,74 @@ def few_clips(shelf, **choice):
 
 
 def test_beside_heads_of_few_clips_a_probe_answers_the_deciding_clips(score, shelf, tmp_path, monkeypatch):
+    """Bright clips show `take`, but for the last two of val, which are labelled the other way round."""
     monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
     few_clips(shelf)
+    shelf.bright = {0, 3, NUM_VAL - 1, NUM_VAL + 1}
+    takes = shelf.bright ^ {NUM_VAL - 1, NUM_VAL - 2}
+    uri = "s3://retake/datasets/x/manifest.json"
+    manifest = shelf.read(uri, Manifest)
+    clips = tuple(
+        one.model_copy(update={"verb": "take", "verb_class": 0}) if number in takes else one for number, one in enumerate(manifest.clips)
+    )
+    verbs = (ClassRef(id=0, name="take"), *manifest.vocabulary.verbs)
+    vocabulary = manifest.vocabulary.model_copy(update={"verbs": verbs})
+    shelf.write(uri, manifest.model_copy(update={"clips": clips, "vocabulary": vocabulary}))
     score("fine-tuned")
     found = shelf.read(f"{RUN}fine-tuned/val/probe.json", ProbeAnswers)
+    assert found.uids == tuple(one.uid for one in clips[:NUM_VAL])
     assert found.num_training_clips == NUM_TRAIN
-    # There is one class of each in these clips.
-    assert found.right == dict.fromkeys(("verb", "noun", "action"), "1" * NUM_VAL)
+    but_two = "1" * (NUM_VAL - 2) + "00"
+    assert found.right == {"verb": but_two, "noun": "1" * NUM_VAL, "action": but_two}
     assert not shelf.exists(f"{RUN}fine-tuned/train/probe.json")
+    assert not shelf.exists(f"{RUN}fine-tuned/val/no_probe.json")
 
 
-@pytest.mark.parametrize("why", ["a probe itself", "the whole network", "no clips"])
-def test_where_no_probe_can_be_compared_scores_are_as_ever(score, shelf, tmp_path, monkeypatch, why, caplog):
+@pytest.mark.parametrize("choice", [{"head": Head.PROBE}, {"trainable": "all"}], ids=["a probe itself", "the whole network"])
+def test_where_no_comparison_is_due_none_is_missed(score, shelf, tmp_path, monkeypatch, choice):
     monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
-    few_clips(shelf, **{"a probe itself": {"head": Head.PROBE}, "the whole network": {"trainable": "all"}}.get(why, {}))
-    if why == "no clips":
-        monkeypatch.setattr(_training, "cache_train_frames", lambda *_: {})
+    few_clips(shelf, **choice)
     results, _ = score("fine-tuned")
     assert results["val"].num_clips == NUM_VAL
+    assert not [uri for uri in shelf.objects if "probe" in uri]
+
+
+@pytest.mark.parametrize(
+    ("why", "said"), [("no clips", "there are no labelled clips"), ("int8", "engine openvino-int8"), ("no room", "were not kept")]
+)
+def test_where_the_comparison_fails_the_reason_is_kept_beside_the_scores(score, shelf, tmp_path, monkeypatch, why, said, caplog):
+    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
+    few_clips(shelf)
+    if why == "no clips":
+        monkeypatch.setattr(_training, "cache_train_frames", lambda *_: {})
+    elif why == "int8":
+        place = f"{RUN}decisions/d/plan/result.json"
+        plan = shelf.read(place, PlanResult)
+        shelf.write(place, plan.model_copy(update={"evaluate": plan.evaluate.model_copy(update={"engine": "openvino-int8"})}))
+    else:
+        monkeypatch.setattr(evaluate.SharedFeatures, "mean", lambda *_: None)
+    results, _ = score("fine-tuned")
+    assert results["val"].num_clips == NUM_VAL
+    assert said in shelf.read(f"{RUN}fine-tuned/val/no_probe.json", NoProbe).reason
     assert not shelf.exists(f"{RUN}fine-tuned/val/probe.json")
-    assert ("does not compare the network with a plain probe" in caplog.text) == (why == "no clips")
+    assert "does not compare the network with a plain probe" in caplog.text
+
+
+def test_a_hiccup_of_the_comparison_is_retried(score, shelf, tmp_path, monkeypatch):
+    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
+    few_clips(shelf)
+    fetch = _training.cache_train_frames
+
+    def hiccup(*_):
+        raise Unavailable("the store is away")
+
+    monkeypatch.setattr(_training, "cache_train_frames", hiccup)
+    with pytest.raises(Unavailable, match="the store is away"):
+        score("fine-tuned")
+    assert not [uri for uri in shelf.objects if uri.startswith(f"{RUN}fine-tuned/val/")]
+    monkeypatch.setattr(_training, "cache_train_frames", fetch)
+    score("fine-tuned")
+    assert shelf.exists(f"{RUN}fine-tuned/val/probe.json")
 
 
 def test_without_objects_the_noun_is_given_and_verbs_alone_are_told_of(score, shelf, caplog):
