@@ -36,7 +36,14 @@ def plan_training(
     store_uri: str, digest: str, options: TrainOptions, weights: WeightsResult, model_name: str, force_token: str | None = None
 ) -> PlannedTraining:
     """Plan the training of `options` on a dataset; `force_token` makes it a new one."""
-    start = {"backbone": weights.backbone, "weights": weights.weights, "checkpoint": None, "backbone_weights": weights.backbone_sha256}
+    start = {
+        "backbone": weights.backbone,
+        "weights": weights.weights,
+        "checkpoint": None,
+        "backbone_weights": weights.backbone_sha256,
+        # The network that `weights` names knows how its frames are scaled.
+        "interpolation": TrainOptions.model_fields["interpolation"].default,
+    }
     train = without_idle(options).model_copy(update=start)
     members = {"members": [member.checkpoint_sha256 for member in weights.members]} if weights.members else {}
     if members:

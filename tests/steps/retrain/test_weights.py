@@ -226,3 +226,19 @@ def test_backbone_weights_that_cannot_be_are_bad_input(source):
     with pytest.raises(BadInput) as caught:
         start_from(Bucket(), checkpoint=None, backbone_weights=source)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("backbone", ["test_resnet", "tf_efficientnet_lite0"])
+def test_a_run_is_known_by_the_network_that_it_starts_from_and_not_by_how_its_scaling_was_asked_for(tmp_path, backbone):
+    keys = {}
+    for asked in ("auto", "bilinear", "bicubic"):
+        chosen = {
+            "checkpoint": None,
+            "backbone": backbone,
+            "weights": IMAGENET if backbone.startswith("tf") else NONE,
+            "interpolation": asked,
+        }
+        planned = plan_training("s3://retake", "d", TrainOptions(num_segments=2, **chosen), start_from(Bucket(), **chosen), "model")
+        keys[asked] = planned.run_key
+    same, other = ("bicubic", "bilinear") if backbone.startswith("tf") else ("bilinear", "bicubic")
+    assert keys["auto"] == keys[same] != keys[other]
