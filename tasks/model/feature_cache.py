@@ -45,7 +45,7 @@ class FeatureCache:
             include={"backbone", "num_segments", "sampling_window", "interpolation", "modality", "flow", "sound", "temporal_shift"},
         )
         made_by = {"input": asdict(network.input_format), "frames": frames_made_by(), "weights": weights_sha256(network.backbone)}
-        seen = {"patches": True} if spec.sees_patches else {}
+        seen = {"patches": True} if spec.sees_patches else {"video": asdict(spec.video)} if spec.video else {}
         self.folder = root / content_key({**named, **made_by, **key, **seen})
 
     def path(self, name: str) -> Path:

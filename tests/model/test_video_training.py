@@ -24,6 +24,7 @@ from tasks.model.engines.parity import check
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.explain import NothingToSee, activation_sheet, video_heat
 from tasks.model.feature_cache import FeatureMemory
+from tasks.model.features import training_features
 from tasks.model.job import TrainJob
 from tasks.model.network import Network
 from tasks.model.parts import head_parts, image_parts, views_of
@@ -34,6 +35,7 @@ from tasks.model.timing import time_batch
 from tasks.model.training import fit
 from tasks.model.trials import TrialJob, prepare_head_trial, run_head_trial
 from tasks.options import Modality, TrainOptions, Weights
+from tasks.video_networks import VIDEO_NETWORKS
 from tests.model.tiny_video import TINY_VIDEO, tiny_video_network
 
 CLASSES = ClassNames(verbs=("put", "take", "move"), nouns=("bag", "meat"))
@@ -149,6 +151,14 @@ def test_cached_features_score_as_the_network_does(tmp_path, clips):
         seen = Normalise(network.input_format)(cut_crops(read_snippets(clips[4].frames, SPEC), 1, Modality.RGB, video=TINY_VIDEO))
         torch.testing.assert_close(kept, network.features(seen)[0], rtol=1e-4, atol=1e-5)
     assert run_head_trial(ready, FeatureMemory(2**20)).loss > 0
+
+
+def test_features_of_another_rate_or_size_are_not_taken(tmp_path, monkeypatch):
+    folders = set()
+    for changes in ({}, {"frame_stride": 4}, {"resize": (36,)}):
+        monkeypatch.setitem(VIDEO_NETWORKS, TINY_VIDEO.name, replace(TINY_VIDEO, **changes))
+        folders.add(training_features(tmp_path, Network(SPEC, seed=1), "32-true").folder)
+    assert len(folders) == 3
 
 
 def test_a_checkpoint_comes_back(tmp_path):

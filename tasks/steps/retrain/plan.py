@@ -7,7 +7,7 @@ from tasks.contracts.retrain import PLAN, PlanArguments
 from tasks.errors import NothingToDo
 from tasks.evaluation.power import power_in_words
 from tasks.keys import content_key
-from tasks.options import EvaluateOptions, GateOptions, TrainOptions
+from tasks.options import EvaluateOptions, Family, GateOptions, TrainOptions
 from tasks.promotion.champion import complete_last_move, moves
 from tasks.promotion.gate import deciding_split
 from tasks.results.record import SPLITS, ModelRole, SplitName
@@ -21,6 +21,7 @@ from tasks.store.objects import Store
 from tasks.store.runs import Decision, Evaluations, Run, Scores, deciding
 from tasks.store.stored import Output
 from tasks.tracking import Registry
+from tasks.video_networks import CLIP_FPS
 
 
 def run(arguments: PlanArguments, store: Store) -> PlanResult:
@@ -70,12 +71,24 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         log_expected_time(training.train, weights, manifest, its_plan, store)
     if said := advice(training.train, [clip for clip in manifest.clips if clip.split == "train"]):
         log.info("%s", said)
+    if warning := rate_warning(training.train, manifest.segment.fps):
+        log.warning("%s", warning)
     decisive = deciding_split(splits)
     clips_of_source = Counter(clip.source for clip in manifest.clips if clip.split == decisive)
     log.info("%s", power_in_words(list(clips_of_source.values()), decisive, manifest.vocabulary.targets[-1]))
     # Later steps read the plan here: the same form may lead to a plan for another dataset.
     finish(store, decision.plan, plan)
     return finish(store, PLAN.address(arguments), plan)
+
+
+def rate_warning(train: TrainOptions, fps: int) -> str | None:
+    """Say in one line that clips are played at another speed to a video network; None if they are not."""
+    if train.family is not Family.VIDEO or fps == CLIP_FPS:
+        return None
+    return (
+        f"{train.backbone} knows motion in clips of {CLIP_FPS} frames per second, and in these of {fps} it sees things move {CLIP_FPS / fps:.2g} times as "
+        f"fast; cut the videos with fps={CLIP_FPS}, or compare with family TSN"
+    )
 
 
 def _stop_if_decided(store: Store, run: Run, decision: Decision, champion: Champion | None, planned: Sequence[Evaluation]) -> None:

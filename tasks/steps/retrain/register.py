@@ -24,7 +24,6 @@ from tasks.store.objects import Store
 from tasks.store.runs import Run
 from tasks.store.stored import Output
 from tasks.tracking import CHALLENGER, ClipModel, Registry, TensorModel, Tracker, VersionCard, tracked_run
-from tasks.video_networks import CLIP_FPS
 
 LOADER = "tasks.model.pyfunc"
 PACKAGES = ("torch", "numpy")
@@ -129,7 +128,7 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Sav
                 for head in _heads(saved)
             },
             "preprocessing": {
-                **(IN_CLIPS if takes_clips else _in_tensors(saved.network.spec)),
+                **(IN_CLIPS if takes_clips else _in_tensors(saved.network.spec, manifest.segment.fps)),
                 "clip_seconds": manifest.segment.clip_seconds,
                 "fps": manifest.segment.fps,
             },
@@ -145,24 +144,24 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Sav
     )
 
 
-def _in_tensors(spec: NetworkSpec) -> dict[str, str]:
+def _in_tensors(spec: NetworkSpec, fps: int) -> dict[str, str]:
     """Describe a batch of the tensor module."""
     scaled = "" if spec.interpolation == "bilinear" else f" by {spec.interpolation} interpolation"
     shape = f"(clips, {spec.num_segments}, height, width, {spec.snippet.num_planes})"
     return {
-        "snippets": _snippets_in_words(spec),
+        "snippets": _snippets_in_words(spec, fps),
         "pixels": f"uint8, {shape}, short side {SHORT_SIDE}{scaled}; crop and normalisation are inside",
     }
 
 
-def _snippets_in_words(spec: NetworkSpec) -> str:
+def _snippets_in_words(spec: NetworkSpec, fps: int) -> str:
     """Describe the snippets, for people who fill the input by hand."""
     snippet = spec.snippet
     if video := spec.video:
         length = f"max({video.span}, round({spec.sampling_window!r} * number of frames))"
         window = "" if spec.sampling_window == 1 else f" of the middle {length}"
         return (
-            f"{spec.num_segments} views of {video.num_frames} RGB frames in a row each, of every frame in {video.frame_stride}{window} at {CLIP_FPS} "
+            f"{spec.num_segments} views of {video.num_frames} RGB frames in a row each, of every frame in {video.frame_stride}{window} at {fps} "
             f"frames per second; of these n frames, view i begins at i * (n - {video.num_frames}) // {max(1, spec.num_segments - 1)}"
         )
     planes = {

@@ -1,8 +1,9 @@
 import pytest
 
+from tasks.options import TrainOptions
 from tasks.promotion.gate import deciding_split
 from tasks.results.training import Champion, PlanResult
-from tasks.steps.retrain.plan import evaluations
+from tasks.steps.retrain.plan import evaluations, rate_warning
 from tasks.store.runs import Evaluations
 from tests.steps.shelf import plan_result
 
@@ -28,3 +29,17 @@ def test_a_network_is_one_task_however_many_splits_it_has_also_in_a_plan_that_wa
     )
     assert stored.pop("networks") == [{"model": "baseline"}, {"model": "fine-tuned"}, {"model": "champion"}]
     assert [one.model for one in PlanResult.model_validate(stored).networks] == ["baseline", "fine-tuned", "champion"]
+
+
+@pytest.mark.parametrize(("fps", "speed"), [(60, "0.5 times"), (25, "1.2 times")])
+def test_a_video_network_is_warned_of_clips_that_play_at_another_speed_to_it(fps, speed):
+    said = rate_warning(TrainOptions(family="3D", backbone="mc3_18"), fps)
+    assert said.startswith(
+        f"mc3_18 knows motion in clips of 30 frames per second, and in these of {fps} it sees things move {speed} as fast"
+    )
+    assert "\n" not in said
+
+
+def test_no_other_network_and_no_other_clips_are_warned_of():
+    assert rate_warning(TrainOptions(family="3D", backbone="mc3_18"), 30) is None
+    assert rate_warning(TrainOptions(), 25) is None

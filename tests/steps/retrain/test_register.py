@@ -8,7 +8,7 @@ from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.options import Modality
 from tasks.results.sound import SoundRecipe
-from tasks.steps.retrain.register import PACKAGES, _packages, _takes_clips
+from tasks.steps.retrain.register import PACKAGES, _in_tensors, _packages, _takes_clips
 
 CLASSES = ClassNames(verbs=("put",), nouns=("bag",))
 
@@ -30,3 +30,8 @@ def test_a_network_of_sound_takes_clips_and_needs_what_describes_their_sound(spe
     assert "av" in _packages(heard)
     assert ("silero-vad" in _packages(heard)) == (speech is not None)
     assert _takes_clips(saved(modality=Modality.SPECTROGRAM))
+
+
+def test_the_card_of_a_video_network_names_the_rate_of_the_clips_it_was_trained_on():
+    spec = NetworkSpec(backbone="mc3_18", num_segments=5)
+    assert "every frame in 2 at 25 frames per second" in _in_tensors(spec, 25)["snippets"]
