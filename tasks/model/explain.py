@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from tasks.model.backbones import CROP_PIXELS
 from tasks.model.consensus import Logits
 from tasks.model.crops import Frames, Normalise, cut_views
+from tasks.model.input_format import CROP_PIXELS
 from tasks.model.network import Network
 from tasks.model.pictures import pictures
 from tasks.video_networks import VideoNetwork

@@ -68,8 +68,11 @@ def construct(video: VideoNetwork) -> nn.Module:
     return VJepa2(transformers.VJEPA2Config(**SIZES[size], **of_size))
 
 
-def published(video: VideoNetwork) -> StateDict:
+def published(video: VideoNetwork) -> tuple[StateDict, str]:
     """Download the weights of a network, and check that its configuration and processor say what the table says.
+
+    Returns:
+        the weights, and the commit of the hub that they were loaded from; empty if the package does not tell it.
 
     Raises:
         BadConfiguration: transformers is not installed.
@@ -79,11 +82,12 @@ def published(video: VideoNetwork) -> StateDict:
     transformers = _transformers()
     is_videomae = video.name.startswith("videomae")
     name = ("VideoMAEForVideoClassification" if "finetuned" in video.name else "VideoMAEForPreTraining") if is_videomae else "VJEPA2Model"
-    model = getattr(transformers, name).from_pretrained(video.repository)
+    # Other files than safetensors may run code.
+    model = getattr(transformers, name).from_pretrained(video.repository, use_safetensors=True)
     kind = transformers.VideoMAEImageProcessor if is_videomae else transformers.VJEPA2VideoProcessor
     check(video, model.config, kind.from_pretrained(video.repository))
     state: StateDict = model.state_dict()
-    return state
+    return state, getattr(model.config, "_commit_hash", None) or ""
 
 
 def check(video: VideoNetwork, config: Any, processor: Any) -> None:  # noqa: ANN401 -- transformers is optional

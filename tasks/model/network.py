@@ -16,6 +16,7 @@ from tasks.errors import BadConfiguration
 from tasks.model import backbones
 from tasks.model.consensus import Logits
 from tasks.model.heads import HEADS
+from tasks.model.input_format import snippet_format
 from tasks.model.patches import give_patches, patch_shape
 from tasks.model.shift import insert_temporal_shift
 from tasks.model.spec import NetworkSpec
@@ -41,7 +42,7 @@ class Network(nn.Module):
         row = backbones.of(spec)
         self.spec = spec
         self.feature_shape: tuple[int, ...] = patch_shape(spec.backbone) if spec.sees_patches else (row.num_features,)
-        self.input_format = backbones.snippet_format(row.input, spec.modality, spec.video)
+        self.input_format = snippet_format(row.input, spec.modality, spec.video)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.backbone = row.construct(spec.snippet.num_channels)

@@ -17,6 +17,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from tasks.errors import BadConfiguration
 from tasks.model import backbones
+from tasks.model.input_format import CROP_PIXELS
 from tasks.model.weights_file import first_line
 
 MAX_SIDE = 7
@@ -41,7 +42,7 @@ def patch_shape(name: str) -> tuple[int, int]:
         backbone = backbones.find(name).construct(3).eval()
         give_patches(backbone)
         try:
-            _, num_patches, num_features = backbone(torch.zeros(1, 3, backbones.CROP_PIXELS, backbones.CROP_PIXELS)).shape
+            _, num_patches, num_features = backbone(torch.zeros(1, 3, CROP_PIXELS, CROP_PIXELS)).shape
             if num_patches == 1:
                 raise ValueError("its last features are one vector")
         # A chain of modules that is none, or an output that is neither a map nor tokens.

@@ -141,7 +141,8 @@ def _load_published(network: Network) -> str:
     row = backbones.find(network.spec.backbone)
     offline = f"{'family TSN and ' if network.spec.video else ''}backbone tf_efficientnet_lite0"
     try:
-        fill_backbone(network, row.imagenet())
+        tensors, commit = row.imagenet()
+        fill_backbone(network, tensors)
     except OSError as error:
         raise Unavailable(
             f"{row.trained_on} weights of {row.name} cannot be downloaded from {row.imagenet_source} ({first_line(error)}); "
@@ -154,7 +155,8 @@ def _load_published(network: Network) -> str:
     warning = licence_warning(row.licence) if row.licence else ""
     if warning:
         log.warning("%s from %s: %s", row.name, row.imagenet_source, warning)
-    return "; ".join(filter(None, (row.imagenet_source, warning)))
+    source = f"{row.imagenet_source}, commit {commit}" if commit else row.imagenet_source
+    return "; ".join(filter(None, (source, warning)))
 
 
 def _no_epic_file(spec: NetworkSpec) -> str:

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import BadInput
-from tasks.model.backbones import BACKBONES, snippet_format
+from tasks.model.backbones import BACKBONES
 from tasks.model.crops import Normalise, centre_offset, crop_offsets, cut_crops
+from tasks.model.input_format import snippet_format
 from tasks.options import Modality
 
 SIDES = st.integers(224, 1000)

@@ -1,6 +1,7 @@
 """Video networks of transformers answer as that package's own do to the same file."""
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,14 +10,15 @@ import torch
 from tasks.errors import BadConfiguration
 from tasks.model import backbones, hub_networks
 from tasks.model.backbone_file import load_backbone
-from tasks.model.backbones import snippet_format
 from tasks.model.crops import Normalise, cut_crops
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.explain import video_heat
+from tasks.model.input_format import snippet_format
 from tasks.model.network import Network
+from tasks.model.pretrained import build
 from tasks.model.spec import NetworkSpec
-from tasks.options import Modality
+from tasks.options import Modality, Weights
 from tasks.video.frames import read_frames
 from tasks.video_networks import VIDEO_NETWORKS
 from tests.media.conftest import threads_decode
@@ -126,3 +128,31 @@ def test_a_processor_that_says_otherwise_is_refused(transformers):
         hub_networks.check(row, config, transformers.VideoMAEImageProcessor())
     with pytest.raises(RuntimeError, match="expects"):
         hub_networks.check(row, SimpleNamespace(num_frames=8), transformers.VideoMAEImageProcessor(**said))
+
+
+@pytest.mark.parametrize("commit", ["0a1b2c", None])
+def test_safetensors_alone_are_read_and_their_commit_is_told(monkeypatch, commit):
+    row, asked = VIDEO_NETWORKS["videomae-base"], []
+    size = {"height": row.crop_pixels}
+    processor = SimpleNamespace(size=size, crop_size=size, image_mean=row.mean, image_std=row.std)
+    model = SimpleNamespace(config=SimpleNamespace(num_frames=row.num_frames, _commit_hash=commit), state_dict=dict)
+
+    def load(repository, **choices):
+        asked.append((repository, choices))
+        return model
+
+    package = SimpleNamespace(
+        VideoMAEForPreTraining=SimpleNamespace(from_pretrained=load),
+        VideoMAEImageProcessor=SimpleNamespace(from_pretrained=lambda repository: processor),
+    )
+    monkeypatch.setattr(hub_networks, "_transformers", lambda: package)
+    assert hub_networks.published(row) == ({}, commit or "")
+    assert asked == [(row.repository, {"use_safetensors": True})]
+
+
+def test_a_start_is_described_with_the_commit_of_its_weights(monkeypatch):
+    row = backbones.find("test_resnet")
+    known = replace(row, imagenet_source="hub", imagenet=lambda: backbones.Published(row.construct(3).state_dict(), "0a1b2c"))
+    monkeypatch.setattr(backbones, "find", lambda _: known)
+    start = build(NetworkSpec(backbone="test_resnet", num_segments=1), Weights.IMAGENET)
+    assert "(hub, commit 0a1b2c)" in start.description

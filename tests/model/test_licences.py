@@ -43,7 +43,7 @@ def test_the_licence_of_a_video_network_is_warned_of(name, is_warned):
 @pytest.mark.parametrize(("licence", "is_warned"), [("cc-by-nc-4.0", True), ("apache-2.0", False)])
 def test_the_log_and_the_description_for_the_report_warn(monkeypatch, caplog, licence, is_warned):
     row = backbones.find("test_resnet")
-    row = replace(row, licence=licence, imagenet=row.construct(3).state_dict)
+    row = replace(row, licence=licence, imagenet=lambda: backbones.Published(row.construct(3).state_dict()))
     monkeypatch.setattr(backbones, "find", lambda _: row)
     with caplog.at_level(logging.WARNING):
         start = build(NetworkSpec(backbone="test_resnet", num_segments=1), Weights.IMAGENET)

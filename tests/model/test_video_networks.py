@@ -13,10 +13,10 @@ from torchvision.models import get_model, get_model_weights, list_models
 from tasks.errors import BadConfiguration
 from tasks.media import frame_cache
 from tasks.model import backbones
-from tasks.model.backbones import snippet_format
 from tasks.model.crops import Normalise, cut_crops
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.pytorch import PytorchEngine
+from tasks.model.input_format import snippet_format
 from tasks.model.network import Network
 from tasks.model.sampling import evaluation_snippets, kept_frames, uniform_snippets
 from tasks.model.spec import NetworkSpec
