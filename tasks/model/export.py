@@ -7,11 +7,13 @@ Normalisation and centre crop are included; it returns plain tensors.
 
 import torch
 from torch import Tensor, nn
+from torch.export import Dim
 
 from tasks.model.backbones import crop_pixels
 from tasks.model.crops import Normalise
 from tasks.model.network import Network
 from tasks.model.spec import SHORT_SIDE
+from tasks.model.weights_file import first_line
 
 
 class ExportedNetwork(nn.Module):
@@ -75,3 +77,13 @@ def export_module(network: Network, *, has_objects: bool = True) -> tuple[Export
         0, 256, (2, network.spec.num_segments, 256, 340, network.spec.snippet.num_planes), dtype=torch.uint8, generator=generator
     )
     return module, example
+
+
+def export_failure(module: ExportedNetwork, example: Tensor) -> str | None:
+    """Say in one line why a module cannot be exported for any b, h and w, as MLflow exports it; None if it can."""
+    try:
+        torch.export.export(module, (example,), dynamic_shapes=[{0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}])
+    # What tracing raises depends on the code of the backbone.
+    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        return first_line(error)
+    return None

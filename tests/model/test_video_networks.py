@@ -16,6 +16,7 @@ from tasks.model import backbones
 from tasks.model.crops import Normalise, cut_crops
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.pytorch import PytorchEngine
+from tasks.model.export import export_failure, export_module
 from tasks.model.input_format import snippet_format
 from tasks.model.network import Network
 from tasks.model.sampling import evaluation_snippets, kept_frames, uniform_snippets
@@ -132,6 +133,12 @@ def _seeded(name):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         return get_model(name, weights=None).eval()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", ["mvit_v2_s", "swin3d_t"])
+def test_a_video_transformer_is_exported(backbone):
+    assert export_failure(*export_module(Network(NetworkSpec(backbone=backbone, num_segments=1), seed=1))) is None
 
 
 @pytest.mark.parametrize("changes", [{"modality": "flow"}, {"modality": "rgb-difference"}, {"temporal_shift": True}])

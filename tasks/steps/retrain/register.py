@@ -8,7 +8,7 @@ import tasks
 from tasks.contracts.retrain import REGISTER, PlannedArguments
 from tasks.errors import NothingToDo
 from tasks.model.checkpoints import Saved
-from tasks.model.export import export_module
+from tasks.model.export import export_failure, export_module
 from tasks.model.sound.recipe import SPEECH
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import Modality
@@ -71,8 +71,9 @@ def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-register-") as folder:
         saved = fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, Path(folder))
-        card = _card(plan, manifest, trained, saved, version_description(store, plan))
-        number = registry.register(plan.model_name, arguments.store, run_id, plan.run_key, _model(saved, Path(folder)), card)
+        model = _model(saved, Path(folder))
+        card = _card(plan, manifest, trained, saved, version_description(store, plan), takes_clips=isinstance(model, ClipModel))
+        number = registry.register(plan.model_name, arguments.store, run_id, plan.run_key, model, card)
         registry.set_alias(plan.model_name, CHALLENGER, number)
         result = RegisterResult(model_name=plan.model_name, version=number, mlflow_run_id=run_id, mlflow_run_url=tracker.run_url(run_id))
     tracker.finish(run_id)
@@ -81,7 +82,7 @@ def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
 
 
 def _model(saved: Saved, folder: Path) -> TensorModel | ClipModel:
-    """Make a tensor module of one network, or a clip model of a fusion or of sound.
+    """Make a tensor module of one network, or a clip model of a fusion, of sound, or of a network that cannot be exported.
 
     The tensor module needs none of our code. The networks of a fusion have different inputs, and those of sound need more than frames, so
     that their model takes a clip.
@@ -89,7 +90,10 @@ def _model(saved: Saved, folder: Path) -> TensorModel | ClipModel:
     heads = _heads(saved)
     if not _takes_clips(saved):
         exported = export_module(saved.network, has_objects=saved.classes.has_objects)
-        return TensorModel(*exported, output_names=tuple(f"{head}_logits" for head in heads))
+        failure = export_failure(*exported)
+        if failure is None:
+            return TensorModel(*exported, output_names=tuple(f"{head}_logits" for head in heads))
+        log.warning("%s cannot be exported (%s); its registered model takes clips instead of tensors", saved.title, failure)
     # MLflow keeps the file under this name.
     checkpoint = folder / "networks.ckpt"
     (folder / CHECKPOINT).rename(checkpoint)
@@ -97,12 +101,13 @@ def _model(saved: Saved, folder: Path) -> TensorModel | ClipModel:
 
 
 def _takes_clips(saved: Saved) -> bool:
+    """Check whether no tensor module could hold it, a fusion or a network that hears."""
     return len(saved.networks) > 1 or saved.network.spec.modality.is_heard
 
 
-def _packages(saved: Saved) -> tuple[str, ...]:
+def _packages(saved: Saved, *, takes_clips: bool) -> tuple[str, ...]:
     """List the packages that the model needs."""
-    if not _takes_clips(saved):
+    if not takes_clips:
         return PACKAGES
     listens = any(network.spec.sound and network.spec.sound.speech for network in saved.networks)
     is_of_hub = any(network.spec.video and network.spec.video.repository for network in saved.networks)
@@ -114,14 +119,13 @@ def _heads(saved: Saved) -> tuple[str, ...]:
     return ("verb", "noun") if saved.classes.has_objects else ("verb",)
 
 
-def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Saved, description: str) -> VersionCard:
+def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Saved, description: str, *, takes_clips: bool) -> VersionCard:
     """Describe the version for people who find it in MLflow."""
-    takes_clips = _takes_clips(saved)
     return VersionCard(
         description=description,
         checkpoint_uri=trained.checkpoint_uri,
         checkpoint_sha256=trained.checkpoint_sha256,
-        requirements=tuple(f"{package}=={version(package).partition('+')[0]}" for package in _packages(saved)),
+        requirements=tuple(f"{package}=={version(package).partition('+')[0]}" for package in _packages(saved, takes_clips=takes_clips)),
         metadata={
             **{
                 f"{head}s": {i: getattr(saved.classes, f"{head}s")[i] for i in sorted(getattr(saved.classes, f"known_{head}s"))}
