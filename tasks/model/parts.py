@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tasks.model.augmentation import Augmentation
@@ -106,8 +107,11 @@ def compute(job: TrainJob, device: Device, cache: FeatureCache, views: list[View
 def probe_features(job: TrainJob, train: ClipDataset) -> NDArray[np.float64]:
     """Average the features of each clip over its views, segments and patches: (n, f)."""
     num_views = job.options.feature_variants if train.draws_views else 1
-    rows = [[train[ClipKey(view, clip)].inputs.flatten(0, -2).mean(0) for view in range(num_views)] for clip in range(len(train))]
-    found: NDArray[np.float64] = torch.stack([torch.stack(row).double().mean(0) for row in rows]).numpy()
+
+    def mean(clip: int) -> Tensor:
+        return torch.stack([train[ClipKey(view, clip)].inputs.flatten(0, -2).mean(0) for view in range(num_views)]).double().mean(0)
+
+    found: NDArray[np.float64] = torch.stack([mean(clip) for clip in range(len(train))]).numpy()
     return found
 
 
