@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tasks.options import Head, TrainOptions
+from tasks.options import Family, Head, TrainOptions
 from tasks.results.dataset import DatasetClip
 from tasks.wording import count
 
@@ -14,7 +14,10 @@ REVERSES = (("put", "take"), ("open", "close"), ("insert", "remove"), ("turn-on"
 
 
 def advice(train: TrainOptions, clips: Sequence[DatasetClip]) -> str | None:
-    """Say in one line which head suits these training clips, and why; None if they are many, or if nothing is trained."""
+    """Say in one line which head suits these training clips, and why.
+
+    None if they are many, or if nothing is trained.
+    """
     num_sources = len({clip.source for clip in clips})
     if train.fuse or not 0 < len(clips) < FEW_CLIPS:
         return None
@@ -24,6 +27,5 @@ def advice(train: TrainOptions, clips: Sequence[DatasetClip]) -> str | None:
     verbs = {clip.verb for clip in clips}
     pair = next((pair for pair in REVERSES if verbs.issuperset(pair)), None)
     unlike = f", but cannot tell {pair[0]} from {pair[1]} by the order of frames; compare it with head lstm" if pair else ""
-    return (
-        f"head: probe is recommended for {of}, with trainable=heads: it has one setting, chosen by cross-validation, and no epochs{unlike}"
-    )
+    family = "family=TSN and " if train.family in (Family.TRN, Family.MTRN) else ""
+    return f"head: probe is recommended for {of}, with {family}trainable=heads: it has one setting, chosen by cross-validation, and no epochs{unlike}"

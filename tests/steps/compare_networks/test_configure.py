@@ -16,6 +16,17 @@ def test_a_line_changes_what_it_names_and_shares_the_rest():
     )
 
 
+def test_a_line_may_be_of_a_video_network_and_its_backbone():
+    lines = ["family=TSN", "family=3D backbone=mc3_18", "family=3D backbone=swin3d_t head=probe trainable=heads"]
+    first, second, third = configured(lines, COMMON).values()
+    assert [one.backbone for one in (first, second, third)] == ["resnet50", "mc3_18", "swin3d_t"]
+    assert second.family is third.family is Family.VIDEO
+    with pytest.raises(
+        BadConfiguration, match=r"`family=3D`: .*family 3D needs a video network and backbone resnet50 sees single pictures"
+    ):
+        configured(["family=TSN", "family=3D"], COMMON)
+
+
 def test_the_forms_own_lines_are_configurations():
     assert len(configured(ComparisonOptions().configurations, TrainOptions())) == 4
 

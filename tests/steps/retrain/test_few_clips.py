@@ -15,6 +15,11 @@ def test_a_probe_is_recommended_for_few_clips_with_the_reason(num_clips):
     assert "\n" not in said
 
 
+@pytest.mark.parametrize(("family", "options"), [("TRN", "with family=TSN and trainable=heads:"), ("TSM", ", with trainable=heads:")])
+def test_a_probe_is_recommended_with_the_options_that_it_needs(family, options):
+    assert options in advice(TrainOptions(family=family), manifest(9, 0).clips)
+
+
 def test_what_a_probe_cannot_see_is_named():
     put, take = manifest(2, 0).clips
     said = advice(TrainOptions(), [put, take.model_copy(update={"verb": "take"})])

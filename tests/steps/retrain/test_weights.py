@@ -15,6 +15,7 @@ from tasks.steps._checkpoints import file_sha256
 from tasks.steps._plans import plan_training
 from tasks.steps._weights import candidates
 from tasks.steps.retrain.weights import run
+from tests.model.tiny_video import TINY_VIDEO, tiny_video_network
 from tests.steps.shelf import Shelf, train_result
 
 EPIC, IMAGENET, NONE = Weights.EPIC, Weights.IMAGENET, Weights.NONE
@@ -103,6 +104,23 @@ def test_a_trained_network_of_this_store_is_a_start(shelf, options):
 def test_a_start_that_does_not_fit_is_refused_with_the_remedy(shelf, options, said):
     with pytest.raises((BadConfiguration, BadInput), match=said):
         start_from(shelf, **options)
+
+
+def test_a_trained_network_of_single_pictures_starts_no_video_network(shelf):
+    with pytest.raises(BadConfiguration, match="is TSN test_resnet rgb, 2 segments, where family 3D was asked; choose family TSN"):
+        start_from(shelf, family="3D", backbone="auto")
+
+
+def test_a_trained_video_network_starts_no_network_of_single_pictures(shelf, tmp_path):
+    with tiny_video_network():
+        spec = NetworkSpec(backbone=TINY_VIDEO.name, num_segments=3)
+        save(tmp_path / "best.pt", Network(spec, seed=1), no_names(spec))
+        uri = f"s3://retake/{RUN}train/best.pt"
+        shelf.write_file(uri, tmp_path / "best.pt")
+        shelf.write(f"s3://retake/{RUN}train/result.json", train_result(uri, file_sha256(tmp_path / "best.pt")))
+        with pytest.raises(BadConfiguration, match="is 3D tiny_video rgb, 3 views, where family TSN was asked; choose family 3D"):
+            start_from(shelf, backbone="auto")
+        assert start_from(shelf, family="3D", backbone="auto").network == spec.title
 
 
 @pytest.mark.parametrize(
