@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -19,6 +20,9 @@ GRID_POINTS = 5
 
 CLIP_SECONDS = "clip_seconds"
 """The searched option that belongs to the clips and not to the training."""
+
+EXCLUSIVE = ("family", "head", "modality", "backbone", "num_segments", "trainable")
+"""Options of which some values exclude one another."""
 
 START_OPTIONS = {
     "family",
@@ -95,6 +99,14 @@ class Space:
         """List the clip lengths of the space, in seconds, that the dataset does not have."""
         return sorted({float(value) for value in self.grid().get(CLIP_SECONDS, [])} - {self.clip_seconds})
 
+    def untried(self) -> list[str]:
+        """Say in a line each which values of the searched options no recipe of the space can have, and why."""
+        listed = {name: values for name, values in self.grid().items() if name in EXCLUSIVE}
+        recipes = [dict(zip(listed, values, strict=True)) for values in product(*listed.values())]
+        tried = {one for recipe in recipes if self.complete(self.own | recipe) for one in recipe.items()}
+        never = [(name, value) for name, values in listed.items() for value in values if (name, value) not in tried]
+        return [f"{name}={value} is never tried: {_refusal(self.base, name, value)}" for name, value in never]
+
     def grid(self) -> dict[str, list[Value]]:
         """List the values of a full grid, by option."""
         return {name: _points(distribution) for name, distribution in self.ranges.items()}
@@ -166,6 +178,15 @@ def _points(distribution: BaseDistribution) -> list[Value]:
 def _plain(choice: object) -> Value:
     assert isinstance(choice, (bool, int, float, str))  # noqa: S101 - `_value` makes no others
     return choice
+
+
+def _refusal(base: TrainOptions, name: str, value: Value) -> str:
+    """Say why a value contradicts the base recipe."""
+    try:
+        TrainOptions.model_validate(base.model_dump(mode="json") | {name: value})
+    except ValidationError as error:
+        return "; ".join(reason for _, reason in refusals(error, TrainOptions))
+    return "no value of the other searched options fits it"
 
 
 def _problems(name: str, value: Value) -> str:

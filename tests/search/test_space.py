@@ -82,3 +82,43 @@ def test_a_clip_length_is_of_the_clips_and_changes_no_option_of_the_training():
     assert found.other_lengths == [2, 4]
     assert found.complete({"clip_seconds": 2.0, "dropout": 0.5}) == found.complete({"clip_seconds": 4.0, "dropout": 0.5})
     assert space("dropout=0, 0.5").other_lengths == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "base", "said"),
+    [
+        (
+            ["head=linear, probe"],
+            TrainOptions(),
+            "head=probe is never tried: head probe is fitted on the features of a frozen backbone; set trainable",
+        ),
+        (["head=linear, lstm", "family=TRN, MTRN"], LIGHT, "head=lstm is never tried: no value of the other searched options fits it"),
+        (
+            ["family=TSN, 3D"],
+            LIGHT,
+            "family=3D is never tried: family 3D needs a video network and backbone tf_efficientnet_lite0 sees single",
+        ),
+    ],
+)
+def test_values_that_no_recipe_of_a_space_can_have_are_named(lines, base, said):
+    (line,) = space(*lines, base=base).untried()
+    assert line.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "lines", [["head=linear, probe", "trainable=all, heads"], ["head=linear, lstm", "family=TRN, TSN"], ["dropout=0..0.5"]]
+)
+def test_values_that_some_recipe_can_have_are_not_named(lines):
+    assert space(*lines, base=TrainOptions()).untried() == []
+
+
+def test_the_default_form_tries_every_value():
+    assert Space.of(SearchOptions(search=list(RANGES)), LIGHT, 8).untried() == []
+
+
+def test_video_networks_are_searched_beside_others():
+    found = space("family=TSN, 3D", "backbone=tf_efficientnet_lite0, mc3_18, r2plus1d_18")
+    assert found.untried() == []
+    assert found.complete({"family": "3D", "backbone": "mc3_18"}).backbone == "mc3_18"
+    assert found.complete({"family": "3D", "backbone": "tf_efficientnet_lite0"}) is None
+    assert found.complete({"family": "TSN", "backbone": "mc3_18"}) is None

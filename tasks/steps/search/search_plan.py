@@ -35,6 +35,8 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     manifest = store.read(dataset.manifest)
     space = Space.of(chosen, train, manifest.segment.clip_seconds)
     require_searchable(space, chosen)
+    for line in space.untried():
+        log.warning("%s", line)
     _require_one_start(chosen, train)
     require_resumable(chosen, space)
     _require_first_rung(chosen, train)
