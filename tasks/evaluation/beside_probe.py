@@ -12,7 +12,10 @@ from tasks.results.probe import ProbeAnswers, ProbeDifference
 def probe_differences(
     answers: ProbeAnswers, ours: ScoredClips, vocabulary: Vocabulary, *, num_resamples: int
 ) -> tuple[ProbeDifference, ...]:
-    """Compare the trained network with the probe, on the clips of the deciding split; nothing if the probe answered other clips."""
+    """Compare the trained network with the probe, on the clips of the deciding split.
+
+    There is nothing to compare if the probe answered other clips.
+    """
     if answers.uids is not None and answers.uids != ours.uids:
         return ()
     found = []

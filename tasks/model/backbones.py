@@ -32,7 +32,10 @@ TIMM_ARGUMENTS = (PLAIN, {"img_size": CROP_PIXELS})
 
 
 class Published(NamedTuple):
-    """Published weights of a backbone: its tensors, and the commit of the hub that they were loaded from, if it is known."""
+    """Published weights of a backbone.
+
+    `commit` is that of the hub that they were loaded from; empty if it is not known.
+    """
 
     tensors: StateDict
     commit: str = ""

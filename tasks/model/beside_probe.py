@@ -1,4 +1,4 @@
-"""Fit a plain probe to the features that a training saw, for comparison with its head."""
+"""Fit a plain probe to the features that a training saw, to compare them."""
 
 # n: clips, t: segments, k: crops, f: features
 
@@ -32,7 +32,9 @@ class ProbeBeside:
 
 
 def fit_beside(job: TrainJob) -> ProbeBeside:
-    """Fit a probe to the views of the training clips that `job`, a training of heads on cached features, has seen.
+    """Fit a probe to the views of the training clips that a training has seen.
+
+    `job` trains heads on cached features.
 
     Raises:
         BadDataset, MissingObject, Unavailable: as `compute_features`.

@@ -52,7 +52,8 @@ def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "no
         class_id: index into the head's logits.
 
     Returns:
-        PNG, t tiles of 160 pixels, or 8 frames of a video network. All tiles share one heat scale: no heat leaves the frame unchanged, red is the maximum.
+        PNG, t tiles of 160 pixels, or 8 frames of a video network. All tiles share one heat scale: no heat leaves the frame unchanged, red is
+        the maximum.
 
     Raises:
         NothingToSee: see `grad_cam`.
@@ -107,9 +108,10 @@ def grad_cam(network: Network, crops: Frames, head: Literal["verb", "noun"], cla
 
 
 def video_heat(network: Network, view: Frames, head: Literal["verb", "noun"], class_id: int) -> Heat:
-    """Compute the heat of a class in each frame of one view: float32 (m, h, w).
+    """Compute the heat of a class in each frame of one view.
 
-    It is that of `grad_cam`, of a map over time and place, as if the clip had this view alone. `view` is uint8 (h, w, p).
+    The heat is float32 (m, h, w). It is that of `grad_cam`, of a map over time and place, as if the clip had this view alone. `view` is
+    uint8 (h, w, p).
 
     Raises:
         NothingToSee: as `grad_cam`.
@@ -170,9 +172,10 @@ def _last_outputs(network: Network, snippets: Tensor, as_map: AsMap) -> tuple[li
 
 
 def _as_video_map(video: VideoNetwork, output: Tensor) -> Tensor | None:
-    """View one snippet's output as a map over time and place (1, c, m', h', h'); None if it is none.
+    """View one snippet's output as a map over time and place.
 
-    It has its channels first, or last, or tokens (1, n, c) of patches of two frames, after that of a class. Heads of attention are no snippets.
+    The map is (1, c, m', h', h'), or None if the output is none. It has its channels first, or last, or tokens (1, n, c) of patches of two
+    frames, after that of a class. Heads of attention are no snippets.
     """
     if len(output) != 1:
         return None
@@ -194,7 +197,9 @@ def _scaled(heat: Tensor, size: tuple[int, ...]) -> Heat:
 
 
 def _spatial_outputs(network: Network, snippets: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Compute features (1, t, f), or (1, t, n, f) of patches, and collect the spatial outputs of the backbone's modules, in order.
+    """Compute features, and collect the spatial outputs of the backbone's modules, in order.
+
+    Features are (1, t, f), or (1, t, n, f) of patches.
 
     Raises:
         NothingToSee: there are none.
@@ -219,9 +224,10 @@ def _spatial_outputs(network: Network, snippets: Tensor) -> tuple[list[Tensor], 
 
 
 def _heat(outputs: Sequence[Tensor], logit: Tensor, as_map: AsMap) -> Tensor:
-    """Weight the last output that the logit depends on by its mean gradient: (t, h, w), or (t, m, h, w).
+    """Weight the last output that the logit depends on by its mean gradient.
 
-    A vision transformer that answers by its class token returns patches without a gradient; the input of its last block has one.
+    The result is (t, h, w), or (t, m, h, w). A vision transformer that answers by its class token returns patches without a gradient; the
+    input of its last block has one.
 
     Raises:
         NothingToSee: the logit depends on none of them.

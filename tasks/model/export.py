@@ -80,7 +80,10 @@ def export_module(network: Network, *, has_objects: bool = True) -> tuple[Export
 
 
 def export_failure(module: ExportedNetwork, example: Tensor) -> str | None:
-    """Say in one line why a module cannot be exported for any b, h and w, as MLflow exports it; None if it can."""
+    """Say in one line why a module cannot be exported; None if it can.
+
+    It is exported for any b, h and w, as by MLflow.
+    """
     try:
         torch.export.export(module, (example,), dynamic_shapes=[{0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}])
     # What tracing raises depends on the code of the backbone.

@@ -1,4 +1,7 @@
-"""List the heads, and define those for small data: they reduce the features to few numbers before they relate them."""
+"""List the heads, and define those for small data.
+
+These reduce the features to few numbers before they relate them.
+"""
 
 # b: batch, t: segments, p: patches, f: features, r: reduced features (128), v: verbs, n: nouns
 
@@ -18,7 +21,10 @@ KERNEL = 3
 
 
 class ReducedHead(nn.Module):
-    """Reduces the features of each segment to `NUM_REDUCED`, normalised so that backbones of any scale train alike."""
+    """Reduces the features of each segment to `NUM_REDUCED`.
+
+    They are normalised, so that backbones of any scale train alike.
+    """
 
     is_linear: ClassVar[bool] = False
 
@@ -62,16 +68,20 @@ class Attentive(ReducedHead):
 
 
 def places(num_segments: int) -> Tensor:
-    """Compute the sines and cosines (t, r) of the segments' places in time; their longest wave is that of 64 segments."""
+    """Compute the sines and cosines (t, r) of the segments' places in time.
+
+    Their longest wave is that of 64 segments.
+    """
     rates = 2 * torch.pi / 2 ** torch.linspace(1, 6, NUM_REDUCED // 2)
     angles = torch.arange(num_segments)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
 class Recurrent(ReducedHead):
-    """An LSTM over the segments, which answers at the last one (Ng et al., arXiv 1503.08909).
+    """Relates the segments by an LSTM, and answers at the last one.
 
-    Its forget gates start open (Jozefowicz et al., ICML 2015), so that the first of many segments still counts.
+    It is that of Ng et al. (arXiv 1503.08909). Its forget gates start open (Jozefowicz et al., ICML 2015), so that the first of many
+    segments still counts.
     """
 
     def __init__(self, num_features: int, spec: NetworkSpec) -> None:
@@ -90,7 +100,10 @@ class Recurrent(ReducedHead):
 
 
 class DilatedBlock(nn.Module):
-    """Residual block of MS-TCN (Abu Farha and Gall, arXiv 1903.01945): a dilated convolution over time, then one of width 1."""
+    """Adds a dilated convolution over time, then one of width 1, to its input.
+
+    It is the block of MS-TCN (Abu Farha and Gall, arXiv 1903.01945).
+    """
 
     def __init__(self, dilation: int) -> None:
         super().__init__()
@@ -128,4 +141,7 @@ HEADS: Mapping[Consensus, Callable[[int, NetworkSpec], nn.Module]] = {
     Consensus.LSTM: Recurrent,
     Consensus.TCN: TemporalConvolution,
 }
-"""(number of features, spec) -> module (b, t, f), or (b, t, p, f) if the spec sees patches, -> Logits. If `is_linear`, averaging features or logits gives the same result."""
+"""(number of features, spec) -> module (b, t, f), or (b, t, p, f) if the spec sees patches, -> Logits.
+
+If `is_linear`, averaging features or logits gives the same result.
+"""

@@ -27,7 +27,10 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
 
 
 class VideoMae(nn.Module):
-    """The encoder of VideoMAE (arXiv 2203.12602); its features are the mean over tokens, normalised if it was fine-tuned."""
+    """The encoder of VideoMAE (arXiv 2203.12602).
+
+    Its features are the mean over tokens, normalised if it was fine-tuned.
+    """
 
     def __init__(self, config: Any) -> None:  # noqa: ANN401 -- transformers is optional
         super().__init__()
@@ -69,7 +72,7 @@ def construct(video: VideoNetwork) -> nn.Module:
 
 
 def published(video: VideoNetwork) -> tuple[StateDict, str]:
-    """Download the weights of a network, and check that its configuration and processor say what the table says.
+    """Download the weights of a network, whose configuration and processor must agree with the table.
 
     Returns:
         the weights, and the commit of the hub that they were loaded from; empty if the package does not tell it.
@@ -91,7 +94,7 @@ def published(video: VideoNetwork) -> tuple[StateDict, str]:
 
 
 def check(video: VideoNetwork, config: Any, processor: Any) -> None:  # noqa: ANN401 -- transformers is optional
-    """Check that a configuration and a processor of transformers say what the table says.
+    """Check that a configuration and a processor of transformers agree with the table.
 
     Raises:
         RuntimeError: they do not.

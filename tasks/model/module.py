@@ -198,7 +198,10 @@ class ActionModule(Learner):
 
     @property
     def _sees_single_clips(self) -> bool:
-        """Check whether the backbone sees clip by clip: all views of several clips would not fit into memory at once."""
+        """Check whether the backbone sees clip by clip.
+
+        All views of several clips would not fit into memory at once.
+        """
         return self.network.spec.video is not None and (self.recipe.trainable == "heads" or not torch.is_grad_enabled())
 
     def _features(self, snippets: Tensor) -> Tensor:

@@ -26,7 +26,10 @@ AFTER_MAP = ("avgpool", "classifier", "fc")
 
 
 def give_patches(backbone: nn.Module) -> None:
-    """Let a backbone (n, c, 224, 224) -> (n, f) return (n, p, f), in place."""
+    """Let a backbone return features of patches, in place.
+
+    It then maps (n, c, 224, 224) to (n, p, f) instead of (n, f).
+    """
     # The module itself stays: its names are those of the weights, and temporal shift and folding look for them.
     setattr(backbone, "forward", MethodType(_patches, backbone))  # noqa: B010 - mypy takes no assignment to a method
 
@@ -55,7 +58,10 @@ def patch_shape(name: str) -> tuple[int, int]:
 
 
 def _patches(backbone: nn.Module, images: Tensor) -> Tensor:
-    """Map (n, c, 224, 224) to (n, p, f): what timm calls `forward_features`, without its class token, or the map before the pooling."""
+    """Map (n, c, 224, 224) to (n, p, f).
+
+    These are timm's `forward_features` without the class token, or the map before the pooling.
+    """
     own = getattr(backbone, "forward_features", None)
     found = own(images) if own else _map_of_chain(backbone, images)
     if not isinstance(found, Tensor) or found.ndim not in (3, 4):
@@ -87,7 +93,7 @@ def _pooled_tokens(tokens: Tensor) -> Tensor:
 
 
 def _flat(maps: Tensor) -> Tensor:
-    """Pool (n, f, h, w) to at most 7 x 7, and return (n, p, f)."""
+    """Pool maps to at most 7 x 7: (n, f, h, w) to (n, p, f)."""
     if max(maps.shape[2:]) > MAX_SIDE:
         maps = adaptive_avg_pool2d(maps, (min(maps.shape[2], MAX_SIDE), min(maps.shape[3], MAX_SIDE)))
     return maps.flatten(2).transpose(1, 2)

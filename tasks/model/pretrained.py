@@ -60,9 +60,9 @@ PUBLISHED: dict[tuple[str, str, Modality], PublishedFile] = {
 
 
 def published(spec: NetworkSpec) -> PublishedFile | None:
-    """Return the published checkpoint of this network, or of its backbone below a chosen head, if there is one.
+    """Return the published checkpoint of this network, if there is one.
 
-    They were trained on whole clips. No weight depends on the sampling window.
+    Below a chosen head it is that of its backbone. They were trained on whole clips. No weight depends on the sampling window.
     """
     if spec.num_segments != EPIC_SEGMENTS:
         return None
@@ -91,7 +91,8 @@ def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None,
     Args:
         spec: the network.
         weights: EPIC reads `epic_file`; IMAGENET uses the backbone's published weights, Kinetics-400's of a video network, which may need a
-            download (`tf_efficientnet_lite0` never does); FILE reads `backbone_file`; NONE keeps the seeded initialisation. AUTO means EPIC if `epic_file` is given, else IMAGENET.
+            download (`tf_efficientnet_lite0` never does); FILE reads `backbone_file`; NONE keeps the seeded initialisation. AUTO means EPIC if
+            `epic_file` is given, else IMAGENET.
         epic_file: the published file on this disk.
         backbone_file: the user's own weights of the backbone, on this disk.
         seed: of all parameters for which no weights are loaded.

@@ -1,6 +1,7 @@
-"""Fit linear heads to cached features by logistic regression: linear probes (Alain and Bengio, arXiv 1610.01644).
+"""Fit linear heads to cached features by logistic regression.
 
-The regularisation is chosen by cross-validation over source videos. Fitting is deterministic: nothing is drawn, and it has one thread.
+They are linear probes (Alain and Bengio, arXiv 1610.01644). The regularisation is chosen by cross-validation over source videos. Fitting is
+deterministic: nothing is drawn, and it has one thread.
 """
 
 # n: clips, f: features, r: rank of the features, k: classes with training clips, v: all classes of a head
@@ -56,7 +57,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen C, and what was tried.
+    """The chosen C, and the others that were tried.
 
     `losses` has the mean loss in nats of each C on left-out videos; empty if none could be scored. `nested_top1` is the accuracy on videos
     that had no part in the choice; None if it was not computed.
@@ -79,8 +80,8 @@ def fit_probe(
 ) -> tuple[Linear, Choice]:
     """Fit one head.
 
-    Features are standardised, those that hardly vary by less, and the classifier is returned for raw ones. The logit of a class without training clips is the mean of the
-    others less `UNSEEN_MARGIN`: below the highest, whatever the clip shows.
+    Features are standardised, those that hardly vary by less, and the classifier is returned for raw ones. The logit of a class without
+    training clips is the mean of the others less `UNSEEN_MARGIN`: below the highest, whatever the clip shows.
 
     Args:
         features: (n, f), one row for each training clip.
@@ -115,7 +116,10 @@ def fit_probe(
 def fit_heads(
     head: nn.Module, features: Floats, verbs: Integers, nouns: Integers | None, sources: Sequence[Hashable], *, balanced: bool = False
 ) -> None:
-    """Fit the linear heads of a network in place, and log the choices; without nouns, only that of the verbs."""
+    """Fit the linear heads of a network in place, and log the choices.
+
+    Without nouns, only that of the verbs is fitted.
+    """
     for target, labels in (("verb", verbs), ("noun", nouns)):
         if labels is None:
             continue
@@ -132,9 +136,9 @@ def fit_heads(
 
 @dataclass(frozen=True)
 class _Reduced:
-    """Standardised features in coordinates of their own rank, in which the regularised solution is the same.
+    """Standardised features in coordinates of their own rank.
 
-    `coordinates` (n, r); raw features less `mean`, times `basis` (f, r), give them.
+    The regularised solution is the same in them. `coordinates` (n, r); raw features less `mean`, times `basis` (f, r), give them.
     """
 
     coordinates: Floats
@@ -203,7 +207,10 @@ def _nested_top1(features: Floats, labels: Integers, groups: Integers, *, balanc
 
 
 def _folds(groups: Integers) -> Iterator[tuple[Integers, Integers]]:
-    """Yield the places of the clips to fit and to leave out; none if all are of one source video."""
+    """Yield the places of the clips to fit and to leave out.
+
+    There are none if all clips are of one source video.
+    """
     num_groups = len(np.unique(groups))
     if num_groups > 1:
         yield from GroupKFold(min(NUM_FOLDS, num_groups)).split(groups, groups=groups)

@@ -88,11 +88,11 @@ class NetworkSpec(BaseModel):
     """One network: backbone, optional temporal shift, consensus, and the sizes of both heads.
 
     `flow` defines how the optical flow is computed, if the modality is flow, and `sound` how sound is described, if it is sound; then
-    `backbone` names its features. `relation_draws` applies to the multi-scale relation only: the
-    published code samples three relations per scale in testing; 0 averages over all possible samples, another number over that many samples
-    seeded by `relation_seed`. `sampling_window` is the middle share of a clip that the segments are spread over, and `interpolation`
-    scales frames to short side 256; at 1 and bilinear they are left out of dumps, so that these, and the keys made of them, are those of
-    earlier versions. Flow is always made of frames that were scaled bilinearly.
+    `backbone` names its features. `relation_draws` applies to the multi-scale relation only: the published code samples three relations per
+    scale in testing; 0 averages over all possible samples, another number over that many samples seeded by `relation_seed`.
+    `sampling_window` is the middle share of a clip that the segments are spread over, and `interpolation` scales frames to short side 256; at 1
+    and bilinear they are left out of dumps, so that these, and the keys made of them, are those of earlier versions. Flow is always made of
+    frames that were scaled bilinearly.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -127,7 +127,7 @@ class NetworkSpec(BaseModel):
 
     @property
     def video(self) -> VideoNetwork | None:
-        """Return what a video network sees, or None if the backbone sees single pictures.
+        """Return the video network, or None if the backbone sees single pictures.
 
         Its snippets are `num_segments` views of the clip.
         """

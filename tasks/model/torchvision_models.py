@@ -45,7 +45,9 @@ def matching_keys(backbone: nn.Module, state: StateDict) -> StateDict:
 
 
 def download(url: str) -> StateDict:
-    """Download a file of weights, whose name ends in its hash, or read it from torch's cache.
+    """Download a file of weights, or read it from torch's cache.
+
+    Its name ends in its hash.
 
     Raises:
         OSError: it cannot be downloaded.

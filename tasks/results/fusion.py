@@ -7,7 +7,10 @@ from tasks.results.record import Record
 
 
 class Member(Record):
-    """One network of a fusion: `name` as the person wrote it, `run_key` of its training, `sound` as of a `Champion`."""
+    """One network of a fusion.
+
+    `name` is as the person wrote it, `run_key` that of its training, `sound` as of a `Champion`.
+    """
 
     name: str
     network: str

@@ -6,8 +6,8 @@ from tasks.results.record import Record, Target
 class ProbeAnswers(Record):
     """`probe.json` beside a network's scores: how a probe answers the same clips.
 
-    `right` has, per target, one digit per clip in the order of `uids`: 1 if the answer is right. `strengths` is the chosen C of each head. Records
-    of older versions have no `uids`; their clips are those of the dataset, in its order.
+    `right` has, per target, one digit per clip in the order of `uids`: 1 if the answer is right. `strengths` is the chosen C of each head.
+    Records of older versions have no `uids`; their clips are those of the dataset, in its order.
     """
 
     uids: tuple[str, ...] | None = None
@@ -17,7 +17,7 @@ class ProbeAnswers(Record):
 
 
 class NoProbe(Record):
-    """`no_probe.json` beside a network's scores: why no probe answers the same clips, as a part of a sentence."""
+    """`no_probe.json` beside a network's scores: why no probe answers, as a part of a sentence."""
 
     reason: str
 

@@ -100,7 +100,7 @@ class Space:
         return sorted({float(value) for value in self.grid().get(CLIP_SECONDS, [])} - {self.clip_seconds})
 
     def untried(self) -> list[str]:
-        """Say in a line each which values of the searched options no recipe of the space can have, and why."""
+        """Name in a line each the values that no recipe of the space can have, and why."""
         listed = {name: values for name, values in self.grid().items() if name in EXCLUSIVE}
         recipes = [dict(zip(listed, values, strict=True)) for values in product(*listed.values())]
         tried = {one for recipe in recipes if self.complete(self.own | recipe) for one in recipe.items()}

@@ -1,4 +1,4 @@
-"""Let a plain probe answer from the features that a trained network was scored on, where training clips are few."""
+"""Let a plain probe answer beside a trained network, where training clips are few."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,9 +30,10 @@ def beside_probe(
     store: Store,
     folder: Path,
 ) -> dict[str, bytes]:
-    """Make the file of a probe's answers to `clips`, or of the reason why there are none.
+    """Make the file of a probe's answers, or of the reason why there are none.
 
-    There is no file where no comparison is due: many training clips, a fusion, a probe itself, or a backbone that was trained.
+    It answers `clips` from the features that the network was scored on. There is no file where no comparison is due: many training clips, a
+    fusion, a probe itself, or a backbone that was trained.
 
     Raises:
         Unavailable: inputs cannot be fetched now, or features are damaged; a retry compares them.

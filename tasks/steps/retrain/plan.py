@@ -82,7 +82,10 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
 
 
 def rate_warning(train: TrainOptions, fps: int) -> str | None:
-    """Say in one line that clips are played at another speed to a video network; None if they are not."""
+    """Say in one line that clips play at another speed to a video network.
+
+    None if they do not.
+    """
     if train.family is not Family.VIDEO or fps == CLIP_FPS:
         return None
     return (

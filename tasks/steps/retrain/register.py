@@ -82,10 +82,10 @@ def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
 
 
 def _model(saved: Saved, folder: Path) -> TensorModel | ClipModel:
-    """Make a tensor module of one network, or a clip model of a fusion, of sound, or of a network that cannot be exported.
+    """Make a tensor module of one network, or a clip model.
 
-    The tensor module needs none of our code. The networks of a fusion have different inputs, and those of sound need more than frames, so
-    that their model takes a clip.
+    Of fusions, of sound and of networks that cannot be exported it is a clip model. The tensor module needs none of our code. The networks
+    of a fusion have different inputs, and those of sound need more than frames, so that their model takes a clip.
     """
     heads = _heads(saved)
     if not _takes_clips(saved):
