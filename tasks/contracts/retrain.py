@@ -9,7 +9,8 @@ from tasks.contracts.addresses import FlowBatchUri, FolderUri, PredictionPlanUri
 from tasks.contracts.step import Command, OutArguments, Step, StepArguments
 from tasks.keys import content_key
 from tasks.options import EvaluateOptions, GateOptions, LearningCurveOptions, RegisterOptions, StoreUri, TrainOptions
-from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResults, RegisterResult, ReportResult, RollbackResult
+from tasks.results.decision import RollbackResult
+from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResults, RegisterResult, ReportResult
 from tasks.results.flow import FlowResult, FlowsResult
 from tasks.results.learning_curve import LearningCurveResult
 from tasks.results.record import ModelRole

@@ -7,7 +7,7 @@ Every random draw is a function of (seed, view, clip).
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
 from tasks.errors import BadDataset, MissingObject
 from tasks.model.augmentation import PLAIN, Augmentation, augmented
@@ -118,14 +118,6 @@ class View(NamedTuple):
             return None
         clip = int.from_bytes(hashlib.sha256(self.frames.stem.encode()).digest()[:8], "big")
         return np.random.default_rng([self.seed, self.number, clip])
-
-
-@dataclass(frozen=True)
-class Share:
-    """This process's share of every batch: `rank`, from 0, of `num_processes`."""
-
-    rank: int = 0
-    num_processes: int = 1
 
 
 def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None, segment_length: float = 1) -> Frames:
@@ -280,41 +272,3 @@ def balanced_order(actions: Sequence[Hashable], rng: np.random.Generator) -> lis
     drawn = [np.resize(rng.permutation(clips), times + (place in favoured)) for place, clips in enumerate(clips_of.values())]
     order: list[int] = rng.permutation(np.concatenate(drawn)).tolist()
     return order
-
-
-class EpochSampler(Sampler[ClipKey]):
-    """One process's keys of an epoch; Lightning sets the epoch, also after a resume.
-
-    Keys are dealt to processes in turn, so that their batches together equal the larger batches of a single process. A short last round is
-    filled with the last clip, which does not count there, so that every process has the same number of steps.
-    """
-
-    def __init__(self, dataset: ClipDataset, share: Share = Share()) -> None:
-        self.dataset = dataset
-        self.share = share
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch; called by Lightning before each."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return -(-len(self.dataset) // self.share.num_processes)
-
-    def __iter__(self) -> Iterator[ClipKey]:
-        keys = self.dataset.keys(self.epoch)
-        keys += [keys[-1]._replace(counts=False)] * (-len(keys) % self.share.num_processes)
-        return iter(keys[self.share.rank :: self.share.num_processes])
-
-
-def make_loader(dataset: ClipDataset, *, batch_size: int, num_workers: int, pin_memory: bool, share: Share = Share()) -> DataLoader[Sample]:
-    """Make a loader of a dataset's batches; `batch_size` counts only this process's clips."""
-    return DataLoader(
-        dataset,
-        batch_size=batch_size,
-        sampler=EpochSampler(dataset, share),
-        num_workers=num_workers,
-        pin_memory=pin_memory,
-        persistent_workers=num_workers > 0,
-        generator=torch.Generator(),  # creating an iterator must not draw from torch's global generator
-    )

@@ -13,12 +13,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tasks.model.augmentation import Augmentation
-from tasks.model.data import ClipDataset, ClipKey, Sample, Share, Source, View, make_loader
+from tasks.model.data import ClipDataset, ClipKey, Sample, Source, View
 from tasks.model.epochs import LAST
 from tasks.model.feature_cache import FeatureCache, FeatureMemory
 from tasks.model.features import compute_features, training_features
 from tasks.model.job import TrainJob
 from tasks.model.label_noise import with_label_noise
+from tasks.model.loading import Share, make_loader
 from tasks.model.module import ActionModule, FittedModule, HeadModule, Learner
 from tasks.model.network import synchronise_norms, to_channels_last
 from tasks.model.probe import fit_heads

@@ -5,7 +5,7 @@ the first gets the next number. The decision is recorded after the move; if the 
 """
 
 from tasks.promotion.decisions import keep_decision, kept_decision
-from tasks.results.evaluation import ChampionMove, DecisionRecord
+from tasks.results.decision import ChampionMove, DecisionRecord
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.tracking import CHAMPION, Registry

@@ -2,7 +2,7 @@
 
 from tasks.csv_table import csv_table
 from tasks.keys import content_key
-from tasks.results.evaluation import DecisionRecord
+from tasks.results.decision import DecisionRecord
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.stored import Stored

@@ -2,7 +2,7 @@
 
 from tasks.errors import BadInput, Unavailable
 from tasks.promotion.champion import complete_last_move, complete_move, make_move, moves
-from tasks.results.evaluation import ChampionMove, DecisionRecord
+from tasks.results.decision import ChampionMove, DecisionRecord
 from tasks.results.record import now_utc
 from tasks.store.objects import Store
 from tasks.tracking import RegisteredVersion, Registry, Tracker

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 from tasks.results.dataset import ClassRef, DatasetResult, LabelResult, LabelsFile, Manifest, SplitResult
-from tasks.results.evaluation import ChampionMove, DecisionRecord
+from tasks.results.decision import ChampionMove, DecisionRecord
 from tasks.results.prediction import PredictPlanResult
 from tasks.results.record import SplitName
 from tasks.results.sound import SoundNote

@@ -13,7 +13,8 @@ from tasks.contracts.retrain import DecideArguments, RollbackArguments
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions, Weights
 from tasks.promotion.champion import complete_last_move, moves
-from tasks.results.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult, RollbackResult
+from tasks.results.decision import RollbackResult
+from tasks.results.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
 from tasks.results.training import Champion, PlanResult, WeightsResult
 from tasks.settings import MlflowSettings, load
 from tasks.steps.retrain import decide, rollback

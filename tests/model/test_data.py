@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tasks.errors import BadDataset, MissingObject
 from tasks.model.augmentation import Augmentation
-from tasks.model.data import NO_LABEL, CachedClip, ClipDataset, ClipKey, EpochSampler, Share, View, make_loader
+from tasks.model.data import NO_LABEL, CachedClip, ClipDataset, ClipKey, View
+from tasks.model.loading import EpochSampler, Share, make_loader
 from tasks.model.spec import NetworkSpec
 from tests.model.conftest import TINY
 

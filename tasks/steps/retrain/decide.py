@@ -5,7 +5,8 @@ from typing import Literal
 from tasks.contracts.retrain import DECIDE, DecideArguments
 from tasks.promotion.champion import complete_move, make_move, moves
 from tasks.promotion.decisions import keep_decision, kept_decision
-from tasks.results.evaluation import ChampionMove, CompareResult, DecideResult, DecisionRecord, RegisterResult
+from tasks.results.decision import ChampionMove, DecisionRecord
+from tasks.results.evaluation import CompareResult, DecideResult, RegisterResult
 from tasks.results.record import now_utc
 from tasks.results.training import PlanResult
 from tasks.settings import MlflowSettings, load

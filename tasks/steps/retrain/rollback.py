@@ -2,7 +2,7 @@
 
 from tasks.contracts.retrain import RollbackArguments
 from tasks.promotion.rollback import roll_back
-from tasks.results.evaluation import RollbackResult
+from tasks.results.decision import RollbackResult
 from tasks.settings import MlflowSettings, load
 from tasks.steps._step import log
 from tasks.store.objects import Store

@@ -1,6 +1,6 @@
 from tasks.options import EvaluateOptions, GateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
 from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
-from tasks.results.evaluation import DecisionRecord
+from tasks.results.decision import DecisionRecord
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.steps.retrain.compare import attempt_in_store
 from tests.steps.shelf import Shelf
