@@ -69,7 +69,7 @@ class OpenvinoEngine(Engine):
         )
 
     def features(self, views: Sequence[Frames]) -> Tensor:
-        """Map views uint8 (t, 224, 224, p) to float32 (k, t, f) on the CPU."""
+        """Map views uint8 (t, 224, 224, p) to float32 (k, t, f), or (k, t, p, f) for patches, on the CPU."""
         num_views, parts = len(views), [part for view in views for part in _parts(view, self.network.spec)]
         found = np.empty((len(parts), *self._compiled.output(0).shape), np.float32)
 
@@ -80,7 +80,7 @@ class OpenvinoEngine(Engine):
         for k, part in enumerate(parts):
             self._queue.start_async({0: np.ascontiguousarray(part)}, k)
         self._queue.wait_all()
-        return torch.from_numpy(found.reshape(num_views, -1, found.shape[-1]))
+        return torch.from_numpy(found.reshape(num_views, -1, *self.network.feature_shape))
 
     def features_in_float32(self, view: Frames) -> Tensor:
         """Run the graph in float32 on one view (t, 224, 224, p): float32 (t, f).
