@@ -14,7 +14,7 @@ from tasks.errors import BadConfiguration, BadVideo, MissingObject
 from tasks.model.sound.recipe import sound_recipe_of
 from tasks.model.sound.stored import SOUND_SUFFIX, Sound, read_sound, write_sound
 from tasks.results.record import SetAside
-from tasks.results.sound import SoundNote, SoundRecipe, SoundState
+from tasks.results.sound import SoundNote, SoundRecipe
 from tasks.store.layout import folders_of, sound_note_of_clip, sound_of_clip
 from tasks.store.objects import Store
 from tasks.store.stored import Stored
@@ -148,18 +148,21 @@ def read_stored(store: Store, clip: HeardClip, recipe: SoundRecipe) -> Sound:
         return read_sound(path)
 
 
-def _keep(store: Store, clip: HeardClip, hearing: "Describer", lock: Lock, source: Path) -> Sound | SetAside:
-    """Describe and upload one clip's sound, or say why its file cannot be read. `source` is a temporary path."""
+def _keep(store: Store, clip: HeardClip, hearing: "Describer", lock: Lock, source: Path) -> SoundNote | SetAside:
+    """Describe and upload one clip's sound, or say why its file cannot be read.
+
+    `source` is a temporary path. The sound itself is not returned: all of them at once need not fit into memory.
+    """
     made = source.with_suffix(SOUND_SUFFIX)
     try:
         store.read_file(clip.uri, source)
         heard = track.read_sound(source, hearing.rates_hz)
-        state = SoundState.HEARD if heard.is_there else SoundState.NO_TRACK if heard.num_seconds is None else SoundState.UNREADABLE
         with lock:
-            sound = hearing.describe(heard.samples, seconds=heard.seconds, state=state, reason=heard.reason)
+            sound = hearing.describe(heard.samples, seconds=heard.seconds, state=heard.state, reason=heard.reason)
         write_sound(made, sound)
         store.write_file(sound_uri(clip.uri, hearing.recipe), made)
-        store.write(note_of(clip, hearing.recipe), SoundNote(state=sound.state, reason=sound.reason, speech_share=sound.speech_share))
+        note = SoundNote(state=sound.state, reason=sound.reason, speech_share=sound.speech_share)
+        store.write(note_of(clip, hearing.recipe), note)
     except MissingObject:
         return SetAside(name=clip.uid, reason="the clip is not in the store")
     except BadVideo as error:
@@ -167,4 +170,4 @@ def _keep(store: Store, clip: HeardClip, hearing: "Describer", lock: Lock, sourc
     finally:
         source.unlink(missing_ok=True)
         made.unlink(missing_ok=True)
-    return sound
+    return note

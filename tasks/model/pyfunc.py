@@ -27,7 +27,7 @@ from tasks.model.sound.describe import describer
 from tasks.model.sound.stored import Sound
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions
-from tasks.results.sound import SoundRecipe, SoundState
+from tasks.results.sound import SoundRecipe
 from tasks.video.fields import FLOW_SUFFIX, iter_fields, num_fields
 from tasks.video.flow import FlowMaker
 from tasks.video.frames import read_frames
@@ -129,5 +129,5 @@ def _sound(clip: Path, recipe: SoundRecipe | None) -> Sound:
     """Describe the sound as the step `sound` does; a spectrogram is the same in each recipe."""
     hearing = describer(recipe or SoundRecipe(network=None, speech=None))
     found = read_sound(clip, hearing.rates_hz)
-    state = SoundState.HEARD if found.is_there else SoundState.NO_TRACK if found.num_seconds is None else SoundState.UNREADABLE
-    return hearing.describe(found.samples, seconds=found.seconds, state=state, reason=found.reason)
+
+    return hearing.describe(found.samples, seconds=found.seconds, state=found.state, reason=found.reason)

@@ -5,6 +5,7 @@ track begins late, ends early, has a gap or does not decode, there is silence.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from tasks.errors import BadVideo
+from tasks.results.sound import SoundState
 from tasks.video.source import open_video
 
 MAX_GAP_SECONDS = 0.03
@@ -49,9 +51,11 @@ class Heard:
     reason: str = ""
 
     @property
-    def is_there(self) -> bool:
-        """Check whether anything was decoded."""
-        return bool(self.num_seconds)
+    def state(self) -> SoundState:
+        """Return whether anything was decoded, or why not; it may still be silence."""
+        if self.num_seconds is None:
+            return SoundState.NO_TRACK
+        return SoundState.HEARD if self.num_seconds else SoundState.UNREADABLE
 
 
 @dataclass
@@ -65,36 +69,47 @@ class _Line:
 
     def start(self, seconds: float) -> None:
         """Begin a run without gaps."""
-        self.flush()
         self.position = round(seconds * self.rate_hz)
-        self.resampler = AudioResampler(format="fltp", layout=None, rate=self.rate_hz)
+        # Packed samples: PyAV reads beyond the planes of a frame that has eight or more.
+        self.resampler = AudioResampler(format="flt", layout=None, rate=self.rate_hz)
 
     def add(self, frame: AudioFrame | None) -> None:
-        """Add a frame, or what the resampler still holds."""
+        """Add a frame, or with None the rest that the resampler holds."""
         assert self.resampler is not None  # noqa: S101 - for mypy; a run was started
         for resampled in self.resampler.resample(frame):
-            mono = np.asarray(resampled.to_ndarray(), np.float32).mean(axis=0)
+            channels = np.asarray(resampled.to_ndarray(), np.float32).reshape(-1, resampled.layout.nb_channels).T
+            mono = channels.mean(axis=0)
             first, last = max(0, self.position), min(len(self.samples), self.position + len(mono))
             if last > first:
                 self.samples[first:last] = mono[first - self.position : last - self.position]
             self.position += len(mono)
 
     def flush(self) -> None:
-        """End a run."""
-        if self.resampler is not None:
-            self.add(None)
+        """End a run, if there is one."""
+        try:
+            if self.resampler is not None:
+                self.add(None)
+        finally:
             self.resampler = None
 
 
 @dataclass
 class _Run:
-    """What was decoded: where the latest frame ended, and how much failed."""
+    """The decoded part: where its latest frame ended, and how much failed."""
 
     kind: tuple[object, ...] = ()
     stop_seconds: float = 0
     first_seconds: float | None = None
     num_seconds: float = 0
     errors: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note the errors of FFmpeg in this block."""
+        try:
+            yield
+        except av.error.FFmpegError as error:
+            self.errors.append(error.strerror or type(error).__name__)
 
 
 def read_sound(path: Path, rates_hz: Sequence[int]) -> Heard:
@@ -129,18 +144,32 @@ def _fill(container: InputContainer, stream: AudioStream, lines: Sequence[_Line]
             break
         kind = (rate, frame.layout.name, frame.format.name)
         if kind != run.kind or abs(at - run.stop_seconds) > MAX_GAP_SECONDS:
+            _end(lines, run)
             for line in lines:
                 line.start(at)
             run.kind = kind
-        for line in lines:
-            line.add(frame)
+        num_errors = len(run.errors)
+        with run.noting():
+            for line in lines:
+                line.add(frame)
+        if len(run.errors) > num_errors:
+            # A resampler that failed has no rest to flush; the next frame begins a run.
+            run.kind = ()
+            for line in lines:
+                line.resampler = None
+            continue
         length = frame.samples / rate
         run.first_seconds = at if run.first_seconds is None else run.first_seconds
         run.num_seconds += max(0.0, min(seconds, at + length) - max(0.0, at))
         run.stop_seconds = at + length
-    for line in lines:
-        line.flush()
+    _end(lines, run)
     return run
+
+
+def _end(lines: Sequence[_Line], run: _Run) -> None:
+    for line in lines:
+        with run.noting():
+            line.flush()
 
 
 def _picture(path: Path, container: InputContainer) -> tuple[float, float]:
@@ -157,14 +186,10 @@ def _picture(path: Path, container: InputContainer) -> tuple[float, float]:
 def _frames(container: InputContainer, stream: AudioStream, run: _Run) -> Iterator[AudioFrame]:
     """Yield the frames that decode, and note why others do not."""
     stream.codec_context.thread_count = 1
-    try:
+    with run.noting():
         for packet in container.demux(stream):
-            try:
+            with run.noting():
                 yield from packet.decode()
-            except av.error.FFmpegError as error:
-                run.errors.append(error.strerror or type(error).__name__)
-    except av.error.FFmpegError as error:
-        run.errors.append(error.strerror or type(error).__name__)
 
 
 def _missing(run: _Run, seconds: float) -> str:

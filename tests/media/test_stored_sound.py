@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
 
 from tasks.errors import BadConfiguration, BadVideo, MissingObject
-from tasks.media.stored_sound import complete_sound, describe_sound, note_of, read_stored, sound_uri, without_sound
+from tasks.media import stored_sound
+from tasks.media.stored_sound import CLIPS_AT_ONCE, complete_sound, describe_sound, note_of, read_stored, sound_uri, without_sound
 from tasks.results.sound import SoundRecipe, SoundState
 from tests.steps.shelf import Shelf
 
@@ -84,6 +86,19 @@ def test_only_what_is_missing_is_described_and_a_second_time_gives_the_same_byte
     kept = shelf.objects.pop(note)
     complete_sound(shelf, some, RECIPE)
     assert shelf.objects[note] == kept
+
+
+def test_only_the_sounds_in_work_are_held_in_memory(shelf, monkeypatch):
+    made, most, write = [], [], stored_sound.write_sound
+
+    def count_alive(path, sound):
+        made.append(weakref.ref(sound))
+        most.append(sum(one() is not None for one in made))
+        write(path, sound)
+
+    monkeypatch.setattr(stored_sound, "write_sound", count_alive)
+    assert describe_sound(shelf, shelf.clips("b" * 64, 4 * CLIPS_AT_ONCE), RECIPE).num_clips == len(made)
+    assert max(most) <= CLIPS_AT_ONCE
 
 
 def test_sound_by_another_recipe_lies_apart(shelf, clips):

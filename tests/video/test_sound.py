@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadVideo
+from tasks.results.sound import SoundState
 from tasks.video.sound import read_sound
 
 PICTURE = ("-f", "lavfi", "-i", "color=s=64x48:r=30:d=3")
@@ -57,7 +58,7 @@ def test_a_late_track_is_silent_until_it_begins(make_video, tmp_path):
     assert heard.reason == "its sound begins 1.5 s after the picture; before is silence"
     assert onsets(heard.samples[24_000], 24_000) == pytest.approx([2], abs=0.01)
     assert heard.num_seconds == pytest.approx(1.5, abs=0.03)
-    assert heard.is_there
+    assert heard.state is SoundState.HEARD
 
 
 def test_a_track_that_ends_early_is_silent_from_there_on(make_video, tmp_path):
@@ -112,7 +113,7 @@ def test_the_last_samples_before_a_gap_are_kept(make_video, tmp_path):
 
 def test_a_clip_without_a_track_is_silence_and_says_so(make_video, tmp_path):
     heard = read_sound(make_video(tmp_path / "clip.mp4", *PICTURE, *ENCODED), RATES)
-    assert (heard.num_seconds, heard.reason, heard.is_there) == (None, "it has no sound track", False)
+    assert (heard.num_seconds, heard.reason, heard.state) == (None, "it has no sound track", SoundState.NO_TRACK)
     assert not any(samples.any() for samples in heard.samples.values())
     assert {rate: len(samples) for rate, samples in heard.samples.items()} == {rate: 3 * rate for rate in RATES}
 
@@ -133,7 +134,22 @@ def test_a_damaged_track_is_silent_where_it_does_not_decode(make_video, tmp_path
     clip.write_bytes(data)
     heard = read_sound(clip, (24_000,))
     assert heard.reason.startswith("its sound does not decode (")
-    assert not heard.is_there
+    assert heard.state is SoundState.UNREADABLE
+
+
+@pytest.mark.parametrize("num_channels", [8, 17, 70])
+def test_any_number_of_channels_is_heard_or_explained(make_video, tmp_path, num_channels):
+    """PyAV lays eight planes or more beyond its own bounds; the resampler refuses more than 64 channels."""
+    raw = tmp_path / "raw"
+    raw.write_bytes(np.full((24_000, num_channels), 8_192, np.int16).tobytes())
+    track = ("-f", "s16le", "-ar", "8000", "-ac", str(num_channels), "-i", str(raw))
+    heard = read_sound(make_video(tmp_path / "many.mkv", *PICTURE, *track, *ENCODED, "-c:a", "pcm_s16le"), RATES)
+    if num_channels > 64:
+        assert (heard.state, heard.reason) == (SoundState.UNREADABLE, "its sound does not decode (Invalid argument)")
+        assert not any(samples.any() for samples in heard.samples.values())
+    else:
+        assert (heard.state, heard.reason) == (SoundState.HEARD, "")
+        assert all(np.allclose(samples[1000:-1000], 0.25, atol=0.001) for samples in heard.samples.values())
 
 
 def test_a_real_video_whose_sound_fails_is_cut_and_heard(shared, cut_into, tmp_path):
@@ -141,7 +157,7 @@ def test_a_real_video_whose_sound_fails_is_cut_and_heard(shared, cut_into, tmp_p
     for clip in cut.clips:
         heard = read_sound(clip.path, (24_000,))
         assert len(heard.samples[24_000]) == round(24_000 * heard.seconds)
-        assert heard.is_there == clip.has_audio
+        assert (heard.state is SoundState.HEARD) == clip.has_audio
 
 
 def test_what_has_no_picture_or_is_no_clip_is_refused(make_video, tmp_path):
