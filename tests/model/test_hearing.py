@@ -20,6 +20,7 @@ from tasks.model.explain import NothingToSee, activation_sheet
 from tasks.model.feature_cache import FeatureMemory
 from tasks.model.hearing import LOUDEST, PICTURE_SPECTRA, QUIETEST, example_input, heard, picture, quantised, read_heard, rows_of
 from tasks.model.job import TrainJob
+from tasks.model.module import ActionModule
 from tasks.model.network import Network
 from tasks.model.sampling import middle_snippets
 from tasks.model.sound.grid import NUM_MELS, num_spectra, num_windows
@@ -168,7 +169,8 @@ def test_a_probe_is_fitted_on_features_of_sound(tmp_path, tiny_classes):
 
 @pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
 def test_heads_learn_the_same_on_cached_features_and_without(tmp_path, spec, tiny_classes):
-    clips = kept(tmp_path, spec)
+    np.save(tmp_path / "silent.npy", np.zeros_like(noise(spec, 0)))
+    clips = [*kept(tmp_path, spec), CachedClip(tmp_path / "silent.npy", verb=4, noun=3)]
     losses = []
     for features in (tmp_path / "features", None):
         folder = tmp_path / f"out-{features is None}"
@@ -177,6 +179,20 @@ def test_heads_learn_the_same_on_cached_features_and_without(tmp_path, spec, tin
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
     assert losses[0][-1] < losses[0][0]
     assert load(outcome.best).network.spec == spec
+
+
+@pytest.mark.parametrize("trainable", ["heads", "last-stage", "all"])
+@pytest.mark.parametrize("consensus", [Consensus.AVERAGE, Consensus.ATTENTIVE])
+def test_a_training_scores_silence_as_an_engine_does(tmp_path, trainable, consensus):
+    network = learned(SPECTROGRAM.model_copy(update={"consensus": consensus}))
+    (clip,) = kept(tmp_path, SPECTROGRAM, 1)
+    inputs = [torch.from_numpy(frames).permute(0, 3, 1, 2) for frames in (silence(SPECTROGRAM), example_input(SPECTROGRAM))]
+    module = ActionModule(network, HEADS[Modality.SPECTROGRAM].model_copy(update={"trainable": trainable}), [clip]).eval()
+    with torch.no_grad():
+        found = module.answer(module.see(torch.stack(inputs)))
+    engine = PytorchEngine(prepare(network), 1)
+    for i, frames in enumerate((silence(SPECTROGRAM), example_input(SPECTROGRAM))):
+        assert torch.allclose(found.verb[i], engine.score(frames).verb, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
