@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadVideo
 from tasks.keys import flow_recipe_of
-from tasks.media.heard_cache import cache_root, cache_sound, leave_out_unheard
+from tasks.media.heard_cache import cache_heard, cache_root, leave_out_unheard
 from tasks.media.stored_flow import SeenClip, compute_flow, flow_uri, without_flow
 from tasks.model.hearing import read_heard
 from tasks.model.sampling import evaluation_snippets, joined, kept_frames, middle_frames
@@ -68,7 +68,7 @@ def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSp
             them. No clip is skipped, since networks are compared on the same clips.
     """
     if spec.modality.is_heard:
-        return cache_sound(store, clips, spec.modality, spec.sound, root or cache_root())
+        return cache_heard(store, clips, spec, root or cache_root())
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         raise _without_flow(bad, len(clips))
     return _cache(store, clips, [_test_frames(_num_frames(clip, spec), spec) for clip in clips], spec, root or cache_root())
@@ -85,7 +85,7 @@ def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkS
         BadVideo: a clip does not decode, or no clip has flow.
     """
     if spec.modality.is_heard:
-        return leave_out_unheard(clips, cache_sound(store, clips, spec.modality, spec.sound, cache_root()))
+        return leave_out_unheard(clips, cache_heard(store, clips, spec, cache_root()))
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         error, lacking = _without_flow(bad, len(clips)), {one.name for one in bad}
         if len(lacking) == len(clips):

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tasks.disk import work_folder
 from tasks.errors import BadVideo
 from tasks.media.stored_sound import HeardClip, complete_sound, describe_sound, read_stored
-from tasks.model.hearing import rows_of
+from tasks.model.hearing import recipe_heard, rows_of
 from tasks.model.sound.grid import VERSION
-from tasks.model.sound.recipe import installed_recipe, sound_recipe_of
+from tasks.model.sound.recipe import SPECTRA_ALONE, sound_recipe_of
 from tasks.model.spec import NetworkSpec
 from tasks.options import Modality
 from tasks.results.sound import SoundRecipe
@@ -35,7 +35,12 @@ class CachedSound(HeardClip, Protocol):
         """Return the content hash."""
 
 
-def cache_sound(store: Store, clips: Sequence[CachedSound], modality: Modality, recipe: SoundRecipe | None, root: Path) -> dict[str, Path]:
+def cache_heard(store: Store, clips: Sequence[CachedSound], spec: NetworkSpec, root: Path) -> dict[str, Path]:
+    """Cache the sound of each clip as this network hears it; see `cache_sound`."""
+    return cache_sound(store, clips, spec.modality, recipe_heard(spec), root)
+
+
+def cache_sound(store: Store, clips: Sequence[CachedSound], modality: Modality, recipe: SoundRecipe, root: Path) -> dict[str, Path]:
     """Cache the sound of each clip under `root`, as `tasks.model.hearing.Rows`; return paths by uid.
 
     Sound that is not in the store is described now. A clip in which there is nothing to hear has zeros.
@@ -44,7 +49,6 @@ def cache_sound(store: Store, clips: Sequence[CachedSound], modality: Modality, 
         BadVideo: a clip cannot be read.
         BadConfiguration: sound is missing, and the network that describes it is not installed here.
     """
-    recipe = recipe or installed_recipe()
     folder = root / "sound" / sound_recipe_of(recipe)
     folder.mkdir(parents=True, exist_ok=True)
     paths = {clip.uid: folder / f"{clip.sha256}-{modality.value}-{VERSION}.npy" for clip in clips}
@@ -65,27 +69,15 @@ def leave_out_unheard(clips: Sequence[CachedSound], paths: dict[str, Path]) -> d
     Raises:
         BadVideo: no clip is left.
     """
-    unheard = [clip.uid for clip in clips if not _load(paths[clip.uid]).any()]
+    unheard = {clip.uid for clip in clips if not _load(paths[clip.uid]).any()}
     if len(unheard) == len(clips):
         raise BadVideo("no training clip has sound; choose an input other than sound or spectrogram, or add videos with sound")
     if unheard:
-        log.warning("%d of %d training clips have nothing to hear and are left out: %s", len(unheard), len(clips), some(unheard))
+        log.warning("%d of %d training clips have nothing to hear and are left out: %s", len(unheard), len(clips), some(sorted(unheard)))
     return {uid: path for uid, path in paths.items() if uid not in unheard}
 
 
-def unheard_clips(store: Store, clips: Sequence[CachedSound], specs: Sequence[NetworkSpec]) -> tuple[str, ...]:
-    """List the clips in which these networks have nothing to hear, by uid; none if no network hears."""
-    hearing = next((spec for spec in specs if spec.modality.is_heard), None)
-    if hearing is None:
-        return ()
-    paths = cache_sound(store, clips, hearing.modality, hearing.sound, cache_root())
-    unheard = tuple(clip.uid for clip in clips if not _load(paths[clip.uid]).any())
-    if unheard:
-        log.warning("%d of %d clips have nothing to hear: %s", len(unheard), len(clips), some(unheard))
-    return unheard
-
-
-def spectrograms(store: Store, clips: Sequence[CachedSound], recipe: SoundRecipe | None = None) -> dict[str, NDArray[np.uint8]]:
+def spectrograms(store: Store, clips: Sequence[CachedSound], recipe: SoundRecipe = SPECTRA_ALONE) -> dict[str, NDArray[np.uint8]]:
     """Load the spectrogram of each clip for people, uint8 (s, 128), by uid."""
     return {uid: _load(path) for uid, path in cache_sound(store, clips, Modality.SPECTROGRAM, recipe, cache_root()).items()}
 

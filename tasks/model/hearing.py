@@ -3,7 +3,7 @@
 A clip in which there is nothing to hear has zeros alone.
 """
 
-# t: segments, s: spectra, one every 5 ms; w: windows, one every 125 ms; f: features, h, w: pixels (224)
+# t: segments, s: spectra, one every 5 ms; w: windows, one every 250 ms; f: features
 
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from PIL import Image
 from tasks.errors import BadDataset, MissingObject
 from tasks.model.sampling import middle_snippets, random_snippets, window_frames
 from tasks.model.sound.grid import NUM_MELS
-from tasks.model.sound.recipe import num_features
+from tasks.model.sound.recipe import SPECTRA_ALONE, num_features
 from tasks.model.sound.stored import Sound
 from tasks.model.spec import NetworkSpec
 from tasks.options import Modality
+from tasks.results.sound import SoundRecipe
 
 PICTURE_SPECTRA = 400
 """Two seconds, as in the published audio networks of EPIC-KITCHENS (Auditory SlowFast, arXiv 2103.03516)."""
@@ -29,6 +30,11 @@ QUIETEST, LOUDEST = np.log(1e-6), 7.0
 
 Rows = NDArray[Any]
 """One clip's sound in time: uint8 (s, 128) of the spectrogram, or float32 (w, f) of features."""
+
+
+def recipe_heard(spec: NetworkSpec) -> SoundRecipe:
+    """Return how the sound is described that a network hears."""
+    return spec.sound or SPECTRA_ALONE
 
 
 def rows_of(sound: Sound, modality: Modality) -> Rows:

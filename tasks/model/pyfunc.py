@@ -6,7 +6,7 @@ Runs from the code packaged with it, without store or settings.
 # t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet, v: verbs, n: nouns
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,9 @@ from tasks.model.engines.engine import prepare
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.scorer import Scorer
 from tasks.model.hardware import choose_device
-from tasks.model.hearing import heard, rows_of
+from tasks.model.hearing import heard, recipe_heard, rows_of
 from tasks.model.sampling import evaluation_snippets, joined, kept_frames, middle_frames
-from tasks.model.sound.describe import describer
+from tasks.model.sound.describe import Describer, describer
 from tasks.model.sound.stored import Sound
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions
@@ -50,6 +50,7 @@ class ClipModel:
         device = choose_device("auto")
         self._classes = saved.classes
         self._specs = [network.spec for network in saved.networks]
+        self._hearing = {recipe: describer(recipe) for recipe in {recipe_heard(spec) for spec in self._specs if spec.modality.is_heard}}
         self._scorer = Scorer(tuple(PytorchEngine(prepare(network, device), NUM_CROPS) for network in saved.networks), saved.weights)
 
     def predict(self, model_input: pd.DataFrame | Iterable[str | bytes], params: dict[str, object] | None = None) -> pd.DataFrame:
@@ -77,7 +78,7 @@ class ClipModel:
                 path.write_bytes(clip)
             elif not path.is_file():
                 raise BadInput(f"{clip}: no such file")
-            verb, noun = self._scorer.score(_snippets(path, self._specs, Path(folder)))
+            verb, noun = self._scorer.score(_snippets(path, self._specs, self._hearing, Path(folder)))
         logits = {"verb": verb.numpy(), **({"noun": noun.numpy()} if self._classes.has_objects else {})}
         names = {"verb": self._classes.verbs, "noun": self._classes.nouns}
         best = {head: int(values.argmax()) for head, values in logits.items()}
@@ -94,13 +95,13 @@ def _load_pyfunc(data_path: str) -> ClipModel:
     return ClipModel(load(Path(data_path)))
 
 
-def _snippets(clip: Path, specs: Sequence[NetworkSpec], folder: Path) -> list[Frames]:
+def _snippets(clip: Path, specs: Sequence[NetworkSpec], hearing: Mapping[SoundRecipe, Describer], folder: Path) -> list[Frames]:
     """Read the test snippets for each network, uint8 (t, h, w, p), or what `tasks.model.hearing` makes of the sound."""
     num_frames = count_frames(clip, memory=undivided())
     flows = {spec.flow: _flow(clip, num_frames, spec.flow, folder) for spec in specs if spec.flow}
-    sounds: dict[SoundRecipe | None, Sound] = {spec.sound: _sound(clip, spec.sound) for spec in specs if spec.modality.is_heard}
+    sounds = _sounds(clip, hearing) if hearing else {}
     return [
-        heard(rows_of(sounds[spec.sound], spec.modality), spec)
+        heard(rows_of(sounds[recipe_heard(spec)], spec.modality), spec)
         if spec.modality.is_heard
         else _network_snippets(clip, num_frames, spec, flows)
         for spec in specs
@@ -125,9 +126,10 @@ def _flow(clip: Path, num_frames: int, options: FlowOptions, folder: Path) -> Pa
     return path
 
 
-def _sound(clip: Path, recipe: SoundRecipe | None) -> Sound:
-    """Describe the sound as the step `sound` does; a spectrogram is the same in each recipe."""
-    hearing = describer(recipe or SoundRecipe(network=None, speech=None))
-    found = read_sound(clip, hearing.rates_hz)
-
-    return hearing.describe(found.samples, seconds=found.seconds, state=found.state, reason=found.reason)
+def _sounds(clip: Path, hearing: Mapping[SoundRecipe, Describer]) -> dict[SoundRecipe, Sound]:
+    """Decode the sound once, and describe it by each recipe as the step `sound` does."""
+    found = read_sound(clip, sorted({rate for one in hearing.values() for rate in one.rates_hz}))
+    return {
+        recipe: one.describe(found.samples, seconds=found.seconds, state=found.state, reason=found.reason)
+        for recipe, one in hearing.items()
+    }

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from tasks.errors import BadInput, MissingObject, NothingToDo
 from tasks.keys import content_key, flow_recipe_of, training_key, without_idle
-from tasks.options import AUTO_BACKBONE, MODEL_REFERENCE, EvaluateOptions, FlowOptions, Modality, TrainOptions
+from tasks.options import MODEL_REFERENCE, EvaluateOptions, FlowOptions, Modality, TrainOptions
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import log
@@ -90,7 +90,16 @@ def run_of(version: RegisteredVersion, store_uri: str) -> Run:
 
 def plans_of(run: Run, store: Store) -> tuple[PlanResult, ...]:
     """List the plans of this training, the latest first; skip unreadable ones with a warning."""
-    found = [o for o in store.list(run.decisions) if deciding(o.uri, "plan")]
+    return _plans_under(run.decisions, store)
+
+
+def compared_plans_of(run: Run, store: Store) -> tuple[PlanResult, ...]:
+    """List the plans of this training in comparisons of networks, as `plans_of` does."""
+    return _plans_under(run.comparisons, store)
+
+
+def _plans_under(folder_uri: str, store: Store) -> tuple[PlanResult, ...]:
+    found = [o for o in store.list(folder_uri) if deciding(o.uri, "plan")]
     plans = []
     for one in sorted(found, key=lambda o: (o.modified, o.uri), reverse=True):
         try:
@@ -128,10 +137,13 @@ class Seeing(Protocol):
 
 
 def sound_of(network: Seeing) -> str | None:
-    """Return the name of the features of sound that a network hears, `auto` for a spectrogram alone, or None if it hears nothing."""
+    """Return the name of the features of sound that a network hears.
+
+    It is `spectrogram` for spectra alone, and None if the network hears nothing.
+    """
     if not network.modality.is_heard:
         return None
-    return network.backbone if network.modality is Modality.SOUND else AUTO_BACKBONE
+    return network.backbone if network.modality is Modality.SOUND else network.modality.value
 
 
 def sounds_of(plan: PlanResult) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ from pandas import DataFrame
 
 from tasks.errors import BadVideo
 from tasks.media.frame_cache import cache_test_frames, cache_train_frames, load_few
-from tasks.media.heard_cache import spectrograms, unheard_clips
+from tasks.media.heard_cache import spectrograms
 from tasks.media.prefetch import FramesAhead
 from tasks.media.stored_sound import sound_uri
+from tasks.model import pyfunc
 from tasks.model.checkpoints import HeadWeights, Saved
 from tasks.model.class_names import ClassNames
 from tasks.model.data import View
@@ -20,6 +21,7 @@ from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.scorer import Scorer
 from tasks.model.network import Network
 from tasks.model.pyfunc import ClipModel
+from tasks.model.sound.recipe import EFFECTS, PackagedWeights
 from tasks.model.spec import NetworkSpec
 from tasks.options import Modality, TrainOptions
 from tasks.results.sound import SoundRecipe
@@ -85,10 +87,19 @@ def test_clips_without_sound_are_named_and_counted_and_left_out_of_training_alon
     assert list(cache_train_frames(shelf, clips, spec, TrainOptions())) == [low, high]
     assert f"2 of 4 training clips have nothing to hear and are left out: {silent}, {mute}" in caplog.text
     assert list(cache_test_frames(shelf, clips, spec)) == [low, high, silent, mute]
-    assert unheard_clips(shelf, clips, [SEES, spec]) == (silent, mute)
-    assert unheard_clips(shelf, clips, [SEES]) == ()
     with pytest.raises(BadVideo, match="no training clip has sound"):
         cache_train_frames(shelf, clips[2:], spec, TrainOptions())
+
+
+def test_a_spectrogram_does_not_depend_on_the_networks_that_are_installed(shelf, clips, monkeypatch, tmp_path):
+    (expected,) = load_few(shelf, clips[:1], SPECTROGRAM)
+    monkeypatch.setattr(PackagedWeights, "find", lambda self: tmp_path / "no-weights" if self is EFFECTS else None)
+    before = dict(shelf.objects)
+    for path in cache_test_frames(shelf, clips[:1], SPECTROGRAM).values():
+        path.unlink()
+    (found,) = load_few(shelf, clips[:1], SPECTROGRAM)
+    assert np.array_equal(found, expected)
+    assert shelf.objects == before
 
 
 def test_a_view_of_training_is_drawn_from_the_whole_clip(shelf, clips):
@@ -136,3 +147,18 @@ def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_cl
         verb, noun = scorer.score([load_few(shelf, [clip], spec)[0] for spec in specs])
         assert answer["verb_logits"] == pytest.approx(verb.tolist(), abs=1e-5)
         assert answer["noun_logits"] == pytest.approx(noun.tolist(), abs=1e-5)
+
+
+def test_a_registered_fusion_decodes_a_sound_once_and_loads_once_what_describes_it(films, monkeypatch):
+    calls = []
+
+    def counted(name):
+        function = getattr(pyfunc, name)
+        return lambda *arguments: calls.append(name) or function(*arguments)
+
+    for name in ("describer", "read_sound"):
+        monkeypatch.setattr(pyfunc, name, counted(name))
+    specs = [SOUND, SPECTROGRAM, SPECTROGRAM.model_copy(update={"num_segments": 1})]
+    model = ClipModel(Saved(tuple(map(Network, specs)), (HeadWeights(1, 1),) * 3, CLASSES))
+    model.predict(DataFrame({"clip": [str(films["low"]), str(films["mute"])]}))
+    assert calls == ["describer", "read_sound", "read_sound"]

@@ -56,6 +56,10 @@ class Scorer:
         features = self.see(inputs)
         return self.answer(features), features[0][CENTRE_VIEW if len(features[0]) > 1 else 0].flatten(0, -2).mean(dim=0)
 
+    def hears_nothing(self, features: Sequence[Tensor]) -> bool:
+        """Check whether one of the networks has nothing to hear in the clip that these are the features of."""
+        return any(engine.hears_nothing(one) for engine, one in zip(self.engines, features, strict=True))
+
     def answer(self, features: Sequence[Tensor]) -> Logits:
         """Compute logits, verb (v,) and noun (n,), from the features of `see`."""
         members = list(zip(self.engines, features, self.weights, strict=True))

@@ -19,6 +19,8 @@ from tasks.model.engines.engine import Engine
 from tasks.model.engines.scorer import Scorer
 from tasks.model.feature_cache import FeatureCache
 from tasks.model.features import VIEWS_VERSION
+from tasks.model.hearing import recipe_heard
+from tasks.model.sound.recipe import sound_recipe_of
 from tasks.results.evaluation import EngineUsed
 
 log = logging.getLogger(__name__)
@@ -46,8 +48,8 @@ class SharedFeatures:
         except Unavailable as error:
             self._stop(error)
 
-    def known(self, clip: str) -> Logits | None:
-        """Compute logits, verb (v,) and noun (n,), from cached features.
+    def known(self, clip: str) -> list[Tensor] | None:
+        """Read the cached features of a clip for each network, as `Scorer.answer` takes them.
 
         None if they are not cached.
 
@@ -57,7 +59,7 @@ class SharedFeatures:
         caches = self._caches  # the writer may stop sharing meanwhile
         if not caches or not all(cache.has(clip) for cache in caches):
             return None
-        return self._scorer.answer([cache.read(clip) for cache in caches])
+        return [cache.read(clip) for cache in caches]
 
     def score(self, clip: str, inputs: Sequence[Frames]) -> Logits:
         """Score one clip like `Scorer.score`, and cache its features in the background.
@@ -115,4 +117,6 @@ def _open_cache(root: Path, engine: Engine, used: EngineUsed) -> FeatureCache:
         "views": VIEWS_VERSION,
         "computed_flow": flow_recipe_of(network.spec.flow) if network.spec.flow else None,
     }
+    if network.spec.modality.is_heard:
+        key["sound"] = sound_recipe_of(recipe_heard(network.spec))
     return FeatureCache(root, network, (num_views, network.spec.num_segments), key)

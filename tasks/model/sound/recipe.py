@@ -60,6 +60,9 @@ SPEECH = PackagedWeights(
 
 NUM_EFFECTS = 512
 
+SPECTRA_ALONE = SoundRecipe(network=None, speech=None)
+"""Needs no network. A spectrogram takes this recipe, so that it does not depend on what is installed."""
+
 
 def installed_recipe() -> SoundRecipe:
     """Describe sound with all networks that are installed here.

@@ -8,8 +8,8 @@ from tasks.errors import NothingToDo
 from tasks.media.stored_flow import SeenClip
 from tasks.media.stored_sound import describe_sound, read_notes, without_sound
 from tasks.model.sound.named import recipe_named
-from tasks.model.sound.recipe import installed_recipe
-from tasks.options import AUTO_BACKBONE
+from tasks.model.sound.recipe import SPECTRA_ALONE, installed_recipe
+from tasks.options import AUTO_BACKBONE, Modality
 from tasks.results.record import SetAside
 from tasks.results.sound import SoundNote, SoundRecipe, SoundResult, SoundState
 from tasks.steps._step import finish, finished, log
@@ -32,12 +32,15 @@ def run(arguments: SoundArguments, store: Store) -> SoundResult:
     recipes = list(dict.fromkeys(_recipe(name) for name in needs.sounds))
     missing = {recipe: without_sound(store, clips, recipe) for recipe in recipes}
     earlier = finished(store, SOUND.address(arguments))
+    if earlier and (earlier.recipes, earlier.num_clips) != (tuple(recipes), len(clips)):
+        earlier = None  # of other networks, or before something was installed
     if earlier and not any(missing.values()):
         return earlier
     for recipe, lacking in missing.items():
         log.info("describing the sound of %d of %d clips by %s", len(lacking), len(clips), "aisfx" if recipe.network else "statistics")
     done = [describe_sound(store, lacking, recipe) for recipe, lacking in missing.items() if lacking]
-    result = _result(clips, read_notes(store, clips, recipes[0]), recipes[0]).model_copy(
+    listening = next((recipe for recipe in recipes if recipe.speech), recipes[0])
+    result = _result(clips, read_notes(store, clips, listening), listening).model_copy(
         update={
             "recipes": tuple(recipes),
             "num_described": sum(one.num_clips for one in done),
@@ -51,11 +54,13 @@ def run(arguments: SoundArguments, store: Store) -> SoundResult:
 
 
 def _recipe(name: str) -> SoundRecipe:
+    if name == Modality.SPECTROGRAM:
+        return SPECTRA_ALONE
     return installed_recipe() if name == AUTO_BACKBONE else recipe_named(name)
 
 
 def _result(clips: Sequence[SeenClip], notes: Sequence[SoundNote | None], recipe: SoundRecipe) -> SoundResult:
-    """Count what there is to hear, and say so."""
+    """Count the clips in which there is nothing to hear, and those in which somebody speaks; log both."""
     heard = [note for note in notes if note]
     states = Counter(note.state for note in heard)
     warnings = tuple(SetAside(name=clip.uid, reason=note.reason) for clip, note in zip(clips, notes, strict=True) if note and note.reason)

@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +20,11 @@ from tasks.evaluation.fingerprints import to_parquet as fingerprints_to_parquet
 from tasks.evaluation.latency import peak_memory_bytes
 from tasks.evaluation.metrics import summarise
 from tasks.evaluation.scores_file import to_parquet
-from tasks.evaluation.scoring import Logits, ScoredClips, score_clips, with_nouns_given
+from tasks.evaluation.scoring import ScoredClips, score_clips, with_nouns_given
 from tasks.evaluation.worst_mistakes import Misnamed, worst_misnamed
 from tasks.media.frame_cache import cache_test_frames, load_few, rgb_frames
-from tasks.media.heard_cache import unheard_clips
 from tasks.media.prefetch import FramesAhead
-from tasks.model.class_names import ClassNames
-from tasks.model.complexity import Complexity, complexity
-from tasks.model.crops import Frames
+from tasks.model.complexity import complexity
 from tasks.model.engines.choice import NUM_CALIBRATION_CLIPS, Job, num_checked, spread
 from tasks.model.engines.parity import trained_classes
 from tasks.model.engines.scorer import Scorer, make_scorer
@@ -42,13 +38,14 @@ from tasks.promotion.gate import deciding_split
 from tasks.report.figures.confusion import confusion_figure
 from tasks.report.figures.losses import clip_loss_figure
 from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
-from tasks.results.evaluation import ActivationMap, EngineUsed, EvaluateResult, EvaluateResults
+from tasks.results.evaluation import ActivationMap, EvaluateResult, EvaluateResults
 from tasks.results.record import ModelRole
 from tasks.results.training import Evaluation, PlanResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network
 from tasks.steps._step import finish, finished, log, write_files
 from tasks.steps.retrain._beside_probe import beside_probe
+from tasks.steps.retrain._ready import Ready
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.runs import Run, Scores
@@ -58,29 +55,6 @@ from tasks.wording import percent
 
 NUM_ACTIVATION_MAPS = 4
 FINGERPRINT_FRAMES = 8
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A network ready to score, and the facts that all of its results record."""
-
-    scorer: Scorer
-    specs: Sequence[NetworkSpec]
-    classes: ClassNames
-    engine: EngineUsed
-    complexity: Complexity
-    hardware: dict[str, str | int]
-    shared: SharedFeatures | None
-
-    def score(self, clip: DatasetClip, inputs: Sequence[Frames]) -> tuple[Logits, Logits]:
-        """Score one clip: logits, verb (v,) and noun (n,)."""
-        logits = self.shared.score(clip.sha256, inputs) if self.shared else self.scorer.score(inputs)
-        return logits.numpy()
-
-    def known(self, clip: DatasetClip) -> tuple[Logits, Logits] | None:
-        """Return logits from cached features, or None."""
-        logits = self.shared.known(clip.sha256) if self.shared else None
-        return logits and logits.numpy()
 
 
 def run(arguments: EvaluateArguments, store: Store) -> EvaluateResults:
@@ -146,7 +120,7 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
                     activations=maps,
                     known_verbs=ready.classes.known_verbs,
                     known_nouns=ready.classes.known_nouns,
-                ).model_copy(update={"unheard": unheard_clips(store, clips[evaluation.split], ready.specs)})
+                ).model_copy(update={"unheard": ready.unheard_among(clips[evaluation.split])})
                 _publish(evaluation, result, files, folder / evaluation.split, tracker, run_id, store)
         if ready.shared:
             ready.shared.close()

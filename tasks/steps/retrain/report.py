@@ -23,6 +23,7 @@ from tasks.evaluation.scoring import ScoredClips
 from tasks.evaluation.worst_mistakes import worst_mistakes
 from tasks.media.frame_cache import cache_test_frames, rgb_frames
 from tasks.media.heard_cache import spectrograms
+from tasks.model.sound.recipe import SPECTRA_ALONE
 from tasks.promotion.gate import contenders
 from tasks.report.card import model_card
 from tasks.report.inputs import ReportInputs
@@ -245,7 +246,7 @@ def _spectrograms(store: Store, plan: PlanResult, manifest: Manifest, mistakes: 
         return {}
     shown = {mistake.uid for mistake in mistakes}
     described = Run(plan.run_uri).sound
-    recipe = store.read(described).recipes[0] if store.exists(described.uri) else None
+    recipe = store.read(described).recipes[0] if store.exists(described.uri) else SPECTRA_ALONE
     heard = spectrograms(store, [clip for clip in manifest.clips if clip.uid in shown], recipe)
     return {uid: spectrogram_sheet(levels) if levels.any() else b"" for uid, levels in heard.items()}
 

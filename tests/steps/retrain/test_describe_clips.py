@@ -92,6 +92,25 @@ def test_a_second_time_changes_nothing_and_what_is_lost_is_described_again(shelf
     assert {uri: data for uri, data in shelf.objects.items() if uri != mark} == {uri: data for uri, data in before.items() if uri != mark}
 
 
+def test_a_result_of_other_recipes_or_clips_is_not_taken(shelf, monkeypatch):
+    planned(shelf, "spectrogram")
+    first = describe_clips.run(ARGUMENTS, shelf)
+    shelf.objects.pop(clip("damaged").uri)
+    other = SoundRecipe(network=None, speech="s")
+    monkeypatch.setattr(describe_clips, "recipe_named", lambda name: other)
+    for name in TRACKS:
+        shelf.objects[sound_uri(clip(name).uri, other)] = b""
+        shelf.write(note_of(clip(name), other), SoundNote(state=SoundState.HEARD, reason="", speech_share=0.3))
+    planned(shelf, "spectrogram", "log-mel")
+    result = describe_clips.run(ARGUMENTS, shelf)
+    assert (first.recipes, first.with_speech) == ((RECIPE,), None)
+    assert (result.recipes, result.with_speech) == ((RECIPE, other), tuple(TRACKS))
+    assert shelf.read(SOUND.address(ARGUMENTS)) == result
+    dataset = shelf.read("s3://retake/datasets/x/manifest.json", Manifest)
+    shelf.write("s3://retake/datasets/x/manifest.json", dataset.model_copy(update={"clips": dataset.clips[:2]}))
+    assert describe_clips.run(ARGUMENTS, shelf).num_clips == 2
+
+
 def test_clips_in_which_somebody_speaks_are_counted_where_somebody_listened(shelf, monkeypatch):
     planned(shelf, "log-mel")
     recipe = SoundRecipe(network=None, speech="s")
@@ -118,4 +137,5 @@ def test_a_planned_network_that_hears_needs_it_as_a_champion_does(shelf, options
 def test_statistics_are_taken_although_a_network_is_installed_where_they_are_asked_for(monkeypatch, tmp_path):
     monkeypatch.setattr(PackagedWeights, "find", lambda self: tmp_path if self is installed.EFFECTS else None)
     assert describe_clips._recipe("log-mel") == RECIPE
+    assert describe_clips._recipe("spectrogram") == RECIPE
     assert describe_clips._recipe("aisfx").network == describe_clips._recipe("auto").network == installed.EFFECTS.sha256
