@@ -16,9 +16,10 @@ from tasks.model.spec import NetworkSpec, spec_of
 from tasks.options import SOUND_FEATURES, Family, Modality, TrainOptions, Weights
 from tasks.results.training import WeightsResult
 from tasks.settings import MachineSettings, load
-from tasks.steps._checkpoints import fetch_trained, file_sha256, find_trained
+from tasks.steps._checkpoints import fetch_trained, file_sha256
 from tasks.steps._plans import is_trained
 from tasks.steps._step import log
+from tasks.steps._trained import find_trained
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.runs import run_name

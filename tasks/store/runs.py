@@ -144,6 +144,7 @@ class Run:
     learning_curve = record("learning_curve/trainings.json", CurveTrainings)
     """The trainings on shares of the clips."""
     decisions = file("decisions/")
+    comparisons = file("comparisons/")
 
     @property
     def store_uri(self) -> str:
@@ -183,7 +184,7 @@ class Run:
 
         Such a comparison decides nothing.
         """
-        return Decision(f"{self.folder_uri}comparisons/{key}/")
+        return Decision(f"{self.comparisons}{key}/")
 
 
 def run_beside(uri: str, key: str, otherwise: str) -> Run:

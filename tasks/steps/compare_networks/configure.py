@@ -76,7 +76,9 @@ def _overlaid(line: str, common: TrainOptions) -> TrainOptions:
         changes[name] = value
     try:
         fused = {"fuse": [name for name in changes["fuse"].split(",") if name]} if "fuse" in changes else {}
-        return TrainOptions.model_validate(common.model_dump(mode="json") | changes | fused)
+        found = TrainOptions.model_validate(common.model_dump(mode="json") | changes | fused)
     except ValidationError as error:
         problems = "; ".join(f"{name}: {reason}" if name else reason for name, reason in refusals(error, TrainOptions))
         raise BadConfiguration(f"configurations: `{line}`: {problems}") from None
+    # No other option changes a fusion.
+    return TrainOptions(fuse=found.fuse) if found.fuse else found

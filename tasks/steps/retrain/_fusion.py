@@ -28,9 +28,10 @@ from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.fusion import Fusion, Member
 from tasks.results.training import PlanResult, TrainResult, WeightsResult
 from tasks.settings import MachineSettings, load
-from tasks.steps._checkpoints import fetch_network, fetch_trained, file_sha256, find_trained
+from tasks.steps._checkpoints import fetch_network, fetch_trained, file_sha256
 from tasks.steps._plans import sound_of
 from tasks.steps._step import log
+from tasks.steps._trained import find_trained
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.runs import Training

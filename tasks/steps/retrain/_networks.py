@@ -1,19 +1,21 @@
 """Find the networks that a run is about, and the clips that they see."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.contracts.retrain import NetworksArguments
+from tasks.errors import BadConfiguration, BadInput
 from tasks.media.clips import find_cut
 from tasks.media.stored_flow import SeenClip
 from tasks.options import FlowOptions, TrainOptions
 from tasks.results.prediction import PredictionBatch, PredictPlanResult
 from tasks.results.training import PlanResult
 from tasks.results.video import ClipRecord
-from tasks.steps._plans import different, flow_of, flows_of, sound_of, sounds_of
+from tasks.steps._plans import compared_plans_of, different, flow_of, flows_of, plans_of, sound_of, sounds_of
 from tasks.steps._step import log
+from tasks.steps._trained import find_trained
 from tasks.store.comparisons import Configurations
-from tasks.store.layout import Dataset
+from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.stored import Output
 
@@ -34,7 +36,7 @@ class Needs:
 
 
 def needs_of(arguments: NetworksArguments, store: Store) -> Needs:
-    """Find what the networks of a training, a comparison or a prediction need."""
+    """Find the inputs that the networks of a training, a comparison or a prediction need."""
     if arguments.plan:
         plan = store.read(Output(arguments.plan, PlanResult))
         champion = plan.champion
@@ -46,7 +48,14 @@ def needs_of(arguments: NetworksArguments, store: Store) -> Needs:
     if arguments.configured:
         configured = store.read(Configurations(arguments.configured))
         trains = [TrainOptions.model_validate_json(one.options) for one in configured.configurations]
-        return Needs(different(map(flow_of, trains)), _named(map(sound_of, trains)), lambda: _dataset_clips(configured.dataset_uri, store))
+        members = [plan for train in trains for plan in _members(train, arguments.store, store)]
+        # The other options of a fusion say nothing of its members.
+        trains = [train for train in trains if not train.fuse]
+        return Needs(
+            different([*map(flow_of, trains), *(flow for plan in members for flow in flows_of(plan))]),
+            _named([*map(sound_of, trains), *(name for plan in members for name in sounds_of(plan))]),
+            lambda: _dataset_clips(configured.dataset_uri, store),
+        )
     assert arguments.prediction is not None  # noqa: S101 - the arguments name exactly one of the three
     prediction = store.read(Output(arguments.prediction, PredictPlanResult))
     predictors = prediction.predictors.values()
@@ -55,6 +64,18 @@ def needs_of(arguments: NetworksArguments, store: Store) -> Needs:
         _named(name for one in predictors for name in one.sounds),
         lambda: _cut_clips(prediction, store),
     )
+
+
+def _members(train: TrainOptions, store_uri: str, store: Store) -> Iterator[PlanResult]:
+    """Yield the plan of each network that is to be fused, as far as it is known."""
+    for name in train.fuse:
+        try:
+            run = Layout(store_uri).run(find_trained("fuse", name, store_uri, store).run_key)
+        except (BadInput, BadConfiguration) as error:
+            log.warning("%s", error)  # `weights` fails on this line of the comparison alone
+            continue
+        if plans := plans_of(run, store) or compared_plans_of(run, store):
+            yield plans[0]
 
 
 def _named(names: Iterable[str | None]) -> tuple[str, ...]:

@@ -60,6 +60,12 @@ def test_a_line_may_fuse_trained_networks():
     assert found["modality=rgb"].fuse == []
 
 
+def test_no_other_option_makes_another_network_of_a_fusion():
+    line = "fuse=runs/0123456789abcdef/,runs/fedcba9876543210/"
+    with pytest.raises(BadConfiguration, match=f"`{line} epochs=9` is the same network as `{line}`"):
+        configured(["modality=rgb", line, f"{line} epochs=9"], COMMON)
+
+
 def test_a_comparison_does_not_fuse_in_every_line():
     with pytest.raises(BadConfiguration, match="write a line `fuse=runs/KEY/,runs/KEY/`"):
         configured(["family=TSN", "family=TRN"], COMMON.model_copy(update={"fuse": ["runs/0123456789abcdef/"]}))
