@@ -1,8 +1,8 @@
-"""Find the recipe of the features of sound that a network asks for by name. Does not import torch."""
+"""Find the recipe of the sound that a network asks for by name. Does not import torch."""
 
 from tasks.errors import BadConfiguration
-from tasks.model.sound.recipe import EFFECTS, installed_recipe
-from tasks.options import SOUND_FEATURES
+from tasks.model.sound.recipe import EFFECTS, SPECTRA_ALONE, installed_recipe
+from tasks.options import AUTO_BACKBONE, SOUND_FEATURES, Modality
 from tasks.results.sound import SoundRecipe
 
 
@@ -19,3 +19,14 @@ def recipe_named(name: str) -> SoundRecipe:
     if found.network is None:
         raise BadConfiguration(f"backbone {name}: it is not installed here; run `{EFFECTS.install}`, or choose backbone log-mel")
     return found
+
+
+def recipe_needed(name: str) -> SoundRecipe:
+    """Find the recipe of features of this name, of `spectrogram`, or of `auto`: all that is installed.
+
+    Raises:
+        BadConfiguration: as `recipe_named`.
+    """
+    if name == Modality.SPECTROGRAM:
+        return SPECTRA_ALONE
+    return installed_recipe() if name == AUTO_BACKBONE else recipe_named(name)

@@ -7,9 +7,7 @@ from tasks.contracts.retrain import SOUND, SoundArguments
 from tasks.errors import NothingToDo
 from tasks.media.stored_flow import SeenClip
 from tasks.media.stored_sound import describe_sound, read_notes, without_sound
-from tasks.model.sound.named import recipe_named
-from tasks.model.sound.recipe import SPECTRA_ALONE, installed_recipe
-from tasks.options import AUTO_BACKBONE, Modality
+from tasks.model.sound.named import recipe_needed
 from tasks.results.record import SetAside
 from tasks.results.sound import SoundNote, SoundRecipe, SoundResult, SoundState
 from tasks.steps._step import finish, finished, log
@@ -29,7 +27,7 @@ def run(arguments: SoundArguments, store: Store) -> SoundResult:
     if not needs.sounds:
         raise NothingToDo("no network of this run hears sound")
     clips = needs.clips()
-    recipes = list(dict.fromkeys(_recipe(name) for name in needs.sounds))
+    recipes = list(dict.fromkeys(recipe_needed(name) for name in needs.sounds))
     missing = {recipe: without_sound(store, clips, recipe) for recipe in recipes}
     earlier = finished(store, SOUND.address(arguments))
     if earlier and (earlier.recipes, earlier.num_clips) != (tuple(recipes), len(clips)):
@@ -51,12 +49,6 @@ def run(arguments: SoundArguments, store: Store) -> SoundResult:
     if earlier and not result.num_described:
         return earlier
     return finish(store, SOUND.address(arguments), result)
-
-
-def _recipe(name: str) -> SoundRecipe:
-    if name == Modality.SPECTROGRAM:
-        return SPECTRA_ALONE
-    return installed_recipe() if name == AUTO_BACKBONE else recipe_named(name)
 
 
 def _result(clips: Sequence[SeenClip], notes: Sequence[SoundNote | None], recipe: SoundRecipe) -> SoundResult:

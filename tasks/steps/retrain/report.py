@@ -23,7 +23,7 @@ from tasks.evaluation.scoring import ScoredClips
 from tasks.evaluation.worst_mistakes import worst_mistakes
 from tasks.media.frame_cache import cache_test_frames, rgb_frames
 from tasks.media.heard_cache import spectrograms
-from tasks.model.sound.recipe import SPECTRA_ALONE
+from tasks.model.sound.named import recipe_needed
 from tasks.promotion.gate import contenders
 from tasks.report.card import model_card
 from tasks.report.inputs import ReportInputs
@@ -38,6 +38,7 @@ from tasks.results.probe import ProbeDifference
 from tasks.results.record import ModelRole, SplitName, now_utc
 from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.steps._plans import sounds_of
 from tasks.steps._step import finish, finished, log, write_files
 from tasks.steps.retrain._evidence import evaluation_results, predictions
 from tasks.store.layout import Dataset
@@ -246,7 +247,7 @@ def _spectrograms(store: Store, plan: PlanResult, manifest: Manifest, mistakes: 
         return {}
     shown = {mistake.uid for mistake in mistakes}
     described = Run(plan.run_uri).sound
-    recipe = store.read(described).recipes[0] if store.exists(described.uri) else SPECTRA_ALONE
+    recipe = store.read(described).recipes[0] if store.exists(described.uri) else recipe_needed(sounds_of(plan)[0])
     heard = spectrograms(store, [clip for clip in manifest.clips if clip.uid in shown], recipe)
     return {uid: spectrogram_sheet(levels) if levels.any() else b"" for uid, levels in heard.items()}
 

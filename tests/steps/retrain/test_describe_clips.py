@@ -7,7 +7,9 @@ import pytest
 from tasks.contracts.retrain import SOUND, SoundArguments
 from tasks.errors import BadConfiguration, NothingToDo
 from tasks.media.stored_sound import note_of, sound_uri
+from tasks.model.sound import named
 from tasks.model.sound import recipe as installed
+from tasks.model.sound.named import recipe_needed
 from tasks.model.sound.recipe import PackagedWeights
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions, TrainOptions
 from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
@@ -97,7 +99,7 @@ def test_a_result_of_other_recipes_or_clips_is_not_taken(shelf, monkeypatch):
     first = describe_clips.run(ARGUMENTS, shelf)
     shelf.objects.pop(clip("damaged").uri)
     other = SoundRecipe(network=None, speech="s")
-    monkeypatch.setattr(describe_clips, "recipe_named", lambda name: other)
+    monkeypatch.setattr(named, "recipe_named", lambda name: other)
     for name in TRACKS:
         shelf.objects[sound_uri(clip(name).uri, other)] = b""
         shelf.write(note_of(clip(name), other), SoundNote(state=SoundState.HEARD, reason="", speech_share=0.3))
@@ -114,7 +116,7 @@ def test_a_result_of_other_recipes_or_clips_is_not_taken(shelf, monkeypatch):
 def test_clips_in_which_somebody_speaks_are_counted_where_somebody_listened(shelf, monkeypatch):
     planned(shelf, "log-mel")
     recipe = SoundRecipe(network=None, speech="s")
-    monkeypatch.setattr(describe_clips, "recipe_named", lambda name: recipe)
+    monkeypatch.setattr(named, "recipe_named", lambda name: recipe)
     monkeypatch.setattr(describe_clips, "describe_sound", lambda *_: pytest.fail("all is described"))
     for name, share in (("tone", 0.3), ("silence", 0.06), ("none", 0.0), ("damaged", 0.1)):
         shelf.objects[sound_uri(clip(name).uri, recipe)] = b""
@@ -136,6 +138,6 @@ def test_a_planned_network_that_hears_needs_it_as_a_champion_does(shelf, options
 
 def test_statistics_are_taken_although_a_network_is_installed_where_they_are_asked_for(monkeypatch, tmp_path):
     monkeypatch.setattr(PackagedWeights, "find", lambda self: tmp_path if self is installed.EFFECTS else None)
-    assert describe_clips._recipe("log-mel") == RECIPE
-    assert describe_clips._recipe("spectrogram") == RECIPE
-    assert describe_clips._recipe("aisfx").network == describe_clips._recipe("auto").network == installed.EFFECTS.sha256
+    assert recipe_needed("log-mel") == RECIPE
+    assert recipe_needed("spectrogram") == RECIPE
+    assert recipe_needed("aisfx").network == recipe_needed("auto").network == installed.EFFECTS.sha256

@@ -13,15 +13,16 @@ import pytest
 from tasks.contracts.retrain import PlannedArguments
 from tasks.evaluation import fingerprints
 from tasks.evaluation.scores_file import to_parquet
+from tasks.model.sound.recipe import SPEECH, PackagedWeights
 from tasks.options import EvaluateOptions, GateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
 from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.evaluation import CompareResult
 from tasks.results.learning_curve import NoLearningCurve
 from tasks.results.metrics import Metrics
-from tasks.results.sound import SoundResult
+from tasks.results.sound import SoundRecipe, SoundResult
 from tasks.results.training import Epoch, Evaluation, PlanResult, TrainResult, WeightsResult
 from tasks.steps.retrain import report
-from tests.steps.shelf import Shelf
+from tests.steps.shelf import Shelf, plan_result
 
 RUN = "s3://retake/runs/0123/"
 DECISION = f"{RUN}decisions/9f86/"
@@ -263,3 +264,17 @@ def test_a_page_without_a_learning_curve_has_the_reason_that_its_step_kept(writt
     assert (
         "There is no learning curve: heads do not train on 1 clip: lower the &lt;rate&gt;.</p>" in shelf.objects[result.report_uri].decode()
     )
+
+
+@pytest.mark.parametrize("is_described", [True, False])
+def test_the_sound_of_mistakes_is_read_as_it_was_described_for_the_network(monkeypatch, is_described):
+    monkeypatch.setattr(PackagedWeights, "find", lambda self: Path("installed") if self is SPEECH else None)
+    shelf, taken = Shelf(), []
+    monkeypatch.setattr(report, "spectrograms", lambda store, clips, recipe: taken.append(recipe) or {})
+    plan = plan_result(()).model_copy(update={"train": TrainOptions(modality="sound", backbone="log-mel", trainable="heads")})
+    if is_described:
+        counts = dict.fromkeys(("num_clips", "num_described", "num_silent", "num_without_track", "num_unreadable", "seconds"), 0)
+        stored = SoundResult(recipes=(SoundRecipe(network="n", speech=None),), **counts, with_speech=None, warnings=(), set_aside=())
+        shelf.write(f"{RUN}sound/result.json", stored)
+    assert report._spectrograms(shelf, plan, SimpleNamespace(clips=()), []) == {}
+    assert taken == [SoundRecipe(network="n", speech=None) if is_described else SoundRecipe(network=None, speech=SPEECH.sha256)]
