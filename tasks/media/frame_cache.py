@@ -15,6 +15,7 @@ from tasks.errors import BadVideo
 from tasks.keys import flow_recipe_of
 from tasks.media.heard_cache import cache_heard, cache_root, leave_out_unheard
 from tasks.media.stored_flow import SeenClip, compute_flow, flow_uri, without_flow
+from tasks.media.stored_sound import MakeDescriber
 from tasks.model.hearing import read_heard
 from tasks.model.sampling import evaluation_snippets, joined, kept_frames, middle_frames
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
@@ -57,24 +58,28 @@ def passing_frames() -> AbstractContextManager[Path]:
     return temporary_cache(cache_root())
 
 
-def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, root: Path | None = None) -> dict[str, Path]:
+def cache_test_frames(
+    store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, root: Path | None = None, describer: MakeDescriber | None = None
+) -> dict[str, Path]:
     """Cache the test frames of each clip, snippet by snippet; return paths by uid.
 
     Arrays are (t * m, h, w, 3), or (t * m, h, w, 2) for flow; of a video network all frames at its rate, because its views overlap; of sound
-    they are those of `heard_cache`. They are in this machine's cache, or under `root`.
+    they are those of `heard_cache`, which takes the `describer`. They are in this machine's cache, or under `root`.
 
     Raises:
         BadVideo: a clip does not decode, or clips have no readable flow in the store and it cannot be computed from them; the message lists
             them. No clip is skipped, since networks are compared on the same clips.
     """
     if spec.modality.is_heard:
-        return cache_heard(store, clips, spec, root or cache_root())
+        return cache_heard(store, clips, spec, root or cache_root(), describer)
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         raise _without_flow(bad, len(clips))
     return _cache(store, clips, [_test_frames(_num_frames(clip, spec), spec) for clip in clips], spec, root or cache_root())
 
 
-def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, options: TrainOptions) -> dict[str, Path]:
+def cache_train_frames(
+    store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, options: TrainOptions, describer: MakeDescriber | None = None
+) -> dict[str, Path]:
     """Cache the frames that training samples from; return paths by uid.
 
     Arrays are (t, h, w, 3), or (t, h, w, 2) for flow: every `frame_step`-th frame of the sampling window, all of its frames if a snippet has
@@ -85,7 +90,7 @@ def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkS
         BadVideo: a clip does not decode, or no clip has flow.
     """
     if spec.modality.is_heard:
-        return leave_out_unheard(clips, cache_heard(store, clips, spec, cache_root()))
+        return leave_out_unheard(clips, cache_heard(store, clips, spec, cache_root(), describer))
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         error, lacking = _without_flow(bad, len(clips)), {one.name for one in bad}
         if len(lacking) == len(clips):
@@ -112,12 +117,14 @@ def load_snippets(path: Path, spec: NetworkSpec) -> NDArray[np.uint8]:
     return joined(np.stack([frames[number] for snippet in evaluation_snippets(len(frames), spec) for number in snippet]), spec)
 
 
-def load_few(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec) -> list[NDArray[np.uint8]]:
+def load_few(
+    store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, describer: MakeDescriber | None = None
+) -> list[NDArray[np.uint8]]:
     """Load the test snippets, uint8 (t, h, w, p), of all these clips into memory.
 
     Raises as `cache_test_frames`.
     """
-    paths = cache_test_frames(store, clips, spec)
+    paths = cache_test_frames(store, clips, spec, describer=describer)
     return [load_snippets(paths[clip.uid], spec) for clip in clips]
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tasks.disk import work_folder
 from tasks.errors import BadVideo
-from tasks.media.stored_sound import HeardClip, complete_sound, describe_sound, read_stored
+from tasks.media.stored_sound import HeardClip, MakeDescriber, complete_sound, describe_sound, read_stored
 from tasks.model.hearing import recipe_heard, rows_of
 from tasks.model.sound.grid import VERSION
 from tasks.model.sound.recipe import SPECTRA_ALONE, sound_recipe_of
@@ -35,19 +35,23 @@ class CachedSound(HeardClip, Protocol):
         """Return the content hash."""
 
 
-def cache_heard(store: Store, clips: Sequence[CachedSound], spec: NetworkSpec, root: Path) -> dict[str, Path]:
+def cache_heard(
+    store: Store, clips: Sequence[CachedSound], spec: NetworkSpec, root: Path, describer: MakeDescriber | None
+) -> dict[str, Path]:
     """Cache the sound of each clip as this network hears it; see `cache_sound`."""
-    return cache_sound(store, clips, spec.modality, recipe_heard(spec), root)
+    return cache_sound(store, clips, spec.modality, recipe_heard(spec), root, describer)
 
 
-def cache_sound(store: Store, clips: Sequence[CachedSound], modality: Modality, recipe: SoundRecipe, root: Path) -> dict[str, Path]:
+def cache_sound(
+    store: Store, clips: Sequence[CachedSound], modality: Modality, recipe: SoundRecipe, root: Path, describer: MakeDescriber | None
+) -> dict[str, Path]:
     """Cache the sound of each clip under `root`, as `tasks.model.hearing.Rows`; return paths by uid.
 
-    Sound that is not in the store is described now. A clip in which there is nothing to hear has zeros.
+    Sound that is not in the store is described now, by `describer`. A clip in which there is nothing to hear has zeros.
 
     Raises:
         BadVideo: a clip cannot be read.
-        BadConfiguration: sound is missing, and the network that describes it is not installed here.
+        BadConfiguration: sound is missing, and there is no describer, or the network that it needs is not installed here.
     """
     folder = root / "sound" / sound_recipe_of(recipe)
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,9 +59,11 @@ def cache_sound(store: Store, clips: Sequence[CachedSound], modality: Modality, 
     missing = [clip for clip in clips if not _is_whole(paths[clip.uid])]
     if not missing:
         return paths
-    complete_sound(store, missing, recipe)
+    complete_sound(store, missing, recipe, describer)
     with work_folder(folder) as work, ThreadPoolExecutor(NUM_FETCHERS, thread_name_prefix="sound") as pool:
-        jobs = [pool.submit(_fetch, store, clip, modality, recipe, work, paths[clip.uid]) for clip in missing]
+        jobs = [
+            pool.submit(_fetch, store, clip, modality, recipe, describer, work / paths[clip.uid].name, paths[clip.uid]) for clip in missing
+        ]
         for job in jobs:
             job.result()
     return paths
@@ -78,8 +84,12 @@ def leave_out_unheard(clips: Sequence[CachedSound], paths: dict[str, Path]) -> d
 
 
 def spectrograms(store: Store, clips: Sequence[CachedSound], recipe: SoundRecipe = SPECTRA_ALONE) -> dict[str, NDArray[np.uint8]]:
-    """Load the spectrogram of each clip for people, uint8 (s, 128), by uid."""
-    return {uid: _load(path) for uid, path in cache_sound(store, clips, Modality.SPECTROGRAM, recipe, cache_root()).items()}
+    """Load the spectrogram of each clip for people, uint8 (s, 128), by uid.
+
+    Raises:
+        BadConfiguration: the sound of a clip is not described.
+    """
+    return {uid: _load(path) for uid, path in cache_sound(store, clips, Modality.SPECTROGRAM, recipe, cache_root(), None).items()}
 
 
 def cache_root() -> Path:
@@ -87,13 +97,16 @@ def cache_root() -> Path:
     return load(MachineSettings).cache_dir.expanduser() / "frames"
 
 
-def _fetch(store: Store, clip: CachedSound, modality: Modality, recipe: SoundRecipe, work: Path, path: Path) -> None:
-    made = work / path.name
+def _fetch(
+    store: Store, clip: CachedSound, modality: Modality, recipe: SoundRecipe, describer: MakeDescriber | None, made: Path, path: Path
+) -> None:
     try:
         sound = read_stored(store, clip, recipe)
     except BadVideo as error:
+        if describer is None:
+            raise
         log.warning("%s; describing this sound again", error)
-        describe_sound(store, [clip], recipe)
+        describe_sound(store, [clip], describer(recipe))
         sound = read_stored(store, clip, recipe)
     np.save(made, rows_of(sound, modality), allow_pickle=False)
     made.replace(path)

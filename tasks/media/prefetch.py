@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadInput
 from tasks.media.frame_cache import StoredClip, cache_test_frames, load_snippets
+from tasks.media.stored_sound import MakeDescriber
 from tasks.model.spec import NetworkSpec
 from tasks.store.objects import Store
 
@@ -36,12 +37,22 @@ class FramesAhead:
         specs: the networks' specs, at least one.
         folder: temporary folder for arrays that are used once: a chunk is deleted when the next one is reached, so that the disk holds at
             most three, and the rest at the end of the block. Without it the arrays stay in this machine's cache.
+        describer: describes sound that is missing, as in `cache_test_frames`.
     """
 
-    def __init__(self, store: Store, clips: Sequence[StoredClip], specs: Sequence[NetworkSpec], folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clips: Sequence[StoredClip],
+        specs: Sequence[NetworkSpec],
+        folder: Path | None = None,
+        *,
+        describer: MakeDescriber | None = None,
+    ) -> None:
         self._store = store
         self._specs = specs
         self._folder = folder
+        self._describer = describer
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decoder")
         size = max(1, CHUNK_CLIPS // VIDEO_SHARE) if any(spec.video for spec in specs) else CHUNK_CLIPS
         self._chunks = [clips[first : first + size] for first in range(0, len(clips), size)]
@@ -92,7 +103,7 @@ class FramesAhead:
 
     def _decode(self, clips: Sequence[StoredClip], root: Path | None) -> Decoded:
         try:
-            of_networks = [cache_test_frames(self._store, clips, spec, root) for spec in self._specs]
+            of_networks = [cache_test_frames(self._store, clips, spec, root, self._describer) for spec in self._specs]
         except BadInput as error:
             if len(clips) == 1:
                 return {clips[0].uid: error}

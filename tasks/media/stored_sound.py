@@ -1,28 +1,28 @@
-"""Describe sound once per clip; keep the description next to the clip in the store. torch is imported where sound is described."""
+"""Keep the described sound of each clip beside it in the store. Steps pass the function that loads the networks for it."""
 
 import logging
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tasks.errors import BadConfiguration, BadVideo, MissingObject
 from tasks.model.sound.recipe import sound_recipe_of
 from tasks.model.sound.stored import SOUND_SUFFIX, Sound, read_sound, write_sound
 from tasks.results.record import SetAside
-from tasks.results.sound import SoundNote, SoundRecipe
+from tasks.results.sound import SoundNote, SoundRecipe, SoundState
 from tasks.store.layout import folders_of, sound_note_of_clip, sound_of_clip
 from tasks.store.objects import Store
 from tasks.store.stored import Stored
 from tasks.video import sound as track
 from tasks.wording import count, plain_reason
-
-if TYPE_CHECKING:
-    from tasks.model.sound.describe import Describer
 
 log = logging.getLogger("retake")
 
@@ -48,6 +48,25 @@ class HeardClip(Protocol):
 
 
 C = TypeVar("C", bound=HeardClip)
+
+
+class Describer(Protocol):
+    """The properties of `tasks.model.sound.describe.Describer`, which imports torch."""
+
+    @property
+    def recipe(self) -> SoundRecipe:
+        """Return how it describes sound."""
+
+    @property
+    def rates_hz(self) -> tuple[int, ...]:
+        """List the rates that it needs."""
+
+    def describe(self, samples: Mapping[int, NDArray[np.float32]], *, seconds: float, state: SoundState, reason: str = "") -> Sound:
+        """Describe the sound of a clip."""
+
+
+MakeDescriber = Callable[[SoundRecipe], Describer]
+"""Loads the networks of a recipe: `tasks.model.sound.describe.describer`. In its place None stands for a step that describes no sound."""
 
 
 @dataclass(frozen=True)
@@ -83,40 +102,33 @@ def without_sound(store: Store, clips: Sequence[C], recipe: SoundRecipe) -> list
     return [clip for clip, uris in zip(clips, wanted, strict=True) if not there.issuperset(uris)]
 
 
-def complete_sound(store: Store, clips: Sequence[HeardClip], recipe: SoundRecipe) -> None:
+def complete_sound(store: Store, clips: Sequence[HeardClip], recipe: SoundRecipe, describer: MakeDescriber | None) -> None:
     """Describe the sound that is missing, for example for a champion that hears by another recipe.
 
     Raises:
         BadVideo: clips cannot be read; the message lists them. A clip without sound is no such clip.
-        BadConfiguration: a network of the recipe is not installed here.
+        BadConfiguration: a network of the recipe is not installed here, or this step describes no sound.
     """
     missing = without_sound(store, clips, recipe)
     if not missing:
         return
+    if describer is None:
+        raise BadConfiguration(f"the sound of {count(len(missing), 'clip')} is not described in the store; run the step `sound` again")
     log.info("the sound of %d of %d clips is not described in the store; describing it now", len(missing), len(clips))
-    if bad := describe_sound(store, missing, recipe).set_aside:
+    if bad := describe_sound(store, missing, describer(recipe)).set_aside:
         raise BadVideo(
             f"{len(bad)} of {len(clips)} clips cannot be read: {'; '.join(f'{clip.name}: {clip.reason}' for clip in bad[:NUM_NAMED])}"
             f"{'; …' if len(bad) > NUM_NAMED else ''}. Delete the clips.json beside them in the store and cut their videos again (ingest_videos)"
         )
 
 
-def describe_sound(store: Store, clips: Sequence[HeardClip], recipe: SoundRecipe) -> Described:
+def describe_sound(store: Store, clips: Sequence[HeardClip], hearing: Describer) -> Described:
     """Describe the sound of these clips and upload the descriptions to the store.
 
     A clip without sound is described as silence, with the reason.
-
-    Raises:
-        BadConfiguration: a network of the recipe, or torch, is not installed here.
     """
-    try:
-        from tasks.model.sound.describe import describer  # imports torch, which steps that describe nothing do without
-    except ModuleNotFoundError as error:
-        raise BadConfiguration(
-            f"the sound of {count(len(clips), 'clip')} is not described, and this image has no {error.name}; run the step `sound` again"
-        ) from error
     started = time.monotonic()
-    set_aside, lock, hearing = [], Lock(), describer(recipe)
+    set_aside, lock = [], Lock()
     with (
         tempfile.TemporaryDirectory(prefix="retake-sound-") as name,
         ThreadPoolExecutor(CLIPS_AT_ONCE, thread_name_prefix="sound-clips") as pool,
@@ -148,7 +160,7 @@ def read_stored(store: Store, clip: HeardClip, recipe: SoundRecipe) -> Sound:
         return read_sound(path)
 
 
-def _keep(store: Store, clip: HeardClip, hearing: "Describer", lock: Lock, source: Path) -> SoundNote | SetAside:
+def _keep(store: Store, clip: HeardClip, hearing: Describer, lock: Lock, source: Path) -> SoundNote | SetAside:
     """Describe and upload one clip's sound, or say why its file cannot be read.
 
     `source` is a temporary path. The sound itself is not returned: all of them at once need not fit into memory.

@@ -15,6 +15,7 @@ from tasks.model.epochs import BEST, LAST, EpochFiles
 from tasks.model.growth import widen_heads
 from tasks.model.history import EpochRecord, is_logged
 from tasks.model.job import TrainJob
+from tasks.model.sound.describe import describer
 from tasks.model.training import fit
 from tasks.options import TrainOptions
 from tasks.results.dataset import DatasetClip, Manifest
@@ -114,12 +115,12 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
     network = widen_heads(start.network, words.num_verbs, words.num_nouns, plan.train.seed)
     spec = network.spec
     clips = {split: [clip for clip in manifest.clips if clip.split == split] for split in SPLITS}
-    frames = cache_train_frames(store, clips["train"], spec, plan.train)
+    frames = cache_train_frames(store, clips["train"], spec, plan.train, describer)
     job = TrainJob(
         network=network,
         classes=trained_names(words, start.classes, spec),
         train=_labelled(clips["train"], frames),
-        val=_labelled(clips["val"], cache_test_frames(store, clips["val"], spec)),
+        val=_labelled(clips["val"], cache_test_frames(store, clips["val"], spec, describer=describer)),
         options=plan.train,
         folder=folder,
         device=machine.device,

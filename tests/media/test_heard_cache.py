@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from pandas import DataFrame
 
-from tasks.errors import BadVideo
+from tasks.errors import BadConfiguration, BadVideo
 from tasks.media.frame_cache import cache_test_frames, cache_train_frames, load_few
 from tasks.media.heard_cache import spectrograms
 from tasks.media.prefetch import FramesAhead
-from tasks.media.stored_sound import sound_uri
+from tasks.media.stored_sound import complete_sound, sound_uri
 from tasks.model import pyfunc
 from tasks.model.checkpoints import HeadWeights, Saved
 from tasks.model.class_names import ClassNames
@@ -21,6 +21,7 @@ from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.scorer import Scorer
 from tasks.model.network import Network
 from tasks.model.pyfunc import ClipModel
+from tasks.model.sound.describe import describer
 from tasks.model.sound.recipe import EFFECTS, PackagedWeights
 from tasks.model.spec import NetworkSpec
 from tasks.options import Modality, TrainOptions
@@ -68,14 +69,14 @@ def clips(shelf, films):
 
 
 def test_a_network_hears_what_there_is_and_zeros_where_there_is_nothing(shelf, clips):
-    low, high, silent, mute = load_few(shelf, clips, SPECTROGRAM)
+    low, high, silent, mute = load_few(shelf, clips, SPECTROGRAM, describer)
     assert low.shape == (2, 224, 224, 1)
     loudest = [picture[0, :, 112, 0].argmax() for picture in (low, high)]
     assert loudest[0] > 160
     assert loudest[1] < 80
     assert not silent.any()
     assert not mute.any()
-    features = load_few(shelf, clips, SOUND)
+    features = load_few(shelf, clips, SOUND, describer)
     assert [one.shape for one in features] == [(4, 256)] * 4
     assert [bool(one.any()) for one in features] == [True, True, False, False]
 
@@ -84,50 +85,53 @@ def test_a_network_hears_what_there_is_and_zeros_where_there_is_nothing(shelf, c
 def test_clips_without_sound_are_named_and_counted_and_left_out_of_training_alone(shelf, clips, spec, caplog):
     caplog.set_level(logging.WARNING)
     low, high, silent, mute = (clip.uid for clip in clips)
-    assert list(cache_train_frames(shelf, clips, spec, TrainOptions())) == [low, high]
+    assert list(cache_train_frames(shelf, clips, spec, TrainOptions(), describer)) == [low, high]
     assert f"2 of 4 training clips have nothing to hear and are left out: {silent}, {mute}" in caplog.text
-    assert list(cache_test_frames(shelf, clips, spec)) == [low, high, silent, mute]
+    assert list(cache_test_frames(shelf, clips, spec, describer=describer)) == [low, high, silent, mute]
     with pytest.raises(BadVideo, match="no training clip has sound"):
-        cache_train_frames(shelf, clips[2:], spec, TrainOptions())
+        cache_train_frames(shelf, clips[2:], spec, TrainOptions(), describer)
 
 
 def test_a_spectrogram_does_not_depend_on_the_networks_that_are_installed(shelf, clips, monkeypatch, tmp_path):
-    (expected,) = load_few(shelf, clips[:1], SPECTROGRAM)
+    (expected,) = load_few(shelf, clips[:1], SPECTROGRAM, describer)
     monkeypatch.setattr(PackagedWeights, "find", lambda self: tmp_path / "no-weights" if self is EFFECTS else None)
     before = dict(shelf.objects)
-    for path in cache_test_frames(shelf, clips[:1], SPECTROGRAM).values():
+    for path in cache_test_frames(shelf, clips[:1], SPECTROGRAM, describer=describer).values():
         path.unlink()
-    (found,) = load_few(shelf, clips[:1], SPECTROGRAM)
+    (found,) = load_few(shelf, clips[:1], SPECTROGRAM, describer)
     assert np.array_equal(found, expected)
     assert shelf.objects == before
 
 
 def test_a_view_of_training_is_drawn_from_the_whole_clip(shelf, clips):
-    paths = cache_train_frames(shelf, clips, SOUND, TrainOptions())
+    paths = cache_train_frames(shelf, clips, SOUND, TrainOptions(), describer)
     views = [View(paths[clips[0].uid], seed=3, number=number).images(SOUND) for number in range(4)]
     assert len({view.numpy().tobytes() for view in views}) > 1
 
 
 def test_a_damaged_description_is_made_again(shelf, clips):
-    (expected,) = load_few(shelf, clips[:1], SOUND)
+    (expected,) = load_few(shelf, clips[:1], SOUND, describer)
     shelf.write_bytes(sound_uri(clips[0].uri, RECIPE), b"no sound")
-    for path in cache_test_frames(shelf, clips[:1], SOUND).values():
+    for path in cache_test_frames(shelf, clips[:1], SOUND, describer=describer).values():
         path.unlink()
-    (found,) = load_few(shelf, clips[:1], SOUND)
+    (found,) = load_few(shelf, clips[:1], SOUND, describer)
     assert np.array_equal(found, expected)
 
 
 def test_a_clip_that_is_no_video_is_named(shelf, clips):
     shelf.write_bytes(clips[1].uri, b"no video")
     with pytest.raises(BadVideo, match=f"1 of 4 clips cannot be read: {clips[1].uid}"):
-        cache_test_frames(shelf, clips, SOUND)
-    with FramesAhead(shelf, clips, [SOUND, SPECTROGRAM]) as ahead:
+        cache_test_frames(shelf, clips, SOUND, describer=describer)
+    with FramesAhead(shelf, clips, [SOUND, SPECTROGRAM], describer=describer) as ahead:
         assert [len(ahead.load(clip)) for clip in (clips[0], clips[2])] == [2, 2]
         with pytest.raises(BadVideo, match=clips[1].uid):
             ahead.load(clips[1])
 
 
 def test_people_see_the_spectrogram_of_the_whole_clip(shelf, clips):
+    with pytest.raises(BadConfiguration, match="the sound of 4 clips is not described in the store"):
+        spectrograms(shelf, clips)
+    complete_sound(shelf, clips, RECIPE, describer)
     found = spectrograms(shelf, clips)
     assert [bool(levels.any()) for levels in found.values()] == [True, True, False, False]
     assert found[clips[0].uid].shape == (801, 128)
@@ -144,7 +148,7 @@ def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_cl
     model = ClipModel(Saved(networks(), weights, CLASSES))
     answers = model.predict(DataFrame({"clip": [str(film) for film in films.values()]})).to_dict("records")
     for clip, answer in zip(clips, answers, strict=True):
-        verb, noun = scorer.score([load_few(shelf, [clip], spec)[0] for spec in specs])
+        verb, noun = scorer.score([load_few(shelf, [clip], spec, describer)[0] for spec in specs])
         assert answer["verb_logits"] == pytest.approx(verb.tolist(), abs=1e-5)
         assert answer["noun_logits"] == pytest.approx(noun.tolist(), abs=1e-5)
 

@@ -14,6 +14,7 @@ from tasks.evaluation.scoring import Logits, each_scored, require_finite
 from tasks.media.prefetch import FramesAhead
 from tasks.media.stored_flow import shortness
 from tasks.model.hearing import is_unheard
+from tasks.model.sound.describe import describer
 from tasks.prediction.answered import answered
 from tasks.prediction.familiar import Features, distances_to_nearest
 from tasks.prediction.names import Names
@@ -168,7 +169,7 @@ def _score(
     bad: dict[str, str] = {}
     unheard: set[str] = set()
     specs = [spec for ready in networks.values() for spec in ready.specs]
-    with FramesAhead(work.store, clips, specs, work.frames) as ahead, ScoredWriter(path) as writer:
+    with FramesAhead(work.store, clips, specs, work.frames, describer=describer) as ahead, ScoredWriter(path) as writer:
 
         def load_or_reason(clip: ClipRecord) -> list[Frames] | str:
             try:

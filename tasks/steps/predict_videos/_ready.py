@@ -15,6 +15,7 @@ from tasks.model.engines.choice import NUM_CALIBRATION_CLIPS, Job, Wanted, num_c
 from tasks.model.engines.parity import trained_classes
 from tasks.model.engines.scorer import Scorer, make_scorer
 from tasks.model.hardware import choose_device
+from tasks.model.sound.describe import describer
 from tasks.model.spec import NetworkSpec
 from tasks.results.dataset import DatasetClip
 from tasks.results.evaluation import EngineUsed
@@ -110,14 +111,14 @@ def _decoded(clips: Sequence[StoredClip], num_clips: int, spec: NetworkSpec, sto
     """Load snippets of evenly spaced clips; replace clips that do not decode."""
     few = spread(clips, num_clips)
     try:
-        paths = cache_test_frames(store, few, spec, root)
+        paths = cache_test_frames(store, few, spec, root, describer)
         return [load_snippets(paths[clip.uid], spec) for clip in few]
     except BadInput as error:
         log.warning("looking for other clips to check or calibrate an engine on: %s", error)
     found: list[Frames] = []
     for clip in {clip.uid: clip for clip in (*few, *spread(clips, MAX_TRIED_CLIPS))}.values():
         try:
-            found.append(load_snippets(cache_test_frames(store, [clip], spec, root)[clip.uid], spec))
+            found.append(load_snippets(cache_test_frames(store, [clip], spec, root, describer)[clip.uid], spec))
         except BadInput as error:
             log.warning("not checked or calibrated on: %s", error)
         if len(found) == num_clips:

@@ -18,6 +18,7 @@ from tasks.media.prefetch import FramesAhead
 from tasks.model.engines.choice import spread
 from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.memory import keep_freed_memory
+from tasks.model.sound.describe import describer
 from tasks.prediction.familiar import Features, from_bytes, to_bytes
 from tasks.results.dataset import DatasetClip
 from tasks.results.prediction import KnownClipsResult, PredictPlanResult
@@ -92,7 +93,7 @@ def _seen(plan: PredictPlanResult, sample: Sequence[DatasetClip], trained_on: Se
         ready = make_ready(
             plan.model, sample, trained_on, wanted=plan.evaluate.engine, num_crops=1, store=store, folder=Path(name), frames=frames
         )
-        with FramesAhead(store, sample, ready.specs, frames) as ahead:
+        with FramesAhead(store, sample, ready.specs, frames, describer=describer) as ahead:
 
             def load_or_none(clip: DatasetClip) -> list[Frames] | None:
                 try:

@@ -22,6 +22,7 @@ from tasks.model.epochs import BEST
 from tasks.model.hardware import choose_device, describe
 from tasks.model.hearing import is_unheard
 from tasks.model.network import Network, weights_sha256
+from tasks.model.sound.describe import describer
 from tasks.model.spec import NetworkSpec
 from tasks.options import Weights
 from tasks.results.dataset import DatasetClip, Manifest
@@ -193,10 +194,10 @@ def _score(network: Network, clips: Sequence[DatasetClip], store: Store, unheard
         device=choose_device(load(MachineSettings).device),
         num_clips=len(clips),
         num_crops=1,
-        checked=lambda: load_few(store, spread(clips, num_checked("auto")), network.spec),
+        checked=lambda: load_few(store, spread(clips, num_checked("auto")), network.spec, describer),
         calibration=list,
     )
-    with FramesAhead(store, clips, [network.spec]) as ahead:
+    with FramesAhead(store, clips, [network.spec], describer=describer) as ahead:
         engine, _ = make_engine(network, "auto", job)
 
         def seen(clip: DatasetClip) -> Frames:

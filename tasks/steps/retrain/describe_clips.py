@@ -7,6 +7,7 @@ from tasks.contracts.retrain import SOUND, SoundArguments
 from tasks.errors import NothingToDo
 from tasks.media.stored_flow import SeenClip
 from tasks.media.stored_sound import describe_sound, read_notes, without_sound
+from tasks.model.sound.describe import describer
 from tasks.model.sound.named import recipe_needed
 from tasks.results.record import SetAside
 from tasks.results.sound import SoundNote, SoundRecipe, SoundResult, SoundState
@@ -36,7 +37,7 @@ def run(arguments: SoundArguments, store: Store) -> SoundResult:
         return earlier
     for recipe, lacking in missing.items():
         log.info("describing the sound of %d of %d clips by %s", len(lacking), len(clips), "aisfx" if recipe.network else "statistics")
-    done = [describe_sound(store, lacking, recipe) for recipe, lacking in missing.items() if lacking]
+    done = [describe_sound(store, lacking, describer(recipe)) for recipe, lacking in missing.items() if lacking]
     listening = next((recipe for recipe in recipes if recipe.speech), recipes[0])
     result = _result(clips, read_notes(store, clips, listening), listening).model_copy(
         update={

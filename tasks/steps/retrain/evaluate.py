@@ -33,6 +33,7 @@ from tasks.model.explain import NothingToSee, activation_sheet
 from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.hardware import choose_device, describe
 from tasks.model.memory import keep_freed_memory
+from tasks.model.sound.describe import describer
 from tasks.model.spec import NetworkSpec
 from tasks.promotion.gate import deciding_split
 from tasks.report.figures.confusion import confusion_figure
@@ -86,7 +87,7 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
         folder = Path(name)
         ready = _make_ready(plan, planned[0].model, [clip for one in planned for clip in clips[one.split]], manifest, store, folder)
         peak: int | None = None
-        with FramesAhead(store, [clip for one in missing for clip in clips[one.split]], ready.specs) as ahead:
+        with FramesAhead(store, [clip for one in missing for clip in clips[one.split]], ready.specs, describer=describer) as ahead:
             for evaluation in missing:
                 scored, timings = score_clips(
                     clips[evaluation.split],
@@ -207,8 +208,8 @@ def _job(plan: PlanResult, clips: Sequence[DatasetClip], manifest: Manifest, sto
         device=choose_device(load(MachineSettings).device),
         num_clips=sum(clip.split in splits for clip in manifest.clips),
         num_crops=plan.evaluate.crops,
-        checked=lambda: load_few(store, spread(clips, num_checked(plan.evaluate.engine)), spec),
-        calibration=lambda: load_few(store, spread(trained_on, NUM_CALIBRATION_CLIPS), spec),
+        checked=lambda: load_few(store, spread(clips, num_checked(plan.evaluate.engine)), spec, describer),
+        calibration=lambda: load_few(store, spread(trained_on, NUM_CALIBRATION_CLIPS), spec, describer),
         trained=trained_classes(trained_on),
     )
 

@@ -20,6 +20,7 @@ from tasks.model.growth import widen_heads
 from tasks.model.hardware import choose_device, describe
 from tasks.model.job import TrainJob
 from tasks.model.network import Network
+from tasks.model.sound.describe import describer
 from tasks.model.timing import clip_seconds
 from tasks.model.trials import ScoredClip, TrialJob, TrialOutcome, by_themselves, score_network
 from tasks.options import GateOptions, TrainOptions
@@ -277,7 +278,9 @@ class FoldTrainings:
         key = (part.dataset_uri, split, spec.model_dump_json(), options.frame_step, options.train_frames)
         if key not in self._frames:
             self._frames[key] = (
-                cache_train_frames(self.store, clips, spec, options) if split == "train" else cache_test_frames(self.store, clips, spec)
+                cache_train_frames(self.store, clips, spec, options, describer)
+                if split == "train"
+                else cache_test_frames(self.store, clips, spec, describer=describer)
             )
         frames = self._frames[key]
         return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
@@ -293,7 +296,8 @@ class FoldTrainings:
         parts = self._parts[key]
         seen = (*key, "covering", spec.model_dump_json())
         if seen not in self._frames:
-            self._frames[seen] = cache_test_frames(self.store, list({one.uid: one for own in parts for one, _ in own}.values()), spec)
+            covering = list({one.uid: one for own in parts for one, _ in own}.values())
+            self._frames[seen] = cache_test_frames(self.store, covering, spec, describer=describer)
         frames = self._frames[seen]
         return tuple(
             ScoredClip(clip.verb_class, clip.noun_class, tuple((frames[one.uid], seconds) for one, seconds in own))

@@ -118,7 +118,7 @@ def score(shelf, tmp_path, monkeypatch):
     monkeypatch.setenv("RETAKE_DEVICE", "cpu")
     book = Book()
 
-    def frames(store, clips, spec, root=None):
+    def frames(store, clips, spec, root=None, describer=None):
         paths = {}
         for one in clips:
             paths[one.uid] = tmp_path / f"{one.uid}-{spec.num_segments}.npy"
@@ -135,7 +135,7 @@ def score(shelf, tmp_path, monkeypatch):
     monkeypatch.setattr(frame_cache, "cache_test_frames", frames)
     monkeypatch.setattr(prefetch, "cache_test_frames", frames)
     monkeypatch.setattr(_training, "cache_test_frames", frames)
-    monkeypatch.setattr(_training, "cache_train_frames", lambda store, clips, spec, options: frames(store, clips, spec))
+    monkeypatch.setattr(_training, "cache_train_frames", lambda store, clips, spec, *_: frames(store, clips, spec))
     monkeypatch.setattr(evaluate, "tracked_run", tracked)
     monkeypatch.setattr(evaluate, "load", lambda settings: evaluate.MachineSettings() if settings is evaluate.MachineSettings else None)
     monkeypatch.setattr(evaluate.Tracker, "from_settings", lambda settings: book)

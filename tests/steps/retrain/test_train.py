@@ -26,7 +26,7 @@ OWN_WORDS = Vocabulary(verbs=(*EPIC_WORDS.verbs, ClassRef(id=127, name="knit")),
 def planned(tmp_path, monkeypatch):
     """The job of a plan that starts from a network, on a dataset of these words."""
     monkeypatch.setattr(_training, "cache_train_frames", lambda *_: {})
-    monkeypatch.setattr(_training, "cache_test_frames", lambda *_: {})
+    monkeypatch.setattr(_training, "cache_test_frames", lambda *_, **__: {})
 
     def make(words, start: Network, classes: ClassNames, seed=0):
         shelf = Shelf()
