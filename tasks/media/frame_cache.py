@@ -16,8 +16,8 @@ from tasks.keys import flow_recipe_of
 from tasks.media.heard_cache import cache_heard, cache_root, leave_out_unheard
 from tasks.media.stored_flow import SeenClip, compute_flow, flow_uri, without_flow
 from tasks.media.stored_sound import MakeDescriber
-from tasks.model.hearing import read_heard
-from tasks.model.sampling import evaluation_snippets, joined, kept_frames, middle_frames
+from tasks.model.sampling import kept_frames, middle_frames
+from tasks.model.snippets import read_tested
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.results.record import SetAside
@@ -107,25 +107,15 @@ def cache_train_frames(
     return _cache(store, clips, [seen(_num_frames(clip, spec)) for clip in clips], spec, cache_root())
 
 
-def load_snippets(path: Path, spec: NetworkSpec) -> NDArray[np.uint8]:
-    """Load the test snippets, uint8 (t, h, w, p) or what `tasks.model.hearing` makes of sound, of one array of `cache_test_frames`."""
-    if spec.modality.is_heard:
-        return read_heard(path, spec)
-    frames = np.load(path, mmap_mode="r" if spec.video else None)
-    if not spec.video:
-        return joined(frames, spec)
-    return joined(np.stack([frames[number] for snippet in evaluation_snippets(len(frames), spec) for number in snippet]), spec)
-
-
 def load_few(
     store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, describer: MakeDescriber | None = None
 ) -> list[NDArray[np.uint8]]:
-    """Load the test snippets, uint8 (t, h, w, p), of all these clips into memory.
+    """Load the test input of each of these clips into memory, uint8 (t, h, w, p) of frames.
 
     Raises as `cache_test_frames`.
     """
     paths = cache_test_frames(store, clips, spec, describer=describer)
-    return [load_snippets(paths[clip.uid], spec) for clip in clips]
+    return [read_tested(paths[clip.uid], spec) for clip in clips]
 
 
 def _test_frames(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import BadInput
-from tasks.media.frame_cache import StoredClip, cache_test_frames, load_snippets
+from tasks.media.frame_cache import StoredClip, cache_test_frames
 from tasks.media.stored_sound import MakeDescriber
+from tasks.model.snippets import read_tested
 from tasks.model.spec import NetworkSpec
 from tasks.store.objects import Store
 
@@ -81,7 +82,7 @@ class FramesAhead:
 
         They are uint8 (t, h, w, p). Raises as `wait`.
         """
-        return [load_snippets(path, spec) for path, spec in zip(self._paths(clip), self._specs, strict=True)]
+        return [read_tested(path, spec) for path, spec in zip(self._paths(clip), self._specs, strict=True)]
 
     def _paths(self, clip: StoredClip) -> list[Path]:
         number = self._places[clip.uid]

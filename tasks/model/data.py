@@ -10,19 +10,18 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from tasks.errors import BadDataset, MissingObject
+from tasks.errors import BadDataset
 from tasks.model.augmentation import PLAIN, Augmentation, augmented
-from tasks.model.crops import Frames, NumCrops, cut_crops
+from tasks.model.crops import NumCrops, cut_crops
 from tasks.model.hearing import read_heard
-from tasks.model.sampling import evaluation_snippets, joined, random_snippets
+from tasks.model.snippets import read_snippets
 from tasks.model.spec import NetworkSpec
 from tasks.options.recipe import MAX_EPOCHS
 
@@ -118,45 +117,6 @@ class View(NamedTuple):
             return None
         clip = int.from_bytes(hashlib.sha256(self.frames.stem.encode()).digest()[:8], "big")
         return np.random.default_rng([self.seed, self.number, clip])
-
-
-def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None, segment_length: float = 1) -> Frames:
-    """Read one clip's frames that a network sees: uint8 (t, h, w, p).
-
-    Args:
-        path: .npy file as in `CachedClip`.
-        spec: gives t and the snippet.
-        rng: draws one snippet per segment; None takes the middle ones, as in testing.
-        segment_length: middle share of each segment that `rng` draws from.
-
-    Raises:
-        MissingObject: the file does not exist.
-        BadDataset: it does not hold frames.
-    """
-    try:
-        clip = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise MissingObject(f"{path}: the clip's frames are missing; decode it again") from None
-    except (EOFError, ValueError) as error:
-        raise BadDataset(f"{path}: not an array of frames ({error}); delete it and decode the clip again") from None
-    planes, length = spec.snippet.frame_planes, spec.snippet.num_frames
-    if clip.dtype != np.uint8 or clip.ndim != 4 or clip.shape[-1] != planes or not len(clip):
-        raise BadDataset(f"{path}: holds {clip.dtype} {clip.shape}, expected uint8 (frames, h, w, {planes}); decode the clip again")
-    if rng is not None:
-        snippets = random_snippets(len(clip), spec.num_segments, rng, length, segment_length)
-    elif len(clip) == spec.num_segments * length and not spec.video:
-        return joined(np.array(clip), spec)  # torch takes no read-only memory
-    else:
-        snippets = evaluation_snippets(len(clip), spec)
-    return joined(np.stack([clip[i] for snippet in snippets for i in snippet]), spec)
-
-
-def test_input(path: Path, spec: NetworkSpec) -> NDArray[Any]:
-    """Read what an engine scores of one clip: snippets uint8 (t, h, w, p), or what `hearing.heard` returns.
-
-    Raises as `read_snippets`.
-    """
-    return read_heard(path, spec) if spec.modality.is_heard else read_snippets(path, spec)
 
 
 Source = Callable[[View], Tensor]

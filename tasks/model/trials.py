@@ -21,7 +21,7 @@ from tasks.errors import BadConfiguration
 from tasks.model.class_names import ClassNames
 from tasks.model.consensus import Logits
 from tasks.model.crops import NumCrops
-from tasks.model.data import CachedClip, View, test_input
+from tasks.model.data import CachedClip, View
 from tasks.model.engines.engine import clip_logits, prepare
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.epochs import LAST, EpochKeeper
@@ -33,6 +33,7 @@ from tasks.model.job import TrainJob
 from tasks.model.losses import CrossEntropies
 from tasks.model.network import Network
 from tasks.model.parts import compute, head_parts, views_of
+from tasks.model.snippets import read_tested
 from tasks.model.training import one_thread, require_possible, run_epochs
 from tasks.results.record import TARGETS, VERB_ALONE, Target
 
@@ -119,7 +120,7 @@ def score_network(
         BadConfiguration: the loss is not finite.
     """
     engine = PytorchEngine(prepare(network, choose_device(device)), num_crops)
-    return _score(lambda frames: engine.score(test_input(frames, network.spec)), clips, classes)
+    return _score(lambda frames: engine.score(read_tested(frames, network.spec)), clips, classes)
 
 
 def open_network(network: Network, root: Path, precision: str) -> Opened:

@@ -16,6 +16,7 @@ from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.scorer import Scorer
 from tasks.model.network import Network
 from tasks.model.pyfunc import ClipModel
+from tasks.model.snippets import read_tested
 from tasks.model.spec import NetworkSpec
 from tasks.options import Modality
 from tasks.video.ffmpeg import find_ffmpeg
@@ -63,7 +64,7 @@ def test_frames_flow_crops_and_fusion_are_those_of_an_evaluation(model, clip, tm
     stored = SimpleNamespace(
         uid="c", uri=URI, sha256="0" * 64, width=width, height=height, num_frames=count_frames(clip, memory=undivided())
     )
-    inputs = [frame_cache.load_snippets(frame_cache.cache_test_frames(store, [stored], spec)["c"], spec) for spec in SPECS]
+    inputs = [read_tested(frame_cache.cache_test_frames(store, [stored], spec)["c"], spec) for spec in SPECS]
     scorer = Scorer(tuple(PytorchEngine(prepare(network), 10) for network in saved().networks), WEIGHTS)
     verb, noun = scorer.score(inputs)
     (answer,) = model.predict([str(clip)]).to_dict("records")

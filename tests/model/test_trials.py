@@ -9,12 +9,13 @@ import torch
 from tasks.errors import BadConfiguration, BadDataset
 from tasks.model.backbones import find
 from tasks.model.checkpoints import load
-from tasks.model.data import CachedClip, read_snippets
+from tasks.model.data import CachedClip
 from tasks.model.engines.engine import clip_logits, prepare
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.feature_cache import FeatureMemory
 from tasks.model.history import EpochRecord
 from tasks.model.network import Network, weights_sha256
+from tasks.model.snippets import read_snippets
 from tasks.model.spec import Consensus
 from tasks.model.training import TrainOutcome, fit
 from tasks.model.trials import (

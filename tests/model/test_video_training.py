@@ -17,7 +17,7 @@ from tasks.model.class_names import ClassNames
 from tasks.model.complexity import complexity
 from tasks.model.consensus import Logits
 from tasks.model.crops import Normalise, cut_crops
-from tasks.model.data import CachedClip, View, read_snippets
+from tasks.model.data import CachedClip, View
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.engines.parity import check
@@ -29,6 +29,7 @@ from tasks.model.job import TrainJob
 from tasks.model.network import Network
 from tasks.model.parts import head_parts, image_parts, views_of
 from tasks.model.pretrained import build
+from tasks.model.snippets import read_snippets
 from tasks.model.spec import NetworkSpec
 from tasks.model.stages import stages_of
 from tasks.model.timing import time_batch

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadInput, BadVideo
 from tasks.evaluation.scoring import Logits, one_hot_logits
-from tasks.media.frame_cache import StoredClip, cache_test_frames, load_snippets
+from tasks.media.frame_cache import StoredClip, cache_test_frames
 from tasks.model.crops import NumCrops
 from tasks.model.engines.choice import NUM_CALIBRATION_CLIPS, Job, Wanted, num_checked, spread
 from tasks.model.engines.parity import trained_classes
 from tasks.model.engines.scorer import Scorer, make_scorer
 from tasks.model.hardware import choose_device
+from tasks.model.snippets import read_tested
 from tasks.model.sound.describe import describer
 from tasks.model.spec import NetworkSpec
 from tasks.results.dataset import DatasetClip
@@ -112,13 +113,13 @@ def _decoded(clips: Sequence[StoredClip], num_clips: int, spec: NetworkSpec, sto
     few = spread(clips, num_clips)
     try:
         paths = cache_test_frames(store, few, spec, root, describer)
-        return [load_snippets(paths[clip.uid], spec) for clip in few]
+        return [read_tested(paths[clip.uid], spec) for clip in few]
     except BadInput as error:
         log.warning("looking for other clips to check or calibrate an engine on: %s", error)
     found: list[Frames] = []
     for clip in {clip.uid: clip for clip in (*few, *spread(clips, MAX_TRIED_CLIPS))}.values():
         try:
-            found.append(load_snippets(cache_test_frames(store, [clip], spec, root, describer)[clip.uid], spec))
+            found.append(read_tested(cache_test_frames(store, [clip], spec, root, describer)[clip.uid], spec))
         except BadInput as error:
             log.warning("not checked or calibrated on: %s", error)
         if len(found) == num_clips:

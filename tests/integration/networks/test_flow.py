@@ -14,8 +14,9 @@ from tasks.contracts.retrain import FLOW, FlowArguments
 from tasks.errors import BadVideo
 from tasks.keys import flow_recipe_of
 from tasks.local.home import REPOSITORY
-from tasks.media.frame_cache import cache_test_frames, cache_train_frames, load_snippets
+from tasks.media.frame_cache import cache_test_frames, cache_train_frames
 from tasks.media.stored_flow import flow_uri
+from tasks.model.snippets import read_tested
 from tasks.model.spec import NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.results.flow import FlowBatch, FlowClip, FlowResult
@@ -160,7 +161,7 @@ def test_frames_of_flow_are_computed_where_they_are_missing(workshop, put, in_th
         array = np.load(tested[clip.uid])
         assert array.shape == (10, 256, 272, 2)
         np.testing.assert_array_equal(array, whole[numbers])
-        snippets = load_snippets(tested[clip.uid], SPEC)
+        snippets = read_tested(tested[clip.uid], SPEC)
         assert snippets.shape == (2, 256, 272, 10)
         np.testing.assert_array_equal(snippets[1, ..., 2:4], whole[numbers[6]])
     caplog.clear()

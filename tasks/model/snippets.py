@@ -1,0 +1,53 @@
+"""Read the input of a network from one array of frames or sound. Does not import torch."""
+
+# t: segments, h, w: pixels, p: 8-bit planes of a snippet
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.errors import BadDataset, MissingObject
+from tasks.model.hearing import read_heard
+from tasks.model.sampling import evaluation_snippets, joined, random_snippets
+from tasks.model.spec import NetworkSpec
+
+
+def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None, segment_length: float = 1) -> NDArray[np.uint8]:
+    """Read one clip's frames that a network sees: uint8 (t, h, w, p).
+
+    Args:
+        path: .npy file as in `data.CachedClip`.
+        spec: gives t and the snippet.
+        rng: draws one snippet per segment; None takes the middle ones, as in testing.
+        segment_length: middle share of each segment that `rng` draws from.
+
+    Raises:
+        MissingObject: the file does not exist.
+        BadDataset: it does not hold frames.
+    """
+    try:
+        clip = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise MissingObject(f"{path}: the clip's frames are missing; decode it again") from None
+    except (EOFError, ValueError) as error:
+        raise BadDataset(f"{path}: not an array of frames ({error}); delete it and decode the clip again") from None
+    planes, length = spec.snippet.frame_planes, spec.snippet.num_frames
+    if clip.dtype != np.uint8 or clip.ndim != 4 or clip.shape[-1] != planes or not len(clip):
+        raise BadDataset(f"{path}: holds {clip.dtype} {clip.shape}, expected uint8 (frames, h, w, {planes}); decode the clip again")
+    if rng is not None:
+        snippets = random_snippets(len(clip), spec.num_segments, rng, length, segment_length)
+    elif len(clip) == spec.num_segments * length and not spec.video:
+        return joined(np.array(clip), spec)  # torch takes no read-only memory
+    else:
+        snippets = evaluation_snippets(len(clip), spec)
+    return joined(np.stack([clip[i] for snippet in snippets for i in snippet]), spec)
+
+
+def read_tested(path: Path, spec: NetworkSpec) -> NDArray[Any]:
+    """Read the input that an engine scores: snippets uint8 (t, h, w, p), or as `hearing.heard` returns it.
+
+    Raises as `read_snippets`.
+    """
+    return read_heard(path, spec) if spec.modality.is_heard else read_snippets(path, spec)
