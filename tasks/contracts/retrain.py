@@ -65,7 +65,7 @@ class NetworksArguments(StepArguments):
 
     @property
     def place(self) -> Run | Configurations | Prediction:
-        """Return the place of what they have in common."""
+        """Return the place of their training, comparison or prediction."""
         if self.plan is not None:
             return run_of_plan(self.plan)
         if self.configured is not None:

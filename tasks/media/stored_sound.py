@@ -1,4 +1,7 @@
-"""Keep the described sound of each clip beside it in the store. Steps pass the function that loads the networks for it."""
+"""Keep the described sound of each clip beside it in the store.
+
+Steps pass the function that loads the networks for it.
+"""
 
 import logging
 import tempfile
@@ -89,7 +92,7 @@ def note_of(clip: HeardClip, recipe: SoundRecipe) -> Stored[SoundNote]:
 
 
 def read_notes(store: Store, clips: Sequence[HeardClip], recipe: SoundRecipe) -> list[SoundNote | None]:
-    """Read what there is to hear in each clip; None where sound is not described."""
+    """Read the note on the sound of each clip; None where sound is not described."""
     described = {clip.uri for clip in clips} - {clip.uri for clip in without_sound(store, clips, recipe)}
     with ThreadPoolExecutor(NOTES_AT_ONCE, thread_name_prefix="sound-notes") as pool:
         return list(pool.map(lambda clip: store.read(note_of(clip, recipe)) if clip.uri in described else None, clips))

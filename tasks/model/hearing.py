@@ -1,6 +1,6 @@
-"""Read a clip's sound as a network's input: a picture of its spectrogram, or features of a window, for each segment. Does not import torch.
+"""Read a clip's sound as the input of a network. Does not import torch.
 
-A clip in which there is nothing to hear has zeros alone.
+It is a picture of its spectrogram, or features of a window, for each segment. A clip in which there is nothing to hear has zeros alone.
 """
 
 # t: segments, s: spectra, one every 5 ms; w: windows, one every 250 ms; f: features
@@ -71,7 +71,7 @@ def read_heard(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = 
 
 
 def heard(rows: Rows, spec: NetworkSpec, rng: np.random.Generator | None = None, segment_length: float = 1) -> NDArray[Any]:
-    """Pick what a network hears of one clip: uint8 (t, 224, 224, 1), or float32 (t, f).
+    """Pick the input of a network from one clip's sound: uint8 (t, 224, 224, 1), or float32 (t, f).
 
     Segments are divided as those of frames are: a window of the clip begins in each, in its middle or where `rng` draws it, in the middle
     share `segment_length`.

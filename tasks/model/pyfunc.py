@@ -96,7 +96,7 @@ def _load_pyfunc(data_path: str) -> ClipModel:
 
 
 def _snippets(clip: Path, specs: Sequence[NetworkSpec], hearing: Mapping[SoundRecipe, Describer], folder: Path) -> list[Frames]:
-    """Read the test snippets for each network, uint8 (t, h, w, p), or what `tasks.model.hearing` makes of the sound."""
+    """Read the test input of each network: snippets uint8 (t, h, w, p), or as `hearing.heard` returns it."""
     num_frames = count_frames(clip, memory=undivided())
     flows = {spec.flow: _flow(clip, num_frames, spec.flow, folder) for spec in specs if spec.flow}
     sounds = _sounds(clip, hearing) if hearing else {}

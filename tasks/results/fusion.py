@@ -9,7 +9,7 @@ from tasks.results.record import Record
 class Member(Record):
     """One network of a fusion.
 
-    `name` is as the person wrote it, `run_key` that of its training, `sound` as of a `Champion`.
+    `name` is as the person wrote it, `run_key` that of its training, and `sound` as of a `Champion`.
     """
 
     name: str

@@ -9,7 +9,7 @@ MIN_SPEECH_SHARE = 0.1
 
 
 class SoundState(StrEnum):
-    """What there is to hear in a clip."""
+    """The kinds of sound of a clip."""
 
     HEARD = "heard"
     SILENT = "silent"
@@ -18,7 +18,7 @@ class SoundState(StrEnum):
 
 
 class SoundRecipe(Record):
-    """How sound is described. A hash of it names the folder of the descriptions.
+    """The networks that describe sound. A hash of them names the folder of the descriptions.
 
     `network` is the SHA-256 of the weights of the frozen network whose features are stored; None stands for statistics of the spectrogram.
     `speech` is that of the network that hears whether somebody speaks; None means that nobody listened for it.
@@ -29,9 +29,9 @@ class SoundRecipe(Record):
 
 
 class SoundNote(Record):
-    """`clips/<video>/<recipe>/sound/<sound recipe>/0003.json`, written after the sound itself: what there is to hear in a clip.
+    """`clips/<video>/<recipe>/sound/<sound recipe>/0003.json`: the state of a clip's sound, written after it.
 
-    `reason` says what is missing; `speech_share` is the share of the clip in which somebody speaks, None if nobody listened for it.
+    `reason` says which part is missing; `speech_share` is the share of the clip in which somebody speaks, None if nobody listened for it.
     """
 
     state: SoundState
@@ -45,11 +45,11 @@ class SoundNote(Record):
 
 
 class SoundResult(Record):
-    """What there is to hear in the clips of a training, a comparison or a prediction.
+    """The sound of the clips of a training, a comparison or a prediction, in numbers.
 
-    `recipes` are those that the networks hear by. `num_described` and `seconds` are of this run; the other clips were described before. `warnings` has each clip in which there is nothing to
-    hear, or not all the time, with the reason; `set_aside` those whose file cannot be read. In the clips `with_speech`, by their
-    uids, somebody speaks; None if nobody listened for it.
+    `recipes` are those that the networks hear by. `num_described` and `seconds` are of this run; the other clips were described before.
+    `warnings` has each clip in which there is nothing to hear, or not all the time, with the reason; `set_aside` those whose file cannot be
+    read. In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened for it.
     """
 
     recipes: tuple[SoundRecipe, ...]

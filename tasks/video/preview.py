@@ -45,9 +45,10 @@ class Captioned:
 
 
 def write_film(clips: Iterable[Captioned], path: Path, *, fps: int) -> None:
-    """Write an H.264 film of the clips in order to `path`, with their sound if the first has a track.
+    """Write an H.264 film of the clips in order to `path`.
 
-    All clips must have the same size and number of lines; clips without a track are silent. Captions are drawn as pixels, so no program interprets their text.
+    It has their sound if the first has a track; clips without one are silent. All clips must have the same size and number of lines. Captions
+    are drawn as pixels, so no program interprets their text.
 
     Raises:
         BadVideo: a clip does not decode, or there are no clips.

@@ -42,7 +42,7 @@ class Heard:
         seconds: the length of the clip's picture, which the samples span.
         samples: float32 (n,) from -1 to 1, by rate in Hz.
         num_seconds: how much of it was decoded; None without a track.
-        reason: what is missing, in plain words; empty if nothing is.
+        reason: the part that is missing, in plain words; empty if nothing is.
     """
 
     seconds: float

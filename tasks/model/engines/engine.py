@@ -54,7 +54,7 @@ class Engine(ABC):
         """Score one clip.
 
         Args:
-            frames: the clip's test snippets, uint8 (t, h, w, p), short side 256, or what `tasks.model.hearing` makes of its sound.
+            frames: the clip's test snippets, uint8 (t, h, w, p), short side 256, or its sound as of `tasks.model.hearing`.
 
         Returns:
             float32 on the CPU, verb (v,) and noun (n,).
@@ -110,9 +110,9 @@ def prepare(network: Network, device: torch.device | str = "cpu") -> Network:
 
 
 def example_view(spec: NetworkSpec) -> Tensor:
-    """Return fixed noise with the shape of one normalised view: float32 (t, c, 224, 224), or (t, f) for features of sound.
+    """Return fixed noise with the shape of one normalised view.
 
-    For a video network it is one snippet, (1, 3, m, h, w).
+    It is float32 (t, c, 224, 224), or (t, f) for features of sound. For a video network it is one snippet, (1, 3, m, h, w).
     """
     generator, pixels = torch.Generator().manual_seed(0), crop_pixels(spec)
     if spec.sound:

@@ -57,7 +57,7 @@ class Scorer:
         return self.answer(features), features[0][CENTRE_VIEW if len(features[0]) > 1 else 0].flatten(0, -2).mean(dim=0)
 
     def hears_nothing(self, features: Sequence[Tensor]) -> bool:
-        """Check whether one of the networks has nothing to hear in the clip that these are the features of."""
+        """Check whether these are features of a clip in which a network has nothing to hear."""
         return any(engine.hears_nothing(one) for engine, one in zip(self.engines, features, strict=True))
 
     def answer(self, features: Sequence[Tensor]) -> Logits:
@@ -74,7 +74,9 @@ class Scorer:
 
 
 def make_scorer(saved: Saved, wanted: Wanted, jobs: Sequence[Job]) -> tuple[Scorer, EngineUsed]:
-    """Build checked engines for all networks of a checkpoint; if one falls back, all do, but for heads on features of sound.
+    """Build checked engines for all networks of a checkpoint.
+
+    If one falls back, all do, but for heads on features of sound.
 
     Args:
         saved: the checkpoint, whose networks are modified and kept.

@@ -24,7 +24,7 @@ Features = Callable[[Samples, NDArray[np.float16], NDArray[np.float32]], NDArray
 """Computes the features (w, f) from samples, the spectrogram (s, m) and the starts of the windows (w,)."""
 
 SILENT_PEAK = 1e-4
-"""-80 dB of full scale. What is never louder is silence: 16 bits end at -90 dB."""
+"""-80 dB of full scale. Sound that is never louder is silence: 16 bits end at -90 dB."""
 
 WINDOW_SPECTRA = round(WINDOW_SECONDS * SPECTRA_PER_SECOND)
 
@@ -50,7 +50,7 @@ class Describer:
             samples: at each of `rates_hz`.
             seconds: length of the clip.
             state: HEARD, which becomes SILENT if there is only silence; or why there is nothing to hear.
-            reason: what is missing, in plain words.
+            reason: the part that is missing, in plain words.
         """
         spectra = log_mel(samples[SPECTRUM_RATE_HZ]).astype(np.float16)
         assert len(spectra) == num_spectra(seconds)  # noqa: S101 - samples of another length would be out of step with the picture

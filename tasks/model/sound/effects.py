@@ -37,7 +37,7 @@ CHANNELS = (1, 64, 128, 256, 512)
 
 
 class EffectsNetwork(nn.Module):
-    """Four pairs of convolutions; the mean over bands and the maximum over time of the last."""
+    """Hears windows: four pairs of convolutions, then the mean over bands and the maximum over time."""
 
     def __init__(self) -> None:
         super().__init__()

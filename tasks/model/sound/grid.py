@@ -20,7 +20,7 @@ WINDOW_SECONDS = 100 * 1024 / 44_100
 WINDOWS_PER_SECOND = 4
 
 VERSION = 1
-"""Counts changes of what is stored under a recipe."""
+"""Counts changes of the descriptions that are stored under a recipe."""
 
 
 def num_samples(seconds: float, rate_hz: int) -> int:

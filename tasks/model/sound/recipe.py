@@ -61,7 +61,7 @@ SPEECH = PackagedWeights(
 NUM_EFFECTS = 512
 
 SPECTRA_ALONE = SoundRecipe(network=None, speech=None)
-"""Needs no network. A spectrogram takes this recipe, so that it does not depend on what is installed."""
+"""Needs no network. A spectrogram takes this recipe, so that it depends on no installed package."""
 
 
 def installed_recipe() -> SoundRecipe:
@@ -74,7 +74,10 @@ def installed_recipe() -> SoundRecipe:
 
 
 def num_features(recipe: SoundRecipe) -> int:
-    """Count the features of a window: those of the network or the mean and deviation of each band, and the share of speech."""
+    """Count the features of a window.
+
+    They are those of the network, or the mean and deviation of each band, and the share of speech.
+    """
     return (NUM_EFFECTS if recipe.network else 2 * NUM_MELS) + (1 if recipe.speech else 0)
 
 

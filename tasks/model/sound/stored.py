@@ -19,7 +19,7 @@ SOUND_SUFFIX = ".npz"
 
 @dataclass(frozen=True)
 class Sound:
-    """The sound of one clip, or what silence would give where there is nothing to hear.
+    """The described sound of one clip, or of silence where there is nothing to hear.
 
     Attributes:
         log_mel: float16 (s, 128), the natural logarithm of the magnitude in each mel band, from log(1e-6) upwards.

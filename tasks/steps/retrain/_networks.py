@@ -67,7 +67,7 @@ def needs_of(arguments: NetworksArguments, store: Store) -> Needs:
 
 
 def _members(train: TrainOptions, store_uri: str, store: Store) -> Iterator[PlanResult]:
-    """Yield the plan of each network that is to be fused, as far as it is known."""
+    """Yield the known plans of the networks that are to be fused."""
     for name in train.fuse:
         try:
             run = Layout(store_uri).run(find_trained("fuse", name, store_uri, store).run_key)

@@ -18,7 +18,9 @@ from tasks.wording import count
 
 
 def run(arguments: SoundArguments, store: Store) -> SoundResult:
-    """Describe missing sound beside its clips; count and name the clips in which there is nothing to hear.
+    """Describe missing sound beside its clips.
+
+    Clips in which there is nothing to hear are counted and named.
 
     Raises:
         NothingToDo: no network hears.
