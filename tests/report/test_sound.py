@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
+from tasks.report.card import model_card
 from tasks.report.page import page
 from tasks.report.sheets import spectrogram_sheet
 from tests.report.test_page import Tree
@@ -46,3 +47,12 @@ def test_the_sound_of_a_mistake_stands_beside_it_and_its_absence_is_told(make_in
 def test_of_a_network_that_sees_nothing_is_said_of_sound(page_of):
     assert "Spectrogram" not in page_of("usual")
     assert "nothing to hear" not in page_of("usual")
+
+
+def test_a_network_with_one_view_is_not_said_to_have_seen_ten_crops(make_inputs):
+    inputs = make_inputs("usual")
+    assert "10 crops" in model_card(inputs.metrics)
+    results = tuple(one.model_copy(update={"own_crops": 1}) if one.model == "fine-tuned" else one for one in inputs.metrics.results)
+    metrics = inputs.metrics.model_copy(update={"results": results})
+    assert ", 1 crop." in model_card(metrics)
+    assert page(replace(inputs, metrics=metrics)).count('<td class="num">1</td>') > page(inputs).count('<td class="num">1</td>')

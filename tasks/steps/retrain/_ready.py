@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from tasks.evaluation.scoring import Logits
 from tasks.model.class_names import ClassNames
 from tasks.model.complexity import Complexity
-from tasks.model.crops import Frames
+from tasks.model.crops import Frames, NumCrops
 from tasks.model.engines.scorer import Scorer
 from tasks.model.engines.shared import SharedFeatures
 from tasks.model.hearing import is_unheard
@@ -48,6 +48,10 @@ class Ready:
         if self.scorer.hears_nothing(features):
             self.unheard.add(clip.uid)
         return self.scorer.answer(features).numpy()
+
+    def own_crops(self, num_crops: NumCrops) -> int:
+        """Return the crops of its networks if these are asked for."""
+        return max(spec.num_crops(num_crops) for spec in self.specs)
 
     def unheard_among(self, clips: Sequence[DatasetClip]) -> tuple[str, ...]:
         """List the scored clips in which there is nothing to hear, by uid; log them."""

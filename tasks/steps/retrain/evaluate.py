@@ -121,7 +121,12 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
                     activations=maps,
                     known_verbs=ready.classes.known_verbs,
                     known_nouns=ready.classes.known_nouns,
-                ).model_copy(update={"unheard": ready.unheard_among(clips[evaluation.split])})
+                ).model_copy(
+                    update={
+                        "own_crops": ready.own_crops(plan.evaluate.crops),
+                        "unheard": ready.unheard_among(clips[evaluation.split]),
+                    }
+                )
                 _publish(evaluation, result, files, folder / evaluation.split, tracker, run_id, store)
         if ready.shared:
             ready.shared.close()

@@ -61,3 +61,8 @@ def test_a_network_that_sees_hears_nothing_and_misses_nothing(make):
     ready = make([SEES])
     ready.score(CLIPS[0], [np.zeros((2, 256, 300, 3), np.uint8)])
     assert ready.unheard_among(CLIPS) == ()
+
+
+@pytest.mark.parametrize(("specs", "own"), [([SOUND], 1), ([SOUND, SPECTROGRAM], 1), ([SEES, SPECTROGRAM], 10)], ids=str)
+def test_crops_are_those_of_the_networks_that_have_any(make, specs, own):
+    assert (make(specs).own_crops(10), make(specs).own_crops(1)) == (own, 1)
