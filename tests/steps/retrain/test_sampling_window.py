@@ -129,7 +129,7 @@ def test_frames_outside_the_window_are_not_cached_for_training(shelves, modality
 @pytest.mark.parametrize("window", [1, 0.5, 0.01])
 def test_the_registered_model_says_where_its_snippets_begin(modality, window):
     spec = NetworkSpec(backbone="b", num_segments=4, modality=modality, sampling_window=window)
-    _, text = _snippets_in_words(spec).split("which begin at ")
+    _, text = _snippets_in_words(spec, 30).split("which begin at ")
     formula, *names = re.split(r" with |, (?=\w+ = )| and ", text.replace("number of frames", "number"))
     values = dict(name.split(" = ") for name in names)
     for number in (29, 30, 240):
