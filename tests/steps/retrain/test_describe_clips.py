@@ -7,14 +7,20 @@ import pytest
 from tasks.contracts.retrain import SOUND, SoundArguments
 from tasks.errors import BadConfiguration, NothingToDo
 from tasks.media.stored_sound import note_of, sound_uri
+from tasks.model.checkpoints import save
+from tasks.model.class_names import ClassNames
+from tasks.model.network import Network
 from tasks.model.sound import named
 from tasks.model.sound import recipe as installed
 from tasks.model.sound.named import recipe_needed
 from tasks.model.sound.recipe import PackagedWeights
-from tasks.options import LabelOptions, SegmentOptions, SplitOptions, TrainOptions
+from tasks.model.spec import NetworkSpec
+from tasks.options import LabelOptions, Modality, SegmentOptions, SplitOptions, TrainOptions
 from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.results.sound import SoundNote, SoundRecipe, SoundState
 from tasks.results.training import Champion
+from tasks.steps._checkpoints import file_sha256
+from tasks.steps._training import fetch_inputs
 from tasks.steps.retrain import describe_clips
 from tests.steps.shelf import RUN, Shelf, plan_result
 
@@ -141,3 +147,19 @@ def test_statistics_are_taken_although_a_network_is_installed_where_they_are_ask
     assert recipe_needed("log-mel") == RECIPE
     assert recipe_needed("spectrogram") == RECIPE
     assert recipe_needed("aisfx").network == recipe_needed("auto").network == installed.EFFECTS.sha256
+
+
+def test_a_training_describes_the_sound_that_is_missing(shelf, monkeypatch, tmp_path):
+    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
+    spec = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, sound=RECIPE, num_segments=2)
+    checkpoint = tmp_path / "c.ckpt"
+    save(checkpoint, Network(spec), ClassNames(verbs=tuple(map(str, range(125))), nouns=tuple(map(str, range(352)))))
+    shelf.write_file(f"{RUN}c.ckpt", checkpoint)
+    options = TrainOptions(modality=Modality.SOUND, backbone="log-mel", trainable="heads")
+    plan = plan_result((), sha256=file_sha256(checkpoint)).model_copy(update={"train": options})
+    manifest = shelf.read("s3://retake/datasets/x/manifest.json", Manifest)
+    splits = ("train", "val", "val")
+    clips = tuple(one.model_copy(update={"split": split, "sha256": one.uid}) for one, split in zip(manifest.clips, splits, strict=False))
+    job, _ = fetch_inputs(plan, manifest.model_copy(update={"clips": clips}), shelf, tmp_path, 1)
+    assert (len(job.train), len(job.val)) == (1, 2)
+    assert all(sound_uri(one.uri, RECIPE) in shelf.objects for one in clips)
