@@ -6,15 +6,15 @@ import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import BadVideo
 from tasks.keys import flow_recipe_of
+from tasks.media.clip_properties import StoredClip
 from tasks.media.heard_cache import cache_heard, cache_root, leave_out_unheard
-from tasks.media.stored_flow import SeenClip, compute_flow, flow_uri, without_flow
+from tasks.media.stored_flow import compute_flow, flow_uri, without_flow
 from tasks.media.stored_sound import MakeDescriber
 from tasks.model.sampling import kept_frames, middle_frames
 from tasks.model.snippets import read_tested
@@ -30,22 +30,6 @@ log = logging.getLogger("retake")
 
 NUM_NAMED = 5
 """Maximum number of clips listed in an error."""
-
-
-class StoredClip(SeenClip, Protocol):
-    """A clip in the store, in a dataset or not."""
-
-    @property
-    def sha256(self) -> str:
-        """Return the content hash."""
-
-    @property
-    def width(self) -> int:
-        """Return the width in pixels."""
-
-    @property
-    def height(self) -> int:
-        """Return the height in pixels."""
 
 
 def rgb_frames(num_segments: int, sampling_window: float = 1) -> NetworkSpec:

@@ -4,14 +4,14 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.disk import work_folder
 from tasks.errors import BadVideo
-from tasks.media.stored_sound import HeardClip, MakeDescriber, complete_sound, describe_sound, read_stored
+from tasks.media.clip_properties import CachedSound
+from tasks.media.stored_sound import MakeDescriber, complete_sound, describe_sound, read_stored
 from tasks.model.hearing import recipe_heard, rows_of
 from tasks.model.sound.grid import VERSION
 from tasks.model.sound.recipe import SPECTRA_ALONE, sound_recipe_of
@@ -25,14 +25,6 @@ from tasks.wording import some
 log = logging.getLogger("retake")
 
 NUM_FETCHERS = 8
-
-
-class CachedSound(HeardClip, Protocol):
-    """The properties of a clip that the cache of its sound needs."""
-
-    @property
-    def sha256(self) -> str:
-        """Return the content hash."""
 
 
 def cache_heard(

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import BadInput
-from tasks.media.frame_cache import StoredClip, cache_test_frames
+from tasks.media.clip_properties import StoredClip
+from tasks.media.frame_cache import cache_test_frames
 from tasks.media.stored_sound import MakeDescriber
 from tasks.model.snippets import read_tested
 from tasks.model.spec import NetworkSpec

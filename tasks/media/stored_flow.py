@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from tasks.errors import BadVideo, MissingObject
 from tasks.keys import flow_recipe_of
+from tasks.media.clip_properties import SeenClip
 from tasks.model.spec import SHORT_SIDE, SNIPPETS
 from tasks.options import FlowOptions, Modality
 from tasks.results.record import SetAside
@@ -24,22 +25,6 @@ from tasks.wording import plain_reason
 log = logging.getLogger("retake")
 
 MAX_AT_ONCE = 8
-
-
-class SeenClip(Protocol):
-    """The properties of a clip that optical flow needs."""
-
-    @property
-    def uid(self) -> str:
-        """Return the clip's uid."""
-
-    @property
-    def uri(self) -> str:
-        """Return the clip's address."""
-
-    @property
-    def num_frames(self) -> int:
-        """Return the clip's number of frames."""
 
 
 C = TypeVar("C", bound=SeenClip)

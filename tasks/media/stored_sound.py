@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import BadConfiguration, BadVideo, MissingObject
+from tasks.media.clip_properties import HeardClip
 from tasks.model.sound.recipe import sound_recipe_of
 from tasks.model.sound.stored import SOUND_SUFFIX, Sound, read_sound, write_sound
 from tasks.results.record import SetAside
@@ -36,18 +37,6 @@ NOTES_AT_ONCE = 8
 
 NUM_NAMED = 5
 """Maximum number of clips listed in an error."""
-
-
-class HeardClip(Protocol):
-    """The properties of a clip that its sound needs."""
-
-    @property
-    def uid(self) -> str:
-        """Return the clip's uid."""
-
-    @property
-    def uri(self) -> str:
-        """Return the clip's address."""
 
 
 C = TypeVar("C", bound=HeardClip)

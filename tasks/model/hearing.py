@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.errors import BadDataset, MissingObject
+from tasks.errors import BadDataset
+from tasks.model.clip_array import open_array
 from tasks.model.sampling import middle_snippets, random_snippets, window_frames
 from tasks.model.sound.grid import NUM_MELS
 from tasks.model.sound.recipe import SPECTRA_ALONE, num_features
@@ -58,15 +59,10 @@ def read_heard(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = 
         MissingObject: the file does not exist.
         BadDataset: it does not hold the sound of such a network.
     """
-    try:
-        rows = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise MissingObject(f"{path}: the clip's sound is missing; fetch it again") from None
-    except (EOFError, ValueError) as error:
-        raise BadDataset(f"{path}: not an array of sound ({error}); delete it and fetch the clip's sound again") from None
-    wanted = ((num_features(spec.sound),), np.float32) if spec.sound else ((NUM_MELS,), np.uint8)
-    if (rows.shape[1:], rows.dtype) != wanted or not len(rows):
-        raise BadDataset(f"{path}: holds {rows.dtype} {rows.shape}, expected {np.dtype(wanted[1])} (time, {wanted[0][0]}); delete it")
+    rows = open_array(path, "spectra or features of sound", "fetch them again")
+    num_columns, kind = (num_features(spec.sound), np.dtype(np.float32)) if spec.sound else (NUM_MELS, np.dtype(np.uint8))
+    if rows.shape[1:] != (num_columns,) or rows.dtype != kind or not len(rows):
+        raise BadDataset(f"{path}: holds {rows.dtype} {rows.shape}, expected {kind} (time, {num_columns}); delete it")
     return heard(rows, spec, rng, segment_length)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.errors import BadDataset, MissingObject
+from tasks.errors import BadDataset
+from tasks.model.clip_array import open_array
 from tasks.model.hearing import read_heard
 from tasks.model.sampling import evaluation_snippets, joined, random_snippets
 from tasks.model.spec import NetworkSpec
@@ -27,12 +28,7 @@ def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None
         MissingObject: the file does not exist.
         BadDataset: it does not hold frames.
     """
-    try:
-        clip = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise MissingObject(f"{path}: the clip's frames are missing; decode it again") from None
-    except (EOFError, ValueError) as error:
-        raise BadDataset(f"{path}: not an array of frames ({error}); delete it and decode the clip again") from None
+    clip = open_array(path, "frames", "decode the clip again")
     planes, length = spec.snippet.frame_planes, spec.snippet.num_frames
     if clip.dtype != np.uint8 or clip.ndim != 4 or clip.shape[-1] != planes or not len(clip):
         raise BadDataset(f"{path}: holds {clip.dtype} {clip.shape}, expected uint8 (frames, h, w, {planes}); decode the clip again")

@@ -129,7 +129,7 @@ def test_where_there_is_nothing_to_hear_there_are_zeros(modality, state):
 
 
 def test_a_file_of_something_else_is_refused(tmp_path):
-    with pytest.raises(MissingObject, match="fetch it again"):
+    with pytest.raises(MissingObject, match="fetch them again"):
         read_heard(tmp_path / "no.npy", SOUND)
     np.save(tmp_path / "a.npy", np.zeros((9, 7), np.float32))
     with pytest.raises(BadDataset, match=r"expected float32 \(time, 256\)"):

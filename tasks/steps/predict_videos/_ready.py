@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadInput, BadVideo
 from tasks.evaluation.scoring import Logits, one_hot_logits
-from tasks.media.frame_cache import StoredClip, cache_test_frames
+from tasks.media.clip_properties import StoredClip
+from tasks.media.frame_cache import cache_test_frames
 from tasks.model.crops import NumCrops
 from tasks.model.engines.choice import NUM_CALIBRATION_CLIPS, Job, Wanted, num_checked, spread
 from tasks.model.engines.parity import trained_classes

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from tasks.contracts.retrain import NetworksArguments
 from tasks.errors import BadConfiguration, BadInput
+from tasks.media.clip_properties import SeenClip
 from tasks.media.clips import find_cut
-from tasks.media.stored_flow import SeenClip
 from tasks.options import FlowOptions, TrainOptions
 from tasks.results.prediction import PredictionBatch, PredictPlanResult
 from tasks.results.training import PlanResult

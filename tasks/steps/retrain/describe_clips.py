@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tasks.contracts.retrain import SOUND, SoundArguments
 from tasks.errors import NothingToDo
-from tasks.media.stored_flow import SeenClip
+from tasks.media.clip_properties import SeenClip
 from tasks.media.stored_sound import describe_sound, read_notes, without_sound
 from tasks.model.sound.describe import describer
 from tasks.model.sound.named import recipe_needed
