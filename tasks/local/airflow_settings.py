@@ -47,6 +47,7 @@ def environment(home: Home, credentials: Credentials, ports: dict[str, int]) -> 
     sections: dict[str, dict[str, object]] = {
         "CORE": {
             "DAGS_FOLDER": DAGS,
+            "PLUGINS_FOLDER": DAGS / "plugins",
             "LOAD_EXAMPLES": False,
             "DAGS_ARE_PAUSED_AT_CREATION": False,
             "EXECUTOR": "LocalExecutor",

@@ -11,6 +11,7 @@ from typing import Literal, Self
 
 from tasks.results.dataset import ClassRef, DatasetResult, LabelResult, LabelsFile, Manifest, SplitResult
 from tasks.results.decision import ChampionMove, DecisionRecord
+from tasks.results.labelling import LogBlock, LogEntry
 from tasks.results.prediction import PredictPlanResult
 from tasks.results.record import SplitName
 from tasks.results.sound import SoundNote
@@ -129,6 +130,21 @@ class Labels(Output[LabelResult]):
 
 
 @dataclass(frozen=True)
+class LabelLog:
+    """`annotations/page/`: the statements made on the labelling page, numbered from 0."""
+
+    folder_uri: str
+
+    def entry(self, number: int) -> Stored[LogEntry]:
+        """Find one statement."""
+        return Stored(f"{self.folder_uri}{number:08d}.json", LogEntry)
+
+    def block(self, number: int) -> Stored[LogBlock]:
+        """`annotations/page/blocks/<number>.json`: find many statements in one object."""
+        return Stored(f"{self.folder_uri}blocks/{number:06d}.json", LogBlock)
+
+
+@dataclass(frozen=True)
 class Dataset:
     """`datasets/<digest>/`: a dataset, known by its content."""
 
@@ -172,10 +188,12 @@ class Layout:
     inbox = Below("inbox/", Folder)
     """`inbox/`: the files that people put there."""
     annotations = Below("annotations/", Folder)
+    label_log = Below("annotations/page/", LabelLog)
     videos = file("videos/")
     latest_dataset = output("datasets/", DatasetResult)
     split_file = file("datasets/split.csv")
     """The split of each source and each video."""
+    predictions = file("predictions/")
     decisions = file("decisions/")
     decisions_table = file("decisions.csv")
 
@@ -270,11 +288,11 @@ class Layout:
 
     def prediction(self, key: str) -> Prediction:
         """`predictions/<key>/`: find a prediction by all that it depends on."""
-        return Prediction(f"{self.store_uri}/predictions/{key}/")
+        return Prediction(f"{self.predictions}{key}/")
 
     def prediction_plan(self, key: str) -> Output[PredictPlanResult]:
         """`predictions/choices/<key>/`: find the prediction plan of a form."""
-        return Output(f"{self.store_uri}/predictions/choices/{key}/", PredictPlanResult)
+        return Output(f"{self.predictions}choices/{key}/", PredictPlanResult)
 
     def search(self, key: str) -> AskedSearch:
         """`searches/<key>/`: find the search that a form asks for."""

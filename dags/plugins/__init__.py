@@ -1,0 +1,1 @@
+"""Hold the plugins of Airflow, which it loads from this folder."""

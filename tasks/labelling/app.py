@@ -1,0 +1,156 @@
+"""Make the web application of the labelling page.
+
+Each request needs a person; a write also needs the right to label and a header that only the page's own script sends. The page loads nothing
+from elsewhere, and has no inline script.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi.responses import JSONResponse
+
+from tasks.errors import BadInput, MissingObject, RetakeError
+from tasks.labelling.answers import Answers
+from tasks.labelling.asked import AskedStatement, ReviewQuery
+from tasks.labelling.desk import Desk
+from tasks.labelling.queue import Wanted
+
+STATIC = Path(__file__).with_name("static")
+TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
+HEADER = "x-retake"
+MAX_BODY_BYTES = 16_384
+UID = re.compile(r"[0-9a-f]{12}_[0-9]{9,}-[0-9]{9,}")
+STATUSES: dict[type[RetakeError], int] = {MissingObject: 404, BadInput: 400}
+ALWAYS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src blob:; "
+    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who asks, and whether they may label."""
+
+    name: str
+    may_write: bool
+
+
+def make_app(desk: Desk, person: Callable[..., Person], second_share: float = 0.1) -> FastAPI:
+    """Make the application.
+
+    Args:
+        desk: what the page shows and writes.
+        person: a FastAPI dependency that finds out who asks, and answers 401 to strangers.
+        second_share: share of the clips that a second person reads, too.
+    """
+    answers = Answers(desk, second_share)
+    app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(person)])
+    app.middleware("http")(_guard)
+    app.exception_handler(RetakeError)(_refused)
+    app.include_router(_pages())
+    app.include_router(_reads(answers, person))
+    app.include_router(_writes(answers, person))
+    return app
+
+
+async def _guard(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Refuse large and forged writes, and add the headers of every answer."""
+    refused = _refusal(request)
+    response = refused or await go_on(request)
+    for name, value in ALWAYS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _refusal(request: Request) -> Response | None:
+    if request.method in ("GET", "HEAD"):
+        return None
+    if request.headers.get(HEADER) != "label":
+        return JSONResponse({"detail": "this request does not come from the labelling page"}, 403)
+    length = request.headers.get("content-length", "")
+    if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+        return JSONResponse({"detail": f"a statement has at most {MAX_BODY_BYTES} bytes"}, 413)
+    return None
+
+
+def _refused(_: Request, error: Exception) -> Response:
+    status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 503)
+    return JSONResponse({"detail": str(error)}, status)
+
+
+def _pages() -> APIRouter:
+    router = APIRouter()
+    files = {path.name: (path.read_bytes(), TYPES[path.suffix]) for path in STATIC.iterdir() if path.suffix in TYPES}
+
+    @router.get("/")
+    def page() -> Response:
+        return Response(files["index.html"][0], media_type=TYPES[".html"])
+
+    @router.get("/static/{name}")
+    def static(name: str) -> Response:
+        if name not in files:
+            raise HTTPException(404)
+        content, kind = files[name]
+        return Response(content, media_type=kind)
+
+    return router
+
+
+def _reads(answers: Answers, person: Callable[..., Person]) -> APIRouter:
+    router = APIRouter()
+    who = Annotated[Person, Depends(person)]
+
+    @router.get("/state")
+    def state(asks: who) -> Response:
+        return JSONResponse(answers.state(asks.name, asks.may_write))
+
+    @router.get("/queue")
+    def queue(asks: who, wanted: Annotated[Wanted, Depends()], skip: str = "", limit: int = 10) -> Response:
+        return JSONResponse(answers.queue(asks.name, wanted, frozenset(skip.split(",")), min(limit, 50)))
+
+    @router.get("/clips/{uid}.mp4")
+    def video(uid: str) -> Response:
+        if not UID.fullmatch(uid):
+            raise HTTPException(404)
+        headers = {"Cache-Control": "private, max-age=86400, immutable"}
+        return Response(answers.film(uid), media_type="video/mp4", headers=headers)
+
+    @router.get("/clips/{uid}")
+    def clip(asks: who, uid: str) -> Response:
+        return JSONResponse(answers.clip(asks.name, uid))
+
+    @router.get("/videos/{video}")
+    def intervals(asks: who, video: str) -> Response:
+        return JSONResponse(answers.video(video))
+
+    @router.get("/review")
+    def review(query: Annotated[ReviewQuery, Depends()]) -> Response:
+        return JSONResponse(answers.review(query))
+
+    @router.get("/classes")
+    def classes() -> Response:
+        return JSONResponse(answers.classes())
+
+    return router
+
+
+def _writes(answers: Answers, person: Callable[..., Person]) -> APIRouter:
+    router = APIRouter()
+
+    def writer(asks: Annotated[Person, Depends(person)]) -> Person:
+        if not asks.may_write:
+            raise HTTPException(403, "you may look, but not label: labelling needs the right to trigger build_dataset")
+        return asks
+
+    @router.post("/statements")
+    def state(statement: AskedStatement, asks: Annotated[Person, Depends(writer)]) -> Response:
+        return JSONResponse(answers.write(statement, asks.name))
+
+    return router

@@ -1,0 +1,100 @@
+"""Find the clips that can be labelled, by the way they were cut."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from tasks.errors import BadInput, MissingObject
+from tasks.keys import recipe_of
+from tasks.options import SegmentOptions
+from tasks.results.video import ClipsFile
+from tasks.store.layout import Clips, Layout
+from tasks.store.objects import Store
+
+NUM_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class PageClip:
+    """A clip of the page."""
+
+    uid: str
+    video: str
+    uri: str
+    start_seconds: float
+    stop_seconds: float
+    num_frames: int
+
+
+@dataclass(frozen=True)
+class Cut:
+    """All clips that were cut with the same options, by video and by time.
+
+    `names` are the names of the videos for people.
+    """
+
+    recipe: str
+    options: SegmentOptions
+    by_video: Mapping[str, tuple[PageClip, ...]]
+    names: Mapping[str, str]
+    clips: Mapping[str, PageClip] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Index the clips by uid."""
+        object.__setattr__(self, "clips", {clip.uid: clip for clips in self.by_video.values() for clip in clips})
+
+
+class ClipFiles:
+    """Reads the lists of clips of a store, each only once."""
+
+    def __init__(self, store: Store, store_uri: str) -> None:
+        self._store = store
+        self._layout = Layout(store_uri)
+        self._files: dict[str, ClipsFile | None] = {}
+        self._names: dict[str, str] = {}
+
+    def read(self) -> dict[str, Cut]:
+        """Find all cuts, by the key of their options."""
+        videos = [folder.rstrip("/").rpartition("/")[2] for folder in self._store.folders(self._layout.videos)]
+        with ThreadPoolExecutor(NUM_THREADS) as pool:
+            found = list(pool.map(self._of_video, videos))
+        files: dict[str, dict[str, ClipsFile]] = {}
+        for file in (file for files in found for file in files):
+            of_cut = files.setdefault(recipe_of(file.options), {})
+            if file.video not in of_cut or file.recipe < of_cut[file.video].recipe:
+                of_cut[file.video] = file
+        return {recipe: self._cut(recipe, of_cut) for recipe, of_cut in files.items()}
+
+    def _cut(self, recipe: str, files: Mapping[str, ClipsFile]) -> Cut:
+        by_video = {
+            video: tuple(
+                PageClip(clip.uid, clip.video, clip.uri, clip.start_seconds, clip.stop_seconds, clip.num_frames)
+                for clip in sorted(file.clips, key=lambda clip: clip.start_seconds)
+            )
+            for video, file in files.items()
+        }
+        options = next(iter(files.values())).options
+        return Cut(recipe, options, by_video, {video: self._names[video] for video in by_video})
+
+    def _of_video(self, video: str) -> list[ClipsFile]:
+        files = []
+        for folder in self._store.folders(self._layout.clips_of(video)):
+            if folder not in self._files:
+                try:
+                    self._files[folder] = self._store.read(Clips(folder))
+                except MissingObject:
+                    continue
+                except BadInput:
+                    self._files[folder] = None
+            if (file := self._files[folder]) and file.clips:
+                files.append(file)
+        if files and video not in self._names:
+            record = self._store.read(self._layout.video(video).probe)
+            self._names[video] = record.names[0] if record.names else video[:12]
+        return files
+
+
+def of_use(cuts: Mapping[str, Cut]) -> Cut | None:
+    """Choose the cut with the most videos; between equals, the one with the default options."""
+    default = recipe_of(SegmentOptions())
+    return max(cuts.values(), key=lambda cut: (len(cut.by_video), cut.recipe == default, cut.recipe), default=None)

@@ -1,0 +1,166 @@
+"""Hold what the page shows, and keep it up to date with the store.
+
+The log of statements is read before each answer, at most once a second. Lists of clips, predictions and built labels are large and change
+rarely, so they are read again in the background.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Self, TypeVar
+
+from tasks.dataset.page_files import ORIGIN
+from tasks.dataset.statements import Ledger
+from tasks.errors import MissingObject, RetakeError
+from tasks.labelling.clips import ClipFiles, Cut, of_use
+from tasks.labelling.queue import Words, diverse
+from tasks.labelling.suggestions import Suggestions, latest_prediction, read_suggestions
+from tasks.media.label_log import BLOCK_SIZE, append, read_log, write_blocks
+from tasks.results.dataset import NO_OBJECT, LabelsFile
+from tasks.results.labelling import AnyStatement, LogEntry
+from tasks.settings import RunnerSettings, StoreSettings, load
+from tasks.store.layout import Layout
+from tasks.store.objects import Store
+
+log = logging.getLogger("retake")
+
+LOG_SECONDS = 1.0
+VIEW_SECONDS = 30.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class View:
+    """The clips, and what is known about them beside the log. `known` are the labels of the last build by uid."""
+
+    cut: Cut
+    suggestions: Suggestions
+    known: Mapping[str, Words]
+    order: tuple[str, ...]
+    """All clips: those of the list to label first, then the most diverse."""
+    known_etag: str | None = None
+    verbs: tuple[str, ...] = field(default=())
+    nouns: tuple[str, ...] = field(default=())
+
+
+class Desk:
+    """Everything that the page reads and writes. Many threads may use it."""
+
+    def __init__(self, store: Store, store_uri: str, now: Callable[[], float] = time.monotonic) -> None:
+        self.store = store
+        self.store_uri = store_uri
+        self._now = now
+        self._files = ClipFiles(store, store_uri)
+        self._lock = threading.RLock()
+        self._ledger = Ledger()
+        self._entries: list[LogEntry] = []
+        self._num_blocks = 0
+        self._read_at = -LOG_SECONDS
+        self._view: View | None = None
+        self._viewed_at = -VIEW_SECONDS
+        self._viewing = threading.Lock()
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Open the store that the environment names."""
+        return cls(Store.from_settings(load(StoreSettings)), load(RunnerSettings).store_uri)
+
+    @property
+    def view(self) -> View | None:
+        """Return the latest view, None until the first is read or if nothing is cut; it is renewed in the background."""
+        if self._now() - self._viewed_at >= VIEW_SECONDS and self._viewing.acquire(blocking=False):
+            threading.Thread(target=self._renew, daemon=True, name="labelling-view").start()
+        return self._view
+
+    def wait_for_view(self) -> View | None:
+        """Read the view now if there is none yet."""
+        if self._view is None:
+            with self._viewing:
+                if self._view is None:
+                    self._read_view()
+        return self._view
+
+    def read(self, look: Callable[[Ledger], T]) -> T:
+        """Run `look` on all statements up to now."""
+        with self._lock:
+            if self._now() - self._read_at >= LOG_SECONDS:
+                self._take(read_log(self.store, self.store_uri, len(self._entries)))
+            return look(self._ledger)
+
+    def write(self, statement: AnyStatement) -> int:
+        """Append a statement, and return its place in the log. The same token twice is written once."""
+        with self._lock:
+            known = self._ledger.find(statement.token)
+            if known is None:
+                self._take(append(self.store, self.store_uri, statement, len(self._entries)))
+            return self._ledger.number(self._ledger.find(statement.token) or statement)
+
+    def _take(self, entries: list[LogEntry]) -> None:
+        self._entries += entries
+        self._ledger.add(entries)
+        self._read_at = self._now()
+        if len(self._entries) // BLOCK_SIZE > self._num_blocks:
+            self._num_blocks = write_blocks(self.store, self.store_uri, self._entries, self._num_blocks)
+
+    def _renew(self) -> None:
+        try:
+            self._read_view()
+        except RetakeError as error:
+            log.warning("the labelling page keeps its last view: %s", error)
+            self._viewed_at = self._now()
+        finally:
+            self._viewing.release()
+
+    def _read_view(self) -> None:
+        cut = of_use(self._files.read())
+        if cut:
+            before = self._view
+            suggestions = self._suggestions(before)
+            known, etag = self._known(cut, before)
+            order = _order(cut, suggestions, before)
+            verbs, nouns = _names(known, suggestions)
+            self._view = View(cut, suggestions, known, order, etag, verbs, nouns)
+        self._viewed_at = self._now()
+
+    def _suggestions(self, before: View | None) -> Suggestions:
+        folder = latest_prediction(self.store, self.store_uri)
+        if before and before.suggestions.prediction == folder:
+            return before.suggestions
+        return read_suggestions(self.store, folder) if folder else Suggestions()
+
+    def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Words], str | None]:
+        at = Layout(self.store_uri).labels(cut.recipe).clips
+        listed = self.store.stat(at.uri)
+        if listed is None:
+            return {}, None
+        if before and before.known_etag == listed.etag:
+            return before.known, listed.etag
+        try:
+            labels: LabelsFile = self.store.read(at)
+        except MissingObject:
+            return {}, None
+        return _of_files(labels), listed.etag
+
+
+def _of_files(labels: LabelsFile) -> dict[str, Words]:
+    """Select the labels that came from files and folders; those of the page are in the log."""
+    return {
+        one.clip.uid: Words(one.verb, one.noun or NO_OBJECT, one.origin)
+        for one in labels.clips
+        if one.verb and one.origin and not one.origin.startswith(ORIGIN)
+    }
+
+
+def _order(cut: Cut, suggestions: Suggestions, before: View | None) -> tuple[str, ...]:
+    if before and before.cut.clips.keys() == cut.clips.keys() and before.suggestions is suggestions:
+        return before.order
+    first = [uid for uid in suggestions.reasons if uid in cut.clips]
+    return (*first, *(uid for uid in diverse(cut) if uid not in suggestions.reasons))
+
+
+def _names(known: Mapping[str, Words], suggestions: Suggestions) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    verbs = {words.verb for words in known.values()} | {one.verb for some in suggestions.by_clip.values() for one in some}
+    nouns = {words.noun for words in known.values()} | {one.noun for some in suggestions.by_clip.values() for one in some}
+    return tuple(sorted(verbs)), tuple(sorted(nouns - {NO_OBJECT}))

@@ -1,0 +1,138 @@
+"""Order the clips to label, and choose those that a second person reads."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Literal
+
+from tasks.dataset.statements import Ledger, key_of, words_of
+from tasks.labelling.clips import Cut, PageClip
+from tasks.labelling.suggestions import Suggestion
+from tasks.results.labelling import ClipStatement
+
+Show = Literal["unlabelled", "all", "labelled", "unsure", "people-differ", "model-differs"]
+
+SECOND_READ_EVERY = 10
+"""A clip for a second reading comes after this number of other clips."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """A label by words, and where it comes from."""
+
+    verb: str
+    noun: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which clips a person wants to see. `name` is a verb, a noun or an action."""
+
+    show: Show = "unlabelled"
+    video: str | None = None
+    name: str | None = None
+
+
+def diverse(cut: Cut) -> list[str]:
+    """Order clips so that each prefix is spread over all videos, and over the time of each video."""
+    orders = [_spread(clips) for _, clips in sorted(cut.by_video.items(), key=lambda item: _share(item[0]))]
+    return [clip.uid for together in zip_longest(*orders) for clip in together if clip]
+
+
+def _spread(clips: Sequence[PageClip]) -> list[PageClip]:
+    """Order the clips of a video by bit reversal (van der Corput), so that each prefix is spread over its time."""
+    num_bits = max(1, (len(clips) - 1).bit_length())
+    places = (int(f"{number:0{num_bits}b}"[::-1], 2) for number in range(1 << num_bits))
+    return [clips[place] for place in places if place < len(clips)]
+
+
+def _share(text: str) -> float:
+    return int(hashlib.sha256(text.encode()).hexdigest()[:12], 16) / 16**12
+
+
+def is_read_twice(uid: str, share: float) -> bool:
+    """Check whether a second person should read the clip; `share` of all clips are, the same for everybody."""
+    return _share(f"second {uid}") < share
+
+
+def people_differ(statements: Sequence[ClipStatement]) -> bool:
+    """Check whether the latest answers of two people about a clip differ."""
+    latest = {statement.by: words_of(statement) for statement in statements}
+    return len(set(latest.values())) > 1
+
+
+def first_readings(order: Iterable[str], cut: Cut, ledger: Ledger, known: Mapping[str, Words]) -> Iterator[str]:
+    """Yield the clips of `order` that nobody has answered and no file labels."""
+    for uid in order:
+        clip = cut.clips.get(uid)
+        if clip and uid not in known and not ledger.about(key_of(clip)):
+            yield uid
+
+
+def second_readings(cut: Cut, ledger: Ledger, person: str, share: float) -> Iterator[str]:
+    """Yield the clips that one other person has labelled and that this person should read, too."""
+    for uid, clip in cut.clips.items():
+        if is_read_twice(uid, share):
+            readers = {statement.by for statement in ledger.about(key_of(clip))}
+            if len(readers) == 1 and person not in readers:
+                yield uid
+
+
+def mixed(first: Iterable[str], second: Iterable[str]) -> Iterator[tuple[str, Literal["first", "second"]]]:
+    """Yield first readings, with a second reading after each ninth; the rest of the second readings come last."""
+    seconds = iter(second)
+    for number, uid in enumerate(first, start=1):
+        yield uid, "first"
+        if number % (SECOND_READ_EVERY - 1) == 0 and (other := next(seconds, None)):
+            yield other, "second"
+    for uid in seconds:
+        yield uid, "second"
+
+
+def filtered(
+    order: Iterable[str],
+    cut: Cut,
+    ledger: Ledger,
+    known: Mapping[str, Words],
+    suggested: Mapping[str, Sequence[Suggestion]],
+    wanted: Wanted,
+) -> Iterator[str]:
+    """Yield the clips that fit a filter, in order."""
+    for uid in order:
+        clip = cut.clips.get(uid)
+        if clip is None or (wanted.video and clip.video != wanted.video):
+            continue
+        about = ledger.about(key_of(clip))
+        words = label_of(about, known.get(uid))
+        best = next(iter(suggested.get(uid, ())), None)
+        if _fits(wanted.show, about, words, best) and (not wanted.name or _is_named(wanted.name, words, best)):
+            yield uid
+
+
+def label_of(about: Sequence[ClipStatement], known: Words | None) -> Words | None:
+    """Return the label of a clip: that of the latest statement, else that of the last build."""
+    if about and (words := words_of(about[-1])):
+        return Words(*words, origin=about[-1].by)
+    return None if about else known
+
+
+def _fits(show: Show, about: Sequence[ClipStatement], words: Words | None, best: Suggestion | None) -> bool:
+    match show:
+        case "all":
+            return True
+        case "unlabelled":
+            return words is None and not about
+        case "labelled":
+            return words is not None
+        case "unsure":
+            return bool(about) and about[-1].answer == "unsure"
+        case "people-differ":
+            return people_differ(about)
+        case "model-differs":
+            return words is not None and best is not None and (words.verb, words.noun) != (best.verb, best.noun)
+
+
+def _is_named(name: str, words: Words | None, best: Suggestion | None) -> bool:
+    return any(name in (one.verb, one.noun, f"{one.verb} {one.noun}") for one in (words, None if words else best) if one)

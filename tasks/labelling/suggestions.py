@@ -1,0 +1,71 @@
+"""Read what the model suggests for each clip, from the tables of a prediction."""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tasks.results.dataset import NO_OBJECT
+from tasks.store.layout import Layout
+from tasks.store.objects import Store
+from tasks.store.predictions import Prediction
+
+NUM_SUGGESTED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """An action, and how likely the model thinks it is."""
+
+    verb: str
+    noun: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """The suggestions of the latest prediction by clip, best first, and why a clip is worth a label.
+
+    `reasons` is in the order of the prediction's list of clips to label.
+    """
+
+    prediction: str | None = None
+    network: str | None = None
+    by_clip: Mapping[str, tuple[Suggestion, ...]] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+def latest_prediction(store: Store, store_uri: str) -> str | None:
+    """Find the folder of the prediction whose report was written last."""
+    layout = Layout(store_uri)
+    found = [
+        (listed.modified, folder)
+        for folder in store.folders(layout.predictions)
+        if (listed := store.stat(Prediction(folder).report.uri)) is not None
+    ]
+    return max(found)[1] if found else None
+
+
+def read_suggestions(store: Store, folder: str) -> Suggestions:
+    """Read the tables of a prediction."""
+    report = Prediction(folder).report
+    network, by_clip = predicted(store.read_bytes(report.table))
+    return Suggestions(folder, network, by_clip, to_label(store.read_bytes(report.to_label)))
+
+
+def predicted(table: bytes) -> tuple[str | None, dict[str, tuple[Suggestion, ...]]]:
+    """Read the best actions of each clip by the first network of `predictions.csv`, and the name of the network."""
+    first: str | None = None
+    by_clip: dict[str, tuple[Suggestion, ...]] = {}
+    for row in csv.DictReader(io.StringIO(table.decode())):
+        first = first or row["network"]
+        if row["network"] == first and int(row["rank"]) <= NUM_SUGGESTED:
+            verb, _, noun = row.get("action", row["verb"]).partition(" ")
+            probability = float(row.get("action_probability", row["verb_probability"]))
+            by_clip[row["uid"]] = (*by_clip.get(row["uid"], ()), Suggestion(verb, noun or NO_OBJECT, probability))
+    return first, by_clip
+
+
+def to_label(table: bytes) -> dict[str, str]:
+    """Read the clips of `to_label.csv` in order, each with its reason."""
+    return {row["uid"]: row["reason"] for row in csv.DictReader(io.StringIO(table.decode()))}

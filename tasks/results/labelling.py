@@ -1,0 +1,102 @@
+"""Define the statements that people make on the labelling page, as the log of the store keeps them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from tasks.results.record import Record
+
+Answer = Literal["action", "nothing", "unsure"]
+Reading = Literal["first", "second"]
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+Token = Annotated[str, Field(pattern=r"^[0-9a-zA-Z-]{8,64}$")]
+VideoHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Moment = Annotated[float, Field(ge=0, le=10 * 24 * 3600)]
+
+
+class Suggested(Record):
+    """The answer that the model suggested, with its probability; `shown` is False if the page hid it."""
+
+    verb: Text
+    noun: Text
+    probability: float = Field(ge=0, le=1)
+    shown: bool
+
+
+class Statement(Record):
+    """One statement: who made it, and when (UTC). `token` is the page's own, so that a repeated request adds nothing."""
+
+    token: Token
+    by: Text
+    at: str
+
+
+class ClipStatement(Statement):
+    """What a person sees in one clip. A later statement about the same clip replaces it; a second reader did not see the first answer."""
+
+    kind: Literal["clip"] = "clip"
+    video: VideoHash
+    uid: Text
+    start_seconds: Moment
+    stop_seconds: Moment
+    answer: Answer
+    verb: Text | None = None
+    noun: Text | None = None
+    reading: Reading = "first"
+    suggested: Suggested | None = None
+
+    @model_validator(mode="after")
+    def _an_action_has_words(self) -> "ClipStatement":
+        if (self.answer == "action") != (self.verb is not None and self.noun is not None):
+            raise ValueError("verb and noun belong to the answer 'action', and to no other")
+        return self
+
+
+class IntervalStatement(Statement):
+    """An action from `start_seconds` to `stop_seconds` of a video. It replaces the statement with the token `replaces`."""
+
+    kind: Literal["interval"] = "interval"
+    video: VideoHash
+    start_seconds: Moment
+    stop_seconds: Moment
+    verb: Text
+    noun: Text
+    replaces: Token | None = None
+    suggested: Suggested | None = None
+
+    @model_validator(mode="after")
+    def _stops_after_its_start(self) -> "IntervalStatement":
+        if self.stop_seconds <= self.start_seconds:
+            raise ValueError("stop_seconds is not after start_seconds")
+        return self
+
+
+class Withdrawal(Statement):
+    """Takes back the statement with the token `withdrawn`."""
+
+    kind: Literal["withdrawal"] = "withdrawal"
+    withdrawn: Token
+
+
+class ClassMerge(Statement):
+    """Renames a class, or merges it into another: `name` is the same as `same_as`."""
+
+    kind: Literal["class"] = "class"
+    target: Literal["verb", "noun"]
+    name: Text
+    same_as: Text
+
+
+AnyStatement = Annotated[ClipStatement | IntervalStatement | Withdrawal | ClassMerge, Field(discriminator="kind")]
+
+
+class LogEntry(Record):
+    """`annotations/page/<number>.json`: one statement; never overwritten."""
+
+    statement: AnyStatement
+
+
+class LogBlock(Record):
+    """`annotations/page/blocks/<number>.json`: consecutive entries in one object, so that a long log is read quickly."""
+
+    entries: tuple[LogEntry, ...]
