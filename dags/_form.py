@@ -17,8 +17,8 @@ from tasks.settings import RunnerSettings
 M = TypeVar("M", bound=BaseModel)
 log = logging.getLogger(__name__)
 
-UNKEYED = frozenset(LearningCurveOptions.model_fields)
-"""Options that change neither the weights nor the plan, so they have no part in the key of a form."""
+UNKEYED = frozenset((*LearningCurveOptions.model_fields, "min_new_labels"))
+"""Options that change neither weights, plan nor the files that were seen, so they have no part in the key of a form."""
 
 
 class StoreOptions(Options):

@@ -55,6 +55,8 @@ SECRETS: dict[str, Callable[[], str]] = {
     "RETAKE_STORE_ROOT_PASSWORD": _password,
     "RETAKE_STORE_STEPS_ACCESS_KEY": _word,
     "RETAKE_STORE_STEPS_SECRET_KEY": _password,
+    "RETAKE_STORE_LABEL_ACCESS_KEY": _word,
+    "RETAKE_STORE_LABEL_SECRET_KEY": _password,
     "RETAKE_STORE_MLFLOW_ACCESS_KEY": _word,
     "RETAKE_STORE_MLFLOW_SECRET_KEY": _password,
     "RETAKE_STORE_LOGS_ACCESS_KEY": _word,

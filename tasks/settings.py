@@ -67,6 +67,17 @@ class RunnerSettings(BaseSettings):
     store_uri: str = Field("s3://retake", description="the bucket, or a prefix in it, that holds all data")
 
 
+class LabellingSettings(BaseSettings):
+    """The labelling page in Airflow."""
+
+    model_config = SettingsConfigDict(env_prefix="RETAKE_LABEL_")
+
+    stores: list[str] = Field([], description="further stores that the page offers, besides RETAKE_STORE_URI; a JSON list")
+    second_share: float = Field(
+        0.1, ge=0, le=1, description="share of the clips that a second person labels, too, without seeing the first label"
+    )
+
+
 class DockerSettings(BaseSettings):
     """Containers of steps on a Docker Engine."""
 

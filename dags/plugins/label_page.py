@@ -26,6 +26,8 @@ def _application() -> "FastAPI":
 
     from tasks.labelling.app import Person, make_app
     from tasks.labelling.desk import Desk
+    from tasks.settings import LabellingSettings, RunnerSettings, StoreSettings, load
+    from tasks.store.objects import Store
 
     def person(user: Annotated[BaseUser, Depends(get_user)]) -> Person:
         may_write = get_auth_manager().is_authorized_dag(
@@ -33,7 +35,9 @@ def _application() -> "FastAPI":
         )
         return Person(user.get_name(), may_write)
 
-    return make_app(Desk.from_environment(), person)
+    settings, store = load(LabellingSettings), Store.from_settings(load(StoreSettings))
+    uris = dict.fromkeys((load(RunnerSettings).store_uri, *settings.stores))
+    return make_app([Desk(store, uri) for uri in uris], person, settings.second_share)
 
 
 async def application(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - as ASGI defines them

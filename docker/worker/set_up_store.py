@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.errors import BadConfiguration, RetakeError, Unavailable
 from tasks.settings import load
+from tasks.store.layout import Layout
 
 log = logging.getLogger("retake")
 OWN_STORE = "minio:9000"
@@ -37,6 +38,8 @@ class SetUpSettings(BaseSettings):
     logs_bucket: str
     store_steps_access_key: SecretStr
     store_steps_secret_key: SecretStr
+    store_label_access_key: SecretStr
+    store_label_secret_key: SecretStr
     store_mlflow_access_key: SecretStr
     store_mlflow_secret_key: SecretStr
     store_logs_access_key: SecretStr
@@ -45,11 +48,22 @@ class SetUpSettings(BaseSettings):
 
 @dataclass(frozen=True)
 class BucketUser:
-    """A bucket and the only user with access to it."""
+    """A user with access to one bucket: to all of it, or to what the labelling page needs."""
 
     bucket: str
     access_key: str
     secret_key: str
+    only_labels: bool = False
+
+    @property
+    def policy_name(self) -> str:
+        """Return the name of the user's policy."""
+        return f"labels-of-{self.bucket}" if self.only_labels else f"only-{self.bucket}"
+
+    @property
+    def policy(self) -> dict[str, object]:
+        """Make the user's policy."""
+        return label_policy(self.bucket) if self.only_labels else policy(self.bucket)
 
 
 def policy(bucket: str) -> dict[str, object]:
@@ -61,6 +75,27 @@ def policy(bucket: str) -> dict[str, object]:
         "Statement": [
             {"Effect": "Allow", "Action": on_bucket, "Resource": [f"arn:aws:s3:::{bucket}"]},
             {"Effect": "Allow", "Action": on_objects, "Resource": [f"arn:aws:s3:::{bucket}/*"]},
+        ],
+    }
+
+
+def label_policy(bucket: str) -> dict[str, object]:
+    """Make the policy of the labelling page: read clips, predictions and labels of one bucket, and add to the log of labels."""
+    objects = Layout(f"arn:aws:s3:::{bucket}")
+    read = (
+        f"{objects.clips_of('*')}*/clips.json",
+        f"{objects.clips_of('*')}*.mp4",
+        objects.video("*").probe.uri,
+        f"{objects.predictions}*",
+        f"{objects.labels('*').folder_uri}*",
+        f"{objects.label_log.folder_uri}*",
+    )
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": ["s3:GetBucketLocation", "s3:ListBucket"], "Resource": [objects.store_uri]},
+            {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": list(read)},
+            {"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": [f"{objects.label_log.folder_uri}*"]},
         ],
     }
 
@@ -85,6 +120,8 @@ def _set_up(settings: SetUpSettings) -> None:
             (settings.logs_bucket, settings.store_logs_access_key, settings.store_logs_secret_key),
         )
     ]
+    page = settings.store_label_access_key.get_secret_value(), settings.store_label_secret_key.get_secret_value()
+    users.append(BucketUser(settings.bucket, *page, only_labels=True))
     try:
         if settings.store_endpoint == OWN_STORE:
             _make(settings, users)
@@ -112,9 +149,9 @@ def _make(settings: SetUpSettings, users: list[BucketUser]) -> None:
         if not root.bucket_exists(bucket_name=user.bucket):
             root.make_bucket(bucket_name=user.bucket)
         admin.user_add(user.access_key, user.secret_key)
-        admin.policy_add(f"only-{user.bucket}", policy=policy(user.bucket))
-        admin.policy_set(f"only-{user.bucket}", user=user.access_key)
-        log.info("bucket %s has its own user", user.bucket)
+        admin.policy_add(user.policy_name, policy=user.policy)
+        admin.policy_set(user.policy_name, user=user.access_key)
+        log.info("bucket %s has its own user%s", user.bucket, " for the labelling page" if user.only_labels else "")
 
 
 def _try_out(settings: SetUpSettings, user: BucketUser, others: set[str]) -> None:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from tasks.dataset.agreement import agreement, read_twice
-from tasks.dataset.statements import NOTHING, Ledger, key_of, words_of
+from tasks.dataset.statements import NOTHING, Ledger, words_of
 from tasks.errors import BadInput, MissingObject
 from tasks.labelling.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
 from tasks.labelling.clips import PageClip
@@ -33,9 +33,9 @@ class Answers:
     def state(self, me: str, may_write: bool) -> Json:
         """Say who asks, what there is to label, and how much is done."""
         view = self._desk.view
-        about = {"me": me, "may_write": may_write, "second_share": self._second_share}
+        about = {"store": self._desk.store_uri, "me": me, "may_write": may_write, "second_share": self._second_share}
         if view is None:
-            return {"ready": False, **about}
+            return {"ready": False, "is_empty": self._desk.is_empty, **about}
         counts = self._desk.read(lambda ledger: _counts(view, ledger, me))
         names = view.cut.names
         videos = [
@@ -51,8 +51,8 @@ class Answers:
             "ready": True,
             **about,
             "network": view.suggestions.network,
-            "clip_seconds": view.cut.options.clip_seconds,
             "fps": view.cut.options.fps,
+            "build": {"store": self._desk.store_uri, **view.cut.options.model_dump(exclude_defaults=True)},
             "counts": counts["totals"],
             "verbs": _named(counts["by_action"], 0, view.verbs),
             "nouns": _named(counts["by_action"], 1, view.nouns),
@@ -76,7 +76,7 @@ class Answers:
         clip = _known_clip(view, uid)
 
         def look(ledger: Ledger) -> Json:
-            readers = {one.by for one in ledger.about(key_of(clip))}
+            readers = {one.by for one in ledger.about(clip.key)}
             is_second = bool(readers) and me not in readers and is_read_twice(uid, self._second_share)
             return self._clip(view, ledger, clip, "second" if is_second else "first", me)
 
@@ -136,7 +136,7 @@ class Answers:
         return ((uid, "first") for uid in filtered(view.order, view.cut, ledger, view.known, view.suggestions.by_clip, wanted))
 
     def _clip(self, view: View, ledger: Ledger, clip: PageClip, reading: Reading, me: str) -> Json:
-        about = [one for one in ledger.about(key_of(clip)) if reading == "first" or one.by == me]
+        about = [one for one in ledger.about(clip.key) if reading == "first" or one.by == me]
         label = label_of(about, view.known.get(clip.uid) if reading == "first" else None)
         return {
             "uid": clip.uid,
@@ -183,10 +183,10 @@ def _counts(view: View, ledger: Ledger, me: str) -> Json:
     by_video: Counter[str] = Counter()
     num_unsure = num_mine = 0
     for uid, clip in view.cut.clips.items():
-        about = ledger.about(key_of(clip))
+        about = ledger.about(clip.key)
         words = label_of(about, view.known.get(uid))
         num_mine += any(one.by == me for one in about)
-        num_unsure += bool(about) and about[-1].answer == "unsure"
+        num_unsure += bool(about) and words is None
         if words:
             by_action[words.verb, words.noun] += 1
             by_video[clip.video] += 1

@@ -5,13 +5,13 @@ from elsewhere, and has no inline script.
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 
 from tasks.errors import BadInput, MissingObject, RetakeError
 from tasks.labelling.answers import Answers
@@ -42,26 +42,34 @@ class Person:
     may_write: bool
 
 
-def make_app(desk: Desk, person: Callable[..., Person], second_share: float = 0.1) -> FastAPI:
-    """Make the application.
+def make_app(desks: Sequence[Desk], person: Callable[..., Person], second_share: float) -> FastAPI:
+    """Make the application: the page of the first desk, and those of the others under `stores/<number>/`.
 
     Args:
-        desk: what the page shows and writes.
+        desks: what the page shows and writes, one for each store.
         person: a FastAPI dependency that finds out who asks, and answers 401 to strangers.
         second_share: share of the clips that a second person reads, too.
     """
+    app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None)
+    for number, desk in list(enumerate(desks))[1:]:
+        app.mount(f"/stores/{number}", _of_store(desk, person, second_share))
+    app.mount("/", _of_store(desks[0], person, second_share, others=desks[1:]))
+    return app
+
+
+def _of_store(desk: Desk, person: Callable[..., Person], second_share: float, others: Sequence[Desk] = ()) -> FastAPI:
     answers = Answers(desk, second_share)
     app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(person)])
     app.middleware("http")(_guard)
     app.exception_handler(RetakeError)(_refused)
-    app.include_router(_pages())
+    app.include_router(_pages(desk, others))
     app.include_router(_reads(answers, person))
     app.include_router(_writes(answers, person))
     return app
 
 
 async def _guard(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Refuse large and forged writes, and add the headers of every answer."""
+    """Refuse large bodies, and add the headers of every answer."""
     refused = _refusal(request)
     response = refused or await go_on(request)
     for name, value in ALWAYS.items():
@@ -72,8 +80,6 @@ async def _guard(request: Request, go_on: Callable[[Request], Awaitable[Response
 def _refusal(request: Request) -> Response | None:
     if request.method in ("GET", "HEAD"):
         return None
-    if request.headers.get(HEADER) != "label":
-        return JSONResponse({"detail": "this request does not come from the labelling page"}, 403)
     length = request.headers.get("content-length", "")
     if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
         return JSONResponse({"detail": f"a statement has at most {MAX_BODY_BYTES} bytes"}, 413)
@@ -85,12 +91,15 @@ def _refused(_: Request, error: Exception) -> Response:
     return JSONResponse({"detail": str(error)}, status)
 
 
-def _pages() -> APIRouter:
+def _pages(desk: Desk, others: Sequence[Desk]) -> APIRouter:
     router = APIRouter()
     files = {path.name: (path.read_bytes(), TYPES[path.suffix]) for path in STATIC.iterdir() if path.suffix in TYPES}
 
     @router.get("/")
     def page() -> Response:
+        """Show the page, or go to another store's if this one has no clips and that has."""
+        if desk.is_empty and (found := next((number for number, other in enumerate(others, start=1) if not other.is_empty), None)):
+            return RedirectResponse(f"stores/{found}/")
         return Response(files["index.html"][0], media_type=TYPES[".html"])
 
     @router.get("/static/{name}")
@@ -144,7 +153,9 @@ def _reads(answers: Answers, person: Callable[..., Person]) -> APIRouter:
 def _writes(answers: Answers, person: Callable[..., Person]) -> APIRouter:
     router = APIRouter()
 
-    def writer(asks: Annotated[Person, Depends(person)]) -> Person:
+    def writer(asks: Annotated[Person, Depends(person)], request: Request) -> Person:
+        if request.headers.get(HEADER) != "label":
+            raise HTTPException(403, "this request does not come from the labelling page")
         if not asks.may_write:
             raise HTTPException(403, "you may look, but not label: labelling needs the right to trigger build_dataset")
         return asks

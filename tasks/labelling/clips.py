@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from tasks.dataset.statements import ClipKey, key_of
 from tasks.errors import BadInput, MissingObject
 from tasks.keys import recipe_of
 from tasks.options import SegmentOptions
@@ -16,7 +17,7 @@ NUM_THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class PageClip:
-    """A clip of the page."""
+    """A clip of the page. `key` is its part of the video, by which statements are found."""
 
     uid: str
     video: str
@@ -24,6 +25,7 @@ class PageClip:
     start_seconds: float
     stop_seconds: float
     num_frames: int
+    key: ClipKey
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class ClipFiles:
     def _cut(self, recipe: str, files: Mapping[str, ClipsFile]) -> Cut:
         by_video = {
             video: tuple(
-                PageClip(clip.uid, clip.video, clip.uri, clip.start_seconds, clip.stop_seconds, clip.num_frames)
+                PageClip(clip.uid, clip.video, clip.uri, clip.start_seconds, clip.stop_seconds, clip.num_frames, key_of(clip))
                 for clip in sorted(file.clips, key=lambda clip: clip.start_seconds)
             )
             for video, file in files.items()

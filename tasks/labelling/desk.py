@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from tasks.dataset.page_files import ORIGIN
 from tasks.dataset.statements import Ledger
@@ -20,7 +20,6 @@ from tasks.labelling.suggestions import Suggestions, latest_prediction, read_sug
 from tasks.media.label_log import BLOCK_SIZE, append, read_log, write_blocks
 from tasks.results.dataset import NO_OBJECT, LabelsFile
 from tasks.results.labelling import AnyStatement, LogEntry
-from tasks.settings import RunnerSettings, StoreSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 
@@ -62,10 +61,10 @@ class Desk:
         self._viewed_at = -VIEW_SECONDS
         self._viewing = threading.Lock()
 
-    @classmethod
-    def from_environment(cls) -> Self:
-        """Open the store that the environment names."""
-        return cls(Store.from_settings(load(StoreSettings)), load(RunnerSettings).store_uri)
+    @property
+    def is_empty(self) -> bool:
+        """Check whether the store has no videos."""
+        return self._view is None and not self.store.folders(Layout(self.store_uri).videos)
 
     @property
     def view(self) -> View | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Literal
 
-from tasks.dataset.statements import Ledger, key_of, words_of
+from tasks.dataset.statements import Ledger, words_of
 from tasks.labelling.clips import Cut, PageClip
 from tasks.labelling.suggestions import Suggestion
 from tasks.results.labelling import ClipStatement
@@ -67,7 +67,7 @@ def first_readings(order: Iterable[str], cut: Cut, ledger: Ledger, known: Mappin
     """Yield the clips of `order` that nobody has answered and no file labels."""
     for uid in order:
         clip = cut.clips.get(uid)
-        if clip and uid not in known and not ledger.about(key_of(clip)):
+        if clip and uid not in known and not ledger.about(clip.key):
             yield uid
 
 
@@ -75,7 +75,7 @@ def second_readings(cut: Cut, ledger: Ledger, person: str, share: float) -> Iter
     """Yield the clips that one other person has labelled and that this person should read, too."""
     for uid, clip in cut.clips.items():
         if is_read_twice(uid, share):
-            readers = {statement.by for statement in ledger.about(key_of(clip))}
+            readers = {statement.by for statement in ledger.about(clip.key)}
             if len(readers) == 1 and person not in readers:
                 yield uid
 
@@ -104,7 +104,7 @@ def filtered(
         clip = cut.clips.get(uid)
         if clip is None or (wanted.video and clip.video != wanted.video):
             continue
-        about = ledger.about(key_of(clip))
+        about = ledger.about(clip.key)
         words = label_of(about, known.get(uid))
         best = next(iter(suggested.get(uid, ())), None)
         if _fits(wanted.show, about, words, best) and (not wanted.name or _is_named(wanted.name, words, best)):
@@ -112,10 +112,9 @@ def filtered(
 
 
 def label_of(about: Sequence[ClipStatement], known: Words | None) -> Words | None:
-    """Return the label of a clip: that of the latest statement, else that of the last build."""
-    if about and (words := words_of(about[-1])):
-        return Words(*words, origin=about[-1].by)
-    return None if about else known
+    """Return the label of a clip: that of the latest statement, else that of the files, as *unsure* labels nothing."""
+    words = words_of(about[-1]) if about else None
+    return Words(*words, origin=about[-1].by) if words else known
 
 
 def _fits(show: Show, about: Sequence[ClipStatement], words: Words | None, best: Suggestion | None) -> bool:

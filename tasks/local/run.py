@@ -16,12 +16,11 @@ from tasks.local.follow import follow_chain, follow_run, shown, wait_for_dags
 from tasks.local.home import Credentials, Home
 from tasks.local.progress import Screen, clock, screen_for
 from tasks.local.report import report
-from tasks.local.servers import Server, store_settings
+from tasks.local.servers import SAMPLE_STORE, Server, store_settings
 from tasks.model.gpus import num_gpus
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 
-SAMPLE_STORE = "s3://retake-sample"
 OWN_STORE = "s3://retake"
 SAMPLES = Path(__file__).with_name("samples")
 

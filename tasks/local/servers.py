@@ -23,6 +23,7 @@ from tasks.settings import StoreSettings
 from tasks.store.objects import Store
 
 MLFLOW_BUCKET = "s3://retake-mlflow"
+SAMPLE_STORE = "s3://retake-sample"
 WANTED_PORTS: dict[str, dict[str, int]] = {
     "store": {
         "store": 9000,
@@ -247,7 +248,7 @@ def _airflow(home: Home, credentials: Credentials, ports: dict[str, int], settin
     return Server(
         name="airflow",
         argv=[_program("airflow"), "standalone"],
-        env=airflow_settings.environment(home, credentials, ports) | settings,
+        env=airflow_settings.environment(home, credentials, ports) | settings | {"RETAKE_LABEL_STORES": json.dumps([SAMPLE_STORE])},
         ports=ports,
         # Airflow builds the execution API at its first request, which takes seconds: do it before the first task.
         is_healthy=lambda: _answers(f"{address}/execution/health") and airflow_is_healthy(address),

@@ -1,11 +1,10 @@
 """List the inputs of labelling.
 
-Ingested videos with their names, annotation files, statements of the labelling page, and EPIC's class lists.
+Ingested videos with their names, annotation files, and EPIC's class lists.
 """
 
 from tasks.keys import content_key
 from tasks.media.class_lists import epic_list_uris
-from tasks.media.label_log import count_entries
 from tasks.store.layout import Layout, is_probe
 from tasks.store.objects import Store, StoredObject
 
@@ -28,7 +27,6 @@ def probe_objects(store: Store, store_uri: str) -> list[StoredObject]:
 
 
 def inputs_digest(store: Store, store_uri: str, recipe: str) -> str:
-    """Hash all inputs of labelling; a new video, name or annotation changes it."""
+    """Hash all inputs of labelling but the page's labels; a new video, name or annotation file changes it."""
     objects = [*probe_objects(store, store_uri), *annotation_objects(store, store_uri), *epic_list_objects(store, store_uri)]
-    by_hand = [(Layout(store_uri).label_log.folder_uri, str(number))] if (number := count_entries(store, store_uri)) else []
-    return content_key({"recipe": recipe, "inputs": [*((o.uri, o.etag) for o in objects), *by_hand]})
+    return content_key({"recipe": recipe, "inputs": [(o.uri, o.etag) for o in objects]})

@@ -17,6 +17,13 @@ class IngestOptions(Options):
     )
     max_video_mib: int = Field(4096, ge=1, le=1_048_576, title="Maximum video size, MiB", description="Larger files are set aside")
     max_video_minutes: int = Field(240, ge=1, le=10_080, title="Maximum video length, minutes", description="Longer videos are set aside")
+    min_new_labels: int = Field(
+        20,
+        ge=1,
+        le=1_000_000,
+        title="New labels that start a build",
+        description="Labels given on the page Label since the last build; a new video or annotation file always starts one",
+    )
 
 
 class SegmentOptions(Options):

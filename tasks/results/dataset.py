@@ -122,10 +122,14 @@ class LabelsFile(Record):
 
 
 class LabelResult(Record):
-    """Summary of the labels: counts, and the first entries of each list for people."""
+    """Summary of the labels: counts, and the first entries of each list for people.
+
+    `num_statements` is the length of the labelling page's log when it was read.
+    """
 
     labels_uri: str
     inputs_digest: str
+    num_statements: int = 0
     num_clips: int
     num_labelled: int
     num_problems: int

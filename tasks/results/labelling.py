@@ -91,12 +91,12 @@ AnyStatement = Annotated[ClipStatement | IntervalStatement | Withdrawal | ClassM
 
 
 class LogEntry(Record):
-    """`annotations/page/<number>.json`: one statement; never overwritten."""
+    """`label_log/<number>.json`: one statement; never overwritten."""
 
     statement: AnyStatement
 
 
 class LogBlock(Record):
-    """`annotations/page/blocks/<number>.json`: consecutive entries in one object, so that a long log is read quickly."""
+    """`label_log/blocks/<number>.json`: consecutive entries in one object, so that a long log is read quickly."""
 
     entries: tuple[LogEntry, ...]

@@ -131,7 +131,7 @@ class Labels(Output[LabelResult]):
 
 @dataclass(frozen=True)
 class LabelLog:
-    """`annotations/page/`: the statements made on the labelling page, numbered from 0."""
+    """`label_log/`: the statements made on the labelling page, numbered from 0."""
 
     folder_uri: str
 
@@ -140,7 +140,7 @@ class LabelLog:
         return Stored(f"{self.folder_uri}{number:08d}.json", LogEntry)
 
     def block(self, number: int) -> Stored[LogBlock]:
-        """`annotations/page/blocks/<number>.json`: find many statements in one object."""
+        """`label_log/blocks/<number>.json`: find many statements in one object."""
         return Stored(f"{self.folder_uri}blocks/{number:06d}.json", LogBlock)
 
 
@@ -188,7 +188,7 @@ class Layout:
     inbox = Below("inbox/", Folder)
     """`inbox/`: the files that people put there."""
     annotations = Below("annotations/", Folder)
-    label_log = Below("annotations/page/", LabelLog)
+    label_log = Below("label_log/", LabelLog)
     videos = file("videos/")
     latest_dataset = output("datasets/", DatasetResult)
     split_file = file("datasets/split.csv")

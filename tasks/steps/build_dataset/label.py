@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from tasks.contracts.build_dataset import LABEL, LabelArguments
 from tasks.keys import recipe_of
 from tasks.media.label_inputs import inputs_digest
+from tasks.media.label_log import count_entries
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelResult, LabelsFile
 from tasks.steps._labelling import label_store
@@ -25,6 +26,7 @@ def run(arguments: LabelArguments, store: Store) -> LabelResult:
     """
     segment = arguments.picked(SegmentOptions)
     digest = inputs_digest(store, arguments.store, recipe_of(segment))
+    num_statements = count_entries(store, arguments.store)
     labels = label_store(store, arguments.store, segment, arguments.picked(LabelOptions))
     new_folders = tuple(folder for folder in labels.folders if folder.is_new)
     place = LABEL.address(arguments)
@@ -33,6 +35,7 @@ def run(arguments: LabelArguments, store: Store) -> LabelResult:
     result = LabelResult(
         labels_uri=place.clips.uri,
         inputs_digest=digest,
+        num_statements=num_statements,
         num_clips=len(labels.clips),
         num_labelled=sum(clip.action is not None for clip in labels.clips),
         num_problems=len(labels.problems),

@@ -11,6 +11,7 @@ from tasks.media.clips import find_cut
 from tasks.media.cutting import batch_size
 from tasks.media.intake import NUM_THREADS, Taker
 from tasks.media.label_inputs import annotation_objects, inputs_digest, probe_objects
+from tasks.media.label_log import count_entries
 from tasks.media.offers import offers
 from tasks.options import IngestOptions, SegmentOptions
 from tasks.results.record import SetAside
@@ -19,6 +20,7 @@ from tasks.settings import MachineSettings, load
 from tasks.steps._step import finish, log
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
+from tasks.wording import plain_count
 
 
 def run(arguments: IngestArguments, store: Store) -> IngestResult:
@@ -78,7 +80,7 @@ def _reason_to_stop(
     arguments: IngestArguments, store: Store, names: Mapping[str, str], inventory: Inventory, known: Mapping[tuple[str, str], SeenFile]
 ) -> str | None:
     """Explain why a scheduled ingest has nothing new for later steps; None if it has."""
-    annotated = any(annotation_objects(store, arguments.store))
+    annotated = any(annotation_objects(store, arguments.store)) or bool(count_entries(store, arguments.store))
     waiting = annotated and not any(probe_objects(store, arguments.store))
     if not names and (waiting or not annotated):
         return _why_nothing(arguments.store, waiting, inventory.set_aside)
@@ -103,9 +105,14 @@ def _reason_if_unchanged(arguments: IngestArguments, store: Store, videos: Seque
         return None
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         all_cut = all(pool.map(lambda video: find_cut(store, arguments.store, video, segment), videos))
-    if all_cut and store.read(labels).inputs_digest == inputs_digest(store, arguments.store, recipe):
-        return "no new video and no new annotation since labels were last gathered"
-    return None
+    gathered = store.read(labels)
+    if not all_cut or gathered.inputs_digest != inputs_digest(store, arguments.store, recipe):
+        return None
+    num_new = count_entries(store, arguments.store) - gathered.num_statements
+    if num_new >= arguments.min_new_labels:
+        return None
+    by_hand = f"; {plain_count(num_new, 'new label')} of the page, a build starts at {arguments.min_new_labels}" if num_new else ""
+    return f"no new video and no new annotation since labels were last gathered{by_hand}"
 
 
 def _write_batches(arguments: IngestArguments, store: Store, names: Mapping[str, str]) -> tuple[BatchRef, ...]:

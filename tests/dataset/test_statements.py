@@ -1,0 +1,213 @@
+"""Which statements of the labelling page hold, and how they label clips."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.dataset.labels import label_clips
+from tasks.dataset.page_files import with_page_labels
+from tasks.dataset.rows import AnnotationFile
+from tasks.dataset.statements import Ledger, PageLabel, page_labels
+from tasks.dataset.vocabulary import OwnClasses
+from tasks.options import LabelOptions
+from tasks.results.dataset import NO_OBJECT
+from tasks.results.labelling import ClassMerge, ClipStatement, IntervalStatement, LogEntry, Withdrawal
+from tasks.results.video import ClipRecord
+
+VIDEO = "a" * 64
+
+
+@dataclass(frozen=True)
+class Span:
+    video: str
+    start_seconds: float
+    stop_seconds: float
+
+    @property
+    def uid(self) -> str:
+        return f"{self.video[:12]}_{round(self.start_seconds * 1000):09d}-{round(self.stop_seconds * 1000):09d}"
+
+
+CLIPS = [Span(VIDEO, 8 * i, 8 * i + 8) for i in range(3)]
+
+
+class Writer:
+    """Writes a log, one second after another."""
+
+    def __init__(self) -> None:
+        self.entries: list[LogEntry] = []
+
+    def _said(self, by: str) -> dict[str, str]:
+        number = len(self.entries)
+        return {"token": f"token-{number:04d}", "by": by, "at": f"2026-11-27T10:{number // 60:02d}:{number % 60:02d}.000Z"}
+
+    def _add(self, statement) -> str:
+        self.entries.append(LogEntry(statement=statement))
+        return statement.token
+
+    def clip(self, clip: Span, verb: str | None, noun: str | None = NO_OBJECT, by: str = "anna", answer: str = "action") -> str:
+        words = {"verb": verb, "noun": noun} if answer == "action" else {}
+        span = {"video": clip.video, "uid": clip.uid, "start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
+        return self._add(ClipStatement(**self._said(by), **span, **words, answer=answer))
+
+    def interval(self, start: float, stop: float, verb: str, noun: str, replaces: str | None = None) -> str:
+        span = {"video": VIDEO, "start_seconds": start, "stop_seconds": stop}
+        return self._add(IntervalStatement(**self._said("anna"), **span, verb=verb, noun=noun, replaces=replaces))
+
+    def withdraw(self, token: str) -> str:
+        return self._add(Withdrawal(**self._said("anna"), withdrawn=token))
+
+    def merge(self, target: str, name: str, same_as: str) -> str:
+        return self._add(ClassMerge(**self._said("anna"), target=target, name=name, same_as=same_as))
+
+    def labels(self, clips=CLIPS, min_overlap: float = 0.5) -> dict[str, tuple[str, str]]:
+        found = page_labels(Ledger.of(self.entries), clips, min_overlap)
+        return {label.uid: (label.verb, label.noun) for label in found}
+
+
+@pytest.fixture
+def log() -> Writer:
+    return Writer()
+
+
+def test_the_latest_statement_about_a_clip_wins(log):
+    log.clip(CLIPS[0], "put", "meat")
+    log.clip(CLIPS[0], "take", "meat", by="ben")
+    assert log.labels() == {CLIPS[0].uid: ("take", "meat")}
+
+
+def test_a_statement_that_is_taken_back_leaves_the_one_before(log):
+    log.clip(CLIPS[0], "put", "meat")
+    log.withdraw(log.clip(CLIPS[0], "take", "meat"))
+    assert log.labels() == {CLIPS[0].uid: ("put", "meat")}
+
+
+def test_undoing_twice_leaves_nothing(log):
+    first = log.clip(CLIPS[0], "put", "meat")
+    log.withdraw(first)
+    assert log.labels() == {}
+
+
+def test_nothing_is_a_label_and_unsure_is_none(log):
+    log.clip(CLIPS[0], None, answer="nothing")
+    log.clip(CLIPS[1], None, answer="unsure")
+    assert log.labels() == {CLIPS[0].uid: ("nothing", NO_OBJECT)}
+
+
+def test_a_clip_takes_the_action_that_covers_most_of_it(log):
+    log.interval(0, 3, "take", "bag")
+    log.interval(2, 8, "put", "meat")
+    assert log.labels() == {CLIPS[0].uid: ("put", "meat")}
+
+
+def test_parts_of_the_same_action_count_together(log):
+    log.interval(0, 2.5, "put", "meat")
+    log.interval(3, 6.5, "take", "bag")
+    log.interval(6, 8, "put", "meat")
+    assert log.labels() == {CLIPS[0].uid: ("put", "meat")}
+
+
+def test_an_action_that_covers_too_little_labels_nothing(log):
+    log.interval(0, 3.9, "put", "meat")
+    assert log.labels() == {}
+    assert log.labels(min_overlap=0.4) == {CLIPS[0].uid: ("put", "meat")}
+
+
+def test_an_interval_that_is_moved_replaces_the_old_one(log):
+    first = log.interval(0, 8, "put", "meat")
+    log.interval(8, 16, "put", "meat", replaces=first)
+    assert log.labels() == {CLIPS[1].uid: ("put", "meat")}
+
+
+def test_of_interval_and_clip_the_later_wins(log):
+    log.clip(CLIPS[0], "take", "bag")
+    log.interval(0, 16, "put", "meat")
+    log.clip(CLIPS[1], "move", "pan")
+    assert log.labels() == {CLIPS[0].uid: ("put", "meat"), CLIPS[1].uid: ("move", "pan")}
+
+
+def test_a_label_holds_for_clips_that_are_cut_anew(log):
+    log.clip(CLIPS[1], "put", "meat")
+    quarters = [Span(VIDEO, 2 * i, 2 * i + 2) for i in range(12)]
+    assert set(log.labels(quarters)) == {clip.uid for clip in quarters[4:8]}
+
+
+def test_a_repeated_token_counts_once(log):
+    log.clip(CLIPS[0], "put", "meat")
+    log.entries.append(log.entries[0].model_copy(update={"statement": log.entries[0].statement.model_copy(update={"verb": "take"})}))
+    ledger = Ledger.of(log.entries)
+    assert len(ledger.about((VIDEO, 0, 8))) == 1
+    assert ledger.num_entries == 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abc"), st.booleans()), max_size=30), st.integers(0, 30))
+def test_a_log_read_in_parts_says_the_same(said, cut):
+    log = Writer()
+    for clip, verb, is_withdrawn in said:
+        token = log.clip(CLIPS[clip], verb)
+        if is_withdrawn:
+            log.withdraw(token)
+    in_parts = Ledger()
+    in_parts.add(log.entries[:cut])
+    in_parts.add(log.entries[cut:])
+    assert page_labels(in_parts, CLIPS, 0.5) == page_labels(Ledger.of(log.entries), CLIPS, 0.5)
+
+
+def uploaded(*files: tuple[str, str]):
+    return [(modified, AnnotationFile(f"{i}.csv", content.encode())) for i, (modified, content) in enumerate(files)]
+
+
+def label(at: str, verb: str, clip: Span = CLIPS[0], by: str = "anna") -> PageLabel:
+    return PageLabel(clip.uid, verb, "meat", by, at)
+
+
+def labels_of(files) -> dict[str, str | None]:
+    clips = [
+        ClipRecord(
+            uid=clip.uid,
+            video=VIDEO,
+            index=i,
+            uri=f"s3://b/{i}",
+            sha256="",
+            size_bytes=1,
+            start_seconds=clip.start_seconds,
+            stop_seconds=clip.stop_seconds,
+            num_frames=240,
+            width=9,
+            height=9,
+            has_audio=False,
+        )
+        for i, clip in enumerate(CLIPS)
+    ]
+    found = label_clips(clips, {VIDEO: ("film.mp4",)}, files, LabelOptions(), OwnClasses())
+    assert not found.problems
+    return {one.clip.uid: one.action for one in found.clips}
+
+
+@pytest.mark.parametrize(
+    ("page_at", "expected"),
+    [("2026-11-27T09:59:59.999Z", "move meat"), ("2026-11-27T10:00:00.000Z", "put meat"), ("2026-11-27T12:00:00.000Z", "put meat")],
+)
+def test_of_page_and_file_the_later_wins(page_at, expected):
+    files = uploaded(("2026-11-27 10:00:00+00:00", f"uid,verb,noun\n{CLIPS[0].uid},move,meat\n"))
+    assert labels_of(with_page_labels(files, [label(page_at, "put")], []))[CLIPS[0].uid] == expected
+
+
+def test_labels_of_the_page_name_the_person():
+    files = with_page_labels([], [label("2026-11-27T10:00:00Z", "put"), label("2026-11-27T10:00:01Z", "take", CLIPS[1], "ben")], [])
+    assert [file.name for file in files] == ["the page, by anna", "the page, by ben"]
+
+
+def test_a_class_merged_on_the_page_holds_for_all_files():
+    log = Writer()
+    log.merge("noun", "meat", "potato")
+    files = uploaded(("2026-11-27 10:00:00+00:00", f"uid,verb,noun\n{CLIPS[0].uid},move,meat\n"))
+    assert labels_of(with_page_labels(files, [], Ledger.of(log.entries).merges))[CLIPS[0].uid] == "move potato"
+
+
+def test_a_merge_that_is_taken_back_holds_no_longer():
+    log = Writer()
+    log.withdraw(log.merge("noun", "meat", "potato"))
+    assert with_page_labels([], [], Ledger.of(log.entries).merges) == []

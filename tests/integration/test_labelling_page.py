@@ -1,0 +1,216 @@
+"""The labelling page's application on a real S3 server: who may do what, and that `label` reads what people said."""
+
+import json
+from typing import Annotated
+
+import pytest
+from fastapi import Header, HTTPException
+from starlette.testclient import TestClient
+
+from tasks.labelling.app import Person, make_app
+from tasks.labelling.desk import Desk
+from tasks.store.layout import Layout
+from tasks.video.ffmpeg import find_ffmpeg
+from tests.films.samples import make_samples
+from tests.integration.workshop import RECIPE
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+STORE, EMPTY = "s3://retake-page", "s3://retake-page-empty"
+WRITE = {"x-retake": "label"}
+
+
+def person(x_person: Annotated[str | None, Header()] = None) -> Person:
+    if x_person is None:
+        raise HTTPException(401)
+    return Person(x_person, may_write=x_person != "viewer")
+
+
+class Page:
+    """One person's browser."""
+
+    def __init__(self, desks, name: str | None) -> None:
+        for desk in desks:
+            desk.wait_for_view()
+        self.client = TestClient(make_app(desks, person, second_share=1), headers={"x-person": name} if name else {})
+        self.num_said = 0
+        self.name = name
+
+    def get(self, path: str, **query):
+        answer = self.client.get(path, params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post(self, headers=WRITE, **said):
+        self.num_said += 1
+        return self.client.post("/statements", json={"token": f"{self.name}-{self.num_said:08d}", **said}, headers=headers)
+
+    def say(self, uid: str, words: str | None, **said) -> None:
+        verb, _, noun = (words or "").partition(" ")
+        about = {"answer": "action", "verb": verb, "noun": noun} if words else {}
+        answer = self.post(kind="clip", uid=uid, **(about | said))
+        assert answer.status_code == 200, answer.text
+
+    def queue(self, **query):
+        return self.get("/queue", limit=50, **query)["clips"]
+
+
+@pytest.fixture(scope="module")
+def ingested(workshop, tmp_path_factory):
+    """Cut eight clips of four films, which nobody has labelled."""
+    folder = tmp_path_factory.mktemp("page") / "films"
+    make_samples(folder, seed=0, num_videos=4, video_seconds=16, ffmpeg=find_ffmpeg(None))
+    (folder / "intervals.csv").unlink()
+    workshop.ingest(STORE, folder)
+    return workshop
+
+
+@pytest.fixture
+def people(ingested):
+    """Open the page for each of several people; each has a process of their own."""
+    for listed in list(ingested.store.list(f"{STORE}/label_log/")):
+        ingested.remove(listed.uri)
+    return lambda name: Page([Desk(ingested.store, STORE, now=iter(range(10**6)).__next__)], name)
+
+
+def labels(workshop) -> dict[str, tuple[str, str]]:
+    workshop.run("label", store=STORE)
+    found = json.loads(workshop.store.read_bytes(Layout(STORE).labels(RECIPE).clips.uri))
+    return {one["clip"]["uid"]: (one["verb"], one["noun"]) for one in found["clips"] if one["verb"]}
+
+
+@pytest.mark.parametrize("path", ["/", "/state", "/queue", "/static/label.js", "/clips/x.mp4", "/review", "/classes", "/videos/x"])
+def test_a_stranger_sees_nothing(people, path):
+    assert people(None).client.get(path).status_code == 401
+
+
+def test_a_stranger_a_viewer_and_another_site_write_nothing(people):
+    anna, viewer, stranger = people("anna"), people("viewer"), people(None)
+    uid = anna.queue()[0]["uid"]
+    said = {"kind": "clip", "uid": uid, "answer": "nothing"}
+    assert stranger.post(**said).status_code == 401
+    assert viewer.post(**said).status_code == 403
+    assert anna.post(headers={}, **said).status_code == 403
+    assert anna.client.post("/statements", content=json.dumps(said), headers=WRITE | {"content-type": "text/plain"}).status_code == 422
+    assert anna.client.post("/statements", content=b"x" * 20_000, headers=WRITE).status_code == 413
+    assert viewer.get("/state")["may_write"] is False
+    assert viewer.queue()[0]["answer"] is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"uid": "../../videos"},
+        {"verb": "=cmd()"},
+        {"verb": "put meat"[:3] + "\n"},
+        {"noun": "<img src=x>"},
+        {"verb": "x" * 65},
+        {"verb": None},
+        {"answer": "nothing"},
+        {"answer": "nobody"},
+        {"by": "ben"},
+        {"token": "../x"},
+    ],
+)
+def test_a_statement_that_makes_no_sense_is_refused(people, changes):
+    anna = people("anna")
+    said = {"kind": "clip", "uid": anna.queue()[0]["uid"], "answer": "action", "verb": "put", "noun": "meat"}
+    answer = anna.post(**(said | changes))
+    assert answer.status_code in (422, 200)
+    if answer.status_code == 200:
+        # A line end is only white space around a name.
+        assert changes == {"verb": "put\n"}
+
+
+def test_every_answer_forbids_other_scripts(people):
+    for path in ("/", "/state", "/static/label.css", "/nowhere"):
+        headers = people("anna").client.get(path).headers
+        assert "script-src 'self'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_clip_is_a_film(people):
+    anna = people("anna")
+    film = anna.client.get(f"/clips/{anna.queue()[0]['uid']}.mp4")
+    assert film.headers["content-type"] == "video/mp4"
+    assert film.content[4:8] == b"ftyp"
+
+
+def test_labels_of_the_page_reach_the_build_and_the_latest_wins(ingested, people):
+    anna = people("anna")
+    first, second, third = [clip["uid"] for clip in anna.queue()][:3]
+    anna.say(first, "put meat")
+    anna.say(first, "Take  Sauce")
+    anna.say(second, None, answer="nothing")
+    anna.say(third, None, answer="unsure")
+    found = labels(ingested)
+    assert (found[first], found[second]) == (("take", "sauce"), ("nothing", "(none)"))
+    assert third not in found
+    state = people("anna").get("/state")["counts"]
+    assert (state["num_labelled"], state["num_nothing"], state["num_unsure"], state["num_mine"]) == (2, 1, 1, 3)
+
+
+def test_undo_gives_back_the_label_before(ingested, people):
+    anna = people("anna")
+    uid = anna.queue()[0]["uid"]
+    anna.say(uid, "put meat")
+    anna.say(uid, "take meat")
+    token = anna.get(f"/clips/{uid}")["token"]
+    assert anna.post(kind="withdrawal", withdrawn=token).status_code == 200
+    assert labels(ingested)[uid] == ("put", "meat")
+    assert anna.get(f"/clips/{uid}")["label"]["verb"] == "put"
+
+
+def test_a_second_reader_does_not_see_the_first_label(people):
+    anna, ben = people("anna"), people("ben")
+    uid = anna.queue()[0]["uid"]
+    anna.say(uid, "put meat")
+    (again,) = [clip for clip in ben.queue() if clip["reading"] == "second"]
+    assert again["uid"] == uid
+    assert "meat" not in json.dumps(again)
+    assert "meat" not in json.dumps(ben.get(f"/clips/{uid}"))
+    ben.say(uid, "take meat", reading="second")
+    assert uid not in [clip["uid"] for clip in ben.queue()]
+    review = anna.get("/review", show="conflicts")
+    assert [row["uid"] for row in review["rows"]] == [uid]
+    assert review["agreement"]["num_clips"] == 1
+
+
+def test_two_people_at_once_lose_nothing(ingested, people):
+    anna, ben = people("anna"), people("ben")
+    for mine, yours in zip(anna.queue()[:4], anna.queue()[4:8], strict=True):
+        anna.say(mine["uid"], "put meat")
+        ben.say(yours["uid"], "take bag")
+    assert len(labels(ingested)) == 8
+    assert people("cleo").get("/review")["people"] == ["anna", "ben"]
+
+
+def test_an_interval_labels_the_clips_that_it_covers(ingested, people):
+    anna = people("anna")
+    video = anna.get("/state")["videos"][0]["video"]
+    clips = anna.get(f"/videos/{video}")["clips"]
+    span = {"start_seconds": clips[0]["start_seconds"], "stop_seconds": clips[1]["stop_seconds"]}
+    assert anna.post(kind="interval", video=video, verb="put", noun="meat", **span).status_code == 200
+    assert anna.post(kind="interval", video="0" * 64, verb="put", noun="meat", **span).status_code == 400
+    assert labels(ingested) == {clip["uid"]: ("put", "meat") for clip in clips[:2]}
+    (interval,) = anna.get(f"/videos/{video}")["intervals"]
+    assert interval["by"] == "anna"
+
+
+def test_a_class_merged_on_the_page_is_merged_in_the_build(ingested, people):
+    anna = people("anna")
+    uid = anna.queue()[0]["uid"]
+    anna.say(uid, "put beef")
+    assert anna.post(kind="class", target="noun", name="beef", same_as="meat").status_code == 200
+    assert labels(ingested)[uid] == ("put", "meat")
+    assert [merge["name"] for merge in anna.get("/classes")["merges"]] == ["beef"]
+
+
+def test_the_page_of_an_empty_store_leads_to_one_with_clips(ingested):
+    now = iter(range(10**6)).__next__
+    client = Page([Desk(ingested.store, EMPTY, now), Desk(ingested.store, STORE, now)], "anna").client
+    assert client.get("/", follow_redirects=False).headers["location"] == "stores/1/"
+    assert client.get("/stores/1/queue").json()["clips"]
+    assert client.get("/queue").status_code == 404
+    assert client.get("/state").json()["is_empty"]

@@ -1,0 +1,120 @@
+"""The order of clips, filters, and second readings."""
+
+from itertools import islice
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.dataset.statements import Ledger, key_of
+from tasks.labelling.clips import Cut, PageClip
+from tasks.labelling.queue import (
+    Wanted,
+    Words,
+    diverse,
+    filtered,
+    first_readings,
+    is_read_twice,
+    label_of,
+    mixed,
+    second_readings,
+)
+from tasks.labelling.suggestions import Suggestion
+from tasks.options import SegmentOptions
+from tests.dataset.test_statements import Span, Writer
+
+
+def cut_of(*sizes: int) -> Cut:
+    by_video = {}
+    for number, size in enumerate(sizes):
+        spans = [Span(f"{number:064x}"[::-1], 8 * i, 8 * i + 8) for i in range(size)]
+        clips = tuple(
+            PageClip(span.uid, span.video, "s3://b/c.mp4", span.start_seconds, span.stop_seconds, 240, key_of(span)) for span in spans
+        )
+        by_video[f"{number:064x}"[::-1]] = clips
+    return Cut("recipe", SegmentOptions(), by_video, {video: f"{video[:2]}.mp4" for video in by_video})
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=5))
+def test_the_diverse_order_has_each_clip_once_and_every_video_first(sizes):
+    cut = cut_of(*sizes)
+    order = diverse(cut)
+    assert sorted(order) == sorted(cut.clips)
+    assert len({cut.clips[uid].video for uid in order[: len(sizes)]}) == len(sizes)
+
+
+def test_a_long_video_is_seen_at_its_ends_before_its_neighbours():
+    cut = cut_of(16)
+    starts = [cut.clips[uid].start_seconds for uid in diverse(cut)]
+    assert starts[:4] == [0, 64, 32, 96]
+
+
+def test_clips_with_an_answer_or_a_label_are_not_asked_for():
+    cut, log = cut_of(3), Writer()
+    first, second, third = list(cut.clips.values())
+    log.clip(first, None, answer="unsure")
+    known = {second.uid: Words("put", "meat", "labels.csv:3")}
+    assert list(first_readings(cut.clips, cut, Ledger.of(log.entries), known)) == [third.uid]
+
+
+@given(st.floats(0, 1))
+def test_the_share_of_second_readings_is_kept_and_grows(share):
+    uids = [f"clip {i}" for i in range(400)]
+    chosen = {uid for uid in uids if is_read_twice(uid, share)}
+    assert abs(len(chosen) / 400 - share) < 0.1
+    assert chosen <= {uid for uid in uids if is_read_twice(uid, min(1, share + 0.2))}
+
+
+def test_a_second_reader_is_another_person_and_the_last():
+    cut, log = cut_of(3), Writer()
+    first, second, _ = list(cut.clips.values())
+    log.clip(first, "put", "meat", by="anna")
+    log.clip(second, "put", "meat", by="anna")
+    log.clip(second, "put", "meat", by="ben")
+    ledger = Ledger.of(log.entries)
+    assert list(second_readings(cut, ledger, "ben", 1)) == [first.uid]
+    assert list(second_readings(cut, ledger, "anna", 1)) == []
+    assert list(second_readings(cut, ledger, "cleo", 1)) == [first.uid]
+    assert list(second_readings(cut, ledger, "ben", 0)) == []
+
+
+def test_second_readings_come_in_between_and_none_is_lost():
+    found = list(mixed([f"f{i}" for i in range(20)], [f"s{i}" for i in range(5)]))
+    assert [uid for uid, reading in found if reading == "second"] == [f"s{i}" for i in range(5)]
+    assert [uid for uid, reading in found if reading == "first"] == [f"f{i}" for i in range(20)]
+    assert found[9] == ("s0", "second")
+
+
+def test_mixed_takes_no_more_than_it_is_asked_for():
+    assert len(list(islice(mixed(iter(lambda: "f", None), []), 3))) == 3
+
+
+def test_filters():
+    cut, log = cut_of(2, 4), Writer()
+    one, two, *others = list(cut.clips.values())
+    log.clip(one, "put", "meat")
+    log.clip(one, "take", "meat", by="ben")
+    log.clip(two, None, answer="unsure")
+    log.clip(others[0], "put", "meat")
+    suggested = {others[0].uid: (Suggestion("take", "bag", 0.9),), others[1].uid: (Suggestion("put", "meat", 0.9),)}
+    known = {others[2].uid: Words("move", "pan", "labels.csv:3")}
+
+    def found(**wanted) -> list[str]:
+        return list(filtered(cut.clips, cut, Ledger.of(log.entries), known, suggested, Wanted(**wanted)))
+
+    assert found(show="people-differ") == [one.uid]
+    assert found(show="unsure") == [two.uid]
+    assert found(show="model-differs") == [others[0].uid]
+    assert found(show="labelled") == [one.uid, others[0].uid, others[2].uid]
+    assert found() == [others[1].uid, others[3].uid]
+    assert found(show="all", video=one.video) == [one.uid, two.uid]
+    assert found(show="all", name="pan") == [others[2].uid]
+    assert found(show="all", name="put meat") == [others[0].uid, others[1].uid]
+
+
+def test_a_clip_whose_reader_is_unsure_keeps_the_label_of_its_file():
+    cut, log = cut_of(1), Writer()
+    (clip,) = cut.clips.values()
+    log.clip(clip, None, answer="unsure")
+    ((_, about),) = Ledger.of(log.entries).clips()
+    assert label_of(about, Words("put", "meat", "a.csv:1")) == Words("put", "meat", "a.csv:1")
+    assert label_of(about, None) is None
