@@ -18,20 +18,13 @@ from tasks.labelling.answers import Answers
 from tasks.labelling.asked import AskedStatement, ReviewQuery
 from tasks.labelling.desk import Desk
 from tasks.labelling.queue import Wanted
+from tasks.web import files_of, static_files, with_headers
 
 STATIC = Path(__file__).with_name("static")
-TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 HEADER = "x-retake"
 MAX_BODY_BYTES = 16_384
 UID = re.compile(r"[0-9a-f]{12}_[0-9]{9,}-[0-9]{9,}")
 STATUSES: dict[type[RetakeError], int] = {MissingObject: 404, BadInput: 400}
-ALWAYS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src blob:; "
-    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 
 
 @dataclass(frozen=True)
@@ -60,30 +53,22 @@ def make_app(desks: Sequence[Desk], person: Callable[..., Person], second_share:
 def _of_store(desk: Desk, person: Callable[..., Person], second_share: float, others: Sequence[Desk] = ()) -> FastAPI:
     answers = Answers(desk, second_share)
     app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(person)])
-    app.middleware("http")(_guard)
+    app.middleware("http")(_limit)
+    app.middleware("http")(with_headers)
     app.exception_handler(RetakeError)(_refused)
-    app.include_router(_pages(desk, others))
+    app.include_router(_page(desk, others))
+    app.include_router(static_files(STATIC))
     app.include_router(_reads(answers, person))
     app.include_router(_writes(answers, person))
     return app
 
 
-async def _guard(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Refuse large bodies, and add the headers of every answer."""
-    refused = _refusal(request)
-    response = refused or await go_on(request)
-    for name, value in ALWAYS.items():
-        response.headers.setdefault(name, value)
-    return response
-
-
-def _refusal(request: Request) -> Response | None:
-    if request.method in ("GET", "HEAD"):
-        return None
+async def _limit(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Refuse large bodies."""
     length = request.headers.get("content-length", "")
-    if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+    if request.method not in ("GET", "HEAD") and (not length.isdecimal() or int(length) > MAX_BODY_BYTES):
         return JSONResponse({"detail": f"a statement has at most {MAX_BODY_BYTES} bytes"}, 413)
-    return None
+    return await go_on(request)
 
 
 def _refused(_: Request, error: Exception) -> Response:
@@ -91,23 +76,15 @@ def _refused(_: Request, error: Exception) -> Response:
     return JSONResponse({"detail": str(error)}, status)
 
 
-def _pages(desk: Desk, others: Sequence[Desk]) -> APIRouter:
-    router = APIRouter()
-    files = {path.name: (path.read_bytes(), TYPES[path.suffix]) for path in STATIC.iterdir() if path.suffix in TYPES}
+def _page(desk: Desk, others: Sequence[Desk]) -> APIRouter:
+    router, shown = APIRouter(), files_of(STATIC)["index.html"]
 
     @router.get("/")
     def page() -> Response:
         """Show the page, or go to another store's if this one has no clips and that has."""
         if desk.is_empty and (found := next((number for number, other in enumerate(others, start=1) if not other.is_empty), None)):
             return RedirectResponse(f"stores/{found}/")
-        return Response(files["index.html"][0], media_type=TYPES[".html"])
-
-    @router.get("/static/{name}")
-    def static(name: str) -> Response:
-        if name not in files:
-            raise HTTPException(404)
-        content, kind = files[name]
-        return Response(content, media_type=kind)
+        return shown
 
     return router
 

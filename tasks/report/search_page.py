@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from tasks.options import SearchOptions
 from tasks.report.figures.recipes import recipes_chart
@@ -70,14 +71,14 @@ class RoundRow:
     best: Row | None
 
 
-def retrain_address(run_url: str | None) -> str | None:
-    """Return the address of `retrain` in the Airflow of a run.
+def retrain_address(run_url: str | None, options: Mapping[str, object]) -> str | None:
+    """Return the address of `retrain`'s form with these options filled in, in the Airflow of a run.
 
-    `run_url` is an address such as `http://…/dags/search/runs/…`; None without a run. Airflow 3.3 fills its form from pasted JSON or from
-    an earlier run, but not from an address (apache/airflow#54800).
+    `run_url` is an address such as `http://…/dags/search/runs/…`; None without a run.
     """
     server, dags, _ = (run_url or "").partition("/dags/")
-    return f"{server}{dags}retrain" if dags else None
+    query = urlencode({"dag": "retrain", "conf": json.dumps(options, sort_keys=True)})
+    return f"{server}/retake/trigger/?{query}" if dags else None
 
 
 def search_page(search: Search, retrain: Mapping[str, object], form_url: str | None = None) -> str:

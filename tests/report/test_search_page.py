@@ -2,6 +2,8 @@ import csv
 import io
 import json
 import re
+from html import unescape
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -219,11 +221,13 @@ def test_what_was_not_measured_is_not_drawn():
 
 def test_the_page_shows_retrains_parameters_as_json_and_the_way_to_its_form():
     search = search_of(24)
-    page = search_page(search, RETRAIN, retrain_address("http://airflow.example/dags/search/runs/manual__2026"))
+    page = search_page(search, RETRAIN, retrain_address("http://airflow.example/dags/search/runs/manual__2026", RETRAIN))
     (text,) = re.findall(r"<code>({.*?})</code>", page, re.DOTALL)
     assert json.loads(text.replace("&#34;", '"')) == RETRAIN
-    assert 'href="http://airflow.example/dags/retrain"' in page
-    assert retrain_address(None) is None
+    (address,) = re.findall(r'class="button" href="(http://airflow.example/retake/trigger/[^"]*)"', page)
+    query = parse_qs(urlsplit(unescape(address)).query)
+    assert (query["dag"], json.loads(query["conf"][0])) == (["retrain"], RETRAIN)
+    assert retrain_address(None, RETRAIN) is None
     assert 'href="http' not in search_page(search, RETRAIN)
     assert 'href="javascript' not in search_page(search, RETRAIN, "javascript:alert(1)")
 

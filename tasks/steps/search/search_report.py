@@ -150,7 +150,7 @@ def _bias(
 def _files(place: SearchReport, search: Search, retrain: dict[str, object]) -> dict[str, bytes]:
     schema = json.dumps(Search.model_json_schema(), sort_keys=True, indent=1)
     return {
-        place.page: search_page(search, retrain, retrain_address(load(MachineSettings).airflow_url)).encode(),
+        place.page: search_page(search, retrain, retrain_address(load(MachineSettings).airflow_url, retrain)).encode(),
         place.csv: table(search),
         place.numbers.uri: to_json(search),
         place.schema: f"{schema}\n".encode(),

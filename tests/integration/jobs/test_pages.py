@@ -1,7 +1,9 @@
 """Open the pages after a run in a real Chromium: Airflow's grid, form and logs, and the evidence in MLflow."""
 
+import json
 import re
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import expect
@@ -72,6 +74,28 @@ def test_the_forms_limits_hold(browser):
     epochs.blur()
     expect(epochs).to_have_value("1")
     expect(form.get_by_text("Allowed: 1 to 1000").first).to_be_visible()
+
+
+def test_a_form_is_filled_in_from_an_address_and_starts_a_run(browser, page, airflow, kitchen):
+    num_before = len(kitchen.runs("ingest_videos"))
+    conf = {"max_video_minutes": 7, "sources": []}
+    airflow(f"/retake/trigger/?{urlencode({'dag': 'ingest_videos', 'conf': json.dumps(conf)})}")
+    expect(page.get_by_label("Maximum video length, minutes")).to_have_value("7")
+    page.get_by_role("button", name="Trigger").click()
+    run = page.get_by_role("status").get_by_role("link")
+    expect(run).to_have_attribute("href", re.compile("^/dags/ingest_videos/runs/manual"))
+    browser.rest()
+    kitchen.wait_for(lambda: len([run for run in kitchen.runs("ingest_videos") if run["state"] == "success"]) > num_before)
+    assert kitchen.runs("ingest_videos")[0]["conf"] == {"max_video_minutes": 7}
+
+
+def test_the_labelling_page_is_in_the_navigation_and_knows_the_clips(browser, page, airflow):
+    airflow("/")
+    page.get_by_role("link", name="Label", exact=True).click()
+    frame = page.frame_locator("iframe")
+    frame.locator("video").first.wait_for()
+    browser.keep("label")
+    browser.rest()
 
 
 def test_airflow_leads_to_mlflow_and_back(browser, page, airflow, kitchen):

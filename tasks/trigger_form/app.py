@@ -1,0 +1,41 @@
+"""Make the web application of the form.
+
+It serves files alone. The page's script reads the fields from Airflow's API and starts the run there, with the rights of the person.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+
+from tasks.web import files_of, static_files, with_headers
+
+STATIC = Path(__file__).with_name("static")
+UNAUTHORIZED = 401
+
+
+def make_app(person: Callable[..., object], login: Callable[[str], str]) -> FastAPI:
+    """Make the application.
+
+    Args:
+        person: a FastAPI dependency that answers 401 to strangers.
+        login: gives the address where a stranger logs in and comes back to an address.
+    """
+    app = FastAPI(title="Trigger", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(person)])
+    app.middleware("http")(with_headers)
+    app.include_router(static_files(STATIC))
+    page = files_of(STATIC)["form.html"]
+
+    @app.exception_handler(HTTPException)
+    def refused(request: Request, error: HTTPException) -> Response:
+        """Lead a stranger who follows a link to the login."""
+        if error.status_code == UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse(login(str(request.url)))
+        return JSONResponse({"detail": error.detail}, error.status_code)
+
+    @app.get("/")
+    def form() -> Response:
+        return page
+
+    return app

@@ -1,0 +1,85 @@
+// Makes one field of the form from one param of a DAG, and reads its value. Text is never inserted as HTML.
+
+export function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}
+
+export const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
+const types = (schema) => [schema.type ?? "string"].flat();
+
+// By the type of its schema, each kind of input: how it is made, shows a value, and is read.
+const KINDS = {
+  choice: {
+    make: (schema) => element("select", {}, ...schema.enum.map((value, i) => element("option", { value: i, textContent: value ?? "" }))),
+    show: (input, value, schema) => { input.value = String(schema.enum.findIndex((one) => isSame(one, value))); },
+    read: (input, schema) => schema.enum[Number(input.value)],
+  },
+  boolean: {
+    make: () => element("input", { type: "checkbox" }),
+    show: (input, value) => { input.checked = Boolean(value); },
+    read: (input) => input.checked,
+  },
+  number: {
+    make: (schema) => element("input", { type: "number", step: types(schema).includes("integer") ? "1" : "any" }),
+    show: (input, value) => { input.value = value ?? ""; },
+    read: (input) => (input.value === "" ? null : Number(input.value)),
+  },
+  json: {
+    make: () => element("textarea", { spellcheck: false }),
+    show: (input, value) => { input.value = value === null ? "" : JSON.stringify(value); },
+    read: (input) => (input.value.trim() === "" ? null : JSON.parse(input.value)),
+  },
+  lines: {
+    make: () => element("textarea", { spellcheck: false }),
+    show: (input, value) => { input.value = (value ?? []).join("\n"); },
+    read: (input) => input.value.split("\n").map((line) => line.trim()).filter(Boolean),
+  },
+  text: {
+    make: () => element("input", { type: "text", spellcheck: false }),
+    show: (input, value) => { input.value = value ?? ""; },
+    read: (input, schema) => (input.value === "" && types(schema).includes("null") ? null : input.value),
+  },
+};
+
+function kindOf(schema) {
+  const all = types(schema);
+  if (schema.enum) return KINDS.choice;
+  if (all.includes("boolean")) return KINDS.boolean;
+  if (all.includes("integer") || all.includes("number")) return KINDS.number;
+  if (all.includes("array")) return schema.items && types(schema.items).includes("string") ? KINDS.lines : KINDS.json;
+  return all.includes("object") ? KINDS.json : KINDS.text;
+}
+
+const inWords = (value) => (value === null || value === "" ? "empty" : typeof value === "string" ? value : JSON.stringify(value));
+
+// Returns the field's element, and functions that read its value and say whether it differs from the default.
+export function makeField(name, param, given) {
+  const schema = param.schema;
+  const kind = kindOf(schema);
+  const input = kind.make(schema);
+  input.id = `field-${name}`;
+  const isGiven = given !== undefined;
+  const help = element("p", { className: "help", id: `help-${name}`, textContent: param.description ?? "" });
+  input.setAttribute("aria-describedby", help.id);
+  const label = element("label", { htmlFor: input.id, textContent: schema.title ?? name });
+  const field = element("div", { className: "field" }, label, input, help);
+  kind.show(input, isGiven ? given : param.value, schema);
+  const read = () => kind.read(input, schema);
+  const isChanged = () => {
+    try { return !isSame(read(), param.value); } catch { return true; }
+  };
+  const back = element("button", { type: "button", className: "plain", textContent: `Default: ${inWords(param.value)}` });
+  const line = element("p", { className: "help default" }, back);
+  field.append(line);
+  const mark = () => {
+    field.classList.toggle("given", isChanged());
+    line.hidden = !isChanged();
+  };
+  back.addEventListener("click", () => { kind.show(input, param.value, schema); mark(); input.focus(); });
+  field.addEventListener("input", mark);
+  mark();
+  return { name, field, read, isChanged, title: label.textContent, section: schema.section ?? null };
+}

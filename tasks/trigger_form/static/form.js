@@ -1,0 +1,104 @@
+// Shows the form of a DAG with the values of the address, and starts the run by Airflow's API.
+
+import { element, makeField } from "./fields.js";
+
+const asked = new URLSearchParams(location.search);
+const dag = asked.get("dag") ?? "";
+const root = location.pathname.slice(0, location.pathname.indexOf("/retake/trigger"));
+const api = `${root}/api/v2/dags/${encodeURIComponent(dag)}`;
+const byId = (id) => document.getElementById(id);
+
+function complain(text) {
+  byId("problem").textContent = text;
+  byId("problem").hidden = !text;
+}
+
+async function reasonOf(answer) {
+  const detail = (await answer.json().catch(() => ({}))).detail;
+  if (answer.status === 401) return "You are not logged in. Log in to Airflow, and open this address again.";
+  if (answer.status === 403) return `You may not trigger ${dag}.`;
+  if (answer.status === 404) return `Airflow has no DAG ${dag}.`;
+  return typeof detail === "string" ? detail : JSON.stringify(detail ?? answer.statusText);
+}
+
+function valuesOfAddress() {
+  const values = JSON.parse(asked.get("conf") || "{}");
+  if (values === null || typeof values !== "object" || Array.isArray(values)) throw new Error("it is not a JSON object");
+  return values;
+}
+
+// Values from the address come first, then the fields that the DAG shows first, then its sections.
+function show(fields, given) {
+  const sections = new Map([["From the link", []], ["Most used", []]]);
+  for (const field of fields) {
+    const section = field.name in given ? "From the link" : field.section ?? "Most used";
+    sections.set(section, [...(sections.get(section) ?? []), field]);
+  }
+  for (const [name, inside] of sections) {
+    if (!inside.length) continue;
+    const summary = element("summary", {}, name, element("span", { className: "quiet", textContent: ` ${inside.length}` }));
+    const open = name === "From the link" || (name === "Most used" && Object.keys(given).length === 0);
+    byId("fields").append(element("details", { open }, summary, ...inside.map((field) => field.field)));
+  }
+}
+
+function confOf(fields) {
+  const conf = {};
+  for (const field of fields) {
+    try {
+      if (field.isChanged()) conf[field.name] = field.read();
+    } catch (error) {
+      field.field.closest("details").open = true;
+      field.field.querySelector("input, textarea, select").focus();
+      throw new Error(`${field.title}: ${error.message}`);
+    }
+  }
+  return conf;
+}
+
+async function start(fields) {
+  const conf = confOf(fields);
+  const answer = await fetch(`${api}/dagRuns`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ logical_date: null, conf }),
+  });
+  if (!answer.ok) throw new Error(await reasonOf(answer));
+  const run = (await answer.json()).dag_run_id;
+  const href = `${root}/dags/${encodeURIComponent(dag)}/runs/${encodeURIComponent(run)}`;
+  byId("said").replaceChildren("Started: ", element("a", { href, textContent: run }));
+}
+
+async function main() {
+  document.title = `Trigger ${dag}`;
+  byId("title").textContent = `Trigger ${dag}`;
+  const given = valuesOfAddress();
+  const answer = await fetch(`${api}/details`);
+  if (!answer.ok) throw new Error(await reasonOf(answer));
+  const params = (await answer.json()).params;
+  const unknown = Object.keys(given).filter((name) => !(name in params));
+  if (unknown.length) complain(`${dag} has no such option: ${unknown.join(", ")}. It is left out.`);
+  const fields = Object.entries(params).map(([name, param]) => makeField(name, param, given[name]));
+  show(fields, given);
+  const number = fields.filter((field) => field.isChanged()).length;
+  byId("about").textContent = `${number} of ${fields.length} options differ from their defaults; they are marked.`;
+  byId("start").disabled = false;
+  byId("form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    byId("start").disabled = true;
+    complain("");
+    byId("said").textContent = "Starting …";
+    try {
+      await start(fields);
+    } catch (error) {
+      byId("said").textContent = "";
+      complain(error.message);
+      byId("start").disabled = false;
+    }
+  });
+}
+
+main().catch((error) => {
+  byId("about").textContent = "";
+  complain(error.message);
+});

@@ -1,0 +1,41 @@
+"""Serve a page of Retake under Airflow's address: its own files, and no script or address but its own."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
+ALWAYS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src blob:; "
+    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+async def with_headers(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Add the headers of every answer."""
+    response = await go_on(request)
+    for name, value in ALWAYS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def files_of(folder: Path) -> dict[str, Response]:
+    """Read the files of a page, by name."""
+    return {path.name: Response(path.read_bytes(), media_type=TYPES[path.suffix]) for path in folder.iterdir() if path.suffix in TYPES}
+
+
+def static_files(folder: Path) -> APIRouter:
+    """Serve the files of a page at `static/`."""
+    router, files = APIRouter(), files_of(folder)
+
+    @router.get("/static/{name}")
+    def static(name: str) -> Response:
+        if name not in files:
+            raise HTTPException(404)
+        return files[name]
+
+    return router

@@ -1,0 +1,153 @@
+"""The form filled in from an address, with the real options of retrain, in a real browser."""
+
+import json
+import threading
+import time
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import uvicorn
+from fastapi import FastAPI, HTTPException, Request
+from playwright.sync_api import expect, sync_playwright
+
+from dags.retrain import FORM
+from tasks.trigger_form.app import make_app
+from tests.integration.jobs.browser import FLAGS, chromium
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+GIVEN = {"learning_rate": 0.003, "head": "tcn", "mirror": False, "fuse": ["runs/a/", "runs/b/"], "store": "s3://kitchen"}
+PARAMS = {name: {"value": param.value, "schema": param.schema, "description": param.description} for name, param in FORM.params().items()}
+START_SECONDS = 20
+
+
+class Airflow:
+    """The two requests of Airflow's API that the form makes; runs are kept."""
+
+    def __init__(self) -> None:
+        self.confs: list[dict[str, Any]] = []
+        self.refusal: tuple[int, str] | None = None
+        self.is_logged_in = True
+        self.app = FastAPI()
+        self.app.mount("/here/retake/trigger", make_app(self.person, lambda address: f"/login?{urlencode({'next': address})}"))
+        self.app.get("/here/api/v2/dags/retrain/details")(lambda: {"params": PARAMS})
+        self.app.post("/here/api/v2/dags/retrain/dagRuns")(self.start)
+        self.app.get("/login")(lambda next: {"back": next})
+
+    def person(self) -> None:
+        if not self.is_logged_in:
+            raise HTTPException(401)
+
+    async def start(self, request: Request) -> dict[str, str]:
+        if self.refusal:
+            raise HTTPException(*self.refusal)
+        self.confs.append((await request.json())["conf"])
+        return {"dag_run_id": "manual__2026+00:00"}
+
+
+@pytest.fixture
+def airflow():
+    return Airflow()
+
+
+@pytest.fixture
+def address(airflow):
+    server = uvicorn.Server(uvicorn.Config(airflow.app, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    deadline = time.monotonic() + START_SECONDS
+    while not server.started and time.monotonic() < deadline:
+        thread.join(0.05)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(browser, address):
+    pages = []
+
+    def show(conf: object, dag: str = "retrain"):
+        page = browser.new_page()
+        pages.append(page)
+        text = conf if isinstance(conf, str) else json.dumps(conf)
+        page.goto(f"{address}/here/retake/trigger/?{urlencode({'dag': dag, 'conf': text})}")
+        return page
+
+    yield show
+    for page in pages:
+        page.close()
+
+
+def test_the_values_of_the_address_are_shown_and_started(airflow, show):
+    page = show(GIVEN)
+    expect(page.get_by_label("Learning rate", exact=True)).to_have_value("0.003")
+    expect(page.get_by_text("5 of ")).to_be_visible()
+    page.get_by_label("Learning rate", exact=True).fill("0.01")
+    page.get_by_role("button", name="Trigger").click()
+    run = page.get_by_role("link", name="manual__2026+00:00")
+    expect(run).to_have_attribute("href", "/here/dags/retrain/runs/manual__2026%2B00%3A00")
+    assert airflow.confs == [GIVEN | {"learning_rate": 0.01}]
+
+
+def test_a_value_goes_back_to_its_default(airflow, show):
+    page = show({"learning_rate": 0.003, "head": "tcn"})
+    page.get_by_role("button", name="Default: 0.00001").click()
+    page.get_by_role("button", name="Trigger").click()
+    page.get_by_text("Started").wait_for()
+    assert airflow.confs == [{"head": "tcn"}]
+
+
+def test_an_option_of_a_section_can_be_changed(airflow, show):
+    page = show({})
+    page.get_by_text("Optimizer", exact=False).first.click()
+    page.get_by_label("Weight decay").fill("0.1")
+    page.get_by_role("button", name="Trigger").click()
+    page.get_by_text("Started").wait_for()
+    assert airflow.confs == [{"weight_decay": 0.1}]
+
+
+@pytest.mark.parametrize(
+    ("conf", "told"),
+    [
+        ({"nonsense": 1, "head": "tcn"}, "retrain has no such option: nonsense"),
+        ("[1]", "it is not a JSON object"),
+        ("{", "JSON"),
+        ({"<img src=x onerror=alert(1)>": 1}, "retrain has no such option: <img src=x"),
+    ],
+)
+def test_what_cannot_be_filled_in_is_named(show, conf, told):
+    expect(show(conf).get_by_role("alert")).to_contain_text(told)
+
+
+def test_airflows_refusal_is_shown_and_the_form_stays(airflow, show):
+    airflow.refusal = (400, "learning_rate: must be above 0")
+    page = show(GIVEN)
+    page.get_by_role("button", name="Trigger").click()
+    expect(page.get_by_role("alert")).to_have_text("learning_rate: must be above 0")
+    airflow.refusal = (403, "no")
+    page.get_by_role("button", name="Trigger").click()
+    expect(page.get_by_role("alert")).to_have_text("You may not trigger retrain.")
+
+
+def test_an_unknown_dag_is_named(show):
+    expect(show({}, dag="x").get_by_role("alert")).to_have_text("Airflow has no DAG x.")
+
+
+def test_a_stranger_logs_in_and_comes_back(airflow, address, show):
+    airflow.is_logged_in = False
+    page = show(GIVEN)
+    assert page.url.startswith(f"{address}/login?next=")
+    back = json.loads(page.locator("body").inner_text())["back"]
+    airflow.is_logged_in = True
+    page.goto(back)
+    expect(page.get_by_label("Learning rate", exact=True)).to_have_value("0.003")
