@@ -60,12 +60,12 @@ class Answers:
             "videos": videos,
         }
 
-    def queue(self, me: str, wanted: Wanted, skip: frozenset[str], limit: int) -> Json:
-        """List the next clips for this person, without those of `skip`, which it has already."""
+    def queue(self, me: str, wanted: Wanted, skip: frozenset[str], limit: int, after: str | None = None) -> Json:
+        """List the next clips for this person, without those of `skip`, which it has already; of filtered ones, those behind `after`."""
         view = self._view()
 
         def look(ledger: Ledger) -> list[Json]:
-            found = ((uid, reading) for uid, reading in self._wanted(view, ledger, me, wanted) if uid not in skip)
+            found = ((uid, reading) for uid, reading in self._wanted(view, ledger, me, wanted, after) if uid not in skip)
             return [self._clip(view, ledger, view.cut.clips[uid], reading, me) for uid, reading in islice(found, limit)]
 
         return {"clips": self._desk.read(look)}
@@ -129,11 +129,12 @@ class Answers:
             raise MissingObject("there are no clips yet; run ingest_videos first")
         return view
 
-    def _wanted(self, view: View, ledger: Ledger, me: str, wanted: Wanted) -> Iterator[tuple[str, Reading]]:
+    def _wanted(self, view: View, ledger: Ledger, me: str, wanted: Wanted, after: str | None) -> Iterator[tuple[str, Reading]]:
         if wanted == Wanted():
             first = first_readings(view.order, view.cut, ledger, view.known)
             return mixed(first, second_readings(view.cut, ledger, me, self._second_share))
-        return ((uid, "first") for uid in filtered(view.order, view.cut, ledger, view.known, view.suggestions.by_clip, wanted))
+        order = view.order[view.order.index(after) + 1 :] if after in view.order else view.order
+        return ((uid, "first") for uid in filtered(order, view.cut, ledger, view.known, view.suggestions.by_clip, wanted))
 
     def _clip(self, view: View, ledger: Ledger, clip: PageClip, reading: Reading, me: str) -> Json:
         about = [one for one in ledger.about(clip.key) if reading == "first" or one.by == me]

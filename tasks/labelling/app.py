@@ -98,8 +98,8 @@ def _reads(answers: Answers, person: Callable[..., Person]) -> APIRouter:
         return JSONResponse(answers.state(asks.name, asks.may_write))
 
     @router.get("/queue")
-    def queue(asks: who, wanted: Annotated[Wanted, Depends()], skip: str = "", limit: int = 10) -> Response:
-        return JSONResponse(answers.queue(asks.name, wanted, frozenset(skip.split(",")), min(limit, 50)))
+    def queue(asks: who, wanted: Annotated[Wanted, Depends()], skip: str = "", limit: int = 10, after: str | None = None) -> Response:
+        return JSONResponse(answers.queue(asks.name, wanted, frozenset(skip.split(",")), min(limit, 50), after))
 
     @router.get("/clips/{uid}.mp4")
     def video(uid: str) -> Response:

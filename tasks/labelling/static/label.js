@@ -1,1 +1,79 @@
+// Starts the page: reads what there is, opens the view that the address names, and listens to keys.
 
+import { by, openDialog } from "./dom.js";
+import { buildPanel } from "./build.js";
+import { classesView } from "./classes.js";
+import { clipsView } from "./clips.js";
+import { keepListsNew } from "./filters.js";
+import { intervalsView } from "./intervals.js";
+import { areSingleKeysOn, listen, setSingleKeys } from "./keys.js";
+import { Outbox } from "./outbox.js";
+import { reviewView } from "./review.js";
+import { changed, refresh, session } from "./session.js";
+import { announce, keepStatusNew } from "./status.js";
+
+const RENEW_MS = 20_000;
+const WAIT_MS = 400;
+const LONGEST_WAIT_MS = 5000;
+
+let outbox = null;
+const views = {
+  clips: clipsView(() => outbox),
+  intervals: intervalsView(() => outbox),
+  review: reviewView(() => outbox),
+  classes: classesView(() => outbox),
+};
+let open = null;
+
+function route() {
+  const [name, ...rest] = decodeURIComponent(location.hash.slice(1)).split("/");
+  const view = views[name] ? name : "clips";
+  if (open && open !== views[view]) open.hide?.();
+  for (const other of Object.keys(views)) {
+    by(`view-${other}`).hidden = other !== view;
+    const link = by(`to-${other}`);
+    if (other === view) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  open = views[view];
+  open.show?.(rest.join("/"));
+}
+
+async function start() {
+  for (let wait = WAIT_MS; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
+    try {
+      await refresh();
+      if (!outbox) {
+        outbox = new Outbox(session.me);
+        keepStatusNew(outbox);
+        outbox.addEventListener("saved", ({ detail }) => views.review.saved(detail));
+        outbox.send();
+        if (!session.mayWrite) announce("You may look, but not label: labelling needs the right to trigger build_dataset.");
+      }
+      changed();
+      if (session.ready) break;
+    } catch (error) {
+      announce(error.status === 401 ? "You are not logged in to Airflow." : `The page cannot be read: ${error.message}.`, { isBad: true });
+      if (error.status === 401) return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, wait));
+  }
+  route();
+  setInterval(() => document.visibilityState === "visible" && !outbox.numUnsent && refresh().then(changed, () => {}), RENEW_MS);
+}
+
+keepListsNew();
+buildPanel();
+listen(() => open ?? { keys: {} });
+addEventListener("hashchange", route);
+by("help-open").addEventListener("click", () => openDialog(by("help")));
+document.addEventListener("keydown", (event) => {
+  const isTyping = event.target instanceof Element && event.target.closest("input, select, textarea");
+  if (event.key === "?" && !isTyping && !document.querySelector("dialog[open]")) openDialog(by("help"));
+});
+for (const button of document.querySelectorAll("dialog .close")) button.addEventListener("click", () => button.closest("dialog").close());
+by("single-keys").checked = areSingleKeysOn();
+by("single-keys").addEventListener("change", () => setSingleKeys(by("single-keys").checked));
+// Airflow shows the page in a frame, which has no keys until it has the focus.
+window.focus();
+start();

@@ -1,0 +1,64 @@
+// Talks to the server of the page. Every address is relative to the page.
+
+/** An answer that is not what was asked for; `status` is 0 if there was no answer. */
+export class Failed extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+async function ask(path, options) {
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch {
+    throw new Failed(0, "the server does not answer");
+  }
+  if (!response.ok) throw new Failed(response.status, await reason(response));
+  return response;
+}
+
+async function reason(response) {
+  try {
+    const { detail } = await response.json();
+    if (typeof detail === "string") return detail;
+    if (Array.isArray(detail)) return detail.map((one) => one.msg).join("; ");
+  } catch {
+    // The body is no JSON: the status says enough.
+  }
+  return `the server answers with status ${response.status}`;
+}
+
+/** Read JSON; values of the query that are empty are left out. */
+export async function get(path, query = {}) {
+  const given = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  const search = new URLSearchParams(given).toString();
+  return (await ask(search ? `${path}?${search}` : path)).json();
+}
+
+/** Write a statement. It may be sent again: its token keeps it single. */
+export async function say(statement) {
+  return send("statements", statement, { "x-retake": "label" });
+}
+
+/** Post JSON. */
+export async function send(path, body, headers = {}) {
+  const response = await ask(path, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify(body),
+    keepalive: true,
+  });
+  return response.json();
+}
+
+/** Read the file of a clip. */
+export async function film(uid) {
+  return (await ask(`clips/${encodeURIComponent(uid)}.mp4`)).blob();
+}
+
+/** Make a new token. */
+export function token() {
+  return crypto.randomUUID();
+}

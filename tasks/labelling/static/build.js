@@ -1,0 +1,2 @@
+/** Make the panel. */
+export function buildPanel() {}

@@ -1,0 +1,4 @@
+/** Make the view. */
+export function classesView() {
+  return { keys: {}, saved() {} };
+}

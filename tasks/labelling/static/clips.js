@@ -1,0 +1,280 @@
+// The view *Clips*: one clip after another, each with one answer.
+
+import { get, token } from "./api.js";
+import { by, h } from "./dom.js";
+import { filmOf, keepOnly } from "./films.js";
+import { filters, isBlind } from "./filters.js";
+import { playerKeys } from "./frames.js";
+import { Player } from "./player.js";
+import { changes, learn, session } from "./session.js";
+import { announce } from "./status.js";
+import { NO_OBJECT, actionName, answerName, clock, percent } from "./text.js";
+import { Words } from "./words.js";
+
+const NUM_AHEAD = 5;
+const NUM_BEHIND = 2;
+const NUM_ASKED = 20;
+const MAX_SKIPPED = 150;
+
+/** Make the view; `outbox()` returns where statements go. */
+export function clipsView(outbox) {
+  const stage = by("stage");
+  const player = new Player(by("clip-screen"), { loop: true, label: "The clip" });
+  const words = new Words({ label: "Verb and noun", onChoose: choose, onLeave: () => stage.focus(), actions: known });
+  by("clip-words").append(words.element);
+  let list = [];
+  let at = 0;
+  let isEnd = false;
+  let generation = 0;
+  let asking = null;
+  const answered = [];
+
+  const current = () => list[at];
+  const frame = () => (current() ? (current().stop_seconds - current().start_seconds) / current().num_frames : 1 / 30);
+
+  function known() {
+    const suggested = isBlind() ? [] : (current()?.suggestions ?? []);
+    return [...suggested, ...session.digits];
+  }
+
+  // Which clips
+
+  async function restart() {
+    generation += 1;
+    [list, at, isEnd, asking] = [[], 0, false, null];
+    render();
+    await more();
+    await show();
+  }
+
+  function more() {
+    if (isEnd || !session.ready) return Promise.resolve();
+    asking ??= ask(generation).finally(() => (asking = null));
+    return asking;
+  }
+
+  async function ask(of) {
+    const isDefault = filters.isDefault();
+    const skip = [...new Set([...outbox().uids, ...list.map((clip) => clip.uid)])].slice(-MAX_SKIPPED);
+    const after = isDefault || filters.show() === "unlabelled" ? null : list.at(-1)?.uid;
+    try {
+      const { clips } = await get("queue", { ...filters.query(), skip: after ? "" : skip.join(","), after, limit: NUM_ASKED });
+      if (of !== generation) return;
+      const inHand = new Set(list.map((clip) => clip.uid));
+      const added = clips.filter((clip) => !inHand.has(clip.uid));
+      list.push(...added);
+      isEnd = !added.length;
+    } catch (error) {
+      if (of === generation) announce(`The next clips could not be read: ${error.message}.`, { isBad: true, retry: () => more().then(show) });
+    }
+  }
+
+  // Showing
+
+  async function show() {
+    const clip = current();
+    keepOnly(list.slice(Math.max(0, at - NUM_BEHIND), at + NUM_AHEAD + 1).map((one) => one.uid));
+    render();
+    if (list.length - at <= NUM_AHEAD) more().then(() => clip === current() && (clip ? keepAround() : current() && show()));
+    if (!clip) {
+      player.clear();
+      return;
+    }
+    try {
+      const url = await filmOf(clip.uid);
+      if (clip !== current()) return;
+      player.show(url, { play: true });
+      const next = list[at + 1];
+      if (next) filmOf(next.uid).then((nextUrl) => clip === current() && player.prepare(nextUrl), () => {});
+    } catch (error) {
+      announce(`This clip could not be read: ${error.message}.`, { isBad: true, retry: show });
+    }
+  }
+
+  function keepAround() {
+    keepOnly(list.slice(Math.max(0, at - NUM_BEHIND), at + NUM_AHEAD + 1).map((one) => one.uid));
+    render();
+  }
+
+  function render() {
+    const clip = current();
+    by("view-clips").classList.toggle("is-empty", !clip);
+    by("clip-end").textContent = !session.ready ? "" : isEnd && !clip ? endText() : clip ? "" : "Reading clips …";
+    by("clip-caption").replaceChildren(
+      ...(clip ? [h("strong", {}, clip.name), ` ${clock(clip.start_seconds)}–${clock(clip.stop_seconds)}`] : []),
+    );
+    by("clip-why").textContent = clip?.reason ? `Chosen: ${clip.reason}` : "";
+    by("clip-reading").hidden = clip?.reading !== "second";
+    renderLabel(clip);
+    renderSuggestions(clip);
+    renderDigits();
+    for (const id of ["answer-nothing", "answer-unsure"]) by(id).disabled = !clip || !session.mayWrite;
+    by("answer-back").disabled = at === 0;
+    by("answer-later").disabled = !clip;
+    by("answer-undo").disabled = !answered.length;
+    words.input.disabled = !session.mayWrite;
+  }
+
+  function endText() {
+    return filters.isDefault() ? "All clips have an answer. Thank you." : "No clip is left with these filters.";
+  }
+
+  function isAnswered(clip) {
+    return Boolean(clip.answer || clip.label);
+  }
+
+  function labelText(clip) {
+    const text = clip.label ? answerName("action", clip.label.verb, clip.label.noun) : answerName(clip.answer);
+    return clip.label?.origin ? `${text} (by ${clip.label.origin})` : text;
+  }
+
+  function renderLabel(clip) {
+    by("clip-label").hidden = !clip || !isAnswered(clip);
+    if (clip && isAnswered(clip)) by("clip-label").replaceChildren("Answer: ", h("strong", {}, labelText(clip)), h("kbd", {}, "Enter"), " keeps it");
+  }
+
+  function renderSuggestions(clip) {
+    const shown = clip && !isBlind() ? clip.suggestions : [];
+    const isFirst = clip && !isAnswered(clip);
+    by("suggestions").replaceChildren(
+      ...shown.map((one, number) =>
+        h(
+          "li",
+          {},
+          h(
+            "button",
+            { type: "button", class: "choice", disabled: !session.mayWrite, onclick: () => accept(number) },
+            h("kbd", {}, number === 0 && isFirst ? "Enter" : `⇧${number + 1}`),
+            h("span", { class: "word" }, actionName(one.verb, one.noun)),
+            h("meter", { min: 0, max: 1, value: one.probability, "aria-hidden": "true" }),
+            h("span", { class: "share" }, percent(one.probability)),
+          ),
+        ),
+      ),
+    );
+    by("no-suggestion").hidden = !clip || shown.length > 0;
+    by("no-suggestion").textContent = isBlind()
+      ? "Blind: suggestions are hidden."
+      : clip?.reading === "second"
+        ? "No suggestion for a second reading: say what you see."
+        : "No suggestion yet: a champion network gives them (run predict_videos).";
+  }
+
+  function renderDigits() {
+    by("digits").replaceChildren(
+      ...session.digits.map((one, number) =>
+        h(
+          "li",
+          {},
+          h(
+            "button",
+            { type: "button", class: "chip", disabled: !session.mayWrite || !current(), onclick: () => choose(one) },
+            h("kbd", {}, String(number + 1)),
+            actionName(one.verb, one.noun),
+          ),
+        ),
+      ),
+    );
+    by("digits-title").hidden = !session.digits.length;
+  }
+
+  // Answers
+
+  function accept(number) {
+    const one = isBlind() ? null : current()?.suggestions[number];
+    if (one) choose(one);
+    else if (current()) announce("There is no suggestion here: type a verb and a noun.");
+  }
+
+  function enter() {
+    if (current() && isAnswered(current())) go(1);
+    else accept(0);
+  }
+
+  function choose({ answer = "action", verb = null, noun = null }) {
+    const clip = current();
+    if (!clip) return;
+    if (!session.mayWrite) {
+      announce("You may look, but not label.", { isBad: true });
+      return;
+    }
+    const best = clip.suggestions[0];
+    const words_ = answer === "action" ? { verb, noun: noun ?? NO_OBJECT } : {};
+    const statement = { kind: "clip", token: token(), uid: clip.uid, answer, ...words_, reading: clip.reading };
+    if (best) statement.suggested = { ...best, shown: !isBlind() };
+    answered.push({ clip, before: { label: clip.label, answer: clip.answer, token: clip.token }, token: statement.token });
+    const label = answer === "unsure" ? null : { verb: words_.verb ?? "nothing", noun: words_.noun ?? NO_OBJECT, origin: session.me };
+    Object.assign(clip, { answer, label, token: statement.token });
+    if (answer === "action") learn(words_.verb, words_.noun);
+    outbox().add(statement, answerName(answer, words_.verb, words_.noun));
+    go(1);
+    stage.focus();
+  }
+
+  function undo() {
+    const last = answered.pop();
+    if (!last) return;
+    outbox().add({ kind: "withdrawal", token: token(), withdrawn: last.token }, `undo of ${answerName(last.clip.answer, last.clip.label?.verb, last.clip.label?.noun)}`);
+    Object.assign(last.clip, last.before);
+    const place = list.indexOf(last.clip);
+    if (place >= 0) at = place;
+    else list.splice(at, 0, last.clip);
+    show();
+    stage.focus();
+  }
+
+  function go(step) {
+    const to = Math.min(Math.max(at + step, 0), list.length);
+    if (to === at) return;
+    at = to;
+    words.clear();
+    show();
+  }
+
+  // Controls
+
+  by("answer-nothing").addEventListener("click", () => choose({ answer: "nothing" }));
+  by("answer-unsure").addEventListener("click", () => choose({ answer: "unsure" }));
+  by("answer-back").addEventListener("click", () => go(-1));
+  by("answer-later").addEventListener("click", () => go(1));
+  by("answer-undo").addEventListener("click", undo);
+  by("clip-screen").addEventListener("click", () => player.toggle());
+  player.addEventListener("time", () => renderTime());
+  player.addEventListener("state", () => renderTime());
+  filters.onChange((isOnlyBlind) => (isOnlyBlind ? render() : restart()));
+  changes.addEventListener("change", () => (session.ready && !list.length && !isEnd ? more().then(show) : render()));
+
+  function renderTime() {
+    const length = player.duration;
+    by("clip-progress").max = length || 1;
+    by("clip-progress").value = player.time;
+    const speed = player.rate === 1 ? "" : ` · ${player.rate}×`;
+    by("clip-time").textContent = `${player.time.toFixed(2)} s${speed}${player.isMuted ? "" : " · sound on"}${player.isPlaying ? "" : " · paused"}`;
+  }
+
+  const keys = {
+    ...playerKeys(player, frame),
+    Enter: enter,
+    n: () => choose({ answer: "nothing" }),
+    u: () => choose({ answer: "unsure" }),
+    Backspace: () => go(-1),
+    PageUp: () => go(-1),
+    PageDown: () => go(1),
+    "ctrl+z": undo,
+    "/": () => words.focus(),
+  };
+  for (let number = 1; number <= 9; number += 1) {
+    keys[String(number)] = () => session.digits[number - 1] && choose(session.digits[number - 1]);
+    if (number <= 3) keys[`shift+${number}`] = () => accept(number - 1);
+  }
+
+  return {
+    keys,
+    typed: () => session.mayWrite && words.focus(),
+    show: () => {
+      stage.focus({ preventScroll: true });
+      if (current()) player.play(true);
+    },
+    hide: () => player.play(false),
+  };
+}

@@ -1,0 +1,41 @@
+// Makes elements from plain values. Text is always a text node, so a name is never read as HTML.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** Make an HTML element; attributes that begin with `on` are listeners. */
+export function h(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+/** Make an SVG element. */
+export function svg(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+/** Find an element of the page by its id. */
+export function by(id) {
+  return document.getElementById(id);
+}
+
+/** Fill a select with [value, text] pairs, and keep its choice where it is still there. */
+export function fillSelect(select, pairs) {
+  const chosen = select.value;
+  select.replaceChildren(...pairs.map(([value, text]) => h("option", { value }, text)));
+  if (pairs.some(([value]) => value === chosen)) select.value = chosen;
+}
+
+/** Show a dialog, and give the focus back to the page when it closes. */
+export function openDialog(dialog, onClose = () => {}) {
+  dialog.addEventListener("close", onClose, { once: true });
+  dialog.showModal();
+}

@@ -1,0 +1,44 @@
+// Which clips the view *Clips* shows, and whether suggestions are hidden.
+
+import { by, fillSelect, h } from "./dom.js";
+import { changes, session } from "./session.js";
+import { actionName } from "./text.js";
+
+const BLIND = "retake-label/blind";
+const WAIT_MS = 350;
+
+/** Whether the person wants to see no suggestion. */
+export function isBlind() {
+  return by("blind").checked;
+}
+
+export const filters = {
+  show: () => by("filter-show").value,
+  query: () => ({ show: by("filter-show").value, video: by("filter-video").value, name: by("filter-name").value.trim() }),
+  isDefault: () => filters.show() === "unlabelled" && !by("filter-video").value && !by("filter-name").value.trim(),
+  onChange(call) {
+    for (const id of ["filter-show", "filter-video"]) by(id).addEventListener("change", () => call(false));
+    let timer;
+    by("filter-name").addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => call(false), WAIT_MS);
+    });
+    by("blind").addEventListener("change", () => {
+      localStorage.setItem(BLIND, by("blind").checked ? "on" : "off");
+      call(true);
+    });
+  },
+};
+
+/** Fill the lists of videos and of names wherever the page has them. */
+export function keepListsNew() {
+  by("blind").checked = localStorage.getItem(BLIND) === "on";
+  changes.addEventListener("change", () => {
+    const videos = session.videos.map((one) => [one.video, `${one.name} (${one.num_labelled} of ${one.num_clips})`]);
+    for (const id of ["filter-video", "review-video"]) fillSelect(by(id), [["", "all videos"], ...videos]);
+    fillSelect(by("interval-video"), videos);
+    const actions = session.digits.map((one) => actionName(one.verb, one.noun));
+    const names = [...new Set([...actions, ...session.verbs.map((one) => one.name), ...session.nouns.map((one) => one.name)])];
+    by("names").replaceChildren(...names.map((value) => h("option", { value })));
+  });
+}

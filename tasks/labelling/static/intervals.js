@@ -1,0 +1,4 @@
+/** Make the view. */
+export function intervalsView() {
+  return { keys: {}, saved() {} };
+}

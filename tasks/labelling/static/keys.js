@@ -1,0 +1,43 @@
+// Hands keys to the view that is open. A key that a control needs stays with the control.
+
+const NATIVE = { button: ["Enter", " "], a: ["Enter"], summary: ["Enter", " "], video: [] };
+const TYPING = "input, select, textarea, [contenteditable]";
+const SETTING = "retake-label/single-keys";
+
+/** Whether single letters and digits are commands: people who dictate or use a screen reader can turn them off. */
+export function areSingleKeysOn() {
+  return localStorage.getItem(SETTING) !== "off";
+}
+
+export function setSingleKeys(isOn) {
+  localStorage.setItem(SETTING, isOn ? "on" : "off");
+}
+
+/** Name a key press: `ctrl+z`, `shift+ArrowLeft`, `n`; shift only counts for keys that are no letters. */
+export function nameOf(event) {
+  const isLetter = event.key.length === 1;
+  const digit = /^Digit([1-9])$/.exec(event.code)?.[1];
+  const key = digit && event.shiftKey ? digit : event.key;
+  const marks = [(event.ctrlKey || event.metaKey) && "ctrl", event.altKey && "alt", event.shiftKey && (!isLetter || digit) && "shift"];
+  return [...marks.filter(Boolean), key].join("+");
+}
+
+/** Listen to keys; `open()` returns the view that is open, with `keys` by name and perhaps `typed(event)` for other letters. */
+export function listen(open) {
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
+    const target = event.target instanceof Element ? event.target : document.body;
+    if (target.closest(TYPING) || NATIVE[target.localName]?.includes(event.key)) return;
+    const name = nameOf(event);
+    const isSingle = event.key.length === 1 && event.key !== " " && !name.startsWith("ctrl+");
+    if (isSingle && !areSingleKeysOn()) return;
+    const view = open();
+    const act = view.keys[name];
+    if (act) {
+      event.preventDefault();
+      act(event);
+    } else if (isSingle && /^\p{L}$/u.test(name)) {
+      view.typed?.(event);
+    }
+  });
+}

@@ -1,0 +1,118 @@
+// Sends statements in order, and keeps each in the browser until the server has it.
+
+import { say } from "./api.js";
+
+const PREFIX = "retake-label/unsent/";
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 30_000;
+
+/** The statements of one person that the server does not have yet. */
+export class Outbox extends EventTarget {
+  #waiting = [];
+  #refused = [];
+  #isSending = false;
+  #wake = () => {};
+  #numFailures = 0;
+  #number = 0;
+
+  /** `held` says why nothing is sent: "login", "forbidden", or null. */
+  held = null;
+
+  constructor(person) {
+    super();
+    this.prefix = `${PREFIX}${encodeURIComponent(person)}/`;
+    const keys = Object.keys(localStorage).filter((key) => key.startsWith(this.prefix)).sort();
+    this.#waiting = keys.map((key) => ({ key, ...JSON.parse(localStorage.getItem(key)) }));
+    addEventListener("online", () => this.retry());
+  }
+
+  get numUnsent() {
+    return this.#waiting.length;
+  }
+
+  /** Whether sending has failed and goes on later. */
+  get isFailing() {
+    return this.#numFailures > 0;
+  }
+
+  /** Statements that the server will never take, with its reason. */
+  get refused() {
+    return this.#refused;
+  }
+
+  /** List the clips with a statement that is not saved yet. */
+  get uids() {
+    return this.#waiting.map((entry) => entry.statement.uid).filter(Boolean);
+  }
+
+  /** Keep a statement, and send it. `about` is its text for people. */
+  add(statement, about) {
+    this.#number += 1;
+    const key = `${this.prefix}${String(Date.now()).padStart(15, "0")}-${String(this.#number).padStart(6, "0")}-${statement.token}`;
+    localStorage.setItem(key, JSON.stringify({ statement, about }));
+    this.#waiting.push({ key, statement, about });
+    this.#changed();
+    this.send();
+  }
+
+  /** Try again now. */
+  retry() {
+    this.held = null;
+    this.#wake();
+    this.send();
+  }
+
+  /** Forget a statement that the server refused. */
+  dismiss(entry) {
+    this.#refused = this.#refused.filter((one) => one !== entry);
+    localStorage.removeItem(entry.key);
+    this.#changed();
+  }
+
+  /** Send what waits, one after another, because an undo must come after what it undoes. */
+  async send() {
+    if (this.#isSending) return;
+    this.#isSending = true;
+    while (this.#waiting.length && !this.held) {
+      const entry = this.#waiting[0];
+      try {
+        const answer = await say(entry.statement);
+        this.#waiting.shift();
+        localStorage.removeItem(entry.key);
+        this.#numFailures = 0;
+        this.dispatchEvent(new CustomEvent("saved", { detail: { ...entry, answer } }));
+      } catch (error) {
+        await this.#failed(entry, error);
+      }
+      this.#changed();
+    }
+    this.#isSending = false;
+  }
+
+  async #failed(entry, error) {
+    if (error.status === 401 || error.status === 403) {
+      this.held = error.status === 401 ? "login" : "forbidden";
+    } else if ([400, 404, 413, 422].includes(error.status)) {
+      this.#waiting.shift();
+      this.#refused.push({ ...entry, reason: error.message });
+    } else {
+      this.#numFailures += 1;
+      this.#changed();
+      await this.#pause(Math.min(FIRST_WAIT_MS * 2 ** (this.#numFailures - 1), LONGEST_WAIT_MS));
+    }
+  }
+
+  #pause(milliseconds) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}

@@ -1,0 +1,119 @@
+// Shows one film after another in two video elements: one plays while the other makes the next one ready.
+
+import { h } from "./dom.js";
+
+/** Plays films. `onTime` hears the time, `onEnd` the end of a film that does not loop. */
+export class Player extends EventTarget {
+  #front;
+  #back;
+  #backUrl = null;
+  #frontUrl = null;
+  #wasPlaying = true;
+
+  constructor(box, { loop, label }) {
+    super();
+    this.loop = loop;
+    const make = () => h("video", { muted: true, playsinline: true, loop, preload: "auto", "aria-label": label, disablepictureinpicture: true });
+    [this.#front, this.#back] = [make(), make()];
+    this.#back.classList.add("behind");
+    this.#back.setAttribute("aria-hidden", "true");
+    for (const video of [this.#front, this.#back]) {
+      video.muted = true;
+      video.addEventListener("ended", () => video === this.#front && this.dispatchEvent(new Event("end")));
+      video.addEventListener("play", () => video === this.#front && this.dispatchEvent(new Event("state")));
+      video.addEventListener("pause", () => video === this.#front && this.dispatchEvent(new Event("state")));
+    }
+    box.append(this.#front, this.#back);
+    const tick = () => {
+      if (this.#frontUrl && !this.#front.paused) this.dispatchEvent(new Event("time"));
+      requestAnimationFrame(tick);
+    };
+    requestAnimationFrame(tick);
+  }
+
+  /** The film's time in seconds. */
+  get time() {
+    return this.#front.currentTime;
+  }
+
+  get duration() {
+    return Number.isFinite(this.#front.duration) ? this.#front.duration : 0;
+  }
+
+  get isPlaying() {
+    return this.#wasPlaying;
+  }
+
+  get isMuted() {
+    return this.#front.muted;
+  }
+
+  /** Make a film ready behind the one that is shown. */
+  prepare(url) {
+    if (this.#backUrl === url || this.#frontUrl === url) return;
+    this.#backUrl = url;
+    this.#back.src = url;
+  }
+
+  /** Show a film from `seconds` on; it plays if the last one did, or if `play` says so. */
+  show(url, { seconds = 0, play = this.#wasPlaying } = {}) {
+    if (this.#frontUrl !== url) {
+      this.prepare(url);
+      [this.#front, this.#back] = [this.#back, this.#front];
+      [this.#frontUrl, this.#backUrl] = [this.#backUrl, this.#frontUrl];
+      this.#front.muted = this.#back.muted;
+      this.#front.playbackRate = this.#back.playbackRate;
+      this.#front.classList.remove("behind");
+      this.#front.removeAttribute("aria-hidden");
+      this.#back.classList.add("behind");
+      this.#back.setAttribute("aria-hidden", "true");
+      this.#back.pause();
+    }
+    this.#front.currentTime = seconds;
+    this.play(play);
+  }
+
+  /** Show nothing. */
+  clear() {
+    for (const video of [this.#front, this.#back]) {
+      video.pause();
+      video.removeAttribute("src");
+      video.load();
+    }
+    [this.#frontUrl, this.#backUrl] = [null, null];
+  }
+
+  /** Play or pause. */
+  play(isOn = true) {
+    this.#wasPlaying = isOn;
+    if (isOn && this.#frontUrl) this.#front.play().catch(() => {});
+    else this.#front.pause();
+    this.dispatchEvent(new Event("time"));
+  }
+
+  toggle() {
+    this.play(this.#front.paused);
+  }
+
+  /** Turn the sound on or off. */
+  toggleSound() {
+    this.#front.muted = !this.#front.muted;
+    this.dispatchEvent(new Event("state"));
+  }
+
+  /** Go to a time of the film. */
+  seek(seconds) {
+    this.#front.currentTime = Math.min(Math.max(seconds, 0), Math.max(0, this.duration - 0.001));
+    this.dispatchEvent(new Event("time"));
+  }
+
+  /** Play slower or faster. */
+  set rate(rate) {
+    this.#front.playbackRate = rate;
+    this.dispatchEvent(new Event("state"));
+  }
+
+  get rate() {
+    return this.#front.playbackRate;
+  }
+}

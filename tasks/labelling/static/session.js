@@ -1,0 +1,86 @@
+// Keeps what the page knows: who asks, the words in use, the counts.
+
+import { get } from "./api.js";
+import { NO_OBJECT } from "./text.js";
+
+const NUM_DIGITS = 9;
+
+/** Fires `change` when any of this is new. */
+export const changes = new EventTarget();
+
+export const session = {
+  me: "",
+  mayWrite: false,
+  ready: false,
+  counts: null,
+  secondShare: 0,
+  verbs: [],
+  nouns: [],
+  videos: [],
+  digits: [],
+  merges: [],
+};
+
+/** Read state and classes of the server; call `changed` afterwards. */
+export async function refresh() {
+  const state = await get("state");
+  session.me = state.me;
+  session.mayWrite = state.may_write;
+  session.secondShare = state.second_share;
+  session.ready = state.ready;
+  if (state.ready) {
+    const classes = await get("classes");
+    session.counts = state.counts;
+    session.videos = state.videos;
+    session.merges = classes.merges;
+    session.verbs = merged("verb", classes.verbs);
+    session.nouns = merged("noun", classes.nouns);
+    takeDigits(state.frequent);
+  }
+}
+
+/** Tell all views that something is new. */
+export function changed() {
+  changes.dispatchEvent(new Event("change"));
+}
+
+/** Return the name that a name was merged into, or itself. */
+export function currentName(target, name) {
+  const seen = new Set();
+  let current = name;
+  while (!seen.has(current)) {
+    seen.add(current);
+    current = session.merges.findLast((merge) => merge.target === target && merge.name === current)?.same_as ?? current;
+  }
+  return current;
+}
+
+/** Learn the words of an answer at once, before the server is asked again. */
+export function learn(verb, noun) {
+  for (const [names, name] of [[session.verbs, verb], [session.nouns, noun]]) {
+    if (name === NO_OBJECT) continue;
+    const known = names.find((one) => one.name === name);
+    if (known) known.num_clips += 1;
+    else names.push({ name, num_clips: 1 });
+  }
+  takeDigits([{ verb, noun }]);
+}
+
+function merged(target, names) {
+  const found = new Map();
+  for (const { name, num_clips } of names) {
+    const current = currentName(target, name);
+    found.set(current, (found.get(current) ?? 0) + num_clips);
+  }
+  found.delete(NO_OBJECT);
+  return [...found].map(([name, num_clips]) => ({ name, num_clips })).sort((a, b) => b.num_clips - a.num_clips || (a.name < b.name ? -1 : 1));
+}
+
+// A digit keeps its action as long as the page is open: fingers remember it.
+function takeDigits(frequent) {
+  for (const { verb, noun } of frequent) {
+    const action = { verb: currentName("verb", verb), noun: currentName("noun", noun) };
+    const isKnown = session.digits.some((one) => one.verb === action.verb && one.noun === action.noun);
+    if (!isKnown && session.digits.length < NUM_DIGITS) session.digits.push(action);
+  }
+}

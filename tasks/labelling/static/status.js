@@ -1,0 +1,61 @@
+// Says what happened: in a line that screen readers read, in the counts, and in banners for what needs a person.
+
+import { by, h } from "./dom.js";
+import { changes, session } from "./session.js";
+import { count } from "./text.js";
+
+/** Say one thing; `retry` adds a button. */
+export function announce(text, { isBad = false, retry = null } = {}) {
+  const line = by("status");
+  line.classList.toggle("bad", isBad);
+  line.replaceChildren(text, ...(retry ? [" ", h("button", { type: "button", onclick: retry }, "Try again")] : []));
+}
+
+/** Say how much is done. */
+export function doneText() {
+  const { num_clips: all, num_labelled: labelled, num_unsure: unsure } = session.counts;
+  return `${(labelled + unsure).toLocaleString("en")} of ${all.toLocaleString("en")} done`;
+}
+
+/** Keep counts and banners as they are now. */
+export function keepStatusNew(outbox) {
+  changes.addEventListener("change", renderCounts);
+  for (const event of ["change", "saved"]) outbox.addEventListener(event, () => renderBanner(outbox));
+  outbox.addEventListener("saved", ({ detail: { about, answer } }) => {
+    session.counts = answer.counts;
+    renderCounts();
+    announce(`Saved ${about}; ${doneText()}.`);
+  });
+  renderBanner(outbox);
+}
+
+function renderCounts() {
+  by("who").textContent = session.mayWrite ? session.me : `${session.me} (may only look)`;
+  by("not-ready").hidden = session.ready;
+  if (!session.counts) return;
+  const { num_clips: all, num_remaining: remaining, num_mine: mine, num_unsure: unsure } = session.counts;
+  by("done").textContent = doneText();
+  by("remaining").textContent = `${remaining.toLocaleString("en")} remaining · ${mine.toLocaleString("en")} by you${unsure ? ` · ${unsure.toLocaleString("en")} unsure` : ""}`;
+  Object.assign(by("done-bar"), { max: all || 1, value: all - remaining });
+}
+
+function renderBanner(outbox) {
+  const parts = [];
+  const unsent = `${count(outbox.numUnsent, "answer")} not saved yet`;
+  if (outbox.held === "login") {
+    parts.push(h("p", {}, `You are no longer logged in. ${unsent}; kept in this browser. `, h("a", { href: "../../", target: "_top" }, "Log in to Airflow"), " ", again(outbox)));
+  } else if (outbox.held === "forbidden") {
+    parts.push(h("p", {}, `You may look, but not label: labelling needs the right to trigger build_dataset. ${unsent}; kept in this browser. `, again(outbox)));
+  } else if (outbox.isFailing) {
+    parts.push(h("p", {}, `${unsent}: the server does not answer. They are kept in this browser and sent again. `, again(outbox)));
+  }
+  for (const entry of outbox.refused) {
+    parts.push(h("p", {}, `“${entry.about}” was refused: ${entry.reason} `, h("button", { type: "button", onclick: () => outbox.dismiss(entry) }, "Dismiss")));
+  }
+  by("banner").replaceChildren(...parts);
+  by("unsent").textContent = outbox.numUnsent > 1 ? `${outbox.numUnsent} not saved` : "";
+}
+
+function again(outbox) {
+  return h("button", { type: "button", onclick: () => outbox.retry() }, "Try again");
+}

@@ -1,0 +1,157 @@
+// The box that searches verbs and nouns: an ARIA combobox with a list.
+
+import { h } from "./dom.js";
+import { optionsOf } from "./matching.js";
+import { currentName, session } from "./session.js";
+
+let numBoxes = 0;
+
+/** A search box; `onChoose` gets {verb, noun} or {answer}, `onLeave` is called on Escape. */
+export class Words {
+  #options = [];
+  #active = -1;
+
+  constructor({ label, onChoose, onLeave, actions = () => [] }) {
+    numBoxes += 1;
+    const id = `words-${numBoxes}`;
+    this.onChoose = onChoose;
+    this.onLeave = onLeave;
+    this.actions = actions;
+    this.list = h("ul", { id: `${id}-list`, role: "listbox", "aria-label": "Words", hidden: true });
+    this.hint = h("p", { class: "hint", role: "status" });
+    this.input = h("input", {
+      id,
+      type: "text",
+      role: "combobox",
+      placeholder: "verb noun",
+      maxlength: 140,
+      autocomplete: "off",
+      autocapitalize: "off",
+      spellcheck: "false",
+      "aria-autocomplete": "list",
+      "aria-expanded": "false",
+      "aria-controls": `${id}-list`,
+      oninput: () => this.#search(),
+      onkeydown: (event) => this.#key(event),
+      onblur: () => this.#show(false),
+      onfocus: () => this.#search(),
+    });
+    this.element = h("div", { class: "words" }, h("label", { for: id }, label), h("div", { class: "words-box" }, this.input, this.list), this.hint);
+  }
+
+  get isEmpty() {
+    return this.input.value === "";
+  }
+
+  /** Empty the box. */
+  clear() {
+    this.set("");
+  }
+
+  /** Write a text into the box. */
+  set(text) {
+    this.input.value = text;
+    this.hint.textContent = "";
+    this.#search();
+  }
+
+  focus() {
+    this.input.focus();
+  }
+
+  #search() {
+    this.hint.textContent = "";
+    this.#options = optionsOf(this.input.value, {
+      verbs: session.verbs.map((one) => one.name),
+      nouns: session.nouns.map((one) => one.name),
+      actions: this.actions(),
+      rename: currentName,
+    });
+    this.#active = this.#options[0]?.isSure ? 0 : -1;
+    this.list.replaceChildren(
+      ...this.#options.map((option, number) =>
+        h(
+          "li",
+          {
+            id: `${this.list.id}-${number}`,
+            role: "option",
+            "aria-selected": "false",
+            onpointerdown: (event) => event.preventDefault(),
+            onclick: () => this.#choose(option),
+          },
+          h("span", {}, option.text),
+          option.note && h("small", {}, option.note),
+        ),
+      ),
+    );
+    this.#show(this.#options.length > 0 && document.activeElement === this.input);
+    this.#mark();
+  }
+
+  #show(isOpen) {
+    this.list.hidden = !isOpen;
+    this.input.setAttribute("aria-expanded", String(isOpen));
+  }
+
+  #mark() {
+    [...this.list.children].forEach((item, number) => item.setAttribute("aria-selected", String(number === this.#active)));
+    const item = this.list.children[this.#active];
+    if (item) {
+      this.input.setAttribute("aria-activedescendant", item.id);
+      item.scrollIntoView({ block: "nearest" });
+    } else {
+      this.input.removeAttribute("aria-activedescendant");
+    }
+  }
+
+  #move(step) {
+    const { length } = this.#options;
+    if (!length) return;
+    this.#active = this.#active < 0 ? (step > 0 ? 0 : length - 1) : (this.#active + step + length) % length;
+    this.#show(true);
+    this.#mark();
+  }
+
+  #key(event) {
+    if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = {
+      ArrowDown: () => this.#move(1),
+      ArrowUp: () => this.#move(-1),
+      Enter: () => this.#enter(),
+      Escape: () => this.#leave(),
+      Tab: this.#active >= 0 && !event.shiftKey && this.#completion() !== this.input.value ? () => this.set(this.#completion()) : null,
+      Backspace: this.isEmpty ? () => this.#leave() : null,
+    }[event.key];
+    event.stopPropagation();
+    if (act) {
+      event.preventDefault();
+      act();
+    }
+  }
+
+  #completion() {
+    const option = this.#options[this.#active];
+    return option.complete ?? option.text;
+  }
+
+  #enter() {
+    if (this.#active >= 0) this.#choose(this.#options[this.#active]);
+    else if (this.#options.length) this.hint.textContent = "Not a known word. Choose it with the arrow down to add it, or correct it.";
+    else this.hint.textContent = this.isEmpty ? "Type a verb and a noun." : "Names have letters, digits and - : ' & . + ( ) %.";
+  }
+
+  #choose(option) {
+    if (option.complete) {
+      this.set(option.complete);
+      this.focus();
+      return;
+    }
+    this.clear();
+    this.onChoose(option);
+  }
+
+  #leave() {
+    this.clear();
+    this.onLeave();
+  }
+}

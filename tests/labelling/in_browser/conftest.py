@@ -1,0 +1,79 @@
+"""Start a store with clips once, and open the page on a fresh log for each test."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tasks.local import supervise
+from tasks.local.home import REPOSITORY, Credentials
+from tasks.local.servers import store_settings
+from tasks.store.objects import Store
+from tests.integration.conftest import own_home
+from tests.integration.jobs.browser import FLAGS, chromium
+from tests.labelling.in_browser import shop
+from tests.ports import port_offset
+
+PORT_OFFSET = port_offset(1200)
+DESK = {"width": 1280, "height": 800}
+PATIENCE_MS = 20_000
+
+
+@pytest.fixture(scope="session")
+def cut(tmp_path_factory) -> Iterator[tuple[Store, list]]:
+    """Cut three films into 40 clips each, in a bucket that tests copy the lists of."""
+    with own_home(tmp_path_factory.mktemp("labelling"), PORT_OFFSET) as home:
+        home.make()
+        [server] = supervise.up(home, lambda _: None, ("store",))
+        store = Store.from_settings(store_settings(Credentials.load(home), {"store": server.ports}))
+        store.ensure_bucket("s3://labelling")
+        samples = REPOSITORY / "tasks" / "local" / "samples"
+        films = [(samples / f"kitchen_{number:02d}.mp4", f"kitchen_{number:02d}.mp4") for number in (1, 2, 3)]
+        yield store, shop.cut(store, "s3://labelling/all", films)
+
+
+@pytest.fixture
+def kitchen(cut, request) -> tuple[Store, str]:
+    """Copy the clips into a store of the test's own, with suggestions."""
+    store, cuts = cut
+    uri = f"s3://labelling/{re.sub('[^a-z0-9]+', '-', request.node.name)}"
+    shop.copy(store, "s3://labelling/all", uri)
+    shop.suggest(store, uri, cuts)
+    return store, uri
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def address(kitchen) -> Iterator[str]:
+    with shop.served(*kitchen, second_share=0.0) as address:
+        yield address
+
+
+@pytest.fixture
+def visit(browser, address) -> Iterator[Callable[..., Page]]:
+    """Opens the page for a person; fails on any word in the console."""
+    strays, contexts = list[str](), []
+
+    def visit(who: str = "anna", view: str = "", at: str = address, **options) -> Page:
+        context = browser.new_context(viewport=options.pop("viewport", DESK), **options)
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
+        context.add_cookies([{"name": "who", "value": who, "url": at}])
+        page = context.new_page()
+        page.on("console", lambda message: strays.append(message.text))
+        page.on("pageerror", lambda error: strays.append(str(error)))
+        page.goto(at + view)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert strays == []

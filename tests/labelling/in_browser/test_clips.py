@@ -1,0 +1,72 @@
+"""The view *Clips*: answers by keyboard, and what becomes of them."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tasks.media.label_log import read_log
+
+pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.slow]
+SHOWN = "video:not(.behind)"
+ANSWERS = (
+    ["Enter"],
+    ["2"],
+    ["n"],
+    ["u"],
+    ["Shift+2"],
+    [*"move sauce", "Enter"],
+    [*"ta", "Tab", *"ba", "Enter"],
+    ["/", *"nudge pan", "ArrowDown", "Enter"],
+)
+
+
+def test_the_first_clip_loops_at_once_and_the_next_are_there(visit):
+    page = visit()
+    expect(page.locator("#suggestions button").first).to_contain_text("put meat")
+    expect(page.locator(SHOWN)).to_have_js_property("loop", True)
+    expect(page.locator(SHOWN)).to_have_js_property("paused", False)
+    expect(page.locator("#clip-time")).to_have_text(re.compile(r"0\.[1-9]"))
+    expect(page.locator("video.behind")).to_have_js_property("readyState", 4)
+
+
+@pytest.mark.parametrize("keys", ANSWERS, ids="".join)
+def test_keys_answer_and_go_on(visit, kitchen, keys):
+    page = visit()
+    expect(page.locator("#suggestions button")).to_have_count(2)
+    page.keyboard.press("Enter")
+    expect(page.locator("#status")).to_have_text("Saved put meat; 1 of 120 done.")
+    page.keyboard.type("take bag")
+    page.keyboard.press("Enter")
+    expect(page.locator("#status")).to_have_text("Saved take bag; 2 of 120 done.")
+    for key in keys:
+        page.keyboard.press(key)
+    expect(page.locator("#done")).to_have_text("3 of 120 done")
+    said = {
+        "Enter": ("action", "put", "meat"),
+        "2": ("action", "take", "bag"),
+        "n": ("nothing", None, None),
+        "u": ("unsure", None, None),
+        "Shift+2": ("action", "take", "bag"),
+        "move sauceEnter": ("action", "move", "sauce"),
+        "taTabbaEnter": ("action", "take", "bag"),
+        "/nudge panArrowDownEnter": ("action", "nudge", "pan"),
+    }["".join(keys)]
+    last = read_log(*kitchen)[-1].statement
+    assert (last.answer, last.verb, last.noun, last.by) == (*said, "anna")
+    assert last.suggested.shown
+
+
+def test_a_hundred_clips_by_keyboard_with_reloads_lose_nothing(visit, kitchen):
+    page = visit()
+    keys = ("Enter", "n", "u", "Shift+2", "1")
+    for number in range(100):
+        expect(page.locator("#suggestions button")).to_have_count(2)
+        page.keyboard.press(keys[number % len(keys)])
+        if number % 20 == 19:
+            page.reload()
+    expect(page.locator("#done")).to_have_text("100 of 120 done")
+    statements = [entry.statement for entry in read_log(*kitchen)]
+    assert len({one.uid for one in statements}) == len(statements) == 100
+    answers = [one.answer for one in statements]
+    assert (answers.count("action"), answers.count("nothing"), answers.count("unsure")) == (60, 20, 20)
