@@ -1,12 +1,12 @@
 """Match the lines of one annotation file to clips."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
 from operator import attrgetter
 
-from tasks.dataset.intervals import winning_row, without_overlaps
+from tasks.dataset.intervals import winners
+from tasks.dataset.labelled_rows import LabelFile
 from tasks.dataset.places import Places
 from tasks.dataset.problems import MAX_PROBLEMS_A_FILE
 from tasks.dataset.rows import ClipRow, IntervalRow, LabelRow
@@ -19,17 +19,18 @@ from tasks.wording import quoted
 class FileLabels:
     """The labels of one file, and its rejected lines.
 
-    It has the line for each clip, and the line with each video's source. `num_more_refused` counts rejected lines beyond the limit of
+    It has the line for each clip, the interval of a second label that covers much of the clip, and the line with each video's source. `num_more_refused` counts rejected lines beyond the limit of
     `refused`.
     """
 
     row_by_uid: dict[str, LabelRow | IntervalRow] = field(default_factory=dict)
+    second_by_uid: dict[str, IntervalRow] = field(default_factory=dict)
     source_by_video: dict[str, ClipRow] = field(default_factory=dict)
     refused: list[tuple[int, str]] = field(default_factory=list)
     num_more_refused: int = 0
 
 
-def labels_of_file(rows: Sequence[LabelRow | IntervalRow], places: Places, min_overlap: float) -> FileLabels:
+def labels_of_file(file: LabelFile, places: Places, min_overlap: float) -> FileLabels:
     """Match a file's lines to clips.
 
     A line about a clip overrides a line about its whole video.
@@ -38,15 +39,15 @@ def labels_of_file(rows: Sequence[LabelRow | IntervalRow], places: Places, min_o
     by_video: defaultdict[str, list[ClipRow]] = defaultdict(list)
     by_clip: defaultdict[ClipRecord, list[ClipRow]] = defaultdict(list)
     intervals: defaultdict[str, list[IntervalRow]] = defaultdict(list)
-    for row in rows:
+    for row in file.rows:
         try:
             if isinstance(row, IntervalRow):
-                intervals[places.video(row.video)].append(row)
+                intervals[places.video(row.video, loosely=file.is_of_tool)].append(row)
             elif isinstance(row, ClipRow):
                 if clip := places.clip(row.uid):
                     by_clip[clip].append(row)
                 else:
-                    by_video[places.video(row.uid)].append(row)
+                    by_video[places.video(row.uid, loosely=file.is_of_tool)].append(row)
         except ValueError as error:
             labels.refused.append((row.line, str(error)))
     for video, about_video in by_video.items():
@@ -90,15 +91,14 @@ def _note_source(row: ClipRow, video: str, labels: FileLabels) -> None:
 
 def _label_by_intervals(rows: list[IntervalRow], video: str, places: Places, min_overlap: float, labels: FileLabels) -> None:
     clips = places.clips(video)
-    kept, refused = without_overlaps(rows)
-    labels.refused += refused
     end_seconds = max(clip.stop_seconds for clip in clips)
-    beyond = [row for row in kept if row.start_seconds >= end_seconds]
+    beyond = [row for row in rows if row.start_seconds >= end_seconds]
     told = nsmallest(MAX_PROBLEMS_A_FILE, beyond, key=attrgetter("line"))
     labels.num_more_refused += len(beyond) - len(told)
     labels.refused += [
         (row.line, f"begins at {row.start_seconds:g} s, but the last clip of the video ends at {end_seconds:g} s") for row in told
     ]
-    for clip in clips:
-        if row := winning_row(clip, kept, min_overlap):
-            labels.row_by_uid[clip.uid] = row
+    for clip, winner in winners(clips, rows, min_overlap):
+        labels.row_by_uid[clip.uid] = winner.row
+        if winner.second:
+            labels.second_by_uid[clip.uid] = winner.second

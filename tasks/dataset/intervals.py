@@ -1,60 +1,16 @@
-"""Choose the interval that labels a clip: the label with the largest total overlap wins."""
+"""Choose the interval that labels a clip: the label that covers most of the clip wins.
 
-from bisect import bisect_left, bisect_right
-from collections import defaultdict
+Intervals may overlap. The parts of a clip that intervals of one label cover together count once.
+"""
+
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tasks.dataset.rows import IntervalRow
 from tasks.results.video import ClipRecord
 
 ROUNDING_SECONDS = 1e-6
-
-
-def without_overlaps(rows: Sequence[IntervalRow]) -> tuple[list[IntervalRow], list[tuple[int, str]]]:
-    """Sort a video's intervals by time, and reject those that overlap an earlier line."""
-    kept: list[IntervalRow] = []
-    refused: list[tuple[int, str]] = []
-    for together in _touching(sorted(rows, key=attrgetter("start_seconds"))):
-        kept += together if len(together) == 1 else _first_come(together, refused)
-    return kept, refused
-
-
-def _touching(rows: Iterable[IntervalRow]) -> Iterator[list[IntervalRow]]:
-    """Group rows sorted by time into runs that do not overlap each other.
-
-    Most runs have one row.
-    """
-    together: list[IntervalRow] = []
-    end_seconds = 0.0
-    for row in rows:
-        if together and end_seconds - row.start_seconds <= ROUNDING_SECONDS:
-            yield together
-            together = []
-        end_seconds = max(end_seconds, row.stop_seconds) if together else row.stop_seconds
-        together.append(row)
-    if together:
-        yield together
-
-
-def _first_come(rows: Sequence[IntervalRow], refused: list[tuple[int, str]]) -> list[IntervalRow]:
-    """Keep the rows that overlap none on an earlier line, sorted by time.
-
-    The others are added to `refused`.
-    """
-    kept: list[IntervalRow] = []
-    starts: list[float] = []
-    for row in sorted(rows, key=lambda row: row.line):
-        after = bisect_right(starts, row.start_seconds)
-        for other in kept[max(0, after - 1) : after + 1]:
-            if min(row.stop_seconds, other.stop_seconds) - max(row.start_seconds, other.start_seconds) > ROUNDING_SECONDS:
-                refused.append((row.line, f"overlaps line {other.line} ({other.start_seconds:g} to {other.stop_seconds:g} s)"))
-                break
-        else:
-            kept.insert(after, row)
-            starts.insert(after, row.start_seconds)
-    return kept
 
 
 class Span(Protocol):
@@ -69,29 +25,81 @@ class Span(Protocol):
         """Return its end in the video."""
 
 
+class Winner(NamedTuple):
+    """The interval that labels a clip, and the longest of a second label that also covers the demanded share."""
+
+    row: IntervalRow
+    second: IntervalRow | None
+
+
 def overlap_seconds(one: Span, other: Span) -> float:
     """Compute the overlap of two parts of the same video."""
     return max(0.0, min(one.stop_seconds, other.stop_seconds) - max(one.start_seconds, other.start_seconds))
 
 
-def winning_row(clip: ClipRecord, rows: Sequence[IntervalRow], min_overlap: float) -> IntervalRow | None:
-    """Find the longest interval of the label that covers most of the clip.
+def winners(clips: Sequence[ClipRecord], rows: Iterable[IntervalRow], min_overlap: float) -> Iterator[tuple[ClipRecord, Winner]]:
+    """Yield each clip that intervals label, with the interval.
 
-    None if it covers less than the share `min_overlap`. `rows` are the intervals of the clip's video, sorted by time, without overlaps.
-    Ties go to the earlier label.
+    A sweep over time: `clips` are those of one video, sorted by time, and `rows` its intervals in the order of the file. Memory and time
+    grow with the number of intervals that overlap a clip, not with all of them.
     """
-    first = max(0, bisect_left(rows, clip.start_seconds, key=lambda row: row.start_seconds) - 1)
-    total: defaultdict[tuple[str, str], float] = defaultdict(float)
-    longest: dict[tuple[str, str], tuple[float, IntervalRow]] = {}
-    for row in rows[first:]:
-        if row.start_seconds >= clip.stop_seconds:
-            break
-        seconds, label = overlap_seconds(clip, row), (row.verb, row.noun)
-        total[label] += seconds
-        if label not in longest or seconds > longest[label][0]:
-            longest[label] = (seconds, row)
-    if not total:
+    waiting = iter(_without_repeats(rows))
+    next_row = next(waiting, None)
+    active: list[IntervalRow] = []
+    for clip in clips:
+        while next_row and next_row.start_seconds < clip.stop_seconds:
+            active.append(next_row)
+            next_row = next(waiting, None)
+        active = [row for row in active if row.stop_seconds > clip.start_seconds]
+        if winner := _winner(clip, active, min_overlap):
+            yield clip, winner
+
+
+def _without_repeats(rows: Iterable[IntervalRow]) -> list[IntervalRow]:
+    """Sort by time, without intervals that lie inside an earlier one of the same label: they change nothing."""
+    kept: list[IntervalRow] = []
+    latest: dict[tuple[str, str], float] = {}
+    # Of those that begin together the longest comes first, and of equal ones that of the earlier line.
+    for row in sorted(sorted(rows, key=attrgetter("stop_seconds"), reverse=True), key=attrgetter("start_seconds")):
+        label = (row.verb, row.noun)
+        if row.stop_seconds > latest.get(label, -1.0):
+            latest[label] = row.stop_seconds
+            kept.append(row)
+    return kept
+
+
+class _Covered:
+    """How much of a clip one label covers; rows are added by their start."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.until = 0.0
+        self.longest: IntervalRow | None = None
+        self.longest_seconds = 0.0
+
+    def add(self, clip: ClipRecord, row: IntervalRow) -> None:
+        start, stop = max(clip.start_seconds, row.start_seconds), min(clip.stop_seconds, row.stop_seconds)
+        self.seconds += max(0.0, stop - max(start, self.until))
+        self.until = max(self.until, stop)
+        if stop - start > self.longest_seconds:
+            self.longest, self.longest_seconds = row, stop - start
+
+
+def _winner(clip: ClipRecord, rows: Sequence[IntervalRow], min_overlap: float) -> Winner | None:
+    """Find the label that covers most of the clip, and the next; ties go to the label that begins earlier.
+
+    None if it covers less than the share `min_overlap`.
+    """
+    covered: dict[tuple[str, str], _Covered] = {}
+    for row in rows:
+        label = (row.verb, row.noun)
+        if label not in covered:
+            covered[label] = _Covered()
+        covered[label].add(clip, row)
+    demanded = max(min_overlap * (clip.stop_seconds - clip.start_seconds), ROUNDING_SECONDS) - ROUNDING_SECONDS
+    enough = [one for one in covered.values() if one.longest and one.seconds >= demanded and one.seconds > 0]
+    first = max(enough, key=attrgetter("seconds"), default=None)
+    if first is None or first.longest is None:
         return None
-    label = max(total, key=lambda label: total[label])
-    demanded = max(min_overlap * (clip.stop_seconds - clip.start_seconds), ROUNDING_SECONDS)
-    return longest[label][1] if total[label] >= demanded - ROUNDING_SECONDS and total[label] > 0 else None
+    second = max((one for one in enough if one is not first), key=attrgetter("seconds"), default=None)
+    return Winner(first.longest, second.longest if second else None)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from tasks.dataset.file_labels import labels_of_file
 from tasks.dataset.folder_labels import FolderLabels, read_folders
 from tasks.dataset.folders import Certainty
-from tasks.dataset.labelled_rows import read_files
+from tasks.dataset.labelled_rows import ReadFiles, read_files
 from tasks.dataset.left_out import left_out
 from tasks.dataset.near_names import near_names
-from tasks.dataset.places import Places
+from tasks.dataset.places import KnownVideos, Places
 from tasks.dataset.problems import first_problems, in_order
 from tasks.dataset.rows import AnnotationFile, IntervalRow, LabelRow
 from tasks.dataset.vocabulary import Lexicon, OwnClasses, WordTarget
@@ -68,6 +68,7 @@ class _Label:
     noun: str
     file: str
     line: int | None
+    item: str = ""
 
     @property
     def text(self) -> str:
@@ -75,6 +76,8 @@ class _Label:
 
     @property
     def origin(self) -> str:
+        if self.item:
+            return f"{self.file}, {self.item}"
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
     def contradicts(self, other: "_Label") -> bool:
@@ -97,25 +100,32 @@ def label_clips(
     files: Sequence[AnnotationFile],
     options: LabelOptions,
     own: OwnClasses,
+    fps: Mapping[str, float],
 ) -> Labelling:
     """Label all clips for which a folder or an annotation file has a label.
 
-    `names` has every video's names by content hash; `files` are in upload order; `own` are the ids that the store has given. Unusable lines
-    are skipped and listed in `problems` with file, line and reason. `changes` lists labels of folders or earlier files that were overridden.
+    `names` has every video's names by content hash, and `fps` its frame rate, for tools that count frames; `files` are in upload order; `own`
+    are the ids that the store has given. Unusable lines are skipped and listed in `problems` with file, line and reason. `changes` lists
+    labels of folders or earlier files that were overridden.
     """
-    read = read_files(files, own)
-    problems, changes, num_more = list(read.problems), list[Problem](), Counter(read.num_more)
     places = Places(clips, names)
-    found_by_file = {file.name: labels_of_file(file.rows, places, options.min_overlap) for file in read.files}
+    read = read_files(files, own, KnownVideos(places, fps))
+    problems, changes, num_more = list(read.problems), list[Problem](), Counter(read.num_more)
+    found_by_file = {file.name: labels_of_file(file, places, options.min_overlap) for file in read.files}
+    where = {file.name: file.where for file in read.files}
     video_by_uid = {clip.uid: clip.video for clip in clips}
     in_files = {video_by_uid[uid] for found in found_by_file.values() for uid in found.row_by_uid}
     folders = read_folders(names, in_files, read.verbs, read.nouns, own.verbs.keys())
     labels = {clip.uid: label for clip in clips if (label := _of_folder(clip.video, folders))}
     sources: dict[str, _Source] = {}
+    seconds: dict[str, str] = {}
     for name, found in found_by_file.items():
-        problems += first_problems(name, found.refused, num_more)
+        problems += first_problems(name, found.refused, num_more, where[name])
         num_more[name] += found.num_more_refused
-        changes += _overrule(labels, {uid: _of_row(row, name) for uid, row in found.row_by_uid.items()})
+        changes += _overrule(labels, {uid: _of_row(row, name, where[name]) for uid, row in found.row_by_uid.items()})
+        for uid in found.row_by_uid:
+            seconds.pop(uid, None)
+        seconds.update((uid, action_name(row.verb, row.noun)) for uid, row in found.second_by_uid.items())
         for video, row in found.source_by_video.items():
             old, new = sources.get(video), _Source(str(row.source), f"{name}:{row.line}")
             if old and old.name != new.name:
@@ -123,7 +133,7 @@ def label_clips(
                 changes.append(Problem(file=name, line=row.line, reason=reason))
             sources[video] = new
     labelled = tuple(
-        _labelled(clip, names[clip.video], labels.get(clip.uid), sources.get(clip.video), read.verbs, read.nouns) for clip in clips
+        _labelled(clip, names[clip.video], labels.get(clip.uid), seconds.get(clip.uid), sources.get(clip.video), read) for clip in clips
     )
     return Labelling(
         clips=labelled,
@@ -140,8 +150,8 @@ def _of_folder(video: str, folders: FolderLabels) -> _Label | None:
     return _Label(label.verb, label.noun, f"folder {label.folder}", None) if label else None
 
 
-def _of_row(row: LabelRow | IntervalRow, file: str) -> _Label:
-    return _Label(row.verb, row.noun, file, row.line)
+def _of_row(row: LabelRow | IntervalRow, file: str, where: Mapping[int, str]) -> _Label:
+    return _Label(row.verb, row.noun, file, row.line, where.get(row.line, ""))
 
 
 def _overrule(labels: dict[str, _Label], new_labels: Mapping[str, _Label]) -> list[Problem]:
@@ -156,13 +166,15 @@ def _overrule(labels: dict[str, _Label], new_labels: Mapping[str, _Label]) -> li
             overruled[old, new] += 1
         labels[uid] = new
     return [
-        Problem(file=new.file, line=new.line, reason=f"{old.text} ({old.origin}) -> {new.text} on {plain_count(number, 'clip')}")
+        Problem(
+            file=new.file, line=new.line, item=new.item, reason=f"{old.text} ({old.origin}) -> {new.text} on {plain_count(number, 'clip')}"
+        )
         for (old, new), number in overruled.items()
     ]
 
 
 def _labelled(
-    clip: ClipRecord, names: tuple[str, ...], label: _Label | None, source: _Source | None, verbs: Lexicon, nouns: Lexicon
+    clip: ClipRecord, names: tuple[str, ...], label: _Label | None, second: str | None, source: _Source | None, read: ReadFiles
 ) -> LabelledClip:
     return LabelledClip(
         clip=clip,
@@ -170,9 +182,10 @@ def _labelled(
         source=source.name if source else clip.video,
         verb=label.verb if label else None,
         noun=label.noun if label else None,
-        verb_class=verbs.id_of(label.verb) if label else None,
-        noun_class=nouns.id_of(label.noun) if label else None,
+        verb_class=read.verbs.id_of(label.verb) if label else None,
+        noun_class=read.nouns.id_of(label.noun) if label else None,
         origin=label.origin if label else None,
+        second_action=second,
     )
 
 

@@ -8,12 +8,17 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import NoReturn
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from tasks.results.video import ClipRecord
 from tasks.wording import near, quoted, some
 
 EXTENSION = re.compile(r"(?<=[^/])\.[^./]+$")
 UID = re.compile(r"([0-9a-f]{12})_[0-9]+(-[0-9]+)?")
+UPLOAD_FOLDER = re.compile(r"^/?data/upload/(?:[0-9]+/)?")
+UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
+MAX_FOLDERS = 50
 MAX_NEAR_MATCHES = 20
 """Maximum number of rejected lines that suggest similar names. Comparing with thousands of names is slow."""
 
@@ -32,7 +37,7 @@ class Places:
         self._names = names
         self._video_by_start = {video[:12]: video for video in names}
         self._file_names = sorted({PurePosixPath(name).name for own in names.values() for name in own})
-        self._found: dict[str, tuple[str, str]] = {}
+        self._found: dict[tuple[str, bool], tuple[str, str]] = {}
         self._num_near_left = MAX_NEAR_MATCHES
         self._tiers: list[defaultdict[str, set[str]]] = [defaultdict(set) for _ in range(5)]
         for video, own in names.items():
@@ -48,32 +53,60 @@ class Places:
         """List the clips of a video by time; `video` is a content hash from `video()`."""
         return self._clips_by_video[video]
 
-    def video(self, name: str) -> str:
+    def video(self, name: str, *, loosely: bool = False) -> str:
         """Resolve `name` to the content hash of a video.
+
+        Other tools write addresses and paths of their own machines: `loosely` also tries these without their folders.
 
         Raises:
             ValueError: it matches no video, several, or one without clips; the message says what to write.
         """
-        if name not in self._found:
+        key = name, loosely
+        if key not in self._found:
             try:
-                self._found[name] = name if name in self._names else self._by_spelling(name), ""
+                self._found[key] = self._resolved(name, loosely=loosely) or self._unknown(name), ""
             except ValueError as error:
-                self._found[name] = "", str(error)
-        video, reason = self._found[name]
+                self._found[key] = "", str(error)
+        video, reason = self._found[key]
         if reason:
             raise ValueError(reason)
         if video not in self._clips_by_video:
             raise ValueError(f"{quoted(name)} was ingested but has no clips: it is too short or was set aside")
         return video
 
-    def _by_spelling(self, name: str) -> str:
-        for spelling, tier in zip([_slashed(name), *[_folded(name)] * 4], self._tiers, strict=True):
+    def finds(self, name: str) -> bool:
+        """Check whether a video with clips has this name, as another tool may write it."""
+        try:
+            return self._resolved(name, loosely=True) in self._clips_by_video
+        except ValueError:
+            return False
+
+    def _resolved(self, name: str, *, loosely: bool) -> str | None:
+        if name in self._names:
+            return name
+        if found := self._by_spelling(name, self._tiers):
+            return found
+        if loosely:
+            full, anywhere = self._tiers[:3], self._tiers
+            for plain in tool_spellings(name):
+                parts = plain.split("/")
+                endings = ["/".join(parts[depth:]) for depth in range(min(len(parts), MAX_FOLDERS))]
+                for ending, tiers in [(plain, anywhere), *((ending, full) for ending in endings), (parts[-1], anywhere)]:
+                    if ending and (found := self._by_spelling(ending, tiers)):
+                        return found
+        return None
+
+    def _by_spelling(self, name: str, tiers: Sequence[Mapping[str, set[str]]]) -> str | None:
+        for spelling, tier in zip([_slashed(name), *[_folded(name)] * 4], tiers, strict=False):
             found = tier.get(spelling, set())
             if len(found) > 1:
                 paths = [quoted(path) for path in sorted(min(self._names[video]) for video in found)]
                 raise ValueError(f"{quoted(name)} matches {len(found)} videos: {some(paths)}; write more of the path")
             if found:
                 return next(iter(found))
+        return None
+
+    def _unknown(self, name: str) -> NoReturn:
         if (uid := UID.fullmatch(name)) and (own := self._video_by_start.get(uid[1])):
             raise ValueError(
                 f"{quoted(name)} is not a clip of {quoted(min(self._names[own]))} under the current cutting options; "
@@ -86,6 +119,46 @@ class Places:
             return ""
         self._num_near_left -= 1
         return near(PurePosixPath(_slashed(name)).name, self._file_names)
+
+
+class KnownVideos:
+    """Answers what the readers of other tools' files ask about videos. `fps` has frame rates by content hash."""
+
+    def __init__(self, places: Places, fps: Mapping[str, float]) -> None:
+        self._places = places
+        self._fps = fps
+
+    def fps(self, names: Sequence[str]) -> float:
+        """Return the frame rate of the video with one of these names."""
+        name = next((name for name in names if self._places.finds(name)), names[0])
+        return self._fps[self._places.video(name, loosely=True)]
+
+    def finds(self, name: str) -> bool:
+        """Check whether a video has this name."""
+        return self._places.finds(name)
+
+
+def tool_spellings(name: str) -> Iterator[str]:
+    """Yield the paths that another tool's address of a video may mean, the most likely first.
+
+    The path of an address is decoded, the file that Label Studio serves from a disk is found in `?d=`, and the eight digits that it puts
+    before the name of an upload are removed.
+    """
+    path = name.strip().replace("\\", "/")
+    try:
+        parts = urlsplit(path)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.path.endswith("/local-files/") and (files := parse_qs(parts.query).get("d")):
+        path = files[0]
+    elif "://" in path or (parts.query and path.startswith("/data/")):
+        path = parts.path
+    for plain in dict.fromkeys((path, unquote(path))):
+        plain = UPLOAD_FOLDER.sub("", plain).lstrip("/")
+        yield plain
+        folder, slash, file = plain.rpartition("/")
+        if UPLOAD_PREFIX.match(file):
+            yield f"{folder}{slash}{UPLOAD_PREFIX.sub('', file)}"
 
 
 def _spellings(name: str) -> Iterator[tuple[int, str]]:

@@ -10,13 +10,15 @@ from tasks.results.dataset import Problem
 MAX_PROBLEMS_A_FILE = 1000
 
 
-def first_problems(file: str, refused: Sequence[tuple[int, str]], num_more: Counter[str]) -> list[Problem]:
+def first_problems(file: str, refused: Sequence[tuple[int, str]], num_more: Counter[str], where: Mapping[int, str]) -> list[Problem]:
     """Record the first rejected lines of a file and count the others.
 
-    A million records would take more memory than the file.
+    A million records would take more memory than the file. `where` says for items where they are, if lines do not.
     """
     num_more[file] += max(0, len(refused) - MAX_PROBLEMS_A_FILE)
-    return [Problem(file=file, line=line, reason=reason) for line, reason in nsmallest(MAX_PROBLEMS_A_FILE, refused)]
+    return [
+        Problem(file=file, line=line, item=where.get(line, ""), reason=reason) for line, reason in nsmallest(MAX_PROBLEMS_A_FILE, refused)
+    ]
 
 
 def in_order(problems: Iterable[Problem], files: Sequence[AnnotationFile], num_more: Mapping[str, int]) -> tuple[Problem, ...]:

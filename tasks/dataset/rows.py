@@ -1,13 +1,16 @@
 """Parse annotation files: one pydantic model per layout, and a reader for whole files."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from tasks.dataset.formats.found import MAX_ITEMS, Found, Items, Refused, Videos
+from tasks.dataset.formats.recognise import recognise
+from tasks.dataset.formats.table_rows import TABLES
 from tasks.dataset.tables import Cells, open_table
 from tasks.dataset.vocabulary import LEFT_OUT, class_name, normal_name
 from tasks.errors import BadLabels
@@ -161,6 +164,13 @@ class NounClassRow(Row):
     nouns: Members = ()
 
 
+class Epic100ClassRow(Row):
+    """`id,key,instances,category`: a line of EPIC-KITCHENS-100's lists, whose ids are not EPIC-KITCHENS-55's."""
+
+    key: ClassName
+    instances: Members = ()
+
+
 class SameAsRow(Row):
     """`target,name,same_as`: a name to merge into another class, or to leave out with `-`."""
 
@@ -180,6 +190,7 @@ MODELS: dict[str, type[Row]] = {
     "clips": ClipRow,
     "verb classes": VerbClassRow,
     "noun classes": NounClassRow,
+    "classes of EPIC-KITCHENS-100": Epic100ClassRow,
     "same classes": SameAsRow,
 }
 LAYOUTS = {
@@ -187,32 +198,42 @@ LAYOUTS = {
     "clips": ("uid", "verb", "noun"),
     "verb classes": ("verb_id", "class_key"),
     "noun classes": ("noun_id", "class_key"),
+    "classes of EPIC-KITCHENS-100": ("id", "key", "instances"),
     "same classes": ("target", "name", "same_as"),
 }
+_ALL_LAYOUTS = {"intervals": LAYOUTS["intervals"], **{name: table.columns for name, table in TABLES.items()}, **LAYOUTS}
 LABEL_COLUMNS = ("verb", "noun", "action", "verb_class", "noun_class")
 TO_FILL_IN = (*LABEL_COLUMNS, "source")
 """Lines with none of these are skipped. They are from a list of clips to label, and not filled in yet."""
-EPIC_100_HEADER = b"id,key,instances"
 
 
 @dataclass(frozen=True)
 class ReadFile:
-    """A validated file. `refused` holds line numbers and reasons."""
+    """A validated file. `refused` holds line numbers and reasons.
+
+    `found` are the labels of another tool's file, and `where` says for its items where they are, if lines do not.
+    """
 
     name: str
+    layout: str
     rows: tuple[Row | IntervalRow, ...]
     refused: tuple[tuple[int, str], ...]
+    found: tuple[Found, ...] = ()
+    where: Mapping[int, str] = field(default_factory=dict)
 
 
-def read_annotations(file: AnnotationFile) -> ReadFile:
-    """Validate every line of a file by its header's model.
+def read_annotations(file: AnnotationFile, videos: Videos) -> ReadFile:
+    """Validate every line of a file by its header's model, and every item of another tool's file by its reader.
 
     Raises:
         BadLabels: the whole file is unreadable; the message is a predicate, without the file's name.
     """
-    if file.content.startswith(EPIC_100_HEADER):
-        raise BadLabels("lists the classes of EPIC-KITCHENS-100, whose ids differ; use the lists of EPIC-KITCHENS-55")
-    layout, lines = open_table(file.content, LAYOUTS)
+    if recognised := recognise(file.name, file.content):
+        tool, document = recognised
+        return _of_tool(file.name, tool.name, tool.read(document, videos))
+    layout, lines = open_table(file.content, _ALL_LAYOUTS, LAYOUTS)
+    if layout in TABLES:
+        return _of_tool(file.name, layout, TABLES[layout].read(lines, videos))
     rows: list[Row | IntervalRow] = []
     refused: list[tuple[int, str]] = []
     is_empty = True
@@ -225,10 +246,39 @@ def read_annotations(file: AnnotationFile) -> ReadFile:
             try:
                 rows.append(read(line, cells))
             except ValidationError as error:
-                refused.append((line, _reason(error)))
+                refused.append((line, reason_of(error)))
     if is_empty:
         raise BadLabels("has a header but no lines")
-    return ReadFile(file.name, tuple(rows), tuple(refused))
+    return ReadFile(file.name, layout, tuple(rows), tuple(refused))
+
+
+def layout_of(file: AnnotationFile) -> str:
+    """Recognise a file by its content, without reading its lines.
+
+    Raises:
+        BadLabels: it is of no known layout.
+    """
+    if recognised := recognise(file.name, file.content):
+        return recognised[0].name
+    return open_table(file.content, _ALL_LAYOUTS, LAYOUTS)[0]
+
+
+def _of_tool(name: str, layout: str, items: Items) -> ReadFile:
+    found: list[Found] = []
+    refused: list[tuple[int, str]] = []
+    where: dict[int, str] = {}
+    for number, item in enumerate(items):
+        if number >= MAX_ITEMS:
+            raise BadLabels(f"has more than {MAX_ITEMS} items; split it into several files")
+        if item.where:
+            where[item.line] = item.where
+        if isinstance(item, Refused):
+            refused.append((item.line, item.reason))
+        else:
+            found.append(item)
+    if not found and not refused:
+        raise BadLabels(f"is {layout} without any label")
+    return ReadFile(name, layout, (), tuple(refused), tuple(found), where)
 
 
 def _read_by(model: type[Row], line: int, cells: Cells) -> Row:
@@ -260,7 +310,8 @@ def _interval_reader() -> Callable[[int, Cells], IntervalRow]:
     return read
 
 
-def _reason(error: ValidationError) -> str:
+def reason_of(error: ValidationError) -> str:
+    """Say in one line why a line was refused."""
     parts = []
     for detail in error.errors(include_url=False):
         message = str(detail.get("ctx", {}).get("error", detail["msg"]))

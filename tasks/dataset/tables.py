@@ -50,14 +50,16 @@ def decode(content: bytes) -> str:
 
 def read_table(content: bytes, layouts: Mapping[str, tuple[str, ...]]) -> Table:
     """Read a whole table with `open_table`."""
-    layout, lines = open_table(content, layouts)
+    layout, lines = open_table(content, layouts, layouts)
     found = list(lines)
     good = tuple((number, cells) for number, cells in found if isinstance(cells, dict))
     return Table(layout, good, tuple((number, reason) for number, reason in found if isinstance(reason, str)))
 
 
-def open_table(content: bytes, layouts: Mapping[str, tuple[str, ...]]) -> tuple[str, Iterator[tuple[int, Cells | str]]]:
-    """Match a table's header to the first of `layouts` (name to required columns).
+def open_table(
+    content: bytes, layouts: Mapping[str, tuple[str, ...]], told: Mapping[str, tuple[str, ...]]
+) -> tuple[str, Iterator[tuple[int, Cells | str]]]:
+    """Match a table's header to the first of `layouts` (name to required columns). Those in `told` are named if none fits.
 
     Returns the layout's name and the lines. Order, case and spaces of the header are free, and so is the delimiter. Every physical line is
     parsed on its own, so that an unclosed quote spoils one line, not the rest of the file. A line is its number with its cells, or with the
@@ -72,7 +74,7 @@ def open_table(content: bytes, layouts: Mapping[str, tuple[str, ...]]) -> tuple[
         number, header = next(lines, (0, ""))
     if not number:
         raise BadLabels("is empty")
-    layout, delimiter, columns = _recognise(header, layouts)
+    layout, delimiter, columns = _recognise(header, layouts, told)
     return layout, _read_lines(lines, delimiter, columns)
 
 
@@ -95,7 +97,7 @@ def _filled_lines(text: str) -> Iterator[tuple[int, str]]:
     return ((number, line) for number, line in enumerate(lines, start=1) if line and not line.isspace())
 
 
-def _recognise(header: str, layouts: Mapping[str, tuple[str, ...]]) -> tuple[str, str, list[str]]:
+def _recognise(header: str, layouts: Mapping[str, tuple[str, ...]], told: Mapping[str, tuple[str, ...]]) -> tuple[str, str, list[str]]:
     for delimiter in DELIMITERS:
         try:
             columns = [re.sub(r"[\s-]+", "_", cell.casefold()) for cell in _cells(header, delimiter)]
@@ -109,7 +111,7 @@ def _recognise(header: str, layouts: Mapping[str, tuple[str, ...]]) -> tuple[str
                 if twice:
                     raise BadLabels(f"names the column {quoted(twice[0])} twice")
                 return layout, delimiter, columns
-    known = "; or ".join(",".join(columns) for columns in layouts.values())
+    known = "; or ".join(",".join(columns) for columns in told.values())
     raise BadLabels(f"begins with {quoted(header)}, which is not a known header; required columns: {known}")
 
 

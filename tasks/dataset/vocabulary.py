@@ -76,6 +76,7 @@ class Lexicon:
         self._where: dict[str, str] = {}
         self._ids_by_synonym: dict[str, set[int]] = {}
         self._same_as: dict[str, str] = {}
+        self._suggested: dict[str, str] = {}
         self._left_out: dict[str, str] = {}
         self._mentioned: set[str] = set()
         self._not_used: dict[str, int] = {}
@@ -114,6 +115,16 @@ class Lexicon:
     def add_synonym(self, synonym: str, class_id: int) -> None:
         """Add a synonym of a class. Class names take precedence; a synonym of two classes needs an id."""
         self._ids_by_synonym.setdefault(synonym, set()).add(class_id)
+
+    def is_known(self, name: str) -> bool:
+        """Check whether the name, or a synonym that means one class, has an id."""
+        return self.id_of(name) is not None or len(self._ids_by_synonym.get(name, ())) == 1
+
+    def suggest(self, name: str, same_as: str) -> None:
+        """Let `name` mean the class `same_as` as long as nothing else says what it means; the first suggestion counts."""
+        if name != same_as:
+            self._suggested.setdefault(name, same_as)
+        self._mentioned |= {name, same_as}
 
     def learn(self, name: str, class_id: int | None, where: str) -> None:
         """Record a label's name, and its id if it has one.
@@ -202,8 +213,10 @@ class Lexicon:
 
     def _by_synonym(self, name: str) -> str:
         ids = self._ids_by_synonym.get(name, set())
-        if not ids or self.id_of(name) is not None:
+        if self.id_of(name) is not None:
             return name
+        if not ids:
+            return self._suggested.get(name, name)
         if len(ids) > 1:
             raise ValueError(f"{self.target} {quoted(name)} means the classes {sorted(ids)}; fill in {self.target}_class")
         (only,) = ids

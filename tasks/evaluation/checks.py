@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tasks.errors import BadInput
 from tasks.evaluation.fingerprints import Fingerprint, distances
 from tasks.results.dataset import DatasetClip
-from tasks.results.metrics import DataChecks, LabelConflict, NearDuplicate
+from tasks.results.metrics import DataChecks, LabelConflict, NearDuplicate, TwoActions
 from tasks.results.record import SPLITS, TARGETS, SplitName, Target
 
 MAX_DUPLICATE_BITS = 10.0
@@ -51,6 +51,9 @@ def check_data(
         missing_from_train=_missing_from_train(ordered, targets),
         label_conflicts=conflicts,
         with_speech=with_speech,
+        two_actions=tuple(
+            TwoActions(uid=clip.uid, action=clip.action, second_action=clip.second_action) for clip in ordered if clip.second_action
+        ),
     )
 
 

@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
+from tasks.dataset.rows import AnnotationFile, layout_of
+from tasks.errors import BadInput, BadLabels
 from tasks.media.intake import Taker
 from tasks.media.label_inputs import annotation_objects
 from tasks.media.offers import Offer
@@ -18,13 +20,16 @@ from tasks.store.uri import check_key
 TICK_SECONDS = 1.1
 """Minimum gap between uploads. The store's times are whole seconds, and files of the same second are ordered by name."""
 
-_KEPT = re.compile(r"(.*)-[0-9a-f]{8}\.csv", re.DOTALL)
+NO_LABELS = "no annotation file: "
+_KEPT = re.compile(r"(.*)-[0-9a-f]{8}(\.[a-z]+)", re.DOTALL)
 
 
 def keep_annotations(
     store: Store, store_uri: str, taker: Taker, offers: Sequence[Offer], known: Mapping[tuple[str, str], SeenFile]
 ) -> list[SeenFile]:
-    """Store every offered annotation file, named by its content; set unreadable ones aside.
+    """Store every offered annotation file, named by its content; set unreadable ones aside, and other files of such suffixes.
+
+    A CSV file is kept whatever it holds: the step `label` says what is wrong with it.
 
     A file that is already stored is written again if a later one of the same name would override it, unless it is unchanged in the inbox.
     """
@@ -34,13 +39,15 @@ def keep_annotations(
     seen = []
     for offer in offers:
         earlier = known.get((offer.name, offer.etag))
-        if earlier and earlier.reason:
+        if earlier and earlier.reason and (_is_csv(offer) or earlier.reason.startswith(NO_LABELS)):
             seen.append(earlier)
             continue
         read: list[tuple[str, bytes]] = []
 
         def keep(content: bytes, offer: Offer = offer, read: list[tuple[str, bytes]] = read) -> None:
-            name = f"{PurePosixPath(offer.name).stem}-{hashlib.sha256(content).hexdigest()[:8]}.csv"
+            if not _is_csv(offer):
+                _require_labels(offer.name, content)
+            name = kept_name(offer.name, content)
             check_key(folder.file(name))
             read.append((name, content))
 
@@ -57,6 +64,23 @@ def keep_annotations(
         store.write_bytes(folder.file(name), wanted[name])
         latest = name
     return seen
+
+
+def kept_name(name: str, content: bytes) -> str:
+    """Name an annotation file by its content, such as `labels-0123abcd.csv`."""
+    path = PurePosixPath(name)
+    return f"{path.stem}-{hashlib.sha256(content).hexdigest()[:8]}{path.suffix.lower()}"
+
+
+def _is_csv(offer: Offer) -> bool:
+    return offer.name.lower().endswith(".csv")
+
+
+def _require_labels(name: str, content: bytes) -> None:
+    try:
+        layout_of(AnnotationFile(PurePosixPath(name).name, content))
+    except BadLabels as error:
+        raise BadInput(f"{NO_LABELS}it {error}") from None
 
 
 def to_write(kept: Sequence[str], wanted: Sequence[str]) -> list[str]:
@@ -81,5 +105,5 @@ def _by_stem(names: Iterable[str]) -> defaultdict[str, list[str]]:
     found: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
         if match := _KEPT.fullmatch(name):
-            found[match[1]].append(name)
+            found[match[1] + match[2]].append(name)
     return found

@@ -8,10 +8,22 @@ from tasks.media.class_lists import epic_list_uris
 from tasks.store.layout import Layout, is_probe
 from tasks.store.objects import Store, StoredObject
 
+SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".xml", ".eaf", ".zip")
+"""Of files that may hold labels; their content says whether they do."""
+
+OF_PAGE = "page/"
+"""Folder in `annotations/` for what the labelling page keeps beside its labels."""
+
+
+def is_label_file(name: str) -> bool:
+    """Check whether a file in `annotations/` or beside videos may hold labels."""
+    return name.lower().endswith(SUFFIXES) and not name.startswith(OF_PAGE)
+
 
 def annotation_objects(store: Store, store_uri: str) -> list[StoredObject]:
     """List annotation files in upload order: later ones override earlier ones."""
-    found = [o for o in store.list(Layout(store_uri).annotations.folder_uri) if o.name.lower().endswith(".csv")]
+    folder = Layout(store_uri).annotations
+    found = [o for o in store.list(folder.folder_uri) if is_label_file(folder.name_of(o.uri))]
     return sorted(found, key=lambda o: (o.modified, o.uri))
 
 

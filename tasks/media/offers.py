@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from tasks.download import is_url
 from tasks.errors import BadInput
+from tasks.media.label_inputs import SUFFIXES
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
@@ -31,8 +32,8 @@ class Offer:
 
     @property
     def is_annotation(self) -> bool:
-        """Check whether it is an annotation file instead of a video."""
-        return self.name.lower().endswith(".csv")
+        """Check whether it may be an annotation file instead of a video."""
+        return self.name.lower().endswith(SUFFIXES)
 
 
 def offers(sources: Sequence[str], store_uri: str, store: Store) -> Iterator[Offer]:

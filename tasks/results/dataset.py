@@ -1,5 +1,7 @@
 """Define the results of label, split and dataset."""
 
+from pydantic import Field
+
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions
 from tasks.results.record import TARGETS, VERB_ALONE, Record, SetAside, SplitName, Target
 from tasks.results.video import ClipRecord
@@ -10,15 +12,21 @@ NO_OBJECT = "(none)"
 
 
 class Problem(Record):
-    """A rejected line of an annotation file, or an overridden label."""
+    """A rejected line of an annotation file, or an overridden label.
+
+    In a file without useful lines, such as JSON, `line` counts the items and `item` says which one it is.
+    """
 
     file: str
     line: int | None
+    item: str = Field("", exclude_if=lambda item: not item)
     reason: str
 
     @property
     def place(self) -> str:
         """Format file and line, for people."""
+        if self.item:
+            return f"{self.file}, {self.item}"
         return self.file if self.line is None else f"{self.file} line {self.line}"
 
 
@@ -70,7 +78,7 @@ def action_name(verb: str, noun: str) -> str:
 class LabelledClip(Record):
     """A clip and its label, if known.
 
-    `source` groups clips that must be in the same split.
+    `source` groups clips that must be in the same split. `second_action` also covers at least `min_overlap` of the clip.
     """
 
     clip: ClipRecord
@@ -81,6 +89,7 @@ class LabelledClip(Record):
     verb_class: int | None
     noun_class: int | None
     origin: str | None
+    second_action: str | None = Field(None, exclude_if=lambda action: action is None)
 
     @property
     def action(self) -> str | None:
@@ -154,7 +163,10 @@ class SplitResult(Record):
 
 
 class DatasetClip(Record):
-    """One labelled clip in its split."""
+    """One labelled clip in its split.
+
+    `second_action` also covers at least `min_overlap` of the clip.
+    """
 
     uid: str
     split: SplitName
@@ -173,6 +185,7 @@ class DatasetClip(Record):
     verb_class: int
     noun_class: int
     origin: str
+    second_action: str | None = Field(None, exclude_if=lambda action: action is None)
 
     @property
     def action(self) -> str:

@@ -100,10 +100,19 @@ class LabelConflict(Record):
     other_action: str
 
 
+class TwoActions(Record):
+    """A clip, the action that covers most of it, and a second that covers the demanded share of it, too."""
+
+    uid: str
+    action: str
+    second_action: str
+
+
 class DataChecks(Record):
     """Checks of the data: leakage between splits, classes missing from train, contradicting labels.
 
-    In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened for it. It harms no score.
+    `two_actions` are the clips of which two labels of one file each cover at least `min_overlap`. They harm no score, but one clip has one
+    label. In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened for it. It harms no score.
     """
 
     shared_sources: tuple[str, ...]
@@ -111,6 +120,7 @@ class DataChecks(Record):
     missing_from_train: tuple[str, ...]
     label_conflicts: tuple[LabelConflict, ...]
     with_speech: tuple[str, ...] | None = Field(None, exclude_if=lambda uids: uids is None)
+    two_actions: tuple[TwoActions, ...] = Field((), exclude_if=lambda clips: not clips)
 
     @property
     def is_clean(self) -> bool:

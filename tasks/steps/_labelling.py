@@ -46,6 +46,7 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
         files,
         options,
         own,
+        {record.video: record.fps for record, _ in cut},
     )
     labelling = labelling.with_ids(number_words(store, store_uri, own, labelling.words_without_id))
     log.info("%d clips, %d labelled; %d annotation files", len(labelling.clips), labelling.num_labelled, len(files))

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.dataset.labels import Labelling, label_clips
+from tasks.dataset.places import KnownVideos, Places
 from tasks.dataset.rows import AnnotationFile
 from tasks.dataset.vocabulary import FIRST_OWN_ID, OwnClasses, WordTarget
 from tasks.media.clips import clip_uid
@@ -15,6 +16,7 @@ from tasks.results.dataset import LabelledClip
 from tasks.results.video import ClipRecord
 
 NONE_OWN = OwnClasses()
+NO_VIDEOS = KnownVideos(Places([], {}), {})
 
 
 def _clip(name: str, index: int = 0) -> ClipRecord:
@@ -74,11 +76,12 @@ def label() -> Callable[..., Labelling]:
         files: dict[str, str | bytes] | None = None,
         min_overlap: float = 0.25,
         own: OwnClasses = NONE_OWN,
+        fps: float = 30,
     ) -> Labelling:
         clips = [_clip(name, index) for name, num_clips in videos.items() for index in range(num_clips)]
         names = {_clip(name).video: tuple(name.split("|")) for name in videos}
         given = [AnnotationFile(name, text if isinstance(text, bytes) else text.encode()) for name, text in (files or {}).items()]
-        labelling = label_clips(clips, names, given, LabelOptions(min_overlap=min_overlap), own)
+        labelling = label_clips(clips, names, given, LabelOptions(min_overlap=min_overlap), own, dict.fromkeys(names, fps))
         return labelling.with_ids(numbered(own, labelling.words_without_id))
 
     return run

@@ -3,7 +3,6 @@ import io
 import os
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.dataset.intervals import overlap_seconds, winning_row, without_overlaps
+from tasks.dataset.intervals import winners
 from tasks.dataset.rows import AnnotationFile, IntervalLine, IntervalRow, ReadFile, read_annotations
+from tests.dataset.conftest import NO_VIDEOS
 
 
 def cells(start: str, stop: str, noun: str = "meat") -> dict[str, str]:
@@ -30,7 +30,7 @@ def read(*lines: dict[str, str]) -> ReadFile:
     writer = csv.DictWriter(text, list(lines[0]))
     writer.writeheader()
     writer.writerows(lines)
-    return read_annotations(AnnotationFile("a.csv", text.getvalue().encode()))
+    return read_annotations(AnnotationFile("a.csv", text.getvalue().encode()), NO_VIDEOS)
 
 
 @pytest.mark.parametrize(
@@ -78,32 +78,36 @@ def test_lines_that_share_a_label_are_read_as_each_alone_is(lines):
     assert [line for line, _ in found.refused] == refused
 
 
+def winner(clip, rows, min_overlap):
+    return dict(winners([clip], rows, min_overlap)).get(clip)
+
+
 def test_the_label_with_most_of_the_clip_wins_by_its_total(make):
     rows = [row(0, 2, "meat", 2), row(2, 5, "bag", 3), row(5, 7, "meat", 4)]
-    assert winning_row(make.clip("a"), rows, 0.25).line == 2
-    assert winning_row(make.clip("a"), rows, 0.5).noun == "meat"
-    assert winning_row(make.clip("a"), rows, 0.51) is None
+    assert winner(make.clip("a"), rows, 0.25).row.line == 2
+    assert winner(make.clip("a"), rows, 0.5).row.noun == "meat"
+    assert winner(make.clip("a"), rows, 0.51) is None
 
 
 def test_of_equal_labels_the_earlier_wins(make):
-    assert winning_row(make.clip("a"), [row(0, 4, "bag"), row(4, 8, "meat")], 0.5).noun == "bag"
+    assert winner(make.clip("a"), [row(0, 4, "bag"), row(4, 8, "meat")], 0.5).row.noun == "bag"
 
 
 @pytest.mark.parametrize("min_overlap", [0, 0.25])
 def test_an_interval_that_only_touches_a_clip_does_not_label_it(make, min_overlap):
-    assert winning_row(make.clip("a", 1), [row(0, 8), row(16, 20)], min_overlap) is None
+    assert winner(make.clip("a", 1), [row(0, 8), row(16, 20)], min_overlap) is None
 
 
-def test_overlapping_intervals_are_refused_by_line_and_touching_ones_kept():
-    kept, refused = without_overlaps([row(10, 20, line=2), row(0, 10, line=3), row(5, 12, line=4), row(19, 30, line=5), row(0, 30, line=6)])
-    assert [r.line for r in kept] == [3, 2]
-    assert [line for line, _ in refused] == [4, 5, 6]
-    assert "overlaps line" in refused[0][1]
+def test_what_several_intervals_of_one_label_cover_together_counts_once(make):
+    rows = [row(0, 3, "meat", 2), row(0, 3, "meat", 3), row(1, 4, "meat", 4), row(3, 8, "bag", 5)]
+    assert winner(make.clip("a"), rows, 0.25).row.line == 5
 
 
-def test_rows_of_one_time_are_kept_where_rounding_alone_makes_them_overlap():
-    kept, refused = without_overlaps([row(5, 6, line=3), row(0, 5.0000005, line=2)])
-    assert ([r.line for r in kept], refused) == ([2, 3], [])
+def test_a_second_label_is_told_if_it_covers_the_demanded_share_too(make):
+    rows = [row(0, 8, "meat", 2), row(1, 3, "bag", 3), row(5, 6.9, "pot", 4)]
+    won = winner(make.clip("a"), rows, 0.25)
+    assert (won.row.noun, won.second.noun) == ("meat", "bag")
+    assert winner(make.clip("a"), rows, 0.26).second is None
 
 
 spans = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20), st.sampled_from(["meat", "bag", "pot"])), max_size=12)
@@ -112,28 +116,30 @@ spans = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20), st.sampled_fr
 @given(spans, st.sampled_from([0, 0.25, 0.5, 1]))
 def test_winner_against_the_definition(make, drawn, min_overlap):
     rows = [row(start, start + length, noun, line) for line, (start, length, noun) in enumerate(drawn)]
-    kept, refused = without_overlaps(rows)
-    assert len(kept) + len(refused) == len(rows)
-    for first, second in pairwise(kept):
-        assert first.stop_seconds <= second.start_seconds
-    accepted: list[IntervalRow] = []
-    for one in rows:
-        if all(one.stop_seconds <= other.start_seconds or other.stop_seconds <= one.start_seconds for other in accepted):
-            accepted.append(one)
-    assert sorted(kept, key=lambda r: r.line) == accepted
-    for index in range(9):
-        clip = make.clip("a", index)
-        total = {noun: sum(overlap_seconds(clip, r) for r in kept if r.noun == noun) for noun in ("meat", "bag", "pot")}
-        most = max(total.values())
-        winner = winning_row(clip, kept, min_overlap)
-        if most == 0 or most < min_overlap * 8:
-            assert winner is None
+    clips = [make.clip("a", index) for index in range(9)]
+    found = dict(winners(clips, rows, min_overlap))
+    for clip in clips:
+        seconds = range(int(clip.start_seconds), int(clip.stop_seconds))
+        covers = {
+            noun: sum(any(r.start_seconds <= second < r.stop_seconds for r in rows if r.noun == noun) for second in seconds)
+            for noun in ("meat", "bag", "pot")
+        }
+        first, second, _ = sorted(covers.values(), reverse=True)
+        won = found.get(clip)
+        if first == 0 or first < min_overlap * 8:
+            assert won is None
         else:
-            assert total[winner.noun] == most
-            assert overlap_seconds(clip, winner) > 0
+            assert covers[won.row.noun] == first
+            assert (won.second is not None) == (second > 0 and second >= min_overlap * 8)
+            assert won.second is None or covers[won.second.noun] == second
+            overlap = [
+                min(r.stop_seconds, clip.stop_seconds) - max(r.start_seconds, clip.start_seconds) for r in rows if r.noun == won.row.noun
+            ]
+            assert min(won.row.stop_seconds, clip.stop_seconds) - max(won.row.start_seconds, clip.start_seconds) == max(overlap)
 
 
 A_MILLION = """
+OVERLAP = 2.4
 import time
 from pathlib import Path
 from tasks.dataset.labels import label_clips
@@ -144,12 +150,13 @@ from tests.dataset.conftest import _clip
 
 clips = [_clip(f"{i % 100}.mp4", i // 100) for i in range(10_000)]
 names = {clip.video: (f"{i}.mp4",) for i, clip in enumerate(clips[:100])}
-lines = [f"{v}.mp4,{i * 0.8:.1f},{i * 0.8 + 0.7:.1f},{('put', 'take')[i // 20 % 2]},meat" for v in range(100) for i in range(10_000)]
+long = [f"{v}.mp4,0,9000,move,bag" for v in range(100)]
+lines = long + [f"{v}.mp4,{i * 0.8:.1f},{i * 0.8 + OVERLAP:.1f},{('put', 'take')[i // 20 % 2]},meat" for v in range(100) for i in range(9_999)]
 content = "\\n".join(["video,start_seconds,stop_seconds,verb,noun", *lines]).encode()
 del lines
 Path("/proc/self/clear_refs").write_text("5")
 began = time.process_time()
-found = label_clips(clips, names, [AnnotationFile("a.csv", content)], LabelOptions(), OwnClasses())
+found = label_clips(clips, names, [AnnotationFile("a.csv", content)], LabelOptions(), OwnClasses(), {})
 seconds = time.process_time() - began
 peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
 print(found.num_labelled, found.problems[-1].reason.split()[1], seconds, int(peak.split()[1]) / 1000)

@@ -58,6 +58,12 @@ def test_good_data_is_clean():
     assert found.is_clean
 
 
+def test_a_clip_with_two_actions_is_counted_and_harms_nothing():
+    found = checked(clip("a"), clip("b", "val").model_copy(update={"second_action": "take bag"}), looks={})
+    assert [(two.uid, two.action, two.second_action) for two in found.two_actions] == [("b", "put meat", "take bag")]
+    assert found.is_clean
+
+
 def test_a_source_in_two_splits_is_named():
     found = checked(clip("a", source="x"), clip("b", "val", source="x"), clip("c", source="y"), clip("d", "test", source="z"), looks={})
     assert found.shared_sources == ("x",)

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.dataset.places import KnownVideos, Places
 from tasks.dataset.rows import AnnotationFile, ClipRow, read_annotations
 from tasks.errors import BadInput
 from tasks.prediction.familiar import directions, distances_to_nearest, from_bytes, to_bytes
@@ -79,7 +80,7 @@ def test_the_list_is_an_annotation_file_once_it_is_filled_in():
     assert len(lines) == 3
     assert "'=cmd" in lines[1]
     filled = [line.replace("-000008000,,,", "-000008000,put,meat,") for line in lines]
-    read = read_annotations(AnnotationFile("to_label.csv", "\n".join(filled).encode()))
+    read = read_annotations(AnnotationFile("to_label.csv", "\n".join(filled).encode()), KnownVideos(Places([], {}), {}))
     (row,) = read.rows
     assert isinstance(row, ClipRow)
     assert (row.uid, row.verb, row.noun) == ("0123456789ab_000000000-000008000", "put", "meat")

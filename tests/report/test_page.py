@@ -10,7 +10,7 @@ import pytest
 from tasks.report.inputs import ReportInputs
 from tasks.report.page import SECTIONS, page
 from tasks.results.dataset import NO_OBJECT
-from tasks.results.metrics import ClassChange
+from tasks.results.metrics import ClassChange, TwoActions
 from tasks.wording import p_value, percent, percent_interval, signed
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "area", "base", "col", "embed", "source", "track", "wbr"}
@@ -281,6 +281,17 @@ def test_the_data_checks_ask_about_speech_where_somebody_listened_for_it(make_in
     assert "People speak in 2 clips: are you allowed to keep that?" in spoken
     assert "<code>aaaaaaaaaaaa-0001</code>" in spoken
     assert "No problems in 479 clips" in spoken
+
+
+def test_the_data_checks_count_clips_with_two_actions(make_inputs, page_of):
+    assert "two actions" not in page_of("usual")
+    inputs = make_inputs("usual")
+    two = (TwoActions(uid="a" * 12 + "-0001", action="put <b>", second_action="take bag"),)
+    checks = inputs.metrics.checks.model_copy(update={"two_actions": two})
+    shown = page(replace(inputs, metrics=inputs.metrics.model_copy(update={"checks": checks})))
+    assert "A second action covers much of 1 clip;" in shown
+    assert "<td>put &lt;b&gt;</td><td>take bag</td>" in shown
+    assert "No problems in 479 clips" in shown
 
 
 def test_pictures_speak_to_those_who_do_not_see_them(case):

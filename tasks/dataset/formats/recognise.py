@@ -1,0 +1,53 @@
+"""Recognise the files of other tools by their content."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from tasks.dataset.formats import label_studio
+from tasks.dataset.formats.documents import ZIP, from_zip, parse_json, root_tag
+from tasks.dataset.formats.found import Document, Read
+from tasks.errors import BadLabels
+from tasks.wording import quoted
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A format, as people call it, and its reader."""
+
+    name: str
+    read: Read
+
+
+JSON_FORMATS: tuple[tuple[Callable[[object], bool], Tool], ...] = (
+    (label_studio.is_json, Tool("Label Studio JSON", label_studio.read_json)),
+    (label_studio.is_json_min, Tool("Label Studio JSON-MIN", label_studio.read_json_min)),
+)
+XML_FORMATS: Mapping[str, Tool] = {}
+"""By the tag of the outermost element."""
+
+ARCHIVED = "annotations.xml"
+"""The file that is read in a zip archive, which is CVAT's."""
+
+
+def recognise(name: str, content: bytes) -> tuple[Tool, Document] | None:
+    """Recognise JSON, XML and archives; None if it may be a table.
+
+    Raises:
+        BadLabels: it is JSON, XML or an archive, but of no known tool, or unreadable.
+    """
+    document = Document(name, content)
+    if content.startswith(ZIP):
+        document = replace(document, content=from_zip(content, ARCHIVED))
+    start = document.content[:4096].lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")[:1]
+    if start == b"<":
+        tag = root_tag(document.content)
+        if tag not in XML_FORMATS:
+            raise BadLabels(f"is XML of no known tool: its outermost element is {quoted(tag)}, not {' or '.join(XML_FORMATS)}")
+        return XML_FORMATS[tag], document
+    if start in (b"{", b"["):
+        parsed = parse_json(document.content)
+        for is_format, tool in JSON_FORMATS:
+            if is_format(parsed):
+                return tool, replace(document, parsed=parsed)
+        raise BadLabels(f"is JSON of no known tool; known are {', '.join(tool.name for _, tool in JSON_FORMATS)}")
+    return None

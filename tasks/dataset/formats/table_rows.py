@@ -1,0 +1,24 @@
+"""Read the tables of other tools, which a header tells apart."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from tasks.dataset.formats import label_studio
+from tasks.dataset.formats.found import Items, Videos
+from tasks.dataset.tables import Cells
+
+Lines = Iterator[tuple[int, Cells | str]]
+ReadLines = Callable[[Lines, Videos], Items]
+
+
+class TableFormat(NamedTuple):
+    """A table's required columns, in lower case with `_` for spaces, and its reader."""
+
+    columns: tuple[str, ...]
+    read: ReadLines
+
+
+TABLES: Mapping[str, TableFormat] = {
+    "Label Studio CSV": TableFormat(("annotation_id", "annotator"), label_studio.read_table),
+}
+"""By the format's name; of two that fit, the first is taken."""

@@ -1,0 +1,78 @@
+"""Turn the labels of other tools' files into lines of clips and intervals."""
+
+from collections.abc import Iterable, Iterator
+
+from pydantic import ValidationError
+
+from tasks.dataset.folders import FolderReader, strongest_parts
+from tasks.dataset.formats.found import Found, Said, Videos
+from tasks.dataset.rows import MAX_PLACE_LENGTH, MAX_SECONDS, ClipRow, IntervalRow, LabelRow, reason_of
+from tasks.dataset.vocabulary import Lexicon, normal_name
+from tasks.results.dataset import NO_OBJECT
+
+ROUNDING_SECONDS = 1e-6
+
+
+class ToolLabels:
+    """Makes rows of labels; equal labels share one record, because there may be a million."""
+
+    def __init__(self, videos: Videos) -> None:
+        self._videos = videos
+        self._labels: dict[Said, LabelRow | str] = {}
+        self._names: dict[tuple[str, ...], str] = {}
+
+    def rows(self, found: Iterable[Found], refused: list[tuple[int, str]]) -> Iterator[ClipRow | IntervalRow]:
+        """Yield a row for each label with verb and noun; unusable ones are added to `refused`."""
+        for item in found:
+            try:
+                yield self._row(item)
+            except ValueError as error:
+                refused.append((item.line, str(error)))
+
+    def _row(self, item: Found) -> ClipRow | IntervalRow:
+        label = self._labels.get(item.said) or self._labels.setdefault(item.said, _label(item))
+        if isinstance(label, str):
+            raise ValueError(label)
+        video = self._names.get(item.video) or self._names.setdefault(item.video, self._name(item.video))
+        if not 0 < len(video) <= MAX_PLACE_LENGTH:
+            raise ValueError(f"the name of its video is {'empty' if not video else f'longer than {MAX_PLACE_LENGTH} characters'}")
+        start, stop = item.start_seconds, item.stop_seconds
+        if start is None or stop is None:
+            return ClipRow.model_validate({**label.model_dump(), "line": item.line, "uid": video})
+        # A tool may write a start that rounding has put before the video's first frame.
+        start = 0.0 if -ROUNDING_SECONDS < start < 0 else start
+        if start < 0:
+            raise ValueError(f"its start, {start:g} s, is negative")
+        if stop <= start:
+            raise ValueError(f"its end, {stop:g} s, is not after its start, {start:g} s")
+        if stop > MAX_SECONDS:
+            raise ValueError(f"its end, {stop:g} s, is more than {MAX_SECONDS} s")
+        return IntervalRow(item.line, label, video, start, stop)
+
+    def _name(self, names: tuple[str, ...]) -> str:
+        return next((name for name in names if self._videos.finds(name)), names[0])
+
+
+def _label(item: Found) -> LabelRow | str:
+    said = item.said
+    try:
+        return LabelRow.model_validate(
+            {"line": item.line, "verb": said.verb, "noun": said.noun, "verb_class": said.verb_class, "noun_class": said.noun_class}
+        )
+    except ValidationError as error:
+        return reason_of(error)
+
+
+def split_text(text: str, verbs: Lexicon, nouns: Lexicon) -> tuple[str, str]:
+    """Read a text such as `put meat` as a verb and a noun, in the way of folder names.
+
+    A known verb at its start wins, then the first word. A single word is a verb alone.
+
+    Raises:
+        ValueError: its verb is left out, or means no class or two.
+    """
+    plain = " ".join(text.replace("/", " ").split())
+    if known := FolderReader(verbs, nouns).known((plain,)):
+        return known.verb, known.noun
+    verb, *noun = strongest_parts(plain)
+    return normal_name(verb), "-".join(noun) or NO_OBJECT

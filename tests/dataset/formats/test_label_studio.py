@@ -1,0 +1,199 @@
+"""Label Studio's exports, with the traps that its users met."""
+
+import json
+
+import pytest
+
+DATA = {"video": "/data/upload/1/abcd1234-a.mp4"}
+
+
+def region(start, end, *labels, **more):
+    value = {"ranges": [{"start": start, "end": end}], "timelinelabels": list(labels)}
+    return {"id": f"{start}", "from_name": "action", "to_name": "video", "type": "timelinelabels", "value": value, **more}
+
+
+def task(*results, data=DATA, **more):
+    return {"id": 7, "data": data, "annotations": [{"id": 1, "was_cancelled": False, "result": list(results), **more}], "predictions": []}
+
+
+def export(*tasks):
+    return {"project-1.json": json.dumps(tasks)}
+
+
+def actions(labelling):
+    return [clip.action for clip in labelling.clips]
+
+
+def reasons(labelling):
+    return [f"{problem.place}: {problem.reason}" for problem in labelling.problems]
+
+
+def test_frames_count_from_one_at_24_per_second_whatever_the_rate_of_the_file(label):
+    # Frames 193 to 384 are the seconds 8 to 16.
+    found = label({"a.mp4": 3}, export(task(region(193, 384, "put meat"))), min_overlap=1, fps=60)
+    assert actions(found) == [None, "put meat", None]
+    assert found.clips[1].origin == "project-1.json, task 7, result 1"
+
+
+@pytest.mark.parametrize("name", ["fps", "framerate"])
+def test_a_rate_in_the_data_of_the_task_counts(label, name):
+    found = label({"a.mp4": 2}, export(task(region(241, 480, "put meat"), data={**DATA, name: "30"})), min_overlap=1)
+    assert actions(found) == [None, "put meat"]
+
+
+def test_a_range_of_one_frame_is_one_frame_long(label):
+    found = label({"a.mp4": 1}, export(task(region(1, 1, "put meat"))), min_overlap=0)
+    assert actions(found) == ["put meat"]
+    assert actions(label({"a.mp4": 1}, export(task(region(1, 1, "put meat"))), min_overlap=0.01)) == [None]
+
+
+def test_a_box_with_the_label_of_a_timeline_has_no_time(label):
+    box = {"id": "b", "from_name": "box", "type": "timelinelabels", "value": {"sequence": [], "timelinelabels": ["take bag"]}}
+    found = label({"a.mp4": 1}, export(task(box, region(1, 192, "put meat"))))
+    assert actions(found) == ["put meat"]
+    assert reasons(found) == ["project-1.json, task 7, result 1: is a box with the name of a timeline, without ranges of time"]
+
+
+def test_values_are_read_by_their_keys_and_not_by_their_type(label):
+    assert actions(label({"a.mp4": 1}, export(task(region(1, 192, "put meat", type="timeserieslabels"))))) == ["put meat"]
+
+
+def test_skipped_annotations_and_predictions_are_no_labels(label):
+    skipped = task(region(1, 192, "put meat"), was_cancelled=True)
+    predicted = {"id": 8, "data": DATA, "annotations": [], "predictions": [{"result": [region(1, 192, "take bag")]}]}
+    found = label({"a.mp4": 1}, export(skipped, predicted))
+    assert actions(found) == [None]
+    assert reasons(found) == ["project-1.json, task 7: was skipped in Label Studio"]
+
+
+def test_of_several_people_the_ground_truth_counts(label):
+    both = task(region(1, 192, "put meat"))
+    both["annotations"].append({"id": 2, "ground_truth": True, "result": [region(1, 192, "take bag")]})
+    found = label({"a.mp4": 1}, export(both))
+    assert actions(found) == ["take bag"]
+    assert "marked as the ground truth" in reasons(found)[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"start": None, "end": 5}, "without a start or an end"),
+        ({"start": 5, "end": None}, "without a start or an end"),
+        ({"start": 0, "end": 5}, "frames count from 1"),
+        ({"start": 9, "end": 5}, "ends at frame 5, before its start"),
+        ({"start": 1.5, "end": 5}, "start 1.5 is not the number of a frame"),
+        ({"start": True, "end": 5}, "start 'True' is not a number"),
+        ({"start": 10**400, "end": 5}, "is not a number"),
+        ([1, 5], "range is not an object"),
+    ],
+)
+def test_a_bad_range_costs_itself(label, given, reason):
+    bad = region(1, 1, "take bag")
+    bad["value"]["ranges"] = [given]
+    found = label({"a.mp4": 1}, export(task(bad, region(1, 192, "put meat"))))
+    assert actions(found) == ["put meat"]
+    (problem,) = found.problems
+    assert reason in problem.reason
+    assert problem.item == "task 7, result 1"
+
+
+def test_choices_of_a_region_complete_its_label(label):
+    noun = {"id": "1", "from_name": "noun", "type": "choices", "value": {"choices": ["Tortilla"]}}
+    verb = region(1, 192, "take", from_name="verb")
+    assert actions(label({"a.mp4": 1}, export(task(noun, verb)))) == ["take tortilla"]
+
+
+def test_two_timelines_of_verbs_and_nouns_are_joined_by_their_times(label):
+    verbs = [region(1, 192, "put", from_name="verb"), region(193, 384, "take", from_name="verb")]
+    nouns = [region(180, 384, "bag", from_name="noun"), region(1, 179, "meat", from_name="noun")]
+    assert actions(label({"a.mp4": 2}, export(task(*verbs, *nouns)))) == ["put meat", "take bag"]
+
+
+def test_choices_about_the_whole_video_label_all_of_it(label):
+    choices = [
+        {"id": name, "from_name": name, "value": {"choices": [of]}} for name, of in [("verb", "put"), ("noun", "meat"), ("quality", "good")]
+    ]
+    assert actions(label({"a.mp4": 2}, export(task(*choices)))) == ["put meat"] * 2
+    found = label({"a.mp4": 2}, export(task(*choices, region(193, 384, "take bag"))))
+    assert actions(found) == [None, "take bag"]
+    assert "is about the whole video, which has ranges" in found.problems[0].reason
+
+
+@pytest.mark.parametrize(
+    "video",
+    [
+        "a b.mp4",
+        "/data/upload/12/0123abcd-a%20b.mp4",
+        "/data/local-files/?d=films%2Fa%20b.mp4",
+        "s3://bucket/films/a b.mp4",
+        "https://host:8080/films/a%20b.mp4?X-Amz-Signature=1",
+        "file:///home/anna/films/a b.mp4",
+        "C:\\films\\a b.mp4",
+        "0123abcd-a b.mp4",
+    ],
+)
+def test_spellings_of_a_video(label, video):
+    assert actions(
+        label(
+            {"kitchen/a b.mp4": 1, "b.mp4": 1},
+            export(task(region(1, 192, "put meat"), data={"clip": video, "note": "x"} if video.endswith("mp4") else {"video": video})),
+        )
+    ) == ["put meat", None]
+
+
+def test_a_longer_name_that_is_there_goes_before_one_without_a_prefix(label):
+    found = label({"0123abcd-a.mp4": 1, "a.mp4": 1}, export(task(region(1, 192, "put meat"), data={"video": "0123abcd-a.mp4"})))
+    assert actions(found) == ["put meat", None]
+
+
+def test_a_name_of_two_videos_is_told(label):
+    found = label({"x/a.mp4": 1, "y/a.mp4": 1}, export(task(region(1, 192, "put meat"))))
+    assert "matches 2 videos" in found.problems[0].reason
+
+
+def test_json_min(label):
+    items = [
+        {
+            "id": 24,
+            "video": "a.mp4",
+            "action": [{"ranges": [{"start": 1, "end": 192}], "timelinelabels": ["put meat"]}],
+            "annotator": 1,
+            "annotation_id": 7,
+            "lead_time": 12.3,
+        },
+        {"id": 25, "video": "b.mp4", "verb": "take", "noun": {"choices": ["bag"]}, "annotator": 1, "annotation_id": 8, "lead_time": 1},
+        {"id": 26, "video": "c.mp4", "annotator": 1, "annotation_id": 9, "action": [{"timelinelabels": ["x"]}]},
+        "no item",
+    ]
+    found = label({"a.mp4": 2, "b.mp4": 1}, {"min.json": json.dumps(items)})
+    assert actions(found) == ["put meat", None, "take bag"]
+    assert reasons(found) == [
+        "min.json, item 3, action 1: is a box with the name of a timeline, without ranges of time",
+        "min.json, item 4: item is not an object",
+    ]
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_tables_with_json_in_their_cells(label, delimiter):
+    cell = json.dumps([{"ranges": [{"start": 1, "end": 192}], "timelinelabels": ["put meat"]}]).replace('"', '""')
+    lines = [
+        "id,video,action,annotator,annotation_id,lead_time".replace(",", delimiter),
+        delimiter.join(["1", "a.mp4", f'"{cell}"', "1", "2", "3"]),
+    ]
+    found = label({"a.mp4": 1}, {"export.csv": "\n".join(lines)})
+    assert actions(found) == ["put meat"]
+    assert found.clips[0].origin == "export.csv:2"
+
+
+def test_several_labels_of_one_region_and_unusable_names(label):
+    found = label({"a.mp4": 1}, export(task(region(1, 192, "put meat", "take bag"), region(1, 10, "???"), region(1, 10, "x" * 80))))
+    assert actions(found) == ["put meat"]
+    assert [("is not a name" in reason, "is longer" in reason) for reason in reasons(found)] == [(True, False), (False, True)]
+
+
+def test_texts_are_split_as_folder_names_are_and_alike_in_all_files(label):
+    lists = {"verbs.csv": "verb_id,class_key,verbs\n8,turn-on,\"['turn-on', 'switch-on']\"\n"}
+    found = label(
+        {"a.mp4": 3}, lists | export(task(region(1, 192, "Turn on tap"), region(193, 384, "switch_on/oven"), region(385, 576, "wave")))
+    )
+    assert actions(found) == ["turn-on tap", "turn-on oven", "wave"]
