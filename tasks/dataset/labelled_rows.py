@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from tasks.dataset.epic_100 import learn_epic_100
+from tasks.dataset.epic_names import learn_epic_55, learn_epic_100
 from tasks.dataset.formats.found import Found, Videos
 from tasks.dataset.problems import first_problems
+from tasks.dataset.reading import read_annotations
 from tasks.dataset.rows import (
     AnnotationFile,
     Epic100ClassRow,
@@ -17,7 +18,6 @@ from tasks.dataset.rows import (
     Row,
     SameAsRow,
     VerbClassRow,
-    read_annotations,
 )
 from tasks.dataset.tool_labels import ToolLabels, split_text
 from tasks.dataset.vocabulary import NOUNS, VERBS, Lexicon, OwnClasses
@@ -68,6 +68,7 @@ class ReadFiles:
 class _File:
     """A file while names are resolved; `found` are labels of another tool whose text is not yet split."""
 
+    name: str
     layout: str
     where: Mapping[int, str]
     refused: list[tuple[int, str]]
@@ -86,51 +87,61 @@ def read_files(files: Sequence[AnnotationFile], own: OwnClasses, videos: Videos)
     verbs, nouns = Lexicon("verb", VERBS, own.verbs), Lexicon("noun", NOUNS, own.nouns)
     problems: list[Problem] = []
     num_more: Counter[str] = Counter()
-    told: dict[str, _File] = {}
+    told: list[_File] = []
     for file in files:
         try:
-            read = read_annotations(file, videos)
+            told.append(_read(file, videos))
         except BadLabels as error:
             problems.append(Problem(file=file.name, line=None, reason=str(error)))
-            continue
-        of_file = told[file.name] = _File(read.layout, read.where, list(read.refused))
-        of_file.rows = [row for row in read.rows if isinstance(row, LabelRow | IntervalRow)]
-        of_file.lists = [row for row in read.rows if not isinstance(row, LabelRow | IntervalRow)]
-        of_file.is_of_tool = bool(read.found)
-        of_file.rows += ToolLabels(videos).rows((item for item in read.found if not item.said.text), of_file.refused)
-        of_file.found = [item for item in read.found if item.said.text]
     _learn_lists(told, verbs, nouns)
-    for name in reversed(told):
-        told[name].rows = _accepted(told[name].rows, partial(_learn_label, name, verbs, nouns), told[name].refused)
-    split = {name: list(_split(of_file, verbs, nouns)) for name, of_file in told.items()}
-    for name, of_file in told.items():
-        texts: list[AnyLabel] = list(ToolLabels(videos).rows(split[name], of_file.refused))
-        if texts:
-            of_file.rows += _accepted(texts, partial(_learn_label, name, verbs, nouns), of_file.refused)
-            of_file.rows.sort(key=lambda row: row.line)
-        of_file.rows = _accepted(of_file.rows, partial(_by_own_names, verbs, nouns), of_file.refused)
-        problems += first_problems(name, of_file.refused, num_more, of_file.where)
+    for one in told:
+        if one.is_of_tool:
+            labels = [row.label if isinstance(row, IntervalRow) else row for row in one.rows]
+            learn_epic_55([(label.verb, label.verb_class) for label in labels if label.verb_class is not None], verbs)
+            learn_epic_55([(label.noun, label.noun_class) for label in labels if label.noun_class is not None], nouns)
+    for one in reversed(told):
+        one.rows = _accepted(one.rows, partial(_learn_label, one.name, verbs, nouns), one.refused)
+    split = [list(_split(one, verbs, nouns)) for one in told]
+    for one, found in zip(told, split, strict=True):
+        if found:
+            texts: list[AnyLabel] = list(ToolLabels(videos).rows(found, one.refused))
+            one.rows += _accepted(texts, partial(_learn_label, one.name, verbs, nouns), one.refused)
+            one.rows.sort(key=lambda row: row.line)
+    for one in told:
+        one.rows = _accepted(one.rows, partial(_by_own_names, verbs, nouns), one.refused)
+        problems += first_problems(one.name, one.refused, num_more, one.where)
     return ReadFiles(
-        files=tuple(
-            LabelFile(name, tuple(of_file.rows), of_file.is_of_tool, of_file.where) for name, of_file in told.items() if of_file.rows
-        ),
+        files=tuple(LabelFile(one.name, tuple(one.rows), one.is_of_tool, one.where) for one in told if one.rows),
         verbs=verbs,
         nouns=nouns,
         problems=tuple(problems),
         num_more=num_more,
-        summaries=tuple(FileSummary(name, of_file.layout, len(of_file.rows) + len(of_file.lists)) for name, of_file in told.items()),
+        summaries=tuple(FileSummary(one.name, one.layout, len(one.rows) + len(one.lists)) for one in told),
     )
 
 
-def _learn_lists(told: Mapping[str, _File], verbs: Lexicon, nouns: Lexicon) -> None:
-    for name, of_file in told.items():
-        for row in of_file.lists:
+def _read(file: AnnotationFile, videos: Videos) -> _File:
+    read = read_annotations(file, videos)
+    one = _File(read.name, read.layout, read.where, list(read.refused), is_of_tool=bool(read.found))
+    for row in read.rows:
+        if isinstance(row, LabelRow | IntervalRow):
+            one.rows.append(row)
+        else:
+            one.lists.append(row)
+    one.rows += ToolLabels(videos).rows((item for item in read.found if not item.said.text), one.refused)
+    one.found = [item for item in read.found if item.said.text]
+    return one
+
+
+def _learn_lists(files: Sequence[_File], verbs: Lexicon, nouns: Lexicon) -> None:
+    for file in files:
+        for row in file.lists:
             try:
-                _learn_class(row, f"{name} line {row.line}", verbs, nouns)
+                _learn_class(row, f"{file.name} line {row.line}", verbs, nouns)
             except ValueError as error:
-                of_file.refused.append((row.line, str(error)))
-    for name, of_file in told.items():
-        learn_epic_100(name, [row for row in of_file.lists if isinstance(row, Epic100ClassRow)], verbs, nouns)
+                file.refused.append((row.line, str(error)))
+    for file in files:
+        learn_epic_100(file.name, [row for row in file.lists if isinstance(row, Epic100ClassRow)], verbs, nouns)
 
 
 def _split(of_file: _File, verbs: Lexicon, nouns: Lexicon) -> Iterator[Found]:

@@ -111,26 +111,25 @@ def label_clips(
     places = Places(clips, names)
     read = read_files(files, own, KnownVideos(places, fps))
     problems, changes, num_more = list(read.problems), list[Problem](), Counter(read.num_more)
-    found_by_file = {file.name: labels_of_file(file, places, options.min_overlap) for file in read.files}
-    where = {file.name: file.where for file in read.files}
+    found_by_file = [(file, labels_of_file(file, places, options.min_overlap)) for file in read.files]
     video_by_uid = {clip.uid: clip.video for clip in clips}
-    in_files = {video_by_uid[uid] for found in found_by_file.values() for uid in found.row_by_uid}
+    in_files = {video_by_uid[uid] for _, found in found_by_file for uid in found.row_by_uid}
     folders = read_folders(names, in_files, read.verbs, read.nouns, own.verbs.keys())
     labels = {clip.uid: label for clip in clips if (label := _of_folder(clip.video, folders))}
     sources: dict[str, _Source] = {}
     seconds: dict[str, str] = {}
-    for name, found in found_by_file.items():
-        problems += first_problems(name, found.refused, num_more, where[name])
-        num_more[name] += found.num_more_refused
-        changes += _overrule(labels, {uid: _of_row(row, name, where[name]) for uid, row in found.row_by_uid.items()})
+    for file, found in found_by_file:
+        problems += first_problems(file.name, found.refused, num_more, file.where)
+        num_more[file.name] += found.num_more_refused
+        changes += _overrule(labels, {uid: _of_row(row, file.name, file.where) for uid, row in found.row_by_uid.items()})
         for uid in found.row_by_uid:
             seconds.pop(uid, None)
         seconds.update((uid, action_name(row.verb, row.noun)) for uid, row in found.second_by_uid.items())
         for video, row in found.source_by_video.items():
-            old, new = sources.get(video), _Source(str(row.source), f"{name}:{row.line}")
+            old, new = sources.get(video), _Source(str(row.source), f"{file.name}:{row.line}")
             if old and old.name != new.name:
                 reason = f"source {quoted(old.name)} ({old.origin}) -> {quoted(new.name)} of {quoted(row.uid)}"
-                changes.append(Problem(file=name, line=row.line, reason=reason))
+                changes.append(Problem(file=file.name, line=row.line, reason=reason))
             sources[video] = new
     labelled = tuple(
         _labelled(clip, names[clip.video], labels.get(clip.uid), seconds.get(clip.uid), sources.get(clip.video), read) for clip in clips

@@ -1,19 +1,15 @@
-"""Parse annotation files: one pydantic model per layout, and a reader for whole files."""
+"""Parse the lines of annotation files: one pydantic model per layout."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from tasks.dataset.formats.found import MAX_ITEMS, Found, Items, Refused, Videos
-from tasks.dataset.formats.recognise import recognise
-from tasks.dataset.formats.table_rows import TABLES
-from tasks.dataset.tables import Cells, open_table
+from tasks.dataset.tables import Cells
 from tasks.dataset.vocabulary import LEFT_OUT, class_name, normal_name
-from tasks.errors import BadLabels
 from tasks.results.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, action_name
 from tasks.wording import FORMULA_SIGN, quoted
 
@@ -201,84 +197,15 @@ LAYOUTS = {
     "classes of EPIC-KITCHENS-100": ("id", "key", "instances"),
     "same classes": ("target", "name", "same_as"),
 }
-_ALL_LAYOUTS = {"intervals": LAYOUTS["intervals"], **{name: table.columns for name, table in TABLES.items()}, **LAYOUTS}
+
 LABEL_COLUMNS = ("verb", "noun", "action", "verb_class", "noun_class")
 TO_FILL_IN = (*LABEL_COLUMNS, "source")
 """Lines with none of these are skipped. They are from a list of clips to label, and not filled in yet."""
 
 
-@dataclass(frozen=True)
-class ReadFile:
-    """A validated file. `refused` holds line numbers and reasons.
-
-    `found` are the labels of another tool's file, and `where` says for its items where they are, if lines do not.
-    """
-
-    name: str
-    layout: str
-    rows: tuple[Row | IntervalRow, ...]
-    refused: tuple[tuple[int, str], ...]
-    found: tuple[Found, ...] = ()
-    where: Mapping[int, str] = field(default_factory=dict)
-
-
-def read_annotations(file: AnnotationFile, videos: Videos) -> ReadFile:
-    """Validate every line of a file by its header's model, and every item of another tool's file by its reader.
-
-    Raises:
-        BadLabels: the whole file is unreadable; the message is a predicate, without the file's name.
-    """
-    if recognised := recognise(file.name, file.content):
-        tool, document = recognised
-        return _of_tool(file.name, tool.name, tool.read(document, videos))
-    layout, lines = open_table(file.content, _ALL_LAYOUTS, LAYOUTS)
-    if layout in TABLES:
-        return _of_tool(file.name, layout, TABLES[layout].read(lines, videos))
-    rows: list[Row | IntervalRow] = []
-    refused: list[tuple[int, str]] = []
-    is_empty = True
-    read = _interval_reader() if layout == "intervals" else partial(_read_by, MODELS[layout])
-    for line, cells in lines:
-        is_empty = False
-        if isinstance(cells, str):
-            refused.append((line, cells))
-        elif layout != "clips" or any(cells.get(column) for column in TO_FILL_IN):
-            try:
-                rows.append(read(line, cells))
-            except ValidationError as error:
-                refused.append((line, reason_of(error)))
-    if is_empty:
-        raise BadLabels("has a header but no lines")
-    return ReadFile(file.name, layout, tuple(rows), tuple(refused))
-
-
-def layout_of(file: AnnotationFile) -> str:
-    """Recognise a file by its content, without reading its lines.
-
-    Raises:
-        BadLabels: it is of no known layout.
-    """
-    if recognised := recognise(file.name, file.content):
-        return recognised[0].name
-    return open_table(file.content, _ALL_LAYOUTS, LAYOUTS)[0]
-
-
-def _of_tool(name: str, layout: str, items: Items) -> ReadFile:
-    found: list[Found] = []
-    refused: list[tuple[int, str]] = []
-    where: dict[int, str] = {}
-    for number, item in enumerate(items):
-        if number >= MAX_ITEMS:
-            raise BadLabels(f"has more than {MAX_ITEMS} items; split it into several files")
-        if item.where:
-            where[item.line] = item.where
-        if isinstance(item, Refused):
-            refused.append((item.line, item.reason))
-        else:
-            found.append(item)
-    if not found and not refused:
-        raise BadLabels(f"is {layout} without any label")
-    return ReadFile(name, layout, (), tuple(refused), tuple(found), where)
+def row_reader(layout: str) -> Callable[[int, Cells], Row | IntervalRow]:
+    """Return the reader of the lines of a layout; it raises pydantic's errors, which `reason_of` words."""
+    return _interval_reader() if layout == "intervals" else partial(_read_by, MODELS[layout])
 
 
 def _read_by(model: type[Row], line: int, cells: Cells) -> Row:

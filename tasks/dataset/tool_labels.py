@@ -38,7 +38,7 @@ class ToolLabels:
             raise ValueError(f"the name of its video is {'empty' if not video else f'longer than {MAX_PLACE_LENGTH} characters'}")
         start, stop = item.start_seconds, item.stop_seconds
         if start is None or stop is None:
-            return ClipRow.model_validate({**label.model_dump(), "line": item.line, "uid": video})
+            return ClipRow.model_construct(**{**label.__dict__, "line": item.line, "uid": video, "source": None})
         # A tool may write a start that rounding has put before the video's first frame.
         start = 0.0 if -ROUNDING_SECONDS < start < 0 else start
         if start < 0:
@@ -55,10 +55,9 @@ class ToolLabels:
 
 def _label(item: Found) -> LabelRow | str:
     said = item.said
+    ids = {name: "" if one is None else str(one) for name, one in (("verb_class", said.verb_class), ("noun_class", said.noun_class))}
     try:
-        return LabelRow.model_validate(
-            {"line": item.line, "verb": said.verb, "noun": said.noun, "verb_class": said.verb_class, "noun_class": said.noun_class}
-        )
+        return LabelRow.model_validate({"line": item.line, "verb": said.verb, "noun": said.noun, **ids})
     except ValidationError as error:
         return reason_of(error)
 

@@ -116,6 +116,10 @@ class Lexicon:
         """Add a synonym of a class. Class names take precedence; a synonym of two classes needs an id."""
         self._ids_by_synonym.setdefault(synonym, set()).add(class_id)
 
+    def name_of(self, class_id: int) -> str | None:
+        """Return the name of EPIC's class with this id; None if it is not known."""
+        return self._name_by_id.get(class_id)
+
     def is_known(self, name: str) -> bool:
         """Check whether the name, or a synonym that means one class, has an id."""
         return self.id_of(name) is not None or len(self._ids_by_synonym.get(name, ())) == 1

@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from tasks.dataset.rows import AnnotationFile, layout_of
+from tasks.dataset.reading import layout_of
+from tasks.dataset.rows import AnnotationFile
 from tasks.errors import BadInput, BadLabels
 from tasks.media.intake import Taker
 from tasks.media.label_inputs import annotation_objects

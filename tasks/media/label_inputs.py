@@ -11,19 +11,13 @@ from tasks.store.objects import Store, StoredObject
 SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".xml", ".eaf", ".zip")
 """Of files that may hold labels; their content says whether they do."""
 
-OF_PAGE = "page/"
-"""Folder in `annotations/` for what the labelling page keeps beside its labels."""
-
-
-def is_label_file(name: str) -> bool:
-    """Check whether a file in `annotations/` or beside videos may hold labels."""
-    return name.lower().endswith(SUFFIXES) and not name.startswith(OF_PAGE)
-
 
 def annotation_objects(store: Store, store_uri: str) -> list[StoredObject]:
     """List annotation files in upload order: later ones override earlier ones."""
-    folder = Layout(store_uri).annotations
-    found = [o for o in store.list(folder.folder_uri) if is_label_file(folder.name_of(o.uri))]
+    layout = Layout(store_uri)
+    of_page = layout.label_log.folder_uri
+    listed = store.list(layout.annotations.folder_uri)
+    found = [o for o in listed if o.name.lower().endswith(SUFFIXES) and not o.uri.startswith(of_page)]
     return sorted(found, key=lambda o: (o.modified, o.uri))
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks.dataset.intervals import winners
-from tasks.dataset.rows import AnnotationFile, IntervalLine, IntervalRow, ReadFile, read_annotations
+from tasks.dataset.reading import ReadFile, read_annotations
+from tasks.dataset.rows import AnnotationFile, IntervalLine, IntervalRow
 from tests.dataset.conftest import NO_VIDEOS
 
 

@@ -4,7 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.dataset.labels import label_clips
+from tasks.dataset.rows import AnnotationFile
+from tasks.dataset.vocabulary import OwnClasses
 from tasks.media.clips import clip_uid
+from tasks.options import LabelOptions
 from tasks.results.dataset import Problem
 
 ANNOTATIONS = "uid,verb,noun,action,verb_class,noun_class\n"
@@ -304,3 +308,11 @@ def test_hostile_text_never_raises_and_never_labels_with_the_unnameable(label, h
     for clip in result.clips:
         assert clip.action is None or re.fullmatch(r"[^\W_][^\s/\\=;,]*( [^\W_][^\s/\\=;,]*)?", clip.action)
     assert all(problem.reason.isprintable() for problem in result.problems)
+
+
+def test_of_two_files_with_one_name_the_later_wins(label, make):
+    clips, names = [make.clip("a.mp4")], {make.clip("a.mp4").video: ("a.mp4",)}
+    files = [AnnotationFile("one.csv", f"{ANNOTATIONS}a,{row}\n".encode()) for row in (PUT_MEAT, "take,bag,take bag,0,20")]
+    found = label_clips(clips, names, files, LabelOptions(), OwnClasses(), {})
+    assert actions(found) == ["take bag"]
+    assert len(found.changes) == 1

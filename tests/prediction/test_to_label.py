@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.dataset.places import KnownVideos, Places
-from tasks.dataset.rows import AnnotationFile, ClipRow, read_annotations
+from tasks.dataset.reading import read_annotations
+from tasks.dataset.rows import AnnotationFile, ClipRow
 from tasks.errors import BadInput
 from tasks.prediction.familiar import directions, distances_to_nearest, from_bytes, to_bytes
 from tasks.prediction.to_label import Candidate, chosen, in_order, percentiles, pool, scores, table

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from tasks.dataset.formats import label_studio
+from tasks.dataset.formats import activitynet, cvat, elan, fiftyone, kinetics, label_studio, via
 from tasks.dataset.formats.documents import ZIP, from_zip, parse_json, root_tag
 from tasks.dataset.formats.found import Document, Read
 from tasks.errors import BadLabels
@@ -21,8 +21,14 @@ class Tool:
 JSON_FORMATS: tuple[tuple[Callable[[object], bool], Tool], ...] = (
     (label_studio.is_json, Tool("Label Studio JSON", label_studio.read_json)),
     (label_studio.is_json_min, Tool("Label Studio JSON-MIN", label_studio.read_json_min)),
+    (via.is_project, Tool("VIA 3 project", via.read_project)),
+    (activitynet.is_json, Tool("ActivityNet or HACS JSON", activitynet.read_json)),
+    (fiftyone.is_json, Tool("FiftyOne temporal detections", fiftyone.read)),
 )
-XML_FORMATS: Mapping[str, Tool] = {}
+XML_FORMATS: Mapping[str, Tool] = {
+    "annotations": Tool("CVAT XML", cvat.read),
+    elan.ROOT: Tool("ELAN", elan.read),
+}
 """By the tag of the outermost element."""
 
 ARCHIVED = "annotations.xml"
@@ -50,4 +56,9 @@ def recognise(name: str, content: bytes) -> tuple[Tool, Document] | None:
             if is_format(parsed):
                 return tool, replace(document, parsed=parsed)
         raise BadLabels(f"is JSON of no known tool; known are {', '.join(tool.name for _, tool in JSON_FORMATS)}")
-    return None
+    return (Tool("VIA 3 CSV", via.read_csv), document) if via.is_csv(content) else None
+
+
+def recognise_list(name: str, content: bytes) -> tuple[Tool, Document] | None:
+    """Recognise a list that has no header; None if it is none."""
+    return (Tool("list of videos and labels", kinetics.read_list), Document(name, content)) if kinetics.is_list(content) else None

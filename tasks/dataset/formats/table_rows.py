@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from tasks.dataset.formats import label_studio
+from tasks.dataset.formats import activitynet, boris, epic, kinetics, label_studio
 from tasks.dataset.formats.found import Items, Videos
 from tasks.dataset.tables import Cells
 
@@ -20,5 +20,10 @@ class TableFormat(NamedTuple):
 
 TABLES: Mapping[str, TableFormat] = {
     "Label Studio CSV": TableFormat(("annotation_id", "annotator"), label_studio.read_table),
+    "EPIC-KITCHENS-100": TableFormat(epic.EPIC_100, epic.read_100),
+    "EPIC-KITCHENS-55": TableFormat(epic.EPIC_55, epic.read_55),
+    "BORIS": TableFormat(boris.COLUMNS, boris.read),
+    "HACS clips": TableFormat(activitynet.HACS_CLIPS, activitynet.read_hacs_clips),
+    "Kinetics": TableFormat(kinetics.COLUMNS, kinetics.read_table),
 }
 """By the format's name; of two that fit, the first is taken."""

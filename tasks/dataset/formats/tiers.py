@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from tasks.dataset.formats.found import Refused, Said
 
+MAX_COMPARED = 1000
+
 
 class Piece(NamedTuple):
     """A part of a label with its time; `parts` has a `verb`, a `noun`, a `text`, or several of them."""
@@ -30,7 +32,7 @@ class Whole(NamedTuple):
 def joined(pieces: Sequence[Piece]) -> Iterator[Whole | Refused]:
     """Give each verb without a noun the noun that overlaps it most.
 
-    A noun that no verb takes is refused. If two nouns overlap a verb equally, the earlier is taken.
+    Of nouns that begin before its end, the latest thousand are compared. A noun that no verb takes is refused. If two nouns overlap a verb equally, the earlier is taken.
     """
     nouns = sorted((piece for piece in pieces if piece.parts.keys() == {"noun"}), key=lambda piece: piece.start_seconds)
     starts = [noun.start_seconds for noun in nouns]
@@ -41,20 +43,21 @@ def joined(pieces: Sequence[Piece]) -> Iterator[Whole | Refused]:
             continue
         parts = dict(piece.parts)
         if "verb" in parts and "noun" not in parts and nouns:
-            first = bisect_left(starts, piece.start_seconds - longest)
             last = bisect_left(starts, piece.stop_seconds)
+            first = max(bisect_left(starts, piece.start_seconds - longest), last - MAX_COMPARED)
             overlaps = [(_overlap(piece, nouns[place]), -place) for place in range(first, last)]
             most, place = max(overlaps, default=(0.0, 0))
             if most > 0:
                 parts["noun"] = nouns[-place].parts["noun"]
                 taken.add(-place)
-        yield Whole(piece.line, piece.where, piece.start_seconds, piece.stop_seconds, _said(parts))
+        yield Whole(piece.line, piece.where, piece.start_seconds, piece.stop_seconds, said_of(parts))
     for place, noun in enumerate(nouns):
         if place not in taken:
             yield Refused(noun.line, noun.where, f"noun {noun.parts['noun']!r} has no verb at its time")
 
 
-def _said(parts: Mapping[str, str]) -> Said:
+def said_of(parts: Mapping[str, str]) -> Said:
+    """Make a label of parts, of which a `verb` wins over a `text`."""
     if "verb" in parts:
         return Said(verb=parts["verb"], noun=parts.get("noun", ""))
     # A text with a noun of its own is a verb, such as the label `put` with the attribute `noun`.

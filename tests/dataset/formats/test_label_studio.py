@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.dataset.formats.told import actions, reasons
+
 DATA = {"video": "/data/upload/1/abcd1234-a.mp4"}
 
 
@@ -18,14 +20,6 @@ def task(*results, data=DATA, **more):
 
 def export(*tasks):
     return {"project-1.json": json.dumps(tasks)}
-
-
-def actions(labelling):
-    return [clip.action for clip in labelling.clips]
-
-
-def reasons(labelling):
-    return [f"{problem.place}: {problem.reason}" for problem in labelling.problems]
 
 
 def test_frames_count_from_one_at_24_per_second_whatever_the_rate_of_the_file(label):

@@ -1,0 +1,48 @@
+"""Read the table of Kinetics, and lists of `path label` as mmaction2 and VideoMAE have them."""
+
+import re
+from collections.abc import Iterator
+
+from tasks.dataset.formats.found import Document, Found, Items, Refused, Said, Videos, number, text
+from tasks.dataset.formats.label_studio import VIDEO_SUFFIXES
+from tasks.dataset.tables import Cells, decode
+
+COLUMNS = ("label", "youtube_id", "time_start", "time_end")
+ENTRY = re.compile(rf"\s*(\S.*?(?:{'|'.join(map(re.escape, VIDEO_SUFFIXES))}))\s*[\s,;]\s*(\S.*?)\s*", re.IGNORECASE)
+MAX_HEAD_CHARACTERS = 20_000
+
+
+def read_table(lines: Iterator[tuple[int, Cells | str]], videos: Videos) -> Items:
+    """Read a line as the whole of the file that its times were cut into, or else as a part of the video."""
+    for line, cells in lines:
+        try:
+            if isinstance(cells, str):
+                raise ValueError(cells)
+            start, stop = number(cells["time_start"], "time_start"), number(cells["time_end"], "time_end")
+            name, said = text(cells["youtube_id"], "youtube_id"), Said(text=text(cells["label"], "label"))
+            cut = f"{name}_{int(start):06d}_{int(stop):06d}"
+            yield Found(line, "", (cut,), None, None, said) if videos.finds(cut) else Found(line, "", (name,), start, stop, said)
+        except ValueError as error:
+            yield Refused(line, "", str(error))
+
+
+def is_list(content: bytes) -> bool:
+    """Recognise a list without a header: all of its first lines have a video and a label."""
+    head = decode(content)[:MAX_HEAD_CHARACTERS].splitlines()
+    # The last line of the head may be cut off.
+    lines = [line for line in (head if len(head) < 2 else head[:-1])[:20] if line.strip()]
+    return bool(lines) and all(ENTRY.fullmatch(line) for line in lines)
+
+
+def read_list(document: Document, _: Videos) -> Items:
+    """Read a list; numbers stand for classes of another list and name nothing."""
+    for line, written in enumerate(decode(document.content).splitlines(), start=1):
+        if not written.strip():
+            continue
+        entry = ENTRY.fullmatch(written)
+        if not entry:
+            yield Refused(line, "", "is not a video and a label")
+        elif re.fullmatch(r"[0-9\s,]+", entry[2]):
+            yield Refused(line, "", f"has the number {entry[2]} for its class; write the name of the class")
+        else:
+            yield Found(line, "", (entry[1],), None, None, Said(text=entry[2].strip('"')))

@@ -1,0 +1,107 @@
+"""Read whole annotation files, Retake's own and those of other tools."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from tasks.dataset.formats.found import MAX_ITEMS, Document, Found, Items, Refused, Videos
+from tasks.dataset.formats.recognise import Tool, recognise, recognise_list
+from tasks.dataset.formats.table_rows import TABLES
+from tasks.dataset.rows import LAYOUTS, TO_FILL_IN, AnnotationFile, IntervalRow, Row, reason_of, row_reader
+from tasks.dataset.tables import Cells, open_table
+from tasks.errors import BadLabels
+
+ALL_LAYOUTS = {"intervals": LAYOUTS["intervals"], **{name: table.columns for name, table in TABLES.items()}, **LAYOUTS}
+"""In the order in which they are tried: a table of EPIC-KITCHENS has the columns of a file about clips, too."""
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """A validated file. `refused` holds line numbers and reasons.
+
+    `found` are the labels of another tool's file, and `where` says for its items where they are, if lines do not.
+    """
+
+    name: str
+    layout: str
+    rows: tuple[Row | IntervalRow, ...]
+    refused: tuple[tuple[int, str], ...]
+    found: tuple[Found, ...] = ()
+    where: Mapping[int, str] = field(default_factory=dict)
+
+
+def read_annotations(file: AnnotationFile, videos: Videos) -> ReadFile:
+    """Validate every line of a file by its header's model, and every item of another tool's file by its reader.
+
+    Raises:
+        BadLabels: the whole file is unreadable; the message is a predicate, without the file's name.
+    """
+    opened = _open(file)
+    if isinstance(opened, tuple):
+        tool, document = opened
+        return _of_tool(file.name, tool.name, tool.read(document, videos))
+    if opened.layout in TABLES:
+        return _of_tool(file.name, opened.layout, TABLES[opened.layout].read(opened.lines, videos))
+    rows: list[Row | IntervalRow] = []
+    refused: list[tuple[int, str]] = []
+    is_empty = True
+    read = row_reader(opened.layout)
+    for line, cells in opened.lines:
+        is_empty = False
+        if isinstance(cells, str):
+            refused.append((line, cells))
+        elif opened.layout != "clips" or any(cells.get(column) for column in TO_FILL_IN):
+            try:
+                rows.append(read(line, cells))
+            except ValidationError as error:
+                refused.append((line, reason_of(error)))
+    if is_empty:
+        raise BadLabels("has a header but no lines")
+    return ReadFile(file.name, opened.layout, tuple(rows), tuple(refused))
+
+
+def layout_of(file: AnnotationFile) -> str:
+    """Recognise a file by its content, without reading its lines.
+
+    Raises:
+        BadLabels: it is of no known layout.
+    """
+    opened = _open(file)
+    return opened[0].name if isinstance(opened, tuple) else opened.layout
+
+
+@dataclass(frozen=True)
+class _Table:
+    layout: str
+    lines: Iterator[tuple[int, Cells | str]]
+
+
+def _open(file: AnnotationFile) -> tuple[Tool, Document] | _Table:
+    if recognised := recognise(file.name, file.content):
+        return recognised
+    try:
+        return _Table(*open_table(file.content, ALL_LAYOUTS, LAYOUTS))
+    except BadLabels:
+        # A list without a header is tried last: its first line would do for one.
+        if listed := recognise_list(file.name, file.content):
+            return listed
+        raise
+
+
+def _of_tool(name: str, layout: str, items: Items) -> ReadFile:
+    found: list[Found] = []
+    refused: list[tuple[int, str]] = []
+    where: dict[int, str] = {}
+    for number, item in enumerate(items):
+        if number >= MAX_ITEMS:
+            raise BadLabels(f"has more than {MAX_ITEMS} items; split it into several files")
+        if item.where:
+            where[item.line] = item.where
+        if isinstance(item, Refused):
+            refused.append((item.line, item.reason))
+        else:
+            found.append(item)
+    if not found and not refused:
+        raise BadLabels(f"is {layout} without any label")
+    return ReadFile(name, layout, (), tuple(refused), tuple(found), where)

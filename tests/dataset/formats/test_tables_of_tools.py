@@ -1,0 +1,126 @@
+"""BORIS, EPIC-KITCHENS, HACS clips, Kinetics, and lists: tables that their headers tell apart."""
+
+import pytest
+
+from tests.dataset.formats.told import actions, reasons
+
+BORIS = "Observation id\tMedia duration (s)\tFPS (frame/s)\tSubject\tBehavior\tBehavioral category\tModifier #1\tBehavior type\tStart (s)\tStop (s)\tDuration (s)\tMedia file name\tImage index start"
+OLD_BORIS = "Observation id,Media file,Total length,FPS,Subject,Behavior,Modifiers,Behavior type,Start (s),Stop (s)"
+EPIC_55 = "uid,participant_id,video_id,narration,start_timestamp,stop_timestamp,start_frame,stop_frame,verb,verb_class,noun,noun_class,all_nouns,all_noun_classes"
+EPIC_100 = "narration_id,participant_id,video_id,narration_timestamp,start_timestamp,stop_timestamp,start_frame,stop_frame,narration,verb,verb_class,noun,noun_class,all_nouns,all_noun_classes"
+VERBS_100 = "id,key,instances,category\n0,take,\"['take', 'grab', 'pick-up']\",retrieve\n50,zest,\"['zest', 'rasp']\",split\n"
+
+
+def boris(*rows):
+    lines = [
+        f"obs1\t539.92\t25.0\tNo focal subject\t{behavior}\t\t{modifier}\t{kind}\t{start}\t{stop}\t1\t{media}\t45"
+        for behavior, modifier, kind, start, stop, media in rows
+    ]
+    return {"events.tsv": "\n".join([BORIS, *lines])}
+
+
+def test_boris(label):
+    found = label(
+        {"a.mp4": 2},
+        boris(
+            ("put", "meat", "STATE", "1.800", "8.125", "a.mp4"),
+            ("Take bag", "None", "STATE", "9", "16", "/x/a.mp4"),
+            ("bite", "", "POINT", "3", "3", "a.mp4"),
+            ("put", "", "STATE", "NA", "4", "a.mp4"),
+            ("put", "", "STATE", "1", "4", "a.mp4;b.mp4"),
+        ),
+    )
+    assert actions(found) == ["put meat", "take bag"]
+    assert reasons(found) == [
+        "events.tsv line 4: 'bite' is a point in time without a duration; code it as a state event",
+        "events.tsv line 5: Start (s) 'NA' is not a number",
+        "events.tsv line 6: its observation has 2 media files, over which its times run on; give each an observation of its own",
+    ]
+
+
+def test_older_boris(label):
+    found = label({"a.mp4": 1}, {"events.csv": f"{OLD_BORIS}\nobs1,a.mp4,540,25,x,put,None|meat,STATE,0,8\n"})
+    assert actions(found) == ["put meat"]
+
+
+def test_a_time_offset_of_boris_is_refused(label):
+    text = BORIS + "\tTime offset (s)\nobs1\t1\t1\tx\tput\t\tmeat\tSTATE\t1\t8\t1\ta.mp4\t45\t{0}\n"
+    assert actions(label({"a.mp4": 1}, {"events.tsv": text.format("0.0")})) == ["put meat"]
+    assert "set it to 0 and export again" in label({"a.mp4": 1}, {"events.tsv": text.format("5")}).problems[0].reason
+
+
+def epic_55(uid, video, start, stop, verb, verb_class, noun, noun_class):
+    return f"{uid},P01,{video},x,{start},{stop},1,2,{verb},{verb_class},{noun},{noun_class},['{noun}'],[{noun_class}]\n"
+
+
+def test_epic_55_by_timestamps_and_class_ids(label):
+    lines = [
+        epic_55(1, "P01_01", "00:00:00.00", "00:00:08.0", "pick-up", 0, "bag", 20),
+        epic_55(2, "P01_01", "00:00:08.00", "00:00:16.00", "wash", 5, "hob:oven", 60),
+        epic_55(3, "P01_01", "00:00:16.00", "00:00:24.00", "rinse", 5, "bag", 20),
+        epic_55(4, "P01_01", "00:00:30.00", "00:00:31.00", "wash", 5, "oven", 60),
+        epic_55(5, "P01_01", "12.5", "00:00:31.00", "wash", 5, "oven", 60),
+    ]
+    found = label({"P01/P01_01.MP4": 3}, {"EPIC_train_action_labels.csv": f"{EPIC_55}\n{''.join(lines)}"})
+    # Id 0 is known as take; of the names of an unknown id the most frequent is its class's.
+    assert actions(found) == ["take bag", "wash hob:oven", "wash bag"]
+    assert [(clip.verb_class, clip.noun_class) for clip in found.clips] == [(0, 20), (5, 60), (5, 20)]
+    assert "is not a time like 00:00:01.89" in found.problems[-1].reason
+
+
+def test_epic_55_of_videos_that_were_cut_by_uid(label):
+    text = f"{EPIC_55}\n{epic_55(77, 'P01_01', '00:00:00.00', '00:00:08.0', 'put', 1, 'meat', 26)}"
+    assert actions(label({"77.mp4": 1}, {"epic.csv": text})) == ["put meat"]
+    assert actions(label({"77.mp4": 1, "P01_01.mp4": 1}, {"epic.csv": text})) == [None, "put meat"]
+
+
+def epic_100(verb, verb_class, noun, noun_class, start="00:00:00.00", stop="00:00:08.00"):
+    return (
+        f"P01_01_2,P01,P01_01,00:00:05.349,{start},{stop},418,569,x,{verb},{verb_class},{noun},{noun_class},\"['{noun}']\",[{noun_class}]\n"
+    )
+
+
+def test_epic_100_has_no_uid_and_ids_of_its_own(label):
+    lines = epic_100("close", 4, "bag", 30) + epic_100("take", 0, "tap", 0, "00:00:08.00", "00:00:16.00")
+    found = label({"P01_01.MP4": 2}, {"EPIC_100_train.csv": f"{EPIC_100}\n{lines}"})
+    assert actions(found) == ["close bag", "take tap"]
+    assert [(clip.verb_class, clip.noun_class) for clip in found.clips] == [(3, 20), (0, 352)]
+
+
+def test_the_lists_of_epic_100_map_names(label):
+    lines = epic_100("pick-up", 0, "bag", 3) + epic_100("rasp", 50, "bag", 3, "00:00:08.00", "00:00:16.00")
+    found = label({"P01_01.MP4": 2}, {"EPIC_100_verb_classes.csv": VERBS_100, "train.csv": f"{EPIC_100}\n{lines}"})
+    assert actions(found) == ["take bag", "zest bag"]
+    assert [clip.verb_class for clip in found.clips] == [0, 125]
+
+
+def test_a_list_of_epic_100_changes_no_name_that_epic_55_has(label, shared):
+    lists = {"EPIC_verb_classes.csv": (shared / "epic55" / "EPIC_verb_classes.csv").read_bytes()}
+    odd = VERBS_100.replace("'grab'", "'insert', 'grab'")
+    found = label({"P01_01.MP4": 1}, lists | {"verbs.csv": odd, "train.csv": f"{EPIC_100}\n{epic_100('insert', 0, 'bag', 3)}"})
+    assert actions(found) == ["insert bag"]
+
+
+def test_hacs_clips_have_negatives(label):
+    text = "classname,youtube_id,subset,start,end,label\nWave hands,abc,training,0,8,1\nPut meat,abc,training,8.0,16.0,-1\n"
+    found = label({"v_abc.mp4": 2}, {"HACS_clips.csv": text})
+    assert actions(found) == ["wave hands", None]
+    assert reasons(found) == ["HACS_clips.csv line 3: is an example of what is not 'Put meat'"]
+
+
+def test_kinetics_by_the_file_that_was_cut_or_by_the_time(label):
+    text = "label,youtube_id,time_start,time_end,split\nplaying guitar,abc,15,25,train\nabseiling,xyz,8,16,train\n,uvw,8,16,test\n"
+    found = label({"abc_000015_000025.mp4": 2, "xyz.mp4": 2}, {"kinetics.csv": text})
+    assert actions(found) == ["playing guitar"] * 2 + [None, "abseiling"]
+    assert reasons(found) == ["kinetics.csv line 4: has no label"]
+
+
+@pytest.mark.parametrize("sign", [" ", ",", "\t"])
+def test_a_list_of_paths_and_labels(label, sign):
+    text = f"train/a b.mp4{sign}put meat\ntrain/c.mp4{sign}12\nnothing\n"
+    found = label(
+        {"a b.mp4": 1, "c.mp4": 1}, {"train.txt": f"train/x.mp4{sign}0\n" + text.replace("nothing", "train/d.mp4 3\n" * 30 + "nothing")}
+    )
+    assert actions(found) == ["put meat", None]
+    assert "has the number 12 for its class; write the name of the class" in found.problems[1].reason
+    assert "is not a video and a label" in found.problems[-1].reason

@@ -1,0 +1,91 @@
+"""VIA 3's exports and project file."""
+
+import json
+
+from tests.dataset.formats.told import actions, reasons
+
+ATTRIBUTES = {
+    "1": {"aname": "verb", "type": 4, "options": {"0": "put", "1": "take", "default": "x"}},
+    "2": {"aname": "noun", "type": 1, "options": {}},
+    "3": {"aname": "comment", "type": 1, "options": {}},
+}
+
+
+def quoted(value):
+    return '"' + json.dumps(value).replace('"', '""') + '"'
+
+
+def exported(*rows, attributes=ATTRIBUTES):
+    head = [
+        "# Exported using VGG Image Annotator",
+        f"# ATTRIBUTE = {json.dumps(attributes)}",
+        "# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,spatial_coordinates,metadata",
+    ]
+    lines = [f'"1_j5s",{quoted(files)},0,{quoted(times)},{quoted(shape)},{quoted(values)}' for files, times, shape, values in rows]
+    return {"via.csv": "\n".join([*head, *lines]) + "\n"}
+
+
+def test_values_are_ids_of_options_of_attributes(label):
+    found = label(
+        {"a.mp4": 2, "b.mp4": 1},
+        exported(
+            (["a.mp4"], [0.5, 8], [], {"1": "0", "2": "meat", "3": "main title"}),
+            (["a.mp4"], [8, 16], [], {"1": "1", "2": ""}),
+            (["b.mp4"], [], [], {"1": "1", "2": "bag"}),
+        ),
+    )
+    assert actions(found) == ["put meat", "take", "take bag"]
+    assert found.clips[0].origin == "via.csv:4"
+
+
+def test_stills_shapes_defaults_and_odd_lines_are_named(label):
+    found = label(
+        {"a.mp4": 1},
+        exported(
+            (["a.mp4"], [3], [], {"1": "0"}),
+            (["a.mp4"], [3], [2, 1, 1, 5, 5], {"1": "0"}),
+            (["a.mp4"], [0, 8], [], {"1": "_DEFAULT"}),
+            (["a.mp4"], [0, 8], [], {"2": "meat"}),
+            ([], [0, 8], [], {"1": "0"}),
+            (["a.mp4"], ["x", 8], [], {"1": "0"}),
+            (["a.mp4"], [0, 8], [], {"1": "0,1"}),
+        ),
+    )
+    assert actions(found) == ["put"]
+    assert found.clips[0].second_action == "take"
+    assert reasons(found) == [
+        "via.csv line 4: is a still, without a range of time",
+        "via.csv line 5: is a shape in a picture, not a range of time",
+        "via.csv line 6: has no value for an attribute that is called verb, noun, action or label",
+        "via.csv line 7: has a noun without a verb",
+        "via.csv line 8: names no file",
+        "via.csv line 9: start 'x' is not a number",
+    ]
+
+
+def test_temporal_segments(label):
+    text = '# CSV_HEADER = metadata_id,file_list,temporal_segment_start,temporal_segment_end,metadata\n"1_ab","[""a.mp4""]",1.124,7.5,"{""TEMPORAL-SEGMENTS"":""put meat""}"\n"1_ac","[""a.mp4""]",1.124\n'
+    found = label({"a.mp4": 1}, {"via.csv": text})
+    assert actions(found) == ["put meat"]
+    assert reasons(found) == ["via.csv line 3: has 3 cells where the header has 5"]
+
+
+def test_a_file_of_via_without_time_is_named(label):
+    (problem,) = label({"a.mp4": 1}, {"via.csv": "# CSV_HEADER = metadata_id,file_list,shape\n"}).problems
+    assert "export temporal segments from VIA 3" in problem.reason
+
+
+def test_a_project_file(label):
+    project = {
+        "project": {"pid": "__VIA_PROJECT_ID__"},
+        "attribute": ATTRIBUTES,
+        "file": {"1": {"fid": "1", "fname": "a.mp4", "src": "blob:x"}},
+        "view": {"7": {"fid_list": ["1"]}},
+        "metadata": {
+            "7_a": {"vid": "7", "flg": 0, "z": [0, 8], "xy": [], "av": {"1": "0", "2": "meat"}},
+            "7_b": {"vid": "8", "flg": 0, "z": [0, 8], "xy": [], "av": {"1": "0"}},
+        },
+    }
+    found = label({"a.mp4": 1}, {"via_project.json": json.dumps(project)})
+    assert actions(found) == ["put meat"]
+    assert reasons(found) == ["via_project.json, metadata 7_b: has no file"]
