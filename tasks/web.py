@@ -15,6 +15,11 @@ ALWAYS = {
 }
 
 
+def file_response(path: Path) -> Response:
+    """Answer with a file of a page. Each answer is new, because Airflow's compression changes it."""
+    return Response(path.read_bytes(), media_type=TYPES[path.suffix])
+
+
 async def with_headers(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
     """Add the headers of every answer."""
     response = await go_on(request)
@@ -23,19 +28,14 @@ async def with_headers(request: Request, go_on: Callable[[Request], Awaitable[Re
     return response
 
 
-def files_of(folder: Path) -> dict[str, Response]:
-    """Read the files of a page, by name."""
-    return {path.name: Response(path.read_bytes(), media_type=TYPES[path.suffix]) for path in folder.iterdir() if path.suffix in TYPES}
-
-
 def static_files(folder: Path) -> APIRouter:
     """Serve the files of a page at `static/`."""
-    router, files = APIRouter(), files_of(folder)
+    router, names = APIRouter(), {path.name for path in folder.iterdir() if path.suffix in TYPES}
 
     @router.get("/static/{name}")
     def static(name: str) -> Response:
-        if name not in files:
+        if name not in names:
             raise HTTPException(404)
-        return files[name]
+        return file_response(folder / name)
 
     return router

@@ -18,7 +18,7 @@ from tasks.labelling.answers import Answers
 from tasks.labelling.asked import AskedStatement, ReviewQuery
 from tasks.labelling.desk import Desk
 from tasks.labelling.queue import Wanted
-from tasks.web import files_of, static_files, with_headers
+from tasks.web import file_response, static_files, with_headers
 
 STATIC = Path(__file__).with_name("static")
 HEADER = "x-retake"
@@ -77,14 +77,14 @@ def _refused(_: Request, error: Exception) -> Response:
 
 
 def _page(desk: Desk, others: Sequence[Desk]) -> APIRouter:
-    router, shown = APIRouter(), files_of(STATIC)["index.html"]
+    router = APIRouter()
 
     @router.get("/")
     def page() -> Response:
         """Show the page, or go to another store's if this one has no clips and that has."""
         if desk.is_empty and (found := next((number for number, other in enumerate(others, start=1) if not other.is_empty), None)):
             return RedirectResponse(f"stores/{found}/")
-        return shown
+        return file_response(STATIC / "index.html")
 
     return router
 

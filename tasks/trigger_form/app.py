@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
-from tasks.web import files_of, static_files, with_headers
+from tasks.web import file_response, static_files, with_headers
 
 STATIC = Path(__file__).with_name("static")
 UNAUTHORIZED = 401
@@ -25,7 +25,6 @@ def make_app(person: Callable[..., object], login: Callable[[str], str]) -> Fast
     app = FastAPI(title="Trigger", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(person)])
     app.middleware("http")(with_headers)
     app.include_router(static_files(STATIC))
-    page = files_of(STATIC)["form.html"]
 
     @app.exception_handler(HTTPException)
     def refused(request: Request, error: HTTPException) -> Response:
@@ -36,6 +35,6 @@ def make_app(person: Callable[..., object], login: Callable[[str], str]) -> Fast
 
     @app.get("/")
     def form() -> Response:
-        return page
+        return file_response(STATIC / "form.html")
 
     return app

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import pytest
 from fastapi import Header, HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.testclient import TestClient
 
 from tasks.labelling.app import Person, make_app
@@ -128,6 +129,14 @@ def test_every_answer_forbids_other_scripts(people):
         assert "script-src 'self'" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/", "/static/label.js"])
+def test_airflows_compression_leaves_every_answer_readable(ingested, path):
+    app = make_app([Desk(ingested.store, STORE)], person, second_share=0)
+    app.add_middleware(GZipMiddleware, minimum_size=1)
+    client = TestClient(app, headers={"x-person": "anna"})
+    assert client.get(path).text == client.get(path).text
 
 
 def test_a_clip_is_a_film(people):
