@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 
 from tasks.errors import BadConfiguration
-from tasks.options import Family, FlowOptions, Head, Modality, SegmentOptions, TrainOptions
+from tasks.options import Family, FlowOptions, Head, Modality, RecipeOptions, SegmentOptions, TrainOptions
 from tasks.options.training import IDLE_IN_PROBE
 
 OPENCV = "opencv-contrib-python-headless"
@@ -25,6 +25,7 @@ LATER = (
     "backbone_weights",
     "interpolation",
     "head",
+    "join",
 )
 """Training options added later. With their default values they are left out of keys, so older keys stay valid."""
 
@@ -60,6 +61,16 @@ def without_idle(chosen: TrainOptions) -> TrainOptions:
     """Reset options without effect to their defaults, so that equal trainings have equal keys."""
     idle = {name: TrainOptions.model_fields[name].default for is_idle, names in IDLE if is_idle(chosen) for name in names}
     return chosen.model_copy(update=idle)
+
+
+JOINED = {"join", "head", "feature_variants", "frame_step", "seed", *RecipeOptions.model_fields}
+"""Options with an effect on a head that trains on the features of several networks, besides these."""
+
+
+def fused(chosen: TrainOptions, members: Sequence[str]) -> TrainOptions:
+    """Return the options with an effect on a fusion of `members`; where logits are averaged, there are no others."""
+    joined = chosen.model_dump(include=JOINED) if chosen.join == "features" else {}
+    return without_idle(TrainOptions(fuse=list(members), **joined))
 
 
 def training_key(chosen: TrainOptions) -> dict[str, object]:

@@ -34,6 +34,9 @@ from tasks.options import ORIGINAL, PRESETS, STORE_URI_PATTERN, StoreUri, TrainO
         ({"modality": "sound", "trainable": "heads", "family": "TSM"}, "choose family=TSN"),
         ({"modality": "sound", "trainable": "heads", "weights": "imagenet"}, "set weights=auto"),
         ({"modality": "spectrogram", "backbone": "log-mel"}, "modality is spectrogram; choose modality=sound"),
+        ({"join": "features", "trainable": "heads"}, "fuse is empty; name two or more, or set join=logits"),
+        ({"join": "features", "fuse": ["runs/a/"]}, "trainable is all; set trainable=heads"),
+        ({"join": "features", "fuse": ["runs/a/"], "trainable": "heads", "head": "attentive"}, "choose head linear, probe, lstm or tcn"),
         ({"schedule": "plateau", "epochs": 10, "validate_every": 2}, "its 5 validations before it could lower the rate"),
     ],
 )
@@ -100,9 +103,9 @@ def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():
     others = [
         {"dropout": 0.5}, {"train_frames": "middle"}, {"mirror": False}, {"validation_crops": 10}, {"label_noise": 0.2},
         {"sampling_window": 0.5}, {"segment_length": 0.5}, {"backbone": "resnet50", "backbone_weights": "0" * 64},
-        {"interpolation": "bicubic"}, {"head": "lstm"},
+        {"interpolation": "bicubic"}, {"head": "lstm"}, {"join": "features", "fuse": ["runs/a/"], "trainable": "heads"},
     ]  # fmt: skip
-    assert {name for other in others for name in other if name != "backbone"} == set(LATER)
+    assert {name for other in others for name in other if name not in ("backbone", "fuse", "trainable")} == set(LATER)
     assert len({content_key(training_key(TrainOptions(**other))) for other in [{}, *others]}) == len(others) + 1
 
 

@@ -19,6 +19,7 @@ from tasks.errors import BadConfiguration
 from tasks.model import hub_networks, timm_models, torchvision_models, video_backbones
 from tasks.model.bninception import NUM_FEATURES, BNInception
 from tasks.model.input_format import CROP_PIXELS, HALF, IMAGENET_MEAN, IMAGENET_STD, InputFormat
+from tasks.model.joining import Joining
 from tasks.model.sound.recipe import num_features
 from tasks.model.spec import NetworkSpec
 from tasks.model.timm_models import PLAIN, StateDict
@@ -135,18 +136,24 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def of(spec: NetworkSpec) -> Backbone:
-    """Find the backbone of a network; of features of sound, one that passes them on.
+    """Find the backbone of a network; of features of sound or of other networks, one that passes them on.
 
     Raises:
         BadConfiguration: as `find`.
     """
-    if spec.sound is None:
-        return find(spec.backbone)
+    if spec.joined:
+        return _passing_on(spec.backbone, sum(spec.joined), lambda _: Joining(spec))
+    if spec.sound:
+        return _passing_on(spec.backbone, num_features(spec.sound), lambda _: nn.Identity())
+    return find(spec.backbone)
+
+
+def _passing_on(name: str, num_features: int, construct: Callable[[int], nn.Module]) -> Backbone:
     return Backbone(
-        name=spec.backbone,
-        num_features=num_features(spec.sound),
+        name=name,
+        num_features=num_features,
         input=InputFormat("RGB", 1, (0, 0, 0), (1, 1, 1)),
-        construct=lambda num_channels: nn.Identity(),
+        construct=construct,
         imagenet=lambda: Published({}),
         imagenet_source="",
         imagenet_cache="",

@@ -26,6 +26,7 @@ EPIC_MODALITIES = {"rgb": "RGB", "flow": "Flow"}
 
 FORMAT = "retake-1"
 FUSION_FORMAT = "retake-fusion-1"
+JOINED_FORMAT = "retake-joined-1"
 
 
 class HeadWeights(NamedTuple):
@@ -37,16 +38,20 @@ class HeadWeights(NamedTuple):
 
 @dataclass(frozen=True)
 class Saved:
-    """Content of our checkpoints: one network, or several whose logits are averaged with `weights`."""
+    """Content of our checkpoints: one network, or several.
+
+    The logits of several are averaged with `weights`, or `joint` answers, whose head sees the features of all of them.
+    """
 
     networks: tuple[Network, ...]
     weights: tuple[HeadWeights, ...]
     classes: ClassNames
+    joint: Network | None = None
 
     @property
     def title(self) -> str:
         """Return the title for people."""
-        return " + ".join(network.spec.title for network in self.networks)
+        return fusion_title([network.spec.title for network in self.networks], self.joint.spec if self.joint else None)
 
     @property
     def network(self) -> Network:
@@ -58,6 +63,11 @@ class Saved:
         if len(self.networks) > 1:
             raise BadCheckpoint(f"a fusion of {len(self.networks)} networks ({self.title}) where a single network is required")
         return self.networks[0]
+
+
+def fusion_title(titles: Sequence[str], joint: NetworkSpec | None) -> str:
+    """Return the title of several networks for people."""
+    return f"{' + '.join(titles)}{f'; {joint.title}' if joint else ''}"
 
 
 def check_name(name: str) -> str:
@@ -131,6 +141,12 @@ def save_fusion(path: Path, networks: Sequence[Network], weights: Sequence[HeadW
     _write(path, {"format": FUSION_FORMAT, "classes": classes.content(), "members": members})
 
 
+def save_joined(path: Path, networks: Sequence[Network], joint: Network, classes: ClassNames) -> None:
+    """Write several networks and the head on their joined features as one checkpoint, in the same way."""
+    members = [{**_content(network), "weights": (1 / len(networks),) * 2} for network in networks]
+    _write(path, {"format": JOINED_FORMAT, "classes": classes.content(), "members": members, "joint": _content(joint)})
+
+
 def _content(network: Network) -> dict[str, object]:
     state = network.state_dict()
     return {
@@ -162,21 +178,25 @@ def _tensors(content: object) -> Iterator[Tensor]:
 
 
 def load(path: Path) -> Saved:
-    """Read a checkpoint that `save` or `save_fusion` wrote.
+    """Read a checkpoint that `save`, `save_fusion` or `save_joined` wrote.
 
     Raises:
         BadCheckpoint: the file is missing or damaged, would run code, or is not one of our checkpoints.
     """
     content = read_weights(path)
     try:
-        if content["format"] not in (FORMAT, FUSION_FORMAT):
+        if content["format"] not in (FORMAT, FUSION_FORMAT, JOINED_FORMAT):
             raise BadCheckpoint(f"{path}: its format is {content['format']}, expected {FORMAT}; use the version that wrote it")
         classes = ClassNames.model_validate(content["classes"])
-        members = content["members"] if content["format"] == FUSION_FORMAT else [{**content, "weights": (1.0, 1.0)}]
-        specs = [NetworkSpec.model_validate(member["spec"], strict=False) for member in members]
-        states = [dict(member["state_dict"]) for member in members]
+        members = [{**content, "weights": (1.0, 1.0)}] if content["format"] == FORMAT else content["members"]
+        parts = [*members, content["joint"]] if content["format"] == JOINED_FORMAT else members
+        specs = [NetworkSpec.model_validate(part["spec"], strict=False) for part in parts]
+        states = [dict(part["state_dict"]) for part in parts]
         weights = tuple(HeadWeights(*map(float, member["weights"])) for member in members)
-        if not members or not all(math.isfinite(share) for shares in weights for share in shares):
+        is_joint = [bool(spec.joined) for spec in specs]
+        if not members or is_joint != [i >= len(members) for i in range(len(parts))]:
+            raise ValueError
+        if not all(math.isfinite(share) for shares in weights for share in shares):
             raise ValueError
     except (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError):
         raise BadCheckpoint(f"{path}: not a checkpoint of Retake; it holds {in_short(content)}") from None
@@ -184,7 +204,10 @@ def load(path: Path) -> Saved:
     networks = tuple(_network(spec, path) for spec in specs)
     for network, state in zip(networks, states, strict=True):
         _fill(network, state, path)
-    return Saved(networks, weights, classes)
+    members_alone, joint = networks[: len(members)], next(iter(networks[len(members) :]), None)
+    if joint and joint.spec.joined != (sizes := tuple(network.feature_shape[-1] for network in members_alone)):
+        raise BadCheckpoint(f"{path}: its head takes {joint.spec.joined} features of networks that have {sizes}; train it again")
+    return Saved(members_alone, weights, classes, joint)
 
 
 def _network(spec: NetworkSpec, path: Path) -> Network:

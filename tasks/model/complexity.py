@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tasks.model.crops import NumCrops
@@ -19,7 +20,7 @@ class Complexity:
     """Size of one network, or of several together.
 
     Attributes:
-        num_parameters: as trained: backbone, norms and both heads.
+        num_parameters: as trained: backbone, norms and both heads; of joined networks, their backbones and the joint head.
         num_flops: floating-point operations per clip, independent of engine and precision. A multiply-add counts as two; only convolutions
             and matrix products are counted.
     """
@@ -28,22 +29,33 @@ class Complexity:
     num_flops: int
 
 
-def complexity(specs: Iterable[NetworkSpec], num_crops: NumCrops) -> Complexity:
-    """Sum the complexity of networks for a clip with `num_crops` crops, without computing anything."""
-    found = [_of_one(spec, num_crops) for spec in specs]
+def complexity(specs: Iterable[NetworkSpec], num_crops: NumCrops, joint: NetworkSpec | None = None) -> Complexity:
+    """Sum the complexity of networks for a clip with `num_crops` crops, without computing anything.
+
+    `joint` describes the head that answers in place of those of the networks.
+    """
+    found = [part for spec in specs for part in (_of_backbone(spec, num_crops), *(() if joint else (_of_head(spec, num_crops),)))]
+    found += [_of_head(joint, num_crops)] if joint else []
     return Complexity(sum(one.num_parameters for one in found), sum(one.num_flops for one in found))
 
 
-def _of_one(spec: NetworkSpec, num_crops: NumCrops) -> Complexity:
-    network = Network(spec).eval().to("meta")
+def _of_backbone(spec: NetworkSpec, num_crops: NumCrops) -> Complexity:
+    backbone = Network(spec).eval().to("meta").backbone
     view = example_view(spec).to("meta")
-    with torch.inference_mode(), FlopCounterMode(display=False) as of_backbone:
-        features = network.backbone(view)
-    with torch.inference_mode(), FlopCounterMode(display=False) as of_head:
-        network.head(features.new_empty(1, spec.num_segments, *network.feature_shape))
+    with torch.inference_mode(), FlopCounterMode(display=False) as counted:
+        backbone(view)
+    num_passes = spec.num_crops(num_crops) * spec.num_segments // len(view)
+    return Complexity(_num_parameters(backbone), num_passes * counted.get_total_flops())
+
+
+def _of_head(spec: NetworkSpec, num_crops: NumCrops) -> Complexity:
+    network = Network(spec).eval().to("meta")
+    with torch.inference_mode(), FlopCounterMode(display=False) as counted:
+        network.head(torch.empty(1, spec.num_segments, *network.feature_shape, device="meta"))
     # Engines run linear heads once, on the mean over crops.
-    num_crops = spec.num_crops(num_crops)
-    num_backbones = num_crops * spec.num_segments // len(view)
-    num_heads = 1 if network.head.is_linear else num_crops
-    num_flops = num_backbones * of_backbone.get_total_flops() + num_heads * of_head.get_total_flops()
-    return Complexity(sum(parameter.numel() for parameter in network.parameters()), num_flops)
+    num_passes = 1 if network.head.is_linear else spec.num_crops(num_crops)
+    return Complexity(_num_parameters(network.head), num_passes * counted.get_total_flops())
+
+
+def _num_parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

@@ -11,9 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from tasks.errors import BadCheckpoint
-from tasks.model.data import ClipDataset
+from tasks.model.data import ClipDataset, Source
 from tasks.model.features import training_features
+from tasks.model.hardware import choose_device
 from tasks.model.job import TrainJob
+from tasks.model.parts import joined_features
 
 
 def score_heads(job: TrainJob, files: Mapping[int, Path]) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]:
@@ -29,9 +31,8 @@ def score_heads(job: TrainJob, files: Mapping[int, Path]) -> Iterator[tuple[int,
         BadCheckpoint: a file is not one of these heads.
         Unavailable: a cached feature is gone.
     """
-    assert job.features is not None  # noqa: S101 - for mypy; heads are kept on cached features only
-    cache = training_features(job.features, job.network, job.options.precision)
-    clips = ClipDataset(job.val, job.network.spec, lambda view: cache.read(view.name), num_crops=job.options.validation_crops)
+    read = joined_features(job, choose_device(job.device)) if job.joined else _kept_features(job)
+    clips = ClipDataset(job.val, job.network.spec, read, num_crops=job.options.validation_crops)
     head = copy.deepcopy(job.network.head).cpu().eval()
     for epoch, path in files.items():
         try:
@@ -46,3 +47,9 @@ def score_heads(job: TrainJob, files: Mapping[int, Path]) -> Iterator[tuple[int,
                 answers.append((logits.verb.mean(0).numpy(), logits.noun.mean(0).numpy()))
         verbs, nouns = zip(*answers, strict=True)
         yield epoch, np.stack(verbs), np.stack(nouns)
+
+
+def _kept_features(job: TrainJob) -> Source:
+    assert job.features is not None  # noqa: S101 - for mypy; heads are kept on cached features only
+    cache = training_features(job.features, job.network, job.options.precision)
+    return lambda view: cache.read(view.name)

@@ -3,6 +3,7 @@
 # n: clips, t: segments, f: features
 
 import os
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -18,6 +19,7 @@ from tasks.model.epochs import LAST
 from tasks.model.feature_cache import FeatureCache, FeatureMemory
 from tasks.model.features import compute_features, training_features
 from tasks.model.job import TrainJob
+from tasks.model.joining import Joining
 from tasks.model.label_noise import with_label_noise
 from tasks.model.loading import Share, make_loader
 from tasks.model.module import ActionModule, FittedModule, HeadModule, Learner
@@ -48,11 +50,39 @@ def image_parts(job: TrainJob, device: Device) -> Parts:
 
 def feature_parts(job: TrainJob, device: Device) -> Parts:
     """Compute missing features, and set up training the heads on them."""
+    return head_parts(job, device, joined_features(job, device) if job.joined else network_features(job, device))
+
+
+def network_features(job: TrainJob, device: Device) -> Source:
+    """Compute missing features, and return what reads them by view."""
     assert job.features is not None  # noqa: S101 - for mypy; the caller has checked `caches_features`
     cache = training_features(job.features, job.network, job.options.precision)
     compute(job, device, cache, views_of(job))
     memory = FeatureMemory(MEMORY_BYTES)
-    return head_parts(job, device, lambda view: memory.read(cache, view.name))
+    return lambda view: memory.read(cache, view.name)
+
+
+def joined_features(job: TrainJob, device: Device) -> Source:
+    """Compute missing features of all joined networks, standardise them, and return what joins those of a view."""
+    assert job.features is not None  # noqa: S101 - for mypy; the caller has checked `caches_features`
+    caches = [training_features(job.features, one.network, job.options.precision) for one in job.joined]
+    for one, cache in zip(job.joined, caches, strict=True):
+        own_views = dict.fromkeys(one.view_of(view, job.options) for view in views_of(job))
+        compute(replace(job, network=one.network, joined=()), device, cache, list(own_views))
+    memory = FeatureMemory(MEMORY_BYTES)
+    joining = job.network.backbone
+
+    def features(view: View) -> list[Tensor]:
+        views = (one.view_of(view, job.options).name for one in job.joined)
+        return [memory.read(cache, name)[None] for cache, name in zip(caches, views, strict=True)]
+
+    def joined(view: View) -> Tensor:
+        found: Tensor = joining(features(view))[0]
+        return found
+
+    assert isinstance(joining, Joining)  # noqa: S101 - for mypy; a head on joined features has no other backbone
+    joining.fit(map(features, train_views(job)))
+    return joined
 
 
 def head_parts(job: TrainJob, device: Device, read: Source) -> Parts:
@@ -72,10 +102,15 @@ def head_parts(job: TrainJob, device: Device, read: Source) -> Parts:
 def views_of(job: TrainJob) -> list[View]:
     """List the distinct views of all epochs and validations."""
     images = partial(View.images, spec=job.network.spec)
-    train, val = _datasets(job, images, images)
+    _, val = _datasets(job, images, images)
+    return train_views(job) + val.views(1)
+
+
+def train_views(job: TrainJob) -> list[View]:
+    """List the distinct views of the training clips in all epochs."""
     # A probe is fitted to the mean of a clip's views.
     num_epochs = job.options.feature_variants if job.options.head is Head.PROBE else job.options.epochs
-    return train.views(num_epochs) + val.views(1)
+    return training_clips(job, partial(View.images, spec=job.network.spec)).views(num_epochs)
 
 
 def fit_probes(job: TrainJob, train: ClipDataset) -> None:

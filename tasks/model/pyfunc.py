@@ -51,7 +51,8 @@ class ClipModel:
         self._classes = saved.classes
         self._specs = [network.spec for network in saved.networks]
         self._hearing = {recipe: describer(recipe) for recipe in {recipe_heard(spec) for spec in self._specs if spec.modality.is_heard}}
-        self._scorer = Scorer(tuple(PytorchEngine(prepare(network, device), NUM_CROPS) for network in saved.networks), saved.weights)
+        engines = tuple(PytorchEngine(prepare(network, device), NUM_CROPS) for network in saved.networks)
+        self._scorer = Scorer(engines, saved.weights, saved.joint and saved.joint.eval())
 
     def predict(self, model_input: pd.DataFrame | Iterable[str | bytes], params: dict[str, object] | None = None) -> pd.DataFrame:
         """Predict the verb and noun of clips.

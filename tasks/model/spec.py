@@ -6,7 +6,7 @@ The specification is stored with every checkpoint and result.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -78,6 +78,8 @@ the features of one window, which are no planes."""
 MAX_SEGMENTS = 64
 MAX_DRAWS = 10_000
 MAX_CLASSES = 10_000
+MAX_FEATURES = 100_000
+MAX_JOINED = 64
 """Far more than any training needs. A checkpoint that claims more is rejected before a network is built."""
 
 SHORT_SIDE = 256
@@ -90,6 +92,7 @@ class NetworkSpec(BaseModel):
     `flow` defines how the optical flow is computed, if the modality is flow, and `sound` how sound is described, if it is sound; then
     `backbone` names its features. `relation_draws` applies to the multi-scale relation only: the published code samples three relations per
     scale in testing; 0 averages over all possible samples, another number over that many samples seeded by `relation_seed`.
+    `joined` are the numbers of features of other networks, where these are joined and there is no backbone.
     `sampling_window` is the middle share of a clip that the segments are spread over, and `interpolation` scales frames to short side 256; at 1
     and bilinear they are left out of dumps, so that these, and the keys made of them, are those of earlier versions. Flow is always made of
     frames that were scaled bilinearly.
@@ -108,6 +111,7 @@ class NetworkSpec(BaseModel):
     temporal_shift: bool = False
     relation_draws: int = Field(0, ge=0, le=MAX_DRAWS)
     relation_seed: int = 0
+    joined: tuple[Annotated[int, Field(ge=1, le=MAX_FEATURES)], ...] = Field((), max_length=MAX_JOINED, exclude_if=lambda sizes: not sizes)
     num_verbs: int = Field(NUM_EPIC_VERBS, ge=1, le=MAX_CLASSES)
     num_nouns: int = Field(NUM_EPIC_NOUNS, ge=1, le=MAX_CLASSES)
 
@@ -174,6 +178,8 @@ class NetworkSpec(BaseModel):
     @property
     def title(self) -> str:
         """Return the title for people, without the classes."""
+        if self.joined:
+            return f"features of {len(self.joined)} networks joined, {self.consensus.value if self.has_chosen_head else 'linear'} head"
         drawn = f", {self.relation_draws or 'all'} draws of relations" if self.consensus is Consensus.MULTISCALE_RELATION else ""
         seen = f"{self.modality.value} ({self.flow.flow_method})" if self.flow else self.modality.value
         window = "" if self.sampling_window == 1 else f", window {self.sampling_window:g}"

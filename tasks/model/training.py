@@ -15,6 +15,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from tasks.errors import BadConfiguration
 from tasks.model.averaging import Averaging
+from tasks.model.checkpoints import save_joined
 from tasks.model.epochs import BEST, LAST, EpochFiles, EpochKeeper, Keeps
 from tasks.model.hardware import Hardware, choose_device, describe
 from tasks.model.history import EpochRecord
@@ -72,6 +73,8 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
         keeper, best_epoch, best_val_loss = run_epochs(job, device, parts, loggers=[tensorboard, *loggers], on_epoch=on_epoch)
     if process_rank() == 0:
         keeper.write_best()
+        if job.joined:
+            save_joined(job.folder / BEST, [one.network for one in job.joined], job.network, job.classes)
     return TrainOutcome(
         best=job.folder / BEST,
         best_epoch=best_epoch,

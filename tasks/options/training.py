@@ -4,7 +4,7 @@ Network and recipe have files of their own.
 """
 
 from enum import StrEnum
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -55,7 +55,13 @@ class StartOptions(Options):
         [],
         title="Fuse",
         description="Trained networks to fuse instead of training, one per line: models:/NAME@ALIAS, models:/NAME/VERSION, or runs/KEY/ of this "
-        "store. Their logits are averaged with weights chosen on val; all other training options are ignored",
+        "store. Their logits are averaged with weights chosen on val, and all other training options are ignored, or their features are joined",
+    )
+    join: Literal["logits", "features"] = Field(
+        "logits",
+        title="Join",
+        description="What is combined of the networks under Fuse. logits: their answers are averaged, and nothing is trained; features: a new head "
+        "trains on the features of all of them side by side, by the options of the head and of the training; with trainable heads",
     )
 
     @model_validator(mode="after")
@@ -127,6 +133,20 @@ class TrainOptions(StartOptions, RecipeOptions, FlowOptions, NetworkOptions):
             )
         if self.head is Head.PROBE and self.trainable != "heads":
             raise ValueError("head probe is fitted on the features of a frozen backbone; set trainable to heads, or choose head linear")
+        return self
+
+    @model_validator(mode="after")
+    def _check_join(self) -> Self:
+        if self.join == "logits":
+            return self
+        if not self.fuse:
+            raise ValueError("join=features joins the networks under fuse, and fuse is empty; name two or more, or set join=logits")
+        if self.trainable != "heads":
+            raise ValueError(f"join=features trains a head above frozen networks, and trainable is {self.trainable}; set trainable=heads")
+        if self.head is Head.ATTENTIVE:
+            raise ValueError(
+                "head attentive looks at the patches of pictures, and join=features averages them; choose head linear, probe, lstm or tcn"
+            )
         return self
 
     def as_trained(self) -> Self:

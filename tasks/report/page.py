@@ -6,6 +6,7 @@ No requests, no web fonts, readable without scripts.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tasks.keys import JOINED
 from tasks.options import Options, TrainOptions
 from tasks.promotion.attempts import attempt_in_words
 from tasks.report.beside_probe import probe_section
@@ -93,9 +94,10 @@ def page(inputs: ReportInputs) -> str:
 
 
 def training_settings(metrics: Metrics) -> Sequence[Setting]:
-    """List the training options; for a fusion, which is not trained, only its members."""
-    settings = settings_of(metrics.provenance.train)
-    return [one for one in settings if one.title == TrainOptions.model_fields["fuse"].title] if metrics.fusion else settings
+    """List the training options; for a fusion, only those with an effect on it."""
+    train, fields = metrics.provenance.train, TrainOptions.model_fields
+    shown = {fields[name].title for name in (*(JOINED if train.join == "features" else ()), "fuse")}
+    return [one for one in settings_of(train) if not (train.fuse or metrics.fusion) or one.title in shown]
 
 
 def settings_of(options: Options) -> Sequence[Setting]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tasks.errors import BadInput, MissingObject, NothingToDo
-from tasks.keys import content_key, flow_recipe_of, training_key, without_idle
+from tasks.keys import content_key, flow_recipe_of, fused, training_key, without_idle
 from tasks.options import MODEL_REFERENCE, EvaluateOptions, FlowOptions, Modality, TrainOptions
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.settings import MachineSettings, load
@@ -47,8 +47,8 @@ def plan_training(
     train = without_idle(options).model_copy(update=start)
     members = {"members": [member.checkpoint_sha256 for member in weights.members]} if weights.members else {}
     if members:
-        # No other option changes a fusion. Keys stand for the names, because an alias may move.
-        train = TrainOptions(fuse=list(dict.fromkeys(run_name(member.run_key) for member in weights.members)))
+        # Keys stand for the names, because an alias may move.
+        train = fused(options, list(dict.fromkeys(run_name(member.run_key) for member in weights.members)))
     run_key = content_key(
         {
             **members,

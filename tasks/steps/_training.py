@@ -25,6 +25,7 @@ from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network, file_sha256
 from tasks.steps._step import finish, log, write_files
 from tasks.steps.retrain._fusion import choose_fusion
+from tasks.steps.retrain._joining import joined_inputs
 from tasks.steps.retrain._kept_heads import keep_answers
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
@@ -53,7 +54,7 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as name:
         folder = Path(name)
         _log_inputs(tracker, run_id, plan, manifest, store)
-        if plan.weights.members:
+        if plan.weights.members and plan.train.join == "logits":
             return finish(store, training, choose_fusion(training, plan, manifest, store, tracker, run_id, folder))
         job = make_job(plan, training, manifest, store, folder, devices)
 
@@ -109,6 +110,8 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
     Returns:
         the job, and the clips of its `train`, in this order.
     """
+    if plan.weights.members:
+        return joined_inputs(plan, manifest, store, folder)
     machine = load(MachineSettings)
     start = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
     words = manifest.vocabulary
@@ -132,8 +135,9 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
 
 def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manifest, store: Store) -> None:
     weights = {f"weights.{key}": value for key, value in plan.weights.model_dump(include={"sha256", "is_chance"}).items()}
-    # A fusion is not trained: `fuse` is its only option.
-    chosen = plan.train.model_dump(mode="json", include={"fuse"} if plan.weights.members else None, exclude={"checkpoint"})
+    # Where logits are averaged, nothing is trained: `fuse` is the only option.
+    is_averaged = plan.weights.members and plan.train.join == "logits"
+    chosen = plan.train.model_dump(mode="json", include={"fuse"} if is_averaged else None, exclude={"checkpoint"})
     tracker.log_params(run_id, {**chosen, **weights, "network": plan.weights.network, "dataset": plan.dataset_digest})
     for split in SPLITS:
         if any(clip.split == split for clip in manifest.clips):

@@ -2,9 +2,10 @@ import re
 
 import pytest
 
+from tasks.options import TrainOptions
 from tasks.report.card import model_card
 from tasks.report.inputs import ReportInputs
-from tasks.report.page import page
+from tasks.report.page import page, training_settings
 from tasks.results.fusion import FusedMember, Fusion
 from tests.report.named import HOSTILE_NAMES, drawn
 from tests.report.runs import metrics_of
@@ -66,3 +67,12 @@ def test_a_training_has_them_and_says_nothing_of_a_fusion(make_inputs, page_of):
     assert all(title in shown for title in ("Learning rate", "Maximum epochs", "Optimizer"))
     assert "Fusion" not in shown
     assert "Fusion" not in model_card(make_inputs("usual").metrics)
+
+
+def test_joined_features_show_the_options_that_train_their_head_and_none_of_a_network():
+    found = metrics(None)
+    train = TrainOptions(fuse=["runs/a/", "runs/b/"], join="features", trainable="heads", head="lstm")
+    found = found.model_copy(update={"provenance": found.provenance.model_copy(update={"train": train})})
+    titles = {one.title for one in training_settings(found)}
+    assert {"Fuse", "Join", "Classification head", "Learning rate", "Maximum epochs", "Views per clip, heads only"} <= titles
+    assert not titles & {"Network", "Input", "Backbone", "Segments", "Start from", "Optical flow method"}

@@ -16,11 +16,12 @@ The check shows that an engine works; it does not guarantee the same prediction 
 # n: clips, t: segments, h, w: pixels, p: 8-bit planes, v: classes of a head
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from tasks.model.consensus import Logits
 from tasks.model.crops import Frames, NumCrops, cut_views
 from tasks.model.engines.engine import Engine
 from tasks.model.engines.openvino import OpenvinoEngine
@@ -77,20 +78,20 @@ def check(engine: Engine, reference: Engine, clips: Sequence[Frames], trained: T
     """
     num_crops: NumCrops = 1 if engine.precision == "int8" else engine.num_crops
     answers, expected = ([one.answer(one.see(clip, num_crops)) for clip in clips] for one in (engine, reference))
+    found = compare_answers(answers, expected, engine.precision, trained)
+    return replace(found, failure=_wrong_graph(engine, reference, clips[0]) or found.failure)
+
+
+def compare_answers(answers: Sequence[Logits], expected: Sequence[Logits], precision: EnginePrecision, trained: Trained | None) -> Parity:
+    """Compare the logits of clips, (v,) and (n,), with those of PyTorch in float32, as `check` does."""
     heads = [
         compare(
-            head,
-            torch.stack([getattr(a, head) for a in answers]),
-            torch.stack([getattr(e, head) for e in expected]),
-            engine.precision,
-            classes,
+            head, torch.stack([getattr(a, head) for a in answers]), torch.stack([getattr(e, head) for e in expected]), precision, classes
         )
         for head, classes in (("verb", trained.verbs if trained else None), ("noun", trained.nouns if trained else None))
     ]
     worst = max(heads, key=lambda parity: parity.max_difference / (parity.tolerance or 1))
-    failures = [_wrong_graph(engine, reference, clips[0]), *(parity.failure for parity in heads)]
-    failure = next((reason for reason in failures if reason), None)
-    return Parity(len(clips), worst.max_difference, worst.tolerance, failure)
+    return replace(worst, failure=next((parity.failure for parity in heads if parity.failure), None))
 
 
 def compare(head: str, logits: Tensor, expected: Tensor, precision: EnginePrecision, classes: Sequence[int] | None = None) -> Parity:

@@ -2,8 +2,10 @@
 
 # k: crops, t: segments, f: features, h, w: pixels, p: 8-bit planes of a snippet, v: verbs, n: nouns
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,10 +13,16 @@ from torch import Tensor
 from tasks.logit_mean import mean_logits
 from tasks.model.checkpoints import HeadWeights, Saved
 from tasks.model.consensus import Logits
-from tasks.model.crops import Frames
+from tasks.model.crops import Frames, NumCrops
 from tasks.model.engines.choice import Job, Kind, Wanted, make_engine
-from tasks.model.engines.engine import Engine
+from tasks.model.engines.engine import Engine, clip_logits
+from tasks.model.engines.parity import compare_answers
+from tasks.model.engines.pytorch import PytorchEngine
+from tasks.model.joining import HeadAmong
+from tasks.model.network import Network
 from tasks.results.evaluation import EngineUsed
+
+log = logging.getLogger(__name__)
 
 CENTRE_VIEW = 8
 """Index of the centre crop among TSN's ten crops. Four corners, then the centre, each followed by its mirror image."""
@@ -22,10 +30,14 @@ CENTRE_VIEW = 8
 
 @dataclass(frozen=True)
 class Scorer:
-    """Engines and fusion weights of a checkpoint, one per network. Weights need not sum to 1."""
+    """Engines and fusion weights of a checkpoint, one per network. Weights need not sum to 1.
+
+    `joint` answers in place of the engines, if the checkpoint has a head on the features of all networks.
+    """
 
     engines: tuple[Engine, ...]
     weights: tuple[HeadWeights, ...]
+    joint: Network | None = None
 
     def score(self, inputs: Sequence[Frames]) -> Logits:
         """Score one clip.
@@ -54,7 +66,18 @@ class Scorer:
         The features are averaged over segments and patches: float32 (f,) on the CPU.
         """
         features = self.see(inputs)
-        return self.answer(features), features[0][CENTRE_VIEW if len(features[0]) > 1 else 0].flatten(0, -2).mean(dim=0)
+        return self.answer(features), _centre(features[0]).flatten(0, -2).mean(dim=0)
+
+    def explained(self, index: int, inputs: Sequence[Frames]) -> Network:
+        """Return one of the networks, with a head that answers as the scorer does; it has a gradient.
+
+        Of joined features, those of the other networks stay what they are for these `inputs`.
+        """
+        network = self.engines[index].network
+        if self.joint is None:
+            return network
+        seen = [_centre(one)[None].clone() for one in self.see(inputs)]
+        return deepcopy(network, {id(network.backbone): network.backbone, id(network.head): HeadAmong(self.joint, seen, index)})
 
     def hears_nothing(self, features: Sequence[Tensor]) -> bool:
         """Check whether these are features of a clip in which a network has nothing to hear."""
@@ -62,6 +85,9 @@ class Scorer:
 
     def answer(self, features: Sequence[Tensor]) -> Logits:
         """Compute logits, verb (v,) and noun (n,), from the features of `see`."""
+        if self.joint:
+            with torch.inference_mode():
+                return clip_logits(self.joint, self.joint.backbone(features))
         members = list(zip(self.engines, features, self.weights, strict=True))
         # A network that has nothing to hear does not count beside others.
         heard = [member for member in members if not member[0].hears_nothing(member[1])] or members
@@ -76,7 +102,7 @@ class Scorer:
 def make_scorer(saved: Saved, wanted: Wanted, jobs: Sequence[Job]) -> tuple[Scorer, EngineUsed]:
     """Build checked engines for all networks of a checkpoint.
 
-    If one falls back, all do, but for heads on features of sound.
+    If one falls back, all do, but for heads on features of sound. If the joined answer fails its check, all are PyTorch.
 
     Args:
         saved: the checkpoint, whose networks are modified and kept.
@@ -93,12 +119,42 @@ def make_scorer(saved: Saved, wanted: Wanted, jobs: Sequence[Job]) -> tuple[Scor
     while len({used[i].label for i in seeing}) > 1:
         names = {used[i].name for i in seeing}
         engines, used = _make_engines(saved, "pytorch" if "pytorch" in names else "openvino-float32", jobs)
-    return Scorer(engines, saved.weights), _summarise([used[i] for i in seeing]).model_copy(update={"fallback_reason": reason})
+    if saved.joint is None:
+        return Scorer(engines, saved.weights), _summarise([used[i] for i in seeing]).model_copy(update={"fallback_reason": reason})
+    scorer = Scorer(engines, saved.weights, saved.joint.eval())
+    if failure := _joint_failure(scorer, used[seeing[0]], jobs):
+        reason = f"{used[seeing[0]].label} failed the parity check of the joined answer against PyTorch: {failure}"
+        log.warning("falling back to PyTorch: %s", reason)
+        engines, used = _make_engines(saved, "pytorch", jobs)
+        scorer = replace(scorer, engines=engines)
+    return scorer, _summarise([used[i] for i in seeing]).model_copy(update={"fallback_reason": reason})
+
+
+def _joint_failure(scorer: Scorer, used: EngineUsed, jobs: Sequence[Job]) -> str | None:
+    """Compare the joined answers with those of PyTorch in float32; return what differs too much.
+
+    Each network has passed the check of its own answer, which may not depend on a feature that the joint head needs.
+    """
+    if not used.num_checked_clips:
+        return None
+    num_crops: NumCrops | None = 1 if used.precision == "int8" else None
+    engines = (scorer.engines, tuple(PytorchEngine(engine.network, engine.num_crops) for engine in scorer.engines))
+    clips = list(zip(*(job.checked() for job in jobs), strict=False))
+    answers, expected = (
+        [scorer.answer([engine.see(frames, num_crops) for engine, frames in zip(own, inputs, strict=True)]) for inputs in clips]
+        for own in engines
+    )
+    return compare_answers(answers, expected, used.precision, jobs[0].trained).failure
 
 
 def _make_engines(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[Job]) -> tuple[tuple[Engine, ...], tuple[EngineUsed, ...]]:
     engines, used = zip(*(make_engine(network, wanted, job) for network, job in zip(saved.networks, jobs, strict=True)), strict=True)
     return engines, used
+
+
+def _centre(features: Tensor) -> Tensor:
+    """Select the centre crop's features (t, f) of (k, t, f)."""
+    return features[CENTRE_VIEW if len(features) > 1 else 0]
 
 
 def _mean(logits: Sequence[Tensor], shares: Sequence[float]) -> Tensor:

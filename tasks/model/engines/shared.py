@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from tasks.errors import RetakeError, Unavailable
 from tasks.keys import flow_recipe_of
@@ -41,7 +41,7 @@ class SharedFeatures:
     def __init__(self, root: Path, scorer: Scorer, used: EngineUsed, clips: Collection[str]) -> None:
         self._scorer = scorer
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="features")
-        self._caches = [_open_cache(root, engine, used) for engine in scorer.engines]
+        self._caches = [_open_cache(root, engine, used, (scorer.joint or engine.network).head) for engine in scorer.engines]
         try:
             for cache in self._caches:
                 cache.make_room(sum(not cache.has(clip) for clip in clips))
@@ -106,9 +106,9 @@ def is_shareable(used: EngineUsed) -> bool:
     return used.precision != "int8"
 
 
-def _open_cache(root: Path, engine: Engine, used: EngineUsed) -> FeatureCache:
+def _open_cache(root: Path, engine: Engine, used: EngineUsed, head: nn.Module) -> FeatureCache:
     network = engine.network
-    num_views = 1 if network.head.is_linear else engine.num_crops
+    num_views = 1 if head.is_linear else engine.num_crops
     key = {
         "engine": used.description,
         "precision": used.precision,

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from tasks.contracts.compare_networks import CONFIGURE, ConfigureArguments
 from tasks.errors import BadConfiguration
-from tasks.keys import configuration_key, without_idle
+from tasks.keys import configuration_key, fused, without_idle
 from tasks.options import TrainOptions
 from tasks.refusals import refusals
 from tasks.results.comparison import Configuration, ConfigureResult
@@ -75,10 +75,9 @@ def _overlaid(line: str, common: TrainOptions) -> TrainOptions:
             raise BadConfiguration(f"configurations: `{line}`: {name} occurs twice")
         changes[name] = value
     try:
-        fused = {"fuse": [name for name in changes["fuse"].split(",") if name]} if "fuse" in changes else {}
-        found = TrainOptions.model_validate(common.model_dump(mode="json") | changes | fused)
+        members = {"fuse": [name for name in changes["fuse"].split(",") if name]} if "fuse" in changes else {}
+        found = TrainOptions.model_validate(common.model_dump(mode="json") | changes | members)
     except ValidationError as error:
         problems = "; ".join(f"{name}: {reason}" if name else reason for name, reason in refusals(error, TrainOptions))
         raise BadConfiguration(f"configurations: `{line}`: {problems}") from None
-    # No other option changes a fusion.
-    return TrainOptions(fuse=found.fuse) if found.fuse else found
+    return fused(found, found.fuse) if found.fuse else found

@@ -155,7 +155,7 @@ def _compared(one: Tested, reference: ScoredClips | None, manifest: Manifest) ->
         name=one.name,
         others=tuple(one.others),
         network=one.plan.weights.network,
-        family="fusion" if members else train.family.value,
+        family=("fusion" if train.join == "logits" else "joined features") if members else train.family.value,
         backbone=count(len(members), "network") if members else train.backbone,
         modality=None if members else train.modality,
         num_segments=None if members else train.num_segments,

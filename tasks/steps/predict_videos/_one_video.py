@@ -41,7 +41,8 @@ Answer = tuple[dict[PredictorRole, tuple[Logits, Logits]], Features]
 
 
 NOTHING_TO_HEAR = (
-    "there is nothing to hear in it; a network of sound alone answers it by the biases of its heads, and does not count in a fusion"
+    "there is nothing to hear in it; a network of sound alone answers it by the biases of its heads, and does not count in a fusion of "
+    "logits; to joined features it sounds like the average of the training clips"
 )
 
 

@@ -14,17 +14,18 @@ from tasks.evaluation.fusion import fuse
 from tasks.evaluation.scoring import ScoredClips, score_clips, with_nouns_given
 from tasks.media.frame_cache import load_few
 from tasks.media.prefetch import FramesAhead
-from tasks.model.checkpoints import HeadWeights, Saved, save_fusion
+from tasks.model.checkpoints import HeadWeights, Saved, fusion_title, save_fusion
 from tasks.model.class_names import ClassNames, placeholder
 from tasks.model.crops import Frames
 from tasks.model.engines.choice import Job, make_engine, num_checked, spread
 from tasks.model.epochs import BEST
 from tasks.model.hardware import choose_device, describe
 from tasks.model.hearing import is_unheard
+from tasks.model.job import joint_spec
 from tasks.model.network import Network, weights_sha256
 from tasks.model.sound.describe import describer
 from tasks.model.spec import NetworkSpec
-from tasks.options import Weights
+from tasks.options import TrainOptions, Weights
 from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.fusion import Fusion, Member
 from tasks.results.training import PlanResult, TrainResult, WeightsResult
@@ -42,8 +43,10 @@ from tasks.wording import some
 KINDS: tuple[Literal["verb", "noun"], ...] = ("verb", "noun")
 
 
-def equal_fusion(names: Sequence[str], store_uri: str, store: Store) -> WeightsResult:
+def equal_fusion(names: Sequence[str], store_uri: str, store: Store, joint: TrainOptions | None = None) -> WeightsResult:
     """Store the named networks as one checkpoint with equal weights.
+
+    Where their features are to be joined, by the head of `joint`, it is the baseline and has the networks.
 
     Raises:
         BadConfiguration: a name is malformed or stands alone, or a network occurs twice: by one name, by two, or as a member of two fusions.
@@ -58,6 +61,10 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store) -> WeightsR
         for name in names:
             trained = find_trained("fuse", name, store_uri, store)
             saved = fetch_trained("fuse", trained, store, Path(folder))
+            if saved.joint:
+                raise BadConfiguration(
+                    f"fuse: {name} answers by the joined features of {len(saved.networks)} networks; fuse these networks instead"
+                )
             classes = _joined(classes, saved, name, members)
             for network in saved.networks:
                 identity = network.spec, weights_sha256(network)
@@ -87,7 +94,7 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store) -> WeightsR
         fused_uri = Layout(store_uri).network(sha256)
         if not store.exists(fused_uri):
             store.write_file(fused_uri, path)
-    title = " + ".join(member.network for member in members)
+        title = fusion_title([member.network for member in members], joint_spec(networks, joint) if joint else None)
     log.info("fusing %s", title)
     return WeightsResult(
         backbone="fusion",

@@ -143,7 +143,15 @@ def _make_ready(plan: PlanResult, model: ModelRole, clips: Sequence[DatasetClip]
         root = load(MachineSettings).cache_dir.expanduser() / "features"
         shared = SharedFeatures(root, scorer, used, [clip.sha256 for clip in clips])
     hardware = describe("cuda" if next(scorer.engines[0].network.parameters()).is_cuda else "cpu")
-    return Ready(scorer, specs, saved.classes, used, complexity(specs, plan.evaluate.crops), hardware.flat(), shared)
+    return Ready(
+        scorer,
+        specs,
+        saved.classes,
+        used,
+        complexity(specs, plan.evaluate.crops, saved.joint.spec if saved.joint else None),
+        hardware.flat(),
+        shared,
+    )
 
 
 def _evidence(
@@ -239,15 +247,17 @@ def _activation_sheet(scorer: Scorer, clip: DatasetClip, wrong: Misnamed, ahead:
     """Draw Grad-CAM for a mistake; return None if it fails, or if no network sees pictures.
 
     It is a PNG. A failure is only logged: the scores are worth more. Of the networks that see pictures and have an output for the class, the
-    one with the largest weight for the verb or the noun is drawn.
+    one with the largest weight for the verb or the noun is drawn; where their features are joined, the first.
     """
-    able = [i for i, engine in enumerate(scorer.engines) if wrong.class_id < getattr(engine.network.spec, f"num_{wrong.target}s")]
+    outputs = f"num_{wrong.target}s"
+    able = [i for i, engine in enumerate(scorer.engines) if wrong.class_id < getattr((scorer.joint or engine.network).spec, outputs)]
     seeing = [i for i in able if not scorer.engines[i].network.spec.sound]
     if not seeing:
         return None
     most = max(seeing, key=lambda i: getattr(scorer.weights[i], wrong.target))
     try:
-        return activation_sheet(scorer.engines[most].network, ahead.load(clip)[most], wrong.target, wrong.class_id)
+        inputs = ahead.load(clip)
+        return activation_sheet(scorer.explained(most, inputs), inputs[most], wrong.target, wrong.class_id)
     except NothingToSee as error:
         log.warning("clip %s: no map of where the network looked: %s", clip.uid, error)
         return None

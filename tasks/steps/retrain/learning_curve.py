@@ -56,9 +56,9 @@ def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResul
     if earlier := finished(store, place):
         return earlier
     plan = store.read(Output(arguments.plan, PlanResult))
-    if plan.weights.members:
+    if plan.weights.members and plan.train.join == "logits":
         raise NothingToDo("a fusion of trained networks is not trained")
-    if plan.weights.weights is Weights.TRAINED:
+    if plan.weights.members or plan.weights.weights is Weights.TRAINED:
         raise NothingToDo(
             "the training starts from a trained network, which may know all of these clips already, so a share of them would not show what the others add"
         )

@@ -67,7 +67,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         evaluations=tuple(planned),
     )
     log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, dataset.digest)
-    if not weights.members:
+    if not weights.members or training.train.join == "features":
         log_expected_time(training.train, weights, manifest, its_plan, store)
     if said := advice(training.train, [clip for clip in manifest.clips if clip.split == "train"]):
         log.info("%s", said)

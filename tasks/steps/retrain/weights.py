@@ -18,7 +18,8 @@ def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
     """
     store.ensure_bucket(arguments.store)
     if arguments.fuse:
-        found = equal_fusion(arguments.fuse, arguments.store, store)
+        joint = arguments.picked(TrainOptions) if arguments.join == "features" else None
+        found = equal_fusion(arguments.fuse, arguments.store, store, joint)
     else:
         found = find_weights(arguments.picked(TrainOptions), arguments.store, store)
     return finish(store, WEIGHTS.address(arguments), found)

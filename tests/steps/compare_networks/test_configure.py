@@ -66,6 +66,21 @@ def test_no_other_option_makes_another_network_of_a_fusion():
         configured(["modality=rgb", line, f"{line} epochs=9"], COMMON)
 
 
+def test_joined_features_are_another_network_than_averaged_logits_by_the_options_of_their_head_alone():
+    fused = "fuse=runs/0123456789abcdef/,runs/fedcba9876543210/"
+    joined = f"{fused} join=features trainable=heads"
+    found = configured([fused, joined, f"{joined} head=lstm"], COMMON)
+    assert found[joined].model_dump(exclude_defaults=True).keys() - COMMON.model_dump(exclude_defaults=True).keys() == {
+        "fuse",
+        "join",
+        "trainable",
+    }
+    with pytest.raises(BadConfiguration, match="is the same network as"):
+        configured([joined, f"{joined} modality=flow num_segments=3 sampling_window=0.5 backbone=resnet50"], COMMON)
+    with pytest.raises(BadConfiguration, match="fuse is empty; name two or more, or set join=logits"):
+        configured(["family=TSN", "join=features trainable=heads"], COMMON)
+
+
 def test_a_comparison_does_not_fuse_in_every_line():
     with pytest.raises(BadConfiguration, match="write a line `fuse=runs/KEY/,runs/KEY/`"):
         configured(["family=TSN", "family=TRN"], COMMON.model_copy(update={"fuse": ["runs/0123456789abcdef/"]}))

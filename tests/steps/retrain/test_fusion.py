@@ -1,17 +1,24 @@
 """Which networks may be fused: none is in a fusion twice, by whatever name."""
 
 import logging
+from pathlib import Path
 
 import pytest
 
 from tasks.errors import BadConfiguration, BadInput
-from tasks.model.checkpoints import HeadWeights, load, save, save_fusion
-from tasks.model.class_names import ClassNames
+from tasks.model.checkpoints import HeadWeights, load, save, save_fusion, save_joined
+from tasks.model.class_names import ClassNames, no_names
+from tasks.model.job import joint_spec
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import NetworkSpec
+from tasks.options import LabelOptions, SegmentOptions, SplitOptions, TrainOptions
+from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
 from tasks.steps._checkpoints import file_sha256
+from tasks.steps._plans import plan_training
+from tasks.steps.retrain import _joining
 from tasks.steps.retrain._fusion import _heard_by_all, equal_fusion
-from tests.steps.shelf import Shelf, train_result
+from tasks.steps.retrain._joining import joined_inputs
+from tests.steps.shelf import RUN, Shelf, plan_result, train_result
 
 STORE = "s3://retake"
 CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
@@ -106,3 +113,75 @@ def test_weights_are_chosen_on_the_clips_in_which_all_networks_hear(make_clips, 
     assert f"2 of 20 val clips have no sound; weights are chosen on the others: {uids[3]}, {uids[5]}" in caplog.text
     with pytest.raises(BadInput, match="no val clip has sound"):
         _heard_by_all(members, set(uids))
+
+
+JOIN = TrainOptions(fuse=[name(1), name(2)], join="features", trainable="heads", head="tcn")
+
+
+def test_joined_features_start_from_the_fusion_of_their_members_and_are_named_for_their_head(shelf):
+    joined, averaged = (equal_fusion(JOIN.fuse, STORE, shelf, joint) for joint in (JOIN, None))
+    assert joined.sha256 == averaged.sha256
+    assert joined.network == f"{averaged.network}; features of 2 networks joined, tcn head"
+
+
+def test_joined_features_are_no_member_of_a_fusion(shelf, tmp_path):
+    members = [network(1), network(2)]
+    save_joined(tmp_path / "f", members, Network(joint_spec(members, JOIN, num_verbs=5, num_nouns=4)), CLASSES)
+    put(shelf, tmp_path / "f")
+    with pytest.raises(
+        BadConfiguration, match=f"^fuse: {name('f')} answers by the joined features of 2 networks; fuse these networks instead$"
+    ):
+        equal_fusion([name("f"), name(3)], STORE, shelf)
+
+
+def test_a_run_of_joined_features_is_named_by_its_members_and_what_trains_its_head(shelf):
+    found = equal_fusion(JOIN.fuse, STORE, shelf, JOIN)
+
+    def key(**changes):
+        return plan_training(STORE, "digest", TrainOptions.model_validate(JOIN.model_dump() | changes), found, "model").run_key
+
+    assert len({key(), key(join="logits"), key(epochs=7), key(head="lstm"), key(seed=3)}) == 5
+    assert key() == key(backbone="resnet50", modality="flow", num_segments=3, sampling_window=0.5, interpolation="bicubic")
+    assert key(join="logits") == key(join="logits", epochs=7)
+
+
+def test_every_clip_that_all_members_can_see_is_trained_on_also_where_there_is_nothing_to_hear(shelf, tmp_path, monkeypatch):
+    def seen(number):
+        return lambda _, clips, spec, *__, **___: {
+            clip.uid: Path(f"{spec.modality}-{clip.uid}") for clip in clips if (spec.modality, clip.uid) not in number
+        }
+
+    monkeypatch.setattr(_joining, "cache_train_frames", seen([("flow", "t1"), ("spectrogram", "t2")]))
+    monkeypatch.setattr(_joining, "cache_test_frames", seen([]))
+    specs = [NetworkSpec(backbone="test_resnet", modality=modality, num_segments=2) for modality in ("rgb", "flow", "spectrogram")]
+    save_fusion(tmp_path / "members", [Network(spec) for spec in specs], [HeadWeights(1, 1)] * 3, no_names(specs[0]))
+    shelf.write_file(f"{RUN}c.ckpt", tmp_path / "members")
+    plan = plan_result((), sha256=file_sha256(tmp_path / "members"))
+    plan = plan.model_copy(update={"train": JOIN.model_copy(update={"seed": 4})})
+    job, clips = joined_inputs(plan, manifest_of("t0", "t1", "t2", "v0"), shelf, tmp_path)
+    assert [clip.uid for clip in clips] == [str(clip.frames) for clip in job.train] == ["t0", "t2"]
+    assert [str(clip.frames) for clip in job.val] == ["v0"]
+    assert [one.frames[Path("t2")].name for one in job.joined] == ["rgb-t2", "flow-t2", "spectrogram-t2"]
+    assert (job.network.spec.num_verbs, job.network.spec.consensus, job.devices) == (131, "tcn", 1)
+    assert job.classes.known_verbs == {130}
+
+
+def manifest_of(*uids):
+    """Clips of one action, the first letter of whose names is that of their split."""
+    clips = tuple(
+        DatasetClip(
+            uid=uid, split="train" if uid[0] == "t" else "val", source=uid, names=(uid,), video="v" * 64, uri=f"s3://retake/{uid}", sha256="0" * 64,
+            start_seconds=0, stop_seconds=8, num_frames=240, width=340, height=256, verb="knit", noun="bag", verb_class=130, noun_class=20, origin="x",
+        )
+        for uid in uids
+    )  # fmt: skip
+    return Manifest(
+        recipe="r",
+        segment=SegmentOptions(),
+        label=LabelOptions(),
+        split=SplitOptions(),
+        vocabulary=Vocabulary(verbs=(ClassRef(id=130, name="knit"),), nouns=(ClassRef(id=20, name="bag"),)),
+        clips=clips,
+        excluded=(),
+        warnings=(),
+    )
