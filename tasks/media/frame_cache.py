@@ -3,7 +3,7 @@
 # t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tasks.media.clip_properties import StoredClip
 from tasks.media.heard_cache import cache_heard, cache_root, leave_out_unheard
 from tasks.media.stored_flow import compute_flow, flow_uri, without_flow
 from tasks.media.stored_sound import MakeDescriber
-from tasks.model.sampling import kept_frames, middle_frames
+from tasks.model.sampling import frames_in_test, kept_frames
 from tasks.model.snippets import read_tested
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
@@ -27,6 +27,9 @@ from tasks.video.cache import BadEntry, CacheItem, cache_frames, temporary_cache
 from tasks.video.fields import num_fields
 
 log = logging.getLogger("retake")
+
+ChosenFrames = Callable[[StoredClip, NetworkSpec], tuple[int, ...]]
+"""Chooses frames of a clip for a network."""
 
 NUM_NAMED = 5
 """Maximum number of clips listed in an error."""
@@ -58,7 +61,19 @@ def cache_test_frames(
         return cache_heard(store, clips, spec, root or cache_root(), describer)
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         raise _without_flow(bad, len(clips))
-    return _cache(store, clips, [_test_frames(_num_frames(clip, spec), spec) for clip in clips], spec, root or cache_root())
+    return _cache(store, clips, [frames_in_test(_num_frames(clip, spec), spec) for clip in clips], spec, root or cache_root())
+
+
+def cache_chosen_frames(
+    store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, chosen: ChosenFrames, root: Path | None = None
+) -> dict[str, Path]:
+    """Cache the chosen frames of each clip, (t, h, w, 3); return paths by uid, without clips of which none is chosen.
+
+    Raises:
+        BadVideo: a clip does not decode.
+    """
+    wanted = [(clip, frames) for clip in clips if (frames := chosen(clip, spec))]
+    return _cache(store, [clip for clip, _ in wanted], [frames for _, frames in wanted], spec, root or cache_root()) if wanted else {}
 
 
 def cache_train_frames(
@@ -85,7 +100,7 @@ def cache_train_frames(
 
     def seen(num_frames: int) -> tuple[int, ...]:
         if options.train_frames == "middle":
-            return _test_frames(num_frames, spec)
+            return frames_in_test(num_frames, spec)
         return tuple(kept_frames(num_frames, spec)[::step])
 
     return _cache(store, clips, [seen(_num_frames(clip, spec)) for clip in clips], spec, cache_root())
@@ -100,10 +115,6 @@ def load_few(
     """
     paths = cache_test_frames(store, clips, spec, describer=describer)
     return [read_tested(paths[clip.uid], spec) for clip in clips]
-
-
-def _test_frames(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:
-    return tuple(kept_frames(num_frames, spec)) if spec.video else middle_frames(num_frames, spec)
 
 
 def _num_frames(clip: StoredClip, spec: NetworkSpec) -> int:

@@ -5,6 +5,7 @@
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadInput
 from tasks.media.clip_properties import StoredClip
-from tasks.media.frame_cache import cache_test_frames
+from tasks.media.frame_cache import ChosenFrames, cache_chosen_frames, cache_test_frames
 from tasks.media.stored_sound import MakeDescriber
 from tasks.model.snippets import read_tested
 from tasks.model.spec import NetworkSpec
@@ -21,11 +22,22 @@ from tasks.store.objects import Store
 CHUNK_CLIPS = 32
 """Clips decoded per chunk. Enough to amortise starting the processes, few enough that the first are ready soon."""
 
+NO_FRAMES: NDArray[np.uint8] = np.empty((0, 0, 0, 3), np.uint8)
+
 VIDEO_SHARE = 4
 """Chunks are this much smaller for video networks, which see half of a clip's frames: tens of megabytes."""
 
-Decoded = dict[str, list[Path] | BadInput]
-"""By uid: the paths of a clip's arrays, one per network, or the error."""
+
+@dataclass(frozen=True)
+class DecodedClip:
+    """The paths of a clip's arrays, one for each network; `further` is None for a network that takes no further frames of it."""
+
+    tested: list[Path]
+    further: list[Path | None]
+
+
+Decoded = dict[str, DecodedClip | BadInput]
+"""By uid: a clip's arrays, or the error."""
 
 
 class FramesAhead:
@@ -40,6 +52,7 @@ class FramesAhead:
         folder: temporary folder for arrays that are used once: a chunk is deleted when the next one is reached, so that the disk holds at
             most three, and the rest at the end of the block. Without it the arrays stay in this machine's cache.
         describer: describes sound that is missing, as in `cache_test_frames`.
+        further: chooses frames besides those of a test, for `load_further`.
     """
 
     def __init__(
@@ -50,11 +63,13 @@ class FramesAhead:
         folder: Path | None = None,
         *,
         describer: MakeDescriber | None = None,
+        further: ChosenFrames = lambda clip, spec: (),
     ) -> None:
         self._store = store
         self._specs = specs
         self._folder = folder
         self._describer = describer
+        self._further = further
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decoder")
         size = max(1, CHUNK_CLIPS // VIDEO_SHARE) if any(spec.video for spec in specs) else CHUNK_CLIPS
         self._chunks = [clips[first : first + size] for first in range(0, len(clips), size)]
@@ -83,9 +98,16 @@ class FramesAhead:
 
         They are uint8 (t, h, w, p). Raises as `wait`.
         """
-        return [read_tested(path, spec) for path, spec in zip(self._paths(clip), self._specs, strict=True)]
+        return [read_tested(path, spec) for path, spec in zip(self._paths(clip).tested, self._specs, strict=True)]
 
-    def _paths(self, clip: StoredClip) -> list[Path]:
+    def load_further(self, clip: StoredClip) -> list[NDArray[np.uint8]]:
+        """Wait for the clip, and load its further frames for each network, uint8 (t, h, w, 3).
+
+        They are empty where none are chosen. Raises as `wait`.
+        """
+        return [NO_FRAMES if path is None else np.load(path, allow_pickle=False) for path in self._paths(clip).further]
+
+    def _paths(self, clip: StoredClip) -> DecodedClip:
         number = self._places[clip.uid]
         self._start(number + 2)
         if number:
@@ -105,11 +127,12 @@ class FramesAhead:
 
     def _decode(self, clips: Sequence[StoredClip], root: Path | None) -> Decoded:
         try:
-            of_networks = [cache_test_frames(self._store, clips, spec, root, self._describer) for spec in self._specs]
+            tested = [cache_test_frames(self._store, clips, spec, root, self._describer) for spec in self._specs]
+            further = [cache_chosen_frames(self._store, clips, spec, self._further, root) for spec in self._specs]
         except BadInput as error:
             if len(clips) == 1:
                 return {clips[0].uid: error}
             # Bisect to find the bad clip: decoded clips are cached, so this costs only a few starts of the decoder.
             middle = len(clips) // 2
             return self._decode(clips[:middle], root) | self._decode(clips[middle:], root)
-        return {clip.uid: [paths[clip.uid] for paths in of_networks] for clip in clips}
+        return {clip.uid: DecodedClip([paths[clip.uid] for paths in tested], [paths.get(clip.uid) for paths in further]) for clip in clips}

@@ -29,6 +29,11 @@ def middle_frames(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:
     return tuple(kept[number] for snippet in evaluation_snippets(len(kept), spec) for number in snippet)
 
 
+def frames_in_test(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:
+    """List the frames of a test in the order of the array that holds them: of a video network all at its rate, because its views overlap."""
+    return tuple(kept_frames(num_frames, spec)) if spec.video else middle_frames(num_frames, spec)
+
+
 def kept_frames(num_frames: int, spec: NetworkSpec) -> range:
     """List the frames of a clip that snippets are made of: those of the sampling window, for a video network at its own rate."""
     if spec.video:

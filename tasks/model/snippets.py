@@ -32,13 +32,17 @@ def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None
     planes, length = spec.snippet.frame_planes, spec.snippet.num_frames
     if clip.dtype != np.uint8 or clip.ndim != 4 or clip.shape[-1] != planes or not len(clip):
         raise BadDataset(f"{path}: holds {clip.dtype} {clip.shape}, expected uint8 (frames, h, w, {planes}); decode the clip again")
-    if rng is not None:
-        snippets = random_snippets(len(clip), spec.num_segments, rng, length, segment_length)
-    elif len(clip) == spec.num_segments * length and not spec.video:
-        return joined(np.array(clip), spec)  # torch takes no read-only memory
-    else:
-        snippets = evaluation_snippets(len(clip), spec)
-    return joined(np.stack([clip[i] for snippet in snippets for i in snippet]), spec)
+    if rng is None:
+        return snippets_in_test(clip, spec)
+    snippets = random_snippets(len(clip), spec.num_segments, rng, length, segment_length)
+    return _joined(clip, snippets, spec)
+
+
+def snippets_in_test(frames: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.uint8]:
+    """Make the snippets of a test, uint8 (t, h, w, p), from the frames that `sampling.frames_in_test` lists, or from all of a clip."""
+    if len(frames) == spec.num_frames and not spec.video:
+        return joined(np.array(frames), spec)  # torch takes no read-only memory
+    return _joined(frames, evaluation_snippets(len(frames), spec), spec)
 
 
 def read_tested(path: Path, spec: NetworkSpec) -> NDArray[Any]:
@@ -47,3 +51,7 @@ def read_tested(path: Path, spec: NetworkSpec) -> NDArray[Any]:
     Raises as `read_snippets`.
     """
     return read_heard(path, spec) if spec.modality.is_heard else read_snippets(path, spec)
+
+
+def _joined(frames: NDArray[np.uint8], snippets: list[list[int]], spec: NetworkSpec) -> NDArray[np.uint8]:
+    return joined(np.stack([frames[i] for snippet in snippets for i in snippet]), spec)

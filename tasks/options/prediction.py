@@ -37,4 +37,18 @@ class PredictOptions(Options):
     num_to_label: int = Field(
         50, ge=0, le=1000, title="Clips to label", description="Number of clips to list whose labels would teach most, best first"
     )
+    stride_seconds: float | None = Field(
+        None,
+        ge=0.1,
+        le=60,
+        title="Stride of windows, seconds",
+        description="Predict a window as long as a clip every so many seconds, and report intervals: when which action happens. A clip must be a whole number of strides; empty: clips alone",
+    )
+    interval_precision: float = Field(
+        0.8,
+        gt=0,
+        lt=1,
+        title="Precision of intervals",
+        description="Intervals are reported from the probability at which this share of the val clips was right; only with a stride",
+    )
     preview: bool = Field(False, title="Preview videos", description="Draw the predictions into a copy of each video; slow")

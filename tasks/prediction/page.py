@@ -4,13 +4,13 @@ No requests, no web fonts, readable without scripts.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader
 
 from tasks.evaluation.confusion import Confusion
 from tasks.prediction.agreement import Accuracy, Agreement, Pair
-from tasks.prediction.timeline import Drawing, Guess, ShownClip, Span, clock, drawing, spans
+from tasks.prediction.timeline import Bar, Drawing, Guess, ShownClip, ShownInterval, Span, clock, drawing, interval_bars, spans
 from tasks.prediction.to_label import ToLabel
 from tasks.report.confusion_tables import matrix_between
 from tasks.report.formats import data_uri
@@ -26,7 +26,10 @@ MAX_SPANS_OPEN = 12
 
 @dataclass(frozen=True)
 class ShownVideo:
-    """One video on the page, with all or the first of its `num_clips` clips. `film` is the embedded preview, `film_uri` its address."""
+    """One video on the page, with all or the first of its `num_clips` clips. `film` is the embedded preview, `film_uri` its address.
+
+    `intervals` are those that are reported, by network; it is empty without windows.
+    """
 
     name: str
     video: str
@@ -35,6 +38,7 @@ class ShownVideo:
     is_trained_on: bool
     film: bytes | None
     film_uri: str | None
+    intervals: Mapping[PredictorRole, tuple[ShownInterval, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,10 @@ class PredictionProvenance:
 
 @dataclass(frozen=True)
 class PageInputs:
-    """The page's data. `videos` are those of `num_videos` that fit on the page; timelines show the last of `targets`."""
+    """The page's data. `videos` are those of `num_videos` that fit on the page; timelines show the last of `targets`.
+
+    `stride_seconds` is that of the windows, None without intervals.
+    """
 
     model: Predictor
     against: Predictor | None
@@ -92,6 +99,16 @@ class PageInputs:
     set_aside: tuple[SetAside, ...]
     warnings: tuple[SetAside, ...]
     provenance: PredictionProvenance
+    stride_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class IntervalRow:
+    """A network's intervals in one video: their bars, and the list of them."""
+
+    bars: tuple[Bar, ...]
+    listed: tuple[ShownInterval, ...]
+    spoken: str
 
 
 @dataclass(frozen=True)
@@ -106,6 +123,7 @@ class Timeline:
     is_long: bool
     film: str
     spoken: str
+    intervals: Mapping[PredictorRole, IntervalRow]
 
 
 def page(inputs: PageInputs) -> str:
@@ -187,4 +205,9 @@ def _timeline(video: ShownVideo, inputs: PageInputs) -> Timeline:
     if is_of_both:
         spoken += f", the same {inputs.targets[-1]} on {sum(span.num_clips for span in found if not span.differs)}"
     film = data_uri(video.film, "video/mp4") if video.film else ""
-    return Timeline(video, found, drawn, is_of_both, has_blanks, len(found) > MAX_SPANS_OPEN, film, spoken)
+    rows = {role: _interval_row(own, video) for role, own in video.intervals.items()}
+    return Timeline(video, found, drawn, is_of_both, has_blanks, len(found) > MAX_SPANS_OPEN, film, spoken, rows)
+
+
+def _interval_row(listed: tuple[ShownInterval, ...], video: ShownVideo) -> IntervalRow:
+    return IntervalRow(interval_bars(listed, video.clips), listed, f"{video.name}: {count(len(listed), 'interval')}")

@@ -8,6 +8,7 @@ Legend: n clips, f features, 125 verbs, 352 nouns.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,6 @@ from numpy.typing import NDArray
 from tasks.errors import BadInput
 from tasks.evaluation.scoring import Logits
 from tasks.results.prediction import PredictorRole
-from tasks.results.video import ClipRecord
 
 ROWS_PER_GROUP = 64
 """Clips per row group, and so in memory at once."""
@@ -38,6 +38,36 @@ SCHEMA = pa.schema(
     ],
     metadata={"retake": "logits before softmax; features of the model's backbone; novelty: cosine distance to the nearest training clip"},
 )
+
+
+class Scorable(Protocol):
+    """A part of a video that networks answer: a clip or a window."""
+
+    @property
+    def uid(self) -> str:
+        """Return its name."""
+
+    @property
+    def uri(self) -> str:
+        """Return its address; empty for a window, which lies in two clips."""
+
+    @property
+    def start_seconds(self) -> float:
+        """Return its start in the video."""
+
+    @property
+    def stop_seconds(self) -> float:
+        """Return its end in the video."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a video that is as long as a clip."""
+
+    uid: str
+    uri: str
+    start_seconds: float
+    stop_seconds: float
 
 
 @dataclass(frozen=True)
@@ -78,7 +108,7 @@ class ScoredWriter:
 
     def add(
         self,
-        clip: ClipRecord,
+        clip: Scorable,
         logits: Mapping[PredictorRole, tuple[Logits, Logits]],
         features: NDArray[np.float32],
         novelty: float | None,

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from tasks.wording import percent
+
 Said = TypeVar("Said")
 
 PERCENT_PER_LETTER, PERCENT_PER_LETTER_ON_PHONES = 0.8, 2.2
@@ -31,6 +33,15 @@ class ShownClip:
     model: Guess
     against: Guess | None
     truth: str | None
+
+
+@dataclass(frozen=True)
+class ShownInterval:
+    """A stretch of a video in which a network found an action."""
+
+    start_seconds: float
+    stop_seconds: float
+    guess: Guess
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,7 @@ def spans(clips: Sequence[ShownClip]) -> tuple[Span, ...]:
 
 def drawing(clips: Sequence[ShownClip]) -> Drawing:
     """Draw clips of one video, in time order; parts that were not predicted stay blank."""
-    total = max((clip.stop_seconds for clip in clips), default=0.0) or 1.0
+    total = _length(clips)
     both = [(clip, clip.against) for clip in clips if clip.against]
     return Drawing(
         model=_bars([(clip, clip.model.action) for clip in clips], total),
@@ -108,6 +119,16 @@ def drawing(clips: Sequence[ShownClip]) -> Drawing:
             for bar in _bars([(clip, "" if theirs.action == clip.model.action else "they differ") for clip, theirs in both], total)
             if bar.spoken
         ),
+    )
+
+
+def interval_bars(intervals: Sequence[ShownInterval], clips: Sequence[ShownClip]) -> tuple[Bar, ...]:
+    """Draw a network's intervals below the clips of the same video; those that begin after the last clip are left out."""
+    total = _length(clips)
+    return tuple(
+        _bar(one.start_seconds, min(one.stop_seconds, total), one.guess.action, f", {percent(one.guess.probability)}", total)
+        for one in intervals
+        if one.start_seconds < total
     )
 
 
@@ -125,11 +146,18 @@ def clock(seconds: float) -> str:
 def _bars(said: Sequence[tuple[ShownClip, str]], total: float) -> tuple[Bar, ...]:
     found = []
     for words, clips in _stretches(said):
-        start, stop = clips[0].start_seconds, clips[-1].stop_seconds
-        width = 100 * (stop - start) / total
-        spoken = f"{clock(start)} to {clock(stop)}: {words}" if words else ""
-        found.append(Bar(100 * start / total, width, words if len(words) * PERCENT_PER_LETTER <= width else "", spoken))
+        found.append(_bar(clips[0].start_seconds, clips[-1].stop_seconds, words, "", total))
     return tuple(found)
+
+
+def _bar(start: float, stop: float, words: str, more: str, total: float) -> Bar:
+    width = 100 * (stop - start) / total
+    spoken = f"{clock(start)} to {clock(stop)}: {words}{more}" if words else ""
+    return Bar(100 * start / total, width, words if len(words) * PERCENT_PER_LETTER <= width else "", spoken)
+
+
+def _length(clips: Sequence[ShownClip]) -> float:
+    return max((clip.stop_seconds for clip in clips), default=0.0) or 1.0
 
 
 def _stretches(said: Sequence[tuple[ShownClip, Said]]) -> list[tuple[Said, list[ShownClip]]]:

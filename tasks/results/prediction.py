@@ -19,7 +19,8 @@ class Predictor(Record):
     `label` is its name in every table; `flows` is the optical flow that it needs, and `sounds` are the names of the
     features of sound, as far as its training is known. `calibration` says where
     the temperatures come from, or why they are 1; `calibration_crops` is the number of crops per frame of the clips they were fitted on,
-    None if they are 1.
+    None if they are 1. `interval_threshold` is the probability from which intervals are reported, None for all; `interval_words` says
+    where it comes from.
     """
 
     label: str
@@ -33,6 +34,8 @@ class Predictor(Record):
     is_calibrated: bool
     calibration: str
     calibration_crops: int | None = None
+    interval_threshold: float | None = Field(None, exclude_if=lambda threshold: threshold is None)
+    interval_words: str = Field("", exclude_if=lambda words: not words)
 
 
 class PredictedVideo(Record):
@@ -110,13 +113,17 @@ class KnownClipsResult(Record):
 
 
 class ScoredVideo(Record):
-    """Predictions of one video: `scored_uri` has one row per clip, `preview_uri` the video with captions."""
+    """Predictions of one video: `scored_uri` has one row per clip, `preview_uri` the video with captions.
+
+    `windows_uri` has one row per window, those of the clips included; None without a stride, or if the model cannot see windows.
+    """
 
     video: str
     name: str
     num_clips: int
     scored_uri: str
     preview_uri: str | None
+    windows_uri: str | None = Field(None, exclude_if=lambda uri: uri is None)
 
 
 class PredictBatchResult(Record):
@@ -141,7 +148,8 @@ class PredictReportResult(Record):
 
     Agreement compares the two networks' best actions, or verbs if there are no objects; None without a second network.
 
-    `num_failed_batches` counts batches without a result; if there are any, the same prediction can be run again.
+    `num_failed_batches` counts batches without a result; if there are any, the same prediction can be run again. `num_intervals` counts
+    the reported intervals of the model; None without a stride.
     """
 
     num_videos: int
@@ -158,3 +166,4 @@ class PredictReportResult(Record):
     report_url: str
     mlflow_run_url: str
     num_failed_batches: int = 0
+    num_intervals: int | None = Field(None, exclude_if=lambda number: number is None)

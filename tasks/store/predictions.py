@@ -32,6 +32,7 @@ class PredictedClips(Output[PredictBatchResult]):
     model: type[PredictBatchResult] = PredictBatchResult
 
     clips = file("clips.parquet")
+    windows = file("windows.parquet")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class PredictionReport(Output[PredictReportResult]):
     page = file("report.html")
     table = file("predictions.csv")
     to_label = file("to_label.csv")
+    intervals = file("intervals.csv")
 
 
 @dataclass(frozen=True)

@@ -173,6 +173,39 @@ def test_page_tables_tracks_and_previews_are_in_the_store_and_in_mlflow(workshop
     assert len(previews) == 2
 
 
+def test_with_a_stride_it_says_when_an_action_happens(workshop, predicted, predict, films, tmp_path):
+    options = (f"--model={MODEL}", "--crops=1", "--stride-seconds=2", "--interval-precision=0.5", f"--to={tmp_path}")
+    code, result, _ = predict(films, *options)
+    assert code == 0
+    result = PredictReportResult.model_validate(result)
+    plan = plan_of(workshop, result)
+    assert plan.key != plan_of(workshop, predicted).key
+    rows = list(csv.DictReader((tmp_path / "intervals.csv").open()))
+    assert result.num_intervals == sum(row["network"] == plan.model.label for row in rows)
+    for role, network in plan.predictors.items():
+        assert network.interval_words
+        own = [row for row in rows if row["network"] == network.label]
+        assert all(float(row["probability"]) >= (network.interval_threshold or 0) for row in own)
+        written = json.loads((tmp_path / f"intervals.{role}.json").read_text())["results"]
+        assert sorted((one["segment"][0], one["label"]) for found in written.values() for one in found) == sorted(
+            (float(row["start_seconds"]), row["action"]) for row in own
+        )
+        tracks = list((tmp_path / "tracks").glob(f"*.{role}.intervals.vtt"))
+        assert len(tracks) == len(written) == 2
+        assert sum(track.read_text().count("-->") for track in tracks) == len(own)
+        if network.interval_threshold is None:
+            assert {row["video"] for row in own} == {"kitchen_01.mp4", "kitchen_02.mp4"}
+    page = (tmp_path / "report.html").read_text()
+    assert "Lines marked <em>when</em> show intervals, from windows every 2 s" in page
+    assert read_table(workshop, result.table_uri) == read_table(workshop, predicted.table_uri), "clips are predicted as before"
+
+
+def test_a_stride_that_does_not_fit_the_clips_is_refused(predict, predicted, films):
+    code, _, told = predict(films, f"--model={MODEL}", "--stride-seconds=3")
+    assert code == 65
+    assert "choose for example 8, 4, 2, 1" in told[-1]
+
+
 def test_the_list_to_label_is_taken_as_annotations(workshop, predicted, tmp_path):
     rows = read_table(workshop, predicted.to_label_uri)
     assert len(rows) == 3

@@ -61,12 +61,9 @@ class Scorer:
         return [engine.see(frames) for engine, frames in zip(self.engines, inputs, strict=True)]
 
     def score_and_see(self, inputs: Sequence[Frames]) -> tuple[Logits, Tensor]:
-        """Score one clip, and return the first network's centre-crop features too.
-
-        The features are averaged over segments and patches: float32 (f,) on the CPU.
-        """
+        """Score one clip, and return the features of `centre` too, on the CPU."""
         features = self.see(inputs)
-        return self.answer(features), _centre(features[0]).flatten(0, -2).mean(dim=0)
+        return self.answer(features), centre(features)
 
     def explained(self, index: int, inputs: Sequence[Frames]) -> Network:
         """Return one of the networks, with a head that answers as the scorer does; it has a gradient.
@@ -97,6 +94,11 @@ class Scorer:
         verbs, nouns = zip(*answers, strict=True)
         verb_shares, noun_shares = zip(*(weights for _, _, weights in heard), strict=True)
         return Logits(_mean(verbs, verb_shares), _mean(nouns, noun_shares))
+
+
+def centre(features: Sequence[Tensor]) -> Tensor:
+    """Average the first network's centre-crop features of `Scorer.see` over segments and patches: float32 (f,)."""
+    return features[0][CENTRE_VIEW if len(features[0]) > 1 else 0].flatten(0, -2).mean(dim=0)
 
 
 def make_scorer(saved: Saved, wanted: Wanted, jobs: Sequence[Job]) -> tuple[Scorer, EngineUsed]:

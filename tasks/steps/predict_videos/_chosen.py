@@ -8,6 +8,7 @@ from tasks.errors import BadInput, MissingObject
 from tasks.evaluation.scores_file import from_parquet
 from tasks.prediction.names import Names
 from tasks.prediction.temperatures import Served, not_calibrated, served
+from tasks.prediction.thresholds import NO_THRESHOLD, Threshold, fit_threshold, without_threshold
 from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
 from tasks.results.prediction import Predictor, PredictorRole, PredictPlanResult
 from tasks.results.record import ModelRole
@@ -19,6 +20,7 @@ from tasks.store.objects import Store
 from tasks.store.runs import Scores
 from tasks.tracking import Registry
 
+Fitted = tuple[Served, Threshold]
 SHIPPED = Vocabulary(
     verbs=tuple(ClassRef(id=i, name=name) for name, i in VERBS.items()), nouns=tuple(ClassRef(id=i, name=name) for name, i in NOUNS.items())
 )
@@ -33,10 +35,11 @@ class Found:
     plans: tuple[PlanResult, ...]
 
 
-def registered(reference: str, store_uri: str, crops: int, store: Store, registry: Registry) -> Found:
+def registered(reference: str, store_uri: str, crops: int, store: Store, registry: Registry, precision: float | None = None) -> Found:
     """Find a registered network, with temperatures fitted at this number of crops.
 
-    Without such scores, the temperatures are those of another number of crops, which is named.
+    Without such scores, the temperatures are those of another number of crops, which is named. With `precision`, a threshold of intervals
+    is fitted too.
 
     Raises:
         BadInput: there is no such version, or its checkpoint is gone.
@@ -49,14 +52,16 @@ def registered(reference: str, store_uri: str, crops: int, store: Store, registr
     plans = plans_of(run, store)
     network = plans[0].weights.network if plans else "a network whose training this store does not have"
     return Found(
-        _predictor(label, network, version.checkpoint_uri, version.checkpoint_sha256, plans, _served(plans, "fine-tuned", crops, store)),
+        _predictor(
+            label, network, version.checkpoint_uri, version.checkpoint_sha256, plans, _fitted(plans, "fine-tuned", crops, store, precision)
+        ),
         run.folder_uri if plans else None,
         plans,
     )
 
 
-def baseline_of(model: Found, crops: int, store: Store) -> Found:
-    """Find the network that the model's training started from, with temperatures as of `registered`.
+def baseline_of(model: Found, crops: int, store: Store, precision: float | None = None) -> Found:
+    """Find the network that the model's training started from, with temperatures and threshold as of `registered`.
 
     Raises:
         BadInput: it was never fetched, or is gone from the store.
@@ -69,7 +74,7 @@ def baseline_of(model: Found, crops: int, store: Store) -> Found:
             f"the baseline of {model.predictor.label} ({weights.description}) was never fetched, or is gone: {weights.uri} is not in the "
             "store; the step weights fetches it"
         )
-    fitted = _served(model.plans, "baseline", crops, store)
+    fitted = _fitted(model.plans, "baseline", crops, store, precision)
     return Found(_predictor("baseline", weights.description, weights.uri, weights.sha256, model.plans, fitted), None, model.plans)
 
 
@@ -94,7 +99,8 @@ def training_clips(plan: PredictPlanResult, store: Store) -> list[DatasetClip]:
     return [clip for clip in store.read(Dataset(plan.model_dataset_uri).manifest).clips if clip.split == "train"]
 
 
-def _predictor(label: str, description: str, uri: str, sha256: str, plans: Sequence[PlanResult], fitted: Served) -> Predictor:
+def _predictor(label: str, description: str, uri: str, sha256: str, plans: Sequence[PlanResult], fitted: Fitted) -> Predictor:
+    served, threshold = fitted
     return Predictor(
         label=label,
         description=description,
@@ -102,16 +108,18 @@ def _predictor(label: str, description: str, uri: str, sha256: str, plans: Seque
         checkpoint_sha256=sha256,
         flows=flows_of(plans[0]) if plans else (),
         sounds=sounds_of(plans[0]) if plans else (),
-        verb_temperature=fitted.verb,
-        noun_temperature=fitted.noun,
-        is_calibrated=fitted.is_calibrated,
-        calibration=fitted.words,
-        calibration_crops=fitted.crops,
+        verb_temperature=served.verb,
+        noun_temperature=served.noun,
+        is_calibrated=served.is_calibrated,
+        calibration=served.words,
+        calibration_crops=served.crops,
+        interval_threshold=threshold.probability,
+        interval_words=threshold.words,
     )
 
 
-def _served(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Store) -> Served:
-    """Fit temperatures on the latest val scores, at this number of crops if possible.
+def _fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Store, precision: float | None) -> Fitted:
+    """Fit temperatures, and with `precision` a threshold, on the latest val scores, at this number of crops if possible.
 
     Otherwise the latest scores at another number are taken, and the number is named.
     """
@@ -127,5 +135,8 @@ def _served(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Sto
             log.warning("%s", error)
             unreadable.append(str(error))
             continue
-        return served(val, result.crops, result.engine.label, result.targets)
-    return not_calibrated(unreadable[0] if unreadable else "no answers on val clips are in the store")
+        temperatures = served(val, result.crops, result.engine.label, result.targets)
+        threshold = NO_THRESHOLD if precision is None else fit_threshold(val, temperatures, precision, result.targets)
+        return temperatures, threshold
+    reason = unreadable[0] if unreadable else "no answers on val clips are in the store"
+    return not_calibrated(reason), NO_THRESHOLD if precision is None else without_threshold(reason)

@@ -13,13 +13,15 @@ from tasks.evaluation.latency import peak_memory_bytes
 from tasks.evaluation.scoring import Logits, each_scored, require_finite
 from tasks.media.prefetch import FramesAhead
 from tasks.media.stored_flow import shortness
+from tasks.model.engines.between import Noted
+from tasks.model.engines.scorer import centre
 from tasks.model.hearing import is_unheard
 from tasks.model.sound.describe import describer
 from tasks.prediction.answered import answered
 from tasks.prediction.familiar import Features, distances_to_nearest
 from tasks.prediction.names import Names
 from tasks.prediction.probabilities import Ranked
-from tasks.prediction.scored import ScoredWriter, read_scored
+from tasks.prediction.scored import Scorable, ScoredWriter, read_scored
 from tasks.results.prediction import (
     PredictBatchResult,
     PredictedVideo,
@@ -32,12 +34,24 @@ from tasks.results.video import ClipRecord
 from tasks.steps._step import finish, finished, log
 from tasks.steps.predict_videos._chosen import names_of
 from tasks.steps.predict_videos._ready import Frames, Ready
+from tasks.steps.predict_videos._windows import LogitsByRole, NotedByRole, Sliding, sliding_over
 from tasks.store.objects import Store
 from tasks.store.predictions import Prediction
 from tasks.video.preview import Captioned, write_film
 from tasks.wording import percent, plain_reason
 
-Answer = tuple[dict[PredictorRole, tuple[Logits, Logits]], Features]
+
+@dataclass(frozen=True)
+class Inputs:
+    """A clip's snippets of a test, and the further frames that windows need, for each network."""
+
+    num_frames: int
+    tested: list[Frames]
+    further: list[Frames]
+
+
+Answer = tuple[LogitsByRole, Features, NotedByRole]
+NO_FEATURES: Features = np.empty(0, np.float32)
 
 
 NOTHING_TO_HEAR = (
@@ -79,11 +93,15 @@ def predict_video(
     if earlier and earlier.engines.keys() == networks.keys():
         return earlier
     started = time.perf_counter()
-    path = work.folder / f"{video.video}.parquet"
-    bad, unheard = _score(work, networks, video, clips, path)
+    path, windows_path = (work.folder / f"{video.video}{ending}" for ending in (".parquet", ".windows.parquet"))
+    sliding = sliding_over(work.plan, networks)
+    bad, unheard = _score(work, networks, video, clips, path, sliding, windows_path)
     seconds = time.perf_counter() - started
     scored = [clip for clip in clips if clip.uid not in bad]
     work.store.write_file(place.clips, path)
+    if sliding.networks:
+        work.store.write_file(place.windows, windows_path)
+    windows_path.unlink()
     warnings = _shortnesses(networks, video, scored)
     warnings += [SetAside(name=_place(video, clip), reason=NOTHING_TO_HEAR) for clip in scored if clip.uid in unheard]
     preview_uri = None
@@ -103,7 +121,14 @@ def predict_video(
         place,
         PredictBatchResult(
             videos=(
-                ScoredVideo(video=video.video, name=video.name, num_clips=len(scored), scored_uri=place.clips, preview_uri=preview_uri),
+                ScoredVideo(
+                    video=video.video,
+                    name=video.name,
+                    num_clips=len(scored),
+                    scored_uri=place.clips,
+                    preview_uri=preview_uri,
+                    windows_uri=place.windows if sliding.networks else None,
+                ),
             ),
             set_aside=tuple(SetAside(name=_place(video, clip), reason=bad[clip.uid]) for clip in clips if clip.uid in bad),
             warnings=tuple(warnings),
@@ -156,9 +181,15 @@ def _write_preview(
 
 
 def _score(
-    work: Work, networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord], path: Path
+    work: Work,
+    networks: Mapping[PredictorRole, Ready],
+    video: PredictedVideo,
+    clips: Sequence[ClipRecord],
+    path: Path,
+    sliding: Sliding,
+    windows_path: Path,
 ) -> tuple[dict[str, str], set[str]]:
-    """Write the networks' answers to `path`.
+    """Write the networks' answers to `path`, and those on windows to `windows_path`.
 
     Returns:
         failed clips, by uid with the reason; the uids of clips in which a network has nothing to hear.
@@ -170,20 +201,24 @@ def _score(
     bad: dict[str, str] = {}
     unheard: set[str] = set()
     specs = [spec for ready in networks.values() for spec in ready.specs]
-    with FramesAhead(work.store, clips, specs, work.frames, describer=describer) as ahead, ScoredWriter(path) as writer:
+    with (
+        FramesAhead(work.store, clips, specs, work.frames, describer=describer, further=sliding.further) as ahead,
+        ScoredWriter(path) as writer,
+        ScoredWriter(windows_path) as windows,
+    ):
 
-        def load_or_reason(clip: ClipRecord) -> list[Frames] | str:
+        def load_or_reason(clip: ClipRecord) -> Inputs | str:
             try:
-                inputs = ahead.load(clip)
+                inputs = Inputs(clip.num_frames, ahead.load(clip), ahead.load_further(clip))
             except BadInput as error:
                 log.warning("set aside: %s: %s", _place(video, clip), error)
                 return plain_reason(error)
-            if any(is_unheard(frames, spec) for frames, spec in zip(inputs, specs, strict=True)):
+            if any(is_unheard(frames, spec) for frames, spec in zip(inputs.tested, specs, strict=True)):
                 unheard.add(clip.uid)
             return inputs
 
-        def answer(inputs: list[Frames] | str) -> Answer | str:
-            return inputs if isinstance(inputs, str) else _answer(inputs, networks)
+        def answer(inputs: Inputs | str) -> Answer | str:
+            return inputs if isinstance(inputs, str) else _answer(inputs, networks, sliding)
 
         # Left open by an error, it would keep prefetching into the folder that the next try uses.
         with closing(each_scored(clips, load_or_reason, answer)) as answers:
@@ -191,7 +226,7 @@ def _score(
                 if isinstance(one.answer, str):
                     bad[one.clip.uid] = one.answer
                     continue
-                logits, features = one.answer
+                logits, features, noted = one.answer
                 try:
                     _require_readable(one.clip, logits, work.plan)
                 except BadCheckpoint as error:
@@ -200,12 +235,29 @@ def _score(
                     continue
                 novelty = None if work.known is None else float(distances_to_nearest(features[None], work.known)[0])
                 writer.add(one.clip, logits, features, novelty)
+                for window, on_window in sliding.reach(one.clip, logits, noted):
+                    if _is_readable(window, on_window, work.plan):
+                        windows.add(window, on_window, NO_FEATURES, None)
     if len(bad) == len(clips):
         raise BadVideo(f"none of its clips can be predicted: {next(iter(bad.values()))}")
     return bad, unheard
 
 
-def _require_readable(clip: ClipRecord, logits: Mapping[PredictorRole, tuple[Logits, Logits]], plan: PredictPlanResult) -> None:
+def _is_readable(window: Scorable, logits: LogitsByRole, plan: PredictPlanResult) -> bool:
+    """Check whether the model's logits of a window are finite, and log it if not.
+
+    Raises:
+        NotComparable: a logit of the second network is not finite.
+    """
+    try:
+        _require_readable(window, logits, plan)
+    except BadCheckpoint as error:
+        log.warning("left out of the intervals: %s", error)
+        return False
+    return True
+
+
+def _require_readable(clip: Scorable, logits: LogitsByRole, plan: PredictPlanResult) -> None:
     """Require finite logits for a clip.
 
     Raises:
@@ -235,23 +287,27 @@ def _place(video: PredictedVideo, clip: ClipRecord) -> str:
     return f"{video.name}, {clip.start_seconds:g}-{clip.stop_seconds:g} s"
 
 
-def _answer(inputs: Sequence[Frames], networks: Mapping[PredictorRole, Ready]) -> Answer:
-    """Score one clip by each network: logits, verb (v,) and noun (n,), and features (f,).
+def _answer(inputs: Inputs, networks: Mapping[PredictorRole, Ready], sliding: Sliding) -> Answer:
+    """Score one clip by each network: logits, verb (v,) and noun (n,), features (f,), and what windows need of it.
 
     The features are of the model's first backbone.
     """
     logits: dict[PredictorRole, tuple[Logits, Logits]] = {}
+    noted: dict[PredictorRole, Noted] = {}
     features = np.empty(0, np.float32)
-    for (role, ready), own in zip(networks.items(), _dealt(inputs, networks), strict=True):
-        found, seen = ready.scorer.score_and_see(own)
-        logits[role] = found.verb.numpy(), found.noun.numpy() if ready.given_noun is None else ready.given_noun
+    dealt = zip(networks.items(), _dealt(inputs.tested, networks), _dealt(inputs.further, networks), strict=True)
+    for (role, ready), own, further in dealt:
+        seen = ready.scorer.see(own)
+        logits[role] = ready.named(ready.scorer.answer(seen))
         if role == "model":
-            features = seen.numpy()
-    return logits, features
+            features = centre(seen).numpy()
+        if role in sliding.networks:
+            noted[role] = sliding.networks[role].note(inputs.num_frames, seen, further)
+    return logits, features, noted
 
 
 def _dealt(inputs: Sequence[Frames], networks: Mapping[PredictorRole, Ready]) -> Iterator[Sequence[Frames]]:
-    """Deal each checkpoint the snippets of its own networks."""
+    """Deal each checkpoint the frames of its own networks."""
     start = 0
     for ready in networks.values():
         yield inputs[start : start + len(ready.specs)]

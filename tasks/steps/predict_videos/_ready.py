@@ -11,6 +11,7 @@ from tasks.errors import BadInput, BadVideo
 from tasks.evaluation.scoring import Logits, one_hot_logits
 from tasks.media.clip_properties import StoredClip
 from tasks.media.frame_cache import cache_test_frames
+from tasks.model.consensus import Logits as ModelLogits
 from tasks.model.crops import NumCrops
 from tasks.model.engines.choice import NUM_CALIBRATION_CLIPS, Job, Wanted, num_checked, spread
 from tasks.model.engines.parity import trained_classes
@@ -48,6 +49,10 @@ class Ready:
     specs: tuple[NetworkSpec, ...]
     used: EngineUsed
     given_noun: Logits | None
+
+    def named(self, logits: ModelLogits) -> tuple[Logits, Logits]:
+        """Convert logits to arrays, verb (v,) and noun (n,), the noun replaced where it is given."""
+        return logits.verb.numpy(), logits.noun.numpy() if self.given_noun is None else self.given_noun
 
 
 def make_ready(

@@ -26,6 +26,7 @@ from tasks.steps._step import finish, finished, log
 from tasks.steps.predict_videos._chosen import training_clips
 from tasks.steps.predict_videos._one_video import NotComparable, Work, predict_video, verb_alone
 from tasks.steps.predict_videos._ready import Ready, make_ready
+from tasks.steps.predict_videos._windows import without_windows
 from tasks.store.derived import prediction_of_plan
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
@@ -58,6 +59,7 @@ def run(arguments: PredictBatchArguments, store: Store) -> PredictBatchResult:
     with passing_frames() as frames, tempfile.TemporaryDirectory(prefix="retake-predict-") as name:
         work = Work(plan, known, Path(name), frames, store)
         networks, missing = _make_ready(work, [clip for _, clips in videos for clip in clips])
+        missing += without_windows(plan, networks)
         try:
             found, bad = _predict_all(work, networks, videos)
         except NotComparable as error:

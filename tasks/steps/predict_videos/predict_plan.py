@@ -12,6 +12,7 @@ from tasks.media.cutting import batch_size
 from tasks.media.intake import Taker
 from tasks.media.label_inputs import probe_objects
 from tasks.media.offers import Offer, offers
+from tasks.model.windows import window_grid
 from tasks.options import EvaluateOptions, IngestOptions, PredictOptions, SegmentOptions
 from tasks.results.dataset import LabelledClip, Manifest
 from tasks.results.prediction import KnownLabel, KnownLabels, PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
@@ -68,8 +69,9 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     """Make the plan and write it under its own address; errors as of `run`."""
     store.ensure_bucket(arguments.store)
     registry = Registry.from_settings(load(MlflowSettings))
-    model = registered(arguments.model, arguments.store, arguments.crops, store, registry)
-    against, missing = _against(arguments, model, store, registry)
+    precision = None if arguments.stride_seconds is None else arguments.interval_precision
+    model = registered(arguments.model, arguments.store, arguments.crops, store, registry, precision)
+    against, missing = _against(arguments, model, store, registry, precision)
     dataset_uris = _dataset_uris(arguments.store, [model, *([against] if against else [])], store)
     model_dataset_uri = model.plans[0].dataset_uri if model.plans and model.plans[0].dataset_uri in dataset_uris else None
     manifests = [store.read(Dataset(uri).manifest) for uri in dataset_uris]
@@ -77,6 +79,8 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     segment = manifests[0].segment if manifests else SegmentOptions()
     if model_dataset_uri is None:
         missing += _unknown(arguments.store, model.predictor.label, dataset_uris, store)
+    if arguments.stride_seconds is not None:
+        window_grid(segment, arguments.stride_seconds)
     latest = _latest_labels(arguments.store, recipe_of(segment), store)
     sources = _sources(manifests, latest)
     videos = _videos(arguments, _trained_on(arguments.store, manifests, store), sources, store)
@@ -94,7 +98,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         "missing": missing,
         "segment": segment.model_dump(mode="json"),
         "evaluate": evaluate.model_dump(mode="json"),
-        "predict": predict.model_dump(mode="json", include={"num_to_label", "preview"}),
+        "predict": predict.model_dump(mode="json", include={"num_to_label", "preview", *_interval_options(predict)}),
         "labels": labels.model_dump(mode="json"),
         "code": load(MachineSettings).code_version,
     }
@@ -124,15 +128,22 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     return finish(store, prediction.plan, plan)
 
 
-def _against(arguments: PredictPlanArguments, model: Found, store: Store, registry: Registry) -> tuple[Found | None, tuple[str, ...]]:
+def _interval_options(predict: PredictOptions) -> tuple[str, ...]:
+    """List the options of intervals; the precision has no effect without a stride."""
+    return () if predict.stride_seconds is None else ("stride_seconds", "interval_precision")
+
+
+def _against(
+    arguments: PredictPlanArguments, model: Found, store: Store, registry: Registry, precision: float | None
+) -> tuple[Found | None, tuple[str, ...]]:
     """Find the second network, or explain why the first one continues alone."""
     if arguments.against == "none":
         return None, ()
     try:
         if arguments.against == "baseline":
-            found = baseline_of(model, arguments.crops, store)
+            found = baseline_of(model, arguments.crops, store, precision)
         else:
-            found = registered(arguments.against, arguments.store, arguments.crops, store, registry)
+            found = registered(arguments.against, arguments.store, arguments.crops, store, registry, precision)
     except BadInput as error:
         return None, (str(error),)
     if found.predictor.checkpoint_sha256 == model.predictor.checkpoint_sha256:

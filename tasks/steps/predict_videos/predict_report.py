@@ -11,6 +11,7 @@ from tasks.errors import BadInput, MissingObject
 from tasks.prediction.agreement import Tally
 from tasks.prediction.confusion import confusion_table
 from tasks.prediction.gathering import Gathered, gather
+from tasks.prediction.interval_files import FoundIntervals, find_intervals, shown_intervals, write_intervals
 from tasks.prediction.names import Names
 from tasks.prediction.page import Differing, PageInputs, PredictionProvenance, ShownVideo, page
 from tasks.prediction.to_label import table
@@ -68,10 +69,13 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         url = tracker.run_url(run_id)
         names = names_of(plan, store, {role for batch in batches for role in batch.verb_alone})
         gathered = gather(plan, videos, labels, names, folder, store.read_file)
+        found = find_intervals(plan, videos, names, folder, store.read_file)
+        if plan.predict.stride_seconds is not None:
+            write_intervals(plan, found, names, folder)
         (folder / "to_label.csv").write_bytes(table(gathered.to_label))
         if any(gathered.tally.named.values()):
             (folder / "confusion.csv").write_bytes(confusion_table(gathered.tally.named, names))
-        inputs = _page_inputs(plan, gathered, names, batches, set_aside, known, url, store)
+        inputs = _page_inputs(plan, gathered, found, names, batches, set_aside, known, url, store)
         (folder / "report.html").write_text(page(inputs), encoding="utf-8")
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             store.write_file(place.file(file.relative_to(folder).as_posix()), file)
@@ -94,6 +98,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         report_url=f"{url}/artifacts/report.html",
         mlflow_run_url=url,
         num_failed_batches=num_failed_batches,
+        num_intervals=None if plan.predict.stride_seconds is None else sum(len(one.reported.get("model", ())) for one in found),
     )
     log.info("the page: %s", result.report_url)
     return finish(store, place, result)
@@ -113,6 +118,7 @@ def _batches(plan: PredictPlanResult, store: Store) -> tuple[list[PredictBatchRe
 def _page_inputs(
     plan: PredictPlanResult,
     gathered: Gathered,
+    found: Sequence[FoundIntervals],
     names: Names,
     batches: Sequence[PredictBatchResult],
     set_aside: tuple[SetAside, ...],
@@ -124,6 +130,7 @@ def _page_inputs(
     tally: Tally = gathered.tally
     agreements = tally.agreements()
     differing, videos = _playable(gathered.differing, gathered.videos, store)
+    intervals = {one.video.video: shown_intervals(one, names) for one in found}
     return PageInputs(
         model=plan.model,
         against=plan.against if agreements else None,
@@ -133,7 +140,7 @@ def _page_inputs(
         num_videos_trained_on=gathered.num_videos_trained_on,
         num_clips=gathered.num_clips,
         num_labelled=tally.num_labelled,
-        videos=videos,
+        videos=tuple(replace(video, intervals=intervals.get(video.video, {})) for video in videos),
         agreements=agreements,
         pairs={target: tally.pairs(target, NUM_PAIRS) for target in names.targets},
         num_differing={target: tally.num_differing(target) for target in names.targets},
@@ -142,6 +149,7 @@ def _page_inputs(
         differing=differing,
         to_label=tuple(gathered.to_label),
         set_aside=set_aside,
+        stride_seconds=plan.predict.stride_seconds,
         warnings=tuple(warning for batch in batches for warning in batch.warnings),
         provenance=PredictionProvenance(
             key=plan.key,

@@ -79,7 +79,7 @@ class Job:
     """Two videos of a few clips, two networks, and the steps that predict."""
 
     def __init__(self, shelf, folder):
-        self.shelf, self.folder = shelf, folder
+        self.shelf, self.folder, self.segment = shelf, folder, SegmentOptions()
         self.classes = {"model": CLASSES, "baseline": CLASSES}
         self.cut = {video: shelf.clips(video, NUM_CLIPS, RECIPE) for video in (FIRST, SECOND)}
         for video, clips in self.cut.items():
@@ -91,17 +91,24 @@ class Job:
         self.write_plan()
 
     def put_clips(self, video, clips):
+        recipe = recipe_of(self.segment)
         self.shelf.write(
-            f"{ROOT}/clips/{video}/{RECIPE}/clips.json",
-            ClipsFile(video=video, recipe=RECIPE, options=SegmentOptions(), clips=clips, dropped_seconds=0, warnings=(), set_aside=None),
+            f"{ROOT}/clips/{video}/{recipe}/clips.json",
+            ClipsFile(video=video, recipe=recipe, options=self.segment, clips=clips, dropped_seconds=0, warnings=(), set_aside=None),
         )
+
+    def put_seconds(self):
+        """Say that the clips, of a second each, were cut so."""
+        self.segment = SegmentOptions(clip_seconds=1, min_clip_seconds=0.3)
+        for video, clips in self.cut.items():
+            self.put_clips(video, clips)
 
     def write_batch(self, *videos):
         names = {FIRST: "first.mp4", SECOND: "second.mp4"}
         batch = PredictionBatch(videos=tuple(PredictedVideo(video=video, name=names[video]) for video in videos))
         self.shelf.write(f"{PREDICTION}batches/0000.json", batch)
 
-    def write_plan(self, model=None, against=None, *, engine="pytorch", preview=False, is_compared=True, knows_training=True):
+    def write_plan(self, model=None, against=None, *, engine="pytorch", preview=False, is_compared=True, knows_training=True, stride=None):
         """A network is given as one, or as what `save_fusion` takes."""
         self.model = self.predictor("model", model or made(RGB, 0))
         self.against = self.predictor("baseline", against or made(RGB, 1)) if is_compared else None
@@ -111,9 +118,9 @@ class Job:
                 key="p",
                 prediction_uri=PREDICTION,
                 store=ROOT,
-                segment=SegmentOptions(),
+                segment=self.segment,
                 evaluate=EvaluateOptions(crops=1, engine=engine),
-                predict=PredictOptions(preview=preview),
+                predict=PredictOptions(preview=preview, stride_seconds=stride),
                 model=self.model,
                 against=self.against,
                 missing=(),
@@ -172,9 +179,9 @@ class Job:
             self.shelf,
         )
 
-    def scored(self, video):
+    def scored(self, video, of="clips"):
         path = self.folder / "scored.parquet"
-        self.shelf.read_file(f"{PREDICTION}scored/{video}/clips.parquet", path)
+        self.shelf.read_file(f"{PREDICTION}scored/{video}/{of}.parquet", path)
         (clips,) = read_scored(path)
         return clips
 
@@ -505,3 +512,81 @@ def test_the_result_is_kept_whole(small):
     result = small.predict()
     assert small.shelf.read(f"{PREDICTION}batches/0000/result.json", PredictBatchResult) == result
     assert small.predict() == result
+
+
+@pytest.fixture
+def seconds(job):
+    """Two videos of three clips of a second."""
+    job.put_seconds()
+    return job
+
+
+def frames_of(film, spec, numbers):
+    """(t, c, h, w) what a network sees of these frames of the film."""
+    (crop,) = cut_views(joined(np.stack(list(iter_frames(film, numbers, short_side=256))), spec), 1, spec.modality)
+    return Normalise(made(spec, 0).input_format)(torch.from_numpy(crop).permute(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("num_segments", [2, 3], ids=["features are shared", "each window has frames of its own"])
+def test_windows_are_answered_as_clips_that_begin_there_and_clips_as_without_windows(seconds, film, num_segments):
+    spec = RGB.model_copy(update={"num_segments": num_segments})
+    networks = made(spec, 0), made(RGB, 1)
+    seconds.write_plan(*networks, stride=0.5)
+    result = seconds.predict()
+    assert [(video.num_clips, video.windows_uri) for video in result.videos] == [
+        (3, f"{PREDICTION}scored/{video}/windows.parquet") for video in (FIRST, SECOND)
+    ]
+    windows, clips = seconds.scored(FIRST, "windows"), seconds.scored(FIRST)
+    assert list(zip(windows.start_seconds, windows.stop_seconds, strict=True)) == [(0, 1), (0.5, 1.5), (1, 2), (1.5, 2.5), (2, 3)]
+    assert windows.uids[1] == f"{FIRST[:12]}_000000500-000001500"
+    for role, network in zip(("model", "against"), networks, strict=True):
+        # Every clip shows the same film, so the frame after its last is its first.
+        numbers = [(15 + first) % 30 for (first,) in middle_snippets(30, network.spec.num_segments)]
+        expected = alone(network, frames_of(film, network.spec, numbers))
+        for head in (0, 1):
+            np.testing.assert_allclose(windows.logits[role][head][1], expected[head], atol=np.ptp(expected[head]) / 1000)
+            np.testing.assert_array_equal(windows.logits[role][head][::2], clips.logits[role][head])
+    seconds.shelf.remove(f"{PREDICTION}batches/0000/result.json")
+    for video in (FIRST, SECOND):
+        seconds.shelf.remove(f"{PREDICTION}scored/{video}/result.json")
+    seconds.write_plan(*networks)
+    assert [video.windows_uri for video in seconds.predict().videos] == [None, None]
+    for role in ("model", "against"):
+        for head in (0, 1):
+            np.testing.assert_array_equal(seconds.scored(FIRST).logits[role][head], clips.logits[role][head])
+
+
+def test_beside_a_damaged_clip_there_are_no_windows(seconds):
+    seconds.shelf.write_bytes(seconds.cut[FIRST][1].uri, b"no video")
+    seconds.write_plan(stride=0.5)
+    seconds.predict()
+    assert seconds.scored(FIRST, "windows").start_seconds.tolist() == [0, 2]
+
+
+def test_a_rest_at_the_end_has_windows_that_end_within_it(seconds, ffmpeg):
+    short = filmed(ffmpeg, seconds.folder / "short.mp4", seconds=0.7)
+    clips = seconds.cut[FIRST]
+    seconds.shelf.write_file(clips[2].uri, short)
+    seconds.put_clips(FIRST, (*clips[:2], clips[2].model_copy(update={"num_frames": 21, "stop_seconds": 2.7})))
+    seconds.write_plan(stride=0.1)
+    seconds.predict()
+    found = seconds.scored(FIRST, "windows")
+    assert found.start_seconds.tolist() == pytest.approx([*(i / 10 for i in range(18)), 2])
+    assert found.stop_seconds.tolist()[-2:] == pytest.approx([2.7, 2.7])
+
+
+def test_a_network_whose_input_ends_with_each_clip_has_no_windows_and_is_named(seconds, flow_bytes):
+    seconds.put_flow(flow_bytes)
+    seconds.write_plan(made(RGB, 0), made(FLOW, 1), stride=0.5)
+    result = seconds.predict()
+    reason = "no intervals by baseline: it sees optical flow or described sound, which ends with each clip"
+    assert result.missing == (reason,)
+    assert set(seconds.scored(FIRST, "windows").logits) == {"model"}
+
+
+def test_a_model_on_flow_is_predicted_by_clips_alone(seconds, flow_bytes):
+    seconds.put_flow(flow_bytes)
+    seconds.write_plan(made(FLOW, 0), made(RGB, 1), stride=0.5)
+    result = seconds.predict()
+    assert [(video.num_clips, video.windows_uri) for video in result.videos] == [(3, None), (3, None)]
+    assert [one.partition(":")[0] for one in result.missing] == ["no intervals by model"]

@@ -1,0 +1,146 @@
+"""Write intervals as a CSV table, as WebVTT tracks, and as JSON in the format of ActivityNet's results."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tasks.csv_table import csv_table
+from tasks.prediction.gathering import file_stem
+from tasks.prediction.intervals import Interval, intervals, reported
+from tasks.prediction.names import Names
+from tasks.prediction.probabilities import Distributions, distributions
+from tasks.prediction.scored import ScoredVideoClips, read_scored
+from tasks.prediction.timeline import Guess, ShownInterval
+from tasks.prediction.tracks import Cue, block, opening
+from tasks.results.prediction import PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.wording import plain_cell
+
+COLUMNS = (
+    "video",
+    "video_sha256",
+    "network",
+    "start_seconds",
+    "stop_seconds",
+    "verb",
+    "noun",
+    "action",
+    "verb_class",
+    "noun_class",
+    "probability",
+)
+NUM_DECIMALS = 6
+ACTIVITYNET_VERSION = "VERSION 1.3"
+
+
+@dataclass(frozen=True)
+class FoundIntervals:
+    """The intervals of one video, by network: all of them, and those that are reported."""
+
+    video: ScoredVideo
+    found: Mapping[PredictorRole, tuple[Interval, ...]]
+    reported: Mapping[PredictorRole, tuple[Interval, ...]]
+
+
+def find_intervals(
+    plan: PredictPlanResult, videos: Sequence[ScoredVideo], names: Names, folder: Path, fetch: Callable[[str, Path], None]
+) -> tuple[FoundIntervals, ...]:
+    """Find the intervals of each video whose windows were scored.
+
+    Args:
+        plan: has the networks with their temperatures and thresholds.
+        videos: the predicted videos.
+        names: has the targets; without nouns an action is a verb.
+        folder: for a file of windows, until this returns.
+        fetch: downloads the object at an address to a path.
+    """
+    return tuple(_find(plan, video, video.windows_uri, names, folder, fetch) for video in videos if video.windows_uri)
+
+
+def shown_intervals(one: FoundIntervals, names: Names) -> dict[PredictorRole, tuple[ShownInterval, ...]]:
+    """Name the reported intervals of a video for the page."""
+    return {
+        role: tuple(ShownInterval(i.start_seconds, i.stop_seconds, Guess(_action(i, names), i.probability)) for i in own)
+        for role, own in one.reported.items()
+    }
+
+
+def write_intervals(plan: PredictPlanResult, found: Sequence[FoundIntervals], names: Names, folder: Path) -> None:
+    """Write `intervals.csv`, `tracks/*.intervals.vtt` and `intervals.<network>.json` with the reported intervals."""
+    rows = [row for one in found for row in _rows(plan, one, names)]
+    columns = [column for column in COLUMNS if "noun" in names.targets or not column.startswith(("noun", "action"))]
+    (folder / "intervals.csv").write_bytes(csv_table(columns, ({name: plain_cell(row[name]) for name in columns} for row in rows)))
+    (folder / "tracks").mkdir(exist_ok=True)
+    for one in found:
+        for role, own in one.reported.items():
+            title = f"when: {plan.predictors[role].label} on {one.video.name}, {one.video.video}"
+            cues = (block(Cue(i.start_seconds, i.stop_seconds, _action(i, names), i.probability)) for i in own)
+            (folder / "tracks" / f"{file_stem(one.video)}.{role}.intervals.vtt").write_text(
+                opening(title) + "".join(cues), encoding="utf-8"
+            )
+    for role in {role: None for one in found for role in one.reported}:
+        (folder / f"intervals.{role}.json").write_text(_activitynet(found, role, names), encoding="utf-8")
+
+
+def _find(
+    plan: PredictPlanResult, video: ScoredVideo, uri: str, names: Names, folder: Path, fetch: Callable[[str, Path], None]
+) -> FoundIntervals:
+    path = folder / f"{video.video}.windows.parquet"
+    fetch(uri, path)
+    parts = list(read_scored(path))
+    path.unlink()
+    if not parts:
+        return FoundIntervals(video, {}, {})
+    starts, stops = (np.concatenate([getattr(part, name) for part in parts]) for name in ("start_seconds", "stop_seconds"))
+    found = {role: intervals(starts, stops, _likely(parts, role, plan, names)) for role in plan.predictors if role in parts[0].logits}
+    kept = {role: reported(own, plan.predictors[role].interval_threshold) for role, own in found.items()}
+    return FoundIntervals(video, found, kept)
+
+
+def _likely(parts: Sequence[ScoredVideoClips], role: PredictorRole, plan: PredictPlanResult, names: Names) -> Distributions:
+    verbs, nouns = (np.concatenate([part.logits[role][head] for part in parts]) for head in (0, 1))
+    if "noun" not in names.targets:
+        nouns = np.zeros((len(verbs), 1), np.float32)
+    return distributions(verbs, nouns, *plan.temperatures[role])
+
+
+def _rows(plan: PredictPlanResult, one: FoundIntervals, names: Names) -> list[dict[str, object]]:
+    return [
+        {
+            "video": one.video.name,
+            "video_sha256": one.video.video,
+            "network": plan.predictors[role].label,
+            "start_seconds": round(interval.start_seconds, 3),
+            "stop_seconds": round(interval.stop_seconds, 3),
+            "verb": names.name("verb", interval.verb_class),
+            "noun": names.name("noun", interval.noun_class),
+            "action": _action(interval, names),
+            "verb_class": interval.verb_class,
+            "noun_class": interval.noun_class,
+            "probability": round(interval.probability, NUM_DECIMALS),
+        }
+        for role, own in one.reported.items()
+        for interval in own
+    ]
+
+
+def _activitynet(found: Sequence[FoundIntervals], role: PredictorRole, names: Names) -> str:
+    """Write one network's intervals by video, as ActivityNet's detection challenge takes them; `names` name the videos uniquely."""
+    results = {
+        file_stem(one.video): [
+            {
+                "label": _action(interval, names),
+                "score": round(interval.probability, NUM_DECIMALS),
+                "segment": [round(interval.start_seconds, 3), round(interval.stop_seconds, 3)],
+            }
+            for interval in one.reported.get(role, ())
+        ]
+        for one in found
+    }
+    return json.dumps({"version": ACTIVITYNET_VERSION, "results": results, "external_data": {"used": False}}, ensure_ascii=False, indent=1)
+
+
+def _action(interval: Interval, names: Names) -> str:
+    return names.name("action", names.action(interval.verb_class, interval.noun_class))

@@ -1,0 +1,80 @@
+"""Fit the probability from which intervals are reported, on val clips.
+
+Legend: n clips.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from tasks.evaluation.scoring import Logits, ScoredClips
+from tasks.prediction.temperatures import Served
+from tasks.results.record import Target
+from tasks.wording import count, percent
+
+MIN_CLIPS = 10
+"""Fewest val clips at or above a threshold. Of fewer, the precision is known too badly."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The lowest probability to report, None for any, and where it comes from."""
+
+    probability: float | None
+    words: str
+
+
+NO_THRESHOLD = Threshold(None, "")
+"""Without intervals there is none."""
+
+
+def fit_threshold(val: ScoredClips, served: Served, precision: float, targets: Collection[Target]) -> Threshold:
+    """Find the lowest probability at or above which `precision` of the val clips was right.
+
+    The probability is that of the best action, or of the best verb if nouns are no target. A clip whose class the network cannot name
+    counts as wrong.
+
+    Args:
+        val: logits on val clips.
+        served: the temperatures that calibrate them.
+        precision: a share.
+        targets: the targets of the dataset.
+    """
+    likely, right = _best(val.verb_logits, served.verb, val.verb_classes)
+    if "noun" in targets:
+        likely_nouns, right_nouns = _best(val.noun_logits, served.noun, val.noun_classes)
+        likely, right = likely * likely_nouns, right & right_nouns
+    probability = lowest_probability(likely, right, precision)
+    if probability is None:
+        return without_threshold(
+            f"no probability separates {MIN_CLIPS} or more of the {count(len(right), 'val clip')} of which {percent(precision)} were right"
+        )
+    above = likely >= probability
+    return Threshold(
+        probability,
+        f"from {percent(probability)} on, because {percent(float(right[above].mean()))} of the {count(int(above.sum()), 'val clip')} "
+        f"predicted so were right, and at least {percent(precision)} was asked for",
+    )
+
+
+def without_threshold(reason: str) -> Threshold:
+    """Report intervals of any probability, with the reason."""
+    return Threshold(None, f"of any probability: {reason}")
+
+
+def lowest_probability(likely: NDArray[np.float64], right: NDArray[np.bool_], precision: float) -> float | None:
+    """Find the lowest threshold on (n,) probabilities that keeps `precision` of (n,) answers right, and `MIN_CLIPS` of them at least."""
+    order = np.argsort(-likely, kind="stable")
+    found, shares = likely[order], np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    # Equal probabilities are kept or left out together.
+    is_last = np.append(found[1:] != found[:-1], True) if len(found) else np.empty(0, np.bool_)
+    fitting = np.flatnonzero(is_last & (shares >= precision) & (np.arange(len(order)) + 1 >= MIN_CLIPS))
+    return float(found[fitting[-1]]) if len(fitting) else None
+
+
+def _best(logits: Logits, temperature: float, classes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    likely: NDArray[np.float64] = softmax(logits.astype(np.float64) / temperature, axis=1).max(axis=1)
+    return likely, np.equal(logits.argmax(axis=1), classes)

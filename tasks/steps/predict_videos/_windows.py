@@ -1,0 +1,95 @@
+"""Score the windows of a video while its clips are scored, so that both share frames and features."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tasks.evaluation.scoring import Logits
+from tasks.media.clip_properties import StoredClip
+from tasks.media.clips import clip_uid
+from tasks.model.engines.between import BetweenClips, Noted
+from tasks.model.spec import NetworkSpec
+from tasks.model.windows import further_frames, sees_single_frames, slides, window_grid
+from tasks.prediction.scored import Scorable, Window
+from tasks.results.prediction import PredictorRole, PredictPlanResult
+from tasks.results.video import ClipRecord
+from tasks.steps._step import log
+from tasks.steps.predict_videos._ready import Ready
+from tasks.wording import count
+
+NotedByRole = Mapping[PredictorRole, Noted]
+LogitsByRole = Mapping[PredictorRole, tuple[Logits, Logits]]
+
+
+@dataclass
+class Sliding:
+    """Scores the windows of one video. Without a stride, or if the model cannot see windows, it has no networks and scores none.
+
+    `networks` score between clips; `ready` are the same on their engines.
+    """
+
+    ready: Mapping[PredictorRole, Ready]
+    networks: Mapping[PredictorRole, BetweenClips]
+    fps: int
+    _before: tuple[ClipRecord, NotedByRole] | None = field(default=None, init=False)
+
+    def further(self, clip: StoredClip, spec: NetworkSpec) -> tuple[int, ...]:
+        """List the frames of a clip that its windows need, besides those of its test."""
+        return further_frames(clip.num_frames, spec, self.networks["model"].grid) if self.networks else ()
+
+    def reach(self, clip: ClipRecord, logits: LogitsByRole, noted: NotedByRole) -> Iterator[tuple[Scorable, LogitsByRole]]:
+        """Yield the windows between the clip before and this one, then this one, with their logits by network.
+
+        There are none between clips of which one was left out.
+        """
+        if not self.networks:
+            return
+        if self._before and _follows(clip, self._before[0], self.networks["model"].grid.clip_frames):
+            yield from self._between(*self._before, clip, noted)
+        self._before = (clip, noted)
+        yield clip, {role: logits[role] for role in self.networks}
+
+    def _between(
+        self, first: ClipRecord, first_noted: NotedByRole, second: ClipRecord, noted: NotedByRole
+    ) -> Iterator[tuple[Scorable, LogitsByRole]]:
+        roles = list(self.networks)
+        each = (self.networks[role].logits(first_noted[role], noted[role], second.num_frames) for role in roles)
+        for found in zip(*each, strict=True):
+            start = first.start_seconds + found[0][0] / self.fps
+            stop = start + first.num_frames / self.fps
+            window = Window(clip_uid(first.video, start, stop), "", start, stop)
+            yield window, {role: self.ready[role].named(logits) for role, (_, logits) in zip(roles, found, strict=True)}
+
+
+def _follows(clip: ClipRecord, before: ClipRecord, clip_frames: int) -> bool:
+    return before.stop_seconds == clip.start_seconds and before.num_frames == clip_frames
+
+
+def sliding_over(plan: PredictPlanResult, networks: Mapping[PredictorRole, Ready]) -> Sliding:
+    """Prepare to score the windows of one video by the networks that can see them."""
+    stride = plan.predict.stride_seconds
+    able = {role: ready for role, ready in networks.items() if all(map(slides, ready.specs))}
+    if stride is None or "model" not in able:
+        return Sliding({}, {}, plan.segment.fps)
+    grid = window_grid(plan.segment, stride)
+    return Sliding(able, {role: BetweenClips(ready.scorer, grid) for role, ready in able.items()}, plan.segment.fps)
+
+
+def without_windows(plan: PredictPlanResult, networks: Mapping[PredictorRole, Ready]) -> tuple[str, ...]:
+    """Say which networks cannot see windows, and log what the windows of the others cost."""
+    stride = plan.predict.stride_seconds
+    if stride is None:
+        return ()
+    grid = window_grid(plan.segment, stride)
+    missing = []
+    for role, ready in networks.items():
+        label = plan.predictors[role].label
+        if not all(map(slides, ready.specs)):
+            missing.append(f"no intervals by {label}: it sees optical flow or described sound, which ends with each clip")
+            continue
+        for spec in ready.specs:
+            if sees_single_frames(spec):
+                number = len(further_frames(grid.clip_frames, spec, grid))
+                log.info("windows of %s share features; for each clip they need %s more", label, count(number, "frame"))
+            else:
+                log.info("windows of %s are computed whole, because its features are not of single frames", label)
+    return tuple(missing)
