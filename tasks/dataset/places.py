@@ -61,6 +61,13 @@ class Places:
         Raises:
             ValueError: it matches no video, several, or one without clips; the message says what to write.
         """
+        video = self.named(name, loosely=loosely)
+        if video not in self._clips_by_video:
+            raise ValueError(f"{quoted(name)} was ingested but has no clips: it is too short or was set aside")
+        return video
+
+    def named(self, name: str, *, loosely: bool = False) -> str:
+        """Resolve `name` as `video()` does, to a video with or without clips."""
         key = name, loosely
         if key not in self._found:
             try:
@@ -70,8 +77,6 @@ class Places:
         video, reason = self._found[key]
         if reason:
             raise ValueError(reason)
-        if video not in self._clips_by_video:
-            raise ValueError(f"{quoted(name)} was ingested but has no clips: it is too short or was set aside")
         return video
 
     def finds(self, name: str) -> bool:

@@ -42,17 +42,25 @@ def resample(sums: NDArray[np.int64], num_clips: NDArray[np.int64], *, num_resam
     """
     num_sources = len(num_clips)
     means = _draw(sums, num_clips, num_resamples, np.random.default_rng(seed))
-    correction = np.sqrt(num_sources / (num_sources - 1))
-    quantile_of_t = stdtrit(num_sources - 1, TAIL)
-    expanded_tail = ndtr(correction * quantile_of_t)
-    low, high = np.quantile(means, (expanded_tail, 1 - expanded_tail))
-    centre, error = sums.sum() / num_clips.sum(), correction * means.std()
-    interval = float(min(low, centre + quantile_of_t * error)), float(max(high, centre - quantile_of_t * error))
+    centre = sums.sum() / num_clips.sum()
+    interval = expanded_interval(means, centre, num_sources)
     if centre == 0:
         return Resampled(interval, 1.0)
+    correction = np.sqrt(num_sources / (num_sources - 1))
+    error = correction * means.std()
     share_beyond = float((means * np.sign(centre) <= 0).mean())
     tails = ndtri(share_beyond) / correction, -abs(centre) / error if error else -np.inf
     return Resampled(interval, 2 * float(stdtr(num_sources - 1, max(tails))) if max(tails) < 0 else 1.0)
+
+
+def expanded_interval(draws: NDArray[np.float64], centre: float, num_sources: int) -> tuple[float, float]:
+    """Compute the 95 % interval of a statistic from its resamples (r,), as `resample` describes; `centre` is its value."""
+    correction = np.sqrt(num_sources / (num_sources - 1))
+    quantile_of_t = stdtrit(num_sources - 1, TAIL)
+    expanded_tail = ndtr(correction * quantile_of_t)
+    low, high = np.quantile(draws, (expanded_tail, 1 - expanded_tail))
+    error = correction * draws.std()
+    return float(min(low, centre + quantile_of_t * error)), float(max(high, centre - quantile_of_t * error))
 
 
 def _draw(sums: NDArray[np.int64], num_clips: NDArray[np.int64], num_resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -1,21 +1,17 @@
 """Write intervals as a CSV table, as WebVTT tracks, and as JSON in the format of ActivityNet's results."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from tasks.csv_table import csv_table
+from tasks.prediction.found_intervals import FoundIntervals
 from tasks.prediction.gathering import file_stem
-from tasks.prediction.intervals import Interval, intervals, reported
+from tasks.prediction.intervals import Interval
 from tasks.prediction.names import Names
-from tasks.prediction.probabilities import Distributions, distributions
-from tasks.prediction.scored import ScoredVideoClips, read_scored
 from tasks.prediction.timeline import Guess, ShownInterval
 from tasks.prediction.tracks import Cue, block, opening
-from tasks.results.prediction import PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.results.prediction import PredictorRole, PredictPlanResult
 from tasks.wording import plain_cell
 
 COLUMNS = (
@@ -33,30 +29,6 @@ COLUMNS = (
 )
 NUM_DECIMALS = 6
 ACTIVITYNET_VERSION = "VERSION 1.3"
-
-
-@dataclass(frozen=True)
-class FoundIntervals:
-    """The intervals of one video, by network: all of them, and those that are reported."""
-
-    video: ScoredVideo
-    found: Mapping[PredictorRole, tuple[Interval, ...]]
-    reported: Mapping[PredictorRole, tuple[Interval, ...]]
-
-
-def find_intervals(
-    plan: PredictPlanResult, videos: Sequence[ScoredVideo], names: Names, folder: Path, fetch: Callable[[str, Path], None]
-) -> tuple[FoundIntervals, ...]:
-    """Find the intervals of each video whose windows were scored.
-
-    Args:
-        plan: has the networks with their temperatures and thresholds.
-        videos: the predicted videos.
-        names: has the targets; without nouns an action is a verb.
-        folder: for a file of windows, until this returns.
-        fetch: downloads the object at an address to a path.
-    """
-    return tuple(_find(plan, video, video.windows_uri, names, folder, fetch) for video in videos if video.windows_uri)
 
 
 def shown_intervals(one: FoundIntervals, names: Names) -> dict[PredictorRole, tuple[ShownInterval, ...]]:
@@ -82,28 +54,6 @@ def write_intervals(plan: PredictPlanResult, found: Sequence[FoundIntervals], na
             )
     for role in {role: None for one in found for role in one.reported}:
         (folder / f"intervals.{role}.json").write_text(_activitynet(found, role, names), encoding="utf-8")
-
-
-def _find(
-    plan: PredictPlanResult, video: ScoredVideo, uri: str, names: Names, folder: Path, fetch: Callable[[str, Path], None]
-) -> FoundIntervals:
-    path = folder / f"{video.video}.windows.parquet"
-    fetch(uri, path)
-    parts = list(read_scored(path))
-    path.unlink()
-    if not parts:
-        return FoundIntervals(video, {}, {})
-    starts, stops = (np.concatenate([getattr(part, name) for part in parts]) for name in ("start_seconds", "stop_seconds"))
-    found = {role: intervals(starts, stops, _likely(parts, role, plan, names)) for role in plan.predictors if role in parts[0].logits}
-    kept = {role: reported(own, plan.predictors[role].interval_threshold) for role, own in found.items()}
-    return FoundIntervals(video, found, kept)
-
-
-def _likely(parts: Sequence[ScoredVideoClips], role: PredictorRole, plan: PredictPlanResult, names: Names) -> Distributions:
-    verbs, nouns = (np.concatenate([part.logits[role][head] for part in parts]) for head in (0, 1))
-    if "noun" not in names.targets:
-        nouns = np.zeros((len(verbs), 1), np.float32)
-    return distributions(verbs, nouns, *plan.temperatures[role])
 
 
 def _rows(plan: PredictPlanResult, one: FoundIntervals, names: Names) -> list[dict[str, object]]:

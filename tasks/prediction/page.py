@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from jinja2 import ChoiceLoader, Environment, PackageLoader
 
 from tasks.evaluation.confusion import Confusion
+from tasks.evaluation.detection import TIOUS
 from tasks.prediction.agreement import Accuracy, Agreement, Pair
 from tasks.prediction.timeline import Bar, Drawing, Guess, ShownClip, ShownInterval, Span, clock, drawing, interval_bars, spans
 from tasks.prediction.to_label import ToLabel
+from tasks.prediction.when_scores import WhenScores
 from tasks.report.confusion_tables import matrix_between
 from tasks.report.formats import data_uri
 from tasks.report.templating import frame_script, templates
@@ -77,7 +79,7 @@ class PredictionProvenance:
 class PageInputs:
     """The page's data. `videos` are those of `num_videos` that fit on the page; timelines show the last of `targets`.
 
-    `stride_seconds` is that of the windows, None without intervals.
+    `stride_seconds` is that of the windows, None without intervals. `when` has scores where intervals are labelled.
     """
 
     model: Predictor
@@ -100,6 +102,7 @@ class PageInputs:
     warnings: tuple[SetAside, ...]
     provenance: PredictionProvenance
     stride_seconds: float | None = None
+    when: tuple[WhenScores, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ def page(inputs: PageInputs) -> str:
             differing=[(one, data_uri(one.media, "video/mp4") if one.media else "") for one in inputs.differing],
             matrices=[(target, matrix_between(confusion)) for target, confusion in inputs.confusions.items()],
             headline=_headline(inputs),
+            tious=TIOUS,
             script=script,
             script_hash=script_hash,
         )
@@ -162,6 +166,7 @@ def _sections(inputs: PageInputs) -> list[tuple[str, str]]:
     has = {
         "agreement": bool(inputs.agreements),
         "accuracy": bool(inputs.accuracies),
+        "when": bool(inputs.when),
         "timeline": True,
         "pairs": bool(inputs.agreements),
         "differing": bool(inputs.agreements),
@@ -173,6 +178,7 @@ def _sections(inputs: PageInputs) -> list[tuple[str, str]]:
     titles = (
         "Agreement",
         "Accuracy",
+        "When",
         "Timeline",
         "Differences",
         "Largest differences",

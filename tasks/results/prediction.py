@@ -59,10 +59,24 @@ class KnownLabel(Record):
     noun_class: int
 
 
+class KnownInterval(Record):
+    """Human label of a part of a predicted video."""
+
+    video: str
+    start_seconds: float
+    stop_seconds: float
+    verb_class: int
+    noun_class: int
+
+
 class KnownLabels(Record):
-    """`predictions/<key>/labels.json`: the labels at the time the prediction was planned."""
+    """`predictions/<key>/labels.json`: the labels at the time the prediction was planned.
+
+    `intervals` are those of annotation files; they are not looked for without a stride.
+    """
 
     labels: tuple[KnownLabel, ...]
+    intervals: tuple[KnownInterval, ...] = Field((), exclude_if=lambda intervals: not intervals)
 
 
 class PredictPlanResult(Record):
@@ -148,8 +162,8 @@ class PredictReportResult(Record):
 
     Agreement compares the two networks' best actions, or verbs if there are no objects; None without a second network.
 
-    `num_failed_batches` counts batches without a result; if there are any, the same prediction can be run again. `num_intervals` counts
-    the reported intervals of the model; None without a stride.
+    `num_failed_batches` counts batches without a result; if there are any, the same prediction can be run again. Without a
+    stride there is no `intervals_uri`; `num_intervals` counts the reported intervals of the model.
     """
 
     num_videos: int
@@ -166,4 +180,5 @@ class PredictReportResult(Record):
     report_url: str
     mlflow_run_url: str
     num_failed_batches: int = 0
+    intervals_uri: str | None = Field(None, exclude_if=lambda uri: uri is None)
     num_intervals: int | None = Field(None, exclude_if=lambda number: number is None)

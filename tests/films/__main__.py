@@ -1,5 +1,7 @@
 """Draws kitchen films and their label table: `python -m tests.films FOLDER [--seed N] [--videos N] [--seconds S]`.
 
+`python -m tests.films FOLDER --long` draws films of unlike actions with pauses, to try intervals of `predict_videos` on.
+
 The films of `make run` were made by `python -m tests.films tasks/local/samples`, on an x86-64 processor with AVX-512, with numpy 2.4.6,
 pillow 13.0.0 and the ffmpeg 9.0.2 of imageio-ffmpeg 0.8.1. Other processors and versions may give other bytes.
 """
@@ -8,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from tasks.video.ffmpeg import find_ffmpeg
+from tests.films.long import make_long
 from tests.films.samples import make_samples
 
 
@@ -17,7 +20,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--videos", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=40)
+    parser.add_argument("--long", action="store_true")
     chosen = parser.parse_args()
+    if chosen.long:
+        make_long(chosen.folder, ffmpeg=find_ffmpeg(None), seed=chosen.seed)
+        return
     make_samples(chosen.folder, ffmpeg=find_ffmpeg(None), seed=chosen.seed, num_videos=chosen.videos, video_seconds=chosen.seconds)
 
 

@@ -180,7 +180,7 @@ def test_with_a_stride_it_says_when_an_action_happens(workshop, predicted, predi
     result = PredictReportResult.model_validate(result)
     plan = plan_of(workshop, result)
     assert plan.key != plan_of(workshop, predicted).key
-    rows = list(csv.DictReader((tmp_path / "intervals.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "intervals.csv").read_text().splitlines()))
     assert result.num_intervals == sum(row["network"] == plan.model.label for row in rows)
     for role, network in plan.predictors.items():
         assert network.interval_words
@@ -196,7 +196,7 @@ def test_with_a_stride_it_says_when_an_action_happens(workshop, predicted, predi
         if network.interval_threshold is None:
             assert {row["video"] for row in own} == {"kitchen_01.mp4", "kitchen_02.mp4"}
     page = (tmp_path / "report.html").read_text()
-    assert "Lines marked <em>when</em> show intervals, from windows every 2 s" in page
+    assert "Yellow lines, marked <em>when</em>, show intervals from windows every 2 s" in page
     assert read_table(workshop, result.table_uri) == read_table(workshop, predicted.table_uri), "clips are predicted as before"
 
 

@@ -1,16 +1,20 @@
 """Inputs of a page: a usual run, one of a single network, and one whose every name is hostile."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
 from tasks.evaluation.answers import Answers
 from tasks.evaluation.confusion import Confusion
+from tasks.evaluation.detection import Segment, detection_scores
 from tasks.evaluation.metrics import measure
 from tasks.prediction.agreement import Accuracy, Agreement, Pair
+from tasks.prediction.names import Names
 from tasks.prediction.page import Differing, PageInputs, PredictionProvenance, ShownVideo
-from tasks.prediction.timeline import Guess, ShownClip
+from tasks.prediction.timeline import Guess, ShownClip, ShownInterval
 from tasks.prediction.to_label import Candidate, ToLabel
+from tasks.prediction.when_scores import WhenScores
 from tasks.results.dataset import NO_OBJECT
 from tasks.results.evaluation import EngineUsed
 from tasks.results.prediction import Predictor
@@ -30,7 +34,7 @@ ENGINE = EngineUsed(
 )
 
 
-def predictor(label, is_calibrated=True, crops=10):
+def predictor(label, is_calibrated=True, crops=10, interval_words=""):
     return Predictor(
         label=label,
         description="TSN tf_efficientnet_lite0 rgb, 8 segments",
@@ -44,6 +48,7 @@ def predictor(label, is_calibrated=True, crops=10):
         if is_calibrated
         else "not calibrated: no answers",
         calibration_crops=crops if is_calibrated else None,
+        interval_words=interval_words,
     )
 
 
@@ -52,6 +57,32 @@ def confusion(names, seed=5):
     rng = np.random.default_rng(seed)
     counts = rng.integers(0, 3, (len(names), len(names) - 1)) + 9 * np.eye(len(names), len(names) - 1, dtype=np.int64)
     return Confusion(tuple(names), tuple(names[:-1]), counts)
+
+
+def when_found(one, words=ACTIONS):
+    """Intervals of both networks in a video; the second finds fewer."""
+    rng = np.random.default_rng(len(one.clips))
+    total = one.clips[-1].stop_seconds
+
+    def some(probability):
+        edges = np.append(np.arange(0, total, 14), total)
+        return tuple(
+            ShownInterval(float(start), float(stop), Guess(words[int(rng.integers(len(words)))], float(rng.uniform(probability, 0.99))))
+            for start, stop in pairwise(edges)
+            if rng.random() < probability
+        )
+
+    return replace(one, intervals={"model": some(0.7), "against": some(0.3)})
+
+
+def when_scored(names, is_trained_on=False):
+    """Scores of intervals on three films."""
+    rng = np.random.default_rng(1)
+    labelled = [Segment(film, 10 * i, 10 * i + 8, label) for film in "abc" for i, label in enumerate((0, 1, 2))]
+    found = [replace(one, label=int(rng.integers(3)), score=float(rng.random())) for one in labelled]
+    scores = detection_scores(found, labelled, {film: film for film in "abc"}, num_resamples=200)
+    each = dict.fromkeys(names.targets, scores)
+    return WhenScores(is_trained_on, 3, 3, 9, {"model": each, "against": each}, each, dict.fromkeys(names.targets, "take"), names)
 
 
 def video(name, num_clips, seed, action=None, film_uri=None, num_left=0, is_trained_on=False):
@@ -99,7 +130,7 @@ def usual():
         "0" * 12 + "_000008000-000016000", "P01_11.mp4", 8, 16, "put", "meat", "put meat", 0.34, "take meat", 0.31, 0.7, 0.4
     )
     return PageInputs(
-        model=predictor("retake-tsn version 3", crops=1),
+        model=predictor("retake-tsn version 3", crops=1, interval_words="from 61.0 % on, because 80.0 % of the 20 val clips were right"),
         against=predictor("baseline", is_calibrated=False),
         missing=(),
         targets=TARGETS,
@@ -107,7 +138,9 @@ def usual():
         num_videos_trained_on=1,
         num_clips=74,
         num_labelled=5,
-        videos=videos,
+        videos=tuple(map(when_found, videos)),
+        stride_seconds=2.5,
+        when=tuple(when_scored(Names({0: "take", 1: "put", 2: "move"}, {}), trained) for trained in (False, True)),
         agreements=tuple(Agreement(t, 74, 3, n, n / 74, (n / 74 - 0.1, n / 74 + 0.12)) for t, n in zip(TARGETS, (60, 55, 40), strict=True)),
         pairs={target: (Pair("put meat", "take meat", 9), Pair("put", "verb-7", 2)) for target in TARGETS},
         num_differing={"verb": 14, "noun": 19, "action": 34},
@@ -155,8 +188,11 @@ def alone():
         against=None,
         missing=("the baseline of retake-tsn version 3 was never fetched",),
         videos=tuple(
-            replace(one, clips=tuple(replace(c, against=None, truth=None) for c in one.clips), is_trained_on=False) for one in found.videos
+            replace(one, clips=tuple(replace(c, against=None, truth=None) for c in one.clips), is_trained_on=False, intervals={})
+            for one in found.videos
         ),
+        stride_seconds=None,
+        when=(),
         num_labelled=0,
         agreements=(),
         pairs=dict.fromkeys(TARGETS, ()),
@@ -177,10 +213,11 @@ def hostile():
     listed = found.to_label[0]
     return replace(
         found,
-        model=predictor(HOSTILE),
+        model=predictor(HOSTILE, interval_words=HOSTILE),
         against=predictor(HOSTILE, is_calibrated=False),
         missing=(HOSTILE,),
-        videos=(video(HOSTILE, 5, 4, action=HOSTILE, film_uri=HOSTILE),),
+        videos=(when_found(video(HOSTILE, 5, 4, action=HOSTILE, film_uri=HOSTILE), (HOSTILE,)),),
+        when=(when_scored(Names(dict.fromkeys(range(3), HOSTILE), {})),),
         pairs={target: (Pair(HOSTILE, HOSTILE, 1),) for target in TARGETS},
         confusions={"action": confusion((HOSTILE, HOSTILE, HOSTILE))},
         differing=tuple(replace(one, uri=HOSTILE, file=HOSTILE, model=guess, against=guess, truth=HOSTILE) for one in found.differing),
@@ -209,7 +246,8 @@ def verbs_alone():
         found,
         targets=VERB_ALONE,
         model=found.model.model_copy(update={"calibration": "temperature 1.30 (verbs), fitted on 23 val clips"}),
-        videos=tuple(replace(one, clips=tuple(map(clip, one.clips))) for one in found.videos),
+        videos=tuple(when_found(replace(one, clips=tuple(map(clip, one.clips))), words) for one in found.videos),
+        when=tuple(when_scored(Names({0: "wave", 1: "clap", 2: "knock"}, {}).of_verbs(), one.is_trained_on) for one in found.when),
         agreements=found.agreements[:1],
         pairs={"verb": (Pair("wave", "clap", 9),)},
         num_differing={"verb": 14},

@@ -98,7 +98,7 @@ class Scorer:
 
 def centre(features: Sequence[Tensor]) -> Tensor:
     """Average the first network's centre-crop features of `Scorer.see` over segments and patches: float32 (f,)."""
-    return features[0][CENTRE_VIEW if len(features[0]) > 1 else 0].flatten(0, -2).mean(dim=0)
+    return _centre(features[0]).flatten(0, -2).mean(dim=0)
 
 
 def make_scorer(saved: Saved, wanted: Wanted, jobs: Sequence[Job]) -> tuple[Scorer, EngineUsed]:

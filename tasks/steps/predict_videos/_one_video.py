@@ -17,11 +17,8 @@ from tasks.model.engines.between import Noted
 from tasks.model.engines.scorer import centre
 from tasks.model.hearing import is_unheard
 from tasks.model.sound.describe import describer
-from tasks.prediction.answered import answered
 from tasks.prediction.familiar import Features, distances_to_nearest
-from tasks.prediction.names import Names
-from tasks.prediction.probabilities import Ranked
-from tasks.prediction.scored import Scorable, ScoredWriter, read_scored
+from tasks.prediction.scored import Scorable, ScoredWriter
 from tasks.results.prediction import (
     PredictBatchResult,
     PredictedVideo,
@@ -33,12 +30,12 @@ from tasks.results.record import SetAside
 from tasks.results.video import ClipRecord
 from tasks.steps._step import finish, finished, log
 from tasks.steps.predict_videos._chosen import names_of
+from tasks.steps.predict_videos._preview import write_preview
 from tasks.steps.predict_videos._ready import Frames, Ready
 from tasks.steps.predict_videos._windows import LogitsByRole, NotedByRole, Sliding, sliding_over
 from tasks.store.objects import Store
 from tasks.store.predictions import Prediction
-from tasks.video.preview import Captioned, write_film
-from tasks.wording import percent, plain_reason
+from tasks.wording import plain_reason
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,7 @@ def predict_video(
         preview_uri = prediction.preview(video.video)
         try:
             names = names_of(work.plan, work.store, verb_alone(networks))
-            _write_preview(work.plan, scored, path, preview_uri, names, work.folder, work.store)
+            write_preview(work.plan, scored, path, preview_uri, names, work.folder, work.store)
         except BadInput as error:
             warnings.append(SetAside(name=video.name, reason=f"there is no preview: {plain_reason(error)}"))
             log.warning("%s: there is no preview: %s", video.name, error)
@@ -138,46 +135,6 @@ def predict_video(
             peak_memory_bytes=peak_memory_bytes(),
         ),
     )
-
-
-def _write_preview(
-    plan: PredictPlanResult, clips: Sequence[ClipRecord], scored: Path, uri: str, names: Names, folder: Path, store: Store
-) -> None:
-    """Draw the best action of each network under every clip, and store the film.
-
-    Args:
-        plan: names the networks.
-        clips: of the video, in order.
-        scored: file with the answers on them.
-        uri: of the film.
-        names: of the classes.
-        folder: for a clip and the film, until this returns.
-        store: of the clips and the film.
-
-    Raises:
-        BadVideo: a clip does not decode.
-    """
-    labels = {role: predictor.label for role, predictor in plan.predictors.items()}
-
-    def line(role: PredictorRole, best: Ranked, i: int) -> str:
-        return f"{percent(float(best.probabilities[i, 0]))} {names.name('action', int(best.ids[i, 0]))} · {labels[role]}"
-
-    def lines() -> Iterator[tuple[str, ...]]:
-        for part in read_scored(scored):
-            ranked = answered(part, plan.temperatures, names.targets).ranked
-            yield from (tuple(line(role, best["action"], i) for role, best in ranked.items()) for i in range(len(part.uids)))
-
-    def captioned() -> Iterator[Captioned]:
-        path = folder / "clip.mp4"
-        for clip, under in zip(clips, lines(), strict=True):
-            store.read_file(clip.uri, path)
-            yield Captioned(path, under)
-            path.unlink()
-
-    film = folder / "film.mp4"
-    write_film(captioned(), film, fps=plan.segment.fps)
-    store.write_file(uri, film)
-    film.unlink()
 
 
 def _score(

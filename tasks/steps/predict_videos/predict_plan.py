@@ -11,6 +11,7 @@ from tasks.keys import content_key, recipe_of
 from tasks.media.cutting import batch_size
 from tasks.media.intake import Taker
 from tasks.media.label_inputs import probe_objects
+from tasks.media.labelled_intervals import labelled_intervals
 from tasks.media.offers import Offer, offers
 from tasks.model.windows import window_grid
 from tasks.options import EvaluateOptions, IngestOptions, PredictOptions, SegmentOptions
@@ -85,6 +86,8 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     sources = _sources(manifests, latest)
     videos = _videos(arguments, _trained_on(arguments.store, manifests, store), sources, store)
     labels = _labels(videos.taken, manifests, latest)
+    if arguments.stride_seconds is not None:
+        labels = labels.model_copy(update={"intervals": labelled_intervals(store, arguments.store, {one.video for one in videos.taken})})
     own_sources = {video.video: sources[video.video] for video in videos.taken if sources.get(video.video, video.video) != video.video}
     evaluate, predict = arguments.picked(EvaluateOptions), arguments.picked(PredictOptions)
     for one in (*missing, *(f"{bad.name}: {bad.reason}" for bad in videos.set_aside)):

@@ -10,11 +10,14 @@ from tasks.contracts.predict_videos import REPORT, PredictReportArguments
 from tasks.errors import BadInput, MissingObject
 from tasks.prediction.agreement import Tally
 from tasks.prediction.confusion import confusion_table
+from tasks.prediction.found_intervals import FoundIntervals, find_intervals
 from tasks.prediction.gathering import Gathered, gather
-from tasks.prediction.interval_files import FoundIntervals, find_intervals, shown_intervals, write_intervals
+from tasks.prediction.interval_files import shown_intervals, write_intervals
 from tasks.prediction.names import Names
 from tasks.prediction.page import Differing, PageInputs, PredictionProvenance, ShownVideo, page
 from tasks.prediction.to_label import table
+from tasks.prediction.when_scores import WhenScores, when_scores
+from tasks.prediction.when_scores import table as table_of_when
 from tasks.results.evaluation import EngineUsed
 from tasks.results.prediction import (
     KnownClipsResult,
@@ -62,7 +65,8 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
     set_aside = (*plan.set_aside, *(bad for batch in batches for bad in batch.set_aside), *failed)
     if not videos:
         raise BadInput(f"no video could be predicted: {'; '.join(f'{bad.name}: {bad.reason}' for bad in set_aside[:NUM_FIRST])}")
-    labels = {label.uid: label for label in store.read(Prediction(plan.prediction_uri).labels).labels}
+    known_labels = store.read(Prediction(plan.prediction_uri).labels)
+    labels = {label.uid: label for label in known_labels.labels}
     tracker = Tracker.from_settings(load(MlflowSettings))
     with prediction_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-predictions-") as name:
         folder = Path(name)
@@ -72,10 +76,13 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         found = find_intervals(plan, videos, names, folder, store.read_file)
         if plan.predict.stride_seconds is not None:
             write_intervals(plan, found, names, folder)
+        when = when_scores(plan, found, known_labels.intervals, names)
+        if when:
+            (folder / "when.csv").write_bytes(table_of_when(when, plan, names))
         (folder / "to_label.csv").write_bytes(table(gathered.to_label))
         if any(gathered.tally.named.values()):
             (folder / "confusion.csv").write_bytes(confusion_table(gathered.tally.named, names))
-        inputs = _page_inputs(plan, gathered, found, names, batches, set_aside, known, url, store)
+        inputs = _page_inputs(plan, gathered, found, when, names, batches, set_aside, known, url, store)
         (folder / "report.html").write_text(page(inputs), encoding="utf-8")
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             store.write_file(place.file(file.relative_to(folder).as_posix()), file)
@@ -98,6 +105,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         report_url=f"{url}/artifacts/report.html",
         mlflow_run_url=url,
         num_failed_batches=num_failed_batches,
+        intervals_uri=None if plan.predict.stride_seconds is None else place.intervals,
         num_intervals=None if plan.predict.stride_seconds is None else sum(len(one.reported.get("model", ())) for one in found),
     )
     log.info("the page: %s", result.report_url)
@@ -119,6 +127,7 @@ def _page_inputs(
     plan: PredictPlanResult,
     gathered: Gathered,
     found: Sequence[FoundIntervals],
+    when: tuple[WhenScores, ...],
     names: Names,
     batches: Sequence[PredictBatchResult],
     set_aside: tuple[SetAside, ...],
@@ -149,6 +158,7 @@ def _page_inputs(
         differing=differing,
         to_label=tuple(gathered.to_label),
         set_aside=set_aside,
+        when=when,
         stride_seconds=plan.predict.stride_seconds,
         warnings=tuple(warning for batch in batches for warning in batch.warnings),
         provenance=PredictionProvenance(
@@ -208,6 +218,9 @@ def _metrics(inputs: PageInputs) -> dict[str, float]:
     for accuracy in inputs.accuracies:
         name = "top1_trained_on" if accuracy.is_trained_on else "top1"
         found |= {f"{role}/{target}_{name}": m.top1 for role, targets in accuracy.networks.items() for target, m in targets.items()}
+    for when in inputs.when:
+        name = "map_trained_on" if when.is_trained_on else "map"
+        found |= {f"{role}/{target}_{name}": scores.mean for role, targets in when.networks.items() for target, scores in targets.items()}
     return found
 
 

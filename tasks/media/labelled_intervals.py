@@ -1,0 +1,56 @@
+"""Read which parts of videos people have labelled, from the annotation files of a store."""
+
+import logging
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+
+from tasks.dataset.labelled_rows import read_files
+from tasks.dataset.places import Places
+from tasks.dataset.rows import AnnotationFile, IntervalRow
+from tasks.media.label_inputs import annotation_objects, epic_list_objects, probe_objects
+from tasks.media.own_classes import own_classes
+from tasks.results.prediction import KnownInterval
+from tasks.results.video import VideoRecord
+from tasks.store.objects import Store
+from tasks.wording import count
+
+log = logging.getLogger("retake")
+
+NUM_THREADS = 16
+
+
+def labelled_intervals(store: Store, store_uri: str, videos: Collection[str]) -> tuple[KnownInterval, ...]:
+    """List the labelled intervals of these videos, as they were written: those of the latest file that has any of the video.
+
+    Lines that name no video, or classes without an id, are left out; the step `label` lists what is wrong with a line.
+    """
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        records = list(pool.map(lambda probe: store.read(probe.uri, VideoRecord), probe_objects(store, store_uri)))
+    places = Places((), {record.video: record.names for record in records})
+    listed = [*epic_list_objects(store, store_uri), *annotation_objects(store, store_uri)]
+    read = read_files([AnnotationFile(one.name, store.read_bytes(one.uri)) for one in listed], own_classes(store, store_uri))
+    found: dict[str, set[KnownInterval]] = {}
+    num_unknown = 0
+    for file in read.files:
+        own: dict[str, set[KnownInterval]] = {}
+        for row in file.rows:
+            if isinstance(row, IntervalRow) and (video := _video(places, row.video)) in videos:
+                verb, noun = read.verbs.id_of(row.verb), read.nouns.id_of(row.noun)
+                if verb is None or noun is None:
+                    num_unknown += 1
+                else:
+                    interval = KnownInterval(
+                        video=video, start_seconds=row.start_seconds, stop_seconds=row.stop_seconds, verb_class=verb, noun_class=noun
+                    )
+                    own.setdefault(video, set()).add(interval)
+        found |= own
+    if num_unknown:
+        log.warning("%s left out: a class has no id yet; label the videos (build_dataset) first", count(num_unknown, "labelled interval"))
+    return tuple(sorted((one for own in found.values() for one in own), key=lambda one: (one.video, one.start_seconds, one.stop_seconds)))
+
+
+def _video(places: Places, name: str) -> str:
+    try:
+        return places.named(name)
+    except ValueError:
+        return ""

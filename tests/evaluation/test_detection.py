@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.evaluation.detection import TIOUS, Segment, always_guessing, detection_scores, overlap_ratio
+
+SOURCES = {video: video for video in "abcd"}
+
+
+def scored(found, labelled, sources=SOURCES, num_resamples=0):
+    return detection_scores(found, labelled, sources, num_resamples=num_resamples)
+
+
+@st.composite
+def segments(draw, min_size=0):
+    one = st.builds(
+        lambda video, start, length, label, score: Segment(video, start, start + length, label, score),
+        st.sampled_from("abcd"),
+        st.integers(0, 20),
+        st.integers(1, 8),
+        st.integers(0, 2),
+        st.floats(0, 1),
+    )
+    return draw(st.lists(one, min_size=min_size, max_size=12))
+
+
+def average_precision(found, labelled, tiou):
+    """ActivityNet's `compute_average_precision_detection` and `interpolated_prec_rec` for one class, written as there."""
+    found = sorted(found, key=lambda one: -one.score)
+    locked, tp, fp = set(), np.zeros(len(found)), np.zeros(len(found))
+    for i, one in enumerate(found):
+        truth = [(j, other) for j, other in enumerate(labelled) if other.video == one.video]
+        truth.sort(key=lambda pair: -overlap_ratio(one, pair[1]))
+        for j, other in truth:
+            if overlap_ratio(one, other) < tiou:
+                fp[i] = 1
+                break
+            if j in locked:
+                continue
+            tp[i] = 1
+            locked.add(j)
+            break
+        if not fp[i] and not tp[i]:
+            fp[i] = 1
+    recall, precision = np.cumsum(tp) / len(labelled), np.cumsum(tp) / (np.cumsum(tp) + np.cumsum(fp))
+    precision, recall = np.hstack([[0], precision, [0]]), np.hstack([[0], recall, [1]])
+    for i in range(len(precision) - 1)[::-1]:
+        precision[i] = max(precision[i], precision[i + 1])
+    rises = np.where(recall[1:] != recall[:-1])[0] + 1
+    return np.sum((recall[rises] - recall[rises - 1]) * precision[rises])
+
+
+@given(segments(), segments(min_size=1))
+def test_it_is_activitynets_average_precision(found, labelled):
+    result = scored(found, labelled)
+    assert {one.label for one in result.classes} == {one.label for one in labelled}
+    for one in result.classes:
+        own = [[s for s in listed if s.label == one.label] for listed in (found, labelled)]
+        assert one.by_tiou == pytest.approx([average_precision(*own, tiou) for tiou in TIOUS])
+    assert result.by_tiou == pytest.approx(np.mean([one.by_tiou for one in result.classes], axis=0))
+    assert list(result.by_tiou) == sorted(result.by_tiou, reverse=True) or len(found) > 1
+
+
+@given(segments(min_size=1))
+def test_what_is_found_as_labelled_is_all_right_unless_labels_repeat(labelled):
+    assert scored(labelled, labelled).mean == pytest.approx(1)
+    assert scored([], labelled).mean == 0
+
+
+def test_a_second_interval_on_the_same_label_is_wrong():
+    labelled = [Segment("a", 0, 10, 0), Segment("a", 20, 30, 0)]
+    twice = [Segment("a", 0, 10, 0, 0.9), Segment("a", 1, 10, 0, 0.8), Segment("a", 20, 30, 0, 0.7)]
+    assert scored(twice, labelled).mean == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_half_an_interval_counts_up_to_half():
+    labelled = [Segment("a", 0, 10, 0)]
+    assert scored([Segment("a", 0, 5, 0)], labelled).by_tiou == (1, 1, 1, 1, 1)
+    assert scored([Segment("a", 0, 3, 0)], labelled).by_tiou == (1, 1, 1, 0, 0)
+    assert scored([Segment("b", 0, 10, 0)], labelled).mean == 0
+    assert scored([Segment("a", 0, 10, 1)], labelled).mean == 0
+
+
+def test_always_guessing_is_as_good_as_the_better_of_two_ways():
+    clips = {"a": [(0.0, 8.0), (8.0, 16.0), (16.0, 24.0)], "b": [(0.0, 8.0)]}
+    short = [Segment("a", 0, 8, 0), Segment("b", 0, 8, 0), Segment("a", 8, 16, 1)]
+    assert [one.stop_seconds for one in always_guessing(short, clips)] == [8, 16, 24, 8]
+    long = [Segment("a", 0, 24, 0), Segment("b", 0, 8, 1)]
+    assert [(one.start_seconds, one.stop_seconds) for one in always_guessing(long, clips)] == [(0, 24), (0, 8)]
+    assert {one.label for one in always_guessing(long, clips)} == {0}
+
+
+def test_the_interval_is_over_source_videos_and_holds_the_score():
+    rng = np.random.default_rng(0)
+    labelled = [Segment(video, 10 * i, 10 * i + 8, int(rng.integers(3))) for video in "abcd" for i in range(5)]
+    found = [Segment(s.video, s.start_seconds, s.stop_seconds, s.label if rng.random() < 0.6 else 0, rng.random()) for s in labelled]
+    result = scored(found, labelled, num_resamples=500)
+    low, high = result.interval
+    assert 0 <= low < result.mean < high <= 1
+    assert scored(found, labelled, num_resamples=500) == result
+    assert scored(found, labelled, dict.fromkeys("abcd", "one"), num_resamples=500).interval == (0, 1)
+
+
+def test_a_resample_of_whole_videos_is_the_score_of_their_copies():
+    labelled = [Segment("a", 0, 8, 0), Segment("b", 0, 8, 0), Segment("b", 8, 16, 1)]
+    found = [Segment("a", 0, 8, 0, 0.4), Segment("b", 0, 8, 1, 0.6), Segment("b", 8, 16, 1, 0.5), Segment("a", 8, 16, 0, 0.9)]
+    result = scored(found, labelled, {"a": "x", "b": "y"}, num_resamples=400)
+    copies = [
+        scored([s for s in found if s.video in kept], [s for s in labelled if s.video in kept]).mean for kept in ({"a"}, {"b"}, {"a", "b"})
+    ]
+    assert result.interval[0] <= min(copies)
+    assert result.interval[1] >= max(copies)

@@ -1,0 +1,39 @@
+import hashlib
+
+import pytest
+
+from tasks.media.labelled_intervals import labelled_intervals
+from tests.steps.shelf import Shelf, taken_in
+
+ROOT = "s3://retake"
+HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
+
+
+def video(name):
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+@pytest.fixture
+def shelf():
+    made = Shelf()
+    taken_in(made, ["a.mp4", "b.mp4"])
+    return made
+
+
+def listed(shelf, *names):
+    found = labelled_intervals(shelf, ROOT, {video(name) for name in names})
+    return [(one.video, one.start_seconds, one.stop_seconds, one.verb_class, one.noun_class) for one in found]
+
+
+def test_intervals_are_those_of_the_latest_file_that_has_any_of_the_video(shelf):
+    shelf.write_bytes(f"{ROOT}/annotations/1.csv", f"{HEADER}a.mp4,0,4,put,meat\nb.mp4,0:01,0:02.5,take,bag\n".encode())
+    shelf.write_bytes(f"{ROOT}/annotations/2.csv", f"{HEADER}a,8,9,put,meat\na.mp4,2,12.5,move,sauce\na.mp4,8,9,put,meat\n".encode())
+    assert listed(shelf, "a.mp4") == [(video("a.mp4"), 2, 12.5, 9, 41), (video("a.mp4"), 8, 9, 1, 26)]
+    assert listed(shelf, "b.mp4") == [(video("b.mp4"), 1, 2.5, 0, 20)]
+
+
+def test_lines_that_name_nothing_known_are_left_out(shelf, caplog):
+    lines = "c.mp4,0,4,put,meat\na.mp4,4,0,put,meat\na.mp4,0,4,whisk,meat\na.mp4,0,4,put,\n"
+    shelf.write_bytes(f"{ROOT}/annotations/1.csv", (HEADER + lines).encode())
+    shelf.write_bytes(f"{ROOT}/annotations/2.csv", b"no table")
+    assert [one[:4] for one in listed(shelf, "a.mp4")] in ([], [(video("a.mp4"), 0, 4, 1)])

@@ -1,0 +1,156 @@
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
+from tasks.prediction.found_intervals import find_intervals
+from tasks.prediction.interval_files import write_intervals
+from tasks.prediction.names import Names
+from tasks.prediction.scored import ScoredWriter, Window
+from tasks.prediction.when_scores import table, when_scores
+from tasks.results.dataset import NO_OBJECT
+from tasks.results.prediction import KnownInterval, PredictPlanResult, ScoredVideo
+from tests.prediction.pages import predictor
+
+NAMES = Names({0: "take", 1: "put"}, {20: "=bag", 26: "meat"})
+VIDEOS = tuple(f"{n:064x}" for n in range(3))
+
+
+def planned(threshold, against=True, **more):
+    def network(label):
+        return predictor(label).model_copy(update={"verb_temperature": 1, "noun_temperature": 1, "interval_threshold": threshold})
+
+    return PredictPlanResult(
+        key="",
+        prediction_uri="",
+        store="s3://retake",
+        segment=SegmentOptions(),
+        evaluate=EvaluateOptions(bootstrap_resamples=100),
+        predict=PredictOptions(stride_seconds=2),
+        model=network("m"),
+        against=network("base") if against else None,
+        missing=(),
+        run_uri=None,
+        model_dataset_uri=None,
+        dataset_uris=(),
+        set_aside=(),
+        num_videos=len(VIDEOS),
+        batches=(),
+        **more,
+    )
+
+
+def scored(folder, video, said, roles=("model", "against")):
+    """A video of 24 s in windows every 2 s, of which `said(second)` gives verb, noun and how sure the networks are."""
+    path = folder / f"{video}.stored"
+    with ScoredWriter(path) as writer:
+        for start in range(0, 17, 2):
+            verb, noun, sure = said(start + 4)
+            verbs, nouns = np.zeros(125, np.float32), np.zeros(352, np.float32)
+            verbs[verb] = nouns[noun] = sure
+            window = Window(f"{video[:12]}_{start}", "" if start % 8 else "s3://clip", start, start + 8)
+            writer.add(window, dict.fromkeys(roles, (verbs, nouns)), np.empty(0, np.float32), None)
+    return ScoredVideo(video=video, name="é <1>.mp4", num_clips=3, scored_uri="", preview_uri=None, windows_uri=str(path))
+
+
+def said(second):
+    """Take a bag up to 12 s, then put meat, less surely."""
+    return (0, 20, 12) if second < 12 else (1, 26, 5)
+
+
+@pytest.fixture
+def found(tmp_path):
+    def call(plan, *says, names=NAMES, roles=("model", "against")):
+        videos = [scored(tmp_path, video, one, roles) for video, one in zip(VIDEOS, says, strict=False)]
+        return find_intervals(plan, videos, names, tmp_path, shutil.copy)
+
+    return call
+
+
+def rows(folder):
+    return list(csv.DictReader((folder / "intervals.csv").read_text(encoding="utf-8").splitlines()))
+
+
+def test_table_track_and_json_hold_what_is_reported(found, tmp_path):
+    plan = planned(0.5)
+    write_intervals(plan, found(plan, said), NAMES, tmp_path)
+    (ours, theirs) = rows(tmp_path)
+    assert ours | {"probability": ""} == {
+        "video": "é <1>.mp4",
+        "video_sha256": VIDEOS[0],
+        "network": "m",
+        "start_seconds": "0.0",
+        "stop_seconds": "12.0",
+        "verb": "take",
+        "noun": "'=bag",
+        "action": "take =bag",
+        "verb_class": "0",
+        "noun_class": "20",
+        "probability": "",
+    }
+    assert 0.5 < float(ours["probability"]) < 1
+    assert theirs == ours | {"network": "base"}
+    written = json.loads((tmp_path / "intervals.model.json").read_text())
+    assert written["version"] == "VERSION 1.3"
+    ((name, listed),) = written["results"].items()
+    assert listed == [{"label": "take =bag", "score": float(ours["probability"]), "segment": [0.0, 12.0]}]
+    track = (tmp_path / "tracks" / f"{name}.model.intervals.vtt").read_text()
+    assert track.startswith("WEBVTT\n\nNOTE when: m on é &lt;1&gt;.mp4")
+    assert "\n00:00:00.000 --> 00:00:12.000\ntake =bag, " in track
+    assert track.count("-->") == 1
+
+
+def test_without_a_threshold_the_whole_film_is_reported(found, tmp_path):
+    plan = planned(None)
+    write_intervals(plan, found(plan, said, said), NAMES, tmp_path)
+    assert [(row["start_seconds"], row["stop_seconds"], row["action"]) for row in rows(tmp_path) if row["network"] == "m"] == [
+        ("0.0", "12.0", "take =bag"),
+        ("12.0", "24.0", "put meat"),
+    ] * 2
+
+
+def test_of_verbs_alone_an_action_is_a_verb_with_its_probability(found, tmp_path):
+    plan, names = planned(None, against=False), NAMES.of_verbs()
+    write_intervals(plan, found(plan, said, names=names, roles=("model",)), names, tmp_path)
+    listed = rows(tmp_path)
+    assert list(listed[0]) == ["video", "video_sha256", "network", "start_seconds", "stop_seconds", "verb", "verb_class", "probability"]
+    assert [row["verb"] for row in listed] == ["take", "put"]
+    assert not (tmp_path / "intervals.against.json").exists()
+    assert NO_OBJECT not in (tmp_path / "intervals.model.json").read_text()
+
+
+def labelled(video, *intervals):
+    return [KnownInterval(video=video, start_seconds=a, stop_seconds=b, verb_class=verb, noun_class=noun) for a, b, verb, noun in intervals]
+
+
+def test_networks_are_scored_next_to_always_guessing_and_training_videos_apart(found):
+    plan = planned(0.9999, trained_on=(VIDEOS[2],), sources={VIDEOS[1]: VIDEOS[0]})
+    truth = [
+        *labelled(VIDEOS[0], (0, 12, 0, 20), (12, 24, 1, 26)),
+        *labelled(VIDEOS[1], (0, 12, 0, 20), (12, 24, 1, 20), (2, 3, 0, 20)),
+        *labelled(VIDEOS[2], (0, 24, 1, 26)),
+    ]
+    others, trained = when_scores(plan, found(plan, said, said, said), truth, NAMES)
+    assert (others.is_trained_on, others.num_videos, others.num_sources, others.num_labelled) == (False, 2, 1, 5)
+    assert (trained.is_trained_on, trained.num_videos, trained.num_labelled) == (True, 1, 1)
+    verb, noun, action = (others.networks["model"][target] for target in ("verb", "noun", "action"))
+    assert [(one.label, one.num_labelled) for one in verb.classes] == [(0, 3), (1, 2)]
+    assert verb.by_tiou[-1] == pytest.approx((2 / 3 + 1) / 2), "below the threshold too"
+    assert noun.by_tiou[-1] == pytest.approx((2 / 4 + 1) / 2)
+    assert len(action.classes) == 3
+    assert others.guessed == {"verb": "take", "noun": "=bag", "action": "take =bag"}
+    assert others.guessing["action"].mean < action.mean
+    assert [one.name for one in others.classes("action")] == ["take =bag", "put =bag", "put meat"]
+    lines = list(csv.DictReader(table((others, trained), plan, NAMES).decode().splitlines()))
+    mean = next(line for line in lines if (line["network"], line["target"], line["class"]) == ("m", "verb", "(mean of classes)"))
+    assert float(mean["ap_0.5"]) == pytest.approx((2 / 3 + 1) / 2, abs=1e-6)
+    assert {line["network"] for line in lines} == {"m", "base", "always guessing"}
+
+
+def test_without_labelled_intervals_nothing_is_scored(found):
+    plan = planned(None)
+    assert when_scores(plan, found(plan, said), [], NAMES) == ()
+    assert when_scores(plan, found(plan, said), labelled(VIDEOS[1], (0, 8, 0, 20)), NAMES) == ()
