@@ -80,9 +80,9 @@ class Places:
         return video
 
     def finds(self, name: str) -> bool:
-        """Check whether a video with clips has this name, as another tool may write it."""
+        """Check whether a video has this name, as another tool may write it."""
         try:
-            return self._resolved(name, loosely=True) in self._clips_by_video
+            return self._resolved(name, loosely=True) is not None
         except ValueError:
             return False
 
@@ -136,7 +136,7 @@ class KnownVideos:
     def fps(self, names: Sequence[str]) -> float:
         """Return the frame rate of the video with one of these names."""
         name = next((name for name in names if self._places.finds(name)), names[0])
-        return self._fps[self._places.video(name, loosely=True)]
+        return self._fps[self._places.named(name, loosely=True)]
 
     def finds(self, name: str) -> bool:
         """Check whether a video has this name."""

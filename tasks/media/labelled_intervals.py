@@ -5,7 +5,7 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from tasks.dataset.labelled_rows import read_files
-from tasks.dataset.places import Places
+from tasks.dataset.places import KnownVideos, Places
 from tasks.dataset.rows import AnnotationFile, IntervalRow
 from tasks.media.label_inputs import annotation_objects, epic_list_objects, probe_objects
 from tasks.media.own_classes import own_classes
@@ -28,13 +28,15 @@ def labelled_intervals(store: Store, store_uri: str, videos: Collection[str]) ->
         records = list(pool.map(lambda probe: store.read(probe.uri, VideoRecord), probe_objects(store, store_uri)))
     places = Places((), {record.video: record.names for record in records})
     listed = [*epic_list_objects(store, store_uri), *annotation_objects(store, store_uri)]
-    read = read_files([AnnotationFile(one.name, store.read_bytes(one.uri)) for one in listed], own_classes(store, store_uri))
+    files = [AnnotationFile(one.name, store.read_bytes(one.uri)) for one in listed]
+    rates = KnownVideos(places, {record.video: record.fps for record in records})
+    read = read_files(files, own_classes(store, store_uri), rates)
     found: dict[str, set[KnownInterval]] = {}
     num_unknown = 0
     for file in read.files:
         own: dict[str, set[KnownInterval]] = {}
         for row in file.rows:
-            if isinstance(row, IntervalRow) and (video := _video(places, row.video)) in videos:
+            if isinstance(row, IntervalRow) and (video := _video(places, row.video, file.is_of_tool)) in videos:
                 verb, noun = read.verbs.id_of(row.verb), read.nouns.id_of(row.noun)
                 if verb is None or noun is None:
                     num_unknown += 1
@@ -49,8 +51,8 @@ def labelled_intervals(store: Store, store_uri: str, videos: Collection[str]) ->
     return tuple(sorted((one for own in found.values() for one in own), key=lambda one: (one.video, one.start_seconds, one.stop_seconds)))
 
 
-def _video(places: Places, name: str) -> str:
+def _video(places: Places, name: str, is_of_tool: bool) -> str:
     try:
-        return places.named(name)
+        return places.named(name, loosely=is_of_tool)
     except ValueError:
         return ""

@@ -181,7 +181,7 @@ def labels_of(files) -> dict[str, str | None]:
         )
         for i, clip in enumerate(CLIPS)
     ]
-    found = label_clips(clips, {VIDEO: ("film.mp4",)}, files, LabelOptions(), OwnClasses())
+    found = label_clips(clips, {VIDEO: ("film.mp4",)}, files, LabelOptions(), OwnClasses(), {VIDEO: 30.0})
     assert not found.problems
     return {one.clip.uid: one.action for one in found.clips}
 
