@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.dataset.statements import Ledger, words_of
-from tasks.results.dataset import action_name
+from tasks.results.dataset import Agreement, action_name
 from tasks.results.labelling import ClipStatement
 
 NUM_DRAWS = 1000
@@ -20,20 +20,6 @@ class Pair:
     video: str
     first: str
     second: str
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How often two readers agree.
-
-    `kappa` is Cohen's, None if chance alone agrees always. `interval` is its 95 % interval over videos, None with fewer than two videos.
-    """
-
-    num_clips: int
-    num_videos: int
-    share: float
-    kappa: float | None
-    interval: tuple[float, float] | None
 
 
 def read_twice(ledger: Ledger) -> list[Pair]:

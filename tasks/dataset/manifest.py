@@ -32,12 +32,13 @@ def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: Spl
         clips=tuple(clips),
         excluded=assignment.excluded,
         warnings=assignment.warnings,
+        agreement=labels.agreement,
     )
 
 
 def dataset_digest(manifest: Manifest) -> str:
-    """Hash the whole manifest, which includes the clips' content hashes, to 16 hex digits."""
-    return content_key(manifest.model_dump(mode="json"))
+    """Hash the manifest, which includes the clips' content hashes, to 16 hex digits; how far readers agree makes no new dataset."""
+    return content_key(manifest.model_dump(mode="json", exclude={"agreement"}))
 
 
 def split_csv(manifest: Manifest, split: SplitName) -> bytes:

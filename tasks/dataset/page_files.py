@@ -7,13 +7,14 @@ from datetime import datetime
 
 from tasks.csv_table import csv_table
 from tasks.dataset.rows import AnnotationFile
-from tasks.dataset.statements import PageLabel
+from tasks.dataset.statements import Ledger, PageLabel
 from tasks.results.labelling import ClassMerge
 
 ORIGIN = "the page, by "
 """The start of the name of each file of labels, and so of the origin of a clip's label."""
 
 COLUMNS = ("uid", "verb", "noun")
+INTERVAL_COLUMNS = ("video", "start_seconds", "stop_seconds", "verb", "noun")
 MERGE_COLUMNS = ("target", "name", "same_as")
 
 
@@ -33,6 +34,22 @@ def with_page_labels(
         files += [_file(by, between[place][by]) for by in sorted(between[place])]
         files += [uploaded[place][1]] if place < len(uploaded) else []
     return [*files, *_merged(merges)]
+
+
+def interval_file(ledger: Ledger) -> list[AnnotationFile]:
+    """Write the intervals of the page that hold as an annotation file; none without intervals."""
+    rows = [
+        {
+            "video": one.video,
+            "start_seconds": f"{one.start_seconds:.3f}",
+            "stop_seconds": f"{one.stop_seconds:.3f}",
+            "verb": one.verb,
+            "noun": one.noun,
+        }
+        for video in ledger.videos
+        for one in ledger.intervals(video)
+    ]
+    return [AnnotationFile(f"{ORIGIN}intervals", csv_table(INTERVAL_COLUMNS, rows))] if rows else []
 
 
 def _file(by: str, labels: Sequence[PageLabel]) -> AnnotationFile:

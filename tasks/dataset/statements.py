@@ -113,6 +113,11 @@ class Ledger:
             if standing := self.about(key):
                 yield key, standing
 
+    @property
+    def videos(self) -> list[str]:
+        """List the videos with intervals, whether they hold or not."""
+        return sorted(self._by_video)
+
     def intervals(self, video: str) -> list[IntervalStatement]:
         """List the intervals of a video that hold, by time."""
         found = [statement for statement in self._by_video.get(video, ()) if self.holds(statement)]

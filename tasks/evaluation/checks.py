@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadInput
 from tasks.evaluation.fingerprints import Fingerprint, distances
-from tasks.results.dataset import DatasetClip
+from tasks.results.dataset import Agreement, DatasetClip
 from tasks.results.metrics import DataChecks, LabelConflict, NearDuplicate, TwoActions
 from tasks.results.record import SPLITS, TARGETS, SplitName, Target
 
@@ -26,6 +26,7 @@ def check_data(
     fingerprints: Mapping[str, Fingerprint],
     targets: Collection[Target],
     with_speech: tuple[str, ...] | None = None,
+    agreement: Agreement | None = None,
 ) -> DataChecks:
     """Find leakage between splits, classes missing from train, and contradicting labels.
 
@@ -39,6 +40,7 @@ def check_data(
         fingerprints: (t,) perceptual hashes of each clip, by uid; t is the same for all.
         targets: targets whose classes must all occur in train.
         with_speech: uids of the clips in which somebody speaks; None if nobody listened for it.
+        agreement: of two readers, None if nobody read a clip twice.
 
     Raises:
         BadInput: a clip has no fingerprint, or fingerprints differ in length.
@@ -51,6 +53,7 @@ def check_data(
         missing_from_train=_missing_from_train(ordered, targets),
         label_conflicts=conflicts,
         with_speech=with_speech,
+        agreement=agreement,
         two_actions=tuple(
             TwoActions(uid=clip.uid, action=clip.action, second_action=clip.second_action) for clip in ordered if clip.second_action
         ),

@@ -253,7 +253,7 @@ def _review(view: View, ledger: Ledger, query: ReviewQuery) -> Json:
         "num_rows": len(found),
         "rows_per_page": ROWS_PER_PAGE,
         "people": sorted({one.by for _, standing in ledger.clips() for one in standing}),
-        "agreement": asdict(agreed) if agreed else None,
+        "agreement": agreed.model_dump(mode="json") if agreed else None,
     }
 
 

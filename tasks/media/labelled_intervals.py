@@ -5,9 +5,12 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from tasks.dataset.labelled_rows import read_files
+from tasks.dataset.page_files import interval_file
 from tasks.dataset.places import KnownVideos, Places
 from tasks.dataset.rows import AnnotationFile, IntervalRow
+from tasks.dataset.statements import Ledger
 from tasks.media.label_inputs import annotation_objects, epic_list_objects, probe_objects
+from tasks.media.label_log import read_log
 from tasks.media.own_classes import own_classes
 from tasks.results.prediction import KnownInterval
 from tasks.results.video import VideoRecord
@@ -22,6 +25,8 @@ NUM_THREADS = 16
 def labelled_intervals(store: Store, store_uri: str, videos: Collection[str]) -> tuple[KnownInterval, ...]:
     """List the labelled intervals of these videos, as they were written: those of the latest file that has any of the video.
 
+    Those of the labelling page count as the latest file.
+
     Lines that name no video, or classes without an id, are left out; the step `label` lists what is wrong with a line.
     """
     with ThreadPoolExecutor(NUM_THREADS) as pool:
@@ -29,6 +34,7 @@ def labelled_intervals(store: Store, store_uri: str, videos: Collection[str]) ->
     places = Places((), {record.video: record.names for record in records})
     listed = [*epic_list_objects(store, store_uri), *annotation_objects(store, store_uri)]
     files = [AnnotationFile(one.name, store.read_bytes(one.uri)) for one in listed]
+    files += interval_file(Ledger.of(read_log(store, store_uri)))
     rates = KnownVideos(places, {record.video: record.fps for record in records})
     read = read_files(files, own_classes(store, store_uri), rates)
     found: dict[str, set[KnownInterval]] = {}

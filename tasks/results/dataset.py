@@ -115,6 +115,20 @@ class ReadFolder(Record):
         return f"verb '{self.verb}', " + ("no object" if self.noun == NO_OBJECT else f"noun '{self.noun}'")
 
 
+class Agreement(Record):
+    """How far two people agree about the clips that both labelled, the second without seeing the first label.
+
+    `kappa` is Cohen's, None if both give one and the same answer to all clips. `interval` is its 95 % interval over videos, None with
+    fewer than two.
+    """
+
+    num_clips: int
+    num_videos: int
+    share: float
+    kappa: float | None
+    interval: tuple[float, float] | None
+
+
 class LabelsFile(Record):
     """`labels/<recipe>/labels.json`: every clip of one recipe, labelled or not."""
 
@@ -128,6 +142,7 @@ class LabelsFile(Record):
     folders: tuple[ReadFolder, ...] = ()
     left_out: tuple[SetAside, ...] = ()
     hints: tuple[str, ...] = ()
+    agreement: Agreement | None = Field(None, exclude_if=lambda found: found is None)
 
 
 class LabelResult(Record):
@@ -204,6 +219,7 @@ class Manifest(Record):
     clips: tuple[DatasetClip, ...]
     excluded: tuple[SetAside, ...]
     warnings: tuple[str, ...]
+    agreement: Agreement | None = Field(None, exclude_if=lambda found: found is None)
 
 
 class DatasetResult(Record):

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions
+from tasks.results.dataset import Agreement
 from tasks.results.evaluation import Attempt, EvaluateResult, NameableClips, PairedDifference, RuleOutcome
 from tasks.results.fusion import Fusion
 from tasks.results.learning_curve import LearningCurveResult
@@ -113,6 +114,7 @@ class DataChecks(Record):
 
     `two_actions` are the clips of which two labels of one file each cover at least `min_overlap`. They harm no score, but one clip has one
     label. In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened for it. It harms no score.
+    `agreement` is that of two readers, None if nobody read a clip twice.
     """
 
     shared_sources: tuple[str, ...]
@@ -121,6 +123,7 @@ class DataChecks(Record):
     label_conflicts: tuple[LabelConflict, ...]
     with_speech: tuple[str, ...] | None = Field(None, exclude_if=lambda uids: uids is None)
     two_actions: tuple[TwoActions, ...] = Field((), exclude_if=lambda clips: not clips)
+    agreement: Agreement | None = Field(None, exclude_if=lambda found: found is None)
 
     @property
     def is_clean(self) -> bool:

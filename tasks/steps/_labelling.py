@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+from tasks.dataset.agreement import agreement, read_twice
 from tasks.dataset.labels import label_clips
 from tasks.dataset.page_files import with_page_labels
 from tasks.dataset.rows import AnnotationFile
@@ -61,6 +62,7 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
         folders=labelling.folders,
         left_out=labelling.left_out,
         hints=labelling.hints,
+        agreement=agreement(read_twice(by_hand)),
     )
 
 

@@ -3,6 +3,8 @@ import hashlib
 import pytest
 
 from tasks.media.labelled_intervals import labelled_intervals
+from tasks.results.labelling import IntervalStatement, LogEntry
+from tasks.store.layout import Layout
 from tests.steps.shelf import Shelf, taken_in
 
 ROOT = "s3://retake"
@@ -37,3 +39,12 @@ def test_lines_that_name_nothing_known_are_left_out(shelf, caplog):
     shelf.write_bytes(f"{ROOT}/annotations/1.csv", (HEADER + lines).encode())
     shelf.write_bytes(f"{ROOT}/annotations/2.csv", b"no table")
     assert [one[:4] for one in listed(shelf, "a.mp4")] in ([], [(video("a.mp4"), 0, 4, 1)])
+
+
+def test_intervals_of_the_labelling_page_count_as_the_latest_file(shelf):
+    shelf.write_bytes(f"{ROOT}/annotations/1.csv", f"{HEADER}a.mp4,0,4,put,meat\nb.mp4,1,2,take,bag\n".encode())
+    said = {"by": "anna", "at": "2026-11-27T10:00:00.000Z", "video": video("a.mp4"), "verb": "put", "noun": "bag"}
+    for number, (start, replaces) in enumerate([(0, None), (1, "statement-0")]):
+        statement = IntervalStatement(**said, token=f"statement-{number}", start_seconds=start, stop_seconds=3.5, replaces=replaces)
+        shelf.write(Layout(ROOT).label_log.entry(number), LogEntry(statement=statement))
+    assert listed(shelf, "a.mp4", "b.mp4") == sorted([(video("a.mp4"), 1, 3.5, 1, 20), (video("b.mp4"), 1, 2, 0, 20)])

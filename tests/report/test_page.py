@@ -9,7 +9,7 @@ import pytest
 
 from tasks.report.inputs import ReportInputs
 from tasks.report.page import SECTIONS, page
-from tasks.results.dataset import NO_OBJECT
+from tasks.results.dataset import NO_OBJECT, Agreement
 from tasks.results.metrics import ClassChange, TwoActions
 from tasks.wording import p_value, percent, percent_interval, signed
 
@@ -281,6 +281,20 @@ def test_the_data_checks_ask_about_speech_where_somebody_listened_for_it(make_in
     assert "People speak in 2 clips: are you allowed to keep that?" in spoken
     assert "<code>aaaaaaaaaaaa-0001</code>" in spoken
     assert "No problems in 479 clips" in spoken
+
+
+def test_the_data_checks_say_how_far_two_readers_agree(make_inputs, page_of):
+    def shown(**found):
+        inputs = make_inputs("usual")
+        agreement = Agreement(**{"num_clips": 12, "num_videos": 3, "share": 0.75, "kappa": 0.5, "interval": (0.123, 0.9), **found})
+        checks = inputs.metrics.checks.model_copy(update={"agreement": agreement})
+        return page(replace(inputs, metrics=inputs.metrics.model_copy(update={"checks": checks})))
+
+    assert "two readers" not in page_of("usual")
+    assert "kappa 0.50 [0.12, 0.90]" in shown()
+    assert "12 clips of 3 videos labelled by two people" in shown()
+    assert "kappa 0.50</td>" in shown(interval=None)
+    assert "<td>100.0 %</td>" in shown(kappa=None, interval=None, share=1)
 
 
 def test_the_data_checks_count_clips_with_two_actions(make_inputs, page_of):

@@ -138,7 +138,9 @@ def _metrics(
         label_counts=label_counts(manifest.clips, manifest.vocabulary.targets),
         calibration=calibrations(scored, predictions(store, results, "val"), compared.split, manifest.vocabulary.targets),
         mistakes=worst_mistakes(scored["fine-tuned"], scored[theirs.model], manifest.clips, manifest.vocabulary),
-        checks=check_data(manifest.clips, _fingerprints(store, results), manifest.vocabulary.targets, _with_speech(store, plan)),
+        checks=check_data(
+            manifest.clips, _fingerprints(store, results), manifest.vocabulary.targets, _with_speech(store, plan), manifest.agreement
+        ),
         epochs=trained.epochs,
         best_epoch=trained.best_epoch,
         long_training=_long_training(store, plan, manifest, trained),
