@@ -201,13 +201,16 @@ def load(path: Path) -> Saved:
     except (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError):
         raise BadCheckpoint(f"{path}: not a checkpoint of Retake; it holds {in_short(content)}") from None
     check_tensors([tensor for state in states for tensor in state.values()], path)
-    networks = tuple(_network(spec, path) for spec in specs)
+    networks = [_network(spec, path) for spec in specs if not spec.joined]
+    sizes = tuple(network.feature_shape[-1] for network in networks)
+    for spec in specs[len(members) :]:
+        # Before it is built: what a file claims may not fit into memory.
+        if spec.joined != sizes:
+            raise BadCheckpoint(f"{path}: its head takes {spec.joined} features of networks that have {sizes}; train it again")
+        networks.append(_network(spec, path))
     for network, state in zip(networks, states, strict=True):
         _fill(network, state, path)
-    members_alone, joint = networks[: len(members)], next(iter(networks[len(members) :]), None)
-    if joint and joint.spec.joined != (sizes := tuple(network.feature_shape[-1] for network in members_alone)):
-        raise BadCheckpoint(f"{path}: its head takes {joint.spec.joined} features of networks that have {sizes}; train it again")
-    return Saved(members_alone, weights, classes, joint)
+    return Saved(tuple(networks[: len(members)]), weights, classes, next(iter(networks[len(members) :]), None))
 
 
 def _network(spec: NetworkSpec, path: Path) -> Network:

@@ -11,7 +11,7 @@ from torch.nn.functional import adaptive_avg_pool1d
 from tasks.model.spec import NetworkSpec
 
 MIN_SPREAD = 0.1
-"""A feature that varies less than this share of the mean is divided by that share, so that noise in it cannot decide."""
+"""Least deviation that a feature is divided by, as a share of the mean deviation. One that hardly varies in train must not rule elsewhere."""
 
 
 class Joining(nn.Module):

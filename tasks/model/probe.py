@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from tasks.errors import BadConfiguration
+from tasks.model.joining import MIN_SPREAD
 from tasks.wording import count, percent
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,6 @@ DEFAULT_STRENGTH = 1e-2
 NUM_FOLDS = 5
 NESTED_UP_TO = 500
 """Maximum number of clips for which the choice itself is scored on left-out videos, too; it takes five times as long."""
-MIN_SPREAD = 0.1
-"""Least deviation that a feature is divided by, as a share of the mean deviation. One that hardly varies in train must not rule elsewhere."""
 UNSEEN_MARGIN = 10.0
 """How far the logit of a class without training clips lies below the mean logit of the others, so that it is never the highest."""
 

@@ -6,7 +6,7 @@ The specification is stored with every checkpoint and result.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -78,8 +78,6 @@ the features of one window, which are no planes."""
 MAX_SEGMENTS = 64
 MAX_DRAWS = 10_000
 MAX_CLASSES = 10_000
-MAX_FEATURES = 100_000
-MAX_JOINED = 64
 """Far more than any training needs. A checkpoint that claims more is rejected before a network is built."""
 
 SHORT_SIDE = 256
@@ -111,7 +109,7 @@ class NetworkSpec(BaseModel):
     temporal_shift: bool = False
     relation_draws: int = Field(0, ge=0, le=MAX_DRAWS)
     relation_seed: int = 0
-    joined: tuple[Annotated[int, Field(ge=1, le=MAX_FEATURES)], ...] = Field((), max_length=MAX_JOINED, exclude_if=lambda sizes: not sizes)
+    joined: tuple[int, ...] = Field((), exclude_if=lambda sizes: not sizes)
     num_verbs: int = Field(NUM_EPIC_VERBS, ge=1, le=MAX_CLASSES)
     num_nouns: int = Field(NUM_EPIC_NOUNS, ge=1, le=MAX_CLASSES)
 

@@ -19,12 +19,13 @@ from tasks.model.data import View
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.scorer import Scorer
+from tasks.model.job import joint_spec
 from tasks.model.network import Network
 from tasks.model.pyfunc import ClipModel
 from tasks.model.sound.describe import describer
 from tasks.model.sound.recipe import EFFECTS, PackagedWeights
 from tasks.model.spec import NetworkSpec
-from tasks.options import Modality, TrainOptions
+from tasks.options import Head, Modality, TrainOptions
 from tasks.results.sound import SoundRecipe
 from tests.steps.shelf import Shelf
 
@@ -137,15 +138,20 @@ def test_people_see_the_spectrogram_of_the_whole_clip(shelf, clips):
     assert found[clips[0].uid].shape == (801, 128)
 
 
-def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_clip(shelf, clips, films):
+@pytest.mark.parametrize("head", [None, Head.LINEAR, Head.LSTM])
+def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_clip(shelf, clips, films, head):
     specs = [SEES, SOUND, SPECTROGRAM]
     weights = (HeadWeights(0.2, 0.3), HeadWeights(0.5, 0.3), HeadWeights(0.3, 0.4))
 
     def networks():
         return tuple(Network(spec, seed) for seed, spec in enumerate(specs))
 
-    scorer = Scorer(tuple(PytorchEngine(prepare(network), 10) for network in networks()), weights)
-    model = ClipModel(Saved(networks(), weights, CLASSES))
+    joint = None
+    if head:
+        options = TrainOptions(head=head, trainable="heads", fuse=["a", "b", "c"], join="features")
+        joint = Network(joint_spec(networks(), options, num_verbs=3, num_nouns=2)).eval()
+    scorer = Scorer(tuple(PytorchEngine(prepare(network), 10) for network in networks()), weights, joint)
+    model = ClipModel(Saved(networks(), weights, CLASSES, joint))
     answers = model.predict(DataFrame({"clip": [str(film) for film in films.values()]})).to_dict("records")
     for clip, answer in zip(clips, answers, strict=True):
         verb, noun = scorer.score([load_few(shelf, [clip], spec, describer)[0] for spec in specs])

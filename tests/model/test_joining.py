@@ -201,13 +201,16 @@ def test_trainings_of_the_networks_share_their_features_with_the_joint_head(job,
     monkeypatch.setattr(FeatureCache, "write", lambda cache, name, features: written.append(name) or write(cache, name, features))
     made = job("joint")
     fit(made)
-    assert len(written) == 2 * (2 * NUM_TRAINED + NUM_CLIPS - NUM_TRAINED)
+    num_views = 2 * (2 * NUM_TRAINED + NUM_CLIPS - NUM_TRAINED)
+    assert len(written) == num_views
     fit(job("other", head="lstm", learning_rate=0.1))
-    sees = made.joined[0]
-    clips = [replace(clip, frames=sees.frames[clip.frames]) for clip in (*made.train, *made.val)]
-    alone = made.options.model_copy(update={"join": "logits", "fuse": []})
-    fit(replace(job("alone"), network=Network(SEES, 0), train=clips[:NUM_TRAINED], val=clips[NUM_TRAINED:], options=alone, joined=()))
-    assert len(written) == 2 * (2 * NUM_TRAINED + NUM_CLIPS - NUM_TRAINED)
+    for seed, one in enumerate(made.joined):
+        clips = [replace(clip, frames=one.frames[clip.frames]) for clip in (*made.train, *made.val)]
+        spec = one.network.spec
+        alone = made.options.model_copy(update={"join": "logits", "fuse": [], "modality": spec.modality})
+        its_own = {"network": Network(spec, seed), "train": clips[:NUM_TRAINED], "val": clips[NUM_TRAINED:]}
+        fit(replace(job(spec.modality), **its_own, options=alone, joined=()))
+    assert len(written) == num_views
 
 
 def test_heads_on_the_way_answer_as_in_their_validation(job):

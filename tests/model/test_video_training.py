@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn.functional import cross_entropy
 
 from tasks.errors import Unavailable
 from tasks.model.augmentation import Augmentation
@@ -22,10 +23,11 @@ from tasks.model.engines.engine import prepare
 from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.engines.parity import check
 from tasks.model.engines.pytorch import PytorchEngine
+from tasks.model.engines.scorer import Scorer
 from tasks.model.explain import NothingToSee, activation_sheet, video_heat
 from tasks.model.feature_cache import FeatureMemory
 from tasks.model.features import training_features
-from tasks.model.job import TrainJob
+from tasks.model.job import JoinedNetwork, TrainJob, joint_spec
 from tasks.model.network import Network
 from tasks.model.parts import head_parts, image_parts, views_of
 from tasks.model.pretrained import build
@@ -292,3 +294,18 @@ def test_weights_of_a_file_start_a_video_network(tmp_path):
 def test_saved_networks_may_be_fused_with_others():
     other = Network(NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=3, num_nouns=2))
     assert Saved((Network(SPEC), other), (), CLASSES).title == "3D tiny_video rgb, 3 views + TSN test_resnet rgb, 2 segments"
+
+
+def test_views_of_a_clip_are_joined_with_the_segments_of_another_network(clips, tmp_path):
+    choice = {"trainable": "heads", "join": "features", "fuse": ["runs/a/", "runs/b/"], "head": "lstm", "validation_crops": 10}
+    made = job(tmp_path / "run", clips, tmp_path / "features", **choice)
+    networks = [Network(SPEC, seed=1), Network(NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=3, num_nouns=2), seed=2)]
+    joined = [JoinedNetwork(network, {clip.frames: clip.frames for clip in clips}) for network in networks]
+    outcome = fit(replace(made, network=Network(joint_spec(networks, made.options, num_verbs=3, num_nouns=2)), joined=joined))
+    saved = load(outcome.best)
+    assert saved.joint.spec.num_segments == TINY_VIDEO.num_views
+    scorer = Scorer(tuple(PytorchEngine(prepare(network), 10) for network in saved.networks), saved.weights, saved.joint.eval())
+    logits = [scorer.score([read_snippets(clip.frames, network.spec) for network in saved.networks]) for clip in clips[4:]]
+    truth = torch.tensor([[clip.verb, clip.noun] for clip in clips[4:]]).T
+    losses = [cross_entropy(torch.stack(of_clips), true) for of_clips, true in zip(zip(*logits, strict=True), truth, strict=True)]
+    assert float(sum(losses)) == pytest.approx(outcome.best_val_loss, rel=1e-4)

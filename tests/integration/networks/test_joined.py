@@ -22,6 +22,7 @@ from tests.integration.networks.test_fusion import PREDICT
 from tests.integration.networks.test_sound import HEARS, retrained
 from tests.integration.test_predict import plan_of
 from tests.integration.workshop import EASY_GATE, TRAINING
+from tests.steps.shelf import filmed
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -92,11 +93,7 @@ def test_the_registered_model_answers_a_clip_as_the_evaluation_does(workshop, jo
 
 
 def test_a_prediction_answers_as_the_evaluation_does(workshop, joined, tmp_path):
-    model = f"models:/{MODEL}/{joined.result('register', RegisterResult).version}"
-    command = workshop.command("predict", store=STORE, model=model, against="none", allow_trained=True, crops=10, engine="pytorch")
-    done = subprocess.run(command, env=workshop.environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
-    predicted = PredictReportResult.model_validate_json(done.stdout.splitlines()[-1])
+    predicted = predict(workshop, joined, allow_trained=True)
     expected, found = evaluated(workshop, joined), {}
     scored = workshop.store.list(f"{plan_of(workshop, predicted).prediction_uri}scored/")
     for number, one in enumerate(one for one in scored if one.name.endswith(".parquet")):
@@ -105,6 +102,23 @@ def test_a_prediction_answers_as_the_evaluation_does(workshop, joined, tmp_path)
             found |= dict(zip(clips.uids, clips.logits["model"][0], strict=True))
     for uid, logits in zip(expected.uids, expected.verb_logits, strict=True):
         np.testing.assert_allclose(found[uid], logits, atol=1e-4)
+
+
+def test_a_film_without_a_track_is_answered_by_what_is_seen_of_it_and_named(workshop, joined, tmp_path, ffmpeg):
+    film = tmp_path / "mute" / "mute.mp4"
+    film.parent.mkdir()
+    filmed(ffmpeg, film, seconds=8)
+    predicted = predict(workshop, joined, film.parent)
+    assert (predicted.num_videos, predicted.num_clips) == (1, 1)
+    assert "there is nothing to hear in it" in workshop.store.read_bytes(predicted.page_uri).decode()
+
+
+def predict(workshop, joined, *videos, **choice):
+    model = f"models:/{MODEL}/{joined.result('register', RegisterResult).version}"
+    command = workshop.command("predict", store=STORE, model=model, against="none", crops=10, engine="pytorch", **choice)
+    done = subprocess.run([*command, *map(str, videos)], env=workshop.environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return PredictReportResult.model_validate_json(done.stdout.splitlines()[-1])
 
 
 def test_joined_features_stand_in_a_table_beside_averaged_logits(workshop, members):

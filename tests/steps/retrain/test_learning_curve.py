@@ -89,20 +89,23 @@ def test_of_a_network_that_is_trained_as_a_whole_heads_alone_are_trained_and_the
     assert "heads alone were trained by the recipe of preset light" in page
 
 
+KNOWS_THEM = "starts from a trained network, which may know all of these clips already"
 MEMBER = Member(name="runs/1/", run_key="1", network="n", modality="rgb", flow=None, checkpoint_uri="c", checkpoint_sha256="0")
 
 
 @pytest.mark.parametrize(
-    ("told", "switched", "changes"),
+    ("told", "switched", "changes", "options"),
     [
-        ("it is switched off; to have it in the report, start retrain with Learning curve and Decide again ticked", False, {}),
-        ("a fusion of trained networks is not trained", True, {"members": (MEMBER,)}),
-        ("starts from a trained network, which may know all of these clips already", True, {"weights": Weights.TRAINED}),
+        ("it is switched off; to have it in the report, start retrain with Learning curve and Decide again ticked", False, {}, {}),
+        ("a fusion of trained networks is not trained", True, {"members": (MEMBER,)}, {}),
+        (KNOWS_THEM, True, {"weights": Weights.TRAINED}, {}),
+        (KNOWS_THEM, True, {"members": (MEMBER,)}, {"fuse": ["runs/1/"], "join": "features", "trainable": "heads"}),
     ],
 )
-def test_without_a_curve_to_make_the_step_is_skipped_and_keeps_the_reason_alone(bench, told, switched, changes):
+def test_without_a_curve_to_make_the_step_is_skipped_and_keeps_the_reason_alone(bench, told, switched, changes, options):
     shelf, _, plan = bench(trainable="heads")
-    shelf.write(f"{PLAN}result.json", plan.model_copy(update={"weights": plan.weights.model_copy(update=changes)}))
+    train = plan.train.model_copy(update=options)
+    shelf.write(f"{PLAN}result.json", plan.model_copy(update={"weights": plan.weights.model_copy(update=changes), "train": train}))
     before = dict(shelf.objects)
     with pytest.raises(NothingToDo, match=f"no learning curve: .*{told}"):
         run(learning_curve, shelf, plan=PLAN, learning_curve=switched)
