@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import product
 
+from tasks.results.dataset import NOTHING
 from tasks.results.record import SPLITS, SplitName
 
 SHARE_WEIGHT = 10.0
@@ -24,7 +25,7 @@ def deal(
 
     `counts` has the number of clips by source and action. Every action of a new source is then in train, with one exception: if val would
     stay empty, it gets the new source that loses the fewest clips by the move. Val, and test if it has a share, stay empty if no source can
-    be moved there.
+    be moved there. A split in which nothing happens counts as empty.
     """
     order = sorted((s for s in counts if s not in kept), key=lambda s: hashlib.sha256(f"{seed}:{s}".encode()).digest())
     table = _Table(counts, {source: kept[source] for source in counts if source in kept}, order, shares)
@@ -73,6 +74,9 @@ class _Table:
     def size(self, source: str) -> int:
         return sum(self.counts[source].values())
 
+    def shows_action(self, source: str) -> bool:
+        return bool(self.counts[source].keys() - {NOTHING})
+
     def put(self, source: str, split: SplitName) -> None:
         if source in self.split:
             self._count(source, self.split[source], -1)
@@ -81,7 +85,7 @@ class _Table:
 
     def _count(self, source: str, split: SplitName, sign: int) -> None:
         own = self.counts[source]
-        self.num_sources[split] += sign if own else 0
+        self.num_sources[split] += sign if self.shows_action(source) else 0
         self._clips[split] += sign * self.size(source)
         for action, number in own.items():
             self._clips_of_action[split][action] += sign * number
@@ -105,7 +109,7 @@ class _Table:
         split = self.split[source]
         if split == "train":
             return all(self.num_train_sources[action] > 1 for action in self.counts[source])
-        return self.num_sources[split] > 1
+        return self.num_sources[split] > 1 or not self.shows_action(source)
 
 
 def _cover(table: _Table) -> list[str]:
@@ -133,7 +137,9 @@ def _fill(table: _Table, split: SplitName) -> None:
     able = [
         source
         for source in table.new
-        if table.split[source] != split and (table.may_leave(source) or (split == "val" and table.split[source] == "test"))
+        if table.split[source] != split
+        and table.shows_action(source)
+        and (table.may_leave(source) or (split == "val" and table.split[source] == "test"))
     ]
     if able:
         table.put(min(able, key=lambda source: table.cost_of_moving(source, split)), split)
@@ -164,11 +170,13 @@ def _try_swap(table: _Table, source: str, other: str) -> bool:
     here, there = table.split[source], table.split[other]
     if SPLITS.index(here) >= SPLITS.index(there):
         return False
+    filled = {split for split in (here, there) if table.num_sources[split]}
     cost = table.cost_of_moving(source, there)
     table.put(source, there)
     cost += table.cost_of_moving(other, here)
     table.put(other, here)
-    if cost < -1e-9 and all(table.num_train_sources[action] for action in table.counts[source]):
+    keeps_all = all(table.num_train_sources[action] for action in table.counts[source]) and all(table.num_sources[one] for one in filled)
+    if cost < -1e-9 and keeps_all:
         return True
     table.put(source, here)
     table.put(other, there)
@@ -185,7 +193,7 @@ def _hold_out(table: _Table) -> None:
         return [action for action in table.counts[source] if table.num_train_sources[action] == 1]
 
     taught = sum(1 for number in table.num_train_sources.values() if number)
-    able = [s for s in table.new if len(lost(s)) < len(table.counts[s]) and taught - len(lost(s)) > 1]
+    able = [s for s in table.new if table.counts[s].keys() - lost(s) - {NOTHING} and taught - len(lost(s)) > 1]
     if able:
         fewest = min(able, key=lambda s: (sum(table.counts[s][a] for a in lost(s)), table.cost_of_moving(s, "val")))
         table.put(fewest, "val")

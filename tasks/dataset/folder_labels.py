@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from tasks.dataset.folders import Certainty, FolderLabel, FolderReader, Folders
-from tasks.dataset.vocabulary import Lexicon, normal_name
+from tasks.dataset.vocabulary import Lexicon, normal_name, require_no_object
 from tasks.wording import quoted
 
 
@@ -67,6 +67,7 @@ def _read_paths(paths: Iterable[Folders], reader: FolderReader) -> tuple[dict[Fo
             if path not in labels and path not in reasons:
                 try:
                     if label := read(path):
+                        require_no_object(label.verb, label.noun)
                         labels[path] = label
                 except ValueError as error:
                     reasons[path] = f"is not a label: {error}"

@@ -20,7 +20,7 @@ def folds_of(manifest: Manifest, num_folds: int, seed: int) -> list[Manifest]:
     are in one fold, and folds have similar shares of each action, as far as whole sources allow.
 
     Raises:
-        BadDataset: train has fewer sources than folds.
+        BadDataset: train has fewer sources than folds, or a fold would be validated on no action.
     """
     clips = [clip for clip in manifest.clips if clip.split == "train"]
     sources = [clip.source for clip in clips]
@@ -34,14 +34,14 @@ def folds_of(manifest: Manifest, num_folds: int, seed: int) -> list[Manifest]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
         folds = list(StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed).split(clips, strata, sources))
-    return [_fold(manifest, {sources[index] for index in held_out}) for _, held_out in folds]
+    return _with_actions([_fold(manifest, {sources[index] for index in held_out}) for _, held_out in folds])
 
 
 def same_folds(manifest: Manifest, folds: Sequence[Manifest]) -> list[Manifest]:
     """Divide the training clips of a manifest as `folds` divide the same sources.
 
     Raises:
-        BadDataset: no clip is left to train on or to validate.
+        BadDataset: no clip is left to train on or to validate, or a fold would be validated on no action.
     """
     held_out = [{clip.source for clip in fold.clips if clip.split == "val"} for fold in folds]
     divided = [_fold(manifest, sources) for sources in held_out]
@@ -50,7 +50,19 @@ def same_folds(manifest: Manifest, folds: Sequence[Manifest]) -> list[Manifest]:
             raise BadDataset(
                 f"no labelled clip of fold {number} is left to train on or to validate; choose fewer folds, or label more clips"
             )
-    return divided
+    return _with_actions(divided)
+
+
+def _with_actions(folds: list[Manifest]) -> list[Manifest]:
+    """Return the folds, if trials can be scored on each.
+
+    Raises:
+        BadDataset: nothing happens in any validation clip of a fold.
+    """
+    for number, fold in enumerate(folds, 1):
+        if not any(clip.split == "val" and clip.has_action for clip in fold.clips):
+            raise BadDataset(f"nothing happens in any validation clip of fold {number}; choose fewer folds, or label more actions")
+    return folds
 
 
 def _fold(manifest: Manifest, held_out: Set[str]) -> Manifest:

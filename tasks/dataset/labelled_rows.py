@@ -20,7 +20,7 @@ from tasks.dataset.rows import (
     VerbClassRow,
 )
 from tasks.dataset.tool_labels import ToolLabels, split_text
-from tasks.dataset.vocabulary import NOUNS, VERBS, Lexicon, OwnClasses
+from tasks.dataset.vocabulary import NOUNS, VERBS, Lexicon, OwnClasses, require_no_object
 from tasks.errors import BadLabels
 from tasks.results.dataset import Problem
 
@@ -209,4 +209,5 @@ def _learn_label(file: str, verbs: Lexicon, nouns: Lexicon, row: LabelRow) -> La
 
 def _by_own_names(verbs: Lexicon, nouns: Lexicon, row: LabelRow) -> LabelRow:
     verb, noun = verbs.find(row.verb, row.verb_class), nouns.find(row.noun, row.noun_class)
+    require_no_object(verb, noun)
     return row if (verb, noun) == (row.verb, row.noun) else row.model_copy(update={"verb": verb, "noun": noun})

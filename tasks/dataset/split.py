@@ -4,18 +4,19 @@ Videos never move, sources are never divided, and train has all classes.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tasks.dataset.dealing import deal
 from tasks.errors import BadDataset
 from tasks.options import SplitOptions
-from tasks.results.dataset import LabelledClip
+from tasks.results.dataset import NOTHING, LabelledClip
 from tasks.results.record import SPLITS, Record, SetAside, SplitName
 from tasks.wording import plain_count, quoted
 
 ENOUGH_OFF = 0.25
 """Deviation from a split's target size above which to warn, as a share. Deviations of at most one clip are ignored."""
 MAX_LISTED = 5
+IDLE_TEST = "it is in test, where nothing happens in any clip, so no action could be tested"
 
 
 class SplitAssignment(Record):
@@ -60,11 +61,10 @@ def assign_splits(clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], 
     splits = fixed | deal(counts, fixed, shares, options.split_seed)
     split_by_video = {clip.clip.video: kept.get(clip.clip.video, splits[clip.source]) for clip in labelled}
     taught = {action for source, own in counts.items() if splits[source] == "train" for action in own}
-    excluded = tuple(
-        SetAside(name=clip.clip.uid, reason=reason)
-        for clip in labelled
-        if (reason := _reason_to_exclude(clip, splits[clip.source], split_by_video[clip.clip.video], taught))
-    )
+    reasons = {clip.clip.uid: _reason_to_exclude(clip, splits[clip.source], split_by_video[clip.clip.video], taught) for clip in labelled}
+    idle = _idle_test([clip for clip in labelled if not reasons[clip.clip.uid]], splits)
+    reasons |= dict.fromkeys(idle, IDLE_TEST)
+    excluded = tuple(SetAside(name=uid, reason=reason) for uid, reason in reasons.items() if reason)
     out = {bad.name for bad in excluded}
     used = [clip for clip in labelled if clip.clip.uid not in out]
     _stop_if_untrainable(used, splits, len({clip.source for clip in labelled}))
@@ -72,7 +72,7 @@ def assign_splits(clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], 
         split_by_source=dict(sorted(splits.items())),
         split_by_video=dict(sorted(split_by_video.items())),
         excluded=excluded,
-        warnings=(*_share_warnings(used, splits, shares), *_exclusion_warnings(labelled, out, taught)),
+        warnings=(*_share_warnings(used, splits, shares), *_exclusion_warnings(labelled, out - idle, taught), *_idle_warnings(idle)),
     )
 
 
@@ -122,8 +122,22 @@ def _reason_to_exclude(clip: LabelledClip, split: SplitName, split_of_video: Spl
     return None
 
 
+def _idle_test(used: Sequence[LabelledClip], splits: Mapping[str, SplitName]) -> set[str]:
+    """List the clips of a test split in which no action happens at all: it would decide on nothing."""
+    test = [clip for clip in used if splits[clip.source] == "test"]
+    return set() if any(clip.verb != NOTHING for clip in test) else {clip.clip.uid for clip in test}
+
+
+def _idle_warnings(idle: Collection[str]) -> list[str]:
+    return (
+        [f"{plain_count(len(idle), 'clip')} of test stay out, because nothing happens in any clip there: label an action in them"]
+        if idle
+        else []
+    )
+
+
 def _stop_if_untrainable(used: Sequence[LabelledClip], splits: Mapping[str, SplitName], num_sources: int) -> None:
-    actions = {clip.action for clip in used if splits[clip.source] == "train"}
+    actions = {str(clip.action) for clip in used if splits[clip.source] == "train"}
     if len(actions) < 2:
         raise BadDataset(
             f"train has {plain_count(len(actions), 'action')} because split.csv keeps the other sources in val or test: "
@@ -135,7 +149,12 @@ def _stop_if_untrainable(used: Sequence[LabelledClip], splits: Mapping[str, Spli
         )
         raise BadDataset(
             f"val would be empty, but the best checkpoint is chosen on it: {why}. "
-            f"Add at least 1 more source video that shows {' or '.join(sorted(map(quoted, map(str, actions)))[:MAX_LISTED])}"
+            f"Add at least 1 more source video that shows {' or '.join(sorted(map(quoted, actions))[:MAX_LISTED])}"
+        )
+    if not any(splits[clip.source] == "val" and clip.verb != NOTHING for clip in used):
+        raise BadDataset(
+            "nothing happens in any clip of val, so no action could be measured: "
+            f"add at least 1 more source video that shows {' or '.join(sorted(map(quoted, actions - {NOTHING}))[:MAX_LISTED])}"
         )
 
 

@@ -9,11 +9,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tasks.dataset.intervals import overlap_seconds
-from tasks.results.dataset import NO_OBJECT
+from tasks.results.dataset import NO_OBJECT, NOTHING
 from tasks.results.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, LogEntry, Statement, Withdrawal
-
-NOTHING = "nothing"
-"""The verb of a clip in which no action happens."""
 
 ClipKey = tuple[str, float, float]
 """Video, start and end in seconds: a clip, however it was cut."""

@@ -28,12 +28,19 @@ def class_counts(manifest: Manifest, target: Target) -> dict[str, dict[SplitName
 
 
 def num_classes(manifest: Manifest) -> dict[Target, int]:
-    """Count classes per target, over all splits."""
-    return {target: len(class_counts(manifest, target)) for target in manifest.vocabulary.targets}
+    """Count classes of actions per target, over all splits."""
+    acting = [clip for clip in manifest.clips if clip.has_action]
+    return {target: len({getattr(clip, target) for clip in acting}) for target in manifest.vocabulary.targets}
+
+
+def num_nothing(manifest: Manifest) -> dict[SplitName, int]:
+    """Count the clips in which nothing happens per split; empty if there are none."""
+    found = Counter(clip.split for clip in manifest.clips if not clip.has_action)
+    return {split: found[split] for split in SPLITS} if found else {}
 
 
 def split_sizes(clips: Sequence[DatasetClip]) -> tuple[SplitSize, ...]:
-    """Count the clips, source videos and classes of each non-empty split.
+    """Count the clips, source videos and classes of actions of each non-empty split.
 
     In the order train, val, test.
     """
@@ -43,9 +50,10 @@ def split_sizes(clips: Sequence[DatasetClip]) -> tuple[SplitSize, ...]:
             split=split,
             num_clips=len(own),
             num_sources=len({clip.source for clip in own}),
-            num_verbs=len({clip.verb_class for clip in own}),
-            num_nouns=len({clip.noun_class for clip in own}),
-            num_actions=len({(clip.verb_class, clip.noun_class) for clip in own}),
+            num_verbs=len({clip.verb_class for clip in own if clip.has_action}),
+            num_nouns=len({clip.noun_class for clip in own if clip.has_action}),
+            num_actions=len({(clip.verb_class, clip.noun_class) for clip in own if clip.has_action}),
+            num_nothing=sum(not clip.has_action for clip in own),
         )
         for split, own in clips_of_split
         if own

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
-from tasks.results.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
+from tasks.results.dataset import NO_OBJECT, NOTHING, NUM_EPIC_NOUNS, NUM_EPIC_VERBS
 from tasks.wording import quoted, some
 
 WordTarget = Literal["verb", "noun"]
@@ -48,6 +48,16 @@ def class_name(text: str) -> str:
     if not name or kinds[0] not in "LN" or any(kind not in "LMN" and char not in SIGNS for char, kind in zip(name, kinds, strict=True)):
         raise ValueError("is not a name: names have letters, digits and - : ' & . + ( ) %, and start with a letter or a digit")
     return name
+
+
+def require_no_object(verb: str, noun: str) -> None:
+    """Refuse an object of the verb `nothing`.
+
+    Raises:
+        ValueError: there is one; the message says what to do.
+    """
+    if verb == NOTHING and noun != NO_OBJECT:
+        raise ValueError(f"{quoted(verb)} means that nothing happens, so it has no object: leave {quoted(noun)} out, or use another verb")
 
 
 @dataclass(frozen=True)

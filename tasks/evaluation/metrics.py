@@ -7,6 +7,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from tasks.evaluation.answers import Answers, answers_of
 from tasks.evaluation.latency import summarise_latency
+from tasks.evaluation.nothing import nothing_scores, with_actions
 from tasks.evaluation.scoring import ScoredClips, Timings
 from tasks.evaluation.uncertainty import top1_interval
 from tasks.results.dataset import ClassRef, Vocabulary
@@ -85,6 +86,8 @@ def summarise(
 ) -> EvaluateResult:
     """Combine all results of one network on one split.
 
+    Clips in which nothing happens count in a row of their own alone.
+
     Args:
         clips: from `score_clips`.
         timings: from `score_clips`.
@@ -103,6 +106,8 @@ def summarise(
         activations: activation maps of the worst mistakes, if drawn.
         known_verbs, known_nouns: class ids that the network can predict; None means all of its outputs.
     """
+    nothing = nothing_scores(clips, vocabulary)
+    clips = with_actions(clips, vocabulary)
     answers = answers_of(clips, vocabulary)
     verb, noun, action = (measure(answers[target], clips.sources) for target in ("verb", "noun", "action"))
     return EvaluateResult(
@@ -130,6 +135,7 @@ def summarise(
         unknown_nouns=()
         if not vocabulary.has_objects
         else _unknown(answers["noun"], range(clips.noun_logits.shape[1]) if known_nouns is None else known_nouns),
+        nothing=nothing,
     )
 
 

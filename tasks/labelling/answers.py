@@ -7,13 +7,13 @@ from itertools import islice
 from typing import Any, Literal
 
 from tasks.dataset.agreement import agreement, read_twice
-from tasks.dataset.statements import NOTHING, Ledger, words_of
+from tasks.dataset.statements import Ledger, words_of
 from tasks.errors import BadInput, MissingObject
 from tasks.labelling.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
 from tasks.labelling.clips import PageClip
 from tasks.labelling.desk import Desk, View
 from tasks.labelling.queue import Wanted, filtered, first_readings, is_read_twice, label_of, mixed, people_differ, second_readings
-from tasks.results.dataset import NO_OBJECT
+from tasks.results.dataset import NO_OBJECT, NOTHING
 from tasks.results.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, Reading, Withdrawal
 from tasks.results.record import now_utc
 

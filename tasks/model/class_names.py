@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tasks.model.spec import NetworkSpec
-from tasks.results.dataset import NO_OBJECT, Vocabulary
+from tasks.results.dataset import NO_OBJECT, NOTHING, Vocabulary
 
 
 class ClassNames(BaseModel):
@@ -51,6 +51,11 @@ class ClassNames(BaseModel):
         Such a network, trained on verbs alone, always predicts it; else None.
         """
         return None if self.has_objects else self.nouns.index(NO_OBJECT)
+
+    @property
+    def nothing(self) -> int | None:
+        """Return the id of the verb of clips in which nothing happens; None if no verb is named so."""
+        return self.verbs.index(NOTHING) if NOTHING in self.verbs else None
 
     def _known(self, target: Literal["verb", "noun"], names: Sequence[str]) -> frozenset[int]:
         named = frozenset(i for i, name in enumerate(names) if name != placeholder(target, i))

@@ -30,38 +30,46 @@ from tasks.model.stages import stages_of
 from tasks.options import RecipeOptions, TrainOptions
 
 NAMES = tuple(Scores.__dataclass_fields__)
+NUM_LOSSES = 3
 OF_VERBS = ("loss", "verb_loss", "verb_top1")
 
 
 class Means(Metric):
     """Means of `Scores` over one pass, across all processes, counting each clip once.
 
-    One metric with six values, because six metrics take longer than a step of the heads. A NaN loss makes the mean NaN.
+    One metric with six values, because six metrics take longer than a step of the heads. A NaN loss makes the mean NaN. The losses are of all
+    clips, the accuracies of those with an action: all but those of the verb `nothing`.
     """
 
     full_state_update = False
     sums: Tensor
     num_clips: Tensor
+    num_acting: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, nothing: int | None = None) -> None:
         super().__init__()
+        self.nothing = NO_LABEL if nothing is None else nothing
         self.add_state("sums", torch.zeros(len(NAMES), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("num_clips", torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("num_acting", torch.tensor(0), dist_reduce_fx="sum")
 
-    def update(self, scores: Tensor) -> None:
-        """Count clips: (b, 6), in the order of `Scores`."""
-        self.sums += scores.sum(0)
+    def update(self, scores: Tensor, has_action: Tensor) -> None:
+        """Count clips: (b, 6), in the order of `Scores`, and (b,) whether each has an action."""
+        self.sums += torch.cat([scores[:, :NUM_LOSSES], scores[:, NUM_LOSSES:] * has_action[:, None]], 1).sum(0)
         self.num_clips += len(scores)
+        self.num_acting += has_action.sum()
 
     def compute(self) -> Tensor:
         """Return the means (6,), in the order of `Scores`."""
-        return self.sums / self.num_clips
+        num_rights = len(NAMES) - NUM_LOSSES
+        return self.sums / torch.cat([self.num_clips.expand(NUM_LOSSES), self.num_acting.expand(num_rights)])
 
     def count(self, losses: ClipLosses, logits: Logits, batch: Sample) -> None:
         """Count one batch."""
         verb_right, noun_right = logits.verb.argmax(1) == batch.verb, logits.noun.argmax(1) == batch.noun
         values = (losses.total, losses.verb, losses.noun, verb_right, noun_right, verb_right & noun_right)
-        self.update(torch.stack([value.detach().float() for value in values], 1)[batch.verb != NO_LABEL])
+        counts = batch.verb != NO_LABEL
+        self.update(torch.stack([value.detach().float() for value in values], 1)[counts], batch.verb[counts] != self.nothing)
 
 
 class Learner(pl.LightningModule, ABC):
@@ -72,9 +80,12 @@ class Learner(pl.LightningModule, ABC):
         options: the recipe and its seed.
         clips: all training clips, of all processes.
         has_objects: train and report nouns too; otherwise only verbs.
+        nothing: id of the verb of clips in which nothing happens, which count in no reported accuracy.
     """
 
-    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True) -> None:
+    def __init__(
+        self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True, nothing: int | None = None
+    ) -> None:
         super().__init__()
         self.recipe = options
         self.num_clips = len(clips)
@@ -84,8 +95,8 @@ class Learner(pl.LightningModule, ABC):
         self.val_losses = CrossEntropies(has_objects=has_objects)
         self.dropout = nn.Dropout(options.dropout)
         self.mixup = Mixup(options.mixup, options.seed) if options.mixup else None
-        self.train_means = Means()
-        self.val_means = Means()
+        self.train_means = Means(nothing)
+        self.val_means = Means(nothing)
         self.reported: dict[str, float] = {}
         """The latest scores by name, such as `val/loss`."""
 
@@ -166,8 +177,10 @@ class ActionModule(Learner):
     does any batch-norm except the first.
     """
 
-    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True) -> None:
-        super().__init__(network, options, clips, has_objects=has_objects)
+    def __init__(
+        self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True, nothing: int | None = None
+    ) -> None:
+        super().__init__(network, options, clips, has_objects=has_objects, nothing=nothing)
         self.network = network
         self.normalise = Normalise(network.input_format)
         freeze(network, options)
@@ -226,8 +239,10 @@ class ActionModule(Learner):
 class HeadModule(Learner):
     """Trains a network's heads on features; Lightning's checkpoints leave out the frozen backbone."""
 
-    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True) -> None:
-        super().__init__(network, options, clips, has_objects=has_objects)
+    def __init__(
+        self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True, nothing: int | None = None
+    ) -> None:
+        super().__init__(network, options, clips, has_objects=has_objects, nothing=nothing)
         self.head = network.head
 
     def see(self, inputs: Tensor) -> Tensor:

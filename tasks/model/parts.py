@@ -44,7 +44,9 @@ def image_parts(job: TrainJob, device: Device) -> Parts:
     network = synchronise_norms(job.network) if device == "cuda" and job.devices > 1 else job.network
     spec = job.network.spec
     train, val = _datasets(job, partial(View.images, spec=trained_view(spec, job.options)), partial(View.images, spec=spec))
-    module = ActionModule(to_channels_last(network), job.options, train.clips, has_objects=job.classes.has_objects)
+    module = ActionModule(
+        to_channels_last(network), job.options, train.clips, has_objects=job.classes.has_objects, nothing=job.classes.nothing
+    )
     return module, _loader(job, device, train, _num_workers(job, device)), _loader(job, device, val, _num_workers(job, device))
 
 
@@ -94,7 +96,9 @@ def head_parts(job: TrainJob, device: Device, read: Source) -> Parts:
     is_probe = job.options.head is Head.PROBE
     if is_probe and not (job.folder / LAST).exists():
         fit_probes(job, train)
-    module = (FittedModule if is_probe else HeadModule)(job.network, job.options, train.clips, has_objects=job.classes.has_objects)
+    module = (FittedModule if is_probe else HeadModule)(
+        job.network, job.options, train.clips, has_objects=job.classes.has_objects, nothing=job.classes.nothing
+    )
     # Reading a feature is faster than passing it between processes, so there are no workers.
     return module, _loader(job, device, train, 0), _loader(job, device, val, 0)
 

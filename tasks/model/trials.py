@@ -81,7 +81,7 @@ class TrialOutcome:
     """Result of a trial. `loss` and `right` are of its best epoch.
 
     `loss` is the mean over the scored clips, in nats. `right` has, per trained target, one digit per scored clip: 1 if the answer is
-    right. `last` is the last checkpoint, if it was kept.
+    right. Clips in which nothing happens are not scored. `last` is the last checkpoint, if it was kept.
     """
 
     history: tuple[EpochRecord, ...]
@@ -194,8 +194,9 @@ def _test_views(frames: Path, num_crops: NumCrops) -> list[View]:
 def _score(answer: Callable[[Path], Logits], clips: Sequence[ScoredClip], classes: ClassNames) -> tuple[float, dict[Target, str]]:
     """Compute the mean loss, and the digits of right answers by target.
 
-    `answer` returns the logits, (v,) and (n,), of the frames of one clip.
+    `answer` returns the logits, (v,) and (n,), of the frames of one clip. Clips in which nothing happens are left out.
     """
+    clips = [clip for clip in clips if clip.verb != classes.nothing]
     kept = cache(answer)
     verb_rows, noun_rows = zip(*(_mean([(kept(frames), weight) for frames, weight in clip.parts]) for clip in clips), strict=True)
     logits = Logits(torch.stack(verb_rows), torch.stack(noun_rows))

@@ -16,6 +16,7 @@ from tasks.evaluation.uncertainty import top1_interval
 from tasks.prediction.confusion import confusion_between
 from tasks.prediction.names import Names
 from tasks.prediction.probabilities import Ranked
+from tasks.results.dataset import NOTHING
 from tasks.results.evaluation import TargetMetrics
 from tasks.results.prediction import KnownLabel, PredictorRole
 from tasks.results.record import Target
@@ -104,7 +105,9 @@ class Tally:
                 self._named[target].update(zip(ours.tolist(), theirs.tolist(), strict=True))
         labelled = (self._of_both if "against" in ranked else self._of_one)[is_trained_on]
         for i, uid in enumerate(uids):
-            if label := labels.get(uid):
+            label = labels.get(uid)
+            # A clip in which nothing happens counts in no accuracy of actions.
+            if label and self._names.name("verb", label.verb_class) != NOTHING:
                 labelled.sources.append(source)
                 truth: dict[Target, int] = {
                     "verb": label.verb_class,

@@ -7,6 +7,7 @@ from tasks.promotion.attempts import attempt_in_words
 from tasks.report.formats import leaning
 from tasks.report.learning_curve import answer_of
 from tasks.report.nameable_scores import nameable_rows, unnamed_in_words
+from tasks.report.nothing_scores import TITLES, nothing_caption, nothing_rows
 from tasks.report.page_scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
 from tasks.report.templating import rendered
 from tasks.results.metrics import Metrics
@@ -32,6 +33,9 @@ def model_card(metrics: Metrics) -> str:
         tables=tables,
         unnamed=unnamed_in_words(metrics.nameable) if metrics.nameable else "",
         nameable_rows=nameable_rows(metrics, tables[-1:]),
+        nothing_rows=nothing_rows((label_of(result.model, metrics), result.nothing) for result in results),
+        nothing_caption=nothing_caption(result.nothing for result in results),
+        nothing_titles=TITLES,
         challenger=challenger,
         scores=[(target, getattr(challenger, target)) for target in metrics.targets] if challenger else [],
         opponent=label_of(opponent_of(metrics), metrics),

@@ -11,6 +11,9 @@ from tasks.evaluation.majority import majority_scores, readable
 from tasks.promotion.gate import Judgement, contenders
 from tasks.report.formats import leaning
 from tasks.report.nameable_scores import nameable_in_words, unnamed_in_words
+from tasks.report.nothing_scores import LEGEND as NOTHING_LEGEND
+from tasks.report.nothing_scores import TITLES as NOTHING_TITLES
+from tasks.report.nothing_scores import nothing_caption, nothing_rows
 from tasks.results.evaluation import EvaluateResult, NameableClips, PairedDifference, TargetMetrics
 from tasks.results.record import MODELS, SplitName, Target
 from tasks.wording import count, crops_in_words, markdown_text, p_value, percent, percent_interval, signed
@@ -78,8 +81,9 @@ def markdown(
         found = differences if first.split == deciding else ()
         parts.append(f"## {first.split.capitalize()}: {_sample(first)}, {crops_in_words(first.crops)}")
         parts += [_target_table(split_results, found, target) for target in first.targets]
+        parts += _nothing_table(split_results)
         parts.append(_speed_table(split_results))
-    legend = LEGEND + (ACTION_LEGEND if "action" in ours.targets else "")
+    legend = LEGEND + (ACTION_LEGEND if "action" in ours.targets else "") + (f" {NOTHING_LEGEND}" if ours.nothing else "")
     return "\n\n".join((*parts, legend)) + "\n"
 
 
@@ -119,7 +123,8 @@ def text(
             lines.append(_text_row(result.model, scores) + f"{_loss(result, 2):>6}{result.latency.fps:>8.2f}")
         if first.split == deciding:
             lines += _text_differences(differences, first.targets)
-        lines += [_text_row("majority class", [_majority_text(getattr(first, target)) for target in first.targets]).rstrip(), ""]
+        lines += [_text_row("majority class", [_majority_text(getattr(first, target)) for target in first.targets]).rstrip()]
+        lines += [*_text_nothing(split_results), ""]
     lines += [*_wrapped(f"baseline: {baseline}"), f"gate: {_passed(judgement)}"]
     for rule in judgement.rules:
         lines += _wrapped(f"{'pass' if rule.passed else 'FAIL'}  {rule.title}: {rule.detail}", indent="  ")
@@ -150,6 +155,19 @@ def _target_table(results: Sequence[EvaluateResult], differences: Sequence[Paire
     ]
     rows.append((f"majority class: {readable(metrics.majority_class)}", [percent(share) for share in astuple(majority_scores(metrics))]))
     return _table((f"{target.capitalize()}s, {metrics.num_classes} classes", *COLUMNS), rows)
+
+
+def _nothing_table(results: Sequence[EvaluateResult]) -> list[str]:
+    """Write the table of the clips in which nothing happens, if there are any."""
+    found = nothing_rows((result.model, result.nothing) for result in results)
+    caption = nothing_caption(result.nothing for result in results)
+    return [_table((caption, *NOTHING_TITLES), [(row.label, row.cells) for row in found])] if found else []
+
+
+def _text_nothing(results: Sequence[EvaluateResult]) -> list[str]:
+    found = nothing_rows((result.model, result.nothing) for result in results)
+    lines = [f"{row.label:<15}{row.recognised} recognised; false alarms {row.false_alarms}" for row in found]
+    return [nothing_caption(result.nothing for result in results), *(f"  {line}" for line in lines)] if found else []
 
 
 def _speed_table(results: Sequence[EvaluateResult]) -> str:

@@ -9,6 +9,7 @@ from tasks.report.figures.costs import cost_chart
 from tasks.report.formats import leaning
 from tasks.report.machine import machine_rows
 from tasks.report.network_table import corrected_p_values, difference_of, verdict
+from tasks.report.nothing_scores import LEGEND, TITLES, nothing_caption, nothing_rows
 from tasks.report.page import settings_of
 from tasks.report.page_scores import DifferenceRow, difference_row, majority_warning
 from tasks.report.templating import rendered
@@ -49,6 +50,10 @@ def networks_page(comparison: Comparison) -> str:
         settings=settings_of(comparison.evaluate),
         train_settings=settings_of(comparison.train),
         targets=comparison.targets,
+        nothing_rows=nothing_rows((network.name, network.nothing) for network in comparison.networks),
+        nothing_caption=nothing_caption(network.nothing for network in comparison.networks),
+        nothing_titles=TITLES,
+        nothing_legend=LEGEND,
         num_differences=sum(bool(network.differences) for network in comparison.networks),
     )
 
@@ -61,6 +66,10 @@ def networks_note(comparison: Comparison) -> str:
         rows=_rows(comparison),
         verdict=verdict(comparison),
         flow_cost=_flow_cost(comparison),
+        nothing_rows=nothing_rows((network.name, network.nothing) for network in comparison.networks),
+        nothing_caption=nothing_caption(network.nothing for network in comparison.networks),
+        nothing_titles=TITLES,
+        nothing_legend=LEGEND,
         num_differences=sum(bool(network.differences) for network in comparison.networks),
     )
 

@@ -21,6 +21,7 @@ from tasks.report.long_training import long_section
 from tasks.report.machine import machine_rows
 from tasks.report.mistake_cards import mistake_cards
 from tasks.report.nameable_scores import nameable_rows, unnamed_of
+from tasks.report.nothing_scores import LEGEND, TITLES, nothing_caption, nothing_rows
 from tasks.report.page_scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
 from tasks.report.templating import frame_script, rendered
 from tasks.results.metrics import Metrics
@@ -60,6 +61,7 @@ def page(inputs: ReportInputs) -> str:
     tables = target_tables(metrics)
     challenger = next((r for r in results if r.model == "fine-tuned"), None)
     scored_on = (challenger or results[0]).hardware if results else {}
+    labels = {role: label_of(role, metrics) for role in MODELS}
     script, script_hash = frame_script()
     return rendered(
         "page.html.j2",
@@ -70,7 +72,7 @@ def page(inputs: ReportInputs) -> str:
         results=results,
         challenger=challenger,
         deciding_size=next((s for s in metrics.splits if s.split == metrics.deciding_split), None),
-        labels={role: label_of(role, metrics) for role in MODELS},
+        labels=labels,
         opponent=opponent,
         verdict=verdict_of(metrics),
         leaning=leaning(metrics.deciding_split),
@@ -78,6 +80,11 @@ def page(inputs: ReportInputs) -> str:
         tables=tables,
         unnamed=unnamed_of(metrics),
         nameable_rows=nameable_rows(metrics, tables),
+        num_nothing=sum(size.num_nothing for size in metrics.splits),
+        nothing_rows=nothing_rows((labels[result.model], result.nothing) for result in results),
+        nothing_caption=nothing_caption(result.nothing for result in results),
+        nothing_titles=TITLES,
+        nothing_legend=LEGEND,
         gate_settings=settings_of(metrics.gate),
         change_tables=change_tables(metrics.class_changes),
         matrix_groups=matrix_groups(metrics.confusions, MODELS),

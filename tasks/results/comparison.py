@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from tasks.options import EvaluateOptions, Modality, TrainOptions
-from tasks.results.evaluation import EngineUsed, Latency, PairedDifference, TargetMetrics
+from tasks.results.evaluation import EngineUsed, Latency, NothingScores, PairedDifference, TargetMetrics
 from tasks.results.record import TARGETS, Record, SplitName, Target
 
 SCHEMA_VERSION = 1
@@ -66,6 +66,7 @@ class ComparedNetwork(Record):
     training_seconds: float
     num_epochs: int
     differences: tuple[PairedDifference, ...]
+    nothing: NothingScores | None = Field(None, exclude_if=lambda scores: scores is None)
 
     @property
     def inputs(self) -> tuple[Modality, ...]:

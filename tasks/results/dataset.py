@@ -9,6 +9,8 @@ from tasks.results.video import ClipRecord
 NUM_EPIC_VERBS, NUM_EPIC_NOUNS = 125, 352
 NO_OBJECT = "(none)"
 """The noun of an action without an object, as in `wave`."""
+NOTHING = "nothing"
+"""The verb of a clip in which nothing happens. It is trained as a class, and counts in no score of actions."""
 
 
 class Problem(Record):
@@ -60,6 +62,11 @@ class Vocabulary(Record):
     def has_objects(self) -> bool:
         """Check whether any label names an object; if none does, verbs are the only target."""
         return {noun.name for noun in self.nouns} != {NO_OBJECT}
+
+    @property
+    def nothing_verb(self) -> int | None:
+        """Return the id of the verb `nothing`; None if no label says it."""
+        return next((verb.id for verb in self.verbs if verb.name == NOTHING), None)
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -207,6 +214,11 @@ class DatasetClip(Record):
         """Join verb and noun to one name."""
         return action_name(self.verb, self.noun)
 
+    @property
+    def has_action(self) -> bool:
+        """Check whether something happens; clips in which nothing does count in no score of actions."""
+        return self.verb != NOTHING
+
 
 class Manifest(Record):
     """`datasets/<digest>/manifest.json`, written last: everything that a training needs to know about its data."""
@@ -223,12 +235,16 @@ class Manifest(Record):
 
 
 class DatasetResult(Record):
-    """`datasets/result.json`: the latest dataset."""
+    """`datasets/result.json`: the latest dataset.
+
+    `num_nothing` counts the clips in which nothing happens, if there are any; they are among `num_clips`, and no class of `num_classes`.
+    """
 
     digest: str
     dataset_uri: str
     num_clips: dict[SplitName, int]
     num_sources: dict[SplitName, int]
     num_classes: dict[Target, int]
+    num_nothing: dict[SplitName, int] = Field({}, exclude_if=lambda number: not number)
     num_unlabelled: int
     warnings: tuple[str, ...]

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from tasks.options import GateOptions
 from tasks.results.dataset import ClassRef
 from tasks.results.record import TARGETS, ModelRole, Record, SplitName, Target
@@ -36,6 +38,24 @@ class TargetMetrics(Record):
     majority_class: str
     majority_top1: float
     classes: tuple[ClassMetrics, ...]
+
+
+class NothingScores(Record):
+    """How one network answers whether anything happens.
+
+    `recall` is the share of the `num_clips` in which nothing happens that it calls nothing, None without such clips. `false_alarms` is the share
+    of the clips with an action that it calls nothing. The intervals are at 95 %, over source videos.
+    """
+
+    num_clips: int
+    num_sources: int
+    num_recognised: int
+    recall: float | None
+    recall_interval: tuple[float, float] | None
+    num_action_clips: int
+    num_false_alarms: int
+    false_alarms: float
+    false_alarms_interval: tuple[float, float]
 
 
 class Latency(Record):
@@ -100,6 +120,9 @@ class EvaluateResult(Record):
     none. `unknown_verbs` and `unknown_nouns` are true classes of the split that the network cannot predict: it has no output for them, or was
     not trained on them. Their clips count as wrong in all metrics. In the clips `unheard`, by their uids, a network of sound had nothing to
     hear: alone it answered by its biases, in a fusion it did not count.
+
+    Clips in which nothing happens count in `nothing` alone, which is None if the dataset has none: all other numbers but the times are of the
+    clips with an action.
     """
 
     model: ModelRole
@@ -125,6 +148,7 @@ class EvaluateResult(Record):
     unknown_verbs: tuple[ClassRef, ...] = ()
     unknown_nouns: tuple[ClassRef, ...] = ()
     unheard: tuple[str, ...] = ()
+    nothing: NothingScores | None = Field(None, exclude_if=lambda scores: scores is None)
 
 
 class EvaluateResults(Record):

@@ -156,7 +156,10 @@ class LabelCount(Record):
 
 
 class SplitSize(Record):
-    """Size of a split."""
+    """Size of a split.
+
+    The `num_nothing` clips in which nothing happens are among `num_clips`, and no class of the others.
+    """
 
     split: SplitName
     num_clips: int
@@ -164,6 +167,7 @@ class SplitSize(Record):
     num_verbs: int
     num_nouns: int
     num_actions: int
+    num_nothing: int = Field(0, exclude_if=lambda number: not number)
 
 
 class Provenance(Record):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tasks.dataset.folds import folds_of, same_folds
 from tasks.errors import BadDataset
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions
-from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
+from tasks.results.dataset import NOTHING, ClassRef, DatasetClip, Manifest, Vocabulary
 
 
 def manifest(actions_of_source: list[list[int]]) -> Manifest:
@@ -46,6 +46,13 @@ def test_each_training_clip_is_held_out_once_and_no_source_is_divided(sources, n
 def test_fewer_videos_than_folds_are_refused():
     with pytest.raises(BadDataset, match="there are 2; choose fewer folds"):
         folds_of(manifest([[0], [1]]), 3, 0)
+
+
+def test_a_fold_in_which_nothing_happens_is_refused():
+    whole = manifest([[0], [0], [0]])
+    idle = [clip.model_copy(update={"verb": NOTHING}) if clip.source == "source 1" else clip for clip in whole.clips]
+    with pytest.raises(BadDataset, match=r"nothing happens in any validation clip of fold [123]; choose fewer folds"):
+        folds_of(whole.model_copy(update={"clips": tuple(idle)}), 3, 0)
 
 
 @given(sources=SOURCES, seed=st.integers(0, 100))

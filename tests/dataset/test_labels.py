@@ -316,3 +316,14 @@ def test_of_two_files_with_one_name_the_later_wins(label, make):
     found = label_clips(clips, names, files, LabelOptions(), OwnClasses(), {})
     assert actions(found) == ["take bag"]
     assert len(found.changes) == 1
+
+
+def test_nothing_is_a_class_without_object(label):
+    files = {"labels.csv": f"{ANNOTATIONS}b,nothing,,,,\nc,nothing,meat,,,\n", "classes.csv": "target,name,same_as\nverb,idle,nothing\n"}
+    result = label({"put meat/a.mp4": 1, "b.mp4": 1, "c.mp4": 1, "idle/d.mp4": 1, "nothing/e.mp4": 1}, files)
+    assert actions(result) == ["put meat", "nothing", None, "nothing", "nothing"]
+    assert reasons(result.problems)[3] == "'nothing' means that nothing happens, so it has no object: leave 'meat' out, or use another verb"
+    assert result.vocabulary.nothing_verb == next(verb.id for verb in result.vocabulary.verbs if verb.name == "nothing")
+    folder = label({"put meat/a.mp4": 1, "nothing new/b.mp4": 1})
+    assert actions(folder) == ["put meat", None]
+    assert "leave 'new' out" in folder.left_out[0].reason

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from tasks.dataset.split import SplitAssignment, assign_splits
 from tasks.errors import BadDataset
 from tasks.options import SplitOptions
-from tasks.results.dataset import LabelledClip
+from tasks.results.dataset import NO_OBJECT, NOTHING, LabelledClip
 from tasks.results.record import SplitName
 
 ACTIONS = ["put meat", "put bag", "take meat", "take pan", "move pot", "open bag"]
+IDLE = f"{NOTHING} {NO_OBJECT}"
 DEFAULT = SplitOptions()
 many = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
@@ -121,6 +122,62 @@ def test_a_class_of_one_source_is_taught_unless_val_would_be_empty(clips_of, dra
         assert result.excluded == ()
     else:
         assert list(result.split_by_source.values()).count("val") == 1
+
+
+@many
+@given(
+    st.dictionaries(
+        st.sampled_from([f"source{number:02d}" for number in range(10)]),
+        st.lists(st.sampled_from([*ACTIONS[:3], IDLE, IDLE]), min_size=1, max_size=5),
+        min_size=1,
+    ),
+    wishes,
+    st.data(),
+)
+def test_no_split_has_only_clips_in_which_nothing_happens(clips_of, drawn, options, data):
+    clips = clips_of(drawn)
+    kept = data.draw(st.dictionaries(st.sampled_from(sorted(drawn)), st.sampled_from(["train", "val", "test"]), max_size=4))
+    try:
+        result = assign_splits(clips, kept, options)
+    except BadDataset:
+        return
+    by_split = used(clips, result)
+    for split, own in by_split.items():
+        assert any(clip.verb != NOTHING for clip in own) or (split == "test" and not own)
+
+
+def test_nothing_and_one_action_can_be_told_apart(clips_of):
+    result = assign_splits(clips_of({str(number): ["put meat", IDLE] for number in range(5)}), {}, DEFAULT)
+    assert result.excluded == ()
+    assert Counter(result.split_by_source.values()) == {"train": 4, "val": 1}
+
+
+def test_a_source_in_which_nothing_happens_is_not_all_of_val(clips_of):
+    data = {"a": ["put meat"], "b": ["put meat"], "c": ["put meat", IDLE], "idle": [IDLE] * 2}
+    result = assign_splits(clips_of(data), {}, SplitOptions(val_share=0.3))
+    assert {"a", "b", "c"} & {source for source, split in result.split_by_source.items() if split == "val"}
+
+
+def test_a_kept_val_in_which_nothing_happens_is_refused_with_the_remedy(clips_of):
+    # No other source can be moved to val: each shows an action that no other shows.
+    clips = clips_of({"a": ["put meat", IDLE], "b": ["take bag"], "idle": [IDLE]})
+    kept: dict[str, SplitName] = {"a": "train", "b": "train", "idle": "val"}
+    with pytest.raises(BadDataset, match=r"nothing happens in any clip of val.*1 more source video that shows 'put meat' or 'take bag'"):
+        assign_splits(clips, kept, DEFAULT)
+
+
+def test_a_kept_test_in_which_nothing_happens_stays_out(clips_of):
+    clips = clips_of({"a": ["put meat", IDLE], "b": ["put meat", "take bag"], "c": ["take bag", "put meat"], "idle": [IDLE, IDLE]})
+    result = assign_splits(clips, {"idle": "test"}, DEFAULT)
+    assert [bad.reason for bad in result.excluded] == ["it is in test, where nothing happens in any clip, so no action could be tested"] * 2
+    assert [warning for warning in result.warnings if "stay out" in warning] == [
+        "2 clips of test stay out, because nothing happens in any clip there: label an action in them"
+    ]
+
+
+def test_nothing_alone_is_no_dataset(clips_of):
+    with pytest.raises(BadDataset, match="all 3 labelled clips show 'nothing'; training needs at least two actions"):
+        assign_splits(clips_of({"a": [IDLE], "b": [IDLE], "c": [IDLE]}), {}, DEFAULT)
 
 
 def test_single_clip_sources_meet_the_share_to_the_clip(clips_of):

@@ -30,8 +30,8 @@ def test_without_clips_nothing_is_counted():
     assert label_counts([], TARGETS) == ()
 
 
-def sized(split, source="a", verb_class=0, noun_class=20):
-    return SimpleNamespace(split=split, source=source, verb_class=verb_class, noun_class=noun_class)
+def sized(split, source="a", verb_class=0, noun_class=20, has_action=True):
+    return SimpleNamespace(split=split, source=source, verb_class=verb_class, noun_class=noun_class, has_action=has_action)
 
 
 def test_split_sizes_count_what_a_split_has():
@@ -39,3 +39,11 @@ def test_split_sizes_count_what_a_split_has():
     train, val = split_sizes(clips)
     assert train.model_dump() == {"split": "train", "num_clips": 3, "num_sources": 2, "num_verbs": 2, "num_nouns": 2, "num_actions": 3}
     assert (val.split, val.num_clips) == ("val", 1)
+
+
+def test_clips_in_which_nothing_happens_are_counted_apart_and_are_no_class():
+    idle = {"verb_class": 125, "noun_class": 352, "has_action": False}
+    (train,) = split_sizes([sized("train"), sized("train", "b", **idle), sized("train", "b", **idle)])
+    assert train.model_dump() == {
+        "split": "train", "num_clips": 3, "num_sources": 2, "num_verbs": 1, "num_nouns": 1, "num_actions": 1, "num_nothing": 2,
+    }  # fmt: skip

@@ -74,6 +74,18 @@ def test_means_are_of_the_clips_that_count_and_an_action_is_right_when_verb_and_
     torch.testing.assert_close(losses.total.sum() / 4, verb_loss + noun_loss)
 
 
+def test_means_of_accuracy_are_of_the_clips_with_an_action_alone():
+    logits = Logits(torch.eye(5)[[0, 1, 4, 4, 0]], torch.eye(4)[[0, 1, 3, 3, 0]])
+    # The verb 4 is nothing: one such clip is recognised, the other is not, and one action is called nothing.
+    batch = Sample(torch.empty(5), torch.tensor([0, 0, 4, 1, 4]), torch.tensor([0, 1, 3, 3, 3]))
+    losses = CrossEntropies()(logits, batch.verb, batch.noun)
+    means = Means(nothing=4)
+    means.count(losses, logits, batch)
+    found = Scores(*means.compute())
+    assert [float(top1) for top1 in (found.verb_top1, found.noun_top1, found.action_top1)] == pytest.approx([1 / 3, 1, 1 / 3])
+    torch.testing.assert_close(found.loss.float(), losses.total.mean())
+
+
 def test_a_loss_that_is_not_a_number_shows():
     means = Means()
     logits = Logits(torch.full((1, 5), torch.nan), torch.eye(4)[[0]])

@@ -28,6 +28,7 @@ from tasks.model.trials import (
     score_network,
     train_heads,
 )
+from tasks.results.dataset import NOTHING
 from tests.model.test_training import job, scores
 
 pytestmark = pytest.mark.slow
@@ -101,6 +102,19 @@ def test_a_clip_of_several_parts_has_the_mean_of_their_logits_by_seconds(clips, 
     for loss, right in ((outcome.loss, outcome.right), scored):
         assert right == {"verb": "11", "noun": "10", "action": "10"}
         assert loss == pytest.approx(sum(losses) / 2, rel=1e-4)
+
+
+def test_clips_in_which_nothing_happens_are_not_scored(clips, tmp_path: Path):
+    planned = heads(tmp_path, clips, epochs=2)
+    first = planned.train.val[0]
+    idle = ScoredClip(4, 3, ((first.frames, 1.0),))
+    acting = replace(idle, verb=0)
+    named = planned.train.classes.model_copy(update={"verbs": (*planned.train.classes.verbs[:4], NOTHING)})
+    planned = replace(planned, train=replace(planned.train, classes=named))
+    alone = run_trial(replace(planned, others=(acting,)))
+    beside = run_trial(replace(planned, others=(idle, acting, idle)))
+    assert (beside.loss, beside.right) == (alone.loss, alone.right)
+    assert len(beside.right["action"]) == 1
 
 
 def in_a_test(outcome: TrainOutcome, planned: TrialJob) -> tuple[float, list[list[bool]]]:

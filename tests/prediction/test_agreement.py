@@ -9,7 +9,7 @@ from tasks.prediction.agreement import Tally
 from tasks.prediction.confusion import confusion_table
 from tasks.prediction.names import Names
 from tasks.prediction.probabilities import distributions
-from tasks.results.dataset import ClassRef, Vocabulary
+from tasks.results.dataset import NO_OBJECT, NOTHING, ClassRef, Vocabulary
 from tasks.results.prediction import KnownLabel
 from tasks.results.record import TARGETS
 
@@ -175,3 +175,13 @@ def test_of_verbs_alone_nouns_count_nowhere():
     assert list(tally.confusions()) == ["verb"]
     (row,) = csv.DictReader(io.StringIO(confusion_table(tally.named, names).decode()))
     assert (row["target"], row["model"], row["num_clips"]) == ("verb", "take", "2")
+
+
+def test_labels_that_nothing_happens_count_in_no_accuracy_and_are_answered_like_any():
+    tally = Tally(Names(NAMES.verbs | {2: NOTHING}, NAMES.nouns | {30: NO_OBJECT}))
+    idle = KnownLabel(uid="a-1", verb_class=2, noun_class=30)
+    add(tally, "a", [(1, 20), (2, 30)], [(0, 20), (2, 30)], labelled("a", 1) | {"a-1": idle})
+    (accuracy,) = tally.accuracies()
+    assert (accuracy.num_clips, tally.num_labelled) == (1, 1)
+    assert top1(accuracy)["model"] == {"verb": 0.0, "noun": 1.0, "action": 0.0}
+    assert next(one for one in tally.agreements() if one.target == "action").num_clips == 2

@@ -4,7 +4,7 @@ from tasks.contracts.build_dataset import DATASET, DatasetArguments
 from tasks.dataset.manifest import build_manifest, dataset_digest
 from tasks.dataset.split import assign_splits
 from tasks.dataset.split_file import read_split_csv
-from tasks.dataset.statistics import num_classes, num_clips, num_sources
+from tasks.dataset.statistics import num_classes, num_clips, num_nothing, num_sources
 from tasks.errors import BadDataset
 from tasks.options import SplitOptions
 from tasks.results.dataset import DatasetResult, LabelsFile, Manifest
@@ -35,6 +35,8 @@ def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
     write_dataset(dataset, manifest, store)
     result = _result(manifest, dataset, num_unlabelled=sum(clip.action is None for clip in labels.clips))
     log.info("dataset %s: %s", digest, ", ".join(f"{n} clips in {split}" for split, n in result.num_clips.items()))
+    if result.num_nothing:
+        log.info("nothing happens in %s", ", ".join(f"{n} clips of {split}" for split, n in result.num_nothing.items()))
     return finish(store, DATASET.address(arguments), result)
 
 
@@ -45,6 +47,7 @@ def _result(manifest: Manifest, dataset: Dataset, num_unlabelled: int) -> Datase
         num_clips=num_clips(manifest),
         num_sources=num_sources(manifest),
         num_classes=num_classes(manifest),
+        num_nothing=num_nothing(manifest),
         num_unlabelled=num_unlabelled,
         warnings=manifest.warnings,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tasks.contracts.compare_networks import TABULATE, TabulateArguments
 from tasks.errors import BadInput, MissingObject
+from tasks.evaluation.nothing import with_actions
 from tasks.evaluation.paired import differences
 from tasks.evaluation.scores_file import from_parquet
 from tasks.evaluation.scoring import ScoredClips
@@ -177,7 +178,15 @@ def _compared(one: Tested, reference: ScoredClips | None, manifest: Manifest) ->
         trained_on=trained.hardware,
         training_seconds=trained.seconds,
         num_epochs=trained.num_epochs,
-        differences=differences(one.scored, {"reference": reference}, manifest.vocabulary, num_resamples=resamples) if reference else (),
+        differences=differences(
+            with_actions(one.scored, manifest.vocabulary),
+            {"reference": with_actions(reference, manifest.vocabulary)},
+            manifest.vocabulary,
+            num_resamples=resamples,
+        )
+        if reference
+        else (),
+        nothing=result.nothing,
     )
 
 

@@ -1,7 +1,9 @@
 """Read the scores, answers and model card that a plan's steps wrote."""
 
+from tasks.evaluation.nothing import with_actions
 from tasks.evaluation.scores_file import from_parquet
 from tasks.evaluation.scoring import ScoredClips
+from tasks.results.dataset import Vocabulary
 from tasks.results.evaluation import EvaluateResult
 from tasks.results.record import ModelRole, SplitName
 from tasks.results.training import PlanResult
@@ -18,6 +20,13 @@ def predictions(store: Store, results: list[EvaluateResult], split: SplitName) -
     """Read each model's answers on the clips of `split`."""
     found = [result for result in results if result.split == split]
     return {result.model: from_parquet(store.read_bytes(result.predictions_uri), result.predictions_uri) for result in found}
+
+
+def predictions_of_actions(
+    store: Store, results: list[EvaluateResult], split: SplitName, vocabulary: Vocabulary
+) -> dict[ModelRole, ScoredClips]:
+    """Read each model's answers on the clips of `split` with an action, which alone count in comparisons."""
+    return {model: with_actions(clips, vocabulary) for model, clips in predictions(store, results, split).items()}
 
 
 def version_description(store: Store, plan: PlanResult) -> str:

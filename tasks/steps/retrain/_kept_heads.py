@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.evaluation.kept_answers import KeptAnswers, to_parquet
+from tasks.evaluation.nothing import with_actions
 from tasks.evaluation.scoring import ScoredClips, with_nouns_given
 from tasks.model.epochs import head_file
 from tasks.model.history import is_power_of_two
@@ -35,6 +36,7 @@ def keep_answers(job: TrainJob, num_epochs: int, training: Training, manifest: M
             verb_logits=verbs,
             noun_logits=nouns,
         )
-        kept.append(KeptAnswers.of(epoch, with_nouns_given(scored, manifest.vocabulary), manifest.vocabulary))
+        scored = with_actions(with_nouns_given(scored, manifest.vocabulary), manifest.vocabulary)
+        kept.append(KeptAnswers.of(epoch, scored, manifest.vocabulary))
     store.write_bytes(training.answers, to_parquet(kept))
     return tuple(files)

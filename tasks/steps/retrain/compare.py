@@ -21,7 +21,7 @@ from tasks.results.training import PlanResult
 from tasks.settings import MlflowSettings, load
 from tasks.steps._plans import plans_of
 from tasks.steps._step import finish, finished, log, write_files
-from tasks.steps.retrain._evidence import evaluation_results, predictions
+from tasks.steps.retrain._evidence import evaluation_results, predictions_of_actions
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.stored import Output
@@ -39,7 +39,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     tracker = Tracker.from_settings(load(MlflowSettings))
     results = evaluation_results(store, plan)
     ours, theirs = contenders(results)
-    scored = predictions(store, results, ours.split)
+    scored = predictions_of_actions(store, results, ours.split, manifest.vocabulary)
     opponents: dict[Opponent, ScoredClips] = {model: scored[model] for model in OPPONENTS if model in scored}
     found = differences(scored["fine-tuned"], opponents, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
     here = [result for result in results if result.split == ours.split]

@@ -19,6 +19,7 @@ from tasks.evaluation.fingerprints import Fingerprint, fingerprint
 from tasks.evaluation.fingerprints import to_parquet as fingerprints_to_parquet
 from tasks.evaluation.latency import peak_memory_bytes
 from tasks.evaluation.metrics import summarise
+from tasks.evaluation.nothing import with_actions
 from tasks.evaluation.scores_file import to_parquet
 from tasks.evaluation.scoring import ScoredClips, score_clips, with_nouns_given
 from tasks.evaluation.worst_mistakes import Misnamed, worst_misnamed
@@ -97,12 +98,13 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
                     wait=ahead.wait,
                 )
                 scored = with_nouns_given(scored, manifest.vocabulary, ready.classes.given_noun)
+                acting = [clip for clip in clips[evaluation.split] if clip.has_action]
                 # Measured before the first pictures and maps are made: the memory of scoring alone, which is equal for all splits.
                 peak = peak or peak_memory_bytes()
                 place = Scores(evaluation.out)
                 files, maps = _evidence(evaluation, plan, scored, clips[evaluation.split], manifest.vocabulary, ready.scorer, ahead, store)
                 if _is_explained(evaluation, plan):
-                    files |= beside_probe(place, plan, manifest, clips[evaluation.split], ready.shared, store, folder)
+                    files |= beside_probe(place, plan, manifest, acting, ready.shared, store, folder)
                 result = summarise(
                     scored,
                     timings,
@@ -166,15 +168,16 @@ def _evidence(
 ) -> tuple[dict[str, bytes], list[ActivationMap]]:
     """Make the files of one evaluation, by address, and list its Grad-CAM pictures."""
     place = Scores(evaluation.out)
+    on_actions, acting = with_actions(scored, vocabulary), [clip for clip in clips if clip.has_action]
     files = {
         place.predictions: to_parquet(scored, vocabulary),
-        **{place.file(name): picture for name, picture in _pictures(scored, vocabulary, evaluation).items()},
+        **{place.file(name): picture for name, picture in _pictures(on_actions, vocabulary, evaluation).items()},
     }
     if evaluation.model == "fine-tuned":
         files[place.fingerprints] = fingerprints_to_parquet(_fingerprints(store, clips))
     maps: list[ActivationMap] = []
-    for wrong in worst_misnamed(scored, vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(evaluation, plan) else ():
-        clip = clips[wrong.clip]
+    for wrong in worst_misnamed(on_actions, vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(evaluation, plan) else ():
+        clip = acting[wrong.clip]
         if (sheet := _activation_sheet(scorer, clip, wrong, ahead)) is None:
             continue
         uri = place.activation(clip.uid, wrong.target)
@@ -283,4 +286,11 @@ def _metrics(result: EvaluateResult) -> dict[str, float]:
     speeds = {f"{prefix}/{name}": getattr(result.latency, name) for name in measured}
     sizes = {f"{prefix}/{name}": getattr(result, name) for name in ("num_parameters", "num_flops", "peak_memory_bytes")}
     loss = {} if result.loss is None else {f"{prefix}/loss": result.loss}
-    return {**scores, **speeds, **sizes, **loss}
+    return {**scores, **speeds, **sizes, **loss, **_nothing_metrics(result, prefix)}
+
+
+def _nothing_metrics(result: EvaluateResult, prefix: str) -> dict[str, float]:
+    if result.nothing is None:
+        return {}
+    found = {f"{prefix}/nothing_recall": result.nothing.recall, f"{prefix}/nothing_false_alarms": result.nothing.false_alarms}
+    return {name: value for name, value in found.items() if value is not None}

@@ -74,7 +74,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     if warning := rate_warning(training.train, manifest.segment.fps):
         log.warning("%s", warning)
     decisive = deciding_split(splits)
-    clips_of_source = Counter(clip.source for clip in manifest.clips if clip.split == decisive)
+    clips_of_source = Counter(clip.source for clip in manifest.clips if clip.split == decisive and clip.has_action)
     log.info("%s", power_in_words(list(clips_of_source.values()), decisive, manifest.vocabulary.targets[-1]))
     # Later steps read the plan here: the same form may lead to a plan for another dataset.
     finish(store, decision.plan, plan)

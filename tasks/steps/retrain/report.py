@@ -40,7 +40,7 @@ from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._plans import sounds_of
 from tasks.steps._step import finish, finished, log, write_files
-from tasks.steps.retrain._evidence import evaluation_results, predictions
+from tasks.steps.retrain._evidence import evaluation_results, predictions, predictions_of_actions
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store, to_json
 from tasks.store.runs import Decision, Report, Run, Scores
@@ -62,7 +62,7 @@ def run(arguments: PlannedArguments, store: Store) -> ReportResult:
     compared = store.read(decision.compare)
     tracker = Tracker.from_settings(load(MlflowSettings))
     results = evaluation_results(store, plan)
-    scored = predictions(store, results, compared.split)
+    scored = predictions_of_actions(store, results, compared.split, manifest.vocabulary)
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-report-") as folder:
         url = tracker.run_url(run_id)
         metrics = _metrics(store, plan, manifest, compared, results, scored, url)

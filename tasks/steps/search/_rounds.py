@@ -142,8 +142,8 @@ class Data:
 
     @property
     def clips(self) -> list[list[DatasetClip]]:
-        """Return the validation clips of each fold."""
-        return [[clip for clip in manifest.clips if clip.split == "val"] for manifest in self.manifests]
+        """Return the validation clips of each fold that show an action: trials are scored on these alone."""
+        return [[clip for clip in manifest.clips if clip.split == "val" and clip.has_action] for manifest in self.manifests]
 
     @property
     def target(self) -> Target:
