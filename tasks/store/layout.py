@@ -11,13 +11,13 @@ from typing import Literal, Self
 
 from tasks.results.dataset import ClassRef, DatasetResult, LabelResult, LabelsFile, Manifest, SplitResult
 from tasks.results.decision import ChampionMove, DecisionRecord
-from tasks.results.labelling import LogBlock, LogEntry
 from tasks.results.prediction import PredictPlanResult
 from tasks.results.record import SplitName
 from tasks.results.sound import SoundNote
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.results.video import Batch, ClipsFile, IngestResult, Inventory, SegmentResult, SetAsideFile, SummaryResult, VideoRecord
 from tasks.store.comparisons import AskedComparison, ComparisonTable
+from tasks.store.label_log import LabelLog
 from tasks.store.predictions import Prediction
 from tasks.store.runs import Run
 from tasks.store.searches import AskedSearch
@@ -127,21 +127,6 @@ class Labels(Output[LabelResult]):
     clips = record("labels.json", LabelsFile)
     """All clips, labelled or not."""
     split = output("split/", SplitResult)
-
-
-@dataclass(frozen=True)
-class LabelLog:
-    """`label_log/`: the statements made on the labelling page, numbered from 0."""
-
-    folder_uri: str
-
-    def entry(self, number: int) -> Stored[LogEntry]:
-        """Find one statement."""
-        return Stored(f"{self.folder_uri}{number:08d}.json", LogEntry)
-
-    def block(self, number: int) -> Stored[LogBlock]:
-        """`label_log/blocks/<number>.json`: find many statements in one object."""
-        return Stored(f"{self.folder_uri}blocks/{number:06d}.json", LogBlock)
 
 
 @dataclass(frozen=True)
