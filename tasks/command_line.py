@@ -1,4 +1,4 @@
-"""Parse the command line: `python -m tasks STEP --…`, one sub-command a step.
+"""Parse the command line: `python -m tasks STEP --…`, one sub-command a step; some have names of two words.
 
 The last line on stdout is the step's result as JSON; logs go to stderr; the exit code tells a runner whether a retry can help (tasks/errors.py).
 """
@@ -41,14 +41,15 @@ def parse(argv: Sequence[str]) -> tuple[Command, Options]:
     parser.add_argument(
         "step", choices=COMMANDS, metavar="STEP", help="; ".join(f"{name}: {command.summary}" for name, command in COMMANDS.items())
     )
-    command = COMMANDS[parser.parse_args(argv[:1]).step]
+    num_words = 2 if " ".join(argv[:2]) in COMMANDS else 1
+    command = COMMANDS[parser.parse_args([" ".join(argv[:num_words])] if argv else []).step]
     options = _Parser(prog=f"python -m tasks {command.name}", description=command.summary, argument_default=argparse.SUPPRESS)
     for name, field in command.arguments.model_fields.items():
         if metavar := command.positional.get(name):
             options.add_argument(name, nargs="*", metavar=metavar, help=_help(field))
         else:
             _add(options, name, field)
-    return command, _validated(command, vars(options.parse_args(argv[1:])))
+    return command, _validated(command, vars(options.parse_args(argv[num_words:])))
 
 
 def _validated(command: Command, values: dict[str, object]) -> Options:

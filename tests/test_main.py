@@ -10,6 +10,7 @@ import pytest
 from tasks.__main__ import main
 from tasks.command_line import parse
 from tasks.contracts.commands import COMMANDS
+from tasks.errors import BadConfiguration
 from tasks.local.home import REPOSITORY
 from tests.contracts.light import HEAVY
 
@@ -20,7 +21,7 @@ def test_the_help_names_every_step(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
-    shown = capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
     assert all(step in shown for step in COMMANDS)
 
 
@@ -99,6 +100,14 @@ def test_videos_are_named_without_a_flag(argv, videos):
     command, arguments = parse(["predict", *argv])
     assert command.name == "predict"
     assert arguments.videos == videos
+
+
+def test_a_command_may_have_a_name_of_two_words():
+    command, arguments = parse(["labels", "import", "a.json", "b c.xml", "--frame-rate=30"])
+    assert command.name == "labels import"
+    assert [str(file) for file in arguments.files] == ["a.json", "b c.xml"]
+    with pytest.raises(BadConfiguration, match="invalid choice: 'labels'"):
+        parse(["labels", "--store=s3://retake"])
 
 
 def test_what_a_person_predicts_with_is_in_the_help(capsys):

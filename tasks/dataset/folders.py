@@ -79,7 +79,7 @@ class FolderReader:
             ValueError: a name means no class, or two.
         """
         for depth in reversed(depths):
-            verb, *noun = strongest_parts(path[depth])
+            verb, *noun = _strongest_parts(path[depth])
             if noun:
                 return self._label(path[: depth + 1], path[depth], verb, "-".join(noun), Certainty.NEW_WORDS)
         return None
@@ -108,7 +108,7 @@ class FolderReader:
 
         As a predicate; empty if it could be one.
         """
-        verb = strongest_parts(folder)[0]
+        verb = _strongest_parts(folder)[0]
         left_out = self._verbs.why_left_out(verb)
         return _why_no_words(folder) or (f"is not a label: verb {quoted(verb)} {left_out}" if left_out else "")
 
@@ -140,7 +140,7 @@ class FolderReader:
 def _why_no_words(folder: str) -> str:
     if re.search(r"\d", folder):
         return "has a digit in its name, so it is not a label"
-    first, *rest = parts = strongest_parts(folder)
+    first, *rest = parts = _strongest_parts(folder)
     if COLLECTIONS.issuperset(word for part in parts for word in part.split("-")):
         return "has the name of a collection, so it is not a label"
     try:
@@ -152,7 +152,7 @@ def _why_no_words(folder: str) -> str:
 
 
 @lru_cache(MAX_CACHED_NAMES)
-def strongest_parts(folder: str) -> tuple[str, ...]:
+def _strongest_parts(folder: str) -> tuple[str, ...]:
     """Split a folder name at spaces, else at `_`, else at `-`.
 
     For example, `pick-up spoon` gives two parts.

@@ -79,12 +79,17 @@ class Places:
             raise ValueError(reason)
         return video
 
-    def finds(self, name: str) -> bool:
-        """Check whether a video has this name, as another tool may write it."""
+    def finds(self, name: str, *, loosely: bool) -> bool:
+        """Check whether one video or several have this name."""
         try:
-            return self._resolved(name, loosely=True) is not None
+            return self._resolved(name, loosely=loosely) is not None
         except ValueError:
-            return False
+            return True
+
+    def finds_clip(self, uid: str) -> bool:
+        """Check whether this is the uid of a clip of a video, however that is cut."""
+        found = UID.fullmatch(uid)
+        return found is not None and found[1] in self._video_by_start
 
     def _resolved(self, name: str, *, loosely: bool) -> str | None:
         if name in self._names:
@@ -95,6 +100,8 @@ class Places:
             full, anywhere = self._tiers[:3], self._tiers
             for plain in tool_spellings(name):
                 parts = plain.split("/")
+                if named := next((part for part in parts if part in self._names), None):
+                    return named
                 endings = ["/".join(parts[depth:]) for depth in range(min(len(parts), MAX_FOLDERS))]
                 for ending, tiers in [(plain, anywhere), *((ending, full) for ending in endings), (parts[-1], anywhere)]:
                     if ending and (found := self._by_spelling(ending, tiers)):
@@ -135,12 +142,12 @@ class KnownVideos:
 
     def fps(self, names: Sequence[str]) -> float:
         """Return the frame rate of the video with one of these names."""
-        name = next((name for name in names if self._places.finds(name)), names[0])
+        name = next((name for name in names if self.finds(name)), names[0])
         return self._fps[self._places.named(name, loosely=True)]
 
     def finds(self, name: str) -> bool:
         """Check whether a video has this name."""
-        return self._places.finds(name)
+        return self._places.finds(name, loosely=True)
 
 
 def tool_spellings(name: str) -> Iterator[str]:

@@ -1,10 +1,11 @@
 """Turn the labels of other tools' files into lines of clips and intervals."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from pydantic import ValidationError
 
-from tasks.dataset.folders import FolderReader, strongest_parts
+from tasks.dataset.folders import FolderReader
 from tasks.dataset.formats.found import Found, Said, Videos
 from tasks.dataset.rows import MAX_PLACE_LENGTH, MAX_SECONDS, ClipRow, IntervalRow, LabelRow, reason_of
 from tasks.dataset.vocabulary import Lexicon, normal_name
@@ -63,15 +64,19 @@ def _label(item: Found) -> LabelRow | str:
 
 
 def split_text(text: str, verbs: Lexicon, nouns: Lexicon) -> tuple[str, str]:
-    """Read a text such as `put meat` as a verb and a noun, in the way of folder names.
+    """Read a text such as `put meat` as a verb and a noun.
 
-    A known verb at its start wins, then the first word. A single word is a verb alone.
+    Two words are a verb and a noun, unless they are a known verb together. Otherwise a known verb at the start wins, as in folder names; else
+    the first word is the verb. Words are split at spaces and slashes, else at `_`; `-` alone joins the words of one name.
 
     Raises:
         ValueError: its verb is left out, or means no class or two.
     """
-    plain = " ".join(text.replace("/", " ").split())
-    if known := FolderReader(verbs, nouns).known((plain,)):
+    words = text.replace("/", " ").split()
+    words = [word for word in re.split("_+", words[0]) if word] if len(words) == 1 else words
+    first, *rest = map(normal_name, words or [""])
+    if len(rest) == 1 and not ("-".join([first, *rest]) in verbs and rest[0] not in nouns):
+        return first, rest[0]
+    if known := FolderReader(verbs, nouns).known((" ".join(words),)):
         return known.verb, known.noun
-    verb, *noun = strongest_parts(plain)
-    return normal_name(verb), "-".join(noun) or NO_OBJECT
+    return first, "-".join(rest) or NO_OBJECT

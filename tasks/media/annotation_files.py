@@ -11,11 +11,12 @@ from tasks.dataset.reading import layout_of
 from tasks.dataset.rows import AnnotationFile
 from tasks.errors import BadInput, BadLabels
 from tasks.media.intake import Taker
-from tasks.media.label_inputs import annotation_objects
+from tasks.media.label_inputs import SUFFIXES, annotation_objects
 from tasks.media.offers import Offer
 from tasks.results.video import SeenFile
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
+from tasks.store.stored import Folder
 from tasks.store.uri import check_key
 
 TICK_SECONDS = 1.1
@@ -58,19 +59,30 @@ def keep_annotations(
                 continue
             wanted.pop(name, None)
             wanted[name] = content
+    _write(store, folder, kept, wanted)
+    return seen
+
+
+def write_latest(store: Store, store_uri: str, wanted: Mapping[str, bytes]) -> None:
+    """Store annotation files so that they are the latest of their names; `wanted` has them by `kept_name`, in order."""
+    folder = Layout(store_uri).annotations
+    _write(store, folder, [folder.name_of(found.uri) for found in annotation_objects(store, store_uri)], wanted)
+
+
+def _write(store: Store, folder: Folder, kept: Sequence[str], wanted: Mapping[str, bytes]) -> None:
     latest = kept[-1] if kept else ""
     for name in to_write(kept, list(wanted)):
         if name < latest:
             time.sleep(TICK_SECONDS)
         store.write_bytes(folder.file(name), wanted[name])
         latest = name
-    return seen
 
 
 def kept_name(name: str, content: bytes) -> str:
     """Name an annotation file by its content, such as `labels-0123abcd.csv`."""
     path = PurePosixPath(name)
-    return f"{path.stem}-{hashlib.sha256(content).hexdigest()[:8]}{path.suffix.lower()}"
+    suffix = path.suffix.lower() if path.suffix.lower() in SUFFIXES else ".txt"
+    return f"{path.stem}-{hashlib.sha256(content).hexdigest()[:8]}{suffix}"
 
 
 def _is_csv(offer: Offer) -> bool:

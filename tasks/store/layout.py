@@ -178,6 +178,7 @@ class Layout:
     latest_dataset = output("datasets/", DatasetResult)
     split_file = file("datasets/split.csv")
     """The split of each source and each video."""
+    all_labels = file("labels/")
     predictions = file("predictions/")
     decisions = file("decisions/")
     decisions_table = file("decisions.csv")

@@ -49,7 +49,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _overview(step: Command) -> tuple[str, ...]:
     dags = "by hand" if not isinstance(step, Step) else ", ".join(f"`{dag}`" for dag in (step.dag, *step.also_in))
-    return f"[`{step.name}`](#{step.name})", dags, step.summary, step.image, "yes" if step.gpu else ""
+    return f"[`{step.name}`](#{step.name.replace(' ', '-')})", dags, step.summary, step.image, "yes" if step.gpu else ""
 
 
 def _section(step: Command) -> str:

@@ -8,8 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tasks.dataset.formats.documents import parse_json
 from tasks.dataset.formats.found import Document, Found, Items, Refused, Said, Videos, frame, mapping, part_of, rate, sequence, text
 from tasks.dataset.formats.tiers import Piece, joined
+from tasks.errors import BadLabels
 from tasks.wording import quoted
 
 DEFAULT_FPS = 24.0
@@ -150,6 +152,22 @@ def _inside(place: str, part: str) -> str:
     return f"{place}, {part}" if place else ""
 
 
+def with_frame_rate(content: bytes, fps: float) -> bytes:
+    """State a frame rate in each task of an export that states none.
+
+    Raises:
+        BadLabels: it is no JSON of Label Studio.
+    """
+    parsed = parse_json(content)
+    if not is_json(parsed) and not is_json_min(parsed):
+        raise BadLabels("is no JSON of Label Studio")
+    for item in parsed if isinstance(parsed, list) else [parsed]:
+        data = item.get("data") if isinstance(item, dict) and is_json(parsed) else item
+        if isinstance(data, dict) and not any(data.get(name) for name in RATE_NAMES):
+            data[RATE_NAMES[0]] = fps
+    return json.dumps(parsed, ensure_ascii=False).encode()
+
+
 @dataclass
 class _Counter:
     """Numbers the items of a file; in a table all items of a line have its number."""
@@ -164,7 +182,7 @@ class _Counter:
 
 @dataclass(frozen=True)
 class _About:
-    video: str
+    videos: tuple[str, ...]
     fps: float
 
 
@@ -222,7 +240,7 @@ def _regions(regions: "Sequence[_Region | Refused]", about: _About) -> Items:
         yield (
             item
             if isinstance(item, Refused)
-            else Found(item.line, item.where, (about.video,), item.start_seconds, item.stop_seconds, item.said)
+            else Found(item.line, item.where, about.videos, item.start_seconds, item.stop_seconds, item.said)
         )
     yield from _whole(whole, about, has_times=bool(timed))
 
@@ -260,23 +278,24 @@ def _whole(regions: Sequence[_Region], about: _About, *, has_times: bool) -> Ite
             yield Found(
                 first.line,
                 first.where,
-                (about.video,),
+                about.videos,
                 None,
                 None,
                 Said(parts.get("verb", ""), parts.get("noun", ""), parts.get("text", "")),
             )
 
 
-def _video(data: Mapping[str, object]) -> str:
-    """Find the video in the data of a task: `video`, else the only value that looks like one."""
+def _video(data: Mapping[str, object]) -> tuple[str, ...]:
+    """Find the video in the data of a task: `video`, which may have a `name` beside it, else the only value that looks like one."""
     if isinstance(named := data.get("video"), str) and named.strip():
-        return named.strip()
+        other = data.get("name")
+        return (named.strip(), other.strip()) if isinstance(other, str) and other.strip() else (named.strip(),)
     found = [
         value for name, value in data.items() if name not in OF_EXPORT and isinstance(value, str) and _path(value).endswith(VIDEO_SUFFIXES)
     ]
     if len(found) != 1:
         raise ValueError("has no video in its data" if not found else f"has {len(found)} videos in its data; name one of them 'video'")
-    return found[0].strip()
+    return (found[0].strip(),)
 
 
 def _path(value: str) -> str:

@@ -140,6 +140,11 @@ def test_a_longer_name_that_is_there_goes_before_one_without_a_prefix(label):
     assert actions(found) == ["put meat", None]
 
 
+def test_a_name_beside_an_address_counts_where_the_address_is_unknown(label):
+    data = {"video": "s3://elsewhere/videos/1234/source.mp4", "name": "a.mp4"}
+    assert actions(label({"a.mp4": 1}, export(task(region(1, 192, "put meat"), data=data)))) == ["put meat"]
+
+
 def test_a_name_of_two_videos_is_told(label):
     found = label({"x/a.mp4": 1, "y/a.mp4": 1}, export(task(region(1, 192, "put meat"))))
     assert "matches 2 videos" in found.problems[0].reason

@@ -1,0 +1,87 @@
+"""Check annotation files against the videos of a store before any clip is labelled."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tasks.dataset.file_labels import labels_of_file
+from tasks.dataset.labelled_rows import AnyLabel, LabelFile, read_files
+from tasks.dataset.places import UID, KnownVideos, Places
+from tasks.dataset.problems import in_order
+from tasks.dataset.rows import AnnotationFile, IntervalRow
+from tasks.dataset.vocabulary import OwnClasses
+from tasks.results.dataset import Problem
+from tasks.results.video import ClipRecord, VideoRecord
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """How a file was read; `layout` is empty if it cannot be read at all.
+
+    `without_video` counts labels by the name of a video that the store lacks.
+    """
+
+    name: str
+    layout: str
+    num_labels: int
+    without_video: Mapping[str, int]
+    problems: tuple[Problem, ...]
+    num_refused: int
+
+
+def check_files(
+    checked: Sequence[AnnotationFile], others: Sequence[AnnotationFile], videos: Sequence[VideoRecord], own: OwnClasses
+) -> list[CheckedFile]:
+    """Read the files as the step `label` would after `others`; each video counts as one clip, however it will be cut."""
+    clips = [_whole(video) for video in videos]
+    places = Places(clips, {video.video: video.names for video in videos})
+    # Names are unique here: two files of one name would share their problems.
+    named = [AnnotationFile(f"{number}/{file.name}", file.content) for number, file in enumerate(checked)]
+    read = read_files([*others, *named], own, KnownVideos(places, {video.video: video.fps for video in videos}))
+    found = []
+    for file, one in zip(checked, named, strict=True):
+        summary = next((summary for summary in read.summaries if summary.name == one.name), None)
+        rows = next((label_file for label_file in read.files if label_file.name == one.name), LabelFile(one.name, (), False, {}))
+        without_video = Counter(_video(row) for row in rows.rows if not _has_video(row, places, rows))
+        usable = [row for row in rows.rows if _video(row) not in without_video and not UID.fullmatch(_video(row))]
+        labels = labels_of_file(LabelFile(file.name, tuple(usable), rows.is_of_tool, rows.where), places, 0)
+        refused = [Problem(file=file.name, line=line, item=rows.where.get(line, ""), reason=reason) for line, reason in labels.refused]
+        refused += [problem.model_copy(update={"file": file.name}) for problem in read.problems if problem.file == one.name]
+        num_refused = len(refused) + labels.num_more_refused + read.num_more.get(one.name, 0)
+        found.append(
+            CheckedFile(
+                name=file.name,
+                layout=summary.layout if summary else "",
+                num_labels=(summary.num_rows if summary else 0) - without_video.total() - len(labels.refused) - labels.num_more_refused,
+                without_video=without_video,
+                problems=in_order(refused, [file], {}),
+                num_refused=num_refused,
+            )
+        )
+    return found
+
+
+def _whole(video: VideoRecord) -> ClipRecord:
+    return ClipRecord(
+        uid=video.video,
+        video=video.video,
+        index=0,
+        uri=video.uri,
+        sha256=video.video,
+        size_bytes=video.size_bytes,
+        start_seconds=0,
+        stop_seconds=video.duration_seconds,
+        num_frames=0,
+        width=video.width,
+        height=video.height,
+        has_audio=video.has_audio,
+    )
+
+
+def _video(row: AnyLabel) -> str:
+    return row.video if isinstance(row, IntervalRow) else str(getattr(row, "uid", ""))
+
+
+def _has_video(row: AnyLabel, places: Places, file: LabelFile) -> bool:
+    name = _video(row)
+    return places.finds_clip(name) or places.finds(name, loosely=file.is_of_tool)

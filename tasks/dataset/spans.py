@@ -1,0 +1,122 @@
+"""Gather the labels of clips to spans of videos, to hand them to other tools."""
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from tasks.results.dataset import NO_OBJECT, LabelledClip, action_name
+from tasks.results.video import VideoRecord
+
+ROUNDING_SECONDS = 1e-6
+
+
+@dataclass(frozen=True)
+class LabelSpan:
+    """A part of a video with a label; `score` is the probability of a prediction, `origin` the line that labels it."""
+
+    start_seconds: float
+    stop_seconds: float
+    verb: str
+    noun: str
+    verb_class: int | None = None
+    noun_class: int | None = None
+    origin: str | None = None
+    score: float | None = None
+
+    @property
+    def text(self) -> str:
+        """Return the label as one text, which is read as the same verb and noun again."""
+        # A verb of several words alone would be read as a verb and a noun.
+        return f"{self.verb} {NO_OBJECT}" if self.noun == NO_OBJECT and "-" in self.verb else action_name(self.verb, self.noun)
+
+
+@dataclass(frozen=True)
+class VideoSpans:
+    """A video under a name that finds it again, with its labels and predictions by time."""
+
+    name: str
+    uri: str
+    fps: float
+    duration_seconds: float
+    labels: tuple[LabelSpan, ...]
+    predictions: tuple[LabelSpan, ...]
+
+    @property
+    def name_without_extension(self) -> str:
+        """Return the name as data sets of videos have it."""
+        return self.name if "/" in self.name else PurePosixPath(self.name).stem
+
+
+def video_spans(
+    videos: Sequence[VideoRecord], clips: Iterable[LabelledClip], predicted: Mapping[str, Sequence[LabelSpan]]
+) -> list[VideoSpans]:
+    """List the videos by name. Clips in a row that one line labels alike are one span, and so are equal predictions in a row."""
+    names = _names(videos)
+    labels: defaultdict[str, list[LabelSpan]] = defaultdict(list)
+    for one in clips:
+        if one.verb is not None and one.noun is not None:
+            clip = one.clip
+            labels[clip.video].append(
+                LabelSpan(clip.start_seconds, clip.stop_seconds, one.verb, one.noun, one.verb_class, one.noun_class, one.origin)
+            )
+    found = [
+        VideoSpans(
+            name=names[video.video],
+            uri=video.uri,
+            fps=video.fps,
+            duration_seconds=video.duration_seconds,
+            labels=tuple(_merged(labels[video.video])),
+            predictions=tuple(_merged(predicted.get(video.video, ()))),
+        )
+        for video in videos
+    ]
+    return sorted(found, key=lambda video: video.name)
+
+
+def _names(videos: Sequence[VideoRecord]) -> dict[str, str]:
+    """Name each video by its file, by its path if another file has the same name, or by its hash if another has the same path."""
+    files = Counter(_stem(name) for video in videos for name in video.names)
+    paths = Counter(_path(name) for video in videos for name in video.names)
+    named = {}
+    for video in videos:
+        path = _path(min(video.names))
+        named[video.video] = PurePosixPath(path).name if files[_stem(path)] == 1 else path if paths[path] == 1 else video.video
+    return named
+
+
+def _path(name: str) -> str:
+    return unicodedata.normalize("NFC", name.replace("\\", "/"))
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(_path(name)).stem.casefold()
+
+
+def _merged(spans: Iterable[LabelSpan]) -> Iterator[LabelSpan]:
+    """Join spans that follow one another with the same label of the same line; the score is their mean over time."""
+    together: list[LabelSpan] = []
+    for span in sorted(spans, key=lambda span: span.start_seconds):
+        if together and not _continues(together[-1], span):
+            yield _joined(together)
+            together = []
+        together.append(span)
+    if together:
+        yield _joined(together)
+
+
+def _continues(one: LabelSpan, other: LabelSpan) -> bool:
+    same = (one.verb, one.noun, one.origin) == (other.verb, other.noun, other.origin)
+    return same and abs(other.start_seconds - one.stop_seconds) <= ROUNDING_SECONDS
+
+
+def _joined(spans: Sequence[LabelSpan]) -> LabelSpan:
+    first, last = spans[0], spans[-1]
+    seconds = [(span.stop_seconds - span.start_seconds, span.score) for span in spans]
+    known = [(length, score) for length, score in seconds if score is not None]
+    total = sum(length for length, _ in known)
+    score = sum(length * score for length, score in known) / total if total else first.score
+    return LabelSpan(
+        first.start_seconds, last.stop_seconds, first.verb, first.noun, first.verb_class, first.noun_class, first.origin, score
+    )

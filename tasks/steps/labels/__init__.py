@@ -1,0 +1,1 @@
+"""Take labels from other tools, and hand them to other tools."""

@@ -1,0 +1,92 @@
+"""Hand out labels at a shell: `python -m tasks labels export --format=label-studio`."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tasks.contracts.labels import LabelsExportArguments
+from tasks.dataset.formats.written import WRITERS
+from tasks.dataset.spans import LabelSpan, video_spans
+from tasks.errors import BadConfiguration, BadInput, NothingToDo
+from tasks.labelling.suggestions import latest_prediction
+from tasks.media.label_inputs import probe_objects
+from tasks.results.dataset import NO_OBJECT, LabelsFile
+from tasks.results.label_files import LabelsExportResult
+from tasks.results.video import VideoRecord
+from tasks.settings import RunnerSettings, load
+from tasks.steps._step import log
+from tasks.store.layout import Layout
+from tasks.store.objects import Store
+from tasks.store.predictions import Prediction
+
+WITH_PREDICTIONS = "label-studio"
+
+
+def run(arguments: LabelsExportArguments, store: Store) -> LabelsExportResult:
+    """Write the labels that were gathered last, and for Label Studio the answers of a prediction.
+
+    Raises:
+        BadConfiguration: the file cannot be written, or a prediction was named for a format without predictions.
+        BadInput: there is no such prediction.
+        NothingToDo: no labels have been gathered yet.
+    """
+    if arguments.prediction and arguments.format != WITH_PREDICTIONS:
+        raise BadConfiguration(f"--prediction: the format {arguments.format} has no pre-annotations; use --format={WITH_PREDICTIONS}")
+    where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
+    labels_uri = _latest_labels(store, where)
+    labels = store.read(labels_uri, LabelsFile)
+    prediction = _prediction(arguments, store, where) if arguments.format == WITH_PREDICTIONS else None
+    predicted = predicted_spans(store.read_bytes(Prediction(prediction).report.table)) if prediction else {}
+    videos = video_spans([store.read(probe.uri, VideoRecord) for probe in probe_objects(store, where)], labels.clips, predicted)
+    suffix, write = WRITERS[arguments.format]
+    path = (arguments.out or Path(f"labels{suffix}")).expanduser()
+    try:
+        path.write_bytes(write(videos))
+    except OSError as error:
+        raise BadConfiguration(f"--out {path}: {error.strerror or error}; name a file that can be written") from None
+    result = LabelsExportResult(
+        path=str(path),
+        labels_uri=labels_uri,
+        prediction_uri=prediction,
+        num_videos=len(videos),
+        num_labels=sum(len(video.labels) for video in videos),
+        num_predictions=sum(len(video.predictions) for video in videos),
+    )
+    log.info("wrote %s: %d videos, %d labels, %d predictions", path, result.num_videos, result.num_labels, result.num_predictions)
+    return result
+
+
+def _latest_labels(store: Store, where: str) -> str:
+    found = [
+        store.stat(Layout(where).labels(folder.rstrip("/").rpartition("/")[2]).clips.uri)
+        for folder in store.folders(Layout(where).all_labels)
+    ]
+    latest = max(((listed.modified, listed.uri) for listed in found if listed), default=None)
+    if latest is None:
+        raise NothingToDo(f"no labels have been gathered in {where}; run build_dataset, or the step label, first")
+    return latest[1]
+
+
+def _prediction(arguments: LabelsExportArguments, store: Store, where: str) -> str | None:
+    if not arguments.prediction:
+        return latest_prediction(store, where)
+    prediction = Layout(where).prediction(arguments.prediction)
+    if not store.exists(prediction.report.uri):
+        raise BadInput(f"there is no finished prediction {arguments.prediction} in {where}")
+    return prediction.folder_uri
+
+
+def predicted_spans(table: bytes) -> Mapping[str, Sequence[LabelSpan]]:
+    """Read the best action of each clip by the first network of `predictions.csv`, by video."""
+    network = ""
+    spans: defaultdict[str, list[LabelSpan]] = defaultdict(list)
+    for row in csv.DictReader(io.StringIO(table.decode())):
+        network = network or row["network"]
+        if row["network"] == network and row["rank"] == "1":
+            verb, _, noun = row.get("action", row["verb"]).partition(" ")
+            score = float(row.get("action_probability", row["verb_probability"]))
+            span = LabelSpan(float(row["start_seconds"]), float(row["stop_seconds"]), verb, noun or NO_OBJECT, score=score)
+            spans[row["video_sha256"]].append(span)
+    return spans
