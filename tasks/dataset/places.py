@@ -16,6 +16,9 @@ from tasks.wording import near, quoted, some
 
 EXTENSION = re.compile(r"(?<=[^/])\.[^./]+$")
 UID = re.compile(r"([0-9a-f]{12})_[0-9]+(-[0-9]+)?")
+PLAIN = re.compile(r"[A-Za-z0-9_]+")
+"""A fast path for ids of videos, of which a data set may have a million."""
+
 UPLOAD_FOLDER = re.compile(r"^/?data/upload/(?:[0-9]+/)?")
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
 MAX_FOLDERS = 50
@@ -94,6 +97,8 @@ class Places:
     def _resolved(self, name: str, *, loosely: bool) -> str | None:
         if name in self._names:
             return name
+        if PLAIN.fullmatch(name) and not any(name.lower() in tier for tier in self._tiers):
+            return None
         if found := self._by_spelling(name, self._tiers):
             return found
         if loosely:
@@ -156,21 +161,24 @@ def tool_spellings(name: str) -> Iterator[str]:
     The path of an address is decoded, the file that Label Studio serves from a disk is found in `?d=`, and the eight digits that it puts
     before the name of an upload are removed.
     """
-    path = name.strip().replace("\\", "/")
-    try:
-        parts = urlsplit(path)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.path.endswith("/local-files/") and (files := parse_qs(parts.query).get("d")):
-        path = files[0]
-    elif "://" in path or (parts.query and path.startswith("/data/")):
-        path = parts.path
+    path = _path_in(name.strip().replace("\\", "/"))
     for plain in dict.fromkeys((path, unquote(path))):
         plain = UPLOAD_FOLDER.sub("", plain).lstrip("/")
         yield plain
         folder, slash, file = plain.rpartition("/")
         if UPLOAD_PREFIX.match(file):
             yield f"{folder}{slash}{UPLOAD_PREFIX.sub('', file)}"
+
+
+def _path_in(address: str) -> str:
+    """Return the path of an address; anything else is a path itself."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return address
+    if parts.path.endswith("/local-files/") and (files := parse_qs(parts.query).get("d")):
+        return files[0]
+    return parts.path if "://" in address or (parts.query and address.startswith("/data/")) else address
 
 
 def _spellings(name: str) -> Iterator[tuple[int, str]]:

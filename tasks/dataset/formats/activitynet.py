@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from tasks.dataset.formats.found import Document, Found, Items, Refused, Said, Videos, mapping, number, sequence, text
 from tasks.dataset.tables import Cells
+from tasks.wording import printable, quoted
 
 HACS_CLIPS = ("classname", "youtube_id", "subset", "start", "end", "label")
 
@@ -21,11 +22,11 @@ def read_json(document: Document, _: Videos) -> Items:
             annotations = sequence(mapping(video, "video").get("annotations", []), "annotations")
         except ValueError as error:
             line += 1
-            yield Refused(line, f"video {name[:80]}", str(error))
+            yield Refused(line, f"video {printable(name[:80])}", str(error))
             continue
         for place, annotation in enumerate(annotations, start=1):
             line += 1
-            where = f"video {name[:80]}, annotation {place}"
+            where = f"video {printable(name[:80])}, annotation {place}"
             try:
                 of_one = mapping(annotation, "annotation")
                 segment = sequence(of_one.get("segment"), "segment")
@@ -44,7 +45,7 @@ def read_hacs_clips(lines: Iterator[tuple[int, Cells | str]], _: Videos) -> Item
             if isinstance(cells, str):
                 raise ValueError(cells)
             if number(cells["label"], "label") != 1:
-                raise ValueError(f"is an example of what is not {cells['classname']!r}")
+                raise ValueError(f"is an example of what is not {quoted(cells['classname'])}")
             said = Said(text=text(cells["classname"], "classname"))
             yield Found(line, "", names_of(cells["youtube_id"]), number(cells["start"], "start"), number(cells["end"], "end"), said)
         except ValueError as error:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from tasks.dataset.formats.found import Document, Found, Items, Refused, Said, Videos, frame, mapping, number, sequence, text
+from tasks.wording import printable
 
 
 def is_json(parsed: object) -> bool:
@@ -19,7 +20,7 @@ def read(document: Document, videos: Videos) -> Items:
         given = detections if isinstance(detections, list) else [detections] if detections is not None else []
         for place, detection in enumerate(given, start=1):
             line += 1
-            where = f"video {name[:80]}, label {place}"
+            where = f"video {printable(name[:80])}, label {place}"
             try:
                 of_one = mapping(detection, "label")
                 start, stop = _times(of_one, name, videos)

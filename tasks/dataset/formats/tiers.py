@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tasks.dataset.formats.found import Refused, Said
+from tasks.wording import quoted
 
 MAX_COMPARED = 1000
 
@@ -53,7 +54,7 @@ def joined(pieces: Sequence[Piece]) -> Iterator[Whole | Refused]:
         yield Whole(piece.line, piece.where, piece.start_seconds, piece.stop_seconds, said_of(parts))
     for place, noun in enumerate(nouns):
         if place not in taken:
-            yield Refused(noun.line, noun.where, f"noun {noun.parts['noun']!r} has no verb at its time")
+            yield Refused(noun.line, noun.where, f"noun {quoted(noun.parts['noun'])} has no verb at its time")
 
 
 def said_of(parts: Mapping[str, str]) -> Said:

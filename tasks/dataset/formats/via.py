@@ -9,7 +9,7 @@ from tasks.dataset.formats.found import Document, Found, Items, Refused, Said, V
 from tasks.dataset.formats.tiers import said_of
 from tasks.dataset.tables import decode
 from tasks.errors import BadLabels
-from tasks.wording import quoted
+from tasks.wording import printable, quoted
 
 HEADER = "CSV_HEADER"
 ATTRIBUTE = "ATTRIBUTE"
@@ -67,7 +67,7 @@ def read_project(document: Document, _: Videos) -> Items:
     """Read the project file, as it is saved."""
     project = mapping(document.parsed, "project")
     for line, (key, one) in enumerate(_part(project, "metadata").items(), start=1):
-        where = f"metadata {key[:40]}"
+        where = f"metadata {printable(key[:40])}"
         try:
             of_one = mapping(one, "metadata")
             views = mapping(_part(project, "view").get(str(of_one.get("vid")), {"fid_list": [of_one.get("vid")]}), "view")

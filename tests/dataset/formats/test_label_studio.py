@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tasks.dataset.formats.label_studio import with_frame_rate
+from tasks.errors import BadLabels
 from tests.dataset.formats.told import actions, reasons
 
 DATA = {"video": "/data/upload/1/abcd1234-a.mp4"}
@@ -196,3 +198,12 @@ def test_texts_are_split_as_folder_names_are_and_alike_in_all_files(label):
         {"a.mp4": 3}, lists | export(task(region(1, 192, "Turn on tap"), region(193, 384, "switch_on/oven"), region(385, 576, "wave")))
     )
     assert actions(found) == ["turn-on tap", "turn-on oven", "wave"]
+
+
+def test_a_stated_rate_is_written_where_a_task_has_none():
+    both = [task(region(1, 2, "x")), task(region(1, 2, "x"), data={**DATA, "framerate": 50})]
+    assert [one["data"].get("fps") for one in json.loads(with_frame_rate(json.dumps(both).encode(), 30))] == [30, None]
+    item = {"video": "a.mp4", "annotator": 1, "annotation_id": 1}
+    assert json.loads(with_frame_rate(json.dumps([item]).encode(), 30)) == [{**item, "fps": 30}]
+    with pytest.raises(BadLabels, match="is no JSON of Label Studio"):
+        with_frame_rate(b'{"database": {}}', 30)

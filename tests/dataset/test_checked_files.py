@@ -1,0 +1,57 @@
+"""How an import says that a file is read, before any clip is cut."""
+
+import hashlib
+import json
+
+from tasks.dataset.checked_files import check_files
+from tasks.dataset.rows import AnnotationFile
+from tasks.dataset.vocabulary import OwnClasses
+from tests.dataset.formats.test_round_trips import record
+
+HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
+
+
+def video(name):
+    return record(name, hashlib.sha256(name.encode()).hexdigest(), 25)
+
+
+def check(*files, others=(), videos=("a.mp4", "x/b.mp4", "y/b.mp4")):
+    made = [AnnotationFile(name, text.encode()) for name, text in files]
+    return check_files(made, [AnnotationFile(name, text.encode()) for name, text in others], [video(name) for name in videos], OwnClasses())
+
+
+def test_labels_of_videos_that_the_store_lacks_are_told_apart_from_refused_ones():
+    rows = (
+        "a.mp4,0,8,put,meat\ngone.mp4,0,8,put,meat\ngone.mp4,8,9,put,meat\nb.mp4,0,1,put,meat\na.mp4,9,8,put,meat\na.mp4,99,100,put,meat\n"
+    )
+    (found,) = check(("x.csv", HEADER + rows))
+    assert (found.layout, found.num_labels) == ("intervals", 1)
+    assert found.without_video == {"gone.mp4": 2}
+    assert [problem.line for problem in found.problems] == [5, 6, 7]
+    assert "matches 2 videos" in found.problems[0].reason
+    assert found.num_refused == 3
+
+
+def test_two_files_of_one_name_have_their_own_problems():
+    first, second = check(("x.csv", HEADER + "a,0,8,put,meat\n"), ("x.csv", "nothing\n"))
+    assert (first.num_labels, first.problems) == (1, ())
+    assert (second.layout, second.num_labels, second.num_refused) == ("", 0, 1)
+    assert second.problems[0].file == "x.csv"
+
+
+def test_a_line_about_a_clip_counts_however_the_video_is_cut():
+    uid = f"{video('a.mp4').video[:12]}_0-8000"
+    (found,) = check(("to_label.csv", f"uid,verb,noun\n{uid},put,meat\n{'0' * 12}_0-8000,put,meat\n"))
+    assert (found.num_labels, found.without_video) == (1, {f"{'0' * 12}_0-8000": 1})
+
+
+def test_earlier_files_say_what_words_mean():
+    (found,) = check(("x.csv", HEADER + "a,0,8,holiday,meat\n"), others=[("classes.csv", "target,name,same_as\nverb,holiday,-\n")])
+    assert (found.num_labels, found.num_refused) == (0, 1)
+    assert "is left out (classes.csv line 2)" in found.problems[0].reason
+
+
+def test_an_item_of_json_has_its_place():
+    tasks = [{"id": 9, "data": {"video": "a.mp4"}, "annotations": [{"was_cancelled": True, "result": []}]}]
+    (found,) = check(("x.json", json.dumps(tasks)))
+    assert (found.layout, found.problems[0].item) == ("Label Studio JSON", "task 9")
