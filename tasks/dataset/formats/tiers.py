@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tasks.dataset.formats.found import Refused, Said
 from tasks.wording import quoted
 
-MAX_COMPARED = 1000
+MAX_COMPARED = 100
 
 
 class Piece(NamedTuple):
@@ -33,7 +33,7 @@ class Whole(NamedTuple):
 def joined(pieces: Sequence[Piece]) -> Iterator[Whole | Refused]:
     """Give each verb without a noun the noun that overlaps it most.
 
-    Of nouns that begin before its end, the latest thousand are compared. A noun that no verb takes is refused. If two nouns overlap a verb equally, the earlier is taken.
+    Of nouns that begin before its end, the latest hundred are compared. A noun that no verb takes is refused. If two nouns overlap a verb equally, the earlier is taken.
     """
     nouns = sorted((piece for piece in pieces if piece.parts.keys() == {"noun"}), key=lambda piece: piece.start_seconds)
     starts = [noun.start_seconds for noun in nouns]

@@ -88,7 +88,7 @@ def test_very_many_pieces_that_all_overlap_are_joined_in_a_moment(label):
     }
     began = time.process_time()
     assert actions(label({"a.mp4": 1}, {"a.json": json.dumps([items])})) == ["put bag"]
-    assert time.process_time() - began < 20
+    assert time.process_time() - began < 5
 
 
 VALUES = st.recursive(
