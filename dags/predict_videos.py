@@ -3,7 +3,7 @@
 Predicts the actions in videos that were not trained on, with two networks: the champion and the network that its training started from.
 Start it by hand, with a form that names folders, files or web addresses; if it names none, all ingested videos that were not trained on are predicted.
 Under *Details* of `report`, the button *Report* opens the page: timelines, agreements and differences of the two, and clips worth a label.
-Tables, tracks for players and the list of clips to label are stored beside it.
+Tables, tracks for players and the list of clips to label are stored beside it. With `stride_seconds` they also say when each action happens.
 
 **Owner**: the operator of this Retake.
 

@@ -9,9 +9,9 @@ from tasks.prediction.found_intervals import FoundIntervals
 from tasks.prediction.gathering import file_stem
 from tasks.prediction.intervals import Interval
 from tasks.prediction.names import Names
-from tasks.prediction.timeline import Guess, ShownInterval
+from tasks.prediction.timeline import ShownInterval
 from tasks.prediction.tracks import Cue, block, opening
-from tasks.results.prediction import PredictorRole, PredictPlanResult
+from tasks.results.prediction import KnownInterval, PredictorRole, PredictPlanResult
 from tasks.wording import plain_cell
 
 COLUMNS = (
@@ -34,9 +34,14 @@ ACTIVITYNET_VERSION = "VERSION 1.3"
 def shown_intervals(one: FoundIntervals, names: Names) -> dict[PredictorRole, tuple[ShownInterval, ...]]:
     """Name the reported intervals of a video for the page."""
     return {
-        role: tuple(ShownInterval(i.start_seconds, i.stop_seconds, Guess(_action(i, names), i.probability)) for i in own)
+        role: tuple(ShownInterval(i.start_seconds, i.stop_seconds, _action(i, names), i.probability) for i in own)
         for role, own in one.reported.items()
     }
+
+
+def shown_labels(video: str, labelled: Sequence[KnownInterval], names: Names) -> tuple[ShownInterval, ...]:
+    """Name the labelled intervals of a video for the page."""
+    return tuple(ShownInterval(one.start_seconds, one.stop_seconds, _action(one, names), None) for one in labelled if one.video == video)
 
 
 def write_intervals(plan: PredictPlanResult, found: Sequence[FoundIntervals], names: Names, folder: Path) -> None:
@@ -92,5 +97,5 @@ def _activitynet(found: Sequence[FoundIntervals], role: PredictorRole, names: Na
     return json.dumps({"version": ACTIVITYNET_VERSION, "results": results, "external_data": {"used": False}}, ensure_ascii=False, indent=1)
 
 
-def _action(interval: Interval, names: Names) -> str:
+def _action(interval: Interval | KnownInterval, names: Names) -> str:
     return names.name("action", names.action(interval.verb_class, interval.noun_class))

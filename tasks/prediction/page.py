@@ -30,7 +30,7 @@ MAX_SPANS_OPEN = 12
 class ShownVideo:
     """One video on the page, with all or the first of its `num_clips` clips. `film` is the embedded preview, `film_uri` its address.
 
-    `intervals` are those that are reported, by network; it is empty without windows.
+    `intervals` are those that are reported, by network; it is empty without windows. `labelled` are those of people.
     """
 
     name: str
@@ -41,6 +41,7 @@ class ShownVideo:
     film: bytes | None
     film_uri: str | None
     intervals: Mapping[PredictorRole, tuple[ShownInterval, ...]] = field(default_factory=dict)
+    labelled: tuple[ShownInterval, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ class Timeline:
     film: str
     spoken: str
     intervals: Mapping[PredictorRole, IntervalRow]
+    labelled: tuple[Bar, ...]
 
 
 def page(inputs: PageInputs) -> str:
@@ -146,6 +148,7 @@ def page(inputs: PageInputs) -> str:
             differing=[(one, data_uri(one.media, "video/mp4") if one.media else "") for one in inputs.differing],
             matrices=[(target, matrix_between(confusion)) for target, confusion in inputs.confusions.items()],
             headline=_headline(inputs),
+            has_labels=any(timeline.labelled for timeline in timelines),
             tious=TIOUS,
             script=script,
             script_hash=script_hash,
@@ -212,7 +215,18 @@ def _timeline(video: ShownVideo, inputs: PageInputs) -> Timeline:
         spoken += f", the same {inputs.targets[-1]} on {sum(span.num_clips for span in found if not span.differs)}"
     film = data_uri(video.film, "video/mp4") if video.film else ""
     rows = {role: _interval_row(own, video) for role, own in video.intervals.items()}
-    return Timeline(video, found, drawn, is_of_both, has_blanks, len(found) > MAX_SPANS_OPEN, film, spoken, rows)
+    return Timeline(
+        video,
+        found,
+        drawn,
+        is_of_both,
+        has_blanks,
+        len(found) > MAX_SPANS_OPEN,
+        film,
+        spoken,
+        rows,
+        interval_bars(video.labelled, video.clips),
+    )
 
 
 def _interval_row(listed: tuple[ShownInterval, ...], video: ShownVideo) -> IntervalRow:

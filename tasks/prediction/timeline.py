@@ -37,11 +37,12 @@ class ShownClip:
 
 @dataclass(frozen=True)
 class ShownInterval:
-    """A stretch of a video in which a network found an action."""
+    """A stretch of a video with an action: found by a network, with its probability, or labelled, without one."""
 
     start_seconds: float
     stop_seconds: float
-    guess: Guess
+    action: str
+    probability: float | None
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def interval_bars(intervals: Sequence[ShownInterval], clips: Sequence[ShownClip]
     """Draw a network's intervals below the clips of the same video; those that begin after the last clip are left out."""
     total = _length(clips)
     return tuple(
-        _bar(one.start_seconds, min(one.stop_seconds, total), one.guess.action, f", {percent(one.guess.probability)}", total)
+        _bar(one.start_seconds, min(one.stop_seconds, total), one.action, _likely(one.probability), total)
         for one in intervals
         if one.start_seconds < total
     )
@@ -154,6 +155,10 @@ def _bar(start: float, stop: float, words: str, more: str, total: float) -> Bar:
     width = 100 * (stop - start) / total
     spoken = f"{clock(start)} to {clock(stop)}: {words}{more}" if words else ""
     return Bar(100 * start / total, width, words if len(words) * PERCENT_PER_LETTER <= width else "", spoken)
+
+
+def _likely(probability: float | None) -> str:
+    return "" if probability is None else f", {percent(probability)}"
 
 
 def _length(clips: Sequence[ShownClip]) -> float:

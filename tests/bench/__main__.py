@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import chain, cutting, flow, heads, item, memory, scoring, trials
+from tests.bench import chain, cutting, flow, heads, item, memory, scoring, trials, windows
 from tests.bench.machine import in_words, machine
 from tests.bench.measure import Row
 from tests.bench.table import markdown, show, write_docs
@@ -21,6 +21,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 
 BENCHES: dict[str, Callable[[Path, bool], list[Row]]] = {
     "scoring": scoring.scoring,
+    "windows": windows.windows,
     "epoch": heads.epoch,
     "sweep": heads.sweep,
     "trials": trials.trials,

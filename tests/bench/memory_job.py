@@ -69,19 +69,19 @@ def predict(num_clips: int, folder: Path) -> None:
     disk, prediction = Disk(folder / "store", film.path), Layout(BENCH[:-1]).prediction("x")
     video, segment = "0" * 64, SegmentOptions()
     size = {"width": film.width, "height": film.height}
-    clips = tuple(_clip(f"{number:064x}", number).model_copy(update=size) for number in range(num_clips))
+    clips = tuple(clip_of_bench(f"{number:064x}", number).model_copy(update=size) for number in range(num_clips))
     networks = [network(BACKBONE, NUM_SEGMENTS) for _ in range(2)]
     for label, one in zip(("model", "against"), networks, strict=True):
         save(folder / label, one, CLASSES)
         disk.write_file(f"{BENCH}{label}", folder / label)
-    model, against = (_predictor(label, file_sha256(folder / label)) for label in ("model", "against"))
+    model, against = (predictor_of_bench(label, file_sha256(folder / label)) for label in ("model", "against"))
     disk.write(f"{BENCH}videos/{video}/probe.json", _video(video))
     disk.write(
         f"{BENCH}clips/{video}/{recipe_of(segment)}/clips.json",
         ClipsFile(video=video, recipe="", options=segment, clips=clips, dropped_seconds=0, warnings=(), set_aside=None),
     )
     disk.write(prediction.batch(0).uri, PredictionBatch(videos=(PredictedVideo(video=video, name="film.mp4"),)))
-    disk.write(prediction.plan.uri, _plan(model, against, EvaluateOptions(crops=1), 1))
+    disk.write(prediction.plan.uri, plan_of_bench(model, against, EvaluateOptions(crops=1), 1))
     features = np.random.default_rng(0).random((300, find(BACKBONE).num_features)).astype(np.float32)
     disk.write_bytes(f"{BENCH}known.npy", to_bytes(features))
     disk.write(prediction.known.uri, KnownClipsResult(num_clips=300, features_uri=f"{BENCH}known.npy", reason=""))
@@ -100,17 +100,17 @@ def predict_report(num_clips: int, folder: Path) -> None:
         with ScoredWriter(folder / f"{video}.scored") as writer:
             for i in range(num_clips // 10):
                 logits = {role: (rng.normal(size=125).astype("f4"), rng.normal(size=352).astype("f4")) for role in ("model", "against")}
-                writer.add(_clip(f"{number:04x}-{i:07x}", i), logits, rng.random(2048).astype("f4"), float(rng.random()))
+                writer.add(clip_of_bench(f"{number:04x}-{i:07x}", i), logits, rng.random(2048).astype("f4"), float(rng.random()))
         uri = f"{BENCH}{video}"
         disk.write_file(uri, folder / f"{video}.scored")
         videos.append(ScoredVideo(video=video, name=f"{number}.mp4", num_clips=num_clips // 10, scored_uri=uri, preview_uri=None))
 
-    plan = _plan(_predictor("model", ""), _predictor("against", ""), EvaluateOptions(), len(videos))
+    plan = plan_of_bench(predictor_of_bench("model", ""), predictor_of_bench("against", ""), EvaluateOptions(), len(videos))
     gathered = gather(plan, videos, {}, Names({}, {}), folder, disk.read_file)
     to_label_table(gathered.to_label)
 
 
-def _predictor(label: str, sha256: str) -> Predictor:
+def predictor_of_bench(label: str, sha256: str) -> Predictor:
     return Predictor(
         label=label,
         description="",
@@ -124,7 +124,7 @@ def _predictor(label: str, sha256: str) -> Predictor:
     )
 
 
-def _plan(model: Predictor, against: Predictor, options: EvaluateOptions, num_videos: int) -> PredictPlanResult:
+def plan_of_bench(model: Predictor, against: Predictor | None, options: EvaluateOptions, num_videos: int) -> PredictPlanResult:
     return PredictPlanResult(
         key="",
         prediction_uri=BENCH,
@@ -162,7 +162,7 @@ def _video(video: str) -> VideoRecord:
     )
 
 
-def _clip(uid: str, number: int) -> ClipRecord:
+def clip_of_bench(uid: str, number: int) -> ClipRecord:
     return ClipRecord(
         uid=uid,
         video="0" * 64,

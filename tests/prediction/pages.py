@@ -67,12 +67,12 @@ def when_found(one, words=ACTIONS):
     def some(probability):
         edges = np.append(np.arange(0, total, 14), total)
         return tuple(
-            ShownInterval(float(start), float(stop), Guess(words[int(rng.integers(len(words)))], float(rng.uniform(probability, 0.99))))
+            ShownInterval(float(start), float(stop), words[int(rng.integers(len(words)))], float(rng.uniform(probability, 0.99)))
             for start, stop in pairwise(edges)
             if rng.random() < probability
         )
 
-    return replace(one, intervals={"model": some(0.7), "against": some(0.3)})
+    return replace(one, intervals={"model": some(0.7), "against": some(0.3)}, labelled=(ShownInterval(3, min(20, total), words[0], None),))
 
 
 def when_scored(names, is_trained_on=False):

@@ -91,3 +91,9 @@ def test_a_gap_ends_an_interval():
 
 def test_a_film_without_windows_has_no_intervals():
     assert intervals(np.empty(0), np.empty(0), Distributions(np.empty((0, 2)), np.empty((0, 2)))) == ()
+
+
+def test_a_window_counts_the_more_the_nearer_its_middle_is():
+    found = cells(np.array([0.0, 2, 4]), np.array([8.0, 10, 12]))
+    assert list(zip(found.starts, found.stops, strict=True)) == [(0, 2), (2, 4), (4, 8), (8, 10), (10, 12)]
+    assert [weights.tolist() for weights in found.weights[2:3]] == [[0.25, 0.5, 0.25]]

@@ -5,7 +5,7 @@ import pytest
 
 from tasks.prediction.agreement import Agreement
 from tasks.prediction.page import environment, page
-from tasks.prediction.timeline import Guess, ShownClip, clock, drawing, spans
+from tasks.prediction.timeline import Guess, ShownClip, ShownInterval, clock, drawing, spans
 from tasks.report.templating import templates
 from tasks.results.record import TARGETS
 from tests.prediction.pages import CASES, HOSTILE, predictor
@@ -236,3 +236,29 @@ def test_of_verbs_alone_the_page_says_nothing_of_nouns():
     assert "Percentages are verb probabilities (" in text
     assert "Fill in verb in to_label.csv" in text
     assert not [word for word in ("noun", "action", "(none)") if word in text.lower()]
+
+
+def test_intervals_are_drawn_below_the_clips_with_their_probability_and_labels_without():
+    case = CASES["usual"]()
+    first = replace(
+        case.videos[0],
+        intervals={"model": (ShownInterval(2, 18, "put meat", 0.715),), "against": ()},
+        labelled=(ShownInterval(3, 20.5, "take meat", None), ShownInterval(500, 510, "after the last clip", None)),
+    )
+    parsed = Parsed(page(replace(case, videos=(first,))))
+    titles = " ".join(parsed.text)
+    assert "0:02 to 0:18: put meat, 71.5 %" in titles
+    assert "0:03 to 0:20.5: take meat" in titles
+    assert "after the last clip" not in titles
+    lines = [attrs for tag, attrs in parsed.elements if tag == "svg" and "when" in attrs.get("class", "").split()]
+    assert [attrs["aria-label"] for attrs in lines] == [
+        "P01_11.mp4: 1 interval",
+        "P01_11.mp4: 0 intervals",
+        "P01_11.mp4: 1 labelled interval",
+    ]
+
+
+def test_without_a_stride_the_page_says_nothing_of_intervals():
+    text = words(page(CASES["alone"]()))
+    assert "interval" not in text.replace("confidence interval", "").lower()
+    assert "White lines" not in text

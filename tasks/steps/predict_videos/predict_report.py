@@ -12,7 +12,7 @@ from tasks.prediction.agreement import Tally
 from tasks.prediction.confusion import confusion_table
 from tasks.prediction.found_intervals import FoundIntervals, find_intervals
 from tasks.prediction.gathering import Gathered, gather
-from tasks.prediction.interval_files import shown_intervals, write_intervals
+from tasks.prediction.interval_files import shown_intervals, shown_labels, write_intervals
 from tasks.prediction.names import Names
 from tasks.prediction.page import Differing, PageInputs, PredictionProvenance, ShownVideo, page
 from tasks.prediction.to_label import table
@@ -21,6 +21,7 @@ from tasks.prediction.when_scores import table as table_of_when
 from tasks.results.evaluation import EngineUsed
 from tasks.results.prediction import (
     KnownClipsResult,
+    KnownInterval,
     PredictBatchResult,
     PredictionBatch,
     PredictorRole,
@@ -82,7 +83,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         (folder / "to_label.csv").write_bytes(table(gathered.to_label))
         if any(gathered.tally.named.values()):
             (folder / "confusion.csv").write_bytes(confusion_table(gathered.tally.named, names))
-        inputs = _page_inputs(plan, gathered, found, when, names, batches, set_aside, known, url, store)
+        inputs = _page_inputs(plan, gathered, found, known_labels.intervals, when, names, batches, set_aside, known, url, store)
         (folder / "report.html").write_text(page(inputs), encoding="utf-8")
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             store.write_file(place.file(file.relative_to(folder).as_posix()), file)
@@ -127,6 +128,7 @@ def _page_inputs(
     plan: PredictPlanResult,
     gathered: Gathered,
     found: Sequence[FoundIntervals],
+    labels: Sequence[KnownInterval],
     when: tuple[WhenScores, ...],
     names: Names,
     batches: Sequence[PredictBatchResult],
@@ -140,6 +142,7 @@ def _page_inputs(
     agreements = tally.agreements()
     differing, videos = _playable(gathered.differing, gathered.videos, store)
     intervals = {one.video.video: shown_intervals(one, names) for one in found}
+    labelled = {video: shown_labels(video, labels, names) for video in intervals}
     return PageInputs(
         model=plan.model,
         against=plan.against if agreements else None,
@@ -149,7 +152,7 @@ def _page_inputs(
         num_videos_trained_on=gathered.num_videos_trained_on,
         num_clips=gathered.num_clips,
         num_labelled=tally.num_labelled,
-        videos=tuple(replace(video, intervals=intervals.get(video.video, {})) for video in videos),
+        videos=tuple(replace(video, intervals=intervals.get(video.video, {}), labelled=labelled.get(video.video, ())) for video in videos),
         agreements=agreements,
         pairs={target: tally.pairs(target, NUM_PAIRS) for target in names.targets},
         num_differing={target: tally.num_differing(target) for target in names.targets},

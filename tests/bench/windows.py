@@ -1,0 +1,74 @@
+"""Row `windows`: what it costs to say when an action happens, by windows that overlap."""
+
+import os
+import resource
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import cast
+
+from tasks.media.frame_cache import passing_frames
+from tasks.model.checkpoints import save
+from tasks.options import EvaluateOptions, PredictOptions
+from tasks.results.prediction import PredictedVideo
+from tasks.steps._checkpoints import file_sha256
+from tasks.steps.predict_videos._one_video import Work, predict_video
+from tasks.steps.predict_videos._ready import Ready, make_ready
+from tasks.store.objects import Store
+from tests.bench.disk import Disk
+from tests.bench.material import CLASSES, cut_up, drawn, emptied, network
+from tests.bench.measure import Row, alternate
+from tests.bench.memory_job import BENCH, clip_of_bench, plan_of_bench, predictor_of_bench
+
+CLIP_SECONDS = 8.0
+STRIDES = {"a whole clip": CLIP_SECONDS, "half a clip": CLIP_SECONDS / 2, "a quarter of a clip": CLIP_SECONDS / 4}
+VIDEO = PredictedVideo(video="0" * 64, name="film.mp4")
+
+
+def windows(folder: Path, quick: bool) -> list[Row]:
+    """Processor seconds of a film of 80 s by a frozen backbone, from its clips in the store to the answers in the store."""
+    backbone, num_clips, repetitions = ("test_resnet", 2, 1) if quick else ("tf_efficientnet_lite0", 10, 7)
+    os.environ |= {"RETAKE_CACHE_DIR": str(folder / "cache"), "RETAKE_DEVICE": "cpu"}
+    (film,) = cut_up(drawn(folder / "film.mp4", seconds=CLIP_SECONDS), folder)
+    disk = Disk(folder / "store", film.path)
+    save(folder / "model", network(backbone), CLASSES)
+    disk.write_file(f"{BENCH}model", folder / "model")
+    model = predictor_of_bench("model", file_sha256(folder / "model"))
+    size = {"width": film.width, "height": film.height}
+    clips = tuple(clip_of_bench(f"{number:064x}", number).model_copy(update=size) for number in range(num_clips))
+    store, numbers = cast(Store, disk), count()
+
+    def measured(stride: float) -> Callable[[], float]:
+        chosen = PredictOptions(stride_seconds=stride)
+        planned = plan_of_bench(model, None, EvaluateOptions(crops=1), 1).model_copy(update={"predict": chosen})
+
+        def measure() -> float:
+            plan = planned.model_copy(update={"prediction_uri": f"{BENCH}{next(numbers)}/"})
+            with passing_frames() as frames:
+                before = processor_seconds()
+                predict_video(Work(plan, None, emptied(folder / "work"), frames, store), {"model": ready}, VIDEO, clips)
+                return processor_seconds() - before
+
+        return measure
+
+    with passing_frames() as frames:
+        ready: Ready = make_ready(model, clips, (), wanted="auto", num_crops=1, store=store, folder=emptied(folder / "work"), frames=frames)
+    variants = {name: measured(stride) for name, stride in STRIDES.items()}
+    variants["a whole clip"]()
+    return [
+        Row(
+            "windows",
+            f"A film of {num_clips} clips, a window every so often, {backbone}",
+            "s",
+            alternate(variants, repetitions),
+            "a whole clip",
+            target="a quarter of a clip less than 1.5 x",
+            how="Processor time of one video in `predict`, its decoding processes included: 8 segments, one crop, the engine as chosen.",
+        )
+    ]
+
+
+def processor_seconds() -> float:
+    """The processor time of this process and of those that it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
