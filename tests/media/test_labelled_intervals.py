@@ -34,11 +34,12 @@ def test_intervals_are_those_of_the_latest_file_that_has_any_of_the_video(shelf)
     assert listed(shelf, "b.mp4") == [(video("b.mp4"), 1, 2.5, 0, 20)]
 
 
-def test_lines_that_name_nothing_known_are_left_out(shelf, caplog):
-    lines = "c.mp4,0,4,put,meat\na.mp4,4,0,put,meat\na.mp4,0,4,whisk,meat\na.mp4,0,4,put,\n"
+def test_lines_that_name_no_known_video_or_class_are_left_out(shelf, caplog):
+    lines = "c.mp4,0,4,put,meat\na.mp4,4,0,put,meat\na.mp4,0,4,whisk,meat\na.mp4,4,8,put,sauce\n"
     shelf.write_bytes(f"{ROOT}/annotations/1.csv", (HEADER + lines).encode())
     shelf.write_bytes(f"{ROOT}/annotations/2.csv", b"no table")
-    assert [one[:4] for one in listed(shelf, "a.mp4")] in ([], [(video("a.mp4"), 0, 4, 1)])
+    assert listed(shelf, "a.mp4", "b.mp4") == [(video("a.mp4"), 4, 8, 1, 41)]
+    assert "1 labelled interval left out: a class has no id yet" in caplog.text
 
 
 def test_intervals_of_the_labelling_page_count_as_the_latest_file(shelf):
