@@ -13,6 +13,7 @@ from tasks.model.snippets import snippets_in_test
 from tasks.model.spec import Consensus, NetworkSpec
 from tasks.model.windows import WindowGrid, further_frames
 from tasks.options import Modality
+from tests.model.tiny_video import tiny_video_network
 
 GRID = WindowGrid(16, 4)
 NUM_LAST = 9
@@ -64,14 +65,24 @@ def cut_there(scorer, frames):
     return scorer.score([snippets_in_test(frames[list(frames_in_test(len(frames), spec))], spec) for spec in specs])
 
 
-@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
-def test_a_window_is_scored_as_a_clip_that_is_cut_there(film, spec):
-    scorer = Scorer((engine_of(spec),), (HeadWeights(1, 1),))
+def assert_scored_as_cut(scorer, film):
     found = slid(scorer, film)
     assert sorted(found) == [0, 4, 8, 12, 16, 20, 24, 32]
     for start, logits in found.items():
         for one, other in zip(logits, cut_there(scorer, film[start : start + GRID.clip_frames]), strict=True):
             torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_a_window_is_scored_as_a_clip_that_is_cut_there(film, spec):
+    scorer = Scorer((engine_of(spec),), (HeadWeights(1, 1),))
+    assert_scored_as_cut(scorer, film)
+
+
+def test_a_window_is_scored_as_a_clip_by_a_video_network(film):
+    with tiny_video_network() as video:
+        spec = NetworkSpec(backbone=video.name, num_segments=video.num_views)
+        assert_scored_as_cut(Scorer((engine_of(spec),), (HeadWeights(1, 1),)), film)
 
 
 def test_a_fusion_is_scored_as_on_a_clip_that_is_cut_there(film):
