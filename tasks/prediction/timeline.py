@@ -154,7 +154,7 @@ def _bars(said: Sequence[tuple[ShownClip, str]], total: float) -> tuple[Bar, ...
 def _bar(start: float, stop: float, words: str, more: str, total: float) -> Bar:
     width = 100 * (stop - start) / total
     spoken = f"{clock(start)} to {clock(stop)}: {words}{more}" if words else ""
-    return Bar(100 * start / total, width, words if len(words) * PERCENT_PER_LETTER <= width else "", spoken)
+    return Bar(100 * start / total, width, words if (len(words) + 1) * PERCENT_PER_LETTER <= width else "", spoken)
 
 
 def _likely(probability: float | None) -> str:
