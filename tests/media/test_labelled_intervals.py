@@ -1,11 +1,12 @@
 import hashlib
+import json
 
 import pytest
 
 from tasks.media.labelled_intervals import labelled_intervals
 from tasks.results.labelling import IntervalStatement, LogEntry
 from tasks.store.layout import Layout
-from tests.steps.shelf import Shelf, taken_in
+from tests.steps.shelf import Shelf, recorded, taken_in
 
 ROOT = "s3://retake"
 HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
@@ -49,3 +50,11 @@ def test_intervals_of_the_labelling_page_count_as_the_latest_file(shelf):
         statement = IntervalStatement(**said, token=f"statement-{number}", start_seconds=start, stop_seconds=3.5, replaces=replaces)
         shelf.write(Layout(ROOT).label_log.entry(number), LogEntry(statement=statement))
     assert listed(shelf, "a.mp4", "b.mp4") == sorted([(video("a.mp4"), 1, 3.5, 1, 20), (video("b.mp4"), 1, 2, 0, 20)])
+
+
+def test_labels_of_another_tool_are_read_though_nothing_is_cut():
+    shelf = Shelf()
+    shelf.write(f"{ROOT}/videos/{video('a.mp4')}/probe.json", recorded(video("a.mp4"), "a.mp4"))
+    database = {"database": {"a": {"subset": "training", "duration": 30, "annotations": [{"label": "put meat", "segment": [1.5, 9]}]}}}
+    shelf.write_bytes(f"{ROOT}/annotations/1.json", json.dumps(database).encode())
+    assert listed(shelf, "a.mp4") == [(video("a.mp4"), 1.5, 9, 1, 26)]
