@@ -12,7 +12,7 @@ from tasks.errors import BadInput, MissingObject
 from tasks.labelling.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
 from tasks.labelling.clips import PageClip
 from tasks.labelling.desk import Desk, View
-from tasks.labelling.queue import Wanted, filtered, first_readings, is_read_twice, label_of, mixed, people_differ, second_readings
+from tasks.labelling.queue import Lent, Wanted, filtered, first_readings, is_read_twice, label_of, mixed, people_differ, second_readings
 from tasks.results.dataset import NO_OBJECT, NOTHING
 from tasks.results.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, Reading, Withdrawal
 from tasks.results.record import now_utc
@@ -29,6 +29,7 @@ class Answers:
     def __init__(self, desk: Desk, second_share: float) -> None:
         self._desk = desk
         self._second_share = second_share
+        self._lent = Lent()
 
     def state(self, me: str, may_write: bool) -> Json:
         """Say who asks, what there is to label, and how much is done."""
@@ -66,7 +67,9 @@ class Answers:
 
         def look(ledger: Ledger) -> list[Json]:
             found = ((uid, reading) for uid, reading in self._wanted(view, ledger, me, wanted, after) if uid not in skip)
-            return [self._clip(view, ledger, view.cut.clips[uid], reading, me) for uid, reading in islice(found, limit)]
+            chosen = list(islice(found, limit))
+            self._lent.lend((uid for uid, reading in chosen if reading == "first"), me)
+            return [self._clip(view, ledger, view.cut.clips[uid], reading, me) for uid, reading in chosen]
 
         return {"clips": self._desk.read(look)}
 
@@ -131,7 +134,7 @@ class Answers:
 
     def _wanted(self, view: View, ledger: Ledger, me: str, wanted: Wanted, after: str | None) -> Iterator[tuple[str, Reading]]:
         if wanted == Wanted():
-            first = first_readings(view.order, view.cut, ledger, view.known)
+            first = self._lent.others_last(first_readings(view.order, view.cut, ledger, view.known), me)
             return mixed(first, second_readings(view.cut, ledger, me, self._second_share))
         order = view.order[view.order.index(after) + 1 :] if after in view.order else view.order
         return ((uid, "first") for uid in filtered(order, view.cut, ledger, view.known, view.suggestions.by_clip, wanted))

@@ -1,7 +1,8 @@
 """Order the clips to label, and choose those that a second person reads."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Literal
@@ -13,6 +14,7 @@ from tasks.results.labelling import ClipStatement
 
 Show = Literal["unlabelled", "all", "labelled", "unsure", "people-differ", "model-differs"]
 
+LENT_SECONDS = 180
 SECOND_READ_EVERY = 10
 """A clip for a second reading comes after this number of other clips."""
 
@@ -89,6 +91,29 @@ def mixed(first: Iterable[str], second: Iterable[str]) -> Iterator[tuple[str, Li
             yield other, "second"
     for uid in seconds:
         yield uid, "second"
+
+
+class Lent:
+    """Remembers who has which clips before them, so that two people at once do not label the same."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._until: dict[str, tuple[str, float]] = {}
+
+    def lend(self, uids: Iterable[str], person: str) -> None:
+        """Lend clips to a person for some minutes."""
+        self._until |= dict.fromkeys(uids, (person, self._now() + LENT_SECONDS))
+
+    def others_last(self, uids: Iterable[str], person: str) -> Iterator[str]:
+        """Yield clips, those that others have before them last."""
+        others = []
+        for uid in uids:
+            holder, until = self._until.get(uid, (person, 0.0))
+            if holder != person and until > self._now():
+                others.append(uid)
+            else:
+                yield uid
+        yield from others
 
 
 def filtered(

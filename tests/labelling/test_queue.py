@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from tasks.dataset.statements import Ledger, key_of
 from tasks.labelling.clips import Cut, PageClip
 from tasks.labelling.queue import (
+    LENT_SECONDS,
+    Lent,
     Wanted,
     Words,
     diverse,
@@ -118,3 +120,13 @@ def test_a_clip_whose_reader_is_unsure_keeps_the_label_of_its_file():
     ((_, about),) = Ledger.of(log.entries).clips()
     assert label_of(about, Words("put", "meat", "a.csv:1")) == Words("put", "meat", "a.csv:1")
     assert label_of(about, None) is None
+
+
+def test_clips_that_another_person_has_before_them_come_last_for_some_minutes():
+    now = [0.0]
+    lent = Lent(lambda: now[0])
+    lent.lend(["a", "b"], "anna")
+    assert list(lent.others_last(["a", "b", "c"], "berta")) == ["c", "a", "b"]
+    assert list(lent.others_last(["a", "b", "c"], "anna")) == ["a", "b", "c"]
+    now[0] = LENT_SECONDS + 1
+    assert list(lent.others_last(["a", "b", "c"], "berta")) == ["a", "b", "c"]

@@ -58,6 +58,11 @@ export async function film(uid) {
   return (await ask(`clips/${encodeURIComponent(uid)}.mp4`)).blob();
 }
 
+/** Return the address of a part of Airflow, from whatever store's page this is. */
+export function airflow(path) {
+  return location.pathname.replace(/retake\/label\/.*$/, "") + path;
+}
+
 /** Make a new token. */
 export function token() {
   return crypto.randomUUID();

@@ -1,2 +1,89 @@
+// Starts the DAG build_dataset with the person's own permissions, and shows how far it is.
+
+import { airflow, get, send } from "./api.js";
+import { by, h, openDialog } from "./dom.js";
+import { changes, session } from "./session.js";
+
+const DAG = airflow("api/v2/dags/build_dataset");
+const POLL_MS = 2500;
+const GOING = ["queued", "running"];
+const WORDS = { null: "waits", success: "done", running: "running", queued: "queued", scheduled: "waits", failed: "failed", upstream_failed: "not run: one before it failed", skipped: "skipped", up_for_retry: "will be tried again" };
+
 /** Make the panel. */
-export function buildPanel() {}
+export function buildPanel() {
+  let timer = null;
+  let run = null;
+
+  changes.addEventListener("change", () => (by("build-open").disabled = !session.ready));
+  by("build-open").addEventListener("click", async () => {
+    openDialog(by("build"));
+    if (run) return;
+    try {
+      const { dag_runs } = await get(`${DAG}/dagRuns`, { order_by: "-run_after", limit: 1 });
+      if (dag_runs[0] && GOING.includes(dag_runs[0].state)) follow(dag_runs[0].dag_run_id);
+    } catch {
+      // Start says what is wrong.
+    }
+  });
+
+  by("build-start").addEventListener("click", async () => {
+    by("build-start").disabled = true;
+    say("Starting …");
+    try {
+      const started = await send(`${DAG}/dagRuns`, { logical_date: null, conf: session.build });
+      follow(started.dag_run_id);
+    } catch (error) {
+      by("build-start").disabled = false;
+      say(problem(error));
+    }
+  });
+
+  function follow(id) {
+    run = id;
+    by("build-start").disabled = true;
+    clearTimeout(timer);
+    poll();
+  }
+
+  async function poll() {
+    const path = `${DAG}/dagRuns/${encodeURIComponent(run)}`;
+    try {
+      const [state, { task_instances }] = await Promise.all([get(path), get(`${path}/taskInstances`, { limit: 100 })]);
+      const isGoing = GOING.includes(state.state);
+      const isPaused = state.state === "queued" && (await get(DAG).catch(() => ({}))).is_paused;
+      show(state.state, task_instances, isPaused);
+      by("build-start").disabled = isGoing;
+      by("build-open").textContent = isGoing ? "Building …" : "Build dataset";
+      if (isGoing) timer = setTimeout(poll, POLL_MS);
+    } catch (error) {
+      say(`${problem(error)} Asking again …`);
+      if (error.status === 0 || error.status >= 500) timer = setTimeout(poll, 2 * POLL_MS);
+      else by("build-start").disabled = false;
+    }
+  }
+
+  function show(state, tasks, isPaused) {
+    const title = { success: "The dataset is built.", failed: "The run failed: its log says why.", running: "Running …", queued: "Queued …" }[state] ?? state;
+    by("build-progress").replaceChildren(
+      h("p", { class: state === "failed" ? "bad" : "" }, h("strong", {}, title)),
+      isPaused ? h("p", { class: "bad" }, "The DAG build_dataset is paused: unpause it in Airflow, then the run starts.") : "",
+      h("ol", { class: "list" }, tasks.map(task)),
+      h("p", {}, h("a", { href: airflow(`dags/build_dataset/runs/${encodeURIComponent(run)}`), target: "_top" }, "Open the run in Airflow")),
+    );
+  }
+
+  function task({ task_id, map_index, state }) {
+    const name = map_index >= 0 ? `${task_id} ${map_index + 1}` : task_id;
+    return h("li", {}, h("span", { class: "item" }, name, h("span", { class: state === "failed" ? "bad" : state === "success" ? "good" : "quiet" }, WORDS[state] ?? state)));
+  }
+
+  function say(text) {
+    by("build-progress").replaceChildren(h("p", {}, text));
+  }
+}
+
+function problem(error) {
+  if (error.status === 401) return "You are not logged in to Airflow.";
+  if (error.status === 403) return "You may not trigger build_dataset.";
+  return `Airflow says: ${error.message}.`;
+}

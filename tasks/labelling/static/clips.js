@@ -1,20 +1,20 @@
 // The view *Clips*: one clip after another, each with one answer.
 
-import { get, token } from "./api.js";
-import { by, h } from "./dom.js";
+import { clipsAfter, isAnswered } from "./ahead.js";
+import { token } from "./api.js";
+import { digitItems, suggestionItems } from "./choices.js";
+import { by, h, renew } from "./dom.js";
 import { filmOf, keepOnly } from "./films.js";
 import { filters, isBlind } from "./filters.js";
 import { playerKeys } from "./frames.js";
 import { Player } from "./player.js";
 import { changes, learn, session } from "./session.js";
 import { announce } from "./status.js";
-import { NO_OBJECT, actionName, answerName, clock, percent } from "./text.js";
+import { NO_OBJECT, actionName, answerName, clock, count, percent } from "./text.js";
 import { Words } from "./words.js";
 
 const NUM_AHEAD = 5;
 const NUM_BEHIND = 2;
-const NUM_ASKED = 20;
-const MAX_SKIPPED = 150;
 
 /** Make the view; `outbox()` returns where statements go. */
 export function clipsView(outbox) {
@@ -25,6 +25,8 @@ export function clipsView(outbox) {
   let list = [];
   let at = 0;
   let isEnd = false;
+  let isOpen = false;
+  let wantsFocus = false;
   let generation = 0;
   let asking = null;
   const answered = [];
@@ -54,14 +56,9 @@ export function clipsView(outbox) {
   }
 
   async function ask(of) {
-    const isDefault = filters.isDefault();
-    const skip = [...new Set([...outbox().uids, ...list.map((clip) => clip.uid)])].slice(-MAX_SKIPPED);
-    const after = isDefault || filters.show() === "unlabelled" ? null : list.at(-1)?.uid;
     try {
-      const { clips } = await get("queue", { ...filters.query(), skip: after ? "" : skip.join(","), after, limit: NUM_ASKED });
+      const added = await clipsAfter(list, outbox().uids);
       if (of !== generation) return;
-      const inHand = new Set(list.map((clip) => clip.uid));
-      const added = clips.filter((clip) => !inHand.has(clip.uid));
       list.push(...added);
       isEnd = !added.length;
     } catch (error) {
@@ -74,7 +71,9 @@ export function clipsView(outbox) {
   async function show() {
     const clip = current();
     keepOnly(list.slice(Math.max(0, at - NUM_BEHIND), at + NUM_AHEAD + 1).map((one) => one.uid));
+    seen(false);
     render();
+    if (isOpen && clip) speak(clip);
     if (list.length - at <= NUM_AHEAD) more().then(() => clip === current() && (clip ? keepAround() : current() && show()));
     if (!clip) {
       player.clear();
@@ -91,6 +90,18 @@ export function clipsView(outbox) {
     }
   }
 
+  // An answer before the picture is there would be about a clip that nobody has seen.
+  function seen(isSeen) {
+    stage.setAttribute("aria-busy", String(!isSeen));
+  }
+
+  // For those who do not see what is suggested.
+  function speak(clip) {
+    const best = isBlind() ? null : clip.suggestions[0];
+    const what = isAnswered(clip) ? `Answer: ${labelText(clip)}` : best ? `Suggested: ${actionName(best.verb, best.noun)}, ${percent(best.probability)}` : "No suggestion";
+    by("spoken").textContent = `${clip.name} ${clock(clip.start_seconds)}. ${clip.reading === "second" ? "Second reading. " : ""}${what}.`;
+  }
+
   function keepAround() {
     keepOnly(list.slice(Math.max(0, at - NUM_BEHIND), at + NUM_AHEAD + 1).map((one) => one.uid));
     render();
@@ -101,13 +112,17 @@ export function clipsView(outbox) {
     by("view-clips").classList.toggle("is-empty", !clip);
     by("clip-end").textContent = !session.ready ? "" : isEnd && !clip ? endText() : clip ? "" : "Reading clips …";
     by("clip-caption").replaceChildren(
-      ...(clip ? [h("strong", {}, clip.name), ` ${clock(clip.start_seconds)}–${clock(clip.stop_seconds)}`] : []),
+      ...(clip ? [h("a", { href: `#intervals/${clip.video}/${clip.start_seconds}`, title: "Open in Intervals" }, clip.name), ` ${clock(clip.start_seconds)}–${clock(clip.stop_seconds)}`] : []),
     );
     by("clip-why").textContent = clip?.reason ? `Chosen: ${clip.reason}` : "";
     by("clip-reading").hidden = clip?.reading !== "second";
     renderLabel(clip);
     renderSuggestions(clip);
     renderDigits();
+    if (clip && isOpen && (wantsFocus || document.activeElement === document.body)) {
+      stage.focus({ preventScroll: true });
+      wantsFocus = false;
+    }
     for (const id of ["answer-nothing", "answer-unsure"]) by(id).disabled = !clip || !session.mayWrite;
     by("answer-back").disabled = at === 0;
     by("answer-later").disabled = !clip;
@@ -116,11 +131,9 @@ export function clipsView(outbox) {
   }
 
   function endText() {
+    const later = list.filter((clip) => !isAnswered(clip)).length;
+    if (later) return `No other clip is left; ${count(later, "clip")} had no answer. Go back with Backspace.`;
     return filters.isDefault() ? "All clips have an answer. Thank you." : "No clip is left with these filters.";
-  }
-
-  function isAnswered(clip) {
-    return Boolean(clip.answer || clip.label);
   }
 
   function labelText(clip) {
@@ -136,22 +149,7 @@ export function clipsView(outbox) {
   function renderSuggestions(clip) {
     const shown = clip && !isBlind() ? clip.suggestions : [];
     const isFirst = clip && !isAnswered(clip);
-    by("suggestions").replaceChildren(
-      ...shown.map((one, number) =>
-        h(
-          "li",
-          {},
-          h(
-            "button",
-            { type: "button", class: "choice", disabled: !session.mayWrite, onclick: () => accept(number) },
-            h("kbd", {}, number === 0 && isFirst ? "Enter" : `⇧${number + 1}`),
-            h("span", { class: "word" }, actionName(one.verb, one.noun)),
-            h("meter", { min: 0, max: 1, value: one.probability, "aria-hidden": "true" }),
-            h("span", { class: "share" }, percent(one.probability)),
-          ),
-        ),
-      ),
-    );
+    renew(by("suggestions"), ...suggestionItems(shown, isFirst, accept));
     by("no-suggestion").hidden = !clip || shown.length > 0;
     by("no-suggestion").textContent = isBlind()
       ? "Blind: suggestions are hidden."
@@ -161,20 +159,7 @@ export function clipsView(outbox) {
   }
 
   function renderDigits() {
-    by("digits").replaceChildren(
-      ...session.digits.map((one, number) =>
-        h(
-          "li",
-          {},
-          h(
-            "button",
-            { type: "button", class: "chip", disabled: !session.mayWrite || !current(), onclick: () => choose(one) },
-            h("kbd", {}, String(number + 1)),
-            actionName(one.verb, one.noun),
-          ),
-        ),
-      ),
-    );
+    renew(by("digits"), ...digitItems(Boolean(current()), choose));
     by("digits-title").hidden = !session.digits.length;
   }
 
@@ -196,6 +181,10 @@ export function clipsView(outbox) {
     if (!clip) return;
     if (!session.mayWrite) {
       announce("You may look, but not label.", { isBad: true });
+      return;
+    }
+    if (stage.getAttribute("aria-busy") === "true") {
+      announce("The clip is not there yet.");
       return;
     }
     const best = clip.suggestions[0];
@@ -241,8 +230,19 @@ export function clipsView(outbox) {
   by("clip-screen").addEventListener("click", () => player.toggle());
   player.addEventListener("time", () => renderTime());
   player.addEventListener("state", () => renderTime());
+  player.addEventListener("ready", () => seen(true));
+  player.addEventListener("broken", () => {
+    seen(true);
+    if (isOpen) announce("This browser cannot play this clip.", { isBad: true });
+  });
   filters.onChange((isOnlyBlind) => (isOnlyBlind ? render() : restart()));
-  changes.addEventListener("change", () => (session.ready && !list.length && !isEnd ? more().then(show) : render()));
+  changes.addEventListener("change", () => {
+    render();
+    if (!isOpen || !isEnd || current()) return;
+    // Others may have left clips, or new ones have come.
+    isEnd = false;
+    more().then(() => (current() ? show() : render()));
+  });
 
   function renderTime() {
     const length = player.duration;
@@ -270,11 +270,17 @@ export function clipsView(outbox) {
 
   return {
     keys,
+    home: () => stage.focus(),
     typed: () => session.mayWrite && words.focus(),
     show: () => {
-      stage.focus({ preventScroll: true });
-      if (current()) player.play(true);
+      isOpen = true;
+      wantsFocus = true;
+      if (session.ready && !list.length) more().then(show);
+      else if (current()) show();
     },
-    hide: () => player.play(false),
+    hide: () => {
+      isOpen = false;
+      player.play(false);
+    },
   };
 }

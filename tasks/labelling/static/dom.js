@@ -27,11 +27,23 @@ export function by(id) {
   return document.getElementById(id);
 }
 
+const filled = new WeakMap();
+
 /** Fill a select with [value, text] pairs, and keep its choice where it is still there. */
 export function fillSelect(select, pairs) {
-  const chosen = select.value;
+  const [chosen, text] = [select.value, JSON.stringify(pairs)];
+  // A list that is open would close.
+  if (filled.get(select) === text) return;
+  filled.set(select, text);
   select.replaceChildren(...pairs.map(([value, text]) => h("option", { value }, text)));
   if (pairs.some(([value]) => value === chosen)) select.value = chosen;
+}
+
+/** Put new children into an element; if the focus was inside, it stays on the control with the same place. */
+export function renew(element, ...children) {
+  const place = [...element.querySelectorAll("button, a, summary")].indexOf(document.activeElement);
+  element.replaceChildren(...children);
+  if (place >= 0) element.querySelectorAll("button, a, summary")[place]?.focus({ preventScroll: true });
 }
 
 /** Show a dialog, and give the focus back to the page when it closes. */

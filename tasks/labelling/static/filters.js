@@ -17,7 +17,11 @@ export const filters = {
   query: () => ({ show: by("filter-show").value, video: by("filter-video").value, name: by("filter-name").value.trim() }),
   isDefault: () => filters.show() === "unlabelled" && !by("filter-video").value && !by("filter-name").value.trim(),
   onChange(call) {
-    for (const id of ["filter-show", "filter-video"]) by(id).addEventListener("change", () => call(false));
+    for (const id of ["filter-show", "filter-video"]) by(id).addEventListener("change", () => {
+        // A choice by mouse gives the keys back to the clips; one by keyboard goes on with the arrows.
+        if (!by(id).matches(":focus-visible")) by("stage").focus();
+        call(false);
+      });
     let timer;
     by("filter-name").addEventListener("input", () => {
       clearTimeout(timer);

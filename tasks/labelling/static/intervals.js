@@ -1,4 +1,299 @@
-/** Make the view. */
-export function intervalsView() {
-  return { keys: {}, saved() {} };
+// The view *Intervals*: actions from one moment of a video to another.
+
+import { get, token } from "./api.js";
+import { by, h, renew } from "./dom.js";
+import { isBlind } from "./filters.js";
+import { playerKeys } from "./frames.js";
+import { Player } from "./player.js";
+import { Sequence } from "./sequence.js";
+import { changes, learn, session } from "./session.js";
+import { announce } from "./status.js";
+import { actionName, clock, percent } from "./text.js";
+import { Timeline, isSame } from "./timeline.js";
+import { Words } from "./words.js";
+
+const NEW = { start: null, stop: null, verb: null, noun: null, replaces: null, suggested: null };
+
+/** Make the view; `outbox()` returns where statements go. */
+export function intervalsView(outbox) {
+  const stage = by("interval-stage");
+  const player = new Player(by("interval-screen"), { loop: false, label: "The video" });
+  const sequence = new Sequence(player);
+  const timeline = new Timeline(by("timeline"));
+  const words = new Words({ label: "Verb and noun", onChoose: name, onLeave: () => stage.focus(), actions: () => session.digits });
+  by("interval-words").append(words.element);
+  let video = null;
+  let draft = { ...NEW };
+  let isOpen = false;
+  const done = [];
+
+  async function open(hash, seconds) {
+    const wanted = hash || video?.video || session.videos[0]?.video;
+    if (!wanted) return;
+    by("interval-video").value = wanted;
+    try {
+      const found = await get(`videos/${encodeURIComponent(wanted)}`);
+      if (video?.video !== found.video) draft = { ...NEW };
+      video = found;
+      sequence.open(video.clips);
+      render();
+      player.play(seconds === undefined);
+      await sequence.seek(seconds ?? 0);
+    } catch (error) {
+      announce(`The video could not be read: ${error.message}.`, { isBad: true, retry: () => open(wanted, seconds) });
+    }
+  }
+
+  // The draft
+
+  function setDraft(changed) {
+    draft = { ...draft, ...changed };
+    render();
+  }
+
+  function setIn(seconds = sequence.time) {
+    setDraft({ start: round(seconds), stop: draft.stop !== null && draft.stop <= seconds ? null : draft.stop });
+    announce(`In at ${clock(draft.start)}.`);
+  }
+
+  function setOut(seconds = sequence.time) {
+    if (draft.start === null || seconds <= draft.start) {
+      announce("The out point comes after the in point: set the in point first.", { isBad: true });
+      return;
+    }
+    setDraft({ stop: round(seconds) });
+    announce(`Out at ${clock(draft.stop)}.`);
+  }
+
+  function name({ answer, verb, noun }) {
+    stage.focus();
+    if (answer) {
+      announce("An interval needs an action. Where nothing happens, make none.");
+      return;
+    }
+    setDraft({ verb, noun });
+    if (draft.start !== null && draft.stop !== null) save();
+  }
+
+  function choose(kind, one) {
+    const suggested = kind === "predicted" ? { verb: one.verb, noun: one.noun, probability: one.probability, shown: true } : null;
+    draft = { start: one.start_seconds, stop: one.stop_seconds, verb: one.verb, noun: one.noun, replaces: one.token ?? null, suggested };
+    render();
+    sequence.seek(one.start_seconds);
+    stage.focus({ preventScroll: true });
+  }
+
+  function clear() {
+    draft = { ...NEW };
+    words.clear();
+    render();
+  }
+
+  // Writing
+
+  function save() {
+    if (!session.mayWrite) return announce("You may look, but not label.", { isBad: true });
+    if (draft.start === null || draft.stop === null) return announce("Set in and out points first: i and o.", { isBad: true });
+    if (!draft.verb) {
+      words.focus();
+      return announce("Which action is it? Type verb and noun.");
+    }
+    const statement = {
+      kind: "interval",
+      token: token(),
+      video: video.video,
+      start_seconds: draft.start,
+      stop_seconds: draft.stop,
+      verb: draft.verb,
+      noun: draft.noun,
+      replaces: draft.replaces,
+      suggested: draft.suggested,
+    };
+    const before = video.intervals.find((one) => one.token === draft.replaces) ?? null;
+    done.push({ video: video.video, statement, before });
+    add(statement);
+    learn(statement.verb, statement.noun);
+    clear();
+    return stage.focus({ preventScroll: true });
+  }
+
+  function add(statement) {
+    outbox().add(statement, `${actionName(statement.verb, statement.noun)} ${clock(statement.start_seconds)}–${clock(statement.stop_seconds)}`);
+    if (video?.video !== statement.video) return;
+    video.intervals = video.intervals.filter((one) => one.token !== statement.replaces);
+    video.intervals.push({ ...statement, by: session.me });
+    video.intervals.sort((a, b) => a.start_seconds - b.start_seconds || a.stop_seconds - b.stop_seconds);
+    render();
+  }
+
+  function withdraw(one, isUndo = false) {
+    outbox().add({ kind: "withdrawal", token: token(), withdrawn: one.token }, `undo of ${actionName(one.verb, one.noun)}`);
+    if (video?.video === one.video || !one.video) video.intervals = video.intervals.filter((other) => other.token !== one.token);
+    if (!isUndo) done.push({ video: video.video, statement: null, before: { ...one, video: video.video } });
+    if (draft.replaces === one.token) draft = { ...NEW };
+    render();
+  }
+
+  // What was replaced does not come back by itself: it is said again.
+  function undo() {
+    const last = done.pop();
+    if (!last) return;
+    if (last.statement) withdraw(last.statement, true);
+    if (last.before) {
+      const { start_seconds, stop_seconds, verb, noun } = last.before;
+      add({ kind: "interval", token: token(), video: last.video, start_seconds, stop_seconds, verb, noun, replaces: null, suggested: null });
+    }
+  }
+
+  // Showing
+
+  function predicted() {
+    if (!video || isBlind()) return [];
+    return video.predicted.map((one) => ({ ...one, isDone: video.intervals.some((other) => isSame(one, other)), isChosen: isChosen(one) }));
+  }
+
+  function isChosen(one) {
+    return Boolean(draft.suggested) && draft.start === one.start_seconds && draft.stop === one.stop_seconds;
+  }
+
+  function next(step) {
+    const all = predicted().filter((one) => !one.isDone);
+    if (!all.length) return announce("No suggestion is left in this video.");
+    const place = all.findIndex((one) => one.isChosen);
+    const now = sequence.time;
+    const from = place >= 0 ? place + step : step > 0 ? all.findIndex((one) => one.stop_seconds > now) : all.findLastIndex((one) => one.start_seconds < now);
+    const one = all[Math.min(Math.max(from, 0), all.length - 1)];
+    choose("predicted", one);
+    return announce(`Suggested: ${actionName(one.verb, one.noun)}, ${percent(one.probability)}, ${clock(one.start_seconds)} to ${clock(one.stop_seconds)}.`);
+  }
+
+  function render() {
+    const intervals = (video?.intervals ?? []).map((one) => ({ ...one, isChosen: one.token === draft.replaces }));
+    const suggestions = predicted();
+    for (const [id, value] of [["in", draft.start], ["out", draft.stop]]) if (document.activeElement !== by(id)) by(id).value = value ?? "";
+    by("draft").textContent = draftText();
+    by("interval-save").disabled = !session.mayWrite || draft.start === null || draft.stop === null;
+    by("interval-undo").disabled = !done.length;
+    for (const id of ["set-in", "set-out", "in", "out"]) by(id).disabled = !video;
+    words.input.disabled = !session.mayWrite;
+    by("interval-place").textContent = video ? `${video.intervals.length} in this video` : "";
+    renew(
+      by("interval-list"),
+      ...intervals.map((one) => row("interval", one)), ...(intervals.length ? [] : [h("li", { class: "note" }, "None yet: set in and out points with i and o.")]));
+    renew(
+      by("predicted-list"),
+      ...suggestions.map((one) => row("predicted", one)),
+      ...(suggestions.length ? [] : [h("li", { class: "note" }, isBlind() ? "Hidden: blind is on in Clips." : "None yet: a champion network gives them (run predict_videos).")]),
+    );
+    if (video && isOpen) timeline.show(video, { intervals, predicted: suggestions, draft });
+    renderTime();
+  }
+
+  function draftText() {
+    if (draft.start === null) return "";
+    const what = draft.verb ? actionName(draft.verb, draft.noun) : "no action yet";
+    const kind = draft.replaces ? "Change" : draft.suggested ? `Suggested ${percent(draft.suggested.probability)}` : "New";
+    return `${kind}: ${what}, ${clock(draft.start)}–${draft.stop === null ? "…" : clock(draft.stop)}`;
+  }
+
+  function row(kind, one) {
+    const text = actionName(one.verb, one.noun);
+    return h(
+      "li",
+      { class: one.isDone ? "quiet" : "" },
+      h(
+        "button",
+        { type: "button", class: "item", "aria-pressed": String(Boolean(one.isChosen)), onclick: () => choose(kind, one) },
+        h("span", { class: "when" }, `${clock(one.start_seconds)}–${clock(one.stop_seconds)}`),
+        h("strong", {}, text),
+        h("span", { class: "quiet" }, kind === "predicted" ? `${percent(one.probability)}${one.isDone ? " ✓ taken" : ""}` : one.by),
+      ),
+      kind === "interval" && session.mayWrite && h("button", { type: "button", "aria-label": `Withdraw ${text} at ${clock(one.start_seconds)}`, onclick: () => withdraw({ ...one, video: video.video }) }, "✕"),
+    );
+  }
+
+  function renderTime() {
+    const now = sequence.time;
+    by("interval-time").textContent = video ? `${clock(now)} of ${clock(video.duration_seconds)}` : "";
+    by("interval-state").textContent = [player.rate === 1 ? "" : `${player.rate}×`, player.isMuted ? "" : "sound on", player.isPlaying ? "" : "paused"].filter(Boolean).join(" · ");
+    by("zoom").textContent = `${timeline.zoom}×`;
+    if (video && isOpen) timeline.move(now, player.isPlaying);
+  }
+
+  // Controls
+
+  sequence.addEventListener("time", renderTime);
+  sequence.addEventListener("failed", ({ detail }) => announce(`The clip could not be read: ${detail.message}.`, { isBad: true }));
+  player.addEventListener("state", renderTime);
+  timeline.addEventListener("seek", ({ detail }) => {
+    sequence.seek(detail);
+    stage.focus({ preventScroll: true });
+  });
+  timeline.addEventListener("choose", ({ detail }) => choose(detail.kind, detail.one));
+  timeline.addEventListener("drag", ({ detail: { end, seconds } }) => {
+    const isValid = end === "start" ? draft.stop === null || seconds < draft.stop : seconds > draft.start;
+    if (isValid) setDraft({ [end]: round(seconds) });
+  });
+  changes.addEventListener("change", () => isOpen && render());
+  by("interval-video").addEventListener("change", () => (location.hash = `#intervals/${by("interval-video").value}`));
+  by("interval-screen").addEventListener("click", () => player.toggle());
+  by("set-in").addEventListener("click", () => setIn());
+  by("set-out").addEventListener("click", () => setOut());
+  by("in").addEventListener("change", () => by("in").value !== "" && setIn(clamp(by("in").valueAsNumber)));
+  by("out").addEventListener("change", () => by("out").value !== "" && setOut(clamp(by("out").valueAsNumber)));
+  by("interval-save").addEventListener("click", save);
+  by("interval-clear").addEventListener("click", clear);
+  by("interval-undo").addEventListener("click", undo);
+  by("zoom-in").addEventListener("click", () => zoom(2));
+  by("zoom-out").addEventListener("click", () => zoom(0.5));
+
+  function clamp(seconds) {
+    return Math.min(Math.max(seconds, 0), video.duration_seconds);
+  }
+
+  function zoom(factor) {
+    timeline.zoomBy(factor, sequence.time);
+    renderTime();
+  }
+
+  const keys = {
+    ...playerKeys(player, () => sequence.frameSeconds, (seconds) => sequence.seek(seconds), () => sequence.time),
+    i: () => setIn(),
+    o: () => setOut(),
+    Enter: save,
+    Escape: clear,
+    ArrowDown: () => next(1),
+    ArrowUp: () => next(-1),
+    Home: () => sequence.seek(0),
+    End: () => video && sequence.seek(video.duration_seconds),
+    "+": () => zoom(2),
+    "=": () => zoom(2),
+    "-": () => zoom(0.5),
+    Delete: () => {
+      const one = video?.intervals.find((other) => other.token === draft.replaces);
+      if (one) withdraw({ ...one, video: video.video });
+    },
+    "ctrl+z": undo,
+    "/": () => words.focus(),
+  };
+
+  return {
+    keys,
+    home: () => stage.focus(),
+    typed: () => session.mayWrite && words.focus(),
+    show: (rest) => {
+      const [hash, seconds] = rest.split("/");
+      isOpen = true;
+      stage.focus({ preventScroll: true });
+      open(hash, seconds === undefined ? undefined : Number(seconds) || 0);
+    },
+    hide: () => {
+      isOpen = false;
+      player.play(false);
+    },
+  };
+}
+
+function round(seconds) {
+  return Math.round(seconds * 1000) / 1000;
 }

@@ -1,7 +1,8 @@
 // Hands keys to the view that is open. A key that a control needs stays with the control.
 
-const NATIVE = { button: ["Enter", " "], a: ["Enter"], summary: ["Enter", " "], video: [] };
-const TYPING = "input, select, textarea, [contenteditable]";
+const NATIVE = { button: ["Enter", " "], a: ["Enter"], summary: ["Enter", " "], input: [" "] };
+const TYPING = "input:not([type=checkbox]), select, textarea, [contenteditable]";
+const MAY_REPEAT = /Arrow|^[-+=]$/;
 const SETTING = "retake-label/single-keys";
 
 /** Whether single letters and digits are commands: people who dictate or use a screen reader can turn them off. */
@@ -27,7 +28,11 @@ export function listen(open) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
     const target = event.target instanceof Element ? event.target : document.body;
-    if (target.closest(TYPING) || NATIVE[target.localName]?.includes(event.key)) return;
+    if (target.closest(TYPING)) {
+      if (event.key === "Escape") open().home?.();
+      return;
+    }
+    if (NATIVE[target.localName]?.includes(event.key)) return;
     const name = nameOf(event);
     const isSingle = event.key.length === 1 && event.key !== " " && !name.startsWith("ctrl+");
     if (isSingle && !areSingleKeysOn()) return;
@@ -35,7 +40,8 @@ export function listen(open) {
     const act = view.keys[name];
     if (act) {
       event.preventDefault();
-      act(event);
+      // A key that is held down answers once.
+      if (!event.repeat || MAY_REPEAT.test(name)) act(event);
     } else if (isSingle && /^\p{L}$/u.test(name)) {
       view.typed?.(event);
     }

@@ -44,9 +44,9 @@ async function start() {
     try {
       await refresh();
       if (!outbox) {
-        outbox = new Outbox(session.me);
+        outbox = new Outbox(session.store, session.me);
         keepStatusNew(outbox);
-        outbox.addEventListener("saved", ({ detail }) => views.review.saved(detail));
+        outbox.addEventListener("saved", () => open?.saved?.());
         outbox.send();
         if (!session.mayWrite) announce("You may look, but not label: labelling needs the right to trigger build_dataset.");
       }

@@ -18,12 +18,14 @@ export class Outbox extends EventTarget {
   /** `held` says why nothing is sent: "login", "forbidden", or null. */
   held = null;
 
-  constructor(person) {
+  constructor(store, person) {
     super();
-    this.prefix = `${PREFIX}${encodeURIComponent(person)}/`;
+    this.prefix = `${PREFIX}${encodeURIComponent(store)}/${encodeURIComponent(person)}/`;
     const keys = Object.keys(localStorage).filter((key) => key.startsWith(this.prefix)).sort();
     this.#waiting = keys.map((key) => ({ key, ...JSON.parse(localStorage.getItem(key)) }));
     addEventListener("online", () => this.retry());
+    // People come back from logging in elsewhere.
+    addEventListener("focus", () => this.held === "login" && this.retry());
   }
 
   get numUnsent() {

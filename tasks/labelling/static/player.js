@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 
-/** Plays films. `onTime` hears the time, `onEnd` the end of a film that does not loop. */
+/** Plays films. Fires `time`, `end` of a film that does not loop, `ready` with its first picture, `state`, and `broken` if a film cannot be played. */
 export class Player extends EventTarget {
   #front;
   #back;
@@ -21,6 +21,8 @@ export class Player extends EventTarget {
       video.muted = true;
       video.addEventListener("ended", () => video === this.#front && this.dispatchEvent(new Event("end")));
       video.addEventListener("play", () => video === this.#front && this.dispatchEvent(new Event("state")));
+      video.addEventListener("loadeddata", () => video === this.#front && this.dispatchEvent(new Event("ready")));
+      video.addEventListener("error", () => video === this.#front && this.#frontUrl && this.dispatchEvent(new Event("broken")));
       video.addEventListener("pause", () => video === this.#front && this.dispatchEvent(new Event("state")));
     }
     box.append(this.#front, this.#back);
@@ -42,6 +44,11 @@ export class Player extends EventTarget {
 
   get isPlaying() {
     return this.#wasPlaying;
+  }
+
+  /** Whether a picture is on the screen. */
+  get isReady() {
+    return this.#frontUrl !== null && this.#front.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
   }
 
   get isMuted() {
@@ -69,8 +76,9 @@ export class Player extends EventTarget {
       this.#back.setAttribute("aria-hidden", "true");
       this.#back.pause();
     }
-    this.#front.currentTime = seconds;
+    if (this.#front.currentTime !== seconds) this.#front.currentTime = seconds;
     this.play(play);
+    if (this.isReady) this.dispatchEvent(new Event("ready"));
   }
 
   /** Show nothing. */
@@ -92,7 +100,7 @@ export class Player extends EventTarget {
   }
 
   toggle() {
-    this.play(this.#front.paused);
+    this.play(!this.#wasPlaying);
   }
 
   /** Turn the sound on or off. */

@@ -1,4 +1,170 @@
-/** Make the view. */
-export function reviewView() {
-  return { keys: {}, saved() {} };
+// The view *Review*: all labels, who gave them, where people differ, and how far they agree.
+
+import { get, token } from "./api.js";
+import { by, fillSelect, h, openDialog, renew } from "./dom.js";
+import { filmOf } from "./films.js";
+import { Player } from "./player.js";
+import { changes, learn, session } from "./session.js";
+import { announce } from "./status.js";
+import { answerName, clock, count, moment, percent } from "./text.js";
+import { Words } from "./words.js";
+
+const WAIT_MS = 350;
+const COLUMNS = ["Clip", "Label", "By", "When", ""];
+
+/** Make the view; `outbox()` returns where statements go. */
+export function reviewView(outbox) {
+  const words = new Words({ label: "Verb and noun", onChoose: change, onLeave: () => by("change").close(), actions: () => session.digits });
+  by("change-words").append(words.element);
+  let player = null;
+  let changing = null;
+  let page = 0;
+  let generation = 0;
+  let isOpen = false;
+
+  async function load() {
+    generation += 1;
+    const of = generation;
+    try {
+      const found = await get("review", {
+        show: by("review-show").value,
+        by: by("review-by").value,
+        video: by("review-video").value,
+        name: by("review-name").value.trim(),
+        page,
+      });
+      if (of === generation) render(found);
+    } catch (error) {
+      if (of === generation) announce(`The labels could not be read: ${error.message}.`, { isBad: true, retry: load });
+    }
+  }
+
+  function render({ rows, num_rows, rows_per_page, people, agreement }) {
+    fillSelect(by("review-by"), [["", "all people"], ...people.map((one) => [one, one])]);
+    by("agreement").textContent = agreementText(agreement);
+    by("review-count").textContent = count(num_rows, "label");
+    renew(by("review-rows"), rows.length ? table(rows) : h("p", { class: "end" }, "No label fits."));
+    const numPages = Math.max(1, Math.ceil(num_rows / rows_per_page));
+    by("review-page").textContent = `page ${page + 1} of ${numPages}`;
+    by("review-newer").disabled = page === 0;
+    by("review-older").disabled = page + 1 >= numPages;
+  }
+
+  function table(rows) {
+    return h(
+      "table",
+      { class: "labels" },
+      h("caption", { class: "sr" }, "Labels, the latest first"),
+      h("thead", {}, h("tr", {}, COLUMNS.map((name) => h("th", { scope: "col" }, name || h("span", { class: "sr" }, "What to do"))))),
+      h("tbody", {}, rows.map(row)),
+    );
+  }
+
+  function row(one) {
+    const text = answerName(one.answer, one.verb, one.noun);
+    const place = `${one.name} ${clock(one.start_seconds)}`;
+    return h(
+      "tr",
+      { class: one.is_conflict ? "conflict" : "" },
+      h("td", {}, h("a", { href: `#intervals/${one.video}/${one.start_seconds}` }, one.name), h("span", { class: "quiet when" }, ` ${clock(one.start_seconds)}–${clock(one.stop_seconds)}`)),
+      h("td", {}, h("strong", {}, text), one.is_conflict && h("span", { class: "flag" }, "people differ"), history(one)),
+      h("td", {}, one.by, one.reading === "second" && h("span", { class: "quiet" }, " (second)")),
+      h("td", { class: "quiet" }, moment(one.at)),
+      h(
+        "td",
+        { class: "acts" },
+        h("button", { type: "button", "aria-label": `${session.mayWrite ? "Change" : "Watch"} ${text} of ${place}`, onclick: () => openChange(one) }, session.mayWrite ? "Change" : "Watch"),
+        session.mayWrite && h("button", { type: "button", "aria-label": `Withdraw ${text} of ${place}`, onclick: () => withdraw(one) }, "Withdraw"),
+      ),
+    );
+  }
+
+  function history({ statements }) {
+    if (statements.length < 2) return null;
+    return h(
+      "details",
+      { class: "history" },
+      h("summary", {}, count(statements.length, "statement")),
+      h(
+        "ol",
+        {},
+        statements.map((one) =>
+          h("li", {}, `${one.by}${one.reading === "second" ? " (second)" : ""}: ${answerName(one.answer, one.verb, one.noun)}, `, h("span", { class: "quiet" }, moment(one.at))),
+        ),
+      ),
+    );
+  }
+
+  // Writing
+
+  function withdraw(one) {
+    outbox().add({ kind: "withdrawal", token: token(), withdrawn: one.token }, `withdrawal of ${answerName(one.answer, one.verb, one.noun)}`);
+  }
+
+  async function openChange(one) {
+    changing = one;
+    by("change-title").textContent = session.mayWrite ? "Change the label" : "Watch the clip";
+    by("change-about").textContent = `${one.name} ${clock(one.start_seconds)}–${clock(one.stop_seconds)}: ${answerName(one.answer, one.verb, one.noun)} (by ${one.by})`;
+    for (const id of ["change-words", "change-nothing", "change-unsure"]) by(id).hidden = !session.mayWrite;
+    words.clear();
+    player ??= new Player(by("change-screen"), { loop: true, label: "The clip" });
+    openDialog(by("change"), () => player.clear());
+    try {
+      player.show(await filmOf(one.uid), { play: true });
+      if (!by("change").open) player.clear();
+    } catch (error) {
+      by("change-about").textContent += ` The clip could not be read: ${error.message}.`;
+    }
+  }
+
+  function change({ answer = "action", verb = null, noun = null }) {
+    const said = answer === "action" ? { verb, noun } : {};
+    outbox().add({ kind: "clip", token: token(), uid: changing.uid, answer, ...said, reading: "first" }, answerName(answer, verb, noun));
+    if (answer === "action") learn(verb, noun);
+    by("change").close();
+  }
+
+  // Controls
+
+  function again() {
+    page = 0;
+    load();
+  }
+
+  function turn(step) {
+    page += step;
+    load();
+    by("review-rows").scrollIntoView({ block: "nearest" });
+  }
+
+  for (const id of ["review-show", "review-by", "review-video"]) by(id).addEventListener("change", again);
+  let timer;
+  by("review-name").addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(again, WAIT_MS);
+  });
+  by("review-newer").addEventListener("click", () => turn(-1));
+  by("review-older").addEventListener("click", () => turn(1));
+  by("change-nothing").addEventListener("click", () => change({ answer: "nothing" }));
+  by("change-unsure").addEventListener("click", () => change({ answer: "unsure" }));
+  by("change-screen").addEventListener("click", () => player?.toggle());
+  changes.addEventListener("change", () => isOpen && !by("change").open && document.activeElement === document.body && load());
+
+  return {
+    keys: {},
+    show: () => {
+      isOpen = true;
+      load();
+    },
+    hide: () => (isOpen = false),
+    saved: () => isOpen && load(),
+  };
+}
+
+function agreementText(agreement) {
+  if (!agreement) return `No clip has been read twice yet. ${percent(session.secondShare)} of the clips are given to a second person, who does not see the first answer.`;
+  const { num_clips, num_videos, share, kappa, interval } = agreement;
+  const range = interval ? ` (95 % interval ${interval.map((value) => value.toFixed(2)).join(" to ")}, over ${count(num_videos, "video")})` : " (an interval needs clips of two videos)";
+  const value = kappa === null ? "cannot be told: both always give the same answer" : `${kappa.toFixed(2)}${range}`;
+  return `Agreement beyond chance, Cohen's kappa: ${value}. Of ${count(num_clips, "clip")} read twice, ${percent(share)} have the same answer.`;
 }

@@ -12,6 +12,9 @@ export const session = {
   me: "",
   mayWrite: false,
   ready: false,
+  isEmpty: false,
+  store: "",
+  build: {},
   counts: null,
   secondShare: 0,
   verbs: [],
@@ -28,8 +31,11 @@ export async function refresh() {
   session.mayWrite = state.may_write;
   session.secondShare = state.second_share;
   session.ready = state.ready;
+  session.isEmpty = Boolean(state.is_empty);
+  session.store = state.store;
   if (state.ready) {
     const classes = await get("classes");
+    session.build = state.build;
     session.counts = state.counts;
     session.videos = state.videos;
     session.merges = classes.merges;

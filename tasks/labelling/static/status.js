@@ -1,5 +1,6 @@
 // Says what happened: in a line that screen readers read, in the counts, and in banners for what needs a person.
 
+import { airflow } from "./api.js";
 import { by, h } from "./dom.js";
 import { changes, session } from "./session.js";
 import { count } from "./text.js";
@@ -32,6 +33,7 @@ export function keepStatusNew(outbox) {
 function renderCounts() {
   by("who").textContent = session.mayWrite ? session.me : `${session.me} (may only look)`;
   by("not-ready").hidden = session.ready;
+  if (session.isEmpty) by("not-ready").textContent = `${session.store} has no clips yet: run ingest_videos first.`;
   if (!session.counts) return;
   const { num_clips: all, num_remaining: remaining, num_mine: mine, num_unsure: unsure } = session.counts;
   by("done").textContent = doneText();
@@ -43,7 +45,7 @@ function renderBanner(outbox) {
   const parts = [];
   const unsent = `${count(outbox.numUnsent, "answer")} not saved yet`;
   if (outbox.held === "login") {
-    parts.push(h("p", {}, `You are no longer logged in. ${unsent}; kept in this browser. `, h("a", { href: "../../", target: "_top" }, "Log in to Airflow"), " ", again(outbox)));
+    parts.push(h("p", {}, `You are no longer logged in. ${unsent}; kept in this browser. `, h("a", { href: airflow(""), target: "_top" }, "Log in to Airflow"), " ", again(outbox)));
   } else if (outbox.held === "forbidden") {
     parts.push(h("p", {}, `You may look, but not label: labelling needs the right to trigger build_dataset. ${unsent}; kept in this browser. `, again(outbox)));
   } else if (outbox.isFailing) {
@@ -52,7 +54,8 @@ function renderBanner(outbox) {
   for (const entry of outbox.refused) {
     parts.push(h("p", {}, `“${entry.about}” was refused: ${entry.reason} `, h("button", { type: "button", onclick: () => outbox.dismiss(entry) }, "Dismiss")));
   }
-  by("banner").replaceChildren(...parts);
+  // The same words again would be read aloud again.
+  if (by("banner").textContent !== parts.map((part) => part.textContent).join("")) by("banner").replaceChildren(...parts);
   by("unsent").textContent = outbox.numUnsent > 1 ? `${outbox.numUnsent} not saved` : "";
 }
 

@@ -6,6 +6,12 @@ import { currentName, session } from "./session.js";
 
 let numBoxes = 0;
 
+// Names that were merged are found, too: they lead to their new name.
+function namesOf(target, names) {
+  const merged = session.merges.filter((merge) => merge.target === target).map((merge) => merge.name);
+  return [...new Set([...names.map((one) => one.name), ...merged])];
+}
+
 /** A search box; `onChoose` gets {verb, noun} or {answer}, `onLeave` is called on Escape. */
 export class Words {
   #options = [];
@@ -36,7 +42,7 @@ export class Words {
       onblur: () => this.#show(false),
       onfocus: () => this.#search(),
     });
-    this.element = h("div", { class: "words" }, h("label", { for: id }, label), h("div", { class: "words-box" }, this.input, this.list), this.hint);
+    this.element = h("div", { class: "words" }, h("div", { class: "words-top" }, h("label", { for: id }, label), this.hint), h("div", { class: "words-box" }, this.input, this.list));
   }
 
   get isEmpty() {
@@ -62,8 +68,8 @@ export class Words {
   #search() {
     this.hint.textContent = "";
     this.#options = optionsOf(this.input.value, {
-      verbs: session.verbs.map((one) => one.name),
-      nouns: session.nouns.map((one) => one.name),
+      verbs: namesOf("verb", session.verbs),
+      nouns: namesOf("noun", session.nouns),
       actions: this.actions(),
       rename: currentName,
     });

@@ -18,6 +18,8 @@ from tests.ports import port_offset
 PORT_OFFSET = port_offset(1200)
 DESK = {"width": 1280, "height": 800}
 PATIENCE_MS = 20_000
+EXPECTED = re.compile(r"status of (401|403|503)")
+"""The browser's own words about answers that a test asks for."""
 
 
 @pytest.fixture(scope="session")
@@ -66,9 +68,9 @@ def visit(browser, address) -> Iterator[Callable[..., Page]]:
         context = browser.new_context(viewport=options.pop("viewport", DESK), **options)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
-        context.add_cookies([{"name": "who", "value": who, "url": at}])
+        context.add_cookies([{"name": "who", "value": who, "domain": "127.0.0.1", "path": "/"}])
         page = context.new_page()
-        page.on("console", lambda message: strays.append(message.text))
+        page.on("console", lambda message: strays.append(message.text) if not EXPECTED.search(message.text) else None)
         page.on("pageerror", lambda error: strays.append(str(error)))
         page.goto(at + view)
         return page

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import uvicorn
 from fastapi import Body, Cookie, FastAPI, HTTPException
+from playwright.sync_api import Page, expect
 
 from tasks.labelling.app import Person, make_app
 from tasks.labelling.desk import Desk
@@ -103,13 +104,16 @@ def person(who: Annotated[str | None, Cookie()] = None) -> Person:
     return Person(who, who != MAY_LOOK)
 
 
-def around(page: FastAPI) -> FastAPI:
+def around(page: FastAPI, store_uri: str) -> FastAPI:
     """Mount the page where Airflow does, beside the part of Airflow's API that starts a DAG."""
     app, runs = FastAPI(), dict[str, int]()
 
     @app.post("/api/v2/dags/build_dataset/dagRuns")
     def start(asked: Annotated[dict[str, object], Body()], who: Annotated[str | None, Cookie()] = None) -> dict[str, object]:
-        if who in (None, MAY_LOOK) or asked != {"logical_date": None, "conf": {}}:
+        if who in (None, MAY_LOOK) or asked != {
+            "logical_date": None,
+            "conf": {"store": store_uri, **OPTIONS.model_dump(exclude_defaults=True)},
+        }:
             raise HTTPException(403, "Forbidden")
         runs["manual__1+00:00"] = 0
         return {"dag_run_id": "manual__1+00:00", "state": "queued"}
@@ -141,10 +145,17 @@ def around(page: FastAPI) -> FastAPI:
     return app
 
 
+def press(page: Page, *keys: str) -> None:
+    """Press keys when the picture of the clip is there, as people do."""
+    expect(page.locator("#stage[aria-busy=false]")).to_be_visible()
+    for key in keys:
+        page.keyboard.press(key)
+
+
 @contextmanager
 def served(store: Store, store_uri: str, second_share: float = 0.1, port: int = 0) -> Iterator[str]:
     """Serve the page of a store, and yield its address."""
-    app = around(make_app(Desk(store, store_uri), person, second_share))
+    app = around(make_app([Desk(store, store_uri)], person, second_share), store_uri)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -1,0 +1,39 @@
+// Draws the answers that one key gives: suggestions and the most frequent actions.
+
+import { h } from "./dom.js";
+import { session } from "./session.js";
+import { actionName, percent } from "./text.js";
+
+/** Make the list of suggestions; Enter takes the first if `isFirst`. */
+export function suggestionItems(suggestions, isFirst, accept) {
+  return suggestions.map((one, number) =>
+    h(
+      "li",
+      {},
+      h(
+        "button",
+        { type: "button", class: "choice", disabled: !session.mayWrite, onclick: () => accept(number) },
+        h("kbd", {}, number === 0 && isFirst ? "Enter" : `⇧${number + 1}`),
+        h("span", { class: "word" }, actionName(one.verb, one.noun)),
+        h("meter", { min: 0, max: 1, value: one.probability, "aria-hidden": "true" }),
+        h("span", { class: "share" }, percent(one.probability)),
+      ),
+    ),
+  );
+}
+
+/** Make the list of the most frequent actions, each with its digit. */
+export function digitItems(isOn, choose) {
+  return session.digits.map((one, number) =>
+    h(
+      "li",
+      {},
+      h(
+        "button",
+        { type: "button", class: "chip", disabled: !session.mayWrite || !isOn, onclick: () => choose(one) },
+        h("kbd", {}, String(number + 1)),
+        actionName(one.verb, one.noun),
+      ),
+    ),
+  );
+}

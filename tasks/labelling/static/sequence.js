@@ -1,0 +1,77 @@
+// Plays the clips of a video one after another, as if they were the video.
+
+import { filmOf, keepOnly } from "./films.js";
+
+const NUM_AHEAD = 3;
+const EDGE_SECONDS = 0.0005;
+
+/** A video made of clips; its time is that of the video. Fires `time`. */
+export class Sequence extends EventTarget {
+  #player;
+  #clips = [];
+  #place = 0;
+  #wanted = null;
+
+  constructor(player) {
+    super();
+    this.#player = player;
+    player.addEventListener("end", () => this.#next());
+    player.addEventListener("time", () => this.dispatchEvent(new Event("time")));
+  }
+
+  /** Take the clips of a video, by time. */
+  open(clips) {
+    this.#clips = clips;
+    this.#place = 0;
+    this.#player.clear();
+  }
+
+  get time() {
+    if (this.#wanted !== null) return this.#wanted;
+    const clip = this.#clips[this.#place];
+    return clip ? Math.min(clip.start_seconds + this.#player.time, clip.stop_seconds) : 0;
+  }
+
+  /** The seconds of a frame where the video is now. */
+  get frameSeconds() {
+    const clip = this.#clips[this.#place];
+    return clip ? (clip.stop_seconds - clip.start_seconds) / clip.num_frames : 1 / 30;
+  }
+
+  /** Go to a time of the video; a rest that no clip has is passed over. */
+  async seek(seconds) {
+    if (!this.#clips.length) return;
+    const found = this.#clips.findIndex((clip) => seconds < clip.stop_seconds - EDGE_SECONDS);
+    const place = found < 0 ? this.#clips.length - 1 : found;
+    const clip = this.#clips[place];
+    const inside = Math.min(Math.max(seconds, clip.start_seconds), clip.stop_seconds);
+    this.#wanted = inside;
+    this.dispatchEvent(new Event("time"));
+    keepOnly(this.#clips.slice(Math.max(0, place - 1), place + NUM_AHEAD + 1).map((one) => one.uid));
+    try {
+      const url = await filmOf(clip.uid);
+      if (this.#wanted !== inside) return;
+      this.#place = place;
+      this.#player.show(url, { seconds: inside - clip.start_seconds });
+      this.#wanted = null;
+      this.#prepare();
+    } catch (error) {
+      if (this.#wanted === inside) this.#wanted = null;
+      this.dispatchEvent(new CustomEvent("failed", { detail: error }));
+    }
+  }
+
+  #next() {
+    const next = this.#clips[this.#place + 1];
+    if (next) this.seek(next.start_seconds);
+    else this.#player.play(false);
+  }
+
+  async #prepare() {
+    const next = this.#clips[this.#place + 1];
+    const place = this.#place;
+    if (!next) return;
+    const url = await filmOf(next.uid).catch(() => null);
+    if (url && place === this.#place) this.#player.prepare(url);
+  }
+}

@@ -1,0 +1,184 @@
+// Draws a video's timeline: intervals, suggestions, the draft and the playhead. Bars can be chosen, and the ends of the draft dragged.
+
+import { svg } from "./dom.js";
+import { actionName, clock } from "./text.js";
+
+const RULER = 20;
+const LANE = 24;
+const GAP = 3;
+const GRIP = 10;
+const TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
+const TICK_PIXELS = 64;
+const MAX_ZOOM = 64;
+const SAME_SHARE = 0.5;
+
+/** A timeline in a box. Fires `seek`, `choose` and `drag`. */
+export class Timeline extends EventTarget {
+  #box;
+  #zoom = 1;
+  #video = null;
+  #playhead = svg("line", { class: "playhead", y1: 0 });
+  #shown = { intervals: [], predicted: [], draft: null };
+
+  constructor(box) {
+    super();
+    this.#box = box;
+    new ResizeObserver(() => this.draw()).observe(box);
+    box.addEventListener("pointerdown", (event) => this.#press(event));
+  }
+
+  get zoom() {
+    return this.#zoom;
+  }
+
+  /** Zoom by a factor, around the playhead. */
+  zoomBy(factor, seconds) {
+    this.#zoom = Math.min(Math.max(this.#zoom * factor, 1), MAX_ZOOM);
+    this.draw();
+    this.#box.scrollLeft = this.#x(seconds) - this.#box.clientWidth / 2;
+  }
+
+  /** Show a video with these bars. */
+  show(video, shown) {
+    if (video !== this.#video) this.#zoom = 1;
+    this.#video = video;
+    this.#shown = shown;
+    this.draw();
+  }
+
+  /** Move the playhead, and keep it in sight. */
+  move(seconds, isFollowed) {
+    const x = this.#x(seconds);
+    this.#playhead.setAttribute("x1", x);
+    this.#playhead.setAttribute("x2", x);
+    const { scrollLeft, clientWidth } = this.#box;
+    if (isFollowed && (x < scrollLeft || x > scrollLeft + clientWidth - 12)) this.#box.scrollLeft = x - clientWidth / 5;
+  }
+
+  draw() {
+    const width = this.#width;
+    if (!this.#video || width <= 0) return;
+    const { intervals, predicted, draft } = this.#shown;
+    const [lanes, more] = [lanesOf(intervals), lanesOf(predicted)];
+    const numLanes = Math.max(1, ...lanes.map((lane) => lane + 1));
+    const top = RULER + numLanes * LANE + 2 * GAP;
+    const height = top + Math.max(0, ...more.map((lane) => lane + 1)) * LANE + GAP;
+    this.#playhead.setAttribute("y2", height);
+    this.#drawing = svg(
+      "svg",
+      { width, height, role: "img", "aria-label": "Timeline. The lists below have the same intervals." },
+      this.#ruler(height),
+      intervals.map((one, number) => this.#bar(one, "interval", RULER + GAP + lanes[number] * LANE)),
+      predicted.map((one, number) => this.#bar(one, "predicted", top + more[number] * LANE)),
+      draft && this.#draft(draft, height),
+      this.#playhead,
+    );
+    this.#box.replaceChildren(this.#drawing);
+  }
+
+  #drawing = null;
+
+  get #width() {
+    return Math.floor(this.#box.clientWidth * this.#zoom);
+  }
+
+  #x(seconds) {
+    return this.#video ? (seconds / this.#video.duration_seconds) * this.#width : 0;
+  }
+
+  #seconds(event) {
+    const x = event.clientX - this.#drawing.getBoundingClientRect().left;
+    return Math.min(Math.max((x / this.#width) * this.#video.duration_seconds, 0), this.#video.duration_seconds);
+  }
+
+  #ruler(height) {
+    const perPixel = this.#video.duration_seconds / this.#width;
+    const step = TICKS.find((tick) => tick / perPixel >= TICK_PIXELS) ?? TICKS.at(-1);
+    const marks = [];
+    for (let number = 0; number * step < this.#video.duration_seconds; number += 1) {
+      const x = this.#x(number * step);
+      marks.push(svg("line", { class: "tick", x1: x, x2: x, y1: 0, y2: height }));
+      marks.push(svg("text", { class: "at", x: x + 3, y: 13 }, clock(number * step, step < 1 ? 1 : 0)));
+    }
+    return marks;
+  }
+
+  #bar(one, kind, y) {
+    const [from, to] = [this.#x(one.start_seconds), this.#x(one.stop_seconds)];
+    const name = actionName(one.verb, one.noun);
+    const bar = svg(
+      "svg",
+      { class: `bar ${kind}${one.isChosen ? " chosen" : ""}${one.isDone ? " done" : ""}`, x: from, y, width: Math.max(to - from - 1, 3), height: LANE - GAP },
+      svg("title", {}, `${name} ${clock(one.start_seconds)}–${clock(one.stop_seconds)}`),
+      svg("rect", { width: "100%", height: "100%", rx: 3 }),
+      svg("text", { x: 5, y: 15 }, name),
+    );
+    bar.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      event.stopPropagation();
+      this.dispatchEvent(new CustomEvent("choose", { detail: { kind, one } }));
+    });
+    return bar;
+  }
+
+  #draft(draft, height) {
+    if (draft.start === null) return null;
+    const from = this.#x(draft.start);
+    const to = draft.stop === null ? from + 1 : this.#x(draft.stop);
+    const grip = (end, x) => {
+      const handle = svg("rect", { class: "grip", x: x - GRIP / 2, y: 0, width: GRIP, height });
+      handle.addEventListener("pointerdown", (event) => this.#grab(event, end));
+      return handle;
+    };
+    return [
+      svg("rect", { class: "draft", x: from, y: 0, width: Math.max(to - from, 1), height }),
+      svg("line", { class: "edge", x1: from, x2: from, y1: 0, y2: height }),
+      draft.stop !== null && svg("line", { class: "edge", x1: to, x2: to, y1: 0, y2: height }),
+      grip("start", from),
+      draft.stop !== null && grip("stop", to),
+    ].flat();
+  }
+
+  #grab(event, end) {
+    event.stopPropagation();
+    this.#follow(event, (moved) => this.dispatchEvent(new CustomEvent("drag", { detail: { end, seconds: this.#seconds(moved) } })));
+  }
+
+  #press(event) {
+    if (!this.#video || event.button !== 0 || !this.#drawing?.contains(event.target)) return;
+    const seek = (moved) => this.dispatchEvent(new CustomEvent("seek", { detail: this.#seconds(moved) }));
+    seek(event);
+    this.#follow(event, seek);
+  }
+
+  // Redrawing replaces the elements under the pointer, so the box, which stays, hears the pointer.
+  #follow(event, move) {
+    event.preventDefault();
+    this.#box.setPointerCapture(event.pointerId);
+    const stop = () => {
+      this.#box.removeEventListener("pointermove", move);
+      this.#box.removeEventListener("pointerup", stop);
+      this.#box.removeEventListener("pointercancel", stop);
+    };
+    this.#box.addEventListener("pointermove", move);
+    this.#box.addEventListener("pointerup", stop);
+    this.#box.addEventListener("pointercancel", stop);
+  }
+}
+
+/** Put bars that overlap into different lanes; return the lane of each. */
+export function lanesOf(bars) {
+  const ends = [];
+  return bars.map((bar) => {
+    const free = ends.findIndex((end) => end <= bar.start_seconds + 1e-6);
+    const lane = free < 0 ? ends.length : free;
+    ends[lane] = bar.stop_seconds;
+    return lane;
+  });
+}
+
+/** Check whether an interval says what a suggestion says, for most of its time. */
+export function isSame(one, other) {
+  const both = Math.min(one.stop_seconds, other.stop_seconds) - Math.max(one.start_seconds, other.start_seconds);
+  return one.verb === other.verb && one.noun === other.noun && both >= SAME_SHARE * (one.stop_seconds - one.start_seconds);
+}
