@@ -10,13 +10,25 @@ from tasks.contracts.predict_videos import PredictBatchArguments, PredictKnownAr
 from tasks.errors import BadCheckpoint, BadConfiguration
 from tasks.keys import recipe_of
 from tasks.media.stored_flow import compute_flow, flow_uri
-from tasks.model.checkpoints import HeadWeights, save, save_fusion
+from tasks.model.checkpoints import HeadWeights, save, save_fusion, save_joined
 from tasks.model.class_names import ClassNames
 from tasks.model.crops import Normalise, cut_views
+from tasks.model.job import joint_spec
 from tasks.model.network import Network
 from tasks.model.sampling import joined, middle_snippets
 from tasks.model.spec import FAMILIES, NetworkSpec
-from tasks.options import EvaluateOptions, Family, FlowOptions, LabelOptions, Modality, PredictOptions, SegmentOptions, SplitOptions
+from tasks.options import (
+    EvaluateOptions,
+    Family,
+    FlowOptions,
+    Head,
+    LabelOptions,
+    Modality,
+    PredictOptions,
+    SegmentOptions,
+    SplitOptions,
+    TrainOptions,
+)
 from tasks.prediction.familiar import from_bytes
 from tasks.prediction.scored import read_scored
 from tasks.results.dataset import NO_OBJECT, DatasetClip, Manifest, Vocabulary
@@ -47,6 +59,7 @@ FIRST, SECOND, TRAINED = "a" * 64, "b" * 64, "c" * 64
 NUM_CLIPS = 3
 DIS = FlowOptions(flow_method="dis")
 RGB = NetworkSpec(backbone="test_resnet", num_segments=2)
+SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None), num_segments=3)
 FLOW = NetworkSpec(backbone="test_resnet", num_segments=2, modality=Modality.FLOW, flow=DIS)
 CLASSES = ClassNames(verbs=tuple(map(str, range(125))), nouns=tuple(map(str, range(352))))
 
@@ -109,7 +122,7 @@ class Job:
         self.shelf.write(f"{PREDICTION}batches/0000.json", batch)
 
     def write_plan(self, model=None, against=None, *, engine="pytorch", preview=False, is_compared=True, knows_training=True, stride=None):
-        """A network is given as one, or as what `save_fusion` takes."""
+        """A network is given as one, or as what `save_fusion` or, with a joint head, `save_joined` takes."""
         self.model = self.predictor("model", model or made(RGB, 0))
         self.against = self.predictor("baseline", against or made(RGB, 1)) if is_compared else None
         self.shelf.write(
@@ -138,7 +151,7 @@ class Job:
         if isinstance(network, Network):
             save(path, network, self.classes[label])
         else:
-            save_fusion(path, *network, self.classes[label])
+            (save_joined if isinstance(network[1], Network) else save_fusion)(path, *network, self.classes[label])
         uri = f"{RUN}{label}.ckpt"
         self.shelf.write_file(uri, path)
         return Predictor(
@@ -296,8 +309,7 @@ def test_every_family_answers_on_every_input_as_the_network_alone_does(small, fi
 
 
 def test_a_clip_without_sound_is_named_and_answered_by_what_is_frequent(small):
-    sound = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None), num_segments=3)
-    networks = [Network(spec, seed) for seed, spec in enumerate((sound, spec_of(Family.TSN, Modality.SPECTROGRAM)))]
+    networks = [Network(spec, seed) for seed, spec in enumerate((SOUND, spec_of(Family.TSN, Modality.SPECTROGRAM)))]
     for network in networks:
         torch.nn.init.normal_(network.head.fc_verb.bias)
     small.write_plan(*networks)
@@ -307,6 +319,23 @@ def test_a_clip_without_sound_is_named_and_answered_by_what_is_frequent(small):
     verbs = [small.scored(FIRST).logits[role][0][0] for role in ("model", "against")]
     for found, network in zip(verbs, networks, strict=True):
         np.testing.assert_array_equal(found, network.head.fc_verb.bias.detach().numpy())
+
+
+@pytest.mark.parametrize("head", [Head.LINEAR, Head.LSTM])
+def test_joined_features_of_a_clip_without_sound_are_answered_by_what_is_seen_and_it_is_named(small, film, head):
+    members = [made(spec_of(Family.TSN, Modality.RGB), 0), Network(SOUND)]
+    options = TrainOptions(fuse=["a", "b"], join="features", trainable="heads", head=head)
+    joint = made(joint_spec(members, options), 3).eval()
+    joint.backbone.mean.normal_()
+    small.write_plan((members, joint), made(RGB, 1))
+    result = small.predict()
+    assert result.set_aside == ()
+    assert [warning.reason for warning in result.warnings] == [NOTHING_TO_HEAR]
+    with torch.inference_mode():
+        seen = members[0].eval().features(view(film, members[0].spec)[None])
+        expected = joint.head(joint.backbone([seen, joint.backbone.mean[seen.shape[2] :].expand(1, 3, -1)]))
+    for found, one in zip(small.scored(FIRST).logits["model"], expected, strict=True):
+        np.testing.assert_allclose(found[0], one[0].numpy(), atol=float(one.max() - one.min()) / 1000)
 
 
 def test_a_fusion_answers_with_the_weighted_mean_of_its_members(small, film, flow_bytes):
