@@ -20,7 +20,7 @@ class FileLabels:
     """The labels of one file, and its rejected lines.
 
     It has the line for each clip, the interval of a second label that covers much of the clip, and the line with each video's source. `num_more_refused` counts rejected lines beyond the limit of
-    `refused`.
+    `refused`; `intervals` are by video.
     """
 
     row_by_uid: dict[str, LabelRow | IntervalRow] = field(default_factory=dict)
@@ -28,6 +28,7 @@ class FileLabels:
     source_by_video: dict[str, ClipRow] = field(default_factory=dict)
     refused: list[tuple[int, str]] = field(default_factory=list)
     num_more_refused: int = 0
+    intervals: dict[str, list[IntervalRow]] = field(default_factory=dict)
 
 
 def labels_of_file(file: LabelFile, places: Places, min_overlap: float) -> FileLabels:
@@ -58,6 +59,7 @@ def labels_of_file(file: LabelFile, places: Places, min_overlap: float) -> FileL
         if agreed := _agreed(about_clip, labels):
             labels.row_by_uid[clip.uid] = agreed
             _note_source(agreed, clip.video, labels)
+    labels.intervals = dict(intervals)
     for video, of_video in intervals.items():
         _label_by_intervals(of_video, video, places, min_overlap, labels)
     return labels

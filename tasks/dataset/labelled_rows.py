@@ -12,6 +12,7 @@ from tasks.dataset.reading import read_annotations
 from tasks.dataset.rows import (
     AnnotationFile,
     Epic100ClassRow,
+    FullyLabelledRow,
     IntervalRow,
     LabelRow,
     NounClassRow,
@@ -53,10 +54,11 @@ class FileSummary:
 class ReadFiles:
     """All files in upload order, with their classes and the first rejected lines.
 
-    `num_more` counts further rejected lines by file.
+    `num_more` counts further rejected lines by file. `marks` say of videos whether they are fully labelled, each with the name of its file.
     """
 
     files: tuple[LabelFile, ...]
+    marks: tuple[tuple[str, FullyLabelledRow], ...]
     verbs: Lexicon
     nouns: Lexicon
     problems: tuple[Problem, ...]
@@ -112,6 +114,7 @@ def read_files(files: Sequence[AnnotationFile], own: OwnClasses, videos: Videos)
         problems += first_problems(one.name, one.refused, num_more, one.where)
     return ReadFiles(
         files=tuple(LabelFile(one.name, tuple(one.rows), one.is_of_tool, one.where) for one in told if one.rows),
+        marks=tuple((one.name, row) for one in told for row in one.lists if isinstance(row, FullyLabelledRow)),
         verbs=verbs,
         nouns=nouns,
         problems=tuple(problems),

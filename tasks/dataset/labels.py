@@ -4,7 +4,7 @@ Later labels override earlier ones.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from tasks.dataset.file_labels import labels_of_file
@@ -16,9 +16,10 @@ from tasks.dataset.near_names import near_names
 from tasks.dataset.places import KnownVideos, Places
 from tasks.dataset.problems import first_problems, in_order
 from tasks.dataset.rows import AnnotationFile, IntervalRow, LabelRow
+from tasks.dataset.uncovered import fully_labelled, uncovered
 from tasks.dataset.vocabulary import Lexicon, OwnClasses, WordTarget
 from tasks.options import LabelOptions
-from tasks.results.dataset import NO_OBJECT, ClassRef, LabelledClip, Problem, ReadFolder, Vocabulary, action_name
+from tasks.results.dataset import NO_OBJECT, NOTHING, ClassRef, LabelledClip, Problem, ReadFolder, Vocabulary, action_name
 from tasks.results.record import SetAside
 from tasks.results.video import ClipRecord
 from tasks.wording import plain_count, printable, quoted
@@ -101,12 +102,14 @@ def label_clips(
     options: LabelOptions,
     own: OwnClasses,
     fps: Mapping[str, float],
+    touched: Set[str] = frozenset(),
 ) -> Labelling:
     """Label all clips for which a folder or an annotation file has a label.
 
     `names` has every video's names by content hash, and `fps` its frame rate, for tools that count frames; `files` are in upload order; `own`
     are the ids that the store has given. Unusable lines are skipped and listed in `problems` with file, line and reason. `changes` lists
-    labels of folders or earlier files that were overridden.
+    labels of folders or earlier files that were overridden. `touched` are the uids of clips about which people said more than these files hold,
+    so that something may happen in them.
     """
     places = Places(clips, names)
     read = read_files(files, own, KnownVideos(places, fps))
@@ -131,6 +134,12 @@ def label_clips(
                 reason = f"source {quoted(old.name)} ({old.origin}) -> {quoted(new.name)} of {quoted(row.uid)}"
                 changes.append(Problem(file=file.name, line=row.line, reason=reason))
             sources[video] = new
+    videos, unknown = fully_labelled(read.marks, places)
+    problems += unknown
+    for video, mark in videos.items() if options.nothing_share else ():
+        rows = (row for _, found in found_by_file for row in found.intervals.get(video, ()))
+        for clip in uncovered(places.clips(video), rows, labels.keys() | touched, options.nothing_share):
+            labels[clip.uid] = _Label(NOTHING, NO_OBJECT, mark.file, mark.line)
     labelled = tuple(
         _labelled(clip, names[clip.video], labels.get(clip.uid), seconds.get(clip.uid), sources.get(clip.video), read) for clip in clips
     )

@@ -16,6 +16,7 @@ from tasks.wording import FORMULA_SIGN, quoted
 MAX_SECONDS = 10 * 24 * 3600
 MAX_CLASS_ID = 1_000_000
 MAX_PLACE_LENGTH = 1024
+YES_OR_NO = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
 TIME = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,2}):)?([0-9]{1,7}(?:[.,][0-9]{0,9})?)")
 PLAIN_SECONDS = re.compile(r"[0-9]{1,7}(?:\.[0-9]{0,9})?")
 """A fast path for the usual spelling. It halves the time to read a million lines."""
@@ -181,6 +182,19 @@ class SameAsRow(Row):
         return self
 
 
+def _yes_or_no(text: str) -> bool:
+    if text.casefold() not in YES_OR_NO:
+        raise ValueError("is not an answer; write yes or no")
+    return YES_OR_NO[text.casefold()]
+
+
+class FullyLabelledRow(Row):
+    """`video,fully_labelled`: whether all actions of a video are labelled, so that nothing happens in the rest of it."""
+
+    video: Place
+    fully_labelled: Annotated[bool, BeforeValidator(_yes_or_no)]
+
+
 MODELS: dict[str, type[Row]] = {
     "intervals": IntervalLine,
     "clips": ClipRow,
@@ -188,6 +202,7 @@ MODELS: dict[str, type[Row]] = {
     "noun classes": NounClassRow,
     "classes of EPIC-KITCHENS-100": Epic100ClassRow,
     "same classes": SameAsRow,
+    "fully labelled videos": FullyLabelledRow,
 }
 LAYOUTS = {
     "intervals": ("video", "start_seconds", "stop_seconds", "verb", "noun"),
@@ -196,6 +211,7 @@ LAYOUTS = {
     "noun classes": ("noun_id", "class_key"),
     "classes of EPIC-KITCHENS-100": ("id", "key", "instances"),
     "same classes": ("target", "name", "same_as"),
+    "fully labelled videos": ("video", "fully_labelled"),
 }
 
 LABEL_COLUMNS = ("verb", "noun", "action", "verb_class", "noun_class")

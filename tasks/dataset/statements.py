@@ -153,6 +153,16 @@ def page_labels(ledger: Ledger, clips: Sequence[ClipSpan], min_overlap: float) -
     return labels
 
 
+def touched_clips(ledger: Ledger, clips: Sequence[ClipSpan]) -> set[str]:
+    """List the clips that a statement overlaps at all, such as one that a person is unsure of."""
+    statements = _by_video(ledger)
+    return {
+        clip.uid
+        for clip in clips
+        if any(overlap_seconds(clip, one) > 0 for one in (*statements.get(clip.video, ()), *ledger.intervals(clip.video)))
+    }
+
+
 def _by_video(ledger: Ledger) -> Mapping[str, list[ClipStatement]]:
     found: defaultdict[str, list[ClipStatement]] = defaultdict(list)
     for (video, _, _), standing in ledger.clips():

@@ -12,6 +12,7 @@ from tasks.dataset.statements import Ledger
 from tasks.media.label_inputs import annotation_objects, epic_list_objects, probe_objects
 from tasks.media.label_log import read_log
 from tasks.media.own_classes import own_classes
+from tasks.results.dataset import NOTHING
 from tasks.results.prediction import KnownInterval
 from tasks.results.video import VideoRecord
 from tasks.store.objects import Store
@@ -25,7 +26,7 @@ NUM_THREADS = 16
 def labelled_intervals(store: Store, store_uri: str, videos: Collection[str]) -> tuple[KnownInterval, ...]:
     """List the labelled intervals of these videos, as they were written: those of the latest file that has any of the video.
 
-    Those of the labelling page count as the latest file.
+    Those of the labelling page count as the latest file. Intervals in which nothing happens are none of an action, and are left out.
 
     Lines that name no video, or classes without an id, are left out; the step `label` lists what is wrong with a line.
     """
@@ -42,7 +43,7 @@ def labelled_intervals(store: Store, store_uri: str, videos: Collection[str]) ->
     for file in read.files:
         own: dict[str, set[KnownInterval]] = {}
         for row in file.rows:
-            if isinstance(row, IntervalRow) and (video := _video(places, row.video, file.is_of_tool)) in videos:
+            if isinstance(row, IntervalRow) and row.verb != NOTHING and (video := _video(places, row.video, file.is_of_tool)) in videos:
                 verb, noun = read.verbs.id_of(row.verb), read.nouns.id_of(row.noun)
                 if verb is None or noun is None:
                     num_unknown += 1

@@ -15,6 +15,13 @@ class LabelOptions(Options):
     min_overlap: float = Field(
         0.25, ge=0, le=1, title="Minimum overlap", description="Share of a clip that a labelled interval must cover to label it"
     )
+    nothing_share: float = Field(
+        0,
+        ge=0,
+        le=1,
+        title="Share of uncovered clips",
+        description="Of videos that a file marks as fully labelled, the share of the clips that no label touches to label `nothing`",
+    )
 
 
 class SplitOptions(Options):

@@ -1,6 +1,8 @@
 """Define the results of label, split and dataset."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, SerializerFunctionWrapHandler, WrapSerializer
 
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions
 from tasks.results.record import TARGETS, VERB_ALONE, Record, SetAside, SplitName, Target
@@ -82,6 +84,15 @@ def action_name(verb: str, noun: str) -> str:
     return verb if noun == NO_OBJECT else f"{verb} {noun}"
 
 
+def _without_later(options: LabelOptions, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+    later = () if options.nothing_share else ("nothing_share",)
+    return {name: value for name, value in dump(options).items() if name not in later}
+
+
+KeptLabelOptions = Annotated[LabelOptions, WrapSerializer(_without_later)]
+"""Options of labels as records keep them: without those added later at their defaults, so that the digests of older datasets stay."""
+
+
 class LabelledClip(Record):
     """A clip and its label, if known.
 
@@ -141,7 +152,7 @@ class LabelsFile(Record):
 
     recipe: str
     segment: SegmentOptions
-    options: LabelOptions
+    options: KeptLabelOptions
     vocabulary: Vocabulary
     clips: tuple[LabelledClip, ...]
     problems: tuple[Problem, ...]
@@ -225,7 +236,7 @@ class Manifest(Record):
 
     recipe: str
     segment: SegmentOptions
-    label: LabelOptions
+    label: KeptLabelOptions
     split: SplitOptions
     vocabulary: Vocabulary
     clips: tuple[DatasetClip, ...]

@@ -6,7 +6,7 @@ from tasks.dataset.agreement import agreement, read_twice
 from tasks.dataset.labels import label_clips
 from tasks.dataset.page_files import with_page_labels
 from tasks.dataset.rows import AnnotationFile
-from tasks.dataset.statements import Ledger, page_labels
+from tasks.dataset.statements import Ledger, page_labels, touched_clips
 from tasks.errors import BadInput
 from tasks.keys import recipe_of
 from tasks.media.clips import find_cut
@@ -48,6 +48,7 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
         options,
         own,
         {record.video: record.fps for record, _ in cut},
+        touched_clips(by_hand, clips) if options.nothing_share else frozenset(),
     )
     labelling = labelling.with_ids(number_words(store, store_uri, own, labelling.words_without_id))
     log.info("%d clips, %d labelled; %d annotation files", len(labelling.clips), labelling.num_labelled, len(files))

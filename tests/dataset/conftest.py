@@ -1,7 +1,7 @@
 """Builders of clips and labels, for the dataset room's tests."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from types import SimpleNamespace
 
 import pytest
@@ -77,11 +77,15 @@ def label() -> Callable[..., Labelling]:
         min_overlap: float = 0.25,
         own: OwnClasses = NONE_OWN,
         fps: float = 30,
+        nothing_share: float = 0,
+        touched: Set[str] = frozenset(),
     ) -> Labelling:
         clips = [_clip(name, index) for name, num_clips in videos.items() for index in range(num_clips)]
         names = {_clip(name).video: tuple(name.split("|")) for name in videos}
         given = [AnnotationFile(name, text if isinstance(text, bytes) else text.encode()) for name, text in (files or {}).items()]
-        labelling = label_clips(clips, names, given, LabelOptions(min_overlap=min_overlap), own, dict.fromkeys(names, fps))
+        labelling = label_clips(
+            clips, names, given, LabelOptions(min_overlap=min_overlap, nothing_share=nothing_share), own, dict.fromkeys(names, fps), touched
+        )
         return labelling.with_ids(numbered(own, labelling.words_without_id))
 
     return run

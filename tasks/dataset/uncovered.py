@@ -1,0 +1,73 @@
+"""Find the clips of fully labelled videos in which nothing happens, because no label touches them."""
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
+
+from tasks.dataset.places import Places
+from tasks.dataset.rows import FullyLabelledRow, IntervalRow
+from tasks.results.dataset import Problem
+from tasks.results.video import ClipRecord
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The line that says of a video that it is fully labelled."""
+
+    file: str
+    line: int
+
+
+def fully_labelled(marks: Iterable[tuple[str, FullyLabelledRow]], places: Places) -> tuple[dict[str, Mark], list[Problem]]:
+    """Find the videos that are fully labelled, and the lines that name no video; a later line overrides an earlier one."""
+    found: dict[str, Mark] = {}
+    problems = []
+    for file, row in marks:
+        try:
+            video = places.video(row.video)
+        except ValueError as error:
+            problems.append(Problem(file=file, line=row.line, reason=str(error)))
+            continue
+        found.pop(video, None)
+        if row.fully_labelled:
+            found[video] = Mark(file, row.line)
+    return found, problems
+
+
+def uncovered(clips: Sequence[ClipRecord], intervals: Iterable[IntervalRow], known: Set[str], share: float) -> list[ClipRecord]:
+    """Choose a share of the clips of a video that no interval touches.
+
+    The choice is by the hash of a clip's uid, so it is the same in each run, and a larger share adds to it.
+
+    Args:
+        clips: of one video.
+        intervals: of the same video, in all files.
+        known: uids of clips with a label of another kind.
+        share: from 0 to 1.
+    """
+    covered = _merged(intervals)
+    starts = [start for start, _ in covered]
+
+    def is_touched(clip: ClipRecord) -> bool:
+        before = bisect_left(starts, clip.stop_seconds)
+        return before > 0 and covered[before - 1][1] > clip.start_seconds
+
+    free = [clip for clip in clips if clip.uid not in known and not is_touched(clip)]
+    return [clip for clip in free if place_of(clip.uid) < share]
+
+
+def _merged(intervals: Iterable[IntervalRow]) -> list[tuple[float, float]]:
+    """Join overlapping intervals to start and end in seconds, sorted; there may be a million."""
+    found: list[tuple[float, float]] = []
+    for start, stop in sorted((row.start_seconds, row.stop_seconds) for row in intervals):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], stop)
+        else:
+            found.append((start, stop))
+    return found
+
+
+def place_of(uid: str) -> float:
+    """Return a number in [0, 1) that is drawn by the uid."""
+    return int.from_bytes(hashlib.sha256(uid.encode()).digest()[:6]) / 2**48
