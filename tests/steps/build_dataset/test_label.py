@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier, Lock
 
 import pytest
@@ -11,15 +12,25 @@ from tasks.dataset.vocabulary import OwnClasses
 from tasks.errors import Unavailable
 from tasks.keys import recipe_of
 from tasks.media.label_inputs import inputs_digest
+from tasks.media.label_log import append
 from tasks.media.own_classes import number_words, own_classes
 from tasks.options import SegmentOptions
 from tasks.results.dataset import NO_OBJECT, LabelsFile
+from tasks.results.labelling import ClipStatement
 from tasks.steps.build_dataset import label
 from tests.steps.shelf import Shelf, taken_in
 
 STORE = "s3://retake"
 OUT = f"{STORE}/labels/{recipe_of(SegmentOptions())}/"
 NAMES = ("knit sock/a.mp4", "наливать чай/b.mp4", "wave/c.mp4", "put meat/d.mp4", "day 1/e.mp4")
+
+
+class Dated(Shelf):
+    """A store that keeps times."""
+
+    def stat(self, uri):
+        found = super().stat(uri)
+        return found and replace(found, modified="2026-11-27T11:00:00+00:00")
 
 
 class Shared(Shelf):
@@ -112,3 +123,27 @@ def test_epics_lists_beside_its_weights_number_words(store):
     )
     assert inputs_digest(store, STORE, recipe) != before
     assert labelled(store)[1] == {"knit sock": (77, 353), "greet": (88, 352), "наливать чай": (125, 354), "put meat": (1, 26)}
+
+
+def test_the_rest_of_fully_labelled_videos_is_nothing_unless_somebody_was_unsure():
+    store = Dated()
+    taken_in(store, [*NAMES, "day 2/f.mp4"])
+    store.write_bytes(f"{STORE}/annotations/done.csv", b"video,fully_labelled\ne.mp4,yes\nf.mp4,yes\nd.mp4,yes\n")
+    _, ids = labelled(store)
+    assert "nothing" not in ids
+    chosen = LabelArguments(store=STORE, nothing_share=1)
+    assert label.run(chosen, store).num_labelled == 6
+    labels = store.read(f"{OUT}labels.json", LabelsFile)
+    assert {(clip.names, clip.origin) for clip in labels.clips if clip.action == "nothing"} == {
+        (("day 1/e.mp4",), "done.csv:2"),
+        (("day 2/f.mp4",), "done.csv:3"),
+    }
+    assert labels.vocabulary.nothing_verb == own_classes(store, STORE).verbs["nothing"]
+
+    (clip,) = (one.clip for one in labels.clips if one.names == ("day 1/e.mp4",))
+    unsure = ClipStatement(
+        token="0" * 32, by="a", at="2026-11-27T12:00:00.000Z", video=clip.video, uid=clip.uid, start_seconds=clip.start_seconds,
+        stop_seconds=clip.stop_seconds, answer="unsure",
+    )  # fmt: skip
+    append(store, STORE, unsure, 0)
+    assert label.run(chosen, store).num_labelled == 5
