@@ -43,7 +43,10 @@ def labelled_intervals(store: Store, store_uri: str, videos: Collection[str]) ->
     for file in read.files:
         own: dict[str, set[KnownInterval]] = {}
         for row in file.rows:
-            if isinstance(row, IntervalRow) and row.verb != NOTHING and (video := _video(places, row.video, file.is_of_tool)) in videos:
+            if isinstance(row, IntervalRow) and (video := _video(places, row.video, file.is_of_tool)) in videos:
+                if row.verb == NOTHING:
+                    own.setdefault(video, set())
+                    continue
                 verb, noun = read.verbs.id_of(row.verb), read.nouns.id_of(row.noun)
                 if verb is None or noun is None:
                     num_unknown += 1

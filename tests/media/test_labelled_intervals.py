@@ -58,3 +58,10 @@ def test_labels_of_another_tool_are_read_though_nothing_is_cut():
     database = {"database": {"a": {"subset": "training", "duration": 30, "annotations": [{"label": "put meat", "segment": [1.5, 9]}]}}}
     shelf.write_bytes(f"{ROOT}/annotations/1.json", json.dumps(database).encode())
     assert listed(shelf, "a.mp4") == [(video("a.mp4"), 1.5, 9, 1, 26)]
+
+
+def test_intervals_in_which_nothing_happens_are_none_of_an_action(shelf, caplog):
+    shelf.write_bytes(f"{ROOT}/annotations/1.csv", f"{HEADER}a.mp4,0,4,put,meat\nb.mp4,1,2,put,meat\n".encode())
+    shelf.write_bytes(f"{ROOT}/annotations/2.csv", f"{HEADER}a.mp4,0,4,nothing,\na.mp4,4,8,take,bag\nb.mp4,0,9,nothing,\n".encode())
+    assert listed(shelf, "a.mp4", "b.mp4") == [(video("a.mp4"), 4, 8, 0, 20)]
+    assert not caplog.messages
