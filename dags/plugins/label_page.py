@@ -35,7 +35,8 @@ def _application() -> "FastAPI":
         )
         return Person(user.get_name(), may_write)
 
-    settings, store = load(LabellingSettings), Store.from_settings(load(StoreSettings))
+    # A store that hangs must not occupy the threads of Airflow's API server.
+    settings, store = load(LabellingSettings), Store.from_settings(load(StoreSettings), read_seconds=10, num_retries=1)
     uris = dict.fromkeys((load(RunnerSettings).store_uri, *settings.stores))
     return make_app([Desk(store, uri) for uri in uris], person, settings.second_share)
 

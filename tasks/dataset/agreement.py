@@ -29,7 +29,7 @@ def read_twice(ledger: Ledger) -> list[Pair]:
         first = next((one for one in standing if one.reading == "first" and words_of(one)), None)
         second = next((one for one in standing if one.reading == "second" and words_of(one) and first and one.by != first.by), None)
         if first and second:
-            pairs.append(Pair(video, _name(first), _name(second)))
+            pairs.append(Pair(video, _name(ledger, first), _name(ledger, second)))
     return pairs
 
 
@@ -73,6 +73,6 @@ def _interval(by_video: Mapping[str, Sequence[Pair]], seed: int) -> tuple[float,
     return values[int(0.025 * (len(values) - 1))], values[round(0.975 * (len(values) - 1))]
 
 
-def _name(statement: ClipStatement) -> str:
-    verb, noun = words_of(statement) or ("", "")
+def _name(ledger: Ledger, statement: ClipStatement) -> str:
+    verb, noun = ledger.words(statement) or ("", "")
     return action_name(verb, noun)

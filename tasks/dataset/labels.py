@@ -13,6 +13,7 @@ from tasks.dataset.folders import Certainty
 from tasks.dataset.labelled_rows import ReadFiles, read_files
 from tasks.dataset.left_out import left_out
 from tasks.dataset.near_names import near_names
+from tasks.dataset.page_files import PAGE
 from tasks.dataset.places import KnownVideos, Places
 from tasks.dataset.problems import first_problems, in_order
 from tasks.dataset.rows import AnnotationFile, IntervalRow, LabelRow
@@ -79,6 +80,9 @@ class _Label:
     def origin(self) -> str:
         if self.item:
             return f"{self.file}, {self.item}"
+        # Lines of the page's files change with other labels, and a dataset's digest covers origins.
+        if self.file == PAGE:
+            return PAGE
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
     def contradicts(self, other: "_Label") -> bool:

@@ -2,16 +2,16 @@
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from tasks.csv_table import csv_table
 from tasks.dataset.rows import AnnotationFile
-from tasks.dataset.statements import Ledger, PageLabel
-from tasks.results.labelling import ClassMerge
+from tasks.dataset.statements import Ledger, PageLabel, PagePart
+from tasks.results.labelling import ClassMerge, IntervalStatement
 
-ORIGIN = "the page, by "
-"""The start of the name of each file of labels, and so of the origin of a clip's label."""
+PAGE = "the page Label"
+"""The name of the page's files, and the origin of its labels, without a line: who said what is in the log."""
 
 COLUMNS = ("uid", "verb", "noun")
 INTERVAL_COLUMNS = ("video", "start_seconds", "stop_seconds", "verb", "noun")
@@ -19,44 +19,65 @@ MERGE_COLUMNS = ("target", "name", "same_as")
 
 
 def with_page_labels(
-    uploaded: Sequence[tuple[str, AnnotationFile]], labels: Sequence[PageLabel], merges: Sequence[ClassMerge]
+    uploaded: Sequence[tuple[str, AnnotationFile]],
+    labels: Sequence[PageLabel],
+    parts: Sequence[PagePart],
+    merges: Sequence[ClassMerge],
 ) -> list[AnnotationFile]:
-    """Write the page's labels as annotation files, one for each person between two uploads.
+    """Write the page's labels as annotation files between those that were uploaded before and after them.
 
-    `uploaded` are the annotation files with their times of upload, in order. Merged classes come last; they hold for all files.
+    `uploaded` are the annotation files with their times of upload, in order. Between two of them come intervals, then labels of clips, then
+    those intervals of a clip that are later than its label. Merged classes come last; they hold for all files.
     """
     times = [datetime.fromisoformat(modified) for modified, _ in uploaded]
-    between: defaultdict[int, defaultdict[str, list[PageLabel]]] = defaultdict(lambda: defaultdict(list))
+    number_by_uid = {label.uid: label.number for label in labels}
+
+    def place(one: PageLabel | PagePart) -> int:
+        return bisect_right(times, datetime.fromisoformat(one.at))
+
+    clips, early, late = _grouped(labels, place), defaultdict[int, list[PagePart]](list), defaultdict[int, list[PagePart]](list)
+    for part in parts:
+        (late if part.number > number_by_uid.get(part.uid, part.number) else early)[place(part)].append(part)
+    files = list[AnnotationFile]()
+    for number in range(len(uploaded) + 1):
+        files += [*_interval_file(early[number]), *_clip_file(clips[number]), *_interval_file(late[number])]
+        files += [uploaded[number][1]] if number < len(uploaded) else []
+    return [*files, *merge_file(merges)]
+
+
+def _grouped(labels: Sequence[PageLabel], place: Callable[[PageLabel], int]) -> defaultdict[int, list[PageLabel]]:
+    found: defaultdict[int, list[PageLabel]] = defaultdict(list)
     for label in labels:
-        between[bisect_right(times, datetime.fromisoformat(label.at))][label.by].append(label)
-    files = []
-    for place in range(len(uploaded) + 1):
-        files += [_file(by, between[place][by]) for by in sorted(between[place])]
-        files += [uploaded[place][1]] if place < len(uploaded) else []
-    return [*files, *_merged(merges)]
+        found[place(label)].append(label)
+    return found
 
 
 def interval_file(ledger: Ledger) -> list[AnnotationFile]:
     """Write the intervals of the page that hold as an annotation file; none without intervals."""
+    return _interval_file([one for video in ledger.videos for one in ledger.intervals(video)])
+
+
+def _interval_file(intervals: Sequence[IntervalStatement | PagePart]) -> list[AnnotationFile]:
     rows = [
         {
             "video": one.video,
-            "start_seconds": f"{one.start_seconds:.3f}",
-            "stop_seconds": f"{one.stop_seconds:.3f}",
+            "start_seconds": f"{one.start_seconds:.6f}",
+            "stop_seconds": f"{one.stop_seconds:.6f}",
             "verb": one.verb,
             "noun": one.noun,
         }
-        for video in ledger.videos
-        for one in ledger.intervals(video)
+        for one in intervals
     ]
-    return [AnnotationFile(f"{ORIGIN}intervals", csv_table(INTERVAL_COLUMNS, rows))] if rows else []
+    return [AnnotationFile(PAGE, csv_table(INTERVAL_COLUMNS, rows))] if rows else []
 
 
-def _file(by: str, labels: Sequence[PageLabel]) -> AnnotationFile:
-    return AnnotationFile(f"{ORIGIN}{by}", csv_table(COLUMNS, ({"uid": one.uid, "verb": one.verb, "noun": one.noun} for one in labels)))
+def _clip_file(labels: Sequence[PageLabel]) -> list[AnnotationFile]:
+    rows = [{"uid": one.uid, "verb": one.verb, "noun": one.noun} for one in labels]
+    return [AnnotationFile(PAGE, csv_table(COLUMNS, rows))] if rows else []
 
 
-def _merged(merges: Sequence[ClassMerge]) -> list[AnnotationFile]:
+def merge_file(merges: Sequence[ClassMerge]) -> list[AnnotationFile]:
+    """Write the merged names as an annotation file; none without merges."""
     latest = {(merge.target, merge.name): merge for merge in merges}
     rows = [{"target": merge.target, "name": merge.name, "same_as": merge.same_as} for merge in latest.values()]
-    return [AnnotationFile("the page, classes", csv_table(MERGE_COLUMNS, rows))] if rows else []
+    return [AnnotationFile(PAGE, csv_table(MERGE_COLUMNS, rows))] if rows else []

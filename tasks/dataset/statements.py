@@ -1,6 +1,6 @@
 """Keep the statements of the labelling page that hold, and turn them into labels of clips.
 
-The latest statement about a clip wins. Intervals of a video that hold label its clips together, by what covers most of a clip.
+The latest statement about a clip wins. The intervals of a clip that hold label it together, by what covers most of it.
 """
 
 from collections import defaultdict
@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tasks.dataset.intervals import overlap_seconds
+from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds
+from tasks.dataset.vocabulary import WordTarget
 from tasks.results.dataset import NO_OBJECT, NOTHING
 from tasks.results.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, LogEntry, Statement, Withdrawal
 
@@ -56,9 +57,11 @@ class Ledger:
     _number_by_token: dict[str, int] = field(default_factory=dict)
     _by_token: dict[str, AnyStatement] = field(default_factory=dict)
     _withdrawn: set[str] = field(default_factory=set)
+    _replaced_by: dict[str, list[IntervalStatement]] = field(default_factory=lambda: defaultdict(list))
     _by_clip: dict[ClipKey, list[ClipStatement]] = field(default_factory=lambda: defaultdict(list))
     _by_video: dict[str, list[IntervalStatement]] = field(default_factory=lambda: defaultdict(list))
     _merges: list[ClassMerge] = field(default_factory=list)
+    _same_as: dict[tuple[WordTarget, str], str] | None = None
 
     @classmethod
     def of(cls, entries: Sequence[LogEntry]) -> "Ledger":
@@ -69,6 +72,7 @@ class Ledger:
 
     def add(self, entries: Sequence[LogEntry]) -> None:
         """Add the next entries of the log. A token that is known already adds nothing."""
+        self._same_as = None
         for entry in entries:
             self.num_entries += 1
             statement = entry.statement
@@ -82,15 +86,19 @@ class Ledger:
                 case IntervalStatement():
                     self._by_video[statement.video].append(statement)
                     if statement.replaces:
-                        self._withdrawn.add(statement.replaces)
+                        self._replaced_by[statement.replaces].append(statement)
                 case Withdrawal():
                     self._withdrawn.add(statement.withdrawn)
                 case ClassMerge():
                     self._merges.append(statement)
 
     def holds(self, statement: Statement) -> bool:
-        """Check whether nobody has taken the statement back."""
-        return statement.token not in self._withdrawn
+        """Check whether nobody has taken the statement back, and no interval that holds replaces it."""
+        return statement.token not in self._withdrawn and not self._is_replaced(statement)
+
+    def _is_replaced(self, statement: Statement) -> bool:
+        others = self._replaced_by.get(statement.token, ())
+        return any(other.token not in self._withdrawn or self._is_replaced(other) for other in others)
 
     def find(self, token: str) -> AnyStatement | None:
         """Find a statement by its token."""
@@ -120,6 +128,21 @@ class Ledger:
         found = [statement for statement in self._by_video.get(video, ()) if self.holds(statement)]
         return sorted(found, key=lambda one: (one.start_seconds, one.stop_seconds, self.number(one)))
 
+    def words(self, statement: ClipStatement | IntervalStatement) -> tuple[str, str] | None:
+        """Return verb and noun of a statement by the names that they were merged into; None if the person was unsure."""
+        words = words_of(statement)
+        return (self.merged("verb", words[0]), self.merged("noun", words[1])) if words else None
+
+    def merged(self, target: WordTarget, name: str) -> str:
+        """Follow the merges of a name to the name that is left."""
+        if self._same_as is None:
+            self._same_as = {(merge.target, merge.name): merge.same_as for merge in self.merges}
+        seen = set[str]()
+        while (target, name) in self._same_as and name not in seen:
+            seen.add(name)
+            name = self._same_as[target, name]
+        return name
+
     @property
     def merges(self) -> list[ClassMerge]:
         """List the names that were merged into others, in order."""
@@ -128,29 +151,68 @@ class Ledger:
 
 @dataclass(frozen=True)
 class PageLabel:
-    """The label of a clip by the page: who gave it, and when."""
+    """What the latest statement about a clip says, and when it was made; `number` is its place in the log."""
 
     uid: str
     verb: str
     noun: str
-    by: str
     at: str
+    number: int
+
+
+@dataclass(frozen=True)
+class PagePart:
+    """The part of an interval that lies in one clip.
+
+    `at` and `number` are those of the latest interval in the clip, because all intervals of a clip label it together.
+    """
+
+    uid: str
+    video: str
+    start_seconds: float
+    stop_seconds: float
+    verb: str
+    noun: str
+    at: str
+    number: int
 
 
 def page_labels(ledger: Ledger, clips: Sequence[ClipSpan], min_overlap: float) -> list[PageLabel]:
-    """Label each clip by the latest statement about it, if it covers the share `min_overlap` of the clip."""
+    """Label each clip by the latest statement that covers the share `min_overlap` of it; a person who is unsure labels nothing."""
     statements = _by_video(ledger)
     labels = []
     for clip in clips:
-        demanded = min_overlap * (clip.stop_seconds - clip.start_seconds) - 1e-6
-        about = [one for one in statements.get(clip.video, ()) if overlap_seconds(clip, one) >= max(demanded, 1e-6)]
-        covering = _covering(clip, ledger, demanded)
-        candidates: list[ClipStatement | IntervalStatement] = [*about, *covering]
-        winner = max(candidates, key=ledger.number, default=None)
-        words = words_of(winner) if winner else None
-        if winner and words:
-            labels.append(PageLabel(clip.uid, *words, winner.by, winner.at))
+        demanded = max(min_overlap * (clip.stop_seconds - clip.start_seconds), 2 * ROUNDING_SECONDS) - ROUNDING_SECONDS
+        about = [one for one in statements.get(clip.video, ()) if overlap_seconds(clip, one) >= demanded]
+        latest = max(about, key=ledger.number, default=None)
+        words = words_of(latest) if latest else None
+        if latest and words:
+            labels.append(PageLabel(clip.uid, *words, latest.at, ledger.number(latest)))
     return labels
+
+
+def page_parts(ledger: Ledger, clips: Sequence[ClipSpan]) -> list[PagePart]:
+    """Cut the intervals that hold at the clips, so that each clip can be labelled on its own."""
+    intervals = {video: ledger.intervals(video) for video in ledger.videos}
+    parts = []
+    for clip in clips:
+        inside = [one for one in intervals.get(clip.video, ()) if overlap_seconds(clip, one) > ROUNDING_SECONDS]
+        latest = max(inside, key=ledger.number, default=None)
+        if latest:
+            parts += [
+                PagePart(
+                    uid=clip.uid,
+                    video=clip.video,
+                    start_seconds=max(clip.start_seconds, one.start_seconds),
+                    stop_seconds=min(clip.stop_seconds, one.stop_seconds),
+                    verb=one.verb,
+                    noun=one.noun,
+                    at=latest.at,
+                    number=ledger.number(latest),
+                )
+                for one in inside
+            ]
+    return parts
 
 
 def touched_clips(ledger: Ledger, clips: Sequence[ClipSpan]) -> set[str]:
@@ -168,14 +230,3 @@ def _by_video(ledger: Ledger) -> Mapping[str, list[ClipStatement]]:
     for (video, _, _), standing in ledger.clips():
         found[video].append(standing[-1])
     return found
-
-
-def _covering(clip: ClipSpan, ledger: Ledger, demanded: float) -> list[IntervalStatement]:
-    """List the intervals of the action that covers most of the clip, none if it covers too little; ties go to the first."""
-    found: defaultdict[tuple[str, str], list[IntervalStatement]] = defaultdict(list)
-    for one in ledger.intervals(clip.video):
-        if overlap_seconds(clip, one) > 0:
-            found[one.verb, one.noun].append(one)
-    seconds = {words: sum(overlap_seconds(clip, one) for one in intervals) for words, intervals in found.items()}
-    best = max(seconds, key=lambda words: seconds[words], default=None)
-    return found[best] if best and seconds[best] >= max(demanded, 1e-6) else []

@@ -6,8 +6,7 @@ from dataclasses import asdict
 from itertools import islice
 from typing import Any, Literal
 
-from tasks.dataset.agreement import agreement, read_twice
-from tasks.dataset.statements import Ledger, words_of
+from tasks.dataset.statements import Ledger
 from tasks.errors import BadInput, MissingObject
 from tasks.labelling.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
 from tasks.labelling.clips import PageClip
@@ -107,7 +106,9 @@ class Answers:
     def review(self, query: ReviewQuery) -> Json:
         """List labels, the latest first, and how far readers agree."""
         view = self._view()
-        return self._desk.read(lambda ledger: _review(view, ledger, query))
+        agreed = self._desk.agreement()
+        found = self._desk.read(lambda ledger: _review(view, ledger, query))
+        return {**found, "agreement": agreed.model_dump(mode="json") if agreed else None}
 
     def classes(self) -> Json:
         """List the classes in use, and the names that were merged."""
@@ -124,7 +125,11 @@ class Answers:
         """Append a statement of this person."""
         view = self._view()
         number = self._desk.write(self._statement(view, asked, me))
-        return {"number": number, "counts": self._desk.read(lambda ledger: _counts(view, ledger, me)["totals"])}
+
+        def look(ledger: Ledger) -> Json:
+            return {"number": number, "counts": _counts(view, ledger, me)["totals"]}
+
+        return self._desk.read(look)
 
     def _view(self) -> View:
         view = self._desk.view or self._desk.wait_for_view()
@@ -141,7 +146,7 @@ class Answers:
 
     def _clip(self, view: View, ledger: Ledger, clip: PageClip, reading: Reading, me: str) -> Json:
         about = [one for one in ledger.about(clip.key) if reading == "first" or one.by == me]
-        label = label_of(about, view.known.get(clip.uid) if reading == "first" else None)
+        label = label_of(ledger, about, view.known.get(clip.uid) if reading == "first" else None)
         return {
             "uid": clip.uid,
             "video": clip.video,
@@ -188,7 +193,7 @@ def _counts(view: View, ledger: Ledger, me: str) -> Json:
     num_unsure = num_mine = 0
     for uid, clip in view.cut.clips.items():
         about = ledger.about(clip.key)
-        words = label_of(about, view.known.get(uid))
+        words = label_of(ledger, about, view.known.get(uid))
         num_mine += any(one.by == me for one in about)
         num_unsure += bool(about) and words is None
         if words:
@@ -245,40 +250,40 @@ def _review(view: View, ledger: Ledger, query: ReviewQuery) -> Json:
         for (video, _, _), standing in ledger.clips()
         if (not query.video or video == query.video)
         and (not query.by or any(one.by == query.by for one in standing))
-        and (not query.name or query.name in _words(standing[-1]))
-        and _is_shown(query.show, standing)
+        and (not query.name or query.name in _words(ledger, standing[-1]))
+        and _is_shown(ledger, query.show, standing)
     ]
     found.sort(key=lambda standing: ledger.number(standing[-1]), reverse=True)
     shown = found[query.page * ROWS_PER_PAGE : (query.page + 1) * ROWS_PER_PAGE]
-    agreed = agreement(read_twice(ledger))
     return {
-        "rows": [_row(view.cut.names, standing) for standing in shown],
+        "rows": [_row(ledger, view.cut.names, standing) for standing in shown],
         "num_rows": len(found),
         "rows_per_page": ROWS_PER_PAGE,
         "people": sorted({one.by for _, standing in ledger.clips() for one in standing}),
-        "agreement": agreed.model_dump(mode="json") if agreed else None,
     }
 
 
-def _row(names: Mapping[str, str], standing: Sequence[ClipStatement]) -> Json:
+def _row(ledger: Ledger, names: Mapping[str, str], standing: Sequence[ClipStatement]) -> Json:
     last = standing[-1]
+    verb, noun = ledger.words(last) or (None, None)
     return {
         **last.model_dump(mode="json"),
+        **({"verb": verb, "noun": noun} if last.answer == "action" else {}),
         "name": names.get(last.video, last.video[:12]),
-        "is_conflict": people_differ(standing),
+        "is_conflict": people_differ(ledger, standing),
         "statements": [one.model_dump(mode="json", include={"by", "at", "answer", "verb", "noun", "reading", "token"}) for one in standing],
     }
 
 
-def _words(statement: ClipStatement) -> tuple[str, ...]:
-    words = words_of(statement)
+def _words(ledger: Ledger, statement: ClipStatement) -> tuple[str, ...]:
+    words = ledger.words(statement)
     return (*words, " ".join(words)) if words else ()
 
 
-def _is_shown(show: str, standing: Sequence[ClipStatement]) -> bool:
+def _is_shown(ledger: Ledger, show: str, standing: Sequence[ClipStatement]) -> bool:
     match show:
         case "conflicts":
-            return people_differ(standing)
+            return people_differ(ledger, standing)
         case "unsure":
             return standing[-1].answer == "unsure"
         case "second":

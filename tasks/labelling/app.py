@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from tasks.errors import BadInput, MissingObject, RetakeError
@@ -23,6 +23,9 @@ from tasks.web import file_response, static_files, with_headers
 STATIC = Path(__file__).with_name("static")
 HEADER = "x-retake"
 MAX_BODY_BYTES = 16_384
+MAX_OPEN = 24
+"""Requests at a time. Airflow's API server has 40 threads for all that it serves."""
+
 UID = re.compile(r"[0-9a-f]{12}_[0-9]{9,}-[0-9]{9,}")
 STATUSES: dict[type[RetakeError], int] = {MissingObject: 404, BadInput: 400}
 
@@ -53,7 +56,7 @@ def make_app(desks: Sequence[Desk], person: Callable[..., Person], second_share:
 def _of_store(desk: Desk, person: Callable[..., Person], second_share: float, others: Sequence[Desk] = ()) -> FastAPI:
     answers = Answers(desk, second_share)
     app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(person)])
-    app.middleware("http")(_limit)
+    app.middleware("http")(_Limit())
     app.middleware("http")(with_headers)
     app.exception_handler(RetakeError)(_refused)
     app.include_router(_page(desk, others))
@@ -63,12 +66,23 @@ def _of_store(desk: Desk, person: Callable[..., Person], second_share: float, ot
     return app
 
 
-async def _limit(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Refuse large bodies."""
-    length = request.headers.get("content-length", "")
-    if request.method not in ("GET", "HEAD") and (not length.isdecimal() or int(length) > MAX_BODY_BYTES):
-        return JSONResponse({"detail": f"a statement has at most {MAX_BODY_BYTES} bytes"}, 413)
-    return await go_on(request)
+class _Limit:
+    """Refuses large bodies, and more requests at a time than leave threads to the rest of the server."""
+
+    def __init__(self) -> None:
+        self._num_open = 0
+
+    async def __call__(self, request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        length = request.headers.get("content-length", "")
+        if request.method not in ("GET", "HEAD") and (not length.isdecimal() or int(length) > MAX_BODY_BYTES):
+            return JSONResponse({"detail": f"a statement has at most {MAX_BODY_BYTES} bytes"}, 413)
+        if self._num_open >= MAX_OPEN:
+            return JSONResponse({"detail": "the page is busy; it tries again"}, 503)
+        self._num_open += 1
+        try:
+            return await go_on(request)
+        finally:
+            self._num_open -= 1
 
 
 def _refused(_: Request, error: Exception) -> Response:
@@ -98,8 +112,14 @@ def _reads(answers: Answers, person: Callable[..., Person]) -> APIRouter:
         return JSONResponse(answers.state(asks.name, asks.may_write))
 
     @router.get("/queue")
-    def queue(asks: who, wanted: Annotated[Wanted, Depends()], skip: str = "", limit: int = 10, after: str | None = None) -> Response:
-        return JSONResponse(answers.queue(asks.name, wanted, frozenset(skip.split(",")), min(limit, 50), after))
+    def queue(
+        asks: who,
+        wanted: Annotated[Wanted, Depends()],
+        skip: str = "",
+        limit: Annotated[int, Query(ge=1, le=50)] = 10,
+        after: str | None = None,
+    ) -> Response:
+        return JSONResponse(answers.queue(asks.name, wanted, frozenset(skip.split(",")), limit, after))
 
     @router.get("/clips/{uid}.mp4")
     def video(uid: str) -> Response:

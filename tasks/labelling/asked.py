@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from tasks.dataset.vocabulary import class_name
-from tasks.results.dataset import NO_OBJECT
+from tasks.dataset.vocabulary import class_name, require_no_object
+from tasks.results.dataset import NO_OBJECT, NOTHING
 from tasks.results.labelling import Answer, Moment, Reading, Suggested, Token, VideoHash
 
 
@@ -40,6 +40,8 @@ class AskedClip(_Asked):
     def _an_action_has_words(self) -> "AskedClip":
         if (self.answer == "action") != (self.verb is not None and self.noun is not None):
             raise ValueError("verb and noun belong to the answer 'action', and to no other")
+        if self.verb and self.noun:
+            require_no_object(self.verb, self.noun)
         return self
 
 
@@ -59,6 +61,7 @@ class AskedInterval(_Asked):
     def _stops_after_its_start(self) -> "AskedInterval":
         if self.stop_seconds <= self.start_seconds:
             raise ValueError("stop_seconds is not after start_seconds")
+        require_no_object(self.verb, self.noun)
         return self
 
 
@@ -76,6 +79,12 @@ class AskedMerge(_Asked):
     target: Literal["verb", "noun"]
     name: Verb
     same_as: Noun
+
+    @model_validator(mode="after")
+    def _a_verb_becomes_a_verb(self) -> "AskedMerge":
+        if self.target == "verb" and self.same_as in (NO_OBJECT, NOTHING):
+            raise ValueError(f"a verb cannot become {self.same_as}")
+        return self
 
 
 AskedStatement = Annotated[AskedClip | AskedInterval | AskedWithdrawal | AskedMerge, Field(discriminator="kind")]

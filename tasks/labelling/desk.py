@@ -11,14 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tasks.dataset.page_files import ORIGIN
+from tasks.dataset.agreement import agreement, read_twice
+from tasks.dataset.page_files import PAGE
 from tasks.dataset.statements import Ledger
-from tasks.errors import MissingObject, RetakeError
+from tasks.errors import BadInput, MissingObject, RetakeError
 from tasks.labelling.clips import ClipFiles, Cut, of_use
-from tasks.labelling.queue import Words, diverse
+from tasks.labelling.queue import Known, Words, diverse
 from tasks.labelling.suggestions import Suggestions, latest_prediction, read_suggestions
 from tasks.media.label_log import BLOCK_SIZE, append, read_log, write_blocks
-from tasks.results.dataset import NO_OBJECT, LabelsFile
+from tasks.results.dataset import NO_OBJECT, Agreement, LabelsFile
 from tasks.results.labelling import AnyStatement, LogEntry
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
@@ -36,7 +37,7 @@ class View:
 
     cut: Cut
     suggestions: Suggestions
-    known: Mapping[str, Words]
+    known: Mapping[str, Known]
     order: tuple[str, ...]
     """All clips: those of the list to label first, then the most diverse."""
     known_etag: str | None = None
@@ -60,6 +61,7 @@ class Desk:
         self._view: View | None = None
         self._viewed_at = -VIEW_SECONDS
         self._viewing = threading.Lock()
+        self._agreed: tuple[int, Agreement | None] | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -88,6 +90,13 @@ class Desk:
                 self._take(read_log(self.store, self.store_uri, len(self._entries)))
             return look(self._ledger)
 
+    def agreement(self) -> Agreement | None:
+        """Compute how far two readers agree, once for each state of the log; others are not kept waiting."""
+        number, pairs = self.read(lambda ledger: (ledger.num_entries, read_twice(ledger)))
+        if self._agreed is None or self._agreed[0] != number:
+            self._agreed = number, agreement(pairs)
+        return self._agreed[1]
+
     def write(self, statement: AnyStatement) -> int:
         """Append a statement, and return its place in the log. The same token twice is written once."""
         with self._lock:
@@ -108,8 +117,8 @@ class Desk:
             self._read_view()
         except RetakeError as error:
             log.warning("the labelling page keeps its last view: %s", error)
-            self._viewed_at = self._now()
         finally:
+            self._viewed_at = self._now()
             self._viewing.release()
 
     def _read_view(self) -> None:
@@ -127,28 +136,32 @@ class Desk:
         folder = latest_prediction(self.store, self.store_uri)
         if before and before.suggestions.prediction == folder:
             return before.suggestions
-        return read_suggestions(self.store, folder) if folder else Suggestions()
-
-    def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Words], str | None]:
-        at = Layout(self.store_uri).labels(cut.recipe).clips
-        listed = self.store.stat(at.uri)
-        if listed is None:
-            return {}, None
-        if before and before.known_etag == listed.etag:
-            return before.known, listed.etag
         try:
-            labels: LabelsFile = self.store.read(at)
+            return read_suggestions(self.store, folder) if folder else Suggestions()
+        except (BadInput, MissingObject) as error:
+            log.warning("the labelling page suggests nothing: %s", error)
+            return Suggestions(folder)
+
+    def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Known], str | None]:
+        labels = Layout(self.store_uri).labels(cut.recipe)
+        built = self.store.stat(labels.uri)
+        if built is None:
+            return {}, None
+        if before and before.known_etag == built.etag:
+            return before.known, built.etag
+        try:
+            num_statements, found = self.store.read(labels).num_statements, self.store.read(labels.clips)
         except MissingObject:
             return {}, None
-        return _of_files(labels), listed.etag
+        return _of_files(found, num_statements), built.etag
 
 
-def _of_files(labels: LabelsFile) -> dict[str, Words]:
+def _of_files(labels: LabelsFile, num_statements: int) -> dict[str, Known]:
     """Select the labels that came from files and folders; those of the page are in the log."""
     return {
-        one.clip.uid: Words(one.verb, one.noun or NO_OBJECT, one.origin)
+        one.clip.uid: Known(Words(one.verb, one.noun or NO_OBJECT, one.origin), num_statements)
         for one in labels.clips
-        if one.verb and one.origin and not one.origin.startswith(ORIGIN)
+        if one.verb and one.origin and one.origin != PAGE
     }
 
 
@@ -159,7 +172,7 @@ def _order(cut: Cut, suggestions: Suggestions, before: View | None) -> tuple[str
     return (*first, *(uid for uid in diverse(cut) if uid not in suggestions.reasons))
 
 
-def _names(known: Mapping[str, Words], suggestions: Suggestions) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    verbs = {words.verb for words in known.values()} | {one.verb for some in suggestions.by_clip.values() for one in some}
-    nouns = {words.noun for words in known.values()} | {one.noun for some in suggestions.by_clip.values() for one in some}
+def _names(known: Mapping[str, Known], suggestions: Suggestions) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    verbs = {one.words.verb for one in known.values()} | {one.verb for some in suggestions.by_clip.values() for one in some}
+    nouns = {one.words.noun for one in known.values()} | {one.noun for some in suggestions.by_clip.values() for one in some}
     return tuple(sorted(verbs)), tuple(sorted(nouns - {NO_OBJECT}))

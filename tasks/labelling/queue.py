@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Literal
 
-from tasks.dataset.statements import Ledger, words_of
+from tasks.dataset.statements import Ledger
 from tasks.labelling.clips import Cut, PageClip
 from tasks.labelling.suggestions import Suggestion
 from tasks.results.labelling import ClipStatement
@@ -26,6 +26,14 @@ class Words:
     verb: str
     noun: str
     origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The label of a clip by files, as the last build has it, when the log had `num_statements`."""
+
+    words: Words
+    num_statements: int
 
 
 @dataclass(frozen=True)
@@ -59,13 +67,13 @@ def is_read_twice(uid: str, share: float) -> bool:
     return _share(f"second {uid}") < share
 
 
-def people_differ(statements: Sequence[ClipStatement]) -> bool:
+def people_differ(ledger: Ledger, statements: Sequence[ClipStatement]) -> bool:
     """Check whether the latest answers of two people about a clip differ."""
-    latest = {statement.by: words_of(statement) for statement in statements}
+    latest = {statement.by: ledger.words(statement) for statement in statements}
     return len(set(latest.values())) > 1
 
 
-def first_readings(order: Iterable[str], cut: Cut, ledger: Ledger, known: Mapping[str, Words]) -> Iterator[str]:
+def first_readings(order: Iterable[str], cut: Cut, ledger: Ledger, known: Mapping[str, Known]) -> Iterator[str]:
     """Yield the clips of `order` that nobody has answered and no file labels."""
     for uid in order:
         clip = cut.clips.get(uid)
@@ -120,7 +128,7 @@ def filtered(
     order: Iterable[str],
     cut: Cut,
     ledger: Ledger,
-    known: Mapping[str, Words],
+    known: Mapping[str, Known],
     suggested: Mapping[str, Sequence[Suggestion]],
     wanted: Wanted,
 ) -> Iterator[str]:
@@ -130,19 +138,25 @@ def filtered(
         if clip is None or (wanted.video and clip.video != wanted.video):
             continue
         about = ledger.about(clip.key)
-        words = label_of(about, known.get(uid))
+        words = label_of(ledger, about, known.get(uid))
         best = next(iter(suggested.get(uid, ())), None)
-        if _fits(wanted.show, about, words, best) and (not wanted.name or _is_named(wanted.name, words, best)):
+        if _fits(ledger, wanted.show, about, words, best) and (not wanted.name or _is_named(wanted.name, words, best)):
             yield uid
 
 
-def label_of(about: Sequence[ClipStatement], known: Words | None) -> Words | None:
-    """Return the label of a clip: that of the latest statement, else that of the files, as *unsure* labels nothing."""
-    words = words_of(about[-1]) if about else None
-    return Words(*words, origin=about[-1].by) if words else known
+def label_of(ledger: Ledger, about: Sequence[ClipStatement], known: Known | None) -> Words | None:
+    """Return the label of a clip: that of the latest statement, or that of the files.
+
+    *Unsure* labels nothing. A file wins over a statement if the last build knew both and took the file's label.
+    """
+    latest = about[-1] if about else None
+    words = ledger.words(latest) if latest else None
+    if latest is None or words is None or (known and known.num_statements >= ledger.number(latest)):
+        return known.words if known else None
+    return Words(*words, origin=latest.by)
 
 
-def _fits(show: Show, about: Sequence[ClipStatement], words: Words | None, best: Suggestion | None) -> bool:
+def _fits(ledger: Ledger, show: Show, about: Sequence[ClipStatement], words: Words | None, best: Suggestion | None) -> bool:
     match show:
         case "all":
             return True
@@ -153,7 +167,7 @@ def _fits(show: Show, about: Sequence[ClipStatement], words: Words | None, best:
         case "unsure":
             return bool(about) and about[-1].answer == "unsure"
         case "people-differ":
-            return people_differ(about)
+            return people_differ(ledger, about)
         case "model-differs":
             return words is not None and best is not None and (words.verb, words.noun) != (best.verb, best.noun)
 

@@ -5,6 +5,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tasks.errors import BadInput
 from tasks.results.dataset import NO_OBJECT
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
@@ -47,10 +48,17 @@ def latest_prediction(store: Store, store_uri: str) -> str | None:
 
 
 def read_suggestions(store: Store, folder: str) -> Suggestions:
-    """Read the tables of a prediction."""
+    """Read the tables of a prediction.
+
+    Raises:
+        BadInput: another version of Retake wrote them.
+    """
     report = Prediction(folder).report
-    network, by_clip = predicted(store.read_bytes(report.table))
-    return Suggestions(folder, network, by_clip, to_label(store.read_bytes(report.to_label)))
+    try:
+        network, by_clip = predicted(store.read_bytes(report.table))
+        return Suggestions(folder, network, by_clip, to_label(store.read_bytes(report.to_label)))
+    except (KeyError, ValueError) as error:
+        raise BadInput(f"{folder} has no tables that this version can read ({error}); predict again") from None
 
 
 def predicted(table: bytes) -> tuple[str | None, dict[str, tuple[Suggestion, ...]]]:

@@ -6,7 +6,7 @@ from tasks.dataset.agreement import agreement, read_twice
 from tasks.dataset.labels import label_clips
 from tasks.dataset.page_files import with_page_labels
 from tasks.dataset.rows import AnnotationFile
-from tasks.dataset.statements import Ledger, page_labels, touched_clips
+from tasks.dataset.statements import Ledger, page_labels, page_parts, touched_clips
 from tasks.errors import BadInput
 from tasks.keys import recipe_of
 from tasks.media.clips import find_cut
@@ -39,7 +39,7 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
     uploaded = [(o.modified, AnnotationFile(o.name, store.read_bytes(o.uri))) for o in annotation_objects(store, store_uri)]
     by_hand = Ledger.of(read_log(store, store_uri))
     clips = [clip for _, file in cut for clip in file.clips]
-    files = lists + with_page_labels(uploaded, page_labels(by_hand, clips, options.min_overlap), by_hand.merges)
+    files = lists + with_page_labels(uploaded, page_labels(by_hand, clips, options.min_overlap), page_parts(by_hand, clips), by_hand.merges)
     own = own_classes(store, store_uri)
     labelling = label_clips(
         clips,

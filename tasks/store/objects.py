@@ -78,12 +78,15 @@ class Store:
         self._endpoint = endpoint
 
     @classmethod
-    def from_settings(cls, settings: StoreSettings) -> Self:
-        """Connect lazily; a few quick retries bridge a server that is just restarting."""
+    def from_settings(cls, settings: StoreSettings, read_seconds: float = 300, num_retries: int = 4) -> Self:
+        """Connect lazily; a few quick retries bridge a server that is just restarting.
+
+        `read_seconds` is the longest wait for an answer.
+        """
         http = urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=5, read=300),
+            timeout=urllib3.Timeout(connect=5, read=read_seconds),
             maxsize=16,
-            retries=urllib3.Retry(total=4, backoff_factor=0.5, status_forcelist=[500, 502, 503, 504]),
+            retries=urllib3.Retry(total=num_retries, backoff_factor=0.5, status_forcelist=[500, 502, 503, 504]),
         )
         client = Minio(
             endpoint=settings.endpoint,

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.dataset.labels import label_clips
-from tasks.dataset.page_files import with_page_labels
+from tasks.dataset.page_files import PAGE, with_page_labels
 from tasks.dataset.rows import AnnotationFile
-from tasks.dataset.statements import Ledger, PageLabel, page_labels
+from tasks.dataset.statements import Ledger, PageLabel, page_labels, page_parts
 from tasks.dataset.vocabulary import OwnClasses
 from tasks.options import LabelOptions
 from tasks.results.dataset import NO_OBJECT
@@ -31,6 +31,30 @@ class Span:
 
 
 CLIPS = [Span(VIDEO, 8 * i, 8 * i + 8) for i in range(3)]
+
+
+def labelled(files, clips, min_overlap: float):
+    """Label the clips by these files."""
+    records = [
+        ClipRecord(
+            uid=clip.uid,
+            video=VIDEO,
+            index=i,
+            uri=f"s3://b/{i}",
+            sha256="",
+            size_bytes=1,
+            start_seconds=clip.start_seconds,
+            stop_seconds=clip.stop_seconds,
+            num_frames=240,
+            width=9,
+            height=9,
+            has_audio=False,
+        )
+        for i, clip in enumerate(clips)
+    ]
+    found = label_clips(records, {VIDEO: ("film.mp4",)}, files, LabelOptions(min_overlap=min_overlap), OwnClasses(), {VIDEO: 30.0})
+    assert not found.problems
+    return found.clips
 
 
 class Writer:
@@ -62,9 +86,14 @@ class Writer:
     def merge(self, target: str, name: str, same_as: str) -> str:
         return self._add(ClassMerge(**self._said("anna"), target=target, name=name, same_as=same_as))
 
+    def files(self, clips=CLIPS, min_overlap: float = 0.25):
+        ledger = Ledger.of(self.entries)
+        return with_page_labels([], page_labels(ledger, clips, min_overlap), page_parts(ledger, clips), ledger.merges)
+
     def labels(self, clips=CLIPS, min_overlap: float = 0.5) -> dict[str, tuple[str, str]]:
-        found = page_labels(Ledger.of(self.entries), clips, min_overlap)
-        return {label.uid: (label.verb, label.noun) for label in found}
+        """What the build makes of the log alone."""
+        found = labelled(self.files(clips, min_overlap), clips, min_overlap)
+        return {one.clip.uid: (one.verb, one.noun) for one in found if one.verb}
 
 
 @pytest.fixture
@@ -159,31 +188,12 @@ def uploaded(*files: tuple[str, str]):
     return [(modified, AnnotationFile(f"{i}.csv", content.encode())) for i, (modified, content) in enumerate(files)]
 
 
-def label(at: str, verb: str, clip: Span = CLIPS[0], by: str = "anna") -> PageLabel:
-    return PageLabel(clip.uid, verb, "meat", by, at)
+def label(at: str, verb: str, clip: Span = CLIPS[0]) -> PageLabel:
+    return PageLabel(clip.uid, verb, "meat", at, 1)
 
 
 def labels_of(files) -> dict[str, str | None]:
-    clips = [
-        ClipRecord(
-            uid=clip.uid,
-            video=VIDEO,
-            index=i,
-            uri=f"s3://b/{i}",
-            sha256="",
-            size_bytes=1,
-            start_seconds=clip.start_seconds,
-            stop_seconds=clip.stop_seconds,
-            num_frames=240,
-            width=9,
-            height=9,
-            has_audio=False,
-        )
-        for i, clip in enumerate(CLIPS)
-    ]
-    found = label_clips(clips, {VIDEO: ("film.mp4",)}, files, LabelOptions(), OwnClasses(), {VIDEO: 30.0})
-    assert not found.problems
-    return {one.clip.uid: one.action for one in found.clips}
+    return {one.clip.uid: one.action for one in labelled(files, CLIPS, 0.25)}
 
 
 @pytest.mark.parametrize(
@@ -192,22 +202,54 @@ def labels_of(files) -> dict[str, str | None]:
 )
 def test_of_page_and_file_the_later_wins(page_at, expected):
     files = uploaded(("2026-11-27 10:00:00+00:00", f"uid,verb,noun\n{CLIPS[0].uid},move,meat\n"))
-    assert labels_of(with_page_labels(files, [label(page_at, "put")], []))[CLIPS[0].uid] == expected
+    assert labels_of(with_page_labels(files, [label(page_at, "put")], [], []))[CLIPS[0].uid] == expected
 
 
-def test_labels_of_the_page_name_the_person():
-    files = with_page_labels([], [label("2026-11-27T10:00:00Z", "put"), label("2026-11-27T10:00:01Z", "take", CLIPS[1], "ben")], [])
-    assert [file.name for file in files] == ["the page, by anna", "the page, by ben"]
+def test_other_labels_leave_the_origin_of_a_label_as_it_is(log):
+    log.clip(CLIPS[1], "put", "meat")
+    before = labelled(log.files(), CLIPS, 0.25)
+    log.clip(CLIPS[0], "take", "bag", by="ben")
+    log.interval(16, 24, "take", "bag")
+    after = labelled(log.files(), CLIPS, 0.25)
+    assert before[1] == after[1]
+    assert {one.origin for one in after} == {PAGE}
+
+
+def test_an_interval_that_was_moved_comes_back_when_the_move_is_undone(log):
+    first = log.interval(0, 8, "put", "meat")
+    moved = log.interval(8, 16, "put", "meat", replaces=first)
+    again = log.interval(16, 24, "put", "meat", replaces=moved)
+    assert set(log.labels()) == {CLIPS[2].uid}
+    log.withdraw(again)
+    assert set(log.labels()) == {CLIPS[1].uid}
+    log.withdraw(moved)
+    assert set(log.labels()) == {CLIPS[0].uid}
+
+
+def test_names_that_are_one_class_count_together(log):
+    log.interval(0, 2.5, "put", "beef")
+    log.interval(2.5, 5, "put", "meat")
+    log.interval(5, 8, "take", "bag")
+    assert log.labels(min_overlap=0.25) == {CLIPS[0].uid: ("take", "bag")}
+    log.merge("noun", "beef", "meat")
+    assert log.labels(min_overlap=0.25) == {CLIPS[0].uid: ("put", "meat")}
+
+
+def test_a_clip_with_two_actions_is_counted_as_one_of_a_file(log):
+    log.interval(0, 5, "put", "meat")
+    log.interval(4, 8, "take", "bag")
+    (first, *_) = labelled(log.files(), CLIPS, 0.25)
+    assert (first.action, first.second_action) == ("put meat", "take bag")
 
 
 def test_a_class_merged_on_the_page_holds_for_all_files():
     log = Writer()
     log.merge("noun", "meat", "potato")
     files = uploaded(("2026-11-27 10:00:00+00:00", f"uid,verb,noun\n{CLIPS[0].uid},move,meat\n"))
-    assert labels_of(with_page_labels(files, [], Ledger.of(log.entries).merges))[CLIPS[0].uid] == "move potato"
+    assert labels_of(with_page_labels(files, [], [], Ledger.of(log.entries).merges))[CLIPS[0].uid] == "move potato"
 
 
 def test_a_merge_that_is_taken_back_holds_no_longer():
     log = Writer()
     log.withdraw(log.merge("noun", "meat", "potato"))
-    assert with_page_labels([], [], Ledger.of(log.entries).merges) == []
+    assert with_page_labels([], [], [], Ledger.of(log.entries).merges) == []

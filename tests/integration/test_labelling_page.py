@@ -1,6 +1,8 @@
 """The labelling page's application on a real S3 server: who may do what, and that `label` reads what people said."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Annotated
 
 import pytest
@@ -34,7 +36,7 @@ class Page:
         for desk in desks:
             desk.wait_for_view()
         self.client = TestClient(make_app(desks, person, second_share=1), headers={"x-person": name} if name else {})
-        self.num_said = 0
+        self.number = count()
         self.name = name
 
     def get(self, path: str, **query):
@@ -43,8 +45,7 @@ class Page:
         return answer.json()
 
     def post(self, headers=WRITE, **said):
-        self.num_said += 1
-        return self.client.post("/statements", json={"token": f"{self.name}-{self.num_said:08d}", **said}, headers=headers)
+        return self.client.post("/statements", json={"token": f"{self.name}-{next(self.number):08d}", **said}, headers=headers)
 
     def say(self, uid: str, words: str | None, **said) -> None:
         verb, _, noun = (words or "").partition(" ")
@@ -108,6 +109,7 @@ def test_a_stranger_a_viewer_and_another_site_write_nothing(people):
         {"verb": "x" * 65},
         {"verb": None},
         {"answer": "nothing"},
+        {"verb": "nothing"},
         {"answer": "nobody"},
         {"by": "ben"},
         {"token": "../x"},
@@ -186,13 +188,21 @@ def test_a_second_reader_does_not_see_the_first_label(people):
     assert review["agreement"]["num_clips"] == 1
 
 
-def test_two_people_at_once_lose_nothing(ingested, people):
+def test_people_in_two_processes_and_one_who_is_impatient_lose_nothing(ingested, people):
     anna, ben = people("anna"), people("ben")
-    for mine, yours in zip(anna.queue()[:4], anna.queue()[4:8], strict=True):
-        anna.say(mine["uid"], "put meat")
-        ben.say(yours["uid"], "take bag")
-    assert len(labels(ingested)) == 8
-    assert people("cleo").get("/review")["people"] == ["anna", "ben"]
+    uids = [clip["uid"] for clip in anna.queue()]
+
+    def label(said: tuple[Page, str, str]) -> None:
+        page, uid, words = said
+        page.say(uid, words)
+
+    said = [(page, uid, words) for uid in uids for page, words in ((anna, "put meat"), (ben, "take bag"), (anna, "move pan"))]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(label, said))
+    assert set(labels(ingested)) == set(uids)
+    rows = people("cleo").get("/review")["rows"]
+    assert sorted(len(row["statements"]) for row in rows) == [3] * len(uids)
+    assert {one["by"] for row in rows for one in row["statements"]} == {"anna", "ben"}
 
 
 def test_an_interval_labels_the_clips_that_it_covers(ingested, people):

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from tasks.dataset.statements import Ledger, key_of
 from tasks.labelling.clips import Cut, PageClip
 from tasks.labelling.queue import (
-    LENT_SECONDS,
-    Lent,
+    Known,
     Wanted,
     Words,
     diverse,
@@ -18,6 +17,7 @@ from tasks.labelling.queue import (
     is_read_twice,
     label_of,
     mixed,
+    people_differ,
     second_readings,
 )
 from tasks.labelling.suggestions import Suggestion
@@ -54,7 +54,7 @@ def test_clips_with_an_answer_or_a_label_are_not_asked_for():
     cut, log = cut_of(3), Writer()
     first, second, third = list(cut.clips.values())
     log.clip(first, None, answer="unsure")
-    known = {second.uid: Words("put", "meat", "labels.csv:3")}
+    known = {second.uid: Known(Words("put", "meat", "labels.csv:3"), 0)}
     assert list(first_readings(cut.clips, cut, Ledger.of(log.entries), known)) == [third.uid]
 
 
@@ -98,7 +98,7 @@ def test_filters():
     log.clip(two, None, answer="unsure")
     log.clip(others[0], "put", "meat")
     suggested = {others[0].uid: (Suggestion("take", "bag", 0.9),), others[1].uid: (Suggestion("put", "meat", 0.9),)}
-    known = {others[2].uid: Words("move", "pan", "labels.csv:3")}
+    known = {others[2].uid: Known(Words("move", "pan", "labels.csv:3"), 0)}
 
     def found(**wanted) -> list[str]:
         return list(filtered(cut.clips, cut, Ledger.of(log.entries), known, suggested, Wanted(**wanted)))
@@ -113,20 +113,36 @@ def test_filters():
     assert found(show="all", name="put meat") == [others[0].uid, others[1].uid]
 
 
+def about_one_clip(log: Writer):
+    ledger = Ledger.of(log.entries)
+    ((_, about),) = ledger.clips()
+    return ledger, about
+
+
 def test_a_clip_whose_reader_is_unsure_keeps_the_label_of_its_file():
-    cut, log = cut_of(1), Writer()
-    (clip,) = cut.clips.values()
+    (clip,) = cut_of(1).clips.values()
+    log = Writer()
     log.clip(clip, None, answer="unsure")
-    ((_, about),) = Ledger.of(log.entries).clips()
-    assert label_of(about, Words("put", "meat", "a.csv:1")) == Words("put", "meat", "a.csv:1")
-    assert label_of(about, None) is None
+    of_file = Words("put", "meat", "a.csv:1")
+    assert label_of(*about_one_clip(log), Known(of_file, 0)) == of_file
+    assert label_of(*about_one_clip(log), None) is None
 
 
-def test_clips_that_another_person_has_before_them_come_last_for_some_minutes():
-    now = [0.0]
-    lent = Lent(lambda: now[0])
-    lent.lend(["a", "b"], "anna")
-    assert list(lent.others_last(["a", "b", "c"], "berta")) == ["c", "a", "b"]
-    assert list(lent.others_last(["a", "b", "c"], "anna")) == ["a", "b", "c"]
-    now[0] = LENT_SECONDS + 1
-    assert list(lent.others_last(["a", "b", "c"], "berta")) == ["a", "b", "c"]
+def test_a_file_that_the_last_build_preferred_wins_until_somebody_says_more():
+    (clip,) = cut_of(1).clips.values()
+    log, of_file = Writer(), Words("put", "meat", "a.csv:1")
+    log.clip(clip, "take", "bag")
+    assert label_of(*about_one_clip(log), Known(of_file, 1)) == of_file
+    assert label_of(*about_one_clip(log), Known(of_file, 0)).verb == "take"
+    log.clip(clip, "move", "bag")
+    assert label_of(*about_one_clip(log), Known(of_file, 1)).verb == "move"
+
+
+def test_people_who_use_names_that_were_merged_do_not_differ():
+    (clip,) = cut_of(1).clips.values()
+    log = Writer()
+    log.clip(clip, "put", "beef")
+    log.clip(clip, "put", "meat", by="ben")
+    assert people_differ(*about_one_clip(log))
+    log.merge("noun", "beef", "meat")
+    assert not people_differ(*about_one_clip(log))
