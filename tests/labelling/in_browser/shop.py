@@ -13,6 +13,7 @@ from typing import Annotated
 
 import uvicorn
 from fastapi import Body, Cookie, FastAPI, HTTPException
+from fastapi.responses import HTMLResponse
 from playwright.sync_api import Page, expect
 
 from tasks.labelling.app import Person, make_app
@@ -140,6 +141,12 @@ def around(page: FastAPI, store_uri: str) -> FastAPI:
     @app.get("/favicon.ico", status_code=204)
     def icon() -> None:
         """Answer a browser that asks by itself."""
+
+    @app.get("/plugin/label")
+    def frame() -> HTMLResponse:
+        """Show the page in a frame with the rights that Airflow gives it."""
+        rights = "allow-scripts allow-same-origin allow-forms allow-downloads"
+        return HTMLResponse(f'<iframe src="/retake/label/" sandbox="{rights}" width="1200" height="700"></iframe>')
 
     app.mount("/retake/label", page)
     return app

@@ -57,6 +57,14 @@ def test_the_page_shows_a_clip_within_a_second_and_the_next_within_200_ms(visit)
     assert sorted(times)[4] < 200
 
 
+def test_keys_reach_the_page_in_the_frame_that_airflow_shows_it_in(visit, address):
+    page = visit(at=address.replace("retake/label/", "plugin/label"))
+    frame = page.frame_locator("iframe")
+    expect(frame.locator(READY)).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(frame.locator("#status")).to_have_text("Saved put meat; 1 of 120 done.")
+
+
 @pytest.mark.parametrize("width", [400, 800, 1280])
 def test_no_view_scrolls_sideways(visit, width):
     page = visit(viewport={"width": width, "height": 800})
