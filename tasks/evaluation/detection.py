@@ -3,9 +3,10 @@
 The protocol is that of EPIC-KITCHENS' detection challenge (Damen et al., arXiv 2006.13256) with ActivityNet's evaluation code: for each
 class, intervals of all videos are taken by falling score. One is right if it overlaps a labelled interval of its class, which no other has
 taken before, by the tIoU or more; it takes the one that it overlaps most. So a second one on the same label is wrong. The average precision
-is the area under the precision, where it is raised to the highest one at a higher recall; its mean is over the classes with labels.
+is the area under the precision, where it is raised to the highest one at a higher recall; its mean is over the classes with labels. Equal
+scores are one step of precision and recall, so that the order of videos changes nothing.
 
-Legend: n intervals of a class, h tIoUs, s source videos, r resamples.
+Legend: n intervals of a class, m different scores, h tIoUs, s source videos, r resamples.
 """
 
 from collections import Counter
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.evaluation.resampling import BOOTSTRAP_SEED, expanded_interval
+from tasks.evaluation.resampling import BOOTSTRAP_SEED, MAX_DRAWS_AT_ONCE, expanded_interval
 
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5)
 WHOLE = (0.0, 1.0)
@@ -70,12 +71,14 @@ class _Matched:
         label: the class.
         right: (h, n) whether each is right at each tIoU.
         sources: (n,) number of its source video.
+        steps: (m,) the last index of each score.
         num_labelled: (s,) labelled intervals of each source video.
     """
 
     label: int
     right: Bools
     sources: NDArray[np.int64]
+    steps: NDArray[np.int64]
     num_labelled: NDArray[np.int64]
 
 
@@ -129,7 +132,7 @@ def overlap_ratio(one: Segment, other: Segment) -> float:
 
 
 def _match(label: int, found: Sequence[Segment], labelled: Sequence[Segment], number: Mapping[str, int], num_sources: int) -> _Matched:
-    own = sorted((one for one in found if one.label == label), key=lambda one: -one.score)
+    own = sorted((one for one in found if one.label == label), key=lambda one: (-one.score, one.video, one.start_seconds, one.stop_seconds))
     truth: dict[str, list[Segment]] = {}
     for one in labelled:
         if one.label == label:
@@ -147,7 +150,8 @@ def _match(label: int, found: Sequence[Segment], labelled: Sequence[Segment], nu
     num_labelled = np.zeros(num_sources, np.int64)
     for video, others in truth.items():
         num_labelled[number[video]] += len(others)
-    return _Matched(label, right, np.array([number[one.video] for one in own], np.int64), num_labelled)
+    steps = [i for i, one in enumerate(own) if i + 1 == len(own) or own[i + 1].score != one.score]
+    return _Matched(label, right, np.array([number[one.video] for one in own], np.int64), np.array(steps, np.int64), num_labelled)
 
 
 def _average_precisions(matched: _Matched, times: NDArray[np.int64]) -> Floats:
@@ -156,10 +160,10 @@ def _average_precisions(matched: _Matched, times: NDArray[np.int64]) -> Floats:
     if not len(matched.sources):
         return np.tile(np.where(num_labelled > 0, 0.0, np.nan), (len(TIOUS), 1))
     weights = times[:, matched.sources]
-    num_found = np.maximum(np.cumsum(weights, axis=1), 1)
+    num_found = np.maximum(np.cumsum(weights, axis=1)[:, matched.steps], 1)
     found = []
     for right in matched.right:
-        num_right = np.cumsum(weights * right, axis=1)
+        num_right = np.cumsum(weights * right, axis=1)[:, matched.steps]
         precision = np.maximum.accumulate((num_right / num_found)[:, ::-1], axis=1)[:, ::-1]
         area = (np.diff(num_right, axis=1, prepend=0) * precision).sum(axis=1)
         found.append(np.where(num_labelled > 0, area / np.maximum(num_labelled, 1), np.nan))
@@ -170,13 +174,22 @@ def _interval(matched: Sequence[_Matched], mean: float, num_sources: int, num_re
     """Resample source videos; every draw that has a label counts."""
     if num_sources == 1 or not num_resamples:
         return WHOLE
-    rng = np.random.default_rng(seed)
-    times = rng.multinomial(num_sources, np.full(num_sources, 1 / num_sources), size=num_resamples)
-    total, number = np.zeros(num_resamples), np.zeros(num_resamples)
-    for one in matched:
-        own = _average_precisions(one, times).mean(axis=0)
-        total += np.nan_to_num(own)
-        number += ~np.isnan(own)
-    draws = total[number > 0] / number[number > 0]
-    low, high = expanded_interval(draws, mean, num_sources)
+    draws = _draw(matched, num_sources, num_resamples, np.random.default_rng(seed))
+    low, high = expanded_interval(draws[~np.isnan(draws)], mean, num_sources)
     return max(0.0, low), min(1.0, high)
+
+
+def _draw(matched: Sequence[_Matched], num_sources: int, num_resamples: int, rng: np.random.Generator) -> Floats:
+    """Compute the mean (r,) of each resample over the classes with labels, in blocks that bound memory use; NaN without a label."""
+    block = max(1, MAX_DRAWS_AT_ONCE // max(num_sources, *(len(one.sources) for one in matched)))
+    means = np.empty(num_resamples)
+    for start in range(0, num_resamples, block):
+        stop = min(start + block, num_resamples)
+        times = rng.multinomial(num_sources, np.full(num_sources, 1 / num_sources), size=stop - start)
+        total, number = np.zeros(stop - start), np.zeros(stop - start)
+        for one in matched:
+            own = _average_precisions(one, times).mean(axis=0)
+            total += np.nan_to_num(own)
+            number += ~np.isnan(own)
+        means[start:stop] = np.divide(total, number, out=np.full(stop - start, np.nan), where=number > 0)
+    return means

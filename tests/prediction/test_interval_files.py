@@ -139,7 +139,7 @@ def test_networks_are_scored_next_to_always_guessing_and_training_videos_apart(f
     verb, noun, action = (others.networks["model"][target] for target in ("verb", "noun", "action"))
     assert [(one.label, one.num_labelled) for one in verb.classes] == [(0, 3), (1, 2)]
     assert verb.by_tiou[-1] == pytest.approx((2 / 3 + 1) / 2), "below the threshold too"
-    assert noun.by_tiou[-1] == pytest.approx((2 / 4 + 1) / 2)
+    assert noun.by_tiou[-1] == pytest.approx((2 / 4 + 1 / 2) / 2), "of equal scores neither comes first"
     assert len(action.classes) == 3
     assert others.guessed == {"verb": "take", "noun": "=bag", "action": "take =bag"}
     assert others.guessing["action"].mean < action.mean
