@@ -10,12 +10,15 @@ from tasks.prediction.intervals import Interval, intervals, reported
 from tasks.prediction.names import Names
 from tasks.prediction.probabilities import Distributions, distributions
 from tasks.prediction.scored import ScoredVideoClips, read_scored
-from tasks.results.prediction import PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.results.prediction import Predictor, PredictorRole, PredictPlanResult, ScoredVideo
 
 
 @dataclass(frozen=True)
 class FoundIntervals:
-    """The intervals of one video, by network: all of them, and those that are reported; `clips` are the start and stop of its clips."""
+    """The intervals of one video, by network: all those of an action, and those that are reported.
+
+    `clips` are the start and stop of its clips.
+    """
 
     video: ScoredVideo
     clips: tuple[tuple[float, float], ...]
@@ -48,16 +51,21 @@ def _find(
     if not parts:
         return FoundIntervals(video, (), {}, {})
     starts, stops = (np.concatenate([getattr(part, name) for part in parts]) for name in ("start_seconds", "stop_seconds"))
-    found = {role: intervals(starts, stops, _likely(parts, role, plan, names)) for role in plan.predictors if role in parts[0].logits}
-    kept = {role: reported(own, plan.predictors[role].interval_threshold) for role, own in found.items()}
+    each = {role: intervals(starts, stops, _likely(parts, role, plan, names)) for role in plan.predictors if role in parts[0].logits}
+    found = {role: tuple(one for one in own if one.verb_class != names.nothing_verb) for role, own in each.items()}
+    kept = {role: _reported(own, plan.predictors[role]) for role, own in found.items()}
     # A window has no address of its own.
     clips = [
-        (s, e)
+        (start, stop)
         for part in parts
-        for uri, s, e in zip(part.uris, part.start_seconds.tolist(), part.stop_seconds.tolist(), strict=True)
-        if uri
+        for clip_uri, start, stop in zip(part.uris, part.start_seconds.tolist(), part.stop_seconds.tolist(), strict=True)
+        if clip_uri
     ]
     return FoundIntervals(video, tuple(clips), found, kept)
+
+
+def _reported(found: tuple[Interval, ...], network: Predictor) -> tuple[Interval, ...]:
+    return reported(found, network.interval_threshold) if network.reports_intervals else ()
 
 
 def _likely(parts: Sequence[ScoredVideoClips], role: PredictorRole, plan: PredictPlanResult, names: Names) -> Distributions:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from tasks.evaluation.answers import action_id, verb_and_noun
-from tasks.results.dataset import NO_OBJECT, ClassRef, Vocabulary, action_name
+from tasks.results.dataset import NO_OBJECT, NOTHING, ClassRef, Vocabulary, action_name
 from tasks.results.record import TARGETS, VERB_ALONE, Target
 
 
@@ -29,6 +29,11 @@ class Names:
     def of_verbs(self) -> "Names":
         """Reduce to verbs: an action is then named by its verb, whatever its noun."""
         return replace(self, nouns={0: NO_OBJECT}, targets=VERB_ALONE)
+
+    @property
+    def nothing_verb(self) -> int | None:
+        """Return the id of the verb `nothing`; None if no label says that nothing happens."""
+        return next((class_id for class_id, name in self.verbs.items() if name == NOTHING), None)
 
     def action(self, verb_class: int, noun_class: int) -> int:
         """Compute the id of an action."""

@@ -21,42 +21,59 @@ MIN_CLIPS = 10
 
 @dataclass(frozen=True)
 class Threshold:
-    """The lowest probability to report, None for any, and where it comes from."""
+    """The lowest probability to report, None for any, and where it comes from; `reports` is False if no probability is high enough."""
 
     probability: float | None
     words: str
+    reports: bool = True
 
 
 NO_THRESHOLD = Threshold(None, "")
 """Without intervals there is none."""
 
 
-def fit_threshold(val: ScoredClips, served: Served, precision: float, targets: Collection[Target]) -> Threshold:
+def fit_threshold(
+    val: ScoredClips, served: Served, precision: float, targets: Collection[Target], *, crops: int, nothing_verb: int | None = None
+) -> Threshold:
     """Find the lowest probability at or above which `precision` of the val clips was right.
 
     The probability is that of the best action, or of the best verb if nouns are no target. A clip whose class the network cannot name
-    counts as wrong.
+    counts as wrong. Clips that it calls `nothing` are left out, because no such interval is reported.
 
     Args:
         val: logits on val clips.
         served: the temperatures that calibrate them.
         precision: a share.
         targets: the targets of the dataset.
+        crops: crops per frame of the logits.
+        nothing_verb: id of the verb `nothing`, if a label says it.
+
+    Returns:
+        a threshold that reports nothing if val never reaches the precision, and everything if val has too few clips to tell.
     """
+    if nothing_verb is not None:
+        val = val.only(val.verb_logits.argmax(axis=1) != nothing_verb)
     likely, right = _best(val.verb_logits, served.verb, val.verb_classes)
     if "noun" in targets:
         likely_nouns, right_nouns = _best(val.noun_logits, served.noun, val.noun_classes)
         likely, right = likely * likely_nouns, right & right_nouns
+    seen = f"{count(len(right), 'val clip')} on which it named an action" if nothing_verb is not None else count(len(right), "val clip")
+    of_crops = f"({count(crops, 'crop')} per frame)"
+    if len(right) < MIN_CLIPS:
+        return without_threshold(f"{seen} {of_crops} are too few to choose a threshold, which takes {MIN_CLIPS}")
     probability = lowest_probability(likely, right, precision)
     if probability is None:
-        return without_threshold(
-            f"no probability separates {MIN_CLIPS} or more of the {count(len(right), 'val clip')} of which {percent(precision)} were right"
+        return Threshold(
+            None,
+            f"none, because no probability separates {MIN_CLIPS} or more of the {seen} {of_crops} of which {percent(precision)} were right; a "
+            "lower interval_precision may",
+            reports=False,
         )
     above = likely >= probability
     return Threshold(
         probability,
         f"from {percent(probability)} on, because {percent(float(right[above].mean()))} of the {count(int(above.sum()), 'val clip')} "
-        f"predicted so were right, and at least {percent(precision)} was asked for",
+        f"predicted so {of_crops} were right, and at least {percent(precision)} was asked for; the threshold was chosen on the same clips",
     )
 
 

@@ -29,6 +29,7 @@ class ScoredClass:
 class WhenScores:
     """Each network's scores by target on the same videos, either of those that the model was trained on or of others.
 
+    `num_left_out` counts labelled videos with intervals of one network alone, which are scored for neither.
     `guessing` are those of always guessing the most frequent class of these labels, and `guessed` is its name.
     """
 
@@ -36,6 +37,7 @@ class WhenScores:
     num_videos: int
     num_sources: int
     num_labelled: int
+    num_left_out: int
     networks: Mapping[PredictorRole, Mapping[Target, DetectionScores]]
     guessing: Mapping[Target, DetectionScores]
     guessed: Mapping[Target, str]
@@ -61,8 +63,9 @@ def when_scores(
     with_labels = {one.video for one in labelled}
     for is_trained_on in (False, True):
         group = [one for one in found if (one.video.video in plan.trained_on) == is_trained_on and one.video.video in with_labels]
-        if both := [one for one in group if len(one.found) == len(plan.predictors)] or [one for one in group if "model" in one.found]:
-            scored.append(_scores(plan, both, labelled, names, is_trained_on))
+        of_model = [one for one in group if "model" in one.found]
+        if both := [one for one in of_model if len(one.found) == len(plan.predictors)] or of_model:
+            scored.append(_scores(plan, both, labelled, names, is_trained_on, len(of_model) - len(both)))
     return tuple(scored)
 
 
@@ -83,7 +86,12 @@ def table(scores: Iterable[WhenScores], plan: PredictPlanResult, names: Names) -
 
 
 def _scores(
-    plan: PredictPlanResult, found: Sequence[FoundIntervals], labelled: Sequence[KnownInterval], names: Names, is_trained_on: bool
+    plan: PredictPlanResult,
+    found: Sequence[FoundIntervals],
+    labelled: Sequence[KnownInterval],
+    names: Names,
+    is_trained_on: bool,
+    num_left_out: int,
 ) -> WhenScores:
     videos = {one.video.video for one in found}
     sources = {video: plan.sources.get(video, video) for video in videos}
@@ -105,6 +113,7 @@ def _scores(
         num_videos=len(videos),
         num_sources=len(set(sources.values())),
         num_labelled=len(truth),
+        num_left_out=num_left_out,
         networks={role: {target: scored(of_network(role, target), target) for target in names.targets} for role in roles},
         guessing={target: scored(own, target) for target, own in guesses.items()},
         guessed={target: names.name(target, own[0].label) for target, own in guesses.items()},

@@ -19,8 +19,8 @@ class Predictor(Record):
     `label` is its name in every table; `flows` is the optical flow that it needs, and `sounds` are the names of the
     features of sound, as far as its training is known. `calibration` says where
     the temperatures come from, or why they are 1; `calibration_crops` is the number of crops per frame of the clips they were fitted on,
-    None if they are 1. `interval_threshold` is the probability from which intervals are reported, None for all; `interval_words` says
-    where it comes from.
+    None if they are 1. `interval_threshold` is the probability from which intervals are reported, None for all, or for none if
+    `reports_intervals` is False; `interval_words` says where it comes from.
     """
 
     label: str
@@ -35,6 +35,7 @@ class Predictor(Record):
     calibration: str
     calibration_crops: int | None = None
     interval_threshold: float | None = Field(None, exclude_if=lambda threshold: threshold is None)
+    reports_intervals: bool = Field(True, exclude_if=lambda reports: reports)
     interval_words: str = Field("", exclude_if=lambda words: not words)
 
 

@@ -82,7 +82,9 @@ def when_scored(names, is_trained_on=False):
     found = [replace(one, label=int(rng.integers(3)), score=float(rng.random())) for one in labelled]
     scores = detection_scores(found, labelled, {film: film for film in "abc"}, num_resamples=200)
     each = dict.fromkeys(names.targets, scores)
-    return WhenScores(is_trained_on, 3, 3, 9, {"model": each, "against": each}, each, dict.fromkeys(names.targets, "take"), names)
+    return WhenScores(
+        is_trained_on, 3, 3, 9, 2 * is_trained_on, {"model": each, "against": each}, each, dict.fromkeys(names.targets, "take"), names
+    )
 
 
 def video(name, num_clips, seed, action=None, film_uri=None, num_left=0, is_trained_on=False):

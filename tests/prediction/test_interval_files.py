@@ -7,11 +7,11 @@ import pytest
 
 from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
 from tasks.prediction.found_intervals import find_intervals
-from tasks.prediction.interval_files import write_intervals
+from tasks.prediction.interval_files import shown_intervals, write_intervals
 from tasks.prediction.names import Names
 from tasks.prediction.scored import ScoredWriter, Window
 from tasks.prediction.when_scores import table, when_scores
-from tasks.results.dataset import NO_OBJECT
+from tasks.results.dataset import NO_OBJECT, NOTHING
 from tasks.results.prediction import KnownInterval, PredictPlanResult, ScoredVideo
 from tests.prediction.pages import predictor
 
@@ -19,9 +19,10 @@ NAMES = Names({0: "take", 1: "put"}, {20: "=bag", 26: "meat"})
 VIDEOS = tuple(f"{n:064x}" for n in range(3))
 
 
-def planned(threshold, against=True, **more):
+def planned(threshold, against=True, reports=True, **more):
     def network(label):
-        return predictor(label).model_copy(update={"verb_temperature": 1, "noun_temperature": 1, "interval_threshold": threshold})
+        told = {"verb_temperature": 1, "noun_temperature": 1, "interval_threshold": threshold, "reports_intervals": reports}
+        return predictor(label).model_copy(update=told)
 
     return PredictPlanResult(
         key="",
@@ -112,6 +113,36 @@ def test_without_a_threshold_the_whole_film_is_reported(found, tmp_path):
     ] * 2
 
 
+def test_where_val_never_reaches_the_precision_no_interval_is_reported_but_all_are_scored(found, tmp_path):
+    plan = planned(None, reports=False)
+    all_of_them = found(plan, said)
+    write_intervals(plan, all_of_them, NAMES, tmp_path)
+    assert rows(tmp_path) == []
+    assert "-->" not in next((tmp_path / "tracks").iterdir()).read_text()
+    assert list(json.loads((tmp_path / "intervals.model.json").read_text())["results"].values()) == [[]]
+    assert shown_intervals(all_of_them[0], NAMES) == {"model": (), "against": ()}
+    (scores,) = when_scores(plan, all_of_them, labelled(VIDEOS[0], (0, 12, 0, 20)), NAMES)
+    assert scores.networks["model"]["action"].mean == 1
+
+
+@pytest.mark.parametrize("verbs_alone", [False, True])
+def test_where_a_network_says_that_nothing_happens_it_reports_and_scores_no_interval(found, tmp_path, verbs_alone):
+    plan, names = planned(None), Names(NAMES.verbs | {7: NOTHING}, NAMES.nouns | {30: NO_OBJECT})
+    names = names.of_verbs() if verbs_alone else names
+    idle = found(plan, lambda second: (7, 30, 12) if second < 12 else (1, 26, 5), names=names)
+    write_intervals(plan, idle, names, tmp_path)
+    assert [(row["network"], row["start_seconds"], row["verb"]) for row in rows(tmp_path)] == [
+        ("m", "12.0", "put"),
+        ("base", "12.0", "put"),
+    ]
+    for written in (*(tmp_path / "tracks").iterdir(), *tmp_path.glob("*.json")):
+        assert NOTHING not in written.read_text()
+    assert [len(shown) for shown in shown_intervals(idle[0], names).values()] == [1, 1]
+    (scores,) = when_scores(plan, idle, labelled(VIDEOS[0], (12, 24, 1, 26)), names)
+    assert all(one.mean == 1 for one in scores.networks["model"].values())
+    assert [len(own) for own in idle[0].found.values()] == [1, 1]
+
+
 def test_of_verbs_alone_an_action_is_a_verb_with_its_probability(found, tmp_path):
     plan, names = planned(None, against=False), NAMES.of_verbs()
     write_intervals(plan, found(plan, said, names=names, roles=("model",)), names, tmp_path)
@@ -154,3 +185,13 @@ def test_without_labelled_intervals_nothing_is_scored(found):
     plan = planned(None)
     assert when_scores(plan, found(plan, said), [], NAMES) == ()
     assert when_scores(plan, found(plan, said), labelled(VIDEOS[1], (0, 8, 0, 20)), NAMES) == ()
+
+
+def test_videos_with_windows_of_one_network_are_left_out_for_both_and_counted(found):
+    plan = planned(None)
+    both, alone = found(plan, said), found(plan, said, said, roles=("model",))[1:]
+    truth = [*labelled(VIDEOS[0], (0, 12, 0, 20)), *labelled(VIDEOS[1], (0, 12, 0, 20))]
+    (scores,) = when_scores(plan, [*both, *alone], truth, NAMES)
+    assert (scores.num_videos, scores.num_left_out) == (1, 1)
+    (scores,) = when_scores(plan, alone, truth, NAMES)
+    assert (scores.num_videos, scores.num_left_out, set(scores.networks)) == (1, 0, {"model"})

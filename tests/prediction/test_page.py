@@ -258,6 +258,11 @@ def test_intervals_are_drawn_below_the_clips_with_their_probability_and_labels_w
     ]
 
 
+def test_the_page_counts_videos_that_no_network_is_scored_on():
+    text = words(page(CASES["usual"]()))
+    assert text.count("2 more labelled videos, left out for both networks.") == 1
+
+
 def test_without_a_stride_the_page_says_nothing_of_intervals():
     text = words(page(CASES["alone"]()))
     assert "interval" not in text.replace("confidence interval", "").lower()

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.evaluation.scoring import ScoredClips
+from tasks.prediction.intervals import Interval, reported
 from tasks.prediction.temperatures import Served
 from tasks.prediction.thresholds import MIN_CLIPS, fit_threshold, lowest_probability
 from tasks.results.record import TARGETS, VERB_ALONE
@@ -31,17 +34,63 @@ def val(num_clips, num_right):
     return ScoredClips(tuple(map(str, range(num_clips))), ("s",) * num_clips, classes, np.ones(num_clips, np.int64), verbs, nouns)
 
 
+def fitted(clips, precision=0.8, targets=TARGETS, nothing_verb=None):
+    return fit_threshold(clips, Served(1, 1, "", 1), precision, targets, crops=10, nothing_verb=nothing_verb)
+
+
 def test_what_it_says_is_what_it_found():
-    found = fit_threshold(val(20, 15), Served(1, 1, "", 1), 0.8, TARGETS)
-    assert found.words.endswith("because 83.3 % of the 18 val clips predicted so were right, and at least 80.0 % was asked for")
+    found = fitted(val(20, 15))
+    assert found.words.endswith(
+        "because 83.3 % of the 18 val clips predicted so (10 crops per frame) were right, and at least 80.0 % was asked for; the threshold was "
+        "chosen on the same clips"
+    )
     clip = val(20, 15).only(np.arange(20) == 17)
     verb, noun = (np.exp(one[0, 1]) / np.exp(one[0]).sum() for one in (clip.verb_logits, clip.noun_logits))
     assert found.probability == pytest.approx(verb * noun)
-    assert fit_threshold(val(20, 15), Served(1, 1, "", 1), 0.8, VERB_ALONE).probability == pytest.approx(verb)
+    assert fitted(val(20, 15), targets=VERB_ALONE).probability == pytest.approx(verb)
 
 
-@pytest.mark.parametrize(("num_clips", "num_right"), [(MIN_CLIPS - 1, MIN_CLIPS - 1), (40, 5)], ids=["few clips", "few right ones"])
-def test_where_val_supports_no_threshold_there_is_none_and_it_says_why(num_clips, num_right):
-    found = fit_threshold(val(num_clips, num_right), Served(1, 1, "", 1), 0.8, TARGETS)
-    assert found.probability is None
-    assert found.words == f"of any probability: no probability separates 10 or more of the {num_clips} val clips of which 80.0 % were right"
+def test_where_val_never_reaches_the_precision_nothing_is_reported_and_it_says_why():
+    found = fitted(val(40, 5))
+    assert (found.probability, found.reports) == (None, False)
+    assert found.words == (
+        "none, because no probability separates 10 or more of the 40 val clips (10 crops per frame) of which 80.0 % were right; a lower "
+        "interval_precision may"
+    )
+
+
+def test_where_val_has_too_few_clips_everything_is_reported_and_it_says_why():
+    found = fitted(val(MIN_CLIPS - 1, MIN_CLIPS - 1))
+    assert (found.probability, found.reports) == (None, True)
+    assert found.words == "of any probability: 9 val clips (10 crops per frame) are too few to choose a threshold, which takes 10"
+
+
+@given(
+    num_clips=st.integers(0, 40),
+    num_right=st.integers(0, 40),
+    precisions=st.tuples(st.floats(0.01, 0.99), st.floats(0.01, 0.99)),
+    seed=st.integers(0, 99),
+)
+def test_a_higher_precision_never_adds_an_interval(num_clips, num_right, precisions, seed):
+    clips = val(num_clips, num_right)
+    clips = replace(clips, verb_classes=np.random.default_rng(seed).permutation(clips.verb_classes))
+    found = tuple(Interval(float(i), i + 1.0, 0, 0, i / 50) for i in range(51))
+    low, high = (fitted(clips, precision) for precision in sorted(precisions))
+    kept = [set(reported(found, one.probability)) if one.reports else set() for one in (low, high)]
+    assert kept[1] <= kept[0]
+
+
+@pytest.mark.parametrize("targets", [TARGETS, VERB_ALONE])
+def test_clips_predicted_as_nothing_count_in_no_precision_but_those_that_show_nothing_do(targets):
+    surest, wrong = np.arange(30) < 8, (np.arange(30) >= 8) & (np.arange(30) < 12)
+    clips = val(30, 30)
+    verbs = clips.verb_logits.copy()
+    verbs[surest] = [0, 0, 9]
+    called_nothing = replace(clips, verb_logits=verbs, verb_classes=np.where(surest | wrong, 2, clips.verb_classes))
+    found = fitted(called_nothing, targets=targets, nothing_verb=2)
+    assert found == fitted(called_nothing.only(~surest), targets=targets, nothing_verb=2)
+    assert "because 81.8 % of the 22 val clips predicted so" in found.words, "18 are right, and 4 that show nothing are called an action"
+    assert fitted(called_nothing, targets=targets).words != found.words
+    assert fitted(called_nothing.only(np.arange(30) < 17), targets=targets, nothing_verb=2).words.startswith(
+        "of any probability: 9 val clips on which it named an action (10 crops per frame) are too few"
+    )

@@ -114,6 +114,7 @@ def _predictor(label: str, description: str, uri: str, sha256: str, plans: Seque
         calibration=served.words,
         calibration_crops=served.crops,
         interval_threshold=threshold.probability,
+        reports_intervals=threshold.reports,
         interval_words=threshold.words,
     )
 
@@ -123,9 +124,9 @@ def _fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Sto
 
     Otherwise the latest scores at another number are taken, and the number is named.
     """
-    found = [(plan.evaluate.crops, e.out) for plan in plans for e in plan.evaluations if (e.model, e.split) == (role, "val")]
+    found = [(plan, e.out) for plan in plans for e in plan.evaluations if (e.model, e.split) == (role, "val")]
     unreadable: list[str] = []
-    for _, out in sorted(found, key=lambda one: one[0] != crops):
+    for plan, out in sorted(found, key=lambda one: one[0].evaluate.crops != crops):
         try:
             result = store.read(Scores(out))
             val = from_parquet(store.read_bytes(result.predictions_uri), result.predictions_uri)
@@ -136,7 +137,15 @@ def _fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Sto
             unreadable.append(str(error))
             continue
         temperatures = served(val, result.crops, result.engine.label, result.targets)
-        threshold = NO_THRESHOLD if precision is None else fit_threshold(val, temperatures, precision, result.targets)
-        return temperatures, threshold
+        if precision is None:
+            return temperatures, NO_THRESHOLD
+        nothing = _nothing_verb(plan, store)
+        return temperatures, fit_threshold(val, temperatures, precision, result.targets, crops=result.crops, nothing_verb=nothing)
     reason = unreadable[0] if unreadable else "no answers on val clips are in the store"
     return not_calibrated(reason), NO_THRESHOLD if precision is None else without_threshold(reason)
+
+
+def _nothing_verb(plan: PlanResult, store: Store) -> int | None:
+    """Find the id of the verb `nothing` in a training's dataset; None if no label says it, or the dataset is gone."""
+    manifest = Dataset(plan.dataset_uri).manifest
+    return store.read(manifest).vocabulary.nothing_verb if store.exists(manifest.uri) else None

@@ -92,6 +92,8 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     evaluate, predict = arguments.picked(EvaluateOptions), arguments.picked(PredictOptions)
     for one in (*missing, *(f"{bad.name}: {bad.reason}" for bad in videos.set_aside)):
         log.warning("left out: %s", one)
+    for network in (found.predictor for found in (model, against) if found and found.predictor.interval_words):
+        (log.info if network.reports_intervals else log.warning)("intervals of %s: %s", network.label, network.interval_words)
     inputs = {
         "videos": [video.model_dump() for video in videos.taken],
         "sources": own_sources,

@@ -6,13 +6,14 @@ import pytest
 from tasks.evaluation.metrics import summarise
 from tasks.evaluation.scores_file import to_parquet
 from tasks.evaluation.scoring import ScoredClips, Timings
-from tasks.options import EvaluateOptions, GateOptions, TrainOptions, Weights
-from tasks.results.dataset import Vocabulary
+from tasks.options import EvaluateOptions, GateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
+from tasks.results.dataset import NOTHING, ClassRef, Manifest, Vocabulary
 from tasks.results.evaluation import EngineUsed
 from tasks.results.prediction import Predictor
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.steps.predict_videos._chosen import Found, baseline_of
 from tasks.steps.retrain.plan import evaluations
+from tasks.store.layout import Dataset
 from tasks.store.runs import Evaluations
 from tests.steps.shelf import Shelf
 
@@ -94,7 +95,7 @@ def evaluate(shelf, plan, num_clips):
     shelf.write_bytes(f"{out}predictions.parquet", to_parquet(clips, VOCABULARY))
 
 
-def baseline(shelf, *plans, crops=10):
+def baseline(shelf, *plans, crops=10, precision=None):
     model = Predictor(
         label="m version 1",
         description="",
@@ -106,7 +107,7 @@ def baseline(shelf, *plans, crops=10):
         is_calibrated=False,
         calibration="",
     )
-    return baseline_of(Found(model, RUN, plans), crops, shelf).predictor
+    return baseline_of(Found(model, RUN, plans), crops, shelf, precision).predictor
 
 
 def test_temperatures_are_of_answers_with_as_many_crops(shelf):
@@ -156,3 +157,40 @@ def test_a_plan_from_before_there_was_any_network_but_one_can_be_read():
     plan = trained(10).model_dump(mode="json")
     del plan["weights"]["network"]
     assert PlanResult.model_validate(plan) == trained(10)
+
+
+def test_a_threshold_is_of_the_latest_answers_and_names_their_crops(shelf):
+    plan = trained(1)
+    evaluate(shelf, plan, 200)
+    found = baseline(shelf, plan, precision=0.5)
+    assert found.interval_threshold > 0
+    assert "(1 crop per frame)" in found.interval_words
+    never = baseline(shelf, plan, precision=0.999999)
+    assert (never.interval_threshold, never.reports_intervals) == (None, False)
+    assert never.interval_words.startswith("none, because ")
+
+
+def test_without_answers_on_val_intervals_of_any_probability_are_reported(shelf):
+    found = baseline(shelf, trained(10), precision=0.8)
+    assert (found.interval_threshold, found.reports_intervals) == (None, True)
+    assert found.interval_words == "of any probability: no answers on val clips are in the store"
+
+
+def test_the_threshold_leaves_out_clips_that_the_network_calls_nothing_as_its_dataset_names_it(shelf):
+    plan = trained(10)
+    evaluate(shelf, plan, 200)
+    before = baseline(shelf, plan, precision=0.5)
+    manifest = Manifest(
+        recipe="r",
+        segment=SegmentOptions(),
+        label=LabelOptions(),
+        split=SplitOptions(),
+        vocabulary=Vocabulary(verbs=(ClassRef(id=1, name=NOTHING),), nouns=()),
+        clips=(),
+        excluded=(),
+        warnings=(),
+    )
+    shelf.write(Dataset(plan.dataset_uri).manifest.uri, manifest)
+    after = baseline(shelf, plan, precision=0.5)
+    assert after.interval_words != before.interval_words
+    assert after.calibration == before.calibration
