@@ -4,15 +4,13 @@ Frames count from 1, at the rate of the project's `<Video frameRate>`, which is 
 """
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tasks.dataset.formats.documents import parse_json
-from tasks.dataset.formats.found import Document, Found, Items, Refused, Said, Videos, frame, mapping, part_of, rate, sequence, text
-from tasks.dataset.formats.tiers import Piece, joined
+from tasks.dataset.formats.found import Document, Items, Refused, Videos, mapping, part_of, rate, sequence, text
+from tasks.dataset.formats.studio_regions import About, Region, labels_of_regions
 from tasks.errors import BadLabels
-from tasks.wording import quoted
 
 DEFAULT_FPS = 24.0
 RATE_NAMES = ("fps", "framerate", "frame_rate", "frameRate")
@@ -45,7 +43,7 @@ def read_json(document: Document, _: Videos) -> Items:
         try:
             of_task = mapping(task, "task")
             data = mapping(of_task.get("data"), "data")
-            about = _About(_video(data), _fps(data))
+            about = About(_video(data), _fps(data))
             annotations = sequence(of_task.get("annotations", of_task.get("completions", [])), "annotations")
         except ValueError as error:
             yield Refused(counter.next(), where, str(error))
@@ -53,7 +51,7 @@ def read_json(document: Document, _: Videos) -> Items:
         yield from _of_annotations(annotations, about, where, counter)
 
 
-def _of_annotations(annotations: Sequence[object], about: "_About", where: str, counter: "_Counter") -> Items:
+def _of_annotations(annotations: Sequence[object], about: "About", where: str, counter: "_Counter") -> Items:
     is_true = [isinstance(one, dict) and one.get("ground_truth") is True for one in annotations]
     for number, annotation in enumerate(annotations, start=1):
         place = f"{where}, annotation {number}" if len(annotations) > 1 else where
@@ -67,10 +65,10 @@ def _of_annotations(annotations: Sequence[object], about: "_About", where: str, 
         except ValueError as error:
             yield Refused(counter.next(), place, str(error))
             continue
-        yield from _regions(list(_of_results(results, place, counter)), about)
+        yield from labels_of_regions(list(_of_results(results, place, counter)), about)
 
 
-def _of_results(results: Sequence[object], place: str, counter: "_Counter") -> "Iterator[_Region | Refused]":
+def _of_results(results: Sequence[object], place: str, counter: "_Counter") -> "Iterator[Region | Refused]":
     for number, result in enumerate(results, start=1):
         line, where = counter.next(), f"{place}, result {number}"
         try:
@@ -83,7 +81,7 @@ def _of_results(results: Sequence[object], place: str, counter: "_Counter") -> "
             continue
         if region:
             identity = of_result.get("id")
-            yield _Region(line, where, control, *region, identity if isinstance(identity, str) else "")
+            yield Region(line, where, control, *region, identity if isinstance(identity, str) else "")
 
 
 def read_json_min(document: Document, _: Videos) -> Items:
@@ -93,11 +91,11 @@ def read_json_min(document: Document, _: Videos) -> Items:
         where = f"item {number}"
         try:
             of_item = mapping(item, "item")
-            about = _About(_video(of_item), _fps(of_item))
+            about = About(_video(of_item), _fps(of_item))
         except ValueError as error:
             yield Refused(counter.next(), where, str(error))
             continue
-        yield from _regions(list(_of_controls(of_item, where, counter)), about)
+        yield from labels_of_regions(list(_of_controls(of_item, where, counter)), about)
 
 
 def read_table(lines: Iterator[tuple[int, dict[str, str] | str]], _: Videos) -> Items:
@@ -108,11 +106,11 @@ def read_table(lines: Iterator[tuple[int, dict[str, str] | str]], _: Videos) -> 
             continue
         item = {name: _cell(value) for name, value in cells.items()}
         try:
-            about = _About(_video(item), _fps(item))
+            about = About(_video(item), _fps(item))
         except ValueError as error:
             yield Refused(line, "", str(error))
             continue
-        yield from _regions(list(_of_controls(item, "", _Counter(line))), about)
+        yield from labels_of_regions(list(_of_controls(item, "", _Counter(line))), about)
 
 
 def _cell(value: str) -> object:
@@ -124,7 +122,7 @@ def _cell(value: str) -> object:
     return value
 
 
-def _of_controls(item: Mapping[str, object], place: str, counter: "_Counter") -> "Iterator[_Region | Refused]":
+def _of_controls(item: Mapping[str, object], place: str, counter: "_Counter") -> "Iterator[Region | Refused]":
     for control, value in item.items():
         if control in OF_EXPORT or value in (None, ""):
             continue
@@ -139,12 +137,12 @@ def _of_controls(item: Mapping[str, object], place: str, counter: "_Counter") ->
                     yield Refused(line, where, str(error))
                     continue
                 if region:
-                    yield _Region(line, where, control, *region, "")
+                    yield Region(line, where, control, *region, "")
         elif part_of(control):
             choices = value.get("choices") if isinstance(value, dict) else [value]
             names = tuple(name for name in choices if isinstance(name, str)) if isinstance(choices, list) else ()
             if names:
-                yield _Region(counter.next(), _inside(place, control), control, names, None, "")
+                yield Region(counter.next(), _inside(place, control), control, names, None, "")
 
 
 def _inside(place: str, part: str) -> str:
@@ -180,24 +178,6 @@ class _Counter:
         return self.number if self.line is None else self.line
 
 
-@dataclass(frozen=True)
-class _About:
-    videos: tuple[str, ...]
-    fps: float
-
-
-@dataclass(frozen=True)
-class _Region:
-    """Names that one control gives: for ranges of frames, or for the whole video if there are none."""
-
-    line: int
-    where: str
-    control: str
-    names: tuple[str, ...]
-    ranges: tuple[object, ...] | None
-    identity: str = field(compare=False)
-
-
 def _region(control: str, value: Mapping[str, object]) -> tuple[tuple[str, ...], tuple[object, ...] | None] | None:
     """Read a result by the keys of its value; its `type` is not reliable. None if it is about something else."""
     if "timelinelabels" in value:
@@ -216,90 +196,21 @@ def _region(control: str, value: Mapping[str, object]) -> tuple[tuple[str, ...],
     return (names, None) if names else None
 
 
-def _regions(regions: "Sequence[_Region | Refused]", about: _About) -> Items:
-    """Join the regions of one annotation: a verb and a noun of the same region, or of the same time, are one label."""
-    timed = [one for one in regions if isinstance(one, _Region) and one.ranges is not None]
-    of_region = {one.identity for one in timed if one.identity}
-    whole = [one for one in regions if isinstance(one, _Region) and one.ranges is None and one.identity not in of_region]
-    extra: defaultdict[str, dict[str, str]] = defaultdict(dict)
-    for one in regions:
-        if isinstance(one, Refused):
-            yield one
-        elif one.ranges is None and one.identity in of_region:
-            extra[one.identity][part_of(one.control)] = one.names[0]
-    pieces: list[Piece] = []
-    for one in timed:
-        for start, stop, reason in _times(one.ranges or (), about.fps):
-            if reason:
-                yield Refused(one.line, one.where, reason)
-                continue
-            for name in one.names:
-                said = {part_of(one.control) or "text": name, **extra.get(one.identity, {})}
-                pieces.append(Piece(one.line, one.where, start, stop, said))
-    for item in joined(pieces):
-        yield (
-            item
-            if isinstance(item, Refused)
-            else Found(item.line, item.where, about.videos, item.start_seconds, item.stop_seconds, item.said)
-        )
-    yield from _whole(whole, about, has_times=bool(timed))
-
-
-def _times(ranges: Sequence[object], fps: float) -> Iterator[tuple[float, float, str]]:
-    for one in ranges:
-        try:
-            of_range = mapping(one, "range")
-            if of_range.get("start") is None or of_range.get("end") is None:
-                raise ValueError("has a range without a start or an end")
-            start, end = frame(of_range["start"], "start"), frame(of_range["end"], "end")
-            if start < 1:
-                raise ValueError(f"begins at frame {start}, but frames count from 1")
-            if end < start:
-                raise ValueError(f"ends at frame {end}, before its start at frame {start}")
-            yield (start - 1) / fps, end / fps, ""
-        except ValueError as error:
-            yield 0, 0, str(error)
-
-
-def _whole(regions: Sequence[_Region], about: _About, *, has_times: bool) -> Items:
-    parts: dict[str, str] = {}
-    for one in regions:
-        if has_times:
-            yield Refused(one.line, one.where, f"{quoted(one.control)} is about the whole video, which has ranges of time")
-        elif len(one.names) > 1:
-            yield Refused(one.line, one.where, f"{quoted(one.control)} has {len(one.names)} choices for the whole video")
-        else:
-            parts.setdefault(part_of(one.control), one.names[0])
-    if parts and not has_times:
-        first = regions[0]
-        if parts.keys() == {"noun"}:
-            yield Refused(first.line, first.where, "has a noun without a verb")
-        else:
-            yield Found(
-                first.line,
-                first.where,
-                about.videos,
-                None,
-                None,
-                Said(parts.get("verb", ""), parts.get("noun", ""), parts.get("text", "")),
-            )
-
-
 def _video(data: Mapping[str, object]) -> tuple[str, ...]:
     """Find the video in the data of a task: `video`, which may have a `name` beside it, else the only value that looks like one."""
     if isinstance(named := data.get("video"), str) and named.strip():
         other = data.get("name")
         return (named.strip(), other.strip()) if isinstance(other, str) and other.strip() else (named.strip(),)
-    found = [
-        value for name, value in data.items() if name not in OF_EXPORT and isinstance(value, str) and _path(value).endswith(VIDEO_SUFFIXES)
-    ]
+    found = [value for name, value in data.items() if name not in OF_EXPORT and isinstance(value, str) and _is_video(value)]
     if len(found) != 1:
         raise ValueError("has no video in its data" if not found else f"has {len(found)} videos in its data; name one of them 'video'")
     return (found[0].strip(),)
 
 
-def _path(value: str) -> str:
-    return value.strip().casefold().partition("?X-Amz")[0]
+def _is_video(value: str) -> bool:
+    """Look at the end of a name; a presigned address ends before its `?`, and a local file's is behind it."""
+    name = value.strip().casefold()
+    return name.endswith(VIDEO_SUFFIXES) or name.partition("?")[0].endswith(VIDEO_SUFFIXES)
 
 
 def _fps(data: Mapping[str, object]) -> float:

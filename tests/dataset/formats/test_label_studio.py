@@ -99,6 +99,35 @@ def test_choices_of_a_region_complete_its_label(label):
     assert actions(label({"a.mp4": 1}, export(task(noun, verb)))) == ["take tortilla"]
 
 
+def choice(control, *names, identity="1"):
+    return {"id": identity, "from_name": control, "type": "choices", "value": {"choices": list(names)}}
+
+
+def test_choices_of_a_region_that_cannot_be_used_are_named(label):
+    choices = [choice("noun", "tortilla", "bag", "pan"), choice("object", "meat"), choice("verb", "put")]
+    found = label({"a.mp4": 1}, export(task(region(1, 192, "take", from_name="verb"), *choices)))
+    assert actions(found) == ["take tortilla"]
+    assert reasons(found) == [
+        "project-1.json, task 7, result 2: 'noun' has 3 choices for one region; 'tortilla' is used, not 'bag', 'pan'",
+        "project-1.json, task 7, result 3: 'object' gives the region a second noun; 'tortilla' is used, not 'meat'",
+        "project-1.json, task 7, result 4: 'verb' gives the region a second verb; 'take' is used, not 'put'",
+    ]
+
+
+def test_choices_for_the_whole_video_that_cannot_be_used_are_named(label):
+    choices = [choice("verb", "take"), choice("verbs", "put"), choice("noun", "bag"), choice("action", "put meat")]
+    found = label({"a.mp4": 1}, export(task(*choices)))
+    assert actions(found) == ["take bag"]
+    assert reasons(found) == [
+        "project-1.json, task 7, result 2: 'verbs' gives the video a second verb; 'take' is used, not 'put'",
+        "project-1.json, task 7, result 4: 'action' is not used: the video has a verb of its own",
+    ]
+
+
+def test_a_noun_completes_the_label_of_the_whole_video(label):
+    assert actions(label({"a.mp4": 1}, export(task(choice("noun", "meat"), choice("label", "put"))))) == ["put meat"]
+
+
 def test_two_timelines_of_verbs_and_nouns_are_joined_by_their_times(label):
     verbs = [region(1, 192, "put", from_name="verb"), region(193, 384, "take", from_name="verb")]
     nouns = [region(180, 384, "bag", from_name="noun"), region(1, 179, "meat", from_name="noun")]
@@ -135,6 +164,15 @@ def test_spellings_of_a_video(label, video):
             export(task(region(1, 192, "put meat"), data={"clip": video, "note": "x"} if video.endswith("mp4") else {"video": video})),
         )
     ) == ["put meat", None]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://h/films/A.MP4?X-Amz-Signature=1f&X-Amz-Expires=60", "https://h/A.mp4?sv=2024&sig=x%3D", "/data/local-files/?d=films%2FA.mp4"],
+)
+def test_an_address_is_a_video_under_any_name_of_its_field(label, address):
+    data = {"video_url": address, "note": "seen twice", "page": "https://h/page?next=1"}
+    assert actions(label({"A.mp4": 1}, export(task(region(1, 192, "put meat"), data=data)))) == ["put meat"]
 
 
 def test_a_longer_name_that_is_there_goes_before_one_without_a_prefix(label):
