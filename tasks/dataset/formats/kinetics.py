@@ -8,7 +8,9 @@ from tasks.dataset.formats.label_studio import VIDEO_SUFFIXES
 from tasks.dataset.tables import Cells, decode
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end")
-ENTRY = re.compile(rf"\s*(\S.*?(?:{'|'.join(map(re.escape, VIDEO_SUFFIXES))}))\s*[\s,;]\s*(\S.*?)\s*", re.IGNORECASE)
+# Possessive, for a line that has been stripped: spaces are never tried twice.
+ENTRY = re.compile(rf"(\S.*?(?:{'|'.join(map(re.escape, VIDEO_SUFFIXES))}))(?:\s*+[,;]|\s)\s*+(\S.*)", re.IGNORECASE)
+MAX_LINE_CHARACTERS = 4000
 MAX_HEAD_CHARACTERS = 20_000
 
 
@@ -30,14 +32,18 @@ def is_list(content: bytes) -> bool:
     """Recognise a list without a header: all of its first lines have a video and a label."""
     head = decode(content)[:MAX_HEAD_CHARACTERS].splitlines()
     # The last line of the head may be cut off.
-    lines = [line for line in (head if len(head) < 2 else head[:-1])[:20] if line.strip()]
+    lines = [line.strip() for line in (head if len(head) < 2 else head[:-1])[:20] if line.strip()]
     return bool(lines) and all(ENTRY.fullmatch(line) for line in lines)
 
 
 def read_list(document: Document, _: Videos) -> Items:
     """Read a list; numbers stand for classes of another list and name nothing."""
-    for line, written in enumerate(decode(document.content).splitlines(), start=1):
-        if not written.strip():
+    for line, padded in enumerate(decode(document.content).splitlines(), start=1):
+        written = padded.strip()
+        if not written:
+            continue
+        if len(written) > MAX_LINE_CHARACTERS:
+            yield Refused(line, "", f"has more than {MAX_LINE_CHARACTERS} characters; write a video and a label")
             continue
         entry = ENTRY.fullmatch(written)
         if not entry:

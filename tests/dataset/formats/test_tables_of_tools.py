@@ -1,7 +1,12 @@
 """BORIS, EPIC-KITCHENS, HACS clips, Kinetics, and lists: tables that their headers tell apart."""
 
-import pytest
+import time
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.dataset.formats.kinetics import ENTRY
 from tests.dataset.formats.told import actions, reasons
 
 BORIS = "Observation id\tMedia duration (s)\tFPS (frame/s)\tSubject\tBehavior\tBehavioral category\tModifier #1\tBehavior type\tStart (s)\tStop (s)\tDuration (s)\tMedia file name\tImage index start"
@@ -124,3 +129,33 @@ def test_a_list_of_paths_and_labels(label, sign):
     assert actions(found) == ["put meat", None]
     assert "has the number 12 for its class; write the name of the class" in found.problems[1].reason
     assert "is not a video and a label" in found.problems[-1].reason
+
+
+@pytest.mark.parametrize("line", ["b.mp4" + " " * 5000 + "x", "b.mp4 " * 2000, "b" * 1_000_000 + ".mp4"], ids=["spaces", "videos", "long"])
+def test_a_line_of_a_list_that_is_too_long_is_refused(label, line):
+    found = label({"a.mp4": 1}, {"train.txt": "a.mp4 put meat\n" * 30 + line + "\na.mp4 put meat"})
+    assert actions(found) == ["put meat"]
+    assert "train.txt line 31: has more than 4000 characters; write a video and a label" in reasons(found)
+
+
+@given(st.text(alphabet="a .,;\t", max_size=8), st.text(alphabet="a .,;\t", max_size=8))
+def test_a_video_ends_at_the_first_ending_that_a_sign_follows(before, after):
+    line = f"v{before}.mp4{after}".strip()
+    entry = ENTRY.fullmatch(line)
+    label = after.lstrip()
+    if after[:1] in (",", ";") or (after[:1].isspace() and label[:1] in (",", ";") and label[1:].strip()):
+        label = label[1:].lstrip()
+    found = bool(label.strip()) and after[0] in " ,;\t"
+    assert (entry and (entry[1], entry[2])) == ((f"v{before}.mp4", label.rstrip()) if found else None)
+
+
+@pytest.mark.parametrize("repeated", [" ", "	", ".mp4", ".mp4x"])
+def test_the_time_of_a_line_is_not_the_square_of_its_length(repeated):
+    short, long = (_seconds_of("a.mp4" + repeated * number) for number in (1000, 16_000))
+    assert long < 64 * max(short, 0.001)
+
+
+def _seconds_of(line):
+    began = time.process_time()
+    ENTRY.fullmatch(line)
+    return time.process_time() - began
