@@ -78,6 +78,8 @@ class _Table:
 
 
 def _open(file: AnnotationFile) -> tuple[Tool, Document] | _Table:
+    if file.unread:
+        raise BadLabels(file.unread)
     if recognised := recognise(file.name, file.content):
         return recognised
     try:

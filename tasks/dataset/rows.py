@@ -27,10 +27,11 @@ SOURCE = re.compile(rf"[^\W_](?:[^\x00-\x1f\x7f\";|]|[;|](?! *{FORMULA_SIGN}))*"
 
 @dataclass(frozen=True)
 class AnnotationFile:
-    """An annotation file as a person uploaded it."""
+    """An annotation file as a person uploaded it; `unread` says why it was not read, if it was not."""
 
     name: str
     content: bytes
+    unread: str = ""
 
 
 def _noun_name(text: str) -> str:

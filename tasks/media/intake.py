@@ -16,6 +16,7 @@ from threading import Lock
 from tasks.disk import FULL
 from tasks.download import download, is_url
 from tasks.errors import BadInput, Unavailable
+from tasks.media.label_inputs import MAX_ANNOTATION_BYTES
 from tasks.media.offers import Offer, lies_in
 from tasks.options import IngestOptions
 from tasks.results.video import SeenFile, VideoRecord
@@ -29,7 +30,6 @@ from tasks.wording import plain_reason
 
 log = logging.getLogger("retake")
 
-MAX_ANNOTATION_BYTES = 64 << 20
 NUM_THREADS = 4
 """Number of files ingested in parallel."""
 

@@ -3,10 +3,13 @@
 Ingested videos with their names, annotation files, and EPIC's class lists.
 """
 
+from tasks.dataset.rows import AnnotationFile
 from tasks.keys import content_key
 from tasks.media.class_lists import epic_list_uris
 from tasks.store.layout import Layout, is_probe
 from tasks.store.objects import Store, StoredObject
+
+MAX_ANNOTATION_BYTES = 64 << 20
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".xml", ".eaf", ".zip")
 """Of files that may hold labels; their content says whether they do."""
@@ -14,11 +17,16 @@ SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".xml", ".eaf", ".zip")
 
 def annotation_objects(store: Store, store_uri: str) -> list[StoredObject]:
     """List annotation files in upload order: later ones override earlier ones."""
-    layout = Layout(store_uri)
-    of_page = layout.label_log.folder_uri
-    listed = store.list(layout.annotations.folder_uri)
-    found = [o for o in listed if o.name.lower().endswith(SUFFIXES) and not o.uri.startswith(of_page)]
-    return sorted(found, key=lambda o: (o.modified, o.uri))
+    listed = store.list(Layout(store_uri).annotations.folder_uri)
+    return sorted((o for o in listed if o.name.lower().endswith(SUFFIXES)), key=lambda o: (o.modified, o.uri))
+
+
+def annotation_file(store: Store, listed: StoredObject) -> AnnotationFile:
+    """Read a listed annotation file, unless it is too large: S3 clients put files past the intake's limit."""
+    if listed.size_bytes > MAX_ANNOTATION_BYTES:
+        too_large = f"is larger than {MAX_ANNOTATION_BYTES >> 20} MiB and was not read; split it into several files"
+        return AnnotationFile(listed.name, b"", unread=too_large)
+    return AnnotationFile(listed.name, store.read_bytes(listed.uri))
 
 
 def epic_list_objects(store: Store, store_uri: str) -> list[StoredObject]:

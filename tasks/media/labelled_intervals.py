@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from tasks.dataset.labelled_rows import read_files
 from tasks.dataset.page_files import interval_file
 from tasks.dataset.places import KnownVideos, Places
-from tasks.dataset.rows import AnnotationFile, IntervalRow
+from tasks.dataset.rows import IntervalRow
 from tasks.dataset.statements import Ledger
-from tasks.media.label_inputs import annotation_objects, epic_list_objects, probe_objects
+from tasks.media.label_inputs import annotation_file, annotation_objects, epic_list_objects, probe_objects
 from tasks.media.label_log import read_log
 from tasks.media.own_classes import own_classes
 from tasks.results.dataset import NOTHING
@@ -34,7 +34,7 @@ def labelled_intervals(store: Store, store_uri: str, videos: Collection[str]) ->
         records = list(pool.map(lambda probe: store.read(probe.uri, VideoRecord), probe_objects(store, store_uri)))
     places = Places((), {record.video: record.names for record in records})
     listed = [*epic_list_objects(store, store_uri), *annotation_objects(store, store_uri)]
-    files = [AnnotationFile(one.name, store.read_bytes(one.uri)) for one in listed]
+    files = [annotation_file(store, one) for one in listed]
     files += interval_file(Ledger.of(read_log(store, store_uri)))
     rates = KnownVideos(places, {record.video: record.fps for record in records})
     read = read_files(files, own_classes(store, store_uri), rates)

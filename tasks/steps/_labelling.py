@@ -5,12 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from tasks.dataset.agreement import agreement, read_twice
 from tasks.dataset.labels import label_clips
 from tasks.dataset.page_files import with_page_labels
-from tasks.dataset.rows import AnnotationFile
 from tasks.dataset.statements import Ledger, page_labels, page_parts, touched_clips
 from tasks.errors import BadInput
 from tasks.keys import recipe_of
 from tasks.media.clips import find_cut
-from tasks.media.label_inputs import annotation_objects, epic_list_objects, probe_objects
+from tasks.media.label_inputs import annotation_file, annotation_objects, epic_list_objects, probe_objects
 from tasks.media.label_log import read_log
 from tasks.media.own_classes import number_words, own_classes
 from tasks.options import LabelOptions, SegmentOptions
@@ -35,8 +34,8 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
     cut = [(record, clips) for record, clips in found if clips]
     if not cut:
         raise BadInput(f"no clips in {store_uri} cut by this recipe; run ingest_videos with the same cutting options first")
-    lists = [AnnotationFile(o.name, store.read_bytes(o.uri)) for o in epic_list_objects(store, store_uri)]
-    uploaded = [(o.modified, AnnotationFile(o.name, store.read_bytes(o.uri))) for o in annotation_objects(store, store_uri)]
+    lists = [annotation_file(store, o) for o in epic_list_objects(store, store_uri)]
+    uploaded = [(o.modified, annotation_file(store, o)) for o in annotation_objects(store, store_uri)]
     by_hand = Ledger.of(read_log(store, store_uri))
     clips = [clip for _, file in cut for clip in file.clips]
     files = lists + with_page_labels(uploaded, page_labels(by_hand, clips, options.min_overlap), page_parts(by_hand, clips), by_hand.merges)

@@ -8,7 +8,8 @@ import pytest
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.media.annotation_files import keep_annotations, to_write
 from tasks.media.cutting import batch_size
-from tasks.media.intake import MAX_ANNOTATION_BYTES, Taker
+from tasks.media.intake import Taker
+from tasks.media.label_inputs import MAX_ANNOTATION_BYTES
 from tasks.media.offers import Offer, offers
 from tasks.options import IngestOptions
 from tasks.results.video import VideoRecord

@@ -3,10 +3,11 @@ import json
 
 import pytest
 
+from tasks.media.label_inputs import MAX_ANNOTATION_BYTES
 from tasks.media.labelled_intervals import labelled_intervals
 from tasks.results.labelling import IntervalStatement, LogEntry
 from tasks.store.layout import Layout
-from tests.steps.shelf import Shelf, recorded, taken_in
+from tests.steps.shelf import Shelf, grown, recorded, taken_in
 
 ROOT = "s3://retake"
 HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
@@ -33,6 +34,13 @@ def test_intervals_are_those_of_the_latest_file_that_has_any_of_the_video(shelf)
     shelf.write_bytes(f"{ROOT}/annotations/2.csv", f"{HEADER}a,8,9,put,meat\na.mp4,2,12.5,move,sauce\na.mp4,8,9,put,meat\n".encode())
     assert listed(shelf, "a.mp4") == [(video("a.mp4"), 2, 12.5, 9, 41), (video("a.mp4"), 8, 9, 1, 26)]
     assert listed(shelf, "b.mp4") == [(video("b.mp4"), 1, 2.5, 0, 20)]
+
+
+def test_a_file_that_is_too_large_is_not_read(shelf, monkeypatch):
+    shelf.write_bytes(f"{ROOT}/annotations/1.csv", f"{HEADER}a.mp4,0,4,put,meat\n".encode())
+    shelf.write_bytes(f"{ROOT}/annotations/2.csv", f"{HEADER}a.mp4,4,8,take,bag\n".encode())
+    grown(shelf, f"{ROOT}/annotations/2.csv", MAX_ANNOTATION_BYTES + 1, monkeypatch)
+    assert listed(shelf, "a.mp4") == [(video("a.mp4"), 0, 4, 1, 26)]
 
 
 def test_lines_that_name_no_known_video_or_class_are_left_out(shelf, caplog):

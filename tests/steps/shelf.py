@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from tasks.errors import MissingObject
@@ -166,3 +167,17 @@ def taken_in(store, names):
             set_aside=None,
         )
         store.write(f"s3://retake/clips/{video}/r/clips.json", clips)
+
+
+def grown(shelf, uri, size_bytes, monkeypatch):
+    """Let an object be listed as this large; it must not be read."""
+    stat, read_bytes = shelf.stat, shelf.read_bytes
+
+    def read(wanted):
+        assert wanted != uri, "the large object was read"
+        return read_bytes(wanted)
+
+    monkeypatch.setattr(
+        shelf, "stat", lambda at: replace(stat(at), size_bytes=size_bytes, modified="2026-11-27T10:00:00+00:00") if at == uri else stat(at)
+    )
+    monkeypatch.setattr(shelf, "read_bytes", read)

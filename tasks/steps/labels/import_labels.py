@@ -9,8 +9,8 @@ from tasks.dataset.formats.label_studio import with_frame_rate
 from tasks.dataset.rows import AnnotationFile
 from tasks.errors import BadConfiguration, BadInput, BadLabels
 from tasks.media.annotation_files import kept_name, write_latest
-from tasks.media.intake import MAX_ANNOTATION_BYTES, read_chunks
-from tasks.media.label_inputs import annotation_objects, epic_list_objects, probe_objects
+from tasks.media.intake import read_chunks
+from tasks.media.label_inputs import MAX_ANNOTATION_BYTES, annotation_file, annotation_objects, epic_list_objects, probe_objects
 from tasks.media.own_classes import own_classes
 from tasks.results.label_files import NUM_FIRST, ImportedFile, LabelsImportResult
 from tasks.results.video import VideoRecord
@@ -63,9 +63,7 @@ def _read(path: Path, frame_rate: float | None) -> AnnotationFile:
 
 def _checked(files: Sequence[AnnotationFile], store: Store, where: str) -> list[CheckedFile]:
     """Read the files after those that the store has, which may say what words mean."""
-    others = [
-        AnnotationFile(o.name, store.read_bytes(o.uri)) for o in (*epic_list_objects(store, where), *annotation_objects(store, where))
-    ]
+    others = [annotation_file(store, o) for o in (*epic_list_objects(store, where), *annotation_objects(store, where))]
     videos = [store.read(probe.uri, VideoRecord) for probe in probe_objects(store, where)]
     return check_files(files, others, videos, own_classes(store, where))
 

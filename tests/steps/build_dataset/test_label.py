@@ -11,14 +11,14 @@ from tasks.contracts.build_dataset import LabelArguments
 from tasks.dataset.vocabulary import OwnClasses
 from tasks.errors import Unavailable
 from tasks.keys import recipe_of
-from tasks.media.label_inputs import inputs_digest
+from tasks.media.label_inputs import MAX_ANNOTATION_BYTES, inputs_digest
 from tasks.media.label_log import append
 from tasks.media.own_classes import number_words, own_classes
 from tasks.options import SegmentOptions
 from tasks.results.dataset import NO_OBJECT, LabelsFile
 from tasks.results.labelling import ClipStatement
 from tasks.steps.build_dataset import label
-from tests.steps.shelf import Shelf, taken_in
+from tests.steps.shelf import Shelf, grown, taken_in
 
 STORE = "s3://retake"
 OUT = f"{STORE}/labels/{recipe_of(SegmentOptions())}/"
@@ -113,6 +113,25 @@ def test_of_steps_that_number_words_at_once_all_agree():
         for share, answer in zip(shares, answers, strict=True)
     )
     assert number_words(store, STORE, given, {"verb": words, "noun": []}) == OwnClasses(given.verbs, {})
+
+
+def test_a_file_that_is_too_large_is_named_and_not_read(store, monkeypatch):
+    large = f"{STORE}/annotations/films/large.json"
+    store.write_bytes(large, b"{}")
+    grown(store, large, MAX_ANNOTATION_BYTES + 1, monkeypatch)
+    result, ids = labelled(store)
+    (problem,) = result.first_problems
+    assert (problem.place, problem.reason) == ("large.json", "is larger than 64 MiB and was not read; split it into several files")
+    assert "put meat" in ids
+
+
+def test_a_file_of_the_largest_size_is_read(store, monkeypatch):
+    file = f"{STORE}/annotations/a.csv"
+    store.write_bytes(file, b"uid,verb,noun\ne,take,bag\n")
+    stat = store.stat
+    times = {"size_bytes": MAX_ANNOTATION_BYTES, "modified": "2026-11-27T10:00:00+00:00"}
+    monkeypatch.setattr(store, "stat", lambda uri: replace(stat(uri), **times) if uri == file else stat(uri))
+    assert "take bag" in labelled(store)[1]
 
 
 def test_epics_lists_beside_its_weights_number_words(store):
