@@ -128,9 +128,13 @@ def _of_controls(item: Mapping[str, object], place: str, counter: "_Counter") ->
             continue
         if isinstance(value, list):
             for number, part in enumerate(value, start=1):
-                if not isinstance(part, dict) or not {"timelinelabels", "ranges"} & part.keys():
+                is_timed = isinstance(part, dict) and {"timelinelabels", "ranges"} & part.keys()
+                if not is_timed and not part_of(control):
                     continue
                 line, where = counter.next(), _inside(place, f"{control} {number}")
+                if not is_timed:
+                    yield Refused(line, where, "is one of several choices without a region; export JSON, which has the regions")
+                    continue
                 try:
                     region = _region(control, part)
                 except ValueError as error:

@@ -212,6 +212,15 @@ def test_json_min(label):
     ]
 
 
+def test_choices_of_several_regions_in_json_min_are_named(label):
+    timeline = [{"ranges": [{"start": 1, "end": 192}], "timelinelabels": ["put"]}]
+    item = {"video": "a.mp4", "verb": timeline, "noun": ["bag", {"choices": ["pan"]}], "tags": ["x"], "annotator": 1, "annotation_id": 7}
+    found = label({"a.mp4": 1}, {"min.json": json.dumps([item])})
+    assert actions(found) == ["put"]
+    reason = "is one of several choices without a region; export JSON, which has the regions"
+    assert reasons(found) == [f"min.json, item 1, noun 1: {reason}", f"min.json, item 1, noun 2: {reason}"]
+
+
 @pytest.mark.parametrize("delimiter", [",", "\t"])
 def test_tables_with_json_in_their_cells(label, delimiter):
     cell = json.dumps([{"ranges": [{"start": 1, "end": 192}], "timelinelabels": ["put meat"]}]).replace('"', '""')
