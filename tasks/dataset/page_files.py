@@ -52,9 +52,20 @@ def _grouped(labels: Sequence[PageLabel], place: Callable[[PageLabel], int]) -> 
     return found
 
 
-def interval_file(ledger: Ledger) -> list[AnnotationFile]:
-    """Write the intervals of the page that hold as an annotation file; none without intervals."""
-    return _interval_file([one for video in ledger.videos for one in ledger.intervals(video)])
+def with_page_intervals(uploaded: Sequence[tuple[str, AnnotationFile]], ledger: Ledger) -> list[AnnotationFile]:
+    """Write the intervals of the page that hold between the uploads, those of a video at the time of its latest; `uploaded` as above.
+
+    Merged classes come last.
+    """
+    times = [datetime.fromisoformat(modified) for modified, _ in uploaded]
+    found: defaultdict[int, list[IntervalStatement]] = defaultdict(list)
+    for own in filter(None, map(ledger.intervals, ledger.videos)):
+        found[bisect_right(times, max(datetime.fromisoformat(one.at) for one in own))] += own
+    files = list[AnnotationFile]()
+    for number in range(len(uploaded) + 1):
+        files += _interval_file(found[number])
+        files += [uploaded[number][1]] if number < len(uploaded) else []
+    return [*files, *merge_file(ledger.merges)]
 
 
 def _interval_file(intervals: Sequence[IntervalStatement | PagePart]) -> list[AnnotationFile]:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from tasks.dataset.labelled_rows import read_files
-from tasks.dataset.page_files import interval_file
+from tasks.dataset.page_files import with_page_intervals
 from tasks.dataset.places import KnownVideos, Places
 from tasks.dataset.rows import IntervalRow
 from tasks.dataset.statements import Ledger
@@ -26,16 +26,17 @@ NUM_THREADS = 16
 def labelled_intervals(store: Store, store_uri: str, videos: Collection[str]) -> tuple[KnownInterval, ...]:
     """List the labelled intervals of these videos, as they were written: those of the latest file that has any of the video.
 
-    Those of the labelling page count as the latest file. Intervals in which nothing happens are none of an action, and are left out.
+    Those of the labelling page count as a file of the time of the latest of them. Intervals in which nothing happens are none of an
+    action, and are left out.
 
     Lines that name no video, or classes without an id, are left out; the step `label` lists what is wrong with a line.
     """
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         records = list(pool.map(lambda probe: store.read(probe.uri, VideoRecord), probe_objects(store, store_uri)))
     places = Places((), {record.video: record.names for record in records})
-    listed = [*epic_list_objects(store, store_uri), *annotation_objects(store, store_uri)]
-    files = [annotation_file(store, one) for one in listed]
-    files += interval_file(Ledger.of(read_log(store, store_uri)))
+    lists = [annotation_file(store, one) for one in epic_list_objects(store, store_uri)]
+    uploaded = [(one.modified, annotation_file(store, one)) for one in annotation_objects(store, store_uri)]
+    files = lists + with_page_intervals(uploaded, Ledger.of(read_log(store, store_uri)))
     rates = KnownVideos(places, {record.video: record.fps for record in records})
     read = read_files(files, own_classes(store, store_uri), rates)
     found: dict[str, set[KnownInterval]] = {}

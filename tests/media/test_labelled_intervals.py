@@ -1,11 +1,12 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
 from tasks.media.label_inputs import MAX_ANNOTATION_BYTES
 from tasks.media.labelled_intervals import labelled_intervals
-from tasks.results.labelling import IntervalStatement, LogEntry
+from tasks.results.labelling import ClassMerge, IntervalStatement, LogEntry
 from tasks.store.layout import Layout
 from tests.steps.shelf import Shelf, grown, recorded, taken_in
 
@@ -17,9 +18,21 @@ def video(name):
     return hashlib.sha256(name.encode()).hexdigest()
 
 
+class Dated(Shelf):
+    """A store that knows when its objects were written."""
+
+    def __init__(self):
+        super().__init__()
+        self.modified = {}
+
+    def stat(self, uri):
+        found = super().stat(uri)
+        return found and replace(found, modified=self.modified.get(uri, "2026-11-27T09:00:00+00:00"))
+
+
 @pytest.fixture
 def shelf():
-    made = Shelf()
+    made = Dated()
     taken_in(made, ["a.mp4", "b.mp4"])
     return made
 
@@ -51,17 +64,48 @@ def test_lines_that_name_no_known_video_or_class_are_left_out(shelf, caplog):
     assert "1 labelled interval left out: a class has no id yet" in caplog.text
 
 
-def test_intervals_of_the_labelling_page_count_as_the_latest_file(shelf):
-    shelf.write_bytes(f"{ROOT}/annotations/1.csv", f"{HEADER}a.mp4,0,4,put,meat\nb.mp4,1,2,take,bag\n".encode())
-    said = {"by": "anna", "at": "2026-11-27T10:00:00.000Z", "video": video("a.mp4"), "verb": "put", "noun": "bag"}
-    for number, (start, replaces) in enumerate([(0, None), (1, "statement-0")]):
-        statement = IntervalStatement(**said, token=f"statement-{number}", start_seconds=start, stop_seconds=3.5, replaces=replaces)
+def say(shelf, *statements):
+    for number, statement in enumerate(statements):
         shelf.write(Layout(ROOT).label_log.entry(number), LogEntry(statement=statement))
-    assert listed(shelf, "a.mp4", "b.mp4") == sorted([(video("a.mp4"), 1, 3.5, 1, 20), (video("b.mp4"), 1, 2, 0, 20)])
+
+
+def on_page(number, at, **more):
+    return IntervalStatement(token=f"statement-{number}", by="anna", at=f"2026-11-27T{at}:00.000Z", video=video("a.mp4"), **more)
+
+
+@pytest.mark.parametrize(("uploaded", "is_of_page"), [("10:30", True), ("11:30", False)])
+def test_intervals_of_the_labelling_page_count_as_a_file_of_the_time_of_the_latest_of_them(shelf, uploaded, is_of_page):
+    shelf.modified[f"{ROOT}/annotations/1.csv"] = f"2026-11-27T{uploaded}:00+00:00"
+    shelf.write_bytes(f"{ROOT}/annotations/1.csv", f"{HEADER}a.mp4,0,4,put,meat\nb.mp4,1,2,take,bag\n".encode())
+    say(
+        shelf,
+        on_page(0, "10:00", start_seconds=0, stop_seconds=3.5, verb="put", noun="bag"),
+        on_page(1, "10:01", start_seconds=1, stop_seconds=3.5, verb="put", noun="bag", replaces="statement-0"),
+        on_page(2, "11:00", start_seconds=5, stop_seconds=6, verb="put", noun="bag"),
+    )
+    page = [(video("a.mp4"), 1, 3.5, 1, 20), (video("a.mp4"), 5, 6, 1, 20)]
+    file = [(video("a.mp4"), 0, 4, 1, 26)]
+    assert listed(shelf, "a.mp4", "b.mp4") == sorted([*(page if is_of_page else file), (video("b.mp4"), 1, 2, 0, 20)])
+
+
+def test_classes_merged_on_the_page_hold_for_intervals_of_files_and_of_the_page(shelf, caplog):
+    shelf.write_bytes(f"{ROOT}/annotations/1.csv", f"{HEADER}b.mp4,0,4,lay,meat\nb.mp4,4,6,idle,\n".encode())
+
+    def merged(number, name, same_as):
+        return ClassMerge(token=f"statement-{number}", by="anna", at="2026-11-27T12:00:00.000Z", target="verb", name=name, same_as=same_as)
+
+    say(
+        shelf,
+        on_page(0, "10:00", start_seconds=0, stop_seconds=3, verb="lay", noun="bag"),
+        merged(1, "lay", "put"),
+        merged(2, "idle", "nothing"),
+    )
+    assert listed(shelf, "a.mp4", "b.mp4") == sorted([(video("a.mp4"), 0, 3, 1, 20), (video("b.mp4"), 0, 4, 1, 26)])
+    assert not caplog.messages
 
 
 def test_labels_of_another_tool_are_read_though_nothing_is_cut():
-    shelf = Shelf()
+    shelf = Dated()
     shelf.write(f"{ROOT}/videos/{video('a.mp4')}/probe.json", recorded(video("a.mp4"), "a.mp4"))
     database = {"database": {"a": {"subset": "training", "duration": 30, "annotations": [{"label": "put meat", "segment": [1.5, 9]}]}}}
     shelf.write_bytes(f"{ROOT}/annotations/1.json", json.dumps(database).encode())
