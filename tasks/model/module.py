@@ -38,7 +38,7 @@ class Means(Metric):
     """Means of `Scores` over one pass, across all processes, counting each clip once.
 
     One metric with six values, because six metrics take longer than a step of the heads. A NaN loss makes the mean NaN. The losses are of all
-    clips, the accuracies of those with an action: all but those of the verb `nothing`.
+    clips, the accuracies of those with an action: all but those of the verb `nothing`. Without any such clip the accuracies are 0.
     """
 
     full_state_update = False
@@ -62,7 +62,7 @@ class Means(Metric):
     def compute(self) -> Tensor:
         """Return the means (6,), in the order of `Scores`."""
         num_rights = len(NAMES) - NUM_LOSSES
-        return self.sums / torch.cat([self.num_clips.expand(NUM_LOSSES), self.num_acting.expand(num_rights)])
+        return self.sums / torch.cat([self.num_clips.expand(NUM_LOSSES), self.num_acting.clamp(min=1).expand(num_rights)])
 
     def count(self, losses: ClipLosses, logits: Logits, batch: Sample) -> None:
         """Count one batch."""

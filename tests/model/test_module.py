@@ -86,6 +86,15 @@ def test_means_of_accuracy_are_of_the_clips_with_an_action_alone():
     torch.testing.assert_close(found.loss.float(), losses.total.mean())
 
 
+def test_accuracies_are_numbers_where_no_clip_has_an_action():
+    means = Means(nothing=4)
+    logits = Logits(torch.eye(5)[[4, 0]], torch.eye(4)[[3, 3]])
+    batch = Sample(torch.empty(2), torch.tensor([4, 4]), torch.tensor([3, 3]))
+    means.count(CrossEntropies()(logits, batch.verb, batch.noun), logits, batch)
+    assert means.compute()[3:].tolist() == [0, 0, 0]
+    assert means.compute()[0] > 0
+
+
 def test_a_loss_that_is_not_a_number_shows():
     means = Means()
     logits = Logits(torch.full((1, 5), torch.nan), torch.eye(4)[[0]])

@@ -136,7 +136,10 @@ def _metrics(
         class_changes=class_changes(ours, theirs),
         confusions=confusions(scored, manifest.vocabulary),
         label_counts=label_counts(manifest.clips, manifest.vocabulary.targets),
-        calibration=calibrations(scored, predictions(store, results, "val"), compared.split, manifest.vocabulary.targets),
+        # Of all clips, as the probabilities that predictions serve.
+        calibration=calibrations(
+            predictions(store, results, compared.split), predictions(store, results, "val"), compared.split, manifest.vocabulary.targets
+        ),
         mistakes=worst_mistakes(scored["fine-tuned"], scored[theirs.model], manifest.clips, manifest.vocabulary),
         checks=check_data(
             manifest.clips, _fingerprints(store, results), manifest.vocabulary.targets, _with_speech(store, plan), manifest.agreement

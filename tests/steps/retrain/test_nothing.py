@@ -60,6 +60,7 @@ def test_they_are_trained_as_a_class_and_count_in_a_row_of_their_own(workbench):
     assert book.metrics["fine-tuned/val/nothing_recall"] == result.nothing.recall
     metrics = shelf.read(reported.metrics_uri, Metrics)
     assert {int(np.sum(one.counts)) for one in metrics.confusions} == {2}
+    assert {sum(one.num_clips for one in found.bins) for found in metrics.calibration} == {4}, "probabilities are served on all clips"
     assert NOTHING not in {one.true_verb for one in metrics.mistakes}
     assert [(size.split, size.num_clips, size.num_nothing, size.num_verbs) for size in metrics.splits] == [
         ("train", 4, 2, 2),
