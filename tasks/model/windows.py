@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from tasks.errors import BadInput
 from tasks.model.sampling import frames_in_test
 from tasks.model.spec import NetworkSpec
-from tasks.options import SegmentOptions
+from tasks.options import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, SegmentOptions
+
+NUM_SUGGESTED = 4
+"""Strides that a message names."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,28 @@ def window_grid(segment: SegmentOptions, stride_seconds: float) -> WindowGrid:
     clip_frames = round(segment.clip_seconds * segment.fps)
     stride_frames = round(stride_seconds * segment.fps)
     if abs(stride_frames - stride_seconds * segment.fps) > 1e-6 or not stride_frames or clip_frames % stride_frames:
-        fitting = [clip_frames // parts / segment.fps for parts in (1, 2, 4, 8) if clip_frames % parts == 0]
+        fitting = ", ".join(_fitting(clip_frames, segment.fps)) or "a model of other clips"
         raise BadInput(
             f"stride_seconds {stride_seconds:g}: the model's clips have {clip_frames} frames, {segment.fps} per second, which is no whole "
-            f"number of such strides; choose for example {', '.join(f'{seconds:g}' for seconds in fitting)}"
+            f"number of such strides; choose for example {fitting}"
         )
     return WindowGrid(clip_frames, stride_frames)
+
+
+def _fitting(clip_frames: int, fps: int) -> list[str]:
+    """List the longest strides that halve a clip again and again, or else any, as the option takes them."""
+    halves = [2**power for power in range(clip_frames.bit_length())]
+    for divisions in (halves, range(1, clip_frames + 1)):
+        found = [f"{clip_frames / parts / fps:g}" for parts in divisions if clip_frames % parts == 0]
+        # Written with few digits, some are no whole number of frames any more.
+        fit = [
+            one
+            for one in found
+            if MIN_STRIDE_SECONDS <= float(one) <= MAX_STRIDE_SECONDS and abs(float(one) * fps - round(float(one) * fps)) <= 1e-6
+        ]
+        if fit:
+            return fit[:NUM_SUGGESTED]
+    return []
 
 
 def slides(spec: NetworkSpec) -> bool:

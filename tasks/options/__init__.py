@@ -10,7 +10,7 @@ from tasks.options.evaluation import EvaluateOptions
 from tasks.options.ingest import IngestOptions, SegmentOptions
 from tasks.options.learning_curve import LearningCurveOptions
 from tasks.options.network import AUTO_BACKBONE, SOUND_FEATURES, Family, FlowOptions, Head, Interpolation, Modality
-from tasks.options.prediction import MODEL_REFERENCE, PredictOptions
+from tasks.options.prediction import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, MODEL_REFERENCE, PredictOptions
 from tasks.options.presets import LIGHT, LONG, ORIGINAL, PRESETS, THOROUGH, with_preset
 from tasks.options.promotion import GateOptions, RegisterOptions
 from tasks.options.recipe import RecipeOptions
@@ -22,6 +22,8 @@ __all__ = [
     "AUTO_BACKBONE",
     "LIGHT",
     "LONG",
+    "MAX_STRIDE_SECONDS",
+    "MIN_STRIDE_SECONDS",
     "MODEL_REFERENCE",
     "ORIGINAL",
     "PRESETS",

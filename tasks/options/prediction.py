@@ -6,6 +6,7 @@ from pydantic import Field
 
 from tasks.options.base import Options
 
+MIN_STRIDE_SECONDS, MAX_STRIDE_SECONDS = 0.1, 60
 MODEL_REFERENCE = r"models:/[A-Za-z0-9][A-Za-z0-9._-]{0,62}(@[A-Za-z0-9_-]{1,62}|/[1-9][0-9]{0,8})"
 
 
@@ -39,8 +40,8 @@ class PredictOptions(Options):
     )
     stride_seconds: float | None = Field(
         None,
-        ge=0.1,
-        le=60,
+        ge=MIN_STRIDE_SECONDS,
+        le=MAX_STRIDE_SECONDS,
         title="Stride of windows, seconds",
         description="Predict a window as long as a clip every so many seconds, and report intervals: when which action happens. A clip must be a whole number of strides; empty: clips alone",
     )

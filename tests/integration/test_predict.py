@@ -183,9 +183,10 @@ def test_with_a_stride_it_says_when_an_action_happens(workshop, predicted, predi
     rows = list(csv.DictReader((tmp_path / "intervals.csv").read_text().splitlines()))
     assert result.num_intervals == sum(row["network"] == plan.model.label for row in rows)
     for role, network in plan.predictors.items():
-        assert network.interval_words
+        assert "too few to choose a threshold" in network.interval_words
+        assert (network.interval_threshold, network.reports_intervals) == (None, True)
         own = [row for row in rows if row["network"] == network.label]
-        assert all(float(row["probability"]) >= (network.interval_threshold or 0) for row in own)
+        assert {row["video"] for row in own} == {"kitchen_01.mp4", "kitchen_02.mp4"}
         written = json.loads((tmp_path / f"intervals.{role}.json").read_text())["results"]
         assert sorted((one["segment"][0], one["label"]) for found in written.values() for one in found) == sorted(
             (float(row["start_seconds"]), row["action"]) for row in own
@@ -193,11 +194,27 @@ def test_with_a_stride_it_says_when_an_action_happens(workshop, predicted, predi
         tracks = list((tmp_path / "tracks").glob(f"*.{role}.intervals.vtt"))
         assert len(tracks) == len(written) == 2
         assert sum(track.read_text().count("-->") for track in tracks) == len(own)
-        if network.interval_threshold is None:
-            assert {row["video"] for row in own} == {"kitchen_01.mp4", "kitchen_02.mp4"}
     page = (tmp_path / "report.html").read_text()
     assert "Yellow lines, marked <em>when</em>, show intervals from windows every 2 s" in page
     assert read_table(workshop, result.table_uri) == read_table(workshop, predicted.table_uri), "clips are predicted as before"
+
+
+def test_where_val_has_enough_clips_a_threshold_is_fitted_or_nothing_is_reported(workshop, predict, films, tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.prediction.thresholds.MIN_CLIPS", 1)
+    code, result, told = predict(
+        films, f"--model={MODEL}", "--crops=1", "--stride-seconds=2", "--interval-precision=0.99", f"--to={tmp_path}"
+    )
+    assert code == 0
+    plan = plan_of(workshop, PredictReportResult.model_validate(result))
+    rows = list(csv.DictReader((tmp_path / "intervals.csv").read_text().splitlines()))
+    for network in plan.predictors.values():
+        own = [float(row["probability"]) for row in rows if row["network"] == network.label]
+        assert f"intervals of {network.label}: {network.interval_words}" in told
+        if network.reports_intervals:
+            assert network.interval_threshold > 0
+            assert all(probability >= network.interval_threshold - 1e-6 for probability in own)
+        else:
+            assert not own
 
 
 def test_a_stride_that_does_not_fit_the_clips_is_refused(predict, predicted, films):

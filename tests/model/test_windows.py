@@ -6,7 +6,7 @@ from tasks.errors import BadInput
 from tasks.model.sampling import frames_in_test
 from tasks.model.spec import NetworkSpec
 from tasks.model.windows import WindowGrid, further_frames, sees_single_frames, slides, window_frames, window_grid
-from tasks.options import Modality, SegmentOptions
+from tasks.options import Modality, PredictOptions, SegmentOptions
 
 TSN = NetworkSpec(backbone="test_resnet")
 QUARTER = WindowGrid(240, 60)
@@ -70,6 +70,25 @@ def test_a_video_network_sees_no_single_frames():
 def test_a_stride_that_does_not_divide_a_clip_is_refused_with_others_to_choose(stride):
     with pytest.raises(BadInput, match=r"choose for example 8, 4, 2, 1$"):
         window_grid(SegmentOptions(fps=25 if stride == 0.1 else 30), stride)
+
+
+@pytest.mark.parametrize(
+    ("clip_seconds", "suggested"), [(120, "60, 30, 15, 7.5"), (0.4, "0.4, 0.2, 0.1"), (7, "7, 3.5"), (0.05, "a model of other clips")]
+)
+def test_strides_to_choose_lie_within_the_limits_of_the_option(clip_seconds, suggested):
+    with pytest.raises(BadInput, match=rf"choose for example {suggested}$"):
+        window_grid(SegmentOptions().model_copy(update={"clip_seconds": clip_seconds}), 0.013)
+
+
+@given(clip_seconds=st.floats(0.5, 600), fps=st.integers(1, 120))
+def test_strides_to_choose_are_taken(clip_seconds, fps):
+    segment = SegmentOptions().model_copy(update={"clip_seconds": clip_seconds, "fps": fps})
+    with pytest.raises(BadInput) as refused:
+        window_grid(segment, 0.00123)
+    if (suggested := str(refused.value).rpartition("choose for example ")[2]) != "a model of other clips":
+        assert 1 <= len(suggested.split(", ")) <= 4
+        for one in suggested.split(", "):
+            window_grid(segment, PredictOptions(stride_seconds=float(one)).stride_seconds)
 
 
 def test_strides_divide_a_clip():
