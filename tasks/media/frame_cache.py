@@ -64,6 +64,11 @@ def cache_test_frames(
     return _cache(store, clips, [frames_in_test(_num_frames(clip, spec), spec) for clip in clips], spec, root or cache_root())
 
 
+def num_test_frames(clip: StoredClip, spec: NetworkSpec) -> int:
+    """Count the frames that `cache_test_frames` keeps of a clip; sound has none."""
+    return 0 if spec.modality.is_heard else len(frames_in_test(_num_frames(clip, spec), spec))
+
+
 def cache_chosen_frames(
     store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, chosen: ChosenFrames, root: Path | None = None
 ) -> dict[str, Path]:

@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadInput
 from tasks.media.clip_properties import StoredClip
-from tasks.media.frame_cache import ChosenFrames, cache_chosen_frames, cache_test_frames
+from tasks.media.frame_cache import ChosenFrames, cache_chosen_frames, cache_test_frames, num_test_frames
 from tasks.media.stored_sound import MakeDescriber
 from tasks.model.snippets import read_tested
 from tasks.model.spec import NetworkSpec
 from tasks.store.objects import Store
 
 CHUNK_CLIPS = 32
-"""Clips decoded per chunk. Enough to amortise starting the processes, few enough that the first are ready soon."""
+"""Most clips decoded per chunk. Enough to amortise starting the processes, few enough that the first are ready soon."""
+
+CHUNK_FRAMES = 2048
+"""Most frames of a chunk of several clips, of all networks: about half a gigabyte. All frames of a clip are tens of megabytes."""
 
 NO_FRAMES: NDArray[np.uint8] = np.empty((0, 0, 0, 3), np.uint8)
-
-VIDEO_SHARE = 4
-"""Chunks are this much smaller for video networks, which see half of a clip's frames: tens of megabytes."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class FramesAhead:
         self._describer = describer
         self._further = further
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decoder")
-        size = max(1, CHUNK_CLIPS // VIDEO_SHARE) if any(spec.video for spec in specs) else CHUNK_CLIPS
+        size = self._chunk_size(clips)
         self._chunks = [clips[first : first + size] for first in range(0, len(clips), size)]
         self._places = {clip.uid: number for number, chunk in enumerate(self._chunks) for clip in chunk}
         self._jobs: list[Future[Decoded]] = []
@@ -116,6 +116,14 @@ class FramesAhead:
         if isinstance(found, BadInput):
             raise found
         return found
+
+    def _chunk_size(self, clips: Sequence[StoredClip]) -> int:
+        """Choose how many clips of the greatest length make a chunk."""
+        longest = max(clips, key=lambda clip: clip.num_frames, default=None)
+        if longest is None:
+            return CHUNK_CLIPS
+        num_frames = sum(num_test_frames(longest, spec) + len(self._further(longest, spec)) for spec in self._specs)
+        return max(1, min(CHUNK_CLIPS, CHUNK_FRAMES // max(1, num_frames)))
 
     def _start(self, num_chunks: int) -> None:
         for number, chunk in list(enumerate(self._chunks))[len(self._jobs) : num_chunks]:

@@ -9,9 +9,11 @@ from tasks.keys import frames_made_by
 from tasks.media import frame_cache, prefetch
 from tasks.media.prefetch import CHUNK_CLIPS, FramesAhead
 from tasks.model.spec import NetworkSpec
+from tasks.options import Modality
 from tests.steps.shelf import Shelf, filmed
 
 SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
+SOUND = NetworkSpec(backbone="test_resnet", modality=Modality.SPECTROGRAM)
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +80,39 @@ def test_loaded_frames_are_those_of_a_few_clips_whatever_their_number(shelf, mon
             pass
     assert full.is_set()
     assert most <= NUM_PREFETCHED + 2
+
+
+@pytest.mark.parametrize(
+    ("specs", "num_further", "sizes"),
+    [
+        ([SPEC], 0, [5]),
+        ([SPEC], 28, [2, 2, 1]),
+        ([SPEC, SPEC], 13, [2, 2, 1]),
+        ([SPEC], 100, [1] * 5),
+        ([NetworkSpec(backbone="r3d_18")], 0, [4, 1]),
+        ([SOUND], 0, [5]),
+    ],
+)
+def test_a_chunk_has_the_fewer_clips_the_more_frames_are_taken_of_each(shelf, monkeypatch, specs, num_further, sizes):
+    monkeypatch.setattr(prefetch, "CHUNK_FRAMES", 60)
+    monkeypatch.setattr(FramesAhead, "_decode", lambda self, clips, root: decoded.append(len(clips)))
+    decoded, clips = [], shelf.clips("a" * 64, 5)
+    with FramesAhead(shelf, clips, specs, further=lambda clip, spec: tuple(range(num_further))) as ahead:
+        ahead._start(5)
+        for job in ahead._jobs:
+            job.result()
+    assert decoded == sizes
+
+
+def test_usual_networks_have_large_chunks_and_networks_of_all_frames_small_ones(shelf, monkeypatch):
+    monkeypatch.setattr(FramesAhead, "_decode", lambda self, clips, root: {})
+    clips = [clip.model_copy(update={"num_frames": 240}) for clip in shelf.clips("a" * 64, 40)]
+
+    def size(*specs, further=0):
+        with FramesAhead(shelf, clips, specs, further=lambda clip, spec: tuple(range(further))) as ahead:
+            return len(ahead._chunks[0])
+
+    assert size(NetworkSpec(backbone="test_resnet")) == CHUNK_CLIPS
+    assert size(NetworkSpec(backbone="test_resnet", num_segments=64)) == CHUNK_CLIPS
+    assert size(NetworkSpec(backbone="test_resnet"), further=232) == 8
+    assert size(*[NetworkSpec(backbone="test_resnet")] * 2, further=232) == 4
