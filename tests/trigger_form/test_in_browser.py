@@ -129,6 +129,13 @@ def test_what_cannot_be_filled_in_is_named(show, conf, told):
     expect(show(conf).get_by_role("alert")).to_contain_text(told)
 
 
+def test_a_choice_that_no_longer_exists_starts_nothing(airflow, show):
+    page = show({"head": "transformer"})
+    page.get_by_role("button", name="Trigger").click()
+    expect(page.get_by_role("alert")).to_have_text("Classification head: choose one of its values")
+    assert airflow.confs == []
+
+
 def test_airflows_refusal_is_shown_and_the_form_stays(airflow, show):
     airflow.refusal = (400, "learning_rate: must be above 0")
     page = show(GIVEN)

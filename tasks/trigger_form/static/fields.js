@@ -15,7 +15,10 @@ const KINDS = {
   choice: {
     make: (schema) => element("select", {}, ...schema.enum.map((value, i) => element("option", { value: i, textContent: value ?? "" }))),
     show: (input, value, schema) => { input.value = String(schema.enum.findIndex((one) => isSame(one, value))); },
-    read: (input, schema) => schema.enum[Number(input.value)],
+    read: (input, schema) => {
+      if (input.value === "") throw new Error("choose one of its values");
+      return schema.enum[Number(input.value)];
+    },
   },
   boolean: {
     make: () => element("input", { type: "checkbox" }),
@@ -25,7 +28,10 @@ const KINDS = {
   number: {
     make: (schema) => element("input", { type: "number", step: types(schema).includes("integer") ? "1" : "any" }),
     show: (input, value) => { input.value = value ?? ""; },
-    read: (input) => (input.value === "" ? null : Number(input.value)),
+    read: (input) => {
+      if (input.validity.badInput) throw new Error("is not a number");
+      return input.value === "" ? null : Number(input.value);
+    },
   },
   json: {
     make: () => element("textarea", { spellcheck: false }),
