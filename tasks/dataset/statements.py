@@ -88,9 +88,16 @@ class Ledger:
                     if statement.replaces:
                         self._replaced_by[statement.replaces].append(statement)
                 case Withdrawal():
-                    self._withdrawn.add(statement.withdrawn)
+                    self._withdraw(statement)
                 case ClassMerge():
                     self._merges.append(statement)
+
+    def _withdraw(self, withdrawal: Withdrawal) -> None:
+        token: str | None = withdrawal.withdrawn
+        while token and token not in self._withdrawn:
+            self._withdrawn.add(token)
+            before = self._by_token.get(token)
+            token = before.replaces if isinstance(before, IntervalStatement) and not withdrawal.undo else None
 
     def holds(self, statement: Statement) -> bool:
         """Check whether nobody has taken the statement back, and no interval that holds replaces it."""

@@ -70,6 +70,7 @@ class AskedWithdrawal(_Asked):
 
     kind: Literal["withdrawal"]
     withdrawn: Token
+    undo: bool = False
 
 
 class AskedMerge(_Asked):

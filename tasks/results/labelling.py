@@ -72,10 +72,14 @@ class IntervalStatement(Statement):
 
 
 class Withdrawal(Statement):
-    """Takes back the statement with the token `withdrawn`."""
+    """Takes back the statement with the token `withdrawn`.
+
+    What a withdrawn interval had replaced is taken back, too, unless it is an `undo`.
+    """
 
     kind: Literal["withdrawal"] = "withdrawal"
     withdrawn: Token
+    undo: bool = False
 
 
 class ClassMerge(Statement):

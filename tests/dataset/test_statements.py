@@ -80,8 +80,8 @@ class Writer:
         span = {"video": VIDEO, "start_seconds": start, "stop_seconds": stop}
         return self._add(IntervalStatement(**self._said("anna"), **span, verb=verb, noun=noun, replaces=replaces))
 
-    def withdraw(self, token: str) -> str:
-        return self._add(Withdrawal(**self._said("anna"), withdrawn=token))
+    def withdraw(self, token: str, undo: bool = False) -> str:
+        return self._add(Withdrawal(**self._said("anna"), withdrawn=token, undo=undo))
 
     def merge(self, target: str, name: str, same_as: str) -> str:
         return self._add(ClassMerge(**self._said("anna"), target=target, name=name, same_as=same_as))
@@ -220,10 +220,16 @@ def test_an_interval_that_was_moved_comes_back_when_the_move_is_undone(log):
     moved = log.interval(8, 16, "put", "meat", replaces=first)
     again = log.interval(16, 24, "put", "meat", replaces=moved)
     assert set(log.labels()) == {CLIPS[2].uid}
-    log.withdraw(again)
+    log.withdraw(again, undo=True)
     assert set(log.labels()) == {CLIPS[1].uid}
-    log.withdraw(moved)
+    log.withdraw(moved, undo=True)
     assert set(log.labels()) == {CLIPS[0].uid}
+
+
+def test_an_interval_that_is_withdrawn_is_gone_wherever_it_was_before(log):
+    first = log.interval(0, 8, "put", "meat")
+    log.withdraw(log.interval(8, 16, "put", "meat", replaces=first))
+    assert log.labels() == {}
 
 
 def test_names_that_are_one_class_count_together(log):

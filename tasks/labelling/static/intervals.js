@@ -119,30 +119,36 @@ export function intervalsView(outbox) {
 
   function add(statement) {
     outbox().add(statement, `${actionName(statement.verb, statement.noun)} ${clock(statement.start_seconds)}–${clock(statement.stop_seconds)}`);
-    if (video?.video !== statement.video) return;
-    video.intervals = video.intervals.filter((one) => one.token !== statement.replaces);
-    video.intervals.push({ ...statement, by: session.me });
+    if (video?.video === statement.video) video.intervals = video.intervals.filter((one) => one.token !== statement.replaces);
+    show(statement.video, { ...statement, by: session.me });
+  }
+
+  function show(of, one) {
+    if (video?.video !== of) return;
+    video.intervals.push(one);
     video.intervals.sort((a, b) => a.start_seconds - b.start_seconds || a.stop_seconds - b.stop_seconds);
     render();
   }
 
   function withdraw(one, isUndo = false) {
-    outbox().add({ kind: "withdrawal", token: token(), withdrawn: one.token }, `undo of ${actionName(one.verb, one.noun)}`);
+    outbox().add({ kind: "withdrawal", token: token(), withdrawn: one.token, undo: isUndo }, `undo of ${actionName(one.verb, one.noun)}`);
     if (video?.video === one.video || !one.video) video.intervals = video.intervals.filter((other) => other.token !== one.token);
     if (!isUndo) done.push({ video: video.video, statement: null, before: { ...one, video: video.video } });
     if (draft.replaces === one.token) draft = { ...NEW };
     render();
   }
 
-  // What was replaced does not come back by itself: it is said again.
+  // What an undone interval replaced comes back by itself; what was withdrawn is said again.
   function undo() {
     const last = done.pop();
     if (!last) return;
-    if (last.statement) withdraw(last.statement, true);
-    if (last.before) {
-      const { start_seconds, stop_seconds, verb, noun } = last.before;
-      add({ kind: "interval", token: token(), video: last.video, start_seconds, stop_seconds, verb, noun, replaces: null, suggested: null });
+    if (last.statement) {
+      withdraw(last.statement, true);
+      if (last.before) show(last.video, last.before);
+      return;
     }
+    const { start_seconds, stop_seconds, verb, noun } = last.before;
+    add({ kind: "interval", token: token(), video: last.video, start_seconds, stop_seconds, verb, noun, replaces: null, suggested: null });
   }
 
   // Showing

@@ -51,8 +51,12 @@ export class Outbox extends EventTarget {
   add(statement, about) {
     this.#number += 1;
     const key = `${this.prefix}${String(Date.now()).padStart(15, "0")}-${String(this.#number).padStart(6, "0")}-${statement.token}`;
-    localStorage.setItem(key, JSON.stringify({ statement, about }));
     this.#waiting.push({ key, statement, about });
+    try {
+      localStorage.setItem(key, JSON.stringify({ statement, about }));
+    } catch {
+      // The browser's storage is full: the statement waits in memory.
+    }
     this.#changed();
     this.send();
   }

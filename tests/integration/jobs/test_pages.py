@@ -94,7 +94,7 @@ def test_the_labelling_page_is_in_the_navigation_and_knows_the_clips(browser, pa
     page.get_by_role("link", name="Label", exact=True).click()
     frame = page.frame_locator("iframe")
     expect(frame.get_by_text(re.compile(r"^\d+ of \d+ done"))).to_be_visible()
-    frame.get_by_label("Show").select_option("all")
+    frame.get_by_label("Show").first.select_option("all")
     expect(frame.locator("video:not(.behind)").first).to_be_visible()
     browser.rest()
 

@@ -61,7 +61,8 @@ def test_intervals_overlap_and_change_and_an_undo_brings_the_earlier_one_back(pa
     expect(page.locator("#status")).to_contain_text(f"Saved put meat 0:01.00{TO}0:06.00")
     assert standing(kitchen, video) == [(1, 6, "put", "meat"), (2.5, 4, "take", "bag")]
     page.keyboard.press("Control+z")
-    expect(page.locator("#status")).to_contain_text(f"Saved put meat 0:01.00{TO}0:05.00")
+    expect(page.locator("#status")).to_contain_text("undo of put meat")
+    expect(page.locator("#interval-list button.item").first).to_contain_text(f"0:01.00{TO}0:05.00")
     assert standing(kitchen, video) == [(1, 5, "put", "meat"), (2.5, 4, "take", "bag")]
 
 

@@ -1,0 +1,140 @@
+"""Draws the accuracy over the number of labels, in the model's order and at random: `python -m tests.simulations.label_order [--picture FILE]`.
+
+Drawn kitchens stand for new films; some are never labelled and test. A probe on frozen features is fitted anew after every ten labels. The order
+is that of the to-label list, by the product's own functions.
+
+Legend: n clips, f features.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from scipy.special import softmax
+from scipy.stats import t as student
+
+from tasks.dataset.intervals import overlap_seconds
+from tasks.model.engines.pytorch import PytorchEngine
+from tasks.model.pretrained import build
+from tasks.model.probe import fit_probe
+from tasks.model.snippets import read_tested
+from tasks.model.spec import NetworkSpec
+from tasks.options import Weights
+from tasks.prediction.familiar import distances_to_nearest
+from tasks.prediction.to_label import in_order, scores
+from tests.bench.material import FFMPEG, cut_up, emptied
+from tests.films.samples import make_samples, plan
+
+NUM_FILMS, NUM_TEST_FILMS = 40, 12
+FIRST, STEP, LAST = 10, 10, 100
+NUM_SEEDS = 12
+ORDERS = ("random", "model")
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Features (n, f) of clips, and the films, verbs and nouns (n,) of each."""
+
+    features: np.ndarray
+    films: np.ndarray
+    verbs: np.ndarray
+    nouns: np.ndarray
+
+    def of(self, chosen: np.ndarray) -> "Clips":
+        return Clips(self.features[chosen], self.films[chosen], self.verbs[chosen], self.nouns[chosen])
+
+
+def drawn_clips(folder: Path, num_films: int) -> Clips:
+    """Draw films, cut them, and see each clip through the frozen backbone."""
+    make_samples(folder / "films", ffmpeg=FFMPEG, seed=1, num_videos=num_films, audio=False)
+    spec = NetworkSpec(backbone="tf_efficientnet_lite0", num_segments=8)
+    engine = PytorchEngine(build(spec, Weights.IMAGENET).network.eval(), 1)
+    rows: list[tuple[np.ndarray, str, str, str]] = []
+    for film in plan(seed=1, num_videos=num_films, audio=False):
+        for clip in cut_up(folder / "films" / film.name, emptied(folder / "clips")):
+            shown = max(film.intervals, key=lambda interval: overlap_seconds(clip, interval))
+            with torch.inference_mode():
+                seen = engine.see(torch.from_numpy(read_tested(clip.path, spec)))
+            rows.append((seen.flatten(0, -2).mean(0).numpy(), film.name, shown.verb, shown.noun))
+    features, films, verbs, nouns = zip(*rows, strict=True)
+    return Clips(np.stack(features).astype(np.float64), *(np.unique(names, return_inverse=True)[1] for names in (films, verbs, nouns)))
+
+
+def curve(clips: Clips, order: str, seed: int) -> list[float]:
+    """The accuracy of actions on films without a label, after each step."""
+    rng = np.random.default_rng(seed)
+    test_films = rng.permutation(np.unique(clips.films))[:NUM_TEST_FILMS]
+    is_test = np.isin(clips.films, test_films)
+    test, pool = clips.of(is_test), clips.of(~is_test)
+    shuffled = rng.permutation(len(pool.films))
+    labelled, found = list(shuffled[:FIRST]), []
+    while True:
+        known = pool.of(np.array(labelled))
+        heads = [fit_probe(known.features, ids, known.films.tolist(), ids_of.max() + 1, scores_choice=False)[0]
+                 for ids, ids_of in ((known.verbs, clips.verbs), (known.nouns, clips.nouns))]  # fmt: skip
+        right = [head(test.features).argmax(1) == ids for head, ids in zip(heads, (test.verbs, test.nouns), strict=True)]
+        found.append(float((right[0] & right[1]).mean()))
+        if len(labelled) >= LAST:
+            return found
+        left = np.setdiff1d(shuffled, labelled, assume_unique=True)
+        labelled += list(left[:STEP] if order == "random" else left[_by_model(pool.of(left), known, heads)])
+
+
+def _by_model(left: Clips, known: Clips, heads: Sequence) -> list[int]:
+    likely = [softmax(head(left.features), axis=1) for head in heads]
+    entropies = sum(-(p * np.log(np.maximum(p, 1e-12))).sum(1) for p in likely)
+    features = left.features.astype(np.float32)
+    values = scores(entropies, distances_to_nearest(features, known.features.astype(np.float32)))
+    return [place for place, _ in in_order(values, features, STEP)]
+
+
+def table(curves: dict[str, np.ndarray]) -> str:
+    """Means over seeds, the quartiles, and the mean paired difference with its 95 % t interval."""
+    lines = ["| Labels | At random | In the model's order | Difference |", "| --- | --- | --- | --- |"]
+    difference = 100 * (curves["model"] - curves["random"])
+    num_seeds = len(difference)
+    half = student.ppf(0.975, num_seeds - 1) * difference.std(0, ddof=1) / np.sqrt(num_seeds)
+    for i, number in enumerate(range(FIRST, LAST + 1, STEP)):
+        cells = [
+            f"{100 * curves[o][:, i].mean():.0f} [{', '.join(f'{100 * q:.0f}' for q in np.quantile(curves[o][:, i], (0.25, 0.75)))}]"
+            for o in ORDERS
+        ]
+        mean = difference[:, i].mean()
+        lines.append(f"| {number} | {cells[0]} | {cells[1]} | {mean:+.0f} [{mean - half[i]:+.0f}, {mean + half[i]:+.0f}] |")
+    return "\n".join(lines)
+
+
+def draw(curves: dict[str, np.ndarray], path: Path) -> None:
+    numbers = np.arange(FIRST, LAST + 1, STEP)
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    for order, color, words in (("random", "#6b7680", "at random"), ("model", "#0067ad", "in the model's order")):
+        low, high = 100 * np.quantile(curves[order], (0.25, 0.75), axis=0)
+        axes.fill_between(numbers, low, high, color=color, alpha=0.18, linewidth=0)
+        axes.plot(numbers, 100 * curves[order].mean(0), color=color, marker="o", markersize=4, label=words)
+    axes.set(xlabel="Labelled clips", ylabel="Actions, top-1 % on films without a label", ylim=(0, 100))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", frameon=False)
+    figure.savefig(path, dpi=110)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulations.label_order", description=__doc__)
+    parser.add_argument("--picture", type=Path, help="where to draw the curves")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        clips = drawn_clips(Path(folder), NUM_FILMS)
+    curves = {order: np.array([curve(clips, order, seed) for seed in range(NUM_SEEDS)]) for order in ORDERS}
+    sys.stdout.write(f"{table(curves)}\n")
+    if arguments.picture:
+        draw(curves, arguments.picture)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
