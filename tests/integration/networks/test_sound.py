@@ -11,6 +11,7 @@ from tasks.results.comparison import Comparison
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import DecideResult, RegisterResult, ReportResult
 from tasks.results.training import TrainResult
+from tasks.store.layout import sound_of_clip
 from tests.integration.conftest import CHAIN_STORE as STORE
 from tests.integration.networks.test_family import Retrain
 from tests.integration.networks.test_fusion import PREDICT
@@ -49,10 +50,11 @@ def test_a_network_of_sound_is_trained_tested_reported_and_registered(workshop, 
     assert heard.result("train", TrainResult).best_val_loss > 0
     assert heard.result("decide", DecideResult).version == heard.result("register", RegisterResult).version
     assert "Spectrogram of clip" in page_of(workshop, heard)
-    # Other tests may have described the same clips by other features.
-    folder = f"/sound/{sound_recipe_of(installed_recipe().model_copy(update={'network': None}))}/"
-    described = [found.uri for found in workshop.store.list(f"{STORE}/clips/") if folder in found.uri and found.uri.endswith(".npz")]
-    assert len(described) == 6
+    recipe = sound_recipe_of(installed_recipe().model_copy(update={"network": None}))
+    manifest = workshop.store.read(f"{heard.plan.dataset_uri}manifest.json", Manifest)
+    assert len(manifest.clips) == 6
+    for clip in manifest.clips:
+        assert workshop.store.exists(sound_of_clip(clip.uri, recipe))
 
 
 def test_a_registered_network_of_sound_takes_a_clip(workshop, heard, tmp_path):

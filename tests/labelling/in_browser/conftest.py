@@ -45,8 +45,9 @@ def kitchen(cut, request) -> tuple[Store, str]:
     return store, uri
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    """Open a browser for one file: its event loop runs until it is closed, and other tests start loops of their own."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         yield browser
