@@ -23,11 +23,13 @@ from tasks.dataset.intervals import overlap_seconds
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.pretrained import build
 from tasks.model.probe import fit_probe
-from tasks.model.snippets import read_tested
+from tasks.model.sampling import frames_in_test
+from tasks.model.snippets import snippets_in_test
 from tasks.model.spec import NetworkSpec
 from tasks.options import Weights
 from tasks.prediction.familiar import distances_to_nearest
 from tasks.prediction.to_label import in_order, scores
+from tasks.video.frames import read_frames
 from tests.bench.material import FFMPEG, cut_up, emptied
 from tests.films.samples import make_samples, plan
 
@@ -52,15 +54,17 @@ class Clips:
 
 def drawn_clips(folder: Path, num_films: int) -> Clips:
     """Draw films, cut them, and see each clip through the frozen backbone."""
-    make_samples(folder / "films", ffmpeg=FFMPEG, seed=1, num_videos=num_films, audio=False)
+    if not (folder / "films" / "intervals.csv").exists():
+        make_samples(folder / "films", ffmpeg=FFMPEG, seed=1, num_videos=num_films, audio=False)
     spec = NetworkSpec(backbone="tf_efficientnet_lite0", num_segments=8)
     engine = PytorchEngine(build(spec, Weights.IMAGENET).network.eval(), 1)
     rows: list[tuple[np.ndarray, str, str, str]] = []
     for film in plan(seed=1, num_videos=num_films, audio=False):
         for clip in cut_up(folder / "films" / film.name, emptied(folder / "clips")):
             shown = max(film.intervals, key=lambda interval: overlap_seconds(clip, interval))
+            frames = read_frames(clip.path, frames_in_test(clip.num_frames, spec), short_side=256, interpolation=spec.interpolation)
             with torch.inference_mode():
-                seen = engine.see(torch.from_numpy(read_tested(clip.path, spec)))
+                seen = engine.see(torch.from_numpy(snippets_in_test(frames, spec)))
             rows.append((seen.flatten(0, -2).mean(0).numpy(), film.name, shown.verb, shown.noun))
     features, films, verbs, nouns = zip(*rows, strict=True)
     return Clips(np.stack(features).astype(np.float64), *(np.unique(names, return_inverse=True)[1] for names in (films, verbs, nouns)))
@@ -126,9 +130,10 @@ def draw(curves: dict[str, np.ndarray], path: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulations.label_order", description=__doc__)
     parser.add_argument("--picture", type=Path, help="where to draw the curves")
+    parser.add_argument("--folder", type=Path, help="where films are drawn, and kept; default: a new one, which is removed")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        clips = drawn_clips(Path(folder), NUM_FILMS)
+    with tempfile.TemporaryDirectory() as new:
+        clips = drawn_clips(arguments.folder or Path(new), NUM_FILMS)
     curves = {order: np.array([curve(clips, order, seed) for seed in range(NUM_SEEDS)]) for order in ORDERS}
     sys.stdout.write(f"{table(curves)}\n")
     if arguments.picture:
