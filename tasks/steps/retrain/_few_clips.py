@@ -26,6 +26,6 @@ def advice(train: TrainOptions, clips: Sequence[DatasetClip]) -> str | None:
         return f"head: probe, as recommended for {of}"
     verbs = {clip.verb for clip in clips}
     pair = next((pair for pair in REVERSES if verbs.issuperset(pair)), None)
-    unlike = f", but cannot tell {pair[0]} from {pair[1]} by the order of frames; compare it with head lstm" if pair else ""
+    unlike = f", but cannot tell {pair[0]} from {pair[1]} by the order of frames; compare it with head tcn" if pair else ""
     family = "family=TSN and " if train.family in (Family.TRN, Family.MTRN) else ""
     return f"head: probe is recommended for {of}, with {family}trainable=heads: it has one setting, chosen by cross-validation, and no epochs{unlike}"

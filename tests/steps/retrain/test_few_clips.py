@@ -23,7 +23,7 @@ def test_a_probe_is_recommended_with_the_options_that_it_needs(family, options):
 def test_what_a_probe_cannot_see_is_named():
     put, take = manifest(2, 0).clips
     said = advice(TrainOptions(), [put, take.model_copy(update={"verb": "take"})])
-    assert said.endswith("but cannot tell put from take by the order of frames; compare it with head lstm")
+    assert said.endswith("but cannot tell put from take by the order of frames; compare it with head tcn")
 
 
 @pytest.mark.parametrize("num_clips", [0, FEW_CLIPS])
