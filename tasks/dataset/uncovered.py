@@ -68,6 +68,6 @@ def _merged(intervals: Iterable[IntervalRow]) -> list[tuple[float, float]]:
     return found
 
 
-def place_of(uid: str) -> float:
-    """Return a number in [0, 1) that is drawn by the uid."""
-    return int.from_bytes(hashlib.sha256(uid.encode()).digest()[:6]) / 2**48
+def place_of(text: str) -> float:
+    """Return a number in [0, 1) that is drawn by the text."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]) / 2**48

@@ -1,6 +1,5 @@
 """Order the clips to label, and choose those that a second person reads."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from itertools import zip_longest
 from typing import Literal
 
 from tasks.dataset.statements import Ledger
+from tasks.dataset.uncovered import place_of
 from tasks.labelling.clips import Cut, PageClip
 from tasks.labelling.suggestions import Suggestion
 from tasks.results.labelling import ClipStatement
@@ -47,7 +47,7 @@ class Wanted:
 
 def diverse(cut: Cut) -> list[str]:
     """Order clips so that each prefix is spread over all videos, and over the time of each video."""
-    orders = [_spread(clips) for _, clips in sorted(cut.by_video.items(), key=lambda item: _share(item[0]))]
+    orders = [_spread(clips) for _, clips in sorted(cut.by_video.items(), key=lambda item: place_of(item[0]))]
     return [clip.uid for together in zip_longest(*orders) for clip in together if clip]
 
 
@@ -58,13 +58,9 @@ def _spread(clips: Sequence[PageClip]) -> list[PageClip]:
     return [clips[place] for place in places if place < len(clips)]
 
 
-def _share(text: str) -> float:
-    return int(hashlib.sha256(text.encode()).hexdigest()[:12], 16) / 16**12
-
-
 def is_read_twice(uid: str, share: float) -> bool:
     """Check whether a second person should read the clip; `share` of all clips are, the same for everybody."""
-    return _share(f"second {uid}") < share
+    return place_of(f"second {uid}") < share
 
 
 def people_differ(ledger: Ledger, statements: Sequence[ClipStatement]) -> bool:
