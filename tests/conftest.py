@@ -1,7 +1,9 @@
 """Configure all tests: environment, order, workers, and the shared real videos and reference data."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -9,6 +11,9 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from tasks.video.ffmpeg import find_ffmpeg
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 KEPT_SETTINGS = ("RETAKE_FUZZ_VIDEOS", "RETAKE_SCREENSHOTS", "RETAKE_TEST_CONTAINERS")
 
@@ -69,3 +74,16 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def ffmpeg() -> Path:
     return find_ffmpeg(None)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """Open a browser for one file: its event loop runs until it is closed, and other tests start loops of their own."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.integration.jobs.browser import FLAGS, chromium
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield opened
+        opened.close()

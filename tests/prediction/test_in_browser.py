@@ -1,22 +1,12 @@
 """The page as people see it: on a desk and on a phone, in the light and in the dark."""
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from tasks.prediction.page import page
-from tests.integration.jobs.browser import FLAGS, chromium
 from tests.prediction.pages import CASES
 from tests.report.test_in_browser import CONTRAST, DESK, PHONE
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """The page as people see it: on a desk and on a phone, in the light and in the dark."""
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
-
-from tests.integration.jobs.browser import FLAGS, chromium
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 DESK, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
@@ -26,14 +24,6 @@ CONTRAST = """() => {
   }
   return [...poor];
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -9,11 +9,10 @@ from urllib.parse import urlencode
 import pytest
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from dags.retrain import FORM
 from tasks.trigger_form.app import make_app
-from tests.integration.jobs.browser import FLAGS, chromium
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -62,14 +61,6 @@ def address(airflow):
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
     thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

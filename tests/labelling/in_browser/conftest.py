@@ -4,14 +4,13 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from tasks.local import supervise
 from tasks.local.home import REPOSITORY, Credentials
 from tasks.local.servers import store_settings
 from tasks.store.objects import Store
 from tests.integration.conftest import own_home
-from tests.integration.jobs.browser import FLAGS, chromium
 from tests.labelling.in_browser import shop
 from tests.ports import port_offset
 
@@ -43,15 +42,6 @@ def kitchen(cut, request) -> tuple[Store, str]:
     shop.copy(store, "s3://labelling/all", uri)
     shop.suggest(store, uri, cuts)
     return store, uri
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Open a browser for one file: its event loop runs until it is closed, and other tests start loops of their own."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
