@@ -7,7 +7,7 @@ from functools import cache
 from importlib import metadata
 
 from tasks.errors import BadConfiguration
-from tasks.options import Family, FlowOptions, Head, Modality, RecipeOptions, SegmentOptions, TrainOptions
+from tasks.options import Family, FlowOptions, Head, Modality, Options, RecipeOptions, SegmentOptions, TrainOptions
 from tasks.options.training import IDLE_IN_PROBE
 
 OPENCV = "opencv-contrib-python-headless"
@@ -28,6 +28,9 @@ LATER = (
     "join",
 )
 """Training options added later. With their default values they are left out of keys, so older keys stay valid."""
+
+LATER_OF_CLIPS = ("cut",)
+"""Options of cutting added later, left out in the same way."""
 
 
 def _shows_one_view(chosen: TrainOptions) -> bool:
@@ -75,8 +78,17 @@ def fused(chosen: TrainOptions, members: Sequence[str]) -> TrainOptions:
 
 def training_key(chosen: TrainOptions) -> dict[str, object]:
     """Return a training's options as they enter a key."""
-    defaults = {name: TrainOptions.model_fields[name].default for name in LATER}
-    return {name: value for name, value in chosen.model_dump(mode="json").items() if name not in defaults or value != defaults[name]}
+    return _without_later(chosen, LATER)
+
+
+def cutting_key(options: SegmentOptions) -> dict[str, object]:
+    """Return the options of cutting as they enter a key."""
+    return _without_later(options, LATER_OF_CLIPS)
+
+
+def _without_later(options: Options, later: Sequence[str]) -> dict[str, object]:
+    defaults = {name: type(options).model_fields[name].default for name in later}
+    return {name: value for name, value in options.model_dump(mode="json").items() if name not in defaults or value != defaults[name]}
 
 
 def content_key(values: Mapping[str, object]) -> str:
@@ -95,7 +107,7 @@ def recipe_of(options: SegmentOptions) -> str:
     Used for labels, batches and addresses in DAGs, because Airflow has no ffmpeg whose version it could read. Older clips, cut before their
     folder's name included ffmpeg's version, are stored under this key too.
     """
-    return content_key(options.model_dump(mode="json"))
+    return content_key(cutting_key(options))
 
 
 def clip_recipe_of(options: SegmentOptions, ffmpeg_version: str) -> str:
@@ -103,7 +115,7 @@ def clip_recipe_of(options: SegmentOptions, ffmpeg_version: str) -> str:
 
     Other versions write different bytes.
     """
-    return content_key({"segment": options.model_dump(mode="json"), "ffmpeg": ffmpeg_version})
+    return content_key({"segment": cutting_key(options), "ffmpeg": ffmpeg_version})
 
 
 def flow_recipe_of(options: FlowOptions) -> str:

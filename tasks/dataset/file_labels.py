@@ -1,5 +1,6 @@
 """Match the lines of one annotation file to clips."""
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from heapq import nsmallest
@@ -93,7 +94,8 @@ def _note_source(row: ClipRow, video: str, labels: FileLabels) -> None:
 
 def _label_by_intervals(rows: list[IntervalRow], video: str, places: Places, min_overlap: float, labels: FileLabels) -> None:
     clips = places.clips(video)
-    end_seconds = max(clip.stop_seconds for clip in clips)
+    # Of clips around intervals alone, the last does not tell where the video ends.
+    end_seconds = max((clip.stop_seconds for clip in clips if not clip.around), default=math.inf)
     beyond = [row for row in rows if row.start_seconds >= end_seconds]
     told = nsmallest(MAX_PROBLEMS_A_FILE, beyond, key=attrgetter("line"))
     labels.num_more_refused += len(beyond) - len(told)

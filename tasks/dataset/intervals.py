@@ -1,8 +1,10 @@
-"""Choose the interval that labels a clip: the label that covers most of the clip wins.
+"""Choose the interval that labels a clip.
 
-Intervals may overlap. The parts of a clip that intervals of one label cover together count once.
+On the grid, the label that covers most of the clip wins. A clip around an interval takes the label of that interval. Intervals may overlap. The
+parts of a clip that intervals of one label cover together count once.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import NamedTuple, Protocol
@@ -23,6 +25,13 @@ class Span(Protocol):
     @property
     def stop_seconds(self) -> float:
         """Return its end in the video."""
+
+
+class Around(NamedTuple):
+    """A part of a video in which an interval lies."""
+
+    start_seconds: float
+    stop_seconds: float
 
 
 class Winner(NamedTuple):
@@ -51,8 +60,33 @@ def winners(clips: Sequence[ClipRecord], rows: Iterable[IntervalRow], min_overla
             active.append(next_row)
             next_row = next(waiting, None)
         active = [row for row in active if row.stop_seconds > clip.start_seconds]
-        if winner := _winner(clip, active, min_overlap):
+        winner = _of_own_interval(clip, clip.around, active, min_overlap) if clip.around else _winner(clip, active, min_overlap)
+        if winner:
             yield clip, winner
+
+
+def merged(intervals: Iterable[Span]) -> list[tuple[float, float]]:
+    """Join overlapping intervals to start and end in seconds, sorted; there may be a million."""
+    found: list[tuple[float, float]] = []
+    for start, stop in sorted((one.start_seconds, one.stop_seconds) for one in intervals):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], stop)
+        else:
+            found.append((start, stop))
+    return found
+
+
+def not_replaced(earlier: Iterable[IntervalRow], later: Iterable[IntervalRow]) -> list[IntervalRow]:
+    """List the earlier intervals of a video that the later ones together cover by less than half."""
+    covered = merged(later)
+    starts = [start for start, _ in covered]
+
+    def covered_seconds(row: IntervalRow) -> float:
+        first = max(0, bisect_left(starts, row.start_seconds) - 1)
+        last = bisect_left(starts, row.stop_seconds)
+        return sum(overlap_seconds(row, Around(*one)) for one in covered[first:last])
+
+    return [row for row in earlier if covered_seconds(row) < (row.stop_seconds - row.start_seconds) / 2]
 
 
 def _without_repeats(rows: Iterable[IntervalRow]) -> list[IntervalRow]:
@@ -103,3 +137,30 @@ def _winner(clip: ClipRecord, rows: Sequence[IntervalRow], min_overlap: float) -
         return None
     second = max((one for one in enough if one is not first), key=attrgetter("seconds"), default=None)
     return Winner(first.longest, second.longest if second else None)
+
+
+def _of_own_interval(clip: ClipRecord, around: Span, rows: Sequence[IntervalRow], min_overlap: float) -> Winner | None:
+    """Find the interval that is most like the one that the clip was cut around, by intersection over union within the clip.
+
+    None if none reaches `min_overlap`, as when the labels have changed since. The second label covers that share of the clip, too.
+    """
+    core = _within(clip, around)
+    likeness = [(_iou(core, _within(clip, row)), _iou(around, row)) for row in rows]
+    best = max(range(len(rows)), key=lambda number: likeness[number], default=None)
+    if best is None or likeness[best][0] < min_overlap:
+        return None
+    own = rows[best]
+    others = [row for row in rows if (row.verb, row.noun) != (own.verb, own.noun)]
+    second = _winner(clip, others, min_overlap)
+    return Winner(own, second.row if second else None)
+
+
+def _within(clip: Span, part: Span) -> Around:
+    start = max(clip.start_seconds, part.start_seconds)
+    return Around(start, max(start, min(clip.stop_seconds, part.stop_seconds)))
+
+
+def _iou(one: Span, other: Span) -> float:
+    shared = overlap_seconds(one, other)
+    together = one.stop_seconds - one.start_seconds + other.stop_seconds - other.start_seconds - shared
+    return shared / together if together > 0 else 0.0

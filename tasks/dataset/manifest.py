@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from tasks.csv_table import csv_table
 from tasks.dataset.split import SplitAssignment
+from tasks.errors import BadDataset
 from tasks.keys import content_key
 from tasks.options import SplitOptions
 from tasks.results.dataset import ClassRef, DatasetClip, LabelledClip, LabelsFile, Manifest, Vocabulary
@@ -17,8 +18,7 @@ CSV_COLUMNS = ("uid", "verb", "noun", "action", "verb_class", "noun_class")
 
 def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: SplitOptions) -> Manifest:
     """Collect all labelled clips that are not excluded, with their splits, sorted by uid."""
-    excluded = {bad.name for bad in assignment.excluded}
-    chosen = [clip for clip in labels.clips if clip.action and clip.clip.uid not in excluded]
+    chosen = usable_clips(labels, assignment)
     clips = sorted((_dataset_clip(clip, assignment.split_by_source[clip.source]) for clip in chosen), key=lambda clip: clip.uid)
     return Manifest(
         recipe=labels.recipe,
@@ -34,6 +34,30 @@ def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: Spl
         warnings=assignment.warnings,
         agreement=labels.agreement,
     )
+
+
+def usable_clips(labels: LabelsFile, assignment: SplitAssignment) -> list[LabelledClip]:
+    """List the labelled clips that are not excluded.
+
+    Where both the grid and intervals are cut, val and test have clips of the grid alone, as a prediction has.
+
+    Raises:
+        BadDataset: val would have none.
+    """
+    excluded = {bad.name for bad in assignment.excluded}
+    chosen = [clip for clip in labels.clips if clip.action and clip.clip.uid not in excluded]
+    if labels.segment.cut != "both":
+        return chosen
+    splits = assignment.split_by_source
+    kept = [clip for clip in chosen if is_counted(clip, splits[clip.source])]
+    if not any(splits[clip.source] == "val" for clip in kept):
+        raise BadDataset("no clip of the grid is labelled in val: lower min_overlap, or choose cut=intervals")
+    return kept
+
+
+def is_counted(clip: LabelledClip, split: SplitName) -> bool:
+    """Check whether a dataset of both cuts has the clip: around intervals, train alone does."""
+    return clip.clip.around is None or split == "train"
 
 
 def dataset_digest(manifest: Manifest) -> str:

@@ -66,7 +66,9 @@ class Places:
         """
         video = self.named(name, loosely=loosely)
         if video not in self._clips_by_video:
-            raise ValueError(f"{quoted(name)} was ingested but has no clips: it is too short or was set aside")
+            raise ValueError(
+                f"{quoted(name)} was ingested but has no clips: it is too short, was set aside, or none of its intervals is cut yet"
+            )
         return video
 
     def named(self, name: str, *, loosely: bool = False) -> str:

@@ -12,6 +12,7 @@ from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds
 from tasks.dataset.vocabulary import WordTarget
 from tasks.results.dataset import NO_OBJECT, NOTHING
 from tasks.results.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, LogEntry, Statement, Withdrawal
+from tasks.results.video import ClipRecord
 
 ClipKey = tuple[str, float, float]
 """Video, start and end in seconds: a clip, however it was cut."""
@@ -184,12 +185,16 @@ class PagePart:
     number: int
 
 
-def page_labels(ledger: Ledger, clips: Sequence[ClipSpan], min_overlap: float) -> list[PageLabel]:
-    """Label each clip by the latest statement that covers the share `min_overlap` of it; a person who is unsure labels nothing."""
+def page_labels(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float) -> list[PageLabel]:
+    """Label each clip by the latest statement that covers the share `min_overlap` of it; a person who is unsure labels nothing.
+
+    A clip around an interval is labelled by a statement about the whole of it alone.
+    """
     statements = _by_video(ledger)
     labels = []
     for clip in clips:
-        demanded = max(min_overlap * (clip.stop_seconds - clip.start_seconds), 2 * ROUNDING_SECONDS) - ROUNDING_SECONDS
+        share = min_overlap if clip.around is None else 1
+        demanded = max(share * (clip.stop_seconds - clip.start_seconds), 2 * ROUNDING_SECONDS) - ROUNDING_SECONDS
         about = [one for one in statements.get(clip.video, ()) if overlap_seconds(clip, one) >= demanded]
         latest = max(about, key=ledger.number, default=None)
         words = words_of(latest) if latest else None

@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
+from tasks.dataset.intervals import merged
 from tasks.dataset.places import Places
 from tasks.dataset.rows import FullyLabelledRow, IntervalRow
 from tasks.results.dataset import Problem
@@ -46,7 +47,7 @@ def uncovered(clips: Sequence[ClipRecord], intervals: Iterable[IntervalRow], kno
         known: uids of clips with a label of another kind.
         share: from 0 to 1.
     """
-    covered = _merged(intervals)
+    covered = merged(intervals)
     starts = [start for start, _ in covered]
 
     def is_touched(clip: ClipRecord) -> bool:
@@ -55,17 +56,6 @@ def uncovered(clips: Sequence[ClipRecord], intervals: Iterable[IntervalRow], kno
 
     free = [clip for clip in clips if clip.uid not in known and not is_touched(clip)]
     return [clip for clip in free if place_of(clip.uid) < share]
-
-
-def _merged(intervals: Iterable[IntervalRow]) -> list[tuple[float, float]]:
-    """Join overlapping intervals to start and end in seconds, sorted; there may be a million."""
-    found: list[tuple[float, float]] = []
-    for start, stop in sorted((row.start_seconds, row.stop_seconds) for row in intervals):
-        if found and start <= found[-1][1]:
-            found[-1] = found[-1][0], max(found[-1][1], stop)
-        else:
-            found.append((start, stop))
-    return found
 
 
 def place_of(text: str) -> float:

@@ -88,7 +88,8 @@ class ClipFiles:
                     continue
                 except BadInput:
                     self._files[folder] = None
-            if (file := self._files[folder]) and file.clips:
+            # Clips around intervals are labelled by their intervals.
+            if (file := self._files[folder]) and file.clips and file.options.cut == "grid":
                 files.append(file)
         if files and video not in self._names:
             record = self._store.read(self._layout.video(video).probe)

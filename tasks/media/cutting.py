@@ -4,23 +4,28 @@ import logging
 import math
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from tasks.errors import BadVideo, OutOfMemory
-from tasks.keys import clip_recipe_of
+from tasks.keys import clip_recipe_of, content_key
 from tasks.media.clips import clip_uid, find_cut
 from tasks.options import SegmentOptions
 from tasks.results.record import SetAside
-from tasks.results.video import ClipRecord, ClipsFile, SegmentResult, VideoRecord
+from tasks.results.video import ClipRecord, ClipsFile, Interval, Intervals, SegmentResult, VideoRecord
 from tasks.settings import MachineSettings, load
-from tasks.store.layout import Layout
+from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
 from tasks.video.cut import NUM_ENCODER_THREADS, CutClip, CutResult, cut
+from tasks.video.cut_spans import cut_spans
 from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg
 from tasks.video.inspection import VideoProbe
+from tasks.video.interval_spans import FrameSpan, interval_spans
 from tasks.video.memory import Memory, MemoryShares, usable_bytes
 from tasks.video.probe import probe
 from tasks.wording import plain_reason, size
@@ -48,25 +53,34 @@ def batch_size(num_videos: int) -> int:
     return max(1, math.ceil(num_videos / MAX_BATCHES), min(MIN_VIDEOS_PER_BATCH, math.ceil(num_videos / 2)))
 
 
-def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: SegmentOptions) -> SegmentResult:
-    """Cut these videos, several at a time, and summarise the results."""
+def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: SegmentOptions, intervals: Intervals) -> SegmentResult:
+    """Cut these videos, several at a time, and summarise the results.
+
+    `intervals` are the labelled ones by video; only clips around intervals need them.
+    """
 
     memory_bytes = usable_bytes()
     num_threads = num_at_once(load(MachineSettings).num_processes or len(os.sched_getaffinity(0)), memory_bytes)
     shares = MemoryShares(num_threads, memory_bytes)
 
-    def take(video: str) -> tuple[str, ClipsFile]:
+    def take(video: str) -> tuple[str, list[ClipsFile]]:
         record = store.read(Layout(store_uri).video(video).probe)
-        return record.names[0], cut_video(store, store_uri, record, options, shares)
+        return record.names[0], [take_part(record, part) for part in options.parts]
 
-    files, names = [], []
+    def take_part(record: VideoRecord, part: SegmentOptions) -> ClipsFile:
+        if part.cut == "intervals":
+            return cut_around(store, store_uri, record, part, intervals.get(record.video, ()), shares)
+        return cut_video(store, store_uri, record, part, shares)
+
+    files, names = list[ClipsFile](), list[str]()
     with ThreadPoolExecutor(num_threads) as pool:
-        for number, (name, clips) in enumerate(pool.map(take, videos), 1):
-            log.info("%d of %d: %s: %s", number, len(videos), name, clips.set_aside or f"{len(clips.clips)} clips")
-            files.append(clips)
-            names.append(name)
+        for number, (name, parts) in enumerate(pool.map(take, videos), 1):
+            for clips in parts:
+                log.info("%d of %d: %s: %s", number, len(videos), name, clips.set_aside or f"{len(clips.clips)} clips")
+                files.append(clips)
+                names.append(name)
     return SegmentResult(
-        num_videos=len(files),
+        num_videos=len(videos),
         num_clips=sum(len(f.clips) for f in files),
         dropped_seconds=round(sum(f.dropped_seconds for f in files), 3),
         warnings=tuple(SetAside(name=n, reason=w) for n, f in zip(names, files, strict=True) for w in f.warnings),
@@ -83,47 +97,138 @@ def num_at_once(num_cores: int, memory_bytes: int) -> int:
 
 
 def cut_video(store: Store, store_uri: str, record: VideoRecord, options: SegmentOptions, shares: MemoryShares) -> ClipsFile:
-    """Cut one video, unless it was cut before.
+    """Cut one video on the grid, unless it was cut before.
 
     If it cannot be cut, the reason is recorded. A video that ran out of memory is retried on a machine with more.
     """
-    cut_before = find_cut(store, store_uri, record.video, options)
-    if cut_before and (cut_before.lacked_bytes is None or cut_before.lacked_bytes >= shares.all_bytes):
-        return cut_before
+    before = find_cut(store, store_uri, record.video, options)
+    if before and _had_enough(before, shares):
+        return before
+    version = ffmpeg_version(find_ffmpeg(load(MachineSettings).ffmpeg))
+    place = Layout(store_uri).clips(record.video, clip_recipe_of(options, version))
+    with _converted(store, record, options, shares, cut) as found:
+        clips = [_keep(clip, place.clip(clip.index), record.video, store) for clip in found.result.clips]
+        return _write(store, place, found, clips, version, options, record.video)
+
+
+def cut_around(
+    store: Store, store_uri: str, record: VideoRecord, options: SegmentOptions, intervals: Sequence[Interval], shares: MemoryShares
+) -> ClipsFile:
+    """Cut clips around the labelled intervals of one video; only those that are new are cut.
+
+    Clips of intervals that are gone are left out of the list, and stay in the store for older datasets. Failures are as of `cut_video`.
+    """
+    spans = spans_of(record, intervals, options)
+    digest = spans_digest(spans)
+    before = find_cut(store, store_uri, record.video, options)
+    if before and before.spans_digest == digest and _had_enough(before, shares):
+        return before
+    version = ffmpeg_version(find_ffmpeg(load(MachineSettings).ffmpeg))
+    # Another version of ffmpeg adds to the folder that is there, so that all clips around intervals of a video are in one list.
+    place = Layout(store_uri).clips(record.video, before.recipe if before else clip_recipe_of(options, version))
+    known = {round(clip.start_seconds * options.fps): clip for clip in before.clips} if before else {}
+    missing = [span for span in spans if span.start_frame not in known]
+    none = nullcontext(_Converted(CutResult((), 0, ())))
+    with _converted(store, record, options, shares, partial(cut_spans, spans=missing)) if missing else none as found:
+        for clip in found.result.clips:
+            uid = clip_uid(record.video, clip.start_seconds, clip.stop_seconds)
+            known[missing[clip.index].start_frame] = _keep(clip, place.clip_around(uid), record.video, store)
+        cut_now = [(known[span.start_frame], span.interval) for span in spans if span.start_frame in known]
+        clips = [
+            clip.model_copy(update={"index": index, "around": Interval(start_seconds=start, stop_seconds=stop)})
+            for index, (clip, (start, stop)) in enumerate(cut_now)
+        ]
+        if clips and found.reason and found.lacked_bytes is None:
+            found = _Converted(replace(found.result, warnings=(found.reason,)))
+        return _write(store, place, found, clips, version, options, record.video, digest)
+
+
+def spans_of(record: VideoRecord, intervals: Sequence[Interval], options: SegmentOptions) -> list[FrameSpan]:
+    """List the parts of a video that clips around these intervals show."""
+    return interval_spans([(one.start_seconds, one.stop_seconds) for one in intervals], record.duration_seconds, options)
+
+
+def spans_digest(spans: Sequence[FrameSpan]) -> str:
+    """Hash the parts to cut, to see whether they were cut before."""
+    return content_key({"spans": spans})
+
+
+def _had_enough(before: ClipsFile, shares: MemoryShares) -> bool:
+    """Check whether more memory would change nothing."""
+    return before.lacked_bytes is None or before.lacked_bytes >= shares.all_bytes
+
+
+class _Convert(Protocol):
+    def __call__(
+        self,
+        path: Path,
+        source: VideoProbe,
+        folder: Path,
+        options: SegmentOptions,
+        /,
+        *,
+        ffmpeg: Path,
+        time_limit_seconds: float,
+        memory: Memory,
+    ) -> CutResult: ...
+
+
+@dataclass(frozen=True)
+class _Converted:
+    """The clips on disk, or why there are none."""
+
+    result: CutResult
+    reason: str | None = None
+    lacked_bytes: int | None = None
+
+
+@contextmanager
+def _converted(store: Store, record: VideoRecord, options: SegmentOptions, shares: MemoryShares, convert: _Convert) -> Iterator[_Converted]:
+    """Fetch a video and cut it; the clips are on disk within the context."""
+    seconds = max(120, SECONDS_PER_VIDEO_SECOND * record.duration_seconds)
     ffmpeg = find_ffmpeg(load(MachineSettings).ffmpeg)
-    version = ffmpeg_version(ffmpeg)
-    recipe = clip_recipe_of(options, version)
-    place = Layout(store_uri).clips(record.video, recipe)
     with tempfile.TemporaryDirectory(prefix="retake-segment-") as name:
         folder = Path(name)
-        source = folder / Path(record.uri).name
-        store.read_file(record.uri, source)
-        found, reason, lacked_bytes = CutResult((), 0, ()), None, None
+        path = folder / Path(record.uri).name
+        store.read_file(record.uri, path)
+
+        def cut_with(memory: Memory) -> CutResult:
+            return convert(path, _held(record, path, memory), folder, options, ffmpeg=ffmpeg, time_limit_seconds=seconds, memory=memory)
+
         try:
-            seconds = max(120, SECONDS_PER_VIDEO_SECOND * record.duration_seconds)
-
-            def cut_with(memory: Memory) -> CutResult:
-                return cut(source, _held(record, source, memory), folder, options, ffmpeg=ffmpeg, time_limit_seconds=seconds, memory=memory)
-
-            found = shares.run(cut_with)
+            found = _Converted(shares.run(cut_with))
         except OutOfMemory as error:
-            lacked_bytes = shares.all_bytes
-            reason = f"{plain_reason(error)}; it had {size(lacked_bytes)}: scale it down, or take it again where a step has more"
+            had = f"it had {size(shares.all_bytes)}: scale it down, or take it again where a step has more"
+            found = _Converted(CutResult((), 0, ()), f"{plain_reason(error)}; {had}", shares.all_bytes)
         except BadVideo as error:
-            reason = plain_reason(error)
-        clips = ClipsFile(
-            video=record.video,
-            recipe=recipe,
-            options=options,
-            ffmpeg=version,
-            clips=tuple(_keep(clip, place.clip(clip.index), record.video, store) for clip in found.clips),
-            dropped_seconds=found.dropped_seconds,
-            warnings=tuple(plain_reason(warning) for warning in found.warnings),
-            set_aside=reason,
-            lacked_bytes=lacked_bytes,
-        )
-    store.write(place, clips)
-    return clips
+            found = _Converted(CutResult((), 0, ()), plain_reason(error))
+        yield found
+
+
+def _write(
+    store: Store,
+    place: Clips,
+    found: _Converted,
+    clips: Sequence[ClipRecord],
+    version: str,
+    options: SegmentOptions,
+    video: str,
+    spans_digest: str | None = None,
+) -> ClipsFile:
+    file = ClipsFile(
+        video=video,
+        recipe=place.recipe,
+        options=options,
+        ffmpeg=version,
+        clips=tuple(clips),
+        dropped_seconds=found.result.dropped_seconds,
+        warnings=tuple(plain_reason(warning) for warning in found.result.warnings),
+        set_aside=found.reason,
+        lacked_bytes=found.lacked_bytes,
+        spans_digest=spans_digest,
+    )
+    store.write(place, file)
+    return file
 
 
 def _held(record: VideoRecord, path: Path, memory: Memory) -> VideoProbe:

@@ -7,7 +7,7 @@ from tasks.options.base import STORE_URI_PATTERN, Options, StoreUri
 from tasks.options.comparison import ComparisonOptions
 from tasks.options.dataset import LabelOptions, SplitOptions
 from tasks.options.evaluation import EvaluateOptions
-from tasks.options.ingest import IngestOptions, SegmentOptions
+from tasks.options.ingest import Cut, IngestOptions, SegmentOptions
 from tasks.options.learning_curve import LearningCurveOptions
 from tasks.options.network import AUTO_BACKBONE, SOUND_FEATURES, Family, FlowOptions, Head, Interpolation, Modality
 from tasks.options.prediction import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, MODEL_REFERENCE, PredictOptions
@@ -31,6 +31,7 @@ __all__ = [
     "STORE_URI_PATTERN",
     "THOROUGH",
     "ComparisonOptions",
+    "Cut",
     "EvaluateOptions",
     "Family",
     "FlowOptions",

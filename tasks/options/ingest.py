@@ -1,10 +1,12 @@
 """Declare the options of ingesting videos and cutting them into clips."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
 from tasks.options.base import Options
+
+Cut = Literal["grid", "intervals", "both"]
 
 
 class IngestOptions(Options):
@@ -41,3 +43,18 @@ class SegmentOptions(Options):
     )
     crf: int = Field(20, ge=0, le=40, title="x264 quality (CRF)", description="Lower: better quality and larger files")
     gop_frames: int = Field(15, ge=1, le=300, title="Group of pictures, frames", description="Short groups make sampling seeks cheap")
+    cut: Cut = Field(
+        "grid",
+        title="Cut",
+        description="grid: one clip after another; intervals: a clip around each labelled interval; both: val and test have the grid alone",
+    )
+
+    @property
+    def on_grid(self) -> Self:
+        """Return these options for clips one after another."""
+        return self.model_copy(update={"cut": "grid"})
+
+    @property
+    def parts(self) -> tuple[Self, ...]:
+        """Return the options of each folder of clips: one, or two if both the grid and the intervals are cut."""
+        return tuple(self.model_copy(update={"cut": cut}) for cut in ("grid", "intervals")) if self.cut == "both" else (self,)

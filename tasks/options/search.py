@@ -29,8 +29,9 @@ RANGES = {
     "modality": "rgb, rgb-difference",
     "backbone": "tf_efficientnet_lite0, resnet50",
     "clip_seconds": "2, 4, 8",
+    "cut": "grid, intervals, both",
 }
-"""Options of a training, and the clip length, that can be searched, with their default ranges."""
+"""Options of a training and of cutting that can be searched, with their default ranges."""
 
 Searched = Literal[
     "learning_rate",
@@ -54,6 +55,7 @@ Searched = Literal[
     "modality",
     "backbone",
     "clip_seconds",
+    "cut",
 ]
 MAX_ROUNDS = 8
 
@@ -77,7 +79,7 @@ class SearchOptions(Options):
         [f"{name}={values}" for name, values in RANGES.items()],
         title="Ranges",
         description="One per line: `dropout=0..0.8` between two numbers, `learning_rate=1e-5..1e-1 log` on a logarithmic scale, `batch_size=4, 8, 16` "
-        "one of these. Only lines of searched options count. For each other value of clip_seconds the videos are cut and labelled again",
+        "one of these. Only lines of searched options count. For each other value of clip_seconds and cut the videos are cut and labelled again",
     )
     num_trials: int = Field(
         24,

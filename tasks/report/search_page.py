@@ -23,7 +23,7 @@ from tasks.report.search_table import (
     winner_of,
 )
 from tasks.report.templating import frame_script, rendered
-from tasks.results.search import ScoredTrial, Search
+from tasks.results.search import Cutting, ScoredTrial, Search
 from tasks.search.scores import num_hours, values_in_words
 from tasks.wording import duration
 
@@ -115,7 +115,7 @@ def search_page(search: Search, retrain: Mapping[str, object], form_url: str | N
         has_latency=any(trial.latency_seconds is not None for trial in search.trials),
         recipes=recipes_chart(search),
         duration=duration(3600 * num_hours(search.trials)),
-        winner_seconds=winner_of(search).values.get("clip_seconds"),
+        cutting=[f"{name}={spelled(value)}" for name, value in winner_of(search).values.items() if name in Cutting._fields],
         retrain_json=json.dumps(retrain, indent=2, ensure_ascii=False),
         form_url=form_url,
         ranges={name: range_of(name, search) for name in searched(search)},

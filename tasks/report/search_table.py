@@ -37,7 +37,7 @@ def form_recipe(search: Search) -> ScoredTrial | None:
 
     None if it has no score, or was trained for fewer epochs than the winner could be.
     """
-    own = search.plan.train.model_dump(mode="json") | {"clip_seconds": search.plan.clip_seconds}
+    own = search.plan.train.model_dump(mode="json") | search.plan.cutting._asdict()
     final = finalists(search.trials, search.plan.search)
     return next((one for one in final if one.failure is None and all(value == own[name] for name, value in one.values.items())), None)
 

@@ -1,12 +1,10 @@
 """Define the results of label, split and dataset."""
 
-from typing import Annotated
+from pydantic import Field
 
-from pydantic import Field, SerializerFunctionWrapHandler, WrapSerializer
-
-from tasks.options import LabelOptions, SegmentOptions, SplitOptions
-from tasks.results.record import TARGETS, VERB_ALONE, Record, SetAside, SplitName, Target
-from tasks.results.video import ClipRecord
+from tasks.options import SplitOptions
+from tasks.results.record import TARGETS, VERB_ALONE, KeptLabelOptions, KeptSegmentOptions, Record, SetAside, SplitName, Target
+from tasks.results.video import ClipRecord, Interval
 
 NUM_EPIC_VERBS, NUM_EPIC_NOUNS = 125, 352
 NO_OBJECT = "(none)"
@@ -84,15 +82,6 @@ def action_name(verb: str, noun: str) -> str:
     return verb if noun == NO_OBJECT else f"{verb} {noun}"
 
 
-def _without_later(options: LabelOptions, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
-    later = () if options.nothing_share else ("nothing_share",)
-    return {name: value for name, value in dump(options).items() if name not in later}
-
-
-KeptLabelOptions = Annotated[LabelOptions, WrapSerializer(_without_later)]
-"""Options of labels as records keep them: without those added later at their defaults, so that the digests of older datasets stay."""
-
-
 class LabelledClip(Record):
     """A clip and its label, if known.
 
@@ -151,7 +140,7 @@ class LabelsFile(Record):
     """`labels/<recipe>/labels.json`: every clip of one recipe, labelled or not."""
 
     recipe: str
-    segment: SegmentOptions
+    segment: KeptSegmentOptions
     options: KeptLabelOptions
     vocabulary: Vocabulary
     clips: tuple[LabelledClip, ...]
@@ -198,7 +187,7 @@ class SplitResult(Record):
 class DatasetClip(Record):
     """One labelled clip in its split.
 
-    `second_action` also covers at least `min_overlap` of the clip.
+    `second_action` also covers at least `min_overlap` of the clip. `around` is the labelled interval that it was cut around, if any.
     """
 
     uid: str
@@ -219,6 +208,7 @@ class DatasetClip(Record):
     noun_class: int
     origin: str
     second_action: str | None = Field(None, exclude_if=lambda action: action is None)
+    around: Interval | None = Field(None, exclude_if=lambda interval: interval is None)
 
     @property
     def action(self) -> str:
@@ -235,7 +225,7 @@ class Manifest(Record):
     """`datasets/<digest>/manifest.json`, written last: everything that a training needs to know about its data."""
 
     recipe: str
-    segment: SegmentOptions
+    segment: KeptSegmentOptions
     label: KeptLabelOptions
     split: SplitOptions
     vocabulary: Vocabulary

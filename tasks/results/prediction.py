@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from tasks.options import EvaluateOptions, FlowOptions, PredictOptions, SegmentOptions
+from tasks.options import EvaluateOptions, FlowOptions, PredictOptions
 from tasks.results.evaluation import EngineUsed
-from tasks.results.record import Record, SetAside
+from tasks.results.record import KeptSegmentOptions, Record, SetAside
 from tasks.results.video import BatchRef
 
 PredictorRole = Literal["model", "against"]
@@ -92,7 +92,7 @@ class PredictPlanResult(Record):
     key: str
     prediction_uri: str
     store: str
-    segment: SegmentOptions
+    segment: KeptSegmentOptions
     evaluate: EvaluateOptions
     predict: PredictOptions
     model: Predictor

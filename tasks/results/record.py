@@ -1,9 +1,12 @@
 """Define the base model and types shared by all results."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, WrapSerializer
+
+from tasks.options import LabelOptions, SegmentOptions
 
 SplitName = Literal["train", "val", "test"]
 ModelRole = Literal["baseline", "fine-tuned", "champion"]
@@ -26,6 +29,20 @@ class SetAside(Record):
 
     name: str
     reason: str
+
+
+def _without(**later: object) -> WrapSerializer:
+    """Leave out options that were added later, at their defaults."""
+
+    def dumped(options: BaseModel, dump: SerializerFunctionWrapHandler) -> Mapping[str, Any]:
+        return {name: value for name, value in dump(options).items() if name not in later or value != later[name]}
+
+    return WrapSerializer(dumped)
+
+
+KeptLabelOptions = Annotated[LabelOptions, _without(nothing_share=0)]
+KeptSegmentOptions = Annotated[SegmentOptions, _without(cut="grid")]
+"""Options as records keep them: without those added later at their defaults, so that the digests of older datasets stay."""
 
 
 def now_utc() -> str:

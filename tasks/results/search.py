@@ -1,10 +1,10 @@
 """Define the results of a search: rounds, trials, and the report's numbers."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from tasks.options import EvaluateOptions, SearchOptions, TrainOptions
+from tasks.options import Cut, EvaluateOptions, SearchOptions, TrainOptions
 from tasks.results.record import TARGETS, Record, Target
 from tasks.results.training import Epoch
 
@@ -17,7 +17,7 @@ Value = bool | int | float | str
 class SearchPlanResult(Record):
     """Everything that the rounds of a search have in common; stored under `search_uri`.
 
-    `clip_seconds` is the clip length of the dataset. `fold_uris` are the datasets of the folds, in order; without folds, `dataset_uri` alone.
+    `clip_seconds` and `cut` are those of the dataset. `fold_uris` are the datasets of the folds, in order; without folds, `dataset_uri` alone.
     """
 
     key: str
@@ -29,29 +29,53 @@ class SearchPlanResult(Record):
     evaluate: EvaluateOptions
     model_name: str
     clip_seconds: float
+    cut: Cut = Field("grid", exclude_if=lambda cut: cut == "grid")
     fold_uris: tuple[str, ...]
 
+    @property
+    def cutting(self) -> "Cutting":
+        """Return how the dataset was cut."""
+        return Cutting(self.clip_seconds, self.cut)
 
-class ClipLength(Record):
-    """The dataset of another clip length: the same videos in the same splits and folds, cut and labelled again.
+
+class Cutting(NamedTuple):
+    """How clips are cut, as far as it can be searched."""
+
+    clip_seconds: float
+    cut: Cut
+
+    @property
+    def words(self) -> str:
+        """Describe it, for people."""
+        return f"clips of {self.clip_seconds:g} s" + ("" if self.cut == "grid" else f", cut={self.cut}")
+
+
+class RecutDataset(Record):
+    """The dataset of another way of cutting: the same videos in the same splits and folds, cut and labelled again.
 
     With a `failure` there is none, and it is the reason.
     """
 
     clip_seconds: float
+    cut: Cut = Field("grid", exclude_if=lambda cut: cut == "grid")
     dataset_uri: str | None = None
     fold_uris: tuple[str, ...] = ()
     failure: str | None = None
 
+    @property
+    def cutting(self) -> Cutting:
+        """Return how it was cut."""
+        return Cutting(self.clip_seconds, self.cut)
+
 
 class RecutResult(Record):
-    """The datasets of all clip lengths of a search but its own."""
+    """The datasets of all ways of cutting of a search but its own."""
 
-    lengths: tuple[ClipLength, ...]
+    lengths: tuple[RecutDataset, ...]
 
-    def of(self, clip_seconds: float) -> ClipLength:
-        """Find the dataset of a clip length."""
-        return next(length for length in self.lengths if length.clip_seconds == clip_seconds)
+    def of(self, cutting: Cutting) -> RecutDataset:
+        """Find the dataset that was cut in this way."""
+        return next(one for one in self.lengths if one.cutting == cutting)
 
 
 class Trial(Record):
@@ -96,7 +120,7 @@ class TrialScore(Record):
     """One training's curve and its answers on validation clips.
 
     Stored with the training, for all searches. `right` has, per target, one digit per validation clip in the order of the dataset: 1 if the
-    answer is right. The clips are those of the training, or of a search's dataset with another clip length.
+    answer is right. The clips are those of the training, or of a search's dataset that was cut in another way.
     """
 
     run_key: str

@@ -1,7 +1,10 @@
 """Define the results of ingest, segment and summarise."""
 
-from tasks.options import SegmentOptions
-from tasks.results.record import Record, SetAside
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from tasks.results.record import KeptSegmentOptions, Record, SetAside
 
 NUM_FIRST = 20
 """Maximum number of files that a result lists by name."""
@@ -39,10 +42,22 @@ class BatchRef(Record):
     out: str
 
 
+class Interval(Record):
+    """A labelled part of a video."""
+
+    start_seconds: float
+    stop_seconds: float
+
+
+Intervals = Mapping[str, tuple[Interval, ...]]
+"""Labelled intervals by video."""
+
+
 class Batch(Record):
-    """`ingests/<key>/batches/<n>.json`: the videos of one mapped task."""
+    """`ingests/<key>/batches/<n>.json`: the videos of one mapped task, with their labelled intervals if clips are cut around them."""
 
     videos: tuple[str, ...]
+    intervals: dict[str, tuple[Interval, ...]] = Field({}, exclude_if=lambda intervals: not intervals)
 
 
 class SeenFile(Record):
@@ -86,7 +101,8 @@ class IngestResult(Record):
 class ClipRecord(Record):
     """One clip in the store.
 
-    `uid` is the video's first 12 hex digits and the clip's interval in milliseconds, so it depends on the cutting.
+    `uid` is the video's first 12 hex digits and the clip's start and end in milliseconds, so it depends on the cutting. `around` is the
+    labelled interval that it was cut around; None on the grid.
     """
 
     uid: str
@@ -101,24 +117,27 @@ class ClipRecord(Record):
     width: int
     height: int
     has_audio: bool
+    around: Interval | None = Field(None, exclude_if=lambda interval: interval is None)
 
 
 class ClipsFile(Record):
     """`clips/<video>/<recipe>/clips.json`, written last: all clips of one video, or the reason why there are none.
 
     `recipe` is `tasks.keys.clip_recipe_of` the options and the version `ffmpeg`; for clips cut by older versions, which did not record it,
-    `recipe_of` the options alone. `lacked_bytes` is the memory limit that was too small for the video.
+    `recipe_of` the options alone. `lacked_bytes` is the memory limit that was too small for the video. Clips around intervals have
+    `spans_digest`, a hash of all parts that were to be cut; when intervals are added, the file gets their clips, too.
     """
 
     video: str
     recipe: str
-    options: SegmentOptions
+    options: KeptSegmentOptions
     ffmpeg: str | None = None
     clips: tuple[ClipRecord, ...]
     dropped_seconds: float
     warnings: tuple[str, ...]
     set_aside: str | None
     lacked_bytes: int | None = None
+    spans_digest: str | None = Field(None, exclude_if=lambda digest: digest is None)
 
 
 class SegmentResult(Record):

@@ -1,23 +1,11 @@
-"""Tell the clip length of a trial, and find the clips of another length that cover a clip."""
+"""Find the clips of the grid that cover a clip which trials are scored on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds
 from tasks.errors import BadDataset
 from tasks.results.dataset import DatasetClip
-from tasks.results.search import SearchPlanResult, Value
 from tasks.results.video import ClipRecord
-from tasks.search.space import CLIP_SECONDS
-
-
-def clip_seconds_of(values: Mapping[str, Value], plan: SearchPlanResult) -> float:
-    """Return the clip length of a trial."""
-    return float(values.get(CLIP_SECONDS, plan.clip_seconds))
-
-
-def has_other_length(values: Mapping[str, Value], plan: SearchPlanResult) -> bool:
-    """Check whether the clips of a trial have another length than those that it is scored on."""
-    return clip_seconds_of(values, plan) != plan.clip_seconds
 
 
 def covering(clip: DatasetClip, others: Sequence[ClipRecord]) -> list[tuple[ClipRecord, float]]:

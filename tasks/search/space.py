@@ -7,19 +7,21 @@ from itertools import product
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from tasks.errors import BadConfiguration
 from tasks.keys import without_idle
 from tasks.options import SearchOptions, SegmentOptions, TrainOptions
 from tasks.refusals import refusals
-from tasks.results.search import Value
+from tasks.results.search import Cutting, Value
 
 GRID_POINTS = 5
 """Number of values that a grid takes from a range of real numbers."""
 
-CLIP_SECONDS = "clip_seconds"
-"""The searched option that belongs to the clips and not to the training."""
+CLIP_SECONDS, CUT = "clip_seconds", "cut"
+CUTTING = TypeAdapter(Cutting)
+OF_CLIPS = (CLIP_SECONDS, CUT)
+"""Searched options that belong to the clips and not to the training."""
 
 EXCLUSIVE = ("family", "head", "modality", "backbone", "num_segments", "trainable")
 """Options of which some values exclude one another."""
@@ -46,15 +48,15 @@ START_OPTIONS = {
 class Space:
     """The searched options with their ranges, over the base recipe that has all other options.
 
-    `clip_seconds` is the clip length of the dataset.
+    `cutting` is how the dataset was cut.
     """
 
     base: TrainOptions
     ranges: Mapping[str, BaseDistribution]
-    clip_seconds: float
+    cutting: Cutting
 
     @classmethod
-    def of(cls, chosen: SearchOptions, base: TrainOptions, clip_seconds: float) -> "Space":
+    def of(cls, chosen: SearchOptions, base: TrainOptions, cutting: Cutting) -> "Space":
         """Read the ranges of the searched options.
 
         Raises:
@@ -69,7 +71,7 @@ class Space:
             raise BadConfiguration(
                 f"ranges: `{CLIP_SECONDS}={lines[CLIP_SECONDS]}`: list single lengths; the videos are cut again for each"
             )
-        space = cls(base, {name: _distribution(name, lines[name]) for name in sorted(set(chosen.search))}, clip_seconds)
+        space = cls(base, {name: _distribution(name, lines[name]) for name in sorted(set(chosen.search))}, cutting)
         for name, distribution in space.ranges.items():
             for value in _ends(distribution):
                 if problems := _problems(name, value):
@@ -79,7 +81,7 @@ class Space:
 
     def complete(self, values: Mapping[str, Value]) -> TrainOptions | None:
         """Complete suggested values to the options of a training; None if they contradict one another."""
-        trained = {name: value for name, value in values.items() if name != CLIP_SECONDS}
+        trained = {name: value for name, value in values.items() if name not in OF_CLIPS}
         try:
             return without_idle(TrainOptions.model_validate(self.base.model_dump(mode="json") | trained))
         except ValidationError:
@@ -91,13 +93,14 @@ class Space:
 
         They may lie outside the ranges.
         """
-        values = self.base.model_dump(mode="json") | {CLIP_SECONDS: self.clip_seconds}
+        values = self.base.model_dump(mode="json") | self.cutting._asdict()
         return {name: values[name] for name in self.ranges}
 
     @property
-    def other_lengths(self) -> list[float]:
-        """List the clip lengths of the space, in seconds, that the dataset does not have."""
-        return sorted({float(value) for value in self.grid().get(CLIP_SECONDS, [])} - {self.clip_seconds})
+    def other_cuttings(self) -> list[Cutting]:
+        """List the ways of cutting of the space that are not the dataset's."""
+        lengths, cuts = (self.grid().get(name, [own]) for name, own in self.cutting._asdict().items())
+        return sorted({cutting_of({CLIP_SECONDS: seconds, CUT: cut}, self.cutting) for seconds in lengths for cut in cuts} - {self.cutting})
 
     def untried(self) -> list[str]:
         """Name in a line each the values that no recipe of the space can have, and why."""
@@ -112,11 +115,16 @@ class Space:
         return {name: _points(distribution) for name, distribution in self.ranges.items()}
 
 
+def cutting_of(values: Mapping[str, Value], own: Cutting) -> Cutting:
+    """Return how the clips of a trial are cut; `own` is how those of the dataset are."""
+    return CUTTING.validate_python({name: values.get(name, value) for name, value in own._asdict().items()})
+
+
 def _split(line: str) -> tuple[str, str]:
     name, equals, values = line.partition("=")
     if not equals or not values.strip():
         raise BadConfiguration(f"ranges: `{line}` is no range; write option=value, value or option=low..high")
-    if name.strip() not in (*TrainOptions.model_fields, CLIP_SECONDS):
+    if name.strip() not in (*TrainOptions.model_fields, *OF_CLIPS):
         raise BadConfiguration(f"ranges: `{line}`: unknown option {name.strip()}")
     return name.strip(), values.strip()
 
@@ -194,7 +202,7 @@ def _problems(name: str, value: Value) -> str:
 
     Contradictions to other options do not count.
     """
-    model = SegmentOptions if name == CLIP_SECONDS else TrainOptions
+    model = SegmentOptions if name in OF_CLIPS else TrainOptions
     try:
         model.model_validate({name: value})
     except ValidationError as error:

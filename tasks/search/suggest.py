@@ -22,7 +22,7 @@ from tasks.keys import content_key, training_key
 from tasks.options import SearchOptions, TrainOptions
 from tasks.results.record import Target
 from tasks.results.search import ScoredTrial, Value
-from tasks.search.space import CLIP_SECONDS, Space
+from tasks.search.space import OF_CLIPS, Space
 
 MAX_ATTEMPTS = 50
 """Suggestions per wanted trial after which a round gives up. Such suggestions contradict themselves, or were made before."""
@@ -125,7 +125,7 @@ def num_objectives(chosen: SearchOptions) -> int:
 
 def identity(values: Mapping[str, Value], options: TrainOptions) -> str:
     """Build the identity of a recipe, equal for equal recipes."""
-    return content_key(training_key(options) | {CLIP_SECONDS: values.get(CLIP_SECONDS)})
+    return content_key(training_key(options) | {name: values[name] for name in OF_CLIPS if name in values})
 
 
 def seed_of(key: str, round_number: int, seed: int) -> int:

@@ -1,5 +1,6 @@
 """Label all clips of one recipe from the folders, annotation and interval files of a store."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tasks.dataset.agreement import agreement, read_twice
@@ -9,14 +10,17 @@ from tasks.dataset.statements import Ledger, page_labels, page_parts, touched_cl
 from tasks.errors import BadInput
 from tasks.keys import recipe_of
 from tasks.media.clips import find_cut
+from tasks.media.cutting import spans_digest, spans_of
 from tasks.media.label_inputs import annotation_file, annotation_objects, epic_list_objects, probe_objects
 from tasks.media.label_log import read_log
+from tasks.media.labelled_intervals import intervals_to_cut
 from tasks.media.own_classes import number_words, own_classes
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelsFile
-from tasks.results.video import ClipsFile, VideoRecord
+from tasks.results.video import ClipRecord, ClipsFile, VideoRecord
 from tasks.steps._step import log
 from tasks.store.objects import Store, StoredObject
+from tasks.wording import plain_count
 
 NUM_THREADS = 16
 
@@ -31,13 +35,15 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
     """
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         found = list(pool.map(lambda probe: _read(store, store_uri, segment, probe), probe_objects(store, store_uri)))
-    cut = [(record, clips) for record, clips in found if clips]
+    cut = [(record, files) for record, files in found if files]
+    clips = [clip for _, files in cut for clip in _clips(files)]
     if not cut:
         raise BadInput(f"no clips in {store_uri} cut by this recipe; run ingest_videos with the same cutting options first")
+    if segment.cut == "intervals" and not clips:
+        raise BadInput(f"no labelled interval in {store_uri} is cut; label intervals and run ingest_videos, or choose cut=grid")
     lists = [annotation_file(store, o) for o in epic_list_objects(store, store_uri)]
     uploaded = [(o.modified, annotation_file(store, o)) for o in annotation_objects(store, store_uri)]
     by_hand = Ledger.of(read_log(store, store_uri))
-    clips = [clip for _, file in cut for clip in file.clips]
     files = lists + with_page_labels(uploaded, page_labels(by_hand, clips, options.min_overlap), page_parts(by_hand, clips), by_hand.merges)
     own = own_classes(store, store_uri)
     labelling = label_clips(
@@ -61,11 +67,31 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
         changes=labelling.changes,
         folders=labelling.folders,
         left_out=labelling.left_out,
-        hints=labelling.hints,
+        hints=(*labelling.hints, *_uncut(store, store_uri, cut)),
         agreement=agreement(read_twice(by_hand)),
     )
 
 
-def _read(store: Store, store_uri: str, segment: SegmentOptions, probe: StoredObject) -> tuple[VideoRecord, ClipsFile | None]:
+def _read(store: Store, store_uri: str, segment: SegmentOptions, probe: StoredObject) -> tuple[VideoRecord, list[ClipsFile]]:
     record = store.read(probe.uri, VideoRecord)
-    return record, find_cut(store, store_uri, record.video, segment)
+    return record, [file for part in segment.parts if (file := find_cut(store, store_uri, record.video, part))]
+
+
+def _clips(files: Sequence[ClipsFile]) -> list[ClipRecord]:
+    """List the clips of a video by time; of two that show the same, the one of the grid."""
+    found = {clip.uid: clip for file in reversed(files) for clip in file.clips}
+    return sorted(found.values(), key=lambda clip: (clip.start_seconds, clip.stop_seconds))
+
+
+def _uncut(store: Store, store_uri: str, cut: Sequence[tuple[VideoRecord, Sequence[ClipsFile]]]) -> list[str]:
+    """Say how many videos have other intervals than when clips were cut around them."""
+    made = {record.video: (record, file) for record, files in cut for file in files if file.options.cut == "intervals"}
+    if not made:
+        return []
+    intervals = intervals_to_cut(store, store_uri, made.keys())
+    num_uncut = sum(
+        file.spans_digest != spans_digest(spans_of(record, intervals.get(video, ()), file.options))
+        for video, (record, file) in made.items()
+    )
+    hint = "the labelled intervals changed since clips were cut around them; run ingest_videos to cut the new ones"
+    return [f"{plain_count(num_uncut, 'video')}: {hint}"] if num_uncut else []

@@ -7,12 +7,14 @@ import hashlib
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 import av
 import ffmpeg as arguments_of
+from ffmpeg.nodes import FilterableStream
 
 from tasks.errors import BadVideo, OutOfMemory
 from tasks.options import SegmentOptions
@@ -106,9 +108,11 @@ def cut(
 def _cut(
     path: Path, folder: Path, options: SegmentOptions, source: VideoProbe, ffmpeg: Path, time_limit_seconds: float, memory: Memory
 ) -> CutResult:
-    warnings, log = _convert(path, folder, options, source, ffmpeg, time_limit_seconds, memory)
+    warnings, log = convert(
+        path, folder, source, lambda audio_index: cut_arguments(path, source, options, audio_index), ffmpeg, time_limit_seconds, memory
+    )
     files = sorted(folder.iterdir(), key=lambda file: int(file.stem))
-    clips = [_examine(file, index, options) for index, file in enumerate(files)]
+    clips = [examine(file, index, index * frames_per_clip(options), options) for index, file in enumerate(files)]
     if not clips:
         raise BadVideo(f"{path.name}: nothing of it decodes")
     for clip in clips:
@@ -142,9 +146,15 @@ def clip_size(width: int, height: int, short_side: int) -> tuple[int, int]:
     return int(width * scale / 2 + 1e-6) * 2, int(height * scale / 2 + 1e-6) * 2
 
 
-def cut_arguments(path: Path, source: VideoProbe, options: SegmentOptions, audio_index: int | None) -> list[str]:
-    """Build ffmpeg's argument list; it writes 0000.mp4, 0001.mp4, … into its working folder."""
-    file = arguments_of.input(url(path), protocol_whitelist=PROTOCOLS, format_whitelist=",".join(FORMATS), max_pixels=MAX_PIXELS, threads=1)
+def input_of(path: Path, **seek: float) -> FilterableStream:
+    """Open a video with the limits that hold for files of strangers."""
+    return arguments_of.input(
+        url(path), protocol_whitelist=PROTOCOLS, format_whitelist=",".join(FORMATS), max_pixels=MAX_PIXELS, threads=1, **seek
+    )
+
+
+def picture(file: FilterableStream, source: VideoProbe, options: SegmentOptions) -> FilterableStream:
+    """Scale the pictures, convert their colours, and resample them to a constant rate from time zero."""
     width, height = clip_size(source.width, source.height, options.short_side)
     matrix = {} if source.is_hdr else {"out_color_matrix": "bt601", "out_range": "tv"}
     video = file[str(source.video_index)].filter("scale", width, height, flags=SCALER, **matrix)
@@ -153,32 +163,48 @@ def cut_arguments(path: Path, source: VideoProbe, options: SegmentOptions, audio
     video = video.filter("format", pix_fmts="yuv420p").filter("setparams", range="tv", colorspace="smpte170m").filter("setsar", 1)
     # The fps filter comes last, and colour tags are set by a filter instead of an output option: fps fills a time gap with references to
     # one picture, and a conversion after it would copy each of them in memory.
-    streams = [video.filter("fps", fps=options.fps, start_time=0)]
+    return video.filter("fps", fps=options.fps, start_time=0)
+
+
+def encoding(options: SegmentOptions, *, has_audio: bool) -> dict[str, str | int | None]:
+    """Return ffmpeg's options for pictures, sound and metadata of a clip."""
     sound: dict[str, str | int | None] = {}
+    if has_audio:
+        sound = {"c:a": "aac", "b:a": "128k", "ac": 2, "ar": SAMPLE_RATE, "flags:a": "+bitexact", "shortest": None}
+    return {
+        "c:v": "libx264",
+        "threads:v": NUM_ENCODER_THREADS,
+        "flags:v": "+bitexact",
+        "preset": PRESET,
+        "crf": options.crf,
+        "bf": 0,
+        "g": options.gop_frames,
+        "keyint_min": options.gop_frames,
+        "sc_threshold": 0,
+        "map_metadata": -1,
+        "map_chapters": -1,
+        "fflags": "+bitexact",
+        "max_error_rate": 1,
+        **sound,
+    }
+
+
+def cut_arguments(path: Path, source: VideoProbe, options: SegmentOptions, audio_index: int | None) -> list[str]:
+    """Build ffmpeg's argument list; it writes 0000.mp4, 0001.mp4, … into its working folder."""
+    file = input_of(path)
+    streams = [picture(file, source, options)]
     if audio_index is not None:
         # Silence fills gaps and a late start. Without space for the encoder's delay before the first sample, the muxer would shift the
         # picture. Endless padding with `shortest` makes the sound end with the picture.
         audio = file[str(audio_index)].filter("aresample", SAMPLE_RATE).filter("aresample", first_pts=AAC_DELAY_SAMPLES, **{"async": 1})
         streams.append(audio.filter("apad"))
-        sound = {"c:a": "aac", "b:a": "128k", "ac": 2, "ar": SAMPLE_RATE, "flags:a": "+bitexact", "shortest": None}
     num_frames = frames_per_clip(options)
     output = arguments_of.output(
         *streams,
         "%04d.mp4",
-        **sound,
-        **{"c:v": "libx264", "threads:v": NUM_ENCODER_THREADS, "flags:v": "+bitexact"},
-        preset=PRESET,
-        crf=options.crf,
-        bf=0,
-        g=options.gop_frames,
-        keyint_min=options.gop_frames,
-        sc_threshold=0,
+        **encoding(options, has_audio=audio_index is not None),
         force_key_frames=f"expr:eq(mod(n,{num_frames}),0)",
-        map_metadata=-1,
-        map_chapters=-1,
-        fflags="+bitexact",
         t=source.duration_seconds + MAX_OVERRUN_SECONDS,
-        max_error_rate=1,
         f="segment",
         segment_time=num_frames / options.fps,
         segment_time_delta=1 / (2 * options.fps),
@@ -189,18 +215,25 @@ def cut_arguments(path: Path, source: VideoProbe, options: SegmentOptions, audio
     return list(arguments_of.get_args(output))
 
 
-def _convert(
-    path: Path, folder: Path, options: SegmentOptions, source: VideoProbe, ffmpeg: Path, time_limit_seconds: float, memory: Memory
+def convert(
+    path: Path,
+    folder: Path,
+    source: VideoProbe,
+    arguments: Callable[[int | None], list[str]],
+    ffmpeg: Path,
+    time_limit_seconds: float,
+    memory: Memory,
 ) -> tuple[list[str], Log]:
-    """Run ffmpeg, and again without sound if it fails with it."""
+    """Run ffmpeg with the arguments for the index of its sound, and again without sound if it fails with it."""
     stop = monotonic() + time_limit_seconds
 
-    def convert(audio_index: int | None) -> Log:
-        arguments = cut_arguments(path, source, options, audio_index)
-        return run_ffmpeg(arguments, ffmpeg=ffmpeg, folder=folder, time_limit_seconds=stop - monotonic(), memory=memory, name=path.name)
+    def run(audio_index: int | None) -> Log:
+        return run_ffmpeg(
+            arguments(audio_index), ffmpeg=ffmpeg, folder=folder, time_limit_seconds=stop - monotonic(), memory=memory, name=path.name
+        )
 
     try:
-        log = convert(source.audio_index)
+        log = run(source.audio_index)
     except BadVideo as error:
         if memory.is_scarce and isinstance(error, OutOfMemory):
             raise
@@ -208,14 +241,14 @@ def _convert(
             raise
         for clip in folder.iterdir():
             clip.unlink()
-        return [f"{path.name}: its sound does not decode and is left out"], convert(None)
+        return [f"{path.name}: its sound does not decode and is left out"], run(None)
     num_silent = log.num_decode_errors.get(source.audio_index, 0) if source.audio_index is not None else 0
     return [f"{path.name}: {num_silent} packets of its sound do not decode and are silent"] if num_silent else [], log
 
 
-def _examine(file: Path, index: int, options: SegmentOptions) -> CutClip:
+def examine(file: Path, index: int, start_frame: int, options: SegmentOptions) -> CutClip:
+    """Describe a clip on disk that begins at frame `start_frame` of the video."""
     num_frames, width, height, has_audio = _read_properties(file)
-    start_frame = index * frames_per_clip(options)
     with file.open("rb") as data:
         sha256 = hashlib.file_digest(data, "sha256").hexdigest()
     return CutClip(

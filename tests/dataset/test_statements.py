@@ -24,6 +24,7 @@ class Span:
     video: str
     start_seconds: float
     stop_seconds: float
+    around: None = None
 
     @property
     def uid(self) -> str:

@@ -4,16 +4,19 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from tasks.errors import BadConfiguration
 from tasks.options import LIGHT, SearchOptions, TrainOptions
 from tasks.options.search import RANGES, Searched
-from tasks.search.space import Space
+from tasks.results.search import Cutting
+from tasks.search.space import Space, cutting_of
+
+GRID = Cutting(8, "grid")
 
 
 def space(*lines: str, base: TrainOptions = LIGHT) -> Space:
     chosen = SearchOptions.model_validate({"search": [line.partition("=")[0] for line in lines], "ranges": lines})
-    return Space.of(chosen, base, 8)
+    return Space.of(chosen, base, GRID)
 
 
 def test_the_default_form_can_be_searched_with_every_option_ticked():
-    found = Space.of(SearchOptions(search=list(RANGES)), LIGHT, 8)
+    found = Space.of(SearchOptions(search=list(RANGES)), LIGHT, GRID)
     assert list(found.ranges) == sorted(RANGES)
     assert found.ranges["learning_rate"] == FloatDistribution(1e-5, 1e-1, log=True)
     assert found.ranges["batch_size"] == CategoricalDistribution([2, 4, 8, 16])
@@ -45,6 +48,7 @@ def test_every_searchable_option_has_a_default_range():
         ("dropout=,", "no value"),
         ("clip_seconds=2..8", "list single lengths"),
         ("clip_seconds=4, 90", "60"),
+        ("cut=grid, scenes", "intervals"),
     ],
 )
 def test_a_wrong_range_is_refused_with_its_line(line, message):
@@ -55,12 +59,12 @@ def test_a_wrong_range_is_refused_with_its_line(line, message):
 
 def test_an_option_without_a_range_is_refused():
     with pytest.raises(BadConfiguration, match="dropout has no line"):
-        Space.of(SearchOptions(search=["dropout"], ranges=["learning_rate=1e-5..1e-1"]), LIGHT, 8)
+        Space.of(SearchOptions(search=["dropout"], ranges=["learning_rate=1e-5..1e-1"]), LIGHT, GRID)
 
 
 def test_an_unknown_option_in_a_line_is_refused():
     with pytest.raises(BadConfiguration, match="unknown option droput"):
-        Space.of(SearchOptions(search=["dropout"], ranges=["droput=0..1", "dropout=0..0.5"]), LIGHT, 8)
+        Space.of(SearchOptions(search=["dropout"], ranges=["droput=0..1", "dropout=0..0.5"]), LIGHT, GRID)
 
 
 def test_values_that_contradict_one_another_make_no_training():
@@ -72,16 +76,23 @@ def test_values_that_contradict_one_another_make_no_training():
 def test_options_without_effect_do_not_tell_trials_apart():
     found = space("schedule=constant, cosine")
     one = found.complete({"schedule": "constant"})
-    assert one == Space(LIGHT.model_copy(update={"step_epochs": 3}), found.ranges, 8).complete({"schedule": "constant"})
+    assert one == Space(LIGHT.model_copy(update={"step_epochs": 3}), found.ranges, GRID).complete({"schedule": "constant"})
 
 
 def test_a_clip_length_is_of_the_clips_and_changes_no_option_of_the_training():
     found = space("clip_seconds=2, 4, 8", "dropout=0, 0.5")
     assert found.ranges["clip_seconds"] == CategoricalDistribution([2.0, 4.0, 8.0])
     assert found.own == {"clip_seconds": 8, "dropout": LIGHT.dropout}
-    assert found.other_lengths == [2, 4]
+    assert found.other_cuttings == [Cutting(2, "grid"), Cutting(4, "grid")]
     assert found.complete({"clip_seconds": 2.0, "dropout": 0.5}) == found.complete({"clip_seconds": 4.0, "dropout": 0.5})
-    assert space("dropout=0, 0.5").other_lengths == []
+    assert space("dropout=0, 0.5").other_cuttings == []
+
+
+def test_lengths_and_cuts_that_are_searched_together_are_all_combined():
+    found = space("clip_seconds=4, 8", "cut=grid, intervals, both")
+    assert found.other_cuttings == [Cutting(s, cut) for s in (4, 8) for cut in ("both", "grid", "intervals") if (s, cut) != (8, "grid")]
+    assert cutting_of({"cut": "both"}, GRID) == Cutting(8, "both")
+    assert found.complete({"cut": "both"}) == found.complete({"cut": "grid"}) is not None
 
 
 @pytest.mark.parametrize(
@@ -113,7 +124,7 @@ def test_values_that_some_recipe_can_have_are_not_named(lines):
 
 
 def test_the_default_form_tries_every_value():
-    assert Space.of(SearchOptions(search=list(RANGES)), LIGHT, 8).untried() == []
+    assert Space.of(SearchOptions(search=list(RANGES)), LIGHT, GRID).untried() == []
 
 
 def test_video_networks_are_searched_beside_others():

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from tasks.contracts.build_dataset import SPLIT, SplitArguments
+from tasks.dataset.manifest import usable_clips
 from tasks.dataset.split import assign_splits
 from tasks.dataset.split_file import read_split_csv, write_split_csv
 from tasks.options import SplitOptions
@@ -26,8 +27,7 @@ def run(arguments: SplitArguments, store: Store) -> SplitResult:
     splits = assignment.split_by_source
     if not assignment.remembered.keys() <= kept.keys():
         store.write_bytes(uri, write_split_csv(kept, assignment.remembered))
-    excluded = {bad.name for bad in assignment.excluded}
-    used = [clip for clip in labels.clips if clip.action and clip.clip.uid not in excluded]
+    used = usable_clips(labels, assignment)
     num_clips = Counter(splits[clip.source] for clip in used)
     num_sources = Counter(splits[source] for source in {clip.source for clip in used})
     for warning in assignment.warnings:

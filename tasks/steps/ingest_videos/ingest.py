@@ -12,6 +12,7 @@ from tasks.media.cutting import batch_size
 from tasks.media.intake import NUM_THREADS, Taker
 from tasks.media.label_inputs import annotation_objects, inputs_digest, probe_objects
 from tasks.media.label_log import count_entries
+from tasks.media.labelled_intervals import intervals_to_cut
 from tasks.media.offers import offers
 from tasks.options import IngestOptions, SegmentOptions
 from tasks.results.record import SetAside
@@ -104,7 +105,7 @@ def _reason_if_unchanged(arguments: IngestArguments, store: Store, videos: Seque
     if not store.exists(labels.uri):
         return None
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        all_cut = all(pool.map(lambda video: find_cut(store, arguments.store, video, segment), videos))
+        all_cut = all(pool.map(lambda video: all(find_cut(store, arguments.store, video, part) for part in segment.parts), videos))
     gathered = store.read(labels)
     if not all_cut or gathered.inputs_digest != inputs_digest(store, arguments.store, recipe):
         return None
@@ -118,11 +119,15 @@ def _reason_if_unchanged(arguments: IngestArguments, store: Store, videos: Seque
 def _write_batches(arguments: IngestArguments, store: Store, names: Mapping[str, str]) -> tuple[BatchRef, ...]:
     videos = sorted(names, key=lambda video: (names[video], video))
     size = batch_size(len(videos))
-    recipe = recipe_of(arguments.picked(SegmentOptions))
+    segment = arguments.picked(SegmentOptions)
+    recipe = recipe_of(segment)
+    intervals = {} if segment.cut == "grid" else intervals_to_cut(store, arguments.store, names.keys())
     ingest, batches = INGEST.address(arguments), []
     for number, start in enumerate(range(0, len(videos), size)):
         batch = videos[start : start + size]
-        store.write(ingest.batch(number), Batch(videos=tuple(batch)))
+        store.write(
+            ingest.batch(number), Batch(videos=tuple(batch), intervals={video: intervals[video] for video in batch if video in intervals})
+        )
         name = names[batch[0]] if len(batch) == 1 else f"{names[batch[0]]} and {len(batch) - 1} more"
         batches.append(BatchRef(uri=ingest.batch(number).uri, name=name, out=ingest.segment(recipe, number).folder_uri))
     return tuple(batches)

@@ -10,5 +10,6 @@ from tasks.store.objects import Store
 
 def run(arguments: SegmentArguments, store: Store) -> SegmentResult:
     """Cut several videos of the batch at a time; record failed ones with their reasons."""
-    videos = store.read(arguments.batch, Batch).videos
-    return finish(store, SEGMENT.address(arguments), cut_videos(store, arguments.store, videos, arguments.picked(SegmentOptions)))
+    batch = store.read(arguments.batch, Batch)
+    found = cut_videos(store, arguments.store, batch.videos, arguments.picked(SegmentOptions), batch.intervals)
+    return finish(store, SEGMENT.address(arguments), found)

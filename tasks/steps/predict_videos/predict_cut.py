@@ -13,4 +13,4 @@ def run(arguments: PredictCutArguments, store: Store) -> SegmentResult:
     """Cut every video of the batch; record failed ones with their reasons."""
     plan = store.read(Output(arguments.plan, PredictPlanResult))
     videos = [video.video for video in store.read(arguments.batch, PredictionBatch).videos]
-    return finish(store, CUT.address(arguments), cut_videos(store, plan.store, videos, plan.segment))
+    return finish(store, CUT.address(arguments), cut_videos(store, plan.store, videos, plan.segment, {}))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tasks.contracts.predict_videos import PLAN, PredictPlanArguments
 from tasks.dataset.split_file import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
-from tasks.keys import content_key, recipe_of
+from tasks.keys import content_key, cutting_key, recipe_of
 from tasks.media.cutting import batch_size
 from tasks.media.intake import Taker
 from tasks.media.label_inputs import probe_objects
@@ -77,12 +77,13 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     model_dataset_uri = model.plans[0].dataset_uri if model.plans and model.plans[0].dataset_uri in dataset_uris else None
     manifests = [store.read(Dataset(uri).manifest) for uri in dataset_uris]
     # The model's own dataset comes first, if it is known.
-    segment = manifests[0].segment if manifests else SegmentOptions()
+    trained = manifests[0].segment if manifests else SegmentOptions()
+    segment = trained.on_grid
     if model_dataset_uri is None:
         missing += _unknown(arguments.store, model.predictor.label, dataset_uris, store)
     if arguments.stride_seconds is not None:
         window_grid(segment, arguments.stride_seconds)
-    latest = _latest_labels(arguments.store, recipe_of(segment), store)
+    latest = _latest_labels(arguments.store, recipe_of(segment if trained.cut == "intervals" else trained), store)
     sources = _sources(manifests, latest)
     videos = _videos(arguments, _trained_on(arguments.store, manifests, store), sources, store)
     labels = _labels(videos.taken, manifests, latest)
@@ -101,7 +102,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         "set_aside": [bad.model_dump() for bad in videos.set_aside],
         "networks": [found.predictor.model_dump() for found in (model, against) if found],
         "missing": missing,
-        "segment": segment.model_dump(mode="json"),
+        "segment": cutting_key(segment),
         "evaluate": evaluate.model_dump(mode="json"),
         "predict": predict.model_dump(mode="json", include={"num_to_label", "preview", *_interval_options(predict)}),
         "labels": labels.model_dump(mode="json"),

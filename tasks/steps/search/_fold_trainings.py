@@ -29,8 +29,7 @@ from tasks.results.record import Target
 from tasks.results.search import NetworkLatency, SearchPlanResult, Trial, TrialScore
 from tasks.results.training import Epoch, PlanResult, TrainResult, WeightsResult
 from tasks.results.video import ClipRecord
-from tasks.search.lengths import clip_seconds_of, has_other_length
-from tasks.search.space import START_OPTIONS
+from tasks.search.space import START_OPTIONS, cutting_of
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network
 from tasks.steps._plans import PlannedTraining, plan_training
@@ -51,7 +50,7 @@ from tasks.tracking import Tracker
 class FoldTraining:
     """The training of a trial on one fold, or on the whole dataset.
 
-    `dataset_uri` has the clips of the trial's length.
+    `dataset_uri` has clips that are cut as the trial says.
     """
 
     trial: Trial
@@ -97,7 +96,7 @@ class FoldTrainings:
         """Plan a trial's trainings, one per fold, under the run keys of `retrain`.
 
         Raises:
-            BadDataset: no training can have clips of the trial's length.
+            BadDataset: no training can have clips that are cut as the trial says.
             BadConfiguration, BadInput, Unavailable: as the step `weights`.
         """
         weights, uris = self._weights(trial.options), self._fold_uris(trial)
@@ -183,7 +182,7 @@ class FoldTrainings:
         if not self.store.exists(stored.uri):
             measured = clip_seconds(deepcopy(network), self.plan.evaluate.crops, self.machine.device)
             self.store.create(stored, NetworkLatency(seconds=measured, device=describe(choose_device(self.machine.device)).device_name))
-        return self.store.read(stored).seconds * self.plan.clip_seconds / clip_seconds_of(part.trial.values, self.plan)
+        return self.store.read(stored).seconds * self.plan.clip_seconds / cutting_of(part.trial.values, self.plan.cutting).clip_seconds
 
     def _weights(self, options: TrainOptions) -> WeightsResult:
         """Find the weights that trainings of this network start from, once per search."""
@@ -286,8 +285,8 @@ class FoldTrainings:
         return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
 
     def _scored_clips(self, part: FoldTraining) -> tuple[ScoredClip, ...]:
-        """Return the clips that all trials are scored on, if this one was trained on clips of another length."""
-        if not has_other_length(part.trial.values, self.plan):
+        """Return the clips that all trials are scored on, if this one was trained on clips that are cut in another way."""
+        if cutting_of(part.trial.values, self.plan.cutting) == self.plan.cutting:
             return ()
         spec, scored, key = self._network(part).spec, self.data.clips[part.fold], (part.dataset_uri, part.fold)
         if key not in self._parts:
@@ -305,14 +304,14 @@ class FoldTrainings:
         )
 
     def _fold_uris(self, trial: Trial) -> tuple[str, ...]:
-        """Return the datasets of a trial's clip length, one per fold."""
-        if not has_other_length(trial.values, self.plan):
+        """Return the datasets that are cut as a trial says, one per fold."""
+        cutting = cutting_of(trial.values, self.plan.cutting)
+        if cutting == self.plan.cutting:
             return self.plan.fold_uris
-        clip_seconds = clip_seconds_of(trial.values, self.plan)
-        length = self.store.read(self.place.recut).of(clip_seconds)
-        if length.failure is not None:
-            raise BadDataset(f"no training can have clips of {clip_seconds:g} s: {length.failure}")
-        return length.fold_uris
+        recut = self.store.read(self.place.recut).of(cutting)
+        if recut.failure is not None:
+            raise BadDataset(f"no training can have {cutting.words}: {recut.failure}")
+        return recut.fold_uris
 
     def _manifest(self, uri: str) -> Manifest:
         if uri not in self._manifests:

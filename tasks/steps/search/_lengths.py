@@ -1,4 +1,4 @@
-"""Find the clips of another length that cover the clips which trials are scored on."""
+"""Find the clips that trials of another way of cutting are scored by."""
 
 from collections.abc import Sequence
 
@@ -13,10 +13,10 @@ from tasks.store.objects import Store
 def covering_clips(
     store: Store, store_uri: str, scored: Sequence[DatasetClip], segment: SegmentOptions
 ) -> list[list[tuple[ClipRecord, float]]]:
-    """List, for each scored clip, the clips cut with `segment` that overlap it, with their common seconds.
+    """List, for each scored clip, the clips of the length of `segment` on the grid that overlap it, with their common seconds.
 
     Raises:
         BadDataset: a clip is covered by none.
     """
-    files = {video: find_cut(store, store_uri, video, segment) for video in {clip.video for clip in scored}}
+    files = {video: find_cut(store, store_uri, video, segment.on_grid) for video in {clip.video for clip in scored}}
     return [covering(clip, file.clips if (file := files[clip.video]) else ()) for clip in scored]

@@ -8,8 +8,8 @@ from tasks.keys import content_key
 from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.record import Target
 from tasks.results.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial, TrialBatch, TrialBatchRef, TrialScore, Value
-from tasks.search.lengths import has_other_length
 from tasks.search.rounds import batches_of, history_digest
+from tasks.search.space import cutting_of
 from tasks.steps._step import finished, log
 from tasks.store.derived import trials_of_batch
 from tasks.store.layout import Dataset, Layout
@@ -117,7 +117,8 @@ def write_round(place: SearchRound, number: int, trials: Sequence[Trial], inputs
 def score_at(run: Run, values: Mapping[str, Value], fold: int, plan: SearchPlanResult) -> Stored[TrialScore]:
     """Find the score of a trial's training on one fold."""
     crops = plan.evaluate.crops
-    return run.validation_on(Dataset(plan.fold_uris[fold]).digest, crops) if has_other_length(values, plan) else run.validation(crops)
+    is_own = cutting_of(values, plan.cutting) == plan.cutting
+    return run.validation(crops) if is_own else run.validation_on(Dataset(plan.fold_uris[fold]).digest, crops)
 
 
 def scores_of(trial: ScoredTrial, plan: SearchPlanResult, store: Store) -> list[TrialScore]:

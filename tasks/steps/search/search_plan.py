@@ -9,7 +9,7 @@ from tasks.keys import content_key, training_key
 from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
 from tasks.refusals import refusals
 from tasks.results.dataset import Manifest
-from tasks.results.search import SearchPlanResult
+from tasks.results.search import Cutting, SearchPlanResult
 from tasks.search.rounds import require_resumable, rung_epochs
 from tasks.search.space import START_OPTIONS, Space
 from tasks.search.suggest import require_searchable
@@ -33,7 +33,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     dataset = find_dataset(store, arguments.store, arguments.dataset)
     chosen, train, evaluate = arguments.picked(SearchOptions), arguments.picked(TrainOptions), arguments.picked(EvaluateOptions)
     manifest = store.read(dataset.manifest)
-    space = Space.of(chosen, train, manifest.segment.clip_seconds)
+    space = Space.of(chosen, train, Cutting(manifest.segment.clip_seconds, manifest.segment.cut))
     require_searchable(space, chosen)
     for line in space.untried():
         log.warning("%s", line)
@@ -59,6 +59,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
         evaluate=evaluate,
         model_name=arguments.model_name,
         clip_seconds=manifest.segment.clip_seconds,
+        cut=manifest.segment.cut,
         fold_uris=_folds(manifest, dataset, place, chosen, store),
     )
     log.info("search %s: %d trials in %d rounds on dataset %s", plan.key, chosen.num_trials, chosen.rounds, dataset.digest)

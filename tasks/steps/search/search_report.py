@@ -17,9 +17,8 @@ from tasks.results.search import ScoredTrial, Search, SearchPlanResult, SearchRe
 from tasks.results.training import Epoch
 from tasks.search.bias import selection_bias
 from tasks.search.importance import importances
-from tasks.search.lengths import clip_seconds_of, has_other_length
 from tasks.search.scores import best_first, finalists, longest_of_each
-from tasks.search.space import Space
+from tasks.search.space import Space, cutting_of
 from tasks.search.suggest import pareto_front
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._step import finish, finished, log, write_files
@@ -77,7 +76,7 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
 
 
 def _retrain_parameters(plan: SearchPlanResult, winner: ScoredTrial, store: Store) -> dict[str, object]:
-    """Collect the parameters of `retrain` for the winner's recipe and the dataset of its clip length.
+    """Collect the parameters of `retrain` for the winner's recipe and the dataset that is cut as it says.
 
     Others have their defaults.
     """
@@ -85,8 +84,8 @@ def _retrain_parameters(plan: SearchPlanResult, winner: ScoredTrial, store: Stor
     values = {name: value for one in given for name, value in one.model_dump(mode="json", exclude_defaults=True).items()}
     search = SearchPlan(plan.search_uri)
     values |= {"store": search.store_uri, "dataset": plan.dataset_uri}
-    if has_other_length(winner.values, plan):
-        values["dataset"] = store.read(search.recut).of(clip_seconds_of(winner.values, plan)).dataset_uri
+    if (cutting := cutting_of(winner.values, plan.cutting)) != plan.cutting:
+        values["dataset"] = store.read(search.recut).of(cutting).dataset_uri
     return values
 
 
@@ -103,7 +102,7 @@ def numbers_of(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Seq
         raise BadInput(f"every trial failed: {'; '.join(dict.fromkeys(str(trial.failure) for trial in trials))}")
     clips = [clip for fold in data.clips for clip in fold]
     frequencies = Counter({"verb": lambda clip: clip.verb, "action": lambda clip: clip.action}[target](clip) for clip in clips)
-    importance, note = importances(trials, Space.of(plan.search, plan.train, plan.clip_seconds).ranges, target)
+    importance, note = importances(trials, Space.of(plan.search, plan.train, plan.cutting).ranges, target)
     return Search(
         created=now_utc(),
         plan=plan,

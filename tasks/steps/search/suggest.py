@@ -43,7 +43,7 @@ def run(arguments: RoundArguments, store: Store) -> SuggestResult:
 
 def _new(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial], target: Target) -> list[Trial]:
     """Suggest new recipes; the first trial of the search is the form's recipe."""
-    space = Space.of(plan.search, plan.train, plan.clip_seconds)
+    space = Space.of(plan.search, plan.train, plan.cutting)
     if plan.search.halving:
         space = replace(space, base=plan.train.model_copy(update={"epochs": rung_epochs(plan.search, plan.train.epochs, 1)}))
     wanted = plan.search.num_trials if plan.search.halving else num_suggested(plan.search, number, known)

@@ -1,0 +1,188 @@
+"""Clips around labelled intervals in the store: what is cut again when labels change, and what datasets have of it."""
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from tasks.contracts.build_dataset import DatasetArguments, LabelArguments, SplitArguments
+from tasks.contracts.ingest_videos import IngestArguments, SegmentArguments
+from tasks.dataset.manifest import dataset_digest
+from tasks.errors import BadInput, NothingToDo
+from tasks.keys import recipe_of
+from tasks.media.clips import find_cut
+from tasks.options import SegmentOptions
+from tasks.results.dataset import LabelsFile
+from tasks.results.video import Interval
+from tasks.steps.build_dataset import dataset, label, split
+from tasks.steps.ingest_videos import ingest, segment
+from tasks.store.layout import Dataset, Layout
+from tests.steps.shelf import Shelf, filmed
+
+STORE = "s3://retake"
+NAMES = ("a.mp4", "b.mp4", "c.mp4")
+HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
+LINES = "".join(f"{name},0.5,1.5,put,meat\n{name},2,4.5,take,bag\n" for name in NAMES)
+BASE = {"store": STORE, "clip_seconds": 2, "min_clip_seconds": 1}
+
+
+class Dated(Shelf):
+    """A store that keeps times: later names are later."""
+
+    def ensure_bucket(self, store_uri):
+        pass
+
+    def stat(self, uri):
+        found = super().stat(uri)
+        return found and replace(found, modified="2026-11-27T11:00:00+00:00")
+
+
+@pytest.fixture(scope="module")
+def film(ffmpeg, tmp_path_factory):
+    return filmed(ffmpeg, tmp_path_factory.mktemp("film") / "film.mp4", seconds=5).read_bytes()
+
+
+@pytest.fixture
+def store(film):
+    made = Dated()
+    for name in NAMES:
+        made.write_bytes(f"{STORE}/inbox/{name}", film + name.encode())
+    annotate(made, "1.csv", LINES)
+    return made
+
+
+def annotate(store, name, lines):
+    store.write_bytes(f"{STORE}/annotations/{name}", (HEADER + lines).encode())
+
+
+def take_in(store, cut):
+    """Ingest and cut; return the number of clips."""
+    result = ingest.run(IngestArguments(**BASE, cut=cut, out=f"{STORE}/ingests/x/"), store)
+    return sum(segment.run(SegmentArguments(**BASE, cut=cut, batch=batch.uri), store).num_clips for batch in result.batches)
+
+
+def labelled(store, cut):
+    label.run(LabelArguments(**BASE, cut=cut), store)
+    return store.read(Layout(STORE).labels(recipe_of(options(cut))).clips, LabelsFile)
+
+
+def options(cut):
+    return SegmentOptions(clip_seconds=2, min_clip_seconds=1, cut=cut)
+
+
+def video_of(film, name):
+    return hashlib.sha256(film + name.encode()).hexdigest()
+
+
+def shown(labels, name="a.mp4"):
+    return [(one.clip.start_seconds, one.clip.stop_seconds, one.action) for one in labels.clips if one.names == (name,)]
+
+
+AROUND = [(0, 2, "put meat"), (2, 4, "take bag"), (2.5, 4.5, "take bag")]
+
+
+def test_clips_around_intervals_have_the_labels_of_their_intervals(store, film):
+    assert take_in(store, "intervals") == 9
+    labels = labelled(store, "intervals")
+    assert shown(labels) == AROUND
+    assert {one.clip.around for one in labels.clips} == {
+        Interval(start_seconds=0.5, stop_seconds=1.5),
+        Interval(start_seconds=2, stop_seconds=4.5),
+    }
+    file = find_cut(store, STORE, video_of(film, "a.mp4"), options("intervals"))
+    assert [clip.uri.rpartition("/")[2] for clip in file.clips] == [
+        "000000000-000002000.mp4",
+        "000002000-000004000.mp4",
+        "000002500-000004500.mp4",
+    ]
+    assert [clip.index for clip in file.clips] == [0, 1, 2]
+
+
+def test_a_short_action_is_labelled_though_it_covers_little_of_its_clip(store):
+    annotate(store, "1.csv", "a.mp4,1,1.1,put,meat\na.mp4,1.3,1.6,take,bag\n" + LINES.partition("take,bag\n")[2])
+    take_in(store, "intervals")
+    labels = labelled(store, "intervals")
+    assert shown(labels) == [
+        (pytest.approx(0.05, abs=0.02), pytest.approx(2.05, abs=0.02), "put meat"),
+        (pytest.approx(0.45, abs=0.02), pytest.approx(2.45, abs=0.02), "take bag"),
+    ]
+
+
+def test_only_new_intervals_are_cut_and_clips_that_are_gone_stay_for_older_datasets(store, film, monkeypatch):
+    take_in(store, "intervals")
+    before = find_cut(store, STORE, video_of(film, "a.mp4"), options("intervals"))
+    written = []
+    keep = store.write_file
+    monkeypatch.setattr(store, "write_file", lambda uri, path: written.append(uri) or keep(uri, path))
+    annotate(store, "2.csv", "a.mp4,1.9,3.9,move,sauce\na.mp4,0,0.2,put,bag\n")
+    take_in(store, "intervals")
+    assert [uri.rpartition("/")[2] for uri in written] == ["000001900-000003900.mp4"]
+    after = find_cut(store, STORE, video_of(film, "a.mp4"), options("intervals"))
+    # The later file covers most of what was `take bag`.
+    assert [(clip.start_seconds, clip.around.start_seconds) for clip in after.clips] == [(0, 0.5), (1.9, 1.9)]
+    assert after.recipe == before.recipe
+    assert {clip.uri for clip in before.clips} <= store.objects.keys()
+    assert [action for _, _, action in shown(labelled(store, "intervals"))] == ["put meat", "move sauce"]
+    written.clear()
+    with pytest.raises(NothingToDo):
+        take_in(store, "intervals")
+    assert not written
+
+
+def test_videos_whose_intervals_changed_since_are_named(store):
+    take_in(store, "intervals")
+    assert not any("ingest_videos" in hint for hint in labelled(store, "intervals").hints)
+    annotate(store, "2.csv", "b.mp4,4,4.5,put,bag\nc.mp4,4,4.7,put,bag\n")
+    assert any(hint.startswith("2 videos: the labelled intervals changed") for hint in labelled(store, "intervals").hints)
+
+
+def test_a_new_annotation_starts_another_cut_and_nothing_new_does_not(store):
+    again = IngestArguments(**BASE, cut="intervals", out=f"{STORE}/ingests/x/")
+    take_in(store, "intervals")
+    labelled(store, "intervals")
+    with pytest.raises(NothingToDo):
+        ingest.run(again, store)
+    annotate(store, "2.csv", "b.mp4,0,0.5,put,bag\n")
+    assert ingest.run(again, store).batches
+
+
+def test_without_intervals_there_is_no_clip_and_the_remedy_is_named(store):
+    annotate(store, "1.csv", "")
+    assert take_in(store, "intervals") == 0
+    with pytest.raises(BadInput, match="label intervals and run ingest_videos"):
+        labelled(store, "intervals")
+
+
+def build(store, cut):
+    split_of = {"val_share": 0.34, "test_share": 0.0}
+    labels = Layout(STORE).labels(recipe_of(options(cut))).place_uri
+    counted = split.run(SplitArguments(store=STORE, labels=labels, **split_of), store)
+    result = dataset.run(DatasetArguments(store=STORE, labels=labels, **split_of), store)
+    assert counted.num_clips == result.num_clips
+    return store.read(Dataset(result.dataset_uri).manifest)
+
+
+def test_both_cuts_feed_one_dataset_and_val_has_the_grid_alone(store):
+    assert take_in(store, "both") == 18
+    labels = labelled(store, "both")
+    # Two clips around intervals show what clips of the grid show.
+    assert shown(labels) == [(0, 2, "put meat"), (2, 4, "take bag"), (2.5, 4.5, "take bag"), (4, 5, "take bag")]
+    made = build(store, "both")
+    kinds = {
+        split: {(clip.start_seconds, clip.around is not None) for clip in made.clips if clip.split == split} for split in ("train", "val")
+    }
+    assert kinds["train"] == {(0, False), (2, False), (2.5, True), (4, False)}
+    assert kinds["val"] == {(0, False), (2, False), (4, False)}
+    moments = {split: {clip.video for clip in made.clips if clip.split == split} for split in ("train", "val")}
+    assert moments["train"].isdisjoint(moments["val"])
+
+
+def test_the_grid_is_the_same_with_and_without_intervals(store):
+    take_in(store, "grid")
+    labelled(store, "grid")
+    alone = build(store, "grid")
+    take_in(store, "both")
+    labelled(store, "both")
+    both = build(store, "both")
+    assert [clip for clip in both.clips if clip.split == "val"] == [clip for clip in alone.clips if clip.split == "val"]
+    assert dataset_digest(alone) != dataset_digest(both)
