@@ -33,14 +33,15 @@ def find_cut(store: Store, store_uri: str, video: str, options: SegmentOptions) 
 
     None if it was not. The ffmpeg version does not matter: after an upgrade clips keep their addresses, labels and optical flow, and no
     video is cut again. If machines with different versions cut a video at the same time, all readers take the same folder: the one without
-    a version, else the first by name. Defaults of new options must cut as before, because older files lack these options.
+    a version, else the first by name. Of clips around intervals, the latest revision counts. Defaults of new options must cut as before,
+    because older files lack these options.
 
     Raises:
         BadInput: another version of Retake wrote the clips of these options, and this version cannot read them.
     """
     unnamed = recipe_of(options)
     found = [_read(store, Clips(folder), options) for folder in store.folders(Layout(store_uri).clips_of(video))]
-    return min((file for file in found if file), key=lambda file: (file.recipe != unnamed, file.recipe), default=None)
+    return min((file for file in found if file), key=lambda file: (-file.revision, file.recipe != unnamed, file.recipe), default=None)
 
 
 def _read(store: Store, clips: Clips, options: SegmentOptions) -> ClipsFile | None:

@@ -116,7 +116,8 @@ def cut_around(
 ) -> ClipsFile:
     """Cut clips around the labelled intervals of one video; only those that are new are cut.
 
-    Clips of intervals that are gone are left out of the list, and stay in the store for older datasets. Failures are as of `cut_video`.
+    The new list has those that were cut before, by any version of ffmpeg, where they lie. Clips of intervals that are gone are left out of
+    it, and stay in the store for older datasets. Failures are as of `cut_video`.
     """
     spans = spans_of(record, intervals, options)
     digest = spans_digest(spans)
@@ -124,8 +125,7 @@ def cut_around(
     if before and before.spans_digest == digest and _had_enough(before, shares):
         return before
     version = ffmpeg_version(find_ffmpeg(load(MachineSettings).ffmpeg))
-    # Another version of ffmpeg adds to the folder that is there, so that all clips around intervals of a video are in one list.
-    place = Layout(store_uri).clips(record.video, before.recipe if before else clip_recipe_of(options, version))
+    place = Layout(store_uri).clips(record.video, clip_recipe_of(options, version))
     known = {round(clip.start_seconds * options.fps): clip for clip in before.clips} if before else {}
     missing = [span for span in spans if span.start_frame not in known]
     none = nullcontext(_Converted(CutResult((), 0, ())))
@@ -140,7 +140,8 @@ def cut_around(
         ]
         if clips and found.reason and found.lacked_bytes is None:
             found = _Converted(replace(found.result, warnings=(found.reason,)))
-        return _write(store, place, found, clips, version, options, record.video, digest)
+        revision = before.revision + 1 if before else 0
+        return _write(store, place, found, clips, version, options, record.video, digest, revision)
 
 
 def spans_of(record: VideoRecord, intervals: Sequence[Interval], options: SegmentOptions) -> list[FrameSpan]:
@@ -214,6 +215,7 @@ def _write(
     options: SegmentOptions,
     video: str,
     spans_digest: str | None = None,
+    revision: int = 0,
 ) -> ClipsFile:
     file = ClipsFile(
         video=video,
@@ -226,6 +228,7 @@ def _write(
         set_aside=found.reason,
         lacked_bytes=found.lacked_bytes,
         spans_digest=spans_digest,
+        revision=revision,
     )
     store.write(place, file)
     return file

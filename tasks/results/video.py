@@ -125,7 +125,7 @@ class ClipsFile(Record):
 
     `recipe` is `tasks.keys.clip_recipe_of` the options and the version `ffmpeg`; for clips cut by older versions, which did not record it,
     `recipe_of` the options alone. `lacked_bytes` is the memory limit that was too small for the video. Clips around intervals have
-    `spans_digest`, a hash of all parts that were to be cut; when intervals are added, the file gets their clips, too.
+    `spans_digest`, a hash of all parts that were to be cut. When intervals change, the list is written again with the next `revision`.
     """
 
     video: str
@@ -138,6 +138,7 @@ class ClipsFile(Record):
     set_aside: str | None
     lacked_bytes: int | None = None
     spans_digest: str | None = Field(None, exclude_if=lambda digest: digest is None)
+    revision: int = Field(0, exclude_if=lambda revision: not revision)
 
 
 class SegmentResult(Record):

@@ -129,6 +129,26 @@ def test_only_new_intervals_are_cut_and_clips_that_are_gone_stay_for_older_datas
     assert not written
 
 
+def test_another_version_of_ffmpeg_adds_clips_in_a_folder_of_its_own(store, film, ffmpeg, tmp_path, monkeypatch):
+    take_in(store, "intervals")
+    before = find_cut(store, STORE, video_of(film, "a.mp4"), options("intervals"))
+    another = tmp_path / "ffmpeg"
+    another.write_text(f'#!/bin/sh\n[ "$1" = -version ] && exec echo ffmpeg version 7.1.5 Copyright\nexec {ffmpeg} "$@"\n')
+    another.chmod(0o755)
+    monkeypatch.setenv("RETAKE_FFMPEG", str(another))
+    annotate(store, "2.csv", "a.mp4,4,4.5,put,bag\n")
+    take_in(store, "intervals")
+    after = find_cut(store, STORE, video_of(film, "a.mp4"), options("intervals"))
+    assert after.recipe != before.recipe
+    (new,) = {clip.uri for clip in after.clips} - {clip.uri for clip in before.clips}
+    assert after.recipe in new
+    assert len(after.clips) == len(before.clips) + 1
+    monkeypatch.delenv("RETAKE_FFMPEG")
+    annotate(store, "3.csv", "a.mp4,4.2,4.6,put,bag\n")
+    take_in(store, "intervals")
+    assert find_cut(store, STORE, video_of(film, "a.mp4"), options("intervals")).revision == 2
+
+
 def test_videos_whose_intervals_changed_since_are_named(store):
     take_in(store, "intervals")
     assert not any("ingest_videos" in hint for hint in labelled(store, "intervals").hints)
