@@ -16,8 +16,8 @@ this DAG trained; it trains heads again, in seconds.
 - *Red, in `recut`*: labels have changed since the dataset was built. Run `build_dataset`, and trigger the search again.
 - *Red, in `trials`*: the machine or the store failed more often than a task is retried. The other trials count, and the table shows these as failed.
 - *Failed trials in the table*: it has the reason. If the cause has passed, clear their task `trials`, red or green, with its downstream tasks; clear
-  `recut`, too, if a clip length had no labels. Later rounds are suggested anew if results changed.
-- *Pink, skipped*: in `recut`, no other clip length is searched; in `plan`, there is no dataset yet. Elsewhere, the search has fewer rounds, its time
+  `recut`, too, if a clip length or cut had no labels. Later rounds are suggested anew if results changed.
+- *Pink, skipped*: in `recut`, no other clip length or cut is searched; in `plan`, there is no dataset yet. Elsewhere, the search has fewer rounds, its time
   budget is spent, or its space has no further trial.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Finished trials are not repeated.
 - *Grey, never starting*: `trials` waits for a slot of the pool `gpu`, one per GPU.

@@ -76,7 +76,8 @@ def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: Seg
     with ThreadPoolExecutor(num_threads) as pool:
         for number, (name, parts) in enumerate(pool.map(take, videos), 1):
             for clips in parts:
-                log.info("%d of %d: %s: %s", number, len(videos), name, clips.set_aside or f"{len(clips.clips)} clips")
+                kind = "" if clips.options.cut == "grid" else " around intervals"
+                log.info("%d of %d: %s: %s", number, len(videos), name, clips.set_aside or f"{len(clips.clips)} clips{kind}")
                 files.append(clips)
                 names.append(name)
     return SegmentResult(
@@ -131,8 +132,8 @@ def cut_around(
     none = nullcontext(_Converted(CutResult((), 0, ())))
     with _converted(store, record, options, shares, partial(cut_spans, spans=missing)) if missing else none as found:
         for clip in found.result.clips:
-            uid = clip_uid(record.video, clip.start_seconds, clip.stop_seconds)
-            known[missing[clip.index].start_frame] = _keep(clip, place.clip_around(uid), record.video, store)
+            uri = place.clip_around(round(clip.start_seconds * 1000), round(clip.stop_seconds * 1000))
+            known[missing[clip.index].start_frame] = _keep(clip, uri, record.video, store)
         cut_now = [(known[span.start_frame], span.interval) for span in spans if span.start_frame in known]
         clips = [
             clip.model_copy(update={"index": index, "around": Interval(start_seconds=start, stop_seconds=stop)})

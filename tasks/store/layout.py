@@ -64,9 +64,9 @@ class Clips(Stored[ClipsFile]):
         """Return the address of a clip."""
         return f"{self.place_uri}{index:04d}.mp4"
 
-    def clip_around(self, uid: str) -> str:
+    def clip_around(self, start_ms: int, stop_ms: int) -> str:
         """`clips/<video>/<recipe>/<start>-<stop>.mp4`: return the address of a clip around an interval, by its time in ms."""
-        return f"{self.place_uri}{uid.partition('_')[2]}.mp4"
+        return f"{self.place_uri}{start_ms:09d}-{stop_ms:09d}.mp4"
 
 
 def flow_of_clip(clip_uri: str, recipe: str) -> str:
