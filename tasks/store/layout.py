@@ -65,7 +65,7 @@ class Clips(Stored[ClipsFile]):
         return f"{self.place_uri}{index:04d}.mp4"
 
     def clip_around(self, start_ms: int, stop_ms: int) -> str:
-        """`clips/<video>/<recipe>/<start>-<stop>.mp4`: return the address of a clip around an interval, by its time in ms."""
+        """`clips/<video>/<recipe>/<number>-<number>.mp4`: return the address of a clip around an interval, by ms."""
         return f"{self.place_uri}{start_ms:09d}-{stop_ms:09d}.mp4"
 
 
