@@ -14,8 +14,9 @@ from mlflow import MlflowClient
 
 from tasks.local.home import REPOSITORY
 from tasks.media.clips import clip_uid
-from tasks.results.search import ScoredTrial, Search, SearchPlanResult, SearchReportResult, TrialBatch, TrialsResult
+from tasks.results.search import Cutting, ScoredTrial, Search, SearchPlanResult, SearchReportResult, TrialBatch, TrialsResult
 from tasks.results.training import WeightsResult
+from tasks.search.space import cutting_of
 from tasks.settings import MlflowSettings
 from tasks.store.derived import trials_of_batch
 from tasks.store.layout import Dataset, Layout
@@ -269,42 +270,47 @@ def held_out(workshop, fold_uri):
 
 LENGTHS = {
     **HEADS,
-    "search": ["clip_seconds"],
-    "ranges": ["clip_seconds=4, 8, 2"],
+    "search": ["clip_seconds", "cut"],
+    "ranges": ["clip_seconds=4, 8", "cut=grid, intervals"],
     "search_sampler": "grid",
-    "num_trials": 3,
+    "num_trials": 4,
     "rounds": 1,
     "folds": 3,
 }
 
 
-def test_clips_of_each_length_are_cut_and_labelled_and_answer_for_the_same_clips(workshop, six_films):
+def test_clips_of_each_length_and_cut_are_labelled_and_answer_for_the_same_clips(workshop, six_films):
     result = SearchReportResult.model_validate(workshop.run("search", store=FOLD_STORE, **LENGTHS))
     search = workshop.store.read(result.numbers_uri, Search)
     place, layout = SearchPlan(search.plan.search_uri), Layout(FOLD_STORE)
     own = workshop.store.read(Dataset(search.plan.dataset_uri).manifest)
     split_of = {clip.source: clip.split for clip in own.clips}
-    assert {trial.values["clip_seconds"]: trial.failure for trial in search.trials} == {2: None, 4: None, 8: None}
+    own_cutting = Cutting(8, "grid")
+    cuttings = [cutting_of(trial.values, own_cutting) for trial in search.trials]
+    assert sorted(cuttings) == [(4, "grid"), (4, "intervals"), (8, "grid"), (8, "intervals")]
+    assert not any(trial.failure for trial in search.trials)
     folds = [workshop.store.read(Dataset(uri).manifest) for uri in search.plan.fold_uris]
     recut = workshop.store.read(place.recut)
-    for seconds in (2, 4):
-        length = recut.of(seconds)
+    for cutting, trial in zip(cuttings, search.trials, strict=True):
+        if cutting == own_cutting:
+            continue
+        length = recut.of(cutting)
         manifest = workshop.store.read(Dataset(length.dataset_uri).manifest)
-        assert len(manifest.clips) > len(own.clips)
-        assert all(clip.stop_seconds - clip.start_seconds <= seconds for clip in manifest.clips)
+        assert len(manifest.clips) > len(own.clips) or cutting.clip_seconds == 8
+        assert all(clip.stop_seconds - clip.start_seconds <= cutting.clip_seconds for clip in manifest.clips)
+        assert {clip.around is not None for clip in manifest.clips} == {cutting.cut == "intervals"}
         assert {clip.source: clip.split for clip in manifest.clips}.items() <= split_of.items()
         folders, own_folders = ({clip.uri.rpartition("/")[0] for clip in one.clips} for one in (manifest, own))
         assert folders.isdisjoint(own_folders)
         assert {one.rpartition("/")[0] for one in folders} <= {one.rpartition("/")[0] for one in own_folders}
-        (trial,) = (one for one in search.trials if one.values["clip_seconds"] == seconds)
         for key, fold, uri in zip(trial.run_keys, folds, length.fold_uris, strict=True):
             held_out = [clip for clip in fold.clips if clip.split == "val"]
             score = workshop.store.read(layout.run(key).validation_on(Dataset(search.plan.fold_uris[folds.index(fold)]).digest, 1))
             assert len(score.right["action"]) == len(held_out)
             shorter = {clip.source for clip in workshop.store.read(Dataset(uri).manifest).clips if clip.split == "val"}
             assert shorter <= {clip.source for clip in held_out}
-    winner = search.trials[search.winner].values["clip_seconds"]
-    assert result.retrain["dataset"] == (search.plan.dataset_uri if winner == 8 else recut.of(winner).dataset_uri)
+    winner = cutting_of(search.trials[search.winner].values, own_cutting)
+    assert result.retrain["dataset"] == (search.plan.dataset_uri if winner == own_cutting else recut.of(winner).dataset_uri)
     before = objects_under(workshop, "searches", FOLD_STORE), objects_under(workshop, "videos", FOLD_STORE)
     workshop.run("search", store=FOLD_STORE, **LENGTHS)
     assert (objects_under(workshop, "searches", FOLD_STORE), objects_under(workshop, "videos", FOLD_STORE)) == before
@@ -320,7 +326,7 @@ def test_a_length_whose_clips_have_no_label_fails_its_trials_alone(workshop, six
     lines = [f"{clip.uid},{clip.verb},{clip.noun}" for clip in labelled]
     workshop.store.write_bytes(Layout(store).annotations.file("labels.csv"), "\n".join(["uid,verb,noun", *lines]).encode())
     workshop.build(store)
-    options = {**LENGTHS, "ranges": ["clip_seconds=8, 4"], "num_trials": 2, "folds": 0}
+    options = {**LENGTHS, "search": ["clip_seconds"], "ranges": ["clip_seconds=8, 4"], "num_trials": 2, "folds": 0}
     search = workshop.store.read(SearchReportResult.model_validate(workshop.run("search", store=store, **options)).numbers_uri, Search)
     failures = {trial.values["clip_seconds"]: trial.failure for trial in search.trials}
     assert failures[8] is None
