@@ -65,7 +65,13 @@ def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: Seg
 
     def take(video: str) -> tuple[str, list[ClipsFile]]:
         record = store.read(Layout(store_uri).video(video).probe)
-        return record.names[0], [take_part(record, part) for part in options.parts]
+        found = list[ClipsFile]()
+        for part in options.parts:
+            found.append(take_part(record, part))
+            # The grid says all that is wrong with the video.
+            if found[-1].set_aside:
+                break
+        return record.names[0], found
 
     def take_part(record: VideoRecord, part: SegmentOptions) -> ClipsFile:
         if part.cut == "intervals":

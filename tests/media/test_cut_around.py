@@ -173,6 +173,14 @@ def test_without_intervals_there_is_no_clip_and_the_remedy_is_named(store):
         labelled(store, "intervals")
 
 
+def test_a_video_that_cannot_be_cut_is_named_once(store, ffmpeg, tmp_path):
+    store.write_bytes(f"{STORE}/inbox/b.mp4", filmed(ffmpeg, tmp_path / "short.mp4", seconds=0.8).read_bytes())
+    done = ingest.run(IngestArguments(**BASE, cut="both", out=f"{STORE}/ingests/x/"), store)
+    results = [segment.run(SegmentArguments(**BASE, cut="both", batch=batch.uri), store) for batch in done.batches]
+    (bad,) = (bad for result in results for bad in result.set_aside)
+    assert "shorter than the minimum" in bad.reason
+
+
 def build(store, cut):
     split_of = {"val_share": 0.34, "test_share": 0.0}
     labels = Layout(STORE).labels(recipe_of(options(cut))).place_uri
