@@ -1,16 +1,18 @@
-"""Read which parts of videos people have labelled, from the annotation files and the page's log of a store."""
+"""Read which parts of videos people have labelled, from annotation files and the labelling page's log."""
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from tasks.dataset.intervals import not_replaced
 from tasks.dataset.labelled_rows import LabelFile, ReadFiles, read_files
 from tasks.dataset.page_files import with_page_intervals
 from tasks.dataset.places import KnownVideos, Places
-from tasks.dataset.rows import IntervalRow
+from tasks.dataset.rows import AnnotationFile, IntervalRow
 from tasks.dataset.statements import Ledger
+from tasks.dataset.vocabulary import OwnClasses
 from tasks.media.label_inputs import annotation_file, annotation_objects, epic_list_objects, probe_objects
 from tasks.media.label_log import read_log
 from tasks.media.own_classes import own_classes
@@ -25,32 +27,50 @@ log = logging.getLogger("retake")
 NUM_THREADS = 16
 
 
-def labelled_intervals(store: Store, store_uri: str, videos: Collection[str]) -> tuple[KnownInterval, ...]:
+NUM_TOLD = 5
+BESIDE = "beside the videos: "
+"""Before the names of files that came with the videos: a file of the store may have the same name."""
+
+Found = dict[str, set[KnownInterval]]
+
+
+@dataclass(frozen=True)
+class PredictedVideos:
+    """Videos to predict, by content hash with the name each was given by, and the annotation files that came with them."""
+
+    names: Mapping[str, str]
+    beside: tuple[AnnotationFile, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """The annotation files of a store in order, its own classes, and the names and frame rates of its videos."""
+
+    files: Sequence[AnnotationFile]
+    own: OwnClasses
+    names: Mapping[str, Sequence[str]]
+    rates: Mapping[str, float]
+
+    def read(self, places: Places, beside: Iterable[AnnotationFile] = ()) -> ReadFiles:
+        return read_files([*self.files, *beside], self.own, KnownVideos(places, self.rates))
+
+
+def labelled_intervals(store: Store, store_uri: str, videos: PredictedVideos) -> tuple[KnownInterval, ...]:
     """List the labelled intervals of these videos, as they were written: those of the latest file that has any of the video.
 
-    Those of the labelling page count as a file of the time of the latest of them. Intervals in which nothing happens are none of an
-    action, and are left out.
+    Those of the labelling page count as a file of the time of the latest of them, and files that came with the videos count as the latest.
+    The latter name videos as these were given, and only these videos. Intervals in which nothing happens are none of an action, and are
+    left out.
 
-    Lines that name no video, or classes without an id, are left out; the step `label` lists what is wrong with a line.
+    Lines that name no video, or classes without an id, are left out; the step `label` lists what is wrong with a line of the store's files.
     """
-    places, read = _read(store, store_uri)
-    found: dict[str, set[KnownInterval]] = {}
-    num_unknown = 0
-    for file in read.files:
-        own: dict[str, set[KnownInterval]] = {}
-        for video, row in _rows(file, places, videos):
-            if row.verb == NOTHING:
-                own.setdefault(video, set())
-                continue
-            verb, noun = read.verbs.id_of(row.verb), read.nouns.id_of(row.noun)
-            if verb is None or noun is None:
-                num_unknown += 1
-            else:
-                interval = KnownInterval(
-                    video=video, start_seconds=row.start_seconds, stop_seconds=row.stop_seconds, verb_class=verb, noun_class=noun
-                )
-                own.setdefault(video, set()).add(interval)
-        found |= own
+    stored = _stored(store, store_uri)
+    places = Places((), stored.names)
+    read = stored.read(places)
+    found, num_unknown = _found(read, read.files, places, videos.names.keys())
+    if videos.beside:
+        more, number = _beside(stored, videos)
+        found, num_unknown = found | more, num_unknown + number
     if num_unknown:
         log.warning("%s left out: a class has no id yet; label the videos (build_dataset) first", count(num_unknown, "labelled interval"))
     return tuple(sorted((one for own in found.values() for one in own), key=lambda one: (one.video, one.start_seconds, one.stop_seconds)))
@@ -61,9 +81,10 @@ def intervals_to_cut(store: Store, store_uri: str, videos: Collection[str]) -> d
 
     Those of a later file replace the earlier ones that they cover by half or more. Intervals in which nothing happens count, too.
     """
-    places, read = _read(store, store_uri)
+    stored = _stored(store, store_uri)
+    places = Places((), stored.names)
     found: dict[str, list[IntervalRow]] = {}
-    for file in read.files:
+    for file in stored.read(places).files:
         own: defaultdict[str, list[IntervalRow]] = defaultdict(list)
         for video, row in _rows(file, places, videos):
             own[video].append(row)
@@ -78,15 +99,52 @@ def intervals_to_cut(store: Store, store_uri: str, videos: Collection[str]) -> d
     }
 
 
-def _read(store: Store, store_uri: str) -> tuple[Places, ReadFiles]:
+def _stored(store: Store, store_uri: str) -> _Stored:
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         records = list(pool.map(lambda probe: store.read(probe.uri, VideoRecord), probe_objects(store, store_uri)))
-    places = Places((), {record.video: record.names for record in records})
     lists = [annotation_file(store, one) for one in epic_list_objects(store, store_uri)]
     uploaded = [(one.modified, annotation_file(store, one)) for one in annotation_objects(store, store_uri)]
     files = lists + with_page_intervals(uploaded, Ledger.of(read_log(store, store_uri)))
-    rates = KnownVideos(places, {record.video: record.fps for record in records})
-    return places, read_files(files, own_classes(store, store_uri), rates)
+    names, rates = {record.video: record.names for record in records}, {record.video: record.fps for record in records}
+    return _Stored(files, own_classes(store, store_uri), names, rates)
+
+
+def _beside(stored: _Stored, videos: PredictedVideos) -> tuple[Found, int]:
+    """Find what the files that came with the videos label, and tell what is wrong with them, which no other step does."""
+    places = Places((), {video: (name, *stored.names.get(video, ())) for video, name in videos.names.items()})
+    read = stored.read(places, [AnnotationFile(f"{BESIDE}{file.name}", file.content) for file in videos.beside])
+    problems = [problem for problem in read.problems if problem.file.startswith(BESIDE)]
+    for problem in problems[:NUM_TOLD]:
+        log.warning("not scored against: %s: %s", problem.place, problem.reason)
+    if len(problems) > NUM_TOLD:
+        log.warning("and %d more such lines or files", len(problems) - NUM_TOLD)
+    files = [file for file in read.files if file.name.startswith(BESIDE)]
+    for file in files:
+        if not any(_rows(file, places, videos.names.keys())):
+            log.warning("no line of %s names one of these videos", file.name.removeprefix(BESIDE))
+    return _found(read, files, places, videos.names.keys())
+
+
+def _found(read: ReadFiles, files: Iterable[LabelFile], places: Places, videos: Collection[str]) -> tuple[Found, int]:
+    """Find the intervals of the latest of `files` by video, and count those whose classes have no id."""
+    found: Found = {}
+    num_unknown = 0
+    for file in files:
+        own: Found = {}
+        for video, row in _rows(file, places, videos):
+            if row.verb == NOTHING:
+                own.setdefault(video, set())
+                continue
+            verb, noun = read.verbs.id_of(row.verb), read.nouns.id_of(row.noun)
+            if verb is None or noun is None:
+                num_unknown += 1
+            else:
+                interval = KnownInterval(
+                    video=video, start_seconds=row.start_seconds, stop_seconds=row.stop_seconds, verb_class=verb, noun_class=noun
+                )
+                own.setdefault(video, set()).add(interval)
+        found |= own
+    return found, num_unknown
 
 
 def _rows(file: LabelFile, places: Places, videos: Collection[str]) -> Iterator[tuple[str, IntervalRow]]:

@@ -174,6 +174,7 @@ def test_page_tables_tracks_and_previews_are_in_the_store_and_in_mlflow(workshop
 
 
 def test_with_a_stride_it_says_when_an_action_happens(workshop, predicted, predict, films, tmp_path):
+    table = (films / "intervals.csv").read_bytes()
     options = (f"--model={MODEL}", "--crops=1", "--stride-seconds=2", "--interval-precision=0.5", f"--to={tmp_path}")
     code, result, _ = predict(films, *options)
     assert code == 0
@@ -197,6 +198,13 @@ def test_with_a_stride_it_says_when_an_action_happens(workshop, predicted, predi
     page = (tmp_path / "report.html").read_text()
     assert "Yellow lines, marked <em>when</em>, show intervals from windows every 2 s" in page
     assert read_table(workshop, result.table_uri) == read_table(workshop, predicted.table_uri), "clips are predicted as before"
+    scores = list(csv.DictReader((tmp_path / "when.csv").read_text().splitlines()))
+    labelled = (films / "intervals.csv").read_text().splitlines()[1:]
+    assert {row["num_labelled"] for row in scores if row["class"] == "(mean of classes)"} == {str(len(labelled))}, (
+        "the table beside the films"
+    )
+    assert {row["network"] for row in scores} == {network.label for network in plan.predictors.values()} | {"always guessing"}
+    assert not [found.uri for found in workshop.store.list(f"{STORE}/annotations/") if workshop.store.read_bytes(found.uri) == table]
 
 
 def test_where_val_has_enough_clips_a_threshold_is_fitted_or_nothing_is_reported(workshop, predict, films, tmp_path, monkeypatch):

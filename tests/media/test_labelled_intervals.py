@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from tasks.dataset.rows import AnnotationFile
 from tasks.media.label_inputs import MAX_ANNOTATION_BYTES
-from tasks.media.labelled_intervals import labelled_intervals
+from tasks.media.labelled_intervals import PredictedVideos, labelled_intervals
 from tasks.results.labelling import ClassMerge, IntervalStatement, LogEntry
 from tasks.store.layout import Layout
 from tests.steps.shelf import Shelf, grown, recorded, taken_in
@@ -37,8 +38,9 @@ def shelf():
     return made
 
 
-def listed(shelf, *names):
-    found = labelled_intervals(shelf, ROOT, {video(name) for name in names})
+def listed(shelf, *names, **beside):
+    files = tuple(AnnotationFile(f"{name}.csv", f"{HEADER}{lines}".encode()) for name, lines in beside.items())
+    found = labelled_intervals(shelf, ROOT, PredictedVideos({video(name): name for name in names}, files))
     return [(one.video, one.start_seconds, one.stop_seconds, one.verb_class, one.noun_class) for one in found]
 
 
@@ -117,3 +119,27 @@ def test_intervals_in_which_nothing_happens_are_none_of_an_action(shelf, caplog)
     shelf.write_bytes(f"{ROOT}/annotations/2.csv", f"{HEADER}a.mp4,0,4,nothing,\na.mp4,4,8,take,bag\nb.mp4,0,9,nothing,\n".encode())
     assert listed(shelf, "a.mp4", "b.mp4") == [(video("a.mp4"), 4, 8, 0, 20)]
     assert not caplog.messages
+
+
+def test_a_file_beside_the_videos_counts_last_and_names_these_videos_alone(shelf):
+    taken_in(shelf, ["film-0123456789ab.mp4"])
+    shelf.write_bytes(f"{ROOT}/annotations/1.csv", f"{HEADER}a.mp4,0,4,put,meat\nb.mp4,0,4,put,meat\n".encode())
+    own = {"video": video("film-0123456789ab.mp4"), "name": "film.mp4"}
+    files = (AnnotationFile("1.csv", f"{HEADER}film.mp4,1,5,take,bag\nb.mp4,1,5,take,bag\na.mp4,6,9,take,bag\n".encode()),)
+    videos = PredictedVideos({own["video"]: own["name"], video("a.mp4"): "a.mp4"}, files)
+    found = {one.video: (one.start_seconds, one.verb_class) for one in labelled_intervals(shelf, ROOT, videos)}
+    assert found == {own["video"]: (1, 0), video("a.mp4"): (6, 0)}
+    assert listed(shelf, "b.mp4") == [(video("b.mp4"), 0, 4, 1, 26)]
+
+
+def test_a_file_of_the_store_never_labels_a_predicted_video_by_the_name_it_was_given(shelf):
+    taken_in(shelf, ["c-0123456789ab.mp4"])
+    shelf.write_bytes(f"{ROOT}/annotations/1.csv", f"{HEADER}c.mp4,0,4,put,meat\n".encode())
+    assert labelled_intervals(shelf, ROOT, PredictedVideos({video("c-0123456789ab.mp4"): "c.mp4"})) == ()
+
+
+def test_what_is_wrong_with_a_file_beside_the_videos_is_told(shelf, caplog):
+    assert listed(shelf, "a.mp4", one="a.mp4,4,0,put,meat\n" * 8, two="z.mp4,0,4,put,meat\n") == []
+    assert "not scored against: beside the videos: one.csv line 2: " in caplog.text
+    assert "and 3 more such lines or files" in caplog.text
+    assert "no line of two.csv names one of these videos" in caplog.text

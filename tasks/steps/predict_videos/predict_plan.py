@@ -5,13 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tasks.contracts.predict_videos import PLAN, PredictPlanArguments
+from tasks.dataset.rows import AnnotationFile
 from tasks.dataset.split_file import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key, cutting_key, recipe_of
 from tasks.media.cutting import batch_size
 from tasks.media.intake import Taker
 from tasks.media.label_inputs import probe_objects
-from tasks.media.labelled_intervals import labelled_intervals
+from tasks.media.labelled_intervals import PredictedVideos, labelled_intervals
 from tasks.media.offers import Offer, offers
 from tasks.model.windows import window_grid
 from tasks.options import EvaluateOptions, IngestOptions, PredictOptions, SegmentOptions
@@ -35,12 +36,13 @@ TRAINED_ON = "it was trained on; allow_trained predicts it anyway"
 class Videos:
     """Videos to predict, in order of their names, and others left out.
 
-    `trained_on` names those that were trained on.
+    `trained_on` names those that were trained on. `beside` are the annotation files that came with the videos, if there are intervals to score.
     """
 
     taken: tuple[PredictedVideo, ...]
     trained_on: tuple[str, ...]
     set_aside: tuple[SetAside, ...]
+    beside: tuple[AnnotationFile, ...]
 
 
 def run(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
@@ -88,7 +90,8 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     videos = _videos(arguments, _trained_on(arguments.store, manifests, store), sources, store)
     labels = _labels(videos.taken, manifests, latest)
     if arguments.stride_seconds is not None:
-        labels = labels.model_copy(update={"intervals": labelled_intervals(store, arguments.store, {one.video for one in videos.taken})})
+        named = PredictedVideos({one.video: one.name for one in videos.taken}, videos.beside)
+        labels = labels.model_copy(update={"intervals": labelled_intervals(store, arguments.store, named)})
     own_sources = {video.video: sources[video.video] for video in videos.taken if sources.get(video.video, video.video) != video.video}
     evaluate, predict = arguments.picked(EvaluateOptions), arguments.picked(PredictOptions)
     for one in (*missing, *(f"{bad.name}: {bad.reason}" for bad in videos.set_aside)):
@@ -195,7 +198,7 @@ def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources
         BadInput: nothing is left.
         NothingToDo: no video was requested, and every ingested video was trained on.
     """
-    found, bad = _asked_for(arguments, store) if arguments.videos else (_ingested(arguments.store, store), [])
+    found, bad, beside = _asked_for(arguments, store) if arguments.videos else (_ingested(arguments.store, store), [], [])
     trained = [video for video in found if not trained_on.isdisjoint({video.video, sources.get(video.video, video.video)})]
     refused = [] if arguments.allow_trained else trained
     taken = [video for video in found if video not in refused]
@@ -210,24 +213,30 @@ def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources
             if found
             else "no video was ingested yet"
         )
-    return Videos(tuple(taken), tuple(video.video for video in trained if video not in refused), tuple(bad))
+    return Videos(tuple(taken), tuple(video.video for video in trained if video not in refused), tuple(bad), tuple(beside))
 
 
-def _asked_for(arguments: PredictPlanArguments, store: Store) -> tuple[list[PredictedVideo], list[SetAside]]:
+def _asked_for(arguments: PredictPlanArguments, store: Store) -> tuple[list[PredictedVideo], list[SetAside], list[AnnotationFile]]:
     bad: list[SetAside] = []
     found: list[Offer] = []
     for source in arguments.videos:
         try:
-            offered = offers([source], arguments.store, store)
-            found += [offer for offer in offered if not offer.is_annotation]
+            found += offers([source], arguments.store, store)
         except BadInput as error:
             bad.append(SetAside(name=source, reason=str(error).removeprefix(f"{source} ")))
     taker = Taker(store, arguments.store, IngestOptions(), load(MachineSettings).allow_private_addresses, labels=False)
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        seen = list(pool.map(taker.take_video, found))
+        seen = list(pool.map(taker.take_video, (offer for offer in found if not offer.is_annotation)))
+    beside: list[AnnotationFile] = []
+    # Without a stride there is nothing to score against them, and a prediction labels nothing.
+    for offer in found if arguments.stride_seconds is not None else ():
+        if offer.is_annotation:
+            contents: list[bytes] = []
+            seen.append(taker.take_annotation(offer, contents.append))
+            beside += [AnnotationFile(offer.name, content) for content in contents]
     bad += [SetAside(name=file.name, reason=file.reason) for file in seen if file.reason]
     names = {file.video: file.name for file in reversed(seen) if file.video}
-    return _in_order(PredictedVideo(video=video, name=name) for video, name in names.items()), bad
+    return _in_order(PredictedVideo(video=video, name=name) for video, name in names.items()), bad, beside
 
 
 def _ingested(store_uri: str, store: Store) -> list[PredictedVideo]:
