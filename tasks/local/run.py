@@ -13,7 +13,7 @@ from tasks.local import airflow_settings, supervise
 from tasks.local.airflow_api import AirflowApi
 from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_folder, parse, suited
 from tasks.local.follow import follow_chain, follow_run, shown, wait_for_dags
-from tasks.local.home import Credentials, Home
+from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.progress import Screen, clock, screen_for
 from tasks.local.report import report
 from tasks.local.servers import SAMPLE_STORE, Server, store_settings
@@ -23,6 +23,8 @@ from tasks.store.objects import Store
 
 OWN_STORE = "s3://retake"
 SAMPLES = Path(__file__).with_name("samples")
+LONG_FILM = Path(__file__).with_name("long_film")
+"""A film for the network of the samples to predict, with a table of when what happens. It is not trained on."""
 
 
 def run(home: Home, videos: Path | None, settings: Sequence[str]) -> int:
@@ -48,8 +50,17 @@ def run(home: Home, videos: Path | None, settings: Sequence[str]) -> int:
             screen.say(f"running the DAGs on {folder}; their store is {choices.store}")
             code = shown(screen, lambda: _chain(home, servers, api, choices, screen))
     say_where(home, servers, screen)
+    if not code and not videos:
+        screen.say(f"when do actions happen in a long film? This tells, and how well it tells it:\n{predict_long_film(choices)}")
     screen.say(f"{'FAILED' if code else 'done'} after {clock(time.monotonic() - begun)}; the servers stay up until `make stop`")
     return code
+
+
+def predict_long_film(choices: Choices) -> str:
+    """Write the commands that predict the long film by the network that was trained last."""
+    options = f"--model models:/{choices.options['model_name']}@challenger --stride-seconds 2 --to ~/predicted"
+    return f"""  eval "$(.venv/bin/python -m tasks.local env)"
+  .venv/bin/python -m tasks predict {LONG_FILM.relative_to(REPOSITORY)} {options}"""
 
 
 def ingest_folder(home: Home, videos: Path, settings: Sequence[str]) -> int:

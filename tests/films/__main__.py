@@ -2,7 +2,8 @@
 
 `python -m tests.films FOLDER --long` draws films of unlike actions with pauses, to try intervals of `predict_videos` on.
 
-The films of `make run` were made by `python -m tests.films tasks/local/samples`, on an x86-64 processor with AVX-512, with numpy 2.4.6,
+The films of `make run` were made by `python -m tests.films tasks/local/samples`, and the film that its network predicts by
+`python -m tests.films tasks/local/long_film --long --videos 1`, on an x86-64 processor with AVX-512, with numpy 2.4.6,
 pillow 13.0.0 and the ffmpeg 9.0.2 of imageio-ffmpeg 0.8.1. Other processors and versions may give other bytes.
 """
 
@@ -18,14 +19,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.films", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--videos", type=int, default=12)
+    parser.add_argument("--videos", type=int, help="default: 12, long ones 3")
     parser.add_argument("--seconds", type=float, default=40)
     parser.add_argument("--long", action="store_true")
     chosen = parser.parse_args()
     if chosen.long:
-        make_long(chosen.folder, ffmpeg=find_ffmpeg(None), seed=chosen.seed)
+        make_long(chosen.folder, ffmpeg=find_ffmpeg(None), seed=chosen.seed, num_videos=chosen.videos or 3)
         return
-    make_samples(chosen.folder, ffmpeg=find_ffmpeg(None), seed=chosen.seed, num_videos=chosen.videos, video_seconds=chosen.seconds)
+    make_samples(chosen.folder, ffmpeg=find_ffmpeg(None), seed=chosen.seed, num_videos=chosen.videos or 12, video_seconds=chosen.seconds)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
+from itertools import pairwise
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from tasks.local.run import SAMPLES
+from tasks.local.run import LONG_FILM, SAMPLES
 from tasks.video.ffmpeg import find_ffmpeg
-from tests.films.film import make_film
-from tests.films.samples import plan, write_intervals
+from tests.films.film import Film, make_film
+from tests.films.long import plan_long
+from tests.films.samples import ACTIONS, plan, write_intervals
 
-FILMS = {film.name: film for film in plan()}
+LONG = plan_long(num_videos=1)
+FILMS = {film.name: (folder, film) for folder, films in ((SAMPLES, plan()), (LONG_FILM, LONG)) for film in films}
 
 
 def luma(path: Path) -> np.ndarray:
@@ -17,22 +20,32 @@ def luma(path: Path) -> np.ndarray:
         return np.stack([frame.to_ndarray(format="gray") for frame in container.decode(video=0)]).astype(np.int16)
 
 
-def test_folder_is_the_plan_of_the_painter(tmp_path: Path):
-    assert sorted(path.name for path in SAMPLES.iterdir()) == ["intervals.csv", *FILMS]
-    write_intervals(list(FILMS.values()), tmp_path / "intervals.csv")
-    assert (SAMPLES / "intervals.csv").read_bytes() == (tmp_path / "intervals.csv").read_bytes()
+@pytest.mark.parametrize(("folder", "films"), [(SAMPLES, plan()), (LONG_FILM, LONG)])
+def test_folder_is_the_plan_of_the_painter(tmp_path: Path, folder: Path, films: list[Film]):
+    assert sorted(path.name for path in folder.iterdir()) == ["intervals.csv", *(film.name for film in films)]
+    write_intervals(films, tmp_path / "intervals.csv")
+    assert (folder / "intervals.csv").read_bytes() == (tmp_path / "intervals.csv").read_bytes()
+
+
+def test_each_action_happens_once_in_the_long_film_and_pauses_lie_between():
+    (film,) = LONG
+    assert sorted((one.verb, one.noun) for one in film.intervals) == sorted(ACTIONS)
+    assert all(before.stop_seconds < after.start_seconds for before, after in pairwise(film.intervals))
+    assert film.seconds > 4 * plan()[0].seconds
 
 
 @pytest.mark.parametrize("name", FILMS)
 def test_films_have_sound_as_planned(name: str):
-    with av.open(str(SAMPLES / name)) as container:
-        assert bool(container.streams.audio) == FILMS[name].audio
+    folder, film = FILMS[name]
+    with av.open(str(folder / name)) as container:
+        assert bool(container.streams.audio) == film.audio
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILMS)
 def test_painter_draws_each_film(tmp_path: Path, name: str):
-    make_film(FILMS[name], find_ffmpeg(None), tmp_path)
-    drawn, packaged = luma(tmp_path / name), luma(SAMPLES / name)
+    folder, film = FILMS[name]
+    make_film(film, find_ffmpeg(None), tmp_path)
+    drawn, packaged = luma(tmp_path / name), luma(folder / name)
     # The same bytes where the processor is of the same kind; ffmpeg rounds colours otherwise on another, by which the encoded noise changes.
     assert np.abs(drawn - packaged).mean(axis=(1, 2)).max() < 4

@@ -1,12 +1,17 @@
 """`make run` from end to end: sample videos, then a person's own, under Airflow's scheduler and with every step real."""
 
+import csv
+import os
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 
-from tasks.local.home import REPOSITORY
+from tasks.local import supervise
+from tasks.local.home import REPOSITORY, Credentials
+from tasks.local.servers import step_environment
 from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResult
 from tasks.results.training import PlanResult
 from tests.integration.jobs.whole_job import OWN_OPTIONS
@@ -83,6 +88,27 @@ def test_the_lines_of_the_docs_load_the_champion_without_our_code(kitchen, sampl
     environment = {"MLFLOW_TRACKING_URI": kitchen.addresses["mlflow"]}
     done = subprocess.run([sys.executable, "-I", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
     assert done.stdout.strip().endswith("(3, 125) (3, 352)"), done.stderr
+
+
+def test_the_commands_that_it_ends_with_tell_when_actions_happen_in_a_long_film(kitchen, sample_run, tmp_path):
+    (found,) = re.findall(r"^ +(.+ -m tasks predict .+)$", sample_run, re.MULTILINE)
+    command = found.replace(".venv/bin/python", sys.executable).replace("~/predicted", str(tmp_path / "predicted"))
+    ports = {state.server.name: state.server.ports for state in supervise.running(kitchen.home)}
+    variables = step_environment(kitchen.home, Credentials.load(kitchen.home), ports)
+    environment = {**os.environ, **variables, "MLFLOW_TRACKING_URI": kitchen.addresses["mlflow"]}
+    done = subprocess.run(shlex.split(command), cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "predicted"
+    means = {
+        (row["network"], row["target"]): float(row["ap_mean"])
+        for row in csv.DictReader((folder / "when.csv").read_text().splitlines())
+        if row["class"] == "(mean of classes)"
+    }
+    model = next(network for network, _ in means if network.startswith("retake-tsn-sample"))
+    assert means[model, "action"] > 0.6 > means["always guessing", "action"]
+    assert (folder / "intervals.csv").read_text().count("long_01.mp4") > 3
+    assert "-->" in next((folder / "tracks").glob("*.model.intervals.vtt")).read_text()
+    assert '<section id="when">' in (folder / "report.html").read_text()
 
 
 def test_a_persons_own_videos_go_through_the_same_servers(kitchen, own_run):
