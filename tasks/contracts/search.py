@@ -69,7 +69,7 @@ PLAN = Step(
 )
 RECUT = Step(
     name="recut",
-    summary="cut and label the videos of a search again, for other clip lengths",
+    summary="cut and label the videos of a search again, for other clip lengths and cuts",
     module="search.recut",
     arguments=SearchedArguments,
     result=RecutResult,
