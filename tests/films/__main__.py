@@ -1,6 +1,7 @@
 """Draws kitchen films and their label table: `python -m tests.films FOLDER [--seed N] [--videos N] [--seconds S]`.
 
-`python -m tests.films FOLDER --long` draws films of unlike actions with pauses, to try intervals of `predict_videos` on.
+`python -m tests.films FOLDER --long` draws films of unlike actions with pauses, to try intervals of `predict_videos` on, and
+`python -m tests.films FOLDER --loop` the films of docs/labels.md, section *From new films to a better champion*.
 
 The films of `make run` were made by `python -m tests.films tasks/local/samples`, and the film that its network predicts by
 `python -m tests.films tasks/local/long_film --long --videos 1`, on an x86-64 processor with AVX-512, with numpy 2.4.6,
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from tasks.video.ffmpeg import find_ffmpeg
 from tests.films.long import make_long
+from tests.films.loop import make_loop
 from tests.films.samples import make_samples
 
 
@@ -21,10 +23,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--videos", type=int, help="default: 12, long ones 3")
     parser.add_argument("--seconds", type=float, default=40)
-    parser.add_argument("--long", action="store_true")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--long", action="store_true")
+    kind.add_argument("--loop", action="store_true")
     chosen = parser.parse_args()
     if chosen.long:
         make_long(chosen.folder, ffmpeg=find_ffmpeg(None), seed=chosen.seed, num_videos=chosen.videos or 3)
+        return
+    if chosen.loop:
+        make_loop(chosen.folder, ffmpeg=find_ffmpeg(None))
         return
     make_samples(chosen.folder, ffmpeg=find_ffmpeg(None), seed=chosen.seed, num_videos=chosen.videos or 12, video_seconds=chosen.seconds)
 

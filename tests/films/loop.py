@@ -1,0 +1,41 @@
+"""Draws short films for a whole loop: labelled ones with two things, new ones mostly with two others, and some that nobody labels."""
+
+import multiprocessing
+import os
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from tests.films.film import Film, Interval, make_film
+from tests.films.samples import ACTION_SECONDS, INTERVALS_FILE, write_intervals
+
+KNOWN = (("put", "meat"), ("take", "bag"), ("put", "bag"), ("take", "meat"))
+NEW = (("put", "sauce"), ("take", "potato"), ("put", "potato"), ("take", "sauce"))
+SHOWN = {"first": KNOWN, "new": (*NEW, NEW[0], KNOWN[1], NEW[2], NEW[3]), "unseen": (*KNOWN, *NEW)}
+"""Actions of the films of each part, in turn."""
+NUM_FILMS = {"first": 20, "new": 24, "unseen": 24}
+FIRST_SEED = 200
+"""Away from the seeds of other films."""
+
+
+def plan_loop(num_films: Mapping[str, int] = NUM_FILMS) -> dict[str, list[Film]]:
+    """Choose the content of the films of each part; a smaller number leaves out the last films."""
+    return {part: [_film(part, n) for n in range(number)] for part, number in num_films.items()}
+
+
+def _film(part: str, n: int) -> Film:
+    verb, noun = SHOWN[part][n % len(SHOWN[part])]
+    whole = Interval(0, ACTION_SECONDS, verb, noun)
+    return Film(f"{part}_{n + 1:02d}.mp4", (FIRST_SEED + list(NUM_FILMS).index(part), n), ACTION_SECONDS, (whole,), audio=False)
+
+
+def make_loop(folder: Path, *, ffmpeg: Path | str, num_films: Mapping[str, int] = NUM_FILMS) -> dict[str, list[Film]]:
+    """Fill a folder for each part under `folder`. Labels lie beside the films of `first`; those of the others lie beside their folder."""
+    planned = plan_loop(num_films)
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=multiprocessing.get_context("spawn")) as pool:
+        for part, films in planned.items():
+            (folder / part).mkdir(parents=True, exist_ok=True)
+            list(pool.map(partial(make_film, ffmpeg=ffmpeg, folder=folder / part), films))
+            write_intervals(films, folder / part / INTERVALS_FILE if part == "first" else folder / f"{part}.csv")
+    return planned

@@ -1,0 +1,174 @@
+"""The whole loop: new films are predicted, labelled by keyboard and trained on, and the next champion knows more about films it never saw."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from mlflow import MlflowClient
+from playwright.sync_api import Page, expect
+from pydantic import BaseModel
+
+from tasks.media.label_log import read_log
+from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
+from tasks.video.ffmpeg import find_ffmpeg
+from tests.films.film import Film
+from tests.films.loop import KNOWN, make_loop
+from tests.integration.workshop import Workshop
+from tests.labelling.in_browser.shop import press, served
+
+pytestmark = [pytest.mark.integration, pytest.mark.browser, pytest.mark.timeout(900)]
+
+STORE, MODEL = "s3://retake-loop", "loop"
+NUM_TO_LABEL = 20
+NUM_FILMS = {"first": 20, "new": 24, "unseen": 8}
+SCORING = {"crops": 1, "engine": "pytorch"}
+FIRST_BUILD, BUILD = {"val_share": 0.4}, {"val_share": 0.5}
+"""Val gets enough clips for the gate, and later enough of the new ones."""
+RETRAIN = {
+    "model_name": MODEL,
+    "backbone": "tf_efficientnet_lite0",
+    "weights": "imagenet",
+    "head": "probe",
+    "trainable": "heads",
+    "num_segments": 2,
+    "train_frames": "middle",
+    "crop": "centre",
+    "mirror": False,
+    "learning_curve": False,
+    "min_gate_clips": 8,
+    **SCORING,
+}
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The folders of the films, and what they show."""
+
+    folder: Path
+    films: dict[str, list[Film]]
+
+    def source(self, part: str) -> str:
+        return str(self.folder / part)
+
+    def shown(self, name: str) -> str:
+        """Return the action of a film."""
+        (interval,) = next(film.intervals for films in self.films.values() for film in films if film.name == name)
+        return f"{interval.verb} {interval.noun}"
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory) -> Drawn:
+    folder = tmp_path_factory.mktemp("loop")
+    return Drawn(folder, make_loop(folder, ffmpeg=find_ffmpeg(None), num_films=NUM_FILMS))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registry(workshop) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", workshop.environment["MLFLOW_TRACKING_URI"])
+        yield
+
+
+def run(workshop: Workshop, **confs: dict[str, object]) -> None:
+    """Run DAGs in turn on the store of the loop, each of which must succeed."""
+    states = workshop.dag_test({dag_id: {"store": STORE, **conf} for dag_id, conf in confs.items()})
+    assert {dag_id: tasks["run"] for dag_id, tasks in states.items()} == dict.fromkeys(confs, "success")
+
+
+def latest(workshop: Workshop, part: str, name: str) -> str:
+    """Find the object of this name that was written last under a part of the store."""
+    found = [one for one in workshop.store.list(f"{STORE}/{part}/") if one.uri.endswith(f"/{name}")]
+    return max(found, key=lambda one: one.modified).uri
+
+
+def decided(workshop: Workshop, step: str, model: type[M]) -> M:
+    """Read the result of a step of the latest decision."""
+    return workshop.store.read(latest(workshop, "runs", f"{step}/result.json"), model)
+
+
+def table(workshop: Workshop, name: str) -> list[dict[str, str]]:
+    """Read a table of the latest prediction."""
+    return list(csv.DictReader(io.StringIO(workshop.store.read_bytes(latest(workshop, "predictions", name)).decode())))
+
+
+def champion() -> int:
+    return int(MlflowClient().get_model_version_by_alias(MODEL, "champion").version)
+
+
+@pytest.fixture(scope="module")
+def first(workshop, drawn) -> None:
+    """Make a champion of the labelled films, which show two things."""
+    run(workshop, ingest_videos={"sources": [drawn.source("first")]}, build_dataset=FIRST_BUILD, retrain=RETRAIN)
+    assert decided(workshop, "decide", DecideResult).promoted, decided(workshop, "compare", CompareResult).reason
+
+
+@pytest.fixture(scope="module")
+def to_label(workshop, drawn, first) -> list[str]:
+    """Ingest the new films and predict them; return the clips that are worth a label."""
+    predict = {"model": f"models:/{MODEL}@champion", "num_to_label": NUM_TO_LABEL, **SCORING}
+    run(workshop, ingest_videos={"sources": [drawn.source("new")]}, predict_videos=predict)
+    return [row["uid"] for row in table(workshop, "to_label.csv")]
+
+
+@pytest.fixture(scope="module")
+def labelled(workshop, drawn, to_label, browser) -> Counter[str]:
+    """Label the clips of the list by keyboard, and count how; then build the dataset as the page does, and retrain."""
+    how, num_before = Counter[str](), NUM_FILMS["first"]
+    with served(workshop.store, STORE, second_share=0) as address, closing(browser.new_context()) as context:
+        context.add_cookies([{"name": "who", "value": "anna", "domain": "127.0.0.1", "path": "/"}])
+        page = context.new_page()
+        page.goto(address)
+        for number in range(1, NUM_TO_LABEL + 1):
+            how[label(page, drawn)] += 1
+            expect(page.locator("#status")).to_have_text(re.compile(rf"^Saved .*; {num_before + number} of \d+ done\.$"))
+        build = page.request.get(f"{address}state").json()["build"]
+    run(workshop, build_dataset=BUILD | build, retrain=RETRAIN)
+    return how
+
+
+def label(page: Page, drawn: Drawn) -> str:
+    """Say what the film on the page shows; accept the suggestion where it is right."""
+    expect(page.locator("#clip-why")).to_have_text(re.compile("^Chosen: "))
+    action = drawn.shown(page.locator("#clip-caption a").inner_text())
+    if page.locator("#suggestions .word").first.inner_text() == action:
+        press(page, "Enter")
+        return "accepted"
+    press(page, *action)
+    if not page.locator("[role=option][aria-selected=true]").count():
+        page.keyboard.press("ArrowDown")  # a word that is new here must be chosen
+    page.keyboard.press("Enter")
+    return "typed"
+
+
+def test_the_clips_of_the_list_are_labelled_in_its_order(workshop, to_label, labelled):
+    assert [entry.statement.uid for entry in read_log(workshop.store, STORE)] == to_label
+    assert labelled["typed"] > labelled["accepted"], "most new clips show what the champion does not know"
+
+
+def test_the_gate_promotes_the_network_that_was_trained_on_them(workshop, labelled):
+    compared = decided(workshop, "compare", CompareResult)
+    assert (compared.opponent, compared.champion_version) == ("champion", 1)
+    assert decided(workshop, "decide", DecideResult).promoted, compared.reason
+    assert champion() == 2
+    page = workshop.store.read_bytes(decided(workshop, "report", ReportResult).report_uri).decode()
+    assert "Better than the champion:" in page
+
+
+def test_the_new_champion_is_better_on_films_that_neither_saw(workshop, drawn, labelled):
+    networks = {"model": f"models:/{MODEL}/1", "against": f"models:/{MODEL}/2"}
+    run(workshop, predict_videos={"videos": [drawn.source("unseen")], **networks, **SCORING})
+    best = [row for row in table(workshop, "predictions.csv") if row["rank"] == "1"]
+    right = Counter(row["network"] for row in best if row["action"] == drawn.shown(row["video"]))
+    before, after = (right[f"{MODEL} version {number}"] for number in (1, 2))
+    num_known = sum(tuple(drawn.shown(film.name).split()) in KNOWN for film in drawn.films["unseen"])
+    assert (len(best), num_known) == (2 * 8, 4)
+    assert before <= num_known, "it cannot name what nobody had labelled"
+    assert after >= before + 3
