@@ -14,6 +14,7 @@ from tasks.results.prediction import KnownLabels, PredictBatchResult, PredictRep
 from tasks.settings import MlflowSettings
 from tasks.steps.predict_videos import predict_batch, predict_known, predict_plan, predict_report
 from tasks.steps.predict_videos._chosen import registered
+from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.tracking import Registry
 from tasks.tracking.connection import RUN_KEY_TAG
@@ -172,3 +173,15 @@ def test_a_batch_that_failed_is_left_out_by_name_until_it_succeeds(workshop, dec
     assert f"on {whole.num_clips} clips</dd>" in store.read_bytes(whole.page_uri).decode()
     assert whole.mlflow_run_url == found.mlflow_run_url
     assert predict_plan.finished_report(plan, store) == whole
+
+
+def test_a_network_that_was_trained_around_intervals_predicts_the_grid(workshop, decide, films):
+    place = Dataset(workshop.store.read(Layout(CHAIN_STORE).latest_dataset).dataset_uri).manifest
+    own = workshop.store.read(place)
+    changed = own.model_copy(update={"segment": own.segment.model_copy(update={"cut": "intervals", "fps": 25})})
+    workshop.store.write(place, changed)
+    try:
+        plan = decide(videos=[str(films)], store=CHAIN_STORE)
+    finally:
+        workshop.store.write(place, own)
+    assert plan.segment == changed.segment.on_grid

@@ -264,13 +264,13 @@ def _sources(manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> d
 
 
 def _labels(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> KnownLabels:
-    """Collect the labels of these videos' clips: the latest, else those of the datasets."""
+    """Collect the labels of these videos' clips on the grid: the latest, else those of the datasets."""
     wanted = {video.video for video in videos}
     found: dict[str, KnownLabel] = {}
-    for clip in (clip for manifest in manifests for clip in manifest.clips if clip.video in wanted):
+    for clip in (clip for manifest in manifests for clip in manifest.clips if clip.video in wanted and clip.around is None):
         found[clip.uid] = KnownLabel(uid=clip.uid, verb_class=clip.verb_class, noun_class=clip.noun_class)
     for one in latest:
-        if one.clip.video in wanted and one.verb_class is not None and one.noun_class is not None:
+        if one.clip.video in wanted and one.clip.around is None and one.verb_class is not None and one.noun_class is not None:
             found[one.clip.uid] = KnownLabel(uid=one.clip.uid, verb_class=one.verb_class, noun_class=one.noun_class)
     return KnownLabels(labels=tuple(found[uid] for uid in sorted(found)))
 
