@@ -1,23 +1,26 @@
 """Answer the requests of the page with plain values that become JSON."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
+from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds
 from tasks.dataset.statements import Ledger
 from tasks.errors import BadInput, MissingObject
 from tasks.labelling.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
 from tasks.labelling.clips import PageClip
+from tasks.labelling.counts import Counts, counts_of
 from tasks.labelling.desk import Desk, View
-from tasks.labelling.queue import Lent, Wanted, filtered, first_readings, is_read_twice, label_of, mixed, people_differ, second_readings
-from tasks.results.dataset import NO_OBJECT, NOTHING
+from tasks.labelling.lent import Lent
+from tasks.labelling.queue import Reader, Wanted, filtered, first_readings, label_of, mixed, others_last, second_readings
+from tasks.labelling.review import reviewed
+from tasks.labelling.suggestions import SuggestedInterval
+from tasks.results.dataset import NOTHING
 from tasks.results.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, Reading, Withdrawal
 from tasks.results.record import now_utc
 
 Json = dict[str, Any]
-ROWS_PER_PAGE = 50
 NUM_FREQUENT = 9
 """The most frequent actions have the digits 1 to 9 as keys."""
 
@@ -25,27 +28,27 @@ NUM_FREQUENT = 9
 class Answers:
     """Reads the desk for one request at a time."""
 
-    def __init__(self, desk: Desk, second_share: float) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._second_share = second_share
-        self._lent = Lent()
+        self._lent = Lent(desk.store, desk.store_uri)
+        self._counted: tuple[View, int, Counts] | None = None
 
-    def state(self, me: str, may_write: bool) -> Json:
+    def state(self, reader: Reader) -> Json:
         """Say who asks, what there is to label, and how much is done."""
         view = self._desk.view
-        about = {"store": self._desk.store_uri, "me": me, "may_write": may_write, "second_share": self._second_share}
+        about = {"store": self._desk.store_uri, "me": reader.name, "may_write": reader.may_label, "second_share": reader.second_share}
         if view is None:
+            # The log is read meanwhile.
+            self._desk.read(lambda ledger: ledger.num_entries)
             return {"ready": False, "is_empty": self._desk.is_empty, **about}
-        counts = self._desk.read(lambda ledger: _counts(view, ledger, me))
+        counts = self._counts(view)
         names = view.cut.names
         videos = [
-            {"video": video, "name": names[video], "num_clips": len(clips), "num_labelled": counts["by_video"].get(video, 0)}
+            {"video": video, "name": names[video], "num_clips": len(clips), "num_labelled": counts.by_video[video]}
             for video, clips in sorted(view.cut.by_video.items(), key=lambda item: names[item[0]])
         ]
         actions = [
-            {"verb": verb, "noun": noun, "num_clips": number}
-            for (verb, noun), number in counts["by_action"].most_common()
-            if verb != NOTHING
+            {"verb": verb, "noun": noun, "num_clips": number} for (verb, noun), number in counts.by_action.most_common() if verb != NOTHING
         ]
         return {
             "ready": True,
@@ -53,34 +56,30 @@ class Answers:
             "network": view.suggestions.network,
             "fps": view.cut.options.fps,
             "build": {"store": self._desk.store_uri, **view.cut.options.model_dump(exclude_defaults=True)},
-            "counts": counts["totals"],
-            "verbs": _named(counts["by_action"], 0, view.verbs),
-            "nouns": _named(counts["by_action"], 1, view.nouns),
+            "counts": counts.totals(reader.name),
+            "verbs": counts.named(0, view.verbs),
+            "nouns": counts.named(1, view.nouns),
             "frequent": actions[:NUM_FREQUENT],
             "videos": videos,
         }
 
-    def queue(self, me: str, wanted: Wanted, skip: frozenset[str], limit: int, after: str | None = None) -> Json:
+    def queue(self, reader: Reader, wanted: Wanted, skip: frozenset[str], limit: int, after: str | None = None) -> Json:
         """List the next clips for this person, without those of `skip`, which it has already; of filtered ones, those behind `after`."""
         view = self._view()
+        if not reader.may_label:
+            return {"clips": self._next(view, reader, wanted, skip, limit, after, set())}
+        with self._lent.turn:
+            chosen = self._next(view, reader, wanted, skip, limit, after, self._lent.to_others(reader.name))
+            self._lent.lend({*(skip & view.cut.clips.keys()), *(clip["uid"] for clip in chosen if clip["reading"] == "first")}, reader.name)
+        return {"clips": chosen}
 
-        def look(ledger: Ledger) -> list[Json]:
-            found = ((uid, reading) for uid, reading in self._wanted(view, ledger, me, wanted, after) if uid not in skip)
-            chosen = list(islice(found, limit))
-            self._lent.lend((uid for uid, reading in chosen if reading == "first"), me)
-            return [self._clip(view, ledger, view.cut.clips[uid], reading, me) for uid, reading in chosen]
-
-        return {"clips": self._desk.read(look)}
-
-    def clip(self, me: str, uid: str) -> Json:
+    def clip(self, reader: Reader, uid: str) -> Json:
         """Describe one clip, as this person may see it."""
         view = self._view()
         clip = _known_clip(view, uid)
 
         def look(ledger: Ledger) -> Json:
-            readers = {one.by for one in ledger.about(clip.key)}
-            is_second = bool(readers) and me not in readers and is_read_twice(uid, self._second_share)
-            return self._clip(view, ledger, clip, "second" if is_second else "first", me)
+            return self._clip(view, ledger, clip, "second" if reader.is_second(uid, ledger.about(clip.key)) else "first", reader)
 
         return self._desk.read(look)
 
@@ -88,46 +87,58 @@ class Answers:
         """Read the file of a clip."""
         return self._desk.store.read_bytes(_known_clip(self._view(), uid).uri)
 
-    def video(self, video: str) -> Json:
-        """Describe a video: its clips, its intervals, and the actions that the model suggests."""
+    def video(self, reader: Reader, video: str) -> Json:
+        """Describe a video: its clips, its intervals, and the actions that the model suggests.
+
+        Of clips that this person is to read as the second, neither intervals of others nor suggestions are told.
+        """
         view = self._view()
         if video not in view.cut.by_video:
             raise MissingObject("there is no such video")
         clips = view.cut.by_video[video]
+
+        def look(ledger: Ledger) -> tuple[list[PageClip], list[IntervalStatement]]:
+            return [clip for clip in clips if reader.is_second(clip.uid, ledger.about(clip.key))], ledger.intervals(video)
+
+        unread, intervals = self._desk.read(look)
+        shown = [one for one in intervals if one.by == reader.name or not _touches(one, unread)]
         return {
             "video": video,
             "name": view.cut.names[video],
             "duration_seconds": clips[-1].stop_seconds,
             "clips": [{"uid": clip.uid, **_span(clip), "num_frames": clip.num_frames} for clip in clips],
-            "intervals": self._desk.read(lambda ledger: [_interval(one) for one in ledger.intervals(video)]),
-            "predicted": list(_predicted(view, clips)),
+            "intervals": [_interval(one) for one in shown],
+            "num_hidden": len(intervals) - len(shown),
+            "predicted": [asdict(one) for one in _predicted(view, video) if not _touches(one, unread)],
         }
 
-    def review(self, query: ReviewQuery) -> Json:
+    def review(self, reader: Reader, query: ReviewQuery) -> Json:
         """List labels, the latest first, and how far readers agree."""
         view = self._view()
         agreed = self._desk.agreement()
-        found = self._desk.read(lambda ledger: _review(view, ledger, query))
+        found = self._desk.read(lambda ledger: reviewed(view, ledger, query, reader))
         return {**found, "agreement": agreed.model_dump(mode="json") if agreed else None}
 
     def classes(self) -> Json:
         """List the classes in use, and the names that were merged."""
         view = self._view()
-
-        def look(ledger: Ledger) -> Json:
-            by_action = _counts(view, ledger, "")["by_action"]
-            merges = [one.model_dump(mode="json") for one in ledger.merges]
-            return {"verbs": _named(by_action, 0, view.verbs), "nouns": _named(by_action, 1, view.nouns), "merges": merges}
-
-        return self._desk.read(look)
+        counts = self._counts(view)
+        merges = self._desk.read(lambda ledger: [one.model_dump(mode="json") for one in ledger.merges])
+        return {"verbs": counts.named(0, view.verbs), "nouns": counts.named(1, view.nouns), "merges": merges}
 
     def write(self, asked: AskedStatement, me: str) -> Json:
         """Append a statement of this person."""
         view = self._view()
         number = self._desk.write(self._statement(view, asked, me))
+        return {"number": number, "counts": self._counts(view).totals(me)}
 
-        def look(ledger: Ledger) -> Json:
-            return {"number": number, "counts": _counts(view, ledger, me)["totals"]}
+    def _counts(self, view: View) -> Counts:
+        """Count once for each state of the log."""
+
+        def look(ledger: Ledger) -> Counts:
+            if self._counted is None or self._counted[0] is not view or self._counted[1] != ledger.num_entries:
+                self._counted = view, ledger.num_entries, counts_of(view, ledger)
+            return self._counted[2]
 
         return self._desk.read(look)
 
@@ -137,15 +148,17 @@ class Answers:
             raise MissingObject("there are no clips yet; run ingest_videos first")
         return view
 
-    def _wanted(self, view: View, ledger: Ledger, me: str, wanted: Wanted, after: str | None) -> Iterator[tuple[str, Reading]]:
-        if wanted == Wanted():
-            first = self._lent.others_last(first_readings(view.order, view.cut, ledger, view.known), me)
-            return mixed(first, second_readings(view.cut, ledger, me, self._second_share))
-        order = view.order[view.order.index(after) + 1 :] if after in view.order else view.order
-        return ((uid, "first") for uid in filtered(order, view.cut, ledger, view.known, view.suggestions.by_clip, wanted))
+    def _next(
+        self, view: View, reader: Reader, wanted: Wanted, skip: frozenset[str], limit: int, after: str | None, lent: set[str]
+    ) -> list[Json]:
+        def look(ledger: Ledger) -> list[Json]:
+            found = ((uid, reading) for uid, reading in _wanted(view, ledger, reader, wanted, after, lent) if uid not in skip)
+            return [self._clip(view, ledger, view.cut.clips[uid], reading, reader) for uid, reading in islice(found, limit)]
 
-    def _clip(self, view: View, ledger: Ledger, clip: PageClip, reading: Reading, me: str) -> Json:
-        about = [one for one in ledger.about(clip.key) if reading == "first" or one.by == me]
+        return self._desk.read(look)
+
+    def _clip(self, view: View, ledger: Ledger, clip: PageClip, reading: Reading, reader: Reader) -> Json:
+        about = [one for one in ledger.about(clip.key) if reading == "first" or one.by == reader.name]
         label = label_of(ledger, about, view.known.get(clip.uid) if reading == "first" else None)
         return {
             "uid": clip.uid,
@@ -187,106 +200,33 @@ def _span(clip: PageClip) -> Json:
     return {"start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
 
 
-def _counts(view: View, ledger: Ledger, me: str) -> Json:
-    by_action: Counter[tuple[str, str]] = Counter()
-    by_video: Counter[str] = Counter()
-    num_unsure = num_mine = 0
-    for uid, clip in view.cut.clips.items():
-        about = ledger.about(clip.key)
-        words = label_of(ledger, about, view.known.get(uid))
-        num_mine += any(one.by == me for one in about)
-        num_unsure += bool(about) and words is None
-        if words:
-            by_action[words.verb, words.noun] += 1
-            by_video[clip.video] += 1
-    num_labelled = by_action.total()
-    totals = {
-        "num_clips": len(view.cut.clips),
-        "num_labelled": num_labelled,
-        "num_nothing": by_action[NOTHING, NO_OBJECT],
-        "num_unsure": num_unsure,
-        "num_remaining": len(view.cut.clips) - num_labelled - num_unsure,
-        "num_mine": num_mine,
-    }
-    return {"by_action": by_action, "by_video": by_video, "totals": totals}
-
-
-def _named(by_action: Counter[tuple[str, str]], part: Literal[0, 1], others: Sequence[str]) -> list[Json]:
-    """List names with their number of clips, the most frequent first; names without a clip come last."""
-    numbers: Counter[str] = Counter(dict.fromkeys(others, 0))
-    for words, number in by_action.items():
-        numbers[words[part]] += number
-    left_out = (NOTHING, NO_OBJECT)
-    return [
-        {"name": name, "num_clips": number}
-        for name, number in sorted(numbers.items(), key=lambda item: (-item[1], item[0]))
-        if name not in left_out
-    ]
-
-
 def _interval(one: IntervalStatement) -> Json:
     return one.model_dump(mode="json", include={"token", "start_seconds", "stop_seconds", "verb", "noun", "by", "at"})
 
 
-def _predicted(view: View, clips: Sequence[PageClip]) -> Iterator[Json]:
-    """Yield the model's best actions, consecutive clips of the same action as one."""
-    last: Json | None = None
-    for clip in clips:
-        best = next(iter(view.suggestions.by_clip.get(clip.uid, ())), None)
-        is_same = best and last and (best.verb, best.noun) == (last["verb"], last["noun"]) and last["stop_seconds"] == clip.start_seconds
-        if best and last and is_same:
-            last |= {"stop_seconds": clip.stop_seconds, "probability": max(last["probability"], best.probability)}
-            continue
-        if last:
-            yield last
-        last = {**_span(clip), **asdict(best)} if best else None
-    if last:
-        yield last
+def _touches(one: IntervalStatement | SuggestedInterval, clips: Sequence[PageClip]) -> bool:
+    return any(overlap_seconds(one, clip) > ROUNDING_SECONDS for clip in clips)
 
 
-def _review(view: View, ledger: Ledger, query: ReviewQuery) -> Json:
-    found = [
-        standing
-        for (video, _, _), standing in ledger.clips()
-        if (not query.video or video == query.video)
-        and (not query.by or any(one.by == query.by for one in standing))
-        and (not query.name or query.name in _words(ledger, standing[-1]))
-        and _is_shown(ledger, query.show, standing)
-    ]
-    found.sort(key=lambda standing: ledger.number(standing[-1]), reverse=True)
-    shown = found[query.page * ROWS_PER_PAGE : (query.page + 1) * ROWS_PER_PAGE]
-    return {
-        "rows": [_row(ledger, view.cut.names, standing) for standing in shown],
-        "num_rows": len(found),
-        "rows_per_page": ROWS_PER_PAGE,
-        "people": sorted({one.by for _, standing in ledger.clips() for one in standing}),
-    }
+def _predicted(view: View, video: str) -> Sequence[SuggestedInterval]:
+    """Return the intervals of the prediction; of a video without any, its clips, consecutive ones of the same action as one."""
+    if video in view.suggestions.intervals:
+        return view.suggestions.intervals[video]
+    found: list[SuggestedInterval] = []
+    for clip in view.cut.by_video[video]:
+        for best in view.suggestions.by_clip.get(clip.uid, ())[:1]:
+            one = SuggestedInterval(best.verb, best.noun, best.probability, clip.start_seconds, clip.stop_seconds)
+            last = found[-1] if found else None
+            if last and (last.verb, last.noun, last.stop_seconds) == (one.verb, one.noun, one.start_seconds):
+                found[-1] = replace(last, stop_seconds=one.stop_seconds, probability=max(last.probability, one.probability))
+            else:
+                found.append(one)
+    return found
 
 
-def _row(ledger: Ledger, names: Mapping[str, str], standing: Sequence[ClipStatement]) -> Json:
-    last = standing[-1]
-    verb, noun = ledger.words(last) or (None, None)
-    return {
-        **last.model_dump(mode="json"),
-        **({"verb": verb, "noun": noun} if last.answer == "action" else {}),
-        "name": names.get(last.video, last.video[:12]),
-        "is_conflict": people_differ(ledger, standing),
-        "statements": [one.model_dump(mode="json", include={"by", "at", "answer", "verb", "noun", "reading", "token"}) for one in standing],
-    }
-
-
-def _words(ledger: Ledger, statement: ClipStatement) -> tuple[str, ...]:
-    words = ledger.words(statement)
-    return (*words, " ".join(words)) if words else ()
-
-
-def _is_shown(ledger: Ledger, show: str, standing: Sequence[ClipStatement]) -> bool:
-    match show:
-        case "conflicts":
-            return people_differ(ledger, standing)
-        case "unsure":
-            return standing[-1].answer == "unsure"
-        case "second":
-            return any(one.reading == "second" for one in standing)
-        case _:
-            return True
+def _wanted(view: View, ledger: Ledger, reader: Reader, wanted: Wanted, after: str | None, lent: set[str]) -> Iterator[tuple[str, Reading]]:
+    if wanted == Wanted():
+        first = others_last(first_readings(view.order, view.cut, ledger, view.known), lent)
+        return mixed(first, second_readings(view.cut, ledger, reader))
+    order = view.order[view.order.index(after) + 1 :] if after in view.order else view.order
+    return filtered(order, view.cut, ledger, view.known, view.suggestions.by_clip, wanted, reader)

@@ -17,7 +17,7 @@ from tasks.errors import BadInput, MissingObject, RetakeError
 from tasks.labelling.answers import Answers
 from tasks.labelling.asked import AskedStatement, ReviewQuery
 from tasks.labelling.desk import Desk
-from tasks.labelling.queue import Wanted
+from tasks.labelling.queue import Reader, Wanted
 from tasks.web import file_response, static_files, with_headers
 
 STATIC = Path(__file__).with_name("static")
@@ -54,14 +54,18 @@ def make_app(desks: Sequence[Desk], person: Callable[..., Person], second_share:
 
 
 def _of_store(desk: Desk, person: Callable[..., Person], second_share: float, others: Sequence[Desk] = ()) -> FastAPI:
-    answers = Answers(desk, second_share)
+    answers = Answers(desk)
+
+    def reader(asks: Annotated[Person, Depends(person)]) -> Reader:
+        return Reader(asks.name, asks.may_write, second_share)
+
     app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(person)])
     app.middleware("http")(_Limit())
     app.middleware("http")(with_headers)
     app.exception_handler(RetakeError)(_refused)
     app.include_router(_page(desk, others))
     app.include_router(static_files(STATIC))
-    app.include_router(_reads(answers, person))
+    app.include_router(_reads(answers, reader))
     app.include_router(_writes(answers, person))
     return app
 
@@ -103,13 +107,13 @@ def _page(desk: Desk, others: Sequence[Desk]) -> APIRouter:
     return router
 
 
-def _reads(answers: Answers, person: Callable[..., Person]) -> APIRouter:
+def _reads(answers: Answers, reader: Callable[..., Reader]) -> APIRouter:
     router = APIRouter()
-    who = Annotated[Person, Depends(person)]
+    who = Annotated[Reader, Depends(reader)]
 
     @router.get("/state")
     def state(asks: who) -> Response:
-        return JSONResponse(answers.state(asks.name, asks.may_write))
+        return JSONResponse(answers.state(asks))
 
     @router.get("/queue")
     def queue(
@@ -119,7 +123,7 @@ def _reads(answers: Answers, person: Callable[..., Person]) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=50)] = 10,
         after: str | None = None,
     ) -> Response:
-        return JSONResponse(answers.queue(asks.name, wanted, frozenset(skip.split(",")), limit, after))
+        return JSONResponse(answers.queue(asks, wanted, frozenset(skip.split(",")), limit, after))
 
     @router.get("/clips/{uid}.mp4")
     def video(uid: str) -> Response:
@@ -130,15 +134,15 @@ def _reads(answers: Answers, person: Callable[..., Person]) -> APIRouter:
 
     @router.get("/clips/{uid}")
     def clip(asks: who, uid: str) -> Response:
-        return JSONResponse(answers.clip(asks.name, uid))
+        return JSONResponse(answers.clip(asks, uid))
 
     @router.get("/videos/{video}")
     def intervals(asks: who, video: str) -> Response:
-        return JSONResponse(answers.video(video))
+        return JSONResponse(answers.video(asks, video))
 
     @router.get("/review")
-    def review(query: Annotated[ReviewQuery, Depends()]) -> Response:
-        return JSONResponse(answers.review(query))
+    def review(asks: who, query: Annotated[ReviewQuery, Depends()]) -> Response:
+        return JSONResponse(answers.review(asks, query))
 
     @router.get("/classes")
     def classes() -> Response:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from tasks.dataset.vocabulary import class_name, require_no_object
 from tasks.results.dataset import NO_OBJECT, NOTHING
-from tasks.results.labelling import Answer, Moment, Reading, Suggested, Token, VideoHash
+from tasks.results.labelling import Answer, Moment, Reading, Suggested, Token, VideoHash, require_order, require_words
 
 
 def _noun(text: str) -> str:
@@ -38,8 +38,7 @@ class AskedClip(_Asked):
 
     @model_validator(mode="after")
     def _an_action_has_words(self) -> "AskedClip":
-        if (self.answer == "action") != (self.verb is not None and self.noun is not None):
-            raise ValueError("verb and noun belong to the answer 'action', and to no other")
+        require_words(self.answer, self.verb, self.noun)
         if self.verb and self.noun:
             require_no_object(self.verb, self.noun)
         return self
@@ -59,8 +58,7 @@ class AskedInterval(_Asked):
 
     @model_validator(mode="after")
     def _stops_after_its_start(self) -> "AskedInterval":
-        if self.stop_seconds <= self.start_seconds:
-            raise ValueError("stop_seconds is not after start_seconds")
+        require_order(self.start_seconds, self.stop_seconds)
         require_no_object(self.verb, self.noun)
         return self
 

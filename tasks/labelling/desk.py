@@ -28,6 +28,8 @@ log = logging.getLogger("retake")
 
 LOG_SECONDS = 1.0
 VIEW_SECONDS = 30.0
+PAUSE_SHARE = 20
+"""Between two readings of lists of clips lies this number of times as long as one takes: a store of very many videos is read seldom."""
 T = TypeVar("T")
 
 
@@ -60,6 +62,7 @@ class Desk:
         self._read_at = -LOG_SECONDS
         self._view: View | None = None
         self._viewed_at = -VIEW_SECONDS
+        self._pause_seconds = VIEW_SECONDS
         self._viewing = threading.Lock()
         self._agreed: tuple[int, Agreement | None] | None = None
 
@@ -71,7 +74,7 @@ class Desk:
     @property
     def view(self) -> View | None:
         """Return the latest view, None until the first is read or if nothing is cut; it is renewed in the background."""
-        if self._now() - self._viewed_at >= VIEW_SECONDS and self._viewing.acquire(blocking=False):
+        if self._now() - self._viewed_at >= self._pause_seconds and self._viewing.acquire(blocking=False):
             threading.Thread(target=self._renew, daemon=True, name="labelling-view").start()
         return self._view
 
@@ -113,12 +116,14 @@ class Desk:
             self._num_blocks = write_blocks(self.store, self.store_uri, self._entries, self._num_blocks)
 
     def _renew(self) -> None:
+        begun = self._now()
         try:
             self._read_view()
         except RetakeError as error:
             log.warning("the labelling page keeps its last view: %s", error)
         finally:
             self._viewed_at = self._now()
+            self._pause_seconds = max(VIEW_SECONDS, PAUSE_SHARE * (self._viewed_at - begun))
             self._viewing.release()
 
     def _read_view(self) -> None:

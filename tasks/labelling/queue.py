@@ -1,7 +1,6 @@
 """Order the clips to label, and choose those that a second person reads."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Literal
@@ -10,11 +9,10 @@ from tasks.dataset.statements import Ledger
 from tasks.dataset.uncovered import place_of
 from tasks.labelling.clips import Cut, PageClip
 from tasks.labelling.suggestions import Suggestion
-from tasks.results.labelling import ClipStatement
+from tasks.results.labelling import ClipStatement, Reading
 
 Show = Literal["unlabelled", "all", "labelled", "unsure", "people-differ", "model-differs"]
 
-LENT_SECONDS = 180
 SECOND_READ_EVERY = 10
 """A clip for a second reading comes after this number of other clips."""
 
@@ -43,6 +41,20 @@ class Wanted:
     show: Show = "unlabelled"
     video: str | None = None
     name: str | None = None
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A person, and the share of clips that a second person reads."""
+
+    name: str
+    may_label: bool
+    second_share: float
+
+    def is_second(self, uid: str, about: Sequence[ClipStatement]) -> bool:
+        """Check whether this person is to read a clip that one other has answered: until then they see nothing that was said of it."""
+        readers = {statement.by for statement in about}
+        return self.may_label and len(readers) == 1 and self.name not in readers and is_read_twice(uid, self.second_share)
 
 
 def diverse(cut: Cut) -> list[str]:
@@ -77,16 +89,23 @@ def first_readings(order: Iterable[str], cut: Cut, ledger: Ledger, known: Mappin
             yield uid
 
 
-def second_readings(cut: Cut, ledger: Ledger, person: str, share: float) -> Iterator[str]:
+def second_readings(cut: Cut, ledger: Ledger, reader: Reader) -> Iterator[str]:
     """Yield the clips that one other person has labelled and that this person should read, too."""
-    for uid, clip in cut.clips.items():
-        if is_read_twice(uid, share):
-            readers = {statement.by for statement in ledger.about(clip.key)}
-            if len(readers) == 1 and person not in readers:
-                yield uid
+    return (uid for uid, clip in cut.clips.items() if reader.is_second(uid, ledger.about(clip.key)))
 
 
-def mixed(first: Iterable[str], second: Iterable[str]) -> Iterator[tuple[str, Literal["first", "second"]]]:
+def others_last(uids: Iterable[str], lent: Collection[str]) -> Iterator[str]:
+    """Yield clips, those that are lent to others last."""
+    others = []
+    for uid in uids:
+        if uid in lent:
+            others.append(uid)
+        else:
+            yield uid
+    yield from others
+
+
+def mixed(first: Iterable[str], second: Iterable[str]) -> Iterator[tuple[str, Reading]]:
     """Yield first readings, with a second reading after each ninth; the rest of the second readings come last."""
     seconds = iter(second)
     for number, uid in enumerate(first, start=1):
@@ -97,29 +116,6 @@ def mixed(first: Iterable[str], second: Iterable[str]) -> Iterator[tuple[str, Li
         yield uid, "second"
 
 
-class Lent:
-    """Remembers who has which clips before them, so that two people at once do not label the same."""
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._until: dict[str, tuple[str, float]] = {}
-
-    def lend(self, uids: Iterable[str], person: str) -> None:
-        """Lend clips to a person for some minutes."""
-        self._until |= dict.fromkeys(uids, (person, self._now() + LENT_SECONDS))
-
-    def others_last(self, uids: Iterable[str], person: str) -> Iterator[str]:
-        """Yield clips, those that others have before them last."""
-        others = []
-        for uid in uids:
-            holder, until = self._until.get(uid, (person, 0.0))
-            if holder != person and until > self._now():
-                others.append(uid)
-            else:
-                yield uid
-        yield from others
-
-
 def filtered(
     order: Iterable[str],
     cut: Cut,
@@ -127,17 +123,21 @@ def filtered(
     known: Mapping[str, Known],
     suggested: Mapping[str, Sequence[Suggestion]],
     wanted: Wanted,
-) -> Iterator[str]:
-    """Yield the clips that fit a filter, in order."""
+    reader: Reader,
+) -> Iterator[tuple[str, Reading]]:
+    """Yield the clips that fit a filter, in order; for its second reader, a clip has no label yet."""
     for uid in order:
         clip = cut.clips.get(uid)
         if clip is None or (wanted.video and clip.video != wanted.video):
             continue
         about = ledger.about(clip.key)
-        words = label_of(ledger, about, known.get(uid))
+        is_second = reader.is_second(uid, about)
+        if is_second:
+            about = []
+        words = None if is_second else label_of(ledger, about, known.get(uid))
         best = next(iter(suggested.get(uid, ())), None)
         if _fits(ledger, wanted.show, about, words, best) and (not wanted.name or _is_named(wanted.name, words, best)):
-            yield uid
+            yield uid, "second" if is_second else "first"
 
 
 def label_of(ledger: Ledger, about: Sequence[ClipStatement], known: Known | None) -> Words | None:

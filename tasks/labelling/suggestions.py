@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -23,17 +24,27 @@ class Suggestion:
     probability: float
 
 
+@dataclass(frozen=True, slots=True)
+class SuggestedInterval(Suggestion):
+    """An action from one moment of a video to another."""
+
+    start_seconds: float
+    stop_seconds: float
+
+
 @dataclass(frozen=True)
 class Suggestions:
     """The suggestions of the latest prediction by clip, best first, and why a clip is worth a label.
 
-    `reasons` is in the order of the prediction's list of clips to label.
+    `reasons` is in the order of the prediction's list of clips to label. `intervals` are those of each video, by time; only a prediction with
+    a stride has any.
     """
 
     prediction: str | None = None
     network: str | None = None
     by_clip: Mapping[str, tuple[Suggestion, ...]] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[SuggestedInterval, ...]] = field(default_factory=dict)
 
 
 def latest_prediction(store: Store, store_uri: str) -> str | None:
@@ -56,7 +67,9 @@ def read_suggestions(store: Store, folder: str) -> Suggestions:
     report = Prediction(folder).report
     try:
         network, by_clip = predicted(store.read_bytes(report.table))
-        return Suggestions(folder, network, by_clip, to_label(store.read_bytes(report.to_label)))
+        reasons = to_label(store.read_bytes(report.to_label))
+        table = store.read_bytes(report.intervals) if store.exists(report.intervals) else b""
+        return Suggestions(folder, network, by_clip, reasons, predicted_intervals(table, network))
     except (KeyError, ValueError) as error:
         raise BadInput(f"{folder} has no tables that this version can read ({error}); predict again") from None
 
@@ -77,3 +90,14 @@ def predicted(table: bytes) -> tuple[str | None, dict[str, tuple[Suggestion, ...
 def to_label(table: bytes) -> dict[str, str]:
     """Read the clips of `to_label.csv` in order, each with its reason."""
     return {row["uid"]: row["reason"] for row in csv.DictReader(io.StringIO(table.decode()))}
+
+
+def predicted_intervals(table: bytes, network: str | None) -> dict[str, tuple[SuggestedInterval, ...]]:
+    """Read the intervals of each video by a network of `intervals.csv`."""
+    by_video: defaultdict[str, list[SuggestedInterval]] = defaultdict(list)
+    for row in csv.DictReader(io.StringIO(table.decode())):
+        if row["network"] == network:
+            start, stop, probability = float(row["start_seconds"]), float(row["stop_seconds"]), float(row["probability"])
+            interval = SuggestedInterval(row["verb"], row.get("noun") or NO_OBJECT, probability, start, stop)
+            by_video[row["video_sha256"]].append(interval)
+    return {video: tuple(sorted(found, key=lambda one: (one.start_seconds, one.stop_seconds))) for video, found in by_video.items()}

@@ -14,6 +14,18 @@ VideoHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Moment = Annotated[float, Field(ge=0, le=10 * 24 * 3600)]
 
 
+def require_words(answer: Answer, verb: str | None, noun: str | None) -> None:
+    """Check that an action has words, and that no other answer has any."""
+    if (answer == "action") != (verb is not None and noun is not None):
+        raise ValueError("verb and noun belong to the answer 'action', and to no other")
+
+
+def require_order(start_seconds: float, stop_seconds: float) -> None:
+    """Check that an interval ends after its start."""
+    if stop_seconds <= start_seconds:
+        raise ValueError("stop_seconds is not after start_seconds")
+
+
 class Suggested(Record):
     """The answer that the model suggested, with its probability; `shown` is False if the page hid it."""
 
@@ -47,8 +59,7 @@ class ClipStatement(Statement):
 
     @model_validator(mode="after")
     def _an_action_has_words(self) -> "ClipStatement":
-        if (self.answer == "action") != (self.verb is not None and self.noun is not None):
-            raise ValueError("verb and noun belong to the answer 'action', and to no other")
+        require_words(self.answer, self.verb, self.noun)
         return self
 
 
@@ -66,8 +77,7 @@ class IntervalStatement(Statement):
 
     @model_validator(mode="after")
     def _stops_after_its_start(self) -> "IntervalStatement":
-        if self.stop_seconds <= self.start_seconds:
-            raise ValueError("stop_seconds is not after start_seconds")
+        require_order(self.start_seconds, self.stop_seconds)
         return self
 
 
@@ -98,6 +108,13 @@ class LogEntry(Record):
     """`label_log/<number>.json`: one statement; never overwritten."""
 
     statement: AnyStatement
+
+
+class Lease(Record):
+    """`label_log/lent/<person>.json`: the clips that a person has before them since it was written."""
+
+    by: Text
+    uids: tuple[str, ...]
 
 
 class LogBlock(Record):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tasks.results.labelling import LogBlock, LogEntry
+from tasks.results.labelling import Lease, LogBlock, LogEntry
 from tasks.store.stored import Stored
 
 
@@ -19,3 +19,12 @@ class LabelLog:
     def block(self, number: int) -> Stored[LogBlock]:
         """`label_log/blocks/<number>.json`: find many statements in one object."""
         return Stored(f"{self.folder_uri}blocks/{number:06d}.json", LogBlock)
+
+    @property
+    def leases(self) -> str:
+        """`label_log/lent/`: return the folder of the clips that people have before them."""
+        return f"{self.folder_uri}lent/"
+
+    def lease(self, person: str) -> Stored[Lease]:
+        """`label_log/lent/<person>.json`: find the clips that a person has before them; `person` is a hash of the name."""
+        return Stored(f"{self.leases}{person}.json", Lease)

@@ -75,6 +75,10 @@ def people(ingested):
     return lambda name: Page([Desk(ingested.store, STORE, now=iter(range(10**6)).__next__)], name)
 
 
+def span_of(clip) -> dict[str, float]:
+    return {"start_seconds": clip["start_seconds"], "stop_seconds": clip["stop_seconds"]}
+
+
 def labels(workshop) -> dict[str, tuple[str, str]]:
     workshop.run("label", store=STORE)
     found = json.loads(workshop.store.read_bytes(Layout(STORE).labels(RECIPE).clips.uri))
@@ -186,6 +190,37 @@ def test_a_second_reader_does_not_see_the_first_label(people):
     review = anna.get("/review", show="conflicts")
     assert [row["uid"] for row in review["rows"]] == [uid]
     assert review["agreement"]["num_clips"] == 1
+
+
+def test_a_second_reader_sees_nothing_that_was_said_of_the_clip_until_they_answer(people):
+    anna, ben, viewer = people("anna"), people("ben"), people("viewer")
+    video = anna.get("/state")["videos"][0]["video"]
+    first, second = anna.get(f"/videos/{video}")["clips"]
+    anna.say(first["uid"], "put meat")
+    for clip in (first, second):
+        assert anna.post(kind="interval", video=video, verb="put", noun="meat", **span_of(clip)).status_code == 200
+
+    def seen(page):
+        found, review = page.get(f"/videos/{video}"), page.get("/review", name="put meat")
+        named = page.queue(show="all", name="put meat")
+        return [one["start_seconds"] for one in found["intervals"]], found["num_hidden"], len(review["rows"]), review["num_hidden"], len(named)
+
+    both = [first["start_seconds"], second["start_seconds"]]
+    assert seen(anna) == seen(viewer) == (both, 0, 1, 0, 1)
+    assert seen(ben) == ([second["start_seconds"]], 1, 0, 1, 0)
+    (again,) = [clip for clip in ben.queue(show="all") if clip["uid"] == first["uid"]]
+    assert (again["reading"], again["label"], again["answer"]) == ("second", None, None)
+    ben.say(first["uid"], "put meat", reading="second")
+    assert seen(ben) == (both, 0, 1, 0, 1)
+
+
+def test_people_in_two_processes_have_different_clips_before_them(people):
+    anna, ben = people("anna"), people("ben")
+    mine = {clip["uid"] for clip in anna.get("/queue", limit=4)["clips"]}
+    assert mine.isdisjoint(clip["uid"] for clip in ben.get("/queue", limit=4)["clips"])
+    more = {clip["uid"] for clip in anna.get("/queue", limit=4, skip=",".join(mine))["clips"]}
+    assert len(mine | more) == 8
+    assert {clip["uid"] for clip in people("cleo").queue()} == mine | more
 
 
 def test_people_in_two_processes_and_one_who_is_impatient_lose_nothing(ingested, people):

@@ -9,6 +9,7 @@ from tasks.dataset.statements import Ledger, key_of
 from tasks.labelling.clips import Cut, PageClip
 from tasks.labelling.queue import (
     Known,
+    Reader,
     Wanted,
     Words,
     diverse,
@@ -73,10 +74,10 @@ def test_a_second_reader_is_another_person_and_the_last():
     log.clip(second, "put", "meat", by="anna")
     log.clip(second, "put", "meat", by="ben")
     ledger = Ledger.of(log.entries)
-    assert list(second_readings(cut, ledger, "ben", 1)) == [first.uid]
-    assert list(second_readings(cut, ledger, "anna", 1)) == []
-    assert list(second_readings(cut, ledger, "cleo", 1)) == [first.uid]
-    assert list(second_readings(cut, ledger, "ben", 0)) == []
+    assert list(second_readings(cut, ledger, Reader("ben", True, 1))) == [first.uid]
+    assert list(second_readings(cut, ledger, Reader("anna", True, 1))) == []
+    assert list(second_readings(cut, ledger, Reader("cleo", True, 1))) == [first.uid]
+    assert list(second_readings(cut, ledger, Reader("ben", True, 0))) == []
 
 
 def test_second_readings_come_in_between_and_none_is_lost():
@@ -101,7 +102,9 @@ def test_filters():
     known = {others[2].uid: Known(Words("move", "pan", "labels.csv:3"), 0)}
 
     def found(**wanted) -> list[str]:
-        return list(filtered(cut.clips, cut, Ledger.of(log.entries), known, suggested, Wanted(**wanted)))
+        return [
+            uid for uid, _ in filtered(cut.clips, cut, Ledger.of(log.entries), known, suggested, Wanted(**wanted), Reader("cleo", True, 0))
+        ]
 
     assert found(show="people-differ") == [one.uid]
     assert found(show="unsure") == [two.uid]

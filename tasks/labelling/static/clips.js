@@ -15,6 +15,7 @@ import { Words } from "./words.js";
 
 const NUM_AHEAD = 5;
 const NUM_BEHIND = 2;
+const NUM_KEPT = 200;
 
 /** Make the view; `outbox()` returns where statements go. */
 export function clipsView(outbox) {
@@ -191,6 +192,7 @@ export function clipsView(outbox) {
     const words_ = answer === "action" ? { verb, noun: noun ?? NO_OBJECT } : {};
     const statement = { kind: "clip", token: token(), uid: clip.uid, answer, ...words_, reading: clip.reading };
     if (best) statement.suggested = { ...best, shown: !isBlind() };
+    if (answered.length === NUM_KEPT) answered.shift();
     answered.push({ clip, before: { label: clip.label, answer: clip.answer, token: clip.token }, token: statement.token });
     const label = answer === "unsure" ? null : { verb: words_.verb ?? "nothing", noun: words_.noun ?? NO_OBJECT, origin: session.me };
     Object.assign(clip, { answer, label, token: statement.token });
@@ -216,6 +218,8 @@ export function clipsView(outbox) {
     const to = Math.min(Math.max(at + step, 0), list.length);
     if (to === at) return;
     at = to;
+    // What lies far behind is let go of, so that a long day needs no more memory than a short one.
+    at -= list.splice(0, Math.max(0, at - NUM_KEPT)).length;
     words.clear();
     show();
   }

@@ -42,7 +42,7 @@ export function fillSelect(select, pairs) {
 /** Put new children into an element; if the focus was inside, it stays on the control with the same place. */
 export function renew(element, ...children) {
   const place = [...element.querySelectorAll("button, a, summary")].indexOf(document.activeElement);
-  element.replaceChildren(...children);
+  element.replaceChildren(...children.filter(Boolean));
   if (place >= 0) element.querySelectorAll("button, a, summary")[place]?.focus({ preventScroll: true });
 }
 

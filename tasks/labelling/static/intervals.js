@@ -8,7 +8,7 @@ import { Player } from "./player.js";
 import { Sequence } from "./sequence.js";
 import { changes, learn, session } from "./session.js";
 import { announce } from "./status.js";
-import { actionName, clock, percent } from "./text.js";
+import { actionName, clock, count, percent } from "./text.js";
 import { Timeline, isSame } from "./timeline.js";
 import { Words } from "./words.js";
 
@@ -182,9 +182,10 @@ export function intervalsView(outbox) {
     by("interval-undo").disabled = !done.length;
     for (const id of ["set-in", "set-out", "in", "out"]) by(id).disabled = !video;
     words.input.disabled = !session.mayWrite;
-    by("interval-place").textContent = video ? `${video.intervals.length} in this video` : "";
+    by("interval-place").textContent = video ? `${video.intervals.length} in this video${video.num_hidden ? `, ${video.num_hidden} more hidden` : ""}` : "";
     renew(
       by("interval-list"),
+      video?.num_hidden > 0 && h("li", { class: "note" }, hiddenText(video.num_hidden)),
       ...intervals.map((one) => row("interval", one)), ...(intervals.length ? [] : [h("li", { class: "note" }, "None yet: set in and out points with i and o.")]));
     renew(
       by("predicted-list"),
@@ -298,6 +299,10 @@ export function intervalsView(outbox) {
       player.play(false);
     },
   };
+}
+
+function hiddenText(number) {
+  return `${count(number, "interval")} of others ${number === 1 ? "is" : "are"} hidden: you are to read a clip there as the second. Answer it in Clips first.`;
 }
 
 function round(seconds) {

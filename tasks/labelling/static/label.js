@@ -13,7 +13,7 @@ import { changed, refresh, session } from "./session.js";
 import { announce, keepStatusNew } from "./status.js";
 
 const RENEW_MS = 20_000;
-const WAIT_MS = 400;
+const WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5000;
 
 let outbox = null;
@@ -40,7 +40,7 @@ function route() {
 }
 
 async function start() {
-  for (let wait = WAIT_MS; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
+  for (let wait = WAIT_MS; ; wait = Math.min(1.5 * wait, LONGEST_WAIT_MS)) {
     try {
       await refresh();
       if (!outbox) {

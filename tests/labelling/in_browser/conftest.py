@@ -9,6 +9,8 @@ from playwright.sync_api import Page
 from tasks.local import supervise
 from tasks.local.home import REPOSITORY, Credentials
 from tasks.local.servers import store_settings
+from tasks.results.video import ClipsFile
+from tasks.settings import StoreSettings
 from tasks.store.objects import Store
 from tests.integration.conftest import own_home
 from tests.labelling.in_browser import shop
@@ -22,16 +24,21 @@ EXPECTED = re.compile(r"status of (401|403|503)|can escape its sandboxing")
 
 
 @pytest.fixture(scope="session")
-def cut(tmp_path_factory) -> Iterator[tuple[Store, list]]:
-    """Cut three films into 40 clips each, in a bucket that tests copy the lists of."""
+def settings(tmp_path_factory) -> Iterator[StoreSettings]:
     with own_home(tmp_path_factory.mktemp("labelling"), PORT_OFFSET) as home:
         home.make()
         [server] = supervise.up(home, lambda _: None, ("store",))
-        store = Store.from_settings(store_settings(Credentials.load(home), {"store": server.ports}))
-        store.ensure_bucket("s3://labelling")
-        samples = REPOSITORY / "tasks" / "local" / "samples"
-        films = [(samples / f"kitchen_{number:02d}.mp4", f"kitchen_{number:02d}.mp4") for number in (1, 2, 3)]
-        yield store, shop.cut(store, "s3://labelling/all", films)
+        yield store_settings(Credentials.load(home), {"store": server.ports})
+
+
+@pytest.fixture(scope="session")
+def cut(settings) -> tuple[Store, list[ClipsFile]]:
+    """Cut three films into 40 clips each, in a bucket that tests copy the lists of."""
+    store = Store.from_settings(settings)
+    store.ensure_bucket("s3://labelling")
+    samples = REPOSITORY / "tasks" / "local" / "samples"
+    films = [(samples / f"kitchen_{number:02d}.mp4", f"kitchen_{number:02d}.mp4") for number in (1, 2, 3)]
+    return store, shop.cut(store, "s3://labelling/all", films)
 
 
 @pytest.fixture

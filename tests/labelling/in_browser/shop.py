@@ -3,6 +3,9 @@
 import csv
 import hashlib
 import io
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -18,10 +21,12 @@ from playwright.sync_api import Page, expect
 
 from tasks.labelling.app import Person, make_app
 from tasks.labelling.desk import Desk
+from tasks.local.home import REPOSITORY
 from tasks.media.cutting import SHARE_BYTES, cut_video
 from tasks.options import SegmentOptions
 from tasks.results.prediction import PredictReportResult
 from tasks.results.video import ClipsFile, VideoRecord
+from tasks.settings import StoreSettings
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.video.memory import Memory, MemoryShares
@@ -157,6 +162,24 @@ def press(page: Page, *keys: str) -> None:
     expect(page.locator("#stage[aria-busy=false]")).to_be_visible()
     for key in keys:
         page.keyboard.press(key)
+
+
+@contextmanager
+def served_apart(settings: StoreSettings, store_uri: str, second_share: float = 0.0) -> Iterator[tuple[str, int]]:
+    """Serve the page of a store by a process of its own, and yield its address and the process's id."""
+    environment = {
+        **os.environ,
+        "RETAKE_STORE_ENDPOINT": settings.endpoint,
+        "RETAKE_STORE_ACCESS_KEY": settings.access_key.get_secret_value(),
+        "RETAKE_STORE_SECRET_KEY": settings.secret_key.get_secret_value(),
+    }
+    command = [sys.executable, "-m", "tests.labelling.in_browser.serve", store_uri, str(second_share)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=REPOSITORY) as process:
+        try:
+            assert process.stdout
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}/retake/label/", process.pid
+        finally:
+            process.terminate()
 
 
 @contextmanager

@@ -7,6 +7,9 @@ from playwright.sync_api import expect
 
 from tasks.dataset.statements import Ledger
 from tasks.media.label_log import read_log
+from tasks.prediction.interval_files import COLUMNS
+from tasks.store.layout import Layout
+from tests.labelling.in_browser import shop
 
 TO = "\N{EN DASH}"
 pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.slow]
@@ -93,6 +96,51 @@ def test_suggestions_are_accepted_by_keyboard_and_dragged_by_pointer(page, kitch
 def test_the_video_plays_on_from_clip_to_clip(page):
     page.keyboard.press("Space")
     expect(page.locator("#interval-time")).to_contain_text("0:02.")
+
+
+def test_intervals_of_a_prediction_with_a_stride_are_suggested_instead_of_clips(visit, kitchen, cut, address):
+    (first, second, *_), number = cut[1], "2.375"
+    rows = [f"a.mp4,{first.video},champion,{number},5.5,wipe,pan,wipe pan,126,40,0.83"]
+    rows.append(f"a.mp4,{first.video},baseline,0,9,move,pan,move pan,9,40,0.9")
+    store, uri = kitchen
+    store.write_bytes(Layout(uri).prediction("test").report.intervals, "\n".join([",".join(COLUMNS), *rows, ""]).encode())
+    page = visit(view="#intervals")
+    expect(page.locator("#predicted-list button")).to_have_count(1)
+    expect(page.locator("#predicted-list button")).to_have_text(f"0:02.38{TO}0:05.50wipe pan83 %")
+    expect(page.locator(".bar.predicted")).to_have_count(1)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#status")).to_contain_text("Saved wipe pan")
+    assert standing(kitchen, first.video) == [(2.375, 5.5, "wipe", "pan")]
+    page.locator("#interval-video").select_option(second.video)
+    expect(page.locator("#predicted-list button")).to_have_count(10)
+
+
+def test_a_second_reader_sees_no_interval_of_the_clip_until_they_answer(visit, kitchen, cut):
+    clips = cut[1][0].clips
+    with shop.served(*kitchen, second_share=1.0) as address:
+        anna = visit(at=address)
+        shop.press(anna, "Enter")
+        expect(anna.locator("#done")).to_have_text("1 of 120 done")
+        read = next(clip for clip in clips if clip.uid == read_log(*kitchen)[0].statement.uid)
+        anna.goto(f"{address}#intervals/{read.video}")
+        anna.locator("#in").fill(str(read.start_seconds))
+        anna.locator("#out").fill(str(read.stop_seconds))
+        anna.locator("#out").press("Tab")
+        anna.locator("#interval-words input").fill("put meat")
+        anna.locator("#interval-words input").press("Enter")
+        expect(anna.locator("#interval-list button.item")).to_contain_text("put meat")
+        expect(anna.locator("#status")).to_contain_text("Saved put meat")
+        berta = visit("berta", at=address, view=f"#intervals/{read.video}")
+        expect(berta.locator("#interval-list .note").first).to_contain_text("1 interval of others is hidden")
+        expect(berta.locator("#interval-list button")).to_have_count(0)
+        berta.locator("#to-clips").click()
+        berta.locator("#filter-show").select_option("all")
+        expect(berta.locator("#clip-reading")).to_be_visible()
+        shop.press(berta, "n")
+        expect(berta.locator("#status")).to_contain_text("Saved nothing happens")
+        berta.locator("#to-intervals").click()
+        expect(berta.locator("#interval-list button.item")).to_contain_text("put meat")
 
 
 def test_blind_hides_the_suggestions_here_too(visit):

@@ -1,6 +1,7 @@
 """How fast the page is, how wide, and how it reads."""
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.labelling.in_browser.conftest import DESK
@@ -10,6 +11,15 @@ from tests.report.test_in_browser import CONTRAST
 READY = "#stage[aria-busy=false]"
 pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.slow]
 VIEWS = ("clips", "intervals", "review", "classes")
+# From the navigation to the first frame of the first clip.
+FIRST = """() => new Promise(resolve => {
+  const look = () => {
+    const video = document.querySelector('#clip-screen video:not(.behind)');
+    if (video?.readyState > 2 && video.currentTime > 0) resolve(performance.now());
+    else requestAnimationFrame(look);
+  };
+  look();
+})"""
 # From the key to the first frame of the next clip on the screen.
 NEXT = """() => new Promise(resolve => {
   const box = document.querySelector('#clip-screen'), before = box.querySelector('video:not(.behind)'), start = performance.now();
@@ -22,6 +32,8 @@ NEXT = """() => new Promise(resolve => {
   look();
 })"""
 
+# WCAG 2.2 AA, and what axe-core recommends besides.
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 NAME = "one => (one.ariaLabel || one.labels?.[0]?.textContent || one.textContent).trim()"
 CONTROLS = f"""() => [...document.querySelectorAll('button, a, input, select, summary')]
   .filter(one => one.checkVisibility() && !one.disabled).map({NAME})"""
@@ -44,10 +56,7 @@ def test_the_page_shows_a_clip_within_a_second_and_the_next_within_200_ms(visit)
     page = visit()
     expect(page.locator(READY)).to_be_visible()
     page.reload()
-    ready = page.evaluate(
-        """() => new Promise(resolve => { const look = () => document.querySelector('#clip-screen video:not(.behind)')?.readyState > 2
-          ? resolve(performance.now()) : requestAnimationFrame(look); look(); })"""
-    )
+    ready = page.evaluate(FIRST)
     times = []
     for _ in range(9):
         expect(page.locator("#clip-screen video.behind")).to_have_js_property("readyState", 4)
@@ -86,6 +95,20 @@ def test_all_text_has_contrast(visit, scheme):
         # Controls that cannot be used now need no contrast (WCAG 1.4.3).
         page.evaluate("document.querySelectorAll(':disabled').forEach(one => (one.hidden = true))")
         assert page.evaluate(CONTRAST) == [], view
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_axe_finds_no_view_that_a_screen_reader_cannot_use(visit, width):
+    page = visit(viewport={"width": width, "height": 800})
+    press(page, "Enter")
+    expect(page.locator("#done")).to_have_text("1 of 120 done")
+    for view in VIEWS:
+        open_view(page, view)
+        found = Axe().run(page, options=RULES)
+        assert found.violations_count == 0, (view, found.generate_report())
+    page.keyboard.press("?")
+    found = Axe().run(page, options=RULES)
+    assert found.violations_count == 0, found.generate_report()
 
 
 def test_every_control_has_a_name_and_is_reached_by_tab(visit):

@@ -61,7 +61,23 @@ def test_a_second_person_reads_without_seeing_the_first_answer_and_review_shows_
         expect(second.locator(".flag")).to_have_text("people differ")
         second.locator("#review-show").select_option("all")
         second.locator("#review-by").select_option("anna")
-        expect(second.locator("#review-count")).to_have_text("5 labels")
+        expect(second.locator("#review-count")).to_have_text(
+            "1 label; 4 more labels are hidden until you have answered as the second reader"
+        )
+        first.locator("#to-review").click()
+        expect(first.locator("#review-count")).to_contain_text("more labels are hidden")
+
+
+def test_people_at_two_processes_label_different_clips(visit, kitchen, settings):
+    uri = kitchen[1]
+    with shop.served_apart(settings, uri) as (one, _), shop.served_apart(settings, uri) as (other, _):
+        pages = [visit("anna", at=one), visit("berta", at=other)]
+        for number in range(1, 13):
+            for page in pages:
+                shop.press(page, "n")
+                expect(page.locator("#remaining")).to_contain_text(f"{number} by you")
+    said = [(entry.statement.by, entry.statement.uid) for entry in read_log(*kitchen)]
+    assert len({uid for _, uid in said}) == len(said) == 24
 
 
 def test_a_label_is_changed_and_withdrawn_in_review(visit, kitchen, cut):

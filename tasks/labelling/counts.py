@@ -1,0 +1,68 @@
+"""Count what is labelled, by action, video and person."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tasks.dataset.statements import Ledger
+from tasks.labelling.desk import View
+from tasks.labelling.queue import label_of
+from tasks.results.dataset import NO_OBJECT, NOTHING
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Numbers of clips at one state of the log."""
+
+    num_clips: int
+    num_unsure: int
+    by_action: Counter[tuple[str, str]]
+    by_video: Counter[str]
+    by_person: Counter[str]
+
+    def totals(self, person: str) -> Json:
+        """Say how much is done, and how much of it by this person."""
+        num_labelled = self.by_action.total()
+        return {
+            "num_clips": self.num_clips,
+            "num_labelled": num_labelled,
+            "num_nothing": self.by_action[NOTHING, NO_OBJECT],
+            "num_unsure": self.num_unsure,
+            "num_remaining": self.num_clips - num_labelled - self.num_unsure,
+            "num_mine": self.by_person[person],
+        }
+
+    def named(self, part: Literal[0, 1], others: Sequence[str]) -> list[Json]:
+        """List verbs or nouns with their number of clips, the most frequent first; names without a clip come last."""
+        numbers: Counter[str] = Counter(dict.fromkeys(others, 0))
+        for words, number in self.by_action.items():
+            numbers[words[part]] += number
+        left_out = (NOTHING, NO_OBJECT)
+        return [
+            {"name": name, "num_clips": number}
+            for name, number in sorted(numbers.items(), key=lambda item: (-item[1], item[0]))
+            if name not in left_out
+        ]
+
+
+def counts_of(view: View, ledger: Ledger) -> Counts:
+    """Count the clips of a view."""
+    by_action: Counter[tuple[str, str]] = Counter()
+    by_video: Counter[str] = Counter()
+    by_person: Counter[str] = Counter()
+    num_unsure = 0
+    for uid, clip in view.cut.clips.items():
+        about, known = ledger.about(clip.key), view.known.get(uid)
+        if not about and not known:
+            continue
+        words = label_of(ledger, about, known)
+        by_person.update({one.by for one in about})
+        if words:
+            by_action[words.verb, words.noun] += 1
+            by_video[clip.video] += 1
+        else:
+            num_unsure += 1
+    return Counts(len(view.cut.clips), num_unsure, by_action, by_video, by_person)
