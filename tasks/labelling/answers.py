@@ -1,15 +1,16 @@
 """Answer the requests of the page with plain values that become JSON."""
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import asdict, replace
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds
 from tasks.dataset.statements import Ledger
 from tasks.errors import BadInput, MissingObject
 from tasks.labelling.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
-from tasks.labelling.clips import PageClip
+from tasks.labelling.clips import Cut, PageClip
 from tasks.labelling.counts import Counts, counts_of
 from tasks.labelling.desk import Desk, View
 from tasks.labelling.lent import Lent
@@ -19,6 +20,7 @@ from tasks.labelling.suggestions import SuggestedInterval
 from tasks.results.dataset import NOTHING
 from tasks.results.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, Reading, Withdrawal
 from tasks.results.record import now_utc
+from tasks.wording import count
 
 Json = dict[str, Any]
 NUM_FREQUENT = 9
@@ -31,11 +33,18 @@ class Answers:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._lent = Lent(desk.store, desk.store_uri)
-        self._counted: tuple[View, int, Counts] | None = None
+        self._counted: dict[str, tuple[View, int, Counts]] = {}
+        self._recipe = ""
+
+    def of_cut(self, recipe: str) -> Self:
+        """Answer about the clips of one way of cutting; of an unknown one, that of most videos."""
+        other = copy(self)
+        other._recipe = recipe
+        return other
 
     def state(self, reader: Reader) -> Json:
         """Say who asks, what there is to label, and how much is done."""
-        view = self._desk.view
+        view = self._desk.view_of(self._recipe)
         about = {"store": self._desk.store_uri, "me": reader.name, "may_write": reader.may_label, "second_share": reader.second_share}
         if view is None:
             # The log is read meanwhile.
@@ -56,6 +65,8 @@ class Answers:
             "network": view.suggestions.network,
             "fps": view.cut.options.fps,
             "build": {"store": self._desk.store_uri, **view.cut.options.model_dump(exclude_defaults=True)},
+            "cut": view.cut.recipe,
+            "cuts": [{"cut": cut.recipe, "name": _cut_name(cut)} for cut in self._desk.cuts],
             "counts": counts.totals(reader.name),
             "verbs": counts.named(0, view.verbs),
             "nouns": counts.named(1, view.nouns),
@@ -76,7 +87,7 @@ class Answers:
     def clip(self, reader: Reader, uid: str) -> Json:
         """Describe one clip, as this person may see it."""
         view = self._view()
-        clip = _known_clip(view, uid)
+        clip = self._clip_by_uid(uid)
 
         def look(ledger: Ledger) -> Json:
             return self._clip(view, ledger, clip, "second" if reader.is_second(uid, ledger.about(clip.key)) else "first", reader)
@@ -85,7 +96,7 @@ class Answers:
 
     def film(self, uid: str) -> bytes:
         """Read the file of a clip."""
-        return self._desk.store.read_bytes(_known_clip(self._view(), uid).uri)
+        return self._desk.store.read_bytes(self._clip_by_uid(uid).uri)
 
     def video(self, reader: Reader, video: str) -> Json:
         """Describe a video: its clips, its intervals, and the actions that the model suggests.
@@ -136,17 +147,25 @@ class Answers:
         """Count once for each state of the log."""
 
         def look(ledger: Ledger) -> Counts:
-            if self._counted is None or self._counted[0] is not view or self._counted[1] != ledger.num_entries:
-                self._counted = view, ledger.num_entries, counts_of(view, ledger)
-            return self._counted[2]
+            last = self._counted.get(view.cut.recipe)
+            if last is None or last[0] is not view or last[1] != ledger.num_entries:
+                last = self._counted[view.cut.recipe] = view, ledger.num_entries, counts_of(view, ledger)
+            return last[2]
 
         return self._desk.read(look)
 
     def _view(self) -> View:
-        view = self._desk.view or self._desk.wait_for_view()
+        view = self._desk.view_of(self._recipe) or self._desk.wait_for_view()
         if view is None:
             raise MissingObject("there are no clips yet; run ingest_videos first")
         return view
+
+    def _clip_by_uid(self, uid: str) -> PageClip:
+        """Find a clip, however it was cut: an answer may arrive when the person has gone on to another cut."""
+        for cut in (self._view().cut, *self._desk.cuts):
+            if uid in cut.clips:
+                return cut.clips[uid]
+        raise MissingObject("there is no such clip; reload the page")
 
     def _next(
         self, view: View, reader: Reader, wanted: Wanted, skip: frozenset[str], limit: int, after: str | None, lent: set[str]
@@ -178,7 +197,7 @@ class Answers:
         said = {**asked.model_dump(exclude={"uid"}), "by": me, "at": now_utc()}
         match asked:
             case AskedClip():
-                clip = _known_clip(view, asked.uid)
+                clip = self._clip_by_uid(asked.uid)
                 return ClipStatement.model_validate({**said, **_span(clip), "video": clip.video, "uid": clip.uid})
             case AskedInterval():
                 if asked.video not in view.cut.by_video:
@@ -190,10 +209,8 @@ class Answers:
                 return ClassMerge.model_validate(said)
 
 
-def _known_clip(view: View, uid: str) -> PageClip:
-    if uid not in view.cut.clips:
-        raise MissingObject("there is no such clip; reload the page")
-    return view.cut.clips[uid]
+def _cut_name(cut: Cut) -> str:
+    return f"{cut.options.clip_seconds:g} s, {cut.options.fps} fps, {cut.options.short_side} px ({count(len(cut.by_video), 'video')})"
 
 
 def _span(clip: PageClip) -> Json:

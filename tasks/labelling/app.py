@@ -56,6 +56,9 @@ def make_app(desks: Sequence[Desk], person: Callable[..., Person], second_share:
 def _of_store(desk: Desk, person: Callable[..., Person], second_share: float, others: Sequence[Desk] = ()) -> FastAPI:
     answers = Answers(desk)
 
+    def of_cut(cut: Annotated[str, Query(max_length=64)] = "") -> Answers:
+        return answers.of_cut(cut)
+
     def reader(asks: Annotated[Person, Depends(person)]) -> Reader:
         return Reader(asks.name, asks.may_write, second_share)
 
@@ -65,8 +68,8 @@ def _of_store(desk: Desk, person: Callable[..., Person], second_share: float, ot
     app.exception_handler(RetakeError)(_refused)
     app.include_router(_page(desk, others))
     app.include_router(static_files(STATIC))
-    app.include_router(_reads(answers, reader))
-    app.include_router(_writes(answers, person))
+    app.include_router(_reads(of_cut, reader))
+    app.include_router(_writes(of_cut, person))
     return app
 
 
@@ -107,16 +110,18 @@ def _page(desk: Desk, others: Sequence[Desk]) -> APIRouter:
     return router
 
 
-def _reads(answers: Answers, reader: Callable[..., Reader]) -> APIRouter:
+def _reads(of_cut: Callable[..., Answers], reader: Callable[..., Reader]) -> APIRouter:
     router = APIRouter()
     who = Annotated[Reader, Depends(reader)]
+    about = Annotated[Answers, Depends(of_cut)]
 
     @router.get("/state")
-    def state(asks: who) -> Response:
+    def state(answers: about, asks: who) -> Response:
         return JSONResponse(answers.state(asks))
 
     @router.get("/queue")
     def queue(
+        answers: about,
         asks: who,
         wanted: Annotated[Wanted, Depends()],
         skip: str = "",
@@ -126,32 +131,32 @@ def _reads(answers: Answers, reader: Callable[..., Reader]) -> APIRouter:
         return JSONResponse(answers.queue(asks, wanted, frozenset(skip.split(",")), limit, after))
 
     @router.get("/clips/{uid}.mp4")
-    def video(uid: str) -> Response:
+    def video(answers: about, uid: str) -> Response:
         if not UID.fullmatch(uid):
             raise HTTPException(404)
         headers = {"Cache-Control": "private, max-age=86400, immutable"}
         return Response(answers.film(uid), media_type="video/mp4", headers=headers)
 
     @router.get("/clips/{uid}")
-    def clip(asks: who, uid: str) -> Response:
+    def clip(answers: about, asks: who, uid: str) -> Response:
         return JSONResponse(answers.clip(asks, uid))
 
     @router.get("/videos/{video}")
-    def intervals(asks: who, video: str) -> Response:
+    def intervals(answers: about, asks: who, video: str) -> Response:
         return JSONResponse(answers.video(asks, video))
 
     @router.get("/review")
-    def review(asks: who, query: Annotated[ReviewQuery, Depends()]) -> Response:
+    def review(answers: about, asks: who, query: Annotated[ReviewQuery, Depends()]) -> Response:
         return JSONResponse(answers.review(asks, query))
 
     @router.get("/classes")
-    def classes() -> Response:
+    def classes(answers: about) -> Response:
         return JSONResponse(answers.classes())
 
     return router
 
 
-def _writes(answers: Answers, person: Callable[..., Person]) -> APIRouter:
+def _writes(of_cut: Callable[..., Answers], person: Callable[..., Person]) -> APIRouter:
     router = APIRouter()
 
     def writer(asks: Annotated[Person, Depends(person)], request: Request) -> Person:
@@ -162,7 +167,9 @@ def _writes(answers: Answers, person: Callable[..., Person]) -> APIRouter:
         return asks
 
     @router.post("/statements")
-    def state(statement: AskedStatement, asks: Annotated[Person, Depends(writer)]) -> Response:
+    def state(
+        answers: Annotated[Answers, Depends(of_cut)], statement: AskedStatement, asks: Annotated[Person, Depends(writer)]
+    ) -> Response:
         return JSONResponse(answers.write(statement, asks.name))
 
     return router

@@ -7,7 +7,7 @@ rarely, so they are read again in the background.
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -60,7 +60,9 @@ class Desk:
         self._entries: list[LogEntry] = []
         self._num_blocks = 0
         self._read_at = -LOG_SECONDS
+        self._cuts: Mapping[str, Cut] = {}
         self._view: View | None = None
+        self._views: dict[str, View] = {}
         self._viewed_at = -VIEW_SECONDS
         self._pause_seconds = VIEW_SECONDS
         self._viewing = threading.Lock()
@@ -77,6 +79,21 @@ class Desk:
         if self._now() - self._viewed_at >= self._pause_seconds and self._viewing.acquire(blocking=False):
             threading.Thread(target=self._renew, daemon=True, name="labelling-view").start()
         return self._view
+
+    def view_of(self, recipe: str) -> View | None:
+        """Return the view of one way of cutting; of an unknown one, that of most videos."""
+        view = self.view
+        if view is None or recipe not in self._cuts:
+            return view
+        with self._viewing:
+            if recipe not in self._views and recipe in self._cuts:
+                self._views[recipe] = self._view_of(self._cuts[recipe], view)
+        return self._views.get(recipe, view)
+
+    @property
+    def cuts(self) -> Sequence[Cut]:
+        """List all ways of cutting, that of most videos first."""
+        return sorted(self._cuts.values(), key=lambda cut: -len(cut.by_video))
 
     def wait_for_view(self) -> View | None:
         """Read the view now if there is none yet."""
@@ -127,15 +144,19 @@ class Desk:
             self._viewing.release()
 
     def _read_view(self) -> None:
-        cut = of_use(self._files.read())
-        if cut:
-            before = self._view
-            suggestions = self._suggestions(before)
-            known, etag = self._known(cut, before)
-            order = _order(cut, suggestions, before)
-            verbs, nouns = _names(known, suggestions)
-            self._view = View(cut, suggestions, known, order, etag, verbs, nouns)
+        cuts = self._files.read()
+        if cut := of_use(cuts):
+            before = self._views
+            view = self._view_of(cut, before.get(cut.recipe))
+            others = {recipe: self._view_of(cuts[recipe], one) for recipe, one in before.items() if recipe in cuts and recipe != cut.recipe}
+            self._cuts, self._views, self._view = cuts, {**others, cut.recipe: view}, view
         self._viewed_at = self._now()
+
+    def _view_of(self, cut: Cut, before: View | None) -> View:
+        suggestions = self._suggestions(before)
+        known, etag = self._known(cut, before)
+        verbs, nouns = _names(known, suggestions)
+        return View(cut, suggestions, known, _order(cut, suggestions, before), etag, verbs, nouns)
 
     def _suggestions(self, before: View | None) -> Suggestions:
         folder = latest_prediction(self.store, self.store_uri)
@@ -152,7 +173,7 @@ class Desk:
         built = self.store.stat(labels.uri)
         if built is None:
             return {}, None
-        if before and before.known_etag == built.etag:
+        if before and before.cut.recipe == cut.recipe and before.known_etag == built.etag:
             return before.known, built.etag
         try:
             num_statements, found = self.store.read(labels).num_statements, self.store.read(labels.clips)

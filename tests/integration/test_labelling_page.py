@@ -203,7 +203,13 @@ def test_a_second_reader_sees_nothing_that_was_said_of_the_clip_until_they_answe
     def seen(page):
         found, review = page.get(f"/videos/{video}"), page.get("/review", name="put meat")
         named = page.queue(show="all", name="put meat")
-        return [one["start_seconds"] for one in found["intervals"]], found["num_hidden"], len(review["rows"]), review["num_hidden"], len(named)
+        return (
+            [one["start_seconds"] for one in found["intervals"]],
+            found["num_hidden"],
+            len(review["rows"]),
+            review["num_hidden"],
+            len(named),
+        )
 
     both = [first["start_seconds"], second["start_seconds"]]
     assert seen(anna) == seen(viewer) == (both, 0, 1, 0, 1)

@@ -18,6 +18,7 @@ from tasks.labelling.queue import (
     is_read_twice,
     label_of,
     mixed,
+    others_last,
     people_differ,
     second_readings,
 )
@@ -114,6 +115,28 @@ def test_filters():
     assert found(show="all", video=one.video) == [one.uid, two.uid]
     assert found(show="all", name="pan") == [others[2].uid]
     assert found(show="all", name="put meat") == [others[0].uid, others[1].uid]
+
+
+def test_a_clip_that_one_other_has_answered_has_no_label_for_its_second_reader():
+    cut, log = cut_of(2), Writer()
+    one, two = list(cut.clips.values())
+    log.clip(one, "put", "meat", by="anna")
+    known = {one.uid: Known(Words("put", "meat", "labels.csv:3"), 0)}
+
+    def found(reader: Reader, **wanted) -> list[tuple[str, str]]:
+        return list(filtered(cut.clips, cut, Ledger.of(log.entries), known, {}, Wanted(**wanted), reader))
+
+    second = Reader("ben", may_label=True, second_share=1)
+    assert found(second, show="labelled") == found(second, show="all", name="put meat") == []
+    assert found(second, show="all") == [(one.uid, "second"), (two.uid, "first")]
+    for other in (Reader("anna", True, 1), Reader("ben", True, 0), Reader("ben", False, 1)):
+        assert found(other, show="labelled") == [(one.uid, "first")]
+    log.clip(one, "take", "meat", by="cleo")
+    assert found(second, show="labelled") == [(one.uid, "first")]
+
+
+def test_clips_that_others_have_before_them_come_last():
+    assert list(others_last("abcd", {"a", "c"})) == ["b", "d", "a", "c"]
 
 
 def about_one_clip(log: Writer):

@@ -30,16 +30,19 @@ async function reason(response) {
   return `the server answers with status ${response.status}`;
 }
 
+/** The way of cutting whose clips are asked for; none: that of most videos. */
+export const asked = { cut: "" };
+
 /** Read JSON; values of the query that are empty are left out. */
 export async function get(path, query = {}) {
-  const given = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  const given = Object.entries(path.startsWith("/") ? query : { ...query, cut: asked.cut }).filter(([, value]) => value !== "" && value !== null && value !== undefined);
   const search = new URLSearchParams(given).toString();
   return (await ask(search ? `${path}?${search}` : path)).json();
 }
 
 /** Write a statement. It may be sent again: its token keeps it single. */
 export async function say(statement) {
-  return send("statements", statement, { "x-retake": "label" });
+  return send(asked.cut ? `statements?cut=${asked.cut}` : "statements", statement, { "x-retake": "label" });
 }
 
 /** Post JSON. */

@@ -1,7 +1,9 @@
 // Which clips the view *Clips* shows, and whether suggestions are hidden.
 
+import { asked } from "./api.js";
 import { by, fillSelect, h } from "./dom.js";
-import { changes, session } from "./session.js";
+import { changed, changes, refresh, session } from "./session.js";
+import { announce } from "./status.js";
 import { actionName } from "./text.js";
 
 const BLIND = "retake-label/blind";
@@ -22,6 +24,11 @@ export const filters = {
         if (!by(id).matches(":focus-visible")) by("stage").focus();
         call(false);
       });
+    by("filter-cut").addEventListener("change", async () => {
+      asked.cut = by("filter-cut").value;
+      await refresh().then(changed, (error) => announce(`The clips could not be read: ${error.message}.`, { isBad: true }));
+      call(false);
+    });
     let timer;
     by("filter-name").addEventListener("input", () => {
       clearTimeout(timer);
@@ -41,6 +48,9 @@ export function keepListsNew() {
     const videos = session.videos.map((one) => [one.video, `${one.name} (${one.num_labelled} of ${one.num_clips})`]);
     for (const id of ["filter-video", "review-video"]) fillSelect(by(id), [["", "all videos"], ...videos]);
     fillSelect(by("interval-video"), videos);
+    by("cuts").hidden = session.cuts.length < 2;
+    fillSelect(by("filter-cut"), session.cuts.map((one) => [one.cut, one.name]));
+    by("filter-cut").value = session.cut;
     const actions = session.digits.map((one) => actionName(one.verb, one.noun));
     const names = [...new Set([...actions, ...session.verbs.map((one) => one.name), ...session.nouns.map((one) => one.name)])];
     by("names").replaceChildren(...names.map((value) => h("option", { value })));

@@ -28,7 +28,8 @@ export function intervalsView(outbox) {
   const done = [];
 
   async function open(hash, seconds) {
-    const wanted = hash || video?.video || session.videos[0]?.video;
+    const known = session.videos.map((one) => one.video);
+    const wanted = [hash, video?.video].find((one) => known.includes(one)) ?? known[0];
     if (!wanted) return;
     by("interval-video").value = wanted;
     try {

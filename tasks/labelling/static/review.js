@@ -42,7 +42,7 @@ export function reviewView(outbox) {
   function render({ rows, num_rows, num_hidden, rows_per_page, people, agreement }) {
     fillSelect(by("review-by"), [["", "all people"], ...people.map((one) => [one, one])]);
     by("agreement").textContent = agreementText(agreement);
-    by("review-count").textContent = `${count(num_rows, "label")}${num_hidden ? `; ${count(num_hidden, "more label")} ${num_hidden === 1 ? "is" : "are"} hidden until you have answered as the second reader` : ""}`;
+    by("review-count").textContent = `${count(num_rows, "label")}${num_hidden ? `; ${num_hidden.toLocaleString("en")} more hidden until you have read their clips as the second person` : ""}`;
     renew(by("review-rows"), rows.length ? table(rows) : h("p", { class: "end" }, "No label fits."));
     const numPages = Math.max(1, Math.ceil(num_rows / rows_per_page));
     by("review-page").textContent = `page ${page + 1} of ${numPages}`;

@@ -15,6 +15,8 @@ export const session = {
   isEmpty: false,
   store: "",
   build: {},
+  cut: "",
+  cuts: [],
   counts: null,
   secondShare: 0,
   verbs: [],
@@ -36,6 +38,8 @@ export async function refresh() {
   if (state.ready) {
     const classes = await get("classes");
     session.build = state.build;
+    session.cut = state.cut;
+    session.cuts = state.cuts;
     session.counts = state.counts;
     session.videos = state.videos;
     session.merges = classes.merges;

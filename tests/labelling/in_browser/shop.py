@@ -27,7 +27,7 @@ from tasks.options import SegmentOptions
 from tasks.results.prediction import PredictReportResult
 from tasks.results.video import ClipsFile, VideoRecord
 from tasks.settings import StoreSettings
-from tasks.store.layout import Layout
+from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
 from tasks.video.memory import Memory, MemoryShares
 from tasks.video.probe import probe
@@ -61,6 +61,24 @@ def copy(store: Store, from_uri: str, to_uri: str) -> None:
     for listed in store.list(f"{from_uri}/"):
         if listed.uri.endswith(".json"):
             store.write_bytes(listed.uri.replace(from_uri, to_uri, 1), store.read_bytes(listed.uri))
+
+
+def cut_longer(store: Store, store_uri: str, of_video: ClipsFile) -> None:
+    """List the clips of a video once more, two seconds long; their files stay those of a second."""
+    clips = [
+        one.model_copy(
+            update={
+                "uid": f"{one.video[:12]}_{2000 * number:09d}-{2000 * (number + 1):09d}",
+                "index": number,
+                "start_seconds": 2.0 * number,
+                "stop_seconds": 2.0 * (number + 1),
+            }
+        )
+        for number, one in enumerate(of_video.clips[: len(of_video.clips) // 2])
+    ]
+    options = OPTIONS.model_copy(update={"clip_seconds": 2.0})
+    file = of_video.model_copy(update={"recipe": "longer", "options": options, "clips": tuple(clips)})
+    store.write(Clips(f"{Layout(store_uri).clips_of(of_video.video)}longer/"), file)
 
 
 def suggest(store: Store, store_uri: str, cuts: Sequence[ClipsFile], actions: Sequence[tuple[str, str]] = ACTIONS) -> None:

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tasks.media.label_log import read_log
+from tests.labelling.in_browser import shop
 from tests.labelling.in_browser.shop import press
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.slow]
@@ -67,3 +68,29 @@ def test_a_hundred_clips_by_keyboard_with_reloads_lose_nothing(visit, kitchen):
     assert len({one.uid for one in statements}) == len(statements) == 100
     answers = [one.answer for one in statements]
     assert (answers.count("action"), answers.count("nothing"), answers.count("unsure")) == (60, 20, 20)
+
+
+def test_people_choose_among_ways_of_cutting(visit, kitchen, cut):
+    shop.cut_longer(*kitchen, cut[1][0])
+    page = visit()
+    expect(page.locator("#filter-cut option")).to_have_text(["1 s, 30 fps, 128 px (3 videos)", "2 s, 30 fps, 128 px (1 video)"])
+    press(page, "Enter")
+    expect(page.locator("#done")).to_have_text("1 of 120 done")
+    page.locator("#filter-cut").select_option(index=1)
+    expect(page.locator("#done")).to_have_text("0 of 20 done")
+    page.locator("#stage").focus()
+    press(page, "n")
+    expect(page.locator("#status")).to_have_text("Saved nothing happens; 1 of 20 done.")
+    last = read_log(*kitchen)[-1].statement
+    assert last.stop_seconds - last.start_seconds == 2
+    page.locator("#to-intervals").click()
+    expect(page.locator("#interval-video option")).to_have_count(1)
+    page.locator("#to-clips").click()
+    page.locator("#filter-cut").select_option(index=0)
+    expect(page.locator("#done")).to_have_text("1 of 120 done")
+
+
+def test_one_way_of_cutting_is_no_choice(visit):
+    page = visit()
+    expect(page.locator("#done")).to_have_text("0 of 120 done")
+    expect(page.locator("#filter-cut")).to_be_hidden()

@@ -1,5 +1,7 @@
 """How fast the page is, how wide, and how it reads."""
 
+import re
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
@@ -124,6 +126,21 @@ def test_every_control_has_a_name_and_is_reached_by_tab(visit):
             page.keyboard.press("Tab")
             reached.add(page.evaluate(f"({NAME})(document.activeElement)"))
         assert set(names) <= reached, view
+
+
+def test_what_a_screen_reader_says_of_an_answer_is_short_and_its_letters_reach_the_page(visit):
+    page = visit()
+    expect(page.locator(READY)).to_be_visible()
+    # In an application, screen readers leave letters to the page; a name that changed with each clip would be read with each answer.
+    for stage in ("#stage", "#interval-stage"):
+        expect(page.locator(stage)).to_have_attribute("role", "application")
+        expect(page.locator(stage)).to_have_attribute("aria-label", re.compile("; . lists the keys"))
+    expect(page.locator("#spoken")).to_have_text("kitchen_01.mp4 0:00.00. Suggested: put meat, 90 %.")
+    press(page, "Enter")
+    expect(page.locator("#spoken")).to_have_text(re.compile(r"kitchen_0.\.mp4 0:0.\.00\. Suggested: "))
+    expect(page.locator("#status")).to_have_text("Saved put meat; 1 of 120 done.")
+    press(page, "Backspace")
+    expect(page.locator("#spoken")).to_have_text("kitchen_01.mp4 0:00.00. Answer: put meat (by anna).")
 
 
 def test_single_keys_can_be_turned_off(visit):

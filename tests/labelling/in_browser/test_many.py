@@ -63,6 +63,7 @@ def test_twenty_thousand_clips_are_quick_and_their_memory_is_bounded(visit, cut,
         before = Memory(page, pid)
         times = sorted(answer(page, NUM_ANSWERS))
         after = Memory(page, pid)
+        page.close()
     figures = f"cold {cold:.0f} ms, warm {warm:.0f} ms, next {times[NUM_ANSWERS // 2]:.0f} ms; sent {told}; {before}; {after}"
     # A machine that runs other tests beside is slower: 1 s and 200 ms are the limits of one that does not.
     assert cold < 20_000, figures
@@ -72,5 +73,5 @@ def test_twenty_thousand_clips_are_quick_and_their_memory_is_bounded(visit, cut,
     assert max(told.values()) < 100_000, figures
     assert after.num_addresses <= 9, figures
     assert after.num_nodes < before.num_nodes + 500, figures
-    assert after.heap_bytes < before.heap_bytes + 2_000_000, figures
+    assert after.heap_bytes < before.heap_bytes + 1_000_000, figures
     assert after.server_bytes < before.server_bytes + 30_000_000, figures
