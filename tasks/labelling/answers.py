@@ -64,7 +64,7 @@ class Answers:
             **about,
             "network": view.suggestions.network,
             "fps": view.cut.options.fps,
-            "build": {"store": self._desk.store_uri, **view.cut.options.model_dump(exclude_defaults=True)},
+            "build": {"store": self._desk.store_uri, **view.cut.options.model_dump(exclude={"cut"})},
             "cut": view.cut.recipe,
             "cuts": [{"cut": cut.recipe, "name": _cut_name(cut)} for cut in self._desk.cuts],
             "counts": counts.totals(reader.name),

@@ -2,6 +2,7 @@
 
 import { airflow, get, send } from "./api.js";
 import { by, h, openDialog } from "./dom.js";
+import { lastBuild } from "./last_build.js";
 import { changes, session } from "./session.js";
 
 const DAG = airflow("api/v2/dags/build_dataset");
@@ -17,6 +18,7 @@ export function buildPanel() {
   changes.addEventListener("change", () => (by("build-open").disabled = !session.ready));
   by("build-open").addEventListener("click", async () => {
     openDialog(by("build"));
+    tell(await last());
     if (run) return;
     try {
       const { dag_runs } = await get(`${DAG}/dagRuns`, { order_by: "-run_after", limit: 1 });
@@ -30,13 +32,24 @@ export function buildPanel() {
     by("build-start").disabled = true;
     say("Starting …");
     try {
-      const started = await send(`${DAG}/dagRuns`, { logical_date: null, conf: session.build });
+      const conf = { ...(await last())?.options, ...session.build };
+      const started = await send(`${DAG}/dagRuns`, { logical_date: null, conf });
       follow(started.dag_run_id);
     } catch (error) {
       by("build-start").disabled = false;
       say(problem(error));
     }
   });
+
+  /** Find the last build; null if there is none, or if Airflow does not say, which Start will tell. */
+  function last() {
+    return lastBuild(session.build.store).catch(() => null);
+  }
+
+  function tell(build) {
+    const how = build ? [" with the options of the ", h("a", { href: runPage(build.run), target: "_top" }, "last build"), "."] : " with its default options, because no build of this store has succeeded yet.";
+    by("build-then").replaceChildren("A new dataset starts retrain,", ...[how].flat());
+  }
 
   function follow(id) {
     run = id;
@@ -68,7 +81,7 @@ export function buildPanel() {
       h("p", { class: state === "failed" ? "bad" : "" }, h("strong", {}, title)),
       isPaused ? h("p", { class: "bad" }, "The DAG build_dataset is paused: unpause it in Airflow, then the run starts.") : "",
       h("ol", { class: "list" }, tasks.map(task)),
-      h("p", {}, h("a", { href: airflow(`dags/build_dataset/runs/${encodeURIComponent(run)}`), target: "_top" }, "Open the run in Airflow")),
+      h("p", {}, h("a", { href: runPage(run), target: "_top" }, "Open the run in Airflow")),
     );
   }
 
@@ -80,6 +93,10 @@ export function buildPanel() {
   function say(text) {
     by("build-progress").replaceChildren(h("p", {}, text));
   }
+}
+
+function runPage(id) {
+  return airflow(`dags/build_dataset/runs/${encodeURIComponent(id)}`);
 }
 
 function problem(error) {

@@ -136,7 +136,7 @@ def around(page: FastAPI, store_uri: str) -> FastAPI:
     def start(asked: Annotated[dict[str, object], Body()], who: Annotated[str | None, Cookie()] = None) -> dict[str, object]:
         if who in (None, MAY_LOOK) or asked != {
             "logical_date": None,
-            "conf": {"store": store_uri, **OPTIONS.model_dump(exclude_defaults=True)},
+            "conf": {"store": store_uri, **OPTIONS.model_dump(exclude={"cut"})},
         }:
             raise HTTPException(403, "Forbidden")
         runs["manual__1+00:00"] = 0
@@ -145,6 +145,10 @@ def around(page: FastAPI, store_uri: str) -> FastAPI:
     @app.get("/api/v2/dags/build_dataset/dagRuns")
     def latest() -> dict[str, object]:
         return {"dag_runs": []}
+
+    @app.get("/api/v2/dags/build_dataset/details")
+    def form() -> dict[str, object]:
+        return {"params": {"store": {"value": "s3://retake"}, "val_share": {}, "cut": {}, "clip_seconds": {}, "then": {}}}
 
     @app.get("/api/v2/dags/build_dataset/dagRuns/{run}")
     def one(run: str) -> dict[str, object]:

@@ -190,8 +190,33 @@ def test_hostile_names_are_text_everywhere(visit, kitchen, cut, browser):
 def test_the_dataset_is_built_with_the_persons_own_permission(visit):
     page = visit()
     page.locator("#build-open").click()
+    expect(page.locator("#build-then")).to_contain_text("default options")
     page.locator("#build-start").click()
     expect(page.locator("#build-progress")).to_contain_text("The dataset is built.")
     expect(page.get_by_role("link", name="Open the run in Airflow")).to_have_attribute(
         "href", "/dags/build_dataset/runs/manual__1%2B00%3A00"
     )
+
+
+HANDED_ON = {"val_share": 0.4, "cut": "both", "clip_seconds": 3, "head": "probe", "epochs": 7}
+BY_HAND = {"val_share": 0.4, "cut": "both", "clip_seconds": 3, "then": {"head": "probe", "epochs": 7}}
+
+
+@pytest.mark.parametrize("kind", ["asset_triggered", "manual"])
+def test_the_next_dataset_is_built_and_trained_on_as_the_last_one_of_this_store(visit, kind):
+    page = visit()
+    store = page.request.get(f"{page.url}state").json()["store"]
+    runs = [
+        {"dag_run_id": "other", "run_type": "manual", "conf": {"store": "s3://another", "val_share": 0.1}},
+        {"dag_run_id": "last", "run_type": kind, "conf": {"store": store, **BY_HAND} if kind == "manual" else {}},
+        {"dag_run_id": "older", "run_type": "manual", "conf": {"store": store, "val_share": 0.2}},
+    ]
+    events = [{"extra": {"store": store, "params": HANDED_ON}}]
+    page.route("**/dagRuns?*state=success*", lambda route: route.fulfill(json={"dag_runs": runs}))
+    page.route("**/upstreamAssetEvents", lambda route: route.fulfill(json={"asset_events": events}))
+    page.locator("#build-open").click()
+    expect(page.locator("#build-then a")).to_have_attribute("href", "/dags/build_dataset/runs/last")
+    with page.expect_request(lambda request: request.method == "POST") as asked:
+        page.locator("#build-start").click()
+    conf = asked.value.post_data_json["conf"]
+    assert conf == {"store": store, **BY_HAND, **shop.OPTIONS.model_dump(exclude={"cut"})}, "the clips are those on the page"

@@ -1,0 +1,29 @@
+// Finds the options of the last build, so that the next dataset is built, and trained on, in the same way.
+
+import { airflow, get } from "./api.js";
+
+const DAG = airflow("api/v2/dags/build_dataset");
+const NUM_READ = 20;
+
+/** Find the last build of a store that succeeded: the id of its run, and its options as the form of build_dataset has them. */
+export async function lastBuild(store) {
+  const [{ dag_runs }, { params }] = await Promise.all([
+    get(`${DAG}/dagRuns`, { order_by: "-run_after", state: "success", limit: NUM_READ }),
+    get(`${DAG}/details`),
+  ]);
+  for (const run of dag_runs) {
+    const options = run.run_type === "asset_triggered" ? await handedOn(run, params) : { store: params.store.value, ...run.conf };
+    if (options.store === store) return { run: run.dag_run_id, options };
+  }
+  return null;
+}
+
+/** Read the options that an ingest handed on; those that are not in the form belong to the runs that follow. */
+async function handedOn(run, params) {
+  const { asset_events } = await get(`${DAG}/dagRuns/${encodeURIComponent(run.dag_run_id)}/upstreamAssetEvents`);
+  const event = asset_events.at(-1)?.extra ?? {};
+  const options = { store: event.store };
+  const then = {};
+  for (const [name, value] of Object.entries(event.params ?? {})) (name in params ? options : then)[name] = value;
+  return Object.keys(then).length ? { ...options, then } : options;
+}
