@@ -9,6 +9,7 @@ from tasks.evaluation.answers import Answers
 from tasks.evaluation.confusion import Confusion
 from tasks.evaluation.detection import Segment, detection_scores
 from tasks.evaluation.metrics import measure
+from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
 from tasks.prediction.agreement import Accuracy, Agreement, Pair
 from tasks.prediction.names import Names
 from tasks.prediction.page import Differing, PageInputs, PredictionProvenance, ShownVideo
@@ -17,7 +18,7 @@ from tasks.prediction.to_label import Candidate, ToLabel
 from tasks.prediction.when_scores import WhenScores
 from tasks.results.dataset import NO_OBJECT
 from tasks.results.evaluation import EngineUsed
-from tasks.results.prediction import Predictor
+from tasks.results.prediction import Predictor, PredictPlanResult
 from tasks.results.record import TARGETS, VERB_ALONE, SetAside
 from tasks.wording import count
 
@@ -49,6 +50,33 @@ def predictor(label, is_calibrated=True, crops=10, interval_words=""):
         else "not calibrated: no answers",
         calibration_crops=crops if is_calibrated else None,
         interval_words=interval_words,
+    )
+
+
+def planned(threshold, against=True, reports=True, **more):
+    """A prediction of intervals by one network or two."""
+
+    def network(label):
+        told = {"verb_temperature": 1, "noun_temperature": 1, "interval_threshold": threshold, "reports_intervals": reports}
+        return predictor(label).model_copy(update=told)
+
+    return PredictPlanResult(
+        key="",
+        prediction_uri="",
+        store="s3://retake",
+        segment=SegmentOptions(),
+        evaluate=EvaluateOptions(bootstrap_resamples=100),
+        predict=PredictOptions(stride_seconds=2),
+        model=network("m"),
+        against=network("base") if against else None,
+        missing=(),
+        run_uri=None,
+        model_dataset_uri=None,
+        dataset_uris=(),
+        set_aside=(),
+        num_videos=3,
+        batches=(),
+        **more,
     )
 
 

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tasks.contracts.labels import LabelsExportArguments
@@ -19,7 +19,7 @@ from tasks.settings import RunnerSettings, load
 from tasks.steps._step import log
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tasks.store.predictions import Prediction
+from tasks.store.predictions import PredictedBatch, Prediction
 
 WITH_PREDICTIONS = "label-studio"
 
@@ -38,7 +38,7 @@ def run(arguments: LabelsExportArguments, store: Store) -> LabelsExportResult:
     labels_uri = _latest_labels(store, where)
     labels = store.read(labels_uri, LabelsFile)
     prediction = _prediction(arguments, store, where) if arguments.format == WITH_PREDICTIONS else None
-    predicted = predicted_spans(store.read_bytes(Prediction(prediction).report.table)) if prediction else {}
+    predicted = _predicted(store, Prediction(prediction)) if prediction else {}
     videos = video_spans([store.read(probe.uri, VideoRecord) for probe in probe_objects(store, where)], labels.clips, predicted)
     suffix, write = WRITERS[arguments.format]
     path = (arguments.out or Path(f"labels{suffix}")).expanduser()
@@ -78,15 +78,40 @@ def _prediction(arguments: LabelsExportArguments, store: Store, where: str) -> s
     return prediction.folder_uri
 
 
-def predicted_spans(table: bytes) -> Mapping[str, Sequence[LabelSpan]]:
-    """Read the best action of each clip by the first network of `predictions.csv`, by video."""
-    network = ""
+def _predicted(store: Store, prediction: Prediction) -> Mapping[str, Sequence[LabelSpan]]:
+    """Read what the first network said of each video: its intervals if the video has windows, else its best action of each clip."""
+    table = store.read_bytes(prediction.report.table)
+    if not store.exists(prediction.report.intervals):
+        return predicted_spans(table)
+    return predicted_spans(table, store.read_bytes(prediction.report.intervals), _with_windows(store, prediction))
+
+
+def _with_windows(store: Store, prediction: Prediction) -> frozenset[str]:
+    batches = [PredictedBatch(batch.out) for batch in store.read(prediction.plan).batches]
+    found = [store.read(batch) for batch in batches if store.exists(batch.uri)]
+    return frozenset(video.video for batch in found for video in batch.videos if video.windows_uri)
+
+
+def predicted_spans(table: bytes, intervals: bytes = b"", with_intervals: Collection[str] = ()) -> Mapping[str, Sequence[LabelSpan]]:
+    """Read what the first network of `predictions.csv` said, by video: in clips its best action, or its rows of `intervals.csv`.
+
+    `with_intervals` are the videos of which `intervals` tell all: if they tell nothing of one, nothing was found in it.
+    """
+    rows = list(_rows(table))
+    network = rows[0]["network"] if rows else ""
     spans: defaultdict[str, list[LabelSpan]] = defaultdict(list)
-    for row in csv.DictReader(io.StringIO(table.decode())):
-        network = network or row["network"]
-        if row["network"] == network and row["rank"] == "1":
-            verb, _, noun = row.get("action", row["verb"]).partition(" ")
-            score = float(row.get("action_probability", row["verb_probability"]))
-            span = LabelSpan(float(row["start_seconds"]), float(row["stop_seconds"]), verb, noun or NO_OBJECT, score=score)
-            spans[row["video_sha256"]].append(span)
+    best = [row for row in rows if row["rank"] == "1" and row["video_sha256"] not in with_intervals]
+    told = [row for row in _rows(intervals) if row["video_sha256"] in with_intervals]
+    for score, row in [*(("action_probability", row) for row in best), *(("probability", row) for row in told)]:
+        if row["network"] == network:
+            spans[row["video_sha256"]].append(_span(row, float(row.get(score) or row["verb_probability"])))
     return spans
+
+
+def _rows(table: bytes) -> Iterator[dict[str, str]]:
+    return csv.DictReader(io.StringIO(table.decode()))
+
+
+def _span(row: Mapping[str, str], score: float) -> LabelSpan:
+    verb, _, noun = (row.get("action") or row["verb"]).partition(" ")
+    return LabelSpan(float(row["start_seconds"]), float(row["stop_seconds"]), verb, noun or NO_OBJECT, score=score)

@@ -1,0 +1,115 @@
+"""What a prediction says is handed on as intervals where it has them, and comes back from Label Studio as the same intervals."""
+
+import hashlib
+import json
+
+import pytest
+
+from tasks.contracts.labels import LabelsExportArguments
+from tasks.dataset.rows import AnnotationFile
+from tasks.media.labelled_intervals import PredictedVideos, labelled_intervals
+from tasks.options import LabelOptions, SegmentOptions
+from tasks.prediction.found_intervals import FoundIntervals
+from tasks.prediction.interval_files import write_intervals
+from tasks.prediction.intervals import Interval
+from tasks.prediction.names import Names
+from tasks.results.dataset import LabelsFile, Vocabulary
+from tasks.results.prediction import PredictBatchResult, ScoredVideo
+from tasks.results.video import BatchRef
+from tasks.steps.labels import export_labels
+from tasks.store.layout import Layout
+from tests.prediction.pages import planned
+from tests.steps.shelf import Shelf, taken_in
+
+ROOT = "s3://retake"
+KEY = "0123456789abcdef"
+FILMS = ("seen.mp4", "quiet.mp4", "unseen.mp4")
+NAMES = Names({0: "take", 1: "put"}, {20: "bag", 26: "meat"})
+WHEN = (Interval(2.5, 4.2, 0, 20, 0.75), Interval(4.2, 7.5, 1, 26, 0.625))
+
+
+def sha(name):
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def scored(name):
+    windows = None if name == "unseen.mp4" else "s3://retake/w.parquet"
+    return ScoredVideo(video=sha(name), name=name, num_clips=1, scored_uri="", preview_uri=None, windows_uri=windows)
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    """Three films of one clip, labelled by nobody, in each of which a network sees meat put; two have windows, and one an interval."""
+    made = Shelf()
+    taken_in(made, FILMS)
+    labels = LabelsFile(
+        recipe="r",
+        segment=SegmentOptions(),
+        options=LabelOptions().model_dump(),
+        vocabulary=Vocabulary(verbs=(), nouns=()),
+        clips=(),
+        problems=(),
+        changes=(),
+    )
+    made.write(Layout(ROOT).labels("r").clips, labels)
+    prediction = Layout(ROOT).prediction(KEY)
+    batch = prediction.predicted(0)
+    plan = planned(0.6).model_copy(update={"batches": (BatchRef(uri="s3://retake/b", name="all", out=batch.folder_uri),)})
+    made.write(prediction.plan, plan)
+    made.write(
+        batch, PredictBatchResult(videos=tuple(map(scored, FILMS)), set_aside=(), engines={}, scoring_seconds=1, peak_memory_bytes=1)
+    )
+    lines = ["video_sha256,network,rank,start_seconds,stop_seconds,action,action_probability"]
+    lines += [f"{sha(name)},{network},1,0,8,{said},0.5" for name in FILMS for network, said in (("m", "put meat"), ("base", "take meat"))]
+    made.write_bytes(prediction.report.table, "\n".join(lines).encode())
+    made.write_bytes(prediction.report.uri, b"{}")
+    others = (Interval(0, 8, 1, 20, 0.9),)
+    found = [
+        FoundIntervals(scored("seen.mp4"), ((0, 8),), {}, {"model": WHEN, "against": others}),
+        FoundIntervals(scored("quiet.mp4"), ((0, 8),), {}, {"model": (), "against": others}),
+    ]
+    write_intervals(plan, found, NAMES, tmp_path)
+    made.intervals = (tmp_path / "intervals.csv").read_bytes()
+    return made
+
+
+def exported(shelf, out):
+    export_labels.run(LabelsExportArguments(format="label-studio", out=out, store=ROOT), shelf)
+    return json.loads(out.read_bytes())
+
+
+def said(tasks):
+    """By film, what its pre-annotations say, with the first and last frame and the score."""
+    return {
+        task["data"]["name"]: [
+            (one["value"]["timelinelabels"][0], *one["value"]["ranges"][0].values(), one["score"])
+            for prediction in task["predictions"]
+            for one in prediction["result"]
+        ]
+        for task in tasks
+    }
+
+
+def test_a_prediction_without_intervals_gives_its_clips(shelf, tmp_path):
+    assert said(exported(shelf, tmp_path / "tasks.json")) == {name: [("put meat", 1, 240, 0.5)] for name in FILMS}
+
+
+def test_a_video_with_windows_gives_the_reported_intervals_of_the_first_network_or_none(shelf, tmp_path):
+    shelf.write_bytes(Layout(ROOT).prediction(KEY).report.intervals, shelf.intervals)
+    assert said(exported(shelf, tmp_path / "tasks.json")) == {
+        "seen.mp4": [("take bag", 76, 126, 0.75), ("put meat", 127, 225, 0.625)],
+        "quiet.mp4": [],
+        "unseen.mp4": [("put meat", 1, 240, 0.5)],
+    }
+
+
+def test_pre_annotations_that_people_accept_come_back_as_the_intervals_of_the_prediction(shelf, tmp_path):
+    shelf.write_bytes(Layout(ROOT).prediction(KEY).report.intervals, shelf.intervals)
+    tasks = exported(shelf, tmp_path / "tasks.json")
+    for task in tasks:
+        task["annotations"] = [{"id": 1, "result": one["result"]} for one in task.pop("predictions")]
+    accepted = AnnotationFile("accepted.json", json.dumps(tasks).encode())
+    found = labelled_intervals(shelf, ROOT, PredictedVideos({sha("seen.mp4"): "seen.mp4"}, (accepted,)))
+    assert [(one.verb_class, one.noun_class) for one in found] == [(one.verb_class, one.noun_class) for one in WHEN]
+    for one, interval in zip(found, WHEN, strict=True):
+        assert (one.start_seconds, one.stop_seconds) == pytest.approx((interval.start_seconds, interval.stop_seconds), abs=1 / 30)
