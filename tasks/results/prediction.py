@@ -130,7 +130,7 @@ class KnownClipsResult(Record):
 class ScoredVideo(Record):
     """Predictions of one video: `scored_uri` has one row per clip, `preview_uri` the video with captions.
 
-    `windows_uri` has one row per window, those of the clips included; None without a stride, or if the model cannot see windows.
+    `windows_uri` has one row per window, those of the clips included; None without a stride. If the model cannot see windows between clips, only these.
     """
 
     video: str

@@ -96,7 +96,7 @@ def predict_video(
     seconds = time.perf_counter() - started
     scored = [clip for clip in clips if clip.uid not in bad]
     work.store.write_file(place.clips, path)
-    if sliding.networks:
+    if sliding.roles:
         work.store.write_file(place.windows, windows_path)
     windows_path.unlink()
     warnings = _shortnesses(networks, video, scored)
@@ -124,7 +124,7 @@ def predict_video(
                     num_clips=len(scored),
                     scored_uri=place.clips,
                     preview_uri=preview_uri,
-                    windows_uri=place.windows if sliding.networks else None,
+                    windows_uri=place.windows if sliding.roles else None,
                 ),
             ),
             set_aside=tuple(SetAside(name=_place(video, clip), reason=bad[clip.uid]) for clip in clips if clip.uid in bad),

@@ -22,11 +22,13 @@ LogitsByRole = Mapping[PredictorRole, tuple[Logits, Logits]]
 
 @dataclass
 class Sliding:
-    """Scores the windows of one video. Without a stride, or if the model cannot see windows, it has no networks and scores none.
+    """Scores the windows of one video, of which its clips are some. Without a stride there are no `roles`, and none is scored.
 
-    `networks` score between clips; `ready` are the same on their engines.
+    `roles` answer the windows. `networks` score those between clips, and `ready` are the same on their engines; if the model cannot see
+    beyond the end of a clip, there are none, and the clips are all windows.
     """
 
+    roles: tuple[PredictorRole, ...]
     ready: Mapping[PredictorRole, Ready]
     networks: Mapping[PredictorRole, BetweenClips]
     fps: int
@@ -41,12 +43,12 @@ class Sliding:
 
         There are none between clips of which one was left out.
         """
-        if not self.networks:
+        if not self.roles:
             return
-        if self._before and _follows(clip, self._before[0], self.networks["model"].grid.clip_frames):
+        if self.networks and self._before and _follows(clip, self._before[0], self.networks["model"].grid.clip_frames):
             yield from self._between(*self._before, clip, noted)
         self._before = (clip, noted)
-        yield clip, {role: logits[role] for role in self.networks}
+        yield clip, {role: logits[role] for role in self.roles}
 
     def _between(
         self, first: ClipRecord, first_noted: NotedByRole, second: ClipRecord, noted: NotedByRole
@@ -65,31 +67,33 @@ def _follows(clip: ClipRecord, before: ClipRecord, clip_frames: int) -> bool:
 
 
 def sliding_over(plan: PredictPlanResult, networks: Mapping[PredictorRole, Ready]) -> Sliding:
-    """Prepare to score the windows of one video by the networks that can see them."""
+    """Prepare to score the windows of one video by the networks that can see them, or its clips if the model cannot."""
     stride = plan.predict.stride_seconds
     able = {role: ready for role, ready in networks.items() if all(map(slides, ready.specs))}
     if stride is None or "model" not in able:
-        return Sliding({}, {}, plan.segment.fps)
+        return Sliding(() if stride is None else tuple(networks), {}, {}, plan.segment.fps)
     grid = window_grid(plan.segment, stride)
-    return Sliding(able, {role: BetweenClips(ready.scorer, grid) for role, ready in able.items()}, plan.segment.fps)
+    return Sliding(tuple(able), able, {role: BetweenClips(ready.scorer, grid) for role, ready in able.items()}, plan.segment.fps)
 
 
 def without_windows(plan: PredictPlanResult, networks: Mapping[PredictorRole, Ready]) -> tuple[str, ...]:
-    """Say which networks cannot see windows, and log what the windows of the others cost."""
+    """Say which networks cannot see windows between clips, and log what the windows of the others cost."""
     stride = plan.predict.stride_seconds
     if stride is None:
         return ()
+    labels = {role: plan.predictors[role].label for role in networks}
+    unable = [role for role, ready in networks.items() if not all(map(slides, ready.specs))]
+    if "model" in unable:
+        return (
+            f"intervals begin and end with clips, whatever the stride: {labels['model']} sees optical flow or described sound, which ends with "
+            "each clip",
+        )
     grid = window_grid(plan.segment, stride)
-    missing = []
     for role, ready in networks.items():
-        label = plan.predictors[role].label
-        if not all(map(slides, ready.specs)):
-            missing.append(f"no intervals by {label}: it sees optical flow or described sound, which ends with each clip")
-            continue
-        for spec in ready.specs:
+        for spec in ready.specs if role not in unable else ():
             if sees_single_frames(spec):
                 number = len(further_frames(grid.clip_frames, spec, grid))
-                log.info("windows of %s share features; for each clip they need %s more", label, count(number, "frame"))
+                log.info("windows of %s share features; for each clip they need %s more", labels[role], count(number, "frame"))
             else:
-                log.info("windows of %s are computed whole, because its features are not of single frames", label)
-    return tuple(missing)
+                log.info("windows of %s are computed whole, because its features are not of single frames", labels[role])
+    return tuple(f"no intervals by {labels[role]}: it sees optical flow or described sound, which ends with each clip" for role in unable)

@@ -613,9 +613,16 @@ def test_a_network_whose_input_ends_with_each_clip_has_no_windows_and_is_named(s
     assert set(seconds.scored(FIRST, "windows").logits) == {"model"}
 
 
-def test_a_model_on_flow_is_predicted_by_clips_alone(seconds, flow_bytes):
+def test_of_a_model_on_flow_each_clip_is_a_window_and_no_other(seconds, flow_bytes):
     seconds.put_flow(flow_bytes)
     seconds.write_plan(made(FLOW, 0), made(RGB, 1), stride=0.5)
     result = seconds.predict()
-    assert [(video.num_clips, video.windows_uri) for video in result.videos] == [(3, None), (3, None)]
-    assert [one.partition(":")[0] for one in result.missing] == ["no intervals by model"]
+    assert [one.partition(":")[0] for one in result.missing] == ["intervals begin and end with clips, whatever the stride"]
+    assert [(video.num_clips, video.windows_uri) for video in result.videos] == [
+        (3, f"{PREDICTION}scored/{video}/windows.parquet") for video in (FIRST, SECOND)
+    ]
+    windows, clips = seconds.scored(FIRST, "windows"), seconds.scored(FIRST)
+    assert (windows.uids, windows.uris) == (clips.uids, clips.uris)
+    for role in ("model", "against"):
+        for on_windows, on_clips in zip(windows.logits[role], clips.logits[role], strict=True):
+            np.testing.assert_array_equal(on_windows, on_clips)
