@@ -17,9 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.evaluation.resampling import BOOTSTRAP_SEED, MAX_DRAWS_AT_ONCE, expanded_interval
+from tasks.evaluation.uncertainty import interval_around
 
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5)
-WHOLE = (0.0, 1.0)
+MIDDLE = len(TIOUS) // 2
+MIN_SOURCES = 2
+"""A single source video with labels does not show how much others differ from it."""
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -38,11 +41,12 @@ class Segment:
 
 @dataclass(frozen=True)
 class ClassPrecision:
-    """The average precision of one class, (h,) by tIoU; `num_labelled` intervals have the class."""
+    """The average precision of one class, (h,) by tIoU; `num_labelled` intervals have the class. `interval` is that of its mean."""
 
     label: int
     num_labelled: int
     by_tiou: tuple[float, ...]
+    interval: tuple[float, float] | None
 
     @property
     def mean(self) -> float:
@@ -54,12 +58,12 @@ class ClassPrecision:
 class DetectionScores:
     """The mean average precision, (h,) by tIoU, and its mean over them with a 95 % interval over source videos.
 
-    `classes` are those with labels, the most frequent first.
+    The interval is None if fewer than `MIN_SOURCES` have labels. `classes` are those with labels, the most frequent first.
     """
 
     by_tiou: tuple[float, ...]
     mean: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     classes: tuple[ClassPrecision, ...]
 
 
@@ -91,7 +95,7 @@ def detection_scores(
         found: with scores, of the same videos.
         labelled: at least one.
         sources: the source video of each video.
-        num_resamples: draws of source videos for the interval.
+        num_resamples: draws of source videos for the interval; with 0 there is none.
         seed: of the draws.
     """
     names = sorted({sources[one.video] for one in (*found, *labelled)})
@@ -101,10 +105,16 @@ def detection_scores(
     matched = [_match(label, found, labelled, number, len(names)) for label in order]
     once = np.ones((1, len(names)), np.int64)
     each = np.stack([_average_precisions(one, once)[:, 0] for one in matched])
+
+    def interval(of: Sequence[_Matched], mean: np.float64) -> tuple[float, float] | None:
+        return _interval(of, float(mean), len(names), num_resamples, seed)
+
+    classes = tuple(
+        ClassPrecision(one.label, counts[one.label], tuple(own.tolist()), interval([one], own.mean()))
+        for one, own in zip(matched, each, strict=True)
+    )
     by_tiou = each.mean(axis=0)
-    classes = tuple(ClassPrecision(label, counts[label], tuple(own.tolist())) for label, own in zip(order, each, strict=True))
-    mean = float(by_tiou.mean())
-    return DetectionScores(tuple(by_tiou.tolist()), mean, _interval(matched, mean, len(names), num_resamples, seed), classes)
+    return DetectionScores(tuple(by_tiou.tolist()), float(by_tiou.mean()), interval(matched, by_tiou.mean()), classes)
 
 
 def always_guessing(labelled: Sequence[Segment], films: Mapping[str, Sequence[tuple[float, float]]]) -> tuple[Segment, ...]:
@@ -170,13 +180,24 @@ def _average_precisions(matched: _Matched, times: NDArray[np.int64]) -> Floats:
     return np.stack(found)
 
 
-def _interval(matched: Sequence[_Matched], mean: float, num_sources: int, num_resamples: int, seed: int) -> tuple[float, float]:
-    """Resample source videos; every draw that has a label counts."""
-    if num_sources == 1 or not num_resamples:
-        return WHOLE
+def _interval(matched: Sequence[_Matched], mean: float, num_sources: int, num_resamples: int, seed: int) -> tuple[float, float] | None:
+    """Compute the 95 % interval of the mean from resampled source videos; every draw that has a label counts.
+
+    Where the videos at hand are alike by chance, resampling them shows no spread. So the interval is at least as wide as that of a share of
+    as many labels found, which allows for labels of one video that are found or missed together. With few labels the mean is too high, as
+    the precision is raised to that at a higher recall; so the lower limit goes down by as much as resamples lie above the mean.
+    `docs/evidence.md` shows the simulated coverage.
+    """
+    num_labelled = np.sum([one.num_labelled for one in matched], axis=0)
+    labelled = num_labelled > 0
+    if labelled.sum() < MIN_SOURCES or not num_resamples:
+        return None
+    num_right = np.sum([np.bincount(one.sources[one.right[MIDDLE]], minlength=num_sources) for one in matched], axis=0)
     draws = _draw(matched, num_sources, num_resamples, np.random.default_rng(seed))
-    low, high = expanded_interval(draws[~np.isnan(draws)], mean, num_sources)
-    return max(0.0, low), min(1.0, high)
+    draws = draws[~np.isnan(draws)]
+    resampled, of_share = expanded_interval(draws, mean, num_sources), interval_around(mean, num_right[labelled], num_labelled[labelled])
+    too_high = max(0.0, float(draws.mean()) - mean)
+    return max(0.0, min(resampled[0], of_share[0]) - too_high), min(1.0, max(resampled[1], of_share[1]))
 
 
 def _draw(matched: Sequence[_Matched], num_sources: int, num_resamples: int, rng: np.random.Generator) -> Floats:

@@ -39,10 +39,14 @@ def share_interval(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -
     """Compute `top1_interval` from counts per video: (s,) right clips and (s,) clips."""
     if len(num_clips) == 1:
         return 0.0, 1.0
+    return interval_around(float(num_right.sum() / num_clips.sum()), num_right, num_clips)
+
+
+def interval_around(share: float, num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -> tuple[float, float]:
+    """Compute the interval of a share as of `top1_interval`; counts of two videos or more say how alike the clips of a video are."""
     correlations, weights = correlations_of(num_right, num_clips)
     total = num_clips.sum()
     effective = total / (1 + correlations * ((num_clips**2).sum() / total - 1))
-    share = num_right.sum() / total
     return _lower_limit(share, effective, weights), 1 - _lower_limit(1 - share, effective, weights)
 
 

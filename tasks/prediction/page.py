@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from jinja2 import ChoiceLoader, Environment, PackageLoader
 
 from tasks.evaluation.confusion import Confusion
-from tasks.evaluation.detection import TIOUS
+from tasks.evaluation.detection import MIN_SOURCES, TIOUS
 from tasks.prediction.agreement import Accuracy, Agreement, Pair
 from tasks.prediction.timeline import Bar, Drawing, Guess, ShownClip, ShownInterval, Span, clock, drawing, interval_bars, spans
 from tasks.prediction.to_label import ToLabel
@@ -150,6 +150,7 @@ def page(inputs: PageInputs) -> str:
             headline=_headline(inputs),
             has_labels=any(timeline.labelled for timeline in timelines),
             tious=TIOUS,
+            min_sources=MIN_SOURCES,
             script=script,
             script_hash=script_hash,
         )

@@ -12,7 +12,17 @@ from tasks.results.prediction import KnownInterval, PredictorRole, PredictPlanRe
 from tasks.results.record import Target
 from tasks.wording import plain_cell
 
-COLUMNS = ("videos", "network", "target", "class", "num_labelled", *(f"ap_{tiou:g}" for tiou in TIOUS), "ap_mean")
+COLUMNS = (
+    "videos",
+    "network",
+    "target",
+    "class",
+    "num_labelled",
+    *(f"ap_{tiou:g}" for tiou in TIOUS),
+    "ap_mean",
+    "ap_mean_low",
+    "ap_mean_high",
+)
 GUESSING = "always guessing"
 
 
@@ -43,6 +53,11 @@ class WhenScores:
     guessed: Mapping[Target, str]
     names: Names
 
+    @property
+    def has_intervals(self) -> bool:
+        """Check whether enough source videos have labels to give intervals of the means."""
+        return all(scores.interval for scores in self.guessing.values())
+
     def classes(self, target: Target) -> tuple[ScoredClass, ...]:
         """List the labelled classes of a target, the most frequent first."""
         columns = [*(targets[target] for targets in self.networks.values()), self.guessing[target]]
@@ -70,17 +85,21 @@ def when_scores(
 
 
 def table(scores: Iterable[WhenScores], plan: PredictPlanResult, names: Names) -> bytes:
-    """Write the average precision of each class as CSV, for each network, target and tIoU, then its mean over classes."""
+    """Write the average precision of each class as CSV, for each network, target and tIoU, then its mean over classes.
+
+    The limits are those of the 95 % interval, empty where it cannot be given.
+    """
     rows = []
     for one in scores:
         networks = {plan.predictors[role].label: targets for role, targets in one.networks.items()} | {GUESSING: one.guessing}
         for network, targets in networks.items():
             for target, found in targets.items():
-                each = [(names.name(target, own.label), own.num_labelled, (*own.by_tiou, own.mean)) for own in found.classes]
-                each.append(("(mean of classes)", one.num_labelled, (*found.by_tiou, found.mean)))
-                for name, number, values in each:
+                each = [(names.name(target, own.label), own.num_labelled, (*own.by_tiou, own.mean), own.interval) for own in found.classes]
+                each.append(("(mean of classes)", one.num_labelled, (*found.by_tiou, found.mean), found.interval))
+                for name, number, values, interval in each:
                     videos = "training" if one.is_trained_on else "other"
-                    cells = (videos, network, target, name, number, *(round(value, 6) for value in values))
+                    figures = [round(value, 6) for value in (*values, *(interval or ()))]
+                    cells = (videos, network, target, name, number, *figures, *(() if interval else ("", "")))
                     rows.append(dict(zip(COLUMNS, map(plain_cell, cells), strict=True)))
     return csv_table(COLUMNS, rows)
 

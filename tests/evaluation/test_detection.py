@@ -117,7 +117,26 @@ def test_the_interval_is_over_source_videos_and_holds_the_score():
     low, high = result.interval
     assert 0 <= low < result.mean < high <= 1
     assert scored(found, labelled, num_resamples=500) == result
-    assert scored(found, labelled, dict.fromkeys("abcd", "one"), num_resamples=500).interval == (0, 1)
+    assert all(0 <= low <= one.mean <= high <= 1 for one in result.classes for low, high in [one.interval])
+
+
+def test_from_one_source_video_no_interval_is_given():
+    labelled = [Segment("a", 0, 8, 0), Segment("a", 10, 18, 1), Segment("b", 0, 8, 0)]
+    one = scored(labelled, labelled, dict.fromkeys("ab", "one"), num_resamples=100)
+    assert (one.interval, {own.interval for own in one.classes}) == (None, {None})
+    two = scored(labelled, labelled, num_resamples=100)
+    assert two.interval is not None
+    assert [own.interval is None for own in two.classes] == [False, True], "the second class is labelled in one video"
+    without_labels = [*labelled[:2], Segment("c", 0, 8, 0)]
+    assert scored(without_labels, labelled[:2], num_resamples=100).interval is None, "videos without a label show nothing"
+
+
+def test_where_the_films_at_hand_are_all_right_the_interval_is_not_a_point():
+    labelled = [Segment(video, 10 * i, 10 * i + 8, i % 2) for video in "abc" for i in range(6)]
+    low, high = scored(labelled, labelled, num_resamples=100).interval
+    assert (0.2 < low < 0.6, high) == (True, 1)
+    low, high = scored([], labelled, num_resamples=100).interval
+    assert (low, 0.4 < high < 0.8) == (0, True)
 
 
 def copied(segments, times):

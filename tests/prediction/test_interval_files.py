@@ -5,43 +5,17 @@ import shutil
 import numpy as np
 import pytest
 
-from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
 from tasks.prediction.found_intervals import find_intervals
 from tasks.prediction.interval_files import shown_intervals, write_intervals
 from tasks.prediction.names import Names
 from tasks.prediction.scored import ScoredWriter, Window
 from tasks.prediction.when_scores import table, when_scores
 from tasks.results.dataset import NO_OBJECT, NOTHING
-from tasks.results.prediction import KnownInterval, PredictPlanResult, ScoredVideo
-from tests.prediction.pages import predictor
+from tasks.results.prediction import KnownInterval, ScoredVideo
+from tests.prediction.pages import planned
 
 NAMES = Names({0: "take", 1: "put"}, {20: "=bag", 26: "meat"})
 VIDEOS = tuple(f"{n:064x}" for n in range(3))
-
-
-def planned(threshold, against=True, reports=True, **more):
-    def network(label):
-        told = {"verb_temperature": 1, "noun_temperature": 1, "interval_threshold": threshold, "reports_intervals": reports}
-        return predictor(label).model_copy(update=told)
-
-    return PredictPlanResult(
-        key="",
-        prediction_uri="",
-        store="s3://retake",
-        segment=SegmentOptions(),
-        evaluate=EvaluateOptions(bootstrap_resamples=100),
-        predict=PredictOptions(stride_seconds=2),
-        model=network("m"),
-        against=network("base") if against else None,
-        missing=(),
-        run_uri=None,
-        model_dataset_uri=None,
-        dataset_uris=(),
-        set_aside=(),
-        num_videos=len(VIDEOS),
-        batches=(),
-        **more,
-    )
 
 
 def scored(folder, video, said, roles=("model", "against")):
@@ -179,6 +153,20 @@ def test_networks_are_scored_next_to_always_guessing_and_training_videos_apart(f
     mean = next(line for line in lines if (line["network"], line["target"], line["class"]) == ("m", "verb", "(mean of classes)"))
     assert float(mean["ap_0.5"]) == pytest.approx((2 / 3 + 1) / 2, abs=1e-6)
     assert {line["network"] for line in lines} == {"m", "base", "always guessing"}
+    assert {(line["ap_mean_low"], line["ap_mean_high"]) for line in lines} == {("", "")}, "one source video shows no spread"
+    assert not others.has_intervals
+
+
+def test_from_two_source_videos_on_means_and_classes_have_intervals(found):
+    plan = planned(None)
+    truth = [*labelled(VIDEOS[0], (0, 12, 0, 20), (12, 24, 1, 26)), *labelled(VIDEOS[1], (0, 12, 0, 20), (12, 24, 1, 20))]
+    scores = when_scores(plan, found(plan, said, said), truth, NAMES)
+    assert scores[0].has_intervals
+    for line in csv.DictReader(table(scores, plan, NAMES).decode().splitlines()):
+        if line["class"] in ("meat", "put =bag", "put meat"):
+            assert line["ap_mean_low"] == line["ap_mean_high"] == ""
+        else:
+            assert 0 <= float(line["ap_mean_low"]) <= float(line["ap_mean"]) <= float(line["ap_mean_high"]) <= 1
 
 
 def test_without_labelled_intervals_nothing_is_scored(found):

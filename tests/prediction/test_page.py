@@ -263,6 +263,21 @@ def test_the_page_counts_videos_that_no_network_is_scored_on():
     assert text.count("2 more labelled videos, left out for both networks.") == 1
 
 
+def test_where_one_source_video_has_labels_the_page_says_that_there_is_no_interval():
+    case = CASES["usual"]()
+    (other, _) = case.when
+    assert "interval (CI) of the mean is over source videos" in words(page(case))
+
+    def without(one):
+        return replace(one, interval=None)
+
+    networks = {role: {target: without(one) for target, one in targets.items()} for role, targets in other.networks.items()}
+    guessing = {target: without(one) for target, one in other.guessing.items()}
+    text = words(page(replace(case, when=(replace(other, networks=networks, guessing=guessing),))))
+    assert "cannot be given: it takes labelled intervals of 2 source videos or more" in text
+    assert text.count("% none") == 9
+
+
 def test_without_a_stride_the_page_says_nothing_of_intervals():
     text = words(page(CASES["alone"]()))
     assert "interval" not in text.replace("confidence interval", "").lower()

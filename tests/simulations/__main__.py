@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 from tests.bench.table import write_docs
-from tests.simulations import coverage, decisions, labels, probabilities
+from tests.simulations import coverage, decisions, labels, probabilities, when
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "evidence.md"
-PARTS = (coverage, decisions, labels, probabilities)
+PARTS = (coverage, when, decisions, labels, probabilities)
 NUM_DRAWS, NUM_QUICK_DRAWS = 400, 10
 
 

@@ -16,6 +16,8 @@ from tests.simulations.decisions import (
 )
 from tests.simulations.labels import TRUTHS, held
 from tests.simulations.probabilities import calibrated_errors, trusted
+from tests.simulations.when import EVEN, UNEVEN, Cell
+from tests.simulations.when import held as held_when
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +95,19 @@ def test_so_it_is_whatever_the_curve_and_however_many_films(truth, times):
     assert found[-1] is not None
 
 
+@pytest.mark.parametrize(("num_films", "cell"), [(3, Cell(0.9, 0.8)), (3, Cell(0.3, 0.8, UNEVEN)), (10, Cell(0.9, 0.8, UNEVEN))])
+def test_a_mean_average_precisions_interval_holds_it_where_resampled_films_alone_do_not(num_films, cell):
+    found = held_when(num_films, cell, 60)
+    assert found["Retake"][0] >= 0.93
+    assert found["bootstrap over films"][0] < 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("num_films", "right"), [(20, 0.6), (10, 0.6), (5, 0.9)])
+def test_so_it_does_where_films_are_alike(num_films, right):
+    assert min(held_when(num_films, Cell(right, 0.0, classes), 100)["Retake"][0] for classes in (EVEN, UNEVEN)) >= 0.85
+
+
 def test_what_stands_beside_the_calibration_error_is_what_a_calibrated_network_has():
     found, by_chance = calibrated_errors(23, 60)
     assert found == pytest.approx(by_chance, rel=0.1)
@@ -106,6 +121,7 @@ def test_the_tables_are_in_the_docs():
     text = DOCS.read_text(encoding="utf-8")
     for title in (
         "The interval of an accuracy",
+        "The interval of a mean average precision",
         "Equal networks in compare_networks",
         "int8 passes its check",
         "What more labels would gain",
@@ -116,4 +132,4 @@ def test_the_tables_are_in_the_docs():
 @pytest.mark.slow
 def test_every_table_can_be_made(capsys: pytest.CaptureFixture[str], tmp_path: Path):
     assert main(["--quick"]) == 0
-    assert capsys.readouterr().out.count("### ") == 11
+    assert capsys.readouterr().out.count("### ") == 12

@@ -1,0 +1,127 @@
+"""How often the 95 % interval of a mean average precision holds that of very many films, and how wide it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from tasks.evaluation import detection
+from tasks.evaluation.detection import Segment, detection_scores
+from tasks.evaluation.resampling import expanded_interval
+from tests.simulations.tables import Table, share
+
+Limits = tuple[float, float] | None
+
+NUM_LABELS = 12
+NUM_FILMS_OF_TRUTH = 1500
+NUM_RESAMPLES = 400
+FILMS = (2, 3, 5, 10, 20)
+CORRELATIONS = (0.0, 0.4, 0.8)
+RIGHT = (0.3, 0.6, 0.9)
+EVEN, UNEVEN = (1.0,) * 4, tuple(1 / n for n in range(1, 13))
+"""How frequent the classes are: four alike, and twelve of which the first is labelled twelve times as often as the last."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Films in which a network finds a share of the labels, more or fewer of them together in a film."""
+
+    right: float
+    correlation: float
+    frequencies: tuple[float, ...] = EVEN
+
+
+CELLS = [Cell(right, correlation, classes) for correlation in CORRELATIONS for right in RIGHT for classes in (EVEN, UNEVEN)]
+
+
+def film(rng: np.random.Generator, name: str, cell: Cell) -> tuple[list[Segment], list[Segment]]:
+    """The labelled and the found intervals of a film; wrong ones are less sure, and borders are off by a fifth of the length."""
+    found_share = cell.right
+    if cell.correlation:
+        found_share = rng.beta(*(p * (1 - cell.correlation) / cell.correlation for p in (cell.right, 1 - cell.right)))
+    num_classes = len(cell.frequencies)
+    labels = rng.choice(num_classes, NUM_LABELS, p=np.array(cell.frequencies) / sum(cell.frequencies))
+    labelled, found = [], []
+    for i, label in enumerate(labels.tolist()):
+        start, length = 20.0 * i, rng.uniform(4, 14)
+        labelled.append(Segment(name, start, start + length, label))
+        is_right = rng.random() < found_share
+        called = label if is_right else int((label + rng.integers(1, num_classes)) % num_classes)
+        off = rng.normal(0, 0.2, 2) * length
+        if start + off[0] < start + length + off[1]:
+            found.append(Segment(name, start + off[0], start + length + off[1], called, sure(rng, is_right)))
+        if rng.random() > found_share:
+            found.append(Segment(name, start + length + 1, start + length + 4, int(rng.integers(num_classes)), sure(rng, False)))
+    return labelled, found
+
+
+def sure(rng: np.random.Generator, is_right: bool) -> float:
+    return float(rng.beta(4, 2) if is_right else rng.beta(2, 3))
+
+
+def films(rng: np.random.Generator, num_films: int, cell: Cell) -> tuple[list[Segment], list[Segment]]:
+    each = [film(rng, str(n), cell) for n in range(num_films)]
+    return [one for labelled, _ in each for one in labelled], [one for _, found in each for one in found]
+
+
+@cache
+def truth(cell: Cell) -> tuple[float, float]:
+    """The mean average precision, and the average precision of the first class, on very many films."""
+    labelled, found = films(np.random.default_rng(99), NUM_FILMS_OF_TRUTH, cell)
+    scores = detection_scores(found, labelled, {str(n): str(n) for n in range(NUM_FILMS_OF_TRUTH)}, num_resamples=0)
+    return scores.mean, next(one.mean for one in scores.classes if one.label == 0)
+
+
+def limits(rng: np.random.Generator, num_films: int, cell: Cell) -> dict[str, Limits]:
+    """The intervals of some films: Retake's, that of resampled films alone, and Retake's of the first class."""
+    labelled, found = films(rng, num_films, cell)
+    number = {str(n): n for n in range(num_films)}
+    matched = [detection._match(label, found, labelled, number, num_films) for label in sorted({one.label for one in labelled})]
+    means = [float(detection._average_precisions(one, np.ones((1, num_films), np.int64)).mean()) for one in matched]
+    draws = detection._draw(matched, num_films, NUM_RESAMPLES, np.random.default_rng(0))
+    first = [(one, mean) for one, mean in zip(matched, means, strict=True) if one.label == 0]
+    return {
+        "Retake": detection._interval(matched, float(np.mean(means)), num_films, NUM_RESAMPLES, 0),
+        "bootstrap over films": expanded_interval(draws[~np.isnan(draws)], float(np.mean(means)), num_films),
+        "one class": detection._interval([first[0][0]], first[0][1], num_films, NUM_RESAMPLES, 0) if first else None,
+    }
+
+
+def held(num_films: int, cell: Cell, num_draws: int) -> Mapping[str, tuple[float, float, float]]:
+    """By interval: the share that hold the truth, of those that are given; their mean width; and the share that is given."""
+    rng = np.random.default_rng(1)
+    drawn = [limits(rng, num_films, cell) for _ in range(num_draws)]
+    true = dict(zip(("Retake", "bootstrap over films", "one class"), (truth(cell)[0], *truth(cell)), strict=True))
+    found = {}
+    for name, value in true.items():
+        given = [one for one in (each[name] for each in drawn) if one]
+        widths = [min(1.0, high) - max(0.0, low) for low, high in given]
+        found[name] = (float(np.mean([low <= value <= high for low, high in given])), float(np.mean(widths)), len(given) / num_draws)
+    return found
+
+
+def tables(num_draws: int) -> list[Table]:
+    num_draws = max(5, num_draws // 2)
+    rows = []
+    for num_films in FILMS:
+        for correlation in CORRELATIONS:
+            found = [held(num_films, cell, num_draws) for cell in CELLS if cell.correlation == correlation]
+            figures = [
+                figure
+                for name in found[0]
+                for figure in (share(min(one[name][0] for one in found)), f"{np.mean([one[name][1] for one in found]):.2f}")
+            ]
+            rows.append((str(num_films), f"{correlation:g}", *figures))
+    header = [
+        "films",
+        "correlation",
+        *(f"{name}: {what}" for name in ("Retake", "bootstrap over films", "one class") for what in ("coverage", "width")),
+    ]
+    note = (
+        f"Films of {NUM_LABELS} labelled intervals, of four classes that are alike or twelve that are not, of which a network finds a share of "
+        f"{', '.join(map(str, RIGHT))}. The truth is the mean average precision on {NUM_FILMS_OF_TRUTH:,} films. Coverage is the lowest of these six "
+        f"cases, width the mean over them; {num_draws} draws of each. The interval of one class is that of the most frequent, where two films "
+        "or more have it."
+    )
+    return [Table("The interval of a mean average precision", note, header, rows)]
