@@ -109,6 +109,7 @@ def test_axe_finds_no_view_that_a_screen_reader_cannot_use(visit, width):
         found = Axe().run(page, options=RULES)
         assert found.violations_count == 0, (view, found.generate_report())
     page.keyboard.press("?")
+    expect(page.locator("#help-title")).to_be_in_viewport()
     found = Axe().run(page, options=RULES)
     assert found.violations_count == 0, found.generate_report()
 

@@ -69,7 +69,10 @@ def test_a_second_person_reads_without_seeing_the_first_answer_and_review_shows_
 def test_people_at_two_processes_label_different_clips(visit, kitchen, settings):
     uri = kitchen[1]
     with shop.served_apart(settings, uri) as (one, _), shop.served_apart(settings, uri) as (other, _):
-        pages = [visit("anna", at=one), visit("berta", at=other)]
+        pages = []
+        for who, at in (("anna", one), ("berta", other)):
+            pages.append(visit(who, at=at))
+            expect(pages[-1].locator("#stage[aria-busy=false]")).to_be_visible()
         for number in range(1, 13):
             for page in pages:
                 shop.press(page, "n")
