@@ -32,7 +32,10 @@ from tasks.video.interval_spans import FrameSpan
 from tasks.video.memory import Memory
 
 LEAD_SECONDS = 1
-"""Decoded before each part, so that its first frame is the one that the grid shows at that time."""
+"""Decoded at least before each part, so that its first frame is the one that the grid shows at that time."""
+
+WITHOUT_INDEX, LEAD_SECONDS_WITHOUT_INDEX = ("mpegts", "mpeg"), 10
+"""Seeking in these ends before the moment, but the first picture that decodes is the next key frame, which may lie after it."""
 
 
 def cut_spans(
@@ -105,8 +108,12 @@ def _cut(
 
 def span_arguments(path: Path, source: VideoProbe, span: FrameSpan, options: SegmentOptions, audio_index: int | None) -> list[str]:
     """Build ffmpeg's argument list; it writes clip.mp4 into its working folder."""
-    num_lead_frames = min(span.start_frame, LEAD_SECONDS * options.fps)
-    file = input_of(path, ss=(span.start_frame - num_lead_frames) / options.fps)
+    # From a whole second on, times are rounded as they are from zero on, and so the fps filter takes the same frames.
+    lead_seconds = LEAD_SECONDS_WITHOUT_INDEX if source.container in WITHOUT_INDEX else LEAD_SECONDS
+    seek_seconds = max(0, span.start_frame // options.fps - lead_seconds)
+    num_lead_frames = span.start_frame - seek_seconds * options.fps
+    # FLV leaves out frames even when it seeks zero.
+    file = input_of(path, ss=seek_seconds) if seek_seconds else input_of(path)
     video = picture(file, source, options).filter("trim", start_frame=num_lead_frames, end_frame=num_lead_frames + span.num_frames)
     streams = [video.filter("setpts", "PTS-STARTPTS")]
     if audio_index is not None:

@@ -63,6 +63,24 @@ def test_real_videos_are_cut_as_on_the_grid(name, shared: Path, ffmpeg: Path, tm
             assert abs(lag_samples(sound_of(one.path), sound_of(other.path))) <= 1024
 
 
+@pytest.mark.parametrize(("rate", "suffix"), [(24, "mp4"), (60, "mkv"), (30, "ts"), (30, "flv")])
+def test_frames_are_those_of_the_grid_in_each_container_and_where_two_are_as_near(
+    rate, suffix, make_video, ffmpeg: Path, tmp_path: Path, cut_parts
+):
+    path = make_video(
+        tmp_path / f"counted.{suffix}",
+        *("-f", "lavfi", "-i", f"nullsrc=s=64x64:r={rate}:d=14,geq=lum=20+mod(7*N\\,200):cb=128:cr=128"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-crf", "1", "-pix_fmt", "yuv420p"),
+    )
+    options, memory = SegmentOptions(clip_seconds=15, crf=1, min_clip_seconds=0.5), undivided()
+    held = probe(path, max_seconds=math.inf, memory=memory)
+    (whole,) = cut(path, held, tmp_path, options, ffmpeg=ffmpeg, time_limit_seconds=240, memory=memory).clips
+    expected = np.array(greys(whole.path))
+    starts = (0, 7, 31, 61, 345)
+    for start, clip in zip(starts, cut_parts(path, *((start, 60) for start in starts), options=options).clips, strict=True):
+        np.testing.assert_allclose(greys(clip.path), expected[start : start + 60], atol=2)
+
+
 def frames_of(path: Path) -> np.ndarray:
     with av.open(str(path)) as container:
         return np.stack([frame.to_ndarray(format="gray8") for frame in container.decode(video=0)]).astype(np.int16)
