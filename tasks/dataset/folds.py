@@ -66,8 +66,12 @@ def _with_actions(folds: list[Manifest]) -> list[Manifest]:
 
 
 def _fold(manifest: Manifest, held_out: Set[str]) -> Manifest:
-    """Keep the training clips, and make those of the sources `held_out` the validation clips."""
-    clips = (clip for clip in manifest.clips if clip.split == "train")
-    return manifest.model_copy(
-        update={"clips": tuple(clip.model_copy(update={"split": "val" if clip.source in held_out else "train"}) for clip in clips)}
+    """Keep the training clips, and make those of the sources `held_out` the validation clips.
+
+    Where both the grid and intervals are cut, these are of the grid alone, as in the dataset.
+    """
+    divided = (
+        clip.model_copy(update={"split": "val" if clip.source in held_out else "train"}) for clip in manifest.clips if clip.split == "train"
     )
+    on_grid = manifest.segment.cut == "both"
+    return manifest.model_copy(update={"clips": tuple(clip for clip in divided if clip.split == "train" or not (on_grid and clip.around))})

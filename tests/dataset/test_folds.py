@@ -6,6 +6,7 @@ from tasks.dataset.folds import folds_of, same_folds
 from tasks.errors import BadDataset
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions
 from tasks.results.dataset import NOTHING, ClassRef, DatasetClip, Manifest, Vocabulary
+from tasks.results.video import Interval
 
 
 def manifest(actions_of_source: list[list[int]]) -> Manifest:
@@ -41,6 +42,16 @@ def test_each_training_clip_is_held_out_once_and_no_source_is_divided(sources, n
         split_of = {clip.source: clip.split for clip in fold.clips}
         assert all(split_of[clip.source] == clip.split for clip in fold.clips)
     assert folds == folds_of(whole, num_folds, seed)
+
+
+@pytest.mark.parametrize(("cut", "num_held_out"), [("both", 3), ("intervals", 6)])
+def test_of_both_cuts_folds_are_validated_on_the_grid_alone(cut, num_held_out):
+    whole = manifest([[0, 1]] * 3)
+    around = Interval(start_seconds=1, stop_seconds=2)
+    clips = [clip.model_copy(update={"around": around}) if clip.uid.endswith("-1") else clip for clip in whole.clips]
+    folds = folds_of(whole.model_copy(update={"clips": tuple(clips), "segment": SegmentOptions(cut=cut)}), 3, 0)
+    assert sum(clip.split == "val" for fold in folds for clip in fold.clips) == num_held_out
+    assert all(sum(clip.split == "train" for clip in fold.clips) == 4 for fold in folds)
 
 
 def test_fewer_videos_than_folds_are_refused():
