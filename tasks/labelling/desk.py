@@ -85,6 +85,9 @@ class Desk:
         view = self.view
         if view is None or recipe not in self._cuts:
             return view
+        if found := self._views.get(recipe):
+            # The lock is held for as long as all views are renewed.
+            return found
         with self._viewing:
             if recipe not in self._views and recipe in self._cuts:
                 self._views[recipe] = self._view_of(self._cuts[recipe], view)
