@@ -25,9 +25,9 @@ def run(arguments: SplitArguments, store: Store) -> SplitResult:
     kept = read_split_csv(store.read_bytes(uri)) if store.exists(uri) else {}
     assignment = assign_splits(labels.clips, kept, arguments.picked(SplitOptions))
     splits = assignment.split_by_source
+    used = usable_clips(labels, assignment)
     if not assignment.remembered.keys() <= kept.keys():
         store.write_bytes(uri, write_split_csv(kept, assignment.remembered))
-    used = usable_clips(labels, assignment)
     num_clips = Counter(splits[clip.source] for clip in used)
     num_sources = Counter(splits[source] for source in {clip.source for clip in used})
     for warning in assignment.warnings:
