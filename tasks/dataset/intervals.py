@@ -14,6 +14,9 @@ from tasks.results.video import ClipRecord
 
 ROUNDING_SECONDS = 1e-6
 
+MIN_LIKENESS = 0.5
+"""To the interval that a clip is cut around. A later interval that covers less than half of it, and does not replace it, is less like."""
+
 
 class Span(Protocol):
     """A part of a video: a clip or an interval."""
@@ -142,12 +145,12 @@ def _winner(clip: ClipRecord, rows: Sequence[IntervalRow], min_overlap: float) -
 def _of_own_interval(clip: ClipRecord, around: Span, rows: Sequence[IntervalRow], min_overlap: float) -> Winner | None:
     """Find the interval that is most like the one that the clip was cut around, by intersection over union within the clip.
 
-    None if none reaches `min_overlap`, as when the labels have changed since. The second label covers that share of the clip, too.
+    None if none reaches `MIN_LIKENESS`, as when the labels have changed since. The second label covers `min_overlap` of the clip.
     """
     core = _within(clip, around)
     likeness = [(_iou(core, _within(clip, row)), _iou(around, row)) for row in rows]
     best = max(range(len(rows)), key=lambda number: likeness[number], default=None)
-    if best is None or likeness[best][0] < min_overlap:
+    if best is None or likeness[best][0] < MIN_LIKENESS:
         return None
     own = rows[best]
     others = [row for row in rows if (row.verb, row.noun) != (own.verb, own.noun)]

@@ -67,7 +67,7 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
         changes=labelling.changes,
         folders=labelling.folders,
         left_out=labelling.left_out,
-        hints=(*labelling.hints, *_uncut(store, store_uri, cut)),
+        hints=(*labelling.hints, *_uncut(store, store_uri, segment, cut)),
         agreement=agreement(read_twice(by_hand)),
     )
 
@@ -83,15 +83,17 @@ def _clips(files: Sequence[ClipsFile]) -> list[ClipRecord]:
     return sorted(found.values(), key=lambda clip: (clip.start_seconds, clip.stop_seconds))
 
 
-def _uncut(store: Store, store_uri: str, cut: Sequence[tuple[VideoRecord, Sequence[ClipsFile]]]) -> list[str]:
-    """Say how many videos have other intervals than when clips were cut around them."""
-    made = {record.video: (record, file) for record, files in cut for file in files if file.options.cut == "intervals"}
-    if not made:
+def _uncut(store: Store, store_uri: str, segment: SegmentOptions, cut: Sequence[tuple[VideoRecord, Sequence[ClipsFile]]]) -> list[str]:
+    """Say how many videos have other intervals than when clips were cut around them, or were not cut so yet."""
+    part = next((one for one in segment.parts if one.cut == "intervals"), None)
+    if part is None:
         return []
-    intervals = intervals_to_cut(store, store_uri, made.keys())
+    made = {record.video: file.spans_digest for record, files in cut for file in files if file.options.cut == "intervals"}
+    usable = [record for record, files in cut if not any(file.set_aside for file in files if file.options.cut == "grid")]
+    intervals = intervals_to_cut(store, store_uri, {record.video for record in usable})
     num_uncut = sum(
-        file.spans_digest != spans_digest(spans_of(record, intervals.get(video, ()), file.options))
-        for video, (record, file) in made.items()
+        made.get(record.video, spans_digest(())) != spans_digest(spans_of(record, intervals.get(record.video, ()), part))
+        for record in usable
     )
     hint = "the labelled intervals changed since clips were cut around them; run ingest_videos to cut the new ones"
     return [f"{plain_count(num_uncut, 'video')}: {hint}"] if num_uncut else []

@@ -156,6 +156,23 @@ def test_videos_whose_intervals_changed_since_are_named(store):
     assert any(hint.startswith("2 videos: the labelled intervals changed") for hint in labelled(store, "intervals").hints)
 
 
+def test_a_grid_around_which_no_interval_is_cut_yet_is_named(store):
+    take_in(store, "grid")
+    assert any(hint.startswith("3 videos: the labelled intervals changed") for hint in labelled(store, "both").hints)
+    take_in(store, "both")
+    assert not any("ingest_videos" in hint for hint in labelled(store, "both").hints)
+
+
+@pytest.mark.parametrize("min_overlap", [0, 0.25])
+def test_a_later_interval_beside_it_leaves_a_clip_its_label(store, min_overlap):
+    annotate(store, "1.csv", LINES.replace("a.mp4,0.5,1.5,put,meat\na.mp4,2,4.5,take,bag\n", "a.mp4,1,2.5,put,meat\n"))
+    annotate(store, "2.csv", "a.mp4,2,3,take,bag\n")
+    take_in(store, "intervals")
+    label.run(LabelArguments(**BASE, cut="intervals", min_overlap=min_overlap), store)
+    found = shown(store.read(Layout(STORE).labels(recipe_of(options("intervals"))).clips, LabelsFile))
+    assert [action for _, _, action in found] == ["put meat", "take bag"]
+
+
 def test_a_new_annotation_starts_another_cut_and_nothing_new_does_not(store):
     again = IngestArguments(**BASE, cut="intervals", out=f"{STORE}/ingests/x/")
     take_in(store, "intervals")
