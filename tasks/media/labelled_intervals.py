@@ -13,12 +13,14 @@ from tasks.dataset.places import KnownVideos, Places
 from tasks.dataset.rows import AnnotationFile, IntervalRow
 from tasks.dataset.statements import Ledger
 from tasks.dataset.vocabulary import OwnClasses
+from tasks.media.cutting import spans_digest, spans_of
 from tasks.media.label_inputs import annotation_file, annotation_objects, epic_list_objects, probe_objects
 from tasks.media.label_log import read_log
 from tasks.media.own_classes import own_classes
+from tasks.options import SegmentOptions
 from tasks.results.dataset import NOTHING
 from tasks.results.prediction import KnownInterval
-from tasks.results.video import Interval, VideoRecord
+from tasks.results.video import ClipsFile, Interval, VideoRecord
 from tasks.store.objects import Store
 from tasks.wording import count
 
@@ -97,6 +99,21 @@ def intervals_to_cut(store: Store, store_uri: str, videos: Collection[str]) -> d
         )
         for video, rows in found.items()
     }
+
+
+def num_uncut(store: Store, store_uri: str, segment: SegmentOptions, cut: Iterable[tuple[VideoRecord, Sequence[ClipsFile]]]) -> int:
+    """Count the videos with other intervals than when clips were cut around them; `cut` has their lists of clips by `segment`."""
+    part = next((one for one in segment.parts if one.cut == "intervals"), None)
+    if part is None:
+        return 0
+    # Around intervals of a video that cannot be cut on the grid, nothing is cut.
+    usable = [(record, files) for record, files in cut if not any(file.set_aside for file in files if file.options.cut == "grid")]
+    made = {record.video: file.spans_digest for record, files in usable for file in files if file.options.cut == "intervals"}
+    intervals = intervals_to_cut(store, store_uri, {record.video for record, _ in usable})
+    return sum(
+        made.get(record.video, spans_digest(())) != spans_digest(spans_of(record, intervals.get(record.video, ()), part))
+        for record, _ in usable
+    )
 
 
 def _stored(store: Store, store_uri: str) -> _Stored:

@@ -10,10 +10,9 @@ from tasks.dataset.statements import Ledger, page_labels, page_parts, touched_cl
 from tasks.errors import BadInput
 from tasks.keys import recipe_of
 from tasks.media.clips import find_cut
-from tasks.media.cutting import spans_digest, spans_of
 from tasks.media.label_inputs import annotation_file, annotation_objects, epic_list_objects, probe_objects
 from tasks.media.label_log import read_log
-from tasks.media.labelled_intervals import intervals_to_cut
+from tasks.media.labelled_intervals import num_uncut
 from tasks.media.own_classes import number_words, own_classes
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelsFile
@@ -85,15 +84,6 @@ def _clips(files: Sequence[ClipsFile]) -> list[ClipRecord]:
 
 def _uncut(store: Store, store_uri: str, segment: SegmentOptions, cut: Sequence[tuple[VideoRecord, Sequence[ClipsFile]]]) -> list[str]:
     """Say how many videos have other intervals than when clips were cut around them, or were not cut so yet."""
-    part = next((one for one in segment.parts if one.cut == "intervals"), None)
-    if part is None:
-        return []
-    made = {record.video: file.spans_digest for record, files in cut for file in files if file.options.cut == "intervals"}
-    usable = [record for record, files in cut if not any(file.set_aside for file in files if file.options.cut == "grid")]
-    intervals = intervals_to_cut(store, store_uri, {record.video for record in usable})
-    num_uncut = sum(
-        made.get(record.video, spans_digest(())) != spans_digest(spans_of(record, intervals.get(record.video, ()), part))
-        for record in usable
-    )
+    number = num_uncut(store, store_uri, segment, cut)
     hint = "the labelled intervals changed since clips were cut around them; run ingest_videos to cut the new ones"
-    return [f"{plain_count(num_uncut, 'video')}: {hint}"] if num_uncut else []
+    return [f"{plain_count(number, 'video')}: {hint}"] if number else []

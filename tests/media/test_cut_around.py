@@ -156,6 +156,16 @@ def test_videos_whose_intervals_changed_since_are_named(store):
     assert any(hint.startswith("2 videos: the labelled intervals changed") for hint in labelled(store, "intervals").hints)
 
 
+def test_intervals_that_a_dataset_was_built_from_before_they_were_cut_are_cut_by_the_next_ingest(store):
+    take_in(store, "intervals")
+    annotate(store, "2.csv", "b.mp4,4,4.5,put,bag\n")
+    assert any("run ingest_videos" in hint for hint in labelled(store, "intervals").hints)
+    assert take_in(store, "intervals") == 10
+    labelled(store, "intervals")
+    with pytest.raises(NothingToDo):
+        take_in(store, "intervals")
+
+
 def test_a_grid_around_which_no_interval_is_cut_yet_is_named(store):
     take_in(store, "grid")
     assert any(hint.startswith("3 videos: the labelled intervals changed") for hint in labelled(store, "both").hints)

@@ -12,11 +12,11 @@ from tasks.media.cutting import batch_size
 from tasks.media.intake import NUM_THREADS, Taker
 from tasks.media.label_inputs import annotation_objects, inputs_digest, probe_objects
 from tasks.media.label_log import count_entries
-from tasks.media.labelled_intervals import intervals_to_cut
+from tasks.media.labelled_intervals import intervals_to_cut, num_uncut
 from tasks.media.offers import offers
 from tasks.options import IngestOptions, SegmentOptions
 from tasks.results.record import SetAside
-from tasks.results.video import NUM_FIRST, Batch, BatchRef, IngestResult, Inventory, SeenFile
+from tasks.results.video import NUM_FIRST, Batch, BatchRef, ClipsFile, IngestResult, Inventory, SeenFile, VideoRecord
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import finish, log
 from tasks.store.layout import Layout
@@ -110,10 +110,24 @@ def _reason_if_unchanged(arguments: IngestArguments, store: Store, videos: Seque
     if not all_cut or gathered.inputs_digest != inputs_digest(store, arguments.store, recipe):
         return None
     num_new = count_entries(store, arguments.store) - gathered.num_statements
-    if num_new >= arguments.min_new_labels:
+    if num_new >= arguments.min_new_labels or (not num_new and _has_uncut(arguments, store, videos)):
         return None
     by_hand = f"; {plain_count(num_new, 'new label')} of the page, a build starts at {arguments.min_new_labels}" if num_new else ""
     return f"no new video and no new annotation since labels were last gathered{by_hand}"
+
+
+def _has_uncut(arguments: IngestArguments, store: Store, videos: Sequence[str]) -> bool:
+    """Check whether intervals changed that labels were gathered from, but no clip was cut around."""
+    segment = arguments.picked(SegmentOptions)
+    if segment.cut == "grid":
+        return False
+
+    def read(video: str) -> tuple[VideoRecord, list[ClipsFile]]:
+        found = (find_cut(store, arguments.store, video, part) for part in segment.parts)
+        return store.read(Layout(arguments.store).video(video).probe), [file for file in found if file]
+
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        return num_uncut(store, arguments.store, segment, pool.map(read, videos)) > 0
 
 
 def _write_batches(arguments: IngestArguments, store: Store, names: Mapping[str, str]) -> tuple[BatchRef, ...]:
