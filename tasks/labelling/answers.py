@@ -109,7 +109,8 @@ class Answers:
         clips = view.cut.by_video[video]
 
         def look(ledger: Ledger) -> tuple[list[PageClip], list[IntervalStatement]]:
-            return [clip for clip in clips if reader.is_second(clip.uid, ledger.about(clip.key))], ledger.intervals(video)
+            of_all_cuts = (clip for cut in self._desk.cuts for clip in cut.by_video.get(video, ()))
+            return [clip for clip in of_all_cuts if reader.is_second(clip.uid, ledger.about(clip.key))], ledger.intervals(video)
 
         unread, intervals = self._desk.read(look)
         shown = [one for one in intervals if one.by == reader.name or not _touches(one, unread)]
@@ -127,7 +128,7 @@ class Answers:
         """List labels, the latest first, and how far readers agree."""
         view = self._view()
         agreed = self._desk.agreement()
-        found = self._desk.read(lambda ledger: reviewed(view, ledger, query, reader))
+        found = self._desk.read(lambda ledger: reviewed(view, self._desk.cuts, ledger, query, reader))
         return {**found, "agreement": agreed.model_dump(mode="json") if agreed else None}
 
     def classes(self) -> Json:

@@ -5,6 +5,7 @@ from typing import Any
 
 from tasks.dataset.statements import Ledger
 from tasks.labelling.asked import ReviewQuery
+from tasks.labelling.clips import Cut
 from tasks.labelling.desk import View
 from tasks.labelling.queue import Reader, people_differ
 from tasks.results.labelling import ClipStatement
@@ -13,14 +14,15 @@ Json = dict[str, Any]
 ROWS_PER_PAGE = 50
 
 
-def reviewed(view: View, ledger: Ledger, query: ReviewQuery, reader: Reader) -> Json:
+def reviewed(view: View, cuts: Sequence[Cut], ledger: Ledger, query: ReviewQuery, reader: Reader) -> Json:
     """List a page of labels, the latest first, without those of clips that the person is to read as the second.
 
-    `num_hidden` counts these.
+    `num_hidden` counts these. Clips of all ways of cutting count, whichever is shown.
     """
     seen, num_hidden = list[Sequence[ClipStatement]](), 0
     for _, standing in ledger.clips():
-        if standing[-1].uid in view.cut.clips and reader.is_second(standing[-1].uid, standing):
+        uid = standing[-1].uid
+        if reader.is_second(uid, standing) and any(uid in cut.clips for cut in cuts):
             num_hidden += 1
         else:
             seen.append(standing)
