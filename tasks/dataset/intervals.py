@@ -80,7 +80,7 @@ def merged(intervals: Iterable[Span]) -> list[tuple[float, float]]:
 
 
 def not_replaced(earlier: Iterable[IntervalRow], later: Iterable[IntervalRow]) -> list[IntervalRow]:
-    """List the earlier intervals of a video that the later ones together cover by less than half."""
+    """List the earlier intervals that later ones together cover by less than half."""
     covered = merged(later)
     starts = [start for start, _ in covered]
 
@@ -143,9 +143,9 @@ def _winner(clip: ClipRecord, rows: Sequence[IntervalRow], min_overlap: float) -
 
 
 def _of_own_interval(clip: ClipRecord, around: Span, rows: Sequence[IntervalRow], min_overlap: float) -> Winner | None:
-    """Find the interval that is most like the one that the clip was cut around, by intersection over union within the clip.
+    """Find the interval most like the one that the clip was cut around.
 
-    None if none reaches `MIN_LIKENESS`, as when the labels have changed since. The second label covers `min_overlap` of the clip.
+    Likeness is intersection over union within the clip. None if none reaches `MIN_LIKENESS`, as when the labels have changed since. The second label covers `min_overlap` of the clip.
     """
     core = _within(clip, around)
     likeness = [(_iou(core, _within(clip, row)), _iou(around, row)) for row in rows]

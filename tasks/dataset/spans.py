@@ -2,14 +2,13 @@
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds
 from tasks.results.dataset import NO_OBJECT, LabelledClip, action_name
 from tasks.results.video import VideoRecord
-
-ROUNDING_SECONDS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -52,22 +51,28 @@ class VideoSpans:
 def video_spans(
     videos: Sequence[VideoRecord], clips: Iterable[LabelledClip], predicted: Mapping[str, Sequence[LabelSpan]]
 ) -> list[VideoSpans]:
-    """List the videos by name. Clips in a row that one line labels alike are one span, and so are equal predictions in a row."""
+    """List the videos by name. Clips in a row that one line labels alike are one span, and so are equal predictions in a row.
+
+    A clip around an interval stands for the interval, and clips of the grid that overlap one with their label are left out.
+    """
     names = _names(videos)
     labels: defaultdict[str, list[LabelSpan]] = defaultdict(list)
+    around: defaultdict[str, dict[LabelSpan, None]] = defaultdict(dict)
     for one in clips:
         if one.verb is not None and one.noun is not None:
-            clip = one.clip
-            labels[clip.video].append(
-                LabelSpan(clip.start_seconds, clip.stop_seconds, one.verb, one.noun, one.verb_class, one.noun_class, one.origin)
-            )
+            part = one.clip.around or one.clip
+            span = LabelSpan(part.start_seconds, part.stop_seconds, one.verb, one.noun, one.verb_class, one.noun_class, one.origin)
+            if one.clip.around:
+                around[one.clip.video][span] = None
+            else:
+                labels[one.clip.video].append(span)
     found = [
         VideoSpans(
             name=names[video.video],
             uri=video.uri,
             fps=video.fps,
             duration_seconds=video.duration_seconds,
-            labels=tuple(_merged(labels[video.video])),
+            labels=tuple(sorted(_with_intervals(labels[video.video], around[video.video]), key=lambda span: span.start_seconds)),
             predictions=tuple(_merged(predicted.get(video.video, ()))),
         )
         for video in videos
@@ -104,6 +109,16 @@ def _merged(spans: Iterable[LabelSpan]) -> Iterator[LabelSpan]:
         together.append(span)
     if together:
         yield _joined(together)
+
+
+def _with_intervals(on_grid: Sequence[LabelSpan], intervals: Collection[LabelSpan]) -> Iterator[LabelSpan]:
+    yield from intervals
+    yield from _merged(span for span in on_grid if not any(_says_as_much(one, span) for one in intervals))
+
+
+def _says_as_much(interval: LabelSpan, clip: LabelSpan) -> bool:
+    alike = (interval.verb, interval.noun) == (clip.verb, clip.noun)
+    return alike and overlap_seconds(interval, clip) > ROUNDING_SECONDS
 
 
 def _continues(one: LabelSpan, other: LabelSpan) -> bool:

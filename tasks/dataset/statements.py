@@ -186,9 +186,9 @@ class PagePart:
 
 
 def page_labels(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float) -> list[PageLabel]:
-    """Label each clip by the latest statement that covers the share `min_overlap` of it; a person who is unsure labels nothing.
+    """Label each clip by the latest statement that covers `min_overlap` of it.
 
-    A clip around an interval is labelled by a statement about the whole of it alone.
+    A person who is unsure labels nothing. A clip around an interval is labelled by a statement about the whole of it alone.
     """
     statements = _by_video(ledger)
     labels = []

@@ -15,6 +15,7 @@ from tasks.dataset.agreement import agreement, read_twice
 from tasks.dataset.page_files import PAGE
 from tasks.dataset.statements import Ledger
 from tasks.errors import BadInput, MissingObject, RetakeError
+from tasks.keys import recipe_of
 from tasks.labelling.clips import ClipFiles, Cut, of_use
 from tasks.labelling.queue import Known, Words, diverse
 from tasks.labelling.suggestions import Suggestions, latest_prediction, read_suggestions
@@ -172,17 +173,19 @@ class Desk:
             return Suggestions(folder)
 
     def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Known], str | None]:
-        labels = Layout(self.store_uri).labels(cut.recipe)
-        built = self.store.stat(labels.uri)
-        if built is None:
+        # Labels of both cuts have those of the grid, too.
+        recipes = (cut.recipe, recipe_of(cut.options.model_copy(update={"cut": "both"})))
+        places = [Layout(self.store_uri).labels(recipe) for recipe in recipes]
+        found = [(built, labels) for labels in places if (built := self.store.stat(labels.uri))]
+        if not found:
             return {}, None
+        built, labels = max(found, key=lambda one: one[0].modified)
         if before and before.cut.recipe == cut.recipe and before.known_etag == built.etag:
             return before.known, built.etag
         try:
-            num_statements, found = self.store.read(labels).num_statements, self.store.read(labels.clips)
+            return _of_files(self.store.read(labels.clips), self.store.read(labels).num_statements), built.etag
         except MissingObject:
             return {}, None
-        return _of_files(found, num_statements), built.etag
 
 
 def _of_files(labels: LabelsFile, num_statements: int) -> dict[str, Known]:

@@ -22,7 +22,7 @@ from tasks.settings import MachineSettings, load
 from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
 from tasks.video.cut import NUM_ENCODER_THREADS, CutClip, CutResult, cut
-from tasks.video.cut_spans import cut_spans
+from tasks.video.cut_spans import cut_spans, decoded_seconds
 from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg
 from tasks.video.inspection import VideoProbe
 from tasks.video.interval_spans import FrameSpan, interval_spans
@@ -37,7 +37,7 @@ MIN_VIDEOS_PER_BATCH = 8
 """Minimum batch size, if there are enough videos. A mapped Airflow task costs seconds, and a batch's videos are cut in parallel."""
 
 SECONDS_PER_VIDEO_SECOND = 10
-"""Time limit of ffmpeg, as a multiple of the video's duration; at least two minutes."""
+"""Time limit of ffmpeg, as a multiple of the duration that it decodes; at least two minutes."""
 
 MAX_AT_ONCE = 8
 
@@ -113,7 +113,7 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
         return before
     version = ffmpeg_version(find_ffmpeg(load(MachineSettings).ffmpeg))
     place = Layout(store_uri).clips(record.video, clip_recipe_of(options, version))
-    with _converted(store, record, options, shares, cut) as found:
+    with _converted(store, record, options, shares, record.duration_seconds, cut) as found:
         clips = [_keep(clip, place.clip(clip.index), record.video, store) for clip in found.result.clips]
         return _write(store, place, found, clips, version, options, record.video)
 
@@ -136,7 +136,8 @@ def cut_around(
     known = {round(clip.start_seconds * options.fps): clip for clip in before.clips} if before else {}
     missing = [span for span in spans if span.start_frame not in known]
     none = nullcontext(_Converted(CutResult((), 0, ())))
-    with _converted(store, record, options, shares, partial(cut_spans, spans=missing)) if missing else none as found:
+    cut_missing = partial(cut_spans, spans=missing)
+    with _converted(store, record, options, shares, decoded_seconds(missing, options), cut_missing) if missing else none as found:
         for clip in found.result.clips:
             uri = place.clip_around(round(clip.start_seconds * 1000), round(clip.stop_seconds * 1000))
             known[missing[clip.index].start_frame] = _keep(clip, uri, record.video, store)
@@ -191,9 +192,11 @@ class _Converted:
 
 
 @contextmanager
-def _converted(store: Store, record: VideoRecord, options: SegmentOptions, shares: MemoryShares, convert: _Convert) -> Iterator[_Converted]:
+def _converted(
+    store: Store, record: VideoRecord, options: SegmentOptions, shares: MemoryShares, decoded_seconds: float, convert: _Convert
+) -> Iterator[_Converted]:
     """Fetch a video and cut it; the clips are on disk within the context."""
-    seconds = max(120, SECONDS_PER_VIDEO_SECOND * record.duration_seconds)
+    seconds = max(120, SECONDS_PER_VIDEO_SECOND * decoded_seconds)
     ffmpeg = find_ffmpeg(load(MachineSettings).ffmpeg)
     with tempfile.TemporaryDirectory(prefix="retake-segment-") as name:
         folder = Path(name)

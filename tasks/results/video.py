@@ -121,7 +121,7 @@ class ClipRecord(Record):
 
 
 class ClipsFile(Record):
-    """`clips/<video>/<recipe>/clips.json`, written last: all clips of one video, or the reason why there are none.
+    """`clips/<video>/<recipe>/clips.json`, written last: all clips of one video, or the reason why some are missing.
 
     `recipe` is `tasks.keys.clip_recipe_of` the options and the version `ffmpeg`; for clips cut by older versions, which did not record it,
     `recipe_of` the options alone. `lacked_bytes` is the memory limit that was too small for the video. Clips around intervals have

@@ -70,7 +70,9 @@ def cut_spans(
             of_span = clips_folder / f"{index:04d}"
             of_span.mkdir()
             try:
-                clips.append(_cut(path, source, span, index, of_span, options, ffmpeg, stop - monotonic(), memory))
+                clip, own_warnings = _cut(path, source, span, index, of_span, options, ffmpeg, stop - monotonic(), memory)
+                clips.append(clip)
+                warnings += own_warnings
             except OutOfMemory:
                 raise
             except BadVideo as error:
@@ -80,7 +82,7 @@ def cut_spans(
         raise
     if spans and not clips:
         raise BadVideo(warnings[0])
-    return CutResult(tuple(clips), 0, tuple(warnings))
+    return CutResult(tuple(clips), 0, tuple(dict.fromkeys(warnings)))
 
 
 def _cut(
@@ -93,8 +95,10 @@ def _cut(
     ffmpeg: Path,
     time_limit_seconds: float,
     memory: Memory,
-) -> CutClip:
-    convert(path, folder, source, lambda audio: span_arguments(path, source, span, options, audio), ffmpeg, time_limit_seconds, memory)
+) -> tuple[CutClip, list[str]]:
+    warnings, _ = convert(
+        path, folder, source, lambda audio: span_arguments(path, source, span, options, audio), ffmpeg, time_limit_seconds, memory
+    )
     start_seconds, stop_seconds = (frame / options.fps for frame in (span.start_frame, span.start_frame + span.num_frames))
     files = list(folder.iterdir())
     clip = examine(files[0], index, span.start_frame, options) if files else None
@@ -103,7 +107,12 @@ def _cut(
     if not is_kept(clip.num_frames, options):
         reason = f"is shorter than the minimum of {options.min_clip_seconds:g} s per clip"
         raise BadVideo(f"{path.name}: {start_seconds:.2f} to {clip.stop_seconds:.2f} s {reason}")
-    return clip
+    return clip, warnings
+
+
+def decoded_seconds(spans: Sequence[FrameSpan], options: SegmentOptions) -> float:
+    """Return the duration that cutting these parts decodes at most."""
+    return sum(span.num_frames / options.fps + 1 + LEAD_SECONDS_WITHOUT_INDEX for span in spans)
 
 
 def span_arguments(path: Path, source: VideoProbe, span: FrameSpan, options: SegmentOptions, audio_index: int | None) -> list[str]:

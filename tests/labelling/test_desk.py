@@ -1,9 +1,16 @@
-"""What the desk does while the store is read."""
+"""What the desk reads of a store, and what it does meanwhile."""
 
+from dataclasses import replace
 from threading import Event
 from types import SimpleNamespace
 
+from tasks.keys import recipe_of
 from tasks.labelling.desk import Desk
+from tasks.options import LabelOptions, SegmentOptions
+from tasks.results.dataset import LabelledClip, LabelResult, LabelsFile, Vocabulary
+from tasks.store.layout import Layout
+from tests.labelling.test_queue import cut_of
+from tests.steps.shelf import Shelf
 
 
 def test_no_view_that_is_there_waits_for_newer_ones(monkeypatch):
@@ -18,3 +25,59 @@ def test_no_view_that_is_there_waits_for_newer_ones(monkeypatch):
     assert desk.view_of("other") is views["other"]
     assert desk._viewing.locked(), "the views are still being read"
     go_on.set()
+
+
+def test_labels_of_files_are_those_of_the_latest_build_whatever_it_cut_besides():
+    shelf, cut = Shelf(), cut_of(1)
+    (clip,) = cut.clips.values()
+    build(shelf, clip, recipe_of(cut.options.model_copy(update={"cut": "both"})), "put")
+    found, _ = Desk(shelf, "s3://retake")._known(cut, None)
+    assert found[clip.uid].words.verb == "put"
+    build(shelf, clip, cut.recipe, "take")
+    modified = {one.uri: f"2026-11-27T10:0{number}:00+00:00" for number, one in enumerate(shelf.list("s3://retake/labels/"))}
+    shelf.stat = lambda uri: (one := Shelf.stat(shelf, uri)) and replace(one, modified=modified[uri])
+    words = [Desk(shelf, "s3://retake")._known(cut, None)[0][clip.uid].words.verb]
+    modified = dict(zip(modified, reversed(modified.values()), strict=True))
+    words.append(Desk(shelf, "s3://retake")._known(cut, None)[0][clip.uid].words.verb)
+    assert sorted(words) == ["put", "take"]
+
+
+def build(shelf, clip, recipe, verb):
+    """Label the clip as a build with this recipe does."""
+    place = Layout("s3://retake").labels(recipe)
+    (record,) = shelf.clips(clip.video, 1)
+    labelled = LabelledClip(
+        clip=record.model_copy(update={"uid": clip.uid}),
+        names=("a.mp4",),
+        source=clip.video,
+        verb=verb,
+        noun="meat",
+        verb_class=0,
+        noun_class=0,
+        origin="labels.csv:2",
+    )
+    shelf.write(
+        place.clips,
+        LabelsFile(
+            recipe=recipe,
+            segment=SegmentOptions(),
+            options=LabelOptions(),
+            vocabulary=Vocabulary(verbs=(), nouns=()),
+            clips=(labelled,),
+            problems=(),
+            changes=(),
+        ),
+    )
+    shelf.write(
+        place,
+        LabelResult(
+            labels_uri=place.clips.uri,
+            inputs_digest="0",
+            num_clips=1,
+            num_labelled=1,
+            num_problems=0,
+            num_changes=0,
+            first_problems=(),
+            first_changes=(),
+        ),
+    )

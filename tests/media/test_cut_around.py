@@ -7,7 +7,9 @@ import pytest
 
 from tasks.contracts.build_dataset import DatasetArguments, LabelArguments, SplitArguments
 from tasks.contracts.ingest_videos import IngestArguments, SegmentArguments
+from tasks.dataset.formats.written import WRITERS
 from tasks.dataset.manifest import dataset_digest
+from tasks.dataset.spans import video_spans
 from tasks.errors import BadInput, NothingToDo
 from tasks.keys import recipe_of
 from tasks.media.clips import find_cut
@@ -241,3 +243,18 @@ def test_the_grid_is_the_same_with_and_without_intervals(store):
     both = build(store, "both")
     assert [clip for clip in both.clips if clip.split == "val"] == [clip for clip in alone.clips if clip.split == "val"]
     assert dataset_digest(alone) != dataset_digest(both)
+
+
+def test_an_export_has_the_intervals_themselves_and_labels_the_same_clips_when_it_is_taken_in(store, film):
+    annotate(store, "1.csv", "a.mp4,1.9,2.1,put,meat\na.mp4,2.6,2.9,take,bag\na.mp4,0,5,move,sauce\n")
+    take_in(store, "both")
+    before = labelled(store, "both")
+    exported = video_spans([store.read(Layout(STORE).video(video_of(film, "a.mp4")).probe)], before.clips, {})
+    assert [(one.start_seconds, one.stop_seconds, one.text) for one in exported[0].labels] == [
+        (0, 5, "move sauce"),
+        (1.9, 2.1, "put meat"),
+        (2.6, 2.9, "take bag"),
+    ]
+    store.write_bytes(f"{STORE}/annotations/1.csv", WRITERS["csv"][1](exported))
+    take_in(store, "both")
+    assert shown(labelled(store, "both")) == shown(before)

@@ -285,7 +285,7 @@ class FoldTrainings:
         return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
 
     def _scored_clips(self, part: FoldTraining) -> tuple[ScoredClip, ...]:
-        """Return the clips that all trials are scored on, if this one was trained on clips that are cut in another way."""
+        """Return the clips that all trials are scored on, if this one's are cut otherwise."""
         if cutting_of(part.trial.values, self.plan.cutting) == self.plan.cutting:
             return ()
         spec, scored, key = self._network(part).spec, self.data.clips[part.fold], (part.dataset_uri, part.fold)

@@ -13,7 +13,9 @@ from tasks.store.objects import Store
 def covering_clips(
     store: Store, store_uri: str, scored: Sequence[DatasetClip], segment: SegmentOptions
 ) -> list[list[tuple[ClipRecord, float]]]:
-    """List, for each scored clip, the clips of the length of `segment` on the grid that overlap it, with their common seconds.
+    """List, for each scored clip, the clips of the grid that overlap it, with common seconds.
+
+    `segment` says how long these are.
 
     Raises:
         BadDataset: a clip is covered by none.

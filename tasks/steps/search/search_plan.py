@@ -11,7 +11,7 @@ from tasks.refusals import refusals
 from tasks.results.dataset import Manifest
 from tasks.results.search import Cutting, SearchPlanResult
 from tasks.search.rounds import require_resumable, rung_epochs
-from tasks.search.space import START_OPTIONS, Space
+from tasks.search.space import CUT, START_OPTIONS, Space
 from tasks.search.suggest import require_searchable
 from tasks.steps._plans import find_dataset, is_trained
 from tasks.steps._step import finish, log
@@ -45,7 +45,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
         key=content_key(
             {
                 "dataset": dataset.digest,
-                "search": chosen.model_dump(mode="json", exclude={"dataset", "then_retrain"}),
+                "search": {**chosen.model_dump(mode="json", exclude={"dataset", "then_retrain"}), "ranges": _keyed_ranges(chosen)},
                 "train": training_key(train),
                 "evaluate": evaluate.model_dump(mode="json", include={"crops"}),  # trials have no engine and no resamples
                 "model_name": arguments.model_name,
@@ -66,6 +66,11 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     # The rounds read the plan here: the same form may lead to a plan for another dataset.
     finish(store, place, plan)
     return finish(store, PLAN.address(arguments), plan)
+
+
+def _keyed_ranges(chosen: SearchOptions) -> list[str]:
+    """Leave out lines of options that could not be searched before, unless they are, so that the keys of older searches stay."""
+    return [line for line in chosen.ranges if line.partition("=")[0].strip() != CUT or CUT in chosen.search]
 
 
 def _require_one_start(chosen: SearchOptions, train: TrainOptions) -> None:

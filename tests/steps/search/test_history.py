@@ -8,6 +8,7 @@ import pytest
 from tasks.contracts.search import GatherArguments, RoundArguments, SearchedArguments, SearchPlanArguments
 from tasks.errors import BadConfiguration, MissingObject, NothingToDo
 from tasks.options import LIGHT, LabelOptions, SegmentOptions, SplitOptions
+from tasks.options.search import RANGES
 from tasks.results.dataset import ClassRef, DatasetClip, DatasetResult, Manifest, Vocabulary
 from tasks.results.search import ScoredTrial, Top1, TrialBatch, TrialScore, TrialsResult
 from tasks.steps.search import gather, repeat_winner, search_plan, search_report, suggest
@@ -231,3 +232,11 @@ def test_a_trained_start_is_refused_where_other_networks_are_searched(shelf, sta
     with pytest.raises(BadConfiguration, match="fits one value of sampling_window"):
         planned(shelf, **asked, **start)
     assert planned(shelf, **asked | {"search": ["learning_rate"]}, **start).search.search == ["learning_rate"]
+
+
+def test_a_range_that_could_not_be_searched_before_changes_no_key_until_it_is(shelf):
+    lines = [f"{name}={values}" for name, values in RANGES.items()]
+    before = [line for line in lines if not line.startswith("cut=")]
+    plain, searched = planned(shelf, ranges=lines), planned(shelf, ranges=lines, search=["dropout", "cut"])
+    assert plain.key == planned(shelf, ranges=before).key
+    assert searched.key != plain.key
