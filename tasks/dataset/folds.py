@@ -6,6 +6,7 @@ from collections.abc import Sequence, Set
 
 from sklearn.model_selection import StratifiedGroupKFold
 
+from tasks.dataset.manifest import is_counted
 from tasks.errors import BadDataset
 from tasks.results.dataset import Manifest
 
@@ -66,12 +67,8 @@ def _with_actions(folds: list[Manifest]) -> list[Manifest]:
 
 
 def _fold(manifest: Manifest, held_out: Set[str]) -> Manifest:
-    """Keep the training clips, and make those of the sources `held_out` the validation clips.
-
-    Where both the grid and intervals are cut, these are of the grid alone, as in the dataset.
-    """
+    """Keep the training clips, and make those of the sources `held_out` the validation clips."""
     divided = (
         clip.model_copy(update={"split": "val" if clip.source in held_out else "train"}) for clip in manifest.clips if clip.split == "train"
     )
-    on_grid = manifest.segment.cut == "both"
-    return manifest.model_copy(update={"clips": tuple(clip for clip in divided if clip.split == "train" or not (on_grid and clip.around))})
+    return manifest.model_copy(update={"clips": tuple(clip for clip in divided if is_counted(manifest.segment, clip.around, clip.split))})

@@ -9,9 +9,10 @@ from tasks.csv_table import csv_table
 from tasks.dataset.split import SplitAssignment
 from tasks.errors import BadDataset
 from tasks.keys import content_key
-from tasks.options import SplitOptions
+from tasks.options import SegmentOptions, SplitOptions
 from tasks.results.dataset import ClassRef, DatasetClip, LabelledClip, LabelsFile, Manifest, Vocabulary
 from tasks.results.record import SplitName
+from tasks.results.video import Interval
 
 CSV_COLUMNS = ("uid", "verb", "noun", "action", "verb_class", "noun_class")
 
@@ -37,27 +38,25 @@ def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: Spl
 
 
 def usable_clips(labels: LabelsFile, assignment: SplitAssignment) -> list[LabelledClip]:
-    """List the labelled clips that are not excluded.
-
-    Where both the grid and intervals are cut, val and test have clips of the grid alone, as a prediction has.
+    """List the labelled clips that are not excluded and count in their split.
 
     Raises:
         BadDataset: val would have none.
     """
-    excluded = {bad.name for bad in assignment.excluded}
-    chosen = [clip for clip in labels.clips if clip.action and clip.clip.uid not in excluded]
-    if labels.segment.cut != "both":
-        return chosen
-    splits = assignment.split_by_source
-    kept = [clip for clip in chosen if is_counted(clip, splits[clip.source])]
+    excluded, splits = {bad.name for bad in assignment.excluded}, assignment.split_by_source
+    chosen = (clip for clip in labels.clips if clip.action and clip.clip.uid not in excluded)
+    kept = [clip for clip in chosen if is_counted(labels.segment, clip.clip.around, splits[clip.source])]
     if not any(splits[clip.source] == "val" for clip in kept):
         raise BadDataset("no clip of the grid is labelled in val: lower min_overlap, or choose cut=intervals")
     return kept
 
 
-def is_counted(clip: LabelledClip, split: SplitName) -> bool:
-    """Check whether a dataset of both cuts has the clip: around intervals, train alone does."""
-    return clip.clip.around is None or split == "train"
+def is_counted(segment: SegmentOptions, around: Interval | None, split: SplitName) -> bool:
+    """Check whether a clip counts in its split.
+
+    Where both the grid and intervals are cut, val and test have clips of the grid alone, as a prediction has.
+    """
+    return segment.cut != "both" or around is None or split == "train"
 
 
 def dataset_digest(manifest: Manifest) -> str:

@@ -18,12 +18,12 @@ from tasks.steps.build_dataset import label
 from tasks.steps.retrain import _networks
 from tasks.video.ffmpeg import ffmpeg_version
 from tasks.video.memory import MemoryShares
+from tests.media.conftest import DEBIANS
 from tests.steps.shelf import Shelf, filmed, recorded
 
 STORE, VIDEO = "s3://retake", "a" * 64
 CLIPS = f"{STORE}/clips/{VIDEO}"
 OPTIONS = SegmentOptions()
-DEBIANS = "7.1.5-0+deb13u1"
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +38,6 @@ def store(film):
     made.write(f"{STORE}/videos/{VIDEO}/probe.json", recorded(VIDEO))
     made.write_bytes(f"{STORE}/videos/{VIDEO}/source.mp4", film)
     return made
-
-
-@pytest.fixture
-def debians(ffmpeg, tmp_path):
-    """The same ffmpeg under Debian's version, for only what it says of itself matters here."""
-    path = tmp_path / "debian" / "ffmpeg"
-    path.parent.mkdir()
-    path.write_text(f'#!/bin/sh\n[ "$1" = -version ] && exec echo ffmpeg version {DEBIANS} Copyright\nexec {ffmpeg} "$@"\n')
-    path.chmod(0o755)
-    return path
 
 
 def cut(store):

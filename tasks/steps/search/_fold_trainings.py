@@ -36,7 +36,7 @@ from tasks.steps._plans import PlannedTraining, plan_training
 from tasks.steps._step import finish, log
 from tasks.steps._training import epoch_of, logged_epochs, train_planned
 from tasks.steps._weights import find_weights
-from tasks.steps.search._lengths import covering_clips
+from tasks.steps.search._covering import covering_clips
 from tasks.steps.search._rounds import Data, score_at
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store

@@ -20,8 +20,8 @@ from tasks.search.space import Space
 from tasks.steps._datasets import write_dataset
 from tasks.steps._labelling import label_store
 from tasks.steps._step import finish, finished, log
+from tasks.steps.search._covering import covering_clips
 from tasks.steps.search._folds import write_folds
-from tasks.steps.search._lengths import covering_clips
 from tasks.steps.search._rounds import Data
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
@@ -67,9 +67,7 @@ def _require_same_labels(own: Manifest, plan: SearchPlanResult, store: Store) ->
     now = {
         clip.clip.uid: (clip.verb, clip.noun)
         for clip in labels.clips
-        if clip.action
-        and clip.clip.uid not in excluded
-        and (own.segment.cut != "both" or is_counted(clip, splits.get(clip.source, "train")))
+        if clip.action and clip.clip.uid not in excluded and is_counted(own.segment, clip.clip.around, splits.get(clip.source, "train"))
     }
     if now != {clip.uid: (clip.verb, clip.noun) for clip in own.clips}:
         raise BadDataset(

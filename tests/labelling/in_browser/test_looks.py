@@ -54,6 +54,15 @@ def open_view(page, view):
     page.wait_for_load_state("networkidle")
 
 
+def views_in_use(page):
+    """Answer a clip, then open one view after another."""
+    press(page, "Enter")
+    expect(page.locator("#done")).to_have_text("1 of 120 done")
+    for view in VIEWS:
+        open_view(page, view)
+        yield view
+
+
 def test_the_page_shows_a_clip_within_a_second_and_the_next_within_200_ms(visit):
     page = visit()
     expect(page.locator(READY)).to_be_visible()
@@ -79,20 +88,14 @@ def test_keys_reach_the_page_in_the_frame_that_airflow_shows_it_in(visit, addres
 @pytest.mark.parametrize("width", [400, 800, 1280])
 def test_no_view_scrolls_sideways(visit, width):
     page = visit(viewport={"width": width, "height": 800})
-    press(page, "Enter")
-    expect(page.locator("#done")).to_have_text("1 of 120 done")
-    for view in VIEWS:
-        open_view(page, view)
+    for view in views_in_use(page):
         assert page.evaluate("document.documentElement.scrollWidth") == width, view
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_all_text_has_contrast(visit, scheme):
     page = visit(viewport=DESK, color_scheme=scheme)
-    press(page, "Enter")
-    expect(page.locator("#done")).to_have_text("1 of 120 done")
-    for view in VIEWS:
-        open_view(page, view)
+    for view in views_in_use(page):
         page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
         # Controls that cannot be used now need no contrast (WCAG 1.4.3).
         page.evaluate("document.querySelectorAll(':disabled').forEach(one => (one.hidden = true))")
@@ -102,10 +105,7 @@ def test_all_text_has_contrast(visit, scheme):
 @pytest.mark.parametrize("width", [400, 1280])
 def test_axe_finds_no_view_that_a_screen_reader_cannot_use(visit, width):
     page = visit(viewport={"width": width, "height": 800})
-    press(page, "Enter")
-    expect(page.locator("#done")).to_have_text("1 of 120 done")
-    for view in VIEWS:
-        open_view(page, view)
+    for view in views_in_use(page):
         found = Axe().run(page, options=RULES)
         assert found.violations_count == 0, (view, found.generate_report())
     page.keyboard.press("?")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tasks.errors import BadDataset
 from tasks.results.dataset import DatasetClip
 from tasks.results.video import ClipRecord
-from tasks.search.lengths import covering
+from tasks.search.covering import covering
 
 
 def clip(start_seconds: float, stop_seconds: float) -> DatasetClip:

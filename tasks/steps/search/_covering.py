@@ -6,7 +6,7 @@ from tasks.media.clips import find_cut
 from tasks.options import SegmentOptions
 from tasks.results.dataset import DatasetClip
 from tasks.results.video import ClipRecord
-from tasks.search.lengths import covering
+from tasks.search.covering import covering
 from tasks.store.objects import Store
 
 
