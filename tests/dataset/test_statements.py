@@ -14,7 +14,7 @@ from tasks.dataset.vocabulary import OwnClasses
 from tasks.options import LabelOptions
 from tasks.results.dataset import NO_OBJECT
 from tasks.results.labelling import ClassMerge, ClipStatement, IntervalStatement, LogEntry, Withdrawal
-from tasks.results.video import ClipRecord
+from tasks.results.video import ClipRecord, Interval
 
 VIDEO = "a" * 64
 
@@ -24,7 +24,7 @@ class Span:
     video: str
     start_seconds: float
     stop_seconds: float
-    around: None = None
+    around: Interval | None = None
 
     @property
     def uid(self) -> str:
@@ -260,3 +260,12 @@ def test_a_merge_that_is_taken_back_holds_no_longer():
     log = Writer()
     log.withdraw(log.merge("noun", "meat", "potato"))
     assert with_page_labels([], [], [], Ledger.of(log.entries).merges) == []
+
+
+def test_what_was_said_of_a_clip_labels_one_around_an_interval_only_if_it_is_the_same():
+    log = Writer()
+    around = Span(VIDEO, 2, 10, Interval(start_seconds=5, stop_seconds=7))
+    log.clip(CLIPS[0], "put", "meat")
+    assert page_labels(Ledger.of(log.entries), [around], 0.25) == []
+    log.clip(around, "take", "bag")
+    assert [(one.verb, one.noun) for one in page_labels(Ledger.of(log.entries), [around], 0.25)] == [("take", "bag")]

@@ -12,6 +12,7 @@ from tasks.dataset.manifest import dataset_digest
 from tasks.dataset.spans import video_spans
 from tasks.errors import BadInput, NothingToDo
 from tasks.keys import recipe_of
+from tasks.media import cutting
 from tasks.media.clips import find_cut
 from tasks.options import SegmentOptions
 from tasks.results.dataset import LabelsFile
@@ -146,6 +147,21 @@ def test_another_version_of_ffmpeg_adds_clips_in_a_folder_of_its_own(store, film
     annotate(store, "3.csv", "a.mp4,4.2,4.6,put,bag\n")
     take_in(store, "intervals")
     assert find_cut(store, STORE, video_of(film, "a.mp4"), options("intervals")).revision == 2
+
+
+def test_the_time_limit_grows_with_the_labelled_time_and_not_with_the_video(store, monkeypatch):
+    annotate(store, "1.csv", "".join(f"a.mp4,{start / 30:.3f},{start / 30 + 0.5:.3f},put,meat\n" for start in range(30, 110)))
+    limits, cut_really = [], cutting.cut_spans
+
+    def cut(*arguments, spans, time_limit_seconds, **options):
+        limits.append((time_limit_seconds, len(spans)))
+        return cut_really(*arguments, spans=spans[:1], time_limit_seconds=time_limit_seconds, **options)
+
+    monkeypatch.setattr(cutting, "cut_spans", cut)
+    take_in(store, "intervals")
+    ((limit_seconds, num_spans),) = limits
+    assert num_spans > 50
+    assert limit_seconds >= cutting.SECONDS_PER_VIDEO_SECOND * BASE["clip_seconds"] * num_spans
 
 
 def test_videos_whose_intervals_changed_since_are_named(store):
