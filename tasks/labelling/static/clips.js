@@ -28,6 +28,7 @@ export function clipsView(outbox) {
   let isEnd = false;
   let isOpen = false;
   let wantsFocus = false;
+  let shown;
   let generation = 0;
   let asking = null;
   const answered = [];
@@ -52,7 +53,10 @@ export function clipsView(outbox) {
 
   function more() {
     if (isEnd || !session.ready) return Promise.resolve();
-    asking ??= ask(generation).finally(() => (asking = null));
+    const of = generation;
+    asking ??= ask(of).finally(() => {
+      if (of === generation) asking = null;
+    });
     return asking;
   }
 
@@ -71,11 +75,11 @@ export function clipsView(outbox) {
 
   async function show() {
     const clip = current();
-    keepOnly(list.slice(Math.max(0, at - NUM_BEHIND), at + NUM_AHEAD + 1).map((one) => one.uid));
+    shown = clip;
     seen(false);
-    render();
+    keepAround();
     if (isOpen && clip) speak(clip);
-    if (list.length - at <= NUM_AHEAD) more().then(() => clip === current() && (clip ? keepAround() : current() && show()));
+    if (list.length - at <= NUM_AHEAD) more().then(() => (current() === shown ? keepAround() : show()));
     if (!clip) {
       player.clear();
       return;

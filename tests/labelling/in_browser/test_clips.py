@@ -10,6 +10,8 @@ from tests.labelling.in_browser import shop
 from tests.labelling.in_browser.shop import press
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.slow]
+NUM_ASKED = 20
+"""The clips of one answer to the page."""
 SHOWN = "#clip-screen video:not(.behind)"
 ANSWERS = (
     ["Enter"],
@@ -68,6 +70,21 @@ def test_a_hundred_clips_by_keyboard_with_reloads_lose_nothing(visit, kitchen):
     assert len({one.uid for one in statements}) == len(statements) == 100
     answers = [one.answer for one in statements]
     assert (answers.count("action"), answers.count("nothing"), answers.count("unsure")) == (60, 20, 20)
+
+
+def test_a_list_that_comes_late_goes_on_by_itself(visit):
+    page = visit()
+    expect(page.locator("#stage[aria-busy=false]")).to_be_visible()
+    held = []
+    page.route("**/queue*", lambda route: held.append(route))
+    for _ in range(NUM_ASKED):
+        press(page, "n")
+    expect(page.locator("#clip-end")).to_have_text("Reading clips …")
+    [asked] = held
+    asked.continue_()
+    page.unroute("**/queue*")
+    press(page, "n")
+    expect(page.locator("#done")).to_have_text(f"{NUM_ASKED + 1} of 120 done")
 
 
 def test_people_choose_among_ways_of_cutting(visit, kitchen, cut):
