@@ -9,15 +9,19 @@ import time
 from dataclasses import replace
 
 import pytest
+import torch
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 
 from tasks.errors import Unavailable
 from tasks.local.home import REPOSITORY
-from tasks.results.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
+from tasks.model.checkpoints import load, save
+from tasks.results.dataset import Manifest
+from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResult, RegisterResult, ReportResult
 from tasks.results.learning_curve import LearningCurveResult
 from tasks.results.metrics import Metrics
-from tasks.results.training import PlanResult
+from tasks.results.training import PlanResult, TrainResult
+from tasks.steps._checkpoints import file_sha256
 from tests.integration.conftest import CHAIN_STORE as STORE
 from tests.integration.workshop import EASY_GATE, TRAINING
 
@@ -220,3 +224,42 @@ def test_a_champion_stays_where_a_network_that_does_as_well_comes_after_it(works
     experiment_id = registered.mlflow_run_url.split("/experiments/")[1].split("/")[0]
     models = MlflowClient().search_logged_models([experiment_id], f"source_run_id = '{registered.mlflow_run_id}'")
     assert [model.status for model in models] == [LoggedModelStatus.READY]
+
+
+@pytest.fixture
+def fragile(workshop, chain, tmp_path) -> PlanResult:
+    """A plan with so many clips that OpenVINO scores them, and a training that ended with a network that OpenVINO cannot score."""
+    manifest = workshop.store.read(f"{workshop.store.read(f'{chain.plan}result.json', PlanResult).dataset_uri}manifest.json", Manifest)
+    twice = (*manifest.clips, *(clip.model_copy(update={"uid": f"{clip.uid}-again"}) for clip in manifest.clips))
+    dataset = f"{STORE}/datasets/twice/"
+    workshop.store.write(f"{dataset}manifest.json", manifest.model_copy(update={"clips": twice}))
+    options = TRAINING | EASY_GATE | {"engine": "auto", "model_name": "fragile"}
+    plan = PlanResult.model_validate(workshop.run("plan", store=STORE, weights_result=chain.weights, dataset=dataset, **options))
+    trained = workshop.store.read(f"{chain.run}train/result.json", TrainResult)
+    path, uri = tmp_path / "best.pt", f"{plan.run_uri}train/best.pt"
+    workshop.store.read_file(trained.checkpoint_uri, path)
+    saved = load(path)
+    with torch.no_grad():
+        # Common to all classes, and so large that the rounding errors of a feature outweigh what tells classes apart.
+        saved.network.head.fc_verb.weight.add_(1e4)
+    save(path, saved.network, saved.classes)
+    workshop.store.write_file(uri, path)
+    update = {"checkpoint_uri": uri, "checkpoint_sha256": file_sha256(path)}
+    workshop.store.write(f"{plan.run_uri}train/result.json", trained.model_copy(update=update))
+    return plan
+
+
+def test_a_network_that_falls_back_is_compared_with_one_that_was_scored_alike(workshop, fragile):
+    flags = {"store": STORE, "plan": f"{fragile.decision_uri}plan/"}
+    results = {}
+    for network in fragile.networks:
+        workshop.run("evaluate", **flags, model=network.model)
+        results[network.model] = workshop.store.read(f"{fragile.evaluations[0].out}result.json", EvaluateResult)
+    assert [result.engine.name for result in results.values()] == ["openvino", "pytorch"], "the baseline, before and after"
+    compared = workshop.run("compare", **flags)
+    assert next(rule for rule in compared["rules"] if rule["rule"] == "engine") == {
+        "rule": "engine",
+        "title": "Same engine and crops",
+        "passed": True,
+        "detail": "both scored by pytorch float32, 1 crop",
+    }

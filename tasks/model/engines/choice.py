@@ -7,7 +7,7 @@ changes it: to OpenVINO in float32, then to PyTorch. The result records the fall
 # t: segments, h, w: pixels, p: 8-bit planes of a snippet
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal, TypeVar
@@ -33,6 +33,9 @@ OPENVINO_FROM_CLIPS = 10
 
 It saves more than conversion, compilation and check take (ResNet-50, 10 crops, two cores).
 """
+
+KINDS_IN_FLOAT32: dict[str, Kind] = {"openvino float32": "openvino-float32", "pytorch float32": "pytorch"}
+"""The engines that a network may fall back to, by their labels."""
 
 MAX_REASON = 300
 """Maximum characters of a library's error in a result."""
@@ -85,6 +88,13 @@ def choose(wanted: Wanted | Kind, device: Device, num_clips: int) -> Kind:
     if wanted == "openvino-int8" and not _is_installed("nncf"):
         raise BadConfiguration("engine openvino-int8: NNCF is not installed; pip install nncf, or choose engine openvino")
     return wanted
+
+
+def common_label(labels: Set[str]) -> str:
+    """Find the label of the engine that can score what these engines scored: the more exact one of OpenVINO's, else PyTorch."""
+    if len(labels) == 1:
+        return next(iter(labels))
+    return "openvino float32" if labels == {"openvino bfloat16", "openvino float32"} else "pytorch float32"
 
 
 def make_engine(network: Network, wanted: Wanted | Kind, job: Job) -> tuple[Engine, EngineUsed]:

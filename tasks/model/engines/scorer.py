@@ -14,7 +14,7 @@ from tasks.logit_mean import mean_logits
 from tasks.model.checkpoints import HeadWeights, Saved
 from tasks.model.consensus import Logits
 from tasks.model.crops import Frames, NumCrops
-from tasks.model.engines.choice import Job, Kind, Wanted, make_engine
+from tasks.model.engines.choice import KINDS_IN_FLOAT32, Job, Kind, Wanted, common_label, make_engine
 from tasks.model.engines.engine import Engine, clip_logits
 from tasks.model.engines.parity import compare_answers
 from tasks.model.engines.pytorch import PytorchEngine
@@ -101,7 +101,7 @@ def centre(features: Sequence[Tensor]) -> Tensor:
     return _centre(features[0]).flatten(0, -2).mean(dim=0)
 
 
-def make_scorer(saved: Saved, wanted: Wanted, jobs: Sequence[Job]) -> tuple[Scorer, EngineUsed]:
+def make_scorer(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[Job]) -> tuple[Scorer, EngineUsed]:
     """Build checked engines for all networks of a checkpoint.
 
     If one falls back, all do, but for heads on features of sound. If the joined answer fails its check, all are PyTorch.
@@ -118,9 +118,8 @@ def make_scorer(saved: Saved, wanted: Wanted, jobs: Sequence[Job]) -> tuple[Scor
     engines, used = _make_engines(saved, wanted, jobs)
     seeing = [i for i, network in enumerate(saved.networks) if not network.spec.sound] or [0]
     reason = next((one.fallback_reason for one in used if one.fallback_reason), None)
-    while len({used[i].label for i in seeing}) > 1:
-        names = {used[i].name for i in seeing}
-        engines, used = _make_engines(saved, "pytorch" if "pytorch" in names else "openvino-float32", jobs)
+    while len(labels := {used[i].label for i in seeing}) > 1:
+        engines, used = _make_engines(saved, KINDS_IN_FLOAT32[common_label(labels)], jobs)
     if saved.joint is None:
         return Scorer(engines, saved.weights), _summarise([used[i] for i in seeing]).model_copy(update={"fallback_reason": reason})
     scorer = Scorer(engines, saved.weights, saved.joint.eval())

@@ -47,6 +47,7 @@ from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network
 from tasks.steps._step import finish, finished, log, write_files
 from tasks.steps.retrain._beside_probe import beside_probe
+from tasks.steps.retrain._one_engine import IN_WORDS, Choice, choice_beside, scored_otherwise
 from tasks.steps.retrain._ready import Ready
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
@@ -62,7 +63,8 @@ FINGERPRINT_FRAMES = 8
 def run(arguments: EvaluateArguments, store: Store) -> EvaluateResults:
     """Score the network on each of its splits that has no result yet.
 
-    Each is logged under `<model>/<split>` of the plan's MLflow run.
+    Each is logged under `<model>/<split>` of the plan's MLflow run. With engine `auto`, networks that another engine scored than all can use are
+    then scored again.
 
     Raises:
         BadConfiguration: the plan does not score this network.
@@ -72,13 +74,19 @@ def run(arguments: EvaluateArguments, store: Store) -> EvaluateResults:
     if not planned:
         raise BadConfiguration(f"the plan does not score --model {arguments.model}, but {', '.join(one.model for one in plan.networks)}")
     if missing := [evaluation for evaluation in planned if not finished(store, Scores(evaluation.out))]:
-        _score(plan, planned, missing, store)
+        _score(plan, missing, choice_beside(plan, arguments.model, store), store)
     uris = tuple(Scores(one.out).uri for one in planned)
-    return finish(store, EVALUATE.address(arguments), EvaluateResults(model=arguments.model, result_uris=uris))
+    result = finish(store, EVALUATE.address(arguments), EvaluateResults(model=arguments.model, result_uris=uris))
+    # After the commit mark: of two evaluations at once, the one that ends last sees the other.
+    while again := scored_otherwise(plan, store):
+        log.warning("scoring %s again by %s: %s", IN_WORDS[again.evaluations[0].model], again.choice.engine, again.choice.reason)
+        _score(plan, again.evaluations, again.choice, store)
+    return result
 
 
-def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Evaluation], store: Store) -> None:
-    """Make one network ready for all its `planned` splits, and score the `missing` ones."""
+def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, store: Store) -> None:
+    """Make one network ready for all its splits, and score the `missing` ones."""
+    planned = [evaluation for evaluation in plan.evaluations if evaluation.model == missing[0].model]
     keep_to_one_gpu()
     keep_freed_memory()
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
@@ -86,7 +94,7 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
     clips = {one.split: [clip for clip in manifest.clips if clip.split == one.split] for one in planned}
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-evaluate-") as name:
         folder = Path(name)
-        ready = _make_ready(plan, planned[0].model, [clip for one in planned for clip in clips[one.split]], manifest, store, folder)
+        ready = _make_ready(plan, planned[0].model, choice, [clip for one in planned for clip in clips[one.split]], manifest, store, folder)
         peak: int | None = None
         with FramesAhead(store, [clip for one in missing for clip in clips[one.split]], ready.specs, describer=describer) as ahead:
             for evaluation in missing:
@@ -134,11 +142,13 @@ def _score(plan: PlanResult, planned: Sequence[Evaluation], missing: Sequence[Ev
             ready.shared.close()
 
 
-def _make_ready(plan: PlanResult, model: ModelRole, clips: Sequence[DatasetClip], manifest: Manifest, store: Store, folder: Path) -> Ready:
+def _make_ready(
+    plan: PlanResult, model: ModelRole, choice: Choice, clips: Sequence[DatasetClip], manifest: Manifest, store: Store, folder: Path
+) -> Ready:
     """Fetch the network and choose its engine, checked on a few of the `clips`."""
     saved = fetch_network(store, *_checkpoint(model, plan, store), folder)
     specs = [network.spec for network in saved.networks]
-    scorer, used = make_scorer(saved, plan.evaluate.engine, [_job(plan, clips, manifest, store, spec) for spec in specs])
+    scorer, used = make_scorer(saved, choice.engine, [_job(plan, clips, manifest, store, spec) for spec in specs])
     # Networks whose backbones were trained have no features in common.
     shared = None
     if plan.train.trainable == "heads" and is_shareable(used):
@@ -149,7 +159,7 @@ def _make_ready(plan: PlanResult, model: ModelRole, clips: Sequence[DatasetClip]
         scorer,
         specs,
         saved.classes,
-        used,
+        choice.noted(used),
         complexity(specs, plan.evaluate.crops, saved.joint.spec if saved.joint else None),
         hardware.flat(),
         shared,

@@ -1,10 +1,12 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
 
 from tasks.errors import BadConfiguration
 from tasks.model.engines import choice, openvino
-from tasks.model.engines.choice import OPENVINO_FROM_CLIPS, Job, choose, make_engine, spread
+from tasks.model.engines.choice import OPENVINO_FROM_CLIPS, Job, choose, common_label, make_engine, spread
 from tasks.model.engines.cuda import CudaEngine
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.openvino import OpenvinoEngine
@@ -44,6 +46,17 @@ def job():
 )
 def test_auto_takes_what_is_quickest_on_this_machine_for_so_many_clips(device, num_clips, expected):
     assert choose("auto", device, num_clips) == expected
+
+
+FLOATING = ("openvino bfloat16", "openvino float32", "pytorch float32", "cuda bfloat16")
+
+
+@pytest.mark.parametrize("labels", [set(some) for number in range(1, 5) for some in combinations(FLOATING, number)], ids=" + ".join)
+def test_what_engines_scored_another_one_can_score_which_is_no_coarser(labels):
+    expected = "openvino float32" if labels == set(FLOATING[:2]) else next(iter(labels)) if len(labels) == 1 else "pytorch float32"
+    found = common_label(labels)
+    assert found == expected
+    assert common_label({found, *labels}) == found, "nothing has to change again"
 
 
 def test_auto_does_without_a_package_that_is_missing(monkeypatch):
