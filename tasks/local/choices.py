@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.errors import BadConfiguration, BadInput
-from tasks.options import LIGHT, ORIGINAL, IngestOptions, Options, SegmentOptions, TrainOptions, Weights, forms
+from tasks.options import LIGHT, ORIGINAL, Head, IngestOptions, Options, SegmentOptions, TrainOptions, Weights, forms
 from tasks.refusals import refusals
 
 SAMPLE_OPTIONS: dict[str, object] = {
@@ -39,6 +39,8 @@ SUITED = {
     False: f"no GPU: training only the heads on {LIGHT.backbone}, in minutes; for the whole network, as in the original experiment: SET=preset=original",
 }
 
+HEADS_ON_GPU = f"training only the heads on the GPU, on {ORIGINAL.backbone} unless another backbone is named"
+
 _NOT_CHOSEN = frozenset({"sources", "dataset"})  # given by VIDEOS=dir and by the chain
 
 
@@ -62,7 +64,7 @@ class Choices(BaseModel):
 def parse(pairs: Sequence[str], *, takes_auto: bool = False) -> dict[str, object]:
     """Parse options from `key=value` texts, and validate each by its model.
 
-    `takes_auto` accepts `preset=auto`, for `suited`.
+    `takes_auto` accepts `preset=auto`, for `suited`. With it a probe trains the heads alone, as it must, on any machine.
 
     Raises:
         BadConfiguration: a text is no pair, an option is unknown, or a value is out of range; the message names it.
@@ -78,7 +80,11 @@ def parse(pairs: Sequence[str], *, takes_auto: bool = False) -> dict[str, object
         near = [name for one in unknown for name in get_close_matches(one, known, n=1)]
         hint = f"did you mean {' and '.join(near)}? " if near else ""
         raise BadConfiguration(f"--set: unknown options {', '.join(unknown)}; {hint}known are {', '.join(known)}")
-    checked: dict[str, object] = {"preset": given.pop("preset")} if takes_auto and given.get("preset") == AUTO else {}
+    checked: dict[str, object] = {}
+    if takes_auto and given.get("preset") == AUTO:
+        checked["preset"] = given.pop("preset")
+        if given.get("head") == Head.PROBE:
+            given.setdefault("trainable", "heads")
     for model in _MODELS:
         if mine := _picked((model,), given):
             validated = _validated(model, mine)
@@ -97,7 +103,8 @@ def suited(chosen: Mapping[str, object], *, has_gpu: bool) -> tuple[dict[str, ob
     # With AUTO, a GPU machine without EPIC weights still trains; with them, it is the same run as preset=original.
     preset = ORIGINAL.model_copy(update={"weights": Weights.AUTO}) if has_gpu else LIGHT
     own = {name: value for name, value in chosen.items() if name != "preset"}
-    return {**preset.model_dump(mode="json", exclude_defaults=True), **own}, SUITED[has_gpu]
+    line = HEADS_ON_GPU if has_gpu and own.get("trainable") == "heads" else SUITED[has_gpu]
+    return {**preset.model_dump(mode="json", exclude_defaults=True), **own}, line
 
 
 def check_folder(videos: Path) -> Path:

@@ -2,7 +2,7 @@ import pytest
 
 from tasks.errors import BadConfiguration, BadInput
 from tasks.local.choices import CHAIN, SAMPLE_OPTIONS, Choices, check_folder, parse, suited
-from tasks.options import LIGHT, ORIGINAL, PRESETS, EvaluateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
+from tasks.options import LIGHT, ORIGINAL, PRESETS, EvaluateOptions, Head, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
 
 
 def test_the_sample_options_are_within_their_limits():
@@ -73,6 +73,15 @@ def test_who_chooses_a_training_gets_no_other(chosen):
 
 def test_options_beside_the_preset_auto_hold():
     assert trained_with(["preset=auto", "epochs=3"], has_gpu=False)[0] == LIGHT.model_copy(update={"epochs": 3})
+
+
+@pytest.mark.parametrize(("has_gpu", "backbone"), [(False, "tf_efficientnet_lite0"), (True, "resnet50")])
+def test_the_preset_auto_trains_what_a_probe_can_be_fitted_to(has_gpu, backbone):
+    train, _, line = trained_with(["preset=auto", "head=probe"], has_gpu=has_gpu)
+    assert (train.head, train.trainable, train.backbone) == (Head.PROBE, "heads", backbone)
+    assert f"training only the heads on {'the GPU' if has_gpu else backbone}" in line
+    with pytest.raises(BadConfiguration, match="set trainable to heads"):
+        trained_with(["preset=auto", "head=probe", "trainable=all"], has_gpu=has_gpu)
 
 
 def test_each_option_reaches_the_form_that_has_it_and_every_later_run():
