@@ -47,7 +47,7 @@ def fragile(shelf, tmp_path):
 
 @pytest.fixture
 def scored(monkeypatch):
-    """List what is scored, split by split, as the clips' number."""
+    """List the splits that are scored, in their order."""
     calls = []
 
     def counted(clips, *arguments, **options):
@@ -167,6 +167,15 @@ def test_a_retry_goes_on_where_scoring_again_was_cut_off(score, shelf, fragile, 
     score("fine-tuned")
     assert calls == ["train", "val", "train", "val", "val"]
     assert labels(shelf) == {"pytorch float32"}
+
+
+def test_what_a_machine_with_a_gpu_scored_is_scored_again_by_one_without(score, shelf):
+    for split, result in score("baseline")[0].items():
+        on_gpu = result.engine.model_copy(update={"name": "cuda", "precision": "bfloat16"})
+        shelf.write(f"{RUN}baseline/{split}/result.json", result.model_copy(update={"engine": on_gpu}))
+    score("fine-tuned")
+    assert labels(shelf) == {"pytorch float32"}
+    assert "the baseline by cuda bfloat16 and the fine-tuned network by openvino" in engines(shelf)["baseline", "val"].fallback_reason
 
 
 def test_an_engine_that_was_asked_for_is_that_of_each_network_alone(score, shelf, fragile):
