@@ -146,23 +146,25 @@ def clip_size(width: int, height: int, short_side: int) -> tuple[int, int]:
     return int(width * scale / 2 + 1e-6) * 2, int(height * scale / 2 + 1e-6) * 2
 
 
-def input_of(path: Path, **seek: float) -> FilterableStream:
+def input_of(path: Path, **seek: float | None) -> FilterableStream:
     """Open a video with the limits that hold for files of strangers."""
     return arguments_of.input(
         url(path), protocol_whitelist=PROTOCOLS, format_whitelist=",".join(FORMATS), max_pixels=MAX_PIXELS, threads=1, **seek
     )
 
 
-def picture(file: FilterableStream, source: VideoProbe, options: SegmentOptions) -> FilterableStream:
-    """Scale the pictures, convert their colours, and resample them to a constant rate from time zero."""
+def scaled(video: FilterableStream, source: VideoProbe, options: SegmentOptions) -> FilterableStream:
+    """Scale the pictures, and convert their colours."""
     width, height = clip_size(source.width, source.height, options.short_side)
     matrix = {} if source.is_hdr else {"out_color_matrix": "bt601", "out_range": "tv"}
-    video = file[str(source.video_index)].filter("scale", width, height, flags=SCALER, **matrix)
+    video = video.filter("scale", width, height, flags=SCALER, **matrix)
     for name, settings in TONE_MAPPING if source.is_hdr else ():
         video = video.filter(name, **settings)
-    video = video.filter("format", pix_fmts="yuv420p").filter("setparams", range="tv", colorspace="smpte170m").filter("setsar", 1)
-    # The fps filter comes last, and colour tags are set by a filter instead of an output option: fps fills a time gap with references to
-    # one picture, and a conversion after it would copy each of them in memory.
+    return video.filter("format", pix_fmts="yuv420p").filter("setparams", range="tv", colorspace="smpte170m").filter("setsar", 1)
+
+
+def resampled(video: FilterableStream, options: SegmentOptions) -> FilterableStream:
+    """Resample the pictures to a constant rate from time zero."""
     return video.filter("fps", fps=options.fps, start_time=0)
 
 
@@ -192,7 +194,9 @@ def encoding(options: SegmentOptions, *, has_audio: bool) -> dict[str, str | int
 def cut_arguments(path: Path, source: VideoProbe, options: SegmentOptions, audio_index: int | None) -> list[str]:
     """Build ffmpeg's argument list; it writes 0000.mp4, 0001.mp4, … into its working folder."""
     file = input_of(path)
-    streams = [picture(file, source, options)]
+    # The fps filter comes last, and colour tags are set by a filter instead of an output option: fps fills a time gap with references to
+    # one picture, and a conversion after it would copy each of them in memory.
+    streams = [resampled(scaled(file[str(source.video_index)], source, options), options)]
     if audio_index is not None:
         # Silence fills gaps and a late start. Without space for the encoder's delay before the first sample, the muxer would shift the
         # picture. Endless padding with `shortest` makes the sound end with the picture.

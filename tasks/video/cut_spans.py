@@ -3,9 +3,11 @@
 Each part is one run of ffmpeg, so the time grows with the labelled time and not with the video.
 """
 
+import math
 import shutil
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -25,17 +27,24 @@ from tasks.video.cut import (
     examine,
     input_of,
     is_kept,
-    picture,
+    resampled,
+    scaled,
 )
 from tasks.video.inspection import VideoProbe
 from tasks.video.interval_spans import FrameSpan
 from tasks.video.memory import Memory
 
-LEAD_SECONDS = 1
-"""Decoded at least before each part, so that its first frame is the one that the grid shows at that time."""
+LEAD_SECONDS, LEAD_GROWTH = 1, 4
+"""Reading begins this long before a part, and longer and longer where decoding then begins after the part's first frame.
 
-WITHOUT_INDEX, LEAD_SECONDS_WITHOUT_INDEX = ("mpegts", "mpeg"), 10
-"""Seeking in these ends before the moment, but the first picture that decodes is the next key frame, which may lie after it."""
+Formats without an index (MPEG, Ogg) seek to any packet, and decode from the next key frame on. Seeking skips the picture that stays on for
+long, too.
+"""
+
+AFTER_A_SEEK = {"noaccurate_seek": None, "dts_delta_threshold": 1e6}
+"""The first frame may show a picture of long before; ffmpeg would leave that out, and take more than 10 s for a jump of the clock."""
+
+EXPECTED_LEAD_SECONDS = 16
 
 
 def cut_spans(
@@ -62,7 +71,7 @@ def cut_spans(
     memory = memory.enough_at(ENOUGH_BYTES + ENOUGH_BYTES_PER_PIXEL * source.width * source.height)
     stop = monotonic() + time_limit_seconds
     clips_folder = Path(tempfile.mkdtemp(prefix="clips-", dir=folder))
-    clips, warnings = list[CutClip](), list[str]()
+    clips, warnings, lead_seconds = list[CutClip](), list[str](), LEAD_SECONDS
     try:
         for index, span in enumerate(spans):
             if monotonic() >= stop:
@@ -70,8 +79,8 @@ def cut_spans(
             of_span = clips_folder / f"{index:04d}"
             of_span.mkdir()
             try:
-                clip, own_warnings = _cut(path, source, span, index, of_span, options, ffmpeg, stop - monotonic(), memory)
-                clips.append(clip)
+                lead_seconds, own_warnings = _convert(path, source, span, of_span, options, ffmpeg, stop, memory, lead_seconds)
+                clips.append(_examine(path.name, span, index, of_span, options))
                 warnings += own_warnings
             except OutOfMemory:
                 raise
@@ -85,46 +94,59 @@ def cut_spans(
     return CutResult(tuple(clips), 0, tuple(dict.fromkeys(warnings)))
 
 
-def _cut(
+def _convert(
     path: Path,
     source: VideoProbe,
     span: FrameSpan,
-    index: int,
     folder: Path,
     options: SegmentOptions,
     ffmpeg: Path,
-    time_limit_seconds: float,
+    stop: float,
     memory: Memory,
-) -> tuple[CutClip, list[str]]:
-    warnings, _ = convert(
-        path, folder, source, lambda audio: span_arguments(path, source, span, options, audio), ffmpeg, time_limit_seconds, memory
-    )
+    lead_seconds: int,
+) -> tuple[int, list[str]]:
+    """Cut one part with a lead of at least `lead_seconds`; return the lead that led to its first frame, and warnings."""
+    while True:
+        # From a whole second on, times are rounded as they are from zero on, and so the fps filter takes the same frames.
+        seek_seconds = max(0, span.start_frame // options.fps - lead_seconds)
+        arguments = partial(span_arguments, path, source, span, options, seek_seconds)
+        warnings, log = convert(path, folder, source, arguments, ffmpeg, stop - monotonic(), memory)
+        key_seconds = math.inf if log.first_key_seconds is None else log.first_key_seconds
+        if not seek_seconds or seek_seconds + key_seconds <= span.start_frame / options.fps:
+            return lead_seconds, warnings
+        for clip in folder.iterdir():
+            clip.unlink()
+        lead_seconds *= LEAD_GROWTH
+
+
+def _examine(name: str, span: FrameSpan, index: int, folder: Path, options: SegmentOptions) -> CutClip:
     start_seconds, stop_seconds = (frame / options.fps for frame in (span.start_frame, span.start_frame + span.num_frames))
     files = list(folder.iterdir())
     clip = examine(files[0], index, span.start_frame, options) if files else None
     if clip is None or not clip.num_frames:
-        raise BadVideo(f"{path.name}: nothing of {start_seconds:.2f} to {stop_seconds:.2f} s decodes")
+        raise BadVideo(f"{name}: nothing of {start_seconds:.2f} to {stop_seconds:.2f} s decodes")
     if not is_kept(clip.num_frames, options):
         reason = f"is shorter than the minimum of {options.min_clip_seconds:g} s per clip"
-        raise BadVideo(f"{path.name}: {start_seconds:.2f} to {clip.stop_seconds:.2f} s {reason}")
-    return clip, warnings
+        raise BadVideo(f"{name}: {start_seconds:.2f} to {clip.stop_seconds:.2f} s {reason}")
+    return clip
 
 
 def decoded_seconds(spans: Sequence[FrameSpan], options: SegmentOptions) -> float:
-    """Return the duration that cutting these parts decodes at most."""
-    return sum(span.num_frames / options.fps + 1 + LEAD_SECONDS_WITHOUT_INDEX for span in spans)
+    """Return the duration that cutting these parts decodes, if key frames are less than a quarter of a minute apart."""
+    return sum(span.num_frames / options.fps + 1 + EXPECTED_LEAD_SECONDS for span in spans)
 
 
-def span_arguments(path: Path, source: VideoProbe, span: FrameSpan, options: SegmentOptions, audio_index: int | None) -> list[str]:
+def span_arguments(
+    path: Path, source: VideoProbe, span: FrameSpan, options: SegmentOptions, seek_seconds: int, audio_index: int | None
+) -> list[str]:
     """Build ffmpeg's argument list; it writes clip.mp4 into its working folder."""
-    # From a whole second on, times are rounded as they are from zero on, and so the fps filter takes the same frames.
-    lead_seconds = LEAD_SECONDS_WITHOUT_INDEX if source.container in WITHOUT_INDEX else LEAD_SECONDS
-    seek_seconds = max(0, span.start_frame // options.fps - lead_seconds)
     num_lead_frames = span.start_frame - seek_seconds * options.fps
     # FLV leaves out frames even when it seeks zero.
-    file = input_of(path, ss=seek_seconds) if seek_seconds else input_of(path)
-    video = picture(file, source, options).filter("trim", start_frame=num_lead_frames, end_frame=num_lead_frames + span.num_frames)
-    streams = [video.filter("setpts", "PTS-STARTPTS")]
+    file = input_of(path, ss=seek_seconds, **AFTER_A_SEEK) if seek_seconds else input_of(path)
+    # Only the part is scaled, so fps comes first here: the pictures with which it fills a gap are no more than the part has.
+    video = resampled(file[str(source.video_index)].filter("showinfo", checksum=0), options)
+    part = video.filter("trim", start_frame=num_lead_frames, end_frame=num_lead_frames + span.num_frames)
+    streams = [scaled(part.filter("setpts", "PTS-STARTPTS"), source, options)]
     if audio_index is not None:
         # As on the grid, silence fills gaps, and the encoder's delay has its place before the first sample.
         num_lead_samples = round(num_lead_frames * SAMPLE_RATE / options.fps)

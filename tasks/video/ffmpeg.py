@@ -31,6 +31,8 @@ VERSION_SECONDS = 60
 
 STATISTICS = re.compile(r"Input stream #0:(\d+) \(\w+\): (\d+) packets read .*?(\d+) frames decoded(?:; (\d+) decode errors)?")
 
+KEY_FRAME = re.compile(r"\[Parsed_showinfo_\d+ @ .* pts_time:(-?[\d.]+) .* iskey:1 ")
+
 NO_MEMORY = re.compile(r"Cannot allocate|max_alloc|malloc|Resource temporarily unavailable", re.I)
 
 REASONS = (
@@ -48,6 +50,7 @@ class Log:
     """ffmpeg's last errors, and the counts of each input stream.
 
     Numbers of packets and of decode errors. `lacked_memory` tells whether any allocation failed, even for a single frame.
+    `first_key_seconds` is when the first key frame is shown that the filter showinfo saw.
     """
 
     errors: tuple[str, ...]
@@ -55,6 +58,7 @@ class Log:
     num_packets: dict[int, int]
     num_decode_errors: dict[int, int]
     lacked_memory: bool
+    first_key_seconds: float | None
 
     @property
     def has_losses(self) -> bool:
@@ -148,6 +152,7 @@ def read_log(lines: Iterable[str]) -> Log:
     num_corrupt_frames = 0
     num_packets, num_decode_errors = {}, {}
     lacked_memory = False
+    first_key_seconds: float | None = None
     for line in lines:
         lacked_memory = lacked_memory or NO_MEMORY.search(line) is not None
         if "[error]" in line or "[fatal]" in line:
@@ -158,7 +163,9 @@ def read_log(lines: Iterable[str]) -> Log:
             index = int(found[1])
             num_packets[index] = int(found[2])
             num_decode_errors[index] = int(found[4] or 0)
-    return Log(tuple(errors), num_corrupt_frames, num_packets, num_decode_errors, lacked_memory)
+        elif first_key_seconds is None and (found := KEY_FRAME.search(line)):
+            first_key_seconds = float(found[1])
+    return Log(tuple(errors), num_corrupt_frames, num_packets, num_decode_errors, lacked_memory, first_key_seconds)
 
 
 def reason(status: int, errors: Sequence[str]) -> str:

@@ -139,6 +139,9 @@ def test_the_log_is_condensed():
     log = read_log(
         [
             *noise,
+            "[Parsed_showinfo_0 @ 0x1] [info] n:   0 pts: -120 pts_time:-4.25   duration: 1 fmt:yuv420p i:P iskey:0 type:B \n",
+            "[Parsed_showinfo_0 @ 0x1] [info] n:   1 pts: -120 pts_time:-4      duration: 1 fmt:yuv420p i:P iskey:1 type:I \n",
+            "[Parsed_showinfo_0 @ 0x1] [info] n:   9 pts:  120 pts_time:4       duration: 1 fmt:yuv420p i:P iskey:1 type:I \n",
             "[vist#0:0/h264 @ 0x1] [dec:h264 @ 0x2] [warning] corrupt decoded frame\n",
             "[in#0/mov @ 0x5] [verbose]   Input stream #0:0 (video): 50 packets read (45842 bytes); 49 frames decoded; 1 decode errors; \n",
             "[verbose]   Input stream #0:1 (audio): 431 packets read (180140 bytes); 430 frames decoded; 7 decode errors (495375 samples); \n",
@@ -147,5 +150,6 @@ def test_the_log_is_condensed():
     assert len(log.errors) <= 20
     assert log.errors[-1] == "mmco 999"
     assert log.num_corrupt_frames == 1
+    assert log.first_key_seconds == -4
     assert log.num_packets == {0: 50, 1: 431}
     assert log.num_decode_errors == {0: 1, 1: 7}
