@@ -1,32 +1,53 @@
 """Read CVAT's XML, for video and for images, also in its zip archive.
 
-Frames count from 0 in the video file, also where a job or a frame filter has only some of them. There is no frame rate in the file: it is
-the video's own.
+Frames count from 0 in the video file, also where a job or a frame filter has only some of them. A project counts on: each task begins where the
+one before it in its subset ends. There is no frame rate in the file: it is the video's own.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
 from tasks.dataset.formats.documents import Node, elements
 from tasks.dataset.formats.found import Document, Found, Items, Refused, Said, Videos, frame, part_of
 from tasks.dataset.formats.tiers import said_of
+from tasks.errors import BadLabels
 from tasks.wording import quoted
 
 WANTED = ("meta", "track", "image")
 ATTRIBUTES = ("id", "label", "name", "frame", "outside", "task_id")
 STEP = re.compile(r"step=([0-9]{1,6})")
+KEPT = re.compile(r"-[0-9a-f]{8}$")
+"""What the store adds to the name of an annotation file."""
+
 FRAME_NAME = re.compile(r"(?:.*/)?frame_([0-9]{1,9})(?:\.\w+)?")
 
 
 @dataclass(frozen=True)
 class _Task:
-    """A video of the file: its name, the last frame, and the distance of its frames."""
+    """A video of the file: its name, the last frame, and the distance of its frames.
 
-    source: str
-    stop_frame: int | None
-    step: int
+    `offset` is the number that the file gives to the first frame of the video; None if earlier tasks do not say how long they are.
+    """
+
+    source: str = ""
+    stop_frame: int | None = None
+    step: int = 1
+    offset: int | None = 0
+
+    def own_frame(self, number: int) -> int:
+        """Return a frame of the file as the video counts it.
+
+        Raises:
+            ValueError: it is not of this video.
+        """
+        if self.offset is None:
+            raise ValueError("an earlier task of the project has no <size>, so that its frames cannot be counted; export the task alone")
+        if number < self.offset:
+            raise ValueError(f"frame {number} is before frame {self.offset}, at which {quoted(self.source)} begins in this project")
+        return number - self.offset
 
 
 @dataclass
@@ -43,7 +64,10 @@ def read(document: Document, videos: Videos) -> Items:
     for node in elements(document.content, WANTED, ATTRIBUTES):
         if node.tag == "meta":
             tasks |= _tasks(node)
-        elif node.tag == "track":
+            continue
+        if not any(task.source for task in tasks.values()):
+            tasks = {"": _named_by_file(document.name, list(tasks.values()), videos)}
+        if node.tag == "track":
             yield from _of_track(node, tasks, videos)
         else:
             yield from _note_tags(node, tags)
@@ -57,18 +81,47 @@ def read(document: Document, videos: Videos) -> Items:
 
 
 def _tasks(meta: Node) -> dict[str, _Task]:
+    """List the tasks by id, or the job, in the order in which a project counts their frames."""
+    nodes = [*meta.below("task"), *meta.below("job")] or [meta]
+    of_meta = next((child.text for child in meta.named("source")), "")
     found: dict[str, _Task] = {}
-    for one in (*meta.below("task"), *meta.below("job"), meta):
-        texts = {child.tag: child.text for child in one.children}
-        inner = next((child.text for child in one.named("source")), "")
-        if inner:
-            stop = texts.get("stop_frame", "")
-            step = STEP.search(texts.get("frame_filter", ""))
-            found.setdefault(
-                texts.get("id", ""),
-                _Task(inner, int(stop) if re.fullmatch("[0-9]{1,9}", stop) else None, max(1, int(step[1])) if step else 1),
-            )
+    offsets: defaultdict[str, int | None] = defaultdict(int)
+    for texts in sorted(({child.tag: child.text for child in one.children} for one in nodes), key=lambda texts: _count(texts, "id") or 0):
+        step = STEP.search(texts.get("frame_filter", ""))
+        task = _Task(
+            texts.get("source", "") or (of_meta if len(nodes) == 1 else ""),
+            _count(texts, "stop_frame"),
+            max(1, int(step[1])) if step else 1,
+            offsets[subset := texts.get("subset", "")],
+        )
+        found.setdefault(texts.get("id", ""), task)
+        size = _count(texts, "size")
+        offsets[subset] = (
+            None if task.offset is None or size is None else task.offset + (_count(texts, "start_frame") or 0) + task.step * size
+        )
     return found
+
+
+def _count(texts: Mapping[str, str], name: str) -> int | None:
+    text = texts.get(name, "")
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
+
+
+def _named_by_file(name: str, tasks: Sequence[_Task], videos: Videos) -> _Task:
+    """Find the video of a file without a <source> by the file's own name, such as `a.xml` or `a.mp4.zip`.
+
+    Raises:
+        BadLabels: not exactly one video has that name.
+    """
+    stem = PurePosixPath(name).stem
+    for own in (KEPT.sub("", stem), stem) if len(tasks) < 2 else ():
+        if videos.finds(own):
+            try:
+                videos.fps((own,))
+            except ValueError as error:
+                raise BadLabels(f"names no video in <source>, and by the name of the file {error}") from None
+            return replace(tasks[0] if tasks else _Task(), source=own)
+    raise BadLabels("names no video in <source>, as a job's export does: export the task, or name the file after its video")
 
 
 def _task_of(task_id: str, tasks: Mapping[str, _Task]) -> _Task:
@@ -77,15 +130,12 @@ def _task_of(task_id: str, tasks: Mapping[str, _Task]) -> _Task:
     Raises:
         ValueError: the file names no video for it.
     """
-    if task_id in tasks:
-        return tasks[task_id]
-    known = {task.source: task for task in tasks.values()}
-    if len(known) == 1:
-        # `<source>` beside a task is the task's; the task itself knows more.
-        return max(tasks.values(), key=lambda task: (task.stop_frame is not None, task.step))
-    raise ValueError(
-        "the file names no video in <source>" if not known else f"the file names {len(known)} videos, and this is of none of them"
-    )
+    task = next(iter(tasks.values())) if len(tasks) == 1 else tasks.get(task_id)
+    if task is None:
+        raise ValueError(f"the file names {len(tasks)} videos, and this is of none of them")
+    if not task.source:
+        raise ValueError("its task names no video in <source>")
+    return task
 
 
 def _of_track(track: Node, tasks: Mapping[str, _Task], videos: Videos) -> Items:
@@ -104,7 +154,7 @@ def _of_track(track: Node, tasks: Mapping[str, _Task], videos: Videos) -> Items:
 
 def _visible(track: Node, task: _Task) -> Iterator[tuple[int, int, int, Said]]:
     """Yield the times in which a track is visible with the same attributes: from a frame to the one that ends it."""
-    shapes = [(frame(shape.attributes["frame"], "frame"), shape) for shape in track.children if "frame" in shape.attributes]
+    shapes = [(task.own_frame(frame(shape.attributes["frame"], "frame")), shape) for shape in track.children if "frame" in shape.attributes]
     opened: tuple[int, int, Said] | None = None
     last = 0
     for number, shape in sorted(shapes, key=lambda pair: pair[0]):
@@ -116,7 +166,7 @@ def _visible(track: Node, task: _Task) -> Iterator[tuple[int, int, int, Said]]:
             opened = number, shape.line, said
         last = number
     if opened:
-        yield opened[0], max(last, task.stop_frame or 0) + 1, opened[1], opened[2]
+        yield opened[0], max(last + task.step, (task.stop_frame or 0) + 1), opened[1], opened[2]
 
 
 def _said(label: str, node: Node) -> Said:
@@ -143,18 +193,19 @@ def _note_tags(image: Node, tags: Mapping[str, Mapping[Said, _Tags]]) -> Items:
 
 def _of_tags(task: _Task, tags: Mapping[Said, _Tags], videos: Videos) -> Items:
     """Yield runs of frames with equal tags as intervals. Where frame 0 alone has tags, they are about the whole video."""
-    is_whole = {number for one in tags.values() for number in one.frames} == {0}
-    for said, one in tags.items():
+    own = {said: {task.own_frame(number): line for number, line in sorted(one.frames.items())} for said, one in tags.items()}
+    is_whole = {number for frames in own.values() for number in frames} == {0}
+    for said, frames in own.items():
         if is_whole:
-            yield Found(one.frames[0], "", (task.source,), None, None, said)
+            yield Found(frames[0], "", (task.source,), None, None, said)
             continue
         fps = videos.fps((task.source,))
         start = previous = None
-        for number in sorted(one.frames):
+        for number in frames:
             if start is None or previous is None or number > previous + task.step:
                 if start is not None and previous is not None:
-                    yield Found(one.frames[start], "", (task.source,), start / fps, (previous + task.step) / fps, said)
+                    yield Found(frames[start], "", (task.source,), start / fps, (previous + task.step) / fps, said)
                 start = number
             previous = number
         if start is not None and previous is not None:
-            yield Found(one.frames[start], "", (task.source,), start / fps, (previous + task.step) / fps, said)
+            yield Found(frames[start], "", (task.source,), start / fps, (previous + task.step) / fps, said)

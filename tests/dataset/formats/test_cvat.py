@@ -96,17 +96,90 @@ def test_a_tag_on_another_frame_alone_is_one_frame_long(label):
     assert (actions(found), found.problems) == ([None], ())
 
 
-def test_a_project_has_several_videos(label):
-    task = "<task><id>{0}</id><name>x</name><stop_frame>99</stop_frame><source>{1}</source></task>"
-    meta = f"<meta><project><tasks>{task.format(1, 'a.mp4')}{task.format(2, 'b.mp4')}</tasks></project></meta>"
-    tracks = [
-        track("put meat", box(0), more=' task_id="1"'),
-        track("take bag", box(0), more=' task_id="2"'),
-        track("x y", box(0), more=' task_id="3"'),
+def project(*tasks):
+    fields = ("id", "source", "size", "stop_frame", "start_frame", "frame_filter", "subset")
+    made = ("".join(f"<{name}>{value}</{name}>" for name, value in zip(fields, task, strict=False)) for task in tasks)
+    return f"<meta><project><tasks>{''.join(f'<task>{one}</task>' for one in made)}</tasks></project></meta>"
+
+
+def of_task(number):
+    return f' task_id="{number}"'
+
+
+def test_a_project_counts_the_frames_of_a_subset_on_over_its_videos(label):
+    # CVAT counts by id within a subset, whatever the order of the file.
+    meta = project(
+        (12, "b.mp4", 160, 159, 0, "", "train"),
+        (11, "c.mp4", 50, 49, 0, "", "test"),
+        (9, "a.mp4", 20, 115, 20, "step=5", "train"),
+        (13, "d.mp4", 80, 79, 0, "", "train"),
+    )
+    tracks = file(
+        track("put meat", box(20), box(80, 1), more=of_task(9)),
+        track("take bag", box(120), box(200, 1), more=of_task(12)),
+        track("put bag", box(0), box(50, 1), more=of_task(11)),
+        track("take meat", box(280), more=of_task(13)),
+        meta=meta,
+    )
+    found = label({"a.mp4": 2, "b.mp4": 2, "c.mp4": 1, "d.mp4": 1}, {"a.xml": tracks}, min_overlap=0.6, fps=10)
+    assert actions(found) == ["put meat", None, "take bag", None, "put bag", "take meat"]
+    assert found.problems == ()
+    tags = file(
+        *(image(number, tag("take bag")).replace("<image", f"<image{of_task(12)}") for number in range(200, 280)),
+        image(280, tag("take meat")).replace("<image", f"<image{of_task(13)}"),
+        meta=meta,
+    )
+    found = label({"a.mp4": 2, "b.mp4": 2, "d.mp4": 2}, {"a.xml": tags}, min_overlap=1, fps=10)
+    assert actions(found) == [None, None, None, "take bag", "take meat", "take meat"]
+
+
+def test_what_is_of_no_video_of_a_project_is_named(label):
+    meta = project((1, "a.mp4", 80), (2, "b.mp4"), (3, "c.mp4", 80), (4, ""))
+    tracks = [track("put meat", box(0), box(80, 1), more=of_task(number)) for number in (1, 2, 3, 4, 5)]
+    found = label({"a.mp4": 1, "b.mp4": 1, "c.mp4": 1}, {"a.xml": file(*tracks, meta=meta)}, fps=10)
+    assert actions(found) == ["put meat", None, None]
+    assert [reason.partition(": ")[2] for reason in reasons(found)] == [
+        "frame 0 is before frame 80, at which 'b.mp4' begins in this project",
+        "an earlier task of the project has no <size>, so that its frames cannot be counted; export the task alone",
+        "its task names no video in <source>",
+        "the file names 4 videos, and this is of none of them",
     ]
-    found = label({"a.mp4": 1, "b.mp4": 1}, {"a.xml": file(*tracks, meta=meta)}, fps=10)
-    assert actions(found) == ["put meat", "take bag"]
-    assert reasons(found) == ["a.xml line 9: the file names 2 videos, and this is of none of them"]
+
+
+JOB = "<meta><job><id>7</id><size>80</size><start_frame>0</start_frame><stop_frame>79</stop_frame><frame_filter/></job></meta>"
+
+
+@pytest.mark.parametrize("name", ["a.xml", "a.mp4.xml", "a.mp4.zip", "a-0123abcd.xml", "a.mp4-0123abcd.zip"])
+def test_the_export_of_a_job_is_about_the_video_it_is_named_after(label, name):
+    xml = file(track("put meat", box(0)), meta=JOB)
+    content = zipped(annotations__xml=xml) if name.endswith(".zip") else xml
+    assert actions(label({"a.mp4": 2, "b.mp4": 1}, {name: content}, min_overlap=1, fps=10)) == ["put meat", None, None]
+
+
+def test_the_export_of_a_job_without_such_a_name_is_refused_once(label):
+    xml = file(track("put meat", box(0)), track("take bag", box(0)), meta=JOB)
+    assert reasons(label({"a.mp4": 1}, {"annotations.xml": xml})) == [
+        "annotations.xml: names no video in <source>, as a job's export does: export the task, or name the file after its video"
+    ]
+    (reason,) = reasons(label({"x/a.mp4": 1, "y/a.mp4": 1}, {"a.xml": xml}))
+    assert "by the name of the file 'a' matches 2 videos" in reason
+
+
+def test_a_source_beside_the_task_is_the_tasks(label):
+    task = (
+        "<task><id>5</id><size>32</size><start_frame>0</start_frame><stop_frame>159</stop_frame><frame_filter>step=5</frame_filter></task>"
+    )
+    meta = f"<meta>{task}<source>a.mp4</source></meta>"
+    tags = file(*(image(number, tag("put meat")) for number in range(80, 160, 5)), meta=meta)
+    assert actions(label({"a.mp4": 3}, {"a.xml": tags}, min_overlap=1, fps=10)) == [None, "put meat", None]
+    tracks = file(track("put meat", box(80)), meta=meta)
+    assert actions(label({"a.mp4": 3}, {"a.xml": tracks}, min_overlap=1, fps=10)) == [None, "put meat", None]
+
+
+def test_the_last_frame_of_a_track_lasts_as_long_as_the_others(label):
+    meta = "<meta><task><frame_filter>step=10</frame_filter><stop_frame>70</stop_frame><source>a.mp4</source></task></meta>"
+    xml = file(track("put meat", box(0), box(70)), meta=meta)
+    assert actions(label({"a.mp4": 1}, {"a.xml": xml}, min_overlap=1, fps=10)) == ["put meat"]
 
 
 def test_what_cannot_be_used_is_named(label):
