@@ -12,7 +12,15 @@ from tasks.dataset.rows import LAYOUTS, TO_FILL_IN, AnnotationFile, IntervalRow,
 from tasks.dataset.tables import Cells, open_table
 from tasks.errors import BadLabels
 
-ALL_LAYOUTS = {"intervals": LAYOUTS["intervals"], **{name: table.columns for name, table in TABLES.items()}, **LAYOUTS}
+PREDICTIONS = ("video", "video_sha256", "network", "start_seconds", "stop_seconds")
+"""Columns of `intervals.csv` and `predictions.csv`, which have the columns of an interval file, too."""
+
+ALL_LAYOUTS = {
+    "predictions": PREDICTIONS,
+    "intervals": LAYOUTS["intervals"],
+    **{name: table.columns for name, table in TABLES.items()},
+    **LAYOUTS,
+}
 """In the order in which they are tried: a table of EPIC-KITCHENS has the columns of a file about clips, too."""
 
 
@@ -83,12 +91,15 @@ def _open(file: AnnotationFile) -> tuple[Tool, Document] | _Table:
     if recognised := recognise(file.name, file.content):
         return recognised
     try:
-        return _Table(*open_table(file.content, ALL_LAYOUTS, LAYOUTS))
+        table = _Table(*open_table(file.content, ALL_LAYOUTS, LAYOUTS))
     except BadLabels:
         # A list without a header is tried last: its first line would do for one.
         if listed := recognise_list(file.name, file.content):
             return listed
         raise
+    if table.layout == "predictions":
+        raise BadLabels("holds predictions of a network, not labels; to label by it, check its lines and delete the column 'network'")
+    return table
 
 
 def _of_tool(name: str, layout: str, items: Items) -> ReadFile:

@@ -14,6 +14,11 @@ def is_json(parsed: object) -> bool:
     return isinstance(parsed, dict) and isinstance(parsed.get("database"), dict)
 
 
+def is_results(parsed: object) -> bool:
+    """Recognise `results`, which a network writes."""
+    return isinstance(parsed, dict) and isinstance(parsed.get("results"), dict)
+
+
 def read_json(document: Document, _: Videos) -> Items:
     """Read the segments of all videos; those without annotations, such as tests, have none."""
     line = 0

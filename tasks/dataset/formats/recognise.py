@@ -55,6 +55,8 @@ def recognise(name: str, content: bytes) -> tuple[Tool, Document] | None:
         for is_format, tool in JSON_FORMATS:
             if is_format(parsed):
                 return tool, replace(document, parsed=parsed)
+        if activitynet.is_results(parsed):
+            raise BadLabels("holds predictions in ActivityNet's format for results, not labels; labels have a 'database'")
         raise BadLabels(f"is JSON of no known tool; known are {', '.join(tool.name for _, tool in JSON_FORMATS)}")
     return (Tool("VIA 3 CSV", via.read_csv), document) if via.is_csv(content) else None
 
