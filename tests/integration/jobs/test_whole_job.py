@@ -1,7 +1,6 @@
 """`make run` from end to end: sample videos, then a person's own, under Airflow's scheduler and with every step real."""
 
 import csv
-import os
 import re
 import shlex
 import subprocess
@@ -9,9 +8,7 @@ import sys
 
 import pytest
 
-from tasks.local import supervise
-from tasks.local.home import REPOSITORY, Credentials
-from tasks.local.servers import step_environment
+from tasks.local.home import REPOSITORY
 from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResult
 from tasks.results.training import PlanResult
 from tests.integration.jobs.whole_job import OWN_OPTIONS
@@ -93,12 +90,9 @@ def test_the_lines_of_the_docs_load_the_champion_without_our_code(kitchen, sampl
 def test_the_commands_that_it_ends_with_tell_when_actions_happen_in_a_long_film(kitchen, sample_run, tmp_path):
     (found,) = re.findall(r"^ +(.+ -m tasks predict .+)$", sample_run, re.MULTILINE)
     command = found.replace(".venv/bin/python", sys.executable).replace("~/predicted", str(tmp_path / "predicted"))
-    ports = {state.server.name: state.server.ports for state in supervise.running(kitchen.home)}
-    variables = step_environment(kitchen.home, Credentials.load(kitchen.home), ports)
-    environment = {**os.environ, **variables, "MLFLOW_TRACKING_URI": kitchen.addresses["mlflow"]}
     # As many crops as the run: those of val, of which the threshold is.
     command = [*shlex.split(command), "--crops=1"]
-    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=400)
+    done = subprocess.run(command, cwd=REPOSITORY, env=kitchen.environment, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "predicted"
     means = {

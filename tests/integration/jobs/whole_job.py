@@ -11,7 +11,7 @@ from pathlib import Path
 from tasks.local import supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.home import REPOSITORY, Credentials, Home
-from tasks.local.servers import store_settings
+from tasks.local.servers import step_environment, store_settings
 from tasks.store.objects import Store
 from tasks.store.uri import split_uri
 
@@ -52,6 +52,13 @@ class Kitchen:
     def addresses(self) -> dict[str, str]:
         """Map each server to its address."""
         return {state.server.name: state.server.address for state in supervise.running(self.home)}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Make the environment of commands at the shell."""
+        ports = {state.server.name: state.server.ports for state in supervise.running(self.home)}
+        steps = step_environment(self.home, Credentials.load(self.home), ports)
+        return {**os.environ, **steps, "MLFLOW_TRACKING_URI": self.addresses["mlflow"]}
 
     @property
     def airflow_password(self) -> str:
