@@ -153,18 +153,16 @@ def input_of(path: Path, **seek: float | None) -> FilterableStream:
     )
 
 
-def scaled(video: FilterableStream, source: VideoProbe, options: SegmentOptions) -> FilterableStream:
-    """Scale the pictures, and convert their colours."""
+def picture(video: FilterableStream, source: VideoProbe, options: SegmentOptions) -> FilterableStream:
+    """Scale the pictures, convert their colours, and resample them to a constant rate from time zero."""
     width, height = clip_size(source.width, source.height, options.short_side)
     matrix = {} if source.is_hdr else {"out_color_matrix": "bt601", "out_range": "tv"}
     video = video.filter("scale", width, height, flags=SCALER, **matrix)
     for name, settings in TONE_MAPPING if source.is_hdr else ():
         video = video.filter(name, **settings)
-    return video.filter("format", pix_fmts="yuv420p").filter("setparams", range="tv", colorspace="smpte170m").filter("setsar", 1)
-
-
-def resampled(video: FilterableStream, options: SegmentOptions) -> FilterableStream:
-    """Resample the pictures to a constant rate from time zero."""
+    video = video.filter("format", pix_fmts="yuv420p").filter("setparams", range="tv", colorspace="smpte170m").filter("setsar", 1)
+    # The fps filter comes last, and colour tags are set by a filter instead of an output option: fps fills a time gap with references to
+    # one picture, and a conversion after it would copy each of them in memory.
     return video.filter("fps", fps=options.fps, start_time=0)
 
 
@@ -194,9 +192,7 @@ def encoding(options: SegmentOptions, *, has_audio: bool) -> dict[str, str | int
 def cut_arguments(path: Path, source: VideoProbe, options: SegmentOptions, audio_index: int | None) -> list[str]:
     """Build ffmpeg's argument list; it writes 0000.mp4, 0001.mp4, … into its working folder."""
     file = input_of(path)
-    # The fps filter comes last, and colour tags are set by a filter instead of an output option: fps fills a time gap with references to
-    # one picture, and a conversion after it would copy each of them in memory.
-    streams = [resampled(scaled(file[str(source.video_index)], source, options), options)]
+    streams = [picture(file[str(source.video_index)], source, options)]
     if audio_index is not None:
         # Silence fills gaps and a late start. Without space for the encoder's delay before the first sample, the muxer would shift the
         # picture. Endless padding with `shortest` makes the sound end with the picture.

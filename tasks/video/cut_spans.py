@@ -1,6 +1,6 @@
 """Cut parts of a video, such as labelled intervals, into clips of constant frame rate.
 
-Each part is one run of ffmpeg, so the time grows with the labelled time and not with the video.
+Each part is a run of ffmpeg, so the time grows with the labelled time and not with the video.
 """
 
 import math
@@ -27,8 +27,7 @@ from tasks.video.cut import (
     examine,
     input_of,
     is_kept,
-    resampled,
-    scaled,
+    picture,
 )
 from tasks.video.inspection import VideoProbe
 from tasks.video.interval_spans import FrameSpan
@@ -37,14 +36,14 @@ from tasks.video.memory import Memory
 LEAD_SECONDS, LEAD_GROWTH = 1, 4
 """Reading begins this long before a part, and longer and longer where decoding then begins after the part's first frame.
 
-Formats without an index (MPEG, Ogg) seek to any packet, and decode from the next key frame on. Seeking skips the picture that stays on for
-long, too.
+MPEG-TS and MPEG-PS have no index: a seek ends at any packet, and the first picture that decodes is the next key frame.
 """
 
 AFTER_A_SEEK = {"noaccurate_seek": None, "dts_delta_threshold": 1e6}
-"""The first frame may show a picture of long before; ffmpeg would leave that out, and take more than 10 s for a jump of the clock."""
+"""The first frame may show a picture of before the seek, which ffmpeg would leave out, or take for a jump of the clock from 10 s on (Ogg)."""
 
 EXPECTED_LEAD_SECONDS = 16
+"""For the time limit. It is so wide that a longer lead, for the few videos that need one, fits into it."""
 
 
 def cut_spans(
@@ -132,7 +131,7 @@ def _examine(name: str, span: FrameSpan, index: int, folder: Path, options: Segm
 
 
 def decoded_seconds(spans: Sequence[FrameSpan], options: SegmentOptions) -> float:
-    """Return the duration that cutting these parts decodes, if key frames are less than a quarter of a minute apart."""
+    """Return the duration that cutting these parts decodes, unless key frames are far apart."""
     return sum(span.num_frames / options.fps + 1 + EXPECTED_LEAD_SECONDS for span in spans)
 
 
@@ -143,10 +142,9 @@ def span_arguments(
     num_lead_frames = span.start_frame - seek_seconds * options.fps
     # FLV leaves out frames even when it seeks zero.
     file = input_of(path, ss=seek_seconds, **AFTER_A_SEEK) if seek_seconds else input_of(path)
-    # Only the part is scaled, so fps comes first here: the pictures with which it fills a gap are no more than the part has.
-    video = resampled(file[str(source.video_index)].filter("showinfo", checksum=0), options)
+    video = picture(file[str(source.video_index)].filter("showinfo", checksum=0), source, options)
     part = video.filter("trim", start_frame=num_lead_frames, end_frame=num_lead_frames + span.num_frames)
-    streams = [scaled(part.filter("setpts", "PTS-STARTPTS"), source, options)]
+    streams = [part.filter("setpts", "PTS-STARTPTS")]
     if audio_index is not None:
         # As on the grid, silence fills gaps, and the encoder's delay has its place before the first sample.
         num_lead_samples = round(num_lead_frames * SAMPLE_RATE / options.fps)
