@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tasks.dataset.file_labels import labels_of_file
 from tasks.dataset.labelled_rows import AnyLabel, LabelFile, read_files
+from tasks.dataset.late_ends import late_ends
 from tasks.dataset.places import UID, KnownVideos, Places
 from tasks.dataset.problems import in_order
 from tasks.dataset.rows import AnnotationFile, IntervalRow
@@ -13,12 +14,15 @@ from tasks.dataset.vocabulary import OwnClasses
 from tasks.results.dataset import Problem
 from tasks.results.video import ClipRecord, VideoRecord
 
+TOLERANCE_SECONDS = 1
+"""An interval may end this much after its video: tools round, and a container may be longer than its picture."""
+
 
 @dataclass(frozen=True)
 class CheckedFile:
     """How a file was read; `layout` is empty if it cannot be read at all.
 
-    `without_video` counts labels by the name of a video that the store lacks.
+    `without_video` counts labels by the name of a video that the store lacks; `remarks` are about labels that are used.
     """
 
     name: str
@@ -27,6 +31,7 @@ class CheckedFile:
     without_video: Mapping[str, int]
     problems: tuple[Problem, ...]
     num_refused: int
+    remarks: tuple[str, ...]
 
 
 def check_files(
@@ -47,6 +52,8 @@ def check_files(
         labels = labels_of_file(LabelFile(file.name, tuple(usable), rows.is_of_tool, rows.where), places, 0)
         refused = [Problem(file=file.name, line=line, item=rows.where.get(line, ""), reason=reason) for line, reason in labels.refused]
         refused += [problem.model_copy(update={"file": file.name}) for problem in read.problems if problem.file == one.name]
+        remarks = [remark for remark in read.remarks if remark.file == one.name]
+        remarks += late_ends(file.name, labels, rows.where, places, TOLERANCE_SECONDS)
         num_refused = len(refused) + labels.num_more_refused + read.num_more.get(one.name, 0)
         found.append(
             CheckedFile(
@@ -56,6 +63,7 @@ def check_files(
                 without_video=without_video,
                 problems=in_order(refused, [file], {}),
                 num_refused=num_refused,
+                remarks=tuple(remark.reason for remark in remarks),
             )
         )
     return found

@@ -54,7 +54,7 @@ class FileSummary:
 class ReadFiles:
     """All files in upload order, with their classes and the first rejected lines.
 
-    `num_more` counts further rejected lines by file. `marks` say of videos whether they are fully labelled, each with the name of its file.
+    `num_more` counts further rejected lines by file. `remarks` are about how whole files were read. `marks` say of videos whether they are fully labelled, each with the name of its file.
     """
 
     files: tuple[LabelFile, ...]
@@ -64,6 +64,7 @@ class ReadFiles:
     problems: tuple[Problem, ...]
     num_more: Mapping[str, int]
     summaries: tuple[FileSummary, ...]
+    remarks: tuple[Problem, ...]
 
 
 @dataclass
@@ -78,6 +79,7 @@ class _File:
     lists: list[Row] = field(default_factory=list)
     found: list[Found] = field(default_factory=list)
     is_of_tool: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 def read_files(files: Sequence[AnnotationFile], own: OwnClasses, videos: Videos) -> ReadFiles:
@@ -120,12 +122,13 @@ def read_files(files: Sequence[AnnotationFile], own: OwnClasses, videos: Videos)
         problems=tuple(problems),
         num_more=num_more,
         summaries=tuple(FileSummary(one.name, one.layout, len(one.rows) + len(one.lists)) for one in told),
+        remarks=tuple(Problem(file=one.name, line=None, reason=remark) for one in told for remark in one.remarks),
     )
 
 
 def _read(file: AnnotationFile, videos: Videos) -> _File:
     read = read_annotations(file, videos)
-    one = _File(read.name, read.layout, read.where, list(read.refused), is_of_tool=bool(read.found))
+    one = _File(read.name, read.layout, read.where, list(read.refused), is_of_tool=bool(read.found), remarks=read.remarks)
     for row in read.rows:
         if isinstance(row, LabelRow | IntervalRow):
             one.rows.append(row)

@@ -11,6 +11,7 @@ from tasks.dataset.file_labels import labels_of_file
 from tasks.dataset.folder_labels import FolderLabels, read_folders
 from tasks.dataset.folders import Certainty
 from tasks.dataset.labelled_rows import ReadFiles, read_files
+from tasks.dataset.late_ends import late_ends
 from tasks.dataset.left_out import left_out
 from tasks.dataset.near_names import near_names
 from tasks.dataset.page_files import PAGE
@@ -125,9 +126,11 @@ def label_clips(
     labels = {clip.uid: label for clip in clips if (label := _of_folder(clip.video, folders))}
     sources: dict[str, _Source] = {}
     seconds: dict[str, str] = {}
+    remarks = list(read.remarks)
     for file, found in found_by_file:
         problems += first_problems(file.name, found.refused, num_more, file.where)
         num_more[file.name] += found.num_more_refused
+        remarks += late_ends(file.name, found, file.where, places)
         changes += _overrule(labels, {uid: _of_row(row, file.name, file.where) for uid, row in found.row_by_uid.items()})
         for uid in found.row_by_uid:
             seconds.pop(uid, None)
@@ -153,7 +156,7 @@ def label_clips(
         changes=in_order(changes, files, {}),
         folders=_folders_in_use(labelled, folders),
         left_out=left_out(labelled, folders.reason_by_video),
-        hints=_hints(labelled, read.verbs, read.nouns),
+        hints=(*(f"{remark.place}: {remark.reason}" for remark in remarks), *_hints(labelled, read.verbs, read.nouns)),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from tasks.dataset.formats.found import MAX_ITEMS, Document, Found, Items, Refused, Videos
+from tasks.dataset.formats.found import MAX_ITEMS, Document, Found, Items, Refused, Remark, Videos
 from tasks.dataset.formats.recognise import Tool, recognise, recognise_list
 from tasks.dataset.formats.table_rows import TABLES
 from tasks.dataset.rows import LAYOUTS, TO_FILL_IN, AnnotationFile, IntervalRow, Row, reason_of, row_reader
@@ -28,7 +28,8 @@ ALL_LAYOUTS = {
 class ReadFile:
     """A validated file. `refused` holds line numbers and reasons.
 
-    `found` are the labels of another tool's file, and `where` says for its items where they are, if lines do not.
+    `found` are the labels of another tool's file, and `where` says for its items where they are, if lines do not. `remarks` are about the whole
+    file.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ReadFile:
     refused: tuple[tuple[int, str], ...]
     found: tuple[Found, ...] = ()
     where: Mapping[int, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 def read_annotations(file: AnnotationFile, videos: Videos) -> ReadFile:
@@ -106,9 +108,13 @@ def _of_tool(name: str, layout: str, items: Items) -> ReadFile:
     found: list[Found] = []
     refused: list[tuple[int, str]] = []
     where: dict[int, str] = {}
+    remarks: list[str] = []
     for number, item in enumerate(items):
         if number >= MAX_ITEMS:
             raise BadLabels(f"has more than {MAX_ITEMS} items; split it into several files")
+        if isinstance(item, Remark):
+            remarks.append(item.text)
+            continue
         if item.where:
             where[item.line] = item.where
         if isinstance(item, Refused):
@@ -117,4 +123,4 @@ def _of_tool(name: str, layout: str, items: Items) -> ReadFile:
             found.append(item)
     if not found and not refused:
         raise BadLabels(f"is {layout} without any label")
-    return ReadFile(name, layout, (), tuple(refused), tuple(found), where)
+    return ReadFile(name, layout, (), tuple(refused), tuple(found), where, tuple(remarks))

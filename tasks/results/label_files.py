@@ -10,7 +10,7 @@ NUM_FIRST = 20
 class ImportedFile(Record):
     """An annotation file, how it was read, and where it lies; None if it cannot be read at all.
 
-    `num_labels` counts the labels of videos in the store, `num_without_video` those of other videos.
+    `num_labels` counts the labels of videos in the store, `num_without_video` those of other videos. `remarks` are about labels that are used.
     """
 
     name: str
@@ -21,6 +21,7 @@ class ImportedFile(Record):
     first_without_video: tuple[str, ...]
     num_refused: int
     first_refused: tuple[Problem, ...]
+    remarks: tuple[str, ...] = ()
 
 
 class LabelsImportResult(Record):

@@ -55,3 +55,27 @@ def test_an_item_of_json_has_its_place():
     tasks = [{"id": 9, "data": {"video": "a.mp4"}, "annotations": [{"was_cancelled": True, "result": []}]}]
     (found,) = check(("x.json", json.dumps(tasks)))
     assert (found.layout, found.problems[0].item) == ("Label Studio JSON", "task 9")
+
+
+def test_an_interval_that_ends_after_its_video_is_remarked(label):
+    rows = HEADER + "a.mp4,20,24.9,put,meat\na.mp4,16,26,put,meat\na.mp4,20,99,put,meat\n"
+    (found,) = check(("x.csv", rows))
+    assert (found.num_labels, found.num_refused) == (3, 0)
+    assert found.remarks == (
+        "2 intervals end after the video; is the frame rate or the video another? "
+        "line 3 at 26 s, of 'a.mp4' with 24 s, line 4 at 99 s, of 'a.mp4' with 24 s",
+    )
+    # A rest of less than a clip may have become none.
+    assert label({"a.mp4": 3}, {"x.csv": rows}).hints == (
+        "x.csv: 1 interval ends after the video; is the frame rate or the video another? line 4 at 99 s, of 'a.mp4' with 24 s",
+    )
+
+
+def test_items_of_a_tool_are_remarked_by_their_place():
+    timeline = {"ranges": [{"start": 1, "end": 2400}], "timelinelabels": ["put meat"]}
+    tasks = [{"id": 9, "data": {"video": "a.mp4"}, "annotations": [{"result": [{"value": timeline}]}]}]
+    (found,) = check(("x.json", json.dumps(tasks)))
+    assert found.remarks == (
+        "no frame rate for 1 label: 24 assumed; `labels import --frame-rate` states another",
+        "1 interval ends after the video; is the frame rate or the video another? task 9, result 1 at 100 s, of 'a.mp4' with 24 s",
+    )

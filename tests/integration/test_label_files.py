@@ -96,7 +96,7 @@ def test_an_import_says_how_each_file_is_read(workshop, labelled, tmp_path):
     ]
     refused = subprocess.run(command, env=workshop.environment, capture_output=True, text=True)
     assert refused.returncode == BadConfiguration.exit_code
-    assert "events.tsv is not JSON" in refused.stderr
+    assert "events.tsv is no JSON of Label Studio" in refused.stderr
     done = subprocess.run([part for part in command if part != "--frame-rate=25"], env=workshop.environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     first, second, third = json.loads(done.stdout)["files"]
@@ -107,6 +107,7 @@ def test_an_import_says_how_each_file_is_read(workshop, labelled, tmp_path):
     assert "begins at 100 s" in second["first_refused"][0]["reason"]
     assert (third["layout"], third["uri"]) == ("", None)
     assert "more.json: read as Label Studio JSON: 1 label" in done.stderr
+    assert "more.json: no frame rate for 2 labels: 24 assumed; `labels import --frame-rate` states another" in done.stderr
     assert "no video in the store for 1 label: 'gone.mp4'" in done.stderr
     assert "bad.xml: not taken in: has a document type" in done.stderr
 

@@ -47,6 +47,12 @@ class Refused(NamedTuple):
     reason: str
 
 
+class Remark(NamedTuple):
+    """What a person should know about how the whole file was read."""
+
+    text: str
+
+
 class Videos(Protocol):
     """What a reader may ask about the videos of the store."""
 
@@ -71,7 +77,7 @@ class Document:
     columns: Mapping[str, int] = field(default_factory=dict)
 
 
-Items = Iterator[Found | Refused]
+Items = Iterator[Found | Refused | Remark]
 Read = Callable[[Document, Videos], Items]
 
 

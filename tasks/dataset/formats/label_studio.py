@@ -8,13 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.dataset.formats.documents import parse_json
-from tasks.dataset.formats.found import Document, Items, Refused, Videos, mapping, part_of, rate, sequence, text
+from tasks.dataset.formats.found import Document, Found, Items, Refused, Remark, Videos, mapping, part_of, rate, sequence, text
 from tasks.dataset.formats.studio_regions import About, Region, labels_of_regions
 from tasks.errors import BadLabels
+from tasks.wording import plain_count, quoted
 
 DEFAULT_FPS = 24.0
 RATE_NAMES = ("fps", "framerate", "frame_rate", "frameRate")
 VIDEO_SUFFIXES = (".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".ogv", ".3gp")
+NOT_READ = ("taxonomy", "labels")
+"""Keys of values that hold labels in another way: paths in a tree, and seconds of a sound or a series."""
+
 OF_EXPORT = frozenset({"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time"})
 
 
@@ -37,18 +41,19 @@ def is_json_min(parsed: object) -> bool:
 def read_json(document: Document, _: Videos) -> Items:
     """Read the full JSON; annotations that were skipped, and predictions, are no labels."""
     tasks = document.parsed if isinstance(document.parsed, list) else [document.parsed]
-    counter = _Counter()
+    counter, rates = _Counter(), _Rates()
     for number, task in enumerate(tasks, start=1):
         where = f"task {task['id']}" if isinstance(task, dict) and isinstance(task.get("id"), int) else f"task number {number}"
         try:
             of_task = mapping(task, "task")
             data = mapping(of_task.get("data"), "data")
-            about = About(_video(data), _fps(data))
+            about = About(_video(data), rates.of(data))
             annotations = sequence(of_task.get("annotations", of_task.get("completions", [])), "annotations")
         except ValueError as error:
             yield Refused(counter.next(), where, str(error))
             continue
-        yield from _of_annotations(annotations, about, where, counter)
+        yield from rates.noted(_of_annotations(annotations, about, where, counter), data)
+    yield from rates.remarks()
 
 
 def _of_annotations(annotations: Sequence[object], about: "About", where: str, counter: "_Counter") -> Items:
@@ -86,31 +91,34 @@ def _of_results(results: Sequence[object], place: str, counter: "_Counter") -> "
 
 def read_json_min(document: Document, _: Videos) -> Items:
     """Read JSON-MIN: task data and controls side by side."""
-    counter = _Counter()
+    counter, rates = _Counter(), _Rates()
     for number, item in enumerate(document.parsed if isinstance(document.parsed, list) else [], start=1):
         where = f"item {number}"
         try:
             of_item = mapping(item, "item")
-            about = About(_video(of_item), _fps(of_item))
+            about = About(_video(of_item), rates.of(of_item))
         except ValueError as error:
             yield Refused(counter.next(), where, str(error))
             continue
-        yield from labels_of_regions(list(_of_controls(of_item, where, counter)), about)
+        yield from rates.noted(labels_of_regions(list(_of_controls(of_item, where, counter)), about), of_item)
+    yield from rates.remarks()
 
 
 def read_table(lines: Iterator[tuple[int, dict[str, str] | str]], _: Videos) -> Items:
     """Read CSV or TSV, which has the JSON of JSON-MIN in its cells."""
+    rates = _Rates()
     for line, cells in lines:
         if isinstance(cells, str):
             yield Refused(line, "", cells)
             continue
         item = {name: _cell(value) for name, value in cells.items()}
         try:
-            about = About(_video(item), _fps(item))
+            about = About(_video(item), rates.of(item))
         except ValueError as error:
             yield Refused(line, "", str(error))
             continue
-        yield from labels_of_regions(list(_of_controls(item, "", _Counter(line))), about)
+        yield from rates.noted(labels_of_regions(list(_of_controls(item, "", _Counter(line))), about), item)
+    yield from rates.remarks()
 
 
 def _cell(value: str) -> object:
@@ -128,11 +136,11 @@ def _of_controls(item: Mapping[str, object], place: str, counter: "_Counter") ->
             continue
         if isinstance(value, list):
             for number, part in enumerate(value, start=1):
-                is_timed = isinstance(part, dict) and {"timelinelabels", "ranges"} & part.keys()
-                if not is_timed and not part_of(control):
+                is_region = isinstance(part, dict) and {"timelinelabels", "ranges", *NOT_READ} & part.keys()
+                if not is_region and not part_of(control):
                     continue
                 line, where = counter.next(), _inside(place, f"{control} {number}")
-                if not is_timed:
+                if not is_region:
                     yield Refused(line, where, "is one of several choices without a region; export JSON, which has the regions")
                     continue
                 try:
@@ -160,6 +168,8 @@ def with_frame_rate(content: bytes, fps: float) -> bytes:
     Raises:
         BadLabels: it is no JSON of Label Studio.
     """
+    if content[:4096].lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")[:1] not in (b"{", b"["):
+        raise BadLabels("is no JSON of Label Studio; export JSON, or add a column 'fps' to its CSV")
     parsed = parse_json(content)
     if not is_json(parsed) and not is_json_min(parsed):
         raise BadLabels("is no JSON of Label Studio")
@@ -194,6 +204,10 @@ def _region(control: str, value: Mapping[str, object]) -> tuple[tuple[str, ...],
     if "sequence" in value:
         raise ValueError("is a box in the picture, not a range of time")
     given = value.get("choices", value.get("text"))
+    other = next((key for key in NOT_READ if key in value), "")
+    if other or (given is None and part_of(control)):
+        told = f"has {other}" if other else "has neither timelinelabels nor choices"
+        raise ValueError(f"{quoted(control)} {told}, which {'are' if other == 'labels' else 'is'} not read; use TimelineLabels or Choices")
     if given is None or not part_of(control):
         return None
     names = tuple(text(name, "label") for name in sequence([given] if isinstance(given, str) else given, "choices"))
@@ -217,5 +231,27 @@ def _is_video(value: str) -> bool:
     return name.endswith(VIDEO_SUFFIXES) or name.partition("?")[0].endswith(VIDEO_SUFFIXES)
 
 
-def _fps(data: Mapping[str, object]) -> float:
-    return next((rate(data[name], name) for name in RATE_NAMES if data.get(name) not in (None, "")), DEFAULT_FPS)
+class _Rates:
+    """The frame rates of tasks, and which of the tasks that need one have none."""
+
+    def __init__(self) -> None:
+        self._num_labels = 0
+
+    def of(self, data: Mapping[str, object]) -> float:
+        return _stated_rate(data) or DEFAULT_FPS
+
+    def noted(self, items: Items, data: Mapping[str, object]) -> Items:
+        """Yield the items of a task, and count the labels whose times rest on the default rate."""
+        is_stated = _stated_rate(data) is not None
+        for item in items:
+            self._num_labels += isinstance(item, Found) and item.start_seconds is not None and not is_stated
+            yield item
+
+    def remarks(self) -> Iterator[Remark]:
+        if self._num_labels:
+            labels = plain_count(self._num_labels, "label")
+            yield Remark(f"no frame rate for {labels}: {DEFAULT_FPS:g} assumed; `labels import --frame-rate` states another")
+
+
+def _stated_rate(data: Mapping[str, object]) -> float | None:
+    return next((rate(data[name], name) for name in RATE_NAMES if data.get(name) not in (None, "")), None)

@@ -76,6 +76,8 @@ def _tell(found: CheckedFile) -> None:
     if found.without_video:
         names = some([quoted(name) for name in found.without_video])
         log.warning("%s: no video in the store for %s: %s", found.name, plain_count(sum(found.without_video.values()), "label"), names)
+    for remark in found.remarks:
+        log.warning("%s: %s", found.name, remark)
     for problem in found.problems[:NUM_FIRST]:
         log.warning("refused: %s: %s", problem.place, problem.reason)
     if found.num_refused > NUM_FIRST:
@@ -92,4 +94,5 @@ def _result(file: AnnotationFile, found: CheckedFile, where: str) -> ImportedFil
         first_without_video=tuple(found.without_video)[:NUM_FIRST],
         num_refused=found.num_refused,
         first_refused=found.problems[:NUM_FIRST],
+        remarks=found.remarks,
     )

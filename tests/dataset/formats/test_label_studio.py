@@ -247,6 +247,63 @@ def test_texts_are_split_as_folder_names_are_and_alike_in_all_files(label):
     assert actions(found) == ["turn-on tap", "turn-on oven", "wave"]
 
 
+NOT_READ = [
+    ("action", {"taxonomy": [["put", "meat"]]}, "'action' has taxonomy, which is not read"),
+    ("kinds", {"taxonomy": [["put", "meat"]]}, "'kinds' has taxonomy, which is not read"),
+    ("sounds", {"start": 1.5, "end": 3.0, "labels": ["put"]}, "'sounds' has labels, which are not read"),
+    ("verb", {"rating": 3}, "'verb' has neither timelinelabels nor choices, which is not read"),
+]
+
+
+@pytest.mark.parametrize(("control", "value", "reason"), NOT_READ)
+def test_labels_that_are_written_in_another_way_are_named(label, control, value, reason):
+    (told,) = reasons(label({"a.mp4": 1}, export(task({"id": "x", "from_name": control, "value": value}))))
+    assert told == f"project-1.json, task 7, result 1: {reason}; use TimelineLabels or Choices"
+
+
+@pytest.mark.parametrize("value", [{"choices": ["good"]}, {"rating": 3}, {"text": ["seen twice"]}])
+def test_controls_that_are_no_labels_are_passed_over(label, value):
+    found = label({"a.mp4": 1}, export(task({"id": "x", "from_name": "quality", "value": value}, region(1, 192, "put meat"))))
+    assert (actions(found), found.problems) == (["put meat"], ())
+
+
+def test_labels_of_another_kind_in_json_min_are_named(label):
+    item = {"video": "a.mp4", "sounds": [{"start": 1.5, "end": 3.0, "labels": ["put"]}], "annotator": 1, "annotation_id": 7}
+    (reason,) = reasons(label({"a.mp4": 1}, {"min.json": json.dumps([item])}))
+    assert reason == "min.json, item 1, sounds 1: 'sounds' has labels, which are not read; use TimelineLabels or Choices"
+
+
+def test_a_rate_that_no_task_states_is_said_once_a_file(label):
+    cell = json.dumps([{"ranges": [{"start": 1, "end": 192}], "timelinelabels": ["put meat"]}])
+    item = {"video": "a.mp4", "action": json.loads(cell), "annotator": 1, "annotation_id": 7}
+    table = "video,action,annotator,annotation_id\na.mp4,{},1,2\n".format('"' + cell.replace('"', '""') + '"')
+    stated = task(region(1, 192, "put meat"), data={**DATA, "fps": 30})
+    files = {
+        **export(task(region(1, 192, "put meat")), task(region(1, 192, "put meat"))),
+        "min.json": json.dumps([item]),
+        "x.csv": table,
+        "stated.json": json.dumps([stated]),
+        "whole.json": json.dumps([task(choice("action", "put meat"))]),
+    }
+    assert label({"a.mp4": 1}, files).hints == (
+        "project-1.json: no frame rate for 2 labels: 24 assumed; `labels import --frame-rate` states another",
+        "min.json: no frame rate for 1 label: 24 assumed; `labels import --frame-rate` states another",
+        "x.csv: no frame rate for 1 label: 24 assumed; `labels import --frame-rate` states another",
+    )
+
+
+def test_a_rate_cannot_be_written_into_a_table():
+    with pytest.raises(BadLabels, match="export JSON, or add a column 'fps' to its CSV"):
+        with_frame_rate(b"video,action,annotator,annotation_id\n", 30)
+
+
+def test_a_column_of_a_table_states_the_rate(label):
+    cell = json.dumps([{"ranges": [{"start": 241, "end": 480}], "timelinelabels": ["put meat"]}]).replace('"', '""')
+    table = f'video,action,annotator,annotation_id,fps\na.mp4,"{cell}",1,2,30\n'
+    found = label({"a.mp4": 2}, {"x.csv": table}, min_overlap=1)
+    assert (actions(found), found.hints) == ([None, "put meat"], ())
+
+
 def test_a_stated_rate_is_written_where_a_task_has_none():
     both = [task(region(1, 2, "x")), task(region(1, 2, "x"), data={**DATA, "framerate": 50})]
     assert [one["data"].get("fps") for one in json.loads(with_frame_rate(json.dumps(both).encode(), 30))] == [30, None]
