@@ -68,7 +68,7 @@ def open_table(
     Raises:
         BadLabels: not text, empty, or no layout fits.
     """
-    lines = _filled_lines(decode(content))
+    lines = filled_lines(decode(content))
     number, header = next(lines, (0, ""))
     if EXCEL_SEPARATOR_LINE.match(header.strip()):
         number, header = next(lines, (0, ""))
@@ -88,10 +88,10 @@ def _read_lines(lines: Iterator[tuple[int, str]], delimiter: str, columns: list[
             yield number, str(error)
 
 
-def _filled_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield lines one at a time.
+def filled_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield lines that are not blank, one at a time, with their numbers.
 
-    A list of a million lines takes more memory than the file.
+    Other signs at which `splitlines` splits, such as U+2028, may stand in a label. A list of a million lines takes more memory than the file.
     """
     lines = (found[1] for found in LINE.finditer(text))
     return ((number, line) for number, line in enumerate(lines, start=1) if line and not line.isspace())

@@ -1,5 +1,6 @@
 """Read ELAN's .eaf: tiers of annotations, in milliseconds on the time line of one recording with one camera or several."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -42,7 +43,7 @@ def read(document: Document, videos: Videos) -> Items:
         part = part_of(name) or ("text" if len(tiers) == 1 else "")
         if not part:
             told = f"tier {quoted(name)} is not called verb, noun, action or label: {plain_count(len(tier.children), 'annotation')}"
-            yield Refused(tier.line, "", told)
+            yield Refused(tier.line, "", told + _better_name(name, person))
             continue
         for annotation in (inner for outer in tier.named("ANNOTATION") for inner in outer.children):
             value = next((child.text for child in annotation.named("ANNOTATION_VALUE")), "")
@@ -61,6 +62,14 @@ def read(document: Document, videos: Videos) -> Items:
                 continue
             for names, origin in cameras:
                 yield Found(item.line, "", names, item.start_seconds + origin, item.stop_seconds + origin, item.said)
+
+
+def _better_name(name: str, person: str) -> str:
+    """Propose the name that a tier such as `Verb_Anna` needs; empty if it does not look like one of labels."""
+    words = [word for word in re.split(r"[\W_]+", name) if word]
+    part = next((word for word in words if part_of(word)), "")
+    people = [word for word in (*words, person) if word and word != part]
+    return f"; if it holds labels, call it {quoted('@'.join((part.casefold(), '_'.join(people))))}" if part and people else ""
 
 
 class _Times:

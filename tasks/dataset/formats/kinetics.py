@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from tasks.dataset.formats.found import Document, Found, Items, Refused, Said, Videos, number, text
 from tasks.dataset.formats.label_studio import VIDEO_SUFFIXES
-from tasks.dataset.tables import Cells, decode
+from tasks.dataset.tables import Cells, decode, filled_lines
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 # Possessive, for a line that has been stripped: spaces are never tried twice.
@@ -30,18 +30,16 @@ def read_table(lines: Iterator[tuple[int, Cells | str]], videos: Videos) -> Item
 
 def is_list(content: bytes) -> bool:
     """Recognise a list without a header: all of its first lines have a video and a label."""
-    head = decode(content)[:MAX_HEAD_CHARACTERS].splitlines()
+    head = [line.strip() for _, line in filled_lines(decode(content)[:MAX_HEAD_CHARACTERS])]
     # The last line of the head may be cut off.
-    lines = [line.strip() for line in (head if len(head) < 2 else head[:-1])[:20] if line.strip()]
+    lines = (head if len(head) < 2 else head[:-1])[:20]
     return bool(lines) and all(ENTRY.fullmatch(line) for line in lines)
 
 
 def read_list(document: Document, _: Videos) -> Items:
     """Read a list; numbers stand for classes of another list and name nothing."""
-    for line, padded in enumerate(decode(document.content).splitlines(), start=1):
+    for line, padded in filled_lines(decode(document.content)):
         written = padded.strip()
-        if not written:
-            continue
         if len(written) > MAX_LINE_CHARACTERS:
             yield Refused(line, "", f"has more than {MAX_LINE_CHARACTERS} characters; write a video and a label")
             continue

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from tasks.dataset.formats.documents import parse_json
 from tasks.dataset.formats.found import Document, Found, Items, Refused, Said, Videos, mapping, number, part_of, sequence, text
 from tasks.dataset.formats.tiers import said_of
-from tasks.dataset.tables import decode
+from tasks.dataset.tables import decode, filled_lines
 from tasks.errors import BadLabels
 from tasks.wording import printable, quoted
 
@@ -30,11 +30,11 @@ def is_project(parsed: object) -> bool:
     return isinstance(parsed, dict) and {"project", "attribute", "file", "metadata"} <= parsed.keys()
 
 
-def read_csv(document: Document, _: Videos) -> Items:
+def read_csv(document: Document, videos: Videos) -> Items:
     """Read either export; its lines of `#` have the columns and the names of attributes."""
     columns: tuple[str, ...] = ()
     attributes: Mapping[str, object] = {}
-    for line, written in enumerate(decode(document.content).splitlines(), start=1):
+    for line, written in filled_lines(decode(document.content)):
         if written.startswith("#"):
             name, _sign, value = written[1:].partition("=")
             if name.strip() == HEADER:
@@ -43,27 +43,28 @@ def read_csv(document: Document, _: Videos) -> Items:
                     raise BadLabels(f"is of VIA with the columns {quoted(value.strip())}; export temporal segments from VIA 3")
             elif name.strip() == ATTRIBUTE:
                 attributes = mapping(parse_json(value.encode()), "ATTRIBUTE")
-        elif written.strip():
+        else:
             try:
                 cells = next(csv.reader([written], skipinitialspace=True))
                 if not columns or len(cells) != len(columns):
                     raise ValueError(f"has {len(cells)} cells where the header has {len(columns)}")
-                yield from _of_cells(line, dict(zip(columns, cells, strict=True)), attributes)
+                yield from _of_cells(line, dict(zip(columns, cells, strict=True)), attributes, videos)
             except (ValueError, csv.Error, RecursionError) as error:
                 yield Refused(line, "", str(error))
 
 
-def _of_cells(line: int, cells: Mapping[str, str], attributes: Mapping[str, object]) -> Iterator[Found]:
+def _of_cells(line: int, cells: Mapping[str, str], attributes: Mapping[str, object], videos: Videos) -> Iterator[Found]:
     files = tuple(text(name, "file") for name in sequence(_json(cells["file_list"], "file_list"), "file_list"))
     if "temporal_coordinates" in cells:
         times = sequence(_json(cells["temporal_coordinates"], "temporal_coordinates"), "temporal_coordinates")
         shape = sequence(_json(cells["spatial_coordinates"], "spatial_coordinates"), "spatial_coordinates")
     else:
         times, shape = [cells["temporal_segment_start"], cells["temporal_segment_end"]], []
-    yield from _found(line, "", files, times, shape, mapping(_json(cells["metadata"], "metadata"), "metadata"), attributes)
+    values = mapping(_json(cells["metadata"], "metadata"), "metadata")
+    yield from _found(line, "", _views(files, videos), times, shape, values, attributes)
 
 
-def read_project(document: Document, _: Videos) -> Items:
+def read_project(document: Document, videos: Videos) -> Items:
     """Read the project file, as it is saved."""
     project = mapping(document.parsed, "project")
     for line, (key, one) in enumerate(_part(project, "metadata").items(), start=1):
@@ -74,9 +75,8 @@ def read_project(document: Document, _: Videos) -> Items:
             files = [mapping(_part(project, "file").get(str(fid)), "file") for fid in sequence(views.get("fid_list"), "fid_list")]
             names = tuple(text(file.get("fname") or file.get("src"), "file name") for file in files)
             shape = sequence(of_one.get("xy", []), "xy")
-            yield from _found(
-                line, where, names, sequence(of_one.get("z"), "z"), shape, mapping(of_one.get("av"), "av"), _part(project, "attribute")
-            )
+            times, values = sequence(of_one.get("z"), "z"), mapping(of_one.get("av"), "av")
+            yield from _found(line, where, _views(names, videos), times, shape, values, _part(project, "attribute"))
         except ValueError as error:
             yield Refused(line, where, str(error))
 
@@ -91,6 +91,11 @@ def _json(cell: str, name: str) -> object:
         return json.loads(cell)
     except (ValueError, RecursionError):
         raise ValueError(f"{name} {quoted(cell)} is not JSON") from None
+
+
+def _views(files: Sequence[str], videos: Videos) -> tuple[str, ...]:
+    """List the files that were shown together and labelled as one; those that the store lacks are left out, unless it lacks all."""
+    return tuple(name for name in files if videos.finds(name)) if len(files) > 1 and any(map(videos.finds, files)) else tuple(files[:1])
 
 
 def _found(
@@ -112,7 +117,8 @@ def _found(
         )
     start, stop = (number(times[0], "start"), number(times[1], "end")) if times else (None, None)
     for said in _said(values, attributes):
-        yield Found(line, where, files, start, stop, said)
+        for file in files:
+            yield Found(line, where, (file,), start, stop, said)
 
 
 def _said(values: Mapping[str, object], attributes: Mapping[str, object]) -> list[Said]:

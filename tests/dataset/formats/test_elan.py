@@ -1,5 +1,7 @@
 """ELAN's tiers."""
 
+import pytest
+
 from tests.dataset.formats.told import actions, reasons
 
 MEDIA = '<MEDIA_DESCRIPTOR MEDIA_URL="file:///v/a%20b.mp4" MIME_TYPE="video/mp4" RELATIVE_MEDIA_URL="./a%20b.mp4"{more}/>'
@@ -59,6 +61,14 @@ def test_the_only_tier_may_have_any_name_and_others_are_told(label):
     found = label({NAME: 1}, both)
     assert actions(found) == ["put meat"]
     assert reasons(found) == ["a.eaf line 4: tier 'speech' is not called verb, noun, action or label: 1 annotation"]
+
+
+@pytest.mark.parametrize(
+    ("name", "better"), [("Verb_Anna", "verb@Anna"), ("Anna B. noun", "noun@Anna_B"), ("verb-1@Anna", "verb@1_Anna"), ("adverb_Anna", "")]
+)
+def test_a_tier_that_nearly_has_a_name_is_told_the_right_one(label, name, better):
+    (reason,) = reasons(label({NAME: 1}, eaf(tier("action", aligned("a1", 0, 1, "wave")), tier(name, aligned("a2", 0, 1, "put")))))
+    assert reason.endswith(f": 1 annotation; if it holds labels, call it '{better}'" if better else ": 1 annotation")
 
 
 def test_a_slot_without_a_time_is_skipped(label):

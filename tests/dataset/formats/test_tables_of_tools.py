@@ -131,6 +131,13 @@ def test_a_list_of_paths_and_labels(label, sign):
     assert "is not a video and a label" in found.problems[-1].reason
 
 
+@pytest.mark.parametrize("sign", ["\u2028", "\u0085"])
+def test_a_line_of_a_list_ends_at_its_end_alone(label, sign):
+    found = label({"a.mp4": 1, "b.mp4": 1}, {"train.txt": f"a.mp4 put{sign}meat\r\nb.mp4 take bag\nb.mp4 3\n"})
+    assert actions(found) == ["put meat", "take bag"]
+    assert reasons(found) == ["train.txt line 3: has the number 3 for its class; write the name of the class"]
+
+
 @pytest.mark.parametrize("line", ["b.mp4" + " " * 5000 + "x", "b.mp4 " * 2000, "b" * 1_000_000 + ".mp4"], ids=["spaces", "videos", "long"])
 def test_a_line_of_a_list_that_is_too_long_is_refused(label, line):
     found = label({"a.mp4": 1}, {"train.txt": "a.mp4 put meat\n" * 30 + line + "\na.mp4 put meat"})

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.dataset.formats.told import actions, reasons
 
 ATTRIBUTES = {
@@ -89,3 +91,29 @@ def test_a_project_file(label):
     found = label({"a.mp4": 1}, {"via_project.json": json.dumps(project)})
     assert actions(found) == ["put meat"]
     assert reasons(found) == ["via_project.json, metadata 7_b: has no file"]
+
+
+def test_all_files_of_a_view_that_the_store_has_are_labelled(label):
+    files = ["gone.mp4", "left.mp4", "right.mp4"]
+    found = label({"left.mp4": 2, "right.mp4": 2}, exported((files, [0, 8], [], {"1": "0"})))
+    assert actions(found) == ["put", None] * 2
+    assert found.problems == ()
+    project = {
+        "project": {},
+        "attribute": ATTRIBUTES,
+        "file": {str(number): {"fname": name} for number, name in enumerate(files)},
+        "view": {"7": {"fid_list": ["0", "1", "2"]}},
+        "metadata": {"7_a": {"vid": "7", "z": [0, 8], "xy": [], "av": {"1": "0"}}},
+    }
+    assert actions(label({"left.mp4": 1, "right.mp4": 1}, {"x.json": json.dumps(project)})) == ["put"] * 2
+    (reason,) = reasons(label({"a.mp4": 1}, exported((files, [0, 8], [], {"1": "0"}))))
+    assert "'gone.mp4' matches no ingested video" in reason
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\u0085"])
+def test_only_ends_of_lines_end_lines(label, sign):
+    rows = [(["a.mp4"], [0, 8], [], {"1": "0", "3": "x"}), (["a.mp4"], [3], [], {"1": "0"})]
+    text = exported(*rows)["via.csv"].replace('""x""', f'""x{sign}y""')
+    found = label({"a.mp4": 1}, {"via.csv": text})
+    assert actions(found) == ["put"]
+    assert reasons(found) == ["via.csv line 5: is a still, without a range of time"]
