@@ -187,7 +187,7 @@ class Answers:
             **_span(clip),
             "num_frames": clip.num_frames,
             "reading": reading,
-            "reason": view.suggestions.reasons.get(clip.uid),
+            "reason": None if reading == "second" else view.suggestions.reasons.get(clip.uid),
             "suggestions": [] if reading == "second" else [asdict(one) for one in view.suggestions.by_clip.get(clip.uid, ())],
             "label": asdict(label) if label else None,
             "answer": about[-1].answer if about else None,

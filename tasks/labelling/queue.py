@@ -125,7 +125,7 @@ def filtered(
     wanted: Wanted,
     reader: Reader,
 ) -> Iterator[tuple[str, Reading]]:
-    """Yield the clips that fit a filter, in order; for its second reader, a clip has no label yet."""
+    """Yield the clips that fit a filter, in order; for its second reader, a clip has neither label nor suggestion."""
     for uid in order:
         clip = cut.clips.get(uid)
         if clip is None or (wanted.video and clip.video != wanted.video):
@@ -135,7 +135,7 @@ def filtered(
         if is_second:
             about = []
         words = None if is_second else label_of(ledger, about, known.get(uid))
-        best = next(iter(suggested.get(uid, ())), None)
+        best = None if is_second else next(iter(suggested.get(uid, ())), None)
         if _fits(ledger, wanted.show, about, words, best) and (not wanted.name or _is_named(wanted.name, words, best)):
             yield uid, "second" if is_second else "first"
 

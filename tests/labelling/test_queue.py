@@ -122,12 +122,14 @@ def test_a_clip_that_one_other_has_answered_has_no_label_for_its_second_reader()
     one, two = list(cut.clips.values())
     log.clip(one, "put", "meat", by="anna")
     known = {one.uid: Known(Words("put", "meat", "labels.csv:3"), 0)}
+    suggested = {one.uid: (Suggestion("take", "bag", 0.9),)}
 
     def found(reader: Reader, **wanted) -> list[tuple[str, str]]:
-        return list(filtered(cut.clips, cut, Ledger.of(log.entries), known, {}, Wanted(**wanted), reader))
+        return list(filtered(cut.clips, cut, Ledger.of(log.entries), known, suggested, Wanted(**wanted), reader))
 
     second = Reader("ben", may_label=True, second_share=1)
     assert found(second, show="labelled") == found(second, show="all", name="put meat") == []
+    assert found(second, show="all", name="take bag") == [], "nor is it found by what the model suggests"
     assert found(second, show="all") == [(one.uid, "second"), (two.uid, "first")]
     for other in (Reader("anna", True, 1), Reader("ben", True, 0), Reader("ben", False, 1)):
         assert found(other, show="labelled") == [(one.uid, "first")]

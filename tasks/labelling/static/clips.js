@@ -29,6 +29,7 @@ export function clipsView(outbox) {
   let isOpen = false;
   let wantsFocus = false;
   let shown;
+  let onScreen = null;
   let generation = 0;
   let asking = null;
   const answered = [];
@@ -87,6 +88,7 @@ export function clipsView(outbox) {
     try {
       const url = await filmOf(clip.uid);
       if (clip !== current()) return;
+      onScreen = clip;
       player.show(url, { play: true });
       const next = list[at + 1];
       if (next) filmOf(next.uid).then((nextUrl) => clip === current() && player.prepare(nextUrl), () => {});
@@ -119,7 +121,8 @@ export function clipsView(outbox) {
     by("clip-caption").replaceChildren(
       ...(clip ? [h("a", { href: `#intervals/${clip.video}/${clip.start_seconds}`, title: "Open in Intervals" }, clip.name), ` ${clock(clip.start_seconds)}–${clock(clip.stop_seconds)}`] : []),
     );
-    by("clip-why").textContent = clip?.reason ? `Chosen: ${clip.reason}` : "";
+    // The reason names the model's answers.
+    by("clip-why").textContent = clip?.reason && !isBlind() ? `Chosen: ${clip.reason}` : "";
     by("clip-reading").hidden = clip?.reading !== "second";
     renderLabel(clip);
     renderSuggestions(clip);
@@ -238,12 +241,17 @@ export function clipsView(outbox) {
   by("clip-screen").addEventListener("click", () => player.toggle());
   player.addEventListener("time", () => renderTime());
   player.addEventListener("state", () => renderTime());
-  player.addEventListener("ready", () => seen(true));
+  // The film before still plays until the next one is read.
+  player.addEventListener("ready", () => onScreen === current() && seen(true));
   player.addEventListener("broken", () => {
     seen(true);
     if (isOpen) announce("This browser cannot play this clip.", { isBad: true });
   });
-  filters.onChange((isOnlyBlind) => (isOnlyBlind ? render() : restart()));
+  filters.onChange((isOnlyBlind) => {
+    if (!isOnlyBlind) restart();
+    else if (current()) speak(current());
+    render();
+  });
   changes.addEventListener("change", () => {
     render();
     if (!isOpen || !isEnd || current()) return;

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 
-/** Plays films. Fires `time`, `end` of a film that does not loop, `ready` with its first picture, `state`, and `broken` if a film cannot be played. */
+/** Plays films. Fires `time`, `end` of a film that does not loop, `ready` when the picture of the time asked for is there, `state`, and `broken` if a film cannot be played. */
 export class Player extends EventTarget {
   #front;
   #back;
@@ -21,7 +21,8 @@ export class Player extends EventTarget {
       video.muted = true;
       video.addEventListener("ended", () => video === this.#front && this.dispatchEvent(new Event("end")));
       video.addEventListener("play", () => video === this.#front && this.dispatchEvent(new Event("state")));
-      video.addEventListener("loadeddata", () => video === this.#front && this.dispatchEvent(new Event("ready")));
+      // While it seeks, a film has no picture, and its data do not load again.
+      for (const name of ["loadeddata", "seeked"]) video.addEventListener(name, () => video === this.#front && this.isReady && this.dispatchEvent(new Event("ready")));
       video.addEventListener("error", () => video === this.#front && this.#frontUrl && this.dispatchEvent(new Event("broken")));
       video.addEventListener("pause", () => video === this.#front && this.dispatchEvent(new Event("state")));
     }

@@ -12,6 +12,8 @@ from tests.labelling.in_browser.shop import press
 pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.slow]
 NUM_ASKED = 20
 """The clips of one answer to the page."""
+NUM_AHEAD = 5
+"""The clips that the page reads ahead."""
 SHOWN = "#clip-screen video:not(.behind)"
 ANSWERS = (
     ["Enter"],
@@ -85,6 +87,62 @@ def test_a_list_that_comes_late_goes_on_by_itself(visit):
     page.unroute("**/queue*")
     press(page, "n")
     expect(page.locator("#done")).to_have_text(f"{NUM_ASKED + 1} of 120 done")
+
+
+@pytest.mark.parametrize("view", ["review", "intervals", "classes"])
+def test_a_clip_takes_answers_after_a_visit_to_another_view(visit, view):
+    page = visit()
+    expect(page.locator("#clip-time")).to_have_text(re.compile(r"0\.[1-9]"))
+    page.locator(f"#to-{view}").click()
+    expect(page.locator(f"#view-{view}")).to_be_visible()
+    page.locator("#to-clips").click()
+    press(page, "n")
+    expect(page.locator("#done")).to_have_text("1 of 120 done")
+
+
+def test_a_clip_takes_answers_after_the_undo_of_its_answer(visit):
+    page = visit()
+    press(page, "Enter")
+    expect(page.locator("#done")).to_have_text("1 of 120 done")
+    press(page, "Backspace")
+    expect(page.locator("#clip-time")).to_have_text(re.compile(r"0\.[1-9]"))
+    press(page, "Control+z")
+    expect(page.locator("#done")).to_have_text("0 of 120 done")
+    press(page, "n")
+    expect(page.locator("#done")).to_have_text("1 of 120 done")
+
+
+def test_no_answer_is_about_a_clip_whose_film_is_not_there_yet(visit):
+    page, held = visit(), []
+    expect(page.locator("#clip-screen video.behind")).to_have_js_property("readyState", 4)
+    for _ in range(NUM_AHEAD):
+        page.keyboard.press("PageDown")
+        expect(page.locator("#stage[aria-busy=false]")).to_be_visible()
+    page.route("**/clips/*.mp4", lambda route: held.append(route))
+    while not held:
+        press(page, "PageDown")
+    for _ in range(NUM_AHEAD):
+        page.keyboard.press("PageDown")
+    expect(page.locator("#stage[aria-busy=true]")).to_be_visible()
+    page.evaluate("document.querySelector('#clip-screen video:not(.behind)').dispatchEvent(new Event('seeked'))")
+    page.keyboard.press("n")
+    expect(page.locator("#status")).to_have_text("The clip is not there yet.")
+    for one in held:
+        one.continue_()
+    page.unroute("**/clips/*.mp4")
+    press(page, "n")
+    expect(page.locator("#done")).to_have_text("1 of 120 done")
+
+
+def test_blind_hides_what_the_model_answers_also_where_it_says_why(visit):
+    page = visit()
+    expect(page.locator("#clip-why")).to_contain_text("put meat 38 %")
+    expect(page.locator("#spoken")).to_contain_text("Suggested: put meat")
+    page.locator("#blind").check()
+    expect(page.locator("#clip-why")).to_be_empty()
+    expect(page.locator("#spoken")).to_have_text("kitchen_01.mp4 0:00.00. No suggestion.")
+    page.locator("#blind").uncheck()
+    expect(page.locator("#clip-why")).to_contain_text("put meat 38 %")
 
 
 def test_people_choose_among_ways_of_cutting(visit, kitchen, cut):

@@ -51,6 +51,7 @@ def test_a_second_person_reads_without_seeing_the_first_answer_and_review_shows_
             expect(second.locator("#remaining")).to_contain_text(f"{number + 1} by you")
         expect(second.locator("#clip-reading")).to_be_visible()
         expect(second.locator("#suggestions button")).to_have_count(0)
+        expect(second.locator("#clip-why")).to_be_empty()
         expect(second.locator("#clip-label")).to_be_hidden()
         shop.press(second, *"take bag", "Enter")
         expect(second.locator("#status")).to_contain_text("Saved take bag")
