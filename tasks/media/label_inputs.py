@@ -3,6 +3,8 @@
 Ingested videos with their names, annotation files, and EPIC's class lists.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 from tasks.dataset.rows import AnnotationFile
 from tasks.keys import content_key
 from tasks.media.class_lists import epic_list_uris
@@ -10,6 +12,8 @@ from tasks.store.layout import Layout, is_probe
 from tasks.store.objects import Store, StoredObject
 
 MAX_ANNOTATION_BYTES = 64 << 20
+
+NUM_THREADS = 16
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".xml", ".eaf", ".zip")
 """Of files that may hold labels; their content says whether they do."""
@@ -27,6 +31,12 @@ def annotation_file(store: Store, listed: StoredObject) -> AnnotationFile:
         too_large = f"is larger than {MAX_ANNOTATION_BYTES >> 20} MiB and was not read; split it into several files"
         return AnnotationFile(listed.name, b"", unread=too_large)
     return AnnotationFile(listed.name, store.read_bytes(listed.uri))
+
+
+def annotation_files(store: Store, store_uri: str) -> list[tuple[str, AnnotationFile]]:
+    """Read the annotation files, in upload order, with their times of upload."""
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        return list(pool.map(lambda one: (one.modified, annotation_file(store, one)), annotation_objects(store, store_uri)))
 
 
 def epic_list_objects(store: Store, store_uri: str) -> list[StoredObject]:

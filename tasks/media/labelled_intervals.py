@@ -14,7 +14,7 @@ from tasks.dataset.rows import AnnotationFile, IntervalRow
 from tasks.dataset.statements import Ledger
 from tasks.dataset.vocabulary import OwnClasses
 from tasks.media.cutting import spans_digest, spans_of
-from tasks.media.label_inputs import annotation_file, annotation_objects, epic_list_objects, probe_objects
+from tasks.media.label_inputs import annotation_file, annotation_files, epic_list_objects, probe_objects
 from tasks.media.label_log import read_log
 from tasks.media.own_classes import own_classes
 from tasks.options import SegmentOptions
@@ -45,6 +45,15 @@ class PredictedVideos:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What people labelled: EPIC's class lists, annotation files with their times of upload, and the statements of the labelling page."""
+
+    lists: Sequence[AnnotationFile]
+    uploaded: Sequence[tuple[str, AnnotationFile]]
+    by_hand: Ledger
+
+
+@dataclass(frozen=True)
 class _Stored:
     """The annotation files of a store in order, its own classes, and the names and frame rates of its videos."""
 
@@ -66,7 +75,7 @@ def labelled_intervals(store: Store, store_uri: str, videos: PredictedVideos) ->
 
     Lines that name no video, or classes without an id, are left out; the step `label` lists what is wrong with a line of the store's files.
     """
-    stored = _stored(store, store_uri)
+    stored = _stored(store, store_uri, given_labels(store, store_uri))
     places = Places((), stored.names)
     read = stored.read(places)
     found, num_unknown = _found(read, read.files, places, videos.names.keys())
@@ -78,12 +87,18 @@ def labelled_intervals(store: Store, store_uri: str, videos: PredictedVideos) ->
     return tuple(sorted((one for own in found.values() for one in own), key=lambda one: (one.video, one.start_seconds, one.stop_seconds)))
 
 
-def intervals_to_cut(store: Store, store_uri: str, videos: Collection[str]) -> dict[str, tuple[Interval, ...]]:
+def given_labels(store: Store, store_uri: str) -> Given:
+    """Read all that labels are gathered from; there may be many files."""
+    lists = [annotation_file(store, one) for one in epic_list_objects(store, store_uri)]
+    return Given(lists, annotation_files(store, store_uri), Ledger.of(read_log(store, store_uri)))
+
+
+def intervals_to_cut(store: Store, store_uri: str, given: Given, videos: Collection[str]) -> dict[str, tuple[Interval, ...]]:
     """List, by video, the labelled intervals of all files that clips can be cut around.
 
     Those of a later file replace the earlier ones that they cover by half or more. Intervals in which nothing happens count, too.
     """
-    stored = _stored(store, store_uri)
+    stored = _stored(store, store_uri, given)
     places = Places((), stored.names)
     found: dict[str, list[IntervalRow]] = {}
     for file in stored.read(places).files:
@@ -101,7 +116,9 @@ def intervals_to_cut(store: Store, store_uri: str, videos: Collection[str]) -> d
     }
 
 
-def num_uncut(store: Store, store_uri: str, segment: SegmentOptions, cut: Iterable[tuple[VideoRecord, Sequence[ClipsFile]]]) -> int:
+def num_uncut(
+    store: Store, store_uri: str, given: Given, segment: SegmentOptions, cut: Iterable[tuple[VideoRecord, Sequence[ClipsFile]]]
+) -> int:
     """Count the videos with other intervals than when clips were cut around them; `cut` has their lists of clips by `segment`."""
     part = next((one for one in segment.parts if one.cut == "intervals"), None)
     if part is None:
@@ -109,19 +126,17 @@ def num_uncut(store: Store, store_uri: str, segment: SegmentOptions, cut: Iterab
     # Around intervals of a video that cannot be cut on the grid, nothing is cut.
     usable = [(record, files) for record, files in cut if not any(file.set_aside for file in files if file.options.cut == "grid")]
     made = {record.video: file.spans_digest for record, files in usable for file in files if file.options.cut == "intervals"}
-    intervals = intervals_to_cut(store, store_uri, {record.video for record, _ in usable})
+    intervals = intervals_to_cut(store, store_uri, given, {record.video for record, _ in usable})
     return sum(
         made.get(record.video, spans_digest(())) != spans_digest(spans_of(record, intervals.get(record.video, ()), part))
         for record, _ in usable
     )
 
 
-def _stored(store: Store, store_uri: str) -> _Stored:
+def _stored(store: Store, store_uri: str, given: Given) -> _Stored:
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         records = list(pool.map(lambda probe: store.read(probe.uri, VideoRecord), probe_objects(store, store_uri)))
-    lists = [annotation_file(store, one) for one in epic_list_objects(store, store_uri)]
-    uploaded = [(one.modified, annotation_file(store, one)) for one in annotation_objects(store, store_uri)]
-    files = lists + with_page_intervals(uploaded, Ledger.of(read_log(store, store_uri)))
+    files = [*given.lists, *with_page_intervals(given.uploaded, given.by_hand)]
     names, rates = {record.video: record.names for record in records}, {record.video: record.fps for record in records}
     return _Stored(files, own_classes(store, store_uri), names, rates)
 

@@ -6,13 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from tasks.dataset.agreement import agreement, read_twice
 from tasks.dataset.labels import label_clips
 from tasks.dataset.page_files import with_page_labels
-from tasks.dataset.statements import Ledger, page_labels, page_parts, touched_clips
+from tasks.dataset.statements import page_labels, page_parts, touched_clips
 from tasks.errors import BadInput
 from tasks.keys import recipe_of
 from tasks.media.clips import find_cut
-from tasks.media.label_inputs import annotation_file, annotation_objects, epic_list_objects, probe_objects
-from tasks.media.label_log import read_log
-from tasks.media.labelled_intervals import num_uncut
+from tasks.media.label_inputs import probe_objects
+from tasks.media.labelled_intervals import Given, given_labels, num_uncut
 from tasks.media.own_classes import number_words, own_classes
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelsFile
@@ -40,10 +39,10 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
         raise BadInput(f"no clips in {store_uri} cut by this recipe; run ingest_videos with the same cutting options first")
     if segment.cut == "intervals" and not clips:
         raise BadInput(f"no labelled interval in {store_uri} is cut; label intervals and run ingest_videos, or choose cut=grid")
-    lists = [annotation_file(store, o) for o in epic_list_objects(store, store_uri)]
-    uploaded = [(o.modified, annotation_file(store, o)) for o in annotation_objects(store, store_uri)]
-    by_hand = Ledger.of(read_log(store, store_uri))
-    files = lists + with_page_labels(uploaded, page_labels(by_hand, clips, options.min_overlap), page_parts(by_hand, clips), by_hand.merges)
+    given = given_labels(store, store_uri)
+    by_hand = given.by_hand
+    of_page = page_labels(by_hand, clips, options.min_overlap), page_parts(by_hand, clips), by_hand.merges
+    files = [*given.lists, *with_page_labels(given.uploaded, *of_page)]
     own = own_classes(store, store_uri)
     labelling = label_clips(
         clips,
@@ -66,7 +65,7 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
         changes=labelling.changes,
         folders=labelling.folders,
         left_out=labelling.left_out,
-        hints=(*labelling.hints, *_uncut(store, store_uri, segment, cut)),
+        hints=(*labelling.hints, *_uncut(store, store_uri, given, segment, cut)),
         agreement=agreement(read_twice(by_hand)),
     )
 
@@ -82,8 +81,10 @@ def _clips(files: Sequence[ClipsFile]) -> list[ClipRecord]:
     return sorted(found.values(), key=lambda clip: (clip.start_seconds, clip.stop_seconds))
 
 
-def _uncut(store: Store, store_uri: str, segment: SegmentOptions, cut: Sequence[tuple[VideoRecord, Sequence[ClipsFile]]]) -> list[str]:
+def _uncut(
+    store: Store, store_uri: str, given: Given, segment: SegmentOptions, cut: Sequence[tuple[VideoRecord, Sequence[ClipsFile]]]
+) -> list[str]:
     """Say how many videos have other intervals than when clips were cut around them, or were not cut so yet."""
-    number = num_uncut(store, store_uri, segment, cut)
+    number = num_uncut(store, store_uri, given, segment, cut)
     hint = "the labelled intervals changed since clips were cut around them; run ingest_videos to cut the new ones"
     return [f"{plain_count(number, 'video')}: {hint}"] if number else []

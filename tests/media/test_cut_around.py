@@ -171,6 +171,14 @@ def test_videos_whose_intervals_changed_since_are_named(store):
     assert any(hint.startswith("2 videos: the labelled intervals changed") for hint in labelled(store, "intervals").hints)
 
 
+def test_label_reads_each_annotation_file_once(store, monkeypatch):
+    take_in(store, "intervals")
+    read, read_bytes = [], store.read_bytes
+    monkeypatch.setattr(store, "read_bytes", lambda uri: read.append(uri) or read_bytes(uri))
+    labelled(store, "intervals")
+    assert read.count(f"{STORE}/annotations/1.csv") == 1
+
+
 def test_intervals_that_a_dataset_was_built_from_before_they_were_cut_are_cut_by_the_next_ingest(store):
     take_in(store, "intervals")
     annotate(store, "2.csv", "b.mp4,4,4.5,put,bag\n")

@@ -12,7 +12,7 @@ from tasks.media.cutting import batch_size
 from tasks.media.intake import NUM_THREADS, Taker
 from tasks.media.label_inputs import annotation_objects, inputs_digest, probe_objects
 from tasks.media.label_log import count_entries
-from tasks.media.labelled_intervals import intervals_to_cut, num_uncut
+from tasks.media.labelled_intervals import given_labels, intervals_to_cut, num_uncut
 from tasks.media.offers import offers
 from tasks.options import IngestOptions, SegmentOptions
 from tasks.results.record import SetAside
@@ -127,7 +127,7 @@ def _has_uncut(arguments: IngestArguments, store: Store, videos: Sequence[str]) 
         return store.read(Layout(arguments.store).video(video).probe), [file for file in found if file]
 
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        return num_uncut(store, arguments.store, segment, pool.map(read, videos)) > 0
+        return num_uncut(store, arguments.store, given_labels(store, arguments.store), segment, pool.map(read, videos)) > 0
 
 
 def _write_batches(arguments: IngestArguments, store: Store, names: Mapping[str, str]) -> tuple[BatchRef, ...]:
@@ -135,7 +135,8 @@ def _write_batches(arguments: IngestArguments, store: Store, names: Mapping[str,
     size = batch_size(len(videos))
     segment = arguments.picked(SegmentOptions)
     recipe = recipe_of(segment)
-    intervals = {} if segment.cut == "grid" else intervals_to_cut(store, arguments.store, names.keys())
+    is_grid, where = segment.cut == "grid", arguments.store
+    intervals = {} if is_grid else intervals_to_cut(store, where, given_labels(store, where), names.keys())
     ingest, batches = INGEST.address(arguments), []
     for number, start in enumerate(range(0, len(videos), size)):
         batch = videos[start : start + size]

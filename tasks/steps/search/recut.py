@@ -11,7 +11,7 @@ from tasks.dataset.manifest import build_manifest, dataset_digest, is_counted
 from tasks.dataset.split import assign_splits
 from tasks.errors import BadDataset, BadInput, NothingToDo
 from tasks.media.cutting import cut_videos
-from tasks.media.labelled_intervals import intervals_to_cut
+from tasks.media.labelled_intervals import given_labels, intervals_to_cut
 from tasks.options import SegmentOptions
 from tasks.results.dataset import DatasetClip, LabelsFile, Manifest
 from tasks.results.record import SPLITS
@@ -93,7 +93,8 @@ def _recut(cutting: Cutting, plan: SearchPlanResult, own: Manifest, store: Store
     shortest = min(cutting.clip_seconds, own.segment.min_clip_seconds)
     segment = own.segment.model_copy(update={**cutting._asdict(), "min_clip_seconds": shortest})
     videos = sorted({clip.video for clip in own.clips})
-    intervals = {} if cutting.cut == "grid" else intervals_to_cut(store, search.store_uri, videos)
+    is_grid, where = cutting.cut == "grid", search.store_uri
+    intervals = {} if is_grid else intervals_to_cut(store, where, given_labels(store, where), videos)
     # The grid is cut, too, because trials answer the scored clips by its clips.
     for part in dict.fromkeys((segment.on_grid.cut, segment.cut)):
         cut_videos(store, search.store_uri, videos, segment.model_copy(update={"cut": part}), intervals)
