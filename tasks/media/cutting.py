@@ -21,13 +21,15 @@ from tasks.results.video import ClipRecord, ClipsFile, Interval, Intervals, Segm
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
-from tasks.video.cut import NUM_ENCODER_THREADS, CutClip, CutResult, cut
+from tasks.video.clip_file import CutClip, CutResult
+from tasks.video.cut import cut
 from tasks.video.cut_spans import cut_spans, decoded_seconds
 from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg
 from tasks.video.inspection import VideoProbe
 from tasks.video.interval_spans import FrameSpan, interval_spans
 from tasks.video.memory import Memory, MemoryShares, usable_bytes
 from tasks.video.probe import probe
+from tasks.video.transcode import NUM_ENCODER_THREADS
 from tasks.wording import plain_reason, size
 
 log = logging.getLogger("retake")

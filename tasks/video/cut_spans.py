@@ -15,23 +15,11 @@ import ffmpeg as arguments_of
 
 from tasks.errors import BadVideo, OutOfMemory
 from tasks.options import SegmentOptions
-from tasks.video.cut import (
-    AAC_DELAY_SAMPLES,
-    ENOUGH_BYTES,
-    ENOUGH_BYTES_PER_PIXEL,
-    SAMPLE_RATE,
-    CutClip,
-    CutResult,
-    convert,
-    encoding,
-    examine,
-    input_of,
-    is_kept,
-    picture,
-)
+from tasks.video.clip_file import CutClip, CutResult, examine, is_kept
 from tasks.video.inspection import VideoProbe
 from tasks.video.interval_spans import FrameSpan
 from tasks.video.memory import Memory
+from tasks.video.transcode import AAC_DELAY_SAMPLES, ENOUGH_BYTES, ENOUGH_BYTES_PER_PIXEL, SAMPLE_RATE, convert, encoding, input_of, picture
 
 LEAD_SECONDS, LEAD_GROWTH = 1, 4
 """Reading begins this long before a part, and longer and longer where decoding then begins after the part's first frame.

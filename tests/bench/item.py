@@ -12,7 +12,7 @@ from tasks.model.augmentation import augmented
 from tasks.model.data import View
 from tasks.model.sampling import random_snippets
 from tasks.model.spec import NetworkSpec
-from tasks.video.cut import CutClip
+from tasks.video.clip_file import CutClip
 from tasks.video.frames import iter_frames
 from tests.bench.material import FFMPEG, clips
 from tests.bench.measure import Measure, Row, alternate

@@ -12,7 +12,8 @@ from tasks.model.data import CachedClip
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.options import SegmentOptions
-from tasks.video.cut import CutClip, cut
+from tasks.video.clip_file import CutClip
+from tasks.video.cut import cut
 from tasks.video.ffmpeg import find_ffmpeg
 from tasks.video.memory import undivided
 from tasks.video.probe import probe

@@ -22,7 +22,7 @@ from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.quiet import silenced
 from tasks.model.network import Network
 from tasks.model.sampling import middle_snippets
-from tasks.video.cut import CutClip
+from tasks.video.clip_file import CutClip
 from tasks.video.frames import read_frames
 from tests.bench.material import SHARED, clips, cut_up, network
 from tests.bench.measure import Row, alternate

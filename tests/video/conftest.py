@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tasks.options import SegmentOptions
-from tasks.video.cut import CutResult, cut
+from tasks.video.clip_file import CutResult
+from tasks.video.cut import cut
 from tasks.video.memory import undivided
 from tasks.video.probe import probe
 

@@ -13,7 +13,7 @@ from tasks.keys import flow_recipe_of, frames_made_by
 from tasks.options import FlowOptions
 from tasks.video import cache
 from tasks.video.cache import CacheItem, Progress, cache_frames
-from tasks.video.cut import CutClip, CutResult
+from tasks.video.clip_file import CutClip, CutResult
 from tasks.video.fields import iter_fields
 from tasks.video.flow import FlowMaker
 from tasks.video.frames import read_frames

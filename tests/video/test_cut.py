@@ -12,11 +12,13 @@ from PIL import Image
 
 from tasks.errors import BadVideo, OutOfMemory
 from tasks.options import SegmentOptions
-from tasks.video.cut import CutResult, clip_size, cut, cut_arguments, frames_per_clip, is_kept
+from tasks.video.clip_file import CutResult, frames_per_clip, is_kept
+from tasks.video.cut import cut, cut_arguments
 from tasks.video.ffmpeg import run_ffmpeg
 from tasks.video.frames import read_frames
 from tasks.video.memory import Memory, undivided
 from tasks.video.probe import probe
+from tasks.video.transcode import clip_size
 from tests.video.hostile import blank
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,8 @@ import pytest
 
 from tasks.errors import BadVideo
 from tasks.options import SegmentOptions
-from tasks.video.cut import CutResult, cut
+from tasks.video.clip_file import CutResult
+from tasks.video.cut import cut
 from tasks.video.cut_spans import cut_spans
 from tasks.video.interval_spans import FrameSpan
 from tasks.video.memory import undivided

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.errors import BadVideo
-from tasks.video.cut import CutResult
+from tasks.video.clip_file import CutResult
 from tasks.video.frames import iter_frames, read_frames, scaled_size
 
 

@@ -14,7 +14,8 @@ from tasks.options import SegmentOptions
 from tasks.results.record import SetAside
 from tasks.results.video import Batch, VideoRecord
 from tasks.steps.ingest_videos.segment import run
-from tasks.video.cut import CutClip, CutResult, cut
+from tasks.video.clip_file import CutClip, CutResult
+from tasks.video.cut import cut
 from tasks.video.ffmpeg import ffmpeg_version, find_ffmpeg
 from tasks.video.inspection import VideoProbe
 from tests.steps.shelf import Shelf, filmed, recorded
