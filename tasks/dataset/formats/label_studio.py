@@ -206,8 +206,8 @@ def _region(control: str, value: Mapping[str, object]) -> tuple[tuple[str, ...],
     given = value.get("choices", value.get("text"))
     other = next((key for key in NOT_READ if key in value), "")
     if other or (given is None and part_of(control)):
-        told = f"has {other}" if other else "has neither timelinelabels nor choices"
-        raise ValueError(f"{quoted(control)} {told}, which {'are' if other == 'labels' else 'is'} not read; use TimelineLabels or Choices")
+        told = f"{other}, not timelinelabels or choices" if other else "neither timelinelabels nor choices"
+        raise ValueError(f"{quoted(control)} has {told}; use TimelineLabels or Choices")
     if given is None or not part_of(control):
         return None
     names = tuple(text(name, "label") for name in sequence([given] if isinstance(given, str) else given, "choices"))

@@ -248,10 +248,10 @@ def test_texts_are_split_as_folder_names_are_and_alike_in_all_files(label):
 
 
 NOT_READ = [
-    ("action", {"taxonomy": [["put", "meat"]]}, "'action' has taxonomy, which is not read"),
-    ("kinds", {"taxonomy": [["put", "meat"]]}, "'kinds' has taxonomy, which is not read"),
-    ("sounds", {"start": 1.5, "end": 3.0, "labels": ["put"]}, "'sounds' has labels, which are not read"),
-    ("verb", {"rating": 3}, "'verb' has neither timelinelabels nor choices, which is not read"),
+    ("action", {"taxonomy": [["put", "meat"]]}, "'action' has taxonomy, not timelinelabels or choices"),
+    ("kinds", {"taxonomy": [["put", "meat"]]}, "'kinds' has taxonomy, not timelinelabels or choices"),
+    ("sounds", {"start": 1.5, "end": 3.0, "labels": ["put"]}, "'sounds' has labels, not timelinelabels or choices"),
+    ("verb", {"rating": 3}, "'verb' has neither timelinelabels nor choices"),
 ]
 
 
@@ -270,7 +270,7 @@ def test_controls_that_are_no_labels_are_passed_over(label, value):
 def test_labels_of_another_kind_in_json_min_are_named(label):
     item = {"video": "a.mp4", "sounds": [{"start": 1.5, "end": 3.0, "labels": ["put"]}], "annotator": 1, "annotation_id": 7}
     (reason,) = reasons(label({"a.mp4": 1}, {"min.json": json.dumps([item])}))
-    assert reason == "min.json, item 1, sounds 1: 'sounds' has labels, which are not read; use TimelineLabels or Choices"
+    assert reason == "min.json, item 1, sounds 1: 'sounds' has labels, not timelinelabels or choices; use TimelineLabels or Choices"
 
 
 def test_a_rate_that_no_task_states_is_said_once_a_file(label):
