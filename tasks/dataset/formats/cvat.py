@@ -114,7 +114,7 @@ def _named_by_file(name: str, tasks: Sequence[_Task], videos: Videos) -> _Task:
         BadLabels: not exactly one video has that name.
     """
     stem = PurePosixPath(name).stem
-    for own in (KEPT.sub("", stem), stem) if len(tasks) < 2 else ():
+    for own in (stem, KEPT.sub("", stem)) if len(tasks) < 2 else ():
         if videos.finds(own):
             try:
                 videos.fps((own,))

@@ -156,6 +156,11 @@ def test_the_export_of_a_job_is_about_the_video_it_is_named_after(label, name):
     assert actions(label({"a.mp4": 2, "b.mp4": 1}, {name: content}, min_overlap=1, fps=10)) == ["put meat", None, None]
 
 
+def test_a_date_in_the_name_of_an_export_of_a_job_is_no_mark_of_the_store(label):
+    xml = file(track("put meat", box(0)), meta=JOB)
+    assert actions(label({"P01.mp4": 1, "P01-20260101.mp4": 1}, {"P01-20260101.xml": xml}, fps=10)) == [None, "put meat"]
+
+
 def test_the_export_of_a_job_without_such_a_name_is_refused_once(label):
     xml = file(track("put meat", box(0)), track("take bag", box(0)), meta=JOB)
     assert reasons(label({"a.mp4": 1}, {"annotations.xml": xml})) == [
