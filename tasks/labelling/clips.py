@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tasks.dataset.statements import ClipKey, key_of
 from tasks.errors import BadInput, MissingObject
@@ -15,8 +16,7 @@ from tasks.store.objects import Store
 NUM_THREADS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class PageClip:
+class PageClip(NamedTuple):
     """A clip of the page. `key` is its part of the video, by which statements are found."""
 
     uid: str
@@ -46,13 +46,22 @@ class Cut:
         object.__setattr__(self, "clips", {clip.uid: clip for clips in self.by_video.values() for clip in clips})
 
 
+class _OfVideo(NamedTuple):
+    """The clips of a video that were cut with the same options, by time."""
+
+    video: str
+    recipe: str
+    options: SegmentOptions
+    clips: tuple[PageClip, ...]
+
+
 class ClipFiles:
     """Reads the lists of clips of a store, each only once."""
 
     def __init__(self, store: Store, store_uri: str) -> None:
         self._store = store
         self._layout = Layout(store_uri)
-        self._files: dict[str, ClipsFile | None] = {}
+        self._files: dict[str, _OfVideo | None] = {}
         self._names: dict[str, str] = {}
 
     def read(self) -> dict[str, Cut]:
@@ -60,41 +69,44 @@ class ClipFiles:
         videos = [folder.rstrip("/").rpartition("/")[2] for folder in self._store.folders(self._layout.videos)]
         with ThreadPoolExecutor(NUM_THREADS) as pool:
             found = list(pool.map(self._of_video, videos))
-        files: dict[str, dict[str, ClipsFile]] = {}
+        files: dict[str, dict[str, _OfVideo]] = {}
         for file in (file for files in found for file in files):
             of_cut = files.setdefault(recipe_of(file.options), {})
             if file.video not in of_cut or file.recipe < of_cut[file.video].recipe:
                 of_cut[file.video] = file
         return {recipe: self._cut(recipe, of_cut) for recipe, of_cut in files.items()}
 
-    def _cut(self, recipe: str, files: Mapping[str, ClipsFile]) -> Cut:
-        by_video = {
-            video: tuple(
-                PageClip(clip.uid, clip.video, clip.uri, clip.start_seconds, clip.stop_seconds, clip.num_frames, key_of(clip))
-                for clip in sorted(file.clips, key=lambda clip: clip.start_seconds)
-            )
-            for video, file in files.items()
-        }
+    def _cut(self, recipe: str, files: Mapping[str, _OfVideo]) -> Cut:
         options = next(iter(files.values())).options
-        return Cut(recipe, options, by_video, {video: self._names[video] for video in by_video})
+        return Cut(recipe, options, {video: file.clips for video, file in files.items()}, {video: self._names[video] for video in files})
 
-    def _of_video(self, video: str) -> list[ClipsFile]:
+    def _of_video(self, video: str) -> list[_OfVideo]:
         files = []
         for folder in self._store.folders(self._layout.clips_of(video)):
             if folder not in self._files:
                 try:
-                    self._files[folder] = self._store.read(Clips(folder))
+                    self._files[folder] = _by_time(self._store.read(Clips(folder)))
                 except MissingObject:
                     continue
                 except BadInput:
                     self._files[folder] = None
-            # Clips around intervals are labelled by their intervals.
-            if (file := self._files[folder]) and file.clips and file.options.cut == "grid":
+            if file := self._files[folder]:
                 files.append(file)
         if files and video not in self._names:
             record = self._store.read(self._layout.video(video).probe)
             self._names[video] = record.names[0] if record.names else video[:12]
         return files
+
+
+def _by_time(file: ClipsFile) -> _OfVideo | None:
+    """Keep of a list of clips what the page needs. Clips around intervals are labelled by their intervals."""
+    if not file.clips or file.options.cut != "grid":
+        return None
+    clips = (
+        PageClip(clip.uid, file.video, clip.uri, clip.start_seconds, clip.stop_seconds, clip.num_frames, key_of(clip))
+        for clip in file.clips
+    )
+    return _OfVideo(file.video, file.recipe, file.options, tuple(sorted(clips, key=lambda clip: clip.start_seconds)))
 
 
 def of_use(cuts: Mapping[str, Cut]) -> Cut | None:

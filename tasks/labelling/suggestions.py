@@ -70,20 +70,26 @@ def read_suggestions(store: Store, folder: str) -> Suggestions:
         reasons = to_label(store.read_bytes(report.to_label))
         table = store.read_bytes(report.intervals) if store.exists(report.intervals) else b""
         return Suggestions(folder, network, by_clip, reasons, predicted_intervals(table, network))
-    except (KeyError, ValueError) as error:
+    except (LookupError, ValueError) as error:
         raise BadInput(f"{folder} has no tables that this version can read ({error}); predict again") from None
 
 
 def predicted(table: bytes) -> tuple[str | None, dict[str, tuple[Suggestion, ...]]]:
     """Read the best actions of each clip by the first network of `predictions.csv`, and the name of the network."""
+    rows = csv.reader(io.StringIO(table.decode()))
+    columns = {name: place for place, name in enumerate(next(rows, ()))}
+    if not columns:
+        return None, {}
+    uid, network, rank = (columns[name] for name in ("uid", "network", "rank"))
+    action = columns.get("action", columns["verb"])
+    probability = columns.get("action_probability", columns["verb_probability"])
     first: str | None = None
-    by_clip: dict[str, tuple[Suggestion, ...]] = {}
-    for row in csv.DictReader(io.StringIO(table.decode())):
-        first = first or row["network"]
-        if row["network"] == first and int(row["rank"]) <= NUM_SUGGESTED:
-            verb, _, noun = row.get("action", row["verb"]).partition(" ")
-            probability = float(row.get("action_probability", row["verb_probability"]))
-            by_clip[row["uid"]] = (*by_clip.get(row["uid"], ()), Suggestion(verb, noun or NO_OBJECT, probability))
+    by_clip: defaultdict[str, tuple[Suggestion, ...]] = defaultdict(tuple)
+    for row in filter(None, rows):
+        first = first or row[network]
+        if row[network] == first and int(row[rank]) <= NUM_SUGGESTED:
+            verb, _, noun = row[action].partition(" ")
+            by_clip[row[uid]] += (Suggestion(verb, noun or NO_OBJECT, float(row[probability])),)
     return first, by_clip
 
 
