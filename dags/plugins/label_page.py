@@ -3,8 +3,11 @@
 It reads and labels the clips of the store that the DAGs use. Labelling needs the right to trigger `build_dataset`.
 """
 
+import asyncio
+import threading
 from collections.abc import MutableMapping
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 from airflow.plugins_manager import AirflowPlugin
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 DAG_ID = "build_dataset"
+ICON = "retake/label/static/icon.svg"
+_making = threading.Lock()
 
 
 @cache
@@ -41,16 +46,41 @@ def _application() -> "FastAPI":
     return make_app([Desk(store, uri) for uri in uris], person, settings.second_share)
 
 
+def _made() -> "FastAPI":
+    """Make the application once, also where two requests come at once."""
+    with _making:
+        return _application()
+
+
 async def application(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - as ASGI defines them
-    """Hand a request to the application."""
-    await _application()(scope, receive, send)
+    """Hand a request to the application; while the first one makes it, the server answers others."""
+    app = _application() if _application.cache_info().currsize else await asyncio.to_thread(_made)
+    await app(scope, receive, send)
+
+
+def import_ahead(app: Any) -> Any:  # noqa: ANN401 - any ASGI application
+    """Import the page's modules when a process of the API server starts, in the background; change nothing in its application."""
+    threading.Thread(target=import_module, args=("tasks.labelling.app",), daemon=True, name="labelling-imports").start()
+    return app
 
 
 class LabelPage(AirflowPlugin):
-    """The page, and its place in the navigation."""
+    """The page, and its place in the navigation.
+
+    A browser that opens Airflow asks for the icon, and the page begins to read the clips before anybody opens it.
+    """
 
     name = "retake_label"
     fastapi_apps = [{"app": application, "url_prefix": "/retake/label", "name": "Retake: label"}]  # noqa: RUF012 - as Airflow declares it
+    fastapi_root_middlewares = [{"middleware": import_ahead, "name": "Retake: import the labelling page"}]  # noqa: RUF012 - as Airflow declares it
     external_views = [  # noqa: RUF012 - as Airflow declares it
-        {"name": "Label", "href": "retake/label/", "destination": "nav", "url_route": "label", "nav_top_level": True}
+        {
+            "name": "Label",
+            "href": "retake/label/",
+            "destination": "nav",
+            "url_route": "label",
+            "nav_top_level": True,
+            "icon": ICON,
+            "icon_dark_mode": ICON.replace(".svg", "_dark.svg"),
+        }
     ]

@@ -47,8 +47,6 @@ class Answers:
         view = self._desk.view_of(self._recipe)
         about = {"store": self._desk.store_uri, "me": reader.name, "may_write": reader.may_label, "second_share": reader.second_share}
         if view is None:
-            # The log is read meanwhile.
-            self._desk.read(lambda ledger: ledger.num_entries)
             return {"ready": False, "is_empty": self._desk.is_empty, **about}
         counts = self._counts(view)
         names = view.cut.names

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from tasks.errors import BadInput, MissingObject, RetakeError
@@ -25,6 +26,8 @@ HEADER = "x-retake"
 MAX_BODY_BYTES = 16_384
 MAX_OPEN = 24
 """Requests at a time. Airflow's API server has 40 threads for all that it serves."""
+WAIT_SECONDS = 2.0
+"""A page that asks for its state before the clips are read is answered when they are, or after this time."""
 
 UID = re.compile(r"[0-9a-f]{12}_[0-9]{9,}-[0-9]{9,}")
 STATUSES: dict[type[RetakeError], int] = {MissingObject: 404, BadInput: 400}
@@ -62,13 +65,18 @@ def _of_store(desk: Desk, person: Callable[..., Person], second_share: float, ot
     def reader(asks: Annotated[Person, Depends(person)]) -> Reader:
         return Reader(asks.name, asks.may_write, second_share)
 
-    app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(person)])
+    async def begin(_: Annotated[Person, Depends(person)]) -> None:
+        """Read the clips as soon as a person asks for anything: Airflow's navigation shows the page's icon before anybody opens the page."""
+        for one in (desk, *others):
+            one.begin()
+
+    app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(begin)])
     app.middleware("http")(_Limit())
     app.middleware("http")(with_headers)
     app.exception_handler(RetakeError)(_refused)
     app.include_router(_page(desk, others))
     app.include_router(static_files(STATIC))
-    app.include_router(_reads(of_cut, reader))
+    app.include_router(_reads(desk, of_cut, reader))
     app.include_router(_writes(of_cut, person))
     return app
 
@@ -110,14 +118,15 @@ def _page(desk: Desk, others: Sequence[Desk]) -> APIRouter:
     return router
 
 
-def _reads(of_cut: Callable[..., Answers], reader: Callable[..., Reader]) -> APIRouter:
+def _reads(desk: Desk, of_cut: Callable[..., Answers], reader: Callable[..., Reader]) -> APIRouter:
     router = APIRouter()
     who = Annotated[Reader, Depends(reader)]
     about = Annotated[Answers, Depends(of_cut)]
 
     @router.get("/state")
-    def state(answers: about, asks: who) -> Response:
-        return JSONResponse(answers.state(asks))
+    async def state(answers: about, asks: who) -> Response:
+        await desk.first_view(WAIT_SECONDS)
+        return await run_in_threadpool(lambda: JSONResponse(answers.state(asks)))
 
     @router.get("/queue")
     def queue(

@@ -1,9 +1,10 @@
 """Hold what the page shows, and keep it up to date with the store.
 
 The log of statements is read before each answer, at most once a second. Lists of clips, predictions and built labels are large and change
-rarely, so they are read again in the background.
+rarely, so they are read in the background: for the first time when anything of the page is asked for.
 """
 
+import asyncio
 import logging
 import threading
 import time
@@ -29,6 +30,7 @@ log = logging.getLogger("retake")
 
 LOG_SECONDS = 1.0
 VIEW_SECONDS = 30.0
+LOOK_SECONDS = 0.01
 PAUSE_SHARE = 20
 """Between two readings of lists of clips lies this number of times as long as one takes: a store of very many videos is read seldom."""
 T = TypeVar("T")
@@ -77,9 +79,20 @@ class Desk:
     @property
     def view(self) -> View | None:
         """Return the latest view, None until the first is read or if nothing is cut; it is renewed in the background."""
-        if self._now() - self._viewed_at >= self._pause_seconds and self._viewing.acquire(blocking=False):
-            threading.Thread(target=self._renew, daemon=True, name="labelling-view").start()
+        self._renew_if_old()
         return self._view
+
+    def begin(self) -> None:
+        """Start to read the first view and the log in the background, unless that has begun."""
+        if self._view is None:
+            self._renew_if_old()
+
+    async def first_view(self, seconds: float) -> None:
+        """Wait at most this long while the first view is being read; no thread waits."""
+        for _ in range(round(seconds / LOOK_SECONDS)):
+            if self.view or not self._viewing.locked():
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
     def view_of(self, recipe: str) -> View | None:
         """Return the view of one way of cutting; of an unknown one, that of most videos."""
@@ -136,9 +149,15 @@ class Desk:
         if len(self._entries) // BLOCK_SIZE > self._num_blocks:
             self._num_blocks = write_blocks(self.store, self.store_uri, self._entries, self._num_blocks)
 
+    def _renew_if_old(self) -> None:
+        if self._now() - self._viewed_at >= self._pause_seconds and self._viewing.acquire(blocking=False):
+            threading.Thread(target=self._renew, daemon=True, name="labelling-view").start()
+
     def _renew(self) -> None:
         begun = self._now()
         try:
+            if self._view is None:
+                self.read(lambda ledger: ledger.num_entries)
             self._read_view()
         except RetakeError as error:
             log.warning("the labelling page keeps its last view: %s", error)

@@ -91,7 +91,12 @@ def test_a_form_is_filled_in_from_an_address_and_starts_a_run(browser, page, air
 
 def test_the_labelling_page_is_in_the_navigation_and_knows_the_clips(browser, page, airflow):
     airflow("/")
-    page.get_by_role("link", name="Label", exact=True).click()
+    link = page.get_by_role("link", name="Label", exact=True)
+    for scheme, name in (("dark", "icon_dark.svg"), ("light", "icon.svg")):
+        page.emulate_media(color_scheme=scheme)
+        icon = link.locator(f"img[src$='retake/label/static/{name}']")
+        expect(icon).to_have_js_property("naturalWidth", 24)
+    link.click()
     frame = page.frame_locator("iframe")
     expect(frame.get_by_text(re.compile(r"^\d+ of \d+ done"))).to_be_visible()
     frame.get_by_label("Show").first.select_option("all")
