@@ -30,6 +30,8 @@ log = logging.getLogger("retake")
 
 LOG_SECONDS = 1.0
 VIEW_SECONDS = 30.0
+FIRST_VIEW_SECONDS = 3.0
+"""Without a view, a store that did not answer or had no clips is read again after this time."""
 LOOK_SECONDS = 0.01
 PAUSE_SHARE = 20
 """Between two readings of lists of clips lies this number of times as long as one takes: a store of very many videos is read seldom."""
@@ -163,7 +165,7 @@ class Desk:
             log.warning("the labelling page keeps its last view: %s", error)
         finally:
             self._viewed_at = self._now()
-            self._pause_seconds = max(VIEW_SECONDS, PAUSE_SHARE * (self._viewed_at - begun))
+            self._pause_seconds = max(VIEW_SECONDS, PAUSE_SHARE * (self._viewed_at - begun)) if self._view else FIRST_VIEW_SECONDS
             self._viewing.release()
 
     def _read_view(self) -> None:

@@ -48,7 +48,7 @@ def shelf() -> Iterator[SlowShelf]:
 
 @pytest.fixture
 def desks(shelf) -> list[Desk]:
-    return [Desk(shelf, uri) for uri in (FIRST, OTHER)]
+    return [Desk(shelf, uri, now=lambda: 0.0) for uri in (FIRST, OTHER)]
 
 
 @pytest.fixture

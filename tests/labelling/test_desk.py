@@ -4,13 +4,14 @@ from dataclasses import replace
 from threading import Event
 from types import SimpleNamespace
 
+from tasks.errors import Unavailable
 from tasks.keys import recipe_of
 from tasks.labelling.desk import Desk
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelledClip, LabelResult, LabelsFile, Vocabulary
 from tasks.store.layout import Layout
 from tests.labelling.test_queue import cut_of
-from tests.steps.shelf import Shelf
+from tests.steps.shelf import Shelf, taken_in
 
 
 def test_no_view_that_is_there_waits_for_newer_ones(monkeypatch):
@@ -25,6 +26,25 @@ def test_no_view_that_is_there_waits_for_newer_ones(monkeypatch):
     assert desk.view_of("other") is views["other"]
     assert desk._viewing.locked(), "the views are still being read"
     go_on.set()
+
+
+def test_a_store_that_did_not_answer_at_first_is_read_again_soon(monkeypatch):
+    shelf, now = Shelf(), [0.0]
+    taken_in(shelf, ["a.mp4"])
+    desk = Desk(shelf, "s3://retake", now=lambda: now[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf, "folders", fails)
+        desk.begin()
+        with desk._viewing:
+            assert desk.view is None
+    for now[0], is_read in ((2.0, False), (3.0, True)):
+        desk.begin()
+        with desk._viewing:
+            assert bool(desk._view) == is_read
+
+
+def fails(uri):
+    raise Unavailable("the store does not answer")
 
 
 def test_labels_of_files_are_those_of_the_latest_build_whatever_it_cut_besides():
