@@ -32,7 +32,7 @@ LOG_SECONDS = 1.0
 VIEW_SECONDS = 30.0
 FIRST_VIEW_SECONDS = 3.0
 """Without a view, a store that did not answer or had no clips is read again after this time."""
-LOOK_SECONDS = 0.01
+LOOK_SECONDS = 0.02
 PAUSE_SHARE = 20
 """Between two readings of lists of clips lies this number of times as long as one takes: a store of very many videos is read seldom."""
 T = TypeVar("T")
@@ -91,9 +91,8 @@ class Desk:
 
     async def first_view(self, seconds: float) -> None:
         """Wait at most this long while the first view is being read; no thread waits."""
-        for _ in range(round(seconds / LOOK_SECONDS)):
-            if self.view or not self._viewing.locked():
-                return
+        until = time.monotonic() + seconds
+        while self.view is None and self._viewing.locked() and time.monotonic() < until:
             await asyncio.sleep(LOOK_SECONDS)
 
     def view_of(self, recipe: str) -> View | None:
