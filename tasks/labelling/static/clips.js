@@ -7,6 +7,7 @@ import { by, h, renew } from "./dom.js";
 import { filmOf, keepOnly } from "./films.js";
 import { filters, isBlind } from "./filters.js";
 import { playerKeys } from "./frames.js";
+import { Held } from "./held.js";
 import { Player } from "./player.js";
 import { changes, learn, session } from "./session.js";
 import { announce } from "./status.js";
@@ -33,6 +34,7 @@ export function clipsView(outbox) {
   let generation = 0;
   let asking = null;
   const answered = [];
+  const held = new Held();
 
   const current = () => list[at];
   const frame = () => (current() ? (current().stop_seconds - current().start_seconds) / current().num_frames : 1 / 30);
@@ -184,9 +186,11 @@ export function clipsView(outbox) {
     else accept(0);
   }
 
-  function choose({ answer = "action", verb = null, noun = null }) {
+  function choose({ answer = "action", verb = null, noun = null, letter = null }) {
+    held.flush();
     const clip = current();
     if (!clip) return;
+    if (letter) held.hold(letter);
     if (!session.mayWrite) {
       announce("You may look, but not label.", { isBad: true });
       return;
@@ -204,21 +208,39 @@ export function clipsView(outbox) {
     const label = answer === "unsure" ? null : { verb: words_.verb ?? "nothing", noun: words_.noun ?? NO_OBJECT, origin: session.me };
     Object.assign(clip, { answer, label, token: statement.token });
     if (answer === "action") learn(words_.verb, words_.noun);
-    outbox().add(statement, answerName(answer, words_.verb, words_.noun));
+    const send = () => outbox().add(statement, answerName(answer, words_.verb, words_.noun));
+    if (letter) held.hold(letter, { send, takeBack });
+    else send();
     go(1);
     stage.focus();
   }
 
   function undo() {
-    const last = answered.pop();
+    held.flush();
+    const last = answered.at(-1);
     if (!last) return;
     outbox().add({ kind: "withdrawal", token: token(), withdrawn: last.token }, `undo of ${answerName(last.clip.answer, last.clip.label?.verb, last.clip.label?.noun)}`);
+    takeBack();
+    stage.focus();
+  }
+
+  // Show the clip of the last answer as it was before.
+  function takeBack() {
+    const last = answered.pop();
     Object.assign(last.clip, last.before);
     const place = list.indexOf(last.clip);
     if (place >= 0) at = place;
     else list.splice(at, 0, last.clip);
     show();
-    stage.focus();
+  }
+
+  // A letter behind n or u that comes at once makes both the beginning of a word.
+  function goesOn(letter) {
+    const first = held.take(letter);
+    if (first === null) return false;
+    words.set(first);
+    words.focus();
+    return true;
   }
 
   function go(step) {
@@ -271,8 +293,8 @@ export function clipsView(outbox) {
   const keys = {
     ...playerKeys(player, frame),
     Enter: enter,
-    n: () => choose({ answer: "nothing" }),
-    u: () => choose({ answer: "unsure" }),
+    n: () => choose({ answer: "nothing", letter: "n" }),
+    u: () => choose({ answer: "unsure", letter: "u" }),
     Backspace: () => go(-1),
     PageUp: () => go(-1),
     PageDown: () => go(1),
@@ -287,6 +309,7 @@ export function clipsView(outbox) {
   return {
     keys,
     home: () => stage.focus(),
+    goesOn,
     typed: () => session.mayWrite && words.focus(),
     show: () => {
       isOpen = true;

@@ -23,7 +23,7 @@ export function nameOf(event) {
   return [...marks.filter(Boolean), key].join("+");
 }
 
-/** Listen to keys; `open()` returns the view that is open, with `keys` by name and perhaps `typed(event)` for other letters. */
+/** Listen to keys; `open()` returns the view that is open, with `keys` by name, and perhaps `typed(event)` for other letters and `goesOn(letter)` for one that goes on with a word. */
 export function listen(open) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
@@ -37,12 +37,14 @@ export function listen(open) {
     const isSingle = event.key.length === 1 && event.key !== " " && !name.startsWith("ctrl+");
     if (isSingle && !areSingleKeysOn()) return;
     const view = open();
+    const isLetter = isSingle && /^\p{L}$/u.test(name);
+    if (isLetter && !event.repeat && view.goesOn?.(name)) return;
     const act = view.keys[name];
     if (act) {
       event.preventDefault();
       // A key that is held down answers once.
       if (!event.repeat || MAY_REPEAT.test(name)) act(event);
-    } else if (isSingle && /^\p{L}$/u.test(name)) {
+    } else if (isLetter) {
       view.typed?.(event);
     }
   });

@@ -24,6 +24,8 @@ ANSWERS = (
     [*"move sauce", "Enter"],
     [*"ta", "Tab", *"ba", "Enter"],
     ["/", *"nudge pan", "ArrowDown", "Enter"],
+    [*"nudge pan", "ArrowDown", "Enter"],
+    [*"unwrap parcel", "ArrowDown", "Enter"],
 )
 
 
@@ -43,7 +45,8 @@ def test_keys_answer_and_go_on(visit, kitchen, keys):
     expect(page.locator("#status")).to_have_text("Saved put meat; 1 of 120 done.")
     press(page, *"take bag", "Enter")
     expect(page.locator("#status")).to_have_text("Saved take bag; 2 of 120 done.")
-    press(page, *keys)
+    press(page, *keys[:-1])
+    press(page, keys[-1])
     expect(page.locator("#done")).to_have_text("3 of 120 done")
     said = {
         "Enter": ("action", "put", "meat"),
@@ -54,15 +57,56 @@ def test_keys_answer_and_go_on(visit, kitchen, keys):
         "move sauceEnter": ("action", "move", "sauce"),
         "taTabbaEnter": ("action", "take", "bag"),
         "/nudge panArrowDownEnter": ("action", "nudge", "pan"),
+        "nudge panArrowDownEnter": ("action", "nudge", "pan"),
+        "unwrap parcelArrowDownEnter": ("action", "unwrap", "parcel"),
     }["".join(keys)]
     last = read_log(*kitchen)[-1].statement
     assert (last.answer, last.verb, last.noun, last.by) == (*said, "anna")
     assert last.suggested.shown
 
 
+@pytest.mark.parametrize("word", ["unwrap", "nudge", "nut"])
+@pytest.mark.parametrize("rhythm", ["rolled over", "one by one", "slow"])
+def test_words_that_begin_with_the_letter_of_an_answer_are_typed_at_any_usual_speed(visit, kitchen, word, rhythm):
+    page = visit()
+    caption = page.locator("#clip-caption")
+    expect(page.locator("#stage[aria-busy=false]")).to_be_visible()
+    before = caption.text_content()
+    if rhythm == "rolled over":
+        page.keyboard.down(word[0])
+        page.keyboard.down(word[1])
+        page.keyboard.up(word[0])
+        page.keyboard.up(word[1])
+        page.keyboard.type(word[2:])
+    else:
+        page.keyboard.type(word, delay=200 if rhythm == "slow" else 0)
+    expect(page.locator("#clip-words input")).to_have_value(word)
+    expect(page.locator("#clip-words input")).to_be_focused()
+    expect(caption).to_have_text(before)
+    page.keyboard.press("Escape")
+    press(page, "Enter")
+    expect(page.locator("#done")).to_have_text("1 of 120 done")
+    assert [entry.statement.answer for entry in read_log(*kitchen)] == ["action"]
+
+
+def test_the_same_letter_again_answers_the_next_clip(visit, kitchen):
+    page = visit()
+    for _ in range(3):
+        press(page, "n")
+    expect(page.locator("#done")).to_have_text("3 of 120 done")
+    assert [entry.statement.answer for entry in read_log(*kitchen)] == ["nothing"] * 3
+
+
+def test_an_undo_at_once_takes_an_answer_by_a_letter_back(visit):
+    page = visit()
+    press(page, "u", "Control+z")
+    expect(page.locator("#status")).to_have_text("Saved undo of unsure; 0 of 120 done.")
+
+
 def test_a_hundred_clips_by_keyboard_with_reloads_lose_nothing(visit, kitchen):
     page = visit()
-    keys = ("Enter", "n", "u", "Shift+2", "1")
+    # Behind n or u, a letter that comes at once would make a word.
+    keys = ("Enter", "u", "Shift+2", "1", "n")
     for number in range(100):
         press(page, keys[number % len(keys)])
         if number % 20 == 19:

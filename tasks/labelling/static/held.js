@@ -1,0 +1,45 @@
+// Holds an answer by a letter back for a moment, because words begin with this letter, too.
+
+// Nine of ten people type the next letter of a word within this time; nobody sees, knows and names the next clip in it.
+const HOLD_MS = 400;
+
+/** The last answer by a letter, as long as another letter may make it the beginning of a word. */
+export class Held {
+  #letter = null;
+  #send = null;
+  #takeBack = null;
+  #timer = 0;
+
+  constructor() {
+    addEventListener("pagehide", () => this.flush());
+  }
+
+  /** Hold an answer: `send` says it, `takeBack` undoes what the page shows of it. Without them, only the letter is held. */
+  hold(letter, { send = () => {}, takeBack = () => {} } = {}) {
+    this.flush();
+    [this.#letter, this.#send, this.#takeBack] = [letter, send, takeBack];
+    this.#timer = setTimeout(() => this.flush(), HOLD_MS);
+  }
+
+  /** Say what is held, now. */
+  flush() {
+    this.#end()?.send();
+  }
+
+  /** Take the answer back if `letter` goes on with a word; return the word's first letter, else null. */
+  take(letter) {
+    // No word begins with the same letter twice.
+    if (this.#letter === null || letter === this.#letter) return null;
+    const held = this.#end();
+    held.takeBack();
+    return held.letter;
+  }
+
+  #end() {
+    if (this.#letter === null) return null;
+    clearTimeout(this.#timer);
+    const held = { letter: this.#letter, send: this.#send, takeBack: this.#takeBack };
+    this.#letter = null;
+    return held;
+  }
+}
