@@ -31,7 +31,8 @@ from tasks.wording import plain_count, printable, quoted
 class Labelling:
     """All clips with their labels, rejected and overridden lines, and hints for people.
 
-    A class without an id is None in its clips: the store numbers `words_without_id`, and `with_ids` fills the ids in.
+    A class without an id is None in its clips: the store numbers `words_without_id`, and `with_ids` fills the ids in. `by_interval` are the
+    uids of the clips that an interval labels.
     """
 
     clips: tuple[LabelledClip, ...]
@@ -40,6 +41,7 @@ class Labelling:
     folders: tuple[ReadFolder, ...]
     left_out: tuple[SetAside, ...]
     hints: tuple[str, ...]
+    by_interval: frozenset[str]
 
     @property
     def num_labelled(self) -> int:
@@ -126,20 +128,22 @@ def label_clips(
     labels = {clip.uid: label for clip in clips if (label := _of_folder(clip.video, folders))}
     sources: dict[str, _Source] = {}
     seconds: dict[str, str] = {}
+    by_interval = set[str]()
     remarks = list(read.remarks)
     for file, found in found_by_file:
         problems += first_problems(file.name, found.refused, num_more, file.where)
         num_more[file.name] += found.num_more_refused
         remarks += late_ends(file.name, found, file.where, places)
         changes += _overrule(labels, {uid: _of_row(row, file.name, file.where) for uid, row in found.row_by_uid.items()})
-        for uid in found.row_by_uid:
+        for uid, row in found.row_by_uid.items():
             seconds.pop(uid, None)
+            (by_interval.add if isinstance(row, IntervalRow) else by_interval.discard)(uid)
         seconds.update((uid, action_name(row.verb, row.noun)) for uid, row in found.second_by_uid.items())
-        for video, row in found.source_by_video.items():
-            old, new = sources.get(video), _Source(str(row.source), f"{file.name}:{row.line}")
+        for video, about in found.source_by_video.items():
+            old, new = sources.get(video), _Source(str(about.source), f"{file.name}:{about.line}")
             if old and old.name != new.name:
-                reason = f"source {quoted(old.name)} ({old.origin}) -> {quoted(new.name)} of {quoted(row.uid)}"
-                changes.append(Problem(file=file.name, line=row.line, reason=reason))
+                reason = f"source {quoted(old.name)} ({old.origin}) -> {quoted(new.name)} of {quoted(about.uid)}"
+                changes.append(Problem(file=file.name, line=about.line, reason=reason))
             sources[video] = new
     videos, unknown = fully_labelled(read.marks, places)
     problems += unknown
@@ -157,6 +161,7 @@ def label_clips(
         folders=_folders_in_use(labelled, folders),
         left_out=left_out(labelled, folders.reason_by_video),
         hints=(*(f"{remark.place}: {remark.reason}" for remark in remarks), *_hints(labelled, read.verbs, read.nouns)),
+        by_interval=frozenset(by_interval),
     )
 
 

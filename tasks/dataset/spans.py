@@ -1,13 +1,13 @@
-"""Gather the labels of clips to spans of videos, to hand them to other tools."""
+"""Gather the labels of videos, to hand them to other tools."""
 
 import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds
-from tasks.results.dataset import NO_OBJECT, LabelledClip, action_name
+from tasks.dataset.intervals import ROUNDING_SECONDS
+from tasks.results.dataset import NO_OBJECT, action_name
 from tasks.results.video import VideoRecord
 
 
@@ -49,31 +49,23 @@ class VideoSpans:
 
 
 def video_spans(
-    videos: Sequence[VideoRecord], clips: Iterable[LabelledClip], predicted: Mapping[str, Sequence[LabelSpan]]
+    videos: Sequence[VideoRecord], labels: Mapping[str, Sequence[LabelSpan]], predicted: Mapping[str, Sequence[LabelSpan]]
 ) -> list[VideoSpans]:
-    """List the videos by name. Clips in a row that one line labels alike are one span, and so are equal predictions in a row.
-
-    A clip around an interval stands for the interval, and clips of the grid that overlap one with their label are left out.
-    """
+    """List the videos by name, with labels that begin before the end, by time. Equal predictions in a row are one span."""
     names = _names(videos)
-    labels: defaultdict[str, list[LabelSpan]] = defaultdict(list)
-    around: defaultdict[str, dict[LabelSpan, None]] = defaultdict(dict)
-    for one in clips:
-        if one.verb is not None and one.noun is not None:
-            part = one.clip.around or one.clip
-            span = LabelSpan(part.start_seconds, part.stop_seconds, one.verb, one.noun, one.verb_class, one.noun_class, one.origin)
-            if one.clip.around:
-                around[one.clip.video][span] = None
-            else:
-                labels[one.clip.video].append(span)
     found = [
         VideoSpans(
             name=names[video.video],
             uri=video.uri,
             fps=video.fps,
             duration_seconds=video.duration_seconds,
-            labels=tuple(sorted(_with_intervals(labels[video.video], around[video.video]), key=lambda span: span.start_seconds)),
-            predictions=tuple(_merged(predicted.get(video.video, ()))),
+            labels=tuple(
+                sorted(
+                    (span for span in labels.get(video.video, ()) if span.start_seconds < video.duration_seconds),
+                    key=lambda span: (span.start_seconds, span.stop_seconds),
+                )
+            ),
+            predictions=tuple(joined_alike(predicted.get(video.video, ()))),
         )
         for video in videos
     ]
@@ -99,7 +91,7 @@ def _stem(name: str) -> str:
     return PurePosixPath(_path(name)).stem.casefold()
 
 
-def _merged(spans: Iterable[LabelSpan]) -> Iterator[LabelSpan]:
+def joined_alike(spans: Iterable[LabelSpan]) -> Iterator[LabelSpan]:
     """Join spans that follow one another with the same label of the same line; the score is their mean over time."""
     together: list[LabelSpan] = []
     for span in sorted(spans, key=lambda span: span.start_seconds):
@@ -109,16 +101,6 @@ def _merged(spans: Iterable[LabelSpan]) -> Iterator[LabelSpan]:
         together.append(span)
     if together:
         yield _joined(together)
-
-
-def _with_intervals(on_grid: Sequence[LabelSpan], intervals: Collection[LabelSpan]) -> Iterator[LabelSpan]:
-    yield from intervals
-    yield from _merged(span for span in on_grid if not any(_says_as_much(one, span) for one in intervals))
-
-
-def _says_as_much(interval: LabelSpan, clip: LabelSpan) -> bool:
-    alike = (interval.verb, interval.noun) == (clip.verb, clip.noun)
-    return alike and overlap_seconds(interval, clip) > ROUNDING_SECONDS
 
 
 def _continues(one: LabelSpan, other: LabelSpan) -> bool:

@@ -1,16 +1,16 @@
 """Read which parts of videos people have labelled, from annotation files and the labelling page's log."""
 
 import logging
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tasks.dataset.intervals import not_replaced
+from tasks.dataset.exported import StandingIntervals
 from tasks.dataset.labelled_rows import LabelFile, ReadFiles, read_files
 from tasks.dataset.page_files import with_page_intervals
 from tasks.dataset.places import KnownVideos, Places
-from tasks.dataset.rows import AnnotationFile, IntervalRow
+from tasks.dataset.rows import AnnotationFile
+from tasks.dataset.standing import interval_rows, standing_intervals
 from tasks.dataset.statements import Ledger
 from tasks.dataset.vocabulary import OwnClasses
 from tasks.media.cutting import spans_digest, spans_of
@@ -100,13 +100,7 @@ def intervals_to_cut(store: Store, store_uri: str, given: Given, videos: Collect
     """
     stored = _stored(store, store_uri, given)
     places = Places((), stored.names)
-    found: dict[str, list[IntervalRow]] = {}
-    for file in stored.read(places).files:
-        own: defaultdict[str, list[IntervalRow]] = defaultdict(list)
-        for video, row in _rows(file, places, videos):
-            own[video].append(row)
-        for video, rows in own.items():
-            found[video] = [*not_replaced(found.get(video, ()), rows), *rows]
+    found = standing_intervals(stored.read(places).files, places, videos)
     return {
         video: tuple(
             Interval(start_seconds=start, stop_seconds=stop)
@@ -114,6 +108,14 @@ def intervals_to_cut(store: Store, store_uri: str, given: Given, videos: Collect
         )
         for video, rows in found.items()
     }
+
+
+def intervals_to_export(store: Store, store_uri: str, given: Given) -> StandingIntervals:
+    """List the labelled intervals of all files and of the page that hold, as `intervals_to_cut` does, with their labels."""
+    stored = _stored(store, store_uri, given)
+    places = Places((), stored.names)
+    read = stored.read(places)
+    return StandingIntervals(standing_intervals(read.files, places, stored.names.keys()), read.verbs, read.nouns)
 
 
 def num_uncut(
@@ -152,7 +154,7 @@ def _beside(stored: _Stored, videos: PredictedVideos) -> tuple[Found, int]:
         log.warning("and %d more such lines or files", len(problems) - NUM_TOLD)
     files = [file for file in read.files if file.name.startswith(BESIDE)]
     for file in files:
-        if not any(_rows(file, places, videos.names.keys())):
+        if not any(interval_rows(file, places, videos.names.keys())):
             log.warning("no line of %s names one of these videos", file.name.removeprefix(BESIDE))
     return _found(read, files, places, videos.names.keys())
 
@@ -163,7 +165,7 @@ def _found(read: ReadFiles, files: Iterable[LabelFile], places: Places, videos: 
     num_unknown = 0
     for file in files:
         own: Found = {}
-        for video, row in _rows(file, places, videos):
+        for video, row in interval_rows(file, places, videos):
             if row.verb == NOTHING:
                 own.setdefault(video, set())
                 continue
@@ -177,16 +179,3 @@ def _found(read: ReadFiles, files: Iterable[LabelFile], places: Places, videos: 
                 own.setdefault(video, set()).add(interval)
         found |= own
     return found, num_unknown
-
-
-def _rows(file: LabelFile, places: Places, videos: Collection[str]) -> Iterator[tuple[str, IntervalRow]]:
-    for row in file.rows:
-        if isinstance(row, IntervalRow) and (video := _video(places, row.video, file.is_of_tool)) in videos:
-            yield video, row
-
-
-def _video(places: Places, name: str, is_of_tool: bool) -> str:
-    try:
-        return places.named(name, loosely=is_of_tool)
-    except ValueError:
-        return ""

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from tasks.dataset.agreement import agreement, read_twice
-from tasks.dataset.labels import label_clips
+from tasks.dataset.labels import Labelling, label_clips
 from tasks.dataset.page_files import with_page_labels
 from tasks.dataset.statements import page_labels, page_parts, touched_clips
+from tasks.dataset.vocabulary import OwnClasses
 from tasks.errors import BadInput
 from tasks.keys import recipe_of
 from tasks.media.clips import find_cut
@@ -23,10 +25,44 @@ from tasks.wording import plain_count
 NUM_THREADS = 16
 
 
+@dataclass(frozen=True)
+class LabelledStore:
+    """The labels of all clips of one recipe, and what they were found with: the videos with their clips, what people gave, and the ids so far."""
+
+    labelling: Labelling
+    cut: Sequence[tuple[VideoRecord, Sequence[ClipsFile]]]
+    given: Given
+    own: OwnClasses
+
+
 def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> LabelsFile:
     """Label every clip that was cut with `segment`, and number the words that have no id.
 
     Unlabelled clips are kept.
+
+    Raises:
+        BadInput: no video has been cut by this recipe.
+    """
+    found = label_now(store, store_uri, segment, options)
+    ids = number_words(store, store_uri, found.own, found.labelling.words_without_id)
+    labelling = found.labelling.with_ids(ids)
+    return LabelsFile(
+        recipe=recipe_of(segment),
+        segment=segment,
+        options=options,
+        vocabulary=labelling.vocabulary,
+        clips=labelling.clips,
+        problems=labelling.problems,
+        changes=labelling.changes,
+        folders=labelling.folders,
+        left_out=labelling.left_out,
+        hints=(*labelling.hints, *_uncut(store, store_uri, found.given, segment, found.cut)),
+        agreement=agreement(read_twice(found.given.by_hand)),
+    )
+
+
+def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> LabelledStore:
+    """Label every clip that was cut with `segment` without writing anything; words without an id keep none.
 
     Raises:
         BadInput: no video has been cut by this recipe.
@@ -53,21 +89,8 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
         {record.video: record.fps for record, _ in cut},
         touched_clips(by_hand, clips) if options.nothing_share else frozenset(),
     )
-    labelling = labelling.with_ids(number_words(store, store_uri, own, labelling.words_without_id))
     log.info("%d clips, %d labelled; %d annotation files", len(labelling.clips), labelling.num_labelled, len(files))
-    return LabelsFile(
-        recipe=recipe_of(segment),
-        segment=segment,
-        options=options,
-        vocabulary=labelling.vocabulary,
-        clips=labelling.clips,
-        problems=labelling.problems,
-        changes=labelling.changes,
-        folders=labelling.folders,
-        left_out=labelling.left_out,
-        hints=(*labelling.hints, *_uncut(store, store_uri, given, segment, cut)),
-        agreement=agreement(read_twice(by_hand)),
-    )
+    return LabelledStore(labelling, cut, given, own)
 
 
 def _read(store: Store, store_uri: str, segment: SegmentOptions, probe: StoredObject) -> tuple[VideoRecord, list[ClipsFile]]:

@@ -8,6 +8,7 @@ import pytest
 from tasks.contracts.ingest_videos import IngestArguments
 from tasks.contracts.labels import LabelsExportArguments, LabelsImportArguments
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
+from tasks.media.labelled_intervals import given_labels, intervals_to_export
 from tasks.results.video import Inventory
 from tasks.steps.ingest_videos import ingest
 from tasks.steps.labels import export_labels, import_labels
@@ -132,17 +133,37 @@ def test_files_that_cannot_be_read_at_all_are_bad_input(labelled, tmp_path):
         import_labels.run(LabelsImportArguments(files=[], store=STORE), labelled)
 
 
+@pytest.fixture(scope="module")
+def overlapping(workshop, labelled, tmp_path_factory):
+    """The store with intervals that overlap, that no clip begins or ends with, and that label none."""
+    file = tmp_path_factory.mktemp("more") / "intervals.csv"
+    file.write_text(
+        "video,start_seconds,stop_seconds,verb,noun\nlong.mp4,3.6,11,take,bag\nlong.mp4,5,9,put,meat\nlong.mp4,12.2,12.88,open,door\n"
+    )
+    import_labels.run(LabelsImportArguments(files=[file], store=STORE), labelled)
+    workshop.run("label", store=STORE)
+    return labelled
+
+
+def spans(store, where):
+    intervals = intervals_to_export(store, where, given_labels(store, where))
+    (video,) = intervals.by_video
+    return sorted((round(one.start_seconds, 6), round(one.stop_seconds, 6), one.text) for one in intervals.spans(video))
+
+
 @pytest.mark.parametrize("name", ["label-studio", "epic", "activitynet", "csv"])
-def test_an_export_brings_the_same_labels_to_another_store(workshop, labelled, videos, tmp_path, name):
-    before = actions(labelled)
+def test_an_export_brings_the_same_intervals_and_labels_to_another_store(workshop, overlapping, videos, tmp_path, name):
+    before = spans(overlapping, STORE)
+    assert {(3.6, 11, "take bag"), (5, 9, "put meat"), (12.2, 12.88, "open door")} <= set(before)
     out = tmp_path / "export"
-    result = export_labels.run(LabelsExportArguments(format=name, out=out, store=STORE), labelled)
-    assert result.num_labels == len([action for action in before if action])
+    result = export_labels.run(LabelsExportArguments(format=name, out=out, store=STORE), overlapping)
+    assert result.num_labels == len(before)
     store = f"s3://retake-label-files-{name}"
     workshop.ingest(store, videos / "long.mp4")
-    import_labels.run(LabelsImportArguments(files=[out], store=store), labelled)
+    import_labels.run(LabelsImportArguments(files=[out], store=store), overlapping)
     workshop.run("label", store=store)
-    assert [clip.action for clip in labelled.read(Layout(store).labels(RECIPE).clips).clips] == before
+    assert spans(overlapping, store) == before
+    assert [clip.action for clip in overlapping.read(Layout(store).labels(RECIPE).clips).clips] == actions(overlapping)
 
 
 def test_a_prediction_is_exported_as_pre_annotations(labelled, tmp_path):

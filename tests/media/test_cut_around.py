@@ -7,6 +7,7 @@ import pytest
 
 from tasks.contracts.build_dataset import DatasetArguments, LabelArguments, SplitArguments
 from tasks.contracts.ingest_videos import IngestArguments, SegmentArguments
+from tasks.dataset.exported import exported_labels
 from tasks.dataset.formats.written import WRITERS
 from tasks.dataset.manifest import dataset_digest
 from tasks.dataset.spans import video_spans
@@ -14,9 +15,11 @@ from tasks.errors import BadInput, NothingToDo
 from tasks.keys import recipe_of
 from tasks.media import cutting
 from tasks.media.clips import find_cut
-from tasks.options import SegmentOptions
+from tasks.media.labelled_intervals import intervals_to_export
+from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelsFile
 from tasks.results.video import Interval
+from tasks.steps._labelling import label_now
 from tasks.steps.build_dataset import dataset, label, split
 from tasks.steps.ingest_videos import ingest, segment
 from tasks.store.layout import Dataset, Layout
@@ -266,16 +269,32 @@ def test_the_grid_is_the_same_with_and_without_intervals(store):
     assert dataset_digest(alone) != dataset_digest(both)
 
 
+def exported(store, film):
+    found = label_now(store, STORE, options("both"), LabelOptions())
+    made = found.labelling
+    labels = exported_labels(intervals_to_export(store, STORE, found.given), made.clips, made.by_interval, 0.25)
+    return video_spans([store.read(Layout(STORE).video(video_of(film, "a.mp4")).probe)], labels, {})
+
+
 def test_an_export_has_the_intervals_themselves_and_labels_the_same_clips_when_it_is_taken_in(store, film):
     annotate(store, "1.csv", "a.mp4,1.9,2.1,put,meat\na.mp4,2.6,2.9,take,bag\na.mp4,0,5,move,sauce\n")
     take_in(store, "both")
     before = labelled(store, "both")
-    exported = video_spans([store.read(Layout(STORE).video(video_of(film, "a.mp4")).probe)], before.clips, {})
-    assert [(one.start_seconds, one.stop_seconds, one.text) for one in exported[0].labels] == [
+    videos = exported(store, film)
+    assert [(one.start_seconds, one.stop_seconds, one.text) for one in videos[0].labels] == [
         (0, 5, "move sauce"),
         (1.9, 2.1, "put meat"),
         (2.6, 2.9, "take bag"),
     ]
-    store.write_bytes(f"{STORE}/annotations/1.csv", WRITERS["csv"][1](exported))
+    store.write_bytes(f"{STORE}/annotations/1.csv", WRITERS["csv"][1](videos))
     take_in(store, "both")
     assert shown(labelled(store, "both")) == shown(before)
+
+
+def test_a_clip_around_an_interval_that_was_labelled_otherwise_later_stands_for_its_interval(store, film):
+    annotate(store, "1.csv", "a.mp4,2.6,2.9,take,bag\n")
+    take_in(store, "both")
+    (around,) = [one.clip.uid for one in labelled(store, "both").clips if one.clip.around]
+    store.write_bytes(f"{STORE}/annotations/2.csv", f"uid,verb,noun\n{around},put,meat\n".encode())
+    (video,) = exported(store, film)
+    assert [(one.start_seconds, one.stop_seconds, one.text) for one in video.labels] == [(2.6, 2.9, "put meat")]

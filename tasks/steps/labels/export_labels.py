@@ -7,15 +7,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tasks.contracts.labels import LabelsExportArguments
+from tasks.dataset.exported import exported_labels
 from tasks.dataset.formats.written import WRITERS
 from tasks.dataset.spans import LabelSpan, video_spans
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.labelling.suggestions import latest_prediction
 from tasks.media.label_inputs import probe_objects
+from tasks.media.labelled_intervals import intervals_to_export
 from tasks.results.dataset import NO_OBJECT, LabelsFile
 from tasks.results.label_files import LabelsExportResult
 from tasks.results.video import VideoRecord
 from tasks.settings import RunnerSettings, load
+from tasks.steps._labelling import label_now
 from tasks.steps._step import log
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
@@ -25,21 +28,26 @@ WITH_PREDICTIONS = "label-studio"
 
 
 def run(arguments: LabelsExportArguments, store: Store) -> LabelsExportResult:
-    """Write the labels that were gathered last, and for Label Studio the answers of a prediction.
+    """Write the labels that people have given up to now, and for Label Studio the answers of a prediction.
+
+    Intervals are written as they were labelled. The labels of whole clips are of the clips that were labelled last.
 
     Raises:
         BadConfiguration: the file cannot be written, or a prediction was named for a format without predictions.
-        BadInput: there is no such prediction.
+        BadInput: there is no such prediction, or the clips that were labelled last are gone.
         NothingToDo: no labels have been gathered yet.
     """
     if arguments.prediction and arguments.format != WITH_PREDICTIONS:
         raise BadConfiguration(f"--prediction: the format {arguments.format} has no pre-annotations; use --format={WITH_PREDICTIONS}")
     where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
     labels_uri = _latest_labels(store, where)
-    labels = store.read(labels_uri, LabelsFile)
+    last = store.read(labels_uri, LabelsFile)
     prediction = _prediction(arguments, store, where) if arguments.format == WITH_PREDICTIONS else None
     predicted = _predicted(store, Prediction(prediction)) if prediction else {}
-    videos = video_spans([store.read(probe.uri, VideoRecord) for probe in probe_objects(store, where)], labels.clips, predicted)
+    found = label_now(store, where, last.segment, last.options)
+    labelling, intervals = found.labelling, intervals_to_export(store, where, found.given)
+    labels = exported_labels(intervals, labelling.clips, labelling.by_interval, last.options.min_overlap)
+    videos = video_spans([store.read(probe.uri, VideoRecord) for probe in probe_objects(store, where)], labels, predicted)
     suffix, write = WRITERS[arguments.format]
     path = (arguments.out or Path(f"labels{suffix}")).expanduser()
     try:

@@ -1,12 +1,15 @@
 """What a prediction says is handed on as intervals where it has them, and comes back from Label Studio as the same intervals."""
 
+import csv
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
 from tasks.contracts.labels import LabelsExportArguments
 from tasks.dataset.rows import AnnotationFile
+from tasks.media.label_log import append
 from tasks.media.labelled_intervals import PredictedVideos, labelled_intervals
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.prediction.found_intervals import FoundIntervals
@@ -14,6 +17,7 @@ from tasks.prediction.interval_files import write_intervals
 from tasks.prediction.intervals import Interval
 from tasks.prediction.names import Names
 from tasks.results.dataset import LabelsFile, Vocabulary
+from tasks.results.labelling import ClipStatement, IntervalStatement
 from tasks.results.prediction import PredictBatchResult, ScoredVideo
 from tasks.results.video import BatchRef
 from tasks.steps.labels import export_labels
@@ -37,10 +41,18 @@ def scored(name):
     return ScoredVideo(video=sha(name), name=name, num_clips=1, scored_uri="", preview_uri=None, windows_uri=windows)
 
 
+class Dated(Shelf):
+    """A store in which all objects were written at once."""
+
+    def stat(self, uri):
+        found = super().stat(uri)
+        return found and replace(found, modified="2026-11-27T09:00:00+00:00")
+
+
 @pytest.fixture
 def shelf(tmp_path):
     """Three films of one clip, labelled by nobody, in each of which a network sees meat put; two have windows, and one an interval."""
-    made = Shelf()
+    made = Dated()
     taken_in(made, FILMS)
     labels = LabelsFile(
         recipe="r",
@@ -113,3 +125,45 @@ def test_pre_annotations_that_people_accept_come_back_as_the_intervals_of_the_pr
     assert [(one.verb_class, one.noun_class) for one in found] == [(one.verb_class, one.noun_class) for one in WHEN]
     for one, interval in zip(found, WHEN, strict=True):
         assert (one.start_seconds, one.stop_seconds) == pytest.approx((interval.start_seconds, interval.stop_seconds), abs=1 / 30)
+
+
+def told(shelf, out):
+    return [
+        (span["video"], float(span["start_seconds"]), float(span["stop_seconds"]), span["verb"], span["noun"]) for span in lines(shelf, out)
+    ]
+
+
+def lines(shelf, out):
+    export_labels.run(LabelsExportArguments(format="csv", out=out, store=ROOT), shelf)
+    return list(csv.DictReader(out.read_text().splitlines()))
+
+
+def test_what_was_labelled_since_the_last_build_is_exported_though_nobody_gathered_it(shelf, tmp_path):
+    shelf.write_bytes(
+        f"{ROOT}/annotations/1.csv", b"video,start_seconds,stop_seconds,verb,noun\nseen,0.9,7.5,take,bag\nquiet,0.2,0.3,take,bag\n"
+    )
+    common = {"by": "ann", "at": "2026-11-27T10:00:00Z", "start_seconds": 0, "stop_seconds": 1}
+    said = (
+        ClipStatement(**common, token="a" * 32, video=sha("unseen.mp4"), uid="u", answer="action", verb="stir", noun="tea"),
+        IntervalStatement(
+            **(common | {"start_seconds": 5, "stop_seconds": 6.5}), token="b" * 32, video=sha("seen.mp4"), verb="put", noun="meat"
+        ),
+    )
+    for statement in said:
+        append(shelf, ROOT, statement, 0)
+    assert told(shelf, tmp_path / "labels.csv") == [
+        ("quiet.mp4", 0.2, 0.3, "take", "bag"),
+        ("seen.mp4", 0.9, 7.5, "take", "bag"),
+        ("seen.mp4", 5, 6.5, "put", "meat"),
+        ("unseen.mp4", 0, 1, "stir", "tea"),
+    ]
+    # A word gets its id when the store is labelled.
+    assert not [uri for uri in shelf.objects if "/classes/" in uri]
+
+
+@pytest.mark.parametrize("name", ["label-studio", "epic", "activitynet", "csv"])
+def test_words_without_an_id_come_back(shelf, tmp_path, name):
+    shelf.write_bytes(f"{ROOT}/annotations/1.csv", b"video,start_seconds,stop_seconds,verb,noun\nseen,0.5,7.5,stir,tea\n")
+    export_labels.run(LabelsExportArguments(format=name, out=tmp_path / "x", store=ROOT), shelf)
+    shelf.write_bytes(f"{ROOT}/annotations/1.csv", (tmp_path / "x").read_bytes())
+    assert told(shelf, tmp_path / "again.csv") == [("seen.mp4", 0.5, 7.5, "stir", "tea")]
