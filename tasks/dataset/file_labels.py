@@ -11,6 +11,7 @@ from tasks.dataset.labelled_rows import LabelFile
 from tasks.dataset.places import Places
 from tasks.dataset.problems import MAX_PROBLEMS_A_FILE
 from tasks.dataset.rows import ClipRow, IntervalRow, LabelRow
+from tasks.dataset.without_clip import without_clip
 from tasks.results.dataset import action_name
 from tasks.results.video import ClipRecord
 from tasks.wording import quoted
@@ -21,7 +22,7 @@ class FileLabels:
     """The labels of one file, and its rejected lines.
 
     It has the line for each clip, the interval of a second label that covers much of the clip, and the line with each video's source. `num_more_refused` counts rejected lines beyond the limit of
-    `refused`; `intervals` are by video.
+    `refused`; `intervals` are by video, and so are those `without_clip`, which label none.
     """
 
     row_by_uid: dict[str, LabelRow | IntervalRow] = field(default_factory=dict)
@@ -30,6 +31,7 @@ class FileLabels:
     refused: list[tuple[int, str]] = field(default_factory=list)
     num_more_refused: int = 0
     intervals: dict[str, list[IntervalRow]] = field(default_factory=dict)
+    without_clip: dict[str, list[IntervalRow]] = field(default_factory=dict)
 
 
 def labels_of_file(file: LabelFile, places: Places, min_overlap: float) -> FileLabels:
@@ -102,7 +104,9 @@ def _label_by_intervals(rows: list[IntervalRow], video: str, places: Places, min
     labels.refused += [
         (row.line, f"begins at {row.start_seconds:g} s, but the last clip of the video ends at {end_seconds:g} s") for row in told
     ]
-    for clip, winner in winners(clips, rows, min_overlap):
+    won = list(winners(clips, rows, min_overlap))
+    labels.without_clip[video] = without_clip([row for row in rows if row.start_seconds < end_seconds], won)
+    for clip, winner in won:
         labels.row_by_uid[clip.uid] = winner.row
         if winner.second:
             labels.second_by_uid[clip.uid] = winner.second

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from tasks.dataset.file_labels import labels_of_file
+from tasks.dataset.file_labels import FileLabels, labels_of_file
 from tasks.dataset.folder_labels import FolderLabels, read_folders
 from tasks.dataset.folders import Certainty
-from tasks.dataset.labelled_rows import ReadFiles, read_files
+from tasks.dataset.labelled_rows import LabelFile, ReadFiles, read_files
 from tasks.dataset.late_ends import late_ends
 from tasks.dataset.left_out import left_out
 from tasks.dataset.near_names import near_names
@@ -20,6 +20,7 @@ from tasks.dataset.problems import first_problems, in_order
 from tasks.dataset.rows import AnnotationFile, IntervalRow, LabelRow
 from tasks.dataset.uncovered import fully_labelled, uncovered
 from tasks.dataset.vocabulary import Lexicon, OwnClasses, WordTarget
+from tasks.dataset.without_clip import intervals_without_clip, page_intervals_without_clip
 from tasks.options import LabelOptions
 from tasks.results.dataset import NO_OBJECT, NOTHING, ClassRef, LabelledClip, Problem, ReadFolder, Vocabulary, action_name
 from tasks.results.record import SetAside
@@ -32,7 +33,7 @@ class Labelling:
     """All clips with their labels, rejected and overridden lines, and hints for people.
 
     A class without an id is None in its clips: the store numbers `words_without_id`, and `with_ids` fills the ids in. `by_interval` are the
-    uids of the clips that an interval labels.
+    uids of the clips that an interval labels, and `without_clip` says of each file which intervals label none; `hints` say so, too.
     """
 
     clips: tuple[LabelledClip, ...]
@@ -42,6 +43,7 @@ class Labelling:
     left_out: tuple[SetAside, ...]
     hints: tuple[str, ...]
     by_interval: frozenset[str]
+    without_clip: tuple[str, ...]
 
     @property
     def num_labelled(self) -> int:
@@ -145,6 +147,7 @@ def label_clips(
                 reason = f"source {quoted(old.name)} ({old.origin}) -> {quoted(new.name)} of {quoted(about.uid)}"
                 changes.append(Problem(file=file.name, line=about.line, reason=reason))
             sources[video] = new
+    unused = _without_clip(found_by_file, places, names, options.min_overlap)
     videos, unknown = fully_labelled(read.marks, places)
     problems += unknown
     for video, mark in videos.items() if options.nothing_share else ():
@@ -160,9 +163,23 @@ def label_clips(
         changes=in_order(changes, files, {}),
         folders=_folders_in_use(labelled, folders),
         left_out=left_out(labelled, folders.reason_by_video),
-        hints=(*(f"{remark.place}: {remark.reason}" for remark in remarks), *_hints(labelled, read.verbs, read.nouns)),
+        hints=(*(f"{remark.place}: {remark.reason}" for remark in [*remarks, *unused]), *_hints(labelled, read.verbs, read.nouns)),
         by_interval=frozenset(by_interval),
+        without_clip=tuple(f"{remark.place}: {remark.reason}" for remark in unused),
     )
+
+
+def _without_clip(
+    found_by_file: Sequence[tuple[LabelFile, FileLabels]], places: Places, names: Mapping[str, tuple[str, ...]], min_overlap: float
+) -> list[Problem]:
+    """Name the intervals of each file, and of the page, that label no clip."""
+    of_page = page_intervals_without_clip((found.intervals, found.without_clip) for file, found in found_by_file if file.name == PAGE)
+    unused = [(file.name, found.without_clip, file.where) for file, found in found_by_file if file.name != PAGE]
+    return [
+        problem
+        for file, rows, where in [*unused, (PAGE, of_page, {})]
+        for problem in intervals_without_clip(file, rows, where, places, names, min_overlap)
+    ]
 
 
 def _of_folder(video: str, folders: FolderLabels) -> _Label | None:

@@ -34,6 +34,7 @@ def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: Spl
         excluded=assignment.excluded,
         warnings=assignment.warnings,
         agreement=labels.agreement,
+        without_clip=labels.without_clip,
     )
 
 
@@ -60,8 +61,8 @@ def is_counted(segment: SegmentOptions, around: Interval | None, split: SplitNam
 
 
 def dataset_digest(manifest: Manifest) -> str:
-    """Hash the manifest, which includes the clips' content hashes, to 16 hex digits; how far readers agree makes no new dataset."""
-    return content_key(manifest.model_dump(mode="json", exclude={"agreement"}))
+    """Hash the manifest, which includes the clips' content hashes, to 16 hex digits; what is said of labels beside it makes no new dataset."""
+    return content_key(manifest.model_dump(mode="json", exclude={"agreement", "without_clip"}))
 
 
 def split_csv(manifest: Manifest, split: SplitName) -> bytes:

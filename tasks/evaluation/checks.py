@@ -27,6 +27,7 @@ def check_data(
     targets: Collection[Target],
     with_speech: tuple[str, ...] | None = None,
     agreement: Agreement | None = None,
+    without_clip: tuple[str, ...] = (),
 ) -> DataChecks:
     """Find leakage between splits, classes missing from train, and contradicting labels.
 
@@ -41,6 +42,7 @@ def check_data(
         targets: targets whose classes must all occur in train.
         with_speech: uids of the clips in which somebody speaks; None if nobody listened for it.
         agreement: of two readers, None if nobody read a clip twice.
+        without_clip: a line for each annotation file with intervals that label no clip.
 
     Raises:
         BadInput: a clip has no fingerprint, or fingerprints differ in length.
@@ -54,6 +56,7 @@ def check_data(
         label_conflicts=conflicts,
         with_speech=with_speech,
         agreement=agreement,
+        without_clip=without_clip,
         two_actions=tuple(
             TwoActions(uid=clip.uid, action=clip.action, second_action=clip.second_action) for clip in ordered if clip.second_action
         ),

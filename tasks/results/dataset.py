@@ -137,7 +137,10 @@ class Agreement(Record):
 
 
 class LabelsFile(Record):
-    """`labels/<recipe>/labels.json`: every clip of one recipe, labelled or not."""
+    """`labels/<recipe>/labels.json`: every clip of one recipe, labelled or not.
+
+    `without_clip` says of each annotation file which of its intervals label no clip; `hints` say so, too.
+    """
 
     recipe: str
     segment: KeptSegmentOptions
@@ -150,6 +153,7 @@ class LabelsFile(Record):
     left_out: tuple[SetAside, ...] = ()
     hints: tuple[str, ...] = ()
     agreement: Agreement | None = Field(None, exclude_if=lambda found: found is None)
+    without_clip: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
 
 
 class LabelResult(Record):
@@ -222,7 +226,10 @@ class DatasetClip(Record):
 
 
 class Manifest(Record):
-    """`datasets/<digest>/manifest.json`, written last: everything that a training needs to know about its data."""
+    """`datasets/<digest>/manifest.json`, written last: everything that a training needs to know about its data.
+
+    `without_clip` says of each annotation file which of its intervals label no clip.
+    """
 
     recipe: str
     segment: KeptSegmentOptions
@@ -233,6 +240,7 @@ class Manifest(Record):
     excluded: tuple[SetAside, ...]
     warnings: tuple[str, ...]
     agreement: Agreement | None = Field(None, exclude_if=lambda found: found is None)
+    without_clip: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
 
 
 class DatasetResult(Record):

@@ -114,7 +114,8 @@ class DataChecks(Record):
 
     `two_actions` are the clips of which two labels of one file each cover at least `min_overlap`. They harm no score, but one clip has one
     label. In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened for it. It harms no score.
-    `agreement` is that of two readers, None if nobody read a clip twice.
+    `agreement` is that of two readers, None if nobody read a clip twice. `without_clip` says of each annotation file which of its intervals
+    label no clip.
     """
 
     shared_sources: tuple[str, ...]
@@ -124,6 +125,7 @@ class DataChecks(Record):
     with_speech: tuple[str, ...] | None = Field(None, exclude_if=lambda uids: uids is None)
     two_actions: tuple[TwoActions, ...] = Field((), exclude_if=lambda clips: not clips)
     agreement: Agreement | None = Field(None, exclude_if=lambda found: found is None)
+    without_clip: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
 
     @property
     def is_clean(self) -> bool:

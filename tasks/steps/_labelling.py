@@ -58,6 +58,7 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
         left_out=labelling.left_out,
         hints=(*labelling.hints, *_uncut(store, store_uri, found.given, segment, found.cut)),
         agreement=agreement(read_twice(found.given.by_hand)),
+        without_clip=labelling.without_clip,
     )
 
 

@@ -146,9 +146,11 @@ def overlapping(workshop, labelled, tmp_path_factory):
 
 
 def spans(store, where):
+    """List the intervals that lie in the video of 16 s."""
     intervals = intervals_to_export(store, where, given_labels(store, where))
     (video,) = intervals.by_video
-    return sorted((round(one.start_seconds, 6), round(one.stop_seconds, 6), one.text) for one in intervals.spans(video))
+    found = sorted((round(one.start_seconds, 6), round(one.stop_seconds, 6), one.text) for one in intervals.spans(video))
+    return [one for one in found if one[0] < 16]
 
 
 @pytest.mark.parametrize("name", ["label-studio", "epic", "activitynet", "csv"])

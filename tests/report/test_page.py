@@ -308,6 +308,16 @@ def test_the_data_checks_count_clips_with_two_actions(make_inputs, page_of):
     assert "No problems in 479 clips" in shown
 
 
+def test_the_data_checks_name_intervals_that_label_no_clip(make_inputs, page_of):
+    assert "label no clip" not in page_of("usual")
+    inputs = make_inputs("usual")
+    checks = inputs.metrics.checks.model_copy(update={"without_clip": ("<x>.csv: 1 interval labels no clip: line 2",)})
+    shown = page(replace(inputs, metrics=inputs.metrics.model_copy(update={"checks": checks})))
+    assert "<td>in 1 file</td>" in shown
+    assert "&lt;x&gt;.csv: 1 interval labels no clip: line 2." in shown
+    assert "No problems in 479 clips" in shown
+
+
 def test_pictures_speak_to_those_who_do_not_see_them(case):
     tree = case[2]
     for drawing in tree.of("svg"):

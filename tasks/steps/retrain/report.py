@@ -142,7 +142,12 @@ def _metrics(
         ),
         mistakes=worst_mistakes(scored["fine-tuned"], scored[theirs.model], manifest.clips, manifest.vocabulary),
         checks=check_data(
-            manifest.clips, _fingerprints(store, results), manifest.vocabulary.targets, _with_speech(store, plan), manifest.agreement
+            manifest.clips,
+            _fingerprints(store, results),
+            manifest.vocabulary.targets,
+            _with_speech(store, plan),
+            manifest.agreement,
+            manifest.without_clip,
         ),
         epochs=trained.epochs,
         best_epoch=trained.best_epoch,
