@@ -7,10 +7,9 @@ parts of a clip that intervals of one label cover together count once.
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from tasks.dataset.rows import IntervalRow
-from tasks.results.video import ClipRecord
 
 ROUNDING_SECONDS = 1e-6
 
@@ -28,6 +27,17 @@ class Span(Protocol):
     @property
     def stop_seconds(self) -> float:
         """Return its end in the video."""
+
+
+class Clip(Span, Protocol):
+    """A clip, on the grid or around an interval."""
+
+    @property
+    def around(self) -> Span | None:
+        """Return the interval that it was cut around; None on the grid."""
+
+
+C = TypeVar("C", bound=Clip)
 
 
 class Around(NamedTuple):
@@ -49,7 +59,7 @@ def overlap_seconds(one: Span, other: Span) -> float:
     return max(0.0, min(one.stop_seconds, other.stop_seconds) - max(one.start_seconds, other.start_seconds))
 
 
-def winners(clips: Sequence[ClipRecord], rows: Iterable[IntervalRow], min_overlap: float) -> Iterator[tuple[ClipRecord, Winner]]:
+def winners(clips: Sequence[C], rows: Iterable[IntervalRow], min_overlap: float) -> Iterator[tuple[C, Winner]]:
     """Yield each clip that intervals label, with the interval.
 
     A sweep over time: `clips` are those of one video, sorted by time, and `rows` its intervals in the order of the file. Memory and time
@@ -114,7 +124,7 @@ class _Covered:
         self.longest: IntervalRow | None = None
         self.longest_seconds = 0.0
 
-    def add(self, clip: ClipRecord, row: IntervalRow) -> None:
+    def add(self, clip: Span, row: IntervalRow) -> None:
         start, stop = max(clip.start_seconds, row.start_seconds), min(clip.stop_seconds, row.stop_seconds)
         self.seconds += max(0.0, stop - max(start, self.until))
         self.until = max(self.until, stop)
@@ -122,7 +132,7 @@ class _Covered:
             self.longest, self.longest_seconds = row, stop - start
 
 
-def _winner(clip: ClipRecord, rows: Sequence[IntervalRow], min_overlap: float) -> Winner | None:
+def _winner(clip: Span, rows: Sequence[IntervalRow], min_overlap: float) -> Winner | None:
     """Find the label that covers most of the clip, and the next; ties go to the label that begins earlier.
 
     None if it covers less than the share `min_overlap`.
@@ -142,7 +152,7 @@ def _winner(clip: ClipRecord, rows: Sequence[IntervalRow], min_overlap: float) -
     return Winner(first.longest, second.longest if second else None)
 
 
-def _of_own_interval(clip: ClipRecord, around: Span, rows: Sequence[IntervalRow], min_overlap: float) -> Winner | None:
+def _of_own_interval(clip: Span, around: Span, rows: Sequence[IntervalRow], min_overlap: float) -> Winner | None:
     """Find the interval most like the one that the clip was cut around.
 
     Likeness is intersection over union within the clip. None if none reaches `MIN_LIKENESS`, as when the labels have changed since. The second label covers `min_overlap` of the clip.

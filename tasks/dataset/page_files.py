@@ -89,6 +89,5 @@ def _clip_file(labels: Sequence[PageLabel]) -> list[AnnotationFile]:
 
 def merge_file(merges: Sequence[ClassMerge]) -> list[AnnotationFile]:
     """Write the merged names as an annotation file; none without merges."""
-    latest = {(merge.target, merge.name): merge for merge in merges}
-    rows = [{"target": merge.target, "name": merge.name, "same_as": merge.same_as} for merge in latest.values()]
+    rows = [{"target": merge.target, "name": merge.name, "same_as": merge.same_as} for merge in merges]
     return [AnnotationFile(PAGE, csv_table(MERGE_COLUMNS, rows))] if rows else []

@@ -62,7 +62,10 @@ class Ledger:
     _by_clip: dict[ClipKey, list[ClipStatement]] = field(default_factory=lambda: defaultdict(list))
     _by_video: dict[str, list[IntervalStatement]] = field(default_factory=lambda: defaultdict(list))
     _merges: list[ClassMerge] = field(default_factory=list)
-    _same_as: dict[tuple[WordTarget, str], str] | None = None
+    _in_effect: dict[tuple[WordTarget, str], ClassMerge] | None = None
+    _num_changes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    num_renames: int = 0
+    """What was ever said about names of classes."""
 
     @classmethod
     def of(cls, entries: Sequence[LogEntry]) -> "Ledger":
@@ -73,7 +76,7 @@ class Ledger:
 
     def add(self, entries: Sequence[LogEntry]) -> None:
         """Add the next entries of the log. A token that is known already adds nothing."""
-        self._same_as = None
+        self._in_effect = None
         for entry in entries:
             self.num_entries += 1
             statement = entry.statement
@@ -86,18 +89,23 @@ class Ledger:
                     self._by_clip[key_of(statement)].append(statement)
                 case IntervalStatement():
                     self._by_video[statement.video].append(statement)
+                    self._num_changes[statement.video] += 1
                     if statement.replaces:
                         self._replaced_by[statement.replaces].append(statement)
                 case Withdrawal():
                     self._withdraw(statement)
                 case ClassMerge():
                     self._merges.append(statement)
+                    self.num_renames += 1
 
     def _withdraw(self, withdrawal: Withdrawal) -> None:
         token: str | None = withdrawal.withdrawn
         while token and token not in self._withdrawn:
             self._withdrawn.add(token)
             before = self._by_token.get(token)
+            if isinstance(before, IntervalStatement):
+                self._num_changes[before.video] += 1
+            self.num_renames += isinstance(before, ClassMerge)
             token = before.replaces if isinstance(before, IntervalStatement) and not withdrawal.undo else None
 
     def holds(self, statement: Statement) -> bool:
@@ -143,18 +151,30 @@ class Ledger:
 
     def merged(self, target: WordTarget, name: str) -> str:
         """Follow the merges of a name to the name that is left."""
-        if self._same_as is None:
-            self._same_as = {(merge.target, merge.name): merge.same_as for merge in self.merges}
-        seen = set[str]()
-        while (target, name) in self._same_as and name not in seen:
-            seen.add(name)
-            name = self._same_as[target, name]
+        merges = self._merges_in_effect()
+        while (merge := merges.get((target, name))) and merge.same_as != name:
+            name = merge.same_as
         return name
 
     @property
     def merges(self) -> list[ClassMerge]:
-        """List the names that were merged into others, in order."""
-        return [merge for merge in self._merges if self.holds(merge)]
+        """List the merges in effect, in order: of those that hold, a later one overrides an earlier one of its name, or one that it reverses."""
+        return list(self._merges_in_effect().values())
+
+    def _merges_in_effect(self) -> dict[tuple[WordTarget, str], ClassMerge]:
+        """Apply the merges in order, as `Lexicon.merge` does: there is no circle."""
+        if self._in_effect is None:
+            found = self._in_effect = {}
+            for merge in filter(self.holds, self._merges):
+                found.pop((merge.target, merge.name), None)
+                if self.merged(merge.target, merge.same_as) == merge.name:
+                    found.pop((merge.target, merge.same_as), None)
+                found[merge.target, merge.name] = merge
+        return self._in_effect
+
+    def num_changes(self, video: str) -> int:
+        """Count what was ever said about the intervals of a video."""
+        return self._num_changes.get(video, 0)
 
 
 @dataclass(frozen=True)

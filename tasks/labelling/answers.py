@@ -1,6 +1,6 @@
 """Answer the requests of the page with plain values that become JSON."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import asdict, replace
 from itertools import islice
@@ -12,9 +12,10 @@ from tasks.errors import BadInput, MissingObject
 from tasks.labelling.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
 from tasks.labelling.clips import Cut, PageClip
 from tasks.labelling.counts import Counts, counts_of
+from tasks.labelling.covering import Coverings
 from tasks.labelling.desk import Desk, View
 from tasks.labelling.lent import Lent
-from tasks.labelling.queue import Reader, Wanted, filtered, first_readings, label_of, mixed, others_last, second_readings
+from tasks.labelling.queue import Covering, Reader, Wanted, filtered, first_readings, label_of, mixed, others_last, second_readings
 from tasks.labelling.review import reviewed
 from tasks.labelling.suggestions import SuggestedInterval
 from tasks.results.dataset import NOTHING
@@ -32,6 +33,7 @@ class Answers:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._coverings = Coverings()
         self._lent = Lent(desk.store, desk.store_uri)
         self._counted: dict[str, tuple[View, int, Counts]] = {}
         self._recipe = ""
@@ -66,8 +68,8 @@ class Answers:
             "cut": view.cut.recipe,
             "cuts": [{"cut": cut.recipe, "name": _cut_name(cut)} for cut in self._desk.cuts],
             "counts": counts.totals(reader.name),
-            "verbs": counts.named(0, view.verbs),
-            "nouns": counts.named(1, view.nouns),
+            "verbs": counts.named(0),
+            "nouns": counts.named(1),
             "frequent": actions[:NUM_FREQUENT],
             "videos": videos,
         }
@@ -134,7 +136,7 @@ class Answers:
         view = self._view()
         counts = self._counts(view)
         merges = self._desk.read(lambda ledger: [one.model_dump(mode="json") for one in ledger.merges])
-        return {"verbs": counts.named(0, view.verbs), "nouns": counts.named(1, view.nouns), "merges": merges}
+        return {"verbs": counts.named(0), "nouns": counts.named(1), "merges": merges}
 
     def write(self, asked: AskedStatement, me: str) -> Json:
         """Append a statement of this person."""
@@ -148,7 +150,11 @@ class Answers:
         def look(ledger: Ledger) -> Counts:
             last = self._counted.get(view.cut.recipe)
             if last is None or last[0] is not view or last[1] != ledger.num_entries:
-                last = self._counted[view.cut.recipe] = view, ledger.num_entries, counts_of(view, ledger)
+                last = self._counted[view.cut.recipe] = (
+                    view,
+                    ledger.num_entries,
+                    counts_of(view, ledger, self._coverings.of(view.cut, ledger)),
+                )
             return last[2]
 
         return self._desk.read(look)
@@ -170,14 +176,17 @@ class Answers:
         self, view: View, reader: Reader, wanted: Wanted, skip: frozenset[str], limit: int, after: str | None, lent: set[str]
     ) -> list[Json]:
         def look(ledger: Ledger) -> list[Json]:
-            found = ((uid, reading) for uid, reading in _wanted(view, ledger, reader, wanted, after, lent) if uid not in skip)
+            covering = self._coverings.of(view.cut, ledger)
+            found = ((uid, reading) for uid, reading in _wanted(view, ledger, reader, wanted, after, lent, covering) if uid not in skip)
             return [self._clip(view, ledger, view.cut.clips[uid], reading, reader) for uid, reading in islice(found, limit)]
 
         return self._desk.read(look)
 
     def _clip(self, view: View, ledger: Ledger, clip: PageClip, reading: Reading, reader: Reader) -> Json:
         about = [one for one in ledger.about(clip.key) if reading == "first" or one.by == reader.name]
-        label = label_of(ledger, about, view.known.get(clip.uid) if reading == "first" else None)
+        first = reading == "first"
+        interval = self._coverings.of(view.cut, ledger)(clip) if first else None
+        label = label_of(ledger, about, view.known.get(clip.uid) if first else None, interval)
         return {
             "uid": clip.uid,
             "video": clip.video,
@@ -240,9 +249,17 @@ def _predicted(view: View, video: str) -> Sequence[SuggestedInterval]:
     return found
 
 
-def _wanted(view: View, ledger: Ledger, reader: Reader, wanted: Wanted, after: str | None, lent: set[str]) -> Iterator[tuple[str, Reading]]:
+def _wanted(
+    view: View,
+    ledger: Ledger,
+    reader: Reader,
+    wanted: Wanted,
+    after: str | None,
+    lent: set[str],
+    covering: Callable[[PageClip], Covering | None],
+) -> Iterator[tuple[str, Reading]]:
     if wanted == Wanted():
-        first = others_last(first_readings(view.order, view.cut, ledger, view.known), lent)
+        first = others_last(first_readings(view.order, view.cut, ledger, view.known, covering), lent)
         return mixed(first, second_readings(view.cut, ledger, reader))
     order = view.order[view.order.index(after) + 1 :] if after in view.order else view.order
-    return filtered(order, view.cut, ledger, view.known, view.suggestions.by_clip, wanted, reader)
+    return filtered(order, view.cut, ledger, view.known, view.suggestions.by_clip, wanted, reader, covering)

@@ -27,6 +27,10 @@ class PageClip(NamedTuple):
     num_frames: int
     key: ClipKey
 
+    @property
+    def around(self) -> None:
+        """Return that the clip lies on the grid."""
+
 
 @dataclass(frozen=True)
 class Cut:

@@ -1,13 +1,14 @@
 """Count what is labelled, by action, video and person."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from tasks.dataset.statements import Ledger
+from tasks.labelling.clips import PageClip
 from tasks.labelling.desk import View
-from tasks.labelling.queue import label_of
+from tasks.labelling.queue import Covering, label_of
 from tasks.results.dataset import NO_OBJECT, NOTHING
 
 Json = dict[str, Any]
@@ -22,6 +23,8 @@ class Counts:
     by_action: Counter[tuple[str, str]]
     by_video: Counter[str]
     by_person: Counter[str]
+    names: tuple[tuple[str, ...], tuple[str, ...]]
+    """Verbs and nouns in use, also those without a clip."""
 
     def totals(self, person: str) -> Json:
         """Say how much is done, and how much of it by this person."""
@@ -35,9 +38,9 @@ class Counts:
             "num_mine": self.by_person[person],
         }
 
-    def named(self, part: Literal[0, 1], others: Sequence[str]) -> list[Json]:
+    def named(self, part: Literal[0, 1]) -> list[Json]:
         """List verbs or nouns with their number of clips, the most frequent first; names without a clip come last."""
-        numbers: Counter[str] = Counter(dict.fromkeys(others, 0))
+        numbers: Counter[str] = Counter(dict.fromkeys(self.names[part], 0))
         for words, number in self.by_action.items():
             numbers[words[part]] += number
         left_out = (NOTHING, NO_OBJECT)
@@ -48,21 +51,30 @@ class Counts:
         ]
 
 
-def counts_of(view: View, ledger: Ledger) -> Counts:
+def counts_of(view: View, ledger: Ledger, covering: Callable[[PageClip], Covering | None]) -> Counts:
     """Count the clips of a view."""
     by_action: Counter[tuple[str, str]] = Counter()
     by_video: Counter[str] = Counter()
     by_person: Counter[str] = Counter()
     num_unsure = 0
     for uid, clip in view.cut.clips.items():
-        about, known = ledger.about(clip.key), view.known.get(uid)
-        if not about and not known:
+        about, known, interval = ledger.about(clip.key), view.known.get(uid), covering(clip)
+        if not about and not known and not interval:
             continue
-        words = label_of(ledger, about, known)
-        by_person.update({one.by for one in about})
+        words = label_of(ledger, about, known, interval)
+        by_person.update({one.by for one in about} | ({interval.words.origin} if interval else set()))
         if words:
             by_action[words.verb, words.noun] += 1
             by_video[clip.video] += 1
         else:
             num_unsure += 1
-    return Counts(len(view.cut.clips), num_unsure, by_action, by_video, by_person)
+    return Counts(len(view.cut.clips), num_unsure, by_action, by_video, by_person, _names(view, ledger))
+
+
+def _names(view: View, ledger: Ledger) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    # An interval may be too short to label a clip.
+    said = [ledger.words(one) for video in ledger.videos for one in ledger.intervals(video)]
+    verbs, nouns = {words[0] for words in said if words}, {words[1] for words in said if words}
+    verbs |= {ledger.merged("verb", name) for name in view.verbs}
+    nouns |= {ledger.merged("noun", name) for name in view.nouns}
+    return tuple(sorted(verbs)), tuple(sorted(nouns))

@@ -1,8 +1,9 @@
 """Order the clips to label, and choose those that a second person reads."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import zip_longest
+from operator import attrgetter
 from typing import Literal
 
 from tasks.dataset.statements import Ledger
@@ -32,6 +33,18 @@ class Known:
 
     words: Words
     num_statements: int
+
+
+@dataclass(frozen=True, slots=True)
+class Covering:
+    """The label of a clip by the intervals in it; `number` is the place of the latest of them in the log."""
+
+    words: Words
+    number: int
+
+
+def uncovered(_: PageClip) -> None:
+    """Tell that no interval labels a clip."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +94,17 @@ def people_differ(ledger: Ledger, statements: Sequence[ClipStatement]) -> bool:
     return len(set(latest.values())) > 1
 
 
-def first_readings(order: Iterable[str], cut: Cut, ledger: Ledger, known: Mapping[str, Known]) -> Iterator[str]:
-    """Yield the clips of `order` that nobody has answered and no file labels."""
+def first_readings(
+    order: Iterable[str],
+    cut: Cut,
+    ledger: Ledger,
+    known: Mapping[str, Known],
+    covering: Callable[[PageClip], Covering | None] = uncovered,
+) -> Iterator[str]:
+    """Yield the clips of `order` that nobody has answered and neither a file nor an interval labels."""
     for uid in order:
         clip = cut.clips.get(uid)
-        if clip and uid not in known and not ledger.about(clip.key):
+        if clip and uid not in known and not ledger.about(clip.key) and not covering(clip):
             yield uid
 
 
@@ -124,6 +143,7 @@ def filtered(
     suggested: Mapping[str, Sequence[Suggestion]],
     wanted: Wanted,
     reader: Reader,
+    covering: Callable[[PageClip], Covering | None] = uncovered,
 ) -> Iterator[tuple[str, Reading]]:
     """Yield the clips that fit a filter, in order; for its second reader, a clip has neither label nor suggestion."""
     for uid in order:
@@ -134,22 +154,28 @@ def filtered(
         is_second = reader.is_second(uid, about)
         if is_second:
             about = []
-        words = None if is_second else label_of(ledger, about, known.get(uid))
+        words = None if is_second else label_of(ledger, about, known.get(uid), covering(clip))
         best = None if is_second else next(iter(suggested.get(uid, ())), None)
         if _fits(ledger, wanted.show, about, words, best) and (not wanted.name or _is_named(wanted.name, words, best)):
             yield uid, "second" if is_second else "first"
 
 
-def label_of(ledger: Ledger, about: Sequence[ClipStatement], known: Known | None) -> Words | None:
-    """Return the label of a clip: that of the latest statement, or that of the files.
+def label_of(ledger: Ledger, about: Sequence[ClipStatement], known: Known | None, covering: Covering | None = None) -> Words | None:
+    """Return the label of a clip: that of its latest statement or of the intervals in it, whichever is later, or that of the files.
 
-    *Unsure* labels nothing. A file wins over a statement if the last build knew both and took the file's label.
+    *Unsure* labels nothing. A file wins over what was said if the last build knew that and took the file's label.
     """
     latest = about[-1] if about else None
     words = ledger.words(latest) if latest else None
-    if latest is None or words is None or (known and known.num_statements >= ledger.number(latest)):
-        return known.words if known else None
-    return Words(*words, origin=latest.by)
+    stated = Covering(Words(*words, origin=latest.by), ledger.number(latest)) if latest and words else None
+    last = max(filter(None, (stated, covering)), key=attrgetter("number"), default=None)
+    if last and not (known and known.num_statements >= last.number):
+        return last.words
+    return _renamed(ledger, known.words) if known else None
+
+
+def _renamed(ledger: Ledger, words: Words) -> Words:
+    return replace(words, verb=ledger.merged("verb", words.verb), noun=ledger.merged("noun", words.noun))
 
 
 def _fits(ledger: Ledger, show: Show, about: Sequence[ClipStatement], words: Words | None, best: Suggestion | None) -> bool:

@@ -1,44 +1,55 @@
 """List labels for the view *Review*."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds
 from tasks.dataset.statements import Ledger
 from tasks.labelling.asked import ReviewQuery
 from tasks.labelling.clips import Cut
 from tasks.labelling.desk import View
 from tasks.labelling.queue import Reader, people_differ
-from tasks.results.labelling import ClipStatement
+from tasks.results.labelling import ClipStatement, IntervalStatement
 
 Json = dict[str, Any]
+Said = Sequence[ClipStatement] | Sequence[IntervalStatement]
+"""What holds about a clip, the latest last, or one interval."""
 ROWS_PER_PAGE = 50
 
 
 def reviewed(view: View, cuts: Sequence[Cut], ledger: Ledger, query: ReviewQuery, reader: Reader) -> Json:
-    """List a page of labels, the latest first, without those of clips that the person is to read as the second.
+    """List a page of labels of clips and of intervals, the latest first, without what was said of clips that the person is to read as the second.
 
-    `num_hidden` counts these. Clips of all ways of cutting count, whichever is shown.
+    `num_hidden` counts this. Clips of all ways of cutting count, whichever is shown.
     """
-    seen, num_hidden = list[Sequence[ClipStatement]](), 0
-    for _, standing in ledger.clips():
-        uid = standing[-1].uid
-        if reader.is_second(uid, standing) and any(uid in cut.clips for cut in cuts):
-            num_hidden += 1
+    clips = [standing for _, standing in ledger.clips()]
+    intervals = [one for video in ledger.videos for one in ledger.intervals(video)]
+    seen, unread = list[Said](), defaultdict[str, list[ClipStatement]](list)
+    for standing in clips:
+        last = standing[-1]
+        if reader.is_second(last.uid, standing) and any(last.uid in cut.clips for cut in cuts):
+            unread[last.video].append(last)
         else:
             seen.append(standing)
+    seen += [[one] for one in intervals if one.by == reader.name or not any(_touch(one, clip) for clip in unread[one.video])]
     found = [standing for standing in seen if _fits(ledger, query, standing)]
     found.sort(key=lambda standing: ledger.number(standing[-1]), reverse=True)
     shown = found[query.page * ROWS_PER_PAGE : (query.page + 1) * ROWS_PER_PAGE]
     return {
         "rows": [_row(ledger, view.cut.names, standing) for standing in shown],
         "num_rows": len(found),
-        "num_hidden": num_hidden,
+        "num_hidden": len(clips) + len(intervals) - len(seen),
         "rows_per_page": ROWS_PER_PAGE,
-        "people": sorted({one.by for _, standing in ledger.clips() for one in standing}),
+        "people": sorted({one.by for standing in clips for one in standing} | {one.by for one in intervals}),
     }
 
 
-def _fits(ledger: Ledger, query: ReviewQuery, standing: Sequence[ClipStatement]) -> bool:
+def _touch(one: IntervalStatement, clip: ClipStatement) -> bool:
+    return overlap_seconds(one, clip) > ROUNDING_SECONDS
+
+
+def _fits(ledger: Ledger, query: ReviewQuery, standing: Said) -> bool:
     return (
         (not query.video or standing[-1].video == query.video)
         and (not query.by or any(one.by == query.by for one in standing))
@@ -47,30 +58,39 @@ def _fits(ledger: Ledger, query: ReviewQuery, standing: Sequence[ClipStatement])
     )
 
 
-def _row(ledger: Ledger, names: Mapping[str, str], standing: Sequence[ClipStatement]) -> Json:
+def _row(ledger: Ledger, names: Mapping[str, str], standing: Said) -> Json:
     last = standing[-1]
     verb, noun = ledger.words(last) or (None, None)
+    is_action = isinstance(last, IntervalStatement) or last.answer == "action"
     return {
+        **({} if isinstance(last, ClipStatement) else {"answer": "action", "reading": "first"}),
         **last.model_dump(mode="json"),
-        **({"verb": verb, "noun": noun} if last.answer == "action" else {}),
+        **({"verb": verb, "noun": noun} if is_action else {}),
         "name": names.get(last.video, last.video[:12]),
-        "is_conflict": people_differ(ledger, standing),
+        "is_conflict": people_differ(ledger, _of_clip(standing)),
         "statements": [one.model_dump(mode="json", include={"by", "at", "answer", "verb", "noun", "reading", "token"}) for one in standing],
     }
 
 
-def _words(ledger: Ledger, statement: ClipStatement) -> tuple[str, ...]:
+def _of_clip(standing: Said) -> Sequence[ClipStatement]:
+    return [one for one in standing if isinstance(one, ClipStatement)]
+
+
+def _words(ledger: Ledger, statement: ClipStatement | IntervalStatement) -> tuple[str, ...]:
     words = ledger.words(statement)
     return (*words, " ".join(words)) if words else ()
 
 
-def _is_shown(ledger: Ledger, show: str, standing: Sequence[ClipStatement]) -> bool:
+def _is_shown(ledger: Ledger, show: str, standing: Said) -> bool:
+    about = _of_clip(standing)
     match show:
+        case "intervals":
+            return not about
         case "conflicts":
-            return people_differ(ledger, standing)
+            return people_differ(ledger, about)
         case "unsure":
-            return standing[-1].answer == "unsure"
+            return bool(about) and about[-1].answer == "unsure"
         case "second":
-            return any(one.reading == "second" for one in standing)
+            return any(one.reading == "second" for one in about)
         case _:
             return True

@@ -256,6 +256,34 @@ def test_a_class_merged_on_the_page_holds_for_all_files():
     assert labels_of(with_page_labels(files, [], [], Ledger.of(log.entries).merges))[CLIPS[0].uid] == "move potato"
 
 
+def test_a_class_that_is_renamed_back_has_its_first_name_again(log):
+    log.merge("verb", "grab", "hold")
+    log.clip(CLIPS[0], "hold", "meat")
+    log.clip(CLIPS[1], "grab", "meat")
+    back = log.merge("verb", "hold", "grab")
+    ledger = Ledger.of(log.entries)
+    assert {ledger.words(said) for _, (said,) in ledger.clips()} == {("grab", "meat")} == set(log.labels().values())
+    assert [merge.token for merge in ledger.merges] == [back]
+    log.withdraw(back)
+    ledger = Ledger.of(log.entries)
+    assert {ledger.words(said) for _, (said,) in ledger.clips()} == {("hold", "meat")} == set(log.labels().values())
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd"), st.booleans()), max_size=8))
+def test_page_and_build_agree_on_every_order_of_renames(renames):
+    log, clips = Writer(), [Span(VIDEO, 8 * i, 8 * i + 8) for i in range(4)]
+    for clip, name in zip(clips, "abcd", strict=True):
+        log.clip(clip, f"verb-{name}", "meat")
+    for name, same_as, is_taken_back in renames:
+        token = log.merge("verb", f"verb-{name}", f"verb-{same_as}")
+        if is_taken_back:
+            log.withdraw(token)
+    ledger = Ledger.of(log.entries)
+    assert log.labels(clips) == {said.uid: ledger.words(said) for _, (said,) in ledger.clips()}
+    left = {ledger.merged("verb", f"verb-{name}") for name in "abcd"}
+    assert all(ledger.merged("verb", name) == name for name in left)
+
+
 def test_a_merge_that_is_taken_back_holds_no_longer():
     log = Writer()
     log.withdraw(log.merge("noun", "meat", "potato"))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tasks.dataset.statements import Ledger, key_of
 from tasks.labelling.clips import Cut, PageClip
 from tasks.labelling.queue import (
+    Covering,
     Known,
     Reader,
     Wanted,
@@ -164,6 +165,25 @@ def test_a_file_that_the_last_build_preferred_wins_until_somebody_says_more():
     assert label_of(*about_one_clip(log), Known(of_file, 0)).verb == "take"
     log.clip(clip, "move", "bag")
     assert label_of(*about_one_clip(log), Known(of_file, 1)).verb == "move"
+
+
+def test_a_class_of_a_file_that_was_renamed_has_its_new_name_before_the_next_build():
+    log = Writer()
+    log.merge("verb", "grab", "hold")
+    assert label_of(Ledger.of(log.entries), [], Known(Words("grab", "meat", "a.csv:1"), 0)) == Words("hold", "meat", "a.csv:1")
+
+
+def test_of_a_statement_and_the_intervals_of_a_clip_the_later_labels_it():
+    (clip,) = cut_of(1).clips.values()
+    log, interval = Writer(), Covering(Words("whisk", "egg", "ben"), 2)
+    log.clip(clip, "take", "bag")
+    assert label_of(*about_one_clip(log), None, interval).verb == "whisk"
+    assert label_of(*about_one_clip(log), Known(Words("put", "meat", "a.csv:1"), 2), interval).verb == "put"
+    assert label_of(*about_one_clip(log), Known(Words("put", "meat", "a.csv:1"), 1), interval).verb == "whisk"
+    log.clip(clip, None, answer="unsure")
+    assert label_of(*about_one_clip(log), None, interval).verb == "whisk", "as in the build"
+    log.clip(clip, "move", "bag")
+    assert label_of(*about_one_clip(log), None, interval).verb == "move"
 
 
 def test_people_who_use_names_that_were_merged_do_not_differ():

@@ -7,6 +7,8 @@ from tasks.labelling.desk import View
 from tasks.labelling.queue import Reader
 from tasks.labelling.review import reviewed
 from tasks.labelling.suggestions import Suggestions
+from tests.dataset.test_statements import CLIPS, VIDEO
+from tests.labelling.test_covering import CUT
 from tests.labelling.test_queue import Writer, cut_of
 
 
@@ -23,3 +25,37 @@ def test_a_second_reader_sees_no_label_of_a_clip_that_another_cut_has():
 
     assert seen(shown, labelled) == (0, 1)
     assert seen(shown) == (1, 0), "nobody can read it any more"
+
+
+BEN = Reader("ben", may_label=True, second_share=1)
+
+
+def found(log: Writer, reader: Reader = BEN, **query):
+    rows = reviewed(View(CUT, Suggestions(), {}, ()), [CUT], Ledger.of(log.entries), ReviewQuery(**query), reader)
+    return [(row["kind"], row["verb"], row["start_seconds"]) for row in rows["rows"]], rows["num_hidden"]
+
+
+def test_intervals_are_listed_by_time_of_the_log_and_found_as_clips_are():
+    log, reader = Writer(), Reader("anna", may_label=True, second_share=1)
+    first = log.interval(0, 12, "whisk", "egg")
+    log.clip(CLIPS[2], "put", "meat")
+    second = log.interval(14, 15, "salt", "egg")
+    assert found(log, reader)[0] == [("interval", "salt", 14), ("clip", "put", 16), ("interval", "whisk", 0)]
+    assert found(log, reader, show="intervals", name="whisk egg")[0] == [("interval", "whisk", 0)]
+    assert found(log, reader, by="anna", video=VIDEO, name="egg")[0] == [("interval", "salt", 14), ("interval", "whisk", 0)]
+    assert found(log, reader, by="ben")[0] == found(log, reader, show="conflicts")[0] == found(log, reader, show="unsure")[0] == []
+    log.merge("verb", "whisk", "beat")
+    log.withdraw(second)
+    assert found(log, reader, show="intervals")[0] == [("interval", "beat", 0)]
+    log.withdraw(first)
+    assert found(log, reader, show="intervals")[0] == []
+
+
+def test_a_second_reader_sees_no_interval_that_touches_the_clip():
+    log = Writer()
+    log.clip(CLIPS[0], "put", "meat")
+    log.interval(7, 12, "whisk", "egg")
+    log.interval(8, 12, "salt", "egg")
+    assert found(log) == ([("interval", "salt", 8)], 2)
+    log.clip(CLIPS[0], "put", "meat", by="ben")
+    assert found(log)[1] == 0

@@ -89,7 +89,7 @@ export function classesView(outbox) {
         : !isName(to)
           ? [false, "Names have letters, digits and - : ' & . + ( ) %, and start with a letter or a digit."]
           : currentName(target, to) === name
-            ? [false, `“${to}” was merged into “${name}”: take that back below instead.`]
+            ? [true, `${moved} of “${name}” will be called “${to}”, as before.`]
             : currentName(target, to) !== to
               ? [false, `“${to}” is now “${currentName(target, to)}”: write that name.`]
               : others.includes(to)

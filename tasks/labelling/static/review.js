@@ -66,14 +66,16 @@ export function reviewView(outbox) {
     return h(
       "tr",
       { class: one.is_conflict ? "conflict" : "" },
-      h("td", {}, h("a", { href: `#intervals/${one.video}/${one.start_seconds}` }, one.name), h("span", { class: "quiet when" }, ` ${clock(one.start_seconds)}–${clock(one.stop_seconds)}`)),
-      h("td", {}, h("strong", {}, text), one.is_conflict && h("span", { class: "flag" }, "people differ"), history(one)),
+      h("td", {}, h("a", { href: address(one) }, one.name), h("span", { class: "quiet when" }, ` ${clock(one.start_seconds)}–${clock(one.stop_seconds)}`)),
+      h("td", {}, h("strong", {}, text), one.kind === "interval" && h("span", { class: "quiet" }, " (interval)"), one.is_conflict && h("span", { class: "flag" }, "people differ"), history(one)),
       h("td", {}, one.by, one.reading === "second" && h("span", { class: "quiet" }, " (second)")),
       h("td", { class: "quiet" }, moment(one.at)),
       h(
         "td",
         { class: "acts" },
-        h("button", { type: "button", "aria-label": `${session.mayWrite ? "Change" : "Watch"} ${text} of ${place}`, onclick: () => openChange(one) }, session.mayWrite ? "Change" : "Watch"),
+        one.kind === "interval"
+          ? h("a", { href: address(one), "aria-label": `Open ${text} of ${place} in Intervals` }, "In Intervals")
+          : h("button", { type: "button", "aria-label": `${session.mayWrite ? "Change" : "Watch"} ${text} of ${place}`, onclick: () => openChange(one) }, session.mayWrite ? "Change" : "Watch"),
         session.mayWrite && h("button", { type: "button", "aria-label": `Withdraw ${text} of ${place}`, onclick: () => withdraw(one) }, "Withdraw"),
       ),
     );
@@ -159,6 +161,10 @@ export function reviewView(outbox) {
     hide: () => (isOpen = false),
     saved: () => isOpen && load(),
   };
+}
+
+function address(one) {
+  return `#intervals/${one.video}/${one.start_seconds}`;
 }
 
 function agreementText(agreement) {

@@ -44,8 +44,38 @@ def test_in_and_out_points_and_words_make_an_interval(page, kitchen, video):
     page.keyboard.press("o")
     page.keyboard.type("put meat")
     page.keyboard.press("Enter")
-    expect(page.locator("#status")).to_have_text(f"Saved put meat 0:00.00{TO}0:02.03; 0 of 120 done.")
+    expect(page.locator("#status")).to_have_text(f"Saved put meat 0:00.00{TO}0:02.03; 2 of 120 done.")
     assert standing(kitchen, video) == [(0, 2.033, "put", "meat")]
+
+
+def test_an_interval_labels_its_clips_in_all_views_and_is_withdrawn_in_review(page, kitchen, video):
+    page.keyboard.press("i")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("o")
+    page.keyboard.type("whisk egg")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#done")).to_have_text("2 of 120 done")
+    expect(page.locator("#remaining")).to_contain_text("2 by you")
+    page.locator("#to-clips").click()
+    page.locator("#filter-name").fill("whisk")
+    page.locator("#filter-show").select_option("labelled")
+    expect(page.locator("#clip-label")).to_contain_text("whisk egg (by anna)")
+    page.locator("#to-classes").click()
+    expect(page.get_by_role("button", name="Rename or merge the verb whisk")).to_be_visible()
+    page.locator("#to-review").click()
+    page.locator("#review-show").select_option("intervals")
+    expect(page.locator("#review-rows tbody tr")).to_contain_text("whisk egg (interval)")
+    page.get_by_role("link", name="Open whisk egg of kitchen_01.mp4 0:00.00 in Intervals").click()
+    expect(page.locator("#interval-list button.item")).to_contain_text("whisk egg")
+    page.locator("#to-review").click()
+    page.get_by_role("button", name="Withdraw whisk egg").click()
+    expect(page.locator("#review-rows")).to_have_text("No label fits.")
+    expect(page.locator("#done")).to_have_text("0 of 120 done")
+    assert standing(kitchen, video) == []
+    page.locator("#to-intervals").click()
+    expect(page.locator("#interval-list button")).to_have_count(0)
 
 
 def test_intervals_overlap_and_change_and_an_undo_brings_the_earlier_one_back(page, kitchen, video):

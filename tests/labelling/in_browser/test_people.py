@@ -117,6 +117,24 @@ def test_classes_are_merged_and_taken_back(visit, kitchen, cut):
     expect(page.get_by_role("button", name="Rename or merge the noun meats")).to_have_count(1)
 
 
+def test_a_class_is_renamed_back(visit, kitchen, cut):
+    clips = cut[1][0].clips
+    append(*kitchen, statement(clips[0], verb="grab"), 0)
+    page = visit(view="#classes")
+    for name, to, moved in (("grab", "hold", 1), ("hold", "grab", 2)):
+        page.get_by_role("button", name=f"Rename or merge the verb {name}").click()
+        page.locator("#rename-to").fill(to)
+        page.locator("#rename-to").press("Enter")
+        expect(page.locator("#merges")).to_contain_text(f"{name} is now {to}")
+        expect(page.get_by_role("button", name=f"Rename or merge the verb {to}")).to_be_visible()
+        expect(page.get_by_role("button", name=f"Rename or merge the verb {name}")).to_have_count(0)
+        expect(page.locator("#class-verbs tr", has_text=to)).to_contain_text(str(moved))
+        if to == "hold":
+            append(*kitchen, statement(clips[1], verb="hold").model_copy(update={"token": "00000000-0009"}), 2)
+            expect(page.locator("#done")).to_have_text("1 of 120 done")
+    expect(page.locator("#merges li")).to_have_count(1)
+
+
 def test_a_viewer_looks_and_cannot_write(visit, kitchen, address, cut):
     page = visit(shop.MAY_LOOK)
     expect(page.locator("#who")).to_have_text("vera (may only look)")

@@ -1,0 +1,75 @@
+"""Find the interval of the page that labels a clip, by the rule of the step `label`."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+
+from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds, winners
+from tasks.dataset.rows import IntervalRow, LabelRow
+from tasks.dataset.statements import Ledger
+from tasks.labelling.clips import Cut, PageClip
+from tasks.labelling.queue import Covering, Words
+from tasks.options import LabelOptions
+from tasks.results.labelling import IntervalStatement
+
+MIN_OVERLAP = LabelOptions().min_overlap
+
+_State = tuple[int, int]
+
+
+class Coverings:
+    """Keeps what labels the clips of each video, until something new is said about its intervals or a class is renamed."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], tuple[Sequence[PageClip], _State, Mapping[str, Covering]]] = {}
+
+    def of(self, cut: Cut, ledger: Ledger) -> Callable[[PageClip], Covering | None]:
+        """Return what looks a clip up."""
+        fresh: dict[str, Mapping[str, Covering]] = {}
+
+        def look(clip: PageClip) -> Covering | None:
+            if clip.video not in fresh:
+                fresh[clip.video] = self._of_video(cut, clip.video, ledger)
+            return fresh[clip.video].get(clip.uid)
+
+        return look
+
+    def _of_video(self, cut: Cut, video: str, ledger: Ledger) -> Mapping[str, Covering]:
+        state = ledger.num_changes(video), ledger.num_renames
+        if not state[0] or video not in cut.by_video:
+            return {}
+        clips, last = cut.by_video[video], self._found.get((cut.recipe, video))
+        if last is None or last[0] is not clips or last[1] != state:
+            last = self._found[cut.recipe, video] = clips, state, covered(clips, ledger.intervals(video), ledger)
+        return last[2]
+
+
+def covered(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], ledger: Ledger) -> dict[str, Covering]:
+    """Find the intervals that label clips of one video, both by time; its intervals in a clip label it together, as of the latest."""
+    rows = [
+        IntervalRow(number, _label(number, ledger.words(one) or ("", "")), one.video, one.start_seconds, one.stop_seconds)
+        for number, one in enumerate(intervals)
+    ]
+    latest = _latest(clips, intervals, ledger)
+    return {
+        clip.uid: Covering(Words(row.verb, row.noun, intervals[row.line].by), latest[clip.uid])
+        for clip, (row, _) in winners(clips, rows, MIN_OVERLAP)
+    }
+
+
+def _latest(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], ledger: Ledger) -> dict[str, int]:
+    """Find the place in the log of the latest interval in each clip."""
+    found: dict[str, int] = {}
+    stops = [clip.stop_seconds for clip in clips]
+    for one in intervals:
+        for clip in islice(clips, bisect_left(stops, one.start_seconds), None):
+            if clip.start_seconds >= one.stop_seconds:
+                break
+            if overlap_seconds(clip, one) > ROUNDING_SECONDS:
+                found[clip.uid] = max(found.get(clip.uid, 0), ledger.number(one))
+    return found
+
+
+def _label(number: int, words: tuple[str, str]) -> LabelRow:
+    # The words of the log were checked when they were said.
+    return LabelRow.model_construct(line=number, verb=words[0], noun=words[1])
