@@ -11,6 +11,7 @@ from tasks.dataset.places import UID, KnownVideos, Places
 from tasks.dataset.problems import in_order
 from tasks.dataset.rows import AnnotationFile, IntervalRow
 from tasks.dataset.vocabulary import OwnClasses
+from tasks.dataset.without_clip import intervals_without_clip
 from tasks.results.dataset import Problem
 from tasks.results.video import ClipRecord, VideoRecord
 
@@ -22,7 +23,7 @@ TOLERANCE_SECONDS = 1
 class CheckedFile:
     """How a file was read; `layout` is empty if it cannot be read at all.
 
-    `without_video` counts labels by the name of a video that the store lacks; `remarks` are about labels that are used.
+    `without_video` counts labels by the name of a video that the store lacks; `remarks` are about labels that are taken in.
     """
 
     name: str
@@ -34,12 +35,28 @@ class CheckedFile:
     remarks: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class LastClips:
+    """The clips that were labelled last, and the share of one that a label must cover."""
+
+    clips: Sequence[ClipRecord]
+    min_overlap: float
+
+
 def check_files(
-    checked: Sequence[AnnotationFile], others: Sequence[AnnotationFile], videos: Sequence[VideoRecord], own: OwnClasses
+    checked: Sequence[AnnotationFile],
+    others: Sequence[AnnotationFile],
+    videos: Sequence[VideoRecord],
+    own: OwnClasses,
+    last: LastClips | None = None,
 ) -> list[CheckedFile]:
-    """Read the files as the step `label` would after `others`; each video counts as one clip, however it will be cut."""
+    """Read the files as the step `label` would after `others`; each video counts as one clip, however it will be cut.
+
+    With the clips that were labelled `last`, intervals that would label none of them are named.
+    """
     clips = [_whole(video) for video in videos]
-    places = Places(clips, {video.video: video.names for video in videos})
+    names = {video.video: video.names for video in videos}
+    places = Places(clips, names)
     # Names are unique here: two files of one name would share their problems.
     named = [AnnotationFile(f"{number}/{file.name}", file.content) for number, file in enumerate(checked)]
     read = read_files([*others, *named], own, KnownVideos(places, {video.video: video.fps for video in videos}))
@@ -49,11 +66,13 @@ def check_files(
         rows = next((label_file for label_file in read.files if label_file.name == one.name), LabelFile(one.name, (), False, {}))
         without_video = Counter(_video(row) for row in rows.rows if not _has_video(row, places, rows))
         usable = [row for row in rows.rows if _video(row) not in without_video and not UID.fullmatch(_video(row))]
-        labels = labels_of_file(LabelFile(file.name, tuple(usable), rows.is_of_tool, rows.where), places, 0)
+        to_label = LabelFile(file.name, tuple(usable), rows.is_of_tool, rows.where)
+        labels = labels_of_file(to_label, places, 0)
         refused = [Problem(file=file.name, line=line, item=rows.where.get(line, ""), reason=reason) for line, reason in labels.refused]
         refused += [problem.model_copy(update={"file": file.name}) for problem in read.problems if problem.file == one.name]
         remarks = [remark for remark in read.remarks if remark.file == one.name]
         remarks += late_ends(file.name, labels, rows.where, places, TOLERANCE_SECONDS)
+        remarks += _without_clip(to_label, last, names) if last else []
         num_refused = len(refused) + labels.num_more_refused + read.num_more.get(one.name, 0)
         found.append(
             CheckedFile(
@@ -67,6 +86,12 @@ def check_files(
             )
         )
     return found
+
+
+def _without_clip(file: LabelFile, last: LastClips, names: Mapping[str, Sequence[str]]) -> list[Problem]:
+    places = Places(last.clips, names)
+    unused = labels_of_file(file, places, last.min_overlap).without_clip
+    return intervals_without_clip(file.name, unused, file.where, places, names, last.min_overlap)
 
 
 def _whole(video: VideoRecord) -> ClipRecord:

@@ -19,6 +19,7 @@ from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelsFile
 from tasks.results.video import ClipRecord, ClipsFile, VideoRecord
 from tasks.steps._step import log
+from tasks.store.layout import Layout
 from tasks.store.objects import Store, StoredObject
 from tasks.wording import plain_count
 
@@ -92,6 +93,14 @@ def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: La
     )
     log.info("%d clips, %d labelled; %d annotation files", len(labelling.clips), labelling.num_labelled, len(files))
     return LabelledStore(labelling, cut, given, own)
+
+
+def latest_labels(store: Store, store_uri: str) -> str | None:
+    """Find the labels that were gathered last."""
+    at = Layout(store_uri)
+    folders = store.folders(at.all_labels)
+    found = [store.stat(at.labels(folder.rstrip("/").rpartition("/")[2]).clips.uri) for folder in folders]
+    return max(((listed.modified, listed.uri) for listed in found if listed), default=(None, None))[1]
 
 
 def _read(store: Store, store_uri: str, segment: SegmentOptions, probe: StoredObject) -> tuple[VideoRecord, list[ClipsFile]]:

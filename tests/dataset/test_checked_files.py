@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from tasks.dataset.checked_files import check_files
+from tasks.dataset.checked_files import LastClips, check_files
 from tasks.dataset.rows import AnnotationFile
 from tasks.dataset.vocabulary import OwnClasses
 from tests.dataset.formats.test_round_trips import record
@@ -79,3 +79,13 @@ def test_items_of_a_tool_are_remarked_by_their_place():
         "no frame rate for 1 label: 24 assumed; `labels import --frame-rate` states another",
         "1 interval ends after the video; is the frame rate or the video another? task 9, result 1 at 100 s, of 'a.mp4' with 24 s",
     )
+
+
+def test_intervals_that_would_label_none_of_the_clips_labelled_last_are_remarked(make):
+    content = HEADER + "a.mp4,0,8,put,meat\na.mp4,9,9.7,open,door\nx/b.mp4,1,1.5,open,door\n"
+    last = LastClips([make.clip("a.mp4", 0), make.clip("a.mp4", 1)], 0.25)
+    (found,) = check_files([AnnotationFile("x.csv", content.encode())], [], [video("a.mp4"), video("x/b.mp4")], OwnClasses(), last)
+    (remark,) = found.remarks
+    assert (found.num_labels, found.num_refused) == (3, 0)
+    assert remark.startswith("1 interval labels no clip: too short for min_overlap=0.25")
+    assert remark.endswith("line 3 (open door at 9-9.7 s)")

@@ -18,7 +18,7 @@ from tasks.results.dataset import NO_OBJECT, LabelsFile
 from tasks.results.label_files import LabelsExportResult
 from tasks.results.video import VideoRecord
 from tasks.settings import RunnerSettings, load
-from tasks.steps._labelling import label_now
+from tasks.steps._labelling import label_now, latest_labels
 from tasks.steps._step import log
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
@@ -40,7 +40,9 @@ def run(arguments: LabelsExportArguments, store: Store) -> LabelsExportResult:
     if arguments.prediction and arguments.format != WITH_PREDICTIONS:
         raise BadConfiguration(f"--prediction: the format {arguments.format} has no pre-annotations; use --format={WITH_PREDICTIONS}")
     where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
-    labels_uri = _latest_labels(store, where)
+    labels_uri = latest_labels(store, where)
+    if labels_uri is None:
+        raise NothingToDo(f"no labels have been gathered in {where}; run build_dataset, or the step label, first")
     last = store.read(labels_uri, LabelsFile)
     prediction = _prediction(arguments, store, where) if arguments.format == WITH_PREDICTIONS else None
     predicted = _predicted(store, Prediction(prediction)) if prediction else {}
@@ -64,17 +66,6 @@ def run(arguments: LabelsExportArguments, store: Store) -> LabelsExportResult:
     )
     log.info("wrote %s: %d videos, %d labels, %d predictions", path, result.num_videos, result.num_labels, result.num_predictions)
     return result
-
-
-def _latest_labels(store: Store, where: str) -> str:
-    found = [
-        store.stat(Layout(where).labels(folder.rstrip("/").rpartition("/")[2]).clips.uri)
-        for folder in store.folders(Layout(where).all_labels)
-    ]
-    latest = max(((listed.modified, listed.uri) for listed in found if listed), default=None)
-    if latest is None:
-        raise NothingToDo(f"no labels have been gathered in {where}; run build_dataset, or the step label, first")
-    return latest[1]
 
 
 def _prediction(arguments: LabelsExportArguments, store: Store, where: str) -> str | None:

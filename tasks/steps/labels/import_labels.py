@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.contracts.labels import LabelsImportArguments
-from tasks.dataset.checked_files import CheckedFile, check_files
+from tasks.dataset.checked_files import CheckedFile, LastClips, check_files
 from tasks.dataset.formats.label_studio import with_frame_rate
 from tasks.dataset.rows import AnnotationFile
 from tasks.errors import BadConfiguration, BadInput, BadLabels
@@ -12,9 +12,11 @@ from tasks.media.annotation_files import kept_name, write_latest
 from tasks.media.intake import read_chunks
 from tasks.media.label_inputs import MAX_ANNOTATION_BYTES, annotation_file, annotation_objects, epic_list_objects, probe_objects
 from tasks.media.own_classes import own_classes
+from tasks.results.dataset import LabelsFile
 from tasks.results.label_files import NUM_FIRST, ImportedFile, LabelsImportResult
 from tasks.results.video import VideoRecord
 from tasks.settings import RunnerSettings, load
+from tasks.steps._labelling import latest_labels
 from tasks.steps._step import log
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
@@ -65,7 +67,13 @@ def _checked(files: Sequence[AnnotationFile], store: Store, where: str) -> list[
     """Read the files after those that the store has, which may say what words mean."""
     others = [annotation_file(store, o) for o in (*epic_list_objects(store, where), *annotation_objects(store, where))]
     videos = [store.read(probe.uri, VideoRecord) for probe in probe_objects(store, where)]
-    return check_files(files, others, videos, own_classes(store, where))
+    return check_files(files, others, videos, own_classes(store, where), _last(store, where))
+
+
+def _last(store: Store, where: str) -> LastClips | None:
+    uri = latest_labels(store, where)
+    labels = store.read(uri, LabelsFile) if uri else None
+    return LastClips([one.clip for one in labels.clips], labels.options.min_overlap) if labels else None
 
 
 def _tell(found: CheckedFile) -> None:
