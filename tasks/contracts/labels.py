@@ -52,7 +52,7 @@ IMPORT = Command(
 )
 EXPORT = Command(
     name="labels export",
-    summary="write the labels of all clips for another tool",
+    summary="write all labels up to now for another tool",
     module="labels.export_labels",
     arguments=LabelsExportArguments,
     result=LabelsExportResult,
