@@ -2,16 +2,17 @@
 
 import { clipsAfter, isAnswered } from "./ahead.js";
 import { token } from "./api.js";
+import { labelText, noSuggestionText, spokenText } from "./clip_text.js";
 import { digitItems, suggestionItems } from "./choices.js";
 import { by, h, renew } from "./dom.js";
 import { filmOf, keepOnly } from "./films.js";
 import { filters, isBlind } from "./filters.js";
 import { playerKeys } from "./frames.js";
-import { Held } from "./held.js";
+import { Held, goesOn } from "./held.js";
 import { Player } from "./player.js";
 import { changes, learn, session } from "./session.js";
 import { announce } from "./status.js";
-import { NO_OBJECT, actionName, answerName, clock, count, percent } from "./text.js";
+import { NO_OBJECT, answerName, clock, count } from "./text.js";
 import { Words } from "./words.js";
 
 const NUM_AHEAD = 5;
@@ -106,9 +107,7 @@ export function clipsView(outbox) {
 
   // For those who do not see what is suggested.
   function speak(clip) {
-    const best = isBlind() ? null : clip.suggestions[0];
-    const what = isAnswered(clip) ? `Answer: ${labelText(clip)}` : best ? `Suggested: ${actionName(best.verb, best.noun)}, ${percent(best.probability)}` : "No suggestion";
-    by("spoken").textContent = `${clip.name} ${clock(clip.start_seconds)}. ${clip.reading === "second" ? "Second reading. " : ""}${what}.`;
+    by("spoken").textContent = spokenText(clip, isBlind());
   }
 
   function keepAround() {
@@ -146,11 +145,6 @@ export function clipsView(outbox) {
     return filters.isDefault() ? "All clips have an answer. Thank you." : "No clip is left with these filters.";
   }
 
-  function labelText(clip) {
-    const text = clip.label ? answerName("action", clip.label.verb, clip.label.noun) : answerName(clip.answer);
-    return clip.label?.origin ? `${text} (by ${clip.label.origin})` : text;
-  }
-
   function renderLabel(clip) {
     by("clip-label").hidden = !clip || !isAnswered(clip);
     if (clip && isAnswered(clip)) by("clip-label").replaceChildren("Answer: ", h("strong", {}, labelText(clip)), h("kbd", {}, "Enter"), " keeps it");
@@ -161,11 +155,7 @@ export function clipsView(outbox) {
     const isFirst = clip && !isAnswered(clip);
     renew(by("suggestions"), ...suggestionItems(shown, isFirst, accept));
     by("no-suggestion").hidden = !clip || shown.length > 0;
-    by("no-suggestion").textContent = isBlind()
-      ? "Blind: suggestions are hidden."
-      : clip?.reading === "second"
-        ? "No suggestion for a second reading: say what you see."
-        : "No suggestion yet: a champion network gives them (run predict_videos).";
+    by("no-suggestion").textContent = noSuggestionText(clip, isBlind());
   }
 
   function renderDigits() {
@@ -234,15 +224,6 @@ export function clipsView(outbox) {
     show();
   }
 
-  // A letter behind n or u that comes at once makes both the beginning of a word.
-  function goesOn(letter) {
-    const first = held.take(letter);
-    if (first === null) return false;
-    words.set(first);
-    words.focus();
-    return true;
-  }
-
   function go(step) {
     const to = Math.min(Math.max(at + step, 0), list.length);
     if (to === at) return;
@@ -309,7 +290,7 @@ export function clipsView(outbox) {
   return {
     keys,
     home: () => stage.focus(),
-    goesOn,
+    goesOn: (letter) => session.mayWrite && goesOn(held, words, letter),
     typed: () => session.mayWrite && words.focus(),
     show: () => {
       isOpen = true;

@@ -14,7 +14,7 @@ export class Held {
     addEventListener("pagehide", () => this.flush());
   }
 
-  /** Hold an answer: `send` says it, `takeBack` undoes what the page shows of it. Without them, only the letter is held. */
+  /** Hold a letter: `send` says its answer, `takeBack` undoes what the page shows of it. */
   hold(letter, { send = () => {}, takeBack = () => {} } = {}) {
     this.flush();
     [this.#letter, this.#send, this.#takeBack] = [letter, send, takeBack];
@@ -42,4 +42,13 @@ export class Held {
     this.#letter = null;
     return held;
   }
+}
+
+/** Write `letter` behind the one that is held, if both begin a word: the box takes the letter that is typed. */
+export function goesOn(held, words, letter) {
+  const first = held.take(letter);
+  if (first === null) return false;
+  words.set(first);
+  words.focus();
+  return true;
 }
