@@ -24,7 +24,7 @@ class IngestOptions(Options):
         ge=1,
         le=1_000_000,
         title="New labels that start a build",
-        description="Labels given on the page Label since the last build; a new video or annotation file always starts one",
+        description="Clips and intervals that the page Label labels otherwise than at the last build; a new video or annotation file always starts one",
     )
 
 

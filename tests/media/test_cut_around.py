@@ -15,6 +15,7 @@ from tasks.errors import BadInput, NothingToDo
 from tasks.keys import recipe_of
 from tasks.media import cutting
 from tasks.media.clips import find_cut
+from tasks.media.label_log import append, count_entries
 from tasks.media.labelled_intervals import intervals_to_export
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelsFile
@@ -23,6 +24,7 @@ from tasks.steps._labelling import label_now
 from tasks.steps.build_dataset import dataset, label, split
 from tasks.steps.ingest_videos import ingest, segment
 from tasks.store.layout import Dataset, Layout
+from tests.dataset.test_statements import Span, Writer
 from tests.steps.shelf import Shelf, filmed
 
 STORE = "s3://retake"
@@ -70,6 +72,12 @@ def take_in(store, cut):
 def labelled(store, cut):
     label.run(LabelArguments(**BASE, cut=cut), store)
     return store.read(Layout(STORE).labels(recipe_of(options(cut))).clips, LabelsFile)
+
+
+def say(store, log):
+    """Append what is new of a log."""
+    for number in range(count_entries(store, STORE), len(log.entries)):
+        append(store, STORE, log.entries[number].statement, number)
 
 
 def options(cut):
@@ -216,6 +224,22 @@ def test_a_new_annotation_starts_another_cut_and_nothing_new_does_not(store):
     with pytest.raises(NothingToDo):
         ingest.run(again, store)
     annotate(store, "2.csv", "b.mp4,0,0.5,put,bag\n")
+    assert ingest.run(again, store).batches
+
+
+def test_a_build_starts_when_enough_labels_of_the_page_are_new_and_not_when_as_many_lines_are(store, film):
+    again = IngestArguments(**BASE, min_new_labels=2, out=f"{STORE}/ingests/x/")
+    take_in(store, "grid")
+    labelled(store, "grid")
+    video, log = video_of(film, "a.mp4"), Writer()
+    for _ in range(3):
+        log.withdraw(log.clip(Span(video, 0, 2), "put", "meat"), undo=True)
+    log.clip(Span(video, 0, 2), "put", "meat")
+    say(store, log)
+    with pytest.raises(NothingToDo, match="1 new label of the page, a build starts at 2"):
+        ingest.run(again, store)
+    log.clip(Span(video, 2, 4), "take", "meat")
+    say(store, log)
     assert ingest.run(again, store).batches
 
 

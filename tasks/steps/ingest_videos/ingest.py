@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tasks.contracts.ingest_videos import INGEST, IngestArguments
+from tasks.dataset.new_labels import num_new_labels
 from tasks.errors import BadInput, MissingObject, NothingToDo
 from tasks.keys import recipe_of
 from tasks.media.annotation_files import keep_annotations
@@ -11,7 +12,7 @@ from tasks.media.clips import find_cut
 from tasks.media.cutting import batch_size
 from tasks.media.intake import NUM_THREADS, Taker
 from tasks.media.label_inputs import annotation_objects, inputs_digest, probe_objects
-from tasks.media.label_log import count_entries
+from tasks.media.label_log import count_entries, read_log
 from tasks.media.labelled_intervals import given_labels, intervals_to_cut, num_uncut
 from tasks.media.offers import offers
 from tasks.options import IngestOptions, SegmentOptions
@@ -109,8 +110,9 @@ def _reason_if_unchanged(arguments: IngestArguments, store: Store, videos: Seque
     gathered = store.read(labels)
     if not all_cut or gathered.inputs_digest != inputs_digest(store, arguments.store, recipe):
         return None
-    num_new = count_entries(store, arguments.store) - gathered.num_statements
-    if num_new >= arguments.min_new_labels or (not num_new and _has_uncut(arguments, store, videos)):
+    has_more = count_entries(store, arguments.store) > gathered.num_statements
+    num_new = num_new_labels(read_log(store, arguments.store), gathered.num_statements) if has_more else 0
+    if num_new >= arguments.min_new_labels or (not has_more and _has_uncut(arguments, store, videos)):
         return None
     by_hand = f"; {plain_count(num_new, 'new label')} of the page, a build starts at {arguments.min_new_labels}" if num_new else ""
     return f"no new video and no new annotation since labels were last gathered{by_hand}"
