@@ -50,6 +50,6 @@ class PredictOptions(Options):
         gt=0,
         lt=1,
         title="Precision of intervals",
-        description="Intervals are reported from the lowest probability at or above which this share of the val clips was right, and none if there is no such probability; only with a stride. The probability of an interval is a mean, lower than that of a clip, so fewer are reported than of clips",
+        description="Intervals are reported from the lowest probability at or above which val shows that this share of clips is right, and none if there is no such probability; only with a stride. The probability of an interval is a mean, lower than that of a clip, so fewer are reported than of clips",
     )
     preview: bool = Field(False, title="Preview videos", description="Draw the predictions into a copy of each video; slow")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import ndtri, softmax
 
 from tasks.evaluation.scoring import Logits, ScoredClips
 from tasks.prediction.temperatures import Served
@@ -17,6 +17,9 @@ from tasks.wording import count, percent
 
 MIN_CLIPS = 10
 """Fewest val clips at or above a threshold. Of fewer, the precision is known too badly."""
+
+LEVEL = 0.8
+"""Level of the one-sided lower limit of a precision. A higher one would report nothing with less than a hundred val clips."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ NO_THRESHOLD = Threshold(None, "")
 def fit_threshold(
     val: ScoredClips, served: Served, precision: float, targets: Collection[Target], *, crops: int, nothing_verb: int | None = None
 ) -> Threshold:
-    """Find the lowest probability at or above which `precision` of the val clips was right.
+    """Find the lowest probability at or above which val shows that `precision` of the clips are right.
 
     The probability is that of the best action, or of the best verb if nouns are no target. A clip whose class the network cannot name
     counts as wrong. Clips that it calls `nothing` are left out, because no such interval is reported.
@@ -49,7 +52,7 @@ def fit_threshold(
         nothing_verb: id of the verb `nothing`, if a label says it.
 
     Returns:
-        a threshold that reports nothing if val never reaches the precision, and everything if val has too few clips to tell.
+        a threshold that reports nothing if val never shows the precision, and everything if val has too few clips to tell.
     """
     if nothing_verb is not None:
         val = val.only(val.verb_logits.argmax(axis=1) != nothing_verb)
@@ -65,15 +68,16 @@ def fit_threshold(
     if probability is None:
         return Threshold(
             None,
-            f"none, because no probability separates {MIN_CLIPS} or more of the {seen} {of_crops} of which {percent(precision)} were right; a "
-            "lower interval_precision may",
+            f"none, because no probability separates {MIN_CLIPS} or more of the {seen} {of_crops} that show a precision of {percent(precision)}; a "
+            "lower interval_precision may, or more val clips",
             reports=False,
         )
     above = likely >= probability
     return Threshold(
         probability,
         f"from {percent(probability)} on, because {percent(float(right[above].mean()))} of the {count(int(above.sum()), 'val clip')} "
-        f"predicted so {of_crops} were right, and at least {percent(precision)} was asked for; the threshold was chosen on the same clips",
+        f"predicted so {of_crops} were right, which is likely to be {percent(precision)} or more on other clips, too; the threshold was chosen on "
+        "the same clips",
     )
 
 
@@ -83,13 +87,25 @@ def without_threshold(reason: str) -> Threshold:
 
 
 def lowest_probability(likely: NDArray[np.float64], right: NDArray[np.bool_], precision: float) -> float | None:
-    """Find the lowest threshold on (n,) probabilities that keeps `precision` of (n,) answers right, and `MIN_CLIPS` of them at least."""
+    """Find the lowest threshold on (n,) probabilities at or above which (n,) answers show `precision`, and `MIN_CLIPS` of them at least.
+
+    The lowest at which their share reaches it would be one that val is lucky at. So the share's lower limit has to (Wilson 1927, one-sided, at
+    `LEVEL`). `docs/evidence.md` shows the simulated precision on other clips.
+    """
     order = np.argsort(-likely, kind="stable")
-    found, shares = likely[order], np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    found, numbers = likely[order], np.arange(1, len(order) + 1)
     # Equal probabilities are kept or left out together.
     is_last = np.append(found[1:] != found[:-1], True) if len(found) else np.empty(0, np.bool_)
-    fitting = np.flatnonzero(is_last & (shares >= precision) & (np.arange(len(order)) + 1 >= MIN_CLIPS))
+    fitting = np.flatnonzero(is_last & (lower_limit(np.cumsum(right[order]), numbers) >= precision) & (numbers >= MIN_CLIPS))
     return float(found[fitting[-1]]) if len(fitting) else None
+
+
+def lower_limit(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Compute the one-sided lower limit (n,) at `LEVEL` of a share of which `num_right` (n,) of `num_clips` (n,) were seen."""
+    z, shares = float(ndtri(LEVEL)), num_right / num_clips
+    off = z * np.sqrt(shares * (1 - shares) / num_clips + (z / num_clips) ** 2 / 4)
+    limit: NDArray[np.float64] = (shares + z**2 / num_clips / 2 - off) / (1 + z**2 / num_clips)
+    return limit
 
 
 def _best(logits: Logits, temperature: float, classes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
