@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tasks.dataset.agreement import agreement, read_twice
+from tasks.dataset.agreement import read_twice
 from tasks.dataset.page_files import PAGE
 from tasks.dataset.statements import Ledger
 from tasks.errors import BadInput, MissingObject, RetakeError
+from tasks.evaluation.kappa import agreement
 from tasks.keys import recipe_of
 from tasks.labelling.clips import ClipFiles, Cut, of_use
 from tasks.labelling.queue import Known, Words, diverse

@@ -9,6 +9,8 @@ from tasks.results.video import ClipRecord, Interval
 NUM_EPIC_VERBS, NUM_EPIC_NOUNS = 125, 352
 NO_OBJECT = "(none)"
 """The noun of an action without an object, as in `wave`."""
+MIN_VIDEOS_OF_AGREEMENT = 3
+"""Fewest videos from which the agreement of two readers has an interval."""
 NOTHING = "nothing"
 """The verb of a clip in which nothing happens. It is trained as a class, and counts in no score of actions."""
 
@@ -126,7 +128,7 @@ class Agreement(Record):
     """How far two people agree about the clips that both labelled, the second without seeing the first label.
 
     `kappa` is Cohen's, None if both give one and the same answer to all clips. `interval` is its 95 % interval over videos, None with
-    fewer than two.
+    fewer than `MIN_VIDEOS_OF_AGREEMENT`.
     """
 
     num_clips: int
@@ -134,6 +136,13 @@ class Agreement(Record):
     share: float
     kappa: float | None
     interval: tuple[float, float] | None
+
+    @property
+    def about_interval(self) -> str:
+        """Say after kappa's name what its interval is over, or why there is none."""
+        if self.kappa is None:
+            return " cannot be told, because both give one and the same answer to all clips"
+        return ", 95 % interval over videos" if self.interval else f", without an interval, which takes {MIN_VIDEOS_OF_AGREEMENT} videos"
 
 
 class LabelsFile(Record):

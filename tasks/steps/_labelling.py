@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tasks.dataset.agreement import agreement, read_twice
+from tasks.dataset.agreement import read_twice
 from tasks.dataset.labels import Labelling, label_clips
 from tasks.dataset.page_files import with_page_labels
 from tasks.dataset.statements import page_labels, page_parts, touched_clips
 from tasks.dataset.vocabulary import OwnClasses
 from tasks.errors import BadInput
+from tasks.evaluation.kappa import agreement
 from tasks.keys import recipe_of
 from tasks.media.clips import find_cut
 from tasks.media.label_inputs import probe_objects

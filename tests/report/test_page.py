@@ -293,8 +293,11 @@ def test_the_data_checks_say_how_far_two_readers_agree(make_inputs, page_of):
     assert "two readers" not in page_of("usual")
     assert "kappa 0.50 [0.12, 0.90]" in shown()
     assert "12 clips of 3 videos labelled by two people" in shown()
-    assert "kappa 0.50</td>" in shown(interval=None)
-    assert "<td>100.0 %</td>" in shown(kappa=None, interval=None, share=1)
+    assert "Cohen's kappa, 95 % interval over videos" in shown()
+    assert "kappa 0.50</td>" in (alone := shown(interval=None, num_videos=2))
+    assert "without an interval, which takes 3 videos" in alone
+    assert "<td>100.0 %</td>" in (same := shown(kappa=None, interval=None, share=1))
+    assert "cannot be told" in same
 
 
 def test_the_data_checks_count_clips_with_two_actions(make_inputs, page_of):

@@ -16,6 +16,10 @@ from tests.simulations.decisions import (
 )
 from tests.simulations.labels import TRUTHS, held
 from tests.simulations.probabilities import calibrated_errors, trusted
+from tests.simulations.readers import Cell as ReadersCell
+from tests.simulations.readers import held as held_readers
+from tests.simulations.thresholds import found as found_threshold
+from tests.simulations.thresholds import lowest_probability, share_on_val
 from tests.simulations.when import EVEN, UNEVEN, Cell
 from tests.simulations.when import held as held_when
 
@@ -108,6 +112,21 @@ def test_so_it_does_where_films_are_alike(num_films, right):
     assert min(held_when(num_films, Cell(right, 0.0, classes), 100)["Retake"][0] for classes in (EVEN, UNEVEN)) >= 0.85
 
 
+@pytest.mark.parametrize(("num_films", "num_clips", "kappa"), [(5, 2, 0.95), (3, 10, 0.8), (10, 2, 0.95)])
+def test_a_kappas_interval_holds_it_where_resampled_films_alone_do_not(num_films, num_clips, kappa):
+    found = held_readers(num_films, num_clips, ReadersCell(kappa, 0.3), 60)
+    assert found["Retake"][0] >= 0.93
+    assert found["bootstrap over films"][0] < 0.8
+
+
+@pytest.mark.parametrize(("accuracy", "num_clips", "most_without"), [(0.6, 45, 0.6), (0.6, 100, 0.3), (0.75, 45, 0.3)])
+def test_a_threshold_holds_its_precision_on_average_without_refusing_everything(accuracy, num_clips, most_without):
+    ours, theirs = (found_threshold(rule, accuracy, 0.0, num_clips, 300) for rule in (lowest_probability, share_on_val))
+    assert ours.precision > 0.79
+    assert ours.too_low < 0.55 < theirs.too_low + 0.05
+    assert ours.none < most_without
+
+
 def test_what_stands_beside_the_calibration_error_is_what_a_calibrated_network_has():
     found, by_chance = calibrated_errors(23, 60)
     assert found == pytest.approx(by_chance, rel=0.1)
@@ -122,6 +141,8 @@ def test_the_tables_are_in_the_docs():
     for title in (
         "The interval of an accuracy",
         "The interval of a mean average precision",
+        "The interval of two readers' agreement",
+        "The threshold of predictions",
         "Equal networks in compare_networks",
         "int8 passes its check",
         "What more labels would gain",
@@ -132,4 +153,4 @@ def test_the_tables_are_in_the_docs():
 @pytest.mark.slow
 def test_every_table_can_be_made(capsys: pytest.CaptureFixture[str], tmp_path: Path):
     assert main(["--quick"]) == 0
-    assert capsys.readouterr().out.count("### ") == 12
+    assert capsys.readouterr().out.count("### ") == 14

@@ -170,7 +170,7 @@ function address(one) {
 function agreementText(agreement) {
   if (!agreement) return `No clip has been read twice yet. ${percent(session.secondShare)} of the clips are given to a second person, who does not see the first answer.`;
   const { num_clips, num_videos, share, kappa, interval } = agreement;
-  const range = interval ? ` (95 % interval ${interval.map((value) => value.toFixed(2)).join(" to ")}, over ${count(num_videos, "video")})` : " (an interval needs clips of two videos)";
+  const range = interval ? ` (95 % interval ${interval.map((value) => value.toFixed(2)).join(" to ")}, over ${count(num_videos, "video")})` : " (no interval: it takes clips of three videos)";
   const value = kappa === null ? "cannot be told: both always give the same answer" : `${kappa.toFixed(2)}${range}`;
   return `Agreement beyond chance, Cohen's kappa: ${value}. Of ${count(num_clips, "clip")} read twice, ${percent(share)} have the same answer.`;
 }

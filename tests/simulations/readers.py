@@ -1,0 +1,105 @@
+"""How often the 95 % interval of Cohen's kappa holds the truth, and how wide it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasks.evaluation import kappa as measured
+from tasks.evaluation.kappa import agreement
+from tests.simulations.tables import Table, share
+
+NUM_RESAMPLES = 300
+FILMS = (3, 5, 10, 30)
+CLIPS = (2, 10)
+CORRELATIONS = (0.0, 0.3)
+KAPPAS = (0.4, 0.8, 0.95)
+EVEN, UNEVEN = (0.25,) * 4, tuple(1 / n / sum(1 / m for m in range(1, 13)) for n in range(1, 13))
+"""How frequent the answers are: four alike, and twelve of which the first is given twelve times as often as the last."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Readers who agree so far beyond chance, in some films more than in others."""
+
+    kappa: float
+    correlation: float
+    frequencies: tuple[float, ...] = EVEN
+
+
+def read(rng: np.random.Generator, num_films: int, cell: Cell, num_clips: int) -> list[tuple[str, str, str]]:
+    """Films of clips that two readers answer: the same with a chance that each film has of its own, else each by frequency.
+
+    The answers of a film are alike to the same degree: the first reader repeats the film's own answer so often.
+    """
+    agreeing = np.full(num_films, cell.kappa)
+    if cell.correlation:
+        agreeing = rng.beta(*(p * (1 - cell.correlation) / cell.correlation for p in (cell.kappa, 1 - cell.kappa)), num_films)
+    shape = (num_films, num_clips)
+    own, first, other = (rng.choice(len(cell.frequencies), size, p=cell.frequencies) for size in ((num_films, 1), shape, shape))
+    first = np.where(rng.random(shape) < cell.correlation, own, first)
+    second = np.where(rng.random(shape) < agreeing[:, None], first, other)
+    return [(str(film), str(first[film, n]), str(second[film, n])) for film in range(num_films) for n in range(num_clips)]
+
+
+def resampled(pairs: list[tuple[str, str, str]], rng: np.random.Generator) -> tuple[float, float] | None:
+    """The percentiles of resampled films, without those of which kappa cannot be told."""
+    videos = sorted({video for video, _, _ in pairs})
+    answers = sorted({one for pair in pairs for one in pair[1:]})
+    first, second = np.zeros((2, len(videos), len(answers)), np.int64)
+    agreed, clips = np.zeros((2, len(videos)), np.int64)
+    for video, one, other in pairs:
+        at = videos.index(video)
+        first[at, answers.index(one)] += 1
+        second[at, answers.index(other)] += 1
+        agreed[at] += one == other
+        clips[at] += 1
+    times = rng.multinomial(len(videos), np.full(len(videos), 1 / len(videos)), size=NUM_RESAMPLES)
+    values = measured._kappas(agreed, clips, first, second, times)
+    low, high = np.nanquantile(values, (0.025, 0.975)) if not np.isnan(values).all() else (np.nan, np.nan)
+    return None if np.isnan(low) else (float(low), float(high))
+
+
+def held(num_films: int, num_clips: int, cell: Cell, num_draws: int) -> Mapping[str, tuple[float, float]]:
+    """By interval: the share that hold the truth, of those that are given, and their mean width."""
+    rng = np.random.default_rng(1)
+    found: dict[str, list[tuple[float, float]]] = {"Retake": [], "bootstrap over films": []}
+    for _ in range(num_draws):
+        pairs = read(rng, num_films, cell, num_clips)
+        told = agreement(pairs, NUM_RESAMPLES)
+        for name, interval in (("Retake", told.interval if told else None), ("bootstrap over films", resampled(pairs, rng))):
+            if interval:
+                found[name].append(interval)
+    return {
+        name: (
+            float(np.mean([low <= cell.kappa <= high for low, high in own])),
+            float(np.mean([high - low for low, high in own])),
+        )
+        for name, own in found.items()
+    }
+
+
+def tables(num_draws: int) -> list[Table]:
+    num_draws = max(5, num_draws // 2)
+    rows = []
+    for num_films in FILMS:
+        for num_clips in CLIPS:
+            for correlation in CORRELATIONS:
+                cells = [Cell(kappa, correlation, answers) for kappa in KAPPAS for answers in (EVEN, UNEVEN)]
+                found = [held(num_films, num_clips, cell, num_draws) for cell in cells]
+                figures = [
+                    figure
+                    for name in found[0]
+                    for figure in (share(min(one[name][0] for one in found)), f"{np.mean([one[name][1] for one in found]):.2f}")
+                ]
+                rows.append((f"{num_films} of {num_clips}", f"{correlation:g}", *figures))
+    header = [
+        "films of clips",
+        "correlation",
+        *(f"{name}: {what}" for name in ("Retake", "bootstrap over films") for what in ("coverage", "width")),
+    ]
+    note = (
+        f"Two readers whose kappa is {', '.join(map(str, KAPPAS))}, with four answers that are alike or twelve that are not. Coverage is the lowest "
+        f"of these six cases, width the mean over them; {num_draws} draws of each. Kappa is between -1 and 1."
+    )
+    return [Table("The interval of two readers' agreement", note, header, rows)]
