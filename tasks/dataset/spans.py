@@ -1,12 +1,10 @@
 """Gather the labels of videos, to hand them to other tools."""
 
-import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from tasks.dataset.intervals import ROUNDING_SECONDS
+from tasks.dataset.video_names import video_names, without_extension
 from tasks.results.dataset import NO_OBJECT, action_name
 from tasks.results.video import VideoRecord
 
@@ -45,14 +43,14 @@ class VideoSpans:
     @property
     def name_without_extension(self) -> str:
         """Return the name as data sets of videos have it."""
-        return self.name if "/" in self.name else PurePosixPath(self.name).stem
+        return without_extension(self.name)
 
 
 def video_spans(
     videos: Sequence[VideoRecord], labels: Mapping[str, Sequence[LabelSpan]], predicted: Mapping[str, Sequence[LabelSpan]]
 ) -> list[VideoSpans]:
     """List the videos by name, with labels that begin before the end, by time. Equal predictions in a row are one span."""
-    names = _names(videos)
+    names = video_names(videos)
     found = [
         VideoSpans(
             name=names[video.video],
@@ -70,25 +68,6 @@ def video_spans(
         for video in videos
     ]
     return sorted(found, key=lambda video: video.name)
-
-
-def _names(videos: Sequence[VideoRecord]) -> dict[str, str]:
-    """Name each video by its file, by its path if another file has the same name, or by its hash if another has the same path."""
-    files = Counter(_stem(name) for video in videos for name in video.names)
-    paths = Counter(_path(name) for video in videos for name in video.names)
-    named = {}
-    for video in videos:
-        path = _path(min(video.names))
-        named[video.video] = PurePosixPath(path).name if files[_stem(path)] == 1 else path if paths[path] == 1 else video.video
-    return named
-
-
-def _path(name: str) -> str:
-    return unicodedata.normalize("NFC", name.replace("\\", "/"))
-
-
-def _stem(name: str) -> str:
-    return PurePosixPath(_path(name)).stem.casefold()
 
 
 def joined_alike(spans: Iterable[LabelSpan]) -> Iterator[LabelSpan]:

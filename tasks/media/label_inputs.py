@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from tasks.dataset.rows import AnnotationFile
 from tasks.keys import content_key
 from tasks.media.class_lists import epic_list_uris
+from tasks.results.video import VideoRecord
 from tasks.store.layout import Layout, is_probe
 from tasks.store.objects import Store, StoredObject
 
+NUM_THREADS = 16
 MAX_ANNOTATION_BYTES = 64 << 20
 
 NUM_THREADS = 16
@@ -48,6 +50,12 @@ def epic_list_objects(store: Store, store_uri: str) -> list[StoredObject]:
 def probe_objects(store: Store, store_uri: str) -> list[StoredObject]:
     """List the probes of all ingested videos."""
     return [o for o in store.list(Layout(store_uri).videos) if is_probe(o.uri)]
+
+
+def video_records(store: Store, store_uri: str) -> list[VideoRecord]:
+    """Read the records of all ingested videos."""
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        return list(pool.map(lambda probe: store.read(probe.uri, VideoRecord), probe_objects(store, store_uri)))
 
 
 def inputs_digest(store: Store, store_uri: str, recipe: str) -> str:

@@ -1,10 +1,11 @@
 """Write intervals as a CSV table, as WebVTT tracks, and as JSON in the format of ActivityNet's results."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tasks.csv_table import csv_table
+from tasks.dataset.video_names import without_extension
 from tasks.prediction.found_intervals import FoundIntervals
 from tasks.prediction.gathering import file_stem
 from tasks.prediction.intervals import Interval
@@ -44,8 +45,13 @@ def shown_labels(video: str, labelled: Sequence[KnownInterval], names: Names) ->
     return tuple(ShownInterval(one.start_seconds, one.stop_seconds, _action(one, names), None) for one in labelled if one.video == video)
 
 
-def write_intervals(plan: PredictPlanResult, found: Sequence[FoundIntervals], names: Names, folder: Path) -> None:
-    """Write `intervals.csv`, `tracks/*.intervals.vtt` and `intervals.<network>.json` with the reported intervals."""
+def write_intervals(
+    plan: PredictPlanResult, found: Sequence[FoundIntervals], names: Names, video_names: Mapping[str, str], folder: Path
+) -> None:
+    """Write `intervals.csv`, `tracks/*.intervals.vtt` and `intervals.<network>.json` with the reported intervals.
+
+    `video_names` are those that exported labels have.
+    """
     rows = [row for one in found for row in _rows(plan, one, names)]
     columns = [column for column in COLUMNS if "noun" in names.targets or not column.startswith(("noun", "action"))]
     (folder / "intervals.csv").write_bytes(csv_table(columns, ({name: plain_cell(row[name]) for name in columns} for row in rows)))
@@ -58,7 +64,7 @@ def write_intervals(plan: PredictPlanResult, found: Sequence[FoundIntervals], na
                 opening(title) + "".join(cues), encoding="utf-8"
             )
     for role in {role: None for one in found for role in one.reported}:
-        (folder / f"intervals.{role}.json").write_text(_activitynet(found, role, names), encoding="utf-8")
+        (folder / f"intervals.{role}.json").write_text(_activitynet(found, role, names, video_names), encoding="utf-8")
 
 
 def _rows(plan: PredictPlanResult, one: FoundIntervals, names: Names) -> list[dict[str, object]]:
@@ -81,10 +87,10 @@ def _rows(plan: PredictPlanResult, one: FoundIntervals, names: Names) -> list[di
     ]
 
 
-def _activitynet(found: Sequence[FoundIntervals], role: PredictorRole, names: Names) -> str:
-    """Write one network's intervals by video, as ActivityNet's detection challenge takes them; `names` name the videos uniquely."""
+def _activitynet(found: Sequence[FoundIntervals], role: PredictorRole, names: Names, video_names: Mapping[str, str]) -> str:
+    """Write one network's intervals by video, as ActivityNet's detection challenge takes them."""
     results = {
-        file_stem(one.video): [
+        without_extension(video_names[one.video.video]): [
             {
                 "label": _action(interval, names),
                 "score": round(interval.probability, NUM_DECIMALS),

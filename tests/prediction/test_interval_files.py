@@ -5,6 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
+from tasks.dataset.formats.written import activitynet
+from tasks.dataset.spans import LabelSpan, VideoSpans
 from tasks.prediction.found_intervals import find_intervals
 from tasks.prediction.interval_files import shown_intervals, write_intervals
 from tasks.prediction.names import Names
@@ -16,6 +18,7 @@ from tests.prediction.pages import planned
 
 NAMES = Names({0: "take", 1: "put"}, {20: "=bag", 26: "meat"})
 VIDEOS = tuple(f"{n:064x}" for n in range(3))
+VIDEO_NAMES = {VIDEOS[0]: "é <1>.mp4", VIDEOS[1]: "other/é <1>.mp4", VIDEOS[2]: VIDEOS[2]}
 
 
 def scored(folder, video, said, roles=("model", "against")):
@@ -51,7 +54,7 @@ def rows(folder):
 
 def test_table_track_and_json_hold_what_is_reported(found, tmp_path):
     plan = planned(0.5)
-    write_intervals(plan, found(plan, said), NAMES, tmp_path)
+    write_intervals(plan, found(plan, said), NAMES, VIDEO_NAMES, tmp_path)
     (ours, theirs) = rows(tmp_path)
     assert ours | {"probability": ""} == {
         "video": "é <1>.mp4",
@@ -72,15 +75,24 @@ def test_table_track_and_json_hold_what_is_reported(found, tmp_path):
     assert written["version"] == "VERSION 1.3"
     ((name, listed),) = written["results"].items()
     assert listed == [{"label": "take =bag", "score": float(ours["probability"]), "segment": [0.0, 12.0]}]
-    track = (tmp_path / "tracks" / f"{name}.model.intervals.vtt").read_text()
+    assert name == "é <1>"
+    (track,) = (one.read_text() for one in (tmp_path / "tracks").glob("*.model.intervals.vtt"))
     assert track.startswith("WEBVTT\n\nNOTE when: m on é &lt;1&gt;.mp4")
     assert "\n00:00:00.000 --> 00:00:12.000\ntake =bag, " in track
     assert track.count("-->") == 1
 
 
+def test_the_results_name_videos_as_exported_labels_do(found, tmp_path):
+    plan = planned(None)
+    write_intervals(plan, found(plan, said, said, said), NAMES, VIDEO_NAMES, tmp_path)
+    results = json.loads((tmp_path / "intervals.model.json").read_text())["results"]
+    labels = [VideoSpans(VIDEO_NAMES[video], "", 30, 24, (LabelSpan(0, 12, "take", "bag"),), ()) for video in VIDEOS]
+    assert list(results) == list(json.loads(activitynet(labels))["database"]) == ["é <1>", "other/é <1>.mp4", VIDEOS[2]]
+
+
 def test_without_a_threshold_the_whole_film_is_reported(found, tmp_path):
     plan = planned(None)
-    write_intervals(plan, found(plan, said, said), NAMES, tmp_path)
+    write_intervals(plan, found(plan, said, said), NAMES, VIDEO_NAMES, tmp_path)
     assert [(row["start_seconds"], row["stop_seconds"], row["action"]) for row in rows(tmp_path) if row["network"] == "m"] == [
         ("0.0", "12.0", "take =bag"),
         ("12.0", "24.0", "put meat"),
@@ -90,7 +102,7 @@ def test_without_a_threshold_the_whole_film_is_reported(found, tmp_path):
 def test_where_val_never_reaches_the_precision_no_interval_is_reported_but_all_are_scored(found, tmp_path):
     plan = planned(None, reports=False)
     all_of_them = found(plan, said)
-    write_intervals(plan, all_of_them, NAMES, tmp_path)
+    write_intervals(plan, all_of_them, NAMES, VIDEO_NAMES, tmp_path)
     assert rows(tmp_path) == []
     assert "-->" not in next((tmp_path / "tracks").iterdir()).read_text()
     assert list(json.loads((tmp_path / "intervals.model.json").read_text())["results"].values()) == [[]]
@@ -104,7 +116,7 @@ def test_where_a_network_says_that_nothing_happens_it_reports_and_scores_no_inte
     plan, names = planned(None), Names(NAMES.verbs | {7: NOTHING}, NAMES.nouns | {30: NO_OBJECT})
     names = names.of_verbs() if verbs_alone else names
     idle = found(plan, lambda second: (7, 30, 12) if second < 12 else (1, 26, 5), names=names)
-    write_intervals(plan, idle, names, tmp_path)
+    write_intervals(plan, idle, names, VIDEO_NAMES, tmp_path)
     assert [(row["network"], row["start_seconds"], row["verb"]) for row in rows(tmp_path)] == [
         ("m", "12.0", "put"),
         ("base", "12.0", "put"),
@@ -119,7 +131,7 @@ def test_where_a_network_says_that_nothing_happens_it_reports_and_scores_no_inte
 
 def test_of_verbs_alone_an_action_is_a_verb_with_its_probability(found, tmp_path):
     plan, names = planned(None, against=False), NAMES.of_verbs()
-    write_intervals(plan, found(plan, said, names=names, roles=("model",)), names, tmp_path)
+    write_intervals(plan, found(plan, said, names=names, roles=("model",)), names, VIDEO_NAMES, tmp_path)
     listed = rows(tmp_path)
     assert list(listed[0]) == ["video", "video_sha256", "network", "start_seconds", "stop_seconds", "verb", "verb_class", "probability"]
     assert [row["verb"] for row in listed] == ["take", "put"]

@@ -11,7 +11,7 @@ from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key, cutting_key, recipe_of
 from tasks.media.cutting import batch_size
 from tasks.media.intake import Taker
-from tasks.media.label_inputs import probe_objects
+from tasks.media.label_inputs import video_records
 from tasks.media.labelled_intervals import PredictedVideos, labelled_intervals
 from tasks.media.offers import Offer, offers
 from tasks.model.windows import window_grid
@@ -19,7 +19,7 @@ from tasks.options import EvaluateOptions, IngestOptions, PredictOptions, Segmen
 from tasks.results.dataset import LabelledClip, Manifest
 from tasks.results.prediction import KnownLabel, KnownLabels, PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
 from tasks.results.record import SetAside
-from tasks.results.video import BatchRef, VideoRecord
+from tasks.results.video import BatchRef
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._step import finish, log
 from tasks.steps.predict_videos._chosen import Found, baseline_of, registered
@@ -240,9 +240,7 @@ def _asked_for(arguments: PredictPlanArguments, store: Store) -> tuple[list[Pred
 
 
 def _ingested(store_uri: str, store: Store) -> list[PredictedVideo]:
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        records = list(pool.map(lambda probe: store.read(probe.uri, VideoRecord), probe_objects(store, store_uri)))
-    return _in_order(PredictedVideo(video=record.video, name=record.names[0]) for record in records)
+    return _in_order(PredictedVideo(video=record.video, name=record.names[0]) for record in video_records(store, store_uri))
 
 
 def _in_order(videos: Iterable[PredictedVideo]) -> list[PredictedVideo]:

@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from tasks.contracts.predict_videos import REPORT, PredictReportArguments
+from tasks.dataset.video_names import video_names
 from tasks.errors import BadInput, MissingObject
+from tasks.media.label_inputs import video_records
 from tasks.prediction.agreement import Tally
 from tasks.prediction.confusion import confusion_table
 from tasks.prediction.found_intervals import FoundIntervals, find_intervals
@@ -76,7 +78,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         gathered = gather(plan, videos, labels, names, folder, store.read_file)
         found = find_intervals(plan, videos, names, folder, store.read_file)
         if plan.predict.stride_seconds is not None:
-            write_intervals(plan, found, names, folder)
+            write_intervals(plan, found, names, video_names(video_records(store, plan.store)), folder)
         when = when_scores(plan, found, known_labels.intervals, names)
         if when:
             (folder / "when.csv").write_bytes(table_of_when(when, plan, names))

@@ -1,0 +1,36 @@
+"""Name the videos of a store for other tools, so that labels and predictions that are handed out name them alike."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from tasks.results.video import VideoRecord
+
+
+def video_names(videos: Sequence[VideoRecord]) -> dict[str, str]:
+    """Name each video by its file, by its path if another file has the same name, or by its hash if the path does not tell it apart either.
+
+    The names are unique without their extensions, too.
+    """
+    files = Counter(_stem(name) for video in videos for name in video.names)
+    paths = Counter(without_extension(_path(name)).casefold() for video in videos for name in video.names)
+    named = {}
+    for video in videos:
+        path = _path(min(video.names))
+        is_only = paths[without_extension(path).casefold()] == 1
+        named[video.video] = PurePosixPath(path).name if files[_stem(path)] == 1 else path if is_only else video.video
+    return named
+
+
+def without_extension(name: str) -> str:
+    """Return such a name as data sets of videos have it."""
+    return name if "/" in name else PurePosixPath(name).stem
+
+
+def _path(name: str) -> str:
+    return unicodedata.normalize("NFC", name.replace("\\", "/"))
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(_path(name)).stem.casefold()

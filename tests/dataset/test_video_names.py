@@ -1,0 +1,35 @@
+"""Names of videos in what is handed out to other tools."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.dataset.video_names import video_names, without_extension
+from tasks.results.video import VideoRecord
+
+
+def recorded(number, *names):
+    spare = {"uri": "", "size_bytes": 1, "container": "", "codec": "", "pixel_format": "", "width": 1, "height": 1, "rotation_degrees": 0}
+    return VideoRecord(video=f"{number:064x}", names=tuple(sorted(names)), fps=30, duration_seconds=1, has_audio=False, **spare)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["take/a.mp4", "b.mp4"], ["a.mp4", "b.mp4"]),
+        (["küche.mp4"], ["küche.mp4"]),
+        (["1/a.mp4", "2/a.mp4"], ["1/a.mp4", "2/a.mp4"]),
+        (["1/a.mp4", "a.mp4"], ["1/a.mp4", "a.mp4"]),
+        (["a.mp4", "a.mov"], [f"{0:064x}", f"{1:064x}"]),
+        (["a.mp4", "A.mp4"], [f"{0:064x}", f"{1:064x}"]),
+        (["1/a.mp4", "1/a.mp4"], [f"{0:064x}", f"{1:064x}"]),
+    ],
+)
+def test_a_name_is_as_short_as_tells_videos_apart(names, expected):
+    assert list(video_names([recorded(number, name) for number, name in enumerate(names)]).values()) == expected
+
+
+@given(st.lists(st.sets(st.sampled_from(["a.mp4", "a.mov", "A.mp4", "x/a.mp4", "x\\a.mp4", "y/a.mp4", "b.mp4"]), min_size=1), max_size=5))
+def test_names_stay_distinct_without_their_extensions(names):
+    named = video_names([recorded(number, *own) for number, own in enumerate(names)])
+    assert len({without_extension(name).casefold() for name in named.values()}) == len(names)
