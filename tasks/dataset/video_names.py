@@ -11,16 +11,27 @@ from tasks.results.video import VideoRecord
 def video_names(videos: Sequence[VideoRecord]) -> dict[str, str]:
     """Name each video by its file, by its path if another file has the same name, or by its hash if the path does not tell it apart either.
 
-    The names are unique without their extensions, too.
+    The names are unique without their extensions, too. That of a prediction (`name_without_label`) is taken if there is no other.
     """
     files = Counter(_stem(name) for video in videos for name in video.names)
     paths = Counter(without_extension(_path(name)).casefold() for video in videos for name in video.names)
     named = {}
     for video in videos:
-        path = _path(min(video.names))
+        path = _path(min(video.names, key=lambda name: (PurePosixPath(name).stem.endswith(_mark(video.video)), name)))
         is_only = paths[without_extension(path).casefold()] == 1
         named[video.video] = PurePosixPath(path).name if files[_stem(path)] == 1 else path if is_only else video.video
     return named
+
+
+def name_without_label(name: str, video: str) -> str:
+    """Rename `take/bag/a.mp4` to `a-0123456789ab.mp4`, which annotations of `a.mp4`, `a` or `bag/a.mp4` do not match."""
+    # Labels treat backslashes as separators, too.
+    path = PurePosixPath(name.replace("\\", "/"))
+    return f"{path.stem}{_mark(video)}{path.suffix}"
+
+
+def _mark(video: str) -> str:
+    return f"-{video[:12]}"
 
 
 def without_extension(name: str) -> str:

@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from threading import Lock
 
+from tasks.dataset.video_names import name_without_label
 from tasks.disk import FULL
 from tasks.download import download, is_url
 from tasks.errors import BadInput, Unavailable
@@ -136,7 +137,7 @@ class Taker:
 
     def _keep_video(self, offer: Offer, path: Path, video: str) -> str:
         with self._locks[video]:
-            self._record(offer.name if self._labels else _name_without_label(offer.name, video), video, path)
+            self._record(offer.name if self._labels else name_without_label(offer.name, video), video, path)
         return video
 
     def _record(self, name: str, video: str, path: Path) -> None:
@@ -167,13 +168,6 @@ class Taker:
             # An ingest has recorded the same video meanwhile, under a name that may label it.
             return
         log.info("new video: %s (%.1f s, %dx%d)", name, found.duration_seconds, found.width, found.height)
-
-
-def _name_without_label(name: str, video: str) -> str:
-    """Rename `take/bag/a.mp4` to `a-0123456789ab.mp4`, which annotations of `a.mp4`, `a` or `bag/a.mp4` do not match."""
-    # Labels treat backslashes as separators, too.
-    path = PurePosixPath(name.replace("\\", "/"))
-    return f"{path.stem}-{video[:12]}{path.suffix}"
 
 
 def _reason_to_set_aside(offer: Offer, error: BadInput | OSError) -> str:

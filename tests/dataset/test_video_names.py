@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.dataset.video_names import video_names, without_extension
+from tasks.dataset.video_names import name_without_label, video_names, without_extension
 from tasks.results.video import VideoRecord
 
 
@@ -27,6 +27,13 @@ def recorded(number, *names):
 )
 def test_a_name_is_as_short_as_tells_videos_apart(names, expected):
     assert list(video_names([recorded(number, name) for number, name in enumerate(names)]).values()) == expected
+
+
+def test_a_name_that_a_prediction_gave_stands_back():
+    video = f"{0:064x}"
+    given_by_prediction = name_without_label("take/bag/a.mp4", video)
+    assert video_names([recorded(0, given_by_prediction, "1/a.mp4")]) == {video: "a.mp4"}
+    assert video_names([recorded(0, given_by_prediction)]) == {video: given_by_prediction}
 
 
 @given(st.lists(st.sets(st.sampled_from(["a.mp4", "a.mov", "A.mp4", "x/a.mp4", "x\\a.mp4", "y/a.mp4", "b.mp4"]), min_size=1), max_size=5))
