@@ -19,7 +19,9 @@ MIN_CLIPS = 10
 """Fewest val clips at or above a threshold. Of fewer, the precision is known too badly."""
 
 LEVEL = 0.8
-"""Level of the one-sided lower limit of a precision. A higher one would report nothing with less than a hundred val clips."""
+"""Level of the one-sided lower limit of a precision. A higher one would report nothing more often."""
+FEW_CLIPS = 45
+"""With fewer val clips, a chosen precision does not hold on other clips on average (`docs/evidence.md`)."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,13 @@ def fit_threshold(
             reports=False,
         )
     above = likely >= probability
+    num_right, num_above = right[above].sum(keepdims=True), np.array([above.sum()])
+    caution = f", fewer than {FEW_CLIPS}, so on others fewer may be right" if len(right) < FEW_CLIPS else ""
     return Threshold(
         probability,
         f"from {percent(probability)} on, because {percent(float(right[above].mean()))} of the {count(int(above.sum()), 'val clip')} "
-        f"predicted so {of_crops} were right, which is likely to be {percent(precision)} or more on other clips, too; the threshold was chosen on "
-        "the same clips",
+        f"predicted so {of_crops} were right, a share whose lower limit is {percent(float(lower_limit(num_right, num_above)[0]))}, and at least "
+        f"{percent(precision)} was asked for; the threshold was chosen on the same clips{caution}",
     )
 
 
