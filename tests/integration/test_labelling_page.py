@@ -212,12 +212,12 @@ def test_a_second_reader_sees_nothing_that_was_said_of_the_clip_until_they_answe
         )
 
     both = [first["start_seconds"], second["start_seconds"]]
-    assert seen(anna) == seen(viewer) == (both, 0, 1, 0, 1)
-    assert seen(ben) == ([second["start_seconds"]], 1, 0, 1, 0)
+    assert seen(anna) == seen(viewer) == (both, 0, 3, 0, 2)
+    assert seen(ben) == ([second["start_seconds"]], 1, 1, 2, 1)
     (again,) = [clip for clip in ben.queue(show="all") if clip["uid"] == first["uid"]]
     assert (again["reading"], again["label"], again["answer"]) == ("second", None, None)
     ben.say(first["uid"], "put meat", reading="second")
-    assert seen(ben) == (both, 0, 1, 0, 1)
+    assert seen(ben) == (both, 0, 3, 0, 2)
 
 
 def test_people_in_two_processes_have_different_clips_before_them(people):
