@@ -50,6 +50,8 @@ export function clipsView(outbox) {
   async function restart() {
     generation += 1;
     [list, at, isEnd, asking] = [[], 0, false, null];
+    // The film that loops is let go of with its clip.
+    player.clear();
     render();
     await more();
     await show();

@@ -70,7 +70,7 @@ def test_an_interval_labels_its_clips_in_all_views_and_is_withdrawn_in_review(pa
     page.get_by_role("link", name="Open whisk egg of kitchen_01.mp4 0:00.00 in Intervals").click()
     expect(page.locator("#interval-list button.item")).to_contain_text("whisk egg")
     page.locator("#to-review").click()
-    page.get_by_role("button", name="Withdraw whisk egg").click()
+    page.get_by_role("button", name="Withdraw whisk egg of kitchen_01.mp4").click()
     expect(page.locator("#review-rows")).to_have_text("No label fits.")
     expect(page.locator("#done")).to_have_text("0 of 120 done")
     assert standing(kitchen, video) == []
