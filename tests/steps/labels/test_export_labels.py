@@ -80,7 +80,7 @@ def shelf(tmp_path):
         FoundIntervals(scored("seen.mp4"), ((0, 8),), {}, {"model": WHEN, "against": others}),
         FoundIntervals(scored("quiet.mp4"), ((0, 8),), {}, {"model": (), "against": others}),
     ]
-    write_intervals(plan, found, NAMES, tmp_path)
+    write_intervals(plan, found, NAMES, {sha(name): name for name in FILMS}, tmp_path)
     made.intervals = (tmp_path / "intervals.csv").read_bytes()
     return made
 
