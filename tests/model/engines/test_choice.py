@@ -51,8 +51,9 @@ def test_auto_takes_what_is_quickest_on_this_machine_for_so_many_clips(device, n
 FLOATING = ("openvino bfloat16", "openvino float32", "pytorch float32", "cuda bfloat16")
 
 
-@pytest.mark.parametrize("labels", [set(some) for number in range(1, 5) for some in combinations(FLOATING, number)], ids=" + ".join)
-def test_what_engines_scored_another_one_can_score_which_is_no_coarser(labels):
+@pytest.mark.parametrize("scored_by", [some for number in range(1, 5) for some in combinations(FLOATING, number)], ids=" + ".join)
+def test_what_engines_scored_another_one_can_score_which_is_no_coarser(scored_by):
+    labels = set(scored_by)
     expected = "openvino float32" if labels == set(FLOATING[:2]) else next(iter(labels)) if len(labels) == 1 else "pytorch float32"
     found = common_label(labels)
     assert found == expected
