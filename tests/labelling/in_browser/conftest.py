@@ -1,5 +1,6 @@
 """Start a store with clips once, and open the page on a fresh log for each test."""
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 
@@ -45,7 +46,7 @@ def cut(settings) -> tuple[Store, list[ClipsFile]]:
 def kitchen(cut, request) -> tuple[Store, str]:
     """Copy the clips into a store of the test's own, with suggestions."""
     store, cuts = cut
-    uri = f"s3://labelling/{re.sub('[^a-z0-9]+', '-', request.node.name)}"
+    uri = f"s3://labelling/{hashlib.sha256(request.node.name.encode()).hexdigest()}"
     shop.copy(store, "s3://labelling/all", uri)
     shop.suggest(store, uri, cuts)
     return store, uri
