@@ -1,9 +1,15 @@
-"""What the plugin of the labelling page costs those who load it."""
+"""What the plugin of the labelling page costs those who load it, and what it needs."""
 
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tasks.labelling.app import STATIC
+from tasks.local.home import REPOSITORY
 
 PLUGIN = """
 import sys
@@ -32,3 +38,49 @@ def test_the_plugin_imports_nothing_of_the_page_before_an_api_server_starts():
         folder, _, name = icon.rpartition("/")
         assert folder == "retake/label/static"
         assert (STATIC / name).is_file()
+
+
+ONLY = """
+import sys
+missing = set(sys.argv[1:])
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in missing:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Blocker())
+import tasks.labelling.app, tasks.trigger_form.app
+"""
+
+
+def test_the_pages_import_nothing_that_the_image_of_airflow_lacks():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    installed = with_dependencies([*project["dependencies"], *project["optional-dependencies"]["airflow"]])
+    missing = [
+        package
+        for package, distributions in packages_distributions().items()
+        if package not in ("tasks", "dags", "tests") and installed.isdisjoint(map(canonicalize_name, distributions))
+    ]
+    assert {"torch", "pandas"} <= set(missing)
+    done = subprocess.run([sys.executable, "-c", ONLY, *missing], cwd=REPOSITORY, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+
+
+def with_dependencies(requirements: list[str]) -> set[str]:
+    """Name the distributions that these requirements install here."""
+    found, open_ = set[str](), [Requirement(one) for one in requirements]
+    while open_:
+        required = open_.pop()
+        key = canonicalize_name(required.name)
+        extras = required.extras or {""}
+        if key in found or (required.marker and not required.marker.evaluate({"extra": ""})):
+            continue
+        found.add(key)
+        try:
+            further = [Requirement(one) for one in requires(required.name) or ()]
+        except PackageNotFoundError:
+            continue
+        for one in further:
+            if one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in extras):
+                one.marker = None
+                open_.append(one)
+    return found
