@@ -7,19 +7,21 @@ const held = new Map();
 /** Return the address of a clip's file in memory; it is read at most once while it is kept. */
 export function filmOf(uid) {
   if (!held.has(uid)) {
-    const reading = film(uid).then((blob) => URL.createObjectURL(blob));
-    held.set(uid, reading);
-    reading.catch(() => held.delete(uid));
+    const one = { url: null };
+    one.reading = film(uid).then((blob) => (one.url = URL.createObjectURL(blob)));
+    held.set(uid, one);
+    one.reading.catch(() => held.delete(uid));
   }
-  return held.get(uid);
+  return held.get(uid).reading;
 }
 
-/** Read these clips ahead, and let go of all others. */
+/** Read these clips ahead, and let go of all others but those that a video element has: it may read them again. */
 export function keepOnly(uids) {
-  for (const [uid, reading] of held) {
-    if (!uids.includes(uid)) {
+  const inUse = [...document.querySelectorAll("video")].map((video) => video.src);
+  for (const [uid, { reading, url }] of held) {
+    if (!uids.includes(uid) && !inUse.includes(url)) {
       held.delete(uid);
-      reading.then((url) => URL.revokeObjectURL(url), () => {});
+      reading.then((read) => URL.revokeObjectURL(read), () => {});
     }
   }
   for (const uid of uids) filmOf(uid).catch(() => {});

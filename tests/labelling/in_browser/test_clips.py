@@ -14,6 +14,14 @@ NUM_ASKED = 20
 """The clips of one answer to the page."""
 NUM_AHEAD = 5
 """The clips that the page reads ahead."""
+# How often a film was let go of that a video element still has.
+FREED = """
+  window.numFreed = 0;
+  const free = URL.revokeObjectURL;
+  URL.revokeObjectURL = (url) => {
+    numFreed += [...document.querySelectorAll('#clip-screen video')].filter((video) => video.src === url).length;
+    free.call(URL, url);
+  };"""
 SHOWN = "#clip-screen video:not(.behind)"
 ANSWERS = (
     ["Enter"],
@@ -137,11 +145,14 @@ def test_a_list_that_comes_late_goes_on_by_itself(visit):
 def test_a_clip_takes_answers_after_a_visit_to_another_view(visit, view):
     page = visit()
     expect(page.locator("#clip-time")).to_have_text(re.compile(r"0\.[1-9]"))
+    page.evaluate(FREED)
     page.locator(f"#to-{view}").click()
     expect(page.locator(f"#view-{view}")).to_be_visible()
+    page.wait_for_load_state("networkidle")
     page.locator("#to-clips").click()
     press(page, "n")
     expect(page.locator("#done")).to_have_text("1 of 120 done")
+    assert page.evaluate("numFreed") == 0
 
 
 def test_a_clip_takes_answers_after_the_undo_of_its_answer(visit):
