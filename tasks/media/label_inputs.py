@@ -12,7 +12,6 @@ from tasks.results.video import VideoRecord
 from tasks.store.layout import Layout, is_probe
 from tasks.store.objects import Store, StoredObject
 
-NUM_THREADS = 16
 MAX_ANNOTATION_BYTES = 64 << 20
 
 NUM_THREADS = 16
