@@ -43,10 +43,6 @@ class Covering:
     number: int
 
 
-def uncovered(_: PageClip) -> None:
-    """Tell that no interval labels a clip."""
-
-
 @dataclass(frozen=True)
 class Wanted:
     """Which clips a person wants to see. `name` is a verb, a noun or an action."""
@@ -99,7 +95,7 @@ def first_readings(
     cut: Cut,
     ledger: Ledger,
     known: Mapping[str, Known],
-    covering: Callable[[PageClip], Covering | None] = uncovered,
+    covering: Callable[[PageClip], Covering | None],
 ) -> Iterator[str]:
     """Yield the clips of `order` that nobody has answered and neither a file nor an interval labels."""
     for uid in order:
@@ -143,7 +139,7 @@ def filtered(
     suggested: Mapping[str, Sequence[Suggestion]],
     wanted: Wanted,
     reader: Reader,
-    covering: Callable[[PageClip], Covering | None] = uncovered,
+    covering: Callable[[PageClip], Covering | None],
 ) -> Iterator[tuple[str, Reading]]:
     """Yield the clips that fit a filter, in order; for its second reader, a clip has neither label nor suggestion."""
     for uid in order:

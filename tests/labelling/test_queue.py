@@ -28,6 +28,10 @@ from tasks.options import SegmentOptions
 from tests.dataset.test_statements import Span, Writer
 
 
+def uncovered(clip: PageClip) -> None:
+    """Tell that no interval labels a clip."""
+
+
 def cut_of(*sizes: int) -> Cut:
     by_video = {}
     for number, size in enumerate(sizes):
@@ -58,7 +62,7 @@ def test_clips_with_an_answer_or_a_label_are_not_asked_for():
     first, second, third = list(cut.clips.values())
     log.clip(first, None, answer="unsure")
     known = {second.uid: Known(Words("put", "meat", "labels.csv:3"), 0)}
-    assert list(first_readings(cut.clips, cut, Ledger.of(log.entries), known)) == [third.uid]
+    assert list(first_readings(cut.clips, cut, Ledger.of(log.entries), known, uncovered)) == [third.uid]
 
 
 @given(st.floats(0, 1))
@@ -105,7 +109,10 @@ def test_filters():
 
     def found(**wanted) -> list[str]:
         return [
-            uid for uid, _ in filtered(cut.clips, cut, Ledger.of(log.entries), known, suggested, Wanted(**wanted), Reader("cleo", True, 0))
+            uid
+            for uid, _ in filtered(
+                cut.clips, cut, Ledger.of(log.entries), known, suggested, Wanted(**wanted), Reader("cleo", True, 0), uncovered
+            )
         ]
 
     assert found(show="people-differ") == [one.uid]
@@ -126,7 +133,7 @@ def test_a_clip_that_one_other_has_answered_has_no_label_for_its_second_reader()
     suggested = {one.uid: (Suggestion("take", "bag", 0.9),)}
 
     def found(reader: Reader, **wanted) -> list[tuple[str, str]]:
-        return list(filtered(cut.clips, cut, Ledger.of(log.entries), known, suggested, Wanted(**wanted), reader))
+        return list(filtered(cut.clips, cut, Ledger.of(log.entries), known, suggested, Wanted(**wanted), reader, uncovered))
 
     second = Reader("ben", may_label=True, second_share=1)
     assert found(second, show="labelled") == found(second, show="all", name="put meat") == []
