@@ -22,7 +22,7 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 # VIDEOS is passed in the environment, so that the shell does not interpret folder names.
 export VIDEOS
 
-.PHONY: help run stop status secrets build up ingest down test test-fast test-containers coverage bench evidence commands format typecheck lint constraints constraints-check clean
+.PHONY: help run stop status secrets build up ingest down test test-fast test-containers test-long coverage bench evidence commands format typecheck lint constraints constraints-check clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
@@ -61,6 +61,9 @@ test-fast: $(FOR_TEST) ## Run the tests without servers, browser, containers and
 
 test-containers: $(FOR_TEST) ## Run the tests of the stack in containers; needs a Docker Engine
 	RETAKE_TEST_CONTAINERS=1 $(BIN)/python -m pytest -n 2 -m containers $(ARGS)
+
+test-long: $(FOR_TEST) ## Run the tests that take minutes each; before a release
+	RETAKE_TEST_LONG=1 $(BIN)/python -m pytest -n $(WORKERS) -m long $(ARGS)
 
 coverage: $(FOR_TEST) ## Run the tests of `make test` and report code coverage
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS) --cov
