@@ -57,13 +57,13 @@ test: $(FOR_TEST) ## Run all tests except those in containers; ARGS="tests/local
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 test-fast: $(FOR_TEST) ## Run the tests without servers, browser, containers and whole trainings; ARGS and WORKERS as above
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not integration and not browser and not containers and not slow" --ignore=tests/integration --ignore=tests/containers $(ARGS)
+	$(BIN)/python -m pytest --tier=fast -n $(WORKERS) $(ARGS)
 
 test-containers: $(FOR_TEST) ## Run the tests of the stack in containers; needs a Docker Engine
-	RETAKE_TEST_CONTAINERS=1 $(BIN)/python -m pytest -n 2 -m containers $(ARGS)
+	$(BIN)/python -m pytest --tier=containers -n 2 $(ARGS)
 
 test-long: $(FOR_TEST) ## Run the tests that take minutes each; before a release
-	RETAKE_TEST_LONG=1 $(BIN)/python -m pytest -n $(WORKERS) -m long $(ARGS)
+	$(BIN)/python -m pytest --tier=long -n $(WORKERS) $(ARGS)
 
 coverage: $(FOR_TEST) ## Run the tests of `make test` and report code coverage
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS) --cov

@@ -15,12 +15,9 @@ from tasks.video.ffmpeg import find_ffmpeg
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-KEPT_SETTINGS = ("RETAKE_FUZZ_VIDEOS", "RETAKE_SCREENSHOTS", "RETAKE_TEST_CONTAINERS", "RETAKE_TEST_LONG")
-REQUESTED = {
-    "containers": ("RETAKE_TEST_CONTAINERS", "needs a Docker Engine: `make test-containers`"),
-    "long": ("RETAKE_TEST_LONG", "takes minutes: `make test-long`"),
-}
-"""Marks of tests that run only if a variable is set, and the reason to skip them otherwise."""
+pytest_plugins = ["tests.budget.plugin"]
+
+KEPT_SETTINGS = ("RETAKE_FUZZ_VIDEOS", "RETAKE_SCREENSHOTS")
 
 # Workers share the cores, and floating-point sums depend on the number of threads. Set before torch is imported.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -39,13 +36,9 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the slowest tests first, and skip those that must be requested."""
+    """Run the slowest tests first."""
     slow_files = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (WITH_SERVERS.index(_folder_with_servers(item.nodeid)), item.path not in slow_files))
-    for item in items:
-        for mark, (variable, reason) in REQUESTED.items():
-            if item.get_closest_marker(mark) and not os.environ.get(variable):
-                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(optionalhook=True)
