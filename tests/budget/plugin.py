@@ -26,7 +26,7 @@ KINDS = ("servers", "airflow_runs", "dag_tests", "trainings", "step_processes", 
 EVENTS = pytest.StashKey[Path]()
 
 
-def _every_process() -> ModuleType:
+def every_process() -> ModuleType:
     """Import what each Python process of the tests imports at its start."""
     if "sitecustomize" in sys.modules and hasattr(sys.modules["sitecustomize"], "EVENTS_FILE"):
         return sys.modules["sitecustomize"]
@@ -41,7 +41,7 @@ def _every_process() -> ModuleType:
 
 def record(kind: str, amount: float = 1) -> None:
     """Count an event for the test that runs."""
-    _every_process().record(kind, amount)
+    every_process().record(kind, amount)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[EVENTS] = Path(name)
     os.environ["TEST_EVENTS_FILE"] = name
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(FOLDER / "every_process"), os.environ.get("PYTHONPATH"))))
-    _every_process().install()
+    every_process().install()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
