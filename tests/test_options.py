@@ -4,8 +4,7 @@ from contextlib import nullcontext
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.keys import LATER, configuration_key, content_key, training_key, without_idle
-from tasks.options import ORIGINAL, PRESETS, STORE_URI_PATTERN, StoreUri, TrainOptions
+from tasks.options import ORIGINAL, STORE_URI_PATTERN, StoreUri, TrainOptions
 
 
 @pytest.mark.parametrize(
@@ -59,16 +58,6 @@ def test_a_video_network_may_have_any_head_that_sees_what_it_shows():
     TrainOptions(family="3D", head="tcn", trainable="heads")
 
 
-def test_options_of_epochs_rates_and_batches_give_a_probe_no_name_of_its_own():
-    probe = {"head": "probe", "trainable": "heads"}
-    gradient = {"epochs": 9, "learning_rate": 0.1, "batch_size": 8, "optimizer": "sgd", "momentum": 0.5, "patience": 3}
-    changed = {**gradient, "dropout": 0.5, "mixup": 0.2}
-    plain, other, balanced = (
-        configuration_key(TrainOptions(**probe | options)) for options in ({}, changed, {"class_weights": "balanced"})
-    )
-    assert plain == other != balanced
-
-
 def test_the_original_experiment_stays_what_it_was():
     changed = ORIGINAL.model_dump(exclude_defaults=True, mode="json")
     assert changed == {
@@ -76,83 +65,6 @@ def test_the_original_experiment_stays_what_it_was():
         "mirror": False, "validate_every": 2, "validation_crops": 10,
     }  # fmt: skip
     assert (ORIGINAL.optimizer, ORIGINAL.learning_rate, ORIGINAL.batch_size, ORIGINAL.epochs) == ("adam", 1e-5, 1, 60)
-
-
-@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
-def test_a_preset_sets_nothing_without_effect(preset):
-    assert without_idle(preset) == preset
-
-
-def test_the_presets_are_different_trainings():
-    assert len({content_key(training_key(preset)) for preset in (TrainOptions(), *PRESETS.values())}) == len(PRESETS) + 1
-
-
-ONE_VIEW = {"train_frames": "middle", "crop": "centre", "mirror": False}
-
-
-def test_a_clip_that_is_always_seen_alike_has_one_view_and_frames_of_its_own():
-    heads = ONE_VIEW | {"trainable": "heads"}
-    assert without_idle(TrainOptions(**heads, feature_variants=3)) == without_idle(TrainOptions(**heads))
-    jittered = heads | {"modality": "flow", "color_jitter": 0.1}
-    assert without_idle(TrainOptions(**jittered, feature_variants=3)) == without_idle(TrainOptions(**heads, modality="flow"))
-    assert without_idle(TrainOptions(train_frames="middle", frame_step=3)) == without_idle(TrainOptions(train_frames="middle"))
-
-
-def test_a_training_keeps_the_name_that_it_had_before_there_were_these_options():
-    assert content_key(training_key(TrainOptions())) == "8c2401649379f184"
-    assert content_key(training_key(TrainOptions(epochs=3, trainable="heads", backbone="resnet50"))) == "89eb37fb130ed92d"
-
-
-def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():
-    others = [
-        {"dropout": 0.5}, {"train_frames": "middle"}, {"mirror": False}, {"validation_crops": 10}, {"label_noise": 0.2},
-        {"sampling_window": 0.5}, {"segment_length": 0.5}, {"backbone": "resnet50", "backbone_weights": "0" * 64},
-        {"interpolation": "bicubic"}, {"head": "lstm"}, {"join": "features", "fuse": ["runs/a/"], "trainable": "heads"},
-    ]  # fmt: skip
-    assert {name for other in others for name in other if name not in ("backbone", "fuse", "trainable")} == set(LATER)
-    assert len({content_key(training_key(TrainOptions(**other))) for other in [{}, *others]}) == len(others) + 1
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "used_with"),
-    [
-        ("relation_draws", 5, {"family": "MTRN"}),
-        ("flow_method", "dis", {"modality": "flow"}),
-        ("flow_bound_pixels", 15, {"modality": "flow"}),
-        ("frame_step", 3, {}),
-        ("color_jitter", 0.2, {}),
-        ("segment_length", 0.5, {}),
-        ("interpolation", "bicubic", {}),
-        ("momentum", 0.5, {"optimizer": "sgd"}),
-        ("step_epochs", 7, {"schedule": "step"}),
-        ("plateau_validations", 7, {"schedule": "plateau"}),
-        ("decay_factor", 0.5, {"schedule": "step"}),
-        ("decay_factor", 0.5, {"schedule": "plateau"}),
-        ("feature_variants", 3, {"trainable": "heads"}),
-        ("batch_norm", "train", {"trainable": "last-stage"}),
-        ("frame_step", 3, {"crop": "centre", "mirror": False}),
-        ("feature_variants", 3, ONE_VIEW | {"trainable": "heads", "mirror": True}),
-        ("feature_variants", 3, ONE_VIEW | {"trainable": "heads", "color_jitter": 0.1}),
-    ],
-)
-def test_what_changes_nothing_of_a_training_makes_no_other_one(option, value, used_with):
-    others = {
-        "frame_step": {"modality": "flow"},
-        "color_jitter": {"modality": "flow"},
-        "interpolation": {"modality": "flow"},
-        "batch_norm": {"trainable": "heads"},
-    }
-    without = (others | {"segment_length": {"train_frames": "middle"}}).get(option, {})
-    assert without_idle(TrainOptions(**{option: value}, **without)) == without_idle(TrainOptions(**without))
-    assert without_idle(TrainOptions(**{option: value}, **used_with)) != without_idle(TrainOptions(**used_with))
-
-
-def test_what_changes_no_sound_makes_no_other_training_of_it():
-    for heard in ({"modality": "sound", "trainable": "heads"}, {"modality": "spectrogram"}):
-        seen = {"crop": "multi-scale", "mirror": False, "color_jitter": 0.1, "interpolation": "bicubic", "validation_crops": 10}
-        assert without_idle(TrainOptions(**heard, **seen)) == without_idle(TrainOptions(**heard))
-        middle = heard | {"train_frames": "middle", "trainable": "heads"}
-        assert without_idle(TrainOptions(**middle, feature_variants=3)) == without_idle(TrainOptions(**middle))
 
 
 @pytest.mark.parametrize(
