@@ -60,7 +60,7 @@ test-fast: $(FOR_TEST) ## Run the tests without servers, browser, containers and
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not integration and not browser and not containers and not slow" --ignore=tests/integration --ignore=tests/containers $(ARGS)
 
 test-containers: $(FOR_TEST) ## Run the tests of the stack in containers; needs a Docker Engine
-	RETAKE_TEST_CONTAINERS=1 $(BIN)/python -m pytest -n 2 -m containers $(ARGS)
+	RETAKE_TEST_CONTAINERS=1 $(BIN)/python -m pytest -n 2 -m containers $(or $(ARGS),tests/containers tests/dags)
 
 test-long: $(FOR_TEST) ## Run the tests that take minutes each; before a release
 	RETAKE_TEST_LONG=1 $(BIN)/python -m pytest -n $(WORKERS) -m long $(ARGS)
