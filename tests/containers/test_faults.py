@@ -26,9 +26,10 @@ def test_the_run_ends_as_one_to_which_nothing_happened(disturbed, chain, stack):
 
 
 def _objects(job, run) -> list[str]:
-    """Without those of a champion, which the first run has not, the maps of mistakes, which differ, and the name of the decision."""
-    names = [name for name in job.run_objects(run) if "/champion-" not in name and "/activations/" not in name]
-    return sorted(re.sub(r"^decisions/[0-9a-f]{16}/", "decisions/", name) for name in names)
+    """Without those of a champion, which the first run has not, of a probe, which no trained backbone has, and the maps of mistakes."""
+    left_out = re.compile(r"/champion-|/activations/|/(no_)?probe\.json$")
+    names = [name for name in job.run_objects(run) if not left_out.search(name)]
+    return sorted(re.sub(r"^(decisions|evaluate)/[0-9a-f]{16}/", r"\1/", name) for name in names)
 
 
 def _in_mlflow(stack, run_key: str) -> dict[str, int]:
