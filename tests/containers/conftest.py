@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -9,12 +10,17 @@ from tasks.local.airflow_api import RunRef
 from tests.containers.job import Disturbed, Job, disturb, small_samples
 from tests.containers.stack import Stack, own_stack
 
-ORDER = ("test_compose.py", "test_proxy.py", "test_up.py", "test_chain.py", "test_label_page.py", "test_faults.py", "test_hardening.py")
+PLACES = {
+    Path(__file__).with_name(name): place
+    for place, name in enumerate(
+        ("test_compose.py", "test_proxy.py", "test_up.py", "test_chain.py", "test_label_page.py", "test_faults.py", "test_hardening.py")
+    )
+}
 """The first three run while the chain does. What is in no file of these comes last, for it leaves another stack."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: ORDER.index(item.path.name) if item.path.name in ORDER else len(ORDER))
+    items.sort(key=lambda item: PLACES.get(item.path, len(PLACES)))
 
 
 @pytest.fixture(scope="session")
