@@ -34,8 +34,8 @@ def test_a_way_of_cutting_keeps_the_name_that_stores_know_it_by():
 
 def test_clips_are_named_for_the_options_and_the_ffmpeg():
     options = SegmentOptions(), SegmentOptions(crf=21)
-    names = {clip_recipe_of(one, version) for one in options for version in ("7.0.2-static", "7.1.5-0+deb13u1")}
-    assert len(names | {recipe_of(one) for one in options}) == 6
+    names = {clip_recipe_of(chosen, version) for chosen in options for version in ("7.0.2-static", "7.1.5-0+deb13u1")}
+    assert len(names | {recipe_of(chosen) for chosen in options}) == 6
 
 
 def test_flow_keeps_its_name_but_under_another_opencv(opencv):

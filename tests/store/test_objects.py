@@ -91,8 +91,8 @@ def test_an_object_is_typed_by_its_suffix(store, server, tmp_path, suffix, kind)
 def test_a_listing_names_what_lies_below_a_prefix(store, server):
     server.buckets["retake"] = dict.fromkeys(("a", "b/", "b/1", "b/2", "b/c/3", "b/d/4/5"), b"xyz")
     listed = list(store.list("s3://retake/b/"))
-    assert [(found.uri, found.name) for found in listed] == [(f"s3://retake/b/{key}", key[-1]) for key in ("1", "2", "c/3", "d/4/5")]
-    assert {(found.etag, found.size_bytes, found.modified[:10]) for found in listed} == {("e", 3, "2026-11-28")}
+    assert [(entry.uri, entry.name) for entry in listed] == [(f"s3://retake/b/{key}", key[-1]) for key in ("1", "2", "c/3", "d/4/5")]
+    assert {(entry.etag, entry.size_bytes, entry.modified[:10]) for entry in listed} == {("e", 3, "2026-11-28")}
     assert store.folders("s3://retake/b/") == ("s3://retake/b/c/", "s3://retake/b/d/")
     assert store.stat("s3://retake/a").size_bytes == 3
     assert [*store.list("s3://other/"), *store.folders("s3://other/")] == []
@@ -235,8 +235,8 @@ def test_a_file_that_finds_no_room_leaves_nothing_and_is_told_with_its_size(tmp_
         Path(f"{file_path}.etag.part.minio").touch()
         raise error
 
-    found = SimpleNamespace(etag="e", size=3 << 60, last_modified=None)
-    store = Store(SimpleNamespace(fget_object=fail, stat_object=lambda **_: found), None, "here")  # type: ignore[arg-type]
+    stat = SimpleNamespace(etag="e", size=3 << 60, last_modified=None)
+    store = Store(SimpleNamespace(fget_object=fail, stat_object=lambda **_: stat), None, "here")  # type: ignore[arg-type]
     with pytest.raises(OSError, match=told) as caught:
         store.read_file("s3://retake/best.pt", tmp_path / "best.pt")
     assert caught.value.errno == error.errno
