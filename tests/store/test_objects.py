@@ -14,7 +14,7 @@ from tasks.settings import StoreSettings
 from tasks.store.objects import CONTENT_TYPES, Store
 from tasks.store.stored import Stored
 from tasks.store.uri import check_key
-from tests.store.s3_server import S3Server
+from tests.store.s3_server import NO_ANSWER, S3Server
 
 A = "s3://retake/a.json"
 UNSTORABLE = [
@@ -134,6 +134,7 @@ def test_another_writers_object_is_not_taken_for_ones_own(store, server, monkeyp
     [
         (501, BadConfiguration, r"127\.0\.0\.1:\d+ knows no conditional writes \(If-None-Match\)"),
         (403, BadConfiguration, r"refuses the keys for s3://retake/a\.json \(AccessDenied\); check RETAKE_STORE_ACCESS_KEY"),
+        (NO_ANSWER, Unavailable, r"does not answer for s3://retake/a\.json \(.*; start it \(`make run` does\)"),
         (503, Unavailable, r"127\.0\.0\.1:\d+ answers 503 for s3://retake/a\.json; try again"),
     ],
 )
